@@ -1,0 +1,23 @@
+FROM python:3.13-slim
+
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+
+RUN useradd --uid 1000 --create-home iris \
+    && mkdir -p /var/lib/iris \
+    && chown iris:iris /var/lib/iris
+
+WORKDIR /srv/iris
+COPY requirements/base.txt requirements/base.txt
+RUN pip install --require-hashes -r requirements/base.txt
+COPY LICENSE README.md manage.py pyproject.toml ./
+COPY iris iris
+COPY accounts accounts
+COPY telephony telephony
+COPY campaigns campaigns
+COPY otp otp
+
+USER iris
+ENV IRIS_HOME=/var/lib/iris
+VOLUME /var/lib/iris
+EXPOSE 8000
+CMD ["gunicorn", "iris.wsgi", "--bind=0.0.0.0:8000", "--worker-class=gthread", "--workers=2", "--threads=8", "--timeout=120", "--no-control-socket"]

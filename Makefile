@@ -1,0 +1,62 @@
+# iris: `make sandbox` runs it, `make test` tests it. Neither needs root or a service; both make .venv as needed.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+PYTEST_ARGS ?=
+
+.PHONY: sandbox test check lock clean help
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make sandbox   run iris on http://127.0.0.1:8000 (IRIS_PORT and IRIS_HOME choose others)"
+	@echo "make test      run all tests (PYTEST_ARGS='-k name' runs some)"
+	@echo "make check     lint, types, import rules, migrations, documents"
+	@echo "make lock      update requirements/*.txt from requirements/*.in"
+	@echo "make clean     remove .venv and caches; var/, which has the data, stays"
+
+sandbox: $(VENV)/base.stamp
+	@exec $(BIN)/python manage.py sandbox
+
+test: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
+
+check: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m mypy .
+	$(BIN)/lint-imports
+	IRIS_HOME=$(VENV)/check $(BIN)/python manage.py makemigrations --check --dry-run
+	IRIS_HOME=$(VENV)/check IRIS_PUBLIC_URL=https://iris.example.com IRIS_HSTS_SECONDS=3600 \
+		$(BIN)/python manage.py check --deploy --fail-level WARNING
+	IRIS_HOME=$(VENV)/check $(BIN)/python manage.py settingstable --check
+
+# --universal: one file for all systems and Python versions from 3.11 on.
+lock: $(VENV)/dev.stamp
+	$(PIP) install --quiet uv
+	for name in base dev; do \
+		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+			--no-emit-index-url --no-emit-find-links --upgrade requirements/$$name.in -o requirements/$$name.txt; \
+	done
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+
+# A stamp is older than its requirements when these have changed: then, and only then, something is installed.
+$(VENV)/base.stamp: requirements/base.txt $(VENV)/bin/python
+	$(PIP) install --quiet --require-hashes -r $<
+	@touch $@
+
+$(VENV)/dev.stamp: requirements/dev.txt $(VENV)/bin/python
+	$(PIP) install --quiet --require-hashes -r $<
+	@touch $@ $(VENV)/base.stamp
+
+$(VENV)/bin/python:
+	@command -v $(PYTHON) >/dev/null || \
+		{ echo "iris needs Python 3.11 or newer, and there is no $(PYTHON). PYTHON=/path/to/python3 names another." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "iris needs Python 3.11 or newer; this is $$($(PYTHON) --version). PYTHON=python3.12 make … names another." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+		{ echo "$(PYTHON) cannot make a virtual environment: install the package python3-venv (Debian, Ubuntu)." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,122 @@
+import uuid
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.db.models import Model
+from django.http import HttpRequest
+
+from accounts import credits
+from accounts.models import MONEY_DIGITS, MONEY_PLACES, CreditEntry, CreditHold, User
+
+
+class AccountCreationForm(AdminUserCreationForm):  # type: ignore[type-arg]
+    class Meta:
+        model = User
+        fields = ("email", "username")
+
+
+class AccountForm(UserChangeForm):  # type: ignore[type-arg]
+    """The account, and credits to give to it: the one way to change a balance by hand."""
+
+    top_up = forms.DecimalField(
+        required=False,
+        min_value=Decimal("0.01"),
+        max_digits=MONEY_DIGITS,
+        decimal_places=MONEY_PLACES,
+        label="Top up by",
+        help_text="Credits to add to the balance when this page is saved.",
+    )
+    top_up_note = forms.CharField(
+        required=False, max_length=200, label="Note", help_text="Shown in the ledger."
+    )
+    # Made with the page, so that a page that is sent twice tops up once.
+    top_up_cause = forms.CharField(required=False, max_length=100, widget=forms.HiddenInput)
+
+    class Meta:
+        model = User
+        fields = "__all__"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["top_up_cause"].initial = f"topup:admin:{uuid.uuid4()}"
+
+    def clean_top_up(self) -> Decimal | None:
+        amount: Decimal | None = self.cleaned_data["top_up"]
+        if amount and self.instance.balance + amount > credits.LARGEST:
+            raise forms.ValidationError(f"An account cannot have more than {credits.LARGEST:,} credits.")
+        return amount
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
+    form = AccountForm
+    add_form = AccountCreationForm
+    list_display = ("email", "first_name", "last_name", "balance", "is_active", "is_staff")
+    search_fields = ("email", "username", "first_name", "last_name", "contact_number")
+    ordering = ("email",)
+    readonly_fields = ("balance", "last_login", "date_joined")
+    fieldsets = (
+        (None, {"fields": ("email", "username", "password")}),
+        ("Credits", {"fields": ("balance", "top_up", "top_up_note", "top_up_cause")}),
+        (
+            "Who it is",
+            {
+                "fields": (
+                    "first_name",
+                    "last_name",
+                    "contact_number",
+                    "is_verified_phone",
+                    "is_verified_email",
+                    "address",
+                )
+            },
+        ),
+        (
+            "What it may do",
+            {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")},
+        ),
+        ("When", {"fields": ("last_login", "date_joined")}),
+    )
+    add_fieldsets = ((None, {"fields": ("email", "username", "usable_password", "password1", "password2")}),)
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        amount = form.cleaned_data.get("top_up")
+        if amount:
+            note = form.cleaned_data["top_up_note"] or f"Top-up by {request.user}"
+            credits.top_up(
+                user=obj, amount=amount, cause=form.cleaned_data["top_up_cause"] or None, note=note
+            )
+
+
+class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
+    """For looking only: these rows are written by `accounts.credits`."""
+
+    list_select_related = ("user",)
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+@admin.register(CreditEntry)
+class CreditEntryAdmin(ReadOnly):
+    list_display = ("created_at", "user", "kind", "amount", "cause", "note")
+    list_filter = ("kind",)
+    search_fields = ("=cause", "=user__email")
+
+
+@admin.register(CreditHold)
+class CreditHoldAdmin(ReadOnly):
+    list_display = ("created_at", "user", "cause", "amount", "captured", "released", "closed_at")
+    search_fields = ("=cause", "=user__email")

@@ -1,0 +1,58 @@
+from typing import Any
+
+from rest_framework import serializers
+
+from accounts.models import User
+
+
+class LoginSerializer(serializers.Serializer[Any]):
+    email = serializers.CharField(
+        max_length=254,
+        error_messages={
+            "required": "Send the e-mail address of the account.",
+            "blank": "Send the e-mail address of the account.",
+            "null": "Send the e-mail address of the account.",
+        },
+    )
+    password = serializers.CharField(
+        max_length=1024,  # hashing a longer one would cost us more than it costs the sender
+        trim_whitespace=False,
+        error_messages={
+            "required": "Send the password of the account.",
+            "blank": "Send the password of the account.",
+            "null": "Send the password of the account.",
+        },
+    )
+
+
+class RefreshSerializer(serializers.Serializer[Any]):
+    refresh = serializers.CharField(
+        error_messages={
+            "required": "Send the refresh token that the login gave.",
+            "blank": "Send the refresh token that the login gave.",
+            "null": "Send the refresh token that the login gave.",
+        },
+    )
+
+
+class UserDataSerializer(serializers.ModelSerializer[User]):
+    """What a login tells about its account."""
+
+    class Meta:
+        model = User
+        fields = ("first_name", "last_name", "email")
+
+
+class UserDetailsSerializer(serializers.ModelSerializer[User]):
+    class Meta:
+        model = User
+        fields = (
+            "first_name",
+            "last_name",
+            "email",
+            "username",
+            "is_verified_email",
+            "contact_number",
+            "is_verified_phone",
+            "address",
+        )

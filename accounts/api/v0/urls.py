@@ -1,0 +1,8 @@
+from accounts.api.v0 import views
+from iris.dialects import both
+
+urlpatterns = [
+    *both("login", views.LoginView.as_view(), name="v0-login"),
+    *both("user_details", views.UserDetailsView.as_view(), name="v0-user-details"),
+    *both("token/refresh", views.RefreshView.as_view(), name="v0-token-refresh"),
+]

@@ -1,0 +1,48 @@
+from dataclasses import asdict
+from typing import cast
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts import authentication, services
+from accounts.api.v0.serializers import (
+    LoginSerializer,
+    RefreshSerializer,
+    UserDataSerializer,
+    UserDetailsSerializer,
+)
+from accounts.models import User
+from accounts.throttles import LoginThrottle
+from iris.dialects import V0View
+from iris.envelope import success
+
+
+class LoginView(V0View):
+    authentication_classes = ()
+    permission_classes = ()
+    throttle_classes = (LoginThrottle,)
+
+    def post(self, request: Request) -> Response:
+        form = LoginSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        user = services.log_in(**form.validated_data)
+        return success(
+            {"token": asdict(authentication.issue_tokens(user)), "user_data": UserDataSerializer(user).data},
+            message="Successfully logged in",
+        )
+
+
+class UserDetailsView(V0View):
+    def get(self, request: Request) -> Response:
+        return success({"user_details": UserDetailsSerializer(cast(User, request.user)).data})
+
+
+class RefreshView(V0View):
+    authentication_classes = ()
+    permission_classes = ()
+
+    def post(self, request: Request) -> Response:
+        form = RefreshSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        # Documented without the envelope.
+        return Response({"access": authentication.refresh_access(form.validated_data["refresh"])})

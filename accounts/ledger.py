@@ -1,0 +1,84 @@
+"""Does the ledger add up? Every credit must be explained by entries, and every entry by a credit.
+
+Balances and holds are what the server decides by, entries are what it can account for: both are written by
+`accounts.credits`, and here each is computed from the other.
+"""
+
+from dataclasses import dataclass
+
+from django.db import connection
+
+# One statement, so that all of it sees one moment, even while credits move.
+_CHECK = """
+WITH entries AS (
+    SELECT user_id, count(*) AS number, sum(balance_delta) AS balance, sum(held_delta) AS held
+      FROM accounts_creditentry GROUP BY user_id
+), holds AS (
+    SELECT user_id, sum(amount - captured - released) AS open FROM accounts_credithold GROUP BY user_id
+), booked AS (
+    SELECT hold_id,
+           coalesce(sum(amount) FILTER (WHERE kind = 'hold'), 0) AS held,
+           coalesce(sum(amount) FILTER (WHERE kind = 'capture'), 0) AS captured,
+           coalesce(sum(amount) FILTER (WHERE kind = 'release'), 0) AS released
+      FROM accounts_creditentry WHERE hold_id IS NOT NULL GROUP BY hold_id
+), accounts AS (
+    SELECT u.id, u.email, u.balance, coalesce(e.balance, 0) AS entries_balance,
+           coalesce(h.open, 0) AS open, coalesce(e.held, 0) AS entries_held, coalesce(e.number, 0) AS number
+      FROM accounts_user u LEFT JOIN entries e ON e.user_id = u.id LEFT JOIN holds h ON h.user_id = u.id
+), details AS (
+    SELECT h.id, h.cause, h.amount, h.captured, h.released, h.closed_at, h.user_id,
+           coalesce(b.held, 0) AS entries_amount, coalesce(b.captured, 0) AS entries_captured,
+           coalesce(b.released, 0) AS entries_released
+      FROM accounts_credithold h LEFT JOIN booked b ON b.hold_id = h.id
+)
+SELECT NULL AS whose, 'users' AS what, count(*)::numeric AS there, NULL::numeric AS booked FROM accounts
+UNION ALL SELECT NULL, 'entries', coalesce(sum(number), 0), NULL FROM accounts
+UNION ALL SELECT email, 'balance', balance, entries_balance FROM accounts WHERE balance <> entries_balance
+UNION ALL SELECT email, 'open holds', open, entries_held FROM accounts WHERE open <> entries_held
+UNION ALL SELECT email, 'balance and open holds', balance + open, entries_balance + entries_held
+            FROM accounts WHERE balance + open <> entries_balance + entries_held
+UNION ALL SELECT email, 'balance below zero:', balance, entries_balance FROM accounts WHERE balance < 0
+UNION ALL SELECT 'hold ' || cause, 'amount', amount, entries_amount
+            FROM details WHERE amount <> entries_amount
+UNION ALL SELECT 'hold ' || cause, 'captured', captured, entries_captured
+            FROM details WHERE captured <> entries_captured
+UNION ALL SELECT 'hold ' || cause, 'released', released, entries_released
+            FROM details WHERE released <> entries_released
+UNION ALL SELECT 'hold ' || cause, 'taken beyond its amount:', captured + released,
+                 entries_captured + entries_released
+            FROM details WHERE captured + released > amount
+UNION ALL SELECT 'hold ' || cause, 'closed with a rest of', amount - captured - released,
+                 entries_amount - entries_captured - entries_released
+            FROM details WHERE closed_at IS NOT NULL AND amount <> captured + released
+UNION ALL SELECT 'hold ' || h.cause, 'an entry of another account:', 0, e.amount
+            FROM accounts_creditentry e JOIN accounts_credithold h ON h.id = e.hold_id
+           WHERE h.user_id <> e.user_id
+UNION ALL SELECT 'hold ' || b.hold_id, 'missing, with', 0, b.held
+            FROM booked b WHERE NOT EXISTS (SELECT FROM accounts_credithold h WHERE h.id = b.hold_id)
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LedgerCheck:
+    """How many accounts and entries were looked at, and one sentence for each thing that does not add up."""
+
+    users: int
+    entries: int
+    differences: tuple[str, ...]
+
+
+def check_ledger() -> LedgerCheck:
+    """Compare every balance and every hold with the entries that explain it. Changes nothing."""
+    with connection.cursor() as cursor:
+        cursor.execute(_CHECK)
+        rows = cursor.fetchall()
+    counts = {what: int(there) for whose, what, there, _ in rows if whose is None}
+    differences = (row for row in rows if row[0] is not None)
+    return LedgerCheck(
+        users=counts["users"],
+        entries=counts["entries"],
+        differences=tuple(
+            f"{whose}: {what} {there:f}, by its entries {booked:f}"
+            for whose, what, there, booked in differences
+        ),
+    )

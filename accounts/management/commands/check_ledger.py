@@ -1,0 +1,19 @@
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from accounts.ledger import check_ledger
+
+
+class Command(BaseCommand):
+    help = "Checks that every credit is explained by the ledger; exits with 1 when one is not."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        checked = check_ledger()
+        for difference in checked.differences:
+            self.stderr.write(difference)
+        if checked.differences:
+            self.stderr.write(f"ledger wrong: {len(checked.differences)} differences")
+            sys.exit(1)
+        self.stdout.write(f"ledger exact: {checked.users} users, {checked.entries} entries, difference 0")

@@ -1,0 +1,38 @@
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from accounts import credits, services
+from iris.errors import IrisError
+
+
+class Command(BaseCommand):
+    help = "Gives credits to an account."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("email")
+        parser.add_argument("amount", help="credits, with at most two decimals")
+        parser.add_argument("--note", default="Top-up by the operator", help="shown in the ledger")
+        parser.add_argument(
+            "--cause", help="name of this payment (an invoice number): given twice, it is booked once"
+        )
+
+    def handle(
+        self, *args: Any, email: str, amount: str, note: str, cause: str | None, **options: Any
+    ) -> None:
+        try:
+            user = services.find_account(email=email)
+            entry = credits.top_up(user=user, amount=read_amount(amount), note=note, cause=cause)
+        except IrisError as error:
+            raise CommandError(error.message) from error
+        user.refresh_from_db(fields=["balance"])
+        self.stdout.write(f"{user.email} was given {entry.amount} credits and can now spend {user.balance}.")
+
+
+def read_amount(text: str) -> Decimal:
+    """The number an operator typed. Raises CommandError."""
+    try:
+        return Decimal(text)
+    except InvalidOperation as error:
+        raise CommandError(f"{text!r} is no number of credits; write it as 500 or 12.50.") from error

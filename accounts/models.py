@@ -1,0 +1,222 @@
+"""Who pays: accounts, the credits they have, and the ledger that explains every one of them.
+
+Money is written by `accounts.credits` only. `User.balance` is what can still be spent; a `CreditHold` sets
+credits aside for something that will cost at most that much; every movement appends one `CreditEntry`.
+"""
+
+import re
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any, ClassVar, NoReturn
+
+from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import UserManager as DjangoUserManager
+from django.db import models
+from django.db.models import F, Q, Value
+from django.db.models.functions import Lower
+
+MONEY_DIGITS = 14  # 999,999,999,999.99 credits are enough for anybody
+MONEY_PLACES = 2
+
+
+class UserManager(DjangoUserManager["User"]):
+    """Accounts are found by e-mail address, whatever its capitals."""
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        """The account with this e-mail address. Raises `User.DoesNotExist`."""
+        # Lower() on both sides, by the database: the unique index answers this, and both sides lower alike.
+        return self.alias(lowered=Lower("email")).get(lowered=Lower(Value(username or "")))
+
+    def create_user(  # type: ignore[override]  # the e-mail address comes first here, as it is the login
+        self, email: str, password: str | None = None, *, username: str = "", **fields: Any
+    ) -> "User":
+        """Store a new account. Without a password nobody can log in; the username is made from the e-mail."""
+        email = self.normalize_email(email.strip())
+        user = self.model(email=email, username=username or self._free_username(email), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(  # type: ignore[override]
+        self, email: str, password: str | None = None, **fields: Any
+    ) -> "User":
+        """Store an operator, who may use the admin pages."""
+        return self.create_user(email, password, **{**fields, "is_staff": True, "is_superuser": True})
+
+    def _free_username(self, email: str) -> str:
+        wanted = re.sub(r"[^\w.+-]", "", email.partition("@")[0])[:140] or "user"
+        taken = set(self.filter(username__startswith=wanted).values_list("username", flat=True))
+        suffix = 1
+        name = wanted
+        while name in taken:
+            suffix += 1
+            name = f"{wanted}{suffix}"
+        return name
+
+
+class User(AbstractUser):
+    """An account: one organization or developer, who logs in by e-mail and pays with credits."""
+
+    email = models.EmailField("e-mail address", unique=True)
+    contact_number = models.CharField(max_length=20, blank=True)
+    address = models.CharField(max_length=255, blank=True)
+    is_verified_email = models.BooleanField(default=False)
+    is_verified_phone = models.BooleanField(default=False)
+    balance = models.DecimalField(
+        max_digits=MONEY_DIGITS,
+        decimal_places=MONEY_PLACES,
+        default=Decimal(0),
+        editable=False,
+        help_text="Credits that can be spent now; those on hold are not among them.",
+    )
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    class Meta(AbstractUser.Meta):
+        abstract = False
+        swappable = "AUTH_USER_MODEL"
+        constraints = (
+            models.UniqueConstraint(Lower("email"), name="accounts_user_email_once"),
+            models.CheckConstraint(condition=Q(balance__gte=0), name="accounts_user_balance_not_negative"),
+        )
+
+    def __str__(self) -> str:
+        return self.email
+
+    def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
+        """Store everything but the balance, which may have moved since this object was read."""
+        if self._state.adding:
+            if self.balance:
+                raise TypeError(
+                    "An account begins with no credits: give it some with accounts.credits.top_up."
+                )
+        elif update_fields is None:
+            kept = {"id", "balance", *self.get_deferred_fields()}
+            update_fields = [field.name for field in self._meta.concrete_fields if field.name not in kept]
+        elif "balance" in (update_fields := set(update_fields)):
+            raise TypeError("Balances are moved by accounts.credits only.")
+        super().save(*args, update_fields=update_fields, **kwargs)
+
+
+class CreditHold(models.Model):
+    """Credits set aside for one cause (a run, an OTP): part is captured as things are delivered, the rest
+    released.
+
+    `amount` never changes. Closed means that nothing is left to capture.
+    """
+
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="credit_holds")
+    cause = models.CharField(max_length=120, unique=True)
+    amount = models.DecimalField(max_digits=MONEY_DIGITS, decimal_places=MONEY_PLACES)
+    captured = models.DecimalField(max_digits=MONEY_DIGITS, decimal_places=MONEY_PLACES, default=Decimal(0))
+    released = models.DecimalField(max_digits=MONEY_DIGITS, decimal_places=MONEY_PLACES, default=Decimal(0))
+    created_at = models.DateTimeField(auto_now_add=True)
+    closed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("-id",)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(amount__gte=0) & Q(captured__gte=0) & Q(released__gte=0),
+                name="accounts_credithold_not_negative",
+            ),
+            models.CheckConstraint(
+                condition=Q(amount__gte=F("captured") + F("released")),
+                name="accounts_credithold_within_amount",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.amount} credits held for {self.cause}"
+
+    @property
+    def remaining(self) -> Decimal:
+        """Credits that are still held: neither captured nor released."""
+        return self.amount - self.captured - self.released
+
+
+class CreditEntry(models.Model):
+    """One movement of credits, never changed and never deleted.
+
+    ======== ============= ========== =====================================
+    kind     balance_delta held_delta why
+    ======== ============= ========== =====================================
+    topup    +amount       0          credits were bought or given
+    charge   −amount       0          something was bought outright
+    hold     −amount       +amount    credits were set aside
+    capture  0             −amount    something that was held for was delivered
+    release  +amount       −amount    what was held and not needed came back
+    ======== ============= ========== =====================================
+
+    Nothing is booked twice, because (kind, cause) is unique.
+    """
+
+    class Kind(models.TextChoices):
+        TOPUP = "topup", "top-up"
+        HOLD = "hold"
+        CAPTURE = "capture"
+        RELEASE = "release"
+        CHARGE = "charge"
+
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="credit_entries", db_index=False)
+    # The only writer locks the hold before it books, and holds are never deleted: PostgreSQL looking each one
+    # up again took a quarter of the time of booking a batch of captures. `check_ledger` would find a stray.
+    hold = models.ForeignKey(
+        CreditHold,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="entries",
+        db_index=False,
+        db_constraint=False,
+    )
+    kind = models.CharField(max_length=8, choices=Kind.choices)
+    amount = models.DecimalField(max_digits=MONEY_DIGITS, decimal_places=MONEY_PLACES)
+    balance_delta = models.DecimalField(max_digits=MONEY_DIGITS, decimal_places=MONEY_PLACES)
+    held_delta = models.DecimalField(max_digits=MONEY_DIGITS, decimal_places=MONEY_PLACES)
+    cause = models.CharField(
+        max_length=120, db_collation="C"
+    )  # a name for machines: compared byte by byte, fast
+    note = models.CharField(max_length=255, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("-id",)
+        verbose_name_plural = "credit entries"
+        # Read backwards for the newest first. Not descending, which would split full pages in the middle.
+        indexes = (models.Index(fields=("user", "id"), name="accounts_creditentry_newest"),)
+        constraints = (
+            models.UniqueConstraint(fields=("kind", "cause"), name="accounts_creditentry_booked_once"),
+            models.CheckConstraint(condition=Q(amount__gt=0), name="accounts_creditentry_amount_positive"),
+            models.CheckConstraint(
+                condition=(
+                    Q(kind="topup", balance_delta=F("amount"), held_delta=0, hold=None)
+                    | Q(kind="charge", balance_delta=-F("amount"), held_delta=0, hold=None)
+                    | Q(kind="hold", balance_delta=-F("amount"), held_delta=F("amount"), hold__isnull=False)
+                    | Q(kind="capture", balance_delta=0, held_delta=-F("amount"), hold__isnull=False)
+                    | Q(
+                        kind="release", balance_delta=F("amount"), held_delta=-F("amount"), hold__isnull=False
+                    )
+                ),
+                name="accounts_creditentry_deltas_fit_kind",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.amount} for {self.cause}"
+
+    def save(self, *args: Any, force_insert: Any = False, **kwargs: Any) -> None:
+        """Insert; an entry that is already stored stays as it is."""
+        if not self._state.adding:
+            self._refuse()
+        super().save(*args, force_insert=True, **kwargs)
+
+    def delete(self, using: Any = None, keep_parents: bool = False) -> NoReturn:
+        """Refused: to undo a movement, book its opposite."""
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise TypeError("The ledger is append-only: book another entry instead of changing this one.")

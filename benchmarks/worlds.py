@@ -1,0 +1,55 @@
+"""Fresh worlds to measure in: a running iris, a campaign of many numbers, the database behind it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+
+from iris.embedded import server
+from tests.live import LiveIris, live_iris
+
+MESSAGE = "नमस्कार, भोलि बिहान दश बजे वडा कार्यालयमा बैठक हुनेछ।"
+
+
+@contextmanager
+def running_iris(**environment: str) -> Iterator[LiveIris]:
+    """Web, worker and beat as `make sandbox` starts them, with an account that can pay for everything."""
+    with tempfile.TemporaryDirectory(prefix="iris-bench-") as home:
+        with live_iris(Path(home), IRIS_SANDBOX_SPEED="1000", **environment) as iris:
+            iris.manage("topup", "demo@example.com", "50000000")
+            yield iris
+
+
+def database(iris: LiveIris) -> psycopg.Connection:
+    folder = server.folder_of(iris.home)
+    from iris.embedded.keeper import socket_folder
+
+    return psycopg.connect(f"postgresql://postgres@/iris?host={socket_folder(folder)}", autocommit=True)
+
+
+def make_campaign(iris: LiveIris, recipients: int, *, services: str = "SMS", name: str = "Bench") -> int:
+    """A campaign of that many numbers, none of which has a fate, put in by SQL: the import is measured elsewhere."""
+    created = iris.demo.post(
+        "/api/system/campaigns/", json={"name": name, "services": services, "individual_number": [9_841_000_000]}
+    )
+    campaign: int = created.json()["data"]["details"][0]["id"]
+    with database(iris) as connection:
+        connection.execute(
+            """INSERT INTO campaigns_recipient (campaign_id, number, "to")
+               SELECT %(campaign)s, n, '+977' || n
+                 FROM generate_series(1, %(count)s - 1) AS i,
+                      LATERAL (SELECT (9800000000 + (i / 9000) * 10000 + i %% 9000)::text AS n) AS numbers""",
+            {"campaign": campaign, "count": recipients},
+        )
+        connection.execute("UPDATE campaigns_campaign SET number_count = %s WHERE id = %s", [recipients, campaign])
+        connection.execute("VACUUM ANALYZE campaigns_recipient")
+    return campaign
+
+
+def begin(iris: LiveIris, campaign: int) -> None:
+    answer = iris.demo.post(f"/api/system/campaigns/{campaign}/begin/", json={"message": MESSAGE})
+    assert answer.status_code == 200, answer.text

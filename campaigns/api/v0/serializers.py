@@ -1,0 +1,198 @@
+"""What v0 reads and writes about campaigns: the published words, what comes in, and what goes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+from rest_framework import serializers
+
+from campaigns.models import Campaign, Run, RunStatus, Service, Source
+from campaigns.queries import RecipientState
+from telephony.api.v0.fields import Ids, Many, Moment, Tags, Text, Upload, Word, Words
+from telephony.models import DeliveryStatus
+
+SERVICES = {Service.CALL: "PHONE", Service.SMS: "SMS"}
+
+CAMPAIGN_STATUSES: Mapping[str | None, str] = {
+    None: "Not Started",
+    RunStatus.SCHEDULED: "Scheduled",
+    RunStatus.RUNNING: "Running",
+    RunStatus.PAUSED: "Paused",
+    RunStatus.STOPPING: "Terminated",
+    RunStatus.COMPLETED: "Completed",
+    RunStatus.TERMINATED: "Terminated",
+}
+
+NUMBER_STATUSES: Mapping[int | None, str] = {
+    None: "not started",
+    DeliveryStatus.QUEUED: "not started",
+    DeliveryStatus.SUBMITTING: "dialing",
+    DeliveryStatus.UNKNOWN: "dialing",
+    DeliveryStatus.SUBMITTED: "dialing",
+    DeliveryStatus.RINGING: "ringing",
+    DeliveryStatus.ANSWERED: "answered",
+    DeliveryStatus.COMPLETED: "completed",
+    DeliveryStatus.HUNGUP: "hungup",
+    DeliveryStatus.UNANSWERED: "unanswered",
+    DeliveryStatus.FAILED: "failed",
+    DeliveryStatus.TERMINATED: "terminated",
+}
+
+RERUN_STATUSES = {
+    NUMBER_STATUSES[status]: status
+    for status in (
+        DeliveryStatus.HUNGUP,
+        DeliveryStatus.UNANSWERED,
+        DeliveryStatus.FAILED,
+        DeliveryStatus.TERMINATED,
+        DeliveryStatus.COMPLETED,
+    )
+}
+
+SOURCES = {"message": Source.MESSAGE, "audio": Source.AUDIO}
+
+
+class CampaignChanges(serializers.Serializer[Any]):
+    """What may be changed of a campaign, each by itself."""
+
+    name = Text(required=False, max_length=200)
+    services = Word({word: service for service, word in SERVICES.items()}, required=False, source="service")
+    description = Text(required=False, allow_blank=True, max_length=10_000)
+
+
+class NewCampaign(CampaignChanges):
+    """A campaign to be made, with its numbers in the request or in a sheet."""
+
+    name = Text(max_length=200)
+    services = Word({word: service for service, word in SERVICES.items()}, source="service")
+    individual_number = Many(required=False, source="numbers")
+    send_to_number_file = Upload(required=False, source="sheet")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if ("numbers" in attrs) == ("sheet" in attrs):
+            raise serializers.ValidationError(
+                "Send either individual_number, a list of phone numbers, or send_to_number_file, an .xlsx or "
+                ".csv file uploaded as multipart/form-data" + (", not both." if "sheet" in attrs else ".")
+            )
+        return attrs
+
+
+class CampaignFilter(serializers.Serializer[Any]):
+    """How the list of campaigns may be narrowed: an addition to what is documented."""
+
+    name = Text(required=False)
+    services = Word({word: service for service, word in SERVICES.items()}, required=False)
+    status = Words({word.lower(): word for word in CAMPAIGN_STATUSES.values()}, required=False)
+
+
+class Beginning(serializers.Serializer[Any]):
+    """How a campaign is to be run this time."""
+
+    message = Text(required=False, max_length=10_000)
+    aud_file = Upload(required=False)
+    audio = Upload(required=False)  # the documentation has both names
+    voice_input = Text(required=False, max_length=50)
+    schedule_date = Moment(required=False)
+    status = Words(RERUN_STATUSES, required=False)
+    individual = Ids(required=False)
+    priority = Word(SOURCES, required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "aud_file" in attrs and "audio" in attrs:
+            raise serializers.ValidationError({"audio": "Send the recording once, as aud_file or as audio."})
+        return {
+            "message": attrs.get("message"),
+            "recording": attrs.get("aud_file") or attrs.get("audio"),
+            "voice": attrs.get("voice_input"),
+            "starts_at": attrs.get("schedule_date"),
+            "statuses": attrs.get("status"),
+            "individual": attrs.get("individual"),
+            "source": attrs.get("priority"),
+        }
+
+
+class AnyNumber(serializers.Field[Any, Any, Any, Any]):
+    """A phone number as it was sent; `telephony.numbering` says what is wrong with it."""
+
+    default_error_messages = {"required": "This is missing: a phone number is needed."}
+
+    def to_internal_value(self, data: Any) -> Any:
+        return data
+
+
+class NumberChanges(serializers.Serializer[Any]):
+    """What may be changed of a number, each by itself."""
+
+    number = AnyNumber(required=False)
+    available_tags = Tags(required=False, source="tags")
+
+
+class NewNumber(NumberChanges):
+    """A number to be added to a campaign."""
+
+    number = AnyNumber()
+
+
+def campaign_json(campaign: Campaign, *, run_status: str | None, usable_tags: bool = True) -> dict[str, Any]:
+    """A campaign as v0 shows it. `status` and `number_count` are not documented, but callers read them."""
+    shown: dict[str, Any] = {
+        "id": campaign.pk,
+        "name": campaign.name,
+        "user_phone": [],
+        "services": SERVICES[Service(campaign.service)],
+        "description": campaign.description,
+    }
+    if usable_tags:
+        shown["usable_tags"] = campaign.tags
+    shown["status"] = CAMPAIGN_STATUSES[run_status]
+    shown["number_count"] = campaign.number_count
+    return shown
+
+
+def details(shown: dict[str, Any]) -> list[dict[str, Any]] | dict[str, Any]:
+    """One campaign as the value of `details`: a list as documented, or the object that some callers need."""
+    return shown if getattr(settings, "IRIS_V0_DETAILS_OBJECT", False) else [shown]
+
+
+def number_json(state: RecipientState, *, campaign: Campaign) -> dict[str, Any]:
+    """A recipient as v0 shows it, as a “number” or “action”."""
+    recipient = state.recipient
+    return {
+        "id": recipient.pk,
+        "number": int(recipient.number) if _is_written_as_int(recipient.number) else recipient.number,
+        "campaing": campaign.name,  # sic
+        "available_tags": {tag: recipient.tags[tag] for tag in campaign.tags if tag in recipient.tags},
+        "status": NUMBER_STATUSES[state.status],
+        "duration": None if state.seconds is None else round(state.seconds),
+        "playback": state.playback,
+        "credit_consumed": credits_json(state.credits),
+    }
+
+
+def begun(run: Run) -> str:
+    """The sentence that answers a beginning."""
+    if run.status == RunStatus.SCHEDULED:
+        starts_at = timezone.localtime(run.starts_at, timezone.get_default_timezone())
+        return f"Campaign is scheduled for {starts_at:%Y-%m-%dT%H:%M}"
+    return "Campaign is running" if run.individual is None else "Campaign is running!!"
+
+
+def on_hold(run: Run, *, campaign: Campaign) -> str:
+    """The sentence that says what a run holds."""
+    held = credits_json(run.hold.amount)
+    if run.individual is not None:
+        return f"{held} credits on hold for Individual Number campaign."
+    return f"{held} credit on hold for {campaign.name} campaign."  # sic
+
+
+def credits_json(amount: Decimal) -> int | float:
+    return int(amount) if amount == int(amount) else float(amount)
+
+
+def _is_written_as_int(text: str) -> bool:
+    """Whether nothing gets lost in showing this number as an int."""
+    return text.isascii() and text.isdigit() and text[0] != "0"

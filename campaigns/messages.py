@@ -1,0 +1,173 @@
+"""Messages with tags: `नमस्कार {tags_name}, तपाईं {tags_age} वर्षको हुनुहुन्छ`.
+
+`{tags_name}` stands for what a recipient has under that tag; `{name}` for the same, unless a tag is called
+just so. A brace without its partner, and a pair with nothing in it, are plain text.
+"""
+
+import difflib
+import math
+import re
+import unicodedata
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from iris.errors import InvalidInput
+from telephony.segments import NOTHING, Size
+
+PREFIX = "tags_"
+MAX_CHARACTERS = 10_000  # of a message, as written and as rendered
+MAX_VALUE_CHARACTERS = 1_000  # of one tag's value
+MAX_NAME_CHARACTERS = 100
+
+_TAG = re.compile(r"\{([^{}]*[^{}\s][^{}]*)\}")
+# PostgreSQL stores neither.
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+# Braces, controls, and marks without width; the joiners of Devanagari are letters here.
+_NO_NAME = re.compile("[{}\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+_LISTED = 20
+
+
+class UnknownTag(InvalidInput):
+    """A message uses a tag that its campaign does not have."""
+
+    default_code = "unknown_tag"
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """`name` as it is written between the braces, trimmed."""
+
+    name: str
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The tags it may stand for; the first that a recipient has counts."""
+        return tuple(dict.fromkeys([self.name, tag_called(self.name)]))
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A parsed message. What can be prepared is: `render` is called once for each of a million recipients."""
+
+    parts: tuple[Text | Tag, ...]
+    _frame: str = field(init=False, repr=False, compare=False)
+    _keys: tuple[tuple[str, ...], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        frame = "".join(
+            "%s" if isinstance(part, Tag) else part.text.replace("%", "%%") for part in self.parts
+        )
+        keys = tuple(part.keys for part in self.parts if isinstance(part, Tag))
+        object.__setattr__(self, "_frame", frame)
+        object.__setattr__(self, "_keys", keys)
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The names between the braces, each once, in the order of their first use."""
+        return tuple(dict.fromkeys(part.name for part in self.parts if isinstance(part, Tag)))
+
+    def render(self, tags: Mapping[str, object]) -> str:
+        """The text for one recipient. A value that is missing or None is nothing."""
+        values = []
+        for keys in self._keys:
+            for key in keys:
+                value = tags.get(key)
+                if value is not None:
+                    values.append(value if value.__class__ is str else value_text(value))
+                    break
+            else:
+                values.append("")
+        return self._frame % tuple(values)
+
+    def size(self, tag_sizes: Mapping[str, Size]) -> Size:
+        """An upper bound of every rendered text, from the largest size of each tag's values."""
+        total = NOTHING
+        for part in self.parts:
+            if isinstance(part, Text):
+                total += Size.of(part.text)
+            else:
+                largest = NOTHING
+                for key in part.keys:
+                    largest = largest.maximum(tag_sizes.get(key, NOTHING))
+                total += largest
+        return total
+
+
+def parse_message(text: str) -> Message:
+    """Raises InvalidInput when it is too long or cannot be stored. An empty text has no parts."""
+    if not isinstance(text, str):
+        raise InvalidInput("The message must be a text.")
+    if len(text) > MAX_CHARACTERS:
+        raise InvalidInput(
+            f"The message has {len(text):,} characters. Shorten it to {MAX_CHARACTERS:,}.",
+            code="message_too_long",
+        )
+    if _UNSTORABLE.search(text):
+        raise InvalidInput(
+            "The message has a null byte or half a character in it. Type it again, or leave that out."
+        )
+    parts: list[Text | Tag] = []
+    end = 0
+    for tag in _TAG.finditer(text):
+        if tag.start() > end:
+            parts.append(Text(text[end : tag.start()]))
+        parts.append(Tag(tag[1].strip()))
+        end = tag.end()
+    if end < len(text):
+        parts.append(Text(text[end:]))
+    return Message(tuple(parts))
+
+
+def render(message: Message, tags: Mapping[str, object]) -> str:
+    return message.render(tags)
+
+
+def check_tags(message: Message, usable: Collection[str]) -> None:
+    """Raises UnknownTag, with the nearest tag there is, when the message uses one that is not in `usable`."""
+    for part in message.parts:
+        if isinstance(part, Tag) and not any(key in usable for key in part.keys):
+            raise UnknownTag(_unknown(part.name, list(usable)))
+
+
+def check_length(message: Message, tag_sizes: Mapping[str, Size]) -> None:
+    """Raises InvalidInput when the longest values could make a text longer than a message may be."""
+    longest = message.size(tag_sizes).units
+    if longest > MAX_CHARACTERS:
+        raise InvalidInput(
+            f"With the longest value of each tag the message has up to {longest:,} characters. "
+            f"Shorten it, or use fewer tags: it may have {MAX_CHARACTERS:,}.",
+            code="message_too_long",
+        )
+
+
+def tag_called(heading: str) -> str:
+    """The tag of a column or placeholder: `Full name` and `tags_Full name` are both `tags_Full_name`.
+
+    "" when nothing is left of the heading without braces, spaces and characters that cannot be seen.
+    """
+    name = "_".join(_NO_NAME.sub(" ", unicodedata.normalize("NFC", heading)).split())
+    name = name.removeprefix(PREFIX)[:MAX_NAME_CHARACTERS]
+    return PREFIX + name if name else ""
+
+
+def value_text(value: object) -> str:
+    """A tag's value as it is read and written: 25.0 is 25, and 0.1 + 0.2 is 0.3 as in any spreadsheet."""
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return ""
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else f"{value:.15g}"
+    return str(value)
+
+
+def _unknown(name: str, usable: list[str]) -> str:
+    if not usable:
+        return f"{{{name}}} is not a tag: this campaign has none. Leave the braces away."
+    nearest = difflib.get_close_matches(tag_called(name), usable, n=1, cutoff=0.6)
+    hint = f" Did you mean {{{nearest[0]}}}?" if nearest else ""
+    listed = ", ".join(usable[:_LISTED]) + (" and others" if len(usable) > _LISTED else "")
+    return f"{{{name}}} is not a tag of this campaign.{hint} Its tags are: {listed}."

@@ -1,0 +1,169 @@
+"""Whom to call, when, and with what."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import ClassVar, Self
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Now
+
+from accounts.models import CreditHold, User
+from telephony.models import Audio, DeliveryStatus
+
+
+class Service(models.TextChoices):
+    CALL = "call"
+    SMS = "sms"
+
+
+class Source(models.TextChoices):
+    """What a run says: its written message, or the recording."""
+
+    MESSAGE = "message"
+    AUDIO = "audio"
+
+
+class CampaignQuerySet(models.QuerySet["Campaign"]):
+    def owned_by(self, user: User) -> Self:
+        return self.filter(owner=user, deleted_at__isnull=True)
+
+    def with_status(self) -> Self:
+        """Annotates `run_status`: the status of the latest run, None when there was none."""
+        latest = Run.objects.filter(campaign=models.OuterRef("pk")).order_by("-id")
+        return self.annotate(run_status=models.Subquery(latest.values("status")[:1]))
+
+
+class Campaign(models.Model):
+    """A message plan with recipients. It is begun any number of times; each beginning is a `Run`."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="campaigns")
+    name = models.CharField(max_length=200)
+    service = models.CharField(max_length=4, choices=Service)
+    description = models.TextField(blank=True)
+    message = models.TextField(blank=True)
+    voice = models.CharField(max_length=50, blank=True)
+    audio = models.ForeignKey(Audio, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    tags = ArrayField(models.CharField(max_length=200), default=list, help_text="Tag names, in the sheet's order.")
+    tag_sizes = models.JSONField(
+        default=dict,
+        help_text="Upper bound of each tag's values, kept at every import and edit: what a message can cost is "
+        "known without reading the recipients.",
+    )
+    number_count = models.IntegerField(default=0)
+    created_at = models.DateTimeField(db_default=Now())
+    deleted_at = models.DateTimeField(null=True, blank=True)
+
+    objects = CampaignQuerySet.as_manager()
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(
+                fields=["owner", "-id"], condition=models.Q(deleted_at__isnull=True), name="campaign_newest_first"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RecipientQuerySet(models.QuerySet["Recipient"]):
+    def owned_by(self, user: User) -> Self:
+        return self.filter(campaign__owner=user, campaign__deleted_at__isnull=True)
+
+
+class Recipient(models.Model):
+    """One phone number of a campaign, with its tags and what its latest delivery came to.
+
+    `status` is the final status of that delivery, empty while there was none; what is under way now is read from
+    the deliveries (`queries.with_live_status`), so that a call costs one update here, not five.
+    """
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="recipients", db_index=False)
+    number = models.CharField(max_length=40, help_text="As it was sent to us.")
+    to = models.CharField(max_length=32, blank=True, help_text="E.164; empty when the number cannot exist.")
+    tags = models.JSONField(default=dict, db_default=models.Value({}, models.JSONField()))
+    status = models.SmallIntegerField(null=True, blank=True, choices=DeliveryStatus)
+    seconds = models.FloatField(null=True, blank=True)
+    playback = models.SmallIntegerField(null=True, blank=True)
+    credits = models.DecimalField(
+        max_digits=10, decimal_places=2, default=Decimal(0), db_default=Decimal(0), help_text="Sum of all deliveries."
+    )
+
+    objects = RecipientQuerySet.as_manager()
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["campaign", "id"], name="recipient_of_campaign")]
+
+    def __str__(self) -> str:
+        return self.number
+
+
+class RunStatus(models.TextChoices):
+    SCHEDULED = "scheduled"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPING = "stopping", "stopping: waits for what is in flight"
+    COMPLETED = "completed"
+    TERMINATED = "terminated"
+
+
+LIVE = (RunStatus.SCHEDULED, RunStatus.RUNNING, RunStatus.PAUSED, RunStatus.STOPPING)
+
+
+class Run(models.Model):
+    """One beginning of a campaign: what is said, to whom, from when; holds the credits.
+
+    scheduled ─► running ⇄ paused ─► completed
+        └──────────┴─────────┴─► stopping ─► terminated
+    """
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="runs", db_index=False)
+    status = models.CharField(max_length=10, choices=RunStatus)
+    source = models.CharField(max_length=7, choices=Source)
+    message = models.TextField(blank=True)
+    voice = models.CharField(max_length=50, blank=True)
+    audio = models.ForeignKey(Audio, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    statuses = ArrayField(
+        models.SmallIntegerField(), null=True, blank=True, help_text="Only recipients with one of these; all if empty."
+    )
+    individual = ArrayField(
+        models.BigIntegerField(), null=True, blank=True, help_text="Only the recipients with these ids; all if empty."
+    )
+    cursor = models.BigIntegerField(default=0, help_text="All recipients up to this id have their delivery.")
+    last_recipient = models.BigIntegerField(help_text="Numbers added after the beginning wait for the next run.")
+    filled_at = models.DateTimeField(null=True, blank=True, help_text="When the last delivery was queued.")
+    recipient_count = models.IntegerField()
+    hold = models.ForeignKey(CreditHold, on_delete=models.PROTECT, related_name="+")
+    credit_limit = models.DecimalField(max_digits=10, decimal_places=2, help_text="The most one delivery can cost.")
+    caller = models.CharField(max_length=32, blank=True)
+    starts_at = models.DateTimeField()
+    created_at = models.DateTimeField(db_default=Now())
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["campaign"], condition=models.Q(status__in=LIVE), name="one_live_run_per_campaign"
+            )
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["campaign", "-id"], name="run_latest"),
+            models.Index(fields=["status", "starts_at"], condition=models.Q(status__in=LIVE), name="run_live"),
+        ]
+
+    def untouched(self) -> RecipientQuerySet:
+        """The recipients this run is still to reach, in the order in which it takes them."""
+        rows = Recipient.objects.filter(
+            campaign_id=self.campaign_id, pk__gt=self.cursor, pk__lte=self.last_recipient
+        ).order_by("pk")
+        if self.statuses is not None:
+            rows = rows.filter(status__in=self.statuses)
+        if self.individual is not None:
+            rows = rows.filter(pk__in=self.individual)
+        return rows
+
+    def __str__(self) -> str:
+        return f"run {self.pk} of {self.campaign_id}: {self.status}"

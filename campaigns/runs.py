@@ -1,0 +1,258 @@
+"""The verbs of a run: begin, stop, pause, resume."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.core.files import File
+from django.db import transaction
+from django.db.models import Max, Sum
+from django.utils import timezone
+
+from accounts import credits
+from campaigns import lifecycle, tasks
+from campaigns.messages import Message, check_length, check_tags, parse_message
+from campaigns.models import LIVE, Campaign, Recipient, Run, RunStatus, Service, Source
+from campaigns.tagsizes import sizes_of
+from iris.errors import Conflict, InvalidInput
+from telephony import lifecycle as deliveries
+from telephony import voices
+from telephony.nudge import nudge
+from telephony.models import FINAL, Audio, Delivery, DeliveryStatus, PhoneNumber, Purpose
+from telephony.pricing import call_credits, sms_credits
+from telephony.segments import upper_bound
+from telephony.voices import audio as recordings
+
+# A spoken message with other words than the longest ones may still take longer to say.
+SPEECH_MARGIN = 1.25
+# How long `stop` waits for submissions that are under way, in seconds, before it counts them as in flight.
+STOP_WAIT = 5.0
+
+
+def begin(
+    *,
+    campaign: Campaign,
+    message: str | None = None,
+    recording: File | None = None,
+    voice: str | None = None,
+    starts_at: datetime | None = None,
+    statuses: Collection[DeliveryStatus] | None = None,
+    individual: Collection[int] | None = None,
+    source: Source | None = None,
+) -> Run:
+    """Begin a campaign, now or at `starts_at`, for all its numbers, those whose status is in `statuses`, or those
+    whose ids are in `individual`. What is not given is taken from the beginning before.
+
+    One transaction: check, price, hold the credits (`run.hold.amount`), insert the run. Raises InvalidInput, Conflict
+    (a run is live) and InsufficientCredits; then nothing has changed.
+    """
+    if starts_at is not None and starts_at < timezone.now() - timedelta(minutes=1):
+        raise InvalidInput(
+            f"The schedule date {timezone.localtime(starts_at):%Y-%m-%d %H:%M} is in the past. Choose a later time, or"
+            " leave it out to begin at once."
+        )
+    if recording is not None and campaign.service != Service.CALL:
+        raise InvalidInput("Only a PHONE campaign can play audio. Send a message for an SMS campaign.")
+    uploaded = recordings.store_upload(recording) if recording is not None else None
+    with transaction.atomic():
+        campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
+        _refuse_live(campaign)
+        voice = voices.resolve(voice or campaign.voice or None)
+        audio = uploaded or campaign.audio
+        text = message if message is not None else campaign.message
+        source = _source(campaign, message=message, recording=recording, text=text, audio=audio, source=source)
+        if source is Source.MESSAGE:
+            check_tags(parse_message(text), campaign.tags)
+        count, last = _count(campaign, statuses=statuses, individual=individual)
+        limit = _price(campaign, source=source, text=text, voice=voice, audio=audio)
+        number = campaign.runs.count() + 1
+        held = credits.hold(
+            user=campaign.owner, amount=limit * count, cause=f"campaign:{campaign.pk}:run:{number}"
+        )
+        campaign.message, campaign.voice, campaign.audio = text, voice, audio
+        campaign.save(update_fields=["message", "voice", "audio"])
+        now = timezone.now()
+        run = Run.objects.create(
+            campaign=campaign,
+            status=RunStatus.SCHEDULED if starts_at is not None and starts_at > now else RunStatus.RUNNING,
+            source=source,
+            message=text if source is Source.MESSAGE else "",
+            voice=voice,
+            audio=audio if source is Source.AUDIO else None,
+            statuses=None if statuses is None else sorted({int(status) for status in statuses}),
+            individual=None if individual is None else sorted(set(individual)),
+            last_recipient=last,
+            recipient_count=count,
+            hold=held,
+            credit_limit=limit,
+            caller=_caller(campaign),
+            starts_at=starts_at or now,
+        )
+        nudge(tasks.fill)
+    return run
+
+
+def _source(
+    campaign: Campaign,
+    *,
+    message: str | None,
+    recording: File | None,
+    text: str,
+    audio: Audio | None,
+    source: Source | None,
+) -> Source:
+    """Message or audio: what was just sent, or what is stored; `source` decides when there are both."""
+    has_audio = audio is not None and campaign.service == Service.CALL
+    if source is Source.AUDIO and not has_audio:
+        raise InvalidInput("The priority is audio, but there is none. Send it as aud_file, or use priority message.")
+    if source is Source.MESSAGE and not text:
+        raise InvalidInput("The priority is message, but there is none. Send a message, or use priority audio.")
+    if source is not None:
+        return source
+    if (message is None) != (recording is None):
+        return Source.MESSAGE if message is not None else Source.AUDIO
+    if text and has_audio:
+        raise InvalidInput(
+            'This campaign has a message and an audio. Set priority to "message" or "audio" to say which one to use.'
+        )
+    if not text and not has_audio:
+        raise InvalidInput("A campaign cannot begin without something to say: send a message or an aud_file.")
+    return Source.AUDIO if has_audio else Source.MESSAGE
+
+
+def _refuse_live(campaign: Campaign) -> None:
+    run = lifecycle.live_run(campaign.pk)
+    if run is None:
+        return
+    state = {
+        RunStatus.SCHEDULED: f"is scheduled for {timezone.localtime(run.starts_at):%Y-%m-%d %H:%M}",
+        RunStatus.RUNNING: "is running",
+        RunStatus.PAUSED: "is paused",
+        RunStatus.STOPPING: "is being stopped",
+    }[RunStatus(run.status)]
+    raise Conflict(f"This campaign {state}. Wait until it has completed, or stop it first.", code="campaign_live")
+
+
+def _count(
+    campaign: Campaign, *, statuses: Collection[DeliveryStatus] | None, individual: Collection[int] | None
+) -> tuple[int, int]:
+    """How many recipients a run will have, and the id of the campaign's last one."""
+    rows = Recipient.objects.filter(campaign=campaign)
+    last = rows.aggregate(last=Max("pk"))["last"]
+    if last is None:
+        raise InvalidInput("This campaign has no numbers. Add some before you begin it.")
+    if individual is not None:
+        wanted = set(individual)
+        found = set(rows.filter(pk__in=wanted).values_list("pk", flat=True))
+        missing = sorted(wanted - found)
+        if missing:
+            raise InvalidInput(
+                f"These ids are no numbers of this campaign: {', '.join(map(str, missing[:10]))}. The list of its"
+                " numbers has their ids.",
+                code="unknown_individual",
+            )
+        rows = rows.filter(pk__in=wanted)
+    if statuses is not None:
+        rows = rows.filter(status__in=[int(status) for status in statuses])
+    everyone = statuses is None and individual is None
+    count = campaign.number_count if everyone else rows.count()
+    if not count:
+        raise InvalidInput("No number of this campaign has such a status, so there is nobody to call or text.")
+    return count, last
+
+
+def _price(
+    campaign: Campaign, *, source: Source, text: str, voice: str, audio: Audio | None
+) -> Decimal:
+    """The most that one delivery can cost. Known without reading the recipients, however many there are."""
+    if source is Source.AUDIO:
+        assert audio is not None
+        return call_credits(audio.seconds)
+    message: Message = parse_message(text)
+    sizes = sizes_of(campaign)
+    bounds = {tag: entry.size for tag, entry in sizes.items()}
+    check_length(message, bounds)
+    if campaign.service == Service.SMS:
+        return sms_credits(upper_bound(message.size(bounds)))
+    longest = message.render({tag: entry.longest for tag, entry in sizes.items()})
+    seconds = voices.speak(text=longest, voice=voice).seconds
+    return call_credits(seconds * SPEECH_MARGIN if message.tags else seconds)
+
+
+def _caller(campaign: Campaign) -> str:
+    return (
+        PhoneNumber.objects.filter(owner=campaign.owner_id).order_by("pk").values_list("number", flat=True).first() or ""
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A stopped run, and the ids of the recipients whose call or SMS could not be held back any more."""
+
+    run: Run
+    in_flight: list[int]
+
+
+def stop(*, campaign: Campaign) -> Stopped:
+    """Stop the live run: nothing is submitted after this returns, and the credits it will not need are back.
+
+    What the carrier has already goes on and is still accounted for. Raises Conflict when no run is live.
+    """
+    with transaction.atomic():
+        run = Run.objects.select_for_update(of=("self",)).filter(campaign=campaign, status__in=LIVE).first()
+        if run is None:
+            raise Conflict("This campaign is not running, so there is nothing to stop.", code="not_running")
+        lifecycle.move(run.pk, to=RunStatus.STOPPING, come_from=LIVE)
+        deliveries.terminate(purpose=Purpose.CAMPAIGN, batch=run.pk)
+        unfinished = Delivery.objects.filter(purpose=Purpose.CAMPAIGN, batch=run.pk, status__lt=FINAL)
+        keep = unfinished.aggregate(sum=Sum("credit_limit"))["sum"] or Decimal(0)
+        credits.release(hold_id=run.hold_id, keep=keep, cause=f"run:{run.pk}:stopped")
+        nudge(tasks.fill)
+    _wait_for_submissions(run.pk)
+    lifecycle.terminate_untouched(run.pk)
+    lifecycle.finish(run.pk)
+    run.refresh_from_db()
+    return Stopped(run, sorted(unfinished.values_list("item", flat=True)))
+
+
+def _wait_for_submissions(run_id: int) -> None:
+    """Let the submissions that were under way end: they are short, and afterwards there are none."""
+    submitting = Delivery.objects.filter(
+        purpose=Purpose.CAMPAIGN, batch=run_id, status=DeliveryStatus.SUBMITTING, expires_at__gt=timezone.now()
+    )
+    end = time.monotonic() + STOP_WAIT
+    while submitting.exists() and time.monotonic() < end:
+        time.sleep(0.02)
+
+
+def pause(*, campaign: Campaign) -> Run:
+    """Nothing more of the running run is submitted until `resume`. Raises Conflict when it is not running."""
+    with transaction.atomic():
+        run = _locked(campaign, RunStatus.RUNNING, "This campaign is not running, so it cannot be paused.")
+        lifecycle.move(run.pk, to=RunStatus.PAUSED, come_from=[RunStatus.RUNNING])
+        deliveries.pause(purpose=Purpose.CAMPAIGN, batch=run.pk)
+    _wait_for_submissions(run.pk)
+    run.refresh_from_db()
+    return run
+
+
+def resume(*, campaign: Campaign) -> Run:
+    """Go on with a paused run. Raises Conflict when it is not paused."""
+    with transaction.atomic():
+        run = _locked(campaign, RunStatus.PAUSED, "This campaign is not paused, so it cannot be resumed.")
+        lifecycle.move(run.pk, to=RunStatus.RUNNING, come_from=[RunStatus.PAUSED])
+        deliveries.resume(purpose=Purpose.CAMPAIGN, batch=run.pk)
+        nudge(tasks.fill)
+    run.refresh_from_db()
+    return run
+
+
+def _locked(campaign: Campaign, status: RunStatus, otherwise: str) -> Run:
+    run = Run.objects.select_for_update(of=("self",)).filter(campaign=campaign, status=status).first()
+    if run is None:
+        raise Conflict(otherwise, code="not_in_that_state")
+    return run

@@ -1,0 +1,278 @@
+"""Sheets of phone numbers, with tags in the other columns.
+
+What a file is, its content says; its name and content type are not looked at. Read are .xlsx (also .xls,
+.xlsb and .ods), and text with commas, semicolons, tabs or |, or with one number a line.
+
+* The first sheet with anything in it counts, and 256 columns of it. Its first row that isn't blank is the
+  heading.
+* The numbers are in the column called number, numbers, phone, mobile or the like, else in the first one.
+* Every other column with a heading is a tag: `Full name` becomes `tags_Full_name`, a second `name` becomes
+  `tags_name_2`.
+* When no column is called so, and the first row has a phone number in it, there is no heading. The numbers
+  are in that column, and the others become `tags_column1`, `tags_column2`, … by their place in the sheet.
+* Blank rows are left out; rows with a wrong number too, and are reported. The same number twice is two
+  people.
+* Errors such as #N/A are empty values, dates are ISO 8601, and characters that cannot be seen are taken out.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any, BinaryIO, NamedTuple
+
+from django.conf import settings
+
+from campaigns.messages import MAX_VALUE_CHARACTERS, PREFIX, tag_called, value_text
+from campaigns.sheets.archive import Archive
+from campaigns.sheets.foreign import PASSWORD, Foreign
+from campaigns.sheets.grid import Cell, Grid, NotASheet, SheetTooLarge
+from campaigns.sheets.text import ADVICE, Text
+from campaigns.sheets.xlsx import Workbook
+from telephony import numbering
+
+__all__ = ["NotASheet", "Sheet", "SheetRow", "SheetTooLarge", "open_sheet"]
+
+ERRORS_KEPT = 100
+
+# In order of preference: a sheet may have somebody's name under "contact" and their number under "phone".
+_NUMBER_HEADINGS = (
+    *("number", "numbers", "phone number", "phone numbers", "phone no", "phone", "phones"),
+    *("mobile number", "mobile numbers", "mobile no", "mobile", "mobiles"),
+    *("contact number", "contact numbers", "contact no", "contact", "contacts", "telephone", "msisdn"),
+    *("फोन नम्बर", "मोबाइल नम्बर", "सम्पर्क नम्बर", "फोन", "मोबाइल", "नम्बर", "सम्पर्क"),
+)
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
+_OTHERS = (
+    (b"%PDF", "a PDF"),
+    (b"\x89PNG", "an image"),
+    (b"\xff\xd8\xff", "an image"),
+    (b"GIF8", "an image"),
+    (b"ID3", "a recording"),
+    (b"OggS", "a recording"),
+    (b"RIFF", "a recording or an image"),
+    (b"\x1f\x8b", "a packed archive"),
+    (b"7z\xbc\xaf", "a packed archive"),
+    (b"Rar!", "a packed archive"),
+    (b"PK\x05\x06", "an empty archive"),
+    (b"{\\rtf", "a text document"),
+    (b"<!", "a web page"),
+    (b"<html", "a web page"),
+    (b"<table", "a web page"),
+    (b"<?xml", "an XML document"),
+    (b"{", "JSON"),
+    (b"[", "JSON"),
+)
+# What no message needs, and a database or telephone cannot carry. The joiners of Devanagari (U+200C, U+200D)
+# stay.
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff"
+    "\ud800-\udfff\ufffe\uffff]"
+)
+_LINE_BREAK = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
+
+
+class SheetRow(NamedTuple):
+    """`row` as the spreadsheet shows it, from 1. `number`, `to`: see `telephony.numbering.Number`."""
+
+    row: int
+    number: str
+    to: str
+    tags: dict[str, str | int | float]
+
+
+def open_sheet(file: BinaryIO) -> "Sheet":
+    """Look at a file that can be read and sought, and find its columns. The file stays open, and has to.
+
+    Raises NotASheet and SheetTooLarge. So does reading the rows: some damage only shows when one gets there.
+    """
+    return Sheet(_grid(file))
+
+
+class Sheet:
+    """Iterate over it for its rows; again, to start over.
+
+    `columns` are the tags in the sheet's order. `errors` fills while one iterates: {"row": 7, "message": "…"}
+    for the first 100 rows that were left out; `error_count` counts them all.
+    """
+
+    def __init__(self, grid: Grid) -> None:
+        self.errors: list[dict[str, Any]] = []
+        self.error_count = 0
+        self._grid = grid
+        with closing(grid.rows()) as rows:
+            filled = (cells for _, cells in rows if not _is_blank(cells))
+            first = next(filled, None)
+            if first is None:
+                raise NotASheet(f"The sheet is empty. {ADVICE}")
+            column = _named_column(first)
+            self._has_heading = True
+            if column is None:
+                column = _column_of_numbers(first)
+                self._has_heading = column is None
+            if not self._has_heading and next(filled, None) is None:
+                _refuse_numbers_side_by_side(first)
+        self._number_column = column or 0
+        self.number_heading = "numbers"
+        if self._has_heading:
+            self.number_heading = _printable(_text(first, self._number_column))[:100] or "numbers"
+            self._tags = _tags_by_heading(first, self._number_column)
+        else:
+            self._tags = {
+                f"{PREFIX}column{at + 1}": at for at in range(len(first)) if at != self._number_column
+            }
+        self.columns = list(self._tags)
+
+    def __iter__(self) -> Iterator[SheetRow]:
+        self.errors.clear()
+        self.error_count = 0
+        parse, number_column, tag_columns = numbering.parser(), self._number_column, list(self._tags.items())
+        limit = settings.IRIS_SHEET_MAX_ROWS
+        heading = self._has_heading
+        count = 0
+        with closing(self._grid.rows()) as rows:
+            for at, cells in rows:
+                width = len(cells)
+                if heading:
+                    heading = _is_blank(cells)
+                    continue
+                try:
+                    number, to = parse(cells[number_column] if number_column < width else None)
+                    tags: dict[str, str | int | float] = {}
+                    for tag, column in tag_columns:
+                        value = cells[column] if column < width else None
+                        if type(value) is str:
+                            value = value.strip()
+                            if not value.isprintable():
+                                value = _printable(value)
+                            if len(value) > MAX_VALUE_CHARACTERS:
+                                raise _TooLong(tag)
+                        tags[tag] = "" if value is None else value
+                except (numbering.InvalidNumber, _TooLong) as e:
+                    if _is_blank(cells):
+                        continue
+                    self._report(at, str(e))
+                    number = ""
+                count += 1
+                if count > limit:
+                    raise SheetTooLarge(
+                        f"The sheet has more than {limit:,} rows. Send the numbers as several files, "
+                        "each for a campaign of its own."
+                    )
+                if number:
+                    yield SheetRow(at, number, to, tags)
+
+    def _report(self, row: int, message: str) -> None:
+        self.error_count += 1
+        if len(self.errors) < ERRORS_KEPT:
+            self.errors.append({"row": row, "message": message})
+
+
+class _TooLong(Exception):
+    def __init__(self, tag: str) -> None:
+        super().__init__(
+            f"The value of {tag} is longer than {MAX_VALUE_CHARACTERS:,} characters. Shorten it."
+        )
+
+
+def _grid(file: BinaryIO) -> Grid:
+    file.seek(0)
+    head = file.read(512)
+    if head.startswith(b"PK\x03\x04"):
+        return _unpacked(file)
+    if head.startswith(_OLE):
+        if _holds(file, _ENCRYPTED):
+            raise NotASheet(PASSWORD)
+        return Foreign(file)
+    if not head:
+        raise NotASheet(f"The file is empty. {ADVICE}")
+    beginning = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    for magic, kind in _OTHERS:
+        if head.startswith(magic) or beginning.startswith(magic):
+            raise NotASheet(f"The file is {kind}, not a spreadsheet. {ADVICE}")
+    return Text(file)
+
+
+def _unpacked(file: BinaryIO) -> Grid:
+    archive = Archive(file)
+    if "xl/workbook.bin" in archive:
+        return Foreign(file)
+    if "mimetype" in archive and b"opendocument.spreadsheet" in archive.read("mimetype"):
+        return Foreign(file)
+    if "[content_types].xml" in archive and any(name.startswith("xl/") for name in archive.names()):
+        return Workbook(archive)
+    if "word/document.xml" in archive:
+        raise NotASheet(f"The file is a Word document, not a spreadsheet. {ADVICE}")
+    raise NotASheet(
+        f"The file is a packed archive, not a spreadsheet. Unpack it, and send the sheet inside. {ADVICE}"
+    )
+
+
+def _holds(file: BinaryIO, wanted: bytes) -> bool:
+    file.seek(0)
+    overlap = b""
+    while chunk := file.read(1 << 20):
+        if wanted in overlap + chunk:
+            return True
+        overlap = chunk[-len(wanted) :]
+    return False
+
+
+def _is_blank(cells: list[Cell]) -> bool:
+    return all(cell is None or (isinstance(cell, str) and not cell.strip()) for cell in cells)
+
+
+def _text(cells: list[Cell], column: int) -> str:
+    cell = cells[column] if column < len(cells) else None
+    return "" if cell is None else value_text(cell).strip()
+
+
+def _named_column(heading: list[Cell]) -> int | None:
+    names = [
+        " ".join(re.sub(r"[_.:\-]+", " ", _text(heading, column)).casefold().split())
+        for column in range(len(heading))
+    ]
+    return next((names.index(name) for name in _NUMBER_HEADINGS if name in names), None)
+
+
+def _column_of_numbers(row: list[Cell]) -> int | None:
+    """The column with a phone number in it: a valid one, or whatever could be one in the first cell."""
+    parsed = [_number_in(cell) for cell in row]
+    valid = next((column for column, number in enumerate(parsed) if number and number.to), None)
+    return valid if valid is not None else 0 if parsed[0] else None
+
+
+def _number_in(cell: Cell) -> numbering.Number | None:
+    try:
+        return numbering.parse(cell)
+    except numbering.InvalidNumber:
+        return None
+
+
+def _refuse_numbers_side_by_side(only: list[Cell]) -> None:
+    """One row with nothing but phone numbers: all but one would be taken for tags."""
+    numbers = [_number_in(cell) for cell in only if not _is_blank([cell])]
+    if len(numbers) > 1 and all(number and number.to for number in numbers):
+        raise NotASheet(
+            "All the numbers are in one row. Write each into a row of its own, one below the other."
+        )
+
+
+def _tags_by_heading(heading: list[Cell], number_column: int) -> dict[str, int]:
+    tags: dict[str, int] = {}
+    for column in range(len(heading)):
+        tag = name = tag_called(_text(heading, column))
+        if not tag or column == number_column:
+            continue
+        again = 2
+        while tag in tags:
+            tag = f"{name}_{again}"
+            again += 1
+        tags[tag] = column
+    return tags
+
+
+def _printable(text: str) -> str:
+    # One no-break space would make a whole SMS UCS-2, and so cost twice as much.
+    text = _LINE_BREAK.sub("\n", text).replace("\N{NO-BREAK SPACE}", " ")
+    return _INVISIBLE.sub("", text).strip()

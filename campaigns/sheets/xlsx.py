@@ -1,0 +1,307 @@
+"""Excel workbooks (.xlsx, .xlsm), read as a stream.
+
+A library that is fast makes room for the whole rectangle around the cells, so a file of 2 kB with two cells
+in opposite corners ends the process; one that streams takes five times as long. Hence two lanes of our own:
+
+* Plain rows, which is how all programs write nearly all rows, are cut out by one regular expression. It
+  accounts for every character of a stretch of rows, or leaves the stretch alone.
+* What is left (comments, CDATA, rich text) goes to expat, which sees a document without the plain rows.
+
+Wherever a hostile file could grow there is a limit: nesting, the text of a cell, the distance of two rows.
+"""
+
+import re
+from array import array
+from collections.abc import Generator, Iterable
+from functools import lru_cache
+from itertools import accumulate
+
+from campaigns.sheets.archive import Archive
+from campaigns.sheets.dates import date_text, is_date_format
+from campaigns.sheets.grid import (
+    MAX_CELL_CHARACTERS,
+    MAX_COLUMNS,
+    Cell,
+    NotASheet,
+    Row,
+    SheetTooLarge,
+    number,
+)
+from campaigns.sheets.ooxml import BROKEN, make_parser, parse, related_parts, stretches, unescaped, walk
+
+_TOO_MUCH_TEXT = (
+    "The workbook holds too much text. Leave out the columns that no message needs, and send it again."
+)
+_MAX_SHEETS = 1_000
+_MAX_ATTRIBUTES = 2_000  # characters, of one cell
+_MAX_STRINGS = 10_000_000
+_MAX_STRINGS_BYTES = 256 * 2**20
+
+_TEXT = r"<t(?: [^<>]*)?>([^<]*)</t>"
+_PLAIN_ROWS = re.compile(
+    r'<c r="([A-Z]{1,3})[0-9]{1,7}"([^<>/]*)'
+    r"(?:/>|>(?:<f(?: [^<>]*)?(?:/>|>[^<]*</f>))?(?:<v>([^<]*)</v>|<is>" + _TEXT + r"</is>)?</c>)"
+    r'|<row(?: r="([0-9]{1,7})")?((?: [^<>]*)?/?)>|(</row>)|(\S.*)',
+    re.DOTALL,
+)
+_PLAIN_STRINGS = re.compile(r"<si>" + _TEXT + r"</si>|(\S.*)", re.DOTALL)
+_ATTRIBUTE = re.compile(r"""([\w.:-]+)\s*=\s*["']([^"']*)["']""")
+# Excel writes characters that XML cannot hold as _x000B_.
+_ESCAPED = re.compile(r"_x([0-9a-fA-F]{4})_")
+
+
+def _letters(column: int) -> str:
+    return (_letters(column // 26 - 1) if column >= 26 else "") + chr(65 + column % 26)
+
+
+_COLUMNS = {_letters(column): column for column in range(MAX_COLUMNS)}
+
+
+class Workbook:
+    """The first sheet that has anything in it, visible ones before hidden ones."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+        main = next(
+            (part for kind, part in related_parts(archive, "").values() if kind == "officeDocument"), ""
+        )
+        main = main or "xl/workbook.xml"
+        if main not in archive:
+            raise NotASheet(BROKEN)
+        sheets: list[tuple[bool, str]] = []
+        self._from_1904 = False
+
+        def visit(name: str, _parent: str, attributes: dict[str, str]) -> None:
+            if name == "sheet" and len(sheets) < _MAX_SHEETS:
+                sheets.append((attributes.get("state", "visible") != "visible", attributes.get("id", "")))
+            elif name == "workbookPr":
+                self._from_1904 = attributes.get("date1904") in ("1", "true")
+
+        walk(archive.read(main), visit)
+        related = related_parts(archive, main)
+        in_turn = [related[key] for _, key in sorted(sheets, key=lambda sheet: sheet[0]) if key in related]
+        parts = [part for kind, part in in_turn if kind == "worksheet"]
+        self._sheets = [part for part in dict.fromkeys(parts) if part in archive]
+        by_kind = dict(related.values())
+        self._date_styles = _date_styles(archive, by_kind.get("styles", ""))
+        self._strings = _Strings(archive, by_kind.get("sharedStrings", ""))
+        self._kind_of = lru_cache(1_000)(self._kind_written)
+
+    def rows(self) -> Generator[Row, None, None]:
+        for part in self._sheets:
+            rows = self._rows_of(part)
+            for first in rows:
+                if any(cell is not None and cell != "" for cell in first[1]):
+                    yield first
+                    yield from rows
+                    return
+
+    def _rows_of(self, part: str) -> Generator[Row, None, None]:
+        at = 0
+        pieces = stretches(self._archive.chunks(part), "sheetData", "row")
+        expat_lane = _Expat()
+        expat_lane.feed(next(pieces, ""))
+        for stretch in pieces:
+            rows = self._plain_rows(stretch)
+            if rows is None:
+                expat_lane.feed(stretch)
+                rows = [self._row(*row) for row in expat_lane.rows]
+                expat_lane.rows.clear()
+            for declared, cells in rows:
+                at = int(declared) if declared else at + 1
+                yield at, cells
+
+    def _plain_rows(self, stretch: str) -> list[tuple[str, list[Cell]]] | None:
+        """The rows of a stretch, if it has nothing in it but plain ones."""
+        rows: list[tuple[str, list[Cell]]] = []
+        cells: list[Cell] | None = None
+        column_of, kind_of, convert = _COLUMNS.get, self._kind_of, self._cell
+        for letters, attributes, value, inline, declared, row, end, other in _PLAIN_ROWS.findall(stretch):
+            if letters:
+                if cells is None:
+                    return None
+                column = column_of(letters)
+                if column is None:
+                    continue
+                text = value or inline
+                if "&" in text:
+                    text = unescaped(text)
+                kind = kind_of(attributes)
+                cell: Cell
+                if kind == "number" and len(text) < 16 and text.isdecimal():
+                    cell = int(text)
+                else:
+                    cell = convert(kind, text)
+                width = len(cells)
+                if column == width:
+                    cells.append(cell)
+                else:
+                    _put(cells, column, cell)
+            elif end:
+                if cells is None:
+                    return None
+                cells = None
+            elif other or cells is not None:
+                return None
+            else:
+                if " r=" in row:
+                    return None
+                cells = []
+                rows.append((declared, cells))
+                if row.endswith("/"):
+                    cells = None
+        return rows if cells is None else None
+
+    def _row(
+        self, attributes: dict[str, str], written: list[tuple[dict[str, str], str]]
+    ) -> tuple[str, list[Cell]]:
+        """A row from the other lane, where cells need not say where they are."""
+        cells: list[Cell] = []
+        column = -1
+        for of_cell, text in written:
+            letters = of_cell.get("r", "").rstrip("0123456789")
+            column = _COLUMNS.get(letters, MAX_COLUMNS) if letters else column + 1
+            if column < MAX_COLUMNS:
+                _put(cells, column, self._cell(self._kind(of_cell), text))
+        declared = attributes.get("r", "")
+        return declared if declared.isdecimal() and len(declared) < 8 else "", cells
+
+    def _kind_written(self, attributes: str) -> str:
+        if len(attributes) > _MAX_ATTRIBUTES:
+            raise NotASheet(BROKEN)
+        return self._kind(dict(_ATTRIBUTE.findall(attributes)))
+
+    def _kind(self, attributes: dict[str, str]) -> str:
+        kind = {"s": "shared", "b": "bool", "e": "error", "str": "text", "inlineStr": "text", "d": "iso"}.get(
+            attributes.get("t", "n"), "number"
+        )
+        return "date" if kind == "number" and attributes.get("s") in self._date_styles else kind
+
+    def _cell(self, kind: str, text: str) -> Cell:
+        """A cell's value. Errors such as #N/A are nothing: nobody wants to be called with them."""
+        if not text or kind == "error":
+            return None
+        if kind == "shared":
+            return self._strings.get(text)
+        if kind == "number":
+            return number(text)
+        if kind == "bool":
+            return "TRUE" if text in ("1", "true") else "FALSE"
+        if kind == "date":
+            serial = number(text)
+            return serial if isinstance(serial, str | None) else date_text(serial, from_1904=self._from_1904)
+        if kind == "iso":
+            return text.removesuffix("T00:00:00").replace("T", " ")
+        return _with_controls(text)
+
+
+class _Strings:
+    """The workbook's shared strings, packed: a million names need a tenth of what as many `str` do."""
+
+    def __init__(self, archive: Archive, part: str) -> None:
+        self._bytes = bytearray()
+        self._ends = array("Q", [0])
+        self.get = lru_cache(50_000)(self._get)
+        if part not in archive:
+            return
+        pieces = stretches(archive.chunks(part), "sst", "si")
+        expat_lane = _Expat()
+        expat_lane.feed(next(pieces, ""))
+        for stretch in pieces:
+            found = _PLAIN_STRINGS.findall(stretch)
+            if found and found[-1][1]:
+                expat_lane.feed(stretch)
+                self._add(expat_lane.strings)
+                expat_lane.strings.clear()
+            else:
+                self._add(text if "&" not in text else unescaped(text) for text, _ in found)
+
+    def _add(self, strings: Iterable[str]) -> None:
+        encoded = [string.encode("utf-8", "replace") for string in strings]
+        self._ends.extend(accumulate(map(len, encoded), initial=self._ends.pop()))
+        self._bytes += b"".join(encoded)
+        if len(self._bytes) > _MAX_STRINGS_BYTES or len(self._ends) > _MAX_STRINGS:
+            raise SheetTooLarge(_TOO_MUCH_TEXT)
+
+    def _get(self, index: str) -> str:
+        at = int(index) if index.isdecimal() and len(index) < 10 else len(self._ends)
+        if at + 1 >= len(self._ends):
+            raise NotASheet(BROKEN)
+        return _with_controls(self._bytes[self._ends[at] : self._ends[at + 1]].decode())
+
+
+class _Expat:
+    """The lane for all that isn't plain; its finished `rows` and `strings` pile up here."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[dict[str, str], list[tuple[dict[str, str], str]]]] = []
+        self.strings: list[str] = []
+        self._row: tuple[dict[str, str], list[tuple[dict[str, str], str]]] | None = None
+        self._attributes: dict[str, str] = {}
+        self._text: list[str] = []
+        self._length = 0
+        self._reading = False
+        self._phonetic = False
+        self._parser = make_parser(self._start, self._end)
+        self._parser.CharacterDataHandler = self._characters
+
+    def feed(self, text: str) -> None:
+        parse(self._parser, text)
+
+    def _start(self, name: str, _parent: str, attributes: dict[str, str]) -> None:
+        if name == "row":
+            self._row = (attributes, [])
+        elif name in ("c", "si"):
+            self._attributes, self._text, self._length = attributes, [], 0
+        elif name == "rPh":
+            self._phonetic = True
+        elif name in ("v", "t"):
+            self._reading = not self._phonetic
+
+    def _characters(self, text: str) -> None:
+        if self._reading:
+            self._length += len(text)
+            if self._length > MAX_CELL_CHARACTERS:
+                raise SheetTooLarge(_TOO_MUCH_TEXT)
+            self._text.append(text)
+
+    def _end(self, name: str) -> None:
+        if name in ("v", "t"):
+            self._reading = False
+        elif name == "rPh":
+            self._phonetic = False
+        elif name == "si":
+            self.strings.append("".join(self._text))
+        elif name == "c" and self._row:
+            self._row[1].append((self._attributes, "".join(self._text)))
+        elif name == "row" and self._row:
+            self.rows.append(self._row)
+            self._row = None
+
+
+def _date_styles(archive: Archive, part: str) -> frozenset[str]:
+    """The cell styles (numbers, as a cell names them) that show a number as a date or time."""
+    codes: dict[str, str] = {}
+    formats: list[str] = []
+
+    def visit(name: str, parent: str, attributes: dict[str, str]) -> None:
+        if name == "numFmt" and parent == "numFmts":
+            codes[attributes.get("numFmtId", "")] = attributes.get("formatCode", "")
+        elif name == "xf" and parent == "cellXfs":
+            formats.append(attributes.get("numFmtId", "0"))
+
+    if part in archive:
+        walk(archive.read(part), visit)
+    return frozenset(
+        str(style) for style, format in enumerate(formats) if is_date_format(format, codes.get(format))
+    )
+
+
+def _put(cells: list[Cell], column: int, cell: Cell) -> None:
+    if column >= len(cells):
+        cells.extend([None] * (column - len(cells) + 1))
+    cells[column] = cell
+
+
+def _with_controls(text: str) -> str:
+    return _ESCAPED.sub(lambda code: chr(int(code[1], 16)), text) if "_x" in text else text

@@ -1,0 +1,7 @@
+"""iris, a self-hosted server for voice and SMS campaigns. This package is the wiring."""
+
+from .celery import app as celery_app
+
+__version__ = "0.1.0"
+
+__all__ = ["__version__", "celery_app"]

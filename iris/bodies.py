@@ -1,0 +1,245 @@
+"""Reading what clients send: JSON, forms and multipart on every method, within limits, and nothing that
+cannot be stored.
+
+Whatever cannot be read ends as an error with a sentence. Text with a NUL byte or half a surrogate pair is
+refused here, once, because PostgreSQL cannot store either.
+"""
+
+import json
+import math
+import re
+import tempfile
+from collections.abc import Iterable
+from typing import IO, TYPE_CHECKING, Any, NoReturn, cast
+from urllib.parse import parse_qsl
+
+from django.conf import settings
+from django.core.exceptions import TooManyFieldsSent
+from django.http import HttpRequest, QueryDict
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import BaseParser, DataAndFiles, MultiPartParser
+from rest_framework.request import Request
+
+from iris.errors import InvalidInput, TooLarge
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+FORM = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data"
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_CHARSET = re.compile(r";\s*charset\s*\*?\s*=[^;]*", re.IGNORECASE)
+_BOUNDARY_LINE = re.compile(rb"\s*--([!-~]{1,200}?)\r?\n")
+_PEEK = 256
+
+
+def check_length(request: Request) -> None:
+    """Refuse a body that is too long before any of it is read. Raises TooLarge.
+
+    A body in chunks has no length until it was read: it is read here, into a temporary file if need be, as
+    far as the limit allows.
+    """
+    http = request._request
+    media_type = _media_type(http)
+    said = (
+        settings.IRIS_MAX_UPLOAD_BYTES if media_type.startswith(MULTIPART) else settings.IRIS_MAX_BODY_BYTES
+    )
+    # What says it is JSON may be multipart, which may be longer: JSONBody looks, and keeps to its own limit.
+    limit = settings.IRIS_MAX_BODY_BYTES if media_type.startswith(FORM) else settings.IRIS_MAX_UPLOAD_BYTES
+    length = http.META.get("CONTENT_LENGTH") or ""
+    if length.isdecimal():
+        if int(length) > limit:
+            raise _too_large(said)
+    elif "chunked" in http.META.get("HTTP_TRANSFER_ENCODING", "").lower():
+        _unchunk(http, limit)
+
+
+def ignore_charset(application: "WSGIApplication") -> "WSGIApplication":
+    """Wrap the WSGI application (iris/wsgi.py): everything is UTF-8, whatever charset a Content-Type names.
+
+    Django decodes the query string with it as soon as the request is made, where nothing catches the error
+    that "hex", a codec but none for text, would be.
+    """
+
+    def utf8_application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        content_type = environ.get("CONTENT_TYPE", "")
+        if "charset" in content_type.lower():
+            environ["CONTENT_TYPE"] = _CHARSET.sub("", content_type)
+        return application(environ, start_response)
+
+    return utf8_application
+
+
+def check_text(texts: Iterable[str]) -> None:
+    """Refuse text that PostgreSQL cannot store. Raises InvalidInput."""
+    for text in texts:
+        if _UNSTORABLE.search(text):
+            raise InvalidInput(
+                "Text with a NUL byte or a broken character cannot be stored. Remove it and try again."
+            )
+
+
+class JSONBody(BaseParser):
+    """A JSON object in UTF-8; an empty body is an empty one.
+
+    Some clients send multipart and call it application/json: what begins with a boundary is read as
+    multipart.
+    """
+
+    media_type = "application/json"
+
+    def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Any = None) -> Any:
+        start = stream.read(_PEEK)
+        if boundary := _BOUNDARY_LINE.match(start):
+            real = f"{MULTIPART}; boundary={boundary[1].decode('ascii')}"
+            return MultipartBody().parse(
+                cast(IO[bytes], _Rejoined(start.lstrip(), stream)), real, parser_context
+            )
+        limit = settings.IRIS_MAX_BODY_BYTES
+        raw = start + stream.read(limit + 1 - len(start))
+        if len(raw) > limit:
+            raise _too_large(limit)
+        return _json_object(raw)
+
+
+class FormBody(BaseParser):
+    """A form in the way browsers and `curl -d` send it."""
+
+    media_type = FORM
+
+    def parse(
+        self, stream: IO[bytes], media_type: str | None = None, parser_context: Any = None
+    ) -> QueryDict:
+        most = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
+        try:
+            text = stream.read().decode("utf-8")
+            if most is not None and text.count("&") >= most:
+                raise TooManyFieldsSent
+            pairs = parse_qsl(text, keep_blank_values=True, encoding="utf-8", errors="strict")
+        except UnicodeDecodeError as error:
+            raise _not_utf8() from error
+        check_text(text for pair in pairs for text in pair)
+        form = QueryDict(mutable=True)
+        for key, value in pairs:
+            form.appendlist(key, value)
+        return form
+
+
+class MultipartBody(MultiPartParser):
+    """A form with files."""
+
+    def parse(
+        self, stream: IO[bytes], media_type: str | None = None, parser_context: Any = None
+    ) -> "DataAndFiles[Any, Any]":
+        # Always UTF-8: the charset that the header names may be none for text ("hex"), which would be our
+        # crash.
+        context = {**(parser_context or {}), "encoding": "utf-8"}
+        try:
+            parsed = super().parse(stream, media_type, context)
+        except ParseError as error:
+            raise InvalidInput(
+                "The multipart body cannot be read. Check its boundary, and that it was sent as a whole."
+            ) from error
+        texts = [text for key, values in parsed.data.lists() for text in (key, *values)]
+        # Django's parser puts U+FFFD where bytes are not UTF-8.
+        if any("\ufffd" in text for text in texts):
+            raise _not_utf8()
+        check_text(texts)
+        check_text(parsed.files)
+        return parsed
+
+
+class _Rejoined:
+    """A stream of which the beginning was already read."""
+
+    def __init__(self, start: bytes, rest: IO[bytes]) -> None:
+        self._start = start
+        self._rest = rest
+
+    def read(self, size: int = -1) -> bytes:
+        if not self._start:
+            return self._rest.read(size)
+        if size < 0:
+            taken, self._start = self._start + self._rest.read(), b""
+            return taken
+        taken, self._start = self._start[:size], self._start[size:]
+        return taken
+
+
+def _json_object(raw: bytes) -> dict[str, Any]:
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _not_utf8() from error
+    if not text.strip():
+        return {}
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+    except RecursionError as error:
+        raise InvalidInput("The JSON body is nested too deeply.") from error
+    except json.JSONDecodeError as error:
+        raise InvalidInput(
+            f"The body is not valid JSON: {error.msg} in line {error.lineno}, column {error.colno}."
+        ) from error
+    except ValueError as error:  # NaN, an infinity, or an integer of more digits than Python takes
+        raise InvalidInput("The JSON body has a number that is no usable number.") from error
+    if not isinstance(value, dict):
+        raise InvalidInput('The JSON body must be an object, such as {"key": "value"}.')
+    # Only an escape can bring them in: a raw NUL is no valid JSON, and half a pair no valid UTF-8.
+    if "\\u" in text:
+        check_text(_texts(value))
+    return value
+
+
+def _texts(value: object) -> Iterable[str]:
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            yield item
+        elif isinstance(item, dict):
+            yield from item
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
+
+
+def _unchunk(http: HttpRequest, limit: int) -> None:
+    environ = getattr(http, "environ", {})
+    if not environ.get("wsgi.input_terminated"):
+        raise InvalidInput("Send the body with a Content-Length: this server cannot read it in chunks.")
+    body = tempfile.SpooledTemporaryFile(max_size=settings.FILE_UPLOAD_MAX_MEMORY_SIZE)  # noqa: SIM115 – lives on
+    size = 0
+    while block := environ["wsgi.input"].read(65536):
+        size += len(block)
+        if size > limit:
+            body.close()
+            raise _too_large(limit)
+        body.write(block)
+    body.seek(0)
+    http.META["CONTENT_LENGTH"] = str(size)
+    http._stream = body  # type: ignore[assignment]  # where Django reads the body from
+
+
+def _media_type(http: HttpRequest) -> str:
+    return str(http.META.get("CONTENT_TYPE", "")).strip().lower()
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"The body is too large: at most {limit / 1024 / 1024:.4g} MiB can be sent at once.")
+
+
+def _not_utf8() -> InvalidInput:
+    return InvalidInput("The body has bytes that are not UTF-8. Send all text as UTF-8.")

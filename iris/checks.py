@@ -1,0 +1,123 @@
+"""System checks: what Django runs before every command, so that a wrong carrier is found at the start and not
+at the first call.
+
+iris.E001: a carrier cannot be used.
+iris.E002: a carrier's pace is no number.
+iris.E003: the routes cannot be used.
+iris.E004: a voice would not speak.
+iris.W001: the secret key is weak.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+
+CHANNELS = ("call", "sms")
+SECRET_KEY_LENGTH = 50
+SECRET_KEY_LETTERS = 5
+
+
+@register()
+def carriers_can_be_used(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
+    from telephony.carriers import get_carrier
+
+    problems: list[CheckMessage] = []
+    for alias, config in settings.CARRIERS.items():
+        try:
+            get_carrier(alias)
+        except (
+            Exception
+        ) as error:  # a backend's own code runs here, and its every failure is the operator's to know
+            problems.append(
+                Error(
+                    f"The carrier {alias!r} cannot be used: {error}",
+                    hint="Correct its BACKEND and OPTIONS in the file that IRIS_CARRIERS_FILE names.",
+                    id="iris.E001",
+                )
+            )
+        problems += _pace_problems(alias, config)
+    return problems
+
+
+def _pace_problems(alias: str, config: Mapping[str, Any]) -> Iterator[CheckMessage]:
+    for name, kinds in {"CPS": (int, float), "CHANNELS": (int,)}.items():
+        value = config.get(name)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, kinds) or value <= 0):
+            yield Error(
+                f"The carrier {alias!r} has {name} = {value!r}.",
+                hint=f"{name} is a number above 0, or is left out where there is no limit.",
+                id="iris.E002",
+            )
+
+
+@register()
+def routes_lead_to_carriers(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
+    return [
+        Error(
+            f"ROUTES: {problem}",
+            hint="Correct [routes] in the file that IRIS_CARRIERS_FILE names.",
+            id="iris.E003",
+        )
+        for problem in _route_problems(settings.ROUTES)
+    ]
+
+
+def _route_problems(routes: Mapping[str, Any]) -> Iterator[str]:
+    for channel in CHANNELS:
+        if channel not in routes:
+            yield f"{channel} is missing; [] says that there is no {channel}."
+    for channel, choices in routes.items():
+        if channel not in CHANNELS:
+            yield f"{channel!r} is no channel; there are {' and '.join(CHANNELS)}."
+        elif not isinstance(choices, list):
+            yield f"{channel} must be a list."
+        else:
+            for choice in choices:
+                yield from _choice_problems(channel, choice)
+
+
+def _choice_problems(channel: str, choice: object) -> Iterator[str]:
+    if isinstance(choice, str):
+        trunks: Sequence[object] = [choice]
+    elif (
+        isinstance(choice, dict)
+        and set(choice) == {"prefix", "trunks"}
+        and isinstance(choice["prefix"], str)
+        and isinstance(choice["trunks"], list)
+        and choice["trunks"]
+    ):
+        trunks = choice["trunks"]
+        prefix = choice["prefix"]
+        if not (prefix.startswith("+") and prefix[1:].isdecimal()):
+            yield f"{channel} has the prefix {prefix!r}; it must be + and digits, such as +97798."
+    else:
+        yield f'{channel} has {choice!r}; it must be an alias or {{ prefix = "+97798", trunks = ["alias"] }}.'
+        return
+    for alias in trunks:
+        if alias not in settings.CARRIERS:
+            yield f"{channel} names the carrier {alias!r}, which is not configured."
+
+
+@register()
+def voices_speak(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
+    from telephony import voices
+
+    return [
+        Error(fault, hint="Correct IRIS_VOICES in settings.py.", id="iris.E004") for fault in voices.faults()
+    ]
+
+
+@register(Tags.security)
+def secret_key_is_strong(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
+    key = settings.SECRET_KEY
+    if len(key) >= SECRET_KEY_LENGTH and len(set(key)) >= SECRET_KEY_LETTERS:
+        return []
+    return [
+        Warning(
+            "IRIS_SECRET_KEY is easy to guess: who guesses it can log in as anybody.",
+            hint="Make one with: python -c 'import secrets; print(secrets.token_urlsafe(50))'",
+            id="iris.W001",
+        )
+    ]

@@ -1,0 +1,141 @@
+"""How iris speaks to clients: one base view for each dialect, which fixes authentication, bodies and the
+shape of errors.
+
+Authentication, permission and throttles are those of `REST_FRAMEWORK` in the settings.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.urls import URLPattern, path, register_converter
+from django.views import defaults
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView, set_rollback
+
+from iris import bodies
+from iris.envelope import envelope, failure
+from iris.errors import NotFound
+from iris.failures import NOT_FOUND, explain
+
+LARGEST_ID = 2**63 - 1
+
+
+class AlwaysJSON(DefaultContentNegotiation):
+    """There is one format, so whatever the Accept header or `?format=` asks for, it is answered."""
+
+    def select_renderer(  # type: ignore[override]
+        self, request: Request, renderers: Sequence[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        return renderers[0], renderers[0].media_type or ""
+
+
+class ApiView(APIView):
+    """What all dialects have in common."""
+
+    parser_classes = (bodies.JSONBody, bodies.FormBody, bodies.MultipartBody)
+    renderer_classes = (JSONRenderer,)
+    content_negotiation_class = AlwaysJSON
+    metadata_class = None
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        # The charset a client names would be used for the query string too, and may be none that Python can
+        # use.
+        request._request.encoding = "utf-8"
+        bodies.check_length(request)
+        bodies.check_text(text for key, values in request.query_params.lists() for text in (key, *values))
+        if any("\x00" in value for value in kwargs.values() if isinstance(value, str)):
+            raise NotFound(NOT_FOUND)
+        super().initial(request, *args, **kwargs)
+
+
+class V0View(ApiView):
+    """Base of every view under /api/accounts and /api/system."""
+
+    def get_exception_handler(self) -> Callable[[Exception, dict[str, Any]], Response | None]:
+        return answer_in_v0
+
+
+def answer_in_v0(error: Exception, context: dict[str, Any]) -> Response | None:
+    """The envelope for this error. None lets it rise: Django logs it and asks `handler500`."""
+    explained = explain(error)
+    if explained is None:
+        return None
+    set_rollback()
+    return failure(
+        status=explained.status, message=explained.message, errors=explained.errors, headers=explained.headers
+    )
+
+
+def both(route: str, view: Callable[..., HttpResponseBase], name: str) -> list[URLPattern]:
+    """The route without and with a trailing slash, each served directly: a redirected POST would lose its
+    body.
+
+    `reverse(name)` gives the one with the slash.
+    """
+    bare = route.removesuffix("/")
+    return [path(bare, view, name=name), path(f"{bare}/", view, name=name)]
+
+
+def parse_id(text: str) -> int:
+    """The id that is meant, or 0, which no row has: what cannot be an id is looked for, and not found."""
+    if re.fullmatch(r"[0-9]{1,19}", text) and int(text) <= LARGEST_ID:
+        return int(text)
+    return 0
+
+
+class IdConverter:
+    """`<id:pk>` in a route: matches any segment, so that "abc" and "-1" reach the view: a 404 there."""
+
+    regex = "[^/]+"
+
+    def to_python(self, value: str) -> int:
+        return parse_id(value)
+
+    def to_url(self, value: int | str) -> str:
+        return str(value)
+
+
+register_converter(IdConverter, "id")
+
+
+# Django asks these (see iris/urls.py) when no view could answer: they speak v0 under /api/, and HTML
+# elsewhere.
+
+
+def handler400(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if not _is_api(request):
+        return defaults.bad_request(request, exception)
+    return _plain_failure(400, "This request could not be read. Check how it is sent.")
+
+
+def handler403(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if not _is_api(request):
+        return defaults.permission_denied(request, exception)
+    return _plain_failure(403, "This account may not do that.")
+
+
+def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if not _is_api(request):
+        return defaults.page_not_found(request, exception)
+    return _plain_failure(404, f"There is nothing at {request.path[:200]}. Check the address.")
+
+
+def handler500(request: HttpRequest) -> HttpResponse:
+    if not _is_api(request):
+        return defaults.server_error(request)
+    return _plain_failure(
+        500, "Something went wrong on this server, and has been logged. Try again, or tell its operator."
+    )
+
+
+def _is_api(request: HttpRequest) -> bool:
+    return request.path.startswith("/api/")
+
+
+def _plain_failure(status: int, message: str) -> JsonResponse:
+    return JsonResponse(envelope(status=status, success=False, message=message), status=status)

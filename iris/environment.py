@@ -1,0 +1,223 @@
+"""Reads environment variables for settings.py, and remembers each one's meaning for the table in
+docs/operations.md.
+
+A value that cannot be used stops the start with a sentence that names the variable (`ImproperlyConfigured`).
+An empty variable counts as not set. Only settings.py calls these.
+"""
+
+import os
+import secrets
+import tomllib
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+TRUE = {"1", "true", "yes", "on"}
+FALSE = {"0", "false", "no", "off"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variable:
+    """One environment variable as docs/operations.md shows it."""
+
+    name: str
+    default: str
+    about: str
+
+
+VARIABLES: dict[str, Variable] = {}
+
+
+def env_str(name: str, default: str, about: str, *, shown: str | None = None) -> str:
+    """The variable's text. `shown` replaces the default in the settings table, where that says more."""
+    return _read(name, default if shown is None else shown, about) or default
+
+
+def env_secret(name: str, about: str, *, shown: str) -> str | None:
+    """The variable's text, or else the first line of the file that NAME_FILE names (as Docker secrets are
+    given), or else None.
+    """
+    value = _read(name, shown, about)
+    if value is not None:
+        return value
+    path = os.environ.get(f"{name}_FILE", "").strip()
+    if not path:
+        return None
+    try:
+        return Path(path).read_text().split("\n", 1)[0].strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImproperlyConfigured(f"{name}_FILE names {path}, which cannot be read: {error}") from error
+
+
+def env_bool(name: str, default: bool, about: str, *, shown: str | None = None) -> bool:
+    value = _read(name, shown or ("on" if default else "off"), about)
+    if value is None:
+        return default
+    if value.lower() in TRUE:
+        return True
+    if value.lower() in FALSE:
+        return False
+    raise ImproperlyConfigured(f"{name} must be one of on, off, true, false, yes, no, 1, 0; it is {value!r}.")
+
+
+def env_int(
+    name: str,
+    default: int,
+    about: str,
+    *,
+    minimum: int = 0,
+    maximum: int | None = None,
+) -> int:
+    value = _read(name, str(default), about)
+    if value is None:
+        return default
+    try:
+        number = int(value)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} must be a whole number; it is {value!r}.") from error
+    _check_range(name, number, minimum, maximum)
+    return number
+
+
+def env_decimal(
+    name: str,
+    default: str,
+    about: str,
+    *,
+    minimum: Decimal | int | str = 0,
+    maximum: Decimal | int | str | None = None,
+    places: int = 2,
+) -> Decimal:
+    """A decimal number with at most `places` digits after the point."""
+    value = _read(name, default, about)
+    try:
+        number = Decimal(default if value is None else value)
+    except InvalidOperation as error:
+        raise ImproperlyConfigured(f"{name} must be a number such as {default}; it is {value!r}.") from error
+    if not number.is_finite():
+        raise ImproperlyConfigured(f"{name} must be a number such as {default}; it is {value!r}.")
+    if number != round(number, places):
+        raise ImproperlyConfigured(
+            f"{name} may have at most {places} digits after the point; it is {value!r}."
+        )
+    _check_range(name, number, Decimal(minimum), None if maximum is None else Decimal(maximum))
+    return number
+
+
+def env_list(name: str, default: str, about: str, *, shown: str | None = None) -> list[str]:
+    """The variable's parts between commas, without spaces around them."""
+    return [part.strip() for part in env_str(name, default, about, shown=shown).split(",") if part.strip()]
+
+
+def postgresql_url(name: str, url: str) -> dict[str, object]:
+    """Django's DATABASES entry for `postgresql://user:password@host:port/name?option=value`.
+
+    A host that is a directory of a Unix socket is written as the option `host=/run/postgresql`.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in {"postgresql", "postgres"}:
+        raise ImproperlyConfigured(
+            f"{name} must begin with postgresql://; iris stores everything in PostgreSQL and knows no other "
+            "database."
+        )
+    try:
+        port = parts.port
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} has a port that is no number from 0 to 65535.") from error
+    options: Mapping[str, str] = dict(parse_qsl(parts.query))
+    database = unquote(parts.path.removeprefix("/"))
+    if not database:
+        raise ImproperlyConfigured(
+            f"{name} names no database: it must end in /NAME, as in postgresql://iris@localhost/iris."
+        )
+    return {
+        "NAME": database,
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": options.get("host", unquote(parts.hostname or "")),
+        "PORT": str(port or options.get("port", "")),
+        "OPTIONS": {key: value for key, value in options.items() if key not in {"host", "port"}},
+    }
+
+
+def kept_secret(path: Path) -> str:
+    """The secret in the file, made on the first call.
+
+    Several processes may start at once: each writes its own secret aside and tries to link it into place, and
+    all read what won.
+    """
+    if not path.exists():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            aside = path.with_name(f"{path.name}.{os.getpid()}")
+            descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_urlsafe(50))
+            with suppress(FileExistsError):
+                os.link(aside, path)
+            aside.unlink()
+        except OSError as error:
+            raise ImproperlyConfigured(
+                f"IRIS_HOME must be a folder that iris may write to: {error}"
+            ) from error
+    return path.read_text().strip()
+
+
+def carriers_from_file(name: str, path: Path) -> tuple[dict[str, dict[str, Any]], dict[str, list[Any]]]:
+    """CARRIERS and ROUTES from a TOML file such as
+
+        [carriers.line1]
+        BACKEND = "telephony.carriers.sip.SipCarrier"
+        CPS = 5
+        CHANNELS = 30
+        OPTIONS = { host = "sip.example.com" }
+
+        [routes]
+        call = ["line1", { prefix = "+97798", trunks = ["line1"] }]
+
+    What the values mean is checked by iris.checks, once Django is set up.
+    """
+    try:
+        content = tomllib.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ImproperlyConfigured(f"{name} names {path}, which cannot be read: {error}") from error
+    unknown = set(content) - {"carriers", "routes"}
+    if unknown:
+        raise ImproperlyConfigured(
+            f"{path} may have the tables [carriers.<alias>] and [routes] only, not "
+            f"{', '.join(sorted(unknown))}."
+        )
+    carriers, routes = content.get("carriers", {}), content.get("routes", {})
+    if not isinstance(carriers, dict) or not carriers:
+        raise ImproperlyConfigured(f"{path} describes no carrier: it needs a table [carriers.<alias>].")
+    if not isinstance(routes, dict):
+        raise ImproperlyConfigured(f'{path}: [routes] must be a table, such as call = ["line1"].')
+    for alias, entry in carriers.items():
+        if not isinstance(entry, dict) or not isinstance(entry.get("BACKEND"), str):
+            raise ImproperlyConfigured(
+                f'{path}: [carriers.{alias}] needs BACKEND = "dotted.path.of.its.class".'
+            )
+        entry.setdefault("OPTIONS", {})
+        entry.setdefault("CPS", None)
+        entry.setdefault("CHANNELS", None)
+    return carriers, routes
+
+
+def _read(name: str, shown: str, about: str) -> str | None:
+    VARIABLES[name] = Variable(name=name, default=shown, about=about)
+    return os.environ.get(name, "").strip() or None
+
+
+def _check_range(
+    name: str, number: Decimal | int, minimum: Decimal | int, maximum: Decimal | int | None
+) -> None:
+    if number < minimum:
+        raise ImproperlyConfigured(f"{name} must be {minimum} or more; it is {number}.")
+    if maximum is not None and number > maximum:
+        raise ImproperlyConfigured(f"{name} must be {maximum} or less; it is {number}.")

@@ -1,0 +1,124 @@
+"""GET /health: is every part of iris there? Made for load balancers, Docker and `manage.py sandbox`; needs no
+token, never fails itself.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection
+from django.db.models.functions import Now
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.http import require_safe
+
+import iris
+from iris.celery import app
+from iris.models import Heartbeat
+
+LIMIT_SECONDS = 2  # for each part; a part that takes longer does not answer
+WORKER_SILENCE = timedelta(seconds=15)
+OK = "ok"
+
+logger = logging.getLogger(__name__)
+
+
+def beat(name: str = "worker") -> None:
+    """A worker says that it is alive; its tick tasks call this."""
+    Heartbeat.objects.bulk_create(
+        [Heartbeat(name=name, seen_at=Now())],
+        update_conflicts=True,
+        unique_fields=["name"],
+        update_fields=["seen_at"],
+    )
+
+
+@require_safe
+def health(request: HttpRequest) -> JsonResponse:
+    parts = look()
+    well = all(state == OK for state in parts.values())
+    response = JsonResponse(
+        {"status": OK if well else "unhealthy", **parts, "version": iris.__version__},
+        status=200 if well else 503,
+        headers={"Cache-Control": "no-store"},
+    )
+    response._has_been_logged = True  # type: ignore[attr-defined]  # Django logs each 5xx; a 503 here is an answer, not an error
+    return response
+
+
+def look() -> dict[str, str]:
+    """The state of each part: "ok", or what is wrong with it."""
+    checks = [_Check("database", _look_at_database), _Check("broker", _look_at_broker)]
+    for check in checks:
+        check.start()
+    for check in checks:
+        check.join(LIMIT_SECONDS)
+    database, broker = (check.result for check in checks)
+    if database is None:
+        database = {"database": "does not answer", "worker": "unknown: the database does not answer"}
+    if broker is None:
+        broker = {"broker": "does not answer"}
+    return {"database": OK, "broker": OK, "worker": OK, **database, **broker}
+
+
+class _Check(threading.Thread):
+    """Finds what is wrong with one part, in a thread of its own, since no library's time limit covers every
+    way to hang (a name server, a half-open connection).
+
+    One that hangs is not looked for again until it ends, so that they never pile up.
+    """
+
+    hanging: dict[str, "_Check"] = {}
+
+    def __init__(self, name: str, look: Callable[[], dict[str, str]]) -> None:
+        super().__init__(name=f"health-{name}", daemon=True)
+        self._part = name
+        self._look = look
+        self.result: dict[str, str] | None = None
+
+    def start(self) -> None:
+        other = self.hanging.get(self._part)
+        if other is None or not other.is_alive():
+            self.hanging[self._part] = self
+            super().start()
+
+    def join(self, timeout: float | None = None) -> None:
+        if self.ident is not None:
+            super().join(timeout)
+
+    def run(self) -> None:
+        try:
+            self.result = self._look()
+        except Exception:  # whatever it is, it is the answer
+            logger.exception("The health check of the %s failed.", self._part)
+            self.result = {self._part: "fails: see the log"}
+        finally:
+            connection.close()
+
+
+def _look_at_database() -> dict[str, str]:
+    try:
+        seen = Heartbeat.objects.filter(seen_at__gt=Now() - WORKER_SILENCE).exists()
+    except (DatabaseError, InterfaceError) as error:
+        logger.warning("The database does not answer: %s", error)
+        return {"database": "does not answer", "worker": "unknown: the database does not answer"}
+    return {} if seen else {"worker": f"not seen for {WORKER_SILENCE.seconds} s"}
+
+
+def _look_at_broker() -> dict[str, str]:
+    try:
+        if settings.IRIS_BROKER_URL is None:
+            folder = Path(settings.CELERY_BROKER_TRANSPORT_OPTIONS["folder"])
+            folder.mkdir(parents=True, exist_ok=True)
+            probe = folder / "health"
+            probe.touch()
+        else:
+            url = settings.IRIS_BROKER_URL
+            with app.connection_for_write(url, connect_timeout=LIMIT_SECONDS) as broker:
+                broker.ensure_connection(max_retries=1, timeout=LIMIT_SECONDS)
+    except Exception as error:  # each broker library has errors of its own
+        logger.warning("The broker does not answer: %s", error)
+        return {"broker": "does not answer"}
+    return {}

@@ -1,0 +1,470 @@
+"""Every setting of iris, and the only file that reads the environment.
+
+Each variable says what it means where it is read; docs/operations.md has the same sentences as a table
+(`manage.py settingstable`).
+"""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import django_stubs_ext
+from django.core.exceptions import ImproperlyConfigured
+
+from iris.environment import (
+    carriers_from_file,
+    env_bool,
+    env_decimal,
+    env_int,
+    env_list,
+    env_secret,
+    env_str,
+    kept_secret,
+    postgresql_url,
+)
+
+django_stubs_ext.monkeypatch()  # classes that only Django's type stubs know as generic: ModelAdmin[User]
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# Where things live ------------------------------------------------------------------------------------------
+
+IRIS_HOME = Path(
+    env_str(
+        "IRIS_HOME",
+        str(BASE_DIR / "var"),
+        "Folder of the media, and of the embedded database and broker where those are used.",
+        shown="`var/` beside manage.py",
+    )
+).absolute()
+
+IRIS_PORT = env_int(
+    "IRIS_PORT", 8000, "Port of 127.0.0.1 where `manage.py sandbox` listens.", minimum=1, maximum=65535
+)
+
+IRIS_DATABASE_URL = env_secret(
+    "IRIS_DATABASE_URL",
+    "PostgreSQL, as `postgresql://user:password@host:5432/name`. "
+    "Without it iris runs an embedded PostgreSQL in `IRIS_HOME`.",
+    shown="embedded",
+)
+
+IRIS_BROKER_URL = env_secret(
+    "IRIS_BROKER_URL",
+    "Redis, as `redis://host:6379/0`, through which web and beat nudge the workers. "
+    "Without it they use files in `IRIS_HOME`, on one machine.",
+    shown="files",
+)
+
+if IRIS_BROKER_URL is not None and not IRIS_BROKER_URL.startswith(("redis://", "rediss://")):
+    raise ImproperlyConfigured(
+        "IRIS_BROKER_URL must begin with redis:// or rediss://; iris speaks to no other broker."
+    )
+
+# The web server ---------------------------------------------------------------------------------------------
+
+DEBUG = env_bool("IRIS_DEBUG", False, "Shows Django's error pages. Never where strangers can reach it.")
+
+SECRET_KEY = env_secret(
+    "IRIS_SECRET_KEY",
+    "Signs login tokens; 50 random characters or more. "
+    "Needed with `IRIS_DATABASE_URL`; else made once and kept in `IRIS_HOME`.",
+    shown="made once",
+) or (kept_secret(IRIS_HOME / "secret_key") if IRIS_DATABASE_URL is None else "")
+if not SECRET_KEY:
+    raise ImproperlyConfigured(
+        "IRIS_SECRET_KEY is needed when IRIS_DATABASE_URL is set. Make one with: "
+        "python -c 'import secrets; print(secrets.token_urlsafe(50))'"
+    )
+
+IRIS_PUBLIC_URL = env_str(
+    "IRIS_PUBLIC_URL",
+    f"http://127.0.0.1:{IRIS_PORT}",
+    "How the outside reaches iris: carriers call back here, and links to audio begin with it. "
+    "Behind HTTPS it begins with https://.",
+    shown="`http://127.0.0.1:IRIS_PORT`",
+).rstrip("/")
+if not IRIS_PUBLIC_URL.startswith(("http://", "https://")):
+    raise ImproperlyConfigured(
+        f"IRIS_PUBLIC_URL must begin with http:// or https://; it is {IRIS_PUBLIC_URL!r}."
+    )
+
+_PUBLIC_HOST = urlsplit(IRIS_PUBLIC_URL).hostname
+if not _PUBLIC_HOST:
+    raise ImproperlyConfigured(f"IRIS_PUBLIC_URL must name a host; it is {IRIS_PUBLIC_URL!r}.")
+
+ALLOWED_HOSTS = [
+    *env_list(
+        "IRIS_ALLOWED_HOSTS",
+        "localhost,127.0.0.1,[::1]",
+        "Names, between commas, under which iris may be called; that of `IRIS_PUBLIC_URL` always is.",
+    ),
+    _PUBLIC_HOST,
+]
+
+IRIS_TRUST_PROXY = env_bool(
+    "IRIS_TRUST_PROXY",
+    False,
+    "Believes the proxy in front about the caller's address (X-Forwarded-For) and HTTPS (X-Forwarded-Proto).",
+)
+
+_HTTPS = IRIS_PUBLIC_URL.startswith("https://")
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if IRIS_TRUST_PROXY else None
+SESSION_COOKIE_SECURE = _HTTPS
+CSRF_COOKIE_SECURE = _HTTPS
+CSRF_TRUSTED_ORIGINS = [IRIS_PUBLIC_URL]
+SECURE_HSTS_SECONDS = env_int(
+    "IRIS_HSTS_SECONDS", 0, "Seconds for which browsers must use HTTPS only; 0 leaves that to the proxy."
+)
+# Redirecting to HTTPS, and what other hosts of the domain do, are the business of the proxy in front.
+SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W005", "security.W008", "security.W021"]
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+ROOT_URLCONF = "iris.urls"
+WSGI_APPLICATION = "iris.wsgi.application"
+APPEND_SLASH = False  # the API is served with and without a trailing slash and never redirects
+
+INSTALLED_APPS = [
+    "iris",
+    "accounts",
+    "telephony",
+    "campaigns",
+    "otp",
+    "rest_framework",
+    "django_filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+STATIC_URL = "/static/"
+WHITENOISE_USE_FINDERS = True  # the admin's files come from their packages: no collectstatic step to forget
+MEDIA_URL = "/media/"
+MEDIA_ROOT = IRIS_HOME / "media"
+
+# The database -----------------------------------------------------------------------------------------------
+
+_DATABASE: dict[str, Any] = {
+    # Kept open: connecting costs more than most of our queries. Health checks replace one that PostgreSQL
+    # closed.
+    "CONN_MAX_AGE": None,
+    "CONN_HEALTH_CHECKS": True,
+}
+DATABASES: dict[str, dict[str, Any]]
+if IRIS_DATABASE_URL is None:
+    DATABASES = {"default": {"ENGINE": "iris.embedded", "NAME": "iris", "HOME": IRIS_HOME, **_DATABASE}}
+else:
+    DATABASES = {
+        "default": {
+            "ENGINE": "django.db.backends.postgresql",
+            **postgresql_url("IRIS_DATABASE_URL", IRIS_DATABASE_URL),
+            **_DATABASE,
+        }
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Celery -----------------------------------------------------------------------------------------------------
+
+if IRIS_BROKER_URL is None:
+    CELERY_BROKER_URL = "iris-files://local//"  # iris.filebroker
+    CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
+        "folder": str(IRIS_HOME / "broker"),
+        "polling_interval": 0.05,
+    }
+else:
+    CELERY_BROKER_URL = IRIS_BROKER_URL
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 10, "socket_connect_timeout": 2}
+# Commands to running workers (`celery inspect`, `celery control`) need a broker that can broadcast.
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = IRIS_BROKER_URL is not None
+
+IRIS_WORKER_CONCURRENCY = env_int(
+    "IRIS_WORKER_CONCURRENCY", 4, "Processes of one worker.", minimum=1, maximum=100
+)
+
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# A request does not wait for a nudge.
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0}
+CELERY_TASK_DEFAULT_QUEUE = "iris"
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = False  # a lost task is nudged again by the next tick
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_CONCURRENCY = IRIS_WORKER_CONCURRENCY
+CELERY_WORKER_MAX_MEMORY_PER_CHILD = 400_000  # kB; a child above it is replaced between two tasks
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
+CELERY_BEAT_SCHEDULE_FILENAME = str(IRIS_HOME / "beat-schedule")
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    # A tick that could not be taken in time is worthless: the next one does the same, so no backlog ever
+    # builds up.
+    "campaigns": {
+        "task": "campaigns.tasks.tick",
+        "schedule": timedelta(seconds=1),
+        "options": {"expires": 3},
+    },
+    "telephony": {
+        "task": "telephony.tasks.tick",
+        "schedule": timedelta(seconds=1),
+        "options": {"expires": 3},
+    },
+    "heartbeat": {
+        "task": "iris.tasks.heartbeat",
+        "schedule": timedelta(seconds=2),
+        "options": {"expires": 5},
+    },
+}
+
+# The API ----------------------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "accounts.User"
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.BearerToken"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_THROTTLE_CLASSES": ["accounts.throttles.UserThrottle"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+    "NUM_PROXIES": 1 if IRIS_TRUST_PROXY else 0,
+}
+
+IRIS_ACCESS_TOKEN_DAYS = env_int("IRIS_ACCESS_TOKEN_DAYS", 1, "Days a login's access token works.", minimum=1)
+IRIS_REFRESH_TOKEN_DAYS = env_int(
+    "IRIS_REFRESH_TOKEN_DAYS", 7, "Days a login's refresh token works.", minimum=1
+)
+SIMPLE_JWT = {
+    "ACCESS_TOKEN_LIFETIME": timedelta(days=IRIS_ACCESS_TOKEN_DAYS),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=IRIS_REFRESH_TOKEN_DAYS),
+}
+
+# Counts for the throttles. Without Redis each web process counts for itself; `manage.py sandbox` has one.
+CACHES: dict[str, dict[str, Any]]
+if IRIS_BROKER_URL is None:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 100_000}}}
+else:
+    CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": IRIS_BROKER_URL,
+            "KEY_PREFIX": "iris",
+            "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 2},
+        }
+    }
+
+IRIS_LOGIN_THROTTLE = env_str(
+    "IRIS_LOGIN_THROTTLE", "10/minute", "Login attempts allowed from one address and to one account."
+)
+IRIS_OTP_THROTTLE = env_str("IRIS_OTP_THROTTLE", "60/minute", "OTPs one account may send.")
+IRIS_API_THROTTLE = env_str("IRIS_API_THROTTLE", "6000/minute", "All other requests of one account.")
+
+IRIS_MAX_UPLOAD_BYTES = env_int(
+    "IRIS_MAX_UPLOAD_BYTES", 40 * 2**20, "Largest uploaded file, in bytes.", minimum=1
+)
+IRIS_MAX_BODY_BYTES = env_int(
+    "IRIS_MAX_BODY_BYTES", 10 * 2**20, "Largest request body without a file, in bytes.", minimum=1
+)
+IRIS_SHEET_MAX_UNPACKED_BYTES = env_int(
+    "IRIS_SHEET_MAX_UNPACKED_BYTES",
+    2**30,
+    "Largest size of a spreadsheet once unpacked, in bytes.",
+    minimum=1,
+)
+IRIS_SHEET_MAX_ROWS = env_int("IRIS_SHEET_MAX_ROWS", 2_000_000, "Most rows of a spreadsheet.", minimum=1)
+
+DATA_UPLOAD_MAX_MEMORY_SIZE = IRIS_MAX_BODY_BYTES
+FILE_UPLOAD_MAX_MEMORY_SIZE = 2**20  # what is larger goes to a temporary file, so that uploads cost no memory
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+# Language, time, numbers ------------------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en-us"
+USE_I18N = False  # the API's sentences are contract
+USE_TZ = True
+TIME_ZONE = env_str("IRIS_TIME_ZONE", "Asia/Kathmandu", "Time zone of times that name none.")
+try:
+    ZoneInfo(TIME_ZONE)
+except (KeyError, OSError, ValueError) as error:
+    raise ImproperlyConfigured(
+        f"IRIS_TIME_ZONE must be a time zone such as Asia/Kathmandu; it is {TIME_ZONE!r}."
+    ) from error
+IRIS_PHONE_REGION = env_str(
+    "IRIS_PHONE_REGION", "NP", "Country, by its two ISO letters, of phone numbers that name none."
+).upper()
+
+# What it costs, in credits ----------------------------------------------------------------------------------
+
+IRIS_SMS_CREDITS = env_decimal("IRIS_SMS_CREDITS", "1", "Credits for one segment of an SMS.")
+IRIS_CALL_CREDITS = env_decimal("IRIS_CALL_CREDITS", "2", "Credits for one pulse of an answered call.")
+IRIS_CALL_PULSE_SECONDS = env_int("IRIS_CALL_PULSE_SECONDS", 60, "Seconds of one pulse.", minimum=1)
+
+# Carriers and dispatch --------------------------------------------------------------------------------------
+
+CARRIERS: dict[str, dict[str, Any]] = {
+    "sandbox": {
+        "BACKEND": "telephony.carriers.sandbox.SandboxCarrier",
+        "OPTIONS": {},
+        "CPS": None,
+        "CHANNELS": None,
+    },
+}
+ROUTES: dict[str, list[Any]] = {"call": ["sandbox"], "sms": ["sandbox"]}
+
+IRIS_CARRIERS_FILE = env_str(
+    "IRIS_CARRIERS_FILE", "", "TOML file of carriers and routes.", shown="the sandbox carrier alone"
+)
+if IRIS_CARRIERS_FILE:
+    CARRIERS, ROUTES = carriers_from_file("IRIS_CARRIERS_FILE", Path(IRIS_CARRIERS_FILE))
+
+IRIS_SANDBOX_SPEED = float(
+    env_decimal(
+        "IRIS_SANDBOX_SPEED",
+        "10",
+        "How many times faster than life the sandbox carrier rings and talks.",
+        minimum="0.01",
+    )
+)
+IRIS_SANDBOX_INBOX = env_bool(
+    "IRIS_SANDBOX_INBOX",
+    IRIS_DATABASE_URL is None,
+    "Shows what the sandbox carrier took at `/sandbox/`, OTPs included, to everybody: never in production.",
+    shown="on with the embedded database",
+)
+IRIS_CLAIM_SIZE = env_int(
+    "IRIS_CLAIM_SIZE",
+    1000,
+    "Deliveries a worker takes from a trunk's queue at once.",
+    minimum=1,
+    maximum=10_000,
+)
+IRIS_DISPATCHERS_PER_TRUNK = env_int(
+    "IRIS_DISPATCHERS_PER_TRUNK",
+    1,
+    "Processes that hand deliveries to one trunk at the same time.",
+    minimum=1,
+)
+IRIS_TASK_SECONDS = env_int(
+    "IRIS_TASK_SECONDS",
+    5,
+    "Seconds after which a busy task makes room for others, and goes on later.",
+    minimum=1,
+)
+IRIS_LEASE_SECONDS = env_int(
+    "IRIS_LEASE_SECONDS",
+    30,
+    "Seconds a worker has to submit what it took. After that nobody knows whether the carrier has it.",
+    minimum=5,
+)
+IRIS_REPORT_TIMEOUT_SECONDS = env_int(
+    "IRIS_REPORT_TIMEOUT_SECONDS",
+    3600,
+    "Seconds without a final report after which a delivery counts as failed (lost).",
+    minimum=1,
+)
+# For tests of what a crash leaves behind, and nothing else (telephony.failpoints).
+IRIS_FAILPOINTS = env_str(
+    "IRIS_FAILPOINTS", "", "Tests only: a folder whose files name the places where a process dies."
+)
+IRIS_HOPPER_SIZE = env_int(
+    "IRIS_HOPPER_SIZE", 2000, "Deliveries each running campaign keeps ready ahead of its trunk.", minimum=1
+)
+
+# Voices -----------------------------------------------------------------------------------------------------
+
+IRIS_MAX_AUDIO_SECONDS = env_int(
+    "IRIS_MAX_AUDIO_SECONDS", 600, "Longest message that is spoken or played, in seconds.", minimum=1
+)
+# The first three are the documented ones. `display` and `language` apart, each engine has options of its own.
+IRIS_VOICES: dict[str, dict[str, Any]] = {
+    "np_rija": {
+        "engine": "espeak",
+        "display": "Rija",
+        "language": "ne",
+        "variant": "f2",
+        "pitch": 50,
+        "speed": 150,
+    },
+    "np_prasanna": {
+        "engine": "espeak",
+        "display": "Prasanna",
+        "language": "ne",
+        "variant": "m3",
+        "pitch": 58,
+        "speed": 150,
+    },
+    "np_binod": {
+        "engine": "espeak",
+        "display": "Binod",
+        "language": "ne",
+        "variant": "m7",
+        "pitch": 25,
+        "speed": 140,
+    },
+    "np_shreegya": {
+        "engine": "espeak",
+        "display": "Shreegya",
+        "language": "ne",
+        "variant": "f4",
+        "pitch": 72,
+        "speed": 155,
+    },
+}
+
+# Logging: to stderr, where Docker and systemd expect it -----------------------------------------------------
+
+IRIS_LOG_LEVEL = env_str("IRIS_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR.").upper()
+if IRIS_LOG_LEVEL not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+    raise ImproperlyConfigured(
+        f"IRIS_LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR; it is {IRIS_LOG_LEVEL!r}."
+    )
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": IRIS_LOG_LEVEL},
+    "loggers": {
+        "django": {"handlers": [], "level": "INFO", "propagate": True},
+        "django.request": {"level": "ERROR"},  # a client's mistakes are the client's
+        "celery": {"level": "WARNING"},  # two ticks a second say nothing
+        "kombu": {"level": "WARNING"},
+    },
+}

@@ -1,0 +1,79 @@
+"""What v0 reads and writes about OTPs."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from rest_framework import serializers
+
+from otp.models import Origin, Otp
+from otp.services import DEFAULT_LENGTH, rendered, spaced
+from telephony.api.v0.fields import Text, Word
+from telephony.models import Channel
+
+CHANNELS = {"text": Channel.SMS, "voice": Channel.CALL}
+ORIGINS = {"personnel": Origin.OWNER, "generated": Origin.GENERATED}  # sic
+WORDS = {meaning: word for word, meaning in {**CHANNELS, **ORIGINS}.items()}
+
+
+class Length(serializers.Field[int, Any, Any, int]):
+    """A whole number, also when it is written as text."""
+
+    default_error_messages = {"invalid": "This must be a whole number, such as 6."}
+
+    def get_value(self, dictionary: Any) -> Any:
+        value = dictionary.get(self.field_name)
+        return serializers.empty if value is None or value == "" else value
+
+    def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, str) and re.fullmatch(r"\s*[0-9]{1,3}\s*", data):
+            return int(data)
+        if isinstance(data, bool) or not isinstance(data, int):
+            self.fail("invalid")
+        return data
+
+
+class NewOtp(serializers.Serializer[Any]):
+    """An OTP to be sent."""
+
+    number = Text(max_length=40)
+    message = Text(max_length=1_000)
+    sms_send_options = Word(CHANNELS, required=False)
+    sms_send_option = Word(CHANNELS, required=False)  # the documentation has both names
+    otp_options = Word(ORIGINS, required=False)
+    otp = Text(required=False, max_length=40)
+    otp_length = Length(required=False)
+    voice_input = Text(required=False, max_length=50)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        channel = attrs.get("sms_send_options") or attrs.get("sms_send_option")
+        if channel is None:
+            raise serializers.ValidationError(
+                {"sms_send_options": f"This is missing: it must be one of {', '.join(CHANNELS)}."}
+            )
+        # Whoever sends a password and does not say what it is for wants that one sent, not another.
+        origin = attrs.get("otp_options") or (Origin.OWNER if "otp" in attrs else Origin.GENERATED)
+        if origin == Origin.OWNER and "otp" not in attrs:
+            raise serializers.ValidationError(
+                {"otp": f"This is missing: with otp_options {WORDS[origin]}, send the OTP yourself."}
+            )
+        return {
+            "number": attrs["number"],
+            "message": attrs["message"],
+            "channel": channel,
+            "code": attrs["otp"] if origin == Origin.OWNER else None,
+            "length": attrs.get("otp_length", DEFAULT_LENGTH),
+            "voice": attrs.get("voice_input"),
+        }
+
+
+def otp_json(otp: Otp, *, message: str) -> dict[str, Any]:
+    """An OTP as v0 shows it. The digits in its message are spaced, whatever the channel, as documented."""
+    return {
+        "number": otp.number,
+        "otp_options": WORDS[Origin(otp.origin)],
+        "message": rendered(message, spaced(otp.code)),
+        "otp": otp.code,
+        "sms_send_options": WORDS[Channel(otp.channel)],
+    }

@@ -1,0 +1,57 @@
+"""One-time passwords: each was sent once, to one number."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Now
+
+from accounts.models import CreditHold, User
+from telephony.models import Channel, Delivery
+
+
+class Origin(models.TextChoices):
+    """Who thought of the password."""
+
+    OWNER = "owner", "sent to us"
+    GENERATED = "generated", "made by us"
+
+
+class OtpQuerySet(models.QuerySet["Otp"]):
+    def owned_by(self, user: User) -> Self:
+        return self.filter(owner=user)
+
+
+class Otp(models.Model):
+    """One password sent to one number. Its delivery says whether it arrived, its hold what it cost.
+
+    The password is kept in clear, because its owner verifies it, not we, and may ask what was sent.
+    """
+
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="otps", db_index=False
+    )
+    number = models.CharField(max_length=40, help_text="As it was sent to us.")
+    to = models.CharField(max_length=32, help_text="E.164.")
+    channel = models.CharField(max_length=4, choices=Channel)
+    origin = models.CharField(max_length=9, choices=Origin)
+    code = models.CharField(max_length=10)
+    message = models.TextField(help_text="With the password in its place.")
+    voice = models.CharField(max_length=50, blank=True)
+    hold = models.ForeignKey(
+        CreditHold, null=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    delivery = models.OneToOneField(Delivery, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(db_default=Now())
+
+    objects = OtpQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "OTP"
+        verbose_name_plural = "OTPs"
+        indexes: ClassVar = [models.Index(fields=["owner", "-id"], name="otp_newest_first")]
+
+    def __str__(self) -> str:
+        return f"OTP {self.pk} to {self.to}"

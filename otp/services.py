@@ -1,0 +1,132 @@
+"""Sending one-time passwords."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts import credits
+from accounts.models import CreditHold, User
+from iris.errors import InvalidInput
+from otp.models import Origin, Otp
+from telephony import numbering, pricing, segments, voices
+from telephony.lifecycle import Changed
+from telephony.models import Channel, Purpose
+from telephony.orders import Order, enqueue
+from telephony.services import caller_of
+
+PLACE = "{otp}"  # where the message wants the password
+LENGTHS = range(4, 11)
+DEFAULT_LENGTH = 6
+PRIORITY = 0  # ahead of every campaign: somebody is waiting at a login form
+USEFUL = timedelta(minutes=5)  # what has not left by then is not sent any more
+
+
+def send_otp(
+    *,
+    owner: User,
+    number: object,
+    message: str,
+    channel: Channel,
+    code: str | None = None,
+    length: int = DEFAULT_LENGTH,
+    voice: str | None = None,
+) -> Otp:
+    """Send a password to a number: the owner's `code`, or else a new one of `length` digits.
+
+    Every `{otp}` of the message becomes the password; a message without one is sent as it is. What it can
+    cost at most is held, and settled when the delivery ends. Raises InvalidInput (number, code, length or
+    voice) and InsufficientCredits.
+    """
+    parsed = numbering.parse(number)
+    if not parsed.to:
+        raise InvalidInput(
+            f"{parsed.number} is no phone number that can exist. Check its digits and its country code.",
+            code="invalid_number",
+        )
+    origin = Origin.GENERATED if code is None else Origin.OWNER
+    code = _generated(length) if code is None else _checked(code)
+    text = rendered(message, code)
+    if channel == Channel.CALL:
+        voice = voices.resolve(voice)
+        audio = voices.speak(text=rendered(message, spaced(code)), voice=voice)
+        cost = pricing.call_credits(audio.seconds)
+    else:
+        # The password stays in one piece, so that phones offer to fill it in and people can copy it.
+        voice, audio = "", None
+        cost = pricing.sms_credits(segments.segments_of(text))
+    with transaction.atomic():
+        otp = Otp.objects.create(
+            owner=owner,
+            number=parsed.number,
+            to=parsed.to,
+            channel=channel,
+            origin=origin,
+            code=code,
+            message=text,
+            voice=voice,
+        )
+        otp.hold = credits.hold(user=owner, amount=cost, cause=f"otp:{otp.pk}")
+        order = Order(
+            owner_id=owner.pk,
+            channel=channel,
+            to=parsed.to,
+            purpose=Purpose.OTP,
+            batch=otp.pk,
+            item=otp.pk,
+            priority=PRIORITY,
+            text=text if audio is None else "",
+            audio_id=None if audio is None else audio.pk,
+            caller=caller_of(owner_id=owner.pk),
+            hold_id=otp.hold.pk,
+            credit_limit=cost,
+            expires_at=timezone.now() + USEFUL,
+        )
+        (otp.delivery_id,) = enqueue(orders=[order])
+        otp.save(update_fields=["hold", "delivery"])
+    return otp
+
+
+def spaced(code: str) -> str:
+    """The password one character at a time: so a voice reads it digit by digit."""
+    return " ".join(code)
+
+
+def rendered(message: str, code: str) -> str:
+    """The message with the password in its place."""
+    return message.replace(PLACE, code)
+
+
+def settle_ended(sender: Any, changed: Sequence[Changed], **_: Any) -> None:
+    """Give back what ended OTPs did not cost. Each end is told once, in the transaction that made it."""
+    holds = {
+        delivery.hold_id: delivery.batch
+        for delivery in changed
+        if delivery.purpose == Purpose.OTP and delivery.is_final and delivery.hold_id is not None
+    }
+    if not holds:
+        return
+    # One order of accounts for everybody who gives back to several, so that no two wait for each other.
+    in_order = CreditHold.objects.filter(pk__in=holds).order_by("user_id", "pk").values_list("pk", flat=True)
+    for hold_id in in_order:
+        credits.release(hold_id=hold_id, cause=f"otp:{holds[hold_id]}")
+
+
+def _generated(length: int) -> str:
+    if length not in LENGTHS:
+        raise InvalidInput(f"An OTP can have {LENGTHS[0]} to {LENGTHS[-1]} digits, not {length}.")
+    return "".join(secrets.choice("0123456789") for _ in range(length))
+
+
+def _checked(code: str) -> str:
+    if not re.fullmatch(r"[0-9A-Za-z]+", code) or len(code) not in LENGTHS:
+        raise InvalidInput(
+            f"An OTP must be {LENGTHS[0]} to {LENGTHS[-1]} digits or Latin letters, without spaces."
+        )
+    return code

@@ -1,0 +1,120 @@
+"""Operators' pages of the telephone side: numbers are theirs to edit, all else is only to be looked at."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from django.contrib import admin
+from django.core.paginator import Paginator
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.functional import cached_property
+
+from telephony.models import Audio, Delivery, PhoneNumber, Purpose, SandboxMessage, Trunk
+
+MOST_COUNTED = 10_000
+
+
+class CappedPaginator(Paginator[Any]):
+    """Counts no further than an operator would turn pages: a list of millions opens as fast as one of ten."""
+
+    @cached_property
+    def count(self) -> int:
+        rows = self.object_list
+        if isinstance(rows, QuerySet):
+            return rows.order_by().values("pk")[:MOST_COUNTED].count()
+        return len(rows)
+
+
+class LookOnly(admin.ModelAdmin[Any]):
+    """What iris writes itself: an operator may look at it. Lists never load or count a whole table."""
+
+    paginator = CappedPaginator
+    show_full_result_count = False
+    list_per_page = 50
+    ordering = ("-pk",)
+    actions = None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+@admin.register(PhoneNumber)
+class PhoneNumberAdmin(admin.ModelAdmin[PhoneNumber]):
+    """Numbers are put up for sale here. A new owner pays nothing: buying is for the API."""
+
+    list_display = ("number", "rate", "capabilities", "friendly_name", "owner", "bought_at")
+    list_select_related = ("owner",)
+    search_fields = ("number", "sid", "owner__email")
+    raw_id_fields = ("owner",)
+    readonly_fields = ("bought_at",)
+    ordering = ("number",)
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        return {"sid": secrets.token_hex(16), **super().get_changeform_initial_data(request)}
+
+    def save_model(self, request: HttpRequest, obj: PhoneNumber, form: Any, change: bool) -> None:
+        written = list(form.changed_data)
+        if "owner" in written:
+            obj.bought_at = timezone.now() if obj.owner_id else None
+            written.append("bought_at")
+        # Only what was changed: meanwhile somebody may have bought it.
+        obj.save(update_fields=written if change else None)
+
+
+@admin.register(Trunk)
+class TrunkAdmin(admin.ModelAdmin[Trunk]):
+    """How each carrier connection fares. To let a paused one go on, empty its pause reason."""
+
+    list_display = ("alias", "pause_reason", "paused_until", "last_error", "last_error_at", "next_slot_at")
+    readonly_fields = ("alias", "next_slot_at", "last_owner_id", "last_error", "last_error_at")
+
+    def save_model(self, request: HttpRequest, obj: Trunk, form: Any, change: bool) -> None:
+        # Only what was changed: the trunk's slots move on meanwhile.
+        obj.save(update_fields=form.changed_data)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(LookOnly):
+    list_display = (
+        "id", "owner", "trunk", "purpose", "batch", "channel", "to", "status", "cause", "seconds",
+        "playback", "credits",
+    )  # fmt: skip
+    list_filter = ("channel", "purpose", "status", "cause")
+    list_select_related = ("owner", "trunk")
+    search_fields = ("=id", "=to", "=ref")
+    search_help_text = "The id, the carrier's reference, or the whole number as +977…"
+    exclude = ("text", "audio")
+    readonly_fields = ("said",)
+
+    @admin.display(description="text")
+    def said(self, delivery: Delivery) -> str:
+        """The text, but never a password."""
+        return "(hidden)" if delivery.purpose == Purpose.OTP else delivery.text
+
+
+@admin.register(Audio)
+class AudioAdmin(LookOnly):
+    list_display = ("id", "name", "seconds", "voice", "created_at")
+    search_fields = ("=name",)
+
+
+@admin.register(SandboxMessage)
+class SandboxMessageAdmin(LookOnly):
+    list_display = ("id", "channel", "to", "caller", "fate", "created_at", "ring_at", "answer_at", "end_at")
+    list_filter = ("channel", "fate")
+    search_fields = ("=to",)

@@ -1,0 +1,273 @@
+"""Fields that read what v0 callers really send: JSON, forms and multipart alike.
+
+Null and empty text mean the same as leaving the field out, because a form cannot say it otherwise. An empty
+*list* is refused instead: whoever filtered down to nobody must not reach everybody.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
+from django.http import QueryDict
+from django.utils import timezone
+from rest_framework import serializers
+from rest_framework.fields import empty
+
+from iris.errors import TooLarge
+
+SOLE_SURROGATE = re.compile("[\ud800-\udfff]")  # half a character: it cannot be stored
+BIKRAM_SAMBAT = range(2070, 2090)  # about now in the calendar of Nepal
+LARGEST_ID = 2**63 - 1
+
+
+def storable(text: str) -> bool:
+    """Whether the database can hold this text: no null character, no half character."""
+    return "\0" not in text and not SOLE_SURROGATE.search(text)
+
+
+class Text(serializers.CharField):
+    """Text; a number counts as text. With `allow_blank`, empty text is a value of its own."""
+
+    default_error_messages = {
+        "required": "This is missing.",
+        "invalid": "This must be text.",
+        "max_length": "This is too long: at most {max_length} characters are taken.",
+    }
+
+    def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
+        if self.allow_blank:
+            value = dictionary.get(self.field_name, empty)
+            return empty if value is None else value
+        value = _sent(dictionary, self.field_name)
+        return empty if isinstance(value, str) and not value.strip() else value
+
+
+class Word(serializers.Field[Any, Any, str, Any]):
+    """One of a few published words, in any case, read as what it means inside."""
+
+    default_error_messages = {
+        "required": "This is missing: it must be one of {words}.",
+        "unknown": "{value} is not known here: it must be one of {words}.",
+    }
+
+    def __init__(self, words: Mapping[str, Any], **options: Any) -> None:
+        super().__init__(**options)
+        self.words = {word.lower(): meaning for word, meaning in words.items()}
+        self.shown = ", ".join(words)
+        self.error_messages["required"] = self.error_messages["required"].format(words=self.shown)
+
+    def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
+        return _sent(dictionary, self.field_name)
+
+    def to_internal_value(self, data: Any) -> Any:
+        word = data.strip().lower() if isinstance(data, str) else None
+        if word not in self.words:
+            self.fail("unknown", value=_shown(data), words=self.shown)
+        return self.words[word]
+
+
+class Many(serializers.Field[Any, Any, Any, Any]):
+    """A list, however it comes: as JSON, as a single value, joined by commas, as JSON in a form field, or as
+    a form field sent again and again (`x`, `x[]` or `x[0]`). Text is split and trimmed, the rest left alone.
+    """
+
+    default_error_messages = {
+        "required": "This is missing: a list is needed.",
+        "nothing": "This list is empty. Leave it out if it is not meant to choose anything.",
+        "object": "This must be a list.",
+    }
+
+    def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
+        if not isinstance(dictionary, QueryDict):
+            return _sent(dictionary, self.field_name)
+        name = re.compile(re.escape(self.field_name or "") + r"(\[\d*\])?")
+        sent = [item for key, items in dictionary.lists() if name.fullmatch(key) for item in items]
+        return [item for item in sent if not isinstance(item, str) or item.strip()] or empty
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        if isinstance(data, Mapping):
+            self.fail("object")
+        items: list[Any] = []
+        for item in data if isinstance(data, list) else [data]:
+            items.extend(_split(item) if isinstance(item, str) else [item])
+        if not items:
+            self.fail("nothing")
+        return items
+
+
+class Ids(Many):
+    """A list of ids."""
+
+    default_error_messages = {"no_id": "{value} is no id: ids are whole numbers above 0."}
+
+    def to_internal_value(self, data: Any) -> list[int]:
+        return [self._id(item) for item in super().to_internal_value(data)]
+
+    def _id(self, item: Any) -> int:
+        number = int(item) if isinstance(item, str) and re.fullmatch(r"[0-9]{1,19}", item) else item
+        if isinstance(number, bool) or not isinstance(number, int) or not 0 < number <= LARGEST_ID:
+            self.fail("no_id", value=_shown(item))
+        return number
+
+
+class Words(Many):
+    """A list of published words, in any case, read as what they mean inside."""
+
+    default_error_messages = {"unknown": "{value} is not known here: use {words}."}
+
+    def __init__(self, words: Mapping[str, Any], **options: Any) -> None:
+        super().__init__(**options)
+        self.words = words
+        self.shown = ", ".join(words)
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        return [self._meaning(item) for item in super().to_internal_value(data)]
+
+    def _meaning(self, item: Any) -> Any:
+        word = item.lower() if isinstance(item, str) else ""
+        if word not in self.words:
+            self.fail("unknown", value=_shown(item), words=self.shown)
+        return self.words[word]
+
+
+class Upload(serializers.Field[Any, Any, Any, Any]):
+    """An uploaded file. What it is, whoever opens it finds out: its name and type are not to be trusted."""
+
+    default_error_messages = {
+        "name": "A file cannot be sent as {value}: upload it, with the request as multipart/form-data.",
+        "empty": "The uploaded file is empty.",
+    }
+
+    def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
+        return _sent(dictionary, self.field_name)
+
+    def to_internal_value(self, data: Any) -> UploadedFile[Any]:
+        if not isinstance(data, UploadedFile):
+            self.fail("name", value=_shown(data))
+        if not data.size:
+            self.fail("empty")
+        if data.size > settings.IRIS_MAX_UPLOAD_BYTES:
+            raise TooLarge(
+                f"The uploaded file is too large: at most {settings.IRIS_MAX_UPLOAD_BYTES:,} bytes are taken."
+            )
+        return data
+
+
+class Moment(serializers.Field[datetime, Any, Any, datetime]):
+    """A date and time to come. Without a zone it is in the time zone of the server."""
+
+    default_error_messages = {
+        "unreadable": "{value} is no date and time: write it as 2023-05-09T17:07, in {zone} time.",
+        "bikram_sambat": "{value} looks like a Bikram Sambat date. Convert it to the Gregorian calendar (AD) "
+        "first, and write it as 2023-05-09T17:07.",
+        "past": "{value} is in the past. Choose a time to come, or leave it out to begin at once.",
+    }
+
+    def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
+        return _sent(dictionary, self.field_name)
+
+    def to_internal_value(self, data: Any) -> datetime:
+        moment = self._read(data)
+        if moment.year in BIKRAM_SAMBAT:
+            self.fail("bikram_sambat", value=_shown(data))
+        # Callers write whole minutes: "now" is already some seconds ago when it arrives.
+        if moment < timezone.now() - timedelta(minutes=1):
+            self.fail("past", value=_shown(data))
+        return moment
+
+    def _read(self, data: Any) -> datetime:
+        zone = timezone.get_default_timezone()
+        try:
+            # A date alone would mean midnight, when nobody wants to be called: a time is needed.
+            if not isinstance(data, str) or not re.fullmatch(
+                r"\s*\d{4}-\d\d-\d\d[T ]\s*\d.*", data, re.IGNORECASE
+            ):
+                raise ValueError
+            moment = datetime.fromisoformat(re.sub(r"\s*([+-])\s*", r"\1", data.strip()).upper())
+            if timezone.is_naive(moment):
+                moment = moment.replace(tzinfo=zone)
+            return moment.astimezone(zone)
+        except (ValueError, OverflowError):
+            self.fail("unreadable", value=_shown(data), zone=settings.TIME_ZONE)
+
+
+class Tags(serializers.Field[dict[str, Any], Any, Any, dict[str, Any]]):
+    """An object of tags, as JSON, as JSON in a form field, or as form fields `available_tags[tags_name]`."""
+
+    default_error_messages = {
+        "no_object": 'This must be an object of tags, such as {{"tags_name": "Sita", "tags_age": 25}}.',
+        "value": "The value of {tag} must be text or a number.",
+        "unstorable": "{tag} has a character that cannot be stored.",
+    }
+
+    def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
+        value = _sent(dictionary, self.field_name)
+        if value is empty and isinstance(dictionary, QueryDict):
+            prefix = f"{self.field_name}["
+            pairs = {
+                key[len(prefix) : -1]: dictionary[key]
+                for key in dictionary
+                if key.startswith(prefix) and key[-1] == "]"
+            }
+            return pairs or empty
+        return value
+
+    def to_internal_value(self, data: Any) -> dict[str, str | int | float]:
+        if isinstance(data, str):
+            data = _json(data)
+        if not isinstance(data, dict):
+            self.fail("no_object")
+        return {tag: self._value(tag, value) for tag, value in data.items()}
+
+    def _value(self, tag: str, value: Any) -> str | int | float:
+        if value is None:
+            return ""
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            self.fail("value", tag=_shown(tag))
+        if not storable(tag) or (isinstance(value, str) and not storable(value)):
+            self.fail("unstorable", tag=_shown(tag))
+        return value
+
+
+def words_of(meanings: Collection[Any], table: Mapping[Any, str]) -> dict[str, Any]:
+    """The published words for some meanings, taken from the table that publishes all of them."""
+    return {table[meaning]: meaning for meaning in meanings}
+
+
+def _sent(dictionary: Mapping[Any, Any], name: str | None) -> Any:
+    value = dictionary.get(name, empty)
+    return empty if value is None or value == "" else value
+
+
+def _split(text: str) -> list[Any]:
+    if text.lstrip().startswith("["):
+        listed = _json(text)
+        if isinstance(listed, list):
+            return listed
+    return [part.strip() for part in re.split(r"[,\n]", text) if part.strip()]
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _shown(value: Any) -> str:
+    """A value as a sentence can show it: short, in quotation marks, without anything unprintable."""
+    text = (
+        value
+        if isinstance(value, str)
+        else f"{value!r:.60}"
+        if not isinstance(value, UploadedFile)
+        else "a file"
+    )
+    text = "".join(character if character.isprintable() else " " for character in text[:60])
+    return f"“{text}…”" if isinstance(value, str) and len(value) > 60 else f"“{text}”"

@@ -1,0 +1,61 @@
+"""Phone numbers to own, and voices to try, in the v0 dialect."""
+
+from __future__ import annotations
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from iris.dialects import V0View
+from iris.envelope import success
+from telephony import services, voices
+from telephony.api.v0.account import account_of
+from telephony.api.v0.serializers import ChosenNumber, VoiceSample, phone_number_json
+from telephony.media import audio_url
+from telephony.models import PhoneNumber
+
+
+class OwnedNumbers(V0View):
+    def get(self, request: Request) -> Response:
+        owned = PhoneNumber.objects.filter(owner=account_of(request)).order_by("id")
+        return success({"owned_numbers": [phone_number_json(number) for number in owned]})
+
+
+class Numbers(V0View):
+    """The numbers nobody owns; buying and releasing one."""
+
+    def get(self, request: Request) -> Response:
+        free = PhoneNumber.objects.filter(owner=None).order_by("id")
+        return success(
+            {"number_lists": [phone_number_json(number) for number in free]},
+            message="Number Lists Retrived Successfully!!",  # sic
+        )
+
+    def post(self, request: Request) -> Response:
+        number = services.buy_number(user=account_of(request), sid=_chosen(request))
+        return success(
+            {"number_details": [phone_number_json(number)]},
+            message=f"{number.number} number bought successfully!!",
+        )
+
+    def delete(self, request: Request) -> Response:
+        number = services.release_number(user=account_of(request), sid=_chosen(request))
+        # The documented 204 has a body, which HTTP forbids: it travels as 200.
+        return success(message=f"{number.number} number released successfully!!", status=204, http_status=200)
+
+
+class TestVoice(V0View):
+    def post(self, request: Request) -> Response:
+        sample = VoiceSample(data=request.data)
+        sample.is_valid(raise_exception=True)
+        voice = voices.resolve(sample.validated_data.get("voice_input"))
+        audio = voices.speak(text=sample.validated_data["message"], voice=voice)
+        return success(
+            {"audio_url": audio_url(audio, request), "voice_input": voice, "duration": round(audio.seconds)}
+        )
+
+
+def _chosen(request: Request) -> str:
+    """The `phone_sid` of the body, or else of the query: many HTTP libraries send no body with DELETE."""
+    chosen = ChosenNumber(data=request.data if "phone_sid" in request.data else request.query_params)
+    chosen.is_valid(raise_exception=True)
+    return str(chosen.validated_data["phone_sid"]).lower()

@@ -1,0 +1,187 @@
+"""From queued to the carrier: claim at the trunk's pace, submit outside any transaction, record.
+
+Nothing here is state: whatever dies, the rows tell the next process what to do.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from telephony import lifecycle
+from telephony.carriers import get_carrier
+from telephony.carriers.base import Carrier, Later, Rejected, Result, Submission, Unknown
+from telephony.carriers.errors import CarrierError, Misconfigured, OutOfFunds, Throttled, Unreachable
+from telephony.failpoints import failpoint
+from telephony.lifecycle import QUEUED, Claimed
+from telephony.models import Cause, Channel
+
+log = logging.getLogger(__name__)
+
+# How far ahead of its slot a delivery is claimed, in seconds: it bridges the gap between two dispatchers, so that a
+# slot is never wasted, and bounds how long an OTP waits behind what is claimed already.
+HORIZON = 0.2
+
+
+@dataclass(slots=True)
+class Claim:
+    """What may leave now. `slots` are monotonic times; `wait` is how long until more may, None when nothing is due."""
+
+    deliveries: list[Claimed] = field(default_factory=list)
+    slots: list[float] = field(default_factory=list)
+    wait: float | None = None
+
+
+@transaction.atomic
+def claim(alias: str) -> Claim:
+    """Take as many deliveries as the trunk's pace and free channels allow within the horizon.
+
+    The trunk's row is locked, and its next free slot moves by 1/CPS for each claimed delivery: whoever claims, and
+    however many do, the slots are never closer than that.
+    """
+    config = settings.CARRIERS[alias]
+    pace, channels = config.get("CPS"), config.get("CHANNELS")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT id, last_owner_id, greatest(next_slot_at, clock_timestamp()), clock_timestamp(),
+                      pause_reason, paused_until
+                 FROM telephony_trunk WHERE alias = %s FOR UPDATE""",
+            [alias],
+        )
+        row = cursor.fetchone()
+        if row is None:  # nothing was ever ordered on it
+            return Claim()
+        trunk_id, last_owner, slot, now, pause_reason, paused_until = row
+        arrival = time.monotonic()
+        if pause_reason and (paused_until is None or paused_until > now):
+            return Claim()
+        ahead = (slot - now).total_seconds()
+        if pace:
+            if ahead >= HORIZON:
+                return Claim(wait=ahead - HORIZON / 2)
+            limit = min(settings.IRIS_CLAIM_SIZE, int((HORIZON - ahead) * pace) + 1)
+        else:
+            limit = settings.IRIS_CLAIM_SIZE
+        call_limit = None
+        if channels is not None:
+            cursor.execute(
+                f"""SELECT count(*) FROM telephony_delivery
+                     WHERE trunk_id = %s AND channel = 'call' AND status > {QUEUED} AND status < {lifecycle.END}""",
+                [trunk_id],
+            )
+            call_limit = max(0, channels - cursor.fetchone()[0])
+        claimed = lifecycle.claim(trunk_id=trunk_id, limit=limit, call_limit=call_limit, last_owner=last_owner)
+        if not claimed:
+            return Claim()
+        step = 1 / pace if pace else 0.0
+        cursor.execute(
+            """UPDATE telephony_trunk SET last_owner_id = %s, next_slot_at = %s, pause_reason = '', paused_until = NULL
+                WHERE id = %s""",
+            [claimed[-1].owner_id, slot + timedelta(seconds=step * len(claimed)), trunk_id],
+        )
+    first = arrival + ahead
+    return Claim(deliveries=claimed, slots=[first + step * index for index in range(len(claimed))], wait=0.0)
+
+
+def run(alias: str, *, budget: float) -> bool:
+    """Claim, submit and record for one trunk until nothing is due or `budget` seconds are over; whether more is due."""
+    carrier = get_carrier(alias)
+    end = time.monotonic() + budget
+    while time.monotonic() < end:
+        claimed = claim(alias)
+        if claimed.deliveries:
+            failpoint("claimed")
+            _submit_all(carrier, claimed)
+        elif claimed.wait is None:
+            return False
+        else:
+            time.sleep(min(claimed.wait, HORIZON))
+    return True
+
+
+def _submit_all(carrier: Carrier, claim: Claim) -> None:
+    """Submit each delivery when its slot comes, as many at once as are due, and record in sets."""
+    results: list[Result] = []
+    position, total = 0, len(claim.deliveries)
+    recorded_at = time.monotonic()
+    while position < total:
+        now = time.monotonic()
+        if claim.slots[position] > now:
+            time.sleep(claim.slots[position] - now)
+            now = time.monotonic()
+        until = position
+        while until < total and claim.slots[until] <= now and until - position < carrier.batch_size:
+            until += 1
+        results += _submit(carrier, claim.deliveries[position:until])
+        failpoint("submitted")
+        position = until
+        if time.monotonic() - recorded_at > HORIZON:
+            lifecycle.record(results, report_timeout=carrier.report_timeout())
+            results, recorded_at = [], time.monotonic()
+    lifecycle.record(results, report_timeout=carrier.report_timeout())
+    failpoint("recorded")
+
+
+def _submit(carrier: Carrier, claimed: Sequence[Claimed]) -> list[Result]:
+    """One result for each. A number that cannot exist, or a call with nothing to say, never troubles a carrier."""
+    results: list[Result] = [rejected for delivery in claimed if (rejected := _refusal(delivery))]
+    batch = [
+        Submission(
+            key=str(delivery.id),
+            channel=Channel(delivery.channel),
+            to=delivery.to,
+            caller=delivery.caller,
+            text=delivery.text,
+            audio_name=delivery.audio_name,
+            audio_seconds=delivery.audio_seconds,
+            attempt=delivery.attempts,
+            owner_id=delivery.owner_id,
+            valid_until=delivery.expires_at,
+        )
+        for delivery in claimed
+        if not _refusal(delivery)
+    ]
+    if not batch:
+        return results
+    try:
+        answered = carrier.submit(batch)
+    except (Misconfigured, OutOfFunds) as e:
+        pause_trunk(carrier.alias, reason=str(e))
+        return results + [Later(key=one.key, seconds=0, text=str(e)) for one in batch]
+    except Throttled as e:
+        pause_trunk(carrier.alias, reason=str(e), seconds=e.retry_after)
+        return results + [Later(key=one.key, seconds=e.retry_after, text=str(e)) for one in batch]
+    except (Unreachable, CarrierError) as e:
+        pause_trunk(carrier.alias, reason=str(e), seconds=5)
+        return results + [Later(key=one.key, seconds=5, text=str(e)) for one in batch]
+    except Exception as e:
+        log.exception("Carrier %s failed in submit; %d deliveries are unknown now", carrier.alias, len(batch))
+        return results + [Unknown(key=one.key, text=repr(e)) for one in batch]
+    missing = {one.key for one in batch} - {result.key for result in answered}
+    return results + answered + [Unknown(key=key, text="The carrier did not say.") for key in missing]
+
+
+def _refusal(delivery: Claimed) -> Rejected | None:
+    if not delivery.to:
+        return Rejected(key=str(delivery.id), cause=Cause.INVALID, text="This is no valid phone number.")
+    if delivery.channel == Channel.CALL and not delivery.audio_name:
+        return Rejected(key=str(delivery.id), cause=Cause.REFUSED, text="The message has nothing that can be said.")
+    return None
+
+
+def pause_trunk(alias: str, *, reason: str, seconds: float | None = None) -> None:
+    """Let a trunk rest: for `seconds`, or until its operator has cleared the reason."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE telephony_trunk
+                  SET pause_reason = %(reason)s, last_error = %(reason)s, last_error_at = statement_timestamp(),
+                      paused_until = statement_timestamp() + make_interval(secs => %(seconds)s::float8)
+                WHERE alias = %(alias)s""",
+            {"reason": reason[:200] or "resting", "seconds": seconds, "alias": alias},
+        )

@@ -1,0 +1,110 @@
+"""Recordings over HTTP, for browsers and for carriers that fetch what they play.
+
+No token is asked for: an address is given only to whom it concerns, and cannot be guessed (`voices.store`).
+"""
+
+from __future__ import annotations
+
+import re
+from io import RawIOBase
+from typing import IO, Literal, cast
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseNotModified
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from telephony.models import Audio
+from telephony.voices import store
+from telephony.voices.audio import ensure_mp3
+from telephony.voices.store import Extension
+
+CONTENT_TYPES: dict[str, str] = {"wav": "audio/wav", "mp3": "audio/mpeg"}
+
+_NAME = re.compile(r"[0-9a-f]{32,64}")
+_RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
+
+
+def audio_url(audio: Audio, request: HttpRequest | None = None, format: Literal["mp3", "wav"] = "mp3") -> str:
+    """The full address of a recording: on the host that was asked, else below settings.IRIS_PUBLIC_URL."""
+    path = reverse("audio", args=[audio.name, format])
+    public: str = settings.IRIS_PUBLIC_URL
+    # The host being the same, the operator knows better than we whether there is HTTPS in front.
+    if request is None or request.get_host() == urlsplit(public).netloc:
+        return public + path
+    return request.build_absolute_uri(path)
+
+
+@require_safe
+def audio_file(request: HttpRequest, name: str, extension: str) -> HttpResponseBase:
+    """GET /media/audio/<name>.<wav|mp3>, whole or the part named by a Range header (RFC 9110, one range)."""
+    if not _NAME.fullmatch(name) or extension not in CONTENT_TYPES:
+        raise Http404("There is no such recording.")
+    kind = cast(Extension, extension)
+    if not (ensure_mp3(name) if kind == "mp3" else store.has(name, kind)):
+        raise Http404("There is no such recording.")
+
+    headers = {
+        "Cache-Control": "public, max-age=31536000, immutable",
+        "ETag": f'"{name}.{kind}"',
+        "Accept-Ranges": "bytes",
+    }
+    if headers["ETag"] in request.headers.get("If-None-Match", ""):
+        return HttpResponseNotModified(headers=headers)
+
+    size = store.size(name, kind)
+    asked = request.headers.get("Range", "")
+    if request.headers.get("If-Range", headers["ETag"]) != headers["ETag"]:
+        asked = ""
+    part = _part(asked, size) if request.method == "GET" else None  # a range means nothing to HEAD
+    if part is not None and len(part) == 0:
+        return HttpResponse(status=416, headers={**headers, "Content-Range": f"bytes */{size}"})
+    headers["Content-Length"] = str(size if part is None else len(part))
+    if request.method == "HEAD":
+        return HttpResponse(content_type=CONTENT_TYPES[kind], headers=headers)
+    file = store.open_file(name, kind)
+    if part is None:
+        return FileResponse(file, content_type=CONTENT_TYPES[kind], headers=headers)
+    headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{size}"
+    return FileResponse(_Part(file, part), status=206, content_type=CONTENT_TYPES[kind], headers=headers)
+
+
+def _part(header: str, size: int) -> range | None:
+    """The bytes that a Range header asks for: None for all of them, an empty range for none that there are.
+
+    What is malformed, or asks for several parts at once, is answered with the whole file, as the RFC allows.
+    """
+    match = _RANGE.fullmatch(header.strip())
+    if match is None or match.groups() == ("", ""):
+        return None
+    first, last = match.groups()
+    if not first:  # so many bytes from the end
+        return range(max(0, size - int(last)), size)
+    start = int(first)
+    end = min(int(last) + 1, size) if last else size
+    if last and int(last) < start:
+        return None
+    return range(start, end) if start < size else range(0)
+
+
+class _Part(RawIOBase):
+    """A part of an open file, read from its start to its end."""
+
+    def __init__(self, file: IO[bytes], part: range) -> None:
+        self._file, self._left = file, len(part)
+        file.seek(part.start)
+
+    def read(self, size: int = -1) -> bytes:
+        wanted = self._left if size < 0 else min(size, self._left)
+        content = self._file.read(wanted)
+        self._left -= len(content)
+        return content
+
+    def readable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()

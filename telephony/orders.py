@@ -1,0 +1,74 @@
+"""Ordering deliveries: what campaigns and otp call to have somebody called or texted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from django.conf import settings
+from django.db import connection
+
+from telephony import tasks
+from telephony.lifecycle import QUEUED
+from telephony.models import Channel, Purpose
+from telephony.nudge import nudge
+from telephony.routing import Router
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Order:
+    """One delivery to be made. `credit_limit` is what it costs when all of it is delivered."""
+
+    owner_id: int
+    channel: Channel
+    to: str
+    purpose: Purpose
+    batch: int
+    item: int
+    priority: int
+    text: str = ""
+    audio_id: int | None = None
+    caller: str = ""
+    hold_id: int | None = None
+    credit_limit: Decimal = Decimal(0)
+    expires_at: datetime | None = None
+
+
+def enqueue(*, orders: Sequence[Order]) -> list[int]:
+    """Insert queued deliveries in one statement; their ids. One that exists already is left as it is."""
+    if not orders:
+        return []
+    routers = {channel: Router(channel) for channel in {order.channel for order in orders}}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""INSERT INTO telephony_delivery
+                    (owner_id, trunk_id, purpose, batch, item, priority, channel, "to", caller, text, audio_id, hold_id,
+                     credit_limit, expires_at, status, cause, carrier_text, ref, attempts, stopped, credits)
+                SELECT *, {QUEUED}, '', '', '', 0, false, 0
+                  FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::smallint[],
+                              %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::bigint[],
+                              %s::numeric[], %s::timestamptz[])
+                ON CONFLICT DO NOTHING RETURNING id""",
+            [
+                [order.owner_id for order in orders],
+                [routers[order.channel].pick(order.to) for order in orders],
+                [order.purpose.value for order in orders],
+                [order.batch for order in orders],
+                [order.item for order in orders],
+                [order.priority for order in orders],
+                [order.channel.value for order in orders],
+                [order.to for order in orders],
+                [order.caller for order in orders],
+                [order.text for order in orders],
+                [order.audio_id for order in orders],
+                [order.hold_id for order in orders],
+                [order.credit_limit for order in orders],
+                [order.expires_at for order in orders],
+            ],
+        )
+        ids = [row[0] for row in cursor.fetchall()]
+    for alias in settings.CARRIERS:
+        nudge(tasks.dispatch, alias)
+    return ids

@@ -1,0 +1,7 @@
+"""What telephony announces. It does not know who listens."""
+
+from django.dispatch import Signal
+
+# Sent inside the transaction that changed them, with `changed`: a list of `lifecycle.Changed`. A receiver writes
+# its own rows in sets, and may be told of a delivery's every step, but of its end exactly once.
+deliveries_changed = Signal()

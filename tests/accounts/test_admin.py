@@ -1,0 +1,107 @@
+"""The operator's pages: accounts can be topped up, the ledger can be looked at."""
+
+from decimal import Decimal
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from accounts.ledger import check_ledger
+from accounts.models import CreditEntry, User
+from tests.factories import make_hold, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def operator(client: Client) -> Client:
+    client.force_login(User.objects.create_superuser("operator@example.com", "secret-password"))
+    return client
+
+
+def form_of(page: object, **changes: str) -> dict[str, str]:
+    """What a browser would send back from the change page, with some fields filled in."""
+    form = page.context["adminform"].form  # type: ignore[attr-defined]
+    sent = {name: form[name].value() for name in form.fields}
+    return {
+        name: value if isinstance(value, str) else "on"
+        for name, value in {**sent, **changes}.items()
+        if value not in (None, False, []) and name not in ("password", "groups", "user_permissions")
+    }
+
+
+@pytest.mark.parametrize("model", ["user", "creditentry", "credithold"])
+def test_lists_open_with_a_constant_number_of_queries(operator: Client, model: str) -> None:
+    make_hold(amount=5)
+    url = reverse(f"admin:accounts_{model}_changelist")
+    response = operator.get(url)
+    assert response.status_code == 200
+    assert operator.get(url, {"q": "x"}).status_code == 200
+
+
+def test_an_account_is_topped_up_once_however_often_the_page_is_sent(operator: Client) -> None:
+    user = make_user(credits=10)
+    url = reverse("admin:accounts_user_change", args=[user.pk])
+    form = form_of(operator.get(url), top_up="12.50", first_name="Sita")
+    for _ in range(2):
+        assert operator.post(url, form).status_code == 302
+    user.refresh_from_db()
+    assert (user.first_name, user.balance) == ("Sita", Decimal("22.50"))
+    assert (
+        CreditEntry.objects.get(user=user, amount=Decimal("12.50")).note == "Top-up by operator@example.com"
+    )
+    assert check_ledger().differences == ()
+
+
+def test_saving_without_an_amount_books_nothing(operator: Client) -> None:
+    user = make_user(credits=10)
+    url = reverse("admin:accounts_user_change", args=[user.pk])
+    assert operator.post(url, form_of(operator.get(url), address="Patan")).status_code == 302
+    user.refresh_from_db()
+    assert (user.address, user.balance) == ("Patan", 10)
+    assert CreditEntry.objects.count() == 1
+
+
+@pytest.mark.parametrize("amount", ["0", "-5", "1.234", "many", "1e15", "NaN"])
+def test_an_amount_that_is_none_is_told_on_the_page(operator: Client, amount: str) -> None:
+    user = make_user(credits=10)
+    url = reverse("admin:accounts_user_change", args=[user.pk])
+    response = operator.post(url, form_of(operator.get(url), top_up=amount))
+    assert response.status_code == 200
+    assert list(response.context["adminform"].form.errors) == ["top_up"]
+    assert CreditEntry.objects.count() == 1
+
+
+def test_more_than_an_account_can_have_is_told_on_the_page(operator: Client) -> None:
+    user = make_user(credits=Decimal("999999999999"))
+    url = reverse("admin:accounts_user_change", args=[user.pk])
+    response = operator.post(url, form_of(operator.get(url), top_up="5"))
+    assert response.status_code == 200
+    assert "cannot have more" in str(response.context["adminform"].form.errors)
+
+
+def test_an_account_can_be_added(operator: Client) -> None:
+    sent = {
+        "email": "sita@example.com",
+        "username": "sita",
+        "password1": "secret-word",
+        "password2": "secret-word",
+    }
+    response = operator.post(reverse("admin:accounts_user_add"), {**sent, "usable_password": "true"})
+    assert response.status_code == 302
+    assert User.objects.get(email="sita@example.com").check_password("secret-word")
+
+
+@pytest.mark.parametrize("model", ["creditentry", "credithold"])
+def test_the_ledger_can_only_be_looked_at(operator: Client, model: str) -> None:
+    held = make_hold(amount=5)
+    pk = held.pk if model == "credithold" else held.entries.get().pk
+    assert operator.get(reverse(f"admin:accounts_{model}_change", args=[pk])).status_code == 200
+    assert operator.get(reverse(f"admin:accounts_{model}_add")).status_code == 403
+    assert (
+        operator.post(reverse(f"admin:accounts_{model}_change", args=[pk]), {"amount": 1}).status_code == 403
+    )
+    assert (
+        operator.post(reverse(f"admin:accounts_{model}_delete", args=[pk]), {"post": "yes"}).status_code
+        == 403
+    )

@@ -1,0 +1,123 @@
+"""topup and createaccount, as an operator types them."""
+
+from decimal import Decimal
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from accounts.models import CreditEntry, User
+from accounts.services import log_in
+from tests.factories import make_user
+
+pytestmark = pytest.mark.django_db
+
+
+def run(*words: str) -> str:
+    out = StringIO()
+    call_command(*words, stdout=out)
+    return out.getvalue()
+
+
+class TestTopup:
+    def test_gives_credits_and_says_what_can_be_spent(self) -> None:
+        make_user(email="sita@example.com", credits=10)
+        assert run("topup", "Sita@Example.com", "12.50") == (
+            "sita@example.com was given 12.50 credits and can now spend 22.50.\n"
+        )
+
+    def test_with_a_cause_is_booked_once(self) -> None:
+        user = make_user(email="sita@example.com")
+        for _ in range(2):
+            run("topup", "sita@example.com", "5", "--cause", "invoice 7", "--note", "Paid")
+        assert CreditEntry.objects.get(user=user).note == "Paid"
+
+    @pytest.mark.parametrize(
+        ("email", "amount", "sentence"),
+        [
+            ("nobody@example.com", "5", "no account with the e-mail address nobody@example.com"),
+            ("sita@example.com", "many", "'many' is no number of credits"),
+            ("sita@example.com", "0", "above zero"),
+            ("sita@example.com", "1.234", "at most two decimals"),
+            ("sita@example.com", "NaN", "no amount of credits"),
+            ("sita@example.com", "1e400", "no amount of credits"),
+        ],
+    )
+    def test_says_what_is_wrong(self, email: str, amount: str, sentence: str) -> None:
+        make_user(email="sita@example.com")
+        with pytest.raises(CommandError, match=sentence):
+            run("topup", email, amount)
+        assert CreditEntry.objects.count() == 0
+
+
+class TestCreateaccount:
+    def test_opens_an_account_that_can_log_in(self) -> None:
+        said = run(
+            *("createaccount", "sita@example.com", "--password", "secret-password", "--credits", "100"),
+            *("--first-name", "Sita", "--last-name", "Sharma"),
+        )
+        assert said == "sita@example.com can now log in, and has 100.00 credits.\n"
+        user = log_in(email="sita@example.com", password="secret-password")
+        assert (user.first_name, user.last_name, user.username, user.balance) == (
+            "Sita",
+            "Sharma",
+            "sita",
+            Decimal(100),
+        )
+        assert not user.is_staff
+
+    @pytest.mark.parametrize("password", ["demo-password", "other-password"])
+    def test_takes_the_passwords_of_the_sandbox(self, password: str) -> None:
+        run("createaccount", f"{password.partition('-')[0]}@example.com", "--password", password)
+
+    def test_asks_for_a_password(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+        monkeypatch.setattr("getpass.getpass", lambda prompt: "typed in twice")
+        run("createaccount", "sita@example.com")
+        assert log_in(email="sita@example.com", password="typed in twice")
+
+    def test_refuses_two_different_passwords(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        typed = iter(["one password", "another password"])
+        monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+        monkeypatch.setattr("getpass.getpass", lambda prompt: next(typed))
+        with pytest.raises(CommandError, match="not the same"):
+            run("createaccount", "sita@example.com")
+
+    def test_without_anybody_to_ask_wants_the_option(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
+        with pytest.raises(CommandError, match="--password"):
+            run("createaccount", "sita@example.com")
+
+    @pytest.mark.parametrize(
+        ("words", "sentence"),
+        [
+            (["sita", "--password", "secret-password"], "'sita' is no e-mail address"),
+            (["taken@example.com", "--password", "secret-password"], "already an account with this e-mail"),
+            (["TAKEN@example.com", "--password", "secret-password"], "already an account with this e-mail"),
+            (
+                ["a@example.com", "--password", "secret-password", "--username", "taken"],
+                "already an account with this username",
+            ),
+            (["a@example.com", "--password", "short"], "too short"),
+            (["a@example.com", "--password", "password"], "too common"),
+            (["a@example.com", "--password", ""], "too short"),
+            (["a@example.com", "--password", "secret-password", "--credits", "lots"], "no number of credits"),
+            (["a@example.com", "--password", "secret-password", "--credits", "-5"], "no amount of credits"),
+        ],
+    )
+    def test_says_what_is_wrong_and_opens_nothing(self, words: list[str], sentence: str) -> None:
+        make_user(email="taken@example.com")
+        with pytest.raises(CommandError, match=sentence):
+            run("createaccount", *words)
+        assert User.objects.count() == 1
+
+
+def test_djangos_createsuperuser_makes_an_operator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", "secret-password")
+    options: dict[str, Any] = {"interactive": False, "email": "operator@example.com"}
+    call_command("createsuperuser", **options, stdout=StringIO())
+    operator = User.objects.get()
+    assert operator.is_staff
+    assert operator.is_superuser
+    assert operator.check_password("secret-password")

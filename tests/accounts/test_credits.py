@@ -1,0 +1,345 @@
+"""Every verb of the ledger, one by one."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from pytest_django import DjangoAssertNumQueries
+
+from accounts import append_only, credits
+from accounts.credits import Capture, HoldExceeded, InsufficientCredits
+from accounts.ledger import check_ledger
+from accounts.models import CreditEntry, CreditHold, User
+from iris.errors import Conflict, InvalidInput, NotFound
+from tests.factories import make_hold, make_user
+
+pytestmark = pytest.mark.django_db
+
+NONE = Decimal(0)
+
+
+def balance_of(user: User) -> Decimal:
+    return User.objects.values_list("balance", flat=True).get(pk=user.pk)
+
+
+def capture(hold: CreditHold, amount: int | str, cause: str) -> Capture:
+    return Capture(hold_id=hold.pk, amount=Decimal(amount), cause=cause)
+
+
+def assert_exact() -> None:
+    assert check_ledger().differences == ()
+
+
+class TestTopUp:
+    def test_raises_the_balance_and_says_why(self) -> None:
+        user = make_user()
+        entry = credits.top_up(user=user, amount=Decimal("12.50"), cause="invoice:1", note="Paid in cash")
+        assert balance_of(user) == Decimal("12.50")
+        assert (entry.kind, entry.balance_delta, entry.held_delta) == ("topup", Decimal("12.50"), NONE)
+        assert (entry.cause, entry.note) == ("invoice:1", "Paid in cash")
+        assert_exact()
+
+    def test_without_a_cause_is_new_each_time(self) -> None:
+        user = make_user()
+        credits.top_up(user=user, amount=Decimal(5))
+        credits.top_up(user=user, amount=Decimal(5))
+        assert balance_of(user) == 10
+
+    def test_doubled_with_a_cause_books_once_and_answers_the_first(self) -> None:
+        user = make_user()
+        first = credits.top_up(user=user, amount=Decimal(5), cause="invoice:1")
+        assert credits.top_up(user=user, amount=Decimal("5.00"), cause="invoice:1") == first
+        assert balance_of(user) == 5
+
+    def test_the_same_cause_with_another_amount_is_a_conflict(self) -> None:
+        user = make_user()
+        credits.top_up(user=user, amount=Decimal(5), cause="invoice:1")
+        with pytest.raises(Conflict, match="invoice:1"):
+            credits.top_up(user=user, amount=Decimal(6), cause="invoice:1")
+        with pytest.raises(Conflict):
+            credits.top_up(user=make_user(), amount=Decimal(5), cause="invoice:1")
+        assert balance_of(user) == 5
+
+    @pytest.mark.parametrize("amount", ["0", "-1", "0.001", "NaN", "Infinity", "-Infinity", "1e12", "1e40"])
+    def test_refuses_what_is_no_amount(self, amount: str) -> None:
+        with pytest.raises(InvalidInput):
+            credits.top_up(user=make_user(), amount=Decimal(amount))
+        assert CreditEntry.objects.count() == 0
+
+    def test_refuses_more_than_an_account_can_have(self) -> None:
+        user = make_user(credits=credits.LARGEST)
+        with pytest.raises(InvalidInput, match=r"999,999,999,999\.99"):
+            credits.top_up(user=user, amount=Decimal("0.01"))
+        assert balance_of(user) == credits.LARGEST
+        assert_exact()
+
+
+class TestCharge:
+    def test_lowers_the_balance(self) -> None:
+        user = make_user(credits=50)
+        entry = credits.charge(user=user, amount=Decimal(40), cause="number:1")
+        assert entry is not None
+        assert (entry.kind, entry.balance_delta) == ("charge", -40)
+        assert balance_of(user) == 10
+        assert_exact()
+
+    def test_with_too_few_credits_changes_nothing_and_says_how_many(self) -> None:
+        user = make_user(credits=39)
+        with pytest.raises(InsufficientCredits, match=r"needs 40.* only 39\.00"):
+            credits.charge(user=user, amount=Decimal(40), cause="number:1")
+        assert balance_of(user) == 39
+        assert not CreditEntry.objects.filter(kind="charge").exists()
+
+    def test_that_failed_can_be_repeated_once_there_are_credits(self) -> None:
+        user = make_user(credits=39)
+        with pytest.raises(InsufficientCredits):
+            credits.charge(user=user, amount=Decimal(40), cause="number:1")
+        credits.top_up(user=user, amount=Decimal(1))
+        assert credits.charge(user=user, amount=Decimal(40), cause="number:1") is not None
+        assert balance_of(user) == 0
+
+    def test_doubled_is_booked_once_even_when_nothing_is_left(self) -> None:
+        user = make_user(credits=40)
+        first = credits.charge(user=user, amount=Decimal(40), cause="number:1")
+        assert credits.charge(user=user, amount=Decimal(40), cause="number:1") == first
+        assert balance_of(user) == 0
+
+    def test_of_nothing_books_nothing(self) -> None:
+        assert credits.charge(user=make_user(), amount=NONE, cause="number:1") is None
+        assert CreditEntry.objects.count() == 0
+
+
+class TestHold:
+    def test_moves_credits_from_the_balance_to_the_hold(self) -> None:
+        user = make_user(credits=10)
+        held = credits.hold(user=user, amount=Decimal(8), cause="run:1")
+        assert balance_of(user) == 2
+        assert (held.amount, held.captured, held.released, held.remaining) == (8, 0, 0, 8)
+        assert held.closed_at is None
+        assert_exact()
+
+    def test_with_too_few_credits_changes_nothing_and_says_how_many(self) -> None:
+        user = make_user(credits=5)
+        with pytest.raises(InsufficientCredits, match=r"needs 8.* only 5\.00"):
+            credits.hold(user=user, amount=Decimal(8), cause="run:1")
+        assert balance_of(user) == 5
+        assert CreditHold.objects.count() == 0
+        assert_exact()
+
+    def test_doubled_answers_the_first(self) -> None:
+        user = make_user(credits=10)
+        first = credits.hold(user=user, amount=Decimal(8), cause="run:1")
+        assert credits.hold(user=user, amount=Decimal(8), cause="run:1") == first
+        assert balance_of(user) == 2
+
+    def test_the_same_cause_with_another_amount_or_account_is_a_conflict(self) -> None:
+        user = make_user(credits=100)
+        credits.hold(user=user, amount=Decimal(8), cause="run:1")
+        with pytest.raises(Conflict, match="run:1"):
+            credits.hold(user=user, amount=Decimal(9), cause="run:1")
+        with pytest.raises(Conflict):
+            credits.hold(user=make_user(credits=8), amount=Decimal(8), cause="run:1")
+
+    def test_of_nothing_is_a_hold_without_an_entry(self) -> None:
+        user = make_user()
+        held = credits.hold(user=user, amount=NONE, cause="run:free")
+        assert credits.hold(user=user, amount=NONE, cause="run:free") == held
+        assert held.remaining == 0
+        assert CreditEntry.objects.count() == 0
+        assert_exact()
+
+
+class TestCaptureMany:
+    def test_takes_each_amount_from_its_hold_and_not_from_the_balance(self) -> None:
+        user = make_user(credits=30)
+        first, second = make_hold(user=user, amount=10), make_hold(user=user, amount=10)
+        booked = credits.capture_many(
+            captures=[capture(second, 2, "d:1"), capture(first, 3, "d:2"), capture(second, "0.50", "d:3")]
+        )
+        first.refresh_from_db()
+        second.refresh_from_db()
+        assert booked == Decimal("5.50")
+        assert (first.captured, second.captured) == (3, Decimal("2.50"))
+        assert balance_of(user) == 10
+        entry = CreditEntry.objects.get(cause="d:2")
+        assert (entry.user, entry.hold, entry.kind, entry.amount) == (user, first, "capture", 3)
+        assert_exact()
+
+    def test_doubled_books_nothing(self) -> None:
+        held = make_hold(amount=10)
+        captures = [capture(held, 2, "d:1"), capture(held, 2, "d:2")]
+        assert credits.capture_many(captures=captures) == 4
+        assert credits.capture_many(captures=captures) == 0
+        assert credits.capture_many(captures=[*captures, capture(held, 2, "d:3")]) == 2
+        held.refresh_from_db()
+        assert held.captured == 6
+        assert_exact()
+
+    def test_the_first_of_two_with_one_cause_is_booked(self) -> None:
+        held = make_hold(amount=10)
+        assert credits.capture_many(captures=[capture(held, 2, "d:1"), capture(held, 5, "d:1")]) == 2
+        assert_exact()
+
+    def test_amounts_of_zero_are_skipped(self) -> None:
+        held = make_hold(amount=10)
+        assert credits.capture_many(captures=[]) == 0
+        assert credits.capture_many(captures=[capture(held, 0, "d:1")]) == 0
+        assert not CreditEntry.objects.filter(kind="capture").exists()
+
+    def test_more_than_the_hold_has_left_books_nothing_at_all(self) -> None:
+        user = make_user(credits=30)
+        small, large = make_hold(user=user, amount=5), make_hold(user=user, amount=10)
+        with pytest.raises(HoldExceeded):
+            credits.capture_many(
+                captures=[capture(large, 1, "d:1"), capture(small, 3, "d:2"), capture(small, 3, "d:3")]
+            )
+        large.refresh_from_db()
+        assert large.captured == 0
+        assert not CreditEntry.objects.filter(kind="capture").exists()
+        assert_exact()
+
+    def test_from_a_closed_hold_is_refused(self) -> None:
+        held = make_hold(amount=5)
+        credits.release(hold_id=held.pk, cause="run:1:end")
+        with pytest.raises(HoldExceeded):
+            credits.capture_many(captures=[capture(held, 1, "d:1")])
+        assert_exact()
+
+    def test_from_a_hold_that_does_not_exist_is_refused(self) -> None:
+        held = make_hold(amount=5)
+        with pytest.raises(NotFound):
+            credits.capture_many(
+                captures=[
+                    capture(held, 1, "d:1"),
+                    Capture(hold_id=held.pk + 1, amount=Decimal(1), cause="d:2"),
+                ]
+            )
+        assert not CreditEntry.objects.filter(kind="capture").exists()
+
+    @pytest.mark.parametrize("number", [1, 500])
+    def test_takes_three_statements_however_many(
+        self, number: int, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        user = make_user(credits=2 * number)
+        holds = [make_hold(user=user, amount=number) for _ in range(2)]
+        captures = [capture(holds[n % 2], 1, f"d:{n}") for n in range(number)]
+        with django_assert_num_queries(5):  # with the savepoint and its release
+            assert credits.capture_many(captures=captures) == number
+
+    def test_causes_are_any_text(self) -> None:
+        held = make_hold(amount=10)
+        odd = ["'; DROP TABLE x; --", '{"a": "b"}', "\\,{}\"'", "नेपाल", "a" * 120]
+        assert credits.capture_many(captures=[capture(held, 1, cause) for cause in odd]) == 5
+        assert set(CreditEntry.objects.filter(kind="capture").values_list("cause", flat=True)) == set(odd)
+
+
+class TestRelease:
+    def test_gives_back_what_was_not_captured_and_closes_the_hold(self) -> None:
+        user = make_user(credits=10)
+        held = make_hold(user=user, amount=8)
+        credits.capture_many(captures=[capture(held, 3, "d:1")])
+        assert credits.release(hold_id=held.pk, cause="run:1:end") == 5
+        held.refresh_from_db()
+        assert (held.captured, held.released, held.remaining) == (3, 5, 0)
+        assert held.closed_at is not None
+        assert balance_of(user) == 7
+        assert_exact()
+
+    def test_keeps_what_is_asked_beyond_what_was_captured(self) -> None:
+        user = make_user(credits=10)
+        held = make_hold(user=user, amount=10)
+        credits.capture_many(captures=[capture(held, 3, "d:1")])
+        assert credits.release(hold_id=held.pk, keep=Decimal(2), cause="run:1:stop") == 5
+        held.refresh_from_db()
+        assert held.remaining == 2
+        assert held.closed_at is None
+        assert credits.capture_many(captures=[capture(held, 2, "d:2")]) == 2
+        assert credits.release(hold_id=held.pk, cause="run:1:end") == 0
+        held.refresh_from_db()
+        assert held.closed_at is not None
+        assert_exact()
+
+    def test_keeping_more_than_there_is_gives_back_nothing(self) -> None:
+        held = make_hold(amount=5)
+        assert credits.release(hold_id=held.pk, keep=Decimal(6), cause="run:1:stop") == 0
+        held.refresh_from_db()
+        assert (held.remaining, held.closed_at) == (5, None)
+
+    def test_doubled_gives_back_nothing_and_leaves_the_time_of_closing(self) -> None:
+        held = make_hold(amount=5)
+        assert credits.release(hold_id=held.pk, cause="run:1:end") == 5
+        held.refresh_from_db()
+        closed_at = held.closed_at
+        assert credits.release(hold_id=held.pk, cause="run:1:end") == 0
+        assert credits.release(hold_id=held.pk, cause="run:1:another end") == 0
+        held.refresh_from_db()
+        assert held.closed_at == closed_at
+        assert_exact()
+
+    def test_a_cause_that_kept_more_before_is_a_conflict(self) -> None:
+        held = make_hold(amount=5)
+        credits.release(hold_id=held.pk, keep=Decimal(2), cause="run:1")
+        with pytest.raises(Conflict, match="run:1"):
+            credits.release(hold_id=held.pk, cause="run:1")
+        held.refresh_from_db()
+        assert held.remaining == 2
+
+    def test_of_a_hold_that_does_not_exist_is_refused(self) -> None:
+        with pytest.raises(NotFound):
+            credits.release(hold_id=1, cause="run:1:end")
+
+
+class TestTheLedgerItself:
+    def test_entries_cannot_be_saved_or_deleted_again(self) -> None:
+        entry = credits.top_up(user=make_user(), amount=Decimal(1))
+        entry.note = "Changed my mind"
+        with pytest.raises(TypeError, match="append-only"):
+            entry.save()
+        with pytest.raises(TypeError, match="append-only"):
+            entry.delete()
+
+    @pytest.mark.parametrize(
+        "statement", ["UPDATE accounts_creditentry SET note = 'x'", "DELETE FROM accounts_creditentry"]
+    )
+    def test_postgresql_refuses_to_change_entries(self, statement: str) -> None:
+        make_user(credits=1)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                append_only.FORBID_CHANGES
+            )  # as the migration did, where tests run with migrations
+            with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
+                cursor.execute(statement)
+            cursor.execute(append_only.ALLOW_CHANGES)
+            cursor.execute(append_only.FORBID_CHANGES)
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"kind": "topup", "balance_delta": -1, "held_delta": 0},
+            {"kind": "charge", "balance_delta": 1, "held_delta": 0},
+            {"kind": "topup", "balance_delta": 1, "held_delta": 1},
+            {"kind": "hold", "balance_delta": -1, "held_delta": 1},  # of no hold
+            {"kind": "capture", "balance_delta": 0, "held_delta": -1},
+            {"kind": "gift", "balance_delta": 1, "held_delta": 0},
+            {"kind": "topup", "balance_delta": 0, "held_delta": 0, "amount": 0},
+            {"kind": "topup", "balance_delta": -1, "held_delta": 0, "amount": -1},
+        ],
+    )
+    def test_deltas_that_do_not_fit_their_kind_are_impossible(self, wrong: dict[str, Any]) -> None:
+        with pytest.raises(IntegrityError), transaction.atomic():
+            CreditEntry.objects.create(user=make_user(), cause="x", **{"amount": 1, **wrong})
+
+    def test_balances_and_holds_below_zero_are_impossible(self) -> None:
+        user = make_user(credits=1)
+        held = make_hold(user=user, amount=1)
+        with pytest.raises(IntegrityError), transaction.atomic():
+            User.objects.filter(pk=user.pk).update(balance=-1)
+        for wrong in ({"captured": 2}, {"captured": -1}, {"released": -1}, {"captured": 1, "released": 1}):
+            with pytest.raises(IntegrityError), transaction.atomic():
+                CreditHold.objects.filter(pk=held.pk).update(**wrong)
+
+    def test_an_account_with_a_history_cannot_be_deleted(self) -> None:
+        user = make_user(credits=1)
+        with pytest.raises(IntegrityError), transaction.atomic():
+            user.delete()

@@ -1,0 +1,111 @@
+"""check_ledger finds whatever somebody may have done to the tables by hand."""
+
+from decimal import Decimal
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from pytest_django import DjangoAssertNumQueries
+
+from accounts import append_only, credits
+from accounts.ledger import check_ledger
+from accounts.models import CreditHold, User
+from tests.factories import make_hold, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def user() -> User:
+    """With a top-up of 100, a hold of 10 (3 captured, 7 released) and an open hold of 20 (5 captured)."""
+    user = make_user(email="sita@example.com", credits=100)
+    closed, still_open = (
+        make_hold(user=user, amount=10, cause="run:1"),
+        make_hold(user=user, amount=20, cause="run:2"),
+    )
+    credits.capture_many(
+        captures=[
+            credits.Capture(hold_id=closed.pk, amount=Decimal(3), cause="delivery:1"),
+            credits.Capture(hold_id=still_open.pk, amount=Decimal(5), cause="delivery:2"),
+        ]
+    )
+    credits.release(hold_id=closed.pk, cause="run:1:end")
+    return user
+
+
+def spoil(statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")  # no triggers, no foreign keys
+        cursor.execute(append_only.ALLOW_CHANGES)
+        cursor.execute(statement)
+
+
+def test_an_untouched_ledger_is_exact(user: User, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    with django_assert_num_queries(1):
+        checked = check_ledger()
+    assert (checked.users, checked.entries, checked.differences) == (1, 6, ())
+
+
+def test_no_accounts_are_exact_too() -> None:
+    checked = check_ledger()
+    assert (checked.users, checked.entries, checked.differences) == (0, 0, ())
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        (
+            "UPDATE accounts_user SET balance = balance + 1",
+            "sita@example.com: balance 78.00, by its entries 77.00",
+        ),
+        (
+            "UPDATE accounts_credithold SET captured = 6 WHERE cause = 'run:2'",
+            "hold run:2: captured 6.00, by its entries 5.00",
+        ),
+        (
+            "UPDATE accounts_credithold SET released = 1 WHERE cause = 'run:2'",
+            "hold run:2: released 1.00, by its entries 0",
+        ),
+        (
+            "UPDATE accounts_credithold SET amount = 30 WHERE cause = 'run:2'",
+            "hold run:2: amount 30.00, by its entries 20.00",
+        ),
+        ("UPDATE accounts_credithold SET closed_at = now()", "hold run:2: closed with a rest of 15.00"),
+        (
+            "DELETE FROM accounts_creditentry WHERE cause = 'delivery:1'",
+            "hold run:1: captured 3.00, by its entries 0",
+        ),
+        (
+            "DELETE FROM accounts_creditentry WHERE kind = 'topup'",
+            "sita@example.com: balance 77.00, by its entries -23.00",
+        ),
+        ("DELETE FROM accounts_credithold WHERE cause = 'run:2'", "missing"),
+    ],
+)
+def test_a_difference_is_told_with_both_numbers(user: User, statement: str, found: str) -> None:
+    spoil(statement)
+    assert any(found in difference for difference in check_ledger().differences), check_ledger().differences
+
+
+def test_an_entry_of_another_account_is_found(user: User) -> None:
+    other = make_user(email="other@example.com")
+    spoil(f"UPDATE accounts_creditentry SET user_id = {other.pk} WHERE cause = 'delivery:2'")
+    assert any("run:2: an entry of another account" in line for line in check_ledger().differences)
+
+
+def test_the_command_says_exact_and_how_much_was_looked_at(user: User) -> None:
+    out = StringIO()
+    call_command("check_ledger", stdout=out)
+    assert out.getvalue() == "ledger exact: 1 users, 6 entries, difference 0\n"
+
+
+def test_the_command_lists_differences_and_exits_with_1(user: User) -> None:
+    User.objects.update(balance=0)
+    CreditHold.objects.filter(cause="run:2").update(captured=0)
+    out, err = StringIO(), StringIO()
+    with pytest.raises(SystemExit, match="1"):
+        call_command("check_ledger", stdout=out, stderr=err)
+    assert "sita@example.com: balance 0.00, by its entries 77.00" in err.getvalue()
+    assert "hold run:2: captured 0.00, by its entries 5.00" in err.getvalue()
+    assert out.getvalue() == ""

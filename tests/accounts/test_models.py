@@ -1,0 +1,82 @@
+"""Accounts: found by e-mail address, and never a balance written by accident."""
+
+from decimal import Decimal
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from accounts.models import User
+from tests.factories import make_user
+
+pytestmark = pytest.mark.django_db
+
+
+def test_an_email_address_belongs_to_one_account_whatever_its_capitals() -> None:
+    make_user(email="Sita@example.com")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        make_user(email="sITA@example.com")
+
+
+@pytest.mark.parametrize("typed", ["Sita@Example.com", "sita@example.com", "SITA@EXAMPLE.COM"])
+def test_an_account_is_found_whatever_the_capitals(typed: str) -> None:
+    user = make_user(email="Sita@Example.com")
+    assert User.objects.get_by_natural_key(typed) == user
+    assert user.email == "Sita@example.com"  # of a domain, capitals mean nothing
+
+
+def test_an_account_is_found_by_the_index() -> None:
+    make_user(email="sita@example.com")
+    with (
+        connection.cursor() as cursor,
+        CaptureQueriesContext(
+            connection,
+        ) as queries,
+    ):
+        User.objects.get_by_natural_key("sita@example.com")
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("EXPLAIN " + queries.captured_queries[0]["sql"])
+        assert "accounts_user_email_once" in str(cursor.fetchall())
+
+
+@pytest.mark.parametrize(
+    ("emails", "usernames"),
+    [
+        (["sita@example.com", "sita@example.org", "sita@example.net"], ["sita", "sita2", "sita3"]),
+        (["o'neil+iris@example.com"], ["oneil+iris"]),
+        ([f"{'x' * 64}@example.com"], ["x" * 64]),
+    ],
+)
+def test_a_username_is_made_from_the_email(emails: list[str], usernames: list[str]) -> None:
+    assert [make_user(email=email).username for email in emails] == usernames
+
+
+def test_a_username_can_be_chosen() -> None:
+    assert make_user(email="sita@example.com", username="sita1").username == "sita1"
+
+
+def test_without_a_password_nobody_can_log_in() -> None:
+    user = User.objects.create_user("sita@example.com")
+    assert not user.has_usable_password()
+    assert not user.check_password("")
+
+
+def test_saving_never_writes_the_balance() -> None:
+    user = make_user(credits=10)
+    user.balance = Decimal(1000)
+    user.first_name = "Sita"
+    user.save()
+    user.refresh_from_db()
+    assert (user.first_name, user.balance) == ("Sita", 10)
+    with pytest.raises(TypeError, match=r"accounts\.credits"):
+        user.save(update_fields=["first_name", "balance"])
+    deferred = User.objects.only("first_name").get(pk=user.pk)
+    deferred.first_name = "Gita"
+    deferred.save()
+    user.refresh_from_db()
+    assert (user.first_name, user.balance) == ("Gita", 10)
+
+
+def test_an_account_begins_with_no_credits() -> None:
+    with pytest.raises(TypeError, match="top_up"):
+        User.objects.create_user("sita@example.com", balance=5)

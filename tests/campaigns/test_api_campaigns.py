@@ -1,0 +1,393 @@
+"""v0: campaigns: list, create, update, delete, details."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test import override_settings
+from django.test.utils import CaptureQueriesContext
+from openpyxl import Workbook
+
+from accounts.models import User
+from campaigns.models import Campaign, Recipient, RunStatus, Service
+from tests.factories import make_campaign, make_empty_campaign, make_recipient, make_run, make_user
+from tests.golden import assert_answers_as_documented, golden
+from tests.v0 import Caller
+
+CAMPAIGNS = "/api/system/campaigns/"
+IPO = "This campaign is to notify users that an IPO has been opened"
+
+
+@pytest.fixture
+def user(db: None) -> User:
+    return make_user(email="sita@example.com", credits=100)
+
+
+@pytest.fixture
+def caller(user: User) -> Caller:
+    return Caller(user)
+
+
+def numbers_of(answer: dict[str, Any]) -> list[str]:
+    """The numbers of the campaign that was just made, as they were sent, in their order."""
+    (made,) = answer["data"]["details"]
+    return list(Recipient.objects.filter(campaign=made["id"]).order_by("pk").values_list("number", flat=True))
+
+
+def xlsx(*rows: tuple[object, ...]) -> bytes:
+    book = Workbook()
+    for row in rows:
+        book.active.append(row)
+    file = io.BytesIO()
+    book.save(file)
+    return file.getvalue()
+
+
+class TestList:
+    def test_newest_first(self, caller: Caller, user: User) -> None:
+        make_empty_campaign(pk=3, owner=user, service=Service.CALL, description="Description")
+        tags = ["tags_name", "tags_age"]
+        told = make_empty_campaign(pk=5, owner=user, name="test1", description="test campaign", tags=tags)
+        for number in (9800000001, 9800000002, 9800000003):
+            make_recipient(campaign=told, number=number)
+        make_run(campaign=told, status=RunStatus.TERMINATED)
+        make_run(campaign=told, status=RunStatus.COMPLETED)
+        name = "sample individual campaign"
+        newest = make_empty_campaign(pk=8, owner=user, name=name, service=Service.CALL, description=IPO)
+        for number in (9800000001, 9800000002):
+            make_recipient(campaign=newest, number=number)
+        make_campaign(owner=make_user(email="other@example.com"))
+        assert_answers_as_documented(caller.client, "campaign_list")
+
+    def test_pages(self, caller: Caller, user: User) -> None:
+        ids = [make_campaign(owner=user, name=f"Campaign {number}").pk for number in range(5)][::-1]
+        answer = caller.get(f"{CAMPAIGNS}?page_size=2&page=2")
+        assert [campaign["id"] for campaign in answer["result"]["campaign-lists"]] == ids[2:4]
+        links = answer["pagination"].pop("links")
+        assert answer["pagination"] == {
+            "total_items": 5,
+            "total_pages": 3,
+            "page_number": 2,
+            "has_next": True,
+            "has_previous": True,
+        }
+        assert [caller.get(link)["pagination"]["page_number"] for link in links] == [1, 3]
+
+    def test_a_hundred_on_the_first_page(self, caller: Caller, user: User) -> None:
+        Campaign.objects.bulk_create(
+            Campaign(owner=user, name="One of many", service="sms") for _ in range(101)
+        )
+        answer = caller.get(CAMPAIGNS)
+        assert len(answer["result"]["campaign-lists"]) == 100
+        assert answer["pagination"]["has_next"] is True
+
+    def test_nothing_yet(self, caller: Caller) -> None:
+        answer = caller.get(CAMPAIGNS)
+        assert answer["result"]["campaign-lists"] == []
+        assert answer["pagination"]["total_items"] == 0
+
+    @pytest.mark.parametrize(
+        ("query", "status"),
+        [
+            ("page=0", 400),
+            ("page=-1", 400),
+            ("page=two", 400),
+            ("page_size=0", 400),
+            ("page=2", 404),
+            ("page=" + 10 * "9", 400),
+        ],
+    )
+    def test_a_page_that_is_none(self, caller: Caller, query: str, status: int) -> None:
+        caller.fails("GET", f"{CAMPAIGNS}?{query}", status=status)
+
+    def test_filters(self, caller: Caller, user: User) -> None:
+        water = make_campaign(owner=user, name="Water notice", service=Service.SMS)
+        vaccine = make_campaign(owner=user, name="Vaccination", service=Service.CALL)
+        make_run(campaign=vaccine, status=RunStatus.RUNNING)
+
+        def found(**query: str) -> list[int]:
+            answer = caller.get(f"{CAMPAIGNS}?{urlencode(query)}")
+            return [campaign["id"] for campaign in answer["result"]["campaign-lists"]]
+
+        assert found(name="wAtEr") == [water.pk]
+        assert found(services="phone") == [vaccine.pk]
+        assert found(status="Not Started") == [water.pk]
+        assert found(status="running") == [vaccine.pk]
+        assert found(status="running,not started") == [vaccine.pk, water.pk]
+        assert found(status="Completed") == []
+        assert found(name="", services="", status="") == [vaccine.pk, water.pk]
+        caller.fails("GET", f"{CAMPAIGNS}?status=asleep", status=400)
+        caller.fails("GET", f"{CAMPAIGNS}?services=FAX", status=400)
+
+    def test_takes_as_many_queries_for_many_campaigns(self, caller: Caller, user: User) -> None:
+        def queries() -> int:
+            with CaptureQueriesContext(connection) as context:
+                caller.get(CAMPAIGNS)
+            return len(context)
+
+        make_run(campaign=make_campaign(owner=user, numbers=[9800000001]))
+        before = queries()
+        for number in range(10):
+            make_run(
+                campaign=make_campaign(
+                    owner=user, name=f"Campaign {number}", numbers=[9800000001, 9800000002]
+                )
+            )
+        assert queries() == before <= 3
+
+    @pytest.mark.parametrize(
+        ("run_status", "word"),
+        [
+            (None, "Not Started"),
+            (RunStatus.SCHEDULED, "Scheduled"),
+            (RunStatus.RUNNING, "Running"),
+            (RunStatus.PAUSED, "Paused"),
+            (RunStatus.STOPPING, "Terminated"),
+            (RunStatus.COMPLETED, "Completed"),
+            (RunStatus.TERMINATED, "Terminated"),
+        ],
+    )
+    def test_status_is_that_of_the_latest_run(
+        self, caller: Caller, user: User, run_status: RunStatus | None, word: str
+    ) -> None:
+        campaign = make_campaign(owner=user)
+        if run_status is not None:
+            make_run(campaign=campaign, status=RunStatus.COMPLETED)
+            make_run(campaign=campaign, status=run_status)
+        (shown,) = caller.get(CAMPAIGNS)["result"]["campaign-lists"]
+        (details,) = caller.get(f"{CAMPAIGNS}{campaign.pk}/details")["data"]["details"]
+        assert shown["status"] == details["status"] == word
+
+
+class TestCreate:
+    def test_with_individual_numbers(self, caller: Caller) -> None:
+        assert_answers_as_documented(caller.client, "campaign_create")
+        numbers = Recipient.objects.order_by("pk").values_list("number", flat=True)
+        assert list(numbers) == ["9876543210", "98675432123"]
+
+    @pytest.mark.parametrize(
+        "sent",
+        [
+            [9800000001, 9800000002],
+            ["9800000001", "9800000002"],
+            [9800000001, "9800000002"],
+            ["9800000001, 9800000002"],
+            "9800000001,9800000002",
+            "9800000001\n9800000002\n",
+            "[9800000001, 9800000002]",
+            '["9800000001", "9800000002"]',
+        ],
+    )
+    def test_with_numbers_in_any_form(self, caller: Caller, sent: object) -> None:
+        answer = caller.post(
+            CAMPAIGNS, {"name": "Notice", "services": "sms", "individual_number": sent}, status=201
+        )
+        assert numbers_of(answer) == ["9800000001", "9800000002"]
+        assert answer["data"]["details"][0]["number_count"] == 2
+
+    @pytest.mark.parametrize("sent", [9800000001, "9800000001", [9800000001]])
+    def test_with_one_number(self, caller: Caller, sent: object) -> None:
+        answer = caller.post(
+            CAMPAIGNS, {"name": "Notice", "services": "SMS", "individual_number": sent}, status=201
+        )
+        assert numbers_of(answer) == ["9800000001"]
+
+    @pytest.mark.parametrize("name", ["individual_number", "individual_number[]", "individual_number[0]"])
+    def test_with_a_form(self, caller: Caller, name: str) -> None:
+        form = [
+            ("name", "Notice"),
+            ("services", "SMS"),
+            (name, "9800000001"),
+            (name.replace("0", "1"), "9800000002"),
+        ]
+        answer = caller.post(
+            CAMPAIGNS, urlencode(form), content_type="application/x-www-form-urlencoded", status=201
+        )
+        assert numbers_of(answer) == ["9800000001", "9800000002"]
+
+    def test_with_multipart(self, caller: Caller) -> None:
+        sent = {"name": "Notice", "services": "SMS", "individual_number": ["9800000001", "9800000002"]}
+        assert numbers_of(caller.post(CAMPAIGNS, sent, format="multipart", status=201)) == [
+            "9800000001",
+            "9800000002",
+        ]
+
+    def test_the_same_number_twice_is_two_people(self, caller: Caller) -> None:
+        sent = {"name": "Notice", "services": "SMS", "individual_number": [9800000001, 9800000001]}
+        assert numbers_of(caller.post(CAMPAIGNS, sent, status=201)) == ["9800000001", "9800000001"]
+
+    def test_bad_numbers_are_skipped_and_named(self, caller: Caller) -> None:
+        sent = {
+            "name": "Notice",
+            "services": "SMS",
+            "individual_number": [9800000001, "call me", True, None, {}, [1], 1.5],
+        }
+        answer = caller.post(CAMPAIGNS, sent, status=201)
+        assert numbers_of(answer) == ["9800000001"]
+        assert answer["success"] is True
+        assert [error["row"] for error in answer["errors"]] == [2, 3, 4, 5, 6, 7]
+        assert all(len(error["message"]) > 15 for error in answer["errors"])
+
+    def test_with_a_sheet(self, caller: Caller) -> None:
+        sheet = xlsx(("numbers", "name", "age"), (9800000001, "सीता ", 25), (9800000002, "राम", 31))
+        sent = {
+            "name": "bulk",
+            "services": "SMS",
+            "send_to_number_file": SimpleUploadedFile("numbers.xlsx", sheet),
+        }
+        answer = caller.post(CAMPAIGNS, sent, format="multipart", status=201)
+        assert answer["data"]["details"][0]["number_count"] == 2
+        (details,) = caller.get(f"{CAMPAIGNS}{answer['data']['details'][0]['id']}/details")["data"]["details"]
+        assert details["usable_tags"] == ["tags_name", "tags_age"]
+        numbers = caller.get(f"{CAMPAIGNS}number/{details['id']}")["data"]["number-lists"]
+        assert [number["available_tags"]["tags_age"] for number in numbers] == [31, 25]
+
+    @pytest.mark.parametrize("outer", ["multipart/form-data; boundary=php", "application/json"])
+    def test_with_a_sheet_as_a_php_client_really_sends_it(self, caller: Caller, outer: str) -> None:
+        """No file extension, a placeholder for a content type, and a request that calls itself JSON."""
+        sheet = xlsx(("numbers", "name"), (9800000001, "सीता"))
+        parts = [
+            b'--php\r\nContent-Disposition: form-data; name="name"\r\n\r\nbulk\r\n',
+            b'--php\r\nContent-Disposition: form-data; name="services"\r\n\r\nPHONE\r\n',
+            b'--php\r\nContent-Disposition: form-data; name="send_to_number_file"; filename="phpQ7z1Xk"\r\n'
+            b"Content-Type: <Content-type header>\r\n\r\n" + sheet + b"\r\n",
+            b"--php--\r\n",
+        ]
+        answer = caller.post(CAMPAIGNS, b"".join(parts), content_type=outer, status=201)
+        assert numbers_of(answer) == ["9800000001"]
+
+    def test_with_a_csv_file(self, caller: Caller) -> None:
+        file = SimpleUploadedFile("numbers.csv", "numbers,name\n9800000001,सीता\n".encode())
+        sent = {"name": "bulk", "services": "SMS", "send_to_number_file": file}
+        assert numbers_of(caller.post(CAMPAIGNS, sent, format="multipart", status=201)) == ["9800000001"]
+
+    def test_rows_of_a_sheet_without_a_number_are_skipped_and_named(self, caller: Caller) -> None:
+        sheet = xlsx(("numbers", "name"), (9800000001, "सीता"), ("none", "राम"))
+        sent = {"name": "bulk", "services": "SMS", "send_to_number_file": SimpleUploadedFile("n", sheet)}
+        answer = caller.post(CAMPAIGNS, sent, format="multipart", status=201)
+        assert numbers_of(answer) == ["9800000001"]
+        assert [error["row"] for error in answer["errors"]] == [3]
+
+    def test_details_as_an_object_where_clients_need_it(self, caller: Caller) -> None:
+        sent = {"name": "Notice", "services": "SMS", "individual_number": [9800000001]}
+        with override_settings(IRIS_V0_DETAILS_OBJECT=True):
+            made = caller.post(CAMPAIGNS, sent, status=201)["data"]["details"]
+            assert (made["name"], made["number_count"], made["status"]) == ("Notice", 1, "Not Started")
+            path = f"{CAMPAIGNS}{made['id']}"
+            assert caller.put(f"{path}/update", {"name": "New"})["data"]["details"]["name"] == "New"
+            assert caller.get(f"{path}/details")["data"]["details"]["name"] == "New"
+
+    def test_for_a_service_that_there_is_not(self, caller: Caller) -> None:
+        assert_answers_as_documented(caller.client, "error_invalid")
+
+
+class TestUpdate:
+    def path(self, user: User) -> str:
+        make_empty_campaign(pk=15, owner=user, name="old name", service=Service.CALL, description="old")
+        return f"{CAMPAIGNS}15/update"
+
+    CHANGES = {"name": "new campaign name", "services": "SMS", "description": "Election campaign for 2023"}
+
+    def test_as_documented(self, caller: Caller, user: User) -> None:
+        self.path(user)
+        assert_answers_as_documented(caller.client, "campaign_update")
+
+    @pytest.mark.parametrize("method", ["PUT", "POST", "PATCH"])
+    @pytest.mark.parametrize("format", ["json", "multipart"])
+    def test_all_at_once(self, caller: Caller, user: User, method: str, format: str) -> None:
+        answer = caller.call(method, self.path(user), self.CHANGES, format=format)
+        assert answer == golden("campaign_update")
+
+    @pytest.mark.parametrize("field", ["name", "services", "description"])
+    def test_one_at_a_time(self, caller: Caller, user: User, field: str) -> None:
+        old = {"name": "old name", "services": "PHONE", "description": "old"}
+        (shown,) = caller.put(self.path(user), {field: self.CHANGES[field]})["data"]["details"]
+        assert {key: shown[key] for key in old} == {**old, field: self.CHANGES[field]}
+
+    def test_nothing(self, caller: Caller, user: User) -> None:
+        (shown,) = caller.put(self.path(user), {"name": "", "services": None})["data"]["details"]
+        assert (shown["name"], shown["services"], shown["description"]) == ("old name", "PHONE", "old")
+
+    def test_a_description_can_be_emptied(self, caller: Caller, user: User) -> None:
+        (shown,) = caller.put(self.path(user), {"description": ""})["data"]["details"]
+        assert shown["description"] == ""
+
+    def test_what_is_not_for_clients_to_change_is_ignored(self, caller: Caller, user: User) -> None:
+        sent = {
+            "id": 1,
+            "status": "Completed",
+            "number_count": 7,
+            "owner": 1,
+            "user_phone": [1],
+            "name": "new",
+        }
+        (shown,) = caller.put(self.path(user), sent)["data"]["details"]
+        assert (shown["id"], shown["status"], shown["number_count"], shown["name"]) == (
+            15,
+            "Not Started",
+            0,
+            "new",
+        )
+
+    def test_the_service_of_a_running_campaign_stays(self, caller: Caller, user: User) -> None:
+        path = self.path(user)
+        make_run(campaign=Campaign.objects.get(pk=15))
+        caller.fails("PUT", path, {"services": "SMS"}, status=409)
+        assert caller.put(path, {"name": "new"})["data"]["details"][0]["status"] == "Running"
+
+
+class TestDelete:
+    def test_it_is_gone_for_its_owner(self, caller: Caller, user: User) -> None:
+        campaign = make_empty_campaign(pk=15, owner=user)
+        recipient = make_recipient(campaign=campaign)
+        assert_answers_as_documented(caller.client, "campaign_delete")
+        assert caller.get(CAMPAIGNS)["result"]["campaign-lists"] == []
+        caller.fails("GET", f"{CAMPAIGNS}{campaign.pk}/details", status=404)
+        caller.fails("GET", f"{CAMPAIGNS}number/{campaign.pk}", status=404)
+        caller.fails("GET", f"/api/system/number/{recipient.pk}/", status=404)
+        caller.fails("POST", f"{CAMPAIGNS}{campaign.pk}/begin", {"message": "Hello"}, status=404)
+        caller.fails("DELETE", f"{CAMPAIGNS}{campaign.pk}/delete", status=404)
+
+    def test_a_running_campaign_is_stopped(self, caller: Caller, user: User) -> None:
+        campaign = make_campaign(owner=user, numbers=[9800000001])
+        run = make_run(campaign=campaign, held=1)
+        caller.delete(f"{CAMPAIGNS}{campaign.pk}/delete")
+        run.refresh_from_db()
+        assert run.status == RunStatus.TERMINATED
+        user.refresh_from_db()
+        assert user.balance == 100
+
+
+class TestDetails:
+    def test_of_a_campaign_with_tags(self, caller: Caller, user: User) -> None:
+        tags = ["tags_name", "tags_age"]
+        campaign = make_empty_campaign(pk=14, owner=user, name="campaign name", description="asd", tags=tags)
+        for number in (9800000001, 9800000002):
+            make_recipient(campaign=campaign, number=number)
+        assert_answers_as_documented(caller.client, "campaign_details")
+
+    def test_of_a_campaign_that_there_is_not(self, caller: Caller) -> None:
+        assert_answers_as_documented(caller.client, "error_not_found")
+
+    def test_takes_two_queries_however_many_numbers(self, caller: Caller, user: User) -> None:
+        campaign = make_campaign(owner=user, numbers=list(range(9800000001, 9800000021)))
+        make_run(campaign=campaign)
+        with CaptureQueriesContext(connection) as context:
+            caller.get(f"{CAMPAIGNS}{campaign.pk}/details")
+        assert len(context) <= 2
+
+
+def test_answers_are_valid_json_with_text_as_it_was_sent(caller: Caller) -> None:
+    name = 'सूचना “ward 7” \\ "quoted" 🎉 [] {}'
+    sent = {"name": name, "services": "SMS", "individual_number": [9800000001], "description": "line\nline"}
+    (made,) = caller.post(CAMPAIGNS, sent, status=201)["data"]["details"]
+    assert (made["name"], made["description"]) == (name, "line\nline")
+    listed = caller.get(f"{CAMPAIGNS}number/{made['id']}")
+    assert listed["data"]["messages"] == f"Number related to {name} campaign Retrived successfully"
+    assert json.loads(json.dumps(listed)) == listed

@@ -1,0 +1,278 @@
+"""`make chaos`: a campaign of many mixed fates while workers are killed and Redis and PostgreSQL restarted.
+
+The full system in production's shape: web, three workers and beat as processes of their own, Redis and PostgreSQL as
+servers. The sandbox carrier's table is the witness of what was sent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import psycopg
+
+from iris.embedded import server
+from tests.live import ROOT, free_port, wait_for
+
+SPEED = 100
+WORKERS = 3
+EMAIL, PASSWORD = "chaos@example.com", "chaos-password"
+# What each last four digits come to, by the sandbox's table of fates.
+EXPECTED = {
+    "9901": "unanswered",
+    "9902": "unanswered",
+    "9903": "hungup",
+    "9904": "failed",
+    "9905": "failed",
+}
+
+
+@dataclass
+class Figures:
+    recipients: int
+    seconds: float = 0.0
+    kills: int = 0
+    redis_restarts: int = 0
+    postgres_restarts: int = 0
+    deliveries: int = 0
+    unfinished: int = 0
+    duplicates: int = 0
+    lost: int = 0
+    wrong: int = 0
+    ledger: str = ""
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def exact(self) -> bool:
+        return not (self.unfinished or self.duplicates or self.lost or self.wrong or self.faults) and (
+            "difference 0" in self.ledger
+        )
+
+    def __str__(self) -> str:
+        return (
+            f"{self.recipients} recipients in {self.seconds:.0f} s · {self.kills} workers killed,"
+            f" Redis restarted {self.redis_restarts} times, PostgreSQL {self.postgres_restarts}\n"
+            f"deliveries {self.deliveries} · unfinished {self.unfinished} · duplicates {self.duplicates}"
+            f" · lost {self.lost} · wrong status {self.wrong}\n{self.ledger}" + "".join(f"\n{f}" for f in self.faults)
+        )
+
+
+class System:
+    """All processes of a production set-up, on this machine and in this folder."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.redis_port, self.web_port = free_port(), free_port()
+        self.folder = server.folder_of(home)
+        sockets = server.join(self.folder, "iris")
+        self.database = f"postgresql://postgres@/iris?host={sockets}"
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("IRIS_")},
+            "DJANGO_SETTINGS_MODULE": "iris.settings",
+            "PYTHONPATH": str(ROOT),
+            "IRIS_HOME": str(home),
+            "IRIS_DATABASE_URL": self.database,
+            "IRIS_BROKER_URL": f"redis://127.0.0.1:{self.redis_port}/0",
+            "IRIS_SECRET_KEY": "only-for-chaos-" + 40 * "x",
+            "IRIS_SANDBOX_SPEED": str(SPEED),
+            "IRIS_LEASE_SECONDS": "5",
+            # A worker may be dead while a report is due: time enough that only what is really lost counts as lost.
+            "IRIS_REPORT_TIMEOUT_SECONDS": str(20 * SPEED),
+            "IRIS_API_THROTTLE": "1000000/minute",
+        }
+        self.log = open(home / "chaos.log", "ab")
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self) -> None:
+        self.manage("migrate", "--verbosity=0")
+        self.start_redis()
+        self.start_web()
+        for number in range(WORKERS):
+            self.start_worker(number)
+        self._spawn("beat", "celery", "--quiet", "-A", "iris", "beat", "--pidfile=")
+
+    def start_redis(self) -> None:
+        self._spawn(
+            "redis", "redis-server", "--port", str(self.redis_port), "--bind", "127.0.0.1", "--save", "", module=False
+        )
+
+    def start_web(self) -> None:
+        self._spawn(
+            "web", "gunicorn", "iris.wsgi", f"--bind=127.0.0.1:{self.web_port}", "--worker-class=gthread", "--threads=4"
+        )
+
+    def start_worker(self, number: int) -> None:
+        self._spawn(
+            f"worker{number}",
+            *("celery", "--quiet", "-A", "iris", "worker", "--concurrency=2", f"--hostname=w{number}@chaos"),
+            *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+        )
+
+    def kill(self, name: str) -> None:
+        """SIGKILL to a process and all its children, as when a machine loses power."""
+        process = self.processes.pop(name)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def crash_postgres(self) -> None:
+        """End PostgreSQL without a chance to write anything, and start it again."""
+        pid = int((self.folder / "data" / "postmaster.pid").read_text().split("\n", 1)[0])
+        os.kill(pid, signal.SIGQUIT)
+        wait_for(lambda: not Path(f"/proc/{pid}").exists(), seconds=30)
+        server.leave(self.folder)
+        server.join(self.folder, "iris")
+
+    def stop(self) -> None:
+        for name in list(self.processes):
+            self.kill(name)
+        self.log.close()
+        server.leave(self.folder, wait=True)
+
+    def manage(self, *arguments: str, check: bool = True) -> str:
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments], cwd=ROOT, env=self.environment, capture_output=True, text=True
+        )
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done.stdout.strip()
+
+    def query(self, sql: str) -> int:
+        with psycopg.connect(self.database) as connection:
+            row = connection.execute(sql.encode()).fetchone()
+            assert row is not None
+            return int(row[0])
+
+    def _spawn(self, name: str, *command: str, module: bool = True) -> None:
+        line = [sys.executable, "-m", *command] if module else list(command)
+        self.processes[name] = subprocess.Popen(
+            line, cwd=self.home, env=self.environment, stdout=self.log, stderr=self.log, start_new_session=True
+        )
+
+
+def numbers(count: int, rng: random.Random) -> list[int]:
+    """Mobile numbers, one in ten of them with a fate."""
+    fates = [*range(9901, 9909)]
+    found = []
+    for index in range(count):
+        last = rng.choice(fates) if rng.random() < 0.1 else rng.randrange(9900)
+        found.append(int(f"98{index % 10_000:04d}{last:04d}") if index < 10_000 else int(f"97{index % 10_000:04d}{last:04d}"))
+    return found
+
+
+def run(recipients: int, *, seed: int, home: Path) -> Figures:
+    """One campaign under fire, and what the tables say afterwards."""
+    rng = random.Random(seed)
+    figures = Figures(recipients)
+    system = System(home)
+    try:
+        system.start()
+        system.manage("createaccount", EMAIL, "--password", PASSWORD, "--credits", str(recipients * 10))
+        begun = time.monotonic()
+        _begin(system, numbers(recipients, rng))
+        _storm(system, figures, rng, seconds=max(900.0, recipients / 20))
+        figures.seconds = time.monotonic() - begun
+        _count(system, figures)
+    finally:
+        system.stop()
+    return figures
+
+
+def _begin(system: System, to: list[int]) -> None:
+    with httpx.Client(base_url=f"http://127.0.0.1:{system.web_port}", timeout=60) as client:
+        wait_for(lambda: _answers(client), seconds=60)
+        login = client.post("/api/accounts/login/", json={"email": EMAIL, "password": PASSWORD})
+        client.headers["Authorization"] = f"Bearer {login.json()['data']['token']['access']}"
+        sheet = "numbers\n" + "\n".join(map(str, to))
+        created = client.post(
+            "/api/system/campaigns/",
+            data={"name": "Chaos", "services": "PHONE"},
+            files={"send_to_number_file": ("numbers.csv", sheet.encode())},
+        )
+        assert created.status_code == 201, created.text
+        campaign = created.json()["data"]["details"][0]["id"]
+        begun = client.post(f"/api/system/campaigns/{campaign}/begin/", json={"message": "नमस्कार"})
+        assert begun.status_code == 200, begun.text
+
+
+def _answers(client: httpx.Client) -> bool:
+    try:
+        return client.get("/health").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def _storm(system: System, figures: Figures, rng: random.Random, *, seconds: float) -> None:
+    """Kill a random worker every one to three seconds, and start it again, until the run has ended."""
+    end = time.monotonic() + seconds
+    next_redis = time.monotonic() + 4
+    crash_at = time.monotonic() + 8
+    while time.monotonic() < end:
+        time.sleep(rng.uniform(1, 3))
+        if system.query("SELECT count(*) FROM campaigns_run WHERE finished_at IS NULL") == 0:
+            return
+        number = rng.randrange(WORKERS)
+        system.kill(f"worker{number}")
+        figures.kills += 1
+        if time.monotonic() > next_redis:
+            system.kill("redis")
+            system.start_redis()
+            figures.redis_restarts += 1
+            next_redis = time.monotonic() + 15
+        if not figures.postgres_restarts and time.monotonic() > crash_at:
+            system.crash_postgres()
+            figures.postgres_restarts += 1
+        system.start_worker(number)
+    figures.faults.append(f"The run had not ended after {seconds:.0f} s.")
+
+
+def _count(system: System, figures: Figures) -> None:
+    figures.deliveries = system.query("SELECT count(*) FROM telephony_delivery")
+    figures.unfinished = system.query("SELECT count(*) FROM telephony_delivery WHERE status < 100")
+    figures.duplicates = system.query(
+        "SELECT count(*) FROM (SELECT FROM telephony_sandboxmessage GROUP BY delivery_key HAVING count(*) > 1) doubled"
+    )
+    figures.lost = system.query(
+        """SELECT count(*) FROM campaigns_recipient r LEFT JOIN telephony_delivery d ON d.item = r.id
+            LEFT JOIN telephony_sandboxmessage m ON m.delivery_key = d.id::text
+            WHERE m.id IS NULL AND right(r."to", 4) <> '9904'"""
+    )
+    expected = " ".join(f"WHEN '{digits}' THEN '{word}'" for digits, word in EXPECTED.items())
+    figures.wrong = system.query(
+        f"""SELECT count(*) FROM campaigns_recipient
+             WHERE CASE right("to", 4) {expected} ELSE 'completed' END IS DISTINCT FROM
+                   CASE status WHEN 100 THEN 'completed' WHEN 101 THEN 'hungup' WHEN 102 THEN 'unanswered'
+                               WHEN 103 THEN 'failed' END"""
+    )
+    figures.ledger = system.manage("check_ledger", check=False)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--recipients", type=int, default=20_000)
+    parser.add_argument("--times", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    arguments = parser.parse_args()
+    if shutil.which("redis-server") is None:
+        print("make chaos needs the program redis-server.", file=sys.stderr)
+        return 2
+    exact = True
+    for time_number in range(arguments.times):
+        seed = arguments.seed + time_number
+        with tempfile.TemporaryDirectory(prefix="iris-chaos-") as home:
+            figures = run(arguments.recipients, seed=seed, home=Path(home))
+        print(f"seed {seed}: {'exact' if figures.exact else 'NOT EXACT'}\n{figures}\n", flush=True)
+        exact = exact and figures.exact
+    return 0 if exact else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""What all tests share: the embedded PostgreSQL (tests/settings.py), programs that may be missing, an API
+client.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings as django_settings
+from django.core.cache import cache
+from django.db import connection, connections
+from pytest_django import DjangoDbBlocker
+from rest_framework.test import APIClient
+
+from iris.embedded import server
+
+
+def require_program(name: str) -> str:
+    """The path of a program that a test needs. Without it the test is skipped, or fails where
+    IRIS_REQUIRE_SERVICES=1 says so.
+    """
+    path = shutil.which(name)
+    if path is not None:
+        return path
+    sentence = f"{name} is not installed."
+    if os.environ.get("IRIS_REQUIRE_SERVICES") == "1":
+        pytest.fail(f"{sentence} IRIS_REQUIRE_SERVICES=1 asks for it.", pytrace=False)
+    pytest.skip(sentence)
+
+
+@pytest.fixture(name="require_program")
+def _require_program() -> Callable[[str], str]:
+    return require_program
+
+
+@pytest.fixture(autouse=True)
+def _no_throttling_from_other_tests() -> Iterator[None]:
+    cache.clear()
+    yield
+    cache.clear()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """Rows that a test names by the ids of a documented example never meet those that the database numbers."""
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT setval(pg_get_serial_sequence(quote_ident(table_name), 'id'), 1000000)
+                 FROM information_schema.columns
+                WHERE table_schema = 'public' AND column_name = 'id' AND is_identity = 'YES'"""
+        )
+
+
+@pytest.fixture
+def api() -> APIClient:
+    """A client of the API that has not logged in: `api.force_authenticate(user)` does."""
+    return APIClient()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The process that began the tests waits until the embedded PostgreSQL has stopped, and removes its
+    files.
+    """
+    if os.environ.get("IRIS_TESTS_RUNNING") != str(os.getpid()):
+        return
+    connections.close_all()
+    home = Path(django_settings.IRIS_HOME)
+    server.leave(server.folder_of(home), wait=True)
+    shutil.rmtree(home, ignore_errors=True)

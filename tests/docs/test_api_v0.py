@@ -1,0 +1,100 @@
+"""docs/api-v0.md shows the golden answers and nothing else, and names every word that the code publishes."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from rest_framework import serializers
+
+from campaigns.api.v0.serializers import (
+    CAMPAIGN_STATUSES,
+    NUMBER_STATUSES,
+    RERUN_STATUSES,
+    SERVICES,
+    Beginning,
+    NewCampaign,
+    NumberChanges,
+)
+from otp.api.v0.serializers import CHANNELS, ORIGINS, NewOtp
+from telephony import voices
+from telephony.api.v0.serializers import ChosenNumber, VoiceSample
+from tests import golden
+from tests.test_every_route import ROUTES
+
+PAGE = Path(__file__).parents[2] / "docs" / "api-v0.md"
+TEXT = PAGE.read_text(encoding="utf-8")
+EXAMPLE = re.compile(r"<!-- (\w+): (request|body) -->\n```json\n(.*?)\n```", re.DOTALL)
+FILES = sorted(path.stem for path in golden.FOLDER.glob("*.json"))
+
+
+def _parts(name: str) -> dict[str, object]:
+    document = golden.load(name)
+    request = document["request"]
+    return {"body": document["body"]} | ({"request": request["body"]} if "body" in request else {})
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_golden_answer_is_shown_as_it_is(name: str) -> None:
+    shown = {part: text for shown_name, part, text in EXAMPLE.findall(TEXT) if shown_name == name}
+    assert {part: json.loads(text) for part, text in shown.items()} == _parts(name)
+    for part, text in shown.items():
+        assert text == json.dumps(_parts(name)[part], indent=2, ensure_ascii=False)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_golden_answer_is_shown_with_its_address(name: str) -> None:
+    request = golden.load(name)["request"]
+    address = re.escape(f"`{request['method']} {request['path']}`")
+    assert re.search(rf"{address} (with|is answered with)\n\n<!-- {name}: ", TEXT)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_golden_answer_is_really_asked_for(name: str) -> None:
+    tests = Path(golden.__file__).parent
+    assert any(f'"{name}"' in path.read_text(encoding="utf-8") for path in tests.rglob("test_api_*.py")), name
+
+
+def test_every_example_is_a_golden_answer() -> None:
+    assert TEXT.count("```json") == len(EXAMPLE.findall(TEXT))
+    assert {name for name, _, _ in EXAMPLE.findall(TEXT)} == set(FILES)
+
+
+def test_every_route_is_shown() -> None:
+    shown = re.findall(r"`[A-Z]+ (/api/[^`]+)`", TEXT)
+    forms = {re.sub(r"/\d+(?=/|$)", "/<>", path.rstrip("/")) for path in shown}
+    assert forms == {re.sub(r"<[^>]+>", "<>", route.path.rstrip("/")) for route in ROUTES}
+
+
+@pytest.mark.parametrize(
+    "word",
+    sorted(
+        {
+            *CAMPAIGN_STATUSES.values(),
+            *NUMBER_STATUSES.values(),
+            *RERUN_STATUSES,
+            *SERVICES.values(),
+            *CHANNELS,
+            *ORIGINS,
+            *voices.ALIASES,
+            *voices.catalogue(),
+        }
+    ),
+)
+def test_every_published_word_is_told(word: str) -> None:
+    assert f"`{word}`" in TEXT
+
+
+@pytest.mark.parametrize(
+    "serializer",
+    [NewCampaign, NumberChanges, Beginning, NewOtp, ChosenNumber, VoiceSample],
+    ids=lambda it: it.__name__,
+)
+def test_every_field_is_told(serializer: type[serializers.Serializer[object]]) -> None:
+    examples = " ".join(text for _, _, text in EXAMPLE.findall(TEXT))
+    missing = {
+        name for name in serializer().fields if f"`{name}`" not in TEXT and f'"{name}"' not in examples
+    }
+    assert missing == set()

@@ -1,0 +1,39 @@
+"""The engine's loops in one process, for tests that need no Celery: fill, dispatch, poll, sweep, finish."""
+
+from __future__ import annotations
+
+import time
+
+from django.conf import settings
+
+from campaigns import hopper, lifecycle
+from campaigns.models import LIVE, Run
+from telephony import dispatch, events
+from telephony import lifecycle as deliveries
+from telephony.carriers import get_carrier
+from telephony.models import FINAL, Delivery
+
+
+def turn() -> None:
+    """One turn of every loop, in the order of a delivery's life."""
+    lifecycle.begin_due()
+    hopper.fill_all(budget=0)
+    for alias in settings.CARRIERS:
+        dispatch.run(alias, budget=0.5)
+        if get_carrier(alias).polls:
+            get_carrier(alias).poll(lambda found, alias=alias: events.record(alias, found))
+        events.look_up_unknown(alias)
+    deliveries.expire_leases()
+    deliveries.lose_unreported()
+    lifecycle.finish_all()
+
+
+def run_to_the_end(*, seconds: float = 20) -> None:
+    """Turn until no run is live and no delivery is unfinished."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        turn()
+        if not Run.objects.filter(status__in=LIVE).exists() and not Delivery.objects.filter(status__lt=FINAL).exists():
+            return
+    unfinished = Delivery.objects.filter(status__lt=FINAL)[:5]
+    raise AssertionError(f"Still unfinished after {seconds} s: {[str(delivery) for delivery in unfinished]}")

@@ -1,0 +1,167 @@
+"""Rows for tests: plain functions with defaults for whatever a test does not care about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from io import BytesIO
+from itertools import count
+from typing import Any
+
+from django.utils import timezone
+from openpyxl import Workbook
+from rest_framework.test import APIClient
+
+from accounts import credits
+from accounts.authentication import issue_tokens
+from accounts.models import CreditHold, User
+from campaigns import services
+from campaigns.models import Campaign, Recipient, Run, RunStatus, Service, Source
+from telephony.models import Audio, Channel, Delivery, DeliveryStatus, PhoneNumber, Purpose, Trunk
+
+_people = count(1)
+
+
+def make_user(*, email: str | None = None, password: str = "secret-password", credits: Decimal | int = 0, **fields: Any) -> User:
+    """An account with that many credits, topped up as an operator would."""
+    number = next(_people)
+    user = User.objects.create_user(email=email or f"person{number}@example.com", password=password, **fields)
+    if credits:
+        _top_up(user, credits)
+    return user
+
+
+def _top_up(user: User, amount: Decimal | int) -> None:
+    credits.top_up(user=user, amount=Decimal(amount), cause=f"test:{user.pk}")
+    user.refresh_from_db(fields=["balance"])
+
+
+_numbers = count(9_800_000_001)
+
+
+def make_hold(
+    *, user: User | None = None, amount: int | Decimal = 10, cause: str | None = None
+) -> CreditHold:
+    """Credits on hold; an account that is not given is made, with just enough."""
+    user = user or make_user(credits=amount)
+    return credits.hold(user=user, amount=Decimal(amount), cause=cause or f"test:{next(_numbers)}")
+
+
+def make_trunk(alias: str = "sandbox") -> Trunk:
+    return Trunk.objects.get_or_create(alias=alias)[0]
+
+
+def make_delivery(**fields: Any) -> Delivery:
+    """A queued campaign SMS on the sandbox trunk, unless told otherwise."""
+    pk = next(_numbers)
+    defaults: dict[str, Any] = {
+        "purpose": Purpose.CAMPAIGN,
+        "batch": pk,
+        "item": pk,
+        "priority": 10,
+        "channel": Channel.SMS,
+        "to": f"+977{pk}",
+        "text": "Namaste",
+        "credit_limit": Decimal(1),
+    }
+    if "owner" not in fields:
+        defaults["owner"] = make_user()
+    if "trunk" not in fields:
+        defaults["trunk"] = make_trunk()
+    if fields.get("channel") == Channel.CALL and "audio" not in fields:
+        defaults["audio"] = make_audio()
+    return Delivery.objects.create(**{**defaults, **fields})
+
+
+def make_audio(*, seconds: float = 3.0) -> Audio:
+    return Audio.objects.create(name=f"{next(_numbers):032x}", seconds=seconds)
+
+
+def make_campaign(
+    *,
+    owner: User | None = None,
+    name: str = "Sample",
+    service: Service = Service.SMS,
+    numbers: Sequence[object] = (9841000001, 9841000002, 9841000003),
+    **fields: Any,
+) -> Campaign:
+    campaign, errors = services.create_campaign(
+        owner=owner or make_user(credits=1000), name=name, service=service, numbers=numbers
+    )
+    assert not errors
+    for field, value in fields.items():
+        setattr(campaign, field, value)
+    campaign.save()
+    return campaign
+
+
+def make_sheet(*rows: Sequence[object]) -> BytesIO:
+    """An .xlsx file with these rows."""
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet()
+    for row in rows:
+        sheet.append(list(row))
+    file = BytesIO()
+    book.save(file)
+    file.seek(0)
+    return file
+
+
+def client_of(user: User) -> APIClient:
+    """A client of the API that has logged in to this account."""
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {issue_tokens(user).access}")
+    return client
+
+
+def make_phone_number(
+    *, number: str = "9800000101", sid: str = "", rate: Decimal | int = 40, owner: User | None = None
+) -> PhoneNumber:
+    """A number for sale, or its owner's."""
+    return PhoneNumber.objects.create(number=number, sid=sid or f"{next(_numbers):032x}", rate=rate, owner=owner)
+
+
+def make_empty_campaign(*, owner: User, name: str = "Sample", service: Service = Service.SMS, **fields: Any) -> Campaign:
+    """A campaign without numbers."""
+    return Campaign.objects.create(owner=owner, name=name, service=service, **fields)
+
+
+def make_recipient(
+    *, campaign: Campaign, number: object = 9800000001, tags: Mapping[str, Any] | None = None, **fields: Any
+) -> Recipient:
+    """A number of a campaign. `fields` may choose its id, and what its latest delivery came to."""
+    added = services.add_recipient(campaign=campaign, number=number, tags=tags)
+    if fields:
+        Recipient.objects.filter(pk=added.pk).update(**fields)
+    return Recipient.objects.get(pk=fields.get("id", added.pk))
+
+
+def make_run(*, campaign: Campaign, status: RunStatus = RunStatus.RUNNING, held: Decimal | int = 0, **fields: Any) -> Run:
+    """A run of a campaign in whatever state, without deliveries; `held` credits are on hold for it."""
+    recipients = list(campaign.recipients.order_by("pk").values_list("pk", flat=True))
+    defaults: dict[str, Any] = {
+        "source": Source.MESSAGE,
+        "message": "Namaste",
+        "last_recipient": recipients[-1] if recipients else 0,
+        "recipient_count": len(recipients),
+        "hold": make_hold(user=campaign.owner, amount=held),
+        "credit_limit": Decimal(1),
+        "starts_at": timezone.now(),
+    }
+    return Run.objects.create(campaign=campaign, status=status, **{**defaults, **fields})
+
+
+def make_delivery_of(*, run: Run, recipient: Recipient, status: DeliveryStatus, **fields: Any) -> Delivery:
+    """The call or SMS of a run to one of its recipients."""
+    channel = Channel.SMS if run.campaign.service == Service.SMS else Channel.CALL
+    return make_delivery(
+        owner=run.campaign.owner,
+        batch=run.pk,
+        item=recipient.pk,
+        channel=channel,
+        to=recipient.to,
+        hold=run.hold,
+        credit_limit=run.credit_limit,
+        status=status,
+        **fields,
+    )

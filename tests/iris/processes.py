@@ -1,0 +1,48 @@
+"""Starting iris as processes of their own, in a clean environment."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def environment(home: Path, **variables: str) -> dict[str, str]:
+    """Ours, without what the tests' settings put into it."""
+    ours = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("IRIS_", "DJANGO_", "PYTEST_"))
+    }
+    return {**ours, "IRIS_HOME": str(home), **variables}
+
+
+def run_python(script: str, home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env=environment(home, **variables),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def manage(home: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=environment(home, **variables),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,103 @@
+"""System checks of carriers, routes and the secret key."""
+
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+
+from iris import checks
+
+SANDBOX = {
+    "BACKEND": "telephony.carriers.sandbox.SandboxCarrier",
+    "OPTIONS": {},
+    "CPS": None,
+    "CHANNELS": None,
+}
+
+
+def ids(problems: list[Any]) -> list[str]:
+    return [problem.id for problem in problems]
+
+
+def test_the_default_settings_have_no_problem() -> None:
+    assert checks.carriers_can_be_used(None) == []
+    assert checks.routes_lead_to_carriers(None) == []
+    assert checks.voices_speak(None) == []
+    assert checks.secret_key_is_strong(None) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"BACKEND": "telephony.carriers.nowhere.Carrier"},
+        {"BACKEND": "telephony.carriers.sandbox.Nothing"},
+        {"BACKEND": "no dotted path"},
+        {"OPTIONS": {"colour": "blue"}},
+    ],
+)
+def test_e001_a_carrier_that_cannot_be_used(wrong: dict[str, Any], settings: Settings) -> None:
+    settings.CARRIERS = {"sandbox": SANDBOX, "line1": {**SANDBOX, **wrong}}
+
+    problems = checks.carriers_can_be_used(None)
+
+    assert ids(problems) == ["iris.E001"]
+    assert "'line1'" in problems[0].msg
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"CPS": "5"}, {"CPS": 0}, {"CPS": True}, {"CHANNELS": -1}, {"CHANNELS": 1.5}]
+)
+def test_e002_a_pace_that_is_no_number(wrong: dict[str, Any], settings: Settings) -> None:
+    settings.CARRIERS = {"line1": {**SANDBOX, **wrong}}
+
+    assert ids(checks.carriers_can_be_used(None)) == ["iris.E002"]
+
+
+@pytest.mark.parametrize("right", [{"CPS": 0.5, "CHANNELS": 30}, {"CPS": 50}, {}])
+def test_a_pace_may_be_a_number_or_absent(right: dict[str, Any], settings: Settings) -> None:
+    settings.CARRIERS = {"line1": {**SANDBOX, **right}}
+
+    assert checks.carriers_can_be_used(None) == []
+
+
+@pytest.mark.parametrize(
+    ("routes", "sentence"),
+    [
+        ({"call": ["sandbox"]}, "sms is missing"),
+        ({"call": [], "sms": [], "fax": []}, "'fax' is no channel"),
+        ({"call": "sandbox", "sms": []}, "call must be a list"),
+        ({"call": ["line9"], "sms": []}, "names the carrier 'line9'"),
+        ({"call": [{"prefix": "+977", "trunks": ["line9"]}], "sms": []}, "names the carrier 'line9'"),
+        ({"call": [{"prefix": "977", "trunks": ["sandbox"]}], "sms": []}, "has the prefix '977'"),
+        ({"call": [{"prefix": "+977"}], "sms": []}, "must be an alias or"),
+        ({"call": [{"prefix": "+977", "trunks": []}], "sms": []}, "must be an alias or"),
+        ({"call": [7], "sms": []}, "must be an alias or"),
+    ],
+)
+def test_e003_routes_that_cannot_be_used(routes: dict[str, Any], sentence: str, settings: Settings) -> None:
+    settings.ROUTES = routes
+
+    problems = checks.routes_lead_to_carriers(None)
+
+    assert ids(problems) == ["iris.E003"]
+    assert sentence in problems[0].msg
+
+
+def test_routes_by_prefix_lead_to_known_carriers(settings: Settings) -> None:
+    settings.ROUTES = {"call": ["sandbox", {"prefix": "+97798", "trunks": ["sandbox"]}], "sms": []}
+
+    assert checks.routes_lead_to_carriers(None) == []
+
+
+@pytest.mark.parametrize("voices", [{}, {"np_rija": {"engine": "gramophone"}}])
+def test_e004_a_voice_that_would_not_speak(voices: dict[str, Any], settings: Settings) -> None:
+    settings.IRIS_VOICES = voices
+
+    assert ids(checks.voices_speak(None)) == ["iris.E004"]
+
+
+@pytest.mark.parametrize("key", ["short", "a" * 60])
+def test_w001_a_weak_secret_key(key: str, settings: Settings) -> None:
+    settings.SECRET_KEY = key
+
+    assert ids(checks.secret_key_is_strong(None)) == ["iris.W001"]

@@ -1,0 +1,136 @@
+"""GET /health, which names the part that does not answer."""
+
+import subprocess
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
+
+import iris
+from iris import health
+from iris.models import Heartbeat
+from tests.iris.processes import free_port
+from tests.live import wait_for
+
+# The checks look in threads of their own, which see committed rows only.
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _broker(settings: Settings, tmp_path: Path) -> None:
+    settings.IRIS_BROKER_URL = None
+    settings.CELERY_BROKER_TRANSPORT_OPTIONS = {"folder": str(tmp_path / "broker")}
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/"])
+def test_health_is_ok_when_all_answer(path: str, client: Client) -> None:
+    health.beat()
+
+    response = client.get(path)
+
+    assert response.status_code == 200
+    assert response.json() == {
+        "status": "ok",
+        "database": "ok",
+        "broker": "ok",
+        "worker": "ok",
+        "version": iris.__version__,
+    }
+
+
+def test_health_names_a_worker_that_was_never_seen(client: Client) -> None:
+    response = client.get("/health")
+
+    assert response.status_code == 503
+    assert response.json()["status"] == "unhealthy"
+    assert response.json()["worker"] == "not seen for 15 s"
+    assert response.json()["database"] == response.json()["broker"] == "ok"
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(10, 200), (20, 503)])
+def test_a_worker_counts_as_gone_after_15_seconds(seconds: int, status: int, client: Client) -> None:
+    Heartbeat.objects.create(name="worker", seen_at=timezone.now() - timedelta(seconds=seconds))
+
+    assert client.get("/health").status_code == status
+
+
+def test_a_heartbeat_is_kept_once(client: Client) -> None:
+    health.beat()
+    first = Heartbeat.objects.get().seen_at
+    health.beat()
+
+    assert Heartbeat.objects.get().seen_at > first
+
+
+def test_health_names_a_broker_that_does_not_answer(
+    client: Client, settings: Settings, tmp_path: Path
+) -> None:
+    health.beat()
+    (tmp_path / "file").touch()
+    settings.CELERY_BROKER_TRANSPORT_OPTIONS = {"folder": str(tmp_path / "file" / "broker")}
+
+    response = client.get("/health")
+
+    assert response.status_code == 503
+    assert response.json()["broker"] == "does not answer"
+    assert response.json()["worker"] == "ok"
+
+
+def test_health_asks_redis_where_that_is_the_broker(
+    client: Client, settings: Settings, require_program: Callable[[str], str], tmp_path: Path
+) -> None:
+    health.beat()
+    port = str(free_port())
+    settings.IRIS_BROKER_URL = f"redis://127.0.0.1:{port}/0"
+    redis = subprocess.Popen(
+        [require_program("redis-server"), "--port", port, "--save", "", "--dir", str(tmp_path)]
+    )
+    try:
+        wait_for(lambda: client.get("/health").json()["broker"] == "ok", seconds=10)
+    finally:
+        redis.terminate()
+        redis.wait(10)
+
+    assert client.get("/health").json()["broker"] == "does not answer"
+
+
+def test_health_names_a_database_that_hangs(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    release = threading.Event()
+
+    def hang() -> dict[str, str]:
+        release.wait(30)
+        return {}
+
+    monkeypatch.setattr(health, "LIMIT_SECONDS", 0.1)
+    monkeypatch.setattr(health, "_look_at_database", hang)
+    threads = threading.active_count()
+    try:
+        answers = [client.get("/health") for _ in range(5)]
+
+        assert [answer.status_code for answer in answers] == [503] * 5
+        assert answers[0].json()["database"] == "does not answer"
+        assert threading.active_count() == threads + 1, "one that hangs is not joined by others"
+    finally:
+        release.set()
+        health._Check.hanging["database"].join(5)
+
+
+def test_health_never_fails_itself(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> dict[str, str]:
+        raise RuntimeError("a surprise")
+
+    monkeypatch.setattr(health, "_look_at_database", fail)
+
+    response = client.get("/health")
+
+    assert response.status_code == 503
+    assert response.json()["database"] == "fails: see the log"
+
+
+def test_health_only_looks(client: Client) -> None:
+    assert client.post("/health").status_code == 405

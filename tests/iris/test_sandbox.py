@@ -1,0 +1,158 @@
+"""`manage.py sandbox`: ready in seconds, gone without a trace."""
+
+import os
+import pty
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.iris.processes import ROOT, environment, free_port, manage
+from tests.live import LiveIris, live_iris, wait_for
+
+
+def processes_of(home: Path) -> dict[int, str]:
+    """The processes that run with this IRIS_HOME, or on its database; what each is, by its id."""
+    found = {}
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdecimal():
+            continue
+        try:
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            variables = (folder / "environ").read_bytes()
+        except OSError:
+            continue
+        if f"IRIS_HOME={home}".encode() in variables.split(b"\0") or str(home) in command:
+            found[int(folder.name)] = command
+    return found
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Iterator[LiveIris]:
+    with live_iris(tmp_path / "home") as iris:
+        yield iris
+    assert processes_of(tmp_path / "home") == {}
+
+
+def child(live: LiveIris, word: str) -> int:
+    return next(pid for pid, command in sorted(processes_of(live.home).items()) if word in command)
+
+
+def test_a_fresh_sandbox_is_ready_within_10_seconds_and_leaves_nothing_behind(live: LiveIris) -> None:
+    output = live.log.read_text()
+
+    seconds = re.search(r"iris is ready \(([\d.]+) s\)", output)
+    assert seconds is not None
+    assert float(seconds[1]) < 10
+    assert live.url in output
+    assert "demo@example.com / demo-password" in output
+    assert httpx.get(f"{live.url}/health").json()["status"] == "ok"
+
+    stopped_at = time.monotonic()
+    live.stop()
+    assert live.process.returncode == 0
+    assert time.monotonic() - stopped_at < 20
+    assert processes_of(live.home) == {}
+    assert "Traceback" not in live.log.read_text()
+
+
+def test_the_demo_account_has_credits_and_numbers(live: LiveIris) -> None:
+    owned = live.demo.get("/api/system/owned/phone_numbers").json()["data"]["owned_numbers"]
+    for_sale = live.demo.get("/api/system/phone_numbers").json()["data"]["number_lists"]
+
+    assert (len(owned), len(for_sale)) == (2, 20)
+    assert all(re.fullmatch("[0-9a-f]{32}", number["phone_number_sid"]) for number in owned + for_sale)
+
+
+def test_a_second_start_keeps_what_there_was(live: LiveIris) -> None:
+    sid = live.demo.get("/api/system/phone_numbers").json()["data"]["number_lists"][0]["phone_number_sid"]
+    assert live.demo.post("/api/system/phone_numbers/", json={"phone_sid": sid}).status_code == 200
+    live.stop()
+
+    live.start()
+
+    owned = live.demo.get("/api/system/owned/phone_numbers").json()["data"]["owned_numbers"]
+    assert sid in [number["phone_number_sid"] for number in owned]
+    assert len(owned) == 3
+
+
+@pytest.mark.parametrize(("word", "name"), [("gunicorn", "web"), (" worker ", "worker"), (" beat ", "beat")])
+def test_it_stops_and_says_so_when_a_process_dies(word: str, name: str, tmp_path: Path) -> None:
+    with live_iris(tmp_path / "home") as live:
+        os.kill(child(live, word), signal.SIGKILL)
+
+        assert live.process.wait(60) == 1
+        assert f"The {name} process ended (killed by SIGKILL), so iris stops." in live.log.read_text()
+        wait_for(lambda: processes_of(live.home) == {}, seconds=10)
+
+
+def test_after_it_is_killed_everything_ends_and_the_next_start_works(tmp_path: Path) -> None:
+    with live_iris(tmp_path / "home") as live:
+        live.process.kill()
+        live.process.wait()
+        wait_for(lambda: processes_of(live.home) == {}, seconds=60)
+
+        live.start()
+
+        assert httpx.get(f"{live.url}/health").status_code == 200
+
+
+def test_ctrl_c_stops_it(tmp_path: Path) -> None:
+    """In a terminal, where Ctrl-C goes to every process of the foreground."""
+    port = free_port()
+    terminal, inside = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "sandbox"],
+        cwd=ROOT,
+        env=environment(tmp_path, IRIS_PORT=str(port)),
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+        start_new_session=True,
+        preexec_fn=lambda: os.close(os.open(os.ttyname(0), os.O_RDWR)),  # makes it the controlling terminal
+    )
+    os.close(inside)
+    output = b""
+    while b"iris is ready" not in output:
+        output += os.read(terminal, 10_000)
+    os.write(terminal, b"\x03")
+
+    assert process.wait(60) == 0
+    os.close(terminal)
+    assert processes_of(tmp_path) == {}
+    assert b"Traceback" not in output
+
+
+def test_a_port_in_use_is_a_sentence(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+
+        refused = manage(tmp_path, "sandbox", IRIS_PORT=port)
+
+    assert refused.returncode == 1
+    assert f"Port {port} is in use" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert processes_of(tmp_path) == {}
+
+
+def test_a_second_sandbox_in_the_same_home_is_a_sentence(live: LiveIris) -> None:
+    refused = manage(live.home, "sandbox", IRIS_PORT="1")
+
+    assert refused.returncode == 1
+    assert f"A sandbox is already running in {live.home}" in refused.stderr
+
+
+def test_other_commands_work_beside_it(live: LiveIris) -> None:
+    done = manage(live.home, "check_ledger")
+
+    assert done.returncode == 0, done.stderr
+    assert httpx.get(f"{live.url}/health").status_code == 200

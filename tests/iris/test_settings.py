@@ -1,0 +1,80 @@
+"""Starting with settings that are right, and with settings that are wrong."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from iris.environment import VARIABLES
+from iris.management.commands import settingstable
+from tests.iris.processes import ROOT, run_python
+
+SHOW = "from iris import settings; print(settings.SECRET_KEY)"
+
+
+def start(home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    return run_python(SHOW, home, **variables)
+
+
+def test_without_a_database_url_a_secret_key_is_made_once(tmp_path: Path) -> None:
+    first, second = start(tmp_path), start(tmp_path)
+
+    assert first.returncode == 0, first.stderr
+    assert len(first.stdout.strip()) >= 50
+    assert second.stdout == first.stdout
+
+
+def test_with_a_database_url_a_secret_key_is_needed(tmp_path: Path) -> None:
+    refused = start(tmp_path, IRIS_DATABASE_URL="postgresql://iris@localhost/iris")
+
+    assert refused.returncode != 0
+    assert "IRIS_SECRET_KEY is needed" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("IRIS_TIME_ZONE", "Asia/Atlantis"),
+        ("IRIS_TIME_ZONE", "../etc/passwd"),
+        ("IRIS_BROKER_URL", "amqp://localhost"),
+        ("IRIS_PUBLIC_URL", "iris.example.com"),
+        ("IRIS_PUBLIC_URL", "https://"),
+        ("IRIS_LOG_LEVEL", "loud"),
+        ("IRIS_SANDBOX_SPEED", "0"),
+        ("IRIS_PORT", "70000"),
+        ("IRIS_DEBUG", "sometimes"),
+    ],
+)
+def test_a_wrong_value_stops_the_start_with_its_name(name: str, value: str, tmp_path: Path) -> None:
+    refused = start(tmp_path, **{name: value})
+
+    assert refused.returncode != 0
+    assert f"ImproperlyConfigured: {name} must" in refused.stderr
+
+
+def test_nothing_but_settings_reads_iris_variables() -> None:
+    reads = re.compile(r"environ(\.get\(|\[)\s*[\"']IRIS_|getenv\(\s*[\"']IRIS_")
+
+    guilty = [
+        str(path.relative_to(ROOT))
+        for app in ("iris", "accounts", "telephony", "campaigns", "otp")
+        for path in (ROOT / app).rglob("*.py")
+        if reads.search(path.read_text())
+    ]
+
+    assert guilty == []
+
+
+def test_every_iris_setting_is_a_documented_variable() -> None:
+    derived = {"IRIS_VOICES"}
+    names = {name for name in dir(settings) if name.startswith("IRIS_")} - derived
+
+    assert names <= set(VARIABLES)
+
+
+def test_the_settings_table_of_the_documents_is_up_to_date() -> None:
+    document = (ROOT / "docs" / "operations.md").read_text()
+
+    assert settingstable.table() in document, "Run: python manage.py settingstable"

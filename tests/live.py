@@ -1,0 +1,115 @@
+"""A whole iris of its own for a test: web, worker and beat as processes, spoken to over real HTTP."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class LiveIris:
+    """`manage.py sandbox` with its own IRIS_HOME and port. `demo` is an HTTP client with the demo account's token."""
+
+    def __init__(self, home: Path, **environment: str) -> None:
+        self.home = home
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("IRIS_")},
+            "DJANGO_SETTINGS_MODULE": "iris.settings",
+            "IRIS_HOME": str(home),
+            "IRIS_PORT": str(self.port),
+            "IRIS_API_THROTTLE": "1000000/minute",
+            **environment,
+        }
+        self.log = home / "sandbox.log"
+
+    def start(self, *, seconds: float = 90) -> None:
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.log.unlink(missing_ok=True)
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", "sandbox"], cwd=ROOT, env=self.environment, stdout=log, stderr=log
+            )
+        wait_for(lambda: self.process.poll() is not None or b"iris is ready" in self.log.read_bytes(), seconds=seconds)
+        assert self.process.poll() is None, self.log.read_text()
+        self.demo = httpx.Client(base_url=self.url, timeout=60)
+        answer = self.demo.post(
+            "/api/accounts/login/", json={"email": "demo@example.com", "password": "demo-password"}
+        )
+        token = answer.json()["data"]["token"]["access"]
+        self.demo.headers["Authorization"] = f"Bearer {token}"
+
+    def stop(self) -> None:
+        if hasattr(self, "demo"):
+            self.demo.close()
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(60)
+
+    def manage(self, *arguments: str) -> str:
+        """The output of one more `manage.py` command in the same world."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def details(self, campaign: int) -> dict[str, Any]:
+        answer = self.demo.get(f"/api/system/campaigns/{campaign}/details/")
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()["data"]["details"][0]
+        return found
+
+    def wait_until(self, campaign: int, status: str, *, seconds: float = 60) -> None:
+        wait_for(lambda: self.details(campaign)["status"] == status, seconds=seconds)
+
+    def numbers(self, campaign: int) -> list[dict[str, Any]]:
+        answer = self.demo.get(f"/api/system/campaigns/number/{campaign}")
+        found: list[dict[str, Any]] = answer.json()["data"]["number-lists"]
+        return found
+
+    def inbox(self, **query: Any) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.demo.get("/sandbox/messages", params=query).json()
+        return found
+
+
+@contextmanager
+def live_iris(home: Path, **environment: str) -> Iterator[LiveIris]:
+    iris = LiveIris(home, **environment)
+    try:
+        iris.start()
+        yield iris
+    finally:
+        iris.stop()
+
+
+def wait_for(condition: Callable[[], object], *, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"Waited {seconds} s in vain.")
+        time.sleep(0.05)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

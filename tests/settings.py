@@ -1,0 +1,24 @@
+"""The settings under test: iris.settings in a world of their own, whatever the environment of the person who
+runs the tests says.
+
+The embedded PostgreSQL is used unless IRIS_DATABASE_URL is set. Workers of pytest-xdist inherit the
+environment made here, so they share one IRIS_HOME and one server.
+"""
+
+import os
+import tempfile
+
+KEPT = {"IRIS_HOME", "IRIS_DATABASE_URL", "IRIS_REQUIRE_SERVICES", "IRIS_TESTS_RUNNING"}
+if "IRIS_TESTS_RUNNING" not in os.environ:
+    for name in [name for name in os.environ if name.startswith("IRIS_") and name not in KEPT]:
+        del os.environ[name]
+    os.environ["IRIS_HOME"] = tempfile.mkdtemp(prefix="iris-tests-")
+    os.environ["IRIS_SECRET_KEY"] = "only-for-tests-" + 40 * "x"
+    os.environ["IRIS_TESTS_RUNNING"] = str(os.getpid())
+
+from iris.settings import *
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+CELERY_BROKER_URL = "memory://"  # nudges are put somewhere, and nobody takes them
+CELERY_BROKER_TRANSPORT_OPTIONS = {}
+DATABASES["default"]["SERVER"] = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}

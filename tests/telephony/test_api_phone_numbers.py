@@ -1,0 +1,186 @@
+"""v0: phone numbers to own."""
+
+from __future__ import annotations
+
+import threading
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from accounts.credits import InsufficientCredits
+from accounts.models import CreditEntry, User
+from iris.errors import Conflict, NotFound
+from telephony import services
+from telephony.models import PhoneNumber
+from tests.factories import make_phone_number, make_user
+from tests.golden import assert_answers_as_documented, golden
+from tests.v0 import Caller
+
+SID = "0f3c9a5be17d42c68a90b1c2d3e4f506"
+NUMBERS = "/api/system/phone_numbers/"
+OWNED = "/api/system/owned/phone_numbers/"
+
+
+@pytest.fixture
+def user(db: None) -> User:
+    return make_user(email="sita@example.com", credits=100)
+
+
+@pytest.fixture
+def caller(user: User) -> Caller:
+    return Caller(user)
+
+
+def balance(user: User) -> Decimal:
+    user.refresh_from_db()
+    return user.balance
+
+
+def test_owned_numbers_are_listed(caller: Caller, user: User) -> None:
+    make_phone_number(sid=SID, owner=user)
+    make_phone_number(number="9800000102")
+    make_phone_number(number="9800000103", owner=make_user(email="other@example.com"))
+    assert_answers_as_documented(caller.client, "owned_phone_numbers")
+
+
+def test_numbers_for_sale_are_listed(caller: Caller, user: User) -> None:
+    make_phone_number(sid=SID)
+    make_phone_number(number="9800000102", owner=user)
+    assert_answers_as_documented(caller.client, "phone_numbers")
+
+
+def test_a_number_is_bought_for_its_rate(caller: Caller, user: User) -> None:
+    make_phone_number(sid=SID)
+    assert_answers_as_documented(caller.client, "phone_number_buy")
+    assert balance(user) == 60
+    assert PhoneNumber.objects.get(sid=SID).owner == user
+    assert caller.get(OWNED)["data"]["owned_numbers"] == golden("phone_number_buy")["data"]["number_details"]
+    assert caller.get(NUMBERS)["data"]["number_lists"] == []
+
+
+def test_a_number_is_released(caller: Caller, user: User) -> None:
+    make_phone_number(sid=SID, owner=user)
+    assert_answers_as_documented(caller.client, "phone_number_release")
+    assert PhoneNumber.objects.get(sid=SID).owner is None
+
+
+def test_a_number_is_released_by_a_form(caller: Caller, user: User) -> None:
+    make_phone_number(sid=SID, owner=user)
+    assert caller.delete(NUMBERS, {"phone_sid": SID}, format="multipart") == golden("phone_number_release")
+
+
+def test_a_number_is_released_with_its_sid_in_the_query(caller: Caller, user: User) -> None:
+    make_phone_number(sid=SID, owner=user)
+    assert caller.delete(f"{NUMBERS}?phone_sid={SID}") == golden("phone_number_release")
+
+
+def test_a_released_number_is_bought_again_and_paid_for_again(caller: Caller, user: User) -> None:
+    make_phone_number(sid=SID)
+    for _ in range(2):
+        caller.post(NUMBERS, {"phone_sid": SID})
+        caller.delete(NUMBERS, {"phone_sid": SID})
+    assert balance(user) == 20
+    assert CreditEntry.objects.filter(user=user, kind=CreditEntry.Kind.CHARGE).count() == 2
+
+
+def test_a_number_that_is_free_of_charge_can_be_bought(caller: Caller, user: User) -> None:
+    make_phone_number(sid=SID, rate=0)
+    caller.post(NUMBERS, {"phone_sid": SID})
+    assert balance(user) == 100
+
+
+def test_too_few_credits_buy_nothing(caller: Caller, user: User) -> None:
+    make_phone_number(sid=SID, rate=Decimal("100.01"))
+    caller.fails("POST", NUMBERS, {"phone_sid": SID}, status=402)
+    assert balance(user) == 100
+    assert PhoneNumber.objects.get(sid=SID).owner is None
+
+
+def test_an_own_number_is_not_bought_twice(caller: Caller, user: User) -> None:
+    make_phone_number(sid=SID, owner=user)
+    caller.fails("POST", NUMBERS, {"phone_sid": SID}, status=409)
+    assert balance(user) == 100
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+def test_somebody_elses_number_is_not_there(caller: Caller, user: User, method: str) -> None:
+    owner = make_user(email="other@example.com")
+    make_phone_number(sid=SID, owner=owner)
+    caller.fails(method, NUMBERS, {"phone_sid": SID}, status=404)
+    assert PhoneNumber.objects.get(sid=SID).owner == owner
+
+
+def test_a_number_for_sale_cannot_be_released(caller: Caller) -> None:
+    make_phone_number(sid=SID)
+    caller.fails("DELETE", NUMBERS, {"phone_sid": SID}, status=404)
+
+
+@pytest.mark.parametrize("path", [NUMBERS, OWNED])
+def test_lists_take_as_many_queries_for_many_numbers(caller: Caller, user: User, path: str) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as context:
+            caller.get(path)
+        return len(context)
+
+    make_phone_number(owner=user if path == OWNED else None)
+    before = queries()
+    for last in range(102, 112):
+        make_phone_number(number=f"9800000{last}", owner=user if path == OWNED else None)
+    assert queries() == before <= 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_buyers_at_once_never_both_get_it_and_nobody_pays_for_nothing() -> None:
+    buyers = [make_user(email=f"buyer{number}@example.com", credits=1000) for number in range(4)]
+    for attempt in range(5):
+        number = make_phone_number(number=f"980000020{attempt}", rate=40)
+        outcomes = _at_once(lambda buyer, sid=number.sid: services.buy_number(user=buyer, sid=sid), buyers)
+        assert sorted(type(outcome).__name__ for outcome in outcomes) == [*["NotFound"] * 3, "PhoneNumber"]
+        number.refresh_from_db()
+        assert number.owner is not None
+        assert outcomes[buyers.index(number.owner)] == number
+    assert sum(balance(buyer) for buyer in buyers) == 4 * 1000 - 5 * 40
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_buyer_twice_at_once_pays_once() -> None:
+    buyer = make_user(email="buyer@example.com", credits=100)
+    number = make_phone_number(rate=40)
+    outcomes = _at_once(lambda user: services.buy_number(user=user, sid=number.sid), [buyer, buyer, buyer])
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Conflict", "Conflict", "PhoneNumber"]
+    assert balance(buyer) == 60
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_buyer_of_two_numbers_at_once_pays_for_what_the_credits_allow() -> None:
+    buyer = make_user(email="buyer@example.com", credits=60)
+    numbers = [make_phone_number(number=f"980000030{digit}", rate=40) for digit in range(2)]
+    outcomes = _at_once(lambda number: services.buy_number(user=buyer, sid=number.sid), numbers)
+    assert {type(outcome) for outcome in outcomes} == {PhoneNumber, InsufficientCredits}
+    assert balance(buyer) == 20
+    assert PhoneNumber.objects.filter(owner=buyer).count() == 1
+
+
+def _at_once(verb: Any, arguments: list[Any]) -> list[Any]:
+    """What each call returned or raised; all begin together."""
+    outcomes: list[Any] = [None] * len(arguments)
+    start = threading.Barrier(len(arguments))
+
+    def run(index: int) -> None:
+        try:
+            start.wait()
+            outcomes[index] = verb(arguments[index])
+        except (Conflict, NotFound, InsufficientCredits) as error:
+            outcomes[index] = error
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=(index,)) for index in range(len(arguments))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return outcomes

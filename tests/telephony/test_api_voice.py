@@ -1,0 +1,88 @@
+"""v0: trying a voice."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from accounts.models import User
+from tests.factories import make_user
+from tests.golden import assert_answers_as_documented
+from tests.v0 import Caller
+
+VOICE = "/api/system/test/voice/"
+
+
+@pytest.fixture
+def user(db: None) -> User:
+    return make_user(email="sita@example.com")
+
+
+@pytest.fixture
+def caller(user: User) -> Caller:
+    return Caller(user)
+
+
+def test_answers_with_the_address_of_a_recording(caller: Caller) -> None:
+    assert_answers_as_documented(caller.client, "test_voice")
+
+
+def test_the_recording_needs_no_token(caller: Caller) -> None:
+    address = caller.post(VOICE, {"message": "नमस्कार"})["data"]["audio_url"]
+    assert re.fullmatch(r"http://.+\.mp3", address)
+    stranger = Caller(None).client
+    response = stranger.get(address)
+    assert response.status_code == 200
+    assert response["Content-Type"] == "audio/mpeg"
+    assert len(response.getvalue()) > 1000
+
+
+@pytest.mark.parametrize(
+    ("asked", "used"),
+    [
+        (None, "np_rija"),
+        ("", "np_rija"),
+        ("np_rija", "np_rija"),
+        ("np_prasanna", "np_prasanna"),
+        ("np_prashanna", "np_prasanna"),
+        ("np_binod", "np_binod"),
+        (" NP_Binod ", "np_binod"),
+    ],
+)
+@pytest.mark.parametrize("format", ["json", "multipart"])
+def test_voices(caller: Caller, asked: str | None, used: str, format: str) -> None:
+    sent = {"message": "नमस्कार"} | ({} if asked is None else {"voice_input": asked})
+    assert caller.post(VOICE, sent, format=format)["data"]["voice_input"] == used
+
+
+def test_voices_differ_and_repeat(caller: Caller) -> None:
+    def address(voice: str) -> str:
+        return caller.post(VOICE, {"message": "नमस्कार", "voice_input": voice})["data"]["audio_url"]
+
+    assert address("np_rija") == address("np_rija") != address("np_binod")
+
+
+def test_costs_nothing(caller: Caller, user: User) -> None:
+    caller.post(VOICE, {"message": "नमस्कार"})
+    assert not user.credit_entries.exists()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {},
+        {"message": ""},
+        {"message": "   "},
+        {"message": None},
+        {"message": [1]},
+        {"message": {"a": 1}},
+        {"message": True},
+        {"message": "!?"},
+        {"message": "न" * 1001},
+        {"message": "नमस्कार", "voice_input": "robot"},
+        {"message": "नमस्कार", "voice_input": ["np_rija"]},
+    ],
+)
+def test_what_cannot_be_spoken(caller: Caller, sent: dict[str, object]) -> None:
+    caller.fails("POST", VOICE, sent, status=400)

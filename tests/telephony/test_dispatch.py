@@ -1,0 +1,137 @@
+"""What a carrier answers decides what happens next, and the pace is the trunk's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import pytest
+
+from telephony import dispatch
+from telephony.carriers import get_carrier
+from telephony.carriers.base import Accepted, Carrier, Result, Submission
+from telephony.carriers.errors import Misconfigured, Throttled, Unreachable
+from telephony.models import Channel, Delivery, DeliveryStatus, Trunk
+from tests.factories import make_delivery
+
+pytestmark = pytest.mark.django_db
+
+S = DeliveryStatus
+
+
+class ScriptedCarrier(Carrier):
+    """Answers as the test says."""
+
+    channels: ClassVar = frozenset(Channel)
+    batch_size: ClassVar = 3
+    answer: ClassVar[Callable[[Sequence[Submission]], list[Result]]]
+    seen: ClassVar[list[list[Submission]]] = []
+
+    def submit(self, batch: Sequence[Submission]) -> list[Result]:
+        self.seen.append(list(batch))
+        return type(self).answer(batch)
+
+
+def accept(batch: Sequence[Submission]) -> list[Result]:
+    return [Accepted(key=one.key, ref=f"ref-{one.key}") for one in batch]
+
+
+def raising(error: Exception) -> Callable[[Sequence[Submission]], list[Result]]:
+    def answer(batch: Sequence[Submission]) -> list[Result]:
+        raise error
+
+    return answer
+
+
+@pytest.fixture
+def carrier(settings: Any) -> type[ScriptedCarrier]:
+    settings.CARRIERS = {
+        "sandbox": {"BACKEND": "tests.telephony.test_dispatch.ScriptedCarrier", "CPS": None, "CHANNELS": None}
+    }
+    kind = type(get_carrier("sandbox"))
+    kind.answer, kind.seen = staticmethod(accept), []
+    return kind
+
+
+def statuses() -> list[DeliveryStatus]:
+    return [DeliveryStatus(status) for status in Delivery.objects.order_by("pk").values_list("status", flat=True)]
+
+
+def test_everything_queued_is_submitted_in_batches_of_the_carriers_size(carrier: type[ScriptedCarrier]) -> None:
+    for _ in range(7):
+        make_delivery()
+    assert dispatch.run("sandbox", budget=5) is False
+    assert statuses() == [S.SUBMITTED] * 7
+    assert [len(batch) for batch in carrier.seen] == [3, 3, 1]
+
+
+def test_an_error_after_which_nobody_knows_is_never_tried_again(carrier: type[ScriptedCarrier]) -> None:
+    make_delivery()
+    carrier.answer = staticmethod(raising(TimeoutError("no answer")))
+    dispatch.run("sandbox", budget=5)
+    dispatch.run("sandbox", budget=5)
+    assert statuses() == [S.UNKNOWN]
+    assert len(carrier.seen) == 1
+
+
+def test_what_the_carrier_did_not_mention_is_unknown(carrier: type[ScriptedCarrier]) -> None:
+    make_delivery(), make_delivery()
+    carrier.answer = staticmethod(lambda batch: accept(batch)[:1])
+    dispatch.run("sandbox", budget=5)
+    assert statuses() == [S.SUBMITTED, S.UNKNOWN]
+
+
+@pytest.mark.parametrize("error", [Misconfigured("wrong password"), Throttled("too fast"), Unreachable("refused")])
+def test_what_was_surely_not_sent_is_queued_again_and_the_trunk_rests(
+    carrier: type[ScriptedCarrier], error: Exception
+) -> None:
+    make_delivery()
+    carrier.answer = staticmethod(raising(error))
+    dispatch.run("sandbox", budget=5)
+    assert statuses() == [S.QUEUED]
+    trunk = Trunk.objects.get()
+    assert trunk.pause_reason == str(error)
+    assert (trunk.paused_until is None) == isinstance(error, Misconfigured)
+    assert len(carrier.seen) == 1
+
+
+def test_a_trunk_goes_on_once_its_operator_has_cleared_the_reason(carrier: type[ScriptedCarrier]) -> None:
+    make_delivery()
+    carrier.answer = staticmethod(raising(Misconfigured("wrong password")))
+    dispatch.run("sandbox", budget=5)
+    carrier.answer = staticmethod(accept)
+    Trunk.objects.update(pause_reason="")
+    Delivery.objects.update(not_before="2020-01-01T00:00:00Z")
+    dispatch.run("sandbox", budget=5)
+    assert statuses() == [S.SUBMITTED]
+
+
+def test_an_impossible_number_fails_without_troubling_the_carrier(carrier: type[ScriptedCarrier]) -> None:
+    make_delivery(to="")
+    dispatch.run("sandbox", budget=5)
+    assert carrier.seen == []
+    assert Delivery.objects.values_list("status", "cause").get() == (S.FAILED, "invalid")
+
+
+def test_claims_leave_slots_of_the_trunks_pace(carrier: type[ScriptedCarrier], settings: Any) -> None:
+    settings.CARRIERS["sandbox"]["CPS"] = 50
+    for _ in range(30):
+        make_delivery()
+    claim = dispatch.claim("sandbox")
+    assert len(claim.deliveries) == pytest.approx(dispatch.HORIZON * 50, abs=1.01)
+    gaps = [later - earlier for earlier, later in zip(claim.slots, claim.slots[1:], strict=False)]
+    assert gaps == pytest.approx([0.02] * len(gaps))
+    again = dispatch.claim("sandbox")
+    assert len(again.deliveries) <= 2
+    assert again.slots == [] or again.slots[0] >= claim.slots[-1] + 0.0199
+
+
+def test_busy_channels_are_counted_from_the_database(carrier: type[ScriptedCarrier], settings: Any) -> None:
+    settings.CARRIERS["sandbox"]["CHANNELS"] = 3
+    make_delivery(channel=Channel.CALL, status=S.ANSWERED)
+    for _ in range(5):
+        make_delivery(channel=Channel.CALL)
+    assert len(dispatch.claim("sandbox").deliveries) == 2
+    assert dispatch.claim("sandbox").deliveries == []
+    Delivery.objects.filter(status=S.ANSWERED).update(status=S.COMPLETED)
+    assert len(dispatch.claim("sandbox").deliveries) == 1

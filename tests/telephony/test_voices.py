@@ -1,0 +1,487 @@
+"""Speech: the catalogue, the espeak engine, and what is stored of it."""
+
+from __future__ import annotations
+
+import array
+import concurrent.futures
+import io
+import multiprocessing
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import threading
+import wave
+from pathlib import Path
+from typing import Any
+
+import espeakng_loader  # type: ignore[import-untyped]
+import pytest
+from django.core.files.storage import default_storage
+from django.db import connections
+from django.test.utils import CaptureQueriesContext
+
+from iris.errors import InvalidInput
+from telephony import voices
+from telephony.models import Audio
+from telephony.voices import audio, store
+from telephony.voices.engine import Pcm
+from telephony.voices.espeak import Espeak
+from telephony.voices.wording import MAX_CHARACTERS, spoken_form
+
+NAMES = ["np_rija", "np_prasanna", "np_binod", "np_shreegya"]
+SENTENCE = "नमस्ते राम जी, तपाईंको खातामा रु. २५०० बाँकी छ।"
+
+
+@pytest.fixture(autouse=True)
+def media(settings: Any, tmp_path: Path) -> Path:
+    settings.MEDIA_ROOT = tmp_path / "media"
+    return tmp_path / "media"
+
+
+@pytest.fixture
+def syntheses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the engine is asked to say, while the real engine says it."""
+    asked: list[str] = []
+    real = Espeak.synthesize
+
+    def synthesize(self: Espeak, text: str, **arguments: Any) -> Pcm:
+        asked.append(text)
+        return real(self, text, **arguments)
+
+    monkeypatch.setattr(Espeak, "synthesize", synthesize)
+    return asked
+
+
+def samples_of(recording: Audio) -> array.array[int]:
+    return array.array("h", audio.wav_bytes(recording)[44:])
+
+
+def pitch(samples: array.array[int]) -> float:
+    """The median fundamental frequency of the voiced parts, in Hz, by autocorrelation."""
+    window, found = 320, []
+    for start in range(0, len(samples) - 2 * window, window):
+        part = samples[start : start + 2 * window]
+        energy = sum(value * value for value in part[:window])
+        if energy / window < 500**2:
+            continue
+        best, best_lag = 0.0, 0
+        for lag in range(8000 // 400, 8000 // 60):
+            match = sum(part[n] * part[n + lag] for n in range(window))
+            other = sum(value * value for value in part[lag : lag + window])
+            likeness = match / ((energy * other) ** 0.5 + 1)
+            if likeness > best * 1.02:
+                best, best_lag = likeness, lag
+        if best > 0.6:
+            found.append(8000 / best_lag)
+    return statistics.median(found)
+
+
+# The catalogue
+
+
+@pytest.mark.parametrize(
+    ("asked", "voice"),
+    [
+        (None, "np_rija"),
+        ("", "np_rija"),
+        (" NP_Binod ", "np_binod"),
+        ("np_prasanna", "np_prasanna"),
+        ("np_prashanna", "np_prasanna"),
+        ("np_shreegya", "np_shreegya"),
+    ],
+)
+def test_a_voice_is_found_by_its_name(asked: str | None, voice: str) -> None:
+    assert voices.resolve(asked) == voice
+
+
+@pytest.mark.parametrize("asked", ["rija", "np_rija\0", "np_", "ne+f2", "../np_rija", "x" * 10_000, "नेपाली"])
+def test_an_unknown_voice_is_answered_with_those_there_are(asked: str) -> None:
+    with pytest.raises(voices.UnknownVoice) as caught:
+        voices.resolve(asked)
+
+    assert isinstance(caught.value, InvalidInput)
+    assert all(name in caught.value.message for name in NAMES)
+    assert len(caught.value.message) < 300
+
+
+def test_the_default_voice_is_the_first_where_the_operator_has_no_rija(settings: Any) -> None:
+    settings.IRIS_VOICES = {"np_anita": {"engine": "espeak"}, "np_other": {"engine": "espeak"}}
+
+    assert voices.resolve(None) == "np_anita"
+
+
+def test_the_voices_that_iris_comes_with_have_no_faults() -> None:
+    assert list(voices.faults()) == []
+    assert list(voices.catalogue()) == NAMES
+
+
+@pytest.mark.parametrize(
+    ("entry", "sentence"),
+    [
+        ({}, "engine"),
+        ({"engine": "siri"}, "siri"),
+        ({"engine": "espeak", "pich": 3}, "pich"),
+        ({"engine": "espeak", "pitch": 101}, "pitch"),
+        ({"engine": "espeak", "pitch": "50"}, "pitch"),
+        ({"engine": "espeak", "speed": 20}, "speed"),
+        ({"engine": "espeak", "variant": "f99"}, "f99"),
+        ({"engine": "espeak", "variant": 2}, "variant"),
+        ({"engine": "espeak", "language": "xx"}, "xx"),
+    ],
+)
+def test_a_voice_that_would_not_speak_is_a_fault(settings: Any, entry: dict[str, Any], sentence: str) -> None:
+    settings.IRIS_VOICES = {"np_rija": entry}
+
+    (fault,) = voices.faults()
+
+    assert "np_rija" in fault
+    assert sentence in fault
+
+
+def test_no_voices_at_all_is_a_fault(settings: Any) -> None:
+    settings.IRIS_VOICES = {}
+
+    assert list(voices.faults()) == ["IRIS_VOICES has no voice."]
+
+
+# Speaking
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("voice", NAMES)
+def test_speech_is_a_telephone_wav_of_plausible_length_and_level(voice: str) -> None:
+    recording = voices.speak(text=SENTENCE, voice=voice)
+
+    with wave.open(io.BytesIO(audio.wav_bytes(recording))) as file:
+        assert (file.getframerate(), file.getsampwidth(), file.getnchannels()) == (8000, 2, 1)
+        assert file.getnframes() / 8000 == pytest.approx(recording.seconds)
+    assert recording.voice == voice
+    assert 3 < recording.seconds < 8
+    loudest = max(abs(value) for value in samples_of(recording))
+    assert 8000 < loudest < 32000
+
+
+@pytest.mark.django_db
+def test_the_voices_can_be_told_apart() -> None:
+    heard = {voice: pitch(samples_of(voices.speak(text=SENTENCE, voice=voice))) for voice in NAMES}
+
+    assert heard["np_binod"] * 1.15 < heard["np_prasanna"]
+    assert heard["np_prasanna"] * 1.4 < heard["np_rija"]
+    assert heard["np_rija"] * 1.1 < heard["np_shreegya"]
+
+
+@pytest.mark.django_db
+def test_speed_changes_the_length_and_not_the_pitch() -> None:
+    slow, normal, fast = (voices.speak(text=SENTENCE, speed=speed) for speed in (0.7, 1.0, 1.5))
+
+    assert slow.seconds > normal.seconds * 1.2
+    assert fast.seconds < normal.seconds * 0.8
+    assert pitch(samples_of(fast)) == pytest.approx(pitch(samples_of(slow)), rel=0.1)
+
+
+@pytest.mark.parametrize("speed", [0, -1, 0.1, 10, float("nan"), float("inf")])
+def test_a_speed_that_nobody_could_follow_is_refused(speed: float) -> None:
+    with pytest.raises(InvalidInput, match="from 0.5 to 2"):
+        voices.speak(text=SENTENCE, speed=speed)
+
+
+@pytest.mark.django_db
+def test_a_text_is_spoken_once_and_stays_the_same_to_the_byte(syntheses: list[str], media: Path) -> None:
+    first = voices.speak(text=SENTENCE, voice="np_prasanna")
+    content = audio.wav_bytes(first)
+
+    again = voices.speak(text=f"  {SENTENCE.replace('।', ' |')}\n", voice="np_prashanna", speed=1)
+
+    assert again == first
+    assert audio.wav_bytes(again) == content
+    assert len(syntheses) == 1
+    assert [str(path.relative_to(media)) for path in media.rglob("*.*")] == [
+        f"audio/{first.name[:2]}/{first.name}.wav"
+    ]
+
+
+@pytest.mark.django_db
+def test_another_text_voice_speed_or_setting_is_another_recording(settings: Any) -> None:
+    said = [
+        voices.speak(text="नमस्ते"),
+        voices.speak(text="नमस्कार"),
+        voices.speak(text="नमस्ते", voice="np_binod"),
+        voices.speak(text="नमस्ते", speed=1.1),
+    ]
+    settings.IRIS_VOICES = {"np_rija": {**settings.IRIS_VOICES["np_rija"], "pitch": 40}}
+    said.append(voices.speak(text="नमस्ते"))
+
+    assert len({recording.name for recording in said}) == 5
+
+
+@pytest.mark.django_db
+def test_nobody_without_the_secret_key_can_guess_a_name(settings: Any) -> None:
+    first = voices.speak(text="तपाईंको कोड १२३४ हो")
+    settings.SECRET_KEY = "another" * 10
+    second = voices.speak(text="तपाईंको कोड १२३४ हो")
+
+    assert len(first.name) == 40
+    assert int(first.name, 16)
+    assert first.name != second.name
+
+
+@pytest.mark.django_db
+def test_two_renderings_of_one_text_differ_inaudibly_at_most() -> None:
+    engine = Espeak()
+    options = {"variant": "f2", "pitch": 50, "speed": 150}
+    first, *others = (
+        engine.synthesize(SENTENCE, language="ne", options=options, speed=1, max_seconds=60) for _ in range(4)
+    )
+
+    assert all(other.seconds == pytest.approx(first.seconds, rel=0.01) for other in others)
+
+
+@pytest.mark.django_db
+def test_a_recording_whose_file_was_lost_is_spoken_again(media: Path, syntheses: list[str]) -> None:
+    first = voices.speak(text="नमस्ते")
+    shutil.rmtree(media)
+
+    again = voices.speak(text="नमस्ते")
+
+    assert again == first
+    assert store.has(first.name, "wav")
+    assert len(syntheses) == 2
+
+
+@pytest.mark.django_db
+def test_recordings_may_lie_in_a_storage_that_is_no_folder(settings: Any, syntheses: list[str]) -> None:
+    backend = {"BACKEND": "django.core.files.storage.InMemoryStorage"}
+    settings.STORAGES = {**settings.STORAGES, "default": backend}
+
+    first = voices.speak(text="नमस्ते")
+    store.write(first.name, "wav", b"of another process, a moment later")
+
+    assert voices.speak(text="नमस्ते") == first
+    assert len(samples_of(first)) / 8000 == pytest.approx(first.seconds)
+    assert audio.ensure_mp3(first.name)
+    assert not audio.ensure_mp3("0" * 40)
+    assert len(syntheses) == 1
+    assert len(default_storage.listdir(f"audio/{first.name[:2]}")[1]) == 2
+
+
+# What can be said
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "   ", "\n", "...", "।", "|", "!?", "😀", "\0", "\u200d", "\u200b\ufeff", "- - -", "\ud800", "“”"],
+)
+def test_a_text_without_a_word_is_refused_with_a_sentence(text: str) -> None:
+    with pytest.raises(voices.Unspeakable, match="at least one word"):
+        voices.speak(text=text)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "text",
+    [
+        "क",
+        "Hello Ram Bahadur",
+        "नमस्ते\nराम\r\n\r\nजी",
+        "नमस्ते\x00\x01\x1b[31m राम",
+        "नमस्ते  राम | फेरि भेटौँला |",
+        "नमस्ते \ud83d राम",
+        "<speak><audio src='/etc/passwd'/></speak>",
+        "[[nam@st'e]]",
+        "&#x928;&amp;",
+        "100% %s %n {tags_name}",
+        "中文 русский العربية",
+        "क्" * 2000,
+        "a" * 5000,
+        "“नमस्ते” ‘राम’ — गर्‍यो…",
+    ],
+)
+def test_whatever_people_write_is_spoken(text: str) -> None:
+    assert voices.speak(text=text).seconds > 0.1
+
+
+def test_a_text_that_is_far_too_long_is_refused() -> None:
+    with pytest.raises(voices.Unspeakable, match="5001 characters; at most 5000") as caught:
+        voices.speak(text="क" * (MAX_CHARACTERS + 1))
+
+    assert caught.value.code == "too_long"
+
+
+@pytest.mark.django_db
+def test_speech_that_would_last_too_long_stops_early_and_the_next_is_whole(settings: Any) -> None:
+    expected = voices.speak(text="नमस्ते राम")
+    settings.IRIS_MAX_AUDIO_SECONDS = 5
+
+    with pytest.raises(voices.Unspeakable, match="longer than 5 seconds"):
+        voices.speak(text="नमस्ते राम। " * 300)
+
+    store.write(expected.name, "wav", b"")
+    assert not Audio.objects.exclude(pk=expected.pk).exists()
+    assert voices.speak(text="नमस्ते राम") == expected
+    assert len(samples_of(expected)) / 8000 == pytest.approx(expected.seconds, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("रु. 1,25,000 बाँकी", "रु. १,२५,००० बाँकी"),
+        ("उमेर 25.5", "उमेर २५.५"),
+        ("म्याद 2081/05/12", "म्याद २०८१ ० ५ १२"),
+        ("रु 500/- मात्र", "रु ५०० मात्र"),
+        ("9841234567 मा", "९ ८ ४ १ २ ३ ४ ५ ६ ७ मा"),
+        ("0123 हो", "० १ २ ३ हो"),
+        ("0.5 र 10", "०.५ र १०"),
+        ("नमस्ते|राम", "नमस्ते। राम"),
+        ("नमस्ते ।। राम", "नमस्ते। राम"),
+        ("नमस्ते \t राम \n\n जी ", "नमस्ते राम\n\nजी"),
+        ("गर्\u200dयो\u200b", "गर्\u200dयो"),
+        ("र\u0928\u093c", "र\u0929"),
+    ],
+)
+def test_what_is_written_becomes_what_is_said(written: str, said: str) -> None:
+    assert spoken_form(written, language="ne") == said
+
+
+def test_other_languages_keep_their_numbers() -> None:
+    assert spoken_form("Room 12/3", language="en") == "Room 12/3"
+
+
+# Many at once
+
+
+@pytest.mark.django_db
+def test_many_texts_are_spoken_in_sets(syntheses: list[str]) -> None:
+    known = voices.speak(text="नमस्ते १")
+    texts = [f"नमस्ते {number}" for number in range(50)]
+
+    with CaptureQueriesContext(connections["default"]) as queries:
+        spoken = voices.speak_many(texts * 2, voice="np_rija", speed=1.0)
+
+    assert list(spoken) == texts
+    assert spoken["नमस्ते 1"] == known
+    assert len({recording.pk for recording in spoken.values()}) == 50
+    assert all(store.has(recording.name, "wav") for recording in spoken.values())
+    assert len(syntheses) == 50
+    assert len(queries) <= 5  # with the savepoint around the insertion
+
+
+@pytest.mark.django_db
+def test_texts_that_were_all_spoken_before_cost_one_statement() -> None:
+    texts = [f"नमस्ते {number}" for number in range(20)]
+    first = voices.speak_many(texts)
+
+    with CaptureQueriesContext(connections["default"]) as queries:
+        assert voices.speak_many(texts) == first
+
+    assert len(queries) == 1
+
+
+@pytest.mark.django_db
+def test_one_text_that_cannot_be_spoken_does_not_stop_the_others(settings: Any) -> None:
+    settings.IRIS_MAX_AUDIO_SECONDS = 5
+
+    spoken = voices.speak_many(["नमस्ते", "...", "x" * 6000, "नमस्ते राम। " * 50, "धन्यवाद"])
+
+    assert list(spoken) == ["नमस्ते", "धन्यवाद"]
+
+
+def test_nothing_to_say_is_no_error() -> None:
+    assert voices.speak_many([]) == {}
+
+
+def test_many_texts_of_an_unknown_voice_are_refused_at_once() -> None:
+    with pytest.raises(voices.UnknownVoice):
+        voices.speak_many([], voice="np_nobody")
+
+
+# At the same time
+
+
+@pytest.mark.django_db(transaction=True)
+def test_threads_that_say_the_same_at_once_share_one_recording(media: Path) -> None:
+    ready = threading.Barrier(6)
+
+    def say(_: int) -> Audio:
+        try:
+            ready.wait(10)
+            return voices.speak(text=SENTENCE)
+        finally:
+            connections.close_all()
+
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        said = list(pool.map(say, range(6)))
+
+    assert len({recording.pk for recording in said}) == 1
+    assert len([path for path in media.rglob("*") if path.is_file()]) == 1
+    assert len(samples_of(said[0])) / 8000 == pytest.approx(said[0].seconds, rel=0.01)
+
+
+def _say_in_child(ready: Any, answers: Any) -> None:
+    ready.wait(30)
+    answers.put([recording.pk for recording in voices.speak_many([SENTENCE, "नमस्ते", "धन्यवाद"]).values()])
+    connections.close_all()
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+@pytest.mark.django_db(transaction=True)
+def test_forked_processes_that_say_the_same_at_once_share_one_recording(media: Path) -> None:
+    Espeak().synthesize("नमस्ते", language="ne", options={}, speed=1, max_seconds=60)  # started before the fork
+    forked = multiprocessing.get_context("fork")
+    ready, answers = forked.Barrier(3), forked.Queue()
+    connections.close_all()
+    children = [forked.Process(target=_say_in_child, args=(ready, answers)) for _ in range(3)]
+    for child in children:
+        child.start()
+    said = [answers.get(timeout=20) for _ in children]
+    for child in children:
+        child.join(10)
+
+    assert said[0] == said[1] == said[2]
+    assert Audio.objects.count() == 3
+    assert len([path for path in media.rglob("*") if path.is_file()]) == 3
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_a_fork_in_the_middle_of_a_sentence_leaves_the_child_able_to_speak() -> None:
+    engine = Espeak()
+    stop = threading.Event()
+
+    def talk() -> None:
+        while not stop.is_set():
+            engine.synthesize(SENTENCE * 20, language="ne", options={}, speed=1, max_seconds=600)
+
+    talker = threading.Thread(target=talk)
+    talker.start()
+    try:
+        for _ in range(5):
+            child = os.fork()
+            if child == 0:
+                spoken = engine.synthesize("नमस्ते", language="ne", options={}, speed=1, max_seconds=60)
+                os._exit(0 if 0.3 < spoken.seconds < 2 else 1)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    finally:
+        stop.set()
+        talker.join()
+
+
+def test_espeak_speaks_however_deep_it_is_installed(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 120) / ("e" * 100)
+    shutil.copytree(Path(espeakng_loader.__file__).parent, deep / "espeakng_loader")
+    code = (
+        f"import sys; sys.path.insert(0, {str(deep)!r})\n"
+        "import django; django.setup()\n"
+        "from telephony.voices.espeak import Espeak\n"
+        "print(Espeak().synthesize('नमस्ते', language='ne', options={}, speed=1, max_seconds=9).seconds)"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", "PYTHONUTF8": "1"},
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert 0.3 < float(done.stdout) < 2

@@ -1,0 +1,106 @@
+"""The main job over real HTTP, against a running web, worker and beat: from a spreadsheet to the last credit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tests.factories import make_sheet
+from tests.live import LiveIris, live_iris, wait_for
+
+NAMES = ["राम", "सीता", "गीता", "हरि", "विष्णु"]
+
+
+@pytest.fixture(scope="module")
+def iris(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveIris]:
+    home: Path = tmp_path_factory.mktemp("iris")
+    with live_iris(home, IRIS_SANDBOX_SPEED="100", IRIS_REPORT_TIMEOUT_SECONDS="300") as running:
+        yield running
+
+
+def test_a_thousand_people_each_get_their_own_sms(iris: LiveIris) -> None:
+    rows = [[9_841_100_000 + row, f"{NAMES[row % 5]} {row} ", 20 + row % 60] for row in range(1000)]
+    sheet = make_sheet(["numbers", "name", "age"], *rows)
+    created = iris.demo.post(
+        "/api/system/campaigns/", data={"name": "Meeting", "services": "SMS"}, files={"send_to_number_file": sheet}
+    )
+    assert created.status_code == 201, created.text
+    campaign = created.json()["data"]["details"][0]["id"]
+    begun = iris.demo.post(
+        f"/api/system/campaigns/{campaign}/begin/",
+        json={"message": "नमस्कार, {tags_name}, हजुर {tags_age} वर्षको हुनुहुन्छ |"},
+    )
+    assert begun.json()["data"] == {"hold amount": "1000 credit on hold for Meeting campaign."}
+    iris.wait_until(campaign, "Completed")
+
+    numbers = iris.numbers(campaign)
+    assert Counter(number["status"] for number in numbers) == {"completed": 1000}
+    assert sum(number["credit_consumed"] for number in numbers) == 1000
+    assert Counter((message["to"], message["text"]) for message in iris.inbox(channel="sms")) == Counter(
+        (f"+977{number}", f"नमस्कार, {name.strip()}, हजुर {age} वर्षको हुनुहुन्छ |") for number, name, age in rows
+    )
+    assert "difference 0" in iris.manage("check_ledger")
+
+
+def test_each_fate_ends_as_it_should_and_the_hold_is_settled(iris: LiveIris) -> None:
+    fates = {
+        9841209901: "unanswered",
+        9841209902: "unanswered",
+        9841209903: "hungup",
+        9841209904: "failed",
+        9841209905: "failed",
+        9841209906: "completed",
+        9841209907: "completed",
+        9841209908: "completed",
+        9841200000: "completed",
+    }
+    created = iris.demo.post(
+        "/api/system/campaigns/", json={"name": "Fates", "services": "PHONE", "individual_number": list(fates)}
+    )
+    campaign = created.json()["data"]["details"][0]["id"]
+    iris.demo.post(f"/api/system/campaigns/{campaign}/begin/", json={"message": "नमस्कार, बैठक बिहान दश बजे हुनेछ।"})
+    iris.wait_until(campaign, "Completed")
+    numbers = {number["number"]: number for number in iris.numbers(campaign)}
+    assert {number: row["status"] for number, row in numbers.items()} == fates
+    assert numbers[9841209903]["playback"] == 50
+    heard = ("completed", "hungup")
+    assert all((row["credit_consumed"] > 0) == (row["status"] in heard) for row in numbers.values())
+    (call,) = iris.inbox(channel="call", to="9841209903")
+    audio = iris.demo.get(call["audio_url"], headers={"Authorization": ""})
+    assert (audio.status_code, audio.headers["content-type"]) == (200, "audio/mpeg")
+    assert Counter(message["to"] for message in iris.inbox(channel="call")).most_common(1)[0][1] == 1
+    assert "difference 0" in iris.manage("check_ledger")
+
+
+def test_a_scheduled_campaign_survives_a_restart_and_begins_in_its_minute(iris: LiveIris) -> None:
+    created = iris.demo.post(
+        "/api/system/campaigns/", json={"name": "Later", "services": "SMS", "individual_number": [9841300001]}
+    )
+    campaign = created.json()["data"]["details"][0]["id"]
+    soon = datetime.now(ZoneInfo("Asia/Kathmandu")) + timedelta(seconds=12)
+    begun = iris.demo.post(
+        f"/api/system/campaigns/{campaign}/begin/",
+        json={"message": "Hello", "schedule_date": soon.strftime("%Y-%m-%dT%H:%M:%S")},
+    )
+    assert begun.status_code == 200, begun.text
+    assert iris.details(campaign)["status"] == "Scheduled"
+    iris.stop()
+    iris.start()
+    iris.wait_until(campaign, "Completed")
+    assert len(iris.inbox(to="9841300001")) == 1
+
+
+def test_an_otp_arrives(iris: LiveIris) -> None:
+    sent = iris.demo.post(
+        "/api/system/send/otp/",
+        json={"number": "9841400001", "message": "Your code is {otp}", "sms_send_options": "text"},
+    )
+    assert sent.status_code == 200, sent.text
+    code = sent.json()["data"]["details"]["otp"]
+    wait_for(lambda: [message["status"] for message in iris.inbox(to="9841400001")] == ["delivered"], seconds=20)
+    assert code in iris.inbox(to="9841400001")[0]["text"]

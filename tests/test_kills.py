@@ -1,0 +1,48 @@
+"""A worker is killed at each commit point of a delivery's life: nobody is called twice, skipped or charged wrongly."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.live import LiveIris, live_iris, wait_for
+
+POINTS = ["rendered", "filling", "filled", "claimed", "submitted", "recorded", "applying", "applied", "finishing"]
+
+
+@pytest.fixture(scope="module")
+def iris(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveIris]:
+    home: Path = tmp_path_factory.mktemp("iris")
+    (home / "failpoints").mkdir()
+    with live_iris(
+        home,
+        IRIS_SANDBOX_SPEED="100",
+        IRIS_LEASE_SECONDS="5",
+        IRIS_FAILPOINTS=str(home / "failpoints"),
+        IRIS_HOPPER_SIZE="50",
+    ) as running:
+        yield running
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_kill_there_calls_nobody_twice_and_skips_nobody(iris: LiveIris, point: str) -> None:
+    first = 9_842_000_000 + POINTS.index(point) * 1000
+    created = iris.demo.post(
+        "/api/system/campaigns/",
+        json={"name": point, "services": "SMS", "individual_number": list(range(first, first + 150))},
+    )
+    campaign = created.json()["data"]["details"][0]["id"]
+    mark = iris.home / "failpoints" / point
+    mark.touch()
+    iris.demo.post(f"/api/system/campaigns/{campaign}/begin/", json={"message": f"Killed where {point}"})
+    wait_for(lambda: not mark.exists(), seconds=30)
+    iris.wait_until(campaign, "Completed", seconds=60)
+
+    assert Counter(number["status"] for number in iris.numbers(campaign)) == {"completed": 150}
+    sent = Counter(message["to"] for message in iris.inbox() if message["text"].endswith(f" {point}"))
+    assert set(sent) == {f"+977{number}" for number in range(first, first + 150)}
+    assert set(sent.values()) == {1}
+    assert "difference 0" in iris.manage("check_ledger")

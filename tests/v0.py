@@ -1,0 +1,92 @@
+"""A caller of the v0 API, as tests want one: logged in, and strict about the envelope."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from django.apps import apps
+from django.db import connection
+from rest_framework.test import APIClient
+from rest_framework_simplejwt.tokens import AccessToken
+
+from accounts.models import User
+
+ENVELOPE = ["status", "success", "message", "errors", "data"]
+
+
+class Caller:
+    """Calls as one account. Every answer must be JSON; `fails` also checks the shape of a refusal."""
+
+    def __init__(self, user: User | None) -> None:
+        self.client = APIClient(raise_request_exception=False)
+        if user is not None:
+            self.client.credentials(HTTP_AUTHORIZATION=f"Bearer {AccessToken.for_user(user)}")
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        data: Any = None,
+        *,
+        status: int | None = None,
+        format: str = "json",
+        content_type: str | None = None,
+    ) -> Any:
+        """The decoded answer; `status` is the HTTP code it must have. With `content_type`, `data` is raw."""
+        if data is None or content_type is not None:
+            response = self.client.generic(
+                method, path, data or "", content_type=content_type or "application/json"
+            )
+        else:
+            response = getattr(self.client, method.lower())(path, data, format=format)
+        self.text = response.getvalue().decode()
+        answer = json.loads(self.text)
+        assert status in (None, response.status_code), (response.status_code, answer)
+        return answer
+
+    def get(self, path: str, *, status: int = 200, **options: Any) -> Any:
+        return self.call("GET", path, status=status, **options)
+
+    def post(self, path: str, data: Any = None, *, status: int = 200, **options: Any) -> Any:
+        return self.call("POST", path, data, status=status, **options)
+
+    def put(self, path: str, data: Any = None, *, status: int = 200, **options: Any) -> Any:
+        return self.call("PUT", path, data, status=status, **options)
+
+    def patch(self, path: str, data: Any = None, *, status: int = 200, **options: Any) -> Any:
+        return self.call("PATCH", path, data, status=status, **options)
+
+    def delete(self, path: str, data: Any = None, *, status: int = 200, **options: Any) -> Any:
+        return self.call("DELETE", path, data, status=status, **options)
+
+    def fails(self, method: str, path: str, data: Any = None, *, status: int, **options: Any) -> Any:
+        """The answer to a call that must be refused with `status`, in the envelope and with a sentence."""
+        answer = self.call(method, path, data, status=status, **options)
+        assert_refusal(answer, status)
+        return answer
+
+
+def assert_refusal(answer: Any, status: int) -> None:
+    assert list(answer) == ENVELOPE, answer
+    assert answer["status"] == status
+    assert answer["success"] is False
+    assert re.fullmatch(r"(?s).{15,}[.)]", answer["message"]), answer
+    assert isinstance(answer["errors"], list)
+    assert answer["data"] == {}
+
+
+def everything() -> dict[str, Any]:
+    """How many rows each of our tables has, and every balance: the same as before when nothing happened."""
+    models = [
+        model
+        for app in ("accounts", "telephony", "campaigns", "otp")
+        for model in apps.get_app_config(app).get_models()
+    ]
+    tables = [model._meta.db_table for model in models]
+    counts = ", ".join(f"(SELECT count(*) FROM {table})" for table in tables)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {counts}")
+        found: dict[str, Any] = dict(zip(tables, cursor.fetchone(), strict=True))
+    return found | {"balances": dict(User.objects.values_list("pk", "balance"))}
