@@ -1,6 +1,6 @@
 """`make bench`: measures what docs/architecture.md promises, in one run on one machine, as ratios.
 
-    python -m benchmarks [--scale 0.1] [imports runs api pacing …]
+python -m benchmarks [--scale 0.1] [imports runs api pacing …]
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("sections", nargs="*", default=SECTIONS, choices=[[], *SECTIONS])
     parser.add_argument("--scale", type=float, default=1.0, help="0.1: a tenth of the rows and of the time")
     arguments = parser.parse_args()
@@ -38,7 +40,10 @@ def main() -> int:
     if set(arguments.sections or SECTIONS) == set(SECTIONS):
         (RESULTS / "latest.md").write_text(f"# Benchmarks\n\n{head}\n\n{as_markdown(rows)}\n")
         (RESULTS / "latest.json").write_text(
-            json.dumps({"when": str(date.today()), "machine": machine, "rows": [asdict(row) for row in rows]}, indent=1)
+            json.dumps(
+                {"when": str(date.today()), "machine": machine, "rows": [asdict(row) for row in rows]},
+                indent=1,
+            )
             + "\n"
         )
     return 0 if all(row.reached is not False for row in rows) else 1

@@ -55,7 +55,9 @@ def _write(path: Path, count: int) -> None:
     sheet = book.create_sheet()
     sheet.append(["numbers", "name", "age", "salary"])
     for row in range(count):
-        sheet.append([9_800_000_000 + row, f"{NAMES[row % 7]} {row % 1000}", 18 + row % 60, (row % 90) * 1000])
+        sheet.append(
+            [9_800_000_000 + row, f"{NAMES[row % 7]} {row % 1000}", 18 + row % 60, (row % 90) * 1000]
+        )
     book.save(path)
 
 

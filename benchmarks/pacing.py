@@ -36,7 +36,17 @@ def _measure(workers: int, seconds: int) -> Row:
         with running_iris(IRIS_CARRIERS_FILE=file.name, IRIS_DISPATCHERS_PER_TRUNK=str(workers)) as iris:
             more = [
                 subprocess.Popen(
-                    [sys.executable, "-m", "celery", "--quiet", "-A", "iris", "worker", "--concurrency=3", f"-n=more{index}"],
+                    [
+                        sys.executable,
+                        "-m",
+                        "celery",
+                        "--quiet",
+                        "-A",
+                        "iris",
+                        "worker",
+                        "--concurrency=3",
+                        f"-n=more{index}",
+                    ],
                     cwd=ROOT,
                     env=iris.environment,
                     stdout=subprocess.DEVNULL,

@@ -39,7 +39,11 @@ def measure(scale: float) -> list[Row]:
             goal="≥ 0.9",
             reached=large_rate / rate >= 0.9,
         ),
-        Row(what="memory of web, worker and beat during that run, first and last tenth", measured=memory, goal="flat"),
+        Row(
+            what="memory of web, worker and beat during that run, first and last tenth",
+            measured=memory,
+            goal="flat",
+        ),
         Row(
             what=f"begin on {large:,} recipients",
             measured=f"{begin_seconds:.3f} s",
@@ -80,7 +84,9 @@ def _large(iris: LiveIris, count: int) -> tuple[float, float, str]:
         time.sleep(1)
     rate = count / (time.perf_counter() - begun)
     tenth = max(1, len(samples) // 10)
-    first, last = (sum(part) // len(part) for part in (samples[tenth : 2 * tenth] or samples, samples[-tenth:]))
+    first, last = (
+        sum(part) // len(part) for part in (samples[tenth : 2 * tenth] or samples, samples[-tenth:])
+    )
     return rate, begin_seconds, f"{first} MB → {last} MB"
 
 
@@ -144,7 +150,9 @@ def _bare_sql_rate(iris: LiveIris, count: int) -> float:
         )
         recipients = [
             row[0]
-            for row in connection.execute("SELECT id FROM campaigns_recipient WHERE campaign_id = %s ORDER BY id", [campaign])
+            for row in connection.execute(
+                "SELECT id FROM campaigns_recipient WHERE campaign_id = %s ORDER BY id", [campaign]
+            )
         ]
         begun = time.perf_counter()
         for start in range(0, count, BATCH):
@@ -152,7 +160,9 @@ def _bare_sql_rate(iris: LiveIris, count: int) -> float:
         return count / (time.perf_counter() - begun)
 
 
-def _bare_batch(connection: psycopg.Connection, recipients: list[int], *, owner: int, trunk: int, hold: int) -> None:
+def _bare_batch(
+    connection: psycopg.Connection, recipients: list[int], *, owner: int, trunk: int, hold: int
+) -> None:
     texts = [MESSAGE] * len(recipients)
     ids = [
         row[0]
@@ -185,4 +195,6 @@ def _bare_batch(connection: psycopg.Connection, recipients: list[int], *, owner:
         " WHERE d.item = r.id AND d.id = ANY(%s)",
     ):
         connection.execute(statement, [ids])
-    connection.execute("UPDATE accounts_credithold SET captured = captured + %s WHERE id = %s", [len(ids), hold])
+    connection.execute(
+        "UPDATE accounts_credithold SET captured = captured + %s WHERE id = %s", [len(ids), hold]
+    )

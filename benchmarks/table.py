@@ -18,7 +18,14 @@ class Row:
 
     def cells(self) -> list[str]:
         verdict = {True: "reached", False: "MISSED", None: "–"}[self.reached]
-        return [self.what, self.measured, self.against, "–" if self.ratio is None else f"{self.ratio:.2f}", self.goal, verdict]
+        return [
+            self.what,
+            self.measured,
+            self.against,
+            "–" if self.ratio is None else f"{self.ratio:.2f}",
+            self.goal,
+            verdict,
+        ]
 
 
 HEADER = ["what", "measured", "against", "ratio", "goal", "verdict"]

@@ -27,7 +27,9 @@ from telephony.segments import segments_of
 
 PRIORITY = 10  # OTPs have 0
 IDLE = 0.05  # seconds between two looks at full hoppers
-SPEECH_CHUNK = 200  # recipients whose speech is made at once, so that the first calls need not wait for the last
+SPEECH_CHUNK = (
+    200  # recipients whose speech is made at once, so that the first calls need not wait for the last
+)
 
 CHANNELS = {Service.CALL: Channel.CALL, Service.SMS: Channel.SMS}
 
@@ -70,7 +72,9 @@ def fill(run_id: int) -> int:
     failpoint("rendered")
     with transaction.atomic():
         # Speech was made outside: it takes time. Whoever filled, stopped or paused this run meanwhile has won.
-        moved = Run.objects.filter(pk=run.pk, status=RunStatus.RUNNING, cursor=run.cursor, filled_at=None).update(
+        moved = Run.objects.filter(
+            pk=run.pk, status=RunStatus.RUNNING, cursor=run.cursor, filled_at=None
+        ).update(
             cursor=recipients[-1].pk if recipients else run.last_recipient,
             filled_at=timezone.now() if len(recipients) < limit else None,
         )
@@ -126,7 +130,9 @@ def _contents(
     if channel is Channel.CALL:
         spoken = voices.speak_many(texts, voice=run.voice)
         return [
-            (text, spoken[text], call_credits(spoken[text].seconds)) if text in spoken else (text, None, Decimal(0))
+            (text, spoken[text], call_credits(spoken[text].seconds))
+            if text in spoken
+            else (text, None, Decimal(0))
             for text in texts
         ]
     costs = {text: sms_credits(segments_of(text)) for text in set(texts)}

@@ -49,7 +49,9 @@ def finish(run_id: int) -> bool:
 
 def finish_all() -> int:
     """Close every run that has ended; how many."""
-    candidates = Run.objects.filter(status__in=FINISHES_AS, filled_at__isnull=False).values_list("pk", flat=True)
+    candidates = Run.objects.filter(status__in=FINISHES_AS, filled_at__isnull=False).values_list(
+        "pk", flat=True
+    )
     return sum(finish(pk) for pk in candidates)
 
 

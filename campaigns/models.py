@@ -46,7 +46,9 @@ class Campaign(models.Model):
     message = models.TextField(blank=True)
     voice = models.CharField(max_length=50, blank=True)
     audio = models.ForeignKey(Audio, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
-    tags = ArrayField(models.CharField(max_length=200), default=list, help_text="Tag names, in the sheet's order.")
+    tags = ArrayField(
+        models.CharField(max_length=200), default=list, help_text="Tag names, in the sheet's order."
+    )
     tag_sizes = models.JSONField(
         default=dict,
         help_text="Upper bound of each tag's values, kept at every import and edit: what a message can cost is "
@@ -61,7 +63,9 @@ class Campaign(models.Model):
     class Meta:
         indexes: ClassVar = [
             models.Index(
-                fields=["owner", "-id"], condition=models.Q(deleted_at__isnull=True), name="campaign_newest_first"
+                fields=["owner", "-id"],
+                condition=models.Q(deleted_at__isnull=True),
+                name="campaign_newest_first",
             )
         ]
 
@@ -78,10 +82,12 @@ class Recipient(models.Model):
     """One phone number of a campaign, with its tags and what its latest delivery came to.
 
     `status` is the final status of that delivery, empty while there was none; what is under way now is read from
-    the deliveries (`queries.with_live_status`), so that a call costs one update here, not five.
+    the deliveries (`queries.states_of`), so that a call costs one update here, not five.
     """
 
-    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="recipients", db_index=False)
+    campaign = models.ForeignKey(
+        Campaign, on_delete=models.CASCADE, related_name="recipients", db_index=False
+    )
     number = models.CharField(max_length=40, help_text="As it was sent to us.")
     to = models.CharField(max_length=32, blank=True, help_text="E.164; empty when the number cannot exist.")
     tags = models.JSONField(default=dict, db_default=models.Value({}, models.JSONField()))
@@ -89,7 +95,11 @@ class Recipient(models.Model):
     seconds = models.FloatField(null=True, blank=True)
     playback = models.SmallIntegerField(null=True, blank=True)
     credits = models.DecimalField(
-        max_digits=10, decimal_places=2, default=Decimal(0), db_default=Decimal(0), help_text="Sum of all deliveries."
+        max_digits=10,
+        decimal_places=2,
+        default=Decimal(0),
+        db_default=Decimal(0),
+        help_text="Sum of all deliveries.",
     )
 
     objects = RecipientQuerySet.as_manager()
@@ -127,17 +137,27 @@ class Run(models.Model):
     voice = models.CharField(max_length=50, blank=True)
     audio = models.ForeignKey(Audio, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     statuses = ArrayField(
-        models.SmallIntegerField(), null=True, blank=True, help_text="Only recipients with one of these; all if empty."
+        models.SmallIntegerField(),
+        null=True,
+        blank=True,
+        help_text="Only recipients with one of these; all if empty.",
     )
     individual = ArrayField(
-        models.BigIntegerField(), null=True, blank=True, help_text="Only the recipients with these ids; all if empty."
+        models.BigIntegerField(),
+        null=True,
+        blank=True,
+        help_text="Only the recipients with these ids; all if empty.",
     )
     cursor = models.BigIntegerField(default=0, help_text="All recipients up to this id have their delivery.")
-    last_recipient = models.BigIntegerField(help_text="Numbers added after the beginning wait for the next run.")
+    last_recipient = models.BigIntegerField(
+        help_text="Numbers added after the beginning wait for the next run."
+    )
     filled_at = models.DateTimeField(null=True, blank=True, help_text="When the last delivery was queued.")
     recipient_count = models.IntegerField()
     hold = models.ForeignKey(CreditHold, on_delete=models.PROTECT, related_name="+")
-    credit_limit = models.DecimalField(max_digits=10, decimal_places=2, help_text="The most one delivery can cost.")
+    credit_limit = models.DecimalField(
+        max_digits=10, decimal_places=2, help_text="The most one delivery can cost."
+    )
     caller = models.CharField(max_length=32, blank=True)
     starts_at = models.DateTimeField()
     created_at = models.DateTimeField(db_default=Now())
@@ -151,8 +171,13 @@ class Run(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["campaign", "-id"], name="run_latest"),
-            models.Index(fields=["status", "starts_at"], condition=models.Q(status__in=LIVE), name="run_live"),
+            models.Index(
+                fields=["status", "starts_at"], condition=models.Q(status__in=LIVE), name="run_live"
+            ),
         ]
+
+    def __str__(self) -> str:
+        return f"run {self.pk} of {self.campaign_id}: {self.status}"
 
     def untouched(self) -> RecipientQuerySet:
         """The recipients this run is still to reach, in the order in which it takes them."""
@@ -164,6 +189,3 @@ class Run(models.Model):
         if self.individual is not None:
             rows = rows.filter(pk__in=self.individual)
         return rows
-
-    def __str__(self) -> str:
-        return f"run {self.pk} of {self.campaign_id}: {self.status}"

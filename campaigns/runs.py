@@ -21,8 +21,8 @@ from campaigns.tagsizes import sizes_of
 from iris.errors import Conflict, InvalidInput
 from telephony import lifecycle as deliveries
 from telephony import voices
-from telephony.nudge import nudge
 from telephony.models import FINAL, Audio, Delivery, DeliveryStatus, PhoneNumber, Purpose
+from telephony.nudge import nudge
 from telephony.pricing import call_credits, sms_credits
 from telephony.segments import upper_bound
 from telephony.voices import audio as recordings
@@ -37,7 +37,7 @@ def begin(
     *,
     campaign: Campaign,
     message: str | None = None,
-    recording: File | None = None,
+    recording: File[bytes] | None = None,
     voice: str | None = None,
     starts_at: datetime | None = None,
     statuses: Collection[DeliveryStatus] | None = None,
@@ -64,7 +64,9 @@ def begin(
         voice = voices.resolve(voice or campaign.voice or None)
         audio = uploaded or campaign.audio
         text = message if message is not None else campaign.message
-        source = _source(campaign, message=message, recording=recording, text=text, audio=audio, source=source)
+        source = _source(
+            campaign, message=message, recording=recording, text=text, audio=audio, source=source
+        )
         if source is Source.MESSAGE:
             check_tags(parse_message(text), campaign.tags)
         count, last = _count(campaign, statuses=statuses, individual=individual)
@@ -100,7 +102,7 @@ def _source(
     campaign: Campaign,
     *,
     message: str | None,
-    recording: File | None,
+    recording: File[bytes] | None,
     text: str,
     audio: Audio | None,
     source: Source | None,
@@ -108,9 +110,13 @@ def _source(
     """Message or audio: what was just sent, or what is stored; `source` decides when there are both."""
     has_audio = audio is not None and campaign.service == Service.CALL
     if source is Source.AUDIO and not has_audio:
-        raise InvalidInput("The priority is audio, but there is none. Send it as aud_file, or use priority message.")
+        raise InvalidInput(
+            "The priority is audio, but there is none. Send it as aud_file, or use priority message."
+        )
     if source is Source.MESSAGE and not text:
-        raise InvalidInput("The priority is message, but there is none. Send a message, or use priority audio.")
+        raise InvalidInput(
+            "The priority is message, but there is none. Send a message, or use priority audio."
+        )
     if source is not None:
         return source
     if (message is None) != (recording is None):
@@ -134,7 +140,9 @@ def _refuse_live(campaign: Campaign) -> None:
         RunStatus.PAUSED: "is paused",
         RunStatus.STOPPING: "is being stopped",
     }[RunStatus(run.status)]
-    raise Conflict(f"This campaign {state}. Wait until it has completed, or stop it first.", code="campaign_live")
+    raise Conflict(
+        f"This campaign {state}. Wait until it has completed, or stop it first.", code="campaign_live"
+    )
 
 
 def _count(
@@ -161,13 +169,13 @@ def _count(
     everyone = statuses is None and individual is None
     count = campaign.number_count if everyone else rows.count()
     if not count:
-        raise InvalidInput("No number of this campaign has such a status, so there is nobody to call or text.")
+        raise InvalidInput(
+            "No number of this campaign has such a status, so there is nobody to call or text."
+        )
     return count, last
 
 
-def _price(
-    campaign: Campaign, *, source: Source, text: str, voice: str, audio: Audio | None
-) -> Decimal:
+def _price(campaign: Campaign, *, source: Source, text: str, voice: str, audio: Audio | None) -> Decimal:
     """The most that one delivery can cost. Known without reading the recipients, however many there are."""
     if source is Source.AUDIO:
         assert audio is not None
@@ -185,7 +193,11 @@ def _price(
 
 def _caller(campaign: Campaign) -> str:
     return (
-        PhoneNumber.objects.filter(owner=campaign.owner_id).order_by("pk").values_list("number", flat=True).first() or ""
+        PhoneNumber.objects.filter(owner=campaign.owner_id)
+        .order_by("pk")
+        .values_list("number", flat=True)
+        .first()
+        or ""
     )
 
 
@@ -222,7 +234,10 @@ def stop(*, campaign: Campaign) -> Stopped:
 def _wait_for_submissions(run_id: int) -> None:
     """Let the submissions that were under way end: they are short, and afterwards there are none."""
     submitting = Delivery.objects.filter(
-        purpose=Purpose.CAMPAIGN, batch=run_id, status=DeliveryStatus.SUBMITTING, expires_at__gt=timezone.now()
+        purpose=Purpose.CAMPAIGN,
+        batch=run_id,
+        status=DeliveryStatus.SUBMITTING,
+        expires_at__gt=timezone.now(),
     )
     end = time.monotonic() + STOP_WAIT
     while submitting.exists() and time.monotonic() < end:

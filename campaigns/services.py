@@ -147,8 +147,10 @@ def add_recipient(*, campaign: Campaign, number: object, tags: Mapping[str, Any]
     parsed = numbering.parse(number)
     with transaction.atomic():
         campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
-        values = {tag: "" for tag in campaign.tags} | _checked(campaign, tags or {})
-        recipient = Recipient.objects.create(campaign=campaign, number=parsed.number, to=parsed.to, tags=values)
+        values = dict.fromkeys(campaign.tags, "") | _checked(campaign, tags or {})
+        recipient = Recipient.objects.create(
+            campaign=campaign, number=parsed.number, to=parsed.to, tags=values
+        )
         campaign.number_count = F("number_count") + 1
         _grow(campaign, values)
     return recipient

@@ -43,7 +43,9 @@ class Sizes:
     def _measure(self, tag: str) -> None:
         batch, known = self._batches[tag], self._known[tag]
         if batch:
-            self._known[tag] = TagSize(known.size.maximum(Size.largest(batch)), max(known.longest, *batch, key=len))
+            self._known[tag] = TagSize(
+                known.size.maximum(Size.largest(batch)), max(known.longest, *batch, key=len)
+            )
             batch.clear()
 
 

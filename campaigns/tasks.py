@@ -15,7 +15,9 @@ def tick() -> None:
     """Every second: begin what is due, close what has ended, and fill what is running."""
     lifecycle.begin_due()
     lifecycle.finish_all()
-    if Run.objects.filter(status__in=[RunStatus.RUNNING, RunStatus.STOPPING], filled_at__isnull=True).exists():
+    if Run.objects.filter(
+        status__in=[RunStatus.RUNNING, RunStatus.STOPPING], filled_at__isnull=True
+    ).exists():
         fill.delay()
 
 

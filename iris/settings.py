@@ -227,6 +227,7 @@ CELERY_WORKER_MAX_MEMORY_PER_CHILD = 400_000  # kB; a child above it is replaced
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
+CELERY_TASK_ROUTES = ("telephony.tasks.route",)
 CELERY_BEAT_SCHEDULE_FILENAME = str(IRIS_HOME / "beat-schedule")
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     # A tick that could not be taken in time is worthless: the next one does the same, so no backlog ever
@@ -273,7 +274,12 @@ SIMPLE_JWT = {
 # Counts for the throttles. Without Redis each web process counts for itself; `manage.py sandbox` has one.
 CACHES: dict[str, dict[str, Any]]
 if IRIS_BROKER_URL is None:
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 100_000}}}
+    CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+            "OPTIONS": {"MAX_ENTRIES": 100_000},
+        }
+    }
 else:
     CACHES = {
         "default": {

@@ -14,8 +14,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.db import connection, transaction
 
-from telephony import lifecycle
-from telephony.carriers import get_carrier
+from telephony import lifecycle, sessions
 from telephony.carriers.base import Carrier, Later, Rejected, Result, Submission, Unknown
 from telephony.carriers.errors import CarrierError, Misconfigured, OutOfFunds, Throttled, Unreachable
 from telephony.failpoints import failpoint
@@ -76,7 +75,9 @@ def claim(alias: str) -> Claim:
                 [trunk_id],
             )
             call_limit = max(0, channels - cursor.fetchone()[0])
-        claimed = lifecycle.claim(trunk_id=trunk_id, limit=limit, call_limit=call_limit, last_owner=last_owner)
+        claimed = lifecycle.claim(
+            trunk_id=trunk_id, limit=limit, call_limit=call_limit, last_owner=last_owner
+        )
         if not claimed:
             return Claim()
         step = 1 / pace if pace else 0.0
@@ -91,7 +92,7 @@ def claim(alias: str) -> Claim:
 
 def run(alias: str, *, budget: float) -> bool:
     """Claim, submit and record for one trunk until nothing is due or `budget` seconds are over; whether more is due."""
-    carrier = get_carrier(alias)
+    carrier = sessions.carrier(alias)
     end = time.monotonic() + budget
     while time.monotonic() < end:
         claimed = claim(alias)
@@ -171,7 +172,9 @@ def _refusal(delivery: Claimed) -> Rejected | None:
     if not delivery.to:
         return Rejected(key=str(delivery.id), cause=Cause.INVALID, text="This is no valid phone number.")
     if delivery.channel == Channel.CALL and not delivery.audio_name:
-        return Rejected(key=str(delivery.id), cause=Cause.REFUSED, text="The message has nothing that can be said.")
+        return Rejected(
+            key=str(delivery.id), cause=Cause.REFUSED, text="The message has nothing that can be said."
+        )
     return None
 
 

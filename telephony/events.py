@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from functools import partial
 
 from telephony import lifecycle
 from telephony.carriers import get_carrier
@@ -48,7 +49,7 @@ def poll(alias: str, *, budget: float) -> bool:
     carrier = get_carrier(alias)
     end = time.monotonic() + budget
     while time.monotonic() < end:
-        if carrier.poll(lambda events: record(alias, events)):
+        if carrier.poll(partial(record, alias)):
             continue
         if not in_flight(alias):
             return False
@@ -76,7 +77,11 @@ def look_up_unknown(alias: str) -> int:
     if not keys:
         return 0
     taken = carrier.look_up(keys)
-    lifecycle.settle_unknown(taken=[int(k) for k in keys if taken.get(k)], report_timeout=carrier.report_timeout())
+    lifecycle.settle_unknown(
+        taken=[int(k) for k in keys if taken.get(k)], report_timeout=carrier.report_timeout()
+    )
     absent = [int(key) for key in keys if taken.get(key) is False]
-    lifecycle.requeue(ids=absent, seconds=[0.0] * len(absent), texts=["The carrier has not got it."] * len(absent))
+    lifecycle.requeue(
+        ids=absent, seconds=[0.0] * len(absent), texts=["The carrier has not got it."] * len(absent)
+    )
     return len(taken)

@@ -68,9 +68,7 @@ class Changed:
         return self.status >= FINAL
 
 
-_CHANGED = (
-    "d.id, d.purpose, d.batch, d.item, d.channel, d.status, d.cause, d.credits, d.seconds, d.playback, d.hold_id"
-)
+_CHANGED = "d.id, d.purpose, d.batch, d.item, d.channel, d.status, d.cause, d.credits, d.seconds, d.playback, d.hold_id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,7 +359,7 @@ def expire_leases() -> int:
                                ORDER BY id LIMIT 5000 FOR UPDATE SKIP LOCKED)""",
             [settings.IRIS_REPORT_TIMEOUT_SECONDS],
         )
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 def unknown_since_lease(alias: str) -> list[int]:
@@ -402,9 +400,7 @@ def lose_unreported() -> int:
                   WHERE status = {QUEUED} AND expires_at < statement_timestamp() LIMIT 5000)"""
         )
         rows = cursor.fetchall()
-    return apply(
-        [Report(id=pk, status=DeliveryStatus.FAILED, at=None, cause=cause) for pk, cause in rows]
-    )
+    return apply([Report(id=pk, status=DeliveryStatus.FAILED, at=None, cause=cause) for pk, cause in rows])
 
 
 def _announce(rows: Sequence[tuple[Any, ...]]) -> None:

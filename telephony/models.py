@@ -21,12 +21,20 @@ class PhoneNumber(models.Model):
     """A number that can be bought, called from and sent from. Nobody's while `owner` is empty."""
 
     number = models.CharField(max_length=32, unique=True)
-    sid = models.CharField(max_length=32, unique=True, help_text="32 lower-case hex digits; stable for the number.")
-    rate = models.DecimalField(max_digits=10, decimal_places=2, help_text="Credits charged when it is bought.")
+    sid = models.CharField(
+        max_length=32, unique=True, help_text="32 lower-case hex digits; stable for the number."
+    )
+    rate = models.DecimalField(
+        max_digits=10, decimal_places=2, help_text="Credits charged when it is bought."
+    )
     capabilities = models.CharField(max_length=100, default="Voice, SMS")
     friendly_name = models.CharField(max_length=100, blank=True)
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="phone_numbers"
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="phone_numbers",
     )
     bought_at = models.DateTimeField(null=True, blank=True)
 
@@ -47,7 +55,9 @@ class Trunk(models.Model):
     next_slot_at = models.DateTimeField(
         null=True, blank=True, help_text="When the next call or SMS may leave; earlier slots are taken."
     )
-    last_owner_id = models.BigIntegerField(default=0, help_text="Whose delivery was claimed last; owners take turns.")
+    last_owner_id = models.BigIntegerField(
+        default=0, help_text="Whose delivery was claimed last; owners take turns."
+    )
     paused_until = models.DateTimeField(null=True, blank=True)
     pause_reason = models.CharField(max_length=200, blank=True)
     last_error = models.CharField(max_length=200, blank=True)
@@ -134,33 +144,45 @@ class Delivery(models.Model):
     to = models.CharField(max_length=32, help_text="E.164.")
     caller = models.CharField(max_length=32, blank=True)
     text = models.TextField(blank=True)
-    audio = models.ForeignKey(Audio, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False)
+    audio = models.ForeignKey(
+        Audio, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
 
     status = models.SmallIntegerField(choices=DeliveryStatus, default=DeliveryStatus.QUEUED)
     cause = models.CharField(max_length=12, choices=Cause, blank=True)
     carrier_text = models.CharField(max_length=200, blank=True)
     ref = models.CharField(max_length=100, blank=True, help_text="The carrier's id of it.")
     attempts = models.SmallIntegerField(default=0)
-    not_before = models.DateTimeField(db_default=Now(), help_text="Waits until then; without end while paused.")
+    not_before = models.DateTimeField(
+        db_default=Now(), help_text="Waits until then; without end while paused."
+    )
     stopped = models.BooleanField(default=False, help_text="Its owner wants it no more: never queued again.")
     expires_at = models.DateTimeField(
-        null=True, blank=True, help_text="Queued: too late afterwards. Submitting: end of the lease. Later: lost if unreported."
+        null=True,
+        blank=True,
+        help_text="Queued: too late afterwards. Submitting: end of the lease. Later: lost if unreported.",
     )
 
     hold = models.ForeignKey(
         CreditHold, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
     )
-    credit_limit = models.DecimalField(max_digits=10, decimal_places=2, help_text="Never captures more than this.")
+    credit_limit = models.DecimalField(
+        max_digits=10, decimal_places=2, help_text="Never captures more than this."
+    )
     credits = models.DecimalField(max_digits=10, decimal_places=2, default=Decimal(0), help_text="Captured.")
     seconds = models.FloatField(null=True, blank=True, help_text="How long it was answered.")
-    playback = models.SmallIntegerField(null=True, blank=True, help_text="Per cent of the message that was heard.")
+    playback = models.SmallIntegerField(
+        null=True, blank=True, help_text="Per cent of the message that was heard."
+    )
 
     created_at = models.DateTimeField(db_default=Now())
     claimed_at = models.DateTimeField(null=True, blank=True)
     submitted_at = models.DateTimeField(null=True, blank=True)
     answered_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
-    delivered_at = models.DateTimeField(null=True, blank=True, help_text="When the handset's receipt came, if any.")
+    delivered_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the handset's receipt came, if any."
+    )
 
     class Meta:
         verbose_name_plural = "deliveries"
@@ -168,7 +190,9 @@ class Delivery(models.Model):
             models.UniqueConstraint(
                 fields=["batch", "item", "channel", "purpose"], name="one_delivery_per_item_of_a_batch"
             ),
-            models.CheckConstraint(condition=models.Q(credits__lte=models.F("credit_limit")), name="within_its_limit"),
+            models.CheckConstraint(
+                condition=models.Q(credits__lte=models.F("credit_limit")), name="within_its_limit"
+            ),
         ]
         indexes: ClassVar = [
             models.Index(
@@ -207,12 +231,16 @@ class SandboxMessage(models.Model):
     ring_at = models.DateTimeField(null=True, blank=True)
     answer_at = models.DateTimeField(null=True, blank=True)
     end_at = models.DateTimeField(null=True, blank=True)
-    report_at = models.DateTimeField(null=True, blank=True, help_text="When the next report is due; empty after the last.")
+    report_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the next report is due; empty after the last."
+    )
     hidden = models.BooleanField(default=False, help_text="Emptied from the inbox.")
 
     class Meta:
         indexes: ClassVar = [
-            models.Index(fields=["report_at"], condition=models.Q(report_at__isnull=False), name="sandbox_due"),
+            models.Index(
+                fields=["report_at"], condition=models.Q(report_at__isnull=False), name="sandbox_due"
+            ),
             models.Index(fields=["to", "-id"], name="sandbox_to"),
         ]
 

@@ -9,6 +9,6 @@ from celery import Task
 from django.db import transaction
 
 
-def nudge(task: Task, *args: Any) -> None:
+def nudge(task: Task[Any, Any], *args: Any) -> None:
     """Send a task once the present transaction is committed; failing to is logged, and no error."""
     transaction.on_commit(partial(task.apply_async, args=args, retry=False), robust=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from celery import shared_task
 from django.conf import settings
 
 from telephony import dispatch as dispatching
 from telephony import events, lifecycle
-from telephony.carriers import get_carrier
+from telephony.carriers import SessionCarrier, get_carrier
 from telephony.lifecycle import QUEUED
 from telephony.models import Delivery
 from telephony.slots import slot
@@ -44,3 +46,10 @@ def poll(alias: str) -> None:
         more = free and events.poll(alias, budget=settings.IRIS_TASK_SECONDS)
     if more:
         poll.delay(alias)
+
+
+def route(name: str, args: tuple[Any, ...], *rest: Any, **kwargs: Any) -> dict[str, str] | None:
+    """Celery's router: a trunk that keeps a session is served by the workers of its own queue."""
+    if name == dispatch.name and isinstance(get_carrier(args[0]), SessionCarrier):
+        return {"queue": f"trunk.{args[0]}"}
+    return None

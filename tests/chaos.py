@@ -63,7 +63,8 @@ class Figures:
             f"{self.recipients} recipients in {self.seconds:.0f} s · {self.kills} workers killed,"
             f" Redis restarted {self.redis_restarts} times, PostgreSQL {self.postgres_restarts}\n"
             f"deliveries {self.deliveries} · unfinished {self.unfinished} · duplicates {self.duplicates}"
-            f" · lost {self.lost} · wrong status {self.wrong}\n{self.ledger}" + "".join(f"\n{f}" for f in self.faults)
+            f" · lost {self.lost} · wrong status {self.wrong}\n{self.ledger}"
+            + "".join(f"\n{f}" for f in self.faults)
         )
 
 
@@ -90,7 +91,7 @@ class System:
             "IRIS_REPORT_TIMEOUT_SECONDS": str(20 * SPEED),
             "IRIS_API_THROTTLE": "1000000/minute",
         }
-        self.log = open(home / "chaos.log", "ab")
+        self.log = (home / "chaos.log").open("ab")
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self) -> None:
@@ -103,12 +104,25 @@ class System:
 
     def start_redis(self) -> None:
         self._spawn(
-            "redis", "redis-server", "--port", str(self.redis_port), "--bind", "127.0.0.1", "--save", "", module=False
+            "redis",
+            "redis-server",
+            "--port",
+            str(self.redis_port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            module=False,
         )
 
     def start_web(self) -> None:
         self._spawn(
-            "web", "gunicorn", "iris.wsgi", f"--bind=127.0.0.1:{self.web_port}", "--worker-class=gthread", "--threads=4"
+            "web",
+            "gunicorn",
+            "iris.wsgi",
+            f"--bind=127.0.0.1:{self.web_port}",
+            "--worker-class=gthread",
+            "--threads=4",
         )
 
     def start_worker(self, number: int) -> None:
@@ -140,7 +154,11 @@ class System:
 
     def manage(self, *arguments: str, check: bool = True) -> str:
         done = subprocess.run(
-            [sys.executable, "manage.py", *arguments], cwd=ROOT, env=self.environment, capture_output=True, text=True
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
         )
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done.stdout.strip()
@@ -154,7 +172,12 @@ class System:
     def _spawn(self, name: str, *command: str, module: bool = True) -> None:
         line = [sys.executable, "-m", *command] if module else list(command)
         self.processes[name] = subprocess.Popen(
-            line, cwd=self.home, env=self.environment, stdout=self.log, stderr=self.log, start_new_session=True
+            line,
+            cwd=self.home,
+            env=self.environment,
+            stdout=self.log,
+            stderr=self.log,
+            start_new_session=True,
         )
 
 
@@ -164,7 +187,11 @@ def numbers(count: int, rng: random.Random) -> list[int]:
     found = []
     for index in range(count):
         last = rng.choice(fates) if rng.random() < 0.1 else rng.randrange(9900)
-        found.append(int(f"98{index % 10_000:04d}{last:04d}") if index < 10_000 else int(f"97{index % 10_000:04d}{last:04d}"))
+        found.append(
+            int(f"98{index % 10_000:04d}{last:04d}")
+            if index < 10_000
+            else int(f"97{index % 10_000:04d}{last:04d}")
+        )
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from django.conf import settings
 
@@ -21,7 +22,7 @@ def turn() -> None:
     for alias in settings.CARRIERS:
         dispatch.run(alias, budget=0.5)
         if get_carrier(alias).polls:
-            get_carrier(alias).poll(lambda found, alias=alias: events.record(alias, found))
+            get_carrier(alias).poll(partial(events.record, alias))
         events.look_up_unknown(alias)
     deliveries.expire_leases()
     deliveries.lose_unreported()
@@ -33,7 +34,10 @@ def run_to_the_end(*, seconds: float = 20) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         turn()
-        if not Run.objects.filter(status__in=LIVE).exists() and not Delivery.objects.filter(status__lt=FINAL).exists():
+        if (
+            not Run.objects.filter(status__in=LIVE).exists()
+            and not Delivery.objects.filter(status__lt=FINAL).exists()
+        ):
             return
     unfinished = Delivery.objects.filter(status__lt=FINAL)[:5]
     raise AssertionError(f"Still unfinished after {seconds} s: {[str(delivery) for delivery in unfinished]}")

@@ -22,7 +22,9 @@ from telephony.models import Audio, Channel, Delivery, DeliveryStatus, PhoneNumb
 _people = count(1)
 
 
-def make_user(*, email: str | None = None, password: str = "secret-password", credits: Decimal | int = 0, **fields: Any) -> User:
+def make_user(
+    *, email: str | None = None, password: str = "secret-password", credits: Decimal | int = 0, **fields: Any
+) -> User:
     """An account with that many credits, topped up as an operator would."""
     number = next(_people)
     user = User.objects.create_user(email=email or f"person{number}@example.com", password=password, **fields)
@@ -118,10 +120,14 @@ def make_phone_number(
     *, number: str = "9800000101", sid: str = "", rate: Decimal | int = 40, owner: User | None = None
 ) -> PhoneNumber:
     """A number for sale, or its owner's."""
-    return PhoneNumber.objects.create(number=number, sid=sid or f"{next(_numbers):032x}", rate=rate, owner=owner)
+    return PhoneNumber.objects.create(
+        number=number, sid=sid or f"{next(_numbers):032x}", rate=rate, owner=owner
+    )
 
 
-def make_empty_campaign(*, owner: User, name: str = "Sample", service: Service = Service.SMS, **fields: Any) -> Campaign:
+def make_empty_campaign(
+    *, owner: User, name: str = "Sample", service: Service = Service.SMS, **fields: Any
+) -> Campaign:
     """A campaign without numbers."""
     return Campaign.objects.create(owner=owner, name=name, service=service, **fields)
 
@@ -136,7 +142,9 @@ def make_recipient(
     return Recipient.objects.get(pk=fields.get("id", added.pk))
 
 
-def make_run(*, campaign: Campaign, status: RunStatus = RunStatus.RUNNING, held: Decimal | int = 0, **fields: Any) -> Run:
+def make_run(
+    *, campaign: Campaign, status: RunStatus = RunStatus.RUNNING, held: Decimal | int = 0, **fields: Any
+) -> Run:
     """A run of a campaign in whatever state, without deliveries; `held` credits are on hold for it."""
     recipients = list(campaign.recipients.order_by("pk").values_list("pk", flat=True))
     defaults: dict[str, Any] = {

@@ -40,9 +40,16 @@ class LiveIris:
         self.log.unlink(missing_ok=True)
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "manage.py", "sandbox"], cwd=ROOT, env=self.environment, stdout=log, stderr=log
+                [sys.executable, "manage.py", "sandbox"],
+                cwd=ROOT,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
             )
-        wait_for(lambda: self.process.poll() is not None or b"iris is ready" in self.log.read_bytes(), seconds=seconds)
+        wait_for(
+            lambda: self.process.poll() is not None or b"iris is ready" in self.log.read_bytes(),
+            seconds=seconds,
+        )
         assert self.process.poll() is None, self.log.read_text()
         self.demo = httpx.Client(base_url=self.url, timeout=60)
         answer = self.demo.post(

@@ -24,10 +24,14 @@ def iris(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveIris]:
 
 
 def test_a_thousand_people_each_get_their_own_sms(iris: LiveIris) -> None:
-    rows = [[9_841_100_000 + row, f"{NAMES[row % 5]} {row} ", 20 + row % 60] for row in range(1000)]
+    rows: list[tuple[int, str, int]] = [
+        (9_841_100_000 + row, f"{NAMES[row % 5]} {row} ", 20 + row % 60) for row in range(1000)
+    ]
     sheet = make_sheet(["numbers", "name", "age"], *rows)
     created = iris.demo.post(
-        "/api/system/campaigns/", data={"name": "Meeting", "services": "SMS"}, files={"send_to_number_file": sheet}
+        "/api/system/campaigns/",
+        data={"name": "Meeting", "services": "SMS"},
+        files={"send_to_number_file": sheet},
     )
     assert created.status_code == 201, created.text
     campaign = created.json()["data"]["details"][0]["id"]
@@ -60,10 +64,13 @@ def test_each_fate_ends_as_it_should_and_the_hold_is_settled(iris: LiveIris) -> 
         9841200000: "completed",
     }
     created = iris.demo.post(
-        "/api/system/campaigns/", json={"name": "Fates", "services": "PHONE", "individual_number": list(fates)}
+        "/api/system/campaigns/",
+        json={"name": "Fates", "services": "PHONE", "individual_number": list(fates)},
     )
     campaign = created.json()["data"]["details"][0]["id"]
-    iris.demo.post(f"/api/system/campaigns/{campaign}/begin/", json={"message": "नमस्कार, बैठक बिहान दश बजे हुनेछ।"})
+    iris.demo.post(
+        f"/api/system/campaigns/{campaign}/begin/", json={"message": "नमस्कार, बैठक बिहान दश बजे हुनेछ।"}
+    )
     iris.wait_until(campaign, "Completed")
     numbers = {number["number"]: number for number in iris.numbers(campaign)}
     assert {number: row["status"] for number, row in numbers.items()} == fates
@@ -102,5 +109,7 @@ def test_an_otp_arrives(iris: LiveIris) -> None:
     )
     assert sent.status_code == 200, sent.text
     code = sent.json()["data"]["details"]["otp"]
-    wait_for(lambda: [message["status"] for message in iris.inbox(to="9841400001")] == ["delivered"], seconds=20)
+    wait_for(
+        lambda: [message["status"] for message in iris.inbox(to="9841400001")] == ["delivered"], seconds=20
+    )
     assert code in iris.inbox(to="9841400001")[0]["text"]

@@ -10,7 +10,17 @@ import pytest
 
 from tests.live import LiveIris, live_iris, wait_for
 
-POINTS = ["rendered", "filling", "filled", "claimed", "submitted", "recorded", "applying", "applied", "finishing"]
+POINTS = [
+    "rendered",
+    "filling",
+    "filled",
+    "claimed",
+    "submitted",
+    "recorded",
+    "applying",
+    "applied",
+    "finishing",
+]
 
 
 @pytest.fixture(scope="module")

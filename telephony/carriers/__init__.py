@@ -10,9 +10,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
-from telephony.carriers.base import Carrier
+from telephony.carriers.base import Carrier, SessionCarrier
 
-__all__ = ["Carrier", "get_carrier"]
+__all__ = ["Carrier", "SessionCarrier", "get_carrier"]
 
 
 @cache

@@ -81,7 +81,7 @@ class CarrierEvent:
     text: str = ""
 
 
-Record = Callable[[Sequence[CarrierEvent]], None]
+Record = Callable[[Sequence[CarrierEvent]], object]
 
 
 class Carrier(ABC):
@@ -125,3 +125,23 @@ class Carrier(ABC):
         from django.conf import settings
 
         return float(settings.IRIS_REPORT_TIMEOUT_SECONDS)
+
+
+class SessionCarrier(Carrier):
+    """A carrier that keeps a connection: registered, bound, with calls on the line.
+
+    It lives in the worker process of its trunk's own queue (`telephony.sessions`), which opens it before the first
+    submission and closes it at shutdown.
+    """
+
+    @abstractmethod
+    def open(self, record: Record) -> None:
+        """Connect, and go on connecting for as long as it takes. Events go to `record`, from whatever thread."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Submit nothing more, let what is under way end within a reasonable time, and disconnect."""
+
+    @abstractmethod
+    def status(self) -> str:
+        """Registered, bound or not, and why not: a line for `manage.py trunk_status`."""

@@ -15,7 +15,17 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.db import connection, models, transaction
 
-from telephony.carriers.base import Accepted, Carrier, CarrierEvent, Later, Record, Rejected, Result, Submission, Unknown
+from telephony.carriers.base import (
+    Accepted,
+    Carrier,
+    CarrierEvent,
+    Later,
+    Record,
+    Rejected,
+    Result,
+    Submission,
+    Unknown,
+)
 from telephony.models import Cause, Channel, DeliveryStatus, SandboxMessage
 
 
@@ -162,7 +172,8 @@ def _take_due(limit: int = 1000) -> list[tuple[Any, ...]]:
                RETURNING delivery_key, channel, fate, audio_seconds, length(text), ring_at, answer_at, end_at, now""",
             [limit],
         )
-        return cursor.fetchall()
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
 
 
 def _events(

@@ -34,7 +34,9 @@ def messages(request: HttpRequest) -> HttpResponse:
     except ValueError as e:
         return JsonResponse({"message": str(e)}, status=400)
     now = timezone.now()
-    return JsonResponse([_as_json(row, now, request) for row in rows], safe=False, json_dumps_params={"ensure_ascii": False})
+    return JsonResponse(
+        [_as_json(row, now, request) for row in rows], safe=False, json_dumps_params={"ensure_ascii": False}
+    )
 
 
 @require_safe
@@ -69,7 +71,9 @@ def _chosen(request: HttpRequest) -> QuerySet[SandboxMessage]:
 def _time(text: str) -> datetime:
     moment = parse_datetime(text.replace(" ", "+") if " " in text[10:][1:] else text)
     if moment is None:
-        raise ValueError("since must be an ISO time such as 2026-01-31T12:00:00+05:45, or the id of a message.")
+        raise ValueError(
+            "since must be an ISO time such as 2026-01-31T12:00:00+05:45, or the id of a message."
+        )
     return moment if timezone.is_aware(moment) else timezone.make_aware(moment)
 
 
@@ -90,7 +94,9 @@ def _status(row: SandboxMessage, now: datetime) -> str:
     """What the handset would say, whether or not it was reported."""
     if row.end_at and now >= row.end_at:
         if row.channel == Channel.CALL:
-            return {Fate.BUSY: "busy", Fate.NO_ANSWER: "unanswered", Fate.HANGS_UP: "hungup"}.get(Fate(row.fate), "completed")
+            return {Fate.BUSY: "busy", Fate.NO_ANSWER: "unanswered", Fate.HANGS_UP: "hungup"}.get(
+                Fate(row.fate), "completed"
+            )
         return "delivered"
     if row.answer_at and now >= row.answer_at:
         return "answered"

@@ -21,6 +21,7 @@ from telephony.models import DeliveryStatus
 from tests.factories import make_empty_campaign, make_phone_number, make_recipient, make_user
 from tests.v0 import Caller, assert_refusal, everything
 
+CHOSEN = 10**12  # an id that no sequence reaches
 LONG = "x" * (9 * 2**20)
 GOOD: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/api/system/phone_numbers/"): {"phone_sid": "0f3c9a5be17d42c68a90b1c2d3e4f506"},
@@ -42,7 +43,7 @@ GOOD: dict[tuple[str, str], dict[str, Any]] = {
         "voice_input": "np_rija",
         "schedule_date": "2050-05-09T17:07",
         "status": ["failed"],
-        "individual": [305],
+        "individual": [CHOSEN],
         "priority": "message",
         "aud_file": "",
         "audio": "",
@@ -224,7 +225,7 @@ def campaign(db: None) -> Campaign:
     """With all that the good requests ask for."""
     user = make_user(email="sita@example.com", credits=100)
     made = make_empty_campaign(owner=user, tags=["tags_name"])
-    make_recipient(campaign=made, id=305, status=DeliveryStatus.FAILED)
+    make_recipient(campaign=made, id=CHOSEN, status=DeliveryStatus.FAILED)
     make_phone_number(sid="0f3c9a5be17d42c68a90b1c2d3e4f506")
     make_phone_number(number="9800000102", sid="1f3c9a5be17d42c68a90b1c2d3e4f506", owner=user)
     return made

@@ -9,12 +9,19 @@ from django.db import transaction
 from django.utils import timezone
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from accounts.ledger import check_ledger
 from accounts.models import CreditEntry
 from telephony import lifecycle
-from telephony.carriers.base import Accepted, Later, Rejected, Unknown
+from telephony.carriers.base import Accepted, Later, Rejected, Result, Unknown
 from telephony.lifecycle import Changed, Report
 from telephony.models import FINAL, Cause, Channel, Delivery, DeliveryStatus, Purpose
 from telephony.signals import deliveries_changed
@@ -62,21 +69,25 @@ class DeliveryLife(RuleBasedStateMachine):
     @precondition(lambda self: self.submissions > 0)
     def answer(self, answer: str) -> None:
         key = str(self.delivery.pk)
-        result = {
+        results: dict[str, Result] = {
             "accepted": Accepted(key=key, ref="r"),
             "rejected": Rejected(key=key, cause=Cause.INVALID),
             "later": Later(key=key, seconds=0),
             "unknown": Unknown(key=key),
-        }[answer]
-        lifecycle.record([result], report_timeout=0)
+        }
+        lifecycle.record([results[answer]], report_timeout=0)
 
     @rule(
-        statuses=st.lists(st.sampled_from([s for s in S if s >= S.SUBMITTED and s != S.TERMINATED]), min_size=1, max_size=4),
+        statuses=st.lists(
+            st.sampled_from([s for s in S if s >= S.SUBMITTED and s != S.TERMINATED]), min_size=1, max_size=4
+        ),
         seconds=st.one_of(st.none(), st.floats(0, 1000)),
     )
     @precondition(lambda self: self.submissions > 0)
     def report(self, statuses: list[DeliveryStatus], seconds: float | None) -> None:
-        reports = [Report(id=self.delivery.pk, status=s, at=timezone.now(), seconds=seconds) for s in statuses]
+        reports = [
+            Report(id=self.delivery.pk, status=s, at=timezone.now(), seconds=seconds) for s in statuses
+        ]
         lifecycle.apply(reports)
         lifecycle.apply(reports[::-1])
 

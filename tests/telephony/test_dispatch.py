@@ -49,15 +49,20 @@ def carrier(settings: Any) -> type[ScriptedCarrier]:
         "sandbox": {"BACKEND": "tests.telephony.test_dispatch.ScriptedCarrier", "CPS": None, "CHANNELS": None}
     }
     kind = type(get_carrier("sandbox"))
+    assert issubclass(kind, ScriptedCarrier)
     kind.answer, kind.seen = staticmethod(accept), []
     return kind
 
 
 def statuses() -> list[DeliveryStatus]:
-    return [DeliveryStatus(status) for status in Delivery.objects.order_by("pk").values_list("status", flat=True)]
+    return [
+        DeliveryStatus(status) for status in Delivery.objects.order_by("pk").values_list("status", flat=True)
+    ]
 
 
-def test_everything_queued_is_submitted_in_batches_of_the_carriers_size(carrier: type[ScriptedCarrier]) -> None:
+def test_everything_queued_is_submitted_in_batches_of_the_carriers_size(
+    carrier: type[ScriptedCarrier],
+) -> None:
     for _ in range(7):
         make_delivery()
     assert dispatch.run("sandbox", budget=5) is False
@@ -81,7 +86,9 @@ def test_what_the_carrier_did_not_mention_is_unknown(carrier: type[ScriptedCarri
     assert statuses() == [S.SUBMITTED, S.UNKNOWN]
 
 
-@pytest.mark.parametrize("error", [Misconfigured("wrong password"), Throttled("too fast"), Unreachable("refused")])
+@pytest.mark.parametrize(
+    "error", [Misconfigured("wrong password"), Throttled("too fast"), Unreachable("refused")]
+)
 def test_what_was_surely_not_sent_is_queued_again_and_the_trunk_rests(
     carrier: type[ScriptedCarrier], error: Exception
 ) -> None:

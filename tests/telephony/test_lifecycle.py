@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -32,7 +33,9 @@ def report(delivery: Delivery, status: DeliveryStatus, **fields: object) -> Repo
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations([S.RINGING, S.ANSWERED, S.COMPLETED])))
-def test_shuffled_and_doubled_reports_end_in_one_status_and_one_capture(order: tuple[DeliveryStatus, ...]) -> None:
+def test_shuffled_and_doubled_reports_end_in_one_status_and_one_capture(
+    order: tuple[DeliveryStatus, ...],
+) -> None:
     delivery = submitted(channel=Channel.CALL)
     for status in order * 2:
         lifecycle.apply([report(delivery, status, seconds=30.0, playback=100)])
@@ -47,20 +50,24 @@ def test_shuffled_and_doubled_reports_end_in_one_status_and_one_capture(order: t
 
 def test_all_reports_of_a_delivery_in_one_set_count_as_the_highest() -> None:
     delivery = submitted(channel=Channel.CALL)
-    lifecycle.apply([report(delivery, status, seconds=3.0) for status in (S.COMPLETED, S.RINGING, S.ANSWERED)])
+    lifecycle.apply(
+        [report(delivery, status, seconds=3.0) for status in (S.COMPLETED, S.RINGING, S.ANSWERED)]
+    )
     delivery.refresh_from_db()
     assert delivery.status == S.COMPLETED
 
 
 def test_the_first_end_counts_when_two_ends_are_reported() -> None:
     delivery = submitted(channel=Channel.CALL)
-    lifecycle.apply([report(delivery, S.UNANSWERED, cause="busy"), report(delivery, S.COMPLETED, seconds=3.0)])
+    lifecycle.apply(
+        [report(delivery, S.UNANSWERED, cause="busy"), report(delivery, S.COMPLETED, seconds=3.0)]
+    )
     lifecycle.apply([report(delivery, S.COMPLETED, seconds=3.0)])
     delivery.refresh_from_db()
     assert (delivery.status, delivery.cause, delivery.credits) == (S.UNANSWERED, "busy", 0)
 
 
-def test_a_call_costs_its_pulses_and_never_more_than_its_limit(settings) -> None:
+def test_a_call_costs_its_pulses_and_never_more_than_its_limit(settings: Any) -> None:
     settings.IRIS_CALL_CREDITS, settings.IRIS_CALL_PULSE_SECONDS = Decimal("0.75"), 60
     short, long = submitted(channel=Channel.CALL), submitted(channel=Channel.CALL)
     lifecycle.apply([report(short, S.HUNGUP, seconds=61.0), report(long, S.COMPLETED, seconds=600.0)])
@@ -144,7 +151,9 @@ def test_an_otp_that_waited_too_long_is_not_sent_any_more() -> None:
     assert (delivery.status, delivery.cause) == (S.FAILED, "expired")
 
 
-def claim_all(trunk_id: int, limit: int = 100, call_limit: int | None = None, last_owner: int = 0) -> list[int]:
+def claim_all(
+    trunk_id: int, limit: int = 100, call_limit: int | None = None, last_owner: int = 0
+) -> list[int]:
     claimed = lifecycle.claim(trunk_id=trunk_id, limit=limit, call_limit=call_limit, last_owner=last_owner)
     return [delivery.id for delivery in claimed]
 

@@ -56,13 +56,15 @@ class Campaigns(V0View):
     def post(self, request: Request) -> Response:
         new = _valid(NewCampaign(data=request.data))
         campaign, skipped = services.create_campaign(owner=account_of(request), **new)
-        answer = success(
-            {"details": details(campaign_json(campaign, run_status=None, usable_tags=False))},
-            message="Campaign Created Successfully",
+        made = details(campaign_json(campaign, run_status=None, usable_tags=False))
+        answer = envelope(
             status=201,
+            success=True,
+            message="Campaign Created Successfully",
+            errors=skipped,
+            data={"details": made},
         )
-        answer.data["errors"] = skipped
-        return answer
+        return Response(answer, status=201)
 
 
 class Update(V0View):
