@@ -7,31 +7,23 @@ transaction, so no crash can skip or repeat anyone; the cursor is compared befor
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from decimal import Decimal
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
-from campaigns import lifecycle
-from campaigns.messages import parse_message
-from campaigns.models import Recipient, Run, RunStatus, Service, Source
-from telephony import voices
+from campaigns import contents, lifecycle
+from campaigns.models import Run, RunStatus, Service, Source
 from telephony.failpoints import failpoint
 from telephony.lifecycle import QUEUED
-from telephony.models import Audio, Channel, Purpose
-from telephony.orders import Order, enqueue
-from telephony.pricing import call_credits, sms_credits
-from telephony.segments import segments_of
+from telephony.models import FINAL, Channel, Delivery, Purpose
+from telephony.orders import enqueue
 
-PRIORITY = 10  # OTPs have 0
 IDLE = 0.05  # seconds between two looks at full hoppers
-SPEECH_CHUNK = (
-    200  # recipients whose speech is made at once, so that the first calls need not wait for the last
-)
-
-CHANNELS = {Service.CALL: Channel.CALL, Service.SMS: Channel.SMS}
+# Recipients whose speech is made at once, so that the first calls need not wait for the last.
+SPEECH_CHUNK = 200
 
 
 def fill_all(*, budget: float) -> bool:
@@ -60,15 +52,19 @@ def fill_all(*, budget: float) -> bool:
 
 def fill(run_id: int) -> int:
     """Queue the deliveries of a run's next recipients, as many as its hopper has room for; how many."""
-    run = Run.objects.select_related("campaign", "audio").get(pk=run_id)
+    run = Run.objects.select_related("campaign", "audio", "hold").get(pk=run_id)
     stock = queued_count(run)
     room = settings.IRIS_HOPPER_SIZE - stock
     if room < settings.IRIS_HOPPER_SIZE / 2 and stock > 0:
         return 0
-    speaks = run.campaign.service == Service.CALL and run.source == Source.MESSAGE
+    speaks = Service(run.campaign.service).calls and run.source == Source.MESSAGE
     limit = min(room, SPEECH_CHUNK) if speaks else room
+    if run.is_capped:
+        limit = min(limit, _affordable(run))
+        if limit <= 0:
+            return _end_for_want_of_credits(run)
     recipients = list(run.untouched().only("pk", "to", "tags")[:limit])
-    orders = _orders(run, recipients)
+    orders = contents.orders(run, recipients)
     failpoint("rendered")
     with transaction.atomic():
         # Speech was made outside: it takes time. Whoever filled, stopped or paused this run meanwhile has won.
@@ -86,6 +82,15 @@ def fill(run_id: int) -> int:
     return len(orders)
 
 
+def _end_for_want_of_credits(run: Run) -> int:
+    """Nothing more can be paid for. Once nothing is under way that could give some back, the run has ended."""
+    if not lifecycle.has_unfinished_deliveries(run.pk):
+        Run.objects.filter(pk=run.pk, status=RunStatus.RUNNING, cursor=run.cursor).update(
+            filled_at=timezone.now()
+        )
+    return 0
+
+
 def queued_count(run: Run) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
@@ -96,44 +101,12 @@ def queued_count(run: Run) -> int:
         return count
 
 
-def _orders(run: Run, recipients: Sequence[Recipient]) -> list[Order]:
-    channel = CHANNELS[Service(run.campaign.service)]
-    contents = _contents(run, channel, recipients)
-    return [
-        Order(
-            owner_id=run.campaign.owner_id,
-            channel=channel,
-            to=recipient.to,
-            purpose=Purpose.CAMPAIGN,
-            batch=run.pk,
-            item=recipient.pk,
-            priority=PRIORITY,
-            text=text,
-            audio_id=audio.pk if audio else None,
-            caller=run.caller,
-            hold_id=run.hold_id,
-            credit_limit=min(cost, run.credit_limit),
-        )
-        for recipient, (text, audio, cost) in zip(recipients, contents, strict=True)
-    ]
-
-
-def _contents(
-    run: Run, channel: Channel, recipients: Sequence[Recipient]
-) -> list[tuple[str, Audio | None, Decimal]]:
-    """What each recipient is told, and what that costs when all of it is delivered."""
-    if run.source == Source.AUDIO:
-        assert run.audio is not None
-        return [("", run.audio, call_credits(run.audio.seconds))] * len(recipients)
-    message = parse_message(run.message)
-    texts = [message.render(recipient.tags) for recipient in recipients]
-    if channel is Channel.CALL:
-        spoken = voices.speak_many(texts, voice=run.voice)
-        return [
-            (text, spoken[text], call_credits(spoken[text].seconds))
-            if text in spoken
-            else (text, None, Decimal(0))
-            for text in texts
-        ]
-    costs = {text: sms_credits(segments_of(text)) for text in set(texts)}
-    return [(text, None, costs[text]) for text in texts]
+def _affordable(run: Run) -> int:
+    """For how many more recipients a run with a spending limit has credits set aside."""
+    unfinished = Delivery.objects.filter(purpose=Purpose.CAMPAIGN, batch=run.pk, status__lt=FINAL).aggregate(
+        reserved=Sum("credit_limit"), calls=Count("pk", filter=Q(channel=Channel.CALL))
+    )
+    reserved = unfinished["reserved"] or Decimal(0)
+    if run.failover_statuses:
+        reserved += run.sms_limit * unfinished["calls"]
+    return int((run.hold.remaining - reserved) // (run.call_limit + run.sms_limit))

@@ -13,10 +13,12 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts import credits
-from campaigns.models import LIVE, Run, RunStatus
+from campaigns import contents
+from campaigns.models import LIVE, Recipient, Run, RunStatus
 from telephony.failpoints import failpoint
 from telephony.lifecycle import END, Changed
-from telephony.models import DeliveryStatus, Purpose
+from telephony.models import Channel, DeliveryStatus, Purpose
+from telephony.orders import enqueue
 
 FINISHES_AS = {RunStatus.RUNNING: RunStatus.COMPLETED, RunStatus.STOPPING: RunStatus.TERMINATED}
 
@@ -70,14 +72,30 @@ def record_recipients(changed: Sequence[Changed], **kwargs: Any) -> None:
     ended = [delivery for delivery in changed if delivery.purpose is Purpose.CAMPAIGN and delivery.is_final]
     if not ended:
         return
+    for channel in Channel:
+        _record_ended(channel, [delivery for delivery in ended if delivery.channel is channel])
+    _fail_over([delivery for delivery in ended if delivery.channel is Channel.CALL])
+
+
+def _record_ended(channel: Channel, ended: list[Changed]) -> None:
+    if not ended:
+        return
     ended.sort(key=lambda delivery: delivery.item)
+    shown = "true" if channel is Channel.CALL else "c.service = 'sms'"
+    texted = "true" if channel is Channel.SMS else "false"
     with connection.cursor() as cursor:
+        # The SMS that comes with a call, or follows it, has fields of its own; the recipient shows the call.
         cursor.execute(
-            """UPDATE campaigns_recipient r
-                  SET status = e.status, seconds = e.seconds, playback = e.playback, credits = r.credits + e.credits
-                 FROM unnest(%s::bigint[], %s::smallint[], %s::float8[], %s::smallint[], %s::numeric[])
-                      AS e(id, status, seconds, playback, credits)
-                WHERE r.id = e.id""",
+            f"""UPDATE campaigns_recipient r
+                   SET status = CASE WHEN {shown} THEN e.status ELSE r.status END,
+                       seconds = CASE WHEN {shown} THEN e.seconds ELSE r.seconds END,
+                       playback = CASE WHEN {shown} THEN e.playback ELSE r.playback END,
+                       sms_status = CASE WHEN {texted} THEN e.status ELSE r.sms_status END,
+                       sms_credits = r.sms_credits + CASE WHEN {texted} THEN e.credits ELSE 0 END,
+                       credits = r.credits + e.credits
+                  FROM unnest(%s::bigint[], %s::smallint[], %s::float8[], %s::smallint[], %s::numeric[])
+                       AS e(id, status, seconds, playback, credits), campaigns_campaign c
+                 WHERE r.id = e.id AND c.id = r.campaign_id""",
             [
                 [delivery.item for delivery in ended],
                 [int(delivery.status) for delivery in ended],
@@ -86,6 +104,21 @@ def record_recipients(changed: Sequence[Changed], **kwargs: Any) -> None:
                 [delivery.credits for delivery in ended],
             ],
         )
+
+
+def _fail_over(ended: Sequence[Changed]) -> None:
+    """An SMS follows a call that ended in one of its run's failover statuses, in the transaction that ended it."""
+    if not ended:
+        return
+    runs = (
+        Run.objects.filter(pk__in={delivery.batch for delivery in ended}, status=RunStatus.RUNNING)
+        .exclude(failover_statuses=[])
+        .select_related("campaign")
+    )
+    for run in runs:
+        missed = [d.item for d in ended if d.batch == run.pk and d.status in run.failover_statuses]
+        recipients = list(Recipient.objects.filter(pk__in=missed).only("pk", "to", "tags"))
+        enqueue(orders=contents.sms_orders(run, recipients))
 
 
 def terminate_untouched(run_id: int, *, limit: int = 5000) -> bool:

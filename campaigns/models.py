@@ -17,6 +17,16 @@ from telephony.models import Audio, DeliveryStatus
 class Service(models.TextChoices):
     CALL = "call"
     SMS = "sms"
+    BOTH = "both", "call and SMS"
+    SURVEY = "survey"
+
+    @property
+    def calls(self) -> bool:
+        return self is not Service.SMS
+
+    @property
+    def texts(self) -> bool:
+        return self in (Service.SMS, Service.BOTH)
 
 
 class Source(models.TextChoices):
@@ -41,10 +51,14 @@ class Campaign(models.Model):
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="campaigns")
     name = models.CharField(max_length=200)
-    service = models.CharField(max_length=4, choices=Service)
+    service = models.CharField(max_length=6, choices=Service)
     description = models.TextField(blank=True)
-    message = models.TextField(blank=True)
+    message = models.TextField(
+        blank=True, help_text="What is said, and texted where there is no `sms_message`."
+    )
+    sms_message = models.TextField(blank=True)
     voice = models.CharField(max_length=50, blank=True)
+    speed = models.DecimalField(max_digits=3, decimal_places=2, default=Decimal(1), help_text="0.5 to 2.")
     audio = models.ForeignKey(Audio, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     tags = ArrayField(
         models.CharField(max_length=200), default=list, help_text="Tag names, in the sheet's order."
@@ -55,7 +69,31 @@ class Campaign(models.Model):
         "known without reading the recipients.",
     )
     number_count = models.IntegerField(default=0)
+    failover_statuses = ArrayField(
+        models.SmallIntegerField(choices=DeliveryStatus),
+        default=list,
+        blank=True,
+        help_text="An SMS follows a call that ended so.",
+    )
+    spending_limit = models.DecimalField(
+        max_digits=10,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        help_text="Credits a run may hold and spend at most.",
+    )
+    caller_ids = ArrayField(
+        models.BigIntegerField(),
+        default=list,
+        blank=True,
+        help_text="Ids of the owner's phone numbers to call from.",
+    )
+    schedule_at = models.DateTimeField(
+        null=True, blank=True, help_text="When to begin, once it is asked to run."
+    )
+    draft = models.BooleanField(default=False)
     created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(auto_now=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
 
     objects = CampaignQuerySet.as_manager()
@@ -101,6 +139,19 @@ class Recipient(models.Model):
         db_default=Decimal(0),
         help_text="Sum of all deliveries.",
     )
+    sms_status = models.SmallIntegerField(
+        null=True,
+        blank=True,
+        choices=DeliveryStatus,
+        help_text="Of the SMS that came with a call, or after it.",
+    )
+    sms_credits = models.DecimalField(
+        max_digits=10,
+        decimal_places=2,
+        default=Decimal(0),
+        db_default=Decimal(0),
+        help_text="What of `credits` was for SMS.",
+    )
 
     objects = RecipientQuerySet.as_manager()
 
@@ -134,8 +185,11 @@ class Run(models.Model):
     status = models.CharField(max_length=10, choices=RunStatus)
     source = models.CharField(max_length=7, choices=Source)
     message = models.TextField(blank=True)
+    sms_message = models.TextField(blank=True)
     voice = models.CharField(max_length=50, blank=True)
+    speed = models.DecimalField(max_digits=3, decimal_places=2, default=Decimal(1))
     audio = models.ForeignKey(Audio, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    failover_statuses = ArrayField(models.SmallIntegerField(), default=list, blank=True)
     statuses = ArrayField(
         models.SmallIntegerField(),
         null=True,
@@ -155,8 +209,11 @@ class Run(models.Model):
     filled_at = models.DateTimeField(null=True, blank=True, help_text="When the last delivery was queued.")
     recipient_count = models.IntegerField()
     hold = models.ForeignKey(CreditHold, on_delete=models.PROTECT, related_name="+")
-    credit_limit = models.DecimalField(
-        max_digits=10, decimal_places=2, help_text="The most one delivery can cost."
+    call_limit = models.DecimalField(
+        max_digits=10, decimal_places=2, default=Decimal(0), help_text="The most one call can cost."
+    )
+    sms_limit = models.DecimalField(
+        max_digits=10, decimal_places=2, default=Decimal(0), help_text="The most one SMS can cost."
     )
     caller = models.CharField(max_length=32, blank=True)
     starts_at = models.DateTimeField()
@@ -179,6 +236,11 @@ class Run(models.Model):
     def __str__(self) -> str:
         return f"run {self.pk} of {self.campaign_id}: {self.status}"
 
+    @property
+    def is_capped(self) -> bool:
+        """Whether fewer credits are held than everybody can cost: the campaign has a spending limit."""
+        return self.hold.amount < (self.call_limit + self.sms_limit) * self.recipient_count
+
     def untouched(self) -> RecipientQuerySet:
         """The recipients this run is still to reach, in the order in which it takes them."""
         rows = Recipient.objects.filter(
@@ -189,3 +251,36 @@ class Run(models.Model):
         if self.individual is not None:
             rows = rows.filter(pk__in=self.individual)
         return rows
+
+
+class ImportStatus(models.TextChoices):
+    IMPORTING = "importing"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class SheetImport(models.Model):
+    """A sheet too large to be read while its sender waits. Its rows and `row` are committed together, in chunks."""
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="imports")
+    file = models.CharField(max_length=200, help_text="Name in the default storage.")
+    status = models.CharField(max_length=9, choices=ImportStatus, default=ImportStatus.IMPORTING)
+    row = models.IntegerField(default=0, help_text="All rows of the sheet up to this one are dealt with.")
+    imported = models.IntegerField(default=0)
+    after = models.BigIntegerField(help_text="The campaign's last recipient before this import.")
+    errors = models.JSONField(default=list, help_text="The first rows that were skipped.")
+    message = models.TextField(blank=True, help_text="Why it failed.")
+    created_at = models.DateTimeField(db_default=Now())
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["campaign"],
+                condition=models.Q(status=ImportStatus.IMPORTING),
+                name="one_import_at_a_time",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"import {self.pk} of {self.campaign_id}: {self.status}"

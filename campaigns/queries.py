@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from campaigns.lifecycle import live_run
-from campaigns.models import Campaign, Recipient, Run, RunStatus
-from telephony.models import FINAL, Delivery, DeliveryStatus, Purpose
+from campaigns.models import Campaign, Recipient, Run, RunStatus, Service
+from telephony.models import FINAL, Channel, Delivery, DeliveryStatus, Purpose
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ def states_of(campaign: Campaign, recipients: Sequence[Recipient]) -> list[Recip
             Delivery.objects.filter(
                 purpose=Purpose.CAMPAIGN,
                 batch=run.pk,
+                channel=Channel.CALL if Service(campaign.service).calls else Channel.SMS,
                 item__in=[recipient.pk for recipient in recipients],
                 status__lt=FINAL,
             ).values_list("item", "status")

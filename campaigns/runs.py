@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,10 +14,11 @@ from django.db.models import Max, Sum
 from django.utils import timezone
 
 from accounts import credits
-from campaigns import lifecycle, tasks
+from accounts.models import CreditHold
+from campaigns import imports, lifecycle, tasks
 from campaigns.messages import Message, check_length, check_tags, parse_message
 from campaigns.models import LIVE, Campaign, Recipient, Run, RunStatus, Service, Source
-from campaigns.tagsizes import sizes_of
+from campaigns.tagsizes import TagSize, sizes_of
 from iris.errors import Conflict, InvalidInput
 from telephony import lifecycle as deliveries
 from telephony import voices
@@ -25,6 +26,7 @@ from telephony.models import FINAL, Audio, Delivery, DeliveryStatus, PhoneNumber
 from telephony.nudge import nudge
 from telephony.pricing import call_credits, sms_credits
 from telephony.segments import upper_bound
+from telephony.services import caller_of
 from telephony.voices import audio as recordings
 
 # A spoken message with other words than the longest ones may still take longer to say.
@@ -37,6 +39,7 @@ def begin(
     *,
     campaign: Campaign,
     message: str | None = None,
+    sms_message: str | None = None,
     recording: File[bytes] | None = None,
     voice: str | None = None,
     starts_at: datetime | None = None,
@@ -45,7 +48,8 @@ def begin(
     source: Source | None = None,
 ) -> Run:
     """Begin a campaign, now or at `starts_at`, for all its numbers, those whose status is in `statuses`, or those
-    whose ids are in `individual`. What is not given is taken from the beginning before.
+    whose ids are in `individual`. What is not given is taken from the beginning before; a new `message` is for calls
+    and SMS alike, unless there is a new `sms_message` too.
 
     One transaction: check, price, hold the credits (`run.hold.amount`), insert the run. Raises InvalidInput, Conflict
     (a run is live) and InsufficientCredits; then nothing has changed.
@@ -55,47 +59,61 @@ def begin(
             f"The schedule date {timezone.localtime(starts_at):%Y-%m-%d %H:%M} is in the past. Choose a later time, or"
             " leave it out to begin at once."
         )
-    if recording is not None and campaign.service != Service.CALL:
+    if recording is not None and not Service(campaign.service).calls:
         raise InvalidInput("Only a PHONE campaign can play audio. Send a message for an SMS campaign.")
     uploaded = recordings.store_upload(recording) if recording is not None else None
     with transaction.atomic():
         campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
         _refuse_live(campaign)
+        imports.refuse_while_importing(campaign)
         voice = voices.resolve(voice or campaign.voice or None)
         audio = uploaded or campaign.audio
-        text = message if message is not None else campaign.message
+        text, sms_text = _texts(campaign, message=message, sms_message=sms_message)
         source = _source(
             campaign, message=message, recording=recording, text=text, audio=audio, source=source
         )
-        if source is Source.MESSAGE:
-            check_tags(parse_message(text), campaign.tags)
+        plan = _Plan(campaign, source=source, text=text, sms_text=sms_text, voice=voice, audio=audio)
         count, last = _count(campaign, statuses=statuses, individual=individual)
-        limit = _price(campaign, source=source, text=text, voice=voice, audio=audio)
-        number = campaign.runs.count() + 1
-        held = credits.hold(
-            user=campaign.owner, amount=limit * count, cause=f"campaign:{campaign.pk}:run:{number}"
+        held = _hold(
+            campaign, (plan.call_limit + plan.sms_limit) * count, at_least=plan.call_limit + plan.sms_limit
         )
-        campaign.message, campaign.voice, campaign.audio = text, voice, audio
-        campaign.save(update_fields=["message", "voice", "audio"])
+        if message is not None:
+            campaign.message = message
+        if message is not None or sms_message is not None:
+            campaign.sms_message = sms_message or ""
+        campaign.voice, campaign.audio, campaign.draft = voice, audio, False
+        campaign.save(update_fields=["message", "sms_message", "voice", "audio", "draft", "updated_at"])
         now = timezone.now()
         run = Run.objects.create(
             campaign=campaign,
             status=RunStatus.SCHEDULED if starts_at is not None and starts_at > now else RunStatus.RUNNING,
             source=source,
-            message=text if source is Source.MESSAGE else "",
+            message=plan.text,
+            sms_message=plan.sms_text,
             voice=voice,
+            speed=campaign.speed,
             audio=audio if source is Source.AUDIO else None,
+            failover_statuses=campaign.failover_statuses if plan.service.calls else [],
             statuses=None if statuses is None else sorted({int(status) for status in statuses}),
             individual=None if individual is None else sorted(set(individual)),
             last_recipient=last,
             recipient_count=count,
             hold=held,
-            credit_limit=limit,
+            call_limit=plan.call_limit,
+            sms_limit=plan.sms_limit,
             caller=_caller(campaign),
             starts_at=starts_at or now,
         )
         nudge(tasks.fill)
     return run
+
+
+def _texts(campaign: Campaign, *, message: str | None, sms_message: str | None) -> tuple[str, str]:
+    """What is said and what is texted: the new message, else the stored ones."""
+    text = message if message is not None else campaign.message
+    if sms_message is None and message is None:
+        sms_message = campaign.sms_message
+    return text, sms_message or text
 
 
 def _source(
@@ -108,7 +126,8 @@ def _source(
     source: Source | None,
 ) -> Source:
     """Message or audio: what was just sent, or what is stored; `source` decides when there are both."""
-    has_audio = audio is not None and campaign.service == Service.CALL
+    service = Service(campaign.service)
+    has_audio = audio is not None and service.calls
     if source is Source.AUDIO and not has_audio:
         raise InvalidInput(
             "The priority is audio, but there is none. Send it as aud_file, or use priority message."
@@ -175,30 +194,68 @@ def _count(
     return count, last
 
 
-def _price(campaign: Campaign, *, source: Source, text: str, voice: str, audio: Audio | None) -> Decimal:
-    """The most that one delivery can cost. Known without reading the recipients, however many there are."""
-    if source is Source.AUDIO:
-        assert audio is not None
-        return call_credits(audio.seconds)
-    message: Message = parse_message(text)
-    sizes = sizes_of(campaign)
-    bounds = {tag: entry.size for tag, entry in sizes.items()}
-    check_length(message, bounds)
-    if campaign.service == Service.SMS:
-        return sms_credits(upper_bound(message.size(bounds)))
-    longest = message.render({tag: entry.longest for tag, entry in sizes.items()})
-    seconds = voices.speak(text=longest, voice=voice).seconds
-    return call_credits(seconds * SPEECH_MARGIN if message.tags else seconds)
+class _Plan:
+    """What a run says in each channel, checked, and the most that one delivery of each can cost.
+
+    Known without reading the recipients, however many there are.
+    """
+
+    def __init__(
+        self, campaign: Campaign, *, source: Source, text: str, sms_text: str, voice: str, audio: Audio | None
+    ) -> None:
+        self.service = Service(campaign.service)
+        self.text = self.sms_text = ""
+        self.call_limit = self.sms_limit = Decimal(0)
+        sizes = sizes_of(campaign)
+        if self.service.calls and source is Source.AUDIO:
+            assert audio is not None
+            self.call_limit = call_credits(audio.seconds)
+        elif self.service.calls:
+            self.text = text
+            message = _checked(text, campaign, sizes)
+            longest = message.render({tag: entry.longest for tag, entry in sizes.items()})
+            seconds = voices.speak(text=longest, voice=voice, speed=float(campaign.speed)).seconds
+            self.call_limit = call_credits(seconds * SPEECH_MARGIN if message.tags else seconds)
+        if self.service.texts or (self.service.calls and campaign.failover_statuses):
+            self.sms_text = sms_text
+            message = _checked(sms_text, campaign, sizes)
+            self.sms_limit = sms_credits(
+                upper_bound(message.size({tag: entry.size for tag, entry in sizes.items()}))
+            )
+
+
+def _checked(text: str, campaign: Campaign, sizes: Mapping[str, TagSize]) -> Message:
+    if not text.strip():
+        raise InvalidInput("There is no text for the SMS. Send a message.")
+    message = parse_message(text)
+    check_tags(message, campaign.tags)
+    check_length(message, {tag: entry.size for tag, entry in sizes.items()})
+    return message
+
+
+def _hold(campaign: Campaign, amount: Decimal, *, at_least: Decimal) -> CreditHold:
+    """Hold what the run can cost, within the campaign's spending limit, which must do for one recipient at least."""
+    if campaign.spending_limit is not None:
+        amount = min(amount, campaign.spending_limit)
+        if amount < at_least:
+            raise InvalidInput(
+                f"The credit limit of {campaign.spending_limit:f} does not do for one number, which can cost up to"
+                f" {at_least:f}. Raise it or remove it.",
+                code="credit_limit_too_low",
+            )
+    number = campaign.runs.count() + 1
+    return credits.hold(user=campaign.owner, amount=amount, cause=f"campaign:{campaign.pk}:run:{number}")
 
 
 def _caller(campaign: Campaign) -> str:
-    return (
-        PhoneNumber.objects.filter(owner=campaign.owner_id)
-        .order_by("pk")
-        .values_list("number", flat=True)
-        .first()
-        or ""
+    """The number that the called see: the first of the campaign's that its owner still has, else of the owner's."""
+    owned = dict(
+        PhoneNumber.objects.filter(owner=campaign.owner_id, pk__in=campaign.caller_ids).values_list(
+            "pk", "number"
+        )
     )
+    wanted = [owned[pk] for pk in campaign.caller_ids if pk in owned]
+    return wanted[0] if wanted else caller_of(owner_id=campaign.owner_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, BinaryIO
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import User
-from campaigns import lifecycle, runs, sheets
+from campaigns import imports, lifecycle, runs
 from campaigns.messages import MAX_VALUE_CHARACTERS
 from campaigns.models import Campaign, Recipient, Service
 from campaigns.tagsizes import Sizes, sizes_of
@@ -33,84 +32,17 @@ def create_campaign(
 ) -> tuple[Campaign, list[dict[str, Any]]]:
     """Make a campaign from single numbers or from a sheet; the second value lists the rows that were skipped.
 
-    Raises InvalidInput when no number is valid; then there is no campaign.
+    A very large sheet is imported in the background (`imports`). Raises InvalidInput when no number is valid; then
+    there is no campaign.
     """
     if (numbers is None) == (sheet is None):
         raise InvalidInput("A campaign needs either individual_number or send_to_number_file.")
     with transaction.atomic():
         campaign = Campaign.objects.create(owner=owner, name=name, service=service, description=description)
-        errors = _import_numbers(campaign, numbers) if numbers is not None else _import_sheet(campaign, sheet)
-    return campaign, errors
-
-
-def _import_numbers(campaign: Campaign, numbers: Iterable[object]) -> list[dict[str, Any]]:
-    errors: list[dict[str, Any]] = []
-
-    parse = numbering.parser()
-
-    def rows() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-        for position, raw in enumerate(numbers, start=1):
-            try:
-                number = parse(raw)
-            except InvalidInput as e:
-                if len(errors) < ERRORS_SHOWN:
-                    errors.append({"row": position, "message": str(e)})
-            else:
-                yield number.number, number.to, {}
-
-    if not _copy(campaign, rows()):
-        raise InvalidInput("None of the numbers is a phone number.", errors=errors)
-    return errors
-
-
-def _import_sheet(campaign: Campaign, file: BinaryIO | None) -> list[dict[str, Any]]:
-    assert file is not None
-    sheet = sheets.open_sheet(file)
-    sizes = Sizes(sheet.columns)
-
-    def rows() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-        for row in sheet:
-            sizes.see(row.tags)
-            yield row.number, row.to, row.tags
-
-    if not _copy(campaign, rows()):
-        raise InvalidInput(
-            "The sheet has no row with a valid phone number. The numbers belong into its first column, or into one"
-            " with the header number.",
-            errors=sheet.errors,
+        errors = (
+            imports.add_numbers(campaign, numbers) if sheet is None else imports.add_sheet(campaign, sheet)
         )
-    campaign.tags = list(sheet.columns)
-    campaign.tag_sizes = sizes.as_json()
-    campaign.save(update_fields=["tags", "tag_sizes"])
-    return sheet.errors
-
-
-# What COPY's text format needs escaped.
-_ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
-
-
-def _copy(campaign: Campaign, rows: Iterable[tuple[str, str, Mapping[str, Any]]]) -> int:
-    """Stream rows of (number, E.164, tags) into the campaign by COPY; how many."""
-    count = 0
-    encode: Callable[[Any], str] = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-    prefix = f"{campaign.pk}\t"
-    with (
-        connection.cursor() as cursor,
-        cursor.copy('COPY campaigns_recipient (campaign_id, number, "to", tags) FROM STDIN') as copy,
-    ):
-        lines: list[str] = []
-        for number, to, tags in rows:
-            json_text = encode(tags).translate(_ESCAPES) if tags else "{}"
-            lines.append(f"{prefix}{number.translate(_ESCAPES)}\t{to}\t{json_text}\n")
-            if len(lines) == 1000:
-                copy.write("".join(lines))
-                count += 1000
-                lines.clear()
-        copy.write("".join(lines))
-        count += len(lines)
-    campaign.number_count += count
-    campaign.save(update_fields=["number_count"])
-    return count
+    return campaign, errors
 
 
 def update_campaign(

@@ -6,7 +6,7 @@ from celery import shared_task
 from django.conf import settings
 
 from campaigns import hopper, lifecycle
-from campaigns.models import Run, RunStatus
+from campaigns.models import ImportStatus, Run, RunStatus, SheetImport
 from telephony.slots import slot
 
 
@@ -19,6 +19,8 @@ def tick() -> None:
         status__in=[RunStatus.RUNNING, RunStatus.STOPPING], filled_at__isnull=True
     ).exists():
         fill.delay()
+    for pk in SheetImport.objects.filter(status=ImportStatus.IMPORTING).values_list("pk", flat=True):
+        import_sheet.delay(pk)
 
 
 @shared_task(name="campaigns.tasks.fill")
@@ -27,3 +29,12 @@ def fill() -> None:
         more = free and hopper.fill_all(budget=settings.IRIS_TASK_SECONDS)
     if more:
         fill.delay()
+
+
+@shared_task(name="campaigns.tasks.import_sheet")
+def import_sheet(pk: int) -> None:
+    from campaigns import imports  # it nudges this task
+
+    with slot(f"import:{pk}") as free:
+        if free:
+            imports.go_on(pk)

@@ -368,11 +368,21 @@ IRIS_SANDBOX_SPEED = float(
         minimum="0.01",
     )
 )
+IRIS_V0_DETAILS_OBJECT = env_bool(
+    "IRIS_V0_DETAILS_OBJECT",
+    False,
+    "v0 answers one campaign as an object instead of a list of one, for clients that were written so.",
+)
 IRIS_SANDBOX_INBOX = env_bool(
     "IRIS_SANDBOX_INBOX",
     IRIS_DATABASE_URL is None,
     "Shows what the sandbox carrier took at `/sandbox/`, OTPs included, to everybody: never in production.",
     shown="on with the embedded database",
+)
+IRIS_BACKGROUND_IMPORT_BYTES = env_int(
+    "IRIS_BACKGROUND_IMPORT_BYTES",
+    5 * 2**20,
+    "A sheet of more bytes is imported by a worker, after its sender has had the answer.",
 )
 IRIS_CLAIM_SIZE = env_int(
     "IRIS_CLAIM_SIZE",

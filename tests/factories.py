@@ -153,7 +153,8 @@ def make_run(
         "last_recipient": recipients[-1] if recipients else 0,
         "recipient_count": len(recipients),
         "hold": make_hold(user=campaign.owner, amount=held),
-        "credit_limit": Decimal(1),
+        "call_limit": Decimal(1 if Service(campaign.service).calls else 0),
+        "sms_limit": Decimal(1 if Service(campaign.service).texts else 0),
         "starts_at": timezone.now(),
     }
     return Run.objects.create(campaign=campaign, status=status, **{**defaults, **fields})
@@ -169,7 +170,7 @@ def make_delivery_of(*, run: Run, recipient: Recipient, status: DeliveryStatus, 
         channel=channel,
         to=recipient.to,
         hold=run.hold,
-        credit_limit=run.credit_limit,
+        credit_limit=run.call_limit or run.sms_limit,
         status=status,
         **fields,
     )

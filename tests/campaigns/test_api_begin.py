@@ -88,7 +88,7 @@ class TestBegin:
         assert_answers_as_documented(caller.client, "campaign_begin", campaign=campaign.pk)
         run = latest_run(campaign)
         assert (run.status, run.source, run.recipient_count) == (RunStatus.RUNNING, Source.MESSAGE, 3)
-        assert run.message == "Namaste, this is a message from your ward"
+        assert run.sms_message == "Namaste, this is a message from your ward"
         assert balance(user) == 97
 
     def test_everybody_by_a_form(self, caller: Caller, campaign: Campaign) -> None:
@@ -252,7 +252,7 @@ class TestAgain:
         caller.post(begin(campaign), {"message": "Hello"})
         campaign.runs.update(status=RunStatus.COMPLETED)
         caller.post(begin(campaign))
-        assert latest_run(campaign).message == "Hello"
+        assert latest_run(campaign).sms_message == "Hello"
 
     @pytest.mark.parametrize(
         "status",

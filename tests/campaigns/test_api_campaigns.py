@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -379,15 +379,25 @@ class TestDetails:
             make_recipient(campaign=campaign, number=number)
         assert_answers_as_documented(caller.client, "campaign_details", campaign=campaign.pk)
 
+    @pytest.mark.parametrize(("service", "word"), [(Service.BOTH, "SMS & PHONE"), (Service.SURVEY, "SURVEY")])
+    def test_of_a_campaign_of_a_kind_that_v0_has_not(
+        self, caller: Caller, user: User, service: Service, word: str
+    ) -> None:
+        campaign = make_empty_campaign(owner=user, service=service)
+        (shown,) = caller.get(f"{CAMPAIGNS}{campaign.pk}/details")["data"]["details"]
+        (listed,) = caller.get(f"{CAMPAIGNS}?services={quote(word)}")["result"]["campaign-lists"]
+        assert shown["services"] == listed["services"] == word
+        caller.fails("PUT", f"{CAMPAIGNS}{campaign.pk}/update", {"services": word}, status=400)
+
     def test_of_a_campaign_that_there_is_not(self, caller: Caller) -> None:
         assert_answers_as_documented(caller.client, "error_not_found", campaign=10**12)
 
-    def test_takes_two_queries_however_many_numbers(self, caller: Caller, user: User) -> None:
+    def test_takes_three_queries_however_many_numbers(self, caller: Caller, user: User) -> None:
         campaign = make_campaign(owner=user, numbers=list(range(9800000001, 9800000021)))
         make_run(campaign=campaign)
         with CaptureQueriesContext(connection) as context:
             caller.get(f"{CAMPAIGNS}{campaign.pk}/details")
-        assert len(context) <= 2
+        assert len(context) <= 3
 
 
 def test_answers_are_valid_json_with_text_as_it_was_sent(caller: Caller) -> None:

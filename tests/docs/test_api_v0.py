@@ -12,8 +12,8 @@ from rest_framework import serializers
 from campaigns.api.v0.serializers import (
     CAMPAIGN_STATUSES,
     NUMBER_STATUSES,
+    OFFERED,
     RERUN_STATUSES,
-    SERVICES,
     Beginning,
     NewCampaign,
     NumberChanges,
@@ -75,7 +75,7 @@ def test_every_route_is_shown() -> None:
             *CAMPAIGN_STATUSES.values(),
             *NUMBER_STATUSES.values(),
             *RERUN_STATUSES,
-            *SERVICES.values(),
+            *OFFERED,
             *CHANNELS,
             *ORIGINS,
             *voices.ALIASES,

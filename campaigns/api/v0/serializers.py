@@ -12,10 +12,17 @@ from rest_framework import serializers
 
 from campaigns.models import Campaign, Run, RunStatus, Service, Source
 from campaigns.queries import RecipientState
-from telephony.api.v0.fields import Ids, Many, Moment, Tags, Text, Upload, Word, Words
+from telephony.api.v0.fields import Ids, Many, Moment, Tags, Text, Upload, Word, Words, words_of
 from telephony.models import DeliveryStatus
 
-SERVICES = {Service.CALL: "PHONE", Service.SMS: "SMS"}
+SERVICES = {
+    Service.CALL: "PHONE",
+    Service.SMS: "SMS",
+    # Made through another dialect, and shown here in its words.
+    Service.BOTH: "SMS & PHONE",
+    Service.SURVEY: "SURVEY",
+}
+OFFERED = words_of((Service.CALL, Service.SMS), SERVICES)
 
 CAMPAIGN_STATUSES: Mapping[str | None, str] = {
     None: "Not Started",
@@ -42,16 +49,16 @@ NUMBER_STATUSES: Mapping[int | None, str] = {
     DeliveryStatus.TERMINATED: "terminated",
 }
 
-RERUN_STATUSES = {
-    NUMBER_STATUSES[status]: status
-    for status in (
+RERUN_STATUSES = words_of(
+    (
         DeliveryStatus.HUNGUP,
         DeliveryStatus.UNANSWERED,
         DeliveryStatus.FAILED,
         DeliveryStatus.TERMINATED,
         DeliveryStatus.COMPLETED,
-    )
-}
+    ),
+    NUMBER_STATUSES,
+)
 
 SOURCES = {"message": Source.MESSAGE, "audio": Source.AUDIO}
 
@@ -60,7 +67,7 @@ class CampaignChanges(serializers.Serializer[Any]):
     """What may be changed of a campaign, each by itself."""
 
     name = Text(required=False, max_length=200)
-    services = Word({word: service for service, word in SERVICES.items()}, required=False, source="service")
+    services = Word(OFFERED, required=False, source="service")
     description = Text(required=False, allow_blank=True, max_length=10_000)
 
 
@@ -68,7 +75,7 @@ class NewCampaign(CampaignChanges):
     """A campaign to be made, with its numbers in the request or in a sheet."""
 
     name = Text(max_length=200)
-    services = Word({word: service for service, word in SERVICES.items()}, source="service")
+    services = Word(OFFERED, source="service")
     individual_number = Many(required=False, source="numbers")
     send_to_number_file = Upload(required=False, source="sheet")
 
@@ -85,7 +92,7 @@ class CampaignFilter(serializers.Serializer[Any]):
     """How the list of campaigns may be narrowed: an addition to what is documented."""
 
     name = Text(required=False)
-    services = Word({word: service for service, word in SERVICES.items()}, required=False)
+    services = Word(words_of(SERVICES, SERVICES), required=False)
     status = Words({word.lower(): word for word in CAMPAIGN_STATUSES.values()}, required=False)
 
 
@@ -153,9 +160,18 @@ def campaign_json(campaign: Campaign, *, run_status: str | None, usable_tags: bo
     return shown
 
 
+def import_json(campaign: Campaign) -> dict[str, Any]:
+    """An addition: how far the background import of a very large sheet is; nothing when there was none."""
+    latest = campaign.imports.order_by("-pk").first()
+    if latest is None:
+        return {}
+    shown = {"status": latest.status, "imported": latest.imported, "message": latest.message or None}
+    return {"import": {**shown, "errors": latest.errors}}
+
+
 def details(shown: dict[str, Any]) -> list[dict[str, Any]] | dict[str, Any]:
     """One campaign as the value of `details`: a list as documented, or the object that some callers need."""
-    return shown if getattr(settings, "IRIS_V0_DETAILS_OBJECT", False) else [shown]
+    return shown if settings.IRIS_V0_DETAILS_OBJECT else [shown]
 
 
 def number_json(state: RecipientState, *, campaign: Campaign) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from campaigns.api.v0.serializers import (
     begun,
     campaign_json,
     details,
+    import_json,
     number_json,
     on_hold,
 )
@@ -56,13 +57,13 @@ class Campaigns(V0View):
     def post(self, request: Request) -> Response:
         new = _valid(NewCampaign(data=request.data))
         campaign, skipped = services.create_campaign(owner=account_of(request), **new)
-        made = details(campaign_json(campaign, run_status=None, usable_tags=False))
+        shown = campaign_json(campaign, run_status=None, usable_tags=False) | import_json(campaign)
         answer = envelope(
             status=201,
             success=True,
             message="Campaign Created Successfully",
             errors=skipped,
-            data={"details": made},
+            data={"details": details(shown)},
         )
         return Response(answer, status=201)
 
@@ -90,12 +91,8 @@ class Delete(V0View):
 class Details(V0View):
     def get(self, request: Request, campaign_id: int) -> Response:
         campaign = _campaign(request, campaign_id)
-        return success(
-            {
-                "messages": "Details Retrived successfully",  # sic
-                "details": details(campaign_json(campaign, run_status=campaign.run_status)),
-            }
-        )
+        shown = campaign_json(campaign, run_status=campaign.run_status) | import_json(campaign)
+        return success({"messages": "Details Retrived successfully", "details": details(shown)})  # sic
 
 
 class Begin(V0View):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -235,7 +235,7 @@ class Tags(serializers.Field[dict[str, Any], Any, Any, dict[str, Any]]):
         return value
 
 
-def words_of(meanings: Collection[Any], table: Mapping[Any, str]) -> dict[str, Any]:
+def words_of(meanings: Iterable[Any], table: Mapping[Any, str]) -> dict[str, Any]:
     """The published words for some meanings, taken from the table that publishes all of them."""
     return {table[meaning]: meaning for meaning in meanings}
 

@@ -1,0 +1,68 @@
+"""What each recipient of a run is told, and what that costs when all of it is delivered: the orders for telephony."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from campaigns.messages import parse_message
+from campaigns.models import Recipient, Run, Service, Source
+from telephony import voices
+from telephony.models import Audio, Channel, Purpose
+from telephony.orders import Order
+from telephony.pricing import call_credits, sms_credits
+from telephony.segments import segments_of
+
+PRIORITY = 10  # OTPs have 0
+
+
+def orders(run: Run, recipients: Sequence[Recipient]) -> list[Order]:
+    """The deliveries of these recipients: a call, an SMS, or one of each."""
+    service = Service(run.campaign.service)
+    calls = call_orders(run, recipients) if service.calls else []
+    return calls + (sms_orders(run, recipients) if service.texts else [])
+
+
+def call_orders(run: Run, recipients: Sequence[Recipient]) -> list[Order]:
+    if run.source == Source.AUDIO:
+        assert run.audio is not None
+        recorded = ("", run.audio, call_credits(run.audio.seconds))
+        return [_order(run, Channel.CALL, recipient, *recorded) for recipient in recipients]
+    message = parse_message(run.message)
+    texts = [message.render(recipient.tags) for recipient in recipients]
+    spoken = voices.speak_many(texts, voice=run.voice, speed=float(run.speed))
+    made = []
+    for recipient, text in zip(recipients, texts, strict=True):
+        audio = spoken.get(text)
+        cost = call_credits(audio.seconds) if audio else Decimal(0)
+        made.append(_order(run, Channel.CALL, recipient, text, audio, cost))
+    return made
+
+
+def sms_orders(run: Run, recipients: Sequence[Recipient]) -> list[Order]:
+    message = parse_message(run.sms_message)
+    texts = [message.render(recipient.tags) for recipient in recipients]
+    costs = {text: sms_credits(segments_of(text)) for text in set(texts)}
+    return [
+        _order(run, Channel.SMS, recipient, text, None, costs[text])
+        for recipient, text in zip(recipients, texts, strict=True)
+    ]
+
+
+def _order(
+    run: Run, channel: Channel, recipient: Recipient, text: str, audio: Audio | None, cost: Decimal
+) -> Order:
+    return Order(
+        owner_id=run.campaign.owner_id,
+        channel=channel,
+        to=recipient.to,
+        purpose=Purpose.CAMPAIGN,
+        batch=run.pk,
+        item=recipient.pk,
+        priority=PRIORITY,
+        text=text,
+        audio_id=audio.pk if audio else None,
+        caller=run.caller,
+        hold_id=run.hold_id,
+        credit_limit=min(cost, run.call_limit if channel is Channel.CALL else run.sms_limit),
+    )

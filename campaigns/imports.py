@@ -1,0 +1,191 @@
+"""Numbers into a campaign: from a list, from a sheet, and in the background from a very large sheet."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any, BinaryIO, cast
+
+from django.conf import settings
+from django.core.files import File
+from django.core.files.storage import default_storage
+from django.db import connection, transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from campaigns import sheets, tasks
+from campaigns.models import Campaign, ImportStatus, Recipient, SheetImport
+from campaigns.sheets import Sheet, SheetRow
+from campaigns.tagsizes import Sizes, sizes_of
+from iris.errors import Conflict, InvalidInput
+from telephony import numbering
+from telephony.failpoints import failpoint
+from telephony.nudge import nudge
+
+ERRORS_SHOWN = 100
+CHUNK = 20_000  # rows of a background import that are committed at once
+
+NO_VALID_ROW = (
+    "The sheet has no row with a valid phone number. The numbers belong into its first column, or into one with the"
+    " header number."
+)
+
+Row = tuple[str, str, Mapping[str, Any]]
+
+
+def add_numbers(campaign: Campaign, numbers: Iterable[object] | None) -> list[dict[str, Any]]:
+    """Add single numbers; the ones that were skipped, by position. Raises InvalidInput when none is valid."""
+    errors: list[dict[str, Any]] = []
+    parse = numbering.parser()
+
+    def rows() -> Iterator[Row]:
+        for position, raw in enumerate(numbers or (), start=1):
+            try:
+                number = parse(raw)
+            except InvalidInput as e:
+                if len(errors) < ERRORS_SHOWN:
+                    errors.append({"row": position, "message": str(e)})
+            else:
+                yield number.number, number.to, {}
+
+    if not _copy(campaign, rows()):
+        raise InvalidInput("None of the numbers is a phone number.", errors=errors)
+    return errors
+
+
+def add_sheet(campaign: Campaign, file: BinaryIO) -> list[dict[str, Any]]:
+    """Add the rows of a sheet, at once or in the background; the rows that were skipped.
+
+    Call it in the transaction that made or locked the campaign. Raises NotASheet, SheetTooLarge, and InvalidInput
+    when no row is valid.
+    """
+    sheet = sheets.open_sheet(file)
+    if _size(file) > settings.IRIS_BACKGROUND_IMPORT_BYTES:
+        _add_later(campaign, file)
+        return []
+    sizes = _sizes(campaign, sheet)
+    if not _copy(campaign, _measured(sheet, sizes)):
+        raise InvalidInput(NO_VALID_ROW, errors=sheet.errors)
+    _save_tags(campaign, sheet, sizes)
+    return sheet.errors
+
+
+def _add_later(campaign: Campaign, file: BinaryIO) -> None:
+    if SheetImport.objects.filter(campaign=campaign, status=ImportStatus.IMPORTING).exists():
+        raise Conflict(
+            "A sheet is being imported into this campaign. Wait until it is done.", code="importing"
+        )
+    file.seek(0)
+    name = default_storage.save(f"imports/{uuid.uuid4().hex}", File(file))
+    last = Recipient.objects.filter(campaign=campaign).aggregate(last=Max("pk"))["last"]
+    made = SheetImport.objects.create(campaign=campaign, file=name, after=last or 0)
+    nudge(tasks.import_sheet, made.pk)
+
+
+def go_on(pk: int) -> None:
+    """Import the next rows of a sheet until it ends, committing chunk by chunk; a killed import goes on from there."""
+    pending = (
+        SheetImport.objects.filter(pk=pk, status=ImportStatus.IMPORTING).select_related("campaign").first()
+    )
+    if pending is None:
+        return
+    try:
+        with default_storage.open(pending.file) as file:
+            _import_rest(pending, sheets.open_sheet(cast(BinaryIO, file)))
+    except (InvalidInput, sheets.SheetTooLarge) as e:
+        _fail(pending, str(e))
+    default_storage.delete(pending.file)
+
+
+def _import_rest(pending: SheetImport, sheet: Sheet) -> None:
+    rows = (row for row in sheet if row.row > pending.row)
+    while chunk := list(islice(rows, CHUNK)):
+        with transaction.atomic():
+            campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=pending.campaign_id)
+            sizes = _sizes(campaign, sheet)
+            pending.imported += _copy(campaign, _measured(chunk, sizes))
+            pending.row = chunk[-1].row
+            _save_tags(campaign, sheet, sizes)
+            pending.save(update_fields=["imported", "row"])
+        failpoint("imported")
+    if not pending.imported:
+        raise InvalidInput(NO_VALID_ROW)
+    pending.status, pending.finished_at = ImportStatus.DONE, timezone.now()
+    pending.errors = sheet.errors[:ERRORS_SHOWN]
+    pending.save(update_fields=["status", "finished_at", "errors"])
+
+
+@transaction.atomic
+def _fail(pending: SheetImport, message: str) -> None:
+    """A sheet that cannot be read to its end is refused whole."""
+    campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=pending.campaign_id)
+    deleted, _ = Recipient.objects.filter(campaign=campaign, pk__gt=pending.after).delete()
+    campaign.number_count -= deleted
+    campaign.save(update_fields=["number_count"])
+    pending.status, pending.message, pending.finished_at = ImportStatus.FAILED, message, timezone.now()
+    pending.imported = 0
+    pending.save(update_fields=["status", "message", "finished_at", "imported"])
+
+
+def refuse_while_importing(campaign: Campaign) -> None:
+    """Raises Conflict while a sheet is being imported in the background."""
+    pending = SheetImport.objects.filter(campaign=campaign, status=ImportStatus.IMPORTING).first()
+    if pending is not None:
+        raise Conflict(
+            f"The numbers of this campaign are still being imported: {pending.imported:,} so far. Try again in a"
+            " while.",
+            code="importing",
+        )
+
+
+def _size(file: BinaryIO) -> int:
+    file.seek(0, 2)
+    size = file.tell()
+    file.seek(0)
+    return size
+
+
+def _sizes(campaign: Campaign, sheet: Sheet) -> Sizes:
+    return Sizes([*campaign.tags, *sheet.columns], known=sizes_of(campaign))
+
+
+def _measured(rows: Iterable[SheetRow], sizes: Sizes) -> Iterator[Row]:
+    for row in rows:
+        sizes.see(row.tags)
+        yield row.number, row.to, row.tags
+
+
+def _save_tags(campaign: Campaign, sheet: Sheet, sizes: Sizes) -> None:
+    campaign.tags = list(dict.fromkeys([*campaign.tags, *sheet.columns]))
+    campaign.tag_sizes = sizes.as_json()
+    campaign.save(update_fields=["tags", "tag_sizes"])
+
+
+# What COPY's text format needs escaped.
+_ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
+
+
+def _copy(campaign: Campaign, rows: Iterable[Row]) -> int:
+    """Stream rows into the campaign by COPY; how many."""
+    count = 0
+    encode: Callable[[Any], str] = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+    prefix = f"{campaign.pk}\t"
+    with (
+        connection.cursor() as cursor,
+        cursor.copy('COPY campaigns_recipient (campaign_id, number, "to", tags) FROM STDIN') as copy,
+    ):
+        lines: list[str] = []
+        for number, to, tags in rows:
+            json_text = encode(tags).translate(_ESCAPES) if tags else "{}"
+            lines.append(f"{prefix}{number.translate(_ESCAPES)}\t{to}\t{json_text}\n")
+            if len(lines) == 1000:
+                copy.write("".join(lines))
+                count += 1000
+                lines.clear()
+        copy.write("".join(lines))
+        count += len(lines)
+    campaign.number_count += count
+    campaign.save(update_fields=["number_count"])
+    return count

@@ -1,0 +1,117 @@
+"""A very large sheet is imported in the background, chunk by chunk, whatever happens to the worker."""
+
+from __future__ import annotations
+
+import json
+from io import BytesIO
+from typing import Any
+
+import pytest
+from django.core.files.storage import default_storage
+from rest_framework.test import APIClient
+
+from campaigns import imports, runs, services, sheets
+from campaigns.models import Campaign, Recipient, Service, SheetImport
+from iris.errors import Conflict
+from tests.factories import client_of, make_sheet, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def everything_is_large(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.IRIS_BACKGROUND_IMPORT_BYTES = 0
+    monkeypatch.setattr(imports, "CHUNK", 2)
+
+
+def a_sheet() -> BytesIO:
+    people = [[9841000000 + row, f"Person {row}"] for row in range(5)]
+    return make_sheet(["numbers", "name"], *people[:3], ["wrong", "Nobody"], *people[3:])
+
+
+def made(sheet: BytesIO | None = None) -> tuple[Campaign, SheetImport]:
+    campaign, errors = services.create_campaign(
+        owner=make_user(credits=10), name="Large", service=Service.SMS, sheet=sheet or a_sheet()
+    )
+    assert errors == []
+    return campaign, campaign.imports.get()
+
+
+def test_its_rows_come_later_and_its_file_goes() -> None:
+    campaign, pending = made()
+    assert (campaign.number_count, campaign.recipients.count()) == (0, 0)
+    imports.go_on(pending.pk)
+    campaign.refresh_from_db()
+    pending.refresh_from_db()
+    assert (campaign.number_count, campaign.tags) == (5, ["tags_name"])
+    assert list(campaign.recipients.order_by("pk").values_list("tags__tags_name", flat=True)) == [
+        f"Person {row}" for row in range(5)
+    ]
+    assert (pending.status, pending.imported, [error["row"] for error in pending.errors]) == ("done", 5, [5])
+    assert not default_storage.exists(pending.file)
+
+
+def test_one_that_was_interrupted_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    campaign, pending = made()
+
+    def die(point: str) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killed:
+        killed.setattr(imports, "failpoint", die)
+        with pytest.raises(KeyboardInterrupt):
+            imports.go_on(pending.pk)
+    pending.refresh_from_db()
+    assert (pending.imported, campaign.recipients.count()) == (2, 2)
+    imports.go_on(pending.pk)
+    imports.go_on(pending.pk)
+    campaign.refresh_from_db()
+    assert (campaign.number_count, campaign.recipients.count()) == (5, 5)
+
+
+def test_one_that_breaks_off_in_the_middle_is_refused_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    campaign, pending = made()
+    rows = list(sheets.open_sheet(a_sheet()))[:2]
+
+    class Broken:
+        columns: list[str] = ["tags_name"]
+        errors: list[dict[str, Any]] = []
+
+        def __iter__(self) -> Any:
+            yield from rows
+            raise sheets.NotASheet("The file is damaged.")
+
+    monkeypatch.setattr(sheets, "open_sheet", lambda file: Broken())
+    imports.go_on(pending.pk)
+    campaign.refresh_from_db()
+    pending.refresh_from_db()
+    assert (pending.status, pending.message) == ("failed", "The file is damaged.")
+    assert (campaign.number_count, campaign.recipients.count()) == (0, 0)
+
+
+def test_one_without_a_valid_row_says_so() -> None:
+    _, pending = made(make_sheet(["numbers"], ["none"]))
+    imports.go_on(pending.pk)
+    pending.refresh_from_db()
+    assert pending.status == "failed"
+    assert "valid phone number" in pending.message
+
+
+def test_a_campaign_cannot_begin_before_its_numbers_are_there() -> None:
+    campaign, _ = made()
+    with pytest.raises(Conflict, match="still being imported"):
+        runs.begin(campaign=campaign, message="Hello")
+
+
+def test_the_details_show_how_far_it_is() -> None:
+    campaign, pending = made()
+    client: APIClient = client_of(campaign.owner)
+
+    def shown() -> Any:
+        answer = client.get(f"/api/system/campaigns/{campaign.pk}/details/")
+        return json.loads(answer.content)["data"]["details"][0]["import"]
+
+    assert shown() == {"status": "importing", "imported": 0, "message": None, "errors": []}
+    imports.go_on(pending.pk)
+    assert shown()["status"] == "done"
+    assert shown()["imported"] == Recipient.objects.count() == 5
