@@ -5,13 +5,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
+CHAOS_ARGS ?=
 
-.PHONY: sandbox test check lock clean help
+.PHONY: sandbox test check bench chaos lock clean help
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make sandbox   run iris on http://127.0.0.1:8000 (IRIS_PORT and IRIS_HOME choose others)"
 	@echo "make test      run all tests (PYTEST_ARGS='-k name' runs some)"
+	@echo "make bench     measure the figures of benchmarks/results (BENCH_ARGS='--scale 0.1 runs')"
+	@echo "make chaos     kill and restart everything under a running campaign (CHAOS_ARGS='--times 3')"
 	@echo "make check     lint, types, import rules, migrations, documents"
 	@echo "make lock      update requirements/*.txt from requirements/*.in"
 	@echo "make clean     remove .venv and caches; var/, which has the data, stays"
@@ -21,6 +25,12 @@ sandbox: $(VENV)/base.stamp
 
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
+
+bench: $(VENV)/dev.stamp
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+chaos: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Any, NamedTuple
+
+from django.db.models import QuerySet
 
 from campaigns.messages import parse_message
 from campaigns.models import Recipient, Run, Service, Source
@@ -16,14 +19,26 @@ from telephony.segments import segments_of
 PRIORITY = 10  # OTPs have 0
 
 
-def orders(run: Run, recipients: Sequence[Recipient]) -> list[Order]:
+class Addressee(NamedTuple):
+    """What a recipient is to an order; a model instance of each would cost more than all the rest."""
+
+    pk: int
+    to: str
+    tags: dict[str, Any]
+
+
+def addressees(recipients: QuerySet[Recipient]) -> list[Addressee]:
+    return [Addressee(*row) for row in recipients.values_list("pk", "to", "tags")]
+
+
+def orders(run: Run, recipients: Sequence[Addressee]) -> list[Order]:
     """The deliveries of these recipients: a call, an SMS, or one of each."""
     service = Service(run.campaign.service)
     calls = call_orders(run, recipients) if service.calls else []
     return calls + (sms_orders(run, recipients) if service.texts else [])
 
 
-def call_orders(run: Run, recipients: Sequence[Recipient]) -> list[Order]:
+def call_orders(run: Run, recipients: Sequence[Addressee]) -> list[Order]:
     if run.source == Source.AUDIO:
         assert run.audio is not None
         recorded = ("", run.audio, call_credits(run.audio.seconds))
@@ -39,7 +54,7 @@ def call_orders(run: Run, recipients: Sequence[Recipient]) -> list[Order]:
     return made
 
 
-def sms_orders(run: Run, recipients: Sequence[Recipient]) -> list[Order]:
+def sms_orders(run: Run, recipients: Sequence[Addressee]) -> list[Order]:
     message = parse_message(run.sms_message)
     texts = [message.render(recipient.tags) for recipient in recipients]
     costs = {text: sms_credits(segments_of(text)) for text in set(texts)}
@@ -50,7 +65,7 @@ def sms_orders(run: Run, recipients: Sequence[Recipient]) -> list[Order]:
 
 
 def _order(
-    run: Run, channel: Channel, recipient: Recipient, text: str, audio: Audio | None, cost: Decimal
+    run: Run, channel: Channel, recipient: Addressee, text: str, audio: Audio | None, cost: Decimal
 ) -> Order:
     return Order(
         owner_id=run.campaign.owner_id,

@@ -63,7 +63,7 @@ def fill(run_id: int) -> int:
         limit = min(limit, _affordable(run))
         if limit <= 0:
             return _end_for_want_of_credits(run)
-    recipients = list(run.untouched().only("pk", "to", "tags")[:limit])
+    recipients = contents.addressees(run.untouched()[:limit])
     orders = contents.orders(run, recipients)
     failpoint("rendered")
     with transaction.atomic():

@@ -19,6 +19,7 @@ from telephony.failpoints import failpoint
 from telephony.lifecycle import END, Changed
 from telephony.models import Channel, DeliveryStatus, Purpose
 from telephony.orders import enqueue
+from telephony.rowsets import rowset
 
 FINISHES_AS = {RunStatus.RUNNING: RunStatus.COMPLETED, RunStatus.STOPPING: RunStatus.TERMINATED}
 
@@ -83,6 +84,16 @@ def _record_ended(channel: Channel, ended: list[Changed]) -> None:
     ended.sort(key=lambda delivery: delivery.item)
     shown = "true" if channel is Channel.CALL else "c.service = 'sms'"
     texted = "true" if channel is Channel.SMS else "false"
+    rows, parameters = rowset(
+        "e",
+        {
+            "id": ("bigint", [delivery.item for delivery in ended]),
+            "status": ("smallint", [int(delivery.status) for delivery in ended]),
+            "seconds": ("float8", [delivery.seconds for delivery in ended]),
+            "playback": ("smallint", [delivery.playback for delivery in ended]),
+            "credits": ("numeric", [delivery.credits for delivery in ended]),
+        },
+    )
     with connection.cursor() as cursor:
         # The SMS that comes with a call, or follows it, has fields of its own; the recipient shows the call.
         cursor.execute(
@@ -93,16 +104,9 @@ def _record_ended(channel: Channel, ended: list[Changed]) -> None:
                        sms_status = CASE WHEN {texted} THEN e.status ELSE r.sms_status END,
                        sms_credits = r.sms_credits + CASE WHEN {texted} THEN e.credits ELSE 0 END,
                        credits = r.credits + e.credits
-                  FROM unnest(%s::bigint[], %s::smallint[], %s::float8[], %s::smallint[], %s::numeric[])
-                       AS e(id, status, seconds, playback, credits), campaigns_campaign c
+                  FROM {rows}, campaigns_campaign c
                  WHERE r.id = e.id AND c.id = r.campaign_id""",
-            [
-                [delivery.item for delivery in ended],
-                [int(delivery.status) for delivery in ended],
-                [delivery.seconds for delivery in ended],
-                [delivery.playback for delivery in ended],
-                [delivery.credits for delivery in ended],
-            ],
+            parameters,
         )
 
 
@@ -117,7 +121,7 @@ def _fail_over(ended: Sequence[Changed]) -> None:
     )
     for run in runs:
         missed = [d.item for d in ended if d.batch == run.pk and d.status in run.failover_statuses]
-        recipients = list(Recipient.objects.filter(pk__in=missed).only("pk", "to", "tags"))
+        recipients = contents.addressees(Recipient.objects.filter(pk__in=missed))
         enqueue(orders=contents.sms_orders(run, recipients))
 
 

@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -33,6 +33,7 @@ class Claim:
     """What may leave now. `slots` are monotonic times; `wait` is how long until more may, None when nothing is due."""
 
     deliveries: list[Claimed] = field(default_factory=list)
+    valid_until: datetime = datetime.max
     slots: list[float] = field(default_factory=list)
     wait: float | None = None
 
@@ -87,7 +88,12 @@ def claim(alias: str) -> Claim:
             [claimed[-1].owner_id, slot + timedelta(seconds=step * len(claimed)), trunk_id],
         )
     first = arrival + ahead
-    return Claim(deliveries=claimed, slots=[first + step * index for index in range(len(claimed))], wait=0.0)
+    return Claim(
+        deliveries=claimed,
+        valid_until=now + timedelta(seconds=settings.IRIS_LEASE_SECONDS),
+        slots=[first + step * index for index in range(len(claimed))],
+        wait=0.0,
+    )
 
 
 def run(alias: str, *, budget: float) -> bool:
@@ -119,7 +125,7 @@ def _submit_all(carrier: Carrier, claim: Claim) -> None:
         until = position
         while until < total and claim.slots[until] <= now and until - position < carrier.batch_size:
             until += 1
-        results += _submit(carrier, claim.deliveries[position:until])
+        results += _submit(carrier, claim.deliveries[position:until], valid_until=claim.valid_until)
         failpoint("submitted")
         position = until
         if time.monotonic() - recorded_at > HORIZON:
@@ -129,7 +135,7 @@ def _submit_all(carrier: Carrier, claim: Claim) -> None:
     failpoint("recorded")
 
 
-def _submit(carrier: Carrier, claimed: Sequence[Claimed]) -> list[Result]:
+def _submit(carrier: Carrier, claimed: Sequence[Claimed], *, valid_until: datetime) -> list[Result]:
     """One result for each. A number that cannot exist, or a call with nothing to say, never troubles a carrier."""
     results: list[Result] = [rejected for delivery in claimed if (rejected := _refusal(delivery))]
     batch = [
@@ -143,7 +149,7 @@ def _submit(carrier: Carrier, claimed: Sequence[Claimed]) -> list[Result]:
             audio_seconds=delivery.audio_seconds,
             attempt=delivery.attempts,
             owner_id=delivery.owner_id,
-            valid_until=delivery.expires_at,
+            valid_until=valid_until,
         )
         for delivery in claimed
         if not _refusal(delivery)

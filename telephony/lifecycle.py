@@ -20,6 +20,7 @@ from accounts.credits import Capture, capture_many
 from telephony.carriers.base import Accepted, Later, Rejected, Result, Unknown
 from telephony.failpoints import failpoint
 from telephony.models import FINAL, Cause, Channel, DeliveryStatus, Purpose
+from telephony.rowsets import rowset
 from telephony.signals import deliveries_changed
 
 QUEUED, SUBMITTING, UNKNOWN, SUBMITTED = (
@@ -86,7 +87,6 @@ class Claimed:
     attempts: int
     owner_id: int
     priority: int
-    expires_at: datetime
 
 
 def claim(*, trunk_id: int, limit: int, call_limit: int | None, last_owner: int) -> list[Claimed]:
@@ -133,12 +133,10 @@ def claim(*, trunk_id: int, limit: int, call_limit: int | None, last_owner: int)
                    claimed_at = statement_timestamp(),
                    expires_at = statement_timestamp() + make_interval(secs => %(lease)s)
               FROM locked WHERE d.id = locked.id
-            RETURNING d.id, d.channel, d."to", d.caller, d.text, d.audio_id, d.attempts, d.owner_id, d.priority,
-                      d.expires_at
+            RETURNING d.id, d.channel, d."to", d.caller, d.text, d.audio_id, d.attempts, d.owner_id, d.priority
         )
         SELECT taken.id, chosen.position, taken.channel, taken."to", taken.caller, taken.text,
-               coalesce(audio.name, ''), audio.seconds, taken.attempts, taken.owner_id, taken.priority,
-               taken.expires_at
+               coalesce(audio.name, ''), audio.seconds, taken.attempts, taken.owner_id, taken.priority
           FROM taken JOIN chosen USING (id) LEFT JOIN telephony_audio audio ON audio.id = taken.audio_id
          ORDER BY chosen.position"""
     with connection.cursor() as cursor:
@@ -249,13 +247,22 @@ def apply(reports: Sequence[Report]) -> int:
     chosen = [highest[key] for key in sorted(highest)]
     if not chosen:
         return 0
+    rows, parameters = rowset(
+        "reported",
+        {
+            "id": ("bigint", [r.id for r in chosen]),
+            "status": ("smallint", [int(r.status) for r in chosen]),
+            "at": ("timestamptz", [r.at for r in chosen]),
+            "cause": ("text", [str(r.cause) for r in chosen]),
+            "seconds": ("float8", [r.seconds for r in chosen]),
+            "playback": ("smallint", [r.playback for r in chosen]),
+            "text": ("text", [_printable(r.text) for r in chosen]),
+        },
+    )
     with connection.cursor() as cursor:
         cursor.execute(
             f"""WITH e AS (
-                    SELECT * FROM unnest(%(ids)s::bigint[], %(statuses)s::smallint[], %(ats)s::timestamptz[],
-                                         %(causes)s::text[], %(seconds)s::float8[], %(playbacks)s::smallint[],
-                                         %(texts)s::text[])
-                         AS e(id, status, at, cause, seconds, playback, text)
+                    SELECT * FROM {rows}
                 ), locked AS (
                     SELECT d.id FROM telephony_delivery d JOIN e USING (id)
                      WHERE d.status < e.status AND d.status < {END} ORDER BY d.id FOR NO KEY UPDATE OF d
@@ -278,28 +285,18 @@ def apply(reports: Sequence[Report]) -> int:
                            WHEN e.status = {COMPLETED} AND d.channel = 'sms' THEN d.credit_limit
                            WHEN e.status IN ({COMPLETED}, {HUNGUP}) THEN least(
                                d.credit_limit,
-                               greatest(1, ceil(coalesce(e.seconds, 0)::numeric / %(pulse)s)) * %(rate)s)
+                               greatest(1, ceil(coalesce(e.seconds, 0)::numeric / %s)) * %s)
                            ELSE d.credits END
                   FROM e, locked
                  WHERE d.id = locked.id AND e.id = d.id AND d.status < e.status AND d.status < {END}
                 RETURNING {_CHANGED}""",
-            {
-                "ids": [r.id for r in chosen],
-                "statuses": [int(r.status) for r in chosen],
-                "ats": [r.at for r in chosen],
-                "causes": [str(r.cause) for r in chosen],
-                "seconds": [r.seconds for r in chosen],
-                "playbacks": [r.playback for r in chosen],
-                "texts": [_printable(r.text) for r in chosen],
-                "pulse": settings.IRIS_CALL_PULSE_SECONDS,
-                "rate": settings.IRIS_CALL_CREDITS,
-            },
+            [*parameters, settings.IRIS_CALL_PULSE_SECONDS, settings.IRIS_CALL_CREDITS],
         )
-        rows = cursor.fetchall()
+        changed = cursor.fetchall()
     failpoint("applying")
-    _announce(rows)
+    _announce(changed)
     failpoint("applied")
-    return len(rows)
+    return len(changed)
 
 
 @transaction.atomic

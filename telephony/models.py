@@ -134,7 +134,9 @@ class Delivery(models.Model):
     behind them, but never makes two deliveries of one item in a batch.
     """
 
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="deliveries")
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="deliveries", db_index=False
+    )
     trunk = models.ForeignKey(Trunk, on_delete=models.PROTECT, related_name="+", db_index=False)
     purpose = models.CharField(max_length=10, choices=Purpose)
     batch = models.BigIntegerField()

@@ -15,6 +15,7 @@ from telephony.lifecycle import QUEUED
 from telephony.models import Channel, Purpose
 from telephony.nudge import nudge
 from telephony.routing import Router
+from telephony.rowsets import rowset
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,32 +42,34 @@ def enqueue(*, orders: Sequence[Order]) -> list[int]:
     if not orders:
         return []
     routers = {channel: Router(channel) for channel in {order.channel for order in orders}}
+    rows, parameters = rowset(
+        "o",
+        {
+            "item": ("bigint", [order.item for order in orders]),
+            "owner_id": ("bigint", [order.owner_id for order in orders]),
+            "trunk_id": ("bigint", [routers[order.channel].pick(order.to) for order in orders]),
+            "purpose": ("text", [order.purpose.value for order in orders]),
+            "batch": ("bigint", [order.batch for order in orders]),
+            "priority": ("smallint", [order.priority for order in orders]),
+            "channel": ("text", [order.channel.value for order in orders]),
+            "to": ("text", [order.to for order in orders]),
+            "caller": ("text", [order.caller for order in orders]),
+            "text": ("text", [order.text for order in orders]),
+            "audio_id": ("bigint", [order.audio_id for order in orders]),
+            "hold_id": ("bigint", [order.hold_id for order in orders]),
+            "credit_limit": ("numeric", [order.credit_limit for order in orders]),
+            "expires_at": ("timestamptz", [order.expires_at for order in orders]),
+        },
+    )
     with connection.cursor() as cursor:
         cursor.execute(
             f"""INSERT INTO telephony_delivery
-                    (owner_id, trunk_id, purpose, batch, item, priority, channel, "to", caller, text, audio_id, hold_id,
-                     credit_limit, expires_at, status, cause, carrier_text, ref, attempts, stopped, credits)
-                SELECT *, {QUEUED}, '', '', '', 0, false, 0
-                  FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::smallint[],
-                              %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::bigint[],
-                              %s::numeric[], %s::timestamptz[])
+                    (item, owner_id, trunk_id, purpose, batch, priority, channel, "to", caller, text, audio_id,
+                     hold_id, credit_limit, expires_at,
+                     status, cause, carrier_text, ref, attempts, stopped, credits)
+                SELECT o.*, {QUEUED}, '', '', '', 0, false, 0 FROM {rows}
                 ON CONFLICT DO NOTHING RETURNING id""",
-            [
-                [order.owner_id for order in orders],
-                [routers[order.channel].pick(order.to) for order in orders],
-                [order.purpose.value for order in orders],
-                [order.batch for order in orders],
-                [order.item for order in orders],
-                [order.priority for order in orders],
-                [order.channel.value for order in orders],
-                [order.to for order in orders],
-                [order.caller for order in orders],
-                [order.text for order in orders],
-                [order.audio_id for order in orders],
-                [order.hold_id for order in orders],
-                [order.credit_limit for order in orders],
-                [order.expires_at for order in orders],
-            ],
+            parameters,
         )
         ids = [row[0] for row in cursor.fetchall()]
     for alias in settings.CARRIERS:

@@ -27,6 +27,7 @@ from telephony.carriers.base import (
     Unknown,
 )
 from telephony.models import Cause, Channel, DeliveryStatus, SandboxMessage
+from telephony.rowsets import rowset
 
 
 class Fate(models.TextChoices):
@@ -109,37 +110,37 @@ def _insert(accepted: Sequence[tuple[Submission, Fate]]) -> dict[str, str]:
     if not accepted:
         return {}
     rings, answers, ends = zip(*(_times(one, fate) for one, fate in accepted), strict=True)
+    rows, parameters = rowset(
+        "one",
+        {
+            "key": ("text", [one.key for one, _ in accepted]),
+            "channel": ("text", [one.channel.value for one, _ in accepted]),
+            "to": ("text", [one.to for one, _ in accepted]),
+            "caller": ("text", [one.caller for one, _ in accepted]),
+            "text": ("text", [one.text for one, _ in accepted]),
+            "audio_name": ("text", [one.audio_name for one, _ in accepted]),
+            "audio_seconds": ("float8", [one.audio_seconds for one, _ in accepted]),
+            "fate": ("text", [fate.value for _, fate in accepted]),
+            "owner_id": ("bigint", [one.owner_id for one, _ in accepted]),
+            "ring": ("float8", rings),
+            "answer": ("float8", answers),
+            "end": ("float8", ends),
+            "valid_until": ("timestamptz", [one.valid_until for one, _ in accepted]),
+        },
+    )
     with connection.cursor() as cursor:
         cursor.execute(
-            """INSERT INTO telephony_sandboxmessage
-                   (delivery_key, channel, "to", caller, text, audio_name, audio_seconds, fate, owner_id,
-                    ring_at, answer_at, end_at, report_at, hidden)
-               SELECT key, channel, "to", caller, text, audio_name, audio_seconds, fate, owner_id,
-                      now + make_interval(secs => ring), now + make_interval(secs => answer),
-                      now + make_interval(secs => "end"),
-                      CASE WHEN fate <> 'silent' THEN now + make_interval(secs => coalesce(ring, "end")) END, false
-                 FROM statement_timestamp() AS now, unnest(
-                      %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::float8[], %s::text[],
-                      %s::bigint[], %s::float8[], %s::float8[], %s::float8[], %s::timestamptz[])
-                      AS one(key, channel, "to", caller, text, audio_name, audio_seconds, fate, owner_id,
-                             ring, answer, "end", valid_until)
-                WHERE clock_timestamp() < valid_until
-               RETURNING delivery_key, id""",
-            [
-                [one.key for one, _ in accepted],
-                [one.channel.value for one, _ in accepted],
-                [one.to for one, _ in accepted],
-                [one.caller for one, _ in accepted],
-                [one.text for one, _ in accepted],
-                [one.audio_name for one, _ in accepted],
-                [one.audio_seconds for one, _ in accepted],
-                [fate.value for _, fate in accepted],
-                [one.owner_id for one, _ in accepted],
-                list(rings),
-                list(answers),
-                list(ends),
-                [one.valid_until for one, _ in accepted],
-            ],
+            f"""INSERT INTO telephony_sandboxmessage
+                    (delivery_key, channel, "to", caller, text, audio_name, audio_seconds, fate, owner_id,
+                     ring_at, answer_at, end_at, report_at, hidden)
+                SELECT key, channel, "to", caller, text, audio_name, audio_seconds, fate, owner_id,
+                       now + make_interval(secs => ring), now + make_interval(secs => answer),
+                       now + make_interval(secs => "end"),
+                       CASE WHEN fate <> 'silent' THEN now + make_interval(secs => coalesce(ring, "end")) END, false
+                  FROM statement_timestamp() AS now, {rows}
+                 WHERE clock_timestamp() < valid_until
+                RETURNING delivery_key, id""",
+            parameters,
         )
         return {key: f"sandbox-{pk}" for key, pk in cursor.fetchall()}
 
@@ -169,7 +170,8 @@ def _take_due(limit: int = 1000) -> list[tuple[Any, ...]]:
                  FROM statement_timestamp() AS now
                 WHERE id IN (SELECT id FROM telephony_sandboxmessage WHERE report_at <= statement_timestamp()
                               ORDER BY report_at LIMIT %s FOR UPDATE SKIP LOCKED)
-               RETURNING delivery_key, channel, fate, audio_seconds, length(text), ring_at, answer_at, end_at, now""",
+               RETURNING delivery_key, channel, fate, audio_seconds, length(text), ring_at,
+                         CASE WHEN now >= answer_at THEN answer_at END, CASE WHEN now >= end_at THEN end_at END""",
             [limit],
         )
         rows: list[tuple[Any, ...]] = cursor.fetchall()
@@ -184,15 +186,15 @@ def _events(
     characters: int,
     ring_at: datetime | None,
     answer_at: datetime | None,
-    end_at: datetime,
-    now: datetime,
+    end_at: datetime | None,
 ) -> list[CarrierEvent]:
+    """The reports of what has happened by now; what has not yet is None."""
     events = []
-    if ring_at and now >= ring_at:
+    if ring_at:
         events.append(CarrierEvent(key=key, status=DeliveryStatus.RINGING, at=ring_at))
-    if answer_at and now >= answer_at:
+    if answer_at:
         events.append(CarrierEvent(key=key, status=DeliveryStatus.ANSWERED, at=answer_at))
-    if now >= end_at:
+    if end_at:
         length = audio_seconds or characters * SECONDS_PER_CHARACTER
         events.append(_end(key, channel, Fate(fate), length, end_at))
     return events[::-1] * 2 if fate == Fate.DOUBLED else events[-1:]
