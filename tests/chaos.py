@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import psutil
 import psycopg
 
 from iris.embedded import server
@@ -132,6 +133,12 @@ class System:
             *("--without-gossip", "--without-mingle", "--without-heartbeat"),
         )
 
+    def kill_pool_process(self, name: str, rng: random.Random) -> None:
+        """SIGKILL to one of a worker's pool processes, as when the kernel is out of memory."""
+        children = psutil.Process(self.processes[name].pid).children()
+        if children:
+            rng.choice(children).kill()
+
     def kill(self, name: str) -> None:
         """SIGKILL to a process and all its children, as when a machine loses power."""
         process = self.processes.pop(name)
@@ -205,7 +212,7 @@ def run(recipients: int, *, seed: int, home: Path) -> Figures:
         system.manage("createaccount", EMAIL, "--password", PASSWORD, "--credits", str(recipients * 10))
         begun = time.monotonic()
         _begin(system, numbers(recipients, rng))
-        _storm(system, figures, rng, seconds=max(900.0, recipients / 20))
+        _storm(system, figures, rng, seconds=max(300.0, recipients / 20))
         figures.seconds = time.monotonic() - begun
         _count(system, figures)
     finally:
@@ -246,9 +253,16 @@ def _storm(system: System, figures: Figures, rng: random.Random, *, seconds: flo
         time.sleep(rng.uniform(1, 3))
         if system.query("SELECT count(*) FROM campaigns_run WHERE finished_at IS NULL") == 0:
             return
+        ended = system.query("SELECT count(*) FROM telephony_delivery WHERE status >= 100")
+        print(f"{figures.kills} kills, {ended} deliveries ended", file=sys.stderr, flush=True)
         number = rng.randrange(WORKERS)
-        system.kill(f"worker{number}")
         figures.kills += 1
+        # A worker needs some seconds to start: with nothing but whole workers killed, there would be none at work.
+        if rng.random() < 0.6:
+            system.kill_pool_process(f"worker{number}", rng)
+        else:
+            system.kill(f"worker{number}")
+            system.start_worker(number)
         if time.monotonic() > next_redis:
             system.kill("redis")
             system.start_redis()
@@ -257,7 +271,6 @@ def _storm(system: System, figures: Figures, rng: random.Random, *, seconds: flo
         if not figures.postgres_restarts and time.monotonic() > crash_at:
             system.crash_postgres()
             figures.postgres_restarts += 1
-        system.start_worker(number)
     figures.faults.append(f"The run had not ended after {seconds:.0f} s.")
 
 
