@@ -9,7 +9,8 @@ Locks are taken in one order, hold rows (by id) before user rows, so no two of t
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -183,7 +184,54 @@ def release(*, hold_id: int, keep: Decimal = Decimal(0), cause: str) -> Decimal:
     return excess
 
 
+def release_many(*, causes: Mapping[int, str]) -> Decimal:
+    """Close holds, `{hold id: cause}`, and give back what they have left; returns the credits given back.
+
+    Five statements, however many holds. Holds that are closed already give back nothing.
+    """
+    if not causes:
+        return Decimal(0)
+    hold_ids = sorted(causes)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_LOCK_HOLDS, [hold_ids])
+        # Accounts in id order too, since one call may pay several.
+        cursor.execute(_LOCK_USERS_OF_HOLDS, [hold_ids])
+        cursor.execute(_BOOK_RELEASES, [timezone.now(), hold_ids, [causes[pk] for pk in hold_ids]])
+        released: defaultdict[int, Decimal] = defaultdict(Decimal)
+        for user_id, amount in cursor.fetchall():
+            released[user_id] += amount
+        cursor.execute(_CLOSE_HOLDS, [timezone.now(), hold_ids])
+        if released:
+            cursor.execute(_PAY_USERS, [list(released), list(released.values())])
+    return sum(released.values(), Decimal(0))
+
+
 _LOCK_HOLDS = "SELECT id FROM accounts_credithold WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE"
+
+_LOCK_USERS_OF_HOLDS = """
+    SELECT id FROM accounts_user WHERE id IN (SELECT user_id FROM accounts_credithold WHERE id = ANY(%s))
+     ORDER BY id FOR NO KEY UPDATE
+"""
+
+_BOOK_RELEASES = """
+    INSERT INTO accounts_creditentry
+           (user_id, hold_id, kind, amount, balance_delta, held_delta, cause, note, created_at)
+    SELECT held.user_id, held.id, 'release', held.amount - held.captured - held.released,
+           held.amount - held.captured - held.released, held.captured + held.released - held.amount, given.cause, '', %s
+      FROM unnest(%s::bigint[], %s::text[]) AS given (hold_id, cause)
+      JOIN accounts_credithold held ON held.id = given.hold_id
+     WHERE held.captured + held.released < held.amount
+ RETURNING user_id, amount
+"""
+
+_CLOSE_HOLDS = """
+    UPDATE accounts_credithold SET released = amount - captured, closed_at = coalesce(closed_at, %s) WHERE id = ANY(%s)
+"""
+
+_PAY_USERS = """
+    UPDATE accounts_user paid SET balance = paid.balance + given.amount
+      FROM unnest(%s::bigint[], %s::numeric[]) AS given (user_id, amount) WHERE paid.id = given.user_id
+"""
 
 _BOOK_CAPTURES = """
     WITH booked AS (

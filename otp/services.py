@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts import credits
-from accounts.models import CreditHold, User
+from accounts.models import User
 from iris.errors import InvalidInput
 from otp.models import Origin, Otp
 from telephony import numbering, pricing, segments, voices
@@ -104,18 +104,14 @@ def rendered(message: str, code: str) -> str:
 
 
 def settle_ended(sender: Any, changed: Sequence[Changed], **_: Any) -> None:
-    """Give back what ended OTPs did not cost. Each end is told once, in the transaction that made it."""
-    holds = {
-        delivery.hold_id: delivery.batch
-        for delivery in changed
-        if delivery.purpose == Purpose.OTP and delivery.is_final and delivery.hold_id is not None
-    }
-    if not holds:
-        return
-    # One order of accounts for everybody who gives back to several, so that no two wait for each other.
-    in_order = CreditHold.objects.filter(pk__in=holds).order_by("user_id", "pk").values_list("pk", flat=True)
-    for hold_id in in_order:
-        credits.release(hold_id=hold_id, cause=f"otp:{holds[hold_id]}")
+    """Give back what ended OTPs did not cost. Telephony tells of each end once, in the transaction that made it."""
+    credits.release_many(
+        causes={
+            delivery.hold_id: f"otp:{delivery.batch}"
+            for delivery in changed
+            if delivery.purpose == Purpose.OTP and delivery.is_final and delivery.hold_id
+        }
+    )
 
 
 def _generated(length: int) -> str:

@@ -343,3 +343,28 @@ class TestTheLedgerItself:
         user = make_user(credits=1)
         with pytest.raises(IntegrityError), transaction.atomic():
             user.delete()
+
+
+class TestReleaseMany:
+    def test_closes_all_and_pays_each_account_once(self) -> None:
+        first, second = make_user(credits=100), make_user(credits=100)
+        holds = [
+            credits.hold(user=user, amount=Decimal(10), cause=f"many:{n}")
+            for n, user in enumerate([first, second, first])
+        ]
+        credits.capture_many(
+            captures=[Capture(hold_id=holds[0].pk, amount=Decimal(4), cause="delivery:many")]
+        )
+        causes = {hold.pk: f"end:{hold.pk}" for hold in holds}
+        assert credits.release_many(causes=causes) == Decimal(26)
+        assert credits.release_many(causes=causes) == 0
+        first.refresh_from_db()
+        second.refresh_from_db()
+        assert (first.balance, second.balance) == (Decimal(96), Decimal(100))
+        assert check_ledger().differences == ()
+
+    def test_takes_the_same_statements_however_many(self, django_assert_num_queries: Any) -> None:
+        user = make_user(credits=100)
+        holds = [make_hold(user=user, amount=1) for _ in range(20)]
+        with django_assert_num_queries(7):
+            credits.release_many(causes={hold.pk: f"end:{hold.pk}" for hold in holds})
