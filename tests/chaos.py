@@ -124,6 +124,7 @@ class System:
             f"--bind=127.0.0.1:{self.web_port}",
             "--worker-class=gthread",
             "--threads=4",
+            "--no-control-socket",
         )
 
     def start_worker(self, number: int) -> None:

@@ -193,6 +193,8 @@ class Server:
             # passing through them is one.
             capability = _capability_to_pass()
             become += [f"--inh-caps=+{capability}", f"--ambient-caps=+{capability}"]
+            # Else access(2), by which PostgreSQL looks for its own programs, would disregard the capability.
+            become += ["--securebits=+no_setuid_fixup"]
         return [*become, "--", *command]
 
     def _may_enter(self, folder: Path) -> bool:

@@ -3,6 +3,7 @@ end.
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -336,3 +337,36 @@ def test_it_runs_as_a_plain_user_too(tmp_path: Path) -> None:
         assert (home / "data").stat().st_uid == keeper.NOBODY
     finally:
         shutil.rmtree(home)
+
+
+def test_as_root_it_runs_from_a_folder_that_is_closed_to_others_and_may_do_no_more_than_read_it(
+    tmp_path: Path,
+) -> None:
+    """A checkout below /root, say. PostgreSQL does not run as root, and whoever it runs as cannot enter there."""
+    if os.geteuid() != 0:
+        pytest.skip("For root only.")
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    installed = server.programs().parent
+    wheel = installed.parent
+    shutil.copytree(installed, closed / wheel.name / installed.name)
+    shutil.copytree(
+        wheel.with_name(f"{wheel.name}.libs"), closed / f"{wheel.name}.libs"
+    )  # what it is linked to
+    programs = closed / wheel.name / installed.name / "bin"
+    join = f"""
+from pathlib import Path
+from iris.embedded import server
+server.programs = lambda: Path({str(programs)!r})
+"""
+
+    with user(closed / "home", join + JOIN + WAIT):
+        status = Path(f"/proc/{postmaster(closed / 'home')}/status").read_text()
+
+    assert re.search(rf"^Uid:\s+{keeper.NOBODY}\s+{keeper.NOBODY}", status, re.MULTILINE)
+    capabilities = re.search(r"^CapEff:\s+([0-9a-f]+)$", status, re.MULTILINE)
+    assert capabilities is not None
+    assert int(capabilities[1], 16) in {
+        1 << 1,
+        1 << 2,
+    }  # CAP_DAC_OVERRIDE or CAP_DAC_READ_SEARCH, and no other
