@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -26,6 +27,9 @@ log = logging.getLogger(__name__)
 # How far ahead of its slot a delivery is claimed, in seconds: it bridges the gap between two dispatchers, so that a
 # slot is never wasted, and bounds how long an OTP waits behind what is claimed already.
 HORIZON = 0.2
+# How late after its slot a delivery may still leave, in seconds: less than one step, so that no second ever has more
+# than one too many; but not less than what any system's clock and scheduler are off by.
+SHORTEST_TOLERANCE = 0.005
 
 
 @dataclass(slots=True)
@@ -36,6 +40,7 @@ class Claim:
     valid_until: datetime = datetime.max
     slots: list[float] = field(default_factory=list)
     wait: float | None = None
+    step: float = 0.0  # seconds between two slots; 0 on a trunk without a pace
 
 
 @transaction.atomic
@@ -51,7 +56,7 @@ def claim(alias: str) -> Claim:
         cursor.execute(
             """SELECT id, last_owner_id, greatest(next_slot_at, clock_timestamp()), clock_timestamp(),
                       pause_reason, paused_until
-                 FROM telephony_trunk WHERE alias = %s FOR UPDATE""",
+                 FROM telephony_trunk WHERE alias = %s FOR NO KEY UPDATE""",
             [alias],
         )
         row = cursor.fetchone()
@@ -93,6 +98,7 @@ def claim(alias: str) -> Claim:
         valid_until=now + timedelta(seconds=settings.IRIS_LEASE_SECONDS),
         slots=[first + step * index for index in range(len(claimed))],
         wait=0.0,
+        step=step,
     )
 
 
@@ -113,26 +119,50 @@ def run(alias: str, *, budget: float) -> bool:
 
 
 def _submit_all(carrier: Carrier, claim: Claim) -> None:
-    """Submit each delivery when its slot comes, as many at once as are due, and record in sets."""
+    """Submit each delivery when its slot comes, as many at once as are due, and record in sets.
+
+    A slot that was missed, because this process or the carrier was slow, is not made up for by a burst: its delivery
+    gets a new slot behind all that are taken.
+    """
     results: list[Result] = []
-    position, total = 0, len(claim.deliveries)
-    recorded_at = time.monotonic()
-    while position < total:
+    waiting = deque(zip(claim.slots, claim.deliveries, strict=True))
+    tolerance = max(0.9 * claim.step, SHORTEST_TOLERANCE) if claim.step else float("inf")
+    started_at = recorded_at = time.monotonic()
+    while waiting:
         now = time.monotonic()
-        if claim.slots[position] > now:
-            time.sleep(claim.slots[position] - now)
-            now = time.monotonic()
-        until = position
-        while until < total and claim.slots[until] <= now and until - position < carrier.batch_size:
-            until += 1
-        results += _submit(carrier, claim.deliveries[position:until], valid_until=claim.valid_until)
+        if now - started_at > settings.IRIS_LEASE_SECONDS / 2:
+            results += [
+                Later(key=str(one.id), seconds=0, text="Its turn did not come in time") for _, one in waiting
+            ]
+            break
+        if waiting[0][0] > now:
+            time.sleep(min(waiting[0][0] - now, HORIZON))
+            continue
+        missed = [waiting.popleft()[1] for slot, _ in list(waiting) if slot < now - tolerance]
+        if missed:
+            waiting.extend(zip(_new_slots(carrier.alias, len(missed), step=claim.step), missed, strict=True))
+            continue
+        due = [waiting.popleft()[1] for slot, _ in list(waiting)[: carrier.batch_size] if slot <= now]
+        results += _submit(carrier, due, valid_until=claim.valid_until)
         failpoint("submitted")
-        position = until
         if time.monotonic() - recorded_at > HORIZON:
             lifecycle.record(results, report_timeout=carrier.report_timeout())
             results, recorded_at = [], time.monotonic()
     lifecycle.record(results, report_timeout=carrier.report_timeout())
     failpoint("recorded")
+
+
+def _new_slots(alias: str, count: int, *, step: float) -> list[float]:
+    """The trunk's next free slots, as monotonic times."""
+    taken = timedelta(seconds=step * count)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE telephony_trunk SET next_slot_at = greatest(next_slot_at, clock_timestamp()) + %s
+                WHERE alias = %s RETURNING extract(epoch FROM next_slot_at - %s - clock_timestamp())""",
+            [taken, alias, taken],
+        )
+        first = time.monotonic() + float(cursor.fetchone()[0])
+    return [first + step * index for index in range(count)]
 
 
 def _submit(carrier: Carrier, claimed: Sequence[Claimed], *, valid_until: datetime) -> list[Result]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -142,3 +144,22 @@ def test_busy_channels_are_counted_from_the_database(carrier: type[ScriptedCarri
     assert dispatch.claim("sandbox").deliveries == []
     Delivery.objects.filter(status=S.ANSWERED).update(status=S.COMPLETED)
     assert len(dispatch.claim("sandbox").deliveries) == 1
+
+
+def test_missed_slots_are_not_made_up_for_by_a_burst(carrier: type[ScriptedCarrier], settings: Any) -> None:
+    settings.CARRIERS["sandbox"]["CPS"] = 50
+    for _ in range(8):
+        make_delivery()
+    moments: list[float] = []
+
+    def slow_at_first(batch: Sequence[Submission]) -> list[Result]:
+        moments.extend([time.monotonic()] * len(batch))
+        if len(moments) == 1:
+            time.sleep(0.1)  # five slots go by
+        return accept(batch)
+
+    carrier.answer = staticmethod(slow_at_first)
+    dispatch.run("sandbox", budget=5)
+    assert statuses() == [S.SUBMITTED] * 8
+    gaps = [later - earlier for earlier, later in itertools.pairwise(moments)]
+    assert min(gaps) > 0.001, gaps
