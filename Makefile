@@ -45,7 +45,7 @@ check: $(VENV)/dev.stamp
 # --universal: one file for all systems and Python versions from 3.11 on.
 lock: $(VENV)/dev.stamp
 	$(PIP) install --quiet uv
-	for name in base dev; do \
+	for name in base piper s3 sip smpp dev; do \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 			--no-emit-index-url --no-emit-find-links --upgrade requirements/$$name.in -o requirements/$$name.txt; \
 	done

@@ -101,6 +101,31 @@ class User(AbstractUser):
         super().save(*args, update_fields=update_fields, **kwargs)
 
 
+class ApiKey(models.Model):
+    """A key to the v1 API that does not expire. Of the key itself only its hash is stored: it is shown once, when it is
+    made. An account has one at most; a new one revokes the one before.
+    """
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_keys", db_index=False)
+    digest = models.CharField(max_length=64, unique=True, help_text="SHA-256 of the key.")
+    beginning = models.CharField(max_length=8, help_text="By which its owner knows it again.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField(null=True, blank=True, help_text="To the minute.")
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = "API key"
+        constraints = (
+            models.UniqueConstraint(
+                fields=("user",), condition=Q(revoked_at=None), name="accounts_apikey_one_each"
+            ),
+        )
+        indexes = (models.Index(fields=("user", "-id"), name="accounts_apikey_newest"),)
+
+    def __str__(self) -> str:
+        return f"{self.beginning}… of account {self.user_id}"
+
+
 class CreditHold(models.Model):
     """Credits set aside for one cause (a run, an OTP): part is captured as things are delivered, the rest
     released.
@@ -187,7 +212,15 @@ class CreditEntry(models.Model):
         ordering = ("-id",)
         verbose_name_plural = "credit entries"
         # Read backwards for the newest first. Not descending, which would split full pages in the middle.
-        indexes = (models.Index(fields=("user", "id"), name="accounts_creditentry_newest"),)
+        indexes = (
+            models.Index(fields=("user", "id"), name="accounts_creditentry_newest"),
+            # Few among the many captures: what an account ever bought is asked for by every dashboard.
+            models.Index(
+                fields=("user", "kind"),
+                condition=Q(kind__in=("topup", "charge")),
+                name="accounts_creditentry_bought",
+            ),
+        )
         constraints = (
             models.UniqueConstraint(fields=("kind", "cause"), name="accounts_creditentry_booked_once"),
             models.CheckConstraint(condition=Q(amount__gt=0), name="accounts_creditentry_amount_positive"),

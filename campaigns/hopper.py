@@ -6,20 +6,24 @@ transaction, so no crash can skip or repeat anyone; the cursor is compared befor
 
 from __future__ import annotations
 
+import logging
 import time
 from decimal import Decimal
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
 from campaigns import contents, lifecycle
 from campaigns.models import Run, RunStatus, Service, Source
+from campaigns.surveys import calls as survey_calls
 from telephony.failpoints import failpoint
 from telephony.lifecycle import QUEUED
 from telephony.models import FINAL, Channel, Delivery, Purpose
 from telephony.orders import enqueue
+
+log = logging.getLogger(__name__)
 
 IDLE = 0.05  # seconds between two looks at full hoppers
 # Recipients whose speech is made at once, so that the first calls need not wait for the last.
@@ -40,14 +44,26 @@ def fill_all(*, budget: float) -> bool:
         )
         if not unfilled:
             return False
-        moved = [
-            lifecycle.terminate_untouched(pk) if status == RunStatus.STOPPING else fill(pk) > 0
-            for pk, status in unfilled
-        ]
-        if time.monotonic() >= end:
-            return True
-        if not any(moved):
+        moved = False
+        for pk, status in unfilled:
+            moved |= _advance(pk, RunStatus(status))
+            if time.monotonic() >= end:
+                return True
+        if not moved:
             time.sleep(IDLE)
+
+
+def _advance(run_id: int, status: RunStatus) -> bool:
+    """Whether anything was done for this run. What one run cannot do must not stop the others."""
+    try:
+        if status is RunStatus.STOPPING:
+            return lifecycle.terminate_untouched(run_id)
+        return fill(run_id) > 0
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        log.exception("Run %d cannot be filled", run_id)
+        return False
 
 
 def fill(run_id: int) -> int:
@@ -60,11 +76,14 @@ def fill(run_id: int) -> int:
     speaks = Service(run.campaign.service).calls and run.source == Source.MESSAGE
     limit = min(room, SPEECH_CHUNK) if speaks else room
     if run.is_capped:
+        # Looked at first: what ends between the two looks gives credits back, and the run goes on.
+        has_unfinished = lifecycle.has_unfinished_deliveries(run.pk)
         limit = min(limit, _affordable(run))
         if limit <= 0:
-            return _end_for_want_of_credits(run)
+            return 0 if has_unfinished else _end_for_want_of_credits(run)
     recipients = contents.addressees(run.untouched()[:limit])
-    orders = contents.orders(run, recipients)
+    content = survey_calls if run.campaign.service == Service.SURVEY else contents
+    orders = content.orders(run, recipients)
     failpoint("rendered")
     with transaction.atomic():
         # Speech was made outside: it takes time. Whoever filled, stopped or paused this run meanwhile has won.
@@ -83,11 +102,10 @@ def fill(run_id: int) -> int:
 
 
 def _end_for_want_of_credits(run: Run) -> int:
-    """Nothing more can be paid for. Once nothing is under way that could give some back, the run has ended."""
-    if not lifecycle.has_unfinished_deliveries(run.pk):
-        Run.objects.filter(pk=run.pk, status=RunStatus.RUNNING, cursor=run.cursor).update(
-            filled_at=timezone.now()
-        )
+    """Nothing more can be paid for, and nothing is under way that could give some back: the run has ended."""
+    Run.objects.filter(pk=run.pk, status=RunStatus.RUNNING, cursor=run.cursor).update(
+        filled_at=timezone.now()
+    )
     return 0
 
 
@@ -109,4 +127,6 @@ def _affordable(run: Run) -> int:
     reserved = unfinished["reserved"] or Decimal(0)
     if run.failover_statuses:
         reserved += run.sms_limit * unfinished["calls"]
+    # The hold is read after them: what is captured in between counts twice, and never not at all.
+    run.hold.refresh_from_db()
     return int((run.hold.remaining - reserved) // (run.call_limit + run.sms_limit))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
@@ -11,7 +12,7 @@ from typing import Any, BinaryIO, cast
 from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import default_storage
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Max
 from django.utils import timezone
 
@@ -23,6 +24,8 @@ from iris.errors import Conflict, InvalidInput
 from telephony import numbering
 from telephony.failpoints import failpoint
 from telephony.nudge import nudge
+
+log = logging.getLogger(__name__)
 
 ERRORS_SHOWN = 100
 CHUNK = 20_000  # rows of a background import that are committed at once
@@ -50,7 +53,7 @@ def add_numbers(campaign: Campaign, numbers: Iterable[object] | None) -> list[di
             else:
                 yield number.number, number.to, {}
 
-    if not _copy(campaign, rows()):
+    if not copy_rows(campaign, rows()):
         raise InvalidInput("None of the numbers is a phone number.", errors=errors)
     return errors
 
@@ -66,7 +69,7 @@ def add_sheet(campaign: Campaign, file: BinaryIO) -> list[dict[str, Any]]:
         _add_later(campaign, file)
         return []
     sizes = _sizes(campaign, sheet)
-    if not _copy(campaign, _measured(sheet, sizes)):
+    if not copy_rows(campaign, _measured(sheet, sizes)):
         raise InvalidInput(NO_VALID_ROW, errors=sheet.errors)
     _save_tags(campaign, sheet, sizes)
     return sheet.errors
@@ -96,6 +99,11 @@ def go_on(pk: int) -> None:
             _import_rest(pending, sheets.open_sheet(cast(BinaryIO, file)))
     except (InvalidInput, sheets.SheetTooLarge) as e:
         _fail(pending, str(e))
+    except (OperationalError, InterfaceError):
+        raise  # the next tick goes on with it
+    except Exception:
+        log.exception("Import %d cannot go on", pk)
+        _fail(pending, "The sheet could not be read to its end. Upload it again.")
     default_storage.delete(pending.file)
 
 
@@ -105,7 +113,7 @@ def _import_rest(pending: SheetImport, sheet: Sheet) -> None:
         with transaction.atomic():
             campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=pending.campaign_id)
             sizes = _sizes(campaign, sheet)
-            pending.imported += _copy(campaign, _measured(chunk, sizes))
+            pending.imported += copy_rows(campaign, _measured(chunk, sizes))
             pending.row = chunk[-1].row
             _save_tags(campaign, sheet, sizes)
             pending.save(update_fields=["imported", "row"])
@@ -167,7 +175,7 @@ def _save_tags(campaign: Campaign, sheet: Sheet, sizes: Sizes) -> None:
 _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 
 
-def _copy(campaign: Campaign, rows: Iterable[Row]) -> int:
+def copy_rows(campaign: Campaign, rows: Iterable[Row]) -> int:
     """Stream rows into the campaign by COPY; how many."""
     count = 0
     encode: Callable[[Any], str] = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

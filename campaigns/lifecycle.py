@@ -6,6 +6,7 @@ which one made it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,11 +16,14 @@ from django.utils import timezone
 from accounts import credits
 from campaigns import contents
 from campaigns.models import LIVE, Recipient, Run, RunStatus
+from telephony import lifecycle as deliveries
 from telephony.failpoints import failpoint
 from telephony.lifecycle import END, Changed
 from telephony.models import Channel, DeliveryStatus, Purpose
 from telephony.orders import enqueue
 from telephony.rowsets import rowset
+
+log = logging.getLogger(__name__)
 
 FINISHES_AS = {RunStatus.RUNNING: RunStatus.COMPLETED, RunStatus.STOPPING: RunStatus.TERMINATED}
 
@@ -36,6 +40,17 @@ def begin_due() -> int:
     )
 
 
+def carry_on() -> None:
+    """Do again for their deliveries what runs are in the middle of: whoever stopped or paused one may have died."""
+    for pk, status in Run.objects.filter(status__in=[RunStatus.STOPPING, RunStatus.PAUSED]).values_list(
+        "pk", "status"
+    ):
+        if status == RunStatus.STOPPING:
+            deliveries.terminate(purpose=Purpose.CAMPAIGN, batch=pk)
+        else:
+            deliveries.pause(purpose=Purpose.CAMPAIGN, batch=pk)
+
+
 def finish(run_id: int) -> bool:
     """Close a run all of whose deliveries have ended, and give back what is left of its hold; whether it did."""
     with transaction.atomic():
@@ -50,22 +65,37 @@ def finish(run_id: int) -> bool:
     return True
 
 
+def withdraw(run: Run) -> None:
+    """Close a scheduled run that its caller has locked: nothing was sent, so there is nothing to wait for."""
+    run.status = RunStatus.TERMINATED
+    run.filled_at = run.finished_at = timezone.now()
+    run.save(update_fields=["status", "filled_at", "finished_at"])
+    credits.release(hold_id=run.hold_id, cause=f"run:{run.pk}:finished")
+
+
 def finish_all() -> int:
     """Close every run that has ended; how many."""
     candidates = Run.objects.filter(status__in=FINISHES_AS, filled_at__isnull=False).values_list(
         "pk", flat=True
     )
-    return sum(finish(pk) for pk in candidates)
+    finished = 0
+    for pk in candidates:
+        try:
+            finished += finish(pk)
+        except Exception:  # the others have ended all the same
+            log.exception("Run %d cannot be closed", pk)
+    return finished
 
 
 def has_unfinished_deliveries(run_id: int) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""SELECT EXISTS (SELECT FROM telephony_delivery
-                                WHERE purpose = %s AND batch = %s AND status < {END})""",
+            # In this order it is read off the index of unfinished deliveries, however many others there are.
+            f"""SELECT FROM telephony_delivery WHERE purpose = %s AND batch = %s AND status < {END}
+                 ORDER BY item LIMIT 1""",
             [Purpose.CAMPAIGN.value, run_id],
         )
-        return bool(cursor.fetchone()[0])
+        return cursor.fetchone() is not None
 
 
 def record_recipients(changed: Sequence[Changed], **kwargs: Any) -> None:
@@ -73,6 +103,12 @@ def record_recipients(changed: Sequence[Changed], **kwargs: Any) -> None:
     ended = [delivery for delivery in changed if delivery.purpose is Purpose.CAMPAIGN and delivery.is_final]
     if not ended:
         return
+    with connection.cursor() as cursor:
+        # A call and an SMS of one person may end at the same moment: everybody locks in the order of the ids.
+        cursor.execute(
+            "SELECT FROM campaigns_recipient WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE",
+            [[delivery.item for delivery in ended]],
+        )
     for channel in Channel:
         _record_ended(channel, [delivery for delivery in ended if delivery.channel is channel])
     _fail_over([delivery for delivery in ended if delivery.channel is Channel.CALL])
@@ -114,15 +150,22 @@ def _fail_over(ended: Sequence[Changed]) -> None:
     """An SMS follows a call that ended in one of its run's failover statuses, in the transaction that ended it."""
     if not ended:
         return
+    # Locked against a stop: it marks the run first, and ends what is queued here afterwards.
     runs = (
-        Run.objects.filter(pk__in={delivery.batch for delivery in ended}, status=RunStatus.RUNNING)
+        Run.objects.select_for_update(of=("self",), no_key=True)
+        .filter(
+            pk__in={delivery.batch for delivery in ended}, status__in=[RunStatus.RUNNING, RunStatus.PAUSED]
+        )
         .exclude(failover_statuses=[])
         .select_related("campaign")
+        .order_by("pk")
     )
     for run in runs:
         missed = [d.item for d in ended if d.batch == run.pk and d.status in run.failover_statuses]
         recipients = contents.addressees(Recipient.objects.filter(pk__in=missed))
         enqueue(orders=contents.sms_orders(run, recipients))
+        if run.status == RunStatus.PAUSED:
+            deliveries.pause(purpose=Purpose.CAMPAIGN, batch=run.pk)
 
 
 def terminate_untouched(run_id: int, *, limit: int = 5000) -> bool:

@@ -71,8 +71,17 @@ class Message:
         """The names between the braces, each once, in the order of their first use."""
         return tuple(dict.fromkeys(part.name for part in self.parts if isinstance(part, Tag)))
 
+    @property
+    def pattern(self) -> tuple[str | None, ...]:
+        """The texts, with None where the value of a tag belongs."""
+        return tuple(part.text if isinstance(part, Text) else None for part in self.parts)
+
     def render(self, tags: Mapping[str, object]) -> str:
-        """The text for one recipient. A value that is missing or None is nothing."""
+        """The text for one recipient."""
+        return self._frame % self.values(tags)
+
+    def values(self, tags: Mapping[str, object]) -> tuple[str, ...]:
+        """What one recipient has for each tag, in the order of their places. What is missing or None is nothing."""
         values = []
         for keys in self._keys:
             for key in keys:
@@ -82,7 +91,7 @@ class Message:
                     break
             else:
                 values.append("")
-        return self._frame % tuple(values)
+        return tuple(values)
 
     def size(self, tag_sizes: Mapping[str, Size]) -> Size:
         """An upper bound of every rendered text, from the largest size of each tag's values."""

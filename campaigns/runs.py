@@ -11,6 +11,7 @@ from decimal import Decimal
 from django.core.files import File
 from django.db import transaction
 from django.db.models import Max, Sum
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts import credits
@@ -18,8 +19,9 @@ from accounts.models import CreditHold
 from campaigns import imports, lifecycle, tasks
 from campaigns.messages import Message, check_length, check_tags, parse_message
 from campaigns.models import LIVE, Campaign, Recipient, Run, RunStatus, Service, Source
+from campaigns.surveys import calls as survey_calls
 from campaigns.tagsizes import TagSize, sizes_of
-from iris.errors import Conflict, InvalidInput
+from iris.errors import Conflict, InvalidInput, NotFound
 from telephony import lifecycle as deliveries
 from telephony import voices
 from telephony.models import FINAL, Audio, Delivery, DeliveryStatus, PhoneNumber, Purpose
@@ -31,6 +33,8 @@ from telephony.voices import audio as recordings
 
 # A spoken message with other words than the longest ones may still take longer to say.
 SPEECH_MARGIN = 1.25
+# 100000 is written longer than 98765, but said much faster: any figure may be a seven.
+LONG_FIGURES = str.maketrans("0123456789०१२३४५६७८९", "7" * 20)
 # How long `stop` waits for submissions that are under way, in seconds, before it counts them as in flight.
 STOP_WAIT = 5.0
 
@@ -64,13 +68,20 @@ def begin(
     uploaded = recordings.store_upload(recording) if recording is not None else None
     with transaction.atomic():
         campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
+        if campaign.deleted_at is not None:
+            raise NotFound("This campaign has been deleted.")
         _refuse_live(campaign)
         imports.refuse_while_importing(campaign)
         voice = voices.resolve(voice or campaign.voice or None)
         audio = uploaded or campaign.audio
         text, sms_text = _texts(campaign, message=message, sms_message=sms_message)
         source = _source(
-            campaign, message=message, recording=recording, text=text, audio=audio, source=source
+            campaign,
+            message=message,
+            recording=recording,
+            text=text if Service(campaign.service).calls else sms_text,
+            audio=audio,
+            source=source,
         )
         plan = _Plan(campaign, source=source, text=text, sms_text=sms_text, voice=voice, audio=audio)
         count, last = _count(campaign, statuses=statuses, individual=individual)
@@ -81,8 +92,12 @@ def begin(
             campaign.message = message
         if message is not None or sms_message is not None:
             campaign.sms_message = sms_message or ""
+        if starts_at is not None:
+            campaign.schedule_at = starts_at
         campaign.voice, campaign.audio, campaign.draft = voice, audio, False
-        campaign.save(update_fields=["message", "sms_message", "voice", "audio", "draft", "updated_at"])
+        campaign.save(
+            update_fields=["message", "sms_message", "voice", "audio", "draft", "schedule_at", "updated_at"]
+        )
         now = timezone.now()
         run = Run.objects.create(
             campaign=campaign,
@@ -127,7 +142,11 @@ def _source(
 ) -> Source:
     """Message or audio: what was just sent, or what is stored; `source` decides when there are both."""
     service = Service(campaign.service)
+    if service is Service.SURVEY:
+        return Source.MESSAGE  # its steps say what is said and what is played
     has_audio = audio is not None and service.calls
+    if source is None and message is None and recording is None:
+        source = _stored_source(campaign, has_text=bool(text), has_audio=has_audio)
     if source is Source.AUDIO and not has_audio:
         raise InvalidInput(
             "The priority is audio, but there is none. Send it as aud_file, or use priority message."
@@ -147,6 +166,12 @@ def _source(
     if not text and not has_audio:
         raise InvalidInput("A campaign cannot begin without something to say: send a message or an aud_file.")
     return Source.AUDIO if has_audio else Source.MESSAGE
+
+
+def _stored_source(campaign: Campaign, *, has_text: bool, has_audio: bool) -> Source | None:
+    """Which of the two the campaign is to say, if it was decided and is there."""
+    there = {Source.MESSAGE: has_text, Source.AUDIO: has_audio}
+    return Source(campaign.source) if campaign.source and there[Source(campaign.source)] else None
 
 
 def _refuse_live(campaign: Campaign) -> None:
@@ -207,13 +232,17 @@ class _Plan:
         self.text = self.sms_text = ""
         self.call_limit = self.sms_limit = Decimal(0)
         sizes = sizes_of(campaign)
-        if self.service.calls and source is Source.AUDIO:
+        if self.service is Service.SURVEY:
+            self.call_limit = survey_calls.price(campaign, voice=voice, sizes=sizes, margin=SPEECH_MARGIN)
+        elif self.service.calls and source is Source.AUDIO:
             assert audio is not None
             self.call_limit = call_credits(audio.seconds)
         elif self.service.calls:
             self.text = text
             message = _checked(text, campaign, sizes)
-            longest = message.render({tag: entry.longest for tag, entry in sizes.items()})
+            longest = message.render(
+                {tag: entry.longest.translate(LONG_FIGURES) for tag, entry in sizes.items()}
+            )
             seconds = voices.speak(text=longest, voice=voice, speed=float(campaign.speed)).seconds
             self.call_limit = call_credits(seconds * SPEECH_MARGIN if message.tags else seconds)
         if self.service.texts or (self.service.calls and campaign.failover_statuses):
@@ -271,21 +300,44 @@ def stop(*, campaign: Campaign) -> Stopped:
 
     What the carrier has already goes on and is still accounted for. Raises Conflict when no run is live.
     """
+    run = lifecycle.live_run(campaign.pk)
+    if run is None:
+        raise Conflict("This campaign is not running, so there is nothing to stop.", code="not_running")
+    # Committed by itself, so that from here on nothing new is queued; whoever dies next, the filler ends the rest.
+    first = lifecycle.move(run.pk, to=RunStatus.STOPPING, come_from=_NOT_STOPPED)
+    nudge(tasks.fill)
     with transaction.atomic():
-        run = Run.objects.select_for_update(of=("self",)).filter(campaign=campaign, status__in=LIVE).first()
-        if run is None:
-            raise Conflict("This campaign is not running, so there is nothing to stop.", code="not_running")
-        lifecycle.move(run.pk, to=RunStatus.STOPPING, come_from=LIVE)
         deliveries.terminate(purpose=Purpose.CAMPAIGN, batch=run.pk)
         unfinished = Delivery.objects.filter(purpose=Purpose.CAMPAIGN, batch=run.pk, status__lt=FINAL)
-        keep = unfinished.aggregate(sum=Sum("credit_limit"))["sum"] or Decimal(0)
-        credits.release(hold_id=run.hold_id, keep=keep, cause=f"run:{run.pk}:stopped")
-        nudge(tasks.fill)
+        if first:
+            keep = unfinished.aggregate(sum=Sum("credit_limit"))["sum"] or Decimal(0)
+            credits.release(hold_id=run.hold_id, keep=keep, cause=f"run:{run.pk}:stopped")
     _wait_for_submissions(run.pk)
     lifecycle.terminate_untouched(run.pk)
     lifecycle.finish(run.pk)
     run.refresh_from_db()
-    return Stopped(run, sorted(unfinished.values_list("item", flat=True)))
+    return Stopped(run, sorted(set(unfinished.values_list("item", flat=True))))
+
+
+_NOT_STOPPED = [status for status in LIVE if status != RunStatus.STOPPING]
+
+
+def withdraw(*, campaign: Campaign) -> Run | None:
+    """Take back a run that waits for its time, as if it had not been begun; None when none does.
+
+    Its recipients stay as they were, and all of its credits are back.
+    """
+    with transaction.atomic():
+        # First the campaign, as whoever begins or changes one does, so that no two wait for each other.
+        Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
+        run = (
+            Run.objects.select_for_update(of=("self",))
+            .filter(campaign=campaign, status=RunStatus.SCHEDULED)
+            .first()
+        )
+        if run is not None:
+            lifecycle.withdraw(run)
+    return run
 
 
 def _wait_for_submissions(run_id: int) -> None:
@@ -294,7 +346,7 @@ def _wait_for_submissions(run_id: int) -> None:
         purpose=Purpose.CAMPAIGN,
         batch=run_id,
         status=DeliveryStatus.SUBMITTING,
-        expires_at__gt=timezone.now(),
+        expires_at__gt=Now(),
     )
     end = time.monotonic() + STOP_WAIT
     while submitting.exists() and time.monotonic() < end:
@@ -303,10 +355,10 @@ def _wait_for_submissions(run_id: int) -> None:
 
 def pause(*, campaign: Campaign) -> Run:
     """Nothing more of the running run is submitted until `resume`. Raises Conflict when it is not running."""
-    with transaction.atomic():
-        run = _locked(campaign, RunStatus.RUNNING, "This campaign is not running, so it cannot be paused.")
-        lifecycle.move(run.pk, to=RunStatus.PAUSED, come_from=[RunStatus.RUNNING])
-        deliveries.pause(purpose=Purpose.CAMPAIGN, batch=run.pk)
+    run = lifecycle.live_run(campaign.pk)
+    if run is None or not lifecycle.move(run.pk, to=RunStatus.PAUSED, come_from=[RunStatus.RUNNING]):
+        raise Conflict("This campaign is not running, so it cannot be paused.", code="not_in_that_state")
+    deliveries.pause(purpose=Purpose.CAMPAIGN, batch=run.pk)
     _wait_for_submissions(run.pk)
     run.refresh_from_db()
     return run
@@ -314,17 +366,10 @@ def pause(*, campaign: Campaign) -> Run:
 
 def resume(*, campaign: Campaign) -> Run:
     """Go on with a paused run. Raises Conflict when it is not paused."""
-    with transaction.atomic():
-        run = _locked(campaign, RunStatus.PAUSED, "This campaign is not paused, so it cannot be resumed.")
-        lifecycle.move(run.pk, to=RunStatus.RUNNING, come_from=[RunStatus.PAUSED])
-        deliveries.resume(purpose=Purpose.CAMPAIGN, batch=run.pk)
-        nudge(tasks.fill)
+    run = lifecycle.live_run(campaign.pk)
+    if run is None or not lifecycle.move(run.pk, to=RunStatus.RUNNING, come_from=[RunStatus.PAUSED]):
+        raise Conflict("This campaign is not paused, so it cannot be resumed.", code="not_in_that_state")
+    deliveries.resume(purpose=Purpose.CAMPAIGN, batch=run.pk)
+    nudge(tasks.fill)
     run.refresh_from_db()
-    return run
-
-
-def _locked(campaign: Campaign, status: RunStatus, otherwise: str) -> Run:
-    run = Run.objects.select_for_update(of=("self",)).filter(campaign=campaign, status=status).first()
-    if run is None:
-        raise Conflict(otherwise, code="not_in_that_state")
     return run

@@ -6,6 +6,7 @@ iris.E002: a carrier's pace is no number.
 iris.E003: the routes cannot be used.
 iris.E004: a voice would not speak.
 iris.W001: the secret key is weak.
+iris.W002: a voice is spoken by another engine, since its own is not installed.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import connection
 
 CHANNELS = ("call", "sms")
 SECRET_KEY_LENGTH = 50
@@ -105,7 +107,35 @@ def voices_speak(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
     from telephony import voices
 
     return [
-        Error(fault, hint="Correct IRIS_VOICES in settings.py.", id="iris.E004") for fault in voices.faults()
+        Error(fault, hint="Correct the file that IRIS_VOICES_FILE names.", id="iris.E004")
+        for fault in voices.faults()
+    ]
+
+
+@register()
+def voices_have_their_engines(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
+    from telephony import voices
+
+    return [
+        Warning(sentence, hint="docs/voices.md says where models come from.", id="iris.W002")
+        for sentence in voices.missing()
+    ]
+
+
+@register(Tags.database)
+def voices_of_the_catalogue_speak(
+    app_configs: object, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Run by `manage.py check --database default`: other commands must not need the database for being checked."""
+    from telephony.models import Voice
+    from telephony.voices import directory
+
+    if not databases or Voice._meta.db_table not in connection.introspection.table_names():
+        return []  # `migrate` asks before it has made the table
+    hint = "Correct the voice in the admin pages."
+    return [
+        *(Error(fault, hint=hint, id="iris.E004") for fault in directory.faults_of_rows()),
+        *(Warning(sentence, hint=hint, id="iris.W002") for sentence in directory.missing_of_rows()),
     ]
 
 

@@ -1,7 +1,8 @@
 """How iris speaks to clients: one base view for each dialect, which fixes authentication, bodies and the
 shape of errors.
 
-Authentication, permission and throttles are those of `REST_FRAMEWORK` in the settings.
+Permission and throttles are those of `REST_FRAMEWORK` in the settings, and so is authentication, unless a dialect has
+its own.
 """
 
 import re
@@ -11,16 +12,18 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.urls import URLPattern, path, register_converter
 from django.views import defaults
+from rest_framework.authentication import BaseAuthentication
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView, set_rollback
 
+from accounts.authentication import AccessCookie, BearerTokenOrKey
 from iris import bodies
 from iris.envelope import envelope, failure
 from iris.errors import NotFound
-from iris.failures import NOT_FOUND, explain
+from iris.failures import NOT_FOUND, Failure, explain
 
 LARGEST_ID = 2**63 - 1
 
@@ -71,6 +74,40 @@ def answer_in_v0(error: Exception, context: dict[str, Any]) -> Response | None:
     )
 
 
+class V1View(ApiView):
+    """Base of every view under /api/v1."""
+
+    authentication_classes: tuple[type[BaseAuthentication], ...] = (BearerTokenOrKey, AccessCookie)
+
+    def get_exception_handler(self) -> Callable[[Exception, dict[str, Any]], Response | None]:
+        return answer_in_v1
+
+
+def answer_in_v1(error: Exception, context: dict[str, Any]) -> Response | None:
+    """An object that says what is wrong. None lets the error rise: Django logs it and asks `handler500`."""
+    explained = explain(error)
+    if explained is None:
+        return None
+    set_rollback()
+    return Response(failure_in_v1(explained), status=explained.status, headers=explained.headers)
+
+
+def failure_in_v1(failure: Failure) -> dict[str, Any]:
+    """The sentence under both of the keys that clients read, and for each wrong field its own sentences.
+
+    A field that is called like one of these keys has its sentence there: clients read text under them.
+    """
+    body: dict[str, Any] = {"message": failure.message, "detail": failure.message, "code": failure.code}
+    for error in failure.errors:
+        if "row" in error:
+            field, said = "errors", f"Row {error['row']}: {error['message']}"
+        else:
+            field, said = str(error["field"]).partition(".")[0] or "non_field_errors", str(error["message"])
+        if field not in ("message", "detail", "code"):
+            body.setdefault(field, []).append(said)
+    return body
+
+
 def both(route: str, view: Callable[..., HttpResponseBase], name: str) -> list[URLPattern]:
     """The route without and with a trailing slash, each served directly: a redirected POST would lose its
     body.
@@ -103,39 +140,50 @@ class IdConverter:
 register_converter(IdConverter, "id")
 
 
-# Django asks these (see iris/urls.py) when no view could answer: they speak v0 under /api/, and HTML
-# elsewhere.
+# Django asks these (see iris/urls.py) when no view could answer: they speak the dialect of the address, and HTML
+# where there is none.
 
 
 def handler400(request: HttpRequest, exception: Exception) -> HttpResponse:
     if not _is_api(request):
         return defaults.bad_request(request, exception)
-    return _plain_failure(400, "This request could not be read. Check how it is sent.")
+    return _plain_failure(
+        request, 400, "bad_request", "This request could not be read. Check how it is sent."
+    )
 
 
 def handler403(request: HttpRequest, exception: Exception) -> HttpResponse:
     if not _is_api(request):
         return defaults.permission_denied(request, exception)
-    return _plain_failure(403, "This account may not do that.")
+    return _plain_failure(request, 403, "permission_denied", "This account may not do that.")
 
 
 def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
     if not _is_api(request):
         return defaults.page_not_found(request, exception)
-    return _plain_failure(404, f"There is nothing at {request.path[:200]}. Check the address.")
+    return _plain_failure(
+        request, 404, "not_found", f"There is nothing at {request.path[:200]}. Check the address."
+    )
 
 
 def handler500(request: HttpRequest) -> HttpResponse:
     if not _is_api(request):
         return defaults.server_error(request)
     return _plain_failure(
-        500, "Something went wrong on this server, and has been logged. Try again, or tell its operator."
+        request,
+        500,
+        "error",
+        "Something went wrong on this server, and has been logged. Try again, or tell its operator.",
     )
 
 
-def _is_api(request: HttpRequest) -> bool:
-    return request.path.startswith("/api/")
+def _is_api(request: HttpRequest, dialect: str = "") -> bool:
+    return request.path.lstrip("/").startswith(f"api/{dialect}")
 
 
-def _plain_failure(status: int, message: str) -> JsonResponse:
-    return JsonResponse(envelope(status=status, success=False, message=message), status=status)
+def _plain_failure(request: HttpRequest, status: int, code: str, message: str) -> JsonResponse:
+    if _is_api(request, "v1/"):
+        body = failure_in_v1(Failure(status=status, code=code, message=message))
+    else:
+        body = envelope(status=status, success=False, message=message)
+    return JsonResponse(body, status=status)

@@ -33,6 +33,8 @@ class Variable:
 
 VARIABLES: dict[str, Variable] = {}
 
+ESPEAK_OPTIONS = ("variant", "pitch", "speed")
+
 
 def env_str(name: str, default: str, about: str, *, shown: str | None = None) -> str:
     """The variable's text. `shown` replaces the default in the settings table, where that says more."""
@@ -203,10 +205,44 @@ def carriers_from_file(name: str, path: Path) -> tuple[dict[str, dict[str, Any]]
             raise ImproperlyConfigured(
                 f'{path}: [carriers.{alias}] needs BACKEND = "dotted.path.of.its.class".'
             )
+        unknown = set(entry) - {"BACKEND", "OPTIONS", "CPS", "CHANNELS"}
+        if unknown:
+            raise ImproperlyConfigured(
+                f"{path}: [carriers.{alias}] may have BACKEND, CPS, CHANNELS and OPTIONS, not "
+                f"{', '.join(sorted(unknown))}. What belongs to the backend goes into OPTIONS."
+            )
         entry.setdefault("OPTIONS", {})
         entry.setdefault("CPS", None)
         entry.setdefault("CHANNELS", None)
     return carriers, routes
+
+
+def voices_from_file(name: str, path: Path, known: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """IRIS_VOICES with what a TOML file such as this says of some of its voices, or of new ones:
+
+        [np_rija]
+        engine = "piper"
+        model = "ne_NP-google-medium.onnx"
+        speaker = 3
+
+    A voice that changes its engine keeps nothing of the options it had, but piper falls back to them.
+    What the values mean is checked by iris.checks.
+    """
+    try:
+        content = tomllib.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ImproperlyConfigured(f"{name} names {path}, which cannot be read: {error}") from error
+    voices = {voice: dict(entry) for voice, entry in known.items()}
+    for voice, entry in content.items():
+        if not isinstance(entry, dict):
+            raise ImproperlyConfigured(f"{path} may have tables only, such as [np_rija]; {voice} is none.")
+        before = voices.get(voice, {})
+        if entry.get("engine", before.get("engine")) != before.get("engine"):
+            options = {key: before.pop(key) for key in list(before) if key in ESPEAK_OPTIONS}
+            if entry.get("engine") == "piper" and options:
+                entry.setdefault("fallback", options)
+        voices[voice] = {**before, **entry}
+    return voices
 
 
 def _read(name: str, shown: str, about: str) -> str | None:

@@ -77,15 +77,21 @@ class _Check(threading.Thread):
         self._part = name
         self._look = look
         self.result: dict[str, str] | None = None
+        self._other: _Check | None = None
 
     def start(self) -> None:
         other = self.hanging.get(self._part)
         if other is None or not other.is_alive():
             self.hanging[self._part] = self
             super().start()
+        else:
+            self._other = other  # somebody is looking at this very moment: that answer will do
 
     def join(self, timeout: float | None = None) -> None:
-        if self.ident is not None:
+        if self._other is not None:
+            self._other.join(timeout)
+            self.result = self._other.result
+        elif self.ident is not None:
             super().join(timeout)
 
     def run(self) -> None:

@@ -1,4 +1,4 @@
-"""Pages of long lists, in the words of the v0 campaign list."""
+"""Pages of long lists: `paginate` in the words of the v0 campaign list, `window` in those of v1."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,23 +55,92 @@ def paginate(
             "has_previous": page.has_previous(),
             # Documented as empty where there is one page, and not at all for more: here, the pages before and
             # after.
-            "links": [_link(request, n) for n in neighbours],
+            "links": [_link(request, {"page": n}) for n in neighbours],
         },
     )
 
 
-def _whole(request: Request, name: str, *, default: int) -> int:
+@dataclass(frozen=True, kw_only=True)
+class Window(Generic[M]):
+    """Some rows of a list, and the keys that go around them."""
+
+    items: Sequence[M]
+    count: int
+    total_pages: int
+    next: str | None
+    previous: str | None
+
+    def around(self, results: Any) -> dict[str, Any]:
+        return {
+            "count": self.count,
+            "total_pages": self.total_pages,
+            "next": self.next,
+            "previous": self.previous,
+            "results": results,
+        }
+
+
+def window(
+    request: Request,
+    rows: QuerySet[M],
+    *,
+    default_size: int = 10,
+    max_size: int = 10,
+    count: int | None = None,
+) -> Window[M]:
+    """The rows that `?limit=` and `?offset=`, or `?page=` and `?page_size=` ask for. `rows` must be ordered.
+
+    Two queries, one where the `count` is known. Raises InvalidInput (no whole number) and NotFound (no such page).
+    A size above `max_size` is `max_size`.
+    """
+    by_page = "page" in request.query_params or "page_size" in request.query_params
+    # Who counts pages without saying how large they are counts in the documented ones of 10.
+    size = _whole(
+        request,
+        "page_size" if by_page else "limit",
+        default=min(default_size, 10) if by_page else default_size,
+    )
+    size = min(size, max_size)
+    total = rows.count() if count is None else count
+    pages = -(-total // size)
+    if by_page:
+        number = _whole(request, "page", default=1)
+        if number > max(pages, 1):
+            raise NotFound(f"There is no page {number}: the last one is {max(pages, 1)}.")
+        offset = (number - 1) * size
+    else:
+        offset = _whole(request, "offset", default=0, at_least=0)
+
+    def link(start: int) -> str:
+        turned = (
+            {"page": start // size + 1, "page_size": size} if by_page else {"limit": size, "offset": start}
+        )
+        return _link(request, turned)
+
+    return Window(
+        items=list(rows[offset : offset + size]) if offset < total else [],
+        count=total,
+        total_pages=pages,
+        next=link(offset + size) if offset + size < total else None,
+        previous=link(max(0, offset - size)) if offset > 0 else None,
+    )
+
+
+def _whole(request: Request, name: str, *, default: int, at_least: int = 1) -> int:
     text = request.query_params.get(name, "").strip()
     if not text:
         return default
-    if not (text.isascii() and text.isdecimal() and len(text) <= 9 and int(text) > 0):
+    if not (text.isascii() and text.isdecimal() and len(text) <= 9 and int(text) >= at_least):
         raise InvalidInput(
-            f"{name} must be a whole number from 1.", errors=[{"field": name, "message": "Not a number."}]
+            f"{name} must be a whole number from {at_least}.",
+            errors=[{"field": name, "message": "Not a number."}],
         )
     return int(text)
 
 
-def _link(request: Request, number: int) -> str:
+def _link(request: Request, turned: dict[str, int]) -> str:
     query = request.query_params.copy()
-    query["page"] = str(number)
-    return request.build_absolute_uri(f"{request.path}?{query.urlencode()}")
+    for name, value in turned.items():
+        query[name] = str(value)
+    # Two slashes at the beginning would make a host of what follows.
+    return request.build_absolute_uri(f"/{request.path.lstrip('/')}?{query.urlencode()}")

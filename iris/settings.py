@@ -23,6 +23,7 @@ from iris.environment import (
     env_str,
     kept_secret,
     postgresql_url,
+    voices_from_file,
 )
 
 django_stubs_ext.monkeypatch()  # classes that only Django's type stubs know as generic: ModelAdmin[User]
@@ -193,6 +194,16 @@ else:
             **_DATABASE,
         }
     }
+    # A machine that lost its power still holds its locks until PostgreSQL notices: within a minute, not two hours.
+    DATABASES["default"]["OPTIONS"] = {
+        "connect_timeout": 10,
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "options": "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
+        " -c idle_in_transaction_session_timeout=60000",
+        **DATABASES["default"]["OPTIONS"],
+    }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Celery -----------------------------------------------------------------------------------------------------
@@ -245,7 +256,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "heartbeat": {
         "task": "iris.tasks.heartbeat",
         "schedule": timedelta(seconds=2),
-        "options": {"expires": 5},
+        "options": {"expires": 60},
     },
 }
 
@@ -428,41 +439,107 @@ IRIS_HOPPER_SIZE = env_int(
 IRIS_MAX_AUDIO_SECONDS = env_int(
     "IRIS_MAX_AUDIO_SECONDS", 600, "Longest message that is spoken or played, in seconds.", minimum=1
 )
-# The first three are the documented ones. `display` and `language` apart, each engine has options of its own.
+IRIS_WHOLE_SENTENCES = env_int(
+    "IRIS_WHOLE_SENTENCES",
+    200,
+    "A call campaign of at most so many numbers is spoken in whole sentences, which sound best. A larger one with "
+    "tags is joined from parts: each name is then spoken once, whoever bears it.",
+)
+IRIS_LOUDNESS = float(
+    env_decimal(
+        "IRIS_LOUDNESS",
+        "-16",
+        "How loud voices and uploaded recordings are made, in LUFS (EBU R 128).",
+        minimum=-30,
+        maximum=-12,
+    )
+)
+IRIS_KEEP_AUDIO_DAYS = env_int(
+    "IRIS_KEEP_AUDIO_DAYS",
+    30,
+    "Days after which `manage.py prune_audio` removes speech that nobody needs any more.",
+    minimum=2,
+)
+# The voices that iris comes with; `migrate` puts them into the catalogue, where the admin pages can change them
+# (telephony.voices.directory). `engine` apart, what is not named in `VOICE_FACTS` there is an option of the engine.
 IRIS_VOICES: dict[str, dict[str, Any]] = {
     "np_rija": {
-        "engine": "espeak",
+        "id": 1,
         "display": "Rija",
-        "language": "ne",
+        "engine": "espeak",
         "variant": "f2",
         "pitch": 50,
         "speed": 150,
     },
-    "np_prasanna": {
+    "np_rija_premium": {
+        "id": 2,
+        "display": "Rija premium",
+        "api_name": "np_rija",
+        "premium": True,
         "engine": "espeak",
-        "display": "Prasanna",
-        "language": "ne",
+        "variant": "f3",
+        "pitch": 55,
+        "speed": 145,
+    },
+    "np_prasanna": {
+        "id": 3,
+        "display": "Prashanna",
+        "api_name": "np_prashanna",
+        "engine": "espeak",
         "variant": "m3",
         "pitch": 58,
         "speed": 150,
     },
     "np_binod": {
-        "engine": "espeak",
+        "id": 4,
         "display": "Binod",
-        "language": "ne",
+        "engine": "espeak",
         "variant": "m7",
         "pitch": 25,
         "speed": 140,
     },
     "np_shreegya": {
-        "engine": "espeak",
+        "id": 5,
         "display": "Shreegya",
-        "language": "ne",
+        "engine": "espeak",
         "variant": "f4",
         "pitch": 72,
         "speed": 155,
     },
 }
+IRIS_VOICES_FILE = env_str(
+    "IRIS_VOICES_FILE",
+    "",
+    "TOML file of voices, each a table `[np_rija]` with its engine and options; see docs/voices.md.",
+    shown="the voices of espeak",
+)
+if IRIS_VOICES_FILE:
+    IRIS_VOICES = voices_from_file("IRIS_VOICES_FILE", Path(IRIS_VOICES_FILE), IRIS_VOICES)
+
+# Where recordings and large sheets lie ----------------------------------------------------------------------
+
+IRIS_S3_BUCKET = env_str(
+    "IRIS_S3_BUCKET",
+    "",
+    "Keeps recordings in this S3 bucket, which needs nobody's access but ours, instead of `IRIS_HOME/media`. Needs "
+    "requirements/s3.txt. Its keys come from where boto3 looks for them: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
+    shown="files in `IRIS_HOME`",
+)
+IRIS_S3_ENDPOINT = env_str(
+    "IRIS_S3_ENDPOINT", "", "Address of the S3 service, where it is not Amazon's.", shown="Amazon's"
+)
+if IRIS_S3_BUCKET:
+    STORAGES: dict[str, dict[str, Any]] = {
+        "default": {
+            "BACKEND": "storages.backends.s3.S3Storage",
+            "OPTIONS": {
+                "bucket_name": IRIS_S3_BUCKET,
+                "endpoint_url": IRIS_S3_ENDPOINT or None,
+                "file_overwrite": True,  # a name says what is in the file
+            },
+        },
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    }
 
 # Logging: to stderr, where Docker and systemd expect it -----------------------------------------------------
 

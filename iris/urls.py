@@ -1,7 +1,7 @@
 """Where everything is served."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 
 from iris.dialects import both
 from iris.health import health
@@ -11,6 +11,13 @@ urlpatterns = [
     path("api/system/", include("telephony.api.v0.urls")),
     path("api/system/", include("campaigns.api.v0.urls")),
     path("api/system/", include("otp.api.v0.urls")),
+    # Some clients put a slash between an address that ends with one and a path that begins with none.
+    re_path(
+        r"^/?api/v1/",
+        include(
+            [path("", include(f"{app}.api.v1.urls")) for app in ("accounts", "telephony", "campaigns", "otp")]
+        ),
+    ),
     path("sandbox/", include("telephony.carriers.sandbox_urls")),
     path("", include("telephony.media_urls")),
     *both("health", health, "health"),

@@ -86,7 +86,7 @@ def send_otp(
             caller=caller_of(owner_id=owner.pk),
             hold_id=otp.hold.pk,
             credit_limit=cost,
-            expires_at=timezone.now() + USEFUL,
+            useful_until=timezone.now() + USEFUL,
         )
         (otp.delivery_id,) = enqueue(orders=[order])
         otp.save(update_fields=["hold", "delivery"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
@@ -12,7 +13,20 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import cached_property
 
-from telephony.models import Audio, Delivery, PhoneNumber, Purpose, SandboxMessage, Trunk
+from telephony.models import (
+    Audio,
+    Delivery,
+    InboundMessage,
+    OptOut,
+    PhoneNumber,
+    Purpose,
+    SandboxMessage,
+    Trunk,
+    UnmatchedReport,
+    Voice,
+)
+from telephony.numbering import normalise
+from telephony.voices import directory
 
 MOST_COUNTED = 10_000
 
@@ -107,9 +121,29 @@ class DeliveryAdmin(LookOnly):
         return "(hidden)" if delivery.purpose == Purpose.OTP else delivery.text
 
 
+@admin.register(Voice)
+class VoiceAdmin(admin.ModelAdmin[Voice]):
+    """The catalogue. A change is heard within seconds, by what is spoken from then on. A voice is not deleted, since
+    campaigns were begun with it: what is not enabled is offered to nobody.
+    """
+
+    list_display = ("name", "id", "display", "language", "speaks", "is_premium", "enabled", "order")
+    list_editable = ("enabled", "order")
+    ordering = ("order", "id")
+
+    @admin.display(description="engine")
+    def speaks(self, voice: Voice) -> str:
+        """The engine, and what it still needs."""
+        engine, missing = directory.engine_of(voice)
+        return f"{engine}, once this is done: {missing}" if missing else engine
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
 @admin.register(Audio)
 class AudioAdmin(LookOnly):
-    list_display = ("id", "name", "seconds", "voice", "created_at")
+    list_display = ("id", "name", "seconds", "voice", "created_at", "used_at", "pruned_at")
     search_fields = ("=name",)
 
 
@@ -118,3 +152,44 @@ class SandboxMessageAdmin(LookOnly):
     list_display = ("id", "channel", "to", "caller", "fate", "created_at", "ring_at", "answer_at", "end_at")
     list_filter = ("channel", "fate")
     search_fields = ("=to",)
+
+
+class OptOutForm(forms.ModelForm[OptOut]):
+    def clean_number(self) -> str:
+        number = normalise(self.cleaned_data["number"])
+        if not number:
+            raise forms.ValidationError("This is no valid phone number. Write it with its country, as +977…")
+        return number
+
+
+@admin.register(OptOut)
+class OptOutAdmin(admin.ModelAdmin[OptOut]):
+    """Who wants no more calls and SMS of an account. Whoever asks by telephone is put on the list here."""
+
+    form = OptOutForm
+    list_display = ("number", "owner", "source", "created_at")
+    list_select_related = ("owner",)
+    search_fields = ("=number", "owner__email")
+    search_help_text = "The whole number as +977…, or an account's e-mail address"
+    raw_id_fields = ("owner",)
+    readonly_fields = ("created_at",)
+    ordering = ("-pk",)
+    paginator = CappedPaginator
+    show_full_result_count = False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+@admin.register(InboundMessage)
+class InboundMessageAdmin(LookOnly):
+    list_display = ("id", "received_at", "trunk", "sender", "to", "owner", "text")
+    list_select_related = ("trunk", "owner")
+    search_fields = ("=sender", "=to")
+
+
+@admin.register(UnmatchedReport)
+class UnmatchedReportAdmin(LookOnly):
+    list_display = ("id", "created_at", "trunk", "ref", "number", "status", "cause", "carrier_text")
+    list_select_related = ("trunk",)
+    search_fields = ("=ref", "=number")

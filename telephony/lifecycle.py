@@ -7,7 +7,7 @@ taken it. Every statement that locks several deliveries locks them in the order 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -87,6 +87,8 @@ class Claimed:
     attempts: int
     owner_id: int
     priority: int
+    opted_out: bool
+    script: str | None
 
 
 def claim(*, trunk_id: int, limit: int, call_limit: int | None, last_owner: int) -> list[Claimed]:
@@ -113,7 +115,9 @@ def claim(*, trunk_id: int, limit: int, call_limit: int | None, last_owner: int)
                 SELECT id, channel FROM telephony_delivery
                  WHERE trunk_id = %(trunk)s AND status = {QUEUED} AND priority = owners.priority
                    AND owner_id = owners.owner_id AND not_before <= statement_timestamp()
-                 ORDER BY id LIMIT %(limit)s) d
+                   AND (useful_until IS NULL OR useful_until > statement_timestamp())
+                 ORDER BY id
+                 LIMIT ceil(%(limit)s::numeric / (SELECT count(*) FROM owners))::int) d
         ), ranked AS (
             SELECT id, channel, row_number() OVER (
                        ORDER BY priority, turn, owner_id <= %(last_owner)s, owner_id) AS position
@@ -126,17 +130,22 @@ def claim(*, trunk_id: int, limit: int, call_limit: int | None, last_owner: int)
              ORDER BY position LIMIT %(limit)s
         ), locked AS (
             SELECT id FROM telephony_delivery WHERE id IN (SELECT id FROM chosen) AND status = {QUEUED}
-             ORDER BY id FOR UPDATE SKIP LOCKED
+               AND not_before <= statement_timestamp()
+             ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
         ), taken AS (
             UPDATE telephony_delivery d
                SET status = {SUBMITTING}, attempts = least(attempts + 1, 30000),
                    claimed_at = statement_timestamp(),
                    expires_at = statement_timestamp() + make_interval(secs => %(lease)s)
               FROM locked WHERE d.id = locked.id
-            RETURNING d.id, d.channel, d."to", d.caller, d.text, d.audio_id, d.attempts, d.owner_id, d.priority
+            RETURNING d.id, d.channel, d."to", d.caller, d.text, d.audio_id, d.attempts, d.owner_id, d.priority,
+                      d.purpose, d.script
         )
         SELECT taken.id, chosen.position, taken.channel, taken."to", taken.caller, taken.text,
-               coalesce(audio.name, ''), audio.seconds, taken.attempts, taken.owner_id, taken.priority
+               coalesce(audio.name, ''), audio.seconds, taken.attempts, taken.owner_id, taken.priority,
+               taken.purpose <> '{Purpose.OTP.value}' AND EXISTS (
+                   SELECT FROM telephony_optout o WHERE o.owner_id = taken.owner_id AND o.number = taken."to"),
+               taken.script::text
           FROM taken JOIN chosen USING (id) LEFT JOIN telephony_audio audio ON audio.id = taken.audio_id
          ORDER BY chosen.position"""
     with connection.cursor() as cursor:
@@ -154,11 +163,22 @@ def claim(*, trunk_id: int, limit: int, call_limit: int | None, last_owner: int)
 
 
 @transaction.atomic
-def record(results: Sequence[Result], *, report_timeout: float) -> None:
+def record(
+    results: Sequence[Result], *, report_timeout: float, attempts: Mapping[int, int] | None = None
+) -> None:
     """Write down what a carrier answered to submissions: one statement per kind of answer.
 
-    A report may have come first; then only the carrier's `ref` is added.
+    A report may have come first; then only the carrier's `ref` is added. With `attempts`, by id, an answer to an
+    earlier attempt than the present one changes nothing: a process that slept through its lease must not undo what
+    another one has done since.
     """
+    present = _locked([int(result.key) for result in results])
+    if attempts is not None:
+        results = [
+            result
+            for result in results
+            if isinstance(result, Accepted) or present.get(int(result.key)) == attempts.get(int(result.key))
+        ]
     accepted = [result for result in results if isinstance(result, Accepted)]
     unknown = [result for result in results if isinstance(result, Unknown)]
     later = [result for result in results if isinstance(result, Later)]
@@ -175,6 +195,14 @@ def record(results: Sequence[Result], *, report_timeout: float) -> None:
                      WHERE d.id = e.id AND d.status > {QUEUED}""",
                 [report_timeout, [int(r.key) for r in accepted], [r.ref[:100] for r in accepted]],
             )
+        if parts := [(int(r.key), part[:100]) for r in accepted for part in r.parts]:
+            cursor.execute(
+                """INSERT INTO telephony_messagepart (delivery_id, trunk_id, ref, delivered)
+                   SELECT d.id, d.trunk_id, e.ref, false
+                     FROM unnest(%s::bigint[], %s::text[]) AS e(id, ref) JOIN telephony_delivery d ON d.id = e.id
+                   ON CONFLICT DO NOTHING""",
+                [[pk for pk, _ in parts], [ref for _, ref in parts]],
+            )
         if unknown:
             cursor.execute(
                 f"""UPDATE telephony_delivery d
@@ -186,8 +214,13 @@ def record(results: Sequence[Result], *, report_timeout: float) -> None:
             )
     if later:
         requeue(
-            ids=[int(r.key) for r in later], seconds=[r.seconds for r in later], texts=[r.text for r in later]
+            ids=[int(r.key) for r in later],
+            seconds=[r.seconds for r in later],
+            texts=[r.text for r in later],
+            attempts=[r.attempt for r in later],
         )
+    if completed := [r for r in accepted if r.completes]:
+        apply([Report(id=int(r.key), status=DeliveryStatus.COMPLETED, at=None) for r in completed])
     if rejected:
         apply(
             [
@@ -197,18 +230,40 @@ def record(results: Sequence[Result], *, report_timeout: float) -> None:
         )
 
 
+def _locked(ids: Sequence[int]) -> dict[int, int]:
+    """The attempts so far of these deliveries, all locked in the order of their ids."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, attempts FROM telephony_delivery WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE",
+            [list(ids)],
+        )
+        return dict(cursor.fetchall())
+
+
 @transaction.atomic
-def requeue(*, ids: Sequence[int], seconds: Sequence[float], texts: Sequence[str]) -> None:
-    """Back to `queued`: the carrier surely has not taken these. Those stopped meanwhile are `terminated` instead."""
+def requeue(
+    *,
+    ids: Sequence[int],
+    seconds: Sequence[float],
+    texts: Sequence[str],
+    attempts: Sequence[int | None] | None = None,
+) -> None:
+    """Back to `queued`: the carrier surely has not taken these. Those stopped meanwhile are `terminated` instead.
+
+    Where the attempt is given, it must be the present one: the same may be said twice.
+    """
+    attempts = attempts or [None] * len(ids)
+    _locked(ids)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""UPDATE telephony_delivery d
                    SET status = {QUEUED}, carrier_text = e.text, expires_at = NULL,
                        not_before = greatest(d.not_before,
                                              statement_timestamp() + make_interval(secs => e.seconds))
-                  FROM unnest(%s::bigint[], %s::float8[], %s::text[]) AS e(id, seconds, text)
-                 WHERE d.id = e.id AND d.status IN ({SUBMITTING}, {UNKNOWN}) AND NOT d.stopped""",
-            [list(ids), list(seconds), [_printable(text) for text in texts]],
+                  FROM unnest(%s::bigint[], %s::float8[], %s::text[], %s::int[]) AS e(id, seconds, text, attempt)
+                 WHERE d.id = e.id AND d.status IN ({SUBMITTING}, {UNKNOWN}) AND NOT d.stopped
+                   AND d.attempts = coalesce(e.attempt, d.attempts)""",
+            [list(ids), list(seconds), [_printable(text) for text in texts], list(attempts)],
         )
         cursor.execute(
             f"""UPDATE telephony_delivery d
@@ -231,6 +286,7 @@ class Report:
     seconds: float | None = None
     playback: int | None = None
     text: str = ""
+    digits: str = ""
 
 
 @transaction.atomic
@@ -247,6 +303,8 @@ def apply(reports: Sequence[Report]) -> int:
     chosen = [highest[key] for key in sorted(highest)]
     if not chosen:
         return 0
+    if any(report.digits for report in reports):
+        _note_digits(reports)
     rows, parameters = rowset(
         "reported",
         {
@@ -280,7 +338,10 @@ def apply(reports: Sequence[Report]) -> int:
                            END,
                        ended_at = CASE WHEN e.status >= {END} THEN coalesce(e.at, statement_timestamp()) END,
                        delivered_at = CASE WHEN e.status = {COMPLETED} AND d.channel = 'sms' THEN e.at END,
-                       expires_at = CASE WHEN e.status < {END} THEN d.expires_at END,
+                       expires_at = CASE
+                           WHEN e.status >= {END} THEN NULL
+                           WHEN d.status <= {UNKNOWN} THEN statement_timestamp() + make_interval(secs => %s)
+                           ELSE d.expires_at END,
                        credits = CASE
                            WHEN e.status = {COMPLETED} AND d.channel = 'sms' THEN d.credit_limit
                            WHEN e.status IN ({COMPLETED}, {HUNGUP}) THEN least(
@@ -290,7 +351,12 @@ def apply(reports: Sequence[Report]) -> int:
                   FROM e, locked
                  WHERE d.id = locked.id AND e.id = d.id AND d.status < e.status AND d.status < {END}
                 RETURNING {_CHANGED}""",
-            [*parameters, settings.IRIS_CALL_PULSE_SECONDS, settings.IRIS_CALL_CREDITS],
+            [
+                *parameters,
+                settings.IRIS_REPORT_TIMEOUT_SECONDS,
+                settings.IRIS_CALL_PULSE_SECONDS,
+                settings.IRIS_CALL_CREDITS,
+            ],
         )
         changed = cursor.fetchall()
     failpoint("applying")
@@ -299,9 +365,25 @@ def apply(reports: Sequence[Report]) -> int:
     return len(changed)
 
 
+def _note_digits(reports: Sequence[Report]) -> None:
+    """Write down the keys pressed so far, which raise no status. All the deliveries are locked, in order, for `apply`."""
+    longest = {report.id: report.digits for report in sorted(reports, key=lambda r: len(r.digits))}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """WITH locked AS (
+                   SELECT id FROM telephony_delivery WHERE id = ANY(%(ids)s) ORDER BY id FOR NO KEY UPDATE
+               )
+               UPDATE telephony_delivery d SET digits = e.digits
+                 FROM unnest(%(ids)s::bigint[], %(digits)s::text[]) AS e(id, digits), locked
+                WHERE d.id = locked.id AND e.id = d.id AND length(e.digits) > length(d.digits)""",
+            {"ids": list(longest), "digits": [_printable(digits)[:64] for digits in longest.values()]},
+        )
+
+
 @transaction.atomic
 def terminate(*, purpose: Purpose, batch: int) -> int:
     """Stop a batch: what is queued ends `terminated`, what is being submitted is never queued again; how many ended."""
+    _lock_unsubmitted(purpose, batch)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""UPDATE telephony_delivery SET stopped = true
@@ -316,30 +398,38 @@ def terminate(*, purpose: Purpose, batch: int) -> int:
             [Cause.STOPPED.value, purpose.value, batch],
         )
         rows = cursor.fetchall()
-        # Once more: a claim that held its rows while the first statement ran has made them `submitting` since.
-        cursor.execute(
-            f"""UPDATE telephony_delivery SET stopped = true
-                 WHERE purpose = %s AND batch = %s AND status IN ({SUBMITTING}, {UNKNOWN}) AND NOT stopped""",
-            [purpose.value, batch],
-        )
     _announce(rows)
     return len(rows)
 
 
 def pause(*, purpose: Purpose, batch: int) -> None:
     """Nothing of a batch is claimed from now on, until `resume`."""
-    _wait(purpose=purpose, batch=batch, until="'infinity'")
+    _wait(purpose=purpose, batch=batch, until="'infinity'::timestamptz")
 
 
 def resume(*, purpose: Purpose, batch: int) -> None:
     _wait(purpose=purpose, batch=batch, until="statement_timestamp()")
 
 
+@transaction.atomic
 def _wait(*, purpose: Purpose, batch: int, until: str) -> None:
+    _lock_unsubmitted(purpose, batch)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""UPDATE telephony_delivery SET not_before = {until}
-                 WHERE purpose = %s AND batch = %s AND status IN ({QUEUED}, {SUBMITTING}, {UNKNOWN})""",
+                 WHERE purpose = %s AND batch = %s AND status IN ({QUEUED}, {SUBMITTING}, {UNKNOWN})
+                   AND (not_before = 'infinity') <> ({until} = 'infinity'::timestamptz)""",
+            [purpose.value, batch],
+        )
+
+
+def _lock_unsubmitted(purpose: Purpose, batch: int) -> None:
+    """Lock what of a batch is not surely with the carrier, in the order of the ids; waits for claims under way."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""SELECT FROM telephony_delivery
+                 WHERE purpose = %s AND batch = %s AND status IN ({QUEUED}, {SUBMITTING}, {UNKNOWN})
+                 ORDER BY id FOR NO KEY UPDATE""",
             [purpose.value, batch],
         )
 
@@ -380,24 +470,44 @@ def settle_unknown(*, taken: Sequence[int], report_timeout: float) -> None:
         cursor.execute(
             f"""UPDATE telephony_delivery
                    SET status = {SUBMITTED}, submitted_at = coalesce(submitted_at, claimed_at),
-                       expires_at = claimed_at + make_interval(secs => %s)
+                       expires_at = greatest(claimed_at + make_interval(secs => %s),
+                                             statement_timestamp() + make_interval(secs => %s))
                  WHERE id = ANY(%s) AND status = {UNKNOWN}""",
-            [report_timeout, list(taken)],
+            [report_timeout, LEASE_GRACE, list(taken)],
         )
 
 
+@transaction.atomic
 def lose_unreported() -> int:
     """Deliveries that never reported in time end `failed`, cause "lost"; OTPs queued too long end as "expired"."""
+    found: list[tuple[int, Cause]] = []
+    with connection.cursor() as cursor:
+        for cause, condition in (
+            (Cause.LOST, f"status >= {UNKNOWN} AND status < {END} AND expires_at < statement_timestamp()"),
+            (Cause.EXPIRED, f"status = {QUEUED} AND useful_until < statement_timestamp()"),
+        ):
+            cursor.execute(
+                f"""SELECT id FROM telephony_delivery WHERE {condition}
+                     ORDER BY id LIMIT 5000 FOR NO KEY UPDATE SKIP LOCKED"""
+            )
+            found += [(row[0], cause) for row in cursor.fetchall()]
+    return apply([Report(id=pk, status=DeliveryStatus.FAILED, at=None, cause=cause) for pk, cause in found])
+
+
+def lose_orphans(alias: str, *, claimed_before: datetime) -> int:
+    """End as "lost" what another process had under way on a trunk, and has taken with it; how many deliveries."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""(SELECT id, '{Cause.LOST.value}' FROM telephony_delivery
-                  WHERE status >= {UNKNOWN} AND status < {END} AND expires_at < statement_timestamp() LIMIT 5000)
-                UNION ALL
-                (SELECT id, '{Cause.EXPIRED.value}' FROM telephony_delivery
-                  WHERE status = {QUEUED} AND expires_at < statement_timestamp() LIMIT 5000)"""
+            f"""SELECT d.id FROM telephony_delivery d JOIN telephony_trunk t ON t.id = d.trunk_id
+                 WHERE t.alias = %s AND d.status > {QUEUED} AND d.status < {END} AND d.claimed_at < %s
+                 ORDER BY d.id""",
+            [alias, claimed_before],
         )
-        rows = cursor.fetchall()
-    return apply([Report(id=pk, status=DeliveryStatus.FAILED, at=None, cause=cause) for pk, cause in rows])
+        ids = [row[0] for row in cursor.fetchall()]
+    text = "The trunk's worker died."
+    return apply(
+        [Report(id=pk, status=DeliveryStatus.FAILED, at=None, cause=Cause.LOST, text=text) for pk in ids]
+    )
 
 
 def _announce(rows: Sequence[tuple[Any, ...]]) -> None:

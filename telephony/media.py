@@ -17,8 +17,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from telephony.models import Audio
-from telephony.voices import store
-from telephony.voices.audio import ensure_mp3
+from telephony.voices.audio import open_file
 from telephony.voices.store import Extension
 
 CONTENT_TYPES: dict[str, str] = {"wav": "audio/wav", "mp3": "audio/mpeg"}
@@ -43,28 +42,29 @@ def audio_file(request: HttpRequest, name: str, extension: str) -> HttpResponseB
     if not _NAME.fullmatch(name) or extension not in CONTENT_TYPES:
         raise Http404("There is no such recording.")
     kind = cast(Extension, extension)
-    if not (ensure_mp3(name) if kind == "mp3" else store.has(name, kind)):
-        raise Http404("There is no such recording.")
-
     headers = {
         "Cache-Control": "public, max-age=31536000, immutable",
         "ETag": f'"{name}.{kind}"',
         "Accept-Ranges": "bytes",
     }
+    if (opened := open_file(name, kind)) is None:
+        raise Http404("There is no such recording.")
+    file, size = opened
     if headers["ETag"] in request.headers.get("If-None-Match", ""):
+        file.close()
         return HttpResponseNotModified(headers=headers)
 
-    size = store.size(name, kind)
     asked = request.headers.get("Range", "")
     if request.headers.get("If-Range", headers["ETag"]) != headers["ETag"]:
         asked = ""
     part = _part(asked, size) if request.method == "GET" else None  # a range means nothing to HEAD
     if part is not None and len(part) == 0:
+        file.close()
         return HttpResponse(status=416, headers={**headers, "Content-Range": f"bytes */{size}"})
     headers["Content-Length"] = str(size if part is None else len(part))
     if request.method == "HEAD":
+        file.close()
         return HttpResponse(content_type=CONTENT_TYPES[kind], headers=headers)
-    file = store.open_file(name, kind)
     if part is None:
         return FileResponse(file, content_type=CONTENT_TYPES[kind], headers=headers)
     headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{size}"

@@ -16,6 +16,7 @@ from telephony.models import Channel, Purpose
 from telephony.nudge import nudge
 from telephony.routing import Router
 from telephony.rowsets import rowset
+from telephony.scripts import Script, dump
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +35,8 @@ class Order:
     caller: str = ""
     hold_id: int | None = None
     credit_limit: Decimal = Decimal(0)
-    expires_at: datetime | None = None
+    useful_until: datetime | None = None
+    script: Script = ()
 
 
 def enqueue(*, orders: Sequence[Order]) -> list[int]:
@@ -58,14 +60,15 @@ def enqueue(*, orders: Sequence[Order]) -> list[int]:
             "audio_id": ("bigint", [order.audio_id for order in orders]),
             "hold_id": ("bigint", [order.hold_id for order in orders]),
             "credit_limit": ("numeric", [order.credit_limit for order in orders]),
-            "expires_at": ("timestamptz", [order.expires_at for order in orders]),
+            "useful_until": ("timestamptz", [order.useful_until for order in orders]),
+            "script": ("jsonb", [dump(order.script) for order in orders]),
         },
     )
     with connection.cursor() as cursor:
         cursor.execute(
             f"""INSERT INTO telephony_delivery
                     (item, owner_id, trunk_id, purpose, batch, priority, channel, "to", caller, text, audio_id,
-                     hold_id, credit_limit, expires_at,
+                     hold_id, credit_limit, useful_until, script,
                      status, cause, carrier_text, ref, attempts, stopped, credits)
                 SELECT o.*, {QUEUED}, '', '', '', 0, false, 0 FROM {rows}
                 ON CONFLICT DO NOTHING RETURNING id""",

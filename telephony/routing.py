@@ -7,7 +7,9 @@ from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
+from django.utils import timezone
 
+from iris.errors import Unavailable
 from telephony.models import Channel, Trunk
 
 
@@ -26,11 +28,18 @@ class Router:
 
     def __init__(self, channel: Channel) -> None:
         rows = trunks()
-        resting = {alias for alias, trunk in rows.items() if trunk.pause_reason}
+        now = timezone.now()
+        resting = {
+            alias
+            for alias, trunk in rows.items()
+            if trunk.pause_reason and (trunk.paused_until is None or trunk.paused_until > now)
+        }
         table: dict[str, int] = {}
         for prefix, aliases in _preferences(settings.ROUTES[channel.value]).items():
             awake = [alias for alias in aliases if alias not in resting]
             table[prefix] = rows[(awake or aliases)[0]].pk
+        if not table:
+            raise Unavailable(f"No carrier is set up for {channel.label}: ask this server's operator.")
         self._table = table
         self._lengths = sorted({len(prefix) for prefix in table}, reverse=True)
         self.pick = lru_cache(maxsize=100_000)(self._pick)

@@ -1,7 +1,8 @@
-"""Carriers that keep a connection, inside the worker process of their trunk.
+"""Carriers that keep a connection, inside the worker process of their trunk: `celery -A iris worker -Q trunk.<alias>`.
 
-Their events come from threads of their own; one writer per trunk records them in sets, and keeps them while the
-database is away.
+Their events come from threads of their own; one writer per trunk records them in sets, keeps them while the database is
+away, and writes down how the connection is (`Trunk.session`). Such a worker is one process without children (Celery's
+solo pool), whatever it is told: one connection is what the carrier expects, and its calls must outlive every task.
 """
 
 from __future__ import annotations
@@ -10,20 +11,30 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
-from celery.signals import worker_process_shutdown, worker_shutdown
-from django.db import InterfaceError, OperationalError, close_old_connections, connection
+from celery import current_app
+from celery.signals import worker_init, worker_process_init, worker_process_shutdown, worker_shutdown
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connection
+from django.utils import timezone
 
-from telephony import events
+from telephony import events, lifecycle
 from telephony.carriers import Carrier, SessionCarrier, get_carrier
-from telephony.carriers.base import CarrierEvent
+from telephony.carriers.base import CarrierEvent, InboundSms, Result
+from telephony.models import FINAL, Trunk
+from telephony.nudge import nudge
+from telephony.slots import try_hold
 
 log = logging.getLogger(__name__)
 
 SET_SIZE = 1000  # events recorded by one transaction
 RETRY_SECONDS = 1.0
+NUDGE_SECONDS = 0.1
+TRUNK_QUEUE = "trunk."  # and the trunk's alias
+STATUS_SECONDS = 5.0  # between two times that a writer writes down how its connection is, unless that changes
 
 _lock = threading.Lock()
 _open: dict[str, tuple[SessionCarrier, EventWriter]] = {}
@@ -35,10 +46,51 @@ def carrier(alias: str) -> Carrier:
     if isinstance(found, SessionCarrier):
         with _lock:
             if alias not in _open:
-                writer = EventWriter(alias)
+                writer = EventWriter(alias, found, opened_at=_now() if found.dies_with_worker else None)
                 found.open(writer.put)
                 _open[alias] = (found, writer)
     return found
+
+
+def _now() -> datetime | None:
+    """By the database's clock, if it is there."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT clock_timestamp()")
+            now: datetime = cursor.fetchone()[0]
+            return now
+    except DatabaseError:
+        return None
+
+
+def _own() -> list[str]:
+    """The trunks whose queues this worker serves."""
+    return [
+        queue_name.removeprefix(TRUNK_QUEUE)
+        for queue_name in current_app.amqp.queues.consume_from
+        if queue_name.startswith(TRUNK_QUEUE)
+    ]
+
+
+def be_alone(sender: Any, **kwargs: Any) -> None:
+    """Give a worker of a trunk's queue one process. A queue of no trunk would never get anything: that is a misspelling."""
+    own = _own()
+    unknown = [alias for alias in own if alias not in settings.CARRIERS]
+    if unknown:
+        raise SystemExit(
+            f"No carrier {', '.join(unknown)} is configured; there are {', '.join(sorted(settings.CARRIERS))}."
+        )
+    if own:
+        sender.pool_cls, sender.concurrency = "solo", 1
+
+
+def open_own(**kwargs: Any) -> None:
+    """A worker of a trunk's own queue connects as soon as it runs: reports may be waiting there for us."""
+    for alias in _own():
+        try:
+            carrier(alias)
+        except Exception:  # a dispatch will try again, and say so where it is seen
+            log.exception("The session of %s could not be opened", alias)
 
 
 def close_all(**kwargs: Any) -> None:
@@ -53,22 +105,36 @@ def close_all(**kwargs: Any) -> None:
             writer.close()
 
 
+worker_init.connect(be_alone, dispatch_uid="telephony.sessions.alone")
+worker_process_init.connect(open_own, dispatch_uid="telephony.sessions.open")
 worker_process_shutdown.connect(close_all, dispatch_uid="telephony.sessions")
 worker_shutdown.connect(close_all, dispatch_uid="telephony.sessions.solo")
 
 
-class EventWriter:
-    """Records a trunk's events in sets, from a thread of its own with a database connection of its own."""
+Item = CarrierEvent | InboundSms | Result
+Done = Callable[[], object]
 
-    def __init__(self, alias: str) -> None:
+
+class EventWriter:
+    """Records what a trunk has to say in sets, from a thread of its own with a database connection of its own."""
+
+    def __init__(
+        self, alias: str, session: SessionCarrier | None = None, *, opened_at: datetime | None = None
+    ) -> None:
         self._alias = alias
-        self._queue: queue.SimpleQueue[Sequence[CarrierEvent] | None] = queue.SimpleQueue()
+        self._opened_at = opened_at
+        self._session = session
+        self._gather = session.gather_seconds if session is not None else 0.0
+        self._status = ""
+        self._status_at = 0.0
+        self._nudged_at = 0.0
+        self._queue: queue.SimpleQueue[tuple[Sequence[Item], Done | None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=f"events-{alias}", daemon=True)
         self._thread.start()
 
-    def put(self, events: Sequence[CarrierEvent]) -> None:
-        """Never waits, so it may be called from an event loop."""
-        self._queue.put(events)
+    def put(self, items: Sequence[Item], done: Done | None = None) -> None:
+        """Never waits, so it may be called from an event loop. `done` is called from our thread."""
+        self._queue.put((items, done))
 
     def close(self) -> None:
         self._queue.put(None)
@@ -77,30 +143,89 @@ class EventWriter:
     def _run(self) -> None:
         ended = False
         while not ended:
-            found: list[CarrierEvent] = []
+            found: list[Item] = []
+            dones: list[Done] = []
+            until: float | None = None  # and then what has come is recorded
             while len(found) < SET_SIZE:
+                wait = STATUS_SECONDS if until is None else until - time.monotonic()
                 try:
-                    more = self._queue.get(block=not found)
+                    more = self._queue.get(block=wait > 0, timeout=max(wait, 0))
                 except queue.Empty:
                     break
                 if more is None:
                     ended = True
                     break
-                found += more
-            if found:
-                self._record(found)
+                found += more[0]
+                if more[1] is not None:
+                    dones.append(more[1])
+                if until is None:
+                    until = time.monotonic() + self._gather
+            self._record(found)
+            for done in dones:
+                try:
+                    done()
+                except Exception:
+                    log.exception("%s was not told that its events are recorded", self._alias)
+            self._write_status("stopped" if ended else None)
         connection.close()
 
-    def _record(self, found: list[CarrierEvent]) -> None:
-        while True:
+    def _record(self, found: Sequence[Item]) -> None:
+        """Try until the database has it, or has refused it for good: then one by one, to lose only what is bad."""
+        while found:
             close_old_connections()
             try:
-                events.record(self._alias, found)
+                events.record_all(get_carrier(self._alias), found)
             except (OperationalError, InterfaceError):
                 log.exception("%d events of %s wait for the database", len(found), self._alias)
                 time.sleep(RETRY_SECONDS)
             except Exception:
-                log.exception("Events of %s that cannot be recorded: %r", self._alias, found)
+                if len(found) > 1:
+                    for one in found:
+                        self._record([one])
+                else:
+                    log.exception("An event of %s that cannot be recorded: %r", self._alias, found[0])
                 return
             else:
-                return
+                break
+        if any(isinstance(item, CarrierEvent) and item.status >= FINAL for item in found):
+            self._nudge()
+
+    def _nudge(self) -> None:
+        """Where channels are limited, one that has become free is used at once, and not at the next tick."""
+        from telephony import tasks
+
+        now = time.monotonic()
+        if settings.CARRIERS.get(self._alias, {}).get("CHANNELS") and now - self._nudged_at > NUDGE_SECONDS:
+            self._nudged_at = now
+            nudge(tasks.dispatch, self._alias)
+
+    def _bury(self) -> None:
+        """Once no other process serves this trunk, what the last one left under way is lost.
+
+        Whoever serves it holds a lock, which is free the moment its process is gone. One that is being stopped still
+        holds it, until its last calls are recorded.
+        """
+        if self._opened_at is None or not try_hold(f"session:{self._alias}"):
+            return
+        lost = lifecycle.lose_orphans(self._alias, claimed_before=self._opened_at)
+        self._opened_at = None
+        if lost:
+            log.warning("%s: %d deliveries died with the trunk's last worker", self._alias, lost)
+
+    def _write_status(self, status: str | None) -> None:
+        """Where the operator sees it (`manage.py trunk_status`), with the time, which shows that we live."""
+        if self._session is None:
+            return
+        now = time.monotonic()
+        status = (status or self._session.status())[:200]
+        if status == self._status and now - self._status_at < STATUS_SECONDS:
+            return
+        self._status, self._status_at = status, now
+        try:
+            close_old_connections()
+            self._bury()
+            Trunk.objects.update_or_create(
+                alias=self._alias, defaults={"session": status, "session_at": timezone.now()}
+            )
+        except DatabaseError as e:  # the next one will be written
+            log.warning("%s: the status of the session could not be written: %s", self._alias, e)

@@ -31,3 +31,10 @@ def slot(name: str, *, count: int = 1) -> Iterator[bool]:
         if connection.connection is not None and not connection.connection.closed:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [base - 2**31, number])
+
+
+def try_hold(name: str) -> bool:
+    """Take the lock of this name for as long as the thread's database session lasts; False while another has it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, 0)", [crc32(name.encode()) - 2**31])
+        return bool(cursor.fetchone()[0])

@@ -15,6 +15,7 @@ from pytest_django import DjangoDbBlocker
 from rest_framework.test import APIClient
 
 from iris.embedded import server
+from telephony.voices import audio, directory
 
 
 def require_program(name: str) -> str:
@@ -40,6 +41,13 @@ def _no_throttling_from_other_tests() -> Iterator[None]:
     cache.clear()
     yield
     cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def _no_voices_of_other_tests() -> Iterator[None]:
+    audio._fragment.cache_clear()
+    yield
+    directory.forget()
 
 
 @pytest.fixture(scope="session")

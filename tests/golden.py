@@ -1,4 +1,5 @@
-"""Golden answers: tests/golden/v0/<name>.json is what the API answers, written by hand from its documents.
+"""Golden answers: tests/golden/v0/<name>.json is what the API answers, written by hand from its documents. Those of v1
+are called v1/<name>.
 
 A file is one documented call::
 
@@ -9,14 +10,14 @@ A file is one documented call::
     }
 
 `status` is the HTTP status; `"content_type": "multipart/form-data"` in the request means a form.
-docs/api-v0.md shows these files, so nothing rewrites them: where the API answers something else, one of the
-two is wrong.
+docs/api-v0.md and docs/api-v1.md show these files, so nothing rewrites them: where the API answers something
+else, one of the two is wrong.
 
 What differs from call to call is a placeholder, alone (`"id": "<int>"`) or within a text
 (`"/numbers/<id>/"`):
 
-* `<jwt>`, `<int>`, `<url>`, `<otp>`, `<sid>` stand for anything of that kind; * any other name stands for the
-value that the test gives (`assert_matches_golden("…", response, id=campaign.pk)`).
+* `<jwt>`, `<int>` and the other names in PATTERNS stand for anything of that kind;
+* any other name stands for the value that the test gives (`assert_matches_golden("…", response, id=campaign.pk)`).
 """
 
 import json
@@ -35,13 +36,20 @@ PATTERNS = {
     "url": r"https?://[^\s\"]+",
     "otp": r"\d+",
     "sid": r"[0-9a-f]{32}",
+    "key": r"[0-9a-f]{64}",
+    "uuid": r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    "date": r"\d{4}-\d\d-\d\d",
+    "moment": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?\+05:45",
+    "moment_utc": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z",
+    "moment_in_words": r"[A-Z][a-z]+\.? \d{1,2}, \d{4}, \d\d:\d\d [AP]M",
 }
 PLACEHOLDER = re.compile(r"<(\w+)>")
 
 
 def load(name: str) -> dict[str, Any]:
     """The whole file."""
-    document: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    folder = FOLDER.parent if "/" in name else FOLDER
+    document: dict[str, Any] = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
     return document
 
 

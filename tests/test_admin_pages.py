@@ -19,7 +19,16 @@ from campaigns.models import Campaign, Recipient, Run
 from otp.models import Otp
 from otp.services import send_otp
 from telephony.admin import MOST_COUNTED, CappedPaginator
-from telephony.models import Audio, Channel, Delivery, DeliveryStatus, PhoneNumber, SandboxMessage, Trunk
+from telephony.models import (
+    Audio,
+    Channel,
+    Delivery,
+    DeliveryStatus,
+    PhoneNumber,
+    SandboxMessage,
+    Trunk,
+    Voice,
+)
 from telephony.services import buy_number
 from tests import engine
 from tests.factories import (
@@ -32,7 +41,7 @@ from tests.factories import (
 )
 
 LOOKED_AT: list[type[Model]] = [Campaign, Recipient, Run, Delivery, Audio, SandboxMessage, Otp]
-PAGES: list[type[Model]] = [*LOOKED_AT, PhoneNumber, Trunk]
+PAGES: list[type[Model]] = [*LOOKED_AT, PhoneNumber, Trunk, Voice]
 
 
 def make_one_of_each(number: int) -> None:

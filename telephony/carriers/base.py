@@ -6,16 +6,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from django.core.exceptions import ImproperlyConfigured
 
 from telephony.models import Cause, Channel, DeliveryStatus
+from telephony.scripts import Given, Script
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Submission:
-    """One call or SMS as a carrier gets it. Past `valid_until` it must not be sent any more."""
+    """One call or SMS as a carrier gets it. Past `valid_until` it must not be sent any more.
+
+    With a `script`, the recording asks for answers: `telephony.scripts` tells which part of it is which step.
+    """
 
     key: str
     channel: Channel
@@ -27,12 +31,21 @@ class Submission:
     attempt: int
     owner_id: int
     valid_until: datetime
+    script: Script = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Accepted:
+    """The carrier has it, under the id `ref`.
+
+    `parts` are the ids of all parts, where the carrier numbers and reports them apart: the whole is completed when all of
+    them are. `completes`: the carrier will say no more, so an SMS counts as completed.
+    """
+
     key: str
     ref: str = ""
+    parts: tuple[str, ...] = ()
+    completes: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,11 +59,12 @@ class Rejected:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Later:
-    """Surely not taken; the same again in `seconds`."""
+    """Surely not taken; the same again in `seconds`. With `attempt`, nothing happens if another attempt has begun."""
 
     key: str
     seconds: float
     text: str = ""
+    attempt: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,27 +75,57 @@ class Unknown:
     text: str = ""
 
 
-Result = Accepted | Rejected | Later | Unknown
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pending:
+    """On its way: a session carrier hands its result to `record` when it is known. Should it die, the lease ends."""
+
+    key: str
+
+
+Result = Accepted | Rejected | Later | Unknown | Pending
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CarrierEvent:
     """One report. It names its delivery by our `key`, or by the carrier's `ref` where our key does not travel.
 
-    `seconds` is how long the call was answered, `playback` the per cent of the message that was heard.
+    `seconds` is how long the call was answered, `playback` the per cent of the message that was heard, `digits` are all
+    keys that were pressed so far, `answers` those to the steps of its script so far. `number` is whom it is about (E.164),
+    where the carrier says so: it finds the delivery when the answer with its `ref` was lost.
     """
 
     key: str = ""
     ref: str = ""
+    number: str = ""
     status: DeliveryStatus
     at: datetime
     cause: Cause = Cause.NONE
     seconds: float | None = None
     playback: int | None = None
     text: str = ""
+    digits: str = ""
+    answers: tuple[Given, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InboundSms:
+    """An SMS that somebody has sent us. Numbers are in E.164 where they are phone numbers, else as the carrier has them."""
+
+    sender: str
+    to: str
+    text: str
+    at: datetime
 
 
 Record = Callable[[Sequence[CarrierEvent]], object]
+
+
+class SessionRecord(Protocol):
+    """Takes what a session has to say, in order, and never waits. `done` is called when all of it is stored."""
+
+    def __call__(
+        self, items: Sequence[CarrierEvent | InboundSms | Result], done: Callable[[], object] | None = None
+    ) -> object: ...
 
 
 class Carrier(ABC):
@@ -120,6 +164,18 @@ class Carrier(ABC):
         """Whether each was taken, asked only after its `valid_until`; absent when the carrier cannot tell."""
         raise NotImplementedError
 
+    def pace(self) -> float | None:
+        """How many a second the carrier itself lets through at present, beside the trunk's CPS."""
+        return None
+
+    def claim_size(self) -> int | None:
+        """How many are claimed for it at once at most: what is claimed is not overtaken by an OTP any more."""
+        return None
+
+    def reports_on(self, text: str) -> int:
+        """How many reports on an SMS of this text there will be: one, unless its parts are reported apart."""
+        return 1
+
     def report_timeout(self) -> float:
         """Seconds without a final report after which a delivery counts as lost."""
         from django.conf import settings
@@ -134,9 +190,14 @@ class SessionCarrier(Carrier):
     submission and closes it at shutdown.
     """
 
+    # For so long what it says is gathered before it is recorded: larger sets, a little later.
+    gather_seconds: ClassVar[float] = 0.0
+    # Whether what is under way ends with the process, as calls do: then the next one ends their deliveries as lost.
+    dies_with_worker: ClassVar[bool] = False
+
     @abstractmethod
-    def open(self, record: Record) -> None:
-        """Connect, and go on connecting for as long as it takes. Events go to `record`, from whatever thread."""
+    def open(self, record: SessionRecord) -> None:
+        """Connect, and go on connecting for as long as it takes. What happens goes to `record`, from whatever thread."""
 
     @abstractmethod
     def close(self) -> None:

@@ -4,11 +4,15 @@ It keeps every call and SMS that it accepted, doubles included, with the times a
 ends; `poll` turns what is due into events. So it survives any crash of ours, and is an honest witness of what was
 sent. The last four digits of a number decide what becomes of it (`Fate`). Real durations are divided by
 `IRIS_SANDBOX_SPEED`.
+
+Who is asked something answers by the number, too: with its last digit in the first step, with the last but one in the
+second, and so on (`_answers`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -28,6 +32,7 @@ from telephony.carriers.base import (
 )
 from telephony.models import Cause, Channel, DeliveryStatus, SandboxMessage
 from telephony.rowsets import rowset
+from telephony.scripts import AnsweredBy, Given, Script, dump, heard, load
 
 
 class Fate(models.TextChoices):
@@ -59,6 +64,8 @@ FATES = {
 RINGS_AFTER, BUSY_AFTER, ANSWERED_AFTER, GIVEN_UP_AFTER = 2.0, 3.0, 6.0, 32.0
 SMS_DELIVERED_AFTER = 3.0
 SECONDS_PER_CHARACTER = 0.1  # of a call whose audio has no length
+
+SPOKEN = "(speech)"  # what everybody says who is to say something
 
 
 class SandboxCarrier(Carrier):
@@ -120,6 +127,7 @@ def _insert(accepted: Sequence[tuple[Submission, Fate]]) -> dict[str, str]:
             "text": ("text", [one.text for one, _ in accepted]),
             "audio_name": ("text", [one.audio_name for one, _ in accepted]),
             "audio_seconds": ("float8", [one.audio_seconds for one, _ in accepted]),
+            "script": ("jsonb", [dump(one.script) for one, _ in accepted]),
             "fate": ("text", [fate.value for _, fate in accepted]),
             "owner_id": ("bigint", [one.owner_id for one, _ in accepted]),
             "ring": ("float8", rings),
@@ -131,9 +139,9 @@ def _insert(accepted: Sequence[tuple[Submission, Fate]]) -> dict[str, str]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""INSERT INTO telephony_sandboxmessage
-                    (delivery_key, channel, "to", caller, text, audio_name, audio_seconds, fate, owner_id,
+                    (delivery_key, channel, "to", caller, text, audio_name, audio_seconds, script, fate, owner_id,
                      ring_at, answer_at, end_at, report_at, hidden)
-                SELECT key, channel, "to", caller, text, audio_name, audio_seconds, fate, owner_id,
+                SELECT key, channel, "to", caller, text, audio_name, audio_seconds, script, fate, owner_id,
                        now + make_interval(secs => ring), now + make_interval(secs => answer),
                        now + make_interval(secs => "end"),
                        CASE WHEN fate <> 'silent' THEN now + make_interval(secs => coalesce(ring, "end")) END, false
@@ -170,7 +178,7 @@ def _take_due(limit: int = 1000) -> list[tuple[Any, ...]]:
                  FROM statement_timestamp() AS now
                 WHERE id IN (SELECT id FROM telephony_sandboxmessage WHERE report_at <= statement_timestamp()
                               ORDER BY report_at LIMIT %s FOR UPDATE SKIP LOCKED)
-               RETURNING delivery_key, channel, fate, audio_seconds, length(text), ring_at,
+               RETURNING delivery_key, channel, "to", fate, audio_seconds, length(text), script::text, ring_at,
                          CASE WHEN now >= answer_at THEN answer_at END, CASE WHEN now >= end_at THEN end_at END""",
             [limit],
         )
@@ -181,9 +189,11 @@ def _take_due(limit: int = 1000) -> list[tuple[Any, ...]]:
 def _events(
     key: str,
     channel: str,
+    to: str,
     fate: str,
     audio_seconds: float | None,
     characters: int,
+    script: str | None,
     ring_at: datetime | None,
     answer_at: datetime | None,
     end_at: datetime | None,
@@ -196,7 +206,10 @@ def _events(
         events.append(CarrierEvent(key=key, status=DeliveryStatus.ANSWERED, at=answer_at))
     if end_at:
         length = audio_seconds or characters * SECONDS_PER_CHARACTER
-        events.append(_end(key, channel, Fate(fate), length, end_at))
+        end = _end(key, channel, Fate(fate), length, end_at)
+        if script is not None and end.seconds is not None:
+            end = replace(end, **_answers(to, load(script), end.seconds))
+        events.append(end)
     return events[::-1] * 2 if fate == Fate.DOUBLED else events[-1:]
 
 
@@ -212,3 +225,17 @@ def _end(key: str, channel: str, fate: Fate, length: float, at: datetime) -> Car
             key=key, status=DeliveryStatus.HUNGUP, at=at, cause=Cause.CUT_OFF, seconds=length / 2, playback=50
         )
     return CarrierEvent(key=key, status=DeliveryStatus.COMPLETED, at=at, seconds=length, playback=100)
+
+
+def _answers(to: str, script: Script, seconds: float) -> dict[str, Any]:
+    """What is answered by whoever listens for so long: to each step that is over by then."""
+    digits = [digit for digit in reversed(to) if digit.isdecimal()]
+    given = []
+    pressed = ""
+    for place, one in enumerate(heard(script, seconds)):
+        if one.answer is AnsweredBy.SPEECH:
+            given.append(Given(one.step, SPOKEN))
+        elif one.answer is AnsweredBy.KEYS:
+            pressed += digits[place % len(digits)]
+            given.append(Given(one.step, pressed[-1]))
+    return {"answers": tuple(given), "digits": pressed}

@@ -44,7 +44,10 @@ def inbox(request: HttpRequest) -> HttpResponse:
     """The same for eyes and ears."""
     _refuse_outside_the_sandbox()
     now = timezone.now()
-    rows = [_as_json(row, now, request) for row in _chosen(request)[:100]]
+    try:
+        rows = [_as_json(row, now, request) for row in _chosen(request)[:100]]
+    except ValueError as e:
+        return render(request, "telephony/inbox.html", {"messages": [], "fault": str(e)}, status=400)
     return render(request, "telephony/inbox.html", {"messages": rows})
 
 

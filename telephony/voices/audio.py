@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import struct
+from functools import lru_cache
 from typing import IO, Any, NoReturn
 
 import av
@@ -14,16 +15,19 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from django.conf import settings
 from django.core.files import File
+from django.utils import timezone
 
 from iris.errors import InvalidInput, TooLarge
 from telephony.models import Audio
-from telephony.voices import store
+from telephony.voices import loudness, store
 from telephony.voices.engine import Pcm
+from telephony.voices.store import Extension
 
 Upload = IO[bytes] | File[Any]
 
 RATE = 8000  # samples a second on the telephone network
 SHORTEST_SECONDS = 0.1
+KEPT_BEFORE, KEPT_AFTER = 0.1, 0.3  # seconds of the silence around an uploaded recording
 
 MP3_RATE = 16000  # the lowest rate of MPEG-2; players need not know MPEG-2.5, which goes down to 8000
 MP3_BITS_PER_SECOND = 32000
@@ -60,14 +64,26 @@ class AudioTooLong(InvalidInput):
 def store_upload(file: Upload) -> Audio:
     """Keeps an uploaded recording, once for its content however often it is sent.
 
-    Raises NotAudio, AudioTooLong, and TooLarge above settings.IRIS_MAX_UPLOAD_BYTES.
+    It is made as loud as the voices are, and loses the silence at its ends. Raises NotAudio, AudioTooLong, and
+    TooLarge above settings.IRIS_MAX_UPLOAD_BYTES.
     """
-    pcm = decode(file)
+    pcm = as_loud_as_speech(decode(file))
     name = store.keyed_name("upload", hashlib.sha256(pcm.samples).hexdigest())
-    if not store.has(name, "wav"):
-        store.write(name, "wav", wav(pcm))
-    audio, _ = Audio.objects.get_or_create(name=name, defaults={"seconds": pcm.seconds})
+    store.write(name, "wav", wav(pcm))
+    audio, made = Audio.objects.get_or_create(name=name, defaults={"seconds": pcm.seconds})
+    if not made:
+        Audio.objects.filter(pk=audio.pk).update(used_at=timezone.now(), pruned_at=None)
     return audio
+
+
+def as_loud_as_speech(pcm: Pcm) -> Pcm:
+    """A recording at the target loudness, without hum and without silence at its ends. Raises NotAudio when there is
+    nothing to be heard.
+    """
+    louder = loudness.at_target(loudness.without_hum(pcm))
+    if louder is None:
+        raise NotAudio("Nothing can be heard in this recording. Send one with somebody speaking in it.")
+    return loudness.faded(loudness.trimmed(louder, before=KEPT_BEFORE, after=KEPT_AFTER))
 
 
 def decode(file: Upload) -> Pcm:
@@ -229,26 +245,56 @@ def mp3(pcm: Pcm) -> bytes:
     return file.getvalue()
 
 
+def pcm_of(name: str) -> bytes:
+    """The samples of a recording as a telephone plays them: 8 kHz, 16-bit signed little-endian, one channel.
+
+    The one way to read a recording: one that is joined from fragments is joined here, and needs no file of its own.
+    Raises FileNotFoundError when there is no such recording, or when its files were pruned.
+    """
+    try:
+        return _samples(name)
+    except FileNotFoundError:
+        parts = Audio.objects.filter(name=name).values_list("parts", flat=True).first()
+        if not parts:
+            raise
+    return b"".join(map(_fragment, parts))
+
+
+def seconds_of_file(name: str) -> float:
+    return (store.size(name, "wav") - _WAV_HEADER.size) / 2 / RATE
+
+
 def wav_bytes(audio: Audio) -> bytes:
     """The WAV file of a stored recording: 8 kHz, 16 bit, mono. Raises FileNotFoundError when it is gone."""
-    with store.open_file(audio.name, "wav") as file:
-        return file.read()
+    return wav(Pcm(pcm_of(audio.name), RATE))
 
 
-def ensure_mp3(name: str) -> bool:
-    """Makes the MP3 of a stored recording unless it is there. False when there is no such recording.
+def open_file(name: str, extension: Extension) -> tuple[IO[bytes], int] | None:
+    """The WAV or MP3 file of a recording and its size in bytes; None when there is no such recording.
 
-    Only on demand, since few of all those that are spoken are ever listened to in a browser.
+    An MP3 is made and kept when it is first asked for, since few of all those that are spoken are ever listened to in
+    a browser. The WAV of a joined recording is joined each time.
     """
-    if store.has(name, "mp3"):
-        return True
     try:
-        with store.open_file(name, "wav") as file:
-            stored = file.read()
+        if extension == "mp3" and not store.has(name, "mp3"):
+            store.write(name, "mp3", mp3(Pcm(pcm_of(name), RATE)))
+        if extension == "mp3" or store.has(name, "wav"):
+            return store.open_file(name, extension), store.size(name, extension)
+        content = wav(Pcm(pcm_of(name), RATE))
     except FileNotFoundError:
-        return False
-    store.write(name, "mp3", mp3(Pcm(stored[_WAV_HEADER.size :], RATE)))
-    return True
+        return None
+    return io.BytesIO(content), len(content)
+
+
+def _samples(name: str) -> bytes:
+    with store.open_file(name, "wav") as file:
+        return file.read()[_WAV_HEADER.size :]
+
+
+@lru_cache(maxsize=64)
+def _fragment(name: str) -> bytes:
+    """The constant parts of a message are read for everybody who is called."""
+    return _samples(name)
 
 
 def _telephone_resampler() -> AudioResampler:

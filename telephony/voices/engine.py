@@ -28,10 +28,14 @@ class Pcm:
 
 
 class Engine(Protocol):
-    """`options` are the entries of a voice in `settings.IRIS_VOICES` that are the engine's own business."""
+    """`options` are what a voice of the catalogue says about its engine (`telephony.models.Voice`)."""
 
     def check(self, *, language: str, options: Mapping[str, Any]) -> None:
         """Raises ValueError, with a sentence for the operator, when no voice can be made of these options."""
+        ...
+
+    def missing(self, options: Mapping[str, Any]) -> str:
+        """What has to be installed before a voice with these options can speak, as a sentence; "" if nothing."""
         ...
 
     def version(self, options: Mapping[str, Any]) -> str:
@@ -47,3 +51,9 @@ class Engine(Protocol):
         the engine cannot work on this machine. Safe to call from many threads.
         """
         ...
+
+
+def too_long(max_seconds: float) -> Unspeakable:
+    return Unspeakable(
+        f"The message takes longer than {max_seconds:g} seconds to say. Shorten it.", code="too_long"
+    )

@@ -20,7 +20,8 @@ from typing import Any, ClassVar
 import espeakng_loader  # type: ignore[import-untyped]
 
 from iris.errors import Unavailable
-from telephony.voices.engine import Pcm, Unspeakable
+from telephony.voices.engine import Pcm, too_long
+from telephony.voices.loudness import stretched
 
 # Constants of speak_lib.h, by their names there.
 AUDIO_OUTPUT_SYNCHRONOUS = 2  # espeak_Synth returns when all samples have gone through the callback
@@ -58,6 +59,9 @@ class Espeak:
         if chosen["variant"] and chosen["variant"] not in os.listdir(data / "voices" / "!v"):
             raise ValueError(f"espeak has no variant {chosen['variant']!r}.")
 
+    def missing(self, options: Mapping[str, Any]) -> str:
+        return ""  # it comes with iris
+
     def version(self, options: Mapping[str, Any]) -> str:
         return "espeak-ng " + str(_library().espeak_Info(None).decode())
 
@@ -66,7 +70,8 @@ class Espeak:
     ) -> Pcm:
         chosen = {**self.defaults, **options}
         voice = f"{language}+{chosen['variant']}" if chosen["variant"] else language
-        words_per_minute = min(max(round(chosen["speed"] * speed), RATE_MINIMUM), RATE_MAXIMUM)
+        wanted = round(chosen["speed"] * speed)
+        words_per_minute = min(max(wanted, RATE_MINIMUM), RATE_MAXIMUM)
         spoken = text.encode() + b"\0"
         with _lock:
             sample_rate = _initialized()
@@ -81,12 +86,11 @@ class Espeak:
             failed = library.espeak_Synth(spoken, len(spoken), 0, POS_CHARACTER, 0, CHARS_UTF8, None, None)
             samples = _output.end()
         if samples is None:
-            raise Unspeakable(
-                f"The message takes longer than {max_seconds:g} seconds to say. Shorten it.", code="too_long"
-            )
+            raise too_long(max_seconds)
         if failed:
             raise Unavailable("The speech engine of this server could not say the message. Try again later.")
-        return Pcm(samples, sample_rate)
+        pcm = Pcm(samples, sample_rate)
+        return pcm if wanted == words_per_minute else stretched(pcm, wanted / words_per_minute)
 
 
 # espeak-ng is one set of C globals in a process, so all that follows is too: one text at a time, one callback

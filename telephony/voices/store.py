@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import IO, Literal
 
 from django.core.files.base import ContentFile
@@ -18,6 +20,7 @@ from django.utils.crypto import salted_hmac
 Extension = Literal["wav", "mp3"]
 
 NAME_DIGITS = 40  # hexadecimal; 160 bits
+UNFINISHED = ".part"
 
 
 def keyed_name(*parts: object) -> str:
@@ -50,18 +53,49 @@ def lost(name: str) -> bool:
     return _local(path_of(name, "wav")) is not None and not has(name, "wav")
 
 
-def write(name: str, extension: Extension, content: bytes) -> None:
-    """Stores the file whole or not at all. Others may write the same name at the same time."""
+def write(name: str, extension: Extension, content: bytes) -> bool:
+    """Stores the file whole or not at all; whether it is ours that is there now. Of several who write the same name
+    at the same time the first wins: two renderings of a text may differ in length.
+    """
     path = path_of(name, extension)
     local = _local(path)
     if local is None:
-        if not default_storage.exists(path):
-            saved = default_storage.save(path, ContentFile(content))
-            if saved != path:  # somebody was faster, and the storage gave ours another name
-                default_storage.delete(saved)
+        if default_storage.exists(path):
+            return False
+        saved = default_storage.save(path, ContentFile(content))
+        if saved != path:  # somebody was faster, and the storage gave ours another name
+            default_storage.delete(saved)
+        return saved == path
+    temporary = default_storage.path(
+        default_storage.save(f"{path}.{uuid.uuid4().hex}{UNFINISHED}", ContentFile(content))
+    )
+    try:
+        if has(name, extension):
+            return False
+        with suppress(FileNotFoundError):  # an empty one may be there, see `has`
+            os.unlink(local)
+        os.link(temporary, local)
+    except FileExistsError:
+        return False
+    finally:
+        os.unlink(temporary)
+    return True
+
+
+def delete(name: str, extension: Extension) -> None:
+    """Without a word when it is not there."""
+    default_storage.delete(path_of(name, extension))
+
+
+def stored() -> Iterator[tuple[str, str]]:
+    """Every file below audio/, as its path and the name of the recording it belongs to."""
+    try:
+        folders, _ = default_storage.listdir("audio")
+    except FileNotFoundError:
         return
-    temporary = default_storage.save(f"{path}.{uuid.uuid4().hex}", ContentFile(content))
-    os.replace(default_storage.path(temporary), local)
+    for folder in sorted(folders):
+        for file in sorted(default_storage.listdir(f"audio/{folder}")[1]):
+            yield f"audio/{folder}/{file}", file.split(".", 1)[0]
 
 
 def open_file(name: str, extension: Extension) -> IO[bytes]:

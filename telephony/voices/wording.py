@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from telephony.voices import nepali
 from telephony.voices.engine import Unspeakable
 
 MAX_CHARACTERS = 5000  # some seven minutes of speech
 
 _JOINERS = "\u200c\u200d"  # they decide how Devanagari conjuncts are said; other invisible characters go
-_DEVANAGARI_DIGITS = str.maketrans("0123456789", "०१२३४५६७८९")
+_STRAY_JOINER = re.compile("(?<![\u0900-\u097f])[\u200c\u200d]+|[\u200c\u200d]+(?![\u0900-\u097f])")
+_KEPT_SYMBOLS = frozenset("°№")
+_DATED = re.compile(r"(?<!\d)(\d{4})\s?[|।]\s?(\d{1,2})\s?[|।]\s?(\d{1,2})(?!\d)")
 
 
 def spoken_form(text: str, *, language: str) -> str:
@@ -24,29 +27,64 @@ def spoken_form(text: str, *, language: str) -> str:
             code="too_long",
         )
     text = unicodedata.normalize("NFC", text)
-    text = "".join(" " if _is_control(character) else character for character in text)
+    text = "".join(character if _is_said(character) else " " for character in text)
+    text = _STRAY_JOINER.sub(" ", text)
+    text = _DATED.sub(r"\1/\2/\3", text)
     # Typed without a Nepali keyboard, the danda that ends a sentence is a vertical bar.
     text = re.sub(r"\s*[|।॥][\s|।॥]*", "। ", text)
-    if language == "ne":
-        text = _nepali_numbers(text)
+    text = nepali.in_words(text) if language == "ne" else _codes_one_by_one(text)
     text = re.sub(r"[^\S\n]+", " ", text)
-    text = re.sub(r" ?\n ?", "\n", text).strip()
+    text = re.sub(r" ?\n ?", "\n", text)
+    text = re.sub(r" (?=[,;:!?।])", "", text).strip()
     if not any(unicodedata.category(character)[0] in "LN" for character in text):
         raise Unspeakable("There is nothing in the message that can be spoken. Write at least one word.")
     return text
 
 
-def _is_control(character: str) -> bool:
-    return unicodedata.category(character)[0] == "C" and character != "\n" and character not in _JOINERS
+def attached_before(text: str, *, language: str) -> int:
+    """Where the end of the text begins that must be spoken together with a value behind it."""
+    if language == "ne":
+        return nepali.attached_before(text)
+    match = _GLUED_BEFORE.search(text)
+    return match.start() if match else len(text)
 
 
-def _nepali_numbers(text: str) -> str:
-    """Numbers are said in Nepali only when written in its own digits: in 0–9 they would be said in English.
+def attached_after(text: str, *, language: str) -> int:
+    """Where the beginning of the text ends that must be spoken together with a value in front of it."""
+    if language == "ne":
+        return nepali.attached_after(text)
+    match = _GLUED_AFTER.match(text)
+    return len(match[0].rstrip(".,:")) if match else 0
 
-    Long runs of digits and those that begin with a zero are no amounts but telephone numbers and codes, said
-    digit by digit. Neither the stroke in 2081/05/12 nor the one in 500/- is said.
-    """
-    text = text.translate(_DEVANAGARI_DIGITS)
-    text = re.sub(r"(?<=[०-९])/-", " ", text)
-    text = re.sub(r"(?<=[०-९])[/-](?=[०-९])", " ", text)
-    return re.sub(r"(?<![०-९.,])(?:[०-९]{10,}|०[०-९]+)(?![०-९])", lambda run: " ".join(run[0]), text)
+
+def _is_said(character: str) -> bool:
+    """Not so: controls, what cannot be seen, emoji and what colours or joins them, private characters."""
+    if character == "\n" or character in _JOINERS or character in _KEPT_SYMBOLS:
+        return True
+    if (
+        "\ufe00" <= character <= "\ufe0f"
+        or character == "\u20e3"
+        or "\U0001f3fb" <= character <= "\U0001f3ff"
+    ):
+        return False
+    category = unicodedata.category(character)
+    return category[0] != "C" and category != "So"
+
+
+# In other languages the engine reads numbers by itself, but as amounts.
+_CODE = r"(?:otp|code|pin|password|token)"
+_CODES = re.compile(rf"({_CODE}[^.;!?\n\d]{{0,30}}?)\b(\d{{4,12}})\b(?![.,]\d)", re.IGNORECASE)
+_CODES_BEFORE = re.compile(rf"\b(\d{{4,12}})\b(?![.,]\d)([^.;!?\n\d]{{1,25}}?{_CODE})", re.IGNORECASE)
+_FIGURES = re.compile(r"(?<![\d.,])(?:\d{9,}|0\d{3,}|(?:\d ){3,}\d)(?![\d.,]*\d)")
+_GLUED_BEFORE = re.compile(
+    rf"(?:{_CODE}[^.;!?\n\d]{{0,30}}|(?:[^\s,;:.!?()…\"'“”‘’\[\]]|[:.,](?=\S))+)$", re.IGNORECASE
+)
+_GLUED_AFTER = re.compile(
+    rf"(?:[^.;!?\n\d]{{1,25}}?{_CODE}|(?:[^\s,;:!?()…\"“”‘’\[\]]|[:.,](?=\S))+)", re.IGNORECASE
+)
+
+
+def _codes_one_by_one(text: str) -> str:
+    text = _CODES.sub(lambda match: match[1] + nepali.PAUSE.join(match[2]), text)
+    text = _CODES_BEFORE.sub(lambda match: nepali.PAUSE.join(match[1]) + match[2], text)
+    return _FIGURES.sub(lambda match: nepali.PAUSE.join(match[0].replace(" ", "")), text)

@@ -185,8 +185,8 @@ class TestDelivery:
             DeliveryStatus.QUEUED,
         )
         assert (delivery.to, delivery.caller) == ("+9779800000034", "9800000199")
-        assert delivery.expires_at is not None
-        assert timedelta(minutes=4) < delivery.expires_at - timezone.now() <= timedelta(minutes=5)
+        assert delivery.useful_until is not None
+        assert timedelta(minutes=4) < delivery.useful_until - timezone.now() <= timedelta(minutes=5)
 
     def test_an_sms_has_the_password_in_one_piece(self, caller: Caller) -> None:
         caller.post(SEND, wanted(otp="12345"))
@@ -244,7 +244,7 @@ class TestDelivery:
 
     def test_is_not_sent_any_more_after_five_minutes(self, caller: Caller, user: User) -> None:
         caller.post(SEND, wanted())
-        Delivery.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+        Delivery.objects.update(useful_until=timezone.now() - timedelta(seconds=1))
         from telephony import lifecycle
 
         lifecycle.lose_unreported()

@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import pytest
+from django.utils import timezone
 
-from telephony import dispatch
+from telephony import dispatch, events, lifecycle
 from telephony.carriers import get_carrier
-from telephony.carriers.base import Accepted, Carrier, Result, Submission
+from telephony.carriers.base import Accepted, Carrier, CarrierEvent, Later, Result, Submission, Unknown
 from telephony.carriers.errors import Misconfigured, Throttled, Unreachable
 from telephony.models import Channel, Delivery, DeliveryStatus, Trunk
-from tests.factories import make_delivery
+from tests.factories import make_delivery, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -137,7 +138,7 @@ def test_claims_leave_slots_of_the_trunks_pace(carrier: type[ScriptedCarrier], s
 
 def test_busy_channels_are_counted_from_the_database(carrier: type[ScriptedCarrier], settings: Any) -> None:
     settings.CARRIERS["sandbox"]["CHANNELS"] = 3
-    make_delivery(channel=Channel.CALL, status=S.ANSWERED)
+    make_delivery(channel=Channel.CALL, status=S.ANSWERED, claimed_at=timezone.now())
     for _ in range(5):
         make_delivery(channel=Channel.CALL)
     assert len(dispatch.claim("sandbox").deliveries) == 2
@@ -150,16 +151,54 @@ def test_missed_slots_are_not_made_up_for_by_a_burst(carrier: type[ScriptedCarri
     settings.CARRIERS["sandbox"]["CPS"] = 50
     for _ in range(8):
         make_delivery()
+    claim = dispatch.claim("sandbox")
+    claim.slots = [slot - 0.15 for slot in claim.slots]  # as if this process had been asleep
     moments: list[float] = []
 
-    def slow_at_first(batch: Sequence[Submission]) -> list[Result]:
+    def note(batch: Sequence[Submission]) -> list[Result]:
         moments.extend([time.monotonic()] * len(batch))
-        if len(moments) == 1:
-            time.sleep(0.1)  # five slots go by
         return accept(batch)
 
-    carrier.answer = staticmethod(slow_at_first)
-    dispatch.run("sandbox", budget=5)
+    carrier.answer = staticmethod(note)
+    dispatch._submit_all(get_carrier("sandbox"), claim)
     assert statuses() == [S.SUBMITTED] * 8
-    gaps = [later - earlier for earlier, later in itertools.pairwise(moments)]
-    assert min(gaps) > 0.001, gaps
+    assert min(later - earlier for earlier, later in itertools.pairwise(moments)) > 0.001
+
+
+def test_an_answer_to_an_earlier_attempt_changes_nothing(carrier: type[ScriptedCarrier]) -> None:
+    delivery = make_delivery(status=S.SUBMITTING, attempts=2)
+    for stale in (Later(key=str(delivery.pk), seconds=0), Unknown(key=str(delivery.pk))):
+        lifecycle.record([stale], report_timeout=60, attempts={delivery.pk: 1})
+    assert statuses() == [S.SUBMITTING]
+    lifecycle.record([Later(key=str(delivery.pk), seconds=0)], report_timeout=60, attempts={delivery.pk: 2})
+    assert statuses() == [S.QUEUED]
+
+
+def test_a_carrier_that_refuses_us_is_not_asked_again_and_again(carrier: type[ScriptedCarrier]) -> None:
+    for _ in range(9):
+        make_delivery()
+    carrier.answer = staticmethod(raising(Misconfigured("wrong password")))
+    dispatch.run("sandbox", budget=5)
+    assert len(carrier.seen) == 1
+    assert statuses() == [S.QUEUED] * 9
+
+
+def test_one_event_that_cannot_be_recorded_does_not_hold_up_the_others(
+    carrier: type[ScriptedCarrier],
+) -> None:
+    first, second = make_delivery(status=S.SUBMITTED), make_delivery(status=S.SUBMITTED)
+    now = timezone.now()
+    bad = CarrierEvent(key=str(first.pk), status=S.COMPLETED, at=now, playback=10**6)
+    good = CarrierEvent(key=str(second.pk), status=S.COMPLETED, at=now)
+    assert events.record("sandbox", [bad, good]) == 1
+    assert statuses() == [S.SUBMITTED, S.COMPLETED]
+
+
+def test_an_otp_does_not_use_up_its_owners_turn(carrier: type[ScriptedCarrier], settings: Any) -> None:
+    settings.IRIS_CLAIM_SIZE = 2
+    first, second = make_user(), make_user()
+    for owner in (first, second, first, second):
+        make_delivery(owner=owner)
+    make_delivery(owner=second, priority=0)
+    assert [one.owner_id for one in dispatch.claim("sandbox").deliveries] == [second.pk, first.pk]
+    assert [one.owner_id for one in dispatch.claim("sandbox").deliveries] == [second.pk, first.pk]

@@ -145,7 +145,7 @@ def test_a_delivery_that_never_reports_ends_as_lost_and_free_of_charge() -> None
 
 
 def test_an_otp_that_waited_too_long_is_not_sent_any_more() -> None:
-    delivery = make_delivery(status=S.QUEUED, expires_at=timezone.now() - timedelta(seconds=1))
+    delivery = make_delivery(status=S.QUEUED, useful_until=timezone.now() - timedelta(seconds=1))
     lifecycle.lose_unreported()
     delivery.refresh_from_db()
     assert (delivery.status, delivery.cause) == (S.FAILED, "expired")

@@ -143,7 +143,7 @@ def _by_phonenumbers(text: str, region: str) -> str:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
         return ""
-    nepali_mobile = number.country_code == 977 and 96 * 10**8 <= (number.national_number or 0) < 99 * 10**8
+    nepali_mobile = number.country_code == 977 and 96 * 10**8 <= (number.national_number or 0) < 10**10
     if not phonenumbers.is_valid_number(number) and not nepali_mobile:
         return ""
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

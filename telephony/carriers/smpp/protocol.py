@@ -24,11 +24,14 @@ ENQUIRE_LINK = 0x00000015
 ALERT_NOTIFICATION = 0x00000102
 RESPONSE = 0x80000000
 
+# Optional parameters
+RECEIPTED_MESSAGE_ID = 0x001E
+MESSAGE_PAYLOAD = 0x0424
+MESSAGE_STATE = 0x0427
+
 OK = 0x00
 INVALID_COMMAND = 0x03
-INVALID_LENGTH = 0x02
 QUEUE_FULL = 0x14
-TEMPORARY_ERROR = 0x64
 
 
 class Garbled(Exception):
@@ -84,9 +87,7 @@ def bind_body(*, system_id: str, password: str, system_type: str, address_range:
     def text(value: str) -> bytes:
         return value.encode("latin-1") + b"\0"
 
-    return (
-        text(system_id) + text(password) + text(system_type) + bytes([VERSION, 0, 0]) + text(address_range)
-    )
+    return text(system_id) + text(password) + text(system_type) + bytes([VERSION, 0, 0]) + text(address_range)
 
 
 class Meaning(Enum):

@@ -15,7 +15,7 @@ MESSAGE_TYPE = 0x3C  # of an esm_class
 RECEIPT, INTERMEDIATE = 0x04, 0x20
 _ID = re.compile(r"\bid:\s*([^\s:]+)", re.IGNORECASE)
 _STATE = re.compile(r"\bstat:\s*([A-Z]+)", re.IGNORECASE)
-_ERROR = re.compile(r"\berr:\s*([^\s:]+)", re.IGNORECASE)
+_ERROR = re.compile(r"\berr:\s*([^\s:]+)(?=\s|$)", re.IGNORECASE)
 _HEXADECIMAL = re.compile(r"[0-9a-fA-F]+")
 
 # message_state, and the seven letters of the text.

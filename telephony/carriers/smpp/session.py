@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from telephony.carriers.smpp import protocol
 from telephony.carriers.smpp.protocol import Meaning, Pdu
@@ -18,18 +20,21 @@ AGAIN_SECONDS = 1.0  # after which a part that came too fast is sent once more
 ENDING_SECONDS = 2.0  # that an SMSC which unbinds gives to what is under way
 MOST_UNSTORED = 5000  # messages that came in and wait for the database; the SMSC keeps the others for now
 
-WAITING, UNANSWERED = -1, -2  # in the place of a part's status
+KEEP_SECONDS = 600.0  # that an answer may be late and still be understood
+
+WAITING, UNANSWERED, UNWRITTEN = -1, -2, -3  # in the place of a part's status
 
 
 @dataclass(slots=True)
 class Message:
     """An SMS of one or several parts. `pdus` lack only their sequence numbers.
 
-    `statuses` has for each part None before it is written, then WAITING, then its answer's status or UNANSWERED.
-    Parts are not written any more after `until` (monotonic).
+    `statuses` has for each part None at first, then WAITING, then its answer's status, or UNANSWERED; or UNWRITTEN when
+    the connection ended before. Nothing is written any more after `until` (monotonic).
     """
 
     key: str
+    attempt: int
     pdus: list[bytes]
     until: float
     statuses: list[int | None] = field(default_factory=list)
@@ -63,15 +68,20 @@ class Message:
 
 @dataclass(frozen=True, kw_only=True)
 class Hooks:
-    """What a session calls. None of them may wait.
+    """What is called from the thread of the link. None of them may wait.
 
-    `settled`: messages of which no part is waiting any more; one whose answer comes late is settled twice.
-    `received`: a `deliver_sm`, to be acknowledged once it is stored. `held`: whether nothing may be written for now.
+    `answered`: how many PDUs were taken, and how many came too fast. `settled`: messages of which no part is waiting any
+    more; one whose answer comes late is settled once more. `unwritten`: messages of which surely nothing was written.
+    `received`: each `deliver_sm`, to be acknowledged once it is stored. `held`: whether nothing may be written for now.
+    `turn`: seconds until the next PDU may be.
     """
 
+    answered: Callable[[int, int], None]
     settled: Callable[[list[Message]], None]
-    received: Callable[[Session, Pdu], None]
+    unwritten: Callable[[list[Message]], None]
+    received: Callable[[Session, list[Pdu]], None]
     held: Callable[[], bool]
+    turn: Callable[[], float]
 
 
 class Session(asyncio.Protocol):
@@ -96,22 +106,21 @@ class Session(asyncio.Protocol):
         self._unstored = 0
         self._heard_at = time.monotonic()
         self._enquired_at = 0.0
-        self._unbinding_at: float | None = None
-        self._their_unbind: int | None = None
+        self._closing = False
+        self._their_unbind: tuple[int, float] | None = None  # its sequence number, and when it came
 
     # What the link calls
 
     async def bind(self, body: bytes, *, seconds: float) -> int:
         """The status with which the SMSC answers; raises TimeoutError or ConnectionError."""
         self._write(protocol.pdu(protocol.BIND_TRANSCEIVER, sequence=self._next(), body=body))
-        done, _ = await asyncio.wait(
-            [self._bind_status, self.ended], timeout=seconds, return_when=asyncio.FIRST_COMPLETED
-        )
-        if self._bind_status in done:
+        futures: list[asyncio.Future[Any]] = [self._bind_status, self.ended]
+        await asyncio.wait(futures, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if self._bind_status.done():
             status = self._bind_status.result()
             self.is_bound = status == protocol.OK
             return status
-        if done:
+        if self.ended.done():
             raise ConnectionError(self.why_ended)
         raise TimeoutError(f"the bind was not answered within {seconds:g} s")
 
@@ -124,43 +133,38 @@ class Session(asyncio.Protocol):
         remaining = list(messages)
         remaining.reverse()
         buffer: list[bytes] = []
-        while remaining and self.may_write and not self.hooks.held():
-            if self.outstanding >= self.window:
-                self._flush(buffer)
-                if not await self._has_room(until):
-                    break
-                continue
-            message = remaining.pop()
-            now = time.monotonic()
-            if now >= message.until:
-                remaining.append(message)
+        while remaining and await self._may_put(buffer, until) and not self.hooks.held():
+            message = remaining[-1]
+            if time.monotonic() >= message.until:
                 break
+            remaining.pop()
             for part in range(len(message.pdus)):
-                if self.outstanding >= self.window:
-                    self._flush(buffer)
-                    await self._has_room(message.until)
-                if not self.may_write:
+                if part and not await self._may_put(buffer, message.until):
+                    self._abandon(message)
                     break
-                self._put(message, part, buffer, now)
-            if not message.is_waiting and message.statuses.count(None):
-                # The connection ended between two of its parts, when the first had been settled already.
-                self._settle([message])
+                self._put(message, part, buffer)
         self._flush(buffer)
         remaining.reverse()
         return remaining
 
-    def acknowledge(self, sequence: int, status: int = protocol.OK) -> None:
-        """Tell the SMSC that a message which came in is stored."""
-        self._unstored -= 1
-        self._answer(protocol.DELIVER_SM, sequence, status=status, body=b"\0")
+    def acknowledge(self, pdus: Iterable[Pdu], status: int = protocol.OK) -> None:
+        """Tell the SMSC that what came in is stored."""
+        answers = [
+            protocol.pdu(
+                protocol.DELIVER_SM | protocol.RESPONSE, sequence=pdu.sequence, status=status, body=b"\0"
+            )
+            for pdu in pdus
+        ]
+        self._unstored -= len(answers)
+        self._write(b"".join(answers))
 
     def tick(self) -> None:
         """See to what is due: answers that do not come, parts to be repeated, a silent line, the end."""
         now = time.monotonic()
         self._give_up_waiting(now)
         self._repeat(now)
-        if self._their_unbind is not None and (not self._waiting or now - self._enquired_at > ENDING_SECONDS):
-            self._answer(protocol.UNBIND, self._their_unbind)
+        if self._their_unbind and (not self._waiting or now - self._their_unbind[1] > ENDING_SECONDS):
+            self._answer(protocol.UNBIND, self._their_unbind[0])
             self.end("the SMSC has unbound")
         elif self._enquired_at > self._heard_at and now - self._enquired_at > self.answer_seconds:
             self.end(f"the line was silent for {now - self._heard_at:.0f} s", now=True)
@@ -171,7 +175,7 @@ class Session(asyncio.Protocol):
     async def unbind(self, *, seconds: float) -> None:
         """Wait for what is under way, say good-bye, and wait for the answer, all within `seconds`."""
         until = time.monotonic() + seconds
-        self._unbinding_at = time.monotonic()
+        self._closing = True
         while (self._waiting or self._unstored) and not self.ended.done() and time.monotonic() < until - 1:
             await asyncio.sleep(0.02)
         if self.is_bound and not self.ended.done():
@@ -196,7 +200,7 @@ class Session(asyncio.Protocol):
         return (
             self.is_bound
             and not self.ended.done()
-            and self._unbinding_at is None
+            and not self._closing
             and self._their_unbind is None
             and self._transport is not None
             and not self._transport.is_closing()
@@ -211,12 +215,19 @@ class Session(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._heard_at = time.monotonic()
         settled: list[Message] = []
+        received: list[Pdu] = []
+        meanings: Counter[Meaning] = Counter()
         try:
             for pdu in self._frames.feed(data):
-                self._take(pdu, settled)
+                self._take(pdu, settled, received, meanings)
         except protocol.Garbled as error:
             self.end(f"the SMSC sends no SMPP: {error}", now=True)
+        if meanings:
+            self.hooks.answered(meanings[Meaning.TAKEN], meanings[Meaning.TOO_FAST])
+        # Answers first: a receipt that comes right behind one finds its message.
         self._settle(settled)
+        if received:
+            self._receive(received)
         self._wake()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -236,30 +247,30 @@ class Session(asyncio.Protocol):
 
     # Inside
 
-    def _take(self, pdu: Pdu, settled: list[Message]) -> None:
+    def _take(
+        self, pdu: Pdu, settled: list[Message], received: list[Pdu], meanings: Counter[Meaning]
+    ) -> None:
         command = pdu.command
         if command in (protocol.SUBMIT_SM | protocol.RESPONSE, protocol.GENERIC_NACK):
             found = self._waiting.pop(pdu.sequence, None) or self._overdue.pop(pdu.sequence, None)
             if found is None:
-                log.warning("An answer to nothing: %s, sequence %d", protocol.name_of(pdu.status), pdu.sequence)
+                log.warning(
+                    "An answer to nothing: %s, sequence %d", protocol.name_of(pdu.status), pdu.sequence
+                )
                 return
             message, part, _ = found
             message.statuses[part] = pdu.status
+            meanings[protocol.meaning_of(pdu.status)] += 1
             if pdu.status == protocol.OK:
                 message.ids[part] = pdu.text
             if not message.is_waiting and None not in message.statuses:
                 settled.append(message)
         elif command == protocol.DELIVER_SM:
-            self._unstored += 1
-            if self._unstored > MOST_UNSTORED:
-                self.acknowledge(pdu.sequence, protocol.QUEUE_FULL)
-            else:
-                self.hooks.received(self, pdu)
+            received.append(pdu)
         elif command == protocol.ENQUIRE_LINK:
             self._answer(command, pdu.sequence)
         elif command == protocol.UNBIND:
-            self._their_unbind = pdu.sequence
-            self._enquired_at = self._heard_at
+            self._their_unbind = (pdu.sequence, self._heard_at)
         elif command == protocol.UNBIND | protocol.RESPONSE:
             self.end("iris has unbound")
         elif command == protocol.BIND_TRANSCEIVER | protocol.RESPONSE:
@@ -267,10 +278,21 @@ class Session(asyncio.Protocol):
                 self._bind_status.set_result(pdu.status)
         elif not command & protocol.RESPONSE and command != protocol.ALERT_NOTIFICATION:
             self._write(
-                protocol.pdu(
-                    protocol.GENERIC_NACK, sequence=pdu.sequence, status=protocol.INVALID_COMMAND
-                )
+                protocol.pdu(protocol.GENERIC_NACK, sequence=pdu.sequence, status=protocol.INVALID_COMMAND)
             )
+
+    def _receive(self, pdus: list[Pdu]) -> None:
+        self._unstored += len(pdus)
+        if self._unstored > MOST_UNSTORED:
+            self.acknowledge(pdus, protocol.QUEUE_FULL)
+        else:
+            self.hooks.received(self, pdus)
+
+    def _abandon(self, message: Message) -> None:
+        """Not all of its parts could be written."""
+        message.statuses = [UNWRITTEN if status is None else status for status in message.statuses]
+        if not message.is_waiting:
+            self._settle([message])
 
     def _settle(self, messages: list[Message]) -> None:
         """Hand on what is decided. A message of which the SMSC has only some parts is completed first, if it can be."""
@@ -292,7 +314,7 @@ class Session(asyncio.Protocol):
         buffer: list[bytes] = []
         for message in due:
             for part in message.to_repeat():
-                self._put(message, part, buffer, now)
+                self._put(message, part, buffer)
         self._flush(buffer)
 
     def _give_up_waiting(self, now: float) -> None:
@@ -305,14 +327,16 @@ class Session(asyncio.Protocol):
             message.statuses[part] = UNANSWERED
             if not message.is_waiting:
                 settled.append(message)
+        while self._overdue and now - next(iter(self._overdue.values()))[2] > KEEP_SECONDS:
+            del self._overdue[next(iter(self._overdue))]
         if settled:
             self._settle(settled)
             self._wake()
 
-    def _put(self, message: Message, part: int, buffer: list[bytes], now: float) -> None:
+    def _put(self, message: Message, part: int, buffer: list[bytes]) -> None:
         sequence = self._next()
         message.statuses[part] = WAITING
-        self._waiting[sequence] = (message, part, now)
+        self._waiting[sequence] = (message, part, time.monotonic())
         buffer.append(protocol.with_sequence(message.pdus[part], sequence))
 
     def _flush(self, buffer: list[bytes]) -> None:
@@ -320,14 +344,21 @@ class Session(asyncio.Protocol):
             self._write(b"".join(buffer))
             buffer.clear()
 
-    async def _has_room(self, until: float) -> bool:
-        """Wait for room in the window; whether there is some."""
+    async def _may_put(self, buffer: list[bytes], until: float) -> bool:
+        """Wait for room in the window and for our turn; whether one more PDU may be put into the buffer."""
         while self.outstanding >= self.window and self.may_write:
+            self._flush(buffer)
             left = until - time.monotonic()
             if left <= 0:
                 return False
             self._room = asyncio.get_running_loop().create_future()
             await asyncio.wait([self._room], timeout=left)
+        wait = self.hooks.turn()
+        if wait > 0:
+            self._flush(buffer)
+            if time.monotonic() + wait > until:
+                return False
+            await asyncio.sleep(wait)
         return self.may_write
 
     def _wake(self) -> None:
@@ -338,8 +369,8 @@ class Session(asyncio.Protocol):
         self._sequence = self._sequence % 0x7FFFFFFF + 1
         return self._sequence
 
-    def _answer(self, command: int, sequence: int, *, status: int = protocol.OK, body: bytes = b"") -> None:
-        self._write(protocol.pdu(command | protocol.RESPONSE, sequence=sequence, status=status, body=body))
+    def _answer(self, command: int, sequence: int) -> None:
+        self._write(protocol.pdu(command | protocol.RESPONSE, sequence=sequence))
 
     def _write(self, data: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing():

@@ -38,7 +38,9 @@ def parts(text: str, *, reference: int) -> tuple[list[bytes], int]:
         octets, coding = encode(text)
         return [octets], coding
     coding = encode(text)[1]
-    encoded = [encode(piece)[0] if coding == GSM else piece.encode("utf-16-be", "replace") for piece in pieces]
+    encoded = [
+        encode(piece)[0] if coding == GSM else piece.encode("utf-16-be", "replace") for piece in pieces
+    ]
     return [
         bytes([5, _CONCATENATED, 3, reference % 256, len(encoded), number]) + octets
         for number, octets in enumerate(encoded, start=1)

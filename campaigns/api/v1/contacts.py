@@ -1,0 +1,167 @@
+"""The contacts of campaigns in the v1 dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from campaigns import progress, queries, reports, services
+from campaigns.api.v1.fields import Variables
+from campaigns.api.v1.found import campaign_of, contact_of
+from campaigns.api.v1.serializers import (
+    ContactChanges,
+    NewContact,
+    NewContacts,
+    Sheet,
+    added_contact_json,
+    attributes_json,
+    contact_json,
+    credits_json,
+    valid,
+)
+from campaigns.api.v1.words import CARRIERS
+from campaigns.messages import PREFIX
+from campaigns.models import Campaign, Recipient
+from iris.dialects import V1View
+from iris.pagination import window
+
+PAGE, LARGEST_PAGE = 100, 1_000
+
+
+class AddContact(V1View):
+    """One contact, or many in a list."""
+
+    def post(self, request: Request, campaign_id: int) -> Response:
+        campaign = campaign_of(request, campaign_id)
+        if "contacts" in request.data:
+            return self._many(request, campaign)
+        contact = services.add_recipient(
+            campaign=campaign, new_tags=True, **valid(NewContact(data=request.data))
+        )
+        attributes = attributes_json(contact, campaign=contact.campaign)
+        # More than the documented message: the published client wants to know the contact.
+        return Response(
+            {
+                "message": "New Contact added",
+                **_shown(contact.campaign, [contact])[0],
+                "attributes": attributes,
+                "other_variables": attributes,
+            },
+            status=201,
+        )
+
+    def _many(self, request: Request, campaign: Campaign) -> Response:
+        sent = valid(NewContacts(data=request.data))["contacts"]
+        added = services.add_recipients(
+            campaign=campaign, rows=[(contact["number"], contact.get("tags", {})) for contact in sent]
+        )
+        campaign.refresh_from_db(fields=["tags"])
+        now = timezone.now()
+        return Response(
+            {
+                "created": len(added.recipients),
+                "skipped": len(added.errors),
+                "contacts": [
+                    added_contact_json(contact, campaign=campaign, added_at=now)
+                    for contact in added.recipients
+                ],
+                "errors": added.errors[: services.ERRORS_SHOWN] or None,
+            },
+            status=201,
+        )
+
+
+class AddSheet(V1View):
+    def patch(self, request: Request, campaign_id: int) -> Response:
+        campaign = campaign_of(request, campaign_id)
+        came = services.import_sheet(campaign=campaign, **valid(Sheet(data=request.data)))
+        number_column, *tags = came.columns
+        samples: list[dict[str, Any]] = [
+            {"column": number_column, "sample": [row.number for row in came.sample]}
+        ]
+        samples += [
+            {"column": tag.removeprefix(PREFIX), "sample": [row.tags.get(tag, "") for row in came.sample]}
+            for tag in tags
+        ]
+        answer: dict[str, Any] = {
+            "error_list": came.errors,
+            "samples": samples,
+            "total_validated_rows": came.rows,
+        }
+        if came.in_background:
+            answer["message"] = "This sheet is large: its contacts will be there in a few minutes."
+        return Response(answer)
+
+    post = patch
+    put = patch
+
+
+class Contacts(V1View):
+    def get(self, request: Request, campaign_id: int) -> Response:
+        campaign = campaign_of(request, campaign_id)
+        page = window(
+            request,
+            campaign.recipients.order_by("-pk"),
+            default_size=PAGE,
+            max_size=LARGEST_PAGE,
+            count=campaign.number_count,
+        )
+        answer = page.around(_shown(campaign, page.items))
+        answer["total_credits_consumed"] = credits_json(reports.credits_of(campaign))
+        answer["carrier_summary"] = {
+            CARRIERS[operator]: n
+            for operator, n in sorted(reports.operators_of(campaign).items(), key=_by_name)
+        }
+        return Response(answer)
+
+
+class Attributes(V1View):
+    """What is known of a contact. The address says campaign, the id is a contact's."""
+
+    def get(self, request: Request, contact_id: int) -> Response:
+        contact = contact_of(request, contact_id)
+        return Response(attributes_json(contact, campaign=contact.campaign))
+
+    def patch(self, request: Request, contact_id: int) -> Response:
+        contact = contact_of(request, contact_id)
+        tags = Variables().run_validation(dict(cast(Any, request.data).items()))
+        contact = services.edit_recipient(recipient=contact, tags=tags, new_tags=True)
+        return Response(attributes_json(contact, campaign=contact.campaign))
+
+
+class UpdateContact(V1View):
+    def patch(self, request: Request, contact_id: int) -> Response:
+        contact = contact_of(request, contact_id)
+        changes = valid(ContactChanges(data=request.data))
+        contact = services.edit_recipient(recipient=contact, new_tags=True, **changes)
+        return Response(_shown(contact.campaign, [contact])[0])
+
+    put = patch
+    post = patch
+
+
+class DeleteContact(V1View):
+    def delete(self, request: Request, contact_id: int) -> Response:
+        services.delete_recipient(recipient=contact_of(request, contact_id))
+        return Response({"message": "Successfully Deleted."})
+
+    def get(self, request: Request, contact_id: int) -> Response:
+        """The published client looks for a contact's attributes here."""
+        contact = contact_of(request, contact_id)
+        return Response(attributes_json(contact, campaign=contact.campaign))
+
+
+def _shown(campaign: Campaign, recipients: Sequence[Recipient]) -> list[dict[str, Any]]:
+    changed = progress.changed_at(campaign, recipients)
+    return [
+        contact_json(state, changed_at=changed.get(state.recipient.pk, campaign.created_at))
+        for state in queries.states_of(campaign, recipients)
+    ]
+
+
+def _by_name(entry: tuple[Any, int]) -> str:
+    return CARRIERS[entry[0]]

@@ -1,0 +1,155 @@
+"""Reports in the v1 dialect: a campaign's contacts as CSV, and the figures of the dashboard."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from itertools import chain, islice
+from typing import Any
+
+from django.http import StreamingHttpResponse
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from campaigns import progress, queries, reports
+from campaigns.api.v1.found import campaign_of
+from campaigns.api.v1.serializers import contact_json, credits_json
+from campaigns.api.v1.words import CAMPAIGN_STATUSES, CONTACT_STATUSES, KINDS, OUTCOMES
+from campaigns.dashboard import QUARTERS, Dashboard, dashboard
+from campaigns.messages import PREFIX
+from campaigns.models import Campaign
+from iris.dialects import V1View
+from iris.errors import InvalidInput
+from telephony.api.v0.account import account_of
+from telephony.models import DeliveryStatus
+
+COLUMNS = (
+    "number",
+    "status",
+    "call_duration",
+    "playback",
+    "credit_consumed",
+    "credit_consumed_SMS",
+    "carrier",
+    "updated_at",
+)
+# Spreadsheets take a cell for a formula that begins so, and people open reports in spreadsheets.
+_FORMULA = re.compile(r"\s*[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")
+_PHONE_NUMBER = re.compile(r"\+?[0-9]+")
+
+DAYS, MOST_DAYS = 30, 366
+
+
+class Report(V1View):
+    def get(self, request: Request, campaign_id: int) -> StreamingHttpResponse:
+        campaign = campaign_of(request, campaign_id)
+        rows = _rows(campaign)
+        # The first rows are fetched before anything is sent: what fails at once still becomes an error.
+        begun = "".join(islice(rows, 2))
+        return StreamingHttpResponse(
+            chain(["\ufeff" + begun], rows),  # without the mark, Excel takes it for another encoding
+            content_type="text/csv; charset=utf-8",
+            headers={"Content-Disposition": f'attachment; filename="campaign-{campaign.pk}.csv"'},
+        )
+
+    post = get  # the published client
+
+
+class DashboardView(V1View):
+    def get(self, request: Request) -> Response:
+        figures = dashboard(user=account_of(request), days=_days(request))
+        return Response(_dashboard_json(figures))
+
+
+class _Line:
+    """What csv.writer writes to: it hands the line on."""
+
+    def write(self, text: str) -> str:
+        return text
+
+
+def _rows(campaign: Campaign) -> Iterator[str]:
+    write = csv.writer(_Line()).writerow
+    names = [cell(tag.removeprefix(PREFIX)) for tag in campaign.tags]
+    texts = ["sms_status"] if campaign.failover_statuses or campaign.service == "both" else []
+    yield write([*COLUMNS, *texts, *names])
+    for batch in reports.batches(campaign):
+        changed = progress.changed_at(campaign, batch)
+        lines = []
+        for state in queries.states_of(campaign, batch):
+            recipient = state.recipient
+            shown = contact_json(state, changed_at=changed.get(recipient.pk, campaign.created_at))
+            sms = [CONTACT_STATUSES[recipient.sms_status]] if texts else []
+            values = [recipient.tags.get(tag, "") for tag in campaign.tags]
+            lines.append(write([*(cell(shown[column]) for column in COLUMNS), *sms, *map(cell, values)]))
+        yield "".join(lines)
+
+
+def cell(value: object) -> object:
+    """A value that no spreadsheet takes for a formula: an apostrophe says that it is text."""
+    if not isinstance(value, str) or _PHONE_NUMBER.fullmatch(value) or not _FORMULA.match(value):
+        return value
+    return f"'{value}"
+
+
+def _days(request: Request) -> int:
+    text = request.query_params.get("days", "").strip() or str(DAYS)
+    if not (text.isascii() and text.isdecimal() and len(text) <= 4 and 1 <= int(text) <= MOST_DAYS):
+        sentence = f"This must be a whole number from 1 to {MOST_DAYS}."
+        raise InvalidInput(f"days: {sentence}", errors=[{"field": "days", "message": sentence}])
+    return int(text)
+
+
+def _dashboard_json(figures: Dashboard) -> dict[str, Any]:
+    """The documented keys. What is within the nested ones no document shows."""
+    total = figures.campaigns.total() + figures.drafts
+    by_status = {word.lower().replace(" ", "_"): 0 for word in CAMPAIGN_STATUSES.values()}
+    for status, n in figures.campaigns.items():
+        by_status[CAMPAIGN_STATUSES[status].lower().replace(" ", "_")] += n
+    minutes, seconds = divmod(round(figures.seconds), 60)
+    spent = sum((day.calls + day.sms for day in figures.spent), Decimal(0))
+    sent = figures.calls + figures.sms
+    starts = (0, *(end + 1 for end in QUARTERS))
+    top = figures.top
+    return {
+        "total_credits_purchased": credits_json(figures.purchased),
+        "credits_used": credits_json(figures.used),
+        "remaining_credits": credits_json(figures.remaining),
+        "campaigns": {"total": total, **by_status, "draft": figures.drafts},
+        "outbound_calls": figures.calls,
+        "outbound_sms": figures.sms,
+        "total_call_duration": f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}",
+        "total_owned_numbers": figures.numbers,
+        "total_playback": {
+            "average_percent": round(figures.heard / figures.answered, 2) if figures.answered else 0.0,
+            "answered_calls": figures.answered,
+        },
+        "credit_spent": round(float(spent) / sent, 3) if sent else 0.0,
+        "top_performing_campaign": {
+            "id": top.id if top else None,
+            "name": top.name if top else "",
+            "completed": top.completed if top else 0,
+            "total": top.deliveries if top else 0,
+            "completion_percent": round(100 * top.completed / top.deliveries, 2) if top else 0.0,
+        },
+        "playback_distribution": {
+            f"{start}-{end}": figures.quarters[end] for start, end in zip(starts, QUARTERS, strict=False)
+        },
+        "campaign_type_ratio": {
+            word: round(100 * figures.services[service] / total, 2) if total else 0.0
+            for service, word in KINDS.items()
+        },
+        "call_outcomes": {
+            word: figures.outcomes[DeliveryStatus(status)] for status, word in OUTCOMES.items()
+        },
+        "credit_usage_overtime": [
+            {
+                "period": f"{day.day:%Y-%m-%d}",
+                "message_credits": credits_json(day.sms),
+                "call_credits": credits_json(day.calls),
+            }
+            for day in figures.spent
+        ],
+    }

@@ -1,0 +1,277 @@
+"""What v1 reads and writes about campaigns and their contacts."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.utils import dateformat, timezone
+from rest_framework import serializers
+from rest_framework.request import Request
+
+from campaigns.api.v1.fields import (
+    Category,
+    CreditLimit,
+    Dialers,
+    FailoverTargets,
+    Flag,
+    LengthFactor,
+    Recording,
+    Schedule,
+    Services,
+    Variables,
+)
+from campaigns.api.v1.steps import Steps
+from campaigns.api.v1.words import (
+    CAMPAIGN_STATUSES,
+    CARRIERS,
+    CATEGORIES,
+    CONTACT_STATUSES,
+    FAILOVER_TARGETS,
+    OFFERED,
+    SERVICES,
+)
+from campaigns.messages import PREFIX
+from campaigns.models import Campaign, Recipient, Service, Source, SurveyTemplate
+from campaigns.queries import RecipientState
+from telephony.api.v0.fields import Text, Upload, Word
+from telephony.api.v1.fields import ChosenVoice
+from telephony.api.v1.voices import voice_id_of
+from telephony.media import audio_url
+from telephony.models import DeliveryStatus
+from telephony.operators import operator_of
+
+TARGETS = {meaning: word for word, meaning in FAILOVER_TARGETS.items()}
+
+
+class MessageChanges(serializers.Serializer[Any]):
+    """What a campaign says and how, each by itself. Unknown fields, and those that cannot be written, are ignored."""
+
+    voice = ChosenVoice(required=False)
+    message = Text(required=False, allow_blank=True, max_length=10_000)
+    sms_message = Text(required=False, allow_blank=True, max_length=10_000)
+    category = Category(required=False, source="source")
+    audio_file = Recording(required=False, source="recording")
+    length_factor = LengthFactor(required=False, source="speed")
+    draft = Flag(required=False)
+
+
+class CampaignChanges(MessageChanges):
+    """What may be changed of a campaign, each by itself."""
+
+    name = Text(required=False, max_length=200)
+    services = Services(OFFERED, required=False, source="service")
+    description = Text(required=False, allow_blank=True, max_length=10_000)
+    schedule = Schedule(required=False, source="schedule_at")
+    user_phone = Dialers(required=False, source="caller_ids")
+    credit_limit = CreditLimit(required=False, source="spending_limit")
+    failover_target = FailoverTargets(FAILOVER_TARGETS, required=False, source="failover_statuses")
+
+
+class NewCampaign(CampaignChanges):
+    """A campaign to be made, without contacts yet."""
+
+    name = Text(max_length=200)
+    services = Services(OFFERED, source="service")
+    steps = Steps(required=False)
+
+
+class Day(serializers.Field[Any, Any, Any, Any]):
+    """A time in seconds since 1970, as `from_date` and `to_date` have it."""
+
+    default_error_messages = {
+        "invalid": "This must be a Unix time: whole seconds since 1970, such as 1767225600."
+    }
+
+    def to_internal_value(self, data: Any) -> datetime:
+        try:
+            return datetime.fromtimestamp(int(str(data).strip()), UTC)
+        except (ValueError, OverflowError, OSError):
+            self.fail("invalid")
+
+
+class CampaignFilter(serializers.Serializer[Any]):
+    """How the list of campaigns may be narrowed and ordered."""
+
+    status = Word({word: word for word in CAMPAIGN_STATUSES.values()}, required=False)
+    search = Text(required=False, max_length=200)
+    draft = Flag(required=False)
+    sort_by = Word({"asc": "updated_at", "des": "-updated_at", "desc": "-updated_at"}, required=False)
+    from_date = Day(required=False)
+    to_date = Day(required=False)
+
+    def to_internal_value(self, data: Any) -> Any:
+        # The published client sends the name of its constant: CampaignStatus.NOT_STARTED for “Not Started”.
+        sent = {name: text for name, text in data.items() if text.strip()}
+        if sent.get("status", "").startswith("CampaignStatus."):
+            sent["status"] = sent["status"].removeprefix("CampaignStatus.").replace("_", " ")
+        return super().to_internal_value(sent)
+
+    def validate_to_date(self, moment: datetime) -> datetime:
+        """The end of that day: it is meant to be included."""
+        midnight = timezone.localtime(moment).replace(hour=0, minute=0, second=0, microsecond=0)
+        return midnight + timedelta(days=1)
+
+
+class AnyNumber(serializers.Field[Any, Any, Any, Any]):
+    """A phone number as it was sent; `telephony.numbering` says what is wrong with it."""
+
+    default_error_messages = {"required": "This is missing: a phone number is needed."}
+
+    def to_internal_value(self, data: Any) -> Any:
+        return data
+
+
+class ContactChanges(serializers.Serializer[Any]):
+    """What may be changed of a contact, each by itself."""
+
+    number = AnyNumber(required=False)
+    other_variables = Variables(required=False, source="tags")
+
+
+class NewContact(ContactChanges):
+    """A contact to be added."""
+
+    number = AnyNumber()
+
+
+class NewContacts(serializers.Serializer[Any]):
+    """Many contacts to be added at once."""
+
+    contacts = serializers.ListField(
+        child=NewContact(),
+        allow_empty=False,
+        error_messages={
+            "not_a_list": 'This must be a list of contacts, such as [{{"number": "9841234567"}}].',
+            "empty": "This list is empty: send one contact at least.",
+        },
+    )
+
+
+class Sheet(serializers.Serializer[Any]):
+    """A sheet of contacts."""
+
+    bulk_file = Upload(
+        source="file",
+        error_messages={"required": "This is missing: upload an .xlsx or .csv file as multipart/form-data."},
+    )
+
+
+class VoiceTry(serializers.Serializer[Any]):
+    """Something to be spoken for its author."""
+
+    voice_input = ChosenVoice(required=False)
+    message = Text(required=False, max_length=10_000)
+
+
+def campaign_json(
+    campaign: Campaign,
+    *,
+    run_status: str | None,
+    progress: int,
+    voice: object,
+    request: Request,
+) -> dict[str, Any]:
+    """A campaign as v1 shows it. `voice` is an object in lists and an id elsewhere, so it is given."""
+    return {
+        "id": campaign.pk,
+        "name": campaign.name,
+        "services": SERVICES[Service(campaign.service)],
+        "status": CAMPAIGN_STATUSES[run_status],
+        "sms_message": campaign.sms_message,
+        "message": campaign.message,
+        "description": campaign.description,
+        "schedule": moment_json(campaign.schedule_at),
+        "audio_file": None if campaign.audio is None else audio_url(campaign.audio, request._request),
+        "bulk_file": None,  # sheets are not kept
+        "category": category_of(campaign),
+        "user_phone": campaign.caller_ids,
+        "campaign_action_count": campaign.number_count,
+        "progress_percent": progress,
+        "updated_at": moment_json(campaign.updated_at),
+        "credit_limit": None if campaign.spending_limit is None else credits_json(campaign.spending_limit),
+        "voice": voice,
+        "draft": campaign.draft,
+        "failover_target": [TARGETS[DeliveryStatus(status)] for status in campaign.failover_statuses],
+        "length_factor": length_factor_of(campaign),
+    }
+
+
+def message_json(campaign: Campaign) -> dict[str, Any]:
+    return {
+        "voice": voice_id_of(campaign.voice),
+        "sms_message": campaign.sms_message,
+        "message": campaign.message,
+        "category": category_of(campaign),
+        "draft": campaign.draft,
+        "length_factor": length_factor_of(campaign),
+    }
+
+
+def category_of(campaign: Campaign) -> str:
+    plays = campaign.audio_id is not None and not campaign.message
+    return CATEGORIES[Source(campaign.source or (Source.AUDIO if plays else Source.MESSAGE))]
+
+
+def length_factor_of(campaign: Campaign | SurveyTemplate) -> str:
+    return f"{1 / Decimal(campaign.speed):.2f}"
+
+
+def contact_json(state: RecipientState, *, changed_at: datetime) -> dict[str, Any]:
+    """A contact as lists and single answers have it."""
+    recipient = state.recipient
+    return {
+        "id": recipient.pk,
+        "number": recipient.number,
+        "status": CONTACT_STATUSES[state.status],
+        "updated_at": moment_json(changed_at),
+        "call_duration": f"{round(state.seconds or 0)}s",
+        "playback": "" if state.playback is None else str(state.playback),
+        "credit_consumed": credits_json(state.credits - recipient.sms_credits),
+        "credit_consumed_SMS": credits_json(recipient.sms_credits),
+        "carrier": CARRIERS[operator_of(recipient.to)],
+    }
+
+
+def attributes_json(recipient: Recipient, *, campaign: Campaign) -> dict[str, Any]:
+    """What is known of a contact, under the names that it was sent with, in the order of the campaign."""
+    return {tag.removeprefix(PREFIX): recipient.tags[tag] for tag in campaign.tags if tag in recipient.tags}
+
+
+def added_contact_json(recipient: Recipient, *, campaign: Campaign, added_at: datetime) -> dict[str, Any]:
+    """A contact as the answer to many of them has it, which is not as lists do."""
+    local = timezone.localtime(added_at, timezone.get_default_timezone())
+    return {
+        "id": recipient.pk,
+        "updated_at": dateformat.format(local, "N j, Y, h:i A"),  # as documented: no ISO here
+        "created_at": moment_json(added_at),
+        "deleted_at": None,
+        "number": recipient.number,
+        "status": CONTACT_STATUSES[None],
+        "other_variables": attributes_json(recipient, campaign=campaign),
+        "credit_consumed": 0,
+        "credit_consumed_SMS": 0,
+        "duration": "",
+        "playback": "",
+        "uuid": str(uuid.uuid5(uuid.NAMESPACE_OID, f"iris contact {recipient.pk}")),
+        "failover_sms_sent": False,
+        "campaing": campaign.pk,  # sic
+    }
+
+
+def moment_json(moment: datetime | None) -> str | None:
+    """In the zone of the server, with an offset; with all six digits of the second or none, as old Pythons read it."""
+    return None if moment is None else timezone.localtime(moment, timezone.get_default_timezone()).isoformat()
+
+
+def credits_json(amount: Decimal) -> int | float:
+    return int(amount) if amount == int(amount) else float(amount)
+
+
+def valid(serializer: serializers.BaseSerializer[Any]) -> dict[str, Any]:
+    serializer.is_valid(raise_exception=True)
+    sent: Mapping[str, Any] = serializer.validated_data
+    return dict(sent)

@@ -1,0 +1,178 @@
+"""The steps of surveys and templates in the v1 dialect: reading what clients really send, and showing them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from django.core.files.uploadedfile import UploadedFile
+from django.http import QueryDict
+from rest_framework import serializers
+from rest_framework.fields import empty
+from rest_framework.request import Request
+
+from campaigns.models import Answer, Step, StepKind, SurveyStep
+from campaigns.surveys.steps import StepPlan
+from telephony.api.v0.fields import Text, Upload, Word
+from telephony.media import audio_url
+from telephony.models import Audio
+from telephony.voices import audio as recordings
+from telephony.voices.fetching import recording_at
+
+KINDS = {"say": StepKind.SAY, "play": StepKind.PLAY, "info": StepKind.INFO}
+ANSWERS = {"dtmf": Answer.KEYS, "raw_record": Answer.SPEECH, "none": Answer.NONE}
+KIND_WORDS = {kind: word for word, kind in KINDS.items()}
+ANSWER_WORDS = {answer: word for word, answer in ANSWERS.items()}
+
+LAST_ORDER = 10_000
+
+
+class Place(serializers.IntegerField):
+    """Where a step stands among the others."""
+
+    default_error_messages = {
+        "invalid": "This must be a whole number from 0.",
+        "min_value": "This must be a whole number from 0.",
+        "max_value": "This number is too large.",
+    }
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_value=0, max_value=LAST_ORDER, **options)
+
+    def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
+        value = dictionary.get(self.field_name, empty)
+        return empty if value is None or value == "" else value
+
+    def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, bool) or not isinstance(data, int | str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class Address(serializers.Field[Any, Any, Any, Any]):
+    """Where a recording is on the web, or null."""
+
+    default_error_messages = {"invalid": "This must be the address of a recording, or null."}
+
+    def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
+        value = dictionary.get(self.field_name, empty)
+        return empty if value is None or value == "" else value
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str) or len(data) > 2000:
+            self.fail("invalid")
+        return data
+
+
+class StepFields(serializers.Serializer[Any]):
+    """One step. Its `id` and `survey` are ours to give, and ignored."""
+
+    order = Place(required=False)
+    content_type = Word(KINDS)
+    text_or_url = Text(required=False, allow_blank=True, max_length=10_000)
+    response_type = Word(ANSWERS, required=False)
+    input_name = Text(required=False, allow_blank=True, max_length=128)
+    audio_file = Address(required=False)
+
+
+class Steps(serializers.Field[Any, Any, Any, Any]):
+    """A list of steps, or the same as JSON. Strict about the objects in it.
+
+    What is no object is left out: in a form, the published client sends the names of fields, or what Python prints.
+    A list without any object is as if it had not been sent.
+    """
+
+    default_error_messages = {"required": "This is missing: a list of steps is needed."}
+
+    def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
+        name = self.field_name or ""
+        sent = dictionary.getlist(name) if isinstance(dictionary, QueryDict) else dictionary.get(name)
+        return list(_objects(sent)) or empty
+
+    def to_internal_value(self, data: Any) -> list[dict[str, Any]]:
+        found = []
+        for place, one in enumerate(data):
+            # Templates also know the name of the input by this name.
+            fields = StepFields(data={"input_name": one.get("field_name")} | one)
+            if not fields.is_valid():
+                raise serializers.ValidationError({str(place): fields.errors})
+            found.append(dict(fields.validated_data))
+        return found
+
+
+def _objects(sent: Any) -> Iterable[dict[str, Any]]:
+    if isinstance(sent, dict):
+        yield sent
+    elif isinstance(sent, list):
+        for one in sent:
+            yield from _objects(one)
+    elif isinstance(sent, str):
+        try:
+            parsed = json.loads(sent)
+        except (ValueError, RecursionError):
+            return
+        if isinstance(parsed, dict | list):
+            yield from _objects(parsed)
+
+
+def plans_of(sent: Iterable[Mapping[str, Any]], *, renumbered: bool) -> list[StepPlan]:
+    """Steps as they were sent, in their order, with the recordings that are named by address.
+
+    `renumbered`: where several have the same order, or none, they are numbered as they came; templates refuse that.
+    """
+    listed = list(sent)
+    orders = [step.get("order") for step in listed]
+    if None in orders or (renumbered and len(set(orders)) < len(orders)):
+        orders = list(range(len(listed)))
+    plans = [_plan(step, order) for step, order in zip(listed, orders, strict=True)]
+    return sorted(plans, key=lambda plan: plan.order)
+
+
+def _plan(sent: Mapping[str, Any], order: Any) -> StepPlan:
+    kind, text = sent["content_type"], sent.get("text_or_url", "")
+    address = sent.get("audio_file", "")
+    if not address and kind is not StepKind.SAY and re.match(r"https?://", text, re.IGNORECASE):
+        address = text
+        text = text if kind is StepKind.PLAY else ""
+    return StepPlan(
+        order=order,
+        kind=kind,
+        text=text,
+        audio=recording_at(address) if address else None,
+        answer=sent.get("response_type", Answer.NONE),
+        input_name=sent.get("input_name", ""),
+    )
+
+
+def files_of(request: Request, pattern: str) -> dict[int, Audio]:
+    """The uploaded recordings whose parts are called like the pattern, by the number in the name."""
+    found: dict[int, Audio] = {}
+    files: Mapping[str, UploadedFile[Any]] = request.FILES
+    for name, file in files.items():
+        if place := re.fullmatch(pattern, name, re.ASCII):
+            checked = Upload().run_validation(file)
+            found[int(place[1])] = recordings.store_upload(checked)
+    return found
+
+
+def with_files(plans: Iterable[StepPlan], files: Mapping[int, Audio]) -> list[StepPlan]:
+    """The steps, with the uploaded recordings of those whose order is there."""
+    return [replace(plan, audio=files.get(plan.order, plan.audio)) for plan in plans]
+
+
+def step_json(step: SurveyStep, request: Request) -> dict[str, Any]:
+    return {"id": step.pk, "survey": step.survey_id, **content_json(step, request)}
+
+
+def content_json(step: Step, request: Request) -> dict[str, Any]:
+    return {
+        "order": step.order,
+        "content_type": KIND_WORDS[StepKind(step.kind)],
+        "text_or_url": step.text,
+        "response_type": ANSWER_WORDS[Answer(step.answer)],
+        "input_name": step.input_name,
+        "audio_file": None if step.audio is None else audio_url(step.audio, request._request),
+    }

@@ -1,0 +1,168 @@
+"""Surveys in the v1 dialect: their steps, running and trying them, and what was answered."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from itertools import chain, islice
+from typing import Any
+
+from django.http import StreamingHttpResponse
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from campaigns import runs
+from campaigns.api.v1 import steps as wire
+from campaigns.api.v1.found import campaign_of, contact_of, survey_of
+from campaigns.api.v1.reports import cell
+from campaigns.api.v1.serializers import attributes_json, contact_json, moment_json, valid
+from campaigns.api.v1.views import Run, detail_json
+from campaigns.api.v1.words import CONTACT_STATUSES
+from campaigns.messages import PREFIX
+from campaigns.models import Campaign, Service, Survey, SurveyStep
+from campaigns.surveys import answers, steps
+from campaigns.surveys.answers import Column, Reply, Tally
+from iris.dialects import V1View
+from iris.errors import InvalidInput
+
+COLUMNS = ("number", "status", "call_duration", "playback", "answered_at")
+
+
+class NewSteps(serializers.Serializer[Any]):
+    """The steps of a survey, if there are any in it."""
+
+    steps = wire.Steps(required=False)
+
+
+class SurveySteps(V1View):
+    def get(self, request: Request, campaign_id: int) -> Response:
+        campaign = campaign_of(request, campaign_id)
+        return Response({"results": _steps_json(campaign, request)})
+
+    def post(self, request: Request, campaign_id: int) -> Response:
+        """New steps, if they are sent, and then the recordings, in parts called by the places of their steps from 0 on.
+
+        The published client sends steps here that nobody can read, after it has sent them with the campaign.
+        """
+        campaign = campaign_of(request, campaign_id)
+        if campaign.service != Service.SURVEY:
+            raise InvalidInput("Only a SURVEY campaign has steps.", code="no_survey")
+        sent = valid(NewSteps(data=request.data))
+        if "steps" in sent:
+            steps.set_steps(campaign=campaign, steps=wire.plans_of(sent["steps"], renumbered=True))
+        if files := wire.files_of(request, r"([0-9]{1,4})"):
+            steps.attach(campaign=campaign, recordings=files)
+        # The documents do not show this answer: it has the campaign, as others have, and the steps.
+        campaign = campaign_of(request, campaign_id)
+        shown = detail_json(campaign, campaign.run_status, request)
+        return Response({**shown, "results": _steps_json(campaign, request)})
+
+    put = post
+    patch = post
+
+
+class RunSurvey(Run):
+    def post(self, request: Request, campaign_id: int) -> Response:
+        _refuse_unless_survey(campaign_of(request, campaign_id))
+        return super().post(request, campaign_id)
+
+
+class TestSurvey(V1View):
+    def post(self, request: Request, contact_id: int) -> Response:
+        contact = contact_of(request, contact_id)
+        _refuse_unless_survey(contact.campaign)
+        runs.begin(campaign=contact.campaign, individual=[contact.pk])
+        return Response({"message": f"A try is on its way to {contact.number}."})
+
+
+class SurveyReport(V1View):
+    """CSV, or JSON where `?format=json` asks for it. Streamed: memory does not grow with the contacts."""
+
+    def get(self, request: Request, survey_id: int) -> StreamingHttpResponse:
+        survey = survey_of(request, survey_id)
+        as_json = request.query_params.get("format", "").strip().lower() == "json"
+        body = _json(survey, request) if as_json else _csv(survey)
+        # The first rows are fetched before anything is sent: what fails at once still becomes an error.
+        begun = "".join(islice(body, 2))
+        if as_json:
+            return StreamingHttpResponse(chain([begun], body), content_type="application/json")
+        return StreamingHttpResponse(
+            chain(["\ufeff" + begun], body),  # without the mark, Excel takes it for another encoding
+            content_type="text/csv; charset=utf-8",
+            headers={"Content-Disposition": f'attachment; filename="survey-{survey.pk}.csv"'},
+        )
+
+    post = get
+
+
+def _steps_json(campaign: Campaign, request: Request) -> list[dict[str, Any]]:
+    return [wire.step_json(step, request) for step in SurveyStep.objects.asked_by(campaign)]
+
+
+def _refuse_unless_survey(campaign: Campaign) -> None:
+    if campaign.service != Service.SURVEY:
+        raise InvalidInput("This campaign is no SURVEY: run it as a campaign.", code="no_survey")
+
+
+def _csv(survey: Survey) -> Iterator[str]:
+    campaign, named = survey.campaign, answers.columns(survey)
+    attributes = [tag.removeprefix(PREFIX) for tag in campaign.tags]
+    yield _lines([[*COLUMNS, *(cell(column.name) for column in named), *map(cell, attributes)]])
+    for batch in answers.replies(campaign):
+        yield _lines([_row(campaign, named, reply) for reply in batch])
+
+
+def _row(campaign: Campaign, named: list[Column], reply: Reply) -> list[object]:
+    contact = contact_json(reply.state, changed_at=campaign.created_at)
+    shown = {**contact, "answered_at": moment_json(reply.answered_at) or ""}
+    given = [cell(reply.answers.get(column.step.pk, "")) for column in named]
+    tags = [cell(reply.state.recipient.tags.get(tag, "")) for tag in campaign.tags]
+    return [*(cell(shown[column]) for column in COLUMNS), *given, *tags]
+
+
+def _lines(rows: list[list[object]]) -> str:
+    file = io.StringIO()
+    csv.writer(file).writerows(rows)
+    return file.getvalue()
+
+
+def _json(survey: Survey, request: Request) -> Iterator[str]:
+    """One object; its tally comes last, when all that is counted in it has been shown."""
+    campaign, named = survey.campaign, answers.columns(survey)
+    tally = Tally(named)
+    head = {
+        "survey": survey.pk,
+        "campaign": campaign.pk,
+        "name": campaign.name,
+        "steps": [{**wire.step_json(one.step, request), "column": one.name} for one in named],
+    }
+    yield _dumped(head).removesuffix("}") + ', "results": ['
+    count = 0
+    for batch in answers.replies(campaign):
+        shown = []
+        for reply in batch:
+            tally.add(reply)
+            shown.append(_dumped(_reply_json(campaign, named, reply)))
+        yield (", " if count else "") + ", ".join(shown)
+        count += len(batch)
+    tail = {"count": count, "summary": tally.by_column()}
+    yield "], " + _dumped(tail).removeprefix("{")
+
+
+def _reply_json(campaign: Campaign, named: list[Column], reply: Reply) -> dict[str, Any]:
+    recipient = reply.state.recipient
+    return {
+        "id": recipient.pk,
+        "number": recipient.number,
+        "status": CONTACT_STATUSES[reply.state.status],
+        "answered_at": moment_json(reply.answered_at),
+        "answers": {column.name: reply.answers.get(column.step.pk) for column in named},
+        "other_variables": attributes_json(recipient, campaign=campaign),
+    }
+
+
+def _dumped(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)

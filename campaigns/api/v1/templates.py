@@ -1,0 +1,179 @@
+"""Survey templates in the v1 dialect."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC
+from typing import Any, cast
+
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from campaigns.api.v1 import steps as wire
+from campaigns.api.v1.fields import LengthFactor
+from campaigns.api.v1.found import campaign_of
+from campaigns.api.v1.serializers import length_factor_of, valid
+from campaigns.models import Campaign, SurveyTemplate, TemplateStep
+from campaigns.surveys import templates
+from iris.dialects import V1View, parse_id
+from iris.errors import InvalidInput, NotFound
+from iris.pagination import window
+from telephony import voices
+from telephony.api.v0.account import account_of
+from telephony.api.v0.fields import Text
+from telephony.api.v1.fields import ChosenVoice
+from telephony.api.v1.voices import voice_json
+
+LARGEST_PAGE = 100
+FILES = r"step_([0-9]{1,5})_audio_file"
+
+
+class TemplateVoice(ChosenVoice):
+    """A voice, which may come as JSON where there are files with it."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if isinstance(data, str) and data.lstrip().startswith("{"):
+            try:
+                data = json.loads(data)
+            except (ValueError, RecursionError):
+                self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class TemplateChanges(serializers.Serializer[Any]):
+    """What may be changed of a template, each by itself."""
+
+    name = Text(required=False, max_length=200)
+    voice = TemplateVoice(required=False)
+    length_factor = LengthFactor(required=False, source="speed")
+    content = wire.Steps(required=False)
+
+
+class NewTemplate(TemplateChanges):
+    name = Text(max_length=200)
+    voice = TemplateVoice(error_messages={"required": "This is missing: choose a voice."})
+    content = wire.Steps()
+
+
+class Templates(V1View):
+    def get(self, request: Request) -> Response:
+        page = window(request, _found(request), max_size=LARGEST_PAGE)
+        answer = page.around([_template_json(template, request) for template in page.items])
+        del answer["total_pages"]  # as documented
+        return Response(answer)
+
+    def post(self, request: Request) -> Response:
+        sent = _with_steps(valid(NewTemplate(data=request.data)), request)
+        template = templates.create_template(owner=account_of(request), **sent)
+        return Response(_template_json(_read(template), request), status=201)
+
+
+class Template(V1View):
+    def get(self, request: Request, template_id: int) -> Response:
+        return Response(_template_json(_template_of(request, template_id), request))
+
+    def patch(self, request: Request, template_id: int) -> Response:
+        template = _template_of(request, template_id)
+        sent = _with_steps(valid(TemplateChanges(data=request.data, partial=True)), request)
+        template = templates.update_template(template=template, **sent)
+        return Response(_template_json(_read(template), request))
+
+    put = patch
+
+    def delete(self, request: Request, template_id: int) -> Response:
+        _template_of(request, template_id).delete()
+        return Response({"message": "Successfully Deleted."})
+
+
+class ApplyTemplate(V1View):
+    def post(self, request: Request, template_id: int) -> Response:
+        template = _template_of(request, template_id)
+        if (sent := cast(Any, request.data).get("campaign_id")) in (None, ""):
+            return _refusal("campaign_id is required.")
+        try:
+            campaign: Campaign = campaign_of(request, parse_id(str(sent)))
+        except NotFound:
+            return _refusal("Campaign not found.", status=404)
+        try:
+            made = templates.apply(template=template, campaign=campaign)
+        except InvalidInput as error:
+            return _refusal(error.message)
+        shown = [_applied_json(wire.step_json(step, request)) for step in made]
+        return Response({"message": "Template applied successfully.", "steps": shown}, status=201)
+
+
+def _refusal(sentence: str, *, status: int = 400) -> Response:
+    """Here, the documents have the sentence under `error`; all other errors have it under the other two."""
+    code = "not_found" if status == 404 else "invalid"
+    body = {"error": sentence, "message": sentence, "detail": sentence, "code": code}
+    return Response(body, status=status)
+
+
+def _found(request: Request) -> QuerySet[SurveyTemplate]:
+    rows = _readable().filter(owner=account_of(request)).order_by("-pk")
+    if text := request.query_params.get("search", "").strip():
+        in_content = TemplateStep.objects.filter(
+            Q(text__icontains=text) | Q(input_name__icontains=text), template=OuterRef("pk")
+        )
+        rows = rows.filter(Q(name__icontains=text) | Exists(in_content))
+    return rows
+
+
+def _readable() -> QuerySet[SurveyTemplate]:
+    steps = TemplateStep.objects.select_related("audio").order_by("order")
+    return SurveyTemplate.objects.prefetch_related(Prefetch("steps", steps))
+
+
+def _read(template: SurveyTemplate) -> SurveyTemplate:
+    return _readable().get(pk=template.pk)
+
+
+def _template_of(request: Request, template_id: int) -> SurveyTemplate:
+    template = _readable().filter(owner=account_of(request), pk=template_id).first()
+    if template is None:
+        raise NotFound("No SurveyTemplate matches the given query.")
+    return template
+
+
+def _with_steps(sent: Mapping[str, Any], request: Request) -> dict[str, Any]:
+    """The content as steps, with the recordings that came with it."""
+    changes = dict(sent)
+    content = changes.pop("content", None)
+    if content is not None:
+        for place, step in enumerate(content):
+            if "order" not in step:
+                raise serializers.ValidationError({"content": {str(place): {"order": "This is missing."}}})
+        plans = wire.plans_of(content, renumbered=False)
+        changes["steps"] = wire.with_files(plans, wire.files_of(request, FILES))
+    return changes
+
+
+def _template_json(template: SurveyTemplate, request: Request) -> dict[str, Any]:
+    voice = voices.catalogue().get(template.voice)
+    at = template.created_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {
+        "id": template.pk,
+        "name": template.name,
+        "voice": None if voice is None else {**voice_json(voice), "is_beta": False},
+        "length_factor": length_factor_of(template),
+        "content": [_content_json(step, request) for step in template.steps.all()],
+        "created_at": at,
+    }
+
+
+def _content_json(step: TemplateStep, request: Request) -> dict[str, Any]:
+    """As documented, and the text, without which a step says nothing."""
+    shown = wire.content_json(step, request)
+    return {**_without_text(shown), "text_or_url": shown["text_or_url"]}
+
+
+def _applied_json(shown: dict[str, Any]) -> dict[str, Any]:
+    survey, text = shown.pop("survey"), shown["text_or_url"]
+    return {**_without_text(shown), "survey": survey, "text_or_url": text}
+
+
+def _without_text(shown: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in shown.items() if name != "text_or_url"}

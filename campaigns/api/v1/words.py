@@ -1,0 +1,63 @@
+"""The published words of v1, and what they mean inside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from campaigns.models import RunStatus, Service, Source
+from telephony.models import DeliveryStatus
+from telephony.operators import Operator
+
+SERVICES = {
+    Service.SMS: "SMS",
+    Service.CALL: "PHONE",
+    Service.BOTH: "SMS & PHONE",
+    Service.SURVEY: "SURVEY",
+}
+OFFERED = {word: service for service, word in SERVICES.items()}
+
+# There is no word for a pause, which v1 cannot make: what is paused will go on running.
+CAMPAIGN_STATUSES: Mapping[str | None, str] = {
+    None: "Not Started",
+    RunStatus.SCHEDULED: "Scheduled",
+    RunStatus.RUNNING: "Running",
+    RunStatus.PAUSED: "Running",
+    RunStatus.COMPLETED: "Completed",
+    RunStatus.STOPPING: "Terminated",
+    RunStatus.TERMINATED: "Terminated",
+}
+
+CONTACT_STATUSES: Mapping[int | None, str] = {
+    None: "not started",
+    DeliveryStatus.QUEUED: "not started",
+    DeliveryStatus.SUBMITTING: "dialing",
+    DeliveryStatus.UNKNOWN: "dialing",
+    DeliveryStatus.SUBMITTED: "dialing",
+    DeliveryStatus.RINGING: "ringing",
+    DeliveryStatus.ANSWERED: "answered",
+    DeliveryStatus.COMPLETED: "completed",
+    DeliveryStatus.HUNGUP: "hungup",
+    DeliveryStatus.UNANSWERED: "unanswered",
+    DeliveryStatus.FAILED: "failed",
+    DeliveryStatus.TERMINATED: "terminated",
+}
+
+# A call that was not started has not ended, so nothing follows it; but it can be asked for, and is shown again.
+FAILOVER_TARGETS = {
+    "not started": DeliveryStatus.QUEUED,
+    "hungup": DeliveryStatus.HUNGUP,
+    "unanswered": DeliveryStatus.UNANSWERED,
+    "failed": DeliveryStatus.FAILED,
+    "completed": DeliveryStatus.COMPLETED,
+}
+
+CATEGORIES = {Source.MESSAGE: "Text", Source.AUDIO: "Audio"}
+CARRIERS = {Operator.NTC: "NTC", Operator.NCELL: "Ncell", Operator.OTHER: "other"}
+OUTCOMES = {
+    DeliveryStatus.UNANSWERED: "Unanswered",
+    DeliveryStatus.HUNGUP: "HungUp",
+    DeliveryStatus.FAILED: "Failed",
+    DeliveryStatus.TERMINATED: "Terminated",
+    DeliveryStatus.COMPLETED: "Completed",
+}
+KINDS = {Service.SMS: "text", Service.CALL: "voice", Service.SURVEY: "survey", Service.BOTH: "combined"}

@@ -1,0 +1,136 @@
+"""What each recipient of a survey hears, and what that costs: the orders for telephony, as `contents` has them for calls
+that ask nothing.
+
+All steps are one recording, each followed by the time that its answer takes, and a script says which part is which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+from django.conf import settings
+
+from campaigns import contents
+from campaigns.contents import Addressee
+from campaigns.messages import check_length, check_tags, parse_message
+from campaigns.models import Answer, Campaign, Run, StepKind, SurveyStep
+from campaigns.tagsizes import TagSize
+from iris.errors import InvalidInput
+from telephony import voices
+from telephony.models import Audio, Channel
+from telephony.orders import Order
+from telephony.pricing import call_credits
+from telephony.scripts import AnsweredBy, ScriptStep
+from telephony.voices.joining import join, silence
+
+# Seconds after each step: to find the right key, to say something, or to take in what was said.
+TIMES = {Answer.KEYS: 5.0, Answer.SPEECH: 10.0, Answer.NONE: 0.5}
+
+
+class Heard(NamedTuple):
+    """What a recipient hears of one step."""
+
+    step: SurveyStep
+    text: str
+    audio: Audio
+
+
+def orders(run: Run, recipients: Sequence[Addressee]) -> list[Order]:
+    """One call for each recipient."""
+    steps = SurveyStep.objects.asked_by(run.campaign)
+    heard: list[list[Heard]] = [[] for _ in recipients]
+    for step in steps:
+        for row, (text, audio) in zip(heard, _said(run, step, recipients), strict=True):
+            if audio is not None:  # nothing of it can be spoken to this recipient
+                row.append(Heard(step, text, audio))
+    pauses = {answer: silence(seconds) for answer, seconds in TIMES.items()}
+    rows = [[part for one in row for part in (one.audio, pauses[Answer(one.step.answer)])] for row in heard]
+    made = []
+    for recipient, row, audio in zip(recipients, heard, join(rows), strict=True):
+        if audio is not None and audio.seconds > settings.IRIS_MAX_AUDIO_SECONDS:
+            audio = None
+        made.append(
+            contents.order(
+                run,
+                Channel.CALL,
+                recipient,
+                "\n".join(one.text for one in row if one.text),
+                audio,
+                call_credits(audio.seconds) if audio else Decimal(0),
+                script=tuple(_scripted(one, pauses[Answer(one.step.answer)]) for one in row),
+            )
+        )
+    return made
+
+
+def prepare_calls(run: Run, recipients: Sequence[Addressee]) -> None:
+    """Speak what will be said to these recipients, ahead of time."""
+    for step in SurveyStep.objects.asked_by(run.campaign):
+        if not step.plays:
+            contents.prepare(run, parse_message(step.text), recipients)
+
+
+def price(campaign: Campaign, *, voice: str, sizes: Mapping[str, TagSize], margin: float) -> Decimal:
+    """The most that one call can cost. `margin`: how much longer other words than the longest ones may take to say.
+
+    Raises InvalidInput when there is no step, when one has nothing to say, or when all together take too long.
+    """
+    steps = list(SurveyStep.objects.asked_by(campaign))
+    if not steps:
+        raise InvalidInput("This survey has no steps. Give it some before you run it.", code="no_steps")
+    shortest = longest = 0.0
+    for place, step in enumerate(steps, start=1):
+        seconds, with_margin = _seconds(campaign, step, place, voice=voice, sizes=sizes, margin=margin)
+        shortest += seconds
+        longest += with_margin
+    if shortest > settings.IRIS_MAX_AUDIO_SECONDS:
+        raise InvalidInput(
+            f"With the time for answers this survey takes {shortest:.0f} seconds; at most"
+            f" {settings.IRIS_MAX_AUDIO_SECONDS:g} are allowed. Shorten its steps.",
+            code="survey_too_long",
+        )
+    return call_credits(longest)
+
+
+def _seconds(
+    campaign: Campaign,
+    step: SurveyStep,
+    place: int,
+    *,
+    voice: str,
+    sizes: Mapping[str, TagSize],
+    margin: float,
+) -> tuple[float, float]:
+    """How long a step takes with the longest words, and with a margin for others; its time for an answer included."""
+    time = TIMES[Answer(step.answer)]
+    if step.plays:
+        assert step.audio is not None
+        return step.audio.seconds + time, step.audio.seconds + time
+    if not step.text.strip() or step.kind == StepKind.PLAY:
+        plays = step.kind == StepKind.PLAY
+        missing = "recording: upload one" if plays else "text: write what it says"
+        raise InvalidInput(f"Step {place} has no {missing}, or leave the step out.", code="empty_step")
+    message = parse_message(step.text)
+    try:
+        check_tags(message, campaign.tags)
+        check_length(message, {tag: entry.size for tag, entry in sizes.items()})
+        text = message.render({tag: entry.longest for tag, entry in sizes.items()})
+        seconds = voices.speak(text=text, voice=voice, speed=float(campaign.speed)).seconds
+    except InvalidInput as error:
+        raise InvalidInput(f"Step {place}: {error}", code=error.code) from error
+    return seconds + time, (seconds * margin if message.tags else seconds) + time
+
+
+def _said(run: Run, step: SurveyStep, recipients: Sequence[Addressee]) -> Sequence[tuple[str, Audio | None]]:
+    """The text of a step, if it is one, and its recording for each recipient."""
+    if step.plays:
+        return [("", step.audio)] * len(recipients)
+    message = parse_message(step.text)
+    texts = [message.render(recipient.tags) for recipient in recipients]
+    return list(zip(texts, contents.spoken(run, message, recipients, texts), strict=True))
+
+
+def _scripted(one: Heard, pause: Audio) -> ScriptStep:
+    return ScriptStep(one.step.pk, one.audio.seconds + pause.seconds, AnsweredBy(one.step.answer))

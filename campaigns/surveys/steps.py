@@ -1,0 +1,95 @@
+"""What a survey asks: its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from django.db import transaction
+from django.utils import timezone
+
+from campaigns import lifecycle, services
+from campaigns.messages import parse_message
+from campaigns.models import Answer, Campaign, RunStatus, Service, Step, StepKind, Survey, SurveyStep
+from iris.errors import Conflict, InvalidInput
+from telephony.models import Audio
+
+MOST = 100  # steps of a survey
+
+
+@dataclass(frozen=True, slots=True)
+class StepPlan:
+    """A step to be made."""
+
+    order: int
+    kind: StepKind
+    text: str = ""
+    audio: Audio | None = None
+    answer: Answer = Answer.NONE
+    input_name: str = ""
+
+
+def set_steps(*, campaign: Campaign, steps: Sequence[StepPlan]) -> list[SurveyStep]:
+    """Make these the steps of a campaign's survey. Steps that are as they were stay the same, with their answers.
+
+    A run that waits for its time is begun anew with them. Raises InvalidInput, and Conflict while a run is under way.
+    """
+    check(steps)
+    if campaign.service != Service.SURVEY:
+        raise InvalidInput("Only a SURVEY campaign has steps.", code="no_survey")
+    with transaction.atomic():
+        campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
+        run = lifecycle.live_run(campaign.pk)
+        if run is not None and run.status != RunStatus.SCHEDULED:
+            raise Conflict(
+                "This survey is running. Wait until it has completed, or stop it, before you change its steps.",
+                code="campaign_live",
+            )
+        survey, _ = Survey.objects.get_or_create(campaign=campaign)
+        before = {plan_of(step): step.pk for step in SurveyStep.objects.asked_by(campaign)}
+        gone = [pk for plan, pk in before.items() if plan not in steps]
+        new = [plan for plan in steps if plan not in before]
+        if gone:
+            SurveyStep.objects.filter(pk__in=gone).update(replaced_at=timezone.now())
+        SurveyStep.objects.bulk_create(SurveyStep(survey=survey, **fields_of(plan)) for plan in new)
+        if gone or new:
+            campaign.save(update_fields=["updated_at"])
+            services.plan_anew(campaign)
+        return list(SurveyStep.objects.asked_by(campaign))
+
+
+def attach(*, campaign: Campaign, recordings: Mapping[int, Audio]) -> list[SurveyStep]:
+    """Give steps their recordings, by their places from 0 on. Places where no step is are left out."""
+    plans = [plan_of(step) for step in SurveyStep.objects.asked_by(campaign)]
+    steps = [replace(plan, audio=recordings.get(place, plan.audio)) for place, plan in enumerate(plans)]
+    return set_steps(campaign=campaign, steps=steps)
+
+
+def check(steps: Sequence[StepPlan]) -> None:
+    """Raises InvalidInput when there are too many, two in one place, or a text that cannot be stored."""
+    if len(steps) > MOST:
+        raise InvalidInput(f"There are {len(steps)} steps; a survey can have {MOST}.", code="too_many_steps")
+    orders = [step.order for step in steps]
+    twice = {order for order in orders if orders.count(order) > 1}
+    if twice:
+        raise InvalidInput(
+            f"Several steps have the order {min(twice)}: each needs its own.", code="order_not_unique"
+        )
+    for step in steps:
+        parse_message(step.text)
+
+
+def plan_of(step: Step) -> StepPlan:
+    return StepPlan(
+        order=step.order,
+        kind=StepKind(step.kind),
+        text=step.text,
+        audio=step.audio,
+        answer=Answer(step.answer),
+        input_name=step.input_name,
+    )
+
+
+def fields_of(plan: StepPlan) -> dict[str, object]:
+    """The plan as the fields of a row."""
+    return {name: getattr(plan, name) for name in ("order", "kind", "text", "audio", "answer", "input_name")}

@@ -1,0 +1,68 @@
+"""What v1 reads and writes about OTPs."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from django.utils import timezone
+
+from accounts.models import User
+from otp.api.v0.serializers import WORDS
+from otp.api.v0.serializers import NewOtp as NewOtpInV0
+from otp.models import Origin, Otp
+from telephony import voices
+from telephony.api.v0.fields import Text
+from telephony.api.v1.fields import ChosenVoice
+from telephony.models import Channel
+
+
+class NewOtp(NewOtpInV0):
+    """An OTP to be sent, in the name of a company: optional, as older callers do not send it."""
+
+    company_name = Text(required=False, max_length=100)
+    voice_input = ChosenVoice(required=False)  # type: ignore[assignment]  # v0 has names only
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        valid = super().validate(attrs)
+        if "company_name" in attrs:
+            valid["message"] = f"{attrs['company_name']}: {valid['message']}"
+        return valid
+
+
+def sent_json(otp: Otp, *, owner: User, company: str) -> dict[str, Any]:
+    """An OTP that was just sent. There is one kind of credits here, so both pools have what is left of it."""
+    hold = otp.hold
+    left = _credits(owner.balance)
+    shown: dict[str, Any] = {
+        "number": otp.number,
+        "otp_options": WORDS[Origin(otp.origin)],
+        "message": otp.message,
+        "otp": otp.code,
+        "sms_send_options": WORDS[Channel(otp.channel)],
+        "credits_used": 0 if hold is None else _credits(hold.amount),
+        "remaining_sms_credits": left,
+        "remaining_phone_credits": left,
+    }
+    if otp.channel == Channel.CALL:
+        voice = voices.catalogue().get(otp.voice)
+        shown |= {"voice_input": otp.voice if voice is None else voice.api_name, "length_factor": 1.0}
+    return shown | {"company_name": company}
+
+
+def otp_json(otp: Otp) -> dict[str, Any]:
+    """An OTP in the list. Its number has another name here."""
+    created = timezone.localtime(otp.created_at, timezone.get_default_timezone())
+    return {
+        "id": otp.pk,
+        "phone_number": otp.number,
+        "message": otp.message,
+        "otp": otp.code,
+        "otp_options": WORDS[Origin(otp.origin)],
+        "sms_send_options": WORDS[Channel(otp.channel)],
+        "created_at": created.isoformat(),
+    }
+
+
+def _credits(amount: Decimal) -> int | float:
+    return int(amount) if amount == int(amount) else float(amount)

@@ -1,0 +1,43 @@
+"""OTPs in the v1 dialect, which still has v0's envelope here."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.throttles import OtpThrottle, UserThrottle
+from iris.dialects import V1View
+from iris.envelope import success
+from iris.pagination import window
+from otp import services
+from otp.api.v1.serializers import NewOtp, otp_json, sent_json
+from otp.models import Otp
+from telephony.api.v0.account import account_of
+from telephony.models import Channel
+
+
+class SendOtp(V1View):
+    throttle_classes = (UserThrottle, OtpThrottle)
+
+    def post(self, request: Request) -> Response:
+        wanted = NewOtp(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        account = account_of(request)
+        otp = services.send_otp(owner=account, **wanted.validated_data)
+        account.refresh_from_db(fields=["balance"])
+        company = str(cast(Any, request.data).get("company_name") or "").strip()
+        called = otp.channel == Channel.CALL
+        return success(
+            {"details": sent_json(otp, owner=account, company=company)},
+            message="OTP Call Initiated Successfully." if called else "OTP Sent Successfully.",
+        )
+
+
+class SentOtps(V1View):
+    def get(self, request: Request) -> Response:
+        """Pages as everywhere, but what they hold has an envelope, without a message."""
+        page = window(request, Otp.objects.owned_by(account_of(request)).order_by("-pk"))
+        shown = [otp_json(otp) for otp in page.items]
+        return Response(page.around({"status": 200, "success": True, "errors": [], "data": shown}))

@@ -1,0 +1,43 @@
+"""Phone numbers to call from, and voices, in the v1 dialect. Lists are bare here: that is how clients read them."""
+
+from __future__ import annotations
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from iris.dialects import V1View
+from iris.errors import NotFound
+from telephony import numbering, services, voices
+from telephony.api.v0.account import account_of
+from telephony.api.v1.voices import voice_json
+from telephony.models import PhoneNumber
+
+
+class Dialers(V1View):
+    """The account's own numbers."""
+
+    def get(self, request: Request) -> Response:
+        owned = PhoneNumber.objects.filter(owner=account_of(request)).order_by("pk")
+        return Response(
+            [
+                {"id": number.pk, "phone_number": numbering.normalise(number.number) or number.number}
+                for number in owned
+            ]
+        )
+
+
+class Release(V1View):
+    def delete(self, request: Request, phone_id: int) -> Response:
+        account = account_of(request)
+        number = PhoneNumber.objects.filter(owner=account, pk=phone_id).first()
+        if number is None:
+            raise NotFound(
+                "You have no phone number with this id. The list of your phone numbers has their ids."
+            )
+        services.release_number(user=account, sid=number.sid)
+        return Response({"message": f"{number.number} is released."})
+
+
+class Voices(V1View):
+    def get(self, request: Request) -> Response:
+        return Response([voice_json(voice) for voice in voices.catalogue().values()])

@@ -1,0 +1,199 @@
+"""What a SIP trunk can be told in CARRIERS: read once, refused with a sentence, and turned into baresip's words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import phonenumbers
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from telephony.numbering import normalise
+
+if TYPE_CHECKING:
+    from baresip import Account, Config
+
+# The library keeps the audio of at most 256 calls of a process, and its objects in a table of 1,023: calls, and one
+# for each number that is called from.
+MAX_CHANNELS = 250
+MAX_CALLERS = 700
+
+_CHOICES = {
+    "transport": ("udp", "tcp", "tls"),
+    "numbers": ("e164", "digits", "national"),
+    "caller": ("from", "identity"),
+}
+_CODECS = ("pcma", "pcmu")
+_HOST = re.compile(r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
+_USER = re.compile(r"[A-Za-z0-9+._~!*'()&=$,;?/-]*")
+_PORTS = re.compile(r"(\d{1,5})-(\d{1,5})")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SipOptions:
+    """The OPTIONS of a SIP trunk, with their defaults. docs/sip.md says what each is for."""
+
+    host: str = ""
+    transport: str = "udp"
+    user: str = "iris"
+    password: str = field(default="", repr=False)
+    auth_user: str = ""
+    register: bool = False
+    register_seconds: int = 300
+    proxy: str = ""
+    numbers: str = "e164"
+    prefix: str = ""
+    caller: str = "from"
+    codecs: tuple[str, ...] = ("pcma", "pcmu")
+    ring_seconds: float = 45.0
+    lead_seconds: float = 0.3
+    tail_seconds: float = 0.3
+    drain_seconds: float = 60.0
+    listen: str = ""
+    interface: str = ""
+    rtp_ports: str = "10000-20000"
+    tls_ca: str = ""
+    tls_verify: bool = True
+    trace: bool = False
+    account: tuple[str, ...] = ()
+    stack: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, alias: str, given: Mapping[str, Any]) -> SipOptions:
+        """The options of a trunk; `ImproperlyConfigured` says which of them cannot be, and what would do."""
+        try:
+            options = cls(**{name: _typed(name, value) for name, value in given.items()})
+            options._check(settings.CARRIERS.get(alias, {}).get("CHANNELS"))
+        except ValueError as e:
+            raise ImproperlyConfigured(f"The SIP trunk {alias!r}: {e}") from e
+        return options
+
+    def _check(self, channels: object) -> None:
+        for name, allowed in _CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; it may be {', '.join(allowed)}.")
+        if not _HOST.fullmatch(self.host):
+            raise ValueError('host must be the name or address of the trunk, such as "sip.example.com:5060".')
+        if self.proxy and not _HOST.fullmatch(self.proxy):
+            raise ValueError("proxy must be a name or address, with a port if it is not 5060.")
+        if self.listen and not (_HOST.fullmatch(self.listen) and ":" in self.listen):
+            raise ValueError('listen must be an address and a port of this machine, such as "0.0.0.0:5060".')
+        if not self.user or not _USER.fullmatch(self.user):
+            raise ValueError("user must be the left half of our SIP address: letters, digits and + . _ -")
+        if self.register and not self.password:
+            raise ValueError("register needs a password.")
+        if '"' in self.password or "\\" in self.password:
+            raise ValueError(
+                'password may have neither " nor \\: SIP stacks disagree about how to quote them.'
+            )
+        if not self.codecs or not set(self.codecs) <= set(_CODECS):
+            raise ValueError(f"codecs must be a list of {' and '.join(_CODECS)}, the preferred one first.")
+        if not 3 <= self.ring_seconds <= 300:
+            raise ValueError("ring_seconds must be between 3 and 300.")
+        if not 5 <= self.register_seconds <= 7200:
+            raise ValueError("register_seconds must be between 5 and 7200.")
+        for name in ("lead_seconds", "tail_seconds", "drain_seconds"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative.")
+        if not re.fullmatch(r"[0-9*#+]*", self.prefix):
+            raise ValueError("prefix may have digits, * and # only.")
+        if self.tls_ca and not Path(self.tls_ca).is_file():
+            raise ValueError(f"tls_ca names {self.tls_ca}, which is no file.")
+        for line in (*self.account, *self.stack):
+            if any(ord(letter) < 0x20 for letter in line):
+                raise ValueError("account and stack have one setting in each string, without line breaks.")
+        if not isinstance(channels, int) or not 1 <= channels <= MAX_CHANNELS:
+            raise ValueError(
+                f"CHANNELS must be between 1 and {MAX_CHANNELS}; more channels need another trunk with a worker of its own."
+            )
+        low, high = self.ports()
+        if not 1024 <= low < high <= 65535 or high - low + 1 < 4 * channels:
+            raise ValueError(
+                f"rtp_ports must be a range of ports from 1024 on, at least {4 * channels} wide: 4 for each channel."
+            )
+
+    def ports(self) -> tuple[int, int]:
+        found = _PORTS.fullmatch(self.rtp_ports)
+        if not found:
+            raise ValueError(f"rtp_ports is {self.rtp_ports!r}; it is written as 10000-20000.")
+        return int(found[1]), int(found[2])
+
+    def uri_of(self, to: str) -> str:
+        """The address that reaches a number in E.164."""
+        return f"sip:{self.prefix}{self._digits(to)}@{self.host};transport={self.transport}"
+
+    def user_of(self, caller: str) -> str:
+        """The left half of the address that calls: the bought number as the trunk writes numbers, or our user."""
+        digits = self._digits(normalise(caller) or caller) if caller else ""
+        return digits or self.user
+
+    def _digits(self, number: str) -> str:
+        if self.numbers == "national" and number.startswith("+"):
+            parsed = phonenumbers.parse(number)
+            return phonenumbers.national_significant_number(parsed)
+        kept = re.sub(r"[^0-9]", "", number)
+        return f"+{kept}" if self.numbers == "e164" and number.startswith("+") else kept
+
+    def account_of(self, user: str, *, registering: bool = False) -> Account:
+        from baresip import Account
+
+        return Account(
+            user=user,
+            domain=self.host,
+            password=self.password,
+            auth_user=self.auth_user or self.user,
+            registrar=f"sip:{self.proxy};transport={self.transport}" if self.proxy else None,
+            reg_interval=self.register_seconds if registering else 0,
+            transport=self.transport,  # type: ignore[arg-type]
+            audio_codecs=self.codecs,
+            extra_params=self.account,
+        )
+
+    def config(self) -> Config:
+        """The stack's settings that make many calls at once reliable, and ours."""
+        from baresip import Config
+
+        low, high = self.ports()
+        lines = [f"rtp_ports {low}-{high}", f"sip_verify_server {'yes' if self.tls_verify else 'no'}"]
+        if self.listen:
+            lines.append(f"sip_listen {self.listen}")
+        if self.tls_ca:
+            lines.append(f"sip_cafile {self.tls_ca}")
+        return Config(
+            net_interface=self.interface or None,
+            max_concurrent_calls=None,  # the library's own default is 2
+            sip_trace=self.trace,
+            extra_config_text="\n".join([*lines, *self.stack]) + "\n",
+        )
+
+
+DEFAULTS: dict[str, Any] = {each.name: each.default for each in fields(SipOptions)}
+
+
+def _typed(name: str, value: object) -> Any:
+    """The value as its field wants it. TOML knows lists where we keep tuples, and 45 where we keep 45.0."""
+    default = DEFAULTS[name]
+    if (
+        isinstance(default, tuple)
+        and isinstance(value, list)
+        and all(isinstance(each, str) for each in value)
+    ):
+        return tuple(value)
+    if isinstance(default, float) and type(value) is int:
+        return float(value)
+    if type(value) is not type(default):
+        raise ValueError(f"{name} is {value!r}; it must be {_KINDS[type(default)]}.")
+    return value
+
+
+_KINDS = {
+    str: "a string",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    tuple: "a list of strings",
+}

@@ -1,0 +1,214 @@
+"""The SMPP carrier: SMS over a transceiver bind to any SMSC that speaks SMPP 3.4 (docs/smpp.md)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from importlib.util import find_spec
+from typing import ClassVar
+
+from django.core.exceptions import ImproperlyConfigured
+from django.utils import timezone
+
+from telephony.carriers.base import (
+    Accepted,
+    Later,
+    Pending,
+    Rejected,
+    Result,
+    SessionCarrier,
+    SessionRecord,
+    Submission,
+    Unknown,
+)
+from telephony.carriers.errors import Misconfigured, Throttled, Unreachable
+from telephony.carriers.smpp import options
+from telephony.carriers.smpp.inbound import Reader
+from telephony.carriers.smpp.link import Address, Link
+from telephony.carriers.smpp.outbound import Encoder, Unsendable
+from telephony.carriers.smpp.pace import Pace
+from telephony.carriers.smpp.protocol import Meaning, Pdu, meaning_of, name_of
+from telephony.carriers.smpp.receipts import Ids
+from telephony.carriers.smpp.session import Hooks, Message, Session
+from telephony.models import Cause, Channel, Delivery, UnmatchedReport
+from telephony.segments import segments_of
+
+FEWEST_CLAIMED = 10
+BIND_SECONDS = 5.0  # that a submission waits for a bind
+CLOSE_SECONDS = 8.0
+BUSY_SECONDS = 5.0  # after which what the SMSC could not take is sent again
+MOST_ATTEMPTS = 5  # at what the SMSC says is a passing trouble
+GRACE_SECONDS = 600.0  # for the receipt of an SMS that was valid until now
+_BAD_CREDENTIALS = (0x0E, 0x0F)
+
+
+class SmppCarrier(SessionCarrier):
+    """Submits in a window, and reports what becomes of each SMS when the SMSC has said it: `submit` waits for no answers,
+    but only for the batch before to have left.
+    """
+
+    channels: ClassVar = frozenset({Channel.SMS})
+    batch_size: ClassVar = 500
+    looks_up: ClassVar = True
+    options: ClassVar = {name: option.default for name, option in options.OPTIONS.items()}
+
+    def __init__(self, *, alias: str, **chosen: object) -> None:
+        super().__init__(alias=alias, **chosen)
+        options.check(alias, self.settings)
+        if find_spec("smpp34") is None:
+            raise ImproperlyConfigured(
+                f"Carrier {alias!r} needs a package: pip install --require-hashes -r requirements/smpp.txt"
+            )
+        self._ids = Ids(self.settings["message_ids"])
+        self._encoder = Encoder(self.settings)
+        self._reader = Reader(alias, self.settings)
+        self._pace = Pace(self.settings["parts_per_second"])
+        self._parts = 1.0  # of a message at present, on average
+        self._fault = ""  # what the operator has to mend
+        self._link: Link | None = None
+        self._record: SessionRecord = _nowhere
+
+    def open(self, record: SessionRecord) -> None:
+        self._record = record
+        self._link = Link(
+            self.alias,
+            Address(**{name: self.settings[name] for name in Address.__dataclass_fields__}),
+            Hooks(
+                answered=self._answered,
+                settled=self._settled,
+                unwritten=self._unwritten,
+                received=self._received,
+                held=lambda: time.monotonic() < self._pace.held_until,
+                turn=lambda: self._pace.turn(now=time.monotonic()),
+            ),
+        )
+        self._link.start()
+
+    def close(self) -> None:
+        if self._link is not None:
+            self._link.stop(seconds=CLOSE_SECONDS)
+            self._link = None
+
+    def status(self) -> str:
+        if self._link is None:
+            return "not opened"
+        slowed = self._pace.slowed
+        if slowed is None:
+            return self._link.state
+        # Rounded, since each change of it is written down.
+        return f"{self._link.state}; slowed to about {round(slowed, 1 - len(str(int(slowed))))} parts a second by the SMSC"
+
+    def pace(self) -> float | None:
+        limit = self._pace.limit
+        return limit / self._parts if limit else None
+
+    def claim_size(self) -> int:
+        return max(FEWEST_CLAIMED, int(self.settings["window"]))
+
+    def reports_on(self, text: str) -> int:
+        return 1 if self.settings["concatenation"] == "payload" else max(1, segments_of(text))
+
+    def report_timeout(self) -> float:
+        validity = self.settings["validity_seconds"]
+        return validity + GRACE_SECONDS if validity else super().report_timeout()
+
+    def submit(self, batch: Sequence[Submission]) -> list[Result]:
+        link = self._ready()
+        results: list[Result] = []
+        messages: list[Message] = []
+        for one in batch:
+            try:
+                messages.append(self._encoder.message(one))
+            except Unsendable as error:
+                results.append(Rejected(key=one.key, cause=Cause.REFUSED, text=str(error)))
+        if messages:
+            self._parts = sum(len(message.pdus) for message in messages) / len(messages)
+            link.submit(messages)
+        return results + [Pending(key=message.key) for message in messages]
+
+    def look_up(self, keys: Sequence[str]) -> dict[str, bool]:
+        """SMPP cannot be asked about a message whose id is not known. Whoever prefers twice to never says after what time
+        without a receipt a message counts as not taken.
+        """
+        patience = self.settings["repeat_after_seconds"]
+        if not patience:
+            return {}
+        silent = Delivery.objects.filter(
+            pk__in=[int(key) for key in keys],
+            claimed_at__lt=timezone.now() - timedelta(seconds=patience),
+        ).exclude(to__in=UnmatchedReport.objects.filter(trunk__alias=self.alias).values("number"))
+        return {str(pk): False for pk in silent.values_list("pk", flat=True)}
+
+    def _ready(self) -> Link:
+        """The bound link; raises what says why nothing can be submitted now."""
+        link = self._link
+        if link is None:
+            raise Unreachable("The trunk is not open.")
+        if self._fault:
+            fault, self._fault = self._fault, ""
+            raise Misconfigured(fault)
+        if hold := self._hold():
+            raise Throttled("The SMSC wants it slower.", retry_after=hold)
+        if not link.is_bound(within=BIND_SECONDS):
+            if link.refusal in _BAD_CREDENTIALS:
+                raise Misconfigured(link.state)
+            raise Unreachable(link.state)
+        return link
+
+    def _hold(self) -> float:
+        return max(0.0, self._pace.held_until - time.monotonic())
+
+    # In the thread of the link
+
+    def _answered(self, taken: int, too_fast: int) -> None:
+        now = time.monotonic()
+        if taken:
+            self._pace.took(taken, now=now)
+        if too_fast:
+            self._pace.complained(now=now)
+
+    def _settled(self, messages: Sequence[Message]) -> None:
+        self._record([self._result(message) for message in messages])
+
+    def _unwritten(self, messages: Sequence[Message]) -> None:
+        seconds, text = self._hold(), "The SMSC had no room for it yet."
+        self._record(
+            [Later(key=one.key, seconds=seconds, text=text, attempt=one.attempt) for one in messages]
+        )
+
+    def _received(self, session: Session, pdus: Sequence[Pdu]) -> None:
+        """Receipts, and what people have sent: acknowledged once they are stored."""
+        link = self._link
+        assert link is not None
+        items = [item for pdu in pdus if (item := self._reader.item(pdu)) is not None]
+        self._record(items, lambda: link.acknowledge(session, pdus))
+
+    def _result(self, message: Message) -> Result:
+        """What the answers to a message's parts make of it."""
+        key, total = message.key, len(message.pdus)
+        if message.taken == total:
+            refs = [self._ids.of_answer(raw) for raw in message.ids]
+            parts = tuple(refs) if total > 1 else ()
+            return Accepted(key=key, ref=refs[0], parts=parts, completes=not self.settings["receipts"])
+        answered = [status for status in message.statuses if status is not None and status > 0]
+        if len(answered) + message.taken < total:
+            return Unknown(key=key, text=f"The SMSC did not answer; it has {message.taken} of {total} parts.")
+        meaning, text = meaning_of(answered[0]), name_of(answered[0])
+        if message.taken:
+            text = f"{text}; the SMSC has {message.taken} of {total} parts"
+        if meaning is Meaning.CONFIGURATION or (meaning is Meaning.SENDER and self.settings["source"]):
+            self._fault = f"The SMSC refuses what is configured: {text}"
+        elif meaning in (Meaning.NO_SUCH_NUMBER, Meaning.REFUSED, Meaning.SENDER) or (
+            meaning is Meaning.BUSY and message.attempt >= MOST_ATTEMPTS
+        ):
+            cause = Cause.INVALID if meaning is Meaning.NO_SUCH_NUMBER else Cause.REFUSED
+            return Rejected(key=key, cause=cause, text=text)
+        if message.taken:  # sent again, they would see a part of it twice
+            return Unknown(key=key, text=text)
+        seconds = BUSY_SECONDS if meaning is Meaning.BUSY else self._hold()
+        return Later(key=key, seconds=seconds, text=text, attempt=message.attempt)
+
+
+def _nowhere(items: Sequence[object], done: Callable[[], object] | None = None) -> None:
+    """Where a carrier that is not open reports to."""

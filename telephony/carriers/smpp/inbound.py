@@ -1,0 +1,85 @@
+"""What a `deliver_sm` is: a receipt, or an SMS that somebody has sent."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils import timezone
+
+from telephony.carriers.base import CarrierEvent, InboundSms
+from telephony.carriers.smpp import protocol, receipts, texts
+from telephony.carriers.smpp.outbound import INTERNATIONAL
+from telephony.carriers.smpp.protocol import Pdu
+from telephony.models import DeliveryStatus
+from telephony.numbering import normalise
+
+try:
+    import smpp34
+except ImportError:  # the extra iris[smpp]; the carrier says so
+    smpp34 = None  # type: ignore[assignment]
+
+log = logging.getLogger(__name__)
+
+
+class Reader:
+    """Reads what comes in as the trunk's options say."""
+
+    def __init__(self, alias: str, settings: Mapping[str, Any]) -> None:
+        self._alias = alias
+        self._ids = receipts.Ids(settings["message_ids"])
+        self._tlv_as_text = settings["tlv_ids_as_text"]
+
+    def item(self, pdu: Pdu) -> CarrierEvent | InboundSms | None:
+        """None for what decides nothing, or cannot be read: the SMSC would only send it again."""
+        try:
+            return self._read(pdu)
+        except Exception as error:
+            log.warning(
+                "%s: a message that came in cannot be read (%s): %s", self._alias, error, pdu.raw.hex()
+            )
+            return None
+
+    def _read(self, pdu: Pdu) -> CarrierEvent | InboundSms | None:
+        message = smpp34.decode(pdu.raw)
+        if not isinstance(message, smpp34.DeliverSm):
+            raise ValueError("it is no deliver_sm")
+        tlvs = {tlv.tag: tlv for tlv in message.tlvs}
+        payload = tlvs.get(protocol.MESSAGE_PAYLOAD)
+        text = texts.decode(
+            payload.value if payload and not message.short_message else message.short_message,
+            data_coding=message.data_coding,
+            esm_class=message.esm_class,
+        )
+        sender = _number(message.source_addr, message.source_addr_ton)
+        message_id, state = tlvs.get(protocol.RECEIPTED_MESSAGE_ID), tlvs.get(protocol.MESSAGE_STATE)
+        receipt = receipts.read(
+            text=text,
+            esm_class=message.esm_class,
+            message_id=message_id.as_string() if message_id else None,
+            state=state.as_int() if state else None,
+            ids=self._ids,
+            tlv_as_text=self._tlv_as_text,
+        )
+        if receipt is None:
+            to = _number(message.destination_addr, message.dest_addr_ton)
+            return InboundSms(sender=sender, to=to, text=text, at=timezone.now())
+        if receipt.end is None:
+            return None
+        status, cause = receipt.end
+        words = receipt.state
+        if status != DeliveryStatus.COMPLETED and receipt.error:
+            words += f", error {receipt.error}"
+        return CarrierEvent(
+            ref=receipt.ref, number=sender, status=status, cause=cause, text=words, at=timezone.now()
+        )
+
+
+def _number(address: str, ton: int) -> str:
+    """E.164 where it is a phone number of anybody; a short code or a name as it came."""
+    address = address.replace("\0", "").strip()[:32]
+    forms = [address, "+" + address]
+    if ton == INTERNATIONAL:
+        forms.reverse()
+    return next(filter(None, map(normalise, forms)), address)

@@ -1,0 +1,84 @@
+"""`manage.py trunk_status`: how each configured trunk is doing, from any machine that reaches the database."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.management import BaseCommand
+from django.db.models import Count, Q
+from django.utils import timezone
+
+from telephony import lifecycle
+from telephony.carriers import SessionCarrier, get_carrier
+from telephony.models import Channel, Delivery, Trunk
+from telephony.routing import trunks
+from telephony.sessions import STATUS_SECONDS, TRUNK_QUEUE
+
+SILENT = timedelta(seconds=3 * STATUS_SECONDS)  # a worker that has said nothing for so long is gone
+
+
+class Command(BaseCommand):
+    help = "Shows each trunk's connection, pace, busy channels and queue, and its last error."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        rows = trunks()
+        in_flight = Q(status__gt=lifecycle.QUEUED, status__lt=lifecycle.END)
+        counts = {
+            row["trunk__alias"]: row
+            for row in Delivery.objects.filter(status__lt=lifecycle.END)
+            .values("trunk__alias")
+            .annotate(
+                queued=Count("id", filter=Q(status=lifecycle.QUEUED)),
+                calls=Count("id", filter=in_flight & Q(channel=Channel.CALL)),
+                under_way=Count("id", filter=in_flight),
+            )
+        }
+        for alias in settings.CARRIERS:
+            self._show(rows[alias], counts.get(alias, {"queued": 0, "calls": 0, "under_way": 0}))
+
+    def _show(self, trunk: Trunk, count: dict[str, Any]) -> None:
+        config = settings.CARRIERS[trunk.alias]
+        pace = f"{config['CPS']:g} a second" if config.get("CPS") else "no limit"
+        lines = [
+            ("connection", _connection(trunk)),
+            ("state", _state(trunk)),
+            ("pace", pace),
+            ("channels", f"{count['calls']} busy of {config.get('CHANNELS') or 'any number'}"),
+            ("queue", f"{count['queued']} waiting, {count['under_way']} under way"),
+            (
+                "last error",
+                f"{trunk.last_error} ({_ago(trunk.last_error_at)})" if trunk.last_error else "none",
+            ),
+        ]
+        self.stdout.write(f"{trunk.alias} ({config['BACKEND'].rpartition('.')[2]})")
+        for name, text in lines:
+            self.stdout.write(f"  {name + ':':<12} {text}")
+
+
+def _connection(trunk: Trunk) -> str:
+    if not isinstance(get_carrier(trunk.alias), SessionCarrier):
+        return "none is kept"
+    if trunk.session_at is None:
+        return f"never; its worker is `celery --app iris worker --queues {TRUNK_QUEUE}{trunk.alias}`"
+    if timezone.now() - trunk.session_at > SILENT:
+        return f"no worker since {_ago(trunk.session_at)}; it said: {trunk.session}"
+    return f"{trunk.session} ({_ago(trunk.session_at)})"
+
+
+def _state(trunk: Trunk) -> str:
+    if not trunk.pause_reason:
+        return "open"
+    if trunk.paused_until is None:
+        return f"paused until an operator clears it: {trunk.pause_reason}"
+    left = (trunk.paused_until - timezone.now()).total_seconds()
+    return f"resting for {left:.0f} s: {trunk.pause_reason}" if left > 0 else "open"
+
+
+def _ago(when: Any) -> str:
+    seconds = (timezone.now() - when).total_seconds()
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"

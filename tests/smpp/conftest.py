@@ -1,0 +1,24 @@
+"""A configured SMPP trunk, called smsc, that nobody opens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from telephony.models import Trunk
+from tests.factories import make_trunk
+
+
+@pytest.fixture
+def trunk(settings: Any, db: None) -> Trunk:
+    settings.CARRIERS = {
+        "smsc": {
+            "BACKEND": "telephony.carriers.smpp.SmppCarrier",
+            "OPTIONS": {"host": "127.0.0.1", "system_id": "iris"},
+            "CPS": None,
+            "CHANNELS": None,
+        }
+    }
+    settings.ROUTES = {"call": [], "sms": ["smsc"]}
+    return make_trunk("smsc")

@@ -1,0 +1,148 @@
+"""The whole of iris over SMPP: an SMSC in its own process, and web, worker, trunk worker and beat in theirs."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from telephony.segments import segments_of
+from tests.factories import make_sheet
+from tests.live import wait_for
+from tests.smpp.world import SmppIris, SmscProcess, smpp_iris, smsc
+
+WINDOW = 50
+NAMES = ["राम", "सीता", "गीता", "हरि", "विष्णु"]
+LONG = (
+    "नमस्कार, {tags_name} ज्यू। तपाईंको रु {tags_due} बाँकी छ। कृपया असार मसान्तभित्र वडा कार्यालयमा बुझाउनुहोला। "
+    "थप जानकारीका लागि कार्यालय समयमा सम्पर्क गर्नुहोस्। धन्यवाद 🙏"
+)
+
+
+@pytest.fixture(scope="module")
+def far(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmscProcess]:
+    with smsc(tmp_path_factory.mktemp("smsc"), ids="hex-decimal") as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def iris(far: SmscProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmppIris]:
+    home: Path = tmp_path_factory.mktemp("iris")
+    options = f'window = {WINDOW}\nmessage_ids = "hex-decimal"\nrepeat_after_seconds = 8'
+    environment = {"IRIS_LEASE_SECONDS": "5", "IRIS_REPORT_TIMEOUT_SECONDS": "60"}
+    with smpp_iris(home, far.port, options=options, **environment) as running:
+        yield running
+
+
+def campaign_of(iris: SmppIris, name: str, numbers: Sequence[int]) -> int:
+    created = iris.demo.post(
+        "/api/system/campaigns/", json={"name": name, "services": "SMS", "individual_number": list(numbers)}
+    )
+    assert created.status_code == 201, created.text
+    campaign: int = created.json()["data"]["details"][0]["id"]
+    return campaign
+
+
+def begin(iris: SmppIris, campaign: int, **body: object) -> None:
+    answer = iris.demo.post(f"/api/system/campaigns/{campaign}/begin/", json=body)
+    assert answer.status_code == 200, answer.text
+
+
+def wait_for_taken(far: SmscProcess, count: int) -> None:
+    wait_for(lambda: len(far.entries) > count, seconds=20)
+
+
+def sent_since(far: SmscProcess, start: int) -> Counter[str]:
+    return Counter(entry["to"] for entry in far.entries[start:])
+
+
+def test_two_thousand_long_nepali_messages_arrive_byte_for_byte_and_cost_what_they_should(
+    iris: SmppIris, far: SmscProcess
+) -> None:
+    people = [(9_841_200_000 + row, NAMES[row % 5], 100 * row) for row in range(2000)]
+    sheet = make_sheet(["numbers", "name", "due"], *people)
+    created = iris.demo.post(
+        "/api/system/campaigns/",
+        data={"name": "Dues", "services": "SMS"},
+        files={"send_to_number_file": sheet},
+    )
+    assert created.status_code == 201, created.text
+    campaign = created.json()["data"]["details"][0]["id"]
+    iris.manage("topup", "demo@example.com", "20000")
+    before = iris.balance()
+    begin(iris, campaign, message=LONG)
+    iris.wait_until(campaign, "Completed")
+
+    texts = {
+        f"977{number}": LONG.replace("{tags_name}", name).replace("{tags_due}", str(due))
+        for number, name, due in people
+    }
+    assert far.octets() == {number: [text.encode("utf-16-be")] for number, text in texts.items()}
+    numbers = iris.numbers(campaign)
+    assert Counter(number["status"] for number in numbers) == {"completed": 2000}
+    costs = {f"977{number['number']}": number["credit_consumed"] for number in numbers}
+    assert costs == {number: segments_of(text) for number, text in texts.items()}
+    assert before - iris.balance() == sum(costs.values())
+    assert "difference 0" in iris.manage("check_ledger")
+
+
+def test_an_smsc_that_is_killed_and_comes_back_gets_everything_once(iris: SmppIris, far: SmscProcess) -> None:
+    numbers = range(9_841_300_000, 9_841_302_000)
+    campaign = campaign_of(iris, "Killed", numbers)
+    start, before = len(far.entries), iris.balance()
+    far.tell(answer_delay=0.05)
+    begin(iris, campaign, message="Namaste")
+    for taken in (400, 1000):
+        wait_for_taken(far, start + taken)
+        far.kill()
+        time.sleep(0.5)
+        far.start()
+    end_exactly(iris, far, campaign, numbers, start=start, before=before)
+
+
+def test_a_trunk_worker_that_is_killed_loses_nobody_and_sends_nothing_twice(
+    iris: SmppIris, far: SmscProcess
+) -> None:
+    numbers = range(9_841_400_000, 9_841_401_000)
+    campaign = campaign_of(iris, "Worker", numbers)
+    start, before = len(far.entries), iris.balance()
+    far.tell(answer_delay=0.05)
+    begin(iris, campaign, message="Namaste")
+    wait_for_taken(far, start + 300)
+    iris.kill_trunk()
+    far.tell(answer_delay=0)
+    iris.start_trunk()
+    end_exactly(iris, far, campaign, numbers, start=start, before=before)
+
+
+def end_exactly(
+    iris: SmppIris, far: SmscProcess, campaign: int, numbers: range, *, start: int, before: Decimal
+) -> None:
+    """By the journal of the SMSC, which outlives it, everybody was sent one SMS; and each has completed, and is paid."""
+    iris.wait_until(campaign, "Completed", seconds=60)
+    assert sent_since(far, start) == {f"977{number}": 1 for number in numbers}
+    assert Counter(number["status"] for number in iris.numbers(campaign)) == {"completed": len(numbers)}
+    assert before - iris.balance() == len(numbers)
+    assert "difference 0" in iris.manage("check_ledger")
+
+
+def test_who_answers_stop_gets_nothing_more(iris: SmppIris, far: SmscProcess) -> None:
+    campaign = campaign_of(iris, "Stop", [9_841_500_001, 9_841_500_002])
+    begin(iris, campaign, message="Namaste")
+    iris.wait_until(campaign, "Completed")
+    far.tell(**{"from": "9779841500001", "to": "31001", "text": "रोक्नुहोस्"})
+    wait_for(lambda: far.journalled("inbound"), seconds=10)
+    assert far.journalled("inbound")[0]["acknowledged"]
+    start, before = len(far.entries), iris.balance()
+    begin(iris, campaign, message="Namaste")
+    iris.wait_until(campaign, "Completed")
+    assert {number["number"]: number["status"] for number in iris.numbers(campaign)} == {
+        9_841_500_001: "failed",
+        9_841_500_002: "completed",
+    }
+    assert sent_since(far, start) == {"9779841500002": 1}
+    assert before - iris.balance() == 1

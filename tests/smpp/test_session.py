@@ -1,0 +1,231 @@
+"""A session with an SMSC in its own process: what is sent, what the answers and receipts mean, what a break does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from telephony.carriers.base import Accepted, Later, Rejected, Unknown
+from telephony.carriers.errors import Throttled, Unreachable
+from telephony.carriers.smpp import carrier as smpp_carrier
+from telephony.models import Cause, DeliveryStatus
+from telephony.segments import segments_of
+from tests.smpp.world import SmscProcess, carrier, sms, smsc
+
+LONG = "नमस्कार, भोलि बिहान दश बजे वडा कार्यालयमा बैठक हुनेछ। सबै जनालाई उपस्थित हुन अनुरोध छ। 🙏 " * 4
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[SmscProcess]:
+    with smsc(tmp_path) as process:
+        yield process
+
+
+class TestOut:
+    def test_a_short_message_arrives_in_the_gsm_alphabet(self, running: SmscProcess) -> None:
+        with carrier(running.port, source="IRIS") as it:
+            result = it.send(sms(1, to="+9779841000001", text="Hi {name} @ 5€"))["1"]
+            assert result == Accepted(key="1", ref="1")
+        (entry,) = running.entries
+        assert bytes.fromhex(entry["body"]) == b"Hi \x1b(name\x1b) \x00 5\x1be"
+        assert (entry["to"], entry["from"], entry["coding"], entry["esm_class"]) == (
+            "9779841000001",
+            "IRIS",
+            0,
+            0,
+        )
+        assert entry["addresses"] == [5, 0, 1, 1]
+        assert entry["registered"] == 1
+
+    @pytest.mark.parametrize(
+        "text",
+        [LONG, "क" * 70, "क" * 71, "x" * 160, "x" * 152 + "€" * 3, "x" * 306],
+        ids=lambda text: len(text),
+    )
+    def test_long_messages_are_put_together_byte_for_byte(self, running: SmscProcess, text: str) -> None:
+        with carrier(running.port) as it:
+            it.send(sms(300, to="+9779841000001", text=text))
+        octets = (
+            text.encode("utf-16-be") if "क" in text or "न" in text else text.replace("€", "\x1be").encode()
+        )
+        assert running.octets() == {"9779841000001": [octets]}
+
+    def test_long_messages_go_as_one_where_so_configured(self, running: SmscProcess) -> None:
+        with carrier(running.port, concatenation="payload") as it:
+            it.send(sms(1, to="+9779841000001", text=LONG))
+        (entry,) = running.entries
+        assert (entry["body"], entry["esm_class"], entry["coding"]) == ("", 0, 8)
+        assert running.octets() == {"9779841000001": [LONG.encode("utf-16-be")]}
+
+    def test_addresses_and_receipts_as_configured(self, running: SmscProcess) -> None:
+        options = {"dest_ton": 2, "dest_npi": 8, "source_ton": 3, "source_npi": 9, "receipts": False}
+        with carrier(running.port, **options) as it:
+            result = it.send(sms(1, to="+9779841000001", caller="9801000000"))["1"]
+            assert result == Accepted(key="1", ref="1", completes=True)
+        (entry,) = running.entries
+        assert (entry["to"], entry["from"]) == ("9841000001", "9779801000000")
+        assert entry["addresses"] == [3, 9, 2, 8]
+        assert entry["registered"] == 0
+
+    def test_nothing_is_written_after_its_time(self, running: SmscProcess) -> None:
+        with carrier(running.port) as it:
+            assert isinstance(it.send(sms(1, seconds=-1))["1"], Later)
+        assert running.entries == []
+
+
+class TestAnswers:
+    def test_a_number_that_there_is_not_is_rejected(self, running: SmscProcess) -> None:
+        with carrier(running.port) as it:
+            result = it.send(sms(1, to="+9779841009917"))["1"]
+        assert result == Rejected(key="1", cause=Cause.INVALID, text="ESME_RINVDSTADR (0x0B)")
+
+    def test_a_passing_trouble_is_tried_again_but_not_for_ever(self, running: SmscProcess) -> None:
+        with carrier(running.port) as it:
+            assert isinstance(it.send(sms(1, to="+9779841009922", attempt=1))["1"], Later)
+            assert isinstance(it.send(sms(2, to="+9779841009922", attempt=5))["2"], Rejected)
+
+    def test_an_answer_that_does_not_come_is_unknown_and_counts_when_it_is_late(
+        self, running: SmscProcess
+    ) -> None:
+        running.tell(answer_delay=1.6)
+        time.sleep(0.2)
+        with carrier(running.port, answer_seconds=1) as it:
+            assert isinstance(it.send(sms(1))["1"], Unknown)
+            it.wait(lambda: isinstance(it.results()["1"], Accepted))
+
+    def test_parts_that_came_too_fast_are_completed(self, running: SmscProcess) -> None:
+        with carrier(running.port) as it:
+            result = it.send(sms(1, to="+9779841009923", text=LONG))["1"]
+        assert isinstance(result, Accepted)
+        assert running.octets() == {"9779841009923": [LONG.encode("utf-16-be")]}
+
+    def test_an_smsc_that_throttles_gets_less(self, tmp_path: Path) -> None:
+        with smsc(tmp_path, limit=50) as process, carrier(process.port, window=10) as it:
+            answers = it.send(*[sms(key) for key in range(200)])
+            taken = [key for key, result in answers.items() if isinstance(result, Accepted)]
+            later = [result for result in answers.values() if isinstance(result, Later)]
+            assert len(taken) + len(later) == 200
+            assert len(taken) == len(process.entries) <= 60
+            # What had left already, and no more: the window.
+            assert 1 <= len(process.journalled("throttled")) <= 10
+            pace = it.carrier.pace()
+            assert pace is not None
+            assert pace <= 60
+            with pytest.raises(Throttled):
+                it.carrier.submit([sms(300)])
+            assert "slowed to about" in it.carrier.status()
+
+    def test_long_messages_too_fast_slow_it_down_and_are_completed(self, tmp_path: Path) -> None:
+        with smsc(tmp_path, limit=30) as process, carrier(process.port, window=20) as it:
+            answers = it.send(*[sms(key, text=LONG) for key in range(40)])
+            assert {type(answer) for answer in answers.values()} == {Accepted, Later}
+            assert it.carrier.pace() is not None
+            taken = {
+                one.to[1:] for key in answers if isinstance(answers[key], Accepted) for one in [sms(int(key))]
+            }
+        assert set(process.octets()) == taken
+
+    def test_parts_leave_at_the_agreed_pace(self, running: SmscProcess) -> None:
+        with carrier(running.port, parts_per_second=100) as it:
+            it.send(*[sms(key, text=LONG) for key in range(20)])
+            assert it.carrier.pace() == pytest.approx(100 / segments_of(LONG))
+        times = [entry["at"] for entry in running.entries]
+        assert len(times) == 20 * segments_of(LONG)
+        assert (len(times) - 1) / (times[-1] - times[0]) == pytest.approx(100, rel=0.05)
+
+
+class TestReceipts:
+    @pytest.mark.parametrize(
+        ("ids", "receipts", "option"),
+        [
+            ("plain", "text", "same"),
+            ("zeros", "text", "same"),
+            ("hex-decimal", "text", "hex-decimal"),
+            ("hex-decimal", "tlv", "hex-decimal"),
+            ("decimal-hex", "text", "decimal-hex"),
+        ],
+    )
+    def test_ids_match_those_of_the_answers(
+        self, tmp_path: Path, ids: str, receipts: str, option: str
+    ) -> None:
+        with (
+            smsc(tmp_path, ids=ids, receipts=receipts) as process,
+            carrier(process.port, message_ids=option) as it,
+        ):
+            answers = it.send(*[sms(key) for key in range(1, 31)])
+            it.wait(lambda: len(it.events()) == 30)
+        refs = [answer.ref for answer in answers.values() if isinstance(answer, Accepted)]
+        assert sorted(refs) == sorted(event.ref for event in it.events())
+        assert {event.status for event in it.events()} == {DeliveryStatus.COMPLETED}
+        assert {event.number for event in it.events()} == {sms(key).to for key in range(1, 31)}
+
+    def test_each_end_has_its_cause(self, running: SmscProcess) -> None:
+        ends = {"9911": Cause.REFUSED, "9912": Cause.REFUSED, "9913": Cause.EXPIRED, "9914": Cause.REFUSED}
+        with carrier(running.port) as it:
+            it.send(*[sms(number, to=f"+977984100{fate}") for number, fate in enumerate([*ends, "9915"])])
+            it.wait(lambda: len(running.journalled("done")) == 5)
+            assert {event.number[-4:]: event.cause for event in it.events()} == ends
+            assert {event.status for event in it.events()} == {DeliveryStatus.FAILED}
+
+    def test_are_acknowledged_only_when_they_are_stored(self, running: SmscProcess) -> None:
+        with carrier(running.port) as it:
+            it.stored = False
+            it.send(sms(1))
+            it.wait(it.events)
+            time.sleep(0.2)
+            assert running.journalled("done") == []
+            it.store()
+            it.wait(lambda: running.journalled("done"))
+
+    def test_what_people_send_comes_as_text(self, running: SmscProcess) -> None:
+        with carrier(running.port) as it:
+            it.send(sms(1))
+            running.tell(**{"from": "9779841000001", "to": "9801000000", "text": "रोक्नुहोस्"})
+            it.wait(it.inbound)
+            (message,) = it.inbound()
+            assert (message.sender, message.to, message.text) == (
+                "+9779841000001",
+                "+9779801000000",
+                "रोक्नुहोस्",
+            )
+
+
+class TestConnection:
+    def test_a_break_makes_what_had_left_unknown_and_the_next_bind_goes_on(
+        self, running: SmscProcess, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(smpp_carrier, "BIND_SECONDS", 0.2)
+        with carrier(running.port, window=5, reconnect_seconds=1) as it:
+            it.send(sms(1))
+            running.tell(answer_delay=5)
+            time.sleep(0.2)
+            submissions = [sms(key) for key in range(10, 15)]
+            it.carrier.submit(submissions)
+            running.kill()
+            it.wait(lambda: len(it.results()) == 6)
+            assert {type(it.results()[one.key]) for one in submissions} == {Unknown}
+            with pytest.raises(Unreachable):
+                it.carrier.submit([sms(20)])
+            assert it.carrier.status().startswith("not bound to 127.0.0.1")
+            running.behaviour = {}
+            running.start()
+            it.wait(lambda: "not bound" not in it.carrier.status())
+            assert isinstance(it.send(sms(21))["21"], Accepted)
+
+    def test_it_unbinds_when_it_closes_after_what_is_under_way(self, running: SmscProcess) -> None:
+        running.tell(answer_delay=0.5)
+        time.sleep(0.2)
+        with carrier(running.port) as it:
+            it.carrier.submit([sms(1)])
+        assert isinstance(it.results()["1"], Accepted)
+        it.wait(lambda: running.journalled("unbound"), seconds=2)
+
+    def test_an_smsc_that_unbinds_is_bound_again(self, running: SmscProcess) -> None:
+        with carrier(running.port) as it:
+            it.send(sms(1))
+            running.tell(unbind=True)
+            it.wait(lambda: len(running.journalled("bound")) == 2)
+            assert isinstance(it.send(sms(2))["2"], Accepted)

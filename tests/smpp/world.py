@@ -1,0 +1,255 @@
+"""What the SMPP tests are made of: an SMSC to start, kill and ask; a carrier that is open without an engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from django.utils import timezone
+
+from iris.embedded import keeper, server
+from telephony.carriers.base import CarrierEvent, InboundSms, Pending, Result, Submission
+from telephony.carriers.smpp import SmppCarrier
+from telephony.models import Channel
+from tests.live import ROOT, LiveIris, free_port, wait_for
+
+MESSAGE_PAYLOAD = str(0x0424)
+
+
+class SmscProcess:
+    """`tests.smpp.smsc` as a process. `entries` is what it took, in order."""
+
+    def __init__(self, folder: Path, **behaviour: Any) -> None:
+        self.port = free_port()
+        self.journal = folder / "smsc.jsonl"
+        self.behaviour = behaviour
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "tests.smpp.smsc",
+                str(self.port),
+                str(self.journal),
+                json.dumps(self.behaviour),
+            ],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == "ready\n"
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def tell(self, **command: Any) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(command) + "\n")
+        self.process.stdin.flush()
+
+    def journalled(self, kind: str) -> list[dict[str, Any]]:
+        # The last line may be half written.
+        lines = self.journal.read_text().split("\n")[:-1] if self.journal.exists() else []
+        return [entry for line in lines if kind in (entry := json.loads(line))]
+
+    @property
+    def entries(self) -> list[dict[str, Any]]:
+        return self.journalled("n")
+
+    def octets(self) -> dict[str, list[bytes]]:
+        """The messages to each number, put together again as a phone would: by the headers of their parts."""
+        whole: dict[str, list[bytes]] = {}
+        parts: dict[tuple[str, int], dict[int, bytes]] = {}
+        for entry in self.entries:
+            body = bytes.fromhex(entry["tlvs"].get(MESSAGE_PAYLOAD, "") or entry["body"])
+            if not entry["esm_class"] & 0x40:
+                whole.setdefault(entry["to"], []).append(body)
+                continue
+            assert (body[0], body[1], body[2]) == (5, 0, 3)
+            reference, total, number = body[3:6]
+            message = parts.setdefault((entry["to"], reference), {})
+            assert number not in message, "the same part twice"
+            message[number] = body[6:]
+            if len(message) == total:
+                whole.setdefault(entry["to"], []).append(b"".join(message[n] for n in range(1, total + 1)))
+                del parts[entry["to"], reference]
+        assert not parts, f"incomplete: {parts}"
+        return whole
+
+
+@contextmanager
+def smsc(folder: Path, **behaviour: Any) -> Iterator[SmscProcess]:
+    process = SmscProcess(folder, **behaviour)
+    process.start()
+    try:
+        yield process
+    finally:
+        process.kill()
+
+
+class OpenCarrier:
+    """A carrier with an open session, and all that it has said."""
+
+    def __init__(self, port: int, **options: Any) -> None:
+        self.carrier = SmppCarrier(
+            alias="smsc", host="127.0.0.1", port=port, system_id="iris", password="secret", **options
+        )
+        self.said: list[CarrierEvent | InboundSms | Result] = []
+        self.stored = True  # whether what it says is stored at once
+        self._waiting: list[Callable[[], object]] = []
+        self._lock = threading.Lock()
+        self.carrier.open(self._record)
+
+    def _record(
+        self, items: Sequence[CarrierEvent | InboundSms | Result], done: Callable[[], object] | None = None
+    ) -> None:
+        with self._lock:
+            self.said += items
+            if done is not None:
+                self._waiting.append(done)
+        if self.stored:
+            self.store()
+
+    def store(self) -> None:
+        self.stored = True
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+        for done in waiting:
+            done()
+
+    def send(self, *submissions: Submission, seconds: float = 10) -> dict[str, Result]:
+        """Submit, and wait for what becomes of each; those given back at once included."""
+        answers = {result.key: result for result in self.carrier.submit(submissions)}
+        awaited = {key for key, result in answers.items() if isinstance(result, Pending)}
+        wait_for(lambda: awaited <= self.results().keys(), seconds=seconds)
+        return {**answers, **{key: self.results()[key] for key in awaited}}
+
+    def results(self) -> dict[str, Result]:
+        return {item.key: item for item in list(self.said) if isinstance(item, Result)}
+
+    def events(self) -> list[CarrierEvent]:
+        return [item for item in list(self.said) if isinstance(item, CarrierEvent)]
+
+    def inbound(self) -> list[InboundSms]:
+        return [item for item in list(self.said) if isinstance(item, InboundSms)]
+
+    def wait(self, condition: Callable[[], object], *, seconds: float = 10) -> None:
+        wait_for(condition, seconds=seconds)
+
+
+@contextmanager
+def carrier(port: int, **options: Any) -> Iterator[OpenCarrier]:
+    opened = OpenCarrier(port, **options)
+    try:
+        yield opened
+    finally:
+        opened.store()
+        opened.carrier.close()
+
+
+def sms(
+    key: int, *, to: str = "", text: str = "Namaste", caller: str = "", attempt: int = 1, seconds: float = 30
+) -> Submission:
+    return Submission(
+        key=str(key),
+        channel=Channel.SMS,
+        to=to or f"+977984{key:07d}",
+        caller=caller,
+        text=text,
+        audio_name="",
+        audio_seconds=None,
+        attempt=attempt,
+        owner_id=1,
+        valid_until=timezone.now() + timedelta(seconds=seconds),
+    )
+
+
+class SmppIris(LiveIris):
+    """A whole iris whose SMS go out over SMPP: web, worker and beat, and a worker of the trunk's own queue."""
+
+    def __init__(
+        self, home: Path, port: int, *, cps: int | None = None, options: str = "", **environment: str
+    ) -> None:
+        home.mkdir(parents=True, exist_ok=True)
+        carriers = home / "carriers.toml"
+        carriers.write_text(
+            f"""
+[carriers.smsc]
+BACKEND = "telephony.carriers.smpp.SmppCarrier"
+{f"CPS = {cps}" if cps else ""}
+[carriers.smsc.OPTIONS]
+host = "127.0.0.1"
+port = {port}
+system_id = "iris"
+password = "secret"
+source = "31001"
+reconnect_seconds = 1
+{options}
+
+[routes]
+call = []
+sms = ["smsc"]
+"""
+        )
+        super().__init__(home, IRIS_CARRIERS_FILE=str(carriers), **environment)
+
+    def start(self, *, seconds: float = 90) -> None:
+        super().start(seconds=seconds)
+        self.start_trunk()
+
+    def start_trunk(self) -> None:
+        with (self.home / "trunk.log").open("ab") as log:
+            self.trunk = subprocess.Popen(
+                [sys.executable, "-m", "celery", "--quiet", "--app", "iris", "worker", "--concurrency=1"]
+                + ["--queues=trunk.smsc", "--without-gossip", "--without-mingle", "--without-heartbeat"],
+                cwd=ROOT,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def balance(self) -> Decimal:
+        """What the demo account can spend."""
+        sockets = keeper.socket_folder(server.folder_of(self.home))
+        with psycopg.connect(f"postgresql://postgres@/iris?host={sockets}") as connection:
+            row = connection.execute(
+                "SELECT balance FROM accounts_user WHERE email = 'demo@example.com'"
+            ).fetchone()
+        assert row is not None
+        return Decimal(row[0])
+
+    def kill_trunk(self) -> None:
+        os.killpg(self.trunk.pid, signal.SIGKILL)
+        self.trunk.wait()
+
+    def stop(self) -> None:
+        if hasattr(self, "trunk") and self.trunk.poll() is None:
+            self.trunk.terminate()
+            self.trunk.wait(60)
+        super().stop()
+
+
+@contextmanager
+def smpp_iris(home: Path, port: int, **options: Any) -> Iterator[SmppIris]:
+    iris = SmppIris(home, port, **options)
+    try:
+        iris.start()
+        yield iris
+    finally:
+        iris.stop()

@@ -1,0 +1,137 @@
+"""Carriers that keep a connection: opened once, recorded in sets, written down, closed well."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import pytest
+from celery import current_app
+from django.utils import timezone
+
+from telephony import events, lifecycle, sessions
+from telephony.carriers.base import Accepted, CarrierEvent, Result, SessionCarrier, SessionRecord, Submission
+from telephony.models import Cause, Channel, Delivery, DeliveryStatus, Trunk
+from tests.factories import make_delivery, make_trunk
+from tests.live import wait_for
+
+S = DeliveryStatus
+
+
+class TestedSession(SessionCarrier):
+    """A session that a test speaks for."""
+
+    __test__ = False
+    channels: ClassVar = frozenset(Channel)
+    gather_seconds: ClassVar = 0.1
+    dies_with_worker: ClassVar = True
+    opened: ClassVar[list[SessionRecord]] = []
+    line: ClassVar[str] = "bound"
+
+    def open(self, record: SessionRecord) -> None:
+        self.opened.append(record)
+
+    def close(self) -> None:
+        self.opened.clear()
+
+    def status(self) -> str:
+        return type(self).line
+
+    def submit(self, batch: Sequence[Submission]) -> list[Result]:
+        return [Accepted(key=one.key, ref=one.key) for one in batch]
+
+
+@pytest.fixture
+def record(settings: Any, transactional_db: None) -> Iterator[SessionRecord]:
+    settings.CARRIERS = {
+        "line": {
+            "BACKEND": "tests.telephony.test_sessions.TestedSession",
+            "OPTIONS": {},
+            "CPS": None,
+            "CHANNELS": 5,
+        }
+    }
+    TestedSession.line = "bound"
+    sessions.carrier("line")
+    assert sessions.carrier("line") is sessions.carrier("line")
+    (opened,) = TestedSession.opened
+    yield opened
+    sessions.close_all()
+
+
+def event(delivery: Delivery, status: DeliveryStatus, **fields: Any) -> CarrierEvent:
+    return CarrierEvent(key=str(delivery.pk), status=status, at=timezone.now(), **fields)
+
+
+def make_call(status: DeliveryStatus = S.SUBMITTING) -> Delivery:
+    return make_delivery(
+        trunk=make_trunk("line"), channel=Channel.CALL, status=status, claimed_at=timezone.now()
+    )
+
+
+def test_what_comes_within_a_moment_is_recorded_as_one_set(
+    record: SessionRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sets: list[int] = []
+    really: Callable[..., Any] = events.record
+
+    def counting(alias: str, items: Sequence[Any]) -> int:
+        sets.append(len(items))
+        return int(really(alias, items))
+
+    monkeypatch.setattr(events, "record", counting)
+    calls = [make_call() for _ in range(10)]
+    for call in calls:
+        record([Accepted(key=str(call.pk), ref=f"ref-{call.pk}"), event(call, S.RINGING)])
+    wait_for(lambda: Delivery.objects.filter(status=S.RINGING).count() == 10, seconds=5)
+    assert sum(sets) == 10
+    assert len(sets) <= 2
+
+
+def test_pressed_keys_are_kept_though_the_status_stays(record: SessionRecord) -> None:
+    call = make_call(S.ANSWERED)
+    record([event(call, S.ANSWERED, digits="1")])
+    wait_for(lambda: Delivery.objects.get().digits == "1", seconds=5)
+    record([event(call, S.ANSWERED, digits="12"), event(call, S.ANSWERED, digits="1")])
+    record([event(call, S.COMPLETED, digits="123", seconds=4.0, playback=100)])
+    wait_for(lambda: Delivery.objects.get().status == S.COMPLETED, seconds=5)
+    assert Delivery.objects.get().digits == "123"
+
+
+def test_how_the_connection_is_stands_in_the_trunk(record: SessionRecord) -> None:
+    record([])  # or else it looks after some seconds
+    wait_for(lambda: Trunk.objects.filter(alias="line", session="bound").exists(), seconds=5)
+    TestedSession.line = "not bound: refused"
+    record([])
+    wait_for(lambda: Trunk.objects.get(alias="line").session == "not bound: refused", seconds=5)
+    sessions.close_all()
+    assert Trunk.objects.get(alias="line").session == "stopped"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_dead_process_had_on_the_line_is_lost_and_what_is_queued_is_not() -> None:
+    cut, queued = make_call(S.ANSWERED), make_call(S.QUEUED)
+    time.sleep(0.01)
+    before = timezone.now()
+    ours = make_call(S.RINGING)
+    assert lifecycle.lose_orphans("line", claimed_before=before) == 1
+    found = {
+        pk: (status, cause) for pk, status, cause in Delivery.objects.values_list("pk", "status", "cause")
+    }
+    assert found == {cut.pk: (S.FAILED, Cause.LOST), queued.pk: (S.QUEUED, ""), ours.pk: (S.RINGING, "")}
+
+
+def test_a_worker_of_a_trunks_queue_is_one_process(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.CARRIERS = {"line": {}}
+    worker = SimpleNamespace(pool_cls="prefork", concurrency=4)
+    monkeypatch.setattr(current_app.amqp.queues, "_consume_from", {"iris": None})
+    sessions.be_alone(worker)
+    assert (worker.pool_cls, worker.concurrency) == ("prefork", 4)
+    monkeypatch.setattr(current_app.amqp.queues, "_consume_from", {"trunk.line": None})
+    sessions.be_alone(worker)
+    assert (worker.pool_cls, worker.concurrency) == ("solo", 1)
+    monkeypatch.setattr(current_app.amqp.queues, "_consume_from", {"trunk.lime": None})
+    with pytest.raises(SystemExit, match="No carrier lime is configured; there are line"):
+        sessions.be_alone(worker)

@@ -1,0 +1,90 @@
+"""`manage.py trunk_status` tells an operator what they need to know of each trunk."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from telephony.dispatch import pause_trunk
+from telephony.models import Channel, DeliveryStatus, Trunk
+from tests.factories import make_delivery, make_trunk
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _two_trunks(settings: Any) -> None:
+    settings.CARRIERS = {
+        "sandbox": {"BACKEND": "telephony.carriers.sandbox.SandboxCarrier", "CPS": None, "CHANNELS": None},
+        "line": {
+            "BACKEND": "tests.telephony.test_sessions.TestedSession",
+            "OPTIONS": {},
+            "CPS": 2.5,
+            "CHANNELS": 30,
+        },
+    }
+
+
+def shown() -> dict[str, dict[str, str]]:
+    output = StringIO()
+    call_command("trunk_status", stdout=output)
+    found: dict[str, dict[str, str]] = {}
+    for line in output.getvalue().splitlines():
+        if not line.startswith(" "):
+            found[line.split()[0]] = trunk = {}
+        else:
+            name, _, text = line.strip().partition(":")
+            trunk[name] = text.strip()
+    return found
+
+
+def test_a_trunk_without_a_connection_or_limits() -> None:
+    assert shown()["sandbox"] == {
+        "connection": "none is kept",
+        "state": "open",
+        "pace": "no limit",
+        "channels": "0 busy of any number",
+        "queue": "0 waiting, 0 under way",
+        "last error": "none",
+    }
+
+
+def test_busy_channels_and_the_queue_are_counted() -> None:
+    line = make_trunk("line")
+    for status in (DeliveryStatus.QUEUED, DeliveryStatus.RINGING, DeliveryStatus.ANSWERED):
+        make_delivery(trunk=line, channel=Channel.CALL, status=status)
+    make_delivery(trunk=line, channel=Channel.CALL, status=DeliveryStatus.COMPLETED)
+    assert shown()["line"]["pace"] == "2.5 a second"
+    assert shown()["line"]["channels"] == "2 busy of 30"
+    assert shown()["line"]["queue"] == "1 waiting, 2 under way"
+
+
+def test_a_trunk_whose_worker_never_ran_names_its_command() -> None:
+    assert (
+        shown()["line"]["connection"] == "never; its worker is `celery --app iris worker --queues trunk.line`"
+    )
+
+
+def test_a_connection_is_shown_with_its_age_and_a_dead_worker_as_one() -> None:
+    make_trunk("line")
+    Trunk.objects.update(session="registered as branch", session_at=timezone.now())
+    assert shown()["line"]["connection"] == "registered as branch (0 s ago)"
+    Trunk.objects.update(session_at=timezone.now() - timedelta(minutes=10))
+    assert shown()["line"]["connection"] == "no worker since 10 min ago; it said: registered as branch"
+
+
+def test_a_resting_and_a_paused_trunk_say_why() -> None:
+    make_trunk("line")
+    pause_trunk("line", reason="503 Service Unavailable", seconds=30)
+    assert shown()["line"]["state"] in {
+        "resting for 30 s: 503 Service Unavailable",
+        "resting for 29 s: 503 Service Unavailable",
+    }
+    assert shown()["line"]["last error"] == "503 Service Unavailable (0 s ago)"
+    pause_trunk("line", reason="wrong password")
+    assert shown()["line"]["state"] == "paused until an operator clears it: wrong password"

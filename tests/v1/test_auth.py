@@ -1,0 +1,226 @@
+"""v1: who is asking: API keys, access tokens, and the cookies of a login."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from rest_framework.test import APIClient
+from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
+
+from accounts import apikeys
+from accounts.models import ApiKey, User
+from tests.factories import make_user
+from tests.v1.caller import assert_refusal
+
+PROFILE = "/api/v1/auths/user-profile/"
+LOGIN = "/api/v1/auths/login/"
+REFRESH = "/api/v1/auths/login/refresh/"
+CREATE = "/api/v1/campaign/create/"
+CAMPAIGN = {"name": "Water", "services": "SMS"}
+
+
+@pytest.fixture
+def user(db: None) -> User:
+    return make_user(email="sita@example.com", password="secret-password")
+
+
+@pytest.fixture
+def browser(user: User) -> APIClient:
+    """A client that has logged in and keeps its cookies."""
+    client = APIClient()
+    answer = client.post(LOGIN, {"email": "sita@example.com", "password": "secret-password"})
+    assert answer.status_code == 200
+    return client
+
+
+def ask(authorization: str, client: APIClient | None = None) -> Any:
+    return (client or APIClient()).get(PROFILE, HTTP_AUTHORIZATION=authorization)
+
+
+class TestTokens:
+    @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "Token", "TOKEN"])
+    def test_keys_and_access_tokens_alike(self, user: User, scheme: str) -> None:
+        for token in (apikeys.generate(user=user), str(AccessToken.for_user(user))):
+            assert ask(f"{scheme} {token}").json()["user"]["email"] == "sita@example.com"
+
+    def test_a_refresh_token_is_no_access_token(self, user: User) -> None:
+        answer = ask(f"Bearer {RefreshToken.for_user(user)}")
+        assert answer.status_code == 401
+        assert_refusal(answer.json())
+
+    def test_v0_does_not_know_the_scheme_token(self, user: User) -> None:
+        answer = APIClient().get(
+            "/api/accounts/user_details/", HTTP_AUTHORIZATION=f"Token {AccessToken.for_user(user)}"
+        )
+        assert answer.status_code == 401
+
+    def test_of_an_account_that_is_switched_off(self, user: User) -> None:
+        tokens = [apikeys.generate(user=user), str(AccessToken.for_user(user))]
+        User.objects.update(is_active=False)
+        for token in tokens:
+            assert ask(f"Bearer {token}").json()["code"] == "user_inactive"
+
+    def test_the_challenge_says_how(self, db: None) -> None:
+        answer = APIClient().get(PROFILE)
+        assert (answer.status_code, answer["WWW-Authenticate"]) == (401, 'Bearer realm="api"')
+
+
+class TestKeys:
+    def test_a_key_is_kept_as_a_hash(self, user: User) -> None:
+        key = apikeys.generate(user=user)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT k::text FROM accounts_apikey k")
+            assert key not in cursor.fetchone()[0]
+
+    def test_a_new_one_revokes_the_one_before(self, user: User) -> None:
+        first = apikeys.generate(user=user)
+        made = APIClient().post("/api/v1/auths/generate-api-keys/", HTTP_AUTHORIZATION=f"Bearer {first}")
+        assert ask(f"Bearer {first}").status_code == 401
+        assert ask(f"Bearer {made.json()['token']}").status_code == 200
+        assert ApiKey.objects.filter(user=user).count() == 2
+
+    def test_what_is_shown_later_opens_nothing(self, user: User) -> None:
+        key = apikeys.generate(user=user)
+        shown = (
+            APIClient().get("/api/v1/auths/get-api-keys/", HTTP_AUTHORIZATION=f"Bearer {key}").json()["token"]
+        )
+        assert (shown[:8], set(shown[8:])) == (key[:8], {"*"})
+        assert ask(f"Bearer {shown}").status_code == 401
+
+    def test_its_use_is_noted_once_a_minute(self, user: User) -> None:
+        key = apikeys.generate(user=user)
+        assert ask(f"Bearer {key}").status_code == 200
+        noted = ApiKey.objects.get().last_used_at
+        assert noted is not None
+        with CaptureQueriesContext(connection) as queries:
+            ask(f"Bearer {key}")
+        assert len(queries) == 1
+        ApiKey.objects.update(last_used_at=noted - timedelta(minutes=2))
+        ask(f"Bearer {key}")
+        later = ApiKey.objects.get().last_used_at
+        assert later is not None
+        assert timezone.now() - later < timedelta(minutes=1)
+
+    @pytest.mark.parametrize("key", ["x", "💥", "a" * 10_000, "<jwt>", "...", "*" * 64])
+    def test_of_any_form(self, db: None, key: str) -> None:
+        assert ask(f"Bearer {key}").status_code == 401
+
+
+class TestCookies:
+    def test_of_a_login(self, browser: APIClient) -> None:
+        for name, days in (("access", 1), ("refresh", 7)):
+            cookie = browser.cookies[name]
+            assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Lax", "/")
+            assert cookie["max-age"] == days * 86400
+            assert not cookie["secure"]
+        assert browser.get(PROFILE).json()["user"]["email"] == "sita@example.com"
+
+    def test_are_for_https_only_where_there_is_https(self, user: User, settings: Any) -> None:
+        settings.SESSION_COOKIE_SECURE = True
+        client = APIClient()
+        client.post(LOGIN, {"email": "sita@example.com", "password": "secret-password"})
+        assert client.cookies["access"]["secure"]
+
+    def test_an_empty_header_does_not_hide_them(self, browser: APIClient) -> None:
+        assert ask("", browser).status_code == 200
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {},
+            {"HTTP_SEC_FETCH_SITE": "same-origin", "HTTP_ORIGIN": "http://testserver"},
+            {
+                "HTTP_SEC_FETCH_SITE": "same-origin",
+                "HTTP_ORIGIN": "http://127.0.0.1:5173",
+            },  # a development proxy
+            {"HTTP_ORIGIN": "http://testserver"},
+        ],
+    )
+    def test_change_something_from_our_own_pages(self, browser: APIClient, headers: dict[str, Any]) -> None:
+        assert browser.post(CREATE, CAMPAIGN, **headers).status_code == 201
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"HTTP_SEC_FETCH_SITE": "cross-site", "HTTP_ORIGIN": "https://evil.example"},
+            {"HTTP_SEC_FETCH_SITE": "same-site", "HTTP_ORIGIN": "https://other.testserver"},
+            {"HTTP_SEC_FETCH_SITE": "cross-site"},
+            {"HTTP_ORIGIN": "https://evil.example"},
+            {"HTTP_ORIGIN": "null"},
+        ],
+    )
+    def test_change_nothing_from_pages_of_others(self, browser: APIClient, headers: dict[str, Any]) -> None:
+        for send in (browser.post, browser.put, browser.patch, browser.delete):
+            answer = send(CREATE, CAMPAIGN, **headers)
+            assert (answer.status_code, answer.json()["code"]) == (401, "cross_site")
+        assert browser.post(REFRESH, **headers).status_code == 401
+        login = {"email": "sita@example.com", "password": "secret-password"}
+        assert APIClient().post(LOGIN, login, **headers).status_code == 401
+        assert browser.get(PROFILE, **headers).status_code == 200
+
+    def test_pages_of_others_may_send_a_token(self, user: User) -> None:
+        client = APIClient()
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {apikeys.generate(user=user)}")
+        assert client.post(CREATE, CAMPAIGN, HTTP_ORIGIN="https://shop.example").status_code == 201
+
+    def test_a_spoilt_one(self, browser: APIClient) -> None:
+        browser.cookies["access"] = "nonsense"
+        assert browser.get(PROFILE).status_code == 401
+
+
+class TestRefresh:
+    def test_by_cookie(self, browser: APIClient) -> None:
+        del browser.cookies["access"]
+        answer = browser.post(REFRESH)
+        assert answer.json()["message"] == "Session Refreshed Successfully"
+        assert browser.cookies["access"].value == answer.json()["access"]
+        assert browser.get(PROFILE).status_code == 200
+
+    def test_by_body(self, user: User) -> None:
+        answer = APIClient().post(REFRESH, {"refresh": str(RefreshToken.for_user(user))})
+        assert ask(f"Bearer {answer.json()['access']}").status_code == 200
+
+    @pytest.mark.parametrize(
+        ("body", "status", "message"),
+        [
+            ({}, 400, "No refresh token provided"),
+            ({"refresh": 7}, 400, "Invalid token payload."),
+            ({"refresh": "nonsense"}, 401, "Failed To Refresh The Session"),
+        ],
+    )
+    def test_refused(self, db: None, body: dict[str, Any], status: int, message: str) -> None:
+        answer = APIClient().post(REFRESH, body)
+        assert answer.status_code == status
+        assert_refusal(answer.json())
+        assert answer.json()["message"] == message
+
+    def test_of_an_account_that_is_switched_off(self, user: User) -> None:
+        token = str(RefreshToken.for_user(user))
+        User.objects.update(is_active=False)
+        answer = APIClient().post(REFRESH, {"refresh": token})
+        assert (answer.status_code, answer.json()["detail"]) == (401, "Account is not activated.")
+
+
+class TestLogin:
+    def test_wrong(self, user: User) -> None:
+        answer = APIClient().post(LOGIN, {"email": "sita@example.com", "password": "wrong"})
+        assert (answer.status_code, answer.json()["code"]) == (401, "wrong_credentials")
+        assert "access" not in answer.cookies
+
+    def test_incomplete(self, user: User) -> None:
+        answer = APIClient().post(LOGIN, {})
+        assert answer.status_code == 400
+        assert answer.json()["password"] == ["Send the password of the account."]
+
+    def test_too_often(self, user: User, settings: Any) -> None:
+        settings.IRIS_LOGIN_THROTTLE = "2/minute"
+        for _ in range(2):
+            APIClient().post(LOGIN, {"email": "sita@example.com", "password": "wrong"})
+        answer = APIClient().post(LOGIN, {"email": "sita@example.com", "password": "secret-password"})
+        assert answer.status_code == 429
+        assert_refusal(answer.json())

@@ -1,0 +1,345 @@
+"""v1: campaigns: what is read of them, in all the forms that clients send, and what is shown."""
+
+from __future__ import annotations
+
+import io
+import struct
+import wave
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.utils import timezone
+
+from accounts.models import User
+from campaigns.models import Campaign, RunStatus, Service, Source
+from telephony.models import DeliveryStatus
+from telephony.voices import audio
+from tests.factories import make_campaign, make_empty_campaign, make_phone_number, make_run, make_user
+from tests.v1.caller import Caller
+
+
+def wav_of_a_tone() -> bytes:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as sound:
+        sound.setparams((1, 2, 8000, 0, "NONE", ""))
+        sound.writeframes(b"".join(struct.pack("<h", 9000 * (-1) ** (n // 9)) for n in range(8000)))
+    return file.getvalue()
+
+
+KATHMANDU = ZoneInfo("Asia/Kathmandu")
+
+
+@pytest.fixture
+def user(db: None) -> User:
+    return make_user(email="sita@example.com", credits=100)
+
+
+@pytest.fixture
+def caller(user: User) -> Caller:
+    return Caller(user)
+
+
+def create(caller: Caller, **fields: Any) -> dict[str, Any]:
+    body = {"name": "Water", "services": "PHONE", **fields}
+    answer: dict[str, Any] = caller.post("campaign/create/", body, status=201)
+    return answer
+
+
+class TestCreate:
+    def test_with_a_name_and_services_only(self, caller: Caller) -> None:
+        made = create(caller)
+        assert (made["user_phone"], made["voice"], made["message"], made["category"]) == (
+            [],
+            None,
+            "",
+            "Text",
+        )
+
+    def test_what_is_read_only_is_ignored(self, caller: Caller) -> None:
+        made = create(
+            caller,
+            id=None,
+            status="Completed",
+            audio_file=None,
+            bulk_file=None,
+            campaign_action_count=7,
+            progress_percent=50,
+            updated_at=None,
+            steps=[],
+            main_audit="4770",
+        )
+        assert (made["status"], made["campaign_action_count"], made["progress_percent"]) == (
+            "Not Started",
+            0,
+            0,
+        )
+
+    @pytest.mark.parametrize("sent", ["SMS & PHONE", "PHONE & SMS", "sms & phone"])
+    def test_both_services(self, caller: Caller, sent: str) -> None:
+        assert create(caller, services=sent)["services"] == "SMS & PHONE"
+        assert Campaign.objects.get().service == Service.BOTH
+
+    @pytest.mark.parametrize(
+        ("sent", "shown"),
+        [
+            (4, 4),
+            ("4", 4),
+            ({"id": 4}, 4),
+            ({"id": "4", "voice_display_name": "Binod", "voice_internal_name": "np_binod"}, 4),
+            ({"voice_internal_name": "np_binod"}, 4),
+            ({"id": None, "voice_internal_name": "np_rija", "is_premium": True}, 2),
+            ({"voice_internal_name": "np_rija"}, 1),
+            ("np_prashanna", 3),
+            ("np_prasanna", 3),
+            (None, None),
+            ("", None),
+        ],
+    )
+    def test_a_voice_in_any_form(self, caller: Caller, sent: Any, shown: int | None) -> None:
+        assert create(caller, voice=sent)["voice"] == shown
+
+    @pytest.mark.parametrize("sent", [99, "nobody", {}, {"id": 99}, [4], True, 1.5])
+    def test_a_voice_that_there_is_not(self, caller: Caller, sent: Any) -> None:
+        answer = caller.fails(
+            "POST", "campaign/create/", {"name": "Water", "services": "SMS", "voice": sent}, status=400
+        )
+        assert len(answer["voice"]) == 1
+
+    @pytest.mark.parametrize(
+        ("sent", "kept"), [(0, None), ("0", None), (None, None), ("", None), (100, 100), ("12.50", 12.5)]
+    )
+    def test_a_credit_limit(self, caller: Caller, sent: Any, kept: Any) -> None:
+        assert create(caller, credit_limit=sent)["credit_limit"] == kept
+
+    @pytest.mark.parametrize("sent", [-1, "much", 10**12, True, [5], "NaN"])
+    def test_a_credit_limit_that_is_none(self, caller: Caller, sent: Any) -> None:
+        new = {"name": "Water", "services": "SMS", "credit_limit": sent}
+        assert "credit_limit" in caller.fails("POST", "campaign/create/", new, status=400)
+
+    @pytest.mark.parametrize("hundredths", range(50, 201, 7))
+    def test_every_length_factor_comes_back(self, caller: Caller, hundredths: int) -> None:
+        factor = f"{hundredths / 100:.2f}"
+        assert create(caller, length_factor=factor)["length_factor"] == factor
+
+    def test_a_length_factor(self, caller: Caller) -> None:
+        assert create(caller, length_factor=None)["length_factor"] == "1.00"
+        longer = create(caller, length_factor=1.25)
+        assert Campaign.objects.get(pk=longer["id"]).speed == Decimal("0.8")
+        for sent in (0, 0.4, 2.1, "slow", "NaN", True):
+            new = {"name": "Water", "services": "PHONE", "length_factor": sent}
+            caller.fails("POST", "campaign/create/", new, status=400)
+
+    def test_failover_targets(self, caller: Caller) -> None:
+        targets = ["not started", "hungup", "unanswered", "failed", "completed"]
+        assert create(caller, failover_target=targets)["failover_target"] == targets
+        assert create(caller, failover_target=[])["failover_target"] == []
+        assert create(caller, failover_target=["Failed", None, "failed"])["failover_target"] == ["failed"]
+        new = {"name": "Water", "services": "PHONE", "failover_target": ["busy"]}
+        assert "failover_target" in caller.fails("POST", "campaign/create/", new, status=400)
+
+    def test_a_category_that_is_none_is_ignored(self, caller: Caller) -> None:
+        for sent in ("", "example category", None, 7):
+            assert create(caller, category=sent)["category"] == "Text"
+        assert create(caller, category="Audio")["category"] == "Audio"
+
+    def test_numbers_to_call_from(self, caller: Caller, user: User) -> None:
+        mine = make_phone_number(owner=user)
+        others = make_phone_number(number="9800000102", owner=make_user())
+        assert create(caller, user_phone=[mine.pk])["user_phone"] == [mine.pk]
+        assert create(caller, user_phone=mine.pk)["user_phone"] == [mine.pk]
+        new = {"name": "Water", "services": "PHONE", "user_phone": [others.pk]}
+        assert caller.fails("POST", "campaign/create/", new, status=400)["code"] == "unknown_caller"
+
+    def test_an_account_without_numbers_has_none_to_choose(self, caller: Caller) -> None:
+        """A real program has a number's id in its code, for accounts without any."""
+        assert create(caller, user_phone=[3])["id"]
+
+    def test_a_message_with_tags_that_there_are_not_yet(self, caller: Caller) -> None:
+        assert create(caller, message="नमस्कार {name}")["message"] == "नमस्कार {name}"
+
+    @pytest.mark.parametrize("missing", ["name", "services"])
+    def test_what_is_needed(self, caller: Caller, missing: str) -> None:
+        new = {"name": "Water", "services": "SMS"}
+        del new[missing]
+        assert list(caller.fails("POST", "campaign/create/", new, status=400))[-1] == missing
+
+    def test_as_a_form(self, caller: Caller, user: User) -> None:
+        numbers = [make_phone_number(number=f"980000010{last}", owner=user).pk for last in (1, 2)]
+        form = {"name": "Water", "services": "PHONE", "user_phone": numbers, "draft": "True", "voice": "5"}
+        made = caller.post("campaign/create/", form, format="multipart", status=201)
+        assert (made["user_phone"], made["draft"], made["voice"]) == (numbers, True, 5)
+
+
+class TestSchedule:
+    def read(self, caller: Caller, sent: str) -> datetime:
+        return datetime.fromisoformat(create(caller, schedule=sent)["schedule"])
+
+    def test_in_all_its_forms(self, caller: Caller) -> None:
+        day = (timezone.now() + timedelta(days=3)).astimezone(KATHMANDU).date()
+        noon = datetime(day.year, day.month, day.day, 12, 0, tzinfo=KATHMANDU)
+        assert self.read(caller, f"{day}") == noon - timedelta(hours=12)
+        assert self.read(caller, f"{day}T12:00:00") == noon
+        assert self.read(caller, f"{day} 12:00") == noon
+        assert self.read(caller, f"{day}T12:00:00+05:45") == noon
+        assert self.read(caller, f"{day}T06:15:00.000Z") == noon
+        made = create(caller, schedule=f"{day}T06:15:00Z")
+        assert made["schedule"] == f"{day}T12:00:00+05:45"
+
+    def test_is_nothing_when_null_or_empty(self, caller: Caller) -> None:
+        assert create(caller, schedule=None)["schedule"] is None
+        assert create(caller, schedule="")["schedule"] is None
+
+    @pytest.mark.parametrize("sent", ["2020-01-01", "2025-07-07T13:13:16.286224+05:45"])
+    def test_in_the_past(self, caller: Caller, sent: str) -> None:
+        new = {"name": "Water", "services": "SMS", "schedule": sent}
+        answer = caller.fails("POST", "campaign/create/", new, status=400)
+        assert answer["schedule"] == ["Cannot schedule past dates."]
+
+    @pytest.mark.parametrize("sent", ["soon", 7, "2082-03-25", "99999-01-01", [], {}])
+    def test_that_is_none(self, caller: Caller, sent: Any) -> None:
+        new = {"name": "Water", "services": "SMS", "schedule": sent}
+        assert "schedule" in caller.fails("POST", "campaign/create/", new, status=400)
+
+
+class TestUpdate:
+    @pytest.mark.parametrize("method", ["PATCH", "PUT", "POST"])
+    def test_changes_what_is_sent(self, caller: Caller, user: User, method: str) -> None:
+        campaign = make_empty_campaign(owner=user, message="Old", sms_message="Old", description="Old")
+        answer = caller.call(method, f"campaign/{campaign.pk}/", {"message": ""}, status=200)
+        assert (answer["message"], answer["sms_message"], answer["description"]) == ("", "Old", "Old")
+
+    def test_a_bare_post_deletes_nothing(self, caller: Caller, user: User) -> None:
+        campaign = make_empty_campaign(owner=user)
+        assert caller.post(f"campaign/{campaign.pk}/")["name"] == "Sample"
+
+    def test_null_clears_what_can_be_none(self, caller: Caller, user: User) -> None:
+        later = timezone.now() + timedelta(days=1)
+        campaign = make_empty_campaign(
+            owner=user,
+            schedule_at=later,
+            spending_limit=5,
+            failover_statuses=[DeliveryStatus.FAILED],
+            caller_ids=[1],
+            voice="np_binod",
+        )
+        nulls = {"schedule": None, "credit_limit": None, "voice": None, "name": None, "message": None}
+        answer = caller.patch(f"campaign/{campaign.pk}/", {**nulls, "failover_target": [], "user_phone": []})
+        assert (answer["schedule"], answer["credit_limit"], answer["voice"], answer["name"]) == (
+            None,
+            None,
+            4,
+            "Sample",
+        )
+        assert (answer["failover_target"], answer["user_phone"]) == ([], [])
+
+    def test_a_past_schedule_that_is_sent_back_is_no_mistake(self, caller: Caller, user: User) -> None:
+        past = timezone.now() - timedelta(days=1)
+        campaign = make_empty_campaign(owner=user, schedule_at=past)
+        shown = caller.get(f"campaign/{campaign.pk}/")
+        assert (
+            caller.put(f"campaign/{campaign.pk}/", {**shown, "name": "Again"})["schedule"]
+            == shown["schedule"]
+        )
+
+    def test_the_whole_object_can_be_sent_back(self, caller: Caller, user: User) -> None:
+        campaign = make_empty_campaign(
+            owner=user, service=Service.BOTH, voice="np_rija_premium", spending_limit=7
+        )
+        for shown in (caller.get(f"campaign/{campaign.pk}/"), caller.get("campaign/")["results"][0]):
+            again = caller.put(f"campaign/{campaign.pk}/", shown)
+            assert {**again, "updated_at": "", "voice": ""} == {**shown, "updated_at": "", "voice": ""}
+
+    def test_services_stay_while_it_runs(self, caller: Caller, user: User) -> None:
+        campaign = make_campaign(owner=user)
+        make_run(campaign=campaign)
+        answer = caller.fails("PATCH", f"campaign/{campaign.pk}/", {"services": "PHONE"}, status=409)
+        assert answer["code"] == "campaign_live"
+
+
+class TestRecording:
+    def test_is_uploaded_with_the_message(self, caller: Caller, user: User) -> None:
+        campaign = make_empty_campaign(owner=user, service=Service.CALL, message="Not this")
+        upload = SimpleUploadedFile("meeting.wav", wav_of_a_tone(), "audio/wav")
+        answer = caller.patch(
+            f"campaign/create/{campaign.pk}/message/", {"audio_file": upload}, format="multipart"
+        )
+        assert answer["category"] == "Audio"
+        shown = caller.get(f"campaign/{campaign.pk}/")
+        assert shown["audio_file"].startswith("http://")
+        # Sent back, its address is no upload; and a campaign keeps both, for a change of mind.
+        again = caller.patch(f"campaign/{campaign.pk}/", {**shown, "category": "Text"})
+        assert (again["category"], again["audio_file"]) == ("Text", shown["audio_file"])
+        campaign.refresh_from_db()
+        assert campaign.source == Source.MESSAGE
+
+    def test_that_is_none(self, caller: Caller, user: User) -> None:
+        campaign = make_empty_campaign(owner=user, service=Service.CALL)
+        upload = SimpleUploadedFile("meeting.mp3", b"not a sound")
+        caller.fails(
+            "PATCH",
+            f"campaign/create/{campaign.pk}/message/",
+            {"audio_file": upload},
+            format="multipart",
+            status=400,
+        )
+
+    def test_of_a_campaign_that_was_made_in_v0(self, caller: Caller, user: User) -> None:
+        sound = audio.store_upload(SimpleUploadedFile("meeting.wav", wav_of_a_tone()))
+        campaign = make_empty_campaign(owner=user, service=Service.CALL, audio=sound)
+        assert caller.get(f"campaign/{campaign.pk}/")["category"] == "Audio"
+
+
+class TestList:
+    def names(self, caller: Caller, query: str) -> list[str]:
+        return [shown["name"] for shown in caller.get(f"campaign/?{query}")["results"]]
+
+    def test_by_status(self, caller: Caller, user: User) -> None:
+        for status in (None, *RunStatus):
+            campaign = make_campaign(owner=user, name=str(status))
+            if status is not None:
+                make_run(campaign=campaign, status=status)
+        assert self.names(caller, "status=Not Started") == ["None"]
+        assert self.names(caller, "status=CampaignStatus.NOT_STARTED") == ["None"]
+        assert self.names(caller, "status=Running") == ["paused", "running"]
+        assert self.names(caller, "status=Terminated") == ["terminated", "stopping"]
+        assert self.names(caller, "status=") == self.names(caller, "")
+        assert "Scheduled" in caller.fails("GET", "campaign/?status=Done", status=400)["status"][0]
+
+    def test_drafts_are_apart(self, caller: Caller, user: User) -> None:
+        make_empty_campaign(owner=user, name="Draft", draft=True)
+        make_empty_campaign(owner=user, name="Ready")
+        assert self.names(caller, "draft=true") == self.names(caller, "draft=True") == ["Draft"]
+        assert self.names(caller, "") == self.names(caller, "draft=False") == ["Ready"]
+
+    def test_in_pages_of_ten_at_most(self, caller: Caller, user: User) -> None:
+        for number in range(12):
+            make_empty_campaign(owner=user, name=str(number))
+        first = caller.get("campaign/?limit=100&search=")
+        assert (first["count"], first["total_pages"], len(first["results"])) == (12, 2, 10)
+        assert first["next"] == "http://testserver/api/v1/campaign/?limit=10&search=&offset=10"
+        second = caller.get(first["next"])
+        assert ([row["name"] for row in second["results"]], second["next"]) == (["1", "0"], None)
+        assert second["previous"] == "http://testserver/api/v1/campaign/?limit=10&search=&offset=0"
+        assert caller.get("campaign/?page=2")["results"] == second["results"]
+        assert caller.get("campaign/?page=2&page_size=5")["previous"].endswith("?page=1&page_size=5")
+        assert caller.get("campaign/?offset=50")["results"] == []
+        for query in ("page=3", "page=99"):
+            caller.fails("GET", f"campaign/?{query}", status=404)
+        for query in ("page=0", "page=x", "limit=0", "limit=-1", "offset=x", "page_size=1.5"):
+            caller.fails("GET", f"campaign/?{query}", status=400)
+
+    def test_links_do_not_lead_elsewhere(self, caller: Caller, user: User) -> None:
+        for number in range(11):
+            make_empty_campaign(owner=user, name=str(number))
+        answer = caller.get("http://testserver//api/v1/campaign/")
+        assert answer["next"] == "http://testserver/api/v1/campaign/?limit=10&offset=10"
+
+    def test_what_is_deleted_or_somebody_elses_is_not_there(self, caller: Caller, user: User) -> None:
+        make_campaign(owner=make_user())
+        gone = make_campaign(owner=user)
+        caller.delete(f"campaign/{gone.pk}/")
+        assert caller.get("campaign/")["count"] == 0

@@ -1,0 +1,290 @@
+"""Each documented call of v1, answered as tests/golden/v1 has it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.utils import timezone
+
+from accounts import apikeys, credits
+from accounts.models import ApiKey
+from campaigns.models import Campaign, Recipient, RunStatus, Service
+from otp.models import Otp
+from telephony.models import Channel, Delivery, DeliveryStatus
+from tests.factories import (
+    make_campaign,
+    make_delivery_of,
+    make_empty_campaign,
+    make_phone_number,
+    make_recipient,
+    make_run,
+    make_user,
+)
+from tests.golden import assert_answers_as_documented, assert_matches_golden, golden
+from tests.v1.caller import Caller
+
+NAMESTE = "Namaste {name}, the ward meets on Friday"
+
+
+class World:
+    """An account as the documents have it."""
+
+    def __init__(self) -> None:
+        self.user = make_user(
+            email="sita@example.com",
+            password="secret-password",
+            username="sita",
+            first_name="Sita",
+            last_name="Rai",
+            contact_number="9841000009",
+            address="Kathmandu",
+            is_verified_phone=True,
+            credits=1000,
+        )
+        self.dialer = make_phone_number(number="9800000101", owner=self.user)
+        self.caller = Caller(self.user)
+
+    def campaign(self, **fields: Any) -> Campaign:
+        defaults = {
+            "name": "Ward meeting",
+            "service": Service.CALL,
+            "message": NAMESTE,
+            "caller_ids": [self.dialer.pk],
+            "voice": "np_rija",
+            "tags": ["tags_name", "tags_age"],
+        }
+        return make_empty_campaign(owner=self.user, **{**defaults, **fields})
+
+    def answers(self, name: str, **placeholders: Any) -> None:
+        assert_answers_as_documented(self.caller.client, f"v1/{name}", **placeholders)
+
+
+@pytest.fixture
+def world(db: None) -> World:
+    return World()
+
+
+def ram(campaign: Campaign, **fields: Any) -> Recipient:
+    return make_recipient(
+        campaign=campaign, number=9841000001, tags={"tags_name": "Ram", "tags_age": 22}, **fields
+    )
+
+
+class TestAccount:
+    def test_login(self, world: World) -> None:
+        world.answers("login")
+
+    def test_refresh(self, world: World) -> None:
+        world.answers("login")  # which leaves the cookies
+        world.answers("refresh")
+
+    def test_keys(self, world: World) -> None:
+        world.answers("generate_key")
+        world.caller.client.credentials(HTTP_AUTHORIZATION=f"Bearer {apikeys.generate(user=world.user)}")
+        (key,) = ApiKey.objects.filter(revoked_at=None)
+        world.answers("get_key", shown=key.beginning + 56 * "*")
+
+    def test_no_key(self, world: World) -> None:
+        world.answers("login")
+        world.caller.client.credentials()
+        ApiKey.objects.all().delete()
+        world.answers("get_key_none")
+
+    def test_profile(self, world: World) -> None:
+        world.answers("profile")
+
+    def test_numbers(self, world: World) -> None:
+        world.answers("dialers")
+        world.answers("active_numbers")
+        world.answers("release", dialer=world.dialer.pk)
+        assert world.caller.get("active-broker-phone/") == []
+
+    def test_voices(self, world: World) -> None:
+        world.answers("voices")
+
+
+class TestCampaigns:
+    def test_list(self, world: World) -> None:
+        world.campaign(name="Oldest")
+        world.campaign(name="Draft", draft=True)
+        world.campaign(
+            name="Water",
+            service=Service.SMS,
+            message="",
+            sms_message="No water on Sunday",
+            caller_ids=[],
+            voice="",
+        )
+        told = world.campaign(
+            service=Service.BOTH,
+            description="Ward 4",
+            sms_message="{name}, come on Friday",
+            spending_limit=Decimal(100),
+            failover_statuses=[DeliveryStatus.UNANSWERED, DeliveryStatus.FAILED],
+        )
+        for number in (9841000001, 9841000002, 9841000003):
+            make_recipient(campaign=told, number=number)
+        make_run(campaign=told, status=RunStatus.COMPLETED)
+        told.refresh_from_db()
+        told.save()  # the latest to be updated
+        world.answers("campaign_list", dialer=world.dialer.pk)
+
+    def test_create(self, world: World) -> None:
+        world.answers("campaign_create", dialer=world.dialer.pk)
+        assert Campaign.objects.get().owner == world.user
+
+    def test_read(self, world: World) -> None:
+        world.answers("campaign", campaign=world.campaign().pk, dialer=world.dialer.pk)
+
+    def test_update(self, world: World) -> None:
+        later = timezone.localtime(timezone.now() + timedelta(days=2)).isoformat()
+        world.answers("campaign_update", campaign=world.campaign().pk, dialer=world.dialer.pk, later=later)
+
+    def test_message(self, world: World) -> None:
+        world.answers("campaign_message", campaign=world.campaign().pk)
+
+    def test_delete(self, world: World) -> None:
+        campaign = world.campaign()
+        world.answers("campaign_delete", campaign=campaign.pk)
+        world.answers("error_not_found", campaign=campaign.pk)
+
+    def test_invalid(self, world: World) -> None:
+        world.answers("error_invalid")
+
+
+class TestContacts:
+    def test_sheet(self, world: World) -> None:
+        campaign = world.campaign(tags=[])
+        rows = b"numbers,name,age\n9841000001,Ram,22\n9801000002,Sita,31\n9841000003,Hari,45\nnone,Gita,50\n"
+        answer = world.caller.client.patch(
+            f"/api/v1/campaign/create/{campaign.pk}/detail/",
+            {"bulk_file": SimpleUploadedFile("contacts.csv", rows, "text/csv")},
+            format="multipart",
+        )
+        assert_matches_golden("v1/campaign_sheet", answer)
+
+    def test_add(self, world: World) -> None:
+        world.answers("contact_add", campaign=world.campaign(tags=[]).pk)
+
+    def test_add_many(self, world: World) -> None:
+        world.answers("contact_add_many", campaign=world.campaign(tags=[]).pk)
+
+    def test_list(self, world: World) -> None:
+        campaign = world.campaign(service=Service.BOTH)
+        heard: dict[str, Any] = {
+            "status": DeliveryStatus.HUNGUP,
+            "seconds": 12.3,
+            "playback": 91,
+            "credits": Decimal(2),
+        }
+        ram(campaign, **heard)
+        one = Decimal(1)
+        missed: dict[str, Any] = {"status": DeliveryStatus.UNANSWERED, "credits": one, "sms_credits": one}
+        make_recipient(campaign=campaign, number=9801000002, **missed)
+        make_recipient(campaign=campaign, number=9841000003)
+        run = make_run(campaign=campaign, status=RunStatus.COMPLETED, held=3)
+        credits.capture_many(
+            captures=[credits.Capture(hold_id=run.hold_id, amount=Decimal(3), cause="delivery:1")]
+        )
+        world.answers("contact_list", campaign=campaign.pk)
+
+    def test_attributes(self, world: World) -> None:
+        contact = ram(world.campaign())
+        world.answers("attributes", contact=contact.pk)
+        world.answers("contact_delete_get", contact=contact.pk)
+        world.answers("attributes_update", contact=contact.pk)
+
+    def test_update(self, world: World) -> None:
+        world.answers("contact_update", contact=ram(world.campaign()).pk)
+
+    def test_delete(self, world: World) -> None:
+        world.answers("contact_delete", contact=ram(world.campaign()).pk)
+
+
+class TestRuns:
+    def test_run_and_stop(self, world: World) -> None:
+        campaign = world.campaign()
+        ram(campaign)
+        world.answers("run", campaign=campaign.pk)
+        world.answers("error_live", campaign=campaign.pk)
+        world.answers("stop", campaign=campaign.pk)
+
+    def test_scheduled(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        now = timezone.make_aware(timezone.datetime(2025, 7, 9, 14, 0))  # type: ignore[attr-defined]
+        monkeypatch.setattr(timezone, "now", lambda: now)
+        campaign = world.campaign(schedule_at=now + timedelta(minutes=46))
+        ram(campaign)
+        world.answers("run_scheduled", campaign=campaign.pk)
+
+    def test_demo_call(self, world: World) -> None:
+        world.answers("demo_call", contact=ram(world.campaign()).pk)
+
+    def test_speak(self, world: World) -> None:
+        world.answers("test_speak", campaign=world.campaign().pk)
+
+    def test_too_few_credits(self, db: None) -> None:
+        poor = make_user(credits=5)
+        campaign = make_campaign(owner=poor, service=Service.CALL, message="Namaste")
+        assert_answers_as_documented(Caller(poor).client, "v1/error_credits", campaign=campaign.pk)
+
+
+class TestOtps:
+    def test_send_and_list(self, world: World) -> None:
+        world.answers("otp_send")
+        Otp.objects.update(message="Hi your OTP is 564546")
+        world.answers("otp_list")
+
+    def test_call(self, world: World) -> None:
+        world.answers("otp_call")
+
+
+def test_dashboard(world: World) -> None:
+    campaign = world.campaign(service=Service.BOTH)
+    world.campaign(service=Service.SMS)
+    world.campaign(draft=True)
+    run = make_run(campaign=campaign, status=RunStatus.COMPLETED, held=10)
+    credits.charge(user=world.user, amount=Decimal(40), cause="number:1")
+    credits.capture_many(
+        captures=[credits.Capture(hold_id=run.hold_id, amount=Decimal(3), cause="delivery:1")]
+    )
+    credits.release(hold_id=run.hold_id, cause="run:1")
+    now = timezone.now()
+    for status, heard, seconds, spent in (
+        (DeliveryStatus.COMPLETED, 100, 30.0, 2),
+        (DeliveryStatus.HUNGUP, 50, 12.0, 0),
+        (DeliveryStatus.UNANSWERED, None, None, 0),
+    ):
+        contact = make_recipient(campaign=campaign)
+        call = make_delivery_of(
+            run=run, recipient=contact, status=status, playback=heard, seconds=seconds, submitted_at=now
+        )
+        Delivery.objects.filter(pk=call.pk).update(credit_limit=2, credits=spent)
+    text = make_delivery_of(
+        run=run,
+        recipient=make_recipient(campaign=campaign),
+        status=DeliveryStatus.COMPLETED,
+        submitted_at=now,
+    )
+    Delivery.objects.filter(pk=text.pk).update(channel=Channel.SMS, credits=1)
+    today = timezone.localdate()
+    world.answers(
+        "dashboard", campaign=campaign.pk, today=f"{today}", yesterday=f"{today - timedelta(days=1)}"
+    )
+
+
+def test_the_dashboard_of_a_new_account(world: World) -> None:
+    answer = world.caller.get("dashboard/")
+    assert answer.keys() == golden("v1/dashboard").keys()
+    assert len(answer["credit_usage_overtime"]) == 30
+    assert answer["top_performing_campaign"] == {
+        "id": None,
+        "name": "",
+        "completed": 0,
+        "total": 0,
+        "completion_percent": 0.0,
+    }
+    assert answer["credit_spent"] == answer["total_playback"]["average_percent"] == 0.0

@@ -1,0 +1,87 @@
+"""v1: one-time passwords, as v1 differs from v0 (tests/otp has the rest)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from accounts.models import User
+from otp.models import Otp
+from telephony.models import Delivery
+from tests.factories import make_user
+from tests.v1.caller import Caller
+
+
+@pytest.fixture
+def user(db: None) -> User:
+    return make_user(email="sita@example.com", credits=100)
+
+
+@pytest.fixture
+def caller(user: User) -> Caller:
+    return Caller(user)
+
+
+def send(caller: Caller, **fields: Any) -> dict[str, Any]:
+    body = {"number": "9841000001", "message": "Your code is {otp}", "sms_send_options": "text", **fields}
+    details: dict[str, Any] = caller.post("auths/send/otp/", body)["data"]["details"]
+    return details
+
+
+def test_the_company_comes_first(caller: Caller) -> None:
+    details = send(caller, company_name="Sample Bank")
+    assert details["message"] == f"Sample Bank: Your code is {details['otp']}"
+    assert Delivery.objects.get().text == details["message"]
+
+
+@pytest.mark.parametrize("company", [None, "", "  "])
+def test_older_callers_send_no_company(caller: Caller, company: Any) -> None:
+    details = send(caller, company_name=company)
+    assert (details["company_name"], details["message"]) == ("", f"Your code is {details['otp']}")
+
+
+@pytest.mark.parametrize("length", [8, "8"])
+def test_a_length(caller: Caller, length: Any) -> None:
+    assert len(send(caller, otp_length=length)["otp"]) == 8
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [(None, "np_rija"), ("np_prashanna", "np_prashanna"), (3, "np_prashanna"), ("5", "np_shreegya")],
+)
+def test_a_call_in_a_voice(caller: Caller, sent: Any, shown: str) -> None:
+    details = send(caller, sms_send_options="voice", voice_input=sent)
+    assert (details["voice_input"], details["length_factor"]) == (shown, 1.0)
+    assert " " not in details["otp"]
+    assert details["otp"] in details["message"]
+
+
+def test_what_is_wrong_has_the_form_of_v1(caller: Caller) -> None:
+    body = {"number": "9841000001", "message": "x", "sms_send_options": "fax"}
+    assert "sms_send_options" in caller.fails("POST", "auths/send/otp/", body, status=400)
+    body = {**body, "sms_send_options": "voice", "voice_input": "nobody"}
+    assert "voice_input" in caller.fails("POST", "auths/send/otp/", body, status=400)
+    assert not Otp.objects.exists()
+
+
+def test_too_few_credits(db: None) -> None:
+    caller = Caller(make_user())
+    body = {"number": "9841000001", "message": "x", "sms_send_options": "text"}
+    assert caller.fails("POST", "auths/send/otp/", body, status=402)["code"] == "insufficient_credits"
+
+
+def test_too_many(caller: Caller, settings: Any) -> None:
+    settings.IRIS_OTP_THROTTLE = "1/minute"
+    send(caller)
+    body = {"number": "9841000001", "message": "x", "sms_send_options": "text"}
+    assert caller.fails("POST", "auths/send/otp/", body, status=429)["code"] == "throttled"
+
+
+def test_the_list_has_the_newest_first_and_only_ones_own(caller: Caller) -> None:
+    codes = [send(caller)["otp"] for _ in range(12)]
+    send(Caller(make_user(credits=5)))
+    answer = caller.get("auths/list/send-otps/")
+    assert (answer["count"], answer["total_pages"]) == (12, 2)
+    assert [row["otp"] for row in answer["results"]["data"]] == codes[:1:-1]
+    assert len(caller.get(answer["next"])["results"]["data"]) == 2

@@ -1,0 +1,205 @@
+"""v1: a campaign as CSV, the dashboard, and how many queries lists cost."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from accounts.models import User
+from campaigns.models import Campaign, RunStatus, Service
+from telephony.models import DeliveryStatus, Purpose
+from tests.factories import (
+    make_campaign,
+    make_delivery,
+    make_delivery_of,
+    make_empty_campaign,
+    make_recipient,
+    make_run,
+    make_user,
+)
+from tests.v1.caller import Caller
+
+CONTACT = {
+    "number": "9841000001",
+    "status": "completed",
+    "call_duration": "12s",
+    "playback": "100",
+    "credit_consumed": "2",
+    "credit_consumed_SMS": "0",
+    "carrier": "NTC",
+}
+
+
+@pytest.fixture
+def user(db: None) -> User:
+    return make_user(email="sita@example.com", credits=100)
+
+
+@pytest.fixture
+def caller(user: User) -> Caller:
+    return Caller(user)
+
+
+def make_told(user: User, **tags: Any) -> Campaign:
+    campaign = make_empty_campaign(owner=user, service=Service.CALL, tags=list(tags))
+    came = {"status": DeliveryStatus.COMPLETED, "seconds": 12, "playback": 100, "credits": 2}
+    make_recipient(campaign=campaign, number=9841000001, tags=tags, **came)
+    return campaign
+
+
+def read(caller: Caller, campaign: Campaign, method: str = "get") -> list[dict[str, str]]:
+    answer = getattr(caller.client, method)(
+        f"/api/v1/download/report/{campaign.pk}/", HTTP_ACCEPT="application/json"
+    )
+    assert (answer.status_code, answer["Content-Type"]) == (200, "text/csv; charset=utf-8")
+    assert answer["Content-Disposition"] == f'attachment; filename="campaign-{campaign.pk}.csv"'
+    assert answer.streaming
+    return list(csv.DictReader(io.StringIO(answer.getvalue().decode("utf-8-sig"))))
+
+
+class TestReport:
+    @pytest.mark.parametrize("method", ["get", "post"])
+    def test_has_a_row_for_each_contact(self, caller: Caller, user: User, method: str) -> None:
+        campaign = make_told(user, tags_name="राम, “the” first", tags_age=22)
+        make_recipient(campaign=campaign, number="+977-9801000001")
+        first, second = read(caller, campaign, method)
+        assert first.pop("updated_at") == second["updated_at"]
+        assert first == {**CONTACT, "name": "राम, “the” first", "age": "22"}
+        assert (second["status"], second["carrier"], second["age"]) == ("not started", "Ncell", "")
+
+    def test_tells_of_texts_where_there_may_be_some(self, caller: Caller, user: User) -> None:
+        campaign = make_empty_campaign(owner=user, service=Service.BOTH)
+        make_recipient(campaign=campaign, status=DeliveryStatus.FAILED, sms_status=DeliveryStatus.COMPLETED)
+        (row,) = read(caller, campaign)
+        assert (row["status"], row["sms_status"]) == ("failed", "completed")
+
+    @pytest.mark.parametrize(
+        "evil",
+        [
+            '=HYPERLINK("http://evil.example")',
+            "+1+1",
+            "-2+3",
+            "@SUM(A1)",
+            "\t=1",
+            "  =1",
+            "＝1+1",
+            "=1\n=2",
+            "-",
+        ],
+    )
+    def test_has_no_formulas(self, caller: Caller, user: User, evil: str) -> None:
+        campaign = make_told(user, tags_name=evil)
+        assert read(caller, campaign)[0]["name"] == f"'{evil}"
+
+    def test_nor_in_its_heading_or_its_numbers(self, caller: Caller, user: User) -> None:
+        campaign = make_told(user, **{"tags_=1+1": "x"})
+        make_recipient(campaign=campaign, number="(984)-1000001")
+        rows = read(caller, campaign)
+        assert rows[0]["'=1+1"] == "x"
+        assert rows[1]["number"] == "(984)-1000001"
+
+    @pytest.mark.parametrize("good", ["+9779841000001", "Ward 4 - east", "a=b", -5, -1.5, 0, ""])
+    def test_leaves_all_else_as_it_is(self, caller: Caller, user: User, good: Any) -> None:
+        campaign = make_told(user, tags_name=good)
+        assert read(caller, campaign)[0]["name"] == str(good)
+
+    def test_is_written_batch_by_batch(
+        self, caller: Caller, user: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        campaign = make_campaign(owner=user, numbers=range(9841000001, 9841000026))
+        make_run(campaign=campaign, status=RunStatus.RUNNING)
+        monkeypatch.setattr("campaigns.reports.BATCH", 10)
+        with CaptureQueriesContext(connection) as queries:
+            rows = read(caller, campaign)
+        assert [row["number"] for row in rows] == [str(number) for number in range(9841000001, 9841000026)]
+        assert len(queries) == 3 + 4 * 3
+
+    def test_of_nobody(self, caller: Caller, user: User) -> None:
+        assert read(caller, make_empty_campaign(owner=user)) == []
+
+
+class TestDashboard:
+    @pytest.mark.parametrize("days", ["0", "-1", "x", "367", "1.5", "99999"])
+    def test_days_that_are_none(self, caller: Caller, days: str) -> None:
+        assert "days" in caller.fails("GET", f"dashboard/?days={days}", status=400)
+
+    def test_what_was_before_is_not_counted(self, caller: Caller, user: User) -> None:
+        before = timezone.now() - timedelta(days=8)
+        run = make_run(campaign=make_campaign(owner=user), status=RunStatus.RUNNING)
+        for created in (before, timezone.now()):
+            for fields in ({"purpose": Purpose.OTP}, {"batch": run.pk}):
+                make_delivery(
+                    owner=user,
+                    created_at=created,
+                    submitted_at=created,
+                    status=DeliveryStatus.COMPLETED,
+                    **fields,
+                )
+        assert caller.get("dashboard/?days=7")["outbound_sms"] == 2
+        assert caller.get("dashboard/")["outbound_sms"] == 4
+
+    def test_others_are_not_counted(self, caller: Caller) -> None:
+        make_campaign(service=Service.CALL)
+        make_delivery(status=DeliveryStatus.COMPLETED)
+        answer = caller.get("dashboard/")
+        assert (answer["campaigns"]["total"], answer["outbound_sms"], answer["credits_used"]) == (0, 0, 0)
+        assert answer["total_credits_purchased"] == answer["remaining_credits"] == 100
+
+
+class TestQueries:
+    """As many for one as for many."""
+
+    def count(self, caller: Caller, path: str) -> int:
+        caller.get(path)  # what is kept for a while is there from now on
+        with CaptureQueriesContext(connection) as queries:
+            caller.get(path)
+        return len(queries)
+
+    def fill(self, user: User, campaign: Campaign, run: Any) -> None:
+        for number in range(9841000101, 9841000104):
+            contact = make_recipient(campaign=campaign, number=number)
+            make_delivery_of(run=run, recipient=contact, status=DeliveryStatus.RINGING)
+            make_run(campaign=make_campaign(owner=user), status=RunStatus.RUNNING)
+            make_run(campaign=make_campaign(owner=user), status=RunStatus.COMPLETED)
+
+    @pytest.mark.parametrize(
+        ("path", "most"),
+        [
+            ("campaign/", 5),
+            ("campaign/{}/", 4),
+            ("campaign-detail/{}/", 8),
+            ("dashboard/", 9),
+            ("auths/list/send-otps/", 3),
+            ("active-broker-phone/", 2),
+            ("voice-models/", 1),
+        ],
+    )
+    def test_are_constant(self, caller: Caller, user: User, path: str, most: int) -> None:
+        campaign = make_campaign(owner=user, service=Service.CALL, message="Namaste")
+        run = make_run(campaign=campaign, status=RunStatus.RUNNING)
+        path = path.format(campaign.pk)
+        before = self.count(caller, path)
+        self.fill(user, campaign, run)
+        assert self.count(caller, path) == before <= most
+
+    def test_many_contacts_cost_as_much_as_few(self, caller: Caller, user: User) -> None:
+        campaign = make_campaign(owner=user)
+
+        def cost(n: int) -> int:
+            contacts = [
+                {"number": 9841001000 + number, "other_variables": {"name": str(number)}}
+                for number in range(n)
+            ]
+            with CaptureQueriesContext(connection) as queries:
+                caller.post(f"campaign/{campaign.pk}/add-contact/", {"contacts": contacts}, status=201)
+            return len(queries)
+
+        cost(1)
+        assert cost(500) == cost(2) <= 14

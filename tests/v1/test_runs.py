@@ -1,0 +1,307 @@
+"""v1: running campaigns: services, what follows a missed call, limits, schedules, demo calls, and both dialects at once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.utils import timezone
+
+from accounts import ledger
+from accounts.models import User
+from campaigns.models import Campaign, Recipient, Run, RunStatus
+from telephony.models import SandboxMessage
+from tests import engine, v0
+from tests.factories import make_campaign, make_run, make_user
+from tests.v1.caller import Caller
+from tests.v1.test_campaigns import wav_of_a_tone
+
+
+@pytest.fixture
+def user(db: None, settings: Any) -> User:
+    settings.IRIS_SANDBOX_SPEED = 1000
+    return make_user(email="sita@example.com", credits=100)
+
+
+@pytest.fixture
+def caller(user: User) -> Caller:
+    return Caller(user)
+
+
+def make(caller: Caller, *numbers: int, **fields: Any) -> int:
+    """A campaign with these contacts, called A, B, …"""
+    new = {"name": "Water", "services": "PHONE", "message": "Namaste {name}", **fields}
+    made: int = caller.post("campaign/create/", new, status=201)["id"]
+    contacts = [
+        {"number": number, "other_variables": {"name": name}}
+        for number, name in zip(numbers or (9841000001,), "ABCDEF", strict=False)
+    ]
+    caller.post(f"campaign/{made}/add-contact/", {"contacts": contacts}, status=201)
+    return made
+
+
+def run(caller: Caller, campaign: int) -> None:
+    assert caller.post(f"run-campaign/{campaign}/") == {"message": "Campaign Began Successfully!!"}
+    engine.run_to_the_end()
+    assert caller.get(f"campaign/{campaign}/")["progress_percent"] == 100
+
+
+def sent() -> list[tuple[str, str, str]]:
+    return sorted((it.channel, it.to[-10:], it.text) for it in SandboxMessage.objects.all())
+
+
+class TestServices:
+    def test_sms(self, caller: Caller) -> None:
+        run(caller, make(caller, services="SMS", message="", sms_message="Hi {name}"))
+        assert sent() == [("sms", "9841000001", "Hi A")]
+
+    def test_sms_says_the_message_where_there_is_no_text_of_its_own(self, caller: Caller) -> None:
+        run(caller, make(caller, services="SMS"))
+        assert sent() == [("sms", "9841000001", "Namaste A")]
+
+    def test_both_to_each(self, caller: Caller) -> None:
+        campaign = make(caller, 9841000001, 9841000002, services="SMS & PHONE", sms_message="Hi {tags_name}")
+        run(caller, campaign)
+        assert sent() == [
+            ("call", "9841000001", "Namaste A"),
+            ("call", "9841000002", "Namaste B"),
+            ("sms", "9841000001", "Hi A"),
+            ("sms", "9841000002", "Hi B"),
+        ]
+        answer = caller.get(f"campaign-detail/{campaign}/")
+        assert answer["total_credits_consumed"] == 6
+        assert [(row["credit_consumed"], row["credit_consumed_SMS"]) for row in answer["results"]] == 2 * [
+            (2, 1)
+        ]
+
+    def test_an_sms_follows_a_call_that_was_not_heard(self, caller: Caller) -> None:
+        numbers = (9841000001, 9841009901, 9841009902, 9841009903)
+        campaign = make(caller, *numbers, sms_message="Missed, {name}", failover_target=["unanswered"])
+        run(caller, campaign)
+        assert [it for it in sent() if it[0] == "sms"] == [
+            ("sms", "9841009901", "Missed, B"),
+            ("sms", "9841009902", "Missed, C"),
+        ]
+        rows = caller.get(f"campaign-detail/{campaign}/")["results"]
+        assert [row["status"] for row in rows] == ["hungup", "unanswered", "unanswered", "completed"]
+        assert [row["credit_consumed_SMS"] for row in rows] == [0, 1, 1, 0]
+
+    def test_nothing_follows_a_call_that_was_not_started(self, caller: Caller) -> None:
+        run(caller, make(caller, 9841009901, failover_target=["not started"]))
+        assert [it[0] for it in sent()] == ["call"]
+
+    def test_a_limit_is_never_passed(self, caller: Caller, user: User) -> None:
+        campaign = make(caller, *range(9841000001, 9841000006), services="SMS", credit_limit=3)
+        caller.post(f"run-campaign/{campaign}/")
+        user.refresh_from_db()
+        assert user.balance == 97
+        engine.run_to_the_end()
+        assert len(sent()) == 3
+        assert caller.get(f"campaign-detail/{campaign}/")["total_credits_consumed"] == 3
+
+    def test_a_limit_that_does_for_nobody(self, caller: Caller) -> None:
+        campaign = make(caller, credit_limit=1)
+        assert caller.fails("POST", f"run-campaign/{campaign}/", status=400)["code"] == "credit_limit_too_low"
+
+    def test_a_recording(self, caller: Caller, user: User) -> None:
+        campaign = make(caller, category="Audio")
+        answer = caller.fails("POST", f"run-campaign/{campaign}/", status=400)
+        assert answer["audio_file"] == ["This is missing."]
+        upload = SimpleUploadedFile("meeting.wav", wav_of_a_tone())
+        caller.patch(f"campaign/create/{campaign}/message/", {"audio_file": upload}, format="multipart")
+        run(caller, campaign)
+        assert [(it[0], it[2]) for it in sent()] == [("call", "")]
+
+    def test_a_draft_can_be_run_and_is_none_any_more(self, caller: Caller) -> None:
+        campaign = make(caller, draft=True)
+        run(caller, campaign)
+        assert caller.get(f"campaign/{campaign}/")["draft"] is False
+
+    def test_a_length_factor_makes_it_longer(self, caller: Caller) -> None:
+        message = "नमस्कार, भोलि बिहान दश बजे वडा कार्यालयमा बैठक छ।"
+        for factor in ("1", "2"):
+            run(caller, make(caller, message=message, length_factor=factor))
+        usual, long = SandboxMessage.objects.order_by("pk")
+        assert (long.audio_seconds or 0) > 1.5 * (usual.audio_seconds or 0) > 0
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        ("fields", "missing"),
+        [
+            ({"services": "SMS"}, "sms_message"),
+            ({"services": "PHONE"}, None),
+            ({"services": "SMS & PHONE"}, None),
+        ],
+    )
+    def test_with_nothing_to_say(self, caller: Caller, fields: dict[str, Any], missing: str | None) -> None:
+        answer = caller.fails("POST", f"run-campaign/{make(caller, message='', **fields)}/", status=400)
+        assert missing is None or answer[missing] == ["This is missing."]
+
+    def test_with_nobody_to_say_it_to(self, caller: Caller) -> None:
+        new = {"name": "Water", "services": "SMS", "message": "Namaste"}
+        campaign = caller.post("campaign/create/", new, status=201)["id"]
+        caller.fails("POST", f"run-campaign/{campaign}/", status=400)
+
+    def test_with_a_tag_that_nobody_has(self, caller: Caller) -> None:
+        campaign = make(caller, message="Namaste {surname}")
+        assert caller.fails("POST", f"run-campaign/{campaign}/", status=400)["code"] == "unknown_tag"
+
+    def test_whatever_the_body_is(self, caller: Caller) -> None:
+        """Real clients send none, calling it JSON, or an empty object."""
+        campaign = make(caller)
+        caller.call("POST", f"run-campaign/{campaign}/", b"", content_type="application/json", status=200)
+        caller.fails("POST", f"run-campaign/{campaign}/", {}, status=409)
+
+
+class TestSchedule:
+    def later(self, **delta: Any) -> str:
+        return timezone.localtime(timezone.now() + timedelta(**delta)).isoformat()
+
+    def test_waits_for_its_time(self, caller: Caller, user: User) -> None:
+        campaign = make(caller, schedule=self.later(hours=2))
+        assert caller.get(f"campaign/{campaign}/")["status"] == "Not Started"
+        answer = caller.post(f"run-campaign/{campaign}/")["message"]
+        assert answer.startswith("Campaign Scheduled successfully for 20")
+        user.refresh_from_db()
+        assert user.balance == 98
+        shown = caller.get(f"campaign/{campaign}/")
+        assert (shown["status"], shown["progress_percent"]) == ("Scheduled", 0)
+
+    def test_run_again_without_a_schedule_begins_at_once(self, caller: Caller) -> None:
+        campaign = make(caller, schedule=self.later(days=1))
+        caller.post(f"run-campaign/{campaign}/")
+        caller.put(f"campaign/{campaign}/", {"schedule": None})
+        run(caller, campaign)
+        assert len(sent()) == 1
+
+    def test_changes_of_the_campaign_are_taken_over(self, caller: Caller, user: User) -> None:
+        campaign = make(caller, services="SMS", schedule=self.later(days=1))
+        caller.post(f"run-campaign/{campaign}/")
+        caller.patch(f"campaign/{campaign}/", {"message": "New words, " + 80 * "क"})
+        newest = Run.objects.latest("pk")
+        assert (newest.status, newest.hold.amount) == (RunStatus.SCHEDULED, 2)
+        assert newest.sms_message.startswith("New words")
+        user.refresh_from_db()
+        assert user.balance == 98
+        moved = self.later(days=3)
+        caller.patch(f"campaign/{campaign}/", {"schedule": moved})
+        assert timezone.localtime(Run.objects.latest("pk").starts_at).isoformat() == moved
+        caller.patch(f"campaign/{campaign}/", {"schedule": None})
+        assert not Run.objects.filter(status=RunStatus.SCHEDULED).exists()
+        user.refresh_from_db()
+        assert user.balance == 100
+
+    def test_a_change_that_cannot_be_paid_for_changes_nothing(self, caller: Caller, user: User) -> None:
+        campaign = make(caller, *range(9841000001, 9841000006), services="SMS", schedule=self.later(days=1))
+        caller.post(f"run-campaign/{campaign}/")
+        caller.fails("PATCH", f"campaign/{campaign}/", {"message": 2000 * "क"}, status=402)
+        assert Run.objects.get().status == RunStatus.SCHEDULED
+        assert caller.get(f"campaign/{campaign}/")["message"] == "Namaste {name}"
+
+    def test_a_time_that_is_over_means_now(self, caller: Caller) -> None:
+        campaign = make(caller)
+        Campaign.objects.update(schedule_at=timezone.now() - timedelta(days=1))
+        run(caller, campaign)
+
+
+class TestStopAndTry:
+    def test_stop(self, caller: Caller, user: User) -> None:
+        campaign = make(caller)
+        caller.post(f"run-campaign/{campaign}/")
+        caller.post(f"campaign/emergency-stop/{campaign}/", {"name": "anything"}, format="multipart")
+        shown = caller.get(f"campaign/{campaign}/")
+        assert (shown["status"], shown["progress_percent"]) == ("Terminated", 100)
+        assert caller.get(f"campaign-detail/{campaign}/")["results"][0]["status"] == "terminated"
+        user.refresh_from_db()
+        assert user.balance == 100
+
+    def test_stop_again(self, caller: Caller) -> None:
+        campaign = make(caller)
+        assert "not running" in caller.post(f"campaign/emergency-stop/{campaign}/")["message"]
+
+    def test_a_demo_call_is_for_one(self, caller: Caller) -> None:
+        campaign = make(caller, 9841000001, 9841000002)
+        second = Recipient.objects.latest("pk")
+        caller.post(f"demo-call/{second.pk}/")
+        answer = caller.fails("POST", f"demo-call/{second.pk}/", status=409)
+        assert "running" in answer["message"]
+        engine.run_to_the_end()
+        assert sent() == [("call", "9841000002", "Namaste B")]
+        assert caller.get(f"campaign/{campaign}/")["campaign_action_count"] == 2
+
+    @pytest.mark.parametrize(
+        "message", ["One\nTwo", "Two  spaces", "A | B", "{name}, नमस्कार", "  x  ", "9841000001"]
+    )
+    @pytest.mark.parametrize("voice", [5, "5", "np_rija", None])
+    def test_speak(self, caller: Caller, message: str, voice: Any) -> None:
+        campaign = make(caller)
+        address = caller.post(f"test-speak/riri/{campaign}/", {"message": message, "voice_input": voice})
+        assert address.startswith("http://testserver/media/audio/")
+
+    def test_speak_nothing(self, caller: Caller) -> None:
+        campaign = make(caller, message="")
+        caller.fails("POST", f"test-speak/riri/{campaign}/", {}, status=400)
+
+
+class TestProgress:
+    def test_rises_while_it_runs(self, caller: Caller, user: User) -> None:
+        campaign = make(caller, 9841000001, 9841000002, 9841000003, 9841009905, services="SMS")
+        caller.post(f"run-campaign/{campaign}/")
+        assert caller.get(f"campaign/{campaign}/")["progress_percent"] == 0
+        for _ in range(40):
+            engine.turn()
+        assert caller.get(f"campaign/{campaign}/")["progress_percent"] == 75
+        assert caller.get("campaign/")["results"][0]["progress_percent"] == 75
+
+    def test_is_read_from_the_cursor_where_not_everybody_was_taken(self, caller: Caller, user: User) -> None:
+        campaign = make_campaign(owner=user, numbers=range(9841000001, 9841000011))
+        first = campaign.recipients.earliest("pk").pk
+        make_run(campaign=campaign, cursor=first + 3)
+        assert caller.get(f"campaign/{campaign.pk}/")["progress_percent"] == 40
+
+
+class TestBothDialects:
+    def test_a_campaign_of_v1_is_run_through_v0(self, caller: Caller, user: User) -> None:
+        campaign = make(caller, 9841000001, 9841000002, voice=4)
+        old = v0.Caller(user)
+        (shown,) = old.get("/api/system/campaigns/")["result"]["campaign-lists"]
+        assert (shown["name"], shown["services"], shown["number_count"]) == ("Water", "PHONE", 2)
+        old.post(f"/api/system/campaigns/{campaign}/begin/", {})
+        engine.run_to_the_end()
+        assert [it[2] for it in sent()] == ["Namaste A", "Namaste B"]
+        assert caller.get("campaign/?status=Completed")["count"] == 1
+        numbers = old.get(f"/api/system/campaigns/number/{campaign}")["data"]["number-lists"]
+        assert [row["available_tags"] for row in numbers] == [{"tags_name": "B"}, {"tags_name": "A"}]
+
+    def test_a_campaign_of_v0_is_run_through_v1(self, caller: Caller, user: User) -> None:
+        old = v0.Caller(user)
+        new = {"name": "Old", "services": "SMS", "individual_number": [9841000001]}
+        (made,) = old.post("/api/system/campaigns/", new, status=201)["data"]["details"]
+        campaign = made["id"]
+        assert caller.get(f"campaign/{campaign}/")["campaign_action_count"] == 1
+        caller.patch(f"campaign/create/{campaign}/message/", {"sms_message": "From v1"})
+        run(caller, campaign)
+        assert sent() == [("sms", "9841000001", "From v1")]
+        assert (
+            old.get(f"/api/system/campaigns/{campaign}/details/")["data"]["details"][0]["status"]
+            == "Completed"
+        )
+
+    def test_what_v0_scheduled_has_its_time_in_v1(self, caller: Caller, user: User) -> None:
+        campaign = make_campaign(owner=user)
+        later = timezone.localtime(timezone.now() + timedelta(days=1)).replace(microsecond=0, second=0)
+        begin = {"message": "Namaste", "schedule_date": f"{later:%Y-%m-%dT%H:%M}"}
+        v0.Caller(user).post(f"/api/system/campaigns/{campaign.pk}/begin/", begin)
+        shown = caller.get(f"campaign/{campaign.pk}/")
+        assert (shown["status"], shown["schedule"]) == ("Scheduled", later.isoformat())
+
+
+def test_credits_are_all_accounted_for(caller: Caller, user: User) -> None:
+    run(caller, make(caller, 9841000001, 9841009903, services="SMS & PHONE"))
+    user.refresh_from_db()
+    assert user.balance == Decimal(100) - caller.get("dashboard/")["credits_used"]
+    assert ledger.check_ledger().differences == ()

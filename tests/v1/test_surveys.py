@@ -1,0 +1,314 @@
+"""Surveys over v1, beyond what the documents show: what real clients send, and what is wrong."""
+
+from __future__ import annotations
+
+import array
+import json
+import math
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from accounts.models import User
+from campaigns.models import Campaign, RunStatus, Service, SurveyStep, SurveyTemplate
+from telephony.models import Audio, SandboxMessage
+from telephony.voices.audio import wav
+from telephony.voices.engine import Pcm
+from tests.engine import run_to_the_end
+from tests.factories import make_audio, make_campaign, make_user
+from tests.surveys.surveying import asks, make_survey, make_template
+from tests.v1.caller import Caller
+
+pytestmark = pytest.mark.django_db
+
+SAY = {
+    "order": 0,
+    "content_type": "say",
+    "text_or_url": "Are you well?",
+    "response_type": "dtmf",
+    "input_name": "well",
+}
+PLAY = {
+    "order": 1,
+    "content_type": "play",
+    "text_or_url": "",
+    "response_type": "none",
+    "input_name": "field_1",
+}
+
+
+def tone(*, seconds: float = 1.0, hertz: int = 440) -> bytes:
+    """A WAV file."""
+    samples = (int(9000 * math.sin(2 * math.pi * hertz * at / 8000)) for at in range(int(8000 * seconds)))
+    return wav(Pcm(array.array("h", samples).tobytes(), 8000))
+
+
+def upload(**how: Any) -> SimpleUploadedFile:
+    return SimpleUploadedFile("song.wav", tone(**how), content_type="audio/wav")
+
+
+@pytest.fixture
+def user(settings: Any) -> User:
+    settings.IRIS_SANDBOX_SPEED = 100_000
+    return make_user(email="sita@example.com", credits=1000)
+
+
+@pytest.fixture
+def caller(user: User) -> Caller:
+    return Caller(user)
+
+
+def created(caller: Caller, *steps: dict[str, Any]) -> int:
+    body = {"name": "Water", "services": "SURVEY", "steps": list(steps)}
+    return int(caller.post("campaign/create/", body, status=201)["id"])
+
+
+def shown(caller: Caller, campaign: int) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = caller.get(f"campaign/create/{campaign}/survey/")["results"]
+    return found
+
+
+class TestSteps:
+    def test_with_a_form_of_which_only_the_names_of_fields_arrive(self, caller: Caller) -> None:
+        campaign = created(caller, SAY)
+        before = shown(caller, campaign)
+        body = (
+            b"name=Water&services=SURVEY&voice=id&voice=voice_display_name&steps=id&steps=survey&steps=order"
+        )
+        answer = caller.post(
+            f"campaign/create/{campaign}/survey/", body, content_type="application/x-www-form-urlencoded"
+        )
+        assert answer["results"] == before
+
+    def test_with_recordings_and_steps_as_python_prints_them(self, caller: Caller) -> None:
+        campaign = created(caller, SAY, PLAY)
+        body = {"steps": ["{'id': 'x', 'survey': None, 'order': 0}", str(PLAY)], "1": upload(), "7": upload()}
+        answer = caller.post(f"campaign/create/{campaign}/survey/", body, format="multipart")
+        assert [step["content_type"] for step in answer["results"]] == ["say", "play"]
+        assert answer["results"][0]["audio_file"] is None
+        assert answer["results"][1]["audio_file"].endswith(".mp3")
+
+    def test_as_they_were_shown(self, caller: Caller) -> None:
+        campaign = created(caller, SAY, PLAY)
+        caller.post(f"campaign/create/{campaign}/survey/", {"1": upload()}, format="multipart")
+        before = shown(caller, campaign)
+        for method in (caller.post, caller.put, caller.patch):
+            assert method(f"campaign/create/{campaign}/survey/", {"steps": before})["results"] == before
+
+    @pytest.mark.parametrize("body", [{}, {"steps": []}, {"steps": None}, {"steps": ""}, {"steps": "[]"}])
+    def test_are_not_deleted_by_sending_none(self, caller: Caller, body: dict[str, Any]) -> None:
+        campaign = created(caller, SAY)
+        assert len(caller.post(f"campaign/create/{campaign}/survey/", body)["results"]) == 1
+
+    def test_with_one_order_for_all_are_numbered_as_they_came(self, caller: Caller) -> None:
+        campaign = created(caller, SAY, {**SAY, "text_or_url": "Have you water?"})
+        assert [(step["order"], step["text_or_url"]) for step in shown(caller, campaign)] == [
+            (0, "Are you well?"),
+            (1, "Have you water?"),
+        ]
+
+    def test_in_a_form_as_json(self, caller: Caller) -> None:
+        campaign = created(caller)
+        body = {"steps": json.dumps([SAY, PLAY])}
+        answer = caller.post(f"campaign/create/{campaign}/survey/", body, format="multipart")
+        assert len(answer["results"]) == 2
+
+    @pytest.mark.parametrize(
+        ("wrong", "sentence"),
+        [
+            ({"content_type": "sing"}, "one of say, play, info"),
+            ({"content_type": None}, "one of say, play, info"),
+            ({"response_type": "yes"}, "one of dtmf, raw_record, none"),
+            ({"order": -1}, "whole number from 0"),
+            ({"order": "first"}, "whole number from 0"),
+            ({"order": True}, "whole number from 0"),
+            ({"order": 10**30}, "too large"),
+            ({"input_name": "x" * 129}, "128"),
+            ({"text_or_url": "x" * 10_001}, "too long"),
+            ({"text_or_url": {}}, "text"),
+            ({"audio_file": 5}, "address"),
+            ({"audio_file": "song.mp3"}, "https://"),
+            ({"audio_file": "http://127.0.0.1:1/song.mp3"}, "public internet"),
+        ],
+    )
+    def test_that_are_wrong_are_named(self, caller: Caller, wrong: dict[str, Any], sentence: str) -> None:
+        body = {"name": "Water", "services": "SURVEY", "steps": [SAY, {**SAY, "order": 1, **wrong}]}
+        refusal = caller.fails("POST", "campaign/create/", body, status=400)
+        assert sentence in refusal["message"]
+        assert not Campaign.objects.exists()
+
+    def test_of_campaigns_that_ask_nothing_are_ignored(self, caller: Caller) -> None:
+        body = {"name": "Water", "services": "PHONE", "message": "Namaste", "steps": [SAY]}
+        campaign = caller.post("campaign/create/", body, status=201)["id"]
+        assert shown(caller, campaign) == []
+        caller.fails("POST", f"campaign/create/{campaign}/survey/", {"steps": [SAY]}, status=400)
+
+    def test_cannot_change_while_it_runs(self, caller: Caller, user: User) -> None:
+        campaign = make_survey(owner=user)
+        caller.post(f"run-survey/{campaign.pk}/")
+        caller.fails("POST", f"campaign/create/{campaign.pk}/survey/", {"steps": [SAY]}, status=409)
+
+    def test_a_recording_that_is_none(self, caller: Caller) -> None:
+        campaign = created(caller, SAY, PLAY)
+        noise = SimpleUploadedFile("song.mp3", b"no song", content_type="audio/mpeg")
+        refusal = caller.call(
+            "POST", f"campaign/create/{campaign}/survey/", {"1": noise}, format="multipart", status=400
+        )
+        assert "audio" in refusal["message"]
+
+
+class TestRun:
+    def test_plays_what_was_uploaded_between_what_is_said(self, caller: Caller) -> None:
+        campaign = created(caller, SAY, PLAY, {**SAY, "order": 2, "text_or_url": "Have you water?"})
+        caller.post(f"campaign/create/{campaign}/survey/", {"1": upload(seconds=2)}, format="multipart")
+        caller.post(f"campaign/{campaign}/add-contact/", {"number": "9841000012"}, status=201)
+        caller.post(f"run-survey/{campaign}/")
+        run_to_the_end()
+        (message,) = SandboxMessage.objects.all()
+        parts = Audio.objects.get(name=message.audio_name).parts
+        assert len(parts) == 6
+        assert shown(caller, campaign)[1]["audio_file"].split("/")[-1] == f"{parts[2]}.mp3"
+        report = caller.get(f"download/survey/{shown(caller, campaign)[0]['survey']}/report/?format=json")
+        assert report["results"][0]["answers"] == {"well": "2", "well_2": "0"}
+
+    def test_as_a_campaign_is_the_same(self, caller: Caller, user: User) -> None:
+        campaign = make_survey(owner=user)
+        assert caller.post(f"run-campaign/{campaign.pk}/") == {"message": "Campaign Began Successfully!!"}
+
+    def test_is_for_surveys_only(self, caller: Caller, user: User) -> None:
+        campaign = make_campaign(owner=user, message="Namaste")
+        for path in (f"run-survey/{campaign.pk}/", f"test-survey/{campaign.recipients.earliest('pk').pk}/"):
+            assert "SURVEY" in caller.fails("POST", path, status=400)["message"]
+
+    def test_without_steps(self, caller: Caller, user: User) -> None:
+        campaign = make_campaign(owner=user, service=Service.SURVEY)
+        assert "no steps" in caller.fails("POST", f"run-survey/{campaign.pk}/", status=400)["message"]
+
+    def test_with_too_few_credits(self, caller: Caller) -> None:
+        campaign = make_survey(owner=make_user(credits=1))
+        poor = Caller(campaign.owner)
+        poor.fails("POST", f"run-survey/{campaign.pk}/", status=402)
+
+    def test_a_try_calls_one_contact(self, caller: Caller, user: User) -> None:
+        campaign = make_survey(owner=user)
+        contact = campaign.recipients.earliest("pk")
+        caller.post(f"test-survey/{contact.pk}/")
+        run_to_the_end()
+        assert [message.to for message in SandboxMessage.objects.all()] == [contact.to]
+
+    def test_a_scheduled_one_asks_what_it_was_given_since(self, caller: Caller, user: User) -> None:
+        campaign = make_survey(owner=user)
+        caller.patch(f"campaign/{campaign.pk}/", {"schedule": "2090-01-01T10:00:00+05:45"})
+        caller.post(f"run-survey/{campaign.pk}/")
+        caller.post(f"campaign/create/{campaign.pk}/survey/", {"steps": [SAY]})
+        first, second = campaign.runs.order_by("pk")
+        assert (first.status, second.status) == (RunStatus.TERMINATED, RunStatus.SCHEDULED)
+        assert second.call_limit <= first.call_limit
+
+
+class TestReport:
+    def test_before_anybody_was_asked(self, caller: Caller, user: User) -> None:
+        survey = make_survey(owner=user, numbers=[9841000012]).survey
+        report = caller.get(f"download/survey/{survey.pk}/report/?format=json")
+        (row,) = report["results"]
+        assert (row["status"], row["answers"]) == ("not started", {"field_0": None, "field_1": None})
+        assert report["summary"] == {"field_0": {}, "field_1": {}}
+
+    def test_cells_that_spreadsheets_would_calculate_are_text(self, caller: Caller, user: User) -> None:
+        survey = make_survey(owner=user, plans=[asks(0, input_name="=1+1")]).survey
+        answer = caller.client.get(
+            f"/api/v1/download/survey/{survey.pk}/report/", HTTP_ACCEPT="application/json"
+        )
+        assert ",'=1+1" in answer.getvalue().decode()
+
+    @pytest.mark.parametrize("size", [1, 2])
+    def test_is_whole_however_many_batches_it_takes(
+        self, caller: Caller, user: User, monkeypatch: Any, size: int
+    ) -> None:
+        monkeypatch.setattr("campaigns.reports.BATCH", size)
+        survey = make_survey(owner=user, numbers=range(9841000001, 9841000006)).survey
+        report = caller.get(f"download/survey/{survey.pk}/report/?format=json")
+        assert (report["count"], len(report["results"])) == (5, 5)
+
+    def test_of_a_deleted_campaign_is_not_there(self, caller: Caller, user: User) -> None:
+        campaign = make_survey(owner=user)
+        caller.delete(f"campaign/{campaign.pk}/")
+        caller.fails("GET", f"download/survey/{campaign.survey.pk}/report/", status=404)
+
+
+class TestTemplates:
+    def test_with_recordings_by_the_order_of_their_steps(self, caller: Caller) -> None:
+        body = {
+            "name": "Water",
+            "voice": json.dumps({"voice_internal_name": "np_rija"}),
+            "content": json.dumps([{**SAY, "order": 3}, {**PLAY, "order": 5}]),
+            "step_5_audio_file": upload(),
+            "step_9_audio_file": upload(),
+        }
+        template = caller.post("survey-templates/", body, status=201, format="multipart")
+        said, played = template["content"]
+        assert said["audio_file"] is None
+        again = caller.patch(
+            f"survey-templates/{template['id']}/", {"content": [{**PLAY, "audio_file": played["audio_file"]}]}
+        )
+        assert again["content"] == [{**played, "order": 1}]
+
+    @pytest.mark.parametrize(
+        ("wrong", "field"),
+        [
+            ({"name": ""}, "name"),
+            ({"voice": None}, "voice"),
+            ({"voice": {"voice_internal_name": "nobody"}}, "voice"),
+            ({"voice": "{"}, "voice"),
+            ({"content": []}, "content"),
+            ({"content": [{**SAY, "order": None}]}, "content"),
+            ({"content": [SAY, SAY]}, None),
+            ({"content": [{"order": 0}]}, "content"),
+            ({"length_factor": 9}, "length_factor"),
+        ],
+    )
+    def test_that_are_wrong(self, caller: Caller, wrong: dict[str, Any], field: str | None) -> None:
+        body = {"name": "Water", "voice": {"voice_internal_name": "np_rija"}, "content": [SAY], **wrong}
+        refusal = caller.fails("POST", "survey-templates/", body, status=400)
+        assert field is None or field in refusal
+        assert not SurveyTemplate.objects.exists()
+
+    def test_are_found_by_name_and_by_what_they_ask(self, caller: Caller, user: User) -> None:
+        make_template(owner=user, name="Water", plans=[asks(0, "Are you well?")])
+        make_template(owner=user, name="Roads", plans=[asks(0, "Is the road open?")])
+        make_template(owner=make_user(), name="Roads of others")
+        for text, names in {"": ["Roads", "Water"], "road": ["Roads"], "WELL": ["Water"], "sky": []}.items():
+            found = caller.get(f"survey-templates/?search={text}")
+            assert [template["name"] for template in found["results"]] == names
+
+    def test_are_listed_in_the_same_queries_however_many(
+        self, caller: Caller, user: User, django_assert_max_num_queries: Any
+    ) -> None:
+        for number in range(12):
+            make_template(owner=user, name=f"Number {number}", plans=[asks(0, "", audio=make_audio())])
+        caller.get("survey-templates/")
+        with django_assert_max_num_queries(8):
+            page = caller.get("survey-templates/?page=2")
+        assert (page["count"], len(page["results"]), page["next"]) == (12, 2, None)
+
+    def test_are_read_and_deleted_one_by_one(self, caller: Caller, user: User) -> None:
+        template = make_template(owner=user)
+        assert caller.get(f"survey-templates/{template.pk}/")["name"] == "Water"
+        caller.delete(f"survey-templates/{template.pk}/")
+        caller.fails("GET", f"survey-templates/{template.pk}/", status=404)
+
+    def test_replace_the_steps_of_a_campaign(self, caller: Caller, user: User) -> None:
+        campaign, template = make_survey(owner=user), make_template(owner=user, plans=[asks(4)])
+        caller.post(
+            f"survey-templates/{template.pk}/apply-to-campaign/", {"campaign_id": campaign.pk}, status=201
+        )
+        assert [step.order for step in SurveyStep.objects.asked_by(campaign)] == [4]
+
+    @pytest.mark.parametrize("sent", ["abc", -1, {}, [1], True, 10**30, "1"])
+    def test_are_not_applied_to_what_is_no_campaign_of_ones_own(
+        self, caller: Caller, user: User, sent: Any
+    ) -> None:
+        template = make_template(owner=user)
+        path = f"survey-templates/{template.pk}/apply-to-campaign/"
+        assert caller.call("POST", path, {"campaign_id": sent}, status=404)["error"] == "Campaign not found."

@@ -1,0 +1,152 @@
+"""Each documented call about surveys, answered as tests/golden/v1 has it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from campaigns import runs
+from campaigns.api.v1 import steps as wire
+from campaigns.api.v1.surveys import COLUMNS
+from campaigns.models import Answer, Campaign, Service, SurveyTemplate
+from campaigns.surveys import steps
+from tests.engine import run_to_the_end
+from tests.factories import make_campaign, make_empty_campaign, make_recipient, make_user
+from tests.golden import FOLDER, assert_answers_as_documented, load
+from tests.surveys.surveying import asks, make_template
+from tests.v1.caller import Caller
+
+MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?\+05:45"
+
+
+class World:
+    """An account with a survey of three steps, called Water in the ward, and a template."""
+
+    def __init__(self) -> None:
+        self.user = make_user(email="sita@example.com", credits=1000)
+        self.caller = Caller(self.user)
+
+    def survey(self) -> Campaign:
+        campaign = make_empty_campaign(
+            owner=self.user,
+            name="Water in the ward",
+            service=Service.SURVEY,
+            voice="np_rija",
+            tags=["tags_name"],
+        )
+        make_recipient(campaign=campaign, number="9841000012", tags={"tags_name": "Ram"})
+        make_recipient(campaign=campaign, number="9841239902", tags={"tags_name": "Sita"})
+        return campaign
+
+    def asking(self) -> Campaign:
+        """The survey with the steps that the documents show."""
+        campaign = self.survey()
+        water, wish, thanks = load("v1/survey_create")["request"]["body"]["steps"]
+        plans = [
+            asks(0, water["text_or_url"], input_name="water"),
+            asks(1, wish["text_or_url"], input_name="wish", answer=Answer.SPEECH),
+            asks(2, thanks["text_or_url"], input_name="", kind="info", answer=Answer.NONE),
+        ]
+        steps.set_steps(campaign=campaign, steps=plans)
+        return campaign
+
+    def asked(self) -> Campaign:
+        """The survey, with what Ram has answered; Sita was away."""
+        campaign = self.asking()
+        runs.begin(campaign=campaign)
+        run_to_the_end()
+        return campaign
+
+    def template(self) -> SurveyTemplate:
+        plans = [
+            asks(0, "Is there water in your house?", input_name="water"),
+            asks(1, "Thank you.", input_name="", kind="info", answer=Answer.NONE),
+        ]
+        return make_template(owner=self.user, plans=plans, speed="0.8333")
+
+    def answers(self, name: str, **placeholders: Any) -> None:
+        assert_answers_as_documented(self.caller.client, f"v1/{name}", **placeholders)
+
+
+@pytest.fixture
+def world(db: None, settings: Any) -> World:
+    settings.IRIS_SANDBOX_SPEED = 100_000
+    return World()
+
+
+class TestSurvey:
+    def test_create(self, world: World) -> None:
+        world.answers("survey_create")
+
+    def test_steps(self, world: World) -> None:
+        campaign = world.asking()
+        world.answers("survey_steps", campaign=campaign.pk, survey=campaign.survey.pk)
+
+    def test_set_steps(self, world: World) -> None:
+        campaign = world.asking()
+        world.answers("survey_steps_set", campaign=campaign.pk, survey=campaign.survey.pk)
+
+    def test_run(self, world: World) -> None:
+        world.answers("survey_run", campaign=world.asking().pk)
+
+    def test_try(self, world: World) -> None:
+        world.answers("survey_test", contact=world.asking().recipients.earliest("pk").pk)
+
+
+class TestReport:
+    def test_as_json(self, world: World) -> None:
+        campaign = world.asked()
+        ram, sita = campaign.recipients.order_by("pk").values_list("pk", flat=True)
+        world.answers("survey_report", survey=campaign.survey.pk, campaign=campaign.pk, ram=ram, sita=sita)
+
+    def test_as_csv(self, world: World) -> None:
+        campaign = world.asked()
+        for method in ("get", "post"):
+            answer = getattr(world.caller.client, method)(
+                f"/api/v1/download/survey/{campaign.survey.pk}/report/"
+            )
+            assert answer.status_code == 200
+            assert answer["Content-Type"] == "text/csv; charset=utf-8"
+            assert answer["Content-Disposition"] == f'attachment; filename="survey-{campaign.survey.pk}.csv"'
+            text = answer.getvalue().decode("utf-8-sig").replace("\r\n", "\n")
+            documented = re.escape((FOLDER.parent / "v1" / "survey_report.csv").read_text(encoding="utf-8"))
+            assert re.fullmatch(documented.replace("<moment>", MOMENT).replace("<seconds>", r"\d+"), text), (
+                text
+            )
+
+
+class TestTemplates:
+    def test_create(self, world: World) -> None:
+        world.answers("survey_template_create")
+
+    def test_list(self, world: World) -> None:
+        world.template()
+        make_template(owner=world.user, name="Roads", plans=[asks(0, "Is the road open?", input_name="open")])
+        world.answers("survey_template_list")
+
+    def test_update(self, world: World) -> None:
+        world.answers("survey_template_update", template=world.template().pk)
+
+    def test_apply(self, world: World) -> None:
+        campaign = world.asking()
+        world.answers("survey_template_apply", template=world.template().pk, campaign=campaign.pk)
+        campaign.refresh_from_db()
+        assert (campaign.voice, str(campaign.speed)) == ("np_rija", "0.8333")
+
+    def test_apply_needs_a_campaign(self, world: World) -> None:
+        world.answers("survey_template_apply_missing", template=world.template().pk)
+
+    def test_apply_needs_a_survey(self, world: World) -> None:
+        campaign = make_campaign(owner=world.user)
+        world.answers("survey_template_apply_wrong", template=world.template().pk, campaign=campaign.pk)
+
+    def test_apply_to_a_campaign_that_there_is_not(self, world: World) -> None:
+        world.answers("survey_template_apply_unknown", template=world.template().pk)
+
+
+def test_every_word_is_told() -> None:
+    text = (FOLDER.parents[2] / "docs" / "api-v1.md").read_text(encoding="utf-8")
+    words = {*wire.KINDS, *wire.ANSWERS, *wire.StepFields().fields, *COLUMNS}
+    assert {word for word in words if f"`{word}`" not in text} == set()
