@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.table import Row, as_markdown
 
-SECTIONS = ["imports", "runs", "api", "voices", "pacing"]
+SECTIONS = ["imports", "runs", "api", "voices", "pacing", "sip", "smpp"]
 RESULTS = Path(__file__).parent / "results"
 
 

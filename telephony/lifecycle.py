@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from accounts.credits import Capture, capture_many
-from telephony.carriers.base import Accepted, Later, Rejected, Result, Unknown
+from telephony.carriers.base import Accepted, Later, Pending, Rejected, Result, Unknown
 from telephony.failpoints import failpoint
 from telephony.models import FINAL, Cause, Channel, DeliveryStatus, Purpose
 from telephony.rowsets import rowset
@@ -172,6 +172,9 @@ def record(
     earlier attempt than the present one changes nothing: a process that slept through its lease must not undo what
     another one has done since.
     """
+    results = [result for result in results if not isinstance(result, Pending)]
+    if not results:
+        return
     present = _locked([int(result.key) for result in results])
     if attempts is not None:
         results = [

@@ -48,6 +48,7 @@ def carrier(alias: str) -> Carrier:
             if alias not in _open:
                 writer = EventWriter(alias, found, opened_at=_now() if found.dies_with_worker else None)
                 found.open(writer.put)
+                writer.put([])  # so that how it is gets written down now
                 _open[alias] = (found, writer)
     return found
 

@@ -16,6 +16,7 @@ from telephony.carriers.base import Accepted, CarrierEvent, Later, Result, Submi
 from telephony.carriers.sip import SipCarrier
 from telephony.models import FINAL, Channel, DeliveryStatus
 from telephony.voices import audio, store
+from telephony.voices.engine import Pcm
 from tests.live import wait_for
 
 LEAD = TAIL = 0.2
@@ -111,5 +112,5 @@ def chirp(seconds: float) -> tuple[str, array]:
     samples = array("h", (int(9000 * math.sin(i * i / 60_000)) for i in range(int(8000 * seconds))))
     name = store.keyed_name("chirp", seconds)
     if not store.has(name, "wav"):
-        store.write(name, "wav", audio.wav(audio.Pcm(samples.tobytes(), 8000)))
+        store.write(name, "wav", audio.wav(Pcm(samples.tobytes(), 8000)))
     return name, samples

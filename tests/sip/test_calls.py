@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -116,7 +117,7 @@ def test_keys_pressed_in_rtp_and_in_info_are_reported_as_they_come(tmp_path: Pat
 
 
 def test_a_challenge_is_answered_and_the_bought_number_calls(tmp_path: Path) -> None:
-    credentials = {"user": "trunk-user", "password": "trunk-password"}
+    credentials: dict[str, Any] = {"user": "trunk-user", "password": "trunk-password"}
     with FarEnd(tmp_path, "challenge") as far_end, Line(far_end.host, **credentials) as line:
         line.call(NUMBER, caller="9800000101")
         assert line.final().status == S.COMPLETED
@@ -124,7 +125,7 @@ def test_a_challenge_is_answered_and_the_bought_number_calls(tmp_path: Path) -> 
 
 
 def test_a_wrong_password_pauses_the_trunk_and_costs_nobody_their_call(tmp_path: Path) -> None:
-    credentials = {"user": "trunk-user", "password": "wrong"}
+    credentials: dict[str, Any] = {"user": "trunk-user", "password": "wrong"}
     with FarEnd(tmp_path, "challenge") as far_end, Line(far_end.host, **credentials) as line:
         line.call(NUMBER)
         assert line.later().text.startswith("401")
@@ -216,7 +217,7 @@ def _dials(line: Line) -> bool:
 def test_a_call_over_tls_completes_where_the_certificate_is_trusted(tmp_path: Path) -> None:
     front = TlsFront(tmp_path)
     contact = f"127.0.0.1:{front.port};transport=tls"
-    secure = {"transport": "tls", "tls_ca": str(front.certificate)}
+    secure: dict[str, Any] = {"transport": "tls", "tls_ca": str(front.certificate)}
     with (
         FarEnd(tmp_path, "answer", transport="tcp", contact=contact) as far_end,
         Line(f"127.0.0.1:{front.port}", **secure) as line,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.live import wait_for
 from tests.sip.far_end import FarEnd
 from tests.sip.line import Line
 
-REGISTERED = {"register": True, "user": "branch", "password": "secret", "register_seconds": 5}
+REGISTERED: dict[str, Any] = {"register": True, "user": "branch", "password": "secret", "register_seconds": 5}
 
 
 def test_calls_wait_for_the_registration_and_come_back_with_the_registrar(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from telephony.carriers import Carrier
 from telephony.carriers.smpp import SmppCarrier
 from telephony.models import Channel, Trunk
-from tests.smpp.world import smsc
+from tests.smpp.processes import smsc
 from tests.telephony.carrier_contract import Heard, KeepsSession, LooksUp, Reports
 
 

@@ -13,7 +13,8 @@ from telephony.carriers.errors import Throttled, Unreachable
 from telephony.carriers.smpp import carrier as smpp_carrier
 from telephony.models import Cause, DeliveryStatus
 from telephony.segments import segments_of
-from tests.smpp.world import SmscProcess, carrier, sms, smsc
+from tests.smpp.carriers import carrier, sms
+from tests.smpp.processes import SmscProcess, smsc
 
 LONG = "नमस्कार, भोलि बिहान दश बजे वडा कार्यालयमा बैठक हुनेछ। सबै जनालाई उपस्थित हुन अनुरोध छ। 🙏 " * 4
 

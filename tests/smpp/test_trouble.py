@@ -15,7 +15,7 @@ from telephony.carriers.base import Accepted
 from telephony.carriers.errors import Misconfigured, Unreachable
 from telephony.carriers.smpp import carrier as smpp_carrier
 from tests.live import wait_for
-from tests.smpp.world import carrier, sms
+from tests.smpp.carriers import carrier, sms
 
 BIND, SUBMIT, UNBIND, ENQUIRE, QUERY = 0x09, 0x04, 0x06, 0x15, 0x03
 ANSWER = 0x80000000

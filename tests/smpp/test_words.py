@@ -18,7 +18,7 @@ from telephony.carriers.smpp.receipts import Ids, Receipt, read
 from telephony.models import DeliveryStatus, InboundMessage
 from telephony.segments import BASIC, EXTENSION, segments_of
 from tests.live import ROOT
-from tests.smpp.world import sms
+from tests.smpp.carriers import sms
 
 TEXT = "id:{} sub:001 dlvrd:001 submit date:2611241200 done date:2611241201 stat:{} err:{} Text:stat:FALSE"
 

@@ -107,7 +107,7 @@ class CarrierContract:
         assert sorted(answer.key for answer in answers) == sorted(one.key for one in batch)
         pending = {answer.key for answer in answers if isinstance(answer, Pending)}
         self.listen(carrier, heard, lambda: pending <= {result.key for result in heard.results()})
-        settled = {answer.key: answer for answer in answers if not isinstance(answer, Pending)}
+        settled: dict[str, Result] = {a.key: a for a in answers if not isinstance(a, Pending)}
         settled |= {result.key: result for result in heard.results() if result.key in pending}
         return settled
 

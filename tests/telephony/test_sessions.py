@@ -101,7 +101,6 @@ def test_pressed_keys_are_kept_though_the_status_stays(record: SessionRecord) ->
 
 
 def test_how_the_connection_is_stands_in_the_trunk(record: SessionRecord) -> None:
-    record([])  # or else it looks after some seconds
     wait_for(lambda: Trunk.objects.filter(alias="line", session="bound").exists(), seconds=5)
     TestedSession.line = "not bound: refused"
     record([])

@@ -125,5 +125,5 @@ def _result(one: Dial, sent: bool | Exception) -> Result:
 
 @lru_cache(maxsize=16)
 def _pcm_of(name: str) -> bytes:
-    """8 kHz, 16 bit, mono. Campaigns play few recordings to many."""
+    """Campaigns play few recordings to many."""
     return recordings.pcm_of(name)

@@ -15,9 +15,9 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 from telephony.carriers.base import CarrierEvent, Result, SessionRecord
 from telephony.carriers.errors import Unreachable
@@ -39,8 +39,6 @@ HANG_UP_SECONDS = 5.0
 # makes packets up to a millisecond late and takes a third less of the processor.
 TIMER_SLACK_NANOSECONDS = 1_000_000
 PR_SET_TIMERSLACK = 29
-
-T = TypeVar("T")
 
 
 class TooManyCallers(Exception):
@@ -86,7 +84,8 @@ class Line:
         """
         if not self._ready:
             raise Unreachable(self.status)
-        return self._run(self._dial_all(batch)).result(DIAL_SECONDS)
+        dialled = asyncio.run_coroutine_threadsafe(self._dial_all(batch), self._loop)
+        return dialled.result(DIAL_SECONDS)
 
     @property
     def busy(self) -> int:
@@ -102,9 +101,6 @@ class Line:
         self._thread.join(self._options.drain_seconds + 30)
 
     # The thread ---------------------------------------------------------------------------------------------
-
-    def _run(self, work: Coroutine[Any, Any, T]) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def _main(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -159,7 +155,11 @@ class Line:
                 return None
             except (BaresipError, OSError) as e:
                 self.status = f"not started: {e}"
-                log.error("%s: the SIP stack cannot start: %s", self._alias, e)
+                if "another Runtime is active" in str(e):
+                    self.status = (
+                        "not started: this process serves another SIP trunk; each needs a worker of its own"
+                    )
+                log.error("%s is %s", self._alias, self.status)
                 with contextlib.suppress(BaresipError):
                     await runtime.close()
             with contextlib.suppress(TimeoutError):
@@ -216,7 +216,8 @@ class Line:
     async def _dial_all(self, batch: Sequence[Dial]) -> list[bool | Exception]:
         if self._draining:
             raise Unreachable("The trunk's worker is being stopped.")
-        self._trouble.check(waiting=any(not call.heard for call in self._calls.values()))
+        waiting = any(not call.heard or call.outcome is not None for call in self._calls.values())
+        self._trouble.check(waiting=waiting)
         results: list[bool | Exception] = []
         for one in batch:
             if results and self._trouble:

@@ -169,7 +169,14 @@ class SmppCarrier(SessionCarrier):
             self._pace.complained(now=now)
 
     def _settled(self, messages: Sequence[Message]) -> None:
-        self._record([self._result(message) for message in messages])
+        results = []
+        for message in messages:
+            result = self._result(message)
+            # It may have been sent again since: then a late refusal of the first attempt means nothing.
+            if not message.is_reported or isinstance(result, Accepted):
+                results.append(result)
+            message.is_reported = True
+        self._record(results)
 
     def _unwritten(self, messages: Sequence[Message]) -> None:
         seconds, text = self._hold(), "The SMSC had no room for it yet."

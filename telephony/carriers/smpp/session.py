@@ -39,6 +39,7 @@ class Message:
     until: float
     statuses: list[int | None] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
+    is_reported: bool = False
 
     def __post_init__(self) -> None:
         self.statuses = [None] * len(self.pdus)

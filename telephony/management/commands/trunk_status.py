@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -25,7 +26,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         rows = trunks()
         in_flight = Q(status__gt=lifecycle.QUEUED, status__lt=lifecycle.END)
-        counts = {
+        counts: dict[str, Mapping[str, Any]] = {
             row["trunk__alias"]: row
             for row in Delivery.objects.filter(status__lt=lifecycle.END)
             .values("trunk__alias")
@@ -38,7 +39,7 @@ class Command(BaseCommand):
         for alias in settings.CARRIERS:
             self._show(rows[alias], counts.get(alias, {"queued": 0, "calls": 0, "under_way": 0}))
 
-    def _show(self, trunk: Trunk, count: dict[str, Any]) -> None:
+    def _show(self, trunk: Trunk, count: Mapping[str, Any]) -> None:
         config = settings.CARRIERS[trunk.alias]
         pace = f"{config['CPS']:g} a second" if config.get("CPS") else "no limit"
         lines = [

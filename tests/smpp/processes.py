@@ -1,4 +1,4 @@
-"""What the SMPP tests are made of: an SMSC to start, kill and ask; a carrier that is open without an engine."""
+"""The processes of the SMPP tests: an SMSC to start, kill and ask, and a whole iris that sends through it."""
 
 from __future__ import annotations
 
@@ -7,22 +7,16 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import psycopg
-from django.utils import timezone
 
 from iris.embedded import keeper, server
-from telephony.carriers.base import CarrierEvent, InboundSms, Pending, Result, Submission
-from telephony.carriers.smpp import SmppCarrier
-from telephony.models import Channel
-from tests.live import ROOT, LiveIris, free_port, wait_for
+from tests.live import ROOT, LiveIris, free_port
 
 MESSAGE_PAYLOAD = str(0x0424)
 
@@ -100,83 +94,6 @@ def smsc(folder: Path, **behaviour: Any) -> Iterator[SmscProcess]:
         yield process
     finally:
         process.kill()
-
-
-class OpenCarrier:
-    """A carrier with an open session, and all that it has said."""
-
-    def __init__(self, port: int, **options: Any) -> None:
-        self.carrier = SmppCarrier(
-            alias="smsc", host="127.0.0.1", port=port, system_id="iris", password="secret", **options
-        )
-        self.said: list[CarrierEvent | InboundSms | Result] = []
-        self.stored = True  # whether what it says is stored at once
-        self._waiting: list[Callable[[], object]] = []
-        self._lock = threading.Lock()
-        self.carrier.open(self._record)
-
-    def _record(
-        self, items: Sequence[CarrierEvent | InboundSms | Result], done: Callable[[], object] | None = None
-    ) -> None:
-        with self._lock:
-            self.said += items
-            if done is not None:
-                self._waiting.append(done)
-        if self.stored:
-            self.store()
-
-    def store(self) -> None:
-        self.stored = True
-        with self._lock:
-            waiting, self._waiting = self._waiting, []
-        for done in waiting:
-            done()
-
-    def send(self, *submissions: Submission, seconds: float = 10) -> dict[str, Result]:
-        """Submit, and wait for what becomes of each; those given back at once included."""
-        answers = {result.key: result for result in self.carrier.submit(submissions)}
-        awaited = {key for key, result in answers.items() if isinstance(result, Pending)}
-        wait_for(lambda: awaited <= self.results().keys(), seconds=seconds)
-        return {**answers, **{key: self.results()[key] for key in awaited}}
-
-    def results(self) -> dict[str, Result]:
-        return {item.key: item for item in list(self.said) if isinstance(item, Result)}
-
-    def events(self) -> list[CarrierEvent]:
-        return [item for item in list(self.said) if isinstance(item, CarrierEvent)]
-
-    def inbound(self) -> list[InboundSms]:
-        return [item for item in list(self.said) if isinstance(item, InboundSms)]
-
-    def wait(self, condition: Callable[[], object], *, seconds: float = 10) -> None:
-        wait_for(condition, seconds=seconds)
-
-
-@contextmanager
-def carrier(port: int, **options: Any) -> Iterator[OpenCarrier]:
-    opened = OpenCarrier(port, **options)
-    try:
-        yield opened
-    finally:
-        opened.store()
-        opened.carrier.close()
-
-
-def sms(
-    key: int, *, to: str = "", text: str = "Namaste", caller: str = "", attempt: int = 1, seconds: float = 30
-) -> Submission:
-    return Submission(
-        key=str(key),
-        channel=Channel.SMS,
-        to=to or f"+977984{key:07d}",
-        caller=caller,
-        text=text,
-        audio_name="",
-        audio_seconds=None,
-        attempt=attempt,
-        owner_id=1,
-        valid_until=timezone.now() + timedelta(seconds=seconds),
-    )
 
 
 class SmppIris(LiveIris):
