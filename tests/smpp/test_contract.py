@@ -1,28 +1,28 @@
-"""The SMPP carrier keeps the contract of all carriers."""
+"""The SMPP carrier does what the engine relies on in every carrier."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
 
 from telephony.carriers import Carrier
 from telephony.carriers.smpp import SmppCarrier
-from telephony.models import Channel, Trunk
+from telephony.models import Channel
 from tests.smpp.processes import smsc
 from tests.telephony.carrier_contract import Heard, KeepsSession, LooksUp, Reports
 
 
+@pytest.mark.django_db
 class TestSmppCarrier(Reports, LooksUp, KeepsSession):
-    channel: ClassVar = Channel.SMS
+    channel = Channel.SMS
 
     @pytest.fixture
-    def carrier(self, heard: Heard, tmp_path: Path, trunk: Trunk) -> Iterator[Carrier]:
-        with smsc(tmp_path) as process:
+    def carrier(self, heard: Heard, tmp_path: Path) -> Iterator[Carrier]:
+        with smsc(tmp_path) as far:
             carrier = SmppCarrier(
-                alias="smsc", host="127.0.0.1", port=process.port, system_id="iris", password="secret"
+                alias="smsc", host="127.0.0.1", port=far.port, system_id="iris", repeat_after_seconds=60
             )
             carrier.open(heard)
             yield carrier
