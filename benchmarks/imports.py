@@ -90,7 +90,9 @@ def _main() -> None:
         begun = time.perf_counter()
         with open(path, "rb") as file:
             campaign, _ = create_campaign(owner=owner, name="Import", service=Service.SMS, sheet=file)
-        for pending in campaign.imports.all():  # a large one is left to a worker: that is the work to be measured
+        for (
+            pending
+        ) in campaign.imports.all():  # a large one is left to a worker: that is the work to be measured
             imports.go_on(pending.pk)
     else:
         from openpyxl import load_workbook
