@@ -25,9 +25,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("sections", nargs="*", default=SECTIONS, choices=[[], *SECTIONS])
+    parser.add_argument(
+        "sections", nargs="*", metavar="section", help=f"of {', '.join(SECTIONS)}; all if none"
+    )
     parser.add_argument("--scale", type=float, default=1.0, help="0.1: a tenth of the rows and of the time")
     arguments = parser.parse_args()
+    if unknown := set(arguments.sections) - set(SECTIONS):
+        parser.error(f"there is no section {', '.join(sorted(unknown))}")
     rows: list[Row] = []
     for section in arguments.sections or SECTIONS:
         print(f"measuring {section} …", file=sys.stderr, flush=True)
