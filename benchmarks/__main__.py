@@ -42,6 +42,7 @@ def main() -> int:
     head = f"{date.today()} · {machine} · scale {arguments.scale:g}"
     print(f"{head}\n\n{as_markdown(rows)}")
     if set(arguments.sections or SECTIONS) == set(SECTIONS):
+        RESULTS.mkdir(exist_ok=True)
         (RESULTS / "latest.md").write_text(f"# Benchmarks\n\n{head}\n\n{as_markdown(rows)}\n")
         (RESULTS / "latest.json").write_text(
             json.dumps(
