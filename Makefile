@@ -47,7 +47,7 @@ lock: $(VENV)/dev.stamp
 	$(PIP) install --quiet uv
 	for name in base piper s3 sip smpp dev; do \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-			--no-emit-index-url --no-emit-find-links --upgrade requirements/$$name.in -o requirements/$$name.txt; \
+			--upgrade requirements/$$name.in -o requirements/$$name.txt; \
 	done
 
 clean:
