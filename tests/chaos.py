@@ -27,6 +27,15 @@ from tests.live import ROOT, free_port, wait_for
 
 SPEED = 100
 WORKERS = 3
+CARRIERS = """
+[carriers.sandbox]
+BACKEND = "telephony.carriers.sandbox.SandboxCarrier"
+CPS = {pace}
+
+[routes]
+call = ["sandbox"]
+sms = ["sandbox"]
+"""
 EMAIL, PASSWORD = "chaos@example.com", "chaos-password"
 # What each last four digits come to, by the sandbox's table of fates.
 EXPECTED = {
@@ -41,11 +50,13 @@ EXPECTED = {
 @dataclass
 class Figures:
     recipients: int
+    pace: int  # calls a second of the trunk, so that the storm hits the run and not its end
     seconds: float = 0.0
     kills: int = 0
     redis_restarts: int = 0
     postgres_restarts: int = 0
     deliveries: int = 0
+    fullest_second: int = 0
     unfinished: int = 0
     duplicates: int = 0
     lost: int = 0
@@ -61,8 +72,9 @@ class Figures:
 
     def __str__(self) -> str:
         return (
-            f"{self.recipients} recipients in {self.seconds:.0f} s · {self.kills} workers killed,"
-            f" Redis restarted {self.redis_restarts} times, PostgreSQL {self.postgres_restarts}\n"
+            f"{self.recipients} recipients in {self.seconds:.0f} s at {self.pace}/s, {self.fullest_second} in the fullest"
+            f" second · {self.kills} processes killed, Redis restarted {self.redis_restarts} times,"
+            f" PostgreSQL {self.postgres_restarts}\n"
             f"deliveries {self.deliveries} · unfinished {self.unfinished} · duplicates {self.duplicates}"
             f" · lost {self.lost} · wrong status {self.wrong}\n{self.ledger}"
             + "".join(f"\n{f}" for f in self.faults)
@@ -72,8 +84,10 @@ class Figures:
 class System:
     """All processes of a production set-up, on this machine and in this folder."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, pace: int) -> None:
         self.home = home
+        carriers = home / "carriers.toml"
+        carriers.write_text(CARRIERS.format(pace=pace))
         self.redis_port, self.web_port = free_port(), free_port()
         self.folder = server.folder_of(home)
         sockets = server.join(self.folder, "iris")
@@ -85,6 +99,7 @@ class System:
             "IRIS_HOME": str(home),
             "IRIS_DATABASE_URL": self.database,
             "IRIS_BROKER_URL": f"redis://127.0.0.1:{self.redis_port}/0",
+            "IRIS_CARRIERS_FILE": str(carriers),
             "IRIS_SECRET_KEY": "only-for-chaos-" + 40 * "x",
             "IRIS_SANDBOX_SPEED": str(SPEED),
             "IRIS_LEASE_SECONDS": "5",
@@ -206,8 +221,8 @@ def numbers(count: int, rng: random.Random) -> list[int]:
 def run(recipients: int, *, seed: int, home: Path) -> Figures:
     """One campaign under fire, and what the tables say afterwards."""
     rng = random.Random(seed)
-    figures = Figures(recipients)
-    system = System(home)
+    figures = Figures(recipients, pace=max(100, recipients // 40))
+    system = System(home, pace=figures.pace)
     try:
         system.start()
         system.manage("createaccount", EMAIL, "--password", PASSWORD, "--credits", str(recipients * 10))
@@ -246,7 +261,9 @@ def _answers(client: httpx.Client) -> bool:
 
 
 def _storm(system: System, figures: Figures, rng: random.Random, *, seconds: float) -> None:
-    """Kill a random worker every one to three seconds, and start it again, until the run has ended."""
+    """Kill a random worker every one to three seconds, half the time a pool process of another one, too, and start it
+    again, until the run has ended.
+    """
     end = time.monotonic() + seconds
     next_redis = time.monotonic() + 4
     crash_at = time.monotonic() + 8
@@ -257,13 +274,12 @@ def _storm(system: System, figures: Figures, rng: random.Random, *, seconds: flo
         ended = system.query("SELECT count(*) FROM telephony_delivery WHERE status >= 100")
         print(f"{figures.kills} kills, {ended} deliveries ended", file=sys.stderr, flush=True)
         number = rng.randrange(WORKERS)
+        system.kill(f"worker{number}")
         figures.kills += 1
-        # A worker needs some seconds to start: with nothing but whole workers killed, there would be none at work.
-        if rng.random() < 0.6:
-            system.kill_pool_process(f"worker{number}", rng)
-        else:
-            system.kill(f"worker{number}")
-            system.start_worker(number)
+        if rng.random() < 0.5:
+            system.kill_pool_process(f"worker{(number + 1) % WORKERS}", rng)
+            figures.kills += 1
+        system.start_worker(number)
         if time.monotonic() > next_redis:
             system.kill("redis")
             system.start_redis()
@@ -292,6 +308,11 @@ def _count(system: System, figures: Figures) -> None:
              WHERE CASE right("to", 4) {expected} ELSE 'completed' END IS DISTINCT FROM
                    CASE status WHEN 100 THEN 'completed' WHEN 101 THEN 'hungup' WHEN 102 THEN 'unanswered'
                                WHEN 103 THEN 'failed' END"""
+    )
+    figures.fullest_second = system.query(
+        """SELECT max(count) FROM (
+               SELECT count(*) OVER (ORDER BY created_at RANGE BETWEEN CURRENT ROW AND '0.999 s' FOLLOWING)
+                 FROM telephony_sandboxmessage) AS seconds"""
     )
     figures.ledger = system.manage("check_ledger", check=False)
 

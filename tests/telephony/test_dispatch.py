@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
-from telephony import dispatch, events, lifecycle
+from telephony import dispatch, events, lifecycle, pacing
 from telephony.carriers import get_carrier
 from telephony.carriers.base import Accepted, Carrier, CarrierEvent, Later, Result, Submission, Unknown
 from telephony.carriers.errors import Misconfigured, Throttled, Unreachable
@@ -127,11 +128,11 @@ def test_claims_leave_slots_of_the_trunks_pace(carrier: type[ScriptedCarrier], s
     settings.CARRIERS["sandbox"]["CPS"] = 50
     for _ in range(30):
         make_delivery()
-    claim = dispatch.claim("sandbox")
-    assert len(claim.deliveries) == pytest.approx(dispatch.HORIZON * 50, abs=1.01)
+    claim = pacing.claim("sandbox")
+    assert len(claim.deliveries) == pytest.approx(pacing.HORIZON * 50, abs=1.01)
     gaps = [later - earlier for earlier, later in zip(claim.slots, claim.slots[1:], strict=False)]
     assert gaps == pytest.approx([0.02] * len(gaps))
-    again = dispatch.claim("sandbox")
+    again = pacing.claim("sandbox")
     assert len(again.deliveries) <= 2
     assert again.slots == [] or again.slots[0] >= claim.slots[-1] + 0.0199
 
@@ -141,18 +142,28 @@ def test_busy_channels_are_counted_from_the_database(carrier: type[ScriptedCarri
     make_delivery(channel=Channel.CALL, status=S.ANSWERED, claimed_at=timezone.now())
     for _ in range(5):
         make_delivery(channel=Channel.CALL)
-    assert len(dispatch.claim("sandbox").deliveries) == 2
-    assert dispatch.claim("sandbox").deliveries == []
+    assert len(pacing.claim("sandbox").deliveries) == 2
+    assert pacing.claim("sandbox").deliveries == []
     Delivery.objects.filter(status=S.ANSWERED).update(status=S.COMPLETED)
-    assert len(dispatch.claim("sandbox").deliveries) == 1
+    assert len(pacing.claim("sandbox").deliveries) == 1
 
 
-def test_missed_slots_are_not_made_up_for_by_a_burst(carrier: type[ScriptedCarrier], settings: Any) -> None:
+def test_missed_slots_are_not_made_up_for_by_a_burst(
+    carrier: type[ScriptedCarrier], settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings.CARRIERS["sandbox"]["CPS"] = 50
     for _ in range(8):
         make_delivery()
-    claim = dispatch.claim("sandbox")
-    claim.slots = [slot - 0.15 for slot in claim.slots]  # as if this process had been asleep
+    claim = pacing.claim
+
+    def asleep(*arguments: Any, **options: Any) -> pacing.Claim:
+        """As if this process had been asleep after its claim."""
+        found = claim(*arguments, **options)
+        found.slots = [slot - 0.15 for slot in found.slots]
+        monkeypatch.setattr(pacing, "claim", claim)
+        return found
+
+    monkeypatch.setattr(pacing, "claim", asleep)
     moments: list[float] = []
 
     def note(batch: Sequence[Submission]) -> list[Result]:
@@ -160,9 +171,58 @@ def test_missed_slots_are_not_made_up_for_by_a_burst(carrier: type[ScriptedCarri
         return accept(batch)
 
     carrier.answer = staticmethod(note)
-    dispatch._submit_all(get_carrier("sandbox"), claim)
+    dispatch.run("sandbox", budget=5)
     assert statuses() == [S.SUBMITTED] * 8
     assert min(later - earlier for earlier, later in itertools.pairwise(moments)) > 0.001
+
+
+def test_a_slow_carrier_is_not_claimed_for_more_than_it_can_take(
+    carrier: type[ScriptedCarrier], settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.CARRIERS["sandbox"]["CPS"] = 200
+    monkeypatch.setattr(carrier, "batch_size", 1)
+    for _ in range(8):
+        make_delivery()
+    claim, claimed = pacing.claim, []
+
+    def noted(*arguments: Any, **options: Any) -> pacing.Claim:
+        found = claim(*arguments, **options)
+        claimed.append(len(found.deliveries))
+        return found
+
+    def slow(batch: Sequence[Submission]) -> list[Result]:
+        time.sleep(0.1)
+        return accept(batch)
+
+    monkeypatch.setattr(pacing, "claim", noted)
+    carrier.answer = staticmethod(slow)
+    dispatch.run("sandbox", budget=5)
+    assert statuses() == [S.SUBMITTED] * 8
+    assert claimed[0] == 1
+    assert max(claimed) <= int(pacing.HORIZON / 0.1) + 1
+    assert set(Delivery.objects.values_list("attempts", flat=True)) == {1}
+
+
+def test_what_was_not_submitted_when_the_database_broke_is_queued_again(
+    carrier: type[ScriptedCarrier], settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.CARRIERS["sandbox"]["CPS"] = 50
+    for _ in range(5):
+        make_delivery()
+
+    def broken(*arguments: Any, **options: Any) -> list[float]:
+        raise OperationalError("the connection is closed")
+
+    monkeypatch.setattr(pacing, "new_slots", broken)
+
+    def slow(batch: Sequence[Submission]) -> list[Result]:
+        time.sleep(0.1)  # so that slots are missed
+        return accept(batch)
+
+    carrier.answer = staticmethod(slow)
+    with pytest.raises(OperationalError):
+        dispatch.run("sandbox", budget=5)
+    assert sorted(statuses()) == [S.QUEUED] * 4 + [S.SUBMITTED]
 
 
 def test_an_answer_to_an_earlier_attempt_changes_nothing(carrier: type[ScriptedCarrier]) -> None:
@@ -200,5 +260,5 @@ def test_an_otp_does_not_use_up_its_owners_turn(carrier: type[ScriptedCarrier], 
     for owner in (first, second, first, second):
         make_delivery(owner=owner)
     make_delivery(owner=second, priority=0)
-    assert [one.owner_id for one in dispatch.claim("sandbox").deliveries] == [second.pk, first.pk]
-    assert [one.owner_id for one in dispatch.claim("sandbox").deliveries] == [second.pk, first.pk]
+    assert [one.owner_id for one in pacing.claim("sandbox").deliveries] == [second.pk, first.pk]
+    assert [one.owner_id for one in pacing.claim("sandbox").deliveries] == [second.pk, first.pk]
