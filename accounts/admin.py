@@ -1,9 +1,11 @@
+import math
 import uuid
 from decimal import Decimal
 from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.db.models import Model
@@ -11,6 +13,24 @@ from django.http import HttpRequest
 
 from accounts import credits
 from accounts.models import MONEY_DIGITS, MONEY_PLACES, CreditEntry, CreditHold, User
+from accounts.throttles import LoginThrottle
+
+
+class OperatorLoginForm(AdminAuthenticationForm):
+    """The login of the admin pages, as often as that of the API (`IRIS_LOGIN_THROTTLE`)."""
+
+    def clean(self) -> dict[str, Any]:
+        throttle = LoginThrottle()
+        assert self.request is not None
+        if not throttle.allow(throttle.of(self.request, self.cleaned_data.get("username", ""))):
+            raise forms.ValidationError(
+                f"Too many logins in a short time. Wait {math.ceil(throttle.wait())} seconds and try again.",
+                code="throttled",
+            )
+        return super().clean()
+
+
+admin.site.login_form = OperatorLoginForm
 
 
 class AccountCreationForm(AdminUserCreationForm):  # type: ignore[type-arg]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from django.conf import settings
 from django.core.cache import cache
 from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
@@ -48,11 +49,15 @@ class Throttle(BaseThrottle):
         )
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
+        return self.allow(self.who(request))
+
+    def allow(self, who: str) -> bool:
+        """Whether one more request of `who` is within the rate; it is counted in any case."""
         limit, seconds = parse_rate(getattr(settings, self.setting))
         window, elapsed = divmod(time.time(), seconds)
         self._wait = seconds - elapsed
         # Hashed: a key may hold an e-mail address, and anything that somebody may have typed in its place.
-        digest = hashlib.sha256(self.who(request).encode()).hexdigest()[:32]
+        digest = hashlib.sha256(who.encode("utf-8", "replace")).hexdigest()[:32]
         return _count(f"throttle:{self.scope}:{digest}:{window:.0f}", seconds) <= limit
 
     def wait(self) -> float:
@@ -78,7 +83,11 @@ class LoginThrottle(Throttle):
 
     def who(self, request: Request) -> str:
         sent: Mapping[str, Any] = cast(Any, request.data)
-        return f"{self.get_ident(request)} {str(sent.get('email', '')).strip().lower()}"
+        return self.of(request, str(sent.get("email", "")))
+
+    def of(self, request: Request | HttpRequest, email: str) -> str:
+        """Who tries to log in, whichever door is tried: the API's and that of the admin pages count together."""
+        return f"{self.get_ident(cast(Request, request))} {email.strip().lower()}"
 
 
 class OtpThrottle(Throttle):

@@ -22,23 +22,32 @@ from telephony.failpoints import failpoint
 from telephony.lifecycle import QUEUED
 from telephony.models import FINAL, Channel, Delivery, Purpose
 from telephony.orders import enqueue
+from telephony.slots import slot
 
 log = logging.getLogger(__name__)
 
 IDLE = 0.05  # seconds between two looks at full hoppers
-# Recipients whose speech is made at once, so that the first calls need not wait for the last.
-SPEECH_CHUNK = 200
+# Recipients whose speech is made at once, so that the first calls need not wait for the last: so many at first, then
+# as many as are spoken within these seconds, so that the other runs need not wait long either.
+SPEECH_CHUNK, FEWEST, MOST = 50, 10, 500
+SPEECH_SECONDS = 1.0
+
+_chunks: dict[int, int] = {}  # by run
 
 
-def fill_all(*, budget: float) -> bool:
+def fill_all(*, budget: float, stays: bool = True) -> bool:
     """Keep every running run's hopper full until all are filled for good or `budget` seconds are over.
 
-    Returns whether some run still has recipients to take.
+    Several processes may do so: each run is filled by one at a time. Who does not stay goes once all are full, or are
+    being filled. A run that cannot be filled is left to a later call. Returns whether another one still has recipients
+    to take.
     """
     end = time.monotonic() + budget
+    broken: set[int] = set()
     while True:
         unfilled = list(
             Run.objects.filter(status__in=[RunStatus.RUNNING, RunStatus.STOPPING], filled_at__isnull=True)
+            .exclude(pk__in=broken)
             .order_by("pk")
             .values_list("pk", "status")
         )
@@ -46,15 +55,18 @@ def fill_all(*, budget: float) -> bool:
             return False
         moved = False
         for pk, status in unfilled:
-            moved |= _advance(pk, RunStatus(status))
+            with slot(f"fill:{pk}") as free:
+                moved |= free and _advance(pk, RunStatus(status), broken)
             if time.monotonic() >= end:
                 return True
         if not moved:
+            if not stays:
+                return True
             time.sleep(IDLE)
 
 
-def _advance(run_id: int, status: RunStatus) -> bool:
-    """Whether anything was done for this run. What one run cannot do must not stop the others."""
+def _advance(run_id: int, status: RunStatus, broken: set[int]) -> bool:
+    """Whether anything was done for this run; one that is broken must not stop the others."""
     try:
         if status is RunStatus.STOPPING:
             return lifecycle.terminate_untouched(run_id)
@@ -63,6 +75,7 @@ def _advance(run_id: int, status: RunStatus) -> bool:
         raise
     except Exception:
         log.exception("Run %d cannot be filled", run_id)
+        broken.add(run_id)
         return False
 
 
@@ -74,7 +87,7 @@ def fill(run_id: int) -> int:
     if room < settings.IRIS_HOPPER_SIZE / 2 and stock > 0:
         return 0
     speaks = Service(run.campaign.service).calls and run.source == Source.MESSAGE
-    limit = min(room, SPEECH_CHUNK) if speaks else room
+    limit = min(room, _chunks.get(run.pk, SPEECH_CHUNK)) if speaks else room
     if run.is_capped:
         # Looked at first: what ends between the two looks gives credits back, and the run goes on.
         has_unfinished = lifecycle.has_unfinished_deliveries(run.pk)
@@ -83,7 +96,10 @@ def fill(run_id: int) -> int:
             return 0 if has_unfinished else _end_for_want_of_credits(run)
     recipients = contents.addressees(run.untouched()[:limit])
     content = survey_calls if run.campaign.service == Service.SURVEY else contents
+    begun_at = time.monotonic()
     orders = content.orders(run, recipients)
+    if speaks and len(recipients) == limit:
+        _learn(run.pk, spoken=limit, seconds=time.monotonic() - begun_at)
     failpoint("rendered")
     with transaction.atomic():
         # Speech was made outside: it takes time. Whoever filled, stopped or paused this run meanwhile has won.
@@ -99,6 +115,14 @@ def fill(run_id: int) -> int:
         failpoint("filling")
     failpoint("filled")
     return len(orders)
+
+
+def _learn(run_id: int, *, spoken: int, seconds: float) -> None:
+    """How many recipients of this run are spoken for within a second, at most twice as many as just now."""
+    if len(_chunks) > 1000:  # of runs that have ended long ago
+        _chunks.clear()
+    fitting = int(spoken * min(2.0, SPEECH_SECONDS / max(seconds, 0.001)))
+    _chunks[run_id] = min(max(fitting, FEWEST), MOST)
 
 
 def _end_for_want_of_credits(run: Run) -> int:

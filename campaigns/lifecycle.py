@@ -16,6 +16,7 @@ from django.utils import timezone
 from accounts import credits
 from campaigns import contents
 from campaigns.models import LIVE, Recipient, Run, RunStatus
+from iris.errors import Unavailable
 from telephony import lifecycle as deliveries
 from telephony.failpoints import failpoint
 from telephony.lifecycle import END, Changed
@@ -118,12 +119,14 @@ def _record_ended(channel: Channel, ended: list[Changed]) -> None:
     if not ended:
         return
     ended.sort(key=lambda delivery: delivery.item)
-    shown = "true" if channel is Channel.CALL else "c.service = 'sms'"
+    # The SMS that comes with a call, or follows it, has fields of its own; the recipient shows the call.
+    shown = "NOT run.trial" if channel is Channel.CALL else "NOT run.trial AND c.service = 'sms'"
     texted = "true" if channel is Channel.SMS else "false"
     rows, parameters = rowset(
         "e",
         {
             "id": ("bigint", [delivery.item for delivery in ended]),
+            "batch": ("bigint", [delivery.batch for delivery in ended]),
             "status": ("smallint", [int(delivery.status) for delivery in ended]),
             "seconds": ("float8", [delivery.seconds for delivery in ended]),
             "playback": ("smallint", [delivery.playback for delivery in ended]),
@@ -131,17 +134,16 @@ def _record_ended(channel: Channel, ended: list[Changed]) -> None:
         },
     )
     with connection.cursor() as cursor:
-        # The SMS that comes with a call, or follows it, has fields of its own; the recipient shows the call.
         cursor.execute(
             f"""UPDATE campaigns_recipient r
                    SET status = CASE WHEN {shown} THEN e.status ELSE r.status END,
                        seconds = CASE WHEN {shown} THEN e.seconds ELSE r.seconds END,
                        playback = CASE WHEN {shown} THEN e.playback ELSE r.playback END,
-                       sms_status = CASE WHEN {texted} THEN e.status ELSE r.sms_status END,
+                       sms_status = CASE WHEN {texted} AND NOT run.trial THEN e.status ELSE r.sms_status END,
                        sms_credits = r.sms_credits + CASE WHEN {texted} THEN e.credits ELSE 0 END,
                        credits = r.credits + e.credits
-                  FROM {rows}, campaigns_campaign c
-                 WHERE r.id = e.id AND c.id = r.campaign_id""",
+                  FROM {rows}, campaigns_campaign c, campaigns_run run
+                 WHERE r.id = e.id AND c.id = r.campaign_id AND run.id = e.batch""",
             parameters,
         )
 
@@ -163,7 +165,10 @@ def _fail_over(ended: Sequence[Changed]) -> None:
     for run in runs:
         missed = [d.item for d in ended if d.batch == run.pk and d.status in run.failover_statuses]
         recipients = contents.addressees(Recipient.objects.filter(pk__in=missed))
-        enqueue(orders=contents.sms_orders(run, recipients))
+        try:
+            enqueue(orders=contents.sms_orders(run, recipients))
+        except Unavailable as e:  # the call has ended all the same
+            log.error("No SMS follows the calls of run %d: %s", run.pk, e)
         if run.status == RunStatus.PAUSED:
             deliveries.pause(purpose=Purpose.CAMPAIGN, batch=run.pk)
 
@@ -175,7 +180,7 @@ def terminate_untouched(run_id: int, *, limit: int = 5000) -> bool:
         if run is None or run.filled_at is not None:
             return False
         rows = list(run.untouched().values_list("pk", flat=True)[:limit])
-        if rows:
+        if rows and not run.trial:
             with connection.cursor() as cursor:
                 cursor.execute(
                     "UPDATE campaigns_recipient SET status = %s WHERE id = ANY(%s)",

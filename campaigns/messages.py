@@ -1,7 +1,8 @@
 """Messages with tags: `नमस्कार {tags_name}, तपाईं {tags_age} वर्षको हुनुहुन्छ`.
 
 `{tags_name}` stands for what a recipient has under that tag; `{name}` for the same, unless a tag is called
-just so. A brace without its partner, and a pair with nothing in it, are plain text.
+just so. A brace without its partner, and a pair with nothing in it, are plain text; but no run begins with a tag that is
+not closed (`check_tags`).
 """
 
 import difflib
@@ -12,6 +13,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from iris.errors import InvalidInput
+from telephony.braces import refuse_unclosed
 from telephony.segments import NOTHING, Size
 
 PREFIX = "tags_"
@@ -137,9 +139,13 @@ def render(message: Message, tags: Mapping[str, object]) -> str:
 
 
 def check_tags(message: Message, usable: Collection[str]) -> None:
-    """Raises UnknownTag, with the nearest tag there is, when the message uses one that is not in `usable`."""
+    """Raises UnknownTag, with the nearest tag there is, when the message uses one that is not in `usable`, and
+    InvalidInput when one of its tags is not closed.
+    """
     for part in message.parts:
-        if isinstance(part, Tag) and not any(key in usable for key in part.keys):
+        if isinstance(part, Text):
+            refuse_unclosed(part.text)
+        elif not any(key in usable for key in part.keys):
             raise UnknownTag(_unknown(part.name, list(usable)))
 
 

@@ -41,8 +41,8 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
         return self.filter(owner=user, deleted_at__isnull=True)
 
     def with_status(self) -> Self:
-        """Annotates `run_status`: the status of the latest run, None when there was none."""
-        latest = Run.objects.filter(campaign=models.OuterRef("pk")).order_by("-id")
+        """Annotates `run_status`: the status of the latest run that was no trial, None when there was none."""
+        latest = Run.objects.filter(campaign=models.OuterRef("pk"), trial=False).order_by("-id")
         return self.annotate(run_status=models.Subquery(latest.values("status")[:1]))
 
 
@@ -129,8 +129,9 @@ class Recipient(models.Model):
     the deliveries (`queries.states_of`), so that a call costs one update here, not five.
     """
 
+    # Checked once for all rows of a statement, by triggers of our own (migration 0005).
     campaign = models.ForeignKey(
-        Campaign, on_delete=models.CASCADE, related_name="recipients", db_index=False
+        Campaign, on_delete=models.CASCADE, related_name="recipients", db_index=False, db_constraint=False
     )
     number = models.CharField(max_length=40, help_text="As it was sent to us.")
     to = models.CharField(max_length=32, blank=True, help_text="E.164; empty when the number cannot exist.")
@@ -208,6 +209,11 @@ class Run(models.Model):
         null=True,
         blank=True,
         help_text="Only the recipients with these ids; all if empty.",
+    )
+    trial = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Tried on one recipient: neither the campaign nor the recipient shows that it ran, only what it cost.",
     )
     cursor = models.BigIntegerField(default=0, help_text="All recipients up to this id have their delivery.")
     last_recipient = models.BigIntegerField(
@@ -373,12 +379,24 @@ class SurveyStep(Step):
 
 
 class SurveyAnswer(models.Model):
-    """What a recipient answered to one step in one run: keys, what was said, or the carrier's reference of it."""
+    """What a recipient answered to one step in one run: keys, or what was said.
+
+    Of what was said, `text` is the name of the recording, or the reference of a carrier that keeps it.
+    """
 
     recipient = models.ForeignKey(Recipient, on_delete=models.CASCADE, related_name="answers", db_index=False)
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="answers", db_index=False)
     step = models.ForeignKey(SurveyStep, on_delete=models.CASCADE, related_name="answers")
     text = models.CharField(max_length=200)
+    audio = models.ForeignKey(
+        Audio,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+        help_text="What was said. It is kept as long as this answer.",
+    )
     answered_at = models.DateTimeField()
 
     class Meta:
@@ -386,6 +404,10 @@ class SurveyAnswer(models.Model):
             models.UniqueConstraint(
                 fields=["recipient", "run", "step"], name="one_answer_to_each_step_of_a_run"
             )
+        ]
+        indexes: ClassVar = [
+            # Lets prune_audio see which recordings are answers.
+            models.Index(fields=["audio"], condition=models.Q(audio__isnull=False), name="answers_spoken")
         ]
 
     def __str__(self) -> str:

@@ -25,6 +25,8 @@ class RecipientState:
 def states_of(campaign: Campaign, recipients: Sequence[Recipient]) -> list[RecipientState]:
     """The state of each recipient; two queries, however many."""
     run = live_run(campaign.pk)
+    if run is not None and run.trial:
+        run = None
     under_way: dict[int, int] = {}
     if run is not None:
         under_way = dict(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -17,24 +17,17 @@ from django.utils import timezone
 from accounts import credits
 from accounts.models import CreditHold
 from campaigns import imports, lifecycle, tasks
-from campaigns.messages import Message, check_length, check_tags, parse_message
 from campaigns.models import LIVE, Campaign, Recipient, Run, RunStatus, Service, Source
-from campaigns.surveys import calls as survey_calls
-from campaigns.tagsizes import TagSize, sizes_of
+from campaigns.planning import Plan
 from iris.errors import Conflict, InvalidInput, NotFound
 from telephony import lifecycle as deliveries
 from telephony import voices
-from telephony.models import FINAL, Audio, Delivery, DeliveryStatus, PhoneNumber, Purpose
+from telephony.models import FINAL, Audio, Channel, Delivery, DeliveryStatus, PhoneNumber, Purpose
 from telephony.nudge import nudge
-from telephony.pricing import call_credits, sms_credits
-from telephony.segments import upper_bound
+from telephony.routing import check_route
 from telephony.services import caller_of
 from telephony.voices import audio as recordings
 
-# A spoken message with other words than the longest ones may still take longer to say.
-SPEECH_MARGIN = 1.25
-# 100000 is written longer than 98765, but said much faster: any figure may be a seven.
-LONG_FIGURES = str.maketrans("0123456789०१२३४५६७८९", "7" * 20)
 # How long `stop` waits for submissions that are under way, in seconds, before it counts them as in flight.
 STOP_WAIT = 5.0
 
@@ -50,13 +43,15 @@ def begin(
     statuses: Collection[DeliveryStatus] | None = None,
     individual: Collection[int] | None = None,
     source: Source | None = None,
+    trial: bool = False,
 ) -> Run:
     """Begin a campaign, now or at `starts_at`, for all its numbers, those whose status is in `statuses`, or those
     whose ids are in `individual`. What is not given is taken from the beginning before; a new `message` is for calls
-    and SMS alike, unless there is a new `sms_message` too.
+    and SMS alike, unless there is a new `sms_message` too. A `trial` changes neither the campaign nor how its recipients
+    stand.
 
     One transaction: check, price, hold the credits (`run.hold.amount`), insert the run. Raises InvalidInput, Conflict
-    (a run is live) and InsufficientCredits; then nothing has changed.
+    (a run is live), InsufficientCredits and Unavailable (no carrier for its calls or SMS); then nothing has changed.
     """
     if starts_at is not None and starts_at < timezone.now() - timedelta(minutes=1):
         raise InvalidInput(
@@ -83,21 +78,14 @@ def begin(
             audio=audio,
             source=source,
         )
-        plan = _Plan(campaign, source=source, text=text, sms_text=sms_text, voice=voice, audio=audio)
+        _check_routes(campaign)
+        plan = Plan(campaign, source=source, text=text, sms_text=sms_text, voice=voice, audio=audio)
         count, last = _count(campaign, statuses=statuses, individual=individual)
         held = _hold(
             campaign, (plan.call_limit + plan.sms_limit) * count, at_least=plan.call_limit + plan.sms_limit
         )
-        if message is not None:
-            campaign.message = message
-        if message is not None or sms_message is not None:
-            campaign.sms_message = sms_message or ""
-        if starts_at is not None:
-            campaign.schedule_at = starts_at
-        campaign.voice, campaign.audio, campaign.draft = voice, audio, False
-        campaign.save(
-            update_fields=["message", "sms_message", "voice", "audio", "draft", "schedule_at", "updated_at"]
-        )
+        if not trial:
+            _keep(campaign, message=message, sms_message=sms_message, voice=voice, audio=audio, at=starts_at)
         now = timezone.now()
         run = Run.objects.create(
             campaign=campaign,
@@ -111,6 +99,7 @@ def begin(
             failover_statuses=campaign.failover_statuses if plan.service.calls else [],
             statuses=None if statuses is None else sorted({int(status) for status in statuses}),
             individual=None if individual is None else sorted(set(individual)),
+            trial=trial,
             last_recipient=last,
             recipient_count=count,
             hold=held,
@@ -121,6 +110,36 @@ def begin(
         )
         nudge(tasks.fill)
     return run
+
+
+def _check_routes(campaign: Campaign) -> None:
+    service = Service(campaign.service)
+    if service.calls:
+        check_route(Channel.CALL)
+    if service.texts or (service.calls and campaign.failover_statuses):
+        check_route(Channel.SMS)
+
+
+def _keep(
+    campaign: Campaign,
+    *,
+    message: str | None,
+    sms_message: str | None,
+    voice: str,
+    audio: Audio | None,
+    at: datetime | None,
+) -> None:
+    """The next beginning says the same, unless it is told something else."""
+    if message is not None:
+        campaign.message = message
+    if message is not None or sms_message is not None:
+        campaign.sms_message = sms_message or ""
+    if at is not None:
+        campaign.schedule_at = at
+    campaign.voice, campaign.audio, campaign.draft = voice, audio, False
+    campaign.save(
+        update_fields=["message", "sms_message", "voice", "audio", "draft", "schedule_at", "updated_at"]
+    )
 
 
 def _texts(campaign: Campaign, *, message: str | None, sms_message: str | None) -> tuple[str, str]:
@@ -184,6 +203,8 @@ def _refuse_live(campaign: Campaign) -> None:
         RunStatus.PAUSED: "is paused",
         RunStatus.STOPPING: "is being stopped",
     }[RunStatus(run.status)]
+    if run.trial:
+        state = "is being tried out"
     raise Conflict(
         f"This campaign {state}. Wait until it has completed, or stop it first.", code="campaign_live"
     )
@@ -217,49 +238,6 @@ def _count(
             "No number of this campaign has such a status, so there is nobody to call or text."
         )
     return count, last
-
-
-class _Plan:
-    """What a run says in each channel, checked, and the most that one delivery of each can cost.
-
-    Known without reading the recipients, however many there are.
-    """
-
-    def __init__(
-        self, campaign: Campaign, *, source: Source, text: str, sms_text: str, voice: str, audio: Audio | None
-    ) -> None:
-        self.service = Service(campaign.service)
-        self.text = self.sms_text = ""
-        self.call_limit = self.sms_limit = Decimal(0)
-        sizes = sizes_of(campaign)
-        if self.service is Service.SURVEY:
-            self.call_limit = survey_calls.price(campaign, voice=voice, sizes=sizes, margin=SPEECH_MARGIN)
-        elif self.service.calls and source is Source.AUDIO:
-            assert audio is not None
-            self.call_limit = call_credits(audio.seconds)
-        elif self.service.calls:
-            self.text = text
-            message = _checked(text, campaign, sizes)
-            longest = message.render(
-                {tag: entry.longest.translate(LONG_FIGURES) for tag, entry in sizes.items()}
-            )
-            seconds = voices.speak(text=longest, voice=voice, speed=float(campaign.speed)).seconds
-            self.call_limit = call_credits(seconds * SPEECH_MARGIN if message.tags else seconds)
-        if self.service.texts or (self.service.calls and campaign.failover_statuses):
-            self.sms_text = sms_text
-            message = _checked(sms_text, campaign, sizes)
-            self.sms_limit = sms_credits(
-                upper_bound(message.size({tag: entry.size for tag, entry in sizes.items()}))
-            )
-
-
-def _checked(text: str, campaign: Campaign, sizes: Mapping[str, TagSize]) -> Message:
-    if not text.strip():
-        raise InvalidInput("There is no text for the SMS. Send a message.")
-    message = parse_message(text)
-    check_tags(message, campaign.tags)
-    check_length(message, {tag: entry.size for tag, entry in sizes.items()})
-    return message
 
 
 def _hold(campaign: Campaign, amount: Decimal, *, at_least: Decimal) -> CreditHold:

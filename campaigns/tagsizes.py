@@ -10,7 +10,7 @@ from campaigns.messages import value_text
 from campaigns.models import Campaign
 from telephony.segments import NOTHING, Size
 
-BATCH = 1000  # values of a tag measured at once
+BATCH = 1000  # rows whose tags are measured at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,27 +26,26 @@ class Sizes:
 
     def __init__(self, tags: Iterable[str], known: Mapping[str, TagSize] | None = None) -> None:
         self._known = {tag: (known or {}).get(tag, TagSize(NOTHING, "")) for tag in tags}
-        self._batches: dict[str, list[str]] = {tag: [] for tag in self._known}
+        self._batch: list[Mapping[str, Any]] = []
 
     def see(self, tags: Mapping[str, Any]) -> None:
-        for tag, value in tags.items():
-            batch = self._batches[tag]
-            batch.append(value_text(value))
-            if len(batch) == BATCH:
-                self._measure(tag)
+        self._batch.append(tags)
+        if len(self._batch) == BATCH:
+            self._measure()
 
     def as_json(self) -> dict[str, Any]:
-        for tag in self._known:
-            self._measure(tag)
+        self._measure()
         return {tag: {**asdict(known.size), "longest": known.longest} for tag, known in self._known.items()}
 
-    def _measure(self, tag: str) -> None:
-        batch, known = self._batches[tag], self._known[tag]
-        if batch:
+    def _measure(self) -> None:
+        for tag in {tag for tags in {tuple(tags) for tags in self._batch} for tag in tags}:
+            known = self._known[tag]
+            values = [tags[tag] for tags in self._batch if tag in tags]
+            texts = dict.fromkeys([value if type(value) is str else value_text(value) for value in values])
             self._known[tag] = TagSize(
-                known.size.maximum(Size.largest(batch)), max(known.longest, *batch, key=len)
+                known.size.maximum(Size.largest(texts)), max(known.longest, *texts, key=len)
             )
-            batch.clear()
+        self._batch.clear()
 
 
 def sizes_of(campaign: Campaign) -> dict[str, TagSize]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from celery import shared_task
-from django.conf import settings
+from celery import Task, shared_task
 
 from campaigns import hopper, lifecycle, preparing
 from campaigns.models import ImportStatus, Run, RunStatus, SheetImport
+from telephony import turns
+from telephony.nudge import EXPIRES, sent_at
 from telephony.slots import slot
+
+# What may take long and hurts nobody who waits: one of these at a time, so that it never takes more than one process.
+BACKGROUND = "background"
 
 
 @shared_task(name="campaigns.tasks.tick")
@@ -32,28 +36,32 @@ def _tick() -> None:
         import_sheet.delay(pk)
 
 
-@shared_task(name="campaigns.tasks.fill")
-def fill() -> None:
-    with slot("fill") as free:
-        more = free and hopper.fill_all(budget=settings.IRIS_TASK_SECONDS)
+@shared_task(name="campaigns.tasks.fill", bind=True, expires=EXPIRES)
+def fill(task: Task[[], None]) -> None:
+    """One process stays with the hoppers. Another looks in at each tick, so that long speech of one run stops no other."""
+    with turns.turn("fill", sent_at=sent_at(task)) as free:
+        more = free and hopper.fill_all(budget=turns.seconds(), stays=True)
     if more:
         fill.delay()
+    elif not free:
+        with turns.turn("fill:more", sent_at=sent_at(task), count=turns.FILLERS - 1) as free:
+            if free:
+                hopper.fill_all(budget=turns.seconds(), stays=False)
 
 
-@shared_task(name="campaigns.tasks.prepare")
-def prepare() -> None:
+@shared_task(name="campaigns.tasks.prepare", bind=True, expires=EXPIRES)
+def prepare(task: Task[[], None]) -> None:
     """Speak what scheduled calls will say, so that the first of them need not wait for it."""
-    with slot("prepare") as free:
-        more = free and preparing.prepare_all(budget=settings.IRIS_TASK_SECONDS)
+    with turns.turn(BACKGROUND, sent_at=sent_at(task)) as free:
+        more = free and preparing.prepare_all(budget=turns.seconds())
     if more:
         prepare.delay()
 
 
-@shared_task(name="campaigns.tasks.import_sheet")
+@shared_task(name="campaigns.tasks.import_sheet", expires=EXPIRES)
 def import_sheet(pk: int) -> None:
     from campaigns import imports  # it nudges this task
 
-    # One at a time, since it takes a process for as long as the sheet is long.
-    with slot("import") as free:
+    with slot(BACKGROUND) as free:
         if free:
             imports.go_on(pk)

@@ -9,7 +9,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.core.exceptions import DisallowedHost
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseBase, JsonResponse
 from django.urls import URLPattern, path, register_converter
 from django.views import defaults
 from rest_framework.authentication import BaseAuthentication
@@ -145,6 +146,8 @@ register_converter(IdConverter, "id")
 
 
 def handler400(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if isinstance(exception, DisallowedHost):
+        return _unknown_host(request)
     if not _is_api(request):
         return defaults.bad_request(request, exception)
     return _plain_failure(
@@ -175,6 +178,17 @@ def handler500(request: HttpRequest) -> HttpResponse:
         "error",
         "Something went wrong on this server, and has been logged. Try again, or tell its operator.",
     )
+
+
+def _unknown_host(request: HttpRequest) -> HttpResponse:
+    host = ascii(request.META.get("HTTP_HOST", ""))[1:-1][:200]
+    sentence = (
+        f"This server is not to be called by the name “{host}”. If it is right, the operator adds it to "
+        "IRIS_ALLOWED_HOSTS, without a port, and starts iris again."
+    )
+    if not _is_api(request):
+        return HttpResponseBadRequest(sentence, content_type="text/plain; charset=utf-8")
+    return _plain_failure(request, 400, "unknown_host", sentence)
 
 
 def _is_api(request: HttpRequest, dialect: str = "") -> bool:

@@ -122,7 +122,13 @@ def postgresql_url(name: str, url: str) -> dict[str, object]:
 
     A host that is a directory of a Unix socket is written as the option `host=/run/postgresql`.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"{name} cannot be read; write it as postgresql://user:password@host:5432/name, and special characters "
+            "of a password as %40 for @."
+        ) from error
     if parts.scheme not in {"postgresql", "postgres"}:
         raise ImproperlyConfigured(
             f"{name} must begin with postgresql://; iris stores everything in PostgreSQL and knows no other "

@@ -19,6 +19,7 @@ from django.core.exceptions import (
 from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404
 from django.http.request import UnreadablePostError
+from psycopg.errors import LockNotAvailable, QueryCanceled
 from rest_framework import exceptions as drf
 
 from iris import errors
@@ -130,6 +131,14 @@ def _of_database(error: Exception) -> Failure | None:
             status=400,
             code="invalid",
             message="A value is too long, too large or has characters that cannot be stored.",
+        )
+    if isinstance(error.__cause__, (LockNotAvailable, QueryCanceled)):  # by the times of iris.patience
+        logger.warning("The database did not answer in time: %s", error)
+        return Failure(
+            status=503,
+            code="unavailable",
+            message="Something else is being done with the same data, and takes long. Try again in a few seconds.",
+            headers={"Retry-After": "5"},
         )
     if isinstance(error, (OperationalError, InterfaceError)):
         logger.error("The database does not answer", exc_info=error)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import django_stubs_ext
+import phonenumbers
 from django.core.exceptions import ImproperlyConfigured
 
 from iris.environment import (
@@ -92,7 +93,10 @@ if not IRIS_PUBLIC_URL.startswith(("http://", "https://")):
         f"IRIS_PUBLIC_URL must begin with http:// or https://; it is {IRIS_PUBLIC_URL!r}."
     )
 
-_PUBLIC_HOST = urlsplit(IRIS_PUBLIC_URL).hostname
+try:
+    _PUBLIC_HOST = urlsplit(IRIS_PUBLIC_URL).hostname
+except ValueError:
+    _PUBLIC_HOST = None
 if not _PUBLIC_HOST:
     raise ImproperlyConfigured(f"IRIS_PUBLIC_URL must name a host; it is {IRIS_PUBLIC_URL!r}.")
 
@@ -200,6 +204,7 @@ else:
         "keepalives_idle": 30,
         "keepalives_interval": 10,
         "keepalives_count": 3,
+        "tcp_user_timeout": 30_000,  # milliseconds; the same for what was sent and not acknowledged
         "options": "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
         " -c idle_in_transaction_session_timeout=60000",
         **DATABASES["default"]["OPTIONS"],
@@ -346,6 +351,10 @@ except (KeyError, OSError, ValueError) as error:
 IRIS_PHONE_REGION = env_str(
     "IRIS_PHONE_REGION", "NP", "Country, by its two ISO letters, of phone numbers that name none."
 ).upper()
+if IRIS_PHONE_REGION not in phonenumbers.SUPPORTED_REGIONS:
+    raise ImproperlyConfigured(
+        f"IRIS_PHONE_REGION must be the two letters of a country, such as NP; it is {IRIS_PHONE_REGION!r}."
+    )
 
 # What it costs, in credits ----------------------------------------------------------------------------------
 
@@ -425,6 +434,12 @@ IRIS_REPORT_TIMEOUT_SECONDS = env_int(
     3600,
     "Seconds without a final report after which a delivery counts as failed (lost).",
     minimum=1,
+)
+IRIS_KEEP_DELIVERIES_DAYS = env_int(
+    "IRIS_KEEP_DELIVERIES_DAYS",
+    0,
+    "Days after which `manage.py prune_deliveries` removes single calls and SMS of runs that are over; 0 keeps all.",
+    minimum=0,
 )
 # For tests of what a crash leaves behind, and nothing else (telephony.failpoints).
 IRIS_FAILPOINTS = env_str(

@@ -44,14 +44,12 @@ def send_otp(
     cost at most is held, and settled when the delivery ends. Raises InvalidInput (number, code, length or
     voice) and InsufficientCredits.
     """
-    parsed = numbering.parse(number)
-    if not parsed.to:
-        raise InvalidInput(
-            f"{parsed.number} is no phone number that can exist. Check its digits and its country code.",
-            code="invalid_number",
-        )
+    parsed = reachable(number)
     origin = Origin.GENERATED if code is None else Origin.OWNER
-    code = _generated(length) if code is None else _checked(code)
+    if code is None:
+        code = _generated(length)
+    else:
+        check_code(code)
     text = rendered(message, code)
     if channel == Channel.CALL:
         voice = voices.resolve(voice)
@@ -81,7 +79,7 @@ def send_otp(
             batch=otp.pk,
             item=otp.pk,
             priority=PRIORITY,
-            text=text if audio is None else "",
+            text=text,
             audio_id=None if audio is None else audio.pk,
             caller=caller_of(owner_id=owner.pk),
             hold_id=otp.hold.pk,
@@ -91,6 +89,31 @@ def send_otp(
         (otp.delivery_id,) = enqueue(orders=[order])
         otp.save(update_fields=["hold", "delivery"])
     return otp
+
+
+def reachable(number: object) -> numbering.Number:
+    """The number as it is called. Raises InvalidInput for one that no country has: nobody would get the password."""
+    parsed = numbering.parse(number)
+    if not parsed.to:
+        raise InvalidInput(
+            f"{parsed.number} is no phone number that can exist. Check its digits and its country code.",
+            code="invalid_number",
+        )
+    return parsed
+
+
+def check_length(length: int) -> None:
+    """Raises InvalidInput for a length, in digits, that no password of ours has."""
+    if length not in LENGTHS:
+        raise InvalidInput(f"An OTP can have {LENGTHS[0]} to {LENGTHS[-1]} digits, not {length}.")
+
+
+def check_code(code: str) -> None:
+    """Raises InvalidInput for an owner's password that cannot be sent."""
+    if not re.fullmatch(r"[0-9A-Za-z]+", code) or len(code) not in LENGTHS:
+        raise InvalidInput(
+            f"An OTP must be {LENGTHS[0]} to {LENGTHS[-1]} digits or Latin letters, without spaces."
+        )
 
 
 def spaced(code: str) -> str:
@@ -115,14 +138,5 @@ def settle_ended(sender: Any, changed: Sequence[Changed], **_: Any) -> None:
 
 
 def _generated(length: int) -> str:
-    if length not in LENGTHS:
-        raise InvalidInput(f"An OTP can have {LENGTHS[0]} to {LENGTHS[-1]} digits, not {length}.")
+    check_length(length)
     return "".join(secrets.choice("0123456789") for _ in range(length))
-
-
-def _checked(code: str) -> str:
-    if not re.fullmatch(r"[0-9A-Za-z]+", code) or len(code) not in LENGTHS:
-        raise InvalidInput(
-            f"An OTP must be {LENGTHS[0]} to {LENGTHS[-1]} digits or Latin letters, without spaces."
-        )
-    return code

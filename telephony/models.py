@@ -12,6 +12,9 @@ from django.db import models
 from django.db.models.functions import Now
 
 from accounts.models import CreditHold
+from telephony.smpp_records import Bind as Bind
+from telephony.smpp_records import InboundPart as InboundPart
+from telephony.smpp_records import Repetition as Repetition
 
 
 class Channel(models.TextChoices):
@@ -71,6 +74,16 @@ class Trunk(models.Model):
 
     def __str__(self) -> str:
         return self.alias
+
+
+class Turn(models.Model):
+    """When a task last began its turn at something, such as polling a trunk (`telephony.turns`)."""
+
+    name = models.CharField(max_length=100, primary_key=True)
+    began_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Voice(models.Model):
@@ -268,9 +281,9 @@ class Delivery(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(
-                fields=["trunk", "priority", "owner", "id"],
+                fields=["trunk", "priority", "owner", "not_before", "id"],
                 condition=models.Q(status=DeliveryStatus.QUEUED),
-                name="delivery_queue",
+                name="delivery_due",
             ),
             models.Index(
                 fields=["useful_until"],

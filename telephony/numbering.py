@@ -25,6 +25,7 @@ _DIALLED = re.compile(r"\+?[0-9]{7,15}")
 _NEPALI_MOBILE = re.compile(r"9[6-9][0-9]{8}")
 _WHOLE = re.compile(r"([0-9]+)\.0+")
 _EXPONENT = re.compile(r"[+-]?[0-9.]+[eE][+-]?[0-9]+")
+_KEPT_DIGITS = re.compile(r"([1-9])\.([0-9]+)[eE]\+?([0-9]{1,2})")
 
 
 class InvalidNumber(InvalidInput):
@@ -103,7 +104,9 @@ def _parse_slowly(raw: object, plan: _Plan) -> Number:
     text = _tidy(text)
     if not text:
         raise InvalidNumber(f"The phone number is missing. Write one, {plan.example}.")
-    if _EXPONENT.fullmatch(text):
+    if written_out := _without_exponent(text):
+        text = written_out
+    elif _EXPONENT.fullmatch(text):
         raise InvalidNumber(
             f"{_shown(text)} has lost digits: the spreadsheet has turned the number into an exponent. "
             f"Format the column as text and write the number again, {plan.example}."
@@ -129,6 +132,15 @@ def _parse_slowly(raw: object, plan: _Plan) -> Number:
     if plan.usual and (found := plan.usual.fullmatch(dialled)):
         return Number(text, plan.prefix + found[found.lastindex or 0])
     return Number(text, _valid(dialled, plan.region))
+
+
+def _without_exponent(text: str) -> str:
+    """9.841234567E+09 as 9841234567: a spreadsheet with a wide column. "" where digits are missing, or for no exponent."""
+    found = _KEPT_DIGITS.fullmatch(text)
+    if found is None:
+        return ""
+    first, digits, places = found[1], found[2], int(found[3])
+    return first + digits[:places] if len(digits) >= places and not digits[places:].strip("0") else ""
 
 
 def _valid(dialled: str, region: str) -> str:

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from django.conf import settings
 from django.db import connection
 
 from telephony import tasks
 from telephony.lifecycle import QUEUED
 from telephony.models import Channel, Purpose
-from telephony.nudge import nudge
 from telephony.routing import Router
 from telephony.rowsets import rowset
 from telephony.scripts import Script, dump
@@ -44,12 +42,13 @@ def enqueue(*, orders: Sequence[Order]) -> list[int]:
     if not orders:
         return []
     routers = {channel: Router(channel) for channel in {order.channel for order in orders}}
+    trunks = [routers[order.channel].pick(order.to) for order in orders]
     rows, parameters = rowset(
         "o",
         {
             "item": ("bigint", [order.item for order in orders]),
             "owner_id": ("bigint", [order.owner_id for order in orders]),
-            "trunk_id": ("bigint", [routers[order.channel].pick(order.to) for order in orders]),
+            "trunk_id": ("bigint", trunks),
             "purpose": ("text", [order.purpose.value for order in orders]),
             "batch": ("bigint", [order.batch for order in orders]),
             "priority": ("smallint", [order.priority for order in orders]),
@@ -75,6 +74,7 @@ def enqueue(*, orders: Sequence[Order]) -> list[int]:
             parameters,
         )
         ids = [row[0] for row in cursor.fetchall()]
-    for alias in settings.CARRIERS:
-        nudge(tasks.dispatch, alias)
+    alias_of = next(iter(routers.values())).alias_of
+    for trunk in sorted(set(trunks)):
+        tasks.wake(alias_of[trunk])
     return ids

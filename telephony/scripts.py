@@ -1,7 +1,8 @@
 """Calls that ask something: which part of the recording is which step, and whose answer a pressed key is.
 
 A carrier that knows nothing of scripts plays the recording and gets no answers. One that reports keys says when, in
-seconds of the recording, each was pressed (`answers_by_keys`).
+seconds of the recording, each was pressed (`answers_by_keys`). One that records what people say stores it, and gives
+the name of the recording for an answer.
 """
 
 from __future__ import annotations
@@ -22,16 +23,17 @@ class AnsweredBy(StrEnum):
 @dataclass(frozen=True, slots=True)
 class ScriptStep:
     """One step: the id that whoever ordered the call has for it, its seconds of the recording, its time for an answer
-    included, and how it is answered.
+    included, and how it is answered. `listens` are the seconds at its end that are the time for the answer.
     """
 
     step: int
     seconds: float
     answer: AnsweredBy
+    listens: float = 0.0
 
 
 class Given(NamedTuple):
-    """An answer: to which step, and what it is."""
+    """An answer: to which step, and what it is: keys, or the name of the recording of what was said."""
 
     step: int
     text: str
@@ -44,7 +46,10 @@ def dump(script: Script) -> str | None:
     """The script as JSON; None for a call without one."""
     if not script:
         return None
-    steps = [{"step": one.step, "seconds": one.seconds, "answer": one.answer} for one in script]
+    steps = [
+        {"step": one.step, "seconds": one.seconds, "answer": one.answer, "listens": one.listens}
+        for one in script
+    ]
     return json.dumps(steps, separators=(",", ":"))
 
 
@@ -52,7 +57,10 @@ def load(stored: str | None) -> Script:
     if stored is None:
         return ()
     steps = json.loads(stored)
-    return tuple(ScriptStep(one["step"], one["seconds"], AnsweredBy(one["answer"])) for one in steps)
+    return tuple(
+        ScriptStep(one["step"], one["seconds"], AnsweredBy(one["answer"]), one.get("listens", 0.0))
+        for one in steps
+    )
 
 
 def ends(script: Script) -> list[float]:
@@ -61,6 +69,17 @@ def ends(script: Script) -> list[float]:
     for one in script:
         over.append((over[-1] if over else 0.0) + one.seconds)
     return over
+
+
+def spoken_in(script: Script) -> list[tuple[int, float, float]]:
+    """Each step that is answered by saying something, with the time for it: from when to when, in seconds of the
+    recording.
+    """
+    return [
+        (one.step, end - one.listens, end)
+        for one, end in zip(script, ends(script), strict=True)
+        if one.answer is AnsweredBy.SPEECH and one.listens > 0
+    ]
 
 
 def answers_by_keys(script: Script, pressed: Iterable[tuple[float, str]]) -> tuple[Given, ...]:

@@ -12,7 +12,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from celery import current_app
@@ -25,7 +25,6 @@ from telephony import events, lifecycle
 from telephony.carriers import Carrier, SessionCarrier, get_carrier
 from telephony.carriers.base import CarrierEvent, InboundSms, Result
 from telephony.models import FINAL, Trunk
-from telephony.nudge import nudge
 from telephony.slots import try_hold
 
 log = logging.getLogger(__name__)
@@ -35,9 +34,12 @@ RETRY_SECONDS = 1.0
 NUDGE_SECONDS = 0.1
 TRUNK_QUEUE = "trunk."  # and the trunk's alias
 STATUS_SECONDS = 5.0  # between two times that a writer writes down how its connection is, unless that changes
+SILENT = timedelta(seconds=3 * STATUS_SECONDS)  # a worker that has written nothing for so long is gone
+STOPPED = "stopped"  # the last that a worker writes
 
 _lock = threading.Lock()
-_open: dict[str, tuple[SessionCarrier, EventWriter]] = {}
+_open: dict[str, SessionCarrier] = {}
+_writers: dict[str, EventWriter] = {}
 
 
 def carrier(alias: str) -> Carrier:
@@ -46,11 +48,29 @@ def carrier(alias: str) -> Carrier:
     if isinstance(found, SessionCarrier):
         with _lock:
             if alias not in _open:
-                writer = EventWriter(alias, found, opened_at=_now() if found.dies_with_worker else None)
-                found.open(writer.put)
-                writer.put([])  # so that how it is gets written down now
-                _open[alias] = (found, writer)
+                if alias not in _writers:
+                    opened_at = _now() if found.dies_with_worker else None
+                    _writers[alias] = EventWriter(alias, found, opened_at=opened_at)
+                writer = _writers[alias]
+                try:
+                    found.open(writer.put)
+                except Exception as e:
+                    writer.lament(f"cannot be opened: {e}")
+                    raise
+                writer.lament("")
+                _open[alias] = found
     return found
+
+
+def is_served(alias: str) -> bool:
+    """Whether somebody would take a nudge of this trunk: any worker, or the trunk's own, if it lives.
+
+    For the queue of one that does not, nudges would pile up in the broker until it does.
+    """
+    if not isinstance(get_carrier(alias), SessionCarrier):
+        return True
+    live = Trunk.objects.filter(alias=alias, session_at__gt=timezone.now() - SILENT)
+    return live.exclude(session=STOPPED).exists()
 
 
 def _now() -> datetime | None:
@@ -98,12 +118,13 @@ def close_all(**kwargs: Any) -> None:
     """Let every open session end well, and record what it still has to say."""
     with _lock:
         while _open:
-            alias, (session, writer) = _open.popitem()
+            alias, session = _open.popitem()
             try:
                 session.close()
             except Exception:
                 log.exception("The session of %s did not end well", alias)
-            writer.close()
+        while _writers:
+            _writers.popitem()[1].close()
 
 
 worker_init.connect(be_alone, dispatch_uid="telephony.sessions.alone")
@@ -126,6 +147,7 @@ class EventWriter:
         self._opened_at = opened_at
         self._session = session
         self._gather = session.gather_seconds if session is not None else 0.0
+        self._trouble = ""
         self._status = ""
         self._status_at = 0.0
         self._nudged_at = 0.0
@@ -136,6 +158,11 @@ class EventWriter:
     def put(self, items: Sequence[Item], done: Done | None = None) -> None:
         """Never waits, so it may be called from an event loop. `done` is called from our thread."""
         self._queue.put((items, done))
+
+    def lament(self, trouble: str) -> None:
+        """What keeps the session from being opened, "" once it is: written down now, and seen as a sign of life."""
+        self._trouble = trouble
+        self.put([])
 
     def close(self) -> None:
         self._queue.put(None)
@@ -167,7 +194,7 @@ class EventWriter:
                     done()
                 except Exception:
                     log.exception("%s was not told that its events are recorded", self._alias)
-            self._write_status("stopped" if ended else None)
+            self._write_status(STOPPED if ended else None)
         connection.close()
 
     def _record(self, found: Sequence[Item]) -> None:
@@ -198,7 +225,7 @@ class EventWriter:
         now = time.monotonic()
         if settings.CARRIERS.get(self._alias, {}).get("CHANNELS") and now - self._nudged_at > NUDGE_SECONDS:
             self._nudged_at = now
-            nudge(tasks.dispatch, self._alias)
+            tasks.wake(self._alias)
 
     def _bury(self) -> None:
         """Once no other process serves this trunk, what the last one left under way is lost.
@@ -218,7 +245,7 @@ class EventWriter:
         if self._session is None:
             return
         now = time.monotonic()
-        status = (status or self._session.status())[:200]
+        status = (status or self._trouble or self._session.status())[:200]
         if status == self._status and now - self._status_at < STATUS_SECONDS:
             return
         self._status, self._status_at = status, now

@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from celery import shared_task
+from celery import Task, shared_task
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
 from telephony import dispatch as dispatching
-from telephony import events, lifecycle, unmatched
+from telephony import events, lifecycle, routing, sessions, stranded, turns, unmatched
 from telephony.carriers import SessionCarrier, get_carrier
 from telephony.lifecycle import QUEUED
 from telephony.models import Delivery, UnmatchedReport
+from telephony.nudge import EXPIRES, nudge, sent_at
 from telephony.sessions import TRUNK_QUEUE
 from telephony.slots import slot
 
@@ -31,6 +32,7 @@ def tick() -> None:
 def _tick() -> None:
     lifecycle.expire_leases()
     lifecycle.lose_unreported()
+    routing.relieve_closed()
     for alias in settings.CARRIERS:
         try:
             _look_after(alias)
@@ -39,12 +41,13 @@ def _tick() -> None:
         except Exception:  # one carrier must not keep the others waiting
             log.exception("The trunk %s cannot be looked after", alias)
     unmatched.prune()
+    stranded.warn()
 
 
 def _look_after(alias: str) -> None:
     carrier = get_carrier(alias)
     if Delivery.objects.filter(trunk__alias=alias, status=QUEUED).exists():
-        dispatch.delay(alias)
+        wake(alias)
     if events.in_flight(alias):
         if carrier.polls:
             poll.delay(alias)
@@ -53,20 +56,27 @@ def _look_after(alias: str) -> None:
         events.match_again(alias)
 
 
-@shared_task(name="telephony.tasks.dispatch")
-def dispatch(alias: str) -> None:
-    with slot(f"dispatch:{alias}", count=settings.IRIS_DISPATCHERS_PER_TRUNK) as free:
-        more = free and dispatching.run(alias, budget=settings.IRIS_TASK_SECONDS)
+def wake(alias: str) -> None:
+    """Have a trunk's queue looked at now, once the present transaction is committed."""
+    if sessions.is_served(alias):
+        nudge(dispatch, alias)
+
+
+@shared_task(name="telephony.tasks.dispatch", bind=True, expires=EXPIRES)
+def dispatch(task: Task[[str], None], alias: str) -> None:
+    dispatchers = settings.IRIS_DISPATCHERS_PER_TRUNK
+    with turns.turn(f"dispatch:{alias}", sent_at=sent_at(task), count=dispatchers) as free:
+        more = free and dispatching.run(alias, budget=turns.seconds(alias))
     if more:
         dispatch.delay(alias)
     elif free and get_carrier(alias).polls:
         poll.delay(alias)
 
 
-@shared_task(name="telephony.tasks.poll")
-def poll(alias: str) -> None:
-    with slot(f"poll:{alias}") as free:
-        more = free and events.poll(alias, budget=settings.IRIS_TASK_SECONDS)
+@shared_task(name="telephony.tasks.poll", bind=True, expires=EXPIRES)
+def poll(task: Task[[str], None], alias: str) -> None:
+    with turns.turn(f"poll:{alias}", sent_at=sent_at(task)) as free:
+        more = free and events.poll(alias, budget=turns.seconds(alias))
     if more:
         poll.delay(alias)
 

@@ -15,7 +15,7 @@ from rest_framework.test import APIClient
 from accounts import credits
 from accounts.authentication import issue_tokens
 from accounts.models import CreditHold, User
-from campaigns import services
+from campaigns import recipients, services
 from campaigns.models import Campaign, Recipient, Run, RunStatus, Service, Source
 from telephony.models import Audio, Channel, Delivery, DeliveryStatus, PhoneNumber, Purpose, Trunk
 
@@ -136,7 +136,7 @@ def make_recipient(
     *, campaign: Campaign, number: object = 9800000001, tags: Mapping[str, Any] | None = None, **fields: Any
 ) -> Recipient:
     """A number of a campaign. `fields` may choose its id, and what its latest delivery came to."""
-    added = services.add_recipient(campaign=campaign, number=number, tags=tags)
+    added = recipients.add_recipient(campaign=campaign, number=number, tags=tags)
     if fields:
         Recipient.objects.filter(pk=added.pk).update(**fields)
     return Recipient.objects.get(pk=fields.get("id", added.pk))

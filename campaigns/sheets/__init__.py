@@ -16,7 +16,7 @@ What a file is, its content says; its name and content type are not looked at. R
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any, BinaryIO, NamedTuple
 
@@ -218,16 +218,16 @@ def _holds(file: BinaryIO, wanted: bytes) -> bool:
     return False
 
 
-def _is_blank(cells: list[Cell]) -> bool:
+def _is_blank(cells: Sequence[Cell]) -> bool:
     return all(cell is None or (isinstance(cell, str) and not cell.strip()) for cell in cells)
 
 
-def _text(cells: list[Cell], column: int) -> str:
+def _text(cells: Sequence[Cell], column: int) -> str:
     cell = cells[column] if column < len(cells) else None
     return "" if cell is None else value_text(cell).strip()
 
 
-def _named_column(heading: list[Cell]) -> int | None:
+def _named_column(heading: Sequence[Cell]) -> int | None:
     names = [
         " ".join(re.sub(r"[_.:\-]+", " ", _text(heading, column)).casefold().split())
         for column in range(len(heading))
@@ -235,7 +235,7 @@ def _named_column(heading: list[Cell]) -> int | None:
     return next((names.index(name) for name in _NUMBER_HEADINGS if name in names), None)
 
 
-def _column_of_numbers(row: list[Cell]) -> int | None:
+def _column_of_numbers(row: Sequence[Cell]) -> int | None:
     """The column with a phone number in it: a valid one, or whatever could be one in the first cell."""
     parsed = [_number_in(cell) for cell in row]
     valid = next((column for column, number in enumerate(parsed) if number and number.to), None)
@@ -249,7 +249,7 @@ def _number_in(cell: Cell) -> numbering.Number | None:
         return None
 
 
-def _refuse_numbers_side_by_side(only: list[Cell]) -> None:
+def _refuse_numbers_side_by_side(only: Sequence[Cell]) -> None:
     """One row with nothing but phone numbers: all but one would be taken for tags."""
     numbers = [_number_in(cell) for cell in only if not _is_blank([cell])]
     if len(numbers) > 1 and all(number and number.to for number in numbers):
@@ -258,7 +258,7 @@ def _refuse_numbers_side_by_side(only: list[Cell]) -> None:
         )
 
 
-def _tags_by_heading(heading: list[Cell], number_column: int) -> dict[str, int]:
+def _tags_by_heading(heading: Sequence[Cell], number_column: int) -> dict[str, int]:
     tags: dict[str, int] = {}
     for column in range(len(heading)):
         tag = name = tag_called(_text(heading, column))

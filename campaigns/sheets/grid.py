@@ -1,13 +1,13 @@
 """What every kind of sheet is read as: rows of plain cells."""
 
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Protocol
 
 from iris.errors import InvalidInput, TooLarge
 
 Cell = str | int | float | None
-Row = tuple[int, list[Cell]]
+Row = tuple[int, Sequence[Cell]]
 """The row's number as its spreadsheet shows it, from 1, and its cells from column A."""
 
 # Cells further right are not looked at: a single one in column XFD would make every row 16,384 cells wide.

@@ -3,8 +3,9 @@
 A library that is fast makes room for the whole rectangle around the cells, so a file of 2 kB with two cells
 in opposite corners ends the process; one that streams takes five times as long. Hence two lanes of our own:
 
-* Plain rows, which is how all programs write nearly all rows, are cut out by one regular expression. It
-  accounts for every character of a stretch of rows, or leaves the stretch alone.
+* Plain rows, which is how all programs write nearly all rows, are cut out by one regular expression, a match
+  for each row. It accounts for every character of a stretch of rows, or leaves alone what begins with the
+  first row that isn't plain.
 * What is left (comments, CDATA, rich text) goes to expat, which sees a document without the plain rows.
 
 Wherever a hostile file could grow there is a limit: nesting, the text of a cell, the distance of two rows.
@@ -12,7 +13,7 @@ Wherever a hostile file could grow there is a limit: nesting, the text of a cell
 
 import re
 from array import array
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate
 
@@ -34,16 +35,17 @@ _TOO_MUCH_TEXT = (
 )
 _MAX_SHEETS = 1_000
 _MAX_ATTRIBUTES = 2_000  # characters, of one cell
+# Ten times what programs write into a stretch. A file of empty rows would have 256 cells made of six characters.
+_CELLS_AT_ONCE = 100_000
 _MAX_STRINGS = 10_000_000
 _MAX_STRINGS_BYTES = 256 * 2**20
 
 _TEXT = r"<t(?: [^<>]*)?>([^<]*)</t>"
-_PLAIN_ROWS = re.compile(
-    r'<c r="([A-Z]{1,3})[0-9]{1,7}"([^<>/]*)'
-    r"(?:/>|>(?:<f(?: [^<>]*)?(?:/>|>[^<]*</f>))?(?:<v>([^<]*)</v>|<is>" + _TEXT + r"</is>)?</c>)"
-    r'|<row(?: r="([0-9]{1,7})")?((?: [^<>]*)?/?)>|(</row>)|(\S.*)',
-    re.DOTALL,
+_PLAIN_CELL = (  # its groups: attributes, value, text
+    r'(?:<c r="{letters}[0-9]{{1,7}}+"([^<>/]*+)(?:/>|>(?:<f(?: [^<>]*+)?(?:/>|>[^<]*+</f>))?'
+    r"(?:<v>([^<]*+)</v>|<is><t(?: [^<>]*+)?>([^<]*+)</t></is>)?</c>))?"
 )
+_CELL_BEGINS = re.compile(r'<c r="([A-Z]{1,3})[0-9]')
 _PLAIN_STRINGS = re.compile(r"<si>" + _TEXT + r"</si>|(\S.*)", re.DOTALL)
 _ATTRIBUTE = re.compile(r"""([\w.:-]+)\s*=\s*["']([^"']*)["']""")
 # Excel writes characters that XML cannot hold as _x000B_.
@@ -55,6 +57,21 @@ def _letters(column: int) -> str:
 
 
 _COLUMNS = {_letters(column): column for column in range(MAX_COLUMNS)}
+
+
+def _plain_rows(width: int) -> re.Pattern[str]:
+    """Matches a plain row of so many columns: groups for its number, for each cell, and for all that follows
+    if it isn't one.
+    """
+    cells = "".join(_PLAIN_CELL.format(letters=_letters(column)) for column in range(width))
+    return re.compile(
+        r'<row(?: r="([0-9]{1,7}+)")?(?![^<>]* r=)(?: [^<>/]*+)?(?:/>|>' + cells + r"</row>)|(\S.*)",
+        re.DOTALL,
+    )
+
+
+def _width_of(row: str) -> int:
+    return max((_COLUMNS.get(letters, -1) for letters in _CELL_BEGINS.findall(row)), default=-1) + 1
 
 
 class Workbook:
@@ -98,59 +115,58 @@ class Workbook:
 
     def _rows_of(self, part: str) -> Generator[Row, None, None]:
         at = 0
+        for rows in self._rows_as_written(part):
+            for declared, cells in rows:
+                # They rise in every sheet that is whole, and an import that is interrupted relies on it.
+                at = max(int(declared), at + 1) if declared else at + 1
+                yield at, cells
+
+    def _rows_as_written(self, part: str) -> Iterator[Iterable[tuple[str, Sequence[Cell]]]]:
+        width = 1
+        plain = _plain_rows(width)
         pieces = stretches(self._archive.chunks(part), "sheetData", "row")
         expat_lane = _Expat()
         expat_lane.feed(next(pieces, ""))
-        for stretch in pieces:
-            rows = self._plain_rows(stretch)
-            if rows is None:
-                expat_lane.feed(stretch)
-                rows = [self._row(*row) for row in expat_lane.rows]
-                expat_lane.rows.clear()
-            for declared, cells in rows:
-                at = int(declared) if declared else at + 1
-                yield at, cells
+        for rest in pieces:
+            while rest:
+                if rest.count("<row") * width <= _CELLS_AT_ONCE:
+                    found = plain.findall(rest)
+                    rest = found.pop()[-1] if found and found[-1][-1] else ""
+                    yield self._plain(found, width)
+                widest = _width_of(rest[: rest.find("</row>")])
+                if widest > width:
+                    # At least doubled, so that a file can't have hundreds of expressions made.
+                    width = min(max(widest, 2 * width), MAX_COLUMNS)
+                    plain = _plain_rows(width)
+                elif rest:
+                    expat_lane.feed(rest)
+                    yield [self._row(*row) for row in expat_lane.rows]
+                    expat_lane.rows.clear()
+                    rest = ""
 
-    def _plain_rows(self, stretch: str) -> list[tuple[str, list[Cell]]] | None:
-        """The rows of a stretch, if it has nothing in it but plain ones."""
-        rows: list[tuple[str, list[Cell]]] = []
-        cells: list[Cell] | None = None
-        column_of, kind_of, convert = _COLUMNS.get, self._kind_of, self._cell
-        for letters, attributes, value, inline, declared, row, end, other in _PLAIN_ROWS.findall(stretch):
-            if letters:
-                if cells is None:
-                    return None
-                column = column_of(letters)
-                if column is None:
-                    continue
-                text = value or inline
-                if "&" in text:
-                    text = unescaped(text)
-                kind = kind_of(attributes)
-                cell: Cell
-                if kind == "number" and len(text) < 16 and text.isdecimal():
-                    cell = int(text)
-                else:
-                    cell = convert(kind, text)
-                width = len(cells)
-                if column == width:
-                    cells.append(cell)
-                else:
-                    _put(cells, column, cell)
-            elif end:
-                if cells is None:
-                    return None
-                cells = None
-            elif other or cells is not None:
-                return None
-            else:
-                if " r=" in row:
-                    return None
-                cells = []
-                rows.append((declared, cells))
-                if row.endswith("/"):
-                    cells = None
-        return rows if cells is None else None
+    def _plain(self, found: list[tuple[str, ...]], width: int) -> Iterable[tuple[str, Sequence[Cell]]]:
+        """Column by column: nearly all are of one kind, and need not be looked at cell by cell."""
+        if not found:
+            return ()
+        groups = list(zip(*found, strict=True))
+        columns = [self._column(*groups[at : at + 3]) for at in range(1, 3 * width, 3)]
+        return zip(groups[0], zip(*columns, strict=True), strict=True)
+
+    def _column(
+        self, attributes: Sequence[str], values: Sequence[str], texts: Sequence[str]
+    ) -> Sequence[Cell]:
+        written = [value or text for value, text in zip(values, texts, strict=True)] if any(texts) else values
+        together = "".join(written)
+        if "&" in together:
+            written = [unescaped(text) if "&" in text else text for text in written]
+            together = "".join(written)
+        kinds = {self._kind_of(distinct) for distinct in set(attributes)}
+        if kinds == {"number"} and together.isdecimal() and max(map(len, written)) < 16:
+            return [int(text) if text else None for text in written]
+        if kinds == {"text"} and "_x" not in together:
+            return [text or None for text in written]
+        kind_of, convert = self._kind_of, self._cell
+        return [convert(kind_of(of_cell), text) for of_cell, text in zip(attributes, written, strict=True)]
 
     def _row(
         self, attributes: dict[str, str], written: list[tuple[dict[str, str], str]]

@@ -15,14 +15,15 @@ from campaigns import queries, reports
 from campaigns.models import Answer, Campaign, Survey, SurveyAnswer, SurveyStep
 from campaigns.queries import RecipientState
 from telephony.answers import Answered
-from telephony.models import Purpose
+from telephony.models import Audio, Purpose
 from telephony.rowsets import rowset
 
 
 def record_answers(answered: Sequence[Answered], **kwargs: Any) -> None:
     """Receiver of telephony's signal: one statement, however many answers. Doubled and late ones change nothing.
 
-    Of two answers to one step the longer counts: keys are reported one after the other, each time all so far.
+    Of two answers to one step the longer counts: keys are reported one after the other, each time all so far. What was
+    said is told by the name of its recording, which from now on stays as long as the answer.
     """
     longest: dict[tuple[int, int, int], Answered] = {}
     for one in answered:
@@ -49,17 +50,23 @@ def record_answers(answered: Sequence[Answered], **kwargs: Any) -> None:
     )
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""INSERT INTO campaigns_surveyanswer AS known (recipient_id, run_id, step_id, text, answered_at)
-                SELECT recipient.id, run.id, step.id, e.text, e.at
-                  FROM {rows}
-                  JOIN campaigns_run run ON run.id = e.batch
+            f"""WITH e AS MATERIALIZED (SELECT * FROM {rows}),
+                     -- Locked, so that none is pruned between being found and being referred to.
+                     spoken AS MATERIALIZED (SELECT id, name FROM telephony_audio
+                                              WHERE name IN (SELECT text FROM e) FOR KEY SHARE)
+                INSERT INTO campaigns_surveyanswer AS known
+                       (recipient_id, run_id, step_id, text, audio_id, answered_at)
+                SELECT recipient.id, run.id, step.id, e.text, spoken.id, e.at
+                  FROM e
+                  JOIN campaigns_run run ON run.id = e.batch AND NOT run.trial
                   JOIN campaigns_recipient recipient
                     ON recipient.id = e.item AND recipient.campaign_id = run.campaign_id
                   JOIN campaigns_survey survey ON survey.campaign_id = run.campaign_id
                   JOIN campaigns_surveystep step ON step.id = e.step AND step.survey_id = survey.id
+                  LEFT JOIN spoken ON spoken.name = e.text AND step.answer = 'speech'
                  ORDER BY 1, 2, 3
                 ON CONFLICT (recipient_id, run_id, step_id) DO UPDATE
-                   SET text = excluded.text, answered_at = excluded.answered_at
+                   SET text = excluded.text, audio_id = excluded.audio_id, answered_at = excluded.answered_at
                  WHERE length(excluded.text) > length(known.text)""",
             parameters,
         )
@@ -75,10 +82,14 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A recipient, and what was answered in the latest of the calls that got an answer, by the id of the step."""
+    """A recipient, and what was answered in the latest of the calls that got an answer, by the id of the step.
+
+    `recordings` are those of the answers that were said; what stands for them in `answers` is of no use to people.
+    """
 
     state: RecipientState
     answers: dict[int, str]
+    recordings: dict[int, Audio]
     answered_at: datetime | None
 
 
@@ -107,17 +118,24 @@ def columns(survey: Survey) -> list[Column]:
 def replies(campaign: Campaign) -> Iterator[list[Reply]]:
     """All recipients in the order in which they were added, some at a time; three queries for each of these batches."""
     for batch in reports.batches(campaign):
-        given: dict[int, tuple[int, dict[int, SurveyAnswer]]] = {}
-        rows = SurveyAnswer.objects.filter(recipient__in=[one.pk for one in batch]).order_by(
-            "recipient", "run"
-        )
-        for answer in rows:
-            run, answers = given.get(answer.recipient_id, (0, {}))
-            if answer.run_id != run:
-                answers = {}
-            answers[answer.step_id] = answer
-            given[answer.recipient_id] = (answer.run_id, answers)
-        yield [_reply(state, given) for state in queries.states_of(campaign, batch)]
+        yield replies_of(queries.states_of(campaign, batch))
+
+
+def replies_of(states: Sequence[RecipientState]) -> list[Reply]:
+    """What these recipients answered; one query, however many."""
+    given: dict[int, tuple[int, dict[int, SurveyAnswer]]] = {}
+    rows = (
+        SurveyAnswer.objects.filter(recipient__in=[state.recipient.pk for state in states])
+        .select_related("audio")
+        .order_by("recipient", "run")
+    )
+    for answer in rows:
+        run, answers = given.get(answer.recipient_id, (0, {}))
+        if answer.run_id != run:
+            answers = {}
+        answers[answer.step_id] = answer
+        given[answer.recipient_id] = (answer.run_id, answers)
+    return [_reply(state, given) for state in states]
 
 
 def _reply(state: RecipientState, given: dict[int, tuple[int, dict[int, SurveyAnswer]]]) -> Reply:
@@ -125,6 +143,7 @@ def _reply(state: RecipientState, given: dict[int, tuple[int, dict[int, SurveyAn
     return Reply(
         state,
         {step: answer.text for step, answer in answers.items()},
+        {step: answer.audio for step, answer in answers.items() if answer.audio is not None},
         max((answer.answered_at for answer in answers.values()), default=None),
     )
 

@@ -133,4 +133,5 @@ def _said(run: Run, step: SurveyStep, recipients: Sequence[Addressee]) -> Sequen
 
 
 def _scripted(one: Heard, pause: Audio) -> ScriptStep:
-    return ScriptStep(one.step.pk, one.audio.seconds + pause.seconds, AnsweredBy(one.step.answer))
+    answer = AnsweredBy(one.step.answer)
+    return ScriptStep(one.step.pk, one.audio.seconds + pause.seconds, answer, listens=pause.seconds)

@@ -47,8 +47,8 @@ def run(folder: Path, programs: Path, configuration: list[str]) -> None:
     keeper_lock = os.open(folder / "keeper.lock", os.O_RDWR | os.O_CREAT, 0o600)
     if not _lock(keeper_lock):
         return  # another keeper is at work
-    os.truncate(keeper_lock, 0)
-    os.write(keeper_lock, str(os.getpid()).encode())
+    # One write of one width: whoever reads it finds the last keeper or this one, never half of both.
+    os.pwrite(keeper_lock, f"{os.getpid():10}".encode(), 0)
 
     server = Server(folder, programs)
     server.prepare()

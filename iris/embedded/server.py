@@ -126,6 +126,7 @@ def _wait_until_ready(folder: Path, sockets: str, configuration: Mapping[str, st
         elif started.poll() is not None:
             assert started.stderr is not None
             why = started.stderr.read().decode(errors="replace").strip()
+            why = why or f"Its process ended with {started.returncode}, and its log is {folder / 'log'}."
             raise CannotStart(f"The embedded PostgreSQL did not start. {why}")
         if time.monotonic() > until:
             raise CannotStart(

@@ -6,19 +6,21 @@ sent. The last four digits of a number decide what becomes of it (`Fate`). Real 
 `IRIS_SANDBOX_SPEED`.
 
 Who is asked something answers by the number, too: with its last digit in the first step, with the last but one in the
-second, and so on (`_answers`).
+second, and so on (`_answers`). Who is to say something says `SAID`, in a recording that can be played.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import connection, models, transaction
 
+from telephony import voices
 from telephony.carriers.base import (
     Accepted,
     Carrier,
@@ -32,7 +34,7 @@ from telephony.carriers.base import (
 )
 from telephony.models import Cause, Channel, DeliveryStatus, SandboxMessage
 from telephony.rowsets import rowset
-from telephony.scripts import AnsweredBy, Given, Script, dump, heard, load
+from telephony.scripts import AnsweredBy, Given, Script, dump, heard, load, spoken_in
 
 
 class Fate(models.TextChoices):
@@ -65,7 +67,7 @@ RINGS_AFTER, BUSY_AFTER, ANSWERED_AFTER, GIVEN_UP_AFTER = 2.0, 3.0, 6.0, 32.0
 SMS_DELIVERED_AFTER = 3.0
 SECONDS_PER_CHARACTER = 0.1  # of a call whose audio has no length
 
-SPOKEN = "(speech)"  # what everybody says who is to say something
+SAID = "यो परीक्षणको उत्तर हो।"  # "This is a test answer": what everybody says who is to say something
 
 
 class SandboxCarrier(Carrier):
@@ -85,6 +87,8 @@ class SandboxCarrier(Carrier):
                 results.append(Later(key=one.key, seconds=1 / settings.IRIS_SANDBOX_SPEED, text="Too fast"))
             else:
                 accepted.append((one, fate))
+        if any(spoken_in(one.script) for one, _ in accepted):
+            _said()  # spoken now, so that the transaction in which it is reported need not wait for it
         taken = _insert(accepted)
         for one, fate in accepted:
             if one.key not in taken:
@@ -97,7 +101,8 @@ class SandboxCarrier(Carrier):
 
     def poll(self, record: Record) -> int:
         with transaction.atomic():
-            events = [event for row in _take_due() for event in _events(*row)]
+            said = cache(_said)
+            events = [event for row in _take_due() for event in _events(said, *row)]
             if events:
                 record(events)
         return len(events)
@@ -187,6 +192,7 @@ def _take_due(limit: int = 1000) -> list[tuple[Any, ...]]:
 
 
 def _events(
+    said: Callable[[], str],
     key: str,
     channel: str,
     to: str,
@@ -208,7 +214,7 @@ def _events(
         length = audio_seconds or characters * SECONDS_PER_CHARACTER
         end = _end(key, channel, Fate(fate), length, end_at)
         if script is not None and end.seconds is not None:
-            end = replace(end, **_answers(to, load(script), end.seconds))
+            end = replace(end, **_answers(to, load(script), end.seconds, said))
         events.append(end)
     return events[::-1] * 2 if fate == Fate.DOUBLED else events[-1:]
 
@@ -227,14 +233,19 @@ def _end(key: str, channel: str, fate: Fate, length: float, at: datetime) -> Car
     return CarrierEvent(key=key, status=DeliveryStatus.COMPLETED, at=at, seconds=length, playback=100)
 
 
-def _answers(to: str, script: Script, seconds: float) -> dict[str, Any]:
+def _said() -> str:
+    """The name of the recording of it."""
+    return voices.speak(text=SAID).name
+
+
+def _answers(to: str, script: Script, seconds: float, said: Callable[[], str]) -> dict[str, Any]:
     """What is answered by whoever listens for so long: to each step that is over by then."""
     digits = [digit for digit in reversed(to) if digit.isdecimal()]
     given = []
     pressed = ""
     for place, one in enumerate(heard(script, seconds)):
         if one.answer is AnsweredBy.SPEECH:
-            given.append(Given(one.step, SPOKEN))
+            given.append(Given(one.step, said()))
         elif one.answer is AnsweredBy.KEYS:
             pressed += digits[place % len(digits)]
             given.append(Given(one.step, pressed[-1]))

@@ -1,10 +1,12 @@
 """The operator's pages: accounts can be topped up, the ledger can be looked at."""
 
+import re
 from decimal import Decimal
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+from pytest_django import Settings
 
 from accounts.ledger import check_ledger
 from accounts.models import CreditEntry, User
@@ -105,3 +107,36 @@ def test_the_ledger_can_only_be_looked_at(operator: Client, model: str) -> None:
         operator.post(reverse(f"admin:accounts_{model}_delete", args=[pk]), {"post": "yes"}).status_code
         == 403
     )
+
+
+class TestLogin:
+    """The login of these pages: it can be tried as often as that of the API, and no more."""
+
+    def log_in(self, client: Client, email: str, password: str) -> str:
+        answer = client.post(reverse("admin:login"), {"username": email, "password": password})
+        return "" if answer.status_code == 302 else answer.content.decode()
+
+    def test_is_limited_as_that_of_the_api_is(self, client: Client, settings: Settings) -> None:
+        settings.IRIS_LOGIN_THROTTLE = "3/day"
+        User.objects.create_superuser("operator@example.com", "secret-password")
+        for _ in range(2):
+            assert "Too many" not in self.log_in(client, "operator@example.com", "guess")
+        login = {"email": " Operator@example.com", "password": "guess"}
+        assert client.post("/api/accounts/login/", login).status_code == 401
+
+        page = self.log_in(client, "operator@example.com", "secret-password")
+
+        assert re.search(r"Too many logins in a short time\. Wait \d+ seconds and try again\.", page)
+        assert "_auth_user_id" not in client.session
+
+    def test_another_account_is_not_held_up(self, client: Client, settings: Settings) -> None:
+        settings.IRIS_LOGIN_THROTTLE = "1/day"
+        User.objects.create_superuser("operator@example.com", "secret-password")
+        for _ in range(2):
+            self.log_in(client, "other@example.com", "guess")
+
+        assert self.log_in(client, "operator@example.com", "secret-password") == ""
+
+    def test_whatever_is_typed_in_place_of_a_name(self, client: Client) -> None:
+        for typed in ("", "💥", "x" * 5000):
+            assert self.log_in(client, typed, "guess")

@@ -33,6 +33,15 @@ class TestTopup:
             run("topup", "sita@example.com", "5", "--cause", "invoice 7", "--note", "Paid")
         assert CreditEntry.objects.get(user=user).note == "Paid"
 
+    def test_a_cause_given_twice_is_said_to_be_booked_before(self) -> None:
+        make_user(email="sita@example.com")
+        run("topup", "sita@example.com", "5", "--cause", "invoice 7")
+
+        said = run("topup", "sita@example.com", "5", "--cause", "invoice 7")
+
+        assert said.startswith("invoice 7 was booked before, on 20")
+        assert said.endswith("so sita@example.com got nothing this time and can now spend 5.00.\n")
+
     @pytest.mark.parametrize(
         ("email", "amount", "sentence"),
         [

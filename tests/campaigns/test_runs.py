@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts.credits import InsufficientCredits
 from accounts.ledger import check_ledger
 from accounts.models import CreditEntry, CreditHold
-from campaigns import hopper, lifecycle, queries, runs, services
+from campaigns import hopper, lifecycle, queries, recipients, runs, services
 from campaigns.models import Campaign, Recipient, Run, RunStatus, Service, Source
 from iris.errors import Conflict, InvalidInput
 from telephony import dispatch
@@ -226,7 +226,7 @@ def test_a_scheduled_run_holds_its_credits_now_and_begins_in_its_time_once() -> 
 def test_numbers_added_while_it_runs_wait_for_the_next_run() -> None:
     campaign = make_campaign()
     runs.begin(campaign=campaign, message="Hello")
-    services.add_recipient(campaign=campaign, number=9841000009)
+    recipients.add_recipient(campaign=campaign, number=9841000009)
     run_to_the_end()
     assert statuses(campaign) == ["COMPLETED"] * 3 + ["-"]
 
@@ -297,9 +297,9 @@ def test_numbers_cannot_change_under_a_live_run() -> None:
     recipient = campaign.recipients.first()
     assert recipient is not None
     with pytest.raises(Conflict):
-        services.edit_recipient(recipient=recipient, number=9841000009)
+        recipients.edit_recipient(recipient=recipient, number=9841000009)
     with pytest.raises(Conflict):
-        services.delete_recipient(recipient=recipient)
+        recipients.delete_recipient(recipient=recipient)
 
 
 def test_two_fillers_never_take_the_same_recipients() -> None:

@@ -376,7 +376,7 @@ def test_both_lanes_read_the_same(table: list[list[Any]]) -> None:
 @given(st.lists(st.sampled_from(["plain", "comment", "prefix", "blank", "gap"]), max_size=12))
 @settings(deadline=None)
 def test_rows_of_both_lanes_keep_their_order_and_numbers(kinds: list[str]) -> None:
-    rows, expected, at = "", [], 0
+    rows, expected, at = "", [], 1
     for kind in kinds:
         at += 3 if kind == "gap" else 1
         cell = f'<c r="A{at}"><v>{9841000000 + at}</v></c>'
@@ -386,8 +386,37 @@ def test_rows_of_both_lanes_keep_their_order_and_numbers(kinds: list[str]) -> No
         expected += [] if kind == "blank" else [(at, str(9841000000 + at))]
     # Long texts make stretches of several chunks.
     filler = f'<row r="9000"><c r="B9000" t="str"><v>{"x" * 200_000}</v></c></row>'
-    content = xlsx(rows_of([["number"]]).replace('r="1"', 'r="0"') + rows + filler)
+    content = xlsx(rows_of([["number"]]) + rows + filler)
     assert [(row.row, row.number) for row in opened(content)] == expected
+
+
+@given(
+    st.lists(
+        st.lists(st.sampled_from(["A", "B", "C", "Z", "AB", "IV", "XFD"]), max_size=5), min_size=1, max_size=9
+    )
+)
+@settings(deadline=None)
+def test_rows_may_grow_wider_and_have_gaps(table: list[list[str]]) -> None:
+    rows = '<row r="1"><c r="A1" t="str"><v>number</v></c><c r="IV1" t="str"><v>last</v></c></row>'
+    expected = []
+    for at, columns in enumerate(table, start=2):
+        letters = sorted({"A", *columns}, key=lambda letters: (len(letters), letters))
+        cells = "".join(f'<c r="{column}{at}"><v>{9841000000 + at}</v></c>' for column in letters)
+        rows += f'<row r="{at}">{cells}</row>'
+        expected.append((at, 9841000000 + at if "IV" in letters else ""))
+    narrow_first = f'<row r="1"/>{rows.replace("IV1", "B1", 1)}'
+    assert [(row.row, row.tags["tags_last"]) for row in opened(xlsx(rows))] == expected
+    assert [row.row for row in opened(xlsx(narrow_first))] == [at + 1 for at, _ in expected]
+
+
+def test_a_first_row_without_heading_has_no_more_columns_than_are_written() -> None:
+    rows = rows_of([[None], [9841234567, "Ram"], [9841234567, "Sita", None, "more"]])
+    assert opened(xlsx(rows)).columns == ["tags_column2"]
+
+
+def test_row_numbers_rise_whatever_is_written() -> None:
+    rows = "".join(f'<row r="{at}"><c r="A{at}"><v>9841234567</v></c></row>' for at in (3, 3, 1, 9))
+    assert [row.row for row in opened(xlsx(rows))] == [3, 4, 5, 9]
 
 
 @pytest.mark.parametrize(
@@ -639,6 +668,18 @@ def test_two_cells_in_opposite_corners_take_no_room() -> None:
         '<row r="1048576"><c r="A1048576"><v>9801234567</v></c><c r="XFD1048576"><v>1</v></c></row>'
     )
     assert [row.row for row in opened(xlsx(rows))] == [1, 1048576]
+
+
+def test_empty_rows_of_a_wide_sheet_take_no_room() -> None:
+    rows = '<row r="1"><c r="A1" t="str"><v>number</v></c><c r="IV1" t="str"><v>last</v></c></row>'
+    content = xlsx(f'{rows}{"<row/>" * 50_000}<row r="60000"><c r="A60000"><v>9841234567</v></c></row>')
+    tracemalloc.start()
+    try:
+        assert [row.row for row in opened(content)] == [60000]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 30 * 2**20
 
 
 def test_a_long_text_that_many_cells_share_is_kept_once() -> None:

@@ -12,17 +12,17 @@ from rest_framework import serializers
 
 from campaigns.api.v0.serializers import (
     CAMPAIGN_STATUSES,
-    NUMBER_STATUSES,
     OFFERED,
     RERUN_STATUSES,
     Beginning,
     NewCampaign,
     NumberChanges,
 )
+from campaigns.api.words import RECIPIENT_STATUSES
 from otp.api.v0.serializers import CHANNELS, ORIGINS, NewOtp
 from telephony.api.v0.serializers import ChosenNumber, VoiceSample
 from tests import golden
-from tests.test_every_route import ROUTES
+from tests.routes import V0
 
 PAGE = Path(__file__).parents[2] / "docs" / "api-v0.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -65,7 +65,7 @@ def test_every_example_is_a_golden_answer() -> None:
 def test_every_route_is_shown() -> None:
     shown = re.findall(r"`[A-Z]+ (/api/[^`]+)`", TEXT)
     forms = {re.sub(r"<\w+>", "<>", path.rstrip("/")) for path in shown}
-    assert forms == {re.sub(r"<[^>]+>", "<>", route.path.rstrip("/")) for route in ROUTES}
+    assert forms == {re.sub(r"<[^>]+>", "<>", route.path.rstrip("/")) for route in V0.routes}
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_every_route_is_shown() -> None:
     sorted(
         {
             *CAMPAIGN_STATUSES.values(),
-            *NUMBER_STATUSES.values(),
+            *RECIPIENT_STATUSES.values(),
             *RERUN_STATUSES,
             *OFFERED,
             *CHANNELS,

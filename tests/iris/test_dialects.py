@@ -557,7 +557,12 @@ class TestAddresses:
         assert len(answer["message"]) < 300
 
     def test_an_unknown_host_is_a_400(self, client: Client) -> None:
-        refused(client.get("/api/echo/", HTTP_HOST="evil.example.com"), 400)
+        answer = refused(client.get("/api/echo/", HTTP_HOST="iris.example.com:8000"), 400)
+        assert "“iris.example.com:8000”" in answer["message"]
+        assert "IRIS_ALLOWED_HOSTS" in answer["message"]
+        page = client.get("/sandbox/", HTTP_HOST='<script>"💥')
+        assert (page.status_code, page["Content-Type"]) == (400, "text/plain; charset=utf-8")
+        assert "IRIS_ALLOWED_HOSTS" in page.content.decode()
 
     def test_elsewhere_pages_are_html(self, client: Client) -> None:
         response = client.get("/nothing")

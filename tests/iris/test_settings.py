@@ -9,7 +9,7 @@ from django.conf import settings
 
 from iris.environment import VARIABLES
 from iris.management.commands import settingstable
-from tests.iris.processes import ROOT, run_python
+from tests.iris.processes import ROOT, free_port, manage, run_python
 
 SHOW = "from iris import settings; print(settings.SECRET_KEY)"
 
@@ -45,6 +45,8 @@ def test_with_a_database_url_a_secret_key_is_needed(tmp_path: Path) -> None:
         ("IRIS_SANDBOX_SPEED", "0"),
         ("IRIS_PORT", "70000"),
         ("IRIS_DEBUG", "sometimes"),
+        ("IRIS_PHONE_REGION", "XX"),
+        ("IRIS_PUBLIC_URL", "http://[bad"),
     ],
 )
 def test_a_wrong_value_stops_the_start_with_its_name(name: str, value: str, tmp_path: Path) -> None:
@@ -52,6 +54,24 @@ def test_a_wrong_value_stops_the_start_with_its_name(name: str, value: str, tmp_
 
     assert refused.returncode != 0
     assert f"ImproperlyConfigured: {name} must" in refused.stderr
+
+
+def test_commands_say_it_in_one_sentence(tmp_path: Path) -> None:
+    refused = manage(tmp_path, "check", IRIS_PORT="many")
+
+    assert refused.returncode == 1
+    assert refused.stderr == "iris cannot start: IRIS_PORT must be a whole number; it is 'many'.\n"
+
+
+def test_a_database_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
+    url = f"postgresql://iris@127.0.0.1:{free_port()}/iris"
+    refused = manage(tmp_path, "migrate", IRIS_DATABASE_URL=url, IRIS_SECRET_KEY="k" * 50)
+
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[-1].startswith(
+        "The database that IRIS_DATABASE_URL names cannot be reached: connection failed"
+    )
+    assert "Traceback" not in refused.stderr
 
 
 def test_nothing_but_settings_reads_iris_variables() -> None:

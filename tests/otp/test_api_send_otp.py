@@ -109,6 +109,11 @@ class TestGenerated:
 
 
 class TestWords:
+    def test_a_call_shows_its_text_in_the_inbox(self, caller: Caller) -> None:
+        caller.post(SEND, wanted(otp="12345", sms_send_options="voice"))
+        engine.run_to_the_end()
+        assert SandboxMessage.objects.get().text == "Your OTP is 12345"
+
     @pytest.mark.parametrize("name", ["sms_send_options", "sms_send_option"])
     @pytest.mark.parametrize(
         ("word", "channel"), [("text", Channel.SMS), ("voice", Channel.CALL), ("Voice", Channel.CALL)]

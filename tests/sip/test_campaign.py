@@ -8,23 +8,24 @@ import subprocess
 import sys
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from telephony.dispatch import HORIZON
 from tests.live import ROOT, LiveIris, live_iris, wait_for
+from tests.sip import noting
 from tests.sip.far_end import FarEnd
 
 CPS, CHANNELS = 25, 60
+CLOCK = 0.002  # seconds by which SIPp and we may read the same clock differently
 FATES = {"01": "unanswered", "02": "unanswered", "03": "hungup", "04": "failed"}
 
 TRUNK = f"""
 [carriers.line]
-BACKEND = "telephony.carriers.sip.SipCarrier"
+BACKEND = "tests.sip.noting.NotingSipCarrier"
 CPS = {CPS}
 CHANNELS = {CHANNELS}
 
@@ -72,7 +73,8 @@ def iris(tmp_path_factory: pytest.TempPathFactory, far_end: FarEnd) -> Iterator[
     home: Path = tmp_path_factory.mktemp("iris")
     carriers = home / "carriers.toml"
     carriers.write_text(TRUNK.replace("HOST", far_end.host))
-    with live_iris(home / "home", IRIS_CARRIERS_FILE=str(carriers)) as running:
+    notes = {noting.FILE: str(home / "submitted")}
+    with live_iris(home / "home", IRIS_CARRIERS_FILE=str(carriers), **notes) as running:
         yield running
 
 
@@ -93,7 +95,7 @@ def test_two_hundred_people_are_called_and_every_credit_is_accounted_for(
             f"/api/system/campaigns/{campaign}/begin/", json={"message": "नमस्कार, भोलि बैठक छ।"}
         )
         assert begun.json()["data"] == {"hold amount": "400 credit on hold for Meeting campaign."}
-        wait_for(lambda: len(far_end.log()) > CHANNELS, seconds=30)
+        wait_for(lambda: len(far_end.log()) > CHANNELS, seconds=90)
         status = iris.manage("trunk_status")
         assert f"ready for {far_end.host}, without registration" in status
         assert f"{CPS} a second" in status
@@ -101,9 +103,9 @@ def test_two_hundred_people_are_called_and_every_credit_is_accounted_for(
         assert busy is not None
         assert 0 < int(busy[1]) <= CHANNELS, status
         assert re.search(r"last error:\s+none", status)
-        iris.wait_until(campaign, "Completed", seconds=90)
+        iris.wait_until(campaign, "Completed", seconds=180)
         worker.send_signal(signal.SIGTERM)
-        assert worker.wait(20) == 0
+        assert worker.wait(60) == 0
     assert "stopped" in iris.manage("trunk_status")
 
     rows = {row["number"]: row for row in iris.numbers(campaign)}
@@ -116,8 +118,16 @@ def test_two_hundred_people_are_called_and_every_credit_is_accounted_for(
     assert all(0 < row["playback"] < 100 for row in rows.values() if row["status"] == "hungup")
     assert "difference 0" in iris.manage("check_ledger")
     assert _called_more_than_once(far_end) == {}
-    # Slots are exact; on a busy machine INVITEs may leave late, by less than the horizon of a claim.
-    assert _fullest_second(far_end) <= CPS * (1 + HORIZON)
+    submitted = noting.submitted(iris.environment)
+    arrived = {to: at for at, to in _invites(far_end)}
+    assert submitted.keys() == arrived.keys() == {f"+977{number}" for number in numbers}
+    # The pace is ours to keep up to here: no second has more than one call too many, however busy the machine is.
+    assert _fullest_second(submitted.values()) <= CPS + 1
+    # Behind that, none comes before its turn, and what comes late was delayed by the stack, or by a machine that is busy.
+    delays = sorted(arrived[to] - at for to, at in submitted.items())
+    assert delays[0] > -CLOCK
+    assert delays[len(delays) // 2] < 0.1
+    assert _fullest_second(arrived.values()) <= CPS * (1 + max(0.0, delays[-1])) + 1
     assert _most_at_once(far_end) <= CHANNELS
     assert far_end.errors() == ""
 
@@ -133,10 +143,10 @@ def test_calls_that_died_with_their_worker_are_lost_and_not_made_again(
     campaign = created.json()["data"]["details"][0]["id"]
     with trunk_worker(iris, "line") as worker:
         iris.demo.post(f"/api/system/campaigns/{campaign}/begin/", json={"message": "नमस्कार। " * 30})
-        wait_for(lambda: all(f"+977{number}" in " ".join(far_end.log()) for number in numbers), seconds=30)
+        wait_for(lambda: all(f"+977{number}" in " ".join(far_end.log()) for number in numbers), seconds=90)
         worker.kill()
     with trunk_worker(iris, "line"):
-        iris.wait_until(campaign, "Completed", seconds=30)
+        iris.wait_until(campaign, "Completed", seconds=90)
     assert {row["status"] for row in iris.numbers(campaign)} == {"failed"}
     assert _called_more_than_once(far_end) == {}
     assert "difference 0" in iris.manage("check_ledger")
@@ -160,13 +170,17 @@ def _messages(far_end: FarEnd) -> Iterator[tuple[float, str, str]]:
         yield datetime.fromisoformat(when).timestamp(), first, call_id
 
 
-def _fullest_second(far_end: FarEnd) -> int:
-    first: dict[str, float] = {}
+def _invites(far_end: FarEnd) -> Iterator[tuple[float, str]]:
+    """When the first INVITE of each call came, and for whom."""
+    known: set[str] = set()
     for at, line, call_id in _messages(far_end):
-        if line.startswith("INVITE"):
-            first.setdefault(call_id, at)
-    times = sorted(first.values())
-    assert len(times) == 200
+        if (to := re.match(r"INVITE sip:([+0-9]+)@", line)) and call_id not in known:
+            known.add(call_id)
+            yield at, to[1]
+
+
+def _fullest_second(moments: Iterable[float]) -> int:
+    times = sorted(moments)
     return max(bisect_right(times, at + 0.999) - place for place, at in enumerate(times))
 
 

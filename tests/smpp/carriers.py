@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
+from django.db import connection
 from django.utils import timezone
 
 from telephony.carriers.base import CarrierEvent, InboundSms, Pending, Result, Submission
 from telephony.carriers.smpp import SmppCarrier
 from telephony.models import Channel
 from tests.live import wait_for
+from tests.smpp.processes import DEADLINE
+
+log = logging.getLogger(__name__)
 
 
 class OpenCarrier:
@@ -27,6 +33,9 @@ class OpenCarrier:
         self.stored = True  # whether what it says is stored at once
         self._waiting: list[Callable[[], object]] = []
         self._lock = threading.Lock()
+        self._storing: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        self._writer = threading.Thread(target=self._write, daemon=True)
+        self._writer.start()
         self.carrier.open(self._record)
 
     def _record(
@@ -44,9 +53,24 @@ class OpenCarrier:
         with self._lock:
             waiting, self._waiting = self._waiting, []
         for done in waiting:
-            done()
+            self._storing.put(done)
 
-    def send(self, *submissions: Submission, seconds: float = 10) -> dict[str, Result]:
+    def _write(self) -> None:
+        """What the engine's writer does, in a thread of its own as there."""
+        while (done := self._storing.get()) is not None:
+            try:
+                done()
+            except Exception:
+                log.exception("It was not told that its events are stored")
+        connection.close()
+
+    def close(self) -> None:
+        self.store()
+        self.carrier.close()
+        self._storing.put(None)
+        self._writer.join()
+
+    def send(self, *submissions: Submission, seconds: float = DEADLINE) -> dict[str, Result]:
         """Submit, and wait for what becomes of each; those given back at once included."""
         answers = {result.key: result for result in self.carrier.submit(submissions)}
         awaited = {key for key, result in answers.items() if isinstance(result, Pending)}
@@ -62,7 +86,7 @@ class OpenCarrier:
     def inbound(self) -> list[InboundSms]:
         return [item for item in list(self.said) if isinstance(item, InboundSms)]
 
-    def wait(self, condition: Callable[[], object], *, seconds: float = 10) -> None:
+    def wait(self, condition: Callable[[], object], *, seconds: float = DEADLINE) -> None:
         wait_for(condition, seconds=seconds)
 
 
@@ -72,12 +96,11 @@ def carrier(port: int, **options: Any) -> Iterator[OpenCarrier]:
     try:
         yield opened
     finally:
-        opened.store()
-        opened.carrier.close()
+        opened.close()
 
 
 def sms(
-    key: int, *, to: str = "", text: str = "Namaste", caller: str = "", attempt: int = 1, seconds: float = 30
+    key: int, *, to: str = "", text: str = "Namaste", caller: str = "", attempt: int = 1, seconds: float = 60
 ) -> Submission:
     return Submission(
         key=str(key),

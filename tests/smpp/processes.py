@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,18 +19,29 @@ from typing import Any
 import psycopg
 
 from iris.embedded import keeper, server
-from tests.live import ROOT, LiveIris, free_port
+from tests.live import ROOT, LiveIris, wait_for
 
 MESSAGE_PAYLOAD = str(0x0424)
+DEADLINE = 20  # seconds that anything may take on a busy machine
+
+
+def steady_port() -> int:
+    """A free port that no outgoing connection is ever given, so that an SMSC finds it free when it comes back."""
+    while True:
+        port = random.randrange(15_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class SmscProcess:
-    """`tests.smpp.smsc` as a process. `entries` is what it took, in order."""
+    """`tests.smpp.smsc` as a process. `entries` is what it took, in order, doubles included."""
 
     def __init__(self, folder: Path, **behaviour: Any) -> None:
-        self.port = free_port()
+        self.port = steady_port()
         self.journal = folder / "smsc.jsonl"
         self.behaviour = behaviour
+        self._commands = 0
 
     def start(self) -> None:
         self.process = subprocess.Popen(
@@ -52,9 +66,38 @@ class SmscProcess:
         self.process.communicate()
 
     def tell(self, **command: Any) -> None:
+        """Give a command, and wait until it is obeyed."""
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(command) + "\n")
+        self._commands += 1
+        self.process.stdin.write(json.dumps({**command, "command": self._commands}) + "\n")
         self.process.stdin.flush()
+        wait_for(
+            lambda: any(entry["told"] == self._commands for entry in self.journalled("told")),
+            seconds=DEADLINE,
+        )
+
+    def send(
+        self,
+        sender: str,
+        octets: bytes,
+        *,
+        coding: int = 8,
+        esm_class: int = 0,
+        tlvs: Mapping[int, bytes] | None = None,
+    ) -> None:
+        """Have the SMSC deliver an SMS from somebody to 31001. It is journalled as `inbound` once it is acknowledged."""
+        command = {
+            "from": sender,
+            "to": "31001",
+            "body": octets.hex(),
+            "coding": coding,
+            "esm_class": esm_class,
+        }
+        self.tell(**command, tlvs={str(tag): value.hex() for tag, value in (tlvs or {}).items()})
+
+    def shown(self) -> Counter[str]:
+        """What phones that were switched off have got since, by number."""
+        return Counter(entry["to"] for entry in self.journalled("shown"))
 
     def journalled(self, kind: str) -> list[dict[str, Any]]:
         # The last line may be half written.
@@ -65,11 +108,16 @@ class SmscProcess:
     def entries(self) -> list[dict[str, Any]]:
         return self.journalled("n")
 
+    def arriving(self) -> list[dict[str, Any]]:
+        """What it took and phones get, sooner or later: without what was taken back or replaced."""
+        gone = {entry[kind] for kind in ("cancelled", "replaced") for entry in self.journalled(kind)}
+        return [entry for entry in self.entries if entry["n"] not in gone]
+
     def octets(self) -> dict[str, list[bytes]]:
         """The messages to each number, put together again as a phone would: by the headers of their parts."""
         whole: dict[str, list[bytes]] = {}
         parts: dict[tuple[str, int], dict[int, bytes]] = {}
-        for entry in self.entries:
+        for entry in self.arriving():
             body = bytes.fromhex(entry["tlvs"].get(MESSAGE_PAYLOAD, "") or entry["body"])
             if not entry["esm_class"] & 0x40:
                 whole.setdefault(entry["to"], []).append(body)
@@ -77,7 +125,8 @@ class SmscProcess:
             assert (body[0], body[1], body[2]) == (5, 0, 3)
             reference, total, number = body[3:6]
             message = parts.setdefault((entry["to"], reference), {})
-            assert number not in message, "the same part twice"
+            # A phone knows a part again until it has shown the message.
+            assert message.get(number, body[6:]) == body[6:], "another part with the same place"
             message[number] = body[6:]
             if len(message) == total:
                 whole.setdefault(entry["to"], []).append(b"".join(message[n] for n in range(1, total + 1)))
@@ -143,13 +192,13 @@ sms = ["smsc"]
 
     def balance(self) -> Decimal:
         """What the demo account can spend."""
+        return Decimal(self.rows("SELECT balance FROM accounts_user WHERE email = 'demo@example.com'")[0][0])
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """What its database answers."""
         sockets = keeper.socket_folder(server.folder_of(self.home))
         with psycopg.connect(f"postgresql://postgres@/iris?host={sockets}") as connection:
-            row = connection.execute(
-                "SELECT balance FROM accounts_user WHERE email = 'demo@example.com'"
-            ).fetchone()
-        assert row is not None
-        return Decimal(row[0])
+            return connection.execute(sql.encode()).fetchall()
 
     def kill_trunk(self) -> None:
         os.killpg(self.trunk.pid, signal.SIGKILL)

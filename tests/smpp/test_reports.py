@@ -154,28 +154,6 @@ class TestLostAnswers:
         assert status(delivery) == S.UNKNOWN
 
 
-class TestRepeating:
-    def test_what_was_perhaps_not_taken_is_never_sent_again_by_itself(self, trunk: Trunk) -> None:
-        delivery = submitting(trunk)
-        self.let_pass(delivery, days=1)
-        events.look_up_unknown("smsc")
-        assert status(delivery) == S.UNKNOWN
-
-    def test_unless_so_configured_and_no_receipt_has_come(self, trunk: Trunk, settings: Any) -> None:
-        settings.CARRIERS["smsc"]["OPTIONS"]["repeat_after_seconds"] = 60
-        get_carrier.cache_clear()
-        silent, recent, reported = submitting(trunk), submitting(trunk), submitting(trunk)
-        for delivery, seconds in ((silent, 61), (recent, 59), (reported, 61)):
-            self.let_pass(delivery, seconds=seconds)
-        events.record("smsc", [report("9", number=reported.to)])
-        events.look_up_unknown("smsc")
-        assert [status(one) for one in (silent, recent, reported)] == [S.QUEUED, S.UNKNOWN, S.UNKNOWN]
-
-    def let_pass(self, delivery: Delivery, **time: int) -> None:
-        lifecycle.record([Unknown(key=str(delivery.pk))], report_timeout=3600)
-        Delivery.objects.filter(pk=delivery.pk).update(claimed_at=timezone.now() - timedelta(**time))
-
-
 def test_an_answer_that_is_recorded_twice_does_not_send_again_what_is_being_sent(trunk: Trunk) -> None:
     delivery = submitting(trunk)
     later = Later(key=str(delivery.pk), seconds=0, attempt=1)

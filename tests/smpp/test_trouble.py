@@ -16,6 +16,7 @@ from telephony.carriers.errors import Misconfigured, Unreachable
 from telephony.carriers.smpp import carrier as smpp_carrier
 from tests.live import wait_for
 from tests.smpp.carriers import carrier, sms
+from tests.smpp.processes import DEADLINE
 
 BIND, SUBMIT, UNBIND, ENQUIRE, QUERY = 0x09, 0x04, 0x06, 0x15, 0x03
 ANSWER = 0x80000000
@@ -99,9 +100,15 @@ def proper(peer: Peer) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(smpp_carrier, "BIND_SECONDS", 1.0)
+def _long_and_short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smpp_carrier, "BIND_SECONDS", DEADLINE)
     monkeypatch.setattr(smpp_carrier, "CLOSE_SECONDS", 1.5)
+
+
+@pytest.fixture
+def no_bind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where none will come, none is waited for."""
+    monkeypatch.setattr(smpp_carrier, "BIND_SECONDS", 0.1)
 
 
 @pytest.mark.parametrize(
@@ -113,18 +120,24 @@ def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
         (0x405, Unreachable, "0x405"),
     ],
 )
-def test_a_bind_that_is_refused_says_why(status: int, error: type[Exception], words: str) -> None:
+def test_a_bind_that_is_refused_says_why(
+    status: int, error: type[Exception], words: str, no_bind: None
+) -> None:
     with playing(lambda peer: peer.bind(status)) as (port, _), carrier(port) as it:
+        it.wait(lambda: words in it.carrier.status())
         with pytest.raises(error, match=words):
             it.carrier.submit([sms(1)])
         assert words in it.carrier.status()
 
 
-def test_nobody_listens() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
-    with carrier(port) as it, pytest.raises(Unreachable, match="not bound to 127.0.0.1"):
-        it.carrier.submit([sms(1)])
+def test_nobody_listens(no_bind: None) -> None:
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        with (
+            carrier(reserved.getsockname()[1]) as it,
+            pytest.raises(Unreachable, match="not bound to 127.0.0.1"),
+        ):
+            it.carrier.submit([sms(1)])
 
 
 def test_the_password_goes_where_it_belongs_and_nowhere_else(caplog: pytest.LogCaptureFixture) -> None:
@@ -140,8 +153,8 @@ def test_a_silent_line_is_tried_and_given_up() -> None:
         while True:
             peer.read()
 
-    with playing(silent, proper) as (port, seen), carrier(port, enquire_seconds=1, answer_seconds=1) as it:
-        wait_for(lambda: [command for command, *_ in seen].count(BIND) == 2, seconds=6)
+    with playing(silent, proper) as (port, seen), carrier(port, enquire_seconds=1, answer_seconds=3) as it:
+        wait_for(lambda: [command for command, *_ in seen].count(BIND) == 2, seconds=DEADLINE)
         assert [command for command, *_ in seen][:2] == [BIND, ENQUIRE]
         assert isinstance(it.send(sms(1))["1"], Accepted)
 
@@ -156,7 +169,7 @@ def test_it_answers_what_the_smsc_asks() -> None:
         proper(peer)
 
     with playing(asking) as (port, _), carrier(port):
-        wait_for(lambda: len(answers) == 2, seconds=5)
+        wait_for(lambda: len(answers) == 2, seconds=DEADLINE)
     # An alert_notification has no answer.
     assert [answer[:3] for answer in answers] == [(ENQUIRE | ANSWER, 0, 7), (ANSWER, 0x03, 8)]
 
@@ -181,7 +194,7 @@ def test_what_is_no_smpp_ends_the_connection_and_not_the_trunk() -> None:
         peer.read()
 
     with playing(web_server, proper) as (port, seen), carrier(port) as it:
-        wait_for(lambda: [command for command, *_ in seen].count(BIND) == 2, seconds=5)
+        wait_for(lambda: [command for command, *_ in seen].count(BIND) == 2, seconds=DEADLINE)
         assert isinstance(it.send(sms(1))["1"], Accepted)
 
 
@@ -195,7 +208,7 @@ def test_what_cannot_be_read_is_acknowledged_so_that_it_does_not_come_for_ever()
         proper(peer)
 
     with playing(broken) as (port, _), carrier(port):
-        wait_for(lambda: answers, seconds=5)
+        wait_for(lambda: answers, seconds=DEADLINE)
     assert answers[0][:3] == (0x05 | ANSWER, 0, 5)
 
 

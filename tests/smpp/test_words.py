@@ -35,6 +35,7 @@ class TestOptions:
             ({"host": "h", "system_id": "i", "window": True}, "window must be a whole number"),
             ({"host": "h", "system_id": "i", "receipts": 1}, "receipts must be true or false"),
             ({"host": "h", "system_id": "i", "concatenation": "sar"}, "must be one of udh, payload"),
+            ({"host": "h", "system_id": "i", "repeat": "twice"}, "must be one of safe, always, never"),
             ({"host": "h", "system_id": "i", "source": "इरिस"}, "source must be a number"),
         ],
     )

@@ -13,6 +13,8 @@ from campaigns import hopper, queries, runs
 from campaigns.models import Answer, Campaign, RunStatus, Service, StepKind, SurveyAnswer, SurveyStep
 from campaigns.surveys import answers, calls, steps
 from iris.errors import Conflict, InvalidInput
+from telephony import voices
+from telephony.carriers.sandbox import SAID
 from telephony.models import Delivery, DeliveryStatus, SandboxMessage
 from telephony.pricing import call_credits
 from tests.engine import run_to_the_end
@@ -55,8 +57,10 @@ def test_five_steps_and_a_thousand_contacts_answer_exactly_as_scripted() -> None
     run_to_the_end(seconds=60)
     run.refresh_from_db()
     assert run.status == RunStatus.COMPLETED
+    said = voices.speak(text=SAID)
+    assert SurveyAnswer.objects.filter(audio=said).count() == 1000
     scripted = {
-        str(number): [str(number)[-1], str(number)[-2], "(speech)", str(number)[-5]] for number in numbers
+        str(number): [str(number)[-1], str(number)[-2], said.name, str(number)[-5]] for number in numbers
     }
     assert answered(campaign) == scripted
     assert SurveyAnswer.objects.count() == 4000
@@ -131,7 +135,7 @@ def test_filling_the_hopper_takes_the_same_queries_for_any_number_of_recipients(
     django_assert_max_num_queries: Any,
 ) -> None:
     small = make_survey(numbers=[9841000001])
-    large = make_survey(numbers=range(9841000100, 9841000250))
+    large = make_survey(numbers=range(9841000100, 9841000140))
     for campaign in (small, large):
         hopper.fill(runs.begin(campaign=campaign).pk)
     Delivery.objects.all().delete()
@@ -141,7 +145,7 @@ def test_filling_the_hopper_takes_the_same_queries_for_any_number_of_recipients(
         run.save()
         with django_assert_max_num_queries(30):
             hopper.fill(run.pk)
-    assert Delivery.objects.count() == 151
+    assert Delivery.objects.count() == 41
 
 
 class TestBegin:

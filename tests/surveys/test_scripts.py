@@ -15,7 +15,7 @@ from telephony import events
 from telephony.answers import Answered
 from telephony.carriers.base import CarrierEvent
 from telephony.models import Delivery, DeliveryStatus, Purpose
-from telephony.scripts import AnsweredBy, Given, ScriptStep, answers_by_keys, dump, heard, load
+from telephony.scripts import AnsweredBy, Given, ScriptStep, answers_by_keys, dump, heard, load, spoken_in
 from tests.surveys.surveying import make_survey
 
 KEYS, SPEECH, NOTHING = AnsweredBy.KEYS, AnsweredBy.SPEECH, AnsweredBy.NOTHING
@@ -54,8 +54,18 @@ def test_a_step_is_heard_when_it_is_over(seconds: float, steps: int) -> None:
     assert len(heard(SCRIPT, seconds)) == steps
 
 
+def test_a_step_listens_at_its_end() -> None:
+    script = (ScriptStep(1, 4.0, SPEECH, listens=3.0), ScriptStep(2, 2.0, KEYS, listens=1.0), SCRIPT[2])
+    assert spoken_in(script) == [(1, 1.0, 4.0)]
+
+
 def test_a_script_is_stored_and_read() -> None:
-    assert load(dump(SCRIPT)) == SCRIPT
+    script = (*SCRIPT, ScriptStep(6, 12.0, SPEECH, listens=10.0))
+    assert load(dump(script)) == script
+    older = (
+        '[{"step": 3, "seconds": 4.0, "answer": "speech"}]'  # from before a script said how long it listens
+    )
+    assert load(older) == SCRIPT[2:3]
     assert load(dump(())) == ()
 
 

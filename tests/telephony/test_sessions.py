@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -11,9 +12,10 @@ import pytest
 from celery import current_app
 from django.utils import timezone
 
-from telephony import events, lifecycle, sessions
+from telephony import events, lifecycle, sessions, tasks
 from telephony.carriers.base import Accepted, CarrierEvent, Result, SessionCarrier, SessionRecord, Submission
 from telephony.models import Cause, Channel, Delivery, DeliveryStatus, Trunk
+from telephony.nudge import EXPIRES
 from tests.factories import make_delivery, make_trunk
 from tests.live import wait_for
 
@@ -134,3 +136,76 @@ def test_a_worker_of_a_trunks_queue_is_one_process(settings: Any, monkeypatch: p
     monkeypatch.setattr(current_app.amqp.queues, "_consume_from", {"trunk.lime": None})
     with pytest.raises(SystemExit, match="No carrier lime is configured; there are line"):
         sessions.be_alone(worker)
+
+
+class BrokenSession(TestedSession):
+    """One that cannot be opened, until it can."""
+
+    fault: ClassVar[str] = ""
+
+    def open(self, record: SessionRecord) -> None:
+        if type(self).fault:
+            raise RuntimeError(type(self).fault)
+        super().open(record)
+
+
+@pytest.fixture
+def nudged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The aliases of the trunks whose dispatch is nudged."""
+    found: list[str] = []
+    monkeypatch.setattr(tasks.dispatch, "apply_async", lambda args, **options: found.append(args[0]))
+    return found
+
+
+@pytest.fixture
+def _line(settings: Any) -> None:
+    TestedSession.line = "bound"
+    settings.CARRIERS = {"line": {"BACKEND": "tests.telephony.test_sessions.BrokenSession", "OPTIONS": {}}}
+    settings.ROUTES = {"call": ["line"], "sms": ["line"]}
+
+
+@pytest.mark.usefixtures("_line", "transactional_db")
+def test_no_nudge_is_sent_to_a_queue_that_no_worker_serves(nudged: list[str]) -> None:
+    """They would pile up in the broker, one a second, until a worker comes."""
+    make_delivery(trunk=make_trunk("line"))
+    for session, seen in [("", None), ("bound", timedelta(minutes=1)), (sessions.STOPPED, timedelta(0))]:
+        Trunk.objects.update(session=session, session_at=None if seen is None else timezone.now() - seen)
+        tasks.tick()
+    assert nudged == []
+    Trunk.objects.update(session="bound", session_at=timezone.now())
+    tasks.tick()
+    assert nudged == ["line"]
+
+
+def test_a_nudge_that_nobody_took_for_a_minute_is_worthless() -> None:
+    from campaigns import tasks as of_campaigns
+
+    for task in (
+        tasks.dispatch,
+        tasks.poll,
+        of_campaigns.fill,
+        of_campaigns.prepare,
+        of_campaigns.import_sheet,
+    ):
+        assert task.expires == EXPIRES
+
+
+@pytest.mark.usefixtures("_line", "transactional_db")
+def test_a_session_that_cannot_be_opened_says_so_and_is_tried_again(
+    nudged: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_delivery(trunk=make_trunk("line"))
+    monkeypatch.setattr(BrokenSession, "fault", "the library is missing")
+    monkeypatch.setattr(sessions, "_own", lambda: ["line"])
+    sessions.open_own()
+    try:
+        wait_for(lambda: Trunk.objects.get().session == "cannot be opened: the library is missing", seconds=5)
+        tasks.tick()  # its worker lives, so it is nudged, and opens the session before it dispatches
+        assert nudged == ["line"]
+        monkeypatch.setattr(BrokenSession, "fault", "")
+        tasks.dispatch("line")
+        wait_for(lambda: Trunk.objects.get().session == "bound", seconds=5)
+        assert Delivery.objects.get().status == S.SUBMITTED
+    finally:
+        sessions.close_all()
+    assert Trunk.objects.get().session == sessions.STOPPED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from tingting import Contact, Services, SurveyStep
@@ -47,7 +48,10 @@ def test_a_survey_with_a_recording_from_its_steps_to_its_answers(account: Accoun
     survey.run()
     engine.run_to_the_end()
     report = client_get(account, f"download/survey/{steps[0].survey}/report/?format=json")
-    assert report["results"][0]["answers"] == {"field_1": "2", "field_1_2": "(speech)"}
+    answers = report["results"][0]["answers"]
+    assert answers.keys() == {"field_1", "field_1_2"}
+    assert answers["field_1"] == "2"
+    assert re.fullmatch(r"https?://\S+/media/audio/[0-9a-f]{40}\.mp3", answers["field_1_2"])
 
 
 def test_an_update_without_steps_keeps_them(account: Account) -> None:
@@ -59,6 +63,19 @@ def test_an_update_without_steps_keeps_them(account: Account) -> None:
     updated = client.update_survey_campaign(survey, {})
     assert updated.name == "Renamed"
     assert [step.textOrUrl for step in updated.surveySteps] == ["Are you well?"]
+
+
+def test_a_survey_from_plain_data(account: Account) -> None:
+    step = {"order": 0, "content_type": "say", "text_or_url": "Are you well?", "response_type": "dtmf"}
+    plain = {"name": "Survey", "services": "SURVEY", "message": "", "steps": [step]}
+    survey = account.client.create_survey_campaign(plain, {})
+    assert [step.textOrUrl for step in survey.surveySteps] == ["Are you well?"]
+    survey.add_contact(Contact(client=account.client, phoneNumber="9841000012"))
+
+    account.client.run_survey(survey)
+    engine.run_to_the_end()
+
+    assert account.client.get_campaign(survey.id).progressPercent == 100
 
 
 def client_get(account: Account, path: str) -> dict:

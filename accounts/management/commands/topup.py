@@ -2,8 +2,11 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
+from django.utils import timezone
 
 from accounts import credits, services
+from accounts.models import CreditEntry, User
 from iris.errors import IrisError
 
 
@@ -23,11 +26,22 @@ class Command(BaseCommand):
     ) -> None:
         try:
             user = services.find_account(email=email)
-            entry = credits.top_up(user=user, amount=read_amount(amount), note=note, cause=cause)
+            with transaction.atomic():
+                # Of two commands with one cause, the second waits here, and then sees that of the first.
+                User.objects.select_for_update().get(pk=user.pk)
+                before = CreditEntry.objects.filter(kind=CreditEntry.Kind.TOPUP, cause=cause or "").first()
+                entry = credits.top_up(user=user, amount=read_amount(amount), note=note, cause=cause)
         except IrisError as error:
             raise CommandError(error.message) from error
         user.refresh_from_db(fields=["balance"])
-        self.stdout.write(f"{user.email} was given {entry.amount} credits and can now spend {user.balance}.")
+        if before is None:
+            said = f"{user.email} was given {entry.amount} credits"
+        else:
+            day = timezone.localtime(before.created_at)
+            said = (
+                f"{cause} was booked before, on {day:%Y-%m-%d %H:%M}, so {user.email} got nothing this time"
+            )
+        self.stdout.write(f"{said} and can now spend {user.balance}.")
 
 
 def read_amount(text: str) -> Decimal:

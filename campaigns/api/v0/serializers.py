@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
 from rest_framework import serializers
 
+from accounts.api.amounts import credits_json
+from campaigns.api.words import RECIPIENT_STATUSES, SERVICES
 from campaigns.models import Campaign, Run, RunStatus, Service, Source
 from campaigns.queries import RecipientState
-from telephony.api.v0.fields import Ids, Many, Moment, Tags, Text, Upload, Word, Words, words_of
+from telephony.api.fields import (
+    Ids,
+    Many,
+    Message,
+    Moment,
+    Number,
+    Tags,
+    Text,
+    Upload,
+    VoiceName,
+    Word,
+    Words,
+    words_of,
+)
 from telephony.models import DeliveryStatus
 
-SERVICES = {
-    Service.CALL: "PHONE",
-    Service.SMS: "SMS",
-    # Made through another dialect, and shown here in its words.
-    Service.BOTH: "SMS & PHONE",
-    Service.SURVEY: "SURVEY",
-}
 OFFERED = words_of((Service.CALL, Service.SMS), SERVICES)
 
 CAMPAIGN_STATUSES: Mapping[str | None, str] = {
@@ -34,21 +41,6 @@ CAMPAIGN_STATUSES: Mapping[str | None, str] = {
     RunStatus.TERMINATED: "Terminated",
 }
 
-NUMBER_STATUSES: Mapping[int | None, str] = {
-    None: "not started",
-    DeliveryStatus.QUEUED: "not started",
-    DeliveryStatus.SUBMITTING: "dialing",
-    DeliveryStatus.UNKNOWN: "dialing",
-    DeliveryStatus.SUBMITTED: "dialing",
-    DeliveryStatus.RINGING: "ringing",
-    DeliveryStatus.ANSWERED: "answered",
-    DeliveryStatus.COMPLETED: "completed",
-    DeliveryStatus.HUNGUP: "hungup",
-    DeliveryStatus.UNANSWERED: "unanswered",
-    DeliveryStatus.FAILED: "failed",
-    DeliveryStatus.TERMINATED: "terminated",
-}
-
 RERUN_STATUSES = words_of(
     (
         DeliveryStatus.HUNGUP,
@@ -57,7 +49,7 @@ RERUN_STATUSES = words_of(
         DeliveryStatus.TERMINATED,
         DeliveryStatus.COMPLETED,
     ),
-    NUMBER_STATUSES,
+    RECIPIENT_STATUSES,
 )
 
 SOURCES = {"message": Source.MESSAGE, "audio": Source.AUDIO}
@@ -99,10 +91,10 @@ class CampaignFilter(serializers.Serializer[Any]):
 class Beginning(serializers.Serializer[Any]):
     """How a campaign is to be run this time."""
 
-    message = Text(required=False, max_length=10_000)
+    message = Message(required=False, max_length=10_000)
     aud_file = Upload(required=False)
     audio = Upload(required=False)  # the documentation has both names
-    voice_input = Text(required=False, max_length=50)
+    voice_input = VoiceName(required=False, max_length=50)
     schedule_date = Moment(required=False)
     status = Words(RERUN_STATUSES, required=False)
     individual = Ids(required=False)
@@ -122,26 +114,17 @@ class Beginning(serializers.Serializer[Any]):
         }
 
 
-class AnyNumber(serializers.Field[Any, Any, Any, Any]):
-    """A phone number as it was sent; `telephony.numbering` says what is wrong with it."""
-
-    default_error_messages = {"required": "This is missing: a phone number is needed."}
-
-    def to_internal_value(self, data: Any) -> Any:
-        return data
-
-
 class NumberChanges(serializers.Serializer[Any]):
     """What may be changed of a number, each by itself."""
 
-    number = AnyNumber(required=False)
+    number = Number(required=False)
     available_tags = Tags(required=False, source="tags")
 
 
 class NewNumber(NumberChanges):
     """A number to be added to a campaign."""
 
-    number = AnyNumber()
+    number = Number()
 
 
 def campaign_json(campaign: Campaign, *, run_status: str | None, usable_tags: bool = True) -> dict[str, Any]:
@@ -182,7 +165,7 @@ def number_json(state: RecipientState, *, campaign: Campaign) -> dict[str, Any]:
         "number": int(recipient.number) if _is_written_as_int(recipient.number) else recipient.number,
         "campaing": campaign.name,  # sic
         "available_tags": {tag: recipient.tags[tag] for tag in campaign.tags if tag in recipient.tags},
-        "status": NUMBER_STATUSES[state.status],
+        "status": RECIPIENT_STATUSES[state.status],
         "duration": None if state.seconds is None else round(state.seconds),
         "playback": state.playback,
         "credit_consumed": credits_json(state.credits),
@@ -203,10 +186,6 @@ def on_hold(run: Run, *, campaign: Campaign) -> str:
     if run.individual is not None:
         return f"{held} credits on hold for Individual Number campaign."
     return f"{held} credit on hold for {campaign.name} campaign."  # sic
-
-
-def credits_json(amount: Decimal) -> int | float:
-    return int(amount) if amount == int(amount) else float(amount)
 
 
 def _is_written_as_int(text: str) -> bool:

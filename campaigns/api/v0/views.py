@@ -12,7 +12,7 @@ from django.http import StreamingHttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from campaigns import queries, runs, services
+from campaigns import queries, recipients, runs, services
 from campaigns.api.v0.serializers import (
     CAMPAIGN_STATUSES,
     Beginning,
@@ -33,7 +33,7 @@ from iris.dialects import V0View
 from iris.envelope import envelope, success
 from iris.errors import NotFound
 from iris.pagination import paginate
-from telephony.api.v0.account import account_of
+from telephony.api.account import account_of
 
 NUMBER_LISTS = "number-lists"  # sic
 STREAM_BATCH = 2_000  # recipients in memory while a list of numbers goes out
@@ -146,7 +146,7 @@ class Numbers(V0View):
 
     def post(self, request: Request, campaign_id: int) -> Response:
         campaign = _campaign(request, campaign_id)
-        recipient = services.add_recipient(campaign=campaign, **_valid(NewNumber(data=request.data)))
+        recipient = recipients.add_recipient(campaign=campaign, **_valid(NewNumber(data=request.data)))
         return success(
             {
                 "messages": f"{recipient.number} added to {campaign.name} campaign successfully!!",
@@ -159,7 +159,7 @@ class Numbers(V0View):
 class DeleteNumber(V0View):
     def delete(self, request: Request, number_id: int) -> Response:
         recipient = _recipient(request, number_id)
-        services.delete_recipient(recipient=recipient)
+        recipients.delete_recipient(recipient=recipient)
         deleted = f"{recipient.number} of campaign {recipient.campaign.name} deleted Successfully!!"
         return success({"campaign-details": deleted})  # sic
 
@@ -178,7 +178,7 @@ class Number(V0View):
 
     def put(self, request: Request, number_id: int) -> Response:
         recipient = _recipient(request, number_id)
-        recipient = services.edit_recipient(recipient=recipient, **_valid(NumberChanges(data=request.data)))
+        recipient = recipients.edit_recipient(recipient=recipient, **_valid(NumberChanges(data=request.data)))
         return success(
             {"details": _shown(recipient.campaign, [recipient])[0]},
             message="Action details successfully updated.",
@@ -228,8 +228,8 @@ def _narrowed(request: Request) -> Any:
     return campaigns
 
 
-def _shown(campaign: Campaign, recipients: list[Recipient]) -> list[dict[str, Any]]:
-    return [number_json(state, campaign=campaign) for state in queries.states_of(campaign, recipients)]
+def _shown(campaign: Campaign, listed: list[Recipient]) -> list[dict[str, Any]]:
+    return [number_json(state, campaign=campaign) for state in queries.states_of(campaign, listed)]
 
 
 def _listing(campaign: Campaign, message: str) -> Iterator[bytes]:

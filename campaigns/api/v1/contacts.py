@@ -9,7 +9,9 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from campaigns import progress, queries, reports, services
+from accounts.api.amounts import credits_json
+from campaigns import progress, queries, recipients, reports
+from campaigns.api.v1.answers import answers_json
 from campaigns.api.v1.fields import Variables
 from campaigns.api.v1.found import campaign_of, contact_of
 from campaigns.api.v1.serializers import (
@@ -20,12 +22,12 @@ from campaigns.api.v1.serializers import (
     added_contact_json,
     attributes_json,
     contact_json,
-    credits_json,
     valid,
 )
 from campaigns.api.v1.words import CARRIERS
 from campaigns.messages import PREFIX
-from campaigns.models import Campaign, Recipient
+from campaigns.models import Campaign, Recipient, Service, Survey
+from campaigns.surveys import answers
 from iris.dialects import V1View
 from iris.pagination import window
 
@@ -39,7 +41,7 @@ class AddContact(V1View):
         campaign = campaign_of(request, campaign_id)
         if "contacts" in request.data:
             return self._many(request, campaign)
-        contact = services.add_recipient(
+        contact = recipients.add_recipient(
             campaign=campaign, new_tags=True, **valid(NewContact(data=request.data))
         )
         attributes = attributes_json(contact, campaign=contact.campaign)
@@ -56,7 +58,7 @@ class AddContact(V1View):
 
     def _many(self, request: Request, campaign: Campaign) -> Response:
         sent = valid(NewContacts(data=request.data))["contacts"]
-        added = services.add_recipients(
+        added = recipients.add_recipients(
             campaign=campaign, rows=[(contact["number"], contact.get("tags", {})) for contact in sent]
         )
         campaign.refresh_from_db(fields=["tags"])
@@ -69,7 +71,7 @@ class AddContact(V1View):
                     added_contact_json(contact, campaign=campaign, added_at=now)
                     for contact in added.recipients
                 ],
-                "errors": added.errors[: services.ERRORS_SHOWN] or None,
+                "errors": added.errors[: recipients.ERRORS_SHOWN] or None,
             },
             status=201,
         )
@@ -78,7 +80,7 @@ class AddContact(V1View):
 class AddSheet(V1View):
     def patch(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
-        came = services.import_sheet(campaign=campaign, **valid(Sheet(data=request.data)))
+        came = recipients.import_sheet(campaign=campaign, **valid(Sheet(data=request.data)))
         number_column, *tags = came.columns
         samples: list[dict[str, Any]] = [
             {"column": number_column, "sample": [row.number for row in came.sample]}
@@ -110,7 +112,7 @@ class Contacts(V1View):
             max_size=LARGEST_PAGE,
             count=campaign.number_count,
         )
-        answer = page.around(_shown(campaign, page.items))
+        answer = page.around(_with_answers(campaign, _shown(campaign, page.items), page.items, request))
         answer["total_credits_consumed"] = credits_json(reports.credits_of(campaign))
         answer["carrier_summary"] = {
             CARRIERS[operator]: n
@@ -129,7 +131,7 @@ class Attributes(V1View):
     def patch(self, request: Request, contact_id: int) -> Response:
         contact = contact_of(request, contact_id)
         tags = Variables().run_validation(dict(cast(Any, request.data).items()))
-        contact = services.edit_recipient(recipient=contact, tags=tags, new_tags=True)
+        contact = recipients.edit_recipient(recipient=contact, tags=tags, new_tags=True)
         return Response(attributes_json(contact, campaign=contact.campaign))
 
 
@@ -137,7 +139,7 @@ class UpdateContact(V1View):
     def patch(self, request: Request, contact_id: int) -> Response:
         contact = contact_of(request, contact_id)
         changes = valid(ContactChanges(data=request.data))
-        contact = services.edit_recipient(recipient=contact, new_tags=True, **changes)
+        contact = recipients.edit_recipient(recipient=contact, new_tags=True, **changes)
         return Response(_shown(contact.campaign, [contact])[0])
 
     put = patch
@@ -146,7 +148,7 @@ class UpdateContact(V1View):
 
 class DeleteContact(V1View):
     def delete(self, request: Request, contact_id: int) -> Response:
-        services.delete_recipient(recipient=contact_of(request, contact_id))
+        recipients.delete_recipient(recipient=contact_of(request, contact_id))
         return Response({"message": "Successfully Deleted."})
 
     def get(self, request: Request, contact_id: int) -> Response:
@@ -155,11 +157,26 @@ class DeleteContact(V1View):
         return Response(attributes_json(contact, campaign=contact.campaign))
 
 
-def _shown(campaign: Campaign, recipients: Sequence[Recipient]) -> list[dict[str, Any]]:
-    changed = progress.changed_at(campaign, recipients)
+def _shown(campaign: Campaign, listed: Sequence[Recipient]) -> list[dict[str, Any]]:
+    changed = progress.changed_at(campaign, listed)
     return [
         contact_json(state, changed_at=changed.get(state.recipient.pk, campaign.created_at))
-        for state in queries.states_of(campaign, recipients)
+        for state in queries.states_of(campaign, listed)
+    ]
+
+
+def _with_answers(
+    campaign: Campaign, shown: list[dict[str, Any]], contacts: Sequence[Recipient], request: Request
+) -> list[dict[str, Any]]:
+    """The contacts as they are shown; those of a survey with what they have answered."""
+    survey = Survey.objects.filter(campaign=campaign).first() if campaign.service == Service.SURVEY else None
+    if survey is None:
+        return shown
+    named = answers.columns(survey)
+    replies = answers.replies_of(queries.states_of(campaign, contacts))
+    return [
+        {**one, "answers": answers_json(named, reply, request)}
+        for one, reply in zip(shown, replies, strict=True)
     ]
 
 

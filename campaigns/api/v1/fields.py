@@ -1,4 +1,4 @@
-"""Fields that read what v1 callers really send, beside those of `telephony.api.v0.fields` and `telephony.api.v1.fields`.
+"""Fields that read what v1 callers really send, beside those of `telephony.api.fields` and `telephony.api.v1.fields`.
 
 Clients send back whole objects that they were given, so each field also reads what it wrote. Null means “none” where
 there can be none, and leaving the field out where there cannot.
@@ -21,7 +21,7 @@ from rest_framework.fields import SkipField, empty
 from campaigns.api.v1.words import CATEGORIES
 from campaigns.messages import tag_called
 from telephony import voices
-from telephony.api.v0.fields import Ids, Moment, Tags, Upload, Word, Words
+from telephony.api.fields import Ids, Moment, Tags, Upload, Word, Words
 from telephony.api.v1.fields import Optional
 
 

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 
 from campaigns.models import Campaign, Recipient, Survey
 from iris.errors import NotFound
-from telephony.api.v0.account import account_of
+from telephony.api.account import account_of
 
 
 def campaign_of(request: Request, campaign_id: int) -> Any:

@@ -13,16 +13,18 @@ from django.http import StreamingHttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.api.amounts import credits_json
 from campaigns import progress, queries, reports
 from campaigns.api.v1.found import campaign_of
-from campaigns.api.v1.serializers import contact_json, credits_json
-from campaigns.api.v1.words import CAMPAIGN_STATUSES, CONTACT_STATUSES, KINDS, OUTCOMES
+from campaigns.api.v1.serializers import contact_json
+from campaigns.api.v1.words import CAMPAIGN_STATUSES, KINDS, OUTCOMES
+from campaigns.api.words import RECIPIENT_STATUSES
 from campaigns.dashboard import QUARTERS, Dashboard, dashboard
 from campaigns.messages import PREFIX
 from campaigns.models import Campaign
 from iris.dialects import V1View
 from iris.errors import InvalidInput
-from telephony.api.v0.account import account_of
+from telephony.api.account import account_of
 from telephony.models import DeliveryStatus
 
 COLUMNS = (
@@ -81,7 +83,7 @@ def _rows(campaign: Campaign) -> Iterator[str]:
         for state in queries.states_of(campaign, batch):
             recipient = state.recipient
             shown = contact_json(state, changed_at=changed.get(recipient.pk, campaign.created_at))
-            sms = [CONTACT_STATUSES[recipient.sms_status]] if texts else []
+            sms = [RECIPIENT_STATUSES[recipient.sms_status]] if texts else []
             values = [recipient.tags.get(tag, "") for tag in campaign.tags]
             lines.append(write([*(cell(shown[column]) for column in COLUMNS), *sms, *map(cell, values)]))
         yield "".join(lines)

@@ -12,6 +12,7 @@ from django.utils import dateformat, timezone
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from accounts.api.amounts import credits_json
 from campaigns.api.v1.fields import (
     Category,
     CreditLimit,
@@ -25,19 +26,12 @@ from campaigns.api.v1.fields import (
     Variables,
 )
 from campaigns.api.v1.steps import Steps
-from campaigns.api.v1.words import (
-    CAMPAIGN_STATUSES,
-    CARRIERS,
-    CATEGORIES,
-    CONTACT_STATUSES,
-    FAILOVER_TARGETS,
-    OFFERED,
-    SERVICES,
-)
+from campaigns.api.v1.words import CAMPAIGN_STATUSES, CARRIERS, CATEGORIES, FAILOVER_TARGETS, OFFERED
+from campaigns.api.words import RECIPIENT_STATUSES, SERVICES
 from campaigns.messages import PREFIX
 from campaigns.models import Campaign, Recipient, Service, Source, SurveyTemplate
 from campaigns.queries import RecipientState
-from telephony.api.v0.fields import Text, Upload, Word
+from telephony.api.fields import AnyNumber, Message, Number, Text, Upload, Word
 from telephony.api.v1.fields import ChosenVoice
 from telephony.api.v1.voices import voice_id_of
 from telephony.media import audio_url
@@ -51,8 +45,8 @@ class MessageChanges(serializers.Serializer[Any]):
     """What a campaign says and how, each by itself. Unknown fields, and those that cannot be written, are ignored."""
 
     voice = ChosenVoice(required=False)
-    message = Text(required=False, allow_blank=True, max_length=10_000)
-    sms_message = Text(required=False, allow_blank=True, max_length=10_000)
+    message = Message(required=False, allow_blank=True, max_length=10_000)
+    sms_message = Message(required=False, allow_blank=True, max_length=10_000)
     category = Category(required=False, source="source")
     audio_file = Recording(required=False, source="recording")
     length_factor = LengthFactor(required=False, source="speed")
@@ -116,33 +110,31 @@ class CampaignFilter(serializers.Serializer[Any]):
         return midnight + timedelta(days=1)
 
 
-class AnyNumber(serializers.Field[Any, Any, Any, Any]):
-    """A phone number as it was sent; `telephony.numbering` says what is wrong with it."""
-
-    default_error_messages = {"required": "This is missing: a phone number is needed."}
-
-    def to_internal_value(self, data: Any) -> Any:
-        return data
-
-
 class ContactChanges(serializers.Serializer[Any]):
     """What may be changed of a contact, each by itself."""
 
-    number = AnyNumber(required=False)
+    number = Number(required=False)
     other_variables = Variables(required=False, source="tags")
 
 
 class NewContact(ContactChanges):
     """A contact to be added."""
 
+    number = Number()
+
+
+class ListedContact(serializers.Serializer[Any]):
+    """One of many contacts to be added. It is left out when its number is none."""
+
     number = AnyNumber()
+    other_variables = Variables(required=False, source="tags")
 
 
 class NewContacts(serializers.Serializer[Any]):
     """Many contacts to be added at once."""
 
     contacts = serializers.ListField(
-        child=NewContact(),
+        child=ListedContact(),
         allow_empty=False,
         error_messages={
             "not_a_list": 'This must be a list of contacts, such as [{{"number": "9841234567"}}].',
@@ -164,7 +156,7 @@ class VoiceTry(serializers.Serializer[Any]):
     """Something to be spoken for its author."""
 
     voice_input = ChosenVoice(required=False)
-    message = Text(required=False, max_length=10_000)
+    message = Message(required=False, max_length=10_000)
 
 
 def campaign_json(
@@ -226,7 +218,7 @@ def contact_json(state: RecipientState, *, changed_at: datetime) -> dict[str, An
     return {
         "id": recipient.pk,
         "number": recipient.number,
-        "status": CONTACT_STATUSES[state.status],
+        "status": RECIPIENT_STATUSES[state.status],
         "updated_at": moment_json(changed_at),
         "call_duration": f"{round(state.seconds or 0)}s",
         "playback": "" if state.playback is None else str(state.playback),
@@ -250,7 +242,7 @@ def added_contact_json(recipient: Recipient, *, campaign: Campaign, added_at: da
         "created_at": moment_json(added_at),
         "deleted_at": None,
         "number": recipient.number,
-        "status": CONTACT_STATUSES[None],
+        "status": RECIPIENT_STATUSES[None],
         "other_variables": attributes_json(recipient, campaign=campaign),
         "credit_consumed": 0,
         "credit_consumed_SMS": 0,
@@ -265,10 +257,6 @@ def added_contact_json(recipient: Recipient, *, campaign: Campaign, added_at: da
 def moment_json(moment: datetime | None) -> str | None:
     """In the zone of the server, with an offset; with all six digits of the second or none, as old Pythons read it."""
     return None if moment is None else timezone.localtime(moment, timezone.get_default_timezone()).isoformat()
-
-
-def credits_json(amount: Decimal) -> int | float:
-    return int(amount) if amount == int(amount) else float(amount)
 
 
 def valid(serializer: serializers.BaseSerializer[Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from rest_framework.request import Request
 
 from campaigns.models import Answer, Step, StepKind, SurveyStep
 from campaigns.surveys.steps import StepPlan
-from telephony.api.v0.fields import Text, Upload, Word
+from telephony.api.fields import Message, Text, Upload, Word
 from telephony.media import audio_url
 from telephony.models import Audio
 from telephony.voices import audio as recordings
@@ -72,7 +72,7 @@ class StepFields(serializers.Serializer[Any]):
 
     order = Place(required=False)
     content_type = Word(KINDS)
-    text_or_url = Text(required=False, allow_blank=True, max_length=10_000)
+    text_or_url = Message(required=False, allow_blank=True, max_length=10_000)
     response_type = Word(ANSWERS, required=False)
     input_name = Text(required=False, allow_blank=True, max_length=128)
     audio_file = Address(required=False)

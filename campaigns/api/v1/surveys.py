@@ -16,11 +16,12 @@ from rest_framework.response import Response
 
 from campaigns import runs
 from campaigns.api.v1 import steps as wire
+from campaigns.api.v1.answers import answers_json
 from campaigns.api.v1.found import campaign_of, contact_of, survey_of
 from campaigns.api.v1.reports import cell
 from campaigns.api.v1.serializers import attributes_json, contact_json, moment_json, valid
 from campaigns.api.v1.views import Run, detail_json
-from campaigns.api.v1.words import CONTACT_STATUSES
+from campaigns.api.words import RECIPIENT_STATUSES
 from campaigns.messages import PREFIX
 from campaigns.models import Campaign, Service, Survey, SurveyStep
 from campaigns.surveys import answers, steps
@@ -74,7 +75,7 @@ class TestSurvey(V1View):
     def post(self, request: Request, contact_id: int) -> Response:
         contact = contact_of(request, contact_id)
         _refuse_unless_survey(contact.campaign)
-        runs.begin(campaign=contact.campaign, individual=[contact.pk])
+        runs.begin(campaign=contact.campaign, individual=[contact.pk], trial=True)
         return Response({"message": f"A try is on its way to {contact.number}."})
 
 
@@ -84,7 +85,7 @@ class SurveyReport(V1View):
     def get(self, request: Request, survey_id: int) -> StreamingHttpResponse:
         survey = survey_of(request, survey_id)
         as_json = request.query_params.get("format", "").strip().lower() == "json"
-        body = _json(survey, request) if as_json else _csv(survey)
+        body = _json(survey, request) if as_json else _csv(survey, request)
         # The first rows are fetched before anything is sent: what fails at once still becomes an error.
         begun = "".join(islice(body, 2))
         if as_json:
@@ -107,18 +108,18 @@ def _refuse_unless_survey(campaign: Campaign) -> None:
         raise InvalidInput("This campaign is no SURVEY: run it as a campaign.", code="no_survey")
 
 
-def _csv(survey: Survey) -> Iterator[str]:
+def _csv(survey: Survey, request: Request) -> Iterator[str]:
     campaign, named = survey.campaign, answers.columns(survey)
     attributes = [tag.removeprefix(PREFIX) for tag in campaign.tags]
     yield _lines([[*COLUMNS, *(cell(column.name) for column in named), *map(cell, attributes)]])
     for batch in answers.replies(campaign):
-        yield _lines([_row(campaign, named, reply) for reply in batch])
+        yield _lines([_row(campaign, named, reply, request) for reply in batch])
 
 
-def _row(campaign: Campaign, named: list[Column], reply: Reply) -> list[object]:
+def _row(campaign: Campaign, named: list[Column], reply: Reply, request: Request) -> list[object]:
     contact = contact_json(reply.state, changed_at=campaign.created_at)
     shown = {**contact, "answered_at": moment_json(reply.answered_at) or ""}
-    given = [cell(reply.answers.get(column.step.pk, "")) for column in named]
+    given = [cell(answer or "") for answer in answers_json(named, reply, request).values()]
     tags = [cell(reply.state.recipient.tags.get(tag, "")) for tag in campaign.tags]
     return [*(cell(shown[column]) for column in COLUMNS), *given, *tags]
 
@@ -145,21 +146,21 @@ def _json(survey: Survey, request: Request) -> Iterator[str]:
         shown = []
         for reply in batch:
             tally.add(reply)
-            shown.append(_dumped(_reply_json(campaign, named, reply)))
+            shown.append(_dumped(_reply_json(campaign, named, reply, request)))
         yield (", " if count else "") + ", ".join(shown)
         count += len(batch)
     tail = {"count": count, "summary": tally.by_column()}
     yield "], " + _dumped(tail).removeprefix("{")
 
 
-def _reply_json(campaign: Campaign, named: list[Column], reply: Reply) -> dict[str, Any]:
+def _reply_json(campaign: Campaign, named: list[Column], reply: Reply, request: Request) -> dict[str, Any]:
     recipient = reply.state.recipient
     return {
         "id": recipient.pk,
         "number": recipient.number,
-        "status": CONTACT_STATUSES[reply.state.status],
+        "status": RECIPIENT_STATUSES[reply.state.status],
         "answered_at": moment_json(reply.answered_at),
-        "answers": {column.name: reply.answers.get(column.step.pk) for column in named},
+        "answers": answers_json(named, reply, request),
         "other_variables": attributes_json(recipient, campaign=campaign),
     }
 

@@ -22,8 +22,8 @@ from iris.dialects import V1View, parse_id
 from iris.errors import InvalidInput, NotFound
 from iris.pagination import window
 from telephony import voices
-from telephony.api.v0.account import account_of
-from telephony.api.v0.fields import Text
+from telephony.api.account import account_of
+from telephony.api.fields import Text
 from telephony.api.v1.fields import ChosenVoice
 from telephony.api.v1.voices import voice_json
 

@@ -36,7 +36,7 @@ from iris.dialects import V1View
 from iris.errors import Conflict, InvalidInput
 from iris.pagination import window
 from telephony import voices
-from telephony.api.v0.account import account_of
+from telephony.api.account import account_of
 from telephony.api.v1.voices import voice_id_of, voice_json
 from telephony.media import audio_url
 from telephony.voices import audio as recordings
@@ -135,7 +135,7 @@ class DemoCall(V1View):
     def post(self, request: Request, contact_id: int) -> Response:
         contact = contact_of(request, contact_id)
         _refuse_without_anything_to_say(contact.campaign)
-        runs.begin(campaign=contact.campaign, individual=[contact.pk])
+        runs.begin(campaign=contact.campaign, individual=[contact.pk], trial=True)
         return Response({"message": f"A try is on its way to {contact.number}."})
 
 

@@ -1,19 +1,14 @@
-"""The published words of v1, and what they mean inside."""
+"""The published words that v1 has for itself, beside those of `campaigns.api.words`, and what they mean inside."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from campaigns.api.words import SERVICES
 from campaigns.models import RunStatus, Service, Source
 from telephony.models import DeliveryStatus
 from telephony.operators import Operator
 
-SERVICES = {
-    Service.SMS: "SMS",
-    Service.CALL: "PHONE",
-    Service.BOTH: "SMS & PHONE",
-    Service.SURVEY: "SURVEY",
-}
 OFFERED = {word: service for service, word in SERVICES.items()}
 
 # There is no word for a pause, which v1 cannot make: what is paused will go on running.
@@ -25,21 +20,6 @@ CAMPAIGN_STATUSES: Mapping[str | None, str] = {
     RunStatus.COMPLETED: "Completed",
     RunStatus.STOPPING: "Terminated",
     RunStatus.TERMINATED: "Terminated",
-}
-
-CONTACT_STATUSES: Mapping[int | None, str] = {
-    None: "not started",
-    DeliveryStatus.QUEUED: "not started",
-    DeliveryStatus.SUBMITTING: "dialing",
-    DeliveryStatus.UNKNOWN: "dialing",
-    DeliveryStatus.SUBMITTED: "dialing",
-    DeliveryStatus.RINGING: "ringing",
-    DeliveryStatus.ANSWERED: "answered",
-    DeliveryStatus.COMPLETED: "completed",
-    DeliveryStatus.HUNGUP: "hungup",
-    DeliveryStatus.UNANSWERED: "unanswered",
-    DeliveryStatus.FAILED: "failed",
-    DeliveryStatus.TERMINATED: "terminated",
 }
 
 # A call that was not started has not ended, so nothing follows it; but it can be asked for, and is shown again.

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from rest_framework import serializers
 
+from iris.errors import InvalidInput
 from otp.models import Origin, Otp
-from otp.services import DEFAULT_LENGTH, rendered, spaced
-from telephony.api.v0.fields import Text, Word
+from otp.services import DEFAULT_LENGTH, check_code, check_length, reachable, rendered, spaced
+from telephony.api.fields import Message, Text, VoiceName, Word, told_of_this_field
 from telephony.models import Channel
 
 CHANNELS = {"text": Channel.SMS, "voice": Channel.CALL}
@@ -34,36 +36,56 @@ class Length(serializers.Field[int, Any, Any, int]):
         return data
 
 
+class Recipient(Text):
+    """Whom the password is sent to."""
+
+    def to_internal_value(self, data: Any) -> str:
+        number = super().to_internal_value(data)
+        with told_of_this_field():
+            reachable(number)
+        return number
+
+
+class ChosenChannel(Word):
+    """By text or by voice. The documentation has two names for it, with and without an s."""
+
+    def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
+        value = super().get_value(dictionary)
+        if value is serializers.empty:
+            value = dictionary.get("sms_send_option") or value
+        return value
+
+
 class NewOtp(serializers.Serializer[Any]):
     """An OTP to be sent."""
 
-    number = Text(max_length=40)
-    message = Text(max_length=1_000)
-    sms_send_options = Word(CHANNELS, required=False)
-    sms_send_option = Word(CHANNELS, required=False)  # the documentation has both names
+    number = Recipient(max_length=40)
+    message = Message(max_length=1_000)
+    sms_send_options = ChosenChannel(CHANNELS)
     otp_options = Word(ORIGINS, required=False)
     otp = Text(required=False, max_length=40)
     otp_length = Length(required=False)
-    voice_input = Text(required=False, max_length=50)
+    voice_input = VoiceName(required=False, max_length=50)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        channel = attrs.get("sms_send_options") or attrs.get("sms_send_option")
-        if channel is None:
-            raise serializers.ValidationError(
-                {"sms_send_options": f"This is missing: it must be one of {', '.join(CHANNELS)}."}
-            )
         # Whoever sends a password and does not say what it is for wants that one sent, not another.
         origin = attrs.get("otp_options") or (Origin.OWNER if "otp" in attrs else Origin.GENERATED)
         if origin == Origin.OWNER and "otp" not in attrs:
             raise serializers.ValidationError(
                 {"otp": f"This is missing: with otp_options {WORDS[origin]}, send the OTP yourself."}
             )
+        length = attrs.get("otp_length", DEFAULT_LENGTH)
+        try:
+            check_code(attrs["otp"]) if origin == Origin.OWNER else check_length(length)
+        except InvalidInput as error:
+            field = "otp" if origin == Origin.OWNER else "otp_length"
+            raise serializers.ValidationError({field: error.message}) from error
         return {
             "number": attrs["number"],
             "message": attrs["message"],
-            "channel": channel,
+            "channel": attrs["sms_send_options"],
             "code": attrs["otp"] if origin == Origin.OWNER else None,
-            "length": attrs.get("otp_length", DEFAULT_LENGTH),
+            "length": length,
             "voice": attrs.get("voice_input"),
         }
 

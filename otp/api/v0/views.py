@@ -10,7 +10,7 @@ from iris.dialects import V0View
 from iris.envelope import success
 from otp import services
 from otp.api.v0.serializers import NewOtp, otp_json
-from telephony.api.v0.account import account_of
+from telephony.api.account import account_of
 
 
 class SendOtp(V0View):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 from django.utils import timezone
 
+from accounts.api.amounts import credits_json
 from accounts.models import User
 from otp.api.v0.serializers import WORDS
 from otp.api.v0.serializers import NewOtp as NewOtpInV0
 from otp.models import Origin, Otp
 from telephony import voices
-from telephony.api.v0.fields import Text
+from telephony.api.fields import Text
 from telephony.api.v1.fields import ChosenVoice
 from telephony.models import Channel
 
@@ -33,14 +33,14 @@ class NewOtp(NewOtpInV0):
 def sent_json(otp: Otp, *, owner: User, company: str) -> dict[str, Any]:
     """An OTP that was just sent. There is one kind of credits here, so both pools have what is left of it."""
     hold = otp.hold
-    left = _credits(owner.balance)
+    left = credits_json(owner.balance)
     shown: dict[str, Any] = {
         "number": otp.number,
         "otp_options": WORDS[Origin(otp.origin)],
         "message": otp.message,
         "otp": otp.code,
         "sms_send_options": WORDS[Channel(otp.channel)],
-        "credits_used": 0 if hold is None else _credits(hold.amount),
+        "credits_used": 0 if hold is None else credits_json(hold.amount),
         "remaining_sms_credits": left,
         "remaining_phone_credits": left,
     }
@@ -62,7 +62,3 @@ def otp_json(otp: Otp) -> dict[str, Any]:
         "sms_send_options": WORDS[Channel(otp.channel)],
         "created_at": created.isoformat(),
     }
-
-
-def _credits(amount: Decimal) -> int | float:
-    return int(amount) if amount == int(amount) else float(amount)

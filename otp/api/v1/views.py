@@ -14,7 +14,7 @@ from iris.pagination import window
 from otp import services
 from otp.api.v1.serializers import NewOtp, otp_json, sent_json
 from otp.models import Otp
-from telephony.api.v0.account import account_of
+from telephony.api.account import account_of
 from telephony.models import Channel
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from telephony.api.v0.fields import Text
+from telephony.api.fields import Message, Text, VoiceName
 from telephony.models import PhoneNumber
 
 
@@ -19,8 +19,8 @@ class ChosenNumber(serializers.Serializer[Any]):
 class VoiceSample(serializers.Serializer[Any]):
     """Something to be spoken by a voice, to hear how it sounds."""
 
-    message = Text(max_length=1_000)
-    voice_input = Text(required=False, max_length=50)
+    message = Message(max_length=1_000)
+    voice_input = VoiceName(required=False, max_length=50)
 
 
 def phone_number_json(number: PhoneNumber) -> dict[str, Any]:

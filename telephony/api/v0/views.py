@@ -8,7 +8,7 @@ from rest_framework.response import Response
 from iris.dialects import V0View
 from iris.envelope import success
 from telephony import services, voices
-from telephony.api.v0.account import account_of
+from telephony.api.account import account_of
 from telephony.api.v0.serializers import ChosenNumber, VoiceSample, phone_number_json
 from telephony.media import audio_url
 from telephony.models import PhoneNumber

@@ -8,7 +8,7 @@ from rest_framework.response import Response
 from iris.dialects import V1View
 from iris.errors import NotFound
 from telephony import numbering, services, voices
-from telephony.api.v0.account import account_of
+from telephony.api.account import account_of
 from telephony.api.v1.voices import voice_json
 from telephony.models import PhoneNumber
 

@@ -1,8 +1,8 @@
 """Calls over a SIP trunk or PBX, by the SIP stack baresip (the extra `iris[sip]`).
 
 One trunk worker keeps the stack for its whole life, with hundreds of calls on one event loop. It plays the
-recording, measures how much of it was sent, and takes DTMF. docs/sip.md has the options, `causes` what SIP's
-answers mean.
+recording, measures how much of it was sent, takes DTMF, and records what is said where that is asked for. docs/sip.md
+has the options, `causes` what SIP's answers mean.
 
 A worker that dies takes its calls with it. Nobody is called again for that: their deliveries end as "lost", as soon as
 the next worker runs, or else after `report_timeout`.

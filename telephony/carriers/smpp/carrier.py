@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from functools import partial
 from importlib.util import find_spec
 from typing import ClassVar
 
 from django.core.exceptions import ImproperlyConfigured
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from telephony.carriers.base import (
     Accepted,
+    CarrierEvent,
+    InboundSms,
     Later,
     Pending,
     Rejected,
@@ -23,21 +27,27 @@ from telephony.carriers.base import (
     Unknown,
 )
 from telephony.carriers.errors import Misconfigured, Throttled, Unreachable
-from telephony.carriers.smpp import options
+from telephony.carriers.smpp import joining, options, protocol, repeating
 from telephony.carriers.smpp.inbound import Reader
 from telephony.carriers.smpp.link import Address, Link
+from telephony.carriers.smpp.message import UNANSWERED, Message
 from telephony.carriers.smpp.outbound import Encoder, Unsendable
 from telephony.carriers.smpp.pace import Pace
 from telephony.carriers.smpp.protocol import Meaning, Pdu, meaning_of, name_of
 from telephony.carriers.smpp.receipts import Ids
-from telephony.carriers.smpp.session import Hooks, Message, Session
-from telephony.models import Cause, Channel, Delivery, UnmatchedReport
+from telephony.carriers.smpp.session import Hooks, Session
+from telephony.models import Cause, Channel
 from telephony.segments import segments_of
+
+log = logging.getLogger(__name__)
 
 FEWEST_CLAIMED = 10
 BIND_SECONDS = 5.0  # that a submission waits for a bind
 CLOSE_SECONDS = 8.0
 BUSY_SECONDS = 5.0  # after which what the SMSC could not take is sent again
+WAIT_SECONDS = 30.0  # for another SMS to the same number
+LONGEST_BEAT = 5.0  # seconds between two times that a bind is written down
+RECALL_SECONDS = 600.0  # in which an SMSC may report that it has deleted what we took back
 MOST_ATTEMPTS = 5  # at what the SMSC says is a passing trouble
 GRACE_SECONDS = 600.0  # for the receipt of an SMS that was valid until now
 _BAD_CREDENTIALS = (0x0E, 0x0F)
@@ -65,6 +75,9 @@ class SmppCarrier(SessionCarrier):
         self._reader = Reader(alias, self.settings)
         self._pace = Pace(self.settings["parts_per_second"])
         self._parts = 1.0  # of a message at present, on average
+        self._beat = min(LONGEST_BEAT, self.settings["repeat_after_seconds"] / 2)
+        self._beat_at = 0.0
+        self._recalled: dict[str, float] = {}  # numbers, and when what the SMSC had for them was taken back
         self._fault = ""  # what the operator has to mend
         self._link: Link | None = None
         self._record: SessionRecord = _nowhere
@@ -81,6 +94,7 @@ class SmppCarrier(SessionCarrier):
                 received=self._received,
                 held=lambda: time.monotonic() < self._pace.held_until,
                 turn=lambda: self._pace.turn(now=time.monotonic()),
+                bound=self._bound,
             ),
         )
         self._link.start()
@@ -117,9 +131,15 @@ class SmppCarrier(SessionCarrier):
         link = self._ready()
         results: list[Result] = []
         messages: list[Message] = []
+        again = [int(one.key) for one in batch if one.attempt > 1]
+        repeated = repeating.repeated(again) if again else {}
         for one in batch:
+            repetition = repeated.get(int(one.key))
+            if repetition is not None and (result := self._not_again(one, repetition)):
+                results.append(result)
+                continue
             try:
-                messages.append(self._encoder.message(one))
+                messages.append(self._encoder.message(one, repeats=repetition is not None))
             except Unsendable as error:
                 results.append(Rejected(key=one.key, cause=Cause.REFUSED, text=str(error)))
         if messages:
@@ -128,17 +148,32 @@ class SmppCarrier(SessionCarrier):
         return results + [Pending(key=message.key) for message in messages]
 
     def look_up(self, keys: Sequence[str]) -> dict[str, bool]:
-        """SMPP cannot be asked about a message whose id is not known. Whoever prefers twice to never says after what time
-        without a receipt a message counts as not taken.
+        """SMPP cannot be asked about a message whose id is not known; `repeating` says what is known all the same.
+
+        Without receipts nothing is.
         """
-        patience = self.settings["repeat_after_seconds"]
-        if not patience:
+        if self.settings["repeat"] == "never" or not self.settings["receipts"]:
             return {}
-        silent = Delivery.objects.filter(
-            pk__in=[int(key) for key in keys],
-            claimed_at__lt=timezone.now() - timedelta(seconds=patience),
-        ).exclude(to__in=UnmatchedReport.objects.filter(trunk__alias=self.alias).values("number"))
-        return {str(pk): False for pk in silent.values_list("pk", flat=True)}
+        patience = float(self.settings["repeat_after_seconds"])
+        silent = repeating.silent(self.alias, [int(key) for key in keys], patience=patience)
+        ids = [pk for pk, text, heard in silent if heard is None or not heard.decides(self.reports_on(text))]
+        repeating.begin(ids)
+        return {str(pk): False for pk in ids}
+
+    def _not_again(self, one: Submission, repetition: repeating.Repeated) -> Result | None:
+        """What becomes of a repetition that must not be sent now; None where it may."""
+        heard = repetition.heard
+        if heard is not None and heard.decides(self.reports_on(one.text)):
+            event = CarrierEvent(
+                key=one.key, status=heard.status, cause=heard.cause, text=heard.text, at=timezone.now()
+            )
+            self._record([event])
+            return Pending(key=one.key)
+        if repetition.waits:
+            text = "Another SMS to this number is under way, and would be taken back with it."
+            return Later(key=one.key, seconds=WAIT_SECONDS, text=text, attempt=one.attempt)
+        self._recalled[one.to] = time.monotonic()
+        return None
 
     def _ready(self) -> Link:
         """The bound link; raises what says why nothing can be submitted now."""
@@ -184,12 +219,63 @@ class SmppCarrier(SessionCarrier):
             [Later(key=one.key, seconds=seconds, text=text, attempt=one.attempt) for one in messages]
         )
 
+    def _bound(self, seconds: float) -> None:
+        """Have the evidence of silence written down, behind all that has come so far."""
+        now = time.monotonic()
+        if seconds >= self._beat and now - self._beat_at >= self._beat:
+            self._beat_at = now
+            self._record([], partial(self._note, at=now, seconds=seconds))
+
     def _received(self, session: Session, pdus: Sequence[Pdu]) -> None:
         """Receipts, and what people have sent: acknowledged once they are stored."""
+        items: list[CarrierEvent | InboundSms] = []
+        parts: list[joining.Part] = []
+        of_parts: list[Pdu] = []
+        for pdu in pdus:
+            item = self._reader.item(pdu)
+            if isinstance(item, joining.Part):
+                parts.append(item)
+                of_parts.append(pdu)
+            elif item is not None and not self._is_of_a_recall(item):
+                items.append(item)
         link = self._link
         assert link is not None
-        items = [item for pdu in pdus if (item := self._reader.item(pdu)) is not None]
-        self._record(items, lambda: link.acknowledge(session, pdus))
+        self._record(items, partial(self._store, link, session, pdus, parts, of_parts))
+
+    def _is_of_a_recall(self, item: CarrierEvent | InboundSms) -> bool:
+        """A receipt that says no more than that we have taken something back, which is sent again."""
+        return (
+            isinstance(item, CarrierEvent)
+            and item.text.startswith("DELETED")
+            and time.monotonic() - self._recalled.get(item.number, -RECALL_SECONDS) < RECALL_SECONDS
+        )
+
+    # In the thread that records, when all that came before is stored
+
+    def _note(self, *, at: float, seconds: float) -> None:
+        repeating.note_bound(self.alias, at=at, seconds=seconds)
+        joining.show_incomplete(self.alias)
+
+    def _store(
+        self,
+        link: Link,
+        session: Session,
+        pdus: Sequence[Pdu],
+        parts: Sequence[joining.Part],
+        of_parts: Sequence[Pdu],
+    ) -> None:
+        """Acknowledge what is stored; parts of long messages are stored only now."""
+        stored = pdus
+        if parts:
+            try:
+                joining.store(self.alias, parts)
+            except (OperationalError, InterfaceError) as error:
+                log.warning("%s: %d parts must come again: %s", self.alias, len(parts), error)
+                stored = [pdu for pdu in pdus if pdu not in of_parts]
+                link.acknowledge(session, of_parts, protocol.QUEUE_FULL)
+            except Exception:  # they would come for ever, and never fare better
+                log.exception("%s: parts that cannot be stored: %r", self.alias, parts)
+        link.acknowledge(session, stored)
 
     def _result(self, message: Message) -> Result:
         """What the answers to a message's parts make of it."""
@@ -198,10 +284,16 @@ class SmppCarrier(SessionCarrier):
             refs = [self._ids.of_answer(raw) for raw in message.ids]
             parts = tuple(refs) if total > 1 else ()
             return Accepted(key=key, ref=refs[0], parts=parts, completes=not self.settings["receipts"])
+        if message.is_left:
+            status = message.recall_status or UNANSWERED
+            said = "nothing" if status == UNANSWERED else name_of(status)
+            return Unknown(key=key, text=f"The SMSC may have it, and could not take it back: it said {said}.")
         answered = [status for status in message.statuses if status is not None and status > 0]
         if len(answered) + message.taken < total:
             return Unknown(key=key, text=f"The SMSC did not answer; it has {message.taken} of {total} parts.")
         meaning, text = meaning_of(answered[0]), name_of(answered[0])
+        if message.recall and protocol.CANNOT_REPLACE in answered:
+            return Unknown(key=key, text=f"The SMSC may have it, and could not replace it: it said {text}.")
         if message.taken:
             text = f"{text}; the SMSC has {message.taken} of {total} parts"
         if meaning is Meaning.CONFIGURATION or (meaning is Meaning.SENDER and self.settings["source"]):

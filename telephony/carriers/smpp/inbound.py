@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from telephony.carriers.base import CarrierEvent, InboundSms
 from telephony.carriers.smpp import protocol, receipts, texts
+from telephony.carriers.smpp.joining import Part
 from telephony.carriers.smpp.outbound import INTERNATIONAL
 from telephony.carriers.smpp.protocol import Pdu
 from telephony.models import DeliveryStatus
@@ -31,7 +32,7 @@ class Reader:
         self._ids = receipts.Ids(settings["message_ids"])
         self._tlv_as_text = settings["tlv_ids_as_text"]
 
-    def item(self, pdu: Pdu) -> CarrierEvent | InboundSms | None:
+    def item(self, pdu: Pdu) -> CarrierEvent | InboundSms | Part | None:
         """None for what decides nothing, or cannot be read: the SMSC would only send it again."""
         try:
             return self._read(pdu)
@@ -41,17 +42,14 @@ class Reader:
             )
             return None
 
-    def _read(self, pdu: Pdu) -> CarrierEvent | InboundSms | None:
+    def _read(self, pdu: Pdu) -> CarrierEvent | InboundSms | Part | None:
         message = smpp34.decode(pdu.raw)
         if not isinstance(message, smpp34.DeliverSm):
             raise ValueError("it is no deliver_sm")
         tlvs = {tlv.tag: tlv for tlv in message.tlvs}
         payload = tlvs.get(protocol.MESSAGE_PAYLOAD)
-        text = texts.decode(
-            payload.value if payload and not message.short_message else message.short_message,
-            data_coding=message.data_coding,
-            esm_class=message.esm_class,
-        )
+        octets = payload.value if payload and not message.short_message else message.short_message
+        text = texts.decode(octets, data_coding=message.data_coding, esm_class=message.esm_class)
         sender = _number(message.source_addr, message.source_addr_ton)
         message_id, state = tlvs.get(protocol.RECEIPTED_MESSAGE_ID), tlvs.get(protocol.MESSAGE_STATE)
         receipt = receipts.read(
@@ -64,7 +62,19 @@ class Reader:
         )
         if receipt is None:
             to = _number(message.destination_addr, message.dest_addr_ton)
-            return InboundSms(sender=sender, to=to, text=text, at=timezone.now())
+            place = texts.place(octets) if message.esm_class & texts.HAS_HEADER else _place_by_tlvs(tlvs)
+            if place is None or not 1 <= place.number <= place.total or place.total == 1:
+                return InboundSms(sender=sender, to=to, text=text, at=timezone.now())
+            return Part(
+                sender=sender,
+                to=to,
+                reference=place.reference,
+                total=place.total,
+                number=place.number,
+                coding=message.data_coding,
+                octets=texts.without_header(octets, esm_class=message.esm_class),
+                at=timezone.now(),
+            )
         if receipt.end is None:
             return None
         status, cause = receipt.end
@@ -74,6 +84,13 @@ class Reader:
         return CarrierEvent(
             ref=receipt.ref, number=sender, status=status, cause=cause, text=words, at=timezone.now()
         )
+
+
+def _place_by_tlvs(tlvs: Mapping[int, Any]) -> texts.Place | None:
+    """Some SMSCs say by TLVs what others leave in the header of a part."""
+    names = (protocol.SAR_REFERENCE, protocol.SAR_TOTAL, protocol.SAR_NUMBER)
+    values = [int.from_bytes(tlvs[name].value, "big") for name in names if name in tlvs]
+    return texts.Place(*values) if len(values) == len(names) else None
 
 
 def _number(address: str, ton: int) -> str:

@@ -15,13 +15,15 @@ from dataclasses import dataclass
 from django.utils import timezone
 
 from telephony.carriers.smpp import protocol
-from telephony.carriers.smpp.session import TICK, Hooks, Message, Session
+from telephony.carriers.smpp.message import Message
+from telephony.carriers.smpp.session import TICK, Hooks, Session
 
 log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 10.0
 FIRST_PAUSE = 0.5  # seconds before the first new attempt; doubled up to `Address.reconnect_seconds`
 ROOM_SECONDS = 10.0  # that a submission waits for room in the window
+_WRONG_NAME = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
 STABLE_SECONDS = 10.0  # a bind that has lasted as long was a good one: the next pause is short again
 
 
@@ -32,6 +34,7 @@ class Address:
     host: str
     port: int
     tls: bool
+    tls_ca: str
     system_id: str
     password: str
     system_type: str
@@ -55,7 +58,7 @@ class Link:
         self._last: Future[None] | None = None
         self._bound = threading.Event()
         self._bound_since = timezone.localtime()
-        self._state = "not connected yet"
+        self._state = "connecting"  # and later why the last attempt failed, or the last bind ended
         self._loop = asyncio.new_event_loop()
         self._stopping = asyncio.Event()
         self._submitting = asyncio.Lock()
@@ -85,10 +88,10 @@ class Link:
             with suppress(CancelledError, TimeoutError):
                 last.result(2 * ROOM_SECONDS)
 
-    def acknowledge(self, session: Session, pdus: Sequence[protocol.Pdu]) -> None:
+    def acknowledge(self, session: Session, pdus: Sequence[protocol.Pdu], status: int = protocol.OK) -> None:
         """Tell the SMSC that what came in is stored, from whatever thread. After the end it comes again, and is known."""
         with suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(session.acknowledge, pdus)
+            self._loop.call_soon_threadsafe(session.acknowledge, pdus, status)
 
     @property
     def state(self) -> str:
@@ -118,6 +121,8 @@ class Link:
                 return
             except TimeoutError as error:
                 self._state = str(error) or f"no connection within {CONNECT_SECONDS:g} s"
+            except ssl.SSLError as error:
+                self._state = _tls_fault(error)
             except OSError as error:
                 self._state = str(error)
             if self._stopping.is_set():
@@ -134,7 +139,6 @@ class Link:
     async def _one_session(self) -> None:
         """From connecting to the end of the connection."""
         address = self.address
-        self._state = "connecting"
         _, session = await asyncio.wait_for(
             self._loop.create_connection(
                 lambda: Session(
@@ -145,7 +149,7 @@ class Link:
                 ),
                 address.host,
                 address.port,
-                ssl=ssl.create_default_context() if address.tls else None,
+                ssl=ssl.create_default_context(cafile=address.tls_ca or None) if address.tls else None,
             ),
             CONNECT_SECONDS,
         )
@@ -166,8 +170,10 @@ class Link:
             self._session, self._bound_since = session, timezone.localtime()
             self._bound.set()
             log.info("Bound to %s", address)
+            bound_at = time.monotonic()
             while not session.ended.done():
                 session.tick()
+                self._hooks.bound(time.monotonic() - bound_at)
                 await asyncio.wait([session.ended], timeout=TICK)
             self._state = session.why_ended
         finally:
@@ -190,3 +196,15 @@ class Link:
             pass
         if self._current is not None:
             self._current.cancel()
+
+
+def _tls_fault(error: ssl.SSLError) -> str:
+    """What the operator has to do about it."""
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        return f"no TLS could be agreed on ({error.reason or error}); is this the SMSC's port for TLS?"
+    if error.verify_code in _WRONG_NAME:
+        return f"the SMSC's certificate is another host's: {error.verify_message} Set host to the name in it."
+    return (
+        f"the SMSC's certificate is not trusted: {error.verify_message}. "
+        "Set tls_ca to the file of the authority that signed it."
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -54,6 +55,17 @@ def _yes_or_no(value: Any) -> str:
     return "" if isinstance(value, bool) else "must be true or false"
 
 
+def _file(value: Any) -> str:
+    if not isinstance(value, str):
+        return "must be the path of a file"
+    if value:
+        try:
+            ssl.create_default_context(cafile=value)
+        except (OSError, ValueError) as error:
+            return f"must be a file of certificates in PEM ({error})"
+    return ""
+
+
 def _sender(value: Any) -> str:
     if not isinstance(value, str):
         return "must be text"
@@ -65,7 +77,8 @@ def _sender(value: Any) -> str:
 OPTIONS: dict[str, Option] = {
     "host": Option("", "The SMSC's name or address. Needed.", _text(255, needed=True)),
     "port": Option(2775, "Its port.", _number(1, 65535)),
-    "tls": Option(False, "Whether to speak TLS, by the system's trusted certificates.", _yes_or_no),
+    "tls": Option(False, "Whether to speak TLS, and check the SMSC's certificate.", _yes_or_no),
+    "tls_ca": Option("", "File of the authority that has signed the SMSC's certificate, instead of the system's.", _file),
     "system_id": Option("", "As whom to bind. Needed.", _text(15, needed=True)),
     "password": Option("", "Its password.", _text(8)),
     "system_type": Option("", "As the SMSC's operator says; mostly empty.", _text(12)),
@@ -97,9 +110,12 @@ OPTIONS: dict[str, Option] = {
         0, "After which the SMSC gives up, and we soon after; 0 leaves it to the SMSC.", _number(0, 30 * 86400)
     ),
     "answer_seconds": Option(20, "After which an SMS without an answer counts as unknown.", _number(1, 600)),
+    "repeat": Option(
+        "safe", "Whether an SMS whose answer was lost, and of which nothing is heard, is sent again: where it can be made "
+        "sure that nobody gets it twice (`safe`), `always`, or `never`.", _one_of("safe", "always", "never"),
+    ),
     "repeat_after_seconds": Option(
-        0, "After which an SMS that was perhaps not taken, and on which no receipt has come, is sent again; 0: never.",
-        _number(0, 86400),
+        120, "After which it is: while the trunk is bound, and longer than receipts take.", _number(1, 86400)
     ),
     "enquire_seconds": Option(30, "Of silence after which the line is tried.", _number(1, 3600)),
     "reconnect_seconds": Option(30, "Longest pause between two attempts to bind.", _number(1, 3600)),

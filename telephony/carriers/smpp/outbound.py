@@ -12,9 +12,9 @@ import phonenumbers
 from django.utils import timezone
 
 from telephony.carriers.base import Submission
-from telephony.carriers.smpp import texts
+from telephony.carriers.smpp import protocol, texts
+from telephony.carriers.smpp.message import Message
 from telephony.carriers.smpp.protocol import MESSAGE_PAYLOAD
-from telephony.carriers.smpp.session import Message
 from telephony.models import Channel
 from telephony.numbering import normalise
 
@@ -45,24 +45,28 @@ class Encoder:
             validity_period=_relative(settings["validity_seconds"]),
         )
 
-    def message(self, one: Submission) -> Message:
-        """Raises Unsendable."""
+    def message(self, one: Submission, *, repeats: bool = False) -> Message:
+        """`repeats`: the SMSC perhaps has it already. Raises Unsendable."""
         if one.channel != Channel.SMS:
             raise Unsendable("SMPP carries SMS, and no calls.")
         if not one.text:
             raise Unsendable("The message has no text.")
         bodies, coding, payload = self._bodies(one)
         source, ton, npi = self._source(one.caller)
+        # It would replace its own parts.
+        replaces = repeats and len(bodies) == 1
         try:
+            destination = self._destination(one.to)
             pdus = [
                 self._encode(
                     source,
-                    self._destination(one.to),
+                    destination,
                     body,
                     source_addr_ton=ton,
                     source_addr_npi=npi,
                     esm_class=texts.HAS_HEADER if len(bodies) > 1 else 0,
                     data_coding=coding,
+                    replace_if_present_flag=int(replaces),
                     tlvs=[smpp34.Tlv(MESSAGE_PAYLOAD, payload)] if payload else [],
                 ).encode()
                 for body in bodies
@@ -71,7 +75,23 @@ class Encoder:
             raise Unsendable(f"SMPP cannot carry it: {error}") from error
         # The lease is over at `valid_until`: what was not written by then is another attempt's.
         left = (one.valid_until - timezone.now()).total_seconds()
-        return Message(key=one.key, attempt=one.attempt, pdus=pdus, until=time.monotonic() + left)
+        return Message(
+            key=one.key,
+            attempt=one.attempt,
+            pdus=pdus,
+            until=time.monotonic() + left,
+            recall=self._recall((source, ton, npi), destination) if repeats else b"",
+            insists=replaces or self._settings["repeat"] == "always",
+        )
+
+    def _recall(self, source: tuple[str, int, int], destination: str) -> bytes:
+        """The cancel_sm of all that the SMSC has for a number; it lacks only its sequence number."""
+        body = protocol.cancel_body(
+            service_type=self._settings["service_type"],
+            source=source,
+            destination=(destination, self._settings["dest_ton"], self._settings["dest_npi"]),
+        )
+        return protocol.pdu(protocol.CANCEL_SM, sequence=0, body=body)
 
     def _bodies(self, one: Submission) -> tuple[list[bytes], int, bytes]:
         """The short messages, their data_coding, and what goes into the TLV instead."""

@@ -19,6 +19,7 @@ GENERIC_NACK = 0x80000000
 BIND_TRANSCEIVER = 0x00000009
 SUBMIT_SM = 0x00000004
 DELIVER_SM = 0x00000005
+CANCEL_SM = 0x00000008
 UNBIND = 0x00000006
 ENQUIRE_LINK = 0x00000015
 ALERT_NOTIFICATION = 0x00000102
@@ -26,12 +27,15 @@ RESPONSE = 0x80000000
 
 # Optional parameters
 RECEIPTED_MESSAGE_ID = 0x001E
+SAR_REFERENCE, SAR_TOTAL, SAR_NUMBER = 0x020C, 0x020E, 0x020F
 MESSAGE_PAYLOAD = 0x0424
 MESSAGE_STATE = 0x0427
 
 OK = 0x00
 INVALID_COMMAND = 0x03
+NOTHING_TO_CANCEL = 0x11
 QUEUE_FULL = 0x14
+CANNOT_REPLACE = 0x54
 
 
 class Garbled(Exception):
@@ -90,6 +94,17 @@ def bind_body(*, system_id: str, password: str, system_type: str, address_range:
     return text(system_id) + text(password) + text(system_type) + bytes([VERSION, 0, 0]) + text(address_range)
 
 
+def cancel_body(
+    *, service_type: str, source: tuple[str, int, int], destination: tuple[str, int, int]
+) -> bytes:
+    """A cancel_sm of all that is pending between two addresses, each with its type and plan (3.4, 4.9.1)."""
+
+    def address(value: str, ton: int, npi: int) -> bytes:
+        return bytes([ton, npi]) + value.encode("latin-1") + b"\0"
+
+    return service_type.encode("latin-1") + b"\0" + b"\0" + address(*source) + address(*destination)
+
+
 class Meaning(Enum):
     """What a status in an answer to a submission means for what happens next."""
 
@@ -115,6 +130,7 @@ _STATUSES: dict[int, tuple[str, Meaning]] = {
     0x0D: ("ESME_RBINDFAIL", Meaning.BUSY),
     0x0E: ("ESME_RINVPASWD", Meaning.CONFIGURATION),
     0x0F: ("ESME_RINVSYSID", Meaning.CONFIGURATION),
+    0x11: ("ESME_RCANCELFAIL", Meaning.REFUSED),
     0x14: ("ESME_RMSGQFUL", Meaning.TOO_FAST),
     0x15: ("ESME_RINVSERTYP", Meaning.CONFIGURATION),
     0x44: ("ESME_RCANTSUBDL", Meaning.REFUSED),
@@ -124,6 +140,7 @@ _STATUSES: dict[int, tuple[str, Meaning]] = {
     0x50: ("ESME_RINVDSTTON", Meaning.CONFIGURATION),
     0x51: ("ESME_RINVDSTNPI", Meaning.CONFIGURATION),
     0x53: ("ESME_RINVSYSTYP", Meaning.CONFIGURATION),
+    0x54: ("ESME_RINVREPFLAG", Meaning.REFUSED),
     0x58: ("ESME_RTHROTTLED", Meaning.TOO_FAST),
     0x61: ("ESME_RINVSCHED", Meaning.CONFIGURATION),
     0x62: ("ESME_RINVEXPIRY", Meaning.CONFIGURATION),

@@ -7,10 +7,11 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from telephony.carriers.smpp import protocol
+from telephony.carriers.smpp.message import UNANSWERED, UNWRITTEN, WAITING, Message
 from telephony.carriers.smpp.protocol import Meaning, Pdu
 
 log = logging.getLogger(__name__)
@@ -22,50 +23,6 @@ MOST_UNSTORED = 5000  # messages that came in and wait for the database; the SMS
 
 KEEP_SECONDS = 600.0  # that an answer may be late and still be understood
 
-WAITING, UNANSWERED, UNWRITTEN = -1, -2, -3  # in the place of a part's status
-
-
-@dataclass(slots=True)
-class Message:
-    """An SMS of one or several parts. `pdus` lack only their sequence numbers.
-
-    `statuses` has for each part None at first, then WAITING, then its answer's status, or UNANSWERED; or UNWRITTEN when
-    the connection ended before. Nothing is written any more after `until` (monotonic).
-    """
-
-    key: str
-    attempt: int
-    pdus: list[bytes]
-    until: float
-    statuses: list[int | None] = field(default_factory=list)
-    ids: list[str] = field(default_factory=list)
-    is_reported: bool = False
-
-    def __post_init__(self) -> None:
-        self.statuses = [None] * len(self.pdus)
-        self.ids = [""] * len(self.pdus)
-
-    @property
-    def is_waiting(self) -> bool:
-        return WAITING in self.statuses
-
-    @property
-    def taken(self) -> int:
-        """How many of its parts the SMSC has."""
-        return self.statuses.count(protocol.OK)
-
-    def to_repeat(self) -> list[int]:
-        """Parts the SMSC did not take for now, of a message of which it has others."""
-        if not self.taken:
-            return []
-        return [
-            part
-            for part, status in enumerate(self.statuses)
-            if status is not None
-            and status > 0
-            and protocol.meaning_of(status) in (Meaning.TOO_FAST, Meaning.BUSY)
-        ]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Hooks:
@@ -74,7 +31,7 @@ class Hooks:
     `answered`: how many PDUs were taken, and how many came too fast. `settled`: messages of which no part is waiting any
     more; one whose answer comes late is settled once more. `unwritten`: messages of which surely nothing was written.
     `received`: each `deliver_sm`, to be acknowledged once it is stored. `held`: whether nothing may be written for now.
-    `turn`: seconds until the next PDU may be.
+    `turn`: seconds until the next PDU may be. `bound`: again and again, for how many seconds we have been.
     """
 
     answered: Callable[[int, int], None]
@@ -83,6 +40,7 @@ class Hooks:
     received: Callable[[Session, list[Pdu]], None]
     held: Callable[[], bool]
     turn: Callable[[], float]
+    bound: Callable[[float], None]
 
 
 class Session(asyncio.Protocol):
@@ -102,6 +60,7 @@ class Session(asyncio.Protocol):
         # By sequence number: the message, its part, and when it was written. The oldest are first.
         self._waiting: dict[int, tuple[Message, int, float]] = {}
         self._overdue: dict[int, tuple[Message, int, float]] = {}
+        self._recalling: dict[int, tuple[Message, float]] = {}
         self._again: list[tuple[float, Message]] = []
         self._room: asyncio.Future[None] | None = None
         self._unstored = 0
@@ -139,6 +98,9 @@ class Session(asyncio.Protocol):
             if time.monotonic() >= message.until:
                 break
             remaining.pop()
+            if message.recall:
+                self._recall(message, buffer)
+                continue
             for part in range(len(message.pdus)):
                 if part and not await self._may_put(buffer, message.until):
                     self._abandon(message)
@@ -149,7 +111,7 @@ class Session(asyncio.Protocol):
         return remaining
 
     def acknowledge(self, pdus: Iterable[Pdu], status: int = protocol.OK) -> None:
-        """Tell the SMSC that what came in is stored."""
+        """Tell the SMSC that what came in is stored, or by another status that it must come again."""
         answers = [
             protocol.pdu(
                 protocol.DELIVER_SM | protocol.RESPONSE, sequence=pdu.sequence, status=status, body=b"\0"
@@ -164,12 +126,13 @@ class Session(asyncio.Protocol):
         now = time.monotonic()
         self._give_up_waiting(now)
         self._repeat(now)
-        if self._their_unbind and (not self._waiting or now - self._their_unbind[1] > ENDING_SECONDS):
+        if self._their_unbind and (not self.outstanding or now - self._their_unbind[1] > ENDING_SECONDS):
             self._answer(protocol.UNBIND, self._their_unbind[0])
             self.end("the SMSC has unbound")
-        elif self._enquired_at > self._heard_at and now - self._enquired_at > self.answer_seconds:
-            self.end(f"the line was silent for {now - self._heard_at:.0f} s", now=True)
-        elif now - max(self._heard_at, self._enquired_at) > self.enquire_seconds:
+        elif self._enquired_at > self._heard_at:
+            if now - self._enquired_at > self.answer_seconds:
+                self.end(f"the line was silent for {now - self._heard_at:.0f} s", now=True)
+        elif now - self._heard_at > self.enquire_seconds:
             self._enquired_at = now
             self._write(protocol.pdu(protocol.ENQUIRE_LINK, sequence=self._next()))
 
@@ -177,7 +140,7 @@ class Session(asyncio.Protocol):
         """Wait for what is under way, say good-bye, and wait for the answer, all within `seconds`."""
         until = time.monotonic() + seconds
         self._closing = True
-        while (self._waiting or self._unstored) and not self.ended.done() and time.monotonic() < until - 1:
+        while (self.outstanding or self._unstored) and not self.ended.done() and time.monotonic() < until - 1:
             await asyncio.sleep(0.02)
         if self.is_bound and not self.ended.done():
             self._write(protocol.pdu(protocol.UNBIND, sequence=self._next()))
@@ -194,7 +157,7 @@ class Session(asyncio.Protocol):
 
     @property
     def outstanding(self) -> int:
-        return len(self._waiting)
+        return len(self._waiting) + len(self._recalling)
 
     @property
     def may_write(self) -> bool:
@@ -238,8 +201,12 @@ class Session(asyncio.Protocol):
         self._waiting.clear()
         for message, part, _ in lost:
             message.statuses[part] = UNANSWERED
-        again = [message for _, message in self._again]
+        again = [message for _, message in self._again] + [message for message, _ in self._recalling.values()]
         self._again.clear()
+        self._recalling.clear()
+        if unwritten := [message for message in again if message.is_unwritten]:
+            self.hooks.unwritten(unwritten)
+        again = [message for message in again if not message.is_unwritten]
         # Each once, in the order in which they were written.
         self._settle(list({id(message): message for message in [*(m for m, _, _ in lost), *again]}.values()))
         if not self.ended.done():
@@ -252,7 +219,14 @@ class Session(asyncio.Protocol):
         self, pdu: Pdu, settled: list[Message], received: list[Pdu], meanings: Counter[Meaning]
     ) -> None:
         command = pdu.command
-        if command in (protocol.SUBMIT_SM | protocol.RESPONSE, protocol.GENERIC_NACK):
+        if command in (
+            protocol.SUBMIT_SM | protocol.RESPONSE,
+            protocol.CANCEL_SM | protocol.RESPONSE,
+            protocol.GENERIC_NACK,
+        ):
+            if pdu.sequence in self._recalling:
+                self._follow(self._recalling.pop(pdu.sequence)[0], pdu.status)
+                return
             found = self._waiting.pop(pdu.sequence, None) or self._overdue.pop(pdu.sequence, None)
             if found is None:
                 log.warning(
@@ -313,13 +287,34 @@ class Session(asyncio.Protocol):
         due = [message for at, message in self._again if at <= now]
         self._again = [(at, message) for at, message in self._again if at > now]
         buffer: list[bytes] = []
+        late = [message for message in due if message.is_unwritten and now >= message.until]
         for message in due:
-            for part in message.to_repeat():
-                self._put(message, part, buffer)
+            if message not in late:
+                for part in message.to_write():
+                    self._put(message, part, buffer)
         self._flush(buffer)
+        if late:
+            self.hooks.unwritten(late)
+
+    def _recall(self, message: Message, buffer: list[bytes]) -> None:
+        sequence = self._next()
+        self._recalling[sequence] = (message, time.monotonic())
+        buffer.append(protocol.with_sequence(message.recall, sequence))
+
+    def _follow(self, message: Message, status: int) -> None:
+        """Its recall was answered: write it at the next tick, or leave it."""
+        if message.may_follow(status):
+            self._again.append((time.monotonic(), message))
+        else:
+            message.statuses = [UNANSWERED for _ in message.pdus]
+            self._settle([message])
 
     def _give_up_waiting(self, now: float) -> None:
         settled: list[Message] = []
+        for sequence, (message, at) in list(self._recalling.items()):
+            if now - at >= self.answer_seconds:
+                del self._recalling[sequence]
+                self._follow(message, UNANSWERED)
         while self._waiting:
             sequence, (message, part, at) = next(iter(self._waiting.items()))
             if now - at < self.answer_seconds:

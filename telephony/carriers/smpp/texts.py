@@ -6,6 +6,8 @@ octet; the SMSC packs them.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from telephony.segments import BASIC, EXTENSION, Size, split
 
 GSM, ASCII, LATIN_1, UCS2 = 0x00, 0x01, 0x03, 0x08  # data_coding
@@ -47,10 +49,33 @@ def parts(text: str, *, reference: int) -> tuple[list[bytes], int]:
     ], coding
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which part of a message of several this is: `number` of `total`, from 1."""
+
+    reference: int
+    total: int
+    number: int
+
+
+def place(octets: bytes) -> Place | None:
+    """What the header at the beginning of a message says of its place among others."""
+    elements = octets[1 : octets[0] + 1] if octets else b""
+    while len(elements) > 1:
+        name, length = elements[0], elements[1]
+        value, elements = elements[2 : 2 + length], elements[2 + length :]
+        if (name, len(value)) in ((_CONCATENATED, 3), (_CONCATENATED_WIDE, 4)):
+            return Place(int.from_bytes(value[:-2], "big"), value[-2], value[-1])
+    return None
+
+
+def without_header(octets: bytes, *, esm_class: int) -> bytes:
+    return octets[octets[0] + 1 :] if esm_class & HAS_HEADER and octets else octets
+
+
 def decode(octets: bytes, *, data_coding: int, esm_class: int) -> str:
     """The text of a message that came in, without its header. What is no text comes as hexadecimal digits."""
-    if esm_class & HAS_HEADER and octets:
-        octets = octets[octets[0] + 1 :]
+    octets = without_header(octets, esm_class=esm_class)
     if data_coding in (GSM, 0xF0, 0xF1):
         return _from_gsm(octets)
     if data_coding in (ASCII, LATIN_1):

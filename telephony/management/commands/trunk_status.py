@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -11,13 +10,12 @@ from django.core.management import BaseCommand
 from django.db.models import Count, Q
 from django.utils import timezone
 
-from telephony import lifecycle
+from telephony import lifecycle, turns
 from telephony.carriers import SessionCarrier, get_carrier
 from telephony.models import Channel, Delivery, Trunk
 from telephony.routing import trunks
-from telephony.sessions import STATUS_SECONDS, TRUNK_QUEUE
-
-SILENT = timedelta(seconds=3 * STATUS_SECONDS)  # a worker that has said nothing for so long is gone
+from telephony.sessions import SILENT, STOPPED, TRUNK_QUEUE
+from telephony.stranded import stranded
 
 
 class Command(BaseCommand):
@@ -38,6 +36,14 @@ class Command(BaseCommand):
         }
         for alias in settings.CARRIERS:
             self._show(rows[alias], counts.get(alias, {"queued": 0, "calls": 0, "under_way": 0}))
+        for one in stranded():
+            self.stdout.write(f"WARNING: {one.queued} deliveries wait on {one.alias}: {one.why}.")
+        wanted = turns.processes_wanted()
+        if wanted > settings.IRIS_WORKER_CONCURRENCY:
+            self.stdout.write(
+                f"With all trunks busy, {wanted} processes have something to do; a worker has"
+                f" {settings.IRIS_WORKER_CONCURRENCY} (IRIS_WORKER_CONCURRENCY), which then take turns."
+            )
 
     def _show(self, trunk: Trunk, count: Mapping[str, Any]) -> None:
         config = settings.CARRIERS[trunk.alias]
@@ -63,7 +69,7 @@ def _connection(trunk: Trunk) -> str:
         return "none is kept"
     if trunk.session_at is None:
         return f"never; its worker is `celery --app iris worker --queues {TRUNK_QUEUE}{trunk.alias}`"
-    if timezone.now() - trunk.session_at > SILENT:
+    if timezone.now() - trunk.session_at > SILENT or trunk.session == STOPPED:
         return f"no worker since {_ago(trunk.session_at)}; it said: {trunk.session}"
     return f"{trunk.session} ({_ago(trunk.session_at)})"
 

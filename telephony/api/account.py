@@ -10,5 +10,5 @@ from accounts.models import User
 
 
 def account_of(request: Request) -> User:
-    """The account that is logged in; `V0View` lets nobody else in."""
+    """The account that is logged in; the base views let nobody else in."""
     return cast(User, request.user)

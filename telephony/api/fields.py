@@ -1,4 +1,4 @@
-"""Fields that read what v0 callers really send: JSON, forms and multipart alike.
+"""Fields that read what callers of either dialect really send: JSON, forms and multipart alike.
 
 Null and empty text mean the same as leaving the field out, because a form cannot say it otherwise. An empty
 *list* is refused instead: whoever filtered down to nobody must not reach everybody.
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,7 +20,9 @@ from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from iris.errors import TooLarge
+from iris.errors import InvalidInput, TooLarge
+from telephony import numbering, voices
+from telephony.braces import refuse_unclosed
 
 SOLE_SURROGATE = re.compile("[\ud800-\udfff]")  # half a character: it cannot be stored
 BIKRAM_SAMBAT = range(2070, 2090)  # about now in the calendar of Nepal
@@ -46,6 +49,51 @@ class Text(serializers.CharField):
             return empty if value is None else value
         value = _sent(dictionary, self.field_name)
         return empty if isinstance(value, str) and not value.strip() else value
+
+
+@contextmanager
+def told_of_this_field() -> Iterator[None]:
+    """What is found wrong in here is told of the field, beside what is wrong with others."""
+    try:
+        yield
+    except InvalidInput as error:
+        raise serializers.ValidationError(error.message) from error
+
+
+class Message(Text):
+    """What is to be said or texted, perhaps with tags. One that is not closed would be read out as it stands."""
+
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data)
+        with told_of_this_field():
+            refuse_unclosed(text)
+        return text
+
+
+class VoiceName(Text):
+    """A voice by its name, read as our name for it."""
+
+    def to_internal_value(self, data: Any) -> str:
+        with told_of_this_field():
+            return voices.resolve(super().to_internal_value(data))
+
+
+class AnyNumber(serializers.Field[Any, Any, Any, Any]):
+    """A phone number as it was sent, good or bad: one among many, of which the bad ones are left out."""
+
+    default_error_messages = {"required": "This is missing: a phone number is needed."}
+
+    def to_internal_value(self, data: Any) -> Any:
+        return data
+
+
+class Number(AnyNumber):
+    """A phone number as it was sent. `telephony.numbering` says what is wrong with it."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        with told_of_this_field():
+            numbering.parse(data)
+        return data
 
 
 class Word(serializers.Field[Any, Any, str, Any]):

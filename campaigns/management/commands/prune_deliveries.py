@@ -1,0 +1,36 @@
+"""`manage.py prune_deliveries`: removes calls and SMS that ended long ago; for every night."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management import BaseCommand, CommandError
+
+from campaigns.retention import prune
+
+
+class Command(BaseCommand):
+    help = (
+        "Removes calls and SMS that ended before IRIS_KEEP_DELIVERIES_DAYS, of runs that are over, and old messages "
+        "in the inboxes. The ledger, campaigns and what their numbers came to are kept."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--dry-run", action="store_true", help="say what would be removed, and remove nothing"
+        )
+        parser.add_argument("--days", type=int, help="instead of IRIS_KEEP_DELIVERIES_DAYS; 1 at least")
+
+    def handle(self, *args: Any, dry_run: bool, days: int | None, **options: Any) -> None:
+        if days is not None and days < 1:
+            raise CommandError("--days must be 1 at least.")
+        days = days or settings.IRIS_KEEP_DELIVERIES_DAYS
+        if not days:
+            self.stdout.write("Nothing is removed: IRIS_KEEP_DELIVERIES_DAYS is 0, which keeps everything.")
+            return
+        done = prune(days=days, dry_run=dry_run)
+        verb = "Would remove" if dry_run else "Removed"
+        self.stdout.write(
+            f"{verb} {done.deliveries:,} calls and SMS, {done.sandbox_messages:,} messages of the sandbox and"
+            f" {done.inbound_messages:,} that people have sent, from more than {days} days ago."
+        )

@@ -1,0 +1,40 @@
+"""Forgetting the deliveries of runs that are long over. What their recipients came to, and cost, stays with those."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.utils import timezone
+
+from campaigns.models import Run
+from telephony import retention
+
+RUNS = 100  # looked at by one statement
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """How much was removed, or would have been."""
+
+    deliveries: int
+    sandbox_messages: int
+    inbound_messages: int
+
+
+def prune(*, days: int, dry_run: bool = False) -> Pruned:
+    """Remove what ended more than `days` days ago. May run at any time, beside everything else, and twice at once.
+
+    A delivery of a campaign is needed until its run is over: it is what keeps anybody from being called twice.
+    """
+    before = timezone.now() - timedelta(days=days)
+    over = list(Run.objects.filter(finished_at__lt=before).order_by("pk").values_list("pk", flat=True))
+    of_runs = 0
+    for start in range(0, len(over), RUNS):
+        rows = retention.ended_of_batches(over[start : start + RUNS])
+        of_runs += retention.remove(rows, dry_run=dry_run)
+    return Pruned(
+        deliveries=of_runs + retention.remove(retention.ended_otps(before), dry_run=dry_run),
+        sandbox_messages=retention.remove(retention.old_sandbox_messages(before), dry_run=dry_run),
+        inbound_messages=retention.remove(retention.old_inbound_messages(before), dry_run=dry_run),
+    )

@@ -1,0 +1,73 @@
+"""An SMS on its way to an SMSC: its PDUs, and what was answered to each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from telephony.carriers.smpp import protocol
+from telephony.carriers.smpp.protocol import Meaning
+
+WAITING, UNANSWERED, UNWRITTEN = -1, -2, -3  # in the place of a part's status
+
+
+@dataclass(slots=True)
+class Message:
+    """An SMS of one or several parts. `pdus` lack only their sequence numbers.
+
+    `statuses` has for each part None at first, then WAITING, then its answer's status, or UNANSWERED; or UNWRITTEN when
+    the connection ended before. Nothing is written any more after `until` (monotonic).
+
+    `recall`, if any, is the cancel_sm that goes first: the SMSC perhaps has this message already. Where it cannot say,
+    the message follows all the same only if `insists`; else it is left as it is (`is_left`).
+    """
+
+    key: str
+    attempt: int
+    pdus: list[bytes]
+    until: float
+    recall: bytes = b""
+    insists: bool = False
+    recall_status: int | None = None
+    is_left: bool = False
+    statuses: list[int | None] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    is_reported: bool = False
+
+    def __post_init__(self) -> None:
+        self.statuses = [None] * len(self.pdus)
+        self.ids = [""] * len(self.pdus)
+
+    @property
+    def is_waiting(self) -> bool:
+        return WAITING in self.statuses
+
+    @property
+    def is_unwritten(self) -> bool:
+        return all(status is None for status in self.statuses)
+
+    @property
+    def taken(self) -> int:
+        """How many of its parts the SMSC has."""
+        return self.statuses.count(protocol.OK)
+
+    def may_follow(self, status: int) -> bool:
+        """Whether it may be sent after its recall was answered like this, or UNANSWERED."""
+        self.recall_status = status
+        self.is_left = not self.insists and status not in (protocol.OK, protocol.NOTHING_TO_CANCEL)
+        return not self.is_left
+
+    def to_repeat(self) -> list[int]:
+        """Parts the SMSC did not take for now, of a message of which it has others."""
+        if not self.taken:
+            return []
+        return [
+            part
+            for part, status in enumerate(self.statuses)
+            if status is not None
+            and status > 0
+            and protocol.meaning_of(status) in (Meaning.TOO_FAST, Meaning.BUSY)
+        ]
+
+    def to_write(self) -> list[int]:
+        """All parts of one that has been recalled; else those to repeat."""
+        return [*range(len(self.pdus))] if self.is_unwritten else self.to_repeat()

@@ -1,0 +1,61 @@
+"""The only writer of a delivery's status, in sets: claim, record, apply, requeue, terminate, expire.
+
+A status only rises (`DeliveryStatus` is its own rank), by compare-and-set inside one statement, so doubled, late and
+shuffled reports are harmless. The one way back is `submitting`/`unknown` → `queued`, when the carrier surely has not
+taken it. Every statement that locks several deliveries locks them in the order of their ids.
+"""
+
+from telephony.lifecycle.announcing import Changed
+from telephony.lifecycle.applying import Report, apply
+from telephony.lifecycle.claiming import Claimed, claim
+from telephony.lifecycle.recording import record, requeue
+from telephony.lifecycle.statuses import (
+    COMPLETED,
+    END,
+    FAILED,
+    HUNGUP,
+    QUEUED,
+    SUBMITTED,
+    SUBMITTING,
+    TERMINATED,
+    UNKNOWN,
+)
+from telephony.lifecycle.stopping import pause, resume, terminate
+from telephony.lifecycle.sweeping import (
+    LEASE_GRACE,
+    expire_leases,
+    lose_orphans,
+    lose_unreported,
+    reroute,
+    settle_unknown,
+    unknown_since_lease,
+)
+
+__all__ = [
+    "COMPLETED",
+    "END",
+    "FAILED",
+    "HUNGUP",
+    "LEASE_GRACE",
+    "QUEUED",
+    "SUBMITTED",
+    "SUBMITTING",
+    "TERMINATED",
+    "UNKNOWN",
+    "Changed",
+    "Claimed",
+    "Report",
+    "apply",
+    "claim",
+    "expire_leases",
+    "lose_orphans",
+    "lose_unreported",
+    "pause",
+    "record",
+    "requeue",
+    "reroute",
+    "resume",
+    "settle_unknown",
+    "terminate",
+    "unknown_since_lease",
+]

@@ -1,0 +1,16 @@
+"""The statuses by the names that the statements use, as the numbers that the database has."""
+
+from __future__ import annotations
+
+from telephony.models import FINAL, DeliveryStatus
+
+QUEUED = int(DeliveryStatus.QUEUED)
+SUBMITTING = int(DeliveryStatus.SUBMITTING)
+UNKNOWN = int(DeliveryStatus.UNKNOWN)
+SUBMITTED = int(DeliveryStatus.SUBMITTED)
+ANSWERED = int(DeliveryStatus.ANSWERED)
+COMPLETED = int(DeliveryStatus.COMPLETED)
+HUNGUP = int(DeliveryStatus.HUNGUP)
+FAILED = int(DeliveryStatus.FAILED)
+TERMINATED = int(DeliveryStatus.TERMINATED)
+END = int(FINAL)

@@ -1,0 +1,96 @@
+"""How long a task may keep its process: a turn.
+
+A worker has few processes, and its tasks take them in the order in which they were nudged. So where more tasks go on and
+on than there are processes for them, each takes turns so short that whatever else was nudged (a tick, the dispatch
+of an OTP) waits for about a second at most.
+
+A task that is not done at the end of its turn nudges itself, and every tick nudges it, too. All of that is for one turn:
+a nudge that was sent before the last turn began has had it. Otherwise nudges would become ever more, each with turns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from django.conf import settings
+from django.db import connection
+
+from telephony.carriers import SessionCarrier, get_carrier
+from telephony.lifecycle import END, QUEUED
+from telephony.slots import slot
+
+LONGEST_WAIT = 1.0  # seconds for which what was nudged waits for a process
+SHORTEST = 0.2
+# A turn that began longer ago, in seconds, spends no nudges: a sender whose clock is far behind is heard all the same.
+SPENT_FOR = 10.0
+FILLERS = 2  # processes that fill runs: one goes on while the other is busy with long speech
+# One process at most has a sheet to import or speaks for scheduled runs; that may take as long as it takes.
+BACKGROUND = 1
+
+
+@contextmanager
+def turn(name: str, *, sent_at: datetime | None, count: int = 1) -> Iterator[bool]:
+    """Hold one of `count` slots of this name while inside; False when all are taken, or the nudge has had its turn."""
+    with slot(name, count=count) as free:
+        yield free and _begin(name, sent_at)
+
+
+def _begin(name: str, sent_at: datetime | None) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """INSERT INTO telephony_turn AS t (name, began_at) VALUES (%(name)s, clock_timestamp())
+               ON CONFLICT (name) DO UPDATE SET began_at = clock_timestamp()
+                WHERE %(sent_at)s::timestamptz IS NULL OR t.began_at <= %(sent_at)s
+                   OR t.began_at < clock_timestamp() - make_interval(secs => %(spent_for)s)
+               RETURNING true""",
+            {"name": name, "sent_at": sent_at, "spent_for": SPENT_FOR},
+        )
+        return cursor.fetchone() is not None
+
+
+def seconds(alias: str = "") -> float:
+    """The length of a turn that begins now, of this trunk's: settings.IRIS_TASK_SECONDS, or less where others wait."""
+    longest = float(settings.IRIS_TASK_SECONDS)
+    if alias and isinstance(get_carrier(alias), SessionCarrier):
+        return longest  # nobody else wants the process of its worker
+    processes = max(1, settings.IRIS_WORKER_CONCURRENCY - BACKGROUND)
+    # So many have to wait, if one process is to be free again and again.
+    too_many = 1 + _wanted() - processes
+    if too_many <= 0:
+        return longest
+    return min(longest, max(SHORTEST, LONGEST_WAIT * processes / too_many))
+
+
+def _wanted() -> int:
+    """How many tasks have something to do at present: those of trunks, and one that fills."""
+    aliases = _aliases()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""SELECT t.alias,
+                       EXISTS (SELECT FROM telephony_delivery d WHERE d.trunk_id = t.id AND d.status = {QUEUED}),
+                       EXISTS (SELECT FROM telephony_delivery d
+                                WHERE d.trunk_id = t.id AND d.status > {QUEUED} AND d.status < {END})
+                  FROM telephony_trunk t WHERE t.alias = ANY(%s)""",
+            [aliases],
+        )
+        return 1 + sum(
+            settings.IRIS_DISPATCHERS_PER_TRUNK * bool(has_queued)
+            + bool(has_in_flight and get_carrier(alias).polls)
+            for alias, has_queued, has_in_flight in cursor.fetchall()
+        )
+
+
+def _aliases() -> list[str]:
+    """The trunks that all workers serve; a trunk that keeps a session has a worker of its own."""
+    return [alias for alias in settings.CARRIERS if not isinstance(get_carrier(alias), SessionCarrier)]
+
+
+def processes_wanted() -> int:
+    """How many processes have something to do when all trunks have, so that none takes short turns."""
+    return (
+        FILLERS
+        + BACKGROUND
+        + sum(settings.IRIS_DISPATCHERS_PER_TRUNK + get_carrier(alias).polls for alias in _aliases())
+    )

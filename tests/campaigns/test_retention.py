@@ -1,0 +1,188 @@
+"""`manage.py prune_deliveries` forgets what is long over, and nothing that anybody still needs or is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from accounts.ledger import check_ledger
+from accounts.models import CreditEntry
+from campaigns import retention, runs
+from campaigns.models import Campaign, Run, RunStatus
+from otp.models import Otp
+from otp.services import send_otp
+from telephony import retention as of_telephony
+from telephony.models import (
+    Channel,
+    Delivery,
+    DeliveryStatus,
+    InboundMessage,
+    MessagePart,
+    OptOut,
+    SandboxMessage,
+)
+from tests import v0
+from tests.engine import run_to_the_end
+from tests.factories import make_campaign, make_delivery_of, make_run, make_trunk, make_user
+from tests.v1.caller import Caller as CallerOfV1
+
+pytestmark = pytest.mark.django_db
+
+LONG_AGO = timezone.now() - timedelta(days=100)
+
+
+@pytest.fixture(autouse=True)
+def _fast(settings: Any) -> None:
+    settings.IRIS_SANDBOX_SPEED = 1000
+    settings.IRIS_KEEP_DELIVERIES_DAYS = 90
+
+
+def prune(*arguments: str) -> str:
+    output = StringIO()
+    call_command("prune_deliveries", *arguments, stdout=output)
+    return output.getvalue()
+
+
+def finished_campaign(*, ended_at: Any = LONG_AGO) -> Campaign:
+    """A campaign whose one run ended then, with calls of every end."""
+    campaign = make_campaign(numbers=[9841000001, 9841009904, 9841009901, 9841000004])
+    runs.begin(campaign=campaign, message="Namaste")
+    run_to_the_end()
+    Run.objects.filter(campaign=campaign).update(finished_at=ended_at)
+    Delivery.objects.update(ended_at=ended_at, created_at=ended_at)
+    SandboxMessage.objects.update(created_at=ended_at)
+    return campaign
+
+
+def test_what_is_long_over_goes_and_a_dry_run_says_so_before() -> None:
+    finished_campaign()
+    messages = SandboxMessage.objects.count()
+    said = f"4 calls and SMS, {messages} messages of the sandbox and 0 that people have sent, from more than 90 days ago."
+    assert prune("--dry-run") == f"Would remove {said}\n"
+    assert Delivery.objects.count() == 4
+    assert prune() == f"Removed {said}\n"
+    assert (Delivery.objects.count(), SandboxMessage.objects.count()) == (0, 0)
+
+
+def test_the_ledger_and_what_is_shown_of_the_numbers_stay_as_they_were() -> None:
+    campaign = finished_campaign()
+    of_v0, of_v1 = v0.Caller(campaign.owner), CallerOfV1(campaign.owner)
+
+    def shown() -> list[Any]:
+        return [
+            of_v0.get(f"/api/system/campaigns/number/{campaign.pk}"),
+            of_v0.get(f"/api/system/campaigns/{campaign.pk}/details/"),
+            without_times(of_v1.get(f"campaign/{campaign.pk}/contacts/")),
+        ]
+
+    before, entries = shown(), list(CreditEntry.objects.order_by("pk").values_list())
+    prune()
+    assert not Delivery.objects.exists()
+    assert shown() == before
+    assert list(CreditEntry.objects.order_by("pk").values_list()) == entries
+    assert check_ledger().differences == ()
+
+
+def without_times(answer: Any) -> Any:
+    """`updated_at` of a contact is read from its deliveries as far as there are any."""
+    if isinstance(answer, dict):
+        return {key: without_times(value) for key, value in answer.items() if key != "updated_at"}
+    if isinstance(answer, list):
+        return [without_times(value) for value in answer]
+    return answer
+
+
+def test_a_campaign_can_be_begun_again_for_those_it_did_not_reach() -> None:
+    campaign = finished_campaign()
+    prune()
+    run = runs.begin(campaign=campaign, statuses=[DeliveryStatus.FAILED])
+    run_to_the_end()
+    assert Delivery.objects.filter(batch=run.pk).count() == run.recipient_count > 0
+
+
+def ended(run: Run, **fields: Any) -> None:
+    for recipient in run.campaign.recipients.all():
+        make_delivery_of(
+            run=run,
+            recipient=recipient,
+            **{"status": DeliveryStatus.COMPLETED, "ended_at": LONG_AGO, **fields},
+        )
+
+
+@pytest.mark.parametrize("status", [RunStatus.RUNNING, RunStatus.PAUSED, RunStatus.STOPPING])
+def test_nothing_of_a_run_that_is_not_over_goes(status: RunStatus) -> None:
+    """It is what keeps anybody from being called twice, however long ago they were."""
+    ended(make_run(campaign=make_campaign(), status=status, starts_at=LONG_AGO))
+    prune()
+    assert Delivery.objects.count() == 3
+
+
+def test_nothing_goes_before_its_time() -> None:
+    finished_campaign(ended_at=timezone.now() - timedelta(days=89))
+    prune()
+    assert Delivery.objects.count() == 4
+
+
+def test_what_has_not_ended_stays_whatever_its_run_says() -> None:
+    run = make_run(campaign=make_campaign(), status=RunStatus.TERMINATED, finished_at=LONG_AGO)
+    ended(run, status=DeliveryStatus.SUBMITTED, ended_at=None)
+    prune()
+    assert Delivery.objects.count() == 3
+
+
+def test_otps_keep_their_row_and_lose_their_delivery() -> None:
+    owner = make_user(credits=10)
+    otp = send_otp(owner=owner, number="9841000001", message="{otp}", channel=Channel.SMS)
+    prune()
+    run_to_the_end()
+    prune()
+    assert Delivery.objects.count() == 1
+    Delivery.objects.update(ended_at=LONG_AGO)
+    prune()
+    assert Otp.objects.get(pk=otp.pk).delivery_id is None
+    assert not Delivery.objects.exists()
+
+
+def test_parts_of_messages_go_with_them_and_what_people_sent_goes_but_not_their_wish() -> None:
+    campaign = finished_campaign()
+    delivery = Delivery.objects.all()[0]
+    MessagePart.objects.create(delivery=delivery, trunk=delivery.trunk, ref="part-1")
+    for at in (LONG_AGO, timezone.now()):
+        InboundMessage.objects.create(trunk=make_trunk(), sender=delivery.to, text="STOP", received_at=at)
+    OptOut.objects.create(owner=campaign.owner, number=delivery.to, source="STOP", created_at=LONG_AGO)
+    prune()
+    assert (MessagePart.objects.count(), InboundMessage.objects.count(), OptOut.objects.count()) == (0, 1, 1)
+
+
+def test_it_goes_in_chunks(
+    monkeypatch: pytest.MonkeyPatch, django_assert_max_num_queries: Callable[..., Any]
+) -> None:
+    monkeypatch.setattr(of_telephony, "CHUNK", 3)
+    finished_campaign()
+    assert retention.prune(days=90).deliveries == 4
+    assert not Delivery.objects.exists()
+
+
+def test_the_statements_do_not_grow_with_what_is_removed(
+    django_assert_max_num_queries: Callable[..., Any],
+) -> None:
+    for _ in range(3):
+        finished_campaign()
+    with django_assert_max_num_queries(40):
+        retention.prune(days=90)
+
+
+def test_without_a_number_of_days_everything_is_kept(settings: Any) -> None:
+    settings.IRIS_KEEP_DELIVERIES_DAYS = 0
+    finished_campaign()
+    assert "keeps everything" in prune()
+    assert Delivery.objects.count() == 4
+    assert prune("--days", "90").startswith("Removed 4 calls")
+    with pytest.raises(CommandError):
+        prune("--days", "0")

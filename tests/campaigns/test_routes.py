@@ -1,0 +1,103 @@
+"""What no carrier is set up for is refused before it begins, and does no harm where its route is gone later."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from accounts.models import User
+from campaigns import hopper, runs
+from campaigns.models import Run, Service
+from iris.errors import Unavailable
+from telephony import dispatch
+from telephony.models import DeliveryStatus
+from tests import v0
+from tests.engine import run_to_the_end
+from tests.factories import make_campaign, make_user
+from tests.v1.caller import Caller as CallerOfV1
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def owner() -> User:
+    return make_user(credits=100)
+
+
+@pytest.mark.parametrize(
+    ("service", "failover", "missing"),
+    [
+        (Service.SMS, [], "sms"),
+        (Service.CALL, [], "call"),
+        (Service.BOTH, [], "sms"),
+        (Service.BOTH, [], "call"),
+        (Service.CALL, [DeliveryStatus.UNANSWERED], "sms"),
+    ],
+)
+def test_what_has_no_carrier_is_not_begun_and_holds_nothing(
+    settings: Any, owner: User, service: Service, failover: list[DeliveryStatus], missing: str
+) -> None:
+    settings.ROUTES = {**settings.ROUTES, missing: []}
+    campaign = make_campaign(owner=owner, service=service, failover_statuses=failover)
+    with pytest.raises(Unavailable, match="No carrier is set up for"):
+        runs.begin(campaign=campaign, message="Namaste")
+    owner.refresh_from_db()
+    assert (owner.balance, Run.objects.count()) == (100, 0)
+
+
+def test_a_channel_that_is_not_used_needs_no_carrier(settings: Any, owner: User) -> None:
+    settings.ROUTES = {**settings.ROUTES, "call": []}
+    runs.begin(campaign=make_campaign(owner=owner), message="Namaste")
+
+
+def test_v0_says_so(settings: Any, owner: User) -> None:
+    settings.ROUTES = {**settings.ROUTES, "sms": []}
+    campaign = make_campaign(owner=owner)
+    answer = v0.Caller(owner).call(
+        "post", f"/api/system/campaigns/{campaign.pk}/begin/", {"message": "Namaste"}, status=503
+    )
+    assert answer["message"] == "No carrier is set up for Sms: ask this server's operator."
+
+
+def test_v1_says_so(settings: Any, owner: User) -> None:
+    settings.ROUTES = {**settings.ROUTES, "sms": []}
+    campaign = make_campaign(owner=owner, message="Namaste")
+    CallerOfV1(owner).fails("post", f"run-campaign/{campaign.pk}/", status=503)
+
+
+def test_a_call_ends_all_the_same_where_the_sms_that_is_to_follow_has_lost_its_route(
+    settings: Any, owner: User
+) -> None:
+    settings.IRIS_SANDBOX_SPEED = 1000
+    campaign = make_campaign(
+        owner=owner,
+        service=Service.CALL,
+        numbers=[9841009902],
+        failover_statuses=[DeliveryStatus.UNANSWERED],
+    )
+    run = runs.begin(campaign=campaign, message="Namaste", sms_message="Call us")
+    hopper.fill_all(budget=0)
+    dispatch.run("sandbox", budget=1)
+    settings.ROUTES = {**settings.ROUTES, "sms": []}
+    run_to_the_end()
+    assert campaign.recipients.get().status == DeliveryStatus.UNANSWERED
+    run.hold.refresh_from_db()
+    assert run.hold.remaining == 0
+
+
+def test_a_run_that_cannot_be_filled_is_tried_once_in_a_turn_and_stops_no_other(
+    settings: Any, owner: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.IRIS_SANDBOX_SPEED = 1000
+    lost = runs.begin(campaign=make_campaign(owner=owner, service=Service.CALL), message="Namaste")
+    other = runs.begin(campaign=make_campaign(owner=owner), message="Namaste")
+    settings.ROUTES = {**settings.ROUTES, "call": []}
+    with caplog.at_level(logging.ERROR, logger="campaigns.hopper"):
+        assert hopper.fill_all(budget=1) is False
+    assert len(caplog.records) == 1
+    lost.refresh_from_db()
+    other.refresh_from_db()
+    assert lost.filled_at is None
+    assert other.filled_at is not None

@@ -1,0 +1,149 @@
+"""Every route of each dialect, those still to come included, and what is documented of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from iris.dialects import ApiView, V0View, V1View
+from tests import v0
+from tests.v1 import caller as v1
+
+
+@dataclass(frozen=True)
+class Route:
+    """One spelling of one address, with `<id:campaign_id>` and the like where ids go."""
+
+    path: str
+    view: type[Any]
+
+    @property
+    def methods(self) -> list[str]:
+        return [
+            name.upper()
+            for name in self.view.http_method_names
+            if name != "options" and hasattr(self.view, name)
+        ]
+
+    @property
+    def ids(self) -> list[str]:
+        return re.findall(r"<id:(\w+)>", self.path)
+
+    def filled(self, **ids: int) -> str:
+        return re.sub(r"<id:(\w+)>", lambda found: str(ids[found[1]]), self.path)
+
+
+def _walk(patterns: list[Any], prefix: str = "") -> Iterator[Route]:
+    for pattern in patterns:
+        path = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from _walk(pattern.url_patterns, path)
+        elif isinstance(pattern, URLPattern):
+            yield Route("/" + path.removeprefix("^/?"), getattr(pattern.callback, "cls", object))
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """`opened` are the addresses that need no token; `documented` are methods and addresses as the documents and
+    real clients spell them.
+    """
+
+    name: str
+    view: type[ApiView]
+    caller: type[v0.Caller]
+    starts: tuple[str, ...]
+    opened: frozenset[str]
+    documented: list[tuple[str, str]]
+
+    @property
+    def routes(self) -> list[Route]:
+        return [route for route in _walk(get_resolver().url_patterns) if route.path.startswith(self.starts)]
+
+    @property
+    def calls(self) -> list[tuple[Route, str]]:
+        """Each route with each of its methods, in the spelling with a slash: the other one has the same view."""
+        return [
+            (route, method) for route in self.routes if route.path.endswith("/") for method in route.methods
+        ]
+
+
+V0 = Dialect(
+    name="v0",
+    view=V0View,
+    caller=v0.Caller,
+    starts=("/api/accounts/", "/api/system/"),
+    opened=frozenset({"/api/accounts/login/", "/api/accounts/token/refresh/"}),
+    documented=[
+        ("POST", "/api/accounts/login/"),
+        ("GET", "/api/accounts/user_details/"),
+        ("POST", "/api/accounts/token/refresh/"),
+        ("GET", "/api/system/owned/phone_numbers"),
+        ("GET", "/api/system/phone_numbers"),
+        ("POST", "/api/system/phone_numbers/"),
+        ("DELETE", "/api/system/phone_numbers"),
+        ("GET", "/api/system/campaigns"),
+        ("POST", "/api/system/campaigns/"),
+        ("PUT", "/api/system/campaigns/10/update"),
+        ("DELETE", "/api/system/campaigns/10/delete"),
+        ("GET", "/api/system/campaigns/10/details"),
+        ("POST", "/api/system/test/voice/"),
+        ("POST", "/api/system/campaigns/10/begin/"),
+        ("GET", "/api/system/campaigns/number/10"),
+        ("POST", "/api/system/campaigns/number/10/"),
+        ("DELETE", "/api/system/campaigns/number/10/delete/"),
+        ("GET", "/api/system/number/10/"),
+        ("PUT POST PATCH", "/api/system/number/10/"),
+        ("POST", "/api/system/send/otp/"),
+    ],
+)
+
+V1 = Dialect(
+    name="v1",
+    view=V1View,
+    caller=v1.Caller,
+    starts=("/api/v1/",),
+    opened=frozenset({"/api/v1/auths/login/", "/api/v1/auths/login/refresh/"}),
+    documented=[
+        ("POST", "/api/v1/auths/login/"),
+        ("POST", "/api/v1/auths/login/refresh/"),
+        ("POST", "/api/v1/auths/generate-api-keys/"),
+        ("GET", "/api/v1/auths/get-api-keys/"),
+        ("GET", "/api/v1/auths/user-profile/"),
+        ("POST", "/api/v1/auths/send/otp/"),
+        ("GET", "/api/v1/auths/list/send-otps/"),
+        ("GET", "/api/v1/active-broker-phone/"),
+        ("GET", "/api/v1/phone-number/active/"),
+        ("DELETE", "/api/v1/phone-numbers/1/"),
+        ("GET", "/api/v1/voice-models/"),
+        ("GET", "/api/v1/campaign/"),
+        ("POST", "/api/v1/campaign/create/"),
+        ("GET PATCH POST PUT DELETE", "/api/v1/campaign/1/"),
+        ("PATCH PUT POST", "/api/v1/campaign/create/1/message/"),
+        ("PATCH POST PUT", "/api/v1/campaign/create/1/detail/"),
+        ("POST", "/api/v1/campaign/1/add-contact/"),
+        ("GET", "/api/v1/campaign-detail/1/"),
+        ("GET", "/api/v1/campaign/1/contacts/"),
+        ("GET PATCH", "/api/v1/campaign/1/attributes/"),
+        ("PATCH", "/api/v1/phone-number/update/1/"),
+        ("DELETE GET", "/api/v1/phone-number/delete/1/"),
+        ("POST", "/api/v1/run-campaign/1/"),
+        ("POST", "/api/v1/demo-call/1/"),
+        ("POST", "/api/v1/campaign/emergency-stop/1/"),
+        ("POST", "/api/v1/test-speak/riri/1/"),
+        ("GET POST", "/api/v1/download/report/1/"),
+        ("GET POST", "/api/v1/campaign/create/1/survey/"),
+        ("POST", "/api/v1/run-survey/1/"),
+        ("POST", "/api/v1/test-survey/1/"),
+        ("GET", "/api/v1/download/survey/1/report/"),
+        ("GET POST", "/api/v1/survey-templates/"),
+        ("PATCH", "/api/v1/survey-templates/1/"),
+        ("POST", "/api/v1/survey-templates/1/apply-to-campaign/"),
+        ("GET", "/api/v1/dashboard/"),
+    ],
+)
+
+DIALECTS = [V0, V1]

@@ -1,0 +1,272 @@
+"""Answers that were lost: what is sent again, when, and why nobody gets it twice."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from telephony import events, lifecycle
+from telephony.carriers import get_carrier
+from telephony.carriers.base import Accepted, CarrierEvent, Later, Pending, Submission, Unknown
+from telephony.carriers.smpp import carrier as smpp_carrier
+from telephony.carriers.smpp import repeating
+from telephony.models import Cause, Delivery, DeliveryStatus, Trunk, UnmatchedReport
+from telephony.smpp_records import Bind, Repetition
+from tests.factories import make_delivery
+from tests.smpp.carriers import OpenCarrier, carrier, sms
+from tests.smpp.processes import SmscProcess, smsc
+
+S = DeliveryStatus
+LONG = "क" * 150
+OFF = "+9779841009924"
+OFF_AND_UNANSWERED = "+9779841009925"
+
+
+@pytest.fixture(autouse=True)
+def _short_good_byes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for answers that were never to come."""
+    monkeypatch.setattr(smpp_carrier, "CLOSE_SECONDS", 1.5)
+
+
+def unanswered(trunk: Trunk, *, seconds: float = 200, **fields: Any) -> Delivery:
+    """An SMS that was claimed `seconds` ago, and whose answer never came."""
+    delivery = make_delivery(trunk=trunk, status=S.SUBMITTING, attempts=1, **fields)
+    lifecycle.record([Unknown(key=str(delivery.pk))], report_timeout=3600)
+    Delivery.objects.filter(pk=delivery.pk).update(claimed_at=timezone.now() - timedelta(seconds=seconds))
+    return delivery
+
+
+def bound(trunk: Trunk, *, seconds: float, until: float = 0) -> None:
+    """The trunk was bound for `seconds`, up to `until` seconds ago, and all that came is stored."""
+    repeating.note_bound(trunk.alias, at=time.monotonic() - until, seconds=seconds)
+
+
+def report(number: str, status: DeliveryStatus = S.COMPLETED, text: str = "") -> None:
+    cause = Cause.NONE if status == S.COMPLETED else Cause.REFUSED
+    event = CarrierEvent(
+        ref="strange", number=number, status=status, cause=cause, text=text, at=timezone.now()
+    )
+    events.record("smsc", [event])
+
+
+def status(delivery: Delivery) -> int:
+    return Delivery.objects.values_list("status", flat=True).get(pk=delivery.pk)
+
+
+def configure(settings: Any, **options: Any) -> None:
+    settings.CARRIERS["smsc"]["OPTIONS"] |= options
+    get_carrier.cache_clear()
+
+
+class TestWhatIsSentAgain:
+    """By the default options: silence of two minutes while bound."""
+
+    def test_what_nothing_was_heard_of_while_we_listened(self, trunk: Trunk) -> None:
+        delivery = unanswered(trunk)
+        bound(trunk, seconds=121)
+        events.look_up_unknown("smsc")
+        assert status(delivery) == S.QUEUED
+        assert Repetition.objects.get().delivery == delivery
+
+    @pytest.mark.parametrize(
+        ("claimed", "seconds", "until"),
+        [(119, 1000, 0), (1000, 119, 0), (130, 1000, 11)],
+        ids=["claimed a moment ago", "bound a moment ago", "not bound any more"],
+    )
+    def test_silence_counts_only_while_it_is_bound(
+        self, trunk: Trunk, claimed: float, seconds: float, until: float
+    ) -> None:
+        delivery = unanswered(trunk, seconds=claimed)
+        bound(trunk, seconds=seconds, until=until)
+        events.look_up_unknown("smsc")
+        assert status(delivery) == S.UNKNOWN
+
+    def test_a_trunk_that_was_never_bound_says_nothing(self, trunk: Trunk) -> None:
+        delivery = unanswered(trunk)
+        events.look_up_unknown("smsc")
+        assert status(delivery) == S.UNKNOWN
+
+    def test_not_what_a_receipt_has_come_about(self, trunk: Trunk) -> None:
+        delivery = unanswered(trunk)
+        bound(trunk, seconds=500)
+        report(delivery.to)
+        events.look_up_unknown("smsc")
+        assert status(delivery) == S.UNKNOWN
+
+    def test_a_long_one_of_which_some_parts_never_arrived(self, trunk: Trunk) -> None:
+        delivery = unanswered(trunk, text=LONG)
+        report(delivery.to)
+        bound(trunk, seconds=500)
+        events.look_up_unknown("smsc")
+        assert status(delivery) == S.UNKNOWN, "something was heard a moment ago"
+        UnmatchedReport.objects.update(created_at=timezone.now() - timedelta(seconds=130))
+        events.look_up_unknown("smsc")
+        assert status(delivery) == S.QUEUED
+
+    @pytest.mark.parametrize("other", [S.SUBMITTING, S.UNKNOWN, S.SUBMITTED])
+    def test_not_while_another_to_the_same_number_is_under_way(
+        self, trunk: Trunk, other: DeliveryStatus
+    ) -> None:
+        delivery = unanswered(trunk)
+        blocking = make_delivery(trunk=trunk, to=delivery.to, status=other, claimed_at=timezone.now())
+        bound(trunk, seconds=500)
+        events.look_up_unknown("smsc")
+        assert status(delivery) == S.UNKNOWN
+        Delivery.objects.filter(pk=blocking.pk).update(status=S.COMPLETED)
+        events.look_up_unknown("smsc")
+        assert status(delivery) == S.QUEUED
+
+    def test_of_two_to_one_number_one_at_a_time(self, trunk: Trunk) -> None:
+        one, two = unanswered(trunk, to=OFF), unanswered(trunk, to=OFF)
+        bound(trunk, seconds=500)
+        Delivery.objects.filter(pk=two.pk).update(status=S.QUEUED)
+        events.look_up_unknown("smsc")
+        Delivery.objects.filter(pk=two.pk).update(status=S.UNKNOWN)
+        events.look_up_unknown("smsc")
+        assert [status(one), status(two)] == [S.QUEUED, S.UNKNOWN]
+
+    def test_not_for_ever(self, trunk: Trunk) -> None:
+        delivery = unanswered(trunk)
+        bound(trunk, seconds=500)
+        for _ in range(repeating.MOST_TIMES):
+            events.look_up_unknown("smsc")
+            assert status(delivery) == S.QUEUED
+            Delivery.objects.update(status=S.UNKNOWN)
+        events.look_up_unknown("smsc")
+        assert status(delivery) == S.UNKNOWN
+        assert Repetition.objects.get().times == repeating.MOST_TIMES
+
+    @pytest.mark.parametrize("options", [{"receipts": False}, {"repeat": "never"}])
+    def test_nothing_where_there_is_no_evidence_or_nobody_wants_it(
+        self, trunk: Trunk, settings: Any, options: dict[str, Any]
+    ) -> None:
+        configure(settings, **options)
+        delivery = unanswered(trunk, seconds=100_000)
+        bound(trunk, seconds=50_000)
+        events.look_up_unknown("smsc")
+        assert status(delivery) == S.UNKNOWN
+
+    def test_the_trunk_writes_down_that_it_is_bound(self, trunk: Trunk) -> None:
+        now = time.monotonic()
+        bound(trunk, seconds=100, until=50)
+        (first,) = Bind.objects.all()
+        assert (first.seen_at - first.since).total_seconds() == pytest.approx(100, abs=0.01)
+        repeating.note_bound("smsc", at=now, seconds=1)
+        (second,) = Bind.objects.all()
+        assert second.since > first.seen_at
+
+
+def repetition(trunk: Trunk, *, to: str, text: str = "Namaste") -> Submission:
+    """As `look_up_unknown` and the next claim make it."""
+    delivery = make_delivery(
+        trunk=trunk, to=to, text=text, status=S.SUBMITTING, attempts=2, claimed_at=timezone.now()
+    )
+    Repetition.objects.create(delivery=delivery, first_at=timezone.now() - timedelta(seconds=200))
+    return sms(delivery.pk, to=to, text=text, attempt=2)
+
+
+def take_without_answer(it: OpenCarrier, far: SmscProcess, to: str, text: str) -> None:
+    """The SMSC takes an SMS for a phone that is switched off, and its answer is lost."""
+    it.carrier.submit([sms(1, to=to, text=text)])
+    parts = it.carrier.reports_on(text)
+    it.wait(lambda: len(far.entries) == parts)
+
+
+class TestHowItIsSentAgain:
+    @pytest.mark.parametrize("text", ["Namaste", LONG], ids=["short", "long"])
+    def test_what_the_smsc_has_for_a_phone_that_is_off_is_taken_back_first(
+        self, trunk: Trunk, tmp_path: Path, text: str
+    ) -> None:
+        with smsc(tmp_path, takes_back="cancel") as far, carrier(far.port, source="31001") as it:
+            take_without_answer(it, far, OFF_AND_UNANSWERED, text)
+            again = repetition(trunk, to=OFF_AND_UNANSWERED, text=text)
+            result = it.send(again)[again.key]
+            assert isinstance(result, Accepted)
+            parts = it.carrier.reports_on(text)
+            assert len(far.entries) == 2 * parts
+            assert far.octets() == {OFF_AND_UNANSWERED[1:]: [far_text(text)]}
+            far.tell(switch_on=True)
+            it.wait(lambda: len(it.events()) >= parts)
+            assert {event.ref for event in it.events()} == {*(result.parts or (result.ref,))}
+            assert {event.status for event in it.events()} == {S.COMPLETED}
+            assert far.shown() == {OFF_AND_UNANSWERED[1:]: parts}
+
+    def test_what_was_never_taken_is_simply_sent(self, trunk: Trunk, tmp_path: Path) -> None:
+        with smsc(tmp_path, takes_back="cancel") as far, carrier(far.port) as it:
+            again = repetition(trunk, to="+9779841000001", text=LONG)
+            assert isinstance(it.send(again)[again.key], Accepted)
+            assert far.octets() == {"9779841000001": [far_text(LONG)]}
+
+    def test_a_short_one_replaces_where_nothing_can_be_taken_back(self, trunk: Trunk, tmp_path: Path) -> None:
+        with smsc(tmp_path, takes_back="replace") as far, carrier(far.port, source="31001") as it:
+            take_without_answer(it, far, OFF_AND_UNANSWERED, "Namaste")
+            again = repetition(trunk, to=OFF_AND_UNANSWERED)
+            assert isinstance(it.send(again)[again.key], Accepted)
+            assert [len(far.entries), len(far.journalled("replaced")), len(far.arriving())] == [2, 1, 1]
+
+    def test_a_long_one_is_left_there_since_it_would_replace_its_own_parts(
+        self, trunk: Trunk, tmp_path: Path
+    ) -> None:
+        with smsc(tmp_path, takes_back="replace") as far, carrier(far.port) as it:
+            again = repetition(trunk, to=OFF, text=LONG)
+            assert it.send(again)[again.key] == Unknown(
+                key=again.key,
+                text="The SMSC may have it, and could not take it back: it said ESME_RINVCMDID (0x03).",
+            )
+            assert far.entries == []
+
+    def test_unless_twice_is_better_than_never(self, trunk: Trunk, tmp_path: Path) -> None:
+        with smsc(tmp_path, takes_back="replace") as far, carrier(far.port, repeat="always") as it:
+            again = repetition(trunk, to=OFF, text=LONG)
+            assert isinstance(it.send(again)[again.key], Accepted)
+
+    def test_nothing_of_the_sort_goes_with_what_is_sent_again_because_it_was_refused(
+        self, trunk: Trunk, tmp_path: Path
+    ) -> None:
+        with smsc(tmp_path, takes_back="cancel replace") as far, carrier(far.port, source="31001") as it:
+            it.send(sms(1, to=OFF))
+            it.send(sms(make_delivery(trunk=trunk, to=OFF).pk, to=OFF, attempt=2))
+            assert len(far.arriving()) == 2
+
+    def test_not_any_more_when_a_receipt_has_come_meanwhile(self, trunk: Trunk, tmp_path: Path) -> None:
+        with smsc(tmp_path) as far, carrier(far.port) as it:
+            again = repetition(trunk, to="+9779841000001")
+            report("+9779841000001")
+            assert it.carrier.submit([again]) == [Pending(key=again.key)]
+            (event,) = it.events()
+            assert (event.key, event.status) == (again.key, S.COMPLETED)
+            assert far.entries == []
+
+    def test_that_we_have_taken_it_back_is_no_such_receipt(self, trunk: Trunk, tmp_path: Path) -> None:
+        with smsc(tmp_path) as far, carrier(far.port) as it:
+            again = repetition(trunk, to="+9779841000001")
+            report("+9779841000001", S.FAILED, "DELETED")
+            assert isinstance(it.send(again)[again.key], Accepted)
+            assert len(far.entries) == 1
+
+    def test_it_waits_for_another_that_was_sent_meanwhile(self, trunk: Trunk, tmp_path: Path) -> None:
+        with smsc(tmp_path) as far, carrier(far.port) as it:
+            again = repetition(trunk, to=OFF)
+            make_delivery(trunk=trunk, to=OFF, status=S.SUBMITTED)
+            assert isinstance(it.send(again)[again.key], Later)
+            assert far.entries == []
+
+    def test_what_is_held_up_by_the_end_of_the_connection_is_queued_again(
+        self, trunk: Trunk, tmp_path: Path
+    ) -> None:
+        with smsc(tmp_path, takes_back="cancel silence") as far, carrier(far.port) as it:
+            again = repetition(trunk, to=OFF)
+            it.carrier.submit([again])
+            it.wait(lambda: far.journalled("asked to cancel"))
+            far.kill()
+            it.wait(it.results)
+            assert isinstance(it.results()[again.key], Later)
+
+
+def far_text(text: str) -> bytes:
+    return text.encode("utf-16-be") if "क" in text else text.encode()

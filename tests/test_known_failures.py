@@ -1,0 +1,360 @@
+"""What went wrong again and again in other dialers and task queues, as far as no other test here would notice it."""
+
+from __future__ import annotations
+
+import ast
+import threading
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery import current_app
+from django.conf import settings as django_settings
+from django.db import connection, transaction
+from django.utils import timezone
+from kombu.exceptions import OperationalError as BrokerError
+
+from accounts.ledger import check_ledger
+from campaigns import hopper, lifecycle, runs
+from campaigns import tasks as of_runs
+from campaigns.models import Campaign, Run, RunStatus, Service
+from telephony import dispatch, pacing, routing
+from telephony import lifecycle as deliveries
+from telephony import tasks as of_trunks
+from telephony.models import FINAL, Channel, Delivery, DeliveryStatus, SandboxMessage, Trunk
+from telephony.nudge import nudge
+from tests import v0
+from tests.engine import run_to_the_end, turn
+from tests.factories import (
+    make_campaign,
+    make_delivery,
+    make_delivery_of,
+    make_phone_number,
+    make_run,
+    make_user,
+)
+
+S = DeliveryStatus
+SOURCES = ("accounts", "campaigns", "iris", "otp", "telephony")
+
+
+@pytest.fixture(autouse=True)
+def _fast(settings: Any) -> None:
+    settings.IRIS_SANDBOX_SPEED = 10_000
+    settings.IRIS_TASK_SECONDS = 1
+
+
+def sent() -> Counter[str]:
+    return Counter(SandboxMessage.objects.values_list("to", flat=True))
+
+
+def make_big_campaign(count: int = 30, **fields: Any) -> Campaign:
+    return make_campaign(numbers=range(9841000001, 9841000001 + count), **fields)
+
+
+def everybody_once(campaign: Campaign) -> dict[str, int]:
+    return dict.fromkeys(campaign.recipients.values_list("to", flat=True), 1)
+
+
+# Skipped, or finished early -------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("status", [status for status in DeliveryStatus if status < FINAL])
+def test_a_run_is_not_over_while_one_call_is_open_however_far_its_cursor_is(status: DeliveryStatus) -> None:
+    """A cursor saved when numbers are fetched says nothing of whether they were called."""
+    campaign = make_campaign(service=Service.CALL)
+    run = make_run(campaign=campaign, filled_at=timezone.now(), cursor=campaign.recipients.latest("pk").pk)
+    first, second, third = campaign.recipients.order_by("pk")
+    for recipient, its_status in [(first, S.COMPLETED), (second, status), (third, S.FAILED)]:
+        make_delivery_of(run=run, recipient=recipient, status=its_status)
+    assert lifecycle.finish_all() == 0
+    Delivery.objects.update(status=S.COMPLETED)
+    assert lifecycle.finish_all() == 1
+
+
+# Duplicates on resume and restart -------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_pausing_and_resuming_again_and_again_reaches_everybody_once(settings: Any) -> None:
+    """A resume that reads its numbers anew sends to those in between again."""
+    settings.IRIS_HOPPER_SIZE = 7
+    settings.CARRIERS = {"sandbox": {**settings.CARRIERS["sandbox"], "CPS": 20}}
+    campaign = make_big_campaign(60)
+    runs.begin(campaign=campaign, message="Namaste")
+    for _ in range(4):
+        hopper.fill_all(budget=0)
+        dispatch.run("sandbox", budget=0.2)
+        runs.pause(campaign=campaign)
+        before = sent()
+        turn()
+        assert sent() == before
+        runs.resume(campaign=campaign)
+    settings.CARRIERS = {"sandbox": {**settings.CARRIERS["sandbox"], "CPS": None}}
+    run_to_the_end()
+    assert sent() == everybody_once(campaign)
+
+
+# Stuck "running" ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_a_run_whose_worker_died_with_everything_claimed_still_ends(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a lease on what a worker took, its run is under way for ever."""
+    from telephony.carriers.sandbox import SandboxCarrier
+
+    monkeypatch.setattr(SandboxCarrier, "looks_up", False)  # nobody can tell whether it was sent
+    campaign = make_campaign()
+    run = runs.begin(campaign=campaign, message="Namaste")
+    hopper.fill_all(budget=0)
+    assert len(pacing.claim("sandbox").deliveries) == 3
+    for _ in range(2):  # the lease ends, then the time for a report
+        Delivery.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+        turn()
+    run.refresh_from_db()
+    assert run.status == RunStatus.COMPLETED
+    assert set(Delivery.objects.values_list("status", "cause")) == {(S.FAILED, "lost")}
+    assert not SandboxMessage.objects.exists()
+    run.hold.refresh_from_db()
+    assert run.hold.remaining == 0
+
+
+# Stop does not stop ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_what_was_nudged_before_a_stop_and_comes_after_it_sends_nothing() -> None:
+    """A queued job that carries its own permission goes on after the stop, or the next morning."""
+    campaign = make_big_campaign()
+    runs.begin(campaign=campaign, message="Namaste")
+    hopper.fill_all(budget=0)
+    runs.stop(campaign=campaign)
+    of_runs.fill()
+    of_runs.tick()
+    of_trunks.tick()
+    of_trunks.dispatch("sandbox")
+    run_to_the_end()
+    assert not sent()
+    assert Run.objects.get().status == RunStatus.TERMINATED
+
+
+# Charged for nothing --------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_a_campaign_whose_carrier_is_gone_costs_nothing(settings: Any) -> None:
+    """Who charges at submission charges for what a missing connector never took."""
+    owner = make_user(credits=100)
+    campaign = make_big_campaign(owner=owner)
+    runs.begin(campaign=campaign, message="Namaste")
+    hopper.fill_all(budget=0)
+    Trunk.objects.update(alias="gone")
+    settings.ROUTES = {"call": [], "sms": []}
+    of_trunks.tick()
+    runs.stop(campaign=campaign)
+    run_to_the_end()
+    owner.refresh_from_db()
+    assert (owner.balance, check_ledger().differences) == (100, ())
+
+
+@pytest.mark.django_db
+def test_what_is_tried_again_and_again_is_charged_once(settings: Any) -> None:
+    """A retry that is a new charge makes one message cost ten."""
+    owner = make_user(credits=100)
+    campaign = make_campaign(owner=owner, numbers=[9841009907])  # throttled at first
+    runs.begin(campaign=campaign, message="Namaste")
+    hopper.fill_all(budget=0)
+    for _ in range(10):
+        claimed = [one.id for one in pacing.claim("sandbox").deliveries]
+        deliveries.requeue(ids=claimed, seconds=[0], texts=["too fast"])
+    Delivery.objects.update(not_before=timezone.now())
+    run_to_the_end()
+    owner.refresh_from_db()
+    assert owner.balance == 100 - sum(Delivery.objects.values_list("credits", flat=True), Decimal(0)) == 99
+
+
+# Accepted, then lost --------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_begun_while_the_broker_was_down_is_done_once_it_is_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An answer that says yes, and a message to a broker that never got there."""
+
+    def refuse(*args: Any, **options: Any) -> None:
+        raise BrokerError("no broker")
+
+    monkeypatch.setattr(current_app, "send_task", refuse)
+    monkeypatch.setattr("celery.app.task.Task.apply_async", refuse)
+    campaign = make_campaign()
+    answer = v0.Caller(campaign.owner).post(
+        f"/api/system/campaigns/{campaign.pk}/begin/", {"message": "Namaste"}
+    )
+    assert answer["success"]
+    of_runs.tick()
+    run_to_the_end()
+    assert sent() == everybody_once(campaign)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_nudge_leaves_when_its_transaction_is_committed_and_not_when_it_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A worker that is faster than the commit finds nothing, and what was rolled back must not be looked for."""
+    left: list[Any] = []
+    monkeypatch.setattr(of_trunks.poll, "apply_async", lambda args, **options: left.append(args))
+    with transaction.atomic():
+        nudge(of_trunks.poll, "sandbox")
+        assert not left
+    assert left == [("sandbox",)]
+    with transaction.atomic():
+        nudge(of_trunks.poll, "sandbox")
+        transaction.set_rollback(True)
+    assert left == [("sandbox",)]
+
+
+# Time zones -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("month", "hour"), [(1, 9), (7, 8)])
+def test_a_time_in_a_zone_with_summer_time_is_the_instant_of_that_day(
+    settings: Any, month: int, hour: int
+) -> None:
+    """A zone kept as the offset of today is an hour late for half of the year."""
+    settings.TIME_ZONE = "Europe/Berlin"
+    year = timezone.now().year + 1
+    campaign = make_campaign()
+    v0.Caller(campaign.owner).post(
+        f"/api/system/campaigns/{campaign.pk}/begin/",
+        {"message": "Namaste", "schedule_date": f"{year}-{month:02}-15T10:00"},
+    )
+    assert Run.objects.get().starts_at == datetime(year, month, 15, hour, tzinfo=UTC)
+
+
+# Retries --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_what_is_queued_again_says_the_same_from_the_same_number_whatever_has_changed_meanwhile() -> None:
+    """A retry that is put together anew loses its caller, or says the next campaign's words."""
+    owner = make_user(credits=100)
+    make_phone_number(number="9800000101", owner=owner)
+    campaign = make_campaign(owner=owner)
+    runs.begin(campaign=campaign, message="Old words")
+    hopper.fill_all(budget=0)
+
+    def said() -> set[tuple[str, ...]]:
+        return set(Delivery.objects.values_list("to", "caller", "text", "audio__name"))
+
+    before = said()
+    claimed = [one.id for one in pacing.claim("sandbox").deliveries]
+    owner.phone_numbers.update(owner=None)
+    Campaign.objects.update(message="New words")
+    deliveries.requeue(ids=claimed, seconds=[0] * 3, texts=[""] * 3)
+    routing.relieve_closed()
+    assert said() == before
+    run_to_the_end()
+    assert set(SandboxMessage.objects.values_list("text", "caller")) == {("Old words", "9800000101")}
+
+
+# Task queues ----------------------------------------------------------------------------------------------
+
+
+def calls_in_our_code() -> list[tuple[Path, ast.Call]]:
+    root = Path(django_settings.BASE_DIR)
+    return [
+        (path, node)
+        for folder in SOURCES
+        for path in (root / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+    ]
+
+
+def test_no_task_is_sent_for_later_repeated_by_celery_or_revoked() -> None:
+    """Such tasks are delivered again after the broker's visibility timeout, and are in a worker's memory, out of reach."""
+    for path, call in calls_in_our_code():
+        name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        words = {keyword.arg for keyword in call.keywords}
+        if name in {"apply_async", "delay", "shared_task", "send_task", "nudge", "signature", "si"}:
+            assert not words & {"eta", "countdown", "autoretry_for", "max_retries", "acks_late"}, (path, name)
+        assert name not in {"revoke", "apply_later", "delay_on_commit"}, (path, name)
+        assert not (name == "retry" and isinstance(call.func, ast.Attribute)), (path, name)
+
+
+def test_a_task_is_acknowledged_before_it_runs_so_that_no_broker_ever_delivers_it_again() -> None:
+    from iris.celery import app
+
+    assert not app.conf.task_acks_late
+    assert not app.conf.task_reject_on_worker_lost
+    assert not any(task.acks_late for task in app.tasks.values() if task.name.startswith(SOURCES))
+
+
+def at_once(count: int, work: Callable[[], object]) -> None:
+    """So many threads, with connections of their own."""
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as e:
+            failed.append(e)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+
+
+@pytest.mark.django_db(transaction=True)
+def test_every_task_may_come_doubled_and_in_any_order_at_the_same_time() -> None:
+    """Two beats, a redelivered task, a late one: each finds what is left to do, and does it once."""
+    owner = make_user(credits=100)
+    campaign = make_big_campaign(owner=owner)
+    runs.begin(campaign=campaign, message="Namaste", starts_at=timezone.now() + timedelta(hours=1))
+    Run.objects.update(starts_at=timezone.now())
+
+    def everything() -> None:
+        of_runs.tick()
+        of_runs.fill()
+        of_trunks.tick()
+        of_trunks.dispatch("sandbox")
+        of_trunks.poll("sandbox")
+
+    def backwards() -> None:
+        of_trunks.poll("sandbox")
+        of_trunks.dispatch("sandbox")
+        of_trunks.tick()
+        of_runs.fill()
+        of_runs.tick()
+
+    at_once(4, everything)
+    at_once(4, backwards)
+    run_to_the_end()
+    assert sent() == everybody_once(campaign)
+    owner.refresh_from_db()
+    assert (owner.balance, check_ledger().differences) == (70, ())
+
+
+@pytest.mark.django_db
+def test_a_task_that_comes_an_hour_late_finds_nothing_to_do() -> None:
+    delivery = make_delivery(channel=Channel.SMS)
+    dispatch.run("sandbox", budget=1)
+    run_to_the_end()
+    of_trunks.dispatch("sandbox")
+    of_trunks.poll("sandbox")
+    of_runs.fill()
+    assert sent() == {delivery.to: 1}

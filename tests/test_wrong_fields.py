@@ -1,0 +1,160 @@
+"""What is wrong with a request is said of each field, in both dialects; and a tag that is not closed is wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from accounts.models import User
+from campaigns.models import Campaign, Service
+from tests import v0
+from tests.factories import make_campaign, make_user
+from tests.surveys.surveying import make_survey
+from tests.v1 import caller as v1
+
+UNCLOSED = "Hello {name, how are you?"
+SENTENCE = "“{name” has no closing brace. Write {name}, or leave the brace away."
+BAD_OTP = {"number": "abc", "message": UNCLOSED, "sms_send_options": "fax", "voice_input": "nobody"}
+LONG = "x" * 20_000
+
+
+@pytest.fixture
+def user(db: None) -> User:
+    return make_user(email="sita@example.com", credits=100)
+
+
+@pytest.fixture
+def campaign(user: User) -> Campaign:
+    return make_campaign(owner=user)
+
+
+def fill(path: str, campaign: Campaign) -> str:
+    return path.format(campaign=campaign.pk, number=campaign.recipients.latest("pk").pk)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "fields"),
+    [
+        ("POST", "accounts/login", {}, {"email", "password"}),
+        ("POST", "system/campaigns", {"name": LONG, "services": "TV"}, {"name", "services"}),
+        ("PUT", "system/campaigns/{campaign}/update", {"name": LONG, "services": 1}, {"name", "services"}),
+        (
+            "POST",
+            "system/campaigns/{campaign}/begin",
+            {
+                "message": UNCLOSED,
+                "voice_input": "nobody",
+                "schedule_date": "1",
+                "status": "x",
+                "individual": [0],
+            },
+            {"message", "voice_input", "schedule_date", "status", "individual"},
+        ),
+        ("POST", "system/campaigns/number/{campaign}", {"number": "abc"}, {"number"}),
+        (
+            "PUT",
+            "system/number/{number}",
+            {"number": "12", "available_tags": 5},
+            {"number", "available_tags"},
+        ),
+        ("POST", "system/test/voice", {"message": UNCLOSED, "voice_input": "x"}, {"message", "voice_input"}),
+        ("POST", "system/send/otp", {}, {"number", "message", "sms_send_options"}),
+        ("POST", "system/send/otp", BAD_OTP, set(BAD_OTP)),
+    ],
+)
+def test_v0_names_each_wrong_field(
+    user: User, campaign: Campaign, method: str, path: str, body: dict[str, Any], fields: set[str]
+) -> None:
+    answer = v0.Caller(user).fails(method, f"/api/{fill(path, campaign)}/", body, status=400)
+
+    assert {error["field"] for error in answer["errors"]} == fields
+    assert len(answer["errors"]) == len(fields)
+    assert all(len(error["message"]) > 10 for error in answer["errors"])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "fields"),
+    [
+        (
+            "POST",
+            "campaign/create",
+            {"services": "TV", "voice": 999, "message": UNCLOSED, "sms_message": UNCLOSED, "schedule": "x"},
+            {"name", "services", "voice", "sms_message", "schedule"},
+        ),
+        ("POST", "campaign/{campaign}/add-contact", {"number": "abc"}, {"number"}),
+        (
+            "PATCH",
+            "phone-number/update/{number}",
+            {"number": [], "other_variables": 5},
+            {"number", "other_variables"},
+        ),
+        ("POST", "auths/send/otp", BAD_OTP, set(BAD_OTP) - {"message"}),
+    ],
+)
+def test_v1_names_each_wrong_field(
+    user: User, campaign: Campaign, method: str, path: str, body: dict[str, Any], fields: set[str]
+) -> None:
+    """A message's own sentence is the first of all, since clients read text under that key."""
+    answer = v1.Caller(user).fails(method, f"{fill(path, campaign)}/", body, status=400)
+
+    assert set(answer) - {"message", "detail", "code"} == fields
+
+
+@pytest.mark.parametrize(("length", "code", "field"), [(99, None, "otp_length"), (6, "x", "otp")])
+def test_an_otp_that_cannot_be_is_said_of_its_field(
+    user: User, length: int, code: str | None, field: str
+) -> None:
+    body = {"number": "9841000001", "message": "{otp}", "sms_send_options": "text"}
+    asked = {**body, "otp_length": length, "otp": code}
+    answer = v0.Caller(user).fails("POST", "/api/system/send/otp/", asked, status=400)
+    assert [error["field"] for error in answer["errors"]] == [field]
+
+
+OTP = {"number": "9841000001", "sms_send_options": "text"}
+NEW = {"name": "Water", "services": "PHONE"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/api/system/campaigns/{campaign}/begin/", {"message": UNCLOSED}),
+        ("POST", "/api/system/test/voice/", {"message": UNCLOSED}),
+        ("POST", "/api/system/send/otp/", {**OTP, "message": UNCLOSED}),
+        ("POST", "campaign/create/", {**NEW, "message": UNCLOSED}),
+        ("POST", "campaign/create/", {**NEW, "sms_message": UNCLOSED}),
+        ("PATCH", "campaign/{campaign}/", {"message": UNCLOSED}),
+        ("PATCH", "campaign/create/{campaign}/message/", {"sms_message": UNCLOSED}),
+        ("POST", "test-speak/riri/{campaign}/", {"message": UNCLOSED}),
+        ("POST", "auths/send/otp/", {**OTP, "message": UNCLOSED}),
+    ],
+)
+def test_a_tag_that_is_not_closed_is_refused(
+    user: User, campaign: Campaign, method: str, path: str, body: dict[str, Any]
+) -> None:
+    dialect = v0 if path.startswith("/") else v1
+    before = v0.everything()
+    answer = dialect.Caller(user).fails(method, fill(path, campaign), body, status=400)
+    assert SENTENCE in answer["message"]
+    assert v0.everything() == {**before, **({} if dialect is v0 else {"accounts_apikey": 1})}
+
+
+def test_nor_is_one_in_a_survey_asked(user: User) -> None:
+    survey = make_survey(owner=user)
+    steps = [{"content_type": "say", "text_or_url": UNCLOSED, "response_type": "dtmf"}]
+    caller = v1.Caller(user)
+    answer = caller.fails("POST", f"campaign/create/{survey.pk}/survey/", {"steps": steps}, status=400)
+    assert SENTENCE in answer["message"]
+
+
+@pytest.mark.parametrize("stored", ["message", "sms_message"])
+def test_a_message_that_was_stored_so_is_not_begun(user: User, stored: str) -> None:
+    texts: dict[str, Any] = {"message": "Namaste", stored: UNCLOSED}
+    campaign = make_campaign(owner=user, service=Service.BOTH, **texts)
+    answer = v1.Caller(user).fails("POST", f"run-campaign/{campaign.pk}/", status=400)
+    assert SENTENCE in answer["message"]
+
+
+@pytest.mark.parametrize("message", ["a { b", "{", "}", "{} {", "a } b", ":-{", "1 {{ 2"])
+def test_braces_that_open_no_word_are_text(user: User, campaign: Campaign, message: str) -> None:
+    v0.Caller(user).post(f"/api/system/campaigns/{campaign.pk}/begin/", {"message": f"Namaste {message}"})
