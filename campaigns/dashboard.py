@@ -172,7 +172,7 @@ class _Figures:
 _TOP = """
     SELECT c.id, c.name, count(*), count(*) FILTER (WHERE d.status = %s)
       FROM campaigns_campaign c
-      JOIN campaigns_run r ON r.campaign_id = c.id AND (r.finished_at IS NULL OR r.finished_at >= %s)
+      JOIN campaigns_run r ON r.campaign_id = c.id AND NOT r.trial AND (r.finished_at IS NULL OR r.finished_at >= %s)
       JOIN telephony_delivery d ON d.batch = r.id AND d.purpose = %s AND d.created_at >= %s
      WHERE c.owner_id = %s AND c.deleted_at IS NULL
      GROUP BY c.id

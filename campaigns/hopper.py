@@ -33,6 +33,8 @@ SPEECH_CHUNK, FEWEST, MOST = 50, 10, 500
 SPEECH_SECONDS = 1.0
 
 _chunks: dict[int, int] = {}  # by run
+# The run that was looked at last: the next turn goes on behind it, so that slow speech of some starves no other.
+_last = 0
 
 
 def fill_all(*, budget: float, stays: bool = True) -> bool:
@@ -42,6 +44,7 @@ def fill_all(*, budget: float, stays: bool = True) -> bool:
     being filled. A run that cannot be filled is left to a later call. Returns whether another one still has recipients
     to take.
     """
+    global _last
     end = time.monotonic() + budget
     broken: set[int] = set()
     while True:
@@ -54,7 +57,8 @@ def fill_all(*, budget: float, stays: bool = True) -> bool:
         if not unfilled:
             return False
         moved = False
-        for pk, status in unfilled:
+        for pk, status in sorted(unfilled, key=lambda run: run[0] <= _last):
+            _last = pk
             with slot(f"fill:{pk}") as free:
                 moved |= free and _advance(pk, RunStatus(status), broken)
             if time.monotonic() >= end:

@@ -28,7 +28,9 @@ def percent_done(statuses: dict[int, str | None]) -> dict[int, int]:
         return done
     first = Recipient.objects.filter(campaign=OuterRef("campaign")).order_by("pk").values("pk")[:1]
     runs = list(
-        Run.objects.filter(campaign__in=running, status__in=UNDER_WAY).annotate(first=Subquery(first))
+        Run.objects.filter(campaign__in=running, status__in=UNDER_WAY, trial=False).annotate(
+            first=Subquery(first)
+        )
     )
     unfinished: dict[int, int] = dict(
         Delivery.objects.filter(
@@ -58,7 +60,7 @@ def changed_at(campaign: Campaign, recipients: Sequence[Recipient]) -> dict[int,
     The recipients are neighbours in their campaign, as pages are: those between them, if any, are found as well.
     """
     ids = [recipient.pk for recipient in recipients]
-    lately = Run.objects.filter(campaign=campaign).order_by("-pk").values("pk")[:RUNS_LOOKED_AT]
+    lately = Run.objects.filter(campaign=campaign, trial=False).order_by("-pk").values("pk")[:RUNS_LOOKED_AT]
     return dict(
         Delivery.objects.filter(
             purpose=Purpose.CAMPAIGN, batch__in=lately, item__range=(min(ids, default=0), max(ids, default=0))

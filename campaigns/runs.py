@@ -284,12 +284,12 @@ def stop(*, campaign: Campaign) -> Stopped:
     # Committed by itself, so that from here on nothing new is queued; whoever dies next, the filler ends the rest.
     first = lifecycle.move(run.pk, to=RunStatus.STOPPING, come_from=_NOT_STOPPED)
     nudge(tasks.fill)
-    with transaction.atomic():
-        deliveries.terminate(purpose=Purpose.CAMPAIGN, batch=run.pk)
-        unfinished = Delivery.objects.filter(purpose=Purpose.CAMPAIGN, batch=run.pk, status__lt=FINAL)
-        if first:
-            keep = unfinished.aggregate(sum=Sum("credit_limit"))["sum"] or Decimal(0)
-            credits.release(hold_id=run.hold_id, keep=keep, cause=f"run:{run.pk}:stopped")
+    # Each a transaction of its own: what ends meanwhile locks recipients and the hold in another order.
+    deliveries.terminate(purpose=Purpose.CAMPAIGN, batch=run.pk)
+    unfinished = Delivery.objects.filter(purpose=Purpose.CAMPAIGN, batch=run.pk, status__lt=FINAL)
+    if first:
+        keep = unfinished.aggregate(sum=Sum("credit_limit"))["sum"] or Decimal(0)
+        credits.release(hold_id=run.hold_id, keep=keep, cause=f"run:{run.pk}:stopped")
     _wait_for_submissions(run.pk)
     lifecycle.terminate_untouched(run.pk)
     lifecycle.finish(run.pk)
@@ -334,7 +334,11 @@ def _wait_for_submissions(run_id: int) -> None:
 def pause(*, campaign: Campaign) -> Run:
     """Nothing more of the running run is submitted until `resume`. Raises Conflict when it is not running."""
     run = lifecycle.live_run(campaign.pk)
-    if run is None or not lifecycle.move(run.pk, to=RunStatus.PAUSED, come_from=[RunStatus.RUNNING]):
+    if (
+        run is None
+        or run.trial
+        or not lifecycle.move(run.pk, to=RunStatus.PAUSED, come_from=[RunStatus.RUNNING])
+    ):
         raise Conflict("This campaign is not running, so it cannot be paused.", code="not_in_that_state")
     deliveries.pause(purpose=Purpose.CAMPAIGN, batch=run.pk)
     _wait_for_submissions(run.pk)

@@ -30,10 +30,15 @@ def _tick() -> None:
         status__in=[RunStatus.RUNNING, RunStatus.STOPPING], filled_at__isnull=True
     ).exists():
         fill.delay()
-    if preparing.due().exists():
+    if importing := _importing():
+        for pk in importing:
+            import_sheet.delay(pk)
+    elif preparing.due().exists():
         prepare.delay()
-    for pk in SheetImport.objects.filter(status=ImportStatus.IMPORTING).values_list("pk", flat=True):
-        import_sheet.delay(pk)
+
+
+def _importing() -> list[int]:
+    return list(SheetImport.objects.filter(status=ImportStatus.IMPORTING).values_list("pk", flat=True))
 
 
 @shared_task(name="campaigns.tasks.fill", bind=True, expires=EXPIRES)
@@ -54,7 +59,7 @@ def prepare(task: Task[[], None]) -> None:
     """Speak what scheduled calls will say, so that the first of them need not wait for it."""
     with turns.turn(BACKGROUND, sent_at=sent_at(task)) as free:
         more = free and preparing.prepare_all(budget=turns.seconds())
-    if more:
+    if more and not _importing():  # somebody waits for those
         prepare.delay()
 
 

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 from django.conf import settings
 from django.core.exceptions import TooManyFieldsSent
 from django.http import HttpRequest, QueryDict
+from django.http.request import UnreadablePostError
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser, DataAndFiles, MultiPartParser
 from rest_framework.request import Request
@@ -222,7 +223,7 @@ def _unchunk(http: HttpRequest, limit: int) -> None:
         raise InvalidInput("Send the body with a Content-Length: this server cannot read it in chunks.")
     body = tempfile.SpooledTemporaryFile(max_size=settings.FILE_UPLOAD_MAX_MEMORY_SIZE)  # noqa: SIM115 – lives on
     size = 0
-    while block := environ["wsgi.input"].read(65536):
+    while block := _block_of(environ["wsgi.input"]):
         size += len(block)
         if size > limit:
             body.close()
@@ -231,6 +232,14 @@ def _unchunk(http: HttpRequest, limit: int) -> None:
     body.seek(0)
     http.META["CONTENT_LENGTH"] = str(size)
     http._stream = body  # type: ignore[assignment]  # where Django reads the body from
+
+
+def _block_of(stream: IO[bytes]) -> bytes:
+    """As Django reads bodies that have a length: a client that stops in the middle is no error of ours."""
+    try:
+        return stream.read(65536)
+    except OSError as error:
+        raise UnreadablePostError(*error.args) from error
 
 
 def _media_type(http: HttpRequest) -> str:

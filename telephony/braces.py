@@ -4,7 +4,8 @@ import re
 
 from iris.errors import InvalidInput
 
-_UNCLOSED = re.compile(r"\{(\w[^\s{},.;:!?।|]*)[^{}]*(?:\{|\Z)")
+# Possessive: a long text is read once, whatever it holds.
+_UNCLOSED = re.compile(r"\{(\w[^\s{},.;:!?।|]*+)[^{}]*+(?:\{|\Z)")
 
 
 def refuse_unclosed(text: str) -> None:

@@ -127,12 +127,14 @@ class Dispatcher:
         delivery gets a new slot behind all that are taken.
         """
         now = time.monotonic()
-        if self.turns[0].slot > now:
-            time.sleep(min(self.turns[0].slot - now, HORIZON))
-            return
         self._give_back(
             self._pop(lambda turn: turn.claimed_at < now - PATIENCE), text="Its turn did not come"
         )
+        if not self.turns:
+            return
+        if self.turns[0].slot > now:
+            time.sleep(min(self.turns[0].slot - now, HORIZON))
+            return
         if self.step:
             tolerance = max(STEP_TOLERANCE * self.step, SHORTEST_TOLERANCE)
             if missed := sum(turn.slot < now - tolerance for turn in self.turns):
@@ -251,6 +253,13 @@ def _refusal(delivery: Claimed) -> Rejected | None:
 
 def pause_trunk(alias: str, *, reason: str, seconds: float | None = None) -> None:
     """Let a trunk rest: for `seconds`, or until its operator has cleared the reason."""
+    try:
+        _pause(alias, reason=reason, seconds=seconds)
+    except (OperationalError, InterfaceError) as e:  # the next submission will say the same
+        log.warning("The trunk %s could not be paused: %s", alias, e)
+
+
+def _pause(alias: str, *, reason: str, seconds: float | None) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             """UPDATE telephony_trunk

@@ -43,7 +43,7 @@ def audio_file(request: HttpRequest, name: str, extension: str) -> HttpResponseB
         raise Http404("There is no such recording.")
     kind = cast(Extension, extension)
     headers = {
-        "Cache-Control": "public, max-age=31536000, immutable",
+        "Cache-Control": "private, max-age=31536000, immutable",
         "ETag": f'"{name}.{kind}"',
         "Accept-Ranges": "bytes",
     }

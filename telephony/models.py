@@ -343,7 +343,10 @@ class UnmatchedReport(models.Model):
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
-        indexes: ClassVar = [models.Index(fields=["trunk", "ref"], name="unmatched_ref")]
+        indexes: ClassVar = [
+            models.Index(fields=["trunk", "ref"], name="unmatched_ref"),
+            models.Index(fields=["trunk", "number"], name="unmatched_number"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_status_display()} on {self.ref or self.number}"

@@ -76,11 +76,13 @@ def is_closed(trunk: Trunk) -> bool:
 def relieve_closed() -> int:
     """Queue on another trunk of its route what waits on one that is closed; how many deliveries.
 
-    Only what is `queued` moves: that surely no carrier has.
+    Only what is `queued` moves, and is not to be repeated: that surely no carrier has.
     """
     closed = {trunk.pk: trunk for trunk in Trunk.objects.all() if is_closed(trunk)}
     moved = 0
     for pk, trunk in closed.items():
+        if trunk.alias not in settings.CARRIERS:
+            lifecycle.lose_repetitions(trunk_id=pk)
         for channel in Channel:
             if not settings.ROUTES[channel.value]:
                 continue

@@ -19,7 +19,7 @@ from celery import current_app
 from celery.signals import worker_init, worker_process_init, worker_process_shutdown, worker_shutdown
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connection
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from telephony import events, lifecycle
 from telephony.carriers import Carrier, SessionCarrier, get_carrier
@@ -69,7 +69,7 @@ def is_served(alias: str) -> bool:
     """
     if not isinstance(get_carrier(alias), SessionCarrier):
         return True
-    live = Trunk.objects.filter(alias=alias, session_at__gt=timezone.now() - SILENT)
+    live = Trunk.objects.filter(alias=alias, session_at__gt=Now() - SILENT)
     return live.exclude(session=STOPPED).exists()
 
 
@@ -225,7 +225,10 @@ class EventWriter:
         now = time.monotonic()
         if settings.CARRIERS.get(self._alias, {}).get("CHANNELS") and now - self._nudged_at > NUDGE_SECONDS:
             self._nudged_at = now
-            tasks.wake(self._alias)
+            try:
+                tasks.wake(self._alias)
+            except (DatabaseError, InterfaceError) as e:  # the next tick wakes it
+                log.warning("%s could not be woken: %s", self._alias, e)
 
     def _bury(self) -> None:
         """Once no other process serves this trunk, what the last one left under way is lost.
@@ -253,7 +256,7 @@ class EventWriter:
             close_old_connections()
             self._bury()
             Trunk.objects.update_or_create(
-                alias=self._alias, defaults={"session": status, "session_at": timezone.now()}
+                alias=self._alias, defaults={"session": status, "session_at": Now()}
             )
-        except DatabaseError as e:  # the next one will be written
+        except (DatabaseError, InterfaceError) as e:  # the next one will be written
             log.warning("%s: the status of the session could not be written: %s", self._alias, e)

@@ -14,12 +14,17 @@ from django.db.models.functions import Now
 class Bind(models.Model):
     """A trunk was bound from `since` to `seen_at`, and every receipt that came by then is stored.
 
-    Silence in that time is evidence: a message about which nothing came was most likely never taken.
+    Silence in that time is evidence: a message about which nothing came was most likely never taken. But only where
+    receipts tell whom they are about.
     """
 
     trunk = models.OneToOneField("telephony.Trunk", primary_key=True, on_delete=models.CASCADE)
     since = models.DateTimeField()
     seen_at = models.DateTimeField()
+    tells_numbers = models.BooleanField(
+        null=True,
+        help_text="Whether the latest receipts about known SMS named their numbers; empty until one has come.",
+    )
 
     def __str__(self) -> str:
         return f"{self.trunk_id} bound since {self.since}"

@@ -71,13 +71,15 @@ def settle_by_number(carrier: Carrier) -> int:
     """Give reports to deliveries to the same numbers whose answers were lost; how many deliveries changed.
 
     A message whose parts are reported apart takes as many reports. Of several such deliveries to one number the oldest
-    comes first: nobody can tell them apart any more.
+    comes first: nobody can tell them apart any more. That one was deleted is no such report: an attempt that is taken
+    back before the next one ends so, and the next one goes on.
     """
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT u.id, u.number, u.status, u.cause, u.carrier_text, u.at
                   FROM telephony_unmatchedreport u JOIN telephony_trunk t ON t.id = u.trunk_id AND t.alias = %s
-                 WHERE u.number <> '' AND u.created_at < statement_timestamp() - make_interval(secs => {PATIENCE})
+                 WHERE u.number <> '' AND u.carrier_text NOT LIKE 'DELETED%%'
+                   AND u.created_at < statement_timestamp() - make_interval(secs => {PATIENCE})
                    AND EXISTS (SELECT FROM telephony_delivery d
                                 WHERE d.trunk_id = t.id AND d.status = {lifecycle.UNKNOWN} AND d."to" = u.number
                                   AND d.claimed_at <= u.created_at)

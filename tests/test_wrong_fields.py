@@ -8,6 +8,8 @@ import pytest
 
 from accounts.models import User
 from campaigns.models import Campaign, Service
+from iris.errors import InvalidInput
+from telephony.braces import refuse_unclosed
 from tests import v0
 from tests.factories import make_campaign, make_user
 from tests.surveys.surveying import make_survey
@@ -153,6 +155,13 @@ def test_a_message_that_was_stored_so_is_not_begun(user: User, stored: str) -> N
     campaign = make_campaign(owner=user, service=Service.BOTH, **texts)
     answer = v1.Caller(user).fails("POST", f"run-campaign/{campaign.pk}/", status=400)
     assert SENTENCE in answer["message"]
+
+
+def test_a_long_word_in_braces_is_read_once() -> None:
+    """Twice for each of its letters would keep a web process busy for days."""
+    refuse_unclosed("{" + 2_000_000 * "a" + "}")
+    with pytest.raises(InvalidInput):
+        refuse_unclosed("{" + 2_000_000 * "a")
 
 
 @pytest.mark.parametrize("message", ["a { b", "{", "}", "{} {", "a } b", ":-{", "1 {{ 2"])

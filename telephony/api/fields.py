@@ -90,6 +90,9 @@ class AnyNumber(serializers.Field[Any, Any, Any, Any]):
 class Number(AnyNumber):
     """A phone number as it was sent. `telephony.numbering` says what is wrong with it."""
 
+    def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
+        return _sent(dictionary, self.field_name)
+
     def to_internal_value(self, data: Any) -> Any:
         with told_of_this_field():
             numbering.parse(data)

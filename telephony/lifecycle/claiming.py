@@ -13,10 +13,9 @@ from telephony.models import Purpose
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A delivery that this process alone may submit, until its lease ends. `position` is its turn in the claim."""
+    """A delivery that this process alone may submit, until its lease ends."""
 
     id: int
-    position: int
     channel: str
     to: str
     caller: str
@@ -69,13 +68,14 @@ def claim(*, trunk_id: int, limit: int, call_limit: int | None, last_owner: int)
                        ORDER BY priority, turn, owner_id <= %(last_owner)s, owner_id) AS position
               FROM candidates
         ), chosen AS (
-            SELECT id, position FROM (
+            SELECT id FROM (
                 SELECT id, position, channel, count(*) FILTER (WHERE channel = 'call') OVER (ORDER BY position) AS calls
                   FROM ranked) counted
              WHERE channel <> 'call' OR %(call_limit)s::int IS NULL OR calls <= %(call_limit)s
              ORDER BY position LIMIT %(limit)s
         ), locked AS (
-            SELECT id FROM telephony_delivery WHERE id IN (SELECT id FROM chosen) AND status = {QUEUED}
+            -- As an array: joined, so few of them are expected that each would be looked for among all that is queued.
+            SELECT id FROM telephony_delivery WHERE id = ANY (ARRAY(SELECT id FROM chosen)) AND status = {QUEUED}
                AND trunk_id = %(trunk)s AND not_before <= statement_timestamp()
              ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
         ), taken AS (
@@ -85,15 +85,18 @@ def claim(*, trunk_id: int, limit: int, call_limit: int | None, last_owner: int)
                    expires_at = statement_timestamp() + make_interval(secs => %(lease)s)
               FROM locked WHERE d.id = locked.id
             RETURNING d.id, d.channel, d."to", d.caller, d.text, d.audio_id, d.attempts, d.owner_id, d.priority,
-                      d.purpose, d.script
+                      d.purpose, d.script, d.not_before
+        ), in_turn AS (
+            -- In turn order once more. Joined to those that were chosen, each would be looked for among all of them.
+            SELECT *, row_number() OVER (PARTITION BY priority, owner_id ORDER BY not_before, id) AS turn FROM taken
         )
-        SELECT taken.id, chosen.position, taken.channel, taken."to", taken.caller, taken.text,
+        SELECT taken.id, taken.channel, taken."to", taken.caller, taken.text,
                coalesce(audio.name, ''), audio.seconds, taken.attempts, taken.owner_id, taken.priority,
                taken.purpose <> '{Purpose.OTP.value}' AND EXISTS (
                    SELECT FROM telephony_optout o WHERE o.owner_id = taken.owner_id AND o.number = taken."to"),
                taken.script::text
-          FROM taken JOIN chosen USING (id) LEFT JOIN telephony_audio audio ON audio.id = taken.audio_id
-         ORDER BY chosen.position"""
+          FROM in_turn AS taken LEFT JOIN telephony_audio audio ON audio.id = taken.audio_id
+         ORDER BY taken.priority, taken.turn, taken.owner_id <= %(last_owner)s, taken.owner_id"""
     with connection.cursor() as cursor:
         cursor.execute(
             sql,

@@ -108,9 +108,29 @@ def reroute(*, trunk_id: int, channel: Channel, ways: Mapping[str, int]) -> int:
                         SELECT trunk_id FROM ways WHERE starts_with(d."to", prefix)
                          ORDER BY length(prefix) DESC LIMIT 1) way
                      WHERE d.trunk_id = %s AND d.status = {QUEUED} AND d.channel = %s AND way.trunk_id <> d.trunk_id
+                       -- What is being repeated, this trunk's carrier alone can take back before.
+                       AND NOT EXISTS (SELECT FROM telephony_repetition r WHERE r.delivery_id = d.id)
                      ORDER BY d.id LIMIT {AT_ONCE} FOR NO KEY UPDATE OF d SKIP LOCKED
                 )
                 UPDATE telephony_delivery d SET trunk_id = moved.trunk_id FROM moved WHERE d.id = moved.id""",
             [list(ways), list(ways.values()), trunk_id, channel.value],
         )
         return int(cursor.rowcount)
+
+
+@transaction.atomic
+def lose_repetitions(*, trunk_id: int) -> int:
+    """End as "lost" what waits to be repeated on a trunk that there is no more: nobody else may; how many deliveries."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""SELECT d.id FROM telephony_delivery d
+                 WHERE d.trunk_id = %s AND d.status = {QUEUED}
+                   AND EXISTS (SELECT FROM telephony_repetition r WHERE r.delivery_id = d.id)
+                 ORDER BY d.id LIMIT {AT_ONCE} FOR NO KEY UPDATE OF d SKIP LOCKED""",
+            [trunk_id],
+        )
+        ids = [row[0] for row in cursor.fetchall()]
+    text = "Its trunk is not configured any more."
+    return apply(
+        [Report(id=pk, status=DeliveryStatus.FAILED, at=None, cause=Cause.LOST, text=text) for pk in ids]
+    )

@@ -20,12 +20,13 @@ class Migration(migrations.Migration):
                 ('began_at', models.DateTimeField()),
             ],
         ),
-        migrations.RemoveIndex(
-            model_name='delivery',
-            name='delivery_queue',
-        ),
         migrations.AddIndex(
             model_name='delivery',
             index=models.Index(condition=models.Q(('status', 0)), fields=['trunk', 'priority', 'owner', 'not_before', 'id'], name='delivery_due'),
+        ),
+        # Last, since nobody can read the table from here to the end.
+        migrations.RemoveIndex(
+            model_name='delivery',
+            name='delivery_queue',
         ),
     ]

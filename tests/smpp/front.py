@@ -26,6 +26,8 @@ class Front:
         self._port = port
         self._cancel = cancel
         self._knows = takes_back.split()
+        # What is answered to every cancel_sm, whatever is pending.
+        self._says = next((int(word[5:], 16) for word in self._knows if word.startswith("says=")), None)
         self._replacing: set[tuple[str, str, bytes]] = set()
 
     async def start(self) -> None:
@@ -59,6 +61,8 @@ class Front:
         await back
 
     def _cancelled(self, body: bytes) -> int:
+        if self._says is not None:
+            return self._says
         if "cancel" not in self._knows:
             return ESME_RINVCMDID
         _, _, rest = body.split(b"\0", 2)  # service_type, message_id

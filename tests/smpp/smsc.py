@@ -63,7 +63,9 @@ class Behaviour:
     answer_delay: float = 0.0
     room: int | None = None  # messages it still takes before it throttles
     holds: bool = False  # messages are read, and neither taken nor answered until this is over
-    takes_back: str = ""  # words: cancel, replace, silence (cancel_sm is not answered)
+    takes_back: str = (
+        ""  # words: cancel, replace, silence (cancel_sm is not answered), says=58 (with that status)
+    )
 
 
 class Smsc:

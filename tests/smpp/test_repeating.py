@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
 from telephony import events, lifecycle
 from telephony.carriers import get_carrier
 from telephony.carriers.base import Accepted, CarrierEvent, Later, Pending, Submission, Unknown
+from telephony.carriers.errors import Unreachable
+from telephony.carriers.smpp import SmppCarrier, joining, repeating
 from telephony.carriers.smpp import carrier as smpp_carrier
-from telephony.carriers.smpp import repeating
+from telephony.carriers.smpp import session as smpp_session
+from telephony.carriers.smpp.pace import Pace
+from telephony.carriers.smpp.session import Session
 from telephony.models import Cause, Delivery, DeliveryStatus, Trunk, UnmatchedReport
 from telephony.smpp_records import Bind, Repetition
 from tests.factories import make_delivery
@@ -42,8 +48,9 @@ def unanswered(trunk: Trunk, *, seconds: float = 200, **fields: Any) -> Delivery
 
 
 def bound(trunk: Trunk, *, seconds: float, until: float = 0) -> None:
-    """The trunk was bound for `seconds`, up to `until` seconds ago, and all that came is stored."""
+    """The trunk was bound for `seconds`, up to `until` seconds ago, all that came is stored, and it told numbers."""
     repeating.note_bound(trunk.alias, at=time.monotonic() - until, seconds=seconds)
+    Bind.objects.update(tells_numbers=True)
 
 
 def report(number: str, status: DeliveryStatus = S.COMPLETED, text: str = "") -> None:
@@ -161,6 +168,60 @@ class TestWhatIsSentAgain:
         assert second.since > first.seen_at
 
 
+class TestWhetherReceiptsTellNumbers:
+    """Where they do not, nothing is ever heard about a number, and silence says nothing."""
+
+    def silent_with(self, trunk: Trunk, *samples: list[tuple[str, str]]) -> int:
+        """The status of an unanswered SMS after receipts about another, +9779841000001 by the id 77, have come."""
+        make_delivery(trunk=trunk, to="+9779841000001", status=S.COMPLETED, ref="77")
+        delivery = unanswered(trunk)
+        for receipts in samples:
+            repeating.note_bound("smsc", at=time.monotonic(), seconds=500, receipts=receipts)
+        events.look_up_unknown("smsc")
+        return status(delivery)
+
+    def test_nothing_is_sent_again_before_a_receipt_has_named_the_number_of_its_sms(
+        self, trunk: Trunk
+    ) -> None:
+        assert self.silent_with(trunk, [("strange", "+9779841000001")]) == S.UNKNOWN
+        assert Bind.objects.get().tells_numbers is None
+
+    def test_nor_where_they_name_another(self, trunk: Trunk) -> None:
+        assert self.silent_with(trunk, [("77", "31001"), ("strange", "+9779841000001")]) == S.UNKNOWN
+        assert Bind.objects.get().tells_numbers is False
+
+    def test_one_that_has_is_enough_and_stays_so(self, trunk: Trunk) -> None:
+        assert self.silent_with(trunk, [("77", "+9779841000001"), ("strange", "")], []) == S.QUEUED
+
+    def test_unless_they_do_not_any_more(self, trunk: Trunk) -> None:
+        assert self.silent_with(trunk, [("77", "+9779841000001")], [("77", "31001")]) == S.UNKNOWN
+
+    def test_the_carrier_says_which_receipts_have_come(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        noted: list[tuple[str, str]] = []
+        monkeypatch.setattr(repeating, "note_bound", lambda *_, receipts, **__: noted.extend(receipts))
+        monkeypatch.setattr(joining, "show_incomplete", lambda _: None)
+        with smsc(tmp_path) as far, carrier(far.port, repeat_after_seconds=1) as it:
+            result = it.send(sms(1))["1"]
+            assert isinstance(result, Accepted)
+            it.wait(lambda: noted == [(result.ref, sms(1).to)])
+
+
+def test_what_was_refused_ends_the_time_of_which_all_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds: list[float] = []
+    monkeypatch.setattr(SmppCarrier, "_bound", lambda _, bound_for: seconds.append(bound_for))
+    with smsc(tmp_path) as far, carrier(far.port) as it:
+        it.wait(lambda: seconds and seconds[-1] > 0.4)
+        monkeypatch.setattr(smpp_session, "MOST_UNSTORED", 0)
+        far.send("9779841000001", b"\0A")
+        it.wait(lambda: far.journalled("inbound"))
+        assert far.journalled("inbound")[0]["acknowledged"] is False
+        it.wait(lambda: any(later < before for before, later in pairwise(seconds)))
+
+
 def repetition(trunk: Trunk, *, to: str, text: str = "Namaste") -> Submission:
     """As `look_up_unknown` and the next claim make it."""
     delivery = make_delivery(
@@ -224,6 +285,97 @@ class TestHowItIsSentAgain:
         with smsc(tmp_path, takes_back="replace") as far, carrier(far.port, repeat="always") as it:
             again = repetition(trunk, to=OFF, text=LONG)
             assert isinstance(it.send(again)[again.key], Accepted)
+
+    @pytest.mark.parametrize("repeat", ["safe", "always"])
+    @pytest.mark.parametrize("status", ["58", "14"], ids=["throttled", "queue full"])
+    def test_where_even_that_is_too_fast_all_of_it_is_tried_again_more_slowly(
+        self, trunk: Trunk, tmp_path: Path, status: str, repeat: str
+    ) -> None:
+        with smsc(tmp_path, takes_back=f"says={status}") as far, carrier(far.port, repeat=repeat) as it:
+            again = repetition(trunk, to=OFF)
+            assert isinstance(it.send(again)[again.key], Later)
+            assert it.carrier.pace() is not None
+            assert far.entries == []
+
+    def test_where_that_is_not_answered_even_a_short_one_is_left_there(
+        self, trunk: Trunk, tmp_path: Path
+    ) -> None:
+        with smsc(tmp_path, takes_back="silence") as far, carrier(far.port, answer_seconds=1) as it:
+            again = repetition(trunk, to=OFF)
+            assert it.send(again)[again.key] == Unknown(
+                key=again.key, text="The SMSC may have it, and could not take it back: it said nothing."
+            )
+            assert far.entries == []
+
+    def test_and_sent_where_twice_is_better_than_never(self, trunk: Trunk, tmp_path: Path) -> None:
+        options = {"answer_seconds": 1, "repeat": "always"}
+        with smsc(tmp_path, takes_back="silence") as far, carrier(far.port, **options) as it:
+            again = repetition(trunk, to="+9779841000001")
+            assert isinstance(it.send(again)[again.key], Accepted)
+
+    @pytest.mark.parametrize(
+        ("status", "result"), [("02", Accepted), ("03", Accepted), ("0C", Accepted), ("08", Unknown)]
+    )
+    def test_a_short_one_follows_only_where_the_smsc_knows_no_such_cancellation(
+        self, trunk: Trunk, tmp_path: Path, status: str, result: type
+    ) -> None:
+        with smsc(tmp_path, takes_back=f"says={status}") as far, carrier(far.port) as it:
+            again = repetition(trunk, to="+9779841000001")
+            assert isinstance(it.send(again)[again.key], result)
+
+    def test_it_keeps_to_the_window_and_the_pace(
+        self, trunk: Trunk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        slots: list[float] = []
+        left: list[float] = []
+        outstanding: list[int] = []
+        turn = Pace.turn
+
+        def noted_turn(pace: Pace, *, now: float) -> float:
+            wait = turn(pace, now=now)
+            slots.append(pace._next_turn - 0.01)
+            return wait
+
+        def noted(write: Any) -> Any:
+            def call(session: Session, *arguments: Any) -> None:
+                left.append(time.monotonic())
+                write(session, *arguments)
+                outstanding.append(session.outstanding)
+
+            return call
+
+        monkeypatch.setattr(Pace, "turn", noted_turn)
+        for name in ("_put", "_recall"):
+            monkeypatch.setattr(Session, name, noted(getattr(Session, name)))
+        options = {"window": 2, "parts_per_second": 100}
+        with smsc(tmp_path, takes_back="cancel") as far, carrier(far.port, **options) as it:
+            again = [repetition(trunk, to=f"+977984100000{n}", text=LONG) for n in range(8)]
+            results = it.send(*again)
+            assert {type(result) for result in results.values()} == {Accepted}
+            parts = it.carrier.reports_on(LONG)
+            assert far.octets() == {one.to[1:]: [far_text(LONG)] for one in again}
+        assert len(far.entries) == 8 * parts
+        assert len(slots) == len(left) == 8 * (1 + parts)
+        assert max(outstanding) <= 2
+        assert all(at >= slot - 0.001 for at, slot in zip(left, slots, strict=True)), "none before its turn"
+
+    def test_nothing_is_written_where_the_database_cannot_be_asked(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def away(ids: list[int]) -> None:
+            raise OperationalError("gone")
+
+        monkeypatch.setattr(repeating, "repeated", away)
+        with smsc(tmp_path) as far, carrier(far.port) as it:
+            with pytest.raises(Unreachable, match="The database is away"):
+                it.carrier.submit([sms(1), sms(2, attempt=2)])
+            assert far.entries == []
+
+    def test_what_was_taken_back_long_ago_is_forgotten(self) -> None:
+        it = SmppCarrier(alias="smsc", host="127.0.0.1", system_id="iris")
+        it._recalled = dict.fromkeys(["+9779841000001", "+9779841000002"], time.monotonic() - 700)
+        it._note_recall("+9779841000001")
+        assert [*it._recalled] == ["+9779841000001"]
 
     def test_nothing_of_the_sort_goes_with_what_is_sent_again_because_it_was_refused(
         self, trunk: Trunk, tmp_path: Path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -144,6 +145,19 @@ class TestLostAnswers:
         wait_long_enough()
         events.match_again("smsc")
         assert (status(one), status(two)) == (S.COMPLETED, S.UNKNOWN)
+
+    def test_that_an_attempt_was_taken_back_says_nothing_of_the_next_one(self, trunk: Trunk) -> None:
+        delivery = submitting(trunk)
+        lifecycle.record([Unknown(key=str(delivery.pk))], report_timeout=60)
+        deleted = report("1", S.FAILED, number=delivery.to)
+        events.record("smsc", [replace(deleted, text="DELETED")])
+        wait_long_enough()
+        events.match_again("smsc")
+        assert status(delivery) == S.UNKNOWN
+        events.record("smsc", [report("2", number=delivery.to)])
+        wait_long_enough()
+        events.match_again("smsc")
+        assert status(delivery) == S.COMPLETED
 
     def test_a_report_from_before_the_submission_is_about_something_else(self, trunk: Trunk) -> None:
         delivery = submitting(trunk)

@@ -15,11 +15,13 @@ from telephony.carriers.base import Accepted, Later, Rejected, Unknown
 from telephony.carriers.errors import Throttled, Unreachable
 from telephony.carriers.smpp import carrier as smpp_carrier
 from telephony.carriers.smpp import pace as smpp_pace
+from telephony.carriers.smpp import session as smpp_session
+from telephony.carriers.smpp.message import Message
 from telephony.carriers.smpp.pace import Pace
 from telephony.carriers.smpp.session import Session
 from telephony.models import Cause, DeliveryStatus
 from telephony.segments import segments_of
-from tests.smpp.carriers import carrier, sms
+from tests.smpp.carriers import OpenCarrier, carrier, sms
 from tests.smpp.processes import SmscProcess, smsc
 
 LONG = "नमस्कार, भोलि बिहान दश बजे वडा कार्यालयमा बैठक हुनेछ। सबै जनालाई उपस्थित हुन अनुरोध छ। 🙏 " * 4
@@ -97,9 +99,26 @@ class TestAnswers:
 
     @pytest.mark.django_db
     def test_a_passing_trouble_is_tried_again_but_not_for_ever(self, running: SmscProcess) -> None:
+        def results(it: OpenCarrier, *keys: int) -> list[type]:
+            """Of SMS that were claimed often before, since the trunk rested."""
+            found = []
+            for key in keys:
+                it.said = []
+                found.append(type(it.send(sms(key, to="+9779841009922", attempt=7))[str(key)]))
+            return found
+
         with carrier(running.port) as it:
-            assert isinstance(it.send(sms(1, to="+9779841009922", attempt=1))["1"], Later)
-            assert isinstance(it.send(sms(2, to="+9779841009922", attempt=5))["2"], Rejected)
+            assert results(it, 1, 1, 1, 1, 2, 1) == [Later] * 5 + [Rejected]
+            assert results(it, 1) == [Later], "it counts from the beginning"
+
+    @pytest.mark.django_db
+    def test_only_the_latest_troubles_are_counted(
+        self, running: SmscProcess, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(smpp_carrier, "MOST_TROUBLED", 2)
+        with carrier(running.port) as it:
+            it.send(*[sms(key, to="+9779841009922") for key in range(5)])
+            assert len(it.carrier._troubles) == 2
 
     def test_an_answer_that_does_not_come_is_unknown_and_counts_when_it_is_late(
         self, running: SmscProcess
@@ -132,9 +151,23 @@ class TestAnswers:
                 it.carrier.submit([sms(300)])
             assert "slowed to about" in it.carrier.status()
 
-    def test_long_messages_too_fast_slow_it_down_and_are_completed(
-        self, tmp_path: Path, long_hold: None
+    def test_long_messages_too_fast_slow_it_down_and_are_completed_after_a_while(
+        self, tmp_path: Path, long_hold: None, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        held: list[bool] = []  # for each time that something was to be written again
+        put, repeat = Session._put, Session._repeat
+
+        async def noted_repeat(session: Session) -> None:
+            held.append(session.hooks.held())
+            await repeat(session)
+
+        def noted_put(session: Session, message: Message, part: int, buffer: list[bytes]) -> None:
+            assert message.statuses[part] is None or not session.hooks.held()
+            put(session, message, part, buffer)
+
+        monkeypatch.setattr(Session, "_repeat", noted_repeat)
+        monkeypatch.setattr(Session, "_put", noted_put)
+        monkeypatch.setattr(smpp_session, "AGAIN_SECONDS", 0.0)
         with (
             smsc(tmp_path, room=5 * segments_of(LONG) + 1) as process,
             carrier(process.port, window=20) as it,
@@ -143,6 +176,9 @@ class TestAnswers:
             it.carrier.submit(batch)
             it.wait(lambda: process.journalled("throttled"))
             process.tell(room=None)
+            it.wait(lambda: len(held) > 1)
+            assert all(held)
+            it.carrier._pace.held_until = 0.0
             it.wait(lambda: len(it.results()) == 40)
             answers = it.results()
             assert Counter(map(type, answers.values()))[Accepted] >= 6

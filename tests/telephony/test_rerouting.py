@@ -14,6 +14,7 @@ from django.utils import timezone
 from iris.errors import Unavailable
 from telephony import routing, stranded, tasks
 from telephony.models import Channel, Delivery, DeliveryStatus, Trunk
+from telephony.smpp_records import Repetition
 from tests.factories import make_delivery, make_trunk
 
 pytestmark = pytest.mark.django_db
@@ -49,6 +50,22 @@ def test_what_waits_on_a_trunk_that_its_operator_must_clear_goes_by_another() ->
     assert routing.relieve_closed() == 1
     assert trunk_of(delivery) == "second"
     assert routing.relieve_closed() == 0
+
+
+def test_what_is_being_repeated_stays_where_its_first_sending_can_be_taken_back() -> None:
+    delivery = make_delivery(trunk=make_trunk("first"))
+    Repetition.objects.create(delivery=delivery, first_at=timezone.now())
+    pause("first")
+    assert routing.relieve_closed() == 0
+    assert trunk_of(delivery) == "first"
+
+
+def test_what_is_being_repeated_on_a_trunk_that_was_removed_is_lost_and_not_sent_by_another() -> None:
+    delivery = make_delivery(trunk=make_trunk("gone"))
+    Repetition.objects.create(delivery=delivery, first_at=timezone.now())
+    assert routing.relieve_closed() == 0
+    delivery.refresh_from_db()
+    assert (delivery.status, delivery.cause, delivery.credits) == (DeliveryStatus.FAILED, "lost", 0)
 
 
 def test_what_waits_on_a_trunk_that_rests_stays() -> None:

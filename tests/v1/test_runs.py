@@ -12,7 +12,9 @@ from django.utils import timezone
 
 from accounts import ledger
 from accounts.models import User
+from campaigns import dashboard, runs
 from campaigns.models import Campaign, Recipient, Run, RunStatus
+from iris.errors import Conflict
 from telephony.models import SandboxMessage
 from tests import engine, v0
 from tests.factories import make_campaign, make_run, make_user
@@ -262,6 +264,23 @@ class TestStopAndTry:
         engine.run_to_the_end()
         shown = caller.get(f"campaign-detail/{campaign}/")["results"]
         assert [contact["status"] for contact in shown] == ["unanswered", "completed"]
+
+    def test_a_demo_call_is_no_run_that_could_be_paused(self, caller: Caller) -> None:
+        campaign = make(caller)
+        caller.post(f"demo-call/{Recipient.objects.get().pk}/")
+        with pytest.raises(Conflict):
+            runs.pause(campaign=Campaign.objects.get(pk=campaign))
+        engine.run_to_the_end()
+        run(caller, campaign)
+
+    def test_a_demo_call_is_no_performance_of_the_campaign(self, caller: Caller) -> None:
+        campaign = make(caller)
+        (before,) = caller.get(f"campaign-detail/{campaign}/")["results"]
+        caller.post(f"demo-call/{Recipient.objects.get().pk}/")
+        engine.run_to_the_end()
+        (after,) = caller.get(f"campaign-detail/{campaign}/")["results"]
+        assert after["updated_at"] == before["updated_at"]
+        assert dashboard.dashboard(user=User.objects.get(), days=7).top is None
 
     def test_a_stopped_demo_call_changes_nothing_either(self, caller: Caller) -> None:
         campaign = make(caller)

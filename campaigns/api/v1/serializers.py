@@ -126,7 +126,7 @@ class NewContact(ContactChanges):
 class ListedContact(serializers.Serializer[Any]):
     """One of many contacts to be added. It is left out when its number is none."""
 
-    number = AnyNumber()
+    number = AnyNumber(allow_null=True)
     other_variables = Variables(required=False, source="tags")
 
 

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from telephony.carriers.base import (
@@ -79,6 +80,8 @@ class SipCarrier(SessionCarrier):
                 continue
             try:
                 pcm = _pcm_of(one.audio_name)
+            except (OperationalError, InterfaceError) as error:  # nobody was called yet
+                raise Unreachable("The database is away.") from error
             except FileNotFoundError:
                 text = "The recording is gone from the media folder."
                 results.append(Rejected(key=one.key, cause=Cause.REFUSED, text=text))

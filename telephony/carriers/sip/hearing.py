@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 TAKE_SECONDS = 0.2
 ATTEMPTS = 20  # to store what was said, a second apart: for so long the storage may be away
 AGAIN_SECONDS = 1.0
+STORE_SECONDS = 20.0  # that the end of a call waits for its answers; what is stored later is still reported
 
 _keepers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="hearing")
 
@@ -68,9 +69,9 @@ class Hearing:
             self._keep(self._steps[0][0])
 
     async def kept(self) -> None:
-        """Until all that was said is stored, or given up."""
-        while self._keeping:
-            await asyncio.wait(self._keeping)
+        """Until all that was said is stored, or STORE_SECONDS are over: the end of the call must be told."""
+        if self._keeping:
+            await asyncio.wait(self._keeping, timeout=STORE_SECONDS)
 
     def _read(self) -> bytes:
         from baresip import BaresipError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
@@ -28,6 +29,7 @@ from telephony.carriers.base import (
 )
 from telephony.carriers.errors import Misconfigured, Throttled, Unreachable
 from telephony.carriers.smpp import joining, options, protocol, repeating
+from telephony.carriers.smpp.hooks import Hooks
 from telephony.carriers.smpp.inbound import Reader
 from telephony.carriers.smpp.link import Address, Link
 from telephony.carriers.smpp.message import UNANSWERED, Message
@@ -35,7 +37,7 @@ from telephony.carriers.smpp.outbound import Encoder, Unsendable
 from telephony.carriers.smpp.pace import Pace
 from telephony.carriers.smpp.protocol import Meaning, Pdu, meaning_of, name_of
 from telephony.carriers.smpp.receipts import Ids
-from telephony.carriers.smpp.session import Hooks, Session
+from telephony.carriers.smpp.session import Session
 from telephony.models import Cause, Channel
 from telephony.segments import segments_of
 
@@ -49,6 +51,8 @@ WAIT_SECONDS = 30.0  # for another SMS to the same number
 LONGEST_BEAT = 5.0  # seconds between two times that a bind is written down
 RECALL_SECONDS = 600.0  # in which an SMSC may report that it has deleted what we took back
 MOST_ATTEMPTS = 5  # at what the SMSC says is a passing trouble
+MOST_TROUBLED = 10_000  # SMS whose attempts at that are counted, the latest
+SAMPLE = 100  # receipts, the latest, whose numbers are compared with those of the deliveries they are about
 GRACE_SECONDS = 600.0  # for the receipt of an SMS that was valid until now
 _BAD_CREDENTIALS = (0x0E, 0x0F)
 
@@ -78,6 +82,8 @@ class SmppCarrier(SessionCarrier):
         self._beat = min(LONGEST_BEAT, self.settings["repeat_after_seconds"] / 2)
         self._beat_at = 0.0
         self._recalled: dict[str, float] = {}  # numbers, and when what the SMSC had for them was taken back
+        self._troubles: dict[str, int] = {}  # how often the SMSC has named a passing trouble, by key
+        self._receipts: deque[tuple[str, str]] = deque(maxlen=SAMPLE)  # their ids and numbers
         self._fault = ""  # what the operator has to mend
         self._link: Link | None = None
         self._record: SessionRecord = _nowhere
@@ -131,8 +137,7 @@ class SmppCarrier(SessionCarrier):
         link = self._ready()
         results: list[Result] = []
         messages: list[Message] = []
-        again = [int(one.key) for one in batch if one.attempt > 1]
-        repeated = repeating.repeated(again) if again else {}
+        repeated = self._repeated([int(one.key) for one in batch if one.attempt > 1])
         for one in batch:
             repetition = repeated.get(int(one.key))
             if repetition is not None and (result := self._not_again(one, repetition)):
@@ -160,6 +165,13 @@ class SmppCarrier(SessionCarrier):
         repeating.begin(ids)
         return {str(pk): False for pk in ids}
 
+    def _repeated(self, ids: Sequence[int]) -> dict[int, repeating.Repeated]:
+        """Raises Unreachable, since nothing of the batch is written yet."""
+        try:
+            return repeating.repeated(ids) if ids else {}
+        except (OperationalError, InterfaceError) as error:
+            raise Unreachable("The database is away.") from error
+
     def _not_again(self, one: Submission, repetition: repeating.Repeated) -> Result | None:
         """What becomes of a repetition that must not be sent now; None where it may."""
         heard = repetition.heard
@@ -172,8 +184,16 @@ class SmppCarrier(SessionCarrier):
         if repetition.waits:
             text = "Another SMS to this number is under way, and would be taken back with it."
             return Later(key=one.key, seconds=WAIT_SECONDS, text=text, attempt=one.attempt)
-        self._recalled[one.to] = time.monotonic()
+        self._note_recall(one.to)
         return None
+
+    def _note_recall(self, number: str) -> None:
+        now = time.monotonic()
+        self._recalled.pop(number, None)
+        self._recalled[number] = now
+        # The oldest are first.
+        while (oldest := next(iter(self._recalled.items())))[1] < now - RECALL_SECONDS:
+            del self._recalled[oldest[0]]
 
     def _ready(self) -> Link:
         """The bound link; raises what says why nothing can be submitted now."""
@@ -206,11 +226,14 @@ class SmppCarrier(SessionCarrier):
     def _settled(self, messages: Sequence[Message]) -> None:
         results = []
         for message in messages:
-            result = self._result(message)
             # It may have been sent again since: then a late refusal of the first attempt means nothing.
-            if not message.is_reported or isinstance(result, Accepted):
-                results.append(result)
+            if message.is_reported and message.taken < len(message.pdus):
+                continue
+            result = self._result(message)
+            if isinstance(result, Accepted | Rejected):
+                self._troubles.pop(message.key, None)
             message.is_reported = True
+            results.append(result)
         self._record(results)
 
     def _unwritten(self, messages: Sequence[Message]) -> None:
@@ -224,7 +247,8 @@ class SmppCarrier(SessionCarrier):
         now = time.monotonic()
         if seconds >= self._beat and now - self._beat_at >= self._beat:
             self._beat_at = now
-            self._record([], partial(self._note, at=now, seconds=seconds))
+            receipts, self._receipts = self._receipts, deque(maxlen=SAMPLE)
+            self._record([], partial(self._note, at=now, seconds=seconds, receipts=receipts))
 
     def _received(self, session: Session, pdus: Sequence[Pdu]) -> None:
         """Receipts, and what people have sent: acknowledged once they are stored."""
@@ -233,6 +257,8 @@ class SmppCarrier(SessionCarrier):
         of_parts: list[Pdu] = []
         for pdu in pdus:
             item = self._reader.item(pdu)
+            if isinstance(item, CarrierEvent):
+                self._receipts.append((item.ref, item.number))
             if isinstance(item, joining.Part):
                 parts.append(item)
                 of_parts.append(pdu)
@@ -250,10 +276,21 @@ class SmppCarrier(SessionCarrier):
             and time.monotonic() - self._recalled.get(item.number, -RECALL_SECONDS) < RECALL_SECONDS
         )
 
+    def _troubled(self, key: str) -> int:
+        """How often the SMSC has named a passing trouble about this SMS, this time included.
+
+        Its attempts are no measure, since it is also claimed again when the trunk rests or has to wait.
+        """
+        times = self._troubles.pop(key, 0) + 1
+        self._troubles[key] = times
+        if len(self._troubles) > MOST_TROUBLED:
+            del self._troubles[next(iter(self._troubles))]
+        return times
+
     # In the thread that records, when all that came before is stored
 
-    def _note(self, *, at: float, seconds: float) -> None:
-        repeating.note_bound(self.alias, at=at, seconds=seconds)
+    def _note(self, *, at: float, seconds: float, receipts: Sequence[tuple[str, str]]) -> None:
+        repeating.note_bound(self.alias, at=at, seconds=seconds, receipts=receipts)
         joining.show_incomplete(self.alias)
 
     def _store(
@@ -299,7 +336,7 @@ class SmppCarrier(SessionCarrier):
         if meaning is Meaning.CONFIGURATION or (meaning is Meaning.SENDER and self.settings["source"]):
             self._fault = f"The SMSC refuses what is configured: {text}"
         elif meaning in (Meaning.NO_SUCH_NUMBER, Meaning.REFUSED, Meaning.SENDER) or (
-            meaning is Meaning.BUSY and message.attempt >= MOST_ATTEMPTS
+            meaning is Meaning.BUSY and self._troubled(key) >= MOST_ATTEMPTS
         ):
             cause = Cause.INVALID if meaning is Meaning.NO_SUCH_NUMBER else Cause.REFUSED
             return Rejected(key=key, cause=cause, text=text)

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from django.utils import timezone
 
 from telephony.carriers.smpp import protocol
+from telephony.carriers.smpp.hooks import Hooks
 from telephony.carriers.smpp.message import Message
-from telephony.carriers.smpp.session import TICK, Hooks, Session
+from telephony.carriers.smpp.session import TICK, Session
 
 log = logging.getLogger(__name__)
 
@@ -173,7 +174,7 @@ class Link:
             bound_at = time.monotonic()
             while not session.ended.done():
                 session.tick()
-                self._hooks.bound(time.monotonic() - bound_at)
+                self._hooks.bound(time.monotonic() - max(bound_at, session.refused_at))
                 await asyncio.wait([session.ended], timeout=TICK)
             self._state = session.why_ended
         finally:

@@ -10,15 +10,16 @@ from telephony.carriers.smpp.protocol import Meaning
 WAITING, UNANSWERED, UNWRITTEN = -1, -2, -3  # in the place of a part's status
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Message:
     """An SMS of one or several parts. `pdus` lack only their sequence numbers.
 
     `statuses` has for each part None at first, then WAITING, then its answer's status, or UNANSWERED; or UNWRITTEN when
     the connection ended before. Nothing is written any more after `until` (monotonic).
 
-    `recall`, if any, is the cancel_sm that goes first: the SMSC perhaps has this message already. Where it cannot say,
-    the message follows all the same only if `insists`; else it is left as it is (`is_left`).
+    `recall`, if any, is the cancel_sm that goes first: the SMSC perhaps has this message already. Where it knows no such
+    cancel_sm, one that `replaces` what is there follows all the same. After any other answer, or none, the message is
+    left as it is (`is_left`), unless it `insists`.
     """
 
     key: str
@@ -26,6 +27,7 @@ class Message:
     pdus: list[bytes]
     until: float
     recall: bytes = b""
+    replaces: bool = False
     insists: bool = False
     recall_status: int | None = None
     is_left: bool = False
@@ -53,8 +55,13 @@ class Message:
     def may_follow(self, status: int) -> bool:
         """Whether it may be sent after its recall was answered like this, or UNANSWERED."""
         self.recall_status = status
-        self.is_left = not self.insists and status not in (protocol.OK, protocol.NOTHING_TO_CANCEL)
-        return not self.is_left
+        may = (
+            self.insists
+            or status in (protocol.OK, protocol.NOTHING_TO_CANCEL)
+            or (self.replaces and status in protocol.KNOWS_NO_CANCEL)
+        )
+        self.is_left = not may
+        return may
 
     def to_repeat(self) -> list[int]:
         """Parts the SMSC did not take for now, of a message of which it has others."""
@@ -69,5 +76,5 @@ class Message:
         ]
 
     def to_write(self) -> list[int]:
-        """All parts of one that has been recalled; else those to repeat."""
-        return [*range(len(self.pdus))] if self.is_unwritten else self.to_repeat()
+        """Parts of one that has been recalled which were never written; else those to repeat."""
+        return [part for part, status in enumerate(self.statuses) if status is None] or self.to_repeat()

@@ -81,7 +81,8 @@ class Encoder:
             pdus=pdus,
             until=time.monotonic() + left,
             recall=self._recall((source, ton, npi), destination) if repeats else b"",
-            insists=replaces or self._settings["repeat"] == "always",
+            replaces=replaces,
+            insists=self._settings["repeat"] == "always",
         )
 
     def _recall(self, source: tuple[str, int, int], destination: str) -> bytes:

@@ -36,6 +36,8 @@ INVALID_COMMAND = 0x03
 NOTHING_TO_CANCEL = 0x11
 QUEUE_FULL = 0x14
 CANNOT_REPLACE = 0x54
+# What an SMSC answers that has no cancel_sm, or none by addresses: ESME_RINVCMDLEN, ESME_RINVCMDID, ESME_RINVMSGID.
+KNOWS_NO_CANCEL = (0x02, INVALID_COMMAND, 0x0C)
 
 
 class Garbled(Exception):
@@ -127,6 +129,7 @@ _STATUSES: dict[int, tuple[str, Meaning]] = {
     0x08: ("ESME_RSYSERR", Meaning.BUSY),
     0x0A: ("ESME_RINVSRCADR", Meaning.SENDER),
     0x0B: ("ESME_RINVDSTADR", Meaning.NO_SUCH_NUMBER),
+    0x0C: ("ESME_RINVMSGID", Meaning.REFUSED),
     0x0D: ("ESME_RBINDFAIL", Meaning.BUSY),
     0x0E: ("ESME_RINVPASWD", Meaning.CONFIGURATION),
     0x0F: ("ESME_RINVSYSID", Meaning.CONFIGURATION),

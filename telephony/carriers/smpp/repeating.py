@@ -7,6 +7,9 @@ for that number is taken back first (`cancel_sm`), and a message of one part als
 (`replace_if_present_flag`). Both find a message by its addresses only. So nothing is repeated while another SMS to
 the same number is under way.
 
+All of that needs receipts that say whom they are about. So nothing is repeated before one has come whose id and whose
+number are those of one delivery: an SMSC that writes numbers as we cannot read them is never silent, but never heard.
+
 All attempts give the parts of a long SMS the same reference, so that a phone which has some of them already completes
 the message with the others, and shows it once.
 """
@@ -62,34 +65,47 @@ class Repeated:
     waits: bool
 
 
-def note_bound(alias: str, *, at: float, seconds: float) -> None:
+def note_bound(alias: str, *, at: float, seconds: float, receipts: Sequence[tuple[str, str]] = ()) -> None:
     """Write down that a trunk was bound for `seconds` until `at` (monotonic); what came by then must be stored.
 
-    Raises DatabaseError.
+    `receipts` are ids and numbers of some that came lately: of those about deliveries whose ids we know, does one name
+    the number? Raises DatabaseError.
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            """INSERT INTO telephony_bind (trunk_id, since, seen_at)
-               SELECT id, clock_timestamp() - make_interval(secs => %(age)s + %(seconds)s),
-                      clock_timestamp() - make_interval(secs => %(age)s)
-                 FROM telephony_trunk WHERE alias = %(alias)s
-               ON CONFLICT (trunk_id) DO UPDATE SET since = excluded.since, seen_at = excluded.seen_at""",
-            {"alias": alias, "age": time.monotonic() - at, "seconds": seconds},
+            """INSERT INTO telephony_bind AS known (trunk_id, since, seen_at, tells_numbers)
+               SELECT t.id, clock_timestamp() - make_interval(secs => %(age)s + %(seconds)s),
+                      clock_timestamp() - make_interval(secs => %(age)s),
+                      (SELECT bool_or(d."to" = r.number)
+                         FROM unnest(%(refs)s::text[], %(numbers)s::text[]) r (ref, number)
+                         JOIN telephony_delivery d ON d.trunk_id = t.id AND d.ref = r.ref AND d.ref <> '')
+                 FROM telephony_trunk t WHERE t.alias = %(alias)s
+               ON CONFLICT (trunk_id) DO UPDATE
+                  SET since = excluded.since, seen_at = excluded.seen_at,
+                      tells_numbers = coalesce(excluded.tells_numbers, known.tells_numbers)""",
+            {
+                "alias": alias,
+                "age": time.monotonic() - at,
+                "seconds": seconds,
+                "refs": [ref for ref, _ in receipts],
+                "numbers": [number for _, number in receipts],
+            },
         )
 
 
 def silent(alias: str, ids: Sequence[int], *, patience: float) -> list[tuple[int, str, Heard | None]]:
     """Those of these unknown deliveries of which nothing is heard, their texts, and what was heard before.
 
-    The trunk was bound for `patience` seconds since they were claimed or last heard of, and all receipts of that time
-    are stored. Of a long SMS some parts may have been reported: the phone has those, and cannot show them.
+    The trunk was bound for `patience` seconds since they were claimed or last heard of, all receipts of that time are
+    stored, and receipts there tell whom they are about. Of a long SMS some parts may have been reported: the phone has
+    those, and cannot show them.
     """
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT d.id, d.text, heard.count, heard.status, heard.cause, heard.text
                   FROM telephony_delivery d
                   JOIN telephony_trunk t ON t.id = d.trunk_id AND t.alias = %s
-                  JOIN telephony_bind b ON b.trunk_id = t.id
+                  JOIN telephony_bind b ON b.trunk_id = t.id AND b.tells_numbers
                   LEFT JOIN telephony_repetition r ON r.delivery_id = d.id
                  CROSS JOIN LATERAL ({_HEARD}) heard
                  WHERE d.id = ANY(%s) AND d.status = {lifecycle.UNKNOWN}

@@ -6,11 +6,11 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
 from telephony.carriers.smpp import protocol
+from telephony.carriers.smpp.hooks import Hooks
 from telephony.carriers.smpp.message import UNANSWERED, UNWRITTEN, WAITING, Message
 from telephony.carriers.smpp.protocol import Meaning, Pdu
 
@@ -22,25 +22,6 @@ ENDING_SECONDS = 2.0  # that an SMSC which unbinds gives to what is under way
 MOST_UNSTORED = 5000  # messages that came in and wait for the database; the SMSC keeps the others for now
 
 KEEP_SECONDS = 600.0  # that an answer may be late and still be understood
-
-
-@dataclass(frozen=True, kw_only=True)
-class Hooks:
-    """What is called from the thread of the link. None of them may wait.
-
-    `answered`: how many PDUs were taken, and how many came too fast. `settled`: messages of which no part is waiting any
-    more; one whose answer comes late is settled once more. `unwritten`: messages of which surely nothing was written.
-    `received`: each `deliver_sm`, to be acknowledged once it is stored. `held`: whether nothing may be written for now.
-    `turn`: seconds until the next PDU may be. `bound`: again and again, for how many seconds we have been.
-    """
-
-    answered: Callable[[int, int], None]
-    settled: Callable[[list[Message]], None]
-    unwritten: Callable[[list[Message]], None]
-    received: Callable[[Session, list[Pdu]], None]
-    held: Callable[[], bool]
-    turn: Callable[[], float]
-    bound: Callable[[float], None]
 
 
 class Session(asyncio.Protocol):
@@ -61,9 +42,11 @@ class Session(asyncio.Protocol):
         self._waiting: dict[int, tuple[Message, int, float]] = {}
         self._overdue: dict[int, tuple[Message, int, float]] = {}
         self._recalling: dict[int, tuple[Message, float]] = {}
-        self._again: list[tuple[float, Message]] = []
+        self._again: dict[Message, float] = {}  # what is written again, or after its recall, and from when on
+        self._repeating: asyncio.Task[None] | None = None
         self._room: asyncio.Future[None] | None = None
         self._unstored = 0
+        self.refused_at = 0.0  # when the SMSC was told last that something must come again
         self._heard_at = time.monotonic()
         self._enquired_at = 0.0
         self._closing = False
@@ -119,13 +102,16 @@ class Session(asyncio.Protocol):
             for pdu in pdus
         ]
         self._unstored -= len(answers)
+        if status != protocol.OK:
+            self.refused_at = time.monotonic()
         self._write(b"".join(answers))
 
     def tick(self) -> None:
         """See to what is due: answers that do not come, parts to be repeated, a silent line, the end."""
         now = time.monotonic()
         self._give_up_waiting(now)
-        self._repeat(now)
+        if self._again and (self._repeating is None or self._repeating.done()):
+            self._repeating = asyncio.ensure_future(self._repeat())
         if self._their_unbind and (not self.outstanding or now - self._their_unbind[1] > ENDING_SECONDS):
             self._answer(protocol.UNBIND, self._their_unbind[0])
             self.end("the SMSC has unbound")
@@ -201,14 +187,16 @@ class Session(asyncio.Protocol):
         self._waiting.clear()
         for message, part, _ in lost:
             message.statuses[part] = UNANSWERED
-        again = [message for _, message in self._again] + [message for message, _ in self._recalling.values()]
+        if self._repeating is not None:
+            self._repeating.cancel()
+        again = [*self._again, *(message for message, _ in self._recalling.values())]
         self._again.clear()
         self._recalling.clear()
         if unwritten := [message for message in again if message.is_unwritten]:
             self.hooks.unwritten(unwritten)
         again = [message for message in again if not message.is_unwritten]
         # Each once, in the order in which they were written.
-        self._settle(list({id(message): message for message in [*(m for m, _, _ in lost), *again]}.values()))
+        self._settle(list(dict.fromkeys([*(message for message, _, _ in lost), *again])))
         if not self.ended.done():
             self.ended.set_result(None)
         self._wake()
@@ -275,26 +263,38 @@ class Session(asyncio.Protocol):
         now = time.monotonic()
         for message in messages:
             if message.to_repeat() and self.may_write and now + AGAIN_SECONDS < message.until:
-                self._again.append((now + AGAIN_SECONDS, message))
+                self._again.setdefault(message, now + AGAIN_SECONDS)
             else:
                 decided.append(message)
         if decided:
             self.hooks.settled(decided)
 
-    def _repeat(self, now: float) -> None:
-        if not self._again or self._again[0][0] > now:
-            return
-        due = [message for at, message in self._again if at <= now]
-        self._again = [(at, message) for at, message in self._again if at > now]
+    async def _repeat(self) -> None:
+        """Write what is due again: as everything, at the pace, within the window, and not while we are held.
+
+        A message stays in `_again` until its last part is written, so that the end of the connection finds it there.
+        """
         buffer: list[bytes] = []
-        late = [message for message in due if message.is_unwritten and now >= message.until]
-        for message in due:
-            if message not in late:
-                for part in message.to_write():
-                    self._put(message, part, buffer)
+        while (message := self._due()) is not None and self.may_write and not self.hooks.held():
+            has_turn = await self._may_put(buffer, message.until)
+            if not self.may_write or self.hooks.held():
+                break
+            if not has_turn or time.monotonic() >= message.until:
+                del self._again[message]
+                if message.is_unwritten:
+                    self.hooks.unwritten([message])
+                else:
+                    self._abandon(message)
+                continue
+            part, *others = message.to_write()
+            self._put(message, part, buffer)
+            if not others:
+                del self._again[message]
         self._flush(buffer)
-        if late:
-            self.hooks.unwritten(late)
+
+    def _due(self) -> Message | None:
+        now = time.monotonic()
+        return next((message for message, at in self._again.items() if at <= now), None)
 
     def _recall(self, message: Message, buffer: list[bytes]) -> None:
         sequence = self._next()
@@ -302,9 +302,12 @@ class Session(asyncio.Protocol):
         buffer.append(protocol.with_sequence(message.recall, sequence))
 
     def _follow(self, message: Message, status: int) -> None:
-        """Its recall was answered: write it at the next tick, or leave it."""
-        if message.may_follow(status):
-            self._again.append((time.monotonic(), message))
+        """Its recall was answered: write it at the next tick, try all of it again later, or leave it."""
+        if status > 0 and protocol.meaning_of(status) is Meaning.TOO_FAST:
+            self.hooks.answered(0, 1)
+            self.hooks.unwritten([message])
+        elif message.may_follow(status):
+            self._again[message] = time.monotonic()
         else:
             message.statuses = [UNANSWERED for _ in message.pdus]
             self._settle([message])
@@ -321,13 +324,13 @@ class Session(asyncio.Protocol):
                 break
             self._overdue[sequence] = self._waiting.pop(sequence)
             message.statuses[part] = UNANSWERED
-            if not message.is_waiting:
+            if not message.is_waiting and None not in message.statuses:
                 settled.append(message)
         while self._overdue and now - next(iter(self._overdue.values()))[2] > KEEP_SECONDS:
             del self._overdue[next(iter(self._overdue))]
         if settled:
             self._settle(settled)
-            self._wake()
+        self._wake()
 
     def _put(self, message: Message, part: int, buffer: list[bytes]) -> None:
         sequence = self._next()
@@ -342,19 +345,27 @@ class Session(asyncio.Protocol):
 
     async def _may_put(self, buffer: list[bytes], until: float) -> bool:
         """Wait for room in the window and for our turn; whether one more PDU may be put into the buffer."""
-        while self.outstanding >= self.window and self.may_write:
-            self._flush(buffer)
-            left = until - time.monotonic()
-            if left <= 0:
-                return False
-            self._room = asyncio.get_running_loop().create_future()
-            await asyncio.wait([self._room], timeout=left)
+        if not await self._has_room(buffer, until):
+            return False
         wait = self.hooks.turn()
         if wait > 0:
             self._flush(buffer)
             if time.monotonic() + wait > until:
                 return False
             await asyncio.sleep(wait)
+            return await self._has_room(buffer, until)  # somebody else may have taken it meanwhile
+        return True
+
+    async def _has_room(self, buffer: list[bytes], until: float) -> bool:
+        """Wait for room in the window; whether one more PDU may be put into the buffer, if that is done at once."""
+        while self.outstanding >= self.window and self.may_write:
+            self._flush(buffer)
+            left = until - time.monotonic()
+            if left <= 0:
+                return False
+            if self._room is None or self._room.done():
+                self._room = asyncio.get_running_loop().create_future()
+            await asyncio.wait([self._room], timeout=left)
         return self.may_write
 
     def _wake(self) -> None:
