@@ -162,7 +162,12 @@ def test_a_sheet_and_the_speech_of_scheduled_runs_take_one_process_between_them(
 def test_turns_too_short_for_all_runs_reach_them_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
     order = [begin().pk, begin().pk, begin().pk]
     filled: list[int] = []
-    monkeypatch.setattr(hopper, "fill", lambda pk: filled.append(pk) or 1)
+
+    def fill(run_id: int) -> int:
+        filled.append(run_id)
+        return 1
+
+    monkeypatch.setattr(hopper, "fill", fill)
     for _ in range(6):
         hopper.fill_all(budget=0)
     first = order.index(filled[0])
