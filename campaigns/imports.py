@@ -87,24 +87,39 @@ def _add_later(campaign: Campaign, file: BinaryIO) -> None:
     nudge(tasks.import_sheet, made.pk)
 
 
+class _Superseded(Exception):
+    """Another process has gone on with this import since."""
+
+
 def go_on(pk: int) -> None:
-    """Import the next rows of a sheet until it ends, committing chunk by chunk; a killed import goes on from there."""
+    """Import the next rows of a sheet until it ends, committing chunk by chunk; a killed import goes on from there.
+
+    Of two processes that do so at once, as after a lost connection and with it the lock that keeps them apart, the one
+    that commits a chunk first goes on alone.
+    """
     pending = (
         SheetImport.objects.filter(pk=pk, status=ImportStatus.IMPORTING).select_related("campaign").first()
     )
     if pending is None:
         return
     try:
+        _read(pending)
+    except _Superseded:
+        return
+    default_storage.delete(pending.file)
+
+
+def _read(pending: SheetImport) -> None:
+    try:
         with default_storage.open(pending.file) as file:
             _import_rest(pending, sheets.open_sheet(cast(BinaryIO, file)))
     except (InvalidInput, sheets.SheetTooLarge) as e:
         _fail(pending, str(e))
-    except (OperationalError, InterfaceError):
-        raise  # the next tick goes on with it
+    except (OperationalError, InterfaceError, _Superseded):
+        raise  # the next tick goes on with it, or somebody has already
     except Exception:
-        log.exception("Import %d cannot go on", pk)
+        log.exception("Import %d cannot go on", pending.pk)
         _fail(pending, "The sheet could not be read to its end. Upload it again.")
-    default_storage.delete(pending.file)
 
 
 def _import_rest(pending: SheetImport, sheet: Sheet) -> None:
@@ -112,7 +127,7 @@ def _import_rest(pending: SheetImport, sheet: Sheet) -> None:
     added = CHUNK
     while added == CHUNK:
         with transaction.atomic():
-            campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=pending.campaign_id)
+            campaign = _locked(pending)
             sizes = _sizes(campaign, sheet)
             # Read as they are written: the database stores some rows while we read the next ones.
             added = copy_rows(campaign, _measured(islice(rows, CHUNK), sizes))
@@ -127,6 +142,17 @@ def _import_rest(pending: SheetImport, sheet: Sheet) -> None:
     pending.save(update_fields=["status", "finished_at", "errors"])
 
 
+def _locked(pending: SheetImport) -> Campaign:
+    """The campaign, locked. Raises _Superseded when the import does not stand where this process has left it."""
+    campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=pending.campaign_id)
+    as_left = SheetImport.objects.filter(
+        pk=pending.pk, status=ImportStatus.IMPORTING, imported=pending.imported
+    )
+    if not as_left.exists():
+        raise _Superseded
+    return campaign
+
+
 def _counted(rows: Iterable[SheetRow], pending: SheetImport) -> Iterator[SheetRow]:
     for row in rows:
         pending.row = row.row
@@ -136,7 +162,7 @@ def _counted(rows: Iterable[SheetRow], pending: SheetImport) -> Iterator[SheetRo
 @transaction.atomic
 def _fail(pending: SheetImport, message: str) -> None:
     """A sheet that cannot be read to its end is refused whole."""
-    campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=pending.campaign_id)
+    campaign = _locked(pending)
     with connection.cursor() as cursor:
         # Nobody has called them yet, so nothing hangs on them. Django's delete() would read them all to see that.
         cursor.execute(

@@ -74,6 +74,21 @@ def test_one_that_was_interrupted_goes_on_where_it_was(monkeypatch: pytest.Monke
     assert (campaign.number_count, campaign.recipients.count()) == (5, 5)
 
 
+def test_of_two_processes_that_go_on_with_one_only_the_first_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    campaign, pending = made()
+
+    def overtake(point: str) -> None:
+        """After the first chunk of one process, another one reads the rest."""
+        monkeypatch.setattr(imports, "failpoint", lambda point: None)
+        imports.go_on(pending.pk)
+
+    monkeypatch.setattr(imports, "failpoint", overtake)
+    imports.go_on(pending.pk)
+    campaign.refresh_from_db()
+    pending.refresh_from_db()
+    assert (pending.status, campaign.number_count, campaign.recipients.count()) == ("done", 5, 5)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_one_whose_database_goes_away_goes_on_when_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
     campaign, pending = made()
