@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 SET_SIZE = 1000  # events recorded by one transaction
 RETRY_SECONDS = 1.0
-NUDGE_SECONDS = 0.1
+NUDGE_SECONDS = 0.25
 TRUNK_QUEUE = "trunk."  # and the trunk's alias
 STATUS_SECONDS = 5.0  # between two times that a writer writes down how its connection is, unless that changes
 SILENT = timedelta(seconds=3 * STATUS_SECONDS)  # a worker that has written nothing for so long is gone
