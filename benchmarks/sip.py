@@ -80,7 +80,8 @@ def measure(scale: float) -> list[Row]:
     return [
         Row(
             what=f"SIP: {fewest} to {most} calls at once, {mean:.0f} on average, {CPS} new a second, {count} calls",
-            measured=f"{used.share:.0%} of a core, {used.share * AT_ONCE / mean:.0%} for {AT_ONCE} calls, {completed} completed, {whole} heard to the end, {starved} starved;"
+            measured=f"{used.share:.0%} of a core, {used.share * AT_ONCE / mean:.0%} for {AT_ONCE} calls, {completed}"
+            f" completed, {whole} heard to the end, {starved} starved;"
             f" of {packets} packets {lost} lost, {late} late",
             against="one core",
             ratio=used.share * AT_ONCE / mean,
@@ -152,7 +153,7 @@ def _begin(iris: LiveIris, campaign: int) -> None:
 
 
 def _at_once(far_end: FarEnd, used: Used) -> tuple[int, float, int]:
-    """The fewest, the average and the most that the far end had on the line while the worker was measured: from its 200 to the BYE."""
+    """The fewest, the average and the most on the far end's line while the worker was measured: from a 200 to the BYE."""
     pattern = r"-{20,} (\S+ \S+)\n\S+ message (?:sent|received)[^\n]*\n\n(\S+ \S+).*?Call-ID: (\S+).*?CSeq: \d+ (\w+)"
     begins: dict[str, float] = {}
     ends: dict[str, float] = {}
