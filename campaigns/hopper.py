@@ -138,10 +138,14 @@ def _end_for_want_of_credits(run: Run) -> int:
 
 
 def queued_count(run: Run) -> int:
+    """How many of the run's latest deliveries, a hopper full, are queued. Older ones are so only when put back."""
     with connection.cursor() as cursor:
+        # Not counted by their status: the index of what is queued is full of what was, more so the longer a run goes on.
         cursor.execute(
-            f"SELECT count(*) FROM telephony_delivery WHERE purpose = %s AND batch = %s AND status = {QUEUED}",
-            [Purpose.CAMPAIGN.value, run.pk],
+            f"""SELECT count(*) FILTER (WHERE status = {QUEUED}) FROM (
+                    SELECT status FROM telephony_delivery WHERE purpose = %s AND batch = %s
+                     ORDER BY item DESC LIMIT %s) latest""",
+            [Purpose.CAMPAIGN.value, run.pk, settings.IRIS_HOPPER_SIZE],
         )
         count: int = cursor.fetchone()[0]
         return count
