@@ -347,6 +347,14 @@ class UnmatchedReport(models.Model):
             models.Index(fields=["trunk", "ref"], name="unmatched_ref"),
             models.Index(fields=["trunk", "number"], name="unmatched_number"),
         ]
+        constraints: ClassVar = [
+            # What is not acknowledged in time comes again, and is no second report.
+            models.UniqueConstraint(
+                fields=["trunk", "ref", "number", "status"],
+                condition=~models.Q(ref=""),
+                name="each_unmatched_report_once",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_status_display()} on {self.ref or self.number}"

@@ -34,7 +34,9 @@ class Repetition(models.Model):
     """An SMS that is sent again, because its answer was lost and nothing says that the SMSC took it."""
 
     delivery = models.OneToOneField("telephony.Delivery", primary_key=True, on_delete=models.CASCADE)
-    first_at = models.DateTimeField(help_text="When it was sent for the first time.")
+    since = models.DateTimeField(
+        help_text="When it was sent last, as far as known; what is reported later is about that."
+    )
     times = models.SmallIntegerField(default=1, help_text="How often it was sent again.")
 
     def __str__(self) -> str:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
 
 from telephony import lifecycle
-from telephony.carriers.base import Carrier, CarrierEvent
+from telephony.carriers.base import Accepted, Carrier, CarrierEvent
 from telephony.models import Cause, Channel, DeliveryStatus, Trunk, UnmatchedReport
 
 # Seconds for which nothing is taken for the report of an unknown delivery: the answer may be on its way to the record.
@@ -22,10 +24,20 @@ LOOKED_AT = 5000  # the newest reports only, should a carrier send many that are
 PRUNED_AT_ONCE = 1000
 
 
+class _Kept(NamedTuple):
+    id: int
+    ref: str
+    number: str
+    status: int
+    cause: str
+    carrier_text: str
+    at: datetime
+
+
 def keep(alias: str, events: Sequence[CarrierEvent]) -> None:
-    """Put reports aside that match no delivery."""
+    """Put reports aside that match no delivery, each once, however often it comes."""
     trunk, _ = Trunk.objects.get_or_create(alias=alias)
-    UnmatchedReport.objects.bulk_create(
+    reports = [
         UnmatchedReport(
             trunk=trunk,
             ref=event.ref[:100],
@@ -36,7 +48,8 @@ def keep(alias: str, events: Sequence[CarrierEvent]) -> None:
             at=event.at,
         )
         for event in events
-    )
+    ]
+    UnmatchedReport.objects.bulk_create(reports, ignore_conflicts=True)
 
 
 def take(alias: str, refs: Sequence[str] | None = None) -> list[CarrierEvent]:
@@ -76,19 +89,20 @@ def settle_by_number(carrier: Carrier) -> int:
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""SELECT u.id, u.number, u.status, u.cause, u.carrier_text, u.at
+            f"""SELECT u.id, u.ref, u.number, u.status, u.cause, u.carrier_text, u.at
                   FROM telephony_unmatchedreport u JOIN telephony_trunk t ON t.id = u.trunk_id AND t.alias = %s
                  WHERE u.number <> '' AND u.carrier_text NOT LIKE 'DELETED%%'
                    AND u.created_at < statement_timestamp() - make_interval(secs => {PATIENCE})
                    AND EXISTS (SELECT FROM telephony_delivery d
+                                 LEFT JOIN telephony_repetition r ON r.delivery_id = d.id
                                 WHERE d.trunk_id = t.id AND d.status = {lifecycle.UNKNOWN} AND d."to" = u.number
-                                  AND d.claimed_at <= u.created_at)
+                                  AND coalesce(r.since, d.claimed_at) <= u.created_at)
                  ORDER BY u.id DESC LIMIT {LOOKED_AT} FOR UPDATE OF u SKIP LOCKED""",
             [carrier.alias],
         )
         reports = defaultdict(list)
-        for pk, number, status, cause, text, at in reversed(cursor.fetchall()):
-            reports[number].append((pk, DeliveryStatus(status), cause, text, at))
+        for kept in (_Kept(*row) for row in reversed(cursor.fetchall())):
+            reports[kept.number].append(kept)
         if not reports:
             return 0
         cursor.execute(
@@ -97,19 +111,32 @@ def settle_by_number(carrier: Carrier) -> int:
                    AND d."to" = ANY(%s) ORDER BY d.id""",
             [carrier.alias, list(reports)],
         )
+        named: list[Accepted] = []
         settled: list[lifecycle.Report] = []
         used: list[int] = []
         for pk, number, text in cursor.fetchall():
             needed = carrier.reports_on(text)
             mine = reports[number][:needed]
-            failed = [one for one in mine if one[1] != DeliveryStatus.COMPLETED]
+            failed = [one for one in mine if one.status != DeliveryStatus.COMPLETED]
             if not mine or (len(mine) < needed and not failed):
                 continue
-            _, status, cause, words, at = (failed or mine)[-1]
-            settled.append(lifecycle.Report(id=pk, status=status, cause=cause, text=words, at=at))
-            used += [one[0] for one in mine]
+            last = (failed or mine)[-1]
+            settled.append(
+                lifecycle.Report(
+                    id=pk,
+                    status=DeliveryStatus(last.status),
+                    cause=last.cause,
+                    text=last.carrier_text,
+                    at=last.at,
+                )
+            )
+            # By its ids, a report that comes again is known to be about this one, and not about the next.
+            refs = tuple(one.ref for one in mine if one.ref)
+            named.append(Accepted(key=str(pk), ref=last.ref, parts=refs if needed > 1 else ()))
+            used += [one.id for one in mine]
             reports[number] = reports[number][len(mine) :]
     UnmatchedReport.objects.filter(pk__in=used).delete()
+    lifecycle.record(named, report_timeout=carrier.report_timeout())
     return lifecycle.apply(settled)
 
 

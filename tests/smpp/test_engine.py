@@ -114,6 +114,25 @@ def test_an_smsc_that_is_killed_and_comes_back_gets_everything_once(iris: SmppIr
     assert far.shown() == {f"977{number}": 1 for number in off}
 
 
+def test_long_messages_of_a_killed_smsc_arrive_whole_and_once(iris: SmppIris, far: SmscProcess) -> None:
+    off = [9_841_609_925, 9_841_619_925, 9_841_629_924]
+    numbers = [*off, *range(9_841_600_000, 9_841_600_397)]
+    campaign = campaign_of(iris, "Long", numbers)
+    start, before, shown = len(far.entries), iris.balance(), far.shown()
+    far.tell(answer_delay=0.05)
+    text = LONG.replace("{tags_name} ", "").replace("{tags_due}", "५०")
+    begin(iris, campaign, message=text)
+    wait_for_taken(far, start + 300)
+    far.kill()
+    far.start()
+    switch_on_when_only_they_are_left(far, iris, off, start=start)
+    iris.wait_until(campaign, "Completed", seconds=LONG_ENOUGH)
+    whole = far.octets()
+    assert {f"977{number}": [text.encode("utf-16-be")] for number in numbers}.items() <= whole.items()
+    assert far.shown() - shown == {f"977{number}": segments_of(text) for number in off}
+    end_paid(iris, campaign, numbers, before=before, credits=segments_of(text))
+
+
 def switch_on_when_only_they_are_left(
     far: SmscProcess, iris: SmppIris, numbers: Sequence[int], *, start: int
 ) -> None:

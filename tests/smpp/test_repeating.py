@@ -53,11 +53,11 @@ def bound(trunk: Trunk, *, seconds: float, until: float = 0) -> None:
     Bind.objects.update(tells_numbers=True)
 
 
-def report(number: str, status: DeliveryStatus = S.COMPLETED, text: str = "") -> None:
+def report(
+    number: str, status: DeliveryStatus = S.COMPLETED, text: str = "", *, ref: str = "strange"
+) -> None:
     cause = Cause.NONE if status == S.COMPLETED else Cause.REFUSED
-    event = CarrierEvent(
-        ref="strange", number=number, status=status, cause=cause, text=text, at=timezone.now()
-    )
+    event = CarrierEvent(ref=ref, number=number, status=status, cause=cause, text=text, at=timezone.now())
     events.record("smsc", [event])
 
 
@@ -112,6 +112,26 @@ class TestWhatIsSentAgain:
         events.look_up_unknown("smsc")
         assert status(delivery) == S.UNKNOWN, "something was heard a moment ago"
         UnmatchedReport.objects.update(created_at=timezone.now() - timedelta(seconds=130))
+        events.look_up_unknown("smsc")
+        assert status(delivery) == S.QUEUED
+
+    def test_a_part_that_each_of_two_attempts_reported_is_still_one_part(self, trunk: Trunk) -> None:
+        delivery = unanswered(trunk, text=LONG, to="+9779841000001")
+        bound(trunk, seconds=500)
+        needed = get_carrier("smsc").reports_on(LONG)
+        report(delivery.to, ref="of the first attempt")
+        UnmatchedReport.objects.update(created_at=timezone.now() - timedelta(seconds=150))
+        events.look_up_unknown("smsc")
+        assert status(delivery) == S.QUEUED
+        Delivery.objects.update(status=S.UNKNOWN, claimed_at=timezone.now() - timedelta(seconds=140))
+        repeating.note_sent([delivery.pk])
+        for part in range(1, needed):
+            report(delivery.to, ref=f"of the second attempt, part {part}")
+        UnmatchedReport.objects.filter(ref__contains="second").update(
+            created_at=timezone.now() - timedelta(seconds=130)
+        )
+        events.match_again("smsc")
+        assert status(delivery) == S.UNKNOWN
         events.look_up_unknown("smsc")
         assert status(delivery) == S.QUEUED
 
@@ -227,7 +247,7 @@ def repetition(trunk: Trunk, *, to: str, text: str = "Namaste") -> Submission:
     delivery = make_delivery(
         trunk=trunk, to=to, text=text, status=S.SUBMITTING, attempts=2, claimed_at=timezone.now()
     )
-    Repetition.objects.create(delivery=delivery, first_at=timezone.now() - timedelta(seconds=200))
+    Repetition.objects.create(delivery=delivery, since=timezone.now() - timedelta(seconds=200))
     return sms(delivery.pk, to=to, text=text, attempt=2)
 
 
@@ -376,6 +396,30 @@ class TestHowItIsSentAgain:
         it._recalled = dict.fromkeys(["+9779841000001", "+9779841000002"], time.monotonic() - 700)
         it._note_recall("+9779841000001")
         assert [*it._recalled] == ["+9779841000001"]
+
+    def test_that_it_was_sent_is_written_down_when_its_answer_is_lost_too(
+        self, trunk: Trunk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        noted: list[int] = []
+        monkeypatch.setattr(repeating, "note_sent", noted.extend)
+        with smsc(tmp_path, takes_back="cancel") as far, carrier(far.port, source="31001") as it:
+            again = repetition(trunk, to=OFF_AND_UNANSWERED, text=LONG)
+            it.carrier.submit([again])
+            it.wait(lambda: len(far.entries) == it.carrier.reports_on(LONG))
+            far.kill()
+            it.wait(it.results)
+            assert isinstance(it.results()[again.key], Unknown)
+            it.wait(lambda: noted == [int(again.key)])
+
+    def test_but_not_when_it_was_left(
+        self, trunk: Trunk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        noted: list[int] = []
+        monkeypatch.setattr(repeating, "note_sent", noted.extend)
+        with smsc(tmp_path, takes_back="replace") as far, carrier(far.port) as it:
+            again = repetition(trunk, to=OFF, text=LONG)
+            assert isinstance(it.send(again)[again.key], Unknown)
+        assert noted == []
 
     def test_nothing_of_the_sort_goes_with_what_is_sent_again_because_it_was_refused(
         self, trunk: Trunk, tmp_path: Path

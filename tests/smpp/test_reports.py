@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from django.db import connection
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
@@ -15,6 +16,7 @@ from telephony import events, lifecycle, unmatched
 from telephony.carriers import get_carrier
 from telephony.carriers.base import Accepted, CarrierEvent, Later, Unknown
 from telephony.models import Cause, Delivery, DeliveryStatus, MessagePart, Trunk, UnmatchedReport
+from telephony.smpp_records import Repetition
 from tests.factories import make_delivery
 
 S = DeliveryStatus
@@ -134,6 +136,47 @@ class TestLostAnswers:
         assert status(delivery) == S.UNKNOWN
         events.record("smsc", [report("3", number=delivery.to)])
         wait_long_enough()
+        events.match_again("smsc")
+        assert status(delivery) == S.COMPLETED
+
+    def test_a_report_that_comes_again_is_no_report_on_another_part(self, trunk: Trunk) -> None:
+        delivery = submitting(trunk, text=LONG)
+        lifecycle.record([Unknown(key=str(delivery.pk))], report_timeout=60)
+        one, two, three = (report(ref, number=delivery.to) for ref in "123")
+        events.record("smsc", [one, two, one])
+        events.record("smsc", [two])
+        wait_long_enough()
+        events.match_again("smsc")
+        assert status(delivery) == S.UNKNOWN
+        events.record("smsc", [three])
+        wait_long_enough()
+        events.match_again("smsc")
+        assert status(delivery) == S.COMPLETED
+
+    @pytest.mark.parametrize("text", ["Namaste", LONG], ids=["short", "long"])
+    def test_a_report_that_comes_again_is_not_about_the_next_sms_to_the_number(
+        self, trunk: Trunk, text: str
+    ) -> None:
+        one, two = submitting(trunk, text=text), submitting(trunk, text=text, to="+9779841000002")
+        reports = [report(ref, number=one.to) for ref in "123"][: 3 if text == LONG else 1]
+        lifecycle.record([Unknown(key=str(d.pk)) for d in (one, two)], report_timeout=60)
+        events.record("smsc", reports)
+        wait_long_enough()
+        events.match_again("smsc")
+        Delivery.objects.filter(pk=two.pk).update(to=one.to)
+        events.record("smsc", reports)
+        wait_long_enough()
+        events.match_again("smsc")
+        assert (status(one), status(two)) == (S.COMPLETED, S.UNKNOWN)
+
+    def test_reports_on_what_was_sent_before_a_repetition_that_was_not_sent_still_count(
+        self, trunk: Trunk
+    ) -> None:
+        delivery = submitting(trunk)
+        Repetition.objects.create(delivery=delivery, since=timezone.now() - timedelta(hours=2))
+        lifecycle.record([Unknown(key=str(delivery.pk))], report_timeout=60)
+        events.record("smsc", [report("1", number=delivery.to)])
+        UnmatchedReport.objects.update(created_at=timezone.now() - timedelta(hours=1))
         events.match_again("smsc")
         assert status(delivery) == S.COMPLETED
 

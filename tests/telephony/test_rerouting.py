@@ -54,7 +54,7 @@ def test_what_waits_on_a_trunk_that_its_operator_must_clear_goes_by_another() ->
 
 def test_what_is_being_repeated_stays_where_its_first_sending_can_be_taken_back() -> None:
     delivery = make_delivery(trunk=make_trunk("first"))
-    Repetition.objects.create(delivery=delivery, first_at=timezone.now())
+    Repetition.objects.create(delivery=delivery, since=timezone.now())
     pause("first")
     assert routing.relieve_closed() == 0
     assert trunk_of(delivery) == "first"
@@ -62,7 +62,7 @@ def test_what_is_being_repeated_stays_where_its_first_sending_can_be_taken_back(
 
 def test_what_is_being_repeated_on_a_trunk_that_was_removed_is_lost_and_not_sent_by_another() -> None:
     delivery = make_delivery(trunk=make_trunk("gone"))
-    Repetition.objects.create(delivery=delivery, first_at=timezone.now())
+    Repetition.objects.create(delivery=delivery, since=timezone.now())
     assert routing.relieve_closed() == 0
     delivery.refresh_from_db()
     assert (delivery.status, delivery.cause, delivery.credits) == (DeliveryStatus.FAILED, "lost", 0)

@@ -225,6 +225,7 @@ class SmppCarrier(SessionCarrier):
 
     def _settled(self, messages: Sequence[Message]) -> None:
         results = []
+        sent = []
         for message in messages:
             # It may have been sent again since: then a late refusal of the first attempt means nothing.
             if message.is_reported and message.taken < len(message.pdus):
@@ -232,9 +233,11 @@ class SmppCarrier(SessionCarrier):
             result = self._result(message)
             if isinstance(result, Accepted | Rejected):
                 self._troubles.pop(message.key, None)
+            elif isinstance(result, Unknown) and message.recall and not message.is_left:
+                sent.append(int(message.key))
             message.is_reported = True
             results.append(result)
-        self._record(results)
+        self._record(results, partial(repeating.note_sent, sent) if sent else None)
 
     def _unwritten(self, messages: Sequence[Message]) -> None:
         seconds, text = self._hold(), "The SMSC had no room for it yet."

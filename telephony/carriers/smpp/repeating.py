@@ -32,7 +32,7 @@ _HEARD = """SELECT count(*) AS count, max(u.created_at) AS last_at, max(u.status
                    (array_agg(u.carrier_text ORDER BY u.status DESC, u.id))[1] AS text
               FROM telephony_unmatchedreport u
              WHERE u.trunk_id = d.trunk_id AND u.number = d."to" AND u.carrier_text NOT LIKE 'DELETED%%'
-               AND u.created_at >= coalesce(r.first_at, d.claimed_at)"""
+               AND u.created_at >= coalesce(r.since, d.claimed_at)"""
 _OTHER = f"""SELECT FROM telephony_delivery o
               WHERE o."to" = d."to" AND o.channel = 'sms' AND o.id <> d.id AND o.status < {lifecycle.END}
                 AND (o.status > {lifecycle.QUEUED}
@@ -121,10 +121,24 @@ def begin(ids: Sequence[int]) -> None:
     """Write down that these unknown deliveries are sent again."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""INSERT INTO telephony_repetition AS known (delivery_id, first_at, times)
+            f"""INSERT INTO telephony_repetition AS known (delivery_id, since, times)
                 SELECT id, claimed_at, 1 FROM telephony_delivery
                  WHERE id = ANY(%s) AND status = {lifecycle.UNKNOWN}
                 ON CONFLICT (delivery_id) DO UPDATE SET times = known.times + 1""",
+            [list(ids)],
+        )
+
+
+def note_sent(ids: Sequence[int]) -> None:
+    """Write down that these repetitions were sent, and not answered: what was reported until then is about others.
+
+    A part that was reported once for each of two attempts is still one part. Where a worker dies before this, reports on
+    both attempts are counted together.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""UPDATE telephony_repetition r SET since = d.claimed_at FROM telephony_delivery d
+                WHERE d.id = r.delivery_id AND d.id = ANY(%s) AND d.status = {lifecycle.UNKNOWN}""",
             [list(ids)],
         )
 
