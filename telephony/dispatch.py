@@ -77,14 +77,14 @@ class Dispatcher:
     def _run(self, until: float) -> bool:
         while True:
             if self.turns:
-                if self._runs_low() and time.monotonic() < until:
+                if self._runs_low() and not _is_over(until):
                     self._claim()
                 self._submit_due()
                 if time.monotonic() - self.recorded_at > HORIZON:
                     self._record()
             elif self.results:
                 self._record()
-            elif time.monotonic() >= until:
+            elif _is_over(until):
                 return True
             else:
                 wait = self._claim()
@@ -187,6 +187,10 @@ class Dispatcher:
                 time.sleep(1)
                 close_old_connections()
         failpoint("recorded")
+
+
+def _is_over(until: float) -> bool:
+    return time.monotonic() >= until or sessions.is_ending()
 
 
 def submit(carrier: Carrier, turns: Sequence[Turn]) -> tuple[list[Result], bool]:

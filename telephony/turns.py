@@ -23,6 +23,9 @@ from telephony.slots import slot
 
 LONGEST_WAIT = 1.0  # seconds for which what was nudged waits for a process
 SHORTEST = 0.2
+# Of a trunk that has a worker to itself, which ends its turn at once when it is told to stop: between two turns, a
+# moment passes in which nothing is submitted.
+SESSION = 60.0
 # A turn that began longer ago, in seconds, spends no nudges: a sender whose clock is far behind is heard all the same.
 SPENT_FOR = 10.0
 FILLERS = 2  # processes that fill runs: one goes on while the other is busy with long speech
@@ -52,9 +55,9 @@ def _begin(name: str, sent_at: datetime | None) -> bool:
 
 def seconds(alias: str = "") -> float:
     """The length of a turn that begins now, of this trunk's: settings.IRIS_TASK_SECONDS, or less where others wait."""
-    longest = float(settings.IRIS_TASK_SECONDS)
     if alias and isinstance(get_carrier(alias), SessionCarrier):
-        return longest  # nobody else wants the process of its worker
+        return SESSION
+    longest = float(settings.IRIS_TASK_SECONDS)
     processes = max(1, settings.IRIS_WORKER_CONCURRENCY - BACKGROUND)
     # So many have to wait, if one process is to be free again and again.
     too_many = 1 + _wanted() - processes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
@@ -10,7 +11,7 @@ import pytest
 from django.db import OperationalError
 from django.utils import timezone
 
-from telephony import dispatch, events, lifecycle, pacing
+from telephony import dispatch, events, lifecycle, pacing, sessions
 from telephony.carriers import get_carrier
 from telephony.carriers.base import Accepted, Carrier, CarrierEvent, Later, Result, Submission, Unknown
 from telephony.carriers.errors import Misconfigured, Throttled, Unreachable
@@ -145,6 +146,25 @@ def test_busy_channels_are_counted_from_the_database(carrier: type[ScriptedCarri
     assert pacing.claim("sandbox").deliveries == []
     Delivery.objects.filter(status=S.ANSWERED).update(status=S.COMPLETED)
     assert len(pacing.claim("sandbox").deliveries) == 1
+
+
+def test_a_worker_that_is_told_to_stop_ends_its_turn_when_what_it_claimed_has_left(
+    carrier: type[ScriptedCarrier], settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.CARRIERS["sandbox"]["CPS"] = 50
+    monkeypatch.setattr(sessions, "_ending", threading.Event())
+
+    def accept_and_stop(batch: Sequence[Submission]) -> list[Result]:
+        sessions._end_turns()
+        return accept(batch)
+
+    carrier.answer = staticmethod(accept_and_stop)
+    for _ in range(100):
+        make_delivery()
+    assert dispatch.run("sandbox", budget=60) is True
+    submitted = sum(len(batch) for batch in carrier.seen)
+    assert 0 < submitted <= pacing.HORIZON * 50 + 1
+    assert statuses() == [S.SUBMITTED] * submitted + [S.QUEUED] * (100 - submitted)
 
 
 def test_missed_slots_are_not_made_up_for_by_a_burst(

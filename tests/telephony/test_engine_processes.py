@@ -141,6 +141,20 @@ def test_a_database_that_restarts_again_and_again_costs_nobody_a_call_and_nobody
     assert "difference 0" in restarted.manage("check_ledger")
 
 
+def test_a_trunk_worker_that_is_told_to_stop_does_so_at_once_and_leaves_the_rest_queued(
+    restarted: Engine,
+) -> None:
+    restarted.begin("kept", range(9_842_000_000, 9_842_003_000))  # for 100 seconds at this pace
+    restarted.wait_for_rows("telephony_delivery WHERE status > 0", more_than=30)
+    restarted.line.terminate()
+    assert restarted.line.wait(15) == 0
+    sent = log_of(restarted.home).read_text().split()
+    assert 30 < len(sent) == len(set(sent)) < 1000
+    taken = "SELECT count(*) FROM telephony_delivery WHERE status >= 30"
+    in_between = "SELECT count(*) FROM telephony_delivery WHERE status BETWEEN 1 AND 29"
+    assert [restarted.query(taken), restarted.query(in_between)] == [[(len(sent),)], [(0,)]]
+
+
 @pytest.fixture
 def crowded(tmp_path: Path) -> Iterator[Engine]:
     iris = Engine(tmp_path, MANY, IRIS_SANDBOX_SPEED="1000", IRIS_REPORT_TIMEOUT_SECONDS="1000000")
