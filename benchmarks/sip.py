@@ -11,15 +11,11 @@ import io
 import math
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 import wave
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -28,7 +24,7 @@ import psutil
 
 from benchmarks.table import Row
 from benchmarks.worlds import database, make_campaign, running_iris
-from tests.live import ROOT, LiveIris, wait_for
+from tests.live import LiveIris, wait_for
 from tests.sip.far_end import FarEnd
 
 CPS, CHANNELS = 20, 140
@@ -98,8 +94,9 @@ def _call(folder: Path, far_end: FarEnd, count: int, seconds: int) -> tuple[Used
     """Call so many; what that took, how many completed, were heard to the end, and were interrupted by silence."""
     carriers = folder / "carriers.toml"
     carriers.write_text(TRUNK.replace("HOST", far_end.host))
-    log = folder / "worker.log"
-    with running_iris(IRIS_CARRIERS_FILE=str(carriers)) as iris, _worker(iris, log) as worker:
+    with running_iris(IRIS_CARRIERS_FILE=str(carriers)) as iris:
+        worker = iris.start_trunk_worker("line")
+        log = iris.log_of_trunk("line")
         wait_for(lambda: b"is ready for" in log.read_bytes(), seconds=30)
         campaign = make_campaign(iris, count, services="PHONE")
         _begin(iris, campaign)
@@ -115,26 +112,9 @@ def _call(folder: Path, far_end: FarEnd, count: int, seconds: int) -> tuple[Used
                 """SELECT count(*) FILTER (WHERE status = 100), count(*) FILTER (WHERE playback = 100)
                      FROM telephony_delivery"""
             ).fetchone() or (0, 0)
+        starved = log.read_bytes().count(b"interrupted by silence")
     share = (after.user + after.system - before.user - before.system) / took
-    starved = log.read_bytes().count(b"interrupted by silence")
     return Used(share, moment, moment + took), completed, whole, starved
-
-
-@contextmanager
-def _worker(iris: LiveIris, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with open(log, "wb") as output:
-        worker = subprocess.Popen(
-            [sys.executable, "-m", "celery", "--app", "iris", "worker", "--queues", "trunk.line"],
-            cwd=ROOT,
-            env=iris.environment,
-            stdout=output,
-            stderr=output,
-        )
-    try:
-        yield worker
-    finally:
-        worker.terminate()
-        worker.wait(60)
 
 
 def _begin(iris: LiveIris, campaign: int) -> None:

@@ -20,9 +20,9 @@ from campaigns.models import Run, RunStatus, Service, Source
 from campaigns.surveys import calls as survey_calls
 from telephony.failpoints import failpoint
 from telephony.lifecycle import QUEUED
+from telephony.locks import locked
 from telephony.models import FINAL, Channel, Delivery, Purpose
 from telephony.orders import enqueue
-from telephony.slots import slot
 
 log = logging.getLogger(__name__)
 
@@ -59,8 +59,8 @@ def fill_all(*, budget: float, stays: bool = True) -> bool:
         moved = False
         for pk, status in sorted(unfilled, key=lambda run: run[0] <= _last):
             _last = pk
-            with slot(f"fill:{pk}") as free:
-                moved |= free and _advance(pk, RunStatus(status), broken)
+            with locked(f"fill:{pk}") as ours:
+                moved |= ours and _advance(pk, RunStatus(status), broken)
             if time.monotonic() >= end:
                 return True
         if not moved:

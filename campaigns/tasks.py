@@ -7,8 +7,8 @@ from celery import Task, shared_task
 from campaigns import hopper, lifecycle, preparing
 from campaigns.models import ImportStatus, Run, RunStatus, SheetImport
 from telephony import turns
+from telephony.locks import locked
 from telephony.nudge import EXPIRES, sent_at
-from telephony.slots import slot
 
 # What may take long and hurts nobody who waits: one of these at a time, so that it never takes more than one process.
 BACKGROUND = "background"
@@ -17,8 +17,8 @@ BACKGROUND = "background"
 @shared_task(name="campaigns.tasks.tick")
 def tick() -> None:
     """Every second: begin what is due, close what has ended, and fill what is running."""
-    with slot("tick:campaigns") as free:
-        if free:
+    with locked("tick:campaigns") as ours:
+        if ours:
             _tick()
 
 
@@ -44,21 +44,21 @@ def _importing() -> list[int]:
 @shared_task(name="campaigns.tasks.fill", bind=True, expires=EXPIRES)
 def fill(task: Task[[], None]) -> None:
     """One process stays with the hoppers. Another looks in at each tick, so that long speech of one run stops no other."""
-    with turns.turn("fill", sent_at=sent_at(task)) as free:
-        more = free and hopper.fill_all(budget=turns.seconds(), stays=True)
+    with turns.turn("fill", sent_at=sent_at(task)) as ours:
+        more = ours and hopper.fill_all(budget=turns.seconds(), stays=True)
     if more:
         fill.delay()
-    elif not free:
-        with turns.turn("fill:more", sent_at=sent_at(task), count=turns.FILLERS - 1) as free:
-            if free:
+    elif not ours:
+        with turns.turn("fill:more", sent_at=sent_at(task), count=turns.FILLERS - 1) as ours:
+            if ours:
                 hopper.fill_all(budget=turns.seconds(), stays=False)
 
 
 @shared_task(name="campaigns.tasks.prepare", bind=True, expires=EXPIRES)
 def prepare(task: Task[[], None]) -> None:
     """Speak what scheduled calls will say, so that the first of them need not wait for it."""
-    with turns.turn(BACKGROUND, sent_at=sent_at(task)) as free:
-        more = free and preparing.prepare_all(budget=turns.seconds())
+    with turns.turn(BACKGROUND, sent_at=sent_at(task)) as ours:
+        more = ours and preparing.prepare_all(budget=turns.seconds())
     if more and not _importing():  # somebody waits for those
         prepare.delay()
 
@@ -67,6 +67,6 @@ def prepare(task: Task[[], None]) -> None:
 def import_sheet(pk: int) -> None:
     from campaigns import imports  # it nudges this task
 
-    with slot(BACKGROUND) as free:
-        if free:
+    with locked(BACKGROUND) as ours:
+        if ours:
             imports.go_on(pk)

@@ -42,7 +42,7 @@ def run(alias: str, *, budget: float) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Departure:
     """A delivery that this process has claimed, and when it leaves. `slot` and `claimed_at` are monotonic."""
 
     slot: float
@@ -58,11 +58,11 @@ class Dispatcher:
         self.carrier = carrier
         cps = settings.CARRIERS[carrier.alias].get("CPS")
         self.step = 1 / cps if cps else 0.0  # seconds between two slots
-        self.turns: deque[Turn] = deque()
+        self.departures: deque[Departure] = deque()
         self.results: list[Result] = []
         self.attempts: dict[int, int] = {}  # of what is claimed and not recorded yet, by id
         self.recorded_at = time.monotonic()
-        self.claims_at = 0.0  # when it is worth while to claim again before all turns are over
+        self.claims_at = 0.0  # when it is worth while to claim again before all have left
         self.rate: float | None = None  # deliveries a second that the carrier can take, as seen last
 
     def run(self, *, until: float) -> bool:
@@ -71,12 +71,12 @@ class Dispatcher:
             return self._run(until)
         finally:
             # Also when the database has gone: what was submitted is recorded, what was not is queued again.
-            self._give_back(self._pop(lambda turn: True), text="The dispatcher was interrupted")
+            self._give_back(self._pop(lambda _: True), text="The dispatcher was interrupted")
             self._record()
 
     def _run(self, until: float) -> bool:
         while True:
-            if self.turns:
+            if self.departures:
                 if self._runs_low() and not _is_over(until):
                     self._claim()
                 self._submit_due()
@@ -95,7 +95,7 @@ class Dispatcher:
     def _runs_low(self) -> bool:
         """A paced trunk claims while there still is something to submit: no slot passes unused meanwhile."""
         now = time.monotonic()
-        return bool(self.step) and now >= self.claims_at and self.turns[-1].slot - now < HORIZON / 2
+        return bool(self.step) and now >= self.claims_at and self.departures[-1].slot - now < HORIZON / 2
 
     def _claim(self) -> float | None:
         """Seconds until more may be claimed; None when nothing is due."""
@@ -104,7 +104,7 @@ class Dispatcher:
         if self.rate is None:  # how slow the carrier is will be seen
             most = min(most or self.carrier.batch_size, self.carrier.batch_size)
         if most is not None:
-            most -= len(self.turns)
+            most -= len(self.departures)
             if most <= 0:
                 return 0.0
         claim = pacing.claim(self.carrier.alias, bearable=min(paces, default=None), at_most=most)
@@ -112,8 +112,8 @@ class Dispatcher:
         if not claim.deliveries:
             self.claims_at = now + HORIZON / 2
             return claim.wait
-        self.turns += [
-            Turn(slot, delivery, claim.valid_until, now)
+        self.departures += [
+            Departure(slot, delivery, claim.valid_until, now)
             for slot, delivery in zip(claim.slots, claim.deliveries, strict=True)
         ]
         self.attempts |= {delivery.id: delivery.attempts for delivery in claim.deliveries}
@@ -127,43 +127,41 @@ class Dispatcher:
         delivery gets a new slot behind all that are taken.
         """
         now = time.monotonic()
-        self._give_back(
-            self._pop(lambda turn: turn.claimed_at < now - PATIENCE), text="Its turn did not come"
-        )
-        if not self.turns:
+        self._give_back(self._pop(lambda one: one.claimed_at < now - PATIENCE), text="Its slot did not come")
+        if not self.departures:
             return
-        if self.turns[0].slot > now:
-            time.sleep(min(self.turns[0].slot - now, HORIZON))
+        if self.departures[0].slot > now:
+            time.sleep(min(self.departures[0].slot - now, HORIZON))
             return
         if self.step:
             tolerance = max(STEP_TOLERANCE * self.step, SHORTEST_TOLERANCE)
-            if missed := sum(turn.slot < now - tolerance for turn in self.turns):
+            if missed := sum(one.slot < now - tolerance for one in self.departures):
                 for slot in pacing.new_slots(self.carrier.alias, missed, step=self.step):
-                    self.turns.append(replace(self.turns.popleft(), slot=slot))
+                    self.departures.append(replace(self.departures.popleft(), slot=slot))
                 return
-        due = self._pop(lambda turn: turn.slot <= now, at_most=self.carrier.batch_size)
+        due = self._pop(lambda one: one.slot <= now, at_most=self.carrier.batch_size)
         if due:
             self._submit(due)
 
-    def _submit(self, due: Sequence[Turn]) -> None:
+    def _submit(self, due: Sequence[Departure]) -> None:
         begun = time.monotonic()
         results, rests = submit(self.carrier, due)
         self.results += results
         failpoint("submitted")
         self.rate = self.carrier.batch_size / max(1e-6, time.monotonic() - begun)
         if rests:
-            self._give_back(self._pop(lambda turn: True), text="The trunk rests")
+            self._give_back(self._pop(lambda _: True), text="The trunk rests")
 
-    def _pop(self, is_meant: Callable[[Turn], bool], *, at_most: int | None = None) -> list[Turn]:
-        """Take the first turns away for as long as they are meant."""
-        popped: list[Turn] = []
-        while self.turns and is_meant(self.turns[0]) and len(popped) != at_most:
-            popped.append(self.turns.popleft())
+    def _pop(self, is_meant: Callable[[Departure], bool], *, at_most: int | None = None) -> list[Departure]:
+        """Take the first departures away for as long as they are meant."""
+        popped: list[Departure] = []
+        while self.departures and is_meant(self.departures[0]) and len(popped) != at_most:
+            popped.append(self.departures.popleft())
         return popped
 
-    def _give_back(self, turns: Sequence[Turn], *, text: str) -> None:
+    def _give_back(self, departures: Sequence[Departure], *, text: str) -> None:
         """What surely was not submitted is queued again."""
-        self.results += [Later(key=str(turn.delivery.id), seconds=0, text=text) for turn in turns]
+        self.results += [Later(key=str(one.delivery.id), seconds=0, text=text) for one in departures]
 
     def _record(self) -> None:
         """Record, also if the database is away for a moment: what is not recorded has to be asked for, or is lost."""
@@ -193,18 +191,18 @@ def _is_over(until: float) -> bool:
     return time.monotonic() >= until or sessions.is_ending()
 
 
-def submit(carrier: Carrier, turns: Sequence[Turn]) -> tuple[list[Result], bool]:
+def submit(carrier: Carrier, departures: Sequence[Departure]) -> tuple[list[Result], bool]:
     """One result for each, and whether the trunk must rest now.
 
     A number that cannot exist, or a call with nothing to say, never troubles a carrier.
     """
     results: list[Result] = []
     batch: list[Submission] = []
-    for turn in turns:
-        if refused := _refusal(turn.delivery):
+    for one in departures:
+        if refused := _refusal(one.delivery):
             results.append(refused)
         else:
-            batch.append(_submission(turn.delivery, valid_until=turn.valid_until))
+            batch.append(_submission(one.delivery, valid_until=one.valid_until))
     if not batch:
         return results, False
     try:

@@ -30,8 +30,8 @@ from django.db.models.functions import Now
 from telephony import events, lifecycle
 from telephony.carriers import Carrier, SessionCarrier, get_carrier
 from telephony.carriers.base import CarrierEvent, InboundSms, Result
+from telephony.locks import lock_for_good
 from telephony.models import FINAL, Trunk
-from telephony.slots import try_hold
 
 log = logging.getLogger(__name__)
 
@@ -253,7 +253,7 @@ class EventWriter:
         Whoever serves it holds a lock, which is free the moment its process is gone. One that is being stopped still
         holds it, until its last calls are recorded.
         """
-        if self._opened_at is None or not try_hold(f"session:{self._alias}"):
+        if self._opened_at is None or not lock_for_good(f"session:{self._alias}"):
             return
         lost = lifecycle.lose_orphans(self._alias, claimed_before=self._opened_at)
         self._opened_at = None

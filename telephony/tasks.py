@@ -13,10 +13,10 @@ from telephony import dispatch as dispatching
 from telephony import events, lifecycle, routing, sessions, stranded, turns, unmatched
 from telephony.carriers import SessionCarrier, get_carrier
 from telephony.lifecycle import QUEUED
+from telephony.locks import locked
 from telephony.models import Delivery, UnmatchedReport
 from telephony.nudge import EXPIRES, nudge, sent_at
 from telephony.sessions import TRUNK_QUEUE
-from telephony.slots import slot
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 @shared_task(name="telephony.tasks.tick")
 def tick() -> None:
     """Every second: sweep what is stuck, and nudge the trunks that have something to do."""
-    with slot("tick:telephony") as free:
-        if free:
+    with locked("tick:telephony") as ours:
+        if ours:
             _tick()
 
 
@@ -65,18 +65,18 @@ def wake(alias: str) -> None:
 @shared_task(name="telephony.tasks.dispatch", bind=True, expires=EXPIRES)
 def dispatch(task: Task[[str], None], alias: str) -> None:
     dispatchers = settings.IRIS_DISPATCHERS_PER_TRUNK
-    with turns.turn(f"dispatch:{alias}", sent_at=sent_at(task), count=dispatchers) as free:
-        more = free and dispatching.run(alias, budget=turns.seconds(alias))
+    with turns.turn(f"dispatch:{alias}", sent_at=sent_at(task), count=dispatchers) as ours:
+        more = ours and dispatching.run(alias, budget=turns.seconds(alias))
     if more:
         dispatch.delay(alias)
-    elif free and get_carrier(alias).polls:
+    elif ours and get_carrier(alias).polls:
         poll.delay(alias)
 
 
 @shared_task(name="telephony.tasks.poll", bind=True, expires=EXPIRES)
 def poll(task: Task[[str], None], alias: str) -> None:
-    with turns.turn(f"poll:{alias}", sent_at=sent_at(task)) as free:
-        more = free and events.poll(alias, budget=turns.seconds(alias))
+    with turns.turn(f"poll:{alias}", sent_at=sent_at(task)) as ours:
+        more = ours and events.poll(alias, budget=turns.seconds(alias))
     if more:
         poll.delay(alias)
 

@@ -19,7 +19,7 @@ from django.db import connection
 
 from telephony.carriers import SessionCarrier, get_carrier
 from telephony.lifecycle import END, QUEUED
-from telephony.slots import slot
+from telephony.locks import locked
 
 LONGEST_WAIT = 1.0  # seconds for which what was nudged waits for a process
 SHORTEST = 0.2
@@ -35,9 +35,9 @@ BACKGROUND = 1
 
 @contextmanager
 def turn(name: str, *, sent_at: datetime | None, count: int = 1) -> Iterator[bool]:
-    """Hold one of `count` slots of this name while inside; False when all are taken, or the nudge has had its turn."""
-    with slot(name, count=count) as free:
-        yield free and _begin(name, sent_at)
+    """Hold one of `count` locks of this name while inside; False when all are taken, or the nudge has had its turn."""
+    with locked(name, count=count) as ours:
+        yield ours and _begin(name, sent_at)
 
 
 def _begin(name: str, sent_at: datetime | None) -> bool:

@@ -91,7 +91,7 @@ def settle_by_number(carrier: Carrier) -> int:
         cursor.execute(
             f"""SELECT u.id, u.ref, u.number, u.status, u.cause, u.carrier_text, u.at
                   FROM telephony_unmatchedreport u JOIN telephony_trunk t ON t.id = u.trunk_id AND t.alias = %s
-                 WHERE u.number <> '' AND u.carrier_text NOT LIKE 'DELETED%%'
+                 WHERE u.number <> '' AND u.carrier_text NOT LIKE 'DELETED%%' AND u.status >= {lifecycle.END}
                    AND u.created_at < statement_timestamp() - make_interval(secs => {PATIENCE})
                    AND EXISTS (SELECT FROM telephony_delivery d
                                  LEFT JOIN telephony_repetition r ON r.delivery_id = d.id

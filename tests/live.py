@@ -34,6 +34,7 @@ class LiveIris:
             **environment,
         }
         self.log = home / "sandbox.log"
+        self._trunk_workers: list[subprocess.Popen[bytes]] = []
 
     def start(self, *, seconds: float = 90) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
@@ -61,9 +62,29 @@ class LiveIris:
     def stop(self) -> None:
         if hasattr(self, "demo"):
             self.demo.close()
+        for worker in self._trunk_workers:
+            if worker.poll() is None:
+                worker.terminate()
+                worker.wait(60)
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(60)
+
+    def start_trunk_worker(self, alias: str) -> subprocess.Popen[bytes]:
+        """The worker of a trunk, by the command that the documents name; what still runs is ended with the rest."""
+        with open(self.log_of_trunk(alias), "ab") as log:
+            worker = subprocess.Popen(
+                [sys.executable, "-m", "celery", "--app", "iris", "worker", "--queues", f"trunk.{alias}"],
+                cwd=ROOT,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+            )
+        self._trunk_workers.append(worker)
+        return worker
+
+    def log_of_trunk(self, alias: str) -> Path:
+        return self.home / f"trunk.{alias}.log"
 
     def manage(self, *arguments: str) -> str:
         """The output of one more `manage.py` command in the same world."""

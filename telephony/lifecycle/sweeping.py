@@ -40,7 +40,7 @@ def unknown_since_lease(alias: str) -> list[int]:
             f"""SELECT d.id FROM telephony_delivery d JOIN telephony_trunk t ON t.id = d.trunk_id
                  WHERE t.alias = %s AND d.status = {UNKNOWN}
                    AND d.claimed_at < statement_timestamp() - make_interval(secs => %s)
-                 ORDER BY d.id LIMIT 1000""",
+                 ORDER BY d.id LIMIT {AT_ONCE}""",
             [alias, settings.IRIS_LEASE_SECONDS + LEASE_GRACE],
         )
         return [row[0] for row in cursor.fetchall()]

@@ -131,7 +131,7 @@ def test_a_sheet_and_the_speech_of_scheduled_runs_take_one_process_between_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from campaigns import imports, preparing
-    from telephony.slots import slot
+    from telephony.locks import locked
 
     def never(*args: Any, **options: Any) -> bool:
         raise AssertionError("a second process was taken")
@@ -141,8 +141,8 @@ def test_a_sheet_and_the_speech_of_scheduled_runs_take_one_process_between_them(
     taken, left = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with slot(tasks.BACKGROUND) as free:
-            assert free
+        with locked(tasks.BACKGROUND) as ours:
+            assert ours
             taken.set()
             assert left.wait(30)
         connection.close()

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import re
 import signal
-import subprocess
-import sys
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from tests.live import ROOT, LiveIris, live_iris, wait_for
+from tests.live import LiveIris, live_iris, wait_for
 from tests.sip import noting
 from tests.sip.far_end import FarEnd
 
@@ -41,25 +38,6 @@ tail_seconds = 0.2
 call = ["line"]
 sms = []
 """
-
-
-@contextmanager
-def trunk_worker(iris: LiveIris, alias: str) -> Iterator[subprocess.Popen[bytes]]:
-    """The worker of a trunk, with the command that the documents name."""
-    with open(iris.home / "trunk.log", "ab") as log:
-        worker = subprocess.Popen(
-            [sys.executable, "-m", "celery", "--app", "iris", "worker", "--queues", f"trunk.{alias}"],
-            cwd=ROOT,
-            env=iris.environment,
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        yield worker
-    finally:
-        if worker.poll() is None:
-            worker.kill()
-        worker.wait(10)
 
 
 @pytest.fixture(scope="module")
@@ -90,22 +68,22 @@ def test_two_hundred_people_are_called_and_every_credit_is_accounted_for(
         json={"name": "Meeting", "services": "PHONE", "individual_number": numbers},
     )
     campaign = created.json()["data"]["details"][0]["id"]
-    with trunk_worker(iris, "line") as worker:
-        begun = iris.demo.post(
-            f"/api/system/campaigns/{campaign}/begin/", json={"message": "नमस्कार, भोलि बैठक छ।"}
-        )
-        assert begun.json()["data"] == {"hold amount": "400 credit on hold for Meeting campaign."}
-        wait_for(lambda: len(far_end.log()) > CHANNELS, seconds=90)
-        status = iris.manage("trunk_status")
-        assert f"ready for {far_end.host}, without registration" in status
-        assert f"{CPS} a second" in status
-        busy = re.search(rf"channels:\s+(\d+) busy of {CHANNELS}", status)
-        assert busy is not None
-        assert 0 < int(busy[1]) <= CHANNELS, status
-        assert re.search(r"last error:\s+none", status)
-        iris.wait_until(campaign, "Completed", seconds=180)
-        worker.send_signal(signal.SIGTERM)
-        assert worker.wait(60) == 0
+    worker = iris.start_trunk_worker("line")
+    begun = iris.demo.post(
+        f"/api/system/campaigns/{campaign}/begin/", json={"message": "नमस्कार, भोलि बैठक छ।"}
+    )
+    assert begun.json()["data"] == {"hold amount": "400 credit on hold for Meeting campaign."}
+    wait_for(lambda: len(far_end.log()) > CHANNELS, seconds=90)
+    status = iris.manage("trunk_status")
+    assert f"ready for {far_end.host}, without registration" in status
+    assert f"{CPS} a second" in status
+    busy = re.search(rf"channels:\s+(\d+) busy of {CHANNELS}", status)
+    assert busy is not None
+    assert 0 < int(busy[1]) <= CHANNELS, status
+    assert re.search(r"last error:\s+none", status)
+    iris.wait_until(campaign, "Completed", seconds=180)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(60) == 0
     assert "stopped" in iris.manage("trunk_status")
 
     rows = {row["number"]: row for row in iris.numbers(campaign)}
@@ -141,21 +119,21 @@ def test_calls_that_died_with_their_worker_are_lost_and_not_made_again(
         json={"name": "Cut", "services": "PHONE", "individual_number": numbers},
     )
     campaign = created.json()["data"]["details"][0]["id"]
-    with trunk_worker(iris, "line") as worker:
-        iris.demo.post(f"/api/system/campaigns/{campaign}/begin/", json={"message": "नमस्कार। " * 30})
-        wait_for(lambda: all(f"+977{number}" in " ".join(far_end.log()) for number in numbers), seconds=90)
-        worker.kill()
-    with trunk_worker(iris, "line"):
-        iris.wait_until(campaign, "Completed", seconds=90)
+    worker = iris.start_trunk_worker("line")
+    iris.demo.post(f"/api/system/campaigns/{campaign}/begin/", json={"message": "नमस्कार। " * 30})
+    wait_for(lambda: all(f"+977{number}" in " ".join(far_end.log()) for number in numbers), seconds=90)
+    worker.kill()
+    worker.wait()
+    iris.start_trunk_worker("line")
+    iris.wait_until(campaign, "Completed", seconds=90)
     assert {row["status"] for row in iris.numbers(campaign)} == {"failed"}
     assert _called_more_than_once(far_end) == {}
     assert "difference 0" in iris.manage("check_ledger")
 
 
 def test_a_worker_of_no_trunk_says_so(iris: LiveIris) -> None:
-    with trunk_worker(iris, "lime") as worker:
-        assert worker.wait(30) == 1
-    assert "No carrier lime is configured; there are line." in (iris.home / "trunk.log").read_text()
+    assert iris.start_trunk_worker("lime").wait(30) == 1
+    assert "No carrier lime is configured; there are line." in iris.log_of_trunk("lime").read_text()
 
 
 def _called_more_than_once(far_end: FarEnd) -> dict[str, int]:

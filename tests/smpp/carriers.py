@@ -26,9 +26,8 @@ class OpenCarrier:
     """A carrier with an open session, and all that it has said."""
 
     def __init__(self, port: int, **options: Any) -> None:
-        self.carrier = SmppCarrier(
-            alias="smsc", host="127.0.0.1", port=port, system_id="iris", password="secret", **options
-        )
+        options = {"host": "127.0.0.1", "system_id": "iris", "password": "secret", **options}
+        self.carrier = SmppCarrier(alias="smsc", port=port, **options)
         self.said: list[CarrierEvent | InboundSms | Result] = []
         self.stored = True  # whether what it says is stored at once
         self._waiting: list[Callable[[], object]] = []

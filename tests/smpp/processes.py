@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
 import socket
 import subprocess
 import sys
@@ -182,16 +180,7 @@ sms = ["smsc"]
         self.start_trunk()
 
     def start_trunk(self) -> None:
-        with (self.home / "trunk.log").open("ab") as log:
-            self.trunk = subprocess.Popen(
-                [sys.executable, "-m", "celery", "--quiet", "--app", "iris", "worker", "--concurrency=1"]
-                + ["--queues=trunk.smsc", "--without-gossip", "--without-mingle", "--without-heartbeat"],
-                cwd=ROOT,
-                env=self.environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        self.trunk = self.start_trunk_worker("smsc")
 
     def balance(self) -> Decimal:
         """What the demo account can spend."""
@@ -204,14 +193,8 @@ sms = ["smsc"]
             return connection.execute(sql.encode()).fetchall()
 
     def kill_trunk(self) -> None:
-        os.killpg(self.trunk.pid, signal.SIGKILL)
+        self.trunk.kill()
         self.trunk.wait()
-
-    def stop(self) -> None:
-        if hasattr(self, "trunk") and self.trunk.poll() is None:
-            self.trunk.terminate()
-            self.trunk.wait(60)
-        super().stop()
 
 
 @contextmanager

@@ -17,8 +17,7 @@ from django.utils import timezone
 
 from telephony.carriers.smpp import joining, texts
 from telephony.carriers.smpp.joining import Part
-from telephony.models import InboundMessage, OptOut, Trunk
-from telephony.smpp_records import InboundPart
+from telephony.models import InboundMessage, InboundPart, OptOut, Trunk
 from tests.factories import make_delivery
 from tests.smpp.carriers import carrier
 from tests.smpp.processes import SmscProcess, smsc

@@ -21,8 +21,7 @@ from telephony.carriers.smpp import carrier as smpp_carrier
 from telephony.carriers.smpp import session as smpp_session
 from telephony.carriers.smpp.pace import Pace
 from telephony.carriers.smpp.session import Session
-from telephony.models import Cause, Delivery, DeliveryStatus, Trunk, UnmatchedReport
-from telephony.smpp_records import Bind, Repetition
+from telephony.models import Bind, Cause, Delivery, DeliveryStatus, Repetition, Trunk, UnmatchedReport
 from tests.factories import make_delivery
 from tests.smpp.carriers import OpenCarrier, carrier, sms
 from tests.smpp.processes import SmscProcess, smsc
@@ -349,11 +348,11 @@ class TestHowItIsSentAgain:
         slots: list[float] = []
         left: list[float] = []
         outstanding: list[int] = []
-        turn = Pace.turn
+        take_slot = Pace.slot
 
-        def noted_turn(pace: Pace, *, now: float) -> float:
-            wait = turn(pace, now=now)
-            slots.append(pace._next_turn - 0.01)
+        def noted_slot(pace: Pace, *, now: float) -> float:
+            wait = take_slot(pace, now=now)
+            slots.append(pace._next_slot - 0.01)
             return wait
 
         def noted(write: Any) -> Any:
@@ -364,7 +363,7 @@ class TestHowItIsSentAgain:
 
             return call
 
-        monkeypatch.setattr(Pace, "turn", noted_turn)
+        monkeypatch.setattr(Pace, "slot", noted_slot)
         for name in ("_put", "_recall"):
             monkeypatch.setattr(Session, name, noted(getattr(Session, name)))
         options = {"window": 2, "parts_per_second": 100}
@@ -377,7 +376,7 @@ class TestHowItIsSentAgain:
         assert len(far.entries) == 8 * parts
         assert len(slots) == len(left) == 8 * (1 + parts)
         assert max(outstanding) <= 2
-        assert all(at >= slot - 0.001 for at, slot in zip(left, slots, strict=True)), "none before its turn"
+        assert all(at >= slot - 0.001 for at, slot in zip(left, slots, strict=True)), "none before its slot"
 
     def test_nothing_is_written_where_the_database_cannot_be_asked(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -15,8 +15,7 @@ from django.utils import timezone
 from telephony import events, lifecycle, unmatched
 from telephony.carriers import get_carrier
 from telephony.carriers.base import Accepted, CarrierEvent, Later, Unknown
-from telephony.models import Cause, Delivery, DeliveryStatus, MessagePart, Trunk, UnmatchedReport
-from telephony.smpp_records import Repetition
+from telephony.models import Cause, Delivery, DeliveryStatus, MessagePart, Repetition, Trunk, UnmatchedReport
 from tests.factories import make_delivery
 
 S = DeliveryStatus

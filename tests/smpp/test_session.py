@@ -85,6 +85,14 @@ class TestOut:
         assert entry["addresses"] == [3, 9, 2, 8]
         assert entry["registered"] == 0
 
+    def test_a_number_abroad_keeps_its_country_code(self, running: SmscProcess) -> None:
+        with carrier(running.port, dest_ton=2) as it:
+            it.send(sms(1, to="+919841000001"), sms(2, to="+9779841000001"))
+        assert {(entry["to"], entry["addresses"][2]) for entry in running.entries} == {
+            ("919841000001", 1),
+            ("9841000001", 2),
+        }
+
     def test_nothing_is_written_after_its_time(self, running: SmscProcess) -> None:
         with carrier(running.port) as it:
             assert isinstance(it.send(sms(1, seconds=-1))["1"], Later)
@@ -100,25 +108,28 @@ class TestAnswers:
     @pytest.mark.django_db
     def test_a_passing_trouble_is_tried_again_but_not_for_ever(self, running: SmscProcess) -> None:
         def results(it: OpenCarrier, *keys: int) -> list[type]:
-            """Of SMS that were claimed often before, since the trunk rested."""
+            """Of SMS that were claimed often before, since the trunk rested; others are taken meanwhile."""
             found = []
             for key in keys:
                 it.said = []
                 found.append(type(it.send(sms(key, to="+9779841009922", attempt=7))[str(key)]))
+                it.send(sms(100))
             return found
 
         with carrier(running.port) as it:
             assert results(it, 1, 1, 1, 1, 2, 1) == [Later] * 5 + [Rejected]
             assert results(it, 1) == [Later], "it counts from the beginning"
 
-    @pytest.mark.django_db
-    def test_only_the_latest_troubles_are_counted(
-        self, running: SmscProcess, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(smpp_carrier, "MOST_TROUBLED", 2)
-        with carrier(running.port) as it:
-            it.send(*[sms(key, to="+9779841009922") for key in range(5)])
-            assert len(it.carrier._troubles) == 2
+    def test_an_smsc_in_trouble_is_left_in_peace_for_a_while(self, running: SmscProcess) -> None:
+        with carrier(running.port, window=5) as it:
+            batch = [sms(key, to="+9779841009922") for key in range(smpp_carrier.ALL_BUSY + 20)]
+            answers = it.send(*batch)
+            assert {type(answer) for answer in answers.values()} == {Later}
+            tried = [key for key, answer in answers.items() if "RSYSERR" in getattr(answer, "text", "")]
+            assert len(tried) == smpp_carrier.ALL_BUSY
+            assert "but it does not take what is submitted" in it.carrier.status()
+            with pytest.raises(Throttled, match="The SMSC has trouble"):
+                it.carrier.submit([sms(100)])
 
     def test_an_answer_that_does_not_come_is_unknown_and_counts_when_it_is_late(
         self, running: SmscProcess
@@ -189,33 +200,44 @@ class TestAnswers:
             }
         assert set(process.octets()) == taken
 
+    def test_what_had_no_time_to_leave_at_the_agreed_pace_is_given_back_at_the_end(
+        self, running: SmscProcess
+    ) -> None:
+        with carrier(running.port, parts_per_second=2) as it:
+            it.carrier.submit([sms(key) for key in range(11)])
+            it.wait(lambda: running.entries)
+        assert Counter(map(type, it.results().values())) == {
+            Accepted: len(running.entries),
+            Later: 11 - len(running.entries),
+        }
+
     def test_parts_leave_at_the_agreed_pace(
         self, running: SmscProcess, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         slots: list[float] = []
         waits: list[float] = []
         left: list[float] = []
-        turn, put = Pace.turn, Session._put
+        take_slot, put = Pace.slot, Session._put
 
-        def noted_turn(pace: Pace, *, now: float) -> float:
-            waits.append(turn(pace, now=now))
-            slots.append(pace._next_turn - 0.01)
+        def noted_slot(pace: Pace, *, now: float) -> float:
+            waits.append(take_slot(pace, now=now))
+            slots.append(pace._next_slot - 0.01)
             return waits[-1]
 
         def noted_put(session: Session, *arguments: Any) -> None:
             left.append(time.monotonic())
             put(session, *arguments)
 
-        monkeypatch.setattr(Pace, "turn", noted_turn)
+        monkeypatch.setattr(Pace, "slot", noted_slot)
         monkeypatch.setattr(Session, "_put", noted_put)
         with carrier(running.port, parts_per_second=100) as it:
             it.send(*[sms(key, text=LONG) for key in range(20)])
             assert it.carrier.pace() == pytest.approx(100 / segments_of(LONG))
         assert len(running.entries) == len(left) == len(slots) == 20 * segments_of(LONG)
-        assert all(at >= slot - 0.001 for at, slot in zip(left, slots, strict=True)), "none before its turn"
+        assert all(at >= slot - 0.001 for at, slot in zip(left, slots, strict=True)), "none before its slot"
         steps = [later - before for before, later in pairwise(slots)]
         assert min(steps) > 0.01 - 1e-6
-        # Whoever had to wait is on time; only a machine that stands still loses turns.
+        # Whoever had to wait is on time; only a machine that stands still loses slots.
         assert all(step < 0.01 + 1e-6 for step, wait in zip(steps, waits[1:], strict=True) if wait)
 
 
@@ -249,8 +271,10 @@ class TestReceipts:
         with carrier(running.port) as it:
             it.send(*[sms(number, to=f"+977984100{fate}") for number, fate in enumerate([*ends, "9915"])])
             it.wait(lambda: len(running.journalled("done")) == 5)
-            assert {event.number[-4:]: event.cause for event in it.events()} == ends
-            assert {event.status for event in it.events()} == {DeliveryStatus.FAILED}
+            undecided = [event for event in it.events() if event.status == DeliveryStatus.SUBMITTED]
+            assert [(event.number[-4:], event.text) for event in undecided] == [("9915", "UNKNOWN")]
+            failed = [event for event in it.events() if event.status == DeliveryStatus.FAILED]
+            assert {event.number[-4:]: event.cause for event in failed} == ends
 
     def test_one_that_comes_before_its_answer_and_one_that_comes_twice(self, running: SmscProcess) -> None:
         with carrier(running.port) as it:

@@ -11,9 +11,11 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from telephony.carriers.base import Accepted
+from telephony.carriers.base import Accepted, Later, Unknown
 from telephony.carriers.errors import Misconfigured, Unreachable
 from telephony.carriers.smpp import carrier as smpp_carrier
+from telephony.carriers.smpp import link as smpp_link
+from telephony.carriers.smpp import pace as smpp_pace
 from tests.live import wait_for
 from tests.smpp.carriers import carrier, sms
 from tests.smpp.processes import DEADLINE
@@ -210,6 +212,103 @@ def test_what_cannot_be_read_is_acknowledged_so_that_it_does_not_come_for_ever()
     with playing(broken) as (port, _), carrier(port):
         wait_for(lambda: answers, seconds=DEADLINE)
     assert answers[0][:3] == (0x05 | ANSWER, 0, 5)
+
+
+def deciding(*decide: Callable[[int, bytes], int | None]) -> Callable[[Peer], None]:
+    """A script that answers submission `n` as the latest of these says, and enquiries always; None: not at all."""
+
+    def script(peer: Peer) -> None:
+        peer.bind()
+        count = 0
+        while True:
+            command, _, sequence, body = peer.read()
+            status: int | None = 0
+            if command == SUBMIT:
+                status = decide[-1](count, body)
+                count += 1
+            if status is not None:
+                answer = b"id%d\0" % count if command == SUBMIT and not status else b""
+                peer.write(pdu(command | ANSWER, sequence, status=status, body=answer))
+            if command == UNBIND:
+                return
+
+    return script
+
+
+def submissions(seen: list[Pdu]) -> int:
+    return [command for command, *_ in seen].count(SUBMIT)
+
+
+def test_an_smsc_that_answers_nothing_that_is_submitted_is_tried_with_one_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(smpp_link, "ROOM_SECONDS", 3.0)
+    works = threading.Event()
+    script = deciding(lambda *_: 0 if works.is_set() else None)
+    with playing(script) as (port, seen), carrier(port, window=5, answer_seconds=1) as it:
+        answers = it.send(*[sms(key) for key in range(30)])
+        unknown = sum(isinstance(answer, Unknown) for answer in answers.values())
+        later = sum(isinstance(answer, Later) for answer in answers.values())
+        # The window, and then one in a second until there was no time left.
+        assert unknown + later == 30
+        assert 5 < unknown == submissions(seen) <= 9
+        assert "but it does not take what is submitted" in it.carrier.status()
+        works.set()
+        assert isinstance(it.send(sms(100))["100"], Accepted)
+        answers = it.send(*[sms(key) for key in range(101, 131)])
+        assert {type(answer) for answer in answers.values()} == {Accepted}
+        assert "does not take" not in it.carrier.status()
+
+
+def test_a_phone_whose_queue_is_full_slows_nobody_else_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smpp_pace, "HOLD_SECONDS", 0.0)
+    script = deciding(lambda _, body: 0x14 if b"9779840000001" in body else 0)
+    with playing(script) as (port, _), carrier(port) as it:
+        pauses = []
+        limits = []
+        for _ in range(5):
+            it.said = []
+            answer = it.send(sms(1))["1"]
+            assert isinstance(answer, Later)
+            pauses.append(answer.seconds)
+            limits.append(it.carrier._pace.slowed)
+        assert pauses == [0, 5, 10, 20, 40]
+        assert limits[0] is not None, "it may be the queue of the SMSC"
+        assert len(set(limits)) == 1, "but not again for the same SMS"
+
+
+def test_a_fault_that_the_operator_was_told_of_is_not_told_again_once_it_is_mended() -> None:
+    told, mended = threading.Event(), threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.bind()
+        sequences = [peer.read()[2] for _ in range(3)]
+        peer.write(pdu(SUBMIT | ANSWER, sequences[0], status=0x0A))
+        told.wait(DEADLINE)
+        for sequence in sequences[1:]:
+            peer.write(pdu(SUBMIT | ANSWER, sequence, status=0x0A))
+        mended.set()
+        command = SUBMIT
+        while command != UNBIND:
+            command, _, sequence, _ = peer.read()
+            peer.write(pdu(command | ANSWER, sequence, body=b"id\0"))
+
+    with playing(script) as (port, _), carrier(port, source="WRONG") as it:
+        it.carrier.submit([sms(key) for key in range(3)])
+        it.wait(lambda: it.results())
+        with pytest.raises(Misconfigured, match="ESME_RINVSRCADR"):
+            it.carrier.submit([sms(10)])
+        told.set()
+        it.wait(lambda: len(it.results()) == 3)
+        assert {type(result) for result in it.results().values()} == {Later}
+        assert isinstance(it.send(sms(11))["11"], Accepted)
+
+
+def test_a_host_that_is_no_name_is_tried_again_and_said(no_bind: None) -> None:
+    with carrier(2775, host="smsc..example.com") as it:
+        it.wait(lambda: "UnicodeError" in it.carrier.status())
+        assert it.carrier._link is not None
+        assert it.carrier._link._thread.is_alive()
 
 
 def test_what_the_smsc_refuses_about_our_configuration_rests_the_trunk() -> None:

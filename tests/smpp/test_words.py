@@ -6,14 +6,17 @@ import random
 from typing import Any
 
 import pytest
+import smpp34
 from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError
 
 from telephony import events, sessions
 from telephony.carriers.base import CarrierEvent, InboundSms
 from telephony.carriers.smpp import SmppCarrier, texts
+from telephony.carriers.smpp.inbound import Reader
 from telephony.carriers.smpp.options import as_table
 from telephony.carriers.smpp.pace import Pace
+from telephony.carriers.smpp.protocol import Frames
 from telephony.carriers.smpp.receipts import Ids, Receipt, read
 from telephony.models import DeliveryStatus, InboundMessage
 from telephony.segments import BASIC, EXTENSION, segments_of
@@ -95,7 +98,13 @@ class TestReceipt:
     def test_sloppy_ones(self) -> None:
         assert self.read("ID:7 STAT:delivrd") == Receipt("7", "DELIVRD", "")
         assert self.read("id:7 stat:DELIVRD err:1", esm_class=0) == Receipt("7", "DELIVRD", "1")
-        assert self.read("nonsense") == Receipt("", "UNKNOWN", "")
+        assert self.read("nonsense") == Receipt("", "", "")
+
+    @pytest.mark.parametrize(
+        ("word", "state"), [("DELIVERED", "DELIVRD"), ("rejected", "REJECTD"), ("UNDELIVERABLE", "UNDELIV")]
+    )
+    def test_other_words_for_the_same(self, word: str, state: str) -> None:
+        assert self.read(f"id:1 stat:{word}") == Receipt("1", state, "")
 
     def test_what_is_none(self) -> None:
         assert self.read("My id: 7, what stat: is that?", esm_class=0) is None
@@ -106,6 +115,31 @@ class TestReceipt:
             receipt = self.read(f"id:1 stat:{state}")
             assert receipt is not None
             assert receipt.end is None
+
+
+class TestReader:
+    def read(self, text: bytes, **fields: Any) -> Any:
+        settings = {"message_ids": "same", "tlv_ids_as_text": False}
+        fields = {"source_addr_ton": 1, "esm_class": 4, **fields}
+        pdu = smpp34.DeliverSm("9779841000001", "31001", text, **fields)
+        (found,) = Frames().feed(pdu.encode())
+        return Reader("smsc", settings).item(found)
+
+    def test_the_id_in_a_receipt_is_ascii_whatever_alphabet_an_sms_would_have(self) -> None:
+        event = self.read(b"id:ab_12@$[x] stat:DELIVRD err:000 text:")
+        assert (event.ref, event.number, event.status) == (
+            "ab_12@$[x]",
+            "+9779841000001",
+            DeliveryStatus.COMPLETED,
+        )
+
+    @pytest.mark.parametrize("state", ["ENROUTE", "ACCEPTD", "UNKNOWN"])
+    def test_what_is_not_decided_shows_that_it_was_taken(self, state: str) -> None:
+        event = self.read(f"id:7 stat:{state} err:003".encode())
+        assert (event.ref, event.status, event.text) == ("7", DeliveryStatus.SUBMITTED, state)
+
+    def test_a_receipt_that_says_nothing_is_none(self) -> None:
+        assert self.read(b"nonsense") is None
 
 
 class TestTexts:
@@ -132,6 +166,9 @@ class TestTexts:
     def test_other_alphabets(self) -> None:
         assert texts.decode("नेपाल".encode("utf-16-be"), data_coding=8, esm_class=0) == "नेपाल"
         assert texts.decode(b"caf\xe9", data_coding=3, esm_class=0) == "café"
+        assert texts.decode(b"STOP", data_coding=0xF2, esm_class=0) == "STOP"
+        assert texts.decode(b"STOP", data_coding=0x10, esm_class=0) == "STOP"
+        assert texts.decode("रोक".encode("utf-16-be"), data_coding=0x19, esm_class=0) == "रोक"
         assert texts.decode(b"\x01\x02", data_coding=4, esm_class=0) == "0102"
         assert texts.decode(b"", data_coding=0, esm_class=0x40) == ""
 
@@ -159,6 +196,12 @@ class TestPace:
             pace.took(10, now=second)
         assert pace.limit is None
 
+    def test_rises_after_a_long_silence_as_after_a_short_one(self) -> None:
+        pace = Pace()
+        pace.complained(now=10.0)
+        pace.took(1, now=10.0 + 30 * 86400)
+        assert pace.limit is None
+
     def test_never_stands_still(self) -> None:
         pace = Pace()
         for second in range(5):
@@ -167,8 +210,8 @@ class TestPace:
 
     def test_never_rises_above_what_was_agreed(self) -> None:
         pace = Pace(100)
-        assert [pace.turn(now=5.0) for _ in range(5)] == pytest.approx([0, 0, 0, 0.01, 0.02])
-        assert pace.turn(now=6.0) == 0
+        assert [pace.slot(now=5.0) for _ in range(5)] == pytest.approx([0, 0, 0, 0.01, 0.02])
+        assert pace.slot(now=6.0) == 0
         pace.took(1, now=1.0)
         pace.complained(now=1.5)
         for second in range(2, 90):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -55,21 +53,7 @@ class Engine(LiveIris):
     def start(self, *, seconds: float = 90) -> None:
         super().start(seconds=seconds)
         if self.has_line:
-            with (self.home / "line-worker.log").open("ab") as log:
-                self.line = subprocess.Popen(
-                    [sys.executable, "-m", "celery", "--quiet", "--app", "iris", "worker"]
-                    + ["--queues=trunk.line", "--without-gossip", "--without-mingle", "--without-heartbeat"],
-                    cwd=ROOT,
-                    env=self.environment,
-                    stdout=log,
-                    stderr=log,
-                )
-
-    def stop(self) -> None:
-        if hasattr(self, "line"):
-            self.line.terminate()
-            self.line.wait(60)
-        super().stop()
+            self.line = self.start_trunk_worker("line")
 
     def query(self, sql: str, database: str = "iris") -> list[tuple[Any, ...]]:
         sockets = keeper.socket_folder(server.folder_of(self.home))

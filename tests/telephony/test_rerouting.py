@@ -13,8 +13,7 @@ from django.utils import timezone
 
 from iris.errors import Unavailable
 from telephony import routing, stranded, tasks
-from telephony.models import Channel, Delivery, DeliveryStatus, Trunk
-from telephony.smpp_records import Repetition
+from telephony.models import Channel, Delivery, DeliveryStatus, Repetition, Trunk
 from tests.factories import make_delivery, make_trunk
 
 pytestmark = pytest.mark.django_db

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
@@ -38,6 +38,7 @@ from telephony.carriers.smpp.pace import Pace
 from telephony.carriers.smpp.protocol import Meaning, Pdu, meaning_of, name_of
 from telephony.carriers.smpp.receipts import Ids
 from telephony.carriers.smpp.session import Session
+from telephony.carriers.smpp.troubles import BUSY_SECONDS, Troubles
 from telephony.models import Cause, Channel
 from telephony.segments import segments_of
 
@@ -46,12 +47,10 @@ log = logging.getLogger(__name__)
 FEWEST_CLAIMED = 10
 BIND_SECONDS = 5.0  # that a submission waits for a bind
 CLOSE_SECONDS = 8.0
-BUSY_SECONDS = 5.0  # after which what the SMSC could not take is sent again
 WAIT_SECONDS = 30.0  # for another SMS to the same number
 LONGEST_BEAT = 5.0  # seconds between two times that a bind is written down
 RECALL_SECONDS = 600.0  # in which an SMSC may report that it has deleted what we took back
-MOST_ATTEMPTS = 5  # at what the SMSC says is a passing trouble
-MOST_TROUBLED = 10_000  # SMS whose attempts at that are counted, the latest
+ALL_BUSY = 20  # answers in a row that name a trouble of the SMSC: then it is left in peace for a while
 SAMPLE = 100  # receipts, the latest, whose numbers are compared with those of the deliveries they are about
 GRACE_SECONDS = 600.0  # for the receipt of an SMS that was valid until now
 _BAD_CREDENTIALS = (0x0E, 0x0F)
@@ -82,7 +81,9 @@ class SmppCarrier(SessionCarrier):
         self._beat = min(LONGEST_BEAT, self.settings["repeat_after_seconds"] / 2)
         self._beat_at = 0.0
         self._recalled: dict[str, float] = {}  # numbers, and when what the SMSC had for them was taken back
-        self._troubles: dict[str, int] = {}  # how often the SMSC has named a passing trouble, by key
+        self._troubles = Troubles()
+        self._busy = 0  # answers since one that was not for trouble of the SMSC
+        self._faulted_at = 0.0
         self._receipts: deque[tuple[str, str]] = deque(maxlen=SAMPLE)  # their ids and numbers
         self._fault = ""  # what the operator has to mend
         self._link: Link | None = None
@@ -99,7 +100,7 @@ class SmppCarrier(SessionCarrier):
                 unwritten=self._unwritten,
                 received=self._received,
                 held=lambda: time.monotonic() < self._pace.held_until,
-                turn=lambda: self._pace.turn(now=time.monotonic()),
+                slot=lambda: self._pace.slot(now=time.monotonic()),
                 bound=self._bound,
             ),
         )
@@ -144,7 +145,9 @@ class SmppCarrier(SessionCarrier):
                 results.append(result)
                 continue
             try:
-                messages.append(self._encoder.message(one, repeats=repetition is not None))
+                message = self._encoder.message(one, repeats=repetition is not None)
+                message.was_full = self._troubles.is_known(one.key)
+                messages.append(message)
             except Unsendable as error:
                 results.append(Rejected(key=one.key, cause=Cause.REFUSED, text=str(error)))
         if messages:
@@ -161,7 +164,12 @@ class SmppCarrier(SessionCarrier):
             return {}
         patience = float(self.settings["repeat_after_seconds"])
         silent = repeating.silent(self.alias, [int(key) for key in keys], patience=patience)
-        ids = [pk for pk, text, heard in silent if heard is None or not heard.decides(self.reports_on(text))]
+        ids = [
+            pk
+            for pk, text, heard in silent
+            if heard is None
+            or not (heard.decides(self.reports_on(text)) or heard.shows_taken(self.reports_on(text)))
+        ]
         repeating.begin(ids)
         return {str(pk): False for pk in ids}
 
@@ -181,6 +189,8 @@ class SmppCarrier(SessionCarrier):
             )
             self._record([event])
             return Pending(key=one.key)
+        if heard is not None and heard.shows_taken(self.reports_on(one.text)):
+            return Unknown(key=one.key, text=f"The SMSC has it, and says {heard.text} of it.")
         if repetition.waits:
             text = "Another SMS to this number is under way, and would be taken back with it."
             return Later(key=one.key, seconds=WAIT_SECONDS, text=text, attempt=one.attempt)
@@ -202,9 +212,11 @@ class SmppCarrier(SessionCarrier):
             raise Unreachable("The trunk is not open.")
         if self._fault:
             fault, self._fault = self._fault, ""
+            self._faulted_at = time.monotonic()
             raise Misconfigured(fault)
         if hold := self._hold():
-            raise Throttled("The SMSC wants it slower.", retry_after=hold)
+            why = "The SMSC has trouble." if self._busy >= ALL_BUSY else "The SMSC wants it slower."
+            raise Throttled(why, retry_after=hold)
         if not link.is_bound(within=BIND_SECONDS):
             if link.refusal in _BAD_CREDENTIALS:
                 raise Misconfigured(link.state)
@@ -216,12 +228,16 @@ class SmppCarrier(SessionCarrier):
 
     # In the thread of the link
 
-    def _answered(self, taken: int, too_fast: int) -> None:
+    def _answered(self, meanings: Counter[Meaning]) -> None:
         now = time.monotonic()
-        if taken:
-            self._pace.took(taken, now=now)
-        if too_fast:
+        self._troubles.took(meanings[Meaning.TAKEN])
+        if meanings[Meaning.TAKEN]:
+            self._pace.took(meanings[Meaning.TAKEN], now=now)
+        if meanings[Meaning.TOO_FAST]:
             self._pace.complained(now=now)
+        self._busy = self._busy + meanings[Meaning.BUSY] if meanings.keys() == {Meaning.BUSY} else 0
+        if self._busy >= ALL_BUSY:
+            self._pace.rest(BUSY_SECONDS, now=now)
 
     def _settled(self, messages: Sequence[Message]) -> None:
         results = []
@@ -232,7 +248,7 @@ class SmppCarrier(SessionCarrier):
                 continue
             result = self._result(message)
             if isinstance(result, Accepted | Rejected):
-                self._troubles.pop(message.key, None)
+                self._troubles.forget(message.key)
             elif isinstance(result, Unknown) and message.recall and not message.is_left:
                 sent.append(int(message.key))
             message.is_reported = True
@@ -278,17 +294,6 @@ class SmppCarrier(SessionCarrier):
             and item.text.startswith("DELETED")
             and time.monotonic() - self._recalled.get(item.number, -RECALL_SECONDS) < RECALL_SECONDS
         )
-
-    def _troubled(self, key: str) -> int:
-        """How often the SMSC has named a passing trouble about this SMS, this time included.
-
-        Its attempts are no measure, since it is also claimed again when the trunk rests or has to wait.
-        """
-        times = self._troubles.pop(key, 0) + 1
-        self._troubles[key] = times
-        if len(self._troubles) > MOST_TROUBLED:
-            del self._troubles[next(iter(self._troubles))]
-        return times
 
     # In the thread that records, when all that came before is stored
 
@@ -336,17 +341,20 @@ class SmppCarrier(SessionCarrier):
             return Unknown(key=key, text=f"The SMSC may have it, and could not replace it: it said {text}.")
         if message.taken:
             text = f"{text}; the SMSC has {message.taken} of {total} parts"
+        pause: float | None = 0.0
+        if meaning is Meaning.BUSY:
+            pause = self._troubles.busy(key)
+        elif answered[0] == protocol.QUEUE_FULL:
+            pause = self._troubles.full(key)
         if meaning is Meaning.CONFIGURATION or (meaning is Meaning.SENDER and self.settings["source"]):
-            self._fault = f"The SMSC refuses what is configured: {text}"
-        elif meaning in (Meaning.NO_SUCH_NUMBER, Meaning.REFUSED, Meaning.SENDER) or (
-            meaning is Meaning.BUSY and self._troubled(key) >= MOST_ATTEMPTS
-        ):
+            if message.written_at > self._faulted_at:  # else that fault was told of already
+                self._fault = f"The SMSC refuses what is configured: {text}"
+        elif meaning in (Meaning.NO_SUCH_NUMBER, Meaning.REFUSED, Meaning.SENDER) or pause is None:
             cause = Cause.INVALID if meaning is Meaning.NO_SUCH_NUMBER else Cause.REFUSED
             return Rejected(key=key, cause=cause, text=text)
         if message.taken:  # sent again, they would see a part of it twice
             return Unknown(key=key, text=text)
-        seconds = BUSY_SECONDS if meaning is Meaning.BUSY else self._hold()
-        return Later(key=key, seconds=seconds, text=text, attempt=message.attempt)
+        return Later(key=key, seconds=max(pause or 0.0, self._hold()), text=text, attempt=message.attempt)
 
 
 def _nowhere(items: Sequence[object], done: Callable[[], object] | None = None) -> None:

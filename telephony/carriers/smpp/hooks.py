@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from telephony.carriers.smpp.message import Message
-from telephony.carriers.smpp.protocol import Pdu
+from telephony.carriers.smpp.protocol import Meaning, Pdu
 
 if TYPE_CHECKING:
     from telephony.carriers.smpp.session import Session
@@ -17,17 +18,17 @@ if TYPE_CHECKING:
 class Hooks:
     """What is called from the thread of the link. None of them may wait.
 
-    `answered`: how many PDUs were taken, and how many came too fast. `settled`: messages of which no part is waiting any
+    `answered`: what the answers to submissions meant, and how often. `settled`: messages of which no part is waiting any
     more; one whose answer comes late is settled once more. `unwritten`: messages of which surely nothing was written.
     `received`: each `deliver_sm`, to be acknowledged once it is stored. `held`: whether nothing may be written for now.
-    `turn`: seconds until the next PDU may be. `bound`: again and again, for how many seconds we have been, and have
+    `slot`: seconds until the next PDU may be. `bound`: again and again, for how many seconds we have been, and have
     refused nothing that came.
     """
 
-    answered: Callable[[int, int], None]
+    answered: Callable[[Counter[Meaning]], None]
     settled: Callable[[list[Message]], None]
     unwritten: Callable[[list[Message]], None]
     received: Callable[[Session, list[Pdu]], None]
     held: Callable[[], bool]
-    turn: Callable[[], float]
+    slot: Callable[[], float]
     bound: Callable[[float], None]

@@ -13,7 +13,7 @@ from telephony.carriers.smpp import protocol, receipts, texts
 from telephony.carriers.smpp.joining import Part
 from telephony.carriers.smpp.outbound import INTERNATIONAL
 from telephony.carriers.smpp.protocol import Pdu
-from telephony.models import DeliveryStatus
+from telephony.models import Cause, DeliveryStatus
 from telephony.numbering import normalise
 
 try:
@@ -33,7 +33,7 @@ class Reader:
         self._tlv_as_text = settings["tlv_ids_as_text"]
 
     def item(self, pdu: Pdu) -> CarrierEvent | InboundSms | Part | None:
-        """None for what decides nothing, or cannot be read: the SMSC would only send it again."""
+        """None for what cannot be read: the SMSC would only send it again."""
         try:
             return self._read(pdu)
         except Exception as error:
@@ -53,7 +53,7 @@ class Reader:
         sender = _number(message.source_addr, message.source_addr_ton)
         message_id, state = tlvs.get(protocol.RECEIPTED_MESSAGE_ID), tlvs.get(protocol.MESSAGE_STATE)
         receipt = receipts.read(
-            text=text,
+            text=text if message.data_coding == texts.UCS2 else octets.decode("latin-1"),
             esm_class=message.esm_class,
             message_id=message_id.as_string() if message_id else None,
             state=state.as_int() if state else None,
@@ -75,11 +75,12 @@ class Reader:
                 octets=texts.without_header(octets, esm_class=message.esm_class),
                 at=timezone.now(),
             )
-        if receipt.end is None:
-            return None
-        status, cause = receipt.end
+        if not receipt.state:
+            raise ValueError("it is a receipt without a state")
+        # Not decided yet, but it shows that the SMSC has taken it.
+        status, cause = receipt.end or (DeliveryStatus.SUBMITTED, Cause.NONE)
         words = receipt.state
-        if status != DeliveryStatus.COMPLETED and receipt.error:
+        if status == DeliveryStatus.FAILED and receipt.error:
             words += f", error {receipt.error}"
         return CarrierEvent(
             ref=receipt.ref, number=sender, status=status, cause=cause, text=words, at=timezone.now()

@@ -16,8 +16,7 @@ from django.utils import timezone
 from telephony import events
 from telephony.carriers.base import InboundSms
 from telephony.carriers.smpp import texts
-from telephony.models import Trunk
-from telephony.smpp_records import InboundPart
+from telephony.models import InboundPart, Trunk
 
 WHOLE_WITHIN = (
     600  # seconds from the last part that came, after which a message is shown as what there is of it

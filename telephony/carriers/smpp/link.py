@@ -100,7 +100,8 @@ class Link:
         session = self._session
         if session is None or not self._bound.is_set():
             return f"not bound to {self.address}: {self._state}"
-        return f"bound to {self.address} since {self._bound_since:%d %b %H:%M:%S}"
+        bound = f"bound to {self.address} since {self._bound_since:%d %b %H:%M:%S}"
+        return bound if session.is_served else f"{bound}, but it does not take what is submitted"
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -119,15 +120,18 @@ class Link:
             try:
                 await self._current
             except asyncio.CancelledError:
-                return
+                break
             except TimeoutError as error:
                 self._state = str(error) or f"no connection within {CONNECT_SECONDS:g} s"
             except ssl.SSLError as error:
                 self._state = _tls_fault(error)
             except OSError as error:
                 self._state = str(error)
+            except Exception as error:  # whatever it is, the next attempt may fare better
+                log.exception("The bind to %s has failed", self.address)
+                self._state = f"it failed by {error!r}"
             if self._stopping.is_set():
-                return
+                break
             log.warning("%s; again in %.1f s", self.state, pause)
             try:
                 await asyncio.wait_for(self._stopping.wait(), pause)
@@ -136,6 +140,8 @@ class Link:
                 pause = (
                     FIRST_PAUSE if lasted > STABLE_SECONDS else min(pause * 2, self.address.reconnect_seconds)
                 )
+        async with self._submitting:  # what could not be written any more is given back
+            pass
 
     async def _one_session(self) -> None:
         """From connecting to the end of the connection."""
@@ -193,8 +199,6 @@ class Link:
         self._stopping.set()
         if self._session is not None:
             await self._session.unbind(seconds=seconds)
-        async with self._submitting:  # what could not be written any more is given back
-            pass
         if self._current is not None:
             self._current.cancel()
 

@@ -18,8 +18,10 @@ class Message:
     the connection ended before. Nothing is written any more after `until` (monotonic).
 
     `recall`, if any, is the cancel_sm that goes first: the SMSC perhaps has this message already. Where it knows no such
-    cancel_sm, one that `replaces` what is there follows all the same. After any other answer, or none, the message is
-    left as it is (`is_left`), unless it `insists`.
+    cancel_sm, `replacing` follows, if any: the same, to replace what is there. After any other answer, or none, the message
+    is left as it is (`is_left`), unless it `insists`.
+
+    `was_full`: the SMSC, or the phone, had no room for it once.
     """
 
     key: str
@@ -27,10 +29,12 @@ class Message:
     pdus: list[bytes]
     until: float
     recall: bytes = b""
-    replaces: bool = False
+    replacing: bytes = b""
     insists: bool = False
     recall_status: int | None = None
     is_left: bool = False
+    was_full: bool = False
+    written_at: float = 0.0  # monotonic
     statuses: list[int | None] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
     is_reported: bool = False
@@ -55,13 +59,13 @@ class Message:
     def may_follow(self, status: int) -> bool:
         """Whether it may be sent after its recall was answered like this, or UNANSWERED."""
         self.recall_status = status
-        may = (
-            self.insists
-            or status in (protocol.OK, protocol.NOTHING_TO_CANCEL)
-            or (self.replaces and status in protocol.KNOWS_NO_CANCEL)
-        )
-        self.is_left = not may
-        return may
+        if status in (protocol.OK, protocol.NOTHING_TO_CANCEL):
+            return True
+        if self.replacing and (self.insists or status in protocol.KNOWS_NO_CANCEL):
+            self.pdus = [self.replacing]
+            return True
+        self.is_left = not self.insists
+        return self.insists
 
     def to_repeat(self) -> list[int]:
         """Parts the SMSC did not take for now, of a message of which it has others."""

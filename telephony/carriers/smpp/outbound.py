@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import phonenumbers
+from django.conf import settings
 from django.utils import timezone
 
 from telephony.carriers.base import Submission
@@ -33,16 +34,14 @@ class Unsendable(Exception):
 class Encoder:
     """Puts submissions into PDUs as the trunk's options say."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
-        self._settings = settings
-        self._whole = settings["concatenation"] == "payload"
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._options = options
+        self._whole = options["concatenation"] == "payload"
         self._encode = partial(
             smpp34.SubmitSm,
-            service_type=settings["service_type"],
-            dest_addr_ton=settings["dest_ton"],
-            dest_addr_npi=settings["dest_npi"],
-            registered_delivery=1 if settings["receipts"] else 0,
-            validity_period=_relative(settings["validity_seconds"]),
+            service_type=options["service_type"],
+            registered_delivery=1 if options["receipts"] else 0,
+            validity_period=_relative(options["validity_seconds"]),
         )
 
     def message(self, one: Submission, *, repeats: bool = False) -> Message:
@@ -53,24 +52,24 @@ class Encoder:
             raise Unsendable("The message has no text.")
         bodies, coding, payload = self._bodies(one)
         source, ton, npi = self._source(one.caller)
-        # It would replace its own parts.
-        replaces = repeats and len(bodies) == 1
         try:
             destination = self._destination(one.to)
-            pdus = [
-                self._encode(
-                    source,
-                    destination,
-                    body,
-                    source_addr_ton=ton,
-                    source_addr_npi=npi,
-                    esm_class=texts.HAS_HEADER if len(bodies) > 1 else 0,
-                    data_coding=coding,
-                    replace_if_present_flag=int(replaces),
-                    tlvs=[smpp34.Tlv(MESSAGE_PAYLOAD, payload)] if payload else [],
-                ).encode()
-                for body in bodies
-            ]
+            encode = partial(
+                self._encode,
+                source,
+                destination[0],
+                source_addr_ton=ton,
+                source_addr_npi=npi,
+                dest_addr_ton=destination[1],
+                dest_addr_npi=destination[2],
+                esm_class=texts.HAS_HEADER if len(bodies) > 1 else 0,
+                data_coding=coding,
+                tlvs=[smpp34.Tlv(MESSAGE_PAYLOAD, payload)] if payload else [],
+            )
+            pdus = [encode(body).encode() for body in bodies]
+            replacing = b""
+            if repeats and len(bodies) == 1:  # one in several parts would replace its own
+                replacing = encode(bodies[0], replace_if_present_flag=1).encode()
         except (ValueError, OverflowError, smpp34.SmppError, phonenumbers.NumberParseException) as error:
             raise Unsendable(f"SMPP cannot carry it: {error}") from error
         # The lease is over at `valid_until`: what was not written by then is another attempt's.
@@ -81,16 +80,16 @@ class Encoder:
             pdus=pdus,
             until=time.monotonic() + left,
             recall=self._recall((source, ton, npi), destination) if repeats else b"",
-            replaces=replaces,
-            insists=self._settings["repeat"] == "always",
+            replacing=replacing,
+            insists=self._options["repeat"] == "always",
         )
 
-    def _recall(self, source: tuple[str, int, int], destination: str) -> bytes:
+    def _recall(self, source: tuple[str, int, int], destination: tuple[str, int, int]) -> bytes:
         """The cancel_sm of all that the SMSC has for a number; it lacks only its sequence number."""
         body = protocol.cancel_body(
-            service_type=self._settings["service_type"],
+            service_type=self._options["service_type"],
             source=source,
-            destination=(destination, self._settings["dest_ton"], self._settings["dest_npi"]),
+            destination=destination,
         )
         return protocol.pdu(protocol.CANCEL_SM, sequence=0, body=body)
 
@@ -105,23 +104,28 @@ class Encoder:
 
     def _source(self, caller: str) -> tuple[str, int, int]:
         """The sender's address, its type and its plan."""
-        source: str = self._settings["source"] or normalise(caller) or caller
+        source: str = self._options["source"] or normalise(caller) or caller
         digits = source.removeprefix("+")
         if digits.isdigit():
             ton, npi = INTERNATIONAL if source.startswith("+") else 0, 1
         else:
             ton, npi = ALPHANUMERIC if source else 0, 0
-        chosen_ton, chosen_npi = self._settings["source_ton"], self._settings["source_npi"]
+        chosen_ton, chosen_npi = self._options["source_ton"], self._options["source_npi"]
         return (
             digits[:20],
             ton if chosen_ton is None else chosen_ton,
             npi if chosen_npi is None else chosen_npi,
         )
 
-    def _destination(self, to: str) -> str:
-        if self._settings["dest_ton"] == NATIONAL:
-            return phonenumbers.national_significant_number(phonenumbers.parse(to))
-        return to.removeprefix("+")
+    def _destination(self, to: str) -> tuple[str, int, int]:
+        """The recipient's address, its type and its plan. Abroad, a number without country code is somebody else's here."""
+        ton, npi = self._options["dest_ton"], self._options["dest_npi"]
+        if ton == NATIONAL:
+            number = phonenumbers.parse(to)
+            if number.country_code == phonenumbers.country_code_for_region(settings.IRIS_PHONE_REGION):
+                return phonenumbers.national_significant_number(number), ton, npi
+            ton = INTERNATIONAL
+        return to.removeprefix("+"), ton, npi
 
 
 def _relative(seconds: int) -> str:

@@ -29,6 +29,8 @@ STATES = {
     7: "UNKNOWN",
     8: "REJECTD",
 }
+# What else is written for them, or for something close to them: the first seven letters.
+_OTHER_WORDS = {"DELIVER": "DELIVRD", "REJECTE": "REJECTD", "ACCEPTE": "ACCEPTD", "FAILED": "UNDELIV"}
 # None: nothing is decided yet. UNKNOWN too: should no other report come in time, the message counts as lost.
 ENDS: dict[str, tuple[DeliveryStatus, Cause] | None] = {
     "ENROUTE": None,
@@ -66,7 +68,7 @@ def _canonical(raw: str, *, hexadecimal: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """`ref` is the message id in the form in which answers are stored; `state` one of `STATES`."""
+    """`ref` is the message id in the form in which answers are stored; `state` one of `STATES`, or another word, or none."""
 
     ref: str
     state: str
@@ -95,5 +97,5 @@ def read(
         ref = ids.of_receipt(message_id) if tlv_as_text else ids.of_answer(message_id)
     else:
         ref = ids.of_receipt(found_id[1]) if found_id else ""
-    word = STATES.get(state or 0) or (found_state[1].upper()[:7] if found_state else "UNKNOWN")
-    return Receipt(ref=ref, state=word, error=error[1] if error else "")
+    word = STATES.get(state or 0) or (found_state[1].upper()[:7] if found_state else "")
+    return Receipt(ref=ref, state=_OTHER_WORDS.get(word, word), error=error[1] if error else "")

@@ -27,7 +27,8 @@ from telephony.models import Cause, DeliveryStatus
 
 MOST_TIMES = 3  # an SMS that is sent again: one that ends every connection must not do so for ever
 # What has come about its number since it was sent. An SMSC says DELETED of what we have taken back.
-_HEARD = """SELECT count(*) AS count, max(u.created_at) AS last_at, max(u.status) AS status,
+_HEARD = f"""SELECT count(DISTINCT u.ref) AS taken, count(*) FILTER (WHERE u.status >= {lifecycle.END}) AS ended,
+                   max(u.created_at) AS last_at, max(u.status) AS status,
                    (array_agg(u.cause ORDER BY u.status DESC, u.id))[1] AS cause,
                    (array_agg(u.carrier_text ORDER BY u.status DESC, u.id))[1] AS text
               FROM telephony_unmatchedreport u
@@ -41,20 +42,27 @@ _OTHER = f"""SELECT FROM telephony_delivery o
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """The reports that came about the number of an SMS since it was sent; of several the worst."""
+    """What came about the number of an SMS since it was sent: on how many messages or parts there were reports, how many
+    reports said how it ended, and what the worst of them said.
+    """
 
-    count: int
+    taken: int
+    ended: int
     status: DeliveryStatus
     cause: Cause
     text: str
 
     def decides(self, needed: int) -> bool:
         """Whether they say what became of an SMS on which `needed` reports are due: all, or one that it failed."""
-        return self.count >= needed or self.status != DeliveryStatus.COMPLETED
+        return self.ended >= needed or self.status > DeliveryStatus.COMPLETED
+
+    def shows_taken(self, needed: int) -> bool:
+        """Whether the SMSC has all of it."""
+        return self.taken >= needed
 
 
-def _heard(count: int, status: int | None, cause: str, text: str) -> Heard | None:
-    return None if status is None else Heard(count, DeliveryStatus(status), Cause(cause), text)
+def _heard(taken: int, ended: int, status: int | None, cause: str, text: str) -> Heard | None:
+    return None if status is None else Heard(taken, ended, DeliveryStatus(status), Cause(cause), text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +110,7 @@ def silent(alias: str, ids: Sequence[int], *, patience: float) -> list[tuple[int
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""SELECT d.id, d.text, heard.count, heard.status, heard.cause, heard.text
+            f"""SELECT d.id, d.text, heard.taken, heard.ended, heard.status, heard.cause, heard.text
                   FROM telephony_delivery d
                   JOIN telephony_trunk t ON t.id = d.trunk_id AND t.alias = %s
                   JOIN telephony_bind b ON b.trunk_id = t.id AND b.tells_numbers
@@ -147,7 +155,7 @@ def repeated(ids: Sequence[int]) -> dict[int, Repeated]:
     """Those of these deliveries that are repetitions: much may have happened since that was decided."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""SELECT d.id, EXISTS ({_OTHER}), heard.count, heard.status, heard.cause, heard.text
+            f"""SELECT d.id, EXISTS ({_OTHER}), heard.taken, heard.ended, heard.status, heard.cause, heard.text
                   FROM telephony_repetition r JOIN telephony_delivery d ON d.id = r.delivery_id
                  CROSS JOIN LATERAL ({_HEARD}) heard
                  WHERE r.delivery_id = ANY(%s)""",

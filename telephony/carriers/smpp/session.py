@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 TICK = 0.25  # seconds between two looks at the clock
 AGAIN_SECONDS = 1.0  # after which a part that came too fast is sent once more
 ENDING_SECONDS = 2.0  # that an SMSC which unbinds gives to what is under way
+IN_VAIN = 10  # submissions without an answer, or refused for trouble of the SMSC, after which one at a time is tried
 MOST_UNSTORED = 5000  # messages that came in and wait for the database; the SMSC keeps the others for now
 
 KEEP_SECONDS = 600.0  # that an answer may be late and still be understood
@@ -49,6 +50,7 @@ class Session(asyncio.Protocol):
         self.refused_at = 0.0  # when the SMSC was told last that something must come again
         self._heard_at = time.monotonic()
         self._enquired_at = 0.0
+        self._in_vain = 0  # submissions since one was decided
         self._closing = False
         self._their_unbind: tuple[int, float] | None = None  # its sequence number, and when it came
 
@@ -146,6 +148,11 @@ class Session(asyncio.Protocol):
         return len(self._waiting) + len(self._recalling)
 
     @property
+    def is_served(self) -> bool:
+        """Whether the SMSC decides what is submitted. While it does not, only one PDU at a time goes out."""
+        return self._in_vain < min(IN_VAIN, self.window)
+
+    @property
     def may_write(self) -> bool:
         return (
             self.is_bound
@@ -173,7 +180,7 @@ class Session(asyncio.Protocol):
         except protocol.Garbled as error:
             self.end(f"the SMSC sends no SMPP: {error}", now=True)
         if meanings:
-            self.hooks.answered(meanings[Meaning.TAKEN], meanings[Meaning.TOO_FAST])
+            self.hooks.answered(meanings)
         # Answers first: a receipt that comes right behind one finds its message.
         self._settle(settled)
         if received:
@@ -223,7 +230,11 @@ class Session(asyncio.Protocol):
                 return
             message, part, _ = found
             message.statuses[part] = pdu.status
-            meanings[protocol.meaning_of(pdu.status)] += 1
+            meaning = protocol.meaning_of(pdu.status)
+            self._in_vain = self._in_vain + 1 if meaning is Meaning.BUSY else 0
+            if pdu.status != protocol.QUEUE_FULL or not message.was_full:
+                meanings[meaning] += 1
+            message.was_full |= pdu.status == protocol.QUEUE_FULL
             if pdu.status == protocol.OK:
                 message.ids[part] = pdu.text
             if not message.is_waiting and None not in message.statuses:
@@ -276,10 +287,10 @@ class Session(asyncio.Protocol):
         """
         buffer: list[bytes] = []
         while (message := self._due()) is not None and self.may_write and not self.hooks.held():
-            has_turn = await self._may_put(buffer, message.until)
+            has_slot = await self._may_put(buffer, message.until)
             if not self.may_write or self.hooks.held():
                 break
-            if not has_turn or time.monotonic() >= message.until:
+            if not has_slot or time.monotonic() >= message.until:
                 del self._again[message]
                 if message.is_unwritten:
                     self.hooks.unwritten([message])
@@ -304,7 +315,7 @@ class Session(asyncio.Protocol):
     def _follow(self, message: Message, status: int) -> None:
         """Its recall was answered: write it at the next tick, try all of it again later, or leave it."""
         if status > 0 and protocol.meaning_of(status) is Meaning.TOO_FAST:
-            self.hooks.answered(0, 1)
+            self.hooks.answered(Counter([Meaning.TOO_FAST]))
             self.hooks.unwritten([message])
         elif message.may_follow(status):
             self._again[message] = time.monotonic()
@@ -317,12 +328,14 @@ class Session(asyncio.Protocol):
         for sequence, (message, at) in list(self._recalling.items()):
             if now - at >= self.answer_seconds:
                 del self._recalling[sequence]
+                self._in_vain += 1
                 self._follow(message, UNANSWERED)
         while self._waiting:
             sequence, (message, part, at) = next(iter(self._waiting.items()))
             if now - at < self.answer_seconds:
                 break
             self._overdue[sequence] = self._waiting.pop(sequence)
+            self._in_vain += 1
             message.statuses[part] = UNANSWERED
             if not message.is_waiting and None not in message.statuses:
                 settled.append(message)
@@ -335,7 +348,8 @@ class Session(asyncio.Protocol):
     def _put(self, message: Message, part: int, buffer: list[bytes]) -> None:
         sequence = self._next()
         message.statuses[part] = WAITING
-        self._waiting[sequence] = (message, part, time.monotonic())
+        message.written_at = time.monotonic()
+        self._waiting[sequence] = (message, part, message.written_at)
         buffer.append(protocol.with_sequence(message.pdus[part], sequence))
 
     def _flush(self, buffer: list[bytes]) -> None:
@@ -344,10 +358,10 @@ class Session(asyncio.Protocol):
             buffer.clear()
 
     async def _may_put(self, buffer: list[bytes], until: float) -> bool:
-        """Wait for room in the window and for our turn; whether one more PDU may be put into the buffer."""
+        """Wait for room in the window and for our slot; whether one more PDU may be put into the buffer."""
         if not await self._has_room(buffer, until):
             return False
-        wait = self.hooks.turn()
+        wait = self.hooks.slot()
         if wait > 0:
             self._flush(buffer)
             if time.monotonic() + wait > until:
@@ -358,7 +372,7 @@ class Session(asyncio.Protocol):
 
     async def _has_room(self, buffer: list[bytes], until: float) -> bool:
         """Wait for room in the window; whether one more PDU may be put into the buffer, if that is done at once."""
-        while self.outstanding >= self.window and self.may_write:
+        while self.outstanding >= (self.window if self.is_served else 1) and self.may_write:
             self._flush(buffer)
             left = until - time.monotonic()
             if left <= 0:

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from telephony.segments import BASIC, EXTENSION, Size, split
 
 GSM, ASCII, LATIN_1, UCS2 = 0x00, 0x01, 0x03, 0x08  # data_coding
+# The same with a message class (3GPP TS 23.038, 4): shown at once, for the telephone, the SIM or another device.
+_GSM_OF_A_CLASS = (*range(0x10, 0x14), *range(0xF0, 0xF4))
+_UCS2_OF_A_CLASS = range(0x18, 0x1C)
 HAS_HEADER = 0x40  # esm_class: the message begins with a user data header
 _ESCAPE = 0x1B
 _CONCATENATED, _CONCATENATED_WIDE = 0x00, 0x08
@@ -76,11 +79,11 @@ def without_header(octets: bytes, *, esm_class: int) -> bytes:
 def decode(octets: bytes, *, data_coding: int, esm_class: int) -> str:
     """The text of a message that came in, without its header. What is no text comes as hexadecimal digits."""
     octets = without_header(octets, esm_class=esm_class)
-    if data_coding in (GSM, 0xF0, 0xF1):
+    if data_coding == GSM or data_coding in _GSM_OF_A_CLASS:
         return _from_gsm(octets)
     if data_coding in (ASCII, LATIN_1):
         return octets.decode("latin-1")
-    if data_coding in (UCS2, 0x18):
+    if data_coding == UCS2 or data_coding in _UCS2_OF_A_CLASS:
         return octets.decode("utf-16-be", "replace")
     return octets.hex()
 

@@ -10,8 +10,8 @@ from django.db import connection
 
 
 @contextmanager
-def slot(name: str, *, count: int = 1) -> Iterator[bool]:
-    """Hold one of `count` slots of this name while inside; False when all are taken.
+def locked(name: str, *, count: int = 1) -> Iterator[bool]:
+    """Hold one of `count` locks of this name while inside; False when all are taken.
 
     The lock lives in the database session: it is free the moment the process that held it is gone.
     """
@@ -33,7 +33,7 @@ def slot(name: str, *, count: int = 1) -> Iterator[bool]:
                 cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [base - 2**31, number])
 
 
-def try_hold(name: str) -> bool:
+def lock_for_good(name: str) -> bool:
     """Take the lock of this name for as long as the thread's database session lasts; False while another has it."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s, 0)", [crc32(name.encode()) - 2**31])

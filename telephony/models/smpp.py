@@ -1,7 +1,4 @@
-"""What the SMPP carrier keeps in the database beside deliveries: evidence, repetitions, and parts that came in.
-
-They are models of their own file because `telephony.models` must not know a carrier; it only imports them.
-"""
+"""What the SMPP carrier keeps in the database beside deliveries: evidence, repetitions, and parts that came in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The telephone side of iris: numbers that can be bought, trunks, and every single call or SMS."""
+"""Every single call or SMS, and what its carrier says of it."""
 
 from __future__ import annotations
 
@@ -6,156 +6,17 @@ from decimal import Decimal
 from typing import ClassVar
 
 from django.conf import settings
-from django.contrib.postgres.fields import ArrayField
-from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.functions import Now
 
 from accounts.models import CreditHold
-from telephony.smpp_records import Bind as Bind
-from telephony.smpp_records import InboundPart as InboundPart
-from telephony.smpp_records import Repetition as Repetition
+from telephony.models.trunks import Trunk
+from telephony.models.voices import Audio
 
 
 class Channel(models.TextChoices):
     CALL = "call"
     SMS = "sms"
-
-
-class PhoneNumber(models.Model):
-    """A number that can be bought, called from and sent from. Nobody's while `owner` is empty."""
-
-    number = models.CharField(max_length=32, unique=True)
-    sid = models.CharField(
-        max_length=32, unique=True, help_text="32 lower-case hex digits; stable for the number."
-    )
-    rate = models.DecimalField(
-        max_digits=10, decimal_places=2, help_text="Credits charged when it is bought."
-    )
-    capabilities = models.CharField(max_length=100, default="Voice, SMS")
-    friendly_name = models.CharField(max_length=100, blank=True)
-    owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.SET_NULL,
-        related_name="phone_numbers",
-    )
-    bought_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        indexes: ClassVar = [models.Index(fields=["owner", "id"])]
-
-    def __str__(self) -> str:
-        return self.number
-
-
-class Trunk(models.Model):
-    """The state of one configured carrier connection. Its settings stay in `settings.CARRIERS`.
-
-    Claiming deliveries locks this row, which makes the pace exact however many workers there are.
-    """
-
-    alias = models.CharField(max_length=50, unique=True)
-    next_slot_at = models.DateTimeField(
-        null=True, blank=True, help_text="When the next call or SMS may leave; earlier slots are taken."
-    )
-    last_owner_id = models.BigIntegerField(
-        default=0, help_text="Whose delivery was claimed last; owners take turns."
-    )
-    paused_until = models.DateTimeField(null=True, blank=True)
-    pause_reason = models.CharField(max_length=200, blank=True)
-    last_error = models.CharField(max_length=200, blank=True)
-    last_error_at = models.DateTimeField(null=True, blank=True)
-    session = models.CharField(
-        max_length=200, blank=True, help_text="What its worker last said of its connection, if it keeps one."
-    )
-    session_at = models.DateTimeField(null=True, blank=True)
-
-    def __str__(self) -> str:
-        return self.alias
-
-
-class Turn(models.Model):
-    """When a task last began its turn at something, such as polling a trunk (`telephony.turns`)."""
-
-    name = models.CharField(max_length=100, primary_key=True)
-    began_at = models.DateTimeField()
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class Voice(models.Model):
-    """One voice of the catalogue. Those that iris comes with are there after `migrate` (`voices.directory`).
-
-    Where `engine` is empty, engine and options are those of `settings.IRIS_VOICES`, and change with them.
-    """
-
-    class Engine(models.TextChoices):
-        SETTINGS = "", "as in the settings"
-        ESPEAK = "espeak"
-        PIPER = "piper"
-
-    name = models.CharField(max_length=50, unique=True, help_text="What iris calls it, such as np_rija.")
-    api_name = models.CharField(
-        max_length=50,
-        help_text="What callers of the API call it; a premium voice may share it with a plain one.",
-    )
-    display = models.CharField(max_length=100)
-    language = models.CharField(max_length=10, default="ne", help_text="Two letters, such as ne or en.")
-    engine = models.CharField(max_length=10, choices=Engine, blank=True)
-    options = models.JSONField(
-        default=dict,
-        blank=True,
-        help_text='espeak: {"variant": "f2", "pitch": 50, "speed": 150}. '
-        'piper: {"model": "ne_NP-google-medium.onnx", "speaker": 3, "speed": 1.0}.',
-    )
-    is_premium = models.BooleanField(default=False)
-    enabled = models.BooleanField(default=True, help_text="What is not enabled is offered to nobody.")
-    order = models.SmallIntegerField(default=100, help_text="Lower is listed first.")
-
-    class Meta:
-        ordering: ClassVar = ["order", "id"]
-
-    def __str__(self) -> str:
-        return self.name
-
-    def clean(self) -> None:
-        from telephony.voices import directory  # which reads this model
-
-        if fault := directory.fault_of_row(self):
-            raise ValidationError({"options": fault})
-
-
-class Audio(models.Model):
-    """One recording, stored once: speech named by what was said and how, uploads by their content.
-
-    `name` is a keyed hash, so a file can be fetched without a token by those who were given its address only.
-    A recording with `parts` is those fragments one after the other; it has a file of its own only once a browser has
-    listened to it (`voices.audio.pcm_of`).
-    """
-
-    name = models.CharField(max_length=64, unique=True)
-    seconds = models.FloatField()
-    voice = models.CharField(max_length=50, blank=True, help_text="Empty for uploads.")
-    parts = ArrayField(
-        models.CharField(max_length=64),
-        default=list,
-        db_default=[],
-        blank=True,
-        help_text="Names of fragments.",
-    )
-    created_at = models.DateTimeField(auto_now_add=True)
-    used_at = models.DateTimeField(db_default=Now(), help_text="When it was last asked for, to the day.")
-    pruned_at = models.DateTimeField(
-        null=True,
-        blank=True,
-        help_text="Its files were removed (manage.py prune_audio); made again when asked for.",
-    )
-
-    def __str__(self) -> str:
-        return self.name
 
 
 class DeliveryStatus(models.IntegerChoices):
@@ -358,73 +219,3 @@ class UnmatchedReport(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_status_display()} on {self.ref or self.number}"
-
-
-class InboundMessage(models.Model):
-    """An SMS that somebody has sent to one of our numbers. `owner` is whose campaign it most likely answers."""
-
-    trunk = models.ForeignKey(Trunk, on_delete=models.PROTECT, related_name="+")
-    owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
-    )
-    sender = models.CharField(max_length=32, help_text="E.164 where it is a phone number.")
-    to = models.CharField(max_length=32, blank=True)
-    text = models.TextField(blank=True)
-    received_at = models.DateTimeField()
-
-    class Meta:
-        indexes: ClassVar = [models.Index(fields=["sender", "-id"], name="inbound_sender")]
-
-    def __str__(self) -> str:
-        return f"From {self.sender} to {self.to}"
-
-
-class OptOut(models.Model):
-    """Somebody wants no more calls and SMS from this account. Dispatch honours it for all but OTPs."""
-
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="opt_outs")
-    number = models.CharField(max_length=32, help_text="E.164.")
-    source = models.CharField(max_length=200, blank=True, help_text="What they wrote, or who noted it.")
-    created_at = models.DateTimeField(db_default=Now())
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["owner", "number"], name="one_opt_out_per_number")
-        ]
-
-    def __str__(self) -> str:
-        return self.number
-
-
-class SandboxMessage(models.Model):
-    """What the sandbox's telephone network took: one row for each accepted call or SMS, doubles included."""
-
-    delivery_key = models.CharField(max_length=40, db_index=True)
-    channel = models.CharField(max_length=4, choices=Channel)
-    to = models.CharField(max_length=32)
-    caller = models.CharField(max_length=32, blank=True)
-    text = models.TextField(blank=True)
-    audio_name = models.CharField(max_length=64, blank=True)
-    audio_seconds = models.FloatField(null=True, blank=True)
-    script = models.JSONField(null=True, blank=True)
-    fate = models.CharField(max_length=12)
-    owner_id = models.BigIntegerField()
-    created_at = models.DateTimeField(db_default=Now())
-    ring_at = models.DateTimeField(null=True, blank=True)
-    answer_at = models.DateTimeField(null=True, blank=True)
-    end_at = models.DateTimeField(null=True, blank=True)
-    report_at = models.DateTimeField(
-        null=True, blank=True, help_text="When the next report is due; empty after the last."
-    )
-    hidden = models.BooleanField(default=False, help_text="Emptied from the inbox.")
-
-    class Meta:
-        indexes: ClassVar = [
-            models.Index(
-                fields=["report_at"], condition=models.Q(report_at__isnull=False), name="sandbox_due"
-            ),
-            models.Index(fields=["to", "-id"], name="sandbox_to"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.channel} to {self.to}"

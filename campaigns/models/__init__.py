@@ -1,0 +1,42 @@
+"""Whom to call, when, with what, and what they answered."""
+
+from campaigns.models.campaigns import (
+    LIVE,
+    Campaign,
+    Recipient,
+    Run,
+    RunStatus,
+    Service,
+    Source,
+)
+from campaigns.models.imports import ImportStatus, SheetImport
+from campaigns.models.surveys import (
+    Answer,
+    Step,
+    StepKind,
+    Survey,
+    SurveyAnswer,
+    SurveyStep,
+    SurveyTemplate,
+    TemplateStep,
+)
+
+__all__ = [
+    "Answer",
+    "Campaign",
+    "ImportStatus",
+    "LIVE",
+    "Recipient",
+    "Run",
+    "RunStatus",
+    "Service",
+    "SheetImport",
+    "Source",
+    "Step",
+    "StepKind",
+    "Survey",
+    "SurveyAnswer",
+    "SurveyStep",
+    "SurveyTemplate",
+    "TemplateStep",
+]

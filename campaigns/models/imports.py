@@ -1,0 +1,43 @@
+"""Sheets too large to be read while their sender waits."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models.functions import Now
+
+from campaigns.models.campaigns import Campaign
+
+
+class ImportStatus(models.TextChoices):
+    IMPORTING = "importing"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class SheetImport(models.Model):
+    """A sheet too large to be read while its sender waits. Its rows and `row` are committed together, in chunks."""
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="imports")
+    file = models.CharField(max_length=200, help_text="Name in the default storage.")
+    status = models.CharField(max_length=9, choices=ImportStatus, default=ImportStatus.IMPORTING)
+    row = models.IntegerField(default=0, help_text="All rows of the sheet up to this one are dealt with.")
+    imported = models.IntegerField(default=0)
+    after = models.BigIntegerField(help_text="The campaign's last recipient before this import.")
+    errors = models.JSONField(default=list, help_text="The first rows that were skipped.")
+    message = models.TextField(blank=True, help_text="Why it failed.")
+    created_at = models.DateTimeField(db_default=Now())
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["campaign"],
+                condition=models.Q(status=ImportStatus.IMPORTING),
+                name="one_import_at_a_time",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"import {self.pk} of {self.campaign_id}: {self.status}"

@@ -1,0 +1,151 @@
+"""What a campaign asks, and what was answered."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import ClassVar, Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Now
+
+from campaigns.models.campaigns import Campaign, Recipient, Run
+from telephony.models import Audio
+
+
+class StepKind(models.TextChoices):
+    """What happens in a step: a text is said, a recording is played. `info` says or plays what there is."""
+
+    SAY = "say"
+    PLAY = "play"
+    INFO = "info"
+
+
+class Answer(models.TextChoices):
+    """How the called answer a step."""
+
+    KEYS = "keys", "by the keys of the telephone"
+    SPEECH = "speech"
+    NONE = "none"
+
+
+class Step(models.Model):
+    """One step of a survey, or of a template for one."""
+
+    order = models.IntegerField()
+    kind = models.CharField(max_length=4, choices=StepKind)
+    text = models.TextField(blank=True)
+    audio = models.ForeignKey(Audio, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    answer = models.CharField(max_length=6, choices=Answer, default=Answer.NONE)
+    input_name = models.CharField(
+        max_length=128, blank=True, help_text="What its answers are called in reports."
+    )
+
+    class Meta:
+        abstract = True
+
+    @property
+    def plays(self) -> bool:
+        """Whether its recording is played; otherwise its text is said."""
+        return self.audio_id is not None and (self.kind == StepKind.PLAY or not self.text)
+
+
+class Survey(models.Model):
+    """What a campaign asks: its steps, one after the other in one call."""
+
+    campaign = models.OneToOneField(Campaign, on_delete=models.CASCADE, related_name="survey")
+
+    def __str__(self) -> str:
+        return f"survey {self.pk} of {self.campaign_id}"
+
+
+class SurveyStepQuerySet(models.QuerySet["SurveyStep"]):
+    def asked_by(self, campaign: Campaign) -> Self:
+        """The steps of a campaign's survey in their order, with their recordings; none where there is no survey."""
+        asked = self.filter(survey__campaign=campaign, replaced_at=None)
+        return asked.select_related("audio").order_by("order")
+
+
+class SurveyStep(Step):
+    """A step that was ever asked is never changed but replaced, so that answers stay with what was asked."""
+
+    survey = models.ForeignKey(Survey, on_delete=models.CASCADE, related_name="steps", db_index=False)
+    replaced_at = models.DateTimeField(null=True, blank=True, help_text="Of the survey no more since then.")
+
+    objects = SurveyStepQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["survey", "order"],
+                condition=models.Q(replaced_at__isnull=True),
+                name="one_step_in_each_place",
+            )
+        ]
+        indexes: ClassVar = [models.Index(fields=["survey", "order"], name="step_of_survey")]
+
+    def __str__(self) -> str:
+        return f"step {self.order} of survey {self.survey_id}"
+
+
+class SurveyAnswer(models.Model):
+    """What a recipient answered to one step in one run: keys, or what was said.
+
+    Of what was said, `text` is the name of the recording, or the reference of a carrier that keeps it.
+    """
+
+    recipient = models.ForeignKey(Recipient, on_delete=models.CASCADE, related_name="answers", db_index=False)
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="answers", db_index=False)
+    step = models.ForeignKey(SurveyStep, on_delete=models.CASCADE, related_name="answers")
+    text = models.CharField(max_length=200)
+    audio = models.ForeignKey(
+        Audio,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+        help_text="What was said. It is kept as long as this answer.",
+    )
+    answered_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["recipient", "run", "step"], name="one_answer_to_each_step_of_a_run"
+            )
+        ]
+        indexes: ClassVar = [
+            # Lets prune_audio see which recordings are answers.
+            models.Index(fields=["audio"], condition=models.Q(audio__isnull=False), name="answers_spoken")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.text} to {self.step_id}"
+
+
+class SurveyTemplate(models.Model):
+    """Steps and a voice, to be copied into surveys."""
+
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="survey_templates"
+    )
+    name = models.CharField(max_length=200)
+    voice = models.CharField(max_length=50)
+    speed = models.DecimalField(max_digits=5, decimal_places=4, default=Decimal(1), help_text="0.5 to 2.")
+    created_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class TemplateStep(Step):
+    template = models.ForeignKey(SurveyTemplate, on_delete=models.CASCADE, related_name="steps")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["template", "order"], name="one_step_in_each_place_of_a_template")
+        ]
+
+    def __str__(self) -> str:
+        return f"step {self.order} of template {self.template_id}"

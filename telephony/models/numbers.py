@@ -1,0 +1,36 @@
+"""Numbers that can be bought."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+
+
+class PhoneNumber(models.Model):
+    """A number that can be bought, called from and sent from. Nobody's while `owner` is empty."""
+
+    number = models.CharField(max_length=32, unique=True)
+    sid = models.CharField(
+        max_length=32, unique=True, help_text="32 lower-case hex digits; stable for the number."
+    )
+    rate = models.DecimalField(
+        max_digits=10, decimal_places=2, help_text="Credits charged when it is bought."
+    )
+    capabilities = models.CharField(max_length=100, default="Voice, SMS")
+    friendly_name = models.CharField(max_length=100, blank=True)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="phone_numbers",
+    )
+    bought_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["owner", "id"])]
+
+    def __str__(self) -> str:
+        return self.number

@@ -1,0 +1,44 @@
+"""The sandbox's telephone network."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models.functions import Now
+
+from telephony.models.deliveries import Channel
+
+
+class SandboxMessage(models.Model):
+    """What the sandbox's telephone network took: one row for each accepted call or SMS, doubles included."""
+
+    delivery_key = models.CharField(max_length=40, db_index=True)
+    channel = models.CharField(max_length=4, choices=Channel)
+    to = models.CharField(max_length=32)
+    caller = models.CharField(max_length=32, blank=True)
+    text = models.TextField(blank=True)
+    audio_name = models.CharField(max_length=64, blank=True)
+    audio_seconds = models.FloatField(null=True, blank=True)
+    script = models.JSONField(null=True, blank=True)
+    fate = models.CharField(max_length=12)
+    owner_id = models.BigIntegerField()
+    created_at = models.DateTimeField(db_default=Now())
+    ring_at = models.DateTimeField(null=True, blank=True)
+    answer_at = models.DateTimeField(null=True, blank=True)
+    end_at = models.DateTimeField(null=True, blank=True)
+    report_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the next report is due; empty after the last."
+    )
+    hidden = models.BooleanField(default=False, help_text="Emptied from the inbox.")
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(
+                fields=["report_at"], condition=models.Q(report_at__isnull=False), name="sandbox_due"
+            ),
+            models.Index(fields=["to", "-id"], name="sandbox_to"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel} to {self.to}"

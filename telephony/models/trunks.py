@@ -1,0 +1,41 @@
+"""What the workers of a trunk have to know of each other."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class Trunk(models.Model):
+    """The state of one configured carrier connection. Its settings stay in `settings.CARRIERS`.
+
+    Claiming deliveries locks this row, which makes the pace exact however many workers there are.
+    """
+
+    alias = models.CharField(max_length=50, unique=True)
+    next_slot_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the next call or SMS may leave; earlier slots are taken."
+    )
+    last_owner_id = models.BigIntegerField(
+        default=0, help_text="Whose delivery was claimed last; owners take turns."
+    )
+    paused_until = models.DateTimeField(null=True, blank=True)
+    pause_reason = models.CharField(max_length=200, blank=True)
+    last_error = models.CharField(max_length=200, blank=True)
+    last_error_at = models.DateTimeField(null=True, blank=True)
+    session = models.CharField(
+        max_length=200, blank=True, help_text="What its worker last said of its connection, if it keeps one."
+    )
+    session_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.alias
+
+
+class Turn(models.Model):
+    """When a task last began its turn at something, such as polling a trunk (`telephony.turns`)."""
+
+    name = models.CharField(max_length=100, primary_key=True)
+    began_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name

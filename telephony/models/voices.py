@@ -1,0 +1,82 @@
+"""Who speaks, and what was recorded."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models.functions import Now
+
+
+class Voice(models.Model):
+    """One voice of the catalogue. Those that iris comes with are there after `migrate` (`voices.directory`).
+
+    Where `engine` is empty, engine and options are those of `settings.IRIS_VOICES`, and change with them.
+    """
+
+    class Engine(models.TextChoices):
+        SETTINGS = "", "as in the settings"
+        ESPEAK = "espeak"
+        PIPER = "piper"
+
+    name = models.CharField(max_length=50, unique=True, help_text="What iris calls it, such as np_rija.")
+    api_name = models.CharField(
+        max_length=50,
+        help_text="What callers of the API call it; a premium voice may share it with a plain one.",
+    )
+    display = models.CharField(max_length=100)
+    language = models.CharField(max_length=10, default="ne", help_text="Two letters, such as ne or en.")
+    engine = models.CharField(max_length=10, choices=Engine, blank=True)
+    options = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text='espeak: {"variant": "f2", "pitch": 50, "speed": 150}. '
+        'piper: {"model": "ne_NP-google-medium.onnx", "speaker": 3, "speed": 1.0}.',
+    )
+    is_premium = models.BooleanField(default=False)
+    enabled = models.BooleanField(default=True, help_text="What is not enabled is offered to nobody.")
+    order = models.SmallIntegerField(default=100, help_text="Lower is listed first.")
+
+    class Meta:
+        ordering: ClassVar = ["order", "id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        from telephony.voices import directory  # which reads this model
+
+        if fault := directory.fault_of_row(self):
+            raise ValidationError({"options": fault})
+
+
+class Audio(models.Model):
+    """One recording, stored once: speech named by what was said and how, uploads by their content.
+
+    `name` is a keyed hash, so a file can be fetched without a token by those who were given its address only.
+    A recording with `parts` is those fragments one after the other; it has a file of its own only once a browser has
+    listened to it (`voices.audio.pcm_of`).
+    """
+
+    name = models.CharField(max_length=64, unique=True)
+    seconds = models.FloatField()
+    voice = models.CharField(max_length=50, blank=True, help_text="Empty for uploads.")
+    parts = ArrayField(
+        models.CharField(max_length=64),
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="Names of fragments.",
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    used_at = models.DateTimeField(db_default=Now(), help_text="When it was last asked for, to the day.")
+    pruned_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="Its files were removed (manage.py prune_audio); made again when asked for.",
+    )
+
+    def __str__(self) -> str:
+        return self.name
