@@ -56,8 +56,7 @@ def carrier(alias: str) -> Carrier:
         with _lock:
             if alias not in _open:
                 if alias not in _writers:
-                    opened_at = _now() if found.dies_with_worker else None
-                    _writers[alias] = EventWriter(alias, found, opened_at=opened_at)
+                    _writers[alias] = EventWriter(alias, found)
                 writer = _writers[alias]
                 try:
                     found.open(writer.put)
@@ -80,33 +79,31 @@ def is_served(alias: str) -> bool:
     return live.exclude(session=STOPPED).exists()
 
 
-def _now() -> datetime | None:
-    """By the database's clock, if it is there."""
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT clock_timestamp()")
-            now: datetime = cursor.fetchone()[0]
-            return now
-    except DatabaseError:
-        return None
+def _queues() -> list[str]:
+    """Those that this worker serves."""
+    return list(current_app.amqp.queues.consume_from)
 
 
 def _own() -> list[str]:
     """The trunks whose queues this worker serves."""
-    return [
-        queue_name.removeprefix(TRUNK_QUEUE)
-        for queue_name in current_app.amqp.queues.consume_from
-        if queue_name.startswith(TRUNK_QUEUE)
-    ]
+    return [name.removeprefix(TRUNK_QUEUE) for name in _queues() if name.startswith(TRUNK_QUEUE)]
 
 
 def be_alone(sender: Any, **kwargs: Any) -> None:
-    """Give a worker of a trunk's queue one process. A queue of no trunk would never get anything: that is a misspelling."""
+    """Give a worker of a trunk's queue one process, and no other queue: what is in that would wait for its long turns.
+
+    A queue of no trunk would never get anything: that is a misspelling.
+    """
     own = _own()
     unknown = [alias for alias in own if alias not in settings.CARRIERS]
     if unknown:
         raise SystemExit(
             f"No carrier {', '.join(unknown)} is configured; there are {', '.join(sorted(settings.CARRIERS))}."
+        )
+    if own and len(_queues()) > 1:
+        raise SystemExit(
+            f"This worker was told to serve {', '.join(sorted(_queues()))}; a worker of a trunk serves the queue of that "
+            f"trunk and no other. Start one for each: celery --app iris worker --queues {TRUNK_QUEUE}{own[0]}."
         )
     if own:
         sender.pool_cls, sender.concurrency = "solo", 1
@@ -157,12 +154,13 @@ Done = Callable[[], object]
 class EventWriter:
     """Records what a trunk has to say in sets, from a thread of its own with a database connection of its own."""
 
-    def __init__(
-        self, alias: str, session: SessionCarrier | None = None, *, opened_at: datetime | None = None
-    ) -> None:
+    def __init__(self, alias: str, session: SessionCarrier | None = None) -> None:
         self._alias = alias
-        self._opened_at = opened_at
         self._session = session
+        self._opened = time.monotonic()
+        self._opened_at: datetime | None = None  # by the database's clock, once it was there
+        self._locked_in: object = None  # the database connection that holds this trunk's lock
+        self._buried = False
         self._gather = session.gather_seconds if session is not None else 0.0
         self._trouble = ""
         self._status = ""
@@ -247,16 +245,24 @@ class EventWriter:
             except (DatabaseError, InterfaceError) as e:  # the next tick wakes it
                 log.warning("%s could not be woken: %s", self._alias, e)
 
-    def _bury(self) -> None:
-        """Once no other process serves this trunk, what the last one left under way is lost.
+    def _hold(self) -> None:
+        """Hold the lock of whoever serves this trunk; once we do, what the last one left under way is lost.
 
-        Whoever serves it holds a lock, which is free the moment its process is gone. One that is being stopped still
-        holds it, until its last calls are recorded.
+        The lock is free the moment its process is gone, or the database connection in which it was taken: so it is taken
+        again in the next connection. A worker that is being stopped holds it until its last calls are recorded.
         """
-        if self._opened_at is None or not lock_for_good(f"session:{self._alias}"):
+        if self._session is None or not self._session.dies_with_worker:
+            return
+        self._opened_at = self._opened_at or _database_time(self._opened)
+        connection.ensure_connection()
+        if self._locked_in is not connection.connection:
+            if not lock_for_good(f"session:{self._alias}"):
+                return
+            self._locked_in = connection.connection
+        if self._buried:
             return
         lost = lifecycle.lose_orphans(self._alias, claimed_before=self._opened_at)
-        self._opened_at = None
+        self._buried = True
         if lost:
             log.warning("%s: %d deliveries died with the trunk's last worker", self._alias, lost)
 
@@ -271,9 +277,17 @@ class EventWriter:
         self._status, self._status_at = status, now
         try:
             close_old_connections()
-            self._bury()
+            self._hold()
             Trunk.objects.update_or_create(
                 alias=self._alias, defaults={"session": status, "session_at": Now()}
             )
         except (DatabaseError, InterfaceError) as e:  # the next one will be written
             log.warning("%s: the status of the session could not be written: %s", self._alias, e)
+
+
+def _database_time(moment: float) -> datetime:
+    """When a monotonic moment of the past was by the database's clock: then or earlier, however slowly it answers."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        now: datetime = cursor.fetchone()[0]
+    return now - timedelta(seconds=time.monotonic() - moment)

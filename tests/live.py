@@ -10,10 +10,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
+
+from iris.embedded import keeper, server
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -112,6 +116,16 @@ class LiveIris:
         answer = self.demo.get(f"/api/system/campaigns/number/{campaign}")
         found: list[dict[str, Any]] = answer.json()["data"]["number-lists"]
         return found
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """What its database answers."""
+        sockets = keeper.socket_folder(server.folder_of(self.home))
+        with psycopg.connect(f"postgresql://postgres@/iris?host={sockets}") as connection:
+            return connection.execute(sql.encode()).fetchall()
+
+    def balance(self) -> Decimal:
+        """What the demo account can spend."""
+        return Decimal(self.rows("SELECT balance FROM accounts_user WHERE email = 'demo@example.com'")[0][0])
 
     def inbox(self, **query: Any) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.demo.get("/sandbox/messages", params=query).json()

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+from baresip import Event, NoLocalAddressError, RuntimeDead, StackEvent
 
-from telephony.carriers.base import Later, Pending
+from telephony.carriers.base import CarrierEvent, Later, Pending, Result, Unknown
 from telephony.carriers.errors import Misconfigured, Throttled, Unreachable
+from telephony.carriers.sip import trouble
+from telephony.carriers.sip.calls import LiveCall
+from telephony.carriers.sip.options import SipOptions
 from telephony.models import Cause, DeliveryStatus
 from tests.live import wait_for
 from tests.sip.far_end import FarEnd, likeness
-from tests.sip.line import LEAD, TAIL, Line, chirp
+from tests.sip.line import LEAD, TAIL, Line, chirp, submission
 from tests.sip.tls import TlsFront
 
 S = DeliveryStatus
@@ -97,10 +104,78 @@ def test_a_full_trunk_takes_the_call_later(tmp_path: Path) -> None:
             line.call(NUMBER, key="2")
 
 
-def test_a_call_that_was_never_taken_is_given_up_at_last(tmp_path: Path) -> None:
+def test_a_call_is_given_up_when_it_was_refused_for_want_of_room_so_often_as_is_documented(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dials count, not claims: a delivery is also claimed while its trunk rests."""
+    monkeypatch.setattr(trouble, "LONGEST_REST_SECONDS", 0.01)
     with FarEnd(tmp_path, "refuse", status="503 Service Unavailable") as far_end, Line(far_end.host) as line:
-        line.call(NUMBER, attempt=5)
+        for attempt in (11, 12, 13, 14):
+            dial_when_it_may(line, attempt=attempt)
+            wait_for(partial(has_answer_to, line, attempt), seconds=3)
+        assert [result.seconds for result in line.results() if isinstance(result, Later)] == [5, 10, 15, 20]
+        dial_when_it_may(line, attempt=15)
         assert (line.final().status, line.final().cause) == (S.FAILED, Cause.REFUSED)
+
+
+def has_answer_to(line: Line, attempt: int) -> bool:
+    return any(isinstance(result, Later) and result.attempt == attempt for result in line.results())
+
+
+def dial_when_it_may(line: Line, *, key: str = "1", attempt: int = 1) -> None:
+    """Call as soon as the trunk has rested."""
+
+    def dials() -> bool:
+        try:
+            return line.call(NUMBER, key=key, attempt=attempt) == Pending(key=key)
+        except Throttled:
+            return False
+
+    wait_for(dials, seconds=3)
+
+
+def test_a_trunk_that_refuses_everybody_rests_and_the_rest_are_called_later(tmp_path: Path) -> None:
+    with FarEnd(tmp_path, "refuse", status="403 Forbidden") as far_end, Line(far_end.host) as line:
+        for number in range(1, trouble.ROW):
+            line.call(NUMBER, key=str(number))
+            assert (line.final(str(number)).status, line.final(str(number)).cause) == (
+                S.FAILED,
+                Cause.REFUSED,
+            )
+        line.call(NUMBER, key="tenth")
+        assert line.later("tenth").text == "403 Forbidden"
+        with pytest.raises(Throttled, match="403 Forbidden"):
+            line.call(NUMBER, key="eleventh")
+
+
+@pytest.mark.parametrize(("seconds", "again"), [(0.0, True), (0.5, False)])
+def test_a_way_that_breaks_off_when_the_invite_has_left_calls_nobody_twice(
+    seconds: float, again: bool
+) -> None:
+    """Over UDP the stack sends its INVITE again after half a second, and says that the network is unreachable then."""
+    reported: list[CarrierEvent | Result] = []
+    live = LiveCall(
+        key="1",
+        attempt=1,
+        pcm=b"",
+        options=SipOptions(host="sip.example.com"),
+        report=reported.extend,
+        judge=trouble.Trouble().judge,
+    )
+    live.dialled_at -= seconds
+    live.events.put_nowait(StackEvent(event=Event.CALL_CLOSED, text="Network is unreachable [101]"))
+    asyncio.run(live.live(cast(Any, None)))
+    assert any(isinstance(item, Later) for item in reported) == again
+    lost = [item.cause for item in reported if isinstance(item, CarrierEvent)]
+    assert lost == ([] if again else [Cause.LOST])
+
+
+def test_a_stack_that_dies_while_it_dials_leaves_it_open_whether_the_invite_left() -> None:
+    carrier = Line("127.0.0.1:9").carrier
+    answers = [RuntimeDead("the SIP thread has exited"), NoLocalAddressError("no INVITE was sent")]
+    carrier._line = cast(Any, SimpleNamespace(dial=lambda batch: answers))
+    results = carrier.submit([submission(NUMBER, key="1"), submission(NUMBER, key="2")])
+    assert [type(result) for result in results] == [Unknown, Later]
 
 
 def test_keys_pressed_in_rtp_and_in_info_are_reported_as_they_come(tmp_path: Path) -> None:
@@ -203,8 +278,6 @@ def test_only_one_call_at_a_time_tries_a_trunk_that_has_failed(tmp_path: Path) -
 
 
 def _dials(line: Line) -> bool:
-    from tests.sip.line import submission
-
     try:
         first, second = line.carrier.submit([submission(NUMBER, key="2"), submission(NUMBER, key="3")])
     except Throttled:
@@ -226,6 +299,24 @@ def test_a_call_over_tls_completes_where_the_certificate_is_trusted(tmp_path: Pa
         line.call(NUMBER)
         assert line.final().status == S.COMPLETED
         assert front.connections == 1
+    front.close()
+
+
+def test_a_certificate_that_the_system_trusts_needs_no_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    front = TlsFront(tmp_path)
+    monkeypatch.setenv(
+        "SSL_CERT_FILE", str(front.certificate)
+    )  # where a system's authorities can be said to lie
+    contact = f"127.0.0.1:{front.port};transport=tls"
+    with (
+        FarEnd(tmp_path, "answer", transport="tcp", contact=contact) as far_end,
+        Line(f"127.0.0.1:{front.port}", transport="tls") as line,
+    ):
+        front.serve(far_end.port)
+        line.call(NUMBER)
+        assert line.final().status == S.COMPLETED
     front.close()
 
 

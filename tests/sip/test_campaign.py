@@ -7,14 +7,15 @@ import signal
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from tests.live import LiveIris, live_iris, wait_for
+from tests.live import wait_for
 from tests.sip import noting
 from tests.sip.far_end import FarEnd
+from tests.sip.processes import SipIris, sip_iris
+from tests.sip.timeline import messages, most_at_once
 
 CPS, CHANNELS = 25, 60
 CLOCK = 0.002  # seconds by which SIPp and we may read the same clock differently
@@ -33,10 +34,6 @@ rtp_ports = "20000-40000"
 ring_seconds = 3
 lead_seconds = 0.2
 tail_seconds = 0.2
-
-[routes]
-call = ["line"]
-sms = []
 """
 
 
@@ -47,22 +44,22 @@ def far_end(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FarEnd]:
 
 
 @pytest.fixture(scope="module")
-def iris(tmp_path_factory: pytest.TempPathFactory, far_end: FarEnd) -> Iterator[LiveIris]:
+def iris(tmp_path_factory: pytest.TempPathFactory, far_end: FarEnd) -> Iterator[SipIris]:
     home: Path = tmp_path_factory.mktemp("iris")
-    carriers = home / "carriers.toml"
-    carriers.write_text(TRUNK.replace("HOST", far_end.host))
     notes = {noting.FILE: str(home / "submitted")}
-    with live_iris(home / "home", IRIS_CARRIERS_FILE=str(carriers), **notes) as running:
+    with sip_iris(home, TRUNK.replace("HOST", far_end.host), **notes) as running:
         yield running
 
 
 def test_two_hundred_people_are_called_and_every_credit_is_accounted_for(
-    iris: LiveIris, far_end: FarEnd
+    iris: SipIris, far_end: FarEnd
 ) -> None:
     assert "never; its worker is `celery --app iris worker --queues trunk.line`" in iris.manage(
         "trunk_status"
     )
     numbers = [9841500000 + place for place in range(200)]
+    ours = iris.call_from_a_bought_number()
+    before = iris.balance()
     created = iris.demo.post(
         "/api/system/campaigns/",
         json={"name": "Meeting", "services": "PHONE", "individual_number": numbers},
@@ -94,7 +91,9 @@ def test_two_hundred_people_are_called_and_every_credit_is_accounted_for(
     assert all(row["credit_consumed"] == (2 if row["status"] in heard else 0) for row in rows.values())
     assert all(row["playback"] == 100 for row in rows.values() if row["status"] == "completed")
     assert all(0 < row["playback"] < 100 for row in rows.values() if row["status"] == "hungup")
+    assert before - iris.balance() == sum(row["credit_consumed"] for row in rows.values())
     assert "difference 0" in iris.manage("check_ledger")
+    assert {_caller(line) for line in far_end.log()} == {f"+977{ours}"}
     assert _called_more_than_once(far_end) == {}
     submitted = noting.submitted(iris.environment)
     arrived = {to: at for at, to in _invites(far_end)}
@@ -111,27 +110,24 @@ def test_two_hundred_people_are_called_and_every_credit_is_accounted_for(
 
 
 def test_calls_that_died_with_their_worker_are_lost_and_not_made_again(
-    iris: LiveIris, far_end: FarEnd
+    iris: SipIris, far_end: FarEnd
 ) -> None:
     numbers = [9841600010, 9841600011, 9841600012]
-    created = iris.demo.post(
-        "/api/system/campaigns/",
-        json={"name": "Cut", "services": "PHONE", "individual_number": numbers},
-    )
-    campaign = created.json()["data"]["details"][0]["id"]
+    before = iris.balance()
     worker = iris.start_trunk_worker("line")
-    iris.demo.post(f"/api/system/campaigns/{campaign}/begin/", json={"message": "नमस्कार। " * 30})
+    campaign = iris.call("Cut", numbers, "नमस्कार। " * 30)
     wait_for(lambda: all(f"+977{number}" in " ".join(far_end.log()) for number in numbers), seconds=90)
     worker.kill()
     worker.wait()
     iris.start_trunk_worker("line")
     iris.wait_until(campaign, "Completed", seconds=90)
     assert {row["status"] for row in iris.numbers(campaign)} == {"failed"}
+    assert before == iris.balance()
     assert _called_more_than_once(far_end) == {}
     assert "difference 0" in iris.manage("check_ledger")
 
 
-def test_a_worker_of_no_trunk_says_so(iris: LiveIris) -> None:
+def test_a_worker_of_no_trunk_says_so(iris: SipIris) -> None:
     assert iris.start_trunk_worker("lime").wait(30) == 1
     assert "No carrier lime is configured; there are line." in iris.log_of_trunk("lime").read_text()
 
@@ -141,20 +137,20 @@ def _called_more_than_once(far_end: FarEnd) -> dict[str, int]:
     return {number: count for number, count in calls.items() if count > 1}
 
 
-def _messages(far_end: FarEnd) -> Iterator[tuple[float, str, str]]:
-    """Of each SIP message: when it went by, its first line and its Call-ID."""
-    pattern = r"-{20,} (\S+ \S+)\n\S+ message (?:sent|received)[^\n]*\n\n(.*?)\n.*?Call-ID: (\S+)"
-    for when, first, call_id in re.findall(pattern, far_end.messages(), re.DOTALL):
-        yield datetime.fromisoformat(when).timestamp(), first, call_id
+def _caller(line: str) -> str:
+    """The number in the From header that the far end saw."""
+    found = re.search(r"<sip:([^@>]*)@", line)
+    assert found is not None, line
+    return found[1]
 
 
 def _invites(far_end: FarEnd) -> Iterator[tuple[float, str]]:
     """When the first INVITE of each call came, and for whom."""
     known: set[str] = set()
-    for at, line, call_id in _messages(far_end):
-        if (to := re.match(r"INVITE sip:([+0-9]+)@", line)) and call_id not in known:
-            known.add(call_id)
-            yield at, to[1]
+    for one in messages(far_end):
+        if (to := re.match(r"INVITE sip:([+0-9]+)@", one.first)) and one.call_id not in known:
+            known.add(one.call_id)
+            yield one.at, to[1]
 
 
 def _fullest_second(moments: Iterable[float]) -> int:
@@ -164,15 +160,11 @@ def _fullest_second(moments: Iterable[float]) -> int:
 
 def _most_at_once(far_end: FarEnd) -> int:
     """From the INVITE to the BYE, CANCEL or refusal of each call, as the far end saw them."""
-    steps: dict[str, list[float]] = {}
-    for at, line, call_id in _messages(far_end):
-        if line.startswith("INVITE"):
-            steps.setdefault(call_id, [at, at])
-        elif line.startswith(("BYE", "CANCEL", "SIP/2.0 4")) and call_id in steps:
-            steps[call_id][1] = max(steps[call_id][1], at)
-    changes = sorted([(begin, 1) for begin, _ in steps.values()] + [(end, -1) for _, end in steps.values()])
-    most = now = 0
-    for _, step in changes:
-        now += step
-        most = max(most, now)
-    return most
+    steps: dict[str, tuple[float, float]] = {}
+    for one in messages(far_end):
+        if one.first.startswith("INVITE"):
+            steps.setdefault(one.call_id, (one.at, one.at))
+        elif one.first.startswith(("BYE", "CANCEL", "SIP/2.0 4")) and one.call_id in steps:
+            begin, end = steps[one.call_id]
+            steps[one.call_id] = begin, max(end, one.at)
+    return most_at_once(steps.values())

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from telephony.carriers.sip.causes import outcome_of
+from telephony.carriers.sip.causes import Outcome, outcome_of
 from telephony.models import Cause, DeliveryStatus
 
 UNANSWERED, FAILED = DeliveryStatus.UNANSWERED, DeliveryStatus.FAILED
+
+
+def outcome_after(text: str, *, rang: bool = False, transport: str = "udp", seconds: float = 0.1) -> Outcome:
+    return outcome_of(text, rang=rang, transport=transport, seconds=seconds)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +37,7 @@ UNANSWERED, FAILED = DeliveryStatus.UNANSWERED, DeliveryStatus.FAILED
     ],
 )
 def test_each_answer_has_its_outcome(text: str, status: DeliveryStatus, cause: Cause) -> None:
-    outcome = outcome_of(text, rang=False)
+    outcome = outcome_after(text)
     assert (outcome.status, outcome.cause, outcome.again) == (status, cause, False)
 
 
@@ -48,7 +52,7 @@ def test_each_answer_has_its_outcome(text: str, status: DeliveryStatus, cause: C
     ],
 )
 def test_the_telephone_network_knows_better_than_the_gateway(text: str, cause: Cause) -> None:
-    outcome = outcome_of(text, rang=False)
+    outcome = outcome_after(text)
     assert (outcome.cause, outcome.again) == (cause, False)
 
 
@@ -64,5 +68,58 @@ def test_the_telephone_network_knows_better_than_the_gateway(text: str, cause: C
     ],
 )
 def test_a_call_that_was_surely_not_taken_is_made_again_unless_the_phone_rang(text: str) -> None:
-    assert outcome_of(text, rang=False).again
-    assert not outcome_of(text, rang=True).again
+    assert outcome_after(text).again
+    assert not outcome_after(text, rang=True).again
+
+
+@pytest.mark.parametrize(
+    ("transport", "text", "seconds", "again"),
+    [
+        ("udp", "Network is unreachable [101]", 0.3, True),
+        ("udp", "Network is unreachable [101]", 0.5, False),  # said of the second INVITE: the first has left
+        ("udp", "No route to host [113]", 0.5, False),
+        ("udp", "Network is down [100]", 0.5, False),
+        ("udp", "Cannot assign requested address [99]", 0.5, False),
+        ("udp", "Connection refused [111]", 0.5, False),
+        ("udp", "Destination address required [89]", 5.0, True),  # its name is unknown
+        (
+            "udp",
+            "Destination address required [89]",
+            32.0,
+            False,
+        ),  # that of its second address, after the first
+        ("tcp", "No route to host [113]", 3.0, True),  # of the connection
+        ("tls", "Connection refused [111]", 3.0, True),
+        ("tcp", "Connection refused [111]", 32.0, False),
+        ("tcp", "Connection reset by peer [104]", 0.1, False),
+    ],
+)
+def test_only_a_call_whose_first_invite_never_left_is_made_again(
+    transport: str, text: str, seconds: float, again: bool
+) -> None:
+    outcome = outcome_after(text, transport=transport, seconds=seconds)
+    assert outcome.again == again
+    assert again or outcome.cause == Cause.LOST
+
+
+@pytest.mark.parametrize(
+    ("text", "general", "uncalled"),
+    [
+        ("402 Payment Required", True, True),
+        ("403 Forbidden", True, True),
+        ("488 Not Acceptable Here", True, True),
+        ("500 Server Internal Error", True, False),
+        ("502 Bad Gateway", True, False),
+        ("504 Server Time-out", True, False),
+        ("603 Decline", False, False),
+        ("403 Forbidden,Q.850;cause=21", False, False),
+        ("302 Moved Temporarily", False, False),
+        ("486 Busy Here", False, False),
+    ],
+)
+def test_a_refusal_that_may_be_meant_for_all_calls_is_told_from_one_of_this_person(
+    text: str, general: bool, uncalled: bool
+) -> None:
+    outcome = outcome_after(text)
+    assert (outcome.general, outcome.uncalled) == (general, uncalled)
+    assert not outcome_after(text, rang=True).general

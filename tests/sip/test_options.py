@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from iris.checks import carriers_can_be_used
 from telephony.carriers import get_carrier
+from telephony.carriers.sip import options as of_options
 from telephony.carriers.sip.options import DEFAULTS, SipOptions
 from tests.live import ROOT
 
@@ -102,6 +104,32 @@ def test_the_stack_is_told_what_makes_many_calls_reliable() -> None:
     assert config.net_interface == "127.0.0.1"
     lines = config.render().splitlines()
     assert {"rtp_ports 10000-20000", "sip_listen 127.0.0.1:5060", "dns_server 127.0.0.1"} <= set(lines)
+
+
+def test_certificates_are_checked_with_the_authorities_of_the_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stack brings an OpenSSL of its own, which would look for them elsewhere."""
+    for name in ("python", "usual", "own"):
+        (tmp_path / name).touch()
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "python"))
+    monkeypatch.setattr(of_options, "AUTHORITIES", str(tmp_path / "usual"))
+    assert f"sip_cafile {tmp_path}/python\n" in options(transport="tls").config().render()
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "nowhere"))
+    assert f"sip_cafile {tmp_path}/usual\n" in options(transport="tls").config().render()
+    given = options(transport="tls", tls_ca=str(tmp_path / "own"))
+    assert f"sip_cafile {tmp_path}/own\n" in given.config().render()
+
+
+def test_a_trunk_over_tls_needs_authorities_to_check_its_certificate_with(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")
+    monkeypatch.setattr(of_options, "AUTHORITIES", "/nowhere/ca.pem")
+    with pytest.raises(ImproperlyConfigured, match="install the package ca-certificates, or let tls_ca name"):
+        options(transport="tls")
+    assert options(transport="tls", tls_verify=False)
+    assert options(transport="udp")
 
 
 def test_every_option_is_documented() -> None:

@@ -10,13 +10,9 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import psycopg
-
-from iris.embedded import keeper, server
 from tests.live import ROOT, LiveIris, wait_for
 
 MESSAGE_PAYLOAD = str(0x0424)
@@ -181,16 +177,6 @@ sms = ["smsc"]
 
     def start_trunk(self) -> None:
         self.trunk = self.start_trunk_worker("smsc")
-
-    def balance(self) -> Decimal:
-        """What the demo account can spend."""
-        return Decimal(self.rows("SELECT balance FROM accounts_user WHERE email = 'demo@example.com'")[0][0])
-
-    def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        """What its database answers."""
-        sockets = keeper.socket_folder(server.folder_of(self.home))
-        with psycopg.connect(f"postgresql://postgres@/iris?host={sockets}") as connection:
-            return connection.execute(sql.encode()).fetchall()
 
     def kill_trunk(self) -> None:
         self.trunk.kill()

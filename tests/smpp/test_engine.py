@@ -204,3 +204,21 @@ def test_who_answers_stop_gets_nothing_more(iris: SmppIris, far: SmscProcess) ->
     }
     assert arriving_since(far, start) == {"9779841500002": 1}
     assert before - iris.balance() == 1
+
+
+def test_a_paced_trunk_that_is_throttled_loses_nobody_and_says_good_bye(tmp_path: Path) -> None:
+    with smsc(tmp_path, room=30) as far, smpp_iris(tmp_path / "iris", far.port, cps=100) as iris:
+        numbers = range(9_841_700_000, 9_841_700_070)
+        campaign = campaign_of(iris, "Throttled", numbers)
+        before = iris.balance()
+        begin(iris, campaign, message="Namaste")
+        wait_for(lambda: far.journalled("throttled"), seconds=60)
+        wait_for(lambda: "slowed to about" in connection_of(iris), seconds=60)
+        far.tell(room=None)
+        end_exactly(iris, far, campaign, numbers, start=0, before=before)
+        # What was throttled was queued again, and what was claimed ahead with it: nothing had to be asked for.
+        assert iris.rows("SELECT count(*) FROM telephony_repetition") == [(0,)]
+        iris.trunk.terminate()
+        assert iris.trunk.wait(30) == 0
+        wait_for(lambda: far.journalled("unbound"), seconds=DEADLINE)
+        assert connection_of(iris) == "stopped"

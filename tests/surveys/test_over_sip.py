@@ -5,7 +5,6 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -21,17 +20,20 @@ from telephony.carriers import get_carrier
 from telephony.models import Audio, Delivery, DeliveryStatus
 from telephony.voices import audio as recordings
 from tests.engine import run_to_the_end
+from tests.sip.conftest import require_stack
 from tests.sip.far_end import FarEnd, likeness
 from tests.sip.line import chirp
 from tests.surveys.surveying import asks, make_survey
 
-pytestmark = [
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(find_spec("baresip") is None, reason="baresip-python is not installed."),
-]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 PLAYS: dict[str, Any] = {"text": "", "kind": StepKind.PLAY}
+
+
+@pytest.fixture(autouse=True)
+def _stack() -> None:
+    require_stack()
 
 
 @contextmanager

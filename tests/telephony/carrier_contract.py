@@ -1,20 +1,19 @@
 """What the engine relies on, whatever the carrier. Every carrier has a test class that inherits from `CarrierContract`,
-or from as many of its kinds as it is of: `Reports`, `Polled`, `LooksUp`, `KeepsSession`.
+or from as many of its kinds as it is of: `Reports`, `Polled`, `LooksUp`, `LosesItsFarEnd`, `KeepsSession`.
+docs/adding-a-carrier.md shows one whole.
 
-    class TestSmppCarrier(Reports, LooksUp, KeepsSession):
-        channel = Channel.SMS
-
-        @pytest.fixture
-        def carrier(self, heard: Heard, …) -> Iterator[Carrier]:
-            …start its far end, which takes everything; configure it; a session carrier: carrier.open(heard)…
-            yield carrier
+The far end of each is a process of its own, or a table in the case of the sandbox. It is asked what it got: that a carrier
+says so is no proof.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import timedelta
+from itertools import count
 from typing import Any, ClassVar
 
 import pytest
@@ -34,7 +33,7 @@ from telephony.carriers.base import (
     Unknown,
 )
 from telephony.carriers.errors import CarrierError
-from telephony.models import FINAL, Channel, DeliveryStatus
+from telephony.models import FINAL, Cause, Channel, DeliveryStatus
 from tests.live import wait_for
 
 # Keys are ids of deliveries that no test makes.
@@ -66,6 +65,7 @@ class Heard:
 class CarrierContract:
     channel: ClassVar[Channel]
     seconds: ClassVar[float] = 20  # that this takes at most
+    refused: ClassVar[str]  # a number, in E.164, that does not exist as the far end says; it takes all others
 
     @pytest.fixture
     def heard(self) -> Heard:
@@ -74,6 +74,10 @@ class CarrierContract:
     @pytest.fixture
     def carrier(self, heard: Heard) -> Carrier:
         raise NotImplementedError("A carrier's contract begins with its `carrier` fixture.")
+
+    def taken(self) -> list[str]:
+        """The numbers, in E.164, of all that the far end got until now, doubles included."""
+        raise NotImplementedError("A carrier's contract asks its far end what it got.")
 
     def submission(self, number: int, **changes: Any) -> Submission:
         """The submission with this number, to somebody of their own."""
@@ -92,7 +96,7 @@ class CarrierContract:
         return Submission(**{**fields, **changes})
 
     def listen(self, carrier: Carrier, heard: Heard, done: Callable[[], bool]) -> None:
-        """Until `done`. A carrier that calls back has its own way of making it do so."""
+        """Until `done`, asking it for its reports if it wants to be asked."""
 
         def turn() -> bool:
             if carrier.polls:
@@ -139,11 +143,36 @@ class CarrierContract:
         assert all(refs)
         assert len(set(refs)) == len(batch)
         assert max(map(len, refs)) <= 100
+        assert Counter(self.taken()) == {one.to: 1 for one in batch}
 
     def test_what_comes_too_late_is_not_sent(self, carrier: Carrier, heard: Heard) -> None:
         late = self.submission(10, valid_until=timezone.now() - timedelta(seconds=1))
         (result,) = self.settle(carrier, heard, [late]).values()
         assert isinstance(result, (Later, Rejected))
+        # What was submitted after it has arrived, so it would have, too.
+        self.settle(carrier, heard, [self.submission(11)])
+        assert self.taken() == [self.submission(11).to]
+
+    def test_a_number_that_the_far_end_refuses_is_refused_and_no_other_is(
+        self, carrier: Carrier, heard: Heard
+    ) -> None:
+        somebody, nobody = self.submission(12), self.submission(13, to=self.refused)
+        assert isinstance(self.settle(carrier, heard, [somebody])[somebody.key], Accepted)
+        end: Result | CarrierEvent = self.settle(carrier, heard, [nobody])[nobody.key]
+        if isinstance(end, Accepted):  # the answer to the submission came first, and a report says it
+            names = {end.key, end.ref}
+            ends: list[CarrierEvent] = []
+
+            def is_over() -> bool:
+                ends[:] = [e for e in heard.events() if (e.key or e.ref) in names and e.status >= FINAL]
+                return bool(ends)
+
+            self.listen(carrier, heard, is_over)
+            end = ends[0]
+            assert end.status == DeliveryStatus.FAILED
+        assert isinstance(end, (Rejected, CarrierEvent))
+        assert end.cause == Cause.INVALID
+        assert end.text  # in the far end's own words
 
 
 class Reports(CarrierContract):
@@ -202,17 +231,69 @@ class Polled(CarrierContract):
 
 
 class LooksUp(CarrierContract):
-    """It can tell whether it has taken something."""
+    """It can tell whether it has taken something. It may tell of fewer than it was asked about, never anything wrong.
 
-    def test_it_knows_what_it_has_taken(self, carrier: Carrier, heard: Heard) -> None:
+    `knows_what_it_has`: it tells what it has taken, too, and not only what it has never got.
+    """
+
+    knows_what_it_has: ClassVar[bool] = True
+
+    def leave_unknown(self, carrier: Carrier, heard: Heard, batch: Sequence[Submission]) -> None:
+        """Make it so that the answer to each of these is lost, as the engine sees it; none where the far end is asked."""
+
+    def test_it_tells_what_it_has_never_got_and_is_never_wrong(self, carrier: Carrier, heard: Heard) -> None:
         taken, never = self.submission(40), self.submission(41)
         self.settle(carrier, heard, [taken])
-        found = carrier.look_up([taken.key, never.key])
-        assert found.get(taken.key) is not False
-        assert found.get(never.key) is not True
+        self.leave_unknown(carrier, heard, [taken, never])
+        found: dict[str, bool] = {}
+
+        def tells() -> bool:
+            found.update(carrier.look_up([taken.key, never.key]))
+            return never.key in found
+
+        self.listen(carrier, heard, tells)
+        assert found == {never.key: False} | ({taken.key: True} if self.knows_what_it_has else {})
+        assert self.taken() == [taken.to]
 
 
-class KeepsSession(CarrierContract):
+class LosesItsFarEnd(CarrierContract):
+    """Its far end can be away. Then a submission fails as a whole (`CarrierError`), and is made again later."""
+
+    def far_end_away(self) -> AbstractContextManager[object]:
+        """The far end is gone while inside; then it is back, at the same place, and takes what it gets."""
+        raise NotImplementedError("A carrier's contract takes its far end away.")
+
+    def test_of_a_batch_that_fails_as_a_whole_nothing_was_sent(self, carrier: Carrier, heard: Heard) -> None:
+        self.settle(carrier, heard, [self.submission(60)])
+        numbers = count(61)
+        failed: list[Submission] = []
+        reasons: list[str] = []
+
+        def fails() -> bool:
+            """What was submitted before anybody has noticed may come to any end."""
+            batch = [self.submission(next(numbers)) for _ in range(min(3, carrier.batch_size))]
+            try:
+                carrier.submit(batch)
+            except CarrierError as error:
+                failed.extend(batch)
+                reasons.append(str(error))
+            return bool(failed)
+
+        def works() -> bool:
+            one = self.submission(next(numbers))
+            try:
+                return isinstance(self.settle(carrier, heard, [one])[one.key], Accepted)
+            except CarrierError:
+                return False
+
+        with self.far_end_away():
+            self.listen(carrier, heard, fails)
+        assert all(reasons)  # which the operator reads
+        self.listen(carrier, heard, works)
+        assert not {one.to for one in failed} & set(self.taken())
+
+
+class KeepsSession(LosesItsFarEnd):
     """It keeps a connection, in the worker of its trunk's queue."""
 
     def test_it_says_in_a_line_how_it_is(self, carrier: Carrier) -> None:
@@ -226,3 +307,4 @@ class KeepsSession(CarrierContract):
         carrier.close()
         with pytest.raises(CarrierError):
             carrier.submit([self.submission(50)])
+        assert self.taken() == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
@@ -10,6 +11,8 @@ from typing import Any, ClassVar
 
 import pytest
 from celery import current_app
+from django.db import OperationalError, connection
+from django.db.backends.postgresql.base import DatabaseWrapper
 from django.utils import timezone
 
 from telephony import events, lifecycle, sessions, tasks
@@ -45,16 +48,19 @@ class TestedSession(SessionCarrier):
         return [Accepted(key=one.key, ref=one.key) for one in batch]
 
 
+LINE = {
+    "line": {
+        "BACKEND": "tests.telephony.test_sessions.TestedSession",
+        "OPTIONS": {},
+        "CPS": None,
+        "CHANNELS": 5,
+    }
+}
+
+
 @pytest.fixture
 def record(settings: Any, transactional_db: None) -> Iterator[SessionRecord]:
-    settings.CARRIERS = {
-        "line": {
-            "BACKEND": "tests.telephony.test_sessions.TestedSession",
-            "OPTIONS": {},
-            "CPS": None,
-            "CHANNELS": 5,
-        }
-    }
+    settings.CARRIERS = LINE
     TestedSession.line = "bound"
     sessions.carrier("line")
     assert sessions.carrier("line") is sessions.carrier("line")
@@ -136,6 +142,72 @@ def test_a_worker_of_a_trunks_queue_is_one_process(settings: Any, monkeypatch: p
     monkeypatch.setattr(current_app.amqp.queues, "_consume_from", {"trunk.lime": None})
     with pytest.raises(SystemExit, match="No carrier lime is configured; there are line"):
         sessions.be_alone(worker)
+
+
+@pytest.mark.parametrize("other", ["iris", "trunk.other"])
+def test_a_worker_of_a_trunks_queue_serves_no_other(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    settings.CARRIERS = {"line": {}, "other": {}}
+    monkeypatch.setattr(current_app.amqp.queues, "_consume_from", {"trunk.line": None, other: None})
+    with pytest.raises(SystemExit, match=r"told to serve .*, .*; .* Start one for each"):
+        sessions.be_alone(SimpleNamespace(pool_cls="prefork", concurrency=4))
+
+
+@pytest.mark.usefixtures("record")
+def test_the_lock_of_a_live_worker_is_taken_again_after_the_database_was_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever could take it meanwhile would write off calls that are on the line."""
+    monkeypatch.setattr(sessions, "STATUS_SECONDS", 0.1)
+    wait_for(_holders_of_locks, seconds=5)
+    before = _holders_of_locks()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) AS pid", [before])
+    wait_for(lambda: _holders_of_locks() not in ([], before), seconds=10)
+
+
+def _holders_of_locks() -> list[int]:
+    """The processes of PostgreSQL that hold advisory locks of this database; the session's is the only one here."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT pid FROM pg_locks JOIN pg_database d ON d.oid = pg_locks.database
+                WHERE locktype = 'advisory' AND granted AND datname = current_database()"""
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_dead_process_had_on_the_line_is_lost_though_the_database_came_after_the_worker(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.CARRIERS = LINE
+    monkeypatch.setattr(sessions, "STATUS_SECONDS", 0.1)
+    cut = make_call(S.ANSWERED)
+    Delivery.objects.update(claimed_at=timezone.now() - timedelta(minutes=1))
+    refused = threading.Event()
+    database_is_back = threading.Event()
+    really = DatabaseWrapper.get_new_connection
+
+    def connect(self: Any, params: Any) -> Any:
+        if threading.current_thread() is not threading.main_thread() and not database_is_back.is_set():
+            refused.set()
+            raise OperationalError("the database is starting up")
+        return really(self, params)
+
+    monkeypatch.setattr(DatabaseWrapper, "get_new_connection", connect)
+    try:
+        worker = threading.Thread(target=sessions.carrier, args=("line",))
+        worker.start()
+        worker.join(5)
+        assert refused.wait(5)
+        ours = make_call(S.RINGING)
+        database_is_back.set()
+        wait_for(lambda: Delivery.objects.get(pk=cut.pk).status == S.FAILED, seconds=5)
+        assert Delivery.objects.get(pk=cut.pk).cause == Cause.LOST
+        assert Delivery.objects.get(pk=ours.pk).status == S.RINGING
+    finally:
+        sessions.close_all()
 
 
 class BrokenSession(TestedSession):

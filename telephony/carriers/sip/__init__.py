@@ -10,8 +10,9 @@ the next worker runs, or else after `report_timeout`.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from functools import lru_cache
+from datetime import datetime
 from importlib.util import find_spec
 from typing import Any, ClassVar
 
@@ -34,9 +35,12 @@ from telephony.carriers.errors import Unreachable
 from telephony.carriers.sip.calls import SETUP_SECONDS
 from telephony.carriers.sip.line import Dial, Line, TooManyCallers
 from telephony.carriers.sip.options import DEFAULTS, SipOptions
+from telephony.carriers.sip.recordings import Gone, Recordings
 from telephony.models import Cause, Channel
-from telephony.voices import audio as recordings
 
+log = logging.getLogger(__name__)
+
+UNREAD_SECONDS = 30.0  # until a call whose recording could not be read is tried again
 # Seconds beyond the longest call after which nobody will report on it any more.
 REPORT_GRACE = 60.0
 
@@ -55,6 +59,7 @@ class SipCarrier(SessionCarrier):
                 "SIP trunks need the package baresip-python: pip install --require-hashes -r requirements/sip.txt"
             )
         self._options = SipOptions.of(alias, options)
+        self._recordings = Recordings()
         self._line: Line | None = None
 
     def open(self, record: SessionRecord) -> None:
@@ -72,33 +77,40 @@ class SipCarrier(SessionCarrier):
         if self._line is None:
             raise Unreachable("The trunk is not open.")
         results: list[Result] = []
-        dials: list[Dial] = []
-        now = timezone.now()
+        dials: list[tuple[Dial, datetime]] = []
+        unread: list[Exception] = []
         for one in batch:
-            if one.valid_until <= now:
-                results.append(Later(key=one.key, seconds=0, text="Came after its validity had ended."))
-                continue
             try:
-                pcm = _pcm_of(one.audio_name)
+                dials.append((self._dial_of(one), one.valid_until))
             except (OperationalError, InterfaceError) as error:  # nobody was called yet
                 raise Unreachable("The database is away.") from error
-            except FileNotFoundError:
-                text = "The recording is gone from the media folder."
-                results.append(Rejected(key=one.key, cause=Cause.REFUSED, text=text))
-                continue
-            dials.append(
-                Dial(
-                    key=one.key,
-                    to=one.to,
-                    caller=one.caller,
-                    attempt=one.attempt,
-                    pcm=pcm,
-                    script=one.script,
-                )
+            except Gone as error:
+                results.append(Rejected(key=one.key, cause=Cause.REFUSED, text=str(error)))
+            except Exception as error:
+                # Whatever it is: nobody was called for this one, and the others can be.
+                text = "The recording cannot be read at present."
+                results.append(Later(key=one.key, seconds=UNREAD_SECONDS, text=text))
+                unread.append(error)
+        if unread:
+            log.warning(
+                "%s: the recordings of %d calls cannot be read: %r", self.alias, len(unread), unread[0]
             )
-        if dials:
-            results += [_result(one, sent) for one, sent in zip(dials, self._line.dial(dials), strict=True)]
+        now = timezone.now()  # when all has been read, which may have taken long
+        text = "Came after its validity had ended."
+        results += [Later(key=one.key, seconds=0, text=text) for one, until in dials if until <= now]
+        if valid := [one for one, until in dials if until > now]:
+            results += [_result(one, sent) for one, sent in zip(valid, self._line.dial(valid), strict=True)]
         return results
+
+    def _dial_of(self, one: Submission) -> Dial:
+        return Dial(
+            key=one.key,
+            to=one.to,
+            caller=one.caller,
+            attempt=one.attempt,
+            pcm=self._recordings.pcm_of(one.audio_name),
+            script=one.script,
+        )
 
     def report_timeout(self) -> float:
         return (
@@ -112,7 +124,7 @@ class SipCarrier(SessionCarrier):
 
 
 def _result(one: Dial, sent: bool | Exception) -> Result:
-    from baresip import BaresipError, CommandTimeout
+    from baresip import BaresipError, CommandTimeout, RuntimeDead
 
     if sent is True:
         return Pending(key=one.key)
@@ -120,13 +132,7 @@ def _result(one: Dial, sent: bool | Exception) -> Result:
         return Later(key=one.key, seconds=1.0, text="The trunk is tried with one call first.")
     if isinstance(sent, TooManyCallers):
         return Rejected(key=one.key, cause=Cause.REFUSED, text=str(sent))
-    if isinstance(sent, BaresipError) and not isinstance(sent, CommandTimeout):
+    if isinstance(sent, BaresipError) and not isinstance(sent, (CommandTimeout, RuntimeDead)):
         # The stack itself would not: no address of ours leads there, the name is unknown. Nothing was sent.
         return Later(key=one.key, seconds=5.0, text=str(sent))
     return Unknown(key=one.key, text=repr(sent))
-
-
-@lru_cache(maxsize=16)
-def _pcm_of(name: str) -> bytes:
-    """Campaigns play few recordings to many."""
-    return recordings.pcm_of(name)

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from django.utils import timezone
 
@@ -24,15 +24,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# How often a call for which the trunk had no room is made, and the seconds before the next time.
-ATTEMPTS = 5
-AGAIN_SECONDS = 5.0
 DIGITS = 64  # as many as a delivery keeps
 # Until the phone rings. A trunk that has not even said "100 Trying" is given up by the stack after 32 s (RFC 3261, timer
 # B), so that whoever is still waiting then has been heard, and its silence is that of the phone.
 SETUP_SECONDS = 35.0
 
 Report = Callable[[Sequence[CarrierEvent | Result]], object]
+
+
+class Judge(Protocol):
+    """In how many seconds a call that was not answered is made again (`Trouble.judge`); None for never."""
+
+    def __call__(
+        self, *, key: str, outcome: Outcome, text: str, dialled_at: float, heard: bool
+    ) -> float | None: ...
 
 
 class LiveCall:
@@ -49,6 +54,7 @@ class LiveCall:
         pcm: bytes,
         options: SipOptions,
         report: Report,
+        judge: Judge,
         script: Script = (),
     ) -> None:
         self.events: asyncio.Queue[StackEvent | None] = asyncio.Queue()
@@ -56,12 +62,12 @@ class LiveCall:
         self.heard = False  # any word of the trunk on this call
         self.call_id = ""
         self.outcome: Outcome | None = None  # why it was not answered
-        self.text = ""
-        self._key = key
+        self.key = key
         self._attempt = attempt
         self._pcm = pcm
         self._options = options
         self._report = report
+        self._judge = judge
         self._script = script
         self._playback: Playback | None = None
         self._hearing: Hearing | None = None
@@ -107,23 +113,28 @@ class LiveCall:
                 self.heard = True
                 return time.monotonic()
             elif event.event is Event.CALL_CLOSED:
-                self.text = event.text or ""
-                self.outcome = outcome_of(self.text, rang=rang)
+                self.outcome = outcome_of(
+                    event.text or "",
+                    rang=rang,
+                    transport=self._options.transport,
+                    seconds=time.monotonic() - self.dialled_at,
+                )
                 self.heard = self.heard or self.outcome.cause != Cause.LOST
-                self._tell_outcome(self.outcome)
+                self._tell_outcome(self.outcome, event.text or "The trunk did not answer.")
                 return None
 
-    def _tell_outcome(self, outcome: Outcome) -> None:
-        if outcome.again and self._attempt < ATTEMPTS:
-            seconds = AGAIN_SECONDS * self._attempt
-            self._report([Later(key=self._key, seconds=seconds, text=self.text, attempt=self._attempt)])
-        else:
-            text = self.text or "The trunk did not answer."
+    def _tell_outcome(self, outcome: Outcome, text: str) -> None:
+        seconds = self._judge(
+            key=self.key, outcome=outcome, text=text, dialled_at=self.dialled_at, heard=self.heard
+        )
+        if seconds is None:
             self._tell(outcome.status, cause=outcome.cause, text=text)
+        else:
+            self._report([Later(key=self.key, seconds=seconds, text=text, attempt=self._attempt)])
 
     async def _talk(self, call: Call, answered_at: float) -> None:
         playback = Playback(call.audio, self._pcm, lead_seconds=self._options.lead_seconds)
-        hearing = Hearing(call.audio, self._script, key=self._key, stored=self._tell_answer)
+        hearing = Hearing(call.audio, self._script, key=self.key, stored=self._tell_answer)
         self._playback, self._hearing = playback, hearing
         text = ""
         try:
@@ -145,7 +156,7 @@ class LiveCall:
         if playback.starved:
             log.warning(
                 "The call of delivery %s was interrupted by silence of ours: this machine is too slow",
-                self._key,
+                self.key,
             )
         await _hang_up(call)
         await hearing.kept()
@@ -187,7 +198,7 @@ class LiveCall:
     ) -> None:
         spoken = self._hearing.answers if self._hearing is not None else ()
         event = CarrierEvent(
-            key=self._key,
+            key=self.key,
             status=status,
             at=timezone.now(),
             cause=cause,
@@ -201,7 +212,7 @@ class LiveCall:
             self._report([event])
         else:
             self._accepted = True
-            self._report([Accepted(key=self._key, ref=self.call_id), event])
+            self._report([Accepted(key=self.key, ref=self.call_id), event])
 
 
 async def _hang_up(call: Call) -> None:

@@ -23,6 +23,7 @@ from telephony.carriers.base import CarrierEvent, Result, SessionRecord
 from telephony.carriers.errors import Unreachable
 from telephony.carriers.sip.calls import LiveCall
 from telephony.carriers.sip.options import MAX_CALLERS, SipOptions
+from telephony.carriers.sip.registration import stay_registered
 from telephony.carriers.sip.trouble import Trouble
 from telephony.scripts import Script
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-REGISTER_AGAIN_SECONDS = 5.0  # until the next attempt, where the registrar refused or is away
 START_AGAIN_SECONDS = 10.0
 DIAL_SECONDS = 10.0
 HANG_UP_SECONDS = 25.0  # includes the time to store what was said in them
@@ -120,7 +120,7 @@ class Line:
         registering = None
         try:
             if self._options.register:
-                registering = asyncio.create_task(self._stay_registered(runtime))
+                registering = asyncio.create_task(self._stay_registered())
             else:
                 self._be_ready(f"ready for {self._options.host}, without registration")
             await self._stop.wait()
@@ -176,26 +176,13 @@ class Line:
 
     # Registration -------------------------------------------------------------------------------------------
 
-    async def _stay_registered(self, runtime: Runtime) -> None:
-        """Register until it works, and again when a refresh has failed; in between the stack refreshes."""
-        from baresip import BaresipError, Event
-
-        agent = self._agents[self._options.user]
-        lost = asyncio.Event()
-        agent.on(lambda event: lost.set() if event.event is Event.REGISTER_FAIL else None)
+    async def _stay_registered(self) -> None:
         where = f"{self._options.user} at {self._options.proxy or self._options.host}"
-        while True:
-            lost.clear()
-            try:
-                await agent.register()
-            except BaresipError as e:
-                self._ready = False
-                self.status = f"not registered as {where}: {e}"
-                log.warning("%s is %s", self._alias, self.status)
-                await asyncio.sleep(REGISTER_AGAIN_SECONDS)
-                continue
-            self._be_ready(f"registered as {where}")
-            await lost.wait()
+        await stay_registered(
+            self._agents[self._options.user],
+            registered=lambda: self._be_ready(f"registered as {where}"),
+            lost=lambda reason: self._be_unready(f"not registered as {where}: {reason}"),
+        )
 
     async def _unregister(self, registering: asyncio.Task[None]) -> None:
         from baresip import BaresipError
@@ -211,13 +198,17 @@ class Line:
         self._ready = not self._draining
         log.info("%s is %s", self._alias, status)
 
+    def _be_unready(self, status: str) -> None:
+        self._ready = False
+        self.status = status
+        log.warning("%s is %s", self._alias, status)
+
     # Calls --------------------------------------------------------------------------------------------------
 
     async def _dial_all(self, batch: Sequence[Dial]) -> list[bool | Exception]:
         if self._draining:
             raise Unreachable("The trunk's worker is being stopped.")
-        waiting = any(not call.heard or call.outcome is not None for call in self._calls.values())
-        self._trouble.check(waiting=waiting)
+        self._trouble.check(waiting=any(not call.heard for call in self._calls.values()))
         results: list[bool | Exception] = []
         for one in batch:
             if results and self._trouble:
@@ -240,6 +231,7 @@ class Line:
             pcm=one.pcm,
             options=self._options,
             report=lambda items: self._report(live, items),
+            judge=self._trouble.judge,
             script=one.script,
         )
         try:
@@ -307,15 +299,8 @@ class Line:
         self._tasks.discard(done)
         if not done.cancelled() and (error := done.exception()):
             log.error("%s: a call was lost: %r", self._alias, error, exc_info=error)
-        outcome = live.outcome
-        if outcome is None:
-            return
-        if outcome.misconfigured:
-            self._trouble.locked_out(live.text)
-        elif outcome.again or not live.heard:
-            self._trouble.failed(live.text or f"{self._options.host} does not answer.")
-        else:
-            self._trouble.worked(dialled_at=live.dialled_at)
+        if live.outcome is None:
+            self._trouble.forget(live.key)
 
     async def _drain(self) -> None:
         if self._tasks:

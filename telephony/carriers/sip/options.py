@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -31,6 +32,8 @@ _CODECS = ("pcma", "pcmu")
 _HOST = re.compile(r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 _USER = re.compile(r"[A-Za-z0-9+._~!*'()&=$,;?/-]*")
 _PORTS = re.compile(r"(\d{1,5})-(\d{1,5})")
+# Where the authorities lie on most systems, should Python's own OpenSSL look elsewhere. That of the stack does.
+AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,6 +106,11 @@ class SipOptions:
             raise ValueError("prefix may have digits, * and # only.")
         if self.tls_ca and not Path(self.tls_ca).is_file():
             raise ValueError(f"tls_ca names {self.tls_ca}, which is no file.")
+        if self.transport == "tls" and self.tls_verify and not self.authorities():
+            raise ValueError(
+                "this system has no authorities that certificates can be checked with: install the package "
+                "ca-certificates, or let tls_ca name a PEM file."
+            )
         for line in (*self.account, *self.stack):
             if any(ord(letter) < 0x20 for letter in line):
                 raise ValueError("account and stack have one setting in each string, without line breaks.")
@@ -121,6 +129,11 @@ class SipOptions:
         if not found:
             raise ValueError(f"rtp_ports is {self.rtp_ports!r}; it is written as 10000-20000.")
         return int(found[1]), int(found[2])
+
+    def authorities(self) -> str:
+        """The PEM file of those who may have signed the trunk's certificate; "" where there is none."""
+        usual = AUTHORITIES if Path(AUTHORITIES).is_file() else ""
+        return self.tls_ca or ssl.get_default_verify_paths().cafile or usual
 
     def uri_of(self, to: str) -> str:
         """The address that reaches a number in E.164."""
@@ -161,8 +174,8 @@ class SipOptions:
         lines = [f"rtp_ports {low}-{high}", f"sip_verify_server {'yes' if self.tls_verify else 'no'}"]
         if self.listen:
             lines.append(f"sip_listen {self.listen}")
-        if self.tls_ca:
-            lines.append(f"sip_cafile {self.tls_ca}")
+        if authorities := self.authorities():
+            lines.append(f"sip_cafile {authorities}")
         return Config(
             net_interface=self.interface or None,
             max_concurrent_calls=None,  # the library's own default is 2

@@ -87,7 +87,10 @@ OPTIONS: dict[str, Option] = {
     "source": Option("", "Sender of every SMS, a number or a name; else the account's number.", _sender),
     "source_ton": Option(None, "Type of the sender's number; told by its form when absent.", _number(0, 6, optional=True)),
     "source_npi": Option(None, "Plan of the sender's number; told by its form when absent.", _number(0, 18, optional=True)),
-    "dest_ton": Option(1, "Type of the recipient's number: 1 with country code, 2 without.", _number(0, 6)),
+    "dest_ton": Option(
+        1, "Type of the recipient's number: 1 with country code, 2 without. A number abroad always goes as 1.",
+        _number(0, 6),
+    ),
     "dest_npi": Option(1, "Plan of the recipient's number.", _number(0, 18)),
     "window": Option(100, "PDUs that may wait for their answers.", _number(1, 5000)),
     "parts_per_second": Option(
