@@ -18,11 +18,13 @@ from django.utils import timezone
 from campaigns import contents, lifecycle
 from campaigns.models import Run, RunStatus, Service, Source
 from campaigns.surveys import calls as survey_calls
+from telephony import lifecycle as deliveries
 from telephony.failpoints import failpoint
 from telephony.lifecycle import QUEUED
 from telephony.locks import locked
 from telephony.models import FINAL, Channel, Delivery, Purpose
 from telephony.orders import enqueue
+from telephony.services import caller_of, keeps
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +35,10 @@ SPEECH_CHUNK, FEWEST, MOST = 50, 10, 500
 SPEECH_SECONDS = 1.0
 
 _chunks: dict[int, int] = {}  # by run
+# To count all that is queued takes longer the more has left the queue since it was vacuumed, so how much of it is older
+# than a hopper full is remembered for so long.
+OLDER_SECONDS = 1.0
+_older: dict[int, tuple[float, int]] = {}  # by run: when it was counted (monotonic), and how many there were
 # The run that was looked at last: the next turn goes on behind it, so that slow speech of some starves no other.
 _last = 0
 
@@ -86,10 +92,11 @@ def _advance(run_id: int, status: RunStatus, broken: set[int]) -> bool:
 def fill(run_id: int) -> int:
     """Queue the deliveries of a run's next recipients, as many as its hopper has room for; how many."""
     run = Run.objects.select_related("campaign", "audio", "hold").get(pk=run_id)
-    stock = queued_count(run)
-    room = settings.IRIS_HOPPER_SIZE - stock
-    if room < settings.IRIS_HOPPER_SIZE / 2 and stock > 0:
+    room = room_of(run)
+    if not room:
         return 0
+    if run.caller:  # it may have been released since the run began
+        run.caller = caller_of(owner_id=run.campaign.owner_id, wanted=run.caller)
     speaks = Service(run.campaign.service).calls and run.source == Source.MESSAGE
     limit = min(room, _chunks.get(run.pk, SPEECH_CHUNK)) if speaks else room
     if run.is_capped:
@@ -106,6 +113,8 @@ def fill(run_id: int) -> int:
         _learn(run.pk, spoken=limit, seconds=time.monotonic() - begun_at)
     failpoint("rendered")
     with transaction.atomic():
+        if run.caller and not keeps(owner_id=run.campaign.owner_id, number=run.caller):
+            return 0
         # Speech was made outside: it takes time. Whoever filled, stopped or paused this run meanwhile has won.
         moved = Run.objects.filter(
             pk=run.pk, status=RunStatus.RUNNING, cursor=run.cursor, filled_at=None
@@ -137,18 +146,46 @@ def _end_for_want_of_credits(run: Run) -> int:
     return 0
 
 
-def queued_count(run: Run) -> int:
-    """How many of the run's latest deliveries, a hopper full, are queued. Older ones are so only when put back."""
+def room_of(run: Run) -> int:
+    """For how many more deliveries a run's hopper has room; 0 while it is more than half full."""
+    latest, alike = _queued_of_the_latest(run)
+    counted_at, older = _older.get(run.pk, (0.0, 0))
+    known = time.monotonic() - counted_at < OLDER_SECONDS
+    if _is_full(latest + older if known else latest):
+        return 0
+    if not known or not alike:
+        older = max(0, _queued(run) - latest)
+        if len(_older) > 1000:  # of runs that have ended long ago
+            _older.clear()
+        _older[run.pk] = time.monotonic(), older
+    return 0 if _is_full(latest + older) else int(settings.IRIS_HOPPER_SIZE) - latest - older
+
+
+def _is_full(queued: int) -> bool:
+    return queued > settings.IRIS_HOPPER_SIZE / 2
+
+
+def _queued_of_the_latest(run: Run) -> tuple[int, bool]:
+    """How many of the run's latest deliveries, a hopper full, are queued, and whether they all go the same way.
+
+    Older ones are queued where they do not, since the latest may have left by the faster way; else when put back.
+    """
     with connection.cursor() as cursor:
-        # Not counted by their status: the index of what is queued is full of what was, more so the longer a run goes on.
         cursor.execute(
-            f"""SELECT count(*) FILTER (WHERE status = {QUEUED}) FROM (
-                    SELECT status FROM telephony_delivery WHERE purpose = %s AND batch = %s
-                     ORDER BY item DESC LIMIT %s) latest""",
+            f"""SELECT count(*) FILTER (WHERE status = {QUEUED}),
+                       coalesce(min(trunk_id) = max(trunk_id) AND min(channel) = max(channel), true)
+                  FROM (SELECT status, trunk_id, channel FROM telephony_delivery WHERE purpose = %s AND batch = %s
+                         ORDER BY item DESC LIMIT %s) latest""",
             [Purpose.CAMPAIGN.value, run.pk, settings.IRIS_HOPPER_SIZE],
         )
-        count: int = cursor.fetchone()[0]
-        return count
+        count, alike = cursor.fetchone()
+        return count, alike
+
+
+def _queued(run: Run) -> int:
+    return deliveries.queued_of(
+        run.pk, purpose=Purpose.CAMPAIGN, owner_id=run.campaign.owner_id, priority=contents.PRIORITY
+    )
 
 
 def _affordable(run: Run) -> int:

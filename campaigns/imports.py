@@ -20,7 +20,7 @@ from campaigns import sheets, tasks
 from campaigns.models import Campaign, ImportStatus, Recipient, SheetImport
 from campaigns.sheets import Sheet, SheetRow
 from campaigns.tagsizes import Sizes, sizes_of
-from iris.errors import Conflict, InvalidInput
+from iris.errors import Conflict, InvalidInput, IrisError
 from telephony import numbering
 from telephony.failpoints import failpoint
 from telephony.nudge import nudge
@@ -139,7 +139,20 @@ def _import_rest(pending: SheetImport, sheet: Sheet) -> None:
         raise InvalidInput(NO_VALID_ROW)
     pending.status, pending.finished_at = ImportStatus.DONE, timezone.now()
     pending.errors = sheet.errors[:ERRORS_SHOWN]
-    pending.save(update_fields=["status", "finished_at", "errors"])
+    with transaction.atomic():
+        pending.save(update_fields=["status", "finished_at", "errors"])
+        _take_in(pending)
+
+
+def _take_in(pending: SheetImport) -> None:
+    """Nobody is asked any more: where a run that waits for its time cannot reach the new ones too, it goes on without."""
+    from campaigns.services import take_in_added  # which imports this module
+
+    try:
+        take_in_added(Campaign.objects.get(pk=pending.campaign_id))
+    except IrisError as error:
+        pending.message = f"The run that waits for its time does not reach these numbers. {error}"
+        pending.save(update_fields=["message"])
 
 
 def _locked(pending: SheetImport) -> Campaign:

@@ -23,6 +23,7 @@ from telephony.lifecycle import END, Changed
 from telephony.models import Channel, DeliveryStatus, Purpose
 from telephony.orders import enqueue
 from telephony.rowsets import rowset
+from telephony.services import caller_of
 
 log = logging.getLogger(__name__)
 
@@ -41,15 +42,33 @@ def begin_due() -> int:
     )
 
 
+def settle(run_id: int) -> None:
+    """Have the deliveries of a run do what its status says: wait, go on, or end. Done again, it changes nothing.
+
+    Whoever has moved a run calls this afterwards, and not in the same transaction. Two of them do so one after the other,
+    each by the status as it is by then, so the later one is right.
+    """
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            # Not the row of the run: what ends locks deliveries, and then their run (`_fail_over`). Here it is the reverse.
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [run_id])
+        match Run.objects.values_list("status", flat=True).get(pk=run_id):
+            case RunStatus.RUNNING:
+                deliveries.resume(purpose=Purpose.CAMPAIGN, batch=run_id)
+            case RunStatus.PAUSED:
+                deliveries.pause(purpose=Purpose.CAMPAIGN, batch=run_id)
+            case RunStatus.STOPPING:
+                deliveries.terminate(purpose=Purpose.CAMPAIGN, batch=run_id)
+
+
 def carry_on() -> None:
-    """Do again for their deliveries what runs are in the middle of: whoever stopped or paused one may have died."""
-    for pk, status in Run.objects.filter(status__in=[RunStatus.STOPPING, RunStatus.PAUSED]).values_list(
-        "pk", "status"
-    ):
-        if status == RunStatus.STOPPING:
-            deliveries.terminate(purpose=Purpose.CAMPAIGN, batch=pk)
-        else:
-            deliveries.pause(purpose=Purpose.CAMPAIGN, batch=pk)
+    """Settle runs again: whoever stopped, paused or resumed one may have died before it had."""
+    held_back = Run.objects.filter(status__in=[RunStatus.STOPPING, RunStatus.PAUSED])
+    for pk in held_back.values_list("pk", flat=True):
+        settle(pk)
+    running = Run.objects.filter(status=RunStatus.RUNNING).values_list("pk", "campaign__owner_id")
+    for pk in deliveries.paused_among(dict(running), purpose=Purpose.CAMPAIGN, priority=contents.PRIORITY):
+        settle(pk)
 
 
 def finish(run_id: int) -> bool:
@@ -68,7 +87,7 @@ def finish(run_id: int) -> bool:
 
 def withdraw(run: Run) -> None:
     """Close a scheduled run that its caller has locked: nothing was sent, so there is nothing to wait for."""
-    run.status = RunStatus.TERMINATED
+    run.status = RunStatus.WITHDRAWN
     run.filled_at = run.finished_at = timezone.now()
     run.save(update_fields=["status", "filled_at", "finished_at"])
     credits.release(hold_id=run.hold_id, cause=f"run:{run.pk}:finished")
@@ -152,7 +171,7 @@ def _fail_over(ended: Sequence[Changed]) -> None:
     """An SMS follows a call that ended in one of its run's failover statuses, in the transaction that ended it."""
     if not ended:
         return
-    # Locked against a stop: it marks the run first, and ends what is queued here afterwards.
+    # Locked against whoever stops, pauses or resumes: they mark the run first, and see to what is queued here afterwards.
     runs = (
         Run.objects.select_for_update(of=("self",), no_key=True)
         .filter(
@@ -165,12 +184,15 @@ def _fail_over(ended: Sequence[Changed]) -> None:
     for run in runs:
         missed = [d.item for d in ended if d.batch == run.pk and d.status in run.failover_statuses]
         recipients = contents.addressees(Recipient.objects.filter(pk__in=missed))
+        if run.caller:  # it may have been released since the run began
+            run.caller = caller_of(owner_id=run.campaign.owner_id, wanted=run.caller)
         try:
-            enqueue(orders=contents.sms_orders(run, recipients))
+            ids = enqueue(orders=contents.sms_orders(run, recipients))
         except Unavailable as e:  # the call has ended all the same
             log.error("No SMS follows the calls of run %d: %s", run.pk, e)
+            continue
         if run.status == RunStatus.PAUSED:
-            deliveries.pause(purpose=Purpose.CAMPAIGN, batch=run.pk)
+            deliveries.pause_these(ids)
 
 
 def terminate_untouched(run_id: int, *, limit: int = 5000) -> bool:

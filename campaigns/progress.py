@@ -55,13 +55,14 @@ def _taken(run: Run) -> float:
 
 
 def changed_at(campaign: Campaign, recipients: Sequence[Recipient]) -> dict[int, datetime]:
-    """When the latest delivery of each recipient last changed, as far as there was one lately; one query.
+    """When each recipient last changed: was added or edited, or its latest delivery moved, if there was one lately. One
+    query.
 
     The recipients are neighbours in their campaign, as pages are: those between them, if any, are found as well.
     """
     ids = [recipient.pk for recipient in recipients]
     lately = Run.objects.filter(campaign=campaign, trial=False).order_by("-pk").values("pk")[:RUNS_LOOKED_AT]
-    return dict(
+    delivered: dict[int, datetime] = dict(
         Delivery.objects.filter(
             purpose=Purpose.CAMPAIGN, batch__in=lately, item__range=(min(ids, default=0), max(ids, default=0))
         )
@@ -74,3 +75,8 @@ def changed_at(campaign: Campaign, recipients: Sequence[Recipient]) -> dict[int,
             )
         )
     )
+    # Of those whose `updated_at` is 1970 no more is known than that their campaign was made before them.
+    return {
+        recipient.pk: max(recipient.updated_at, delivered.get(recipient.pk, campaign.created_at))
+        for recipient in recipients
+    }

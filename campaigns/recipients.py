@@ -9,11 +9,12 @@ from typing import Any, BinaryIO
 
 from django.db import transaction
 from django.db.models import F, Max
+from django.utils import timezone
 
 from campaigns import imports, sheets
 from campaigns.messages import MAX_VALUE_CHARACTERS, tag_called
 from campaigns.models import Campaign, ImportStatus, Recipient
-from campaigns.services import refuse_while_live
+from campaigns.services import refuse_while_live, take_in_added
 from campaigns.tagsizes import Sizes, sizes_of
 from iris.errors import InvalidInput
 from telephony import numbering
@@ -25,8 +26,8 @@ MAX_TAGS = 256
 def add_recipient(
     *, campaign: Campaign, number: object, tags: Mapping[str, Any] | None = None, new_tags: bool = False
 ) -> Recipient:
-    """Add one number; while a run is live it waits for the next one. With `new_tags` the campaign gets those of its
-    tags that it has not. Raises InvalidInput.
+    """Add one number. A run that waits for its time reaches it, too; from one that is running it waits for the next.
+    With `new_tags` the campaign gets those of its tags that it has not. Raises InvalidInput, InsufficientCredits.
     """
     parsed = numbering.parse(number)
     with transaction.atomic():
@@ -40,6 +41,7 @@ def add_recipient(
         )
         campaign.number_count = F("number_count") + 1
         _grow(campaign, values)
+        take_in_added(campaign)
     return recipient
 
 
@@ -80,6 +82,7 @@ def add_recipients(*, campaign: Campaign, rows: Sequence[tuple[object, Mapping[s
         imports.copy_rows(campaign, good)
         campaign.tag_sizes = sizes.as_json()
         campaign.save(update_fields=["tag_sizes"])
+        take_in_added(campaign)
         # Whoever adds to this campaign locks it first, so the rows that are new are ours.
         added = Recipient.objects.filter(campaign=campaign, pk__gt=last).order_by("pk")
         return Added(list(added), errors)
@@ -109,6 +112,8 @@ def import_sheet(*, campaign: Campaign, file: BinaryIO) -> ImportedSheet:
         before = campaign.number_count
         errors = imports.add_sheet(campaign, file)
         in_background = campaign.imports.filter(status=ImportStatus.IMPORTING).exists()
+        if not in_background:
+            take_in_added(campaign)
     file.seek(0)
     sheet = sheets.open_sheet(file)
     return ImportedSheet(
@@ -129,7 +134,7 @@ def edit_recipient(
 ) -> Recipient:
     """Change a number, its tags, or both; tags that are not given stay. `new_tags` as in `add_recipient`.
 
-    Raises InvalidInput, Conflict (live run).
+    Raises InvalidInput, Conflict (live run), and Recipient.DoesNotExist where it was deleted meanwhile.
     """
     parsed = None if number is None else numbering.parse(number)
     with transaction.atomic():
@@ -142,7 +147,8 @@ def edit_recipient(
             _widen(campaign, tags or {})
         values = _checked(campaign, tags or {})
         recipient.tags = {**recipient.tags, **values}
-        recipient.save(update_fields=["number", "to", "tags"])
+        recipient.updated_at = timezone.now()
+        recipient.save(update_fields=["number", "to", "tags", "updated_at"])
         recipient.campaign = campaign
         _grow(campaign, values)
     return recipient
@@ -153,8 +159,10 @@ def delete_recipient(*, recipient: Recipient) -> None:
     with transaction.atomic():
         campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=recipient.campaign_id)
         refuse_while_live(campaign)
-        deleted, _ = Recipient.objects.filter(pk=recipient.pk).delete()
-        Campaign.objects.filter(pk=campaign.pk).update(number_count=F("number_count") - deleted)
+        _, deleted = Recipient.objects.filter(pk=recipient.pk).delete()
+        # Not the sum of all that was deleted: the answers of a survey go with who gave them.
+        gone = deleted.get(Recipient._meta.label, 0)
+        Campaign.objects.filter(pk=campaign.pk).update(number_count=F("number_count") - gone)
 
 
 def _widen(campaign: Campaign, tags: Iterable[str]) -> None:

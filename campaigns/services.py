@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, BinaryIO, TypedDict, Unpack
@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts.models import User
 from campaigns import imports, lifecycle, runs
 from campaigns.messages import parse_message
-from campaigns.models import Campaign, Service, Source
+from campaigns.models import Campaign, RunStatus, Service, Source
 from iris.errors import Conflict, InvalidInput
 from telephony import voices
 from telephony.models import Audio, DeliveryStatus, PhoneNumber
@@ -73,10 +73,11 @@ def update_campaign(
 ) -> Campaign:
     """Change what is given. The service cannot change while a run is live (Conflict).
 
-    A run that waits for its time is begun anew with a changed plan, and taken back when the plan has no time any more.
-    A running one goes on as it was begun.
+    A run that waits for its time is begun anew with a changed plan, and taken back when the plan has no time any more;
+    nothing is changed when its time comes while the new text is being spoken (Conflict). A running one goes on as it was
+    begun.
     """
-    _check(plan, owner=campaign.owner)
+    _check(plan, owner=campaign.owner, has_callers=campaign.caller_ids)
     with transaction.atomic():
         campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
         if service is not None and service != campaign.service:
@@ -96,19 +97,34 @@ def update_campaign(
 
 
 def plan_anew(campaign: Campaign, *, source: bool = False) -> None:
-    """Begin a run that waits for its time anew, as the campaign is now; with `source`, whether message or audio, too."""
-    run = runs.withdraw(campaign=campaign)
-    if run is not None and campaign.schedule_at is not None:
-        runs.begin(
-            campaign=campaign,
-            starts_at=campaign.schedule_at,
-            statuses=None if run.statuses is None else [DeliveryStatus(status) for status in run.statuses],
-            individual=run.individual,
-            source=None if source else Source(run.source),
-        )
+    """Begin a run that waits for its time anew, as the campaign is now; with `source`, whether message or audio, too.
+
+    Raises as `runs.begin` does, Conflict too when its time comes in this very moment.
+    """
+    run = lifecycle.live_run(campaign.pk)
+    if run is None or run.status != RunStatus.SCHEDULED:
+        return
+    if campaign.schedule_at is None:
+        runs.withdraw(campaign=campaign)
+        return
+    runs.begin(
+        campaign=campaign,
+        starts_at=campaign.schedule_at,
+        statuses=None if run.statuses is None else [DeliveryStatus(status) for status in run.statuses],
+        individual=run.individual,
+        source=None if source else Source(run.source),
+        anew=True,
+    )
 
 
-def _check(plan: Plan, *, owner: User) -> None:
+def take_in_added(campaign: Campaign) -> None:
+    """Have a run for everybody that waits for its time reach those, too, who were added since. Raises as `plan_anew`."""
+    run = lifecycle.live_run(campaign.pk)
+    if run is not None and run.statuses is None and run.individual is None:
+        plan_anew(campaign)
+
+
+def _check(plan: Plan, *, owner: User, has_callers: Sequence[int] = ()) -> None:
     for text in (plan.get("message", ""), plan.get("sms_message", "")):
         parse_message(text)
     if not voices.SLOWEST <= plan.get("speed", 1) <= voices.FASTEST:
@@ -117,10 +133,11 @@ def _check(plan: Plan, *, owner: User) -> None:
             code="invalid_speed",
         )
     if plan.get("caller_ids"):
-        _check_callers(plan["caller_ids"], owner=owner)
+        # Those that a campaign has may have been released since: what was received can be sent back all the same.
+        _check_callers(set(plan["caller_ids"]) - set(has_callers), owner=owner)
 
 
-def _check_callers(ids: Sequence[int], *, owner: User) -> None:
+def _check_callers(ids: Collection[int], *, owner: User) -> None:
     owned = set(PhoneNumber.objects.filter(owner=owner).values_list("pk", flat=True))
     missing = sorted(set(ids) - owned)
     # With no number at all there is nothing to choose from, whatever a program has always sent.
@@ -137,8 +154,11 @@ def delete_campaign(*, campaign: Campaign) -> None:
         campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
         campaign.deleted_at = timezone.now()
         campaign.save(update_fields=["deleted_at"])
-    if lifecycle.live_run(campaign.pk) is not None:
-        runs.stop(campaign=campaign)
+        # At once with it: nobody could stop what a deleted campaign runs.
+        run = lifecycle.live_run(campaign.pk)
+        first = run is not None and runs.halt(run)
+    if run is not None:
+        runs.wind_up(run, first=first)
 
 
 def refuse_while_live(campaign: Campaign) -> None:

@@ -84,8 +84,7 @@ if not SECRET_KEY:
 IRIS_PUBLIC_URL = env_str(
     "IRIS_PUBLIC_URL",
     f"http://127.0.0.1:{IRIS_PORT}",
-    "How the outside reaches iris: carriers call back here, and links to audio begin with it. "
-    "Behind HTTPS it begins with https://.",
+    "How the outside reaches iris: links to audio begin with it. Behind HTTPS it begins with https://.",
     shown="`http://127.0.0.1:IRIS_PORT`",
 ).rstrip("/")
 if not IRIS_PUBLIC_URL.startswith(("http://", "https://")):
@@ -247,7 +246,8 @@ CELERY_TASK_ROUTES = ("telephony.tasks.route",)
 CELERY_BEAT_SCHEDULE_FILENAME = str(IRIS_HOME / "beat-schedule")
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     # A tick that could not be taken in time is worthless: the next one does the same, so no backlog ever
-    # builds up.
+    # builds up. By the worker's clock: where beat's is behind, all are thrown away, and the heartbeat, which
+    # shows it, no later than the ticks.
     "campaigns": {
         "task": "campaigns.tasks.tick",
         "schedule": timedelta(seconds=1),
@@ -261,7 +261,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "heartbeat": {
         "task": "iris.tasks.heartbeat",
         "schedule": timedelta(seconds=2),
-        "options": {"expires": 60},
+        "options": {"expires": 3},
     },
 }
 

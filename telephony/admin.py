@@ -8,7 +8,8 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.paginator import Paginator
-from django.db.models import Model, QuerySet
+from django.db.models import BooleanField, Model, QuerySet
+from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import cached_property
@@ -112,8 +113,18 @@ class DeliveryAdmin(LookOnly):
     list_select_related = ("owner", "trunk")
     search_fields = ("=id", "=to", "=ref")
     search_help_text = "The id, the carrier's reference, or the whole number as +977…"
-    exclude = ("text", "audio")
-    readonly_fields = ("said",)
+    exclude = ("text", "audio", "not_before")
+    readonly_fields = ("said", "waits")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
+        # Without end while its campaign is paused: no datetime of Python's can be that.
+        paused = RawSQL("telephony_delivery.not_before = 'infinity'", (), output_field=BooleanField())
+        rows: QuerySet[Delivery] = super().get_queryset(request).defer("not_before").annotate(paused=paused)
+        return rows
+
+    @admin.display(description="paused", boolean=True)
+    def waits(self, delivery: Delivery) -> bool:
+        return bool(delivery.paused)  # type: ignore[attr-defined]
 
     @admin.display(description="text")
     def said(self, delivery: Delivery) -> str:

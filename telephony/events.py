@@ -71,7 +71,7 @@ def _record(alias: str, items: Sequence[CarrierEvent | InboundSms]) -> int:
         unmatched.keep(alias, strange)
     if of_parts:
         reports += _reports_on_parts(alias, of_parts, by_part)
-    changed = lifecycle.apply(reports)
+    changed = lifecycle.apply(reports, report_timeout=get_carrier(alias).report_timeout())
     answers.announce(given)
     return changed
 
@@ -208,15 +208,19 @@ def look_up_unknown(alias: str) -> int:
     carrier = get_carrier(alias)
     if not carrier.looks_up:
         return 0
-    keys = [str(pk) for pk in lifecycle.unknown_since_lease(alias)]
-    if not keys:
+    attempts = lifecycle.unknown_since_lease(alias)
+    if not attempts:
         return 0
-    taken = carrier.look_up(keys)
+    taken = carrier.look_up([str(pk) for pk in attempts])
     lifecycle.settle_unknown(
-        taken=[int(k) for k in keys if taken.get(k)], report_timeout=carrier.report_timeout()
+        taken=[pk for pk in attempts if taken.get(str(pk))], report_timeout=carrier.report_timeout()
     )
-    absent = [int(key) for key in keys if taken.get(key) is False]
+    absent = [pk for pk in attempts if taken.get(str(pk)) is False]
+    # While the carrier was asked, whoever slept may have woken and given one back: the next attempt is not ours.
     lifecycle.requeue(
-        ids=absent, seconds=[0.0] * len(absent), texts=["The carrier has not got it."] * len(absent)
+        ids=absent,
+        seconds=[0.0] * len(absent),
+        texts=["The carrier has not got it."] * len(absent),
+        attempts=[attempts[pk] for pk in absent],
     )
     return len(taken)

@@ -10,7 +10,8 @@ from django.utils import timezone
 from accounts import credits
 from accounts.models import User
 from iris.errors import Conflict, NotFound
-from telephony.models import PhoneNumber
+from telephony.lifecycle import QUEUED
+from telephony.models import Delivery, PhoneNumber
 
 
 def buy_number(*, user: User, sid: str) -> PhoneNumber:
@@ -45,16 +46,31 @@ def buy_number(*, user: User, sid: str) -> PhoneNumber:
 
 
 def release_number(*, user: User, sid: str) -> PhoneNumber:
-    """Give the user's number `sid` back, for anybody to buy. Nothing is refunded. Raises NotFound."""
+    """Give the user's number `sid` back, for anybody to buy. Nothing is refunded, and what is queued comes from another
+    number. Raises NotFound.
+    """
     with transaction.atomic():
         if not PhoneNumber.objects.filter(sid=sid, owner=user).update(owner=None, bought_at=None):
             raise NotFound(
                 "None of your phone numbers has this phone_sid. The list of owned numbers has all you own."
             )
-        return PhoneNumber.objects.get(sid=sid)
+        number = PhoneNumber.objects.get(sid=sid)
+        # Whoever buys it next is not to be called back for these.
+        queued = Delivery.objects.filter(owner=user, status=QUEUED, caller=number.number)
+        locked = queued.select_for_update(no_key=True).order_by("pk").values_list("pk", flat=True)
+        Delivery.objects.filter(pk__in=list(locked)).update(caller=caller_of(owner_id=user.pk))
+        return number
 
 
-def caller_of(*, owner_id: int) -> str:
-    """The number an account's calls and SMS come from: its first; empty for the carrier's choice."""
+def keeps(*, owner_id: int, number: str) -> bool:
+    """Whether this number is the account's, and stays so until the present transaction is over."""
+    owned = PhoneNumber.objects.select_for_update(no_key=True).filter(owner=owner_id, number=number)
+    return owned.first() is not None
+
+
+def caller_of(*, owner_id: int, wanted: str = "") -> str:
+    """The number an account's calls and SMS come from: the one `wanted` as long as it is the account's, else its first;
+    empty for the carrier's choice.
+    """
     owned = PhoneNumber.objects.filter(owner=owner_id).order_by("pk").values_list("number", flat=True)
-    return owned.first() or ""
+    return (owned.filter(number=wanted).first() if wanted else None) or owned.first() or ""

@@ -30,7 +30,7 @@ def tick() -> None:
 
 
 def _tick() -> None:
-    lifecycle.expire_leases()
+    lifecycle.expire_leases({alias: get_carrier(alias).report_timeout() for alias in settings.CARRIERS})
     lifecycle.lose_unreported()
     routing.relieve_closed()
     for alias in settings.CARRIERS:

@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
+from campaigns import hopper, runs
 from campaigns.models import Campaign, Recipient, Run
 from otp.models import Otp
 from otp.services import send_otp
@@ -96,6 +97,16 @@ def test_one_row_opens(operator: Client, model: type[Model]) -> None:
     engine.turn()
     row = model._default_manager.latest("pk")
     assert operator.get(page_of(model, "change", row.pk)).status_code == 200
+
+
+def test_what_is_paused_is_shown(operator: Client) -> None:
+    campaign = make_campaign()
+    runs.begin(campaign=campaign, message="Namaste")
+    hopper.fill_all(budget=0)
+    runs.pause(campaign=campaign)
+    assert "campaign" in operator.get(page_of(Delivery)).content.decode()
+    row = Delivery.objects.values_list("pk", flat=True)[0]
+    assert "icon-yes" in operator.get(page_of(Delivery, "change", row)).content.decode()
 
 
 @pytest.mark.parametrize("model", LOOKED_AT)

@@ -41,8 +41,11 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
         return self.filter(owner=user, deleted_at__isnull=True)
 
     def with_status(self) -> Self:
-        """Annotates `run_status`: the status of the latest run that was no trial, None when there was none."""
-        latest = Run.objects.filter(campaign=models.OuterRef("pk"), trial=False).order_by("-id")
+        """Annotates `run_status`: the status of the latest run that was no trial, and not taken back; None when there was
+        none.
+        """
+        runs = Run.objects.filter(campaign=models.OuterRef("pk"), trial=False)
+        latest = runs.exclude(status=RunStatus.WITHDRAWN).order_by("-id")
         return self.annotate(run_status=models.Subquery(latest.values("status")[:1]))
 
 
@@ -159,6 +162,9 @@ class Recipient(models.Model):
         db_default=Decimal(0),
         help_text="What of `credits` was for SMS.",
     )
+    updated_at = models.DateTimeField(
+        db_default=Now(), help_text="When it was added or edited; 1970 if that was before this was kept."
+    )
 
     objects = RecipientQuerySet.as_manager()
 
@@ -176,6 +182,7 @@ class RunStatus(models.TextChoices):
     STOPPING = "stopping", "stopping: waits for what is in flight"
     COMPLETED = "completed"
     TERMINATED = "terminated"
+    WITHDRAWN = "withdrawn", "taken back before its time"
 
 
 LIVE = (RunStatus.SCHEDULED, RunStatus.RUNNING, RunStatus.PAUSED, RunStatus.STOPPING)
@@ -186,7 +193,7 @@ class Run(models.Model):
 
     scheduled ─► running ⇄ paused ─► completed
         ├──────────┴─────────┴─► stopping ─► terminated
-        └─► terminated (taken back before its time)
+        └─► withdrawn
     """
 
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="runs", db_index=False)

@@ -1,6 +1,6 @@
-"""The verbs of a run: begin, stop, withdraw, pause, resume."""
+"""The verbs of a run: begin, stop, withdraw, pause, resume. `halt` and `wind_up` are the two halves of stop."""
 
 from campaigns.runs.beginning import begin
-from campaigns.runs.halting import Stopped, pause, resume, stop, withdraw
+from campaigns.runs.halting import Stopped, halt, pause, resume, stop, wind_up, withdraw
 
-__all__ = ["Stopped", "begin", "pause", "resume", "stop", "withdraw"]
+__all__ = ["Stopped", "begin", "halt", "pause", "resume", "stop", "wind_up", "withdraw"]

@@ -16,6 +16,7 @@ from accounts.models import CreditHold
 from campaigns import imports, lifecycle, tasks
 from campaigns.models import Campaign, Recipient, Run, RunStatus, Service, Source
 from campaigns.planning import Plan
+from campaigns.runs.halting import withdraw
 from iris.errors import Conflict, InvalidInput, NotFound
 from telephony import voices
 from telephony.models import Audio, Channel, DeliveryStatus, PhoneNumber
@@ -37,11 +38,12 @@ def begin(
     individual: Collection[int] | None = None,
     source: Source | None = None,
     trial: bool = False,
+    anew: bool = False,
 ) -> Run:
     """Begin a campaign, now or at `starts_at`, for all its numbers, those whose status is in `statuses`, or those
     whose ids are in `individual`. What is not given is taken from the beginning before; a new `message` is for calls
     and SMS alike, unless there is a new `sms_message` too. A `trial` changes neither the campaign nor how its recipients
-    stand.
+    stand. Begun `anew`, it takes the place of a run that waits for its time.
 
     One transaction: check, price, hold the credits (`run.hold.amount`), insert the run. Raises InvalidInput, Conflict
     (a run is live), InsufficientCredits and Unavailable (no carrier for its calls or SMS); then nothing has changed.
@@ -58,7 +60,7 @@ def begin(
         campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
         if campaign.deleted_at is not None:
             raise NotFound("This campaign has been deleted.")
-        _refuse_live(campaign)
+        _refuse_live(campaign, but_scheduled=anew)
         imports.refuse_while_importing(campaign)
         voice = voices.resolve(voice or campaign.voice or None)
         audio = uploaded or campaign.audio
@@ -74,6 +76,10 @@ def begin(
         _check_routes(campaign)
         plan = Plan(campaign, source=source, text=text, sms_text=sms_text, voice=voice, audio=audio)
         count, last = _count(campaign, statuses=statuses, individual=individual)
+        if anew:
+            # Not before the plan has been spoken, which takes time: from here on the account is locked.
+            withdraw(campaign=campaign)
+            _refuse_live(campaign)  # its time may have come meanwhile
         held = _hold(
             campaign, (plan.call_limit + plan.sms_limit) * count, at_least=plan.call_limit + plan.sms_limit
         )
@@ -186,9 +192,9 @@ def _stored_source(campaign: Campaign, *, has_text: bool, has_audio: bool) -> So
     return Source(campaign.source) if campaign.source and there[Source(campaign.source)] else None
 
 
-def _refuse_live(campaign: Campaign) -> None:
+def _refuse_live(campaign: Campaign, *, but_scheduled: bool = False) -> None:
     run = lifecycle.live_run(campaign.pk)
-    if run is None:
+    if run is None or (but_scheduled and run.status == RunStatus.SCHEDULED):
         return
     state = {
         RunStatus.SCHEDULED: f"is scheduled for {timezone.localtime(run.starts_at):%Y-%m-%d %H:%M}",

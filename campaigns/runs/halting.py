@@ -14,7 +14,6 @@ from accounts import credits
 from campaigns import lifecycle, tasks
 from campaigns.models import LIVE, Campaign, Run, RunStatus
 from iris.errors import Conflict
-from telephony import lifecycle as deliveries
 from telephony.models import FINAL, Delivery, DeliveryStatus, Purpose
 from telephony.nudge import nudge
 
@@ -38,11 +37,22 @@ def stop(*, campaign: Campaign) -> Stopped:
     run = lifecycle.live_run(campaign.pk)
     if run is None:
         raise Conflict("This campaign is not running, so there is nothing to stop.", code="not_running")
-    # Committed by itself, so that from here on nothing new is queued; whoever dies next, the filler ends the rest.
-    first = lifecycle.move(run.pk, to=RunStatus.STOPPING, come_from=_NOT_STOPPED)
+    return wind_up(run, first=halt(run))
+
+
+def halt(run: Run) -> bool:
+    """Once this is committed, nothing new is queued for a live run. Whether it was not so before.
+
+    `wind_up` follows, in other transactions; if whoever does this dies before, the next ticks do the same.
+    """
+    return lifecycle.move(run.pk, to=RunStatus.STOPPING, come_from=_NOT_STOPPED)
+
+
+def wind_up(run: Run, *, first: bool) -> Stopped:
+    """End what of a halted run has not been submitted; the `first` one who does gives back the credits that it frees."""
     nudge(tasks.fill)
     # Each a transaction of its own: what ends meanwhile locks recipients and the hold in another order.
-    deliveries.terminate(purpose=Purpose.CAMPAIGN, batch=run.pk)
+    lifecycle.settle(run.pk)
     unfinished = Delivery.objects.filter(purpose=Purpose.CAMPAIGN, batch=run.pk, status__lt=FINAL)
     if first:
         keep = unfinished.aggregate(sum=Sum("credit_limit"))["sum"] or Decimal(0)
@@ -97,7 +107,7 @@ def pause(*, campaign: Campaign) -> Run:
         or not lifecycle.move(run.pk, to=RunStatus.PAUSED, come_from=[RunStatus.RUNNING])
     ):
         raise Conflict("This campaign is not running, so it cannot be paused.", code="not_in_that_state")
-    deliveries.pause(purpose=Purpose.CAMPAIGN, batch=run.pk)
+    lifecycle.settle(run.pk)
     _wait_for_submissions(run.pk)
     run.refresh_from_db()
     return run
@@ -108,7 +118,7 @@ def resume(*, campaign: Campaign) -> Run:
     run = lifecycle.live_run(campaign.pk)
     if run is None or not lifecycle.move(run.pk, to=RunStatus.RUNNING, come_from=[RunStatus.PAUSED]):
         raise Conflict("This campaign is not paused, so it cannot be resumed.", code="not_in_that_state")
-    deliveries.resume(purpose=Purpose.CAMPAIGN, batch=run.pk)
+    lifecycle.settle(run.pk)
     nudge(tasks.fill)
     run.refresh_from_db()
     return run

@@ -38,7 +38,10 @@ def update_template(
     speed: Decimal | None = None,
     steps: Sequence[StepPlan] | None = None,
 ) -> SurveyTemplate:
-    """Change what is given; new steps replace all that there are. Raises InvalidInput."""
+    """Change what is given; new steps replace all that there are.
+
+    Raises InvalidInput, and SurveyTemplate.DoesNotExist where it was deleted meanwhile.
+    """
     template = SurveyTemplate.objects.select_for_update().get(pk=template.pk)
     template.name = name if name is not None else template.name
     template.voice = voices.resolve(voice) if voice is not None else template.voice

@@ -8,6 +8,7 @@ taken it. Every statement that locks several deliveries locks them in the order 
 from telephony.lifecycle.announcing import Changed
 from telephony.lifecycle.applying import Report, apply
 from telephony.lifecycle.claiming import Claimed, claim
+from telephony.lifecycle.queued import paused_among, queued_of
 from telephony.lifecycle.recording import record, requeue
 from telephony.lifecycle.statuses import (
     COMPLETED,
@@ -20,7 +21,7 @@ from telephony.lifecycle.statuses import (
     TERMINATED,
     UNKNOWN,
 )
-from telephony.lifecycle.stopping import pause, resume, terminate
+from telephony.lifecycle.stopping import pause, pause_these, resume, terminate
 from telephony.lifecycle.sweeping import (
     LEASE_GRACE,
     expire_leases,
@@ -53,6 +54,9 @@ __all__ = [
     "lose_repetitions",
     "lose_unreported",
     "pause",
+    "pause_these",
+    "paused_among",
+    "queued_of",
     "record",
     "requeue",
     "reroute",

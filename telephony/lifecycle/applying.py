@@ -31,10 +31,11 @@ class Report:
 
 
 @transaction.atomic
-def apply(reports: Sequence[Report]) -> int:
+def apply(reports: Sequence[Report], *, report_timeout: float | None = None) -> int:
     """Raise deliveries to the reported statuses, capture what they cost and announce them; how many changed.
 
-    Of several reports on one delivery the highest counts, and the first of those.
+    Of several reports on one delivery the highest counts, and the first of those. Where a report is the first that is
+    heard of a submission, the others may take `report_timeout` seconds; IRIS_REPORT_TIMEOUT_SECONDS if it is not given.
     """
     highest: dict[int, Report] = {}
     for report in reports:
@@ -53,7 +54,7 @@ def apply(reports: Sequence[Report]) -> int:
             "status": ("smallint", [int(r.status) for r in chosen]),
             "at": ("timestamptz", [r.at for r in chosen]),
             "cause": ("text", [str(r.cause) for r in chosen]),
-            "seconds": ("float8", [r.seconds for r in chosen]),
+            "seconds": ("float8", [None if r.seconds is None else float(r.seconds) for r in chosen]),
             "playback": ("smallint", [r.playback for r in chosen]),
             "text": ("text", [printable(r.text) for r in chosen]),
         },
@@ -94,7 +95,7 @@ def apply(reports: Sequence[Report]) -> int:
                 RETURNING {CHANGED}""",
             [
                 *parameters,
-                settings.IRIS_REPORT_TIMEOUT_SECONDS,
+                settings.IRIS_REPORT_TIMEOUT_SECONDS if report_timeout is None else report_timeout,
                 settings.IRIS_CALL_PULSE_SECONDS,
                 settings.IRIS_CALL_CREDITS,
             ],

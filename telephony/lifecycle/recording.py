@@ -104,8 +104,8 @@ def requeue(
 ) -> None:
     """Back to `queued`: the carrier surely has not taken these. Those stopped meanwhile are `terminated` instead.
 
-    Where the attempt is given, it must be the present one: the same may be said twice. What need not wait keeps its
-    place in the queue.
+    Where the attempt is given, it must be the present one: the same may be said twice, or late. What need not wait
+    keeps its place in the queue.
     """
     attempts = attempts or [None] * len(ids)
     _locked(ids)
@@ -119,13 +119,16 @@ def requeue(
                   FROM unnest(%s::bigint[], %s::float8[], %s::text[], %s::int[]) AS e(id, seconds, text, attempt)
                  WHERE d.id = e.id AND d.status IN ({SUBMITTING}, {UNKNOWN}) AND NOT d.stopped
                    AND d.attempts = coalesce(e.attempt, d.attempts)""",
-            [list(ids), list(seconds), [printable(text) for text in texts], list(attempts)],
+            # As floats throughout: of a list of both, no array can be made.
+            [list(ids), list(map(float, seconds)), [printable(text) for text in texts], list(attempts)],
         )
         cursor.execute(
             f"""UPDATE telephony_delivery d
                    SET status = {TERMINATED}, cause = %s, ended_at = statement_timestamp(), expires_at = NULL
-                 WHERE d.id = ANY(%s) AND d.status IN ({SUBMITTING}, {UNKNOWN}) AND d.stopped
+                  FROM unnest(%s::bigint[], %s::int[]) AS e(id, attempt)
+                 WHERE d.id = e.id AND d.status IN ({SUBMITTING}, {UNKNOWN}) AND d.stopped
+                   AND d.attempts = coalesce(e.attempt, d.attempts)
                 RETURNING {CHANGED}""",
-            [Cause.STOPPED.value, list(ids)],
+            [Cause.STOPPED.value, list(ids), list(attempts)],
         )
         announce(cursor.fetchall())

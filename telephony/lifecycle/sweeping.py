@@ -15,35 +15,51 @@ from telephony.models import Cause, Channel, DeliveryStatus
 # Seconds beyond the end of a lease before anybody concludes that a submission was never made: a submission that was
 # started in its last moment has ended by then.
 LEASE_GRACE = 3
+# The carrier is asked after the end of a lease, and for as long as it does not answer; only then may a report be missed.
+LOOK_UP_SECONDS = 30
 AT_ONCE = 5000  # deliveries swept by one statement
 
 
-def expire_leases() -> int:
-    """Claims whose process died, or never recorded, become `unknown`: perhaps the carrier has them."""
+def expire_leases(report_timeouts: Mapping[str, float] | None = None) -> int:
+    """Claims whose process died, or never recorded, become `unknown`: perhaps the carrier has them. How many.
+
+    `report_timeouts`, in seconds by the trunk's alias, say how long they wait for a report from now on; those of other
+    trunks wait IRIS_REPORT_TIMEOUT_SECONDS. None waits less than LOOK_UP_SECONDS.
+    """
+    timeouts = report_timeouts or {}
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""UPDATE telephony_delivery SET status = {UNKNOWN},
-                       expires_at = statement_timestamp() + make_interval(secs => %s)
-                 WHERE id IN (SELECT id FROM telephony_delivery
-                               WHERE status = {SUBMITTING} AND status > {QUEUED} AND status < {END}
-                                 AND expires_at < statement_timestamp()
-                               ORDER BY id LIMIT {AT_ONCE} FOR UPDATE SKIP LOCKED)""",
-            [settings.IRIS_REPORT_TIMEOUT_SECONDS],
+            f"""WITH over AS (
+                    SELECT id FROM telephony_delivery
+                     WHERE status = {SUBMITTING} AND status > {QUEUED} AND status < {END}
+                       AND expires_at < statement_timestamp()
+                     ORDER BY id LIMIT {AT_ONCE} FOR UPDATE SKIP LOCKED
+                )
+                UPDATE telephony_delivery d SET status = {UNKNOWN},
+                       expires_at = statement_timestamp()
+                           + make_interval(secs => greatest(coalesce(e.seconds, %s), {LOOK_UP_SECONDS}))
+                  FROM over, telephony_trunk t
+                  LEFT JOIN unnest(%s::text[], %s::float8[]) AS e(alias, seconds) USING (alias)
+                 WHERE d.id = over.id AND t.id = d.trunk_id""",
+            [float(settings.IRIS_REPORT_TIMEOUT_SECONDS), list(timeouts), list(timeouts.values())],
         )
         return int(cursor.rowcount)
 
 
-def unknown_since_lease(alias: str) -> list[int]:
-    """Unknown deliveries of a trunk whose lease is over for good, so that nobody can still be submitting them."""
+def unknown_since_lease(alias: str) -> dict[int, int]:
+    """Unknown deliveries of a trunk whose lease is over for good, so that nobody can still be submitting them.
+
+    Their attempts so far, by id: whoever asks about them takes its time, and this is what the answer will be about.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""SELECT d.id FROM telephony_delivery d JOIN telephony_trunk t ON t.id = d.trunk_id
+            f"""SELECT d.id, d.attempts FROM telephony_delivery d JOIN telephony_trunk t ON t.id = d.trunk_id
                  WHERE t.alias = %s AND d.status = {UNKNOWN}
                    AND d.claimed_at < statement_timestamp() - make_interval(secs => %s)
                  ORDER BY d.id LIMIT {AT_ONCE}""",
             [alias, settings.IRIS_LEASE_SECONDS + LEASE_GRACE],
         )
-        return [row[0] for row in cursor.fetchall()]
+        return dict(cursor.fetchall())
 
 
 def settle_unknown(*, taken: Sequence[int], report_timeout: float) -> None:

@@ -13,7 +13,7 @@ from django.db import connection
 from campaigns import contents, hopper, runs, tasks
 from campaigns.models import Run, Service
 from telephony import turns
-from telephony.models import Delivery
+from telephony.models import Channel, Delivery, DeliveryStatus
 from telephony.orders import Order
 from tests.factories import make_campaign, make_user
 from tests.live import wait_for
@@ -172,3 +172,83 @@ def test_turns_too_short_for_all_runs_reach_them_one_after_the_other(monkeypatch
         hopper.fill_all(budget=0)
     first = order.index(filled[0])
     assert filled == 2 * (order[first:] + order[:first])
+
+
+def slow_calls_and_fast_sms(recipients: int = 200) -> Run:
+    numbers = [9841000001 + n for n in range(recipients)]
+    return begin(Service.BOTH, owner=make_user(credits=10_000), numbers=numbers)
+
+
+def sms_leave() -> None:
+    Delivery.objects.filter(channel=Channel.SMS).update(status=DeliveryStatus.COMPLETED)
+
+
+def waiting() -> int:
+    return Delivery.objects.filter(status=DeliveryStatus.QUEUED).count()
+
+
+@pytest.mark.django_db
+def test_the_hopper_of_a_run_that_goes_at_two_speeds_is_bounded(settings: Any) -> None:
+    settings.IRIS_HOPPER_SIZE = 10
+    run = slow_calls_and_fast_sms()
+    seen = []
+    for _ in range(30):
+        hopper.fill(run.pk)
+        sms_leave()
+        seen.append(waiting())
+    assert max(seen) <= settings.IRIS_HOPPER_SIZE
+
+
+@pytest.mark.django_db
+def test_all_that_waits_is_counted_once_a_second_at_most_while_the_hopper_is_full(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.IRIS_HOPPER_SIZE = 10
+    run = slow_calls_and_fast_sms()
+    hopper.fill(run.pk)
+    sms_leave()
+    counted = []
+    really = hopper._queued
+
+    def count(of: Run) -> int:
+        counted.append(of.pk)
+        return really(of)
+
+    monkeypatch.setattr(hopper, "_queued", count)
+    assert [hopper.fill(run.pk) for _ in range(5)] == [0] * 5
+    assert counted == [run.pk]
+    Delivery.objects.update(status=DeliveryStatus.COMPLETED)
+    wait_for(lambda: hopper.fill(run.pk), seconds=hopper.OLDER_SECONDS + 5)
+    assert counted == [run.pk] * 2
+
+
+@pytest.mark.django_db
+def test_of_a_run_that_goes_one_way_only_the_latest_are_looked_at_at_every_refill(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.IRIS_HOPPER_SIZE = 10
+    run = begin(owner=make_user(credits=1000), numbers=[9841000001 + n for n in range(100)])
+    assert hopper.fill(run.pk) == 10
+
+    def never(of: Run) -> int:
+        raise AssertionError("all was counted")
+
+    monkeypatch.setattr(hopper, "_queued", never)
+    monkeypatch.setattr(hopper, "OLDER_SECONDS", 3600)
+    for _ in range(3):
+        Delivery.objects.update(status=DeliveryStatus.COMPLETED)
+        assert hopper.fill(run.pk) == 10
+
+
+@pytest.mark.django_db
+def test_what_was_put_back_is_counted_with_the_latest(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.IRIS_HOPPER_SIZE = 10
+    monkeypatch.setattr(hopper, "OLDER_SECONDS", 0)
+    run = begin(owner=make_user(credits=1000), numbers=[9841000001 + n for n in range(100)])
+    hopper.fill(run.pk)
+    first = list(Delivery.objects.values_list("pk", flat=True))
+    Delivery.objects.update(status=DeliveryStatus.SUBMITTING)
+    assert hopper.fill(run.pk) == 10
+    Delivery.objects.exclude(pk__in=first).update(status=DeliveryStatus.COMPLETED)
+    Delivery.objects.filter(pk__in=first).update(status=DeliveryStatus.QUEUED)
+    assert hopper.fill(run.pk) == 0

@@ -167,6 +167,21 @@ def test_a_worker_that_is_told_to_stop_ends_its_turn_when_what_it_claimed_has_le
     assert statuses() == [S.SUBMITTED] * submitted + [S.QUEUED] * (100 - submitted)
 
 
+@pytest.mark.parametrize("error", [Throttled("slower", retry_after=0.5), Unreachable("away")])
+def test_what_was_claimed_ahead_of_a_refusal_is_queued_again_with_what_was_refused(
+    carrier: type[ScriptedCarrier], settings: Any, error: Exception
+) -> None:
+    settings.CARRIERS["sandbox"]["CPS"] = 50
+    make_delivery()
+    dispatch.run("sandbox", budget=5)  # from now on it is known how fast the carrier is
+    for _ in range(10):
+        make_delivery()
+    carrier.answer = staticmethod(raising(error))
+    dispatch.run("sandbox", budget=5)
+    assert statuses() == [S.SUBMITTED] + [S.QUEUED] * 10
+    assert Delivery.objects.filter(attempts__gt=0).count() > 2, "several were claimed"
+
+
 def test_missed_slots_are_not_made_up_for_by_a_burst(
     carrier: type[ScriptedCarrier], settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
