@@ -27,6 +27,7 @@ from iris.errors import NotFound
 from iris.failures import NOT_FOUND, Failure, explain
 
 LARGEST_ID = 2**63 - 1
+ERROR_CODE = "X-Error-Code"
 
 
 class AlwaysJSON(DefaultContentNegotiation):
@@ -90,21 +91,23 @@ def answer_in_v1(error: Exception, context: dict[str, Any]) -> Response | None:
     if explained is None:
         return None
     set_rollback()
-    return Response(failure_in_v1(explained), status=explained.status, headers=explained.headers)
+    headers = {**explained.headers, ERROR_CODE: explained.code}
+    return Response(failure_in_v1(explained), status=explained.status, headers=headers)
 
 
 def failure_in_v1(failure: Failure) -> dict[str, Any]:
     """The sentence under both of the keys that clients read, and for each wrong field its own sentences.
 
-    A field that is called like one of these keys has its sentence there: clients read text under them.
+    A field that is called like one of these keys has its sentence there: clients read text under them. Every other
+    key they take for a wrong field and show in place of the sentence, so the code is in the header `ERROR_CODE`.
     """
-    body: dict[str, Any] = {"message": failure.message, "detail": failure.message, "code": failure.code}
+    body: dict[str, Any] = {"message": failure.message, "detail": failure.message}
     for error in failure.errors:
         if "row" in error:
             field, said = "errors", f"Row {error['row']}: {error['message']}"
         else:
             field, said = str(error["field"]).partition(".")[0] or "non_field_errors", str(error["message"])
-        if field not in ("message", "detail", "code"):
+        if field not in ("message", "detail"):
             body.setdefault(field, []).append(said)
     return body
 
@@ -198,6 +201,5 @@ def _is_api(request: HttpRequest, dialect: str = "") -> bool:
 def _plain_failure(request: HttpRequest, status: int, code: str, message: str) -> JsonResponse:
     if _is_api(request, "v1/"):
         body = failure_in_v1(Failure(status=status, code=code, message=message))
-    else:
-        body = envelope(status=status, success=False, message=message)
-    return JsonResponse(body, status=status)
+        return JsonResponse(body, status=status, headers={ERROR_CODE: code})
+    return JsonResponse(envelope(status=status, success=False, message=message), status=status)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.core.exceptions import (
+    ObjectDoesNotExist,
     PermissionDenied,
     RequestDataTooBig,
     SuspiciousOperation,
@@ -60,6 +61,10 @@ def explain(error: Exception) -> Failure | None:
     if isinstance(error, drf.APIException):
         return _of_drf(error)
     if isinstance(error, Http404):
+        return Failure(status=404, code="not_found", message=NOT_FOUND)
+    if isinstance(error, ObjectDoesNotExist):
+        # What a request is about was there when its view looked for it. Where nobody deleted it since, it is a bug.
+        logger.warning("What a request is about is not there any more", exc_info=error)
         return Failure(status=404, code="not_found", message=NOT_FOUND)
     if isinstance(error, PermissionDenied):
         return Failure(status=403, code="permission_denied", message="This account may not do that.")

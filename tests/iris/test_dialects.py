@@ -9,7 +9,7 @@ from typing import Any
 from wsgiref.util import setup_testing_defaults
 
 import pytest
-from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, SuspiciousOperation
 from django.core.wsgi import get_wsgi_application
 from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404
@@ -94,6 +94,7 @@ RAISED: dict[str, Exception] = {
     "denied": PermissionDenied(),
     "drf denied": drf.PermissionDenied(),
     "drf not found": drf.NotFound(),
+    "gone": ObjectDoesNotExist("secret matching query does not exist."),
     "drf unauthenticated": drf.NotAuthenticated(),
     "suspicious": SuspiciousOperation("secret detail"),
     "data": DataError('value "secret" is too long'),
@@ -445,6 +446,7 @@ class TestErrors:
             ("denied", 403, "may not"),
             ("drf denied", 403, "may not"),
             ("drf not found", 404, "does not exist"),
+            ("gone", 404, "does not exist, or it is not yours"),
             ("drf unauthenticated", 401, "Log in first"),
             ("suspicious", 400, "could not be read"),
             ("data", 400, "cannot be stored"),

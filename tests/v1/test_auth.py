@@ -15,7 +15,7 @@ from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 from accounts import apikeys
 from accounts.models import ApiKey, User
 from tests.factories import make_user
-from tests.v1.caller import assert_refusal
+from tests.v1.caller import assert_refusal, code_of
 
 PROFILE = "/api/v1/auths/user-profile/"
 LOGIN = "/api/v1/auths/login/"
@@ -51,7 +51,7 @@ class TestTokens:
     def test_a_refresh_token_is_no_access_token(self, user: User) -> None:
         answer = ask(f"Bearer {RefreshToken.for_user(user)}")
         assert answer.status_code == 401
-        assert_refusal(answer.json())
+        assert_refusal(answer)
 
     def test_v0_does_not_know_the_scheme_token(self, user: User) -> None:
         answer = APIClient().get(
@@ -63,7 +63,7 @@ class TestTokens:
         tokens = [apikeys.generate(user=user), str(AccessToken.for_user(user))]
         User.objects.update(is_active=False)
         for token in tokens:
-            assert ask(f"Bearer {token}").json()["code"] == "user_inactive"
+            assert code_of(ask(f"Bearer {token}")) == "user_inactive"
 
     def test_the_challenge_says_how(self, db: None) -> None:
         answer = APIClient().get(PROFILE)
@@ -157,7 +157,7 @@ class TestCookies:
     def test_change_nothing_from_pages_of_others(self, browser: APIClient, headers: dict[str, Any]) -> None:
         for send in (browser.post, browser.put, browser.patch, browser.delete):
             answer = send(CREATE, CAMPAIGN, **headers)
-            assert (answer.status_code, answer.json()["code"]) == (401, "cross_site")
+            assert (answer.status_code, code_of(answer)) == (401, "cross_site")
         assert browser.post(REFRESH, **headers).status_code == 401
         login = {"email": "sita@example.com", "password": "secret-password"}
         assert APIClient().post(LOGIN, login, **headers).status_code == 401
@@ -196,7 +196,7 @@ class TestRefresh:
     def test_refused(self, db: None, body: dict[str, Any], status: int, message: str) -> None:
         answer = APIClient().post(REFRESH, body)
         assert answer.status_code == status
-        assert_refusal(answer.json())
+        assert_refusal(answer)
         assert answer.json()["message"] == message
 
     def test_of_an_account_that_is_switched_off(self, user: User) -> None:
@@ -209,7 +209,7 @@ class TestRefresh:
 class TestLogin:
     def test_wrong(self, user: User) -> None:
         answer = APIClient().post(LOGIN, {"email": "sita@example.com", "password": "wrong"})
-        assert (answer.status_code, answer.json()["code"]) == (401, "wrong_credentials")
+        assert (answer.status_code, code_of(answer)) == (401, "wrong_credentials")
         assert "access" not in answer.cookies
 
     def test_incomplete(self, user: User) -> None:
@@ -223,4 +223,4 @@ class TestLogin:
             APIClient().post(LOGIN, {"email": "sita@example.com", "password": "wrong"})
         answer = APIClient().post(LOGIN, {"email": "sita@example.com", "password": "secret-password"})
         assert answer.status_code == 429
-        assert_refusal(answer.json())
+        assert_refusal(answer)

@@ -68,14 +68,16 @@ def test_what_is_wrong_has_the_form_of_v1(caller: Caller) -> None:
 def test_too_few_credits(db: None) -> None:
     caller = Caller(make_user())
     body = {"number": "9841000001", "message": "x", "sms_send_options": "text"}
-    assert caller.fails("POST", "auths/send/otp/", body, status=402)["code"] == "insufficient_credits"
+    caller.fails("POST", "auths/send/otp/", body, status=402)
+    assert caller.code == "insufficient_credits"
 
 
 def test_too_many(caller: Caller, settings: Any) -> None:
     settings.IRIS_OTP_THROTTLE = "1/minute"
     send(caller)
     body = {"number": "9841000001", "message": "x", "sms_send_options": "text"}
-    assert caller.fails("POST", "auths/send/otp/", body, status=429)["code"] == "throttled"
+    caller.fails("POST", "auths/send/otp/", body, status=429)
+    assert caller.code == "throttled"
 
 
 def test_the_list_has_the_newest_first_and_only_ones_own(caller: Caller) -> None:

@@ -40,6 +40,42 @@ def ok(answer: httpx.Response) -> Any:
     return answer.json()
 
 
+def shown_by_the_tracker(answer: httpx.Response) -> str:
+    """What its user reads of a refusal: whatever it takes for a field, in place of the sentence if there is any."""
+    body = answer.json()
+    fields = [
+        f"{name.replace('_', ' ').title()}: {', '.join(said) if isinstance(said, list) else said}"
+        for name, said in body.items()
+        if name not in ("message", "error", "detail")
+    ]
+    return "; ".join(fields) or str(body.get("message") or body.get("error") or body.get("detail"))
+
+
+def test_the_user_of_a_vehicle_tracker_reads_what_is_wrong(http: httpx.Client, user: User) -> None:
+    new = {"name": "Renewals", "services": "SMS", "message": "Namaste"}
+    campaign = ok(http.post("/campaign/create/", json=new))["id"]
+    contact = ok(http.post(f"/campaign/{campaign}/add-contact/", json={"number": "9841000001"}))["id"]
+    run = f"/run-campaign/{campaign}/"
+
+    wrong = http.put(f"/campaign/{campaign}/", json={"schedule": "2020-01-01", "name": ["x"]})
+    assert shown_by_the_tracker(wrong) == "Name: This must be text.; Schedule: Cannot schedule past dates."
+
+    User.objects.filter(pk=user.pk).update(balance=0)
+    poor = http.post(run)
+    User.objects.filter(pk=user.pk).update(balance=1000)
+    ok(http.post(run))
+    for status, code, refused in (
+        (401, "token_not_valid", http.get("/campaign/", headers={"Authorization": "Bearer x"})),
+        (402, "insufficient_credits", poor),
+        (404, "not_found", http.get("/campaign/0/")),
+        (404, "not_found", http.get("/nothing/")),
+        (405, "method_not_allowed", http.delete(run)),
+        (409, "campaign_live", http.delete(f"/phone-number/delete/{contact}/")),
+    ):
+        assert (refused.status_code, refused.headers["X-Error-Code"]) == (status, code)
+        assert shown_by_the_tracker(refused) == refused.json()["message"]
+
+
 def test_a_vehicle_tracker_calls_its_customers(http: httpx.Client) -> None:
     """Voice campaigns end to end: tries one method after the other, polls pages, downloads the report."""
     voices = ok(http.get("/voice-models/"))

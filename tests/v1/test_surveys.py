@@ -5,12 +5,14 @@ from __future__ import annotations
 import array
 import json
 import math
+import operator
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from accounts.models import User
+from campaigns.api.v1 import templates as views
 from campaigns.models import Campaign, RunStatus, Service, SurveyStep, SurveyTemplate
 from telephony.models import Audio, SandboxMessage
 from telephony.voices.audio import wav
@@ -203,7 +205,7 @@ class TestRun:
         caller.post(f"run-survey/{campaign.pk}/")
         caller.post(f"campaign/create/{campaign.pk}/survey/", {"steps": [SAY]})
         first, second = campaign.runs.order_by("pk")
-        assert (first.status, second.status) == (RunStatus.TERMINATED, RunStatus.SCHEDULED)
+        assert (first.status, second.status) == (RunStatus.WITHDRAWN, RunStatus.SCHEDULED)
         assert second.call_limit <= first.call_limit
 
 
@@ -273,6 +275,29 @@ class TestTemplates:
         refusal = caller.fails("POST", "survey-templates/", body, status=400)
         assert field is None or field in refusal
         assert not SurveyTemplate.objects.exists()
+
+    @pytest.mark.parametrize("empty", [{}, {"input_name": None}, {"input_name": ""}])
+    def test_name_their_inputs_by_either_name(self, caller: Caller, empty: dict[str, Any]) -> None:
+        step = {name: value for name, value in SAY.items() if name != "input_name"} | empty
+        content = [{**step, "field_name": "ward"}, {**SAY, "order": 1, "field_name": "ignored"}]
+        body = {"name": "Water", "voice": {"voice_internal_name": "np_rija"}, "content": content}
+        made = caller.post("survey-templates/", body, status=201)["content"]
+        assert [shown["input_name"] for shown in made] == ["ward", SAY["input_name"]]
+
+    @pytest.mark.parametrize("step", ["valid", "templates.update_template"])
+    def test_one_that_is_deleted_while_it_is_changed_is_not_there(
+        self, caller: Caller, user: User, monkeypatch: pytest.MonkeyPatch, step: str
+    ) -> None:
+        template = make_template(owner=user)
+        real = operator.attrgetter(step)(views)
+
+        def and_delete(*args: Any, **kwargs: Any) -> Any:
+            done = real(*args, **kwargs)
+            SurveyTemplate.objects.all().delete()
+            return done
+
+        monkeypatch.setattr(f"{views.__name__}.{step}", and_delete)
+        caller.fails("PATCH", f"survey-templates/{template.pk}/", {"name": "Roads"}, status=404)
 
     def test_are_found_by_name_and_by_what_they_ask(self, caller: Caller, user: User) -> None:
         make_template(owner=user, name="Water", plans=[asks(0, "Are you well?")])

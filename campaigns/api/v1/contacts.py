@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -62,15 +61,11 @@ class AddContact(V1View):
             campaign=campaign, rows=[(contact["number"], contact.get("tags", {})) for contact in sent]
         )
         campaign.refresh_from_db(fields=["tags"])
-        now = timezone.now()
         return Response(
             {
                 "created": len(added.recipients),
                 "skipped": len(added.errors),
-                "contacts": [
-                    added_contact_json(contact, campaign=campaign, added_at=now)
-                    for contact in added.recipients
-                ],
+                "contacts": [added_contact_json(contact, campaign=campaign) for contact in added.recipients],
                 "errors": added.errors[: recipients.ERRORS_SHOWN] or None,
             },
             status=201,
@@ -160,7 +155,7 @@ class DeleteContact(V1View):
 def _shown(campaign: Campaign, listed: Sequence[Recipient]) -> list[dict[str, Any]]:
     changed = progress.changed_at(campaign, listed)
     return [
-        contact_json(state, changed_at=changed.get(state.recipient.pk, campaign.created_at))
+        contact_json(state, changed_at=changed[state.recipient.pk])
         for state in queries.states_of(campaign, listed)
     ]
 

@@ -91,7 +91,11 @@ class Schedule(_OrNone, Moment):
         """
         moment = self._read(data)
         nepali = timezone.localtime(stored, timezone.get_default_timezone())
-        same_clock = moment.astimezone(UTC).replace(tzinfo=None) - nepali.replace(tzinfo=None)
+        try:
+            in_utc = moment.astimezone(UTC)
+        except OverflowError:  # within hours of the year 1
+            return False
+        same_clock = in_utc.replace(tzinfo=None) - nepali.replace(tzinfo=None)
         return abs((moment - stored).total_seconds()) < 0.001 or (
             str(data).strip().upper().endswith("Z") and abs(same_clock.total_seconds()) < 0.001
         )

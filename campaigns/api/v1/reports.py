@@ -82,7 +82,7 @@ def _rows(campaign: Campaign) -> Iterator[str]:
         lines = []
         for state in queries.states_of(campaign, batch):
             recipient = state.recipient
-            shown = contact_json(state, changed_at=changed.get(recipient.pk, campaign.created_at))
+            shown = contact_json(state, changed_at=changed[recipient.pk])
             sms = [RECIPIENT_STATUSES[recipient.sms_status]] if texts else []
             values = [recipient.tags.get(tag, "") for tag in campaign.tags]
             lines.append(write([*(cell(shown[column]) for column in COLUMNS), *sms, *map(cell, values)]))

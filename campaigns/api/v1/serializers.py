@@ -106,8 +106,11 @@ class CampaignFilter(serializers.Serializer[Any]):
 
     def validate_to_date(self, moment: datetime) -> datetime:
         """The end of that day: it is meant to be included."""
-        midnight = timezone.localtime(moment).replace(hour=0, minute=0, second=0, microsecond=0)
-        return midnight + timedelta(days=1)
+        try:
+            midnight = timezone.localtime(moment).replace(hour=0, minute=0, second=0, microsecond=0)
+            return midnight + timedelta(days=1)
+        except OverflowError:  # the last day that there is
+            return moment
 
 
 class ContactChanges(serializers.Serializer[Any]):
@@ -179,7 +182,7 @@ def campaign_json(
         "schedule": moment_json(campaign.schedule_at),
         "audio_file": None if campaign.audio is None else audio_url(campaign.audio, request._request),
         "bulk_file": None,  # sheets are not kept
-        "category": category_of(campaign),
+        "category": CATEGORIES[source_of(campaign)],
         "user_phone": campaign.caller_ids,
         "campaign_action_count": campaign.number_count,
         "progress_percent": progress,
@@ -197,15 +200,16 @@ def message_json(campaign: Campaign) -> dict[str, Any]:
         "voice": voice_id_of(campaign.voice),
         "sms_message": campaign.sms_message,
         "message": campaign.message,
-        "category": category_of(campaign),
+        "category": CATEGORIES[source_of(campaign)],
         "draft": campaign.draft,
         "length_factor": length_factor_of(campaign),
     }
 
 
-def category_of(campaign: Campaign) -> str:
+def source_of(campaign: Campaign) -> Source:
+    """What `category` says of a campaign: what it was given, else the message if there is one."""
     plays = campaign.audio_id is not None and not campaign.message
-    return CATEGORIES[Source(campaign.source or (Source.AUDIO if plays else Source.MESSAGE))]
+    return Source(campaign.source or (Source.AUDIO if plays else Source.MESSAGE))
 
 
 def length_factor_of(campaign: Campaign | SurveyTemplate) -> str:
@@ -233,13 +237,13 @@ def attributes_json(recipient: Recipient, *, campaign: Campaign) -> dict[str, An
     return {tag.removeprefix(PREFIX): recipient.tags[tag] for tag in campaign.tags if tag in recipient.tags}
 
 
-def added_contact_json(recipient: Recipient, *, campaign: Campaign, added_at: datetime) -> dict[str, Any]:
+def added_contact_json(recipient: Recipient, *, campaign: Campaign) -> dict[str, Any]:
     """A contact as the answer to many of them has it, which is not as lists do."""
-    local = timezone.localtime(added_at, timezone.get_default_timezone())
+    local = timezone.localtime(recipient.updated_at, timezone.get_default_timezone())
     return {
         "id": recipient.pk,
         "updated_at": dateformat.format(local, "N j, Y, h:i A"),  # as documented: no ISO here
-        "created_at": moment_json(added_at),
+        "created_at": moment_json(recipient.updated_at),
         "deleted_at": None,
         "number": recipient.number,
         "status": RECIPIENT_STATUSES[None],

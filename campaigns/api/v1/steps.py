@@ -96,7 +96,7 @@ class Steps(serializers.Field[Any, Any, Any, Any]):
         found = []
         for place, one in enumerate(data):
             # Templates also know the name of the input by this name.
-            fields = StepFields(data={"input_name": one.get("field_name")} | one)
+            fields = StepFields(data=one | {"input_name": one.get("input_name") or one.get("field_name")})
             if not fields.is_valid():
                 raise serializers.ValidationError({str(place): fields.errors})
             found.append(dict(fields.validated_data))

@@ -18,7 +18,7 @@ from campaigns.api.v1.found import campaign_of
 from campaigns.api.v1.serializers import length_factor_of, valid
 from campaigns.models import Campaign, SurveyTemplate, TemplateStep
 from campaigns.surveys import templates
-from iris.dialects import V1View, parse_id
+from iris.dialects import ERROR_CODE, V1View, parse_id
 from iris.errors import InvalidInput, NotFound
 from iris.pagination import window
 from telephony import voices
@@ -107,9 +107,8 @@ class ApplyTemplate(V1View):
 
 def _refusal(sentence: str, *, status: int = 400) -> Response:
     """Here, the documents have the sentence under `error`; all other errors have it under the other two."""
-    code = "not_found" if status == 404 else "invalid"
-    body = {"error": sentence, "message": sentence, "detail": sentence, "code": code}
-    return Response(body, status=status)
+    body = {"error": sentence, "message": sentence, "detail": sentence}
+    return Response(body, status=status, headers={ERROR_CODE: "not_found" if status == 404 else "invalid"})
 
 
 def _found(request: Request) -> QuerySet[SurveyTemplate]:

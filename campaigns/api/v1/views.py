@@ -23,12 +23,12 @@ from campaigns.api.v1.serializers import (
     NewCampaign,
     VoiceTry,
     campaign_json,
-    category_of,
     message_json,
+    source_of,
     valid,
 )
 from campaigns.api.v1.steps import plans_of
-from campaigns.api.v1.words import CAMPAIGN_STATUSES, CATEGORIES
+from campaigns.api.v1.words import CAMPAIGN_STATUSES
 from campaigns.messages import parse_message
 from campaigns.models import Campaign, RunStatus, Service, Source
 from campaigns.surveys.steps import set_steps
@@ -108,12 +108,15 @@ class Message(V1View):
 class Run(V1View):
     def post(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
-        _refuse_without_anything_to_say(campaign)
+        source = _what_is_said(campaign)
         later = campaign.schedule_at is not None and campaign.schedule_at > timezone.now()
-        with transaction.atomic():
-            # What was scheduled before is asked for anew, perhaps at another time.
-            runs.withdraw(campaign=campaign)
-            run = runs.begin(campaign=campaign, starts_at=campaign.schedule_at if later else None)
+        # What was scheduled before is asked for anew, perhaps at another time.
+        run = runs.begin(
+            campaign=campaign,
+            source=source,
+            starts_at=campaign.schedule_at if later else None,
+            anew=True,
+        )
         if run.status != RunStatus.SCHEDULED:
             return Response({"message": "Campaign Began Successfully!!"})
         starts_at = timezone.localtime(run.starts_at, timezone.get_default_timezone())
@@ -134,8 +137,8 @@ class Stop(V1View):
 class DemoCall(V1View):
     def post(self, request: Request, contact_id: int) -> Response:
         contact = contact_of(request, contact_id)
-        _refuse_without_anything_to_say(contact.campaign)
-        runs.begin(campaign=contact.campaign, individual=[contact.pk], trial=True)
+        source = _what_is_said(contact.campaign)
+        runs.begin(campaign=contact.campaign, source=source, individual=[contact.pk], trial=True)
         return Response({"message": f"A try is on its way to {contact.number}."})
 
 
@@ -206,26 +209,31 @@ def _with_recording(sent: Mapping[str, Any]) -> dict[str, Any]:
     return plan
 
 
-def _refuse_without_anything_to_say(campaign: Campaign) -> None:
+def _what_is_said(campaign: Campaign) -> Source:
+    """The message or the recording, as the campaign's `category` shows: v0 can have left both. Raises InvalidInput
+    where that one is missing.
+    """
     service = Service(campaign.service)
     if service is Service.SURVEY:
-        return  # its steps are looked at when it is begun
-    if not service.calls and not (campaign.sms_message or campaign.message):
-        raise InvalidInput(
-            "There is nothing to send: give the campaign an sms_message.", errors=[_missing("sms_message")]
-        )
+        return Source.MESSAGE  # its steps are looked at when it is begun
     if not service.calls:
-        return
-    if category_of(campaign) == CATEGORIES[Source.AUDIO]:
-        if campaign.audio_id is None:
+        if not (campaign.sms_message or campaign.message):
             raise InvalidInput(
-                "There is nothing to play: upload an audio_file to this campaign's message.",
-                errors=[_missing("audio_file")],
+                "There is nothing to send: give the campaign an sms_message.",
+                errors=[_missing("sms_message")],
             )
-    elif not campaign.message:
+        return Source.MESSAGE
+    source = source_of(campaign)
+    if source is Source.AUDIO and campaign.audio_id is None:
+        raise InvalidInput(
+            "There is nothing to play: upload an audio_file to this campaign's message.",
+            errors=[_missing("audio_file")],
+        )
+    if source is Source.MESSAGE and not campaign.message:
         raise InvalidInput(
             "There is nothing to say: give the campaign a message.", errors=[_missing("message")]
         )
+    return source
 
 
 def _missing(field: str) -> dict[str, str]:

@@ -1,0 +1,56 @@
+"""v1: times at the ends of the calendar, which no zone can shift any further, are no bugs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from accounts.models import User
+from tests.factories import make_empty_campaign, make_user
+from tests.v1.caller import Caller
+
+# The first and the last second of the calendar in UTC, and the last noon.
+FIRST, NOON, LAST = -62135596800, 253402257600, 253402300799
+
+
+@pytest.fixture
+def user(db: None) -> User:
+    return make_user(email="sita@example.com")
+
+
+@pytest.fixture
+def caller(user: User) -> Caller:
+    return Caller(user)
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        (f"to_date={LAST}", 1),
+        (f"to_date={NOON}", 1),
+        (f"from_date={LAST}", 0),
+        (f"to_date={FIRST}", 0),
+        (f"from_date={FIRST}", 1),
+    ],
+)
+def test_campaigns_are_narrowed_by_the_first_and_the_last_day(
+    caller: Caller, user: User, query: str, found: int
+) -> None:
+    make_empty_campaign(owner=user)
+    assert caller.get(f"campaign/?{query}")["count"] == found
+
+
+@pytest.mark.parametrize("sent", ["0001-01-01", "0001-01-01T00:00:00", "0001-01-01T00:00:00Z"])
+def test_a_schedule_in_the_first_hours_of_all_is_past(caller: Caller, user: User, sent: str) -> None:
+    campaign = make_empty_campaign(owner=user, schedule_at=timezone.now() + timedelta(days=1))
+    answer = caller.fails("PATCH", f"campaign/{campaign.pk}/", {"schedule": sent}, status=400)
+    assert answer["schedule"] == ["Cannot schedule past dates."]
+
+
+def test_a_schedule_in_the_last_hours_of_all_is_sent_back(caller: Caller, user: User) -> None:
+    campaign = make_empty_campaign(owner=user, schedule_at=timezone.now() + timedelta(days=1))
+    path, last = f"campaign/{campaign.pk}/", "9999-12-31T23:59:59+05:45"
+    for _ in range(2):
+        assert caller.patch(path, {"schedule": last})["schedule"] == last

@@ -1,0 +1,88 @@
+"""v1: `updated_at` of a contact: when it last changed, wherever it is shown."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from accounts.models import User
+from campaigns.api.v1.serializers import moment_json
+from campaigns.models import Campaign, Recipient, Service
+from telephony.models import DeliveryStatus
+from tests.factories import make_delivery_of, make_empty_campaign, make_recipient, make_run, make_user
+from tests.v1.caller import Caller
+from tests.v1.test_contacts import add, upload
+
+
+@pytest.fixture
+def user(db: None) -> User:
+    return make_user(email="sita@example.com", credits=100)
+
+
+@pytest.fixture
+def caller(user: User) -> Caller:
+    return Caller(user)
+
+
+@pytest.fixture
+def campaign(user: User) -> Campaign:
+    month_ago = timezone.now() - timedelta(days=30)
+    return make_empty_campaign(owner=user, service=Service.CALL, created_at=month_ago)
+
+
+def shown(caller: Caller, campaign: Campaign) -> list[str]:
+    """In the list, which the report has to agree with."""
+    rows = caller.get(f"campaign-detail/{campaign.pk}/")["results"]
+    report = caller.client.get(f"/api/v1/download/report/{campaign.pk}/").getvalue().decode("utf-8-sig")
+    told = [row["updated_at"] for row in csv.DictReader(io.StringIO(report))]
+    listed: list[str] = [row["updated_at"] for row in reversed(rows)]
+    assert listed == told
+    return listed
+
+
+def test_is_when_it_was_added(caller: Caller, campaign: Campaign) -> None:
+    before = moment_json(timezone.now()) or ""
+    one = add(caller, campaign, {"number": 9841000001})["updated_at"]
+    (many,) = add(caller, campaign, {"contacts": [{"number": 9841000002}]})["contacts"]
+    upload(caller, campaign, b"numbers\n9841000003\n")
+    *known, imported = shown(caller, campaign)
+    assert known == [one, many["created_at"]]
+    assert before <= one <= many["created_at"] <= imported
+
+
+@pytest.mark.parametrize(
+    ("path", "change"),
+    [
+        ("phone-number/update/{}/", {"number": "9841000005"}),
+        ("campaign/{}/attributes/", {"name": "Ram"}),
+    ],
+)
+def test_is_when_it_was_edited(caller: Caller, campaign: Campaign, path: str, change: dict[str, Any]) -> None:
+    week_ago = timezone.now() - timedelta(days=7)
+    contact = make_recipient(campaign=campaign, updated_at=week_ago)
+    assert shown(caller, campaign) == [moment_json(week_ago)]
+    before = moment_json(timezone.now()) or ""
+    answer = caller.patch(path.format(contact.pk), change)
+    (edited,) = shown(caller, campaign)
+    assert edited >= before
+    assert answer.get("updated_at", edited) == edited
+
+
+def test_is_that_of_a_later_call(caller: Caller, campaign: Campaign) -> None:
+    called, added, edited = (timezone.now() - timedelta(days=days) for days in (5, 7, 3))
+    contact = make_recipient(campaign=campaign, updated_at=added)
+    run = make_run(campaign=campaign)
+    make_delivery_of(run=run, recipient=contact, status=DeliveryStatus.COMPLETED, claimed_at=called)
+    assert shown(caller, campaign) == [moment_json(called)]
+    Recipient.objects.update(updated_at=edited)
+    assert shown(caller, campaign) == [moment_json(edited)]
+
+
+def test_is_not_before_its_campaign_where_it_was_not_kept(caller: Caller, campaign: Campaign) -> None:
+    make_recipient(campaign=campaign, updated_at=datetime(1970, 1, 1, tzinfo=UTC))
+    assert shown(caller, campaign) == [moment_json(campaign.created_at)]
