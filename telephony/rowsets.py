@@ -18,6 +18,8 @@ def rowset(alias: str, columns: dict[str, tuple[str, Sequence[Any]]]) -> tuple[s
     constants: list[Any] = []
     varying: list[Any] = []
     for name, (kind, values) in columns.items():
+        if kind == "float8":  # psycopg makes no array of ints and floats
+            values = [None if value is None else float(value) for value in values]
         first = values[0]
         if not names or any(value != first for value in values):
             selected.append(f'varying."{name}"')

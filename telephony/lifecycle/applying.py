@@ -54,7 +54,7 @@ def apply(reports: Sequence[Report], *, report_timeout: float | None = None) -> 
             "status": ("smallint", [int(r.status) for r in chosen]),
             "at": ("timestamptz", [r.at for r in chosen]),
             "cause": ("text", [str(r.cause) for r in chosen]),
-            "seconds": ("float8", [None if r.seconds is None else float(r.seconds) for r in chosen]),
+            "seconds": ("float8", [r.seconds for r in chosen]),
             "playback": ("smallint", [r.playback for r in chosen]),
             "text": ("text", [printable(r.text) for r in chosen]),
         },

@@ -76,6 +76,13 @@ def test_a_call_costs_its_pulses_and_never_more_than_its_limit(settings: Any) ->
     assert (short.credits, long.credits) == (Decimal("1.50"), Decimal("2.00"))
 
 
+def test_whole_and_broken_seconds_are_recorded_together() -> None:
+    calls = [submitted(channel=Channel.CALL) for _ in range(3)]
+    seconds = [3, 2.5, None]
+    lifecycle.apply([report(call, S.HUNGUP, seconds=one) for call, one in zip(calls, seconds, strict=True)])
+    assert list(Delivery.objects.order_by("pk").values_list("seconds", flat=True)) == [3.0, 2.5, None]
+
+
 @pytest.mark.parametrize("status", [S.UNANSWERED, S.FAILED])
 def test_unanswered_and_failed_deliveries_cost_nothing(status: DeliveryStatus) -> None:
     delivery = submitted(channel=Channel.CALL)
