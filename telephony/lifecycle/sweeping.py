@@ -41,7 +41,11 @@ def expire_leases(report_timeouts: Mapping[str, float] | None = None) -> int:
                   FROM over, telephony_trunk t
                   LEFT JOIN unnest(%s::text[], %s::float8[]) AS e(alias, seconds) USING (alias)
                  WHERE d.id = over.id AND t.id = d.trunk_id""",
-            [float(settings.IRIS_REPORT_TIMEOUT_SECONDS), list(timeouts), list(map(float, timeouts.values()))],
+            [
+                float(settings.IRIS_REPORT_TIMEOUT_SECONDS),
+                list(timeouts),
+                list(map(float, timeouts.values())),
+            ],
         )
         return int(cursor.rowcount)
 
