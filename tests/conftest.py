@@ -18,6 +18,11 @@ from iris.embedded import server
 from telephony.voices import audio, directory
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: many tests wait for processes of their own, telephones and people."""
+    return (os.cpu_count() or 1) + 1
+
+
 def require_program(name: str) -> str:
     """The path of a program that a test needs. Without it the test is skipped, or fails where
     IRIS_REQUIRE_SERVICES=1 says so.
