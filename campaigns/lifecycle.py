@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Case, Q, Value, When
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts import credits
@@ -27,12 +29,37 @@ from telephony.services import caller_of
 
 log = logging.getLogger(__name__)
 
+PAUSE_REASON_LENGTH = 300
 FINISHES_AS = {RunStatus.RUNNING: RunStatus.COMPLETED, RunStatus.STOPPING: RunStatus.TERMINATED}
 
 
 def move(run_id: int, *, to: RunStatus, come_from: Sequence[RunStatus]) -> bool:
     """Whether this call made the move."""
     return bool(Run.objects.filter(pk=run_id, status__in=come_from).update(status=to))
+
+
+def set_aside(run_id: int, *, reason: str) -> bool:
+    """Pause a run that cannot or must not go on by itself, and tell its owner why; whether this call did.
+
+    The owner resumes or stops it. A scheduled run that was set aside begins when it is resumed, or at its time if that is
+    later. Call `settle` afterwards, as after each move.
+    """
+    return bool(
+        Run.objects.filter(pk=run_id, status__in=[RunStatus.RUNNING, RunStatus.SCHEDULED]).update(
+            status=RunStatus.PAUSED, pause_reason=reason[:PAUSE_REASON_LENGTH]
+        )
+    )
+
+
+def resume(run_id: int) -> bool:
+    """Whether this call lets a paused run go on: now, or at its time if that has not come."""
+    waits = Q(starts_at__gt=Now())
+    return bool(
+        Run.objects.filter(pk=run_id, status=RunStatus.PAUSED).update(
+            status=Case(When(waits, then=Value(RunStatus.SCHEDULED)), default=Value(RunStatus.RUNNING)),
+            pause_reason="",
+        )
+    )
 
 
 def begin_due() -> int:

@@ -191,7 +191,7 @@ LIVE = (RunStatus.SCHEDULED, RunStatus.RUNNING, RunStatus.PAUSED, RunStatus.STOP
 class Run(models.Model):
     """One beginning of a campaign: what is said, to whom, from when; holds the credits.
 
-    scheduled ─► running ⇄ paused ─► completed
+    scheduled ─► running ⇄ paused ─► completed      scheduled ⇄ paused, when iris itself set it aside
         ├──────────┴─────────┴─► stopping ─► terminated
         └─► withdrawn
     """
@@ -240,6 +240,12 @@ class Run(models.Model):
         max_digits=10, decimal_places=2, default=Decimal(0), help_text="The most one SMS can cost."
     )
     caller = models.CharField(max_length=32, blank=True)
+    pause_reason = models.CharField(
+        max_length=300,
+        blank=True,
+        db_default="",
+        help_text="Why iris itself has paused the run, as a sentence for its owner; empty if its owner has.",
+    )
     starts_at = models.DateTimeField()
     created_at = models.DateTimeField(db_default=Now())
     finished_at = models.DateTimeField(null=True, blank=True)

@@ -116,7 +116,7 @@ def pause(*, campaign: Campaign) -> Run:
 def resume(*, campaign: Campaign) -> Run:
     """Go on with a paused run. Raises Conflict when it is not paused."""
     run = lifecycle.live_run(campaign.pk)
-    if run is None or not lifecycle.move(run.pk, to=RunStatus.RUNNING, come_from=[RunStatus.PAUSED]):
+    if run is None or not lifecycle.resume(run.pk):
         raise Conflict("This campaign is not paused, so it cannot be resumed.", code="not_in_that_state")
     lifecycle.settle(run.pk)
     nudge(tasks.fill)
