@@ -414,7 +414,7 @@ IRIS_CLAIM_SIZE = env_int(
 IRIS_DISPATCHERS_PER_TRUNK = env_int(
     "IRIS_DISPATCHERS_PER_TRUNK",
     1,
-    "Processes that hand deliveries to one trunk at the same time.",
+    "Processes that hand deliveries to one trunk without CPS at the same time; a trunk with CPS has one.",
     minimum=1,
 )
 IRIS_TASK_SECONDS = env_int(

@@ -21,7 +21,6 @@ from celery.signals import (
     worker_process_init,
     worker_process_shutdown,
     worker_shutdown,
-    worker_shutting_down,
 )
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connection
@@ -46,7 +45,6 @@ STOPPED = "stopped"  # the last that a worker writes
 _lock = threading.Lock()
 _open: dict[str, SessionCarrier] = {}
 _writers: dict[str, EventWriter] = {}
-_ending = threading.Event()
 
 
 def carrier(alias: str) -> Carrier:
@@ -131,16 +129,6 @@ def close_all(**kwargs: Any) -> None:
             _writers.popitem()[1].close()
 
 
-def is_ending() -> bool:
-    """Whether this worker of a trunk has been told to stop: its turns, which are long, end at once then."""
-    return _ending.is_set()
-
-
-def _end_turns(**kwargs: Any) -> None:
-    _ending.set()
-
-
-worker_shutting_down.connect(_end_turns, dispatch_uid="telephony.sessions.ending")
 worker_init.connect(be_alone, dispatch_uid="telephony.sessions.alone")
 worker_process_init.connect(open_own, dispatch_uid="telephony.sessions.open")
 worker_process_shutdown.connect(close_all, dispatch_uid="telephony.sessions")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from functools import partial
 from typing import Any
 
 from celery import Task, shared_task
@@ -64,9 +66,9 @@ def wake(alias: str) -> None:
 
 @shared_task(name="telephony.tasks.dispatch", bind=True, expires=EXPIRES)
 def dispatch(task: Task[[str], None], alias: str) -> None:
-    dispatchers = settings.IRIS_DISPATCHERS_PER_TRUNK
-    with turns.turn(f"dispatch:{alias}", sent_at=sent_at(task), count=dispatchers) as ours:
-        more = ours and dispatching.run(alias, budget=turns.seconds(alias))
+    with turns.turn(f"dispatch:{alias}", sent_at=sent_at(task), count=turns.dispatchers(alias)) as ours:
+        goes_on = partial(turns.may_go_on, since=time.monotonic())
+        more = ours and dispatching.run(alias, budget=turns.seconds(alias), goes_on=goes_on)
     if more:
         dispatch.delay(alias)
     elif ours and get_carrier(alias).polls:

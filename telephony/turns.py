@@ -10,6 +10,7 @@ a nudge that was sent before the last turn began has had it. Otherwise nudges wo
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -26,6 +27,8 @@ SHORTEST = 0.2
 # Of a trunk that has a worker to itself, which ends its turn at once when it is told to stop: between two turns, a
 # moment passes in which nothing is submitted.
 SESSION = 60.0
+# Of any other task whose process nobody else needs: a handover costs a trunk with a pace some of its slots.
+LONGEST = 60.0
 # A turn that began longer ago, in seconds, spends no nudges: a sender whose clock is far behind is heard all the same.
 SPENT_FOR = 10.0
 FILLERS = 2  # processes that fill runs: one goes on while the other is busy with long speech
@@ -58,12 +61,29 @@ def seconds(alias: str = "") -> float:
     if alias and isinstance(get_carrier(alias), SessionCarrier):
         return SESSION
     longest = float(settings.IRIS_TASK_SECONDS)
-    processes = max(1, settings.IRIS_WORKER_CONCURRENCY - BACKGROUND)
-    # So many have to wait, if one process is to be free again and again.
-    too_many = 1 + _wanted() - processes
+    too_many = _waiting()
     if too_many <= 0:
         return longest
-    return min(longest, max(SHORTEST, LONGEST_WAIT * processes / too_many))
+    return min(longest, max(SHORTEST, LONGEST_WAIT * _processes() / too_many))
+
+
+def may_go_on(*, since: float) -> bool:
+    """Whether a turn that began then (monotonic) may go on: no other task needs its process."""
+    return time.monotonic() - since < LONGEST and _waiting() <= 0
+
+
+def _processes() -> int:
+    return max(1, settings.IRIS_WORKER_CONCURRENCY - BACKGROUND)
+
+
+def _waiting() -> int:
+    """How many tasks have to wait, if one process is to be free again and again."""
+    return 1 + _wanted() - _processes()
+
+
+def dispatchers(alias: str) -> int:
+    """How many processes submit for a trunk at the same time: one where it has a pace, which that process keeps."""
+    return 1 if settings.CARRIERS[alias].get("CPS") else int(settings.IRIS_DISPATCHERS_PER_TRUNK)
 
 
 def _wanted() -> int:
@@ -79,8 +99,7 @@ def _wanted() -> int:
             [aliases],
         )
         return 1 + sum(
-            settings.IRIS_DISPATCHERS_PER_TRUNK * bool(has_queued)
-            + bool(has_in_flight and get_carrier(alias).polls)
+            dispatchers(alias) * bool(has_queued) + bool(has_in_flight and get_carrier(alias).polls)
             for alias, has_queued, has_in_flight in cursor.fetchall()
         )
 
@@ -92,8 +111,4 @@ def _aliases() -> list[str]:
 
 def processes_wanted() -> int:
     """How many processes have something to do when all trunks have, so that none takes short turns."""
-    return (
-        FILLERS
-        + BACKGROUND
-        + sum(settings.IRIS_DISPATCHERS_PER_TRUNK + get_carrier(alias).polls for alias in _aliases())
-    )
+    return FILLERS + BACKGROUND + sum(dispatchers(alias) + get_carrier(alias).polls for alias in _aliases())

@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import connection, models, transaction
+from django.utils import timezone
 
 from telephony import voices
 from telephony.carriers.base import (
@@ -77,6 +78,7 @@ class SandboxCarrier(Carrier):
     looks_up: ClassVar = True
 
     def submit(self, batch: Sequence[Submission]) -> list[Result]:
+        taken_at = timezone.now()
         results: list[Result] = []
         accepted: list[tuple[Submission, Fate]] = []
         for one in batch:
@@ -89,7 +91,7 @@ class SandboxCarrier(Carrier):
                 accepted.append((one, fate))
         if any(spoken_in(one.script) for one, _ in accepted):
             _said()  # spoken now, so that the transaction in which it is reported need not wait for it
-        taken = _insert(accepted)
+        taken = _insert(accepted, taken_at=taken_at)
         for one, fate in accepted:
             if one.key not in taken:
                 results.append(Later(key=one.key, seconds=0, text="Came after its validity had ended"))
@@ -117,8 +119,11 @@ class SandboxCarrier(Carrier):
         return super().report_timeout() / settings.IRIS_SANDBOX_SPEED
 
 
-def _insert(accepted: Sequence[tuple[Submission, Fate]]) -> dict[str, str]:
-    """Store what is still valid by the database's clock; our reference of each, by key."""
+def _insert(accepted: Sequence[tuple[Submission, Fate]], *, taken_at: datetime) -> dict[str, str]:
+    """Store what is still valid by the database's clock; our reference of each, by key.
+
+    `taken_at` is when the network was handed them: a database that is slow to store them changes nothing of that.
+    """
     if not accepted:
         return {}
     rings, answers, ends = zip(*(_times(one, fate) for one, fate in accepted), strict=True)
@@ -138,6 +143,7 @@ def _insert(accepted: Sequence[tuple[Submission, Fate]]) -> dict[str, str]:
             "ring": ("float8", rings),
             "answer": ("float8", answers),
             "end": ("float8", ends),
+            "taken_at": ("timestamptz", [taken_at] * len(accepted)),
             "valid_until": ("timestamptz", [one.valid_until for one, _ in accepted]),
         },
     )
@@ -145,9 +151,9 @@ def _insert(accepted: Sequence[tuple[Submission, Fate]]) -> dict[str, str]:
         cursor.execute(
             f"""INSERT INTO telephony_sandboxmessage
                     (delivery_key, channel, "to", caller, text, audio_name, audio_seconds, script, fate, owner_id,
-                     ring_at, answer_at, end_at, report_at, hidden)
+                     created_at, ring_at, answer_at, end_at, report_at, hidden)
                 SELECT key, channel, "to", caller, text, audio_name, audio_seconds, script, fate, owner_id,
-                       now + make_interval(secs => ring), now + make_interval(secs => answer),
+                       taken_at, now + make_interval(secs => ring), now + make_interval(secs => answer),
                        now + make_interval(secs => "end"),
                        CASE WHEN fate <> 'silent' THEN now + make_interval(secs => coalesce(ring, "end")) END, false
                   FROM statement_timestamp() AS now, {rows}

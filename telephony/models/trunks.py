@@ -22,6 +22,13 @@ class Trunk(models.Model):
     pause_reason = models.CharField(max_length=200, blank=True)
     last_error = models.CharField(max_length=200, blank=True)
     last_error_at = models.DateTimeField(null=True, blank=True)
+    pace_note = models.CharField(
+        max_length=200,
+        blank=True,
+        db_default="",
+        help_text="Why deliveries leave more slowly than the CPS of this trunk allows; empty when they do not.",
+    )
+    pace_noted_at = models.DateTimeField(null=True, blank=True)
     session = models.CharField(
         max_length=200, blank=True, help_text="What its worker last said of its connection, if it keeps one."
     )

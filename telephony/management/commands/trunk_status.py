@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -16,6 +17,9 @@ from telephony.models import Channel, Delivery, Trunk
 from telephony.routing import trunks
 from telephony.sessions import SILENT, STOPPED, TRUNK_QUEUE
 from telephony.stranded import stranded
+
+# A dispatcher that is at work writes its verdict every few seconds; what is older is of another time.
+PACE_NOTE_AGE = timedelta(seconds=30)
 
 
 class Command(BaseCommand):
@@ -52,6 +56,7 @@ class Command(BaseCommand):
             ("connection", _connection(trunk)),
             ("state", _state(trunk)),
             ("pace", pace),
+            *_pace_note(trunk, count["queued"]),
             ("channels", f"{count['calls']} busy of {config.get('CHANNELS') or 'any number'}"),
             ("queue", f"{count['queued']} waiting, {count['under_way']} under way"),
             (
@@ -81,6 +86,12 @@ def _state(trunk: Trunk) -> str:
         return f"paused until an operator clears it: {trunk.pause_reason}"
     left = (trunk.paused_until - timezone.now()).total_seconds()
     return f"resting for {left:.0f} s: {trunk.pause_reason}" if left > 0 else "open"
+
+
+def _pace_note(trunk: Trunk, queued: int) -> list[tuple[str, str]]:
+    """Why deliveries that are waiting leave more slowly than the setting says, while they do."""
+    fresh = trunk.pace_noted_at is not None and timezone.now() - trunk.pace_noted_at < PACE_NOTE_AGE
+    return [("pace below its setting", trunk.pace_note)] if queued and fresh and trunk.pace_note else []
 
 
 def _ago(when: Any) -> str:
