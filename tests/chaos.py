@@ -228,7 +228,7 @@ def run(recipients: int, *, seed: int, home: Path) -> Figures:
         system.manage("createaccount", EMAIL, "--password", PASSWORD, "--credits", str(recipients * 10))
         begun = time.monotonic()
         _begin(system, numbers(recipients, rng))
-        _storm(system, figures, rng, seconds=max(300.0, recipients / 20))
+        _storm(system, figures, rng, seconds=max(900.0, recipients / 20))
         figures.seconds = time.monotonic() - begun
         _count(system, figures)
     finally:
@@ -263,8 +263,12 @@ def _answers(client: httpx.Client) -> bool:
 def _storm(system: System, figures: Figures, rng: random.Random, *, seconds: float) -> None:
     """Kill a random worker every one to three seconds, half the time a pool process of another one, too, and start it
     again, until the run has ended.
+
+    A kill waits until something has happened since the last one: on a slow machine, workers that are killed while they
+    start would never do anything.
     """
     end = time.monotonic() + seconds
+    happened = 0
     next_redis = time.monotonic() + 4
     crash_at = time.monotonic() + 8
     while time.monotonic() < end:
@@ -272,6 +276,12 @@ def _storm(system: System, figures: Figures, rng: random.Random, *, seconds: flo
         if system.query("SELECT count(*) FROM campaigns_run WHERE finished_at IS NULL") == 0:
             return
         ended = system.query("SELECT count(*) FROM telephony_delivery WHERE status >= 100")
+        happened, before = (
+            system.query("SELECT coalesce(sum(status), 0) + count(*) FROM telephony_delivery"),
+            happened,
+        )
+        if happened == before and time.monotonic() < end:
+            continue
         print(f"{figures.kills} kills, {ended} deliveries ended", file=sys.stderr, flush=True)
         number = rng.randrange(WORKERS)
         system.kill(f"worker{number}")
