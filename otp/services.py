@@ -15,7 +15,7 @@ from accounts import credits
 from accounts.models import User
 from iris.errors import InvalidInput
 from otp.models import Origin, Otp
-from telephony import numbering, pricing, segments, voices
+from telephony import numbering, pricing, restored, segments, voices
 from telephony.lifecycle import Changed
 from telephony.models import Channel, Purpose
 from telephony.orders import Order, enqueue
@@ -42,9 +42,10 @@ def send_otp(
 
     Every `{otp}` of the message becomes the password; a message without one is sent as it is. What it can
     cost at most is held, and settled when the delivery ends. Raises InvalidInput (number, code, length or
-    voice) and InsufficientCredits.
+    voice), InsufficientCredits and Unavailable (held after a restore).
     """
     parsed = reachable(number)
+    restored.refuse_held()
     origin = Origin.GENERATED if code is None else Origin.OWNER
     if code is None:
         code = _generated(length)

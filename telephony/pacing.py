@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import connection, transaction
 
-from telephony import lifecycle
+from telephony import lifecycle, restored
 from telephony.lifecycle import QUEUED, Claimed
 
 # How far ahead of its slot a delivery is claimed, in seconds. This bridges the gap between two dispatchers, so that no
@@ -117,6 +117,9 @@ def claim(
         if row is None:  # nothing was ever ordered on it
             return Claim()
         trunk_id, last_owner, slot, pause_reason, paused_until = row
+        # Asked with the row locked: whoever holds everything back waits for claims that have looked before.
+        if restored.is_held():
+            return Claim()
         # Asked only now: the lock may have been waited for.
         cursor.execute("SELECT clock_timestamp()")
         now = cursor.fetchone()[0]

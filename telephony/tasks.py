@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
 from telephony import dispatch as dispatching
-from telephony import events, lifecycle, routing, sessions, stranded, turns, unmatched
+from telephony import events, lifecycle, restored, routing, sessions, stranded, turns, unmatched
 from telephony.carriers import SessionCarrier, get_carrier
 from telephony.lifecycle import QUEUED
 from telephony.locks import locked
@@ -32,12 +32,15 @@ def tick() -> None:
 
 
 def _tick() -> None:
+    held = restored.look_after()
     lifecycle.expire_leases({alias: get_carrier(alias).report_timeout() for alias in settings.CARRIERS})
-    lifecycle.lose_unreported()
+    if not held:
+        # Reports may have gone to the original of a restored backup, and an SMS would follow each lost call.
+        lifecycle.lose_unreported()
     routing.relieve_closed()
     for alias in settings.CARRIERS:
         try:
-            _look_after(alias)
+            _look_after(alias, held=held)
         except (OperationalError, InterfaceError):
             raise
         except Exception:  # one carrier must not keep the others waiting
@@ -46,14 +49,15 @@ def _tick() -> None:
     stranded.warn()
 
 
-def _look_after(alias: str) -> None:
+def _look_after(alias: str, *, held: bool) -> None:
     carrier = get_carrier(alias)
-    if Delivery.objects.filter(trunk__alias=alias, status=QUEUED).exists():
+    if not held and Delivery.objects.filter(trunk__alias=alias, status=QUEUED).exists():
         wake(alias)
     if events.in_flight(alias):
         if carrier.polls:
             poll.delay(alias)
-        events.look_up_unknown(alias)
+        if not held:
+            events.look_up_unknown(alias)
     if UnmatchedReport.objects.filter(trunk__alias=alias).exists():
         events.match_again(alias)
 

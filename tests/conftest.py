@@ -15,6 +15,7 @@ from pytest_django import DjangoDbBlocker
 from rest_framework.test import APIClient
 
 from iris.embedded import server
+from telephony import restore_witness
 from telephony.voices import audio, directory
 
 
@@ -46,6 +47,15 @@ def _no_throttling_from_other_tests() -> Iterator[None]:
     cache.clear()
     yield
     cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def _no_memory_of_other_tests() -> Iterator[None]:
+    """A test's database is set back when it has ended, which is what `telephony.restored` looks for."""
+    restore_witness.forget()
+    yield
+    restore_witness.forget()
+    shutil.rmtree(Path(django_settings.IRIS_HOME) / restore_witness.FOLDER, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)

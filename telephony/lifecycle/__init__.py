@@ -10,6 +10,7 @@ from telephony.lifecycle.applying import Report, apply
 from telephony.lifecycle.claiming import Claimed, claim
 from telephony.lifecycle.queued import paused_among, queued_of
 from telephony.lifecycle.recording import record, requeue
+from telephony.lifecycle.restoring import expect_reports_anew
 from telephony.lifecycle.statuses import (
     COMPLETED,
     END,
@@ -49,6 +50,7 @@ __all__ = [
     "Report",
     "apply",
     "claim",
+    "expect_reports_anew",
     "expire_leases",
     "lose_orphans",
     "lose_repetitions",

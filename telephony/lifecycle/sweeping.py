@@ -54,12 +54,16 @@ def unknown_since_lease(alias: str) -> dict[int, int]:
     """Unknown deliveries of a trunk whose lease is over for good, so that nobody can still be submitting them.
 
     Their attempts so far, by id: whoever asks about them takes its time, and this is what the answer will be about.
+
+    Without those that were claimed before a backup was restored: its original may have sent them and had their reports,
+    so a carrier that knows nothing, or says nothing, is no proof any more.
     """
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT d.id, d.attempts FROM telephony_delivery d JOIN telephony_trunk t ON t.id = d.trunk_id
                  WHERE t.alias = %s AND d.status = {UNKNOWN}
                    AND d.claimed_at < statement_timestamp() - make_interval(secs => %s)
+                   AND d.claimed_at > coalesce((SELECT restored_at FROM telephony_restoreguard), '-infinity')
                  ORDER BY d.id LIMIT {AT_ONCE}""",
             [alias, settings.IRIS_LEASE_SECONDS + LEASE_GRACE],
         )

@@ -12,6 +12,7 @@ from telephony.models.deliveries import (
 )
 from telephony.models.numbers import PhoneNumber
 from telephony.models.replies import InboundMessage, OptOut
+from telephony.models.restores import RestoreAnchor, RestoreGuard
 from telephony.models.sandbox import SandboxMessage
 from telephony.models.smpp import Bind, InboundPart, Repetition
 from telephony.models.trunks import Trunk, Turn
@@ -32,6 +33,8 @@ __all__ = [
     "PhoneNumber",
     "Purpose",
     "Repetition",
+    "RestoreAnchor",
+    "RestoreGuard",
     "SandboxMessage",
     "Trunk",
     "Turn",

@@ -11,7 +11,7 @@ from django.core.management import BaseCommand
 from django.db.models import Count, Q
 from django.utils import timezone
 
-from telephony import lifecycle, turns
+from telephony import lifecycle, restored, turns
 from telephony.carriers import SessionCarrier, get_carrier
 from telephony.models import Channel, Delivery, Trunk
 from telephony.routing import trunks
@@ -40,6 +40,8 @@ class Command(BaseCommand):
         }
         for alias in settings.CARRIERS:
             self._show(rows[alias], counts.get(alias, {"queued": 0, "calls": 0, "under_way": 0}))
+        if held := restored.sentence():
+            self.stdout.write(f"WARNING: nothing leaves: {held}")
         for one in stranded():
             self.stdout.write(f"WARNING: {one.queued} deliveries wait on {one.alias}: {one.why}.")
         wanted = turns.processes_wanted()
