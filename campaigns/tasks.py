@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import Task, shared_task
 
-from campaigns import hopper, lifecycle, preparing
+from campaigns import hopper, lifecycle, preparing, restoring
 from campaigns.models import ImportStatus, Run, RunStatus, SheetImport
 from telephony import turns
 from telephony.locks import locked
@@ -23,7 +23,8 @@ def tick() -> None:
 
 
 def _tick() -> None:
-    lifecycle.begin_due()
+    if not restoring.look_after():
+        lifecycle.begin_due()
     lifecycle.carry_on()
     lifecycle.finish_all()
     if Run.objects.filter(

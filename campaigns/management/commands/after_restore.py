@@ -1,0 +1,131 @@
+"""`manage.py after_restore`: what waits after a restored backup, and letting it go on (docs/restore.md)."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from django.core.management import BaseCommand, CommandError
+from django.utils import timezone
+
+from campaigns import restoring
+from campaigns.models import RunStatus
+from iris.errors import Conflict, InvalidInput
+from telephony import numbering, restored
+
+SCHEDULED_AHEAD = timedelta(minutes=1)  # a run that begins at once begins at about the time of its creation
+
+
+class Command(BaseCommand):
+    help = (
+        "Holds back all calls and SMS after a backup was restored, and shows what waits; --resume lets it go on."
+        " See docs/restore.md."
+    )
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        what = parser.add_mutually_exclusive_group()
+        what.add_argument("--show", action="store_true", help="only show what waits")
+        what.add_argument(
+            "--resume",
+            nargs="*",
+            type=int,
+            metavar="RUN",
+            help="let everything leave again, and these runs go on; without numbers, all that were held",
+        )
+        what.add_argument(
+            "--open",
+            action="store_true",
+            help="let OTPs and new campaigns leave again; the runs that were held go on waiting",
+        )
+        what.add_argument(
+            "--reached",
+            type=Path,
+            metavar="FILE",
+            help="recipients of held runs whose numbers are in this file, one a line, were reached since the backup",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["open"]:
+            self._release([])
+        elif options["resume"] is not None:
+            self._release(options["resume"] or None)
+        elif options["reached"] is not None:
+            self._mark_reached(options["reached"])
+        else:
+            if not options["show"]:
+                restoring.hold_everything()
+            self._show()
+
+    def _release(self, run_ids: list[int] | None) -> None:
+        was_held = restored.is_held()
+        try:
+            resumed = restoring.release(run_ids)
+        except Conflict as e:
+            raise CommandError(str(e)) from e
+        if was_held:
+            self.stdout.write("Calls and SMS leave again.")
+        for pk in resumed:
+            self.stdout.write(f"Run {pk} goes on.")
+        if not was_held and not resumed:
+            self.stdout.write("Nothing was held.")
+
+    def _mark_reached(self, file: Path) -> None:
+        try:
+            lines = file.read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as e:
+            raise CommandError(f"{file} cannot be read: {e}") from e
+        numbers = {_number(line, row, file) for row, line in enumerate(lines, start=1) if line.strip()}
+        restoring.hold_everything()
+        ended = restoring.mark_reached(numbers)
+        self.stdout.write(f"{len(numbers)} numbers; {ended} calls and SMS to them count as completed.")
+
+    def _show(self) -> None:
+        found = restored.hold()
+        if found is None:
+            self.stdout.write("Nothing is held: calls and SMS leave.")
+        else:
+            since = f" since {_local(found.since)}" if found.since else ""
+            self.stdout.write(f"Nothing leaves{since}. {found.reason}")
+            if newest := restored.newest_claim():
+                self.stdout.write(f"The data end about {_local(newest)}: what was sent later is not in them.")
+        waiting = restoring.waiting()
+        for one in waiting:
+            self._show_run(one)
+        if not waiting:
+            self.stdout.write("No run is live.")
+        if found is not None:
+            self.stdout.write(
+                "docs/restore.md says how to compare this with the carriers' reports, and how to go on."
+            )
+
+    def _show_run(self, one: restoring.Waiting) -> None:
+        run = one.run
+        state = "held" if one.is_held else RunStatus(run.status).label.partition(":")[0]
+        when = (
+            f", scheduled for {_local(run.starts_at)}"
+            if run.starts_at - run.created_at > SCHEDULED_AHEAD
+            else ""
+        )
+        self.stdout.write(
+            f"  run {run.pk} of campaign {run.campaign_id} ({run.campaign.name}): {state}{when};"
+            f" {one.ended} ended, {one.under_way} under way, {one.queued} queued, {one.untouched} not begun"
+        )
+
+
+def _number(line: str, row: int, file: Path) -> str:
+    """In E.164."""
+    try:
+        number = numbering.parse(line.strip()).to
+    except InvalidInput as e:
+        raise CommandError(f"Line {row} of {file}: {e} Nothing has been changed.") from e
+    if not number:
+        raise CommandError(
+            f"Line {row} of {file}: no country has the number {line.strip()!r}. Nothing has been changed."
+        )
+    return number
+
+
+def _local(when: Any) -> str:
+    return f"{timezone.localtime(when):%Y-%m-%d %H:%M:%S %Z}"
