@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 from baresip import Event, NoLocalAddressError, RuntimeDead, StackEvent
 
+from telephony.carriers import refusals
 from telephony.carriers.base import CarrierEvent, Later, Pending, Result, Unknown
 from telephony.carriers.errors import Misconfigured, Throttled, Unreachable
 from telephony.carriers.sip import trouble
@@ -108,7 +109,7 @@ def test_a_call_is_given_up_when_it_was_refused_for_want_of_room_so_often_as_is_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Dials count, not claims: a delivery is also claimed while its trunk rests."""
-    monkeypatch.setattr(trouble, "LONGEST_REST_SECONDS", 0.01)
+    monkeypatch.setattr(refusals, "LONGEST_REST_SECONDS", 0.01)
     with FarEnd(tmp_path, "refuse", status="503 Service Unavailable") as far_end, Line(far_end.host) as line:
         for attempt in (11, 12, 13, 14):
             dial_when_it_may(line, attempt=attempt)
@@ -136,15 +137,17 @@ def dial_when_it_may(line: Line, *, key: str = "1", attempt: int = 1) -> None:
 
 def test_a_trunk_that_refuses_everybody_rests_and_the_rest_are_called_later(tmp_path: Path) -> None:
     with FarEnd(tmp_path, "refuse", status="403 Forbidden") as far_end, Line(far_end.host) as line:
-        for number in range(1, trouble.ROW):
-            line.call(NUMBER, key=str(number))
+        for number in range(1, refusals.MAX_REFUSALS_IN_A_ROW[refusals.Meaning.DOUBTFUL]):
+            line.call(f"{NUMBER[:-2]}{number:02d}", key=str(number))
             assert (line.final(str(number)).status, line.final(str(number)).cause) == (
                 S.FAILED,
                 Cause.REFUSED,
             )
-        line.call(NUMBER, key="tenth")
+        line.call(f"{NUMBER[:-2]}10", key="tenth")
         assert line.later("tenth").text == "403 Forbidden"
-        with pytest.raises(Throttled, match="403 Forbidden"):
+        with pytest.raises(
+            Throttled, match="10 recipients in a row were refused. Delivery tenth: 403 Forbidden"
+        ):
             line.call(NUMBER, key="eleventh")
 
 
@@ -156,6 +159,7 @@ def test_a_way_that_breaks_off_when_the_invite_has_left_calls_nobody_twice(
     reported: list[CarrierEvent | Result] = []
     live = LiveCall(
         key="1",
+        to=NUMBER,
         attempt=1,
         pcm=b"",
         options=SipOptions(host="sip.example.com"),
@@ -199,13 +203,17 @@ def test_a_challenge_is_answered_and_the_bought_number_calls(tmp_path: Path) -> 
         assert "<sip:+9779800000101@" in far_end.log()[0]
 
 
-def test_a_wrong_password_pauses_the_trunk_and_costs_nobody_their_call(tmp_path: Path) -> None:
+def test_a_wrong_password_pauses_the_trunk_and_costs_nobody_their_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refusals, "LONGEST_REST_SECONDS", 0.01)
     credentials: dict[str, Any] = {"user": "trunk-user", "password": "wrong"}
     with FarEnd(tmp_path, "challenge") as far_end, Line(far_end.host, **credentials) as line:
-        line.call(NUMBER)
-        assert line.later().text.startswith("401")
-        with pytest.raises(Misconfigured, match="does not accept our user and password"):
-            line.call(NUMBER, key="2")
+        for key in "123":
+            dial_when_it_may(line, key=key)
+            assert line.later(key).text.startswith("401")
+        with pytest.raises(Misconfigured, match="does not accept our user and password. Delivery 3: 401"):
+            line.call(NUMBER, key="4")
 
 
 def test_a_bye_that_is_confirmed_late_does_not_lengthen_the_call(tmp_path: Path) -> None:

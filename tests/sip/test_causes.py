@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from telephony.carriers.sip.causes import Outcome, outcome_of
+from telephony.carriers.refusals import Meaning
+from telephony.carriers.sip.causes import UNHEARD_RING_SECONDS, Outcome, described, outcome_of
 from telephony.models import Cause, DeliveryStatus
 
 UNANSWERED, FAILED = DeliveryStatus.UNANSWERED, DeliveryStatus.FAILED
@@ -103,23 +104,51 @@ def test_only_a_call_whose_first_invite_never_left_is_made_again(
 
 
 @pytest.mark.parametrize(
-    ("text", "general", "uncalled"),
+    ("text", "meaning", "uncalled"),
     [
-        ("402 Payment Required", True, True),
-        ("403 Forbidden", True, True),
-        ("488 Not Acceptable Here", True, True),
-        ("500 Server Internal Error", True, False),
-        ("502 Bad Gateway", True, False),
-        ("504 Server Time-out", True, False),
-        ("603 Decline", False, False),
-        ("403 Forbidden,Q.850;cause=21", False, False),
-        ("302 Moved Temporarily", False, False),
-        ("486 Busy Here", False, False),
+        ("302 Moved Temporarily", Meaning.DOUBTFUL, True),
+        ("402 Payment Required", Meaning.DOUBTFUL, True),
+        ("403 Forbidden", Meaning.DOUBTFUL, True),
+        ("404 Not Found", Meaning.DOUBTFUL, True),
+        ("408 Request Timeout", Meaning.DOUBTFUL, True),
+        ("480 Temporarily Unavailable", Meaning.DOUBTFUL, True),
+        ("487 Request Terminated", Meaning.DOUBTFUL, True),
+        ("488 Not Acceptable Here", Meaning.DOUBTFUL, True),
+        ("499 Of Their Own", Meaning.DOUBTFUL, True),
+        ("500 Server Internal Error", Meaning.DOUBTFUL, False),
+        ("502 Bad Gateway", Meaning.DOUBTFUL, False),
+        ("504 Server Time-out", Meaning.DOUBTFUL, False),
+        ("608 Rejected", Meaning.DOUBTFUL, True),
+        ("401 Unauthorized", Meaning.TRUNK, True),
+        ("503 Service Unavailable", Meaning.BUSY, True),
+        ("480 Temporarily Unavailable,Q.850;cause=38", Meaning.BUSY, True),
+        ("480 Temporarily Unavailable,Q.850;cause=41", Meaning.BUSY, True),
+        ("404 Not Found,Q.850;cause=1", Meaning.RECIPIENT, True),
+        ("486 Busy Here", Meaning.RECIPIENT, True),
+        ("480 Temporarily Unavailable,Q.850;cause=20", Meaning.RECIPIENT, False),
+        ("603 Decline", Meaning.RECIPIENT, False),
+        ("607 Unwanted", Meaning.RECIPIENT, False),
+        ("403 Forbidden,Q.850;cause=21", Meaning.RECIPIENT, False),
     ],
 )
-def test_a_refusal_that_may_be_meant_for_all_calls_is_told_from_one_of_this_person(
-    text: str, general: bool, uncalled: bool
+def test_an_answer_that_may_be_meant_for_all_calls_is_told_from_one_about_this_person(
+    text: str, meaning: Meaning, uncalled: bool
 ) -> None:
     outcome = outcome_after(text)
-    assert (outcome.general, outcome.uncalled) == (general, uncalled)
-    assert not outcome_after(text, rang=True).general
+    assert (outcome.meaning, outcome.uncalled) == (meaning, uncalled)
+    rang = outcome_after(text, rang=True)
+    assert (rang.meaning, rang.uncalled, rang.cause) == (Meaning.TAKEN, False, outcome.cause)
+
+
+@pytest.mark.parametrize(
+    "text", ["408 Request Timeout", "480 Temporarily Unavailable", "487 Request Terminated"]
+)
+def test_a_phone_may_have_rung_unheard_before_a_late_answer(text: str) -> None:
+    assert not outcome_after(text, seconds=UNHEARD_RING_SECONDS).uncalled
+
+
+def test_an_answer_without_words_gets_its_name() -> None:
+    assert described("403 ") == "403 Forbidden"
+    assert described("403 Not You") == "403 Not You"
+    assert described("499") == "499"
+    assert described("Connection refused [111]") == "Connection refused [111]"

@@ -7,9 +7,23 @@ from types import SimpleNamespace
 import pytest
 
 from telephony.carriers.errors import Misconfigured, Throttled
+from telephony.carriers.refusals import (
+    DOUBTED_SECONDS,
+    MAX_REFUSALS_IN_A_ROW,
+    WHILE_SECONDS,
+    Meaning,
+)
 from telephony.carriers.sip import trouble as of_trouble
-from telephony.carriers.sip.causes import SILENT, outcome_of
-from telephony.carriers.sip.trouble import ATTEMPTS, ROW, Trouble
+from telephony.carriers.sip.causes import Q850, SILENT, SIP, outcome_of
+from telephony.carriers.sip.trouble import ATTEMPTS, Trouble
+
+ROW = MAX_REFUSALS_IN_A_ROW[Meaning.DOUBTFUL]
+# Every answer, some that nobody has registered, and every word of the telephone network.
+ANSWERS = [
+    *(f"{code} {answer.name}" for code, answer in SIP.items()),
+    *(f"{code} Of Their Own" for code in (399, 499, 599, 699, 799)),
+    *(f"480 Temporarily Unavailable,Q.850;cause={cause}" for cause in Q850),
+]
 
 
 class Trunk:
@@ -28,13 +42,21 @@ class Trunk:
         self.now += 0.01
         self._calls += 1
         outcome = SILENT if not text else outcome_of(text, rang=False, transport="udp", seconds=0.01)
+        key = key or f"call-{self._calls}"
         return self.trouble.judge(
-            key=key or f"call-{self._calls}",
+            key=key,
+            to=f"number of {key}",
             outcome=outcome,
             text=text,
             dialled_at=self.now if dialled_at is None else dialled_at,
             heard=outcome is not SILENT,
         )
+
+    def rings(self) -> None:
+        """A call, another one, comes to somebody's phone."""
+        self.now += 0.01
+        self._calls += 1
+        self.trouble.worked(dialled_at=self.now)
 
     def rests(self) -> bool:
         try:
@@ -73,16 +95,40 @@ def test_calls_that_are_counted_do_not_grow_for_ever(trunk: Trunk, monkeypatch: 
 
 
 def test_a_wrong_password_costs_nobody_their_call_however_often(trunk: Trunk) -> None:
-    assert {trunk.answers("401 Unauthorized", key="1") for _ in range(3 * ATTEMPTS)} == {5}
+    for _ in range(2 * ATTEMPTS):
+        for key in "1234":
+            assert trunk.answers("401 Unauthorized", key=key) is not None
+            trunk.rest_is_over()
+    with pytest.raises(Misconfigured, match="our user and password. Delivery [1-4]: 401 Unauthorized"):
+        trunk.trouble.check(waiting=False)
+
+
+def test_a_wrong_password_is_told_though_there_is_only_one_call_to_make(trunk: Trunk) -> None:
+    for _ in range(MAX_REFUSALS_IN_A_ROW[Meaning.TRUNK]):
+        assert trunk.answers("401 Unauthorized", key="1") is not None
+        trunk.rest_is_over()
+    with pytest.raises(Misconfigured):
+        trunk.trouble.check(waiting=False)
+
+
+def test_one_number_for_which_another_password_is_wanted_stops_nobody_and_is_given_up(trunk: Trunk) -> None:
+    trunk.rings()
+    answers = []
+    for _ in range(ATTEMPTS):
+        answers.append(trunk.answers("407 Proxy Authentication Required", key="1"))
+        trunk.trouble.check(waiting=False) if len(answers) > 1 else trunk.rest_is_over()
+        trunk.rings()
+    assert answers == [5, 10, 15, 20, None]
 
 
 def test_a_refused_password_is_told_once_though_more_refusals_are_on_their_way(trunk: Trunk) -> None:
-    sent = [trunk.now, trunk.now + 0.1]
+    sent = [trunk.now, trunk.now + 0.1, trunk.now + 0.2, trunk.now + 0.3]
     trunk.now += 1
-    trunk.answers("401 Unauthorized", dialled_at=sent[0])
+    for at in sent[:3]:
+        trunk.answers("401 Unauthorized", dialled_at=at)
     with pytest.raises(Misconfigured, match="401 Unauthorized"):
         trunk.trouble.check(waiting=False)
-    trunk.answers("401 Unauthorized", dialled_at=sent[1])
+    trunk.answers("401 Unauthorized", dialled_at=sent[3])
     trunk.now += 3600  # until the operator has mended it
     trunk.trouble.check(waiting=False)
     trunk.answers("401 Unauthorized")
@@ -90,14 +136,18 @@ def test_a_refused_password_is_told_once_though_more_refusals_are_on_their_way(t
         trunk.trouble.check(waiting=False)
 
 
-@pytest.mark.parametrize("text", ["403 Forbidden", "402 Payment Required", "488 Not Acceptable Here"])
+@pytest.mark.parametrize(
+    "text", ["403 Forbidden", "402 Payment Required", "488 Not Acceptable Here", "302 Moved Temporarily"]
+)
 def test_refusals_in_a_row_are_the_trunks_trouble_and_cost_nobody_else_their_call(
     trunk: Trunk, text: str
 ) -> None:
     assert [trunk.answers(text) for _ in range(ROW - 1)] == [None] * (ROW - 1)
     assert not trunk.rests()
     for _ in range(3 * ATTEMPTS):
-        assert trunk.answers(text, key="1") == 5
+        again = trunk.answers(text, key="1")
+        assert again is not None
+        assert again > trunk.trouble._rest.left(now=trunk.now), "others go first after the rest"
         assert trunk.rests()
         trunk.rest_is_over()
     trunk.answers("486 Busy")  # it works again
@@ -111,7 +161,9 @@ def test_failures_in_a_row_let_the_trunk_rest_but_nobody_is_called_twice_for_the
     assert trunk.rests()
 
 
-@pytest.mark.parametrize("text", ["486 Busy Here", "404 Not Found", "603 Decline", "403 No,Q.850;cause=21"])
+@pytest.mark.parametrize(
+    "text", ["486 Busy Here", "604 Does Not Exist Anywhere", "603 Decline", "403 No,Q.850;cause=21"]
+)
 def test_refusals_are_in_no_row_when_others_come_through(trunk: Trunk, text: str) -> None:
     for _ in range(3):
         assert {trunk.answers("403 Forbidden") for _ in range(ROW - 1)} == {None}
@@ -129,7 +181,7 @@ def test_calls_from_before_the_first_refusal_do_not_end_the_row(trunk: Trunk) ->
 
 
 def test_a_campaign_whose_numbers_are_all_refused_comes_to_its_end(trunk: Trunk) -> None:
-    until = trunk.now + of_trouble.UNBELIEVED_SECONDS
+    until = trunk.now + DOUBTED_SECONDS
     while trunk.now < until:
         trunk.answers("403 Forbidden", key=str(trunk.now))
         trunk.rest_is_over()
@@ -140,7 +192,7 @@ def test_a_campaign_whose_numbers_are_all_refused_comes_to_its_end(trunk: Trunk)
 
 def test_a_trunk_that_was_left_alone_for_a_while_is_not_believed_again(trunk: Trunk) -> None:
     test_a_campaign_whose_numbers_are_all_refused_comes_to_its_end(trunk)
-    trunk.now += of_trouble.WHILE_SECONDS + 1
+    trunk.now += WHILE_SECONDS + 1
     assert trunk.answers("403 Forbidden") == 5
     assert trunk.rests()
 
@@ -148,3 +200,73 @@ def test_a_trunk_that_was_left_alone_for_a_while_is_not_believed_again(trunk: Tr
 def test_a_silent_trunk_rests(trunk: Trunk) -> None:
     assert trunk.answers("") is None
     assert trunk.rests()
+
+
+@pytest.mark.parametrize("text", ANSWERS)
+def test_one_call_in_fifty_never_stops_the_trunk(trunk: Trunk, text: str) -> None:
+    """Whatever is answered to it, and however often it is made again."""
+    outcome = outcome_of(text, rang=False, transport="udp", seconds=0.01)
+    for poison in range(20):
+        attempts = 0
+        while True:
+            attempts += 1
+            again = trunk.answers(text, key=f"poison {poison}")
+            if again is None:
+                break
+            assert outcome.again
+            assert trunk.trouble._rest.left(now=trunk.now) <= 1.0
+            trunk.now += 1.0
+            for _ in range(49):
+                trunk.trouble.check(waiting=False)
+                trunk.rings()
+        assert attempts == (ATTEMPTS if outcome.again else 1)
+        trunk.rings()
+        trunk.trouble.check(waiting=False)
+
+
+@pytest.mark.parametrize("text", ANSWERS)
+def test_an_answer_that_everybody_gets_is_about_the_trunk_whatever_it_is(trunk: Trunk, text: str) -> None:
+    outcome = outcome_of(text, rang=False, transport="udp", seconds=0.01)
+    ended = 0
+    for _ in range(100):
+        try:
+            trunk.trouble.check(waiting=False)
+        except Misconfigured:
+            assert outcome.meaning is Meaning.TRUNK
+            return
+        except Throttled:
+            trunk.rest_is_over()
+            trunk.trouble.check(waiting=False)
+        ended += trunk.answers(text) is None
+    assert outcome.meaning is not Meaning.TRUNK
+    assert trunk.rests()
+    if outcome.uncalled:
+        assert ended < MAX_REFUSALS_IN_A_ROW[outcome.meaning] <= 30, "the others keep their call"
+
+
+@pytest.mark.parametrize("text", ["404 Not Found", "480 Temporarily Unavailable", "408 Request Timeout"])
+def test_what_is_said_of_a_number_is_believed_at_the_fifth_time(trunk: Trunk, text: str) -> None:
+    for _ in range(ROW):
+        trunk.answers(text)
+    answers = []
+    for _ in range(ATTEMPTS):
+        trunk.rest_is_over()
+        answers.append(trunk.answers(text, key="1"))
+    assert None not in answers[:-1]
+    assert answers[-1] is None
+
+
+def test_a_silence_says_nothing_of_the_trunk_when_a_later_call_came_through(trunk: Trunk) -> None:
+    dialled_at = trunk.now
+    trunk.rings()
+    assert trunk.answers("", dialled_at=dialled_at) is None
+    assert not trunk.rests()
+
+
+def test_phones_that_rang_and_were_not_answered_are_in_no_row(trunk: Trunk) -> None:
+    rang = outcome_of("480 Temporarily Unavailable", rang=True, transport="udp", seconds=20.0)
+    for key in range(100):
+        trunk.trouble.judge(
+            key=str(key), to=str(key), outcome=rang, text="480", dialled_at=trunk.now, heard=True
+        )
+    assert not trunk.rests()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from django.utils import timezone
 
 from telephony.carriers.base import Accepted, CarrierEvent, Later, Result
-from telephony.carriers.sip.causes import Outcome, outcome_of
+from telephony.carriers.sip.causes import Outcome, described, outcome_of
 from telephony.carriers.sip.hearing import Hearing
 from telephony.carriers.sip.options import SipOptions
 from telephony.carriers.sip.playback import NoAudio, Playback
@@ -36,7 +36,7 @@ class Judge(Protocol):
     """In how many seconds a call that was not answered is made again (`Trouble.judge`); None for never."""
 
     def __call__(
-        self, *, key: str, outcome: Outcome, text: str, dialled_at: float, heard: bool
+        self, *, key: str, to: str, outcome: Outcome, text: str, dialled_at: float, heard: bool
     ) -> float | None: ...
 
 
@@ -50,6 +50,7 @@ class LiveCall:
         self,
         *,
         key: str,
+        to: str,
         attempt: int,
         pcm: bytes,
         options: SipOptions,
@@ -63,6 +64,7 @@ class LiveCall:
         self.call_id = ""
         self.outcome: Outcome | None = None  # why it was not answered
         self.key = key
+        self._to = to
         self._attempt = attempt
         self._pcm = pcm
         self._options = options
@@ -120,12 +122,17 @@ class LiveCall:
                     seconds=time.monotonic() - self.dialled_at,
                 )
                 self.heard = self.heard or self.outcome.cause != Cause.LOST
-                self._tell_outcome(self.outcome, event.text or "The trunk did not answer.")
+                self._tell_outcome(self.outcome, described(event.text or "") or "The trunk did not answer.")
                 return None
 
     def _tell_outcome(self, outcome: Outcome, text: str) -> None:
         seconds = self._judge(
-            key=self.key, outcome=outcome, text=text, dialled_at=self.dialled_at, heard=self.heard
+            key=self.key,
+            to=self._to,
+            outcome=outcome,
+            text=text,
+            dialled_at=self.dialled_at,
+            heard=self.heard,
         )
         if seconds is None:
             self._tell(outcome.status, cause=outcome.cause, text=text)

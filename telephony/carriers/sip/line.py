@@ -227,6 +227,7 @@ class Line:
         agent, headers = await self._agent_of(one.caller)
         live = LiveCall(
             key=one.key,
+            to=one.to,
             attempt=one.attempt,
             pcm=one.pcm,
             options=self._options,
@@ -237,7 +238,7 @@ class Line:
         try:
             call = await agent.dial(self._options.uri_of(one.to), headers)
         except BaresipError as e:
-            self._trouble.failed(str(e))
+            self._trouble.failed(f"Delivery {one.key}: {e}")
             raise
         early = self._early.pop(call.handle, [])
         live.call_id = next(
