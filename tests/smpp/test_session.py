@@ -13,6 +13,7 @@ import pytest
 
 from telephony.carriers.base import Accepted, Later, Rejected, Unknown
 from telephony.carriers.errors import Throttled, Unreachable
+from telephony.carriers.refusals import MAX_REFUSALS_IN_A_ROW, Meaning
 from telephony.carriers.smpp import carrier as smpp_carrier
 from telephony.carriers.smpp import pace as smpp_pace
 from telephony.carriers.smpp import session as smpp_session
@@ -122,13 +123,14 @@ class TestAnswers:
 
     def test_an_smsc_in_trouble_is_left_in_peace_for_a_while(self, running: SmscProcess) -> None:
         with carrier(running.port, window=5) as it:
-            batch = [sms(key, to="+9779841009922") for key in range(smpp_carrier.ALL_BUSY + 20)]
+            enough = MAX_REFUSALS_IN_A_ROW[Meaning.BUSY]
+            batch = [sms(key, to=f"+97798{4100 + key}9922") for key in range(enough + 20)]
             answers = it.send(*batch)
             assert {type(answer) for answer in answers.values()} == {Later}
             tried = [key for key, answer in answers.items() if "RSYSERR" in getattr(answer, "text", "")]
-            assert len(tried) == smpp_carrier.ALL_BUSY
+            assert len(tried) == enough
             assert "but it does not take what is submitted" in it.carrier.status()
-            with pytest.raises(Throttled, match="The SMSC has trouble"):
+            with pytest.raises(Throttled, match=r"The SMSC has trouble. Delivery \d+: ESME_RSYSERR \(0x08\)"):
                 it.carrier.submit([sms(100)])
 
     def test_an_answer_that_does_not_come_is_unknown_and_counts_when_it_is_late(

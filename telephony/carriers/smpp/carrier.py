@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
@@ -15,7 +15,6 @@ from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from telephony.carriers.base import (
-    Accepted,
     CarrierEvent,
     InboundSms,
     Later,
@@ -27,18 +26,18 @@ from telephony.carriers.base import (
     Submission,
     Unknown,
 )
-from telephony.carriers.errors import Misconfigured, Throttled, Unreachable
+from telephony.carriers.errors import Misconfigured, Unreachable
 from telephony.carriers.smpp import joining, options, protocol, repeating
 from telephony.carriers.smpp.hooks import Hooks
 from telephony.carriers.smpp.inbound import Reader
 from telephony.carriers.smpp.link import Address, Link
-from telephony.carriers.smpp.message import UNANSWERED, Message
+from telephony.carriers.smpp.message import Message
 from telephony.carriers.smpp.outbound import Encoder, Unsendable
+from telephony.carriers.smpp.outcomes import Outcomes
 from telephony.carriers.smpp.pace import Pace
-from telephony.carriers.smpp.protocol import Meaning, Pdu, meaning_of, name_of
+from telephony.carriers.smpp.protocol import Pdu
 from telephony.carriers.smpp.receipts import Ids
 from telephony.carriers.smpp.session import Session
-from telephony.carriers.smpp.troubles import BUSY_SECONDS, Troubles
 from telephony.models import Cause, Channel
 from telephony.segments import segments_of
 
@@ -47,10 +46,10 @@ log = logging.getLogger(__name__)
 FEWEST_CLAIMED = 10
 BIND_SECONDS = 5.0  # that a submission waits for a bind
 CLOSE_SECONDS = 8.0
+TRIAL_SECONDS = 1.0  # for which others wait while a trunk that refused everybody is tried with one SMS
 WAIT_SECONDS = 30.0  # for another SMS to the same number
 LONGEST_BEAT = 5.0  # seconds between two times that a bind is written down
 RECALL_SECONDS = 600.0  # in which an SMSC may report that it has deleted what we took back
-ALL_BUSY = 20  # answers in a row that name a trouble of the SMSC: then it is left in peace for a while
 SAMPLE = 100  # receipts, the latest, whose numbers are compared with those of the deliveries they are about
 GRACE_SECONDS = 600.0  # for the receipt of an SMS that was valid until now
 _BAD_CREDENTIALS = (0x0E, 0x0F)
@@ -73,19 +72,15 @@ class SmppCarrier(SessionCarrier):
             raise ImproperlyConfigured(
                 f"Carrier {alias!r} needs a package: pip install --require-hashes -r requirements/smpp.txt"
             )
-        self._ids = Ids(self.settings["message_ids"])
         self._encoder = Encoder(self.settings)
         self._reader = Reader(alias, self.settings)
         self._pace = Pace(self.settings["parts_per_second"])
+        self._outcomes = Outcomes(self.settings, ids=Ids(self.settings["message_ids"]), pace=self._pace)
         self._parts = 1.0  # of a message at present, on average
         self._beat = min(LONGEST_BEAT, self.settings["repeat_after_seconds"] / 2)
         self._beat_at = 0.0
         self._recalled: dict[str, float] = {}  # numbers, and when what the SMSC had for them was taken back
-        self._troubles = Troubles()
-        self._busy = 0  # answers since one that was not for trouble of the SMSC
-        self._faulted_at = 0.0
         self._receipts: deque[tuple[str, str]] = deque(maxlen=SAMPLE)  # their ids and numbers
-        self._fault = ""  # what the operator has to mend
         self._link: Link | None = None
         self._record: SessionRecord = _nowhere
 
@@ -95,7 +90,7 @@ class SmppCarrier(SessionCarrier):
             self.alias,
             Address(**{name: self.settings[name] for name in Address.__dataclass_fields__}),
             Hooks(
-                answered=self._answered,
+                answered=self._outcomes.heard,
                 settled=self._settled,
                 unwritten=self._unwritten,
                 received=self._received,
@@ -125,6 +120,8 @@ class SmppCarrier(SessionCarrier):
         return limit / self._parts if limit else None
 
     def claim_size(self) -> int:
+        if self._outcomes.is_on_trial:
+            return 1
         return max(FEWEST_CLAIMED, int(self.settings["window"]))
 
     def reports_on(self, text: str) -> int:
@@ -146,10 +143,18 @@ class SmppCarrier(SessionCarrier):
                 continue
             try:
                 message = self._encoder.message(one, repeats=repetition is not None)
-                message.was_full = self._troubles.is_known(one.key)
+                self._outcomes.prepare(message, to=one.to)
                 messages.append(message)
             except Unsendable as error:
                 results.append(Rejected(key=one.key, cause=Cause.REFUSED, text=str(error)))
+        if messages and self._outcomes.is_on_trial:
+            text = "The trunk is tried with one SMS first."
+            results += [
+                Later(key=one.key, seconds=TRIAL_SECONDS, text=text, attempt=one.attempt)
+                for one in messages[1:]
+            ]
+            del messages[1:]
+            self._outcomes.begin_trial()
         if messages:
             self._parts = sum(len(message.pdus) for message in messages) / len(messages)
             link.submit(messages)
@@ -210,34 +215,14 @@ class SmppCarrier(SessionCarrier):
         link = self._link
         if link is None:
             raise Unreachable("The trunk is not open.")
-        if self._fault:
-            fault, self._fault = self._fault, ""
-            self._faulted_at = time.monotonic()
-            raise Misconfigured(fault)
-        if hold := self._hold():
-            why = "The SMSC has trouble." if self._busy >= ALL_BUSY else "The SMSC wants it slower."
-            raise Throttled(why, retry_after=hold)
+        self._outcomes.check()
         if not link.is_bound(within=BIND_SECONDS):
             if link.refusal in _BAD_CREDENTIALS:
                 raise Misconfigured(link.state)
             raise Unreachable(link.state)
         return link
 
-    def _hold(self) -> float:
-        return max(0.0, self._pace.held_until - time.monotonic())
-
     # In the thread of the link
-
-    def _answered(self, meanings: Counter[Meaning]) -> None:
-        now = time.monotonic()
-        self._troubles.took(meanings[Meaning.TAKEN])
-        if meanings[Meaning.TAKEN]:
-            self._pace.took(meanings[Meaning.TAKEN], now=now)
-        if meanings[Meaning.TOO_FAST]:
-            self._pace.complained(now=now)
-        self._busy = self._busy + meanings[Meaning.BUSY] if meanings.keys() == {Meaning.BUSY} else 0
-        if self._busy >= ALL_BUSY:
-            self._pace.rest(BUSY_SECONDS, now=now)
 
     def _settled(self, messages: Sequence[Message]) -> None:
         results = []
@@ -246,20 +231,15 @@ class SmppCarrier(SessionCarrier):
             # It may have been sent again since: then a late refusal of the first attempt means nothing.
             if message.is_reported and message.taken < len(message.pdus):
                 continue
-            result = self._result(message)
-            if isinstance(result, Accepted | Rejected):
-                self._troubles.forget(message.key)
-            elif isinstance(result, Unknown) and message.recall and not message.is_left:
+            result = self._outcomes.result(message)
+            if isinstance(result, Unknown) and message.recall and not message.is_left:
                 sent.append(int(message.key))
             message.is_reported = True
             results.append(result)
         self._record(results, partial(repeating.note_sent, sent) if sent else None)
 
     def _unwritten(self, messages: Sequence[Message]) -> None:
-        seconds, text = self._hold(), "The SMSC had no room for it yet."
-        self._record(
-            [Later(key=one.key, seconds=seconds, text=text, attempt=one.attempt) for one in messages]
-        )
+        self._record([self._outcomes.unwritten(message) for message in messages])
 
     def _bound(self, seconds: float) -> None:
         """Have the evidence of silence written down, behind all that has come so far."""
@@ -321,40 +301,6 @@ class SmppCarrier(SessionCarrier):
             except Exception:  # they would come for ever, and never fare better
                 log.exception("%s: parts that cannot be stored: %r", self.alias, parts)
         link.acknowledge(session, stored)
-
-    def _result(self, message: Message) -> Result:
-        """What the answers to a message's parts make of it."""
-        key, total = message.key, len(message.pdus)
-        if message.taken == total:
-            refs = [self._ids.of_answer(raw) for raw in message.ids]
-            parts = tuple(refs) if total > 1 else ()
-            return Accepted(key=key, ref=refs[0], parts=parts, completes=not self.settings["receipts"])
-        if message.is_left:
-            status = message.recall_status or UNANSWERED
-            said = "nothing" if status == UNANSWERED else name_of(status)
-            return Unknown(key=key, text=f"The SMSC may have it, and could not take it back: it said {said}.")
-        answered = [status for status in message.statuses if status is not None and status > 0]
-        if len(answered) + message.taken < total:
-            return Unknown(key=key, text=f"The SMSC did not answer; it has {message.taken} of {total} parts.")
-        meaning, text = meaning_of(answered[0]), name_of(answered[0])
-        if message.recall and protocol.CANNOT_REPLACE in answered:
-            return Unknown(key=key, text=f"The SMSC may have it, and could not replace it: it said {text}.")
-        if message.taken:
-            text = f"{text}; the SMSC has {message.taken} of {total} parts"
-        pause: float | None = 0.0
-        if meaning is Meaning.BUSY:
-            pause = self._troubles.busy(key)
-        elif answered[0] == protocol.QUEUE_FULL:
-            pause = self._troubles.full(key)
-        if meaning is Meaning.CONFIGURATION or (meaning is Meaning.SENDER and self.settings["source"]):
-            if message.written_at > self._faulted_at:  # else that fault was told of already
-                self._fault = f"The SMSC refuses what is configured: {text}"
-        elif meaning in (Meaning.NO_SUCH_NUMBER, Meaning.REFUSED, Meaning.SENDER) or pause is None:
-            cause = Cause.INVALID if meaning is Meaning.NO_SUCH_NUMBER else Cause.REFUSED
-            return Rejected(key=key, cause=cause, text=text)
-        if message.taken:  # sent again, they would see a part of it twice
-            return Unknown(key=key, text=text)
-        return Later(key=key, seconds=max(pause or 0.0, self._hold()), text=text, attempt=message.attempt)
 
 
 def _nowhere(items: Sequence[object], done: Callable[[], object] | None = None) -> None:

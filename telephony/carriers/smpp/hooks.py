@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from telephony.carriers.refusals import Meaning
 from telephony.carriers.smpp.message import Message
-from telephony.carriers.smpp.protocol import Meaning, Pdu
+from telephony.carriers.smpp.protocol import Pdu
 
 if TYPE_CHECKING:
     from telephony.carriers.smpp.session import Session

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from telephony.carriers.refusals import Meaning
 from telephony.carriers.smpp import protocol
-from telephony.carriers.smpp.protocol import Meaning
 
 WAITING, UNANSWERED, UNWRITTEN = -1, -2, -3  # in the place of a part's status
 
@@ -21,7 +21,8 @@ class Message:
     cancel_sm, `replacing` follows, if any: the same, to replace what is there. After any other answer, or none, the message
     is left as it is (`is_left`), unless it `insists`.
 
-    `was_full`: the SMSC, or the phone, had no room for it once.
+    `to` is the recipient's number. `own_complaint` is a status that means "too fast", but not for this message: the SMSC
+    took others, or the phone has no room for it. That is no reason to slow down.
     """
 
     key: str
@@ -33,7 +34,8 @@ class Message:
     insists: bool = False
     recall_status: int | None = None
     is_left: bool = False
-    was_full: bool = False
+    to: str = ""
+    own_complaint: int | None = None
     written_at: float = 0.0  # monotonic
     statuses: list[int | None] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)

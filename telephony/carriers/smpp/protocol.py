@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from enum import Enum, auto
+
+from telephony.carriers.refusals import Meaning
+from telephony.models import Cause
 
 HEADER = struct.Struct(">IIII")
 LONGEST = 128 * 1024  # bytes; a PDU with a message_payload has 64 KiB and a little
@@ -36,6 +38,7 @@ INVALID_COMMAND = 0x03
 NOTHING_TO_CANCEL = 0x11
 QUEUE_FULL = 0x14
 CANNOT_REPLACE = 0x54
+THROTTLED = 0x58
 # What an SMSC answers that has no cancel_sm, or none by addresses: ESME_RINVCMDLEN, ESME_RINVCMDID, ESME_RINVMSGID.
 KNOWS_NO_CANCEL = (0x02, INVALID_COMMAND, 0x0C)
 
@@ -107,58 +110,100 @@ def cancel_body(
     return service_type.encode("latin-1") + b"\0" + b"\0" + address(*source) + address(*destination)
 
 
-class Meaning(Enum):
-    """What a status in an answer to a submission means for what happens next."""
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A command_status: its name, the specification that has it, and what it says in an answer to a submission."""
 
-    TAKEN = auto()
-    TOO_FAST = auto()  # the same again, and more slowly
-    BUSY = auto()  # the same again, a few times
-    NO_SUCH_NUMBER = auto()
-    SENDER = auto()  # our sender's address is not ours to use
-    CONFIGURATION = auto()  # no message will fare better until the operator has mended something
-    REFUSED = auto()
+    name: str
+    meaning: Meaning
+    source: str = "SMPP 3.4 §5.1.3"
+    cause: Cause = Cause.REFUSED
 
 
-_STATUSES: dict[int, tuple[str, Meaning]] = {
-    0x00: ("ESME_ROK", Meaning.TAKEN),
-    0x01: ("ESME_RINVMSGLEN", Meaning.REFUSED),
-    0x02: ("ESME_RINVCMDLEN", Meaning.REFUSED),
-    0x03: ("ESME_RINVCMDID", Meaning.CONFIGURATION),
-    0x04: ("ESME_RINVBNDSTS", Meaning.BUSY),
-    0x05: ("ESME_RALYBND", Meaning.BUSY),
-    0x08: ("ESME_RSYSERR", Meaning.BUSY),
-    0x0A: ("ESME_RINVSRCADR", Meaning.SENDER),
-    0x0B: ("ESME_RINVDSTADR", Meaning.NO_SUCH_NUMBER),
-    0x0C: ("ESME_RINVMSGID", Meaning.REFUSED),
-    0x0D: ("ESME_RBINDFAIL", Meaning.BUSY),
-    0x0E: ("ESME_RINVPASWD", Meaning.CONFIGURATION),
-    0x0F: ("ESME_RINVSYSID", Meaning.CONFIGURATION),
-    0x11: ("ESME_RCANCELFAIL", Meaning.REFUSED),
-    0x14: ("ESME_RMSGQFUL", Meaning.TOO_FAST),
-    0x15: ("ESME_RINVSERTYP", Meaning.CONFIGURATION),
-    0x44: ("ESME_RCANTSUBDL", Meaning.REFUSED),
-    0x45: ("ESME_RSUBMITFAIL", Meaning.BUSY),
-    0x48: ("ESME_RINVSRCTON", Meaning.CONFIGURATION),
-    0x49: ("ESME_RINVSRCNPI", Meaning.CONFIGURATION),
-    0x50: ("ESME_RINVDSTTON", Meaning.CONFIGURATION),
-    0x51: ("ESME_RINVDSTNPI", Meaning.CONFIGURATION),
-    0x53: ("ESME_RINVSYSTYP", Meaning.CONFIGURATION),
-    0x54: ("ESME_RINVREPFLAG", Meaning.REFUSED),
-    0x58: ("ESME_RTHROTTLED", Meaning.TOO_FAST),
-    0x61: ("ESME_RINVSCHED", Meaning.CONFIGURATION),
-    0x62: ("ESME_RINVEXPIRY", Meaning.CONFIGURATION),
-    0x64: ("ESME_RX_T_APPN", Meaning.BUSY),
-    0x65: ("ESME_RX_P_APPN", Meaning.REFUSED),
-    0x66: ("ESME_RX_R_APPN", Meaning.REFUSED),
-    0xFF: ("ESME_RUNKNOWNERR", Meaning.BUSY),
+_5_0 = "SMPP 5.0 §4.7.6"
+# Where 5.0 calls a status otherwise than 3.4, the name is that of 3.4.
+STATUSES = {
+    0x00: Status("ESME_ROK", Meaning.TAKEN),
+    0x01: Status("ESME_RINVMSGLEN", Meaning.RECIPIENT),
+    0x02: Status("ESME_RINVCMDLEN", Meaning.DOUBTFUL),
+    0x03: Status("ESME_RINVCMDID", Meaning.DOUBTFUL),
+    0x04: Status("ESME_RINVBNDSTS", Meaning.BUSY),
+    0x05: Status("ESME_RALYBND", Meaning.BUSY),
+    0x06: Status("ESME_RINVPRTFLG", Meaning.DOUBTFUL),
+    0x07: Status("ESME_RINVREGDLVFLG", Meaning.DOUBTFUL),
+    0x08: Status("ESME_RSYSERR", Meaning.BUSY),
+    0x0A: Status("ESME_RINVSRCADR", Meaning.DOUBTFUL),
+    0x0B: Status("ESME_RINVDSTADR", Meaning.RECIPIENT, cause=Cause.INVALID),
+    0x0C: Status("ESME_RINVMSGID", Meaning.DOUBTFUL),
+    0x0D: Status("ESME_RBINDFAIL", Meaning.BUSY),
+    0x0E: Status("ESME_RINVPASWD", Meaning.TRUNK),
+    0x0F: Status("ESME_RINVSYSID", Meaning.TRUNK),
+    0x11: Status("ESME_RCANCELFAIL", Meaning.DOUBTFUL),
+    0x13: Status("ESME_RREPLACEFAIL", Meaning.DOUBTFUL),
+    0x14: Status("ESME_RMSGQFUL", Meaning.TOO_FAST),
+    0x15: Status("ESME_RINVSERTYP", Meaning.DOUBTFUL),
+    0x33: Status("ESME_RINVNUMDESTS", Meaning.DOUBTFUL),
+    0x34: Status("ESME_RINVDLNAME", Meaning.DOUBTFUL),
+    0x40: Status("ESME_RINVDESTFLAG", Meaning.DOUBTFUL),
+    0x42: Status("ESME_RINVSUBREP", Meaning.DOUBTFUL),
+    0x43: Status("ESME_RINVESMCLASS", Meaning.DOUBTFUL),
+    0x44: Status("ESME_RCNTSUBDL", Meaning.DOUBTFUL),
+    0x45: Status("ESME_RSUBMITFAIL", Meaning.BUSY),
+    0x48: Status("ESME_RINVSRCTON", Meaning.DOUBTFUL),
+    0x49: Status("ESME_RINVSRCNPI", Meaning.DOUBTFUL),
+    0x50: Status("ESME_RINVDSTTON", Meaning.DOUBTFUL),
+    0x51: Status("ESME_RINVDSTNPI", Meaning.DOUBTFUL),
+    0x53: Status("ESME_RINVSYSTYP", Meaning.TRUNK),
+    0x54: Status("ESME_RINVREPFLAG", Meaning.DOUBTFUL),
+    0x55: Status("ESME_RINVNUMMSGS", Meaning.DOUBTFUL),
+    0x58: Status("ESME_RTHROTTLED", Meaning.TOO_FAST),
+    0x61: Status("ESME_RINVSCHED", Meaning.DOUBTFUL),
+    0x62: Status("ESME_RINVEXPIRY", Meaning.DOUBTFUL),
+    0x63: Status("ESME_RINVDFTMSGID", Meaning.DOUBTFUL),
+    0x64: Status("ESME_RX_T_APPN", Meaning.BUSY),
+    0x65: Status("ESME_RX_P_APPN", Meaning.DOUBTFUL),
+    0x66: Status("ESME_RX_R_APPN", Meaning.DOUBTFUL),
+    0x67: Status("ESME_RQUERYFAIL", Meaning.DOUBTFUL),
+    0xC0: Status("ESME_RINVOPTPARSTREAM", Meaning.DOUBTFUL),
+    0xC1: Status("ESME_ROPTPARNOTALLWD", Meaning.DOUBTFUL),
+    0xC2: Status("ESME_RINVPARLEN", Meaning.DOUBTFUL),
+    0xC3: Status("ESME_RMISSINGOPTPARAM", Meaning.DOUBTFUL),
+    0xC4: Status("ESME_RINVOPTPARAMVAL", Meaning.DOUBTFUL),
+    0xFE: Status("ESME_RDELIVERYFAILURE", Meaning.DOUBTFUL),
+    0xFF: Status("ESME_RUNKNOWNERR", Meaning.BUSY),
+    0x100: Status("ESME_RSERTYPUNAUTH", Meaning.DOUBTFUL, _5_0),
+    0x101: Status("ESME_RPROHIBITED", Meaning.DOUBTFUL, _5_0),
+    0x102: Status("ESME_RSERTYPUNAVAIL", Meaning.BUSY, _5_0),
+    0x103: Status("ESME_RSERTYPDENIED", Meaning.DOUBTFUL, _5_0),
+    0x104: Status("ESME_RINVDCS", Meaning.DOUBTFUL, _5_0),
+    0x105: Status("ESME_RINVSRCADDRSUBUNIT", Meaning.DOUBTFUL, _5_0),
+    0x106: Status("ESME_RINVDSTADDRSUBUNIT", Meaning.DOUBTFUL, _5_0),
+    0x107: Status("ESME_RINVBCASTFREQINT", Meaning.DOUBTFUL, _5_0),
+    0x108: Status("ESME_RINVBCASTALIAS_NAME", Meaning.DOUBTFUL, _5_0),
+    0x109: Status("ESME_RINVBCASTAREAFMT", Meaning.DOUBTFUL, _5_0),
+    0x10A: Status("ESME_RINVNUMBCAST_AREAS", Meaning.DOUBTFUL, _5_0),
+    0x10B: Status("ESME_RINVBCASTCNTTYPE", Meaning.DOUBTFUL, _5_0),
+    0x10C: Status("ESME_RINVBCASTMSGCLASS", Meaning.DOUBTFUL, _5_0),
+    0x10D: Status("ESME_RBCASTFAIL", Meaning.DOUBTFUL, _5_0),
+    0x10E: Status("ESME_RBCASTQUERYFAIL", Meaning.DOUBTFUL, _5_0),
+    0x10F: Status("ESME_RBCASTCANCELFAIL", Meaning.DOUBTFUL, _5_0),
+    0x110: Status("ESME_RINVBCAST_REP", Meaning.DOUBTFUL, _5_0),
+    0x111: Status("ESME_RINVBCASTSRVGRP", Meaning.DOUBTFUL, _5_0),
+    0x112: Status("ESME_RINVBCASTCHANIND", Meaning.DOUBTFUL, _5_0),
 }
+VENDORS = range(0x400, 0x500)  # left to each SMSC (3.4 §5.1.3)
+_OF_THE_SMSC = Status("status of the SMSC's own", Meaning.DOUBTFUL)
+_UNDEFINED = Status("undefined status", Meaning.DOUBTFUL)
 
 
-def meaning_of(status: int) -> Meaning:
-    return _STATUSES.get(status, ("", Meaning.REFUSED))[1]
+def status_of(code: int) -> Status:
+    return STATUSES.get(code) or (_OF_THE_SMSC if code in VENDORS else _UNDEFINED)
 
 
-def name_of(status: int) -> str:
+def meaning_of(code: int) -> Meaning:
+    return status_of(code).meaning
+
+
+def name_of(code: int) -> str:
     """For people: `ESME_RTHROTTLED (0x58)`."""
-    name = _STATUSES.get(status, ("status of the SMSC's own", Meaning.REFUSED))[0]
-    return f"{name} (0x{status:02X})"
+    return f"{status_of(code).name} (0x{code:02X})"

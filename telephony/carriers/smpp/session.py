@@ -9,10 +9,11 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from telephony.carriers.refusals import Meaning
 from telephony.carriers.smpp import protocol
 from telephony.carriers.smpp.hooks import Hooks
 from telephony.carriers.smpp.message import UNANSWERED, UNWRITTEN, WAITING, Message
-from telephony.carriers.smpp.protocol import Meaning, Pdu
+from telephony.carriers.smpp.protocol import Pdu
 
 log = logging.getLogger(__name__)
 
@@ -232,9 +233,10 @@ class Session(asyncio.Protocol):
             message.statuses[part] = pdu.status
             meaning = protocol.meaning_of(pdu.status)
             self._in_vain = self._in_vain + 1 if meaning is Meaning.BUSY else 0
-            if pdu.status != protocol.QUEUE_FULL or not message.was_full:
+            if pdu.status != message.own_complaint:
                 meanings[meaning] += 1
-            message.was_full |= pdu.status == protocol.QUEUE_FULL
+            if pdu.status == protocol.QUEUE_FULL:
+                message.own_complaint = pdu.status
             if pdu.status == protocol.OK:
                 message.ids[part] = pdu.text
             if not message.is_waiting and None not in message.statuses:
@@ -315,6 +317,7 @@ class Session(asyncio.Protocol):
     def _follow(self, message: Message, status: int) -> None:
         """Its recall was answered: write it at the next tick, try all of it again later, or leave it."""
         if status > 0 and protocol.meaning_of(status) is Meaning.TOO_FAST:
+            message.recall_status = status
             self.hooks.answered(Counter([Meaning.TOO_FAST]))
             self.hooks.unwritten([message])
         elif message.may_follow(status):
