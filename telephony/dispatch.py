@@ -337,7 +337,8 @@ def submit(carrier: Carrier, departures: Sequence[Departure]) -> tuple[list[Resu
         answered = carrier.submit(batch)
     except (Misconfigured, OutOfFunds) as e:
         pause_trunk(carrier.alias, reason=str(e))
-        return results + [Later(key=one.key, seconds=0, text=str(e)) for one in batch], True
+        # Behind others: it may be one of these that the carrier does not like, and it must not be the first again.
+        return results + [Later(key=one.key, seconds=1, text=str(e)) for one in batch], True
     except Throttled as e:
         pause_trunk(carrier.alias, reason=str(e), seconds=e.retry_after)
         return results + [Later(key=one.key, seconds=e.retry_after, text=str(e)) for one in batch], True

@@ -12,6 +12,8 @@ from telephony.lifecycle.applying import Report, apply, printable
 from telephony.lifecycle.statuses import END, QUEUED, SUBMITTED, SUBMITTING, TERMINATED, UNKNOWN
 from telephony.models import Cause, DeliveryStatus
 
+KEEPS_PLACE = 3  # attempts from which on what is queued again goes behind all that is due
+
 
 @transaction.atomic
 def record(
@@ -104,8 +106,9 @@ def requeue(
 ) -> None:
     """Back to `queued`: the carrier surely has not taken these. Those stopped meanwhile are `terminated` instead.
 
-    Where the attempt is given, it must be the present one: the same may be said twice, or late. What need not wait
-    keeps its place in the queue.
+    Where the attempt is given, it must be the present one: the same may be said twice, or late. What has to wait goes
+    behind all that is due before then. What need not wait keeps its place in the queue, but only the first times: one
+    delivery that comes back again and again, for whatever reason, must not always be the first to be tried.
     """
     attempts = attempts or [None] * len(ids)
     _locked(ids)
@@ -115,6 +118,7 @@ def requeue(
                    SET status = {QUEUED}, carrier_text = e.text, expires_at = NULL,
                        not_before = CASE WHEN e.seconds > 0 THEN
                            greatest(d.not_before, statement_timestamp() + make_interval(secs => e.seconds))
+                           WHEN d.attempts >= {KEEPS_PLACE} THEN greatest(d.not_before, statement_timestamp())
                            ELSE d.not_before END
                   FROM unnest(%s::bigint[], %s::float8[], %s::text[], %s::int[]) AS e(id, seconds, text, attempt)
                  WHERE d.id = e.id AND d.status IN ({SUBMITTING}, {UNKNOWN}) AND NOT d.stopped

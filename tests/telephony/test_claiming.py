@@ -10,6 +10,7 @@ from django.db import connection
 from django.utils import timezone
 
 from telephony import lifecycle
+from telephony.lifecycle.recording import KEEPS_PLACE
 from telephony.models import Channel, Delivery, DeliveryStatus, Trunk
 from tests.factories import make_delivery, make_trunk, make_user
 
@@ -69,6 +70,25 @@ def test_what_the_carrier_surely_did_not_take_keeps_its_place_unless_it_must_wai
     assert claim(trunk, limit=2) == [first, second]
     lifecycle.requeue(ids=[first, second], seconds=[0, 60], texts=["", ""])
     assert claim(trunk) == [first, third]
+
+
+def test_what_comes_back_again_and_again_goes_behind_others_though_it_need_not_wait() -> None:
+    trunk, owner = make_trunk(), make_user()
+    first, second, third = (make_delivery(trunk=trunk, owner=owner).pk for _ in range(3))
+    for _ in range(KEEPS_PLACE):
+        assert claim(trunk, limit=1) == [first]
+        lifecycle.requeue(ids=[first], seconds=[0], texts=[""])
+    assert claim(trunk, limit=1) == [second]
+    assert claim(trunk) == [third, first]
+
+
+def test_what_comes_back_while_its_campaign_is_paused_stays_paused() -> None:
+    trunk = make_trunk()
+    delivery = make_delivery(trunk=trunk, status=DeliveryStatus.SUBMITTING, attempts=KEEPS_PLACE)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE telephony_delivery SET not_before = 'infinity'")
+    lifecycle.requeue(ids=[delivery.pk], seconds=[0], texts=[""])
+    assert claim(trunk) == []
 
 
 def test_who_claims_from_a_trunk_does_not_get_what_has_just_moved_to_another() -> None:

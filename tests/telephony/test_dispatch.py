@@ -15,7 +15,7 @@ from django.utils import timezone
 from telephony import dispatch, events, lifecycle, pace_meter, pacing, shutdown
 from telephony.carriers import get_carrier
 from telephony.carriers.base import Accepted, Carrier, CarrierEvent, Later, Result, Submission, Unknown
-from telephony.carriers.errors import Misconfigured, Throttled, Unreachable
+from telephony.carriers.errors import Misconfigured, OutOfFunds, Throttled, Unreachable
 from telephony.models import Channel, Delivery, DeliveryStatus, Trunk
 from tests.factories import make_delivery, make_user
 
@@ -372,6 +372,22 @@ def test_a_carrier_that_refuses_us_is_not_asked_again_and_again(carrier: type[Sc
     dispatch.run("sandbox", budget=5)
     assert len(carrier.seen) == 1
     assert statuses() == [S.QUEUED] * 9
+
+
+@pytest.mark.parametrize("error", [Misconfigured("wrong sender"), OutOfFunds("empty")])
+def test_after_a_pause_others_are_tried_before_what_the_carrier_had_refused(
+    carrier: type[ScriptedCarrier], settings: Any, error: Exception
+) -> None:
+    settings.IRIS_CLAIM_SIZE = 1
+    owner = make_user()
+    first, second = (make_delivery(owner=owner) for _ in range(2))
+    carrier.answer = staticmethod(raising(error))
+    dispatch.run("sandbox", budget=5)
+    Trunk.objects.update(pause_reason="", paused_until=None)
+    now = timezone.now()  # and some time has gone by
+    Delivery.objects.filter(not_before__gt=now).update(not_before=now)
+    dispatch.run("sandbox", budget=5)
+    assert [[one.key for one in batch] for batch in carrier.seen] == [[str(first.pk)], [str(second.pk)]]
 
 
 def test_one_event_that_cannot_be_recorded_does_not_hold_up_the_others(
