@@ -12,10 +12,11 @@ import pytest
 from baresip import Event, NoLocalAddressError, RuntimeDead, StackEvent
 
 from telephony.carriers import refusals
-from telephony.carriers.base import CarrierEvent, Later, Pending, Result, Unknown
+from telephony.carriers.base import CarrierEvent, Later, Pending, Rejected, Result, Unknown
 from telephony.carriers.errors import Misconfigured, Throttled, Unreachable
-from telephony.carriers.sip import trouble
+from telephony.carriers.sip import calls, trouble
 from telephony.carriers.sip.calls import LiveCall
+from telephony.carriers.sip.line import NotDialled
 from telephony.carriers.sip.options import SipOptions
 from telephony.models import Cause, DeliveryStatus
 from tests.live import wait_for
@@ -174,12 +175,46 @@ def test_a_way_that_breaks_off_when_the_invite_has_left_calls_nobody_twice(
     assert lost == ([] if again else [Cause.LOST])
 
 
+def test_a_trunk_on_which_no_phone_ever_rings_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says "100 Trying" to each call, and nothing else."""
+    monkeypatch.setattr(calls, "SETUP_SECONDS", 0.01)
+    reported: list[CarrierEvent | Result] = []
+    judge = trouble.Trouble()
+
+    async def hangup() -> None:
+        pass
+
+    for key in range(refusals.MAX_REFUSALS_IN_A_ROW[refusals.Meaning.DOUBTFUL]):
+        assert not judge
+        live = LiveCall(
+            key=str(key),
+            to=f"+97798410000{key:02d}",
+            attempt=1,
+            pcm=b"",
+            options=SipOptions(host="sip.example.com", ring_seconds=0.01),
+            report=reported.extend,
+            judge=judge.judge,
+        )
+        asyncio.run(live.live(cast(Any, SimpleNamespace(hangup=hangup))))
+    ends = [(item.status, item.text) for item in reported if isinstance(item, CarrierEvent)]
+    assert set(ends) == {(S.UNANSWERED, "No phone rang within 0.01 s.")}
+    assert judge
+
+
 def test_a_stack_that_dies_while_it_dials_leaves_it_open_whether_the_invite_left() -> None:
     carrier = Line("127.0.0.1:9").carrier
-    answers = [RuntimeDead("the SIP thread has exited"), NoLocalAddressError("no INVITE was sent")]
+    answers: list[Exception] = [
+        RuntimeDead("the SIP thread has exited"),
+        NoLocalAddressError("no INVITE was sent"),
+    ]
     carrier._line = cast(Any, SimpleNamespace(dial=lambda batch: answers))
     results = carrier.submit([submission(NUMBER, key="1"), submission(NUMBER, key="2")])
     assert [type(result) for result in results] == [Unknown, Later]
+    answers[:] = [NotDialled("Invalid URI", seconds=7.0), NotDialled("Invalid URI", seconds=None)]
+    assert carrier.submit([submission(NUMBER, key="1"), submission(NUMBER, key="2")]) == [
+        Later(key="1", seconds=7.0, text="Invalid URI"),
+        Rejected(key="2", cause=Cause.REFUSED, text="Invalid URI"),
+    ]
 
 
 def test_keys_pressed_in_rtp_and_in_info_are_reported_as_they_come(tmp_path: Path) -> None:

@@ -270,3 +270,20 @@ def test_phones_that_rang_and_were_not_answered_are_in_no_row(trunk: Trunk) -> N
             key=str(key), to=str(key), outcome=rang, text="480", dialled_at=trunk.now, heard=True
         )
     assert not trunk.rests()
+
+
+def test_a_call_that_the_stack_will_not_make_is_given_up_if_it_makes_others(trunk: Trunk) -> None:
+    answers = []
+    for _ in range(ATTEMPTS + 1):
+        answers.append(trunk.trouble.not_dialled(key="1", text="Invalid URI", dialled_at=trunk.now))
+        trunk.rings()
+    assert answers == [5, 5, 10, 15, 20, None]
+
+
+def test_while_no_way_leads_to_the_trunk_no_call_is_given_up(trunk: Trunk) -> None:
+    trunk.rings()
+    for _ in range(10 * ATTEMPTS):
+        again = trunk.trouble.not_dialled(key="1", text="No local address", dialled_at=trunk.now)
+        assert again is not None
+        assert trunk.rests()
+        trunk.rest_is_over()

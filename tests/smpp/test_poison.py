@@ -13,11 +13,12 @@ from django.utils import timezone
 
 from telephony import dispatch, sessions
 from telephony.carriers import get_carrier, refusals
-from telephony.carriers.base import Accepted, Later, Rejected
+from telephony.carriers.base import Accepted, Later, Rejected, Submission
 from telephony.carriers.errors import Throttled
 from telephony.carriers.refusals import MAX_REFUSALS_IN_A_ROW, Meaning
 from telephony.carriers.smpp import outcomes as smpp_outcomes
 from telephony.carriers.smpp import pace as smpp_pace
+from telephony.carriers.smpp.message import Message
 from telephony.carriers.smpp.protocol import STATUSES, meaning_of, name_of
 from telephony.carriers.smpp.troubles import MOST_ATTEMPTS_AT_FULL
 from telephony.models import Cause, Delivery, DeliveryStatus, Trunk
@@ -131,6 +132,21 @@ def test_a_trial_without_an_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) 
         assert isinstance(it.send(sms(101))["101"], Accepted)
 
 
+def test_one_sms_that_cannot_be_written_as_smpp_keeps_back_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    with playing(deciding(lambda *_: 0)) as (port, _), carrier(port) as it:
+        write = it.carrier._encoder.message
+
+        def fail_once(one: Submission, *, repeats: bool) -> Message:
+            if one.key == "2":
+                raise KeyError("a fault of our own")
+            return write(one, repeats=repeats)
+
+        monkeypatch.setattr(it.carrier._encoder, "message", fail_once)
+        answers = it.send(*numbered(1, 3))
+    assert [type(answers[key]) for key in "123"] == [Accepted, Rejected, Accepted]
+    assert "a fault of our own" in getattr(answers["2"], "text", "")
+
+
 @contextmanager
 def trunk_to(settings: Any, decide: Callable[[int, bytes], int | None]) -> Iterator[list[Any]]:
     """The configured trunk, open, to an SMSC that answers so; what that has seen."""
@@ -216,6 +232,7 @@ def test_a_trunk_that_refuses_everybody_goes_on_by_itself_with_another(
     trunk: Trunk, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(refusals, "LONGEST_REST_SECONDS", 0.3)
+    monkeypatch.setattr(smpp_outcomes, "BUSY_SECONDS", 0.1)
     mended = threading.Event()
     queue = make_queue(trunk, 20)
     settings.IRIS_CLAIM_SIZE = DOUBTFUL
@@ -229,7 +246,6 @@ def test_a_trunk_that_refuses_everybody_goes_on_by_itself_with_another(
         assert {one.carrier_text for one in refused} == {"ESME_RINVSRCADR (0x0A)"}
         tried = recipients(seen)
         mended.set()
-        Delivery.objects.filter(pk=queue[DOUBTFUL - 1].pk).update(not_before=timezone.now())
         dispatch_until(lambda: Delivery.objects.filter(status=S.COMPLETED).count() == 20 - DOUBTFUL + 1)
         assert recipients(seen)[len(tried)] not in tried
         assert recipients(seen)[-1] == queue[DOUBTFUL - 1].to[1:]

@@ -33,9 +33,10 @@ from telephony.carriers.base import (
 )
 from telephony.carriers.errors import Unreachable
 from telephony.carriers.sip.calls import SETUP_SECONDS
-from telephony.carriers.sip.line import Dial, Line, TooManyCallers
+from telephony.carriers.sip.line import Dial, Line, NotDialled, TooManyCallers
 from telephony.carriers.sip.options import DEFAULTS, SipOptions
 from telephony.carriers.sip.recordings import Gone, Recordings
+from telephony.carriers.sip.trouble import AGAIN_SECONDS
 from telephony.models import Cause, Channel
 
 log = logging.getLogger(__name__)
@@ -133,7 +134,11 @@ def _result(one: Dial, sent: bool | Exception) -> Result:
         return Later(key=one.key, seconds=1.0, text="The trunk is tried with one call first.")
     if isinstance(sent, TooManyCallers):
         return Rejected(key=one.key, cause=Cause.REFUSED, text=str(sent))
+    if isinstance(sent, NotDialled):
+        if sent.seconds is None:
+            return Rejected(key=one.key, cause=Cause.REFUSED, text=str(sent))
+        return Later(key=one.key, seconds=sent.seconds, text=str(sent))
     if isinstance(sent, BaresipError) and not isinstance(sent, (CommandTimeout, RuntimeDead)):
-        # The stack itself would not: no address of ours leads there, the name is unknown. Nothing was sent.
-        return Later(key=one.key, seconds=5.0, text=str(sent))
+        # There is no agent for the number that calls. Nothing was sent.
+        return Later(key=one.key, seconds=AGAIN_SECONDS, text=str(sent))
     return Unknown(key=one.key, text=repr(sent))

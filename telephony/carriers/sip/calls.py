@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from django.utils import timezone
 
 from telephony.carriers.base import Accepted, CarrierEvent, Later, Result
-from telephony.carriers.sip.causes import Outcome, described, outcome_of
+from telephony.carriers.sip.causes import NEVER_RANG, Outcome, described, outcome_of
 from telephony.carriers.sip.hearing import Hearing
 from telephony.carriers.sip.options import SipOptions
 from telephony.carriers.sip.playback import NoAudio, Playback
@@ -87,17 +87,20 @@ class LiveCall:
         """When it was answered; None when it never was, which is then reported."""
         from baresip import Event
 
-        until = time.monotonic() + max(SETUP_SECONDS, self._options.ring_seconds)
+        setup_seconds = max(SETUP_SECONDS, self._options.ring_seconds)
+        until = time.monotonic() + setup_seconds
         rang = False
         while True:
             try:
                 event = await asyncio.wait_for(self.events.get(), max(0.001, until - time.monotonic()))
             except TimeoutError:
                 await _hang_up(call)
-                seconds = f"{self._options.ring_seconds:g}"
-                self._tell(
-                    DeliveryStatus.UNANSWERED, cause=Cause.NO_ANSWER, text=f"Not answered in {seconds} s."
-                )
+                if rang:
+                    text = f"Not answered in {self._options.ring_seconds:g} s."
+                    self._tell(DeliveryStatus.UNANSWERED, cause=Cause.NO_ANSWER, text=text)
+                else:
+                    self.outcome = NEVER_RANG
+                    self._tell_outcome(NEVER_RANG, f"No phone rang within {setup_seconds:g} s.")
                 return None
             if event is None:
                 await _hang_up(call)

@@ -29,6 +29,7 @@ class Outcome:
 
 BUSY = Outcome(UNANSWERED, Cause.BUSY, Meaning.RECIPIENT, uncalled=True)
 NO_ANSWER = Outcome(UNANSWERED, Cause.NO_ANSWER, Meaning.RECIPIENT)
+NEVER_RANG = Outcome(UNANSWERED, Cause.NO_ANSWER, Meaning.DOUBTFUL)
 NOT_REACHED = Outcome(UNANSWERED, Cause.NO_ANSWER, Meaning.DOUBTFUL, uncalled=True)
 INVALID = Outcome(FAILED, Cause.INVALID, Meaning.RECIPIENT, uncalled=True)
 NOT_FOUND = Outcome(FAILED, Cause.INVALID, Meaning.DOUBTFUL, uncalled=True)

@@ -45,6 +45,14 @@ class TooManyCallers(Exception):
     """The stack has no room for another number to call from."""
 
 
+class NotDialled(Exception):
+    """The stack would not send the INVITE, so surely nobody was called; the same again in `seconds`, None for never."""
+
+    def __init__(self, message: str, *, seconds: float | None) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dial:
     key: str
@@ -222,7 +230,7 @@ class Line:
         return results
 
     async def _dial(self, one: Dial) -> None:
-        from baresip import BaresipError, Event
+        from baresip import BaresipError, CommandTimeout, Event, RuntimeDead
 
         agent, headers = await self._agent_of(one.caller)
         live = LiveCall(
@@ -237,9 +245,12 @@ class Line:
         )
         try:
             call = await agent.dial(self._options.uri_of(one.to), headers)
-        except BaresipError as e:
+        except (CommandTimeout, RuntimeDead) as e:
             self._trouble.failed(f"Delivery {one.key}: {e}")
             raise
+        except BaresipError as e:
+            seconds = self._trouble.not_dialled(key=one.key, text=str(e), dialled_at=live.dialled_at)
+            raise NotDialled(str(e), seconds=seconds) from e
         early = self._early.pop(call.handle, [])
         live.call_id = next(
             (event.call_id or "" for event in early if event.event is Event.CALL_OUTGOING), ""

@@ -73,6 +73,15 @@ class Trouble:
         self.forget(key)
         return None
 
+    def not_dialled(self, *, key: str, text: str, dialled_at: float) -> float | None:
+        """The stack would not send the INVITE of a call. In how many seconds it is tried again; None for never."""
+        if self._is_of_this_call(key):
+            return self._next_attempt(key, dialled_at=dialled_at)
+        self.failed(f"Delivery {key}: {text}")
+        # No way leads to the trunk: that is no attempt at this call.
+        self._note_attempts(key, self._attempts.get(key, (0, 0.0))[0], dialled_at=dialled_at)
+        return self._behind(AGAIN_SECONDS)
+
     def failed(self, reason: str) -> None:
         self._rest.begin(reason, now=time.monotonic())
 
@@ -124,13 +133,18 @@ class Trouble:
 
     def _next_attempt(self, key: str, *, dialled_at: float) -> float | None:
         """Counted here, since a delivery's own attempts count also what the trunk's rests have put off."""
-        attempts = self._attempts.pop(key, (0, 0.0))[0] + 1
+        attempts = self._attempts.get(key, (0, 0.0))[0] + 1
         if attempts >= ATTEMPTS:
+            self.forget(key)
             return None
+        self._note_attempts(key, attempts, dialled_at=dialled_at)
+        return self._behind(AGAIN_SECONDS * attempts)
+
+    def _note_attempts(self, key: str, attempts: int, *, dialled_at: float) -> None:
+        self.forget(key)  # the latest are last
         self._attempts[key] = attempts, dialled_at
         if len(self._attempts) > COUNTED:
             del self._attempts[next(iter(self._attempts))]
-        return self._behind(AGAIN_SECONDS * attempts)
 
     def _behind(self, seconds: float) -> float:
         """Not the same call again as soon as the trunk has rested: what was put off until then goes first."""

@@ -147,6 +147,10 @@ class SmppCarrier(SessionCarrier):
                 messages.append(message)
             except Unsendable as error:
                 results.append(Rejected(key=one.key, cause=Cause.REFUSED, text=str(error)))
+            except Exception as error:  # whatever it is, nothing of this one was sent, and the others can be
+                log.exception("%s: delivery %s cannot be written as SMPP", self.alias, one.key)
+                text = f"SMPP cannot carry it: {error!r}"
+                results.append(Rejected(key=one.key, cause=Cause.REFUSED, text=text))
         if messages and self._outcomes.is_on_trial:
             text = "The trunk is tried with one SMS first."
             results += [
