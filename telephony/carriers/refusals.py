@@ -70,7 +70,9 @@ class RefusalsInARow:
             self._recipients.add(recipient)
             if meaning is Meaning.TRUNK:
                 self._told_of_trunk.add(recipient)
-        return self._is_reached(meaning) and now - self._doubted_since < DOUBTED_SECONDS
+        if meaning in (Meaning.DOUBTFUL, Meaning.RECIPIENT) and now - self._doubted_since >= DOUBTED_SECONDS:
+            return False
+        return self._is_reached(meaning)
 
     def end(self, *, sent_at: float) -> None:
         """Something that was sent at `sent_at` was taken. If it was sent before the first refusal, it tells nothing new."""

@@ -1,0 +1,110 @@
+"""When refusals in a row are the trunk's trouble, whatever carrier it is."""
+
+from __future__ import annotations
+
+import pytest
+
+from telephony.carriers.refusals import (
+    DOUBTED_SECONDS,
+    LONGEST_REST_SECONDS,
+    MAX_REFUSALS_IN_A_ROW,
+    WHILE_SECONDS,
+    Meaning,
+    RefusalsInARow,
+    Rest,
+)
+
+
+class Row:
+    """A row to which the test adds refusals, a second apart."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.refusals = RefusalsInARow()
+
+    def refuse(self, recipient: object, meaning: Meaning, *, code: object = 1) -> bool:
+        self.now += 1
+        return self.refusals.count(
+            recipient=str(recipient), meaning=meaning, code=code, sent_at=self.now, now=self.now
+        )
+
+
+COUNTED = sorted(MAX_REFUSALS_IN_A_ROW, key=lambda meaning: MAX_REFUSALS_IN_A_ROW[meaning])
+
+
+@pytest.mark.parametrize("meaning", COUNTED)
+def test_enough_different_recipients_in_a_row_are_the_trunks_trouble(meaning: Meaning) -> None:
+    row, enough = Row(), MAX_REFUSALS_IN_A_ROW[meaning]
+    assert [row.refuse(n, meaning) for n in range(enough)] == [False] * (enough - 1) + [True]
+    assert row.refuse(0, meaning), "and it goes on"
+
+
+@pytest.mark.parametrize("meaning", COUNTED)
+def test_one_recipient_is_no_row_however_often_it_is_refused(meaning: Meaning) -> None:
+    row = Row()
+    assert not any(row.refuse("the same", meaning) for _ in range(1000))
+
+
+@pytest.mark.parametrize("meaning", COUNTED)
+def test_what_was_taken_ends_the_row_unless_it_was_sent_before(meaning: Meaning) -> None:
+    row, enough = Row(), MAX_REFUSALS_IN_A_ROW[meaning]
+    for n in range(enough - 1):
+        row.refuse(n, meaning)
+        row.refusals.end(sent_at=0.0)
+    assert row.refuse("last", meaning)
+    row.refusals.end(sent_at=row.now)
+    assert not row.refuse("next", meaning)
+
+
+def test_answers_about_recipients_count_only_while_they_are_the_same() -> None:
+    row = Row()
+    assert not any(row.refuse(n, Meaning.RECIPIENT, code=n % 2) for n in range(1000))
+
+
+def test_an_answer_about_a_recipient_ends_a_row_of_doubtful_ones() -> None:
+    row = Row()
+    for n in range(1000):
+        meaning = Meaning.RECIPIENT if n % MAX_REFUSALS_IN_A_ROW[Meaning.DOUBTFUL] == 0 else Meaning.DOUBTFUL
+        assert not row.refuse(n, meaning)
+
+
+def test_three_answers_about_the_trunk_among_doubtful_ones_are_enough() -> None:
+    row = Row()
+    answers = [
+        row.refuse(1, Meaning.TRUNK),
+        row.refuse(2, Meaning.DOUBTFUL),
+        row.refuse(3, Meaning.TRUNK),
+        row.refuse(4, Meaning.TRUNK),
+    ]
+    assert answers == [False, False, False, True]
+
+
+@pytest.mark.parametrize("meaning", COUNTED)
+def test_only_what_may_be_true_of_all_recipients_is_believed_in_the_end(meaning: Meaning) -> None:
+    row = Row()
+    for n in range(MAX_REFUSALS_IN_A_ROW[meaning]):
+        row.refuse(n, meaning)
+    while row.now < DOUBTED_SECONDS + 1:
+        row.now += WHILE_SECONDS / 2
+        row.refuse("next", meaning)
+    assert row.refuse("next", meaning) == (meaning in (Meaning.TRUNK, Meaning.BUSY))
+    row.now += WHILE_SECONDS + 1
+    assert row.refuse("next", meaning), "after a while it is doubted anew"
+
+
+def test_a_rest_grows_to_its_longest_and_ends_with_what_was_sent_after_it_began() -> None:
+    rest, now, lengths = Rest(), 0.0, []
+    for _ in range(9):
+        rest.begin("why", now=now)
+        lengths.append(rest.left(now=now))
+        rest.begin("known already", now=now + 0.1)
+        assert rest.reason == "why"
+        now += lengths[-1]
+    assert lengths[:4] == [1, 2, 4, 8]
+    assert lengths[-1] == LONGEST_REST_SECONDS
+    rest.end(sent_at=now - LONGEST_REST_SECONDS - 1)
+    assert rest
+    rest.end(sent_at=now)
+    assert not rest
+    rest.begin("again", now=now)
+    assert rest.left(now=now) == 1
