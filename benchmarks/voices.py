@@ -14,6 +14,7 @@ from benchmarks.table import Row
 from benchmarks.worlds import running_iris
 from tests.live import ROOT, LiveIris
 
+AT_ONCE = 20  # sentences asked for at once
 RECIPIENTS, NAMES = 100_000, 500
 SENTENCES = {
     "ne": [
@@ -121,10 +122,19 @@ def _engine(engine: str, scale: float) -> dict[str, float]:
         )  # fmt: skip
     texts = texts[: max(10, int(len(texts) * scale))]
     voices.speak(text="Ready", voice=voice)  # loads the model, measures the voice
-    begun = time.process_time()
-    spoken = voices.speak_many(texts, voice=voice)
-    cpu = time.process_time() - begun
+    begun = _cpu_seconds()
+    spoken = {}
+    for start in range(0, len(texts), AT_ONCE):  # as the hopper, which may not spend long on one run
+        spoken |= voices.speak_many(texts[start : start + AT_ONCE], voice=voice)
+    cpu = _cpu_seconds() - begun
     return {"seconds": sum(recording.seconds for recording in spoken.values()), "cpu": cpu}
+
+
+def _cpu_seconds() -> float:
+    """Of this process and of those that speak for it."""
+    from telephony.voices import speech_processes
+
+    return time.process_time() + speech_processes.cpu_seconds()
 
 
 def _run(scale: float) -> dict[str, Any]:
@@ -132,26 +142,26 @@ def _run(scale: float) -> dict[str, Any]:
     from campaigns.hopper import SPEECH_CHUNK
     from telephony import voices
     from telephony.models import Audio
-    from telephony.voices import audio, speaking
+    from telephony.voices import audio, speech_processes
 
     recipients, names = max(2000, int(RECIPIENTS * scale)), NAMES
     voices.speak(text="नमस्ते")
     syntheses = 0
-    real = speaking._Booth._spoken
+    real = speech_processes.sounds
 
-    def counted(self: Any, utterance: Any) -> Any:
+    def counted(manner: Any, texts: Any, **names: Any) -> Any:
         nonlocal syntheses
-        syntheses += 1
-        return real(self, utterance)
+        syntheses += len(texts)
+        return real(manner, texts, **names)
 
-    speaking._Booth._spoken = counted  # type: ignore[method-assign]
+    speech_processes.sounds = counted
     before = Audio.objects.filter(parts=[]).count()
-    begun, cpu = time.perf_counter(), time.process_time()
+    begun, cpu = time.perf_counter(), _cpu_seconds()
     recordings: list[Audio | None] = []
     for start in range(0, recipients, SPEECH_CHUNK):
         fillings = [(f"राम {(start + n) * 7919 % names}",) for n in range(SPEECH_CHUNK)]
         recordings += voices.speak_filled(PARTS, fillings)
-    wall, spent = time.perf_counter() - begun, time.process_time() - cpu
+    wall, spent = time.perf_counter() - begun, _cpu_seconds() - cpu
     files = Audio.objects.filter(parts=[]).count() - before
     made = syntheses
 
@@ -162,11 +172,11 @@ def _run(scale: float) -> dict[str, Any]:
     read = (time.perf_counter() - begun) / len(sample)
 
     whole = 200
-    cpu = time.process_time()
+    cpu = _cpu_seconds()
     voices.speak_many(f"नमस्कार राम {n} जी, तपाईंको खातामा रु. २,५०० बाँकी छ। धन्यवाद।" for n in range(whole))
     return {
         "recipients": len(recordings), "names": names, "syntheses": made, "files": files, "wall": wall, "cpu": spent,
-        "read": read, "whole": whole, "whole_cpu": time.process_time() - cpu,
+        "read": read, "whole": whole, "whole_cpu": _cpu_seconds() - cpu,
     }  # fmt: skip
 
 

@@ -460,6 +460,26 @@ IRIS_WHOLE_SENTENCES = env_int(
     "A call campaign of at most so many numbers is spoken in whole sentences, which sound best. A larger one with "
     "tags is joined from parts: each name is then spoken once, whoever bears it.",
 )
+IRIS_SPEECH_TIMEOUT_SECONDS = env_int(
+    "IRIS_SPEECH_TIMEOUT_SECONDS",
+    5,
+    "Seconds of a processor for which one text may keep the speech engine busy without getting on. Then it is given up, "
+    "and a campaign that says it is paused. More where neural voices speak on a slow machine.",
+    minimum=1,
+    maximum=3600,
+)
+IRIS_SPEECH_PROCESSES = env_int(
+    "IRIS_SPEECH_PROCESSES",
+    2,
+    "Speech processes of one web process, for requests that speak at the same time. A worker's process needs one.",
+    minimum=1,
+)
+IRIS_SPEECH_MEMORY_MB = env_int(
+    "IRIS_SPEECH_MEMORY_MB",
+    4096,
+    "Memory, in MB of addresses, that one speech process may take; 0 sets no limit.",
+)
+SPEECH_WORKER = "telephony.speech_worker"  # the module; tests have some that never end, or crash
 IRIS_LOUDNESS = float(
     env_decimal(
         "IRIS_LOUDNESS",

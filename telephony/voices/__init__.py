@@ -2,7 +2,8 @@
 
 The catalogue is in the database (`directory`), each voice with its engine (`espeak`, `piper`). What is said is put
 into words (`wording`, `nepali`), spoken once (`speaking`), made as loud as everything else (`loudness`) and stored
-(`store`, `telephony.models.Audio`). A message with tags is joined from parts (`fragments`).
+(`store`, `telephony.models.Audio`). A message with tags is joined from parts (`fragments`). All that reads a text, and
+all that makes sound of it, does so in processes of its own (`speech_processes`), which may be slow or die.
 """
 
 from telephony.voices.directory import UnknownVoice, Voice, catalogue, faults, missing, resolve
@@ -15,10 +16,15 @@ from telephony.voices.speaking import (
     speak_filled,
     speak_many,
 )
+from telephony.voices.speech_processes import OutOfTime, SpeechBusy, SpeechFailed, TookTooLong
 
 __all__ = [
     "FASTEST",
     "SLOWEST",
+    "OutOfTime",
+    "SpeechBusy",
+    "SpeechFailed",
+    "TookTooLong",
     "Unspeakable",
     "UnknownVoice",
     "Voice",

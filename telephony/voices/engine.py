@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from iris.errors import InvalidInput
+
+# Called by whatever speaks, as long as it gets on: who does not call for some seconds of processor time is given up.
+Alive = Callable[[], None]
+
+
+def nobody_watches() -> None:
+    """The `Alive` of those who speak in their own process."""
 
 
 class Unspeakable(InvalidInput):
@@ -43,9 +50,16 @@ class Engine(Protocol):
         ...
 
     def synthesize(
-        self, text: str, *, language: str, options: Mapping[str, Any], speed: float, max_seconds: float
+        self,
+        text: str,
+        *,
+        language: str,
+        options: Mapping[str, Any],
+        speed: float,
+        max_seconds: float,
+        alive: Alive = nobody_watches,
     ) -> Pcm:
-        """Speaks `text` at `speed` times the voice's own pace.
+        """Speaks `text` at `speed` times the voice's own pace, and calls `alive` at least once for each second of work.
 
         Raises Unspeakable when it would last longer than `max_seconds`, and `iris.errors.Unavailable` when
         the engine cannot work on this machine. Safe to call from many threads.

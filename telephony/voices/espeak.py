@@ -1,4 +1,4 @@
-"""The engine that is always there: espeak-ng, in this process, through its C interface (`speak_lib.h`).
+"""The engine that is always there: espeak-ng, in the speech process, through its C interface (`speak_lib.h`).
 
 The library and its dictionaries come with the wheel `espeakng-loader`. Two renderings of one text differ by a
 few samples, inaudibly: espeak-ng's flutter and gain control run on from one text to the next. What was said
@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 import espeakng_loader  # type: ignore[import-untyped]
 
 from iris.errors import Unavailable
-from telephony.voices.engine import Pcm, too_long
+from telephony.voices.engine import Alive, Pcm, nobody_watches, too_long
 from telephony.voices.loudness import stretched
 
 # Constants of speak_lib.h, by their names there.
@@ -66,7 +66,14 @@ class Espeak:
         return "espeak-ng " + str(_library().espeak_Info(None).decode())
 
     def synthesize(
-        self, text: str, *, language: str, options: Mapping[str, Any], speed: float, max_seconds: float
+        self,
+        text: str,
+        *,
+        language: str,
+        options: Mapping[str, Any],
+        speed: float,
+        max_seconds: float,
+        alive: Alive = nobody_watches,
     ) -> Pcm:
         chosen = {**self.defaults, **options}
         voice = f"{language}+{chosen['variant']}" if chosen["variant"] else language
@@ -81,7 +88,7 @@ class Espeak:
             library.espeak_SetParameter(RATE, words_per_minute, 0)
             library.espeak_SetParameter(PITCH, chosen["pitch"], 0)
             library.espeak_SetParameter(VOLUME, VOLUME_PERCENT, 0)
-            _output.begin(room=int(max_seconds * sample_rate))
+            _output.begin(room=int(max_seconds * sample_rate), alive=alive)
             # Without espeakSSML and espeakPHONEMES among the flags, whatever is in the text is read out.
             failed = library.espeak_Synth(spoken, len(spoken), 0, POS_CHARACTER, 0, CHARS_UTF8, None, None)
             samples = _output.end()
@@ -106,12 +113,14 @@ class _Output:
     def __init__(self) -> None:
         self._chunks: list[bytes] = []
         self._room = 0
+        self._alive: Alive = nobody_watches
 
-    def begin(self, *, room: int) -> None:
-        self._chunks, self._room = [], room
+    def begin(self, *, room: int, alive: Alive) -> None:
+        self._chunks, self._room, self._alive = [], room, alive
 
     def take(self, samples: int | None, count: int, _events: int | None) -> int:
         """Called by espeak_Synth with each full buffer, in the thread that called it. 1 stops the speech."""
+        self._alive()
         if samples and count > 0:
             self._room -= count
             if self._room < 0:

@@ -16,7 +16,7 @@ from av.audio.frame import AudioFrame
 from av.filter import Graph
 from django.conf import settings
 
-from telephony.voices.engine import Pcm
+from telephony.voices.engine import Alive, Pcm, nobody_watches
 
 Filter = tuple[str, str]
 
@@ -64,7 +64,7 @@ def at_target(pcm: Pcm) -> Pcm | None:
     return _corrected(pcm, min(settings.IRIS_LOUDNESS - before, MOST_GAIN))
 
 
-def near_gain(pcm: Pcm, gain: float, *, reach: float = 3.0) -> Pcm:
+def near_gain(pcm: Pcm, gain: float, *, reach: float = 3.0, alive: Alive = nobody_watches) -> Pcm:
     """Speech at the target loudness by its voice's `gain`, corrected by its own measure within `reach` decibels.
 
     A voice has one gain, so that a name is not shouted because it is short and all vowels; a sentence is exact.
@@ -72,12 +72,14 @@ def near_gain(pcm: Pcm, gain: float, *, reach: float = 3.0) -> Pcm:
     before = integrated(pcm) if pcm.seconds >= 1.5 else None
     if before is None:
         return amplified(pcm, gain)
-    return _corrected(pcm, min(max(settings.IRIS_LOUDNESS - before, gain - reach), gain + reach))
+    alive()
+    return _corrected(pcm, min(max(settings.IRIS_LOUDNESS - before, gain - reach), gain + reach), alive=alive)
 
 
-def _corrected(pcm: Pcm, gain: float) -> Pcm:
+def _corrected(pcm: Pcm, gain: float, *, alive: Alive = nobody_watches) -> Pcm:
     louder = amplified(pcm, gain)
     for _ in range(3):
+        alive()
         after = integrated(louder)
         missing = 0.0 if after is None else settings.IRIS_LOUDNESS - after
         if abs(missing) <= EXACT or gain + missing > MOST_GAIN:

@@ -1,4 +1,4 @@
-"""Neural voices: Piper, in this process, where the operator has installed `piper-tts` and put a model.
+"""Neural voices: Piper, in the speech process, where the operator has installed `piper-tts` and put a model.
 
 A model is two files, `NAME.onnx` and `NAME.onnx.json`; nothing is downloaded. Both `piper-tts` and the espeak-ng
 inside it are GPL-3.0-or-later, so they are an extra that nobody gets without asking (docs/voices.md).
@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from importlib import metadata
 from importlib.util import find_spec
@@ -20,8 +21,11 @@ from typing import Any, ClassVar
 from django.conf import settings
 
 from iris.errors import Unavailable
-from telephony.voices.engine import Pcm, too_long
+from telephony.voices.engine import Alive, Pcm, nobody_watches, too_long
 from telephony.voices.loudness import silence
+
+LONGEST_SENTENCE = 250  # characters, about 20 seconds of speech
+_SENTENCE = re.compile(r"[^.!?।\n]+")
 
 SENTENCE_PAUSE = 0.25  # seconds between two sentences, on top of the model's own
 MODELS_LOADED = 3  # at most, of 60 to 120 MB each; the one that spoke longest ago goes
@@ -67,7 +71,14 @@ class Piper:
         return f"piper {metadata.version('piper-tts')} {_digest(model, facts.st_size, facts.st_mtime_ns)}"
 
     def synthesize(
-        self, text: str, *, language: str, options: Mapping[str, Any], speed: float, max_seconds: float
+        self,
+        text: str,
+        *,
+        language: str,
+        options: Mapping[str, Any],
+        speed: float,
+        max_seconds: float,
+        alive: Alive = nobody_watches,
     ) -> Pcm:
         from piper import SynthesisConfig
 
@@ -88,11 +99,14 @@ class Piper:
         room = int(max_seconds * rate) * 2
         pause = silence(SENTENCE_PAUSE / speed, rate=rate)
         samples = bytearray()
-        for sentence in voice.synthesize(_plain(text), config):
-            samples += pause if samples else b""
-            samples += sentence.audio_int16_bytes
-            if len(samples) > room:
-                raise too_long(max_seconds)
+        for piece in _bounded(_plain(text)):
+            alive()
+            for sentence in voice.synthesize(piece, config):
+                alive()
+                samples += pause if samples else b""
+                samples += sentence.audio_int16_bytes
+                if len(samples) > room:
+                    raise too_long(max_seconds)
         return Pcm(bytes(samples), rate)
 
 
@@ -104,6 +118,30 @@ def path_of(options: Mapping[str, Any]) -> Path:
 def _plain(text: str) -> str:
     """[[…]] would be read as phonemes."""
     return text.replace("[[", "[ [")
+
+
+def _bounded(text: str) -> Iterator[str]:
+    """The text in pieces, none of which has a sentence longer than LONGEST_SENTENCE: a model speaks each sentence in one
+    go, and its memory grows with it. It is cut at a comma if there is one, else between two words.
+    """
+    start = 0
+    while (cut := _cut_after(text, start)) < len(text):
+        yield text[start:cut]
+        start = cut
+    yield text[start:]
+
+
+def _cut_after(text: str, start: int) -> int:
+    """Where the first sentence behind `start` that is too long has to end; the end of the text when none is."""
+    for sentence in _SENTENCE.finditer(text, start):
+        if len(sentence[0]) > LONGEST_SENTENCE:
+            begin, end = sentence.start(), sentence.start() + LONGEST_SENTENCE
+            for sign in (",", ";", " "):
+                # Not in its first half: a cut for a word or two would be heard for nothing.
+                if (found := text.rfind(sign, begin + LONGEST_SENTENCE // 2, end)) > 0:
+                    return found + 1
+            return end
+    return len(text)
 
 
 def _config_path(model: Path) -> Path:

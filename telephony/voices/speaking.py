@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from django.conf import settings
 from django.utils import timezone
 
 from iris.errors import InvalidInput
 from telephony.models import Audio
-from telephony.voices import audio, loudness, store
+from telephony.voices import audio, store
+from telephony.voices import speech_processes as processes
 from telephony.voices.directory import Voice, effective, engine_called, known
-from telephony.voices.engine import Engine, Pcm, Unspeakable, too_long
-from telephony.voices.fragments import EDGE, Group, Utterance, groups_of
-from telephony.voices.nepali import PAUSE
-from telephony.voices.wording import spoken_form
+from telephony.voices.engine import Unspeakable
+from telephony.voices.fragments import HEAD, TAIL, Group
+from telephony.voices.synthesis import Manner
 
 T = TypeVar("T")
 
@@ -27,47 +26,50 @@ AT_ONCE = 1000  # texts looked up and recorded by one statement
 # Whoever asks for a recording marks it used, once a day at most; prune_audio leaves alone what was used lately.
 USED_AGAIN_AFTER = timedelta(days=1)
 
-PAUSE_SECONDS = 0.2  # between two figures of a password: time to write one down
-
 MAKING = 2  # counts up when the same engine's speech is treated differently, so that nothing stale is played
 
-CALIBRATION = {
-    "ne": "नमस्कार, तपाईंको खातामा पच्चिस सय रुपैयाँ बाँकी छ। भोलि बिहान दश बजे वडा कार्यालयमा आउनुहोला। धन्यवाद।",
-    "": "Hello, this is a call from your office. The meeting is tomorrow at ten in the morning. Thank you.",
-}
+
+class _Text(NamedTuple):
+    """Something to be spoken by itself, as people wrote it, with seconds of silence around what is heard of it."""
+
+    text: str
+    before: float = HEAD
+    after: float = TAIL
+    is_part: bool = False
+
+
+class _Utterance(NamedTuple):
+    """A text in the words that the engine is given, and the name of its recording."""
+
+    name: str
+    text: _Text
+    written: str
 
 
 def speak(*, text: str, voice: str | None = None, speed: float = 1.0) -> Audio:
     """The recording of this text, spoken now unless it was before. `speed` 1 is the voice's own pace.
 
-    Raises UnknownVoice, Unspeakable, and InvalidInput for a speed out of bounds.
+    Raises UnknownVoice, Unspeakable, InvalidInput for a speed out of bounds, TookTooLong for a text that keeps the engine
+    busy without end, and Unavailable when the engine fails or speaks for others.
     """
     booth = _Booth(voice, speed)
-    utterance = Utterance(spoken_form(text, language=booth.voice.language))
-    name = booth.name(utterance)
-    return booth.recordings({name: utterance}, strict=True)[name]
+    ((_, utterance),) = booth.utterances([_Text(text)], strict=True).items()
+    return booth.recordings([utterance], strict=True)[utterance.name]
 
 
 def speak_many(texts: Iterable[str], voice: str | None = None, speed: float = 1.0) -> dict[str, Audio]:
     """The recordings of many texts, by text. What cannot be spoken is missing: one must not stop the others.
 
     Costs three statements a thousand texts. Call it outside the transaction that uses the result: speaking
-    takes time, and a recording is of use whatever becomes of that transaction.
+    takes time, and a recording is of use whatever becomes of that transaction. Raises TookTooLong, SpeechFailed,
+    SpeechBusy and OutOfTime (`speech_processes`).
     """
     booth = _Booth(voice, speed)
     found: dict[str, Audio] = {}
     for chunk in _chunks(list(dict.fromkeys(texts))):
-        names: dict[str, str] = {}
-        wanted: dict[str, Utterance] = {}
-        for text in chunk:
-            try:
-                utterance = Utterance(spoken_form(text, language=booth.voice.language))
-            except Unspeakable:
-                continue
-            names[text] = name = booth.name(utterance)
-            wanted[name] = utterance
-        made = booth.recordings(wanted)
-        found.update((text, made[name]) for text, name in names.items() if name in made)
+        utterances = booth.utterances([_Text(text) for text in chunk])
+        made = booth.recordings(utterances.values())
+        found.update((text.text, made[one.name]) for text, one in utterances.items() if one.name in made)
     return found
 
 
@@ -122,22 +124,21 @@ class _Parts:
 
 
 def _spoken_parts(booth: _Booth, parts: Sequence[str | None], fillings: Sequence[tuple[str, ...]]) -> _Parts:
-    spoken = _Parts(groups_of(parts, language=booth.voice.language))
+    spoken = _Parts(processes.groups_of(parts, language=booth.voice.language))
     needed = dict.fromkeys(text for filling in dict.fromkeys(fillings) for text in spoken.texts(filling))
     for chunk in _chunks(list(needed)):
-        names: dict[tuple[int, str], str] = {}
-        wanted: dict[str, Utterance] = {}
+        keys = {}
         for number, text in chunk:
             group = spoken.groups[number]
-            try:
-                said = spoken_form(text, language=booth.voice.language)
-            except Unspeakable:
-                continue  # a name of nothing but dots is left out, as it would be in the middle of a sentence
-            utterance = Utterance(said, before=group.before, after=group.after, is_part=True)
-            names[number, text] = name = booth.name(utterance)
-            wanted[name] = utterance
-        made = booth.recordings(wanted)
-        spoken.recordings.update((key, made[name]) for key, name in names.items() if name in made)
+            keys[number, text] = _Text(text, before=group.before, after=group.after, is_part=True)
+        # A name of nothing but dots is left out, as it would be in the middle of a sentence.
+        utterances = booth.utterances(list(dict.fromkeys(keys.values())))
+        made = booth.recordings(utterances.values())
+        spoken.recordings.update(
+            (key, made[utterances[text].name])
+            for key, text in keys.items()
+            if text in utterances and utterances[text].name in made
+        )
     return spoken
 
 
@@ -182,126 +183,89 @@ class _Booth:
             )
         self.voice: Voice = effective(known(voice))
         self.speed = round(float(speed), 3)
-        self.engine: Engine = engine_called(self.voice.engine)
-        self._version = self.engine.version(self.voice.options)
-
-    def name(self, utterance: Utterance) -> str:
-        """Equal for what sounds the same: the settings of the voice count, and not its name in the catalogue."""
-        voice = self.voice
-        edges = (utterance.before, utterance.after) if utterance.is_part else ()
-        return store.keyed_name(
-            *("speech", MAKING, voice.engine, self._version, voice.language, voice.options, self.speed),
-            *(settings.IRIS_LOUDNESS, edges, utterance.written),
-        )
-
-    def recordings(self, wanted: Mapping[str, Utterance], *, strict: bool = False) -> dict[str, Audio]:
-        """The recordings of utterances, by the names they must have. What is missing is spoken.
-
-        The file comes first and the row second, so a row always has its file. Of two processes that speak the
-        same text at the same moment one finds the other's file and row, and uses them.
-        """
-        found = used_rows(list(wanted))
-        made = []
-        # Sorted, so that two processes insert the same names in the same order and cannot block each other.
-        for name in sorted(wanted):
-            row = found.get(name)
-            if row is not None and row.pruned_at is None and not store.lost(name):
-                continue
-            try:
-                pcm = self._spoken(wanted[name])
-            except Unspeakable:
-                if strict:
-                    raise
-                found.pop(name, None)
-                continue
-            ours = store.write(name, "wav", audio.wav(pcm))
-            seconds = pcm.seconds if ours else audio.seconds_of_file(name)
-            made.append(Audio(name=name, seconds=seconds, voice=self.voice.name, used_at=timezone.now()))
-        if made:
-            Audio.objects.bulk_create(
-                made,
-                update_conflicts=True,
-                unique_fields=["name"],
-                update_fields=["seconds", "used_at", "pruned_at"],
-            )
-            found |= Audio.objects.in_bulk([one.name for one in made], field_name="name")
-        return found
-
-    def _spoken(self, utterance: Utterance) -> Pcm:
-        raw = self._said(utterance.written)
-        pcm = loudness.near_gain(raw, _gain_of(self))
-        pcm = loudness.faded(
-            loudness.trimmed(pcm, before=min(utterance.before, EDGE), after=min(utterance.after, 2 * EDGE))
-        )
-        if not pcm.samples:
-            raise Unspeakable(
-                f"The voice {self.voice.name} cannot read this message. Write it in its language."
-            )
-        before, after = (
-            loudness.silence(max(0.0, seconds - EDGE) / self.speed, rate=pcm.rate)
-            for seconds in (utterance.before, utterance.after)
-        )
-        pcm = Pcm(before + pcm.samples + after, pcm.rate)
-        if pcm.seconds > settings.IRIS_MAX_AUDIO_SECONDS:
-            raise too_long(settings.IRIS_MAX_AUDIO_SECONDS)
-        return pcm
-
-    def _said(self, text: str) -> Pcm:
-        """As the engine says it, with pauses where it is told to pause; at 8 kHz, within the telephone's band, as loud
-        as it comes.
-        """
-        pieces = [self._synthesized(piece) for piece in _pieces(text)]
-        if len(pieces) == 1:
-            return pieces[0]
-        pause = loudness.silence(PAUSE_SECONDS / self.speed, rate=audio.RATE)
-        tight = (loudness.faded(loudness.trimmed(piece, before=EDGE, after=EDGE)) for piece in pieces)
-        return Pcm(pause.join(piece.samples for piece in tight), audio.RATE)
-
-    def _synthesized(self, text: str) -> Pcm:
-        pcm = self.engine.synthesize(
-            text,
+        self._version = engine_called(self.voice.engine).version(self.voice.options)
+        self.manner = Manner(
+            voice=self.voice.name,
+            engine=self.voice.engine,
             language=self.voice.language,
             options=self.voice.options,
             speed=self.speed,
-            max_seconds=settings.IRIS_MAX_AUDIO_SECONDS,
-        )
-        return loudness.without_hum(audio.for_telephone(pcm))
-
-    def calibration(self) -> Pcm:
-        return self._said(CALIBRATION.get(self.voice.language, CALIBRATION[""]))
-
-    @property
-    def sound(self) -> str:
-        """What decides how loud the engine is by itself."""
-        return json.dumps(
-            [
-                self.voice.engine,
-                self._version,
-                self.voice.language,
-                self.voice.options,
-                settings.IRIS_LOUDNESS,
-            ],
-            sort_keys=True,
-            default=str,
         )
 
+    def utterances(self, texts: Sequence[_Text], *, strict: bool = False) -> dict[_Text, _Utterance]:
+        """The texts in words, by text; those that have none are missing, or with `strict` raise Unspeakable."""
+        found: dict[_Text, _Utterance] = {}
+        refused: Unspeakable | None = None
+        items = [(text.text, text.before, text.after, text.is_part) for text in texts]
+        for text, said in zip(texts, processes.written(items, language=self.voice.language), strict=True):
+            if isinstance(said, Unspeakable):
+                refused = said
+            else:
+                found[text] = _Utterance(self._name(text, said), text, said)
+        if strict and refused is not None:
+            raise refused
+        return found
 
-def _pieces(text: str) -> list[str]:
-    """What is said between two pauses. All but the last end with a comma, so that the voice stays up."""
-    pieces = [piece.strip() for piece in text.split(PAUSE.strip())]
-    pieces = [piece for piece in pieces if any(character.isalnum() for character in piece)]
-    return [f"{piece}," for piece in pieces[:-1]] + pieces[-1:] if pieces else [text]
+    def _name(self, text: _Text, said: str) -> str:
+        """Equal for what sounds the same: the settings of the voice count, and not its name in the catalogue."""
+        voice = self.voice
+        edges = (text.before, text.after) if text.is_part else ()
+        return store.keyed_name(
+            *("speech", MAKING, voice.engine, self._version, voice.language, voice.options, self.speed),
+            *(settings.IRIS_LOUDNESS, edges, said),
+        )
 
+    def recordings(self, wanted: Iterable[_Utterance], *, strict: bool = False) -> dict[str, Audio]:
+        """The recordings of utterances, by name. What is missing is spoken; what cannot be is left out, or with `strict`
+        raises Unspeakable.
 
-_gains: dict[str, float] = {}
+        The file comes first and the row second, so a row always has its file. Of two processes that speak the
+        same text at the same moment one finds the other's file and row, and uses them. What was made before an error
+        that stops all of it is kept.
+        """
+        by_name = {one.name: one for one in wanted}
+        found = used_rows(list(by_name))
+        # Sorted, so that two processes insert the same names in the same order and cannot block each other.
+        missing = [
+            by_name[name]
+            for name in sorted(by_name)
+            if (row := found.get(name)) is None or row.pruned_at is not None or store.lost(name)
+        ]
+        made: list[Audio] = []
+        try:
+            self._make(missing, made, found, strict=strict)
+        except processes.OutOfTime as error:
+            error.made = len(made)
+            raise
+        finally:
+            if made:
+                Audio.objects.bulk_create(
+                    made,
+                    update_conflicts=True,
+                    unique_fields=["name"],
+                    update_fields=["seconds", "used_at", "pruned_at"],
+                )
+        if made:
+            found |= Audio.objects.in_bulk([one.name for one in made], field_name="name")
+        return found
 
-
-def _gain_of(booth: _Booth) -> float:
-    """The gain of a voice, in decibels, measured once in each process by a sentence or two."""
-    gain = _gains.get(booth.sound)
-    if gain is None:
-        gain = _gains[booth.sound] = loudness.gain_of(booth.calibration())
-    return gain
+    def _make(
+        self, missing: Sequence[_Utterance], made: list[Audio], found: dict[str, Audio], *, strict: bool
+    ) -> None:
+        """Speak what is missing and store it, adding the rows to `made` one by one."""
+        refused: Unspeakable | None = None
+        items = [(one.written, one.text.before, one.text.after) for one in missing]
+        names = [one.text.text for one in missing]
+        for one, sound in zip(missing, processes.sounds(self.manner, items, names=names), strict=True):
+            if isinstance(sound, Unspeakable):
+                refused = sound
+                found.pop(one.name, None)
+                continue
+            ours = store.write(one.name, "wav", audio.wav(sound))
+            seconds = sound.seconds if ours else audio.seconds_of_file(one.name)
+            made.append(Audio(name=one.name, seconds=seconds, voice=self.voice.name, used_at=timezone.now()))
+        if strict and refused is not None:
+            raise refused
 
 
 def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:

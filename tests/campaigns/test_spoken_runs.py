@@ -19,10 +19,9 @@ from campaigns.models import Campaign, Run, RunStatus, Service
 from telephony import voices
 from telephony.models import Audio, Delivery, SandboxMessage
 from telephony.voices import audio
-from telephony.voices.engine import Pcm
-from telephony.voices.espeak import Espeak
 from tests.engine import run_to_the_end
 from tests.factories import make_sheet, make_user
+from tests.telephony.sound import asked_of_the_engine
 
 pytestmark = pytest.mark.django_db
 
@@ -39,16 +38,7 @@ def media(settings: Any, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def syntheses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    voices.speak(text="क")  # measures the voice
-    asked: list[str] = []
-    real = Espeak.synthesize
-
-    def synthesize(self: Espeak, text: str, **arguments: Any) -> Pcm:
-        asked.append(text)
-        return real(self, text, **arguments)
-
-    monkeypatch.setattr(Espeak, "synthesize", synthesize)
-    return asked
+    return asked_of_the_engine(monkeypatch)
 
 
 def make_spoken_campaign(*, names: int, recipients: int, amounts: int = 1) -> Campaign:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import array
 import math
 import statistics
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
 
 from telephony.models import Audio
-from telephony.voices import audio, loudness
+from telephony.voices import audio, loudness, speech_processes
 from telephony.voices.engine import Pcm
+from telephony.voices.synthesis import Manner
 
 RATE = 8000
 
@@ -85,3 +90,16 @@ def pitch(pcm: Pcm) -> float:
         if best > 0.6:
             found.append(RATE / best_lag)
     return statistics.median(found)
+
+
+def asked_of_the_engine(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What speech processes are asked to say from now on, in words, while they do say it."""
+    asked: list[str] = []
+    sounds = speech_processes.sounds
+
+    def listen(manner: Manner, texts: Sequence[tuple[str, float, float]], **names: Any) -> Iterator[Any]:
+        asked.extend(text for text, *_ in texts)
+        return sounds(manner, texts, **names)
+
+    monkeypatch.setattr(speech_processes, "sounds", listen)
+    return asked

@@ -13,10 +13,8 @@ from django.test.utils import CaptureQueriesContext
 from telephony import voices
 from telephony.models import Audio
 from telephony.voices import audio, store
-from telephony.voices.engine import Pcm
-from telephony.voices.espeak import Espeak
 from telephony.voices.fragments import CLAUSE, EDGE, HEAD, SENTENCE, TAIL, groups_of
-from tests.telephony.sound import RATE, heard, jump, lufs, peak
+from tests.telephony.sound import RATE, asked_of_the_engine, heard, jump, lufs, peak
 
 pytestmark = pytest.mark.django_db
 
@@ -31,17 +29,7 @@ def media(settings: Any, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def syntheses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the engine is asked to say, while the real engine says it."""
-    voices.speak(text="क")  # measures the voice
-    asked: list[str] = []
-    real = Espeak.synthesize
-
-    def synthesize(self: Espeak, text: str, **arguments: Any) -> Pcm:
-        asked.append(text)
-        return real(self, text, **arguments)
-
-    monkeypatch.setattr(Espeak, "synthesize", synthesize)
-    return asked
+    return asked_of_the_engine(monkeypatch)
 
 
 def frames(*parts: str | None) -> list[str]:

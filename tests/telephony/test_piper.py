@@ -14,7 +14,7 @@ from django.core import checks
 from iris.errors import Unavailable
 from telephony import voices
 from telephony.models import Audio, Voice
-from telephony.voices import directory, loudness, speaking
+from telephony.voices import directory, loudness, piper, synthesis
 from telephony.voices.engine import Pcm, Unspeakable
 from telephony.voices.piper import Piper
 from tests.telephony.sound import heard, lufs, pauses, peak, pitch
@@ -180,8 +180,6 @@ def test_a_better_model_in_the_same_place_is_heard_at_once(home: Path, joe_voice
 
 @pytest.mark.parametrize(("speaker", "id"), [("rija", 7), (3, 3)])
 def test_a_speaker_is_chosen_by_name_or_number(home: Path, speaker: int | str, id: int) -> None:
-    from telephony.voices import piper
-
     model = describe(home, num_speakers=18, speaker_id_map={"rija": 7})
 
     Piper().check(language="ne", options={"model": model.name, "speaker": speaker})
@@ -213,8 +211,8 @@ def describe(home: Path, **facts: Any) -> Path:
     return model
 
 
-def test_the_gain_of_a_voice_is_measured_once(joe_voice: Voice, monkeypatch: pytest.MonkeyPatch) -> None:
-    speaking._gains.clear()
+def test_the_gain_of_a_voice_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(synthesis, "_gains", {})
     measured: list[Pcm] = []
 
     def gain_of(sample: Pcm) -> float:
@@ -223,8 +221,22 @@ def test_the_gain_of_a_voice_is_measured_once(joe_voice: Voice, monkeypatch: pyt
 
     monkeypatch.setattr(loudness, "gain_of", gain_of)
 
+    manner = synthesis.Manner("en_joe", "piper", "en", {"model": MODEL}, 1.0)
     for text in ("One", "Two", "Three"):
-        voices.speak(text=text, voice="en_joe")
+        synthesis.spoken(manner, text, before=0, after=0, alive=lambda: None)
 
     assert len(measured) == 1
-    speaking._gains.clear()
+
+
+def test_a_sentence_that_never_ends_is_spoken_in_pieces_and_nothing_of_it_is_lost() -> None:
+    words = " ".join(f"word{number}" for number in range(300))
+    text = f"A short one, with a comma. {words}"
+
+    pieces = list(piper._bounded(text))
+
+    assert "".join(pieces) == text
+    assert max(map(len, pieces)) < 2 * piper.LONGEST_SENTENCE
+    assert len(pieces) > 8
+    assert list(piper._bounded("Good morning. " * 100)) == ["Good morning. " * 100]
+    assert "".join(piper._bounded("x" * 5000)) == "x" * 5000
+    assert list(piper._bounded("")) == [""]

@@ -24,10 +24,9 @@ from iris.errors import InvalidInput
 from telephony import voices
 from telephony.models import Audio
 from telephony.voices import audio, store
-from telephony.voices.engine import Pcm
 from telephony.voices.espeak import Espeak
 from telephony.voices.wording import MAX_CHARACTERS
-from tests.telephony.sound import heard, peak, pitch
+from tests.telephony.sound import asked_of_the_engine, heard, peak, pitch
 
 NAMES = ["np_rija", "np_rija_premium", "np_prasanna", "np_binod", "np_shreegya"]
 pytestmark = pytest.mark.django_db
@@ -43,16 +42,7 @@ def media(settings: Any, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def syntheses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the engine is asked to say, while the real engine says it."""
-    asked: list[str] = []
-    real = Espeak.synthesize
-
-    def synthesize(self: Espeak, text: str, **arguments: Any) -> Pcm:
-        asked.append(text)
-        return real(self, text, **arguments)
-
-    monkeypatch.setattr(Espeak, "synthesize", synthesize)
-    return asked
+    return asked_of_the_engine(monkeypatch)
 
 
 # Speaking
