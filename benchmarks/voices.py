@@ -109,7 +109,7 @@ def _main() -> None:
 
 def _engine(engine: str, scale: float) -> dict[str, float]:
     from telephony import voices
-    from telephony.models import Voice
+    from telephony.models import Audio, Voice
 
     voice, texts = "np_rija", SENTENCES["ne"]
     if engine == "piper":
@@ -123,7 +123,7 @@ def _engine(engine: str, scale: float) -> dict[str, float]:
     texts = texts[: max(10, int(len(texts) * scale))]
     voices.speak(text="Ready", voice=voice)  # loads the model, measures the voice
     begun = _cpu_seconds()
-    spoken = {}
+    spoken: dict[str, Audio] = {}
     for start in range(0, len(texts), AT_ONCE):  # as the hopper, which may not spend long on one run
         spoken |= voices.speak_many(texts[start : start + AT_ONCE], voice=voice)
     cpu = _cpu_seconds() - begun

@@ -41,7 +41,7 @@ class RecipientAdmin(LookOnly):
 @admin.register(Run)
 class RunAdmin(LookOnly):
     list_display = (
-        "id", "campaign", "status", "source", "recipient_count", "hold", "starts_at", "finished_at",
+        "id", "campaign", "status", "pause_reason", "source", "recipient_count", "hold", "starts_at", "finished_at",
     )  # fmt: skip
     list_filter = ("status", "source")
     list_select_related = ("campaign", "hold")

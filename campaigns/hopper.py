@@ -15,10 +15,11 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
-from campaigns import contents, lifecycle
+from campaigns import contents, lifecycle, setting_aside
 from campaigns.models import Run, RunStatus, Service, Source
 from campaigns.surveys import calls as survey_calls
 from telephony import lifecycle as deliveries
+from telephony import stalls, voices
 from telephony.failpoints import failpoint
 from telephony.lifecycle import QUEUED
 from telephony.locks import locked
@@ -65,6 +66,7 @@ def fill_all(*, budget: float, stays: bool = True) -> bool:
         moved = False
         for pk, status in sorted(unfilled, key=lambda run: run[0] <= _last):
             _last = pk
+            stalls.got_on(stalls.FILL if stays else stalls.FILL_MORE)
             with locked(f"fill:{pk}") as ours:
                 moved |= ours and _advance(pk, RunStatus(status), broken)
             if time.monotonic() >= end:
@@ -83,14 +85,21 @@ def _advance(run_id: int, status: RunStatus, broken: set[int]) -> bool:
         return fill(run_id) > 0
     except (OperationalError, InterfaceError):
         raise
-    except Exception:
+    except (voices.TookTooLong, voices.OutOfTime) as error:
+        setting_aside.for_its_speech(run_id, error)
+        return True
+    except Exception as error:
         log.exception("Run %d cannot be filled", run_id)
         broken.add(run_id)
+        setting_aside.if_it_keeps_failing(run_id, error)
         return False
 
 
 def fill(run_id: int) -> int:
-    """Queue the deliveries of a run's next recipients, as many as its hopper has room for; how many."""
+    """Queue the deliveries of a run's next recipients, as many as its hopper has room for; how many.
+
+    Raises TookTooLong, or OutOfTime when a single recipient takes longer to speak for than one run may take.
+    """
     run = Run.objects.select_related("campaign", "audio", "hold").get(pk=run_id)
     room = room_of(run)
     if not room:
@@ -108,7 +117,13 @@ def fill(run_id: int) -> int:
     recipients = contents.addressees(run.untouched()[:limit])
     content = survey_calls if run.campaign.service == Service.SURVEY else contents
     begun_at = time.monotonic()
-    orders = content.orders(run, recipients)
+    try:
+        orders = content.orders(run, recipients)
+    except voices.OutOfTime as error:
+        if len(recipients) == 1 and not error.made:
+            raise
+        _chunks[run.pk] = max(1, len(recipients) // 2)  # what was made is there next time
+        return 0
     if speaks and len(recipients) == limit:
         _learn(run.pk, spoken=limit, seconds=time.monotonic() - begun_at)
     failpoint("rendered")
@@ -121,6 +136,7 @@ def fill(run_id: int) -> int:
         ).update(
             cursor=recipients[-1].pk if recipients else run.last_recipient,
             filled_at=timezone.now() if len(recipients) < limit else None,
+            failing_since=None,
         )
         if not moved:
             return 0
@@ -135,7 +151,8 @@ def _learn(run_id: int, *, spoken: int, seconds: float) -> None:
     if len(_chunks) > 1000:  # of runs that have ended long ago
         _chunks.clear()
     fitting = int(spoken * min(2.0, SPEECH_SECONDS / max(seconds, 0.001)))
-    _chunks[run_id] = min(max(fitting, FEWEST), MOST)
+    # Below the fewest there is only what has run out of time.
+    _chunks[run_id] = min(max(fitting, min(FEWEST, 2 * spoken)), MOST)
 
 
 def _end_for_want_of_credits(run: Run) -> int:

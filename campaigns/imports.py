@@ -21,7 +21,7 @@ from campaigns.models import Campaign, ImportStatus, Recipient, SheetImport
 from campaigns.sheets import Sheet, SheetRow
 from campaigns.tagsizes import Sizes, sizes_of
 from iris.errors import Conflict, InvalidInput, IrisError
-from telephony import numbering
+from telephony import numbering, stalls
 from telephony.failpoints import failpoint
 from telephony.nudge import nudge
 
@@ -134,6 +134,7 @@ def _import_rest(pending: SheetImport, sheet: Sheet) -> None:
             pending.imported += added
             _save_tags(campaign, sheet, sizes)
             pending.save(update_fields=["imported", "row"])
+        stalls.got_on(stalls.BACKGROUND)
         failpoint("imported")
     if not pending.imported:
         raise InvalidInput(NO_VALID_ROW)

@@ -10,13 +10,15 @@ import logging
 import time
 from datetime import timedelta
 
+from django.db import InterfaceError, OperationalError
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from campaigns import contents
+from campaigns import contents, setting_aside
 from campaigns.models import Run, RunStatus, Service, Source
 from campaigns.surveys import calls as survey_calls
 from iris.errors import IrisError
+from telephony import stalls, voices
 from telephony.failpoints import failpoint
 
 log = logging.getLogger(__name__)
@@ -45,6 +47,7 @@ def prepare_all(*, budget: float) -> bool:
     """Speak for all that are due, until `budget` seconds are over; whether something is left."""
     end = time.monotonic() + budget
     while (run := due().first()) is not None:
+        stalls.got_on(stalls.BACKGROUND)
         prepare(run)
         if time.monotonic() >= end:
             return due().exists()
@@ -58,10 +61,21 @@ def prepare(run: Run) -> None:
     try:
         content = survey_calls if run.campaign.service == Service.SURVEY else contents
         content.prepare_calls(run, rows)
-    except (
-        IrisError
-    ) as error:  # the hopper meets it again, when it matters; until then the others have their turn
+    except (OperationalError, InterfaceError):
+        raise
+    except voices.TookTooLong as error:
+        setting_aside.for_its_speech(run.pk, error)
+        return
+    except voices.OutOfTime as error:
+        if error.made:
+            return  # the rest in another turn
+        done = True
+    # The hopper meets all others again, when it matters; until then the others have their turn.
+    except IrisError as error:
         log.warning("Run %d is not prepared: %s", run.pk, error)
+        done = True
+    except Exception:
+        log.exception("Run %d is not prepared", run.pk)
         done = True
     failpoint("prepared")
     Run.objects.filter(pk=run.pk, prepared_to=run.prepared_to).update(

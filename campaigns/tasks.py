@@ -6,12 +6,12 @@ from celery import Task, shared_task
 
 from campaigns import hopper, lifecycle, preparing, restoring
 from campaigns.models import ImportStatus, Run, RunStatus, SheetImport
-from telephony import turns
+from telephony import stalls, turns
 from telephony.locks import locked
 from telephony.nudge import EXPIRES, sent_at
 
 # What may take long and hurts nobody who waits: one of these at a time, so that it never takes more than one process.
-BACKGROUND = "background"
+BACKGROUND = stalls.BACKGROUND
 
 
 @shared_task(name="campaigns.tasks.tick")
@@ -27,14 +27,18 @@ def _tick() -> None:
         lifecycle.begin_due()
     lifecycle.carry_on()
     lifecycle.finish_all()
-    if Run.objects.filter(
+    unfilled = Run.objects.filter(
         status__in=[RunStatus.RUNNING, RunStatus.STOPPING], filled_at__isnull=True
-    ).exists():
+    ).exists()
+    stalls.note_waiting(stalls.FILL, waits=unfilled)
+    if unfilled:
         fill.delay()
-    if importing := _importing():
-        for pk in importing:
-            import_sheet.delay(pk)
-    elif preparing.due().exists():
+    importing = _importing()
+    to_prepare = not importing and preparing.due().exists()
+    stalls.note_waiting(stalls.BACKGROUND, waits=bool(importing) or to_prepare)
+    for pk in importing:
+        import_sheet.delay(pk)
+    if to_prepare:
         prepare.delay()
 
 
@@ -45,12 +49,12 @@ def _importing() -> list[int]:
 @shared_task(name="campaigns.tasks.fill", bind=True, expires=EXPIRES)
 def fill(task: Task[[], None]) -> None:
     """One process stays with the hoppers. Another looks in at each tick, so that long speech of one run stops no other."""
-    with turns.turn("fill", sent_at=sent_at(task)) as ours:
+    with turns.turn(stalls.FILL, sent_at=sent_at(task)) as ours:
         more = ours and hopper.fill_all(budget=turns.seconds(), stays=True)
     if more:
         fill.delay()
     elif not ours:
-        with turns.turn("fill:more", sent_at=sent_at(task), count=turns.FILLERS - 1) as ours:
+        with turns.turn(stalls.FILL_MORE, sent_at=sent_at(task), count=turns.FILLERS - 1) as ours:
             if ours:
                 hopper.fill_all(budget=turns.seconds(), stays=False)
 

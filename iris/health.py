@@ -110,7 +110,17 @@ def _look_at_database() -> dict[str, str]:
     except (DatabaseError, InterfaceError) as error:
         logger.warning("The database does not answer: %s", error)
         return {"database": "does not answer", "worker": "unknown: the database does not answer"}
-    return {} if seen else {"worker": f"not seen for {WORKER_SILENCE.seconds} s"}
+    if not seen:
+        return {"worker": f"not seen for {WORKER_SILENCE.seconds} s"}
+    return _look_at_fillers()
+
+
+def _look_at_fillers() -> dict[str, str]:
+    """Workers that are alive may still be stuck with what they do."""
+    from telephony import stalls
+
+    found = stalls.stalled()
+    return {"worker": " ".join(found)} if found else {}
 
 
 def _look_at_broker() -> dict[str, str]:

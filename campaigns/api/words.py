@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from campaigns.models import Service
+from campaigns.models import Campaign, Service
 from telephony.models import DeliveryStatus
 
 SERVICES = {
@@ -29,3 +29,9 @@ RECIPIENT_STATUSES: Mapping[int | None, str] = {
     DeliveryStatus.FAILED: "failed",
     DeliveryStatus.TERMINATED: "terminated",
 }
+
+
+def pause_reason_json(campaign: Campaign) -> dict[str, str]:
+    """An addition: why iris itself has paused this campaign (`with_status`); no field when it has not."""
+    reason: str | None = getattr(campaign, "pause_reason", None)
+    return {"pause_reason": reason} if reason else {}

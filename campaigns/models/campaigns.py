@@ -42,11 +42,15 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
 
     def with_status(self) -> Self:
         """Annotates `run_status`: the status of the latest run that was no trial, and not taken back; None when there was
-        none.
+        none. And `pause_reason`: why iris itself has paused it, "" or None when it has not.
         """
         runs = Run.objects.filter(campaign=models.OuterRef("pk"), trial=False)
         latest = runs.exclude(status=RunStatus.WITHDRAWN).order_by("-id")
-        return self.annotate(run_status=models.Subquery(latest.values("status")[:1]))
+        paused = Run.objects.filter(campaign=models.OuterRef("pk"), status=RunStatus.PAUSED)
+        return self.annotate(
+            run_status=models.Subquery(latest.values("status")[:1]),
+            pause_reason=models.Subquery(paused.values("pause_reason")[:1]),
+        )
 
 
 class Campaign(models.Model):
@@ -245,6 +249,9 @@ class Run(models.Model):
         blank=True,
         db_default="",
         help_text="Why iris itself has paused the run, as a sentence for its owner; empty if its owner has.",
+    )
+    failing_since = models.DateTimeField(
+        null=True, blank=True, help_text="Since when each try to queue its next deliveries has failed."
     )
     starts_at = models.DateTimeField()
     created_at = models.DateTimeField(db_default=Now())

@@ -43,6 +43,9 @@ class Turn(models.Model):
 
     name = models.CharField(max_length=100, primary_key=True)
     began_at = models.DateTimeField()
+    got_on_at = models.DateTimeField(
+        null=True, help_text="When it last said that it gets on (`telephony.stalls`)."
+    )
 
     def __str__(self) -> str:
         return self.name

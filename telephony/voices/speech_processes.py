@@ -31,6 +31,7 @@ from telephony.voices.frames import Frame
 from telephony.voices.synthesis import Manner
 
 CLOCK = 12  # seconds by the clock for each second of processor time that a text may take
+START = 120  # seconds by the clock until a process has begun to work, which loads a good deal of files
 SHARE = 2  # what one request with many texts may take, in times of what a single one may
 NAMED = 60  # characters of a text by which an error names it
 READ_BYTES = 1 << 18
@@ -134,7 +135,7 @@ def _error_of(died: _Died, name: str) -> TookTooLong | SpeechFailed:
     if died.timed_out:
         return TookTooLong(
             f"The speech of “{_beginning(name)}” takes longer than this server allows"
-            f" ({settings.IRIS_SPEECH_TIMEOUT_SECONDS} seconds). Write it differently, without long rows of signs or"
+            f" ({settings.IRIS_SPEECH_TIMEOUT_SECONDS:g} seconds). Write it differently, without long rows of signs or"
             " figures."
         )
     return SpeechFailed(
@@ -165,13 +166,15 @@ class _Process:
     """One speech process. Not for two threads at once."""
 
     def __init__(self) -> None:
-        self._process = _pool.start()
+        self._module = settings.SPEECH_WORKER
+        self._process = _pool.start(self._module)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._requests, self._answers = self._process.stdin.fileno(), self._process.stdout.fileno()
         os.set_blocking(self._requests, False)
         self._received = bytearray()
         self.is_idle = True
+        self._has_started = False
 
     @property
     def pid(self) -> int:
@@ -179,14 +182,15 @@ class _Process:
 
     @property
     def is_usable(self) -> bool:
-        return self.is_idle and self._process.poll() is None
+        return self._process.poll() is None and self._module == settings.SPEECH_WORKER
 
     def ask(self, request: dict[str, Any], *, clock: float) -> Iterator[Frame]:
         """All frames of the answer but signs of life, `clock` seconds apart at most. Raises _Died."""
         self.is_idle = False  # until all of the answer was read
-        self._send(frames.packed(request), seconds=clock)
+        self._send(frames.packed(request), seconds=clock if self._has_started else START)
         while True:
-            header, body = self._receive(seconds=clock)
+            header, body = self._receive(seconds=clock if self._has_started else START)
+            self._has_started = True
             if header["is"] == "alive":
                 continue
             if header["is"] == "end":
@@ -312,14 +316,14 @@ class _Pool:
             self._busy.add(process)
         return process
 
-    def start(self) -> subprocess.Popen[bytes]:
+    def start(self, module: str) -> subprocess.Popen[bytes]:
         with self._changed:
             if self._starter is None:
                 self._starter = ThreadPoolExecutor(1, thread_name_prefix="speech-starter")
             starter = self._starter
         return starter.submit(
             subprocess.Popen,
-            [sys.executable, "-m", settings.SPEECH_WORKER, str(os.getpid())],
+            [sys.executable, "-m", module, str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=settings.BASE_DIR,

@@ -27,7 +27,8 @@ SIGN_OF_LIFE_SECONDS = 1.0  # between two of them
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answer one request after the other until there are no more."""
+    """Say that it has begun, and answer one request after the other until there are no more."""
+    answers.write(frames.packed({"is": "alive"}))
     signal.signal(signal.SIGPROF, signal.SIG_DFL)  # ends the process, whatever it is in the middle of
     while (request := frames.read(requests)) is not None:
         with suppress(BrokenPipeError):  # the parent is gone, which the next reading finds

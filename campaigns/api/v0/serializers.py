@@ -10,7 +10,7 @@ from django.utils import timezone
 from rest_framework import serializers
 
 from accounts.api.amounts import credits_json
-from campaigns.api.words import RECIPIENT_STATUSES, SERVICES
+from campaigns.api.words import RECIPIENT_STATUSES, SERVICES, pause_reason_json
 from campaigns.models import Campaign, Run, RunStatus, Service, Source
 from campaigns.queries import RecipientState
 from telephony.api.fields import (
@@ -140,7 +140,7 @@ def campaign_json(campaign: Campaign, *, run_status: str | None, usable_tags: bo
         shown["usable_tags"] = campaign.tags
     shown["status"] = CAMPAIGN_STATUSES[run_status]
     shown["number_count"] = campaign.number_count
-    return shown
+    return shown | pause_reason_json(campaign)
 
 
 def import_json(campaign: Campaign) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from django.core.management import BaseCommand
 from django.db.models import Count, Q
 from django.utils import timezone
 
-from telephony import lifecycle, restored, turns
+from telephony import lifecycle, restored, stalls, turns
 from telephony.carriers import SessionCarrier, get_carrier
 from telephony.models import Channel, Delivery, Trunk
 from telephony.routing import trunks
@@ -44,6 +44,8 @@ class Command(BaseCommand):
             self.stdout.write(f"WARNING: nothing leaves: {held}")
         for one in stranded():
             self.stdout.write(f"WARNING: {one.queued} deliveries wait on {one.alias}: {one.why}.")
+        for sentence in stalls.stalled():
+            self.stdout.write(f"WARNING: {sentence}")
         wanted = turns.processes_wanted()
         if wanted > settings.IRIS_WORKER_CONCURRENCY:
             self.stdout.write(
