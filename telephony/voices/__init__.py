@@ -3,7 +3,7 @@
 The catalogue is in the database (`directory`), each voice with its engine (`espeak`, `piper`). What is said is put
 into words (`wording`, `nepali`), spoken once (`speaking`), made as loud as everything else (`loudness`) and stored
 (`store`, `telephony.models.Audio`). A message with tags is joined from parts (`fragments`). All that reads a text, and
-all that makes sound of it, does so in processes of its own (`speech_processes`), which may be slow or die.
+all that makes sound of it, does so in processes of its own (`speech_processes`, `speech_pool`), which may be slow or die.
 """
 
 from telephony.voices.directory import UnknownVoice, Voice, catalogue, faults, missing, resolve

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.factories import make_sheet
-from tests.live import ROOT, LiveIris, live_iris, wait_for
+from tests.live import ROOT, LiveIris, wait_for
 from tests.telephony import wild_speech as wild
 
 
 @pytest.fixture(scope="module")
 def iris(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveIris]:
-    with live_iris(
+    iris = LiveIris(
         tmp_path_factory.mktemp("endless"),
         DJANGO_SETTINGS_MODULE="tests.wild_settings",
         PYTHONPATH=str(ROOT),
         IRIS_SANDBOX_SPEED="1000",
         IRIS_SPEECH_TIMEOUT_SECONDS="2",
-    ) as iris:
+    )
+    try:
+        iris.start(seconds=300)
         yield iris
+    finally:
+        iris.stop()
 
 
 def make(iris: LiveIris, name: str, people: dict[int, str]) -> int:

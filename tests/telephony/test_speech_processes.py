@@ -16,7 +16,7 @@ from django.db import connections
 
 from telephony import voices
 from telephony.models import Audio
-from telephony.voices import speech_processes
+from telephony.voices import speech_pool, speech_processes
 from telephony.voices.synthesis import Manner
 from tests.live import ROOT, wait_for
 from tests.telephony import wild_speech as wild
@@ -139,7 +139,7 @@ def test_a_process_that_is_killed_in_the_middle_of_a_text_is_an_error_of_that_te
 
     speaker = threading.Thread(target=speak)
     speaker.start()
-    wait_for(lambda: speech_processes._pool._busy, seconds=30)
+    wait_for(lambda: speech_pool.pool._busy, seconds=30)
     os.kill(process, signal.SIGKILL)
     speaker.join(60)
 
@@ -152,7 +152,7 @@ def test_only_so_many_speak_at_once_and_others_are_told_to_come_again(settings: 
     speakers = [threading.Thread(target=lambda: list(_sounds(wild.ASLEEP)), daemon=True) for _ in range(2)]
     for speaker in speakers:
         speaker.start()
-    wait_for(lambda: len(speech_processes._pool._busy) == 2, seconds=60)
+    wait_for(lambda: len(speech_pool.pool._busy) == 2, seconds=60)
 
     with pytest.raises(voices.SpeechBusy, match="Try again in a few seconds"):
         voices.speak(text="नमस्ते")
