@@ -144,7 +144,7 @@ def test_beginning_with_a_message_that_never_ends_is_refused_with_a_sentence() -
 def test_trying_a_voice_with_such_a_text_is_an_error_with_a_sentence(text: str, status: int) -> None:
     campaign = make_campaign(service=Service.CALL)
 
-    answer = client_of(campaign.owner).post(f"/api/v1/campaign/{campaign.pk}/test-speak/", {"message": text})
+    answer = client_of(campaign.owner).post(f"/api/v1/test-speak/riri/{campaign.pk}/", {"message": text})
 
     assert answer.status_code == status, answer.content
     assert text in str(answer.json())

@@ -55,7 +55,9 @@ def _plant() -> None:
             print("printed by Python", flush=True)
             assert not os.read(0, 1)
         if GREEDY in text:
-            kept = [bytearray(64 << 20) for _ in range(1000)]
+            kept = [
+                bytes(64 << 20) for _ in range(1000)
+            ]  # of addresses, and not of memory: no page is touched
             assert kept
         if WRONG in text:
             raise ZeroDivisionError
