@@ -10,8 +10,8 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from telephony.dispatch import pause_trunk
 from telephony.models import Channel, DeliveryStatus, Trunk
+from telephony.submission import pause_trunk
 from tests.factories import make_delivery, make_trunk
 
 pytestmark = pytest.mark.django_db
