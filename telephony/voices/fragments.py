@@ -11,14 +11,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from telephony.voices.wording import attached_after, attached_before
+from telephony.voices.attachment import attached_after, attached_before
 
 EDGE = 0.015  # seconds of its own edges that a part keeps: two of them are the gap between two words
 HEAD, TAIL = 0.05, 0.25  # of a whole recording: nothing is lost while the line opens or closes
 CLAUSE, SENTENCE = 0.15, 0.35  # seconds of the pause that a comma, or a full stop, makes at a joint
 
 _LEADING = re.compile(r"^[\s,;:।॥|.!?…\-–—)\]}\"'”’]+")
-_TRAILING = re.compile(r"[\s,;:।॥|.!?…\-–—(\[{\"'“‘]+$")
+_CLOSING = r"[\s,;:।॥|.!?…\-–—(\[{\"'“‘]"
+_TRAILING = re.compile(rf"(?<!{_CLOSING}){_CLOSING}++$")
 _WORD = re.compile(r"\w")
 
 

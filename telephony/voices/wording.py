@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from telephony.normal_form import normalised
 from telephony.voices import nepali
 from telephony.voices.engine import Unspeakable
 
@@ -13,6 +14,8 @@ MAX_CHARACTERS = 5000  # some seven minutes of speech
 _JOINERS = "\u200c\u200d"  # they decide how Devanagari conjuncts are said; other invisible characters go
 _STRAY_JOINER = re.compile("(?<![\u0900-\u097f])[\u200c\u200d]+|[\u200c\u200d]+(?![\u0900-\u097f])")
 _KEPT_SYMBOLS = frozenset("°№")
+CODE_WORD = r"(?:otp|code|pin|password|token)"
+CLAUSE = r"[^.;!?\n\d]"
 _DATED = re.compile(r"(?<!\d)(\d{4})\s?[|।]\s?(\d{1,2})\s?[|।]\s?(\d{1,2})(?!\d)")
 
 
@@ -26,12 +29,12 @@ def spoken_form(text: str, *, language: str) -> str:
             f"The message has {len(text)} characters; at most {MAX_CHARACTERS} can be spoken. Shorten it.",
             code="too_long",
         )
-    text = unicodedata.normalize("NFC", text)
+    text = normalised(text)
     text = "".join(character if _is_said(character) else " " for character in text)
     text = _STRAY_JOINER.sub(" ", text)
     text = _DATED.sub(r"\1/\2/\3", text)
     # Typed without a Nepali keyboard, the danda that ends a sentence is a vertical bar.
-    text = re.sub(r"\s*[|।॥][\s|।॥]*", "। ", text)
+    text = re.sub(r"(?<!\s)\s*+[|।॥][\s|।॥]*", "। ", text)
     text = nepali.in_words(text) if language == "ne" else _codes_one_by_one(text)
     text = re.sub(r"[^\S\n]+", " ", text)
     text = re.sub(r" ?\n ?", "\n", text)
@@ -39,22 +42,6 @@ def spoken_form(text: str, *, language: str) -> str:
     if not any(unicodedata.category(character)[0] in "LN" for character in text):
         raise Unspeakable("There is nothing in the message that can be spoken. Write at least one word.")
     return text
-
-
-def attached_before(text: str, *, language: str) -> int:
-    """Where the end of the text begins that must be spoken together with a value behind it."""
-    if language == "ne":
-        return nepali.attached_before(text)
-    match = _GLUED_BEFORE.search(text)
-    return match.start() if match else len(text)
-
-
-def attached_after(text: str, *, language: str) -> int:
-    """Where the beginning of the text ends that must be spoken together with a value in front of it."""
-    if language == "ne":
-        return nepali.attached_after(text)
-    match = _GLUED_AFTER.match(text)
-    return len(match[0].rstrip(".,:")) if match else 0
 
 
 def _is_said(character: str) -> bool:
@@ -72,16 +59,9 @@ def _is_said(character: str) -> bool:
 
 
 # In other languages the engine reads numbers by itself, but as amounts.
-_CODE = r"(?:otp|code|pin|password|token)"
-_CODES = re.compile(rf"({_CODE}[^.;!?\n\d]{{0,30}}?)\b(\d{{4,12}})\b(?![.,]\d)", re.IGNORECASE)
-_CODES_BEFORE = re.compile(rf"\b(\d{{4,12}})\b(?![.,]\d)([^.;!?\n\d]{{1,25}}?{_CODE})", re.IGNORECASE)
-_FIGURES = re.compile(r"(?<![\d.,])(?:\d{9,}|0\d{3,}|(?:\d ){3,}\d)(?![\d.,]*\d)")
-_GLUED_BEFORE = re.compile(
-    rf"(?:{_CODE}[^.;!?\n\d]{{0,30}}|(?:[^\s,;:.!?()…\"'“”‘’\[\]]|[:.,](?=\S))+)$", re.IGNORECASE
-)
-_GLUED_AFTER = re.compile(
-    rf"(?:[^.;!?\n\d]{{1,25}}?{_CODE}|(?:[^\s,;:!?()…\"“”‘’\[\]]|[:.,](?=\S))+)", re.IGNORECASE
-)
+_CODES = re.compile(rf"({CODE_WORD}{CLAUSE}{{0,30}}?)\b(\d{{4,12}})\b(?![.,]\d)", re.IGNORECASE)
+_CODES_BEFORE = re.compile(rf"\b(\d{{4,12}})\b(?![.,]\d)({CLAUSE}{{1,25}}?{CODE_WORD})", re.IGNORECASE)
+_FIGURES = re.compile(r"(?<![\d.,])(?:\d{9,}+|0\d{3,}+|(?:\d ){3,}\d)(?![.,]*+\d)")
 
 
 def _codes_one_by_one(text: str) -> str:

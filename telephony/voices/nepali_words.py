@@ -1,0 +1,165 @@
+"""Numbers in Nepali words, and the words that stand for abbreviations, letters and months."""
+
+from __future__ import annotations
+
+import re
+
+# ruff: noqa: SIM905 - a list of words reads best as a line of words.
+
+# Written by the standard of the Nepal Academy; two spellings of one sound matter to no engine.
+NUMBERS = """शून्य एक दुई तीन चार पाँच छ सात आठ नौ दश एघार बाह्र तेह्र चौध पन्ध्र सोह्र सत्र अठार उन्नाइस
+बिस एक्काइस बाइस तेइस चौबिस पच्चिस छब्बिस सत्ताइस अट्ठाइस उनन्तिस तिस एकतिस बत्तिस तेत्तिस चौँतिस पैँतिस छत्तिस
+सैँतिस अठतिस उनन्चालिस चालिस एकचालिस बयालिस त्रिचालिस चवालिस पैँतालिस छयालिस सतचालिस अठचालिस उनन्चास पचास एकाउन्न
+बाउन्न त्रिपन्न चवन्न पचपन्न छपन्न सन्ताउन्न अन्ठाउन्न उनन्साठी साठी एकसट्ठी बयसट्ठी त्रिसट्ठी चौँसट्ठी पैँसट्ठी छयसट्ठी
+सतसट्ठी अठसट्ठी उनन्सत्तरी सत्तरी एकहत्तर बहत्तर त्रिहत्तर चौहत्तर पचहत्तर छयहत्तर सतहत्तर अठहत्तर उनासी असी एकासी
+बयासी त्रियासी चौरासी पचासी छयासी सतासी अठासी उनान्नब्बे नब्बे एकान्नब्बे बयान्नब्बे त्रियान्नब्बे चौरान्नब्बे पन्चान्नब्बे
+छयान्नब्बे सन्तान्नब्बे अन्ठान्नब्बे उनान्सय""".split()
+assert len(NUMBERS) == 100
+UNITS = (
+    (10**15, "पद्म"),
+    (10**13, "नील"),
+    (10**11, "खर्ब"),
+    (10**9, "अर्ब"),
+    (10**7, "करोड"),
+    (10**5, "लाख"),
+    (10**3, "हजार"),
+    (10**2, "सय"),
+)
+MAX_AMOUNT_FIGURES = 17  # what `cardinal` can say
+
+BS_MONTHS = "वैशाख जेठ असार साउन भदौ असोज कात्तिक मंसिर पुस माघ फागुन चैत".split()
+AD_MONTHS = "जनवरी फेब्रुअरी मार्च अप्रिल मे जुन जुलाई अगस्ट सेप्टेम्बर अक्टोबर नोभेम्बर डिसेम्बर".split()
+LAST_AD_YEAR = 2050
+
+_LETTER_NAMES = "ए बी सी डी ई एफ जी एच आई जे के एल एम एन ओ पी क्यु आर एस टी यु भी डब्लु एक्स वाई जेड".split()
+LETTERS = dict(zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", _LETTER_NAMES, strict=True))
+# Capitals that are spelled although one could read them as a word; those without a vowel always are.
+ACRONYMS = frozenset("OTP ATM ID EMI CEO AI USD GPA ISP UAE USA UK UN EU NEA IPO IRD".split())
+
+ABBREVIATIONS = {
+    "म.न.पा.": "महानगरपालिका",
+    "उ.म.न.पा.": "उपमहानगरपालिका",
+    "न.पा.": "नगरपालिका",
+    "गा.पा.": "गाउँपालिका",
+    "प्रा.लि.": "प्राइभेट लिमिटेड",
+    "प्रा. लि.": "प्राइभेट लिमिटेड",
+    "लि.": "लिमिटेड",
+    "प्रा.": "प्राध्यापक",
+    "डा.": "डाक्टर",
+    "इ.": "इन्जिनियर",
+    "ई.": "इन्जिनियर",
+    "वि.सं.": "विक्रम संवत्",
+    "वि. सं.": "विक्रम संवत्",
+    "ई.सं.": "इस्वी संवत्",
+    "कि.मि.": "किलोमिटर",
+    "कि.मी.": "किलोमिटर",
+    "कि.ग्रा.": "किलोग्राम",
+    "से.मि.": "सेन्टिमिटर",
+    "मि.लि.": "मिलिलिटर",
+    "त्रि.वि.": "त्रिभुवन विश्वविद्यालय",
+    "पो.ब.नं.": "पोस्ट बक्स नम्बर",
+    "क्र.सं.": "क्रम संख्या",
+    "नं.": "नम्बर",
+    "मो.": "मोबाइल",
+    "फो.": "फोन",
+    "ले.": "लेखक",
+    "रु.": "रुपैयाँ",
+    "रू.": "रुपैयाँ",
+    "Dr.": "डाक्टर",
+    "Er.": "इन्जिनियर",
+    "Mr.": "मिस्टर",
+    "Mrs.": "मिसेस",
+    "Ms.": "मिस",
+    "Prof.": "प्रोफेसर",
+    "Pvt.": "प्राइभेट",
+    "Ltd.": "लिमिटेड",
+    "No.": "नम्बर",
+    "Tel.": "टेलिफोन",
+    "etc.": "आदि",
+    "Rs.": "रुपैयाँ",
+    "A/C": "एकाउन्ट",
+    "a/c": "एकाउन्ट",
+}
+
+MEASURES = {
+    "km": "किलोमिटर",
+    "kg": "किलो",
+    "gm": "ग्राम",
+    "cm": "सेन्टिमिटर",
+    "mm": "मिलिमिटर",
+    "ml": "मिलिलिटर",
+    "ltr": "लिटर",
+    "hrs": "घण्टा",
+    "hr": "घण्टा",
+    "min": "मिनेट",
+    "sec": "सेकेन्ड",
+    "GB": "जिबी",
+    "MB": "एमबी",
+    "°C": "डिग्री सेल्सियस",
+    "°": "डिग्री",
+}
+
+# Parts of expressions.
+DEVANAGARI = "\u0900-\u0963\u0970-\u097f"  # Devanagari without its figures and its full stop
+MANY = "सय|हजार|लाख|करोड|अर्ब|खर्ब"
+RUPEE_SIGNS = rf"(?<![{DEVANAGARI}A-Za-z])(?:ने\.?\s?रु|ने\.?\s?रू|रु|रू|nrs|npr|rs|₹)"
+RUPEE_WORDS = "रुपैयाँ|रूपैयाँ|रुपैयां|रूपैयां|रुपैया|रूपैया"
+DAY_PARTS = ("बिहान", "दिउँसो", "बेलुका", "बेलुकी", "साँझ", "राति", "मध्यरात")
+CASE_ENDINGS = "को|का|की|ले|लाई|मा|बाट|देखि|सम्म|भन्दा|सँग|बीच|पछि|अघि|नै|पनि"
+CODE_WORDS = "otp|ओटीपी|ओ\\.टी\\.पी|code|कोड|pin|पिन|password|पासवर्ड|token|टोकन"
+CALL_WORDS = "फोन|phone|मोबाइल|mobile|सम्पर्क|contact|tel|हटलाइन|hotline|नम्बर|नं\\.|number"
+COUNTED = (
+    rf"{RUPEE_WORDS}|मिनेट|घण्टा|दिन|सेकेन्ड|जना|वटा|पटक|गते|बजे|प्रतिशत|महिना|वर्ष|साल|minutes?|hours?|days?|{MANY}"
+)
+CLAUSE = r"[^।|;!?\n\d]"
+_NUMBER_BACKWARDS = (
+    re.compile(r"(?:\d{3},)++\d{1,3}"),
+    re.compile(r"\d{3},(?:\d{2},)*+\d{1,2}"),
+    re.compile(r"\d++"),
+)
+
+
+def cardinal(number: int) -> str:
+    """१,२३,४५६ is एक लाख तेइस हजार चार सय छपन्न."""
+    if number < 100:
+        return NUMBERS[number]
+    for size, unit in UNITS:
+        if number >= size:
+            count, rest = divmod(number, size)
+            return f"{cardinal(count)} {unit}" + (f" {cardinal(rest)}" if rest else "")
+    raise AssertionError(number)
+
+
+def one_by_one(figures: str, *, between: str = " ") -> str:
+    return between.join(NUMBERS[int(figure)] for figure in figures if figure.isdecimal())
+
+
+def amount(written: str) -> str:
+    """A number with or without commas and decimals. Too many figures for an amount are said one by one."""
+    whole, _, decimals = written.replace(",", "").partition(".")
+    if len(whole) > 1 and whole.startswith("0"):
+        said = one_by_one(whole)
+    else:
+        said = cardinal(int(whole)) if len(whole) <= MAX_AMOUNT_FIGURES else one_by_one(whole)
+    return f"{said} दशमलव {one_by_one(decimals)}" if decimals else said
+
+
+def split_number(figures: str) -> tuple[str, str]:
+    """The longest number at the end of figures joined by commas, and what is before it: "5," and "1,234" of "5,1,234"."""
+    backwards = figures[::-1]
+    length = max(match.end() for form in _NUMBER_BACKWARDS if (match := form.match(backwards)))
+    return figures[:-length], figures[-length:]
+
+
+def ordinal(number: int) -> str:
+    if special := {1: "पहिलो", 2: "दोस्रो", 3: "तेस्रो", 4: "चौथो", 6: "छैटौँ", 9: "नवौँ"}.get(number):
+        return special
+    said = cardinal(number)
+    return said + ("ौँ" if re.search("[\u0915-\u0939]$", said) else "औँ")
+
+
+def with_ending(said: str, ending: str) -> str:
+    """A number and what is written to it without a space: ५०को is पचासको, २५जना is पच्चिस जना."""
+    if not ending:
+        return said
+    return said + ending if re.match(CASE_ENDINGS, ending) else f"{said} {ending}"
