@@ -8,12 +8,12 @@ not closed (`check_tags`).
 import difflib
 import math
 import re
-import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from iris.errors import InvalidInput
 from telephony.braces import refuse_unclosed
+from telephony.normal_form import normalised
 from telephony.segments import NOTHING, Size
 
 PREFIX = "tags_"
@@ -21,12 +21,13 @@ MAX_CHARACTERS = 10_000  # of a message, as written and as rendered
 MAX_VALUE_CHARACTERS = 1_000  # of one tag's value
 MAX_NAME_CHARACTERS = 100
 
-_TAG = re.compile(r"\{([^{}]*[^{}\s][^{}]*)\}")
+_TAG = re.compile(r"\{(?=\s*+[^{}\s])([^{}]*+)\}")  # possessive: each character is read twice at most
 # PostgreSQL stores neither.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 # Braces, controls, and marks without width; the joiners of Devanagari are letters here.
 _NO_NAME = re.compile("[{}\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 _LISTED = 20
+_COMPARED = 32  # characters of two names: difflib may need the product of their lengths
 
 
 class UnknownTag(InvalidInput):
@@ -165,7 +166,7 @@ def tag_called(heading: str) -> str:
 
     "" when nothing is left of the heading without braces, spaces and characters that cannot be seen.
     """
-    name = "_".join(_NO_NAME.sub(" ", unicodedata.normalize("NFC", heading)).split())
+    name = "_".join(_NO_NAME.sub(" ", normalised(heading)).split())
     name = name.removeprefix(PREFIX)[:MAX_NAME_CHARACTERS]
     return PREFIX + name if name else ""
 
@@ -180,9 +181,11 @@ def value_text(value: object) -> str:
 
 
 def _unknown(name: str, usable: list[str]) -> str:
+    shown = name if len(name) <= MAX_NAME_CHARACTERS else f"{name[:MAX_NAME_CHARACTERS]}…"
     if not usable:
-        return f"{{{name}}} is not a tag: this campaign has none. Leave the braces away."
-    nearest = difflib.get_close_matches(tag_called(name), usable, n=1, cutoff=0.6)
-    hint = f" Did you mean {{{nearest[0]}}}?" if nearest else ""
+        return f"{{{shown}}} is not a tag: this campaign has none. Leave the braces away."
+    by_beginning = {one[:_COMPARED]: one for one in reversed(usable)}
+    nearest = difflib.get_close_matches(tag_called(name)[:_COMPARED], by_beginning, n=1, cutoff=0.6)
+    hint = f" Did you mean {{{by_beginning[nearest[0]]}}}?" if nearest else ""
     listed = ", ".join(usable[:_LISTED]) + (" and others" if len(usable) > _LISTED else "")
-    return f"{{{name}}} is not a tag of this campaign.{hint} Its tags are: {listed}."
+    return f"{{{shown}}} is not a tag of this campaign.{hint} Its tags are: {listed}."

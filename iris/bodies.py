@@ -30,9 +30,10 @@ FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-_CHARSET = re.compile(r";\s*charset\s*\*?\s*=[^;]*", re.IGNORECASE)
+_CHARSET = re.compile(r";\s*+charset\s*+(?:\*\s*+)?=[^;]*", re.IGNORECASE)
 _BOUNDARY_LINE = re.compile(rb"\s*--([!-~]{1,200}?)\r?\n")
 _PEEK = 256
+_MAX_LENGTH_FIGURES = 19
 
 
 def check_length(request: Request) -> None:
@@ -50,7 +51,8 @@ def check_length(request: Request) -> None:
     limit = settings.IRIS_MAX_BODY_BYTES if media_type.startswith(FORM) else settings.IRIS_MAX_UPLOAD_BYTES
     length = http.META.get("CONTENT_LENGTH") or ""
     if length.isdecimal():
-        if int(length) > limit:
+        # Python refuses to read numbers of more than 4,300 figures.
+        if len(length) > _MAX_LENGTH_FIGURES or int(length) > limit:
             raise _too_large(said)
     elif "chunked" in http.META.get("HTTP_TRANSFER_ENCODING", "").lower():
         _unchunk(http, limit)

@@ -24,6 +24,7 @@ CONTENT_TYPES: dict[str, str] = {"wav": "audio/wav", "mp3": "audio/mpeg"}
 
 _NAME = re.compile(r"[0-9a-f]{32,64}")
 _RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
+_BEYOND_FIGURES = 19  # no file has so many bytes; Python refuses to read numbers of more than 4,300 figures
 
 
 def audio_url(audio: Audio, request: HttpRequest | None = None, format: Literal["mp3", "wav"] = "mp3") -> str:
@@ -79,14 +80,21 @@ def _part(header: str, size: int) -> range | None:
     match = _RANGE.fullmatch(header.strip())
     if match is None or match.groups() == ("", ""):
         return None
-    first, last = match.groups()
-    if not first:  # so many bytes from the end
-        return range(max(0, size - int(last)), size)
-    start = int(first)
-    end = min(int(last) + 1, size) if last else size
-    if last and int(last) < start:
+    first, last = (_position(figures) for figures in match.groups())
+    if first is None:
+        return range(max(0, size - (last or 0)), size)  # the last bytes
+    if last is not None and last < first:
         return None
-    return range(start, end) if start < size else range(0)
+    end = size if last is None else min(last + 1, size)
+    return range(first, end) if first < size else range(0)
+
+
+def _position(figures: str) -> int | None:
+    """A position in a file, or a length: None for "". All that are beyond every file are the same one."""
+    if not figures:
+        return None
+    figures = figures.lstrip("0") or "0"
+    return int(figures) if len(figures) < _BEYOND_FIGURES else 10**_BEYOND_FIGURES
 
 
 class _Part(RawIOBase):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import re
-import unicodedata
 from collections.abc import Sequence
 from enum import Enum, auto
 
@@ -17,6 +16,7 @@ from django.db import connection, transaction
 
 from telephony.carriers.base import InboundSms
 from telephony.models import InboundMessage, OptOut, PhoneNumber, Trunk
+from telephony.normal_form import normalised
 from telephony.numbering import normalise
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class Wish(Enum):
 
 def wish_of(text: str) -> Wish | None:
     """What somebody wants who answers this: the first word counts, in any case, of a message of three words at most."""
-    text = _INVISIBLE.sub("", unicodedata.normalize("NFC", text)).casefold().replace("।", " ")
+    text = _INVISIBLE.sub("", normalised(text)).casefold().replace("।", " ")
     words = _NOT_IN_WORDS.sub(" ", text).split()
     if not words or len(words) > MOST_WORDS:
         return None

@@ -5,7 +5,8 @@ import re
 
 _BUILT_IN = {str(key) for key in (*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59))}
 # Text, colours and conditions in a format; [h], [m] and [s] are time.
-_NOT_CODE = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\]]*\]', re.IGNORECASE)
+_NOT_CODE = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\[\]]*+\]', re.IGNORECASE)
+_MAX_CODE = 255  # characters of a format, as in Excel: thousands of styles may have the same one
 _DAYS_TO_1904 = 1462
 _END_OF_9999 = 2_958_465
 
@@ -14,7 +15,7 @@ def is_date_format(key: str, code: str | None = None) -> bool:
     """Whether a number format, with its own code or one of Excel's built-in ones, shows dates or times."""
     if code is None:
         return key in _BUILT_IN
-    shown = _NOT_CODE.sub("", code).partition(";")[0].lower()
+    shown = _NOT_CODE.sub("", code[:_MAX_CODE]).partition(";")[0].lower()
     return "general" not in shown and any(letter in shown for letter in "dmyhs")
 
 

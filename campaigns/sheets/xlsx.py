@@ -47,7 +47,7 @@ _PLAIN_CELL = (  # its groups: attributes, value, text
 )
 _CELL_BEGINS = re.compile(r'<c r="([A-Z]{1,3})[0-9]')
 _PLAIN_STRINGS = re.compile(r"<si>" + _TEXT + r"</si>|(\S.*)", re.DOTALL)
-_ATTRIBUTE = re.compile(r"""([\w.:-]+)\s*=\s*["']([^"']*)["']""")
+_ATTRIBUTE = re.compile(r"""(?<![\w.:-])([\w.:-]++)\s*+=\s*+["']([^"']*)["']""")
 # Excel writes characters that XML cannot hold as _x000B_.
 _ESCAPED = re.compile(r"_x([0-9a-fA-F]{4})_")
 

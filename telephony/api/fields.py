@@ -27,6 +27,7 @@ from telephony.braces import refuse_unclosed
 SOLE_SURROGATE = re.compile("[\ud800-\udfff]")  # half a character: it cannot be stored
 BIKRAM_SAMBAT = range(2070, 2090)  # about now in the calendar of Nepal
 LARGEST_ID = 2**63 - 1
+MAX_MOMENT_CHARACTERS = 100
 
 
 def storable(text: str) -> bool:
@@ -236,8 +237,10 @@ class Moment(serializers.Field[datetime, Any, Any, datetime]):
         zone = timezone.get_default_timezone()
         try:
             # A date alone would mean midnight, when nobody wants to be called: a time is needed.
-            if not isinstance(data, str) or not re.fullmatch(
-                r"\s*\d{4}-\d\d-\d\d[T ]\s*\d.*", data, re.IGNORECASE
+            if (
+                not isinstance(data, str)
+                or len(data) > MAX_MOMENT_CHARACTERS
+                or not re.fullmatch(r"\s*\d{4}-\d\d-\d\d[T ]\s*\d.*", data, re.IGNORECASE)
             ):
                 raise ValueError
             moment = datetime.fromisoformat(re.sub(r"\s*([+-])\s*", r"\1", data.strip()).upper())

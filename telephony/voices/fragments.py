@@ -54,7 +54,7 @@ class Group:
 
 @dataclass(slots=True)
 class _Open:
-    frame: str
+    frame: list[str]
     gaps: list[int]
     before: float = EDGE
     after: float = EDGE
@@ -70,10 +70,10 @@ def groups_of(parts: Sequence[str | None], *, language: str) -> tuple[Group, ...
         if part is None:
             before = opened[-1] if opened else None
             if joined_to_last and before is not None:
-                before.frame += "%s"
+                before.frame.append("%s")
                 before.gaps.append(gap)
             else:
-                opened.append(_Open("%s", [gap]))
+                opened.append(_Open(["%s"], [gap]))
             gap += 1
             joined_to_last = True  # unless the text between says otherwise
             continue
@@ -83,20 +83,20 @@ def groups_of(parts: Sequence[str | None], *, language: str) -> tuple[Group, ...
         end = attached_after(text, language=language) if follows_gap else 0
         start = attached_before(text, language=language) if precedes_gap else len(text)
         if follows_gap and precedes_gap and end > start:
-            opened[-1].frame += _escaped(text)
+            opened[-1].frame.append(_escaped(text))
             continue  # what is between two values belongs to both: all of it is one part
         if follows_gap:
-            opened[-1].frame += _escaped(text[:end])
+            opened[-1].frame.append(_escaped(text[:end]))
         constant = text[end:start]
         joined_to_last = False
         _add_constant(opened, constant)
         if precedes_gap and start < len(text):
-            opened.append(_Open(_escaped(text[start:]), []))
+            opened.append(_Open([_escaped(text[start:])], []))
             joined_to_last = True
     if opened:
         opened[0].before = max(opened[0].before, HEAD)
         opened[-1].after = max(opened[-1].after, TAIL)
-    return tuple(Group(one.frame, tuple(one.gaps), one.before, one.after) for one in opened)
+    return tuple(Group("".join(one.frame), tuple(one.gaps), one.before, one.after) for one in opened)
 
 
 def _add_constant(opened: list[_Open], text: str) -> None:
@@ -108,7 +108,7 @@ def _add_constant(opened: list[_Open], text: str) -> None:
         return
     opened.append(
         _Open(
-            _escaped(text),
+            [_escaped(text)],
             [],
             before=_pause(leading[0] if leading else ""),
             after=_pause(trailing[0] if trailing else ""),

@@ -275,7 +275,7 @@ _MARK = rf"(?:(?P<mark>(?<![{DEVANAGARI}])(?:वि\.?\s?सं\.?|[ईइ]\.?\s
 # In this order: what one rule has put into words is out of reach of the next.
 RULES: tuple[Rule, ...] = (
     _rule(
-        r"(?:https?://|www\.)[^\s।]+[^\s।.,!?)]|(?<![\w.+-])[\w.+-]++@[\w-]++(?:\.[\w-]+)+",
+        r"(?:https?://|www\.)[^\s।]+[^\s।.,!?)]|(?<![\w.+-])(?:[\w.+-]++@[\w-]++(?:\.[\w-]+)++)++",
         _address,
     ),
     _rule(

@@ -161,9 +161,10 @@ UNSENT = {
 FIRST_SECONDS = {"udp": 0.4, "tcp": 30.0, "tls": 30.0}
 LOOKING_UP_SECONDS = 30.0
 
-_ERRNO = re.compile(r"\[(\d+)\]$")
+_ERRNO = re.compile(r"\[(\d{1,5})\]$")
 _STATUS = re.compile(r"(\d{3})\b")
-_Q850 = re.compile(r"Q\.850\s*;(?:[^,]*;)?\s*cause\s*=\s*(\d+)", re.IGNORECASE)
+_Q850 = re.compile(r"Q\.850\s*;(?:[^,]*;)?\s*cause\s*=\s*(\d{1,5})(?!\d)", re.IGNORECASE)
+MAX_CHARACTERS = 500  # of a reason that is read: the far end decides how long it is
 
 
 def outcome_of(text: str, *, rang: bool, transport: str, seconds: float) -> Outcome:
@@ -172,6 +173,7 @@ def outcome_of(text: str, *, rang: bool, transport: str, seconds: float) -> Outc
     A text without a status is the transport's, such as `Connection refused [111]`: the INVITE never left, or nobody
     answered it, and then nobody knows. After the phone has rung nothing is tried again.
     """
+    text = text[:MAX_CHARACTERS]
     status, q850 = _STATUS.match(text), _Q850.search(text)
     if not status:
         number = _ERRNO.search(text)

@@ -18,6 +18,8 @@ _STATE = re.compile(r"\bstat:\s*([A-Z]+)", re.IGNORECASE)
 _ERROR = re.compile(r"\berr:\s*([^\s:]+)(?=\s|$)", re.IGNORECASE)
 _HEXADECIMAL = re.compile(r"[0-9a-fA-F]+")
 
+MAX_ID_CHARACTERS = 100  # the standard has 64
+
 # message_state, and the seven letters of the text.
 STATES = {
     1: "ENROUTE",
@@ -60,10 +62,10 @@ class Ids(Enum):
 
 def _canonical(raw: str, *, hexadecimal: bool) -> str:
     """Ids that mean the same are the same text: a number without leading zeros, and without capitals."""
-    raw = raw.strip()
+    raw = raw.strip()[:MAX_ID_CHARACTERS]
     if _HEXADECIMAL.fullmatch(raw):
         raw = str(int(raw, 16)) if hexadecimal else raw.lower().lstrip("0") or "0"
-    return raw[:100]
+    return raw[:MAX_ID_CHARACTERS]
 
 
 @dataclass(frozen=True, slots=True)
