@@ -343,6 +343,14 @@ def test_head_answers_the_size_without_the_sound(client: Client, recording: Audi
         ("bytes=-99999", 206, slice(0, None), "bytes 0-32043/32044"),
         ("bytes=32044-", 416, slice(0, 0), "bytes */32044"),
         ("bytes=-0", 416, slice(0, 0), "bytes */32044"),
+        # Python refuses to read integers of more than 4,300 figures.
+        pytest.param(f"bytes={'9' * 5000}-", 416, slice(0, 0), "bytes */32044", id="far beyond"),
+        pytest.param(
+            f"bytes=0-{'9' * 5000}", 206, slice(0, None), "bytes 0-32043/32044", id="up to far beyond"
+        ),
+        pytest.param(f"bytes=-{'9' * 5000}", 206, slice(0, None), "bytes 0-32043/32044", id="the very last"),
+        pytest.param(f"bytes={'0' * 5000}1-2", 206, slice(1, 3), "bytes 1-2/32044", id="zeros"),
+        pytest.param(f"bytes={'9' * 5000}-5", 200, slice(0, None), None, id="from far beyond to here"),
         ("bytes=5-2", 200, slice(0, None), None),
         ("bytes=-", 200, slice(0, None), None),
         ("bytes=0-1,5-6", 200, slice(0, None), None),
