@@ -38,6 +38,10 @@ def _spoken(text: str, *, language: str) -> None:
         spoken_form(text, language=language)
 
 
+def _cut(text: str, *, language: str) -> None:
+    groups_of((text, None, text, None, text), language=language)
+
+
 def _without_braces_open(text: str) -> None:
     with suppress(InvalidInput):
         braces.refuse_unclosed(text)
@@ -59,10 +63,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "capitals": partial(nepali._CAPITALS.sub, nepali._capitals),
     **{f"before a value, {one}": partial(attached_before, language=one) for one in LANGUAGES},
     **{f"after a value, {one}": partial(attached_after, language=one) for one in LANGUAGES},
-    **{
-        f"cut at values, {one}": lambda text, one=one: groups_of((text, None, text, None, text), language=one)
-        for one in LANGUAGES
-    },
+    **{f"cut at values, {one}": partial(_cut, language=one) for one in LANGUAGES},
     "many values": lambda text: groups_of((None, text[:5], None) * (len(text) // 50), language="ne"),
     "written for the engine": lambda text: Utterance(text, is_part=True, after=0).written,
     "normal form": normalised,

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telephony.voices import nepali
 from telephony.voices.engine import Unspeakable
 from telephony.voices.fragments import groups_of
+from telephony.voices.nepali_words import cardinal
 from telephony.voices.wording import spoken_form
 
 NUMBERS = [
@@ -172,7 +172,7 @@ def test_what_was_put_into_words_stays_as_it_is(said: str) -> None:
 
 
 def test_every_number_has_words_of_its_own() -> None:
-    said = [nepali.cardinal(number) for number in range(20_000)]
+    said = [cardinal(number) for number in range(20_000)]
 
     assert len(set(said)) == len(said)
 
