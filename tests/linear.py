@@ -98,16 +98,20 @@ PIECES = (
 HEADS = ("", "रु", "1", "क", "$", "कोड ", "{", "www.a", "a@b", "[", "Q.850;", "; charset", "2050-05-09T1")
 TAILS = ("", "!क")
 # With a beginning that something hangs on, these are long in themselves.
-LONG_PIECES = (" ", ".", ",", "1", "1,11", "a", "@")
+LONG_PIECES = (" ", ".", "1", "1,11", "a")
 
 
 Text = Callable[[int], str]  # by its length
 
 
 def texts() -> Iterator[Text]:
-    """All pieces repeated, with each tail; and the long ones behind each beginning."""
+    """All pieces repeated, with an end that is no part of them or without one; and the long ones behind each beginning."""
     for piece in PIECES:
-        for tail in TAILS:
+        yield repeated(piece, tail=TAILS[-1])
+        if len(piece) < 3:
+            yield repeated(piece)
+    for piece in ("9", "1,11", "1,111", "1 "):  # with an end by which they are no number
+        for tail in (",1", ".1", ",,1!"):
             yield repeated(piece, tail=tail)
     for head in HEADS[1:]:
         for piece in LONG_PIECES:
