@@ -1,4 +1,3 @@
-import math
 import uuid
 from decimal import Decimal
 from typing import Any
@@ -8,26 +7,32 @@ from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
-from accounts import credits
-from accounts.models import MONEY_DIGITS, MONEY_PLACES, CreditEntry, CreditHold, User
-from accounts.throttles import LoginThrottle
+from accounts import apikeys, credits, logins, services
+from accounts.models import MONEY_DIGITS, MONEY_PLACES, ApiKey, CreditEntry, CreditHold, User
+from accounts.throttles import address_of
+from iris.errors import NotFound, Throttled
 
 
 class OperatorLoginForm(AdminAuthenticationForm):
-    """The login of the admin pages, as often as that of the API (`IRIS_LOGIN_THROTTLE`)."""
+    """The login of the admin pages, limited as that of the API is, and counted together with it."""
 
     def clean(self) -> dict[str, Any]:
-        throttle = LoginThrottle()
+        email, password = self.cleaned_data.get("username"), self.cleaned_data.get("password")
+        if not email or not password:
+            return super().clean()
+        try:
+            account: User | None = services.find_account(email=email)
+        except NotFound:
+            account = None
         assert self.request is not None
-        if not throttle.allow(throttle.of(self.request, self.cleaned_data.get("username", ""))):
-            raise forms.ValidationError(
-                f"Too many logins in a short time. Wait {math.ceil(throttle.wait())} seconds and try again.",
-                code="throttled",
-            )
-        return super().clean()
+        try:
+            with logins.attempt(account=account, email=email, address=address_of(self.request)):
+                return super().clean()
+        except Throttled as error:
+            raise forms.ValidationError(error.message, code="throttled") from error
 
 
 admin.site.login_form = OperatorLoginForm
@@ -78,6 +83,7 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
     list_display = ("email", "first_name", "last_name", "balance", "is_active", "is_staff")
     search_fields = ("email", "username", "first_name", "last_name", "contact_number")
     ordering = ("email",)
+    actions = ("end_logins", "revoke_keys")
     readonly_fields = ("balance", "last_login", "date_joined")
     fieldsets = (
         (None, {"fields": ("email", "username", "password")}),
@@ -102,6 +108,16 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
         ("When", {"fields": ("last_login", "date_joined")}),
     )
     add_fieldsets = ((None, {"fields": ("email", "username", "usable_password", "password1", "password2")}),)
+
+    @admin.action(description="End all logins to the API", permissions=["change"])
+    def end_logins(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        services.end_all_logins(user_ids=queryset.values_list("pk", flat=True))
+        self.message_user(request, f"All logins of {queryset.count()} accounts have ended.")
+
+    @admin.action(description="Revoke the API keys", permissions=["change"])
+    def revoke_keys(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        revoked = apikeys.revoke(user_ids=queryset.values_list("pk", flat=True))
+        self.message_user(request, f"{revoked} API keys were revoked.")
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
@@ -140,3 +156,10 @@ class CreditEntryAdmin(ReadOnly):
 class CreditHoldAdmin(ReadOnly):
     list_display = ("created_at", "user", "cause", "amount", "captured", "released", "closed_at")
     search_fields = ("=cause", "=user__email")
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ReadOnly):
+    list_display = ("beginning", "user", "created_at", "last_used_at", "revoked_at")
+    search_fields = ("=beginning", "=user__email")
+    exclude = ("digest",)

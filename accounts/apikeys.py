@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Iterable
 from datetime import timedelta
 
 from django.db import transaction
@@ -22,6 +23,11 @@ def generate(*, user: User) -> str:
         ApiKey.objects.filter(user=user, revoked_at=None).update(revoked_at=timezone.now())
         ApiKey.objects.create(user=user, digest=_digest(key), beginning=key[:8])
     return key
+
+
+def revoke(*, user_ids: Iterable[int]) -> int:
+    """Revoke the keys of these accounts, at once; return how many there were."""
+    return ApiKey.objects.filter(user__in=user_ids, revoked_at=None).update(revoked_at=timezone.now())
 
 
 def current(*, user: User) -> ApiKey | None:

@@ -2,8 +2,10 @@
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import ClassVar
 
+from django.db.models import Exists
 from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
@@ -13,9 +15,14 @@ from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import RefreshToken, Token
 
-from accounts import apikeys, cookies
-from accounts.models import User
-from iris.errors import NotAuthenticated
+from accounts import apikeys, cookies, services
+from accounts.models import EndedLogin, User
+from iris.errors import InvalidInput, NotAuthenticated
+
+# Claims that both tokens of a login carry. Tokens without them, which older versions issued, are of version 0 and have
+# an id each.
+VERSION_CLAIM = "version"
+LOGIN_CLAIM = "login"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +54,9 @@ class BearerToken(JWTAuthentication):
         user = _account_of(validated_token)
         if user is None:
             raise AuthenticationFailed(code="user_not_found")
-        return _active(user)
+        if not _is_current(validated_token, _active(user)):
+            raise AuthenticationFailed(code="token_not_valid")
+        return user
 
 
 class BearerTokenOrKey(BearerToken):
@@ -86,21 +95,41 @@ class AccessCookie(BaseAuthentication):
 def issue_tokens(user: User) -> Tokens:
     """Tokens for an account that has just logged in; they live as long as `SIMPLE_JWT` says."""
     refresh = RefreshToken.for_user(user)
+    refresh[VERSION_CLAIM] = user.token_version
+    refresh[LOGIN_CLAIM] = refresh["jti"]
     return Tokens(refresh=str(refresh), access=str(refresh.access_token))
 
 
 def refresh_access(refresh: str) -> str:
     """A new access token for a refresh token, which stays as it is. Raises NotAuthenticated."""
-    try:
-        token = RefreshToken(refresh)  # type: ignore[arg-type]  # a str, whatever the stub says
-    except TokenError as error:
-        raise _cannot_refresh() from error
-    user = _account_of(token)
-    if user is None:
+    token = _refresh_token(refresh)
+    user = None if token is None else _account_of(token)
+    if token is None or user is None:
         raise _cannot_refresh()
     if not user.is_active:
         raise NotAuthenticated(_cannot_refresh().message, code="user_inactive")
-    return str(token.access_token)
+    if not _is_current(token, user):
+        raise _cannot_refresh()
+    access = token.access_token
+    access[LOGIN_CLAIM] = _login_of(token)  # so that ending one of them ends both
+    return str(access)
+
+
+def end_login(token: object, *, refresh: str | None = None) -> None:
+    """End the login of an access token, so that none of its tokens works any more.
+
+    A refresh token of the same account that is sent along ends, too, whichever login it is of. Raises InvalidInput
+    for an API key, which is no token.
+    """
+    if not isinstance(token, Token):
+        raise InvalidInput(
+            "An API key is no login and cannot be logged out. To end all logins of the account, send everywhere=true; "
+            "to revoke the key, make a new one."
+        )
+    services.end_login(login=_login_of(token))
+    other = None if refresh is None else _refresh_token(refresh)
+    if other is not None and _user_id(other) == _user_id(token):
+        services.end_login(login=_login_of(other), expires=datetime.fromtimestamp(other["exp"], UTC))
 
 
 def _active(user: User) -> User:
@@ -110,9 +139,33 @@ def _active(user: User) -> User:
 
 
 def _account_of(token: Token) -> User | None:
+    """The account of a token, unless its login was ended. One query, which every request makes."""
+    user_id = _user_id(token)
+    if user_id is None:
+        return None
+    return User.objects.filter(~Exists(EndedLogin.objects.filter(login=_login_of(token))), pk=user_id).first()
+
+
+def _is_current(token: Token, user: User) -> bool:
+    """Whether the token was issued since the account's tokens were last ended."""
+    return bool(user.token_version == token.payload.get(VERSION_CLAIM, 0))
+
+
+def _user_id(token: Token) -> int | None:
     user_id = str(token.payload.get(api_settings.USER_ID_CLAIM, ""))
     # One that is no number was signed with our key by some other program.
-    return User.objects.filter(pk=int(user_id)).first() if re.fullmatch("[0-9]{1,19}", user_id) else None
+    return int(user_id) if re.fullmatch("[0-9]{1,19}", user_id) else None
+
+
+def _login_of(token: Token) -> str:
+    return str(token.payload.get(LOGIN_CLAIM) or token.payload.get(api_settings.JTI_CLAIM, ""))[:64]
+
+
+def _refresh_token(refresh: str) -> RefreshToken | None:
+    try:
+        return RefreshToken(refresh)  # type: ignore[arg-type]  # a str, whatever the stub says
+    except TokenError:
+        return None
 
 
 def _cannot_refresh() -> NotAuthenticated:

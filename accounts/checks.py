@@ -6,15 +6,18 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error
 from django.core.exceptions import ImproperlyConfigured
 
-from accounts import throttles
+from accounts.counters import parse_rate, parse_rates
+
+ONE_RATE = ("IRIS_API_THROTTLE", "IRIS_OTP_THROTTLE", "IRIS_TRIAL_THROTTLE", "IRIS_LOGIN_ACCOUNT_THROTTLE")
+SEVERAL_RATES = ("IRIS_LOGIN_THROTTLE", "IRIS_LOGIN_ADDRESS_THROTTLE", "IRIS_OTP_NUMBER_THROTTLE")
 
 
 def check_rates(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """accounts.E001: a throttle has a rate that cannot be read."""
     problems: list[CheckMessage] = []
-    for throttle in (throttles.UserThrottle, throttles.LoginThrottle, throttles.OtpThrottle):
+    for setting in (*ONE_RATE, *SEVERAL_RATES):
         try:
-            throttles.parse_rate(getattr(settings, throttle.setting))
+            (parse_rate if setting in ONE_RATE else parse_rates)(getattr(settings, setting))
         except ImproperlyConfigured as error:
-            problems.append(Error(f"{throttle.setting}: {error}", id="accounts.E001"))
+            problems.append(Error(f"{setting}: {error}", id="accounts.E001"))
     return problems

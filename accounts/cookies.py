@@ -28,6 +28,12 @@ def keep(response: HttpResponseBase, *, name: str, token: str) -> None:
     )
 
 
+def forget(response: HttpResponseBase) -> None:
+    """Let the browser delete both tokens."""
+    for name in (ACCESS, REFRESH):
+        response.delete_cookie(name, samesite="Lax")
+
+
 def refuse_other_sites(request: HttpRequest) -> None:
     """Raises NotAuthenticated when a page of another site sent this request, and it is one that changes something."""
     if request.method not in SAFE_METHODS and not _is_from_here(request):

@@ -9,11 +9,14 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, ClassVar, NoReturn
 
+from django.contrib.auth.hashers import check_password, make_password
 from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.models import UserManager as DjangoUserManager
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F, Q, Value
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Now
+
+from accounts.revocation import same_password
 
 MONEY_DIGITS = 14  # 999,999,999,999.99 credits are enough for anybody
 MONEY_PLACES = 2
@@ -69,6 +72,9 @@ class User(AbstractUser):
         editable=False,
         help_text="Credits that can be spent now; those on hold are not among them.",
     )
+    # Tokens carry the version they were issued under, 0 where they carry none. PostgreSQL counts it up when the
+    # password changes or the account is switched off (accounts.revocation), from whatever program.
+    token_version = models.BigIntegerField(default=0, db_default=0, editable=False)
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
@@ -87,18 +93,27 @@ class User(AbstractUser):
         return self.email
 
     def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
-        """Store everything but the balance, which may have moved since this object was read."""
+        """Store everything but the balance and the token version, which may have moved since this object was read."""
         if self._state.adding:
             if self.balance:
                 raise TypeError(
                     "An account begins with no credits: give it some with accounts.credits.top_up."
                 )
         elif update_fields is None:
-            kept = {"id", "balance", *self.get_deferred_fields()}
+            kept = {"id", "balance", "token_version", *self.get_deferred_fields()}
             update_fields = [field.name for field in self._meta.concrete_fields if field.name not in kept]
         elif "balance" in (update_fields := set(update_fields)):
             raise TypeError("Balances are moved by accounts.credits only.")
         super().save(*args, update_fields=update_fields, **kwargs)
+
+    def check_password(self, raw_password: str | None) -> bool:
+        """Whether this is the password. One that was hashed more weakly than today's are is hashed again."""
+        return check_password(raw_password, self.password, self._rehash)
+
+    def _rehash(self, raw_password: str) -> None:
+        self.password = make_password(raw_password)
+        with transaction.atomic(), same_password():
+            self.save(update_fields=["password"])
 
 
 class ApiKey(models.Model):
@@ -124,6 +139,44 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.beginning}… of account {self.user_id}"
+
+
+class EndedLogin(models.Model):
+    """A login that was ended before its tokens expired: none of them works any more."""
+
+    login = models.CharField(max_length=64, primary_key=True, help_text="What its tokens have in common.")
+    ends_at = models.DateTimeField(db_index=True, help_text="When the last of its tokens has expired.")
+
+    def __str__(self) -> str:
+        return self.login
+
+
+class KnownAddress(models.Model):
+    """A network from which an account has logged in, as a keyed hash. It is no stranger (`accounts.logins`)."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="known_addresses", db_index=False)
+    network = models.CharField(max_length=32)
+    seen_at = models.DateTimeField(db_default=Now(), db_index=True, help_text="To the day.")
+
+    class Meta:
+        verbose_name_plural = "known addresses"
+        constraints = (
+            models.UniqueConstraint(fields=("user", "network"), name="accounts_knownaddress_once"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.network[:8]}… of account {self.user_id}"
+
+
+class RateCounter(models.Model):
+    """How often something happened in a window of time. Written by `accounts.counters` only."""
+
+    key = models.CharField(max_length=32, primary_key=True, db_collation="C")
+    count = models.IntegerField()
+    ends_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.key[:8]}…: {self.count}"
 
 
 class CreditHold(models.Model):

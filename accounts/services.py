@@ -1,14 +1,19 @@
 """What can be done with an account, apart from money (`accounts.credits`)."""
 
+from collections.abc import Iterable
+from datetime import datetime
 from decimal import Decimal
 
+from django.conf import settings
 from django.contrib.auth.models import update_last_login
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.utils import timezone
 
-from accounts import credits
-from accounts.models import User
+from accounts import credits, logins
+from accounts.models import EndedLogin, User
 from iris.errors import Conflict, InvalidInput, NotAuthenticated, NotFound
 
 
@@ -77,20 +82,43 @@ def find_account(*, email: str) -> User:
         raise NotFound(f"There is no account with the e-mail address {email}.") from error
 
 
-def log_in(*, email: str, password: str) -> User:
-    """The account these credentials belong to. Raises WrongCredentials and InactiveAccount."""
+def log_in(*, email: str, password: str, address: str = "127.0.0.1") -> User:
+    """The account these credentials belong to. `address` is where they come from.
+
+    Raises WrongCredentials and InactiveAccount, and Throttled after too many failures or while too many log in.
+    """
     try:
-        user = find_account(email=email)
-    except NotFound as error:
-        # Hashed for nothing, so that the time of an answer does not tell which addresses have an account.
-        User().set_password(password)
-        raise _wrong_credentials() from error
-    if not user.check_password(password):
-        raise _wrong_credentials()
+        user: User | None = find_account(email=email)
+    except NotFound:
+        user = None
+    with logins.attempt(account=user, email=email, address=address):
+        if user is None:
+            # Hashed for nothing, so that the time of an answer does not tell which addresses have an account.
+            User().set_password(password)
+            raise _wrong_credentials()
+        if not user.check_password(password):
+            raise _wrong_credentials()
     if not user.is_active:
         raise InactiveAccount("This account is switched off. Ask the operator of this server.")
     update_last_login(sender=User, user=user)
     return user
+
+
+def end_login(*, login: str, expires: datetime | None = None) -> None:
+    """End one login of an account: its access and refresh tokens are refused from now on."""
+    # The refresh token of a login that is alive now was issued earlier, so it expires earlier.
+    expires = expires or timezone.now() + settings.SIMPLE_JWT["REFRESH_TOKEN_LIFETIME"]
+    EndedLogin.objects.bulk_create([EndedLogin(login=login, ends_at=expires)], ignore_conflicts=True)
+
+
+def end_all_logins(*, user_ids: Iterable[int]) -> None:
+    """End every login of these accounts. API keys stay: `accounts.apikeys.revoke`."""
+    User.objects.filter(pk__in=user_ids).update(token_version=F("token_version") + 1)
+
+
+def prune_ended_logins() -> None:
+    """Forget ended logins whose tokens have expired by now."""
+    EndedLogin.objects.filter(ends_at__lte=timezone.now()).delete()
 
 
 def _wrong_credentials() -> WrongCredentials:

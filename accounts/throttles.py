@@ -1,37 +1,33 @@
 """How often one may ask: a count per window of time, in Django's cache.
 
 With Redis (`IRIS_BROKER_URL`) the count is exact for all processes and machines. Without it every web process
-counts for itself, which is exact where there is one, as in `manage.py sandbox`.
+counts for itself, which is exact where there is one, as in `manage.py sandbox`. Logins and what is sent to one number
+are counted in the database instead (`accounts.counters`): there nobody may slip through.
 """
 
 import hashlib
 import logging
-import re
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from django.conf import settings
 from django.core.cache import cache
-from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
+
+from accounts.addresses import network_of
+from accounts.counters import parse_rate
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView  # which imports this module, as the settings name it
 
 logger = logging.getLogger(__name__)
 
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
-
-def parse_rate(rate: str) -> tuple[int, int]:
-    """ "10/min" as (10, 60): so many, in so many seconds. Raises ImproperlyConfigured."""
-    match = re.fullmatch(r"\s*([1-9][0-9]{0,8})\s*/\s*(s|m|h|d)[a-z]*\s*", rate.lower())
-    if match is None:
-        raise ImproperlyConfigured(f"{rate!r} is no rate: write it as 10/min, or with sec, hour or day.")
-    return int(match[1]), SECONDS[match[2]]
+def address_of(request: Request | HttpRequest) -> str:
+    """The address that a request comes from: the proxy's word for it where `IRIS_TRUST_PROXY` says so."""
+    return BaseThrottle().get_ident(cast(Request, request)) or ""
 
 
 class Throttle(BaseThrottle):
@@ -45,7 +41,7 @@ class Throttle(BaseThrottle):
         return (
             f"user:{request.user.pk}"
             if request.user.is_authenticated
-            else f"address:{self.get_ident(request)}"
+            else f"address:{network_of(address_of(request))}"
         )
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
@@ -72,29 +68,18 @@ class UserThrottle(Throttle):
     setting = "IRIS_API_THROTTLE"
 
 
-class LoginThrottle(Throttle):
-    """Logins from one address to one account: enough for typing errors, too few for guessing.
-
-    By both, so that nobody can lock another one out, and an office behind one address is not one person.
-    """
-
-    scope = "login"
-    setting = "IRIS_LOGIN_THROTTLE"
-
-    def who(self, request: Request) -> str:
-        sent: Mapping[str, Any] = cast(Any, request.data)
-        return self.of(request, str(sent.get("email", "")))
-
-    def of(self, request: Request | HttpRequest, email: str) -> str:
-        """Who tries to log in, whichever door is tried: the API's and that of the admin pages count together."""
-        return f"{self.get_ident(cast(Request, request))} {email.strip().lower()}"
-
-
 class OtpThrottle(Throttle):
     """One-time passwords sent by one account: each is a call or an SMS to somebody."""
 
     scope = "otp"
     setting = "IRIS_OTP_THROTTLE"
+
+
+class TrialThrottle(Throttle):
+    """Voices that one account tries: each may have to be spoken, and costs nothing."""
+
+    scope = "trial"
+    setting = "IRIS_TRIAL_THROTTLE"
 
 
 def _count(key: str, seconds: int) -> int:

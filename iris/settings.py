@@ -258,6 +258,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": timedelta(seconds=1),
         "options": {"expires": 3},
     },
+    "accounts": {
+        "task": "accounts.tasks.prune",
+        "schedule": timedelta(minutes=10),
+        "options": {"expires": 600},
+    },
     "heartbeat": {
         "task": "iris.tasks.heartbeat",
         "schedule": timedelta(seconds=2),
@@ -307,9 +312,52 @@ else:
     }
 
 IRIS_LOGIN_THROTTLE = env_str(
-    "IRIS_LOGIN_THROTTLE", "10/minute", "Login attempts allowed from one address and to one account."
+    "IRIS_LOGIN_THROTTLE", "10/minute", "Failed logins allowed from one address to one account."
+)
+IRIS_LOGIN_ADDRESS_THROTTLE = env_str(
+    "IRIS_LOGIN_ADDRESS_THROTTLE",
+    "20/minute, 100/hour",
+    "Failed logins allowed from one address to all accounts that it has not logged in to before.",
+)
+IRIS_LOGIN_ACCOUNT_THROTTLE = env_str(
+    "IRIS_LOGIN_ACCOUNT_THROTTLE",
+    "20/hour",
+    "Failed logins allowed to one account from all addresses that are new to it, before each of them waits for its turn.",
+)
+IRIS_LOGINS_AT_ONCE = env_int(
+    "IRIS_LOGINS_AT_ONCE",
+    1,
+    "Passwords that one web process checks at the same time; each takes half a second of a processor.",
+    minimum=1,
 )
 IRIS_OTP_THROTTLE = env_str("IRIS_OTP_THROTTLE", "60/minute", "OTPs one account may send.")
+IRIS_OTP_NUMBER_THROTTLE = env_str(
+    "IRIS_OTP_NUMBER_THROTTLE",
+    "5/minute, 20/hour, 50/day",
+    "OTPs one account may send to one number.",
+)
+IRIS_OTP_COUNTRIES = [
+    country.upper()
+    for country in env_list(
+        "IRIS_OTP_COUNTRIES",
+        "",
+        "Countries, by their two ISO letters and between commas, whose numbers get OTPs; `*` for all.",
+        shown="`IRIS_PHONE_REGION`",
+    )
+]
+IRIS_TRIAL_THROTTLE = env_str("IRIS_TRIAL_THROTTLE", "120/minute", "Voices one account may try.")
+IRIS_TRIAL_CHARACTERS = env_int(
+    "IRIS_TRIAL_CHARACTERS", 500, "Longest text with which a voice can be tried, in characters.", minimum=1
+)
+IRIS_TRIAL_SECONDS = env_int(
+    "IRIS_TRIAL_SECONDS", 60, "Longest recording of a voice that is tried, in seconds.", minimum=1
+)
+IRIS_TRIAL_SECONDS_PER_DAY = env_int(
+    "IRIS_TRIAL_SECONDS_PER_DAY",
+    3600,
+    "Seconds of new speech for which one account may try voices, in a day.",
+    minimum=1,
+)
 IRIS_API_THROTTLE = env_str("IRIS_API_THROTTLE", "6000/minute", "All other requests of one account.")
 
 IRIS_MAX_UPLOAD_BYTES = env_int(
@@ -354,6 +402,12 @@ IRIS_PHONE_REGION = env_str(
 if IRIS_PHONE_REGION not in phonenumbers.SUPPORTED_REGIONS:
     raise ImproperlyConfigured(
         f"IRIS_PHONE_REGION must be the two letters of a country, such as NP; it is {IRIS_PHONE_REGION!r}."
+    )
+
+IRIS_OTP_COUNTRIES = IRIS_OTP_COUNTRIES or [IRIS_PHONE_REGION]
+if unknown := set(IRIS_OTP_COUNTRIES) - {"*"} - phonenumbers.SUPPORTED_REGIONS:
+    raise ImproperlyConfigured(
+        f"IRIS_OTP_COUNTRIES must be the two letters of countries, such as NP,IN; {', '.join(sorted(unknown))} is none."
     )
 
 # What it costs, in credits ----------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
 from accounts import throttles
+from accounts.counters import parse_rate
 from accounts.models import User
 from iris.dialects import V0View
 
@@ -24,13 +25,13 @@ from iris.dialects import V0View
     ],
 )
 def test_rates_are_read(rate: str, parsed: tuple[int, int]) -> None:
-    assert throttles.parse_rate(rate) == parsed
+    assert parse_rate(rate) == parsed
 
 
 @pytest.mark.parametrize("rate", ["", "10", "min", "0/min", "-1/min", "10/fortnight", "1.5/s", "10/min/min"])
 def test_other_rates_are_refused(rate: str, settings: Settings) -> None:
     with pytest.raises(ImproperlyConfigured, match="is no rate"):
-        throttles.parse_rate(rate)
+        parse_rate(rate)
     settings.IRIS_OTP_THROTTLE = rate
     assert [problem.id for problem in run_checks() if "IRIS_OTP_THROTTLE" in problem.msg] == ["accounts.E001"]
 

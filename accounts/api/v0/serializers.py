@@ -35,6 +35,17 @@ class RefreshSerializer(serializers.Serializer[Any]):
     )
 
 
+class LogoutSerializer(serializers.Serializer[Any]):
+    everywhere = serializers.BooleanField(required=False)
+    refresh = serializers.CharField(required=False)
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Null and empty text are the same as leaving a field out, as everywhere."""
+        return super().to_internal_value(
+            {key: value for key, value in data.items() if value not in (None, "")}
+        )
+
+
 class UserDataSerializer(serializers.ModelSerializer[User]):
     """What a login tells about its account."""
 

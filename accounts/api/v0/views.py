@@ -7,12 +7,13 @@ from rest_framework.response import Response
 from accounts import authentication, services
 from accounts.api.v0.serializers import (
     LoginSerializer,
+    LogoutSerializer,
     RefreshSerializer,
     UserDataSerializer,
     UserDetailsSerializer,
 )
 from accounts.models import User
-from accounts.throttles import LoginThrottle
+from accounts.throttles import address_of
 from iris.dialects import V0View
 from iris.envelope import success
 
@@ -20,16 +21,24 @@ from iris.envelope import success
 class LoginView(V0View):
     authentication_classes = ()
     permission_classes = ()
-    throttle_classes = (LoginThrottle,)
+    throttle_classes = ()  # accounts.logins limits them
 
     def post(self, request: Request) -> Response:
         form = LoginSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        user = services.log_in(**form.validated_data)
+        user = services.log_in(**form.validated_data, address=address_of(request))
         return success(
             {"token": asdict(authentication.issue_tokens(user)), "user_data": UserDataSerializer(user).data},
             message="Successfully logged in",
         )
+
+
+class LogoutView(V0View):
+    def post(self, request: Request) -> Response:
+        form = LogoutSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        end_logins(request, **form.validated_data)
+        return success(message="Successfully logged out")
 
 
 class UserDetailsView(V0View):
@@ -46,3 +55,11 @@ class RefreshView(V0View):
         form.is_valid(raise_exception=True)
         # Documented without the envelope.
         return Response({"access": authentication.refresh_access(form.validated_data["refresh"])})
+
+
+def end_logins(request: Request, *, everywhere: bool = False, refresh: str | None = None) -> None:
+    """End the login that this request was made with, or all of its account's."""
+    if everywhere:
+        services.end_all_logins(user_ids=[cast(User, request.user).pk])
+    else:
+        authentication.end_login(request.auth, refresh=refresh)

@@ -3,6 +3,7 @@ from iris.dialects import both
 
 urlpatterns = [
     *both("auths/login", views.Login.as_view(), name="v1-login"),
+    *both("auths/logout", views.Logout.as_view(), name="v1-logout"),
     *both("auths/login/refresh", views.Refresh.as_view(), name="v1-refresh"),
     *both("auths/generate-api-keys", views.GenerateKey.as_view(), name="v1-generate-key"),
     *both("auths/get-api-keys", views.Key.as_view(), name="v1-key"),

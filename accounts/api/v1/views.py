@@ -9,9 +9,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import apikeys, authentication, cookies, services
-from accounts.api.v0.serializers import LoginSerializer
+from accounts.api.v0.serializers import LoginSerializer, LogoutSerializer
+from accounts.api.v0.views import end_logins
 from accounts.models import User
-from accounts.throttles import LoginThrottle
+from accounts.throttles import address_of
 from iris.dialects import V1View
 from iris.errors import InvalidInput, NotAuthenticated, NotFound
 
@@ -19,13 +20,14 @@ from iris.errors import InvalidInput, NotAuthenticated, NotFound
 class Login(V1View):
     authentication_classes = ()
     permission_classes = ()
-    throttle_classes = (LoginThrottle,)
+    throttle_classes = ()  # accounts.logins limits them
 
     def post(self, request: Request) -> Response:
         cookies.refuse_other_sites(request._request)
         sent = LoginSerializer(data=request.data)
         sent.is_valid(raise_exception=True)
-        tokens = authentication.issue_tokens(services.log_in(**sent.validated_data))
+        user = services.log_in(**sent.validated_data, address=address_of(request))
+        tokens = authentication.issue_tokens(user)
         # The tokens are in the cookies, as documented; programs that keep none find them in the body, too.
         answer = Response(
             {
@@ -37,6 +39,18 @@ class Login(V1View):
         )
         cookies.keep(answer, name=cookies.ACCESS, token=tokens.access)
         cookies.keep(answer, name=cookies.REFRESH, token=tokens.refresh)
+        return answer
+
+
+class Logout(V1View):
+    """Ends the login, and has the browser forget its cookies."""
+
+    def post(self, request: Request) -> Response:
+        sent = LogoutSerializer(data=request.data)
+        sent.is_valid(raise_exception=True)
+        end_logins(request, **{"refresh": request.COOKIES.get(cookies.REFRESH), **sent.validated_data})
+        answer = Response({"message": "Logout Successful"})
+        cookies.forget(answer)
         return answer
 
 

@@ -1,0 +1,176 @@
+"""Counting in the database: at most so many within a window, over all processes and machines.
+
+A window begins with the first event and ends by itself. Keys are stored as keyed hashes, because they are made of
+addresses and of whatever somebody typed in place of an e-mail address.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
+from django.utils.crypto import salted_hmac
+
+from accounts.models import RateCounter
+
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+UNLIMITED = 2**31 - 1
+PRUNED_AT_ONCE = 10_000
+
+
+class Rate(NamedTuple):
+    limit: int
+    seconds: int
+
+
+class Rule(NamedTuple):
+    """At most `limit` in `seconds` of what `key` names. One event counts as `amount`."""
+
+    key: str
+    limit: int
+    seconds: int
+    amount: int = 1
+
+
+class Refusal(NamedTuple):
+    """A rule that has no room: how many there were in its window, which ends in `wait` seconds."""
+
+    rule: Rule
+    counted: int
+    wait: float
+
+
+def parse_rate(rate: str) -> Rate:
+    """Read "10/min" as 10 in 60 seconds. Raises ImproperlyConfigured."""
+    match = re.fullmatch(r"\s*([1-9][0-9]{0,8})\s*/\s*(s|m|h|d)[a-z]*\s*", rate.lower())
+    if match is None:
+        raise ImproperlyConfigured(f"{rate!r} is no rate: write it as 10/min, or with sec, hour or day.")
+    return Rate(int(match[1]), SECONDS[match[2]])
+
+
+def parse_rates(rates: str) -> list[Rate]:
+    """Read "10/min, 100/day": all of these hold. Raises ImproperlyConfigured."""
+    return [parse_rate(rate) for rate in rates.split(",")]
+
+
+def key_of(*parts: object) -> str:
+    """Return the key of a counter: a keyed hash, which tells nobody what is counted."""
+    text = "\0".join(str(part) for part in parts)
+    return salted_hmac("accounts.counters", text.encode("utf-8", "replace"), algorithm="sha256").hexdigest()[
+        :32
+    ]
+
+
+def rules_of(rates: str, *what: object) -> list[Rule]:
+    """Return the rules that a setting such as "10/min, 100/day" makes for what is counted."""
+    return [Rule(key_of(*what, rate.seconds), rate.limit, rate.seconds) for rate in parse_rates(rates)]
+
+
+def take(rules: Sequence[Rule]) -> list[Refusal]:
+    """Count one event against all rules, or against none when one has no room: return those that have none.
+
+    Exact however many do it at once: each counts first and looks at what its own count came to.
+    """
+    if refused := _without_room(rules, _counts(rules), counted=False):
+        return refused  # a read: requests that are refused anyhow write nothing
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """INSERT INTO accounts_ratecounter AS c (key, count, ends_at)
+               SELECT key, amount, statement_timestamp() + make_interval(secs => seconds)
+                 FROM unnest(%s::text[], %s::int[], %s::int[]) AS rule(key, amount, seconds) ORDER BY key
+                   ON CONFLICT (key) DO UPDATE SET
+                      count = least(CASE WHEN c.ends_at <= statement_timestamp() THEN 0 ELSE c.count END::bigint
+                                    + EXCLUDED.count, 2147483647),
+                      ends_at = CASE WHEN c.ends_at <= statement_timestamp() THEN EXCLUDED.ends_at ELSE c.ends_at END
+               RETURNING key, count, extract(epoch FROM ends_at - statement_timestamp())""",
+            [
+                [rule.key for rule in rules],
+                [rule.amount for rule in rules],
+                [rule.seconds for rule in rules],
+            ],
+        )
+        counts = {key: (count, float(wait)) for key, count, wait in cursor.fetchall()}
+    refused = _without_room(rules, counts, counted=True)
+    if refused:
+        give_back(rules)
+    return refused
+
+
+def give_back(rules: Sequence[Rule]) -> None:
+    """Undo a `take`."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """WITH rule AS (
+                   SELECT * FROM unnest(%s::text[], %s::int[]) AS rule(key, amount)
+               ), locked AS (
+                   SELECT key FROM accounts_ratecounter WHERE key IN (SELECT key FROM rule) ORDER BY key FOR UPDATE
+               )
+               UPDATE accounts_ratecounter c SET count = greatest(c.count - rule.amount, 0)
+                 FROM locked JOIN rule USING (key) WHERE c.key = locked.key""",
+            [[rule.key for rule in rules], [rule.amount for rule in rules]],
+        )
+
+
+def queue(key: str, *, wait: float, grace: float) -> float | None:
+    """Return None once for a key that has waited, else the seconds that it still has to wait.
+
+    The first call begins the wait of `wait` seconds, and later calls do not extend it. The one call that comes within
+    `grace` seconds after its end passes, and the next one begins a new wait.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """DELETE FROM accounts_ratecounter WHERE key = %s AND ends_at > statement_timestamp()
+                  AND ends_at <= statement_timestamp() + make_interval(secs => %s)""",
+            [key, grace],
+        )
+        if cursor.rowcount:
+            return None
+        cursor.execute(
+            """INSERT INTO accounts_ratecounter AS c (key, count, ends_at)
+               VALUES (%s, 1, statement_timestamp() + make_interval(secs => %s))
+                   ON CONFLICT (key) DO UPDATE SET
+                      ends_at = CASE WHEN c.ends_at <= statement_timestamp() THEN EXCLUDED.ends_at ELSE c.ends_at END
+               RETURNING extract(epoch FROM ends_at - statement_timestamp())""",
+            [key, wait + grace],
+        )
+        return max(1.0, float(cursor.fetchone()[0]) - grace)
+
+
+def prune() -> int:
+    """Remove counters whose window has ended; return how many. Beside everything else, and twice at once."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """DELETE FROM accounts_ratecounter WHERE key IN (
+                   SELECT key FROM accounts_ratecounter WHERE ends_at <= statement_timestamp()
+                    ORDER BY ends_at LIMIT %s FOR UPDATE SKIP LOCKED)""",
+            [PRUNED_AT_ONCE],
+        )
+        return int(cursor.rowcount)
+
+
+def longest(refused: Sequence[Refusal]) -> float:
+    """Return the seconds after which all of these rules have room."""
+    return max(1.0, math.ceil(max(refusal.wait for refusal in refused)))
+
+
+def _counts(rules: Sequence[Rule]) -> dict[str, tuple[int, float]]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""SELECT key, count, extract(epoch FROM ends_at - statement_timestamp())
+                  FROM {RateCounter._meta.db_table} WHERE key = ANY(%s) AND ends_at > statement_timestamp()""",
+            [[rule.key for rule in rules]],
+        )
+        return {key: (count, float(wait)) for key, count, wait in cursor.fetchall()}
+
+
+def _without_room(
+    rules: Sequence[Rule], counts: dict[str, tuple[int, float]], *, counted: bool
+) -> list[Refusal]:
+    refused = []
+    for rule in rules:
+        count, wait = counts.get(rule.key, (0, 0.0))
+        if count + (0 if counted else rule.amount) > rule.limit:
+            refused.append(Refusal(rule, count, wait))
+    return refused

@@ -1,0 +1,36 @@
+"""PostgreSQL itself ends an account's tokens when its password changes or it is switched off, from whatever program.
+
+For the RunSQL of a migration. A hash that is renewed without a new password says so by `same_password`.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import connection
+
+END_TOKENS = """
+CREATE OR REPLACE FUNCTION accounts_user_end_tokens() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.token_version := OLD.token_version + 1;
+    RETURN NEW;
+END $$;
+CREATE OR REPLACE TRIGGER end_tokens BEFORE UPDATE OF password, is_active ON accounts_user FOR EACH ROW
+  WHEN ((OLD.is_active AND NOT NEW.is_active)
+        OR (OLD.password IS DISTINCT FROM NEW.password
+            AND current_setting('iris.same_password', true) IS DISTINCT FROM 'yes'))
+  EXECUTE FUNCTION accounts_user_end_tokens();
+"""
+
+KEEP_TOKENS = """
+DROP TRIGGER IF EXISTS end_tokens ON accounts_user;
+DROP FUNCTION IF EXISTS accounts_user_end_tokens();
+"""
+
+
+@contextmanager
+def same_password() -> Iterator[None]:
+    """What is stored inside is another hash of the same password. Call it within a transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('iris.same_password', 'yes', true)")
+        yield
+        cursor.execute("SELECT set_config('iris.same_password', '', true)")
