@@ -14,6 +14,7 @@ from django.utils import timezone
 from accounts import credits
 from accounts.models import User
 from iris.errors import InvalidInput
+from otp import limits
 from otp.models import Origin, Otp
 from telephony import numbering, pricing, restored, segments, voices
 from telephony.lifecycle import Changed
@@ -40,12 +41,15 @@ def send_otp(
 ) -> Otp:
     """Send a password to a number: the owner's `code`, or else a new one of `length` digits.
 
-    Every `{otp}` of the message becomes the password; a message without one is sent as it is. What it can
-    cost at most is held, and settled when the delivery ends. Raises InvalidInput (number, code, length or
-    voice), InsufficientCredits and Unavailable (held after a restore).
+    Every `{otp}` of the message becomes the password; a message without one is sent as it is, but not to recipients
+    who have opted out. What it can cost at most is held, and settled when the delivery ends. Raises InvalidInput
+    (number, code, length or voice), OptedOut, TooManyToNumber, InsufficientCredits and Unavailable (held after a
+    restore).
     """
     parsed = reachable(number)
     restored.refuse_held()
+    if PLACE not in message:
+        limits.refuse_opted_out(owner=owner, to=parsed.to)
     origin = Origin.GENERATED if code is None else Origin.OWNER
     if code is None:
         code = _generated(length)
@@ -61,6 +65,7 @@ def send_otp(
         voice, audio = "", None
         cost = pricing.sms_credits(segments.segments_of(text))
     with transaction.atomic():
+        limits.count(owner=owner, to=parsed.to)
         otp = Otp.objects.create(
             owner=owner,
             number=parsed.number,
@@ -93,13 +98,16 @@ def send_otp(
 
 
 def reachable(number: object) -> numbering.Number:
-    """The number as it is called. Raises InvalidInput for one that no country has: nobody would get the password."""
+    """The number as it is called. Raises InvalidInput for one that no country has, as nobody would get the password, and
+    for one of a country or a kind that gets no OTPs.
+    """
     parsed = numbering.parse(number)
     if not parsed.to:
         raise InvalidInput(
             f"{parsed.number} is no phone number that can exist. Check its digits and its country code.",
             code="invalid_number",
         )
+    limits.refuse_foreign(parsed)
     return parsed
 
 

@@ -70,6 +70,11 @@ class Audio(models.Model):
         blank=True,
         help_text="Names of fragments.",
     )
+    is_trial = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Spoken for somebody who tried a voice (telephony.trials), and kept for a day only.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     used_at = models.DateTimeField(db_default=Now(), help_text="When it was last asked for, to the day.")
     pruned_at = models.DateTimeField(

@@ -1,8 +1,9 @@
 """Removing recordings that nobody needs any more, from the storage and from the database.
 
 Needed is what was asked for within settings.IRIS_KEEP_AUDIO_DAYS, what a call that has not ended plays or one that
-ended within those days played, what a campaign or run refers to, and every fragment of all these. Speech that is
-pruned too early costs nothing but speaking it again; an upload that a campaign refers to is never touched.
+ended within those days played, what a campaign or run refers to, and every fragment of all these. What was spoken for
+somebody who tried a voice (`telephony.trials`) counts as asked for during one day only. Speech that is pruned too early
+costs nothing but speaking it again; an upload that a campaign refers to is never touched.
 """
 
 from __future__ import annotations
@@ -10,17 +11,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db import connection, transaction
-from django.db.models import ManyToOneRel
+from django.db.models import ManyToOneRel, Q
 from django.utils import timezone
 
 from telephony.models import FINAL, Audio, Delivery
 from telephony.voices import store
 
 CHUNK = 500
+TRIAL_AGE = timedelta(days=1)
 UNKNOWN_FILE_AGE = timedelta(days=1)  # a file is written before its row: a young one may just be on its way
 
 
@@ -33,13 +36,28 @@ class Pruned:
     bytes: int = 0
 
 
+class Cutoffs(NamedTuple):
+    """Since when something must have been asked for: recordings, and those for somebody who tried a voice."""
+
+    recordings: datetime
+    trials: datetime
+
+    @property
+    def unused(self) -> Q:
+        """The condition under which nobody has asked for a recording since."""
+        return Q(used_at__lte=self.recordings) | Q(is_trial=True, used_at__lte=self.trials)
+
+
 def prune(*, dry_run: bool = False, days: int | None = None) -> Pruned:
     """Remove what nobody needs. May run at any time, beside everything else, and twice at once."""
     done = Pruned()
-    cutoff = timezone.now() - timedelta(days=settings.IRIS_KEEP_AUDIO_DAYS if days is None else days)
+    now = timezone.now()
+    cutoffs = Cutoffs(
+        now - timedelta(days=settings.IRIS_KEEP_AUDIO_DAYS if days is None else days), now - TRIAL_AGE
+    )
     files = _files()
-    for chunk in _unneeded(cutoff):
-        _remove(chunk, cutoff, files, done, dry_run=dry_run)
+    for chunk in _unneeded(cutoffs):
+        _remove(chunk, cutoffs, files, done, dry_run=dry_run)
     for path in _strangers(files):
         _remove_file(path, done, dry_run=dry_run)
     return done
@@ -54,7 +72,7 @@ def _files() -> dict[str, list[str]]:
 
 
 def _needed_sql() -> str:
-    """The condition under which a row `a` of telephony_audio is needed, with %(cutoff)s."""
+    """The condition under which a row `a` of telephony_audio is needed, with %(cutoff)s and %(trials)s."""
     relations = [
         f'EXISTS (SELECT FROM {field.related_model._meta.db_table} r WHERE r."{field.field.column}" = a.id)'
         for field in Audio._meta.get_fields(include_hidden=True)
@@ -62,10 +80,11 @@ def _needed_sql() -> str:
     ]
     played = f"""EXISTS (SELECT FROM telephony_delivery d WHERE d.audio_id = a.id
                             AND (d.status < {int(FINAL)} OR d.ended_at > %(cutoff)s))"""
-    return " OR ".join(["a.used_at > %(cutoff)s", *relations, played])
+    asked_for = "a.used_at > CASE WHEN a.is_trial THEN %(trials)s ELSE %(cutoff)s END"
+    return " OR ".join([asked_for, *relations, played])
 
 
-def _unneeded(cutoff: datetime) -> Iterator[list[int]]:
+def _unneeded(cutoffs: Cutoffs) -> Iterator[list[int]]:
     """The ids of recordings that nobody needs, in chunks; joined ones before the fragments that are theirs."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -75,7 +94,7 @@ def _unneeded(cutoff: datetime) -> Iterator[list[int]]:
                  WHERE NOT EXISTS (SELECT FROM kept WHERE kept.name = a.name)
                    AND (a.pruned_at IS NULL OR NOT EXISTS (SELECT FROM telephony_delivery d WHERE d.audio_id = a.id))
                  ORDER BY a.parts = '{{}}', a.id""",
-            {"cutoff": cutoff},
+            {"cutoff": cutoffs.recordings, "trials": cutoffs.trials},
         )
         ids = [row[0] for row in cursor.fetchall()]
     for start in range(0, len(ids), CHUNK):
@@ -83,7 +102,7 @@ def _unneeded(cutoff: datetime) -> Iterator[list[int]]:
 
 
 def _remove(
-    ids: list[int], cutoff: datetime, files: dict[str, list[str]], done: Pruned, *, dry_run: bool
+    ids: list[int], cutoffs: Cutoffs, files: dict[str, list[str]], done: Pruned, *, dry_run: bool
 ) -> None:
     """Files and rows of recordings, under a lock on the rows: whoever asks for one meanwhile waits, and then speaks it
     anew. What has been asked for since it was found is left alone.
@@ -91,7 +110,7 @@ def _remove(
     with transaction.atomic():
         rows = list(
             Audio.objects.select_for_update(skip_locked=True)
-            .filter(pk__in=ids, used_at__lte=cutoff)
+            .filter(cutoffs.unused, pk__in=ids)
             .order_by("pk")
         )
         for row in rows:

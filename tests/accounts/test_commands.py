@@ -2,14 +2,16 @@
 
 from decimal import Decimal
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 
+from accounts import apikeys
 from accounts.models import CreditEntry, User
 from accounts.services import log_in
-from tests.factories import make_user
+from tests.factories import client_of, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -95,8 +97,39 @@ class TestCreateaccount:
 
     def test_without_anybody_to_ask_wants_the_option(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
-        with pytest.raises(CommandError, match="--password"):
+        with pytest.raises(CommandError, match="--password-file"):
             run("createaccount", "sita@example.com")
+
+    def test_reads_the_password_from_standard_input(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("sys.stdin", StringIO("typed by a script \nand another line\n"))
+        run("createaccount", "sita@example.com", "--password-file", "-")
+        assert log_in(email="sita@example.com", password="typed by a script ")
+
+    def test_reads_the_password_from_a_file(self, tmp_path: Path) -> None:
+        file = tmp_path / "password"
+        file.write_text("पासवर्ड-लामो\r\n", encoding="utf-8")
+        run("createaccount", "sita@example.com", "--password-file", str(file))
+        assert log_in(email="sita@example.com", password="पासवर्ड-लामो")
+
+    def test_reads_the_password_from_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("SITAS_PASSWORD", "secret-password")
+        run("createaccount", "sita@example.com", "--password-env", "SITAS_PASSWORD")
+        assert log_in(email="sita@example.com", password="secret-password")
+
+    @pytest.mark.parametrize(
+        ("words", "sentence"),
+        [
+            (["--password-file", "nowhere/at/all"], "cannot be read from nowhere/at/all"),
+            (["--password-file", "/dev/null"], "is empty"),
+            (["--password-env", "NOT_SET_AT_ALL"], "no environment variable NOT_SET_AT_ALL"),
+            (["--password-env", "HOME", "--password", "secret-password"], "in one way"),
+            (["--password-env", "HOME", "--password-file", "-"], "in one way"),
+        ],
+    )
+    def test_says_why_no_password_is_there(self, words: list[str], sentence: str) -> None:
+        with pytest.raises(CommandError, match=sentence):
+            run("createaccount", "sita@example.com", *words)
+        assert not User.objects.exists()
 
     @pytest.mark.parametrize(
         ("words", "sentence"),
@@ -120,6 +153,21 @@ class TestCreateaccount:
         with pytest.raises(CommandError, match=sentence):
             run("createaccount", *words)
         assert User.objects.count() == 1
+
+
+class TestEndlogins:
+    def test_ends_logins_and_keeps_keys_unless_told_otherwise(self) -> None:
+        user = make_user(email="sita@example.com")
+        client, key = client_of(user), apikeys.generate(user=user)
+        assert run("endlogins", "Sita@example.com") == "All logins of sita@example.com have ended.\n"
+        assert client.get("/api/accounts/user_details/").status_code == 401
+        assert apikeys.owner_of(key) == user
+        assert run("endlogins", "sita@example.com", "--keys").endswith("1 API keys were revoked.\n")
+        assert apikeys.owner_of(key) is None
+
+    def test_of_nobody(self) -> None:
+        with pytest.raises(CommandError, match="no account"):
+            run("endlogins", "nobody@example.com")
 
 
 def test_djangos_createsuperuser_makes_an_operator(monkeypatch: pytest.MonkeyPatch) -> None:

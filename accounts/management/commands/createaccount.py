@@ -1,5 +1,7 @@
 import getpass
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from django.contrib.auth.password_validation import validate_password
@@ -18,7 +20,16 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("email")
         parser.add_argument(
-            "--password", help="asked for when it is not given; others on this machine can see it here"
+            "--password",
+            help="others on this machine can see it here: let the command ask for it, or use one of the two below",
+        )
+        parser.add_argument(
+            "--password-file",
+            metavar="PATH",
+            help="a file whose first line is the password; - is standard input",
+        )
+        parser.add_argument(
+            "--password-env", metavar="NAME", help="the environment variable that has the password"
         )
         parser.add_argument("--first-name", default="")
         parser.add_argument("--last-name", default="")
@@ -29,13 +40,13 @@ class Command(BaseCommand):
         parser.add_argument("--address", default="")
         parser.add_argument("--credits", default="0", help="credits to begin with")
 
-    def handle(self, *args: Any, email: str, password: str | None, credits: str, **options: Any) -> None:
+    def handle(self, *args: Any, email: str, credits: str, **options: Any) -> None:
         fields = {
             name: options[name]
             for name in ("first_name", "last_name", "username", "contact_number", "address")
         }
         opening_credits = read_amount(credits)
-        password = self._ask() if password is None else password
+        password = self._password(options["password"], options["password_file"], options["password_env"])
         try:
             validate_password(password, User(email=email, **fields))
             user = services.create_account(
@@ -48,10 +59,39 @@ class Command(BaseCommand):
         user.refresh_from_db(fields=["balance"])
         self.stdout.write(f"{user.email} can now log in, and has {user.balance} credits.")
 
+    def _password(self, given: str | None, path: str | None, name: str | None) -> str:
+        if [given, path, name].count(None) < 2:
+            raise CommandError("Give the password in one way: --password, --password-file or --password-env.")
+        if path is not None:
+            return _first_line_of(path)
+        if name is not None:
+            if name not in os.environ:
+                raise CommandError(f"There is no environment variable {name}. Set it to the password.")
+            return os.environ[name]
+        return self._ask() if given is None else given
+
     def _ask(self) -> str:
         if not sys.stdin.isatty():
-            raise CommandError("There is nobody to ask for a password here: give it with --password.")
+            raise CommandError(
+                "There is nobody to ask for a password here: give it with --password-file - and standard input, "
+                "with --password-file PATH, or with --password-env NAME."
+            )
         password = getpass.getpass("Password: ")
         if getpass.getpass("Once more: ") != password:
             raise CommandError("The two passwords are not the same. Start again.")
         return password
+
+
+def _first_line_of(path: str) -> str:
+    try:
+        if path == "-":
+            line = sys.stdin.readline()
+        else:
+            with Path(path).open(encoding="utf-8") as file:
+                line = file.readline()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"The password cannot be read from {path}: {error}") from error
+    password = line.rstrip("\r\n")
+    if not password:
+        raise CommandError(f"The first line of {path} is empty: write the password there.")
+    return password

@@ -32,6 +32,7 @@ from campaigns.messages import PREFIX
 from campaigns.models import Campaign, Recipient, Service, Source, SurveyTemplate
 from campaigns.queries import RecipientState
 from telephony.api.fields import AnyNumber, Message, Number, Text, Upload, Word
+from telephony.api.trials import TrialText
 from telephony.api.v1.fields import ChosenVoice
 from telephony.api.v1.voices import voice_id_of
 from telephony.media import audio_url
@@ -159,7 +160,7 @@ class VoiceTry(serializers.Serializer[Any]):
     """Something to be spoken for its author."""
 
     voice_input = ChosenVoice(required=False)
-    message = Message(required=False, max_length=10_000)
+    message = TrialText(required=False)
 
 
 def campaign_json(

@@ -14,6 +14,7 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.throttles import TrialThrottle, UserThrottle
 from campaigns import progress, runs, services
 from campaigns.api.v1.found import campaign_of, contact_of
 from campaigns.api.v1.serializers import (
@@ -35,7 +36,7 @@ from campaigns.surveys.steps import set_steps
 from iris.dialects import V1View
 from iris.errors import Conflict, InvalidInput
 from iris.pagination import window
-from telephony import voices
+from telephony import trials, voices
 from telephony.api.account import account_of
 from telephony.api.v1.voices import voice_id_of, voice_json
 from telephony.media import audio_url
@@ -143,6 +144,8 @@ class DemoCall(V1View):
 
 
 class TestSpeak(V1View):
+    throttle_classes = (UserThrottle, TrialThrottle)
+
     def post(self, request: Request, campaign_id: int) -> Response:
         """The address of the recording, as bare text: that is how clients read it."""
         campaign = campaign_of(request, campaign_id)
@@ -152,8 +155,9 @@ class TestSpeak(V1View):
             raise InvalidInput("There is nothing to say: send a message.", errors=[_missing("message")])
         first = campaign.recipients.order_by("pk").first()
         said = parse_message(text).render({} if first is None else first.tags)
-        audio = voices.speak(
-            text=said,
+        audio = trials.speak(
+            owner=account_of(request),
+            text=trials.beginning_of(said),
             voice=asked.get("voice_input") or campaign.voice or None,
             speed=float(campaign.speed),
         )

@@ -6,7 +6,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from telephony.api.fields import Message, Text, VoiceName
+from telephony.api.fields import Text, VoiceName
+from telephony.api.trials import TrialText
 from telephony.models import PhoneNumber
 
 
@@ -19,7 +20,7 @@ class ChosenNumber(serializers.Serializer[Any]):
 class VoiceSample(serializers.Serializer[Any]):
     """Something to be spoken by a voice, to hear how it sounds."""
 
-    message = Message(max_length=1_000)
+    message = TrialText()
     voice_input = VoiceName(required=False, max_length=50)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.throttles import TrialThrottle, UserThrottle
 from iris.dialects import V0View
 from iris.envelope import success
-from telephony import services, voices
+from telephony import services, trials, voices
 from telephony.api.account import account_of
 from telephony.api.v0.serializers import ChosenNumber, VoiceSample, phone_number_json
 from telephony.media import audio_url
@@ -44,11 +45,13 @@ class Numbers(V0View):
 
 
 class TestVoice(V0View):
+    throttle_classes = (UserThrottle, TrialThrottle)
+
     def post(self, request: Request) -> Response:
         sample = VoiceSample(data=request.data)
         sample.is_valid(raise_exception=True)
         voice = voices.resolve(sample.validated_data.get("voice_input"))
-        audio = voices.speak(text=sample.validated_data["message"], voice=voice)
+        audio = trials.speak(owner=account_of(request), text=sample.validated_data["message"], voice=voice)
         return success(
             {"audio_url": audio_url(audio, request), "voice_input": voice, "duration": round(audio.seconds)}
         )

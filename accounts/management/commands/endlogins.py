@@ -1,0 +1,24 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from accounts import apikeys, services
+from iris.errors import NotFound
+
+
+class Command(BaseCommand):
+    help = "Ends every login of an account, so that none of its tokens works any more."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("email")
+        parser.add_argument("--keys", action="store_true", help="revoke the API keys, too")
+
+    def handle(self, *args: Any, email: str, keys: bool, **options: Any) -> None:
+        try:
+            user = services.find_account(email=email)
+        except NotFound as error:
+            raise CommandError(error.message) from error
+        services.end_all_logins(user_ids=[user.pk])
+        self.stdout.write(f"All logins of {user.email} have ended.")
+        if keys:
+            self.stdout.write(f"{apikeys.revoke(user_ids=[user.pk])} API keys were revoked.")

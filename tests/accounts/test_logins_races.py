@@ -1,0 +1,148 @@
+"""Many logins at the same time, on real transactions and threads: no more passwords are checked than may be."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from django.contrib.auth.hashers import MD5PasswordHasher
+from django.db.models.functions import Now
+from pytest_django import Settings
+
+from accounts import counters, hashing
+from accounts.hashing import Busy
+from accounts.models import RateCounter
+from accounts.services import log_in
+from tests.accounts.test_credits_races import at_once, kinds
+from tests.factories import make_user
+
+
+class CountingHasher(MD5PasswordHasher):
+    """Counts how many passwords are hashed, and how many at most at the same time."""
+
+    lock = threading.Lock()
+    hashed = hashing_now = most_at_once = 0
+
+    def encode(self, password: str, salt: str) -> str:
+        kind = CountingHasher
+        with kind.lock:
+            kind.hashed += 1
+            kind.hashing_now += 1
+            kind.most_at_once = max(kind.most_at_once, kind.hashing_now)
+        try:
+            return super().encode(password, salt)
+        finally:
+            with kind.lock:
+                kind.hashing_now -= 1
+
+
+@pytest.fixture
+def hasher(settings: Settings) -> Iterator[type[CountingHasher]]:
+    settings.PASSWORD_HASHERS = [f"{__name__}.CountingHasher"]
+    CountingHasher.hashed = CountingHasher.most_at_once = 0
+    yield CountingHasher
+
+
+def guess(email: str, address: str = "192.0.2.1") -> Any:
+    return log_in(email=email, password="wrong", address=address)
+
+
+@pytest.mark.django_db(transaction=True)
+class TestAtOnce:
+    def test_one_address_and_many_accounts(self, settings: Settings, hasher: type[CountingHasher]) -> None:
+        settings.IRIS_LOGIN_ADDRESS_THROTTLE = "5/minute"
+        settings.IRIS_LOGINS_AT_ONCE = 16
+        answers = at_once([partial(guess, f"{number}@example.com") for number in range(16)])
+        assert kinds(answers) == ["TooManyLogins"] * 11 + ["WrongCredentials"] * 5
+        assert hasher.hashed == 5
+
+    def test_one_account_and_many_addresses(self, settings: Settings, hasher: type[CountingHasher]) -> None:
+        settings.IRIS_LOGIN_ACCOUNT_THROTTLE = "5/hour"
+        settings.IRIS_LOGINS_AT_ONCE = 16
+        make_user(email="sita@example.com")
+        hasher.hashed = 0
+        answers = at_once([partial(guess, "sita@example.com", f"192.0.2.{n}") for n in range(16)])
+        assert kinds(answers) == ["TooManyLogins"] * 11 + ["WrongCredentials"] * 5
+        assert hasher.hashed == 5
+
+    def test_one_promise_is_kept_once(self) -> None:
+        key = counters.key_of("test")
+        assert counters.queue(key, wait=30, grace=60) == 30
+        RateCounter.objects.update(ends_at=Now() + timedelta(seconds=59))
+        passed = at_once([partial(counters.queue, key, wait=30, grace=60)] * 8)
+        assert passed.count(None) == 1
+        assert all(wait is None or 29 <= wait <= 30 for wait in passed)
+
+    def test_a_flood_hashes_one_password_at_a_time(
+        self, settings: Settings, hasher: type[CountingHasher]
+    ) -> None:
+        settings.IRIS_LOGIN_ADDRESS_THROTTLE = "1000/minute"
+        answers = at_once([partial(guess, f"{number}@example.com") for number in range(16)])
+        assert set(kinds(answers)) <= {"Busy", "WrongCredentials"}
+        assert hasher.most_at_once == 1
+        assert hasher.hashed == kinds(answers).count("WrongCredentials")
+        # Those that found no place are given back.
+        assert (
+            sum(RateCounter.objects.filter(count__gt=1).values_list("count", flat=True)) % hasher.hashed == 0
+        )
+
+    def test_counts_in_opposite_orders_do_not_block_each_other(self) -> None:
+        first, second = counters.rules_of("1000/hour", "a"), counters.rules_of("1000/hour", "b")
+        rules = [*first, *second]
+        calls = [partial(counters.take, rules[:: 1 - 2 * (n % 2)]) for n in range(8)]
+        backs = [partial(counters.give_back, rules[:: 1 - 2 * (n % 2)]) for n in range(8)]
+        at_once([call for pair in zip(calls, backs, strict=True) for call in pair])
+        assert set(RateCounter.objects.values_list("count", flat=True)) <= set(range(9))
+
+
+class TestSlots:
+    def test_strangers_never_take_all_places_to_wait(self) -> None:
+        release = threading.Event()
+        entered = threading.Semaphore(0)
+
+        def hold(*, known: bool) -> str:
+            try:
+                with hashing.slot(known=known):
+                    entered.release()
+                    assert release.wait(30)
+                    return "hashed"
+            except Busy:
+                return "busy"
+
+        with ThreadPoolExecutor(8) as pool:
+            try:
+                running = [pool.submit(hold, known=False)]
+                assert entered.acquire(timeout=30)
+                for _ in range(hashing.PLACES_OF_STRANGERS):
+                    waiting = hashing._waiting
+                    running.append(pool.submit(hold, known=False))
+                    until(lambda before=waiting: hashing._waiting > before)  # type: ignore[misc]
+                assert pool.submit(hold, known=False).result(30) == "busy"
+                running.append(pool.submit(hold, known=True))
+                until(lambda: hashing._waiting == hashing.PLACES)
+                assert pool.submit(hold, known=True).result(30) == "busy"
+            finally:
+                release.set()
+            assert [future.result(30) for future in running] == ["hashed"] * (hashing.PLACES + 1)
+        assert (hashing._hashing, hashing._waiting) == (0, 0)
+
+    def test_a_wait_ends(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(hashing, "MAX_WAIT_SECONDS", 0.01)
+        with hashing.slot(known=True), pytest.raises(Busy), hashing.slot(known=True):
+            pass
+        assert (hashing._hashing, hashing._waiting) == (0, 0)
+
+
+def until(condition: Any) -> None:
+    """Poll for a condition that another thread brings about."""
+    deadline = threading.Event()
+    for _ in range(3000):
+        if condition():
+            return
+        deadline.wait(0.01)
+    raise AssertionError("This did not come about within 30 seconds.")
