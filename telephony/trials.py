@@ -54,7 +54,8 @@ def speak(*, owner: User, text: str, voice: str | None = None, speed: float = 1.
         if Audio.objects.filter(ours, pk=audio.pk).update(is_trial=True, used_at=timezone.now()):
             used = math.ceil(audio.seconds) if audio.created_at >= begun else 0
     finally:
-        counters.give_back([_quota(owner, max(0, settings.IRIS_TRIAL_SECONDS - used))])
+        # What was counted too much comes back. Less than nothing does so where it took longer than it may.
+        counters.give_back([_quota(owner, settings.IRIS_TRIAL_SECONDS - used)])
     if audio.seconds > settings.IRIS_TRIAL_SECONDS:
         raise TrialTooLong(
             f"This takes {audio.seconds:.0f} seconds to say. Try the voice with a part of it, at most "

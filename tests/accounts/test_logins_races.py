@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
@@ -42,10 +41,10 @@ class CountingHasher(MD5PasswordHasher):
 
 
 @pytest.fixture
-def hasher(settings: Settings) -> Iterator[type[CountingHasher]]:
+def hasher(settings: Settings) -> type[CountingHasher]:
     settings.PASSWORD_HASHERS = [f"{__name__}.CountingHasher"]
     CountingHasher.hashed = CountingHasher.most_at_once = 0
-    yield CountingHasher
+    return CountingHasher
 
 
 def guess(email: str, address: str = "192.0.2.1") -> Any:
@@ -121,7 +120,7 @@ class TestSlots:
                 for _ in range(hashing.PLACES_OF_STRANGERS):
                     waiting = hashing._waiting
                     running.append(pool.submit(hold, known=False))
-                    until(lambda before=waiting: hashing._waiting > before)  # type: ignore[misc]
+                    until(lambda before=waiting: hashing._waiting > before)
                 assert pool.submit(hold, known=False).result(30) == "busy"
                 running.append(pool.submit(hold, known=True))
                 until(lambda: hashing._waiting == hashing.PLACES)

@@ -1,0 +1,155 @@
+"""Whom an OTP may reach, and how often."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from django.db.models import F
+
+from accounts.models import CreditEntry, RateCounter, User
+from otp.models import Otp
+from otp.services import send_otp
+from telephony.models import Channel, Delivery, OptOut
+from tests.accounts.test_credits_races import at_once, kinds
+from tests.factories import make_user
+from tests.v0 import Caller
+from tests.v1.caller import Caller as CallerOfV1
+
+SEND = "/api/system/send/otp/"
+BODY = {"number": "9800000034", "message": "Your OTP is {otp}", "sms_send_options": "text"}
+
+
+@pytest.fixture
+def user(db: None) -> User:
+    return make_user(email="sita@example.com", credits=100)
+
+
+@pytest.fixture
+def caller(user: User) -> Caller:
+    return Caller(user)
+
+
+class TestToOneNumber:
+    def test_is_limited_however_the_number_is_written(self, caller: Caller, user: User) -> None:
+        for number in ("9800000034", "+9779800000034", "980-000-0034", "009779800000034", "९८०००००0३४"):
+            caller.post(SEND, {**BODY, "number": number})
+        for changes in ({}, {"sms_send_options": "voice"}, {"message": "no password"}, {"otp": "12345"}):
+            answer = caller.fails("POST", SEND, {**BODY, **changes}, status=429)
+            assert "to this number" in answer["message"]
+        assert Otp.objects.count() == Delivery.objects.count() == 5
+        user.refresh_from_db()
+        assert user.balance == 95
+
+    def test_says_when_it_is_over(self, caller: Caller, user: User) -> None:
+        for _ in range(5):
+            caller.post(SEND, BODY)
+        client = caller.client
+        response = client.post(SEND, BODY)
+        assert 1 <= int(response["Retry-After"]) <= 60
+        RateCounter.objects.update(ends_at=F("ends_at") - timedelta(seconds=int(response["Retry-After"])))
+        caller.post(SEND, BODY)
+
+    def test_each_of_several_rates_holds(self, caller: Caller, settings: Any) -> None:
+        settings.IRIS_OTP_NUMBER_THROTTLE = "2/minute,3/hour"
+        for status in (200, 200, 429):
+            caller.call("POST", SEND, BODY, status=status)
+        RateCounter.objects.update(ends_at=F("ends_at") - timedelta(seconds=61))
+        for status in (200, 429):
+            caller.call("POST", SEND, BODY, status=status)
+
+    def test_other_numbers_and_other_accounts_have_their_own(self, caller: Caller, settings: Any) -> None:
+        settings.IRIS_OTP_NUMBER_THROTTLE = "1/day"
+        caller.post(SEND, BODY)
+        caller.fails("POST", SEND, BODY, status=429)
+        caller.post(SEND, {**BODY, "number": "9800000035"})
+        Caller(make_user(credits=5)).post(SEND, BODY)
+
+    def test_what_was_not_sent_is_not_counted(self, caller: Caller, user: User, settings: Any) -> None:
+        settings.IRIS_OTP_NUMBER_THROTTLE = "1/day"
+        User.objects.update(balance=0)
+        caller.fails("POST", SEND, BODY, status=402)
+        caller.fails("POST", SEND, {**BODY, "otp": "1"}, status=400)
+        User.objects.update(balance=5)
+        caller.post(SEND, BODY)
+
+    def test_has_a_code_in_v1(self, user: User, settings: Any) -> None:
+        settings.IRIS_OTP_NUMBER_THROTTLE = "1/day"
+        caller = CallerOfV1(user)
+        caller.post("auths/send/otp/", BODY)
+        caller.fails("POST", "auths/send/otp/", BODY, status=429)
+        assert caller.code == "too_many_to_number"
+
+    def test_several_numbers_at_once_are_none(self, caller: Caller) -> None:
+        for number in (["9800000034"], "9800000034,9800000035", "9800000034 9800000035", {"0": "9800000034"}):
+            caller.fails("POST", SEND, {**BODY, "number": number}, status=400)
+        assert not Otp.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_at_once_to_one_number() -> None:
+    user = make_user(credits=100)
+    send = partial(send_otp, owner=user, number="9800000034", message="{otp}", channel=Channel.SMS)
+    answers = at_once([send] * 12)
+    assert kinds(answers) == ["Otp"] * 5 + ["TooManyToNumber"] * 7
+    assert Otp.objects.count() == CreditEntry.objects.filter(kind="hold").count() == 5
+
+
+class TestCountries:
+    @pytest.mark.parametrize("number", ["+919876543210", "+12025550123", "+447911123456", "+8821612345678"])
+    @pytest.mark.parametrize("option", ["text", "voice"])
+    def test_of_others_get_none(self, caller: Caller, number: str, option: str) -> None:
+        answer = caller.fails(
+            "POST", SEND, {**BODY, "number": number, "sms_send_options": option}, status=400
+        )
+        assert [error["field"] for error in answer["errors"]] == ["number"]
+        assert "another country" in answer["message"]
+        assert not Otp.objects.exists()
+
+    @pytest.mark.parametrize("countries", [["NP", "IN"], ["*"]])
+    def test_that_the_operator_allows(self, caller: Caller, settings: Any, countries: list[str]) -> None:
+        settings.IRIS_OTP_COUNTRIES = countries
+        caller.post(SEND, {**BODY, "number": "+919876543210"})
+        caller.post(SEND, BODY)
+        caller.call(
+            "POST", SEND, {**BODY, "number": "+447911123456"}, status=200 if "*" in countries else 400
+        )
+
+    def test_numbers_that_charge_their_callers_get_none(self, caller: Caller, settings: Any) -> None:
+        settings.IRIS_OTP_COUNTRIES = ["*"]
+        answer = caller.fails("POST", SEND, {**BODY, "number": "+449098790000"}, status=400)
+        assert "charges its callers" in answer["message"]
+
+    def test_nepali_numbers_that_the_library_does_not_know(self, caller: Caller) -> None:
+        caller.post(SEND, {**BODY, "number": "9900000001"})
+        caller.post(SEND, {**BODY, "number": "9612345678"})
+
+
+class TestOptOuts:
+    @pytest.fixture(autouse=True)
+    def _opted_out(self, user: User) -> None:
+        OptOut.objects.create(owner=user, number="+9779800000034", source="STOP")
+
+    @pytest.mark.parametrize("message", ["Buy two!", "{OTP}", "{ otp }", "{otp", "otp"])
+    @pytest.mark.parametrize("option", ["text", "voice"])
+    def test_a_text_without_a_password_is_refused(self, caller: Caller, message: str, option: str) -> None:
+        body = {**BODY, "message": message, "sms_send_options": option, "otp": "12345"}
+        status = 400 if message == "{otp" else 409
+        answer = caller.fails("POST", SEND, body, status=status)
+        assert status == 400 or "opted out" in answer["message"]
+        assert not Otp.objects.exists()
+        assert not RateCounter.objects.exists()
+
+    def test_a_password_is_sent(self, caller: Caller) -> None:
+        caller.post(SEND, BODY)
+        assert Otp.objects.count() == 1
+
+    def test_of_other_accounts_do_not_count(self) -> None:
+        Caller(make_user(credits=5)).post(SEND, {**BODY, "message": "Welcome"})
+
+    def test_in_v1(self, user: User) -> None:
+        caller = CallerOfV1(user)
+        caller.fails("POST", "auths/send/otp/", {**BODY, "message": "x", "company_name": "Shop"}, status=409)
+        assert caller.code == "opted_out"
