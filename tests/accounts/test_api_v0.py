@@ -224,6 +224,10 @@ class TestUserDetails:
         refused(client.get(DETAILS), 401)
 
 
+def test_a_logout_answers_as_documented(user: User) -> None:
+    assert_answers_as_documented(client_of(user), "logout")
+
+
 class TestTokenRefresh:
     def test_answers_as_documented_without_the_envelope(self, api: APIClient, user: User) -> None:
         assert_answers_as_documented(api, "token_refresh", refresh=issue_tokens(user).refresh)

@@ -82,6 +82,11 @@ class TestAccount:
         world.answers("login")  # which leaves the cookies
         world.answers("refresh")
 
+    def test_logout(self, world: World) -> None:
+        world.answers("login")
+        world.caller.client.credentials()
+        world.answers("logout")
+
     def test_keys(self, world: World) -> None:
         world.answers("generate_key")
         world.caller.client.credentials(HTTP_AUTHORIZATION=f"Bearer {apikeys.generate(user=world.user)}")
