@@ -77,3 +77,15 @@ def test_without_its_cache_nobody_is_held_up(
     monkeypatch.setattr(cache, "incr", broken)
     assert [ask(User(pk=1)) for _ in range(3)] == [None, None, None]
     assert "not throttled" in caplog.text
+
+
+def test_clients_that_poll_for_hours_are_never_held_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the limits as they come: details and numbers of ten campaigns every ten seconds. Real
+    clients forget a campaign when an answer about it is not 2xx.
+    """
+    now = 1_800_000_000.0
+    monkeypatch.setattr("time.time", lambda: now)
+    user = User(pk=1)
+    for _ in range(3 * 360):
+        assert [ask(user, throttles.UserThrottle) for _ in range(2 * 10)] == [None] * 20
+        now += 10
