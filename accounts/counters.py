@@ -99,16 +99,19 @@ def take(rules: Sequence[Rule]) -> list[Refusal]:
 
 
 def give_back(rules: Sequence[Rule]) -> None:
-    """Undo a `take`."""
+    """Undo a `take`. A counter at which nothing is left is as if it had never been."""
     with connection.cursor() as cursor:
         cursor.execute(
             """WITH rule AS (
                    SELECT * FROM unnest(%s::text[], %s::int[]) AS rule(key, amount)
                ), locked AS (
                    SELECT key FROM accounts_ratecounter WHERE key IN (SELECT key FROM rule) ORDER BY key FOR UPDATE
+               ), emptied AS (
+                   DELETE FROM accounts_ratecounter c USING locked JOIN rule USING (key)
+                    WHERE c.key = locked.key AND c.count <= rule.amount
                )
-               UPDATE accounts_ratecounter c SET count = greatest(c.count - rule.amount, 0)
-                 FROM locked JOIN rule USING (key) WHERE c.key = locked.key""",
+               UPDATE accounts_ratecounter c SET count = c.count - rule.amount
+                 FROM locked JOIN rule USING (key) WHERE c.key = locked.key AND c.count > rule.amount""",
             [[rule.key for rule in rules], [rule.amount for rule in rules]],
         )
 
