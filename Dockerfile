@@ -23,4 +23,4 @@ USER iris
 ENV IRIS_HOME=/var/lib/iris
 VOLUME /var/lib/iris
 EXPOSE 8000
-CMD ["gunicorn", "iris.wsgi", "--bind=0.0.0.0:8000", "--worker-class=gthread", "--workers=2", "--threads=8", "--timeout=120", "--no-control-socket"]
+CMD ["gunicorn", "--config=python:iris.webserver.config", "iris.wsgi", "--bind=0.0.0.0:8000", "--workers=2"]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.core.exceptions import DisallowedHost
-from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseBase, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.urls import URLPattern, path, register_converter
 from django.views import defaults
 from rest_framework.authentication import BaseAuthentication
@@ -183,15 +183,22 @@ def handler500(request: HttpRequest) -> HttpResponse:
     )
 
 
+def answer_at(request: HttpRequest, failure: Failure) -> HttpResponse:
+    """The failure in the shape of the request's address, for whoever answers before a view can: a sentence where there is
+    no dialect.
+    """
+    if not _is_api(request):
+        return HttpResponse(failure.message, status=failure.status, content_type="text/plain; charset=utf-8")
+    return _plain_failure(request, failure.status, failure.code, failure.message)
+
+
 def _unknown_host(request: HttpRequest) -> HttpResponse:
     host = ascii(request.META.get("HTTP_HOST", ""))[1:-1][:200]
     sentence = (
         f"This server is not to be called by the name “{host}”. If it is right, the operator adds it to "
         "IRIS_ALLOWED_HOSTS, without a port, and starts iris again."
     )
-    if not _is_api(request):
-        return HttpResponseBadRequest(sentence, content_type="text/plain; charset=utf-8")
-    return _plain_failure(request, 400, "unknown_host", sentence)
+    return answer_at(request, Failure(status=400, code="unknown_host", message=sentence))
 
 
 def _is_api(request: HttpRequest, dialect: str = "") -> bool:

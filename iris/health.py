@@ -1,5 +1,8 @@
-"""GET /health: is every part of iris there? Made for load balancers, Docker and `manage.py sandbox`; needs no
-token, never fails itself.
+"""Two addresses that say how iris is, without a token, and never fail themselves.
+
+`/health` is for operators and `manage.py sandbox`: is every part of iris there? `/health/live` is for load balancers and
+container healthchecks: does this process answer? The first is 503 as soon as any part is missing, which is no reason to
+take a web process out: the API works without a worker, and every web process would go at once.
 """
 
 import logging

@@ -1,12 +1,37 @@
-"""What gunicorn serves: `gunicorn iris.wsgi`."""
+"""What gunicorn serves: `gunicorn --config python:iris.webserver.config iris.wsgi`."""
+
+from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from django.core.wsgi import get_wsgi_application
 
 from iris.bodies import ignore_charset
-from iris.patience import be_patient
+from iris.patience import be_impatient
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "iris.settings")
 
-application = be_patient(ignore_charset(get_wsgi_application()))
+
+def answer_liveness(application: WSGIApplication) -> WSGIApplication:
+    """Wrap the WSGI application: `/health/live` is answered before Django, whatever the Host header is, and
+    looks at nothing. The worker has a thread for it alone (iris.webserver).
+    """
+
+    def live_application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ.get("PATH_INFO", "").rstrip("/") != "/health/live":
+            return application(environ, start_response)
+        body = b'{"status": "ok"}'
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+        start_response("200 OK", [*headers, ("Cache-Control", "no-store")])
+        return [body]
+
+    return live_application
+
+
+application = answer_liveness(ignore_charset(get_wsgi_application()))
+be_impatient()

@@ -135,11 +135,10 @@ class System:
         self._spawn(
             "web",
             "gunicorn",
+            "--config=python:iris.webserver.config",
             "iris.wsgi",
             f"--bind=127.0.0.1:{self.web_port}",
-            "--worker-class=gthread",
             "--threads=4",
-            "--no-control-socket",
         )
 
     def start_worker(self, number: int) -> None:

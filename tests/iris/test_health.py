@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
@@ -14,7 +15,7 @@ from pytest_django import Settings
 import iris
 from iris import health
 from iris.models import Heartbeat
-from tests.iris.processes import free_port
+from tests.iris.processes import free_port, run_python
 from tests.live import wait_for
 
 # The checks look in threads of their own, which see committed rows only.
@@ -134,3 +135,23 @@ def test_health_never_fails_itself(client: Client, monkeypatch: pytest.MonkeyPat
 
 def test_health_only_looks(client: Client) -> None:
     assert client.post("/health").status_code == 405
+
+
+def test_liveness_needs_neither_database_nor_a_known_host() -> None:
+    """In a process that has no database to reach: what a load balancer asks, by an address for a name."""
+    script = (
+        "from django.test.client import RequestFactory; from iris.wsgi import application\n"
+        "said = []\n"
+        "for path in ('/health/live', '/health/live/', '/health/live?x', '/health'):\n"
+        "    environ = RequestFactory(HTTP_HOST='10.0.0.7:8000').get(path).environ\n"
+        "    body = application(environ, lambda status, headers: said.append(status))\n"
+        "print(said)"
+    )
+    done = run_python(
+        script,
+        Path(settings.IRIS_HOME),
+        IRIS_DATABASE_URL=f"postgresql://iris@127.0.0.1:{free_port()}/iris",
+        IRIS_SECRET_KEY=60 * "k",
+    )
+
+    assert done.stdout.strip() == str(3 * ["200 OK"] + ["400 Bad Request"]), done.stderr

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.conf import settings
 from django.db import OperationalError, connection
-from django.db.backends.signals import connection_created
 
 from iris import patience
 from iris.failures import explain
@@ -59,20 +56,6 @@ def test_a_statement_that_takes_too_long_ends_as_an_answer(monkeypatch: pytest.M
     explained = explain(raised.value)
     assert explained is not None
     assert (explained.status, explained.headers) == (503, {"Retry-After": "5"})
-
-
-def test_a_client_that_has_stopped_reading_is_given_up() -> None:
-    ours, client = socket.socketpair()
-
-    def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
-        return []
-
-    with ours, client:
-        try:
-            patience.be_patient(application)({"gunicorn.socket": ours}, lambda *_: None)  # type: ignore[arg-type]
-        finally:
-            connection_created.disconnect(dispatch_uid="iris.patience")
-        assert ours.gettimeout() == patience.SILENCE_SECONDS
 
 
 def test_web_processes_wait_no_longer_and_others_do() -> None:

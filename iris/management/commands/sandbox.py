@@ -103,14 +103,8 @@ def _start(listener: socket.socket) -> list[Child]:
     return [
         Child(
             "web",
-            [sys.executable, "-m", "gunicorn", "iris.wsgi", f"--bind=fd://{listener.fileno()}"]
-            + [
-                "--worker-class=gthread",
-                "--threads=8",
-                "--graceful-timeout=5",
-                "--log-level=warning",
-                "--no-control-socket",
-            ],
+            [sys.executable, "-m", "gunicorn", "--config=python:iris.webserver.config", "iris.wsgi"]
+            + [f"--bind=fd://{listener.fileno()}", "--graceful-timeout=5", "--log-level=warning"],
             files=[listener.fileno()],
         ),
         Child("worker", [*celery, "worker", "--pool=prefork", *quiet]),

@@ -1,0 +1,165 @@
+"""One request while it arrives. It is only measured here; gunicorn's parser reads it once it is whole."""
+
+import re
+import tempfile
+from typing import IO
+
+MEMORY_BYTES = 64 * 1024  # of one request; a longer one lies in a temporary file
+HEAD_BYTES = 64 * 1024
+LINE_BYTES = 8192  # of a chunk's size, or of the trailers
+SLACK_BYTES = 256 * 1024  # taken in beyond the limit, so that the application finds a body that is over it
+
+_END_OF_HEAD = b"\r\n\r\n"
+_BARE_LF = re.compile(rb"(?<!\r)\n")
+_LENGTH = re.compile(rb"\r\ncontent-length[ \t]*:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)", re.IGNORECASE)
+_CODING = re.compile(rb"\r\ntransfer-encoding[ \t]*:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)", re.IGNORECASE)
+_EXPECT = re.compile(rb"\r\nexpect[ \t]*:[ \t]*100-continue[ \t]*(?=\r\n)", re.IGNORECASE)
+
+
+class Incoming:
+    """Bytes of one request.
+
+    `complete` says that a thread can work on it. `overrun`: it was handed on before its end, since its body is over the
+    limit or cannot be measured; the application or gunicorn's parser refuses it, and the connection ends.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.size = 0
+        self.complete = False
+        self.overrun = False
+        self.head = bytearray()
+        self.has_head = False
+        self._file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=MEMORY_BYTES)  # noqa: SIM115 – lives on
+        self._missing = 0  # bytes of the body, or of the present chunk
+        self._chunks: _Chunks | None = None
+
+    def feed(self, data: bytes) -> bytes:
+        """Take in what belongs to this request; returns the rest, which begins the next one.
+
+        Raises OSError where the disk of temporary files is full.
+        """
+        if self.complete:
+            return data
+        if not self.has_head:
+            data = self._feed_head(data)
+        if data and not self.complete:
+            data = self._feed_body(data)
+        return data
+
+    def expects_continue(self) -> bool:
+        """Whether the client waits for our word before it sends the body, and is to get it."""
+        return not self.complete and _EXPECT.search(self.head) is not None
+
+    def read(self, size: int) -> bytes:
+        """The next bytes for the parser, b"" at the end."""
+        return self._file.read(size)
+
+    def rewind(self) -> None:
+        self._file.seek(0)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _feed_head(self, data: bytes) -> bytes:
+        searched = max(0, len(self.head) - len(_END_OF_HEAD))
+        self.head += data
+        end = self.head.find(_END_OF_HEAD, searched)
+        if end < 0:
+            # A head that is too long, or that gunicorn refuses anyway, is handed on for its error.
+            if len(self.head) > HEAD_BYTES or _BARE_LF.search(self.head, searched):
+                self._store(bytes(self.head))
+                self.complete = self.overrun = True
+            return b""
+        end += len(_END_OF_HEAD)
+        rest = bytes(self.head[end:])
+        del self.head[end:]
+        self.has_head = True
+        self._store(bytes(self.head))
+        self._measure()
+        return rest
+
+    def _measure(self) -> None:
+        lengths, codings = _LENGTH.findall(self.head), _CODING.findall(self.head)
+        if not lengths and not codings:
+            self.complete = True
+        elif len(lengths) == 1 and not codings and lengths[0].isdigit() and len(lengths[0]) <= 18:
+            self._missing = int(lengths[0])
+            self.complete = self._missing == 0
+            if self._missing > self.limit:
+                self.complete = self.overrun = True
+        elif len(codings) == 1 and not lengths and codings[0].lower() == b"chunked":
+            self._chunks = _Chunks()
+        else:
+            self.complete = self.overrun = True  # gunicorn's parser says what is wrong with it
+
+    def _feed_body(self, data: bytes) -> bytes:
+        if self._chunks is None:
+            part, rest = data[: self._missing], data[self._missing :]
+            self._store(part)
+            self._missing -= len(part)
+            self.complete = self._missing == 0
+            return rest
+        taken = self._chunks.measure(data)
+        self._store(data[:taken])
+        if self._chunks.broken or self._chunks.payload > self.limit + SLACK_BYTES:
+            self.complete = self.overrun = True
+        self.complete = self.complete or self._chunks.ended
+        return data[taken:]
+
+    def _store(self, data: bytes) -> None:
+        self._file.write(data)
+        self.size += len(data)
+
+
+class _Chunks:
+    """Finds the end of a body in chunks (RFC 9112, 7.1)."""
+
+    def __init__(self) -> None:
+        self.payload = 0
+        self.ended = False
+        self.broken = False
+        self._left = 0  # of the present chunk
+        self._ends = False  # its line end comes next
+        self._line = bytearray()
+        self._trailers: int | None = None  # bytes of them; None before the last chunk
+
+    def measure(self, data: bytes) -> int:
+        """How many of these bytes belong to the body: all, unless it ends within them."""
+        at = 0
+        while at < len(data) and not (self.ended or self.broken):
+            if self._left:
+                step = min(self._left, len(data) - at)
+                self._left -= step
+                self.payload += step
+                at += step
+                self._ends = not self._left
+                continue
+            end = data.find(b"\n", at)
+            step = (len(data) if end < 0 else end + 1) - at
+            self._line += data[at : at + step]
+            at += step
+            limit = 2 if self._ends else LINE_BYTES
+            if len(self._line) + (self._trailers or 0) > limit:
+                self.broken = True
+            elif end >= 0:
+                self._take(bytes(self._line))
+                self._line.clear()
+        return at
+
+    def _take(self, line: bytes) -> None:
+        if not line.endswith(b"\r\n"):
+            self.broken = True
+        elif self._ends:
+            self._ends = False
+        elif self._trailers is not None:
+            self._trailers += len(line)
+            self.ended = line == b"\r\n"
+        else:
+            size = line.split(b";", 1)[0].strip()
+            if not re.fullmatch(rb"[0-9a-fA-F]{1,15}", size):
+                self.broken = True
+            elif int(size, 16) == 0:
+                self._trailers = 0
+            else:
+                self._left = int(size, 16)

@@ -1,0 +1,19 @@
+"""gunicorn's own lines, in the shape of all others."""
+
+from typing import Any
+
+from gunicorn.glogging import Logger
+
+from iris.logs import LineFormatter
+
+
+class ServerLog(Logger):  # type: ignore[misc]  # gunicorn has no types
+    """No line for each request: addresses have phone numbers in them."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        for handler in self.error_log.handlers:
+            handler.setFormatter(LineFormatter())
+
+    def access(self, resp: Any, req: Any, environ: Any, request_time: Any) -> None:
+        """Write nothing."""

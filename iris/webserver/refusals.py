@@ -1,0 +1,82 @@
+"""Answers to requests that never reach the application, in the shape that their address has."""
+
+import re
+from http import HTTPStatus
+
+from django.http import HttpRequest
+from gunicorn.http import errors as unreadable
+
+from iris.dialects import answer_at
+from iris.failures import Failure
+
+LATE = Failure(
+    status=408,
+    code="timeout",
+    message="The request did not arrive in time. Send it again.",
+)
+FULL = Failure(
+    status=503,
+    code="unavailable",
+    message="This server is taking in too much at the moment. Try again in a few seconds.",
+    headers={"Retry-After": "5"},
+)
+BUG = Failure(
+    status=500,
+    code="error",
+    message="Something went wrong on this server, and has been logged. Try again, or tell its operator.",
+)
+BAD = Failure(status=400, code="bad_request", message="This request could not be read. Check how it is sent.")
+KINDS: dict[type[Exception], Failure] = {
+    unreadable.LimitRequestLine: Failure(
+        status=414,
+        code="address_too_long",
+        message="The address of this request is too long. Send its values in the body.",
+    ),
+    unreadable.LimitRequestHeaders: Failure(
+        status=431,
+        code="headers_too_large",
+        message="The headers of this request are too many or too long.",
+    ),
+    unreadable.UnsupportedTransferCoding: Failure(
+        status=501,
+        code="unsupported_transfer_coding",
+        message="Send the body as it is, or in chunks: this server knows no other transfer coding.",
+    ),
+    unreadable.ExpectationFailed: Failure(
+        status=417,
+        code="expectation_failed",
+        message="This server knows no other expectation than 100-continue.",
+    ),
+    unreadable.ForbiddenProxyRequest: Failure(
+        status=403, code="permission_denied", message="This proxy may not speak for others."
+    ),
+}
+
+_ADDRESS = re.compile(rb"(?:\r\n)?[^ \r\n]+ +(?:https?://[^/ ]*)?(/[^ ?\r\n]{0,200})")
+
+
+def of_error(error: Exception) -> Failure:
+    """The refusal for an error of gunicorn's parser; BUG for every other error."""
+    for kind, failure in KINDS.items():
+        if isinstance(error, kind):
+            return failure
+    return BAD if isinstance(error, unreadable.ParseException) else BUG
+
+
+def message(head: bytes, failure: Failure) -> bytes:
+    """The whole answer, which ends the connection, to a request of which this is the head, or its beginning."""
+    found = _ADDRESS.match(head)
+    request = HttpRequest()
+    request.path = found[1].decode("latin-1") if found else "/"
+    response = answer_at(request, failure)
+    body = b"" if head.startswith(b"HEAD ") else response.content
+    headers = {
+        **dict(response.items()),
+        **failure.headers,
+        "Content-Length": str(len(response.content)),
+        "Connection": "close",
+        "Cache-Control": "no-store",
+    }
+    lines = [f"HTTP/1.1 {failure.status} {HTTPStatus(failure.status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
