@@ -87,16 +87,32 @@ class TestReport:
             "+1+1",
             "-2+3",
             "@SUM(A1)",
-            "\t=1",
             "  =1",
             "＝1+1",
-            "=1\n=2",
             "-",
         ],
     )
     def test_has_no_formulas(self, caller: Caller, user: User, evil: str) -> None:
         campaign = make_told(user, tags_name=evil)
         assert read(caller, campaign)[0]["name"] == f"'{evil}"
+
+    @pytest.mark.parametrize(
+        ("evil", "harmless"),
+        [
+            ("x;=1+1", "x;'=1+1"),
+            ("x; +1;y", "x;' +1;y"),
+            ('x;"=1"', 'x;\'"=1"'),
+            ("\t=1", "'\t'=1"),
+            ("=1\n=2", "'=1\n'=2"),
+            ("x\r@SUM(A1)", "x\r'@SUM(A1)"),
+            ("x|-2", "x|'-2"),
+        ],
+    )
+    def test_has_no_formulas_behind_what_separates_cells_elsewhere(
+        self, caller: Caller, user: User, evil: str, harmless: str
+    ) -> None:
+        campaign = make_told(user, tags_name=evil)
+        assert read(caller, campaign)[0]["name"] == harmless
 
     def test_nor_in_its_heading_or_its_numbers(self, caller: Caller, user: User) -> None:
         campaign = make_told(user, **{"tags_=1+1": "x"})

@@ -38,7 +38,8 @@ COLUMNS = (
     "updated_at",
 )
 # Spreadsheets take a cell for a formula that begins so, and people open reports in spreadsheets.
-_FORMULA = re.compile(r"\s*[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")
+# At the beginning, and after what separates the cells of a spreadsheet in other countries, where quotes do not protect it.
+_FORMULA = re.compile(r"(^|[;\t\r\n|])(?=\s*[\"']?\s*[=+\-@\t\r\uff1d\uff0b\uff0d\uff20])")
 _PHONE_NUMBER = re.compile(r"\+?[0-9]+")
 
 DAYS, MOST_DAYS = 30, 366
@@ -91,9 +92,9 @@ def _rows(campaign: Campaign) -> Iterator[str]:
 
 def cell(value: object) -> object:
     """A value that no spreadsheet takes for a formula: an apostrophe says that it is text."""
-    if not isinstance(value, str) or _PHONE_NUMBER.fullmatch(value) or not _FORMULA.match(value):
+    if not isinstance(value, str) or _PHONE_NUMBER.fullmatch(value):
         return value
-    return f"'{value}"
+    return _FORMULA.sub(r"\1'", value)
 
 
 def _days(request: Request) -> int:
