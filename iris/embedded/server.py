@@ -31,6 +31,9 @@ CONFIGURATION: Mapping[str, str] = {
     "checkpoint_completion_target": "0.9",
     "log_checkpoints": "off",
     "log_min_messages": "error",
+    # Statements, and the details of their errors, have phone numbers and passwords in them.
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
     "log_timezone": "UTC",
     "timezone": "UTC",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Protocol
 
@@ -23,9 +23,9 @@ class Submission:
 
     key: str
     channel: Channel
-    to: str
+    to: str = field(repr=False)
     caller: str
-    text: str
+    text: str = field(repr=False)
     audio_name: str
     audio_seconds: float | None
     attempt: int
@@ -96,24 +96,24 @@ class CarrierEvent:
 
     key: str = ""
     ref: str = ""
-    number: str = ""
+    number: str = field(default="", repr=False)  # logs show events, and no numbers and texts
     status: DeliveryStatus
     at: datetime
     cause: Cause = Cause.NONE
     seconds: float | None = None
     playback: int | None = None
-    text: str = ""
-    digits: str = ""
-    answers: tuple[Given, ...] = ()
+    text: str = field(default="", repr=False)
+    digits: str = field(default="", repr=False)
+    answers: tuple[Given, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InboundSms:
     """An SMS that somebody has sent us. Numbers are in E.164 where they are phone numbers, else as the carrier has them."""
 
-    sender: str
-    to: str
-    text: str
+    sender: str = field(repr=False)
+    to: str = field(repr=False)
+    text: str = field(repr=False)
     at: datetime
 
 

@@ -7,7 +7,7 @@ of it, which comes again after 256 messages or 65,536; so what is joined stays o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
@@ -30,13 +30,13 @@ SHOWN_AT_ONCE = 1000
 class Part:
     """Part `number` of `total`, from 1; `octets` without the header."""
 
-    sender: str
-    to: str
+    sender: str = field(repr=False)
+    to: str = field(repr=False)
     reference: int
     total: int
     number: int
     coding: int
-    octets: bytes
+    octets: bytes = field(repr=False)
     at: datetime
 
     @property

@@ -1,0 +1,131 @@
+"""No phone number, message or password in a log: neither in ours nor in PostgreSQL's, whatever fails."""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.db import Error, connection, transaction
+from django.utils import timezone
+
+from iris.embedded import server
+from iris.logs import LineFormatter
+from telephony.carriers.base import CarrierEvent, InboundSms
+from telephony.models import DeliveryStatus
+from tests.iris.processes import run_python
+
+NUMBER = "+9779841555123"
+TEXT = "Your code is 73519"
+SECRETS = ("9841555123", "73519")
+
+# What PostgreSQL refuses, each with values in the statement or in what it says of the row.
+FAILING: dict[str, str] = {
+    "unique": "INSERT INTO private VALUES (1, '{number}', '{text}'), (2, '{number}', '{text}')",
+    "check": "INSERT INTO private VALUES (-1, '{number}', '{text}')",
+    "not null": "INSERT INTO private VALUES (NULL, '{number}', '{text}')",
+    "too long": "SELECT '{text}'::text, '{number}{number}'::varchar(20)::int",
+    "integer": "SELECT '{text}'::integer",
+    "json": "SELECT '{{{text}'::jsonb",
+    "time": "SELECT '{number}'::timestamptz",
+    "function": "DO $$ BEGIN PERFORM '{text}'::int; END $$",
+    "statement timeout": "SELECT pg_sleep(60), '{number}', '{text}'",
+    "no such table": "INSERT INTO nowhere VALUES ('{number}', '{text}')",
+    "syntax": "INSERT INTO private VALUES (1, '{number}', '{text}') RETURNED",
+    "name": "SELECT * FROM private WHERE nothing = '{number}' OR text = '{text}'",
+    "raised": "SELECT 1/0, '{number}', '{text}'",
+}
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """What our processes would write to stderr."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(LineFormatter())
+    logger = logging.getLogger("tests.privacy")
+    logger.propagate = False
+    logger.addHandler(handler)
+    yield stream
+    logger.removeHandler(handler)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_statement_that_fails_leaves_no_values_in_a_log(log: io.StringIO) -> None:
+    ours = logging.getLogger("tests.privacy")
+    postgresql = Path(server.folder_of(Path(settings.IRIS_HOME)), "log")
+    failed = []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE TEMP TABLE private (id int NOT NULL CHECK (id > 0), number text UNIQUE, text text)"
+        )
+        cursor.execute("SET statement_timeout = '200ms'")
+        for kind, sql in FAILING.items():
+            try:
+                with transaction.atomic():
+                    cursor.execute(sql.format(number=NUMBER, text=TEXT))
+            except Error as error:
+                failed.append(kind)
+                ours.exception("It fails: %s", error)
+                ours.error("It is %r", error)
+                ours.warning("Task %(name)s: %(exc)s", {"name": "x", "exc": repr(error)}, exc_info=error)
+    connection.close()
+
+    assert failed == list(FAILING)
+    written = log.getvalue()
+    assert written.count("Traceback") >= 2 * len(FAILING)
+    assert "duplicate key value violates unique constraint" in written
+    assert 'column "nothing" does not exist' in written
+    assert "canceling statement due to statement timeout" in written
+    for secret in SECRETS:
+        assert secret not in written
+    theirs = postgresql.read_text(errors="replace")
+    assert "duplicate key value violates unique constraint" in theirs
+    # The first line of an error may quote the one value that could not be read. It is no statement and no row.
+    theirs = re.sub(r"ERROR:  [^\n]*", "", theirs)
+    for secret in SECRETS:
+        assert secret not in theirs
+
+
+def test_what_carriers_report_is_logged_without_its_contents() -> None:
+    event = CarrierEvent(
+        key="17", number=NUMBER, text=TEXT, digits="73519", status=DeliveryStatus.FAILED, at=timezone.now()
+    )
+    sms = InboundSms(sender=NUMBER, to=NUMBER, text=TEXT, at=timezone.now())
+
+    shown = repr([event, sms])
+
+    assert "key='17'" in shown
+    for secret in SECRETS:
+        assert secret not in shown
+
+
+def test_an_unknown_host_is_logged_in_one_line() -> None:
+    script = (
+        "import django; django.setup()\n"
+        "from django.test import Client\n"
+        "print(Client(raise_request_exception=False).get('/api/v1/x', HTTP_HOST='evil.example').status_code)"
+    )
+    done = run_python(script, Path(settings.IRIS_HOME), DJANGO_SETTINGS_MODULE="iris.settings")
+
+    assert done.stdout.strip() == "400", done.stderr
+    assert "Invalid HTTP_HOST header" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_lines_are_in_utc_wherever_the_process_is() -> None:
+    script = (
+        "import logging, django; logging.getLogger('x').warning('before'); django.setup();"
+        " logging.getLogger('x').warning('after')"
+    )
+    done = run_python(script, Path(settings.IRIS_HOME), DJANGO_SETTINGS_MODULE="iris.settings")
+    line = next(line for line in done.stderr.splitlines() if "after" in line)
+
+    assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ WARNING x: after", line)
+    assert abs((timezone.now() - datetime.fromisoformat(line.split()[0])).total_seconds()) < 3600
