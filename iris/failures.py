@@ -3,6 +3,7 @@
 This is the one place that gives errors their HTTP status. Each dialect only decides how a Failure looks.
 """
 
+import errno
 import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +25,7 @@ from psycopg.errors import LockNotAvailable, QueryCanceled
 from rest_framework import exceptions as drf
 
 from iris import errors
+from iris.postgresql.base import READ_ONLY, sqlstate
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +41,18 @@ STATUS_OF_KIND: dict[type[errors.IrisError], int] = {
     errors.Unavailable: 503,
 }
 
+# A disk that is full, read-only, broken, or not the one that should be mounted there.
+STORES_NOTHING = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EIO,
+    errno.EFBIG,
+    errno.EACCES,
+    errno.ENOTDIR,
+    errno.ESTALE,
+}
+TAKES_NO_CHANGES = {READ_ONLY, "53100"}  # and a full disk
 NOT_FOUND = "This does not exist, or it is not yours."
 CHALLENGE = 'Bearer realm="api"'
 
@@ -80,6 +94,9 @@ def explain(error: Exception) -> Failure | None:
         return Failure(
             status=400, code="bad_request", message="This request could not be read. Check how it is sent."
         )
+    if isinstance(error, OSError) and error.errno in STORES_NOTHING:
+        logger.error("A file cannot be stored: %s", error)
+        return _later("This server cannot store files at the moment. Try again in a few seconds.")
     return _of_database(error)
 
 
@@ -139,21 +156,20 @@ def _of_database(error: Exception) -> Failure | None:
         )
     if isinstance(error.__cause__, (LockNotAvailable, QueryCanceled)):  # by the times of iris.patience
         logger.warning("The database did not answer in time: %s", error)
-        return Failure(
-            status=503,
-            code="unavailable",
-            message="Something else is being done with the same data, and takes long. Try again in a few seconds.",
-            headers={"Retry-After": "5"},
+        return _later(
+            "Something else is being done with the same data, and takes long. Try again in a few seconds."
         )
+    if isinstance(error, OperationalError) and sqlstate(error) in TAKES_NO_CHANGES:
+        logger.error("The database takes no changes: %s", error)
+        return _later("The database takes no changes at the moment. Try again in a few seconds.")
     if isinstance(error, (OperationalError, InterfaceError)):
         logger.error("The database does not answer", exc_info=error)
-        return Failure(
-            status=503,
-            code="unavailable",
-            message="The database does not answer at the moment. Try again in a few seconds.",
-            headers={"Retry-After": "5"},
-        )
+        return _later("The database does not answer at the moment. Try again in a few seconds.")
     return None
+
+
+def _later(message: str) -> Failure:
+    return Failure(status=503, code="unavailable", message=message, headers={"Retry-After": "5"})
 
 
 def _unauthenticated(code: str) -> str:

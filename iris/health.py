@@ -5,23 +5,33 @@ container healthchecks: does this process answer? The first is 503 as soon as an
 take a web process out: the API works without a worker, and every web process would go at once.
 """
 
+import errno
 import logging
+import os
+import tempfile
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, connection
+from django.core.files.storage import FileSystemStorage, default_storage
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.db.models.functions import Now
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
 import iris
 from iris.celery import app
+from iris.failures import TAKES_NO_CHANGES
 from iris.models import Heartbeat
+from iris.postgresql import sessions
+from iris.postgresql.base import sqlstate
 
-LIMIT_SECONDS = 2  # for each part; a part that takes longer does not answer
+LIMIT_SECONDS = 2  # for all parts; a part that takes longer does not answer
+PROBE = 64 * 1024 * b"\0"  # a full disk may still have room for a byte
 WORKER_SILENCE = timedelta(seconds=15)
 OK = "ok"
 
@@ -53,17 +63,24 @@ def health(request: HttpRequest) -> JsonResponse:
 
 def look() -> dict[str, str]:
     """The state of each part: "ok", or what is wrong with it."""
-    checks = [_Check("database", _look_at_database), _Check("broker", _look_at_broker)]
+    checks = [
+        _Check("database", _look_at_database),
+        _Check("broker", _look_at_broker),
+        _Check("media", _look_at_media),
+    ]
     for check in checks:
         check.start()
+    until = time.monotonic() + LIMIT_SECONDS
     for check in checks:
-        check.join(LIMIT_SECONDS)
-    database, broker = (check.result for check in checks)
+        check.join(max(0, until - time.monotonic()))
+    database, broker, media = (check.result for check in checks)
     if database is None:
         database = {"database": "does not answer", "worker": "unknown: the database does not answer"}
     if broker is None:
         broker = {"broker": "does not answer"}
-    return {"database": OK, "broker": OK, "worker": OK, **database, **broker}
+    if media is None:
+        media = {"media": "does not answer"}
+    return {"database": OK, "broker": OK, "worker": OK, "media": OK, **database, **broker, **media}
 
 
 class _Check(threading.Thread):
@@ -109,7 +126,15 @@ class _Check(threading.Thread):
 
 def _look_at_database() -> dict[str, str]:
     try:
-        seen = Heartbeat.objects.filter(seen_at__gt=Now() - WORKER_SILENCE).exists()
+        seen = Heartbeat.objects.filter(name="worker", seen_at__gt=Now() - WORKER_SILENCE).exists()
+        beat("health")  # a standby answers every question, and a full disk most of them
+        if not _sessions_are_ours():
+            return {"database": "shares its sessions: a pooler must have pool_mode=session"}
+    except OperationalError as error:
+        logger.warning("The database takes no changes: %s", error)
+        if sqlstate(error) in TAKES_NO_CHANGES:
+            return {"database": "takes no changes", "worker": "unknown: the database takes no changes"}
+        return {"database": "does not answer", "worker": "unknown: the database does not answer"}
     except (DatabaseError, InterfaceError) as error:
         logger.warning("The database does not answer: %s", error)
         return {"database": "does not answer", "worker": "unknown: the database does not answer"}
@@ -124,6 +149,28 @@ def _look_at_fillers() -> dict[str, str]:
 
     found = stalls.stalled()
     return {"worker": " ".join(found)} if found else {}
+
+
+@cache
+def _sessions_are_ours() -> bool:
+    """Looked at once: a pooler that is set up anew is restarted, and so are we."""
+    return sessions.are_ours()
+
+
+def _look_at_media() -> dict[str, str]:
+    """Write a file where recordings are kept; a bucket (IRIS_S3_BUCKET) is not asked, and answers by itself."""
+    if not isinstance(default_storage, FileSystemStorage):
+        return {}
+    try:
+        folder = Path(default_storage.location)
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".health-") as probe:
+            probe.write(PROBE)
+            probe.flush()
+    except OSError as error:
+        logger.warning("No file can be written to the media: %s", error)
+        return {"media": f"cannot be written: {os.strerror(error.errno or errno.EIO)}"}
+    return {}
 
 
 def _look_at_broker() -> dict[str, str]:

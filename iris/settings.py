@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo
 import django_stubs_ext
 import phonenumbers
 from django.core.exceptions import ImproperlyConfigured
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from iris.environment import (
     carriers_from_file,
@@ -41,6 +43,13 @@ IRIS_HOME = Path(
         shown="`var/` beside manage.py",
     )
 ).absolute()
+
+try:
+    IRIS_HOME.mkdir(
+        parents=True, exist_ok=True
+    )  # beat needs it as much as the others, and has no other way to make it
+except OSError as error:
+    raise ImproperlyConfigured(f"IRIS_HOME must be a folder that iris may write to: {error}") from error
 
 IRIS_PORT = env_int(
     "IRIS_PORT", 8000, "Port of 127.0.0.1 where `manage.py sandbox` listens.", minimum=1, maximum=65535
@@ -192,7 +201,7 @@ if IRIS_DATABASE_URL is None:
 else:
     DATABASES = {
         "default": {
-            "ENGINE": "django.db.backends.postgresql",
+            "ENGINE": "iris.postgresql",
             **postgresql_url("IRIS_DATABASE_URL", IRIS_DATABASE_URL),
             **_DATABASE,
         }
@@ -304,10 +313,14 @@ if IRIS_BROKER_URL is None:
 else:
     CACHES = {
         "default": {
-            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "BACKEND": "iris.brokerrest.RestingCache",
             "LOCATION": IRIS_BROKER_URL,
             "KEY_PREFIX": "iris",
-            "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 2},
+            "OPTIONS": {
+                "socket_timeout": 0.5,
+                "socket_connect_timeout": 0.5,
+                "retry": Retry(NoBackoff(), 0),
+            },
         }
     }
 
@@ -617,8 +630,12 @@ IRIS_S3_BUCKET = env_str(
 IRIS_S3_ENDPOINT = env_str(
     "IRIS_S3_ENDPOINT", "", "Address of the S3 service, where it is not Amazon's.", shown="Amazon's"
 )
+STORAGES: dict[str, dict[str, Any]] = {
+    "default": {"BACKEND": "iris.storage.MediaStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
 if IRIS_S3_BUCKET:
-    STORAGES: dict[str, dict[str, Any]] = {
+    STORAGES = {
         "default": {
             "BACKEND": "storages.backends.s3.S3Storage",
             "OPTIONS": {
@@ -640,12 +657,14 @@ if IRIS_LOG_LEVEL not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
+    "filters": {"without_traceback": {"()": "iris.logs.WithoutTraceback"}},
     "formatters": {"line": {"()": "iris.logs.LineFormatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": IRIS_LOG_LEVEL},
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
         "django.request": {"level": "ERROR"},  # a client's mistakes are the client's
+        "django.security.DisallowedHost": {"filters": ["without_traceback"]},
         "celery": {"level": "WARNING"},  # two ticks a second say nothing
         "kombu": {"level": "WARNING"},
     },

@@ -8,8 +8,9 @@ from typing import Any
 
 import psycopg
 from django.core.exceptions import ImproperlyConfigured
-from django.db.backends.postgresql import base
 from django.db.backends.postgresql.client import DatabaseClient as PostgreSQLClient
+
+from iris.postgresql import base
 
 from . import keeper, server
 

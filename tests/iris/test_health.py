@@ -40,6 +40,7 @@ def test_health_is_ok_when_all_answer(path: str, client: Client) -> None:
         "database": "ok",
         "broker": "ok",
         "worker": "ok",
+        "media": "ok",
         "version": iris.__version__,
     }
 

@@ -1,0 +1,214 @@
+"""A database that takes no changes, a full disk, a Redis that hangs: answered in a sentence, and nothing is left behind."""
+
+from __future__ import annotations
+
+import errno
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from django.conf import settings as django_settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.db import DataError, InternalError, OperationalError, connection, transaction
+from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
+
+from campaigns.models import Campaign
+from iris import health
+from iris.failures import explain
+from iris.storage import MediaStorage
+from telephony import sessions
+from telephony.carriers.base import CarrierEvent
+from telephony.models import DeliveryStatus
+from tests.factories import make_delivery, make_trunk, make_user
+from tests.iris.processes import run_python
+from tests.v0 import Caller
+
+NOTICE = {"name": "x", "services": "SMS", "individual_number": ["9800000001"]}
+
+
+@contextmanager
+def read_only_server() -> Iterator[None]:
+    """Every connection made within takes no changes, as after a failover."""
+    name = connection.ops.quote_name(connection.settings_dict["NAME"])
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    connection.close()
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SET default_transaction_read_only = off")
+            cursor.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+        connection.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_read_only_database_is_an_outage_and_its_connection_is_dropped() -> None:
+    user = make_user(email="sita@example.com")
+    with read_only_server():
+        answer = Caller(user).fails(
+            "POST",
+            "/api/system/campaigns/",
+            NOTICE,
+            status=503,
+        )
+
+        assert answer["message"] == "The database takes no changes at the moment. Try again in a few seconds."
+
+        with pytest.raises(OperationalError):
+            health.beat()
+        connection.close_if_unusable_or_obsolete()
+        assert connection.connection is None, "the next one may lead to a server that takes changes"
+
+    assert not Campaign.objects.exists()
+    Caller(user).post(
+        "/api/system/campaigns/",
+        NOTICE,
+        status=201,
+    )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_read_only_database_is_seen_by_health(client: Client) -> None:
+    health.beat()
+    with read_only_server():
+        answer = client.get("/health")
+
+    assert answer.status_code == 503
+    assert answer.json()["database"] == "takes no changes"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_other_internal_errors_stay_bugs() -> None:
+    connection.set_autocommit(False)
+    try:
+        with connection.cursor() as cursor:
+            with pytest.raises(DataError):
+                cursor.execute("SELECT 1/0")
+            with pytest.raises(InternalError) as raised:
+                cursor.execute("SELECT 1")  # 25P02: the transaction is aborted
+    finally:
+        connection.close()
+
+    assert explain(raised.value) is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_events_of_a_trunk_wait_for_a_database_that_takes_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    delivery = make_delivery(trunk=make_trunk("sandbox"), status=DeliveryStatus.SUBMITTED)
+    waited = threading.Event()
+    monkeypatch.setattr(sessions, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(sessions.log, "exception", lambda *_: waited.set())
+    event = CarrierEvent(key=str(delivery.pk), status=DeliveryStatus.COMPLETED, at=timezone.now())
+    with read_only_server():
+        writer = sessions.EventWriter("sandbox")
+        writer.put([event])
+        assert waited.wait(20)
+    writer.close()
+
+    delivery.refresh_from_db()
+    assert delivery.status == DeliveryStatus.COMPLETED
+
+
+@pytest.mark.django_db
+def test_a_full_database_is_an_outage() -> None:
+    with pytest.raises(OperationalError) as raised, transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("DO $$ BEGIN RAISE SQLSTATE '53100'; END $$")
+
+    explained = explain(raised.value)
+    assert explained is not None
+    assert (explained.status, explained.headers) == (503, {"Retry-After": "5"})
+    assert "takes no changes" in explained.message
+
+
+class Endless(ContentFile[bytes]):
+    """A file whose disk is full after its first part."""
+
+    def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
+        yield b"part"
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_nothing_is_left_of_a_file_that_could_not_be_written(tmp_path: Path) -> None:
+    storage = MediaStorage(location=tmp_path)
+
+    with pytest.raises(OSError, match="No space left"):
+        storage.save("audio/ab/x.wav.part", Endless(b"x"))
+
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert isinstance(default_storage._wrapped, MediaStorage)  # type: ignore[attr-defined]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_media_that_cannot_be_written_are_seen_by_health(
+    client: Client, settings: Settings, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    settings.MEDIA_ROOT = tmp_path / "file" / "media"
+    health.beat()
+
+    answer = client.get("/health")
+
+    assert answer.status_code == 503
+    assert answer.json()["media"] == "cannot be written: Not a directory"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_health_leaves_nothing_among_the_media(client: Client, settings: Settings, tmp_path: Path) -> None:
+    settings.MEDIA_ROOT = tmp_path / "media"
+
+    assert client.get("/health").json()["media"] == "ok"
+    assert list((tmp_path / "media").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG, errno.EACCES]
+)
+def test_a_disk_that_stores_nothing_is_an_outage(code: int) -> None:
+    explained = explain(OSError(code, "as the system calls it"))
+
+    assert explained is not None
+    assert (explained.status, explained.headers) == (503, {"Retry-After": "5"})
+
+
+HUNG = """
+import os, socket
+listener = socket.socket()
+listener.bind(("127.0.0.1", 0))
+listener.listen(50)
+listener.setblocking(False)
+os.environ["IRIS_BROKER_URL"] = "redis://127.0.0.1:%d/0" % listener.getsockname()[1]
+import iris.wsgi
+from accounts.throttles import OtpThrottle
+from campaigns.tasks import fill
+from iris import health
+held = []
+def connections():
+    while True:
+        try:
+            held.append(listener.accept()[0])
+        except BlockingIOError:
+            return len(held)
+assert fill.apply_async(retry=False) is None
+tried = connections()
+assert tried
+for _ in range(3):
+    assert OtpThrottle().allow("somebody")
+    assert fill.apply_async(retry=False) is None
+assert connections() == tried, "it is not asked again so soon"
+print(tried, health.look()["broker"])
+"""
+
+
+def test_a_redis_that_hangs_is_left_alone() -> None:
+    done = run_python(HUNG, Path(django_settings.IRIS_HOME))
+
+    assert done.returncode == 0, done.stderr
+    tried, said = done.stdout.split(maxsplit=1)
+    assert int(tried) <= 2, "each try waits for half a second"
+    assert said.strip() == "does not answer"
