@@ -1,0 +1,112 @@
+"""What `manage.py check --deploy` says before people are called by mistake, or read what they should not.
+
+iris.W003: everybody can read what the sandbox took.
+iris.W004: a channel reaches nobody.
+iris.W005: browsers may use HTTP.
+iris.W006: a folder is missing, or cannot be written.
+iris.W007: PostgreSQL writes failing statements into its log.
+iris.W008: the database cannot be looked at.
+iris.E005: PostgreSQL is too old.
+iris.E006: a pooler shares the sessions.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import DatabaseError, InterfaceError, connection
+
+from iris.postgresql import sessions
+
+SANDBOX = "telephony.carriers.sandbox."
+OLDEST_POSTGRESQL = 14
+WRITES_NO_STATEMENTS = {"log", "fatal", "panic"}
+
+
+@register(Tags.security, deploy=True)
+def deployment_is_safe(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
+    return [*_open_to_all(), *_reaching_nobody(), *_folders()]
+
+
+@register(Tags.security, deploy=True)
+def database_fits(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
+    try:
+        return list(_database())
+    except (DatabaseError, InterfaceError) as error:
+        said = str(error).strip().split("\n", 1)[0]
+        return [Warning(f"The database cannot be looked at: {said}", id="iris.W008")]
+
+
+def _open_to_all() -> Iterator[CheckMessage]:
+    if settings.IRIS_SANDBOX_INBOX:
+        yield Warning(
+            "Everybody who reaches /sandbox/ reads what was sent through the sandbox carrier, OTPs included.",
+            hint="Set IRIS_SANDBOX_INBOX=off.",
+            id="iris.W003",
+        )
+    if settings.IRIS_PUBLIC_URL.startswith("https://") and not settings.SECURE_HSTS_SECONDS:
+        yield Warning(
+            "Browsers may use HTTP: iris sends no Strict-Transport-Security header.",
+            hint="Set IRIS_HSTS_SECONDS to 31536000, also where the proxy in front sends the header.",
+            id="iris.W005",
+        )
+
+
+def _reaching_nobody() -> Iterator[CheckMessage]:
+    for channel, choices in settings.ROUTES.items():
+        if not isinstance(choices, list):
+            continue  # iris.E003 says so
+        aliases = {
+            alias
+            for choice in choices
+            for alias in ([choice] if isinstance(choice, str) else choice.get("trunks", ()))
+        }
+        backends = [settings.CARRIERS[alias]["BACKEND"] for alias in aliases if alias in settings.CARRIERS]
+        if backends and all(backend.startswith(SANDBOX) for backend in backends):
+            yield Warning(
+                f"Every {channel} goes to the sandbox carrier, which reaches nobody.",
+                hint="Name a carrier in the file of IRIS_CARRIERS_FILE, or no route: then such campaigns are refused.",
+                id="iris.W004",
+            )
+
+
+def _folders() -> Iterator[CheckMessage]:
+    for name, folder in (("IRIS_HOME", Path(settings.IRIS_HOME)), ("The media", Path(settings.MEDIA_ROOT))):
+        there = folder
+        while not there.exists() and there != there.parent:
+            there = there.parent
+        if folder == Path(settings.IRIS_HOME) and there != folder:
+            yield Warning(
+                f"{name} is {folder}, which does not exist.",
+                hint="Make it, and give it to the user that iris runs as.",
+                id="iris.W006",
+            )
+        elif not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+            yield Warning(
+                f"{name}: the folder {folder} cannot be written.",
+                hint="Give it to the user that iris runs as.",
+                id="iris.W006",
+            )
+
+
+def _database() -> Iterator[CheckMessage]:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW server_version_num")
+        version = int(cursor.fetchone()[0]) // 10000
+        cursor.execute(
+            "SELECT current_setting('log_min_error_statement'), current_setting('log_error_verbosity')"
+        )
+        statements, verbosity = cursor.fetchone()
+    if version < OLDEST_POSTGRESQL:
+        yield Error(f"PostgreSQL is {version}; iris needs {OLDEST_POSTGRESQL} or newer.", id="iris.E005")
+    if statements not in WRITES_NO_STATEMENTS or verbosity != "terse":
+        yield Warning(
+            "PostgreSQL writes statements that fail into its log, with phone numbers and passwords.",
+            hint="As a superuser: ALTER ROLE … SET log_min_error_statement = panic, and log_error_verbosity = terse.",
+            id="iris.W007",
+        )
+    if not sessions.are_ours():
+        yield Error(sessions.SENTENCE, id="iris.E006")
