@@ -131,7 +131,7 @@ def _look_at_database() -> dict[str, str]:
         if not _sessions_are_ours():
             return {"database": "shares its sessions: a pooler must have pool_mode=session"}
     except OperationalError as error:
-        logger.warning("The database takes no changes: %s", error)
+        logger.warning("The database cannot be used: %s", error)
         if sqlstate(error) in TAKES_NO_CHANGES:
             return {"database": "takes no changes", "worker": "unknown: the database takes no changes"}
         return {"database": "does not answer", "worker": "unknown: the database does not answer"}
