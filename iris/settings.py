@@ -362,9 +362,6 @@ IRIS_TRIAL_THROTTLE = env_str("IRIS_TRIAL_THROTTLE", "120/minute", "Voices one a
 IRIS_TRIAL_CHARACTERS = env_int(
     "IRIS_TRIAL_CHARACTERS", 500, "Longest text with which a voice can be tried, in characters.", minimum=1
 )
-IRIS_TRIAL_SECONDS = env_int(
-    "IRIS_TRIAL_SECONDS", 60, "Longest recording of a voice that is tried, in seconds.", minimum=1
-)
 IRIS_TRIAL_SECONDS_PER_DAY = env_int(
     "IRIS_TRIAL_SECONDS_PER_DAY",
     3600,

@@ -19,6 +19,8 @@ from telephony import voices
 from telephony.models import Audio
 
 DAY_SECONDS = 24 * 60 * 60
+# What a text is expected to take at most, until it has been spoken: digits take longest.
+SECONDS_PER_CHARACTER = 0.5
 
 
 class QuotaUsed(Throttled):
@@ -39,9 +41,9 @@ def speak(*, owner: User, text: str, voice: str | None = None, speed: float = 1.
     Raises TrialTooLong, QuotaUsed, and what `voices.speak` raises.
     """
     check_length(text)
-    # The longest that it can be is counted before it is spoken, so that many at once do not exceed the quota together.
-    quota = _quota(owner, settings.IRIS_TRIAL_SECONDS)
-    if refused := counters.take([quota]):
+    # Counted before it is spoken, so that many at once do not exceed the quota together.
+    expected = math.ceil(len(text) * SECONDS_PER_CHARACTER)
+    if refused := counters.take([_quota(owner, expected)]):
         wait = counters.longest(refused)
         raise QuotaUsed(
             f"This account has tried voices for as long as it may in a day. Wait {wait:.0f} seconds and try again.",
@@ -54,13 +56,8 @@ def speak(*, owner: User, text: str, voice: str | None = None, speed: float = 1.
         if Audio.objects.filter(ours, pk=audio.pk).update(is_trial=True, used_at=timezone.now()):
             used = math.ceil(audio.seconds) if audio.created_at >= begun else 0
     finally:
-        # What was counted too much comes back. Less than nothing does so where it took longer than it may.
-        counters.give_back([_quota(owner, settings.IRIS_TRIAL_SECONDS - used)])
-    if audio.seconds > settings.IRIS_TRIAL_SECONDS:
-        raise TrialTooLong(
-            f"This takes {audio.seconds:.0f} seconds to say. Try the voice with a part of it, at most "
-            f"{settings.IRIS_TRIAL_SECONDS} seconds."
-        )
+        # What was counted too much comes back; where it took longer than expected, that is less than nothing.
+        counters.give_back([_quota(owner, expected - used)])
     return audio
 
 
