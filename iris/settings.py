@@ -383,6 +383,12 @@ IRIS_SHEET_MAX_UNPACKED_BYTES = env_int(
     minimum=1,
 )
 IRIS_SHEET_MAX_ROWS = env_int("IRIS_SHEET_MAX_ROWS", 2_000_000, "Most rows of a spreadsheet.", minimum=1)
+IRIS_SHEET_MAX_SECONDS = env_int(
+    "IRIS_SHEET_MAX_SECONDS",
+    600,
+    "Seconds of processor time that a worker reads one spreadsheet before it gives up.",
+    minimum=1,
+)
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = IRIS_MAX_BODY_BYTES
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2**20  # what is larger goes to a temporary file, so that uploads cost no memory

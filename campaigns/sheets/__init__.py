@@ -16,23 +16,36 @@ What a file is, its content says; its name and content type are not looked at. R
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
+from itertools import chain
 from typing import Any, BinaryIO, NamedTuple
-
-from django.conf import settings
 
 from campaigns.messages import MAX_VALUE_CHARACTERS, PREFIX, tag_called, value_text
 from campaigns.sheets.archive import Archive
-from campaigns.sheets.foreign import PASSWORD, Foreign
-from campaigns.sheets.grid import Cell, Grid, NotASheet, SheetTooLarge
+from campaigns.sheets.budget import Budget, OverBudget, at_once, in_background
+from campaigns.sheets.calamine import PASSWORD, CalamineGrid
+from campaigns.sheets.grid import Cell, Grid, NotASheet, Row, SheetTooLarge
 from campaigns.sheets.text import ADVICE, Text
 from campaigns.sheets.xlsx import Workbook
 from telephony import numbering
 
-__all__ = ["NotASheet", "Sheet", "SheetRow", "SheetTooLarge", "open_sheet"]
+__all__ = [
+    "Budget",
+    "NotASheet",
+    "OverBudget",
+    "Sheet",
+    "SheetRow",
+    "SheetTooLarge",
+    "at_once",
+    "in_background",
+    "open_sheet",
+]
 
 ERRORS_KEPT = 100
+_ROWS_AT_ONCE = 250  # between two looks at the clock
+# What is read of a heading or a first row: no name or number needs more.
+_MAX_HEADING_CHARACTERS = 1_000
 
 # In order of preference: a sheet may have somebody's name under "contact" and their number under "phone".
 _NUMBER_HEADINGS = (
@@ -81,37 +94,49 @@ class SheetRow(NamedTuple):
     tags: dict[str, str | int | float]
 
 
-def open_sheet(file: BinaryIO) -> "Sheet":
+def open_sheet(file: BinaryIO, budget: Budget | None = None) -> "Sheet":
     """Look at a file that can be read and sought, and find its columns. The file stays open, and has to.
 
-    Raises NotASheet and SheetTooLarge. So does reading the rows: some damage only shows when one gets there.
+    Raises NotASheet and SheetTooLarge, and OverBudget (a SheetTooLarge) once the work that the budget allows is used up;
+    without one it is that of a background import. So does reading the rows: some damage only shows when one gets there.
     """
-    return Sheet(_grid(file))
+    budget = budget or in_background()
+    budget.start()
+    return Sheet(_grid(file, budget), budget)
 
 
 class Sheet:
     """Iterate over it for its rows; again, to start over.
 
     `columns` are the tags in the sheet's order. `errors` fills while one iterates: {"row": 7, "message": "…"}
-    for the first 100 rows that were left out; `error_count` counts them all.
+    for the first 100 rows that were left out; `error_count` counts them all. `row` is the last one that was read.
     """
 
-    def __init__(self, grid: Grid) -> None:
+    def __init__(self, grid: Grid, budget: Budget) -> None:
         self.errors: list[dict[str, Any]] = []
         self.error_count = 0
+        self.row = 0
         self._grid = grid
-        with closing(grid.rows()) as rows:
-            filled = (cells for _, cells in rows if not _is_blank(cells))
-            first = next(filled, None)
-            if first is None:
-                raise NotASheet(f"The sheet is empty. {ADVICE}")
-            column = _named_column(first)
-            self._has_heading = True
-            if column is None:
-                column = _column_of_numbers(first)
-                self._has_heading = column is None
-            if not self._has_heading and next(filled, None) is None:
+        self._budget = budget
+        rows = grid.rows()
+        filled = (row for row in rows if not _is_blank(row[1]))
+        heading = next(filled, None)
+        if heading is None:
+            raise NotASheet(f"The sheet is empty. {ADVICE}")
+        first = heading[1]
+        column = _named_column(first)
+        self._has_heading = True
+        if column is None:
+            column = _column_of_numbers(first)
+            self._has_heading = column is None
+        read_ahead: list[Row] = []
+        if not self._has_heading:
+            second = next(filled, None)
+            if second is None:
                 _refuse_numbers_side_by_side(first)
+            read_ahead = [heading] if second is None else [heading, second]
+        # The first iteration goes on from here: whoever has no time to read twice reads once.
+        self._opened: tuple[list[Row], Generator[Row, None, None]] | None = (read_ahead, rows)
         self._number_column = column or 0
         self.number_heading = "numbers"
         if self._has_heading:
@@ -124,20 +149,33 @@ class Sheet:
         self.columns = list(self._tags)
 
     def __iter__(self) -> Iterator[SheetRow]:
+        return (row for row in self.steps() if row is not None)
+
+    def steps(self, *, after: int = 0) -> Generator[SheetRow | None, None, None]:
+        """The rows beyond row `after`, and None from time to time, that many rows without a number keep nobody waiting."""
         self.errors.clear()
-        self.error_count = 0
+        self.error_count = self.row = 0
         parse, number_column, tag_columns = numbering.parser(), self._number_column, list(self._tags.items())
-        limit = settings.IRIS_SHEET_MAX_ROWS
-        heading = self._has_heading
-        count = 0
-        with closing(self._grid.rows()) as rows:
+        since_pause = 0
+        budget = self._budget
+        with closing(self._rows()) as rows:
             for at, cells in rows:
+                since_pause += 1
+                if since_pause == _ROWS_AT_ONCE:
+                    budget.check_time()
+                    yield None
+                    since_pause = 0
+                self.row = at
                 width = len(cells)
-                if heading:
-                    heading = _is_blank(cells)
+                if at <= after:
+                    if not _is_blank(cells):
+                        budget.fill_row()
+                    continue
+                raw = cells[number_column] if number_column < width else None
+                if raw is None and cells.count(None) == width:
                     continue
                 try:
-                    number, to = parse(cells[number_column] if number_column < width else None)
+                    number, to = parse(raw)
                     tags: dict[str, str | int | float] = {}
                     for tag, column in tag_columns:
                         value = cells[column] if column < width else None
@@ -153,14 +191,31 @@ class Sheet:
                         continue
                     self._report(at, str(e))
                     number = ""
-                count += 1
-                if count > limit:
-                    raise SheetTooLarge(
-                        f"The sheet has more than {limit:,} rows. Send the numbers as several files, "
-                        "each for a campaign of its own."
-                    )
+                budget.fill_row()
                 if number:
                     yield SheetRow(at, number, to, tags)
+
+    def close(self) -> None:
+        """Let go of what reads the file, if it was not read to its end."""
+        if self._opened is not None:
+            self._opened[1].close()
+            self._opened = None
+
+    def _rows(self) -> Generator[Row, None, None]:
+        if self._opened is not None:
+            (read_ahead, rows), self._opened = self._opened, None
+            return _joined(read_ahead, rows)
+        self._budget.start()
+        return self._without_heading()
+
+    def _without_heading(self) -> Generator[Row, None, None]:
+        is_above = self._has_heading
+        with closing(self._grid.rows()) as rows:
+            for row in rows:
+                if not is_above:
+                    yield row
+                elif not _is_blank(row[1]):
+                    is_above = False
 
     def _report(self, row: int, message: str) -> None:
         self.error_count += 1
@@ -175,32 +230,37 @@ class _TooLong(Exception):
         )
 
 
-def _grid(file: BinaryIO) -> Grid:
+def _joined(read_ahead: list[Row], rows: Generator[Row, None, None]) -> Generator[Row, None, None]:
+    with closing(rows):
+        yield from chain(read_ahead, rows)
+
+
+def _grid(file: BinaryIO, budget: Budget) -> Grid:
     file.seek(0)
     head = file.read(512)
     if head.startswith(b"PK\x03\x04"):
-        return _unpacked(file)
+        return _unpacked(file, budget)
     if head.startswith(_OLE):
         if _holds(file, _ENCRYPTED):
             raise NotASheet(PASSWORD)
-        return Foreign(file)
+        return CalamineGrid(file, budget)
     if not head:
         raise NotASheet(f"The file is empty. {ADVICE}")
     beginning = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     for magic, kind in _OTHERS:
         if head.startswith(magic) or beginning.startswith(magic):
             raise NotASheet(f"The file is {kind}, not a spreadsheet. {ADVICE}")
-    return Text(file)
+    return Text(file, budget)
 
 
-def _unpacked(file: BinaryIO) -> Grid:
-    archive = Archive(file)
+def _unpacked(file: BinaryIO, budget: Budget) -> Grid:
+    archive = Archive(file, budget)
     if "xl/workbook.bin" in archive:
-        return Foreign(file)
+        return CalamineGrid(file, budget)
     if "mimetype" in archive and b"opendocument.spreadsheet" in archive.read("mimetype"):
-        return Foreign(file)
+        return CalamineGrid(file, budget)
     if "[content_types].xml" in archive and any(name.startswith("xl/") for name in archive.names()):
-        return Workbook(archive)
+        return Workbook(archive, budget)
     if "word/document.xml" in archive:
         raise NotASheet(f"The file is a Word document, not a spreadsheet. {ADVICE}")
     raise NotASheet(
@@ -224,6 +284,8 @@ def _is_blank(cells: Sequence[Cell]) -> bool:
 
 def _text(cells: Sequence[Cell], column: int) -> str:
     cell = cells[column] if column < len(cells) else None
+    if isinstance(cell, str):
+        cell = cell[:_MAX_HEADING_CHARACTERS]
     return "" if cell is None else value_text(cell).strip()
 
 

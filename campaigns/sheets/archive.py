@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from django.conf import settings
 
+from campaigns.sheets.budget import Budget
 from campaigns.sheets.grid import NotASheet, SheetTooLarge
 
 MAX_MEMBERS = 2_000
@@ -24,7 +25,8 @@ _BROKEN = (
 class Archive:
     """The members of a ZIP file, by lower-case path with / (some programs write \\)."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, budget: Budget) -> None:
+        self._budget = budget
         _limit_members(file)
         with _readable():
             self._zip = zipfile.ZipFile(file)
@@ -54,6 +56,7 @@ class Archive:
         """A member's bytes: never more than it declares, and with a checksum that is verified at the end."""
         with _readable(), self._zip.open(self._members[name.lower()]) as stream:
             while chunk := stream.read(CHUNK):
+                self._budget.unpack(len(chunk))
                 yield chunk
 
     def read(self, name: str) -> bytes:

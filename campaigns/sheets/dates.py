@@ -3,6 +3,10 @@
 import datetime
 import re
 
+from campaigns.sheets.archive import Archive
+from campaigns.sheets.budget import Budget
+from campaigns.sheets.ooxml import walk
+
 _BUILT_IN = {str(key) for key in (*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59))}
 # Text, colours and conditions in a format; [h], [m] and [s] are time.
 _NOT_CODE = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\[\]]*+\]', re.IGNORECASE)
@@ -17,6 +21,23 @@ def is_date_format(key: str, code: str | None = None) -> bool:
         return key in _BUILT_IN
     shown = _NOT_CODE.sub("", code[:_MAX_CODE]).partition(";")[0].lower()
     return "general" not in shown and any(letter in shown for letter in "dmyhs")
+
+
+def date_styles(archive: Archive, part: str, *, budget: Budget) -> frozenset[str]:
+    """The cell styles (numbers, as a cell names them) that show a number as a date or time."""
+    codes: dict[str, str] = {}
+    formats: list[str] = []
+
+    def visit(name: str, parent: str, attributes: dict[str, str]) -> None:
+        if name == "numFmt" and parent == "numFmts":
+            codes[attributes.get("numFmtId", "")] = attributes.get("formatCode", "")
+        elif name == "xf" and parent == "cellXfs":
+            formats.append(attributes.get("numFmtId", "0"))
+
+    if part in archive:
+        walk(archive.read(part), visit, budget=budget)
+    dates = {format for format in set(formats) if is_date_format(format, codes.get(format))}
+    return frozenset(str(style) for style, format in enumerate(formats) if format in dates)
 
 
 def date_text(serial: int | float, *, from_1904: bool = False) -> str | int | float:

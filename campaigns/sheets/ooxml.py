@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 from xml.parsers import expat
 
 from campaigns.sheets.archive import Archive
+from campaigns.sheets.budget import Budget
 from campaigns.sheets.grid import NotASheet
 
 BROKEN = "The workbook is damaged. Open it in a spreadsheet program, save it as .xlsx, and send that."
 _MAX_DEPTH = 64
+_ELEMENTS_AT_ONCE = 1_000  # between two looks at the clock
 _MAX_DISTANCE = 4 * 2**20  # characters between the beginnings of two rows or strings
 _REFERENCE = re.compile(r"&(?:#x([0-9a-fA-F]{1,6});|#([0-9]{1,7});|(amp|lt|gt|quot|apos);)?")
 _NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
@@ -66,7 +68,10 @@ def stretches(chunks: Iterator[bytes], container: str, item: str) -> Iterator[st
 
 
 def make_parser(
-    start: Callable[[str, str, dict[str, str]], None], end: Callable[[str], None] | None = None
+    start: Callable[[str, str, dict[str, str]], None],
+    end: Callable[[str], None] | None = None,
+    *,
+    budget: Budget,
 ) -> expat.XMLParserType:
     """An expat parser that drops prefixes and calls `start(name, parent's name, attributes)`, `end(name)`."""
     parser = expat.ParserCreate()
@@ -74,8 +79,13 @@ def make_parser(
     if hasattr(parser, "SetReparseDeferralEnabled"):
         parser.SetReparseDeferralEnabled(False)  # a lane must give its rows before the other goes on
     path = [""]
+    elements = 0
 
     def on_start(name: str, attributes: dict[str, str]) -> None:
+        nonlocal elements
+        elements += 1
+        if elements % _ELEMENTS_AT_ONCE == 0:
+            budget.check_time()
         if len(path) > _MAX_DEPTH:
             raise NotASheet(BROKEN)
         name = name.rpartition(":")[2]
@@ -102,11 +112,11 @@ def parse(parser: expat.XMLParserType, data: str | bytes, final: bool = False) -
         raise NotASheet(BROKEN) from e
 
 
-def walk(xml: bytes, visit: Callable[[str, str, dict[str, str]], None]) -> None:
-    parse(make_parser(visit), xml, final=True)
+def walk(xml: bytes, visit: Callable[[str, str, dict[str, str]], None], *, budget: Budget) -> None:
+    parse(make_parser(visit, budget=budget), xml, final=True)
 
 
-def related_parts(archive: Archive, part: str) -> dict[str, tuple[str, str]]:
+def related_parts(archive: Archive, part: str, *, budget: Budget) -> dict[str, tuple[str, str]]:
     """The parts that a part names as related: (kind, path) by their key."""
     folder, name = posixpath.split(part)
     relations = posixpath.join(folder, "_rels", f"{name}.rels")
@@ -123,7 +133,7 @@ def related_parts(archive: Archive, part: str) -> dict[str, tuple[str, str]]:
             )
 
     if relations in archive:
-        walk(archive.read(relations), visit)
+        walk(archive.read(relations), visit, budget=budget)
     return parts
 
 

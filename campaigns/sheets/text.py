@@ -8,14 +8,16 @@ from collections.abc import Generator
 from itertools import islice
 from typing import BinaryIO, Self
 
+from campaigns.sheets.budget import Budget
 from campaigns.sheets.grid import MAX_COLUMNS, Cell, NotASheet, Row
 
 DELIMITERS = ",;\t|"
 ADVICE = "Send an .xlsx file, or a text file (CSV) with one number in each row."
 _SAMPLE_BYTES = 1 << 16
 _SAMPLE_ROWS = 20
-_MAX_LINE = 1_000_000  # characters
+_MAX_CHARACTERS_OF_ROW = 1_000_000
 _MAX_LINES_OF_ROW = 1_000
+_ROWS_AT_ONCE, _CELLS_AT_ONCE = 200, 10_000  # between two reports to the budget
 _BINARY = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 # Digits that come back as they were, whichever program reads them: not 007, and no card numbers.
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,14})", re.ASCII)
@@ -26,8 +28,9 @@ _NOT_UTF_8 = 'the text is not in UTF-8. In Excel choose "CSV UTF-8" when you sav
 class Text:
     """Encoding and delimiter are found out from the beginning of the file."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, budget: Budget) -> None:
         self._file = file
+        self._budget = budget
         file.seek(0)
         sample = file.read(_SAMPLE_BYTES)
         utf_16 = sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
@@ -51,14 +54,20 @@ class Text:
         self._file.seek(0)
         stream = io.TextIOWrapper(self._file, encoding=self._encoding, newline="")
         lines = _Lines(stream)
-        at = 0
+        at = rows_seen = cells_seen = 0
+        see = self._budget.see
         try:
             if self._has_hint:
                 next(lines)
                 at = 1
             for row in csv.reader(lines, delimiter=self._delimiter):
                 at += 1
-                lines.of_row = 0
+                lines.begin_row()
+                rows_seen += 1
+                cells_seen += len(row)
+                if rows_seen == _ROWS_AT_ONCE or cells_seen > _CELLS_AT_ONCE:
+                    see(rows=rows_seen, cells=cells_seen)
+                    rows_seen = cells_seen = 0
                 yield at, [_cell(text) for text in (row if len(row) <= MAX_COLUMNS else row[:MAX_COLUMNS])]
         except csv.Error as e:
             raise NotASheet(
@@ -74,21 +83,25 @@ NOT_TEXT = f"The file is neither a spreadsheet nor a text file. {ADVICE}"
 
 
 class _Lines:
-    """Lines of limited length, and limited in number for one row: a lone " swallows all that follow."""
+    """Lines, limited in number and length for one row: a lone " swallows all that follow."""
 
     def __init__(self, stream: io.TextIOWrapper) -> None:
         self._readline = stream.readline
-        self.of_row = 0
+        self.begin_row()
+
+    def begin_row(self) -> None:
+        self._lines = self._characters = 0
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> str:
-        line = self._readline(_MAX_LINE)
+        line = self._readline(_MAX_CHARACTERS_OF_ROW)
         if not line:
             raise StopIteration
-        self.of_row += 1
-        if self.of_row > _MAX_LINES_OF_ROW or len(line) == _MAX_LINE:
+        self._lines += 1
+        self._characters += len(line)
+        if self._lines > _MAX_LINES_OF_ROW or self._characters >= _MAX_CHARACTERS_OF_ROW:
             raise csv.Error("the row does not end")
         return line
 

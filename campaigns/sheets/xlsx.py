@@ -8,7 +8,8 @@ in opposite corners ends the process; one that streams takes five times as long.
   first row that isn't plain.
 * What is left (comments, CDATA, rich text) goes to expat, which sees a document without the plain rows.
 
-Wherever a hostile file could grow there is a limit: nesting, the text of a cell, the distance of two rows.
+Wherever a hostile file could grow there is a limit: nesting, the text of a cell, the distance of two rows. What it
+may cost altogether is the budget's.
 """
 
 import re
@@ -18,7 +19,8 @@ from functools import lru_cache
 from itertools import accumulate
 
 from campaigns.sheets.archive import Archive
-from campaigns.sheets.dates import date_text, is_date_format
+from campaigns.sheets.budget import Budget
+from campaigns.sheets.dates import date_styles, date_text
 from campaigns.sheets.grid import (
     MAX_CELL_CHARACTERS,
     MAX_COLUMNS,
@@ -39,6 +41,9 @@ _MAX_ATTRIBUTES = 2_000  # characters, of one cell
 _CELLS_AT_ONCE = 100_000
 _MAX_STRINGS = 10_000_000
 _MAX_STRINGS_BYTES = 256 * 2**20
+_DECODED_CHARACTERS = 2_000_000  # of strings that are kept decoded
+# Of one string. A value of more than 1,000 is refused, and an escaped character has seven, so no longer one can be of use.
+_KEPT_CHARACTERS = 10_000
 
 _TEXT = r"<t(?: [^<>]*)?>([^<]*)</t>"
 _PLAIN_CELL = (  # its groups: attributes, value, text
@@ -77,11 +82,11 @@ def _width_of(row: str) -> int:
 class Workbook:
     """The first sheet that has anything in it, visible ones before hidden ones."""
 
-    def __init__(self, archive: Archive) -> None:
+    def __init__(self, archive: Archive, budget: Budget) -> None:
         self._archive = archive
-        main = next(
-            (part for kind, part in related_parts(archive, "").values() if kind == "officeDocument"), ""
-        )
+        self._budget = budget
+        related = related_parts(archive, "", budget=budget)
+        main = next((part for kind, part in related.values() if kind == "officeDocument"), "")
         main = main or "xl/workbook.xml"
         if main not in archive:
             raise NotASheet(BROKEN)
@@ -94,14 +99,14 @@ class Workbook:
             elif name == "workbookPr":
                 self._from_1904 = attributes.get("date1904") in ("1", "true")
 
-        walk(archive.read(main), visit)
-        related = related_parts(archive, main)
+        walk(archive.read(main), visit, budget=budget)
+        related = related_parts(archive, main, budget=budget)
         in_turn = [related[key] for _, key in sorted(sheets, key=lambda sheet: sheet[0]) if key in related]
         parts = [part for kind, part in in_turn if kind == "worksheet"]
         self._sheets = [part for part in dict.fromkeys(parts) if part in archive]
         by_kind = dict(related.values())
-        self._date_styles = _date_styles(archive, by_kind.get("styles", ""))
-        self._strings = _Strings(archive, by_kind.get("sharedStrings", ""))
+        self._date_styles = date_styles(archive, by_kind.get("styles", ""), budget=budget)
+        self._strings = _Strings(archive, by_kind.get("sharedStrings", ""), budget)
         self._kind_of = lru_cache(1_000)(self._kind_written)
 
     def rows(self) -> Generator[Row, None, None]:
@@ -111,6 +116,7 @@ class Workbook:
                 if any(cell is not None and cell != "" for cell in first[1]):
                     yield first
                     yield from rows
+                    self._strings.verify()
                     return
 
     def _rows_of(self, part: str) -> Generator[Row, None, None]:
@@ -125,9 +131,10 @@ class Workbook:
         width = 1
         plain = _plain_rows(width)
         pieces = stretches(self._archive.chunks(part), "sheetData", "row")
-        expat_lane = _Expat()
+        expat_lane = _Expat(self._budget)
         expat_lane.feed(next(pieces, ""))
         for rest in pieces:
+            self._budget.see(rows=rest.count("<row"), cells=rest.count("<c"))
             while rest:
                 if rest.count("<row") * width <= _CELLS_AT_ONCE:
                     found = plain.findall(rest)
@@ -212,18 +219,41 @@ class Workbook:
 
 
 class _Strings:
-    """The workbook's shared strings, packed: a million names need a tenth of what as many `str` do."""
+    """The workbook's shared strings, packed: a million names need a tenth of what as many `str` do.
 
-    def __init__(self, archive: Archive, part: str) -> None:
+    They are read as far as cells have referred to them, so that the first rows of a large workbook come soon.
+    """
+
+    def __init__(self, archive: Archive, part: str, budget: Budget) -> None:
         self._bytes = bytearray()
         self._ends = array("Q", [0])
-        self.get = lru_cache(50_000)(self._get)
-        if part not in archive:
-            return
-        pieces = stretches(archive.chunks(part), "sst", "si")
-        expat_lane = _Expat()
-        expat_lane.feed(next(pieces, ""))
-        for stretch in pieces:
+        self._decoded: dict[str, str] = {}
+        self._decoded_characters = 0
+        has_strings = part in archive
+        self._pieces = stretches(archive.chunks(part), "sst", "si") if has_strings else iter(())
+        self._batches = self._read(budget)
+
+    def get(self, index: str) -> str:
+        text = self._decoded.get(index)
+        if text is None:
+            text = self._decode(index)
+            self._decoded_characters += len(text)
+            if self._decoded_characters > _DECODED_CHARACTERS:
+                self._decoded.clear()
+                self._decoded_characters = len(text)
+            self._decoded[index] = text
+        return text
+
+    def verify(self) -> None:
+        """Read to the end, where the archive compares the checksum."""
+        for _ in self._pieces:
+            pass
+
+    def _read(self, budget: Budget) -> Generator[bool, None, None]:
+        """Stores batch by batch; yields after each."""
+        expat_lane = _Expat(budget)
+        expat_lane.feed(next(self._pieces, ""))
+        for stretch in self._pieces:
             found = _PLAIN_STRINGS.findall(stretch)
             if found and found[-1][1]:
                 expat_lane.feed(stretch)
@@ -231,25 +261,29 @@ class _Strings:
                 expat_lane.strings.clear()
             else:
                 self._add(text if "&" not in text else unescaped(text) for text, _ in found)
+            yield True
 
     def _add(self, strings: Iterable[str]) -> None:
-        encoded = [string.encode("utf-8", "replace") for string in strings]
+        encoded = [string[:_KEPT_CHARACTERS].encode("utf-8", "replace") for string in strings]
         self._ends.extend(accumulate(map(len, encoded), initial=self._ends.pop()))
         self._bytes += b"".join(encoded)
         if len(self._bytes) > _MAX_STRINGS_BYTES or len(self._ends) > _MAX_STRINGS:
             raise SheetTooLarge(_TOO_MUCH_TEXT)
 
-    def _get(self, index: str) -> str:
-        at = int(index) if index.isdecimal() and len(index) < 10 else len(self._ends)
-        if at + 1 >= len(self._ends):
+    def _decode(self, index: str) -> str:
+        if not index.isdecimal() or len(index) > 9:
             raise NotASheet(BROKEN)
+        at = int(index)
+        while at + 1 >= len(self._ends):
+            if next(self._batches, None) is None:
+                raise NotASheet(BROKEN)
         return _with_controls(self._bytes[self._ends[at] : self._ends[at + 1]].decode())
 
 
 class _Expat:
     """The lane for all that isn't plain; its finished `rows` and `strings` pile up here."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget) -> None:
         self.rows: list[tuple[dict[str, str], list[tuple[dict[str, str], str]]]] = []
         self.strings: list[str] = []
         self._row: tuple[dict[str, str], list[tuple[dict[str, str], str]]] | None = None
@@ -258,7 +292,7 @@ class _Expat:
         self._length = 0
         self._reading = False
         self._phonetic = False
-        self._parser = make_parser(self._start, self._end)
+        self._parser = make_parser(self._start, self._end, budget=budget)
         self._parser.CharacterDataHandler = self._characters
 
     def feed(self, text: str) -> None:
@@ -293,24 +327,6 @@ class _Expat:
         elif name == "row" and self._row:
             self.rows.append(self._row)
             self._row = None
-
-
-def _date_styles(archive: Archive, part: str) -> frozenset[str]:
-    """The cell styles (numbers, as a cell names them) that show a number as a date or time."""
-    codes: dict[str, str] = {}
-    formats: list[str] = []
-
-    def visit(name: str, parent: str, attributes: dict[str, str]) -> None:
-        if name == "numFmt" and parent == "numFmts":
-            codes[attributes.get("numFmtId", "")] = attributes.get("formatCode", "")
-        elif name == "xf" and parent == "cellXfs":
-            formats.append(attributes.get("numFmtId", "0"))
-
-    if part in archive:
-        walk(archive.read(part), visit)
-    return frozenset(
-        str(style) for style, format in enumerate(formats) if is_date_format(format, codes.get(format))
-    )
 
 
 def _put(cells: list[Cell], column: int, cell: Cell) -> None:

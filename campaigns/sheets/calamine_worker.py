@@ -1,26 +1,32 @@
 """Reads a workbook from standard input with calamine and writes its rows as JSON lines. A program, not a
-module.
+module: its arguments are the bytes of address space and the seconds of processor time that it may use.
 
-Each line is a list of [row number, cells], or at last a word: "end", or what was wrong.
+Each line is [rows seen, cells seen, list of [row number, cells]], or at last a word: "end", or what was wrong.
 """
 
 import datetime
 import io
 import json
+import math
 import resource
+import signal
 import sys
 from typing import Any
 
-MEMORY = 1 << 30  # bytes
-SECONDS = 120  # of processor time
 MAX_COLUMNS = 256
-BATCH_ROWS, BATCH_CHARACTERS = 500, 1_000_000
+BATCH_ROWS, BATCH_ROWS_SEEN, BATCH_CHARACTERS = 500, 10_000, 1_000_000
+
+
+def limit(memory: int, seconds: float) -> None:
+    """Have the kernel end this process when it needs more."""
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    # The timer knows fractions of a second; the limit holds for what blocks signals.
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(seconds) + 1, math.ceil(seconds) + 1))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def main() -> str:
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     import python_calamine
 
     try:
@@ -37,6 +43,8 @@ def main() -> str:
                 return "end"
     except python_calamine.PasswordError:
         return "password"
+    except MemoryError:
+        return "memory"
     except BaseException:  # its panics are no Exception
         return "broken"
     return "empty"
@@ -46,19 +54,20 @@ def write(sheet: Any) -> bool:
     """Whether there was anything in it."""
     found = False
     batch: list[tuple[int, list[Any]]] = []
-    characters = 0
+    seen = cells_seen = characters = 0
     for at, row in enumerate(sheet.iter_rows(), start=1):
+        seen += 1
+        cells_seen += len(row)
         cells = [cell(value) for value in row[:MAX_COLUMNS]]
-        if all(value is None for value in cells):
-            continue
-        found = True
-        batch.append((at, cells))
-        characters += sum(len(value) for value in cells if isinstance(value, str))
-        if len(batch) == BATCH_ROWS or characters > BATCH_CHARACTERS:
-            print(json.dumps(batch, ensure_ascii=False))
-            batch, characters = [], 0
-    if batch:
-        print(json.dumps(batch, ensure_ascii=False))
+        if not all(value is None for value in cells):
+            found = True
+            batch.append((at, cells))
+            characters += sum(len(value) for value in cells if isinstance(value, str))
+        if len(batch) == BATCH_ROWS or seen == BATCH_ROWS_SEEN or characters > BATCH_CHARACTERS:
+            print(json.dumps((seen, cells_seen, batch), ensure_ascii=False))
+            batch, seen, cells_seen, characters = [], 0, 0, 0
+    if seen:
+        print(json.dumps((seen, cells_seen, batch), ensure_ascii=False))
     return found
 
 
@@ -78,5 +87,6 @@ def cell(value: object) -> object:
 
 
 if __name__ == "__main__":
+    limit(int(sys.argv[1]), float(sys.argv[2]))
     sys.stdout = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8")
     print(json.dumps(main()))
