@@ -165,7 +165,7 @@ def _main() -> None:
 
         django.setup()
         from accounts.models import User
-        from campaigns import imports
+        from campaigns import background_imports
         from campaigns.models import Service
         from campaigns.services import create_campaign
         from campaigns.tasks import BACKGROUND
@@ -178,7 +178,7 @@ def _main() -> None:
             assert ours
             campaign, _ = create_campaign(owner=owner, name="Import", service=Service.SMS, sheet=file)
             for pending in campaign.imports.all():
-                imports.go_on(pending.pk)
+                background_imports.resume_import(pending.pk)
     else:
         from openpyxl import load_workbook
 

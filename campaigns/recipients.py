@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, BinaryIO
 
 from django.db import transaction
@@ -13,7 +12,7 @@ from django.utils import timezone
 
 from campaigns import imports, sheets
 from campaigns.messages import MAX_VALUE_CHARACTERS, tag_called
-from campaigns.models import Campaign, ImportStatus, Recipient
+from campaigns.models import Campaign, Recipient
 from campaigns.services import refuse_while_live, take_in_added
 from campaigns.tagsizes import Sizes, sizes_of
 from iris.errors import InvalidInput
@@ -99,29 +98,26 @@ class ImportedSheet:
     in_background: bool
 
 
-SAMPLE = 3  # rows
-
-
 def import_sheet(*, campaign: Campaign, file: BinaryIO) -> ImportedSheet:
     """Add the numbers of a sheet. Raises NotASheet, SheetTooLarge, InvalidInput (no valid row), Conflict (another is
     being imported).
     """
-    with transaction.atomic():
+    imports.refuse_while_importing(
+        campaign
+    )  # before the work of reading, and again when nobody else can begin
+    with imports.read_sheet(file) as read, transaction.atomic():
         campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
         imports.refuse_while_importing(campaign)
         before = campaign.number_count
-        errors = imports.add_sheet(campaign, file)
-        in_background = campaign.imports.filter(status=ImportStatus.IMPORTING).exists()
-        if not in_background:
+        errors = imports.add_sheet(campaign, read)
+        if not read.file:
             take_in_added(campaign)
-    file.seek(0)
-    sheet = sheets.open_sheet(file)
     return ImportedSheet(
         rows=campaign.number_count - before,
         errors=errors,
-        columns=[sheet.number_heading, *sheet.columns],
-        sample=list(islice(sheet, SAMPLE)),
-        in_background=in_background,
+        columns=[read.number_heading, *read.columns],
+        sample=read.sample,
+        in_background=bool(read.file),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, BinaryIO, TypedDict, Unpack
@@ -47,17 +48,18 @@ def create_campaign(
 ) -> tuple[Campaign, list[dict[str, Any]]]:
     """Make a campaign, empty or from single numbers or a sheet; the second value lists the rows that were skipped.
 
-    A very large sheet is imported in the background (`imports`). Raises InvalidInput when no number is valid; then
+    A large sheet is imported in the background (`imports`). Raises InvalidInput when no number is valid; then
     there is no campaign.
     """
     _check(plan, owner=owner)
     errors: list[dict[str, Any]] = []
-    with transaction.atomic():
+    # A sheet is read before the transaction begins.
+    with nullcontext() if sheet is None else imports.read_sheet(sheet) as read, transaction.atomic():
         campaign = Campaign.objects.create(
             owner=owner, name=name, service=service, description=description, **plan
         )
-        if sheet is not None:
-            errors = imports.add_sheet(campaign, sheet)
+        if read is not None:
+            errors = imports.add_sheet(campaign, read)
         elif numbers is not None:
             errors = imports.add_numbers(campaign, numbers)
     return campaign, errors

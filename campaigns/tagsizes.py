@@ -33,6 +33,16 @@ class Sizes:
         if len(self._batch) == BATCH:
             self._measure()
 
+    def include(self, other: Sizes) -> None:
+        """Add what another has measured, of these tags or fewer."""
+        self._measure()
+        other._measure()
+        for tag, measured in other._known.items():
+            known = self._known[tag]
+            self._known[tag] = TagSize(
+                known.size.maximum(measured.size), max(known.longest, measured.longest, key=len)
+            )
+
     def as_json(self) -> dict[str, Any]:
         self._measure()
         return {tag: {**asdict(known.size), "longest": known.longest} for tag, known in self._known.items()}

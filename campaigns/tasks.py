@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import Task, shared_task
 
 from campaigns import hopper, lifecycle, preparing, restoring
-from campaigns.models import ImportStatus, Run, RunStatus, SheetImport
+from campaigns.models import Run, RunStatus
 from telephony import stalls, turns
 from telephony.locks import locked
 from telephony.nudge import EXPIRES, sent_at
@@ -33,17 +33,19 @@ def _tick() -> None:
     stalls.note_waiting(stalls.FILL, waits=unfilled)
     if unfilled:
         fill.delay()
-    importing = _importing()
+    importing = _import_is_due()
     to_prepare = not importing and preparing.due().exists()
-    stalls.note_waiting(stalls.BACKGROUND, waits=bool(importing) or to_prepare)
-    for pk in importing:
-        import_sheet.delay(pk)
+    stalls.note_waiting(stalls.BACKGROUND, waits=importing or to_prepare)
+    if importing:
+        import_sheet.delay()
     if to_prepare:
         prepare.delay()
 
 
-def _importing() -> list[int]:
-    return list(SheetImport.objects.filter(status=ImportStatus.IMPORTING).values_list("pk", flat=True))
+def _import_is_due() -> bool:
+    from campaigns import background_imports  # it nudges these tasks
+
+    return background_imports.due()
 
 
 @shared_task(name="campaigns.tasks.fill", bind=True, expires=EXPIRES)
@@ -64,14 +66,15 @@ def prepare(task: Task[[], None]) -> None:
     """Speak what scheduled calls will say, so that the first of them need not wait for it."""
     with turns.turn(BACKGROUND, sent_at=sent_at(task)) as ours:
         more = ours and preparing.prepare_all(budget=turns.seconds())
-    if more and not _importing():  # somebody waits for those
+    if more and not _import_is_due():  # somebody waits for those
         prepare.delay()
 
 
 @shared_task(name="campaigns.tasks.import_sheet", expires=EXPIRES)
-def import_sheet(pk: int) -> None:
-    from campaigns import imports  # it nudges this task
+def import_sheet(_pk: int | None = None) -> None:
+    """Import all sheets that wait. Nudges of the version before name one of them."""
+    from campaigns import background_imports  # it nudges these tasks
 
     with locked(BACKGROUND) as ours:
         if ours:
-            imports.go_on(pk)
+            background_imports.import_all()

@@ -26,7 +26,26 @@ class SheetImport(models.Model):
     imported = models.IntegerField(default=0)
     after = models.BigIntegerField(help_text="The campaign's last recipient before this import.")
     errors = models.JSONField(default=list, help_text="The first rows that were skipped.")
-    message = models.TextField(blank=True, help_text="Why it failed.")
+    message = models.TextField(
+        blank=True, help_text="Why it failed, or what it waits for, as a sentence for its owner."
+    )
+    trouble = models.CharField(
+        max_length=500,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="What it waits for, for the operator: machine, path, error.",
+    )
+    tries = models.IntegerField(
+        db_default=0, default=0, help_text="Readings since the last chunk that none came of."
+    )
+    read_at = models.DateTimeField(
+        null=True, blank=True, help_text="When a process last began or went on with it."
+    )
+    retry_at = models.DateTimeField(null=True, blank=True, help_text="No process tries again earlier.")
+    missing_since = models.DateTimeField(
+        null=True, blank=True, help_text="Since when its file cannot be read."
+    )
     created_at = models.DateTimeField(db_default=Now())
     finished_at = models.DateTimeField(null=True, blank=True)
 

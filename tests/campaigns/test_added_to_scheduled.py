@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.credits import InsufficientCredits
 from accounts.ledger import check_ledger
-from campaigns import imports, lifecycle, recipients, runs
+from campaigns import background_imports, lifecycle, recipients, runs
 from campaigns.models import Campaign, Run, RunStatus
 from tests.engine import run_to_the_end
 from tests.factories import make_campaign, make_sheet, make_user
@@ -67,7 +67,7 @@ def test_from_a_large_sheet_once_it_is_imported(settings: Any) -> None:
     campaign = scheduled()
     recipients.import_sheet(campaign=campaign, file=make_sheet(["numbers"], [9841000002], [9841000003]))
     assert waiting(campaign).recipient_count == 1
-    imports.go_on(campaign.imports.get().pk)
+    background_imports.resume_import(campaign.imports.get().pk)
     assert reached(campaign) == 3
 
 
@@ -84,7 +84,7 @@ def test_a_large_sheet_that_cannot_be_paid_for_is_imported_and_says_so(settings:
     campaign = scheduled(credits=1)
     recipients.import_sheet(campaign=campaign, file=make_sheet(["numbers"], [9841000002], [9841000003]))
     pending = campaign.imports.get()
-    imports.go_on(pending.pk)
+    background_imports.resume_import(pending.pk)
     pending.refresh_from_db()
     assert (pending.status, pending.imported) == ("done", 2)
     assert pending.message.startswith("The run that waits for its time does not reach these numbers.")

@@ -130,14 +130,14 @@ def test_as_many_are_spoken_for_at_once_as_take_about_a_second(seconds: float, n
 def test_a_sheet_and_the_speech_of_scheduled_runs_take_one_process_between_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from campaigns import imports, preparing
+    from campaigns import background_imports, preparing
     from telephony.locks import locked
 
     def never(*args: Any, **options: Any) -> bool:
         raise AssertionError("a second process was taken")
 
     monkeypatch.setattr(preparing, "prepare_all", never)
-    monkeypatch.setattr(imports, "go_on", never)
+    monkeypatch.setattr(background_imports, "import_all", never)
     taken, left = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -152,7 +152,7 @@ def test_a_sheet_and_the_speech_of_scheduled_runs_take_one_process_between_them(
     try:
         assert taken.wait(10)
         tasks.prepare()
-        tasks.import_sheet(1)
+        tasks.import_sheet()
     finally:
         left.set()
         holder.join()

@@ -11,7 +11,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
 from accounts.models import User
-from campaigns import imports, services
+from campaigns import background_imports, services
 from campaigns.models import Campaign, Recipient, RunStatus, Service, SheetImport
 from telephony.models import Delivery, DeliveryStatus
 from tests.factories import (
@@ -171,7 +171,7 @@ class TestSheet:
         assert "few minutes" in answer["message"]
         upload(caller, campaign, rows, status=409)
         assert caller.code == "importing"
-        imports.go_on(SheetImport.objects.get().pk)
+        background_imports.resume_import(SheetImport.objects.get().pk)
         assert caller.get(f"campaign-detail/{campaign.pk}/")["count"] == 2
 
 

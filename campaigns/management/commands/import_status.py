@@ -1,0 +1,35 @@
+"""`manage.py import_status`: the sheets that are being imported, and what each waits for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management import BaseCommand
+from django.utils import timezone
+
+from campaigns.models import ImportStatus, SheetImport
+
+
+class Command(BaseCommand):
+    help = "Shows each sheet that is being imported: how far it is, and what it waits for."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        pending = (
+            SheetImport.objects.filter(status=ImportStatus.IMPORTING)
+            .select_related("campaign__owner")
+            .order_by("pk")
+        )
+        for one in pending.iterator():
+            age = (timezone.now() - one.created_at).total_seconds()
+            self.stdout.write(
+                f"import {one.pk} of campaign {one.campaign_id} ({one.campaign.owner}): {one.imported:,} numbers, up to"
+                f" row {one.row:,}, uploaded {age:,.0f} s ago"
+            )
+            if one.trouble:
+                self.stdout.write(f"  WARNING: {one.trouble}")
+            if one.tries > 1:
+                self.stdout.write(
+                    f"  WARNING: reading it has broken off {one.tries - 1} times in succession."
+                )
+        if not pending.exists():
+            self.stdout.write("No sheet is being imported.")
