@@ -39,7 +39,9 @@ COLUMNS = (
 )
 # Spreadsheets take a cell for a formula that begins so, and people open reports in spreadsheets.
 # At the beginning, and after what separates the cells of a spreadsheet in other countries, where quotes do not protect it.
-_FORMULA = re.compile(r"(^|[;\t\r\n|])(?=\s*[\"']?\s*[=+\-@\t\r\uff1d\uff0b\uff0d\uff20])")
+# The blanks stop at the next separator, so that no character is looked at more than twice.
+_BLANKS = r"[^\S\t\r\n]*+"
+_FORMULA = re.compile(rf"(^|[;\t\r\n|])(?={_BLANKS}[\"']?+{_BLANKS}[=+\-@\t\r\uff1d\uff0b\uff0d\uff20])")
 _PHONE_NUMBER = re.compile(r"\+?[0-9]+")
 
 DAYS, MOST_DAYS = 30, 366
