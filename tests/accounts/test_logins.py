@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from accounts import addresses, counters, hashing, logins, tasks
 from accounts.hashing import Busy
 from accounts.models import KnownAddress, RateCounter, User
 from accounts.services import log_in
+from iris.webserver import config
 from tests.factories import client_of, make_campaign, make_user
 from tests.v0 import assert_refusal
 
@@ -252,9 +252,7 @@ def test_a_busy_process_counts_no_failure(owner: User, monkeypatch: pytest.Monke
 
 def test_logins_leave_half_of_the_threads_to_others(settings: Settings) -> None:
     """Those of the documented web server: a thread that hashes or waits answers no /health."""
-    threads = re.search(r"--threads=(\d+)", (Path(settings.BASE_DIR) / "Dockerfile").read_text())
-    assert threads is not None
-    assert int(threads[1]) / 2 >= settings.IRIS_LOGINS_AT_ONCE + hashing.PLACES
+    assert config.threads / 2 >= settings.IRIS_LOGINS_AT_ONCE + hashing.PLACES
 
 
 def test_counters_that_are_over_are_removed(owner: User) -> None:
