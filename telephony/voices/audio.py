@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
+import shutil
 import struct
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
-from typing import IO, Any, NoReturn
+from pathlib import Path
+from typing import IO, Any
 
 import av
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
-from av.audio.stream import AudioStream
-from av.container import InputContainer
 from django.conf import settings
 from django.core.files import File
 from django.utils import timezone
@@ -32,18 +38,22 @@ KEPT_BEFORE, KEPT_AFTER = 0.1, 0.3  # seconds of the silence around an uploaded 
 MP3_RATE = 16000  # the lowest rate of MPEG-2; players need not know MPEG-2.5, which goes down to 8000
 MP3_BITS_PER_SECOND = 32000
 
-# Formats are told by their content, and only these are tried: others, such as playlists, make FFmpeg open
-# what the file names, on this machine or elsewhere.
-FORMATS = "mp3,wav,w64,ogg,mov,flac,aac,matroska,aiff,au,caf,amr,avi,asf"
-
 # A longer filter than FFmpeg's default, which lets through a little of what an 8 kHz signal cannot hold.
 RESAMPLING = {"filter_size": "64", "cutoff": "0.95"}
 
-# Tags may be in any old encoding. PyAV 19 takes them as they are; before, it had to be asked to.
-_ANY_TAGS: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
-
 _WAV_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
-_WAV_SIZE_UNKNOWN = 0x7FFF0000  # what is written by programs that do not know the size beforehand, or more
+_DECODER = Path(__file__).with_name("decoder.py")
+_TOO_MUCH_WORK = (
+    "This recording takes too much work to read. Save it as MP3 or WAV, with one channel and at most 48,000 samples a"
+    " second, and send that."
+)
+_FAULTS = {
+    "work": _TOO_MUCH_WORK,
+    "soundless": "There is no sound in this file. Send an audio file such as MP3 or WAV.",
+    "unreadable": "This file cannot be read as audio. Send MP3, WAV, OGG, M4A or FLAC.",
+    "rate": "A recording with {rate} samples a second cannot be played. Save it with 8,000 to 48,000, and send that.",
+    "channels": "A recording with {channels} channels cannot be played. Save it with one channel, and send that.",
+}
 
 
 class NotAudio(InvalidInput):
@@ -62,12 +72,21 @@ class AudioTooLong(InvalidInput):
 
 
 def store_upload(file: Upload) -> Audio:
-    """Keeps an uploaded recording, once for its content however often it is sent.
+    """Keep one uploaded recording; see `store_uploads`."""
+    return store_uploads([file])[0]
 
-    It is made as loud as the voices are, and loses the silence at its ends. Raises NotAudio, AudioTooLong, and
-    TooLarge above settings.IRIS_MAX_UPLOAD_BYTES.
+
+def store_uploads(files: Sequence[Upload]) -> list[Audio]:
+    """Keep uploaded recordings, each once for its content however often it is sent.
+
+    They are made as loud as the voices are, and lose the silence at their ends. All files of one request belong into
+    one call: together they may last settings.IRIS_MAX_AUDIO_SECONDS. Raises NotAudio, AudioTooLong, and TooLarge when
+    one has more than settings.IRIS_MAX_UPLOAD_BYTES.
     """
-    pcm = as_loud_as_speech(decode(file))
+    return [_kept(as_loud_as_speech(pcm)) for pcm in decode_all(files)]
+
+
+def _kept(pcm: Pcm) -> Audio:
     name = store.keyed_name("upload", hashlib.sha256(pcm.samples).hexdigest())
     store.write(name, "wav", wav(pcm))
     audio, made = Audio.objects.get_or_create(name=name, defaults={"seconds": pcm.seconds})
@@ -87,10 +106,48 @@ def as_loud_as_speech(pcm: Pcm) -> Pcm:
 
 
 def decode(file: Upload) -> Pcm:
-    """The first audio track of a file of any common format, as the telephone plays it.
+    """The first audio track of a file of any common format, as the telephone plays it. Raises as `decode_all`."""
+    (pcm,) = decode_all([file])
+    return pcm
 
-    Never holds more than settings.IRIS_MAX_AUDIO_SECONDS of sound, whatever a small file would unpack to.
+
+def decode_all(files: Sequence[Upload]) -> Iterator[Pcm]:
+    """The first audio track of each of these files, as the telephone plays it.
+
+    FFmpeg works in a process with limits (`decoder`): on seconds of sound in all files together, whatever small files
+    would unpack to, on samples and packets, processor time and memory. Raises NotAudio, AudioTooLong, TooLarge.
     """
+    limit = settings.IRIS_MAX_AUDIO_SECONDS
+    with ExitStack() as stack:
+        opened = [stack.enter_context(_on_disk(file)) for file in files]
+        descriptors = [file.fileno() for file in opened]
+        process = stack.enter_context(
+            subprocess.Popen(
+                # -I: nothing of the caller's environment or folder decides what is imported.
+                [sys.executable, "-I", str(_DECODER), str(limit), *map(str, descriptors)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                pass_fds=descriptors,
+            )
+        )
+        stack.callback(process.kill)
+        assert process.stdout is not None
+        for _ in files:
+            try:
+                facts: dict[str, Any] = json.loads(process.stdout.readline())
+            except ValueError as error:  # it was ended by a limit, or has crashed
+                raise NotAudio(_TOO_MUCH_WORK) from error
+            if fault := facts.get("fault"):
+                raise _fault(fault, facts, limit=limit, several=len(files) > 1)
+            pcm = Pcm(process.stdout.read(facts["size"]), RATE)
+            _refuse_fragments(pcm, facts["declared"])
+            yield pcm
+
+
+@contextmanager
+def _on_disk(file: Upload) -> Iterator[IO[bytes]]:
+    """The content of an upload as a file of this machine's. Raises NotAudio when it is empty, TooLarge."""
     size = file.seek(0, io.SEEK_END) or file.tell()
     file.seek(0)
     if size > settings.IRIS_MAX_UPLOAD_BYTES:
@@ -98,21 +155,20 @@ def decode(file: Upload) -> Pcm:
         raise TooLarge(f"The recording has {size / 2**20:.1f} MB; at most {allowed:.1f} MB are allowed.")
     if size == 0:
         raise NotAudio("The recording is empty. Send an audio file such as MP3 or WAV.")
-    try:
-        with av.open(
-            _Unnamed(file),
-            "r",
-            container_options={"format_whitelist": FORMATS, "protocol_whitelist": "none"},
-            io_open=_open_nothing,
-            **_ANY_TAGS,
-        ) as container:
-            stream = next(iter(container.streams.audio), None)
-            if stream is None or stream.codec_context is None:
-                raise NotAudio("There is no sound in this file. Send an audio file such as MP3 or WAV.")
-            pcm = Pcm(_samples_of(container, stream), RATE)
-            declared = _declared_seconds(file, container, stream)
-    except (av.FFmpegError, ValueError, OSError) as error:
-        raise NotAudio("This file cannot be read as audio. Send MP3, WAV, OGG, M4A or FLAC.") from error
+    with tempfile.TemporaryFile() as copy:
+        shutil.copyfileobj(file, copy)
+        copy.flush()
+        yield copy
+
+
+def _fault(word: str, facts: Mapping[str, Any], *, limit: int, several: bool) -> InvalidInput:
+    if word == "long":
+        what = "The recordings are too long together" if several else "The recording is too long"
+        return AudioTooLong(f"{what}: at most {limit} seconds are allowed.")
+    return NotAudio(_FAULTS[word].format(**facts))
+
+
+def _refuse_fragments(pcm: Pcm, declared: float | None) -> None:
     if pcm.seconds < SHORTEST_SECONDS:
         raise NotAudio("There is no sound in this file, or less than a tenth of a second of it.")
     if declared is not None and pcm.seconds < declared - max(1, declared / 20):
@@ -120,93 +176,6 @@ def decode(file: Upload) -> Pcm:
             f"The recording is cut off: only {pcm.seconds:.0f} of its {declared:.0f} seconds are there. "
             "Send the whole file."
         )
-    return pcm
-
-
-class _Unnamed:
-    """Just enough of a file for FFmpeg, which would else take the uploader's file name for a hint."""
-
-    def __init__(self, file: Upload) -> None:
-        self.read, self.seek, self.tell = file.read, file.seek, file.tell
-
-
-def _open_nothing(*_: object) -> NoReturn:
-    raise PermissionError("An uploaded file may not name other files.")
-
-
-def _samples_of(container: InputContainer, stream: AudioStream) -> bytes:
-    limit = settings.IRIS_MAX_AUDIO_SECONDS
-    samples = bytearray()
-    resampler: AudioResampler | None = None
-    kind: tuple[str, str, int] | None = None
-    good = bad = 0
-
-    def keep(frames: list[AudioFrame]) -> None:
-        for frame in frames:
-            samples.extend(memoryview(frame.planes[0])[: 2 * frame.samples])
-        if len(samples) > 2 * RATE * limit:
-            raise AudioTooLong(f"The recording is too long: at most {limit} seconds are allowed.")
-
-    for packet in container.demux(stream):
-        try:
-            frames = packet.decode()
-        except av.InvalidDataError:
-            # A damaged spot, or tags behind the sound: players skip them too. But noise may pass for MP3.
-            bad += 1
-            if bad > 100 + good:
-                raise
-            continue
-        for frame in frames:
-            good += 1
-            if not 4000 <= frame.sample_rate <= 384_000:  # fewer samples would become millions
-                raise NotAudio(f"A recording with {frame.sample_rate} samples a second cannot be played.")
-            now = (frame.format.name, frame.layout.name, frame.sample_rate)
-            if now != kind:  # at the start, and where recordings of different kinds were joined to one file
-                if resampler is not None:
-                    keep(resampler.resample(None))
-                resampler, kind = _telephone_resampler(), now
-            assert resampler is not None
-            frame.pts = None  # gaps in the time stamps are no sound
-            keep(resampler.resample(frame))
-    if bad > good:
-        raise NotAudio("This file cannot be read as audio. Send MP3, WAV, OGG, M4A or FLAC.")
-    if resampler is not None:
-        keep(resampler.resample(None))
-    return bytes(samples)
-
-
-def _declared_seconds(file: Upload, container: InputContainer, stream: AudioStream) -> float | None:
-    """How long the recording was when it was made, if its header says so; None where FFmpeg only guesses."""
-    kind = container.format.name
-    declared = None
-    if stream.duration is not None and stream.time_base is not None:
-        declared = float(stream.duration * stream.time_base)
-    if kind == "wav":
-        # FFmpeg takes what is there for all there was; the header knows better.
-        head = _bytes_at(file, 0, 8)
-        promised = int.from_bytes(head[4:8], "little") + 8
-        there = file.seek(0, io.SEEK_END) or file.tell()
-        if declared is not None and there < promised < _WAV_SIZE_UNKNOWN:
-            return declared * promised / there
-        return None
-    if kind == "mp3":
-        return declared if _has_frame_count(file) else None
-    return declared if kind in {"flac", "aiff", "au"} or kind.startswith("mov") else None
-
-
-def _has_frame_count(mp3: Upload) -> bool:
-    """Whether the first frame of an MP3 says how many follow, as nearly all encoders write it."""
-    head = _bytes_at(mp3, 0, 10)
-    start = 0
-    if head[:3] == b"ID3":  # the tags in front; their size has seven bits in each byte
-        start = 10 + sum((byte & 0x7F) << 7 * (3 - place) for place, byte in enumerate(head[6:]))
-    first = _bytes_at(mp3, start, 200)
-    return any(mark in first for mark in (b"Xing", b"Info", b"VBRI"))
-
-
-def _bytes_at(file: Upload, offset: int, count: int) -> bytes:
-    file.seek(offset)
-    return file.read(count)
 
 
 # What is played ---------------------------------------------------------------------------------------------

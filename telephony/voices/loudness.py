@@ -9,6 +9,7 @@ from __future__ import annotations
 import array
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from math import log10
 
 import av
@@ -156,25 +157,32 @@ def _filtered(pcm: Pcm, filters: Sequence[Filter]) -> tuple[Pcm, dict[str, str]]
     sink = graph.add("abuffersink")
     node.link_to(sink)
     graph.configure()
-    source.push(_frame(pcm))
-    source.push(None)
     samples = bytearray()
     facts: dict[str, str] = {}
-    while True:
-        try:
-            frame = sink.pull()
-        except (av.EOFError, av.BlockingIOError):
-            return Pcm(bytes(samples), pcm.rate), facts
-        assert isinstance(frame, AudioFrame)
-        samples += memoryview(frame.planes[0])[: 2 * frame.samples]
-        facts = dict(frame.metadata) or facts
+
+    def drain() -> None:
+        nonlocal facts
+        with suppress(av.EOFError, av.BlockingIOError):
+            while True:
+                frame = sink.pull()
+                assert isinstance(frame, AudioFrame)
+                samples.extend(memoryview(frame.planes[0])[: 2 * frame.samples])
+                facts = dict(frame.metadata) or facts
+
+    # A second at once: filters work in larger numbers than these, so the whole would take several times its size.
+    for start in range(0, len(pcm.samples), 2 * pcm.rate):
+        source.push(_frame(Pcm(pcm.samples[start : start + 2 * pcm.rate], pcm.rate), pts=start // 2))
+        drain()
+    source.push(None)
+    drain()
+    return Pcm(bytes(samples), pcm.rate), facts
 
 
-def _frame(pcm: Pcm) -> AudioFrame:
+def _frame(pcm: Pcm, *, pts: int = 0) -> AudioFrame:
     frame = AudioFrame(format="s16", layout="mono", samples=len(pcm.samples) // 2)
     frame.planes[0].update(pcm.samples)
     frame.sample_rate = pcm.rate
-    frame.pts = 0
+    frame.pts = pts
     return frame
 
 
