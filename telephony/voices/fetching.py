@@ -1,29 +1,29 @@
 """Recordings that somebody names by an address on the web.
 
-The address is a stranger's word: only public hosts are asked, so that nobody reaches what is inside the operator's own
-network through us. The host is resolved once, checked, and that very address is connected to.
+`iris.outbound` guards these requests: only public hosts are asked, so that nobody reaches what is inside the operator's
+own network through this server.
 """
 
 from __future__ import annotations
 
-import http.client
-import io
-import ipaddress
 import re
-import socket
-import ssl
-import time
-from urllib.parse import urljoin, urlsplit
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import IO
+from urllib.parse import urlsplit
 
 from django.conf import settings
 
+from iris import outbound
 from iris.errors import InvalidInput
 from telephony.models import Audio
-from telephony.voices.audio import store_upload
+from telephony.voices.audio import store_uploads
 
-SECONDS = 20.0  # for all of it
+SECONDS = 8.0  # for all addresses of one request to this server: its web thread waits
+MAX_FETCHES = 10  # in one request
 REDIRECTS = 3
-BLOCK = 65536
+HEADERS = {"User-Agent": "iris", "Accept": "audio/*, */*"}
 
 _OWN = re.compile(r"/media/audio/([0-9a-f]{32,64})\.(?:mp3|wav)")
 
@@ -34,100 +34,74 @@ class NotFetched(InvalidInput):
     default_code = "not_fetched"
 
 
-def recording_at(address: str) -> Audio:
-    """The recording at this address: one of ours, as we have told it, or one that is fetched now.
+def recordings_at(addresses: Sequence[str]) -> list[Audio]:
+    """The recordings at these addresses, in their order: our own, as we have told them, or fetched now.
 
-    Raises NotFetched, NotAudio and TooLarge.
+    All addresses are looked at before any is asked, and each is asked once. Raises NotFetched, NotAudio and TooLarge.
     """
+    own = {address: _own_name(address) for address in dict.fromkeys(addresses)}
     # Whoever knows the name of a recording of ours was told it (`telephony.media`).
-    if (own := _OWN.fullmatch(_parts(address)[2])) and (audio := Audio.objects.filter(name=own[1]).first()):
-        return audio
-    return store_upload(io.BytesIO(_fetched(address)))
+    known = {audio.name: audio for audio in Audio.objects.filter(name__in=filter(None, own.values()))}
+    found = {address: known[name] for address, name in own.items() if name in known}
+    strange = [address for address in own if address not in found]
+    if len(strange) > MAX_FETCHES:
+        raise NotFetched(
+            f"There are {len(strange)} recordings to fetch; one request may name {MAX_FETCHES}. Upload the files, or "
+            "send the rest in further requests."
+        )
+    with ExitStack() as stack:
+        files = [stack.enter_context(tempfile.TemporaryFile()) for _ in strange]
+        _fetch(strange, files)
+        found.update(zip(strange, store_uploads(files) if files else [], strict=True))
+    return [found[address] for address in addresses]
 
 
-def _fetched(address: str) -> bytes:
-    until = time.monotonic() + SECONDS
-    for _ in range(1 + REDIRECTS):
-        connection, target = _connected(address, until)
-        try:
-            connection.request("GET", target, headers={"User-Agent": "iris", "Accept": "audio/*, */*"})
-            response = connection.getresponse()
-            if response.status in (301, 302, 303, 307, 308) and (there := response.getheader("Location")):
-                address = urljoin(address, there)
-                continue
-            if response.status != 200:
-                raise NotFetched(
-                    f"The recording cannot be fetched: {_host(address)} answers {response.status}."
-                )
-            return _body(response, until, address)
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise NotFetched(f"The recording cannot be fetched: {_host(address)} does not answer.") from error
-        finally:
-            connection.close()
-    raise NotFetched("The recording cannot be fetched: its address leads on and on. Send the file itself.")
+def recording_at(address: str) -> Audio:
+    """The recording at this address. Raises NotFetched, NotAudio and TooLarge."""
+    return recordings_at([address])[0]
 
 
-def _body(response: http.client.HTTPResponse, until: float, address: str) -> bytes:
-    body = bytearray()
-    while block := response.read(BLOCK):
-        body += block
-        if len(body) > settings.IRIS_MAX_UPLOAD_BYTES:
-            allowed = settings.IRIS_MAX_UPLOAD_BYTES / 2**20
-            raise NotFetched(f"The recording at this address has more than {allowed:.1f} MB.")
-        if time.monotonic() > until:
-            raise NotFetched(f"The recording cannot be fetched: {_host(address)} is too slow.")
-    return bytes(body)
-
-
-def _parts(address: str) -> tuple[str, str, str]:
-    """Scheme, host and path. Raises NotFetched for what is no address on the web."""
+def _own_name(address: str) -> str:
+    """The name of our recording at this address, "" if it names none. Raises NotFetched for what is no address."""
     try:
-        parts = urlsplit(address.strip())
-        host, scheme = parts.hostname, parts.scheme.lower()
-        _ = parts.port
+        path = urlsplit(address.strip()).path
     except ValueError:
-        host = scheme = ""
-    if (
-        scheme not in ("http", "https")
-        or not host
-        or not address.isascii()
-        or re.search(r"[\s\x00-\x1f]", address.strip())
-    ):
-        raise NotFetched("A recording is named by an address that begins with https://, or uploaded.")
-    return scheme, host, parts.path
+        path = ""
+    if own := _OWN.fullmatch(path):
+        return own[1]
+    _checked(address)
+    return ""
 
 
-def _host(address: str) -> str:
-    return _parts(address)[1][:100]
+def _fetch(addresses: Sequence[str], files: Sequence[IO[bytes]]) -> None:
+    """Write what is at each address into its file; together they must have the size of one upload."""
+    deadline = outbound.Deadline(SECONDS)
+    left = settings.IRIS_MAX_UPLOAD_BYTES
+    for address in addresses:
+        _checked(address)
+    for address, file in zip(addresses, files, strict=True):
+        body = _body_at(address, deadline, max_bytes=left)
+        left -= len(body)
+        file.write(body)
 
 
-def _connected(address: str, until: float) -> tuple[http.client.HTTPConnection, str]:
-    """A connection to the host of this address, and what to ask it for."""
-    scheme, host, path = _parts(address)
-    parts = urlsplit(address.strip())
-    port = parts.port or (443 if scheme == "https" else 80)
-    left = until - time.monotonic()
-    if left <= 0:
-        raise NotFetched(f"The recording cannot be fetched: {host[:100]} is too slow.")
+def _body_at(address: str, deadline: outbound.Deadline, *, max_bytes: int) -> bytes:
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise NotFetched(f"The recording cannot be fetched: there is no host {host[:100]}.") from error
-    ips = [str(entry[4][0]) for entry in found]
-    if not ips or not all(is_public(ip) for ip in ips):
-        raise NotFetched(f"The recording cannot be fetched: {host[:100]} is not on the public internet.")
+        answer = outbound.request(
+            "GET", address, deadline=deadline, max_bytes=max_bytes, headers=HEADERS, redirects=REDIRECTS
+        )
+    except outbound.OutboundError as error:
+        raise NotFetched(f"The recording cannot be fetched: {error}. Send the file itself.") from error
+    if answer.status != 200:
+        host = outbound.parse_address(answer.address).host
+        raise NotFetched(f"The recording cannot be fetched: {host} answers {answer.status}.")
+    return answer.body
+
+
+def _checked(address: str) -> None:
     try:
-        raw = socket.create_connection((ips[0], port), timeout=min(left, 5.0))
-        if scheme == "https":
-            raw = ssl.create_default_context().wrap_socket(raw, server_hostname=host)
-    except OSError as error:
-        raise NotFetched(f"The recording cannot be fetched: {host[:100]} does not answer.") from error
-    connection = http.client.HTTPConnection(host, port)
-    connection.sock = raw
-    return connection, (path or "/") + (f"?{parts.query}" if parts.query else "")
-
-
-def is_public(ip: str) -> bool:
-    address = ipaddress.ip_address(ip.split("%")[0])
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_global and not address.is_multicast
+        outbound.parse_address(address)
+    except outbound.AddressRefused as error:
+        raise NotFetched(
+            f"A recording is uploaded, or named by an address that begins with https://: {error}."
+        ) from error

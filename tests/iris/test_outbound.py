@@ -1,0 +1,497 @@
+"""Requests to addresses that strangers chose: where they may lead, and how long and how much they may take."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from iris import outbound
+from iris.errors import InvalidInput
+from iris.outbound import (
+    AddressRefused,
+    AnswerTooLarge,
+    Deadline,
+    NoAnswer,
+    is_public,
+    parse_address,
+    request,
+)
+
+Serve = Callable[[socket.socket], None]
+
+
+class Host:
+    """A host of the tests: it accepts connections on 127.0.0.1 and treats each as `serve` says."""
+
+    def __init__(self, serve: Serve) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.asked: list[bytes] = []
+        self._serve = serve
+        self._open: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                self._open.append(connection)
+                threading.Thread(target=self._one, args=(connection,), daemon=True).start()
+
+    def _one(self, connection: socket.socket) -> None:
+        with suppress(OSError), connection:
+            asked = b""
+            while not asked.endswith((b"\r\n\r\n", b"}")) and (more := connection.recv(65536)):
+                asked += more
+            self.asked.append(asked)
+            self._serve(connection)
+
+    def close(self) -> None:
+        # A shutdown wakes the thread that waits in accept(), which closing does not.
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for connection in self._open:
+            connection.close()
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Serve], Host]]:
+    """Makes hosts, whose ports are allowed and whose address counts as a public one."""
+    made: list[Host] = []
+    monkeypatch.setattr(outbound, "is_public", lambda ip: ip == "127.0.0.1")
+
+    def make(serve: Serve) -> Host:
+        made.append(Host(serve))
+        monkeypatch.setattr(outbound, "PORTS", {80, 443, *(one.port for one in made)})
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def answering(*parts: bytes) -> Serve:
+    def serve(connection: socket.socket) -> None:
+        for part in parts:
+            connection.sendall(part)
+
+    return serve
+
+
+def dripping(start: bytes, drop: bytes) -> Serve:
+    """Sends a start, and then a little every now and then until nobody listens any more."""
+    gone = threading.Event()
+
+    def serve(connection: socket.socket) -> None:
+        connection.sendall(start)
+        while not gone.wait(0.05):
+            connection.sendall(drop)
+
+    return serve
+
+
+def get(
+    host: Host, path: str = "/", *, seconds: float = 5, max_bytes: int = 1000, **how: Any
+) -> outbound.Answer:
+    return request(
+        "GET",
+        f"http://127.0.0.1:{host.port}{path}",
+        deadline=Deadline(seconds),
+        max_bytes=max_bytes,
+        **how,
+    )
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+class TestExchange:
+    def test_an_answer_has_its_status_headers_and_body(self, host: Any) -> None:
+        web = host(answering(b"HTTP/1.1 404 Not Found\r\nX-One: 1\r\nContent-Length: 2\r\n\r\nno"))
+        answer = get(web, "/ä?c=ü")
+        assert (answer.status, answer.headers["x-one"], answer.body) == (404, "1", b"no")
+        (asked,) = web.asked
+        assert asked.startswith(b"GET /%C3%A4?c=%C3%BC HTTP/1.1\r\n")
+
+    def test_a_body_and_headers_are_posted(self, host: Any) -> None:
+        web = host(answering(OK + b"Content-Length: 0\r\n\r\n"))
+        answer = request(
+            "POST",
+            f"http://127.0.0.1:{web.port}/hook?x=1",
+            deadline=Deadline(5),
+            max_bytes=1000,
+            body=b'{"a": 1}',
+            headers={"Content-Type": "application/json", "webhook-id": "7"},
+        )
+        assert answer.status == 200
+        head, _, body = web.asked[0].partition(b"\r\n\r\n")
+        lines = head.split(b"\r\n")
+        assert lines[0] == b"POST /hook?x=1 HTTP/1.1"
+        assert f"Host: 127.0.0.1:{web.port}".encode() in lines
+        assert {b"Content-Length: 8", b"webhook-id: 7", b"Content-Type: application/json"} <= set(lines)
+        assert body == b'{"a": 1}'
+
+    def test_a_post_is_never_redirected(self, host: Any) -> None:
+        web = host(answering(b"HTTP/1.1 307 X\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n"))
+        address = f"http://127.0.0.1:{web.port}/"
+        answer = request("POST", address, deadline=Deadline(5), max_bytes=10, body=b"{}", redirects=3)
+        assert answer.status == 307
+        assert len(web.asked) == 1
+
+    @pytest.mark.parametrize(
+        "there",
+        [
+            "http://10.0.0.1/",
+            "http://[::1]/",
+            "http://127.0.0.1:1/",
+            "file:///etc/passwd",
+            "gopher://x/",
+            "//[x",
+        ],
+    )
+    def test_a_redirect_has_the_same_checks(self, host: Any, there: str) -> None:
+        web = host(answering(f"HTTP/1.1 302 X\r\nLocation: {there}\r\nContent-Length: 0\r\n\r\n".encode()))
+        with pytest.raises(AddressRefused):
+            get(web, redirects=3)
+        assert len(web.asked) == 1
+
+    def test_redirects_are_counted(self, host: Any) -> None:
+        web = host(answering(b"HTTP/1.1 302 X\r\nLocation: /again\r\nContent-Length: 0\r\n\r\n"))
+        with pytest.raises(NoAnswer, match="on and on"):
+            get(web, redirects=3)
+        assert len(web.asked) == 4
+
+    def test_the_proxies_of_the_environment_are_ignored(
+        self, host: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        web = host(answering(OK + b"Content-Length: 2\r\n\r\nhi"))
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "https_proxy"):
+            monkeypatch.setenv(name, "http://127.0.0.1:9/")
+        assert get(web).body == b"hi"
+
+
+class TestLimits:
+    """However an answer is dripped or blown up, the request ends, with little processor time and memory."""
+
+    DRIPPED = {
+        "nothing": (b"", b""),
+        "the status line": (b"HTTP", b"/"),
+        "a header": (OK + b"X: ", b"a"),
+        "headers": (OK, b"A: b\r\n"),
+        "a body with a length": (OK + b"Content-Length: 900\r\n\r\n", b"a"),
+        "a body without one": (OK + b"\r\n", b"a"),
+        "chunks": (OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n"),
+        "the size of a chunk": (OK + b"Transfer-Encoding: chunked\r\n\r\n", b"0"),
+        "answers before the answer": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    }
+
+    @pytest.mark.parametrize("dripped", DRIPPED.values(), ids=DRIPPED.keys())
+    def test_one_deadline_ends_what_is_dripped(self, host: Any, dripped: tuple[bytes, bytes]) -> None:
+        web = host(dripping(*dripped))
+        start = time.monotonic()
+        with pytest.raises(NoAnswer, match="too slow"):
+            get(web, seconds=0.5)
+        assert time.monotonic() - start >= 0.4  # it was the deadline that ended it, and nothing else
+
+    def test_a_handshake_is_within_the_deadline(self, host: Any) -> None:
+        web = host(dripping(b"\x16", b"\x03"))
+        with pytest.raises(NoAnswer):
+            request("GET", f"https://127.0.0.1:{web.port}/", deadline=Deadline(0.5), max_bytes=10)
+
+    def test_a_name_is_looked_up_within_the_deadline(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked, go_on = threading.Event(), threading.Event()
+
+        def slow(*_: Any, **__: Any) -> Any:
+            asked.set()
+            go_on.wait(60)
+            return []
+
+        monkeypatch.setattr(outbound.socket, "getaddrinfo", slow)
+        try:
+            with pytest.raises(NoAnswer, match="too slow"):
+                request("GET", "https://slow.example/", deadline=Deadline(0.3), max_bytes=10)
+            assert asked.is_set()
+        finally:
+            go_on.set()
+
+    def test_several_requests_share_a_deadline(self, host: Any) -> None:
+        web = host(dripping(OK, b"A: b\r\n"))
+        deadline = Deadline(0.4)
+        for _ in range(3):
+            with pytest.raises(NoAnswer, match="too slow"):
+                request("GET", f"http://127.0.0.1:{web.port}/", deadline=deadline, max_bytes=10)
+        assert len(web.asked) == 1
+
+    BLOWN_UP = {
+        "a long body": OK + b"Content-Length: 100000\r\n\r\n" + bytes(100000),
+        "a body without an end": OK + b"\r\n" + bytes(300_000),
+        "a long header": OK + b"X: " + b"a" * 300_000,
+        "many headers": OK + b"A: b\r\n" * 50_000,
+        "many answers before the answer": b"HTTP/1.1 100 Continue\r\n\r\n" * 50_000,
+        "chunks of one byte": OK + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\na\r\n" * 100_000,
+        "a chunk with a long extension": OK + b"Transfer-Encoding: chunked\r\n\r\n1;" + b"x" * 300_000,
+        "trailers": OK + b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"A: b\r\n" * 50_000,
+        "a chunk of a huge size": OK
+        + b"Transfer-Encoding: chunked\r\n\r\n"
+        + b"f" * 5000
+        + b"\r\n"
+        + bytes(300_000),
+    }
+
+    @pytest.mark.parametrize("answer", BLOWN_UP.values(), ids=BLOWN_UP.keys())
+    def test_what_is_too_much_is_given_up(self, host: Any, answer: bytes) -> None:
+        web = host(answering(answer))
+        before = time.thread_time()
+        with pytest.raises((AnswerTooLarge, NoAnswer)):
+            get(web)
+        assert time.thread_time() - before < 1.5
+
+    def test_chunks_of_one_byte_cost_no_more_than_is_allowed(
+        self, host: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(outbound, "CPU_SECONDS", 0.1)
+        web = host(answering(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n" * 1_000_000))
+        before = time.thread_time()
+        with pytest.raises(NoAnswer, match="costs too much"):
+            get(web, seconds=60, max_bytes=10_000_000)
+        assert time.thread_time() - before < 1
+
+    def test_a_body_is_cut_where_that_is_asked_for(self, host: Any) -> None:
+        web = host(answering(OK + b"\r\n" + b"a" * 5000))
+        assert get(web, max_bytes=1000, cut=True).body == b"a" * 1000
+
+    def test_a_body_of_the_largest_size_is_read(self, host: Any) -> None:
+        web = host(answering(OK + b"Content-Length: 1000\r\n\r\n" + b"a" * 1000))
+        assert get(web, max_bytes=1000).body == b"a" * 1000
+
+    def test_an_answer_that_breaks_off_is_none(self, host: Any) -> None:
+        for answer in (
+            OK + b"Content-Length: 10\r\n\r\nab",
+            OK + b"Transfer-Encoding: chunked\r\n\r\n9\r\nab",
+            b"",
+            b"x",
+        ):
+            with pytest.raises(NoAnswer):
+                get(host(answering(answer)))
+
+
+class TestRebinding:
+    def test_the_address_that_was_checked_is_connected_to(
+        self, host: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A name whose second lookup leads inside is not looked up a second time."""
+        web = host(answering(OK + b"Content-Length: 2\r\n\r\nhi"))
+        lookups: list[str] = []
+
+        def once(name: str, port: int, **_: Any) -> Any:
+            lookups.append(name)
+            ip = "127.0.0.1" if len(lookups) == 1 else "10.0.0.1"
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, port))]
+
+        monkeypatch.setattr(outbound.socket, "getaddrinfo", once)
+        address = f"http://rebinding.example:{web.port}/"
+        assert request("GET", address, deadline=Deadline(5), max_bytes=10).body == b"hi"
+        assert lookups == ["rebinding.example"]
+        assert f"Host: rebinding.example:{web.port}".encode() in web.asked[0]
+
+    def test_a_name_that_also_leads_inside_is_refused(
+        self, host: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        web = host(answering(OK))
+
+        def both(name: str, port: int, **_: Any) -> Any:
+            return [
+                (socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, port)) for ip in ("127.0.0.1", "10.0.0.1")
+            ]
+
+        monkeypatch.setattr(outbound.socket, "getaddrinfo", both)
+        with pytest.raises(AddressRefused, match="public internet"):
+            request("GET", f"http://both.example:{web.port}/", deadline=Deadline(5), max_bytes=10)
+        assert web.asked == []
+
+    def test_the_next_address_is_tried_where_one_does_not_answer(
+        self, host: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        web = host(answering(OK + b"Content-Length: 2\r\n\r\nhi"))
+        with socket.create_server(("127.0.0.1", 0)) as closed:
+            refused = closed.getsockname()[1]
+
+        def two(name: str, port: int, **_: Any) -> Any:
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", to)) for to in (refused, port)]
+
+        monkeypatch.setattr(outbound.socket, "getaddrinfo", two)
+        assert (
+            request("GET", f"http://two.example:{web.port}/", deadline=Deadline(5), max_bytes=10).body
+            == b"hi"
+        )
+
+
+class TestTLS:
+    @pytest.fixture
+    def served(self, host: Any, tmp_path: Path, require_program: Callable[[str], str]) -> tuple[Host, Path]:
+        openssl = require_program("openssl")
+        key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+        subprocess.run(
+            [
+                *(
+                    openssl,
+                    "req",
+                    "-x509",
+                    "-newkey",
+                    "ec",
+                    "-pkeyopt",
+                    "ec_paramgen_curve:prime256v1",
+                    "-nodes",
+                ),
+                *("-keyout", str(key), "-out", str(certificate), "-subj", "/CN=localhost", "-days", "2"),
+                *("-addext", "subjectAltName=IP:127.0.0.1"),
+            ],
+            check=True,
+            capture_output=True,
+        )
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+
+        def serve(connection: socket.socket) -> None:
+            with context.wrap_socket(connection, server_side=True) as secure:
+                secure.recv(65536)
+                secure.sendall(OK + b"Content-Length: 2\r\n\r\nhi")
+
+        web = host(serve)
+        # The handshake is the server's to read: nothing is taken off the connection before it.
+        web._one = lambda connection: serve_quietly(serve, connection)
+        return web, certificate
+
+    def test_a_certificate_must_be_trusted(
+        self, served: tuple[Host, Path], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        web, certificate = served
+        address = f"https://127.0.0.1:{web.port}/"
+        with pytest.raises(NoAnswer, match="does not answer"):
+            request("GET", address, deadline=Deadline(5), max_bytes=10)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert request("GET", address, deadline=Deadline(5), max_bytes=10).body == b"hi"
+
+
+def serve_quietly(serve: Serve, connection: socket.socket) -> None:
+    with suppress(OSError):
+        serve(connection)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "   ",
+        "https://",
+        "https:///path",
+        "example.com/x",
+        "//example.com/x",
+        "ftp://example.com/x",
+        "file:///etc/passwd",
+        "javascript:alert(1)",
+        "gopher://example.com/",
+        "http://example.com:22/",
+        "http://example.com:8000/",
+        "http://example.com:99999/",
+        "http://example.com:-1/",
+        "http://example.com:x/",
+        "http://user@example.com/",
+        "http://user:password@example.com/",
+        "http://:@example.com/",
+        "http://example.com@10.0.0.1/",
+        "http://exa mple.com/",
+        "http://example.com/a b",
+        "http://example.com/\r\nX: y",
+        "http://example.com\t/",
+        "http://example.com\\@10.0.0.1/",
+        "http:\\\\example.com/",
+        "http://example.com%2f@10.0.0.1/",
+        "http://exam%70le.com/",
+        "http://example..com/",
+        "http://.example.com/",
+        "http://-example.com/",
+        "http://" + "a" * 64 + ".com/",
+        "http://" + "a." * 130 + "com/",
+        "http://" + "ü" * 1900 + ".com/",
+        "http://example.com/" + "a" * 2000,
+        "http://2130706433/",
+        "http://0x7f000001/",
+        "http://0x7f.1/",
+        "http://0177.0.0.1/",
+        "http://127.1/",
+        "http://127.0.0.01/",
+        "http://1.2.3.4.5/",
+        "http://example.0x1/",
+        "http://1.2.3.256/",
+        "http://[::1/",
+        "http://[::1%25eth0]/",
+        "http://[fe80::1%eth0]/",
+        "http://[1.2.3.4]/",
+        "http://[v1.x]/",
+        "http://\x00/",
+        "http://\ud800/",
+        "http://１２７.1/",
+    ],
+)
+def test_an_odd_address_is_refused_before_anybody_is_asked(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbound.socket, "getaddrinfo", None)
+    with pytest.raises(AddressRefused) as refused:
+        request("GET", address, deadline=Deadline(5), max_bytes=10)
+    assert isinstance(refused.value, InvalidInput)
+
+
+@pytest.mark.parametrize(
+    ("address", "host", "path"),
+    [
+        ("https://example.com", "example.com", "/"),
+        (" HTTPS://Example.COM./A?b=c#d ", "example.com", "/A?b=c"),
+        ("http://8.8.8.8:443/x", "8.8.8.8", "/x"),
+        ("http://[2606:4700::1111]/", "2606:4700::1111", "/"),
+        ("https://bücher.example/ä?ö=%20", "xn--bcher-kva.example", "/%C3%A4?%C3%B6=%20"),
+        ("https://उदाहरण.example/", "xn--p1b6ci4b4b3a.example", "/"),
+        ("https://my_host.example/a@b", "my_host.example", "/a@b"),
+    ],
+)
+def test_a_plain_address_is_taken_apart(address: str, host: str, path: str) -> None:
+    target = parse_address(address)
+    assert (target.host, target.path) == (host, path)
+
+
+@pytest.mark.parametrize(
+    "ip", ["8.8.8.8", "1.1.1.1", "103.10.28.1", "2606:4700::1111", "2400:1a00::1", "2a00:1450::1"]
+)
+def test_which_addresses_are_public(ip: str) -> None:
+    assert is_public(ip)
+
+
+@pytest.mark.parametrize(
+    "ip",
+    [
+        "0.0.0.0", "0.1.2.3", "10.0.0.1", "100.64.0.1", "100.127.255.255", "127.0.0.1", "127.255.0.1",
+        "169.254.169.254", "172.16.0.1", "172.31.255.255", "192.0.0.1", "192.0.0.200", "192.0.2.1", "192.88.99.1",
+        "192.168.1.1", "198.18.0.1", "198.19.255.255", "198.51.100.1", "203.0.113.1", "224.0.0.1", "239.255.255.255",
+        "240.0.0.1", "255.255.255.255",
+        "::", "::1", "::7f00:1", "::8.8.8.8", "::ffff:10.0.0.1", "::ffff:8.8.8.8", "::ffff:0:8.8.8.8",
+        "64:ff9b::8.8.8.8", "64:ff9b::a00:1", "64:ff9b:1::a00:1", "100::1", "2001::1",
+        "2001:0:4136:e378:8000:63bf:3fff:fdd2",
+        "2001:db8::1", "2001:10::1", "2001:20::1", "2002:a00:1::", "2002:808:808::1", "3fff::1", "5f00::1", "4000::1",
+        "fc00::1", "fd00::1", "fe80::1", "fe80::1%eth0", "fec0::1", "feff::1", "ff02::1", "ff0e::1",
+        "2606:4700::5efe:a00:1", "2606:4700::200:5efe:10.0.0.1", "2606:4700::1111%1",
+        "", "x", "8.8.8", "08.8.8.8",
+    ],
+)  # fmt: skip
+def test_which_addresses_are_not(ip: str) -> None:
+    assert not is_public(ip)
