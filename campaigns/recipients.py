@@ -11,7 +11,7 @@ from django.db.models import F, Max
 from django.utils import timezone
 
 from campaigns import imports, sheets
-from campaigns.messages import MAX_VALUE_CHARACTERS, tag_called
+from campaigns.messages import MAX_NAME_CHARACTERS, MAX_VALUE_CHARACTERS, PREFIX, tag_called
 from campaigns.models import Campaign, Recipient
 from campaigns.services import refuse_while_live, take_in_added
 from campaigns.tagsizes import Sizes, sizes_of
@@ -20,6 +20,7 @@ from telephony import numbering
 
 ERRORS_SHOWN = 100
 MAX_TAGS = 256
+TAGS_LISTED = 20  # in a sentence
 
 
 def add_recipient(
@@ -55,19 +56,19 @@ class Added:
 def add_recipients(*, campaign: Campaign, rows: Sequence[tuple[object, Mapping[str, Any]]]) -> Added:
     """Add many numbers with their tags, those included that the campaign has not yet, in a few statements.
 
-    Numbers that are none are skipped. Raises InvalidInput when none is left, or when a tag is wrong.
+    Each gets the tags that were sent with it and no others: the campaign may have hundreds. Numbers that are none are
+    skipped. Raises InvalidInput when none is left, or when a tag is wrong.
     """
     errors: list[dict[str, Any]] = []
     parse = numbering.parser()
     with transaction.atomic():
         campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
         imports.refuse_while_importing(campaign)
-        _widen(campaign, {tag: None for _, tags in rows for tag in tags})
-        empty = dict.fromkeys(campaign.tags, "")
+        _widen(campaign, (tag for _, tags in rows for tag in tags))
         sizes = Sizes(campaign.tags, known=sizes_of(campaign))
         good: list[imports.Row] = []
         for position, (number, tags) in enumerate(rows, start=1):
-            values = empty | _checked(campaign, tags)
+            values = _checked(campaign, tags)
             try:
                 parsed = parse(number)
             except InvalidInput as e:
@@ -163,12 +164,17 @@ def delete_recipient(*, recipient: Recipient) -> None:
 
 def _widen(campaign: Campaign, tags: Iterable[str]) -> None:
     """Give a campaign the tags that it has not."""
-    new = [tag for tag in dict.fromkeys(tags) if tag not in campaign.tags]
+    known, new = set(campaign.tags), dict[str, None]()
+    for tag in tags:
+        if tag not in known and tag not in new:
+            new[tag] = None
+            if len(known) + len(new) > MAX_TAGS:
+                raise InvalidInput(
+                    f"A campaign can have {MAX_TAGS} tags: there are too many different ones here."
+                )
     for tag in new:
-        if tag != tag_called(tag):
+        if len(tag) > MAX_NAME_CHARACTERS + len(PREFIX) or tag != tag_called(tag):
             raise InvalidInput(f"“{tag[:40]}” cannot be the name of a tag. Use letters, digits and _.")
-    if len(campaign.tags) + len(new) > MAX_TAGS:
-        raise InvalidInput(f"A campaign can have {MAX_TAGS} tags: there are too many different ones here.")
     campaign.tags = [*campaign.tags, *new]
     if new:
         campaign.save(update_fields=["tags"])
@@ -180,10 +186,10 @@ def _last_recipient(campaign: Campaign) -> int:
 
 
 def _checked(campaign: Campaign, tags: Mapping[str, Any]) -> dict[str, str | int | float]:
-    unknown = sorted(set(tags) - set(campaign.tags))
+    unknown = sorted(set(tags).difference(campaign.tags))
     if unknown:
-        usable = f"Its usable tags are: {', '.join(campaign.tags)}." if campaign.tags else "It has no tags."
-        raise InvalidInput(f"This campaign has no tag {', '.join(unknown)}. {usable}", code="unknown_tag")
+        usable = f"Its usable tags are: {_few(campaign.tags)}." if campaign.tags else "It has no tags."
+        raise InvalidInput(f"This campaign has no tag {_few(unknown)}. {usable}", code="unknown_tag")
     checked: dict[str, str | int | float] = {}
     for tag, value in tags.items():
         if value is None:
@@ -194,6 +200,11 @@ def _checked(campaign: Campaign, tags: Mapping[str, Any]) -> dict[str, str | int
             raise InvalidInput(f"The value of {tag} is longer than {MAX_VALUE_CHARACTERS} characters.")
         checked[tag] = value
     return checked
+
+
+def _few(tags: Sequence[str]) -> str:
+    listed = ", ".join(tag[: MAX_NAME_CHARACTERS + len(PREFIX)] for tag in tags[:TAGS_LISTED])
+    return listed + (" and others" if len(tags) > TAGS_LISTED else "")
 
 
 def _grow(campaign: Campaign, values: Mapping[str, Any]) -> None:

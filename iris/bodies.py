@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 
+MAX_VALUES = 600_000  # of one JSON text, lists, objects and what is in them
+MAX_DEPTH = 60
+
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _CHARSET = re.compile(r";\s*+charset\s*+(?:\*\s*+)?=[^;]*", re.IGNORECASE)
 _BOUNDARY_LINE = re.compile(rb"\s*--([!-~]{1,200}?)\r?\n")
@@ -170,15 +173,17 @@ class _Rejoined:
         return taken
 
 
-def _json_object(raw: bytes) -> dict[str, Any]:
+def json_value(text: str) -> Any:
+    """The value that JSON text has, in a body or in a field of a form. Raises InvalidInput.
+
+    Refuses what no client means: more values than MAX_VALUES, nesting deeper than MAX_DEPTH, NaN and infinities, integers
+    of thousands of digits. Of several keys of one name the last counts.
+    """
+    # Before any object is made for it: ten bytes of JSON can become a hundred of memory.
+    if text.count(",") > MAX_VALUES or text.count("[") + text.count("{") > MAX_VALUES:
+        raise InvalidInput(f"The JSON has more than {MAX_VALUES:,} values. Send it in several requests.")
     try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise _not_utf8() from error
-    if not text.strip():
-        return {}
-    try:
-        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        value: Any = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except RecursionError as error:
         raise InvalidInput("The JSON body is nested too deeply.") from error
     except json.JSONDecodeError as error:
@@ -187,6 +192,32 @@ def _json_object(raw: bytes) -> dict[str, Any]:
         ) from error
     except ValueError as error:  # NaN, an infinity, or an integer of more digits than Python takes
         raise InvalidInput("The JSON body has a number that is no usable number.") from error
+    _check_depth(value)
+    return value
+
+
+def _check_depth(value: Any) -> None:
+    """Whoever walks through the value may do so by recursion. Raises InvalidInput."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [child for item in level for child in _children(item) if isinstance(child, dict | list)]
+        if not level:
+            return
+    raise InvalidInput("The JSON body is nested too deeply.")
+
+
+def _children(item: Any) -> Iterable[Any]:
+    return item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
+
+
+def _json_object(raw: bytes) -> dict[str, Any]:
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _not_utf8() from error
+    if not text.strip():
+        return {}
+    value = json_value(text)
     if not isinstance(value, dict):
         raise InvalidInput('The JSON body must be an object, such as {"key": "value"}.')
     # Only an escape can bring them in: a raw NUL is no valid JSON, and half a pair no valid UTF-8.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -67,16 +68,23 @@ def attach(*, campaign: Campaign, recordings: Mapping[int, Audio]) -> list[Surve
 
 def check(steps: Sequence[StepPlan]) -> None:
     """Raises InvalidInput when there are too many, two in one place, or a text that cannot be stored."""
-    if len(steps) > MOST:
-        raise InvalidInput(f"There are {len(steps)} steps; a survey can have {MOST}.", code="too_many_steps")
-    orders = [step.order for step in steps]
-    twice = {order for order in orders if orders.count(order) > 1}
+    refuse_too_many(len(steps))
+    twice = [order for order, count in Counter(step.order for step in steps).items() if count > 1]
     if twice:
         raise InvalidInput(
             f"Several steps have the order {min(twice)}: each needs its own.", code="order_not_unique"
         )
     for step in steps:
         parse_message(step.text)
+
+
+def refuse_too_many(count: int) -> None:
+    """Raises InvalidInput for more steps than a survey can have; call it before the steps are examined."""
+    if count > MOST:
+        raise InvalidInput(
+            f"There are {count:,} steps; a survey can have {MOST}. Make several surveys of them.",
+            code="too_many_steps",
+        )
 
 
 def plan_of(step: Step) -> StepPlan:

@@ -6,11 +6,11 @@ Null and empty text mean the same as leaving the field out, because a form canno
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from reprlib import Repr
 from typing import Any
 
 from django.conf import settings
@@ -20,6 +20,7 @@ from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.fields import empty
 
+from iris.bodies import json_value
 from iris.errors import InvalidInput, TooLarge
 from telephony import numbering, voices
 from telephony.braces import refuse_unclosed
@@ -28,6 +29,13 @@ SOLE_SURROGATE = re.compile("[\ud800-\udfff]")  # half a character: it cannot be
 BIKRAM_SAMBAT = range(2070, 2090)  # about now in the calendar of Nepal
 LARGEST_ID = 2**63 - 1
 MAX_MOMENT_CHARACTERS = 100
+MAX_LISTED = 10_000  # numbers, contacts or ids in one request
+MAX_WORDS = 100
+MAX_TAGS = 256  # of one number
+
+
+_SHORT = Repr()
+_SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxdict = 3, 5, 5
 
 
 def storable(text: str) -> bool:
@@ -133,7 +141,10 @@ class Many(serializers.Field[Any, Any, Any, Any]):
         "required": "This is missing: a list is needed.",
         "nothing": "This list is empty. Leave it out if it is not meant to choose anything.",
         "object": "This must be a list.",
+        "many": "This list is too long: one request may have {most:,} in it. {advice}",
     }
+    most = MAX_LISTED
+    advice = "Send the rest in further requests."
 
     def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
         if not isinstance(dictionary, QueryDict):
@@ -145,12 +156,30 @@ class Many(serializers.Field[Any, Any, Any, Any]):
     def to_internal_value(self, data: Any) -> list[Any]:
         if isinstance(data, Mapping):
             self.fail("object")
+        listed = data if isinstance(data, list) else [data]
         items: list[Any] = []
-        for item in data if isinstance(data, list) else [data]:
-            items.extend(_split(item) if isinstance(item, str) else [item])
+        # Counted before anything is examined, and text before it is split.
+        self._count(len(listed))
+        for item in listed:
+            if isinstance(item, str):
+                self._count(len(items) + 1 + item.count(",") + item.count("\n"))
+                items.extend(_split(item))
+            else:
+                items.append(item)
+            self._count(len(items))
         if not items:
             self.fail("nothing")
         return items
+
+    def _count(self, count: int) -> None:
+        if count > self.most:
+            self.fail("many", most=self.most, advice=self.advice)
+
+
+class Numbers(Many):
+    """A list of phone numbers."""
+
+    advice = "Send the rest in further requests, or upload a sheet."
 
 
 class Ids(Many):
@@ -172,6 +201,8 @@ class Words(Many):
     """A list of published words, in any case, read as what they mean inside."""
 
     default_error_messages = {"unknown": "{value} is not known here: use {words}."}
+    most = MAX_WORDS
+    advice = "Name each once."
 
     def __init__(self, words: Mapping[str, Any], **options: Any) -> None:
         super().__init__(**options)
@@ -255,6 +286,7 @@ class Tags(serializers.Field[dict[str, Any], Any, Any, dict[str, Any]]):
     """An object of tags, as JSON, as JSON in a form field, or as form fields `available_tags[tags_name]`."""
 
     default_error_messages = {
+        "many": "These are too many tags: one number can have {most}.",
         "no_object": 'This must be an object of tags, such as {{"tags_name": "Sita", "tags_age": 25}}.',
         "value": "The value of {tag} must be text or a number.",
         "unstorable": "{tag} has a character that cannot be stored.",
@@ -277,6 +309,8 @@ class Tags(serializers.Field[dict[str, Any], Any, Any, dict[str, Any]]):
             data = _json(data)
         if not isinstance(data, dict):
             self.fail("no_object")
+        if len(data) > MAX_TAGS:
+            self.fail("many", most=MAX_TAGS)
         return {tag: self._value(tag, value) for tag, value in data.items()}
 
     def _value(self, tag: str, value: Any) -> str | int | float:
@@ -308,20 +342,19 @@ def _split(text: str) -> list[Any]:
 
 
 def _json(text: str) -> Any:
+    """JSON in a form field, or None for text that is none."""
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return json_value(text)
+    except InvalidInput:
         return None
 
 
 def _shown(value: Any) -> str:
     """A value as a sentence can show it: short, in quotation marks, without anything unprintable."""
-    text = (
-        value
-        if isinstance(value, str)
-        else f"{value!r:.60}"
-        if not isinstance(value, UploadedFile)
-        else "a file"
-    )
+    if isinstance(value, UploadedFile):
+        text = "a file"
+    else:
+        # What is large or nested is cut before it is written out.
+        text = value if isinstance(value, str) else _SHORT.repr(value)
     text = "".join(character if character.isprintable() else " " for character in text[:60])
     return f"“{text}…”" if isinstance(value, str) and len(value) > 60 else f"“{text}”"

@@ -15,10 +15,10 @@ from campaigns.models import Campaign, Run, RunStatus, Service, Source
 from campaigns.queries import RecipientState
 from telephony.api.fields import (
     Ids,
-    Many,
     Message,
     Moment,
     Number,
+    Numbers,
     Tags,
     Text,
     Upload,
@@ -68,7 +68,7 @@ class NewCampaign(CampaignChanges):
 
     name = Text(max_length=200)
     services = Word(OFFERED, source="service")
-    individual_number = Many(required=False, source="numbers")
+    individual_number = Numbers(required=False, source="numbers")
     send_to_number_file = Upload(required=False, source="sheet")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

@@ -60,12 +60,13 @@ class AddContact(V1View):
         added = recipients.add_recipients(
             campaign=campaign, rows=[(contact["number"], contact.get("tags", {})) for contact in sent]
         )
-        campaign.refresh_from_db(fields=["tags"])
         return Response(
             {
                 "created": len(added.recipients),
                 "skipped": len(added.errors),
-                "contacts": [added_contact_json(contact, campaign=campaign) for contact in added.recipients],
+                "contacts": [
+                    added_contact_json(contact, campaign_id=campaign.pk) for contact in added.recipients
+                ],
                 "errors": added.errors[: recipients.ERRORS_SHOWN] or None,
             },
             status=201,

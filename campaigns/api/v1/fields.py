@@ -6,7 +6,6 @@ there can be none, and leaving the field out where there cannot.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -20,9 +19,15 @@ from rest_framework.fields import SkipField, empty
 
 from campaigns.api.v1.words import CATEGORIES
 from campaigns.messages import tag_called
+from iris.bodies import json_value
+from iris.errors import InvalidInput
 from telephony import voices
 from telephony.api.fields import Ids, Moment, Tags, Upload, Word, Words
 from telephony.api.v1.fields import Optional
+
+LOOKED_AT = (
+    400  # characters of a variable's name; to put many combining marks into order takes quadratic time
+)
 
 
 class _OrNone(serializers.Field[Any, Any, Any, Any]):
@@ -138,6 +143,8 @@ class CreditLimit(_OrNone):
 class Dialers(Ids):
     """The ids of some of the account's numbers, or none of them."""
 
+    most = 1_000
+
     def to_internal_value(self, data: Any) -> list[int]:
         return [] if data == [] else super().to_internal_value(data)
 
@@ -164,8 +171,8 @@ class Variables(Tags):
         value = super().get_value(dictionary)
         if isinstance(value, str):
             try:
-                value = json.loads(value)
-            except (ValueError, RecursionError):
+                value = json_value(value)
+            except InvalidInput:
                 return empty
             return value if isinstance(value, dict) else empty
         return value
@@ -173,7 +180,7 @@ class Variables(Tags):
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         tags = {}
         for name, value in super().to_internal_value(data).items():
-            tag = tag_called(name)
+            tag = tag_called(name[:LOOKED_AT])
             if not tag:
                 self.fail("nameless", name=name[:40])
             tags[tag] = value

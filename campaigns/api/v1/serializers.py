@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from django.utils import dateformat, timezone
@@ -31,7 +32,8 @@ from campaigns.api.words import RECIPIENT_STATUSES, SERVICES, pause_reason_json
 from campaigns.messages import PREFIX
 from campaigns.models import Campaign, Recipient, Service, Source, SurveyTemplate
 from campaigns.queries import RecipientState
-from telephony.api.fields import AnyNumber, Message, Number, Text, Upload, Word
+from campaigns.recipients import ERRORS_SHOWN
+from telephony.api.fields import MAX_LISTED, AnyNumber, Message, Number, Text, Upload, Word
 from telephony.api.trials import TrialText
 from telephony.api.v1.fields import ChosenVoice
 from telephony.api.v1.voices import voice_id_of
@@ -134,17 +136,41 @@ class ListedContact(serializers.Serializer[Any]):
     other_variables = Variables(required=False, source="tags")
 
 
+class Listed(serializers.Field[Any, Any, Any, Any]):
+    """A list of contacts, counted before any of them is looked at."""
+
+    default_error_messages = {
+        "not_a_list": 'This must be a list of contacts, such as [{{"number": "9841234567"}}].',
+        "empty": "This list is empty: send one contact at least.",
+        "many": "There are {count:,} contacts; one request may add {most:,}. Send the rest in further requests, or upload "
+        "a sheet.",
+    }
+
+    def to_internal_value(self, data: Any) -> list[dict[str, Any]]:
+        if not isinstance(data, list):
+            self.fail("not_a_list")
+        if not data:
+            self.fail("empty")
+        if len(data) > MAX_LISTED:
+            self.fail("many", count=len(data), most=MAX_LISTED)
+        one = ListedContact()
+        listed, errors = [], {}
+        for place, sent in enumerate(data):
+            try:
+                listed.append(one.run_validation(sent))
+            except serializers.ValidationError as error:
+                errors[str(place)] = error.detail
+                if len(errors) == ERRORS_SHOWN:
+                    break
+        if errors:
+            raise serializers.ValidationError(errors)
+        return listed
+
+
 class NewContacts(serializers.Serializer[Any]):
     """Many contacts to be added at once."""
 
-    contacts = serializers.ListField(
-        child=ListedContact(),
-        allow_empty=False,
-        error_messages={
-            "not_a_list": 'This must be a list of contacts, such as [{{"number": "9841234567"}}].',
-            "empty": "This list is empty: send one contact at least.",
-        },
-    )
+    contacts = Listed()
 
 
 class Sheet(serializers.Serializer[Any]):
@@ -239,25 +265,35 @@ def attributes_json(recipient: Recipient, *, campaign: Campaign) -> dict[str, An
     return {tag.removeprefix(PREFIX): recipient.tags[tag] for tag in campaign.tags if tag in recipient.tags}
 
 
-def added_contact_json(recipient: Recipient, *, campaign: Campaign) -> dict[str, Any]:
-    """A contact as the answer to many of them has it, which is not as lists do."""
-    local = timezone.localtime(recipient.updated_at, timezone.get_default_timezone())
+def added_contact_json(recipient: Recipient, *, campaign_id: int) -> dict[str, Any]:
+    """A contact as the answer to many of them has it, which is not as lists do.
+
+    Its attributes are those that were sent with it: a campaign's tags can be long, and the contacts are many.
+    """
+    updated_at, created_at = _moments_of_many(recipient.updated_at)
     return {
         "id": recipient.pk,
-        "updated_at": dateformat.format(local, "N j, Y, h:i A"),  # as documented: no ISO here
-        "created_at": moment_json(recipient.updated_at),
+        "updated_at": updated_at,
+        "created_at": created_at,
         "deleted_at": None,
         "number": recipient.number,
         "status": RECIPIENT_STATUSES[None],
-        "other_variables": attributes_json(recipient, campaign=campaign),
+        "other_variables": {tag.removeprefix(PREFIX): value for tag, value in recipient.tags.items()},
         "credit_consumed": 0,
         "credit_consumed_SMS": 0,
         "duration": "",
         "playback": "",
         "uuid": str(uuid.uuid5(uuid.NAMESPACE_OID, f"iris contact {recipient.pk}")),
         "failover_sms_sent": False,
-        "campaing": campaign.pk,  # sic
+        "campaing": campaign_id,  # sic
     }
+
+
+@lru_cache(maxsize=16)
+def _moments_of_many(moment: datetime) -> tuple[str, str | None]:
+    """When contacts were added, as documented (no ISO) and as elsewhere. All of one request share the moment."""
+    local = timezone.localtime(moment, timezone.get_default_timezone())
+    return dateformat.format(local, "N j, Y, h:i A"), moment_json(moment)
 
 
 def moment_json(moment: datetime | None) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -15,12 +14,14 @@ from rest_framework.fields import empty
 from rest_framework.request import Request
 
 from campaigns.models import Answer, Step, StepKind, SurveyStep
-from campaigns.surveys.steps import StepPlan
+from campaigns.surveys.steps import StepPlan, check, refuse_too_many
+from iris.bodies import json_value
+from iris.errors import InvalidInput
 from telephony.api.fields import Message, Text, Upload, Word
 from telephony.media import audio_url
 from telephony.models import Audio
 from telephony.voices import audio as recordings
-from telephony.voices.fetching import recording_at
+from telephony.voices.fetching import recordings_at
 
 KINDS = {"say": StepKind.SAY, "play": StepKind.PLAY, "info": StepKind.INFO}
 ANSWERS = {"dtmf": Answer.KEYS, "raw_record": Answer.SPEECH, "none": Answer.NONE}
@@ -28,6 +29,9 @@ KIND_WORDS = {kind: word for word, kind in KINDS.items()}
 ANSWER_WORDS = {answer: word for word, answer in ANSWERS.items()}
 
 LAST_ORDER = 10_000
+MAX_LOOKED_AT = (
+    2_000  # objects, lists and texts; in a form, the published client sends the names of fields for each step
+)
 
 
 class Place(serializers.IntegerField):
@@ -90,9 +94,10 @@ class Steps(serializers.Field[Any, Any, Any, Any]):
     def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
         name = self.field_name or ""
         sent = dictionary.getlist(name) if isinstance(dictionary, QueryDict) else dictionary.get(name)
-        return list(_objects(sent)) or empty
+        return _objects(sent) or empty
 
     def to_internal_value(self, data: Any) -> list[dict[str, Any]]:
+        refuse_too_many(len(data))
         found = []
         for place, one in enumerate(data):
             # Templates also know the name of the input by this name.
@@ -103,19 +108,33 @@ class Steps(serializers.Field[Any, Any, Any, Any]):
         return found
 
 
-def _objects(sent: Any) -> Iterable[dict[str, Any]]:
-    if isinstance(sent, dict):
-        yield sent
-    elif isinstance(sent, list):
-        for one in sent:
-            yield from _objects(one)
-    elif isinstance(sent, str):
-        try:
-            parsed = json.loads(sent)
-        except (ValueError, RecursionError):
-            return
-        if isinstance(parsed, dict | list):
-            yield from _objects(parsed)
+def _objects(sent: Any) -> list[dict[str, Any]]:
+    """The objects in what was sent, at any depth, in their order. Raises InvalidInput when there is too much of it."""
+    found: list[dict[str, Any]] = []
+    waiting = [sent]
+    looked_at = 0
+    while waiting:
+        one = waiting.pop()
+        looked_at += 1
+        if isinstance(one, str):
+            one = _parsed(one)
+        if isinstance(one, dict):
+            found.append(one)
+        elif isinstance(one, list):
+            if looked_at + len(waiting) + len(one) > MAX_LOOKED_AT:
+                refuse_too_many(len(one))
+                raise InvalidInput(
+                    "There is too much in this list of steps. Send the steps, and nothing else."
+                )
+            waiting.extend(reversed(one))
+    return found
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json_value(text)
+    except InvalidInput:
+        return None
 
 
 def plans_of(sent: Iterable[Mapping[str, Any]], *, renumbered: bool) -> list[StepPlan]:
@@ -127,35 +146,39 @@ def plans_of(sent: Iterable[Mapping[str, Any]], *, renumbered: bool) -> list[Ste
     orders = [step.get("order") for step in listed]
     if None in orders or (renumbered and len(set(orders)) < len(orders)):
         orders = list(range(len(listed)))
-    plans = [_plan(step, order) for step, order in zip(listed, orders, strict=True)]
+    named = [_plan(step, order) for step, order in zip(listed, orders, strict=True)]
+    # What is wrong with any of the steps is told before anybody is asked for a recording.
+    check([plan for plan, _ in named])
+    fetched = iter(recordings_at([address for _, address in named if address]))
+    plans = [replace(plan, audio=next(fetched)) if address else plan for plan, address in named]
     return sorted(plans, key=lambda plan: plan.order)
 
 
-def _plan(sent: Mapping[str, Any], order: Any) -> StepPlan:
+def _plan(sent: Mapping[str, Any], order: Any) -> tuple[StepPlan, str]:
+    """A step without its recording, and the address of that, "" where it names none."""
     kind, text = sent["content_type"], sent.get("text_or_url", "")
     address = sent.get("audio_file", "")
     if not address and kind is not StepKind.SAY and re.match(r"https?://", text, re.IGNORECASE):
         address = text
         text = text if kind is StepKind.PLAY else ""
-    return StepPlan(
+    plan = StepPlan(
         order=order,
         kind=kind,
         text=text,
-        audio=recording_at(address) if address else None,
         answer=sent.get("response_type", Answer.NONE),
         input_name=sent.get("input_name", ""),
     )
+    return plan, address
 
 
 def files_of(request: Request, pattern: str) -> dict[int, Audio]:
     """The uploaded recordings whose parts are called like the pattern, by the number in the name."""
-    found: dict[int, Audio] = {}
     files: Mapping[str, UploadedFile[Any]] = request.FILES
-    for name, file in files.items():
-        if place := re.fullmatch(pattern, name, re.ASCII):
-            checked = Upload().run_validation(file)
-            found[int(place[1])] = recordings.store_upload(checked)
-    return found
+    places = {name: place[1] for name in files if (place := re.fullmatch(pattern, name, re.ASCII))}
+    refuse_too_many(len(places))
+    checked = [Upload().run_validation(files[name]) for name in places]
+    kept = recordings.store_uploads(checked) if checked else []
+    return {int(place): audio for place, audio in zip(places.values(), kept, strict=True)}
 
 
 def with_files(plans: Iterable[StepPlan], files: Mapping[int, Audio]) -> list[StepPlan]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import UTC
 from typing import Any, cast
@@ -18,6 +17,7 @@ from campaigns.api.v1.found import campaign_of
 from campaigns.api.v1.serializers import length_factor_of, valid
 from campaigns.models import Campaign, SurveyTemplate, TemplateStep
 from campaigns.surveys import templates
+from iris.bodies import json_value
 from iris.dialects import ERROR_CODE, V1View, parse_id
 from iris.errors import InvalidInput, NotFound
 from iris.pagination import window
@@ -37,8 +37,8 @@ class TemplateVoice(ChosenVoice):
     def to_internal_value(self, data: Any) -> str:
         if isinstance(data, str) and data.lstrip().startswith("{"):
             try:
-                data = json.loads(data)
-            except (ValueError, RecursionError):
+                data = json_value(data)
+            except InvalidInput:
                 self.fail("invalid")
         return super().to_internal_value(data)
 
