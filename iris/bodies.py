@@ -10,6 +10,7 @@ import math
 import re
 import tempfile
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, NoReturn, cast
 from urllib.parse import parse_qsl
 
@@ -39,19 +40,51 @@ _PEEK = 256
 _MAX_LENGTH_FIGURES = 19
 
 
-def check_length(request: Request) -> None:
-    """Refuse a body that is too long before any of it is read. Raises TooLarge.
+@dataclass(frozen=True, slots=True)
+class BodyLimit:
+    """How much a view reads (`ApiView.reads`). `own` is in bytes, of JSON, of a form, or of multipart without files;
+    None for as much as the settings allow.
+    """
+
+    own: int | None = None
+    files: bool = False
+
+    @property
+    def body(self) -> int:
+        largest: int = settings.IRIS_MAX_BODY_BYTES
+        return largest if self.own is None else min(self.own, largest)
+
+    @property
+    def multipart(self) -> int:
+        return settings.IRIS_MAX_UPLOAD_BYTES if self.files else self.body
+
+
+# Ten thousand characters, as messages may have, take up to 120 kB as JSON escapes, and as much in a form.
+SMALL = BodyLimit(64 * 1024)  # logins, OTPs, ids, short texts
+TEXTS = BodyLimit(512 * 1024)  # a campaign with its texts, which the published client sends with every action
+TEXTS_AND_FILE = BodyLimit(512 * 1024, files=True)
+TAGS = BodyLimit(4 * 2**20)  # one number with 256 tags of a thousand characters
+LIST = BodyLimit()
+LIST_AND_FILES = BodyLimit(files=True)
+
+
+def limit_of(view: object) -> BodyLimit:
+    limit = getattr(view, "reads", SMALL)
+    assert isinstance(limit, BodyLimit)
+    return limit
+
+
+def check_length(request: Request, reads: BodyLimit) -> None:
+    """Refuse a body that is longer than its view reads before any of it is read. Raises TooLarge.
 
     A body in chunks has no length until it was read: it is read here, into a temporary file if need be, as
     far as the limit allows.
     """
     http = request._request
     media_type = _media_type(http)
-    said = (
-        settings.IRIS_MAX_UPLOAD_BYTES if media_type.startswith(MULTIPART) else settings.IRIS_MAX_BODY_BYTES
-    )
+    said = reads.multipart if media_type.startswith(MULTIPART) else reads.body
     # What says it is JSON may be multipart, which may be longer: JSONBody looks, and keeps to its own limit.
-    limit = settings.IRIS_MAX_BODY_BYTES if media_type.startswith(FORM) else settings.IRIS_MAX_UPLOAD_BYTES
+    limit = reads.body if media_type.startswith(FORM) else reads.multipart
     length = http.META.get("CONTENT_LENGTH") or ""
     if length.isdecimal():
         # Python refuses to read numbers of more than 4,300 figures.
@@ -102,7 +135,7 @@ class JSONBody(BaseParser):
             return MultipartBody().parse(
                 cast(IO[bytes], _Rejoined(start.lstrip(), stream)), real, parser_context
             )
-        limit = settings.IRIS_MAX_BODY_BYTES
+        limit = limit_of((parser_context or {}).get("view")).body
         raw = start + stream.read(limit + 1 - len(start))
         if len(raw) > limit:
             raise _too_large(limit)
@@ -280,7 +313,7 @@ def _media_type(http: HttpRequest) -> str:
 
 
 def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"The body is too large: at most {limit / 1024 / 1024:.4g} MiB can be sent at once.")
+    return TooLarge(f"The body is too large: at most {limit / 1024 / 1024:.4g} MiB can be sent at once here.")
 
 
 def _not_utf8() -> InvalidInput:

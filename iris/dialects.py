@@ -46,12 +46,13 @@ class ApiView(APIView):
     renderer_classes = (JSONRenderer,)
     content_negotiation_class = AlwaysJSON
     metadata_class = None
+    reads = bodies.SMALL  # how long a body may be; views that take texts, lists or files say so
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         # The charset a client names would be used for the query string too, and may be none that Python can
         # use.
         request._request.encoding = "utf-8"
-        bodies.check_length(request)
+        bodies.check_length(request, self.reads)
         bodies.check_text(text for key, values in request.query_params.lists() for text in (key, *values))
         if any("\x00" in value for value in kwargs.values() if isinstance(value, str)):
             raise NotFound(NOT_FOUND)

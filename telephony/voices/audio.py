@@ -83,7 +83,8 @@ def store_uploads(files: Sequence[Upload]) -> list[Audio]:
     one call: together they may last settings.IRIS_MAX_AUDIO_SECONDS. Raises NotAudio, AudioTooLong, and TooLarge when
     one has more than settings.IRIS_MAX_UPLOAD_BYTES.
     """
-    return [_kept(as_loud_as_speech(pcm)) for pcm in decode_all(files)]
+    heard = [as_loud_as_speech(pcm) for pcm in decode_all(files)]
+    return [_kept(pcm) for pcm in heard]  # all or none
 
 
 def _kept(pcm: Pcm) -> Audio:

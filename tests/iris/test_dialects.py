@@ -21,7 +21,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from iris import errors
+from iris import bodies, errors
 from iris.bodies import ignore_charset
 from iris.dialects import V0View, both, parse_id
 from iris.envelope import success
@@ -29,6 +29,7 @@ from tests.v0 import assert_refusal
 
 
 class Open(V0View):
+    reads = bodies.LIST_AND_FILES
     authentication_classes = ()
     permission_classes = ()
     throttle_classes = ()
@@ -62,6 +63,15 @@ class FormView(Open):
     def post(self, request: Request) -> Response:
         FormSerializer(data=request.data).is_valid(raise_exception=True)
         return success()
+
+
+class LittleView(Open):
+    """Takes neither lists nor files, as a view that says nothing of it."""
+
+    reads = V0View.reads
+
+    def post(self, request: Request) -> Response:
+        return success({"read": len(request.data)})
 
 
 class ThingView(Open):
@@ -119,6 +129,7 @@ class PrivateView(V0View):
 urlpatterns = [
     *both("api/echo", EchoView.as_view(), "echo"),
     *both("api/form/", FormView.as_view(), "form"),
+    *both("api/little", LittleView.as_view(), "little"),
     *both("api/things/<id:pk>", ThingView.as_view(), "thing"),
     *both("api/texts/<str:text>", TextView.as_view(), "text"),
     *both("api/raise", RaisingView.as_view(), "raise"),
@@ -252,6 +263,8 @@ class TestBodies:
             '{"a": ' + "[" * 100_000 + "1" + "]" * 100_000 + "}",
             '{"a": ' * 100_000 + "1" + "}" * 100_000,
             "[" * 100_000,
+            '{"a": ' + "[" * 100 + "]" * 100 + "}",
+            '{"a": [' + "1," * 600_001 + "1]}",
             b'{"a": "\xff"}',
             b'{"a": "\xed\xa0\x80"}',
             '{"a": "b"}'.encode("utf-16"),
@@ -373,6 +386,23 @@ class TestSizes:
     )
     def test_above_the_limit_is_a_413(self, client: Client, content_type: str, body: bytes) -> None:
         assert "MiB" in refused(send(client, body, content_type), 413)["message"]
+
+    @pytest.mark.parametrize("content_type", [JSON, FORM, MULTIPART])
+    def test_a_view_that_takes_no_lists_reads_little(
+        self, client: Client, settings: Settings, content_type: str
+    ) -> None:
+        settings.IRIS_MAX_BODY_BYTES = settings.IRIS_MAX_UPLOAD_BYTES = 10_000_000
+
+        def sent(size: int) -> Any:
+            text = "x" * size
+            body = {JSON: f'{{"a": "{text}"}}'.encode(), FORM: f"a={text}".encode()}
+            multipart = part("a", text.encode()) + END
+            return client.generic(
+                "POST", "/api/little", body.get(content_type, multipart), content_type=content_type
+            )
+
+        assert sent(60_000).json()["data"] == {"read": 1}
+        assert "0.0625 MiB" in refused(sent(70_000), 413)["message"]
 
     def test_a_long_body_is_refused_before_any_of_it_is_read(self, client: Client) -> None:
         class Untouched(BytesIO):

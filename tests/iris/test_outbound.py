@@ -216,7 +216,7 @@ class TestLimits:
             go_on.wait(60)
             return []
 
-        monkeypatch.setattr(outbound.socket, "getaddrinfo", slow)
+        monkeypatch.setattr(socket, "getaddrinfo", slow)
         try:
             with pytest.raises(NoAnswer, match="too slow"):
                 request("GET", "https://slow.example/", deadline=Deadline(0.3), max_bytes=10)
@@ -298,7 +298,7 @@ class TestRebinding:
             ip = "127.0.0.1" if len(lookups) == 1 else "10.0.0.1"
             return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, port))]
 
-        monkeypatch.setattr(outbound.socket, "getaddrinfo", once)
+        monkeypatch.setattr(socket, "getaddrinfo", once)
         address = f"http://rebinding.example:{web.port}/"
         assert request("GET", address, deadline=Deadline(5), max_bytes=10).body == b"hi"
         assert lookups == ["rebinding.example"]
@@ -314,7 +314,7 @@ class TestRebinding:
                 (socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, port)) for ip in ("127.0.0.1", "10.0.0.1")
             ]
 
-        monkeypatch.setattr(outbound.socket, "getaddrinfo", both)
+        monkeypatch.setattr(socket, "getaddrinfo", both)
         with pytest.raises(AddressRefused, match="public internet"):
             request("GET", f"http://both.example:{web.port}/", deadline=Deadline(5), max_bytes=10)
         assert web.asked == []
@@ -329,7 +329,7 @@ class TestRebinding:
         def two(name: str, port: int, **_: Any) -> Any:
             return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", to)) for to in (refused, port)]
 
-        monkeypatch.setattr(outbound.socket, "getaddrinfo", two)
+        monkeypatch.setattr(socket, "getaddrinfo", two)
         assert (
             request("GET", f"http://two.example:{web.port}/", deadline=Deadline(5), max_bytes=10).body
             == b"hi"
@@ -447,7 +447,7 @@ def serve_quietly(serve: Serve, connection: socket.socket) -> None:
 def test_an_odd_address_is_refused_before_anybody_is_asked(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbound.socket, "getaddrinfo", None)
+    monkeypatch.setattr(socket, "getaddrinfo", None)
     with pytest.raises(AddressRefused) as refused:
         request("GET", address, deadline=Deadline(5), max_bytes=10)
     assert isinstance(refused.value, InvalidInput)

@@ -12,7 +12,7 @@ import pytest
 from iris import outbound
 from telephony.media import audio_url
 from telephony.voices.audio import NotAudio
-from telephony.voices.fetching import NotFetched, recording_at
+from telephony.voices.fetching import NotFetched, recording_at, recordings_at
 from tests.factories import make_audio
 from tests.v1.test_surveys import tone
 
@@ -74,6 +74,21 @@ class TestFetched:
     def test_what_is_not_there(self, web: str, path: str, sentence: str) -> None:
         with pytest.raises(NotFetched, match=sentence):
             recording_at(web + path)
+
+    def test_more_than_a_few_are_refused_before_any_is_asked_for(self, web: str) -> None:
+        with pytest.raises(NotFetched, match="may name 10"):
+            recordings_at([f"{web}/song.wav?{n}" for n in range(11)])
+        assert Web.asked == []
+
+    def test_one_address_is_asked_once(self, web: str) -> None:
+        found = recordings_at([f"{web}/song.wav"] * 30)
+        assert len(set(found)) == 1
+        assert Web.asked == ["/song.wav"]
+
+    def test_an_address_that_is_none_is_told_before_any_is_asked_for(self, web: str) -> None:
+        with pytest.raises(NotFetched, match="https://"):
+            recordings_at([f"{web}/song.wav", "ftp://example.com/"])
+        assert Web.asked == []
 
     def test_what_is_no_recording(self, web: str) -> None:
         with pytest.raises(NotAudio):

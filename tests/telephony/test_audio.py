@@ -286,6 +286,41 @@ def test_a_small_file_that_unpacks_to_hours_is_given_up_at_the_limit(settings: A
     assert not Audio.objects.exists()
 
 
+def test_a_recording_of_too_many_channels_is_refused() -> None:
+    header = struct.pack(
+        "<4sI4s4sIHHIIHH4sI",
+        b"RIFF",
+        320_036,
+        b"WAVE",
+        b"fmt ",
+        16,
+        1,
+        16,
+        8000,
+        256_000,
+        32,
+        16,
+        b"data",
+        320_000,
+    )
+
+    with pytest.raises(audio.NotAudio, match="16 channels"):
+        audio.decode(io.BytesIO(header + bytes(320_000)))
+
+
+def test_several_recordings_may_last_as_long_together_as_one(settings: Any) -> None:
+    settings.IRIS_MAX_AUDIO_SECONDS = 3
+    content = audio.wav(Pcm(tone(seconds=2, rate=8000), 8000))
+    first, second = audio.decode_all(
+        [io.BytesIO(content), io.BytesIO(audio.wav(Pcm(tone(seconds=1, rate=8000), 8000)))]
+    )
+    assert (first.seconds, second.seconds) == (2, 1)
+
+    with pytest.raises(audio.AudioTooLong, match="together"):
+        audio.store_uploads([io.BytesIO(content), io.BytesIO(content)])
+    assert not Audio.objects.exists()
+
+
 # Over HTTP
 
 

@@ -29,6 +29,7 @@ from campaigns.api.v0.serializers import (
     on_hold,
 )
 from campaigns.models import Campaign, Recipient
+from iris import bodies
 from iris.dialects import V0View
 from iris.envelope import envelope, success
 from iris.errors import NotFound
@@ -40,6 +41,8 @@ STREAM_BATCH = 2_000  # recipients in memory while a list of numbers goes out
 
 
 class Campaigns(V0View):
+    reads = bodies.LIST_AND_FILES
+
     def get(self, request: Request) -> Response:
         """No envelope around this one, as documented."""
         page = paginate(request, _narrowed(request).order_by("-id"))
@@ -69,6 +72,8 @@ class Campaigns(V0View):
 
 
 class Update(V0View):
+    reads = bodies.TEXTS
+
     def put(self, request: Request, campaign_id: int) -> Response:
         campaign = _campaign(request, campaign_id)
         run_status = campaign.run_status
@@ -83,6 +88,8 @@ class Update(V0View):
 
 
 class Delete(V0View):
+    reads = bodies.TEXTS
+
     def delete(self, request: Request, campaign_id: int) -> Response:
         services.delete_campaign(campaign=_campaign(request, campaign_id))
         return success({"camaign": "Campaign Deleted Succesfully"})  # sic
@@ -96,6 +103,8 @@ class Details(V0View):
 
 
 class Begin(V0View):
+    reads = bodies.LIST_AND_FILES
+
     def post(self, request: Request, campaign_id: int) -> Response:
         campaign = _campaign(request, campaign_id)
         run = runs.begin(campaign=campaign, **_valid(Beginning(data=request.data)))
@@ -104,6 +113,8 @@ class Begin(V0View):
 
 class Stop(V0View):
     """An addition to what is documented."""
+
+    reads = bodies.TEXTS
 
     def post(self, request: Request, campaign_id: int) -> Response:
         stopped = runs.stop(campaign=_campaign(request, campaign_id))
@@ -116,6 +127,8 @@ class Stop(V0View):
 class Pause(V0View):
     """An addition to what is documented."""
 
+    reads = bodies.TEXTS
+
     def post(self, request: Request, campaign_id: int) -> Response:
         runs.pause(campaign=_campaign(request, campaign_id))
         return success(message="Campaign is paused")
@@ -124,6 +137,8 @@ class Pause(V0View):
 class Resume(V0View):
     """An addition to what is documented."""
 
+    reads = bodies.TEXTS
+
     def post(self, request: Request, campaign_id: int) -> Response:
         runs.resume(campaign=_campaign(request, campaign_id))
         return success(message="Campaign is running")
@@ -131,6 +146,8 @@ class Resume(V0View):
 
 class Numbers(V0View):
     """All numbers of a campaign, and adding one."""
+
+    reads = bodies.TAGS
 
     def get(self, request: Request, campaign_id: int) -> Response | StreamingHttpResponse:
         campaign = _campaign(request, campaign_id)
@@ -166,6 +183,8 @@ class DeleteNumber(V0View):
 
 class Number(V0View):
     """One number, and changing it."""
+
+    reads = bodies.TAGS
 
     def get(self, request: Request, number_id: int) -> Response:
         recipient = _recipient(request, number_id)

@@ -27,6 +27,7 @@ from campaigns.api.v1.words import CARRIERS
 from campaigns.messages import PREFIX
 from campaigns.models import Campaign, Recipient, Service, Survey
 from campaigns.surveys import answers
+from iris import bodies
 from iris.dialects import V1View
 from iris.pagination import window
 
@@ -35,6 +36,8 @@ PAGE, LARGEST_PAGE = 100, 1_000
 
 class AddContact(V1View):
     """One contact, or many in a list."""
+
+    reads = bodies.LIST
 
     def post(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
@@ -74,6 +77,8 @@ class AddContact(V1View):
 
 
 class AddSheet(V1View):
+    reads = bodies.LIST_AND_FILES
+
     def patch(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
         came = recipients.import_sheet(campaign=campaign, **valid(Sheet(data=request.data)))
@@ -120,6 +125,8 @@ class Contacts(V1View):
 class Attributes(V1View):
     """What is known of a contact. The address says campaign, the id is a contact's."""
 
+    reads = bodies.TAGS
+
     def get(self, request: Request, contact_id: int) -> Response:
         contact = contact_of(request, contact_id)
         return Response(attributes_json(contact, campaign=contact.campaign))
@@ -132,6 +139,8 @@ class Attributes(V1View):
 
 
 class UpdateContact(V1View):
+    reads = bodies.TAGS
+
     def patch(self, request: Request, contact_id: int) -> Response:
         contact = contact_of(request, contact_id)
         changes = valid(ContactChanges(data=request.data))
@@ -143,6 +152,8 @@ class UpdateContact(V1View):
 
 
 class DeleteContact(V1View):
+    reads = bodies.TAGS
+
     def delete(self, request: Request, contact_id: int) -> Response:
         recipients.delete_recipient(recipient=contact_of(request, contact_id))
         return Response({"message": "Successfully Deleted."})

@@ -22,6 +22,7 @@ from campaigns.api.words import RECIPIENT_STATUSES
 from campaigns.dashboard import QUARTERS, Dashboard, dashboard
 from campaigns.messages import PREFIX
 from campaigns.models import Campaign
+from iris import bodies
 from iris.dialects import V1View
 from iris.errors import InvalidInput
 from telephony.api.account import account_of
@@ -48,6 +49,8 @@ DAYS, MOST_DAYS = 30, 366
 
 
 class Report(V1View):
+    reads = bodies.TEXTS
+
     def get(self, request: Request, campaign_id: int) -> StreamingHttpResponse:
         campaign = campaign_of(request, campaign_id)
         rows = _rows(campaign)

@@ -26,6 +26,7 @@ from campaigns.messages import PREFIX
 from campaigns.models import Campaign, Service, Survey, SurveyStep
 from campaigns.surveys import answers, steps
 from campaigns.surveys.answers import Column, Reply, Tally
+from iris import bodies
 from iris.dialects import V1View
 from iris.errors import InvalidInput
 
@@ -39,6 +40,8 @@ class NewSteps(serializers.Serializer[Any]):
 
 
 class SurveySteps(V1View):
+    reads = bodies.LIST_AND_FILES
+
     def get(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
         return Response({"results": _steps_json(campaign, request)})
@@ -72,6 +75,8 @@ class RunSurvey(Run):
 
 
 class TestSurvey(V1View):
+    reads = bodies.TEXTS
+
     def post(self, request: Request, contact_id: int) -> Response:
         contact = contact_of(request, contact_id)
         _refuse_unless_survey(contact.campaign)
@@ -81,6 +86,8 @@ class TestSurvey(V1View):
 
 class SurveyReport(V1View):
     """CSV, or JSON where `?format=json` asks for it. Streamed: memory does not grow with the contacts."""
+
+    reads = bodies.TEXTS
 
     def get(self, request: Request, survey_id: int) -> StreamingHttpResponse:
         survey = survey_of(request, survey_id)

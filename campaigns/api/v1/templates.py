@@ -17,6 +17,7 @@ from campaigns.api.v1.found import campaign_of
 from campaigns.api.v1.serializers import length_factor_of, valid
 from campaigns.models import Campaign, SurveyTemplate, TemplateStep
 from campaigns.surveys import templates
+from iris import bodies
 from iris.bodies import json_value
 from iris.dialects import ERROR_CODE, V1View, parse_id
 from iris.errors import InvalidInput, NotFound
@@ -59,6 +60,8 @@ class NewTemplate(TemplateChanges):
 
 
 class Templates(V1View):
+    reads = bodies.LIST_AND_FILES
+
     def get(self, request: Request) -> Response:
         page = window(request, _found(request), max_size=LARGEST_PAGE)
         answer = page.around([_template_json(template, request) for template in page.items])
@@ -72,6 +75,8 @@ class Templates(V1View):
 
 
 class Template(V1View):
+    reads = bodies.LIST_AND_FILES
+
     def get(self, request: Request, template_id: int) -> Response:
         return Response(_template_json(_template_of(request, template_id), request))
 

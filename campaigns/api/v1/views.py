@@ -33,6 +33,7 @@ from campaigns.api.v1.words import CAMPAIGN_STATUSES
 from campaigns.messages import parse_message
 from campaigns.models import Campaign, RunStatus, Service, Source
 from campaigns.surveys.steps import set_steps
+from iris import bodies
 from iris.dialects import V1View
 from iris.errors import Conflict, InvalidInput
 from iris.pagination import window
@@ -63,6 +64,8 @@ class Campaigns(V1View):
 
 
 class Create(V1View):
+    reads = bodies.LIST_AND_FILES
+
     def post(self, request: Request) -> Response:
         new = _with_recording(valid(NewCampaign(data=request.data)))
         asked = new.pop("steps", [])
@@ -75,6 +78,8 @@ class Create(V1View):
 
 
 class Detail(V1View):
+    reads = bodies.TEXTS_AND_FILE
+
     def get(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
         return Response(detail_json(campaign, campaign.run_status, request))
@@ -96,6 +101,8 @@ class Detail(V1View):
 
 
 class Message(V1View):
+    reads = bodies.TEXTS_AND_FILE
+
     def patch(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
         changes = valid(MessageChanges(campaign, data=request.data, partial=True))
@@ -107,6 +114,8 @@ class Message(V1View):
 
 
 class Run(V1View):
+    reads = bodies.TEXTS
+
     def post(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
         source = _what_is_said(campaign)
@@ -125,6 +134,8 @@ class Run(V1View):
 
 
 class Stop(V1View):
+    reads = bodies.TEXTS
+
     def post(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
         try:
@@ -136,6 +147,8 @@ class Stop(V1View):
 
 
 class DemoCall(V1View):
+    reads = bodies.TEXTS
+
     def post(self, request: Request, contact_id: int) -> Response:
         contact = contact_of(request, contact_id)
         source = _what_is_said(contact.campaign)
@@ -145,6 +158,7 @@ class DemoCall(V1View):
 
 class TestSpeak(V1View):
     throttle_classes = (UserThrottle, TrialThrottle)
+    reads = bodies.TEXTS
 
     def post(self, request: Request, campaign_id: int) -> Response:
         """The address of the recording, as bare text: that is how clients read it."""

@@ -1,0 +1,423 @@
+"""Whatever an account sends in a megabyte costs a web process a bounded amount of time and memory.
+
+Each kind of input is tried at its worst for its size. A new kind of input belongs into one of the tables here.
+"""
+
+from __future__ import annotations
+
+import array
+import io
+import json
+import random
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import av
+import pytest
+from av.audio.frame import AudioFrame
+from django.db import connection
+
+from accounts import apikeys
+from accounts.authentication import issue_tokens
+from campaigns.models import Campaign, Service
+from telephony.models import Audio
+from telephony.voices import audio
+from telephony.voices.engine import Pcm
+from tests.costs import Call, Cost, Measured
+from tests.factories import make_campaign, make_empty_campaign, make_user
+from tests.surveys.surveying import make_template
+
+CPU_SECONDS = 2
+PEAK = 200 * 2**20
+MEGABYTE = 2**20
+BOUNDARY = "b"
+FORM = "application/x-www-form-urlencoded"
+MULTIPART = f"multipart/form-data; boundary={BOUNDARY}"
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@dataclass(frozen=True)
+class World:
+    """What the addresses of the cases need."""
+
+    key: str
+    token: str
+    campaign: int
+    tagged: int  # a campaign with 256 long tags
+    survey: int
+    contact: int
+    template: int
+    recording: str
+    port: int
+
+
+def dripping_host() -> tuple[socket.socket, int]:
+    """A host that accepts everybody and answers a byte every now and then."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def drip(connection: socket.socket) -> None:
+        with suppress(OSError), connection:
+            connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+            while not threading.Event().wait(0.05):
+                connection.sendall(b"a")
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=drip, args=(listener.accept()[0],), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    return listener, listener.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def measured(django_db_setup: None) -> Iterator[Measured]:
+    listener, port = dripping_host()
+    process = Measured(database=str(connection.settings_dict["NAME"]), public_port=port)
+    yield process
+    process.close()
+    with suppress(OSError):
+        listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+
+
+@pytest.fixture
+def world(measured: Measured) -> World:
+    user = make_user(credits=1000)
+    tagged = make_empty_campaign(owner=user, service=Service.SMS)
+    Campaign.objects.filter(pk=tagged.pk).update(tags=[f"tags_{n:03}{'x' * 96}" for n in range(256)])
+    campaign = make_campaign(owner=user, message="Namaste")
+    return World(
+        key=apikeys.generate(user=user),
+        token=issue_tokens(user).access,
+        campaign=campaign.pk,
+        tagged=tagged.pk,
+        survey=make_empty_campaign(owner=user, service=Service.SURVEY).pk,
+        contact=campaign.recipients.latest("pk").pk,
+        template=make_template(owner=user).pk,
+        recording=Audio.objects.create(name="ab" * 20, seconds=1).name,
+        port=measured.public_port,
+    )
+
+
+@pytest.fixture
+def measure(world: World, measured: Measured) -> Callable[..., Cost]:
+    """Makes a call as the account, holds its cost against the limits, and returns it."""
+
+    def cost(
+        method: str,
+        path: str,
+        body: bytes = b"",
+        content_type: str = "application/json",
+        what: str = "",
+        **headers: str,
+    ) -> Cost:
+        assert len(body) <= 1.05 * MEGABYTE
+        token = world.key if path.startswith("/api/v1/") else world.token
+        found = measured.cost(
+            Call(method, path, body, content_type, {"Authorization": f"Bearer {token}", **headers})
+        )
+        print(
+            f"{found.cpu:6.2f} s {found.peak / 2**20:6.0f} MB  {found.status} {what} {path[:60]} {found.start[:100]!r}"
+        )
+        assert found.status < 500, (what, found)
+        assert found.status not in (401, 429), (what, found)
+        assert found.cpu < CPU_SECONDS, (what, found)
+        assert found.peak < PEAK, (what, found)
+        return found
+
+    return cost
+
+
+def filled(item: str, *, before: str = "[", between: str = ",", after: str = "]") -> str:
+    """As much of an item as goes into a megabyte."""
+    count = (MEGABYTE - 200) // len((item + between).encode())
+    return before + between.join([item] * count) + after
+
+
+def numbered(template: str, count: int) -> str:
+    return ",".join(template.replace("#", str(n)) for n in range(count))
+
+
+LISTS = {
+    "numbers": filled("9841000001"),
+    "bad numbers": filled('"x"'),
+    "numbers of another country": filled('"+442071234567"'),
+    "empty lists": filled("[]"),
+    "empty objects": filled("{}"),
+    "nulls": filled("null"),
+    "small numbers": filled("1"),
+    "long integers": filled("9" * 4300),
+    "an integer too long": "9" * 500_000,
+    "exponents": filled("1e308"),
+    "deep lists": "[" * 500_000 + "]" * 500_000,
+    "lists of lists as deep as is read": filled("[" * 50 + "]" * 50),
+    "one key again and again": filled('"a":1', before="{", after="}"),
+    "many keys": "{" + numbered('"k#":1', 80_000) + "}",
+    "escapes": '"' + "\\u0041" * 170_000 + '"',
+    "one long text": '"' + "x" * 1_000_000 + '"',
+    "commas": '"' + "," * 1_000_000 + '"',
+    "JSON in a text": json.dumps(filled("[]")),
+    "blanks": " " * 1_000_000 + "1",
+    "objects like contacts": filled('{"number":"9841000001"}'),
+    "objects like bad contacts": filled('{"number":1}'),
+    "objects like steps": filled('{"order":0,"content_type":"say","text_or_url":"a"}'),
+    "texts like steps": filled(json.dumps('{"content_type":"say"}')),
+}
+
+
+@pytest.mark.parametrize("half", [0, 1])
+def test_json_of_a_megabyte(measure: Any, world: World, half: int) -> None:
+    """In the fields at which a list or an object may stand."""
+    for what, sent in list(LISTS.items())[half::2]:
+        for method, path, name in (
+            ("POST", "/api/system/campaigns/", "individual_number"),
+            ("POST", f"/api/system/campaigns/{world.campaign}/begin/", "individual"),
+            ("POST", f"/api/v1/campaign/{world.campaign}/add-contact/", "contacts"),
+            ("PATCH", f"/api/v1/phone-number/update/{world.contact}/", "other_variables"),
+            ("POST", f"/api/v1/campaign/create/{world.survey}/survey/", "steps"),
+        ):
+            rest = '"name":"a","services":"SMS","message":"a","number":"9841000001"'
+            measure(method, path, f'{{{rest},"{name}":{sent}}}'.encode(), what=what)
+
+
+def test_ten_thousand_contacts_of_a_campaign_with_many_tags_are_added(measure: Any, world: World) -> None:
+    names = [f"{n:03}{'x' * 96}" for n in range(256)]
+    contacts = [
+        {"number": 9841000000 + n, "other_variables": {names[n % 256]: "Ram"} if n < 3_000 else {}}
+        for n in range(10_000)
+    ]
+    body = json.dumps({"contacts": contacts}, separators=(",", ":")).encode()
+    added = measure("POST", f"/api/v1/campaign/{world.tagged}/add-contact/", body)
+    assert added.status == 201
+    assert Campaign.objects.get(pk=world.tagged).number_count == 10_000
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "limit"),
+    [
+        ("/api/v1/campaign/{campaign}/add-contact/", {"contacts": 10_001 * [{"number": 1}]}, "10,000"),
+        ("/api/v1/campaign/create/{survey}/survey/", {"steps": 10_000 * [{"order": 1}]}, "100"),
+        (
+            "/api/system/campaigns/",
+            {"name": "a", "services": "SMS", "individual_number": 10_001 * [9841000001]},
+            "10,000",
+        ),
+        ("/api/system/campaigns/{campaign}/begin/", {"message": "a", "individual": 10_001 * [1]}, "10,000"),
+        (
+            "/api/system/campaigns/{campaign}/begin/",
+            {"message": "a", "individual": "1" + 10_000 * ",1"},
+            "10,000",
+        ),
+        ("/api/system/campaigns/{campaign}/begin/", {"message": "a", "status": 101 * ["failed"]}, "100"),
+    ],
+)
+def test_a_list_that_is_too_long_names_the_limit(
+    measure: Any, world: World, path: str, body: str, limit: str
+) -> None:
+    path = path.format(campaign=world.campaign, survey=world.survey)
+    refused = measure("POST", path, json.dumps(body).encode())
+    assert refused.status == 400
+    assert limit.encode() in refused.start
+    assert refused.cpu < 0.5
+
+
+def test_combining_marks_in_a_name(measure: Any, world: World) -> None:
+    """Normalization puts them into order, which takes quadratic time."""
+    name = "a" + "\u0301\u0316" * 200_000
+    body = json.dumps({"number": "9841000001", "other_variables": {name: "x"}}, ensure_ascii=False).encode()
+    measure("POST", f"/api/v1/campaign/{world.campaign}/add-contact/", body)
+    measure("PATCH", f"/api/v1/campaign/{world.contact}/attributes/", body[45:-1])
+    long = json.dumps(
+        {"message": f"Hello {{{name[:9000]}}}", "number": name[:9000], "name": name}, ensure_ascii=False
+    )
+    for path in (f"/api/system/campaigns/{world.campaign}/begin/", "/api/system/campaigns/"):
+        measure("POST", path, long.encode())
+
+
+FORMS = {
+    "fields of one name": "individual_number=9841000001&" * 9_000,
+    "numbered fields": "&".join(f"individual_number[{n}]=1" for n in range(9_000)),
+    "too many fields": "a=1&" * 250_000,
+    "a list in a field": "individual_number=" + "9841000001," * 90_000,
+    "escapes": "individual_number=" + "%39" * 330_000,
+    "brackets": "individual_number=" + "%5B" * 300_000,
+    "steps": "steps=%7B%7D&" * 9_000,
+    "tags": "&".join(f"available_tags[t{n}]=1" for n in range(9_000)),
+}
+
+
+def test_a_form_of_a_megabyte(measure: Any, world: World) -> None:
+    for what, sent in FORMS.items():
+        for path in (
+            "/api/system/campaigns/",
+            f"/api/system/campaigns/number/{world.campaign}/",
+            f"/api/v1/campaign/create/{world.survey}/survey/",
+        ):
+            body = f"name=a&services=SMS&number=9841000001&{sent}".encode()
+            measure("POST", path, body, FORM, what)
+
+
+def part(name: str, value: bytes, extra: str = "") -> bytes:
+    return f'--b\r\nContent-Disposition: form-data; name="{name}"{extra}\r\n\r\n'.encode() + value + b"\r\n"
+
+
+MULTIPARTS = {
+    "parts without a name": b"--b\r\n\r\n\r\n" * 110_000,
+    "fields of one name": part("individual_number", b"9841000001") * 9_000,
+    "files": part("0", b"x", '; filename="x"') * 12_000,
+    "a hundred files": b"".join(part(str(n), b"RIFF", '; filename="x"') for n in range(100)),
+    "long headers": part("a", b"", ";x=y" * 200_000),
+    "many headers": b'--b\r\nContent-Disposition: form-data; name="a"\r\n'
+    + b"A: b\r\n" * 150_000
+    + b"\r\n\r\n",
+    "almost boundaries": part("a", b"\r\n--" * 240_000),
+    "multipart in multipart": part("a", part("b", part("c", b"x") * 4_000)),
+    "base64": b'--b\r\nContent-Disposition: form-data; name="a"; filename="x"\r\nContent-Transfer-Encoding: base64\r\n\r\n'
+    + b" =" * 500_000,
+    "without an end": b"--b" * 340_000,
+}
+
+
+def test_multipart_of_a_megabyte(measure: Any, world: World) -> None:
+    for what, sent in MULTIPARTS.items():
+        for path in (f"/api/v1/campaign/create/{world.survey}/survey/", "/api/system/campaigns/"):
+            measure("POST", path, sent + b"--b--\r\n", MULTIPART, what)
+
+
+def test_queries_headers_and_cookies(measure: Any, world: World) -> None:
+    long = "1," * 30_000
+    queries = [f"status={long}", "a=1&" * 9_000, f"page={'9' * 60_000}", f"search={'%25' * 20_000}"]
+    for path in (
+        "/api/system/campaigns/",
+        "/api/v1/campaign/",
+        "/api/v1/dashboard/",
+        "/api/v1/survey-templates/",
+    ):
+        for query in [*queries, f"days={'9' * 60_000}"] if "dashboard" in path else queries:
+            measure("GET", f"{path}?{query}")
+    names = ["Range", "If-Range", "If-None-Match", "If-Modified-Since", "Idempotency-Key", "Accept", "Cookie"]
+    for name in [*names, "Accept-Language", "X-Forwarded-For", "Forwarded"]:
+        for value in (long, "a=b;" * 15_000, "bytes=" + "0-1," * 15_000, '"' * 60_000):
+            path = (
+                f"/media/audio/{world.recording}.wav"
+                if "Range" in name or "If-" in name
+                else "/api/v1/campaign/"
+            )
+            measure("GET", path, what=name, **{name: value})
+
+
+def test_addresses(measure: Any, world: World) -> None:
+    def steps(*addresses: str) -> bytes:
+        listed = [{"content_type": "play", "text_or_url": "", "audio_file": address} for address in addresses]
+        return json.dumps({"steps": listed}).encode()
+
+    path = f"/api/v1/campaign/create/{world.survey}/survey/"
+    host = f"http://127.0.0.1:{world.port}"
+    for addresses in (
+        [f"{host}/{n}" for n in range(100)],
+        [f"{host}/{n}" for n in range(10)],
+        ["http://" + "ü" * 1_900 + ".example/"] * 100,
+        ["http://" + "1." * 900] * 100,
+    ):
+        assert measure("POST", path, steps(*addresses)).status == 400
+
+
+# Sheets: their worst cases have tests of their own (tests/campaigns).
+
+
+def frames(
+    format: str, codec: str, *, rate: int, layout: str = "mono", seconds: int = 1, loud: bool = True
+) -> bytes:
+    """A file of noise or silence."""
+    file, channels = io.BytesIO(), 2 if layout == "stereo" else 1
+    noise = random.Random(1).randbytes(2 * channels * rate) if loud else bytes(2 * channels * rate)
+    with av.open(file, "w", format=format) as container:
+        stream: Any = container.add_stream(codec, rate=rate, layout=layout)
+        for _ in range(seconds):
+            frame = AudioFrame(format="s16", layout=layout, samples=rate)
+            frame.planes[0].update(noise)
+            frame.sample_rate = rate
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return file.getvalue()
+
+
+def wav_header(*, channels: int = 1, rate: int = 8000, bits: int = 16, size: int = 900_000) -> bytes:
+    width = channels * bits // 8
+    fields = (16, 1, channels % 65536, rate, rate * width % 2**32, width % 65536, bits)
+    return (
+        b"RIFF"
+        + struct.pack("<I", 36 + size)
+        + b"WAVEfmt "
+        + struct.pack("<IHHIIHH", *fields)
+        + b"data"
+        + struct.pack("<I", size)
+    )
+
+
+def fitting(piece: bytes) -> bytes:
+    return piece * max(1, MEGABYTE // len(piece))
+
+
+def tagged_mp3() -> bytes:
+    size = 1_000_000
+    length = bytes((size >> shift) & 0x7F for shift in (21, 14, 7, 0))
+    return b"ID3\4\0\0" + length + bytes(size) + frames("mp3", "libmp3lame", rate=16000)
+
+
+SOUNDS: dict[str, Callable[[], bytes]] = {
+    "wav": lambda: audio.wav(Pcm(random.Random(1).randbytes(MEGABYTE - 100), 8000)),
+    "wav of 65,535 channels": lambda: wav_header(channels=65535) + bytes(900_000),
+    "wav at an absurd rate": lambda: wav_header(rate=2**31) + bytes(900_000),
+    "wav of one bit": lambda: wav_header(rate=4000, bits=8, size=MEGABYTE) + bytes(900_000),
+    "mp3 at its lowest rate": lambda: fitting(frames("mp3", "libmp3lame", rate=8000, loud=False)),
+    "mp3": lambda: fitting(frames("mp3", "libmp3lame", rate=48000, layout="stereo")),
+    "mp3 with huge tags": tagged_mp3,
+    "aac": lambda: fitting(frames("adts", "aac", rate=48000, layout="stereo", loud=False)),
+    "flac of hours of silence": lambda: frames("flac", "flac", rate=8000, seconds=900, loud=False),
+    "flac at a high rate": lambda: frames(
+        "flac", "flac", rate=192_000, layout="stereo", seconds=100, loud=False
+    ),
+    "chained ogg": lambda: fitting(frames("ogg", "libopus", rate=48000, loud=False)),
+    "chained ogg of two kinds": lambda: fitting(
+        frames("ogg", "libopus", rate=48000, loud=False) + frames("ogg", "flac", rate=8000, loud=False)
+    ),
+    "opus": lambda: frames("ogg", "libopus", rate=48000, seconds=100, loud=False),
+    "webm": lambda: fitting(frames("webm", "libopus", rate=48000, loud=False)),
+    "m4a": lambda: frames("ipod", "aac", rate=48000, layout="stereo", seconds=30),
+    "m4a of which all tables are noise": lambda: _noisy(frames("ipod", "aac", rate=48000, seconds=30)),
+    "noise like mp3": lambda: b"\xff\xfb\x90\x64" + random.Random(2).randbytes(MEGABYTE - 4),
+    "noise like ogg": lambda: fitting(b"OggS\0\2" + random.Random(3).randbytes(60)),
+    "zeros": lambda: bytes(MEGABYTE),
+}
+
+
+def _noisy(m4a: bytes) -> bytes:
+    """With a number of its sample table made as large as it can be."""
+    at = m4a.index(b"stsz") + 8
+    return m4a[:at] + struct.pack(">II", 1, 2**31 - 1) + m4a[at + 8 :]
+
+
+@pytest.mark.parametrize("half", [0, 1])
+def test_audio_of_a_megabyte(measure: Any, world: World, half: int) -> None:
+    for what, made in list(SOUNDS.items())[half::2]:
+        body = part("audio_file", made()[: MEGABYTE - 500], '; filename="a"') + b"--b--\r\n"
+        measure("PATCH", f"/api/v1/campaign/create/{world.campaign}/message/", body, MULTIPART, what)
+
+
+def test_a_hundred_recordings_at_once(measure: Any, world: World) -> None:
+    steps = [{"order": n, "content_type": "play"} for n in range(100)]
+    sounds = [
+        audio.wav(Pcm(array.array("h", [n * 9 % 8000, -n * 9] * 2_400).tobytes(), 8000))
+        for n in range(100, 200)
+    ]
+    files = b"".join(part(str(n), sound, '; filename="a"') for n, sound in enumerate(sounds))
+    body = part("steps", json.dumps(steps).encode()) + files + b"--b--\r\n"
+    assert measure("POST", f"/api/v1/campaign/create/{world.survey}/survey/", body, MULTIPART).status == 200
