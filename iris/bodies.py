@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 
-MAX_VALUES = 600_000  # of one JSON text, lists, objects and what is in them
+MAX_FORM_BYTES = 2 * 2**20
+MAX_VALUES = 600_000  # of one JSON text
+MAX_CONTAINERS = 100_000  # lists and objects among them: each costs several times what a number does
 MAX_DEPTH = 60
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -53,6 +55,11 @@ class BodyLimit:
     def body(self) -> int:
         largest: int = settings.IRIS_MAX_BODY_BYTES
         return largest if self.own is None else min(self.own, largest)
+
+    @property
+    def form(self) -> int:
+        """Less than JSON: percent escapes take a hundred times their size in memory, and lists in forms are short."""
+        return min(self.body, MAX_FORM_BYTES)
 
     @property
     def multipart(self) -> int:
@@ -82,9 +89,14 @@ def check_length(request: Request, reads: BodyLimit) -> None:
     """
     http = request._request
     media_type = _media_type(http)
-    said = reads.multipart if media_type.startswith(MULTIPART) else reads.body
-    # What says it is JSON may be multipart, which may be longer: JSONBody looks, and keeps to its own limit.
-    limit = reads.body if media_type.startswith(FORM) else reads.multipart
+    said = reads.body
+    if media_type.startswith(FORM):
+        limit = said = reads.form
+    elif media_type.startswith(MULTIPART):
+        limit = said = reads.multipart
+    else:
+        # What says it is JSON may be multipart, which may be longer: JSONBody looks, and keeps to its own limit.
+        limit = reads.multipart
     length = http.META.get("CONTENT_LENGTH") or ""
     if length.isdecimal():
         # Python refuses to read numbers of more than 4,300 figures.
@@ -209,12 +221,15 @@ class _Rejoined:
 def json_value(text: str) -> Any:
     """The value that JSON text has, in a body or in a field of a form. Raises InvalidInput.
 
-    Refuses what no client means: more values than MAX_VALUES, nesting deeper than MAX_DEPTH, NaN and infinities, integers
-    of thousands of digits. Of several keys of one name the last counts.
+    Refuses what no client means: more than MAX_VALUES or MAX_CONTAINERS, nesting deeper than MAX_DEPTH, NaN and
+    infinities, integers of thousands of digits. Of several keys of one name the last counts.
     """
     # Before any object is made for it: ten bytes of JSON can become a hundred of memory.
-    if text.count(",") > MAX_VALUES or text.count("[") + text.count("{") > MAX_VALUES:
-        raise InvalidInput(f"The JSON has more than {MAX_VALUES:,} values. Send it in several requests.")
+    if text.count(",") > MAX_VALUES or text.count("[") + text.count("{") > MAX_CONTAINERS:
+        raise InvalidInput(
+            f"The JSON has more than {MAX_VALUES:,} values, or {MAX_CONTAINERS:,} lists and objects. Send it in several"
+            " requests."
+        )
     try:
         value: Any = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except RecursionError as error:

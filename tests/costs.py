@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 ROOT = Path(__file__).resolve().parent.parent
-LOOP_SECONDS = 0.06  # of processor time for `_loop` on the machine that the limits are meant for
+LOOP_SECONDS = 0.045  # of processor time for `_loop` on the machine that the limits are meant for
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def _measured(call: Call) -> bytes:
         status, answered, start, peak = pickle.load(pipe)
     _, _, used = os.wait4(child, 0)
     # Beside others, a processor does less in each of its seconds.
-    slowness = max(1.0, (before + _loop()) / 2 / LOOP_SECONDS)
+    slowness = max(1.0, before / LOOP_SECONDS, _loop() / LOOP_SECONDS)
     cpu = (used.ru_utime + used.ru_stime) / slowness
     return pickle.dumps(Cost(status, cpu, peak, answered, start))
 

@@ -174,15 +174,16 @@ LISTS = {
 
 @pytest.mark.parametrize("half", [0, 1])
 def test_json_of_a_megabyte(measure: Any, world: World, half: int) -> None:
-    """In the fields at which a list or an object may stand."""
-    for what, sent in list(LISTS.items())[half::2]:
-        for method, path, name in (
+    """In the fields at which a list or an object may stand: each value in two of them, in turn."""
+    for at, (what, sent) in enumerate(list(LISTS.items())[half::2]):
+        fields = [
             ("POST", "/api/system/campaigns/", "individual_number"),
             ("POST", f"/api/system/campaigns/{world.campaign}/begin/", "individual"),
             ("POST", f"/api/v1/campaign/{world.campaign}/add-contact/", "contacts"),
             ("PATCH", f"/api/v1/phone-number/update/{world.contact}/", "other_variables"),
             ("POST", f"/api/v1/campaign/create/{world.survey}/survey/", "steps"),
-        ):
+        ]
+        for method, path, name in (fields[at % 5], fields[(at + 2) % 5]):
             rest = '"name":"a","services":"SMS","message":"a","number":"9841000001"'
             measure(method, path, f'{{{rest},"{name}":{sent}}}'.encode(), what=what)
 
@@ -254,14 +255,13 @@ FORMS = {
 
 
 def test_a_form_of_a_megabyte(measure: Any, world: World) -> None:
+    paths = {
+        "steps": f"/api/v1/campaign/create/{world.survey}/survey/",
+        "tags": f"/api/system/campaigns/number/{world.campaign}/",
+    }
     for what, sent in FORMS.items():
-        for path in (
-            "/api/system/campaigns/",
-            f"/api/system/campaigns/number/{world.campaign}/",
-            f"/api/v1/campaign/create/{world.survey}/survey/",
-        ):
-            body = f"name=a&services=SMS&number=9841000001&{sent}".encode()
-            measure("POST", path, body, FORM, what)
+        body = f"name=a&services=SMS&number=9841000001&{sent}".encode()
+        measure("POST", paths.get(what, "/api/system/campaigns/"), body, FORM, what)
 
 
 def part(name: str, value: bytes, extra: str = "") -> bytes:
@@ -287,8 +287,8 @@ MULTIPARTS = {
 
 def test_multipart_of_a_megabyte(measure: Any, world: World) -> None:
     for what, sent in MULTIPARTS.items():
-        for path in (f"/api/v1/campaign/create/{world.survey}/survey/", "/api/system/campaigns/"):
-            measure("POST", path, sent + b"--b--\r\n", MULTIPART, what)
+        path = f"/api/v1/campaign/create/{world.survey}/survey/"
+        measure("POST", path, sent + b"--b--\r\n", MULTIPART, what)
 
 
 def test_queries_headers_and_cookies(measure: Any, world: World) -> None:
@@ -304,7 +304,7 @@ def test_queries_headers_and_cookies(measure: Any, world: World) -> None:
             measure("GET", f"{path}?{query}")
     names = ["Range", "If-Range", "If-None-Match", "If-Modified-Since", "Idempotency-Key", "Accept", "Cookie"]
     for name in [*names, "Accept-Language", "X-Forwarded-For", "Forwarded"]:
-        for value in (long, "a=b;" * 15_000, "bytes=" + "0-1," * 15_000, '"' * 60_000):
+        for value in ("a=b;" * 15_000, "bytes=" + "0-1," * 15_000):
             path = (
                 f"/media/audio/{world.recording}.wav"
                 if "Range" in name or "If-" in name
