@@ -131,7 +131,8 @@ class TestSteps:
             ({"text_or_url": {}}, "text"),
             ({"audio_file": 5}, "address"),
             ({"audio_file": "song.mp3"}, "https://"),
-            ({"audio_file": "http://127.0.0.1:1/song.mp3"}, "public internet"),
+            ({"audio_file": "http://127.0.0.1/song.mp3"}, "public internet"),
+            ({"audio_file": "http://127.0.0.1:1/song.mp3"}, "port 1 is not allowed"),
         ],
     )
     def test_that_are_wrong_are_named(self, caller: Caller, wrong: dict[str, Any], sentence: str) -> None:
