@@ -74,12 +74,13 @@ def main(database: str, public_port: int) -> None:
     from django.test import Client
 
     from iris import outbound
+    from iris.outbound import addresses
     from telephony.voices import fetching
 
     connections.databases["default"]["NAME"] = database
     connections["default"].settings_dict["NAME"] = database
     outbound.is_public = lambda ip: ip == "127.0.0.1"
-    outbound.PORTS = frozenset({80, 443, public_port})
+    addresses.PORTS = frozenset({80, 443, public_port})
     fetching.SECONDS = 1.0
     # What the first request of a process costs, such as reading the numbering plans, is none of the ones measured.
     Client().get("/api/v1/nothing", HTTP_HOST="127.0.0.1")

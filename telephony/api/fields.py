@@ -27,12 +27,8 @@ from telephony.braces import refuse_unclosed
 
 SOLE_SURROGATE = re.compile("[\ud800-\udfff]")  # half a character: it cannot be stored
 BIKRAM_SAMBAT = range(2070, 2090)  # about now in the calendar of Nepal
-LARGEST_ID = 2**63 - 1
 MAX_MOMENT_CHARACTERS = 100
-MAX_LISTED = 10_000  # numbers, contacts or ids in one request
-MAX_WORDS = 100
 MAX_TAGS = 256  # of one number
-
 
 _SHORT = Repr()
 _SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxdict = 3, 5, 5
@@ -56,7 +52,7 @@ class Text(serializers.CharField):
         if self.allow_blank:
             value = dictionary.get(self.field_name, empty)
             return empty if value is None else value
-        value = _sent(dictionary, self.field_name)
+        value = sent_value(dictionary, self.field_name)
         return empty if isinstance(value, str) and not value.strip() else value
 
 
@@ -100,7 +96,7 @@ class Number(AnyNumber):
     """A phone number as it was sent. `telephony.numbering` says what is wrong with it."""
 
     def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
-        return _sent(dictionary, self.field_name)
+        return sent_value(dictionary, self.field_name)
 
     def to_internal_value(self, data: Any) -> Any:
         with told_of_this_field():
@@ -123,99 +119,12 @@ class Word(serializers.Field[Any, Any, str, Any]):
         self.error_messages["required"] = self.error_messages["required"].format(words=self.shown)
 
     def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
-        return _sent(dictionary, self.field_name)
+        return sent_value(dictionary, self.field_name)
 
     def to_internal_value(self, data: Any) -> Any:
         word = data.strip().lower() if isinstance(data, str) else None
         if word not in self.words:
-            self.fail("unknown", value=_shown(data), words=self.shown)
-        return self.words[word]
-
-
-class Many(serializers.Field[Any, Any, Any, Any]):
-    """A list, however it comes: as JSON, as a single value, joined by commas, as JSON in a form field, or as
-    a form field sent again and again (`x`, `x[]` or `x[0]`). Text is split and trimmed, the rest left alone.
-    """
-
-    default_error_messages = {
-        "required": "This is missing: a list is needed.",
-        "nothing": "This list is empty. Leave it out if it is not meant to choose anything.",
-        "object": "This must be a list.",
-        "many": "This list is too long: one request may have {most:,} in it. {advice}",
-    }
-    most = MAX_LISTED
-    advice = "Send the rest in further requests."
-
-    def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
-        if not isinstance(dictionary, QueryDict):
-            return _sent(dictionary, self.field_name)
-        name = re.compile(re.escape(self.field_name or "") + r"(\[\d*\])?")
-        sent = [item for key, items in dictionary.lists() if name.fullmatch(key) for item in items]
-        return [item for item in sent if not isinstance(item, str) or item.strip()] or empty
-
-    def to_internal_value(self, data: Any) -> list[Any]:
-        if isinstance(data, Mapping):
-            self.fail("object")
-        listed = data if isinstance(data, list) else [data]
-        items: list[Any] = []
-        # Counted before anything is examined, and text before it is split.
-        self._count(len(listed))
-        for item in listed:
-            if isinstance(item, str):
-                self._count(len(items) + 1 + item.count(",") + item.count("\n"))
-                items.extend(_split(item))
-            else:
-                items.append(item)
-            self._count(len(items))
-        if not items:
-            self.fail("nothing")
-        return items
-
-    def _count(self, count: int) -> None:
-        if count > self.most:
-            self.fail("many", most=self.most, advice=self.advice)
-
-
-class Numbers(Many):
-    """A list of phone numbers."""
-
-    advice = "Send the rest in further requests, or upload a sheet."
-
-
-class Ids(Many):
-    """A list of ids."""
-
-    default_error_messages = {"no_id": "{value} is no id: ids are whole numbers above 0."}
-
-    def to_internal_value(self, data: Any) -> list[int]:
-        return [self._id(item) for item in super().to_internal_value(data)]
-
-    def _id(self, item: Any) -> int:
-        number = int(item) if isinstance(item, str) and re.fullmatch(r"[0-9]{1,19}", item) else item
-        if isinstance(number, bool) or not isinstance(number, int) or not 0 < number <= LARGEST_ID:
-            self.fail("no_id", value=_shown(item))
-        return number
-
-
-class Words(Many):
-    """A list of published words, in any case, read as what they mean inside."""
-
-    default_error_messages = {"unknown": "{value} is not known here: use {words}."}
-    most = MAX_WORDS
-    advice = "Name each once."
-
-    def __init__(self, words: Mapping[str, Any], **options: Any) -> None:
-        super().__init__(**options)
-        self.words = words
-        self.shown = ", ".join(words)
-
-    def to_internal_value(self, data: Any) -> list[Any]:
-        return [self._meaning(item) for item in super().to_internal_value(data)]
-
-    def _meaning(self, item: Any) -> Any:
-        word = item.lower() if isinstance(item, str) else ""
-        if word not in self.words:
-            self.fail("unknown", value=_shown(item), words=self.shown)
+            self.fail("unknown", value=shown(data), words=self.shown)
         return self.words[word]
 
 
@@ -228,11 +137,11 @@ class Upload(serializers.Field[Any, Any, Any, Any]):
     }
 
     def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
-        return _sent(dictionary, self.field_name)
+        return sent_value(dictionary, self.field_name)
 
     def to_internal_value(self, data: Any) -> UploadedFile[Any]:
         if not isinstance(data, UploadedFile):
-            self.fail("name", value=_shown(data))
+            self.fail("name", value=shown(data))
         if not data.size:
             self.fail("empty")
         if data.size > settings.IRIS_MAX_UPLOAD_BYTES:
@@ -253,15 +162,15 @@ class Moment(serializers.Field[datetime, Any, Any, datetime]):
     }
 
     def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
-        return _sent(dictionary, self.field_name)
+        return sent_value(dictionary, self.field_name)
 
     def to_internal_value(self, data: Any) -> datetime:
         moment = self._read(data)
         if moment.year in BIKRAM_SAMBAT:
-            self.fail("bikram_sambat", value=_shown(data))
+            self.fail("bikram_sambat", value=shown(data))
         # Callers write whole minutes: "now" is already some seconds ago when it arrives.
         if moment < timezone.now() - timedelta(minutes=1):
-            self.fail("past", value=_shown(data))
+            self.fail("past", value=shown(data))
         return moment
 
     def _read(self, data: Any) -> datetime:
@@ -279,7 +188,7 @@ class Moment(serializers.Field[datetime, Any, Any, datetime]):
                 moment = moment.replace(tzinfo=zone)
             return moment.astimezone(zone)
         except (ValueError, OverflowError):
-            self.fail("unreadable", value=_shown(data), zone=settings.TIME_ZONE)
+            self.fail("unreadable", value=shown(data), zone=settings.TIME_ZONE)
 
 
 class Tags(serializers.Field[dict[str, Any], Any, Any, dict[str, Any]]):
@@ -293,7 +202,7 @@ class Tags(serializers.Field[dict[str, Any], Any, Any, dict[str, Any]]):
     }
 
     def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
-        value = _sent(dictionary, self.field_name)
+        value = sent_value(dictionary, self.field_name)
         if value is empty and isinstance(dictionary, QueryDict):
             prefix = f"{self.field_name}["
             pairs = {
@@ -306,7 +215,7 @@ class Tags(serializers.Field[dict[str, Any], Any, Any, dict[str, Any]]):
 
     def to_internal_value(self, data: Any) -> dict[str, str | int | float]:
         if isinstance(data, str):
-            data = _json(data)
+            data = json_or_none(data)
         if not isinstance(data, dict):
             self.fail("no_object")
         if len(data) > MAX_TAGS:
@@ -317,9 +226,9 @@ class Tags(serializers.Field[dict[str, Any], Any, Any, dict[str, Any]]):
         if value is None:
             return ""
         if isinstance(value, bool) or not isinstance(value, str | int | float):
-            self.fail("value", tag=_shown(tag))
+            self.fail("value", tag=shown(tag))
         if not storable(tag) or (isinstance(value, str) and not storable(value)):
-            self.fail("unstorable", tag=_shown(tag))
+            self.fail("unstorable", tag=shown(tag))
         return value
 
 
@@ -328,20 +237,12 @@ def words_of(meanings: Iterable[Any], table: Mapping[Any, str]) -> dict[str, Any
     return {table[meaning]: meaning for meaning in meanings}
 
 
-def _sent(dictionary: Mapping[Any, Any], name: str | None) -> Any:
+def sent_value(dictionary: Mapping[Any, Any], name: str | None) -> Any:
     value = dictionary.get(name, empty)
     return empty if value is None or value == "" else value
 
 
-def _split(text: str) -> list[Any]:
-    if text.lstrip().startswith("["):
-        listed = _json(text)
-        if isinstance(listed, list):
-            return listed
-    return [part.strip() for part in re.split(r"[,\n]", text) if part.strip()]
-
-
-def _json(text: str) -> Any:
+def json_or_none(text: str) -> Any:
     """JSON in a form field, or None for text that is none."""
     try:
         return json_value(text)
@@ -349,7 +250,7 @@ def _json(text: str) -> Any:
         return None
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """A value as a sentence can show it: short, in quotation marks, without anything unprintable."""
     if isinstance(value, UploadedFile):
         text = "a file"

@@ -21,9 +21,11 @@ from iris.outbound import (
     AnswerTooLarge,
     Deadline,
     NoAnswer,
+    addresses,
     is_public,
     parse_address,
     request,
+    sockets,
 )
 
 Serve = Callable[[socket.socket], None]
@@ -72,7 +74,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Serve], Host]]:
 
     def make(serve: Serve) -> Host:
         made.append(Host(serve))
-        monkeypatch.setattr(outbound, "PORTS", {80, 443, *(one.port for one in made)})
+        monkeypatch.setattr(addresses, "PORTS", {80, 443, *(one.port for one in made)})
         return made[-1]
 
     yield make
@@ -259,7 +261,7 @@ class TestLimits:
     def test_chunks_of_one_byte_cost_no_more_than_is_allowed(
         self, host: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(outbound, "CPU_SECONDS", 0.1)
+        monkeypatch.setattr(sockets, "CPU_SECONDS", 0.1)
         web = host(answering(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n" * 1_000_000))
         before = time.thread_time()
         with pytest.raises(NoAnswer, match="costs too much"):

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import pytest
 
 from iris import outbound
+from iris.outbound import addresses
 from telephony.media import audio_url
 from telephony.voices.audio import NotAudio
 from telephony.voices.fetching import NotFetched, recording_at, recordings_at
@@ -49,7 +50,7 @@ def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Web)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setattr(outbound, "is_public", lambda ip: ip == "127.0.0.1")
-    monkeypatch.setattr(outbound, "PORTS", {80, 443, server.server_port})
+    monkeypatch.setattr(addresses, "PORTS", {80, 443, server.server_port})
     Web.asked.clear()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()

@@ -14,19 +14,17 @@ from campaigns.api.words import RECIPIENT_STATUSES, SERVICES, pause_reason_json
 from campaigns.models import Campaign, Run, RunStatus, Service, Source
 from campaigns.queries import RecipientState
 from telephony.api.fields import (
-    Ids,
     Message,
     Moment,
     Number,
-    Numbers,
     Tags,
     Text,
     Upload,
     VoiceName,
     Word,
-    Words,
     words_of,
 )
+from telephony.api.lists import Ids, Numbers, Words
 from telephony.models import DeliveryStatus
 
 OFFERED = words_of((Service.CALL, Service.SMS), SERVICES)

@@ -22,7 +22,8 @@ from campaigns.messages import tag_called
 from iris.bodies import json_value
 from iris.errors import InvalidInput
 from telephony import voices
-from telephony.api.fields import Ids, Moment, Tags, Upload, Word, Words
+from telephony.api.fields import Moment, Tags, Upload, Word
+from telephony.api.lists import Ids, Words
 from telephony.api.v1.fields import Optional
 
 LOOKED_AT = (

@@ -33,7 +33,8 @@ from campaigns.messages import PREFIX
 from campaigns.models import Campaign, Recipient, Service, Source, SurveyTemplate
 from campaigns.queries import RecipientState
 from campaigns.recipients import ERRORS_SHOWN
-from telephony.api.fields import MAX_LISTED, AnyNumber, Message, Number, Text, Upload, Word
+from telephony.api.fields import AnyNumber, Message, Number, Text, Upload, Word
+from telephony.api.lists import MAX_LISTED
 from telephony.api.trials import TrialText
 from telephony.api.v1.fields import ChosenVoice
 from telephony.api.v1.voices import voice_id_of

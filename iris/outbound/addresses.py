@@ -1,0 +1,125 @@
+"""Which addresses a request may be sent to."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
+
+from iris.errors import InvalidInput
+
+MAX_ADDRESS_CHARACTERS = 2_000
+PORTS = frozenset({80, 443})
+
+_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
+_BROKEN = re.compile(r"[\s\x00-\x20\x7f\\]")
+_KEPT = "/%:@!$&'()*+,;=~?-._"  # of a path and a query; the rest is percent-encoded
+_LIKE_A_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+
+# The special-purpose registries of IANA, and what embeds an IPv4 address: a gateway would lead it anywhere.
+_SPECIAL = [
+    ipaddress.ip_network(network)
+    for network in (
+        *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
+        *("192.0.0.0/24", "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24"),
+        *("192.168.0.0/16", "192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24"),
+        *("224.0.0.0/4", "240.0.0.0/4"),
+        # Of IPv6, only 2000::/3 is global unicast. So NAT64 (64:ff9b::/96, 64:ff9b:1::/48), IPv4-mapped and
+        # IPv4-compatible addresses, site-local and unique local ones need no line here.
+        *("2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20"),
+    )
+]
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+_ISATAP = {0x00005EFE, 0x02005EFE}  # before the IPv4 address in the lower half
+
+
+class OutboundError(InvalidInput):
+    """The request did not bring an answer. The sentence says why, and can stand after “cannot be fetched: ”."""
+
+    default_code = "not_reached"
+
+
+class AddressRefused(OutboundError):
+    """Nothing is ever sent to such an address."""
+
+    default_code = "address_refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An address, taken apart and checked as far as that is possible without asking anybody."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+    @property
+    def authority(self) -> str:
+        """The value of the Host header."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        usual = {"http": 80, "https": 443}[self.scheme]
+        return host if self.port == usual else f"{host}:{self.port}"
+
+
+def parse_address(address: str) -> Target:
+    """Raises AddressRefused for whatever is not a plain address on the web."""
+    text = address.strip() if len(address) <= MAX_ADDRESS_CHARACTERS else ""
+    try:
+        parts = urlsplit(text)
+        scheme, host, port = parts.scheme.lower(), parts.hostname or "", parts.port
+    except ValueError:
+        scheme, host, port = "", "", None
+    if scheme not in ("http", "https") or not host or _BROKEN.search(text):
+        raise AddressRefused("an address must begin with https:// and name a host")
+    if "@" in parts.netloc:
+        raise AddressRefused("an address must not hold a user name or a password")
+    if port is None:
+        port = 443 if scheme == "https" else 80
+    if port not in PORTS:
+        raise AddressRefused(f"port {port} is not allowed, only 80 and 443 are")
+    path = quote(parts.path or "/", safe=_KEPT) + (
+        f"?{quote(parts.query, safe=_KEPT)}" if parts.query else ""
+    )
+    return Target(scheme, _checked_host(host, bracketed="[" in parts.netloc), port, path)
+
+
+def is_public(ip: str) -> bool:
+    """Whether this is an address that everybody on the internet can reach, and that means the same host to all."""
+    try:
+        address = ipaddress.ip_address(ip)
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv6Address) and (
+        address.scope_id or address not in _GLOBAL_UNICAST or (int(address) >> 32) % 2**32 in _ISATAP
+    ):
+        return False
+    return address.is_global and not any(address in network for network in _SPECIAL)
+
+
+def _checked_host(host: str, *, bracketed: bool) -> str:
+    """The host as an IP address or as a name in ASCII. Raises AddressRefused for other ways to write either."""
+    if bracketed:
+        try:
+            return str(ipaddress.IPv6Address("" if "%" in host else host))
+        except ValueError as error:
+            raise AddressRefused(f"{host[:100]} is not a host") from error
+    name = host.removesuffix(".")
+    if not name.isascii():
+        try:
+            # Longer names cost the codec far more than they weigh.
+            name = name.encode("idna").decode("ascii") if len(name) <= 253 else ""
+        except UnicodeError:
+            name = ""
+    name = name.lower()
+    labels = name.split(".")
+    if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
+        raise AddressRefused(f"{host[:100]} is not a host")
+    if _LIKE_A_NUMBER.fullmatch(labels[-1]):
+        # 2130706433, 0x7f.1 and 0177.0.0.1 are IP addresses to some programs and names to others.
+        try:
+            return str(ipaddress.IPv4Address(name))
+        except ValueError as error:
+            raise AddressRefused(f"{host[:100]} is not a host") from error
+    return name
