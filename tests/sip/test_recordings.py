@@ -74,7 +74,7 @@ def test_what_was_read_too_late_is_not_sent(tmp_path: Path, monkeypatch: pytest.
         monkeypatch.setattr(store, "open_file", open_file)
         of_recordings._pcm_of.cache_clear()
         results = {result.key: result for result in line.carrier.submit([late, in_time])}
-        assert results["1"] == Later(key="1", seconds=0, text="Came after its validity had ended.")
+        assert results["1"] == Later(key="1", seconds=1.0, text="Came after its validity had ended.")
         assert results["2"] == Pending(key="2")
         assert line.final("2").status == DeliveryStatus.COMPLETED
 
