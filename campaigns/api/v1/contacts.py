@@ -18,7 +18,7 @@ from campaigns.api.v1.serializers import (
     NewContact,
     NewContacts,
     Sheet,
-    added_contact_json,
+    added_contacts_json,
     attributes_json,
     contact_json,
     valid,
@@ -63,13 +63,12 @@ class AddContact(V1View):
         added = recipients.add_recipients(
             campaign=campaign, rows=[(contact["number"], contact.get("tags", {})) for contact in sent]
         )
+        campaign.refresh_from_db(fields=["tags"])
         return Response(
             {
                 "created": len(added.recipients),
                 "skipped": len(added.errors),
-                "contacts": [
-                    added_contact_json(contact, campaign_id=campaign.pk) for contact in added.recipients
-                ],
+                "contacts": added_contacts_json(added.recipients, campaign=campaign),
                 "errors": added.errors[: recipients.ERRORS_SHOWN] or None,
             },
             status=201,

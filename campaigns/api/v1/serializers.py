@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -266,7 +266,12 @@ def attributes_json(recipient: Recipient, *, campaign: Campaign) -> dict[str, An
     return {tag.removeprefix(PREFIX): recipient.tags[tag] for tag in campaign.tags if tag in recipient.tags}
 
 
-def added_contact_json(recipient: Recipient, *, campaign_id: int) -> dict[str, Any]:
+def added_contacts_json(recipients: Iterable[Recipient], *, campaign: Campaign) -> list[dict[str, Any]]:
+    order = {tag: place for place, tag in enumerate(campaign.tags)}
+    return [_added_contact_json(recipient, order=order) for recipient in recipients]
+
+
+def _added_contact_json(recipient: Recipient, *, order: Mapping[str, int]) -> dict[str, Any]:
     """A contact as the answer to many of them has it, which is not as lists do.
 
     Its attributes are those that were sent with it: a campaign's tags can be long, and the contacts are many.
@@ -279,14 +284,17 @@ def added_contact_json(recipient: Recipient, *, campaign_id: int) -> dict[str, A
         "deleted_at": None,
         "number": recipient.number,
         "status": RECIPIENT_STATUSES[None],
-        "other_variables": {tag.removeprefix(PREFIX): value for tag, value in recipient.tags.items()},
+        "other_variables": {
+            tag.removeprefix(PREFIX): recipient.tags[tag]
+            for tag in sorted(recipient.tags, key=order.__getitem__)
+        },
         "credit_consumed": 0,
         "credit_consumed_SMS": 0,
         "duration": "",
         "playback": "",
         "uuid": str(uuid.uuid5(uuid.NAMESPACE_OID, f"iris contact {recipient.pk}")),
         "failover_sms_sent": False,
-        "campaing": campaign_id,  # sic
+        "campaing": recipient.campaign_id,  # sic
     }
 
 
