@@ -234,7 +234,7 @@ def test_a_trunk_that_refuses_everybody_goes_on_by_itself_with_another(
     monkeypatch.setattr(refusals, "LONGEST_REST_SECONDS", 0.3)
     monkeypatch.setattr(smpp_outcomes, "BUSY_SECONDS", 0.1)
     mended = threading.Event()
-    queue = make_queue(trunk, 20)
+    queue = make_queue(trunk, 60)
     settings.IRIS_CLAIM_SIZE = DOUBTFUL
     with trunk_to(settings, lambda *_: 0 if mended.is_set() else 0x0A) as seen:
         dispatch_until(lambda: Trunk.objects.get().pause_reason != "")
@@ -249,7 +249,6 @@ def test_a_trunk_that_refuses_everybody_goes_on_by_itself_with_another(
         assert {one.carrier_text for one in refused} == {"ESME_RINVSRCADR (0x0A)"}
         tried = recipients(seen)
         mended.set()
-        dispatch_until(lambda: Delivery.objects.filter(status=S.COMPLETED).count() == 20 - DOUBTFUL + 1)
-        refused_before = {one.to[1:] for one in refused}
-        assert recipients(seen)[len(tried)] not in refused_before
-        assert recipients(seen)[-1] == queue[DOUBTFUL - 1].to[1:]
+        dispatch_until(lambda: Delivery.objects.filter(status=S.COMPLETED).count() == 60 - DOUBTFUL + 1)
+        assert recipients(seen)[len(tried)] not in tried
+        assert recipients(seen)[-1] in tried
