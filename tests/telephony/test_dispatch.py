@@ -283,9 +283,9 @@ def test_a_trunk_that_is_slower_than_its_setting_says_why(
     carrier: type[ScriptedCarrier], settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.CARRIERS["sandbox"]["CPS"] = 200
-    monkeypatch.setattr(pace_meter, "INTERVAL", 0.3)
+    monkeypatch.setattr(pace_meter, "INTERVAL", 0.1)
     monkeypatch.setattr(carrier, "batch_size", 2)
-    for _ in range(40):
+    for _ in range(120):
         make_delivery()
 
     def slow(batch: Sequence[Submission]) -> list[Result]:
