@@ -116,7 +116,7 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
 
     @admin.action(description="Revoke the API keys", permissions=["change"])
     def revoke_keys(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        revoked = apikeys.revoke(user_ids=queryset.values_list("pk", flat=True))
+        revoked = apikeys.revoke_of(user_ids=queryset.values_list("pk", flat=True))
         self.message_user(request, f"{revoked} API keys were revoked.")
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:

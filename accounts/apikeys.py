@@ -25,7 +25,7 @@ def generate(*, user: User) -> str:
     return key
 
 
-def revoke(*, user_ids: Iterable[int]) -> int:
+def revoke_of(*, user_ids: Iterable[int]) -> int:
     """Revoke the keys of these accounts, at once; return how many there were."""
     return ApiKey.objects.filter(user__in=user_ids, revoked_at=None).update(revoked_at=timezone.now())
 

@@ -112,7 +112,7 @@ def end_login(*, login: str, expires: datetime | None = None) -> None:
 
 
 def end_all_logins(*, user_ids: Iterable[int]) -> None:
-    """End every login of these accounts. API keys stay: `accounts.apikeys.revoke`."""
+    """End every login of these accounts. API keys stay: `accounts.apikeys.revoke_of`."""
     User.objects.filter(pk__in=user_ids).update(token_version=F("token_version") + 1)
 
 

@@ -21,4 +21,4 @@ class Command(BaseCommand):
         services.end_all_logins(user_ids=[user.pk])
         self.stdout.write(f"All logins of {user.email} have ended.")
         if keys:
-            self.stdout.write(f"{apikeys.revoke(user_ids=[user.pk])} API keys were revoked.")
+            self.stdout.write(f"{apikeys.revoke_of(user_ids=[user.pk])} API keys were revoked.")
