@@ -159,12 +159,15 @@ def _fullest_second(moments: Iterable[float]) -> int:
 
 
 def _most_at_once(far_end: FarEnd) -> int:
-    """From the INVITE to the BYE, CANCEL or refusal of each call, as the far end saw them."""
-    steps: dict[str, tuple[float, float]] = {}
+    """From the INVITE to the first BYE, CANCEL or refusal of each call, as the far end saw them.
+
+    What is sent again, because a busy machine was slow to confirm it, makes no call longer.
+    """
+    begun: dict[str, float] = {}
+    ended: dict[str, float] = {}
     for one in messages(far_end):
         if one.first.startswith("INVITE"):
-            steps.setdefault(one.call_id, (one.at, one.at))
-        elif one.first.startswith(("BYE", "CANCEL", "SIP/2.0 4")) and one.call_id in steps:
-            begin, end = steps[one.call_id]
-            steps[one.call_id] = begin, max(end, one.at)
-    return most_at_once(steps.values())
+            begun.setdefault(one.call_id, one.at)
+        elif one.first.startswith(("BYE", "CANCEL", "SIP/2.0 4")):
+            ended.setdefault(one.call_id, one.at)
+    return most_at_once((at, ended.get(call_id, at)) for call_id, at in begun.items())

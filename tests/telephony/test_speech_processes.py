@@ -97,6 +97,7 @@ def test_an_engine_that_crashes_is_an_error_with_a_sentence_and_the_next_text_is
     text: str, settings: Any
 ) -> None:
     settings.IRIS_SPEECH_MEMORY_MB = 1024
+    settings.IRIS_SPEECH_TIMEOUT_SECONDS = 30  # each fails by itself, and not for being slow
 
     with pytest.raises(voices.SpeechFailed, match=f"“{text}”"):
         voices.speak(text=text)
