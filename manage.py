@@ -4,6 +4,6 @@
 import sys
 
 if __name__ == "__main__":
-    from iris.starting import run_command
+    from iris.startup_errors import run_command
 
     run_command(sys.argv)

@@ -11,8 +11,8 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from accounts import apikeys, credits, logins, services
+from accounts.api.throttles import address_of
 from accounts.models import MONEY_DIGITS, MONEY_PLACES, ApiKey, CreditEntry, CreditHold, User
-from accounts.throttles import address_of
 from iris.errors import NotFound, Throttled
 
 

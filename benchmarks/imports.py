@@ -165,11 +165,11 @@ def _main() -> None:
 
         django.setup()
         from accounts.models import User
-        from campaigns import background_imports
         from campaigns.models import Service
+        from campaigns.recipients import background_imports
         from campaigns.services import create_campaign
         from campaigns.tasks import BACKGROUND
-        from telephony.locks import locked
+        from telephony.engine.locks import locked
 
         owner = User.objects.get(email="demo@example.com")
         begun = time.perf_counter()

@@ -23,8 +23,8 @@ import psutil
 from benchmarks.table import Row
 from benchmarks.worlds import database, make_campaign, running_iris
 from tests.live import LiveIris, wait_for
-from tests.sip.far_end import FarEnd
-from tests.sip.timeline import talks
+from tests.telephony.sip.far_end import FarEnd
+from tests.telephony.sip.timeline import talks
 
 CPS, CHANNELS = 20, 140
 LEAD, MESSAGE, TAIL = 0.3, 5.2, 0.3  # seconds of each call

@@ -16,7 +16,7 @@ import psutil
 from benchmarks.table import Row
 from benchmarks.worlds import begin, database, make_campaign
 from tests.live import wait_for
-from tests.smpp.processes import SmppIris, SmscProcess, smpp_iris, smsc
+from tests.telephony.smpp.processes import SmppIris, SmscProcess, smpp_iris, smsc
 
 PACE = 200
 

@@ -108,7 +108,7 @@ def _main() -> None:
 
 
 def _engine(engine: str, scale: float) -> dict[str, float]:
-    from telephony import voices
+    from telephony import speech
     from telephony.models import Audio, Voice
 
     voice, texts = "np_rija", SENTENCES["ne"]
@@ -121,31 +121,31 @@ def _engine(engine: str, scale: float) -> dict[str, float]:
             options={"model": str(model_path())},
         )  # fmt: skip
     texts = texts[: max(10, int(len(texts) * scale))]
-    voices.speak(text="Ready", voice=voice)  # loads the model, measures the voice
+    speech.speak(text="Ready", voice=voice)  # loads the model, measures the voice
     begun = _cpu_seconds()
     spoken: dict[str, Audio] = {}
     for start in range(0, len(texts), AT_ONCE):  # as the hopper, which may not spend long on one run
-        spoken |= voices.speak_many(texts[start : start + AT_ONCE], voice=voice)
+        spoken |= speech.speak_many(texts[start : start + AT_ONCE], voice=voice)
     cpu = _cpu_seconds() - begun
     return {"seconds": sum(recording.seconds for recording in spoken.values()), "cpu": cpu}
 
 
 def _cpu_seconds() -> float:
     """Of this process and of those that speak for it."""
-    from telephony.voices import speech_processes
+    from telephony.speech import speech_processes
 
     return time.process_time() + speech_processes.cpu_seconds()
 
 
 def _run(scale: float) -> dict[str, Any]:
     """What the hopper does for each of its chunks, for all recipients of a run."""
-    from campaigns.hopper import SPEECH_CHUNK
-    from telephony import voices
+    from campaigns.runs.hopper import SPEECH_CHUNK
+    from telephony import speech
     from telephony.models import Audio
-    from telephony.voices import audio, speech_processes
+    from telephony.speech import audio, speech_processes
 
     recipients, names = max(2000, int(RECIPIENTS * scale)), NAMES
-    voices.speak(text="नमस्ते")
+    speech.speak(text="नमस्ते")
     syntheses = 0
     real = speech_processes.sounds
 
@@ -160,7 +160,7 @@ def _run(scale: float) -> dict[str, Any]:
     recordings: list[Audio | None] = []
     for start in range(0, recipients, SPEECH_CHUNK):
         fillings = [(f"राम {(start + n) * 7919 % names}",) for n in range(SPEECH_CHUNK)]
-        recordings += voices.speak_filled(PARTS, fillings)
+        recordings += speech.speak_filled(PARTS, fillings)
     wall, spent = time.perf_counter() - begun, _cpu_seconds() - cpu
     files = Audio.objects.filter(parts=[]).count() - before
     made = syntheses
@@ -173,7 +173,7 @@ def _run(scale: float) -> dict[str, Any]:
 
     whole = 200
     cpu = _cpu_seconds()
-    voices.speak_many(f"नमस्कार राम {n} जी, तपाईंको खातामा रु. २,५०० बाँकी छ। धन्यवाद।" for n in range(whole))
+    speech.speak_many(f"नमस्कार राम {n} जी, तपाईंको खातामा रु. २,५०० बाँकी छ। धन्यवाद।" for n in range(whole))
     return {
         "recipients": len(recordings), "names": names, "syntheses": made, "files": files, "wall": wall, "cpu": spent,
         "read": read, "whole": whole, "whole_cpu": _cpu_seconds() - cpu,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg
 
-from iris.embedded import keeper, server
+from iris.devserver.embedded import keeper, server
 from tests.live import LiveIris, live_iris
 
 MESSAGE = "नमस्कार, भोलि बिहान दश बजे वडा कार्यालयमा बैठक हुनेछ।"

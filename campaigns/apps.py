@@ -6,9 +6,12 @@ class CampaignsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from campaigns.lifecycle import record_recipients
-        from campaigns.surveys.answers import record_answers
-        from telephony.signals import answers_given, deliveries_changed
+        from campaigns.runs.failover import send_sms_after_missed_calls
+        from campaigns.runs.lifecycle import record_recipients
+        from campaigns.surveys.responses import record_answers
+        from telephony.engine.signals import answers_given, deliveries_changed
 
         deliveries_changed.connect(record_recipients, dispatch_uid="campaigns.record_recipients")
+        # Signals reach their receivers in this order: the call of a recipient is recorded before its SMS is queued.
+        deliveries_changed.connect(send_sms_after_missed_calls, dispatch_uid="campaigns.failover")
         answers_given.connect(record_answers, dispatch_uid="campaigns.record_answers")

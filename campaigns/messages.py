@@ -12,9 +12,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from iris.errors import InvalidInput
-from telephony.braces import refuse_unclosed
-from telephony.normal_form import normalised
+from telephony.placeholders import refuse_unclosed
 from telephony.segments import NOTHING, Size
+from telephony.speech.nfc import normalised
 
 PREFIX = "tags_"
 MAX_CHARACTERS = 10_000  # of a message, as written and as rendered

@@ -1,4 +1,4 @@
-"""The verbs of a campaign. Those of its numbers are in `campaigns.recipients`, those of its runs in `campaigns.runs`."""
+"""The verbs of a campaign. The verbs of its numbers are in `campaigns.recipients`, those of its runs in `campaigns.runs`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
-from campaigns import imports, lifecycle, runs
+from campaigns import runs
 from campaigns.messages import parse_message
 from campaigns.models import Campaign, RunStatus, Service, Source
+from campaigns.recipients import imports
+from campaigns.runs import lifecycle
 from iris.errors import Conflict, InvalidInput
-from telephony import voices
+from telephony import speech
 from telephony.models import Audio, DeliveryStatus, PhoneNumber
 
 
@@ -119,7 +121,7 @@ def plan_anew(campaign: Campaign, *, source: bool = False) -> None:
     )
 
 
-def take_in_added(campaign: Campaign) -> None:
+def include_added_recipients(campaign: Campaign) -> None:
     """Have a run for everybody that waits for its time reach those, too, who were added since. Raises as `plan_anew`."""
     run = lifecycle.live_run(campaign.pk)
     if run is not None and run.statuses is None and run.individual is None:
@@ -129,9 +131,9 @@ def take_in_added(campaign: Campaign) -> None:
 def _check(plan: Plan, *, owner: User, has_callers: Sequence[int] = ()) -> None:
     for text in (plan.get("message", ""), plan.get("sms_message", "")):
         parse_message(text)
-    if not voices.SLOWEST <= plan.get("speed", 1) <= voices.FASTEST:
+    if not speech.SLOWEST <= plan.get("speed", 1) <= speech.FASTEST:
         raise InvalidInput(
-            f"The speed of a voice must be from {voices.SLOWEST:g} to {voices.FASTEST:g}.",
+            f"The speed of a voice must be from {speech.SLOWEST:g} to {speech.FASTEST:g}.",
             code="invalid_speed",
         )
     if plan.get("caller_ids"):

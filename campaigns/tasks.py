@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from celery import Task, shared_task
 
-from campaigns import hopper, lifecycle, preparing, restoring
 from campaigns.models import Run, RunStatus
-from telephony import stalls, turns
-from telephony.locks import locked
-from telephony.nudge import EXPIRES, sent_at
+from campaigns.recipients import background_imports
+from campaigns.runs import hopper, lifecycle, prerender, restore
+from telephony.engine import stalls, time_slices
+from telephony.engine.locks import locked
+from telephony.engine.nudge import EXPIRES, sent_at
 
 # What may take long and hurts nobody who waits: one of these at a time, so that it never takes more than one process.
 BACKGROUND = stalls.BACKGROUND
@@ -23,7 +24,7 @@ def tick() -> None:
 
 
 def _tick() -> None:
-    if not restoring.look_after():
+    if not restore.look_after():
         lifecycle.begin_due()
     lifecycle.carry_on()
     lifecycle.finish_all()
@@ -34,7 +35,7 @@ def _tick() -> None:
     if unfilled:
         fill.delay()
     importing = _import_is_due()
-    to_prepare = not importing and preparing.due().exists()
+    to_prepare = not importing and prerender.due().exists()
     stalls.note_waiting(stalls.BACKGROUND, waits=importing or to_prepare)
     if importing:
         import_sheet.delay()
@@ -43,29 +44,27 @@ def _tick() -> None:
 
 
 def _import_is_due() -> bool:
-    from campaigns import background_imports  # it nudges these tasks
-
     return background_imports.due()
 
 
 @shared_task(name="campaigns.tasks.fill", bind=True, expires=EXPIRES)
 def fill(task: Task[[], None]) -> None:
     """One process stays with the hoppers. Another looks in at each tick, so that long speech of one run stops no other."""
-    with turns.turn(stalls.FILL, sent_at=sent_at(task)) as ours:
-        more = ours and hopper.fill_all(budget=turns.seconds(), stays=True)
+    with time_slices.turn(stalls.FILL, sent_at=sent_at(task)) as ours:
+        more = ours and hopper.fill_all(budget=time_slices.seconds(), stays=True)
     if more:
         fill.delay()
     elif not ours:
-        with turns.turn(stalls.FILL_MORE, sent_at=sent_at(task), count=turns.FILLERS - 1) as ours:
+        with time_slices.turn(stalls.FILL_MORE, sent_at=sent_at(task), count=time_slices.FILLERS - 1) as ours:
             if ours:
-                hopper.fill_all(budget=turns.seconds(), stays=False)
+                hopper.fill_all(budget=time_slices.seconds(), stays=False)
 
 
 @shared_task(name="campaigns.tasks.prepare", bind=True, expires=EXPIRES)
 def prepare(task: Task[[], None]) -> None:
     """Speak what scheduled calls will say, so that the first of them need not wait for it."""
-    with turns.turn(BACKGROUND, sent_at=sent_at(task)) as ours:
-        more = ours and preparing.prepare_all(budget=turns.seconds())
+    with time_slices.turn(BACKGROUND, sent_at=sent_at(task)) as ours:
+        more = ours and prerender.prepare_all(budget=time_slices.seconds())
     if more and not _import_is_due():  # somebody waits for those
         prepare.delay()
 
@@ -73,8 +72,6 @@ def prepare(task: Task[[], None]) -> None:
 @shared_task(name="campaigns.tasks.import_sheet", expires=EXPIRES)
 def import_sheet(_pk: int | None = None) -> None:
     """Import all sheets that wait. Nudges of the version before name one of them."""
-    from campaigns import background_imports  # it nudges these tasks
-
     with locked(BACKGROUND) as ours:
         if ours:
             background_imports.import_all()

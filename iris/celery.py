@@ -12,8 +12,8 @@ from celery.result import AsyncResult
 from celery.signals import setup_logging, worker_init, worker_ready
 from kombu.exceptions import OperationalError
 
-import iris.filebroker  # noqa: F401  (registers iris-files://)
-from iris.brokerrest import broker_rest
+import iris.devserver.filebroker  # noqa: F401  (registers iris-files://)
+from iris.broker_backoff import broker_rest
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "iris.settings")
 
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 class Nudge(DjangoTask[..., Any]):
     """A task whose loss costs nothing but a second, until the next tick. So a broker that is down fails no request, and
-    one that hangs delays one of them: the next ones do without (iris.brokerrest).
+    one that hangs delays one of them: the next ones do without (iris.broker_backoff).
     """
 
     def apply_async(  # type: ignore[override]

@@ -104,21 +104,21 @@ def _choice_problems(channel: str, choice: object) -> Iterator[str]:
 
 @register()
 def voices_speak(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
-    from telephony import voices
+    from telephony import speech
 
     return [
         Error(fault, hint="Correct the file that IRIS_VOICES_FILE names.", id="iris.E004")
-        for fault in voices.faults()
+        for fault in speech.faults()
     ]
 
 
 @register()
 def voices_have_their_engines(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
-    from telephony import voices
+    from telephony import speech
 
     return [
         Warning(sentence, hint="docs/voices.md says where models come from.", id="iris.W002")
-        for sentence in voices.missing()
+        for sentence in speech.missing()
     ]
 
 
@@ -128,14 +128,14 @@ def voices_of_the_catalogue_speak(
 ) -> list[CheckMessage]:
     """Run by `manage.py check --database default`: other commands must not need the database for being checked."""
     from telephony.models import Voice
-    from telephony.voices import directory
+    from telephony.speech import voices
 
     if not databases or Voice._meta.db_table not in connection.introspection.table_names():
         return []  # `migrate` asks before it has made the table
     hint = "Correct the voice in the admin pages."
     return [
-        *(Error(fault, hint=hint, id="iris.E004") for fault in directory.faults_of_rows()),
-        *(Warning(sentence, hint=hint, id="iris.W002") for sentence in directory.missing_of_rows()),
+        *(Error(fault, hint=hint, id="iris.E004") for fault in voices.faults_of_rows()),
+        *(Warning(sentence, hint=hint, id="iris.W002") for sentence in voices.missing_of_rows()),
     ]
 
 

@@ -1,6 +1,6 @@
 """Errors that are for people: each has a stable code and a sentence that says what to do.
 
-Domain code raises these and knows nothing of HTTP; `iris.dialects` gives each kind its status and each
+Domain code raises these and knows nothing of HTTP; `iris.api.views` gives each kind its status and each
 dialect its own shape. Subclasses of a kind live next to the verb that raises them
 (`accounts.credits.InsufficientCredits`). Codes are contract, sentences are not.
 """

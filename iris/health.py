@@ -24,8 +24,8 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
 import iris
+from iris.api.exceptions import TAKES_NO_CHANGES
 from iris.celery import app
-from iris.failures import TAKES_NO_CHANGES
 from iris.models import Heartbeat
 from iris.postgresql import sessions
 from iris.postgresql.base import sqlstate
@@ -145,7 +145,7 @@ def _look_at_database() -> dict[str, str]:
 
 def _look_at_fillers() -> dict[str, str]:
     """Workers that are alive may still be stuck with what they do."""
-    from telephony import stalls
+    from telephony.engine import stalls
 
     found = stalls.stalled()
     return {"worker": " ".join(found)} if found else {}

@@ -197,7 +197,9 @@ _DATABASE: dict[str, Any] = {
 }
 DATABASES: dict[str, dict[str, Any]]
 if IRIS_DATABASE_URL is None:
-    DATABASES = {"default": {"ENGINE": "iris.embedded", "NAME": "iris", "HOME": IRIS_HOME, **_DATABASE}}
+    DATABASES = {
+        "default": {"ENGINE": "iris.devserver.embedded", "NAME": "iris", "HOME": IRIS_HOME, **_DATABASE}
+    }
 else:
     DATABASES = {
         "default": {
@@ -222,7 +224,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # Celery -----------------------------------------------------------------------------------------------------
 
 if IRIS_BROKER_URL is None:
-    CELERY_BROKER_URL = "iris-files://local//"  # iris.filebroker
+    CELERY_BROKER_URL = "iris-files://local//"  # iris.devserver.filebroker
     CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
         "folder": str(IRIS_HOME / "broker"),
         "polling_interval": 0.05,
@@ -251,7 +253,7 @@ CELERY_WORKER_MAX_MEMORY_PER_CHILD = 400_000  # kB; a child above it is replaced
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
-CELERY_TASK_ROUTES = ("telephony.tasks.route",)
+CELERY_TASK_ROUTES = ("telephony.engine.trunk_queues.route",)
 CELERY_BEAT_SCHEDULE_FILENAME = str(IRIS_HOME / "beat-schedule")
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     # A tick that could not be taken in time is worthless: the next one does the same, so no backlog ever
@@ -284,9 +286,9 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
 AUTH_USER_MODEL = "accounts.User"
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.BearerToken"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.api.authentication.BearerToken"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_THROTTLE_CLASSES": ["accounts.throttles.UserThrottle"],
+    "DEFAULT_THROTTLE_CLASSES": ["accounts.api.throttles.UserThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     "NUM_PROXIES": 1 if IRIS_TRUST_PROXY else 0,
@@ -313,7 +315,7 @@ if IRIS_BROKER_URL is None:
 else:
     CACHES = {
         "default": {
-            "BACKEND": "iris.brokerrest.RestingCache",
+            "BACKEND": "iris.broker_backoff.RestingCache",
             "LOCATION": IRIS_BROKER_URL,
             "KEY_PREFIX": "iris",
             "OPTIONS": {
@@ -511,7 +513,7 @@ IRIS_KEEP_DELIVERIES_DAYS = env_int(
     "Days after which `manage.py prune_deliveries` removes single calls and SMS of runs that are over; 0 keeps all.",
     minimum=0,
 )
-# For tests of what a crash leaves behind, and nothing else (telephony.failpoints).
+# For tests of what a crash leaves behind, and nothing else (telephony.engine.failpoints).
 IRIS_FAILPOINTS = env_str(
     "IRIS_FAILPOINTS", "", "Tests only: a folder whose files name the places where a process dies."
 )
@@ -566,7 +568,7 @@ IRIS_KEEP_AUDIO_DAYS = env_int(
     minimum=2,
 )
 # The voices that iris comes with; `migrate` puts them into the catalogue, where the admin pages can change them
-# (telephony.voices.directory). `engine` apart, what is not named in `VOICE_FACTS` there is an option of the engine.
+# (telephony.speech.voices). `engine` apart, what is not named in `VOICE_FACTS` there is an option of the engine.
 IRIS_VOICES: dict[str, dict[str, Any]] = {
     "np_rija": {
         "id": 1,

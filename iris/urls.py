@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path, re_path
 
-from iris.dialects import both
+from iris.api.views import both
 from iris.health import health
 
 urlpatterns = [
@@ -18,13 +18,13 @@ urlpatterns = [
             [path("", include(f"{app}.api.v1.urls")) for app in ("accounts", "telephony", "campaigns", "otp")]
         ),
     ),
-    path("sandbox/", include("telephony.carriers.sandbox_urls")),
-    path("", include("telephony.media_urls")),
+    path("sandbox/", include("telephony.carriers.sandbox.urls")),
+    path("", include("telephony.media")),
     *both("health", health, "health"),
     path("admin/", admin.site.urls),
 ]
 
-handler400 = "iris.dialects.handler400"
-handler403 = "iris.dialects.handler403"
-handler404 = "iris.dialects.handler404"
-handler500 = "iris.dialects.handler500"
+handler400 = "iris.api.views.handler400"
+handler403 = "iris.api.views.handler403"
+handler404 = "iris.api.views.handler404"
+handler500 = "iris.api.views.handler500"

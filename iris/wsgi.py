@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from django.core.wsgi import get_wsgi_application
 
-from iris.bodies import ignore_charset
-from iris.patience import be_impatient
+from iris.api.parsers import ignore_charset
+from iris.timeouts import be_impatient
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment

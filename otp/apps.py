@@ -8,6 +8,6 @@ class OtpConfig(AppConfig):
 
     def ready(self) -> None:
         from otp import services
-        from telephony.signals import deliveries_changed
+        from telephony.engine.signals import deliveries_changed
 
         deliveries_changed.connect(services.settle_ended, dispatch_uid="otp.settle_ended")

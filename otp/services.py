@@ -16,11 +16,12 @@ from accounts.models import User
 from iris.errors import InvalidInput
 from otp import limits
 from otp.models import Origin, Otp
-from telephony import numbering, pricing, restored, segments, voices
-from telephony.lifecycle import Changed
+from telephony import numbering, pricing, segments, speech
+from telephony.engine import restore_hold
+from telephony.engine.enqueue import Order, enqueue
+from telephony.engine.lifecycle import Changed
 from telephony.models import Channel, Purpose
-from telephony.orders import Order, enqueue
-from telephony.services import caller_of
+from telephony.phone_numbers import caller_of
 
 PLACE = "{otp}"  # where the message wants the password
 LENGTHS = range(4, 11)
@@ -47,7 +48,7 @@ def send_otp(
     restore).
     """
     parsed = reachable(number)
-    restored.refuse_held()
+    restore_hold.refuse_held()
     if PLACE not in message:
         limits.refuse_opted_out(owner=owner, to=parsed.to)
     origin = Origin.GENERATED if code is None else Origin.OWNER
@@ -57,8 +58,8 @@ def send_otp(
         check_code(code)
     text = rendered(message, code)
     if channel == Channel.CALL:
-        voice = voices.resolve(voice)
-        audio = voices.speak(text=rendered(message, spaced(code)), voice=voice)
+        voice = speech.resolve(voice)
+        audio = speech.speak(text=rendered(message, spaced(code)), voice=voice)
         cost = pricing.call_credits(audio.seconds)
     else:
         # The password stays in one piece, so that phones offer to fill it in and people can copy it.

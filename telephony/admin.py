@@ -27,7 +27,7 @@ from telephony.models import (
     Voice,
 )
 from telephony.numbering import normalise
-from telephony.voices import directory
+from telephony.speech import voices
 
 MOST_COUNTED = 10_000
 
@@ -145,7 +145,7 @@ class VoiceAdmin(admin.ModelAdmin[Voice]):
     @admin.display(description="engine")
     def speaks(self, voice: Voice) -> str:
         """The engine, and what it still needs."""
-        engine, missing = directory.engine_of(voice)
+        engine, missing = voices.engine_of(voice)
         return f"{engine}, once this is done: {missing}" if missing else engine
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:

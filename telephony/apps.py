@@ -8,11 +8,11 @@ class TelephonyConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from telephony import restored
-        from telephony.voices import directory
+        from telephony.engine import restore_hold
+        from telephony.speech import voices
 
         voice = self.get_model("Voice")
-        post_migrate.connect(directory.seed, sender=self, dispatch_uid="telephony.seed_voices")
-        post_migrate.connect(restored.adopt_new, sender=self, dispatch_uid="telephony.adopt_database")
-        post_save.connect(directory.forget, sender=voice, dispatch_uid="telephony.voice_saved")
-        post_delete.connect(directory.forget, sender=voice, dispatch_uid="telephony.voice_deleted")
+        post_migrate.connect(voices.seed, sender=self, dispatch_uid="telephony.seed_voices")
+        post_migrate.connect(restore_hold.adopt_new, sender=self, dispatch_uid="telephony.adopt_database")
+        post_save.connect(voices.forget, sender=voice, dispatch_uid="telephony.voice_saved")
+        post_delete.connect(voices.forget, sender=voice, dispatch_uid="telephony.voice_deleted")

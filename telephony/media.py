@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseNotModified
 from django.http.response import HttpResponseBase
-from django.urls import reverse
+from django.urls import path, reverse
 from django.views.decorators.http import require_safe
 
 from telephony.models import Audio
-from telephony.voices.audio import open_file
-from telephony.voices.store import Extension
+from telephony.speech.audio import open_file
+from telephony.speech.store import Extension
 
 CONTENT_TYPES: dict[str, str] = {"wav": "audio/wav", "mp3": "audio/mpeg"}
 
@@ -116,3 +116,6 @@ class _Part(RawIOBase):
     def close(self) -> None:
         self._file.close()
         super().close()
+
+
+urlpatterns = [path("media/audio/<str:name>.<str:extension>", audio_file, name="audio")]

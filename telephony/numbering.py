@@ -5,6 +5,7 @@ gets. A number that no country could connect has the first and not the second: i
 without troubling a carrier.
 """
 
+import enum
 import re
 import unicodedata
 from collections.abc import Callable
@@ -234,3 +235,27 @@ def _plan(region: str) -> _Plan:
         starts.append(f"(?!{code})")
         usual.append(f"(?:{'|'.join(starts)})({kind.national_number_pattern})")
     return _Plan(region, f"+{code}", example, re.compile("|".join(usual), re.ASCII) if usual else None)
+
+
+class Operator(enum.Enum):
+    """The operator whose prefix a number has. People keep their number when they change the operator."""
+
+    NTC = "Nepal Telecom"
+    NCELL = "Ncell"
+    OTHER = "another one, or none of Nepal"
+
+
+OPERATOR_PREFIX = len("+977984")  # as many characters of an E.164 number as it takes
+
+_MOBILES = {
+    Operator.NTC: ("974", "975", "976", "984", "985", "986"),
+    Operator.NCELL: ("970", "980", "981", "982"),
+}
+_OPERATOR_BY_PREFIX = {
+    f"+977{digits}": operator for operator, all_digits in _MOBILES.items() for digits in all_digits
+}
+
+
+def operator_of(to: str) -> Operator:
+    """The operator of an E.164 number, or of its first `OPERATOR_PREFIX` characters."""
+    return _OPERATOR_BY_PREFIX.get(to[:OPERATOR_PREFIX], Operator.OTHER)

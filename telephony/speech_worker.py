@@ -25,7 +25,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _set_up_django()
-    from telephony.voices import speech_server  # not before Django is there
+    from telephony.speech import speech_server  # not before Django is there
 
     speech_server.serve(requests, answers)
 

@@ -22,7 +22,7 @@ import httpx
 import psutil
 import psycopg
 
-from iris.embedded import server
+from iris.devserver.embedded import server
 from tests.live import ROOT, free_port, wait_for
 
 SPEED = 100

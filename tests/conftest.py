@@ -14,9 +14,9 @@ from django.db import connection, connections
 from pytest_django import DjangoDbBlocker
 from rest_framework.test import APIClient
 
-from iris.embedded import server
-from telephony import restore_witness
-from telephony.voices import audio, directory
+from iris.devserver.embedded import server
+from telephony.engine import restore_witness
+from telephony.speech import audio, voices
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -51,7 +51,7 @@ def _no_throttling_from_other_tests() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _no_memory_of_other_tests() -> Iterator[None]:
-    """A test's database is set back when it has ended, which is what `telephony.restored` looks for."""
+    """A test's database is set back when it has ended, which is what `telephony.engine.restore_hold` looks for."""
     restore_witness.forget()
     yield
     restore_witness.forget()
@@ -62,7 +62,7 @@ def _no_memory_of_other_tests() -> Iterator[None]:
 def _no_voices_of_other_tests() -> Iterator[None]:
     audio._fragment.cache_clear()
     yield
-    directory.forget()
+    voices.forget()
 
 
 @pytest.fixture(scope="session")

@@ -75,7 +75,7 @@ def main(database: str, public_port: int) -> None:
 
     from iris import outbound
     from iris.outbound import addresses
-    from telephony.voices import fetching
+    from telephony.speech import fetching
 
     connections.databases["default"]["NAME"] = database
     connections["default"].settings_dict["NAME"] = database

@@ -7,11 +7,11 @@ from functools import partial
 
 from django.conf import settings
 
-from campaigns import hopper, lifecycle
 from campaigns.models import LIVE, Run
-from telephony import dispatch, events
-from telephony import lifecycle as deliveries
+from campaigns.runs import hopper, lifecycle
 from telephony.carriers import get_carrier
+from telephony.engine import delivery_reports, dispatch
+from telephony.engine import lifecycle as deliveries
 from telephony.models import FINAL, Delivery
 
 
@@ -22,8 +22,8 @@ def turn() -> None:
     for alias in settings.CARRIERS:
         dispatch.run(alias, budget=0.5)
         if get_carrier(alias).polls:
-            get_carrier(alias).poll(partial(events.record, alias))
-        events.look_up_unknown(alias)
+            get_carrier(alias).poll(partial(delivery_reports.record, alias))
+        delivery_reports.look_up_unknown(alias)
     deliveries.expire_leases()
     deliveries.lose_unreported()
     lifecycle.finish_all()

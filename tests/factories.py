@@ -13,10 +13,11 @@ from openpyxl import Workbook
 from rest_framework.test import APIClient
 
 from accounts import credits
-from accounts.authentication import issue_tokens
+from accounts.api.authentication import issue_tokens
 from accounts.models import CreditHold, User
-from campaigns import recipients, services
+from campaigns import services
 from campaigns.models import Campaign, Recipient, Run, RunStatus, Service, Source
+from campaigns.recipients import editing
 from telephony.models import Audio, Channel, Delivery, DeliveryStatus, PhoneNumber, Purpose, Trunk
 
 _people = count(1)
@@ -136,7 +137,7 @@ def make_recipient(
     *, campaign: Campaign, number: object = 9800000001, tags: Mapping[str, Any] | None = None, **fields: Any
 ) -> Recipient:
     """A number of a campaign. `fields` may choose its id, and what its latest delivery came to."""
-    added = recipients.add_recipient(campaign=campaign, number=number, tags=tags)
+    added = editing.add_recipient(campaign=campaign, number=number, tags=tags)
     if fields:
         Recipient.objects.filter(pk=added.pk).update(**fields)
     return Recipient.objects.get(pk=fields.get("id", added.pk))
@@ -146,12 +147,12 @@ def make_run(
     *, campaign: Campaign, status: RunStatus = RunStatus.RUNNING, held: Decimal | int = 0, **fields: Any
 ) -> Run:
     """A run of a campaign in whatever state, without deliveries; `held` credits are on hold for it."""
-    recipients = list(campaign.recipients.order_by("pk").values_list("pk", flat=True))
+    editing = list(campaign.recipients.order_by("pk").values_list("pk", flat=True))
     defaults: dict[str, Any] = {
         "source": Source.MESSAGE,
         "message": "Namaste",
-        "last_recipient": recipients[-1] if recipients else 0,
-        "recipient_count": len(recipients),
+        "last_recipient": editing[-1] if editing else 0,
+        "recipient_count": len(editing),
         "hold": make_hold(user=campaign.owner, amount=held),
         "call_limit": Decimal(1 if Service(campaign.service).calls else 0),
         "sms_limit": Decimal(1 if Service(campaign.service).texts else 0),

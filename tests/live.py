@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import psycopg
 
-from iris.embedded import keeper, server
+from iris.devserver.embedded import keeper, server
 
 ROOT = Path(__file__).resolve().parent.parent
 

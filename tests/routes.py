@@ -9,7 +9,7 @@ from typing import Any
 
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from iris.dialects import ApiView, V0View, V1View
+from iris.api.views import ApiView, V0View, V1View
 from tests import v0
 from tests.v1 import caller as v1
 

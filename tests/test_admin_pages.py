@@ -15,8 +15,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
-from campaigns import hopper, runs
+from campaigns import runs
 from campaigns.models import Campaign, Recipient, Run
+from campaigns.runs import hopper
 from otp.models import Otp
 from otp.services import send_otp
 from telephony.admin import MOST_COUNTED, CappedPaginator
@@ -30,7 +31,7 @@ from telephony.models import (
     Trunk,
     Voice,
 )
-from telephony.services import buy_number
+from telephony.phone_numbers import buy_number
 from tests import engine
 from tests.factories import (
     make_audio,

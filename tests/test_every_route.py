@@ -10,9 +10,9 @@ from django.urls import resolve
 
 from accounts.models import User
 from campaigns.models import Campaign, SurveyTemplate
+from tests.campaigns.surveys.surveying import make_survey, make_template
 from tests.factories import make_campaign, make_phone_number, make_user
 from tests.routes import DIALECTS, V0, Dialect, Route
-from tests.surveys.surveying import make_survey, make_template
 from tests.v0 import everything
 
 EVERY_DIALECT = pytest.mark.parametrize("dialect", [pytest.param(it, id=it.name) for it in DIALECTS])

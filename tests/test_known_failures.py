@@ -19,14 +19,15 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
 from accounts.ledger import check_ledger
-from campaigns import hopper, lifecycle, runs
+from campaigns import runs
 from campaigns import tasks as of_runs
 from campaigns.models import Campaign, Run, RunStatus, Service
-from telephony import dispatch, pacing, routing
-from telephony import lifecycle as deliveries
+from campaigns.runs import hopper, lifecycle
 from telephony import tasks as of_trunks
+from telephony.engine import dispatch, pacing, routing
+from telephony.engine import lifecycle as deliveries
+from telephony.engine.nudge import nudge
 from telephony.models import FINAL, Channel, Delivery, DeliveryStatus, SandboxMessage, Trunk
-from telephony.nudge import nudge
 from tests import v0
 from tests.engine import run_to_the_end, turn
 from tests.factories import (
@@ -108,7 +109,7 @@ def test_a_run_whose_worker_died_with_everything_claimed_still_ends(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a lease on what a worker took, its run is under way for ever."""
-    from telephony.carriers.sandbox import SandboxCarrier
+    from telephony.carriers.sandbox.carrier import SandboxCarrier
 
     monkeypatch.setattr(SandboxCarrier, "looks_up", False)  # nobody can tell whether it was sent
     campaign = make_campaign()
@@ -212,11 +213,11 @@ def test_a_nudge_leaves_when_its_transaction_is_committed_and_not_when_it_fails(
     left: list[Any] = []
     monkeypatch.setattr(of_trunks.poll, "apply_async", lambda args, **options: left.append(args))
     with transaction.atomic():
-        nudge(of_trunks.poll, "sandbox")
+        nudge("telephony.tasks.poll", "sandbox")
         assert not left
     assert left == [("sandbox",)]
     with transaction.atomic():
-        nudge(of_trunks.poll, "sandbox")
+        nudge("telephony.tasks.poll", "sandbox")
         transaction.set_rollback(True)
     assert left == [("sandbox",)]
 

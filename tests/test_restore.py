@@ -11,8 +11,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from iris.embedded import keeper, server
-from telephony.lifecycle import SUBMITTING, UNKNOWN
+from iris.devserver.embedded import keeper, server
+from telephony.engine.lifecycle import SUBMITTING, UNKNOWN
 from tests.live import LiveIris, wait_for
 
 CARRIERS = """

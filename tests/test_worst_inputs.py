@@ -23,14 +23,14 @@ from av.audio.frame import AudioFrame
 from django.db import connection
 
 from accounts import apikeys
-from accounts.authentication import issue_tokens
+from accounts.api.authentication import issue_tokens
 from campaigns.models import Campaign, Service
 from telephony.models import Audio
-from telephony.voices import audio
-from telephony.voices.engine import Pcm
+from telephony.speech import audio
+from telephony.speech.engine import Pcm
+from tests.campaigns.surveys.surveying import make_template
 from tests.costs import Call, Cost, Measured
 from tests.factories import make_campaign, make_empty_campaign, make_user
-from tests.surveys.surveying import make_template
 
 CPU_SECONDS = 2
 PEAK = 200 * 2**20

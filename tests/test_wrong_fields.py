@@ -9,10 +9,10 @@ import pytest
 from accounts.models import User
 from campaigns.models import Campaign, Service
 from iris.errors import InvalidInput
-from telephony.braces import refuse_unclosed
+from telephony.placeholders import refuse_unclosed
 from tests import v0
+from tests.campaigns.surveys.surveying import make_survey
 from tests.factories import make_campaign, make_user
-from tests.surveys.surveying import make_survey
 from tests.v1 import caller as v1
 
 UNCLOSED = "Hello {name, how are you?"

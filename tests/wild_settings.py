@@ -2,4 +2,4 @@
 
 from iris.settings import *
 
-SPEECH_WORKER = "tests.telephony.wild_speech"
+SPEECH_WORKER = "tests.telephony.speech.wild_speech"

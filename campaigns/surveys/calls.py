@@ -12,18 +12,18 @@ from typing import NamedTuple
 
 from django.conf import settings
 
-from campaigns import contents
-from campaigns.contents import Addressee
 from campaigns.messages import check_length, check_tags, parse_message
 from campaigns.models import Answer, Campaign, Run, StepKind, SurveyStep
-from campaigns.tagsizes import TagSize
+from campaigns.recipients.tag_sizes import TagSize
+from campaigns.runs import rendering
+from campaigns.runs.rendering import Addressee
 from iris.errors import InvalidInput
-from telephony import voices
+from telephony import speech
+from telephony.call_scripts import AnsweredBy, ScriptStep
+from telephony.engine.enqueue import Order
 from telephony.models import Audio, Channel
-from telephony.orders import Order
 from telephony.pricing import call_credits
-from telephony.scripts import AnsweredBy, ScriptStep
-from telephony.voices.joining import join, silence
+from telephony.speech.concatenation import join, silence
 
 # Seconds after each step: to find the right key, to say something, or to take in what was said.
 TIMES = {Answer.KEYS: 5.0, Answer.SPEECH: 10.0, Answer.NONE: 0.5}
@@ -52,7 +52,7 @@ def orders(run: Run, recipients: Sequence[Addressee]) -> list[Order]:
         if audio is not None and audio.seconds > settings.IRIS_MAX_AUDIO_SECONDS:
             audio = None
         made.append(
-            contents.order(
+            rendering.order(
                 run,
                 Channel.CALL,
                 recipient,
@@ -69,7 +69,7 @@ def prepare_calls(run: Run, recipients: Sequence[Addressee]) -> None:
     """Speak what will be said to these recipients, ahead of time."""
     for step in SurveyStep.objects.asked_by(run.campaign):
         if not step.plays:
-            contents.prepare(run, parse_message(step.text), recipients)
+            rendering.prepare(run, parse_message(step.text), recipients)
 
 
 def price(campaign: Campaign, *, voice: str, sizes: Mapping[str, TagSize], margin: float) -> Decimal:
@@ -117,7 +117,7 @@ def _seconds(
         check_tags(message, campaign.tags)
         check_length(message, {tag: entry.size for tag, entry in sizes.items()})
         text = message.render({tag: entry.longest for tag, entry in sizes.items()})
-        seconds = voices.speak(text=text, voice=voice, speed=float(campaign.speed)).seconds
+        seconds = speech.speak(text=text, voice=voice, speed=float(campaign.speed)).seconds
     except InvalidInput as error:
         raise InvalidInput(f"Step {place}: {error}", code=error.code) from error
     return seconds + time, (seconds * margin if message.tags else seconds) + time
@@ -129,7 +129,7 @@ def _said(run: Run, step: SurveyStep, recipients: Sequence[Addressee]) -> Sequen
         return [("", step.audio)] * len(recipients)
     message = parse_message(step.text)
     texts = [message.render(recipient.tags) for recipient in recipients]
-    return list(zip(texts, contents.spoken(run, message, recipients, texts), strict=True))
+    return list(zip(texts, rendering.spoken(run, message, recipients, texts), strict=True))
 
 
 def _scripted(one: Heard, pause: Audio) -> ScriptStep:

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from django.db import transaction
 from django.utils import timezone
 
-from campaigns import lifecycle, services
+from campaigns import services
 from campaigns.messages import parse_message
 from campaigns.models import Answer, Campaign, RunStatus, Service, Step, StepKind, Survey, SurveyStep
+from campaigns.runs import lifecycle
 from iris.errors import Conflict, InvalidInput
 from telephony.models import Audio
 

@@ -12,7 +12,7 @@ from campaigns import services
 from campaigns.models import Campaign, Service, SurveyStep, SurveyTemplate, TemplateStep
 from campaigns.surveys.steps import StepPlan, check, fields_of, plan_of, set_steps
 from iris.errors import InvalidInput
-from telephony import voices
+from telephony import speech
 
 NO_SURVEY = "Template can only be applied to SURVEY campaigns."
 NO_STEPS = "Template has no steps to apply."
@@ -24,7 +24,7 @@ def create_template(
 ) -> SurveyTemplate:
     """Raises InvalidInput."""
     check(steps)
-    template = SurveyTemplate.objects.create(owner=owner, name=name, voice=voices.resolve(voice), speed=speed)
+    template = SurveyTemplate.objects.create(owner=owner, name=name, voice=speech.resolve(voice), speed=speed)
     _fill(template, steps)
     return template
 
@@ -44,7 +44,7 @@ def update_template(
     """
     template = SurveyTemplate.objects.select_for_update().get(pk=template.pk)
     template.name = name if name is not None else template.name
-    template.voice = voices.resolve(voice) if voice is not None else template.voice
+    template.voice = speech.resolve(voice) if voice is not None else template.voice
     template.speed = speed if speed is not None else template.speed
     template.save(update_fields=["name", "voice", "speed"])
     if steps is not None:

@@ -1,4 +1,4 @@
-"""The database backend of all processes; the embedded one (iris.embedded) builds on it."""
+"""The database backend of all processes; the embedded one (iris.devserver.embedded) builds on it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Is there a pooler between us and PostgreSQL that shares sessions among clients?
 
-iris holds locks in its session (telephony.locks), for as long as a process lives. A pooler in transaction mode leaves them
-on a session that the next client gets: after some seconds nothing is sent any more, and nothing says why.
+iris holds locks in its session (telephony.engine.locks), for as long as a process lives. A pooler in transaction mode
+leaves them on a session that the next client gets: after some seconds nothing is sent any more, and nothing says why.
 """
 
 from django.conf import settings

@@ -6,8 +6,8 @@ from http import HTTPStatus
 from django.http import HttpRequest
 from gunicorn.http import errors as unreadable
 
-from iris.dialects import answer_at
-from iris.failures import Failure
+from iris.api.exceptions import Failure
+from iris.api.views import answer_at
 
 LATE = Failure(
     status=408,

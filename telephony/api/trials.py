@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from telephony import trials
-from telephony.api.fields import Message, told_of_this_field
+from iris.api.fields import told_of_this_field
+from telephony.api.fields import Message
+from telephony.speech import trials
 
 
 class TrialText(Message):

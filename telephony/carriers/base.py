@@ -10,15 +10,15 @@ from typing import Any, ClassVar, Protocol
 
 from django.core.exceptions import ImproperlyConfigured
 
+from telephony.call_scripts import Given, Script
 from telephony.models import Cause, Channel, DeliveryStatus
-from telephony.scripts import Given, Script
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Submission:
     """One call or SMS as a carrier gets it. Past `valid_until` it must not be sent any more.
 
-    With a `script`, the recording asks for answers: `telephony.scripts` tells which part of it is which step.
+    With a `script`, the recording asks for answers: `telephony.call_scripts` tells which part of it is which step.
     """
 
     key: str
@@ -186,8 +186,8 @@ class Carrier(ABC):
 class SessionCarrier(Carrier):
     """A carrier that keeps a connection: registered, bound, with calls on the line.
 
-    It lives in the worker process of its trunk's own queue (`telephony.sessions`), which opens it before the first
-    submission and closes it at shutdown.
+    It lives in the worker process of its trunk's own queue (`telephony.engine.trunk_worker`). The worker opens it before
+    the first submission and closes it at shutdown.
     """
 
     # For so long what it says is gathered before it is recorded: larger sets, a little later.

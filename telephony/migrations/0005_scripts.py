@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='delivery',
             name='script',
-            field=models.JSONField(blank=True, help_text='The steps of a call that asks something (`telephony.scripts`).', null=True),
+            field=models.JSONField(blank=True, help_text='The steps of a call that asks something (`telephony.call_scripts`).', null=True),
         ),
         migrations.AddField(
             model_name='sandboxmessage',

@@ -13,6 +13,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='turn',
             name='got_on_at',
-            field=models.DateTimeField(help_text='When it last said that it gets on (`telephony.stalls`).', null=True),
+            field=models.DateTimeField(help_text='When it last said that it gets on (`telephony.engine.stalls`).', null=True),
         ),
     ]

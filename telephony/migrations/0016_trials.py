@@ -13,6 +13,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='audio',
             name='is_trial',
-            field=models.BooleanField(db_default=False, default=False, help_text='Spoken for somebody who tried a voice (telephony.trials), and kept for a day only.'),
+            field=models.BooleanField(db_default=False, default=False, help_text='Spoken for somebody who tried a voice (telephony.speech.trials), and kept for a day only.'),
         ),
     ]

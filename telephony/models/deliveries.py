@@ -87,7 +87,7 @@ class Delivery(models.Model):
         Audio, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
     )
     script = models.JSONField(
-        null=True, blank=True, help_text="The steps of a call that asks something (`telephony.scripts`)."
+        null=True, blank=True, help_text="The steps of a call that asks something (`telephony.call_scripts`)."
     )
 
     status = models.SmallIntegerField(choices=DeliveryStatus, default=DeliveryStatus.QUEUED)
@@ -192,7 +192,7 @@ class MessagePart(models.Model):
 
 
 class UnmatchedReport(models.Model):
-    """A carrier's report on an id that we do not know, or do not know yet (`telephony.unmatched`)."""
+    """A carrier's report on an id that we do not know, or do not know yet (`telephony.engine.unmatched_reports`)."""
 
     trunk = models.ForeignKey(Trunk, on_delete=models.PROTECT, related_name="+", db_index=False)
     ref = models.CharField(max_length=100, blank=True)

@@ -1,4 +1,4 @@
-"""What the database has to know about itself, so that a restored backup is noticed (`telephony.restored`)."""
+"""What the database has to know about itself, so that a restored backup is noticed (`telephony.engine.restore_hold`)."""
 
 from __future__ import annotations
 

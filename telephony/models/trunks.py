@@ -39,12 +39,12 @@ class Trunk(models.Model):
 
 
 class Turn(models.Model):
-    """When a task last began its turn at something, such as polling a trunk (`telephony.turns`)."""
+    """When a task last began its turn at something, such as polling a trunk (`telephony.engine.time_slices`)."""
 
     name = models.CharField(max_length=100, primary_key=True)
     began_at = models.DateTimeField()
     got_on_at = models.DateTimeField(
-        null=True, help_text="When it last said that it gets on (`telephony.stalls`)."
+        null=True, help_text="When it last said that it gets on (`telephony.engine.stalls`)."
     )
 
     def __str__(self) -> str:

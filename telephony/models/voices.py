@@ -46,9 +46,9 @@ class Voice(models.Model):
         return self.name
 
     def clean(self) -> None:
-        from telephony.voices import directory  # which reads this model
+        from telephony.speech import voices  # which reads this model
 
-        if fault := directory.fault_of_row(self):
+        if fault := voices.fault_of_row(self):
             raise ValidationError({"options": fault})
 
 
@@ -73,7 +73,7 @@ class Audio(models.Model):
     is_trial = models.BooleanField(
         default=False,
         db_default=False,
-        help_text="Spoken for somebody who tried a voice (telephony.trials), and kept for a day only.",
+        help_text="Spoken for somebody who tried a voice (telephony.speech.trials), and kept for a day only.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
     used_at = models.DateTimeField(db_default=Now(), help_text="When it was last asked for, to the day.")

@@ -11,7 +11,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
-from accounts.authentication import issue_tokens
+from accounts.api.authentication import issue_tokens
 from accounts.models import User
 from tests.factories import client_of, make_user
 from tests.golden import assert_answers_as_documented

@@ -16,7 +16,7 @@ from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from accounts import apikeys, tasks
-from accounts.authentication import Tokens, issue_tokens
+from accounts.api.authentication import Tokens, issue_tokens
 from accounts.models import EndedLogin, User
 from accounts.services import end_login, log_in
 from tests.factories import make_user

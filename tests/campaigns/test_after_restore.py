@@ -10,9 +10,9 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from campaigns.models import Run, RunStatus
-from telephony import restored
+from telephony.engine import restore_hold
 from telephony.models import DeliveryStatus
-from tests.campaigns.test_restoring import _restored, after_restore, tick
+from tests.campaigns.runs.test_restore import _restored, after_restore, tick
 from tests.factories import make_campaign, make_delivery_of, make_run
 
 __all__ = ["_restored"]
@@ -29,7 +29,7 @@ def test_resuming_a_run_that_is_not_held_changes_nothing() -> None:
     with pytest.raises(CommandError, match=f"not held after a restore: {by_its_owner.pk}"):
         after_restore("--resume", str(run.pk), str(by_its_owner.pk))
 
-    assert restored.is_held()
+    assert restore_hold.is_held()
     run.refresh_from_db()
     assert run.status == RunStatus.PAUSED
 
@@ -59,7 +59,7 @@ def test_an_operator_holds_everything_by_hand_and_sees_how_far_each_run_was() ->
     shown = after_restore()
 
     assert f"Nothing leaves since {timezone.localtime():%Y-%m-%d}" in shown
-    assert restored.BY_HAND in shown
+    assert restore_hold.BY_HAND in shown
     assert "The data end about" in shown
     assert (
         f"run {run.pk} of campaign {campaign.pk} (Water supply): held; 1 ended, 0 under way, 1 queued, 1 not begun"
@@ -71,7 +71,7 @@ def test_an_operator_holds_everything_by_hand_and_sees_how_far_each_run_was() ->
 def test_to_show_holds_nothing() -> None:
     assert "Nothing is held" in after_restore("--show")
     assert "No run is live." in after_restore("--show")
-    assert not restored.is_held()
+    assert not restore_hold.is_held()
 
 
 def test_to_resume_where_nothing_is_held_says_so() -> None:
@@ -85,4 +85,4 @@ def test_the_status_of_the_trunks_says_that_nothing_leaves() -> None:
     call_command("trunk_status", stdout=out)
 
     assert "WARNING: nothing leaves: held after a restore: The data are in another database" in out.getvalue()
-    assert restored.sentence().endswith("manage.py after_restore shows what waits.")
+    assert restore_hold.sentence().endswith("manage.py after_restore shows what waits.")

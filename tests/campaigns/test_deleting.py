@@ -12,12 +12,14 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.ledger import check_ledger
-from campaigns import hopper, lifecycle, recipients, runs, services
+from campaigns import runs, services
 from campaigns.models import Campaign, Run, RunStatus, SurveyAnswer
+from campaigns.recipients import editing
+from campaigns.runs import hopper, lifecycle
 from telephony.models import Delivery, DeliveryStatus, SandboxMessage
+from tests.campaigns.surveys.surveying import make_survey
 from tests.engine import run_to_the_end
 from tests.factories import make_campaign, make_user
-from tests.surveys.surveying import make_survey
 
 pytestmark = pytest.mark.django_db
 
@@ -50,14 +52,14 @@ def run_migration(name: str, *statements: str) -> None:
 def test_a_contact_that_has_answered_is_one_number_less_when_it_is_deleted() -> None:
     campaign = answered_survey()
     first = campaign.recipients.order_by("pk")[0]
-    recipients.delete_recipient(recipient=first)
+    editing.delete_recipient(recipient=first)
     campaign.refresh_from_db()
     assert campaign.number_count == campaign.recipients.count() == 4
 
 
 def test_after_a_contact_was_deleted_everybody_else_is_paid_for() -> None:
     campaign = answered_survey()
-    recipients.delete_recipient(recipient=campaign.recipients.order_by("pk")[0])
+    editing.delete_recipient(recipient=campaign.recipients.order_by("pk")[0])
     run = runs.begin(campaign=campaign)
     run_to_the_end()
     assert set(Delivery.objects.filter(batch=run.pk).values_list("status", flat=True)) == {

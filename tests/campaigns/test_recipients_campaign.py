@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from campaigns import imports
 from campaigns.models import Campaign
+from campaigns.recipients import imports
 from tests.factories import make_campaign, make_empty_campaign, make_user
 from tests.live import wait_for
 

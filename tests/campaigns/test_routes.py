@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from accounts.models import User
-from campaigns import hopper, runs
+from campaigns import runs
 from campaigns.models import Run, Service
+from campaigns.runs import hopper
 from iris.errors import Unavailable
-from telephony import dispatch
+from telephony.engine import dispatch
 from telephony.models import DeliveryStatus
 from tests import v0
 from tests.engine import run_to_the_end
@@ -94,7 +95,7 @@ def test_a_run_that_cannot_be_filled_is_tried_once_in_a_turn_and_stops_no_other(
     lost = runs.begin(campaign=make_campaign(owner=owner, service=Service.CALL), message="Namaste")
     other = runs.begin(campaign=make_campaign(owner=owner), message="Namaste")
     settings.ROUTES = {**settings.ROUTES, "call": []}
-    with caplog.at_level(logging.ERROR, logger="campaigns.hopper"):
+    with caplog.at_level(logging.ERROR, logger="campaigns.runs.hopper"):
         assert hopper.fill_all(budget=1) is False
     assert len(caplog.records) == 1
     lost.refresh_from_db()

@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 from telephony.carriers import base, errors
-from tests.telephony import carrier_contract
+from tests.telephony.carriers import carrier_contract
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "adding-a-carrier.md").read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ import pytest
 
 from telephony.carriers.refusals import DOUBTED_SECONDS, LONGEST_REST_SECONDS, MAX_REFUSALS_IN_A_ROW, Meaning
 from telephony.carriers.sip.causes import CLASSES, Q850, SIP, UNHEARD_RING_SECONDS, Outcome
-from telephony.carriers.sip.trouble import ATTEMPTS
+from telephony.carriers.sip.circuit_breaker import ATTEMPTS
 from telephony.carriers.smpp.protocol import STATUSES, status_of
 from telephony.models import Cause
 

@@ -7,7 +7,7 @@ from django.db import connection
 from pytest_django import Settings
 
 from iris import deploychecks
-from telephony.carriers.sandbox import SandboxCarrier
+from telephony.carriers.sandbox.carrier import SandboxCarrier
 
 SANDBOX = f"{SandboxCarrier.__module__}.{SandboxCarrier.__name__}"
 

@@ -19,10 +19,10 @@ from pytest_django import Settings
 
 from campaigns.models import Campaign
 from iris import health
-from iris.failures import explain
+from iris.api.exceptions import explain
 from iris.storage import MediaStorage
-from telephony import sessions
 from telephony.carriers.base import CarrierEvent
+from telephony.engine import event_writer
 from telephony.models import DeliveryStatus
 from tests.factories import make_delivery, make_trunk, make_user
 from tests.iris.processes import run_python
@@ -102,11 +102,11 @@ def test_other_internal_errors_stay_bugs() -> None:
 def test_events_of_a_trunk_wait_for_a_database_that_takes_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     delivery = make_delivery(trunk=make_trunk("sandbox"), status=DeliveryStatus.SUBMITTED)
     waited = threading.Event()
-    monkeypatch.setattr(sessions, "RETRY_SECONDS", 0.05)
-    monkeypatch.setattr(sessions.log, "exception", lambda *_: waited.set())
+    monkeypatch.setattr(event_writer, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(event_writer.log, "exception", lambda *_: waited.set())
     event = CarrierEvent(key=str(delivery.pk), status=DeliveryStatus.COMPLETED, at=timezone.now())
     with read_only_server():
-        writer = sessions.EventWriter("sandbox")
+        writer = event_writer.EventWriter("sandbox")
         writer.put([event])
         assert waited.wait(20)
     writer.close()
@@ -184,7 +184,7 @@ listener.listen(50)
 listener.setblocking(False)
 os.environ["IRIS_BROKER_URL"] = "redis://127.0.0.1:%d/0" % listener.getsockname()[1]
 import iris.wsgi
-from accounts.throttles import OtpThrottle
+from accounts.api.throttles import OtpThrottle
 from campaigns.tasks import fill
 from iris import health
 held = []

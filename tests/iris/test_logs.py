@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import Error, connection, transaction
 from django.utils import timezone
 
-from iris.embedded import server
+from iris.devserver.embedded import server
 from iris.logs import LineFormatter
 from telephony.carriers.base import CarrierEvent, InboundSms
 from telephony.models import DeliveryStatus

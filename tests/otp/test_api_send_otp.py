@@ -199,16 +199,16 @@ class TestDelivery:
         assert SandboxMessage.objects.get().text == "Your OTP is 12345"
 
     def test_a_call_reads_it_digit_by_digit(self, caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-        from telephony import voices
+        from telephony import speech
 
         spoken: list[str] = []
-        speak = voices.speak
+        speak = speech.speak
 
         def listen(*, text: str, voice: str) -> Audio:
             spoken.append(text)
             return speak(text=text, voice=voice)
 
-        monkeypatch.setattr(voices, "speak", listen)
+        monkeypatch.setattr(speech, "speak", listen)
         caller.post(SEND, wanted(otp="12345", sms_send_options="voice"))
         assert spoken == ["Your OTP is 1 2 3 4 5"]
         assert Delivery.objects.get().audio is not None
@@ -250,7 +250,7 @@ class TestDelivery:
     def test_is_not_sent_any_more_after_five_minutes(self, caller: Caller, user: User) -> None:
         caller.post(SEND, wanted())
         Delivery.objects.update(useful_until=timezone.now() - timedelta(seconds=1))
-        from telephony import lifecycle
+        from telephony.engine import lifecycle
 
         lifecycle.lose_unreported()
         assert Delivery.objects.get().status == DeliveryStatus.FAILED

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.credits import InsufficientCredits
 from accounts.models import CreditEntry, User
 from iris.errors import Conflict, NotFound
-from telephony import services
+from telephony import phone_numbers
 from telephony.models import PhoneNumber
 from tests.factories import make_phone_number, make_user
 from tests.golden import assert_answers_as_documented, golden
@@ -137,7 +137,9 @@ def test_two_buyers_at_once_never_both_get_it_and_nobody_pays_for_nothing() -> N
     buyers = [make_user(email=f"buyer{number}@example.com", credits=1000) for number in range(4)]
     for attempt in range(5):
         number = make_phone_number(number=f"980000020{attempt}", rate=40)
-        outcomes = _at_once(lambda buyer, sid=number.sid: services.buy_number(user=buyer, sid=sid), buyers)
+        outcomes = _at_once(
+            lambda buyer, sid=number.sid: phone_numbers.buy_number(user=buyer, sid=sid), buyers
+        )
         assert sorted(type(outcome).__name__ for outcome in outcomes) == [*["NotFound"] * 3, "PhoneNumber"]
         number.refresh_from_db()
         assert number.owner is not None
@@ -149,7 +151,9 @@ def test_two_buyers_at_once_never_both_get_it_and_nobody_pays_for_nothing() -> N
 def test_one_buyer_twice_at_once_pays_once() -> None:
     buyer = make_user(email="buyer@example.com", credits=100)
     number = make_phone_number(rate=40)
-    outcomes = _at_once(lambda user: services.buy_number(user=user, sid=number.sid), [buyer, buyer, buyer])
+    outcomes = _at_once(
+        lambda user: phone_numbers.buy_number(user=user, sid=number.sid), [buyer, buyer, buyer]
+    )
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Conflict", "Conflict", "PhoneNumber"]
     assert balance(buyer) == 60
 
@@ -158,7 +162,7 @@ def test_one_buyer_twice_at_once_pays_once() -> None:
 def test_one_buyer_of_two_numbers_at_once_pays_for_what_the_credits_allow() -> None:
     buyer = make_user(email="buyer@example.com", credits=60)
     numbers = [make_phone_number(number=f"980000030{digit}", rate=40) for digit in range(2)]
-    outcomes = _at_once(lambda number: services.buy_number(user=buyer, sid=number.sid), numbers)
+    outcomes = _at_once(lambda number: phone_numbers.buy_number(user=buyer, sid=number.sid), numbers)
     assert {type(outcome) for outcome in outcomes} == {PhoneNumber, InsufficientCredits}
     assert balance(buyer) == 20
     assert PhoneNumber.objects.filter(owner=buyer).count() == 1

@@ -13,8 +13,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
-from telephony import dispatch, events, optouts
+from telephony import optouts
 from telephony.carriers.base import CarrierEvent, InboundSms
+from telephony.engine import delivery_reports, dispatch
 from telephony.models import Cause, Channel, Delivery, DeliveryStatus, InboundMessage, OptOut, Purpose
 from telephony.optouts import Wish, wish_of
 from tests.factories import make_delivery, make_phone_number, make_trunk, make_user
@@ -59,7 +60,7 @@ class TestReceiving:
         make_delivery(to=SENDER)
         last = make_delivery(to=SENDER)
         make_delivery(to=SENDER, trunk=make_trunk("another"))
-        events.record("sandbox", [sent("STOP")])
+        delivery_reports.record("sandbox", [sent("STOP")])
         (message,) = InboundMessage.objects.all()
         assert (message.owner, message.sender, message.to, message.text) == (
             last.owner,
@@ -74,22 +75,22 @@ class TestReceiving:
     def test_a_stop_is_first_of_all_for_the_owner_of_the_number_it_was_sent_to(self, written: str) -> None:
         make_delivery(to=SENDER)
         number = make_phone_number(number=written, owner=make_user())
-        events.record("sandbox", [sent("रोक्नुहोस्", to="+9779801000000")])
+        delivery_reports.record("sandbox", [sent("रोक्नुहोस्", to="+9779801000000")])
         assert [entry.owner for entry in OptOut.objects.all()] == [number.owner]
 
     def test_a_start_takes_it_back_and_the_last_word_counts(self) -> None:
         make_delivery(to=SENDER)
-        events.record("sandbox", [sent("STOP"), sent("START")])
+        delivery_reports.record("sandbox", [sent("STOP"), sent("START")])
         assert not OptOut.objects.exists()
-        events.record("sandbox", [sent("stop"), sent("stop")])
-        events.record("sandbox", [sent("stop")])
+        delivery_reports.record("sandbox", [sent("stop"), sent("stop")])
+        delivery_reports.record("sandbox", [sent("stop")])
         assert OptOut.objects.count() == 1
-        events.record("sandbox", [sent("सुरु")])
+        delivery_reports.record("sandbox", [sent("सुरु")])
         assert not OptOut.objects.exists()
         assert InboundMessage.objects.count() == 6
 
     def test_a_stranger_is_recorded_and_stops_nothing(self) -> None:
-        events.record("sandbox", [sent("STOP"), sent("Namaste\0", sender="NTC\0")])
+        delivery_reports.record("sandbox", [sent("STOP"), sent("Namaste\0", sender="NTC\0")])
         assert [(one.owner, one.text) for one in InboundMessage.objects.order_by("pk")] == [
             (None, "STOP"),
             (None, "Namaste"),
@@ -101,7 +102,7 @@ class TestReceiving:
         for count in (1, 30):
             senders = [make_delivery().to for _ in range(count)]
             with CaptureQueriesContext(connection) as queries:
-                events.record("sandbox", [sent("STOP", sender=sender) for sender in senders])
+                delivery_reports.record("sandbox", [sent("STOP", sender=sender) for sender in senders])
             costs.append(len(queries))
         assert costs[0] == costs[1]
         assert OptOut.objects.count() == 31
@@ -149,7 +150,7 @@ class TestAdmin:
         assert [entry.number for entry in OptOut.objects.all()] == [SENDER]
 
     def test_what_came_in_is_only_to_be_looked_at(self, operator: Client) -> None:
-        events.record(
+        delivery_reports.record(
             "sandbox",
             [sent("Namaste"), CarrierEvent(ref="?", status=DeliveryStatus.COMPLETED, at=timezone.now())],
         )

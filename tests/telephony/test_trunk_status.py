@@ -10,8 +10,8 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
+from telephony.engine.submission import pause_trunk
 from telephony.models import Channel, DeliveryStatus, Trunk
-from telephony.submission import pause_trunk
 from tests.factories import make_delivery, make_trunk
 
 pytestmark = pytest.mark.django_db
@@ -20,9 +20,13 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def _two_trunks(settings: Any) -> None:
     settings.CARRIERS = {
-        "sandbox": {"BACKEND": "telephony.carriers.sandbox.SandboxCarrier", "CPS": None, "CHANNELS": None},
+        "sandbox": {
+            "BACKEND": "telephony.carriers.sandbox.SandboxCarrier",
+            "CPS": None,
+            "CHANNELS": None,
+        },
         "line": {
-            "BACKEND": "tests.telephony.test_sessions.TestedSession",
+            "BACKEND": "tests.telephony.engine.test_trunk_worker.TestedSession",
             "OPTIONS": {},
             "CPS": 2.5,
             "CHANNELS": 30,

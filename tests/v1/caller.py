@@ -9,7 +9,7 @@ from rest_framework.test import APIClient
 
 from accounts import apikeys
 from accounts.models import User
-from iris.dialects import ERROR_CODE
+from iris.api.views import ERROR_CODE
 from tests import v0
 
 

@@ -17,7 +17,7 @@ from django.utils import timezone
 from accounts.models import User
 from campaigns.models import Campaign, RunStatus, Service, Source
 from telephony.models import DeliveryStatus
-from telephony.voices import audio
+from telephony.speech import audio
 from tests.factories import make_campaign, make_empty_campaign, make_phone_number, make_run, make_user
 from tests.v1.caller import Caller
 

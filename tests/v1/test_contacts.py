@@ -11,8 +11,9 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
 from accounts.models import User
-from campaigns import background_imports, services
+from campaigns import services
 from campaigns.models import Campaign, Recipient, RunStatus, Service, SheetImport
+from campaigns.recipients import background_imports
 from telephony.models import Delivery, DeliveryStatus
 from tests.factories import (
     make_campaign,
@@ -237,7 +238,7 @@ class TestList:
     def test_carriers_of_many_are_not_counted_at_every_look(
         self, caller: Caller, campaign: Campaign, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("campaigns.reports.MANY", 2)
+        monkeypatch.setattr("campaigns.reports.totals.MANY", 2)
         add(caller, campaign, {"contacts": 3 * [{"number": 9841000001}]})
         path = f"campaign-detail/{campaign.pk}/"
         assert caller.get(path)["carrier_summary"] == {"NTC": 3}
@@ -286,7 +287,7 @@ class TestChanges:
             real(campaign)
             Recipient.objects.all().delete()
 
-        monkeypatch.setattr("campaigns.recipients.refuse_while_live", and_delete)
+        monkeypatch.setattr("campaigns.recipients.editing.refuse_while_live", and_delete)
         caller.fails("PATCH", f"phone-number/update/{contact.pk}/", {"number": "9841000005"}, status=404)
 
     def test_while_it_runs(self, caller: Caller, user: User) -> None:

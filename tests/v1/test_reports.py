@@ -131,7 +131,7 @@ class TestReport:
     ) -> None:
         campaign = make_campaign(owner=user, numbers=range(9841000001, 9841000026))
         make_run(campaign=campaign, status=RunStatus.RUNNING)
-        monkeypatch.setattr("campaigns.reports.BATCH", 10)
+        monkeypatch.setattr("campaigns.reports.totals.BATCH", 10)
         with CaptureQueriesContext(connection) as queries:
             rows = read(caller, campaign)
         assert [row["number"] for row in rows] == [str(number) for number in range(9841000001, 9841000026)]

@@ -12,8 +12,9 @@ from django.utils import timezone
 
 from accounts import ledger
 from accounts.models import User
-from campaigns import dashboard, runs
+from campaigns import runs
 from campaigns.models import Campaign, Recipient, Run, RunStatus
+from campaigns.reports import dashboard
 from iris.errors import Conflict
 from telephony.models import SandboxMessage
 from tests import engine

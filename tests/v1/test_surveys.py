@@ -15,11 +15,11 @@ from accounts.models import User
 from campaigns.api.v1 import templates as views
 from campaigns.models import Campaign, RunStatus, Service, SurveyStep, SurveyTemplate
 from telephony.models import Audio, SandboxMessage
-from telephony.voices.audio import wav
-from telephony.voices.engine import Pcm
+from telephony.speech.audio import wav
+from telephony.speech.engine import Pcm
+from tests.campaigns.surveys.surveying import asks, make_survey, make_template
 from tests.engine import run_to_the_end
 from tests.factories import make_audio, make_campaign, make_user
-from tests.surveys.surveying import asks, make_survey, make_template
 from tests.v1.caller import Caller
 
 pytestmark = pytest.mark.django_db
@@ -229,7 +229,7 @@ class TestReport:
     def test_is_whole_however_many_batches_it_takes(
         self, caller: Caller, user: User, monkeypatch: Any, size: int
     ) -> None:
-        monkeypatch.setattr("campaigns.reports.BATCH", size)
+        monkeypatch.setattr("campaigns.reports.totals.BATCH", size)
         survey = make_survey(owner=user, numbers=range(9841000001, 9841000006)).survey
         report = caller.get(f"download/survey/{survey.pk}/report/?format=json")
         assert (report["count"], len(report["results"])) == (5, 5)

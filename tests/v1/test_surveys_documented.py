@@ -12,10 +12,10 @@ from campaigns.api.v1 import steps as wire
 from campaigns.api.v1.surveys import COLUMNS
 from campaigns.models import Answer, Campaign, Service, SurveyTemplate
 from campaigns.surveys import steps
+from tests.campaigns.surveys.surveying import asks, make_template
 from tests.engine import run_to_the_end
 from tests.factories import make_campaign, make_empty_campaign, make_recipient, make_user
 from tests.golden import FOLDER, assert_answers_as_documented, load
-from tests.surveys.surveying import asks, make_template
 from tests.v1.caller import Caller
 
 MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?\+05:45"

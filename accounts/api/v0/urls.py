@@ -1,5 +1,5 @@
 from accounts.api.v0 import views
-from iris.dialects import both
+from iris.api.views import both
 
 urlpatterns = [
     *both("login", views.LoginView.as_view(), name="v0-login"),

@@ -4,7 +4,9 @@ from typing import cast
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts import authentication, services
+from accounts import services
+from accounts.api import authentication
+from accounts.api.throttles import address_of
 from accounts.api.v0.serializers import (
     LoginSerializer,
     LogoutSerializer,
@@ -13,9 +15,8 @@ from accounts.api.v0.serializers import (
     UserDetailsSerializer,
 )
 from accounts.models import User
-from accounts.throttles import address_of
-from iris.dialects import V0View
-from iris.envelope import success
+from iris.api.envelope import success
+from iris.api.views import V0View
 
 
 class LoginView(V0View):

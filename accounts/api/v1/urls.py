@@ -1,5 +1,5 @@
 from accounts.api.v1 import views
-from iris.dialects import both
+from iris.api.views import both
 
 urlpatterns = [
     *both("auths/login", views.Login.as_view(), name="v1-login"),

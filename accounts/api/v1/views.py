@@ -8,12 +8,13 @@ from typing import Any, cast
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts import apikeys, authentication, cookies, services
+from accounts import apikeys, services
+from accounts.api import authentication, cookies
+from accounts.api.throttles import address_of
 from accounts.api.v0.serializers import LoginSerializer, LogoutSerializer
 from accounts.api.v0.views import end_logins
 from accounts.models import User
-from accounts.throttles import address_of
-from iris.dialects import V1View
+from iris.api.views import V1View
 from iris.errors import InvalidInput, NotAuthenticated, NotFound
 
 

@@ -12,19 +12,10 @@ from rest_framework import serializers
 from accounts.api.amounts import credits_json
 from campaigns.api.words import RECIPIENT_STATUSES, SERVICES, pause_reason_json
 from campaigns.models import Campaign, Run, RunStatus, Service, Source
-from campaigns.queries import RecipientState
-from telephony.api.fields import (
-    Message,
-    Moment,
-    Number,
-    Tags,
-    Text,
-    Upload,
-    VoiceName,
-    Word,
-    words_of,
-)
-from telephony.api.lists import Ids, Numbers, Words
+from campaigns.reports.states import RecipientState
+from iris.api.fields import Moment, Tags, Text, Upload, Word, words_of
+from iris.api.lists import Ids, Words
+from telephony.api.fields import Message, Number, Numbers, VoiceName
 from telephony.models import DeliveryStatus
 
 OFFERED = words_of((Service.CALL, Service.SMS), SERVICES)

@@ -1,5 +1,5 @@
 from campaigns.api.v0 import views
-from iris.dialects import both
+from iris.api.views import both
 
 # `campaigns/number/<id>` comes first: `number` must not be taken for the id of a campaign.
 urlpatterns = [

@@ -12,7 +12,8 @@ from django.http import StreamingHttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from campaigns import queries, recipients, runs, services
+from accounts.api.account import account_of
+from campaigns import runs, services
 from campaigns.api.v0.serializers import (
     CAMPAIGN_STATUSES,
     Beginning,
@@ -29,19 +30,20 @@ from campaigns.api.v0.serializers import (
     on_hold,
 )
 from campaigns.models import Campaign, Recipient
-from iris import bodies
-from iris.dialects import V0View
-from iris.envelope import envelope, success
+from campaigns.recipients import editing
+from campaigns.reports import states
+from iris.api import parsers
+from iris.api.envelope import envelope, success
+from iris.api.pagination import paginate
+from iris.api.views import V0View
 from iris.errors import NotFound
-from iris.pagination import paginate
-from telephony.api.account import account_of
 
 NUMBER_LISTS = "number-lists"  # sic
 STREAM_BATCH = 2_000  # recipients in memory while a list of numbers goes out
 
 
 class Campaigns(V0View):
-    reads = bodies.LIST_AND_FILES
+    reads = parsers.LIST_AND_FILES
 
     def get(self, request: Request) -> Response:
         """No envelope around this one, as documented."""
@@ -72,7 +74,7 @@ class Campaigns(V0View):
 
 
 class Update(V0View):
-    reads = bodies.TEXTS
+    reads = parsers.TEXTS
 
     def put(self, request: Request, campaign_id: int) -> Response:
         campaign = _campaign(request, campaign_id)
@@ -88,7 +90,7 @@ class Update(V0View):
 
 
 class Delete(V0View):
-    reads = bodies.TEXTS
+    reads = parsers.TEXTS
 
     def delete(self, request: Request, campaign_id: int) -> Response:
         services.delete_campaign(campaign=_campaign(request, campaign_id))
@@ -103,7 +105,7 @@ class Details(V0View):
 
 
 class Begin(V0View):
-    reads = bodies.LIST_AND_FILES
+    reads = parsers.LIST_AND_FILES
 
     def post(self, request: Request, campaign_id: int) -> Response:
         campaign = _campaign(request, campaign_id)
@@ -114,7 +116,7 @@ class Begin(V0View):
 class Stop(V0View):
     """An addition to what is documented."""
 
-    reads = bodies.TEXTS
+    reads = parsers.TEXTS
 
     def post(self, request: Request, campaign_id: int) -> Response:
         stopped = runs.stop(campaign=_campaign(request, campaign_id))
@@ -127,7 +129,7 @@ class Stop(V0View):
 class Pause(V0View):
     """An addition to what is documented."""
 
-    reads = bodies.TEXTS
+    reads = parsers.TEXTS
 
     def post(self, request: Request, campaign_id: int) -> Response:
         runs.pause(campaign=_campaign(request, campaign_id))
@@ -137,7 +139,7 @@ class Pause(V0View):
 class Resume(V0View):
     """An addition to what is documented."""
 
-    reads = bodies.TEXTS
+    reads = parsers.TEXTS
 
     def post(self, request: Request, campaign_id: int) -> Response:
         runs.resume(campaign=_campaign(request, campaign_id))
@@ -147,7 +149,7 @@ class Resume(V0View):
 class Numbers(V0View):
     """All numbers of a campaign, and adding one."""
 
-    reads = bodies.TAGS
+    reads = parsers.TAGS
 
     def get(self, request: Request, campaign_id: int) -> Response | StreamingHttpResponse:
         campaign = _campaign(request, campaign_id)
@@ -163,7 +165,7 @@ class Numbers(V0View):
 
     def post(self, request: Request, campaign_id: int) -> Response:
         campaign = _campaign(request, campaign_id)
-        recipient = recipients.add_recipient(campaign=campaign, **_valid(NewNumber(data=request.data)))
+        recipient = editing.add_recipient(campaign=campaign, **_valid(NewNumber(data=request.data)))
         return success(
             {
                 "messages": f"{recipient.number} added to {campaign.name} campaign successfully!!",
@@ -176,7 +178,7 @@ class Numbers(V0View):
 class DeleteNumber(V0View):
     def delete(self, request: Request, number_id: int) -> Response:
         recipient = _recipient(request, number_id)
-        recipients.delete_recipient(recipient=recipient)
+        editing.delete_recipient(recipient=recipient)
         deleted = f"{recipient.number} of campaign {recipient.campaign.name} deleted Successfully!!"
         return success({"campaign-details": deleted})  # sic
 
@@ -184,7 +186,7 @@ class DeleteNumber(V0View):
 class Number(V0View):
     """One number, and changing it."""
 
-    reads = bodies.TAGS
+    reads = parsers.TAGS
 
     def get(self, request: Request, number_id: int) -> Response:
         recipient = _recipient(request, number_id)
@@ -197,7 +199,7 @@ class Number(V0View):
 
     def put(self, request: Request, number_id: int) -> Response:
         recipient = _recipient(request, number_id)
-        recipient = recipients.edit_recipient(recipient=recipient, **_valid(NumberChanges(data=request.data)))
+        recipient = editing.edit_recipient(recipient=recipient, **_valid(NumberChanges(data=request.data)))
         return success(
             {"details": _shown(recipient.campaign, [recipient])[0]},
             message="Action details successfully updated.",
@@ -248,7 +250,7 @@ def _narrowed(request: Request) -> Any:
 
 
 def _shown(campaign: Campaign, listed: list[Recipient]) -> list[dict[str, Any]]:
-    return [number_json(state, campaign=campaign) for state in queries.states_of(campaign, listed)]
+    return [number_json(state, campaign=campaign) for state in states.states_of(campaign, listed)]
 
 
 def _listing(campaign: Campaign, message: str) -> Iterator[bytes]:

@@ -9,10 +9,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.amounts import credits_json
-from campaigns import progress, queries, recipients, reports
-from campaigns.api.v1.answers import answers_json
 from campaigns.api.v1.fields import Variables
-from campaigns.api.v1.found import campaign_of, contact_of
+from campaigns.api.v1.lookups import campaign_of, contact_of
+from campaigns.api.v1.responses import answers_json
 from campaigns.api.v1.serializers import (
     ContactChanges,
     NewContact,
@@ -26,10 +25,12 @@ from campaigns.api.v1.serializers import (
 from campaigns.api.v1.words import CARRIERS
 from campaigns.messages import PREFIX
 from campaigns.models import Campaign, Recipient, Service, Survey
-from campaigns.surveys import answers
-from iris import bodies
-from iris.dialects import V1View
-from iris.pagination import window
+from campaigns.recipients import editing
+from campaigns.reports import progress, states, totals
+from campaigns.surveys import responses
+from iris.api import parsers
+from iris.api.pagination import window
+from iris.api.views import V1View
 
 PAGE, LARGEST_PAGE = 100, 1_000
 
@@ -37,13 +38,13 @@ PAGE, LARGEST_PAGE = 100, 1_000
 class AddContact(V1View):
     """One contact, or many in a list."""
 
-    reads = bodies.LIST
+    reads = parsers.LIST
 
     def post(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
         if "contacts" in request.data:
             return self._many(request, campaign)
-        contact = recipients.add_recipient(
+        contact = editing.add_recipient(
             campaign=campaign, new_tags=True, **valid(NewContact(data=request.data))
         )
         attributes = attributes_json(contact, campaign=contact.campaign)
@@ -60,7 +61,7 @@ class AddContact(V1View):
 
     def _many(self, request: Request, campaign: Campaign) -> Response:
         sent = valid(NewContacts(data=request.data))["contacts"]
-        added = recipients.add_recipients(
+        added = editing.add_recipients(
             campaign=campaign, rows=[(contact["number"], contact.get("tags", {})) for contact in sent]
         )
         campaign.refresh_from_db(fields=["tags"])
@@ -69,18 +70,18 @@ class AddContact(V1View):
                 "created": len(added.recipients),
                 "skipped": len(added.errors),
                 "contacts": added_contacts_json(added.recipients, campaign=campaign),
-                "errors": added.errors[: recipients.ERRORS_SHOWN] or None,
+                "errors": added.errors[: editing.ERRORS_SHOWN] or None,
             },
             status=201,
         )
 
 
 class AddSheet(V1View):
-    reads = bodies.LIST_AND_FILES
+    reads = parsers.LIST_AND_FILES
 
     def patch(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
-        came = recipients.import_sheet(campaign=campaign, **valid(Sheet(data=request.data)))
+        came = editing.import_sheet(campaign=campaign, **valid(Sheet(data=request.data)))
         number_column, *tags = came.columns
         samples: list[dict[str, Any]] = [
             {"column": number_column, "sample": [row.number for row in came.sample]}
@@ -113,10 +114,10 @@ class Contacts(V1View):
             count=campaign.number_count,
         )
         answer = page.around(_with_answers(campaign, _shown(campaign, page.items), page.items, request))
-        answer["total_credits_consumed"] = credits_json(reports.credits_of(campaign))
+        answer["total_credits_consumed"] = credits_json(totals.credits_of(campaign))
         answer["carrier_summary"] = {
             CARRIERS[operator]: n
-            for operator, n in sorted(reports.operators_of(campaign).items(), key=_by_name)
+            for operator, n in sorted(totals.operators_of(campaign).items(), key=_by_name)
         }
         return Response(answer)
 
@@ -124,7 +125,7 @@ class Contacts(V1View):
 class Attributes(V1View):
     """What is known of a contact. The address says campaign, the id is a contact's."""
 
-    reads = bodies.TAGS
+    reads = parsers.TAGS
 
     def get(self, request: Request, contact_id: int) -> Response:
         contact = contact_of(request, contact_id)
@@ -133,17 +134,17 @@ class Attributes(V1View):
     def patch(self, request: Request, contact_id: int) -> Response:
         contact = contact_of(request, contact_id)
         tags = Variables().run_validation(dict(cast(Any, request.data).items()))
-        contact = recipients.edit_recipient(recipient=contact, tags=tags, new_tags=True)
+        contact = editing.edit_recipient(recipient=contact, tags=tags, new_tags=True)
         return Response(attributes_json(contact, campaign=contact.campaign))
 
 
 class UpdateContact(V1View):
-    reads = bodies.TAGS
+    reads = parsers.TAGS
 
     def patch(self, request: Request, contact_id: int) -> Response:
         contact = contact_of(request, contact_id)
         changes = valid(ContactChanges(data=request.data))
-        contact = recipients.edit_recipient(recipient=contact, new_tags=True, **changes)
+        contact = editing.edit_recipient(recipient=contact, new_tags=True, **changes)
         return Response(_shown(contact.campaign, [contact])[0])
 
     put = patch
@@ -151,10 +152,10 @@ class UpdateContact(V1View):
 
 
 class DeleteContact(V1View):
-    reads = bodies.TAGS
+    reads = parsers.TAGS
 
     def delete(self, request: Request, contact_id: int) -> Response:
-        recipients.delete_recipient(recipient=contact_of(request, contact_id))
+        editing.delete_recipient(recipient=contact_of(request, contact_id))
         return Response({"message": "Successfully Deleted."})
 
     def get(self, request: Request, contact_id: int) -> Response:
@@ -167,7 +168,7 @@ def _shown(campaign: Campaign, listed: Sequence[Recipient]) -> list[dict[str, An
     changed = progress.changed_at(campaign, listed)
     return [
         contact_json(state, changed_at=changed[state.recipient.pk])
-        for state in queries.states_of(campaign, listed)
+        for state in states.states_of(campaign, listed)
     ]
 
 
@@ -178,8 +179,8 @@ def _with_answers(
     survey = Survey.objects.filter(campaign=campaign).first() if campaign.service == Service.SURVEY else None
     if survey is None:
         return shown
-    named = answers.columns(survey)
-    replies = answers.replies_of(queries.states_of(campaign, contacts))
+    named = responses.columns(survey)
+    replies = responses.replies_of(states.states_of(campaign, contacts))
     return [
         {**one, "answers": answers_json(named, reply, request)}
         for one, reply in zip(shown, replies, strict=True)

@@ -19,11 +19,11 @@ from rest_framework.fields import SkipField, empty
 
 from campaigns.api.v1.words import CATEGORIES
 from campaigns.messages import tag_called
-from iris.bodies import json_value
+from iris.api.fields import Moment, Tags, Upload, Word
+from iris.api.lists import Ids, Words
+from iris.api.parsers import json_value
 from iris.errors import InvalidInput
-from telephony import voices
-from telephony.api.fields import Moment, Tags, Upload, Word
-from telephony.api.lists import Ids, Words
+from telephony import speech
 from telephony.api.v1.fields import Optional
 
 LOOKED_AT = (
@@ -115,7 +115,7 @@ class LengthFactor(Optional):
     }
 
     def to_internal_value(self, data: Any) -> Decimal:
-        shortest, longest = 1 / voices.FASTEST, 1 / voices.SLOWEST
+        shortest, longest = 1 / speech.FASTEST, 1 / speech.SLOWEST
         try:
             factor = Decimal(str(data).strip())
         except InvalidOperation:

@@ -13,19 +13,19 @@ from django.http import StreamingHttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.api.account import account_of
 from accounts.api.amounts import credits_json
-from campaigns import progress, queries, reports
-from campaigns.api.v1.found import campaign_of
+from campaigns.api.v1.lookups import campaign_of
 from campaigns.api.v1.serializers import contact_json
 from campaigns.api.v1.words import CAMPAIGN_STATUSES, KINDS, OUTCOMES
 from campaigns.api.words import RECIPIENT_STATUSES
-from campaigns.dashboard import QUARTERS, Dashboard, dashboard
 from campaigns.messages import PREFIX
 from campaigns.models import Campaign
-from iris import bodies
-from iris.dialects import V1View
+from campaigns.reports import progress, states, totals
+from campaigns.reports.dashboard import QUARTERS, Dashboard, dashboard
+from iris.api import parsers
+from iris.api.views import V1View
 from iris.errors import InvalidInput
-from telephony.api.account import account_of
 from telephony.models import DeliveryStatus
 
 COLUMNS = (
@@ -49,7 +49,7 @@ DAYS, MOST_DAYS = 30, 366
 
 
 class Report(V1View):
-    reads = bodies.TEXTS
+    reads = parsers.TEXTS
 
     def get(self, request: Request, campaign_id: int) -> StreamingHttpResponse:
         campaign = campaign_of(request, campaign_id)
@@ -83,10 +83,10 @@ def _rows(campaign: Campaign) -> Iterator[str]:
     names = [cell(tag.removeprefix(PREFIX)) for tag in campaign.tags]
     texts = ["sms_status"] if campaign.failover_statuses or campaign.service == "both" else []
     yield write([*COLUMNS, *texts, *names])
-    for batch in reports.batches(campaign):
+    for batch in totals.batches(campaign):
         changed = progress.changed_at(campaign, batch)
         lines = []
-        for state in queries.states_of(campaign, batch):
+        for state in states.states_of(campaign, batch):
             recipient = state.recipient
             shown = contact_json(state, changed_at=changed[recipient.pk])
             sms = [RECIPIENT_STATUSES[recipient.sms_status]] if texts else []

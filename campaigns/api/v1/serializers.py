@@ -31,16 +31,17 @@ from campaigns.api.v1.words import CAMPAIGN_STATUSES, CARRIERS, CATEGORIES, FAIL
 from campaigns.api.words import RECIPIENT_STATUSES, SERVICES, pause_reason_json
 from campaigns.messages import PREFIX
 from campaigns.models import Campaign, Recipient, Service, Source, SurveyTemplate
-from campaigns.queries import RecipientState
-from campaigns.recipients import ERRORS_SHOWN
-from telephony.api.fields import AnyNumber, Message, Number, Text, Upload, Word
-from telephony.api.lists import MAX_LISTED
+from campaigns.recipients.editing import ERRORS_SHOWN
+from campaigns.reports.states import RecipientState
+from iris.api.fields import Text, Upload, Word
+from iris.api.lists import MAX_LISTED
+from telephony.api.fields import AnyNumber, Message, Number
 from telephony.api.trials import TrialText
 from telephony.api.v1.fields import ChosenVoice
 from telephony.api.v1.voices import voice_id_of
 from telephony.media import audio_url
 from telephony.models import DeliveryStatus
-from telephony.operators import operator_of
+from telephony.numbering import operator_of
 
 TARGETS = {meaning: word for word, meaning in FAILOVER_TARGETS.items()}
 

@@ -15,13 +15,14 @@ from rest_framework.request import Request
 
 from campaigns.models import Answer, Step, StepKind, SurveyStep
 from campaigns.surveys.steps import StepPlan, check, refuse_too_many
-from iris.bodies import json_value
+from iris.api.fields import Text, Upload, Word
+from iris.api.parsers import json_value
 from iris.errors import InvalidInput
-from telephony.api.fields import Message, Text, Upload, Word
+from telephony.api.fields import Message
 from telephony.media import audio_url
 from telephony.models import Audio
-from telephony.voices import audio as recordings
-from telephony.voices.fetching import recordings_at
+from telephony.speech import audio as recordings
+from telephony.speech.fetching import recordings_at
 
 KINDS = {"say": StepKind.SAY, "play": StepKind.PLAY, "info": StepKind.INFO}
 ANSWERS = {"dtmf": Answer.KEYS, "raw_record": Answer.SPEECH, "none": Answer.NONE}

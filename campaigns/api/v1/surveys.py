@@ -16,18 +16,18 @@ from rest_framework.response import Response
 
 from campaigns import runs
 from campaigns.api.v1 import steps as wire
-from campaigns.api.v1.answers import answers_json
-from campaigns.api.v1.found import campaign_of, contact_of, survey_of
+from campaigns.api.v1.lookups import campaign_of, contact_of, survey_of
 from campaigns.api.v1.reports import cell
+from campaigns.api.v1.responses import answers_json
 from campaigns.api.v1.serializers import attributes_json, contact_json, moment_json, valid
 from campaigns.api.v1.views import Run, detail_json
 from campaigns.api.words import RECIPIENT_STATUSES
 from campaigns.messages import PREFIX
 from campaigns.models import Campaign, Service, Survey, SurveyStep
-from campaigns.surveys import answers, steps
-from campaigns.surveys.answers import Column, Reply, Tally
-from iris import bodies
-from iris.dialects import V1View
+from campaigns.surveys import responses, steps
+from campaigns.surveys.responses import Column, Reply, Tally
+from iris.api import parsers
+from iris.api.views import V1View
 from iris.errors import InvalidInput
 
 COLUMNS = ("number", "status", "call_duration", "playback", "answered_at")
@@ -40,7 +40,7 @@ class NewSteps(serializers.Serializer[Any]):
 
 
 class SurveySteps(V1View):
-    reads = bodies.LIST_AND_FILES
+    reads = parsers.LIST_AND_FILES
 
     def get(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
@@ -75,7 +75,7 @@ class RunSurvey(Run):
 
 
 class TestSurvey(V1View):
-    reads = bodies.TEXTS
+    reads = parsers.TEXTS
 
     def post(self, request: Request, contact_id: int) -> Response:
         contact = contact_of(request, contact_id)
@@ -87,7 +87,7 @@ class TestSurvey(V1View):
 class SurveyReport(V1View):
     """CSV, or JSON where `?format=json` asks for it. Streamed: memory does not grow with the contacts."""
 
-    reads = bodies.TEXTS
+    reads = parsers.TEXTS
 
     def get(self, request: Request, survey_id: int) -> StreamingHttpResponse:
         survey = survey_of(request, survey_id)
@@ -116,10 +116,10 @@ def _refuse_unless_survey(campaign: Campaign) -> None:
 
 
 def _csv(survey: Survey, request: Request) -> Iterator[str]:
-    campaign, named = survey.campaign, answers.columns(survey)
+    campaign, named = survey.campaign, responses.columns(survey)
     attributes = [tag.removeprefix(PREFIX) for tag in campaign.tags]
     yield _lines([[*COLUMNS, *(cell(column.name) for column in named), *map(cell, attributes)]])
-    for batch in answers.replies(campaign):
+    for batch in responses.replies(campaign):
         yield _lines([_row(campaign, named, reply, request) for reply in batch])
 
 
@@ -139,7 +139,7 @@ def _lines(rows: list[list[object]]) -> str:
 
 def _json(survey: Survey, request: Request) -> Iterator[str]:
     """One object; its tally comes last, when all that is counted in it has been shown."""
-    campaign, named = survey.campaign, answers.columns(survey)
+    campaign, named = survey.campaign, responses.columns(survey)
     tally = Tally(named)
     head = {
         "survey": survey.pk,
@@ -149,7 +149,7 @@ def _json(survey: Survey, request: Request) -> Iterator[str]:
     }
     yield _dumped(head).removesuffix("}") + ', "results": ['
     count = 0
-    for batch in answers.replies(campaign):
+    for batch in responses.replies(campaign):
         shown = []
         for reply in batch:
             tally.add(reply)

@@ -11,20 +11,20 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.api.account import account_of
 from campaigns.api.v1 import steps as wire
 from campaigns.api.v1.fields import LengthFactor
-from campaigns.api.v1.found import campaign_of
+from campaigns.api.v1.lookups import campaign_of
 from campaigns.api.v1.serializers import length_factor_of, valid
 from campaigns.models import Campaign, SurveyTemplate, TemplateStep
 from campaigns.surveys import templates
-from iris import bodies
-from iris.bodies import json_value
-from iris.dialects import ERROR_CODE, V1View, parse_id
+from iris.api import parsers
+from iris.api.fields import Text
+from iris.api.pagination import window
+from iris.api.parsers import json_value
+from iris.api.views import ERROR_CODE, V1View, parse_id
 from iris.errors import InvalidInput, NotFound
-from iris.pagination import window
-from telephony import voices
-from telephony.api.account import account_of
-from telephony.api.fields import Text
+from telephony import speech
 from telephony.api.v1.fields import ChosenVoice
 from telephony.api.v1.voices import voice_json
 
@@ -60,7 +60,7 @@ class NewTemplate(TemplateChanges):
 
 
 class Templates(V1View):
-    reads = bodies.LIST_AND_FILES
+    reads = parsers.LIST_AND_FILES
 
     def get(self, request: Request) -> Response:
         page = window(request, _found(request), max_size=LARGEST_PAGE)
@@ -75,7 +75,7 @@ class Templates(V1View):
 
 
 class Template(V1View):
-    reads = bodies.LIST_AND_FILES
+    reads = parsers.LIST_AND_FILES
 
     def get(self, request: Request, template_id: int) -> Response:
         return Response(_template_json(_template_of(request, template_id), request))
@@ -156,7 +156,7 @@ def _with_steps(sent: Mapping[str, Any], request: Request) -> dict[str, Any]:
 
 
 def _template_json(template: SurveyTemplate, request: Request) -> dict[str, Any]:
-    voice = voices.catalogue().get(template.voice)
+    voice = speech.catalogue().get(template.voice)
     at = template.created_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return {
         "id": template.pk,

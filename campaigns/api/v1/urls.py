@@ -1,5 +1,5 @@
 from campaigns.api.v1 import contacts, reports, surveys, templates, views
-from iris.dialects import both
+from iris.api.views import both
 
 # Ids are any segment, and those of campaigns and of contacts stand in the same place: the rest of the path decides.
 urlpatterns = [

@@ -14,9 +14,10 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.throttles import TrialThrottle, UserThrottle
-from campaigns import progress, runs, services
-from campaigns.api.v1.found import campaign_of, contact_of
+from accounts.api.account import account_of
+from accounts.api.throttles import TrialThrottle, UserThrottle
+from campaigns import runs, services
+from campaigns.api.v1.lookups import campaign_of, contact_of
 from campaigns.api.v1.serializers import (
     CampaignChanges,
     CampaignFilter,
@@ -32,16 +33,17 @@ from campaigns.api.v1.steps import plans_of
 from campaigns.api.v1.words import CAMPAIGN_STATUSES
 from campaigns.messages import parse_message
 from campaigns.models import Campaign, RunStatus, Service, Source
+from campaigns.reports import progress
 from campaigns.surveys.steps import set_steps
-from iris import bodies
-from iris.dialects import V1View
+from iris.api import parsers
+from iris.api.pagination import window
+from iris.api.views import V1View
 from iris.errors import Conflict, InvalidInput
-from iris.pagination import window
-from telephony import trials, voices
-from telephony.api.account import account_of
+from telephony import speech
 from telephony.api.v1.voices import voice_id_of, voice_json
 from telephony.media import audio_url
-from telephony.voices import audio as recordings
+from telephony.speech import audio as recordings
+from telephony.speech import trials
 
 
 class Campaigns(V1View):
@@ -49,7 +51,7 @@ class Campaigns(V1View):
         page = window(request, _narrowed(request))
         statuses = {campaign.pk: campaign.run_status for campaign in page.items}
         done = progress.percent_done(statuses)
-        known = {name: voice_json(voice) for name, voice in voices.catalogue().items()}
+        known = {name: voice_json(voice) for name, voice in speech.catalogue().items()}
         shown = [
             campaign_json(
                 campaign,
@@ -64,7 +66,7 @@ class Campaigns(V1View):
 
 
 class Create(V1View):
-    reads = bodies.LIST_AND_FILES
+    reads = parsers.LIST_AND_FILES
 
     def post(self, request: Request) -> Response:
         new = _with_recording(valid(NewCampaign(data=request.data)))
@@ -78,7 +80,7 @@ class Create(V1View):
 
 
 class Detail(V1View):
-    reads = bodies.TEXTS_AND_FILE
+    reads = parsers.TEXTS_AND_FILE
 
     def get(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
@@ -101,7 +103,7 @@ class Detail(V1View):
 
 
 class Message(V1View):
-    reads = bodies.TEXTS_AND_FILE
+    reads = parsers.TEXTS_AND_FILE
 
     def patch(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
@@ -114,7 +116,7 @@ class Message(V1View):
 
 
 class Run(V1View):
-    reads = bodies.TEXTS
+    reads = parsers.TEXTS
 
     def post(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
@@ -134,7 +136,7 @@ class Run(V1View):
 
 
 class Stop(V1View):
-    reads = bodies.TEXTS
+    reads = parsers.TEXTS
 
     def post(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
@@ -147,7 +149,7 @@ class Stop(V1View):
 
 
 class DemoCall(V1View):
-    reads = bodies.TEXTS
+    reads = parsers.TEXTS
 
     def post(self, request: Request, contact_id: int) -> Response:
         contact = contact_of(request, contact_id)
@@ -158,7 +160,7 @@ class DemoCall(V1View):
 
 class TestSpeak(V1View):
     throttle_classes = (UserThrottle, TrialThrottle)
-    reads = bodies.TEXTS
+    reads = parsers.TEXTS
 
     def post(self, request: Request, campaign_id: int) -> Response:
         """The address of the recording, as bare text: that is how clients read it."""

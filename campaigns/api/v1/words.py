@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from campaigns.api.words import SERVICES
 from campaigns.models import RunStatus, Service, Source
 from telephony.models import DeliveryStatus
-from telephony.operators import Operator
+from telephony.numbering import Operator
 
 OFFERED = {word: service for service, word in SERVICES.items()}
 

@@ -10,10 +10,11 @@ from typing import Any
 from django.core.management import BaseCommand, CommandError
 from django.utils import timezone
 
-from campaigns import restoring
 from campaigns.models import RunStatus
+from campaigns.runs import restore
 from iris.errors import Conflict, InvalidInput
-from telephony import numbering, restored
+from telephony import numbering
+from telephony.engine import restore_hold
 
 SCHEDULED_AHEAD = timedelta(minutes=1)  # a run that begins at once begins at about the time of its creation
 
@@ -55,13 +56,13 @@ class Command(BaseCommand):
             self._mark_reached(options["reached"])
         else:
             if not options["show"]:
-                restoring.hold_everything()
+                restore.hold_everything()
             self._show()
 
     def _release(self, run_ids: list[int] | None) -> None:
-        was_held = restored.is_held()
+        was_held = restore_hold.is_held()
         try:
-            resumed = restoring.release(run_ids)
+            resumed = restore.release(run_ids)
         except Conflict as e:
             raise CommandError(str(e)) from e
         if was_held:
@@ -77,20 +78,20 @@ class Command(BaseCommand):
         except (OSError, UnicodeDecodeError) as e:
             raise CommandError(f"{file} cannot be read: {e}") from e
         numbers = {_number(line, row, file) for row, line in enumerate(lines, start=1) if line.strip()}
-        restoring.hold_everything()
-        ended = restoring.mark_reached(numbers)
+        restore.hold_everything()
+        ended = restore.mark_reached(numbers)
         self.stdout.write(f"{len(numbers)} numbers; {ended} calls and SMS to them count as completed.")
 
     def _show(self) -> None:
-        found = restored.hold()
+        found = restore_hold.hold()
         if found is None:
             self.stdout.write("Nothing is held: calls and SMS leave.")
         else:
             since = f" since {_local(found.since)}" if found.since else ""
             self.stdout.write(f"Nothing leaves{since}. {found.reason}")
-            if newest := restored.newest_claim():
+            if newest := restore_hold.newest_claim():
                 self.stdout.write(f"The data end about {_local(newest)}: what was sent later is not in them.")
-        waiting = restoring.waiting()
+        waiting = restore.waiting()
         for one in waiting:
             self._show_run(one)
         if not waiting:
@@ -100,7 +101,7 @@ class Command(BaseCommand):
                 "docs/restore.md says how to compare this with the carriers' reports, and how to go on."
             )
 
-    def _show_run(self, one: restoring.Waiting) -> None:
+    def _show_run(self, one: restore.Waiting) -> None:
         run = one.run
         state = "held" if one.is_held else RunStatus(run.status).label.partition(":")[0]
         when = (

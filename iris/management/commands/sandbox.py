@@ -18,9 +18,9 @@ from django.conf import settings
 from django.core.management import BaseCommand, CommandError, call_command
 from django.db import connections
 
-from iris import seed
-from iris.embedded import server
-from iris.sandbox import Child, stop_all
+from iris.devserver import seed
+from iris.devserver.embedded import server
+from iris.devserver.processes import Child, stop_all
 
 HOST = "127.0.0.1"
 READY_SECONDS = 90

@@ -8,10 +8,11 @@ from typing import Any
 
 from rest_framework import serializers
 
+from iris.api.fields import Text, Word, told_of_this_field
 from iris.errors import InvalidInput
 from otp.models import Origin, Otp
 from otp.services import DEFAULT_LENGTH, check_code, check_length, reachable, rendered, spaced
-from telephony.api.fields import Message, Text, VoiceName, Word, told_of_this_field
+from telephony.api.fields import Message, VoiceName
 from telephony.models import Channel
 
 CHANNELS = {"text": Channel.SMS, "voice": Channel.CALL}

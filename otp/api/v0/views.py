@@ -5,12 +5,12 @@ from __future__ import annotations
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.throttles import OtpThrottle, UserThrottle
-from iris.dialects import V0View
-from iris.envelope import success
+from accounts.api.account import account_of
+from accounts.api.throttles import OtpThrottle, UserThrottle
+from iris.api.envelope import success
+from iris.api.views import V0View
 from otp import services
 from otp.api.v0.serializers import NewOtp, otp_json
-from telephony.api.account import account_of
 
 
 class SendOtp(V0View):

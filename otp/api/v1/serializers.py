@@ -8,11 +8,11 @@ from django.utils import timezone
 
 from accounts.api.amounts import credits_json
 from accounts.models import User
+from iris.api.fields import Text
 from otp.api.v0.serializers import WORDS
 from otp.api.v0.serializers import NewOtp as NewOtpInV0
 from otp.models import Origin, Otp
-from telephony import voices
-from telephony.api.fields import Text
+from telephony import speech
 from telephony.api.v1.fields import ChosenVoice
 from telephony.models import Channel
 
@@ -45,7 +45,7 @@ def sent_json(otp: Otp, *, owner: User, company: str) -> dict[str, Any]:
         "remaining_phone_credits": left,
     }
     if otp.channel == Channel.CALL:
-        voice = voices.catalogue().get(otp.voice)
+        voice = speech.catalogue().get(otp.voice)
         shown |= {"voice_input": otp.voice if voice is None else voice.api_name, "length_factor": 1.0}
     return shown | {"company_name": company}
 

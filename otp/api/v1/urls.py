@@ -1,4 +1,4 @@
-from iris.dialects import both
+from iris.api.views import both
 from otp.api.v1 import views
 
 urlpatterns = [

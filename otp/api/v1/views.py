@@ -7,14 +7,14 @@ from typing import Any, cast
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.throttles import OtpThrottle, UserThrottle
-from iris.dialects import V1View
-from iris.envelope import success
-from iris.pagination import window
+from accounts.api.account import account_of
+from accounts.api.throttles import OtpThrottle, UserThrottle
+from iris.api.envelope import success
+from iris.api.pagination import window
+from iris.api.views import V1View
 from otp import services
 from otp.api.v1.serializers import NewOtp, otp_json, sent_json
 from otp.models import Otp
-from telephony.api.account import account_of
 from telephony.models import Channel
 
 

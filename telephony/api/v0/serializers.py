@@ -6,7 +6,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from telephony.api.fields import Text, VoiceName
+from iris.api.fields import Text
+from telephony.api.fields import VoiceName
 from telephony.api.trials import TrialText
 from telephony.models import PhoneNumber
 

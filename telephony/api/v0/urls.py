@@ -1,4 +1,4 @@
-from iris.dialects import both
+from iris.api.views import both
 from telephony.api.v0 import views
 
 urlpatterns = [

@@ -5,14 +5,15 @@ from __future__ import annotations
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.throttles import TrialThrottle, UserThrottle
-from iris.dialects import V0View
-from iris.envelope import success
-from telephony import services, trials, voices
-from telephony.api.account import account_of
+from accounts.api.account import account_of
+from accounts.api.throttles import TrialThrottle, UserThrottle
+from iris.api.envelope import success
+from iris.api.views import V0View
+from telephony import phone_numbers, speech
 from telephony.api.v0.serializers import ChosenNumber, VoiceSample, phone_number_json
 from telephony.media import audio_url
 from telephony.models import PhoneNumber
+from telephony.speech import trials
 
 
 class OwnedNumbers(V0View):
@@ -32,14 +33,14 @@ class Numbers(V0View):
         )
 
     def post(self, request: Request) -> Response:
-        number = services.buy_number(user=account_of(request), sid=_chosen(request))
+        number = phone_numbers.buy_number(user=account_of(request), sid=_chosen(request))
         return success(
             {"number_details": [phone_number_json(number)]},
             message=f"{number.number} number bought successfully!!",
         )
 
     def delete(self, request: Request) -> Response:
-        number = services.release_number(user=account_of(request), sid=_chosen(request))
+        number = phone_numbers.release_number(user=account_of(request), sid=_chosen(request))
         # The documented 204 has a body, which HTTP forbids: it travels as 200.
         return success(message=f"{number.number} number released successfully!!", status=204, http_status=200)
 
@@ -50,7 +51,7 @@ class TestVoice(V0View):
     def post(self, request: Request) -> Response:
         sample = VoiceSample(data=request.data)
         sample.is_valid(raise_exception=True)
-        voice = voices.resolve(sample.validated_data.get("voice_input"))
+        voice = speech.resolve(sample.validated_data.get("voice_input"))
         audio = trials.speak(owner=account_of(request), text=sample.validated_data["message"], voice=voice)
         return success(
             {"audio_url": audio_url(audio, request), "voice_input": voice, "duration": round(audio.seconds)}

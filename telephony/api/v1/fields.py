@@ -10,7 +10,7 @@ from rest_framework import serializers
 from rest_framework.fields import empty
 
 from iris.errors import InvalidInput
-from telephony import voices
+from telephony import speech
 from telephony.api.v1.voices import voice_with_id
 
 
@@ -47,7 +47,7 @@ class ChosenVoice(Optional):
     def _called(self, name: Any, *, premium: bool) -> str:
         if not isinstance(name, str) or not name.strip():
             self.fail("invalid")
-        for voice in voices.catalogue().values():
+        for voice in speech.catalogue().values():
             if (voice.api_name, voice.is_premium) == (name.strip().lower(), premium):
                 return voice.name
-        return voices.resolve(name)
+        return speech.resolve(name)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from iris.dialects import V1View
+from accounts.api.account import account_of
+from iris.api.views import V1View
 from iris.errors import NotFound
-from telephony import numbering, services, voices
-from telephony.api.account import account_of
+from telephony import numbering, phone_numbers, speech
 from telephony.api.v1.voices import voice_json
 from telephony.models import PhoneNumber
 
@@ -34,10 +34,10 @@ class Release(V1View):
             raise NotFound(
                 "You have no phone number with this id. The list of your phone numbers has their ids."
             )
-        services.release_number(user=account, sid=number.sid)
+        phone_numbers.release_number(user=account, sid=number.sid)
         return Response({"message": f"{number.number} is released."})
 
 
 class Voices(V1View):
     def get(self, request: Request) -> Response:
-        return Response([voice_json(voice) for voice in voices.catalogue().values()])
+        return Response([voice_json(voice) for voice in speech.catalogue().values()])

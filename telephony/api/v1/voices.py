@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from telephony import voices
-from telephony.voices import UnknownVoice, Voice
+from telephony import speech
+from telephony.speech import UnknownVoice, Voice
 
 
 def voice_json(voice: Voice) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def voice_json(voice: Voice) -> dict[str, Any]:
 
 def voice_with_id(number: int) -> Voice:
     """Raises UnknownVoice, with those that there are."""
-    known = voices.catalogue().values()
+    known = speech.catalogue().values()
     for voice in known:
         if voice.pk == number:
             return voice
@@ -29,5 +29,5 @@ def voice_with_id(number: int) -> Voice:
 
 def voice_id_of(name: str) -> int | None:
     """The number of the voice with this name of ours; None for none, or for one that is no longer offered."""
-    voice = voices.catalogue().get(name)
+    voice = speech.catalogue().get(name)
     return None if voice is None else voice.pk

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from django.utils import timezone
 
+from telephony.call_scripts import Script, answers_by_keys
 from telephony.carriers.base import Accepted, CarrierEvent, Later, Result
 from telephony.carriers.sip.causes import NEVER_RANG, Outcome, described, outcome_of
-from telephony.carriers.sip.hearing import Hearing
 from telephony.carriers.sip.options import SipOptions
 from telephony.carriers.sip.playback import NoAudio, Playback
+from telephony.carriers.sip.speech_capture import Hearing
 from telephony.models import Cause, DeliveryStatus
-from telephony.scripts import Script, answers_by_keys
 
 if TYPE_CHECKING:
     from baresip import Call, StackEvent

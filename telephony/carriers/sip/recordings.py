@@ -6,7 +6,7 @@ import time
 from functools import lru_cache
 
 from telephony.models import Audio
-from telephony.voices import audio
+from telephony.speech import audio
 
 # A recording that the database has and the storage has not will come with the storage, if that is away; so long that is
 # hoped for. Then it is gone, and a campaign that plays it must come to its end.

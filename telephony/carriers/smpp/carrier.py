@@ -27,7 +27,7 @@ from telephony.carriers.base import (
     Unknown,
 )
 from telephony.carriers.errors import Misconfigured, Unreachable
-from telephony.carriers.smpp import joining, options, protocol, repeating
+from telephony.carriers.smpp import options, protocol, reassembly, resends
 from telephony.carriers.smpp.hooks import Hooks
 from telephony.carriers.smpp.inbound import Reader
 from telephony.carriers.smpp.link import Address, Link
@@ -172,24 +172,24 @@ class SmppCarrier(SessionCarrier):
         if self.settings["repeat"] == "never" or not self.settings["receipts"]:
             return {}
         patience = float(self.settings["repeat_after_seconds"])
-        silent = repeating.silent(self.alias, [int(key) for key in keys], patience=patience)
+        silent = resends.silent(self.alias, [int(key) for key in keys], patience=patience)
         ids = [
             pk
             for pk, text, heard in silent
             if heard is None
             or not (heard.decides(self.reports_on(text)) or heard.shows_taken(self.reports_on(text)))
         ]
-        repeating.begin(ids)
+        resends.begin(ids)
         return {str(pk): False for pk in ids}
 
-    def _repeated(self, ids: Sequence[int]) -> dict[int, repeating.Repeated]:
+    def _repeated(self, ids: Sequence[int]) -> dict[int, resends.Repeated]:
         """Raises Unreachable, since nothing of the batch is written yet."""
         try:
-            return repeating.repeated(ids) if ids else {}
+            return resends.repeated(ids) if ids else {}
         except (OperationalError, InterfaceError) as error:
             raise Unreachable("The database is away.") from error
 
-    def _not_again(self, one: Submission, repetition: repeating.Repeated) -> Result | None:
+    def _not_again(self, one: Submission, repetition: resends.Repeated) -> Result | None:
         """What becomes of a repetition that must not be sent now; None where it may."""
         heard = repetition.heard
         if heard is not None and heard.decides(self.reports_on(one.text)):
@@ -240,7 +240,7 @@ class SmppCarrier(SessionCarrier):
                 sent.append(int(message.key))
             message.is_reported = True
             results.append(result)
-        self._record(results, partial(repeating.note_sent, sent) if sent else None)
+        self._record(results, partial(resends.note_sent, sent) if sent else None)
 
     def _unwritten(self, messages: Sequence[Message]) -> None:
         self._record([self._outcomes.unwritten(message) for message in messages])
@@ -256,13 +256,13 @@ class SmppCarrier(SessionCarrier):
     def _received(self, session: Session, pdus: Sequence[Pdu]) -> None:
         """Receipts, and what people have sent: acknowledged once they are stored."""
         items: list[CarrierEvent | InboundSms] = []
-        parts: list[joining.Part] = []
+        parts: list[reassembly.Part] = []
         of_parts: list[Pdu] = []
         for pdu in pdus:
             item = self._reader.item(pdu)
             if isinstance(item, CarrierEvent):
                 self._receipts.append((item.ref, item.number))
-            if isinstance(item, joining.Part):
+            if isinstance(item, reassembly.Part):
                 parts.append(item)
                 of_parts.append(pdu)
             elif item is not None and not self._is_of_a_recall(item):
@@ -282,22 +282,22 @@ class SmppCarrier(SessionCarrier):
     # In the thread that records, when all that came before is stored
 
     def _note(self, *, at: float, seconds: float, receipts: Sequence[tuple[str, str]]) -> None:
-        repeating.note_bound(self.alias, at=at, seconds=seconds, receipts=receipts)
-        joining.show_incomplete(self.alias)
+        resends.note_bound(self.alias, at=at, seconds=seconds, receipts=receipts)
+        reassembly.show_incomplete(self.alias)
 
     def _store(
         self,
         link: Link,
         session: Session,
         pdus: Sequence[Pdu],
-        parts: Sequence[joining.Part],
+        parts: Sequence[reassembly.Part],
         of_parts: Sequence[Pdu],
     ) -> None:
         """Acknowledge what is stored; parts of long messages are stored only now."""
         stored = pdus
         if parts:
             try:
-                joining.store(self.alias, parts)
+                reassembly.store(self.alias, parts)
             except (OperationalError, InterfaceError) as error:
                 log.warning("%s: %d parts must come again: %s", self.alias, len(parts), error)
                 stored = [pdu for pdu in pdus if pdu not in of_parts]

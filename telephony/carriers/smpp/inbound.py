@@ -9,10 +9,10 @@ from typing import Any
 from django.utils import timezone
 
 from telephony.carriers.base import CarrierEvent, InboundSms
-from telephony.carriers.smpp import protocol, receipts, texts
-from telephony.carriers.smpp.joining import Part
+from telephony.carriers.smpp import encoding, protocol, receipts
 from telephony.carriers.smpp.outbound import INTERNATIONAL
 from telephony.carriers.smpp.protocol import Pdu
+from telephony.carriers.smpp.reassembly import Part
 from telephony.models import Cause, DeliveryStatus
 from telephony.numbering import normalise
 
@@ -49,11 +49,11 @@ class Reader:
         tlvs = {tlv.tag: tlv for tlv in message.tlvs}
         payload = tlvs.get(protocol.MESSAGE_PAYLOAD)
         octets = payload.value if payload and not message.short_message else message.short_message
-        text = texts.decode(octets, data_coding=message.data_coding, esm_class=message.esm_class)
+        text = encoding.decode(octets, data_coding=message.data_coding, esm_class=message.esm_class)
         sender = _number(message.source_addr, message.source_addr_ton)
         message_id, state = tlvs.get(protocol.RECEIPTED_MESSAGE_ID), tlvs.get(protocol.MESSAGE_STATE)
         receipt = receipts.read(
-            text=text if message.data_coding == texts.UCS2 else octets.decode("latin-1"),
+            text=text if message.data_coding == encoding.UCS2 else octets.decode("latin-1"),
             esm_class=message.esm_class,
             message_id=message_id.as_string() if message_id else None,
             state=state.as_int() if state else None,
@@ -62,7 +62,9 @@ class Reader:
         )
         if receipt is None:
             to = _number(message.destination_addr, message.dest_addr_ton)
-            place = texts.place(octets) if message.esm_class & texts.HAS_HEADER else _place_by_tlvs(tlvs)
+            place = (
+                encoding.place(octets) if message.esm_class & encoding.HAS_HEADER else _place_by_tlvs(tlvs)
+            )
             if place is None or not 1 <= place.number <= place.total or place.total == 1:
                 return InboundSms(sender=sender, to=to, text=text, at=timezone.now())
             return Part(
@@ -72,7 +74,7 @@ class Reader:
                 total=place.total,
                 number=place.number,
                 coding=message.data_coding,
-                octets=texts.without_header(octets, esm_class=message.esm_class),
+                octets=encoding.without_header(octets, esm_class=message.esm_class),
                 at=timezone.now(),
             )
         if not receipt.state:
@@ -87,11 +89,11 @@ class Reader:
         )
 
 
-def _place_by_tlvs(tlvs: Mapping[int, Any]) -> texts.Place | None:
+def _place_by_tlvs(tlvs: Mapping[int, Any]) -> encoding.Place | None:
     """Some SMSCs say by TLVs what others leave in the header of a part."""
     names = (protocol.SAR_REFERENCE, protocol.SAR_TOTAL, protocol.SAR_NUMBER)
     values = [int.from_bytes(tlvs[name].value, "big") for name in names if name in tlvs]
-    return texts.Place(*values) if len(values) == len(names) else None
+    return encoding.Place(*values) if len(values) == len(names) else None
 
 
 def _number(address: str, ton: int) -> str:

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from telephony.carriers.base import Submission
-from telephony.carriers.smpp import protocol, texts
+from telephony.carriers.smpp import encoding, protocol
 from telephony.carriers.smpp.message import Message
 from telephony.carriers.smpp.protocol import MESSAGE_PAYLOAD
 from telephony.models import Channel
@@ -62,7 +62,7 @@ class Encoder:
                 source_addr_npi=npi,
                 dest_addr_ton=destination[1],
                 dest_addr_npi=destination[2],
-                esm_class=texts.HAS_HEADER if len(bodies) > 1 else 0,
+                esm_class=encoding.HAS_HEADER if len(bodies) > 1 else 0,
                 data_coding=coding,
                 tlvs=[smpp34.Tlv(MESSAGE_PAYLOAD, payload)] if payload else [],
             )
@@ -96,9 +96,9 @@ class Encoder:
     def _bodies(self, one: Submission) -> tuple[list[bytes], int, bytes]:
         """The short messages, their data_coding, and what goes into the TLV instead."""
         if not self._whole:
-            return *texts.parts(one.text, reference=int(one.key)), b""
-        octets, coding = texts.encode(one.text)
-        if len(octets) <= (160 if coding == texts.GSM else 140):
+            return *encoding.parts(one.text, reference=int(one.key)), b""
+        octets, coding = encoding.encode(one.text)
+        if len(octets) <= (160 if coding == encoding.GSM else 140):
             return [octets], coding, b""
         return [b""], coding, octets
 

@@ -16,7 +16,7 @@ from telephony.carriers.smpp.message import UNANSWERED, Message
 from telephony.carriers.smpp.pace import Pace
 from telephony.carriers.smpp.protocol import Status, name_of, status_of
 from telephony.carriers.smpp.receipts import Ids
-from telephony.carriers.smpp.troubles import BUSY_SECONDS, Troubles
+from telephony.carriers.smpp.retries import BUSY_SECONDS, Troubles
 from telephony.models import Cause
 
 TOO_FAST = "The SMSC wants it slower."

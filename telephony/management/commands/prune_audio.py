@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management import BaseCommand
 
-from telephony.voices.pruning import prune
+from telephony.speech.pruning import prune
 
 
 class Command(BaseCommand):

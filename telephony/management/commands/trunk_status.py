@@ -11,12 +11,12 @@ from django.core.management import BaseCommand
 from django.db.models import Count, Q
 from django.utils import timezone
 
-from telephony import lifecycle, restored, stalls, turns
 from telephony.carriers import SessionCarrier, get_carrier
+from telephony.engine import lifecycle, restore_hold, stalls, time_slices
+from telephony.engine.backlog import stranded
+from telephony.engine.routing import trunks
+from telephony.engine.trunk_queues import PREFIX, SILENT, STOPPED
 from telephony.models import Channel, Delivery, Trunk
-from telephony.routing import trunks
-from telephony.sessions import SILENT, STOPPED, TRUNK_QUEUE
-from telephony.stranded import stranded
 
 # A dispatcher that is at work writes its verdict every few seconds; what is older is of another time.
 PACE_NOTE_AGE = timedelta(seconds=30)
@@ -40,13 +40,13 @@ class Command(BaseCommand):
         }
         for alias in settings.CARRIERS:
             self._show(rows[alias], counts.get(alias, {"queued": 0, "calls": 0, "under_way": 0}))
-        if held := restored.sentence():
+        if held := restore_hold.sentence():
             self.stdout.write(f"WARNING: nothing leaves: {held}")
         for one in stranded():
             self.stdout.write(f"WARNING: {one.queued} deliveries wait on {one.alias}: {one.why}.")
         for sentence in stalls.stalled():
             self.stdout.write(f"WARNING: {sentence}")
-        wanted = turns.processes_wanted()
+        wanted = time_slices.processes_wanted()
         if wanted > settings.IRIS_WORKER_CONCURRENCY:
             self.stdout.write(
                 f"With all trunks busy, {wanted} processes have something to do; a worker has"
@@ -77,7 +77,7 @@ def _connection(trunk: Trunk) -> str:
     if not isinstance(get_carrier(trunk.alias), SessionCarrier):
         return "none is kept"
     if trunk.session_at is None:
-        return f"never; its worker is `celery --app iris worker --queues {TRUNK_QUEUE}{trunk.alias}`"
+        return f"never; its worker is `celery --app iris worker --queues {PREFIX}{trunk.alias}`"
     if timezone.now() - trunk.session_at > SILENT or trunk.session == STOPPED:
         return f"no worker since {_ago(trunk.session_at)}; it said: {trunk.session}"
     return f"{trunk.session} ({_ago(trunk.session_at)})"

@@ -1,0 +1,50 @@
+"""The rows that a request is about, as far as they belong to the one who asks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework.request import Request
+
+from accounts.api.account import account_of
+from campaigns.models import Campaign, Recipient, Survey
+from iris.errors import NotFound
+
+
+def campaign_of(request: Request, campaign_id: int) -> Any:
+    """The campaign with this id, with its `run_status`. Raises NotFound, also when it is somebody else's."""
+    campaign = (
+        Campaign.objects.owned_by(account_of(request))
+        .with_status()
+        .select_related("audio")
+        .filter(pk=campaign_id)
+        .first()
+    )
+    if campaign is None:
+        raise NotFound("You have no campaign with this id. The list of campaigns has all that you have.")
+    return campaign
+
+
+def contact_of(request: Request, contact_id: int) -> Recipient:
+    """The contact with this id, with its campaign. Raises NotFound, also when it is somebody else's."""
+    recipient = (
+        Recipient.objects.owned_by(account_of(request))
+        .select_related("campaign__audio")
+        .filter(pk=contact_id)
+        .first()
+    )
+    if recipient is None:
+        raise NotFound("You have no contact with this id. The list of a campaign's contacts has their ids.")
+    return recipient
+
+
+def survey_of(request: Request, survey_id: int) -> Survey:
+    """The survey with this id, which is not its campaign's. Raises NotFound, also when it is somebody else's."""
+    survey = (
+        Survey.objects.filter(campaign__owner=account_of(request), campaign__deleted_at=None, pk=survey_id)
+        .select_related("campaign")
+        .first()
+    )
+    if survey is None:
+        raise NotFound("You have no survey with this id. The steps of a survey have it.")
+    return survey

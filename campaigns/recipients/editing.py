@@ -1,0 +1,215 @@
+"""The verbs of a campaign's numbers: adding them one by one, many at once and from sheets, changing and deleting them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from django.db import transaction
+from django.db.models import F, Max
+from django.utils import timezone
+
+from campaigns.messages import MAX_NAME_CHARACTERS, MAX_VALUE_CHARACTERS, PREFIX, tag_called
+from campaigns.models import Campaign, Recipient
+from campaigns.recipients import imports, sheets
+from campaigns.recipients.tag_sizes import Sizes, sizes_of
+from campaigns.services import include_added_recipients, refuse_while_live
+from iris.errors import InvalidInput
+from telephony import numbering
+
+ERRORS_SHOWN = 100
+MAX_TAGS = 256
+TAGS_LISTED = 20  # in a sentence
+
+
+def add_recipient(
+    *, campaign: Campaign, number: object, tags: Mapping[str, Any] | None = None, new_tags: bool = False
+) -> Recipient:
+    """Add one number. A run that waits for its time reaches it, too; from one that is running it waits for the next.
+    With `new_tags` the campaign gets those of its tags that it has not. Raises InvalidInput, InsufficientCredits.
+    """
+    parsed = numbering.parse(number)
+    with transaction.atomic():
+        campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
+        imports.refuse_while_importing(campaign)
+        if new_tags:
+            _widen(campaign, tags or {})
+        values = dict.fromkeys(campaign.tags, "") | _checked(campaign, tags or {})
+        recipient = Recipient.objects.create(
+            campaign=campaign, number=parsed.number, to=parsed.to, tags=values
+        )
+        campaign.number_count = F("number_count") + 1
+        _grow(campaign, values)
+        include_added_recipients(campaign)
+    return recipient
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """The recipients that were added, in the order of their rows, and the rows that were skipped."""
+
+    recipients: list[Recipient]
+    errors: list[dict[str, Any]]
+
+
+def add_recipients(*, campaign: Campaign, rows: Sequence[tuple[object, Mapping[str, Any]]]) -> Added:
+    """Add many numbers with their tags, those included that the campaign has not yet, in a few statements.
+
+    Each gets the tags that were sent with it and no others: the campaign may have hundreds. Numbers that are none are
+    skipped. Raises InvalidInput when none is left, or when a tag is wrong.
+    """
+    errors: list[dict[str, Any]] = []
+    parse = numbering.parser()
+    with transaction.atomic():
+        campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
+        imports.refuse_while_importing(campaign)
+        _widen(campaign, (tag for _, tags in rows for tag in tags))
+        sizes = Sizes(campaign.tags, known=sizes_of(campaign))
+        good: list[imports.Row] = []
+        for position, (number, tags) in enumerate(rows, start=1):
+            values = _checked(campaign, tags)
+            try:
+                parsed = parse(number)
+            except InvalidInput as e:
+                errors.append({"row": position, "message": str(e)})
+            else:
+                sizes.see(values)
+                good.append((parsed.number, parsed.to, values))
+        if not good:
+            raise InvalidInput("None of the numbers is a phone number.", errors=errors[:ERRORS_SHOWN])
+        last = _last_recipient(campaign)
+        imports.copy_rows(campaign, good)
+        campaign.tag_sizes = sizes.as_json()
+        campaign.save(update_fields=["tag_sizes"])
+        include_added_recipients(campaign)
+        # Whoever adds to this campaign locks it first, so the rows that are new are ours.
+        added = Recipient.objects.filter(campaign=campaign, pk__gt=last).order_by("pk")
+        return Added(list(added), errors)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedSheet:
+    """What came of a sheet. `rows` is how many numbers it added so far: in the background there will be more."""
+
+    rows: int
+    errors: list[dict[str, Any]]
+    columns: list[str]
+    sample: list[sheets.SheetRow]
+    in_background: bool
+
+
+def import_sheet(*, campaign: Campaign, file: BinaryIO) -> ImportedSheet:
+    """Add the numbers of a sheet. Raises NotASheet, SheetTooLarge, InvalidInput (no valid row), Conflict (another is
+    being imported).
+    """
+    imports.refuse_while_importing(
+        campaign
+    )  # before the work of reading, and again when nobody else can begin
+    with imports.read_sheet(file) as read, transaction.atomic():
+        campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
+        imports.refuse_while_importing(campaign)
+        before = campaign.number_count
+        errors = imports.add_sheet(campaign, read)
+        if not read.file:
+            include_added_recipients(campaign)
+    return ImportedSheet(
+        rows=campaign.number_count - before,
+        errors=errors,
+        columns=[read.number_heading, *read.columns],
+        sample=read.sample,
+        in_background=bool(read.file),
+    )
+
+
+def edit_recipient(
+    *,
+    recipient: Recipient,
+    number: object | None = None,
+    tags: Mapping[str, Any] | None = None,
+    new_tags: bool = False,
+) -> Recipient:
+    """Change a number, its tags, or both; tags that are not given stay. `new_tags` as in `add_recipient`.
+
+    Raises InvalidInput, Conflict (live run), and Recipient.DoesNotExist where it was deleted meanwhile.
+    """
+    parsed = None if number is None else numbering.parse(number)
+    with transaction.atomic():
+        campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=recipient.campaign_id)
+        refuse_while_live(campaign)
+        recipient = Recipient.objects.select_for_update(of=("self",)).get(pk=recipient.pk)
+        if parsed is not None:
+            recipient.number, recipient.to = parsed.number, parsed.to
+        if new_tags:
+            _widen(campaign, tags or {})
+        values = _checked(campaign, tags or {})
+        recipient.tags = {**recipient.tags, **values}
+        recipient.updated_at = timezone.now()
+        recipient.save(update_fields=["number", "to", "tags", "updated_at"])
+        recipient.campaign = campaign
+        _grow(campaign, values)
+    return recipient
+
+
+def delete_recipient(*, recipient: Recipient) -> None:
+    """Take a number out of its campaign. Its past deliveries stay on the books. Raises Conflict (live run)."""
+    with transaction.atomic():
+        campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=recipient.campaign_id)
+        refuse_while_live(campaign)
+        _, deleted = Recipient.objects.filter(pk=recipient.pk).delete()
+        # Not the sum of all that was deleted: the answers of a survey go with who gave them.
+        gone = deleted.get(Recipient._meta.label, 0)
+        Campaign.objects.filter(pk=campaign.pk).update(number_count=F("number_count") - gone)
+
+
+def _widen(campaign: Campaign, tags: Iterable[str]) -> None:
+    """Give a campaign the tags that it has not."""
+    known, new = set(campaign.tags), dict[str, None]()
+    for tag in tags:
+        if tag not in known and tag not in new:
+            new[tag] = None
+            if len(known) + len(new) > MAX_TAGS:
+                raise InvalidInput(
+                    f"A campaign can have {MAX_TAGS} tags: there are too many different ones here."
+                )
+    for tag in new:
+        if len(tag) > MAX_NAME_CHARACTERS + len(PREFIX) or tag != tag_called(tag):
+            raise InvalidInput(f"“{tag[:40]}” cannot be the name of a tag. Use letters, digits and _.")
+    campaign.tags = [*campaign.tags, *new]
+    if new:
+        campaign.save(update_fields=["tags"])
+
+
+def _last_recipient(campaign: Campaign) -> int:
+    last: int | None = Recipient.objects.filter(campaign=campaign).aggregate(last=Max("pk"))["last"]
+    return last or 0
+
+
+def _checked(campaign: Campaign, tags: Mapping[str, Any]) -> dict[str, str | int | float]:
+    unknown = sorted(set(tags).difference(campaign.tags))
+    if unknown:
+        usable = f"Its usable tags are: {_few(campaign.tags)}." if campaign.tags else "It has no tags."
+        raise InvalidInput(f"This campaign has no tag {_few(unknown)}. {usable}", code="unknown_tag")
+    checked: dict[str, str | int | float] = {}
+    for tag, value in tags.items():
+        if value is None:
+            value = ""
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise InvalidInput(f"The value of {tag} must be a text or a number.")
+        if len(str(value)) > MAX_VALUE_CHARACTERS:
+            raise InvalidInput(f"The value of {tag} is longer than {MAX_VALUE_CHARACTERS} characters.")
+        checked[tag] = value
+    return checked
+
+
+def _few(tags: Sequence[str]) -> str:
+    listed = ", ".join(tag[: MAX_NAME_CHARACTERS + len(PREFIX)] for tag in tags[:TAGS_LISTED])
+    return listed + (" and others" if len(tags) > TAGS_LISTED else "")
+
+
+def _grow(campaign: Campaign, values: Mapping[str, Any]) -> None:
+    sizes = Sizes(campaign.tags, known=sizes_of(campaign))
+    sizes.see(values)
+    campaign.tag_sizes = sizes.as_json()
+    campaign.save(update_fields=["number_count", "tag_sizes"])
+    campaign.refresh_from_db(fields=["number_count"])

@@ -1,0 +1,227 @@
+"""Numbers into a campaign: from a list, and from a sheet, which is read before any transaction begins.
+
+A sheet that costs more than a web request may spend (`sheets.at_once`) is kept, and imported by a worker
+(`campaigns.recipients.background_imports`).
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, BinaryIO
+
+from django.conf import settings
+from django.core.files import File
+from django.core.files.storage import default_storage
+from django.db import connection
+from django.db.models import Max
+
+from campaigns.models import Campaign, ImportStatus, Recipient, SheetImport
+from campaigns.recipients import sheets
+from campaigns.recipients.sheets import Budget, OverBudget, Sheet, SheetRow
+from campaigns.recipients.tag_sizes import Sizes, sizes_of
+from iris.errors import Conflict, InvalidInput
+from telephony import numbering
+from telephony.engine.nudge import nudge
+
+ERRORS_SHOWN = 100
+SAMPLE = 3  # rows
+
+NO_VALID_ROW = (
+    "The sheet has no row with a valid phone number. The numbers belong into its first column, or into one with the"
+    " header number."
+)
+
+Row = tuple[str, str, Mapping[str, Any]]
+
+
+def add_numbers(campaign: Campaign, numbers: Iterable[object] | None) -> list[dict[str, Any]]:
+    """Add single numbers; the ones that were skipped, by position. Raises InvalidInput when none is valid."""
+    errors: list[dict[str, Any]] = []
+    parse = numbering.parser()
+
+    def rows() -> Iterator[Row]:
+        for position, raw in enumerate(numbers or (), start=1):
+            try:
+                number = parse(raw)
+            except InvalidInput as e:
+                if len(errors) < ERRORS_SHOWN:
+                    errors.append({"row": position, "message": str(e)})
+            else:
+                yield number.number, number.to, {}
+
+    if not copy_rows(campaign, rows()):
+        raise InvalidInput("None of the numbers is a phone number.", errors=errors)
+    return errors
+
+
+@dataclass
+class ReadSheet:
+    """What was read of a sheet: all of it, or in `file` the name under which it is stored for a worker.
+
+    `columns` and `sample` are those of the first rows, and empty where even these cost too much to be read at once.
+    """
+
+    number_heading: str = "numbers"
+    columns: list[str] = field(default_factory=list)
+    sample: list[SheetRow] = field(default_factory=list)
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    sizes: Sizes | None = None
+    file: str = ""
+
+
+@contextmanager
+def read_sheet(file: BinaryIO) -> Iterator[ReadSheet]:
+    """Read a sheet, for `add_sheet` in a transaction that begins inside; what was stored goes when that fails.
+
+    Raises NotASheet, SheetTooLarge, and InvalidInput when no row is valid.
+    """
+    read = ReadSheet()
+    budget = sheets.at_once()
+    is_large = _size(file) > settings.IRIS_BACKGROUND_IMPORT_BYTES
+    try:
+        with closing(sheets.open_sheet(file, budget)) as sheet:
+            read.number_heading, read.columns = sheet.number_heading, sheet.columns
+            rows = _sampled(sheet, read.sample)
+            if is_large:
+                next(islice(rows, SAMPLE - 1, None), None)
+            else:
+                read.sizes = Sizes(sheet.columns)
+                read.lines = list(lines_of(measured(rows, read.sizes), budget))
+                read.errors = sheet.errors
+    except OverBudget:
+        is_large = True
+    if is_large:
+        read.errors, read.lines = [], []
+        file.seek(0)
+        read.file = default_storage.save(f"imports/{uuid.uuid4().hex}", File(file))
+    elif not read.lines:
+        raise InvalidInput(NO_VALID_ROW, errors=read.errors)
+    try:
+        yield read
+    except BaseException:
+        if read.file:
+            default_storage.delete(read.file)
+        raise
+
+
+def add_sheet(campaign: Campaign, read: ReadSheet) -> list[dict[str, Any]]:
+    """Add the rows of a sheet, or have a worker import them; the rows that were skipped.
+
+    Call it in the transaction that made or locked the campaign. Raises Conflict while another is being imported.
+    """
+    if read.file:
+        _add_later(campaign, read.file)
+        return []
+    assert read.sizes is not None
+    copy_lines(campaign, read.lines)
+    widen(campaign, read.columns, read.sizes)
+    return read.errors
+
+
+def _add_later(campaign: Campaign, file: str) -> None:
+    if SheetImport.objects.filter(campaign=campaign, status=ImportStatus.IMPORTING).exists():
+        raise Conflict(
+            "A sheet is being imported into this campaign. Wait until it is done.", code="importing"
+        )
+    last = Recipient.objects.filter(campaign=campaign).aggregate(last=Max("pk"))["last"]
+    SheetImport.objects.create(campaign=campaign, file=file, after=last or 0)
+    nudge("campaigns.tasks.import_sheet")
+
+
+def refuse_while_importing(campaign: Campaign) -> None:
+    """Raises Conflict while a sheet is being imported in the background."""
+    pending = SheetImport.objects.filter(campaign=campaign, status=ImportStatus.IMPORTING).first()
+    if pending is not None:
+        raise Conflict(
+            f"The numbers of this campaign are still being imported: {pending.imported:,} so far. Try again in a"
+            " while.",
+            code="importing",
+        )
+
+
+def _size(file: BinaryIO) -> int:
+    file.seek(0, 2)
+    size = file.tell()
+    file.seek(0)
+    return size
+
+
+def _sampled(sheet: Sheet, sample: list[SheetRow]) -> Iterator[SheetRow]:
+    for row in sheet:
+        if len(sample) < SAMPLE:
+            sample.append(row)
+        yield row
+
+
+def measured(rows: Iterable[SheetRow], sizes: Sizes) -> Iterator[Row]:
+    for row in rows:
+        sizes.see(row.tags)
+        yield row.number, row.to, row.tags
+
+
+def widen(campaign: Campaign, columns: Iterable[str], sizes: Sizes) -> None:
+    """Give a campaign that is locked the tags of new rows, and what their values measure."""
+    campaign.tags = list(dict.fromkeys([*campaign.tags, *columns]))
+    together = Sizes(campaign.tags, known=sizes_of(campaign))
+    together.include(sizes)
+    campaign.tag_sizes = together.as_json()
+    campaign.save(update_fields=["tags", "tag_sizes"])
+
+
+def copy_rows(campaign: Campaign, rows: Iterable[Row]) -> int:
+    """Stream rows into the campaign by COPY; how many."""
+    return copy_lines(campaign, lines_of(rows))
+
+
+def copy_lines(campaign: Campaign, lines: Iterable[str]) -> int:
+    """Stream what `lines_of` has made of rows into the campaign by COPY; how many."""
+    count = 0
+    prefix = f"{campaign.pk}\t"
+    with connection.cursor() as cursor:
+        # A web request bounds its statements; how long this one takes is bounded by the size of the sheet.
+        cursor.execute("SET LOCAL statement_timeout = 0")
+    with (
+        connection.wrap_database_errors,  # Django does not see what happens between the ends of a COPY
+        connection.cursor() as cursor,
+        cursor.copy('COPY campaigns_recipient (campaign_id, number, "to", tags) FROM STDIN') as copy,
+    ):
+        some = iter(lines)
+        while batch := list(islice(some, 1000)):
+            copy.write(prefix + prefix.join(batch))
+            count += len(batch)
+    campaign.number_count += count
+    campaign.save(update_fields=["number_count"])
+    return count
+
+
+def lines_of(rows: Iterable[Row], budget: Budget | None = None) -> Iterator[str]:
+    """Each row as a line for COPY, without its campaign."""
+    as_json = _json_writer()
+    for number, to, tags in rows:
+        # Neither a number nor JSON has a raw tab or line break in it, so backslashes are all to be escaped.
+        line = f"{number}\t{to}\t{as_json(tags)}\n".replace("\\", "\\\\")
+        if budget is not None:
+            budget.keep(len(line))
+        yield line
+
+
+def _json_writer() -> Callable[[Mapping[str, Any]], str]:
+    """JSON of tags, in half the encoder's time where one row has the same tags as the next."""
+    encode: Callable[[Any], str] = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+    names: tuple[str, ...] = ()
+    frame = "{}"
+
+    def write(tags: Mapping[str, Any]) -> str:
+        nonlocal names, frame
+        if tuple(tags) != names:
+            names = tuple(tags)
+            frame = "{" + ",".join(encode(name).replace("%", "%%") + ":%s" for name in names) + "}"
+        return frame % tuple([value if type(value) is int else encode(value) for value in tags.values()])
+
+    return write

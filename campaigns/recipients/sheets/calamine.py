@@ -1,0 +1,82 @@
+"""The formats of other days and programs (.xls, .xlsb, .ods), read by calamine in a process of its own.
+
+Calamine makes room for the whole rectangle around a sheet's cells, and ends the process when there isn't so
+much memory; two cells in opposite corners are enough. The process it ends is not ours, and has limits.
+"""
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+from typing import BinaryIO
+
+from campaigns.recipients.sheets.budget import Budget
+from campaigns.recipients.sheets.grid import Cell, NotASheet, Row, plain
+
+_WORKER = Path(__file__).with_name("calamine_worker.py")
+# Of processor time: it parses the whole file before its first row, and does so far faster than we read .xlsx.
+_MAX_WORKER_SECONDS = 120
+_ADVICE = "Open it in a spreadsheet program, save it as .xlsx, and send that."
+PASSWORD = "The file is protected by a password. Save it without one and send it again."
+_FAULTS = {
+    "password": PASSWORD,
+    "empty": "The workbook is empty. Send one with the numbers in its first column.",
+}
+_OUT_OF_TIME = {-signal.SIGPROF, -signal.SIGXCPU}
+_OUT_OF_MEMORY = {-signal.SIGABRT, -signal.SIGKILL}
+
+
+class CalamineGrid:
+    def __init__(self, file: BinaryIO, budget: Budget) -> None:
+        self._file = file
+        self._budget = budget
+
+    def rows(self) -> Generator[Row, None, None]:
+        budget = self._budget
+        seconds = min(budget.seconds / 2, _MAX_WORKER_SECONDS)
+        budget.spend(seconds)
+        with tempfile.TemporaryFile() as copy:
+            self._file.seek(0)
+            while chunk := self._file.read(1 << 20):
+                copy.write(chunk)
+            copy.seek(0)
+            # -I: nothing of the caller's environment or folder decides what is imported.
+            worker = subprocess.Popen(
+                [sys.executable, "-I", str(_WORKER), str(budget.memory), str(seconds)],
+                stdin=copy,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                encoding="utf-8",
+            )
+            with worker:
+                assert worker.stdout is not None
+                try:
+                    for line in worker.stdout:
+                        answer = json.loads(line)
+                        if answer == "end":
+                            return
+                        if answer == "memory":
+                            raise budget.out_of_memory()
+                        if isinstance(answer, str):
+                            raise NotASheet(
+                                _FAULTS.get(answer, f"The file cannot be read as a spreadsheet. {_ADVICE}")
+                            )
+                        seen, cells_seen, batch = answer
+                        budget.see(rows=seen, cells=cells_seen)
+                        for at, cells in batch:
+                            yield at, [_cell(cell) for cell in cells]
+                    worker.wait()
+                finally:
+                    worker.kill()
+        if worker.returncode in _OUT_OF_TIME:
+            raise budget.out_of_time()
+        if worker.returncode in _OUT_OF_MEMORY:
+            raise budget.out_of_memory()
+        raise NotASheet(f"The file is damaged. {_ADVICE}")
+
+
+def _cell(cell: Cell) -> Cell:
+    return plain(cell) if isinstance(cell, float) else cell

@@ -1,0 +1,130 @@
+"""Lists and tables as text: CSV with comma, semicolon, tab or |, or one number a line."""
+
+import codecs
+import csv
+import io
+import re
+from collections.abc import Generator
+from itertools import islice
+from typing import BinaryIO, Self
+
+from campaigns.recipients.sheets.budget import Budget
+from campaigns.recipients.sheets.grid import MAX_COLUMNS, Cell, NotASheet, Row
+
+DELIMITERS = ",;\t|"
+ADVICE = "Send an .xlsx file, or a text file (CSV) with one number in each row."
+_SAMPLE_BYTES = 1 << 16
+_SAMPLE_ROWS = 20
+_MAX_CHARACTERS_OF_ROW = 1_000_000
+_MAX_LINES_OF_ROW = 1_000
+_ROWS_AT_ONCE, _CELLS_AT_ONCE = 200, 10_000  # between two reports to the budget
+_BINARY = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+# Digits that come back as they were, whichever program reads them: not 007, and no card numbers.
+_WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,14})", re.ASCII)
+_EXCEL_HINT = re.compile(r"sep=([,;\t|])[ \t]*(?:\r\n|\r|\n|$)", re.IGNORECASE)
+_NOT_UTF_8 = 'the text is not in UTF-8. In Excel choose "CSV UTF-8" when you save, or send the .xlsx file.'
+
+
+class Text:
+    """Encoding and delimiter are found out from the beginning of the file."""
+
+    def __init__(self, file: BinaryIO, budget: Budget) -> None:
+        self._file = file
+        self._budget = budget
+        file.seek(0)
+        sample = file.read(_SAMPLE_BYTES)
+        utf_16 = sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        self._encoding = "utf-16" if utf_16 else "utf-8-sig"
+        complete = len(sample) < _SAMPLE_BYTES
+        try:
+            text = codecs.getincrementaldecoder(self._encoding)().decode(sample, complete)
+        except UnicodeDecodeError as e:
+            # Letters of an old code page, or bytes that never were letters?
+            printable = not _BINARY.search(sample.decode("latin-1"))
+            raise NotASheet(f"The file cannot be read: {_NOT_UTF_8}" if printable else NOT_TEXT) from e
+        if not text.strip():
+            raise NotASheet(f"The file is empty. {ADVICE}")
+        if _BINARY.search(text):
+            raise NotASheet(NOT_TEXT)
+        hint = _EXCEL_HINT.match(text)
+        self._has_hint = hint is not None
+        self._delimiter = hint[1] if hint else _delimiter(text, complete=complete)
+
+    def rows(self) -> Generator[Row, None, None]:
+        self._file.seek(0)
+        stream = io.TextIOWrapper(self._file, encoding=self._encoding, newline="")
+        lines = _Lines(stream)
+        at = rows_seen = cells_seen = 0
+        see = self._budget.see
+        try:
+            if self._has_hint:
+                next(lines)
+                at = 1
+            for row in csv.reader(lines, delimiter=self._delimiter):
+                at += 1
+                lines.begin_row()
+                rows_seen += 1
+                cells_seen += len(row)
+                if rows_seen == _ROWS_AT_ONCE or cells_seen > _CELLS_AT_ONCE:
+                    see(rows=rows_seen, cells=cells_seen)
+                    rows_seen = cells_seen = 0
+                yield at, [_cell(text) for text in (row if len(row) <= MAX_COLUMNS else row[:MAX_COLUMNS])]
+        except csv.Error as e:
+            raise NotASheet(
+                f'Row {at + 1} cannot be read: it is too long, or has a " without its partner.'
+            ) from e
+        except UnicodeDecodeError as e:
+            raise NotASheet(f"The file cannot be read beyond row {at}: {_NOT_UTF_8}") from e
+        finally:
+            stream.detach()  # or it would close the file, which is not ours
+
+
+NOT_TEXT = f"The file is neither a spreadsheet nor a text file. {ADVICE}"
+
+
+class _Lines:
+    """Lines, limited in number and length for one row: a lone " swallows all that follow."""
+
+    def __init__(self, stream: io.TextIOWrapper) -> None:
+        self._readline = stream.readline
+        self.begin_row()
+
+    def begin_row(self) -> None:
+        self._lines = self._characters = 0
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        line = self._readline(_MAX_CHARACTERS_OF_ROW)
+        if not line:
+            raise StopIteration
+        self._lines += 1
+        self._characters += len(line)
+        if self._lines > _MAX_LINES_OF_ROW or self._characters >= _MAX_CHARACTERS_OF_ROW:
+            raise csv.Error("the row does not end")
+        return line
+
+
+def _delimiter(sample: str, *, complete: bool) -> str:
+    """The one that cuts the most rows into as many cells as the first row has."""
+    best, most = DELIMITERS[0], (0, 0)
+    for delimiter in DELIMITERS:
+        try:
+            rows = list(
+                islice(csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter), _SAMPLE_ROWS)
+            )
+        except csv.Error:
+            continue
+        if not complete and 1 < len(rows) < _SAMPLE_ROWS:
+            rows.pop()  # the sample ends somewhere in it
+        widths = [len(row) for row in rows if any(cell.strip() for cell in row)]
+        if widths and widths[0] > 1:
+            score = (sum(width == widths[0] for width in widths), widths[0])
+            if score > most:
+                best, most = delimiter, score
+    return best
+
+
+def _cell(text: str) -> Cell:
+    return int(text) if _WHOLE.fullmatch(text) else text

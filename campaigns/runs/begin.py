@@ -1,0 +1,265 @@
+"""Beginning a campaign: check, price, hold, insert the run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.core.files import File
+from django.db import transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from accounts import credits
+from accounts.models import CreditHold
+from campaigns.models import Campaign, Recipient, Run, RunStatus, Service, Source
+from campaigns.recipients import imports
+from campaigns.runs import lifecycle
+from campaigns.runs.quote import Plan
+from campaigns.runs.stop import withdraw
+from iris.errors import Conflict, InvalidInput, NotFound
+from telephony import speech
+from telephony.engine.nudge import nudge
+from telephony.engine.routing import check_route
+from telephony.models import Audio, Channel, DeliveryStatus, PhoneNumber
+from telephony.phone_numbers import caller_of
+from telephony.speech import audio as recordings
+
+
+def begin(
+    *,
+    campaign: Campaign,
+    message: str | None = None,
+    sms_message: str | None = None,
+    recording: File[bytes] | None = None,
+    voice: str | None = None,
+    starts_at: datetime | None = None,
+    statuses: Collection[DeliveryStatus] | None = None,
+    individual: Collection[int] | None = None,
+    source: Source | None = None,
+    trial: bool = False,
+    anew: bool = False,
+) -> Run:
+    """Begin a campaign, now or at `starts_at`, for all its numbers, those whose status is in `statuses`, or those
+    whose ids are in `individual`. What is not given is taken from the beginning before; a new `message` is for calls
+    and SMS alike, unless there is a new `sms_message` too. A `trial` changes neither the campaign nor how its recipients
+    stand. Begun `anew`, it takes the place of a run that waits for its time.
+
+    One transaction: check, price, hold the credits (`run.hold.amount`), insert the run. Raises InvalidInput, Conflict
+    (a run is live), InsufficientCredits and Unavailable (no carrier for its calls or SMS); then nothing has changed.
+    """
+    if starts_at is not None and starts_at < timezone.now() - timedelta(minutes=1):
+        raise InvalidInput(
+            f"The schedule date {timezone.localtime(starts_at):%Y-%m-%d %H:%M} is in the past. Choose a later time, or"
+            " leave it out to begin at once."
+        )
+    if recording is not None and not Service(campaign.service).calls:
+        raise InvalidInput("Only a PHONE campaign can play audio. Send a message for an SMS campaign.")
+    uploaded = recordings.store_upload(recording) if recording is not None else None
+    with transaction.atomic():
+        campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
+        if campaign.deleted_at is not None:
+            raise NotFound("This campaign has been deleted.")
+        _refuse_live(campaign, but_scheduled=anew)
+        imports.refuse_while_importing(campaign)
+        voice = speech.resolve(voice or campaign.voice or None)
+        audio = uploaded or campaign.audio
+        text, sms_text = _texts(campaign, message=message, sms_message=sms_message)
+        source = _source(
+            campaign,
+            message=message,
+            recording=recording,
+            text=text if Service(campaign.service).calls else sms_text,
+            audio=audio,
+            source=source,
+        )
+        _check_routes(campaign)
+        plan = Plan(campaign, source=source, text=text, sms_text=sms_text, voice=voice, audio=audio)
+        count, last = _count(campaign, statuses=statuses, individual=individual)
+        if anew:
+            # Not before the plan has been spoken, which takes time: from here on the account is locked.
+            withdraw(campaign=campaign)
+            _refuse_live(campaign)  # its time may have come meanwhile
+        held = _hold(
+            campaign, (plan.call_limit + plan.sms_limit) * count, at_least=plan.call_limit + plan.sms_limit
+        )
+        if not trial:
+            _keep(campaign, message=message, sms_message=sms_message, voice=voice, audio=audio, at=starts_at)
+        now = timezone.now()
+        run = Run.objects.create(
+            campaign=campaign,
+            status=RunStatus.SCHEDULED if starts_at is not None and starts_at > now else RunStatus.RUNNING,
+            source=source,
+            message=plan.text,
+            sms_message=plan.sms_text,
+            voice=voice,
+            speed=campaign.speed,
+            audio=audio if source is Source.AUDIO else None,
+            failover_statuses=campaign.failover_statuses if plan.service.calls else [],
+            statuses=None if statuses is None else sorted({int(status) for status in statuses}),
+            individual=None if individual is None else sorted(set(individual)),
+            trial=trial,
+            last_recipient=last,
+            recipient_count=count,
+            hold=held,
+            call_limit=plan.call_limit,
+            sms_limit=plan.sms_limit,
+            caller=_caller(campaign),
+            starts_at=starts_at or now,
+        )
+        nudge("campaigns.tasks.fill")
+    return run
+
+
+def _check_routes(campaign: Campaign) -> None:
+    service = Service(campaign.service)
+    if service.calls:
+        check_route(Channel.CALL)
+    if service.texts or (service.calls and campaign.failover_statuses):
+        check_route(Channel.SMS)
+
+
+def _keep(
+    campaign: Campaign,
+    *,
+    message: str | None,
+    sms_message: str | None,
+    voice: str,
+    audio: Audio | None,
+    at: datetime | None,
+) -> None:
+    """The next beginning says the same, unless it is told something else."""
+    if message is not None:
+        campaign.message = message
+    if message is not None or sms_message is not None:
+        campaign.sms_message = sms_message or ""
+    if at is not None:
+        campaign.schedule_at = at
+    campaign.voice, campaign.audio, campaign.draft = voice, audio, False
+    campaign.save(
+        update_fields=["message", "sms_message", "voice", "audio", "draft", "schedule_at", "updated_at"]
+    )
+
+
+def _texts(campaign: Campaign, *, message: str | None, sms_message: str | None) -> tuple[str, str]:
+    """What is said and what is texted: the new message, else the stored ones."""
+    text = message if message is not None else campaign.message
+    if sms_message is None and message is None:
+        sms_message = campaign.sms_message
+    return text, sms_message or text
+
+
+def _source(
+    campaign: Campaign,
+    *,
+    message: str | None,
+    recording: File[bytes] | None,
+    text: str,
+    audio: Audio | None,
+    source: Source | None,
+) -> Source:
+    """Message or audio: what was just sent, or what is stored; `source` decides when there are both."""
+    service = Service(campaign.service)
+    if service is Service.SURVEY:
+        return Source.MESSAGE  # its steps say what is said and what is played
+    has_audio = audio is not None and service.calls
+    if source is None and message is None and recording is None:
+        source = _stored_source(campaign, has_text=bool(text), has_audio=has_audio)
+    if source is Source.AUDIO and not has_audio:
+        raise InvalidInput(
+            "The priority is audio, but there is none. Send it as aud_file, or use priority message."
+        )
+    if source is Source.MESSAGE and not text:
+        raise InvalidInput(
+            "The priority is message, but there is none. Send a message, or use priority audio."
+        )
+    if source is not None:
+        return source
+    if (message is None) != (recording is None):
+        return Source.MESSAGE if message is not None else Source.AUDIO
+    if text and has_audio:
+        raise InvalidInput(
+            'This campaign has a message and an audio. Set priority to "message" or "audio" to say which one to use.'
+        )
+    if not text and not has_audio:
+        raise InvalidInput("A campaign cannot begin without something to say: send a message or an aud_file.")
+    return Source.AUDIO if has_audio else Source.MESSAGE
+
+
+def _stored_source(campaign: Campaign, *, has_text: bool, has_audio: bool) -> Source | None:
+    """Which of the two the campaign is to say, if it was decided and is there."""
+    there = {Source.MESSAGE: has_text, Source.AUDIO: has_audio}
+    return Source(campaign.source) if campaign.source and there[Source(campaign.source)] else None
+
+
+def _refuse_live(campaign: Campaign, *, but_scheduled: bool = False) -> None:
+    run = lifecycle.live_run(campaign.pk)
+    if run is None or (but_scheduled and run.status == RunStatus.SCHEDULED):
+        return
+    state = {
+        RunStatus.SCHEDULED: f"is scheduled for {timezone.localtime(run.starts_at):%Y-%m-%d %H:%M}",
+        RunStatus.RUNNING: "is running",
+        RunStatus.PAUSED: "is paused",
+        RunStatus.STOPPING: "is being stopped",
+    }[RunStatus(run.status)]
+    if run.trial:
+        state = "is being tried out"
+    raise Conflict(
+        f"This campaign {state}. Wait until it has completed, or stop it first.", code="campaign_live"
+    )
+
+
+def _count(
+    campaign: Campaign, *, statuses: Collection[DeliveryStatus] | None, individual: Collection[int] | None
+) -> tuple[int, int]:
+    """How many recipients a run will have, and the id of the campaign's last one."""
+    rows = Recipient.objects.filter(campaign=campaign)
+    last = rows.aggregate(last=Max("pk"))["last"]
+    if last is None:
+        raise InvalidInput("This campaign has no numbers. Add some before you begin it.")
+    if individual is not None:
+        wanted = set(individual)
+        found = set(rows.filter(pk__in=wanted).values_list("pk", flat=True))
+        missing = sorted(wanted - found)
+        if missing:
+            raise InvalidInput(
+                f"These ids are no numbers of this campaign: {', '.join(map(str, missing[:10]))}. The list of its"
+                " numbers has their ids.",
+                code="unknown_individual",
+            )
+        rows = rows.filter(pk__in=wanted)
+    if statuses is not None:
+        rows = rows.filter(status__in=[int(status) for status in statuses])
+    everyone = statuses is None and individual is None
+    count = campaign.number_count if everyone else rows.count()
+    if not count:
+        raise InvalidInput(
+            "No number of this campaign has such a status, so there is nobody to call or text."
+        )
+    return count, last
+
+
+def _hold(campaign: Campaign, amount: Decimal, *, at_least: Decimal) -> CreditHold:
+    """Hold what the run can cost, within the campaign's spending limit, which must do for one recipient at least."""
+    if campaign.spending_limit is not None:
+        amount = min(amount, campaign.spending_limit)
+        if amount < at_least:
+            raise InvalidInput(
+                f"The credit limit of {campaign.spending_limit:f} does not do for one number, which can cost up to"
+                f" {at_least:f}. Raise it or remove it.",
+                code="credit_limit_too_low",
+            )
+    number = campaign.runs.count() + 1
+    return credits.hold(user=campaign.owner, amount=amount, cause=f"campaign:{campaign.pk}:run:{number}")
+
+
+def _caller(campaign: Campaign) -> str:
+    """The number that the called see: the first of the campaign's that its owner still has, else of the owner's."""
+    owned = dict(
+        PhoneNumber.objects.filter(owner=campaign.owner_id, pk__in=campaign.caller_ids).values_list(
+            "pk", "number"
+        )
+    )
+    wanted = [owned[pk] for pk in campaign.caller_ids if pk in owned]
+    return wanted[0] if wanted else caller_of(owner_id=campaign.owner_id)

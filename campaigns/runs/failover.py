@@ -1,0 +1,54 @@
+"""An SMS after a missed call."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from campaigns.models import Recipient, Run, RunStatus
+from campaigns.runs import rendering
+from iris.errors import Unavailable
+from telephony.engine import lifecycle as deliveries
+from telephony.engine.enqueue import enqueue
+from telephony.engine.lifecycle import Changed
+from telephony.models import Channel, Purpose
+from telephony.phone_numbers import caller_of
+
+log = logging.getLogger(__name__)
+
+
+def send_sms_after_missed_calls(changed: Sequence[Changed], **kwargs: Any) -> None:
+    """Receive telephony's signal: an SMS follows each call that ended in one of its run's failover statuses.
+
+    This happens in the transaction that ended the call.
+    """
+    ended = [
+        delivery
+        for delivery in changed
+        if delivery.purpose is Purpose.CAMPAIGN and delivery.is_final and delivery.channel is Channel.CALL
+    ]
+    if not ended:
+        return
+    # Locked against whoever stops, pauses or resumes: they mark the run first, and see to what is queued here afterwards.
+    runs = (
+        Run.objects.select_for_update(of=("self",), no_key=True)
+        .filter(
+            pk__in={delivery.batch for delivery in ended}, status__in=[RunStatus.RUNNING, RunStatus.PAUSED]
+        )
+        .exclude(failover_statuses=[])
+        .select_related("campaign")
+        .order_by("pk")
+    )
+    for run in runs:
+        missed = [d.item for d in ended if d.batch == run.pk and d.status in run.failover_statuses]
+        recipients = rendering.addressees(Recipient.objects.filter(pk__in=missed))
+        if run.caller:  # it may have been released since the run began
+            run.caller = caller_of(owner_id=run.campaign.owner_id, wanted=run.caller)
+        try:
+            ids = enqueue(orders=rendering.sms_orders(run, recipients))
+        except Unavailable as e:  # the call has ended all the same
+            log.error("No SMS follows the calls of run %d: %s", run.pk, e)
+            continue
+        if run.status == RunStatus.PAUSED:
+            deliveries.pause_these(ids)

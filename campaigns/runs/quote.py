@@ -1,0 +1,64 @@
+"""What a run will say, checked before it begins, and the most that it can cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from campaigns.messages import Message, check_length, check_tags, parse_message
+from campaigns.models import Campaign, Service, Source
+from campaigns.recipients.tag_sizes import TagSize, sizes_of
+from campaigns.surveys import calls as survey_calls
+from iris.errors import InvalidInput
+from telephony import speech
+from telephony.models import Audio
+from telephony.pricing import call_credits, sms_credits
+from telephony.segments import upper_bound
+
+# A spoken message with other words than the longest ones may still take longer to say.
+SPEECH_MARGIN = 1.25
+# 100000 is written longer than 98765, but said much faster: any figure may be a seven.
+LONG_FIGURES = str.maketrans("0123456789०१२३४५६७८९", "7" * 20)
+
+
+class Plan:
+    """What a run says in each channel, checked, and the most that one delivery of each can cost.
+
+    Known without reading the recipients, however many there are.
+    """
+
+    def __init__(
+        self, campaign: Campaign, *, source: Source, text: str, sms_text: str, voice: str, audio: Audio | None
+    ) -> None:
+        self.service = Service(campaign.service)
+        self.text = self.sms_text = ""
+        self.call_limit = self.sms_limit = Decimal(0)
+        sizes = sizes_of(campaign)
+        if self.service is Service.SURVEY:
+            self.call_limit = survey_calls.price(campaign, voice=voice, sizes=sizes, margin=SPEECH_MARGIN)
+        elif self.service.calls and source is Source.AUDIO:
+            assert audio is not None
+            self.call_limit = call_credits(audio.seconds)
+        elif self.service.calls:
+            self.text = text
+            message = _checked(text, campaign, sizes)
+            longest = message.render(
+                {tag: entry.longest.translate(LONG_FIGURES) for tag, entry in sizes.items()}
+            )
+            seconds = speech.speak(text=longest, voice=voice, speed=float(campaign.speed)).seconds
+            self.call_limit = call_credits(seconds * SPEECH_MARGIN if message.tags else seconds)
+        if self.service.texts or (self.service.calls and campaign.failover_statuses):
+            self.sms_text = sms_text
+            message = _checked(sms_text, campaign, sizes)
+            self.sms_limit = sms_credits(
+                upper_bound(message.size({tag: entry.size for tag, entry in sizes.items()}))
+            )
+
+
+def _checked(text: str, campaign: Campaign, sizes: Mapping[str, TagSize]) -> Message:
+    if not text.strip():
+        raise InvalidInput("There is no text for the SMS. Send a message.")
+    message = parse_message(text)
+    check_tags(message, campaign.tags)
+    check_length(message, {tag: entry.size for tag, entry in sizes.items()})
+    return message

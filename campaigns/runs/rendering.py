@@ -1,0 +1,123 @@
+"""What each recipient of a run is told, and what that costs when all of it is delivered: the orders for telephony."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.db.models import QuerySet
+
+from campaigns.messages import Message, parse_message
+from campaigns.models import Recipient, Run, Service, Source
+from telephony import speech
+from telephony.call_scripts import Script
+from telephony.engine.enqueue import Order
+from telephony.models import Audio, Channel, Purpose
+from telephony.pricing import call_credits, sms_credits
+from telephony.segments import segments_of
+
+PRIORITY = 10  # OTPs have 0
+
+
+class Addressee(NamedTuple):
+    """What a recipient is to an order; a model instance of each would cost more than all the rest."""
+
+    pk: int
+    to: str
+    tags: dict[str, Any]
+
+
+def addressees(recipients: QuerySet[Recipient]) -> list[Addressee]:
+    return [Addressee(*row) for row in recipients.values_list("pk", "to", "tags")]
+
+
+def orders(run: Run, recipients: Sequence[Addressee]) -> list[Order]:
+    """The deliveries of these recipients: a call, an SMS, or one of each."""
+    service = Service(run.campaign.service)
+    calls = call_orders(run, recipients) if service.calls else []
+    return calls + (sms_orders(run, recipients) if service.texts else [])
+
+
+def call_orders(run: Run, recipients: Sequence[Addressee]) -> list[Order]:
+    if run.source == Source.AUDIO:
+        assert run.audio is not None
+        recorded = ("", run.audio, call_credits(run.audio.seconds))
+        return [order(run, Channel.CALL, recipient, *recorded) for recipient in recipients]
+    message = parse_message(run.message)
+    texts = [message.render(recipient.tags) for recipient in recipients]
+    made = []
+    for recipient, text, audio in zip(
+        recipients, texts, spoken(run, message, recipients, texts), strict=True
+    ):
+        cost = call_credits(audio.seconds) if audio else Decimal(0)
+        made.append(order(run, Channel.CALL, recipient, text, audio, cost))
+    return made
+
+
+def prepare_calls(run: Run, recipients: Sequence[Addressee]) -> None:
+    """Speak what will be said to these recipients, ahead of time."""
+    prepare(run, parse_message(run.message), recipients)
+
+
+def prepare(run: Run, message: Message, recipients: Sequence[Addressee]) -> None:
+    if _is_joined(run, message):
+        fillings = [message.values(recipient.tags) for recipient in recipients]
+        speech.prepare_filled(message.pattern, fillings, voice=run.voice, speed=float(run.speed))
+    else:
+        texts = {message.render(recipient.tags) for recipient in recipients}
+        speech.speak_many(texts, voice=run.voice, speed=float(run.speed))
+
+
+def _is_joined(run: Run, message: Message) -> bool:
+    """Whole sentences sound better, but each of them has to be spoken."""
+    return bool(message.tags) and run.recipient_count > settings.IRIS_WHOLE_SENTENCES
+
+
+def spoken(
+    run: Run, message: Message, recipients: Sequence[Addressee], texts: Sequence[str]
+) -> Sequence[Audio | None]:
+    """The recording of a message for each recipient, given the texts; None for what cannot be spoken."""
+    if _is_joined(run, message):
+        fillings = [message.values(recipient.tags) for recipient in recipients]
+        return speech.speak_filled(message.pattern, fillings, voice=run.voice, speed=float(run.speed))
+    recordings = speech.speak_many(texts, voice=run.voice, speed=float(run.speed))
+    return [recordings.get(text) for text in texts]
+
+
+def sms_orders(run: Run, recipients: Sequence[Addressee]) -> list[Order]:
+    message = parse_message(run.sms_message)
+    texts = [message.render(recipient.tags) for recipient in recipients]
+    costs = {text: sms_credits(segments_of(text)) for text in set(texts)}
+    return [
+        order(run, Channel.SMS, recipient, text, None, costs[text])
+        for recipient, text in zip(recipients, texts, strict=True)
+    ]
+
+
+def order(
+    run: Run,
+    channel: Channel,
+    recipient: Addressee,
+    text: str,
+    audio: Audio | None,
+    cost: Decimal,
+    *,
+    script: Script = (),
+) -> Order:
+    return Order(
+        owner_id=run.campaign.owner_id,
+        channel=channel,
+        to=recipient.to,
+        purpose=Purpose.CAMPAIGN,
+        batch=run.pk,
+        item=recipient.pk,
+        priority=PRIORITY,
+        text=text,
+        audio_id=audio.pk if audio else None,
+        caller=run.caller,
+        hold_id=run.hold_id,
+        credit_limit=min(cost, run.call_limit if channel is Channel.CALL else run.sms_limit),
+        script=script,
+    )

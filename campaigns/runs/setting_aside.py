@@ -1,0 +1,47 @@
+"""Runs that cannot go on by themselves are set aside, so that they stand in nobody's way and their owner knows why."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from django.db.models.functions import Now
+
+from campaigns.models import Run, RunStatus
+from campaigns.runs import lifecycle
+from iris.errors import IrisError
+
+log = logging.getLogger(__name__)
+
+# What goes wrong for so long does not pass by itself: a storage or a trunk that is away for a moment does.
+FAILING_FOR = timedelta(minutes=5)
+
+_SPEECH = "Stop this campaign, change its message or that value, and begin it again; or resume it."
+_FAILURE = "So this campaign was paused. Resume it when that has been put right, or stop it."
+_OUR_FAULT = "This server failed to prepare the calls or SMS of this campaign for several minutes."
+
+
+def for_its_speech(run_id: int, error: IrisError) -> None:
+    """Set aside a run with a text that takes too long to speak, at once: it would take as long again."""
+    _set_aside(run_id, reason=f"{error} {_SPEECH}")
+
+
+def if_it_keeps_failing(run_id: int, error: Exception) -> None:
+    """Set aside a run that could not be filled now, nor at any time in the last minutes."""
+    running = Run.objects.filter(pk=run_id, status=RunStatus.RUNNING)
+    if running.filter(failing_since=None).update(failing_since=Now()):
+        return
+    if running.filter(failing_since__lt=Now() - FAILING_FOR).exists():
+        _set_aside(run_id, reason=f"{error if isinstance(error, IrisError) else _OUR_FAULT} {_FAILURE}")
+
+
+def _set_aside(run_id: int, *, reason: str) -> None:
+    Run.objects.filter(pk=run_id).update(failing_since=None)
+    if Run.objects.filter(pk=run_id, trial=True).exists():
+        # Nobody would look for one that waits, and the campaign could not be begun before it has ended.
+        moved = lifecycle.move(run_id, to=RunStatus.STOPPING, come_from=[RunStatus.RUNNING])
+    else:
+        moved = lifecycle.set_aside(run_id, reason=reason)
+    if moved:
+        log.warning("Run %d cannot go on and was set aside", run_id)
+        lifecycle.settle(run_id)

@@ -1,0 +1,218 @@
+"""What went wrong, told without a dialect: every exception of a view becomes one `Failure`, or is a bug.
+
+This is the one place that gives errors their HTTP status. Each dialect only decides how a Failure looks.
+"""
+
+import errno
+import logging
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.core.exceptions import (
+    ObjectDoesNotExist,
+    PermissionDenied,
+    RequestDataTooBig,
+    SuspiciousOperation,
+    TooManyFieldsSent,
+    TooManyFilesSent,
+)
+from django.db import DataError, InterfaceError, OperationalError
+from django.http import Http404
+from django.http.request import UnreadablePostError
+from psycopg.errors import LockNotAvailable, QueryCanceled
+from rest_framework import exceptions as drf
+
+from iris import errors
+from iris.postgresql.base import READ_ONLY, sqlstate
+
+logger = logging.getLogger(__name__)
+
+STATUS_OF_KIND: dict[type[errors.IrisError], int] = {
+    errors.InvalidInput: 400,
+    errors.NotAuthenticated: 401,
+    errors.PaymentRequired: 402,
+    errors.NotFound: 404,
+    errors.Conflict: 409,
+    errors.TooLarge: 413,
+    errors.UnsupportedType: 415,
+    errors.Throttled: 429,
+    errors.Unavailable: 503,
+}
+
+# A disk that is full, read-only, broken, or not the one that should be mounted there.
+STORES_NOTHING = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EIO,
+    errno.EFBIG,
+    errno.EACCES,
+    errno.ENOTDIR,
+    errno.ESTALE,
+}
+TAKES_NO_CHANGES = {READ_ONLY, "53100"}  # and a full disk
+NOT_FOUND = "This does not exist, or it is not yours."
+CHALLENGE = 'Bearer realm="api"'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """An error on its way out: the HTTP status, a stable code, one sentence, and the details."""
+
+    status: int
+    code: str
+    message: str
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def explain(error: Exception) -> Failure | None:
+    """The Failure that this exception means, or None: then it is a bug, to be logged and a 500."""
+    if isinstance(error, errors.IrisError):
+        return _of_iris(error)
+    if isinstance(error, drf.APIException):
+        return _of_drf(error)
+    if isinstance(error, Http404):
+        return Failure(status=404, code="not_found", message=NOT_FOUND)
+    if isinstance(error, ObjectDoesNotExist):
+        # What a request is about was there when its view looked for it. Where nobody deleted it since, it is a bug.
+        logger.warning("What a request is about is not there any more", exc_info=error)
+        return Failure(status=404, code="not_found", message=NOT_FOUND)
+    if isinstance(error, PermissionDenied):
+        return Failure(status=403, code="permission_denied", message="This account may not do that.")
+    if isinstance(error, RequestDataTooBig):
+        return Failure(status=413, code="too_large", message="The fields of this form are too large.")
+    if isinstance(error, (TooManyFieldsSent, TooManyFilesSent)):
+        return Failure(
+            status=400,
+            code="too_many_fields",
+            message="This form has too many fields: send long lists as JSON.",
+        )
+    if isinstance(error, (SuspiciousOperation, UnreadablePostError)):
+        return Failure(
+            status=400, code="bad_request", message="This request could not be read. Check how it is sent."
+        )
+    if isinstance(error, OSError) and error.errno in STORES_NOTHING:
+        logger.error("A file cannot be stored: %s", error)
+        return _later("This server cannot store files at the moment. Try again in a few seconds.")
+    return _of_database(error)
+
+
+def _of_iris(error: errors.IrisError) -> Failure:
+    # A 500 for an IrisError of no kind would be a bug, and is one: it must not be called anybody's mistake.
+    status = next((STATUS_OF_KIND[kind] for kind in type(error).__mro__ if kind in STATUS_OF_KIND), 500)
+    headers = {"WWW-Authenticate": CHALLENGE} if status == 401 else {}
+    if isinstance(error, errors.Throttled):
+        headers = _retry_after(error.wait)
+    return Failure(
+        status=status, code=error.code, message=error.message, errors=error.errors, headers=headers
+    )
+
+
+def _of_drf(error: drf.APIException) -> Failure:
+    code = _first_code(error.get_codes())
+    if isinstance(error, drf.ValidationError):
+        details = list(_details(error.detail))
+        return Failure(status=400, code="invalid", message=_sentence(details), errors=details)
+    if isinstance(error, (drf.NotAuthenticated, drf.AuthenticationFailed)):
+        challenge = getattr(error, "auth_header", CHALLENGE)
+        return Failure(
+            status=401, code=code, message=_unauthenticated(code), headers={"WWW-Authenticate": challenge}
+        )
+    if isinstance(error, drf.Throttled):
+        wait = _retry_after(getattr(error, "wait", None))
+        seconds = wait.get("Retry-After", "60")
+        return Failure(
+            status=429,
+            code=code,
+            message=f"Too many requests in a short time. Wait {seconds} seconds and try again.",
+            headers=wait,
+        )
+    if isinstance(error, drf.MethodNotAllowed):
+        return Failure(status=405, code=code, message=_plain(error.detail))
+    if isinstance(error, drf.UnsupportedMediaType):
+        return Failure(
+            status=415,
+            code=code,
+            message="Send the body as application/json, as a form or as multipart/form-data.",
+        )
+    if isinstance(error, drf.NotFound):
+        return Failure(status=404, code=code, message=NOT_FOUND)
+    if isinstance(error, drf.PermissionDenied):
+        return Failure(status=403, code=code, message="This account may not do that.")
+    return Failure(status=error.status_code, code=code, message=_plain(error.detail))
+
+
+def _of_database(error: Exception) -> Failure | None:
+    """Refusals of PostgreSQL. What it calls bad data was sent to us, and should have been refused before."""
+    if isinstance(error, DataError) or (isinstance(error, ValueError) and "NUL" in str(error)):
+        logger.warning("Input got as far as the database, which refused it", exc_info=error)
+        return Failure(
+            status=400,
+            code="invalid",
+            message="A value is too long, too large or has characters that cannot be stored.",
+        )
+    if isinstance(error.__cause__, (LockNotAvailable, QueryCanceled)):  # by the times of iris.timeouts
+        logger.warning("The database did not answer in time: %s", error)
+        return _later(
+            "Something else is being done with the same data, and takes long. Try again in a few seconds."
+        )
+    if isinstance(error, OperationalError) and sqlstate(error) in TAKES_NO_CHANGES:
+        logger.error("The database takes no changes: %s", error)
+        return _later("The database takes no changes at the moment. Try again in a few seconds.")
+    if isinstance(error, (OperationalError, InterfaceError)):
+        logger.error("The database does not answer", exc_info=error)
+        return _later("The database does not answer at the moment. Try again in a few seconds.")
+    return None
+
+
+def _later(message: str) -> Failure:
+    return Failure(status=503, code="unavailable", message=message, headers={"Retry-After": "5"})
+
+
+def _unauthenticated(code: str) -> str:
+    if code == "not_authenticated":
+        return "Log in first, and send the access token as: Authorization: Bearer <token>."
+    if code == "user_inactive":
+        return "This account is switched off. Ask the operator of this server."
+    if code == "bad_authorization_header":
+        return "The Authorization header cannot be read. It must be: Authorization: Bearer <token>."
+    return "The access token is invalid or has expired. Refresh it or log in again."
+
+
+def _retry_after(wait: float | None) -> dict[str, str]:
+    return {} if wait is None else {"Retry-After": str(max(1, math.ceil(wait)))}
+
+
+def _details(detail: Any, path: str = "") -> Iterator[dict[str, Any]]:
+    """Flattens nested error details: {"a": [{}, {"b": ["no"]}]} is {"field": "a.1.b", "message": "no"}."""
+    if isinstance(detail, Mapping):
+        for key, value in detail.items():
+            name = "" if key == "non_field_errors" else str(key)
+            yield from _details(value, ".".join(part for part in (path, name) if part))
+    elif isinstance(detail, Sequence) and not isinstance(detail, str):
+        for index, value in enumerate(detail):
+            nested = not isinstance(value, str)
+            yield from _details(value, f"{path}.{index}".lstrip(".") if nested else path)
+    else:
+        yield {"field": path, "message": str(detail)}
+
+
+def _sentence(details: Sequence[Mapping[str, Any]]) -> str:
+    if not details:
+        return "Something in this request is wrong."
+    first = details[0]
+    said = f"{first['field']}: {first['message']}" if first["field"] else str(first["message"])
+    return said if len(details) == 1 else f"{said} ({len(details) - 1} more under errors.)"
+
+
+def _first_code(codes: Any) -> str:
+    while isinstance(codes, (Mapping, list)):
+        codes = next(iter(codes.values() if isinstance(codes, Mapping) else codes), "error")
+    return str(codes)
+
+
+def _plain(detail: Any) -> str:
+    return " ".join(item["message"] for item in _details(detail))

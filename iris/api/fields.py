@@ -1,0 +1,220 @@
+"""Fields that read what callers of either dialect really send: JSON, forms and multipart alike.
+
+Null and empty text mean the same as leaving the field out, because a form cannot say it otherwise. An empty
+*list* is refused instead: whoever filtered down to nobody must not reach everybody.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from reprlib import Repr
+from typing import Any
+
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
+from django.http import QueryDict
+from django.utils import timezone
+from rest_framework import serializers
+from rest_framework.fields import empty
+
+from iris.api.parsers import json_value
+from iris.errors import InvalidInput, TooLarge
+
+SOLE_SURROGATE = re.compile("[\ud800-\udfff]")  # half a character: it cannot be stored
+BIKRAM_SAMBAT = range(2070, 2090)  # about now in the calendar of Nepal
+MAX_MOMENT_CHARACTERS = 100
+MAX_TAGS = 256  # of one number
+
+_SHORT = Repr()
+_SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxdict = 3, 5, 5
+
+
+def storable(text: str) -> bool:
+    """Whether the database can hold this text: no null character, no half character."""
+    return "\0" not in text and not SOLE_SURROGATE.search(text)
+
+
+class Text(serializers.CharField):
+    """Text; a number counts as text. With `allow_blank`, empty text is a value of its own."""
+
+    default_error_messages = {
+        "required": "This is missing.",
+        "invalid": "This must be text.",
+        "max_length": "This is too long: at most {max_length} characters are taken.",
+    }
+
+    def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
+        if self.allow_blank:
+            value = dictionary.get(self.field_name, empty)
+            return empty if value is None else value
+        value = sent_value(dictionary, self.field_name)
+        return empty if isinstance(value, str) and not value.strip() else value
+
+
+@contextmanager
+def told_of_this_field() -> Iterator[None]:
+    """What is found wrong in here is told of the field, beside what is wrong with others."""
+    try:
+        yield
+    except InvalidInput as error:
+        raise serializers.ValidationError(error.message) from error
+
+
+class Word(serializers.Field[Any, Any, str, Any]):
+    """One of a few published words, in any case, read as what it means inside."""
+
+    default_error_messages = {
+        "required": "This is missing: it must be one of {words}.",
+        "unknown": "{value} is not known here: it must be one of {words}.",
+    }
+
+    def __init__(self, words: Mapping[str, Any], **options: Any) -> None:
+        super().__init__(**options)
+        self.words = {word.lower(): meaning for word, meaning in words.items()}
+        self.shown = ", ".join(words)
+        self.error_messages["required"] = self.error_messages["required"].format(words=self.shown)
+
+    def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
+        return sent_value(dictionary, self.field_name)
+
+    def to_internal_value(self, data: Any) -> Any:
+        word = data.strip().lower() if isinstance(data, str) else None
+        if word not in self.words:
+            self.fail("unknown", value=shown(data), words=self.shown)
+        return self.words[word]
+
+
+class Upload(serializers.Field[Any, Any, Any, Any]):
+    """An uploaded file. What it is, whoever opens it finds out: its name and type are not to be trusted."""
+
+    default_error_messages = {
+        "name": "A file cannot be sent as {value}: upload it, with the request as multipart/form-data.",
+        "empty": "The uploaded file is empty.",
+    }
+
+    def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
+        return sent_value(dictionary, self.field_name)
+
+    def to_internal_value(self, data: Any) -> UploadedFile[Any]:
+        if not isinstance(data, UploadedFile):
+            self.fail("name", value=shown(data))
+        if not data.size:
+            self.fail("empty")
+        if data.size > settings.IRIS_MAX_UPLOAD_BYTES:
+            raise TooLarge(
+                f"The uploaded file is too large: at most {settings.IRIS_MAX_UPLOAD_BYTES:,} bytes are taken."
+            )
+        return data
+
+
+class Moment(serializers.Field[datetime, Any, Any, datetime]):
+    """A date and time to come. Without a zone it is in the time zone of the server."""
+
+    default_error_messages = {
+        "unreadable": "{value} is no date and time: write it as 2023-05-09T17:07, in {zone} time.",
+        "bikram_sambat": "{value} looks like a Bikram Sambat date. Convert it to the Gregorian calendar (AD) "
+        "first, and write it as 2023-05-09T17:07.",
+        "past": "{value} is in the past. Choose a time to come, or leave it out to begin at once.",
+    }
+
+    def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
+        return sent_value(dictionary, self.field_name)
+
+    def to_internal_value(self, data: Any) -> datetime:
+        moment = self._read(data)
+        if moment.year in BIKRAM_SAMBAT:
+            self.fail("bikram_sambat", value=shown(data))
+        # Callers write whole minutes: "now" is already some seconds ago when it arrives.
+        if moment < timezone.now() - timedelta(minutes=1):
+            self.fail("past", value=shown(data))
+        return moment
+
+    def _read(self, data: Any) -> datetime:
+        zone = timezone.get_default_timezone()
+        try:
+            # A date alone would mean midnight, when nobody wants to be called: a time is needed.
+            if (
+                not isinstance(data, str)
+                or len(data) > MAX_MOMENT_CHARACTERS
+                or not re.fullmatch(r"\s*\d{4}-\d\d-\d\d[T ]\s*\d.*", data, re.IGNORECASE)
+            ):
+                raise ValueError
+            moment = datetime.fromisoformat(re.sub(r"\s*([+-])\s*", r"\1", data.strip()).upper())
+            if timezone.is_naive(moment):
+                moment = moment.replace(tzinfo=zone)
+            return moment.astimezone(zone)
+        except (ValueError, OverflowError):
+            self.fail("unreadable", value=shown(data), zone=settings.TIME_ZONE)
+
+
+class Tags(serializers.Field[dict[str, Any], Any, Any, dict[str, Any]]):
+    """An object of tags, as JSON, as JSON in a form field, or as form fields `available_tags[tags_name]`."""
+
+    default_error_messages = {
+        "many": "These are too many tags: one number can have {most}.",
+        "no_object": 'This must be an object of tags, such as {{"tags_name": "Sita", "tags_age": 25}}.',
+        "value": "The value of {tag} must be text or a number.",
+        "unstorable": "{tag} has a character that cannot be stored.",
+    }
+
+    def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
+        value = sent_value(dictionary, self.field_name)
+        if value is empty and isinstance(dictionary, QueryDict):
+            prefix = f"{self.field_name}["
+            pairs = {
+                key[len(prefix) : -1]: dictionary[key]
+                for key in dictionary
+                if key.startswith(prefix) and key[-1] == "]"
+            }
+            return pairs or empty
+        return value
+
+    def to_internal_value(self, data: Any) -> dict[str, str | int | float]:
+        if isinstance(data, str):
+            data = json_or_none(data)
+        if not isinstance(data, dict):
+            self.fail("no_object")
+        if len(data) > MAX_TAGS:
+            self.fail("many", most=MAX_TAGS)
+        return {tag: self._value(tag, value) for tag, value in data.items()}
+
+    def _value(self, tag: str, value: Any) -> str | int | float:
+        if value is None:
+            return ""
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            self.fail("value", tag=shown(tag))
+        if not storable(tag) or (isinstance(value, str) and not storable(value)):
+            self.fail("unstorable", tag=shown(tag))
+        return value
+
+
+def words_of(meanings: Iterable[Any], table: Mapping[Any, str]) -> dict[str, Any]:
+    """The published words for some meanings, taken from the table that publishes all of them."""
+    return {table[meaning]: meaning for meaning in meanings}
+
+
+def sent_value(dictionary: Mapping[Any, Any], name: str | None) -> Any:
+    value = dictionary.get(name, empty)
+    return empty if value is None or value == "" else value
+
+
+def json_or_none(text: str) -> Any:
+    """JSON in a form field, or None for text that is none."""
+    try:
+        return json_value(text)
+    except InvalidInput:
+        return None
+
+
+def shown(value: Any) -> str:
+    """A value as a sentence can show it: short, in quotation marks, without anything unprintable."""
+    if isinstance(value, UploadedFile):
+        text = "a file"
+    else:
+        # What is large or nested is cut before it is written out.
+        text = value if isinstance(value, str) else _SHORT.repr(value)
+    text = "".join(character if character.isprintable() else " " for character in text[:60])
+    return f"“{text}…”" if isinstance(value, str) and len(value) > 60 else f"“{text}”"

@@ -1,0 +1,106 @@
+"""Fields that read lists, in all the ways in which clients send them. They are counted before anything is examined."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from django.http import QueryDict
+from rest_framework import serializers
+from rest_framework.fields import empty
+
+from iris.api.fields import json_or_none, sent_value, shown
+
+LARGEST_ID = 2**63 - 1
+MAX_LISTED = 10_000  # numbers, contacts or ids in one request
+MAX_WORDS = 100
+
+
+class Many(serializers.Field[Any, Any, Any, Any]):
+    """A list, however it comes: as JSON, as a single value, joined by commas, as JSON in a form field, or as
+    a form field sent again and again (`x`, `x[]` or `x[0]`). Text is split and trimmed, the rest left alone.
+    """
+
+    default_error_messages = {
+        "required": "This is missing: a list is needed.",
+        "nothing": "This list is empty. Leave it out if it is not meant to choose anything.",
+        "object": "This must be a list.",
+        "many": "This list is too long: one request may have {most:,} in it. {advice}",
+    }
+    most = MAX_LISTED
+    advice = "Send the rest in further requests."
+
+    def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
+        if not isinstance(dictionary, QueryDict):
+            return sent_value(dictionary, self.field_name)
+        name = re.compile(re.escape(self.field_name or "") + r"(\[\d*\])?")
+        sent = [item for key, items in dictionary.lists() if name.fullmatch(key) for item in items]
+        return [item for item in sent if not isinstance(item, str) or item.strip()] or empty
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        if isinstance(data, Mapping):
+            self.fail("object")
+        listed = data if isinstance(data, list) else [data]
+        items: list[Any] = []
+        # Counted before anything is examined, and text before it is split.
+        self._count(len(listed))
+        for item in listed:
+            if isinstance(item, str):
+                self._count(len(items) + 1 + item.count(",") + item.count("\n"))
+                items.extend(_split(item))
+            else:
+                items.append(item)
+            self._count(len(items))
+        if not items:
+            self.fail("nothing")
+        return items
+
+    def _count(self, count: int) -> None:
+        if count > self.most:
+            self.fail("many", most=self.most, advice=self.advice)
+
+
+class Ids(Many):
+    """A list of ids."""
+
+    default_error_messages = {"no_id": "{value} is no id: ids are whole numbers above 0."}
+
+    def to_internal_value(self, data: Any) -> list[int]:
+        return [self._id(item) for item in super().to_internal_value(data)]
+
+    def _id(self, item: Any) -> int:
+        number = int(item) if isinstance(item, str) and re.fullmatch(r"[0-9]{1,19}", item) else item
+        if isinstance(number, bool) or not isinstance(number, int) or not 0 < number <= LARGEST_ID:
+            self.fail("no_id", value=shown(item))
+        return number
+
+
+class Words(Many):
+    """A list of published words, in any case, read as what they mean inside."""
+
+    default_error_messages = {"unknown": "{value} is not known here: use {words}."}
+    most = MAX_WORDS
+    advice = "Name each once."
+
+    def __init__(self, words: Mapping[str, Any], **options: Any) -> None:
+        super().__init__(**options)
+        self.words = words
+        self.shown = ", ".join(words)
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        return [self._meaning(item) for item in super().to_internal_value(data)]
+
+    def _meaning(self, item: Any) -> Any:
+        word = item.lower() if isinstance(item, str) else ""
+        if word not in self.words:
+            self.fail("unknown", value=shown(item), words=self.shown)
+        return self.words[word]
+
+
+def _split(text: str) -> list[Any]:
+    if text.lstrip().startswith("["):
+        listed = json_or_none(text)
+        if isinstance(listed, list):
+            return listed
+    return [part.strip() for part in re.split(r"[,\n]", text) if part.strip()]

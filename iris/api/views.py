@@ -1,0 +1,213 @@
+"""How iris speaks to clients: one base view for each dialect, which fixes authentication, bodies and the
+shape of errors.
+
+Permission and throttles are those of `REST_FRAMEWORK` in the settings, and so is authentication, unless a dialect has
+its own.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.core.exceptions import DisallowedHost
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.urls import URLPattern, path, register_converter
+from django.views import defaults
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView, set_rollback
+
+from accounts.api.authentication import AccessCookie, BearerTokenOrKey
+from iris.api import parsers
+from iris.api.envelope import envelope, failure
+from iris.api.exceptions import NOT_FOUND, Failure, explain
+from iris.errors import NotFound
+
+LARGEST_ID = 2**63 - 1
+ERROR_CODE = "X-Error-Code"
+
+
+class AlwaysJSON(DefaultContentNegotiation):
+    """There is one format, so whatever the Accept header or `?format=` asks for, it is answered."""
+
+    def select_renderer(  # type: ignore[override]
+        self, request: Request, renderers: Sequence[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        return renderers[0], renderers[0].media_type or ""
+
+
+class ApiView(APIView):
+    """What all dialects have in common."""
+
+    parser_classes = (parsers.JSONBody, parsers.FormBody, parsers.MultipartBody)
+    renderer_classes = (JSONRenderer,)
+    content_negotiation_class = AlwaysJSON
+    metadata_class = None
+    reads = parsers.SMALL  # how long a body may be; views that take texts, lists or files say so
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        # The charset a client names would be used for the query string too, and may be none that Python can
+        # use.
+        request._request.encoding = "utf-8"
+        parsers.check_length(request, self.reads)
+        parsers.check_text(text for key, values in request.query_params.lists() for text in (key, *values))
+        if any("\x00" in value for value in kwargs.values() if isinstance(value, str)):
+            raise NotFound(NOT_FOUND)
+        super().initial(request, *args, **kwargs)
+
+
+class V0View(ApiView):
+    """Base of every view under /api/accounts and /api/system."""
+
+    def get_exception_handler(self) -> Callable[[Exception, dict[str, Any]], Response | None]:
+        return answer_in_v0
+
+
+def answer_in_v0(error: Exception, context: dict[str, Any]) -> Response | None:
+    """The envelope for this error. None lets it rise: Django logs it and asks `handler500`."""
+    explained = explain(error)
+    if explained is None:
+        return None
+    set_rollback()
+    return failure(
+        status=explained.status, message=explained.message, errors=explained.errors, headers=explained.headers
+    )
+
+
+class V1View(ApiView):
+    """Base of every view under /api/v1."""
+
+    authentication_classes: tuple[type[BaseAuthentication], ...] = (BearerTokenOrKey, AccessCookie)
+
+    def get_exception_handler(self) -> Callable[[Exception, dict[str, Any]], Response | None]:
+        return answer_in_v1
+
+
+def answer_in_v1(error: Exception, context: dict[str, Any]) -> Response | None:
+    """An object that says what is wrong. None lets the error rise: Django logs it and asks `handler500`."""
+    explained = explain(error)
+    if explained is None:
+        return None
+    set_rollback()
+    headers = {**explained.headers, ERROR_CODE: explained.code}
+    return Response(failure_in_v1(explained), status=explained.status, headers=headers)
+
+
+def failure_in_v1(failure: Failure) -> dict[str, Any]:
+    """The sentence under both of the keys that clients read, and for each wrong field its own sentences.
+
+    A field that is called like one of these keys has its sentence there: clients read text under them. Every other
+    key they take for a wrong field and show in place of the sentence, so the code is in the header `ERROR_CODE`.
+    """
+    body: dict[str, Any] = {"message": failure.message, "detail": failure.message}
+    for error in failure.errors:
+        if "row" in error:
+            field, said = "errors", f"Row {error['row']}: {error['message']}"
+        else:
+            field, said = str(error["field"]).partition(".")[0] or "non_field_errors", str(error["message"])
+        if field not in ("message", "detail"):
+            body.setdefault(field, []).append(said)
+    return body
+
+
+def both(route: str, view: Callable[..., HttpResponseBase], name: str) -> list[URLPattern]:
+    """The route without and with a trailing slash, each served directly: a redirected POST would lose its
+    body.
+
+    `reverse(name)` gives the one with the slash.
+    """
+    bare = route.removesuffix("/")
+    return [path(bare, view, name=name), path(f"{bare}/", view, name=name)]
+
+
+def parse_id(text: str) -> int:
+    """The id that is meant, or 0, which no row has: what cannot be an id is looked for, and not found."""
+    if re.fullmatch(r"[0-9]{1,19}", text) and int(text) <= LARGEST_ID:
+        return int(text)
+    return 0
+
+
+class IdConverter:
+    """`<id:pk>` in a route: matches any segment, so that "abc" and "-1" reach the view: a 404 there."""
+
+    regex = "[^/]+"
+
+    def to_python(self, value: str) -> int:
+        return parse_id(value)
+
+    def to_url(self, value: int | str) -> str:
+        return str(value)
+
+
+register_converter(IdConverter, "id")
+
+
+# Django asks these (see iris/urls.py) when no view could answer: they speak the dialect of the address, and HTML
+# where there is none.
+
+
+def handler400(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if isinstance(exception, DisallowedHost):
+        return _unknown_host(request)
+    if not _is_api(request):
+        return defaults.bad_request(request, exception)
+    return _plain_failure(
+        request, 400, "bad_request", "This request could not be read. Check how it is sent."
+    )
+
+
+def handler403(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if not _is_api(request):
+        return defaults.permission_denied(request, exception)
+    return _plain_failure(request, 403, "permission_denied", "This account may not do that.")
+
+
+def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if not _is_api(request):
+        return defaults.page_not_found(request, exception)
+    return _plain_failure(
+        request, 404, "not_found", f"There is nothing at {request.path[:200]}. Check the address."
+    )
+
+
+def handler500(request: HttpRequest) -> HttpResponse:
+    if not _is_api(request):
+        return defaults.server_error(request)
+    return _plain_failure(
+        request,
+        500,
+        "error",
+        "Something went wrong on this server, and has been logged. Try again, or tell its operator.",
+    )
+
+
+def answer_at(request: HttpRequest, failure: Failure) -> HttpResponse:
+    """The failure in the shape of the request's address, for whoever answers before a view can: a sentence where there is
+    no dialect.
+    """
+    if not _is_api(request):
+        return HttpResponse(failure.message, status=failure.status, content_type="text/plain; charset=utf-8")
+    return _plain_failure(request, failure.status, failure.code, failure.message)
+
+
+def _unknown_host(request: HttpRequest) -> HttpResponse:
+    host = ascii(request.META.get("HTTP_HOST", ""))[1:-1][:200]
+    sentence = (
+        f"This server is not to be called by the name “{host}”. If it is right, the operator adds it to "
+        "IRIS_ALLOWED_HOSTS, without a port, and starts iris again."
+    )
+    return answer_at(request, Failure(status=400, code="unknown_host", message=sentence))
+
+
+def _is_api(request: HttpRequest, dialect: str = "") -> bool:
+    return request.path.lstrip("/").startswith(f"api/{dialect}")
+
+
+def _plain_failure(request: HttpRequest, status: int, code: str, message: str) -> JsonResponse:
+    if _is_api(request, "v1/"):
+        body = failure_in_v1(Failure(status=status, code=code, message=message))
+        return JsonResponse(body, status=status, headers={ERROR_CODE: code})
+    return JsonResponse(envelope(status=status, success=False, message=message), status=status)

@@ -1,0 +1,159 @@
+"""A Celery broker of files, for one machine without Redis: `iris-files://`, in the folder of the transport
+option `folder`.
+
+kombu's own filesystem transport is not made for several processes that write and read at once: it opens a
+message under its final name before it is written, so that a reader may take an empty one; it moves messages
+through the shared temporary folder; it overwrites a list of bindings before it has locked it; and it lists
+and sorts the whole folder for each message. Here a message is written aside and renamed into its queue, taken
+by renaming it away (which one process can), and a queue is listed again only when all that was listed is
+taken.
+
+A message is lost when the process that took it dies: Celery only nudges (docs/architecture.md). There is no
+broadcast, so `worker_enable_remote_control` must be off.
+"""
+
+import contextlib
+import os
+import time
+import uuid
+from collections import deque
+from datetime import datetime
+from pathlib import Path
+from queue import Empty
+from typing import Any
+from urllib.parse import quote
+
+from kombu.transport import TRANSPORT_ALIASES, virtual
+from kombu.utils.json import dumps, loads
+
+SCHEME = "iris-files"
+TRANSPORT_ALIASES[SCHEME] = "iris.devserver.filebroker:Transport"
+
+NEVER = 10**20 - 1
+SWEEP_AFTER = 200  # messages put by one process; without a worker nobody else drops the expired ones
+LONGEST_WAIT = 0.2  # seconds
+ABANDONED_AFTER = 3600  # seconds; a message aside for so long belongs to a process that died
+
+
+class Channel(virtual.Channel):
+    """Queues are folders; messages are files named <time put>-<time it expires>-<random>, both in
+    nanoseconds: the oldest first.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        options = self.connection.client.transport_options  # type: ignore[union-attr]
+        self._folder = Path(options["folder"])  # type: ignore[index]
+        self._listed: dict[str, deque[str]] = {}
+        self._until_sweep = SWEEP_AFTER
+
+    def _lookup(self, exchange: str, routing_key: str, default: str | None = None) -> list[str]:
+        """Every exchange is a direct one, and Celery names a queue's routing key like the queue: no bindings
+        to keep in a file.
+        """
+        return [routing_key]
+
+    def _new_queue(self, queue: str, **kwargs: Any) -> None:
+        waiting, aside = self._folders(queue)
+        waiting.mkdir(parents=True, exist_ok=True)
+        aside.mkdir(exist_ok=True)
+        for left in aside.iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                if left.stat().st_mtime < time.time() - ABANDONED_AFTER:
+                    left.unlink()
+
+    def _has_queue(self, queue: str, **kwargs: Any) -> bool:
+        return all(folder.is_dir() for folder in self._folders(queue))
+
+    def _put(self, queue: str, message: dict[str, Any], **kwargs: Any) -> None:
+        waiting, aside = self._folders(queue)
+        expires = (message.get("headers") or {}).get("expires")
+        until = int(datetime.fromisoformat(expires).timestamp() * 1e9) if expires else NEVER
+        name = f"{time.time_ns():020}-{until:020}-{uuid.uuid4().hex}"
+        try:
+            (aside / name).write_text(dumps(message))
+        except FileNotFoundError:  # somebody emptied IRIS_HOME
+            self._new_queue(queue)
+            (aside / name).write_text(dumps(message))
+        (aside / name).rename(waiting / name)
+        self._until_sweep -= 1
+        if self._until_sweep <= 0:
+            self._until_sweep = SWEEP_AFTER
+            for other in _names(waiting):
+                if _is_expired(other):
+                    (waiting / other).unlink(missing_ok=True)
+
+    def _get(self, queue: str, timeout: float | None = None) -> Any:
+        """The oldest message. What has expired, or is no message (the disk was full, say), is dropped."""
+        waiting, aside = self._folders(queue)
+        listed = self._listed.setdefault(queue, deque())
+        if not listed:
+            listed.extend(_names(waiting))
+        while listed:
+            name = listed.popleft()
+            if _is_expired(name):
+                (waiting / name).unlink(missing_ok=True)
+                continue
+            taken = aside / f"{name}-{os.getpid()}"
+            try:
+                (waiting / name).rename(taken)
+            except FileNotFoundError:
+                continue  # another process took it
+            content = taken.read_bytes()
+            taken.unlink()
+            with contextlib.suppress(ValueError):
+                return loads(content.decode())
+        raise Empty
+
+    def _size(self, queue: str) -> int:
+        return len(_names(self._folders(queue)[0]))
+
+    def _purge(self, queue: str) -> int:
+        waiting, _ = self._folders(queue)
+        names = _names(waiting)
+        for name in names:
+            (waiting / name).unlink(missing_ok=True)
+        return len(names)
+
+    def _delete(self, queue: str, *args: Any, **kwargs: Any) -> None:
+        self._purge(queue)
+
+    def _folders(self, queue: str) -> tuple[Path, Path]:
+        """Where messages wait, and where they are being written or read. On one file system, so that a rename
+        is atomic.
+        """
+        folder = self._folder / quote(queue, safe="")
+        return folder / "waiting", folder / "aside"
+
+
+class Transport(virtual.Transport):
+    Channel = Channel
+    implements = virtual.Transport.implements.extend(
+        asynchronous=False, exchange_type=frozenset(["direct"]), heartbeats=False
+    )
+    default_port = 0
+    driver_type = "files"
+    driver_name = SCHEME
+
+    def drain_events(  # type: ignore[override]
+        self, connection: Any, timeout: float | None = None
+    ) -> None:
+        """Gives up sooner than asked: a Celery worker asks for 2 s again and again, and looks in between
+        whether it shall stop.
+        """
+        super().drain_events(connection, timeout=None if timeout is None else min(timeout, LONGEST_WAIT))
+
+    def driver_version(self) -> str:
+        return "1"
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except FileNotFoundError:
+        return []
+
+
+def _is_expired(name: str) -> bool:
+    parts = name.split("-")
+    return len(parts) == 3 and parts[1].isdecimal() and int(parts[1]) < time.time_ns()

@@ -1,0 +1,258 @@
+"""A phone network in a table: the default carrier, with an inbox to look at (`sandbox_views`).
+
+It keeps every call and SMS that it accepted, doubles included, with the times at which it rings, is answered and
+ends; `poll` turns what is due into events. So it survives any crash of ours, and is an honest witness of what was
+sent. The last four digits of a number decide what becomes of it (`Fate`). Real durations are divided by
+`IRIS_SANDBOX_SPEED`.
+
+Who is asked something answers by the number, too: with its last digit in the first step, with the last but one in the
+second, and so on (`_answers`). Who is to say something says `SAID`, in a recording that can be played.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import cache
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db import connection, models, transaction
+from django.utils import timezone
+
+from telephony import speech
+from telephony.call_scripts import AnsweredBy, Given, Script, dump, heard, load, spoken_in
+from telephony.carriers.base import (
+    Accepted,
+    Carrier,
+    CarrierEvent,
+    Later,
+    Record,
+    Rejected,
+    Result,
+    Submission,
+    Unknown,
+)
+from telephony.models import Cause, Channel, DeliveryStatus, SandboxMessage
+from telephony.unnest import rowset
+
+
+class Fate(models.TextChoices):
+    """By the last four digits of the number. Calls only: busy, no answer, hang-up; an SMS to those completes."""
+
+    COMPLETES = "completes"
+    BUSY = "busy"
+    NO_ANSWER = "no_answer"
+    HANGS_UP = "hangs_up"
+    INVALID = "invalid"
+    SILENT = "silent"
+    DOUBLED = "doubled"
+    THROTTLED = "throttled"
+    ANSWER_LOST = "answer_lost"
+
+
+FATES = {
+    "9901": Fate.BUSY,
+    "9902": Fate.NO_ANSWER,
+    "9903": Fate.HANGS_UP,
+    "9904": Fate.INVALID,
+    "9905": Fate.SILENT,
+    "9906": Fate.DOUBLED,
+    "9907": Fate.THROTTLED,
+    "9908": Fate.ANSWER_LOST,
+}
+
+# Real durations, in seconds.
+RINGS_AFTER, BUSY_AFTER, ANSWERED_AFTER, GIVEN_UP_AFTER = 2.0, 3.0, 6.0, 32.0
+SMS_DELIVERED_AFTER = 3.0
+SECONDS_PER_CHARACTER = 0.1  # of a call whose audio has no length
+
+SAID = "यो परीक्षणको उत्तर हो।"  # "This is a test answer": what everybody says who is to say something
+
+
+class SandboxCarrier(Carrier):
+    channels: ClassVar = frozenset(Channel)
+    batch_size: ClassVar = 1000
+    polls: ClassVar = True
+    looks_up: ClassVar = True
+
+    def submit(self, batch: Sequence[Submission]) -> list[Result]:
+        taken_at = timezone.now()
+        results: list[Result] = []
+        accepted: list[tuple[Submission, Fate]] = []
+        for one in batch:
+            fate = FATES.get(one.to[-4:], Fate.COMPLETES)
+            if fate is Fate.INVALID:
+                results.append(Rejected(key=one.key, cause=Cause.INVALID, text="Subscriber unknown"))
+            elif fate is Fate.THROTTLED and one.attempt == 1:
+                results.append(Later(key=one.key, seconds=1 / settings.IRIS_SANDBOX_SPEED, text="Too fast"))
+            else:
+                accepted.append((one, fate))
+        if any(spoken_in(one.script) for one, _ in accepted):
+            _said()  # spoken now, so that the transaction in which it is reported need not wait for it
+        taken = _insert(accepted, taken_at=taken_at)
+        for one, fate in accepted:
+            if one.key not in taken:
+                results.append(Later(key=one.key, seconds=0, text="Came after its validity had ended"))
+            elif fate is Fate.ANSWER_LOST:
+                results.append(Unknown(key=one.key, text="The answer was lost"))
+            else:
+                results.append(Accepted(key=one.key, ref=taken[one.key]))
+        return results
+
+    def poll(self, record: Record) -> int:
+        with transaction.atomic():
+            said = cache(_said)
+            events = [event for row in _take_due() for event in _events(said, *row)]
+            if events:
+                record(events)
+        return len(events)
+
+    def look_up(self, keys: Sequence[str]) -> dict[str, bool]:
+        there = set(
+            SandboxMessage.objects.filter(delivery_key__in=keys).values_list("delivery_key", flat=True)
+        )
+        return {key: key in there for key in keys}
+
+    def report_timeout(self) -> float:
+        return super().report_timeout() / settings.IRIS_SANDBOX_SPEED
+
+
+def _insert(accepted: Sequence[tuple[Submission, Fate]], *, taken_at: datetime) -> dict[str, str]:
+    """Store what is still valid by the database's clock; our reference of each, by key.
+
+    `taken_at` is when the network was handed them: a database that is slow to store them changes nothing of that.
+    """
+    if not accepted:
+        return {}
+    rings, answers, ends = zip(*(_times(one, fate) for one, fate in accepted), strict=True)
+    rows, parameters = rowset(
+        "one",
+        {
+            "key": ("text", [one.key for one, _ in accepted]),
+            "channel": ("text", [one.channel.value for one, _ in accepted]),
+            "to": ("text", [one.to for one, _ in accepted]),
+            "caller": ("text", [one.caller for one, _ in accepted]),
+            "text": ("text", [one.text for one, _ in accepted]),
+            "audio_name": ("text", [one.audio_name for one, _ in accepted]),
+            "audio_seconds": ("float8", [one.audio_seconds for one, _ in accepted]),
+            "script": ("jsonb", [dump(one.script) for one, _ in accepted]),
+            "fate": ("text", [fate.value for _, fate in accepted]),
+            "owner_id": ("bigint", [one.owner_id for one, _ in accepted]),
+            "ring": ("float8", rings),
+            "answer": ("float8", answers),
+            "end": ("float8", ends),
+            "taken_at": ("timestamptz", [taken_at] * len(accepted)),
+            "valid_until": ("timestamptz", [one.valid_until for one, _ in accepted]),
+        },
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""INSERT INTO telephony_sandboxmessage
+                    (delivery_key, channel, "to", caller, text, audio_name, audio_seconds, script, fate, owner_id,
+                     created_at, ring_at, answer_at, end_at, report_at, hidden)
+                SELECT key, channel, "to", caller, text, audio_name, audio_seconds, script, fate, owner_id,
+                       taken_at, now + make_interval(secs => ring), now + make_interval(secs => answer),
+                       now + make_interval(secs => "end"),
+                       CASE WHEN fate <> 'silent' THEN now + make_interval(secs => coalesce(ring, "end")) END, false
+                  FROM statement_timestamp() AS now, {rows}
+                 WHERE clock_timestamp() < valid_until
+                RETURNING delivery_key, id""",
+            parameters,
+        )
+        return {key: f"sandbox-{pk}" for key, pk in cursor.fetchall()}
+
+
+def _times(one: Submission, fate: Fate) -> tuple[float | None, float | None, float]:
+    """Seconds from now until it rings, is answered and ends; None for what does not happen."""
+    speed = settings.IRIS_SANDBOX_SPEED
+    if one.channel is Channel.SMS:
+        return None, None, SMS_DELIVERED_AFTER / speed
+    if fate is Fate.BUSY:
+        return None, None, BUSY_AFTER / speed
+    if fate is Fate.NO_ANSWER:
+        return RINGS_AFTER / speed, None, GIVEN_UP_AFTER / speed
+    length = one.audio_seconds or len(one.text) * SECONDS_PER_CHARACTER
+    heard = length / 2 if fate is Fate.HANGS_UP else length
+    return RINGS_AFTER / speed, ANSWERED_AFTER / speed, (ANSWERED_AFTER + heard) / speed
+
+
+def _take_due(limit: int = 1000) -> list[tuple[Any, ...]]:
+    """Move what is due on to its next report; call inside the transaction that records the events."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE telephony_sandboxmessage m
+                  SET report_at = CASE WHEN now >= end_at THEN NULL
+                                       WHEN now >= answer_at THEN end_at
+                                       ELSE coalesce(answer_at, end_at) END
+                 FROM statement_timestamp() AS now
+                WHERE id IN (SELECT id FROM telephony_sandboxmessage WHERE report_at <= statement_timestamp()
+                              ORDER BY report_at LIMIT %s FOR UPDATE SKIP LOCKED)
+               RETURNING delivery_key, channel, "to", fate, audio_seconds, length(text), script::text, ring_at,
+                         CASE WHEN now >= answer_at THEN answer_at END, CASE WHEN now >= end_at THEN end_at END""",
+            [limit],
+        )
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
+
+
+def _events(
+    said: Callable[[], str],
+    key: str,
+    channel: str,
+    to: str,
+    fate: str,
+    audio_seconds: float | None,
+    characters: int,
+    script: str | None,
+    ring_at: datetime | None,
+    answer_at: datetime | None,
+    end_at: datetime | None,
+) -> list[CarrierEvent]:
+    """The reports of what has happened by now; what has not yet is None."""
+    events = []
+    if ring_at:
+        events.append(CarrierEvent(key=key, status=DeliveryStatus.RINGING, at=ring_at))
+    if answer_at:
+        events.append(CarrierEvent(key=key, status=DeliveryStatus.ANSWERED, at=answer_at))
+    if end_at:
+        length = audio_seconds or characters * SECONDS_PER_CHARACTER
+        end = _end(key, channel, Fate(fate), length, end_at)
+        if script is not None and end.seconds is not None:
+            end = replace(end, **_answers(to, load(script), end.seconds, said))
+        events.append(end)
+    return events[::-1] * 2 if fate == Fate.DOUBLED else events[-1:]
+
+
+def _end(key: str, channel: str, fate: Fate, length: float, at: datetime) -> CarrierEvent:
+    if channel == Channel.SMS:
+        return CarrierEvent(key=key, status=DeliveryStatus.COMPLETED, at=at)
+    if fate is Fate.BUSY:
+        return CarrierEvent(key=key, status=DeliveryStatus.UNANSWERED, at=at, cause=Cause.BUSY)
+    if fate is Fate.NO_ANSWER:
+        return CarrierEvent(key=key, status=DeliveryStatus.UNANSWERED, at=at, cause=Cause.NO_ANSWER)
+    if fate is Fate.HANGS_UP:
+        return CarrierEvent(
+            key=key, status=DeliveryStatus.HUNGUP, at=at, cause=Cause.CUT_OFF, seconds=length / 2, playback=50
+        )
+    return CarrierEvent(key=key, status=DeliveryStatus.COMPLETED, at=at, seconds=length, playback=100)
+
+
+def _said() -> str:
+    """The name of the recording of it."""
+    return speech.speak(text=SAID).name
+
+
+def _answers(to: str, script: Script, seconds: float, said: Callable[[], str]) -> dict[str, Any]:
+    """What is answered by whoever listens for so long: to each step that is over by then."""
+    digits = [digit for digit in reversed(to) if digit.isdecimal()]
+    given = []
+    pressed = ""
+    for place, one in enumerate(heard(script, seconds)):
+        if one.answer is AnsweredBy.SPEECH:
+            given.append(Given(one.step, said()))
+        elif one.answer is AnsweredBy.KEYS:
+            pressed += digits[place % len(digits)]
+            given.append(Given(one.step, pressed[-1]))
+    return {"answers": tuple(given), "digits": pressed}

@@ -1,0 +1,114 @@
+"""The sandbox's inbox: every call and SMS that would have reached somebody. Like a mail catcher, for telephones."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods, require_safe
+
+from telephony.carriers.sandbox.carrier import Fate
+from telephony.media import audio_url
+from telephony.models import Audio, Channel, SandboxMessage
+
+PAGE = 1000
+
+
+@csrf_exempt
+@require_http_methods(["GET", "HEAD", "DELETE"])
+def messages(request: HttpRequest) -> HttpResponse:
+    """GET: the newest first, at most `limit` (1,000); `to`, `channel` and `since` choose. DELETE empties the inbox."""
+    _refuse_outside_the_sandbox()
+    if request.method == "DELETE":
+        SandboxMessage.objects.filter(hidden=False).update(hidden=True)
+        return HttpResponse(status=204)
+    try:
+        rows = _chosen(request)
+    except ValueError as e:
+        return JsonResponse({"message": str(e)}, status=400)
+    now = timezone.now()
+    return JsonResponse(
+        [_as_json(row, now, request) for row in rows], safe=False, json_dumps_params={"ensure_ascii": False}
+    )
+
+
+@require_safe
+def inbox(request: HttpRequest) -> HttpResponse:
+    """The same for eyes and ears."""
+    _refuse_outside_the_sandbox()
+    now = timezone.now()
+    try:
+        rows = [_as_json(row, now, request) for row in _chosen(request)[:100]]
+    except ValueError as e:
+        return render(request, "telephony/inbox.html", {"messages": [], "fault": str(e)}, status=400)
+    return render(request, "telephony/inbox.html", {"messages": rows})
+
+
+def _chosen(request: HttpRequest) -> QuerySet[SandboxMessage]:
+    rows = SandboxMessage.objects.filter(hidden=False).order_by("-id")
+    if to := request.GET.get("to", "").replace("\0", ""):
+        # A "+" in a query string reads as a space.
+        rows = rows.filter(to__endswith=to.strip().lstrip("+"))
+    if channel := request.GET.get("channel"):
+        if channel not in Channel.values:
+            raise ValueError(f"channel must be one of {', '.join(Channel.values)}.")
+        rows = rows.filter(channel=channel)
+    if since := request.GET.get("since"):
+        if since.isdecimal() and len(since) < 19:
+            rows = rows.filter(pk__gt=int(since))
+        else:
+            rows = rows.filter(created_at__gte=_time(since))
+    limit = request.GET.get("limit", str(PAGE))
+    if not limit.isdecimal() or len(limit) > 9:
+        raise ValueError("limit must be a whole number.")
+    return rows[: min(int(limit), PAGE)]
+
+
+def _time(text: str) -> datetime:
+    moment = parse_datetime(text.replace(" ", "+") if " " in text[10:][1:] else text)
+    if moment is None:
+        raise ValueError(
+            "since must be an ISO time such as 2026-01-31T12:00:00+05:45, or the id of a message."
+        )
+    return moment if timezone.is_aware(moment) else timezone.make_aware(moment)
+
+
+def _as_json(row: SandboxMessage, now: datetime, request: HttpRequest) -> dict[str, Any]:
+    return {
+        "id": row.pk,
+        "channel": row.channel,
+        "to": row.to,
+        "from": row.caller,
+        "text": row.text,
+        "audio_url": audio_url(Audio(name=row.audio_name), request) if row.audio_name else None,
+        "status": _status(row, now),
+        "created_at": timezone.localtime(row.created_at).isoformat(),
+    }
+
+
+def _status(row: SandboxMessage, now: datetime) -> str:
+    """What the handset would say, whether or not it was reported."""
+    if row.end_at and now >= row.end_at:
+        if row.channel == Channel.CALL:
+            return {Fate.BUSY: "busy", Fate.NO_ANSWER: "unanswered", Fate.HANGS_UP: "hungup"}.get(
+                Fate(row.fate), "completed"
+            )
+        return "delivered"
+    if row.answer_at and now >= row.answer_at:
+        return "answered"
+    if row.ring_at and now >= row.ring_at:
+        return "ringing"
+    return "accepted"
+
+
+def _refuse_outside_the_sandbox() -> None:
+    """OTPs are read here without a token: never in production."""
+    if not settings.IRIS_SANDBOX_INBOX:
+        raise Http404("There is no sandbox inbox here.")

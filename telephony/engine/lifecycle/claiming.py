@@ -1,0 +1,111 @@
+"""From the queue to one process that alone may submit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import connection
+
+from telephony.engine.lifecycle.statuses import QUEUED, SUBMITTING
+from telephony.models import Purpose
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery that this process alone may submit, until its lease ends."""
+
+    id: int
+    channel: str
+    to: str
+    caller: str
+    text: str
+    audio_name: str
+    audio_seconds: float | None
+    attempts: int
+    owner_id: int
+    priority: int
+    opted_out: bool
+    script: str | None
+
+
+def claim(*, trunk_id: int, limit: int, call_limit: int | None, last_owner: int) -> list[Claimed]:
+    """Mark at most `limit` queued deliveries of a trunk `submitting`, in turn order; call with the trunk row locked.
+
+    OTP goes first (`priority`), then one of each owner in turn, beginning after `last_owner`, whatever the size of
+    their campaigns. `call_limit` bounds the calls among them (free channels), None when there is no bound.
+    """
+    # The owners are found by skipping through the index from one to the next, and of each owner what is due comes first
+    # in it, so the cost grows neither with the queue nor with what is paused or waits for its time.
+    due = """d.not_before <= statement_timestamp()
+                   AND (d.useful_until IS NULL OR d.useful_until > statement_timestamp())"""
+    sql = f"""
+        WITH RECURSIVE owners AS (
+            (SELECT priority, owner_id FROM telephony_delivery
+              WHERE trunk_id = %(trunk)s AND status = {QUEUED} ORDER BY priority, owner_id LIMIT 1)
+            UNION ALL
+            SELECT next.priority, next.owner_id FROM owners, LATERAL (
+                SELECT d.priority, d.owner_id FROM telephony_delivery d
+                 WHERE d.trunk_id = %(trunk)s AND d.status = {QUEUED}
+                   AND (d.priority, d.owner_id) > (owners.priority, owners.owner_id)
+                 ORDER BY d.priority, d.owner_id LIMIT 1) next
+        ), ready AS MATERIALIZED (
+            SELECT * FROM owners WHERE EXISTS (
+                SELECT FROM telephony_delivery d
+                 WHERE d.trunk_id = %(trunk)s AND d.status = {QUEUED} AND d.priority = owners.priority
+                   AND d.owner_id = owners.owner_id AND {due})
+        ), candidates AS (
+            SELECT d.id, d.channel, ready.priority, ready.owner_id,
+                   row_number() OVER (PARTITION BY ready.priority, ready.owner_id ORDER BY d.not_before, d.id) AS turn
+              FROM ready CROSS JOIN LATERAL (
+                SELECT id, channel, not_before FROM telephony_delivery d
+                 WHERE d.trunk_id = %(trunk)s AND d.status = {QUEUED} AND d.priority = ready.priority
+                   AND d.owner_id = ready.owner_id AND {due}
+                 ORDER BY not_before, id
+                 LIMIT ceil(%(limit)s::numeric / (SELECT count(*) FROM ready))::int) d
+        ), ranked AS (
+            SELECT id, channel, row_number() OVER (
+                       ORDER BY priority, turn, owner_id <= %(last_owner)s, owner_id) AS position
+              FROM candidates
+        ), chosen AS (
+            SELECT id FROM (
+                SELECT id, position, channel, count(*) FILTER (WHERE channel = 'call') OVER (ORDER BY position) AS calls
+                  FROM ranked) counted
+             WHERE channel <> 'call' OR %(call_limit)s::int IS NULL OR calls <= %(call_limit)s
+             ORDER BY position LIMIT %(limit)s
+        ), locked AS (
+            -- As an array: joined, so few of them are expected that each would be looked for among all that is queued.
+            SELECT id FROM telephony_delivery WHERE id = ANY (ARRAY(SELECT id FROM chosen)) AND status = {QUEUED}
+               AND trunk_id = %(trunk)s AND not_before <= statement_timestamp()
+             ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+        ), taken AS (
+            UPDATE telephony_delivery d
+               SET status = {SUBMITTING}, attempts = least(attempts + 1, 30000),
+                   claimed_at = statement_timestamp(),
+                   expires_at = statement_timestamp() + make_interval(secs => %(lease)s)
+              FROM locked WHERE d.id = locked.id
+            RETURNING d.id, d.channel, d."to", d.caller, d.text, d.audio_id, d.attempts, d.owner_id, d.priority,
+                      d.purpose, d.script, d.not_before
+        ), in_turn AS (
+            -- In turn order once more. Joined to those that were chosen, each would be looked for among all of them.
+            SELECT *, row_number() OVER (PARTITION BY priority, owner_id ORDER BY not_before, id) AS turn FROM taken
+        )
+        SELECT taken.id, taken.channel, taken."to", taken.caller, taken.text,
+               coalesce(audio.name, ''), audio.seconds, taken.attempts, taken.owner_id, taken.priority,
+               taken.purpose <> '{Purpose.OTP.value}' AND EXISTS (
+                   SELECT FROM telephony_optout o WHERE o.owner_id = taken.owner_id AND o.number = taken."to"),
+               taken.script::text
+          FROM in_turn AS taken LEFT JOIN telephony_audio audio ON audio.id = taken.audio_id
+         ORDER BY taken.priority, taken.turn, taken.owner_id <= %(last_owner)s, taken.owner_id"""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            sql,
+            {
+                "trunk": trunk_id,
+                "limit": limit,
+                "call_limit": call_limit,
+                "last_owner": last_owner,
+                "lease": settings.IRIS_LEASE_SECONDS,
+            },
+        )
+        return [Claimed(*row) for row in cursor.fetchall()]

@@ -1,0 +1,126 @@
+"""What carriers report: a status rises, never falls, and what it costs is captured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from telephony.engine.failpoints import failpoint
+from telephony.engine.lifecycle.announcing import CHANGED, announce
+from telephony.engine.lifecycle.statuses import ANSWERED, COMPLETED, END, HUNGUP, UNKNOWN
+from telephony.models import FINAL, DeliveryStatus
+from telephony.unnest import rowset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A carrier's event, matched to its delivery. `at` None means now."""
+
+    id: int
+    status: DeliveryStatus
+    at: datetime | None
+    cause: str = ""
+    seconds: float | None = None
+    playback: int | None = None
+    text: str = ""
+    digits: str = ""
+
+
+@transaction.atomic
+def apply(reports: Sequence[Report], *, report_timeout: float | None = None) -> int:
+    """Raise deliveries to the reported statuses, capture what they cost and announce them; how many changed.
+
+    Of several reports on one delivery the highest counts, and the first of those. Where a report is the first that is
+    heard of a submission, the others may take `report_timeout` seconds; IRIS_REPORT_TIMEOUT_SECONDS if it is not given.
+    """
+    highest: dict[int, Report] = {}
+    for report in reports:
+        known = highest.get(report.id)
+        if known is None or (known.status < report.status and known.status < FINAL):
+            highest[report.id] = report
+    chosen = [highest[key] for key in sorted(highest)]
+    if not chosen:
+        return 0
+    if any(report.digits for report in reports):
+        _note_digits(reports)
+    rows, parameters = rowset(
+        "reported",
+        {
+            "id": ("bigint", [r.id for r in chosen]),
+            "status": ("smallint", [int(r.status) for r in chosen]),
+            "at": ("timestamptz", [r.at for r in chosen]),
+            "cause": ("text", [str(r.cause) for r in chosen]),
+            "seconds": ("float8", [r.seconds for r in chosen]),
+            "playback": ("smallint", [r.playback for r in chosen]),
+            "text": ("text", [printable(r.text) for r in chosen]),
+        },
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""WITH e AS (
+                    SELECT * FROM {rows}
+                ), locked AS (
+                    SELECT d.id FROM telephony_delivery d JOIN e USING (id)
+                     WHERE d.status < e.status AND d.status < {END} ORDER BY d.id FOR NO KEY UPDATE OF d
+                )
+                UPDATE telephony_delivery d
+                   SET status = e.status, cause = e.cause,
+                       carrier_text = CASE WHEN e.text = '' THEN d.carrier_text ELSE e.text END,
+                       seconds = coalesce(e.seconds, d.seconds), playback = coalesce(e.playback, d.playback),
+                       submitted_at = coalesce(d.submitted_at, e.at, statement_timestamp()),
+                       answered_at = CASE
+                           WHEN d.channel <> 'call' OR d.answered_at IS NOT NULL THEN d.answered_at
+                           WHEN e.status = {ANSWERED} THEN coalesce(e.at, statement_timestamp())
+                           WHEN e.status IN ({COMPLETED}, {HUNGUP})
+                               THEN coalesce(e.at, statement_timestamp()) - make_interval(secs => coalesce(e.seconds, 0))
+                           END,
+                       ended_at = CASE WHEN e.status >= {END} THEN coalesce(e.at, statement_timestamp()) END,
+                       delivered_at = CASE WHEN e.status = {COMPLETED} AND d.channel = 'sms' THEN e.at END,
+                       expires_at = CASE
+                           WHEN e.status >= {END} THEN NULL
+                           WHEN d.status <= {UNKNOWN} THEN statement_timestamp() + make_interval(secs => %s)
+                           ELSE d.expires_at END,
+                       credits = CASE
+                           WHEN e.status = {COMPLETED} AND d.channel = 'sms' THEN d.credit_limit
+                           WHEN e.status IN ({COMPLETED}, {HUNGUP}) THEN least(
+                               d.credit_limit,
+                               greatest(1, ceil(coalesce(e.seconds, 0)::numeric / %s)) * %s)
+                           ELSE d.credits END
+                  FROM e, locked
+                 WHERE d.id = locked.id AND e.id = d.id AND d.status < e.status AND d.status < {END}
+                RETURNING {CHANGED}""",
+            [
+                *parameters,
+                settings.IRIS_REPORT_TIMEOUT_SECONDS if report_timeout is None else report_timeout,
+                settings.IRIS_CALL_PULSE_SECONDS,
+                settings.IRIS_CALL_CREDITS,
+            ],
+        )
+        changed = cursor.fetchall()
+    failpoint("applying")
+    announce(changed)
+    failpoint("applied")
+    return len(changed)
+
+
+def _note_digits(reports: Sequence[Report]) -> None:
+    """Write down the keys pressed so far, which raise no status. All the deliveries are locked, in order, for `apply`."""
+    longest = {report.id: report.digits for report in sorted(reports, key=lambda r: len(r.digits))}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """WITH locked AS (
+                   SELECT id FROM telephony_delivery WHERE id = ANY(%(ids)s) ORDER BY id FOR NO KEY UPDATE
+               )
+               UPDATE telephony_delivery d SET digits = e.digits
+                 FROM unnest(%(ids)s::bigint[], %(digits)s::text[]) AS e(id, digits), locked
+                WHERE d.id = locked.id AND e.id = d.id AND length(e.digits) > length(d.digits)""",
+            {"ids": list(longest), "digits": [printable(digits)[:64] for digits in longest.values()]},
+        )
+
+
+def printable(text: str) -> str:
+    return text.replace("\0", "")[:200]

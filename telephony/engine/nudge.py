@@ -1,0 +1,36 @@
+"""Celery is only a nudge: a lost nudge costs at most one tick, so a broker that is down stops nothing."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from celery import Task
+from django.db import transaction
+from django.utils.module_loading import import_string
+
+# Seconds after which a nudge that no worker took is dropped: the next tick has sent it again. So a worker that was
+# away for an hour does not begin with an hour of old nudges.
+EXPIRES = 60
+
+
+def sent_at(task: Task[Any, Any]) -> datetime | None:
+    """Return when the nudge was sent that this task runs for; None if the task was called directly."""
+    expires: object = task.request.expires
+    if isinstance(expires, str):
+        expires = datetime.fromisoformat(expires)
+    return expires - timedelta(seconds=EXPIRES) if isinstance(expires, datetime) else None
+
+
+def nudge(name: str, *args: Any) -> None:
+    """Send the task with this dotted name (`telephony.tasks.dispatch`) once the present transaction is committed.
+
+    The task is named rather than imported, so that no verb imports `tasks`. A broker that fails is logged, and is no
+    error for the caller.
+    """
+    transaction.on_commit(partial(_send, name, args), robust=True)
+
+
+def _send(name: str, args: tuple[Any, ...]) -> None:
+    import_string(name).apply_async(args=args, retry=False)

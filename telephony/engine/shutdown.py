@@ -1,0 +1,23 @@
+"""Whether this worker has been told to stop. All of its processes see it, so that their long turns end at once."""
+
+from __future__ import annotations
+
+import mmap
+from typing import Any
+
+from celery.signals import worker_shutting_down
+
+# Shared with the pool's processes, which are forked: the signal reaches only their parent.
+_flag: mmap.mmap | bytearray = mmap.mmap(-1, 1)
+
+
+def is_ending() -> bool:
+    return bool(_flag[0])
+
+
+def end(**kwargs: Any) -> None:
+    """End the turns of this worker."""
+    _flag[0] = 1
+
+
+worker_shutting_down.connect(end, dispatch_uid="telephony.engine.shutdown")

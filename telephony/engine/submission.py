@@ -1,0 +1,110 @@
+"""Handing a batch to a carrier, outside any transaction, and what its answer means for the trunk."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from django.db import InterfaceError, OperationalError, connection
+
+from telephony.call_scripts import load
+from telephony.carriers.base import Carrier, Later, Rejected, Result, Submission, Unknown
+from telephony.carriers.errors import CarrierError, Misconfigured, OutOfFunds, Throttled, Unreachable
+from telephony.engine.lifecycle import Claimed
+from telephony.models import Cause, Channel
+
+log = logging.getLogger(__name__)
+
+
+class Due(Protocol):
+    """A claimed delivery that is to leave now, and until when this process may submit it."""
+
+    @property
+    def delivery(self) -> Claimed: ...
+
+    @property
+    def valid_until(self) -> datetime: ...
+
+
+def submit(carrier: Carrier, departures: Sequence[Due]) -> tuple[list[Result], bool]:
+    """One result for each, and whether the trunk must rest now.
+
+    A number that cannot exist, or a call with nothing to say, never troubles a carrier.
+    """
+    results: list[Result] = []
+    batch: list[Submission] = []
+    for one in departures:
+        if refused := _refusal(one.delivery):
+            results.append(refused)
+        else:
+            batch.append(_submission(one.delivery, valid_until=one.valid_until))
+    if not batch:
+        return results, False
+    try:
+        answered = carrier.submit(batch)
+    except (Misconfigured, OutOfFunds) as e:
+        pause_trunk(carrier.alias, reason=str(e))
+        # Behind others: it may be one of these that the carrier does not like, and it must not be the first again.
+        return results + [Later(key=one.key, seconds=1, text=str(e)) for one in batch], True
+    except Throttled as e:
+        pause_trunk(carrier.alias, reason=str(e), seconds=e.retry_after)
+        return results + [Later(key=one.key, seconds=e.retry_after, text=str(e)) for one in batch], True
+    except (Unreachable, CarrierError) as e:
+        pause_trunk(carrier.alias, reason=str(e), seconds=5)
+        return results + [Later(key=one.key, seconds=5, text=str(e)) for one in batch], True
+    except Exception as e:
+        log.exception("Carrier %s failed in submit; %d deliveries are unknown now", carrier.alias, len(batch))
+        return results + [Unknown(key=one.key, text=repr(e)) for one in batch], False
+    missing = {one.key for one in batch} - {result.key for result in answered}
+    return results + answered + [Unknown(key=key, text="The carrier did not say.") for key in missing], False
+
+
+def _submission(delivery: Claimed, *, valid_until: datetime) -> Submission:
+    return Submission(
+        key=str(delivery.id),
+        channel=Channel(delivery.channel),
+        to=delivery.to,
+        caller=delivery.caller,
+        text=delivery.text,
+        audio_name=delivery.audio_name,
+        audio_seconds=delivery.audio_seconds,
+        attempt=delivery.attempts,
+        owner_id=delivery.owner_id,
+        valid_until=valid_until,
+        script=load(delivery.script),
+    )
+
+
+def _refusal(delivery: Claimed) -> Rejected | None:
+    if delivery.opted_out:
+        return Rejected(
+            key=str(delivery.id), cause=Cause.OPTED_OUT, text="This person wants no more of these."
+        )
+    if not delivery.to:
+        return Rejected(key=str(delivery.id), cause=Cause.INVALID, text="This is no valid phone number.")
+    if delivery.channel == Channel.CALL and not delivery.audio_name:
+        return Rejected(
+            key=str(delivery.id), cause=Cause.REFUSED, text="The message has nothing that can be said."
+        )
+    return None
+
+
+def pause_trunk(alias: str, *, reason: str, seconds: float | None = None) -> None:
+    """Let a trunk rest: for `seconds`, or until its operator has cleared the reason."""
+    try:
+        _pause(alias, reason=reason, seconds=seconds)
+    except (OperationalError, InterfaceError) as e:  # the next submission will say the same
+        log.warning("The trunk %s could not be paused: %s", alias, e)
+
+
+def _pause(alias: str, *, reason: str, seconds: float | None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE telephony_trunk
+                  SET pause_reason = %(reason)s, last_error = %(reason)s, last_error_at = statement_timestamp(),
+                      paused_until = statement_timestamp() + make_interval(secs => %(seconds)s::float8)
+                WHERE alias = %(alias)s""",
+            {"reason": reason[:200] or "resting", "seconds": seconds, "alias": alias},
+        )

@@ -1,0 +1,154 @@
+"""Reports on ids that we do not know yet: kept, and matched as soon as we do.
+
+A carrier may report before its answer to our submission has been recorded. And where that answer was lost with the
+connection, the report is all we ever hear: then the number it is about finds the delivery, if its fate is unknown.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from telephony.carriers.base import Accepted, Carrier, CarrierEvent
+from telephony.engine import lifecycle
+from telephony.models import Cause, Channel, DeliveryStatus, Trunk, UnmatchedReport
+
+# Seconds for which nothing is taken for the report of an unknown delivery: the answer may be on its way to the record.
+PATIENCE = 3
+LOOKED_AT = 5000  # the newest reports only, should a carrier send many that are none of ours
+PRUNED_AT_ONCE = 1000
+
+
+class _Kept(NamedTuple):
+    id: int
+    ref: str
+    number: str
+    status: int
+    cause: str
+    carrier_text: str
+    at: datetime
+
+
+def keep(alias: str, events: Sequence[CarrierEvent]) -> None:
+    """Put reports aside that match no delivery, each once, however often it comes."""
+    trunk, _ = Trunk.objects.get_or_create(alias=alias)
+    reports = [
+        UnmatchedReport(
+            trunk=trunk,
+            ref=event.ref[:100],
+            number=event.number[:32],
+            status=event.status,
+            cause=event.cause,
+            carrier_text=event.text.replace("\0", "")[:200],
+            at=event.at,
+        )
+        for event in events
+    ]
+    UnmatchedReport.objects.bulk_create(reports, ignore_conflicts=True)
+
+
+def take(alias: str, refs: Sequence[str] | None = None) -> list[CarrierEvent]:
+    """Take back the reports on these ids; without ids, on all that have become known."""
+    with connection.cursor() as cursor:
+        if refs is not None:
+            chosen, parameters = "u.ref = ANY(%s)", [list(refs)]
+        else:
+            chosen, parameters = (
+                f"""u.id IN (SELECT id FROM telephony_unmatchedreport ORDER BY id DESC LIMIT {LOOKED_AT})
+                    AND u.ref <> '' AND (
+                        EXISTS (SELECT FROM telephony_delivery d WHERE d.trunk_id = t.id AND d.ref = u.ref)
+                        OR EXISTS (SELECT FROM telephony_messagepart p WHERE p.trunk_id = t.id AND p.ref = u.ref))""",
+                [],
+            )
+        cursor.execute(
+            f"""DELETE FROM telephony_unmatchedreport u USING telephony_trunk t
+                 WHERE t.id = u.trunk_id AND t.alias = %s AND {chosen}
+                RETURNING u.ref, u.number, u.status, u.cause, u.carrier_text, u.at""",
+            [alias, *parameters],
+        )
+        return [
+            CarrierEvent(
+                ref=ref, number=number, status=DeliveryStatus(status), cause=Cause(cause), text=text, at=at
+            )
+            for ref, number, status, cause, text, at in cursor.fetchall()
+        ]
+
+
+@transaction.atomic
+def settle_by_number(carrier: Carrier) -> int:
+    """Give reports to deliveries to the same numbers whose answers were lost; how many deliveries changed.
+
+    A message whose parts are reported apart takes as many reports. Of several such deliveries to one number the oldest
+    comes first: nobody can tell them apart any more. That one was deleted is no such report: an attempt that is taken
+    back before the next one ends so, and the next one goes on.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""SELECT u.id, u.ref, u.number, u.status, u.cause, u.carrier_text, u.at
+                  FROM telephony_unmatchedreport u JOIN telephony_trunk t ON t.id = u.trunk_id AND t.alias = %s
+                 WHERE u.number <> '' AND u.carrier_text NOT LIKE 'DELETED%%' AND u.status >= {lifecycle.END}
+                   AND u.created_at < statement_timestamp() - make_interval(secs => {PATIENCE})
+                   AND EXISTS (SELECT FROM telephony_delivery d
+                                 LEFT JOIN telephony_repetition r ON r.delivery_id = d.id
+                                WHERE d.trunk_id = t.id AND d.status = {lifecycle.UNKNOWN} AND d."to" = u.number
+                                  AND coalesce(r.since, d.claimed_at) <= u.created_at)
+                 ORDER BY u.id DESC LIMIT {LOOKED_AT} FOR UPDATE OF u SKIP LOCKED""",
+            [carrier.alias],
+        )
+        reports = defaultdict(list)
+        for kept in (_Kept(*row) for row in reversed(cursor.fetchall())):
+            reports[kept.number].append(kept)
+        if not reports:
+            return 0
+        cursor.execute(
+            f"""SELECT d.id, d."to", d.text FROM telephony_delivery d JOIN telephony_trunk t ON t.id = d.trunk_id
+                 WHERE t.alias = %s AND d.status = {lifecycle.UNKNOWN} AND d.channel = '{Channel.SMS.value}'
+                   AND d."to" = ANY(%s) ORDER BY d.id""",
+            [carrier.alias, list(reports)],
+        )
+        named: list[Accepted] = []
+        settled: list[lifecycle.Report] = []
+        used: list[int] = []
+        for pk, number, text in cursor.fetchall():
+            needed = carrier.reports_on(text)
+            mine = reports[number][:needed]
+            failed = [one for one in mine if one.status != DeliveryStatus.COMPLETED]
+            if not mine or (len(mine) < needed and not failed):
+                continue
+            last = (failed or mine)[-1]
+            settled.append(
+                lifecycle.Report(
+                    id=pk,
+                    status=DeliveryStatus(last.status),
+                    cause=last.cause,
+                    text=last.carrier_text,
+                    at=last.at,
+                )
+            )
+            # By its ids, a report that comes again is known to be about this one, and not about the next.
+            refs = tuple(one.ref for one in mine if one.ref)
+            named.append(Accepted(key=str(pk), ref=last.ref, parts=refs if needed > 1 else ()))
+            used += [one.id for one in mine]
+            reports[number] = reports[number][len(mine) :]
+    UnmatchedReport.objects.filter(pk__in=used).delete()
+    lifecycle.record(named, report_timeout=carrier.report_timeout())
+    return lifecycle.apply(settled)
+
+
+def prune() -> None:
+    """Forget what has waited so long that nothing can match it any more, oldest first."""
+    # Reports of the parts of a message may be days apart, whatever the time limit is.
+    oldest = max(2 * settings.IRIS_REPORT_TIMEOUT_SECONDS, 3 * 86400)
+    with connection.cursor() as cursor:
+        for table in ("telephony_unmatchedreport", "telephony_messagepart"):
+            cursor.execute(
+                f"""DELETE FROM {table}
+                     WHERE id IN (SELECT id FROM {table} ORDER BY id LIMIT {PRUNED_AT_ONCE})
+                       AND created_at < statement_timestamp() - make_interval(secs => %s)""",
+                [oldest],
+            )

@@ -1,0 +1,91 @@
+"""Counting requests, below the API."""
+
+import pytest
+from django.core.cache import cache
+from django.core.checks import run_checks
+from django.core.exceptions import ImproperlyConfigured
+from pytest_django import Settings
+from rest_framework.request import Request
+from rest_framework.test import APIRequestFactory
+
+from accounts.api import throttles
+from accounts.counters import parse_rate
+from accounts.models import User
+from iris.api.views import V0View
+
+
+@pytest.mark.parametrize(
+    ("rate", "parsed"),
+    [
+        ("10/min", (10, 60)),
+        ("1/s", (1, 1)),
+        ("60 / minute", (60, 60)),
+        ("5/HOUR", (5, 3600)),
+        ("1000/day", (1000, 86400)),
+    ],
+)
+def test_rates_are_read(rate: str, parsed: tuple[int, int]) -> None:
+    assert parse_rate(rate) == parsed
+
+
+@pytest.mark.parametrize("rate", ["", "10", "min", "0/min", "-1/min", "10/fortnight", "1.5/s", "10/min/min"])
+def test_other_rates_are_refused(rate: str, settings: Settings) -> None:
+    with pytest.raises(ImproperlyConfigured, match="is no rate"):
+        parse_rate(rate)
+    settings.IRIS_OTP_THROTTLE = rate
+    assert [problem.id for problem in run_checks() if "IRIS_OTP_THROTTLE" in problem.msg] == ["accounts.E001"]
+
+
+def ask(user: User, throttle: type[throttles.Throttle] = throttles.OtpThrottle) -> throttles.Throttle | None:
+    """None when the request may pass, or else the throttle that held it up."""
+    request = Request(APIRequestFactory().get("/"))
+    request.user = user
+    held = throttle()
+    return None if held.allow_request(request, V0View()) else held
+
+
+def test_a_window_ends(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.IRIS_OTP_THROTTLE = "2/min"
+    now = 1_800_000_000.0 + 45
+    monkeypatch.setattr("time.time", lambda: now)
+    user = User(pk=1)
+    assert ask(user) is None
+    assert ask(user) is None
+    held = ask(user)
+    assert held is not None
+    assert 0 < held.wait() <= 60
+    assert ask(User(pk=2)) is None
+    now += held.wait()
+    assert ask(user) is None
+
+
+def test_what_is_counted_apart_is_limited_apart(settings: Settings) -> None:
+    settings.IRIS_OTP_THROTTLE = "1/day"
+    user = User(pk=1)
+    assert ask(user) is None
+    assert ask(user, throttles.UserThrottle) is None
+    assert ask(user) is not None
+
+
+def test_without_its_cache_nobody_is_held_up(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*args: object, **kwargs: object) -> int:
+        raise ConnectionError("no Redis")
+
+    settings.IRIS_OTP_THROTTLE = "1/day"
+    monkeypatch.setattr(cache, "incr", broken)
+    assert [ask(User(pk=1)) for _ in range(3)] == [None, None, None]
+    assert "not throttled" in caplog.text
+
+
+def test_clients_that_poll_for_hours_are_never_held_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the limits as they come: details and numbers of ten campaigns every ten seconds. Real
+    clients forget a campaign when an answer about it is not 2xx.
+    """
+    now = 1_800_000_000.0
+    monkeypatch.setattr("time.time", lambda: now)
+    user = User(pk=1)
+    for _ in range(3 * 360):
+        assert [ask(user, throttles.UserThrottle) for _ in range(2 * 10)] == [None] * 20
+        now += 10

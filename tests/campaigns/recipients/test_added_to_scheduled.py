@@ -1,0 +1,118 @@
+"""Whoever is added to a campaign whose run waits for its time is called or texted by that run, and paid for."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from accounts.credits import InsufficientCredits
+from accounts.ledger import check_ledger
+from campaigns import runs
+from campaigns.models import Campaign, Run, RunStatus
+from campaigns.recipients import background_imports, editing
+from campaigns.runs import lifecycle
+from tests.engine import run_to_the_end
+from tests.factories import make_campaign, make_sheet, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+def scheduled(*, credits: int = 100, **options: Any) -> Campaign:
+    campaign = make_campaign(owner=make_user(credits=credits), numbers=[9841000001])
+    runs.begin(campaign=campaign, message="Namaste", starts_at=timezone.now() + timedelta(hours=1), **options)
+    return campaign
+
+
+def waiting(campaign: Campaign) -> Run:
+    return campaign.runs.get(status=RunStatus.SCHEDULED)
+
+
+def status_of(campaign: Campaign) -> str | None:
+    shown: Any = Campaign.objects.with_status().get(pk=campaign.pk)
+    status: str | None = shown.run_status
+    return status
+
+
+def reached(campaign: Campaign) -> int:
+    """How many recipients have completed when its time has come."""
+    Run.objects.filter(status=RunStatus.SCHEDULED).update(starts_at=timezone.now())
+    lifecycle.begin_due()
+    run_to_the_end()
+    assert check_ledger().differences == ()
+    return campaign.recipients.filter(status=100).count()
+
+
+def test_one_by_one() -> None:
+    campaign = scheduled()
+    editing.add_recipient(campaign=campaign, number=9841000002)
+    assert (waiting(campaign).recipient_count, waiting(campaign).hold.amount) == (2, 2)
+    assert reached(campaign) == 2
+
+
+def test_many_at_once() -> None:
+    campaign = scheduled()
+    editing.add_recipients(campaign=campaign, rows=[(9841000002, {}), (9841000003, {})])
+    assert reached(campaign) == 3
+
+
+def test_from_a_sheet() -> None:
+    campaign = scheduled()
+    editing.import_sheet(campaign=campaign, file=make_sheet(["numbers"], [9841000002], [9841000003]))
+    assert reached(campaign) == 3
+
+
+def test_from_a_large_sheet_once_it_is_imported(settings: Any) -> None:
+    settings.IRIS_BACKGROUND_IMPORT_BYTES = 0
+    campaign = scheduled()
+    editing.import_sheet(campaign=campaign, file=make_sheet(["numbers"], [9841000002], [9841000003]))
+    assert waiting(campaign).recipient_count == 1
+    background_imports.resume_import(campaign.imports.get().pk)
+    assert reached(campaign) == 3
+
+
+def test_nobody_is_added_whom_the_account_cannot_pay_for() -> None:
+    campaign = scheduled(credits=1)
+    with pytest.raises(InsufficientCredits):
+        editing.add_recipient(campaign=campaign, number=9841000002)
+    campaign.refresh_from_db()
+    assert (campaign.number_count, campaign.recipients.count(), waiting(campaign).hold.amount) == (1, 1, 1)
+
+
+def test_a_large_sheet_that_cannot_be_paid_for_is_imported_and_says_so(settings: Any) -> None:
+    settings.IRIS_BACKGROUND_IMPORT_BYTES = 0
+    campaign = scheduled(credits=1)
+    editing.import_sheet(campaign=campaign, file=make_sheet(["numbers"], [9841000002], [9841000003]))
+    pending = campaign.imports.get()
+    background_imports.resume_import(pending.pk)
+    pending.refresh_from_db()
+    assert (pending.status, pending.imported) == ("done", 2)
+    assert pending.message.startswith("The run that waits for its time does not reach these numbers.")
+    assert reached(campaign) == 1
+
+
+def test_a_run_for_some_stays_one_for_them() -> None:
+    campaign = make_campaign(numbers=[9841000001, 9841000002])
+    only = campaign.recipients.earliest("pk").pk
+    runs.begin(
+        campaign=campaign,
+        message="Namaste",
+        individual=[only],
+        starts_at=timezone.now() + timedelta(hours=1),
+    )
+    editing.add_recipient(campaign=campaign, number=9841000003)
+    assert campaign.runs.count() == 1
+    assert reached(campaign) == 1
+
+
+def test_a_run_that_was_taken_back_leaves_the_campaign_as_it_was() -> None:
+    campaign = scheduled()
+    runs.withdraw(campaign=campaign)
+    assert status_of(campaign) is None
+    runs.begin(campaign=campaign, message="Namaste")
+    run_to_the_end()
+    runs.begin(campaign=campaign, starts_at=timezone.now() + timedelta(hours=1))
+    runs.withdraw(campaign=campaign)
+    assert status_of(campaign) == RunStatus.COMPLETED

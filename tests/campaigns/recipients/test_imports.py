@@ -1,0 +1,485 @@
+"""A very large sheet is imported in the background, chunk by chunk, whatever happens to the worker."""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+import threading
+from io import BytesIO, StringIO
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from django.core.files.storage import default_storage
+from django.core.management import call_command
+from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from campaigns import runs, services
+from campaigns.models import Campaign, Recipient, Service, SheetImport
+from campaigns.recipients import background_imports, editing, imports, sheet_reader, sheets
+from iris.errors import Conflict
+from tests.campaigns.recipients.workbooks import xlsx
+from tests.factories import client_of, make_sheet, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def everything_is_large(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.IRIS_BACKGROUND_IMPORT_BYTES = 0
+    monkeypatch.setattr(sheet_reader, "CHUNK", 2)
+
+
+def a_sheet() -> BytesIO:
+    people = [[9841000000 + row, f"Person {row}"] for row in range(5)]
+    return make_sheet(["numbers", "name"], *people[:3], ["wrong", "Nobody"], *people[3:])
+
+
+def made(sheet: BytesIO | None = None) -> tuple[Campaign, SheetImport]:
+    campaign, errors = services.create_campaign(
+        owner=make_user(credits=10), name="Large", service=Service.SMS, sheet=sheet or a_sheet()
+    )
+    assert errors == []
+    return campaign, campaign.imports.get()
+
+
+def test_its_rows_come_later_and_its_file_goes() -> None:
+    campaign, pending = made()
+    assert (campaign.number_count, campaign.recipients.count()) == (0, 0)
+    background_imports.resume_import(pending.pk)
+    campaign.refresh_from_db()
+    pending.refresh_from_db()
+    assert (campaign.number_count, campaign.tags) == (5, ["tags_name"])
+    assert list(campaign.recipients.order_by("pk").values_list("tags__tags_name", flat=True)) == [
+        f"Person {row}" for row in range(5)
+    ]
+    assert (pending.status, pending.imported, [error["row"] for error in pending.errors]) == ("done", 5, [5])
+    assert not default_storage.exists(pending.file)
+
+
+def test_one_that_was_interrupted_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    campaign, pending = made()
+
+    def die(point: str) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killed:
+        killed.setattr(background_imports, "failpoint", die)
+        with pytest.raises(KeyboardInterrupt):
+            background_imports.resume_import(pending.pk)
+    pending.refresh_from_db()
+    assert (pending.imported, campaign.recipients.count()) == (2, 2)
+    background_imports.resume_import(pending.pk)
+    background_imports.resume_import(pending.pk)
+    campaign.refresh_from_db()
+    assert (campaign.number_count, campaign.recipients.count()) == (5, 5)
+
+
+def test_of_two_processes_that_go_on_with_one_only_the_first_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    campaign, pending = made()
+
+    def overtake(point: str) -> None:
+        """After the first chunk of one process, another one reads the rest."""
+        monkeypatch.setattr(background_imports, "failpoint", lambda point: None)
+        background_imports.resume_import(pending.pk)
+
+    monkeypatch.setattr(background_imports, "failpoint", overtake)
+    background_imports.resume_import(pending.pk)
+    campaign.refresh_from_db()
+    pending.refresh_from_db()
+    assert (pending.status, campaign.number_count, campaign.recipients.count()) == ("done", 5, 5)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_whose_database_goes_away_goes_on_when_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    campaign, pending = made()
+    copy, passed = imports.copy_lines, []
+
+    def copy_without_database(campaign: Campaign, lines: list[str]) -> int:
+        def cut_off() -> Any:
+            for line in lines:
+                passed.append(line)
+                if len(passed) == 4:  # in the middle of the second chunk
+                    with psycopg.connect(**connection.get_connection_params()) as other:
+                        other.execute(
+                            "SELECT pg_terminate_backend(%s, 5000)", [connection.connection.info.backend_pid]
+                        )
+                yield line
+
+        return copy(campaign, cut_off())
+
+    with monkeypatch.context() as patched:
+        patched.setattr(background_imports, "copy_lines", copy_without_database)
+        with pytest.raises(OperationalError):
+            background_imports.resume_import(pending.pk)
+    pending.refresh_from_db()
+    assert (pending.status, pending.imported) == ("importing", 2)
+    background_imports.resume_import(pending.pk)
+    campaign.refresh_from_db()
+    assert (campaign.number_count, campaign.recipients.count()) == (5, 5)
+
+
+def test_one_that_breaks_off_in_the_middle_is_refused_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    campaign, pending = made()
+    steps = sheets.Sheet.steps
+
+    def broken(sheet: sheets.Sheet, *, after: int = 0) -> Any:
+        for at, row in enumerate(steps(sheet, after=after)):
+            if at == 3:
+                raise sheets.NotASheet("The file is damaged.")
+            yield row
+
+    monkeypatch.setattr(sheets.Sheet, "steps", broken)
+    background_imports.resume_import(pending.pk)
+    campaign.refresh_from_db()
+    pending.refresh_from_db()
+    assert (pending.status, pending.message) == ("failed", "The file is damaged.")
+    assert (campaign.number_count, campaign.recipients.count()) == (0, 0)
+
+
+def test_one_is_refused_without_reading_what_it_had_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, pending = made()
+    monkeypatch.setattr(background_imports, "_commit", lambda *args, **options: 1 / 0)
+    with CaptureQueriesContext(connection) as queries:
+        background_imports.resume_import(pending.pk)
+    pending.refresh_from_db()
+    assert pending.status == "failed"
+    assert not [query for query in queries if re.search('^SELECT.*FROM "campaigns_recipient"', query["sql"])]
+
+
+def test_rows_are_stored_as_the_sheet_has_them() -> None:
+    """Whatever COPY's format or JSON might take for something else."""
+    texts = ["back\\slash \\n \\. \\N", "quotes \" and '", "two\nlines", "100 % of {name}", "नेपाली 🙂", "\\"]
+    headings = ["numbers", '100 % \\ "x"', "size"]
+    people = [[9841000000 + row, text, 0.5] for row, text in enumerate(texts)]
+    campaign, pending = made(make_sheet(headings, *people))
+    background_imports.resume_import(pending.pk)
+    stored = campaign.recipients.order_by("pk").values_list("number", "to", "tags")
+    assert list(stored) == [
+        (str(number), f"+977{number}", {'tags_100_%_\\_"x"': text, "tags_size": size})
+        for number, text, size in people
+    ]
+
+
+def test_a_row_with_other_tags_than_the_one_before_keeps_its_own() -> None:
+    campaign, _ = made()
+    tags: list[dict[str, Any]] = [{"a": 1}, {"a": 2, "b": "x"}, {}, {"b": None}, {"b": True}, {"b": 1.5}]
+    imports.copy_rows(campaign, [("9841000000", "+9779841000000", its) for its in tags])
+    assert list(campaign.recipients.order_by("pk").values_list("tags", flat=True)) == tags
+
+
+def test_an_import_goes_on_after_its_row_even_if_rows_are_numbered_twice() -> None:
+    row = '<row r="1"><c r="A1"><v>984100000{}</v></c></row>'
+    campaign, pending = made(BytesIO(xlsx("".join(row.format(last) for last in range(5)))))
+    pending.row = 2
+    pending.save()
+    background_imports.resume_import(pending.pk)
+    assert list(campaign.recipients.order_by("pk").values_list("number", flat=True)) == [
+        "9841000002",
+        "9841000003",
+        "9841000004",
+    ]
+
+
+def test_the_longest_value_of_all_chunks_is_what_a_message_may_cost() -> None:
+    campaign, pending = made(
+        make_sheet(
+            ["numbers", "name"],
+            *[[9841000000 + row, "x" * length] for row, length in enumerate([1, 9, 3, 2, 7])],
+        )
+    )
+    background_imports.resume_import(pending.pk)
+    campaign.refresh_from_db()
+    assert campaign.tag_sizes["tags_name"]["longest"] == "x" * 9
+    assert campaign.tag_sizes["tags_name"]["septets"] == 9
+
+
+def test_one_without_a_valid_row_says_so() -> None:
+    _, pending = made(make_sheet(["numbers"], ["none"]))
+    background_imports.resume_import(pending.pk)
+    pending.refresh_from_db()
+    assert pending.status == "failed"
+    assert "valid phone number" in pending.message
+
+
+def test_a_campaign_cannot_begin_before_its_numbers_are_there() -> None:
+    campaign, _ = made()
+    with pytest.raises(Conflict, match="still being imported"):
+        runs.begin(campaign=campaign, message="Hello")
+
+
+def test_the_details_show_how_far_it_is() -> None:
+    campaign, pending = made()
+    client: APIClient = client_of(campaign.owner)
+
+    def shown() -> Any:
+        answer = client.get(f"/api/system/campaigns/{campaign.pk}/details/")
+        return json.loads(answer.content)["data"]["details"][0]["import"]
+
+    assert shown() == {"status": "importing", "imported": 0, "message": None, "errors": []}
+    background_imports.resume_import(pending.pk)
+    assert shown()["status"] == "done"
+    assert shown()["imported"] == Recipient.objects.count() == 5
+
+
+# Large for one reason or another ---------------------------------------------------------------------------
+
+
+def uploaded(content: bytes, settings: Any) -> tuple[Campaign, SheetImport | None]:
+    settings.IRIS_BACKGROUND_IMPORT_BYTES = 5 * 2**20
+    campaign, _ = services.create_campaign(
+        owner=make_user(credits=10), name="Dense", service=Service.SMS, sheet=BytesIO(content)
+    )
+    return campaign, campaign.imports.first()
+
+
+def test_a_sheet_of_20_000_rows_is_imported_at_once_and_one_row_more_later(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Processor time is not what this is about, and a busy machine counts more of it.
+    budget = sheets.at_once()
+    budget.seconds = 60
+    monkeypatch.setattr(sheets, "at_once", lambda: budget)
+    monkeypatch.setattr(sheet_reader, "CHUNK", 20_000)
+    row = b"9841000001\n"
+    campaign, pending = uploaded(b"numbers\n" + 20_000 * row, settings)
+    assert (campaign.number_count, pending) == (20_000, None)
+    campaign, pending = uploaded(b"numbers\n" + 20_001 * row, settings)
+    assert campaign.number_count == 0
+    assert pending is not None
+    background_imports.resume_import(pending.pk)
+    campaign.refresh_from_db()
+    assert campaign.number_count == 20_001
+
+
+def test_a_small_file_that_describes_a_huge_sheet_is_left_to_a_worker(settings: Any) -> None:
+    _, pending = uploaded(xlsx("<row/>" * 150_000), settings)
+    assert pending is not None
+    background_imports.resume_import(pending.pk)
+    pending.refresh_from_db()
+    assert (pending.status, pending.message.split(".")[0]) == ("failed", "The sheet is empty")
+
+
+def test_a_worker_gives_up_at_the_limit_and_names_it(settings: Any) -> None:
+    campaign, pending = made(make_sheet(["numbers"], *[[9841000000 + row] for row in range(5)]))
+    settings.IRIS_SHEET_MAX_ROWS = 4
+    background_imports.resume_import(pending.pk)
+    pending.refresh_from_db()
+    campaign.refresh_from_db()
+    assert (pending.status, campaign.number_count, campaign.recipients.count()) == ("failed", 0, 0)
+    assert pending.message.startswith("The sheet has more than 4 rows. Send the numbers as several files")
+
+
+def test_a_sheet_is_read_while_no_transaction_is_open(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    settings.IRIS_BACKGROUND_IMPORT_BYTES = 5 * 2**20
+    depth = len(connection.savepoint_ids)
+    open_sheet, seen = sheets.open_sheet, []
+
+    def noting(file: Any, budget: Any = None) -> Any:
+        seen.append(len(connection.savepoint_ids))
+        return open_sheet(file, budget)
+
+    monkeypatch.setattr(sheets, "open_sheet", noting)
+    owner = make_user(credits=10)
+    campaign, _ = services.create_campaign(owner=owner, name="x", service=Service.SMS, sheet=a_sheet())
+    editing.import_sheet(campaign=campaign, file=a_sheet())
+    assert seen == [depth, depth]
+    assert campaign.recipients.count() == 10
+
+
+def test_a_sheet_that_is_stored_goes_when_its_campaign_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    stored: list[str] = []
+    save = default_storage.save
+
+    def noting(*args: Any) -> str:
+        stored.append(save(*args))
+        return stored[-1]
+
+    monkeypatch.setattr(default_storage, "save", noting)
+    monkeypatch.setattr(Campaign.objects, "create", lambda **fields: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        made()
+    (name,) = stored
+    assert not default_storage.exists(name)
+
+
+def test_rows_that_were_skipped_before_an_interruption_are_still_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, pending = made(make_sheet(["numbers"], ["a"], [9841000001], [9841000002], ["b"], [9841000003]))
+    with monkeypatch.context() as killed:
+        killed.setattr(background_imports, "failpoint", lambda point: 1 / 0)
+        killed.setattr(background_imports, "_fail", lambda pending, message: None)
+        background_imports.resume_import(pending.pk)
+    pending.refresh_from_db()
+    assert (pending.status, [error["row"] for error in pending.errors]) == ("importing", [2])
+    background_imports.resume_import(pending.pk)
+    pending.refresh_from_db()
+    assert [error["row"] for error in pending.errors] == [2, 5]
+
+
+# In turn ---------------------------------------------------------------------------------------------------
+
+
+def test_accounts_take_turns_chunk_by_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first account has two sheets and was first, yet the second account's is done before the second sheet begins."""
+    owner = make_user(credits=10)
+    large = [
+        services.create_campaign(owner=owner, name="Large", service=Service.SMS, sheet=long_sheet(40))[0]
+        for _ in range(2)
+    ]
+    small, _ = made()
+    order: list[int] = []
+    commit = background_imports._commit
+
+    def noting(pending: SheetImport, chunk: Any, **options: Any) -> None:
+        order.append(pending.campaign_id)
+        commit(pending, chunk, **options)
+
+    monkeypatch.setattr(background_imports, "_commit", noting)
+    background_imports.import_all()
+    assert order.index(small.pk) < 10
+    assert [campaign.recipients.count() for campaign in (*large, small)] == [40, 40, 5]
+    first_of_second = order.index(large[1].pk)
+    assert set(order[first_of_second:]) == {large[1].pk}
+
+
+def long_sheet(rows: int) -> BytesIO:
+    return make_sheet(["numbers"], *[[9841000000 + row] for row in range(rows)])
+
+
+def test_more_accounts_than_places_are_all_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background_imports, "MAX_READERS", 2)
+    monkeypatch.setattr(background_imports, "SHORT_TURN_SECONDS", 0)
+    campaigns = [made(long_sheet(8))[0] for _ in range(5)]
+    served: list[int] = []
+    for _ in range(40):
+        background_imports.import_all()
+        served.append(sum(campaign.recipients.exists() for campaign in campaigns))
+        if served[-1] == 5:
+            break
+    # Each turn is over once its two have got further, and the next one takes those that have waited.
+    assert served[:3] == [2, 4, 5]
+    while background_imports.due():
+        background_imports.import_all()
+    assert [campaign.recipients.count() for campaign in campaigns] == [8] * 5
+
+
+def test_a_reader_that_hangs_keeps_nobody_waiting_and_fails_in_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hung, pending = made()
+    other, _ = made()
+    released = threading.Event()
+    steps = sheets.Sheet.steps
+    hanging = threading.local()
+    run = sheet_reader.SheetReader.run
+
+    def marked(reader: sheet_reader.SheetReader) -> None:
+        hanging.name = reader._file
+        run(reader)
+
+    def hang(sheet: sheets.Sheet, *, after: int = 0) -> Any:
+        if hanging.name == pending.file:
+            released.wait(60)
+        yield from steps(sheet, after=after)
+
+    monkeypatch.setattr(sheet_reader.SheetReader, "run", marked)
+    monkeypatch.setattr(sheets.Sheet, "steps", hang)
+    monkeypatch.setattr(background_imports, "SILENT_SECONDS", 0.5)
+    try:
+        background_imports.import_all()
+        assert other.recipients.count() == 5
+        for _ in range(background_imports.MAX_TRIES):
+            background_imports.resume_import(pending.pk)
+    finally:
+        released.set()
+    pending.refresh_from_db()
+    assert (pending.status, hung.recipients.count()) == ("failed", 0)
+    assert pending.message.startswith("Reading the sheet broke off several times")
+
+
+# Whose sheet cannot be found -------------------------------------------------------------------------------
+
+
+def lose(pending: SheetImport) -> Path:
+    path = Path(default_storage.path(pending.file))
+    return path.rename(path.with_suffix(".elsewhere"))
+
+
+def test_a_sheet_that_cannot_be_found_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+    campaign, pending = made()
+    elsewhere = lose(pending)
+    background_imports.import_all()
+    pending.refresh_from_db()
+    assert (pending.status, pending.tries) == ("importing", 0)
+    assert "keeps trying" in pending.message
+    shown = client_of(campaign.owner).get(f"/api/system/campaigns/{campaign.pk}/details/").json()
+    assert shown["data"]["details"][0]["import"]["message"] == pending.message
+    path = default_storage.path(pending.file)
+    assert path in caplog.text
+    assert platform.node() in caplog.text
+    assert path in import_status()
+    assert not background_imports.due()
+
+    elsewhere.rename(path)
+    SheetImport.objects.update(retry_at=timezone.now())
+    background_imports.import_all()
+    pending.refresh_from_db()
+    assert (pending.status, pending.imported, pending.message) == ("done", 5, "")
+    assert import_status() == "No sheet is being imported.\n"
+
+
+def import_status() -> str:
+    out = StringIO()
+    call_command("import_status", stdout=out)
+    return out.getvalue()
+
+
+def test_a_sheet_that_stays_lost_fails_after_an_hour_and_says_whose_fault_it_is(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    campaign, pending = made()
+    lose(pending)
+    background_imports.import_all()
+    SheetImport.objects.update(retry_at=None, missing_since=timezone.now() - background_imports.MISSING_FOR)
+    background_imports.import_all()
+    pending.refresh_from_db()
+    assert (pending.status, campaign.recipients.count()) == ("failed", 0)
+    assert "a fault of the server and not of the sheet" in pending.message
+    assert default_storage.path(pending.file) in caplog.text
+
+
+def test_storage_that_breaks_off_in_the_middle_is_no_damage_of_the_sheet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, pending = made(BytesIO(b"numbers\n" + b"9841000001\n" * 50_000))
+    monkeypatch.setattr(sheet_reader, "CHUNK", 10_000)
+    read = sheet_reader._Stored.readinto
+    seen = [0]
+
+    class Stale:
+        def read(self, size: int) -> bytes:
+            raise OSError(116, "Stale file handle")
+
+    def failing(stored: Any, buffer: Any) -> int:
+        if seen[0] > 300_000:  # bytes, of two chunks and more
+            stored._file = Stale()
+        count = read(stored, buffer)
+        seen[0] += count
+        return count
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sheet_reader._Stored, "readinto", failing)
+        background_imports.import_all()
+    pending.refresh_from_db()
+    assert (pending.status, "Stale" in pending.trouble) == ("importing", True)
+    assert pending.imported == 20_000
+    background_imports.resume_import(pending.pk)
+    pending.refresh_from_db()
+    assert (pending.status, pending.imported) == ("done", 50_000)

@@ -1,0 +1,256 @@
+"""Runs are filled side by side: one whose speech takes long stops no other."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from campaigns import runs, tasks
+from campaigns.models import Run, Service
+from campaigns.runs import hopper, rendering
+from telephony.engine import time_slices
+from telephony.engine.enqueue import Order
+from telephony.models import Channel, Delivery, DeliveryStatus
+from tests.factories import make_campaign, make_user
+from tests.live import wait_for
+
+
+def begin(service: Service = Service.SMS, **options: Any) -> Run:
+    campaign = make_campaign(service=service, **options)
+    return runs.begin(campaign=campaign, message="Namaste")
+
+
+class SlowRun:
+    """What one run says takes until `release`; `begun` is set once it is being made."""
+
+    def __init__(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun, self.release = threading.Event(), threading.Event()
+        really = rendering.orders
+
+        def orders(of: Run, recipients: Sequence[Any]) -> list[Order]:
+            if of.pk == run.pk:
+                self.begun.set()
+                assert self.release.wait(30)
+            return really(of, recipients)
+
+        monkeypatch.setattr(rendering, "orders", orders)
+
+
+@pytest.fixture
+def quick(settings: Any) -> None:
+    settings.IRIS_TASK_SECONDS = 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_whose_speech_takes_long_stops_no_other(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow, other = begin(), begin()
+    speech = SlowRun(slow, monkeypatch)
+
+    def fill() -> None:
+        tasks.fill()
+        connection.close()
+
+    first = threading.Thread(target=fill)
+    first.start()
+    try:
+        assert speech.begun.wait(10)
+        tasks.fill()
+        assert Delivery.objects.filter(batch=other.pk).count() == 3
+        assert not Delivery.objects.filter(batch=slow.pk).exists()
+    finally:
+        speech.release.set()
+        first.join()
+    assert Delivery.objects.filter(batch=slow.pk).count() == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_is_filled_by_one_process_at_a_time_and_the_others_do_not_wait_for_it(
+    quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = begin()
+    speech = SlowRun(slow, monkeypatch)
+
+    def fill() -> None:
+        tasks.fill()
+        connection.close()
+
+    first = threading.Thread(target=fill)
+    first.start()
+    try:
+        assert speech.begun.wait(10)
+        speech.begun.clear()
+        begun_at = time.monotonic()
+        tasks.fill()
+        assert time.monotonic() - begun_at < 1
+        assert not speech.begun.is_set()
+    finally:
+        speech.release.set()
+        first.join()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_so_many_processes_fill_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    inside, release = [], threading.Event()
+
+    def fill_all(**options: Any) -> bool:
+        inside.append(1)
+        assert release.wait(30)
+        return False
+
+    monkeypatch.setattr(hopper, "fill_all", fill_all)
+
+    def fill() -> None:
+        tasks.fill()
+        connection.close()
+
+    threads = [threading.Thread(target=fill) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    wait_for(lambda: sum(thread.is_alive() for thread in threads) == time_slices.FILLERS, seconds=10)
+    release.set()
+    for thread in threads:
+        thread.join()
+    assert len(inside) == time_slices.FILLERS
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("seconds", "next_chunk"), [(0.1, 100), (1.0, 50), (4.0, 12), (600.0, hopper.FEWEST)]
+)
+def test_as_many_are_spoken_for_at_once_as_take_about_a_second(seconds: float, next_chunk: int) -> None:
+    hopper._learn(run_id := make_user().pk, spoken=50, seconds=seconds)
+    assert hopper._chunks.pop(run_id) == next_chunk
+
+
+@pytest.mark.django_db
+def test_a_sheet_and_the_speech_of_scheduled_runs_take_one_process_between_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from campaigns.recipients import background_imports
+    from campaigns.runs import prerender
+    from telephony.engine.locks import locked
+
+    def never(*args: Any, **options: Any) -> bool:
+        raise AssertionError("a second process was taken")
+
+    monkeypatch.setattr(prerender, "prepare_all", never)
+    monkeypatch.setattr(background_imports, "import_all", never)
+    taken, left = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with locked(tasks.BACKGROUND) as ours:
+            assert ours
+            taken.set()
+            assert left.wait(30)
+        connection.close()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    try:
+        assert taken.wait(10)
+        tasks.prepare()
+        tasks.import_sheet()
+    finally:
+        left.set()
+        holder.join()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_turns_too_short_for_all_runs_reach_them_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    order = [begin().pk, begin().pk, begin().pk]
+    filled: list[int] = []
+
+    def fill(run_id: int) -> int:
+        filled.append(run_id)
+        return 1
+
+    monkeypatch.setattr(hopper, "fill", fill)
+    for _ in range(6):
+        hopper.fill_all(budget=0)
+    first = order.index(filled[0])
+    assert filled == 2 * (order[first:] + order[:first])
+
+
+def slow_calls_and_fast_sms(recipients: int = 200) -> Run:
+    numbers = [9841000001 + n for n in range(recipients)]
+    return begin(Service.BOTH, owner=make_user(credits=10_000), numbers=numbers)
+
+
+def sms_leave() -> None:
+    Delivery.objects.filter(channel=Channel.SMS).update(status=DeliveryStatus.COMPLETED)
+
+
+def waiting() -> int:
+    return Delivery.objects.filter(status=DeliveryStatus.QUEUED).count()
+
+
+@pytest.mark.django_db
+def test_the_hopper_of_a_run_that_goes_at_two_speeds_is_bounded(settings: Any) -> None:
+    settings.IRIS_HOPPER_SIZE = 10
+    run = slow_calls_and_fast_sms()
+    seen = []
+    for _ in range(30):
+        hopper.fill(run.pk)
+        sms_leave()
+        seen.append(waiting())
+    assert max(seen) <= settings.IRIS_HOPPER_SIZE
+
+
+@pytest.mark.django_db
+def test_all_that_waits_is_counted_once_a_second_at_most_while_the_hopper_is_full(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.IRIS_HOPPER_SIZE = 10
+    run = slow_calls_and_fast_sms()
+    hopper.fill(run.pk)
+    sms_leave()
+    counted = []
+    really = hopper._queued
+
+    def count(of: Run) -> int:
+        counted.append(of.pk)
+        return really(of)
+
+    monkeypatch.setattr(hopper, "_queued", count)
+    assert [hopper.fill(run.pk) for _ in range(5)] == [0] * 5
+    assert counted == [run.pk]
+    Delivery.objects.update(status=DeliveryStatus.COMPLETED)
+    wait_for(lambda: hopper.fill(run.pk), seconds=hopper.OLDER_SECONDS + 5)
+    assert counted == [run.pk] * 2
+
+
+@pytest.mark.django_db
+def test_of_a_run_that_goes_one_way_only_the_latest_are_looked_at_at_every_refill(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.IRIS_HOPPER_SIZE = 10
+    run = begin(owner=make_user(credits=1000), numbers=[9841000001 + n for n in range(100)])
+    assert hopper.fill(run.pk) == 10
+
+    def never(of: Run) -> int:
+        raise AssertionError("all was counted")
+
+    monkeypatch.setattr(hopper, "_queued", never)
+    monkeypatch.setattr(hopper, "OLDER_SECONDS", 3600)
+    for _ in range(3):
+        Delivery.objects.update(status=DeliveryStatus.COMPLETED)
+        assert hopper.fill(run.pk) == 10
+
+
+@pytest.mark.django_db
+def test_what_was_put_back_is_counted_with_the_latest(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.IRIS_HOPPER_SIZE = 10
+    monkeypatch.setattr(hopper, "OLDER_SECONDS", 0)
+    run = begin(owner=make_user(credits=1000), numbers=[9841000001 + n for n in range(100)])
+    hopper.fill(run.pk)
+    first = list(Delivery.objects.values_list("pk", flat=True))
+    Delivery.objects.update(status=DeliveryStatus.SUBMITTING)
+    assert hopper.fill(run.pk) == 10
+    Delivery.objects.exclude(pk__in=first).update(status=DeliveryStatus.COMPLETED)
+    Delivery.objects.filter(pk__in=first).update(status=DeliveryStatus.QUEUED)
+    assert hopper.fill(run.pk) == 0

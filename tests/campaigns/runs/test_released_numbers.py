@@ -1,0 +1,77 @@
+"""A phone number that was released calls nobody any more on behalf of whom it belonged to."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from campaigns import runs, services
+from campaigns.models import Run, Service
+from campaigns.runs import hopper, lifecycle
+from telephony.models import Delivery, SandboxMessage
+from telephony.phone_numbers import buy_number, release_number
+from tests.engine import run_to_the_end
+from tests.factories import make_campaign, make_phone_number, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize("kept", ["9800000102", ""], ids=["another number is left", "none is left"])
+def test_a_scheduled_run_calls_from_a_number_that_is_left(kept: str) -> None:
+    owner = make_user(credits=100)
+    number = make_phone_number(number="9800000101", owner=owner)
+    if kept:
+        make_phone_number(number=kept, owner=owner)
+    campaign = make_campaign(owner=owner, service=Service.CALL, caller_ids=[number.pk])
+    run = runs.begin(campaign=campaign, message="Namaste", starts_at=timezone.now() + timedelta(hours=1))
+    assert run.caller == "9800000101"
+    release_number(user=owner, sid=number.sid)
+    buy_number(user=make_user(email="other@example.com", credits=100), sid=number.sid)
+    Run.objects.update(starts_at=timezone.now())
+    lifecycle.begin_due()
+    run_to_the_end()
+    assert list(SandboxMessage.objects.values_list("caller", flat=True)) == [kept] * 3
+
+
+def test_so_does_what_is_queued(settings: Any) -> None:
+    settings.IRIS_HOPPER_SIZE = 2
+    owner = make_user(credits=100)
+    number = make_phone_number(number="9800000101", owner=owner)
+    make_phone_number(number="9800000102", owner=owner)
+    campaign = make_campaign(owner=owner, service=Service.CALL)
+    runs.begin(campaign=campaign, message="Namaste")
+    hopper.fill_all(budget=0)
+    assert set(Delivery.objects.values_list("caller", flat=True)) == {"9800000101"}
+    release_number(user=owner, sid=number.sid)
+    run_to_the_end()
+    assert list(SandboxMessage.objects.values_list("caller", flat=True)) == ["9800000102"] * 3
+
+
+def test_a_number_released_while_the_hopper_speaks_is_not_queued(monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = make_user(credits=100)
+    number = make_phone_number(number="9800000101", owner=owner)
+    campaign = make_campaign(owner=owner, service=Service.CALL)
+    run = runs.begin(campaign=campaign, message="Namaste")
+
+    def release(point: str) -> None:
+        if point == "rendered":
+            monkeypatch.undo()
+            release_number(user=owner, sid=number.sid)
+
+    monkeypatch.setattr(hopper, "failpoint", release)
+    assert hopper.fill(run.pk) == 0
+    assert hopper.fill(run.pk) == 3
+    assert set(Delivery.objects.values_list("caller", flat=True)) == {""}
+
+
+def test_a_campaign_can_be_sent_back_with_a_number_that_was_released() -> None:
+    owner = make_user(credits=100)
+    number = make_phone_number(number="9800000101", owner=owner)
+    make_phone_number(number="9800000102", owner=owner)
+    campaign = make_campaign(owner=owner, service=Service.CALL, caller_ids=[number.pk])
+    release_number(user=owner, sid=number.sid)
+    changed = services.update_campaign(campaign=campaign, name="New", caller_ids=[number.pk])
+    assert (changed.name, changed.caller_ids) == ("New", [number.pk])

@@ -1,0 +1,132 @@
+"""Recordings that are named by an address: fetched from public hosts only, and ours without asking anybody."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
+
+import pytest
+
+from iris import outbound
+from iris.outbound import addresses
+from telephony.media import audio_url
+from telephony.speech.audio import NotAudio
+from telephony.speech.fetching import NotFetched, recording_at, recordings_at
+from tests.factories import make_audio
+from tests.v1.test_surveys import tone
+
+
+class Web(BaseHTTPRequestHandler):
+    """What there is on the web of these tests."""
+
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        status, headers, body = {
+            "/song.wav": (200, {}, tone()),
+            "/noise": (200, {}, b"no song"),
+            "/large": (200, {}, bytes(3000)),
+            "/moved": (302, {"Location": "/song.wav"}, b""),
+            "/around": (302, {"Location": "/around"}, b""),
+            "/inside": (302, {"Location": "http://10.0.0.1/song.wav"}, b""),
+            "/file": (302, {"Location": "file:///etc/hostname"}, b""),
+        }.get(self.path, (404, {}, b""))
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A web server that counts as a public one, unlike all else in its network."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Web)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setattr(outbound, "is_public", lambda ip: ip == "127.0.0.1")
+    monkeypatch.setattr(addresses, "PORTS", {80, 443, server.server_port})
+    Web.asked.clear()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.django_db
+class TestFetched:
+    @pytest.mark.parametrize("path", ["/song.wav", "/moved"])
+    def test_a_recording(self, web: str, path: str) -> None:
+        assert recording_at(web + path).seconds == pytest.approx(1, abs=0.1)
+
+    @pytest.mark.parametrize(
+        ("path", "sentence"),
+        [
+            ("/nothing", "answers 404"),
+            ("/around", "on and on"),
+            ("/inside", "not on the public internet"),
+            ("/file", "https://"),
+        ],
+    )
+    def test_what_is_not_there(self, web: str, path: str, sentence: str) -> None:
+        with pytest.raises(NotFetched, match=sentence):
+            recording_at(web + path)
+
+    def test_more_than_a_few_are_refused_before_any_is_asked_for(self, web: str) -> None:
+        with pytest.raises(NotFetched, match="may name 10"):
+            recordings_at([f"{web}/song.wav?{n}" for n in range(11)])
+        assert Web.asked == []
+
+    def test_one_address_is_asked_once(self, web: str) -> None:
+        found = recordings_at([f"{web}/song.wav"] * 30)
+        assert len(set(found)) == 1
+        assert Web.asked == ["/song.wav"]
+
+    def test_an_address_that_is_none_is_told_before_any_is_asked_for(self, web: str) -> None:
+        with pytest.raises(NotFetched, match="https://"):
+            recordings_at([f"{web}/song.wav", "ftp://example.com/"])
+        assert Web.asked == []
+
+    def test_what_is_no_recording(self, web: str) -> None:
+        with pytest.raises(NotAudio):
+            recording_at(f"{web}/noise")
+
+    def test_what_is_too_large(self, web: str, settings: Any) -> None:
+        settings.IRIS_MAX_UPLOAD_BYTES = 2000
+        with pytest.raises(NotFetched, match="more than"):
+            recording_at(f"{web}/large")
+
+    def test_ours_is_known_by_its_address(self, web: str) -> None:
+        audio = make_audio()
+        assert recording_at(audio_url(audio)) == audio
+        assert Web.asked == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://127.0.0.1/x",
+        "http://localhost:1/x",
+        "http://[::1]/x",
+        "http://[::ffff:127.0.0.1]/x",
+        "http://0/x",
+        "http://2130706433/x",
+        "http://169.254.169.254/latest",
+        "https://10.1.2.3/x",
+        "http://127.0.0.1:99999/x",
+        "ftp://example.com/x",
+        "file:///etc/passwd",
+        "https://",
+        "song.mp3",
+        "http://exa mple.com/",
+        "http://127.0.0.1/\r\nX: y",
+        "",
+    ],
+)
+def test_nobody_is_led_into_the_operators_own_network(address: str) -> None:
+    with pytest.raises(NotFetched):
+        recording_at(address)

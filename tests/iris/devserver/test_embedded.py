@@ -1,0 +1,372 @@
+"""The embedded PostgreSQL: it starts anywhere, for everybody, and ends with its last user, however processes
+end.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from iris.devserver.embedded import keeper, server
+from tests.iris.processes import ROOT, environment, run_python
+from tests.live import wait_for
+
+JOIN = """
+import os, sys, time
+from pathlib import Path
+from iris.devserver.embedded import server
+folder = server.folder_of(Path(os.environ["IRIS_HOME"]))
+sockets = server.join(folder, "iris")
+"""
+WAIT = """
+print("joined", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def user(home: Path, script: str = JOIN + WAIT) -> Iterator[subprocess.Popen[str]]:
+    """A process that has joined the server and stays until the end, or until it is killed."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env=environment(home),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline() == "joined\n"
+        yield process
+    finally:
+        process.stdin.close()
+        process.stdout.close()
+        process.wait(30)
+
+
+def query(home: Path, sql: str) -> list[tuple[object, ...]]:
+    sockets = keeper.socket_folder(server.folder_of(home))
+    with psycopg.connect(host=str(sockets), user="postgres", dbname="iris", autocommit=True) as connection:
+        cursor = connection.execute(sql)
+        return cursor.fetchall() if cursor.description else []
+
+
+def postmaster(home: Path) -> int:
+    return int((server.folder_of(home) / "data" / "postmaster.pid").read_text().split()[0])
+
+
+def keeper_of(home: Path) -> int:
+    return int((server.folder_of(home) / "keeper.lock").read_text())
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def stops(pid: int) -> Callable[[], bool]:
+    return lambda: not is_running(pid)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "short",
+        "with spaces, commas & 'quotes' \" \\ $HOME",
+        "देवनागरी",
+        "deep/" + "/".join(["folder" * 5] * 5),
+    ],
+)
+def test_it_starts_wherever_iris_home_is(name: str, tmp_path: Path) -> None:
+    home = tmp_path / name
+
+    with user(home):
+        assert query(home, "SHOW shared_buffers") == [("256MB",)]
+        socket = keeper.socket_folder(server.folder_of(home)) / ".s.PGSQL.5432"
+        assert socket.is_socket()
+        assert len(os.fsencode(socket)) < 100
+        running = postmaster(home)
+
+    wait_for(stops(running), seconds=10)
+    assert not socket.exists()
+
+
+def test_the_same_folder_by_another_way_is_the_same_server(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "home")
+    (tmp_path / "home").mkdir()
+
+    with user(tmp_path / "home"), user(tmp_path / "link"):
+        assert server.folder_of(tmp_path / "home") == server.folder_of(tmp_path / "link")
+
+
+def test_it_says_nothing_when_it_starts_and_stops(tmp_path: Path) -> None:
+    quiet = run_python(JOIN, tmp_path, XDG_RUNTIME_DIR=str(tmp_path / "not there"))
+
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
+
+
+def test_it_stops_after_its_last_user_and_keeps_the_data(tmp_path: Path) -> None:
+    with user(tmp_path):
+        running = postmaster(tmp_path)
+        with user(tmp_path):
+            assert postmaster(tmp_path) == running
+        query(tmp_path, "CREATE TABLE kept AS SELECT 7 AS number")
+        assert is_running(running)
+    wait_for(stops(running), seconds=10)
+
+    with user(tmp_path):
+        assert postmaster(tmp_path) != running
+        assert query(tmp_path, "SELECT number FROM kept") == [(7,)]
+
+
+def test_many_can_start_it_at_once(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", JOIN + "print(sockets)"]
+    processes = [
+        subprocess.Popen(command, cwd=ROOT, env=environment(tmp_path), stdout=subprocess.PIPE, text=True)
+        for _ in range(6)
+    ]
+
+    outputs = {process.communicate(timeout=60)[0] for process in processes}
+
+    assert [process.returncode for process in processes] == [0] * 6
+    assert len(outputs) == 1
+
+
+def test_users_that_come_and_go_never_find_it_stopped(tmp_path: Path) -> None:
+    """Each leaves when the next comes: the server is being stopped, or has just been, for many of them."""
+    use = f"""{JOIN}
+import psycopg
+for _ in range(8):
+    folder = server.folder_of(Path(os.environ["IRIS_HOME"]))
+    with psycopg.connect(host=server.join(folder, "iris"), user="postgres", dbname="iris") as connection:
+        connection.execute("SELECT 1")
+    server.leave(folder)
+    time.sleep(0.11)
+"""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", use],
+            cwd=ROOT,
+            env=environment(tmp_path),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+
+    errors = [process.communicate(timeout=120)[1] for process in processes]
+
+    assert errors == ["", ""]
+
+
+def test_it_outlives_the_one_who_started_it_while_others_use_it(tmp_path: Path) -> None:
+    with user(tmp_path) as starter, user(tmp_path):
+        running = postmaster(tmp_path)
+        starter.kill()
+        starter.wait(10)
+        time.sleep(0.5)
+
+        assert query(tmp_path, "SELECT 1") == [(1,)]
+        assert is_running(running)
+    wait_for(stops(running), seconds=10)
+
+
+def test_it_stops_when_its_only_user_is_killed(tmp_path: Path) -> None:
+    with user(tmp_path) as killed:
+        running = postmaster(tmp_path)
+        killed.kill()
+
+        wait_for(stops(running), seconds=10)
+
+
+def test_the_end_of_a_forked_child_does_not_stop_it(tmp_path: Path) -> None:
+    fork = """
+child = os.fork()
+if not child:
+    sys.exit()
+os.waitpid(child, 0)
+"""
+    with user(tmp_path, JOIN + fork + WAIT):
+        time.sleep(0.5)
+
+        assert query(tmp_path, "SELECT 1") == [(1,)]
+
+
+def test_it_runs_as_long_as_a_forked_child(tmp_path: Path) -> None:
+    fork = """
+if os.fork():
+    print("joined", flush=True)
+    os._exit(0)
+sys.stdin.read()
+"""
+    with user(tmp_path, JOIN + fork) as parent:
+        running = postmaster(tmp_path)
+        parent.wait(10)
+        time.sleep(0.5)
+
+        assert query(tmp_path, "SELECT 1") == [(1,)]
+    wait_for(stops(running), seconds=10)
+
+
+def test_after_its_keeper_is_killed_it_is_used_on_and_stopped_in_the_end(tmp_path: Path) -> None:
+    with user(tmp_path):
+        running = postmaster(tmp_path)
+        os.kill(keeper_of(tmp_path), signal.SIGKILL)
+        with user(tmp_path):
+            assert postmaster(tmp_path) == running
+            wait_for(lambda: is_running(keeper_of(tmp_path)), seconds=10)
+    wait_for(stops(running), seconds=10)
+
+
+@pytest.mark.parametrize("who", ["postmaster", "keeper and postmaster"])
+def test_after_it_is_killed_the_next_start_works(who: str, tmp_path: Path) -> None:
+    with user(tmp_path):
+        query(tmp_path, "CREATE TABLE kept AS SELECT 7 AS number")
+        if "keeper" in who:
+            os.kill(keeper_of(tmp_path), signal.SIGKILL)
+        os.kill(postmaster(tmp_path), signal.SIGKILL)
+        with user(tmp_path):
+            assert query(tmp_path, "SELECT number FROM kept") == [(7,)]
+
+
+def test_a_process_goes_on_with_a_new_server_when_the_old_one_was_killed(tmp_path: Path) -> None:
+    lose_it = """
+import os, signal
+import django; django.setup()
+from django.conf import settings
+from django.db import connection
+connection.cursor().execute("SELECT 1")
+connection.close()
+pid_file = settings.IRIS_HOME / "postgres" / "data" / "postmaster.pid"
+os.kill(int(pid_file.read_text().split()[0]), signal.SIGKILL)
+connection.cursor().execute("SELECT 1")
+print("goes on")
+"""
+    done = run_python(lose_it, tmp_path, DJANGO_SETTINGS_MODULE="iris.settings")
+
+    assert done.stdout == "goes on\n", done.stderr
+
+
+def test_a_stale_pid_that_is_another_process_now_does_not_matter(tmp_path: Path) -> None:
+    """After a restart of the machine, or of a container, the number in postmaster.pid may be anybody."""
+    with user(tmp_path):
+        pid_file = server.folder_of(tmp_path) / "data" / "postmaster.pid"
+        content = pid_file.read_text()
+        running = postmaster(tmp_path)
+    wait_for(stops(running), seconds=10)
+    wait_for(lambda: not pid_file.exists(), seconds=10)
+    pid_file.write_text(content.replace(str(running), str(os.getpid()), 1))
+
+    with user(tmp_path):
+        assert query(tmp_path, "SELECT 1") == [(1,)]
+
+
+def test_a_half_made_cluster_is_made_anew(tmp_path: Path) -> None:
+    unfinished = server.folder_of(tmp_path) / "data.new"
+    unfinished.mkdir(parents=True)
+    (unfinished / "PG_VERSION").write_text("18\n")
+
+    with user(tmp_path):
+        assert query(tmp_path, "SELECT 1") == [(1,)]
+
+
+def test_data_of_another_version_are_refused_with_a_sentence(tmp_path: Path) -> None:
+    with user(tmp_path):
+        running = postmaster(tmp_path)
+    wait_for(stops(running), seconds=10)
+    (server.folder_of(tmp_path) / "data" / "PG_VERSION").write_text("16\n")
+
+    refused = run_python(JOIN, tmp_path)
+
+    assert "was made by PostgreSQL 16, and this is 18" in refused.stderr
+
+
+def test_a_home_that_cannot_be_written_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    refused = run_python(JOIN, tmp_path / "file")
+
+    assert "IRIS_HOME must be a folder that iris may write to" in refused.stderr
+
+
+def test_it_runs_as_a_plain_user_too(tmp_path: Path) -> None:
+    """The tests' own user is one of the two; as root, this is the other."""
+    if os.geteuid() != 0:
+        pytest.skip("The other tests run as a plain user.")
+    setpriv = shutil.which("setpriv")
+    assert setpriv is not None
+    home = Path(f"/tmp/iris-plain-{os.getpid()}")
+    home.mkdir()
+    os.chown(home, keeper.NOBODY, keeper.NOBODY)
+    become = [
+        setpriv,
+        f"--reuid={keeper.NOBODY}",
+        f"--regid={keeper.NOBODY}",
+        "--clear-groups",
+        "--inh-caps=-all",
+    ]
+    command = [sys.executable, "-I", "-S", keeper.__file__, str(home), str(server.programs())]
+    try:
+        readable = [
+            *become,
+            sys.executable,
+            "-I",
+            "-S",
+            "-c",
+            f"import subprocess; open({keeper.__file__!r})",
+        ]
+        if subprocess.run(readable, cwd="/", capture_output=True, check=False).returncode != 0:
+            pytest.skip("A plain user may not read this Python or this checkout.")
+        done = subprocess.run(
+            [*become, *command], cwd="/", capture_output=True, text=True, timeout=60, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")  # it started, found no user, and stopped
+        assert (home / "data").stat().st_uid == keeper.NOBODY
+    finally:
+        shutil.rmtree(home)
+
+
+def test_as_root_it_runs_from_a_folder_that_is_closed_to_others_and_may_do_no_more_than_read_it(
+    tmp_path: Path,
+) -> None:
+    """A checkout below /root, say. PostgreSQL does not run as root, and whoever it runs as cannot enter there."""
+    if os.geteuid() != 0:
+        pytest.skip("For root only.")
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    installed = server.programs().parent
+    wheel = installed.parent
+    shutil.copytree(installed, closed / wheel.name / installed.name)
+    shutil.copytree(
+        wheel.with_name(f"{wheel.name}.libs"), closed / f"{wheel.name}.libs"
+    )  # what it is linked to
+    programs = closed / wheel.name / installed.name / "bin"
+    join = f"""
+from pathlib import Path
+from iris.devserver.embedded import server
+server.programs = lambda: Path({str(programs)!r})
+"""
+
+    with user(closed / "home", join + JOIN + WAIT):
+        status = Path(f"/proc/{postmaster(closed / 'home')}/status").read_text()
+
+    assert re.search(rf"^Uid:\s+{keeper.NOBODY}\s+{keeper.NOBODY}", status, re.MULTILINE)
+    capabilities = re.search(r"^CapEff:\s+([0-9a-f]+)$", status, re.MULTILINE)
+    assert capabilities is not None
+    assert int(capabilities[1], 16) in {
+        1 << 1,
+        1 << 2,
+    }  # CAP_DAC_OVERRIDE or CAP_DAC_READ_SEARCH, and no other

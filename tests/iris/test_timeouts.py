@@ -1,0 +1,72 @@
+"""No web request waits for ever, whatever it waits for: its thread is needed, by /health for one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.db import OperationalError, connection
+
+from iris import timeouts
+from iris.api.exceptions import explain
+from tests.factories import make_campaign, make_user
+from tests.iris.processes import run_python
+from tests.v0 import Caller
+
+
+@pytest.fixture
+def impatient(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Our connection is that of a web process with much shorter times."""
+    monkeypatch.setattr(timeouts, "LOCK_SECONDS", 0.2)
+    monkeypatch.setattr(timeouts, "STATEMENT_SECONDS", 5)
+    timeouts.limit_waits(connection)
+    yield
+    connection.close()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_who_waits_for_a_locked_row_gets_an_answer() -> None:
+    campaign = make_campaign(owner=make_user(email="sita@example.com"))
+    other = connection.copy()
+    try:
+        other.set_autocommit(False)
+        with other.cursor() as cursor:
+            cursor.execute("SELECT FROM campaigns_campaign WHERE id = %s FOR UPDATE", [campaign.pk])
+        path = f"/api/system/campaigns/{campaign.pk}/update/"
+
+        answer = Caller(campaign.owner).fails("PUT", path, {"name": "New"}, status=503)
+
+        assert "Try again in a few seconds" in answer["message"]
+        other.rollback()
+        Caller(campaign.owner).put(path, {"name": "New"})
+    finally:
+        other.close()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_statement_that_takes_too_long_ends_as_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timeouts, "STATEMENT_SECONDS", 0.1)
+    timeouts.limit_waits(connection)
+
+    with pytest.raises(OperationalError) as raised, connection.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(60)")
+
+    explained = explain(raised.value)
+    assert explained is not None
+    assert (explained.status, explained.headers) == (503, {"Retry-After": "5"})
+
+
+def test_web_processes_wait_no_longer_and_others_do() -> None:
+    show = (
+        "from django.db import connection; cursor = connection.cursor();"
+        " cursor.execute(\"SELECT current_setting('lock_timeout'), current_setting('statement_timeout')\");"
+        " print(*cursor.fetchone())"
+    )
+    home = Path(settings.IRIS_HOME)
+    web = run_python(f"import iris.wsgi; {show}", home)
+    setup = "import django; django.setup()"
+    command = run_python(f"{setup}; {show}", home, DJANGO_SETTINGS_MODULE="iris.settings")
+
+    assert (web.stdout.strip(), command.stdout.strip()) == ("10s 30s", "0 0"), (web.stderr, command.stderr)

@@ -1,0 +1,108 @@
+"""What a claim costs, and whose turn it is, beside what waits for its time."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from telephony.engine import lifecycle
+from telephony.engine.lifecycle.results import KEEPS_PLACE
+from telephony.models import Channel, Delivery, DeliveryStatus, Trunk
+from tests.factories import make_delivery, make_trunk, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+def queue_many(count: int, **fields: Any) -> None:
+    one = make_delivery(**fields)
+    Delivery.objects.bulk_create(
+        Delivery(
+            **{name: value for name, value in vars(one).items() if name[0] != "_"}
+            | {"id": None, "item": item}
+        )
+        for item in range(count - 1)
+    )
+
+
+def claim(trunk: Trunk, limit: int = 10) -> list[int]:
+    found = lifecycle.claim(trunk_id=trunk.pk, limit=limit, call_limit=None, last_owner=0)
+    return [one.id for one in found]
+
+
+def rows_read() -> int:
+    """Rows of deliveries that this transaction's statements have read so far."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)
+                 FROM pg_stat_xact_user_tables WHERE relname = 'telephony_delivery'"""
+        )
+        return int(cursor.fetchone()[0])
+
+
+def test_a_claim_does_not_read_what_is_paused_or_waits_for_its_time() -> None:
+    trunk, owner = make_trunk(), make_user()
+    later = timezone.now() + timedelta(hours=1)
+    queue_many(3000, trunk=trunk, owner=owner, not_before=later)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE telephony_delivery SET not_before = 'infinity' WHERE item < 1000")
+        cursor.execute("ANALYZE telephony_delivery")
+    due = [make_delivery(trunk=trunk, owner=owner).pk for _ in range(3)]
+    before = rows_read()
+    assert claim(trunk) == due
+    assert rows_read() - before < 100
+
+
+def test_accounts_with_nothing_due_do_not_make_the_claims_of_others_smaller() -> None:
+    trunk = make_trunk()
+    for _ in range(9):
+        make_delivery(trunk=trunk, not_before=timezone.now() + timedelta(hours=1))
+    queue_many(20, trunk=trunk)
+    assert len(claim(trunk, limit=10)) == 10
+
+
+def test_what_the_carrier_surely_did_not_take_keeps_its_place_unless_it_must_wait() -> None:
+    trunk, owner = make_trunk(), make_user()
+    first, second, third = (make_delivery(trunk=trunk, owner=owner).pk for _ in range(3))
+    assert claim(trunk, limit=2) == [first, second]
+    lifecycle.requeue(ids=[first, second], seconds=[0, 60], texts=["", ""])
+    assert claim(trunk) == [first, third]
+
+
+def test_what_comes_back_again_and_again_goes_behind_others_though_it_need_not_wait() -> None:
+    trunk, owner = make_trunk(), make_user()
+    first, second, third = (make_delivery(trunk=trunk, owner=owner).pk for _ in range(3))
+    for _ in range(KEEPS_PLACE):
+        assert claim(trunk, limit=1) == [first]
+        lifecycle.requeue(ids=[first], seconds=[0], texts=[""])
+    assert claim(trunk, limit=1) == [second]
+    assert claim(trunk) == [third, first]
+
+
+def test_what_comes_back_while_its_campaign_is_paused_stays_paused() -> None:
+    trunk = make_trunk()
+    delivery = make_delivery(trunk=trunk, status=DeliveryStatus.SUBMITTING, attempts=KEEPS_PLACE)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE telephony_delivery SET not_before = 'infinity'")
+    lifecycle.requeue(ids=[delivery.pk], seconds=[0], texts=[""])
+    assert claim(trunk) == []
+
+
+def test_who_claims_from_a_trunk_does_not_get_what_has_just_moved_to_another() -> None:
+    """Claimed by the dispatcher of one trunk, but in the books of another, its reports would find nothing."""
+    old, new = make_trunk("old"), make_trunk("new")
+    delivery = make_delivery(trunk=old)
+    moved = lifecycle.reroute(trunk_id=old.pk, channel=Channel.SMS, ways={"": new.pk})
+    assert (moved, claim(old), claim(new)) == (1, [], [delivery.pk])
+
+
+def test_only_what_is_queued_moves_to_another_trunk() -> None:
+    old, new = make_trunk("old"), make_trunk("new")
+    for status in DeliveryStatus:
+        make_delivery(trunk=old, status=status)
+    lifecycle.reroute(trunk_id=old.pk, channel=Channel.SMS, ways={"": new.pk})
+    moved = Delivery.objects.filter(trunk=new).values_list("status", flat=True)
+    assert list(moved) == [DeliveryStatus.QUEUED]

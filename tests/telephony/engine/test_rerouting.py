@@ -1,0 +1,153 @@
+"""Deliveries never wait for ever on a trunk that is gone: they move, or the operator hears of them."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from iris.errors import Unavailable
+from telephony import tasks
+from telephony.engine import backlog, routing
+from telephony.models import Channel, Delivery, DeliveryStatus, Repetition, Trunk
+from tests.factories import make_delivery, make_trunk
+
+pytestmark = pytest.mark.django_db
+
+SANDBOX = {"BACKEND": "telephony.carriers.sandbox.SandboxCarrier", "CPS": None, "CHANNELS": None}
+
+
+@pytest.fixture(autouse=True)
+def _two_trunks(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.CARRIERS = {"first": SANDBOX, "second": SANDBOX}
+    settings.ROUTES = {"call": ["first"], "sms": ["first", "second"]}
+    monkeypatch.setattr(backlog, "_warned_at", -backlog.WARN_SECONDS)
+
+
+def pause(alias: str, *, seconds: int | None = None) -> None:
+    until = None if seconds is None else timezone.now() + timedelta(seconds=seconds)
+    Trunk.objects.filter(alias=alias).update(pause_reason="wrong password", paused_until=until)
+
+
+def trunk_of(delivery: Delivery) -> str:
+    return Delivery.objects.select_related("trunk").get(pk=delivery.pk).trunk.alias
+
+
+def test_what_waits_on_a_trunk_that_was_removed_goes_by_the_present_route() -> None:
+    delivery = make_delivery(trunk=make_trunk("gone"))
+    assert routing.relieve_closed() == 1
+    assert trunk_of(delivery) == "first"
+
+
+def test_what_waits_on_a_trunk_that_its_operator_must_clear_goes_by_another() -> None:
+    delivery = make_delivery(trunk=make_trunk("first"))
+    pause("first")
+    assert routing.relieve_closed() == 1
+    assert trunk_of(delivery) == "second"
+    assert routing.relieve_closed() == 0
+
+
+def test_what_is_being_repeated_stays_where_its_first_sending_can_be_taken_back() -> None:
+    delivery = make_delivery(trunk=make_trunk("first"))
+    Repetition.objects.create(delivery=delivery, since=timezone.now())
+    pause("first")
+    assert routing.relieve_closed() == 0
+    assert trunk_of(delivery) == "first"
+
+
+def test_what_is_being_repeated_on_a_trunk_that_was_removed_is_lost_and_not_sent_by_another() -> None:
+    delivery = make_delivery(trunk=make_trunk("gone"))
+    Repetition.objects.create(delivery=delivery, since=timezone.now())
+    assert routing.relieve_closed() == 0
+    delivery.refresh_from_db()
+    assert (delivery.status, delivery.cause, delivery.credits) == (DeliveryStatus.FAILED, "lost", 0)
+
+
+def test_what_waits_on_a_trunk_that_rests_stays() -> None:
+    delivery = make_delivery(trunk=make_trunk("first"))
+    pause("first", seconds=60)
+    assert routing.relieve_closed() == 0
+    assert trunk_of(delivery) == "first"
+
+
+def test_nothing_goes_to_and_fro_between_two_trunks_that_are_both_closed() -> None:
+    on = [make_delivery(trunk=make_trunk(alias)) for alias in ("first", "second")]
+    pause("first")
+    pause("second")
+    assert routing.relieve_closed() == 0
+    assert [trunk_of(delivery) for delivery in on] == ["first", "second"]
+
+
+def test_what_a_carrier_may_have_never_moves() -> None:
+    delivery = make_delivery(trunk=make_trunk("gone"), status=DeliveryStatus.UNKNOWN)
+    assert routing.relieve_closed() == 0
+    assert trunk_of(delivery) == "gone"
+
+
+def test_the_longest_prefix_decides_where_it_goes(settings: Any) -> None:
+    settings.ROUTES = {"call": [], "sms": ["first", {"prefix": "+97798", "trunks": ["second"]}]}
+    gone = make_trunk("gone")
+    nepali, other = (
+        make_delivery(trunk=gone, to="+9779800000001"),
+        make_delivery(trunk=gone, to="+911234567890"),
+    )
+    routing.relieve_closed()
+    assert (trunk_of(nepali), trunk_of(other)) == ("second", "first")
+
+
+def test_what_cannot_move_is_not_in_the_way_of_what_can(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from telephony.engine.lifecycle import sweeping
+
+    monkeypatch.setattr(sweeping, "AT_ONCE", 1)
+    settings.ROUTES = {"call": [], "sms": ["first", {"prefix": "+97798", "trunks": ["second"]}]}
+    first = make_trunk("first")
+    make_delivery(trunk=first, to="+911234567890")
+    movable = make_delivery(trunk=first, to="+9779800000001")
+    pause("first")
+    routing.relieve_closed()
+    assert trunk_of(movable) == "second"
+
+
+def test_a_tick_moves_them(settings: Any) -> None:
+    delivery = make_delivery(trunk=make_trunk("gone"))
+    tasks.tick()
+    assert trunk_of(delivery) == "first"
+
+
+def test_the_log_names_how_many_wait_in_vain_once_a_minute(
+    settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.ROUTES = {"call": [], "sms": ["first"]}
+    for _ in range(3):
+        make_delivery(trunk=make_trunk("first"))
+    pause("first")
+    with caplog.at_level(logging.WARNING, logger="telephony.engine.backlog"):
+        tasks.tick()
+        tasks.tick()
+    (warning,) = [
+        record.getMessage() for record in caplog.records if record.name == "telephony.engine.backlog"
+    ]
+    assert warning.startswith(
+        "3 deliveries wait on the trunk first: it is paused until an operator clears it"
+    )
+
+
+def test_trunk_status_names_a_trunk_that_is_not_configured_any_more(settings: Any) -> None:
+    settings.ROUTES = {"call": [], "sms": []}
+    make_delivery(trunk=make_trunk("gone"))
+    output = StringIO()
+    call_command("trunk_status", stdout=output)
+    assert "WARNING: 1 deliveries wait on gone: it is not configured any more" in output.getvalue()
+
+
+def test_a_channel_without_a_route_is_a_sentence(settings: Any) -> None:
+    settings.ROUTES = {"call": [], "sms": ["first"]}
+    with pytest.raises(Unavailable, match="No carrier is set up for"):
+        routing.check_route(Channel.CALL)

@@ -1,0 +1,286 @@
+"""Carriers that keep a connection: opened once, recorded in sets, written down, closed well."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import pytest
+from celery import current_app
+from django.db import OperationalError, connection
+from django.db.backends.postgresql.base import DatabaseWrapper
+from django.utils import timezone
+
+from telephony import tasks
+from telephony.carriers.base import Accepted, CarrierEvent, Result, SessionCarrier, SessionRecord, Submission
+from telephony.engine import delivery_reports, event_writer, lifecycle, trunk_queues, trunk_worker
+from telephony.engine.nudge import EXPIRES
+from telephony.models import Cause, Channel, Delivery, DeliveryStatus, Trunk
+from tests.factories import make_delivery, make_trunk
+from tests.live import wait_for
+
+S = DeliveryStatus
+
+
+class TestedSession(SessionCarrier):
+    """A session that a test speaks for."""
+
+    __test__ = False
+    channels: ClassVar = frozenset(Channel)
+    gather_seconds: ClassVar = 0.1
+    dies_with_worker: ClassVar = True
+    opened: ClassVar[list[SessionRecord]] = []
+    line: ClassVar[str] = "bound"
+
+    def open(self, record: SessionRecord) -> None:
+        self.opened.append(record)
+
+    def close(self) -> None:
+        self.opened.clear()
+
+    def status(self) -> str:
+        return type(self).line
+
+    def submit(self, batch: Sequence[Submission]) -> list[Result]:
+        return [Accepted(key=one.key, ref=one.key) for one in batch]
+
+
+LINE = {
+    "line": {
+        "BACKEND": "tests.telephony.engine.test_trunk_worker.TestedSession",
+        "OPTIONS": {},
+        "CPS": None,
+        "CHANNELS": 5,
+    }
+}
+
+
+@pytest.fixture
+def record(settings: Any, transactional_db: None) -> Iterator[SessionRecord]:
+    settings.CARRIERS = LINE
+    TestedSession.line = "bound"
+    trunk_worker.carrier("line")
+    assert trunk_worker.carrier("line") is trunk_worker.carrier("line")
+    (opened,) = TestedSession.opened
+    yield opened
+    trunk_worker.close_all()
+
+
+def event(delivery: Delivery, status: DeliveryStatus, **fields: Any) -> CarrierEvent:
+    return CarrierEvent(key=str(delivery.pk), status=status, at=timezone.now(), **fields)
+
+
+def make_call(status: DeliveryStatus = S.SUBMITTING) -> Delivery:
+    return make_delivery(
+        trunk=make_trunk("line"), channel=Channel.CALL, status=status, claimed_at=timezone.now()
+    )
+
+
+def test_what_comes_within_a_moment_is_recorded_as_one_set(
+    record: SessionRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sets: list[int] = []
+    really: Callable[..., Any] = delivery_reports.record
+
+    def counting(alias: str, items: Sequence[Any]) -> int:
+        sets.append(len(items))
+        return int(really(alias, items))
+
+    monkeypatch.setattr(delivery_reports, "record", counting)
+    calls = [make_call() for _ in range(10)]
+    for call in calls:
+        record([Accepted(key=str(call.pk), ref=f"ref-{call.pk}"), event(call, S.RINGING)])
+    wait_for(lambda: Delivery.objects.filter(status=S.RINGING).count() == 10, seconds=5)
+    assert sum(sets) == 10
+    assert len(sets) <= 2
+
+
+def test_pressed_keys_are_kept_though_the_status_stays(record: SessionRecord) -> None:
+    call = make_call(S.ANSWERED)
+    record([event(call, S.ANSWERED, digits="1")])
+    wait_for(lambda: Delivery.objects.get().digits == "1", seconds=5)
+    record([event(call, S.ANSWERED, digits="12"), event(call, S.ANSWERED, digits="1")])
+    record([event(call, S.COMPLETED, digits="123", seconds=4.0, playback=100)])
+    wait_for(lambda: Delivery.objects.get().status == S.COMPLETED, seconds=5)
+    assert Delivery.objects.get().digits == "123"
+
+
+def test_how_the_connection_is_stands_in_the_trunk(record: SessionRecord) -> None:
+    wait_for(lambda: Trunk.objects.filter(alias="line", session="bound").exists(), seconds=5)
+    TestedSession.line = "not bound: refused"
+    record([])
+    wait_for(lambda: Trunk.objects.get(alias="line").session == "not bound: refused", seconds=5)
+    trunk_worker.close_all()
+    assert Trunk.objects.get(alias="line").session == "stopped"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_dead_process_had_on_the_line_is_lost_and_what_is_queued_is_not() -> None:
+    cut, queued = make_call(S.ANSWERED), make_call(S.QUEUED)
+    time.sleep(0.01)
+    before = timezone.now()
+    ours = make_call(S.RINGING)
+    assert lifecycle.lose_orphans("line", claimed_before=before) == 1
+    found = {
+        pk: (status, cause) for pk, status, cause in Delivery.objects.values_list("pk", "status", "cause")
+    }
+    assert found == {cut.pk: (S.FAILED, Cause.LOST), queued.pk: (S.QUEUED, ""), ours.pk: (S.RINGING, "")}
+
+
+def test_a_worker_of_a_trunks_queue_is_one_process(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.CARRIERS = {"line": {}}
+    worker = SimpleNamespace(pool_cls="prefork", concurrency=4)
+    monkeypatch.setattr(current_app.amqp.queues, "_consume_from", {"iris": None})
+    trunk_worker.enforce_single_trunk(worker)
+    assert (worker.pool_cls, worker.concurrency) == ("prefork", 4)
+    monkeypatch.setattr(current_app.amqp.queues, "_consume_from", {"trunk.line": None})
+    trunk_worker.enforce_single_trunk(worker)
+    assert (worker.pool_cls, worker.concurrency) == ("solo", 1)
+    monkeypatch.setattr(current_app.amqp.queues, "_consume_from", {"trunk.lime": None})
+    with pytest.raises(SystemExit, match="No carrier lime is configured; there are line"):
+        trunk_worker.enforce_single_trunk(worker)
+
+
+@pytest.mark.parametrize("other", ["iris", "trunk.other"])
+def test_a_worker_of_a_trunks_queue_serves_no_other(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    settings.CARRIERS = {"line": {}, "other": {}}
+    monkeypatch.setattr(current_app.amqp.queues, "_consume_from", {"trunk.line": None, other: None})
+    with pytest.raises(SystemExit, match=r"told to serve .*, .*; .* Start one for each"):
+        trunk_worker.enforce_single_trunk(SimpleNamespace(pool_cls="prefork", concurrency=4))
+
+
+@pytest.mark.usefixtures("record")
+def test_the_lock_of_a_live_worker_is_taken_again_after_the_database_was_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever could take it meanwhile would write off calls that are on the line."""
+    monkeypatch.setattr(event_writer, "STATUS_SECONDS", 0.1)
+    wait_for(_holders_of_locks, seconds=5)
+    before = _holders_of_locks()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) AS pid", [before])
+    wait_for(lambda: _holders_of_locks() not in ([], before), seconds=10)
+
+
+def _holders_of_locks() -> list[int]:
+    """The processes of PostgreSQL that hold advisory locks of this database; the session's is the only one here."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT pid FROM pg_locks JOIN pg_database d ON d.oid = pg_locks.database
+                WHERE locktype = 'advisory' AND granted AND datname = current_database()"""
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_dead_process_had_on_the_line_is_lost_though_the_database_came_after_the_worker(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.CARRIERS = LINE
+    monkeypatch.setattr(event_writer, "STATUS_SECONDS", 0.1)
+    cut = make_call(S.ANSWERED)
+    Delivery.objects.update(claimed_at=timezone.now() - timedelta(minutes=1))
+    refused = threading.Event()
+    database_is_back = threading.Event()
+    really = DatabaseWrapper.get_new_connection
+
+    def connect(self: Any, params: Any) -> Any:
+        if threading.current_thread() is not threading.main_thread() and not database_is_back.is_set():
+            refused.set()
+            raise OperationalError("the database is starting up")
+        return really(self, params)
+
+    monkeypatch.setattr(DatabaseWrapper, "get_new_connection", connect)
+    try:
+        worker = threading.Thread(target=trunk_worker.carrier, args=("line",))
+        worker.start()
+        worker.join(5)
+        assert refused.wait(5)
+        ours = make_call(S.RINGING)
+        database_is_back.set()
+        wait_for(lambda: Delivery.objects.get(pk=cut.pk).status == S.FAILED, seconds=5)
+        assert Delivery.objects.get(pk=cut.pk).cause == Cause.LOST
+        assert Delivery.objects.get(pk=ours.pk).status == S.RINGING
+    finally:
+        trunk_worker.close_all()
+
+
+class BrokenSession(TestedSession):
+    """One that cannot be opened, until it can."""
+
+    fault: ClassVar[str] = ""
+
+    def open(self, record: SessionRecord) -> None:
+        if type(self).fault:
+            raise RuntimeError(type(self).fault)
+        super().open(record)
+
+
+@pytest.fixture
+def nudged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The aliases of the trunks whose dispatch is nudged."""
+    found: list[str] = []
+    monkeypatch.setattr(tasks.dispatch, "apply_async", lambda args, **options: found.append(args[0]))
+    return found
+
+
+@pytest.fixture
+def _line(settings: Any) -> None:
+    TestedSession.line = "bound"
+    settings.CARRIERS = {
+        "line": {"BACKEND": "tests.telephony.engine.test_trunk_worker.BrokenSession", "OPTIONS": {}}
+    }
+    settings.ROUTES = {"call": ["line"], "sms": ["line"]}
+
+
+@pytest.mark.usefixtures("_line", "transactional_db")
+def test_no_nudge_is_sent_to_a_queue_that_no_worker_serves(nudged: list[str]) -> None:
+    """They would pile up in the broker, one a second, until a worker comes."""
+    make_delivery(trunk=make_trunk("line"))
+    for session, seen in [("", None), ("bound", timedelta(minutes=1)), (trunk_queues.STOPPED, timedelta(0))]:
+        Trunk.objects.update(session=session, session_at=None if seen is None else timezone.now() - seen)
+        tasks.tick()
+    assert nudged == []
+    Trunk.objects.update(session="bound", session_at=timezone.now())
+    tasks.tick()
+    assert nudged == ["line"]
+
+
+def test_a_nudge_that_nobody_took_for_a_minute_is_worthless() -> None:
+    from campaigns import tasks as of_campaigns
+
+    for task in (
+        tasks.dispatch,
+        tasks.poll,
+        of_campaigns.fill,
+        of_campaigns.prepare,
+        of_campaigns.import_sheet,
+    ):
+        assert task.expires == EXPIRES
+
+
+@pytest.mark.usefixtures("_line", "transactional_db")
+def test_a_session_that_cannot_be_opened_says_so_and_is_tried_again(
+    nudged: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_delivery(trunk=make_trunk("line"))
+    monkeypatch.setattr(BrokenSession, "fault", "the library is missing")
+    monkeypatch.setattr(trunk_worker, "_own", lambda: ["line"])
+    trunk_worker.open_own()
+    try:
+        wait_for(lambda: Trunk.objects.get().session == "cannot be opened: the library is missing", seconds=5)
+        tasks.tick()  # its worker lives, so it is nudged, and opens the session before it dispatches
+        assert nudged == ["line"]
+        monkeypatch.setattr(BrokenSession, "fault", "")
+        tasks.dispatch("line")
+        wait_for(lambda: Trunk.objects.get().session == "bound", seconds=5)
+        assert Delivery.objects.get().status == S.SUBMITTED
+    finally:
+        trunk_worker.close_all()
+    assert Trunk.objects.get().session == trunk_queues.STOPPED

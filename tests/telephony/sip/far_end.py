@@ -1,0 +1,272 @@
+"""SIPp as the trunk, and the phones behind it, each in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+from array import array
+from bisect import bisect
+from dataclasses import dataclass
+from math import sqrt
+from operator import mul
+from pathlib import Path
+
+from tests.live import ROOT, wait_for
+
+SCENARIOS = Path(__file__).parent / "scenarios"
+BLOCKS = range(11_000, 19_000, 10)
+VIDEO = 2  # SIPp's port for video, after that for sound
+
+
+@dataclass
+class Heard:
+    """What arrived at one phone: 8 kHz samples, and when each packet came."""
+
+    samples: array
+    sequences: list[int]
+    times: list[float]
+
+    @property
+    def lost(self) -> int:
+        pairs = zip(self.sequences, self.sequences[1:], strict=False)
+        return sum((b - a) % 65536 != 1 for a, b in pairs)
+
+    def late(self, seconds: float) -> int:
+        """How many packets came so much later than they should after the one that was quickest."""
+        offsets = []
+        place = 0
+        for before, sequence, at in zip(
+            [self.sequences[0], *self.sequences], self.sequences, self.times, strict=False
+        ):
+            place += (sequence - before) % 65536
+            offsets.append(at - 0.02 * place)
+        return sum(offset - min(offsets) > seconds for offset in offsets)
+
+
+class FarEnd:
+    """`with FarEnd(folder, "answer") as far_end:` is a trunk at `far_end.host`.
+
+    `record`: whether there are telephones behind it, which tell afterwards what they heard; else it sends back what it
+    gets. `says` is what everybody says, in the scenario "speak": 8 kHz samples.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        scenario: str,
+        *,
+        status: str = "",
+        headers: str = "",
+        digit: str = "",
+        transport: str = "udp",
+        ports: Ports | None = None,
+        contact: str = "",
+        record: bool = True,
+        says: array | None = None,
+    ) -> None:
+        self.folder = folder / f"{scenario}-{status[:3]}"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.ports = ports or Ports()
+        self._owns_ports = ports is None
+        self.port = self.ports.sip
+        self.host = f"127.0.0.1:{self.port}"
+        self._contact = contact or f"{self.host};transport={transport}"  # where the rest of a call goes
+        self._scenario = self.folder / "scenario.xml"
+        text = (SCENARIOS / f"{scenario}.xml").read_text()
+        lines = "".join(f"    {line}\n" for line in headers.splitlines())
+        text = text.replace("STATUS", status).replace("    HEADERS\n", lines)
+        if says is not None:
+            said = self.folder / "said.pcma"
+            said.write_bytes(bytes(map(_code, says)))
+            text = text.replace("SAID", str(said))
+        self._scenario.write_text(text)
+        self._scenario_name = scenario
+        self._transport = {"udp": "u1", "tcp": "t1"}[transport]
+        self._digit = digit
+        self._records = record
+        self._echoes = says is None
+        self._log = self.folder / "log"
+
+    def __enter__(self) -> FarEnd:
+        sipp = shutil.which("sipp") or _missing()
+        rtp, echo = self.ports.rtp, self.ports.echo
+        self._phone: subprocess.Popen[bytes] | None = None
+        if self._records:
+            self._phone = self._start_phone(rtp, echo)
+        else:
+            rtp = echo
+        self._sipp = subprocess.Popen(
+            [sipp, "-sf", str(self._scenario), "-i", "127.0.0.1", "-p", str(self.port), "-t", self._transport]
+            + ["-mi", "127.0.0.1", "-mp", str(echo), "-nostdin"]
+            + (["-rtp_echo"] if self._echoes else [])
+            + ["-key", "rtp_port", str(rtp), "-key", "echo_port", str(echo), "-key", "contact", self._contact]
+            + [
+                "-trace_logs",
+                "-log_file",
+                str(self._log),
+                "-trace_err",
+                "-error_file",
+                str(self.folder / "errors"),
+            ]
+            + ["-trace_msg", "-message_file", str(self.folder / "messages"), "-aa"]
+            # On a busy machine it would take its own lateness for an error, and end.
+            + ["-watchdog_interval", "0"]
+            # Registrations have one Call-ID, and each shall begin the scenario anew.
+            + (["-deadcall_wait", "0"] if self._scenario_name == "registrar" else []),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            wait_for(lambda: self._sipp.poll() is not None or self._listens(echo), seconds=20)
+            assert self._sipp.poll() is None, self.errors()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        if self._phone is not None:
+            self._phone.terminate()
+            self._phone.wait(20)
+            if self._phone.stdout:
+                self._phone.stdout.close()
+        if self._sipp.poll() is None:
+            self._sipp.kill()
+        self._sipp.wait(10)
+        if self._owns_ports:
+            self.ports.close()
+
+    def _start_phone(self, rtp: int, echo: int) -> subprocess.Popen[bytes]:
+        phone = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "tests.telephony.sip.phone",
+                str(rtp),
+                str(echo),
+                str(self.folder),
+                self._digit,
+            ],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        assert phone.stdout is not None
+        assert phone.stdout.readline() == b"ready\n"
+        return phone
+
+    def _listens(self, echo: int) -> bool:
+        """Whether SIPp has all of its ports. It takes that for SIP first, and ends where it cannot have the others."""
+        sip = _bound("udp" if self._transport == "u1" else "tcp")
+        return self.port in sip and {echo, echo + VIDEO} <= _bound("udp")
+
+    def log(self) -> list[str]:
+        """What the scenario logged, a line for each INVITE: number, RTP port, From header."""
+        return self._log.read_text().splitlines() if self._log.exists() else []
+
+    def messages(self) -> str:
+        """All SIP that went to and fro."""
+        path = self.folder / "messages"
+        return path.read_text() if path.exists() else ""
+
+    def errors(self) -> str:
+        path = self.folder / "errors"
+        return path.read_text() if path.exists() else ""
+
+    def heard(self) -> dict[str, Heard]:
+        """What each number heard; after the far end has ended."""
+        found = {}
+        for line in self.log():
+            number, port = (*line.split(), "", "")[:2]
+            recording = self.folder / f"{port}.pcma"
+            if recording.exists():
+                packets = json.loads((self.folder / f"{port}.json").read_text())
+                found[number] = Heard(
+                    samples=array("h", map(LINEAR.__getitem__, recording.read_bytes())),
+                    sequences=[sequence for sequence, _ in packets],
+                    times=[at for _, at in packets],
+                )
+        return found
+
+
+def _missing() -> str:
+    from tests.conftest import require_program  # benchmarks come without pytest
+
+    return require_program("sipp")
+
+
+def likeness(heard: array, said: array, *, frame: int = 160) -> float:
+    """The greatest correlation of what was said with any equally long part of what was heard, frame by frame."""
+    power = sqrt(sum(map(mul, said, said)))
+    best = 0.0
+    for start in range(0, len(heard) - len(said) + 1, frame):
+        part = heard[start : start + len(said)]
+        norm = sqrt(sum(map(mul, part, part))) * power
+        if norm:
+            best = max(best, sum(map(mul, part, said)) / norm)
+            if best > 0.999:
+                break
+    return best
+
+
+class Ports:
+    """Ports of 127.0.0.1 for one far end, which nobody else has until they are closed.
+
+    They are neither those that the kernel gives away nor those of our own RTP, and a socket in each block keeps the far
+    ends of other processes out of it. So SIPp, which binds its ports itself and one after the other, finds them free.
+    """
+
+    def __init__(self) -> None:
+        for block in BLOCKS:
+            guard = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            try:
+                guard.bind(("127.0.0.1", block))
+                self.sip, self.rtp, self.echo = block + 1, block + 2, block + 4
+                for port in range(block + 1, block + BLOCKS.step):
+                    _probe(port)
+            except OSError:
+                guard.close()
+                continue
+            self._guard = guard
+            return
+        raise AssertionError("All ports for far ends are taken.")
+
+    def close(self) -> None:
+        self._guard.close()
+
+
+def _probe(port: int) -> None:
+    """Raises OSError when somebody has it."""
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+        with socket.socket(socket.AF_INET, kind) as probe:
+            probe.bind(("127.0.0.1", port))
+
+
+def _bound(kind: str) -> set[int]:
+    """The local ports of all sockets of this machine: `kind` is udp or tcp."""
+    lines = Path(f"/proc/net/{kind}").read_text().splitlines()[1:]
+    return {int(line.split()[1].rpartition(":")[2], 16) for line in lines}
+
+
+def _linear(code: int) -> int:
+    """A byte of G.711 A-law as 16-bit sample."""
+    code ^= 0x55
+    magnitude, segment = (code & 0x0F) << 4, (code & 0x70) >> 4
+    magnitude += 8 if segment == 0 else 0x108
+    if segment > 1:
+        magnitude <<= segment - 1
+    return magnitude if code & 0x80 else -magnitude
+
+
+LINEAR = [_linear(code) for code in range(256)]
+_CODES = sorted((value, code) for code, value in enumerate(LINEAR))
+
+
+def _code(sample: int) -> int:
+    """The byte of G.711 A-law that is nearest to a 16-bit sample."""
+    place = bisect(_CODES, (sample, 0))
+    near = _CODES[max(0, place - 1) : place + 1]
+    return min(near, key=lambda one: abs(one[0] - sample))[1]

@@ -1,0 +1,89 @@
+"""The audio side of the phones behind SIPp, as a process of its own.
+
+python -m tests.telephony.sip.phone PORT ECHO_PORT FOLDER [DIGIT]
+
+Calls send their RTP to PORT. It is passed on to SIPp, which echoes it (-rtp_echo at ECHO_PORT), and what SIPp echoes
+is recorded, one file for each caller, and sent back to the caller. With a DIGIT, each phone presses it once after half
+a second (RFC 4733). SIGTERM ends it and writes the files: `<RTP port of the caller>.pcma`, and packet times beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import selectors
+import signal
+import socket
+import struct
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+
+TELEPHONE_EVENT = 101
+PCMA = 8
+PRESS_AFTER = 25  # packets
+
+
+class Phone:
+    def __init__(self, port: int, echo_port: int, folder: Path, digit: str) -> None:
+        self.folder = folder
+        self.echo = ("127.0.0.1", echo_port)
+        self.digit = digit
+        self.front, self.back = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+        for each in (self.front, self.back):
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        self.front.bind(("127.0.0.1", port))
+        self.back.bind(("127.0.0.1", 0))
+        self.callers: dict[int, tuple[str, int]] = {}  # by SSRC
+        self.heard: dict[int, list[tuple[int, float, bytes]]] = defaultdict(list)
+        self.ended = False
+
+    def run(self) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: setattr(self, "ended", True))
+        selector = selectors.DefaultSelector()
+        selector.register(self.front, selectors.EVENT_READ, self.from_caller)
+        selector.register(self.back, selectors.EVENT_READ, self.from_sipp)
+        print("ready", flush=True)
+        while not self.ended:
+            for key, _ in selector.select(0.1):
+                key.data()
+        self.write()
+
+    def from_caller(self) -> None:
+        packet, address = self.front.recvfrom(2048)
+        self.callers[struct.unpack("!I", packet[8:12])[0]] = address
+        self.back.sendto(packet, self.echo)
+
+    def from_sipp(self) -> None:
+        packet = self.back.recv(2048)
+        _, kind, sequence, _, ssrc = struct.unpack("!BBHII", packet[:12])
+        address = self.callers[ssrc]
+        if kind & 0x7F == PCMA:
+            known = self.heard[address[1]]
+            known.append((sequence, time.monotonic(), packet[12:]))
+            if self.digit and len(known) == PRESS_AFTER:
+                self.press(address, packet)
+        self.front.sendto(packet, address)
+
+    def press(self, address: tuple[str, int], like: bytes) -> None:
+        """Three packets while the key is down, three more with the end bit: the digit is one, whatever gets lost."""
+        _, _, sequence, stamp, ssrc = struct.unpack("!BBHII", like[:12])
+        event = "0123456789*#".index(self.digit)
+        for step in range(6):
+            end = 0x80 if step >= 3 else 0
+            marker = 0x80 if step == 0 else 0
+            head = struct.pack(
+                "!BBHII", 0x80, marker | TELEPHONE_EVENT, (sequence + 1000 + step) % 65536, stamp, ssrc ^ 1
+            )
+            body = struct.pack("!BBH", event, end | 10, 160 * (min(step, 2) + 1))
+            self.front.sendto(head + body, address)
+
+    def write(self) -> None:
+        for port, packets in self.heard.items():
+            (self.folder / f"{port}.pcma").write_bytes(b"".join(payload for _, _, payload in packets))
+            times = [(sequence, at) for sequence, at, _ in packets]
+            (self.folder / f"{port}.json").write_text(json.dumps(times))
+
+
+if __name__ == "__main__":
+    Phone(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), (*sys.argv, "")[4]).run()

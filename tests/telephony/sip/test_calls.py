@@ -1,0 +1,374 @@
+"""Calls to SIPp: what the far end does decides how they end, how long they were, and how much was played."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from baresip import Event, NoLocalAddressError, RuntimeDead, StackEvent
+
+from telephony.carriers import refusals
+from telephony.carriers.base import CarrierEvent, Later, Pending, Rejected, Result, Unknown
+from telephony.carriers.errors import Misconfigured, Throttled, Unreachable
+from telephony.carriers.sip import calls, circuit_breaker
+from telephony.carriers.sip.calls import LiveCall
+from telephony.carriers.sip.options import SipOptions
+from telephony.carriers.sip.stack import NotDialled
+from telephony.models import Cause, DeliveryStatus
+from tests.live import wait_for
+from tests.telephony.sip.far_end import FarEnd, likeness
+from tests.telephony.sip.line import LEAD, TAIL, Line, chirp, submission
+from tests.telephony.sip.tls import TlsFront
+
+S = DeliveryStatus
+NUMBER = "+9779841000001"
+
+
+def test_a_call_that_is_listened_to_completes(tmp_path: Path) -> None:
+    name, samples = chirp(2.0)
+    with FarEnd(tmp_path, "answer") as far_end, Line(far_end.host) as line:
+        assert line.call(NUMBER, said=name) == Pending(key="1")
+        final = line.final()
+        assert line.statuses() == [S.RINGING, S.ANSWERED, S.COMPLETED]
+        assert (final.cause, final.playback, final.digits) == (Cause.NONE, 100, "")
+        assert final.seconds == pytest.approx(LEAD + 2.0 + TAIL, abs=0.15)
+        assert f"Call-ID: {line.ref()}" in far_end.messages()
+    heard = far_end.heard()[NUMBER]
+    assert heard.lost == 0
+    assert likeness(heard.samples, samples) > 0.99
+    assert far_end.errors() == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "ends", "cause"),
+    [
+        ("486 Busy Here", "", S.UNANSWERED, Cause.BUSY),
+        ("603 Decline", "", S.FAILED, Cause.REFUSED),
+        ("404 Not Found", "", S.FAILED, Cause.INVALID),
+        ("480 Temporarily Unavailable", 'Reason: Q.850;cause=17;text="User busy"', S.UNANSWERED, Cause.BUSY),
+    ],
+)
+def test_a_refused_call_ends_as_the_far_end_says(
+    tmp_path: Path, status: str, headers: str, ends: DeliveryStatus, cause: Cause
+) -> None:
+    with FarEnd(tmp_path, "refuse", status=status, headers=headers) as far_end, Line(far_end.host) as line:
+        line.call(NUMBER)
+        final = line.final()
+    assert (final.status, final.cause, final.seconds, final.playback) == (ends, cause, None, None)
+    assert final.text.startswith(status)
+    assert ("Q.850;cause=17" in final.text) == bool(headers)
+    assert line.statuses() == [ends]
+
+
+def test_a_phone_that_rings_in_vain_is_cancelled(tmp_path: Path) -> None:
+    with FarEnd(tmp_path, "no_answer") as far_end, Line(far_end.host, ring_seconds=3) as line:
+        line.call(NUMBER)
+        final = line.final()
+        wait_for(lambda: "487 Request Terminated" in far_end.messages(), seconds=3)
+    assert line.statuses() == [S.RINGING, S.UNANSWERED]
+    assert (final.cause, final.text) == (Cause.NO_ANSWER, "Not answered in 3 s.")
+    assert far_end.errors() == ""
+
+
+def test_who_hangs_up_half_way_has_heard_half(tmp_path: Path) -> None:
+    name, _ = chirp(2.0)
+    with FarEnd(tmp_path, "hang_up") as far_end, Line(far_end.host) as line:
+        line.call(NUMBER, said=name)
+        final = line.final()
+    assert (final.status, final.cause) == (S.HUNGUP, Cause.CUT_OFF)
+    assert final.seconds == pytest.approx(1.0, abs=0.1)
+    assert final.playback == pytest.approx(100 * (1.0 - LEAD) / 2.0, abs=4)
+    heard = far_end.heard()[NUMBER]
+    said = len(heard.samples) / 8000 - LEAD
+    assert final.playback == pytest.approx(100 * said / 2.0, abs=3)  # what has really been sent
+
+
+def test_early_media_is_no_answer(tmp_path: Path) -> None:
+    with FarEnd(tmp_path, "early_media") as far_end, Line(far_end.host) as line:
+        line.call(NUMBER)
+        final = line.final()
+    assert line.statuses() == [S.RINGING, S.UNANSWERED]
+    assert (final.cause, final.seconds, final.playback) == (Cause.NO_ANSWER, None, None)
+    assert max(map(abs, far_end.heard()[NUMBER].samples)) < 50  # packets came, and nothing was said
+
+
+def test_a_full_trunk_takes_the_call_later(tmp_path: Path) -> None:
+    with FarEnd(tmp_path, "refuse", status="503 Service Unavailable") as far_end, Line(far_end.host) as line:
+        line.call(NUMBER)
+        later = line.later()
+        assert (later.attempt, later.seconds, later.text) == (1, 5.0, "503 Service Unavailable")
+        assert line.reports() == []
+        with pytest.raises(Throttled, match="503 Service Unavailable"):  # the trunk rests
+            line.call(NUMBER, key="2")
+
+
+def test_a_call_is_given_up_when_it_was_refused_for_want_of_room_so_often_as_is_documented(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dials count, not claims: a delivery is also claimed while its trunk rests."""
+    monkeypatch.setattr(refusals, "LONGEST_REST_SECONDS", 0.01)
+    with FarEnd(tmp_path, "refuse", status="503 Service Unavailable") as far_end, Line(far_end.host) as line:
+        for attempt in (11, 12, 13, 14):
+            dial_when_it_may(line, attempt=attempt)
+            wait_for(partial(has_answer_to, line, attempt), seconds=3)
+        assert [result.seconds for result in line.results() if isinstance(result, Later)] == [5, 10, 15, 20]
+        dial_when_it_may(line, attempt=15)
+        assert (line.final().status, line.final().cause) == (S.FAILED, Cause.REFUSED)
+
+
+def has_answer_to(line: Line, attempt: int) -> bool:
+    return any(isinstance(result, Later) and result.attempt == attempt for result in line.results())
+
+
+def dial_when_it_may(line: Line, *, key: str = "1", attempt: int = 1) -> None:
+    """Call as soon as the trunk has rested."""
+
+    def dials() -> bool:
+        try:
+            return line.call(NUMBER, key=key, attempt=attempt) == Pending(key=key)
+        except Throttled:
+            return False
+
+    wait_for(dials, seconds=3)
+
+
+def test_a_trunk_that_refuses_everybody_rests_and_the_rest_are_called_later(tmp_path: Path) -> None:
+    with FarEnd(tmp_path, "refuse", status="403 Forbidden") as far_end, Line(far_end.host) as line:
+        for number in range(1, refusals.MAX_REFUSALS_IN_A_ROW[refusals.Meaning.DOUBTFUL]):
+            line.call(f"{NUMBER[:-2]}{number:02d}", key=str(number))
+            assert (line.final(str(number)).status, line.final(str(number)).cause) == (
+                S.FAILED,
+                Cause.REFUSED,
+            )
+        line.call(f"{NUMBER[:-2]}10", key="tenth")
+        assert line.later("tenth").text == "403 Forbidden"
+        with pytest.raises(
+            Throttled, match="10 recipients in a row were refused. Delivery tenth: 403 Forbidden"
+        ):
+            line.call(NUMBER, key="eleventh")
+
+
+@pytest.mark.parametrize(("seconds", "again"), [(0.0, True), (0.5, False)])
+def test_a_way_that_breaks_off_when_the_invite_has_left_calls_nobody_twice(
+    seconds: float, again: bool
+) -> None:
+    """Over UDP the stack sends its INVITE again after half a second, and says that the network is unreachable then."""
+    reported: list[CarrierEvent | Result] = []
+    live = LiveCall(
+        key="1",
+        to=NUMBER,
+        attempt=1,
+        pcm=b"",
+        options=SipOptions(host="sip.example.com"),
+        report=reported.extend,
+        judge=circuit_breaker.Trouble().judge,
+    )
+    live.dialled_at -= seconds
+    live.events.put_nowait(StackEvent(event=Event.CALL_CLOSED, text="Network is unreachable [101]"))
+    asyncio.run(live.live(cast(Any, None)))
+    assert any(isinstance(item, Later) for item in reported) == again
+    lost = [item.cause for item in reported if isinstance(item, CarrierEvent)]
+    assert lost == ([] if again else [Cause.LOST])
+
+
+def test_a_trunk_on_which_no_phone_ever_rings_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says "100 Trying" to each call, and nothing else."""
+    monkeypatch.setattr(calls, "SETUP_SECONDS", 0.01)
+    reported: list[CarrierEvent | Result] = []
+    judge = circuit_breaker.Trouble()
+
+    async def hangup() -> None:
+        pass
+
+    for key in range(refusals.MAX_REFUSALS_IN_A_ROW[refusals.Meaning.DOUBTFUL]):
+        assert not judge
+        live = LiveCall(
+            key=str(key),
+            to=f"+97798410000{key:02d}",
+            attempt=1,
+            pcm=b"",
+            options=SipOptions(host="sip.example.com", ring_seconds=0.01),
+            report=reported.extend,
+            judge=judge.judge,
+        )
+        asyncio.run(live.live(cast(Any, SimpleNamespace(hangup=hangup))))
+    ends = [(item.status, item.text) for item in reported if isinstance(item, CarrierEvent)]
+    assert set(ends) == {(S.UNANSWERED, "No phone rang within 0.01 s.")}
+    assert judge
+
+
+def test_a_stack_that_dies_while_it_dials_leaves_it_open_whether_the_invite_left() -> None:
+    carrier = Line("127.0.0.1:9").carrier
+    answers: list[Exception] = [
+        RuntimeDead("the SIP thread has exited"),
+        NoLocalAddressError("no INVITE was sent"),
+    ]
+    carrier._line = cast(Any, SimpleNamespace(dial=lambda batch: answers))
+    results = carrier.submit([submission(NUMBER, key="1"), submission(NUMBER, key="2")])
+    assert [type(result) for result in results] == [Unknown, Later]
+    answers[:] = [NotDialled("Invalid URI", seconds=7.0), NotDialled("Invalid URI", seconds=None)]
+    assert carrier.submit([submission(NUMBER, key="1"), submission(NUMBER, key="2")]) == [
+        Later(key="1", seconds=7.0, text="Invalid URI"),
+        Rejected(key="2", cause=Cause.REFUSED, text="Invalid URI"),
+    ]
+
+
+def test_keys_pressed_in_rtp_and_in_info_are_reported_as_they_come(tmp_path: Path) -> None:
+    with FarEnd(tmp_path, "dtmf", digit="7") as far_end, Line(far_end.host) as line:
+        line.call(NUMBER, said=chirp(2.0)[0])
+        assert line.final().digits == "47#"
+        assert [event.digits for event in line.reports() if event.status == S.ANSWERED] == [
+            "",
+            "4",
+            "47",
+            "47#",
+        ]
+        assert line.final().playback == 100
+
+
+def test_a_challenge_is_answered_and_the_bought_number_calls(tmp_path: Path) -> None:
+    credentials: dict[str, Any] = {"user": "trunk-user", "password": "trunk-password"}
+    with FarEnd(tmp_path, "challenge") as far_end, Line(far_end.host, **credentials) as line:
+        line.call(NUMBER, caller="9800000101")
+        assert line.final().status == S.COMPLETED
+        assert "<sip:+9779800000101@" in far_end.log()[0]
+
+
+def test_a_wrong_password_pauses_the_trunk_and_costs_nobody_their_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refusals, "LONGEST_REST_SECONDS", 0.01)
+    credentials: dict[str, Any] = {"user": "trunk-user", "password": "wrong"}
+    with FarEnd(tmp_path, "challenge") as far_end, Line(far_end.host, **credentials) as line:
+        for key in "123":
+            dial_when_it_may(line, key=key)
+            assert line.later(key).text.startswith("401")
+        with pytest.raises(Misconfigured, match="does not accept our user and password. Delivery 3: 401"):
+            line.call(NUMBER, key="4")
+
+
+def test_a_bye_that_is_confirmed_late_does_not_lengthen_the_call(tmp_path: Path) -> None:
+    with FarEnd(tmp_path, "late_bye") as far_end, Line(far_end.host) as line:
+        line.call(NUMBER)
+        final = line.final()
+        assert (final.status, final.playback) == (S.COMPLETED, 100)
+        assert final.seconds == pytest.approx(LEAD + 1.0 + TAIL, abs=0.15)
+        wait_for(lambda: far_end.messages().count("\nBYE sip:") > 1, seconds=3)  # asked again until confirmed
+
+
+def test_a_call_over_tcp_completes(tmp_path: Path) -> None:
+    with (
+        FarEnd(tmp_path, "answer", transport="tcp") as far_end,
+        Line(far_end.host, transport="tcp") as line,
+    ):
+        line.call(NUMBER)
+        assert line.final().status == S.COMPLETED
+
+
+def test_a_trunk_that_is_not_there_costs_nobody_their_call() -> None:
+    with Line("127.0.0.1:9", transport="tcp") as line:
+        line.call(NUMBER)
+        assert line.later().text.startswith("Connection refused")
+        with pytest.raises(Throttled, match="Connection refused"):
+            line.call(NUMBER, key="2")
+
+
+def test_the_caller_can_travel_in_an_identity_header(tmp_path: Path) -> None:
+    with (
+        FarEnd(tmp_path, "answer") as far_end,
+        Line(far_end.host, caller="identity", numbers="national", user="4410001", prefix="9*") as line,
+    ):
+        line.call(NUMBER, caller="+9779800000101")
+        assert line.final().status == S.COMPLETED
+        assert "INVITE sip:9*9841000001@" in far_end.messages()
+        assert "P-Asserted-Identity: <sip:9800000101@" in far_end.messages()
+        assert "From: <sip:4410001@" in far_end.messages()
+
+
+def test_closing_lets_calls_end(tmp_path: Path) -> None:
+    with FarEnd(tmp_path, "answer") as far_end, Line(far_end.host) as line:
+        line.call(NUMBER)
+        wait_for(lambda: S.ANSWERED in line.statuses(), seconds=3)
+        line.carrier.close()
+        assert (line.final().status, line.final().playback) == (S.COMPLETED, 100)
+        with pytest.raises(Unreachable):
+            line.call(NUMBER, key="2")
+
+
+def test_closing_cuts_off_calls_that_take_too_long(tmp_path: Path) -> None:
+    with FarEnd(tmp_path, "answer") as far_end, Line(far_end.host, drain_seconds=0.5) as line:
+        line.call(NUMBER, said=chirp(20.0)[0])
+        wait_for(lambda: S.ANSWERED in line.statuses(), seconds=3)
+        line.carrier.close()
+        final = line.final()
+        assert (final.status, final.cause) == (S.HUNGUP, Cause.CUT_OFF)
+        assert 0 < (final.playback or 0) < 10
+        assert final.text == "The trunk's worker was stopped."
+        assert "\nBYE sip:" in far_end.messages()
+
+
+def test_only_one_call_at_a_time_tries_a_trunk_that_has_failed(tmp_path: Path) -> None:
+    with FarEnd(tmp_path, "refuse", status="503 Service Unavailable") as far_end, Line(far_end.host) as line:
+        line.call(NUMBER)
+        line.later()
+        wait_for(lambda: _dials(line), seconds=3)  # the rest of a second is over
+        with pytest.raises(Throttled):
+            line.call(NUMBER, key="4")
+
+
+def _dials(line: Line) -> bool:
+    try:
+        first, second = line.carrier.submit([submission(NUMBER, key="2"), submission(NUMBER, key="3")])
+    except Throttled:
+        return False
+    assert first == Pending(key="2")
+    assert isinstance(second, Later)
+    return True
+
+
+def test_a_call_over_tls_completes_where_the_certificate_is_trusted(tmp_path: Path) -> None:
+    front = TlsFront(tmp_path)
+    contact = f"127.0.0.1:{front.port};transport=tls"
+    secure: dict[str, Any] = {"transport": "tls", "tls_ca": str(front.certificate)}
+    with (
+        FarEnd(tmp_path, "answer", transport="tcp", contact=contact) as far_end,
+        Line(f"127.0.0.1:{front.port}", **secure) as line,
+    ):
+        front.serve(far_end.port)
+        line.call(NUMBER)
+        assert line.final().status == S.COMPLETED
+        assert front.connections == 1
+    front.close()
+
+
+def test_a_certificate_that_the_system_trusts_needs_no_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    front = TlsFront(tmp_path)
+    monkeypatch.setenv(
+        "SSL_CERT_FILE", str(front.certificate)
+    )  # where a system's authorities can be said to lie
+    contact = f"127.0.0.1:{front.port};transport=tls"
+    with (
+        FarEnd(tmp_path, "answer", transport="tcp", contact=contact) as far_end,
+        Line(f"127.0.0.1:{front.port}", transport="tls") as line,
+    ):
+        front.serve(far_end.port)
+        line.call(NUMBER)
+        assert line.final().status == S.COMPLETED
+    front.close()
+
+
+def test_a_certificate_that_is_not_trusted_gets_no_call(tmp_path: Path) -> None:
+    front = TlsFront(tmp_path)
+    with FarEnd(tmp_path, "answer", transport="tcp") as far_end:
+        front.serve(far_end.port)
+        with Line(f"127.0.0.1:{front.port}", transport="tls") as line:
+            line.call(NUMBER)
+            assert line.final().status == S.FAILED
+        assert far_end.log() == []
+    front.close()

@@ -1,0 +1,113 @@
+"""Digests that a trunk asks for: with a registration (401), and with each call where its proxy asks (407)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from telephony.carriers.errors import Misconfigured, Throttled, Unreachable
+from telephony.models import DeliveryStatus
+from tests.live import wait_for
+from tests.telephony.sip.far_end import FarEnd
+from tests.telephony.sip.line import Line
+
+NUMBER = "+9779841000001"
+REGISTERED: dict[str, Any] = {"register": True, "user": "branch", "register_seconds": 5}
+ASKS_AGAIN = 'WWW-Authenticate: Digest realm="example.com", nonce="57ebe028cda1", algorithm=MD5, qop="auth"'
+
+
+def test_a_registration_that_is_challenged_succeeds_and_calls_are_made(tmp_path: Path) -> None:
+    with (
+        FarEnd(tmp_path, "registrar_digest", status="403 Forbidden") as far_end,
+        Line(far_end.host, password="secret", **REGISTERED) as line,
+    ):
+        assert line.carrier.status() == f"registered as branch at {far_end.host}"
+        line.call(NUMBER)
+        assert line.final().status == DeliveryStatus.COMPLETED
+        assert 'username="branch"' in far_end.messages()
+    assert far_end.errors() == ""
+
+
+@pytest.mark.parametrize(("answer", "headers"), [("403 Forbidden", ""), ("401 Unauthorized", ASKS_AGAIN)])
+def test_a_registration_with_a_wrong_password_is_shown_and_nothing_is_called(
+    tmp_path: Path, answer: str, headers: str
+) -> None:
+    with (
+        FarEnd(tmp_path, "registrar_digest", status=answer, headers=headers) as far_end,
+        Line(far_end.host, ready=False, password="wrong", **REGISTERED) as line,
+    ):
+        line.wait_status("not registered")
+        assert line.carrier.status().startswith(f"not registered as branch at {far_end.host}: ")
+        assert answer[:3] in line.carrier.status()
+        with pytest.raises(Unreachable, match="not registered as branch"):
+            line.call(NUMBER)
+    assert "INVITE sip:" not in far_end.messages()
+
+
+def test_a_proxy_that_challenges_each_call_gets_the_digest_it_wants(tmp_path: Path) -> None:
+    with (
+        FarEnd(tmp_path, "challenge_by_proxy") as far_end,
+        Line(far_end.host, user="trunk-user", password="trunk-password") as line,
+    ):
+        line.call(NUMBER, caller="9800000101")
+        assert (line.final().status, line.final().playback) == (DeliveryStatus.COMPLETED, 100)
+        assert "<sip:+9779800000101@" in far_end.log()[0]
+        with_digest = r"\nINVITE sip:(?:.+\n)*Proxy-Authorization: Digest (.+)\n"
+        (sent,) = set(re.findall(with_digest, far_end.messages().replace("\r", "")))
+        assert response_of(sent) == digest(sent, user="trunk-user", password="trunk-password")
+        assert response_of(sent) != digest(sent, user="trunk-user", password="wrong")
+    assert far_end.errors() == ""
+
+
+def test_a_proxy_that_does_not_know_us_pauses_the_trunk(tmp_path: Path) -> None:
+    with (
+        FarEnd(tmp_path, "challenge_by_proxy") as far_end,
+        Line(far_end.host, user="somebody", password="trunk-password") as line,
+    ):
+        keys = iter(map(str, range(1, 100)))
+
+        def is_paused() -> bool:
+            """Whether a call, made when the trunk has rested after the one before, is told what is wrong."""
+            key = next(keys)
+            try:
+                line.call(NUMBER, key=key)
+            except Throttled as resting:
+                rested = time.monotonic() + resting.retry_after
+                wait_for(lambda: time.monotonic() > rested, seconds=60)
+            except Misconfigured as misconfigured:
+                said.append(str(misconfigured))
+                return True
+            else:
+                assert line.later(key).text.startswith("407")
+            return False
+
+        said: list[str] = []
+        wait_for(is_paused, seconds=60)
+        assert "does not accept our user and password" in said[0]
+
+
+def parameters_of(header: str) -> dict[str, str]:
+    return {
+        name: quoted or bare for name, quoted, bare in re.findall(r'(\w+)=(?:"([^"]*)"|([^,\s]+))', header)
+    }
+
+
+def response_of(header: str) -> str:
+    return parameters_of(header)["response"]
+
+
+def digest(header: str, *, user: str, password: str) -> str:
+    """What the response has to be, by RFC 2617 (qop=auth), for an INVITE with the other parameters of this header."""
+    sent = parameters_of(header)
+    who = _md5(user, sent["realm"], password)
+    what = _md5("INVITE", sent["uri"])
+    return _md5(who, sent["nonce"], sent["nc"], sent["cnonce"], sent["qop"], what)
+
+
+def _md5(*parts: str) -> str:
+    return hashlib.md5(":".join(parts).encode(), usedforsecurity=False).hexdigest()

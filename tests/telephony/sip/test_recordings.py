@@ -1,0 +1,119 @@
+"""What a call plays is read before it is dialled. What cannot be read costs nobody their call, and never holds up others."""
+
+from __future__ import annotations
+
+import errno
+from datetime import timedelta
+from pathlib import Path
+from typing import IO
+
+import pytest
+from django.utils import timezone
+
+from telephony.carriers.base import Later, Pending, Rejected
+from telephony.carriers.errors import Unreachable
+from telephony.carriers.sip import recordings as of_recordings
+from telephony.carriers.sip.recordings import Gone, Recordings
+from telephony.models import Audio, Cause, DeliveryStatus
+from telephony.speech import store
+from telephony.speech.store import Extension
+from tests.live import wait_for
+from tests.telephony.sip.far_end import FarEnd
+from tests.telephony.sip.line import Line, chirp, submission
+
+NUMBER = "+9779841000001"
+
+
+class EndpointConnectionError(Exception):
+    """As the client of S3 raises it: none of Python's own."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.EIO, "Input/output error"),
+        PermissionError(errno.EACCES, "Permission denied"),
+        OSError(errno.EMFILE, "Too many open files"),
+        EndpointConnectionError("Could not connect to the endpoint URL"),
+    ],
+    ids=lambda error: type(error).__name__ + str(getattr(error, "errno", "")),
+)
+def test_a_recording_that_cannot_be_read_puts_off_its_own_call_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    really = store.open_file
+
+    def open_file(name: str, extension: Extension) -> IO[bytes]:
+        if name == "unreadable":
+            raise error
+        return really(name, extension)
+
+    monkeypatch.setattr(store, "open_file", open_file)
+    with FarEnd(tmp_path, "answer", record=False) as far_end, Line(far_end.host) as line:
+        results = line.carrier.submit(
+            [submission(NUMBER, key="1", said="unreadable"), submission(NUMBER, key="2")]
+        )
+        assert Later(key="1", seconds=30.0, text="The recording cannot be read at present.") in results
+        assert Pending(key="2") in results
+        assert line.final("2").status == DeliveryStatus.COMPLETED
+        assert len(far_end.log()) == 1
+    assert "line: the recordings of 1 calls cannot be read: " + repr(error) in caplog.text
+
+
+def test_what_was_read_too_late_is_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    really = store.open_file
+    late, in_time = submission(NUMBER, key="1", said=chirp(1.1)[0]), submission(NUMBER, key="2")
+    until = timezone.now() + timedelta(seconds=0.3)
+    object.__setattr__(late, "valid_until", until)
+
+    def open_file(name: str, extension: Extension) -> IO[bytes]:
+        wait_for(lambda: timezone.now() > until, seconds=3)
+        return really(name, extension)
+
+    with FarEnd(tmp_path, "answer", record=False) as far_end, Line(far_end.host) as line:
+        monkeypatch.setattr(store, "open_file", open_file)
+        of_recordings._pcm_of.cache_clear()
+        results = {result.key: result for result in line.carrier.submit([late, in_time])}
+        assert results["1"] == Later(key="1", seconds=1.0, text="Came after its validity had ended.")
+        assert results["2"] == Pending(key="2")
+        assert line.final("2").status == DeliveryStatus.COMPLETED
+
+
+@pytest.mark.django_db
+def test_a_recording_that_was_removed_is_refused_and_one_whose_file_is_not_there_waits_for_it(
+    tmp_path: Path,
+) -> None:
+    """A folder that is not mounted has no file at all: that must not end a whole campaign."""
+    Audio.objects.create(name="pruned", seconds=1.0, pruned_at=timezone.now())
+    Audio.objects.create(name="missing", seconds=1.0)
+    with FarEnd(tmp_path, "answer", record=False) as far_end, Line(far_end.host) as line:
+        batch = [submission(NUMBER, key=name, said=name) for name in ("pruned", "unheard-of", "missing")]
+        results = {result.key: result for result in line.carrier.submit(batch)}
+    text = "The recording is gone from the storage."
+    for name in ("pruned", "unheard-of"):
+        assert results[name] == Rejected(key=name, cause=Cause.REFUSED, text=text)
+    assert isinstance(results["missing"], Later)
+
+
+@pytest.mark.django_db
+def test_a_file_that_does_not_come_back_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    Audio.objects.create(name="missing", seconds=1.0)
+    recordings = Recordings()
+    with pytest.raises(FileNotFoundError):
+        recordings.pcm_of("missing")
+    monkeypatch.setattr(of_recordings, "MISSING_SECONDS", 0.0)
+    with pytest.raises(Gone):
+        recordings.pcm_of("missing")
+
+
+def test_while_the_database_is_away_nobody_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from django.db import OperationalError
+
+    def away(name: str) -> bytes:
+        raise OperationalError("the database is starting up")
+
+    monkeypatch.setattr(of_recordings, "_pcm_of", away)
+    with FarEnd(tmp_path, "answer", record=False) as far_end, Line(far_end.host) as line:
+        with pytest.raises(Unreachable, match="database"):
+            line.call(NUMBER)
+        assert far_end.log() == []

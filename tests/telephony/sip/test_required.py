@@ -1,0 +1,42 @@
+"""What a machine lacks is said: where CI runs, a test that cannot run is a failure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.telephony.sip import conftest
+from tests.telephony.sip.far_end import FarEnd
+
+
+@pytest.fixture
+def _nothing_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(conftest, "find_spec", lambda name: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
+@pytest.mark.usefixtures("_nothing_installed")
+@pytest.mark.parametrize(
+    ("required", "outcome"), [("", pytest.skip.Exception), ("1", pytest.fail.Exception)], ids=["here", "CI"]
+)
+def test_a_missing_stack_is_skipped_here_and_fails_in_ci(
+    monkeypatch: pytest.MonkeyPatch, required: str, outcome: type[BaseException]
+) -> None:
+    monkeypatch.setenv("IRIS_REQUIRE_SERVICES", required)
+    with pytest.raises(outcome, match="baresip-python is not installed"):
+        conftest.require_stack()
+
+
+@pytest.mark.usefixtures("_nothing_installed")
+@pytest.mark.parametrize(
+    ("required", "outcome"), [("", pytest.skip.Exception), ("1", pytest.fail.Exception)], ids=["here", "CI"]
+)
+def test_a_missing_far_end_is_skipped_here_and_fails_in_ci(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, required: str, outcome: type[BaseException]
+) -> None:
+    monkeypatch.setenv("IRIS_REQUIRE_SERVICES", required)
+    far_end = FarEnd(tmp_path, "answer")
+    with pytest.raises(outcome, match="sipp is not installed"):
+        far_end.__enter__()
+    far_end.ports.close()

@@ -1,0 +1,254 @@
+"""The parts that need no connection: options, receipts, alphabets, the pace."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+import smpp34
+from django.core.exceptions import ImproperlyConfigured
+from django.db import OperationalError
+
+from telephony.carriers.base import CarrierEvent, InboundSms
+from telephony.carriers.smpp import SmppCarrier, encoding
+from telephony.carriers.smpp.inbound import Reader
+from telephony.carriers.smpp.options import as_table
+from telephony.carriers.smpp.pace import Pace
+from telephony.carriers.smpp.protocol import Frames
+from telephony.carriers.smpp.receipts import Ids, Receipt, read
+from telephony.engine import delivery_reports, event_writer
+from telephony.models import DeliveryStatus, InboundMessage
+from telephony.segments import BASIC, EXTENSION, segments_of
+from tests.live import ROOT
+from tests.telephony.smpp.carriers import sms
+
+TEXT = "id:{} sub:001 dlvrd:001 submit date:2611241200 done date:2611241201 stat:{} err:{} Text:stat:FALSE"
+
+
+class TestOptions:
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            ({}, "host must be text; system_id must be text"),
+            ({"host": "h", "system_id": "i", "hots": "x"}, "has no option hots"),
+            ({"host": "h", "system_id": "i" * 16}, "system_id may have 15"),
+            ({"host": "h", "system_id": "i", "password": "123456789"}, "password may have 8"),
+            ({"host": "h", "system_id": "i", "port": "2775"}, "port must be a whole number from 1 to 65535"),
+            ({"host": "h", "system_id": "i", "window": True}, "window must be a whole number"),
+            ({"host": "h", "system_id": "i", "receipts": 1}, "receipts must be true or false"),
+            ({"host": "h", "system_id": "i", "concatenation": "sar"}, "must be one of udh, payload"),
+            ({"host": "h", "system_id": "i", "repeat": "twice"}, "must be one of safe, always, never"),
+            ({"host": "h", "system_id": "i", "source": "इरिस"}, "source must be a number"),
+        ],
+    )
+    def test_what_is_wrong_stops_the_start_with_a_sentence(self, options: dict[str, Any], words: str) -> None:
+        with pytest.raises(ImproperlyConfigured, match=words):
+            SmppCarrier(alias="smsc", **options)
+
+    def test_all_of_them_are_in_the_document(self) -> None:
+        assert as_table() in (ROOT / "docs" / "smpp.md").read_text()
+
+    def test_reports_are_awaited_as_long_as_the_sms_is_valid(self, settings: Any) -> None:
+        settings.IRIS_REPORT_TIMEOUT_SECONDS = 123
+        options = {"alias": "smsc", "host": "h", "system_id": "i"}
+        assert SmppCarrier(**options).report_timeout() == 123
+        assert SmppCarrier(**options, validity_seconds=7200).report_timeout() == 7800
+
+
+class TestReceipt:
+    def read(self, text: str = "", **fields: Any) -> Receipt | None:
+        defaults: dict[str, Any] = {
+            "esm_class": 4,
+            "message_id": None,
+            "state": None,
+            "ids": Ids.SAME,
+            "tlv_as_text": False,
+        }
+        return read(text=text, **{**defaults, **fields})
+
+    @pytest.mark.parametrize(
+        ("written", "ids", "ref"),
+        [
+            ("24", Ids.SAME, "24"),
+            ("000024", Ids.SAME, "24"),
+            ("0", Ids.SAME, "0"),
+            ("0A1b", Ids.SAME, "a1b"),
+            ("c1d2-0Xy", Ids.SAME, "c1d2-0Xy"),
+            ("0000006699", Ids.HEX_THEN_DECIMAL, "6699"),
+            ("1A2B", Ids.DECIMAL_THEN_HEX, "6699"),
+        ],
+    )
+    def test_ids(self, written: str, ids: Ids, ref: str) -> None:
+        assert self.read(TEXT.format(written, "DELIVRD", "000"), ids=ids) == Receipt(ref, "DELIVRD", "000")
+
+    def test_ids_of_answers(self) -> None:
+        assert Ids.HEX_THEN_DECIMAL.of_answer("00001A2B") == "6699"
+        assert Ids.DECIMAL_THEN_HEX.of_answer("0006699") == "6699"
+        assert Ids.SAME.of_answer("00A1") == "a1"
+
+    def test_tlvs_count_for_more_than_the_text(self) -> None:
+        text = TEXT.format("1", "ENROUTE", "")
+        assert self.read(text, message_id="1A2B", state=5, ids=Ids.HEX_THEN_DECIMAL) == Receipt(
+            "6699", "UNDELIV", ""
+        )
+        as_text = self.read("", message_id="6699", state=2, ids=Ids.HEX_THEN_DECIMAL, tlv_as_text=True)
+        assert as_text == Receipt("6699", "DELIVRD", "")
+
+    def test_sloppy_ones(self) -> None:
+        assert self.read("ID:7 STAT:delivrd") == Receipt("7", "DELIVRD", "")
+        assert self.read("id:7 stat:DELIVRD err:1", esm_class=0) == Receipt("7", "DELIVRD", "1")
+        assert self.read("nonsense") == Receipt("", "", "")
+
+    @pytest.mark.parametrize(
+        ("word", "state"), [("DELIVERED", "DELIVRD"), ("rejected", "REJECTD"), ("UNDELIVERABLE", "UNDELIV")]
+    )
+    def test_other_words_for_the_same(self, word: str, state: str) -> None:
+        assert self.read(f"id:1 stat:{word}") == Receipt("1", state, "")
+
+    def test_what_is_none(self) -> None:
+        assert self.read("My id: 7, what stat: is that?", esm_class=0) is None
+        assert self.read("STOP", esm_class=0) is None
+
+    def test_what_is_under_way_decides_nothing(self) -> None:
+        for state in ("ENROUTE", "ACCEPTD", "UNKNOWN", "SKIPPED"):
+            receipt = self.read(f"id:1 stat:{state}")
+            assert receipt is not None
+            assert receipt.end is None
+
+
+class TestReader:
+    def read(self, text: bytes, **fields: Any) -> Any:
+        settings = {"message_ids": "same", "tlv_ids_as_text": False}
+        fields = {"source_addr_ton": 1, "esm_class": 4, **fields}
+        pdu = smpp34.DeliverSm("9779841000001", "31001", text, **fields)
+        (found,) = Frames().feed(pdu.encode())
+        return Reader("smsc", settings).item(found)
+
+    def test_the_id_in_a_receipt_is_ascii_whatever_alphabet_an_sms_would_have(self) -> None:
+        event = self.read(b"id:ab_12@$[x] stat:DELIVRD err:000 text:")
+        assert (event.ref, event.number, event.status) == (
+            "ab_12@$[x]",
+            "+9779841000001",
+            DeliveryStatus.COMPLETED,
+        )
+
+    @pytest.mark.parametrize("state", ["ENROUTE", "ACCEPTD", "UNKNOWN"])
+    def test_what_is_not_decided_shows_that_it_was_taken(self, state: str) -> None:
+        event = self.read(f"id:7 stat:{state} err:003".encode())
+        assert (event.ref, event.status, event.text) == ("7", DeliveryStatus.SUBMITTED, state)
+
+    def test_a_receipt_that_says_nothing_is_none(self) -> None:
+        assert self.read(b"nonsense") is None
+
+
+class TestTexts:
+    def test_every_character_of_the_gsm_alphabet_comes_back(self) -> None:
+        octets, coding = encoding.encode(BASIC + EXTENSION)
+        assert coding == encoding.GSM
+        assert len(octets) == len(BASIC) + 2 * len(EXTENSION)
+        assert sorted({*octets}) == list(range(128))
+        assert encoding.decode(octets, data_coding=0, esm_class=0) == BASIC + EXTENSION
+
+    def test_texts_come_back_from_as_many_parts_as_they_are_charged_for(self) -> None:
+        chance = random.Random(1)
+        for alphabet in (BASIC + EXTENSION, "कखगघ ।🙏abc€"):
+            for _ in range(60):
+                text = "".join(chance.choices(alphabet, k=chance.randint(1, 500)))
+                parts, coding = encoding.parts(text, reference=300)
+                assert len(parts) == segments_of(text)
+                assert all(len(part) <= (160 if coding == encoding.GSM else 140) for part in parts)
+                esm_class = encoding.HAS_HEADER if len(parts) > 1 else 0
+                assert text == "".join(
+                    encoding.decode(part, data_coding=coding, esm_class=esm_class) for part in parts
+                )
+
+    def test_other_alphabets(self) -> None:
+        assert encoding.decode("नेपाल".encode("utf-16-be"), data_coding=8, esm_class=0) == "नेपाल"
+        assert encoding.decode(b"caf\xe9", data_coding=3, esm_class=0) == "café"
+        assert encoding.decode(b"STOP", data_coding=0xF2, esm_class=0) == "STOP"
+        assert encoding.decode(b"STOP", data_coding=0x10, esm_class=0) == "STOP"
+        assert encoding.decode("रोक".encode("utf-16-be"), data_coding=0x19, esm_class=0) == "रोक"
+        assert encoding.decode(b"\x01\x02", data_coding=4, esm_class=0) == "0102"
+        assert encoding.decode(b"", data_coding=0, esm_class=0x40) == ""
+
+    def test_half_a_character_does_not_stop_anything(self) -> None:
+        octets, _ = encoding.encode("नमस्ते \ud83d")
+        assert encoding.decode(octets, data_coding=8, esm_class=0) == "नमस्ते ?"
+
+
+class TestPace:
+    def test_falls_with_a_complaint_and_rises_again(self) -> None:
+        pace = Pace()
+        for tenth in range(100, 120):
+            pace.took(20, now=tenth / 10)
+        assert pace.limit is None
+        pace.complained(now=12.0)
+        low = pace.limit
+        assert low == pytest.approx(170, rel=0.1)
+        pace.complained(now=12.1)
+        assert pace.limit == low, "one complaint"
+        for second in range(13, 17):
+            pace.took(10, now=second)
+        assert pace.limit is not None
+        assert low < pace.limit < 1.3 * low
+        for second in range(17, 60):
+            pace.took(10, now=second)
+        assert pace.limit is None
+
+    def test_rises_after_a_long_silence_as_after_a_short_one(self) -> None:
+        pace = Pace()
+        pace.complained(now=10.0)
+        pace.took(1, now=10.0 + 30 * 86400)
+        assert pace.limit is None
+
+    def test_never_stands_still(self) -> None:
+        pace = Pace()
+        for second in range(5):
+            pace.complained(now=10.0 + second)
+        assert pace.limit == 1.0
+
+    def test_never_rises_above_what_was_agreed(self) -> None:
+        pace = Pace(100)
+        assert [pace.slot(now=5.0) for _ in range(5)] == pytest.approx([0, 0, 0, 0.01, 0.02])
+        assert pace.slot(now=6.0) == 0
+        pace.took(1, now=1.0)
+        pace.complained(now=1.5)
+        for second in range(2, 90):
+            pace.took(10, now=second)
+        assert (pace.slowed, pace.limit) == (None, 100)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_comes_in_is_acknowledged_only_when_the_database_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    attempts: list[int] = []
+    stored: list[str] = []
+
+    def record(carrier: object, items: list[InboundSms]) -> None:
+        attempts.append(len(items))
+        if len(attempts) < 3:
+            raise OperationalError("the database is away")
+        stored.extend(item.text for item in items)
+
+    monkeypatch.setattr(delivery_reports, "record_all", record)
+    monkeypatch.setattr(event_writer, "RETRY_SECONDS", 0.01)
+    acknowledged: list[int] = []
+    writer = event_writer.EventWriter("sandbox")
+    now = sms(1).valid_until
+    writer.put(
+        [InboundSms(sender="1", to="2", text="STOP", at=now)], lambda: acknowledged.append(len(stored))
+    )
+    writer.put([], lambda: acknowledged.append(len(stored)))
+    writer.close()
+    assert (stored, acknowledged) == (["STOP"], [1, 1])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_cannot_be_recorded_takes_nothing_else_with_it() -> None:
+    writer = event_writer.EventWriter("sandbox")
+    now = sms(1).valid_until
+    bad = CarrierEvent(ref="1" * 1000, number="\0", status=DeliveryStatus.COMPLETED, at=now)
+    writer.put([InboundSms(sender="+9779841000001", to="2", text="one", at=now), bad])
+    writer.put([InboundSms(sender="+9779841000001", to="2", text="two", at=now)])
+    writer.close()
+    assert list(InboundMessage.objects.values_list("text", flat=True)) == ["one", "two"]

@@ -1,0 +1,196 @@
+"""Long SMS that people send come in parts: in any order, more than once, over several connections, or never whole."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+from django.utils import timezone
+
+from telephony.carriers.smpp import encoding, reassembly
+from telephony.carriers.smpp.reassembly import Part
+from telephony.models import InboundMessage, InboundPart, OptOut, Trunk
+from tests.factories import make_delivery
+from tests.telephony.smpp.carriers import carrier
+from tests.telephony.smpp.processes import SmscProcess, smsc
+
+LONG = "नमस्ते। वडा कार्यालयको बैठक कहिले हुन्छ, कृपया जानकारी दिनुहोला। 🙏 धन्यवाद। " * 2
+SENDER = "+9779841000001"
+
+
+def parts_of(text: str, *, reference: int = 7, sender: str = SENDER) -> list[Part]:
+    bodies, coding = encoding.parts(text, reference=reference)
+    return [
+        Part(
+            sender=sender,
+            to="31001",
+            reference=reference,
+            total=len(bodies),
+            number=number,
+            coding=coding,
+            octets=body[6:],
+            at=timezone.now(),
+        )
+        for number, body in enumerate(bodies, start=1)
+    ]
+
+
+def shown() -> list[str]:
+    return list(InboundMessage.objects.order_by("id").values_list("text", flat=True))
+
+
+def let_pass(seconds: float) -> None:
+    InboundPart.objects.update(created_at=timezone.now() - timedelta(seconds=seconds))
+
+
+class TestJoining:
+    @pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
+    def test_in_any_order(self, trunk: Trunk, order: Sequence[int]) -> None:
+        parts = parts_of(LONG)
+        assert len(parts) == 3
+        for place in order:
+            assert shown() == []
+            reassembly.store("smsc", [parts[place]])
+        assert shown() == [LONG]
+        assert InboundMessage.objects.get().sender == SENDER
+
+    def test_all_at_once_and_each_twice(self, trunk: Trunk) -> None:
+        parts = [*parts_of(LONG), *parts_of("x" * 400, sender="+9779841000002")] * 2
+        random.Random(1).shuffle(parts)
+        reassembly.store("smsc", parts)
+        assert sorted(shown()) == sorted([LONG, "x" * 400])
+
+    def test_parts_that_come_again_after_all_was_shown(self, trunk: Trunk) -> None:
+        parts = parts_of(LONG)
+        reassembly.store("smsc", parts)
+        reassembly.store("smsc", parts[1:])
+        let_pass(reassembly.WHOLE_WITHIN + 1)
+        reassembly.show_incomplete("smsc")
+        assert shown() == [LONG]
+
+    def test_a_character_that_is_cut_in_two(self, trunk: Trunk) -> None:
+        octets = "🙏".encode("utf-16-be")
+        halves = [
+            Part(
+                sender=SENDER, to="", reference=1, total=2, number=n, coding=8, octets=half, at=timezone.now()
+            )
+            for n, half in enumerate((octets[:2], octets[2:]), start=1)
+        ]
+        reassembly.store("smsc", halves)
+        assert shown() == ["🙏"]
+
+    def test_a_number_that_is_used_again(self, trunk: Trunk) -> None:
+        first, second = parts_of(LONG), parts_of(LONG.replace("वडा", "घर"))
+        reassembly.store("smsc", first)
+        reassembly.store("smsc", second)
+        assert shown() == [LONG, LONG.replace("वडा", "घर")]
+
+    def test_a_number_that_is_used_again_before_the_first_was_whole(self, trunk: Trunk) -> None:
+        first, second = parts_of("a" * 300), parts_of("b" * 300)
+        reassembly.store("smsc", [first[0], second[0], second[1]])
+        assert shown() == ["a" * 153 + reassembly.MISSING, "b" * 300]
+
+    def test_what_never_comes_whole_is_shown_as_what_there_is(self, trunk: Trunk) -> None:
+        first, _, third = parts_of("a" * 153 + "b" * 153 + "c" * 10)
+        reassembly.store("smsc", [third, first])
+        let_pass(reassembly.WHOLE_WITHIN - 1)
+        assert reassembly.show_incomplete("smsc") == 0
+        let_pass(reassembly.WHOLE_WITHIN + 1)
+        assert reassembly.show_incomplete("smsc") == 1
+        assert reassembly.show_incomplete("smsc") == 0
+        assert shown() == ["a" * 153 + reassembly.MISSING + "c" * 10]
+
+    def test_what_was_shown_is_forgotten_one_day(self, trunk: Trunk) -> None:
+        reassembly.store("smsc", parts_of(LONG))
+        reassembly.show_incomplete("smsc")
+        assert InboundPart.objects.count() == 3
+        InboundPart.objects.update(joined_at=timezone.now() - timedelta(seconds=reassembly.TWICE_WITHIN + 1))
+        reassembly.show_incomplete("smsc")
+        assert not InboundPart.objects.exists()
+
+    def test_stop_counts_by_the_whole_text(self, trunk: Trunk) -> None:
+        make_delivery(trunk=trunk, to=SENDER)
+        reassembly.store("smsc", parts_of("रोक्नुहोस् " + "।" * 100))
+        assert OptOut.objects.get().number == SENDER
+        other = make_delivery(trunk=trunk, to="+9779841000002")
+        reassembly.store("smsc", parts_of("x" * 153 + " STOP", sender=other.to))
+        assert OptOut.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_over_two_connections_at_the_same_moment(trunk: Trunk) -> None:
+    chance = random.Random(2)
+    messages = [f"{n:03d}" + "x" * 300 for n in range(20)]
+    parts = [part for n, text in enumerate(messages) for part in parts_of(text, reference=n)]
+    both = [parts[:], parts[:]]
+    begin = threading.Barrier(2)
+
+    def come(mine: list[Part]) -> None:
+        chance.shuffle(mine)
+        begin.wait()
+        for part in mine:
+            reassembly.store("smsc", [part])
+        connection.close()
+
+    threads = [threading.Thread(target=come, args=(mine,)) for mine in both]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(shown()) == messages
+
+
+def has_acknowledged(far: SmscProcess, count: int) -> bool:
+    """Whether so many that it delivered were answered, with whatever status."""
+    return len(far.journalled("inbound")) == count
+
+
+@pytest.mark.django_db(transaction=True)
+class TestFromTheSmsc:
+    def test_parts_by_headers_and_by_tlvs(self, trunk: Trunk, tmp_path: Path) -> None:
+        bodies, coding = encoding.parts(LONG, reference=9)
+        with smsc(tmp_path) as far, carrier(far.port) as it:
+            for body in reversed(bodies):
+                far.send("9779841000001", body, coding=coding, esm_class=encoding.HAS_HEADER)
+            for number, body in enumerate(bodies, start=1):
+                tlvs = {0x020C: b"\0\x09", 0x020E: b"\x03", 0x020F: bytes([number])}
+                far.send("9779841000002", body[6:], coding=coding, tlvs=tlvs)
+            it.wait(lambda: len(far.journalled("inbound")) == 6)
+            assert it.inbound() == []
+        assert all(entry["acknowledged"] for entry in far.journalled("inbound"))
+        assert shown() == [LONG, LONG]
+
+    def test_a_long_one_in_one_piece(self, tmp_path: Path) -> None:
+        octets = LONG.encode("utf-16-be")
+        with smsc(tmp_path) as far, carrier(far.port) as it:
+            far.send("9779841000001", b"", tlvs={0x0424: octets})
+            it.wait(it.inbound)
+            assert it.inbound()[0].text == LONG
+
+    def test_parts_that_cannot_be_stored_are_not_acknowledged(
+        self, trunk: Trunk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store, attempts = reassembly.store, []
+
+        def away_at_first(alias: str, parts: Any) -> None:
+            attempts.append(len(parts))
+            if len(attempts) == 1:
+                raise OperationalError("the database is away")
+            store(alias, parts)
+
+        monkeypatch.setattr(reassembly, "store", away_at_first)
+        bodies, coding = encoding.parts("x" * 200, reference=9)
+        with smsc(tmp_path) as far, carrier(far.port) as it:
+            for count, body in enumerate((bodies[0], *bodies), start=1):
+                far.send("9779841000001", body, coding=coding, esm_class=encoding.HAS_HEADER)
+                it.wait(partial(has_acknowledged, far, count))
+        assert [entry["acknowledged"] for entry in far.journalled("inbound")] == [False, True, True]
+        assert shown() == ["x" * 200]

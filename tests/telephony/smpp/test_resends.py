@@ -1,0 +1,467 @@
+"""Answers that were lost: what is sent again, when, and why nobody gets it twice."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+from django.utils import timezone
+
+from telephony.carriers import get_carrier
+from telephony.carriers.base import Accepted, CarrierEvent, Later, Pending, Submission, Unknown
+from telephony.carriers.errors import Unreachable
+from telephony.carriers.smpp import SmppCarrier, reassembly, resends
+from telephony.carriers.smpp import carrier as smpp_carrier
+from telephony.carriers.smpp import session as smpp_session
+from telephony.carriers.smpp.pace import Pace
+from telephony.carriers.smpp.session import Session
+from telephony.engine import delivery_reports, lifecycle
+from telephony.models import Bind, Cause, Delivery, DeliveryStatus, Repetition, Trunk, UnmatchedReport
+from tests.factories import make_delivery
+from tests.telephony.smpp.carriers import OpenCarrier, carrier, sms
+from tests.telephony.smpp.processes import SmscProcess, smsc
+
+S = DeliveryStatus
+LONG = "क" * 150
+OFF = "+9779841009924"
+OFF_AND_UNANSWERED = "+9779841009925"
+
+
+@pytest.fixture(autouse=True)
+def _short_good_byes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for answers that were never to come."""
+    monkeypatch.setattr(smpp_carrier, "CLOSE_SECONDS", 1.5)
+
+
+def unanswered(trunk: Trunk, *, seconds: float = 200, **fields: Any) -> Delivery:
+    """An SMS that was claimed `seconds` ago, and whose answer never came."""
+    delivery = make_delivery(trunk=trunk, status=S.SUBMITTING, attempts=1, **fields)
+    lifecycle.record([Unknown(key=str(delivery.pk))], report_timeout=3600)
+    Delivery.objects.filter(pk=delivery.pk).update(claimed_at=timezone.now() - timedelta(seconds=seconds))
+    return delivery
+
+
+def bound(trunk: Trunk, *, seconds: float, until: float = 0) -> None:
+    """The trunk was bound for `seconds`, up to `until` seconds ago, all that came is stored, and it told numbers."""
+    resends.note_bound(trunk.alias, at=time.monotonic() - until, seconds=seconds)
+    Bind.objects.update(tells_numbers=True)
+
+
+def report(
+    number: str, status: DeliveryStatus = S.COMPLETED, text: str = "", *, ref: str = "strange"
+) -> None:
+    cause = Cause.NONE if status == S.COMPLETED else Cause.REFUSED
+    event = CarrierEvent(ref=ref, number=number, status=status, cause=cause, text=text, at=timezone.now())
+    delivery_reports.record("smsc", [event])
+
+
+def status(delivery: Delivery) -> int:
+    return Delivery.objects.values_list("status", flat=True).get(pk=delivery.pk)
+
+
+def configure(settings: Any, **options: Any) -> None:
+    settings.CARRIERS["smsc"]["OPTIONS"] |= options
+    get_carrier.cache_clear()
+
+
+class TestWhatIsSentAgain:
+    """By the default options: silence of two minutes while bound."""
+
+    def test_what_nothing_was_heard_of_while_we_listened(self, trunk: Trunk) -> None:
+        delivery = unanswered(trunk)
+        bound(trunk, seconds=121)
+        delivery_reports.look_up_unknown("smsc")
+        assert status(delivery) == S.QUEUED
+        assert Repetition.objects.get().delivery == delivery
+
+    @pytest.mark.parametrize(
+        ("claimed", "seconds", "until"),
+        [(119, 1000, 0), (1000, 119, 0), (130, 1000, 11)],
+        ids=["claimed a moment ago", "bound a moment ago", "not bound any more"],
+    )
+    def test_silence_counts_only_while_it_is_bound(
+        self, trunk: Trunk, claimed: float, seconds: float, until: float
+    ) -> None:
+        delivery = unanswered(trunk, seconds=claimed)
+        bound(trunk, seconds=seconds, until=until)
+        delivery_reports.look_up_unknown("smsc")
+        assert status(delivery) == S.UNKNOWN
+
+    def test_a_trunk_that_was_never_bound_says_nothing(self, trunk: Trunk) -> None:
+        delivery = unanswered(trunk)
+        delivery_reports.look_up_unknown("smsc")
+        assert status(delivery) == S.UNKNOWN
+
+    def test_not_what_a_receipt_has_come_about(self, trunk: Trunk) -> None:
+        delivery = unanswered(trunk)
+        bound(trunk, seconds=500)
+        report(delivery.to)
+        delivery_reports.look_up_unknown("smsc")
+        assert status(delivery) == S.UNKNOWN
+
+    def test_a_long_one_of_which_some_parts_never_arrived(self, trunk: Trunk) -> None:
+        delivery = unanswered(trunk, text=LONG)
+        report(delivery.to)
+        bound(trunk, seconds=500)
+        delivery_reports.look_up_unknown("smsc")
+        assert status(delivery) == S.UNKNOWN, "something was heard a moment ago"
+        UnmatchedReport.objects.update(created_at=timezone.now() - timedelta(seconds=130))
+        delivery_reports.look_up_unknown("smsc")
+        assert status(delivery) == S.QUEUED
+
+    def test_a_part_that_each_of_two_attempts_reported_is_still_one_part(self, trunk: Trunk) -> None:
+        delivery = unanswered(trunk, text=LONG, to="+9779841000001")
+        bound(trunk, seconds=500)
+        needed = get_carrier("smsc").reports_on(LONG)
+        report(delivery.to, ref="of the first attempt")
+        UnmatchedReport.objects.update(created_at=timezone.now() - timedelta(seconds=150))
+        delivery_reports.look_up_unknown("smsc")
+        assert status(delivery) == S.QUEUED
+        Delivery.objects.update(status=S.UNKNOWN, claimed_at=timezone.now() - timedelta(seconds=140))
+        resends.note_sent([delivery.pk])
+        for part in range(1, needed):
+            report(delivery.to, ref=f"of the second attempt, part {part}")
+        UnmatchedReport.objects.filter(ref__contains="second").update(
+            created_at=timezone.now() - timedelta(seconds=130)
+        )
+        delivery_reports.match_again("smsc")
+        assert status(delivery) == S.UNKNOWN
+        delivery_reports.look_up_unknown("smsc")
+        assert status(delivery) == S.QUEUED
+
+    @pytest.mark.parametrize("other", [S.SUBMITTING, S.UNKNOWN, S.SUBMITTED])
+    def test_not_while_another_to_the_same_number_is_under_way(
+        self, trunk: Trunk, other: DeliveryStatus
+    ) -> None:
+        delivery = unanswered(trunk)
+        blocking = make_delivery(trunk=trunk, to=delivery.to, status=other, claimed_at=timezone.now())
+        bound(trunk, seconds=500)
+        delivery_reports.look_up_unknown("smsc")
+        assert status(delivery) == S.UNKNOWN
+        Delivery.objects.filter(pk=blocking.pk).update(status=S.COMPLETED)
+        delivery_reports.look_up_unknown("smsc")
+        assert status(delivery) == S.QUEUED
+
+    def test_of_two_to_one_number_one_at_a_time(self, trunk: Trunk) -> None:
+        one, two = unanswered(trunk, to=OFF), unanswered(trunk, to=OFF)
+        bound(trunk, seconds=500)
+        Delivery.objects.filter(pk=two.pk).update(status=S.QUEUED)
+        delivery_reports.look_up_unknown("smsc")
+        Delivery.objects.filter(pk=two.pk).update(status=S.UNKNOWN)
+        delivery_reports.look_up_unknown("smsc")
+        assert [status(one), status(two)] == [S.QUEUED, S.UNKNOWN]
+
+    def test_not_for_ever(self, trunk: Trunk) -> None:
+        delivery = unanswered(trunk)
+        bound(trunk, seconds=500)
+        for _ in range(resends.MOST_TIMES):
+            delivery_reports.look_up_unknown("smsc")
+            assert status(delivery) == S.QUEUED
+            Delivery.objects.update(status=S.UNKNOWN)
+        delivery_reports.look_up_unknown("smsc")
+        assert status(delivery) == S.UNKNOWN
+        assert Repetition.objects.get().times == resends.MOST_TIMES
+
+    @pytest.mark.parametrize("options", [{"receipts": False}, {"repeat": "never"}])
+    def test_nothing_where_there_is_no_evidence_or_nobody_wants_it(
+        self, trunk: Trunk, settings: Any, options: dict[str, Any]
+    ) -> None:
+        configure(settings, **options)
+        delivery = unanswered(trunk, seconds=100_000)
+        bound(trunk, seconds=50_000)
+        delivery_reports.look_up_unknown("smsc")
+        assert status(delivery) == S.UNKNOWN
+
+    def test_the_trunk_writes_down_that_it_is_bound(self, trunk: Trunk) -> None:
+        now = time.monotonic()
+        bound(trunk, seconds=100, until=50)
+        (first,) = Bind.objects.all()
+        assert (first.seen_at - first.since).total_seconds() == pytest.approx(100, abs=0.01)
+        resends.note_bound("smsc", at=now, seconds=1)
+        (second,) = Bind.objects.all()
+        assert second.since > first.seen_at
+
+
+class TestWhetherReceiptsTellNumbers:
+    """Where they do not, nothing is ever heard about a number, and silence says nothing."""
+
+    def silent_with(self, trunk: Trunk, *samples: list[tuple[str, str]]) -> int:
+        """The status of an unanswered SMS after receipts about another, +9779841000001 by the id 77, have come."""
+        make_delivery(trunk=trunk, to="+9779841000001", status=S.COMPLETED, ref="77")
+        delivery = unanswered(trunk)
+        for receipts in samples:
+            resends.note_bound("smsc", at=time.monotonic(), seconds=500, receipts=receipts)
+        delivery_reports.look_up_unknown("smsc")
+        return status(delivery)
+
+    def test_nothing_is_sent_again_before_a_receipt_has_named_the_number_of_its_sms(
+        self, trunk: Trunk
+    ) -> None:
+        assert self.silent_with(trunk, [("strange", "+9779841000001")]) == S.UNKNOWN
+        assert Bind.objects.get().tells_numbers is None
+
+    def test_nor_where_they_name_another(self, trunk: Trunk) -> None:
+        assert self.silent_with(trunk, [("77", "31001"), ("strange", "+9779841000001")]) == S.UNKNOWN
+        assert Bind.objects.get().tells_numbers is False
+
+    def test_one_that_has_is_enough_and_stays_so(self, trunk: Trunk) -> None:
+        assert self.silent_with(trunk, [("77", "+9779841000001"), ("strange", "")], []) == S.QUEUED
+
+    def test_unless_they_do_not_any_more(self, trunk: Trunk) -> None:
+        assert self.silent_with(trunk, [("77", "+9779841000001")], [("77", "31001")]) == S.UNKNOWN
+
+    def test_the_carrier_says_which_receipts_have_come(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        noted: list[tuple[str, str]] = []
+        monkeypatch.setattr(resends, "note_bound", lambda *_, receipts, **__: noted.extend(receipts))
+        monkeypatch.setattr(reassembly, "show_incomplete", lambda _: None)
+        with smsc(tmp_path) as far, carrier(far.port, repeat_after_seconds=1) as it:
+            result = it.send(sms(1))["1"]
+            assert isinstance(result, Accepted)
+            it.wait(lambda: noted == [(result.ref, sms(1).to)])
+
+
+def test_what_was_refused_ends_the_time_of_which_all_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds: list[float] = []
+    monkeypatch.setattr(SmppCarrier, "_bound", lambda _, bound_for: seconds.append(bound_for))
+    with smsc(tmp_path) as far, carrier(far.port) as it:
+        it.wait(lambda: seconds and seconds[-1] > 0.4)
+        monkeypatch.setattr(smpp_session, "MOST_UNSTORED", 0)
+        far.send("9779841000001", b"\0A")
+        it.wait(lambda: far.journalled("inbound"))
+        assert far.journalled("inbound")[0]["acknowledged"] is False
+        it.wait(lambda: any(later < before for before, later in pairwise(seconds)))
+
+
+def repetition(trunk: Trunk, *, to: str, text: str = "Namaste") -> Submission:
+    """As `look_up_unknown` and the next claim make it."""
+    delivery = make_delivery(
+        trunk=trunk, to=to, text=text, status=S.SUBMITTING, attempts=2, claimed_at=timezone.now()
+    )
+    Repetition.objects.create(delivery=delivery, since=timezone.now() - timedelta(seconds=200))
+    return sms(delivery.pk, to=to, text=text, attempt=2)
+
+
+def take_without_answer(it: OpenCarrier, far: SmscProcess, to: str, text: str) -> None:
+    """The SMSC takes an SMS for a phone that is switched off, and its answer is lost."""
+    it.carrier.submit([sms(1, to=to, text=text)])
+    parts = it.carrier.reports_on(text)
+    it.wait(lambda: len(far.entries) == parts)
+
+
+class TestHowItIsSentAgain:
+    @pytest.mark.parametrize("text", ["Namaste", LONG], ids=["short", "long"])
+    def test_what_the_smsc_has_for_a_phone_that_is_off_is_taken_back_first(
+        self, trunk: Trunk, tmp_path: Path, text: str
+    ) -> None:
+        with smsc(tmp_path, takes_back="cancel") as far, carrier(far.port, source="31001") as it:
+            take_without_answer(it, far, OFF_AND_UNANSWERED, text)
+            again = repetition(trunk, to=OFF_AND_UNANSWERED, text=text)
+            result = it.send(again)[again.key]
+            assert isinstance(result, Accepted)
+            parts = it.carrier.reports_on(text)
+            assert len(far.entries) == 2 * parts
+            assert far.octets() == {OFF_AND_UNANSWERED[1:]: [far_text(text)]}
+            far.tell(switch_on=True)
+            it.wait(lambda: len(it.events()) >= parts)
+            assert {event.ref for event in it.events()} == {*(result.parts or (result.ref,))}
+            assert {event.status for event in it.events()} == {S.COMPLETED}
+            assert far.shown() == {OFF_AND_UNANSWERED[1:]: parts}
+
+    def test_what_was_never_taken_is_simply_sent(self, trunk: Trunk, tmp_path: Path) -> None:
+        with smsc(tmp_path, takes_back="cancel") as far, carrier(far.port) as it:
+            again = repetition(trunk, to="+9779841000001", text=LONG)
+            assert isinstance(it.send(again)[again.key], Accepted)
+            assert far.octets() == {"9779841000001": [far_text(LONG)]}
+
+    def test_a_short_one_replaces_where_nothing_can_be_taken_back(self, trunk: Trunk, tmp_path: Path) -> None:
+        with smsc(tmp_path, takes_back="replace") as far, carrier(far.port, source="31001") as it:
+            take_without_answer(it, far, OFF_AND_UNANSWERED, "Namaste")
+            again = repetition(trunk, to=OFF_AND_UNANSWERED)
+            assert isinstance(it.send(again)[again.key], Accepted)
+            assert [len(far.entries), len(far.journalled("replaced")), len(far.arriving())] == [2, 1, 1]
+
+    def test_a_long_one_is_left_there_since_it_would_replace_its_own_parts(
+        self, trunk: Trunk, tmp_path: Path
+    ) -> None:
+        with smsc(tmp_path, takes_back="replace") as far, carrier(far.port) as it:
+            again = repetition(trunk, to=OFF, text=LONG)
+            assert it.send(again)[again.key] == Unknown(
+                key=again.key,
+                text="The SMSC may have it, and could not take it back: it said ESME_RINVCMDID (0x03).",
+            )
+            assert far.entries == []
+
+    def test_unless_twice_is_better_than_never(self, trunk: Trunk, tmp_path: Path) -> None:
+        with smsc(tmp_path, takes_back="replace") as far, carrier(far.port, repeat="always") as it:
+            again = repetition(trunk, to=OFF, text=LONG)
+            assert isinstance(it.send(again)[again.key], Accepted)
+
+    @pytest.mark.parametrize("repeat", ["safe", "always"])
+    @pytest.mark.parametrize("status", ["58", "14"], ids=["throttled", "queue full"])
+    def test_where_even_that_is_too_fast_all_of_it_is_tried_again_more_slowly(
+        self, trunk: Trunk, tmp_path: Path, status: str, repeat: str
+    ) -> None:
+        with smsc(tmp_path, takes_back=f"says={status}") as far, carrier(far.port, repeat=repeat) as it:
+            again = repetition(trunk, to=OFF)
+            assert isinstance(it.send(again)[again.key], Later)
+            assert it.carrier.pace() is not None
+            assert far.entries == []
+
+    def test_where_that_is_not_answered_even_a_short_one_is_left_there(
+        self, trunk: Trunk, tmp_path: Path
+    ) -> None:
+        with smsc(tmp_path, takes_back="silence") as far, carrier(far.port, answer_seconds=1) as it:
+            again = repetition(trunk, to=OFF)
+            assert it.send(again)[again.key] == Unknown(
+                key=again.key, text="The SMSC may have it, and could not take it back: it said nothing."
+            )
+            assert far.entries == []
+
+    def test_and_sent_where_twice_is_better_than_never(self, trunk: Trunk, tmp_path: Path) -> None:
+        options = {"answer_seconds": 1, "repeat": "always"}
+        with smsc(tmp_path, takes_back="silence") as far, carrier(far.port, **options) as it:
+            again = repetition(trunk, to="+9779841000001")
+            assert isinstance(it.send(again)[again.key], Accepted)
+
+    @pytest.mark.parametrize(
+        ("status", "result"), [("02", Accepted), ("03", Accepted), ("0C", Accepted), ("08", Unknown)]
+    )
+    def test_a_short_one_follows_only_where_the_smsc_knows_no_such_cancellation(
+        self, trunk: Trunk, tmp_path: Path, status: str, result: type
+    ) -> None:
+        with smsc(tmp_path, takes_back=f"says={status}") as far, carrier(far.port) as it:
+            again = repetition(trunk, to="+9779841000001")
+            assert isinstance(it.send(again)[again.key], result)
+
+    def test_it_keeps_to_the_window_and_the_pace(
+        self, trunk: Trunk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        slots: list[float] = []
+        left: list[float] = []
+        outstanding: list[int] = []
+        take_slot = Pace.slot
+
+        def noted_slot(pace: Pace, *, now: float) -> float:
+            wait = take_slot(pace, now=now)
+            slots.append(pace._next_slot - 0.01)
+            return wait
+
+        def noted(write: Any) -> Any:
+            def call(session: Session, *arguments: Any) -> None:
+                left.append(time.monotonic())
+                write(session, *arguments)
+                outstanding.append(session.outstanding)
+
+            return call
+
+        monkeypatch.setattr(Pace, "slot", noted_slot)
+        for name in ("_put", "_recall"):
+            monkeypatch.setattr(Session, name, noted(getattr(Session, name)))
+        options = {"window": 2, "parts_per_second": 100}
+        with smsc(tmp_path, takes_back="cancel") as far, carrier(far.port, **options) as it:
+            again = [repetition(trunk, to=f"+977984100000{n}", text=LONG) for n in range(8)]
+            results = it.send(*again)
+            assert {type(result) for result in results.values()} == {Accepted}
+            parts = it.carrier.reports_on(LONG)
+            assert far.octets() == {one.to[1:]: [far_text(LONG)] for one in again}
+        assert len(far.entries) == 8 * parts
+        assert len(slots) == len(left) == 8 * (1 + parts)
+        assert max(outstanding) <= 2
+        assert all(at >= slot - 0.001 for at, slot in zip(left, slots, strict=True)), "none before its slot"
+
+    def test_nothing_is_written_where_the_database_cannot_be_asked(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def away(ids: list[int]) -> None:
+            raise OperationalError("gone")
+
+        monkeypatch.setattr(resends, "repeated", away)
+        with smsc(tmp_path) as far, carrier(far.port) as it:
+            with pytest.raises(Unreachable, match="The database is away"):
+                it.carrier.submit([sms(1), sms(2, attempt=2)])
+            assert far.entries == []
+
+    def test_what_was_taken_back_long_ago_is_forgotten(self) -> None:
+        it = SmppCarrier(alias="smsc", host="127.0.0.1", system_id="iris")
+        it._recalled = dict.fromkeys(["+9779841000001", "+9779841000002"], time.monotonic() - 700)
+        it._note_recall("+9779841000001")
+        assert [*it._recalled] == ["+9779841000001"]
+
+    def test_that_it_was_sent_is_written_down_when_its_answer_is_lost_too(
+        self, trunk: Trunk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        noted: list[int] = []
+        monkeypatch.setattr(resends, "note_sent", noted.extend)
+        with smsc(tmp_path, takes_back="cancel") as far, carrier(far.port, source="31001") as it:
+            again = repetition(trunk, to=OFF_AND_UNANSWERED, text=LONG)
+            it.carrier.submit([again])
+            it.wait(lambda: len(far.entries) == it.carrier.reports_on(LONG))
+            far.kill()
+            it.wait(it.results)
+            assert isinstance(it.results()[again.key], Unknown)
+            it.wait(lambda: noted == [int(again.key)])
+
+    def test_but_not_when_it_was_left(
+        self, trunk: Trunk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        noted: list[int] = []
+        monkeypatch.setattr(resends, "note_sent", noted.extend)
+        with smsc(tmp_path, takes_back="replace") as far, carrier(far.port) as it:
+            again = repetition(trunk, to=OFF, text=LONG)
+            assert isinstance(it.send(again)[again.key], Unknown)
+        assert noted == []
+
+    def test_nothing_of_the_sort_goes_with_what_is_sent_again_because_it_was_refused(
+        self, trunk: Trunk, tmp_path: Path
+    ) -> None:
+        with smsc(tmp_path, takes_back="cancel replace") as far, carrier(far.port, source="31001") as it:
+            it.send(sms(1, to=OFF))
+            it.send(sms(make_delivery(trunk=trunk, to=OFF).pk, to=OFF, attempt=2))
+            assert len(far.arriving()) == 2
+
+    def test_not_any_more_when_a_receipt_has_come_meanwhile(self, trunk: Trunk, tmp_path: Path) -> None:
+        with smsc(tmp_path) as far, carrier(far.port) as it:
+            again = repetition(trunk, to="+9779841000001")
+            report("+9779841000001")
+            assert it.carrier.submit([again]) == [Pending(key=again.key)]
+            (event,) = it.events()
+            assert (event.key, event.status) == (again.key, S.COMPLETED)
+            assert far.entries == []
+
+    def test_that_we_have_taken_it_back_is_no_such_receipt(self, trunk: Trunk, tmp_path: Path) -> None:
+        with smsc(tmp_path) as far, carrier(far.port) as it:
+            again = repetition(trunk, to="+9779841000001")
+            report("+9779841000001", S.FAILED, "DELETED")
+            assert isinstance(it.send(again)[again.key], Accepted)
+            assert len(far.entries) == 1
+
+    def test_it_waits_for_another_that_was_sent_meanwhile(self, trunk: Trunk, tmp_path: Path) -> None:
+        with smsc(tmp_path) as far, carrier(far.port) as it:
+            again = repetition(trunk, to=OFF)
+            make_delivery(trunk=trunk, to=OFF, status=S.SUBMITTED)
+            assert isinstance(it.send(again)[again.key], Later)
+            assert far.entries == []
+
+    def test_what_is_held_up_by_the_end_of_the_connection_is_queued_again(
+        self, trunk: Trunk, tmp_path: Path
+    ) -> None:
+        with smsc(tmp_path, takes_back="cancel silence") as far, carrier(far.port) as it:
+            again = repetition(trunk, to=OFF)
+            it.carrier.submit([again])
+            it.wait(lambda: far.journalled("asked to cancel"))
+            far.kill()
+            it.wait(it.results)
+            assert isinstance(it.results()[again.key], Later)
+
+
+def far_text(text: str) -> bytes:
+    return text.encode("utf-16-be") if "क" in text else text.encode()

@@ -1,0 +1,105 @@
+"""Ears for tests: what a recording sounds like, in numbers."""
+
+from __future__ import annotations
+
+import array
+import math
+import statistics
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from telephony.models import Audio
+from telephony.speech import audio, loudness, speech_processes
+from telephony.speech.engine import Pcm
+from telephony.speech.synthesis import Manner
+
+RATE = 8000
+
+
+def heard(recording: Audio) -> Pcm:
+    """What a telephone plays."""
+    return Pcm(audio.pcm_of(recording.name), RATE)
+
+
+def samples_of(pcm: Pcm) -> array.array[int]:
+    return array.array("h", pcm.samples)
+
+
+def lufs(pcm: Pcm) -> float:
+    measured = loudness.integrated(pcm)
+    assert measured is not None
+    return measured
+
+
+def peak(pcm: Pcm) -> int:
+    return max(map(abs, samples_of(pcm)))
+
+
+def level(pcm: Pcm, hertz: float) -> float:
+    """The amplitude of one frequency (Goertzel), of 32,768."""
+    values = samples_of(pcm)
+    turn = 2 * math.pi * hertz / pcm.rate
+    real = sum(value * math.cos(turn * n) for n, value in enumerate(values))
+    imaginary = sum(value * math.sin(turn * n) for n, value in enumerate(values))
+    return 2 * math.hypot(real, imaginary) / len(values)
+
+
+def tone(*, hertz: float, seconds: float, amplitude: float, rate: int = RATE) -> Pcm:
+    turn = 2 * math.pi * hertz / rate
+    values = (round(amplitude * math.sin(turn * n)) for n in range(int(seconds * rate)))
+    return Pcm(array.array("h", values).tobytes(), rate)
+
+
+def pauses(pcm: Pcm, *, seconds: float) -> int:
+    """How many silences of at least so long there are between what can be heard."""
+    block = RATE // 100
+    values = samples_of(pcm)
+    audible = [max(map(abs, values[start : start + block])) > 300 for start in range(0, len(values), block)]
+    first, last = audible.index(True), len(audible) - audible[::-1].index(True)
+    found = length = 0
+    for is_heard in audible[first:last]:
+        length = 0 if is_heard else length + 1
+        found += length == round(seconds * 100)
+    return found
+
+
+def jump(pcm: Pcm, position: int) -> int:
+    """The difference between two samples beside each other."""
+    values = samples_of(pcm)
+    return abs(values[position] - values[position - 1])
+
+
+def pitch(pcm: Pcm) -> float:
+    """The median fundamental frequency of the voiced parts, in hertz, by autocorrelation."""
+    samples = samples_of(pcm)
+    window, found = 320, []
+    for start in range(0, len(samples) - 2 * window, 3 * window):
+        part = samples[start : start + 2 * window]
+        energy = sum(value * value for value in part[:window])
+        if energy / window < 500**2:
+            continue
+        best, best_lag = 0.0, 0
+        for lag in range(RATE // 400, RATE // 60):
+            match = sum(part[n] * part[n + lag] for n in range(window))
+            other = sum(value * value for value in part[lag : lag + window])
+            likeness = match / ((energy * other) ** 0.5 + 1)
+            if likeness > best * 1.02:
+                best, best_lag = likeness, lag
+        if best > 0.6:
+            found.append(RATE / best_lag)
+    return statistics.median(found)
+
+
+def asked_of_the_engine(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What speech processes are asked to say from now on, in words, while they do say it."""
+    asked: list[str] = []
+    sounds = speech_processes.sounds
+
+    def listen(manner: Manner, texts: Sequence[tuple[str, float, float]], **names: Any) -> Iterator[Any]:
+        asked.extend(text for text, *_ in texts)
+        return sounds(manner, texts, **names)
+
+    monkeypatch.setattr(speech_processes, "sounds", listen)
+    return asked

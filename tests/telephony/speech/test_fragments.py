@@ -1,0 +1,203 @@
+"""Messages with tags: cut into parts, each spoken once, joined without a file and without a click."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from telephony import speech
+from telephony.models import Audio
+from telephony.speech import audio, store, voices
+from telephony.speech.fragments import CLAUSE, EDGE, HEAD, SENTENCE, TAIL, groups_of
+from tests.telephony.speech.sound import RATE, asked_of_the_engine, heard, jump, lufs, peak
+
+pytestmark = pytest.mark.django_db
+
+PARTS = ("नमस्कार ", None, " जी, तपाईंको खातामा रु. ", None, " बाँकी छ।")
+
+
+@pytest.fixture(autouse=True)
+def media(settings: Any, tmp_path: Path) -> Path:
+    settings.MEDIA_ROOT = tmp_path / "media"
+    return tmp_path / "media"
+
+
+@pytest.fixture
+def syntheses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    return asked_of_the_engine(monkeypatch)
+
+
+def frames(*parts: str | None) -> list[str]:
+    return [group.frame for group in groups_of(parts, language="ne")]
+
+
+def test_a_message_is_cut_at_its_gaps() -> None:
+    assert frames("नमस्कार ", None, " जी। भोलि ", None, " आउनुहोस्।") == [
+        "नमस्कार ",
+        "%s",
+        " जी। भोलि ",
+        "%s",
+        " आउनुहोस्।",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ((None, "लाई नमस्कार"), ["%sलाई", " नमस्कार"]),
+        (("जम्मा रु. ", None, "/- मात्र"), ["जम्मा ", "रु. %s/-", " मात्र"]),
+        (("ब्याज ", None, "% छ"), ["ब्याज ", "%s%%", " छ"]),
+        (("तपाईंको कोड ", None, " हो"), ["तपाईंको ", "कोड %s", " हो"]),
+        ((None, " तपाईंको OTP हो"), ["%s तपाईंको OTP", " हो"]),
+        (("बैठक बिहान ", None, " बजेदेखि"), ["बैठक ", "बिहान %s बजेदेखि"]),
+        (("मिति ", None, "/", None, "/", None), ["मिति ", "%s/%s/%s"]),
+        ((None, " ", None, ", नमस्ते"), ["%s", "%s", ", नमस्ते"]),
+        ((None, None), ["%s%s"]),
+        (("100% ", None), ["100%% ", "%s"]),
+        (("कुनै चिन्ह छैन",), ["कुनै चिन्ह छैन"]),
+        ((None,), ["%s"]),
+        ((), []),
+    ],
+)
+def test_what_is_said_differently_beside_a_value_stays_with_it(
+    parts: tuple[str | None, ...], expected: list[str]
+) -> None:
+    assert frames(*parts) == expected
+
+
+def test_the_pauses_of_punctuation_belong_to_the_parts() -> None:
+    first, name, second, last = groups_of(("नमस्ते। ", None, ", तपाईंलाई ", None), language="ne")
+
+    assert (first.before, first.after) == (HEAD, SENTENCE)
+    assert (name.before, name.after) == (EDGE, EDGE)
+    assert (second.before, second.after) == (CLAUSE, EDGE)
+    assert (last.before, last.after) == (EDGE, TAIL)
+
+
+def test_each_part_is_spoken_once_for_everybody_who_has_it(syntheses: list[str], media: Path) -> None:
+    fillings = [(f"{['राम', 'सीता', 'हरि'][n % 3]}", str(500 + n % 2)) for n in range(60)]
+
+    spoken = speech.speak_filled(PARTS, fillings)
+    again = speech.speak_filled(PARTS, fillings[:10])
+
+    assert len(syntheses) == 3 + 3 + 2  # constants, names, amounts
+    assert len({recording.name for recording in spoken if recording}) == 6
+    assert again == spoken[:10]
+    assert len(list(media.rglob("*.wav"))) == 8
+
+
+def test_a_name_is_spoken_once_for_all_messages(syntheses: list[str]) -> None:
+    speech.speak_filled(("नमस्ते ", None, " जी"), [("राम",)])
+    before = len(syntheses)
+    speech.speak_filled(("प्रिय ", None, ", भोलि आउनुहोस्।"), [("राम",)])
+
+    assert len(syntheses) - before == 2
+
+
+def test_the_joined_recording_is_its_parts_one_behind_the_other(media: Path) -> None:
+    (recording,) = speech.speak_filled(PARTS, [("राम", "1500")])
+    assert recording is not None
+    parts = [Audio.objects.get(name=name) for name in recording.parts]
+
+    assert len(parts) == 5
+    assert audio.pcm_of(recording.name) == b"".join(audio.pcm_of(part.name) for part in parts)
+    assert recording.seconds == pytest.approx(sum(part.seconds for part in parts))
+    assert recording.seconds == pytest.approx(len(audio.pcm_of(recording.name)) / 2 / RATE)
+    assert not store.has(recording.name, "wav")
+
+
+def test_there_is_no_click_where_two_parts_meet() -> None:
+    (recording,) = speech.speak_filled(PARTS, [("राम बहादुर", "123456")])
+    assert recording is not None
+    pcm, position = heard(recording), 0
+
+    for name in recording.parts[:-1]:
+        position += len(audio.pcm_of(name)) // 2
+        assert jump(pcm, position) < 100  # −50 dB
+
+
+@pytest.mark.parametrize("voice", ["np_rija", "np_prasanna", "np_binod", "np_shreegya"])
+def test_a_joined_message_is_as_loud_and_about_as_long_as_one_in_one_piece(voice: str) -> None:
+    (joined,) = speech.speak_filled(PARTS, [("राम बहादुर", "2500")], voice=voice)
+    whole = speech.speak(text="नमस्कार राम बहादुर जी, तपाईंको खातामा रु. 2500 बाँकी छ।", voice=voice)
+    assert joined is not None
+
+    assert lufs(heard(joined)) == pytest.approx(-16, abs=1)
+    assert peak(heard(joined)) < 28_200
+    assert joined.seconds == pytest.approx(whole.seconds, rel=0.2)
+
+
+def test_what_cannot_be_said_is_left_out_and_nothing_at_all_is_none() -> None:
+    spoken = speech.speak_filled(PARTS, [("😀", "500"), ("", "500")])
+    nothing = speech.speak_filled((None, "। "), [("...",), ("राम",)])
+
+    assert spoken[0] is not None
+    assert spoken[0] == spoken[1]
+    assert len(spoken[0].parts) == 4
+    assert nothing[0] is None
+    assert nothing[1] is not None
+
+
+def test_a_joined_message_that_would_last_too_long_is_none(settings: Any) -> None:
+    settings.IRIS_MAX_AUDIO_SECONDS = 5
+
+    assert speech.speak_filled(PARTS, [("राम", "9876543")]) == [None]
+
+
+def test_the_speed_stretches_pauses_too() -> None:
+    slow, fast = (speech.speak_filled(PARTS, [("राम", "500")], speed=speed)[0] for speed in (0.5, 2.0))
+    assert slow is not None
+    assert fast is not None
+
+    assert slow.seconds / fast.seconds == pytest.approx(4, rel=0.15)
+
+
+def test_all_statements_are_made_for_sets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(voices, "FRESH_SECONDS", 3600)  # on a busy machine the voices would be read again
+    fillings = [(f"राम {n}", "500") for n in range(150)]
+    speech.prepare_filled(PARTS, fillings)
+
+    with CaptureQueriesContext(connection) as queries:
+        speech.speak_filled(PARTS, fillings)
+    with CaptureQueriesContext(connection) as again:
+        speech.speak_filled(PARTS, fillings)
+
+    assert len(queries) <= 7
+    assert len(again) <= 2
+
+
+def test_what_was_prepared_needs_no_engine_any_more(syntheses: list[str]) -> None:
+    fillings = [(name, "500") for name in ("राम", "सीता")]
+    assert speech.prepare_filled(PARTS, fillings) == 3 + 2 + 1
+    made = len(syntheses)
+
+    speech.speak_filled(PARTS, fillings)
+
+    assert len(syntheses) == made
+
+
+@pytest.mark.urls("telephony.media")
+def test_a_joined_recording_is_fetched_like_any_other(client: Client, media: Path) -> None:
+    (recording,) = speech.speak_filled(PARTS, [("राम", "1500")])
+    assert recording is not None
+    files = len(list(media.rglob("*.wav")))
+
+    response = client.get(f"/media/audio/{recording.name}.wav")
+    part = client.get(f"/media/audio/{recording.name}.wav", headers={"Range": "bytes=44-1043"})
+    mp3 = client.get(f"/media/audio/{recording.name}.mp3")
+
+    content = b"".join(response.streaming_content)  # type: ignore[attr-defined]
+    assert content[44:] == audio.pcm_of(recording.name)
+    assert b"".join(part.streaming_content) == content[44:1044]  # type: ignore[attr-defined]
+    assert mp3.status_code == 200
+    assert len(list(media.rglob("*.wav"))) == files
+
+
+def test_no_recording_is_read_where_there_is_none() -> None:
+    with pytest.raises(FileNotFoundError):
+        audio.pcm_of("0" * 40)

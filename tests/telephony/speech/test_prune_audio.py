@@ -1,0 +1,239 @@
+"""manage.py prune_audio: what goes, what stays, and what happens to whoever asks again."""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.files.storage import default_storage
+from django.core.management import call_command
+from django.db import connection
+from django.utils import timezone
+
+from campaigns.models import Service
+from telephony import speech
+from telephony.models import Audio, Channel, DeliveryStatus
+from telephony.speech import audio
+from telephony.speech.pruning import Pruned, prune
+from tests.factories import make_campaign, make_delivery, make_run
+from tests.telephony.speech.sound import heard, tone
+
+pytestmark = pytest.mark.django_db
+
+LONG_AGO = timedelta(days=60)
+
+
+@pytest.fixture(autouse=True)
+def media(settings: Any, tmp_path: Path) -> Path:
+    settings.MEDIA_ROOT = tmp_path / "media"
+    return tmp_path / "media"
+
+
+def aged(*recordings: Audio) -> None:
+    Audio.objects.filter(pk__in=[one.pk for one in recordings]).update(used_at=timezone.now() - LONG_AGO)
+
+
+def files(media: Path) -> set[str]:
+    return {path.name for path in media.rglob("*.*") if path.is_file()}
+
+
+def joined(name: str = "राम") -> Audio:
+    (recording,) = speech.speak_filled(("नमस्ते ", None, " जी।"), [(name,)])
+    assert recording is not None
+    return recording
+
+
+def upload() -> Audio:
+    return audio.store_upload(io.BytesIO(audio.wav(tone(hertz=500, seconds=1, amplitude=8000))))
+
+
+def test_what_nobody_asked_for_lately_goes_with_its_files(media: Path) -> None:
+    old, new = speech.speak(text="पुरानो"), speech.speak(text="नयाँ")
+    opened = audio.open_file(old.name, "mp3")
+    assert opened is not None
+    opened[0].close()
+    aged(old)
+
+    done = prune()
+
+    assert (done.recordings, done.files) == (1, 2)
+    assert done.bytes > 1000
+    assert list(Audio.objects.all()) == [new]
+    assert files(media) == {f"{new.name}.wav"}
+    assert prune() == Pruned()
+
+
+def test_a_dry_run_says_the_same_and_removes_nothing(media: Path) -> None:
+    aged(speech.speak(text="पुरानो"))
+    out = io.StringIO()
+
+    call_command("prune_audio", "--dry-run", stdout=out)
+    before = files(media), Audio.objects.get().pruned_at
+    call_command("prune_audio", stdout=out)
+
+    said, done = out.getvalue().splitlines()
+    assert before[0]
+    assert before[1] is None
+    assert said.replace("Would remove", "Removed") == done
+    assert "1 recordings: 1 files" in done
+    assert files(media) == set()
+
+
+def test_uploads_stay_as_long_as_a_campaign_or_run_has_them(media: Path) -> None:
+    kept = upload()
+    aged(kept)
+    campaign = make_campaign(service=Service.CALL, audio=kept)
+    assert prune() == Pruned()
+
+    make_run(campaign=campaign, audio=kept)
+    campaign.audio = None
+    campaign.save()
+
+    assert prune() == Pruned()
+    assert heard(kept).seconds == pytest.approx(kept.seconds)
+
+
+@pytest.mark.parametrize(
+    ("fields", "stays"),
+    [
+        ({"status": DeliveryStatus.QUEUED}, True),
+        ({"status": DeliveryStatus.ANSWERED}, True),
+        ({"status": DeliveryStatus.COMPLETED, "ended_at": timedelta(days=3)}, True),
+        ({"status": DeliveryStatus.COMPLETED, "ended_at": timedelta(days=40)}, False),
+    ],
+)
+def test_what_calls_play_stays_with_all_its_parts_until_long_after_them(
+    media: Path, fields: dict[str, Any], stays: bool
+) -> None:
+    recording = joined()
+    aged(*Audio.objects.all())
+    if "ended_at" in fields:
+        fields = {**fields, "ended_at": timezone.now() - fields["ended_at"]}
+    make_delivery(channel=Channel.CALL, audio=recording, **fields)
+
+    prune()
+
+    recording.refresh_from_db()  # its row is part of the history
+    assert (recording.pruned_at is None) == stays
+    assert len(files(media)) == (3 if stays else 0)
+    assert prune() == Pruned()
+
+
+def test_a_part_stays_while_any_recording_that_is_needed_has_it(media: Path) -> None:
+    ram, sita = joined("राम"), joined("सीता")
+    aged(*Audio.objects.exclude(pk=sita.pk))
+
+    prune()
+
+    assert not Audio.objects.filter(pk=ram.pk).exists()
+    assert heard(sita).seconds == pytest.approx(sita.seconds)
+    assert len(files(media)) == 3
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_whoever_asks_again_hears_it_again(settings: Any, remote: bool) -> None:
+    if remote:
+        backend = {"BACKEND": "django.core.files.storage.InMemoryStorage"}
+        settings.STORAGES = {**settings.STORAGES, "default": backend}
+    recording, whole = joined(), speech.speak(text="नमस्ते")
+    for one in (recording, whole):
+        make_delivery(
+            channel=Channel.CALL,
+            audio=one,
+            status=DeliveryStatus.COMPLETED,
+            ended_at=timezone.now() - LONG_AGO,
+        )
+    aged(*Audio.objects.all())
+    prune()
+    with pytest.raises(FileNotFoundError):
+        audio.pcm_of(whole.name)
+    audio._fragment.cache_clear()
+    with pytest.raises(FileNotFoundError):
+        audio.pcm_of(recording.name)
+
+    assert joined() == recording
+    assert speech.speak(text="नमस्ते") == whole
+    assert heard(whole).seconds == pytest.approx(whole.seconds, rel=0.02)
+    assert heard(recording).seconds == pytest.approx(recording.seconds, rel=0.02)
+    assert not Audio.objects.exclude(pruned_at=None).exists()
+
+
+def test_an_upload_that_was_pruned_can_be_sent_again() -> None:
+    first = upload()
+    aged(first)
+    prune()
+
+    assert heard(upload()).seconds == pytest.approx(first.seconds)
+
+
+def test_asking_marks_a_recording_as_used_once_a_day(django_assert_num_queries: Any) -> None:
+    recording = speech.speak(text="नमस्ते")
+    with django_assert_num_queries(1):
+        speech.speak(text="नमस्ते")
+    aged(recording)
+
+    assert speech.speak(text="नमस्ते").used_at > timezone.now() - timedelta(minutes=1)
+    assert prune() == Pruned()
+
+
+def test_files_that_belong_to_nobody_go_when_they_are_old(media: Path) -> None:
+    kept = speech.speak(text="नमस्ते")
+    old = time.time() - 2 * 86400
+    for name, age in (
+        ("a" * 40 + ".wav", old),
+        (f"{kept.name}.wav.abc.part", old),
+        ("b" * 40 + ".wav", None),
+    ):
+        path = media / "audio" / name[:2] / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"rest")
+        if age:
+            os.utime(path, (age, age))
+
+    done = prune()
+
+    assert (done.recordings, done.files) == (0, 2)
+    assert files(media) == {f"{kept.name}.wav", "b" * 40 + ".wav"}
+
+
+def test_nothing_is_pruned_where_nothing_was_ever_said(media: Path) -> None:
+    assert prune() == Pruned()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_asks_while_it_is_pruned_waits_and_gets_it_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    recording = speech.speak(text="नमस्ते")
+    make_delivery(
+        channel=Channel.CALL,
+        audio=recording,
+        status=DeliveryStatus.COMPLETED,
+        ended_at=timezone.now() - LONG_AGO,
+    )
+    aged(recording)
+    asked: list[Audio] = []
+
+    def ask() -> None:
+        asked.append(speech.speak(text="नमस्ते"))
+        connection.close()
+
+    thread = threading.Thread(target=ask)
+    delete = default_storage.delete
+
+    def delete_slowly(path: str) -> None:
+        thread.start()
+        time.sleep(0.3)
+        delete(path)
+
+    monkeypatch.setattr(default_storage, "delete", delete_slowly)
+    prune()
+    thread.join(10)
+
+    assert asked == [recording]
+    assert heard(recording).seconds == pytest.approx(recording.seconds, rel=0.02)
+    assert Audio.objects.get().pruned_at is None

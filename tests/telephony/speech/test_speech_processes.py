@@ -1,0 +1,250 @@
+"""Speech processes: what a text can do to one of them, and that nobody else notices."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from telephony import speech
+from telephony.models import Audio
+from telephony.speech import speech_pool, speech_processes
+from telephony.speech.synthesis import Manner
+from tests.live import ROOT, wait_for
+from tests.telephony.speech import wild_speech as wild
+from tests.telephony.speech.sound import heard
+
+pytestmark = pytest.mark.django_db
+
+HOW = Manner("np_rija", "espeak", "ne", {}, 1.0)
+
+
+@pytest.fixture(autouse=True)
+def _wild(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.MEDIA_ROOT = tmp_path / "media"
+    settings.IRIS_SPEECH_TIMEOUT_SECONDS = 0.5
+    monkeypatch.setattr(speech_processes, "CLOCK", 120)  # however busy this machine is
+    settings.SPEECH_WORKER = "tests.telephony.speech.wild_speech"
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] in "ZX"
+    except FileNotFoundError:
+        return True
+
+
+@pytest.mark.parametrize("text", [wild.ENDLESS_RULE, wild.ENDLESS_ENGINE])
+def test_a_text_that_never_ends_is_given_up_and_the_next_is_spoken(text: str) -> None:
+    begun = speech_processes.cpu_seconds()
+
+    with pytest.raises(speech.TookTooLong, match=f"“नमस्ते {text} राम”") as caught:
+        speech.speak(text=f"नमस्ते {text} राम")
+
+    assert caught.value.code == "speech_too_slow"
+    assert "(0.5 seconds)" in caught.value.message
+    assert not Audio.objects.exists()
+    assert speech.speak(text="नमस्ते राम").seconds > 0.3
+    assert speech_processes.cpu_seconds() > begun
+
+
+def test_a_tag_value_that_never_ends_is_named_and_what_was_made_before_it_is_kept() -> None:
+    fillings = [("राम",), (f"{wild.ENDLESS_ENGINE}",)]
+
+    with pytest.raises(speech.TookTooLong, match=wild.ENDLESS_ENGINE):
+        speech.speak_filled(("नमस्ते ", None, " जी।"), fillings)
+
+    assert speech.speak_filled(("नमस्ते ", None, " जी।"), fillings[:1])[0] is not None
+
+
+def test_parts_of_a_message_are_cut_in_the_speech_process_too() -> None:
+    with pytest.raises(speech.TookTooLong):
+        speech.prepare_filled(("नमस्ते ", None, f" {wild.ENDLESS_RULE}"), [("राम",)])
+
+
+def test_an_engine_that_waits_for_ever_is_ended_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    speech.speak(text="नमस्ते")  # to have a process that has started
+    monkeypatch.setattr(speech_processes, "CLOCK", 2)
+
+    with pytest.raises(speech.TookTooLong, match=wild.ASLEEP):
+        speech.speak(text=wild.ASLEEP)
+
+
+def test_many_slow_texts_are_left_for_another_turn_and_what_was_made_is_kept() -> None:
+    speech_processes.close()
+    texts = [f"{wild.SLOW} {number}" for number in range(6)]
+
+    with pytest.raises(speech.OutOfTime) as caught:
+        speech.speak_many(texts)
+
+    assert 1 <= caught.value.made < 6
+    assert Audio.objects.count() == caught.value.made
+    process = speech_processes.pids()
+    assert len(speech.speak_many(texts[: caught.value.made + 1])) == caught.value.made + 1
+    assert speech_processes.pids() == process  # it is honest work, so its process stays
+
+
+@pytest.mark.parametrize("text", [wild.CRASH, wild.WRONG, wild.GREEDY])
+def test_an_engine_that_crashes_is_an_error_with_a_sentence_and_the_next_text_is_spoken(
+    text: str, settings: Any
+) -> None:
+    settings.IRIS_SPEECH_MEMORY_MB = 1024
+    settings.IRIS_SPEECH_TIMEOUT_SECONDS = 30  # each fails by itself, and not for being slow
+
+    with pytest.raises(speech.SpeechFailed, match=f"“{text}”"):
+        speech.speak(text=text)
+
+    assert speech.speak(text="नमस्ते राम").seconds > 0.3
+
+
+def test_what_a_library_prints_or_reads_disturbs_nobody() -> None:
+    recording = speech.speak(text=f"{wild.PRINTS} राम")
+
+    assert heard(recording).seconds == pytest.approx(recording.seconds)
+
+
+def test_a_process_that_is_killed_in_between_is_replaced() -> None:
+    speech_processes.close()
+    speech.speak(text="नमस्ते")
+    (before,) = speech_processes.pids()
+    os.kill(before, signal.SIGKILL)
+    wait_for(lambda: is_gone(before), seconds=30)
+
+    speech.speak(text="धन्यवाद")
+
+    assert speech_processes.pids() != [before]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_process_that_is_killed_in_the_middle_of_a_text_is_an_error_of_that_text() -> None:
+    speech_processes.close()
+    speech.speak(text="नमस्ते")
+    (process,) = speech_processes.pids()
+    errors: list[Exception] = []
+
+    def speak() -> None:
+        try:
+            speech.speak(text=wild.ASLEEP)
+        except speech.SpeechFailed as error:
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+    speaker = threading.Thread(target=speak)
+    speaker.start()
+    wait_for(lambda: speech_pool.pool._busy, seconds=30)
+    os.kill(process, signal.SIGKILL)
+    speaker.join(60)
+
+    assert [type(error) for error in errors] == [speech.SpeechFailed]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_only_so_many_speak_at_once_and_others_are_told_to_come_again(settings: Any) -> None:
+    settings.IRIS_SPEECH_PROCESSES = 2
+    speakers = [threading.Thread(target=lambda: list(_sounds(wild.ASLEEP)), daemon=True) for _ in range(2)]
+    for speaker in speakers:
+        speaker.start()
+    wait_for(lambda: len(speech_pool.pool._busy) == 2, seconds=60)
+
+    with pytest.raises(speech.SpeechBusy, match="Try again in a few seconds"):
+        speech.speak(text="नमस्ते")
+
+    for pid in speech_processes.pids():
+        os.kill(pid, signal.SIGKILL)
+    for speaker in speakers:
+        speaker.join(60)
+    assert speech.speak(text="नमस्ते").seconds > 0.3
+
+
+def _sounds(text: str) -> Iterator[Any]:
+    try:
+        yield from speech_processes.sounds(HOW, [(text, 0.0, 0.0)], names=[text])
+    except speech.SpeechFailed:
+        return
+
+
+def test_a_thread_that_ends_does_not_take_the_process_with_it() -> None:
+    """Linux ends the children of a thread, if they ask for it, and not of a process."""
+    speech_processes.close()
+    starter = threading.Thread(target=lambda: list(_sounds("नमस्ते")))
+    starter.start()
+    starter.join(60)
+    before = speech_processes.pids()
+
+    assert list(_sounds("धन्यवाद"))
+
+    assert speech_processes.pids() == before
+
+
+@pytest.mark.parametrize("says", ["नमस्ते", wild.ENDLESS_ENGINE])
+def test_a_parent_that_is_killed_takes_its_speech_process_along(says: str, tmp_path: Path) -> None:
+    """Whether that one waits for the next text or is in the middle of one."""
+    code = (
+        "import threading, time, django; django.setup()\n"
+        "from telephony.speech import speech_processes as processes\n"
+        "from telephony.speech.synthesis import Manner\n"
+        "manner = Manner('np_rija', 'espeak', 'ne', {}, 1.0)\n"
+        f"say = lambda: list(processes.sounds(manner, [({says!r}, 0.0, 0.0)], names=['']))\n"
+        "threading.Thread(target=say, daemon=True).start()\n"
+        "while not processes.pids(): time.sleep(0.01)\n"
+        "print(*processes.pids(), flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    environment = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "tests.wild_settings",
+        "IRIS_HOME": str(tmp_path),
+        "IRIS_SPEECH_TIMEOUT_SECONDS": "600",
+        "PYTHONUTF8": "1",
+    }
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        if says == wild.ENDLESS_ENGINE:
+            wait_for(lambda: _cpu_seconds(child) > 3, seconds=120)
+        assert not is_gone(child)
+        parent.kill()
+        parent.wait()
+        wait_for(lambda: is_gone(child), seconds=30)
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_a_forked_process_has_speech_processes_of_its_own() -> None:
+    speech_processes.close()
+    list(_sounds("नमस्ते"))
+    (ours,) = speech_processes.pids()
+    child = os.fork()
+    if child == 0:
+        fine = list(_sounds("धन्यवाद")) and speech_processes.pids() != [ours]
+        speech_processes.close()
+        os._exit(0 if fine else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+    assert list(_sounds("राम"))
+    assert speech_processes.pids() == [ours]
+
+
+def test_a_text_that_is_shown_in_an_error_is_short_and_of_one_line() -> None:
+    text = f"{wild.ENDLESS_RULE}\n\0" + "राम " * 500
+
+    with pytest.raises(speech.TookTooLong) as caught:
+        speech.speak(text=text)
+
+    assert len(caught.value.message) < 230
+    assert "\n" not in caught.value.message
+    assert "\0" not in caught.value.message

@@ -1,0 +1,166 @@
+"""Trying a voice is free, and bounded: short texts, a quota a day, and recordings that are kept for a day."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db.models import F
+from django.utils import timezone
+
+from accounts.models import RateCounter, User
+from telephony import speech
+from telephony.models import Audio
+from telephony.speech import trials
+from telephony.speech.pruning import Pruned, prune
+from tests.accounts.test_credits_races import at_once, kinds
+from tests.factories import make_campaign, make_user
+from tests.v0 import Caller
+from tests.v1.caller import Caller as CallerOfV1
+
+VOICE = "/api/system/test/voice/"
+
+
+@pytest.fixture(autouse=True)
+def media(settings: Any, tmp_path: Path) -> Path:
+    settings.MEDIA_ROOT = tmp_path / "media"
+    return tmp_path / "media"
+
+
+@pytest.fixture
+def user(db: None) -> User:
+    return make_user(email="sita@example.com")
+
+
+def used() -> int:
+    return sum(RateCounter.objects.values_list("count", flat=True))
+
+
+class TestLength:
+    def test_of_a_text(self, user: User, settings: Any) -> None:
+        settings.IRIS_TRIAL_CHARACTERS = 20
+        caller = Caller(user)
+        caller.post(VOICE, {"message": "  नमस्ते  " + 50 * " "})
+        answer = caller.fails("POST", VOICE, {"message": 21 * "न"}, status=400)
+        assert [error["field"] for error in answer["errors"]] == ["message"]
+        assert "20 characters" in answer["message"]
+
+    @pytest.mark.parametrize("message", ["{" + 30_000 * " x", 12_000 * "1,11 ", 20_000 * "{ a"])
+    def test_a_huge_text_is_refused_before_it_is_read(self, user: User, message: str) -> None:
+        answer = Caller(user).fails("POST", VOICE, {"message": message}, status=400)
+        assert "500 characters" in answer["message"]
+
+    def test_of_a_campaigns_message_is_its_beginning(self, user: User, settings: Any) -> None:
+        settings.IRIS_TRIAL_CHARACTERS = 20
+        campaign = make_campaign(owner=user, message="Namaste everybody, the meeting is tomorrow.")
+        short = make_campaign(owner=user, message="Namaste everybody,")
+        caller = CallerOfV1(user)
+        said = [caller.post(f"test-speak/riri/{it.pk}/", {}) for it in (campaign, short)]
+        assert said[0] == said[1]
+        caller.fails("POST", f"test-speak/riri/{campaign.pk}/", {"message": 21 * "x"}, status=400)
+
+    @pytest.mark.parametrize(
+        ("text", "beginning"),
+        [
+            ("one two", "one two"),
+            ("one two three", "one two"),
+            ("one two  three", "one two"),
+            (12 * "x", 8 * "x"),
+        ],
+    )
+    def test_a_beginning_has_whole_words(self, settings: Any, text: str, beginning: str) -> None:
+        settings.IRIS_TRIAL_CHARACTERS = 8
+        assert trials.beginning_of(text) == beginning
+
+
+class TestQuota:
+    def test_is_used_by_new_speech(self, user: User, settings: Any) -> None:
+        caller = Caller(user)
+        for _ in range(3):
+            seconds = caller.post(VOICE, {"message": "नमस्ते"})["data"]["duration"]
+        assert 1 <= used() <= seconds + 1
+        caller.post(VOICE, {"message": "अर्को कुरा"})
+        assert used() > seconds
+
+    def test_ends_for_a_day(self, user: User, settings: Any) -> None:
+        settings.IRIS_TRIAL_SECONDS_PER_DAY = 5
+        caller = Caller(user)
+        caller.post(VOICE, {"message": "नमस्ते"})
+        response = caller.client.post(VOICE, {"message": "अर्को कुरा"})
+        assert response.status_code == 429
+        assert 86_000 < int(response["Retry-After"]) <= 86_400
+        Caller(make_user()).post(VOICE, {"message": "अर्को कुरा"})
+        RateCounter.objects.update(ends_at=F("ends_at") - timedelta(days=1))
+        caller.post(VOICE, {"message": "अर्को कुरा"})
+
+    @pytest.mark.parametrize("text", ["9841234567 " * 6, "नमस्ते " * 3])
+    def test_is_used_by_what_is_heard_whatever_was_expected(
+        self, user: User, monkeypatch: pytest.MonkeyPatch, text: str
+    ) -> None:
+        monkeypatch.setattr(trials, "SECONDS_PER_CHARACTER", 0.01)
+        audio = trials.speak(owner=user, text=text)
+        assert audio.seconds <= used() < audio.seconds + 1
+
+    def test_is_not_used_by_what_cannot_be_spoken(self, user: User) -> None:
+        Caller(user).fails("POST", VOICE, {"message": "!?"}, status=400)
+        assert not RateCounter.objects.exists()
+
+    def test_is_shared_by_both_dialects_and_throttled(self, user: User, settings: Any) -> None:
+        settings.IRIS_TRIAL_THROTTLE = "2/day"
+        campaign = make_campaign(owner=user, message="Namaste")
+        CallerOfV1(user).post(f"test-speak/riri/{campaign.pk}/", {})
+        Caller(user).post(VOICE, {"message": "नमस्ते"})
+        Caller(user).fails("POST", VOICE, {"message": "नमस्ते"}, status=429)
+        CallerOfV1(user).fails("POST", f"test-speak/riri/{campaign.pk}/", {}, status=429)
+
+    @pytest.mark.django_db(transaction=True)
+    def test_many_at_once_do_not_exceed_it(self, settings: Any) -> None:
+        settings.IRIS_TRIAL_SECONDS_PER_DAY = 5
+        user = make_user()
+        trial = partial(trials.speak, owner=user, text="नमस्ते", voice="np_rija")
+        answers = at_once([trial] * 4)
+        assert set(kinds(answers)) == {"Audio", "QuotaUsed"}
+        assert used() <= 5
+
+
+@pytest.mark.django_db
+class TestPruning:
+    def tried(self, text: str = "नमस्ते") -> Audio:
+        return trials.speak(owner=make_user(), text=text)
+
+    def aged(self, **age: float) -> None:
+        Audio.objects.update(used_at=timezone.now() - timedelta(**age))
+
+    def test_a_trial_goes_after_a_day(self, media: Path) -> None:
+        self.tried()
+        self.aged(hours=23)
+        assert prune() == Pruned()
+        self.aged(hours=25)
+        assert prune(dry_run=True).recordings == 1
+        done = prune()
+        assert (done.recordings, done.files) == (1, 1)
+        assert not Audio.objects.exists()
+        assert not [path for path in media.rglob("*.*") if path.is_file()]
+
+    def test_a_trial_that_is_heard_again_stays_for_another_day(self) -> None:
+        self.tried()
+        self.aged(hours=23)
+        self.tried()
+        assert Audio.objects.get().used_at > timezone.now() - timedelta(minutes=1)
+        self.aged(hours=25)
+        assert prune().recordings == 1
+
+    def test_speech_that_was_there_before_is_no_trial(self) -> None:
+        audio = speech.speak(text="नमस्ते")
+        assert self.tried() == audio
+        self.aged(days=2)
+        assert prune() == Pruned()
+        assert not Audio.objects.get().is_trial
+
+    def test_a_trial_that_a_campaign_has_stays(self) -> None:
+        make_campaign(audio=self.tried())
+        self.aged(days=20)
+        assert prune() == Pruned()
