@@ -22,7 +22,7 @@ from telephony.carriers.base import Carrier, Later, Result
 from telephony.engine import delivery_reports, pacing, shutdown, trunk_worker
 from telephony.engine.database_thread import DatabaseThread, done_now
 from telephony.engine.failpoints import failpoint
-from telephony.engine.lifecycle import Claimed
+from telephony.engine.lifecycle import Claimed, stopped_among
 from telephony.engine.pace_meter import Activity, PaceMeter, meter_of
 from telephony.engine.pacing import CATCH_UP, HORIZON, Claim, SlidingSecond
 from telephony.engine.submission import submit
@@ -99,6 +99,8 @@ class Dispatcher:
         self.database: DatabaseThread | None = None
         self.claiming: Future[Claim] | None = None
         self.recording: Future[None] | None = None
+        self.checking: Future[set[int]] | None = None
+        self.checked_at = 0.0
 
     def run(self, turn: Turn) -> bool:
         """Whether more is due when time is over."""
@@ -122,6 +124,7 @@ class Dispatcher:
             if self.departures:
                 if self._runs_low() and not turn.is_over():
                     self._start_claim()
+                self._start_check()
                 self._submit_due()
                 if time.monotonic() - self.recorded_at > HORIZON:
                     self._start_record()
@@ -147,6 +150,25 @@ class Dispatcher:
             recording.result()
         if self.claiming is not None and self.claiming.done():
             self._take_claim()
+        if self.checking is not None and self.checking.done():
+            checking, self.checking = self.checking, None
+            self._drop(checking.result())
+
+    def _start_check(self) -> None:
+        """Have the claimed deliveries of a paced trunk checked for a stop, so that whoever stops them waits less."""
+        now = time.monotonic()
+        if self.database is not None and self.checking is None and now - self.checked_at > HORIZON / 2:
+            self.checked_at = now
+            ids = [one.delivery.id for one in self.departures]
+            self.checking = self.database.start(partial(stopped_among, ids))
+
+    def _drop(self, stopped: set[int]) -> None:
+        """Submit nothing of what was stopped after it was claimed; recorded at once, it ends `terminated`."""
+        dropped = [one for one in self.departures if one.delivery.id in stopped]
+        if dropped:
+            self.departures = deque(one for one in self.departures if one.delivery.id not in stopped)
+            self._give_back(dropped, text="It was stopped")
+            self._start_record()
 
     @property
     def _lead(self) -> float:

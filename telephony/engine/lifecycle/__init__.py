@@ -6,7 +6,7 @@ taken it. Every statement that locks several deliveries locks them in the order 
 """
 
 from telephony.engine.lifecycle.announcing import Changed
-from telephony.engine.lifecycle.claiming import Claimed, claim
+from telephony.engine.lifecycle.claiming import Claimed, claim, stopped_among
 from telephony.engine.lifecycle.queued import paused_among, queued_of
 from telephony.engine.lifecycle.reports import Report, apply
 from telephony.engine.lifecycle.restoring import expect_reports_anew
@@ -64,6 +64,7 @@ __all__ = [
     "reroute",
     "resume",
     "settle_unknown",
+    "stopped_among",
     "terminate",
     "unknown_since_lease",
 ]

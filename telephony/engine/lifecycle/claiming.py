@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -27,6 +28,13 @@ class Claimed:
     priority: int
     opted_out: bool
     script: str | None
+
+
+def stopped_among(ids: Sequence[int]) -> set[int]:
+    """Return those of these claimed deliveries that their owner has stopped since they were claimed."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id FROM telephony_delivery WHERE id = ANY(%s) AND stopped", [list(ids)])
+        return {row[0] for row in cursor.fetchall()}
 
 
 def claim(*, trunk_id: int, limit: int, call_limit: int | None, last_owner: int) -> list[Claimed]:

@@ -183,6 +183,31 @@ def test_a_worker_that_is_told_to_stop_ends_its_turn_when_what_it_claimed_has_le
     assert statuses() == [S.SUBMITTED] * submitted + [S.QUEUED] * (100 - submitted)
 
 
+def test_what_is_stopped_after_its_claim_is_not_submitted_any_more(
+    carrier: type[ScriptedCarrier], settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.CARRIERS["sandbox"]["CPS"] = 2
+    monkeypatch.setattr(dispatch, "MAX_CLAIM_AGE", 60)
+    claim = pacing.claim
+
+    def far_ahead(alias: str, **options: Any) -> pacing.Claim:
+        return claim(alias, **options | {"horizon": 20, "at_most": 40})
+
+    monkeypatch.setattr(pacing, "claim", far_ahead)
+
+    def accept_and_stop(batch: Sequence[Submission]) -> list[Result]:
+        Delivery.objects.update(stopped=True)
+        return accept(batch)
+
+    carrier.answer = staticmethod(accept_and_stop)
+    for _ in range(40):
+        make_delivery()
+    assert dispatch.run("sandbox", budget=60) is False
+    submitted = sum(len(batch) for batch in carrier.seen)
+    assert 0 < submitted < 30
+    assert statuses() == [S.SUBMITTED] * submitted + [S.TERMINATED] * (40 - submitted)
+
+
 @pytest.mark.parametrize("error", [Throttled("slower", retry_after=0.5), Unreachable("away")])
 def test_what_was_claimed_ahead_of_a_refusal_is_queued_again_with_what_was_refused(
     carrier: type[ScriptedCarrier], settings: Any, error: Exception
