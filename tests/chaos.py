@@ -104,7 +104,7 @@ class System:
             "IRIS_SANDBOX_SPEED": str(SPEED),
             "IRIS_LEASE_SECONDS": "5",
             # A worker may be dead while a report is due: time enough that only what is really lost counts as lost.
-            "IRIS_REPORT_TIMEOUT_SECONDS": str(20 * SPEED),
+            "IRIS_REPORT_TIMEOUT_SECONDS": str(90 * SPEED),
             "IRIS_API_THROTTLE": "1000000/minute",
         }
         self.log = (home / "chaos.log").open("ab")
