@@ -16,7 +16,7 @@ help:
 	@echo "make test      run all tests (PYTEST_ARGS='-k name' runs some)"
 	@echo "make bench     measure the figures of benchmarks/results (BENCH_ARGS='--scale 0.1 runs')"
 	@echo "make chaos     kill and restart everything under a running campaign (CHAOS_ARGS='--times 3')"
-	@echo "make check     lint, types, import rules, migrations, documents"
+	@echo "make check     lint, format, spelling, types, import rules, migrations, documents"
 	@echo "make lock      update requirements/*.txt from requirements/*.in"
 	@echo "make clean     remove .venv and caches; var/, which has the data, stays"
 
@@ -35,6 +35,7 @@ chaos: $(VENV)/dev.stamp
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/typos
 	$(BIN)/python -m mypy .
 	$(BIN)/lint-imports
 	IRIS_HOME=$(VENV)/check $(BIN)/python manage.py makemigrations --check --dry-run
