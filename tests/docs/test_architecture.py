@@ -1,0 +1,63 @@
+"""docs/architecture.md is true: every path that it names is there, and it tells of every package."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+FOLDERS = ("accounts", "benchmarks", "campaigns", "docs", "iris", "otp", "telephony", "tests")
+PATHS = sorted(
+    {
+        *re.findall(rf"`((?:{'|'.join(FOLDERS)})/[^`\s]*)`", PAGE),
+        *re.findall(r"\b(docs/[\w-]+\.md)", PAGE),
+        *re.findall(r"`([\w.-]+\.(?:md|toml|py))`", PAGE),
+    }
+)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_path_that_it_names_exists(path: str) -> None:
+    assert (ROOT / path).is_dir() if path.endswith("/") else (ROOT / path).is_file()
+
+
+def _packages(folder: Path) -> set[str]:
+    """Return the packages in a folder whose names a newcomer would ask about."""
+    inner = {"migrations", "management", "models", "api", "templates"}
+    return {
+        f"{path.parent.relative_to(ROOT)}/"
+        for path in folder.glob("*/__init__.py")
+        if path.parent.name not in inner
+    }
+
+
+@pytest.mark.parametrize(
+    "package",
+    sorted(
+        {"iris/", "accounts/", "telephony/", "campaigns/", "otp/", "iris/api/"}.union(
+            *(_packages(ROOT / app) for app in ("iris", "accounts", "telephony", "campaigns", "otp"))
+        )
+    ),
+)
+def test_every_package_is_in_the_tree(package: str) -> None:
+    tree = PAGE.partition("## The tree")[2].partition("\n## ")[0]
+    assert f"`{package}`" in tree
+
+
+def test_each_of_the_twenty_changes_names_its_files() -> None:
+    section = PAGE.partition("## Which files to change")[2].partition("\n## ")[0]
+    changes = re.split(r"^\d+\. ", section, flags=re.MULTILINE)[1:]
+    assert len(changes) >= 20
+    for change in changes:
+        assert re.search(r"`(?:iris|accounts|telephony|campaigns|otp)/[\w/]+", change), change
+
+
+def test_every_heading_that_it_links_to_exists() -> None:
+    anchors = {
+        re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-")
+        for heading in re.findall(r"^#+ (.+)$", PAGE, re.MULTILINE)
+    }
+    assert set(re.findall(r"\]\(#([^)]+)\)", PAGE)) <= anchors
