@@ -41,3 +41,8 @@ def test_pyproject_reads_the_version_from_the_package() -> None:
 def test_no_other_file_repeats_the_version(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     assert not re.search(rf"(?<![\d.]){re.escape(iris.__version__)}(?![\d.])", text)
+
+
+def test_the_docker_image_has_the_package_and_so_its_version() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    assert "COPY iris iris" in dockerfile
