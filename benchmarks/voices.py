@@ -147,14 +147,14 @@ def _run(scale: float) -> dict[str, Any]:
     recipients, names = max(2000, int(RECIPIENTS * scale)), NAMES
     speech.speak(text="नमस्ते")
     syntheses = 0
-    real = speech_processes.sounds
+    real = speech_processes.synthesize_texts
 
-    def counted(manner: Any, texts: Any, **names: Any) -> Any:
+    def counted(config: Any, texts: Any, **names: Any) -> Any:
         nonlocal syntheses
         syntheses += len(texts)
-        return real(manner, texts, **names)
+        return real(config, texts, **names)
 
-    speech_processes.sounds = counted
+    speech_processes.synthesize_texts = counted
     before = Audio.objects.filter(parts=[]).count()
     begun, cpu = time.perf_counter(), _cpu_seconds()
     recordings: list[Audio | None] = []
@@ -168,7 +168,7 @@ def _run(scale: float) -> dict[str, Any]:
     sample = [one for one in recordings[:2000:20] if one is not None]
     begun = time.perf_counter()
     for recording in sample:
-        audio.pcm_of(recording.name)
+        audio.read_pcm(recording.name)
     read = (time.perf_counter() - begun) / len(sample)
 
     whole = 200

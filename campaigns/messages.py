@@ -12,9 +12,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from iris.errors import InvalidInput
-from telephony.placeholders import refuse_unclosed
-from telephony.segments import NOTHING, Size
-from telephony.speech.nfc import normalised
+from telephony.placeholders import reject_unclosed_braces
+from telephony.segments import EMPTY_SIZE, TextSize
+from telephony.speech.nfc import to_nfc
 
 PREFIX = "tags_"
 MAX_CHARACTERS = 10_000  # of a message, as written and as rendered
@@ -96,16 +96,16 @@ class Message:
                 values.append("")
         return tuple(values)
 
-    def size(self, tag_sizes: Mapping[str, Size]) -> Size:
+    def size(self, tag_sizes: Mapping[str, TextSize]) -> TextSize:
         """An upper bound of every rendered text, from the largest size of each tag's values."""
-        total = NOTHING
+        total = EMPTY_SIZE
         for part in self.parts:
             if isinstance(part, Text):
-                total += Size.of(part.text)
+                total += TextSize.of(part.text)
             else:
-                largest = NOTHING
+                largest = EMPTY_SIZE
                 for key in part.keys:
-                    largest = largest.maximum(tag_sizes.get(key, NOTHING))
+                    largest = largest.maximum(tag_sizes.get(key, EMPTY_SIZE))
                 total += largest
         return total
 
@@ -145,12 +145,12 @@ def check_tags(message: Message, usable: Collection[str]) -> None:
     """
     for part in message.parts:
         if isinstance(part, Text):
-            refuse_unclosed(part.text)
+            reject_unclosed_braces(part.text)
         elif not any(key in usable for key in part.keys):
             raise UnknownTag(_unknown(part.name, list(usable)))
 
 
-def check_length(message: Message, tag_sizes: Mapping[str, Size]) -> None:
+def check_length(message: Message, tag_sizes: Mapping[str, TextSize]) -> None:
     """Raises InvalidInput when the longest values could make a text longer than a message may be."""
     longest = message.size(tag_sizes).units
     if longest > MAX_CHARACTERS:
@@ -166,7 +166,7 @@ def tag_called(heading: str) -> str:
 
     "" when nothing is left of the heading without braces, spaces and characters that cannot be seen.
     """
-    name = "_".join(_NO_NAME.sub(" ", normalised(heading)).split())
+    name = "_".join(_NO_NAME.sub(" ", to_nfc(heading)).split())
     name = name.removeprefix(PREFIX)[:MAX_NAME_CHARACTERS]
     return PREFIX + name if name else ""
 

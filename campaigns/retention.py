@@ -31,10 +31,10 @@ def prune(*, days: int, dry_run: bool = False) -> Pruned:
     over = list(Run.objects.filter(finished_at__lt=before).order_by("pk").values_list("pk", flat=True))
     of_runs = 0
     for start in range(0, len(over), RUNS):
-        rows = retention.ended_of_batches(over[start : start + RUNS])
-        of_runs += retention.remove(rows, dry_run=dry_run)
+        rows = retention.ended_campaign_deliveries(over[start : start + RUNS])
+        of_runs += retention.remove_in_chunks(rows, dry_run=dry_run)
     return Pruned(
-        deliveries=of_runs + retention.remove(retention.ended_otps(before), dry_run=dry_run),
-        sandbox_messages=retention.remove(retention.old_sandbox_messages(before), dry_run=dry_run),
-        inbound_messages=retention.remove(retention.old_inbound_messages(before), dry_run=dry_run),
+        deliveries=of_runs + retention.remove_in_chunks(retention.ended_otps(before), dry_run=dry_run),
+        sandbox_messages=retention.remove_in_chunks(retention.old_sandbox_messages(before), dry_run=dry_run),
+        inbound_messages=retention.remove_in_chunks(retention.old_inbound_messages(before), dry_run=dry_run),
     )

@@ -131,9 +131,9 @@ def include_added_recipients(campaign: Campaign) -> None:
 def _check(plan: Plan, *, owner: User, has_callers: Sequence[int] = ()) -> None:
     for text in (plan.get("message", ""), plan.get("sms_message", "")):
         parse_message(text)
-    if not speech.SLOWEST <= plan.get("speed", 1) <= speech.FASTEST:
+    if not speech.MIN_SPEED <= plan.get("speed", 1) <= speech.MAX_SPEED:
         raise InvalidInput(
-            f"The speed of a voice must be from {speech.SLOWEST:g} to {speech.FASTEST:g}.",
+            f"The speed of a voice must be from {speech.MIN_SPEED:g} to {speech.MAX_SPEED:g}.",
             code="invalid_speed",
         )
     if plan.get("caller_ids"):

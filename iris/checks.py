@@ -108,7 +108,7 @@ def voices_speak(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
 
     return [
         Error(fault, hint="Correct the file that IRIS_VOICES_FILE names.", id="iris.E004")
-        for fault in speech.faults()
+        for fault in speech.setting_errors()
     ]
 
 
@@ -118,7 +118,7 @@ def voices_have_their_engines(app_configs: object, **kwargs: Any) -> list[CheckM
 
     return [
         Warning(sentence, hint="docs/voices.md says where models come from.", id="iris.W002")
-        for sentence in speech.missing()
+        for sentence in speech.setting_warnings()
     ]
 
 
@@ -134,8 +134,8 @@ def voices_of_the_catalogue_speak(
         return []  # `migrate` asks before it has made the table
     hint = "Correct the voice in the admin pages."
     return [
-        *(Error(fault, hint=hint, id="iris.E004") for fault in voices.faults_of_rows()),
-        *(Warning(sentence, hint=hint, id="iris.W002") for sentence in voices.missing_of_rows()),
+        *(Error(fault, hint=hint, id="iris.E004") for fault in voices.database_errors()),
+        *(Warning(sentence, hint=hint, id="iris.W002") for sentence in voices.database_warnings()),
     ]
 
 

@@ -568,7 +568,7 @@ IRIS_KEEP_AUDIO_DAYS = env_int(
     minimum=2,
 )
 # The voices that iris comes with; `migrate` puts them into the catalogue, where the admin pages can change them
-# (telephony.speech.voices). `engine` apart, what is not named in `VOICE_FACTS` there is an option of the engine.
+# (telephony.speech.voices). `engine` apart, what is not named in `CATALOGUE_KEYS` there is an option of the engine.
 IRIS_VOICES: dict[str, dict[str, Any]] = {
     "np_rija": {
         "id": 1,

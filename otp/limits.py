@@ -14,7 +14,7 @@ from accounts import counters
 from accounts.models import User
 from iris.errors import Conflict, InvalidInput, Throttled
 from telephony.models import OptOut
-from telephony.numbering import Number
+from telephony.numbering import ParsedNumber
 
 EVERY_COUNTRY = "*"
 # Nobody receives a password there; fraudsters earn by each call or SMS.
@@ -33,7 +33,7 @@ class TooManyToNumber(Throttled):
     default_code = "too_many_to_number"
 
 
-def refuse_foreign(number: Number) -> None:
+def refuse_foreign(number: ParsedNumber) -> None:
     """Raise InvalidInput for a number outside `IRIS_OTP_COUNTRIES`, and for one that charges those who call it."""
     parsed = phonenumbers.parse(number.to)
     region = phonenumbers.region_code_for_number(parsed)

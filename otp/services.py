@@ -21,7 +21,7 @@ from telephony.engine import restore_hold
 from telephony.engine.enqueue import Order, enqueue
 from telephony.engine.lifecycle import Changed
 from telephony.models import Channel, Purpose
-from telephony.phone_numbers import caller_of
+from telephony.phone_numbers import choose_caller
 
 PLACE = "{otp}"  # where the message wants the password
 LENGTHS = range(4, 11)
@@ -88,7 +88,7 @@ def send_otp(
             priority=PRIORITY,
             text=text,
             audio_id=None if audio is None else audio.pk,
-            caller=caller_of(owner_id=owner.pk),
+            caller=choose_caller(owner_id=owner.pk),
             hold_id=otp.hold.pk,
             credit_limit=cost,
             useful_until=timezone.now() + USEFUL,
@@ -98,7 +98,7 @@ def send_otp(
     return otp
 
 
-def reachable(number: object) -> numbering.Number:
+def reachable(number: object) -> numbering.ParsedNumber:
     """The number as it is called. Raises InvalidInput for one that no country has, as nobody would get the password, and
     for one of a country or a kind that gets no OTPs.
     """

@@ -26,7 +26,7 @@ from telephony.models import (
     UnmatchedReport,
     Voice,
 )
-from telephony.numbering import normalise
+from telephony.numbering import to_e164
 from telephony.speech import voices
 
 MOST_COUNTED = 10_000
@@ -145,7 +145,7 @@ class VoiceAdmin(admin.ModelAdmin[Voice]):
     @admin.display(description="engine")
     def speaks(self, voice: Voice) -> str:
         """The engine, and what it still needs."""
-        engine, missing = voices.engine_of(voice)
+        engine, missing = voices.engine_and_hint(voice)
         return f"{engine}, once this is done: {missing}" if missing else engine
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
@@ -167,7 +167,7 @@ class SandboxMessageAdmin(LookOnly):
 
 class OptOutForm(forms.ModelForm[OptOut]):
     def clean_number(self) -> str:
-        number = normalise(self.cleaned_data["number"])
+        number = to_e164(self.cleaned_data["number"])
         if not number:
             raise forms.ValidationError("This is no valid phone number. Write it with its country, as +977…")
         return number

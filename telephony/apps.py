@@ -14,5 +14,5 @@ class TelephonyConfig(AppConfig):
         voice = self.get_model("Voice")
         post_migrate.connect(voices.seed, sender=self, dispatch_uid="telephony.seed_voices")
         post_migrate.connect(restore_hold.adopt_new, sender=self, dispatch_uid="telephony.adopt_database")
-        post_save.connect(voices.forget, sender=voice, dispatch_uid="telephony.voice_saved")
-        post_delete.connect(voices.forget, sender=voice, dispatch_uid="telephony.voice_deleted")
+        post_save.connect(voices.clear_cache, sender=voice, dispatch_uid="telephony.voice_saved")
+        post_delete.connect(voices.clear_cache, sender=voice, dispatch_uid="telephony.voice_deleted")

@@ -1,8 +1,8 @@
-"""Calls that ask something: which part of the recording is which step, and whose answer a pressed key is.
+"""Scripts of survey calls: which seconds of the recording belong to which step, and how the step is answered.
 
-A carrier that knows nothing of scripts plays the recording and gets no answers. One that reports keys says when, in
-seconds of the recording, each was pressed (`answers_by_keys`). One that records what people say stores it, and gives
-the name of the recording for an answer.
+A carrier that ignores scripts plays the recording and gets no responses. A carrier that detects keys reports each key
+with its time in the recording (`responses_to_keys`). A carrier that records speech stores it and returns the name of
+the recording as the response.
 """
 
 from __future__ import annotations
@@ -22,18 +22,20 @@ class AnsweredBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScriptStep:
-    """One step: the id that whoever ordered the call has for it, its seconds of the recording, its time for an answer
-    included, and how it is answered. `listens` are the seconds at its end that are the time for the answer.
+    """One step of a survey call.
+
+    `step` is the caller's id of the step. `seconds` is its duration in the recording, including the time for the
+    answer. `answer` is how it is answered. `listen_seconds` is the time for the answer, at the end of the step.
     """
 
     step: int
     seconds: float
     answer: AnsweredBy
-    listens: float = 0.0
+    listen_seconds: float = 0.0
 
 
-class Given(NamedTuple):
-    """An answer: to which step, and what it is: keys, or the name of the recording of what was said."""
+class SurveyResponse(NamedTuple):
+    """A response to one step. `text` is the pressed keys, or the name of the recording of a spoken response."""
 
     step: int
     text: str
@@ -43,17 +45,18 @@ Script = tuple[ScriptStep, ...]
 
 
 def dump(script: Script) -> str | None:
-    """The script as JSON; None for a call without one."""
+    """Return the script as JSON, or None for a call without one."""
     if not script:
         return None
     steps = [
-        {"step": one.step, "seconds": one.seconds, "answer": one.answer, "listens": one.listens}
+        {"step": one.step, "seconds": one.seconds, "answer": one.answer, "listens": one.listen_seconds}
         for one in script
     ]
     return json.dumps(steps, separators=(",", ":"))
 
 
 def load(stored: str | None) -> Script:
+    """Return the script that `dump` serialized."""
     if stored is None:
         return ()
     steps = json.loads(stored)
@@ -63,45 +66,43 @@ def load(stored: str | None) -> Script:
     )
 
 
-def ends(script: Script) -> list[float]:
-    """When each step is over, in seconds of the recording."""
-    over: list[float] = []
+def step_ends(script: Script) -> list[float]:
+    """Return when each step ends, in seconds of the recording."""
+    ends_at: list[float] = []
     for one in script:
-        over.append((over[-1] if over else 0.0) + one.seconds)
-    return over
+        ends_at.append((ends_at[-1] if ends_at else 0.0) + one.seconds)
+    return ends_at
 
 
-def spoken_in(script: Script) -> list[tuple[int, float, float]]:
-    """Each step that is answered by saying something, with the time for it: from when to when, in seconds of the
-    recording.
-    """
+def speech_windows(script: Script) -> list[tuple[int, float, float]]:
+    """Return (step, start, end) of the time for each spoken response, in seconds of the recording."""
     return [
-        (one.step, end - one.listens, end)
-        for one, end in zip(script, ends(script), strict=True)
-        if one.answer is AnsweredBy.SPEECH and one.listens > 0
+        (one.step, end - one.listen_seconds, end)
+        for one, end in zip(script, step_ends(script), strict=True)
+        if one.answer is AnsweredBy.SPEECH and one.listen_seconds > 0
     ]
 
 
-def answers_by_keys(script: Script, pressed: Iterable[tuple[float, str]]) -> tuple[Given, ...]:
-    """Which keys answer which step, from when each was pressed, in seconds of the recording.
+def responses_to_keys(script: Script, pressed: Iterable[tuple[float, str]]) -> tuple[SurveyResponse, ...]:
+    """Assign pressed keys to steps. `pressed` are (seconds of the recording, key).
 
-    A key belongs to the step that was being asked, or was the last to be asked: who thinks a little longer presses it
-    while the next announcement has begun. What is pressed before anything was asked answers nothing.
+    A key belongs to the current step if that step takes keys, else to the last one that did: slow callees press while
+    the next announcement has already begun. Keys before the first such step are ignored.
     """
     texts: dict[int, str] = {}
-    begins = [0.0, *ends(script)]
+    starts = [0.0, *step_ends(script)]
     for seconds, key in pressed:
         asked = [
             one.step
-            for one, begin in zip(script, begins, strict=False)
-            if begin <= seconds and one.answer is AnsweredBy.KEYS
+            for one, start in zip(script, starts, strict=False)
+            if start <= seconds and one.answer is AnsweredBy.KEYS
         ]
         if asked:
             texts[asked[-1]] = texts.get(asked[-1], "") + key
-    return tuple(Given(one.step, texts[one.step]) for one in script if one.step in texts)
+    return tuple(SurveyResponse(one.step, texts[one.step]) for one in script if one.step in texts)
 
 
-def heard(script: Script, seconds: float) -> Sequence[ScriptStep]:
-    """The steps that are over when the call has lasted so long."""
-    # Sums of fractions: a call that was heard to its end has heard its last step, too.
-    return [one for one, end in zip(script, ends(script), strict=True) if end <= seconds + 0.001]
+def finished_steps(script: Script, seconds: float) -> Sequence[ScriptStep]:
+    """Return the steps that are over when the call has lasted that many seconds."""
+    # Tolerates rounding errors, so that a call heard to its end has finished its last step.
+    return [one for one, end in zip(script, step_ends(script), strict=True) if end <= seconds + 0.001]

@@ -1,4 +1,4 @@
-"""SMS that people send back: each is stored with the account whose message it answers, and STOP and START are obeyed."""
+"""Inbound SMS: store each with the account whose message it answers, and apply STOP and START."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from django.db import connection, transaction
 from telephony import optouts
 from telephony.carriers.base import InboundSms
 from telephony.models import InboundMessage, PhoneNumber, Trunk
-from telephony.numbering import normalise
+from telephony.numbering import to_e164
 
 log = logging.getLogger(__name__)
 
 
 @transaction.atomic
 def receive(alias: str, messages: Sequence[InboundSms]) -> None:
-    """Record what people have sent to a trunk, and do as they wish, in the order in which it came."""
+    """Store the inbound SMS of a trunk and apply their keywords, in order of arrival."""
     trunk, _ = Trunk.objects.get_or_create(alias=alias)
-    messages = [_storable(message) for message in messages]
-    owners = _owners(trunk, messages)
+    messages = [_without_unstorable(message) for message in messages]
+    owners = _find_owners(trunk, messages)
     InboundMessage.objects.bulk_create(
         InboundMessage(
             trunk=trunk,
@@ -32,28 +32,33 @@ def receive(alias: str, messages: Sequence[InboundSms]) -> None:
         )
         for message, owner in zip(messages, owners, strict=True)
     )
-    wishes: dict[tuple[int, str], tuple[optouts.Wish, str]] = {}
+    keywords: dict[tuple[int, str], tuple[optouts.Keyword, str]] = {}
     for message, owner in zip(messages, owners, strict=True):
-        wish = optouts.wish_of(message.text)
-        if wish is None:
+        keyword = optouts.keyword_in(message.text)
+        if keyword is None:
             continue
         if owner is None:
             log.warning(
-                "%s wants no more, or again, of %s, but nobody has sent them anything", message.sender, alias
+                "%s sent STOP or START to trunk %s, but no account has sent them a message",
+                message.sender,
+                alias,
             )
             continue
-        wishes[owner, message.sender] = (wish, message.text)
-    optouts.opt_out(
-        {key: text for key, (wish, text) in wishes.items() if wish is optouts.Wish.STOP},
-        back=[key for key, (wish, _) in wishes.items() if wish is optouts.Wish.START],
+        keywords[owner, message.sender] = (keyword, message.text)
+    optouts.update_list(
+        {key: text for key, (keyword, text) in keywords.items() if keyword is optouts.Keyword.STOP},
+        removed=[key for key, (keyword, _) in keywords.items() if keyword is optouts.Keyword.START],
     )
 
 
-def _owners(trunk: Trunk, messages: Sequence[InboundSms]) -> list[int | None]:
-    """Whose message each of them answers: the owner's of the number it was sent to, else of the last one to its sender."""
-    written = {form for message in messages for form in _forms(message.to)}
+def _find_owners(trunk: Trunk, messages: Sequence[InboundSms]) -> list[int | None]:
+    """Return the account that each message answers.
+
+    That is the owner of the number it was sent to, else the account that last sent to its sender.
+    """
+    written = {form for message in messages for form in _spellings(message.to)}
     owner_of_number = {
-        normalise(number) or number: owner
+        to_e164(number) or number: owner
         for number, owner in PhoneNumber.objects.filter(number__in=written, owner__isnull=False).values_list(
             "number", "owner"
         )
@@ -67,23 +72,24 @@ def _owners(trunk: Trunk, messages: Sequence[InboundSms]) -> list[int | None]:
         )
         owner_of_last = dict(cursor.fetchall())
     return [
-        owner_of_number.get(normalise(message.to) or message.to, owner_of_last.get(message.sender))
+        owner_of_number.get(to_e164(message.to) or message.to, owner_of_last.get(message.sender))
         for message in messages
     ]
 
 
-def _forms(number: str) -> set[str]:
-    """How a number of ours may have been written down."""
-    whole = normalise(number)
+def _spellings(number: str) -> set[str]:
+    """Return the ways in which one of our numbers may be stored."""
+    whole = to_e164(number)
     if not whole:
         return {number}
     national = whole.removeprefix("+977")
     return {number, whole, whole.removeprefix("+"), national}
 
 
-def _storable(message: InboundSms) -> InboundSms:
+def _without_unstorable(message: InboundSms) -> InboundSms:
+    """Truncate the fields to their columns and remove NUL characters, which PostgreSQL cannot store."""
     return InboundSms(
-        sender=(normalise(message.sender) or message.sender)[:32].replace("\0", ""),
+        sender=(to_e164(message.sender) or message.sender)[:32].replace("\0", ""),
         to=message.to[:32].replace("\0", ""),
         text=message.text.replace("\0", ""),
         at=message.at,

@@ -1,6 +1,6 @@
-"""Recordings over HTTP, for browsers and for carriers that fetch what they play.
+"""Recordings over HTTP, for browsers and for carriers that download what they play.
 
-No token is asked for: an address is given only to whom it concerns, and cannot be guessed (`voices.store`).
+Requests need no token: only authorized clients receive an address, and addresses cannot be guessed (`speech.store`).
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ CONTENT_TYPES: dict[str, str] = {"wav": "audio/wav", "mp3": "audio/mpeg"}
 
 _NAME = re.compile(r"[0-9a-f]{32,64}")
 _RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
-_BEYOND_FIGURES = 19  # no file has so many bytes; Python refuses to read numbers of more than 4,300 figures
+# Longer positions exceed every file; Python refuses to parse more than 4,300 digits
+_MAX_POSITION_DIGITS = 19
 
 
 def audio_url(audio: Audio, request: HttpRequest | None = None, format: Literal["mp3", "wav"] = "mp3") -> str:
-    """The full address of a recording: on the host that was asked, else below settings.IRIS_PUBLIC_URL."""
+    """Return the absolute URL of a recording: on the requested host, or else below settings.IRIS_PUBLIC_URL."""
     path = reverse("audio", args=[audio.name, format])
     public: str = settings.IRIS_PUBLIC_URL
-    # The host being the same, the operator knows better than we whether there is HTTPS in front.
+    # If the hosts match, prefer IRIS_PUBLIC_URL: the operator knows whether a proxy adds HTTPS.
     if request is None or request.get_host() == urlsplit(public).netloc:
         return public + path
     return request.build_absolute_uri(path)
@@ -39,7 +40,7 @@ def audio_url(audio: Audio, request: HttpRequest | None = None, format: Literal[
 
 @require_safe
 def audio_file(request: HttpRequest, name: str, extension: str) -> HttpResponseBase:
-    """GET /media/audio/<name>.<wav|mp3>, whole or the part named by a Range header (RFC 9110, one range)."""
+    """Serve GET /media/audio/<name>.<wav|mp3>, whole or as the single range of a Range header (RFC 9110)."""
     if not _NAME.fullmatch(name) or extension not in CONTENT_TYPES:
         raise Http404("There is no such recording.")
     kind = cast(Extension, extension)
@@ -58,7 +59,7 @@ def audio_file(request: HttpRequest, name: str, extension: str) -> HttpResponseB
     asked = request.headers.get("Range", "")
     if request.headers.get("If-Range", headers["ETag"]) != headers["ETag"]:
         asked = ""
-    part = _part(asked, size) if request.method == "GET" else None  # a range means nothing to HEAD
+    part = _requested_range(asked, size) if request.method == "GET" else None  # HEAD ignores ranges
     if part is not None and len(part) == 0:
         file.close()
         return HttpResponse(status=416, headers={**headers, "Content-Range": f"bytes */{size}"})
@@ -69,36 +70,36 @@ def audio_file(request: HttpRequest, name: str, extension: str) -> HttpResponseB
     if part is None:
         return FileResponse(file, content_type=CONTENT_TYPES[kind], headers=headers)
     headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{size}"
-    return FileResponse(_Part(file, part), status=206, content_type=CONTENT_TYPES[kind], headers=headers)
+    return FileResponse(_FileRange(file, part), status=206, content_type=CONTENT_TYPES[kind], headers=headers)
 
 
-def _part(header: str, size: int) -> range | None:
-    """The bytes that a Range header asks for: None for all of them, an empty range for none that there are.
+def _requested_range(header: str, size: int) -> range | None:
+    """Return the bytes that a Range header requests: None for the whole file, an empty range if none of them exist.
 
-    What is malformed, or asks for several parts at once, is answered with the whole file, as the RFC allows.
+    Malformed headers and multiple ranges get the whole file, as RFC 9110 allows.
     """
     match = _RANGE.fullmatch(header.strip())
     if match is None or match.groups() == ("", ""):
         return None
-    first, last = (_position(figures) for figures in match.groups())
+    first, last = (_parse_position(digits) for digits in match.groups())
     if first is None:
-        return range(max(0, size - (last or 0)), size)  # the last bytes
+        return range(max(0, size - (last or 0)), size)  # a suffix range
     if last is not None and last < first:
         return None
     end = size if last is None else min(last + 1, size)
     return range(first, end) if first < size else range(0)
 
 
-def _position(figures: str) -> int | None:
-    """A position in a file, or a length: None for "". All that are beyond every file are the same one."""
-    if not figures:
+def _parse_position(digits: str) -> int | None:
+    """Parse a position or length; None for "". All positions beyond every file become the same number."""
+    if not digits:
         return None
-    figures = figures.lstrip("0") or "0"
-    return int(figures) if len(figures) < _BEYOND_FIGURES else 10**_BEYOND_FIGURES
+    digits = digits.lstrip("0") or "0"
+    return int(digits) if len(digits) < _MAX_POSITION_DIGITS else 10**_MAX_POSITION_DIGITS
 
 
-class _Part(RawIOBase):
-    """A part of an open file, read from its start to its end."""
+class _FileRange(RawIOBase):
+    """A range of an open file, as a readable stream."""
 
     def __init__(self, file: IO[bytes], part: range) -> None:
         self._file, self._left = file, len(part)

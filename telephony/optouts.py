@@ -1,8 +1,8 @@
-"""What people send back, and who wants no more.
+"""The opt-out list, and the keywords STOP and START in inbound SMS.
 
-An answer of STOP or रोक्नुहोस् puts its sender on the opt-out list of the account whose message it answers, and START
-or सुरु takes them off again. Dispatch honours the list for calls and SMS (`lifecycle.claim`), but not for OTPs, which
-people ask for themselves.
+STOP or रोक्नुहोस् puts the sender on the opt-out list of the account whose message is answered; START or सुरु removes
+the sender. Dispatch applies the list to calls and SMS (`engine.lifecycle.claim`), but not to OTPs, which recipients
+request themselves.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from enum import Enum, auto
 from django.db import connection
 
 from telephony.models import OptOut
-from telephony.speech.nfc import normalised
+from telephony.speech.nfc import to_nfc
 
 log = logging.getLogger(__name__)
 
-# Longer messages are about something else, whatever their first word is.
-MOST_WORDS = 3
+# Longer messages are ordinary text, even if the first word is a keyword.
+MAX_WORDS = 3
 
-_STOP = {
+_STOP_WORDS = {
     "stop",
     "stopall",
     "unsubscribe",
@@ -35,42 +35,42 @@ _STOP = {
     "रोक्नु",
     "बन्द",
 }
-_START = {"start", "unstop", "subscribe", "सुरु", "सुरू", "शुरु", "शुरू"}
+_START_WORDS = {"start", "unstop", "subscribe", "सुरु", "सुरू", "शुरु", "शुरू"}
 _INVISIBLE = re.compile("[\u200b-\u200d\ufeff]")
-_NOT_IN_WORDS = re.compile(r"[^\w\u0900-\u097f]+")
+_BETWEEN_WORDS = re.compile(r"[^\w\u0900-\u097f]+")
 
 
-class Wish(Enum):
+class Keyword(Enum):
     STOP = auto()
     START = auto()
 
 
-def wish_of(text: str) -> Wish | None:
-    """What somebody wants who answers this: the first word counts, in any case, of a message of three words at most."""
-    text = _INVISIBLE.sub("", normalised(text)).casefold().replace("।", " ")
-    words = _NOT_IN_WORDS.sub(" ", text).split()
-    if not words or len(words) > MOST_WORDS:
+def keyword_in(text: str) -> Keyword | None:
+    """Return the keyword of an inbound SMS: its first word, in any case, if the SMS has at most MAX_WORDS words."""
+    text = _INVISIBLE.sub("", to_nfc(text)).casefold().replace("।", " ")
+    words = _BETWEEN_WORDS.sub(" ", text).split()
+    if not words or len(words) > MAX_WORDS:
         return None
-    if words[0] in _STOP:
-        return Wish.STOP
-    if words[0] in _START:
-        return Wish.START
+    if words[0] in _STOP_WORDS:
+        return Keyword.STOP
+    if words[0] in _START_WORDS:
+        return Keyword.START
     return None
 
 
-def opt_out(stopped: dict[tuple[int, str], str], *, back: Sequence[tuple[int, str]] = ()) -> None:
-    """Put (account, number) on the list, each with what it comes from, and take others off it."""
+def update_list(added: dict[tuple[int, str], str], *, removed: Sequence[tuple[int, str]] = ()) -> None:
+    """Add (account, number) pairs with their source to the opt-out list, and remove others."""
     OptOut.objects.bulk_create(
         [
             OptOut(owner_id=owner, number=number, source=source[:200])
-            for (owner, number), source in stopped.items()
+            for (owner, number), source in added.items()
         ],
         ignore_conflicts=True,
     )
-    if back:
+    if removed:
         with connection.cursor() as cursor:
             cursor.execute(
                 """DELETE FROM telephony_optout o USING unnest(%s::bigint[], %s::text[]) AS e(owner_id, number)
                     WHERE o.owner_id = e.owner_id AND o.number = e.number""",
-                [[owner for owner, _ in back], [number for _, number in back]],
+                [[owner for owner, _ in removed], [number for _, number in removed]],
             )

@@ -1,4 +1,4 @@
-"""Phone numbers: buying, releasing, and which one a call comes from."""
+"""Buy and release phone numbers, and choose the caller number."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ from telephony.models import Delivery, PhoneNumber
 
 
 def buy_number(*, user: User, sid: str) -> PhoneNumber:
-    """Make the number `sid` the user's and charge its rate, in credits.
+    """Assign the number `sid` to the user and charge its rate in credits.
 
-    Two buyers at once: the conditional UPDATE makes one of them the owner, the other waits for that
-    transaction and then finds the number taken. Charging comes after it in the same transaction, so whoever
-    cannot pay does not get the number, and whoever does not get it does not pay.
+    If two users buy at once, the conditional UPDATE makes one of them the owner; the other waits for that transaction
+    and then finds the number taken. The charge is in the same transaction, so a buyer either gets the number and pays,
+    or neither.
 
-    Raises NotFound (no such number, or it is somebody else's), Conflict (it is the user's own already) and
-    InsufficientCredits.
+    Raises NotFound (unknown number, or somebody else's), Conflict (already the user's own) and InsufficientCredits.
     """
     with transaction.atomic():
         bought = PhoneNumber.objects.filter(sid=sid, owner__isnull=True).update(
@@ -30,12 +29,10 @@ def buy_number(*, user: User, sid: str) -> PhoneNumber:
         )
         if not bought:
             if PhoneNumber.objects.filter(sid=sid, owner=user).exists():
-                raise Conflict("This phone number is already yours: there is no need to buy it again.")
-            raise NotFound(
-                "No phone number with this phone_sid is for sale. The list of phone numbers has all that are."
-            )
+                raise Conflict("This phone number is already yours. You do not need to buy it again.")
+            raise NotFound("No phone number with this phone_sid is for sale. See the list of phone numbers.")
         number = PhoneNumber.objects.get(sid=sid)
-        # A number that was released can be bought again, and is paid for again: each purchase is a cause.
+        # A released number can be bought and charged again, so each purchase is a cause of its own.
         credits.charge(
             user=user,
             amount=number.rate,
@@ -46,31 +43,31 @@ def buy_number(*, user: User, sid: str) -> PhoneNumber:
 
 
 def release_number(*, user: User, sid: str) -> PhoneNumber:
-    """Give the user's number `sid` back, for anybody to buy. Nothing is refunded, and what is queued comes from another
-    number. Raises NotFound.
+    """Release the user's number `sid`, so that anybody can buy it. Nothing is refunded.
+
+    Queued deliveries get another caller number. Raises NotFound.
     """
     with transaction.atomic():
         if not PhoneNumber.objects.filter(sid=sid, owner=user).update(owner=None, bought_at=None):
-            raise NotFound(
-                "None of your phone numbers has this phone_sid. The list of owned numbers has all you own."
-            )
+            raise NotFound("None of your phone numbers has this phone_sid. See the list of owned numbers.")
         number = PhoneNumber.objects.get(sid=sid)
-        # Whoever buys it next is not to be called back for these.
+        # The next owner must not receive callbacks for these deliveries.
         queued = Delivery.objects.filter(owner=user, status=QUEUED, caller=number.number)
         locked = queued.select_for_update(no_key=True).order_by("pk").values_list("pk", flat=True)
-        Delivery.objects.filter(pk__in=list(locked)).update(caller=caller_of(owner_id=user.pk))
+        Delivery.objects.filter(pk__in=list(locked)).update(caller=choose_caller(owner_id=user.pk))
         return number
 
 
-def keeps(*, owner_id: int, number: str) -> bool:
-    """Whether this number is the account's, and stays so until the present transaction is over."""
+def lock_if_owned(*, owner_id: int, number: str) -> bool:
+    """Return whether the account owns this number; if so, it keeps it until the current transaction ends."""
     owned = PhoneNumber.objects.select_for_update(no_key=True).filter(owner=owner_id, number=number)
     return owned.first() is not None
 
 
-def caller_of(*, owner_id: int, wanted: str = "") -> str:
-    """The number an account's calls and SMS come from: the one `wanted` as long as it is the account's, else its first;
-    empty for the carrier's choice.
+def choose_caller(*, owner_id: int, wanted: str = "") -> str:
+    """Return the caller number for an account's calls and SMS: `wanted` if the account owns it, else its first number.
+
+    An empty string leaves the choice to the carrier.
     """
     owned = PhoneNumber.objects.filter(owner=owner_id).order_by("pk").values_list("number", flat=True)
     return (owned.filter(number=wanted).first() if wanted else None) or owned.first() or ""

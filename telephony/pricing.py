@@ -1,4 +1,4 @@
-"""What a message costs. The rates are settings; prices have two decimal places, as the books do."""
+"""Prices of SMS and calls. The rates are settings; prices have two decimal places, like the ledger."""
 
 import math
 from decimal import ROUND_HALF_UP, Decimal
@@ -9,17 +9,16 @@ CENT = Decimal("0.01")
 
 
 def sms_credits(segments: int) -> Decimal:
-    """Credits for one SMS of that many segments."""
+    """Return the credits for one SMS of that many segments."""
     if segments < 0:
         raise ValueError(f"segments must not be negative: {segments}")
     return _rounded(settings.IRIS_SMS_CREDITS * segments)
 
 
 def call_credits(seconds: float | Decimal) -> Decimal:
-    """Credits for one answered call of that many seconds: every pulse begun counts, and there is at least
-    one.
+    """Return the credits for one answered call of that many seconds: each started pulse counts, at least one.
 
-    Parts of a millisecond do not count: they come from arithmetic, not from anybody's watch.
+    Fractions of a millisecond do not count: they are rounding errors, not measurements.
     """
     if not (math.isfinite(seconds) and seconds >= 0):
         raise ValueError(f"seconds must be finite and not negative: {seconds}")
@@ -29,5 +28,5 @@ def call_credits(seconds: float | Decimal) -> Decimal:
 
 
 def _rounded(amount: Decimal) -> Decimal:
-    """Half up, which keeps the order of prices: the bound that was held stays a bound."""
+    """Round half up. Rounding is monotonic, so a price that was held as an upper bound remains one."""
     return amount.quantize(CENT, rounding=ROUND_HALF_UP)

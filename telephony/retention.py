@@ -1,4 +1,4 @@
-"""Forgetting calls and SMS that ended long ago. The ledger, opt-outs and what recipients came to are kept elsewhere."""
+"""Delete calls and SMS that ended long ago. The ledger, opt-outs and recipients' results are stored elsewhere."""
 
 from __future__ import annotations
 
@@ -11,30 +11,31 @@ from django.db.models import QuerySet
 
 from telephony.models import FINAL, Delivery, InboundMessage, Purpose, SandboxMessage
 
-CHUNK = 1000  # rows removed by one transaction
+CHUNK = 1000  # rows per transaction
 
 
 def ended_otps(before: datetime) -> QuerySet[Delivery]:
-    """Deliveries of OTPs that ended before then."""
+    """Return OTP deliveries that ended before this time."""
     return Delivery.objects.filter(purpose=Purpose.OTP, status__gte=FINAL, ended_at__lt=before)
 
 
-def ended_of_batches(batches: Sequence[int]) -> QuerySet[Delivery]:
-    """Deliveries of campaigns in these batches, which must be over."""
+def ended_campaign_deliveries(batches: Sequence[int]) -> QuerySet[Delivery]:
+    """Return finished campaign deliveries of these batches, whose runs must be over."""
     return Delivery.objects.filter(purpose=Purpose.CAMPAIGN, batch__in=batches, status__gte=FINAL)
 
 
 def old_sandbox_messages(before: datetime) -> QuerySet[SandboxMessage]:
-    """What the sandbox's network took before then, and has nothing to report on any more."""
+    """Return messages of the sandbox that it accepted before this time and has nothing left to report on."""
     return SandboxMessage.objects.filter(created_at__lt=before, report_at=None)
 
 
 def old_inbound_messages(before: datetime) -> QuerySet[InboundMessage]:
+    """Return inbound SMS received before this time."""
     return InboundMessage.objects.filter(received_at__lt=before)
 
 
-def remove(rows: QuerySet[Any], *, dry_run: bool) -> int:
-    """Remove these rows and what hangs on them, chunk by chunk; how many, or how many there are."""
+def remove_in_chunks(rows: QuerySet[Any], *, dry_run: bool) -> int:
+    """Delete these rows and everything that depends on them, in chunks. Return their number; a dry run only counts."""
     if dry_run:
         return rows.count()
     removed = 0

@@ -1,9 +1,8 @@
-"""How many SMS a text takes (3GPP TS 23.038 and 23.040).
+"""Count the SMS segments of a text (3GPP TS 23.038 and 23.040).
 
-A text of the GSM alphabet alone has 160 septets to itself, or 153 in each part of a long message; any other
-(all Nepali) is sent as UCS-2: 70 and 67 units of 16 bits. A character of the extension table takes two
-septets, one beyond the basic plane (an emoji) two units. Such a pair is never torn apart, so a part may end
-one place early.
+A text in the GSM alphabet has 160 septets, or 153 in each part of a long message. Any other text (all Nepali) is sent
+as UCS-2: 70 and 67 units of 16 bits. A character of the GSM extension table takes two septets, a character beyond the
+basic plane (an emoji) two units. Such a pair is never split, so a part may end one place early.
 """
 
 import re
@@ -14,32 +13,32 @@ from typing import Self
 GSM_SINGLE, GSM_PART = 160, 153
 UCS2_SINGLE, UCS2_PART = 70, 67
 
-BASIC = (
+GSM_BASIC = (
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
-EXTENSION = "\f^{}\\[~]|€"
+GSM_EXTENSION = "\f^{}\\[~]|€"
 
-# "It may be as many as fit": safe for a Size put together from numbers that were stored without it.
-MANY_PAIRS = 10**9
+# Means that the count is unknown: the safe default for a TextSize from values that were stored without it.
+UNKNOWN_PAIRS = 10**9
 
-_NOT_GSM = re.compile(f"[^{re.escape(BASIC + EXTENSION)}]")
-_EXTENSION = re.compile(f"[{re.escape(EXTENSION)}]")
+_NOT_GSM = re.compile(f"[^{re.escape(GSM_BASIC + GSM_EXTENSION)}]")
+_EXTENSION = re.compile(f"[{re.escape(GSM_EXTENSION)}]")
 _BEYOND_BASIC_PLANE = re.compile("[\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
-    """How long a text is in both alphabets, or at most is. Sizes add up as texts do; `maximum` bounds either
-    of two.
+class TextSize:
+    """The length of a text in both alphabets, or an upper bound of it.
 
-    `septets` means something only while `gsm` holds. `pairs` counts the characters that take two places.
+    Adding sizes corresponds to concatenating texts; `maximum` bounds both operands. `septets` is valid only while `gsm`
+    is true. `pairs` counts the characters that take two places.
     """
 
     septets: int
     units: int
     gsm: bool
-    pairs: int = MANY_PAIRS
+    pairs: int = UNKNOWN_PAIRS
 
     @classmethod
     def of(cls, text: str) -> Self:
@@ -47,7 +46,7 @@ class Size:
 
     @classmethod
     def largest(cls, texts: Iterable[str]) -> Self:
-        """An upper bound of all texts, ten times as fast as `maximum` over them; exact for one."""
+        """Return an upper bound for all texts, ten times as fast as `maximum` over them; exact for a single text."""
         texts = list(texts)
         together = "".join(texts)
         longest = max(map(len, texts), default=0)
@@ -75,40 +74,39 @@ class Size:
         )
 
     def __mul__(self, times: int) -> Self:
-        """Of the text that many times over."""
+        """Return the size of the text repeated that many times."""
         return type(self)(self.septets * times, self.units * times, self.gsm or not times, self.pairs * times)
 
 
-NOTHING = Size(0, 0, True, 0)
+EMPTY_SIZE = TextSize(0, 0, True, 0)
 
 
-def measure(text: str) -> Size:
-    return Size.of(text)
+def measure(text: str) -> TextSize:
+    return TextSize.of(text)
 
 
 def segments_of(text: str) -> int:
-    """Exactly how many SMS the text takes; 0 when it is empty."""
-    size = Size.of(text)
-    length, single, part = _places(size)
+    """Return exactly how many SMS segments the text takes; 0 if it is empty."""
+    size = TextSize.of(text)
+    length, single, part = _length_and_limits(size)
     if length <= single:
         return 1 if length else 0
     if not size.pairs:
         return -(-length // part)
-    return sum(1 for _ in _cuts(text, size))
+    return sum(1 for _ in _part_ends(text, size))
 
 
-def upper_bound(size: Size) -> int:
-    """The most SMS that any text of at most this size takes: `segments_of` for a single text without pairs.
+def upper_bound(size: TextSize) -> int:
+    """Return the maximum number of SMS segments of any text of at most this size.
 
-    Also holds for a text of the GSM alphabet when only `gsm=False` is known: it never takes more than its
-    UCS-2.
+    Equals `segments_of` for a single text without pairs. Also holds for GSM texts if only `gsm=False` is known: the GSM
+    alphabet never needs more segments than UCS-2.
     """
-    length, single, part = _places(size)
+    length, single, part = _length_and_limits(size)
     if length <= single:
         return 1 if length else 0
-    # j full parts hold at least `part` places each, less one for each pair that did not fit; something is
-    # left over. The largest such j, first as if every border wasted a place, then with no more waste than
-    # there are pairs.
+    # Each full part holds at least `part` places, less one for each pair that did not fit, and something follows the
+    # last full part. First assume that every part wastes a place; then use that at most `pairs` parts do.
     full = (length - 1) // (part - 1)
     if full > size.pairs:
         full = (length - 1 + size.pairs) // part
@@ -116,22 +114,22 @@ def upper_bound(size: Size) -> int:
 
 
 def split(text: str) -> list[str]:
-    """The parts in which a carrier sends the text; together they are the text."""
-    size = Size.of(text)
-    length, single, _ = _places(size)
+    """Return the parts in which a carrier sends the text; joined, they are the text."""
+    size = TextSize.of(text)
+    length, single, _ = _length_and_limits(size)
     if length <= single:
         return [text] if text else []
-    cuts = list(_cuts(text, size))
+    cuts = list(_part_ends(text, size))
     return [text[start:end] for start, end in zip([0, *cuts], cuts, strict=False)]
 
 
-def _places(size: Size) -> tuple[int, int, int]:
-    """Length, and the places of a lone message and of a part, in the alphabet that has to be used."""
+def _length_and_limits(size: TextSize) -> tuple[int, int, int]:
+    """Return the length, and the places of a single message and of a part, in the alphabet that the text needs."""
     return (size.septets, GSM_SINGLE, GSM_PART) if size.gsm else (size.units, UCS2_SINGLE, UCS2_PART)
 
 
-def _cuts(text: str, size: Size) -> Iterator[int]:
-    """Where each part ends."""
+def _part_ends(text: str, size: TextSize) -> Iterator[int]:
+    """Yield the index at which each part ends."""
     part = GSM_PART if size.gsm else UCS2_PART
     if not size.pairs:
         yield from range(part, len(text), part)

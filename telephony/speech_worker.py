@@ -1,7 +1,7 @@
-"""The speech process: `python -m telephony.speech_worker PARENT`, started and asked by `voices.speech_processes`.
+"""The speech process: `python -m telephony.speech_worker PARENT_PID`, started by `speech.speech_pool`.
 
-All that a stranger's text can keep busy happens here: rules and engines. The process has limits, so neither a rule that
-never ends nor an engine that crashes stops anybody else; it has no database; and it ends with its parent.
+All code that an untrusted text can keep busy runs here: rules and engines. The process has limits, so an
+endless rule or a crashing engine stops nothing else. It has no database and ends with its parent.
 """
 
 from __future__ import annotations
@@ -12,41 +12,44 @@ import signal
 import sys
 from typing import BinaryIO
 
-PR_SET_PDEATHSIG = 1  # of linux/prctl.h
-# Django needs these to load `telephony` at all; the others would take memory for nothing.
-APPS = ["django.contrib.contenttypes", "django.contrib.auth", "accounts", "telephony"]
+PR_SET_PDEATHSIG = 1  # from linux/prctl.h
+# The apps that Django needs to load `telephony`; others would only use memory.
+INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "accounts", "telephony"]
 
 
 def main() -> None:
-    requests, answers = _channels()
-    _end_with(int(sys.argv[1]))
-    # Of Ctrl-C, and of a stop, the parent makes what it wants: it needs the speech until it ends itself.
+    requests, responses = _take_over_pipes()
+    _die_with_parent(int(sys.argv[1]))
+    # Ctrl-C and stop signals also reach the parent, which needs this process until it ends itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _set_up_django()
-    from telephony.speech import speech_server  # not before Django is there
+    from telephony.speech import speech_server  # importable only after django.setup()
 
-    speech_server.serve(requests, answers)
+    speech_server.serve(requests, responses)
 
 
-def _channels() -> tuple[BinaryIO, BinaryIO]:
-    """Standard input and output, from now on out of reach of libraries that print or read."""
-    requests, answers = os.dup(0), os.dup(1)
+def _take_over_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Return standard input and output, and detach both from libraries that print or read."""
+    requests, responses = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)
-    return os.fdopen(requests, "rb"), os.fdopen(answers, "wb", buffering=0)
+    return os.fdopen(requests, "rb"), os.fdopen(responses, "wb", buffering=0)
 
 
-def _end_with(parent: int) -> None:
-    """Linux ends this process when its parent is killed in the middle of a text; else the end of its input does."""
+def _die_with_parent(parent: int) -> None:
+    """Have Linux kill this process when its parent dies in the middle of a text.
+
+    On other systems, the process ends when its input ends.
+    """
     if sys.platform == "linux":
         import ctypes
 
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it was killed before
+        if os.getppid() != parent:  # the parent died before prctl took effect
             sys.exit()
 
 
@@ -55,7 +58,7 @@ def _set_up_django() -> None:
     from django.conf import settings
 
     settings.DATABASES = {}
-    settings.INSTALLED_APPS = APPS
+    settings.INSTALLED_APPS = INSTALLED_APPS
     django.setup()
 
 

@@ -1,4 +1,4 @@
-"""Rows sent along with a statement, as a FROM item."""
+"""Send rows along with a SQL statement, as a FROM item."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 
 
 def rowset(alias: str, columns: dict[str, tuple[str, Sequence[Any]]]) -> tuple[str, list[Any]]:
-    """SQL of a subquery called `alias` with these columns, each `name: (type, values)`, and its parameters.
+    """Return SQL of a subquery named `alias` with these columns, and its parameters. Columns are `name: (type,
+    values)`.
 
-    A column with one value throughout is sent once: turning values into an array's text is a good part of what a
-    statement with a thousand rows costs on our side, and most columns of most sets are constant.
+    A constant column is sent as a single value. Most columns of most sets are constant, and converting values to array
+    text takes a large part of the client time of a statement with 1,000 rows.
     """
     selected: list[str] = []
     arrays: list[str] = []
@@ -18,7 +19,7 @@ def rowset(alias: str, columns: dict[str, tuple[str, Sequence[Any]]]) -> tuple[s
     constants: list[Any] = []
     varying: list[Any] = []
     for name, (kind, values) in columns.items():
-        if kind == "float8":  # psycopg makes no array of ints and floats
+        if kind == "float8":  # psycopg cannot convert a list that mixes ints and floats
             values = [None if value is None else float(value) for value in values]
         first = values[0]
         if not names or any(value != first for value in values):

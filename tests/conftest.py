@@ -60,9 +60,9 @@ def _no_memory_of_other_tests() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _no_voices_of_other_tests() -> Iterator[None]:
-    audio._fragment.cache_clear()
+    audio._read_fragment.cache_clear()
     yield
-    voices.forget()
+    voices.clear_cache()
 
 
 @pytest.fixture(scope="session")

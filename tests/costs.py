@@ -81,13 +81,13 @@ def main(database: str, public_port: int) -> None:
     connections["default"].settings_dict["NAME"] = database
     outbound.is_public = lambda ip: ip == "127.0.0.1"
     addresses.PORTS = frozenset({80, 443, public_port})
-    fetching.SECONDS = 1.0
+    fetching.TIMEOUT_SECONDS = 1.0
     # What the first request of a process costs, such as reading the numbering plans, is none of the ones measured.
     Client().get("/api/v1/nothing", HTTP_HOST="127.0.0.1")
     from telephony import numbering
 
-    numbering.normalise("+9779841234567")
-    numbering.normalise("+442071234567")
+    numbering.to_e164("+9779841234567")
+    numbering.to_e164("+442071234567")
     while True:
         try:
             call = pickle.load(sys.stdin.buffer)

@@ -375,7 +375,7 @@ def tagged_mp3() -> bytes:
 
 
 SOUNDS: dict[str, Callable[[], bytes]] = {
-    "wav": lambda: audio.wav(Pcm(random.Random(1).randbytes(MEGABYTE - 100), 8000)),
+    "wav": lambda: audio.encode_wav(Pcm(random.Random(1).randbytes(MEGABYTE - 100), 8000)),
     "wav of 65,535 channels": lambda: wav_header(channels=65535) + bytes(900_000),
     "wav at an absurd rate": lambda: wav_header(rate=2**31) + bytes(900_000),
     "wav of one bit": lambda: wav_header(rate=4000, bits=8, size=MEGABYTE) + bytes(900_000),
@@ -418,7 +418,7 @@ def test_audio_of_a_megabyte(measure: Any, world: World, half: int) -> None:
 def test_a_hundred_recordings_at_once(measure: Any, world: World) -> None:
     steps = [{"order": n, "content_type": "play"} for n in range(100)]
     sounds = [
-        audio.wav(Pcm(array.array("h", [n * 9 % 8000, -n * 9] * 2_400).tobytes(), 8000))
+        audio.encode_wav(Pcm(array.array("h", [n * 9 % 8000, -n * 9] * 2_400).tobytes(), 8000))
         for n in range(100, 200)
     ]
     files = b"".join(part(str(n), sound, '; filename="a"') for n, sound in enumerate(sounds))

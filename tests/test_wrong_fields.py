@@ -9,14 +9,14 @@ import pytest
 from accounts.models import User
 from campaigns.models import Campaign, Service
 from iris.errors import InvalidInput
-from telephony.placeholders import refuse_unclosed
+from telephony.placeholders import reject_unclosed_braces
 from tests import v0
 from tests.campaigns.surveys.surveying import make_survey
 from tests.factories import make_campaign, make_user
 from tests.v1 import caller as v1
 
 UNCLOSED = "Hello {name, how are you?"
-SENTENCE = "“{name” has no closing brace. Write {name}, or leave the brace away."
+SENTENCE = "“{name” has no closing brace. Write {name}, or remove the brace."
 BAD_OTP = {"number": "abc", "message": UNCLOSED, "sms_send_options": "fax", "voice_input": "nobody"}
 LONG = "x" * 20_000
 
@@ -159,9 +159,9 @@ def test_a_message_that_was_stored_so_is_not_begun(user: User, stored: str) -> N
 
 def test_a_long_word_in_braces_is_read_once() -> None:
     """Twice for each of its letters would keep a web process busy for days."""
-    refuse_unclosed("{" + 2_000_000 * "a" + "}")
+    reject_unclosed_braces("{" + 2_000_000 * "a" + "}")
     with pytest.raises(InvalidInput):
-        refuse_unclosed("{" + 2_000_000 * "a")
+        reject_unclosed_braces("{" + 2_000_000 * "a")
 
 
 @pytest.mark.parametrize("message", ["a { b", "{", "}", "{} {", "a } b", ":-{", "1 {{ 2"])

@@ -8,7 +8,7 @@ from typing import Any
 
 from campaigns.messages import value_text
 from campaigns.models import Campaign
-from telephony.segments import NOTHING, Size
+from telephony.segments import EMPTY_SIZE, TextSize
 
 BATCH = 1000  # rows whose tags are measured at once
 
@@ -17,7 +17,7 @@ BATCH = 1000  # rows whose tags are measured at once
 class TagSize:
     """The upper bound of a tag's values, and the longest of them."""
 
-    size: Size
+    size: TextSize
     longest: str
 
 
@@ -25,7 +25,7 @@ class Sizes:
     """Measures the tags of rows that stream by, in batches."""
 
     def __init__(self, tags: Iterable[str], known: Mapping[str, TagSize] | None = None) -> None:
-        self._known = {tag: (known or {}).get(tag, TagSize(NOTHING, "")) for tag in tags}
+        self._known = {tag: (known or {}).get(tag, TagSize(EMPTY_SIZE, "")) for tag in tags}
         self._batch: list[Mapping[str, Any]] = []
 
     def see(self, tags: Mapping[str, Any]) -> None:
@@ -53,7 +53,7 @@ class Sizes:
             values = [tags[tag] for tags in self._batch if tag in tags]
             texts = dict.fromkeys([value if type(value) is str else value_text(value) for value in values])
             self._known[tag] = TagSize(
-                known.size.maximum(Size.largest(texts)), max(known.longest, *texts, key=len)
+                known.size.maximum(TextSize.largest(texts)), max(known.longest, *texts, key=len)
             )
         self._batch.clear()
 
@@ -63,5 +63,5 @@ def sizes_of(campaign: Campaign) -> dict[str, TagSize]:
     sizes = {}
     for tag, stored in campaign.tag_sizes.items():
         size = {name: value for name, value in stored.items() if name != "longest"}
-        sizes[tag] = TagSize(Size(**size), stored["longest"])
+        sizes[tag] = TagSize(TextSize(**size), stored["longest"])
     return sizes

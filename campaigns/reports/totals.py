@@ -11,7 +11,7 @@ from django.db.models import Count, Sum
 from django.db.models.functions import Left
 
 from campaigns.models import Campaign, Recipient
-from telephony.numbering import OPERATOR_PREFIX, Operator, operator_of
+from telephony.numbering import OPERATOR_PREFIX_LENGTH, Operator, operator_of
 
 BATCH = 2_000  # recipients in memory while a report goes out
 # Campaigns of so many numbers have their operators counted once in so many seconds, not at every look.
@@ -32,7 +32,7 @@ def operators_of(campaign: Campaign) -> dict[Operator, int]:
         rows = (
             Recipient.objects.filter(campaign=campaign)
             .order_by()
-            .values_list(Left("to", OPERATOR_PREFIX))
+            .values_list(Left("to", OPERATOR_PREFIX_LENGTH))
             .annotate(Count("pk"))
         )
         for prefix, n in rows:

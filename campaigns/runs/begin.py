@@ -23,7 +23,7 @@ from telephony import speech
 from telephony.engine.nudge import nudge
 from telephony.engine.routing import check_route
 from telephony.models import Audio, Channel, DeliveryStatus, PhoneNumber
-from telephony.phone_numbers import caller_of
+from telephony.phone_numbers import choose_caller
 from telephony.speech import audio as recordings
 
 
@@ -262,4 +262,4 @@ def _caller(campaign: Campaign) -> str:
         )
     )
     wanted = [owned[pk] for pk in campaign.caller_ids if pk in owned]
-    return wanted[0] if wanted else caller_of(owner_id=campaign.owner_id)
+    return wanted[0] if wanted else choose_caller(owner_id=campaign.owner_id)

@@ -13,7 +13,7 @@ from telephony.engine import lifecycle as deliveries
 from telephony.engine.enqueue import enqueue
 from telephony.engine.lifecycle import Changed
 from telephony.models import Channel, Purpose
-from telephony.phone_numbers import caller_of
+from telephony.phone_numbers import choose_caller
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def send_sms_after_missed_calls(changed: Sequence[Changed], **kwargs: Any) -> No
         missed = [d.item for d in ended if d.batch == run.pk and d.status in run.failover_statuses]
         recipients = rendering.addressees(Recipient.objects.filter(pk__in=missed))
         if run.caller:  # it may have been released since the run began
-            run.caller = caller_of(owner_id=run.campaign.owner_id, wanted=run.caller)
+            run.caller = choose_caller(owner_id=run.campaign.owner_id, wanted=run.caller)
         try:
             ids = enqueue(orders=rendering.sms_orders(run, recipients))
         except Unavailable as e:  # the call has ended all the same

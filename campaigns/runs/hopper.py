@@ -26,7 +26,7 @@ from telephony.engine.failpoints import failpoint
 from telephony.engine.lifecycle import QUEUED
 from telephony.engine.locks import locked
 from telephony.models import FINAL, Channel, Delivery, Purpose
-from telephony.phone_numbers import caller_of, keeps
+from telephony.phone_numbers import choose_caller, lock_if_owned
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ def _advance(run_id: int, status: RunStatus, broken: set[int]) -> bool:
         return fill(run_id) > 0
     except (OperationalError, InterfaceError):
         raise
-    except (speech.TookTooLong, speech.OutOfTime) as error:
+    except (speech.SpeechTimedOut, speech.SpeechBudgetExceeded) as error:
         setting_aside.for_its_speech(run_id, error)
         return True
     except Exception as error:
@@ -99,14 +99,14 @@ def _advance(run_id: int, status: RunStatus, broken: set[int]) -> bool:
 def fill(run_id: int) -> int:
     """Queue the deliveries of a run's next recipients, as many as its hopper has room for; how many.
 
-    Raises TookTooLong, or OutOfTime when a single recipient takes longer to speak for than one run may take.
+    Raises SpeechTimedOut, or SpeechBudgetExceeded when a single recipient takes longer to speak for than one run may take.
     """
     run = Run.objects.select_related("campaign", "audio", "hold").get(pk=run_id)
     room = room_of(run)
     if not room:
         return 0
     if run.caller:  # it may have been released since the run began
-        run.caller = caller_of(owner_id=run.campaign.owner_id, wanted=run.caller)
+        run.caller = choose_caller(owner_id=run.campaign.owner_id, wanted=run.caller)
     speaks = Service(run.campaign.service).calls and run.source == Source.MESSAGE
     limit = min(room, _chunks.get(run.pk, SPEECH_CHUNK)) if speaks else room
     if run.is_capped:
@@ -120,8 +120,8 @@ def fill(run_id: int) -> int:
     begun_at = time.monotonic()
     try:
         orders = content.orders(run, recipients)
-    except speech.OutOfTime as error:
-        if len(recipients) == 1 and not error.made:
+    except speech.SpeechBudgetExceeded as error:
+        if len(recipients) == 1 and not error.made_count:
             raise
         _chunks[run.pk] = max(1, len(recipients) // 2)  # what was made is there next time
         return 0
@@ -129,7 +129,7 @@ def fill(run_id: int) -> int:
         _learn(run.pk, spoken=limit, seconds=time.monotonic() - begun_at)
     failpoint("rendered")
     with transaction.atomic():
-        if run.caller and not keeps(owner_id=run.campaign.owner_id, number=run.caller):
+        if run.caller and not lock_if_owned(owner_id=run.campaign.owner_id, number=run.caller):
             return 0
         # Speech was made outside: it takes time. Whoever filled, stopped or paused this run meanwhile has won.
         moved = Run.objects.filter(

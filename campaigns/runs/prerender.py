@@ -64,11 +64,11 @@ def prepare(run: Run) -> None:
         content.prepare_calls(run, rows)
     except (OperationalError, InterfaceError):
         raise
-    except speech.TookTooLong as error:
+    except speech.SpeechTimedOut as error:
         setting_aside.for_its_speech(run.pk, error)
         return
-    except speech.OutOfTime as error:
-        if error.made:
+    except speech.SpeechBudgetExceeded as error:
+        if error.made_count:
             return  # the rest in another turn
         done = True
     # The hopper meets all others again, when it matters; until then the others have their turn.

@@ -134,4 +134,4 @@ def _said(run: Run, step: SurveyStep, recipients: Sequence[Addressee]) -> Sequen
 
 def _scripted(one: Heard, pause: Audio) -> ScriptStep:
     answer = AnsweredBy(one.step.answer)
-    return ScriptStep(one.step.pk, one.audio.seconds + pause.seconds, answer, listens=pause.seconds)
+    return ScriptStep(one.step.pk, one.audio.seconds + pause.seconds, answer, listen_seconds=pause.seconds)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol
 
 from django.core.exceptions import ImproperlyConfigured
 
-from telephony.call_scripts import Given, Script
+from telephony.call_scripts import Script, SurveyResponse
 from telephony.models import Cause, Channel, DeliveryStatus
 
 
@@ -104,7 +104,7 @@ class CarrierEvent:
     playback: int | None = None
     text: str = field(default="", repr=False)
     digits: str = field(default="", repr=False)
-    answers: tuple[Given, ...] = field(default=(), repr=False)
+    answers: tuple[SurveyResponse, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

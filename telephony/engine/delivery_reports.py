@@ -11,7 +11,7 @@ from functools import partial
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 from telephony import inbox
-from telephony.call_scripts import Given
+from telephony.call_scripts import SurveyResponse
 from telephony.carriers import get_carrier
 from telephony.carriers.base import Accepted, Carrier, CarrierEvent, InboundSms, Result
 from telephony.engine import lifecycle, survey_responses, unmatched_reports
@@ -53,7 +53,7 @@ def _record(alias: str, items: Sequence[CarrierEvent | InboundSms]) -> int:
     refs = sorted({event.ref for event in events if not event.key and event.ref})
     by_ref, by_part = _deliveries_of(alias, refs) if refs else ({}, {})
     reports: list[Report] = []
-    given: list[tuple[int, datetime, Sequence[Given]]] = []
+    given: list[tuple[int, datetime, Sequence[SurveyResponse]]] = []
     of_parts: list[CarrierEvent] = []
     strange: list[CarrierEvent] = []
     for event in events:

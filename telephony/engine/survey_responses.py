@@ -8,7 +8,7 @@ from datetime import datetime
 
 from django.db import connection
 
-from telephony.call_scripts import Given
+from telephony.call_scripts import SurveyResponse
 from telephony.engine.signals import answers_given
 from telephony.models import Purpose
 
@@ -25,7 +25,7 @@ class Answered:
     at: datetime
 
 
-def announce(given: Sequence[tuple[int, datetime, Sequence[Given]]]) -> None:
+def announce(given: Sequence[tuple[int, datetime, Sequence[SurveyResponse]]]) -> None:
     """Tell who ordered them what was answered in these deliveries; call it in the transaction that records the reports."""
     if not given:
         return

@@ -1,4 +1,4 @@
-"""Who speaks, and what was recorded."""
+"""Voices and recordings."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from django.db.models.functions import Now
 
 
 class Voice(models.Model):
-    """One voice of the catalogue. Those that iris comes with are there after `migrate` (`voices.directory`).
+    """One voice of the catalogue. `migrate` creates the built-in voices (`speech.voices`).
 
-    Where `engine` is empty, engine and options are those of `settings.IRIS_VOICES`, and change with them.
+    If `engine` is empty, engine and options come from `settings.IRIS_VOICES` and change with it.
     """
 
     class Engine(models.TextChoices):
@@ -46,18 +46,18 @@ class Voice(models.Model):
         return self.name
 
     def clean(self) -> None:
-        from telephony.speech import voices  # which reads this model
+        from telephony.speech import voices  # imported here because it imports this model
 
-        if fault := voices.fault_of_row(self):
-            raise ValidationError({"options": fault})
+        if error := voices.row_error(self):
+            raise ValidationError({"options": error})
 
 
 class Audio(models.Model):
-    """One recording, stored once: speech named by what was said and how, uploads by their content.
+    """One recording, stored once. Speech is named by its text and voice, an upload by its content.
 
-    `name` is a keyed hash, so a file can be fetched without a token by those who were given its address only.
-    A recording with `parts` is those fragments one after the other; it has a file of its own only once a browser has
-    listened to it (`voices.audio.pcm_of`).
+    `name` is a keyed hash, so only those who were given an address can download the file. A recording with
+    `parts` plays those fragments one after the other; only its MP3 has a file, created when a browser first
+    requests it (`speech.audio.read_pcm`).
     """
 
     name = models.CharField(max_length=64, unique=True)

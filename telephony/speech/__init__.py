@@ -1,36 +1,44 @@
-"""Voices: what `np_rija` is, and making it say something.
+"""Turn text into recordings: voices, engines, Nepali normalization, loudness and storage.
 
-The catalogue is in the database (`directory`), each voice with its engine (`espeak`, `piper`). What is said is put
-into words (`wording`, `nepali`), spoken once (`speaking`), made as loud as everything else (`loudness`) and stored
-(`store`, `telephony.models.Audio`). A message with tags is joined from parts (`fragments`). All that reads a text, and
-all that makes sound of it, does so in processes of its own (`speech_processes`, `speech_pool`), which may be slow or die.
+The catalogue of voices is in the database (`voices`). Each voice has an engine (`espeak`, `piper`). A text is
+normalized into words (`normalization`, `nepali`), spoken once (`text_to_speech`, `synthesis`), brought to the
+common loudness (`loudness`) and stored (`store`, `telephony.models.Audio`). A message with tags is joined
+from parts (`fragments`). Everything that reads a text or synthesizes sound runs in separate processes
+(`speech_processes`, `speech_pool`), because such code may be slow or crash.
 """
 
 from telephony.speech.engine import Unspeakable
-from telephony.speech.speech_processes import OutOfTime, SpeechBusy, SpeechFailed, TookTooLong
+from telephony.speech.speech_processes import SpeechBudgetExceeded, SpeechBusy, SpeechFailed, SpeechTimedOut
 from telephony.speech.text_to_speech import (
-    FASTEST,
-    SLOWEST,
+    MAX_SPEED,
+    MIN_SPEED,
     prepare_filled,
     speak,
     speak_filled,
     speak_many,
 )
-from telephony.speech.voices import UnknownVoice, Voice, catalogue, faults, missing, resolve
+from telephony.speech.voices import (
+    ResolvedVoice,
+    UnknownVoice,
+    catalogue,
+    resolve,
+    setting_errors,
+    setting_warnings,
+)
 
 __all__ = [
-    "FASTEST",
-    "SLOWEST",
-    "OutOfTime",
+    "MAX_SPEED",
+    "MIN_SPEED",
+    "SpeechBudgetExceeded",
     "SpeechBusy",
     "SpeechFailed",
-    "TookTooLong",
+    "SpeechTimedOut",
     "Unspeakable",
     "UnknownVoice",
-    "Voice",
+    "ResolvedVoice",
     "catalogue",
-    "faults",
-    "missing",
+    "setting_errors",
+    "setting_warnings",
     "prepare_filled",
     "resolve",
     "speak",

@@ -1,4 +1,4 @@
-"""Sound files: what people upload, what trunks play (8 kHz WAV), and what people listen to (MP3)."""
+"""Read and write sound files: uploads, 8 kHz WAV for trunks, and MP3 for browsers."""
 
 from __future__ import annotations
 
@@ -32,32 +32,32 @@ from telephony.speech.store import Extension
 Upload = IO[bytes] | File[Any]
 
 RATE = 8000  # samples a second on the telephone network
-SHORTEST_SECONDS = 0.1
-KEPT_BEFORE, KEPT_AFTER = 0.1, 0.3  # seconds of the silence around an uploaded recording
+MIN_SECONDS = 0.1
+SILENCE_BEFORE, SILENCE_AFTER = 0.1, 0.3  # seconds of silence kept around an uploaded recording
 
-MP3_RATE = 16000  # the lowest rate of MPEG-2; players need not know MPEG-2.5, which goes down to 8000
+MP3_RATE = 16000  # the lowest rate of MPEG-2: not every player supports the 8000 of MPEG-2.5
 MP3_BITS_PER_SECOND = 32000
 
-# A longer filter than FFmpeg's default, which lets through a little of what an 8 kHz signal cannot hold.
-RESAMPLING = {"filter_size": "64", "cutoff": "0.95"}
+# FFmpeg's default filter is shorter and lets some frequencies above 4 kHz alias into the 8 kHz signal.
+RESAMPLER_OPTIONS = {"filter_size": "64", "cutoff": "0.95"}
 
 _WAV_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 _DECODER = Path(__file__).with_name("decoder.py")
 _TOO_MUCH_WORK = (
-    "This recording takes too much work to read. Save it as MP3 or WAV, with one channel and at most 48,000 samples a"
-    " second, and send that."
+    "This recording is too expensive to decode. Save it as MP3 or WAV with one channel and at most 48,000 samples per"
+    " second, and send that file."
 )
-_FAULTS = {
+_DECODER_ERRORS = {
     "work": _TOO_MUCH_WORK,
-    "soundless": "There is no sound in this file. Send an audio file such as MP3 or WAV.",
+    "soundless": "This file contains no sound. Send an audio file such as MP3 or WAV.",
     "unreadable": "This file cannot be read as audio. Send MP3, WAV, OGG, M4A or FLAC.",
-    "rate": "A recording with {rate} samples a second cannot be played. Save it with 8,000 to 48,000, and send that.",
-    "channels": "A recording with {channels} channels cannot be played. Save it with one channel, and send that.",
+    "rate": "A recording with {rate} samples per second cannot be played. Save it with 8,000 to 48,000, and send that file.",
+    "channels": "A recording with {channels} channels cannot be played. Save it with one channel, and send that file.",
 }
 
 
 class NotAudio(InvalidInput):
-    """The file is no recording, or a broken one."""
+    """The file is not a recording, or it is damaged."""
 
     default_code = "not_audio"
 
@@ -68,63 +68,67 @@ class AudioTooLong(InvalidInput):
     default_code = "audio_too_long"
 
 
-# What is uploaded -------------------------------------------------------------------------------------------
+# Uploads ----------------------------------------------------------------------------------------------------
 
 
 def store_upload(file: Upload) -> Audio:
-    """Keep one uploaded recording; see `store_uploads`."""
+    """Store one uploaded recording; see `store_uploads`."""
     return store_uploads([file])[0]
 
 
 def store_uploads(files: Sequence[Upload]) -> list[Audio]:
-    """Keep uploaded recordings, each once for its content however often it is sent.
+    """Store uploaded recordings, each content only once, and return their rows.
 
-    They are made as loud as the voices are, and lose the silence at their ends. All files of one request belong into
-    one call: together they may last settings.IRIS_MAX_AUDIO_SECONDS. Raises NotAudio, AudioTooLong, and TooLarge when
-    one has more than settings.IRIS_MAX_UPLOAD_BYTES.
+    Each recording is brought to the loudness of the voices and loses the silence at its ends. Pass all files
+    of a request in one call: together they may last settings.IRIS_MAX_AUDIO_SECONDS.
+
+    Raises NotAudio, AudioTooLong, and TooLarge if a file exceeds settings.IRIS_MAX_UPLOAD_BYTES.
     """
-    heard = [as_loud_as_speech(pcm) for pcm in decode_all(files)]
-    return [_kept(pcm) for pcm in heard]  # all or none
+    normalized = [normalize_upload(pcm) for pcm in decode_all(files)]
+    return [_store(pcm) for pcm in normalized]  # only once all files are accepted
 
 
-def _kept(pcm: Pcm) -> Audio:
+def _store(pcm: Pcm) -> Audio:
     name = store.keyed_name("upload", hashlib.sha256(pcm.samples).hexdigest())
-    store.write(name, "wav", wav(pcm))
+    store.write(name, "wav", encode_wav(pcm))
     audio, made = Audio.objects.get_or_create(name=name, defaults={"seconds": pcm.seconds})
     if not made:
         Audio.objects.filter(pk=audio.pk).update(used_at=timezone.now(), pruned_at=None)
     return audio
 
 
-def as_loud_as_speech(pcm: Pcm) -> Pcm:
-    """A recording at the target loudness, without hum and without silence at its ends. Raises NotAudio when there is
-    nothing to be heard.
+def normalize_upload(pcm: Pcm) -> Pcm:
+    """Bring a recording to the target loudness and remove hum and the silence at its ends.
+
+    Raises NotAudio if the recording is silent.
     """
-    louder = loudness.at_target(loudness.without_hum(pcm))
+    louder = loudness.bring_to_target(loudness.remove_hum(pcm))
     if louder is None:
-        raise NotAudio("Nothing can be heard in this recording. Send one with somebody speaking in it.")
-    return loudness.faded(loudness.trimmed(louder, before=KEPT_BEFORE, after=KEPT_AFTER))
+        raise NotAudio("This recording is silent. Send a recording in which someone speaks.")
+    return loudness.fade_edges(loudness.trim(louder, before=SILENCE_BEFORE, after=SILENCE_AFTER))
 
 
 def decode(file: Upload) -> Pcm:
-    """The first audio track of a file of any common format, as the telephone plays it. Raises as `decode_all`."""
+    """Return the first audio track of a file as telephone audio. Raises the errors of `decode_all`."""
     (pcm,) = decode_all([file])
     return pcm
 
 
 def decode_all(files: Sequence[Upload]) -> Iterator[Pcm]:
-    """The first audio track of each of these files, as the telephone plays it.
+    """Yield the first audio track of each file as telephone audio (8 kHz, mono).
 
-    FFmpeg works in a process with limits (`decoder`): on seconds of sound in all files together, whatever small files
-    would unpack to, on samples and packets, processor time and memory. Raises NotAudio, AudioTooLong, TooLarge.
+    FFmpeg runs in a process with limits (`decoder`): on the seconds of sound in all files together, on samples,
+    packets, processor time and memory. So a small file that unpacks to hours is stopped at the limit.
+
+    Raises NotAudio, AudioTooLong and TooLarge.
     """
     limit = settings.IRIS_MAX_AUDIO_SECONDS
     with ExitStack() as stack:
-        opened = [stack.enter_context(_on_disk(file)) for file in files]
+        opened = [stack.enter_context(_copied_to_disk(file)) for file in files]
         descriptors = [file.fileno() for file in opened]
         process = stack.enter_context(
             subprocess.Popen(
-                # -I: nothing of the caller's environment or folder decides what is imported.
+                # -I: the caller's environment and working directory must not affect imports.
                 [sys.executable, "-I", str(_DECODER), str(limit), *map(str, descriptors)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -137,23 +141,28 @@ def decode_all(files: Sequence[Upload]) -> Iterator[Pcm]:
         for _ in files:
             try:
                 facts: dict[str, Any] = json.loads(process.stdout.readline())
-            except ValueError as error:  # it was ended by a limit, or has crashed
+            except ValueError as error:  # the decoder reached a limit or crashed
                 raise NotAudio(_TOO_MUCH_WORK) from error
-            if fault := facts.get("fault"):
-                raise _fault(fault, facts, limit=limit, several=len(files) > 1)
+            if problem := facts.get("error"):
+                raise _decoder_error(problem, facts, limit=limit, several=len(files) > 1)
             pcm = Pcm(process.stdout.read(facts["size"]), RATE)
-            _refuse_fragments(pcm, facts["declared"])
+            _check_complete(pcm, facts["declared"])
             yield pcm
 
 
 @contextmanager
-def _on_disk(file: Upload) -> Iterator[IO[bytes]]:
-    """The content of an upload as a file of this machine's. Raises NotAudio when it is empty, TooLarge."""
+def _copied_to_disk(file: Upload) -> Iterator[IO[bytes]]:
+    """Yield a local temporary file with the content of an upload.
+
+    Raises NotAudio if the upload is empty, and TooLarge.
+    """
     size = file.seek(0, io.SEEK_END) or file.tell()
     file.seek(0)
     if size > settings.IRIS_MAX_UPLOAD_BYTES:
         allowed = settings.IRIS_MAX_UPLOAD_BYTES / 2**20
-        raise TooLarge(f"The recording has {size / 2**20:.1f} MB; at most {allowed:.1f} MB are allowed.")
+        raise TooLarge(
+            f"The recording has {size / 2**20:.1f} MB; at most {allowed:.1f} MB are allowed. Send a shorter one, or an MP3."
+        )
     if size == 0:
         raise NotAudio("The recording is empty. Send an audio file such as MP3 or WAV.")
     with tempfile.TemporaryFile() as copy:
@@ -162,28 +171,29 @@ def _on_disk(file: Upload) -> Iterator[IO[bytes]]:
         yield copy
 
 
-def _fault(word: str, facts: Mapping[str, Any], *, limit: int, several: bool) -> InvalidInput:
+def _decoder_error(word: str, facts: Mapping[str, Any], *, limit: int, several: bool) -> InvalidInput:
     if word == "long":
-        what = "The recordings are too long together" if several else "The recording is too long"
-        return AudioTooLong(f"{what}: at most {limit} seconds are allowed.")
-    return NotAudio(_FAULTS[word].format(**facts))
+        subject = "The recordings are too long together" if several else "The recording is too long"
+        return AudioTooLong(f"{subject}: at most {limit} seconds are allowed. Send a shorter recording.")
+    return NotAudio(_DECODER_ERRORS[word].format(**facts))
 
 
-def _refuse_fragments(pcm: Pcm, declared: float | None) -> None:
-    if pcm.seconds < SHORTEST_SECONDS:
-        raise NotAudio("There is no sound in this file, or less than a tenth of a second of it.")
+def _check_complete(pcm: Pcm, declared: float | None) -> None:
+    if pcm.seconds < MIN_SECONDS:
+        raise NotAudio("This file contains less than a tenth of a second of sound. Send a longer recording.")
     if declared is not None and pcm.seconds < declared - max(1, declared / 20):
         raise NotAudio(
-            f"The recording is cut off: only {pcm.seconds:.0f} of its {declared:.0f} seconds are there. "
+            f"The recording is incomplete: it contains only {pcm.seconds:.0f} of its {declared:.0f} seconds. "
             "Send the whole file."
         )
 
 
-# What is played ---------------------------------------------------------------------------------------------
+# Telephone audio and files
+# ------------------------------------------------------------------------------------
 
 
-def for_telephone(pcm: Pcm) -> Pcm:
-    """The same sound at 8 kHz, without the frequencies that would fold back into it."""
+def resample_for_telephone(pcm: Pcm) -> Pcm:
+    """Resample a sound to 8 kHz, filtering the frequencies that would alias."""
     if pcm.rate == RATE:
         return pcm
     resampler = _telephone_resampler()
@@ -191,8 +201,8 @@ def for_telephone(pcm: Pcm) -> Pcm:
     return Pcm(b"".join(bytes(memoryview(frame.planes[0])[: 2 * frame.samples]) for frame in frames), RATE)
 
 
-def wav(pcm: Pcm) -> bytes:
-    """The whole WAV file."""
+def encode_wav(pcm: Pcm) -> bytes:
+    """Return a complete WAV file."""
     size = len(pcm.samples)
     header = _WAV_HEADER.pack(
         b"RIFF", 36 + size, b"WAVE", b"fmt ", 16, 1, 1, pcm.rate, 2 * pcm.rate, 2, 16, b"data", size
@@ -200,11 +210,12 @@ def wav(pcm: Pcm) -> bytes:
     return header + pcm.samples
 
 
-def mp3(pcm: Pcm) -> bytes:
-    """The whole MP3 file, for browsers."""
+def encode_mp3(pcm: Pcm) -> bytes:
+    """Return a complete MP3 file, for browsers."""
     file = io.BytesIO()
     with av.open(file, "w", format="mp3") as container:
-        # LAME's level 7 takes less than half the time of its default, which nobody could tell from it here.
+        # Level 7 of LAME takes less than half the time of its default, without an audible difference for
+        # telephone audio.
         options = {"compression_level": "7"}
         stream = container.add_stream("libmp3lame", rate=MP3_RATE, layout="mono", options=options)
         stream.bit_rate = MP3_BITS_PER_SECOND
@@ -215,60 +226,61 @@ def mp3(pcm: Pcm) -> bytes:
     return file.getvalue()
 
 
-def pcm_of(name: str) -> bytes:
-    """The samples of a recording as a telephone plays them: 8 kHz, 16-bit signed little-endian, one channel.
+def read_pcm(name: str) -> bytes:
+    """Return the samples of a recording: 8 kHz, 16-bit signed little-endian, mono.
 
-    The one way to read a recording: one that is joined from fragments is joined here, and needs no file of its own.
-    Raises FileNotFoundError when there is no such recording, or when its files were pruned.
+    Read every recording through this function. A joined recording has no file of its own: it is assembled from its
+    fragments here. Raises FileNotFoundError if the recording does not exist or its files were pruned.
     """
     try:
-        return _samples(name)
+        return _read_samples(name)
     except FileNotFoundError:
         parts = Audio.objects.filter(name=name).values_list("parts", flat=True).first()
         if not parts:
             raise
-    return b"".join(map(_fragment, parts))
+    return b"".join(map(_read_fragment, parts))
 
 
-def seconds_of_file(name: str) -> float:
+def file_duration(name: str) -> float:
+    """Return the duration of a stored WAV file in seconds."""
     return (store.size(name, "wav") - _WAV_HEADER.size) / 2 / RATE
 
 
-def wav_bytes(audio: Audio) -> bytes:
-    """The WAV file of a stored recording: 8 kHz, 16 bit, mono. Raises FileNotFoundError when it is gone."""
-    return wav(Pcm(pcm_of(audio.name), RATE))
+def read_wav(audio: Audio) -> bytes:
+    """Return the WAV file of a stored recording: 8 kHz, 16 bit, mono. Raises FileNotFoundError if its files are gone."""
+    return encode_wav(Pcm(read_pcm(audio.name), RATE))
 
 
 def open_file(name: str, extension: Extension) -> tuple[IO[bytes], int] | None:
-    """The WAV or MP3 file of a recording and its size in bytes; None when there is no such recording.
+    """Open the WAV or MP3 file of a recording; return it with its size in bytes, or None if there is no recording.
 
-    An MP3 is made and kept when it is first asked for, since few of all those that are spoken are ever listened to in
-    a browser. The WAV of a joined recording is joined each time.
+    An MP3 is created and stored on the first request, because browsers request few of the recordings. The WAV file of a
+    joined recording is assembled for each request.
     """
     try:
-        if extension == "mp3" and not store.has(name, "mp3"):
-            store.write(name, "mp3", mp3(Pcm(pcm_of(name), RATE)))
-        if extension == "mp3" or store.has(name, "wav"):
+        if extension == "mp3" and not store.exists(name, "mp3"):
+            store.write(name, "mp3", encode_mp3(Pcm(read_pcm(name), RATE)))
+        if extension == "mp3" or store.exists(name, "wav"):
             return store.open_file(name, extension), store.size(name, extension)
-        content = wav(Pcm(pcm_of(name), RATE))
+        content = encode_wav(Pcm(read_pcm(name), RATE))
     except FileNotFoundError:
         return None
     return io.BytesIO(content), len(content)
 
 
-def _samples(name: str) -> bytes:
+def _read_samples(name: str) -> bytes:
     with store.open_file(name, "wav") as file:
         return file.read()[_WAV_HEADER.size :]
 
 
 @lru_cache(maxsize=64)
-def _fragment(name: str) -> bytes:
-    """The constant parts of a message are read for everybody who is called."""
-    return _samples(name)
+def _read_fragment(name: str) -> bytes:
+    """Return the samples of a fragment. Cached, because every call of a run reads the constant parts."""
+    return _read_samples(name)
 
 
 def _telephone_resampler() -> AudioResampler:
-    return AudioResampler(format="s16", layout="mono", rate=RATE, options=RESAMPLING)
+    return AudioResampler(format="s16", layout="mono", rate=RATE, options=RESAMPLER_OPTIONS)
 
 
 def _frame(pcm: Pcm) -> AudioFrame:

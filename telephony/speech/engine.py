@@ -1,4 +1,4 @@
-"""What a speech engine is: something that turns a text into samples. One file here for each engine."""
+"""The interface of a speech engine, which turns text into samples. Each engine has its own module."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ from typing import Any, Protocol
 
 from iris.errors import InvalidInput
 
-# Called by whatever speaks, as long as it gets on: who does not call for some seconds of processor time is given up.
-Alive = Callable[[], None]
+# An engine calls this while it makes progress. The watchdog ends a process that does not call it for some
+# seconds of processor time.
+Heartbeat = Callable[[], None]
 
 
-def nobody_watches() -> None:
-    """The `Alive` of those who speak in their own process."""
+def no_heartbeat() -> None:
+    """The heartbeat for callers without a watchdog."""
 
 
 class Unspeakable(InvalidInput):
-    """This text cannot be made into speech: there is nothing to say in it, or far too much."""
+    """The text cannot be spoken: it has no words, or it is too long."""
 
     default_code = "unspeakable"
 
 
 @dataclass(frozen=True, slots=True)
 class Pcm:
-    """Sound as numbers: 16-bit signed little-endian samples of one channel, `rate` of them a second."""
+    """Sound samples: 16-bit signed little-endian, mono, `rate` samples per second."""
 
     samples: bytes
     rate: int
@@ -35,18 +36,20 @@ class Pcm:
 
 
 class Engine(Protocol):
-    """`options` are what a voice of the catalogue says about its engine (`telephony.models.Voice`)."""
+    """A speech engine. `options` are the engine options of a voice (`telephony.models.Voice`)."""
 
     def check(self, *, language: str, options: Mapping[str, Any]) -> None:
-        """Raises ValueError, with a sentence for the operator, when no voice can be made of these options."""
+        """Raise ValueError, with a sentence for the operator, if these options are invalid."""
         ...
 
-    def missing(self, options: Mapping[str, Any]) -> str:
-        """What has to be installed before a voice with these options can speak, as a sentence; "" if nothing."""
+    def install_hint(self, options: Mapping[str, Any]) -> str:
+        """Return a sentence saying what the operator must install before this voice can speak, or ""."""
         ...
 
     def version(self, options: Mapping[str, Any]) -> str:
-        """Changes when the same text would sound different from now on, so that nothing stale is played."""
+        """Return an identifier that changes when the same text would sound different, so that no stale
+        recording is reused.
+        """
         ...
 
     def synthesize(
@@ -57,17 +60,17 @@ class Engine(Protocol):
         options: Mapping[str, Any],
         speed: float,
         max_seconds: float,
-        alive: Alive = nobody_watches,
+        heartbeat: Heartbeat = no_heartbeat,
     ) -> Pcm:
-        """Speaks `text` at `speed` times the voice's own pace, and calls `alive` at least once for each second of work.
+        """Speak `text` at `speed` times the voice's own pace, calling `heartbeat` at least once per second of work.
 
-        Raises Unspeakable when it would last longer than `max_seconds`, and `iris.errors.Unavailable` when
-        the engine cannot work on this machine. Safe to call from many threads.
+        Raises Unspeakable if the speech would last longer than `max_seconds`, and `iris.errors.Unavailable` if the
+        engine does not work on this machine. Thread-safe.
         """
         ...
 
 
-def too_long(max_seconds: float) -> Unspeakable:
+def speech_too_long(max_seconds: float) -> Unspeakable:
     return Unspeakable(
         f"The message takes longer than {max_seconds:g} seconds to say. Shorten it.", code="too_long"
     )

@@ -1,7 +1,7 @@
-"""Recordings that somebody names by an address on the web.
+"""Fetch recordings that a client names by URL.
 
-`iris.outbound` guards these requests: only public hosts are asked, so that nobody reaches what is inside the operator's
-own network through this server.
+`iris.outbound` guards these requests: it connects only to public hosts, so nobody can use this server to
+reach the operator's internal network.
 """
 
 from __future__ import annotations
@@ -20,88 +20,94 @@ from iris.errors import InvalidInput
 from telephony.models import Audio
 from telephony.speech.audio import store_uploads
 
-SECONDS = 8.0  # for all addresses of one request to this server: its web thread waits
-MAX_FETCHES = 10  # in one request
-REDIRECTS = 3
+TIMEOUT_SECONDS = 8.0  # for all downloads of one request, because its web thread waits for them
+MAX_FETCHES = 10  # per request
+MAX_REDIRECTS = 3
 HEADERS = {"User-Agent": "iris", "Accept": "audio/*, */*"}
 
-_OWN = re.compile(r"/media/audio/([0-9a-f]{32,64})\.(?:mp3|wav)")
+_OWN_PATH = re.compile(r"/media/audio/([0-9a-f]{32,64})\.(?:mp3|wav)")
 
 
 class NotFetched(InvalidInput):
-    """What the address names could not be had."""
+    """A recording could not be downloaded from its URL."""
 
     default_code = "not_fetched"
 
 
-def recordings_at(addresses: Sequence[str]) -> list[Audio]:
-    """The recordings at these addresses, in their order: our own, as we have told them, or fetched now.
+def fetch_recordings(addresses: Sequence[str]) -> list[Audio]:
+    """Return the recordings at these addresses, in the same order.
 
-    All addresses are looked at before any is asked, and each is asked once. Raises NotFetched, NotAudio and TooLarge.
+    An address of our own (`telephony.media.audio_url`) gives the stored recording. All others are downloaded,
+    each once, after all addresses have been validated. Raises NotFetched, NotAudio and TooLarge.
     """
-    own = {address: _own_name(address) for address in dict.fromkeys(addresses)}
-    # Whoever knows the name of a recording of ours was told it (`telephony.media`).
+    own = {address: _own_recording_name(address) for address in dict.fromkeys(addresses)}
+    # Names cannot be guessed: a client that knows one has received it from us (`telephony.media`).
     known = {audio.name: audio for audio in Audio.objects.filter(name__in=filter(None, own.values()))}
-    found = {address: known[name] for address, name in own.items() if name in known}
-    strange = [address for address in own if address not in found]
-    if len(strange) > MAX_FETCHES:
+    recordings = {address: known[name] for address, name in own.items() if name in known}
+    external = [address for address in own if address not in recordings]
+    if len(external) > MAX_FETCHES:
         raise NotFetched(
-            f"There are {len(strange)} recordings to fetch; one request may name {MAX_FETCHES}. Upload the files, or "
-            "send the rest in further requests."
+            f"One request may name {MAX_FETCHES} recordings to download; this one names {len(external)}. "
+            "Upload the files, or send the others in further requests."
         )
     with ExitStack() as stack:
-        files = [stack.enter_context(tempfile.TemporaryFile()) for _ in strange]
-        _fetch(strange, files)
-        found.update(zip(strange, store_uploads(files) if files else [], strict=True))
-    return [found[address] for address in addresses]
+        files = [stack.enter_context(tempfile.TemporaryFile()) for _ in external]
+        _download(external, files)
+        recordings.update(zip(external, store_uploads(files) if files else [], strict=True))
+    return [recordings[address] for address in addresses]
 
 
-def recording_at(address: str) -> Audio:
-    """The recording at this address. Raises NotFetched, NotAudio and TooLarge."""
-    return recordings_at([address])[0]
+def fetch_recording(address: str) -> Audio:
+    """Return the recording at this address. Raises NotFetched, NotAudio and TooLarge."""
+    return fetch_recordings([address])[0]
 
 
-def _own_name(address: str) -> str:
-    """The name of our recording at this address, "" if it names none. Raises NotFetched for what is no address."""
+def _own_recording_name(address: str) -> str:
+    """Return the name of our own recording at this address, or "" for an external one.
+
+    Raises NotFetched if the address is invalid.
+    """
     try:
         path = urlsplit(address.strip()).path
     except ValueError:
         path = ""
-    if own := _OWN.fullmatch(path):
+    if own := _OWN_PATH.fullmatch(path):
         return own[1]
-    _checked(address)
+    _validate(address)
     return ""
 
 
-def _fetch(addresses: Sequence[str], files: Sequence[IO[bytes]]) -> None:
-    """Write what is at each address into its file; together they must have the size of one upload."""
-    deadline = outbound.Deadline(SECONDS)
+def _download(addresses: Sequence[str], files: Sequence[IO[bytes]]) -> None:
+    """Write the content at each address into its file. Together they may be as large as one upload."""
+    deadline = outbound.Deadline(TIMEOUT_SECONDS)
     left = settings.IRIS_MAX_UPLOAD_BYTES
     for address in addresses:
-        _checked(address)
+        _validate(address)
     for address, file in zip(addresses, files, strict=True):
-        body = _body_at(address, deadline, max_bytes=left)
+        body = _download_one(address, deadline, max_bytes=left)
         left -= len(body)
         file.write(body)
 
 
-def _body_at(address: str, deadline: outbound.Deadline, *, max_bytes: int) -> bytes:
+def _download_one(address: str, deadline: outbound.Deadline, *, max_bytes: int) -> bytes:
     try:
-        answer = outbound.request(
-            "GET", address, deadline=deadline, max_bytes=max_bytes, headers=HEADERS, redirects=REDIRECTS
+        response = outbound.request(
+            "GET", address, deadline=deadline, max_bytes=max_bytes, headers=HEADERS, redirects=MAX_REDIRECTS
         )
     except outbound.OutboundError as error:
-        raise NotFetched(f"The recording cannot be fetched: {error}. Send the file itself.") from error
-    if answer.status != 200:
-        host = outbound.parse_address(answer.address).host
-        raise NotFetched(f"The recording cannot be fetched: {host} answers {answer.status}.")
-    return answer.body
+        raise NotFetched(f"The recording cannot be downloaded: {error}. Upload the file instead.") from error
+    if response.status != 200:
+        host = outbound.parse_address(response.address).host
+        raise NotFetched(
+            f"The recording cannot be downloaded: {host} responded with status {response.status}. Upload the file instead."
+        )
+    return response.body
 
 
-def _checked(address: str) -> None:
+def _validate(address: str) -> None:
     try:
         outbound.parse_address(address)
     except outbound.AddressRefused as error:
         raise NotFetched(
-            f"A recording is uploaded, or named by an address that begins with https://: {error}."
+            f"The address of the recording is invalid: {error}. Upload the file, or send an address that begins with https://."
         ) from error

@@ -1,8 +1,8 @@
-"""A message with gaps, cut so that each of its parts is spoken once and joined with others as often as needed.
+"""Cut a message at its gaps, so that each part is spoken once and joined with others as often as needed.
 
-It is cut at its gaps, but what is spoken differently beside a value stays with the value: `रु. {amount}` is one part,
-since the rupees are said after the amount, and so are `{name}लाई` and `कोड {code}`. Pauses of punctuation belong to
-the parts, so joining is laying one behind the other, and the length of the whole is the sum of theirs.
+Text that is spoken differently next to a value stays with the value: `रु. {amount}` is one part, because the
+word for rupees follows the amount, and so are `{name}लाई` and `कोड {code}`. A part includes the pauses of its
+punctuation. So joining means concatenation, and the duration of a message is the sum of its parts.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from telephony.speech.attachment import attached_after, attached_before
+from telephony.speech.attachment import attachment_end, attachment_start
 
-EDGE = 0.015  # seconds of its own edges that a part keeps: two of them are the gap between two words
-HEAD, TAIL = 0.05, 0.25  # of a whole recording: nothing is lost while the line opens or closes
-CLAUSE, SENTENCE = 0.15, 0.35  # seconds of the pause that a comma, or a full stop, makes at a joint
+# All in seconds.
+EDGE_SILENCE = 0.015  # kept at each edge of a part: two edges make the gap between two words
+HEAD_SILENCE, TAIL_SILENCE = 0.05, 0.25  # around a whole recording, while the line opens and closes
+CLAUSE_PAUSE, SENTENCE_PAUSE = 0.15, 0.35  # the pause of a comma, and of a full stop, between two parts
 
 _LEADING = re.compile(r"^[\s,;:।॥|.!?…\-–—)\]}\"'”’]+")
 _CLOSING = r"[\s,;:।॥|.!?…\-–—(\[{\"'“‘]"
@@ -25,101 +26,121 @@ _WORD = re.compile(r"\w")
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """Something to be spoken by itself: the text, and the seconds of silence before and after what is heard of it."""
+    """A text that is spoken by itself, with the seconds of silence before and after the audible sound.
+
+    `is_part` is true if it is a part of a longer message.
+    """
 
     text: str
-    before: float = HEAD
-    after: float = TAIL
+    before: float = HEAD_SILENCE
+    after: float = TAIL_SILENCE
     is_part: bool = False
 
     @property
-    def written(self) -> str:
-        """The text for the engine: the middle of a sentence ends with a comma, so that the voice does not fall."""
-        goes_on = self.is_part and self.after < SENTENCE and not re.search(r"[.,;:।?!]\s*$", self.text)
-        return f"{self.text}," if goes_on else self.text
+    def engine_text(self) -> str:
+        """Return the text for the engine.
+
+        A part from the middle of a sentence ends with a comma, so that the voice does not fall as at a full stop.
+        """
+        sentence_continues = (
+            self.is_part and self.after < SENTENCE_PAUSE and not re.search(r"[.,;:।?!]\s*$", self.text)
+        )
+        return f"{self.text}," if sentence_continues else self.text
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """A part: constant text, or text around one value or several. `frame` is for `%`."""
+class SpokenPart:
+    """One part of a message: constant text, or text around one or more values.
 
-    frame: str
+    `template` takes the values by `%`; `gaps` are the indexes of those values; `before` and `after` are
+    seconds of silence.
+    """
+
+    template: str
     gaps: tuple[int, ...]
     before: float
     after: float
 
     def text(self, filling: Sequence[str]) -> str:
-        return self.frame % tuple(filling[gap] for gap in self.gaps)
+        return self.template % tuple(filling[gap] for gap in self.gaps)
 
 
 @dataclass(slots=True)
-class _Open:
-    frame: list[str]
+class _PartBuilder:
+    template: list[str]
     gaps: list[int]
-    before: float = EDGE
-    after: float = EDGE
+    before: float = EDGE_SILENCE
+    after: float = EDGE_SILENCE
 
 
-def groups_of(parts: Sequence[str | None], *, language: str) -> tuple[Group, ...]:
-    """The parts of a message whose gaps are None, in order. Their n-th gap is filled by the n-th value."""
+def cut_at_gaps(parts: Sequence[str | None], *, language: str) -> tuple[SpokenPart, ...]:
+    """Cut a message into the parts that are spoken separately, in order.
+
+    In `parts`, None is a gap; the n-th gap takes the n-th value.
+    """
     texts = [part if part is not None else "" for part in parts]
-    opened: list[_Open] = []
+    builders: list[_PartBuilder] = []
     gap = 0
-    joined_to_last = False
+    joins_previous = False
     for position, part in enumerate(parts):
         if part is None:
-            before = opened[-1] if opened else None
-            if joined_to_last and before is not None:
-                before.frame.append("%s")
+            before = builders[-1] if builders else None
+            if joins_previous and before is not None:
+                before.template.append("%s")
                 before.gaps.append(gap)
             else:
-                opened.append(_Open(["%s"], [gap]))
+                builders.append(_PartBuilder(["%s"], [gap]))
             gap += 1
-            joined_to_last = True  # unless the text between says otherwise
+            joins_previous = True  # text after this gap may reset it
             continue
         follows_gap = position > 0 and parts[position - 1] is None
         precedes_gap = position + 1 < len(parts) and parts[position + 1] is None
         text = texts[position]
-        end = attached_after(text, language=language) if follows_gap else 0
-        start = attached_before(text, language=language) if precedes_gap else len(text)
+        end = attachment_end(text, language=language) if follows_gap else 0
+        start = attachment_start(text, language=language) if precedes_gap else len(text)
         if follows_gap and precedes_gap and end > start:
-            opened[-1].frame.append(_escaped(text))
-            continue  # what is between two values belongs to both: all of it is one part
+            builders[-1].template.append(_escaped(text))
+            continue  # the text between two values belongs to both, so all of it is one part
         if follows_gap:
-            opened[-1].frame.append(_escaped(text[:end]))
+            builders[-1].template.append(_escaped(text[:end]))
         constant = text[end:start]
-        joined_to_last = False
-        _add_constant(opened, constant)
+        joins_previous = False
+        _add_constant(builders, constant)
         if precedes_gap and start < len(text):
-            opened.append(_Open([_escaped(text[start:])], []))
-            joined_to_last = True
-    if opened:
-        opened[0].before = max(opened[0].before, HEAD)
-        opened[-1].after = max(opened[-1].after, TAIL)
-    return tuple(Group("".join(one.frame), tuple(one.gaps), one.before, one.after) for one in opened)
+            builders.append(_PartBuilder([_escaped(text[start:])], []))
+            joins_previous = True
+    if builders:
+        builders[0].before = max(builders[0].before, HEAD_SILENCE)
+        builders[-1].after = max(builders[-1].after, TAIL_SILENCE)
+    return tuple(
+        SpokenPart("".join(part.template), tuple(part.gaps), part.before, part.after) for part in builders
+    )
 
 
-def _add_constant(opened: list[_Open], text: str) -> None:
-    """Constant text, with the pauses of the punctuation at its ends; punctuation alone is a pause of its neighbour."""
+def _add_constant(builders: list[_PartBuilder], text: str) -> None:
+    """Add constant text with the pauses of its leading and trailing punctuation.
+
+    Punctuation without words only lengthens the pause of the part before it.
+    """
     leading, trailing = _LEADING.search(text), _TRAILING.search(text)
     if not _WORD.search(text):
-        if opened and text.strip():
-            opened[-1].after = max(opened[-1].after, _pause(text))
+        if builders and text.strip():
+            builders[-1].after = max(builders[-1].after, _pause_after(text))
         return
-    opened.append(
-        _Open(
+    builders.append(
+        _PartBuilder(
             [_escaped(text)],
             [],
-            before=_pause(leading[0] if leading else ""),
-            after=_pause(trailing[0] if trailing else ""),
+            before=_pause_after(leading[0] if leading else ""),
+            after=_pause_after(trailing[0] if trailing else ""),
         )
     )
 
 
-def _pause(punctuation: str) -> float:
+def _pause_after(punctuation: str) -> float:
     if re.search(r"[।॥|.!?…\n]", punctuation):
-        return SENTENCE
-    return CLAUSE if re.search(r"[,;:–—-]", punctuation) else EDGE
+        return SENTENCE_PAUSE
+    return CLAUSE_PAUSE if re.search(r"[,;:–—-]", punctuation) else EDGE_SILENCE
 
 
 def _escaped(text: str) -> str:

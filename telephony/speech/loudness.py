@@ -1,7 +1,7 @@
-"""How loud speech and uploads are: measured by EBU R 128, brought to one target, kept inside the telephone's band.
+"""Measure and set the loudness of speech and uploads (EBU R 128), within the telephone's frequency band.
 
-The target is `settings.IRIS_LOUDNESS` (−16 LUFS, the usual one of speech for small loudspeakers): a call is then as
-loud as a good voice message. Peaks stay below `PEAK`, so nothing clips on the way through G.711.
+The target is `settings.IRIS_LOUDNESS`: −16 LUFS, usual for speech on small loudspeakers, so that a call is as
+loud as a good voice message. Peaks stay below `MAX_PEAK`, so nothing clips in G.711.
 """
 
 from __future__ import annotations
@@ -17,89 +17,98 @@ from av.audio.frame import AudioFrame
 from av.filter import Graph
 from django.conf import settings
 
-from telephony.speech.engine import Alive, Pcm, nobody_watches
+from telephony.speech.engine import Heartbeat, Pcm, no_heartbeat
 
 Filter = tuple[str, str]
 
-PEAK = 0.84  # of full scale: −1.5 dB
-SILENCE = 130  # of 32,768, about −48 dB: what is quieter at either end is no speech
-MOST_GAIN = 40.0  # decibels; whoever is quieter than that has sent noise
-INAUDIBLE = -70.0  # LUFS, the absolute gate of EBU R 128
-SHORTEST = 0.4  # seconds: one block of EBU R 128
-EXACT = 0.3  # LU; the limiter takes a little away, which is given back until it is less than this
-BLOCK = 80  # samples, 10 ms at 8 kHz
+MAX_PEAK = 0.84  # of full scale: −1.5 dB
+SILENCE_LEVEL = 130  # of 32,768, about −48 dB: quieter sound at either end is trimmed
+MAX_GAIN = 40.0  # decibels; a recording that needs more gain is only noise
+GATE_LUFS = -70.0  # LUFS, the absolute gate of EBU R 128
+MIN_MEASURABLE_SECONDS = 0.4  # one block of EBU R 128
+# The limiter reduces the loudness a little; the gain is corrected until the error is within this
+TOLERANCE_LU = 0.3
+BLOCK_SAMPLES = 80  # 10 ms at 8 kHz
 
-# A Butterworth high-pass of fourth order: 300 Hz loses a third of a decibel, mains hum 50.
+# A fourth-order Butterworth high-pass: it attenuates 300 Hz by a third of a decibel and mains hum by 50 dB.
 HIGH_PASS: Sequence[Filter] = [("highpass", "f=220:t=q:w=0.541"), ("highpass", "f=220:t=q:w=1.307")]
 
 
-def integrated(pcm: Pcm) -> float | None:
-    """Integrated loudness in LUFS (EBU R 128), None for what is shorter than 0.4 s or cannot be heard."""
-    if pcm.seconds < SHORTEST:
+def measure_lufs(pcm: Pcm) -> float | None:
+    """Return the integrated loudness in LUFS (EBU R 128), or None if the sound is inaudible or shorter than 0.4 s."""
+    if pcm.seconds < MIN_MEASURABLE_SECONDS:
         return None
-    _, facts = _filtered(pcm, [("ebur128", "metadata=1")])
+    _, facts = _apply_filters(pcm, [("ebur128", "metadata=1")])
     measured = float(facts.get("lavfi.r128.I", "nan"))
-    return measured if measured > INAUDIBLE else None
+    return measured if measured > GATE_LUFS else None
 
 
-def without_hum(pcm: Pcm) -> Pcm:
-    """The sound without what is below the telephone's band: it is not heard, but takes room."""
-    return _filtered(pcm, HIGH_PASS)[0]
+def remove_hum(pcm: Pcm) -> Pcm:
+    """Remove frequencies below the telephone's band: they are inaudible but use up headroom."""
+    return _apply_filters(pcm, HIGH_PASS)[0]
 
 
-def amplified(pcm: Pcm, decibels: float) -> Pcm:
-    """Louder or quieter, with its peaks rounded off below `PEAK` instead of cut."""
-    limiter = f"limit={PEAK}:attack=5:release=50:level=false:latency=1"
-    return _filtered(pcm, [("volume", f"{decibels:.2f}dB:precision=float"), ("alimiter", limiter)])[0]
+def amplify(pcm: Pcm, decibels: float) -> Pcm:
+    """Change the level by that many decibels, with a limiter that keeps peaks below `MAX_PEAK` without clipping."""
+    limiter = f"limit={MAX_PEAK}:attack=5:release=50:level=false:latency=1"
+    return _apply_filters(pcm, [("volume", f"{decibels:.2f}dB:precision=float"), ("alimiter", limiter)])[0]
 
 
-def at_target(pcm: Pcm) -> Pcm | None:
-    """The sound at the target loudness, by its own measure; None when there is nothing to be heard in it."""
-    before = integrated(pcm)
+def bring_to_target(pcm: Pcm) -> Pcm | None:
+    """Bring a sound to the target loudness by its own measured loudness. Return None if it is inaudible."""
+    before = measure_lufs(pcm)
     if before is None:
         peak = max(map(abs, array.array("h", pcm.samples)), default=0)
-        # Too short to be measured: as loud as its peak allows.
+        # Too short to measure: amplify until the peak reaches its limit.
         return (
-            amplified(pcm, 20 * log10(PEAK * 32768 / peak)) if 0 < pcm.seconds < SHORTEST and peak else None
+            amplify(pcm, 20 * log10(MAX_PEAK * 32768 / peak))
+            if 0 < pcm.seconds < MIN_MEASURABLE_SECONDS and peak
+            else None
         )
-    return _corrected(pcm, min(settings.IRIS_LOUDNESS - before, MOST_GAIN))
+    return _amplify_to_target(pcm, min(settings.IRIS_LOUDNESS - before, MAX_GAIN))
 
 
-def near_gain(pcm: Pcm, gain: float, *, reach: float = 3.0, alive: Alive = nobody_watches) -> Pcm:
-    """Speech at the target loudness by its voice's `gain`, corrected by its own measure within `reach` decibels.
+def apply_voice_gain(
+    pcm: Pcm, gain: float, *, reach: float = 3.0, heartbeat: Heartbeat = no_heartbeat
+) -> Pcm:
+    """Amplify speech by the `gain` of its voice, corrected towards the target by at most `reach` decibels.
 
-    A voice has one gain, so that a name is not shouted because it is short and all vowels; a sentence is exact.
+    Only speech of 1.5 s or more is corrected by its own loudness. A short name gets exactly the gain of its
+    voice: corrected by itself, a name full of vowels would sound shouted.
     """
-    before = integrated(pcm) if pcm.seconds >= 1.5 else None
+    before = measure_lufs(pcm) if pcm.seconds >= 1.5 else None
     if before is None:
-        return amplified(pcm, gain)
-    alive()
-    return _corrected(pcm, min(max(settings.IRIS_LOUDNESS - before, gain - reach), gain + reach), alive=alive)
+        return amplify(pcm, gain)
+    heartbeat()
+    return _amplify_to_target(
+        pcm, min(max(settings.IRIS_LOUDNESS - before, gain - reach), gain + reach), heartbeat=heartbeat
+    )
 
 
-def _corrected(pcm: Pcm, gain: float, *, alive: Alive = nobody_watches) -> Pcm:
-    louder = amplified(pcm, gain)
+def _amplify_to_target(pcm: Pcm, gain: float, *, heartbeat: Heartbeat = no_heartbeat) -> Pcm:
+    """Amplify by `gain` decibels, then correct the gain until the loudness is within TOLERANCE_LU of the target."""
+    louder = amplify(pcm, gain)
     for _ in range(3):
-        alive()
-        after = integrated(louder)
-        missing = 0.0 if after is None else settings.IRIS_LOUDNESS - after
-        if abs(missing) <= EXACT or gain + missing > MOST_GAIN:
+        heartbeat()
+        after = measure_lufs(louder)
+        difference = 0.0 if after is None else settings.IRIS_LOUDNESS - after
+        if abs(difference) <= TOLERANCE_LU or gain + difference > MAX_GAIN:
             break
-        gain += missing
-        louder = amplified(pcm, gain)
+        gain += difference
+        louder = amplify(pcm, gain)
     return louder
 
 
-def gain_of(sample: Pcm) -> float:
-    """The gain, in decibels, that brings this sample of a voice to the target."""
-    measured = integrated(sample)
-    return 0.0 if measured is None else min(settings.IRIS_LOUDNESS - measured, MOST_GAIN)
+def measure_gain(sample: Pcm) -> float:
+    """Return the gain in decibels that brings this sample of a voice to the target."""
+    measured = measure_lufs(sample)
+    return 0.0 if measured is None else min(settings.IRIS_LOUDNESS - measured, MAX_GAIN)
 
 
-def trimmed(pcm: Pcm, *, before: float, after: float) -> Pcm:
-    """The sound from its first to its last audible moment, with so many seconds of its own edges kept around it."""
+def trim(pcm: Pcm, *, before: float, after: float) -> Pcm:
+    """Remove the silence at both ends, keeping `before` and `after` seconds of it."""
     samples = array.array("h", pcm.samples)
-    first, last = _audible(samples)
+    first, last = _audible_range(samples)
     if last <= first:
         return Pcm(b"", pcm.rate)
     start = max(0, first - int(before * pcm.rate))
@@ -107,8 +116,8 @@ def trimmed(pcm: Pcm, *, before: float, after: float) -> Pcm:
     return Pcm(samples[start:end].tobytes(), pcm.rate)
 
 
-def faded(pcm: Pcm, *, seconds: float = 0.005) -> Pcm:
-    """Rising from nothing and falling to nothing, so that whatever is put beside it makes no click."""
+def fade_edges(pcm: Pcm, *, seconds: float = 0.005) -> Pcm:
+    """Fade in and out, so that concatenation makes no clicks."""
     samples = array.array("h", pcm.samples)
     count = min(int(seconds * pcm.rate), len(samples) // 2)
     for position in range(count):
@@ -121,28 +130,31 @@ def silence(seconds: float, *, rate: int) -> bytes:
     return bytes(2 * round(seconds * rate))
 
 
-def stretched(pcm: Pcm, tempo: float) -> Pcm:
-    """`tempo` times as fast at the same pitch, for what is beyond an engine's own range."""
-    return _filtered(pcm, [("atempo", f"{tempo:.4f}")])[0]
+def change_tempo(pcm: Pcm, tempo: float) -> Pcm:
+    """Play `tempo` times as fast at the same pitch, for speeds that the engine itself does not support."""
+    return _apply_filters(pcm, [("atempo", f"{tempo:.4f}")])[0]
 
 
-def _audible(samples: array.array[int]) -> tuple[int, int]:
-    """The samples from the first 10 ms that can be heard to the end of the last; (0, 0) when none can."""
-    starts = range(0, len(samples), BLOCK)
-    first = next((start for start in starts if _is_heard(samples, start)), None)
+def _audible_range(samples: array.array[int]) -> tuple[int, int]:
+    """Return the sample indexes of the first audible 10 ms and of the end of the last; (0, 0) if all is silent."""
+    starts = range(0, len(samples), BLOCK_SAMPLES)
+    first = next((start for start in starts if _is_audible(samples, start)), None)
     if first is None:
         return 0, 0
-    last = next(start for start in reversed(starts) if _is_heard(samples, start))
-    return first, min(last + BLOCK, len(samples))
+    last = next(start for start in reversed(starts) if _is_audible(samples, start))
+    return first, min(last + BLOCK_SAMPLES, len(samples))
 
 
-def _is_heard(samples: array.array[int], start: int) -> bool:
-    block = samples[start : start + BLOCK]
-    return max(block) > SILENCE or min(block) < -SILENCE
+def _is_audible(samples: array.array[int], start: int) -> bool:
+    block = samples[start : start + BLOCK_SAMPLES]
+    return max(block) > SILENCE_LEVEL or min(block) < -SILENCE_LEVEL
 
 
-def _filtered(pcm: Pcm, filters: Sequence[Filter]) -> tuple[Pcm, dict[str, str]]:
-    """The sound behind a chain of FFmpeg's filters, and what the last of its frames says about it."""
+def _apply_filters(pcm: Pcm, filters: Sequence[Filter]) -> tuple[Pcm, dict[str, str]]:
+    """Pass a sound through a chain of FFmpeg filters.
+
+    Return it with the metadata of the last frame that has any.
+    """
     if not pcm.samples:
         return pcm, {}
     graph = Graph()
@@ -169,7 +181,8 @@ def _filtered(pcm: Pcm, filters: Sequence[Filter]) -> tuple[Pcm, dict[str, str]]
                 samples.extend(memoryview(frame.planes[0])[: 2 * frame.samples])
                 facts = dict(frame.metadata) or facts
 
-    # A second at once: filters work in larger numbers than these, so the whole would take several times its size.
+    # Process one second at a time: filters use wider samples internally, so the whole sound would need a
+    # multiple of its memory.
     for start in range(0, len(pcm.samples), 2 * pcm.rate):
         source.push(_frame(Pcm(pcm.samples[start : start + 2 * pcm.rate], pcm.rate), pts=start // 2))
         drain()
@@ -186,6 +199,5 @@ def _frame(pcm: Pcm, *, pts: int = 0) -> AudioFrame:
     return frame
 
 
-assert (
-    sys.byteorder == "little"
-)  # samples are handled in the machine's order, which must be that of a WAV file
+# Samples are processed in the machine's byte order, which must be that of a WAV file.
+assert sys.byteorder == "little"

@@ -1,15 +1,16 @@
-"""Nepali as it is said: numbers, money, dates, times, telephone numbers and abbreviations put into words.
+"""Normalize Nepali: numbers, money, dates, times, telephone numbers and abbreviations become words.
 
-Engines read a figure differently, or in English, or not at all; words they all read alike. Afterwards there is no
-figure left in the text. What is ambiguous is decided here, and tests/telephony/speech/test_nepali.py is the table of it:
+Engines read digits differently, or in English, or not at all, but they all read words alike. The result contains no
+digits. Ambiguous cases are decided here; tests/telephony/speech/test_nepali.py is the complete table:
 
-* A year above 2050 is Bikram Sambat, any other Anno Domini, unless the text says which (वि.सं., गते, AD …).
-* Figures are said one by one in telephone numbers, in codes (OTP, कोड, PIN … in the same clause, four figures or
-  more), after a leading zero, and from nine figures without commas on. All others are amounts.
+* A year above 2050 is Bikram Sambat, any other Anno Domini, unless the text states it (वि.सं., गते, AD …).
+* Telephone numbers, codes (OTP, कोड, PIN … in the same clause, four digits or more), numbers with a leading zero, and
+  numbers of nine or more digits without commas are spoken digit by digit. All other numbers are amounts.
 
-Strangers write these texts, so each rule takes time in proportion to the length of its text, whatever that is
-(tests/telephony/speech/test_linear_rules.py): a repeat without an upper bound begins only where no other attempt at the same
-rule has already read the same characters (a lookbehind says so), and is possessive where it could be given back.
+The texts are untrusted, so each rule must run in linear time, whatever the text
+(tests/telephony/speech/test_linear_rules.py). A repetition without an upper bound starts only where no other attempt of
+the same rule has already read the same characters (a lookbehind ensures it), and is possessive where it could
+backtrack.
 """
 
 from __future__ import annotations
@@ -30,35 +31,35 @@ from telephony.speech.nepali_words import (
     CASE_ENDINGS,
     CLAUSE,
     CODE_WORDS,
-    COUNTED,
+    COUNT_NOUNS,
     DAY_PARTS,
     DEVANAGARI,
+    LAST_AD_YEAR,
     LETTERS,
-    MANY,
-    MAX_AMOUNT_FIGURES,
+    MAGNITUDES,
+    MAX_AMOUNT_DIGITS,
     MEASURES,
     NUMBERS,
     RUPEE_SIGNS,
     RUPEE_WORDS,
-    amount,
+    amount_in_words,
+    append_ending,
     cardinal,
-    one_by_one,
+    digit_by_digit,
     ordinal,
-    split_number,
-    with_ending,
+    split_trailing_number,
 )
 
-PAUSE = " ‖ "  # a moment of silence, whatever the engine makes of commas (voices.speaking)
-LAST_AD_YEAR = 2050
+PAUSE = " ‖ "  # a pause that `synthesis` inserts, because engines treat commas differently
 
 _NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d{1,2}(?:,\d{2})*,\d{3}|\d+)(?:\.\d+)?"
-_END = r"(?!,*+\d)"
-# Figures joined by commas, all of them, and decimals. Which of them are the number is found from their end
-# (`split_number`): an expression would have to try every figure as the first.
-_FIGURES = r"(?<!\d)(?<!\d,)(?P<figures>\d++(?:,\d++)*+)(?P<decimals>\.\d+)?"
-_DAY_PART_WITHIN = 64  # characters before a time
+_NO_MORE_DIGITS = r"(?!,*+\d)"
+# All digits joined by commas, and decimals. `split_trailing_number` finds the number at their end; a regular
+# expression would have to try every digit as its start.
+_GROUPED_DIGITS = r"(?<!\d)(?<!\d,)(?P<digits>\d++(?:,\d++)*+)(?P<decimals>\.\d+)?"
+_DAY_PART_REACH = 64  # characters before a time that are searched for बिहान and the like
 _WORD_ENDS = rf"(?=(?:{CASE_ENDINGS})?(?![{DEVANAGARI}]))"
-_CODE_FIGURES = rf"(?<![\d,.])(\d{{4,12}}){_END}(?!\.\d|\s*+(?:{COUNTED}))"
+_CODE_DIGITS = rf"(?<![\d,.])(\d{{4,12}}){_NO_MORE_DIGITS}(?!\.\d|\s*+(?:{COUNT_NOUNS}))"
 
 Rule = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
 
@@ -79,7 +80,7 @@ def _date(match: re.Match[str]) -> str:
         year, month, day = int(parts["y"]), int(parts["m"]), int(parts["d"])
     else:
         year, month, day = int(parts["y2"]), int(parts["m2"]), int(parts["d2"])
-        if month > 12 >= day:  # the American way round
+        if month > 12 >= day:  # the American order: month first
             month, day = day, month
     mark = f"{parts['mark'] or ''} {parts['after'] or ''}".lower()
     if re.search(r"वि|b\.?s|गते|साल", mark):
@@ -98,19 +99,19 @@ def _date(match: re.Match[str]) -> str:
             said += " तारिख" if "तारिख" in mark else ""
         era = "विक्रम संवत् " if "वि" in (parts["mark"] or "") else ""
         return f" {era}{said}"
-    return f" {amount(str(year))} {amount(str(month))} {amount(str(day))}"
+    return f" {amount_in_words(str(year))} {amount_in_words(str(month))} {amount_in_words(str(day))}"
 
 
 def _time(match: re.Match[str]) -> str:
     hour, minute = int(match["h"]), int(match["min"] or 0)
     half = re.sub(r"[.\s]", "", match["half"] or "").lower()
     said = _clock(hour, minute, int(match["s"] or 0))
-    return f" {said}" if not half or _says_part_of_day(match) else f" {_part_of_day(hour, half)} {said}"
+    return f" {said}" if not half or _follows_part_of_day(match) else f" {_part_of_day(hour, half)} {said}"
 
 
-def _says_part_of_day(match: re.Match[str]) -> bool:
-    """Whether the word before the time is बिहान or the like."""
-    before = match.string[max(0, match.start() - _DAY_PART_WITHIN) : match.start()].split()
+def _follows_part_of_day(match: re.Match[str]) -> bool:
+    """Return whether the word before the time is a part of the day, such as बिहान."""
+    before = match.string[max(0, match.start() - _DAY_PART_REACH) : match.start()].split()
     return bool(before) and any(part in before[-1] for part in DAY_PARTS)
 
 
@@ -155,62 +156,62 @@ def _rupees(match: re.Match[str], written: str) -> str:
     many, ending = match["many"] or "", match["ending"] or ""
     whole, _, decimals = written.partition(".")
     if many:
-        said = f"{amount(written)} {many} रुपैयाँ"
+        said = f"{amount_in_words(written)} {many} रुपैयाँ"
     elif len(decimals) in (1, 2):
         paisa = int(decimals.ljust(2, "0"))
-        said = f"{amount(whole)} रुपैयाँ" + (f" {cardinal(paisa)} पैसा" if paisa else "")
+        said = f"{amount_in_words(whole)} रुपैयाँ" + (f" {cardinal(paisa)} पैसा" if paisa else "")
     else:
-        said = f"{amount(written)} रुपैयाँ"
-    return " " + with_ending(said, ending)
+        said = f"{amount_in_words(written)} रुपैयाँ"
+    return " " + append_ending(said, ending)
 
 
 def _percent(match: re.Match[str], written: str) -> str:
-    return with_ending(f"{amount(written)} प्रतिशत", match["ending"] or "")
+    return append_ending(f"{amount_in_words(written)} प्रतिशत", match["ending"] or "")
 
 
-def _foreign(match: re.Match[str], written: str) -> str:
+def _foreign_currency(match: re.Match[str], written: str) -> str:
     name = {"$": "डलर", "usd": "डलर", "€": "युरो", "£": "पाउन्ड"}[match["sign"].lower()]
-    return f" {amount(written)} {name}"
+    return f" {amount_in_words(written)} {name}"
 
 
-# Figures one by one -----------------------------------------------------------------------------------------
+# Digit by digit ---------------------------------------------------------------------------------------------
 
 
 def _telephone(match: re.Match[str]) -> str:
-    """In groups, with a short pause between them, as one reads a number to somebody who writes it down."""
+    """Say a telephone number in groups with short pauses, as to someone who writes it down."""
     plus = "प्लस " if match[0].startswith("+") else ""
     groups: list[str] = []
-    for figures in re.findall(r"\d+", match[0]):
-        country = 3 if plus and not groups and figures.startswith("977") else 0
-        rest = figures[country:]
-        groups += [figures[:country], *((rest[:3], rest[3:6], rest[6:]) if len(rest) > 7 else (rest,))]
-    return f" {plus}" + PAUSE.join(one_by_one(group) for group in groups if group) + " "
+    for digits in re.findall(r"\d+", match[0]):
+        country = 3 if plus and not groups and digits.startswith("977") else 0
+        rest = digits[country:]
+        groups += [digits[:country], *((rest[:3], rest[3:6], rest[6:]) if len(rest) > 7 else (rest,))]
+    return f" {plus}" + PAUSE.join(digit_by_digit(group) for group in groups if group) + " "
 
 
 def _code(match: re.Match[str]) -> str:
-    return match[1] + one_by_one(match[2], between=PAUSE) + " "
+    return match[1] + digit_by_digit(match[2], between=PAUSE) + " "
 
 
 def _code_before(match: re.Match[str]) -> str:
-    return one_by_one(match[1], between=PAUSE) + " " + match[2]
+    return digit_by_digit(match[1], between=PAUSE) + " " + match[2]
 
 
 def _spelled_out(match: re.Match[str]) -> str:
-    """4 7 1 1, as whoever sends a password writes it."""
+    """Say characters separated by spaces, as in passwords: 4 7 1 1."""
     return PAUSE.join(
         NUMBERS[int(one)] if one.isdecimal() else LETTERS[one.upper()] for one in match[0].split()
     )
 
 
-def _mixed(match: re.Match[str]) -> str:
-    """AB12 or 4G: letters by their names, figures as a number while they are few."""
+def _letters_and_digits(match: re.Match[str]) -> str:
+    """Say AB12 or 4G: letters by their names, and digits as a number if there are fewer than four."""
     said = []
-    for letters, figures in re.findall(r"([A-Za-z]+)|(\d+)", match[0]):
+    for letters, digits in re.findall(r"([A-Za-z]+)|(\d+)", match[0]):
         if letters:
             spell = letters.isupper() or len(letters) == 1
             said.append(_letters(letters) if spell else letters)
         else:
-            said.append(amount(figures) if len(figures) < 4 else one_by_one(figures))
+            said.append(amount_in_words(digits) if len(digits) < 4 else digit_by_digit(digits))
     return " ".join(said)
 
 
@@ -223,7 +224,7 @@ def _capitals(match: re.Match[str]) -> str:
     return _letters(word) if word in ACRONYMS or not set(word) & set("AEIOUY") else word
 
 
-def _address(match: re.Match[str]) -> str:
+def _internet_address(match: re.Match[str]) -> str:
     said = re.sub(r"^(?:https?://)?(?:www\.)?", "", match[0])
     return re.sub(
         r"[.@/:_-]", lambda sign: {".": " डट ", "@": " एट ", "/": " स्ल्यास "}.get(sign[0], " "), said
@@ -233,12 +234,12 @@ def _address(match: re.Match[str]) -> str:
 def _number(match: re.Match[str], written: str) -> str:
     ending, whole = match["ending"] or "", written.partition(".")[0]
     if re.fullmatch("औं|औँ|औ|लो|रो|थो", ending) and whole.isdecimal():
-        figures = whole.lstrip("0") or "0"
-        if len(figures) <= MAX_AMOUNT_FIGURES:
-            return ordinal(int(figures))
+        digits = whole.lstrip("0") or "0"
+        if len(digits) <= MAX_AMOUNT_DIGITS:
+            return ordinal(int(digits))
     if "," not in written and len(whole) >= 9:
-        return with_ending(one_by_one(whole), ending)
-    return with_ending(amount(written), ending)
+        return append_ending(digit_by_digit(whole), ending)
+    return append_ending(amount_in_words(written), ending)
 
 
 def _range(match: re.Match[str]) -> str:
@@ -260,23 +261,23 @@ def _rule(pattern: str, say: Callable[[re.Match[str]], str] | str) -> Rule:
 
 
 def _number_rule(behind: str, say: Callable[[re.Match[str], str], str]) -> Rule:
-    """A rule of a number and what is behind it; `say` also gets the number."""
+    """Return a rule for a number and the text after it; `say` also gets the number."""
 
     def replacement(match: re.Match[str]) -> str:
-        before, number = split_number(match["figures"])
+        before, number = split_trailing_number(match["digits"])
         return before + say(match, number + (match["decimals"] or ""))
 
-    return _rule(_FIGURES + behind, replacement)
+    return _rule(_GROUPED_DIGITS + behind, replacement)
 
 
 _ENDING = rf"(?P<ending>[{DEVANAGARI}]+)?"
 _MARK = rf"(?:(?P<mark>(?<![{DEVANAGARI}])(?:वि\.?\s?सं\.?|[ईइ]\.?\s?सं\.?|सन्)|b\.?s\.?|a\.?d\.?)|(?<!\s))\s*+"
 
-# In this order: what one rule has put into words is out of reach of the next.
+# The order matters: later rules do not see the digits that an earlier rule has put into words.
 RULES: tuple[Rule, ...] = (
     _rule(
         r"(?:https?://|www\.)[^\s।]+[^\s।.,!?)]|(?<![\w.+-])(?:[\w.+-]++@[\w-]++(?:\.[\w-]+)++)++",
-        _address,
+        _internet_address,
     ),
     _rule(
         _MARK + r"(?<![\d/.-])(?:(?P<y>\d{4})(?P<sep>[/.-])(?P<m>\d{1,2})(?P=sep)(?P<d>\d{1,2})"
@@ -295,17 +296,17 @@ RULES: tuple[Rule, ...] = (
     _rule(r"(?<![\d:.])(?P<h>[01]?\d|2[0-4])\.(?P<min>[0-5]\d)(?P<s>)(?P<half>)\s*बजे", _time),
     _rule(r"(?<![\d:.])(?P<h>1[0-2]|0?[1-9])(?P<min>)(?P<s>)\s*(?P<half>[ap]\.?m\b\.?)(?:\s*बजे)?", _time),
     _rule(
-        rf"{RUPEE_SIGNS}\s?[.:]?\s*(?P<number>{_NUMBER}){_END}(?:\s*(?P<many>{MANY}){_WORD_ENDS})?(?:\s*/-)?"
+        rf"{RUPEE_SIGNS}\s?[.:]?\s*(?P<number>{_NUMBER}){_NO_MORE_DIGITS}(?:\s*(?P<many>{MAGNITUDES}){_WORD_ENDS})?(?:\s*/-)?"
         rf"(?:\s*(?:{RUPEE_WORDS}))?{_ENDING}",
         lambda m: _rupees(m, m["number"]),
     ),
     _number_rule(
-        rf"(?:\s*(?P<many>{MANY}))?(?:\s*/-(?:\s*(?:{RUPEE_WORDS}))?"
+        rf"(?:\s*(?P<many>{MAGNITUDES}))?(?:\s*/-(?:\s*(?:{RUPEE_WORDS}))?"
         rf"|\s*(?:{RUPEE_WORDS}|(?:nrs|npr|rs)\b\.?)){_ENDING}",
         _rupees,
     ),
-    _rule(rf"(?P<sign>[$€£]|usd)\s*(?P<number>{_NUMBER})", lambda m: _foreign(m, m["number"])),
-    _number_rule(r"\s*(?P<sign>[$€£]|usd\b)", _foreign),
+    _rule(rf"(?P<sign>[$€£]|usd)\s*(?P<number>{_NUMBER})", lambda m: _foreign_currency(m, m["number"])),
+    _number_rule(r"\s*(?P<sign>[$€£]|usd\b)", _foreign_currency),
     _number_rule(rf"\s*[%٪]{_ENDING}", _percent),
     _rule(r"(?<![\w+])\+\d[\d -]{5,17}\d(?!\w)", _telephone),
     _rule(
@@ -314,34 +315,37 @@ RULES: tuple[Rule, ...] = (
         _telephone,
     ),
     _rule(r"(?<![\w.,])(?:\d |[A-Za-z] ){3,}(?:\d|[A-Za-z])(?![,.]*+\w)", _spelled_out),
-    _rule(rf"((?:{CODE_WORDS}|{CALL_WORDS}){CLAUSE}{{0,30}}?){_CODE_FIGURES}", _code),
-    _rule(rf"{_CODE_FIGURES}({CLAUSE}{{1,25}}?(?:{CODE_WORDS}))", _code_before),
-    _rule(rf"(?<![\d,.])(?:\d{{10,}}+|0\d++){_END}(?!\.\d)", lambda m: one_by_one(m[0])),
+    _rule(rf"((?:{CODE_WORDS}|{CALL_WORDS}){CLAUSE}{{0,30}}?){_CODE_DIGITS}", _code),
+    _rule(rf"{_CODE_DIGITS}({CLAUSE}{{1,25}}?(?:{CODE_WORDS}))", _code_before),
+    _rule(rf"(?<![\d,.])(?:\d{{10,}}+|0\d++){_NO_MORE_DIGITS}(?!\.\d)", lambda m: digit_by_digit(m[0])),
     _number_rule(
         rf"\s*(?P<unit>{'|'.join(MEASURES)})(?![A-Za-z])",
         lambda m, number: f"{number} {_MEASURES_IN_LOWER_CASE[m['unit'].lower()]}",
     ),
     _rule(_abbreviation_pattern(), lambda m: _ABBREVIATIONS_IN_LOWER_CASE[m[0].lower()] + " "),
     _rule(r"(?<![\w.])(\d++)(?:st|nd|rd|th)\b", lambda m: ordinal(int(m[1])) if len(m[1]) < 18 else m[1]),
-    _rule(r"(?<![A-Za-z0-9])(?:[A-Za-z]++\d[A-Za-z0-9]*|\d++[A-Za-z][A-Za-z0-9]*)", _mixed),
+    _rule(r"(?<![A-Za-z0-9])(?:[A-Za-z]++\d[A-Za-z0-9]*|\d++[A-Za-z][A-Za-z0-9]*)", _letters_and_digits),
     _rule(r"(?<![\d,.])(\d{1,4})\s?[-–—]\s?(\d{1,4})(?![,.]*+\d)", _range),
     _rule(rf"(?<![\w{DEVANAGARI})])[-−](?=\d)", "माइनस "),
-    _rule(r"(?<![\d,.])\d++(?:\.\d++){2,}+", lambda m: " डट ".join(amount(one) for one in m[0].split("."))),
+    _rule(
+        r"(?<![\d,.])\d++(?:\.\d++){2,}+",
+        lambda m: " डट ".join(amount_in_words(one) for one in m[0].split(".")),
+    ),
     _rule(r"(?<=\d)\s*[×x*]\s*(?=\d)", " गुणा "),
-    _number_rule(rf"{_END}{_ENDING}", _number),
+    _number_rule(rf"{_NO_MORE_DIGITS}{_ENDING}", _number),
     _rule(r"\d", lambda m: f" {NUMBERS[int(m[0])]} "),
 )
 
 _CAPITALS = re.compile(r"(?<![A-Za-z])[A-Z]{2,5}(?![A-Za-z])")
-# Letters that expressions take for i, s and k in another case, and tables do not.
-_LIKE_ASCII = str.maketrans("İıſ\N{KELVIN SIGN}", "IisK")
+# Letters that case-insensitive patterns match as i, s and k, but that tables of words do not contain.
+_ASCII_LOOKALIKES = str.maketrans("İıſ\N{KELVIN SIGN}", "IisK")
 _SIGNS = {"&": " र ", "+": " प्लस ", "=": " बराबर ", "@": " एट ", "%": " प्रतिशत "}
 
 
-def in_words(text: str) -> str:
-    """The text without a figure in it."""
+def to_words(text: str) -> str:
+    """Return the text with all digits put into words."""
     text = "".join(str(int(one)) if one.isdecimal() else one for one in text).replace("॰", ".")
-    text = text.translate(_LIKE_ASCII)
+    text = text.translate(_ASCII_LOOKALIKES)
     for pattern, say in RULES:
         text = pattern.sub(say, text)
     text = _CAPITALS.sub(_capitals, text)

@@ -1,4 +1,4 @@
-"""Numbers in Nepali words, and the words that stand for abbreviations, letters and months."""
+"""Nepali words for numbers, abbreviations, letters and months."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 # ruff: noqa: SIM905 - a list of words reads best as a line of words.
 
-# Written by the standard of the Nepal Academy; two spellings of one sound matter to no engine.
+# Spelling of the Nepal Academy. Engines do not distinguish spellings that sound the same.
 NUMBERS = """शून्य एक दुई तीन चार पाँच छ सात आठ नौ दश एघार बाह्र तेह्र चौध पन्ध्र सोह्र सत्र अठार उन्नाइस
 बिस एक्काइस बाइस तेइस चौबिस पच्चिस छब्बिस सत्ताइस अट्ठाइस उनन्तिस तिस एकतिस बत्तिस तेत्तिस चौँतिस पैँतिस छत्तिस
 सैँतिस अठतिस उनन्चालिस चालिस एकचालिस बयालिस त्रिचालिस चवालिस पैँतालिस छयालिस सतचालिस अठचालिस उनन्चास पचास एकाउन्न
@@ -25,7 +25,7 @@ UNITS = (
     (10**3, "हजार"),
     (10**2, "सय"),
 )
-MAX_AMOUNT_FIGURES = 17  # what `cardinal` can say
+MAX_AMOUNT_DIGITS = 17  # the largest that `cardinal` supports
 
 BS_MONTHS = "वैशाख जेठ असार साउन भदौ असोज कात्तिक मंसिर पुस माघ फागुन चैत".split()
 AD_MONTHS = "जनवरी फेब्रुअरी मार्च अप्रिल मे जुन जुलाई अगस्ट सेप्टेम्बर अक्टोबर नोभेम्बर डिसेम्बर".split()
@@ -33,7 +33,7 @@ LAST_AD_YEAR = 2050
 
 _LETTER_NAMES = "ए बी सी डी ई एफ जी एच आई जे के एल एम एन ओ पी क्यु आर एस टी यु भी डब्लु एक्स वाई जेड".split()
 LETTERS = dict(zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", _LETTER_NAMES, strict=True))
-# Capitals that are spelled although one could read them as a word; those without a vowel always are.
+# Acronyms that are spelled although they could be read as words. Those without a vowel are always spelled.
 ACRONYMS = frozenset("OTP ATM ID EMI CEO AI USD GPA ISP UAE USA UK UN EU NEA IPO IRD".split())
 
 ABBREVIATIONS = {
@@ -99,18 +99,16 @@ MEASURES = {
     "°": "डिग्री",
 }
 
-# Parts of expressions.
-DEVANAGARI = "\u0900-\u0963\u0970-\u097f"  # Devanagari without its figures and its full stop
-MANY = "सय|हजार|लाख|करोड|अर्ब|खर्ब"
+# Parts of regular expressions.
+DEVANAGARI = "\u0900-\u0963\u0970-\u097f"  # Devanagari without its digits and its full stop
+MAGNITUDES = "सय|हजार|लाख|करोड|अर्ब|खर्ब"
 RUPEE_SIGNS = rf"(?<![{DEVANAGARI}A-Za-z])(?:ने\.?\s?रु|ने\.?\s?रू|रु|रू|nrs|npr|rs|₹)"
 RUPEE_WORDS = "रुपैयाँ|रूपैयाँ|रुपैयां|रूपैयां|रुपैया|रूपैया"
 DAY_PARTS = ("बिहान", "दिउँसो", "बेलुका", "बेलुकी", "साँझ", "राति", "मध्यरात")
 CASE_ENDINGS = "को|का|की|ले|लाई|मा|बाट|देखि|सम्म|भन्दा|सँग|बीच|पछि|अघि|नै|पनि"
 CODE_WORDS = "otp|ओटीपी|ओ\\.टी\\.पी|code|कोड|pin|पिन|password|पासवर्ड|token|टोकन"
 CALL_WORDS = "फोन|phone|मोबाइल|mobile|सम्पर्क|contact|tel|हटलाइन|hotline|नम्बर|नं\\.|number"
-COUNTED = (
-    rf"{RUPEE_WORDS}|मिनेट|घण्टा|दिन|सेकेन्ड|जना|वटा|पटक|गते|बजे|प्रतिशत|महिना|वर्ष|साल|minutes?|hours?|days?|{MANY}"
-)
+COUNT_NOUNS = rf"{RUPEE_WORDS}|मिनेट|घण्टा|दिन|सेकेन्ड|जना|वटा|पटक|गते|बजे|प्रतिशत|महिना|वर्ष|साल|minutes?|hours?|days?|{MAGNITUDES}"
 CLAUSE = r"[^।|;!?\n\d]"
 _NUMBER_BACKWARDS = (
     re.compile(r"(?:\d{3},)++\d{1,3}"),
@@ -120,7 +118,7 @@ _NUMBER_BACKWARDS = (
 
 
 def cardinal(number: int) -> str:
-    """१,२३,४५६ is एक लाख तेइस हजार चार सय छपन्न."""
+    """Return a cardinal number in words: १,२३,४५६ is एक लाख तेइस हजार चार सय छपन्न."""
     if number < 100:
         return NUMBERS[number]
     for size, unit in UNITS:
@@ -130,36 +128,44 @@ def cardinal(number: int) -> str:
     raise AssertionError(number)
 
 
-def one_by_one(figures: str, *, between: str = " ") -> str:
-    return between.join(NUMBERS[int(figure)] for figure in figures if figure.isdecimal())
+def digit_by_digit(digits: str, *, between: str = " ") -> str:
+    """Return the digits in words, one by one."""
+    return between.join(NUMBERS[int(digit)] for digit in digits if digit.isdecimal())
 
 
-def amount(written: str) -> str:
-    """A number with or without commas and decimals. Too many figures for an amount are said one by one."""
+def amount_in_words(written: str) -> str:
+    """Return a number in words; it may have commas and decimals.
+
+    A number with a leading zero, or too large for `cardinal`, is spoken digit by digit.
+    """
     whole, _, decimals = written.replace(",", "").partition(".")
     if len(whole) > 1 and whole.startswith("0"):
-        said = one_by_one(whole)
+        said = digit_by_digit(whole)
     else:
-        said = cardinal(int(whole)) if len(whole) <= MAX_AMOUNT_FIGURES else one_by_one(whole)
-    return f"{said} दशमलव {one_by_one(decimals)}" if decimals else said
+        said = cardinal(int(whole)) if len(whole) <= MAX_AMOUNT_DIGITS else digit_by_digit(whole)
+    return f"{said} दशमलव {digit_by_digit(decimals)}" if decimals else said
 
 
-def split_number(figures: str) -> tuple[str, str]:
-    """The longest number at the end of figures joined by commas, and what is before it: "5," and "1,234" of "5,1,234"."""
-    backwards = figures[::-1]
+def split_trailing_number(digits: str) -> tuple[str, str]:
+    """Split digits with commas into a prefix and the longest well-formed number at the end.
+
+    For example, "5,1,234" gives "5," and "1,234".
+    """
+    backwards = digits[::-1]
     length = max(match.end() for form in _NUMBER_BACKWARDS if (match := form.match(backwards)))
-    return figures[:-length], figures[-length:]
+    return digits[:-length], digits[-length:]
 
 
 def ordinal(number: int) -> str:
+    """Return an ordinal number in words."""
     if special := {1: "पहिलो", 2: "दोस्रो", 3: "तेस्रो", 4: "चौथो", 6: "छैटौँ", 9: "नवौँ"}.get(number):
         return special
     said = cardinal(number)
     return said + ("ौँ" if re.search("[\u0915-\u0939]$", said) else "औँ")
 
 
-def with_ending(said: str, ending: str) -> str:
-    """A number and what is written to it without a space: ५०को is पचासको, २५जना is पच्चिस जना."""
+def append_ending(said: str, ending: str) -> str:
+    """Append the suffix that is written to a number without a space: ५०को is पचासको, २५जना is पच्चिस जना."""
     if not ending:
         return said
     return said + ending if re.match(CASE_ENDINGS, ending) else f"{said} {ending}"

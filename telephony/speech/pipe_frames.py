@@ -1,4 +1,4 @@
-"""What goes through the pipes between iris and its speech process: frames of a JSON header and a body of bytes."""
+"""The frames exchanged between iris and its speech processes: a JSON header and a binary body."""
 
 from __future__ import annotations
 
@@ -6,28 +6,30 @@ import json
 import struct
 from typing import Any, BinaryIO
 
-SIZES = struct.Struct(">IQ")  # bytes of the header, and of the body
+SIZES = struct.Struct(">IQ")  # length in bytes of the header and of the body
 
 Frame = tuple[dict[str, Any], bytes]
 
 
-def packed(header: dict[str, Any], body: bytes = b"") -> bytes:
-    # Escaped to ASCII, so that half a character, which people do send, arrives as it was sent.
+def pack(header: dict[str, Any], body: bytes = b"") -> bytes:
+    # Escaped to ASCII, so that unpaired surrogates, which clients do send, arrive unchanged.
+    """Return one frame as bytes."""
     described = json.dumps(header, default=str).encode("ascii")
     return SIZES.pack(len(described), len(body)) + described + body
 
 
-def sizes_in(beginning: bytes) -> tuple[int, int]:
-    header, body = SIZES.unpack(beginning)
+def unpack_sizes(start: bytes) -> tuple[int, int]:
+    """Return the lengths in bytes of the header and the body."""
+    header, body = SIZES.unpack(start)
     return header, body
 
 
 def read(source: BinaryIO) -> Frame | None:
-    """The next frame of a file that blocks; None when it ends, even in the middle of a frame."""
-    beginning = source.read(SIZES.size)
-    if len(beginning) < SIZES.size:
+    """Read the next frame from a blocking file. Return None at its end, even in the middle of a frame."""
+    start = source.read(SIZES.size)
+    if len(start) < SIZES.size:
         return None
-    header, body = sizes_in(beginning)
+    header, body = unpack_sizes(start)
     content = source.read(header + body)
     if len(content) < header + body:
         return None

@@ -1,7 +1,7 @@
-"""Neural voices: Piper, in the speech process, where the operator has installed `piper-tts` and put a model.
+"""Neural voices: Piper, in the speech process, if the operator has installed `piper-tts` and a model.
 
-A model is two files, `NAME.onnx` and `NAME.onnx.json`; nothing is downloaded. Both `piper-tts` and the espeak-ng
-inside it are GPL-3.0-or-later, so they are an extra that nobody gets without asking (docs/voices.md).
+A model consists of two files, `NAME.onnx` and `NAME.onnx.json`; iris downloads nothing. `piper-tts` and the
+espeak-ng inside it are GPL-3.0-or-later, so they are an optional extra (docs/voices.md).
 """
 
 from __future__ import annotations
@@ -21,20 +21,23 @@ from typing import Any, ClassVar
 from django.conf import settings
 
 from iris.errors import Unavailable
-from telephony.speech.engine import Alive, Pcm, nobody_watches, too_long
+from telephony.speech.engine import Heartbeat, Pcm, no_heartbeat, speech_too_long
 from telephony.speech.loudness import silence
 
-LONGEST_SENTENCE = 250  # characters, about 20 seconds of speech
+MAX_SENTENCE_CHARACTERS = 250  # about 20 seconds of speech
 _SENTENCE = re.compile(r"[^.!?।\n]+")
 
-SENTENCE_PAUSE = 0.25  # seconds between two sentences, on top of the model's own
-MODELS_LOADED = 3  # at most, of 60 to 120 MB each; the one that spoke longest ago goes
+SENTENCE_PAUSE = 0.25  # seconds between two sentences, in addition to the model's own pause
+MAX_LOADED_MODELS = 3  # 60 to 120 MB each; loading another one drops the least recently used
 
 
 class Piper:
-    """Options: `model` (an .onnx file, below IRIS_HOME/voices unless its path is absolute), `speaker` (an id, or a
-    name that the model knows), `speed` (1 is the model's own pace), `fallback` (options of espeak, which speaks while
-    the model is missing).
+    """Piper's options.
+
+    * `model`: an .onnx file; a relative path is below IRIS_HOME/voices.
+    * `speaker`: an id, or a name that the model knows.
+    * `speed`: 1 is the model's own pace.
+    * `fallback`: options of espeak, which speaks while the model is missing.
     """
 
     defaults: ClassVar[Mapping[str, Any]] = {"model": "", "speaker": 0, "speed": 1.0, "fallback": {}}
@@ -53,11 +56,11 @@ class Piper:
             raise ValueError(f"speaker must be an id or a name; it is {speaker!r}.")
         if not isinstance(chosen["fallback"], dict):
             raise ValueError("fallback must be a table of espeak's options.")
-        if not self.missing(options):
-            _speaker_id(_config(path_of(options)), speaker)
+        if not self.install_hint(options):
+            _speaker_id(_read_config(model_path(options)), speaker)
 
-    def missing(self, options: Mapping[str, Any]) -> str:
-        model = path_of(options)
+    def install_hint(self, options: Mapping[str, Any]) -> str:
+        model = model_path(options)
         absent = [path.name for path in (model, _config_path(model)) if not path.is_file()]
         if absent:
             return f"Put {' and '.join(absent)} into {model.parent}."
@@ -66,7 +69,7 @@ class Piper:
         return ""
 
     def version(self, options: Mapping[str, Any]) -> str:
-        model = path_of(options)
+        model = model_path(options)
         facts = model.stat()
         return f"piper {metadata.version('piper-tts')} {_digest(model, facts.st_size, facts.st_mtime_ns)}"
 
@@ -78,67 +81,71 @@ class Piper:
         options: Mapping[str, Any],
         speed: float,
         max_seconds: float,
-        alive: Alive = nobody_watches,
+        heartbeat: Heartbeat = no_heartbeat,
     ) -> Pcm:
         from piper import SynthesisConfig
 
         chosen = {**self.defaults, **options}
-        model = path_of(options)
+        model = model_path(options)
         try:
-            voice = _loaded(model, model.stat().st_mtime_ns)
-        except Exception as error:  # whatever an unreadable model makes its library raise
-            raise Unavailable("The voice of this message does not start. Tell the operator.") from error
+            voice = _get_model(model, model.stat().st_mtime_ns)
+        except Exception as error:  # a damaged model may raise anything
+            raise Unavailable("The voice of this message does not start. Contact the operator.") from error
         config = SynthesisConfig(
-            speaker_id=_speaker_id(_config(model), chosen["speaker"])
+            speaker_id=_speaker_id(_read_config(model), chosen["speaker"])
             if voice.config.num_speakers > 1
             else None,
             length_scale=voice.config.length_scale / (chosen["speed"] * speed),
-            normalize_audio=False,  # by the loudest peak of each sentence: names would be louder than what is around
+            # It would normalize each sentence by its loudest peak, so names would be louder than the text
+            # around them
+            normalize_audio=False,
         )
         rate = voice.config.sample_rate
-        room = int(max_seconds * rate) * 2
+        max_bytes = int(max_seconds * rate) * 2
         pause = silence(SENTENCE_PAUSE / speed, rate=rate)
         samples = bytearray()
-        for piece in _bounded(_plain(text)):
-            alive()
+        for piece in _split_long_sentences(_without_phoneme_brackets(text)):
+            heartbeat()
             for sentence in voice.synthesize(piece, config):
-                alive()
+                heartbeat()
                 samples += pause if samples else b""
                 samples += sentence.audio_int16_bytes
-                if len(samples) > room:
-                    raise too_long(max_seconds)
+                if len(samples) > max_bytes:
+                    raise speech_too_long(max_seconds)
         return Pcm(bytes(samples), rate)
 
 
-def path_of(options: Mapping[str, Any]) -> Path:
-    """Where the model of a voice is, or should be."""
+def model_path(options: Mapping[str, Any]) -> Path:
+    """Return where the model of a voice is, or should be."""
     return Path(settings.IRIS_HOME, "voices", str(options.get("model", "")))
 
 
-def _plain(text: str) -> str:
-    """[[…]] would be read as phonemes."""
+def _without_phoneme_brackets(text: str) -> str:
+    """Break up [[…]], which Piper would read as phonemes."""
     return text.replace("[[", "[ [")
 
 
-def _bounded(text: str) -> Iterator[str]:
-    """The text in pieces, none of which has a sentence longer than LONGEST_SENTENCE: a model speaks each sentence in one
-    go, and its memory grows with it. It is cut at a comma if there is one, else between two words.
+def _split_long_sentences(text: str) -> Iterator[str]:
+    """Yield the text in pieces in which no sentence is longer than MAX_SENTENCE_CHARACTERS.
+
+    A model speaks each sentence in one go, and its memory grows with the length. A long sentence is cut at a
+    comma if possible, else between two words.
     """
     start = 0
-    while (cut := _cut_after(text, start)) < len(text):
+    while (cut := _next_cut(text, start)) < len(text):
         yield text[start:cut]
         start = cut
     yield text[start:]
 
 
-def _cut_after(text: str, start: int) -> int:
-    """Where the first sentence behind `start` that is too long has to end; the end of the text when none is."""
+def _next_cut(text: str, start: int) -> int:
+    """Return where the first overlong sentence after `start` must be cut; len(text) if there is none."""
     for sentence in _SENTENCE.finditer(text, start):
-        if len(sentence[0]) > LONGEST_SENTENCE:
-            begin, end = sentence.start(), sentence.start() + LONGEST_SENTENCE
+        if len(sentence[0]) > MAX_SENTENCE_CHARACTERS:
+            begin, end = sentence.start(), sentence.start() + MAX_SENTENCE_CHARACTERS
             for sign in (",", ";", " "):
-                # Not in its first half: a cut for a word or two would be heard for nothing.
-                if (found := text.rfind(sign, begin + LONGEST_SENTENCE // 2, end)) > 0:
+                # Not in the first half: pieces of a word or two would add audible pauses for nothing.
+                if (found := text.rfind(sign, begin + MAX_SENTENCE_CHARACTERS // 2, end)) > 0:
                     return found + 1
             return end
     return len(text)
@@ -148,23 +155,24 @@ def _config_path(model: Path) -> Path:
     return model.with_name(model.name + ".json")
 
 
-def _config(model: Path) -> dict[str, Any]:
-    """What the file beside a model says; ValueError when it is no description of one."""
+def _read_config(model: Path) -> dict[str, Any]:
+    """Return the description beside a model. Raises ValueError if it is not one."""
     try:
         found = json.loads(_config_path(model).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise ValueError(f"{_config_path(model)} cannot be read: {error}") from error
     if not isinstance(found, dict) or "num_speakers" not in found:
-        raise ValueError(f"{_config_path(model)} is no description of a Piper model.")
+        raise ValueError(f"{_config_path(model)} does not describe a Piper model.")
     return found
 
 
 def _speaker_id(config: Mapping[str, Any], speaker: int | str) -> int:
+    """Return the id of a speaker given by id or name. Raises ValueError if the model has no such speaker."""
     names: Mapping[str, int] = config.get("speaker_id_map") or {}
     if isinstance(speaker, str):
         if speaker not in names:
             raise ValueError(
-                f"the model has no speaker {speaker!r}; it has: {', '.join(names) or 'one only'}."
+                f"the model has no speaker {speaker!r}; it has: {', '.join(names) or 'only one'}."
             )
         return names[speaker]
     if not 0 <= speaker < max(1, config["num_speakers"]):
@@ -175,33 +183,33 @@ def _speaker_id(config: Mapping[str, Any], speaker: int | str) -> int:
 
 
 @lru_cache(maxsize=64)
-def _digest(model: Path, size: int, changed: int) -> str:
+def _digest(model: Path, size: int, modified_ns: int) -> str:
     with open(model, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
-@lru_cache(maxsize=MODELS_LOADED)
-def _load(model: Path, changed: int) -> Any:
+@lru_cache(maxsize=MAX_LOADED_MODELS)
+def _load_model(model: Path, modified_ns: int) -> Any:
     import onnxruntime
     from piper import PiperVoice
     from piper.config import PiperConfig
 
-    # One thread each: two take half as long for a sentence, but half as much again of the processors; and there is a
-    # process for each processor already.
+    # One thread per model: two would halve the time of a sentence but cost 50 % more CPU, and there is
+    # already one process per processor.
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(
         os.fspath(model), sess_options=options, providers=["CPUExecutionProvider"]
     )
-    return PiperVoice(session=session, config=PiperConfig.from_dict(_config(model)))
+    return PiperVoice(session=session, config=PiperConfig.from_dict(_read_config(model)))
 
 
-_loading = threading.Lock()
+_loading_lock = threading.Lock()
 os.register_at_fork(
-    before=_loading.acquire, after_in_parent=_loading.release, after_in_child=_loading.release
+    before=_loading_lock.acquire, after_in_parent=_loading_lock.release, after_in_child=_loading_lock.release
 )
 
 
-def _loaded(model: Path, changed: int) -> Any:
-    with _loading:
-        return _load(model, changed)
+def _get_model(model: Path, modified_ns: int) -> Any:
+    with _loading_lock:
+        return _load_model(model, modified_ns)

@@ -1,9 +1,13 @@
-"""Removing recordings that nobody needs any more, from the storage and from the database.
+"""Remove unneeded recordings from the storage and the database.
 
-Needed is what was asked for within settings.IRIS_KEEP_AUDIO_DAYS, what a call that has not ended plays or one that
-ended within those days played, what a campaign or run refers to, and every fragment of all these. What was spoken for
-somebody who tried a voice (`trials`) counts as asked for during one day only. Speech that is pruned too early
-costs nothing but speaking it again; an upload that a campaign refers to is never touched.
+A recording is needed if
+
+* someone asked for it within settings.IRIS_KEEP_AUDIO_DAYS (within a day for voice trials, see `trials`),
+* an unfinished call plays it, or a call that ended within those days played it,
+* a campaign or run refers to it, or
+* it is a fragment of a needed recording.
+
+Speech that is pruned too early only has to be spoken again. An upload that a campaign refers to is never removed.
 """
 
 from __future__ import annotations
@@ -23,13 +27,14 @@ from telephony.models import FINAL, Audio, Delivery
 from telephony.speech import store
 
 CHUNK = 500
-TRIAL_AGE = timedelta(days=1)
-UNKNOWN_FILE_AGE = timedelta(days=1)  # a file is written before its row: a young one may just be on its way
+TRIAL_RETENTION = timedelta(days=1)
+# A file is written before its row, so a recent file without a row may be about to get one
+MIN_ORPHAN_AGE = timedelta(days=1)
 
 
 @dataclass(slots=True)
-class Pruned:
-    """What was removed, or would have been."""
+class PruneResult:
+    """What was removed, or would be removed by a dry run."""
 
     recordings: int = 0
     files: int = 0
@@ -37,42 +42,42 @@ class Pruned:
 
 
 class Cutoffs(NamedTuple):
-    """Since when something must have been asked for: recordings, and those for somebody who tried a voice."""
+    """A recording last used before its cutoff is unused; voice trials have a cutoff of their own."""
 
     recordings: datetime
     trials: datetime
 
     @property
     def unused(self) -> Q:
-        """The condition under which nobody has asked for a recording since."""
+        """Return the condition for recordings that nobody has used since the cutoff."""
         return Q(used_at__lte=self.recordings) | Q(is_trial=True, used_at__lte=self.trials)
 
 
-def prune(*, dry_run: bool = False, days: int | None = None) -> Pruned:
-    """Remove what nobody needs. May run at any time, beside everything else, and twice at once."""
-    done = Pruned()
+def prune(*, dry_run: bool = False, days: int | None = None) -> PruneResult:
+    """Remove all unneeded recordings. Safe to run at any time, and concurrently."""
+    result = PruneResult()
     now = timezone.now()
     cutoffs = Cutoffs(
-        now - timedelta(days=settings.IRIS_KEEP_AUDIO_DAYS if days is None else days), now - TRIAL_AGE
+        now - timedelta(days=settings.IRIS_KEEP_AUDIO_DAYS if days is None else days), now - TRIAL_RETENTION
     )
-    files = _files()
-    for chunk in _unneeded(cutoffs):
-        _remove(chunk, cutoffs, files, done, dry_run=dry_run)
-    for path in _strangers(files):
-        _remove_file(path, done, dry_run=dry_run)
-    return done
+    files = _files_by_name()
+    for chunk in _unneeded_ids(cutoffs):
+        _remove(chunk, cutoffs, files, result, dry_run=dry_run)
+    for path in _orphan_files(files):
+        _remove_file(path, result, dry_run=dry_run)
+    return result
 
 
-def _files() -> dict[str, list[str]]:
-    """The paths of all files of recordings, by the recording's name."""
+def _files_by_name() -> dict[str, list[str]]:
+    """Return the paths of all recording files, by the name of the recording."""
     found: dict[str, list[str]] = {}
-    for path, name in store.stored():
+    for path, name in store.list_files():
         found.setdefault(name, []).append(path)
     return found
 
 
 def _needed_sql() -> str:
-    """The condition under which a row `a` of telephony_audio is needed, with %(cutoff)s and %(trials)s."""
+    """Return the SQL condition that row `a` of telephony_audio is needed; it uses %(cutoff)s and %(trials)s."""
     relations = [
         f'EXISTS (SELECT FROM {field.related_model._meta.db_table} r WHERE r."{field.field.column}" = a.id)'
         for field in Audio._meta.get_fields(include_hidden=True)
@@ -84,8 +89,8 @@ def _needed_sql() -> str:
     return " OR ".join([asked_for, *relations, played])
 
 
-def _unneeded(cutoffs: Cutoffs) -> Iterator[list[int]]:
-    """The ids of recordings that nobody needs, in chunks; joined ones before the fragments that are theirs."""
+def _unneeded_ids(cutoffs: Cutoffs) -> Iterator[list[int]]:
+    """Yield the ids of unneeded recordings in chunks, joined recordings before their fragments."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""WITH needed AS MATERIALIZED (SELECT a.name, a.parts FROM telephony_audio a WHERE {_needed_sql()}),
@@ -102,10 +107,12 @@ def _unneeded(cutoffs: Cutoffs) -> Iterator[list[int]]:
 
 
 def _remove(
-    ids: list[int], cutoffs: Cutoffs, files: dict[str, list[str]], done: Pruned, *, dry_run: bool
+    ids: list[int], cutoffs: Cutoffs, files: dict[str, list[str]], result: PruneResult, *, dry_run: bool
 ) -> None:
-    """Files and rows of recordings, under a lock on the rows: whoever asks for one meanwhile waits, and then speaks it
-    anew. What has been asked for since it was found is left alone.
+    """Remove the files and rows of recordings, holding a lock on the rows.
+
+    Whoever asks for one of them meanwhile waits and then has it spoken again. A recording that was used after
+    the query is kept.
     """
     with transaction.atomic():
         rows = list(
@@ -115,13 +122,13 @@ def _remove(
         )
         for row in rows:
             for path in files.pop(row.name, []):
-                _remove_file(path, done, dry_run=dry_run)
-            done.recordings += row.pruned_at is None
+                _remove_file(path, result, dry_run=dry_run)
+            result.recordings += row.pruned_at is None
         if dry_run:
             return
         Audio.objects.filter(pk__in=[row.pk for row in rows], pruned_at=None).update(pruned_at=timezone.now())
         with connection.cursor() as cursor:
-            # A row stays while a call that has ended long ago refers to it.
+            # A row is kept as long as any call refers to it, even one that ended long ago.
             cursor.execute(
                 """DELETE FROM telephony_audio a WHERE id = ANY(%s)
                       AND NOT EXISTS (SELECT FROM telephony_delivery d WHERE d.audio_id = a.id)""",
@@ -129,22 +136,22 @@ def _remove(
             )
 
 
-def _strangers(files: dict[str, list[str]]) -> Iterator[str]:
-    """The files that belong to no recording, or were left unfinished, and were not written just now."""
+def _orphan_files(files: dict[str, list[str]]) -> Iterator[str]:
+    """Yield the files that belong to no recording or were never finished, unless they are recent."""
     names = list(files)
-    young = timezone.now() - UNKNOWN_FILE_AGE
+    cutoff = timezone.now() - MIN_ORPHAN_AGE
     for start in range(0, len(names), CHUNK):
         chunk = names[start : start + CHUNK]
         known = set(Audio.objects.filter(name__in=chunk).values_list("name", flat=True))
         for name in chunk:
             for path in files[name]:
-                strange = name not in known or path.endswith(store.UNFINISHED)
-                if strange and default_storage.get_modified_time(path) < young:
+                is_orphan = name not in known or path.endswith(store.TEMPORARY_SUFFIX)
+                if is_orphan and default_storage.get_modified_time(path) < cutoff:
                     yield path
 
 
-def _remove_file(path: str, done: Pruned, *, dry_run: bool) -> None:
-    done.files += 1
-    done.bytes += default_storage.size(path)
+def _remove_file(path: str, result: PruneResult, *, dry_run: bool) -> None:
+    result.files += 1
+    result.bytes += default_storage.size(path)
     if not dry_run:
         default_storage.delete(path)

@@ -1,6 +1,4 @@
-"""The speech processes of one process of iris: a few, started when they are first needed, asked by one thread at a time,
-and replaced when they die.
-"""
+"""The speech processes of one iris process: started on demand, leased to one thread at a time, replaced when they die."""
 
 from __future__ import annotations
 
@@ -24,39 +22,39 @@ from iris.errors import Unavailable
 from telephony.speech import pipe_frames
 from telephony.speech.pipe_frames import Frame
 
-START = 120  # seconds by the clock until a process has begun to work, which loads a good deal of files
+STARTUP_TIMEOUT_SECONDS = 120  # wall-clock seconds until a new process responds; it loads many files
 READ_BYTES = 1 << 18
 
 
 class SpeechFailed(Unavailable):
-    """The speech process died, or its engine failed, with one text or another."""
+    """The speech process died, or its engine failed, while processing a text."""
 
     default_code = "speech_failed"
 
 
 class SpeechBusy(Unavailable):
-    """All speech processes are taken by other threads of this process."""
+    """Other threads use all speech processes."""
 
     default_code = "speech_busy"
 
 
-class Died(Exception):
-    """The speech process is gone: by its limit, by ours, or by itself."""
+class SpeechProcessDied(Exception):
+    """The speech process has ended: by its own limit, by our timeout, or by a crash."""
 
     def __init__(self, returncode: int, *, by_clock: bool) -> None:
         super().__init__(f"returned {returncode}")
         self.timed_out = by_clock or returncode == -signal.SIGPROF
 
 
-class Process:
-    """One speech process. Not for two threads at once."""
+class SpeechProcess:
+    """One speech process. Not thread-safe."""
 
     def __init__(self) -> None:
         self._module = settings.SPEECH_WORKER
         self._process = pool.start(self._module)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._requests, self._answers = self._process.stdin.fileno(), self._process.stdout.fileno()
+        self._requests, self._responses = self._process.stdin.fileno(), self._process.stdout.fileno()
         os.set_blocking(self._requests, False)
         self._received = bytearray()
         self.is_idle = True
@@ -70,19 +68,26 @@ class Process:
     def is_usable(self) -> bool:
         return self._process.poll() is None and self._module == settings.SPEECH_WORKER
 
-    def ask(self, request: dict[str, Any], *, clock: float) -> Iterator[Frame]:
-        """All frames of the answer but signs of life, `clock` seconds apart at most. Raises Died."""
-        self.is_idle = False  # until all of the answer was read
-        self._send(pipe_frames.packed(request), seconds=clock if self._has_started else START)
+    def ask(self, request: dict[str, Any], *, wall_seconds: float) -> Iterator[Frame]:
+        """Send a request and yield the frames of the response, except heartbeats.
+
+        Raises SpeechProcessDied if no frame arrives for `wall_seconds`.
+        """
+        self.is_idle = False  # until the whole response has been read
+        self._send(
+            pipe_frames.pack(request), seconds=wall_seconds if self._has_started else STARTUP_TIMEOUT_SECONDS
+        )
         while True:
-            header, body = self._receive(seconds=clock if self._has_started else START)
+            header, body = self._receive(
+                seconds=wall_seconds if self._has_started else STARTUP_TIMEOUT_SECONDS
+            )
             self._has_started = True
-            if header["is"] == "alive":
+            if header["kind"] == "heartbeat":
                 continue
-            if header["is"] == "end":
+            if header["kind"] == "end":
                 self.is_idle = True
             yield header, body
-            if header["is"] == "end":
+            if header["kind"] == "end":
                 return
 
     def _send(self, frame: bytes, *, seconds: float) -> None:
@@ -94,20 +99,20 @@ class Process:
             except BlockingIOError:
                 continue
             except BrokenPipeError:
-                raise self._dead() from None
+                raise self._death() from None
 
     def _receive(self, *, seconds: float) -> Frame:
-        beginning = self._bytes(pipe_frames.SIZES.size, seconds)
-        header, body = pipe_frames.sizes_in(beginning)
-        described = self._bytes(header, seconds)
-        return json.loads(described), self._bytes(body, seconds)
+        beginning = self._read_exactly(pipe_frames.SIZES.size, seconds)
+        header, body = pipe_frames.unpack_sizes(beginning)
+        described = self._read_exactly(header, seconds)
+        return json.loads(described), self._read_exactly(body, seconds)
 
-    def _bytes(self, count: int, seconds: float) -> bytes:
+    def _read_exactly(self, count: int, seconds: float) -> bytes:
         while len(self._received) < count:
-            self._wait_for(self._answers, select.POLLIN, seconds)
-            chunk = os.read(self._answers, READ_BYTES)
+            self._wait_for(self._responses, select.POLLIN, seconds)
+            chunk = os.read(self._responses, READ_BYTES)
             if not chunk:
-                raise self._dead()
+                raise self._death()
             self._received += chunk
         taken = bytes(self._received[:count])
         del self._received[:count]
@@ -118,23 +123,23 @@ class Process:
         waiting.register(file, event)
         if not waiting.poll(seconds * 1000):
             self._process.kill()
-            raise self._dead(by_clock=True)
+            raise self._death(by_clock=True)
 
-    def _dead(self, *, by_clock: bool = False) -> Died:
+    def _death(self, *, by_clock: bool = False) -> SpeechProcessDied:
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(5)  # its pipes are closed: it is on its way
-        self.end()
-        return Died(self._process.returncode, by_clock=by_clock)
+            self._process.wait(5)  # its pipes are closed, so it is about to exit
+        self.kill()
+        return SpeechProcessDied(self._process.returncode, by_clock=by_clock)
 
-    def end(self) -> None:
-        """End it at once, whatever it is doing."""
+    def kill(self) -> None:
+        """Kill the process at once."""
         self._process.kill()
         self._process.wait()
         self._close()
 
-    def forget(self) -> None:
-        """Leave it to the process that we were forked from."""
-        self._process.returncode = 0  # not ours to wait for
+    def disown(self) -> None:
+        """Leave the process to the parent that we were forked from."""
+        self._process.returncode = 0  # the parent reaps it, not this process
         self._close()
 
     def _close(self) -> None:
@@ -149,30 +154,32 @@ class Pool:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._idle: list[Process] = []
-        self._busy: set[Process] = set()
+        self._idle: list[SpeechProcess] = []
+        self._busy: set[SpeechProcess] = set()
         self._starting = 0
-        # Linux ends a process when the *thread* that started it ends, so one that stays starts them all.
+        # Linux kills a child when the *thread* that started it ends (PR_SET_PDEATHSIG), so one permanent
+        # thread starts them all.
         self._starter: ThreadPoolExecutor | None = None
         self.cpu_seconds = 0.0
 
     @contextmanager
-    def lease(self) -> Generator[Process]:
-        process = self._take()
+    def lease(self) -> Generator[SpeechProcess]:
+        """Yield a process for exclusive use, and put it back unless it died or still has output to send."""
+        process = self._acquire()
         try:
             yield process
         finally:
-            if not process.is_idle:  # it died, or whoever asked did not want to hear the rest
-                process.end()
+            if not process.is_idle:  # it died, or the caller did not read the whole response
+                process.kill()
             with self._changed:
                 self._busy.discard(process)
                 if process.is_idle:
                     self._idle.append(process)
                 self._changed.notify()
 
-    def _take(self) -> Process:
-        """A process that waits for texts, or a new one. Raises SpeechBusy when all stay busy for too long."""
-        end = time.monotonic() + settings.IRIS_SPEECH_TIMEOUT_SECONDS
+    def _acquire(self) -> SpeechProcess:
+        """Return an idle or new process. Raises SpeechBusy if all remain busy until the timeout."""
+        deadline = time.monotonic() + settings.IRIS_SPEECH_TIMEOUT_SECONDS
         with self._changed:
             while True:
                 while self._idle:
@@ -180,19 +187,19 @@ class Pool:
                     if process.is_usable:
                         self._busy.add(process)
                         return process
-                    process.end()
+                    process.kill()
                 if len(self._busy) + self._starting < settings.IRIS_SPEECH_PROCESSES:
                     self._starting += 1
                     break
-                if not self._changed.wait(end - time.monotonic()) and time.monotonic() >= end:
+                if not self._changed.wait(deadline - time.monotonic()) and time.monotonic() >= deadline:
                     raise SpeechBusy(
-                        "This server is speaking other messages. Try again in a few seconds.",
+                        "This server is busy speaking parents_pool messages. Try again in a few seconds.",
                     )
         try:
-            process = Process()
+            process = SpeechProcess()
         except OSError as error:
             raise SpeechFailed(
-                "The speech process of this server does not start. Tell its operator."
+                "The speech process of this server does not start. Contact the operator."
             ) from error
         finally:
             with self._changed:
@@ -203,6 +210,7 @@ class Pool:
         return process
 
     def start(self, module: str) -> subprocess.Popen[bytes]:
+        """Start a speech process from the permanent thread."""
         with self._changed:
             if self._starter is None:
                 self._starter = ThreadPoolExecutor(1, thread_name_prefix="speech-starter")
@@ -221,24 +229,24 @@ class Pool:
             return [process.pid for process in [*self._idle, *self._busy]]
 
     def close(self) -> None:
-        """End those that nobody is asking anything."""
+        """End the idle processes."""
         with self._changed:
             while self._idle:
-                self._idle.pop().end()
+                self._idle.pop().kill()
 
-    def forget(self) -> None:
+    def disown(self) -> None:
         for process in [*self._idle, *self._busy]:
-            process.forget()
+            process.disown()
 
 
 pool = Pool()
 
 
 def _after_fork() -> None:
-    """A forked process has its own speech processes, and never speaks through those of the other."""
+    """Give a forked process its own pool, so that it never shares the parent's speech processes."""
     global pool
-    other, pool = pool, Pool()
-    other.forget()
+    parents_pool, pool = pool, Pool()
+    parents_pool.disown()
 
 
 os.register_at_fork(after_in_child=_after_fork)

@@ -1,7 +1,7 @@
-"""Asking speech processes (`telephony.speech_worker`) for words and for sound, and what their ends mean.
+"""Ask speech processes (`telephony.speech_worker`) to normalize and synthesize texts; translate their failures.
 
-A text may take settings.IRIS_SPEECH_TIMEOUT_SECONDS of processor time without a sign of life, which the process watches
-itself, and many times as many seconds by the clock, which this side does: a busy machine must not end honest work.
+A text may use settings.IRIS_SPEECH_TIMEOUT_SECONDS of processor time without a heartbeat; the speech process enforces
+that itself. This side enforces a much longer wall-clock timeout, so that a busy machine does not abort legitimate work.
 """
 
 from __future__ import annotations
@@ -15,144 +15,163 @@ from django.conf import settings
 from iris.errors import InvalidInput, Unavailable
 from telephony.speech import speech_pool
 from telephony.speech.engine import Pcm, Unspeakable
-from telephony.speech.fragments import Group
+from telephony.speech.fragments import SpokenPart
 from telephony.speech.pipe_frames import Frame
-from telephony.speech.speech_pool import Died, SpeechBusy, SpeechFailed
-from telephony.speech.synthesis import Manner
+from telephony.speech.speech_pool import SpeechBusy, SpeechFailed, SpeechProcessDied
+from telephony.speech.synthesis import VoiceConfig
 
 __all__ = [
-    "OutOfTime",
+    "SpeechBudgetExceeded",
     "SpeechBusy",
     "SpeechFailed",
-    "TookTooLong",
+    "SpeechTimedOut",
     "close",
     "cpu_seconds",
-    "groups_of",
+    "cut_at_gaps",
     "pids",
-    "sounds",
-    "written",
+    "synthesize_texts",
+    "normalize_texts",
 ]
 
-CLOCK = 12  # seconds by the clock for each second of processor time that a text may take
-SHARE = 2  # what one request with many texts may take, in times of what a single one may
-NAMED = 60  # characters of a text by which an error names it
-# What engines and rules read of the settings.
-SETTINGS = ("IRIS_HOME", "IRIS_LOUDNESS", "IRIS_MAX_AUDIO_SECONDS")
+WALL_SECONDS_PER_CPU_SECOND = 12  # wall-clock seconds allowed per processor second
+BUDGET_TIMEOUTS = 2  # budget of a request with many texts, in timeouts of a single text
+MAX_QUOTED_CHARACTERS = 60  # characters of a text that an error message quotes
+# The settings that engines and rules read.
+FORWARDED_SETTINGS = ("IRIS_HOME", "IRIS_LOUDNESS", "IRIS_MAX_AUDIO_SECONDS")
 
 
-class TookTooLong(InvalidInput):
-    """A text was given up: it made a rule or an engine work without end, or for much longer than any honest text."""
+class SpeechTimedOut(InvalidInput):
+    """A text exceeded the timeout: it made a rule or engine run endlessly, or far longer than any legitimate text."""
 
     default_code = "speech_too_slow"
 
 
-class OutOfTime(Unavailable):
-    """Many texts took so long that the rest has to wait for another turn. The `made` recordings until then are kept."""
+class SpeechBudgetExceeded(Unavailable):
+    """Many texts took so long that the rest must wait for another time slice.
+
+    The first `made_count` recordings are stored.
+    """
 
     default_code = "speech_busy"
-    made = 0
+    made_count = 0
 
 
-def written(texts: Sequence[tuple[str, float, float, bool]], *, language: str) -> Iterator[str | Unspeakable]:
-    """Each text in the words that an engine is given: (text, pause before, pause after, whether it is a part)."""
-    request = {"do": "write", "language": language, "items": texts}
-    for header, _ in _asked(request, names=[text for text, *_ in texts]):
-        yield _unspeakable(header) or header["written"]
+def normalize_texts(
+    texts: Sequence[tuple[str, float, float, bool]], *, language: str
+) -> Iterator[str | Unspeakable]:
+    """Yield the engine text of each text, or the Unspeakable error for it.
+
+    Each item of `texts` is (text, silence before, silence after, whether it is a part); silence in seconds.
+    """
+    request = {"do": "normalize", "language": language, "items": texts}
+    for header, _ in _ask(request, names=[text for text, *_ in texts]):
+        yield _unspeakable_error(header) or header["engine_text"]
 
 
-def groups_of(parts: Sequence[str | None], *, language: str) -> tuple[Group, ...]:
-    """As `fragments.groups_of`."""
+def cut_at_gaps(parts: Sequence[str | None], *, language: str) -> tuple[SpokenPart, ...]:
+    """Run `fragments.cut_at_gaps` in a speech process."""
     request = {"do": "cut", "language": language, "items": [parts]}
-    ((header, _),) = _asked(request, names=["".join(part or "…" for part in parts)])
-    return tuple(Group(frame, tuple(gaps), before, after) for frame, gaps, before, after in header["groups"])
+    ((header, _),) = _ask(request, names=["".join(part or "…" for part in parts)])
+    return tuple(
+        SpokenPart(template, tuple(gaps), before, after) for template, gaps, before, after in header["parts"]
+    )
 
 
-def sounds(
-    manner: Manner, texts: Sequence[tuple[str, float, float]], *, names: Sequence[str]
+def synthesize_texts(
+    config: VoiceConfig, texts: Sequence[tuple[str, float, float]], *, names: Sequence[str]
 ) -> Iterator[Pcm | Unspeakable]:
-    """Each text as sound: (words, pause before, pause after). `names`: what people wrote, to say which one failed."""
-    described = {name: getattr(manner, name) for name in Manner.__slots__}
-    request = {"do": "speak", "manner": described, "items": texts}
-    for header, body in _asked(request, names=names):
-        yield _unspeakable(header) or Pcm(body, header["rate"])
+    """Yield the sound of each text, or the Unspeakable error for it.
+
+    Each item of `texts` is (engine text, silence before, silence after). `names` are the original texts, for
+    error messages.
+    """
+    described = {name: getattr(config, name) for name in VoiceConfig.__slots__}
+    request = {"do": "synthesize", "config": described, "items": texts}
+    for header, body in _ask(request, names=names):
+        yield _unspeakable_error(header) or Pcm(body, header["rate"])
 
 
-def _unspeakable(header: Mapping[str, Any]) -> Unspeakable | None:
-    if header["is"] != "unspeakable":
+def _unspeakable_error(header: Mapping[str, Any]) -> Unspeakable | None:
+    if header["kind"] != "unspeakable":
         return None
     return Unspeakable(header["message"], code=header["code"])
 
 
-def _asked(request: dict[str, Any], *, names: Sequence[str]) -> Iterator[Frame]:
-    """The answer to each item of a request. Raises TookTooLong, SpeechFailed, SpeechBusy and OutOfTime."""
+def _ask(request: dict[str, Any], *, names: Sequence[str]) -> Iterator[Frame]:
+    """Yield the result for each item of a request.
+
+    Raises SpeechTimedOut, SpeechFailed, SpeechBusy and SpeechBudgetExceeded.
+    """
     if not request["items"]:
         return
     seconds = settings.IRIS_SPEECH_TIMEOUT_SECONDS
     request |= {
         "seconds": seconds,
-        "budget": SHARE * seconds,
+        "budget": BUDGET_TIMEOUTS * seconds,
         "memory": settings.IRIS_SPEECH_MEMORY_MB * 2**20,
-        "settings": {name: _plain(getattr(settings, name)) for name in SETTINGS},
+        "settings": {name: _json_value(getattr(settings, name)) for name in FORWARDED_SETTINGS},
     }
     with speech_pool.pool.lease() as process:
         done = 0
         try:
-            for header, body in process.ask(request, clock=CLOCK * seconds):
-                if header["is"] == "end":
+            for header, body in process.ask(request, wall_seconds=WALL_SECONDS_PER_CPU_SECOND * seconds):
+                if header["kind"] == "end":
                     speech_pool.pool.cpu_seconds += header["cpu"]
-                    _raise_if_early(header, names[min(done, len(names) - 1)])
+                    _raise_if_incomplete(header, names[min(done, len(names) - 1)])
                     return
                 yield header, body
                 done += 1
-        except Died as died:
-            raise _error_of(died, names[min(done, len(names) - 1)]) from None
+        except SpeechProcessDied as died:
+            raise _death_error(died, names[min(done, len(names) - 1)]) from None
 
 
-def _raise_if_early(end: Mapping[str, Any], name: str) -> None:
-    if end.get("late"):
-        raise OutOfTime("This speech takes longer than this server may spend on it at once. Try again later.")
+def _raise_if_incomplete(end: Mapping[str, Any], name: str) -> None:
+    if end.get("over_budget"):
+        raise SpeechBudgetExceeded(
+            "This speech takes longer than the server may spend on one request. Try again later."
+        )
     if "error" in end:
         if end["error"]:
             raise Unavailable(end["error"], code=end["code"])
         raise SpeechFailed(
-            f"The speech engine of this server failed with “{_beginning(name)}”. Try again later, or write it"
-            " differently."
+            f"The speech engine of this server failed on “{_quote(name)}”. Try again later, or rephrase"
+            " the text."
         )
 
 
-def _error_of(died: Died, name: str) -> TookTooLong | SpeechFailed:
+def _death_error(died: SpeechProcessDied, name: str) -> SpeechTimedOut | SpeechFailed:
     if died.timed_out:
-        return TookTooLong(
-            f"The speech of “{_beginning(name)}” takes longer than this server allows"
-            f" ({settings.IRIS_SPEECH_TIMEOUT_SECONDS:g} seconds). Write it differently, without long rows of signs or"
-            " figures."
+        return SpeechTimedOut(
+            f"The speech of “{_quote(name)}” takes longer than this server allows"
+            f" ({settings.IRIS_SPEECH_TIMEOUT_SECONDS:g} seconds). Rephrase the text, without long rows of symbols or"
+            " digits."
         )
     return SpeechFailed(
-        f"The speech engine of this server stopped while it worked on “{_beginning(name)}”. Try again later, or write it"
-        " differently."
+        f"The speech engine of this server crashed on “{_quote(name)}”. Try again later, or rephrase"
+        " the text."
     )
 
 
-def _beginning(text: str) -> str:
-    """The beginning of a text in one line, for a sentence that is shown and stored."""
+def _quote(text: str) -> str:
+    """Return the beginning of a text on one line, for an error message that is shown and stored."""
     line = " ".join(text.encode(errors="replace").decode().replace("\0", " ").split())
-    return line if len(line) <= NAMED else f"{line[:NAMED].rstrip()}…"
+    return line if len(line) <= MAX_QUOTED_CHARACTERS else f"{line[:MAX_QUOTED_CHARACTERS].rstrip()}…"
 
 
-def _plain(value: object) -> object:
+def _json_value(value: object) -> object:
     return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def close() -> None:
-    """End the idle speech processes of this process; new ones are started when they are needed."""
+    """End the idle speech processes of this process; new ones start on demand."""
     speech_pool.pool.close()
 
 
 def pids() -> list[int]:
-    """The speech processes of this process."""
+    """Return the process ids of this process's speech processes."""
     return speech_pool.pool.pids()
 
 
 def cpu_seconds() -> float:
-    """What all speech of this process has cost its speech processes so far."""
+    """Return the processor seconds that speech processes have used for this process so far."""
     return speech_pool.pool.cpu_seconds

@@ -1,7 +1,7 @@
-"""Answering what `speech_processes` asks, within the speech process (`telephony.speech_worker`) and its limits.
+"""Serve the requests of `speech_processes`, inside the speech process (`telephony.speech_worker`) and its limits.
 
-Of a request, one frame answers each item as soon as it is done, so the parent knows which one a process died of. Between
-them come signs of life. The last frame says what all of it took, and why it ended early if it did.
+Each item of a request gets one frame as soon as it is done, so the parent knows which item a process died on.
+Heartbeats come in between. The last frame states the processor time, and the reason if the request ended early.
 """
 
 from __future__ import annotations
@@ -23,120 +23,129 @@ from telephony.speech.pipe_frames import Frame
 
 log = logging.getLogger(__name__)
 
-SIGN_OF_LIFE_SECONDS = 1.0  # between two of them
+HEARTBEAT_SECONDS = 1.0
 
 
-def serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Say that it has begun, and answer one request after the other until there are no more."""
-    answers.write(pipe_frames.packed({"is": "alive"}))
-    signal.signal(signal.SIGPROF, signal.SIG_DFL)  # ends the process, whatever it is in the middle of
+def serve(requests: BinaryIO, responses: BinaryIO) -> None:
+    """Announce that the process has started, then serve requests until the input ends."""
+    responses.write(pipe_frames.pack({"kind": "heartbeat"}))
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)  # ends the process, even inside a C call
     while (request := pipe_frames.read(requests)) is not None:
-        with suppress(BrokenPipeError):  # the parent is gone, which the next reading finds
-            _serve(request[0], answers)
+        with suppress(BrokenPipeError):  # the parent is gone; the next read ends the loop
+            _serve_request(request[0], responses)
 
 
-class Watch:
-    """Ends this process when it has not called `alive` for `seconds` of processor time."""
+class Watchdog:
+    """Ends this process if it does not call `heartbeat` for `seconds` of processor time."""
 
-    def __init__(self, seconds: float, answers: BinaryIO) -> None:
+    def __init__(self, seconds: float, responses: BinaryIO) -> None:
         self._seconds = seconds
-        self._answers = answers
-        self._said_at = time.monotonic()
+        self._responses = responses
+        self._last_frame_at = time.monotonic()
 
-    def alive(self) -> None:
+    def heartbeat(self) -> None:
+        """Restart the timer, and tell the parent at most once every HEARTBEAT_SECONDS."""
         signal.setitimer(signal.ITIMER_PROF, self._seconds)
-        if time.monotonic() - self._said_at > SIGN_OF_LIFE_SECONDS:
-            self.send({"is": "alive"})
+        if time.monotonic() - self._last_frame_at > HEARTBEAT_SECONDS:
+            self.send({"kind": "heartbeat"})
 
     def send(self, header: dict[str, Any], body: bytes = b"") -> None:
-        frame = memoryview(pipe_frames.packed(header, body))
+        frame = memoryview(pipe_frames.pack(header, body))
         while frame:
-            frame = frame[self._answers.write(frame) :]
-        self._said_at = time.monotonic()
+            frame = frame[self._responses.write(frame) :]
+        self._last_frame_at = time.monotonic()
 
     def stop(self) -> None:
         signal.setitimer(signal.ITIMER_PROF, 0)
 
 
-def _serve(request: dict[str, Any], answers: BinaryIO) -> None:
-    """Answer one request, within its limits. An engine's error ends the request; a text that has no speech does not."""
-    _take_settings(request)
-    watch = Watch(request["seconds"], answers)
-    begun = time.process_time()
-    end: dict[str, Any] = {"is": "end"}
+def _serve_request(request: dict[str, Any], responses: BinaryIO) -> None:
+    """Serve one request within its limits.
+
+    An Unspeakable text does not end the request; any error of an engine does.
+    """
+    _apply_settings(request)
+    watchdog = Watchdog(request["seconds"], responses)
+    started = time.process_time()
+    end: dict[str, Any] = {"kind": "end"}
     try:
-        watch.alive()
-        for number, (header, body) in enumerate(_answers(request, watch), start=1):
-            watch.send(header, body)
-            if number < len(request["items"]) and time.process_time() - begun > request["budget"]:
-                end["late"] = True
+        watchdog.heartbeat()
+        for number, (header, body) in enumerate(_results(request, watchdog), start=1):
+            watchdog.send(header, body)
+            if number < len(request["items"]) and time.process_time() - started > request["budget"]:
+                end["over_budget"] = True
                 break
-            watch.alive()
+            watchdog.heartbeat()
     except Unavailable as error:
         end["error"], end["code"] = error.message, error.code
     except (BrokenPipeError, MemoryError):
-        raise  # this process has no future; what is left of a library without memory nobody knows
+        raise  # this process must end: the state of a library after a MemoryError is unknown
     except Exception:
-        log.exception("An engine failed")
+        log.exception("A speech engine failed")
         end["error"] = ""
-    watch.stop()
-    watch.send({**end, "cpu": time.process_time() - begun})
+    watchdog.stop()
+    watchdog.send({**end, "cpu": time.process_time() - started})
 
 
-def _take_settings(request: dict[str, Any]) -> None:
-    """What the engines read of the settings comes with each request, so it is never another than the parent's."""
+def _apply_settings(request: dict[str, Any]) -> None:
+    """Apply the settings and the memory limit of a request, so that they always match the parent's."""
     for name, value in request["settings"].items():
         setattr(settings, name, value)
     limit = request["memory"] or resource.RLIM_INFINITY
-    with suppress(ValueError, OSError):  # of a system without that limit, or with a smaller one
+    with suppress(ValueError, OSError):  # the system does not support this limit, or the hard limit is lower
         resource.setrlimit(resource.RLIMIT_AS, (limit, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
-def _answers(request: dict[str, Any], watch: Watch) -> Iterator[Frame]:
+def _results(request: dict[str, Any], watchdog: Watchdog) -> Iterator[Frame]:
     match request["do"]:
-        case "write":
-            return _written(request)
+        case "normalize":
+            return _normalize(request)
         case "cut":
             return _cut(request)
-        case "speak":
-            return _spoken(request, watch)
+        case "synthesize":
+            return _synthesize(request, watchdog)
         case other:
             raise AssertionError(other)
 
 
-def _written(request: dict[str, Any]) -> Iterator[Frame]:
-    """Each text in the words that are said."""
+def _normalize(request: dict[str, Any]) -> Iterator[Frame]:
+    """Yield the engine text of each text."""
     for text, before, after, is_part in request["items"]:
         try:
             said = normalization.spoken_form(text, language=request["language"])
         except Unspeakable as error:
-            yield _unspeakable(error), b""
+            yield _unspeakable_header(error), b""
             continue
         utterance = fragments.Utterance(said, before=before, after=after, is_part=is_part)
-        yield {"is": "made", "written": utterance.written}, b""
+        yield {"kind": "result", "engine_text": utterance.engine_text}, b""
 
 
 def _cut(request: dict[str, Any]) -> Iterator[Frame]:
-    """The groups of a message's parts, as the arguments of `fragments.Group`."""
-    for parts in request["items"]:
-        groups = fragments.groups_of(parts, language=request["language"])
+    """Yield the parts of each message, as the arguments of `fragments.SpokenPart`."""
+    for pieces in request["items"]:
+        parts = fragments.cut_at_gaps(pieces, language=request["language"])
         yield (
-            {"is": "made", "groups": [(one.frame, one.gaps, one.before, one.after) for one in groups]},
+            {
+                "kind": "result",
+                "parts": [(part.template, part.gaps, part.before, part.after) for part in parts],
+            },
             b"",
         )
 
 
-def _spoken(request: dict[str, Any], watch: Watch) -> Iterator[Frame]:
-    """Each text as samples."""
-    manner = synthesis.Manner(**request["manner"])
+def _synthesize(request: dict[str, Any], watchdog: Watchdog) -> Iterator[Frame]:
+    """Yield the samples of each text."""
+    config = synthesis.VoiceConfig(**request["config"])
     for written, before, after in request["items"]:
         try:
-            pcm = synthesis.spoken(manner, written, before=before, after=after, alive=watch.alive)
+            pcm = synthesis.synthesize(
+                config, written, before=before, after=after, heartbeat=watchdog.heartbeat
+            )
         except Unspeakable as error:
-            yield _unspeakable(error), b""
+            yield _unspeakable_header(error), b""
             continue
-        yield {"is": "made", "rate": pcm.rate}, pcm.samples
+        yield {"kind": "result", "rate": pcm.rate}, pcm.samples
 
 
-def _unspeakable(error: Unspeakable) -> dict[str, Any]:
-    return {"is": "unspeakable", "message": error.message, "code": error.code}
+def _unspeakable_header(error: Unspeakable) -> dict[str, Any]:
+    return {"kind": "unspeakable", "message": error.message, "code": error.code}

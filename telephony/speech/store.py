@@ -1,7 +1,7 @@
-"""Where recordings lie: `audio/<2 hex>/<name>.<wav|mp3>` in Django's default storage.
+"""Store recordings as `audio/<2 hex>/<name>.<wav|mp3>` in Django's default storage.
 
-A name is a keyed hash of what is in the recording. So the same thing is stored once, a file never changes,
-and nobody can guess the address of what was said to another.
+A name is a keyed hash of the content or its description. So the same recording is stored once, a file never
+changes, and nobody can guess the address of someone else's recording.
 """
 
 from __future__ import annotations
@@ -19,60 +19,62 @@ from django.utils.crypto import salted_hmac
 
 Extension = Literal["wav", "mp3"]
 
-NAME_DIGITS = 40  # hexadecimal; 160 bits
-UNFINISHED = ".part"
+NAME_LENGTH = 40  # hexadecimal digits: 160 bits
+TEMPORARY_SUFFIX = ".part"
 
 
 def keyed_name(*parts: object) -> str:
-    """The name of the recording that these parts describe."""
+    """Return the name of the recording that these parts describe."""
     described = json.dumps(parts, sort_keys=True, ensure_ascii=False)
-    return salted_hmac("telephony.speech", described, algorithm="sha256").hexdigest()[:NAME_DIGITS]
+    return salted_hmac("telephony.speech", described, algorithm="sha256").hexdigest()[:NAME_LENGTH]
 
 
 def path_of(name: str, extension: Extension) -> str:
     return f"audio/{name[:2]}/{name}.{extension}"
 
 
-def has(name: str, extension: Extension) -> bool:
+def exists(name: str, extension: Extension) -> bool:
     path = path_of(name, extension)
-    local = _local(path)
+    local = _local_path(path)
     if local is None:
         return default_storage.exists(path)
     try:
-        # We don't wait for the disk when writing; after a power failure a file may be there and empty.
+        # Writes are not synced to disk, so a power failure may leave an empty file.
         return os.stat(local).st_size > 0
     except FileNotFoundError:
         return False
 
 
-def lost(name: str) -> bool:
-    """True when a recording that the database knows is not on this machine's disk any more.
+def is_missing_locally(name: str) -> bool:
+    """Return whether a recording's file is missing from the local disk.
 
-    A remote storage is trusted: asking it about thousands of files would take longer than speaking them.
+    Always False for remote storage: checking thousands of files there would take longer than speaking them again.
     """
-    return _local(path_of(name, "wav")) is not None and not has(name, "wav")
+    return _local_path(path_of(name, "wav")) is not None and not exists(name, "wav")
 
 
 def write(name: str, extension: Extension, content: bytes) -> bool:
-    """Stores the file whole or not at all; whether it is ours that is there now. Of several who write the same name
-    at the same time the first wins: two renderings of a text may differ in length.
+    """Store a file completely or not at all; return whether it is the given content that is stored now.
+
+    If several processes write the same name concurrently, the first one wins: two renderings of a text may
+    differ in length.
     """
     path = path_of(name, extension)
-    local = _local(path)
+    local = _local_path(path)
     if local is None:
         if default_storage.exists(path):
             return False
         saved = default_storage.save(path, ContentFile(content))
-        if saved != path:  # somebody was faster, and the storage gave ours another name
+        if saved != path:  # another process was faster, and the storage chose a different name for ours
             default_storage.delete(saved)
         return saved == path
     temporary = default_storage.path(
-        default_storage.save(f"{path}.{uuid.uuid4().hex}{UNFINISHED}", ContentFile(content))
+        default_storage.save(f"{path}.{uuid.uuid4().hex}{TEMPORARY_SUFFIX}", ContentFile(content))
     )
     try:
-        if has(name, extension):
+        if exists(name, extension):
             return False
-        with suppress(FileNotFoundError):  # an empty one may be there, see `has`
+        with suppress(FileNotFoundError):  # an empty file may exist, see `exists`
             os.unlink(local)
         os.link(temporary, local)
     except FileExistsError:
@@ -83,12 +85,12 @@ def write(name: str, extension: Extension, content: bytes) -> bool:
 
 
 def delete(name: str, extension: Extension) -> None:
-    """Without a word when it is not there."""
+    """Delete a file if it exists."""
     default_storage.delete(path_of(name, extension))
 
 
-def stored() -> Iterator[tuple[str, str]]:
-    """Every file below audio/, as its path and the name of the recording it belongs to."""
+def list_files() -> Iterator[tuple[str, str]]:
+    """Yield each file below audio/ as its path and the name of its recording."""
     try:
         folders, _ = default_storage.listdir("audio")
     except FileNotFoundError:
@@ -99,7 +101,7 @@ def stored() -> Iterator[tuple[str, str]]:
 
 
 def open_file(name: str, extension: Extension) -> IO[bytes]:
-    """Raises FileNotFoundError when there is no such recording."""
+    """Open a file for reading. Raises FileNotFoundError if it does not exist."""
     return default_storage.open(path_of(name, extension), "rb")
 
 
@@ -107,7 +109,7 @@ def size(name: str, extension: Extension) -> int:
     return default_storage.size(path_of(name, extension))
 
 
-def _local(path: str) -> str | None:
-    """The path on this machine, or None when the storage is elsewhere."""
-    # Not by asking for `path`: Django's storage in memory has one too, where nothing is.
+def _local_path(path: str) -> str | None:
+    """Return the path on this machine, or None if the storage is remote."""
+    # Checking for a `path` method is not enough: Django's in-memory storage has one, without files behind it.
     return default_storage.path(path) if isinstance(default_storage, FileSystemStorage) else None

@@ -1,6 +1,6 @@
-"""From words to sound, within the speech process: an engine speaks, and the sound becomes as loud as all others.
+"""Synthesize normalized text at the common loudness, inside the speech process.
 
-Nothing here knows the database, or where recordings lie.
+This module uses neither the database nor the storage.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any
 from django.conf import settings
 
 from telephony.speech import audio, loudness
-from telephony.speech.engine import Alive, Pcm, Unspeakable, too_long
-from telephony.speech.fragments import EDGE
+from telephony.speech.engine import Heartbeat, Pcm, Unspeakable, speech_too_long
+from telephony.speech.fragments import EDGE_SILENCE
 from telephony.speech.nepali import PAUSE
-from telephony.speech.voices import engine_called
+from telephony.speech.voices import get_engine
 
-PAUSE_SECONDS = 0.2  # between two figures of a password: time to write one down
+PAUSE_SECONDS = 0.2  # between two digits of a password: time to write one down
 
 CALIBRATION = {
     "ne": "नमस्कार, तपाईंको खातामा पच्चिस सय रुपैयाँ बाँकी छ। भोलि बिहान दश बजे वडा कार्यालयमा आउनुहोला। धन्यवाद।",
@@ -27,8 +27,8 @@ CALIBRATION = {
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
-    """How a voice speaks: its engine with its options, at a speed."""
+class VoiceConfig:
+    """How a voice speaks: its engine and options, its language and its speed."""
 
     voice: str
     engine: str
@@ -37,59 +37,63 @@ class Manner:
     speed: float
 
 
-def spoken(manner: Manner, written: str, *, before: float, after: float, alive: Alive) -> Pcm:
-    """The sound of a text that is in words already, with so many seconds of silence before and after what is heard.
+def synthesize(
+    config: VoiceConfig, written: str, *, before: float, after: float, heartbeat: Heartbeat
+) -> Pcm:
+    """Return the sound of a normalized text, with that many seconds of silence before and after the audible sound.
 
-    `alive` is called between its steps, each of which takes a second or two at most. Raises Unspeakable when nothing can
-    be heard, or when it lasts longer than settings.IRIS_MAX_AUDIO_SECONDS, and Unavailable when the engine does not work.
+    `heartbeat` is called between steps, each of which takes a second or two at most. Raises Unspeakable if the result
+    is silent or longer than settings.IRIS_MAX_AUDIO_SECONDS, and Unavailable if the engine does not work.
     """
-    raw = _said(manner, written, alive)
-    gain = _gain_of(manner, alive)
-    pcm = loudness.near_gain(raw, gain, alive=alive)
-    pcm = loudness.faded(loudness.trimmed(pcm, before=min(before, EDGE), after=min(after, 2 * EDGE)))
+    raw = _speak_with_pauses(config, written, heartbeat)
+    gain = _voice_gain(config, heartbeat)
+    pcm = loudness.apply_voice_gain(raw, gain, heartbeat=heartbeat)
+    pcm = loudness.fade_edges(
+        loudness.trim(pcm, before=min(before, EDGE_SILENCE), after=min(after, 2 * EDGE_SILENCE))
+    )
     if not pcm.samples:
-        raise Unspeakable(f"The voice {manner.voice} cannot read this message. Write it in its language.")
+        raise Unspeakable(f"The voice {config.voice} cannot read this message. Write it in its language.")
     leading, trailing = (
-        loudness.silence(max(0.0, seconds - EDGE) / manner.speed, rate=pcm.rate)
+        loudness.silence(max(0.0, seconds - EDGE_SILENCE) / config.speed, rate=pcm.rate)
         for seconds in (before, after)
     )
     pcm = Pcm(leading + pcm.samples + trailing, pcm.rate)
     if pcm.seconds > settings.IRIS_MAX_AUDIO_SECONDS:
-        raise too_long(settings.IRIS_MAX_AUDIO_SECONDS)
+        raise speech_too_long(settings.IRIS_MAX_AUDIO_SECONDS)
     return pcm
 
 
-def _said(manner: Manner, text: str, alive: Alive) -> Pcm:
-    """As the engine says it, with pauses where it is told to pause; at 8 kHz, within the telephone's band, as loud as
-    it comes.
-    """
-    pieces = [_synthesized(manner, piece, alive) for piece in _pieces(text)]
+def _speak_with_pauses(config: VoiceConfig, text: str, heartbeat: Heartbeat) -> Pcm:
+    """Return the engine's sound with a pause at each PAUSE mark, as 8 kHz telephone audio, not yet at its loudness."""
+    pieces = [_run_engine(config, piece, heartbeat) for piece in _split_at_pauses(text)]
     if len(pieces) == 1:
         return pieces[0]
-    pause = loudness.silence(PAUSE_SECONDS / manner.speed, rate=audio.RATE)
-    tight = (loudness.faded(loudness.trimmed(piece, before=EDGE, after=EDGE)) for piece in pieces)
+    pause = loudness.silence(PAUSE_SECONDS / config.speed, rate=audio.RATE)
+    tight = (
+        loudness.fade_edges(loudness.trim(piece, before=EDGE_SILENCE, after=EDGE_SILENCE)) for piece in pieces
+    )
     return Pcm(pause.join(piece.samples for piece in tight), audio.RATE)
 
 
-def _synthesized(manner: Manner, text: str, alive: Alive) -> Pcm:
-    pcm = engine_called(manner.engine).synthesize(
+def _run_engine(config: VoiceConfig, text: str, heartbeat: Heartbeat) -> Pcm:
+    pcm = get_engine(config.engine).synthesize(
         text,
-        language=manner.language,
-        options=manner.options,
-        speed=manner.speed,
+        language=config.language,
+        options=config.options,
+        speed=config.speed,
         max_seconds=settings.IRIS_MAX_AUDIO_SECONDS,
-        alive=alive,
+        heartbeat=heartbeat,
     )
-    alive()
-    pcm = audio.for_telephone(pcm)
-    alive()
-    pcm = loudness.without_hum(pcm)
-    alive()
+    heartbeat()
+    pcm = audio.resample_for_telephone(pcm)
+    heartbeat()
+    pcm = loudness.remove_hum(pcm)
+    heartbeat()
     return pcm
 
 
-def _pieces(text: str) -> list[str]:
-    """What is said between two pauses. All but the last end with a comma, so that the voice stays up."""
+def _split_at_pauses(text: str) -> list[str]:
+    """Split a text at its PAUSE marks. All pieces but the last end with a comma, so that the voice does not fall."""
     pieces = [piece.strip() for piece in text.split(PAUSE.strip())]
     pieces = [piece for piece in pieces if any(character.isalnum() for character in piece)]
     return [f"{piece}," for piece in pieces[:-1]] + pieces[-1:] if pieces else [text]
@@ -98,23 +102,23 @@ def _pieces(text: str) -> list[str]:
 _gains: dict[str, float] = {}
 
 
-def _gain_of(manner: Manner, alive: Alive) -> float:
-    """The gain of a voice, in decibels, measured once in each speech process by a sentence or two."""
-    # What decides how loud the engine is by itself; not the speed.
-    sound = json.dumps(
+def _voice_gain(config: VoiceConfig, heartbeat: Heartbeat) -> float:
+    """Return the gain of a voice in decibels, measured once per speech process with a sample text."""
+    # Everything that affects the engine's own loudness; the speed does not.
+    key = json.dumps(
         [
-            manner.engine,
-            engine_called(manner.engine).version(manner.options),
-            manner.language,
-            manner.options,
+            config.engine,
+            get_engine(config.engine).version(config.options),
+            config.language,
+            config.options,
             settings.IRIS_LOUDNESS,
         ],
         sort_keys=True,
         default=str,
     )
-    gain = _gains.get(sound)
+    gain = _gains.get(key)
     if gain is None:
-        sample = _said(manner, CALIBRATION.get(manner.language, CALIBRATION[""]), alive)
-        gain = _gains[sound] = loudness.gain_of(sample)
-        alive()
+        sample = _speak_with_pauses(config, CALIBRATION.get(config.language, CALIBRATION[""]), heartbeat)
+        gain = _gains[key] = loudness.measure_gain(sample)
+        heartbeat()
     return gain

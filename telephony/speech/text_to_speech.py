@@ -1,4 +1,4 @@
-"""Making recordings of texts: each is spoken once, made as loud as all others, and kept by what was said and how."""
+"""Turn texts into recordings. Each text is spoken once and stored under a hash of its text and voice."""
 
 from __future__ import annotations
 
@@ -14,62 +14,64 @@ from telephony.models import Audio
 from telephony.speech import audio, store
 from telephony.speech import speech_processes as processes
 from telephony.speech.engine import Unspeakable
-from telephony.speech.fragments import HEAD, TAIL, Group
-from telephony.speech.synthesis import Manner
-from telephony.speech.voices import Voice, effective, engine_called, known
+from telephony.speech.fragments import HEAD_SILENCE, TAIL_SILENCE, SpokenPart
+from telephony.speech.synthesis import VoiceConfig
+from telephony.speech.voices import ResolvedVoice, get_engine, resolve_stored, with_fallback
 
 T = TypeVar("T")
 
-SLOWEST, FASTEST = 0.5, 2.0
-AT_ONCE = 1000  # texts looked up and recorded by one statement
+MIN_SPEED, MAX_SPEED = 0.5, 2.0
+BATCH_SIZE = 1000  # texts per statement
 
-# Whoever asks for a recording marks it used, once a day at most; prune_audio leaves alone what was used lately.
-USED_AGAIN_AFTER = timedelta(days=1)
+# Requesting a recording marks it as used, at most once per interval; prune_audio keeps recently used
+# recordings.
+MARK_USED_INTERVAL = timedelta(days=1)
 
-MAKING = 2  # counts up when the same engine's speech is treated differently, so that nothing stale is played
+# Increment when the processing of speech changes, so that no stale recording is reused.
+PROCESSING_VERSION = 2
 
 
-class _Text(NamedTuple):
-    """Something to be spoken by itself, as people wrote it, with seconds of silence around what is heard of it."""
+class _Piece(NamedTuple):
+    """A text that is spoken by itself, as people wrote it, with the seconds of silence around the audible sound."""
 
     text: str
-    before: float = HEAD
-    after: float = TAIL
+    before: float = HEAD_SILENCE
+    after: float = TAIL_SILENCE
     is_part: bool = False
 
 
-class _Utterance(NamedTuple):
-    """A text in the words that the engine is given, and the name of its recording."""
+class _NormalizedPiece(NamedTuple):
+    """A piece with the text for the engine and the name of its recording."""
 
     name: str
-    text: _Text
-    written: str
+    piece: _Piece
+    engine_text: str
 
 
 def speak(*, text: str, voice: str | None = None, speed: float = 1.0) -> Audio:
-    """The recording of this text, spoken now unless it was before. `speed` 1 is the voice's own pace.
+    """Return the recording of a text, speaking it if necessary. Speed 1 is the voice's own pace.
 
-    Raises UnknownVoice, Unspeakable, InvalidInput for a speed out of bounds, TookTooLong for a text that keeps the engine
-    busy without end, and Unavailable when the engine fails or speaks for others.
+    Raises UnknownVoice, Unspeakable, InvalidInput if the speed is out of range, SpeechTimedOut if the text
+    keeps the engine busy without end, and Unavailable if the engine fails or is busy.
     """
-    booth = _Booth(voice, speed)
-    ((_, utterance),) = booth.utterances([_Text(text)], strict=True).items()
-    return booth.recordings([utterance], strict=True)[utterance.name]
+    speaker = _Speaker(voice, speed)
+    ((_, normalized_piece),) = speaker.normalize([_Piece(text)], strict=True).items()
+    return speaker.recordings([normalized_piece], strict=True)[normalized_piece.name]
 
 
 def speak_many(texts: Iterable[str], voice: str | None = None, speed: float = 1.0) -> dict[str, Audio]:
-    """The recordings of many texts, by text. What cannot be spoken is missing: one must not stop the others.
+    """Return the recordings of many texts, by text. Unspeakable texts are omitted, so that one cannot stop the others.
 
-    Costs three statements a thousand texts. Call it outside the transaction that uses the result: speaking
-    takes time, and a recording is of use whatever becomes of that transaction. Raises TookTooLong, SpeechFailed,
-    SpeechBusy and OutOfTime (`speech_processes`).
+    Costs three statements per 1,000 texts. Call it outside the transaction that uses the result: speaking takes time,
+    and a recording remains useful if that transaction fails. Raises SpeechTimedOut, SpeechFailed, SpeechBusy and
+    SpeechBudgetExceeded (`speech_processes`).
     """
-    booth = _Booth(voice, speed)
+    speaker = _Speaker(voice, speed)
     found: dict[str, Audio] = {}
-    for chunk in _chunks(list(dict.fromkeys(texts))):
-        utterances = booth.utterances([_Text(text) for text in chunk])
-        made = booth.recordings(utterances.values())
-        found.update((text.text, made[one.name]) for text, one in utterances.items() if one.name in made)
+    for chunk in _batches(list(dict.fromkeys(texts))):
+        normalized = speaker.normalize([_Piece(text) for text in chunk])
+        made = speaker.recordings(normalized.values())
+        found.update((text.text, made[one.name]) for text, one in normalized.items() if one.name in made)
     return found
 
 
@@ -79,24 +81,24 @@ def speak_filled(
     voice: str | None = None,
     speed: float = 1.0,
 ) -> list[Audio | None]:
-    """The recordings of a message whose gaps (None) are filled: one for each filling, None for what cannot be spoken.
+    """Return one recording per filling of a message with gaps (None in `parts`); None if it cannot be spoken.
 
-    Each part is spoken once for all fillings that have it in common; a recording is a list of them, without a file.
-    Call it outside the transaction that uses the result, as `speak_many`.
+    Each part is spoken once for all fillings that share it. A recording is a list of parts, without a file of
+    its own. Call it outside the transaction that uses the result, like `speak_many`.
     """
-    booth = _Booth(voice, speed)
-    spoken = _spoken_parts(booth, parts, fillings)
+    speaker = _Speaker(voice, speed)
+    spoken = _speak_parts(speaker, parts, fillings)
     found: dict[tuple[str, ...], Audio] = {}
     for filling in dict.fromkeys(fillings):
         heard = [one for text in spoken.texts(filling) if (one := spoken.recordings.get(text)) is not None]
         if heard and sum(one.seconds for one in heard) <= settings.IRIS_MAX_AUDIO_SECONDS:
-            found[filling] = heard[0] if len(heard) == 1 else _joined(heard)
-    kept = rows_of({one.name: one for one in found.values() if one.parts})
+            found[filling] = heard[0] if len(heard) == 1 else _join(heard)
+    kept = get_or_create_joined({one.name: one for one in found.values() if one.parts})
     return [None if (one := found.get(filling)) is None else kept.get(one.name, one) for filling in fillings]
 
 
-def _joined(parts: Sequence[Audio]) -> Audio:
-    """A recording that is these, one behind the other."""
+def _join(parts: Sequence[Audio]) -> Audio:
+    """Return an unsaved recording that plays these recordings one after the other."""
     names = [part.name for part in parts]
     seconds = sum(part.seconds for part in parts)
     return Audio(name=store.keyed_name("joined", names), seconds=seconds, voice=parts[0].voice, parts=names)
@@ -108,48 +110,50 @@ def prepare_filled(
     voice: str | None = None,
     speed: float = 1.0,
 ) -> int:
-    """Speak all that `speak_filled` will need, ahead of time; of how many different parts these fillings consist."""
-    return len(_spoken_parts(_Booth(voice, speed), parts, fillings).recordings)
+    """Speak everything that `speak_filled` will need, in advance. Return the number of distinct parts."""
+    return len(_speak_parts(_Speaker(voice, speed), parts, fillings).recordings)
 
 
-class _Parts:
-    """The parts of a message, and their recordings by what is written in them."""
+class _SpokenMessage:
+    """The parts of a message, and their recordings by (part number, text)."""
 
-    def __init__(self, groups: Sequence[Group]) -> None:
-        self.groups = groups
+    def __init__(self, parts: Sequence[SpokenPart]) -> None:
+        self.parts = parts
         self.recordings: dict[tuple[int, str], Audio] = {}
 
     def texts(self, filling: tuple[str, ...]) -> list[tuple[int, str]]:
-        return [(number, group.text(filling)) for number, group in enumerate(self.groups)]
+        return [(number, part.text(filling)) for number, part in enumerate(self.parts)]
 
 
-def _spoken_parts(booth: _Booth, parts: Sequence[str | None], fillings: Sequence[tuple[str, ...]]) -> _Parts:
-    spoken = _Parts(processes.groups_of(parts, language=booth.voice.language))
+def _speak_parts(
+    speaker: _Speaker, parts: Sequence[str | None], fillings: Sequence[tuple[str, ...]]
+) -> _SpokenMessage:
+    spoken = _SpokenMessage(processes.cut_at_gaps(parts, language=speaker.voice.language))
     needed = dict.fromkeys(text for filling in dict.fromkeys(fillings) for text in spoken.texts(filling))
-    for chunk in _chunks(list(needed)):
+    for chunk in _batches(list(needed)):
         keys = {}
         for number, text in chunk:
-            group = spoken.groups[number]
-            keys[number, text] = _Text(text, before=group.before, after=group.after, is_part=True)
-        # A name of nothing but dots is left out, as it would be in the middle of a sentence.
-        utterances = booth.utterances(list(dict.fromkeys(keys.values())))
-        made = booth.recordings(utterances.values())
+            part = spoken.parts[number]
+            keys[number, text] = _Piece(text, before=part.before, after=part.after, is_part=True)
+        # A value without words, such as dots, is omitted, as it would be inside a sentence.
+        normalized = speaker.normalize(list(dict.fromkeys(keys.values())))
+        made = speaker.recordings(normalized.values())
         spoken.recordings.update(
-            (key, made[utterances[text].name])
+            (key, made[normalized[text].name])
             for key, text in keys.items()
-            if text in utterances and utterances[text].name in made
+            if text in normalized and normalized[text].name in made
         )
     return spoken
 
 
-def rows_of(joined: Mapping[str, Audio]) -> dict[str, Audio]:
-    """The rows of joined recordings, by name; those that are missing are inserted."""
+def get_or_create_joined(joined: Mapping[str, Audio]) -> dict[str, Audio]:
+    """Return the rows of joined recordings by name, inserting those that are missing."""
     kept: dict[str, Audio] = {}
-    # Sorted, so that two processes insert the same names in the same order and cannot block each other.
-    for names in _chunks(sorted(joined)):
-        found = used_rows(names)
+    # Sorted, so that two processes insert the same names in the same order and cannot deadlock.
+    for names in _batches(sorted(joined)):
+        found = get_and_mark_used(names)
         pruned = [name for name, one in found.items() if one.pruned_at is not None]
-        if pruned:  # its file for browsers; its fragments were made again by now
+        if pruned:  # pruning removed only its MP3; its fragments have been spoken again by now
             Audio.objects.filter(name__in=pruned).update(pruned_at=None)
         missing = [name for name in names if name not in found]
         if missing:
@@ -159,32 +163,32 @@ def rows_of(joined: Mapping[str, Audio]) -> dict[str, Audio]:
     return kept
 
 
-def used_rows(names: Sequence[str]) -> dict[str, Audio]:
-    """The recordings there are of these names, marked as used today.
+def get_and_mark_used(names: Sequence[str]) -> dict[str, Audio]:
+    """Return the existing recordings of these names by name, and mark them as used.
 
-    Whoever removes files has locked their rows, so marking waits until it is known what has become of them.
+    Pruning locks the rows whose files it removes, so the update waits until pruning has finished.
     """
     found: dict[str, Audio] = Audio.objects.in_bulk(names, field_name="name")
     now = timezone.now()
-    old = sorted(name for name, one in found.items() if one.used_at < now - USED_AGAIN_AFTER)
+    old = sorted(name for name, one in found.items() if one.used_at < now - MARK_USED_INTERVAL)
     if old:
         Audio.objects.filter(name__in=old).update(used_at=now)
         found |= Audio.objects.in_bulk(old, field_name="name")
     return found
 
 
-class _Booth:
+class _Speaker:
     """A voice at a speed, ready to speak."""
 
     def __init__(self, voice: str | None, speed: float) -> None:
-        if not SLOWEST <= speed <= FASTEST:
+        if not MIN_SPEED <= speed <= MAX_SPEED:
             raise InvalidInput(
-                f"The speed of a voice must be from {SLOWEST:g} to {FASTEST:g}; it is {speed}."
+                f"The speed of a voice must be from {MIN_SPEED:g} to {MAX_SPEED:g}; it is {speed}."
             )
-        self.voice: Voice = effective(known(voice))
+        self.voice: ResolvedVoice = with_fallback(resolve_stored(voice))
         self.speed = round(float(speed), 3)
-        self._version = engine_called(self.voice.engine).version(self.voice.options)
-        self.manner = Manner(
+        self._version = get_engine(self.voice.engine).version(self.voice.options)
+        self.config = VoiceConfig(
             voice=self.voice.name,
             engine=self.voice.engine,
             language=self.voice.language,
@@ -192,50 +196,61 @@ class _Booth:
             speed=self.speed,
         )
 
-    def utterances(self, texts: Sequence[_Text], *, strict: bool = False) -> dict[_Text, _Utterance]:
-        """The texts in words, by text; those that have none are missing, or with `strict` raise Unspeakable."""
-        found: dict[_Text, _Utterance] = {}
+    def normalize(self, texts: Sequence[_Piece], *, strict: bool = False) -> dict[_Piece, _NormalizedPiece]:
+        """Normalize texts; return them by piece. Unspeakable ones are omitted, or raised if `strict`."""
+        found: dict[_Piece, _NormalizedPiece] = {}
         refused: Unspeakable | None = None
         items = [(text.text, text.before, text.after, text.is_part) for text in texts]
-        for text, said in zip(texts, processes.written(items, language=self.voice.language), strict=True):
-            if isinstance(said, Unspeakable):
-                refused = said
+        for text, engine_text in zip(
+            texts, processes.normalize_texts(items, language=self.voice.language), strict=True
+        ):
+            if isinstance(engine_text, Unspeakable):
+                refused = engine_text
             else:
-                found[text] = _Utterance(self._name(text, said), text, said)
+                found[text] = _NormalizedPiece(self._name(text, engine_text), text, engine_text)
         if strict and refused is not None:
             raise refused
         return found
 
-    def _name(self, text: _Text, said: str) -> str:
-        """Equal for what sounds the same: the settings of the voice count, and not its name in the catalogue."""
+    def _name(self, text: _Piece, engine_text: str) -> str:
+        """Return the same name for everything that sounds the same: it covers the voice's settings, not its
+        catalogue name.
+        """
         voice = self.voice
         edges = (text.before, text.after) if text.is_part else ()
         return store.keyed_name(
-            *("speech", MAKING, voice.engine, self._version, voice.language, voice.options, self.speed),
-            *(settings.IRIS_LOUDNESS, edges, said),
+            *(
+                "speech",
+                PROCESSING_VERSION,
+                voice.engine,
+                self._version,
+                voice.language,
+                voice.options,
+                self.speed,
+            ),
+            *(settings.IRIS_LOUDNESS, edges, engine_text),
         )
 
-    def recordings(self, wanted: Iterable[_Utterance], *, strict: bool = False) -> dict[str, Audio]:
-        """The recordings of utterances, by name. What is missing is spoken; what cannot be is left out, or with `strict`
-        raises Unspeakable.
+    def recordings(self, wanted: Iterable[_NormalizedPiece], *, strict: bool = False) -> dict[str, Audio]:
+        """Return the recordings of normalized pieces by name, speaking those that are missing.
 
-        The file comes first and the row second, so a row always has its file. Of two processes that speak the
-        same text at the same moment one finds the other's file and row, and uses them. What was made before an error
-        that stops all of it is kept.
+        Unspeakable pieces are omitted, or raised if `strict`. The file is written before the row, so every
+        row has its file. If two processes speak the same text at the same time, one of them finds and uses
+        the other's file and row. After an error, the recordings made so far are kept.
         """
         by_name = {one.name: one for one in wanted}
-        found = used_rows(list(by_name))
-        # Sorted, so that two processes insert the same names in the same order and cannot block each other.
+        found = get_and_mark_used(list(by_name))
+        # Sorted, so that two processes insert the same names in the same order and cannot deadlock.
         missing = [
             by_name[name]
             for name in sorted(by_name)
-            if (row := found.get(name)) is None or row.pruned_at is not None or store.lost(name)
+            if (row := found.get(name)) is None or row.pruned_at is not None or store.is_missing_locally(name)
         ]
         made: list[Audio] = []
         try:
             self._make(missing, made, found, strict=strict)
-        except processes.OutOfTime as error:
-            error.made = len(made)
+        except processes.SpeechBudgetExceeded as error:
+            error.made_count = len(made)
             raise
         finally:
             if made:
@@ -250,24 +265,26 @@ class _Booth:
         return found
 
     def _make(
-        self, missing: Sequence[_Utterance], made: list[Audio], found: dict[str, Audio], *, strict: bool
+        self, missing: Sequence[_NormalizedPiece], made: list[Audio], found: dict[str, Audio], *, strict: bool
     ) -> None:
-        """Speak what is missing and store it, adding the rows to `made` one by one."""
+        """Speak and store the missing pieces, appending each row to `made` as soon as it is stored."""
         refused: Unspeakable | None = None
-        items = [(one.written, one.text.before, one.text.after) for one in missing]
-        names = [one.text.text for one in missing]
-        for one, sound in zip(missing, processes.sounds(self.manner, items, names=names), strict=True):
+        items = [(one.engine_text, one.piece.before, one.piece.after) for one in missing]
+        names = [one.piece.text for one in missing]
+        for one, sound in zip(
+            missing, processes.synthesize_texts(self.config, items, names=names), strict=True
+        ):
             if isinstance(sound, Unspeakable):
                 refused = sound
                 found.pop(one.name, None)
                 continue
-            ours = store.write(one.name, "wav", audio.wav(sound))
-            seconds = sound.seconds if ours else audio.seconds_of_file(one.name)
+            ours = store.write(one.name, "wav", audio.encode_wav(sound))
+            seconds = sound.seconds if ours else audio.file_duration(one.name)
             made.append(Audio(name=one.name, seconds=seconds, voice=self.voice.name, used_at=timezone.now()))
         if strict and refused is not None:
             raise refused
 
 
-def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), AT_ONCE):
-        yield items[start : start + AT_ONCE]
+def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), BATCH_SIZE):
+        yield items[start : start + BATCH_SIZE]

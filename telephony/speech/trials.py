@@ -1,6 +1,6 @@
-"""Trying a voice: a short text is spoken for its author alone. It costs nothing, so it is bounded otherwise.
+"""Voice trials: a short text is spoken for its author alone. Trials are free, so other limits apply.
 
-A trial is short, an account has a quota of new speech a day, and what was spoken for a trial only is kept for a day.
+A trial has a maximum length, an account has a daily quota of new speech, and the recording is kept for one day.
 """
 
 from __future__ import annotations
@@ -19,59 +19,60 @@ from telephony import speech
 from telephony.models import Audio
 
 DAY_SECONDS = 24 * 60 * 60
-# What a text is expected to take at most, until it has been spoken: digits take longest.
+# The estimated upper bound before a text has been spoken: digits take longest.
 SECONDS_PER_CHARACTER = 0.5
 
 
 class QuotaUsed(Throttled):
-    """The account has tried voices for as long as it may in a day."""
+    """The account has used its daily quota of voice trials."""
 
     default_code = "quota_used"
 
 
 class TrialTooLong(InvalidInput):
-    """The text is too long to try a voice with."""
+    """The text is too long for a voice trial."""
 
     default_code = "too_long"
 
 
 def speak(*, owner: User, text: str, voice: str | None = None, speed: float = 1.0) -> Audio:
-    """The recording of a text that its author wants to hear. What was spoken before counts nothing.
+    """Return the recording of a text for a voice trial. Text that was spoken before does not count against the quota.
 
-    Raises TrialTooLong, QuotaUsed, and what `voices.speak` raises.
+    Raises TrialTooLong, QuotaUsed, and the errors of `speech.speak`.
     """
     check_length(text)
-    # Counted before it is spoken, so that many at once do not exceed the quota together.
+    # Reserve the quota before speaking, so that concurrent trials cannot exceed it together.
     expected = math.ceil(len(text) * SECONDS_PER_CHARACTER)
     if refused := counters.take([_quota(owner, expected)]):
         wait = counters.longest(refused)
         raise QuotaUsed(
-            f"This account has tried voices for as long as it may in a day. Wait {wait:.0f} seconds and try again.",
+            f"This account has used its daily quota of voice trials. Try again in {wait:.0f} seconds.",
             wait=wait,
         )
-    used, begun = 0, timezone.now()
+    used, started = 0, timezone.now()
     try:
         audio = speech.speak(text=text, voice=voice, speed=speed)
-        ours = Q(is_trial=True) | Q(created_at__gte=begun)
-        if Audio.objects.filter(ours, pk=audio.pk).update(is_trial=True, used_at=timezone.now()):
-            used = math.ceil(audio.seconds) if audio.created_at >= begun else 0
+        spoken_for_trial = Q(is_trial=True) | Q(created_at__gte=started)
+        if Audio.objects.filter(spoken_for_trial, pk=audio.pk).update(is_trial=True, used_at=timezone.now()):
+            used = math.ceil(audio.seconds) if audio.created_at >= started else 0
     finally:
-        # What was counted too much comes back; where it took longer than expected, that is less than nothing.
+        # Return the unused part of the estimate. The difference is negative if the speech was longer than
+        # estimated.
         counters.give_back([_quota(owner, expected - used)])
     return audio
 
 
 def check_length(text: str) -> None:
-    """Raise TrialTooLong for a text that is too long to try a voice with."""
+    """Raise TrialTooLong if the text is too long for a voice trial."""
     if len(text) > settings.IRIS_TRIAL_CHARACTERS:
         raise TrialTooLong(
-            f"This is too long: a voice can be tried with {settings.IRIS_TRIAL_CHARACTERS:,} characters at most. "
-            "Send a part of it."
+            f"The text is too long for a voice trial: at most {settings.IRIS_TRIAL_CHARACTERS:,} characters are allowed. "
+            "Shorten it."
         )
 
 
 def beginning_of(text: str) -> str:
-    """The beginning of a text that a voice can be tried with: whole words, as many as fit."""
+    """Return as many whole words from the beginning of a text as a voice trial allows."""
     if len(text) <= settings.IRIS_TRIAL_CHARACTERS:
         return text
     cut = text[: settings.IRIS_TRIAL_CHARACTERS]

@@ -1,4 +1,4 @@
-"""What people say in calls: told from silence, and kept like every other recording."""
+"""Store what callees say in calls, and tell speech from silence and noise."""
 
 from __future__ import annotations
 
@@ -13,41 +13,45 @@ from telephony.models import Audio
 from telephony.speech import audio, loudness, store
 from telephony.speech.engine import Pcm
 
-FRAME = 160  # samples: 20 ms at 8 kHz
-# Speech stands out from the line's own noise, which is what its quietest moments sound like, by at least 6 dB.
-QUIETEST = 0.1  # the share of all frames that is taken for noise alone
-ABOVE_NOISE = 2.0
-FAINTEST = 100.0  # of 32,768, root mean square: −50 dB; what is fainter is no answer
-SHORTEST_SECONDS = 0.2  # of sound: a short "no", but no crackle
-KEPT_AROUND = 0.3  # seconds of the silence before the first word and behind the last
+FRAME_SAMPLES = 160  # 20 ms at 8 kHz
+# Speech is at least 6 dB above the noise of the line, whose level is estimated from the quietest frames.
+NOISE_QUANTILE = 0.1  # quantile of the frame levels that is taken as the noise level
+MIN_SPEECH_TO_NOISE = 2.0
+MIN_SPEECH_LEVEL = 100.0  # of 32,768, root mean square, −50 dB; fainter sound is not a response
+MIN_SPEECH_SECONDS = 0.2  # a short "no" is longer, a crackle is shorter
+SILENCE_AROUND = 0.3  # seconds of silence kept before the first word and after the last
 
 
-def keep(samples: bytes) -> Audio | None:
-    """Store what was heard, 8 kHz 16-bit mono, without the silence at its ends; None when nobody said anything in it.
+def store_spoken_response(samples: bytes) -> Audio | None:
+    """Store a spoken response (8 kHz, 16-bit, mono) without the silence at its ends. Return None if it has no speech.
 
-    Waits for the storage and the database. Raises their errors: then nothing refers to it, and it may be kept again.
+    Blocks on the storage and the database. If either raises, nothing refers to the recording, and storing it again is
+    safe.
     """
     pcm = Pcm(samples, audio.RATE)
-    if not is_said(pcm):
+    if not contains_speech(pcm):
         return None
-    pcm = loudness.trimmed(pcm, before=KEPT_AROUND, after=KEPT_AROUND)
+    pcm = loudness.trim(pcm, before=SILENCE_AROUND, after=SILENCE_AROUND)
     name = store.keyed_name("heard", hashlib.sha256(pcm.samples).hexdigest())
-    store.write(name, "wav", audio.wav(pcm))
+    store.write(name, "wav", audio.encode_wav(pcm))
     kept, made = Audio.objects.get_or_create(name=name, defaults={"seconds": pcm.seconds})
     if not made:
         Audio.objects.filter(pk=kept.pk).update(used_at=timezone.now(), pruned_at=None)
     return kept
 
 
-def is_said(pcm: Pcm) -> bool:
-    """Whether there is more in it than silence, or a steady noise."""
+def contains_speech(pcm: Pcm) -> bool:
+    """Return whether the sound contains more than silence or a steady noise."""
     samples = array("h", pcm.samples)
-    levels = [_level(samples[start : start + FRAME]) for start in range(0, len(samples) - FRAME + 1, FRAME)]
+    levels = [
+        _level(samples[start : start + FRAME_SAMPLES])
+        for start in range(0, len(samples) - FRAME_SAMPLES + 1, FRAME_SAMPLES)
+    ]
     if not levels:
         return False
-    noise = sorted(levels)[int(QUIETEST * len(levels))]
-    loud = sum(level > max(FAINTEST, ABOVE_NOISE * noise) for level in levels)
-    return loud * FRAME / pcm.rate >= SHORTEST_SECONDS
+    noise = sorted(levels)[int(NOISE_QUANTILE * len(levels))]
+    loud = sum(level > max(MIN_SPEECH_LEVEL, MIN_SPEECH_TO_NOISE * noise) for level in levels)
+    return loud * FRAME_SAMPLES / pcm.rate >= MIN_SPEECH_SECONDS
 
 
 def _level(frame: array[int]) -> float:

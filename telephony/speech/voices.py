@@ -1,8 +1,8 @@
-"""Which voices there are: rows of `telephony.models.Voice`, edited in the admin pages.
+"""The catalogue of voices: rows of `telephony.models.Voice`, which operators edit in the admin.
 
-`migrate` adds those of `settings.IRIS_VOICES` that are missing, and changes none that is there. A row without an
-engine speaks as the settings say, so a new release, or the operator's IRIS_VOICES_FILE, can give a voice a better
-engine; a row with one has its own.
+`migrate` adds the voices of `settings.IRIS_VOICES` that are missing and changes no existing row. A row
+without an engine uses the engine of the settings, so a new release or the operator's IRIS_VOICES_FILE can
+give it a better one. A row with an engine uses its own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from django.db import connections
 from django.utils.module_loading import import_string
 
 from iris.errors import InvalidInput
-from telephony.models import Voice as Row
+from telephony.models import Voice
 from telephony.speech.engine import Engine
 
 log = logging.getLogger(__name__)
@@ -29,22 +29,25 @@ ENGINES = {"espeak": "telephony.speech.espeak.Espeak", "piper": "telephony.speec
 FALLBACK = "espeak"
 DEFAULT = "np_rija"
 
-# What an entry of IRIS_VOICES says of the voice; all else is for its engine.
-VOICE_FACTS = frozenset({"id", "display", "language", "api_name", "premium", "engine"})
-FIRST_OWN_ID = 100  # smaller ids are for voices that iris comes with: the API promises them
+# The keys of an IRIS_VOICES entry that describe the voice. All other keys are options of its engine.
+CATALOGUE_KEYS = frozenset({"id", "display", "language", "api_name", "premium", "engine"})
+FIRST_CUSTOM_ID = 100  # smaller ids are reserved for built-in voices: the API promises them
 
-FRESH_SECONDS = 5.0  # after which a change that another process made is seen
+CACHE_SECONDS = 5.0  # another process sees a change after at most this time
 
 
 class UnknownVoice(InvalidInput):
-    """Nobody here has this voice."""
+    """The catalogue has no such voice."""
 
     default_code = "unknown_voice"
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
-    """A voice as it is offered. `api_name` is not unique: v1 tells a plain and a premium Rija apart by `pk` only."""
+class ResolvedVoice:
+    """A voice with the engine and options that its row and the settings give it.
+
+    `api_name` is not unique: v1 distinguishes plain and premium Rija only by `pk`.
+    """
 
     pk: int
     name: str
@@ -56,13 +59,13 @@ class Voice:
     is_premium: bool
 
 
-def catalogue() -> dict[str, Voice]:
-    """The voices that are offered, by name, in the operator's order."""
-    return {row.name: _voice(row) for row in _rows() if row.enabled}
+def catalogue() -> dict[str, ResolvedVoice]:
+    """Return the enabled voices by name, in the operator's order."""
+    return {row.name: _resolve_row(row) for row in _rows() if row.enabled}
 
 
 def resolve(name: str | None) -> str:
-    """The name of a voice as it is stored; the default voice when none is named. Raises UnknownVoice."""
+    """Return the stored name of a voice, or the default voice if `name` is empty. Raises UnknownVoice."""
     asked = str(name or "").strip().lower()
     voices = catalogue()
     if not asked and voices:
@@ -74,107 +77,113 @@ def resolve(name: str | None) -> str:
     for voice in voices.values():
         if voice.api_name == known and voice.is_premium == premium:
             return voice.name
-    offered = ", ".join(voices) or "none, since the operator has enabled none"
-    raise UnknownVoice(f"There is no voice {asked[:50]!r}. Choose one of: {offered}.")
+    offered = ", ".join(voices) or "none (the operator has enabled none)"
+    raise UnknownVoice(f"Unknown voice {asked[:50]!r}. Available voices: {offered}.")
 
 
-def faults() -> Iterator[str]:
-    """What is wrong with settings.IRIS_VOICES: a sentence for each voice that would not speak."""
+def setting_errors() -> Iterator[str]:
+    """Yield a sentence for each voice of settings.IRIS_VOICES that cannot speak."""
     if not settings.IRIS_VOICES:
-        yield "IRIS_VOICES has no voice."
+        yield "IRIS_VOICES is empty."
     for name, entry in settings.IRIS_VOICES.items():
-        engine, options = _by_settings(name)
-        if fault := fault_of(engine, entry.get("language", "ne"), options):
-            yield f"IRIS_VOICES[{name!r}]: {fault}"
+        engine, options = _engine_in_settings(name)
+        if error := voice_error(engine, entry.get("language", "ne"), options):
+            yield f"IRIS_VOICES[{name!r}]: {error}"
 
 
-def fault_of(engine: str, language: str, options: Mapping[str, Any]) -> str:
-    """Why a voice with these settings cannot be made, "" when it can."""
+def voice_error(engine: str, language: str, options: Mapping[str, Any]) -> str:
+    """Return why a voice with this engine and these options is invalid, or ""."""
     if engine not in ENGINES:
-        return f"the engine is {engine!r}; there are: {', '.join(ENGINES)}."
+        return f"unknown engine {engine!r}. Available engines: {', '.join(ENGINES)}."
     try:
-        engine_called(engine).check(language=language, options=options)
+        get_engine(engine).check(language=language, options=options)
         if engine != FALLBACK:
-            engine_called(FALLBACK).check(language=language, options=options.get("fallback", {}))
+            get_engine(FALLBACK).check(language=language, options=options.get("fallback", {}))
     except ValueError as error:
         return str(error)
     return ""
 
 
-def missing() -> Iterator[str]:
-    """For each voice of the settings whose engine is not installed yet: what to put where."""
+def setting_warnings() -> Iterator[str]:
+    """Yield a sentence for each voice of the settings whose engine is not installed: what to install where."""
     for name in settings.IRIS_VOICES:
-        engine, options = _by_settings(name)
-        if engine in ENGINES and (what := engine_called(engine).missing(options)):
-            yield _instead(name, what)
+        engine, options = _engine_in_settings(name)
+        if engine in ENGINES and (hint := get_engine(engine).install_hint(options)):
+            yield _fallback_notice(name, hint)
 
 
-def faults_of_rows() -> Iterator[str]:
-    """As `faults`, of the voices that have an engine of their own in the database."""
-    for row in Row.objects.exclude(engine=""):
-        if fault := fault_of_row(row):
-            yield f"The voice {row.name}: {fault}"
+def database_errors() -> Iterator[str]:
+    """As `setting_errors`, for the voices that have their own engine in the database."""
+    for row in Voice.objects.exclude(engine=""):
+        if error := row_error(row):
+            yield f"The voice {row.name}: {error}"
 
 
-def missing_of_rows() -> Iterator[str]:
-    for row in Row.objects.exclude(engine=""):
-        if not fault_of_row(row) and (what := engine_of(row)[1]):
-            yield _instead(row.name, what)
+def database_warnings() -> Iterator[str]:
+    """As `setting_warnings`, for the voices that have their own engine in the database."""
+    for row in Voice.objects.exclude(engine=""):
+        if not row_error(row) and (hint := engine_and_hint(row)[1]):
+            yield _fallback_notice(row.name, hint)
 
 
-def fault_of_row(row: Row) -> str:
+def row_error(row: Voice) -> str:
+    """Return why this voice cannot speak, or ""."""
     if not isinstance(row.options, dict):
         return 'options must be an object, such as {"pitch": 50}.'
-    voice = _voice(row)
-    return fault_of(voice.engine, voice.language, voice.options)
+    voice = _resolve_row(row)
+    return voice_error(voice.engine, voice.language, voice.options)
 
 
-def engine_of(row: Row) -> tuple[str, str]:
-    """The engine of a voice, and what has to be installed for it, "" when nothing."""
-    voice = _voice(row)
-    return voice.engine, engine_called(voice.engine).missing(voice.options) if voice.engine in ENGINES else ""
+def engine_and_hint(row: Voice) -> tuple[str, str]:
+    """Return the engine of a voice and what must be installed for it, or ""."""
+    voice = _resolve_row(row)
+    return voice.engine, get_engine(voice.engine).install_hint(
+        voice.options
+    ) if voice.engine in ENGINES else ""
 
 
-def _instead(name: str, what: str) -> str:
-    return f"The voice {name} is spoken by {FALLBACK} for now. {what}"
+def _fallback_notice(name: str, hint: str) -> str:
+    return f"The voice {name} is spoken by {FALLBACK} for now. {hint}"
 
 
-def known(name: str | None) -> str:
-    """As `resolve`, but a run that was begun with a voice keeps it although it is not offered any more."""
+def resolve_stored(name: str | None) -> str:
+    """As `resolve`, but keep a stored voice that is no longer offered: a run keeps the voice it began with."""
     return name if name and any(row.name == name for row in _rows()) else resolve(name)
 
 
-def effective(name: str) -> Voice:
-    """The voice with the engine that speaks for it now: espeak while its own is not installed."""
-    voice = next(_voice(row) for row in _rows() if row.name == name)
-    engine = engine_called(voice.engine)
-    if voice.engine == FALLBACK or not (what := engine.missing(voice.options)):
+def with_fallback(name: str) -> ResolvedVoice:
+    """Return the voice with the engine that speaks now: espeak while its own engine is not installed."""
+    voice = next(_resolve_row(row) for row in _rows() if row.name == name)
+    engine = get_engine(voice.engine)
+    if voice.engine == FALLBACK or not (hint := engine.install_hint(voice.options)):
         return voice
-    _say_once(_instead(name, what))
+    _warn_once(_fallback_notice(name, hint))
     return replace(voice, engine=FALLBACK, options=voice.options.get("fallback", {}))
 
 
 @cache
-def engine_called(name: str) -> Engine:
+def get_engine(name: str) -> Engine:
     if name not in ENGINES:
-        raise ImproperlyConfigured(f"A voice names the engine {name!r}; there are: {', '.join(ENGINES)}.")
+        raise ImproperlyConfigured(
+            f"A voice has the unknown engine {name!r}. Available engines: {', '.join(ENGINES)}."
+        )
     engine: Engine = import_string(ENGINES[name])()
     return engine
 
 
 @cache
-def _say_once(sentence: str) -> None:
+def _warn_once(sentence: str) -> None:
     log.warning(sentence)
 
 
-def _by_settings(name: str) -> tuple[str, dict[str, Any]]:
+def _engine_in_settings(name: str) -> tuple[str, dict[str, Any]]:
     entry = settings.IRIS_VOICES.get(name, {})
-    return entry.get("engine", ""), {key: value for key, value in entry.items() if key not in VOICE_FACTS}
+    return entry.get("engine", ""), {key: value for key, value in entry.items() if key not in CATALOGUE_KEYS}
 
 
-def _voice(row: Row) -> Voice:
-    engine, options = (row.engine, row.options) if row.engine else _by_settings(row.name)
-    return Voice(
+def _resolve_row(row: Voice) -> ResolvedVoice:
+    engine, options = (row.engine, row.options) if row.engine else _engine_in_settings(row.name)
+    return ResolvedVoice(
         pk=row.pk,
         name=row.name,
         api_name=row.api_name,
@@ -186,35 +195,35 @@ def _voice(row: Row) -> Voice:
     )
 
 
-# Five rows that hardly ever change: read again every few seconds, so that no process needs to be told.
-_kept: tuple[float, list[Row]] | None = None
+# The rows rarely change, so each process reads them again every few seconds and needs no notification.
+_cached: tuple[float, list[Voice]] | None = None
 
 
-def _rows() -> list[Row]:
-    global _kept
-    kept = _kept
-    if kept is None or time.monotonic() > kept[0] + FRESH_SECONDS:
-        kept = _kept = (time.monotonic(), list(Row.objects.all()))
+def _rows() -> list[Voice]:
+    global _cached
+    kept = _cached
+    if kept is None or time.monotonic() > kept[0] + CACHE_SECONDS:
+        kept = _cached = (time.monotonic(), list(Voice.objects.all()))
     return kept[1]
 
 
-def forget(**_: Any) -> None:
-    """Read the rows again when they are next asked for. Receiver of a voice's saving and deletion."""
-    global _kept
-    _kept = None
+def clear_cache(**_: Any) -> None:
+    """Read the rows again on the next access. Signal receiver for saved and deleted voices."""
+    global _cached
+    _cached = None
 
 
 def seed(using: str = "default", apps: Any = None, **_: Any) -> None:
-    """Adds the voices of the settings that are not in the catalogue. Receiver of `post_migrate`."""
+    """Add the voices of the settings that the catalogue lacks. Signal receiver of `post_migrate`."""
     if apps is not None and "voice" not in apps.all_models["telephony"]:
-        return  # migrated back to before there was a catalogue
-    known = dict(Row.objects.using(using).values_list("name", "pk"))
-    _keep_small_ids(using)
+        return  # migrated back to a state without the catalogue
+    known = dict(Voice.objects.using(using).values_list("name", "pk"))
+    _reserve_small_ids(using)
     for order, (name, entry) in enumerate(settings.IRIS_VOICES.items(), start=1):
         if name in known:
             continue
         pk = entry.get("id")
-        Row.objects.using(using).create(
+        Voice.objects.using(using).create(
             pk=None if pk in known.values() else pk,
             name=name,
             api_name=entry.get("api_name", name),
@@ -223,15 +232,15 @@ def seed(using: str = "default", apps: Any = None, **_: Any) -> None:
             is_premium=entry.get("premium", False),
             order=order,
         )
-    _keep_small_ids(using)
-    forget()
+    _reserve_small_ids(using)
+    clear_cache()
 
 
-def _keep_small_ids(using: str) -> None:
-    """Voices of the operator's own are numbered from FIRST_OWN_ID on."""
+def _reserve_small_ids(using: str) -> None:
+    """Advance the id sequence to FIRST_CUSTOM_ID at least, so that custom voices never get a reserved id."""
     with connections[using].cursor() as cursor:
         cursor.execute(
             """SELECT setval(sequence, greatest(%s, (SELECT max(id) + 1 FROM telephony_voice), nextval(sequence)), false)
                  FROM pg_get_serial_sequence('telephony_voice', 'id') AS sequence""",
-            [FIRST_OWN_ID],
+            [FIRST_CUSTOM_ID],
         )

@@ -20,7 +20,7 @@ from campaigns.messages import (
     value_text,
 )
 from iris.errors import InvalidInput
-from telephony.segments import Size, segments_of, upper_bound
+from telephony.segments import TextSize, segments_of, upper_bound
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_a_long_message_is_refused() -> None:
 
 
 def test_a_message_that_its_tags_make_too_long_is_refused() -> None:
-    sizes = {"tags_a": Size.of("x" * 1_000)}
+    sizes = {"tags_a": TextSize.of("x" * 1_000)}
     check_length(parse_message("{a}" * 10), sizes)
     with pytest.raises(InvalidInput, match="up to 11,000 characters"):
         check_length(parse_message("{a}" * 11), sizes)
@@ -152,13 +152,15 @@ def test_the_size_of_a_message_bounds_what_every_recipient_gets(
     template: list[str], recipients: list[dict[str, str]]
 ) -> None:
     message = parse_message("".join(template))
-    sizes = {tag: Size.largest(recipient[tag] for recipient in recipients) for tag in ("tags_a", "tags_b")}
+    sizes = {
+        tag: TextSize.largest(recipient[tag] for recipient in recipients) for tag in ("tags_a", "tags_b")
+    }
     bound = upper_bound(message.size(sizes))
     assert all(segments_of(message.render(recipient)) <= bound for recipient in recipients)
 
 
 def test_the_size_of_a_message_without_tags_is_exact() -> None:
-    assert parse_message("न" * 134).size({}) == Size.of("न" * 134)
+    assert parse_message("न" * 134).size({}) == TextSize.of("न" * 134)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telephony import numbering
-from telephony.numbering import InvalidNumber, Number, normalise, parse
+from telephony.numbering import InvalidNumber, ParsedNumber, parse, to_e164
 
 
 @pytest.mark.parametrize(
@@ -41,17 +41,17 @@ from telephony.numbering import InvalidNumber, Number, normalise, parse
     ],
 )
 def test_a_number_is_kept_as_sent_and_read_as_meant(raw: object, number: str, to: str) -> None:
-    assert parse(raw) == Number(number, to)
+    assert parse(raw) == ParsedNumber(number, to)
 
 
 @pytest.mark.parametrize("raw", [98675432123, 984381123, "1234567", "+999999999999999"])
 def test_a_number_that_no_country_has_is_accepted_without_a_form_for_carriers(raw: object) -> None:
-    assert parse(raw) == Number(str(raw), "")
+    assert parse(raw) == ParsedNumber(str(raw), "")
 
 
 @pytest.mark.parametrize("raw", [9876543210, 9731234567])
 def test_a_mobile_of_a_range_that_is_not_assigned_yet_is_left_to_the_carrier(raw: int) -> None:
-    assert parse(raw) == Number(str(raw), f"+977{raw}")
+    assert parse(raw) == ParsedNumber(str(raw), f"+977{raw}")
 
 
 @pytest.mark.parametrize(
@@ -70,11 +70,11 @@ def test_a_mobile_of_a_range_that_is_not_assigned_yet_is_left_to_the_carrier(raw
         ("9.841E+09", "has lost digits"),
         ("9.8412345678E+09", "has lost digits"),
         ("9.841234567E-09", "has lost digits"),
-        ("9.84123E+09", "the spreadsheet has turned the number into an exponent"),
+        ("9.84123E+09", "converted the number to scientific notation"),
         ("-9841234567", "begins with a minus"),
         ("9" * 41, "is too long"),
         ("9" * 100_000, "“999999999999999999999999…” is too long"),
-        (-9841234567, "below zero"),
+        (-9841234567, "negative number"),
         pytest.param(10**5000, "of this length", id="5001 digits"),
         (9841234567.5, "is not a phone number"),
         (-9841234567.0, "is not a phone number"),
@@ -92,12 +92,12 @@ def test_what_is_no_number_is_refused_with_a_sentence_that_helps(raw: object, se
     assert sentence in refused.value.message
     assert refused.value.code == "invalid_number"
     assert len(refused.value.message) < 250
-    assert normalise(raw) == ""
+    assert to_e164(raw) == ""
 
 
 def test_normalise_gives_the_carriers_form() -> None:
-    assert normalise(" 984-1234567 ") == "+9779841234567"
-    assert normalise(984381123) == ""
+    assert to_e164(" 984-1234567 ") == "+9779841234567"
+    assert to_e164(984381123) == ""
 
 
 @given(
@@ -105,9 +105,7 @@ def test_normalise_gives_the_carriers_form() -> None:
     national=st.from_regex(r"9[0-9]{9}|[1-9][0-9]{7}", fullmatch=True),
 )
 def test_the_fast_way_agrees_with_phonenumbers(start: str, national: str) -> None:
-    assert normalise(start + national) == _by_phonenumbers(
-        (start + national).replace("00977", "+977", 1), "NP"
-    )
+    assert to_e164(start + national) == _by_phonenumbers((start + national).replace("00977", "+977", 1), "NP")
 
 
 @pytest.mark.parametrize("region", ["NP", "IN", "US", "GB", "DE", "BR", "MX", "IT", "AU", "KE"])

@@ -17,7 +17,7 @@ from telephony import optouts
 from telephony.carriers.base import CarrierEvent, InboundSms
 from telephony.engine import delivery_reports, dispatch
 from telephony.models import Cause, Channel, Delivery, DeliveryStatus, InboundMessage, OptOut, Purpose
-from telephony.optouts import Wish, wish_of
+from telephony.optouts import Keyword, keyword_in
 from tests.factories import make_delivery, make_phone_number, make_trunk, make_user
 
 SENDER = "+9779841000001"
@@ -30,18 +30,18 @@ def sent(text: str, *, sender: str = SENDER, to: str = "31001") -> InboundSms:
 @pytest.mark.parametrize(
     ("text", "wish"),
     [
-        ("STOP", Wish.STOP),
-        (" stop. ", Wish.STOP),
-        ("Stop please!", Wish.STOP),
-        ("STOP 31001", Wish.STOP),
-        ("Unsubscribe", Wish.STOP),
-        ("रोक्नुहोस्", Wish.STOP),
-        ("रोक्नुहोस्।", Wish.STOP),
-        ("रोक्\u200dनुहोस्", Wish.STOP),
-        ("रोक", Wish.STOP),
-        ("start", Wish.START),
-        ("सुरु", Wish.START),
-        ("शुरू गर्नुहोस्", Wish.START),
+        ("STOP", Keyword.STOP),
+        (" stop. ", Keyword.STOP),
+        ("Stop please!", Keyword.STOP),
+        ("STOP 31001", Keyword.STOP),
+        ("Unsubscribe", Keyword.STOP),
+        ("रोक्नुहोस्", Keyword.STOP),
+        ("रोक्नुहोस्।", Keyword.STOP),
+        ("रोक्\u200dनुहोस्", Keyword.STOP),
+        ("रोक", Keyword.STOP),
+        ("start", Keyword.START),
+        ("सुरु", Keyword.START),
+        ("शुरू गर्नुहोस्", Keyword.START),
         ("stop by my shop tomorrow", None),
         ("do not stop", None),
         ("धन्यवाद", None),
@@ -50,8 +50,8 @@ def sent(text: str, *, sender: str = SENDER, to: str = "31001") -> InboundSms:
         ("\0", None),
     ],
 )
-def test_what_somebody_wants(text: str, wish: Wish | None) -> None:
-    assert wish_of(text) is wish
+def test_what_somebody_wants(text: str, wish: Keyword | None) -> None:
+    assert keyword_in(text) is wish
 
 
 @pytest.mark.django_db
@@ -120,7 +120,7 @@ class TestDispatch:
     @pytest.mark.parametrize("channel", Channel)
     def test_who_wants_no_more_is_not_reached_and_costs_nothing(self, channel: Channel) -> None:
         stopped, other = make_delivery(channel=channel, to=SENDER), make_delivery(channel=channel, to=SENDER)
-        optouts.opt_out({(stopped.owner_id, SENDER): "by hand"})
+        optouts.update_list({(stopped.owner_id, SENDER): "by hand"})
         self.run()
         assert self.status(stopped) == (DeliveryStatus.FAILED, Cause.OPTED_OUT)
         assert stopped.credits == Decimal(0)
@@ -128,7 +128,7 @@ class TestDispatch:
 
     def test_an_otp_is_sent_all_the_same(self) -> None:
         otp = make_delivery(to=SENDER, purpose=Purpose.OTP, priority=0)
-        optouts.opt_out({(otp.owner_id, SENDER): ""})
+        optouts.update_list({(otp.owner_id, SENDER): ""})
         self.run()
         assert self.status(otp)[0] > DeliveryStatus.SUBMITTING
 
@@ -162,6 +162,6 @@ class TestAdmin:
 @pytest.mark.django_db
 def test_an_account_can_be_deleted_with_its_list() -> None:
     owner: User = make_user()
-    optouts.opt_out({(owner.pk, SENDER): ""})
+    optouts.update_list({(owner.pk, SENDER): ""})
     owner.delete()
     assert not OptOut.objects.exists()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from telephony.segments import NOTHING, Size, measure, segments_of, split, upper_bound
+from telephony.segments import EMPTY_SIZE, TextSize, measure, segments_of, split, upper_bound
 
 GSM = st.text(alphabet="aZ9 @£é{}[]^|~€\\\f", max_size=500)
 NEPALI = st.text(alphabet="नमस्ते a€😀", max_size=250)
@@ -48,14 +48,14 @@ def test_a_text_takes_as_many_sms_as_the_standard_says(text: str, segments: int)
 @pytest.mark.parametrize(
     ("text", "size"),
     [
-        ("", Size(0, 0, True, 0)),
-        ("Namaste", Size(7, 7, True, 0)),
-        ("[5€]", Size(7, 4, True, 3)),
-        ("नमस्ते", Size(0, 6, False, 0)),
-        ("a😀", Size(0, 3, False, 1)),
+        ("", TextSize(0, 0, True, 0)),
+        ("Namaste", TextSize(7, 7, True, 0)),
+        ("[5€]", TextSize(7, 4, True, 3)),
+        ("नमस्ते", TextSize(0, 6, False, 0)),
+        ("a😀", TextSize(0, 3, False, 1)),
     ],
 )
-def test_a_text_is_measured_in_both_alphabets(text: str, size: Size) -> None:
+def test_a_text_is_measured_in_both_alphabets(text: str, size: TextSize) -> None:
     assert measure(text) == size
 
 
@@ -64,7 +64,7 @@ def test_parts_are_the_text_and_fit(text: str) -> None:
     parts = split(text)
     assert "".join(parts) == text
     assert len(parts) == segments_of(text)
-    size = Size.of(text)
+    size = TextSize.of(text)
     single, part = (160, 153) if size.gsm else (70, 67)
     for one in parts:
         septets = len(one) + sum(character in "\f^{}\\[~]|€" for character in one)
@@ -76,7 +76,7 @@ def test_parts_are_the_text_and_fit(text: str) -> None:
 @example("a" * 305)
 @example("न" * 134)
 def test_the_bound_of_a_text_without_pairs_is_exact(text: str) -> None:
-    size = Size.of(text)
+    size = TextSize.of(text)
     assert upper_bound(size) >= segments_of(text)
     if not size.pairs:
         assert upper_bound(size) == segments_of(text)
@@ -86,30 +86,30 @@ def test_the_bound_of_a_text_without_pairs_is_exact(text: str) -> None:
 def test_the_bound_of_the_largest_holds_for_each_and_for_what_is_written_around_it(
     texts: list[str], around: str
 ) -> None:
-    for largest in (Size.largest(texts), _maximum(texts), _without_pairs(_maximum(texts))):
+    for largest in (TextSize.largest(texts), _maximum(texts), _without_pairs(_maximum(texts))):
         for text in texts:
             assert upper_bound(largest) >= segments_of(text)
-            assert upper_bound(Size.of(around) + largest * 2) >= segments_of(around + text + text)
+            assert upper_bound(TextSize.of(around) + largest * 2) >= segments_of(around + text + text)
 
 
 def test_the_bound_holds_for_gsm_texts_when_another_was_not_gsm() -> None:
     for length in range(1, 1_000):
-        assert upper_bound(Size(0, length, False, 0)) >= segments_of("€" * length)
+        assert upper_bound(TextSize(0, length, False, 0)) >= segments_of("€" * length)
 
 
 @given(TEXTS, TEXTS)
 def test_sizes_add_up_as_texts_do(one: str, other: str) -> None:
-    total, together = Size.of(one) + Size.of(other), Size.of(one + other)
+    total, together = TextSize.of(one) + TextSize.of(other), TextSize.of(one + other)
     assert (total.units, total.gsm) == (together.units, together.gsm)
     if total.gsm:
         assert total == together
-    assert Size.of(one) * 3 == Size.of(one) + Size.of(one) + Size.of(one)
-    assert Size.of(one) * 0 == NOTHING
+    assert TextSize.of(one) * 3 == TextSize.of(one) + TextSize.of(one) + TextSize.of(one)
+    assert TextSize.of(one) * 0 == EMPTY_SIZE
 
 
 @given(st.lists(TEXTS))
 def test_the_largest_of_many_bounds_the_maximum_of_each(texts: list[str]) -> None:
-    largest, maximum = Size.largest(texts), _maximum(texts)
+    largest, maximum = TextSize.largest(texts), _maximum(texts)
     assert largest.gsm == maximum.gsm
     assert largest.units >= maximum.units
     if largest.gsm:
@@ -120,13 +120,13 @@ def test_half_a_surrogate_pair_is_measured_and_not_a_crash() -> None:
     assert segments_of("\ud83d") == 1
 
 
-def _maximum(texts: list[str]) -> Size:
-    size = NOTHING
+def _maximum(texts: list[str]) -> TextSize:
+    size = EMPTY_SIZE
     for text in texts:
-        size = Size.maximum(size, Size.of(text))
+        size = TextSize.maximum(size, TextSize.of(text))
     return size
 
 
-def _without_pairs(size: Size) -> Size:
+def _without_pairs(size: TextSize) -> TextSize:
     """As it is put together from what a database keeps."""
-    return Size(size.septets, size.units, size.gsm)
+    return TextSize(size.septets, size.units, size.gsm)

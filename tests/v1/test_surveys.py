@@ -15,7 +15,7 @@ from accounts.models import User
 from campaigns.api.v1 import templates as views
 from campaigns.models import Campaign, RunStatus, Service, SurveyStep, SurveyTemplate
 from telephony.models import Audio, SandboxMessage
-from telephony.speech.audio import wav
+from telephony.speech.audio import encode_wav
 from telephony.speech.engine import Pcm
 from tests.campaigns.surveys.surveying import asks, make_survey, make_template
 from tests.engine import run_to_the_end
@@ -43,7 +43,7 @@ PLAY = {
 def tone(*, seconds: float = 1.0, hertz: int = 440) -> bytes:
     """A WAV file."""
     samples = (int(9000 * math.sin(2 * math.pi * hertz * at / 8000)) for at in range(int(8000 * seconds)))
-    return wav(Pcm(array.array("h", samples).tobytes(), 8000))
+    return encode_wav(Pcm(array.array("h", samples).tobytes(), 8000))
 
 
 def upload(**how: Any) -> SimpleUploadedFile:

@@ -115,7 +115,7 @@ class LengthFactor(Optional):
     }
 
     def to_internal_value(self, data: Any) -> Decimal:
-        shortest, longest = 1 / speech.FASTEST, 1 / speech.SLOWEST
+        shortest, longest = 1 / speech.MAX_SPEED, 1 / speech.MIN_SPEED
         try:
             factor = Decimal(str(data).strip())
         except InvalidOperation:

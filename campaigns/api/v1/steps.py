@@ -22,7 +22,7 @@ from telephony.api.fields import Message
 from telephony.media import audio_url
 from telephony.models import Audio
 from telephony.speech import audio as recordings
-from telephony.speech.fetching import recordings_at
+from telephony.speech.fetching import fetch_recordings
 
 KINDS = {"say": StepKind.SAY, "play": StepKind.PLAY, "info": StepKind.INFO}
 ANSWERS = {"dtmf": Answer.KEYS, "raw_record": Answer.SPEECH, "none": Answer.NONE}
@@ -150,7 +150,7 @@ def plans_of(sent: Iterable[Mapping[str, Any]], *, renumbered: bool) -> list[Ste
     named = [_plan(step, order) for step, order in zip(listed, orders, strict=True)]
     # What is wrong with any of the steps is told before anybody is asked for a recording.
     check([plan for plan, _ in named])
-    fetched = iter(recordings_at([address for _, address in named if address]))
+    fetched = iter(fetch_recordings([address for _, address in named if address]))
     plans = [replace(plan, audio=next(fetched)) if address else plan for plan, address in named]
     return sorted(plans, key=lambda plan: plan.order)
 

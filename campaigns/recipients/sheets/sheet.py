@@ -59,7 +59,7 @@ _LINE_BREAK = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 
 
 class SheetRow(NamedTuple):
-    """`row` as the spreadsheet shows it, from 1. `number`, `to`: see `telephony.numbering.Number`."""
+    """`row` as the spreadsheet shows it, from 1. `number`, `to`: see `telephony.numbering.ParsedNumber`."""
 
     row: int
     number: str
@@ -277,7 +277,7 @@ def _column_of_numbers(row: Sequence[Cell]) -> int | None:
     return valid if valid is not None else 0 if parsed[0] else None
 
 
-def _number_in(cell: Cell) -> numbering.Number | None:
+def _number_in(cell: Cell) -> numbering.ParsedNumber | None:
     try:
         return numbering.parse(cell)
     except numbering.InvalidNumber:

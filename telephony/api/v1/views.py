@@ -20,7 +20,7 @@ class Dialers(V1View):
         owned = PhoneNumber.objects.filter(owner=account_of(request)).order_by("pk")
         return Response(
             [
-                {"id": number.pk, "phone_number": numbering.normalise(number.number) or number.number}
+                {"id": number.pk, "phone_number": numbering.to_e164(number.number) or number.number}
                 for number in owned
             ]
         )

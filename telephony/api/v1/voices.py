@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from telephony import speech
-from telephony.speech import UnknownVoice, Voice
+from telephony.speech import ResolvedVoice, UnknownVoice
 
 
-def voice_json(voice: Voice) -> dict[str, Any]:
+def voice_json(voice: ResolvedVoice) -> dict[str, Any]:
     return {
         "id": voice.pk,
         "voice_display_name": voice.display,
@@ -17,7 +17,7 @@ def voice_json(voice: Voice) -> dict[str, Any]:
     }
 
 
-def voice_with_id(number: int) -> Voice:
+def voice_with_id(number: int) -> ResolvedVoice:
     """Raises UnknownVoice, with those that there are."""
     known = speech.catalogue().values()
     for voice in known:

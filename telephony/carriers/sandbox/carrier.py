@@ -22,7 +22,15 @@ from django.db import connection, models, transaction
 from django.utils import timezone
 
 from telephony import speech
-from telephony.call_scripts import AnsweredBy, Given, Script, dump, heard, load, spoken_in
+from telephony.call_scripts import (
+    AnsweredBy,
+    Script,
+    SurveyResponse,
+    dump,
+    finished_steps,
+    load,
+    speech_windows,
+)
 from telephony.carriers.base import (
     Accepted,
     Carrier,
@@ -89,7 +97,7 @@ class SandboxCarrier(Carrier):
                 results.append(Later(key=one.key, seconds=1 / settings.IRIS_SANDBOX_SPEED, text="Too fast"))
             else:
                 accepted.append((one, fate))
-        if any(spoken_in(one.script) for one, _ in accepted):
+        if any(speech_windows(one.script) for one, _ in accepted):
             _said()  # spoken now, so that the transaction in which it is reported need not wait for it
         taken = _insert(accepted, taken_at=taken_at)
         for one, fate in accepted:
@@ -249,10 +257,10 @@ def _answers(to: str, script: Script, seconds: float, said: Callable[[], str]) -
     digits = [digit for digit in reversed(to) if digit.isdecimal()]
     given = []
     pressed = ""
-    for place, one in enumerate(heard(script, seconds)):
+    for place, one in enumerate(finished_steps(script, seconds)):
         if one.answer is AnsweredBy.SPEECH:
-            given.append(Given(one.step, said()))
+            given.append(SurveyResponse(one.step, said()))
         elif one.answer is AnsweredBy.KEYS:
             pressed += digits[place % len(digits)]
-            given.append(Given(one.step, pressed[-1]))
+            given.append(SurveyResponse(one.step, pressed[-1]))
     return {"answers": tuple(given), "digits": pressed}

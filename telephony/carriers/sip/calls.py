@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from django.utils import timezone
 
-from telephony.call_scripts import Script, answers_by_keys
+from telephony.call_scripts import Script, responses_to_keys
 from telephony.carriers.base import Accepted, CarrierEvent, Later, Result
 from telephony.carriers.sip.causes import NEVER_RANG, Outcome, described, outcome_of
 from telephony.carriers.sip.options import SipOptions
@@ -216,7 +216,7 @@ class LiveCall:
             seconds=None if seconds is None else round(seconds, 2),
             playback=playback,
             digits="".join(key for _, key in self._pressed),
-            answers=(*answers_by_keys(self._script, self._pressed), *spoken),
+            answers=(*responses_to_keys(self._script, self._pressed), *spoken),
         )
         if self._accepted:
             self._report([event])

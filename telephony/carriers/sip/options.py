@@ -13,7 +13,7 @@ import phonenumbers
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from telephony.numbering import normalise
+from telephony.numbering import to_e164
 
 if TYPE_CHECKING:
     from baresip import Account, Config
@@ -141,7 +141,7 @@ class SipOptions:
 
     def user_of(self, caller: str) -> str:
         """The left half of the address that calls: the bought number as the trunk writes numbers, or our user."""
-        digits = self._digits(normalise(caller) or caller) if caller else ""
+        digits = self._digits(to_e164(caller) or caller) if caller else ""
         return digits or self.user
 
     def _digits(self, number: str) -> str:

@@ -49,4 +49,4 @@ class Recordings:
 @lru_cache(maxsize=16)
 def _pcm_of(name: str) -> bytes:
     """Campaigns play few recordings to many."""
-    return audio.pcm_of(name)
+    return audio.read_pcm(name)

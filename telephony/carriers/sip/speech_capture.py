@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from django.db import connection
 
-from telephony.call_scripts import Given, Script, spoken_in
+from telephony.call_scripts import Script, SurveyResponse, speech_windows
 from telephony.carriers.sip.playback import BYTES_PER_SECOND
 from telephony.speech import voice_activity
 
@@ -36,11 +36,11 @@ class Hearing:
     """
 
     def __init__(self, audio: CallAudio, script: Script, *, key: str, stored: Callable[[], None]) -> None:
-        self.answers: list[Given] = []
+        self.answers: list[SurveyResponse] = []
         self._audio = audio
         self._key = key
         self._stored = stored
-        self._steps = spoken_in(script)
+        self._steps = speech_windows(script)
         self._said = bytearray()  # in the first of these steps
         self._keeping: set[asyncio.Task[None]] = set()
 
@@ -103,14 +103,14 @@ class Hearing:
             else:
                 break
         if name:
-            self.answers.append(Given(step, name))
+            self.answers.append(SurveyResponse(step, name))
             self._stored()
 
 
 def _name_of(said: bytes) -> str:
     """The name under which it is stored; "" when nobody said anything. In a thread: the event loop must not wait."""
     try:
-        kept = voice_activity.keep(said)
+        kept = voice_activity.store_spoken_response(said)
         return kept.name if kept is not None else ""
     finally:
         connection.close()  # of this thread, which may have nothing to do for days

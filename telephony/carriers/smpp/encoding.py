@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from telephony.segments import BASIC, EXTENSION, Size, split
+from telephony.segments import GSM_BASIC, GSM_EXTENSION, TextSize, split
 
 GSM, ASCII, LATIN_1, UCS2 = 0x00, 0x01, 0x03, 0x08  # data_coding
 # The same with a message class (3GPP TS 23.038, 4): shown at once, for the telephone, the SIM or another device.
@@ -19,8 +19,10 @@ _ESCAPE = 0x1B
 _CONCATENATED, _CONCATENATED_WIDE = 0x00, 0x08
 
 # `BASIC` has every character of the table in its order, but for the escape at 0x1B.
-_OCTETS = {character: bytes([place + (place >= _ESCAPE)]) for place, character in enumerate(BASIC)}
-_EXTENDED = dict(zip(EXTENSION, (0x0A, 0x14, 0x28, 0x29, 0x2F, 0x3C, 0x3D, 0x3E, 0x40, 0x65), strict=True))
+_OCTETS = {character: bytes([place + (place >= _ESCAPE)]) for place, character in enumerate(GSM_BASIC)}
+_EXTENDED = dict(
+    zip(GSM_EXTENSION, (0x0A, 0x14, 0x28, 0x29, 0x2F, 0x3C, 0x3D, 0x3E, 0x40, 0x65), strict=True)
+)
 _OCTETS |= {character: bytes([_ESCAPE, octet]) for character, octet in _EXTENDED.items()}
 _CHARACTERS = {octets[0]: character for character, octets in _OCTETS.items() if len(octets) == 1}
 _CHARACTERS_EXTENDED = {octet: character for character, octet in _EXTENDED.items()}
@@ -28,7 +30,7 @@ _CHARACTERS_EXTENDED = {octet: character for character, octet in _EXTENDED.items
 
 def encode(text: str) -> tuple[bytes, int]:
     """The octets of a text, and their data_coding."""
-    if Size.of(text).gsm:
+    if TextSize.of(text).gsm:
         return b"".join(map(_OCTETS.__getitem__, text)), GSM
     return text.encode("utf-16-be", "replace"), UCS2
 

@@ -14,7 +14,7 @@ from telephony.carriers.smpp.outbound import INTERNATIONAL
 from telephony.carriers.smpp.protocol import Pdu
 from telephony.carriers.smpp.reassembly import Part
 from telephony.models import Cause, DeliveryStatus
-from telephony.numbering import normalise
+from telephony.numbering import to_e164
 
 try:
     import smpp34
@@ -102,4 +102,4 @@ def _number(address: str, ton: int) -> str:
     forms = [address, "+" + address]
     if ton == INTERNATIONAL:
         forms.reverse()
-    return next(filter(None, map(normalise, forms)), address)
+    return next(filter(None, map(to_e164, forms)), address)

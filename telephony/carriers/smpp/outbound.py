@@ -17,7 +17,7 @@ from telephony.carriers.smpp import encoding, protocol
 from telephony.carriers.smpp.message import Message
 from telephony.carriers.smpp.protocol import MESSAGE_PAYLOAD
 from telephony.models import Channel
-from telephony.numbering import normalise
+from telephony.numbering import to_e164
 
 try:
     import smpp34
@@ -104,7 +104,7 @@ class Encoder:
 
     def _source(self, caller: str) -> tuple[str, int, int]:
         """The sender's address, its type and its plan."""
-        source: str = self._options["source"] or normalise(caller) or caller
+        source: str = self._options["source"] or to_e164(caller) or caller
         digits = source.removeprefix("+")
         if digits.isdigit():
             ton, npi = INTERNATIONAL if source.startswith("+") else 0, 1

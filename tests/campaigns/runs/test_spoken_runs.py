@@ -103,7 +103,7 @@ def test_a_call_costs_what_its_joined_recording_lasts(settings: Any) -> None:
     for delivery in Delivery.objects.select_related("audio"):
         assert delivery.audio is not None
         assert delivery.credit_limit == -(-delivery.audio.seconds // 1)
-        assert delivery.audio.seconds == pytest.approx(len(audio.pcm_of(delivery.audio.name)) / 16000)
+        assert delivery.audio.seconds == pytest.approx(len(audio.read_pcm(delivery.audio.name)) / 16000)
 
 
 @pytest.mark.parametrize("whole", [0, 100])
@@ -156,7 +156,7 @@ def test_two_thousand_names_in_one_run_are_all_right_in_the_inbox(
             *constants[0].parts[:1],
             *constants[0].parts[2:],
         ]
-        parts = b"".join(audio.pcm_of(part) for part in recording.parts)
+        parts = b"".join(audio.read_pcm(part) for part in recording.parts)
         response = client.get(f"/media/audio/{message.audio_name}.wav")
         with wave.open(BytesIO(response.getvalue())) as file:
             assert file.getframerate() == 8000

@@ -13,7 +13,7 @@ from iris import outbound
 from iris.outbound import addresses
 from telephony.media import audio_url
 from telephony.speech.audio import NotAudio
-from telephony.speech.fetching import NotFetched, recording_at, recordings_at
+from telephony.speech.fetching import NotFetched, fetch_recording, fetch_recordings
 from tests.factories import make_audio
 from tests.v1.test_surveys import tone
 
@@ -61,12 +61,12 @@ def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 class TestFetched:
     @pytest.mark.parametrize("path", ["/song.wav", "/moved"])
     def test_a_recording(self, web: str, path: str) -> None:
-        assert recording_at(web + path).seconds == pytest.approx(1, abs=0.1)
+        assert fetch_recording(web + path).seconds == pytest.approx(1, abs=0.1)
 
     @pytest.mark.parametrize(
         ("path", "sentence"),
         [
-            ("/nothing", "answers 404"),
+            ("/nothing", "status 404"),
             ("/around", "on and on"),
             ("/inside", "not on the public internet"),
             ("/file", "https://"),
@@ -74,35 +74,35 @@ class TestFetched:
     )
     def test_what_is_not_there(self, web: str, path: str, sentence: str) -> None:
         with pytest.raises(NotFetched, match=sentence):
-            recording_at(web + path)
+            fetch_recording(web + path)
 
     def test_more_than_a_few_are_refused_before_any_is_asked_for(self, web: str) -> None:
         with pytest.raises(NotFetched, match="may name 10"):
-            recordings_at([f"{web}/song.wav?{n}" for n in range(11)])
+            fetch_recordings([f"{web}/song.wav?{n}" for n in range(11)])
         assert Web.asked == []
 
     def test_one_address_is_asked_once(self, web: str) -> None:
-        found = recordings_at([f"{web}/song.wav"] * 30)
+        found = fetch_recordings([f"{web}/song.wav"] * 30)
         assert len(set(found)) == 1
         assert Web.asked == ["/song.wav"]
 
     def test_an_address_that_is_none_is_told_before_any_is_asked_for(self, web: str) -> None:
         with pytest.raises(NotFetched, match="https://"):
-            recordings_at([f"{web}/song.wav", "ftp://example.com/"])
+            fetch_recordings([f"{web}/song.wav", "ftp://example.com/"])
         assert Web.asked == []
 
     def test_what_is_no_recording(self, web: str) -> None:
         with pytest.raises(NotAudio):
-            recording_at(f"{web}/noise")
+            fetch_recording(f"{web}/noise")
 
     def test_what_is_too_large(self, web: str, settings: Any) -> None:
         settings.IRIS_MAX_UPLOAD_BYTES = 2000
         with pytest.raises(NotFetched, match="more than"):
-            recording_at(f"{web}/large")
+            fetch_recording(f"{web}/large")
 
     def test_ours_is_known_by_its_address(self, web: str) -> None:
         audio = make_audio()
-        assert recording_at(audio_url(audio)) == audio
+        assert fetch_recording(audio_url(audio)) == audio
         assert Web.asked == []
 
 
@@ -129,4 +129,4 @@ class TestFetched:
 )
 def test_nobody_is_led_into_the_operators_own_network(address: str) -> None:
     with pytest.raises(NotFetched):
-        recording_at(address)
+        fetch_recording(address)

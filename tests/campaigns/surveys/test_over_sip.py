@@ -96,7 +96,7 @@ def test_what_is_said_is_recorded_while_its_step_listens(
     tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(calls, "TIMES", {Answer.KEYS: 0.5, Answer.NONE: 0.1, Answer.SPEECH: 3.5})
-    said = array("h", recordings.pcm_of(speech.speak(text="हाम्रो वडामा पानी छैन।").name))
+    said = array("h", recordings.read_pcm(speech.speak(text="हाम्रो वडामा पानी छैन।").name))
     seconds = len(said) / 8000
     assert 1 < seconds < 2.5
     plans = [
@@ -113,7 +113,7 @@ def test_what_is_said_is_recorded_while_its_step_listens(
     assert answer.step.order == 0
     assert answer.audio is not None
     assert answer.text == answer.audio.name
-    heard = array("h", recordings.pcm_of(answer.audio.name))
+    heard = array("h", recordings.read_pcm(answer.audio.name))
     assert len(heard) / 8000 == pytest.approx(answer.audio.seconds)
     assert len(heard) / 8000 == pytest.approx(seconds, abs=0.7)  # with a little silence around it
     # Where SIPp was too late with a packet, there is a gap: not in most of them, however busy the machine is.

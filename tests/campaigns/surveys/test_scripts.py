@@ -14,13 +14,13 @@ from campaigns.runs import hopper
 from campaigns.surveys.responses import record_answers
 from telephony.call_scripts import (
     AnsweredBy,
-    Given,
     ScriptStep,
-    answers_by_keys,
+    SurveyResponse,
     dump,
-    heard,
+    finished_steps,
     load,
-    spoken_in,
+    responses_to_keys,
+    speech_windows,
 )
 from telephony.carriers.base import CarrierEvent
 from telephony.engine import delivery_reports
@@ -43,34 +43,41 @@ SCRIPT = (
     [
         ([], ()),
         ([(1.0, "9")], ()),
-        ([(2.0, "1")], (Given(2, "1"),)),
-        ([(3.0, "1"), (6.9, "2")], (Given(2, "12"),)),
-        ([(8.0, "1")], (Given(2, "1"),)),  # a little late: something is being said already
-        ([(3.0, "1"), (11.0, "2"), (16.5, "3"), (99.0, "#")], (Given(2, "1"), Given(4, "23#"))),
+        ([(2.0, "1")], (SurveyResponse(2, "1"),)),
+        ([(3.0, "1"), (6.9, "2")], (SurveyResponse(2, "12"),)),
+        ([(8.0, "1")], (SurveyResponse(2, "1"),)),  # a little late: something is being said already
+        (
+            [(3.0, "1"), (11.0, "2"), (16.5, "3"), (99.0, "#")],
+            (SurveyResponse(2, "1"), SurveyResponse(4, "23#")),
+        ),
     ],
 )
 def test_a_key_answers_the_step_that_was_asked_last(pressed: Any, answers: Any) -> None:
-    assert answers_by_keys(SCRIPT, pressed) == answers
+    assert responses_to_keys(SCRIPT, pressed) == answers
 
 
 def test_keys_answer_nothing_where_nothing_is_asked() -> None:
-    assert answers_by_keys((), [(1.0, "1")]) == ()
+    assert responses_to_keys((), [(1.0, "1")]) == ()
 
 
 @pytest.mark.parametrize(
     ("seconds", "steps"), [(0, 0), (1.9, 0), (2, 1), (8.5, 2), (16, 4), (17, 5), (60, 5)]
 )
 def test_a_step_is_heard_when_it_is_over(seconds: float, steps: int) -> None:
-    assert len(heard(SCRIPT, seconds)) == steps
+    assert len(finished_steps(SCRIPT, seconds)) == steps
 
 
 def test_a_step_listens_at_its_end() -> None:
-    script = (ScriptStep(1, 4.0, SPEECH, listens=3.0), ScriptStep(2, 2.0, KEYS, listens=1.0), SCRIPT[2])
-    assert spoken_in(script) == [(1, 1.0, 4.0)]
+    script = (
+        ScriptStep(1, 4.0, SPEECH, listen_seconds=3.0),
+        ScriptStep(2, 2.0, KEYS, listen_seconds=1.0),
+        SCRIPT[2],
+    )
+    assert speech_windows(script) == [(1, 1.0, 4.0)]
 
 
 def test_a_script_is_stored_and_read() -> None:
-    script = (*SCRIPT, ScriptStep(6, 12.0, SPEECH, listens=10.0))
+    script = (*SCRIPT, ScriptStep(6, 12.0, SPEECH, listen_seconds=10.0))
     assert load(dump(script)) == script
     older = (
         '[{"step": 3, "seconds": 4.0, "answer": "speech"}]'  # from before a script said how long it listens
@@ -95,7 +102,7 @@ def report(
     delivery: Delivery, *given: tuple[int, str], status: int = DeliveryStatus.ANSWERED
 ) -> CarrierEvent:
     steps = steps_of(delivery)
-    answers = tuple(Given(steps[place], text) for place, text in given)
+    answers = tuple(SurveyResponse(steps[place], text) for place, text in given)
     status = DeliveryStatus(status)
     return CarrierEvent(key=str(delivery.pk), status=status, at=timezone.now(), seconds=3.0, answers=answers)
 

@@ -36,7 +36,7 @@ def samples_of(sound: Any, seconds: float) -> bytes:
 
 
 def spoken(text: str = "हाम्रो वडामा पानी छैन।") -> bytes:
-    return recordings.pcm_of(speech.speak(text=text).name)
+    return recordings.read_pcm(speech.speak(text=text).name)
 
 
 def noise(level: float, seconds: float) -> bytes:
@@ -63,35 +63,38 @@ class TestSilence:
         ],
     )
     def test_is_no_answer(self, samples: bytes) -> None:
-        assert voice_activity.keep(samples) is None
+        assert voice_activity.store_spoken_response(samples) is None
         assert not Audio.objects.exists()
 
     def test_around_an_answer_is_not_kept(self) -> None:
         said = spoken()
-        kept = voice_activity.keep(bytes(2 * RATE * 2) + said + bytes(2 * RATE * 4))
+        kept = voice_activity.store_spoken_response(bytes(2 * RATE * 2) + said + bytes(2 * RATE * 4))
         assert kept is not None
-        assert kept.seconds == pytest.approx(len(said) / 2 / RATE, abs=2 * voice_activity.KEPT_AROUND)
+        assert kept.seconds == pytest.approx(len(said) / 2 / RATE, abs=2 * voice_activity.SILENCE_AROUND)
 
 
 class TestSpeech:
     def test_is_kept_as_it_was_said(self) -> None:
         said = spoken()
-        kept = voice_activity.keep(said)
+        kept = voice_activity.store_spoken_response(said)
         assert kept is not None
-        assert recordings.pcm_of(kept.name) in said
+        assert recordings.read_pcm(kept.name) in said
         assert re.fullmatch(r"[0-9a-f]{40}", kept.name)
 
     @pytest.mark.parametrize("level", [0.002, 0.02])
     def test_is_told_from_the_noise_behind_it(self, level: float) -> None:
         said = bytes(2 * RATE) + spoken() + bytes(2 * RATE)
-        assert voice_activity.is_said(Pcm(mixed(said, noise(level, len(said) / 2 / RATE)), RATE))
+        assert voice_activity.contains_speech(Pcm(mixed(said, noise(level, len(said) / 2 / RATE)), RATE))
 
     def test_may_be_short(self) -> None:
-        assert voice_activity.keep(bytes(2 * RATE * 4) + spoken("छ") + bytes(2 * RATE * 4)) is not None
+        assert (
+            voice_activity.store_spoken_response(bytes(2 * RATE * 4) + spoken("छ") + bytes(2 * RATE * 4))
+            is not None
+        )
 
     def test_that_was_kept_before_is_one_recording(self) -> None:
         said = spoken()
-        assert voice_activity.keep(said) == voice_activity.keep(said)
+        assert voice_activity.store_spoken_response(said) == voice_activity.store_spoken_response(said)
 
 
 @pytest.fixture

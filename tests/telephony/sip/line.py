@@ -111,6 +111,6 @@ def chirp(seconds: float) -> tuple[str, array]:
     """A recording that sounds different everywhere, so that no part passes for another; its name and samples."""
     samples = array("h", (int(9000 * math.sin(i * i / 60_000)) for i in range(int(8000 * seconds))))
     name = store.keyed_name("chirp", seconds)
-    if not store.has(name, "wav"):
-        store.write(name, "wav", audio.wav(Pcm(samples.tobytes(), 8000)))
+    if not store.exists(name, "wav"):
+        store.write(name, "wav", audio.encode_wav(Pcm(samples.tobytes(), 8000)))
     return name, samples

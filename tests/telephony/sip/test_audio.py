@@ -30,7 +30,7 @@ def speak(text: str) -> tuple[str, array]:
     """The name of a spoken message, and its samples."""
     spoken = speech.speak(text=text, voice="np_rija")
     header = 44
-    return spoken.name, array("h", audio.wav_bytes(spoken)[header:])
+    return spoken.name, array("h", audio.read_wav(spoken)[header:])
 
 
 def without_lead(samples: array) -> array:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from telephony.call_scripts import AnsweredBy, Given, ScriptStep
+from telephony.call_scripts import AnsweredBy, ScriptStep, SurveyResponse
 from telephony.carriers.sip import speech_capture
 from telephony.carriers.sip.speech_capture import Hearing
 
@@ -68,10 +68,12 @@ def stored(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     return kept
 
 
-def listen(phone: Phone, looks: list[int], *, stored: Callable[[], None] = lambda: None) -> list[Given]:
+def listen(
+    phone: Phone, looks: list[int], *, stored: Callable[[], None] = lambda: None
+) -> list[SurveyResponse]:
     """Look at the call at these tenths of a second; the answers."""
 
-    async def call() -> list[Given]:
+    async def call() -> list[SurveyResponse]:
         heard = Hearing(phone, SCRIPT, key="1", stored=stored)
         for tenth in looks:
             phone.speak_until(tenth)
@@ -85,7 +87,7 @@ def listen(phone: Phone, looks: list[int], *, stored: Callable[[], None] = lambd
 
 def test_each_answer_is_what_was_said_in_its_time(stored: list[bytes]) -> None:
     answers = listen(Phone(), [*range(0, 100, 2), 100])
-    assert sorted(answers) == [Given(2, "recording 1"), Given(3, "recording 2")]
+    assert sorted(answers) == [SurveyResponse(2, "recording 1"), SurveyResponse(3, "recording 2")]
     assert [tenths(said) for said in stored] == [list(range(50, 70)), list(range(80, 100))]
 
 
@@ -95,7 +97,7 @@ def test_looking_late_loses_nothing_and_adds_nothing(stored: list[bytes]) -> Non
 
 
 def test_who_hangs_up_in_the_middle_has_said_what_was_said_by_then(stored: list[bytes]) -> None:
-    assert listen(Phone(), [0, 20, 40, 48, 54, 60]) == [Given(2, "recording 1")]
+    assert listen(Phone(), [0, 20, 40, 48, 54, 60]) == [SurveyResponse(2, "recording 1")]
     assert tenths(stored[0]) == list(range(50, 60))
 
 
@@ -139,7 +141,7 @@ def test_a_storage_that_is_away_for_a_moment_is_waited_for(
 
     monkeypatch.setattr(speech_capture, "_name_of", fail_twice)
     monkeypatch.setattr(speech_capture, "AGAIN_SECONDS", 0)
-    assert listen(Phone(), [*range(0, 70, 2), 70]) == [Given(2, "recording 1")]
+    assert listen(Phone(), [*range(0, 70, 2), 70]) == [SurveyResponse(2, "recording 1")]
 
 
 def test_a_storage_that_stays_away_costs_the_answer_and_not_the_call(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from telephony.carriers.smpp.protocol import Frames
 from telephony.carriers.smpp.receipts import Ids, Receipt, read
 from telephony.engine import delivery_reports, event_writer
 from telephony.models import DeliveryStatus, InboundMessage
-from telephony.segments import BASIC, EXTENSION, segments_of
+from telephony.segments import GSM_BASIC, GSM_EXTENSION, segments_of
 from tests.live import ROOT
 from tests.telephony.smpp.carriers import sms
 
@@ -144,15 +144,15 @@ class TestReader:
 
 class TestTexts:
     def test_every_character_of_the_gsm_alphabet_comes_back(self) -> None:
-        octets, coding = encoding.encode(BASIC + EXTENSION)
+        octets, coding = encoding.encode(GSM_BASIC + GSM_EXTENSION)
         assert coding == encoding.GSM
-        assert len(octets) == len(BASIC) + 2 * len(EXTENSION)
+        assert len(octets) == len(GSM_BASIC) + 2 * len(GSM_EXTENSION)
         assert sorted({*octets}) == list(range(128))
-        assert encoding.decode(octets, data_coding=0, esm_class=0) == BASIC + EXTENSION
+        assert encoding.decode(octets, data_coding=0, esm_class=0) == GSM_BASIC + GSM_EXTENSION
 
     def test_texts_come_back_from_as_many_parts_as_they_are_charged_for(self) -> None:
         chance = random.Random(1)
-        for alphabet in (BASIC + EXTENSION, "कखगघ ।🙏abc€"):
+        for alphabet in (GSM_BASIC + GSM_EXTENSION, "कखगघ ।🙏abc€"):
             for _ in range(60):
                 text = "".join(chance.choices(alphabet, k=chance.randint(1, 500)))
                 parts, coding = encoding.parts(text, reference=300)

@@ -13,14 +13,14 @@ import pytest
 from telephony.models import Audio
 from telephony.speech import audio, loudness, speech_processes
 from telephony.speech.engine import Pcm
-from telephony.speech.synthesis import Manner
+from telephony.speech.synthesis import VoiceConfig
 
 RATE = 8000
 
 
 def heard(recording: Audio) -> Pcm:
     """What a telephone plays."""
-    return Pcm(audio.pcm_of(recording.name), RATE)
+    return Pcm(audio.read_pcm(recording.name), RATE)
 
 
 def samples_of(pcm: Pcm) -> array.array[int]:
@@ -28,7 +28,7 @@ def samples_of(pcm: Pcm) -> array.array[int]:
 
 
 def lufs(pcm: Pcm) -> float:
-    measured = loudness.integrated(pcm)
+    measured = loudness.measure_lufs(pcm)
     assert measured is not None
     return measured
 
@@ -95,11 +95,11 @@ def pitch(pcm: Pcm) -> float:
 def asked_of_the_engine(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What speech processes are asked to say from now on, in words, while they do say it."""
     asked: list[str] = []
-    sounds = speech_processes.sounds
+    sounds = speech_processes.synthesize_texts
 
-    def listen(manner: Manner, texts: Sequence[tuple[str, float, float]], **names: Any) -> Iterator[Any]:
+    def listen(config: VoiceConfig, texts: Sequence[tuple[str, float, float]], **names: Any) -> Iterator[Any]:
         asked.extend(text for text, *_ in texts)
-        return sounds(manner, texts, **names)
+        return sounds(config, texts, **names)
 
-    monkeypatch.setattr(speech_processes, "sounds", listen)
+    monkeypatch.setattr(speech_processes, "synthesize_texts", listen)
     return asked

@@ -118,7 +118,7 @@ def test_a_recording_of_any_common_format_is_stored_as_the_telephone_plays_it(
 
     stored = audio.store_upload(SimpleUploadedFile("recording", content))
 
-    with wave.open(io.BytesIO(audio.wav_bytes(stored))) as file:
+    with wave.open(io.BytesIO(audio.read_wav(stored))) as file:
         assert (file.getframerate(), file.getsampwidth(), file.getnchannels()) == (8000, 2, 1)
         assert file.getnframes() / 8000 == pytest.approx(stored.seconds)
         samples = file.readframes(file.getnframes())
@@ -145,8 +145,8 @@ def test_an_upload_that_went_to_a_temporary_file_is_read_from_its_start(tmp_path
 
 
 def test_what_the_telephone_cannot_carry_does_not_fold_back_into_the_speech() -> None:
-    heard = audio.for_telephone(Pcm(tone(hertz=1000, rate=22050), 22050))
-    too_high = audio.for_telephone(Pcm(tone(hertz=5000, rate=22050), 22050))
+    heard = audio.resample_for_telephone(Pcm(tone(hertz=1000, rate=22050), 22050))
+    too_high = audio.resample_for_telephone(Pcm(tone(hertz=5000, rate=22050), 22050))
 
     assert heard.rate == 8000
     assert heard.seconds == pytest.approx(2, abs=0.001)
@@ -163,7 +163,7 @@ def test_recordings_of_different_kinds_joined_to_one_file_are_all_heard(tmp_path
 
 def test_tags_in_an_old_encoding_do_not_matter() -> None:
     title = b"INFOINAM" + struct.pack("<I", 6) + b"\xe9t\xe9 \xff\0"
-    content = audio.wav(Pcm(tone(rate=8000), 8000))
+    content = audio.encode_wav(Pcm(tone(rate=8000), 8000))
     tagged = content[:36] + b"LIST" + struct.pack("<I", len(title)) + title + content[36:]
 
     assert audio.decode(io.BytesIO(tagged)).seconds == pytest.approx(2, abs=0.1)
@@ -216,9 +216,9 @@ NOT_AUDIO = {
     "a picture": picture(),
     "subtitles": b"1\n00:00:00,000 --> 00:00:05,000\nHello\n\n" * 10,
     "zeros": bytes(100_000),
-    "a WAV header": audio.wav(Pcm(b"", 8000)),
-    "a blink": audio.wav(Pcm(tone(seconds=0.05, rate=8000), 8000)),
-    "a WAV of one sample a second": audio.wav(Pcm(tone(seconds=0.1), 1)),
+    "a WAV header": audio.encode_wav(Pcm(b"", 8000)),
+    "a blink": audio.encode_wav(Pcm(tone(seconds=0.05, rate=8000), 8000)),
+    "a WAV of one sample a second": audio.encode_wav(Pcm(tone(seconds=0.1), 1)),
     "half a tag": b"ID3\4\0\0\0\0\x7f\x7f",
     "a playlist": b"#EXTM3U\n#EXTINF:10,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n",
     "a list of files": b"ffconcat version 1.0\nfile /etc/passwd\n",
@@ -254,7 +254,7 @@ def test_half_a_file_is_refused(tmp_path: Path, kind: str) -> None:
 
 
 def test_a_wav_whose_writer_did_not_know_its_size_is_read_to_its_end() -> None:
-    content = bytearray(audio.wav(Pcm(tone(rate=8000), 8000)))
+    content = bytearray(audio.encode_wav(Pcm(tone(rate=8000), 8000)))
     content[4:8] = content[40:44] = b"\xff\xff\xff\xff"
 
     assert audio.decode(io.BytesIO(bytes(content))).seconds == pytest.approx(2)
@@ -310,9 +310,9 @@ def test_a_recording_of_too_many_channels_is_refused() -> None:
 
 def test_several_recordings_may_last_as_long_together_as_one(settings: Any) -> None:
     settings.IRIS_MAX_AUDIO_SECONDS = 3
-    content = audio.wav(Pcm(tone(seconds=2, rate=8000), 8000))
+    content = audio.encode_wav(Pcm(tone(seconds=2, rate=8000), 8000))
     first, second = audio.decode_all(
-        [io.BytesIO(content), io.BytesIO(audio.wav(Pcm(tone(seconds=1, rate=8000), 8000)))]
+        [io.BytesIO(content), io.BytesIO(audio.encode_wav(Pcm(tone(seconds=1, rate=8000), 8000)))]
     )
     assert (first.seconds, second.seconds) == (2, 1)
 
@@ -326,7 +326,7 @@ def test_several_recordings_may_last_as_long_together_as_one(settings: Any) -> N
 
 @pytest.fixture
 def recording() -> Audio:
-    return audio.store_upload(io.BytesIO(audio.wav(Pcm(tone(rate=8000), 8000))))
+    return audio.store_upload(io.BytesIO(audio.encode_wav(Pcm(tone(rate=8000), 8000))))
 
 
 def body(response: Any) -> bytes:
@@ -356,7 +356,7 @@ def test_the_mp3_is_made_when_it_is_first_fetched(client: Client, recording: Aud
 
     assert first == second
     assert len(list(media.rglob("*.mp3"))) == 1
-    assert len(first) < len(audio.wav_bytes(recording)) / 2
+    assert len(first) < len(audio.read_wav(recording)) / 2
 
 
 def test_head_answers_the_size_without_the_sound(client: Client, recording: Audio) -> None:
@@ -400,7 +400,7 @@ def test_players_get_the_part_they_ask_for(
 
     content = body(response)
     assert response.status_code == status
-    assert content == audio.wav_bytes(recording)[part]
+    assert content == audio.read_wav(recording)[part]
     assert response.get("Content-Range") == content_range
     assert response["Content-Length"] == str(len(content))
 
@@ -469,4 +469,4 @@ def test_speech_can_be_fetched_too(client: Client) -> None:
     spoken = speech.speak(text="नमस्ते")
 
     assert client.get(f"/media/audio/{spoken.name}.mp3").status_code == 200
-    assert store.has(spoken.name, "mp3")
+    assert store.exists(spoken.name, "mp3")

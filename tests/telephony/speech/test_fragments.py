@@ -13,7 +13,14 @@ from django.test.utils import CaptureQueriesContext
 from telephony import speech
 from telephony.models import Audio
 from telephony.speech import audio, store, voices
-from telephony.speech.fragments import CLAUSE, EDGE, HEAD, SENTENCE, TAIL, groups_of
+from telephony.speech.fragments import (
+    CLAUSE_PAUSE,
+    EDGE_SILENCE,
+    HEAD_SILENCE,
+    SENTENCE_PAUSE,
+    TAIL_SILENCE,
+    cut_at_gaps,
+)
 from tests.telephony.speech.sound import RATE, asked_of_the_engine, heard, jump, lufs, peak
 
 pytestmark = pytest.mark.django_db
@@ -33,7 +40,7 @@ def syntheses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def frames(*parts: str | None) -> list[str]:
-    return [group.frame for group in groups_of(parts, language="ne")]
+    return [part.template for part in cut_at_gaps(parts, language="ne")]
 
 
 def test_a_message_is_cut_at_its_gaps() -> None:
@@ -71,12 +78,12 @@ def test_what_is_said_differently_beside_a_value_stays_with_it(
 
 
 def test_the_pauses_of_punctuation_belong_to_the_parts() -> None:
-    first, name, second, last = groups_of(("नमस्ते। ", None, ", तपाईंलाई ", None), language="ne")
+    first, name, second, last = cut_at_gaps(("नमस्ते। ", None, ", तपाईंलाई ", None), language="ne")
 
-    assert (first.before, first.after) == (HEAD, SENTENCE)
-    assert (name.before, name.after) == (EDGE, EDGE)
-    assert (second.before, second.after) == (CLAUSE, EDGE)
-    assert (last.before, last.after) == (EDGE, TAIL)
+    assert (first.before, first.after) == (HEAD_SILENCE, SENTENCE_PAUSE)
+    assert (name.before, name.after) == (EDGE_SILENCE, EDGE_SILENCE)
+    assert (second.before, second.after) == (CLAUSE_PAUSE, EDGE_SILENCE)
+    assert (last.before, last.after) == (EDGE_SILENCE, TAIL_SILENCE)
 
 
 def test_each_part_is_spoken_once_for_everybody_who_has_it(syntheses: list[str], media: Path) -> None:
@@ -105,10 +112,10 @@ def test_the_joined_recording_is_its_parts_one_behind_the_other(media: Path) -> 
     parts = [Audio.objects.get(name=name) for name in recording.parts]
 
     assert len(parts) == 5
-    assert audio.pcm_of(recording.name) == b"".join(audio.pcm_of(part.name) for part in parts)
+    assert audio.read_pcm(recording.name) == b"".join(audio.read_pcm(part.name) for part in parts)
     assert recording.seconds == pytest.approx(sum(part.seconds for part in parts))
-    assert recording.seconds == pytest.approx(len(audio.pcm_of(recording.name)) / 2 / RATE)
-    assert not store.has(recording.name, "wav")
+    assert recording.seconds == pytest.approx(len(audio.read_pcm(recording.name)) / 2 / RATE)
+    assert not store.exists(recording.name, "wav")
 
 
 def test_there_is_no_click_where_two_parts_meet() -> None:
@@ -117,7 +124,7 @@ def test_there_is_no_click_where_two_parts_meet() -> None:
     pcm, position = heard(recording), 0
 
     for name in recording.parts[:-1]:
-        position += len(audio.pcm_of(name)) // 2
+        position += len(audio.read_pcm(name)) // 2
         assert jump(pcm, position) < 100  # −50 dB
 
 
@@ -158,7 +165,7 @@ def test_the_speed_stretches_pauses_too() -> None:
 
 
 def test_all_statements_are_made_for_sets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(voices, "FRESH_SECONDS", 3600)  # on a busy machine the voices would be read again
+    monkeypatch.setattr(voices, "CACHE_SECONDS", 3600)  # on a busy machine the voices would be read again
     fillings = [(f"राम {n}", "500") for n in range(150)]
     speech.prepare_filled(PARTS, fillings)
 
@@ -192,7 +199,7 @@ def test_a_joined_recording_is_fetched_like_any_other(client: Client, media: Pat
     mp3 = client.get(f"/media/audio/{recording.name}.mp3")
 
     content = b"".join(response.streaming_content)  # type: ignore[attr-defined]
-    assert content[44:] == audio.pcm_of(recording.name)
+    assert content[44:] == audio.read_pcm(recording.name)
     assert b"".join(part.streaming_content) == content[44:1044]  # type: ignore[attr-defined]
     assert mp3.status_code == 200
     assert len(list(media.rglob("*.wav"))) == files
@@ -200,4 +207,4 @@ def test_a_joined_recording_is_fetched_like_any_other(client: Client, media: Pat
 
 def test_no_recording_is_read_where_there_is_none() -> None:
     with pytest.raises(FileNotFoundError):
-        audio.pcm_of("0" * 40)
+        audio.read_pcm("0" * 40)

@@ -18,11 +18,11 @@ from telephony.carriers.sip.causes import outcome_of
 from telephony.carriers.smpp import encoding as smpp_texts
 from telephony.carriers.smpp import receipts
 from telephony.speech import nepali, normalization
-from telephony.speech.attachment import attached_after, attached_before
+from telephony.speech.attachment import attachment_end, attachment_start
 from telephony.speech.engine import Unspeakable
-from telephony.speech.fragments import Utterance, groups_of
-from telephony.speech.nepali_words import split_number
-from telephony.speech.nfc import MAX_MARKS, normalised
+from telephony.speech.fragments import Utterance, cut_at_gaps
+from telephony.speech.nepali_words import split_trailing_number
+from telephony.speech.nfc import MAX_MARKS, to_nfc
 from telephony.speech.normalization import spoken_form
 from tests.linear import HEADS, LENGTH, PIECES, TAILS, assert_linear, repeated, texts
 
@@ -39,12 +39,12 @@ def _spoken(text: str, *, language: str) -> None:
 
 
 def _cut(text: str, *, language: str) -> None:
-    groups_of((text, None, text, None, text), language=language)
+    cut_at_gaps((text, None, text, None, text), language=language)
 
 
 def _without_braces_open(text: str) -> None:
     with suppress(InvalidInput):
-        placeholders.refuse_unclosed(text)
+        placeholders.reject_unclosed_braces(text)
 
 
 def _receipt(text: str, *, ids: receipts.Ids) -> None:
@@ -61,16 +61,16 @@ def _sms(text: str) -> None:
 
 READERS: dict[str, Callable[[str], Any]] = {
     "capitals": partial(nepali._CAPITALS.sub, nepali._capitals),
-    **{f"before a value, {one}": partial(attached_before, language=one) for one in LANGUAGES},
-    **{f"after a value, {one}": partial(attached_after, language=one) for one in LANGUAGES},
+    **{f"before a value, {one}": partial(attachment_start, language=one) for one in LANGUAGES},
+    **{f"after a value, {one}": partial(attachment_end, language=one) for one in LANGUAGES},
     **{f"cut at values, {one}": partial(_cut, language=one) for one in LANGUAGES},
-    "many values": lambda text: groups_of((None, text[:5], None) * (len(text) // 50), language="ne"),
-    "written for the engine": lambda text: Utterance(text, is_part=True, after=0).written,
-    "normal form": normalised,
+    "many values": lambda text: cut_at_gaps((None, text[:5], None) * (len(text) // 50), language="ne"),
+    "written for the engine": lambda text: Utterance(text, is_part=True, after=0).engine_text,
+    "normal form": to_nfc,
     "braces": _without_braces_open,
     "segments": lambda text: (segments.segments_of(text), segments.split(text)),
-    "phone number": numbering.normalise,
-    "STOP": optouts.wish_of,
+    "phone number": numbering.to_e164,
+    "STOP": optouts.keyword_in,
     **{f"receipt, ids {ids.value}": partial(_receipt, ids=ids) for ids in receipts.Ids},
     "SMS of several parts": _sms,
     "SIP reason": partial(outcome_of, rang=False, transport="udp", seconds=1.0),
@@ -106,8 +106,8 @@ def test_a_whole_text_is_linear(language: str) -> None:
 def test_a_text_of_repeated_pieces_is_linear(language: str, head: str, pieces: str, tail: str) -> None:
     def read(text: str) -> None:
         _spoken(text, language=language)
-        groups_of((text, None, text, None), language=language)
-        optouts.wish_of(text)
+        cut_at_gaps((text, None, text, None), language=language)
+        optouts.keyword_in(text)
 
     assert_linear(read, repeated(pieces, head=head, tail=tail), **WHOLE)
 
@@ -115,7 +115,7 @@ def test_a_text_of_repeated_pieces_is_linear(language: str, head: str, pieces: s
 def test_dots_before_a_tag_are_one_with_it_however_many() -> None:
     for count in (40, 5_000):
         for language in LANGUAGES:
-            (group,) = groups_of(("." * count, None), language=language)[-1:]
+            (group,) = cut_at_gaps(("." * count, None), language=language)[-1:]
             assert group.gaps == (0,)
 
 
@@ -137,7 +137,7 @@ def test_numbers_of_any_length_are_said(text: str) -> None:
 )
 def test_letters_that_are_like_those_of_ascii_are_said(text: str) -> None:
     assert spoken_form(text, language="ne")
-    assert nepali.in_words(text)
+    assert nepali.to_words(text)
 
 
 NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+|\d{1,2}(?:,\d{2})*,\d{3}|\d+")
@@ -146,11 +146,11 @@ NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+|\d{1,2}(?:,\d{2})*,\d{3}|\d+")
 @given(st.lists(st.text("12", min_size=1, max_size=5), min_size=1, max_size=7).map(",".join))
 def test_the_longest_number_is_found_at_the_end_of_figures(figures: str) -> None:
     starts = [at for at in range(len(figures)) if NUMBER.fullmatch(figures, at)]
-    assert split_number(figures) == (figures[: starts[0]], figures[starts[0] :])
+    assert split_trailing_number(figures) == (figures[: starts[0]], figures[starts[0] :])
 
 
 @pytest.mark.parametrize(
-    ("written", "said"),
+    ("engine_text", "said"),
     [
         ("5,1,234 रुपैयाँ", "पाँच, एक हजार दुई सय चौँतिस रुपैयाँ"),
         ("1234,567 रुपैयाँ", "एक दुई लाख चौँतिस हजार पाँच सय सतसट्ठी रुपैयाँ"),
@@ -166,14 +166,14 @@ def test_what_a_number_is_read_with(written: str, said: str) -> None:
 
 
 def test_marks_in_a_row_are_composed_up_to_a_limit() -> None:
-    assert normalised("cafe\u0301 \u0928\u093c") == "café \u0929"
-    assert normalised("a" + "\u0301\u0323" * 1_000).startswith("\u1ea1\u0323")
-    assert len(normalised("a" + "\u0301\u0323" * 1_000)) == MAX_MARKS
-    assert len(normalised("\u0f73" * LENGTH)) <= 2 * MAX_MARKS
+    assert to_nfc("cafe\u0301 \u0928\u093c") == "café \u0929"
+    assert to_nfc("a" + "\u0301\u0323" * 1_000).startswith("\u1ea1\u0323")
+    assert len(to_nfc("a" + "\u0301\u0323" * 1_000)) == MAX_MARKS
+    assert len(to_nfc("\u0f73" * LENGTH)) <= 2 * MAX_MARKS
 
 
 def test_a_text_beyond_the_limit_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nepali, "in_words", lambda text: pytest.fail("it was read"))
+    monkeypatch.setattr(nepali, "to_words", lambda text: pytest.fail("it was read"))
     with pytest.raises(Unspeakable, match="at most"):
         spoken_form("1" * (normalization.MAX_CHARACTERS + 1), language="ne")
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telephony.speech.engine import Unspeakable
-from telephony.speech.fragments import groups_of
+from telephony.speech.fragments import cut_at_gaps
 from telephony.speech.nepali_words import cardinal
 from telephony.speech.normalization import spoken_form
 
@@ -215,7 +215,7 @@ def test_a_message_cut_at_its_tags_says_the_same_words_as_in_one_piece(
         rest = list(filling)
         whole = "".join(rest.pop(0) if part is None else part for part in parts)
         cut = []
-        for group in groups_of(parts, language="ne"):
+        for group in cut_at_gaps(parts, language="ne"):
             cut.append(spoken_form(group.text(filling), language="ne"))
 
         assert words(" ".join(cut)) == words(spoken_form(whole, language="ne"))

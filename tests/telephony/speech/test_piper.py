@@ -121,7 +121,7 @@ def test_a_text_is_not_read_as_phonemes_and_one_without_end_is_given_up(joe_voic
 def test_espeak_speaks_until_the_model_is_there_and_then_it_does(
     home: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    voices._say_once.cache_clear()
+    voices._warn_once.cache_clear()
     voice = make_voice(model="joe.onnx", fallback={"pitch": 80})
 
     with caplog.at_level(logging.WARNING):
@@ -132,11 +132,11 @@ def test_espeak_speaks_until_the_model_is_there_and_then_it_does(
     ]
 
     shutil.copy(MODEL, home / "voices" / "joe.onnx")
-    assert voices.engine_of(voice) == ("piper", f"Put joe.onnx.json into {home / 'voices'}.")
+    assert voices.engine_and_hint(voice) == ("piper", f"Put joe.onnx.json into {home / 'voices'}.")
     shutil.copy(joe.config_path(), home / "voices" / "joe.onnx.json")
     after = speech.speak(text=SENTENCE, voice="en_joe")
 
-    assert voices.engine_of(voice) == ("piper", "")
+    assert voices.engine_and_hint(voice) == ("piper", "")
     assert before != after
     assert pitch(heard(before)) > 1.2 * pitch(heard(after))
 
@@ -155,7 +155,7 @@ def test_the_system_check_says_which_file_to_put_where(settings: Any, home: Path
 def test_without_the_package_the_check_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("telephony.speech.piper.find_spec", lambda name: None)
 
-    assert Piper().missing({"model": MODEL}) == "Install the Python package piper-tts."
+    assert Piper().install_hint({"model": MODEL}) == "Install the Python package piper-tts."
 
 
 def test_a_model_that_is_none_is_an_error_for_the_operator(home: Path) -> None:
@@ -183,7 +183,7 @@ def test_a_speaker_is_chosen_by_name_or_number(home: Path, speaker: int | str, i
     model = describe(home, num_speakers=18, speaker_id_map={"rija": 7})
 
     Piper().check(language="ne", options={"model": model.name, "speaker": speaker})
-    assert piper._speaker_id(piper._config(model), speaker) == id
+    assert piper._speaker_id(piper._read_config(model), speaker) == id
 
 
 @pytest.mark.parametrize("speaker", [18, -1, "nobody"])
@@ -219,11 +219,11 @@ def test_the_gain_of_a_voice_is_measured_once(monkeypatch: pytest.MonkeyPatch) -
         measured.append(sample)
         return 0.0
 
-    monkeypatch.setattr(loudness, "gain_of", gain_of)
+    monkeypatch.setattr(loudness, "measure_gain", gain_of)
 
-    manner = synthesis.Manner("en_joe", "piper", "en", {"model": MODEL}, 1.0)
+    config = synthesis.VoiceConfig("en_joe", "piper", "en", {"model": MODEL}, 1.0)
     for text in ("One", "Two", "Three"):
-        synthesis.spoken(manner, text, before=0, after=0, alive=lambda: None)
+        synthesis.synthesize(config, text, before=0, after=0, heartbeat=lambda: None)
 
     assert len(measured) == 1
 
@@ -232,11 +232,11 @@ def test_a_sentence_that_never_ends_is_spoken_in_pieces_and_nothing_of_it_is_los
     words = " ".join(f"word{number}" for number in range(300))
     text = f"A short one, with a comma. {words}"
 
-    pieces = list(piper._bounded(text))
+    pieces = list(piper._split_long_sentences(text))
 
     assert "".join(pieces) == text
-    assert max(map(len, pieces)) < 2 * piper.LONGEST_SENTENCE
+    assert max(map(len, pieces)) < 2 * piper.MAX_SENTENCE_CHARACTERS
     assert len(pieces) > 8
-    assert list(piper._bounded("Good morning. " * 100)) == ["Good morning. " * 100]
-    assert "".join(piper._bounded("x" * 5000)) == "x" * 5000
-    assert list(piper._bounded("")) == [""]
+    assert list(piper._split_long_sentences("Good morning. " * 100)) == ["Good morning. " * 100]
+    assert "".join(piper._split_long_sentences("x" * 5000)) == "x" * 5000
+    assert list(piper._split_long_sentences("")) == [""]

@@ -20,7 +20,7 @@ from campaigns.models import Service
 from telephony import speech
 from telephony.models import Audio, Channel, DeliveryStatus
 from telephony.speech import audio
-from telephony.speech.pruning import Pruned, prune
+from telephony.speech.pruning import PruneResult, prune
 from tests.factories import make_campaign, make_delivery, make_run
 from tests.telephony.speech.sound import heard, tone
 
@@ -50,7 +50,7 @@ def joined(name: str = "राम") -> Audio:
 
 
 def upload() -> Audio:
-    return audio.store_upload(io.BytesIO(audio.wav(tone(hertz=500, seconds=1, amplitude=8000))))
+    return audio.store_upload(io.BytesIO(audio.encode_wav(tone(hertz=500, seconds=1, amplitude=8000))))
 
 
 def test_what_nobody_asked_for_lately_goes_with_its_files(media: Path) -> None:
@@ -66,7 +66,7 @@ def test_what_nobody_asked_for_lately_goes_with_its_files(media: Path) -> None:
     assert done.bytes > 1000
     assert list(Audio.objects.all()) == [new]
     assert files(media) == {f"{new.name}.wav"}
-    assert prune() == Pruned()
+    assert prune() == PruneResult()
 
 
 def test_a_dry_run_says_the_same_and_removes_nothing(media: Path) -> None:
@@ -89,13 +89,13 @@ def test_uploads_stay_as_long_as_a_campaign_or_run_has_them(media: Path) -> None
     kept = upload()
     aged(kept)
     campaign = make_campaign(service=Service.CALL, audio=kept)
-    assert prune() == Pruned()
+    assert prune() == PruneResult()
 
     make_run(campaign=campaign, audio=kept)
     campaign.audio = None
     campaign.save()
 
-    assert prune() == Pruned()
+    assert prune() == PruneResult()
     assert heard(kept).seconds == pytest.approx(kept.seconds)
 
 
@@ -122,7 +122,7 @@ def test_what_calls_play_stays_with_all_its_parts_until_long_after_them(
     recording.refresh_from_db()  # its row is part of the history
     assert (recording.pruned_at is None) == stays
     assert len(files(media)) == (3 if stays else 0)
-    assert prune() == Pruned()
+    assert prune() == PruneResult()
 
 
 def test_a_part_stays_while_any_recording_that_is_needed_has_it(media: Path) -> None:
@@ -152,10 +152,10 @@ def test_whoever_asks_again_hears_it_again(settings: Any, remote: bool) -> None:
     aged(*Audio.objects.all())
     prune()
     with pytest.raises(FileNotFoundError):
-        audio.pcm_of(whole.name)
-    audio._fragment.cache_clear()
+        audio.read_pcm(whole.name)
+    audio._read_fragment.cache_clear()
     with pytest.raises(FileNotFoundError):
-        audio.pcm_of(recording.name)
+        audio.read_pcm(recording.name)
 
     assert joined() == recording
     assert speech.speak(text="नमस्ते") == whole
@@ -179,7 +179,7 @@ def test_asking_marks_a_recording_as_used_once_a_day(django_assert_num_queries: 
     aged(recording)
 
     assert speech.speak(text="नमस्ते").used_at > timezone.now() - timedelta(minutes=1)
-    assert prune() == Pruned()
+    assert prune() == PruneResult()
 
 
 def test_files_that_belong_to_nobody_go_when_they_are_old(media: Path) -> None:
@@ -203,7 +203,7 @@ def test_files_that_belong_to_nobody_go_when_they_are_old(media: Path) -> None:
 
 
 def test_nothing_is_pruned_where_nothing_was_ever_said(media: Path) -> None:
-    assert prune() == Pruned()
+    assert prune() == PruneResult()
 
 
 @pytest.mark.django_db(transaction=True)

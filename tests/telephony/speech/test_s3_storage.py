@@ -63,9 +63,9 @@ def test_browsers_get_it_through_iris_so_the_bucket_can_stay_closed(client: Clie
     whole = client.get(f"/media/audio/{recording.name}.wav")
     mp3 = client.get(f"/media/audio/{recording.name}.mp3")
 
-    assert b"".join(whole.streaming_content)[44:] == audio.pcm_of(recording.name)  # type: ignore[attr-defined]
+    assert b"".join(whole.streaming_content)[44:] == audio.read_pcm(recording.name)  # type: ignore[attr-defined]
     assert mp3.status_code == 200
-    assert store.has(recording.name, "mp3")
+    assert store.exists(recording.name, "mp3")
     assert client.get(f"/media/audio/{'0' * 40}.wav").status_code == 404
 
 

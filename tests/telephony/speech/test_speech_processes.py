@@ -17,21 +17,21 @@ from django.db import connections
 from telephony import speech
 from telephony.models import Audio
 from telephony.speech import speech_pool, speech_processes
-from telephony.speech.synthesis import Manner
+from telephony.speech.synthesis import VoiceConfig
 from tests.live import ROOT, wait_for
 from tests.telephony.speech import wild_speech as wild
 from tests.telephony.speech.sound import heard
 
 pytestmark = pytest.mark.django_db
 
-HOW = Manner("np_rija", "espeak", "ne", {}, 1.0)
+HOW = VoiceConfig("np_rija", "espeak", "ne", {}, 1.0)
 
 
 @pytest.fixture(autouse=True)
 def _wild(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.MEDIA_ROOT = tmp_path / "media"
     settings.IRIS_SPEECH_TIMEOUT_SECONDS = 0.5
-    monkeypatch.setattr(speech_processes, "CLOCK", 120)  # however busy this machine is
+    monkeypatch.setattr(speech_processes, "WALL_SECONDS_PER_CPU_SECOND", 120)  # however busy this machine is
     settings.SPEECH_WORKER = "tests.telephony.speech.wild_speech"
 
 
@@ -46,7 +46,7 @@ def is_gone(pid: int) -> bool:
 def test_a_text_that_never_ends_is_given_up_and_the_next_is_spoken(text: str) -> None:
     begun = speech_processes.cpu_seconds()
 
-    with pytest.raises(speech.TookTooLong, match=f"“नमस्ते {text} राम”") as caught:
+    with pytest.raises(speech.SpeechTimedOut, match=f"“नमस्ते {text} राम”") as caught:
         speech.speak(text=f"नमस्ते {text} राम")
 
     assert caught.value.code == "speech_too_slow"
@@ -59,22 +59,22 @@ def test_a_text_that_never_ends_is_given_up_and_the_next_is_spoken(text: str) ->
 def test_a_tag_value_that_never_ends_is_named_and_what_was_made_before_it_is_kept() -> None:
     fillings = [("राम",), (f"{wild.ENDLESS_ENGINE}",)]
 
-    with pytest.raises(speech.TookTooLong, match=wild.ENDLESS_ENGINE):
+    with pytest.raises(speech.SpeechTimedOut, match=wild.ENDLESS_ENGINE):
         speech.speak_filled(("नमस्ते ", None, " जी।"), fillings)
 
     assert speech.speak_filled(("नमस्ते ", None, " जी।"), fillings[:1])[0] is not None
 
 
 def test_parts_of_a_message_are_cut_in_the_speech_process_too() -> None:
-    with pytest.raises(speech.TookTooLong):
+    with pytest.raises(speech.SpeechTimedOut):
         speech.prepare_filled(("नमस्ते ", None, f" {wild.ENDLESS_RULE}"), [("राम",)])
 
 
 def test_an_engine_that_waits_for_ever_is_ended_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     speech.speak(text="नमस्ते")  # to have a process that has started
-    monkeypatch.setattr(speech_processes, "CLOCK", 2)
+    monkeypatch.setattr(speech_processes, "WALL_SECONDS_PER_CPU_SECOND", 2)
 
-    with pytest.raises(speech.TookTooLong, match=wild.ASLEEP):
+    with pytest.raises(speech.SpeechTimedOut, match=wild.ASLEEP):
         speech.speak(text=wild.ASLEEP)
 
 
@@ -82,13 +82,13 @@ def test_many_slow_texts_are_left_for_another_turn_and_what_was_made_is_kept() -
     speech_processes.close()
     texts = [f"{wild.SLOW} {number}" for number in range(6)]
 
-    with pytest.raises(speech.OutOfTime) as caught:
+    with pytest.raises(speech.SpeechBudgetExceeded) as caught:
         speech.speak_many(texts)
 
-    assert 1 <= caught.value.made < 6
-    assert Audio.objects.count() == caught.value.made
+    assert 1 <= caught.value.made_count < 6
+    assert Audio.objects.count() == caught.value.made_count
     process = speech_processes.pids()
-    assert len(speech.speak_many(texts[: caught.value.made + 1])) == caught.value.made + 1
+    assert len(speech.speak_many(texts[: caught.value.made_count + 1])) == caught.value.made_count + 1
     assert speech_processes.pids() == process  # it is honest work, so its process stays
 
 
@@ -167,7 +167,7 @@ def test_only_so_many_speak_at_once_and_others_are_told_to_come_again(settings: 
 
 def _sounds(text: str) -> Iterator[Any]:
     try:
-        yield from speech_processes.sounds(HOW, [(text, 0.0, 0.0)], names=[text])
+        yield from speech_processes.synthesize_texts(HOW, [(text, 0.0, 0.0)], names=[text])
     except speech.SpeechFailed:
         return
 
@@ -191,9 +191,9 @@ def test_a_parent_that_is_killed_takes_its_speech_process_along(says: str, tmp_p
     code = (
         "import threading, time, django; django.setup()\n"
         "from telephony.speech import speech_processes as processes\n"
-        "from telephony.speech.synthesis import Manner\n"
-        "manner = Manner('np_rija', 'espeak', 'ne', {}, 1.0)\n"
-        f"say = lambda: list(processes.sounds(manner, [({says!r}, 0.0, 0.0)], names=['']))\n"
+        "from telephony.speech.synthesis import VoiceConfig\n"
+        "config = VoiceConfig('np_rija', 'espeak', 'ne', {}, 1.0)\n"
+        f"say = lambda: list(processes.synthesize_texts(config, [({says!r}, 0.0, 0.0)], names=['']))\n"
         "threading.Thread(target=say, daemon=True).start()\n"
         "while not processes.pids(): time.sleep(0.01)\n"
         "print(*processes.pids(), flush=True)\n"
@@ -242,7 +242,7 @@ def test_a_forked_process_has_speech_processes_of_its_own() -> None:
 def test_a_text_that_is_shown_in_an_error_is_short_and_of_one_line() -> None:
     text = f"{wild.ENDLESS_RULE}\n\0" + "राम " * 500
 
-    with pytest.raises(speech.TookTooLong) as caught:
+    with pytest.raises(speech.SpeechTimedOut) as caught:
         speech.speak(text=text)
 
     assert len(caught.value.message) < 230

@@ -52,7 +52,7 @@ def syntheses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_speech_is_a_telephone_wav_of_plausible_length_and_level(voice: str) -> None:
     recording = speech.speak(text=SENTENCE, voice=voice)
 
-    with wave.open(io.BytesIO(audio.wav_bytes(recording))) as file:
+    with wave.open(io.BytesIO(audio.read_wav(recording))) as file:
         assert (file.getframerate(), file.getsampwidth(), file.getnchannels()) == (8000, 2, 1)
         assert file.getnframes() / 8000 == pytest.approx(recording.seconds)
     assert recording.voice == voice
@@ -88,12 +88,12 @@ def test_a_speed_that_nobody_could_follow_is_refused(speed: float) -> None:
 
 def test_a_text_is_spoken_once_and_stays_the_same_to_the_byte(syntheses: list[str], media: Path) -> None:
     first = speech.speak(text=SENTENCE, voice="np_prasanna")
-    content = audio.wav_bytes(first)
+    content = audio.read_wav(first)
 
     again = speech.speak(text=f"  {SENTENCE.replace('।', ' |')}\n", voice="np_prashanna", speed=1)
 
     assert again == first
-    assert audio.wav_bytes(again) == content
+    assert audio.read_wav(again) == content
     assert len(syntheses) == 1
     assert [str(path.relative_to(media)) for path in media.rglob("*.*")] == [
         f"audio/{first.name[:2]}/{first.name}.wav"
@@ -140,7 +140,7 @@ def test_a_recording_whose_file_was_lost_is_spoken_again(media: Path, syntheses:
     again = speech.speak(text="नमस्ते")
 
     assert again == first
-    assert store.has(first.name, "wav")
+    assert store.exists(first.name, "wav")
     assert len(syntheses) == 2
 
 
@@ -227,7 +227,7 @@ def test_many_texts_are_spoken_in_sets(syntheses: list[str]) -> None:
     assert list(spoken) == texts
     assert spoken["नमस्ते 1"] == known
     assert len({recording.pk for recording in spoken.values()}) == 50
-    assert all(store.has(recording.name, "wav") for recording in spoken.values())
+    assert all(store.exists(recording.name, "wav") for recording in spoken.values())
     assert len(syntheses) == 50
     assert len(queries) <= 5  # with the savepoint around the insertion
 

@@ -15,7 +15,7 @@ from accounts.models import RateCounter, User
 from telephony import speech
 from telephony.models import Audio
 from telephony.speech import trials
-from telephony.speech.pruning import Pruned, prune
+from telephony.speech.pruning import PruneResult, prune
 from tests.accounts.test_credits_races import at_once, kinds
 from tests.factories import make_campaign, make_user
 from tests.v0 import Caller
@@ -137,7 +137,7 @@ class TestPruning:
     def test_a_trial_goes_after_a_day(self, media: Path) -> None:
         self.tried()
         self.aged(hours=23)
-        assert prune() == Pruned()
+        assert prune() == PruneResult()
         self.aged(hours=25)
         assert prune(dry_run=True).recordings == 1
         done = prune()
@@ -157,10 +157,10 @@ class TestPruning:
         audio = speech.speak(text="नमस्ते")
         assert self.tried() == audio
         self.aged(days=2)
-        assert prune() == Pruned()
+        assert prune() == PruneResult()
         assert not Audio.objects.get().is_trial
 
     def test_a_trial_that_a_campaign_has_stays(self) -> None:
         make_campaign(audio=self.tried())
         self.aged(days=20)
-        assert prune() == Pruned()
+        assert prune() == PruneResult()

@@ -79,7 +79,7 @@ def test_seeding_again_changes_nothing_that_an_operator_changed_and_adds_what_is
     assert Voice.objects.get(name="np_binod").display == "Binod dai"
     assert "np_binod" not in speech.catalogue()
     assert speech.catalogue()["np_anita"].display == "Anita"
-    assert speech.catalogue()["np_anita"].pk >= voices.FIRST_OWN_ID
+    assert speech.catalogue()["np_anita"].pk >= voices.FIRST_CUSTOM_ID
 
 
 def test_a_voice_that_is_not_enabled_is_offered_to_nobody_but_still_speaks_where_it_was_chosen() -> None:
@@ -94,7 +94,7 @@ def test_a_voice_that_is_not_enabled_is_offered_to_nobody_but_still_speaks_where
 
 def test_the_default_voice_is_the_first_where_the_operator_offers_no_rija() -> None:
     Voice.objects.filter(api_name="np_rija").update(enabled=False)
-    voices.forget()
+    voices.clear_cache()
 
     assert speech.resolve(None) == "np_prasanna"
 
@@ -118,7 +118,7 @@ def test_what_another_process_changed_is_seen_within_seconds(monkeypatch: pytest
     Voice.objects.filter(name="np_binod").update(display="Binod dai")
     assert speech.catalogue()["np_binod"].display == "Binod"
 
-    monkeypatch.setattr(voices, "FRESH_SECONDS", -1)
+    monkeypatch.setattr(voices, "CACHE_SECONDS", -1)
 
     assert speech.catalogue()["np_binod"].display == "Binod dai"
 
@@ -138,8 +138,8 @@ def test_a_voice_speaks_as_the_settings_say_until_its_row_has_an_engine(settings
 
 
 def test_the_voices_that_iris_comes_with_have_no_faults() -> None:
-    assert list(speech.faults()) == []
-    assert list(speech.missing()) == []
+    assert list(speech.setting_errors()) == []
+    assert list(speech.setting_warnings()) == []
 
 
 FAULTS: list[tuple[dict[str, Any], str]] = [
@@ -166,7 +166,7 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
 def test_a_voice_that_would_not_speak_is_a_fault(settings: Any, entry: dict[str, Any], sentence: str) -> None:
     settings.IRIS_VOICES = {"np_rija": entry}
 
-    (fault,) = speech.faults()
+    (fault,) = speech.setting_errors()
 
     assert "np_rija" in fault
     assert sentence in fault
@@ -175,7 +175,7 @@ def test_a_voice_that_would_not_speak_is_a_fault(settings: Any, entry: dict[str,
 def test_no_voices_at_all_is_a_fault(settings: Any) -> None:
     settings.IRIS_VOICES = {}
 
-    assert list(speech.faults()) == ["IRIS_VOICES has no voice."]
+    assert list(speech.setting_errors()) == ["IRIS_VOICES is empty."]
 
 
 @pytest.mark.parametrize("options", [{"pich": 3}, [], "pitch", {"variant": "f99"}])
