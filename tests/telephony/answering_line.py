@@ -1,6 +1,6 @@
-"""A session carrier for tests of whole systems: it takes everything, and says so a moment later.
+"""A session carrier for tests of whole systems: it accepts everything and reports completion a moment later.
 
-What it took is written to `line.log` in IRIS_HOME, a line each, doubles included: the witness of what was sent.
+It writes each accepted key, including duplicates, as a line of `line.log` in IRIS_HOME: the record of what was sent.
 """
 
 from __future__ import annotations

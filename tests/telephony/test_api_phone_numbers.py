@@ -1,4 +1,4 @@
-"""v0: phone numbers to own."""
+"""v0: phone numbers that accounts buy and release."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_numbers_for_sale_are_listed(caller: Caller, user: User) -> None:
     assert_answers_as_documented(caller.client, "phone_numbers")
 
 
-def test_a_number_is_bought_for_its_rate(caller: Caller, user: User) -> None:
+def test_buying_a_number_charges_its_rate(caller: Caller, user: User) -> None:
     make_phone_number(sid=SID)
     assert_answers_as_documented(caller.client, "phone_number_buy")
     assert balance(user) == 60
@@ -61,23 +61,23 @@ def test_a_number_is_bought_for_its_rate(caller: Caller, user: User) -> None:
     assert caller.get(NUMBERS)["data"]["number_lists"] == []
 
 
-def test_a_number_is_released(caller: Caller, user: User) -> None:
+def test_owned_number_is_released(caller: Caller, user: User) -> None:
     make_phone_number(sid=SID, owner=user)
     assert_answers_as_documented(caller.client, "phone_number_release")
     assert PhoneNumber.objects.get(sid=SID).owner is None
 
 
-def test_a_number_is_released_by_a_form(caller: Caller, user: User) -> None:
+def test_number_is_released_by_a_form_request(caller: Caller, user: User) -> None:
     make_phone_number(sid=SID, owner=user)
     assert caller.delete(NUMBERS, {"phone_sid": SID}, format="multipart") == golden("phone_number_release")
 
 
-def test_a_number_is_released_with_its_sid_in_the_query(caller: Caller, user: User) -> None:
+def test_number_is_released_with_its_sid_in_the_query_string(caller: Caller, user: User) -> None:
     make_phone_number(sid=SID, owner=user)
     assert caller.delete(f"{NUMBERS}?phone_sid={SID}") == golden("phone_number_release")
 
 
-def test_a_released_number_is_bought_again_and_paid_for_again(caller: Caller, user: User) -> None:
+def test_buying_a_released_number_again_charges_again(caller: Caller, user: User) -> None:
     make_phone_number(sid=SID)
     for _ in range(2):
         caller.post(NUMBERS, {"phone_sid": SID})
@@ -86,40 +86,40 @@ def test_a_released_number_is_bought_again_and_paid_for_again(caller: Caller, us
     assert CreditEntry.objects.filter(user=user, kind=CreditEntry.Kind.CHARGE).count() == 2
 
 
-def test_a_number_that_is_free_of_charge_can_be_bought(caller: Caller, user: User) -> None:
+def test_number_with_rate_zero_can_be_bought(caller: Caller, user: User) -> None:
     make_phone_number(sid=SID, rate=0)
     caller.post(NUMBERS, {"phone_sid": SID})
     assert balance(user) == 100
 
 
-def test_too_few_credits_buy_nothing(caller: Caller, user: User) -> None:
+def test_buying_with_insufficient_credits_changes_nothing(caller: Caller, user: User) -> None:
     make_phone_number(sid=SID, rate=Decimal("100.01"))
     caller.fails("POST", NUMBERS, {"phone_sid": SID}, status=402)
     assert balance(user) == 100
     assert PhoneNumber.objects.get(sid=SID).owner is None
 
 
-def test_an_own_number_is_not_bought_twice(caller: Caller, user: User) -> None:
+def test_buying_an_owned_number_again_is_a_conflict(caller: Caller, user: User) -> None:
     make_phone_number(sid=SID, owner=user)
     caller.fails("POST", NUMBERS, {"phone_sid": SID}, status=409)
     assert balance(user) == 100
 
 
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
-def test_somebody_elses_number_is_not_there(caller: Caller, user: User, method: str) -> None:
+def test_number_of_another_account_is_not_found(caller: Caller, user: User, method: str) -> None:
     owner = make_user(email="other@example.com")
     make_phone_number(sid=SID, owner=owner)
     caller.fails(method, NUMBERS, {"phone_sid": SID}, status=404)
     assert PhoneNumber.objects.get(sid=SID).owner == owner
 
 
-def test_a_number_for_sale_cannot_be_released(caller: Caller) -> None:
+def test_number_for_sale_cannot_be_released(caller: Caller) -> None:
     make_phone_number(sid=SID)
     caller.fails("DELETE", NUMBERS, {"phone_sid": SID}, status=404)
 
 
 @pytest.mark.parametrize("path", [NUMBERS, OWNED])
-def test_lists_take_as_many_queries_for_many_numbers(caller: Caller, user: User, path: str) -> None:
+def test_number_lists_need_a_constant_number_of_queries(caller: Caller, user: User, path: str) -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as context:
             caller.get(path)
@@ -133,7 +133,7 @@ def test_lists_take_as_many_queries_for_many_numbers(caller: Caller, user: User,
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_buyers_at_once_never_both_get_it_and_nobody_pays_for_nothing() -> None:
+def test_concurrent_buyers_get_one_owner_and_one_charge() -> None:
     buyers = [make_user(email=f"buyer{number}@example.com", credits=1000) for number in range(4)]
     for attempt in range(5):
         number = make_phone_number(number=f"980000020{attempt}", rate=40)
@@ -148,7 +148,7 @@ def test_two_buyers_at_once_never_both_get_it_and_nobody_pays_for_nothing() -> N
 
 
 @pytest.mark.django_db(transaction=True)
-def test_one_buyer_twice_at_once_pays_once() -> None:
+def test_concurrent_purchases_by_one_buyer_charge_once() -> None:
     buyer = make_user(email="buyer@example.com", credits=100)
     number = make_phone_number(rate=40)
     outcomes = _at_once(
@@ -159,7 +159,7 @@ def test_one_buyer_twice_at_once_pays_once() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_one_buyer_of_two_numbers_at_once_pays_for_what_the_credits_allow() -> None:
+def test_concurrent_purchases_never_overdraw_the_balance() -> None:
     buyer = make_user(email="buyer@example.com", credits=60)
     numbers = [make_phone_number(number=f"980000030{digit}", rate=40) for digit in range(2)]
     outcomes = _at_once(lambda number: phone_numbers.buy_number(user=buyer, sid=number.sid), numbers)
@@ -169,7 +169,7 @@ def test_one_buyer_of_two_numbers_at_once_pays_for_what_the_credits_allow() -> N
 
 
 def _at_once(verb: Any, arguments: list[Any]) -> list[Any]:
-    """What each call returned or raised; all begin together."""
+    """Start all calls at the same time; return what each returned or raised."""
     outcomes: list[Any] = [None] * len(arguments)
     start = threading.Barrier(len(arguments))
 

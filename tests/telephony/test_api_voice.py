@@ -1,4 +1,4 @@
-"""v0: trying a voice."""
+"""v0: voice trials."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def caller(user: User) -> Caller:
     return Caller(user)
 
 
-def test_answers_with_the_address_of_a_recording(caller: Caller) -> None:
+def test_trial_returns_the_url_of_a_recording(caller: Caller) -> None:
     assert_answers_as_documented(caller.client, "test_voice")
 
 
-def test_the_recording_needs_no_token(caller: Caller) -> None:
+def test_trial_recording_is_downloaded_without_a_token(caller: Caller) -> None:
     address = caller.post(VOICE, {"message": "नमस्कार"})["data"]["audio_url"]
     assert re.fullmatch(r"http://.+\.mp3", address)
     stranger = Caller(None).client
@@ -51,19 +51,19 @@ def test_the_recording_needs_no_token(caller: Caller) -> None:
     ],
 )
 @pytest.mark.parametrize("format", ["json", "multipart"])
-def test_voices(caller: Caller, asked: str | None, used: str, format: str) -> None:
+def test_trial_uses_the_requested_voice(caller: Caller, asked: str | None, used: str, format: str) -> None:
     sent = {"message": "नमस्कार"} | ({} if asked is None else {"voice_input": asked})
     assert caller.post(VOICE, sent, format=format)["data"]["voice_input"] == used
 
 
-def test_voices_differ_and_repeat(caller: Caller) -> None:
+def test_trials_of_one_voice_share_a_recording_and_voices_differ(caller: Caller) -> None:
     def address(voice: str) -> str:
         return caller.post(VOICE, {"message": "नमस्कार", "voice_input": voice})["data"]["audio_url"]
 
     assert address("np_rija") == address("np_rija") != address("np_binod")
 
 
-def test_costs_nothing(caller: Caller, user: User) -> None:
+def test_trial_costs_no_credits(caller: Caller, user: User) -> None:
     caller.post(VOICE, {"message": "नमस्कार"})
     assert not user.credit_entries.exists()
 
@@ -84,5 +84,5 @@ def test_costs_nothing(caller: Caller, user: User) -> None:
         {"message": "नमस्कार", "voice_input": ["np_rija"]},
     ],
 )
-def test_what_cannot_be_spoken(caller: Caller, sent: dict[str, object]) -> None:
+def test_invalid_trial_is_rejected(caller: Caller, sent: dict[str, object]) -> None:
     caller.fails("POST", VOICE, sent, status=400)

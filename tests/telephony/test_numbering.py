@@ -1,4 +1,4 @@
-"""telephony.numbering: what people and spreadsheets write, and what a carrier gets."""
+"""telephony.numbering: what people and spreadsheets write, and the E.164 numbers for carriers."""
 
 import math
 from typing import Any
@@ -40,17 +40,17 @@ from telephony.numbering import InvalidNumber, ParsedNumber, parse, to_e164
         ("+1 (202) 555-0142", "+1 (202) 555-0142", "+12025550142"),
     ],
 )
-def test_a_number_is_kept_as_sent_and_read_as_meant(raw: object, number: str, to: str) -> None:
+def test_number_is_kept_as_sent_and_converted_to_e164(raw: object, number: str, to: str) -> None:
     assert parse(raw) == ParsedNumber(number, to)
 
 
 @pytest.mark.parametrize("raw", [98675432123, 984381123, "1234567", "+999999999999999"])
-def test_a_number_that_no_country_has_is_accepted_without_a_form_for_carriers(raw: object) -> None:
+def test_number_of_no_country_is_accepted_without_e164_form(raw: object) -> None:
     assert parse(raw) == ParsedNumber(str(raw), "")
 
 
 @pytest.mark.parametrize("raw", [9876543210, 9731234567])
-def test_a_mobile_of_a_range_that_is_not_assigned_yet_is_left_to_the_carrier(raw: int) -> None:
+def test_nepali_mobile_of_an_unassigned_range_is_accepted(raw: int) -> None:
     assert parse(raw) == ParsedNumber(str(raw), f"+977{raw}")
 
 
@@ -86,7 +86,7 @@ def test_a_mobile_of_a_range_that_is_not_assigned_yet_is_left_to_the_carrier(raw
         ({}, "must be digits or text"),
     ],
 )
-def test_what_is_no_number_is_refused_with_a_sentence_that_helps(raw: object, sentence: str) -> None:
+def test_invalid_number_is_rejected_with_reason_and_example(raw: object, sentence: str) -> None:
     with pytest.raises(InvalidNumber, match="such as 98") as refused:
         parse(raw)
     assert sentence in refused.value.message
@@ -95,7 +95,7 @@ def test_what_is_no_number_is_refused_with_a_sentence_that_helps(raw: object, se
     assert to_e164(raw) == ""
 
 
-def test_normalise_gives_the_carriers_form() -> None:
+def test_to_e164_returns_e164_or_an_empty_string() -> None:
     assert to_e164(" 984-1234567 ") == "+9779841234567"
     assert to_e164(984381123) == ""
 
@@ -104,13 +104,13 @@ def test_normalise_gives_the_carriers_form() -> None:
     start=st.sampled_from(["", "0", "977", "+977", "00977"]),
     national=st.from_regex(r"9[0-9]{9}|[1-9][0-9]{7}", fullmatch=True),
 )
-def test_the_fast_way_agrees_with_phonenumbers(start: str, national: str) -> None:
+def test_fast_pattern_agrees_with_phonenumbers(start: str, national: str) -> None:
     assert to_e164(start + national) == _by_phonenumbers((start + national).replace("00977", "+977", 1), "NP")
 
 
 @pytest.mark.parametrize("region", ["NP", "IN", "US", "GB", "DE", "BR", "MX", "IT", "AU", "KE"])
 @given(data=st.data())
-def test_the_fast_way_agrees_with_phonenumbers_in_other_countries(region: str, data: st.DataObject) -> None:
+def test_fast_pattern_agrees_with_phonenumbers_in_other_countries(region: str, data: st.DataObject) -> None:
     sample = phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.MOBILE)
     assert sample is not None
     national = list(phonenumbers.national_significant_number(sample))
@@ -123,7 +123,7 @@ def test_the_fast_way_agrees_with_phonenumbers_in_other_countries(region: str, d
 
 
 @given(st.text(max_size=60) | st.integers() | st.floats() | st.none() | st.binary(max_size=5))
-def test_anything_is_either_read_or_refused(raw: object) -> None:
+def test_any_value_is_either_parsed_or_rejected(raw: object) -> None:
     try:
         number = parse(raw)
     except InvalidNumber:
@@ -134,7 +134,7 @@ def test_anything_is_either_read_or_refused(raw: object) -> None:
     assert parse(number.number) == number
 
 
-def test_the_region_is_a_setting(settings: Any) -> None:
+def test_phone_region_is_configurable(settings: Any) -> None:
     settings.IRIS_PHONE_REGION = "IN"
     assert parse("9876543210").to == "+919876543210"
     with pytest.raises(InvalidNumber, match=r"\+91"):

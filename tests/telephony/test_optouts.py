@@ -1,4 +1,4 @@
-"""What people send back: recorded, and obeyed when it says stop."""
+"""Inbound SMS: stored, and applied to the opt-out list."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def sent(text: str, *, sender: str = SENDER, to: str = "31001") -> InboundSms:
 
 
 @pytest.mark.parametrize(
-    ("text", "wish"),
+    ("text", "keyword"),
     [
         ("STOP", Keyword.STOP),
         (" stop. ", Keyword.STOP),
@@ -50,13 +50,13 @@ def sent(text: str, *, sender: str = SENDER, to: str = "31001") -> InboundSms:
         ("\0", None),
     ],
 )
-def test_what_somebody_wants(text: str, wish: Keyword | None) -> None:
-    assert keyword_in(text) is wish
+def test_first_word_of_a_short_sms_is_the_keyword(text: str, keyword: Keyword | None) -> None:
+    assert keyword_in(text) is keyword
 
 
 @pytest.mark.django_db
 class TestReceiving:
-    def test_a_stop_is_for_the_account_that_texted_last(self) -> None:
+    def test_stop_applies_to_the_account_that_sent_last(self) -> None:
         make_delivery(to=SENDER)
         last = make_delivery(to=SENDER)
         make_delivery(to=SENDER, trunk=make_trunk("another"))
@@ -72,13 +72,13 @@ class TestReceiving:
         assert (entry.owner, entry.number, entry.source) == (last.owner, SENDER, "STOP")
 
     @pytest.mark.parametrize("written", ["9801000000", "+9779801000000", "9779801000000"])
-    def test_a_stop_is_first_of_all_for_the_owner_of_the_number_it_was_sent_to(self, written: str) -> None:
+    def test_stop_to_an_owned_number_applies_to_its_owner(self, written: str) -> None:
         make_delivery(to=SENDER)
         number = make_phone_number(number=written, owner=make_user())
         delivery_reports.record("sandbox", [sent("रोक्नुहोस्", to="+9779801000000")])
         assert [entry.owner for entry in OptOut.objects.all()] == [number.owner]
 
-    def test_a_start_takes_it_back_and_the_last_word_counts(self) -> None:
+    def test_start_cancels_stop_and_the_last_keyword_wins(self) -> None:
         make_delivery(to=SENDER)
         delivery_reports.record("sandbox", [sent("STOP"), sent("START")])
         assert not OptOut.objects.exists()
@@ -89,7 +89,7 @@ class TestReceiving:
         assert not OptOut.objects.exists()
         assert InboundMessage.objects.count() == 6
 
-    def test_a_stranger_is_recorded_and_stops_nothing(self) -> None:
+    def test_sms_without_an_earlier_message_is_stored_and_ignored(self) -> None:
         delivery_reports.record("sandbox", [sent("STOP"), sent("Namaste\0", sender="NTC\0")])
         assert [(one.owner, one.text) for one in InboundMessage.objects.order_by("pk")] == [
             (None, "STOP"),
@@ -97,7 +97,7 @@ class TestReceiving:
         ]
         assert not OptOut.objects.exists()
 
-    def test_many_cost_no_more_statements_than_one(self) -> None:
+    def test_number_of_statements_does_not_grow_with_the_sms(self) -> None:
         costs = []
         for count in (1, 30):
             senders = [make_delivery().to for _ in range(count)]
@@ -118,15 +118,15 @@ class TestDispatch:
         return delivery.status, delivery.cause
 
     @pytest.mark.parametrize("channel", Channel)
-    def test_who_wants_no_more_is_not_reached_and_costs_nothing(self, channel: Channel) -> None:
+    def test_opted_out_recipient_is_not_contacted_and_costs_nothing(self, channel: Channel) -> None:
         stopped, other = make_delivery(channel=channel, to=SENDER), make_delivery(channel=channel, to=SENDER)
         optouts.update_list({(stopped.owner_id, SENDER): "by hand"})
         self.run()
         assert self.status(stopped) == (DeliveryStatus.FAILED, Cause.OPTED_OUT)
         assert stopped.credits == Decimal(0)
-        assert self.status(other)[0] > DeliveryStatus.SUBMITTING, "somebody else's list"
+        assert self.status(other)[0] > DeliveryStatus.SUBMITTING, "another account's list applied"
 
-    def test_an_otp_is_sent_all_the_same(self) -> None:
+    def test_otp_ignores_the_opt_out_list(self) -> None:
         otp = make_delivery(to=SENDER, purpose=Purpose.OTP, priority=0)
         optouts.update_list({(otp.owner_id, SENDER): ""})
         self.run()
@@ -141,7 +141,7 @@ class TestAdmin:
         client.force_login(make_user(is_staff=True, is_superuser=True))
         return client
 
-    def test_whoever_asks_by_telephone_is_put_on_the_list(self, operator: Client) -> None:
+    def test_operator_adds_a_number_to_the_opt_out_list(self, operator: Client) -> None:
         owner = make_user()
         page = reverse("admin:telephony_optout_add")
         for number, count in (("984", 0), ("9841000001", 1), ("+977 9841000001", 1)):
@@ -149,7 +149,7 @@ class TestAdmin:
             assert OptOut.objects.count() == count
         assert [entry.number for entry in OptOut.objects.all()] == [SENDER]
 
-    def test_what_came_in_is_only_to_be_looked_at(self, operator: Client) -> None:
+    def test_inbound_messages_are_read_only_in_the_admin(self, operator: Client) -> None:
         delivery_reports.record(
             "sandbox",
             [sent("Namaste"), CarrierEvent(ref="?", status=DeliveryStatus.COMPLETED, at=timezone.now())],
@@ -160,7 +160,7 @@ class TestAdmin:
 
 
 @pytest.mark.django_db
-def test_an_account_can_be_deleted_with_its_list() -> None:
+def test_deleting_an_account_deletes_its_opt_outs() -> None:
     owner: User = make_user()
     optouts.update_list({(owner.pk, SENDER): ""})
     owner.delete()

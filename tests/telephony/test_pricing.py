@@ -1,4 +1,4 @@
-"""telephony.pricing: credits of SMS and calls."""
+"""telephony.pricing: credits for SMS and calls."""
 
 from decimal import Decimal
 from typing import Any
@@ -19,7 +19,7 @@ def _rates(settings: Any) -> None:
 
 
 @pytest.mark.parametrize(("segments", "credits"), [(0, "0.00"), (1, "1.00"), (3, "3.00")])
-def test_an_sms_costs_by_its_segments(segments: int, credits: str) -> None:
+def test_sms_price_is_per_segment(segments: int, credits: str) -> None:
     assert str(sms_credits(segments)) == credits
 
 
@@ -36,11 +36,11 @@ def test_an_sms_costs_by_its_segments(segments: int, credits: str) -> None:
         (Decimal("60.5"), "4.00"),
     ],
 )
-def test_a_call_costs_by_the_pulses_it_has_begun(seconds: float, credits: str) -> None:
+def test_call_price_is_per_started_pulse(seconds: float, credits: str) -> None:
     assert str(call_credits(seconds)) == credits
 
 
-def test_rates_are_settings_and_prices_have_two_places(settings: Any) -> None:
+def test_rates_are_settings_and_prices_have_two_decimal_places(settings: Any) -> None:
     settings.IRIS_SMS_CREDITS = Decimal("0.335")
     settings.IRIS_CALL_CREDITS = Decimal("0.5")
     settings.IRIS_CALL_PULSE_SECONDS = 30
@@ -51,7 +51,7 @@ def test_rates_are_settings_and_prices_have_two_places(settings: Any) -> None:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(shorter=st.floats(0, 1e6), longer=st.floats(0, 1e6), rate=st.decimals(0, 100, places=4))
-def test_less_never_costs_more(shorter: float, longer: float, rate: Decimal) -> None:
+def test_price_never_decreases_with_usage(shorter: float, longer: float, rate: Decimal) -> None:
     shorter, longer = sorted((shorter, longer))
     assert call_credits(shorter) <= call_credits(longer)
     with override_settings(IRIS_SMS_CREDITS=rate):
@@ -59,7 +59,7 @@ def test_less_never_costs_more(shorter: float, longer: float, rate: Decimal) -> 
 
 
 @pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf")])
-def test_impossible_durations_are_the_programmers_mistake(seconds: float) -> None:
+def test_negative_or_infinite_usage_raises_value_error(seconds: float) -> None:
     with pytest.raises(ValueError, match="seconds"):
         call_credits(seconds)
     with pytest.raises(ValueError, match="segments"):

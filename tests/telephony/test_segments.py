@@ -1,4 +1,4 @@
-"""telephony.segments: how many SMS a text takes, and at most takes."""
+"""telephony.segments: the exact number of SMS segments, and upper bounds."""
 
 import pytest
 from hypothesis import example, given
@@ -40,7 +40,7 @@ TEXTS = GSM | NEPALI | st.text(max_size=250)
         ("`" * 71, 2),
     ],
 )
-def test_a_text_takes_as_many_sms_as_the_standard_says(text: str, segments: int) -> None:
+def test_segments_match_the_standard(text: str, segments: int) -> None:
     assert segments_of(text) == segments
     assert len(split(text)) == segments
 
@@ -55,12 +55,12 @@ def test_a_text_takes_as_many_sms_as_the_standard_says(text: str, segments: int)
         ("a😀", TextSize(0, 3, False, 1)),
     ],
 )
-def test_a_text_is_measured_in_both_alphabets(text: str, size: TextSize) -> None:
+def test_size_is_measured_in_both_alphabets(text: str, size: TextSize) -> None:
     assert measure(text) == size
 
 
 @given(TEXTS)
-def test_parts_are_the_text_and_fit(text: str) -> None:
+def test_split_parts_join_to_the_text_and_fit(text: str) -> None:
     parts = split(text)
     assert "".join(parts) == text
     assert len(parts) == segments_of(text)
@@ -75,7 +75,7 @@ def test_parts_are_the_text_and_fit(text: str) -> None:
 @given(TEXTS)
 @example("a" * 305)
 @example("न" * 134)
-def test_the_bound_of_a_text_without_pairs_is_exact(text: str) -> None:
+def test_upper_bound_of_a_text_without_pairs_is_exact(text: str) -> None:
     size = TextSize.of(text)
     assert upper_bound(size) >= segments_of(text)
     if not size.pairs:
@@ -83,22 +83,20 @@ def test_the_bound_of_a_text_without_pairs_is_exact(text: str) -> None:
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=5), TEXTS)
-def test_the_bound_of_the_largest_holds_for_each_and_for_what_is_written_around_it(
-    texts: list[str], around: str
-) -> None:
+def test_upper_bound_of_the_largest_size_holds_for_every_rendered_text(texts: list[str], around: str) -> None:
     for largest in (TextSize.largest(texts), _maximum(texts), _without_pairs(_maximum(texts))):
         for text in texts:
             assert upper_bound(largest) >= segments_of(text)
             assert upper_bound(TextSize.of(around) + largest * 2) >= segments_of(around + text + text)
 
 
-def test_the_bound_holds_for_gsm_texts_when_another_was_not_gsm() -> None:
+def test_ucs2_upper_bound_holds_for_gsm_texts() -> None:
     for length in range(1, 1_000):
         assert upper_bound(TextSize(0, length, False, 0)) >= segments_of("€" * length)
 
 
 @given(TEXTS, TEXTS)
-def test_sizes_add_up_as_texts_do(one: str, other: str) -> None:
+def test_adding_sizes_equals_concatenating_texts(one: str, other: str) -> None:
     total, together = TextSize.of(one) + TextSize.of(other), TextSize.of(one + other)
     assert (total.units, total.gsm) == (together.units, together.gsm)
     if total.gsm:
@@ -108,7 +106,7 @@ def test_sizes_add_up_as_texts_do(one: str, other: str) -> None:
 
 
 @given(st.lists(TEXTS))
-def test_the_largest_of_many_bounds_the_maximum_of_each(texts: list[str]) -> None:
+def test_largest_bounds_the_maximum_of_all_sizes(texts: list[str]) -> None:
     largest, maximum = TextSize.largest(texts), _maximum(texts)
     assert largest.gsm == maximum.gsm
     assert largest.units >= maximum.units
@@ -116,7 +114,7 @@ def test_the_largest_of_many_bounds_the_maximum_of_each(texts: list[str]) -> Non
         assert largest.septets >= maximum.septets
 
 
-def test_half_a_surrogate_pair_is_measured_and_not_a_crash() -> None:
+def test_unpaired_surrogate_is_measured() -> None:
     assert segments_of("\ud83d") == 1
 
 
@@ -128,5 +126,5 @@ def _maximum(texts: list[str]) -> TextSize:
 
 
 def _without_pairs(size: TextSize) -> TextSize:
-    """As it is put together from what a database keeps."""
+    """Return the size as restored from the database, which does not store pairs."""
     return TextSize(size.septets, size.units, size.gsm)

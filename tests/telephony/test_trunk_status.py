@@ -1,4 +1,4 @@
-"""`manage.py trunk_status` tells an operator what they need to know of each trunk."""
+"""`manage.py trunk_status` shows operators the state of each trunk."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def shown() -> dict[str, dict[str, str]]:
     return found
 
 
-def test_a_trunk_without_a_connection_or_limits() -> None:
+def test_status_of_a_trunk_without_connection_or_limits() -> None:
     assert shown()["sandbox"] == {
         "connection": "none is kept",
         "state": "open",
@@ -58,7 +58,7 @@ def test_a_trunk_without_a_connection_or_limits() -> None:
     }
 
 
-def test_busy_channels_and_the_queue_are_counted() -> None:
+def test_status_counts_busy_channels_and_queued_deliveries() -> None:
     line = make_trunk("line")
     for status in (DeliveryStatus.QUEUED, DeliveryStatus.RINGING, DeliveryStatus.ANSWERED):
         make_delivery(trunk=line, channel=Channel.CALL, status=status)
@@ -68,13 +68,13 @@ def test_busy_channels_and_the_queue_are_counted() -> None:
     assert shown()["line"]["queue"] == "1 waiting, 2 under way"
 
 
-def test_a_trunk_whose_worker_never_ran_names_its_command() -> None:
+def test_status_without_a_worker_names_its_command() -> None:
     assert (
         shown()["line"]["connection"] == "never; its worker is `celery --app iris worker --queues trunk.line`"
     )
 
 
-def test_a_connection_is_shown_with_its_age_and_a_dead_worker_as_one() -> None:
+def test_status_shows_the_age_of_a_connection_and_dead_workers() -> None:
     make_trunk("line")
     Trunk.objects.update(session="registered as branch", session_at=timezone.now())
     assert shown()["line"]["connection"] == "registered as branch (0 s ago)"
@@ -82,7 +82,7 @@ def test_a_connection_is_shown_with_its_age_and_a_dead_worker_as_one() -> None:
     assert shown()["line"]["connection"] == "no worker since 10 min ago; it said: registered as branch"
 
 
-def test_a_resting_and_a_paused_trunk_say_why() -> None:
+def test_status_of_resting_and_paused_trunks_names_the_reason() -> None:
     make_trunk("line")
     pause_trunk("line", reason="503 Service Unavailable", seconds=30)
     assert shown()["line"]["state"] in {

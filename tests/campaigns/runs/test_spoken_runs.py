@@ -22,7 +22,7 @@ from telephony.models import Audio, Delivery, SandboxMessage
 from telephony.speech import audio
 from tests.engine import run_to_the_end
 from tests.factories import make_sheet, make_user
-from tests.telephony.speech.sound import asked_of_the_engine
+from tests.telephony.speech.sound import record_engine_texts
 
 pytestmark = pytest.mark.django_db
 
@@ -39,7 +39,7 @@ def media(settings: Any, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def syntheses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    return asked_of_the_engine(monkeypatch)
+    return record_engine_texts(monkeypatch)
 
 
 def make_spoken_campaign(*, names: int, recipients: int, amounts: int = 1) -> Campaign:

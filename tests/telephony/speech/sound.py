@@ -1,4 +1,4 @@
-"""Ears for tests: what a recording sounds like, in numbers."""
+"""Measurements of recordings for tests."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from telephony.speech.synthesis import VoiceConfig
 RATE = 8000
 
 
-def heard(recording: Audio) -> Pcm:
-    """What a telephone plays."""
+def telephone_audio(recording: Audio) -> Pcm:
+    """Return the telephone audio of a recording."""
     return Pcm(audio.read_pcm(recording.name), RATE)
 
 
@@ -27,52 +27,52 @@ def samples_of(pcm: Pcm) -> array.array[int]:
     return array.array("h", pcm.samples)
 
 
-def lufs(pcm: Pcm) -> float:
+def loudness_in_lufs(pcm: Pcm) -> float:
     measured = loudness.measure_lufs(pcm)
     assert measured is not None
     return measured
 
 
-def peak(pcm: Pcm) -> int:
+def peak_level(pcm: Pcm) -> int:
     return max(map(abs, samples_of(pcm)))
 
 
-def level(pcm: Pcm, hertz: float) -> float:
-    """The amplitude of one frequency (Goertzel), of 32,768."""
+def amplitude_at(pcm: Pcm, hertz: float) -> float:
+    """Return the amplitude of one frequency (Goertzel), of 32,768."""
     values = samples_of(pcm)
-    turn = 2 * math.pi * hertz / pcm.rate
-    real = sum(value * math.cos(turn * n) for n, value in enumerate(values))
-    imaginary = sum(value * math.sin(turn * n) for n, value in enumerate(values))
+    step = 2 * math.pi * hertz / pcm.rate
+    real = sum(value * math.cos(step * n) for n, value in enumerate(values))
+    imaginary = sum(value * math.sin(step * n) for n, value in enumerate(values))
     return 2 * math.hypot(real, imaginary) / len(values)
 
 
 def tone(*, hertz: float, seconds: float, amplitude: float, rate: int = RATE) -> Pcm:
-    turn = 2 * math.pi * hertz / rate
-    values = (round(amplitude * math.sin(turn * n)) for n in range(int(seconds * rate)))
+    step = 2 * math.pi * hertz / rate
+    values = (round(amplitude * math.sin(step * n)) for n in range(int(seconds * rate)))
     return Pcm(array.array("h", values).tobytes(), rate)
 
 
-def pauses(pcm: Pcm, *, seconds: float) -> int:
-    """How many silences of at least so long there are between what can be heard."""
+def count_pauses(pcm: Pcm, *, seconds: float) -> int:
+    """Count the silences of at least `seconds` between audible sound."""
     block = RATE // 100
     values = samples_of(pcm)
     audible = [max(map(abs, values[start : start + block])) > 300 for start in range(0, len(values), block)]
     first, last = audible.index(True), len(audible) - audible[::-1].index(True)
     found = length = 0
-    for is_heard in audible[first:last]:
-        length = 0 if is_heard else length + 1
+    for is_audible in audible[first:last]:
+        length = 0 if is_audible else length + 1
         found += length == round(seconds * 100)
     return found
 
 
-def jump(pcm: Pcm, position: int) -> int:
-    """The difference between two samples beside each other."""
+def step_between_samples(pcm: Pcm, position: int) -> int:
+    """Return the difference between two adjacent samples."""
     values = samples_of(pcm)
     return abs(values[position] - values[position - 1])
 
 
-def pitch(pcm: Pcm) -> float:
-    """The median fundamental frequency of the voiced parts, in hertz, by autocorrelation."""
+def median_pitch(pcm: Pcm) -> float:
+    """Return the median fundamental frequency of the voiced parts in hertz, by autocorrelation."""
     samples = samples_of(pcm)
     window, found = 320, []
     for start in range(0, len(samples) - 2 * window, 3 * window):
@@ -92,14 +92,14 @@ def pitch(pcm: Pcm) -> float:
     return statistics.median(found)
 
 
-def asked_of_the_engine(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What speech processes are asked to say from now on, in words, while they do say it."""
+def record_engine_texts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Record the texts that speech processes are asked to speak from now on; they still speak them."""
     asked: list[str] = []
     sounds = speech_processes.synthesize_texts
 
-    def listen(config: VoiceConfig, texts: Sequence[tuple[str, float, float]], **names: Any) -> Iterator[Any]:
+    def record(config: VoiceConfig, texts: Sequence[tuple[str, float, float]], **names: Any) -> Iterator[Any]:
         asked.extend(text for text, *_ in texts)
         return sounds(config, texts, **names)
 
-    monkeypatch.setattr(speech_processes, "synthesize_texts", listen)
+    monkeypatch.setattr(speech_processes, "synthesize_texts", record)
     return asked

@@ -49,7 +49,7 @@ def encoded(
     seconds: float = 2,
     options: dict[str, str] | None = None,
 ) -> bytes:
-    """A file of that format with two seconds of a tone, made by FFmpeg."""
+    """Return a file of that format with a tone, made by FFmpeg."""
     with av.open(str(path), "w", format=format, container_options=options or {}) as container:
         video: Any = container.add_stream("mpeg4", rate=5) if picture else None
         stream: Any = container.add_stream(codec, rate=rate, layout=layout) if codec else None
@@ -79,7 +79,7 @@ def encoded(
     return path.read_bytes()
 
 
-def loudness(samples: bytes) -> float:
+def root_mean_square(samples: bytes) -> float:
     values = array.array("h", samples)
     return math.sqrt(sum(value * value for value in values) / len(values))
 
@@ -106,14 +106,12 @@ FORMATS: dict[str, dict[str, Any]] = {
     "3gp": {"format": "3gp", "codec": "aac"},
     "video with sound": {"format": "mp4", "codec": "aac", "picture": True},
 }
-if "libopencore_amrnb" in av.codecs_available:  # only some builds of FFmpeg can make it; all can read it
+if "libopencore_amrnb" in av.codecs_available:  # only some builds of FFmpeg can encode it; all can decode it
     FORMATS["amr"] = {"format": "amr", "codec": "libopencore_amrnb", "rate": 8000}
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_a_recording_of_any_common_format_is_stored_as_the_telephone_plays_it(
-    tmp_path: Path, kind: str
-) -> None:
+def test_recordings_of_all_common_formats_are_stored_as_telephone_audio(tmp_path: Path, kind: str) -> None:
     content = encoded(tmp_path / "made", **FORMATS[kind])
 
     stored = audio.store_upload(SimpleUploadedFile("recording", content))
@@ -127,7 +125,7 @@ def test_a_recording_of_any_common_format_is_stored_as_the_telephone_plays_it(
     assert crossings(samples) / stored.seconds == pytest.approx(440, rel=0.05)
 
 
-def test_the_same_sound_is_stored_once_whatever_the_file_is_called(tmp_path: Path, media: Path) -> None:
+def test_identical_content_is_stored_once_regardless_of_the_file_name(tmp_path: Path, media: Path) -> None:
     content = encoded(tmp_path / "made", format="wav", codec="pcm_s16le")
 
     first = audio.store_upload(SimpleUploadedFile("first.wav", content))
@@ -138,30 +136,30 @@ def test_the_same_sound_is_stored_once_whatever_the_file_is_called(tmp_path: Pat
     assert len([path for path in media.rglob("*") if path.is_file()]) == 1
 
 
-def test_an_upload_that_went_to_a_temporary_file_is_read_from_its_start(tmp_path: Path) -> None:
+def test_upload_in_a_temporary_file_is_read_from_its_start(tmp_path: Path) -> None:
     with TemporaryUploadedFile("long.wav", "audio/wav", 0, None) as upload:
         upload.write(encoded(tmp_path / "made", format="wav", codec="pcm_s16le"))
         assert audio.store_upload(upload).seconds == pytest.approx(2)
 
 
-def test_what_the_telephone_cannot_carry_does_not_fold_back_into_the_speech() -> None:
+def test_resampling_to_8_khz_does_not_alias_higher_frequencies() -> None:
     heard = audio.resample_for_telephone(Pcm(tone(hertz=1000, rate=22050), 22050))
     too_high = audio.resample_for_telephone(Pcm(tone(hertz=5000, rate=22050), 22050))
 
     assert heard.rate == 8000
     assert heard.seconds == pytest.approx(2, abs=0.001)
-    assert loudness(heard.samples) == pytest.approx(16000 / math.sqrt(2), rel=0.02)
-    assert loudness(too_high.samples[2000:-2000]) < 5
+    assert root_mean_square(heard.samples) == pytest.approx(16000 / math.sqrt(2), rel=0.02)
+    assert root_mean_square(too_high.samples[2000:-2000]) < 5
 
 
-def test_recordings_of_different_kinds_joined_to_one_file_are_all_heard(tmp_path: Path) -> None:
+def test_concatenated_recordings_of_different_formats_are_decoded_completely(tmp_path: Path) -> None:
     first = encoded(tmp_path / "1", format="adts", codec="aac", rate=44100)
     second = encoded(tmp_path / "2", format="adts", codec="aac", rate=22050, layout="stereo")
 
     assert audio.decode(io.BytesIO(first + second)).seconds == pytest.approx(4, abs=0.3)
 
 
-def test_tags_in_an_old_encoding_do_not_matter() -> None:
+def test_tags_that_are_not_utf_8_are_ignored() -> None:
     title = b"INFOINAM" + struct.pack("<I", 6) + b"\xe9t\xe9 \xff\0"
     content = audio.encode_wav(Pcm(tone(rate=8000), 8000))
     tagged = content[:36] + b"LIST" + struct.pack("<I", len(title)) + title + content[36:]
@@ -169,7 +167,7 @@ def test_tags_in_an_old_encoding_do_not_matter() -> None:
     assert audio.decode(io.BytesIO(tagged)).seconds == pytest.approx(2, abs=0.1)
 
 
-def test_the_sound_behind_large_tags_is_found(tmp_path: Path) -> None:
+def test_sound_after_large_tags_is_decoded(tmp_path: Path) -> None:
     content = encoded(tmp_path / "made", format="mp3", codec="libmp3lame", seconds=8)
     tags = b"ID3\4\0\0" + bytes([0, 4, 0, 0]) + bytes(4 << 14)
 
@@ -227,7 +225,7 @@ NOT_AUDIO = {
 
 
 @pytest.mark.parametrize("content", NOT_AUDIO.values(), ids=NOT_AUDIO.keys())
-def test_what_is_not_audio_is_refused_with_a_sentence(content: bytes) -> None:
+def test_files_that_are_not_audio_are_rejected_with_a_sentence(content: bytes) -> None:
     with pytest.raises(audio.NotAudio) as caught:
         audio.store_upload(SimpleUploadedFile("audio.mp3", content, content_type="audio/mpeg"))
 
@@ -237,7 +235,7 @@ def test_what_is_not_audio_is_refused_with_a_sentence(content: bytes) -> None:
     assert not Audio.objects.exists()
 
 
-def test_a_video_without_sound_is_refused(tmp_path: Path) -> None:
+def test_video_without_sound_is_rejected(tmp_path: Path) -> None:
     content = encoded(tmp_path / "made", format="mp4", codec="", picture=True)
 
     with pytest.raises(audio.NotAudio, match="no sound"):
@@ -245,7 +243,7 @@ def test_a_video_without_sound_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["mp3", "wav", "m4a", "m4a for the web", "flac", "aiff"])
-def test_half_a_file_is_refused(tmp_path: Path, kind: str) -> None:
+def test_truncated_file_is_rejected(tmp_path: Path, kind: str) -> None:
     content = encoded(tmp_path / "made", **FORMATS[kind], seconds=8)
     assert audio.decode(io.BytesIO(content)).seconds == pytest.approx(8, abs=0.1)
 
@@ -253,21 +251,21 @@ def test_half_a_file_is_refused(tmp_path: Path, kind: str) -> None:
         audio.decode(io.BytesIO(content[: len(content) // 2]))
 
 
-def test_a_wav_whose_writer_did_not_know_its_size_is_read_to_its_end() -> None:
+def test_wav_with_unknown_size_is_read_to_its_end() -> None:
     content = bytearray(audio.encode_wav(Pcm(tone(rate=8000), 8000)))
     content[4:8] = content[40:44] = b"\xff\xff\xff\xff"
 
     assert audio.decode(io.BytesIO(bytes(content))).seconds == pytest.approx(2)
 
 
-def test_the_upload_limit_names_both_sizes(settings: Any) -> None:
+def test_error_for_a_too_large_upload_names_both_sizes(settings: Any) -> None:
     settings.IRIS_MAX_UPLOAD_BYTES = 2**20
 
     with pytest.raises(TooLarge, match=r"1\.5 MB.*1\.0 MB"):
         audio.store_upload(io.BytesIO(bytes(3 * 2**19)))
 
 
-def test_a_small_file_that_unpacks_to_hours_is_given_up_at_the_limit(settings: Any, tmp_path: Path) -> None:
+def test_small_file_that_unpacks_to_hours_is_rejected_at_the_limit(settings: Any, tmp_path: Path) -> None:
     settings.IRIS_MAX_AUDIO_SECONDS = 3
     with av.open(str(tmp_path / "silence.flac"), "w") as container:
         stream: Any = container.add_stream("flac", rate=8000, layout="mono")
@@ -286,7 +284,7 @@ def test_a_small_file_that_unpacks_to_hours_is_given_up_at_the_limit(settings: A
     assert not Audio.objects.exists()
 
 
-def test_a_recording_of_too_many_channels_is_refused() -> None:
+def test_recording_with_too_many_channels_is_rejected() -> None:
     header = struct.pack(
         "<4sI4s4sIHHIIHH4sI",
         b"RIFF",
@@ -308,7 +306,7 @@ def test_a_recording_of_too_many_channels_is_refused() -> None:
         audio.decode(io.BytesIO(header + bytes(320_000)))
 
 
-def test_several_recordings_may_last_as_long_together_as_one(settings: Any) -> None:
+def test_duration_limit_applies_to_all_recordings_of_a_request_together(settings: Any) -> None:
     settings.IRIS_MAX_AUDIO_SECONDS = 3
     content = audio.encode_wav(Pcm(tone(seconds=2, rate=8000), 8000))
     first, second = audio.decode_all(
@@ -334,7 +332,7 @@ def body(response: Any) -> bytes:
 
 
 @pytest.mark.parametrize(("extension", "content_type"), [("wav", "audio/wav"), ("mp3", "audio/mpeg")])
-def test_a_recording_is_fetched_without_a_token_and_kept_for_ever(
+def test_recording_is_downloaded_without_a_token_and_cacheable_forever(
     client: Client, recording: Audio, extension: Any, content_type: str
 ) -> None:
     response = client.get(audio_url(recording, format=extension).removeprefix("http://127.0.0.1:8000"))
@@ -348,7 +346,7 @@ def test_a_recording_is_fetched_without_a_token_and_kept_for_ever(
     assert audio.decode(io.BytesIO(content)).seconds == pytest.approx(2, abs=0.15)
 
 
-def test_the_mp3_is_made_when_it_is_first_fetched(client: Client, recording: Audio, media: Path) -> None:
+def test_mp3_is_created_on_the_first_request(client: Client, recording: Audio, media: Path) -> None:
     assert not list(media.rglob("*.mp3"))
 
     first = body(client.get(f"/media/audio/{recording.name}.mp3"))
@@ -359,7 +357,7 @@ def test_the_mp3_is_made_when_it_is_first_fetched(client: Client, recording: Aud
     assert len(first) < len(audio.read_wav(recording)) / 2
 
 
-def test_head_answers_the_size_without_the_sound(client: Client, recording: Audio) -> None:
+def test_head_returns_the_size_without_the_body(client: Client, recording: Audio) -> None:
     response = client.head(f"/media/audio/{recording.name}.wav", headers={"Range": "bytes=0-9"})
 
     assert response.status_code == 200
@@ -378,7 +376,7 @@ def test_head_answers_the_size_without_the_sound(client: Client, recording: Audi
         ("bytes=-99999", 206, slice(0, None), "bytes 0-32043/32044"),
         ("bytes=32044-", 416, slice(0, 0), "bytes */32044"),
         ("bytes=-0", 416, slice(0, 0), "bytes */32044"),
-        # Python refuses to read integers of more than 4,300 figures.
+        # Python refuses to parse integers of more than 4,300 digits.
         pytest.param(f"bytes={'9' * 5000}-", 416, slice(0, 0), "bytes */32044", id="far beyond"),
         pytest.param(
             f"bytes=0-{'9' * 5000}", 206, slice(0, None), "bytes 0-32043/32044", id="up to far beyond"
@@ -393,7 +391,7 @@ def test_head_answers_the_size_without_the_sound(client: Client, recording: Audi
         ("bytes=०-१", 200, slice(0, None), None),
     ],
 )
-def test_players_get_the_part_they_ask_for(
+def test_range_request_returns_the_requested_bytes(
     client: Client, recording: Audio, asked: str, status: int, part: slice, content_range: str | None
 ) -> None:
     response = client.get(f"/media/audio/{recording.name}.wav", headers={"Range": asked})
@@ -405,7 +403,7 @@ def test_players_get_the_part_they_ask_for(
     assert response["Content-Length"] == str(len(content))
 
 
-def test_a_part_of_another_version_is_not_given(client: Client, recording: Audio) -> None:
+def test_if_range_with_another_etag_returns_the_whole_file(client: Client, recording: Audio) -> None:
     url = f"/media/audio/{recording.name}.wav"
     etag = client.get(url)["ETag"]
 
@@ -413,7 +411,7 @@ def test_a_part_of_another_version_is_not_given(client: Client, recording: Audio
     assert client.get(url, headers={"Range": "bytes=0-9", "If-Range": '"other"'}).status_code == 200
 
 
-def test_what_a_browser_has_already_is_not_sent_again(client: Client, recording: Audio) -> None:
+def test_if_none_match_with_the_current_etag_returns_304(client: Client, recording: Audio) -> None:
     url = f"/media/audio/{recording.name}.wav"
 
     response = client.get(url, headers={"If-None-Match": client.get(url)["ETag"]})
@@ -438,7 +436,9 @@ def test_what_a_browser_has_already_is_not_sent_again(client: Client, recording:
         "NAME.wav.mp3",
     ],
 )
-def test_what_is_no_recording_is_not_found(client: Client, recording: Audio, media: Path, path: str) -> None:
+def test_paths_that_name_no_recording_return_404(
+    client: Client, recording: Audio, media: Path, path: str
+) -> None:
     (media / "secret.wav").write_bytes(b"secret")
 
     path = path.replace("RECORDING", recording.name.upper().replace("0", "A")).replace("NAME", recording.name)
@@ -446,11 +446,11 @@ def test_what_is_no_recording_is_not_found(client: Client, recording: Audio, med
     assert client.get(f"/media/audio/{path}").status_code == 404
 
 
-def test_a_recording_cannot_be_written_over_http(client: Client, recording: Audio) -> None:
+def test_recording_cannot_be_written_over_http(client: Client, recording: Audio) -> None:
     assert client.post(f"/media/audio/{recording.name}.wav").status_code == 405
 
 
-def test_an_address_is_on_the_host_that_was_asked_and_else_on_the_public_one(
+def test_audio_url_uses_the_requested_host_or_the_public_url(
     settings: Any, rf: Any, recording: Audio
 ) -> None:
     settings.IRIS_PUBLIC_URL = "https://calls.example.org"
@@ -465,7 +465,7 @@ def test_an_address_is_on_the_host_that_was_asked_and_else_on_the_public_one(
     assert audio_url(recording, format="wav").endswith(".wav")
 
 
-def test_speech_can_be_fetched_too(client: Client) -> None:
+def test_speech_is_downloaded_like_uploads(client: Client) -> None:
     spoken = speech.speak(text="नमस्ते")
 
     assert client.get(f"/media/audio/{spoken.name}.mp3").status_code == 200

@@ -1,4 +1,4 @@
-"""A whole system whose speech never ends for one account: the others' campaigns and OTPs go on, and its run says why."""
+"""A whole system in which one account's texts never finish: other campaigns and OTPs continue, and its run says why."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def begin(iris: LiveIris, campaign: int, message: str = "नमस्ते {nam
     return iris.demo.post(f"/api/system/campaigns/{campaign}/begin/", json={"message": message})
 
 
-def test_endless_speech_stops_nobody_else_and_its_owner_reads_why(iris: LiveIris) -> None:
-    # More of them than there are fillers, each with a value that is not the longest: the price was found with that one.
+def test_endless_speech_pauses_only_its_own_run_and_names_the_reason(iris: LiveIris) -> None:
+    # More campaigns than hopper workers. In each, the endless value is not the longest, so pricing did not see it.
     endless = [
         make(
             iris,

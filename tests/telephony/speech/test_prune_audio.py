@@ -1,4 +1,4 @@
-"""manage.py prune_audio: what goes, what stays, and what happens to whoever asks again."""
+"""manage.py prune_audio: what is removed, what is kept, and what happens on the next request."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from telephony.models import Audio, Channel, DeliveryStatus
 from telephony.speech import audio
 from telephony.speech.pruning import PruneResult, prune
 from tests.factories import make_campaign, make_delivery, make_run
-from tests.telephony.speech.sound import heard, tone
+from tests.telephony.speech.sound import telephone_audio, tone
 
 pytestmark = pytest.mark.django_db
 
-LONG_AGO = timedelta(days=60)
+AGE = timedelta(days=60)
 
 
 @pytest.fixture(autouse=True)
@@ -35,8 +35,8 @@ def media(settings: Any, tmp_path: Path) -> Path:
     return tmp_path / "media"
 
 
-def aged(*recordings: Audio) -> None:
-    Audio.objects.filter(pk__in=[one.pk for one in recordings]).update(used_at=timezone.now() - LONG_AGO)
+def make_old(*recordings: Audio) -> None:
+    Audio.objects.filter(pk__in=[one.pk for one in recordings]).update(used_at=timezone.now() - AGE)
 
 
 def files(media: Path) -> set[str]:
@@ -53,12 +53,12 @@ def upload() -> Audio:
     return audio.store_upload(io.BytesIO(audio.encode_wav(tone(hertz=500, seconds=1, amplitude=8000))))
 
 
-def test_what_nobody_asked_for_lately_goes_with_its_files(media: Path) -> None:
+def test_unused_recording_is_removed_with_its_files(media: Path) -> None:
     old, new = speech.speak(text="पुरानो"), speech.speak(text="नयाँ")
     opened = audio.open_file(old.name, "mp3")
     assert opened is not None
     opened[0].close()
-    aged(old)
+    make_old(old)
 
     done = prune()
 
@@ -69,8 +69,8 @@ def test_what_nobody_asked_for_lately_goes_with_its_files(media: Path) -> None:
     assert prune() == PruneResult()
 
 
-def test_a_dry_run_says_the_same_and_removes_nothing(media: Path) -> None:
-    aged(speech.speak(text="पुरानो"))
+def test_dry_run_prints_the_same_and_removes_nothing(media: Path) -> None:
+    make_old(speech.speak(text="पुरानो"))
     out = io.StringIO()
 
     call_command("prune_audio", "--dry-run", stdout=out)
@@ -85,9 +85,9 @@ def test_a_dry_run_says_the_same_and_removes_nothing(media: Path) -> None:
     assert files(media) == set()
 
 
-def test_uploads_stay_as_long_as_a_campaign_or_run_has_them(media: Path) -> None:
+def test_upload_is_kept_while_a_campaign_or_run_refers_to_it(media: Path) -> None:
     kept = upload()
-    aged(kept)
+    make_old(kept)
     campaign = make_campaign(service=Service.CALL, audio=kept)
     assert prune() == PruneResult()
 
@@ -96,7 +96,7 @@ def test_uploads_stay_as_long_as_a_campaign_or_run_has_them(media: Path) -> None
     campaign.save()
 
     assert prune() == PruneResult()
-    assert heard(kept).seconds == pytest.approx(kept.seconds)
+    assert telephone_audio(kept).seconds == pytest.approx(kept.seconds)
 
 
 @pytest.mark.parametrize(
@@ -108,36 +108,36 @@ def test_uploads_stay_as_long_as_a_campaign_or_run_has_them(media: Path) -> None
         ({"status": DeliveryStatus.COMPLETED, "ended_at": timedelta(days=40)}, False),
     ],
 )
-def test_what_calls_play_stays_with_all_its_parts_until_long_after_them(
+def test_recording_of_calls_is_kept_with_its_parts_until_the_cutoff_after_the_last_call(
     media: Path, fields: dict[str, Any], stays: bool
 ) -> None:
     recording = joined()
-    aged(*Audio.objects.all())
+    make_old(*Audio.objects.all())
     if "ended_at" in fields:
         fields = {**fields, "ended_at": timezone.now() - fields["ended_at"]}
     make_delivery(channel=Channel.CALL, audio=recording, **fields)
 
     prune()
 
-    recording.refresh_from_db()  # its row is part of the history
+    recording.refresh_from_db()  # the row is kept as part of the history
     assert (recording.pruned_at is None) == stays
     assert len(files(media)) == (3 if stays else 0)
     assert prune() == PruneResult()
 
 
-def test_a_part_stays_while_any_recording_that_is_needed_has_it(media: Path) -> None:
+def test_part_is_kept_while_a_needed_recording_contains_it(media: Path) -> None:
     ram, sita = joined("राम"), joined("सीता")
-    aged(*Audio.objects.exclude(pk=sita.pk))
+    make_old(*Audio.objects.exclude(pk=sita.pk))
 
     prune()
 
     assert not Audio.objects.filter(pk=ram.pk).exists()
-    assert heard(sita).seconds == pytest.approx(sita.seconds)
+    assert telephone_audio(sita).seconds == pytest.approx(sita.seconds)
     assert len(files(media)) == 3
 
 
 @pytest.mark.parametrize("remote", [False, True])
-def test_whoever_asks_again_hears_it_again(settings: Any, remote: bool) -> None:
+def test_pruned_recording_is_spoken_again_on_request(settings: Any, remote: bool) -> None:
     if remote:
         backend = {"BACKEND": "django.core.files.storage.InMemoryStorage"}
         settings.STORAGES = {**settings.STORAGES, "default": backend}
@@ -147,9 +147,9 @@ def test_whoever_asks_again_hears_it_again(settings: Any, remote: bool) -> None:
             channel=Channel.CALL,
             audio=one,
             status=DeliveryStatus.COMPLETED,
-            ended_at=timezone.now() - LONG_AGO,
+            ended_at=timezone.now() - AGE,
         )
-    aged(*Audio.objects.all())
+    make_old(*Audio.objects.all())
     prune()
     with pytest.raises(FileNotFoundError):
         audio.read_pcm(whole.name)
@@ -159,30 +159,30 @@ def test_whoever_asks_again_hears_it_again(settings: Any, remote: bool) -> None:
 
     assert joined() == recording
     assert speech.speak(text="नमस्ते") == whole
-    assert heard(whole).seconds == pytest.approx(whole.seconds, rel=0.02)
-    assert heard(recording).seconds == pytest.approx(recording.seconds, rel=0.02)
+    assert telephone_audio(whole).seconds == pytest.approx(whole.seconds, rel=0.02)
+    assert telephone_audio(recording).seconds == pytest.approx(recording.seconds, rel=0.02)
     assert not Audio.objects.exclude(pruned_at=None).exists()
 
 
-def test_an_upload_that_was_pruned_can_be_sent_again() -> None:
+def test_pruned_upload_can_be_uploaded_again() -> None:
     first = upload()
-    aged(first)
+    make_old(first)
     prune()
 
-    assert heard(upload()).seconds == pytest.approx(first.seconds)
+    assert telephone_audio(upload()).seconds == pytest.approx(first.seconds)
 
 
-def test_asking_marks_a_recording_as_used_once_a_day(django_assert_num_queries: Any) -> None:
+def test_request_marks_a_recording_as_used_once_a_day(django_assert_num_queries: Any) -> None:
     recording = speech.speak(text="नमस्ते")
     with django_assert_num_queries(1):
         speech.speak(text="नमस्ते")
-    aged(recording)
+    make_old(recording)
 
     assert speech.speak(text="नमस्ते").used_at > timezone.now() - timedelta(minutes=1)
     assert prune() == PruneResult()
 
 
-def test_files_that_belong_to_nobody_go_when_they_are_old(media: Path) -> None:
+def test_old_orphan_files_are_removed(media: Path) -> None:
     kept = speech.speak(text="नमस्ते")
     old = time.time() - 2 * 86400
     for name, age in (
@@ -202,20 +202,20 @@ def test_files_that_belong_to_nobody_go_when_they_are_old(media: Path) -> None:
     assert files(media) == {f"{kept.name}.wav", "b" * 40 + ".wav"}
 
 
-def test_nothing_is_pruned_where_nothing_was_ever_said(media: Path) -> None:
+def test_pruning_an_empty_storage_removes_nothing(media: Path) -> None:
     assert prune() == PruneResult()
 
 
 @pytest.mark.django_db(transaction=True)
-def test_who_asks_while_it_is_pruned_waits_and_gets_it_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_request_during_pruning_waits_and_speaks_the_text_again(monkeypatch: pytest.MonkeyPatch) -> None:
     recording = speech.speak(text="नमस्ते")
     make_delivery(
         channel=Channel.CALL,
         audio=recording,
         status=DeliveryStatus.COMPLETED,
-        ended_at=timezone.now() - LONG_AGO,
+        ended_at=timezone.now() - AGE,
     )
-    aged(recording)
+    make_old(recording)
     asked: list[Audio] = []
 
     def ask() -> None:
@@ -235,5 +235,5 @@ def test_who_asks_while_it_is_pruned_waits_and_gets_it_anew(monkeypatch: pytest.
     thread.join(10)
 
     assert asked == [recording]
-    assert heard(recording).seconds == pytest.approx(recording.seconds, rel=0.02)
+    assert telephone_audio(recording).seconds == pytest.approx(recording.seconds, rel=0.02)
     assert Audio.objects.get().pruned_at is None

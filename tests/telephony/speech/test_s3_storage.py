@@ -1,4 +1,4 @@
-"""Recordings in S3: django-storages and boto3 themselves, against an S3 in this process (moto)."""
+"""Recordings in S3: the real django-storages and boto3, with a simulated S3 in this process (moto)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from telephony import speech
 from telephony.models import Audio
 from telephony.speech import audio, store
 from telephony.speech.pruning import prune
-from tests.telephony.speech.sound import heard
+from tests.telephony.speech.sound import telephone_audio
 
 pytestmark = pytest.mark.django_db
 
@@ -44,20 +44,20 @@ def keys(bucket: Any) -> list[str]:
     return [found["Key"] for found in bucket.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
 
 
-def test_speech_is_kept_in_the_bucket_and_read_from_it(bucket: Any) -> None:
+def test_speech_is_stored_in_the_bucket_and_read_from_it(bucket: Any) -> None:
     recording = speech.speak(text="नमस्ते")
     (joined,) = speech.speak_filled(("नमस्ते ", None), [("राम",)])
     assert joined is not None
 
     assert store.path_of(recording.name, "wav") in keys(bucket)
     assert len(keys(bucket)) == 3
-    assert heard(recording).seconds == pytest.approx(recording.seconds)
-    assert heard(joined).seconds == pytest.approx(joined.seconds)
+    assert telephone_audio(recording).seconds == pytest.approx(recording.seconds)
+    assert telephone_audio(joined).seconds == pytest.approx(joined.seconds)
     assert speech.speak(text="नमस्ते") == recording
 
 
 @pytest.mark.urls("telephony.media")
-def test_browsers_get_it_through_iris_so_the_bucket_can_stay_closed(client: Client) -> None:
+def test_iris_serves_recordings_of_a_private_bucket(client: Client) -> None:
     recording = speech.speak(text="नमस्ते")
 
     whole = client.get(f"/media/audio/{recording.name}.wav")
@@ -69,7 +69,7 @@ def test_browsers_get_it_through_iris_so_the_bucket_can_stay_closed(client: Clie
     assert client.get(f"/media/audio/{'0' * 40}.wav").status_code == 404
 
 
-def test_pruning_empties_the_bucket_and_speaking_fills_it_again(bucket: Any) -> None:
+def test_pruning_deletes_from_the_bucket_and_speaking_stores_again(bucket: Any) -> None:
     recording = speech.speak(text="नमस्ते")
     Audio.objects.update(used_at=timezone.now() - timedelta(days=60))
 

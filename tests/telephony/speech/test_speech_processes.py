@@ -1,4 +1,4 @@
-"""Speech processes: what a text can do to one of them, and that nobody else notices."""
+"""Speech processes: a text that hangs or crashes one affects nothing else."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ from telephony.speech import speech_pool, speech_processes
 from telephony.speech.synthesis import VoiceConfig
 from tests.live import ROOT, wait_for
 from tests.telephony.speech import wild_speech as wild
-from tests.telephony.speech.sound import heard
+from tests.telephony.speech.sound import telephone_audio
 
 pytestmark = pytest.mark.django_db
 
-HOW = VoiceConfig("np_rija", "espeak", "ne", {}, 1.0)
+CONFIG = VoiceConfig("np_rija", "espeak", "ne", {}, 1.0)
 
 
 @pytest.fixture(autouse=True)
-def _wild(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _wild_worker(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.MEDIA_ROOT = tmp_path / "media"
     settings.IRIS_SPEECH_TIMEOUT_SECONDS = 0.5
-    monkeypatch.setattr(speech_processes, "WALL_SECONDS_PER_CPU_SECOND", 120)  # however busy this machine is
+    # Large, because the test machine may be busy.
+    monkeypatch.setattr(speech_processes, "WALL_SECONDS_PER_CPU_SECOND", 120)
     settings.SPEECH_WORKER = "tests.telephony.speech.wild_speech"
 
 
@@ -43,7 +44,7 @@ def is_gone(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("text", [wild.ENDLESS_RULE, wild.ENDLESS_ENGINE])
-def test_a_text_that_never_ends_is_given_up_and_the_next_is_spoken(text: str) -> None:
+def test_endless_text_times_out_and_the_next_text_is_spoken(text: str) -> None:
     begun = speech_processes.cpu_seconds()
 
     with pytest.raises(speech.SpeechTimedOut, match=f"“नमस्ते {text} राम”") as caught:
@@ -56,7 +57,7 @@ def test_a_text_that_never_ends_is_given_up_and_the_next_is_spoken(text: str) ->
     assert speech_processes.cpu_seconds() > begun
 
 
-def test_a_tag_value_that_never_ends_is_named_and_what_was_made_before_it_is_kept() -> None:
+def test_error_names_the_endless_tag_value_and_earlier_recordings_are_kept() -> None:
     fillings = [("राम",), (f"{wild.ENDLESS_ENGINE}",)]
 
     with pytest.raises(speech.SpeechTimedOut, match=wild.ENDLESS_ENGINE):
@@ -65,20 +66,20 @@ def test_a_tag_value_that_never_ends_is_named_and_what_was_made_before_it_is_kep
     assert speech.speak_filled(("नमस्ते ", None, " जी।"), fillings[:1])[0] is not None
 
 
-def test_parts_of_a_message_are_cut_in_the_speech_process_too() -> None:
+def test_endless_rule_while_cutting_a_message_times_out() -> None:
     with pytest.raises(speech.SpeechTimedOut):
         speech.prepare_filled(("नमस्ते ", None, f" {wild.ENDLESS_RULE}"), [("राम",)])
 
 
-def test_an_engine_that_waits_for_ever_is_ended_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    speech.speak(text="नमस्ते")  # to have a process that has started
+def test_sleeping_engine_is_ended_by_the_wall_clock_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    speech.speak(text="नमस्ते")  # so that a process has already started
     monkeypatch.setattr(speech_processes, "WALL_SECONDS_PER_CPU_SECOND", 2)
 
     with pytest.raises(speech.SpeechTimedOut, match=wild.ASLEEP):
         speech.speak(text=wild.ASLEEP)
 
 
-def test_many_slow_texts_are_left_for_another_turn_and_what_was_made_is_kept() -> None:
+def test_slow_texts_beyond_the_budget_are_postponed_and_finished_ones_are_kept() -> None:
     speech_processes.close()
     texts = [f"{wild.SLOW} {number}" for number in range(6)]
 
@@ -89,15 +90,13 @@ def test_many_slow_texts_are_left_for_another_turn_and_what_was_made_is_kept() -
     assert Audio.objects.count() == caught.value.made_count
     process = speech_processes.pids()
     assert len(speech.speak_many(texts[: caught.value.made_count + 1])) == caught.value.made_count + 1
-    assert speech_processes.pids() == process  # it is honest work, so its process stays
+    assert speech_processes.pids() == process  # exceeding the budget does not end the process
 
 
-@pytest.mark.parametrize("text", [wild.CRASH, wild.WRONG, wild.GREEDY])
-def test_an_engine_that_crashes_is_an_error_with_a_sentence_and_the_next_text_is_spoken(
-    text: str, settings: Any
-) -> None:
+@pytest.mark.parametrize("text", [wild.CRASH, wild.RAISES, wild.GREEDY])
+def test_failing_engine_raises_speech_failed_and_the_next_text_is_spoken(text: str, settings: Any) -> None:
     settings.IRIS_SPEECH_MEMORY_MB = 1024
-    settings.IRIS_SPEECH_TIMEOUT_SECONDS = 30  # each fails by itself, and not for being slow
+    settings.IRIS_SPEECH_TIMEOUT_SECONDS = 30  # long enough that no text fails for being slow
 
     with pytest.raises(speech.SpeechFailed, match=f"“{text}”"):
         speech.speak(text=text)
@@ -105,13 +104,13 @@ def test_an_engine_that_crashes_is_an_error_with_a_sentence_and_the_next_text_is
     assert speech.speak(text="नमस्ते राम").seconds > 0.3
 
 
-def test_what_a_library_prints_or_reads_disturbs_nobody() -> None:
+def test_output_of_a_library_does_not_corrupt_the_pipes() -> None:
     recording = speech.speak(text=f"{wild.PRINTS} राम")
 
-    assert heard(recording).seconds == pytest.approx(recording.seconds)
+    assert telephone_audio(recording).seconds == pytest.approx(recording.seconds)
 
 
-def test_a_process_that_is_killed_in_between_is_replaced() -> None:
+def test_idle_process_that_was_killed_is_replaced() -> None:
     speech_processes.close()
     speech.speak(text="नमस्ते")
     (before,) = speech_processes.pids()
@@ -124,7 +123,7 @@ def test_a_process_that_is_killed_in_between_is_replaced() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_process_that_is_killed_in_the_middle_of_a_text_is_an_error_of_that_text() -> None:
+def test_killing_a_busy_process_raises_speech_failed_for_its_text() -> None:
     speech_processes.close()
     speech.speak(text="नमस्ते")
     (process,) = speech_processes.pids()
@@ -148,7 +147,7 @@ def test_a_process_that_is_killed_in_the_middle_of_a_text_is_an_error_of_that_te
 
 
 @pytest.mark.django_db(transaction=True)
-def test_only_so_many_speak_at_once_and_others_are_told_to_come_again(settings: Any) -> None:
+def test_request_beyond_the_process_limit_raises_speech_busy(settings: Any) -> None:
     settings.IRIS_SPEECH_PROCESSES = 2
     speakers = [threading.Thread(target=lambda: list(_sounds(wild.ASLEEP)), daemon=True) for _ in range(2)]
     for speaker in speakers:
@@ -167,13 +166,13 @@ def test_only_so_many_speak_at_once_and_others_are_told_to_come_again(settings: 
 
 def _sounds(text: str) -> Iterator[Any]:
     try:
-        yield from speech_processes.synthesize_texts(HOW, [(text, 0.0, 0.0)], names=[text])
+        yield from speech_processes.synthesize_texts(CONFIG, [(text, 0.0, 0.0)], names=[text])
     except speech.SpeechFailed:
         return
 
 
-def test_a_thread_that_ends_does_not_take_the_process_with_it() -> None:
-    """Linux ends the children of a thread, if they ask for it, and not of a process."""
+def test_speech_process_survives_the_thread_that_requested_it() -> None:
+    """Linux delivers PR_SET_PDEATHSIG when the parent thread ends, not only when the parent process does."""
     speech_processes.close()
     starter = threading.Thread(target=lambda: list(_sounds("नमस्ते")))
     starter.start()
@@ -185,15 +184,15 @@ def test_a_thread_that_ends_does_not_take_the_process_with_it() -> None:
     assert speech_processes.pids() == before
 
 
-@pytest.mark.parametrize("says", ["नमस्ते", wild.ENDLESS_ENGINE])
-def test_a_parent_that_is_killed_takes_its_speech_process_along(says: str, tmp_path: Path) -> None:
-    """Whether that one waits for the next text or is in the middle of one."""
+@pytest.mark.parametrize("text", ["नमस्ते", wild.ENDLESS_ENGINE])
+def test_speech_process_ends_when_its_parent_is_killed(text: str, tmp_path: Path) -> None:
+    """Both while it waits for a request and in the middle of a text."""
     code = (
         "import threading, time, django; django.setup()\n"
         "from telephony.speech import speech_processes as processes\n"
         "from telephony.speech.synthesis import VoiceConfig\n"
         "config = VoiceConfig('np_rija', 'espeak', 'ne', {}, 1.0)\n"
-        f"say = lambda: list(processes.synthesize_texts(config, [({says!r}, 0.0, 0.0)], names=['']))\n"
+        f"say = lambda: list(processes.synthesize_texts(config, [({text!r}, 0.0, 0.0)], names=['']))\n"
         "threading.Thread(target=say, daemon=True).start()\n"
         "while not processes.pids(): time.sleep(0.01)\n"
         "print(*processes.pids(), flush=True)\n"
@@ -211,7 +210,7 @@ def test_a_parent_that_is_killed_takes_its_speech_process_along(says: str, tmp_p
     ) as parent:
         assert parent.stdout is not None
         child = int(parent.stdout.readline())
-        if says == wild.ENDLESS_ENGINE:
+        if text == wild.ENDLESS_ENGINE:
             wait_for(lambda: _cpu_seconds(child) > 3, seconds=120)
         assert not is_gone(child)
         parent.kill()
@@ -224,7 +223,7 @@ def _cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def test_a_forked_process_has_speech_processes_of_its_own() -> None:
+def test_forked_process_starts_its_own_speech_processes() -> None:
     speech_processes.close()
     list(_sounds("नमस्ते"))
     (ours,) = speech_processes.pids()
@@ -239,7 +238,7 @@ def test_a_forked_process_has_speech_processes_of_its_own() -> None:
     assert speech_processes.pids() == [ours]
 
 
-def test_a_text_that_is_shown_in_an_error_is_short_and_of_one_line() -> None:
+def test_error_quotes_a_short_single_line_of_the_text() -> None:
     text = f"{wild.ENDLESS_RULE}\n\0" + "राम " * 500
 
     with pytest.raises(speech.SpeechTimedOut) as caught:

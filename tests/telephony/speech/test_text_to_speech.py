@@ -1,4 +1,4 @@
-"""Speech: the catalogue, the espeak engine, and what is stored of it."""
+"""Speech: the voices, the espeak engine, and stored recordings."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from telephony.models import Audio
 from telephony.speech import audio, store
 from telephony.speech.espeak import Espeak
 from telephony.speech.normalization import MAX_CHARACTERS
-from tests.telephony.speech.sound import asked_of_the_engine, heard, peak, pitch
+from tests.telephony.speech.sound import median_pitch, peak_level, record_engine_texts, telephone_audio
 
 NAMES = ["np_rija", "np_rija_premium", "np_prasanna", "np_binod", "np_shreegya"]
 pytestmark = pytest.mark.django_db
@@ -42,7 +42,7 @@ def media(settings: Any, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def syntheses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    return asked_of_the_engine(monkeypatch)
+    return record_engine_texts(monkeypatch)
 
 
 # Speaking
@@ -57,12 +57,14 @@ def test_speech_is_a_telephone_wav_of_plausible_length_and_level(voice: str) -> 
         assert file.getnframes() / 8000 == pytest.approx(recording.seconds)
     assert recording.voice == voice
     assert 3 < recording.seconds < 8
-    loudest = peak(heard(recording))
+    loudest = peak_level(telephone_audio(recording))
     assert 8000 < loudest < 28000
 
 
-def test_the_voices_can_be_told_apart() -> None:
-    pitches = {voice: pitch(heard(speech.speak(text=SENTENCE, voice=voice))) for voice in NAMES}
+def test_voices_have_distinct_pitches() -> None:
+    pitches = {
+        voice: median_pitch(telephone_audio(speech.speak(text=SENTENCE, voice=voice))) for voice in NAMES
+    }
 
     assert pitches["np_binod"] * 1.15 < pitches["np_prasanna"]
     assert pitches["np_prasanna"] * 1.4 < pitches["np_rija"]
@@ -70,23 +72,25 @@ def test_the_voices_can_be_told_apart() -> None:
 
 
 @pytest.mark.parametrize("voice", ["np_rija", "np_binod"])
-def test_speed_changes_the_length_and_not_the_pitch(voice: str) -> None:
+def test_speed_changes_the_length_but_not_the_pitch(voice: str) -> None:
     spoken = {
         speed: speech.speak(text=SENTENCE, voice=voice, speed=speed) for speed in (0.5, 0.75, 1.0, 1.5, 2.0)
     }
 
     for speed, recording in spoken.items():
         assert spoken[1.0].seconds / recording.seconds == pytest.approx(speed, rel=0.1)
-    assert pitch(heard(spoken[1.5])) == pytest.approx(pitch(heard(spoken[0.5])), rel=0.1)
+    assert median_pitch(telephone_audio(spoken[1.5])) == pytest.approx(
+        median_pitch(telephone_audio(spoken[0.5])), rel=0.1
+    )
 
 
 @pytest.mark.parametrize("speed", [0, -1, 0.1, 0.49, 2.01, 10, float("nan"), float("inf")])
-def test_a_speed_that_nobody_could_follow_is_refused(speed: float) -> None:
+def test_speed_out_of_range_is_rejected(speed: float) -> None:
     with pytest.raises(InvalidInput, match="from 0.5 to 2"):
         speech.speak(text=SENTENCE, speed=speed)
 
 
-def test_a_text_is_spoken_once_and_stays_the_same_to_the_byte(syntheses: list[str], media: Path) -> None:
+def test_repeated_text_reuses_the_stored_recording(syntheses: list[str], media: Path) -> None:
     first = speech.speak(text=SENTENCE, voice="np_prasanna")
     content = audio.read_wav(first)
 
@@ -100,7 +104,7 @@ def test_a_text_is_spoken_once_and_stays_the_same_to_the_byte(syntheses: list[st
     ]
 
 
-def test_another_text_voice_speed_or_setting_is_another_recording(settings: Any) -> None:
+def test_other_text_voice_speed_or_options_make_another_recording(settings: Any) -> None:
     said = [
         speech.speak(text="नमस्ते"),
         speech.speak(text="नमस्कार"),
@@ -113,7 +117,7 @@ def test_another_text_voice_speed_or_setting_is_another_recording(settings: Any)
     assert len({recording.name for recording in said}) == 5
 
 
-def test_nobody_without_the_secret_key_can_guess_a_name(settings: Any) -> None:
+def test_recording_name_depends_on_the_secret_key(settings: Any) -> None:
     first = speech.speak(text="तपाईंको कोड १२३४ हो")
     settings.SECRET_KEY = "another" * 10
     second = speech.speak(text="तपाईंको कोड १२३४ हो")
@@ -123,7 +127,7 @@ def test_nobody_without_the_secret_key_can_guess_a_name(settings: Any) -> None:
     assert first.name != second.name
 
 
-def test_two_renderings_of_one_text_differ_inaudibly_at_most() -> None:
+def test_renderings_of_one_text_have_almost_the_same_length() -> None:
     engine = Espeak()
     options = {"variant": "f2", "pitch": 50, "speed": 150}
     first, *others = (
@@ -133,7 +137,7 @@ def test_two_renderings_of_one_text_differ_inaudibly_at_most() -> None:
     assert all(other.seconds == pytest.approx(first.seconds, rel=0.01) for other in others)
 
 
-def test_a_recording_whose_file_was_lost_is_spoken_again(media: Path, syntheses: list[str]) -> None:
+def test_recording_without_its_file_is_spoken_again(media: Path, syntheses: list[str]) -> None:
     first = speech.speak(text="नमस्ते")
     shutil.rmtree(media)
 
@@ -144,29 +148,29 @@ def test_a_recording_whose_file_was_lost_is_spoken_again(media: Path, syntheses:
     assert len(syntheses) == 2
 
 
-def test_recordings_may_lie_in_a_storage_that_is_no_folder(settings: Any, syntheses: list[str]) -> None:
+def test_recordings_work_in_a_storage_without_local_files(settings: Any, syntheses: list[str]) -> None:
     backend = {"BACKEND": "django.core.files.storage.InMemoryStorage"}
     settings.STORAGES = {**settings.STORAGES, "default": backend}
 
     first = speech.speak(text="नमस्ते")
-    store.write(first.name, "wav", b"of another process, a moment later")
+    store.write(first.name, "wav", b"written by another process a moment later")
 
     assert speech.speak(text="नमस्ते") == first
-    assert heard(first).seconds == pytest.approx(first.seconds)
+    assert telephone_audio(first).seconds == pytest.approx(first.seconds)
     assert audio.open_file(first.name, "mp3") is not None
     assert audio.open_file("0" * 40, "mp3") is None
     assert len(syntheses) == 1
     assert len(default_storage.listdir(f"audio/{first.name[:2]}")[1]) == 2
 
 
-# What can be said
+# Accepted texts
 
 
 @pytest.mark.parametrize(
     "text",
     ["", "   ", "\n", "...", "।", "|", "!?", "😀", "\0", "\u200d", "\u200b\ufeff", "- - -", "\ud800", "“”"],
 )
-def test_a_text_without_a_word_is_refused_with_a_sentence(text: str) -> None:
+def test_text_without_words_is_rejected_with_a_sentence(text: str) -> None:
     with pytest.raises(speech.Unspeakable, match="at least one word"):
         speech.speak(text=text)
 
@@ -190,18 +194,18 @@ def test_a_text_without_a_word_is_refused_with_a_sentence(text: str) -> None:
         "“नमस्ते” ‘राम’ — गर्‍यो…",
     ],
 )
-def test_whatever_people_write_is_spoken(text: str) -> None:
+def test_unusual_texts_are_spoken(text: str) -> None:
     assert speech.speak(text=text).seconds > 0.1
 
 
-def test_a_text_that_is_far_too_long_is_refused() -> None:
+def test_text_beyond_the_character_limit_is_rejected() -> None:
     with pytest.raises(speech.Unspeakable, match="5001 characters; at most 5000") as caught:
         speech.speak(text="क" * (MAX_CHARACTERS + 1))
 
     assert caught.value.code == "too_long"
 
 
-def test_speech_that_would_last_too_long_stops_early_and_the_next_is_whole(settings: Any) -> None:
+def test_too_long_speech_is_rejected_and_the_next_text_is_complete(settings: Any) -> None:
     expected = speech.speak(text="नमस्ते राम")
     settings.IRIS_MAX_AUDIO_SECONDS = 5
 
@@ -211,13 +215,13 @@ def test_speech_that_would_last_too_long_stops_early_and_the_next_is_whole(setti
     store.write(expected.name, "wav", b"")
     assert not Audio.objects.exclude(pk=expected.pk).exists()
     assert speech.speak(text="नमस्ते राम") == expected
-    assert heard(expected).seconds == pytest.approx(expected.seconds, rel=0.02)
+    assert telephone_audio(expected).seconds == pytest.approx(expected.seconds, rel=0.02)
 
 
-# Many at once
+# Many texts
 
 
-def test_many_texts_are_spoken_in_sets(syntheses: list[str]) -> None:
+def test_speak_many_uses_few_statements(syntheses: list[str]) -> None:
     known = speech.speak(text="नमस्ते १")
     texts = [f"नमस्ते {number}" for number in range(50)]
 
@@ -229,10 +233,10 @@ def test_many_texts_are_spoken_in_sets(syntheses: list[str]) -> None:
     assert len({recording.pk for recording in spoken.values()}) == 50
     assert all(store.exists(recording.name, "wav") for recording in spoken.values())
     assert len(syntheses) == 50
-    assert len(queries) <= 5  # with the savepoint around the insertion
+    assert len(queries) <= 5  # including the savepoint of the insertion
 
 
-def test_texts_that_were_all_spoken_before_cost_one_statement() -> None:
+def test_already_spoken_texts_cost_one_statement() -> None:
     texts = [f"नमस्ते {number}" for number in range(20)]
     first = speech.speak_many(texts)
 
@@ -242,7 +246,7 @@ def test_texts_that_were_all_spoken_before_cost_one_statement() -> None:
     assert len(queries) == 1
 
 
-def test_one_text_that_cannot_be_spoken_does_not_stop_the_others(settings: Any) -> None:
+def test_unspeakable_text_does_not_stop_the_others(settings: Any) -> None:
     settings.IRIS_MAX_AUDIO_SECONDS = 5
 
     spoken = speech.speak_many(["नमस्ते", "...", "x" * 6000, "नमस्ते राम। " * 50, "धन्यवाद"])
@@ -250,20 +254,20 @@ def test_one_text_that_cannot_be_spoken_does_not_stop_the_others(settings: Any) 
     assert list(spoken) == ["नमस्ते", "धन्यवाद"]
 
 
-def test_nothing_to_say_is_no_error() -> None:
+def test_speak_many_accepts_an_empty_list() -> None:
     assert speech.speak_many([]) == {}
 
 
-def test_many_texts_of_an_unknown_voice_are_refused_at_once() -> None:
+def test_speak_many_rejects_an_unknown_voice() -> None:
     with pytest.raises(speech.UnknownVoice):
         speech.speak_many([], voice="np_nobody")
 
 
-# At the same time
+# Concurrency
 
 
 @pytest.mark.django_db(transaction=True)
-def test_threads_that_say_the_same_at_once_share_one_recording(media: Path) -> None:
+def test_threads_that_speak_the_same_text_share_one_recording(media: Path) -> None:
     ready = threading.Barrier(6)
 
     def say(_: int) -> Audio:
@@ -278,7 +282,7 @@ def test_threads_that_say_the_same_at_once_share_one_recording(media: Path) -> N
 
     assert len({recording.pk for recording in said}) == 1
     assert len([path for path in media.rglob("*") if path.is_file()]) == 1
-    assert heard(said[0]).seconds == pytest.approx(said[0].seconds, rel=0.01)
+    assert telephone_audio(said[0]).seconds == pytest.approx(said[0].seconds, rel=0.01)
 
 
 def _say_in_child(ready: Any, answers: Any) -> None:
@@ -289,8 +293,9 @@ def _say_in_child(ready: Any, answers: Any) -> None:
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 @pytest.mark.django_db(transaction=True)
-def test_forked_processes_that_say_the_same_at_once_share_one_recording(media: Path) -> None:
-    Espeak().synthesize("नमस्ते", language="ne", options={}, speed=1, max_seconds=60)  # started before the fork
+def test_forked_processes_that_speak_the_same_text_share_one_recording(media: Path) -> None:
+    # Initializes espeak before the fork.
+    Espeak().synthesize("नमस्ते", language="ne", options={}, speed=1, max_seconds=60)
     forked = multiprocessing.get_context("fork")
     ready, answers = forked.Barrier(3), forked.Queue()
     connections.close_all()
@@ -307,7 +312,7 @@ def test_forked_processes_that_say_the_same_at_once_share_one_recording(media: P
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
-def test_a_fork_in_the_middle_of_a_sentence_leaves_the_child_able_to_speak() -> None:
+def test_child_forked_in_the_middle_of_a_sentence_can_speak() -> None:
     engine = Espeak()
     stop = threading.Event()
 
@@ -329,7 +334,7 @@ def test_a_fork_in_the_middle_of_a_sentence_leaves_the_child_able_to_speak() -> 
         talker.join()
 
 
-def test_espeak_speaks_however_deep_it_is_installed(tmp_path: Path) -> None:
+def test_espeak_works_in_a_deeply_nested_directory(tmp_path: Path) -> None:
     deep = tmp_path / ("d" * 120) / ("e" * 100)
     shutil.copytree(Path(espeakng_loader.__file__).parent, deep / "espeakng_loader")
     code = (

@@ -1,4 +1,4 @@
-"""Trying a voice is free, and bounded: short texts, a quota a day, and recordings that are kept for a day."""
+"""Voice trials are free but limited: short texts, a daily quota, and recordings that are kept for one day."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def used() -> int:
 
 
 class TestLength:
-    def test_of_a_text(self, user: User, settings: Any) -> None:
+    def test_text_beyond_the_limit_is_rejected(self, user: User, settings: Any) -> None:
         settings.IRIS_TRIAL_CHARACTERS = 20
         caller = Caller(user)
         caller.post(VOICE, {"message": "  नमस्ते  " + 50 * " "})
@@ -49,11 +49,11 @@ class TestLength:
         assert "20 characters" in answer["message"]
 
     @pytest.mark.parametrize("message", ["{" + 30_000 * " x", 12_000 * "1,11 ", 20_000 * "{ a"])
-    def test_a_huge_text_is_refused_before_it_is_read(self, user: User, message: str) -> None:
+    def test_huge_text_is_rejected_unread(self, user: User, message: str) -> None:
         answer = Caller(user).fails("POST", VOICE, {"message": message}, status=400)
         assert "500 characters" in answer["message"]
 
-    def test_of_a_campaigns_message_is_its_beginning(self, user: User, settings: Any) -> None:
+    def test_campaign_message_is_shortened_to_its_beginning(self, user: User, settings: Any) -> None:
         settings.IRIS_TRIAL_CHARACTERS = 20
         campaign = make_campaign(owner=user, message="Namaste everybody, the meeting is tomorrow.")
         short = make_campaign(owner=user, message="Namaste everybody,")
@@ -71,13 +71,13 @@ class TestLength:
             (12 * "x", 8 * "x"),
         ],
     )
-    def test_a_beginning_has_whole_words(self, settings: Any, text: str, beginning: str) -> None:
+    def test_beginning_consists_of_whole_words(self, settings: Any, text: str, beginning: str) -> None:
         settings.IRIS_TRIAL_CHARACTERS = 8
         assert trials.beginning_of(text) == beginning
 
 
 class TestQuota:
-    def test_is_used_by_new_speech(self, user: User, settings: Any) -> None:
+    def test_only_new_speech_uses_the_quota(self, user: User, settings: Any) -> None:
         caller = Caller(user)
         for _ in range(3):
             seconds = caller.post(VOICE, {"message": "नमस्ते"})["data"]["duration"]
@@ -85,7 +85,7 @@ class TestQuota:
         caller.post(VOICE, {"message": "अर्को कुरा"})
         assert used() > seconds
 
-    def test_ends_for_a_day(self, user: User, settings: Any) -> None:
+    def test_used_up_quota_blocks_trials_for_a_day(self, user: User, settings: Any) -> None:
         settings.IRIS_TRIAL_SECONDS_PER_DAY = 5
         caller = Caller(user)
         caller.post(VOICE, {"message": "नमस्ते"})
@@ -97,18 +97,18 @@ class TestQuota:
         caller.post(VOICE, {"message": "अर्को कुरा"})
 
     @pytest.mark.parametrize("text", ["9841234567 " * 6, "नमस्ते " * 3])
-    def test_is_used_by_what_is_heard_whatever_was_expected(
+    def test_quota_is_charged_by_actual_duration_not_by_estimate(
         self, user: User, monkeypatch: pytest.MonkeyPatch, text: str
     ) -> None:
         monkeypatch.setattr(trials, "SECONDS_PER_CHARACTER", 0.01)
         audio = trials.speak(owner=user, text=text)
         assert audio.seconds <= used() < audio.seconds + 1
 
-    def test_is_not_used_by_what_cannot_be_spoken(self, user: User) -> None:
+    def test_unspeakable_text_does_not_use_the_quota(self, user: User) -> None:
         Caller(user).fails("POST", VOICE, {"message": "!?"}, status=400)
         assert not RateCounter.objects.exists()
 
-    def test_is_shared_by_both_dialects_and_throttled(self, user: User, settings: Any) -> None:
+    def test_throttle_is_shared_by_both_dialects(self, user: User, settings: Any) -> None:
         settings.IRIS_TRIAL_THROTTLE = "2/day"
         campaign = make_campaign(owner=user, message="Namaste")
         CallerOfV1(user).post(f"test-speak/riri/{campaign.pk}/", {})
@@ -117,7 +117,7 @@ class TestQuota:
         CallerOfV1(user).fails("POST", f"test-speak/riri/{campaign.pk}/", {}, status=429)
 
     @pytest.mark.django_db(transaction=True)
-    def test_many_at_once_do_not_exceed_it(self, settings: Any) -> None:
+    def test_concurrent_trials_do_not_exceed_the_quota(self, settings: Any) -> None:
         settings.IRIS_TRIAL_SECONDS_PER_DAY = 5
         user = make_user()
         trial = partial(trials.speak, owner=user, text="नमस्ते", voice="np_rija")
@@ -131,36 +131,36 @@ class TestPruning:
     def tried(self, text: str = "नमस्ते") -> Audio:
         return trials.speak(owner=make_user(), text=text)
 
-    def aged(self, **age: float) -> None:
+    def make_old(self, **age: float) -> None:
         Audio.objects.update(used_at=timezone.now() - timedelta(**age))
 
-    def test_a_trial_goes_after_a_day(self, media: Path) -> None:
+    def test_trial_recording_is_removed_after_a_day(self, media: Path) -> None:
         self.tried()
-        self.aged(hours=23)
+        self.make_old(hours=23)
         assert prune() == PruneResult()
-        self.aged(hours=25)
+        self.make_old(hours=25)
         assert prune(dry_run=True).recordings == 1
         done = prune()
         assert (done.recordings, done.files) == (1, 1)
         assert not Audio.objects.exists()
         assert not [path for path in media.rglob("*.*") if path.is_file()]
 
-    def test_a_trial_that_is_heard_again_stays_for_another_day(self) -> None:
+    def test_repeated_trial_keeps_the_recording_for_another_day(self) -> None:
         self.tried()
-        self.aged(hours=23)
+        self.make_old(hours=23)
         self.tried()
         assert Audio.objects.get().used_at > timezone.now() - timedelta(minutes=1)
-        self.aged(hours=25)
+        self.make_old(hours=25)
         assert prune().recordings == 1
 
-    def test_speech_that_was_there_before_is_no_trial(self) -> None:
+    def test_existing_speech_does_not_become_a_trial(self) -> None:
         audio = speech.speak(text="नमस्ते")
         assert self.tried() == audio
-        self.aged(days=2)
+        self.make_old(days=2)
         assert prune() == PruneResult()
         assert not Audio.objects.get().is_trial
 
-    def test_a_trial_that_a_campaign_has_stays(self) -> None:
+    def test_trial_recording_used_by_a_campaign_is_kept(self) -> None:
         make_campaign(audio=self.tried())
-        self.aged(days=20)
+        self.make_old(days=20)
         assert prune() == PruneResult()

@@ -1,4 +1,4 @@
-"""The catalogue of voices: seeded from the settings, edited by operators, read by everybody."""
+"""The catalogue of voices: seeded from the settings, edited by operators, cached by each process."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ NAMES = ["np_rija", "np_rija_premium", "np_prasanna", "np_binod", "np_shreegya"]
         ("np_rija (premium)", "np_rija_premium"),
     ],
 )
-def test_a_voice_is_found_by_its_name(asked: str | None, voice: str) -> None:
+def test_voice_is_resolved_by_name(asked: str | None, voice: str) -> None:
     assert speech.resolve(asked) == voice
 
 
 @pytest.mark.parametrize("asked", ["rija", "np_rija\0", "np_", "ne+f2", "../np_rija", "x" * 10_000, "नेपाली"])
-def test_an_unknown_voice_is_answered_with_those_there_are(asked: str) -> None:
+def test_error_for_an_unknown_voice_lists_the_available_voices(asked: str) -> None:
     with pytest.raises(speech.UnknownVoice) as caught:
         speech.resolve(asked)
 
@@ -53,7 +53,7 @@ def test_an_unknown_voice_is_answered_with_those_there_are(asked: str) -> None:
     assert len(caught.value.message) < 300
 
 
-def test_the_voices_are_there_after_migrating_with_the_ids_that_the_api_promises() -> None:
+def test_migrate_creates_the_voices_with_their_documented_ids() -> None:
     assert [
         (voice.pk, voice.name, voice.api_name, voice.is_premium) for voice in speech.catalogue().values()
     ] == [
@@ -65,7 +65,7 @@ def test_the_voices_are_there_after_migrating_with_the_ids_that_the_api_promises
     ]
 
 
-def test_seeding_again_changes_nothing_that_an_operator_changed_and_adds_what_is_new(
+def test_seeding_again_keeps_edited_voices_and_adds_new_ones(
     settings: Any,
 ) -> None:
     Voice.objects.filter(name="np_binod").update(display="Binod dai", enabled=False)
@@ -82,7 +82,7 @@ def test_seeding_again_changes_nothing_that_an_operator_changed_and_adds_what_is
     assert speech.catalogue()["np_anita"].pk >= voices.FIRST_CUSTOM_ID
 
 
-def test_a_voice_that_is_not_enabled_is_offered_to_nobody_but_still_speaks_where_it_was_chosen() -> None:
+def test_disabled_voice_is_not_offered_but_still_speaks_for_existing_choices() -> None:
     binod = Voice.objects.get(name="np_binod")
     binod.enabled = False
     binod.save()
@@ -92,14 +92,14 @@ def test_a_voice_that_is_not_enabled_is_offered_to_nobody_but_still_speaks_where
     assert speech.speak_many(["नमस्ते"], voice="np_binod")["नमस्ते"].voice == "np_binod"
 
 
-def test_the_default_voice_is_the_first_where_the_operator_offers_no_rija() -> None:
+def test_default_voice_is_the_first_offered_if_rija_is_disabled() -> None:
     Voice.objects.filter(api_name="np_rija").update(enabled=False)
     voices.clear_cache()
 
     assert speech.resolve(None) == "np_prasanna"
 
 
-def test_the_catalogue_is_read_once_and_again_when_a_voice_was_saved() -> None:
+def test_catalogue_is_cached_until_a_voice_is_saved() -> None:
     speech.catalogue()
     with CaptureQueriesContext(connection) as queries:
         for _ in range(100):
@@ -113,7 +113,7 @@ def test_the_catalogue_is_read_once_and_again_when_a_voice_was_saved() -> None:
     assert speech.catalogue()["np_binod"].display == "Binod dai"
 
 
-def test_what_another_process_changed_is_seen_within_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_change_by_another_process_is_seen_after_the_cache_expires(monkeypatch: pytest.MonkeyPatch) -> None:
     speech.catalogue()
     Voice.objects.filter(name="np_binod").update(display="Binod dai")
     assert speech.catalogue()["np_binod"].display == "Binod"
@@ -123,7 +123,7 @@ def test_what_another_process_changed_is_seen_within_seconds(monkeypatch: pytest
     assert speech.catalogue()["np_binod"].display == "Binod dai"
 
 
-def test_a_voice_speaks_as_the_settings_say_until_its_row_has_an_engine(settings: Any) -> None:
+def test_engine_of_the_row_takes_precedence_over_the_settings(settings: Any) -> None:
     settings.IRIS_VOICES = {"np_rija": {"engine": "espeak", "pitch": 10}}
     assert speech.catalogue()["np_rija"].options == {"pitch": 10}
 
@@ -134,15 +134,15 @@ def test_a_voice_speaks_as_the_settings_say_until_its_row_has_an_engine(settings
     assert speech.catalogue()["np_rija"].options == {"pitch": 90}
 
 
-# What is wrong with a voice
+# Invalid voices
 
 
-def test_the_voices_that_iris_comes_with_have_no_faults() -> None:
+def test_built_in_voices_have_no_errors_or_warnings() -> None:
     assert list(speech.setting_errors()) == []
     assert list(speech.setting_warnings()) == []
 
 
-FAULTS: list[tuple[dict[str, Any], str]] = [
+INVALID_ENTRIES: list[tuple[dict[str, Any], str]] = [
     ({}, "engine"),
     ({"engine": "siri"}, "siri"),
     ({"engine": "espeak", "pich": 3}, "pich"),
@@ -162,31 +162,31 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("entry", "sentence"), FAULTS)
-def test_a_voice_that_would_not_speak_is_a_fault(settings: Any, entry: dict[str, Any], sentence: str) -> None:
+@pytest.mark.parametrize(("entry", "excerpt"), INVALID_ENTRIES)
+def test_invalid_voice_setting_is_an_error(settings: Any, entry: dict[str, Any], excerpt: str) -> None:
     settings.IRIS_VOICES = {"np_rija": entry}
 
-    (fault,) = speech.setting_errors()
+    (error,) = speech.setting_errors()
 
-    assert "np_rija" in fault
-    assert sentence in fault
+    assert "np_rija" in error
+    assert excerpt in error
 
 
-def test_no_voices_at_all_is_a_fault(settings: Any) -> None:
+def test_empty_voice_setting_is_an_error(settings: Any) -> None:
     settings.IRIS_VOICES = {}
 
     assert list(speech.setting_errors()) == ["IRIS_VOICES is empty."]
 
 
 @pytest.mark.parametrize("options", [{"pich": 3}, [], "pitch", {"variant": "f99"}])
-def test_the_admin_pages_refuse_a_voice_that_would_not_speak(options: Any) -> None:
+def test_admin_rejects_an_invalid_voice(options: Any) -> None:
     voice = Voice(name="np_new", api_name="np_new", display="New", engine="espeak", options=options)
 
     with pytest.raises(ValidationError):
         voice.full_clean()
 
 
-def test_an_operator_edits_a_voice_in_the_admin_pages(client: Client) -> None:
+def test_operator_edits_a_voice_in_the_admin(client: Client) -> None:
     operator = make_user(email="operator@example.com", is_staff=True, is_superuser=True)
     client.force_login(operator)
     fields = {
@@ -209,7 +209,7 @@ def test_an_operator_edits_a_voice_in_the_admin_pages(client: Client) -> None:
     assert client.get("/admin/telephony/voice/4/delete/").status_code == 403
 
 
-def test_the_check_of_the_database_names_voices_that_need_something() -> None:
+def test_database_check_names_voices_with_errors_or_missing_models() -> None:
     Voice.objects.filter(name="np_binod").update(engine="piper", options={"model": "binod.onnx"})
     Voice.objects.filter(name="np_rija").update(engine="espeak", options={"pitch": 500})
 
@@ -227,7 +227,7 @@ def test_the_check_of_the_database_names_voices_that_need_something() -> None:
 # The file of voices
 
 
-def test_a_file_gives_a_voice_another_engine_and_adds_new_ones(tmp_path: Path) -> None:
+def test_voices_file_changes_engines_and_adds_voices(tmp_path: Path) -> None:
     file = tmp_path / "voices.toml"
     file.write_text(
         '[np_rija]\nengine = "piper"\nmodel = "ne.onnx"\nspeaker = 3\n\n'
@@ -253,7 +253,7 @@ def test_a_file_gives_a_voice_another_engine_and_adds_new_ones(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("content", ["np_rija = 3", "[np_rija", None])
-def test_a_file_of_voices_that_cannot_be_read_stops_the_start(tmp_path: Path, content: str | None) -> None:
+def test_invalid_voices_file_raises_improperly_configured(tmp_path: Path, content: str | None) -> None:
     file = tmp_path / "voices.toml"
     if content is not None:
         file.write_text(content)

@@ -1,7 +1,6 @@
-"""A speech process for tests, with a rule and an engine that go wrong when a text says so.
+"""A speech process for tests, with a rule and an engine that misbehave if a text contains certain words.
 
-Settings name it (`settings.SPEECH_WORKER`), those of `tests.wild_settings` for whole systems. What it marks with words
-must be nothing that a test says otherwise.
+`settings.SPEECH_WORKER` names it; for whole systems, `tests.wild_settings` does. No test may use these words otherwise.
 """
 
 from __future__ import annotations
@@ -14,15 +13,15 @@ from typing import Any
 
 from telephony import speech_worker
 
-ENDLESS_RULE = "अनन्त"  # in the middle of putting a text into words, holding the interpreter
-ENDLESS_ENGINE = "घुम्छ"  # in the engine
-ASLEEP = "सुत्छ"  # without using the processor
-SLOW = "ढिलो"  # for a part of a second of the processor, and then as always
+ENDLESS_RULE = "अनन्त"  # a rule never ends, holding the GIL
+ENDLESS_ENGINE = "घुम्छ"  # the engine never ends
+ASLEEP = "सुत्छ"  # the engine sleeps without using the processor
+SLOW = "ढिलो"  # the engine uses SLOW_SECONDS of processor time first
 SLOW_SECONDS = 0.3
-CRASH = "मर्छ"
-PRINTS = "छाप्छ"
-GREEDY = "लोभी"
-WRONG = "गलत"
+CRASH = "मर्छ"  # the process crashes
+PRINTS = "छाप्छ"  # a library writes to standard output
+GREEDY = "लोभी"  # the engine exceeds the memory limit
+RAISES = "गलत"  # the engine raises an exception
 
 
 def _plant() -> None:
@@ -33,9 +32,8 @@ def _plant() -> None:
 
     def planted_form(text: str, *, language: str) -> str:
         if ENDLESS_RULE in text:
-            sum(
-                itertools.repeat(0)
-            )  # in C, as the engine of regular expressions: no signal handler of Python's runs
+            # Loops in C, like the regular expression engine, so Python runs no signal handlers.
+            sum(itertools.repeat(0))
         return spoken_form(text, language=language)
 
     def planted_synthesize(self: Any, text: str, **how: Any) -> Any:
@@ -55,11 +53,10 @@ def _plant() -> None:
             print("printed by Python", flush=True)
             assert not os.read(0, 1)
         if GREEDY in text:
-            kept = [
-                bytes(64 << 20) for _ in range(1000)
-            ]  # of addresses, and not of memory: no page is touched
+            # Uses address space but no memory: no page is touched.
+            kept = [bytes(64 << 20) for _ in range(1000)]
             assert kept
-        if WRONG in text:
+        if RAISES in text:
             raise ZeroDivisionError
         return synthesize(self, text, **how)
 
