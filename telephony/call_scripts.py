@@ -84,10 +84,10 @@ def speech_windows(script: Script) -> list[tuple[int, float, float]]:
 
 
 def responses_to_keys(script: Script, pressed: Iterable[tuple[float, str]]) -> tuple[SurveyResponse, ...]:
-    """Assign pressed keys to steps. `pressed` are (seconds of the recording, key).
+    """Assign pressed keys to the steps they answer. Each item of `pressed` is (seconds of the recording, key).
 
-    A key belongs to the current step if that step takes keys, else to the last one that did: slow callees press while
-    the next announcement has already begun. Keys before the first such step are ignored.
+    A key answers the last step before it that takes keys, even if the next announcement has already begun: some callees
+    think for a moment. Keys before the first such step are ignored.
     """
     texts: dict[int, str] = {}
     starts = [0.0, *step_ends(script)]

@@ -78,7 +78,7 @@ def _find_owners(trunk: Trunk, messages: Sequence[InboundSms]) -> list[int | Non
 
 
 def _spellings(number: str) -> set[str]:
-    """Return the ways in which one of our numbers may be stored."""
+    """Return the forms in which the PhoneNumber table may contain this number."""
     whole = to_e164(number)
     if not whole:
         return {number}

@@ -24,7 +24,7 @@ CONTENT_TYPES: dict[str, str] = {"wav": "audio/wav", "mp3": "audio/mpeg"}
 
 _NAME = re.compile(r"[0-9a-f]{32,64}")
 _RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
-# Longer positions exceed every file; Python refuses to parse more than 4,300 digits
+# Longer positions exceed every file; Python refuses to parse more than 4,300 digits.
 _MAX_POSITION_DIGITS = 19
 
 
@@ -42,7 +42,7 @@ def audio_url(audio: Audio, request: HttpRequest | None = None, format: Literal[
 def audio_file(request: HttpRequest, name: str, extension: str) -> HttpResponseBase:
     """Serve GET /media/audio/<name>.<wav|mp3>, whole or as the single range of a Range header (RFC 9110)."""
     if not _NAME.fullmatch(name) or extension not in CONTENT_TYPES:
-        raise Http404("There is no such recording.")
+        raise Http404("Recording not found.")
     kind = cast(Extension, extension)
     headers = {
         "Cache-Control": "private, max-age=31536000, immutable",
@@ -50,7 +50,7 @@ def audio_file(request: HttpRequest, name: str, extension: str) -> HttpResponseB
         "Accept-Ranges": "bytes",
     }
     if (opened := open_file(name, kind)) is None:
-        raise Http404("There is no such recording.")
+        raise Http404("Recording not found.")
     file, size = opened
     if headers["ETag"] in request.headers.get("If-None-Match", ""):
         file.close()

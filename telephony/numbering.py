@@ -17,7 +17,7 @@ from django.conf import settings
 
 from iris.errors import InvalidInput
 
-# Longer input is rejected unread: 15 digits with generous spacing are shorter. Also the width of the database column.
+# Longer input is rejected unread: 15 digits with generous spacing are shorter. Also the width of the column.
 MAX_CHARACTERS = 40
 
 _SEPARATORS = re.compile(r"[\s.()\[\]\-\u2010-\u2015\u2212]+")
@@ -47,8 +47,8 @@ class _NumberingPlan(NamedTuple):
     region: str
     prefix: str
     example: str
-    # Matches only numbers that are certainly valid; the last matching group is the national number. None if this
-    # country needs the library for every number.
+    # Matches only numbers that are certainly valid; the last matching group is the national number. None: every number
+    # of this country goes through the library.
     fast_pattern: re.Pattern[str] | None
 
 

@@ -18,10 +18,10 @@ def buy_number(*, user: User, sid: str) -> PhoneNumber:
     """Assign the number `sid` to the user and charge its rate in credits.
 
     If two users buy at once, the conditional UPDATE makes one of them the owner; the other waits for that transaction
-    and then finds the number taken. The charge is in the same transaction, so a buyer either gets the number and pays,
-    or neither.
+    and then finds the number taken. The charge is in the same transaction: a user who cannot pay does not get the
+    number, and a user who does not get it does not pay.
 
-    Raises NotFound (unknown number, or somebody else's), Conflict (already the user's own) and InsufficientCredits.
+    Raises NotFound (unknown number, or another account's), Conflict (already the user's own) and InsufficientCredits.
     """
     with transaction.atomic():
         bought = PhoneNumber.objects.filter(sid=sid, owner__isnull=True).update(
@@ -43,9 +43,9 @@ def buy_number(*, user: User, sid: str) -> PhoneNumber:
 
 
 def release_number(*, user: User, sid: str) -> PhoneNumber:
-    """Release the user's number `sid`, so that anybody can buy it. Nothing is refunded.
+    """Release the user's number `sid`, so that any account can buy it. Nothing is refunded.
 
-    Queued deliveries get another caller number. Raises NotFound.
+    The user's queued deliveries get another caller number. Raises NotFound.
     """
     with transaction.atomic():
         if not PhoneNumber.objects.filter(sid=sid, owner=user).update(owner=None, bought_at=None):
@@ -59,7 +59,7 @@ def release_number(*, user: User, sid: str) -> PhoneNumber:
 
 
 def lock_if_owned(*, owner_id: int, number: str) -> bool:
-    """Return whether the account owns this number; if so, it keeps it until the current transaction ends."""
+    """Return whether the account owns this number. If so, the number stays owned until the current transaction ends."""
     owned = PhoneNumber.objects.select_for_update(no_key=True).filter(owner=owner_id, number=number)
     return owned.first() is not None
 

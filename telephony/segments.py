@@ -19,7 +19,7 @@ GSM_BASIC = (
 )
 GSM_EXTENSION = "\f^{}\\[~]|€"
 
-# Means that the count is unknown: the safe default for a TextSize from values that were stored without it.
+# The count is unknown: a safe default for a TextSize made of stored values that lack it.
 UNKNOWN_PAIRS = 10**9
 
 _NOT_GSM = re.compile(f"[^{re.escape(GSM_BASIC + GSM_EXTENSION)}]")
@@ -105,8 +105,9 @@ def upper_bound(size: TextSize) -> int:
     length, single, part = _length_and_limits(size)
     if length <= single:
         return 1 if length else 0
-    # Each full part holds at least `part` places, less one for each pair that did not fit, and something follows the
-    # last full part. First assume that every part wastes a place; then use that at most `pairs` parts do.
+    # Find the largest number of full parts that leaves something for another one. A full part holds `part` places, or
+    # one less where a pair did not fit. First assume that every part loses a place; then use that at most `pairs` parts
+    # do.
     full = (length - 1) // (part - 1)
     if full > size.pairs:
         full = (length - 1 + size.pairs) // part

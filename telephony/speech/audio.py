@@ -31,7 +31,7 @@ from telephony.speech.store import Extension
 
 Upload = IO[bytes] | File[Any]
 
-RATE = 8000  # samples a second on the telephone network
+RATE = 8000  # samples per second on the telephone network
 MIN_SECONDS = 0.1
 SILENCE_BEFORE, SILENCE_AFTER = 0.1, 0.3  # seconds of silence kept around an uploaded recording
 
@@ -188,8 +188,7 @@ def _check_complete(pcm: Pcm, declared: float | None) -> None:
         )
 
 
-# Telephone audio and files
-# ------------------------------------------------------------------------------------
+# Telephone audio --------------------------------------------------------------------------------------------
 
 
 def resample_for_telephone(pcm: Pcm) -> Pcm:

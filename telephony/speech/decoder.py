@@ -129,7 +129,7 @@ def decode_file(file: IO[bytes], budget: Budget) -> tuple[bytes, dict[str, Any]]
 
 
 def _refuse_to_open(*_: object) -> NoReturn:
-    raise PermissionError("An uploaded file may not name other files.")
+    raise PermissionError("An uploaded file must not refer to other files.")
 
 
 class ResampledFrames:

@@ -24,8 +24,8 @@ from telephony.speech.engine import Heartbeat, Pcm, no_heartbeat, speech_too_lon
 from telephony.speech.loudness import change_tempo
 
 # Constants of speak_lib.h, under their original names.
-AUDIO_OUTPUT_SYNCHRONOUS = 2  # espeak_Synth returns when all samples have gone through the callback
-INITIALIZE_DONT_EXIT = 0x8000  # missing dictionaries are an error code, not exit(1)
+AUDIO_OUTPUT_SYNCHRONOUS = 2  # espeak_Synth returns after all samples have been passed to the callback
+INITIALIZE_DONT_EXIT = 0x8000  # report missing dictionaries by an error code instead of exit(1)
 CHARS_UTF8 = 1
 POS_CHARACTER = 1
 RATE, VOLUME, PITCH = 1, 2, 3
@@ -39,7 +39,7 @@ _SYNTH_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, 
 
 
 class Espeak:
-    """Options: `variant` (a file in espeak-ng-data/voices/!v), `pitch` (0–100), `speed` (words a minute)."""
+    """Options: `variant` (a file in espeak-ng-data/voices/!v), `pitch` (0–100), `speed` (words per minute)."""
 
     defaults: ClassVar[Mapping[str, Any]] = {"variant": "", "pitch": 50, "speed": 160}
 

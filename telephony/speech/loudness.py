@@ -26,7 +26,7 @@ SILENCE_LEVEL = 130  # of 32,768, about −48 dB: quieter sound at either end is
 MAX_GAIN = 40.0  # decibels; a recording that needs more gain is only noise
 GATE_LUFS = -70.0  # LUFS, the absolute gate of EBU R 128
 MIN_MEASURABLE_SECONDS = 0.4  # one block of EBU R 128
-# The limiter reduces the loudness a little; the gain is corrected until the error is within this
+# The limiter reduces the loudness a little; the gain is corrected until the error is within this.
 TOLERANCE_LU = 0.3
 BLOCK_SAMPLES = 80  # 10 ms at 8 kHz
 
@@ -55,7 +55,7 @@ def amplify(pcm: Pcm, decibels: float) -> Pcm:
 
 
 def bring_to_target(pcm: Pcm) -> Pcm | None:
-    """Bring a sound to the target loudness by its own measured loudness. Return None if it is inaudible."""
+    """Amplify a recording to the target loudness. Return None if it is inaudible."""
     before = measure_lufs(pcm)
     if before is None:
         peak = max(map(abs, array.array("h", pcm.samples)), default=0)
@@ -106,7 +106,7 @@ def measure_gain(sample: Pcm) -> float:
 
 
 def trim(pcm: Pcm, *, before: float, after: float) -> Pcm:
-    """Remove the silence at both ends, keeping `before` and `after` seconds of it."""
+    """Remove the silence at both ends, except `before` and `after` seconds of it."""
     samples = array.array("h", pcm.samples)
     first, last = _audible_range(samples)
     if last <= first:

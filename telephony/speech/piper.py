@@ -96,8 +96,8 @@ class Piper:
             if voice.config.num_speakers > 1
             else None,
             length_scale=voice.config.length_scale / (chosen["speed"] * speed),
-            # It would normalize each sentence by its loudest peak, so names would be louder than the text
-            # around them
+            # Normalization would use the loudest peak of each sentence, so names would be louder than the text around
+            # them.
             normalize_audio=False,
         )
         rate = voice.config.sample_rate
@@ -139,7 +139,7 @@ def _split_long_sentences(text: str) -> Iterator[str]:
 
 
 def _next_cut(text: str, start: int) -> int:
-    """Return where the first overlong sentence after `start` must be cut; len(text) if there is none."""
+    """Return where to cut the first overlong sentence after `start`, or len(text) if no sentence is overlong."""
     for sentence in _SENTENCE.finditer(text, start):
         if len(sentence[0]) > MAX_SENTENCE_CHARACTERS:
             begin, end = sentence.start(), sentence.start() + MAX_SENTENCE_CHARACTERS
@@ -156,7 +156,7 @@ def _config_path(model: Path) -> Path:
 
 
 def _read_config(model: Path) -> dict[str, Any]:
-    """Return the description beside a model. Raises ValueError if it is not one."""
+    """Return the JSON description beside a model. Raises ValueError if it is invalid."""
     try:
         found = json.loads(_config_path(model).read_text("utf-8"))
     except (OSError, ValueError) as error:

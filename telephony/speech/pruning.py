@@ -28,7 +28,7 @@ from telephony.speech import store
 
 CHUNK = 500
 TRIAL_RETENTION = timedelta(days=1)
-# A file is written before its row, so a recent file without a row may be about to get one
+# A file is written before its row, so a recent file without a row may be about to get one.
 MIN_ORPHAN_AGE = timedelta(days=1)
 
 
@@ -111,8 +111,8 @@ def _remove(
 ) -> None:
     """Remove the files and rows of recordings, holding a lock on the rows.
 
-    Whoever asks for one of them meanwhile waits and then has it spoken again. A recording that was used after
-    the query is kept.
+    A concurrent request for one of them waits for the lock and then speaks the text again. A recording that was used
+    after the query is kept.
     """
     with transaction.atomic():
         rows = list(

@@ -164,7 +164,7 @@ class Pool:
 
     @contextmanager
     def lease(self) -> Generator[SpeechProcess]:
-        """Yield a process for exclusive use, and put it back unless it died or still has output to send."""
+        """Yield a process for exclusive use. Put it back afterwards if it is idle; otherwise kill it."""
         process = self._acquire()
         try:
             yield process
@@ -193,7 +193,7 @@ class Pool:
                     break
                 if not self._changed.wait(deadline - time.monotonic()) and time.monotonic() >= deadline:
                     raise SpeechBusy(
-                        "This server is busy speaking parents_pool messages. Try again in a few seconds.",
+                        "This server is busy speaking other messages. Try again in a few seconds.",
                     )
         try:
             process = SpeechProcess()

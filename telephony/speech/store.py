@@ -24,7 +24,7 @@ TEMPORARY_SUFFIX = ".part"
 
 
 def keyed_name(*parts: object) -> str:
-    """Return the name of the recording that these parts describe."""
+    """Return the name of the recording that these parts describe. `parts` must be serializable as JSON."""
     described = json.dumps(parts, sort_keys=True, ensure_ascii=False)
     return salted_hmac("telephony.speech", described, algorithm="sha256").hexdigest()[:NAME_LENGTH]
 
@@ -54,10 +54,10 @@ def is_missing_locally(name: str) -> bool:
 
 
 def write(name: str, extension: Extension, content: bytes) -> bool:
-    """Store a file completely or not at all; return whether it is the given content that is stored now.
+    """Store a file completely or not at all. Return whether the stored content is the given one.
 
-    If several processes write the same name concurrently, the first one wins: two renderings of a text may
-    differ in length.
+    If several processes write the same name concurrently, the first one wins and the others get False: two renderings
+    of a text may differ in length.
     """
     path = path_of(name, extension)
     local = _local_path(path)

@@ -52,7 +52,9 @@ def synthesize(
         loudness.trim(pcm, before=min(before, EDGE_SILENCE), after=min(after, 2 * EDGE_SILENCE))
     )
     if not pcm.samples:
-        raise Unspeakable(f"The voice {config.voice} cannot read this message. Write it in its language.")
+        raise Unspeakable(
+            f"The voice {config.voice} cannot speak this message. Write the message in the language of the voice."
+        )
     leading, trailing = (
         loudness.silence(max(0.0, seconds - EDGE_SILENCE) / config.speed, rate=pcm.rate)
         for seconds in (before, after)
@@ -64,7 +66,7 @@ def synthesize(
 
 
 def _speak_with_pauses(config: VoiceConfig, text: str, heartbeat: Heartbeat) -> Pcm:
-    """Return the engine's sound with a pause at each PAUSE mark, as 8 kHz telephone audio, not yet at its loudness."""
+    """Return the engine's sound with a pause at each PAUSE mark: 8 kHz telephone audio, not yet at the target loudness."""
     pieces = [_run_engine(config, piece, heartbeat) for piece in _split_at_pauses(text)]
     if len(pieces) == 1:
         return pieces[0]

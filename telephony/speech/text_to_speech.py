@@ -68,10 +68,10 @@ def speak_many(texts: Iterable[str], voice: str | None = None, speed: float = 1.
     """
     speaker = _Speaker(voice, speed)
     found: dict[str, Audio] = {}
-    for chunk in _batches(list(dict.fromkeys(texts))):
-        normalized = speaker.normalize([_Piece(text) for text in chunk])
+    for batch in _batches(list(dict.fromkeys(texts))):
+        normalized = speaker.normalize([_Piece(text) for text in batch])
         made = speaker.recordings(normalized.values())
-        found.update((text.text, made[one.name]) for text, one in normalized.items() if one.name in made)
+        found.update((piece.text, made[one.name]) for piece, one in normalized.items() if one.name in made)
     return found
 
 
@@ -90,9 +90,11 @@ def speak_filled(
     spoken = _speak_parts(speaker, parts, fillings)
     found: dict[tuple[str, ...], Audio] = {}
     for filling in dict.fromkeys(fillings):
-        heard = [one for text in spoken.texts(filling) if (one := spoken.recordings.get(text)) is not None]
-        if heard and sum(one.seconds for one in heard) <= settings.IRIS_MAX_AUDIO_SECONDS:
-            found[filling] = heard[0] if len(heard) == 1 else _join(heard)
+        parts_made = [
+            one for text in spoken.texts(filling) if (one := spoken.recordings.get(text)) is not None
+        ]
+        if parts_made and sum(one.seconds for one in parts_made) <= settings.IRIS_MAX_AUDIO_SECONDS:
+            found[filling] = parts_made[0] if len(parts_made) == 1 else _join(parts_made)
     kept = get_or_create_joined({one.name: one for one in found.values() if one.parts})
     return [None if (one := found.get(filling)) is None else kept.get(one.name, one) for filling in fillings]
 
@@ -130,18 +132,18 @@ def _speak_parts(
 ) -> _SpokenMessage:
     spoken = _SpokenMessage(processes.cut_at_gaps(parts, language=speaker.voice.language))
     needed = dict.fromkeys(text for filling in dict.fromkeys(fillings) for text in spoken.texts(filling))
-    for chunk in _batches(list(needed)):
-        keys = {}
-        for number, text in chunk:
+    for batch in _batches(list(needed)):
+        pieces = {}
+        for number, text in batch:
             part = spoken.parts[number]
-            keys[number, text] = _Piece(text, before=part.before, after=part.after, is_part=True)
+            pieces[number, text] = _Piece(text, before=part.before, after=part.after, is_part=True)
         # A value without words, such as dots, is omitted, as it would be inside a sentence.
-        normalized = speaker.normalize(list(dict.fromkeys(keys.values())))
+        normalized = speaker.normalize(list(dict.fromkeys(pieces.values())))
         made = speaker.recordings(normalized.values())
         spoken.recordings.update(
-            (key, made[normalized[text].name])
-            for key, text in keys.items()
-            if text in normalized and normalized[text].name in made
+            (key, made[normalized[piece].name])
+            for key, piece in pieces.items()
+            if piece in normalized and normalized[piece].name in made
         )
     return spoken
 
@@ -196,28 +198,28 @@ class _Speaker:
             speed=self.speed,
         )
 
-    def normalize(self, texts: Sequence[_Piece], *, strict: bool = False) -> dict[_Piece, _NormalizedPiece]:
-        """Normalize texts; return them by piece. Unspeakable ones are omitted, or raised if `strict`."""
+    def normalize(self, pieces: Sequence[_Piece], *, strict: bool = False) -> dict[_Piece, _NormalizedPiece]:
+        """Normalize pieces; return the results by piece. Unspeakable ones are omitted, or raised if `strict`."""
         found: dict[_Piece, _NormalizedPiece] = {}
         refused: Unspeakable | None = None
-        items = [(text.text, text.before, text.after, text.is_part) for text in texts]
-        for text, engine_text in zip(
-            texts, processes.normalize_texts(items, language=self.voice.language), strict=True
+        items = [(piece.text, piece.before, piece.after, piece.is_part) for piece in pieces]
+        for piece, engine_text in zip(
+            pieces, processes.normalize_texts(items, language=self.voice.language), strict=True
         ):
             if isinstance(engine_text, Unspeakable):
                 refused = engine_text
             else:
-                found[text] = _NormalizedPiece(self._name(text, engine_text), text, engine_text)
+                found[piece] = _NormalizedPiece(self._name(piece, engine_text), piece, engine_text)
         if strict and refused is not None:
             raise refused
         return found
 
-    def _name(self, text: _Piece, engine_text: str) -> str:
+    def _name(self, piece: _Piece, engine_text: str) -> str:
         """Return the same name for everything that sounds the same: it covers the voice's settings, not its
         catalogue name.
         """
         voice = self.voice
-        edges = (text.before, text.after) if text.is_part else ()
+        edges = (piece.before, piece.after) if piece.is_part else ()
         return store.keyed_name(
             *(
                 "speech",

@@ -36,7 +36,7 @@ class TrialTooLong(InvalidInput):
 
 
 def speak(*, owner: User, text: str, voice: str | None = None, speed: float = 1.0) -> Audio:
-    """Return the recording of a text for a voice trial. Text that was spoken before does not count against the quota.
+    """Return the recording of a text for a voice trial. Speech that already exists does not count against the quota.
 
     Raises TrialTooLong, QuotaUsed, and the errors of `speech.speak`.
     """

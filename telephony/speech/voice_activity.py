@@ -23,10 +23,10 @@ SILENCE_AROUND = 0.3  # seconds of silence kept before the first word and after 
 
 
 def store_spoken_response(samples: bytes) -> Audio | None:
-    """Store a spoken response (8 kHz, 16-bit, mono) without the silence at its ends. Return None if it has no speech.
+    """Store a spoken response (8 kHz, 16-bit, mono) without the silence at its ends; return None if it has no speech.
 
-    Blocks on the storage and the database. If either raises, nothing refers to the recording, and storing it again is
-    safe.
+    Waits for the storage and the database. If either raises an error, no row refers to the recording, and the call can
+    be repeated.
     """
     pcm = Pcm(samples, audio.RATE)
     if not contains_speech(pcm):
