@@ -52,8 +52,8 @@ class Utterance:
 class SpokenPart:
     """One part of a message: constant text, or text around one or more values.
 
-    `template` takes the values by `%`; `gaps` are the indexes of those values; `before` and `after` are
-    seconds of silence.
+    `template` is a format for the % operator. `gaps` are the indexes of the values that it takes. `before` and `after`
+    are seconds of silence.
     """
 
     template: str
@@ -84,10 +84,10 @@ def cut_at_gaps(parts: Sequence[str | None], *, language: str) -> tuple[SpokenPa
     joins_previous = False
     for position, part in enumerate(parts):
         if part is None:
-            before = builders[-1] if builders else None
-            if joins_previous and before is not None:
-                before.template.append("%s")
-                before.gaps.append(gap)
+            previous = builders[-1] if builders else None
+            if joins_previous and previous is not None:
+                previous.template.append("%s")
+                previous.gaps.append(gap)
             else:
                 builders.append(_PartBuilder(["%s"], [gap]))
             gap += 1

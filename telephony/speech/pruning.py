@@ -42,7 +42,7 @@ class PruneResult:
 
 
 class Cutoffs(NamedTuple):
-    """A recording last used before its cutoff is unused; voice trials have a cutoff of their own."""
+    """A recording last used before its cutoff is unused. Voice trials have an earlier expiry, so a cutoff of their own."""
 
     recordings: datetime
     trials: datetime
@@ -54,7 +54,7 @@ class Cutoffs(NamedTuple):
 
 
 def prune(*, dry_run: bool = False, days: int | None = None) -> PruneResult:
-    """Remove all unneeded recordings. Safe to run at any time, and concurrently."""
+    """Remove all unneeded recordings. Safe to run at any time and in several processes at once."""
     result = PruneResult()
     now = timezone.now()
     cutoffs = Cutoffs(
@@ -77,7 +77,7 @@ def _files_by_name() -> dict[str, list[str]]:
 
 
 def _needed_sql() -> str:
-    """Return the SQL condition that row `a` of telephony_audio is needed; it uses %(cutoff)s and %(trials)s."""
+    """Return the SQL condition under which row `a` of telephony_audio is needed. Parameters: cutoff and trials."""
     relations = [
         f'EXISTS (SELECT FROM {field.related_model._meta.db_table} r WHERE r."{field.field.column}" = a.id)'
         for field in Audio._meta.get_fields(include_hidden=True)

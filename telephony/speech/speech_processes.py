@@ -82,8 +82,8 @@ def synthesize_texts(
 ) -> Iterator[Pcm | Unspeakable]:
     """Yield the sound of each text, or the Unspeakable error for it.
 
-    Each item of `texts` is (engine text, silence before, silence after). `names` are the original texts, for
-    error messages.
+    Each item of `texts` is (engine text, silence before, silence after); silence in seconds. `names` are the texts as
+    people wrote them, for error messages.
     """
     described = {name: getattr(config, name) for name in VoiceConfig.__slots__}
     request = {"do": "synthesize", "config": described, "items": texts}

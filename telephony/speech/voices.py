@@ -113,14 +113,14 @@ def setting_warnings() -> Iterator[str]:
 
 
 def database_errors() -> Iterator[str]:
-    """As `setting_errors`, for the voices that have their own engine in the database."""
+    """Yield a sentence for each voice with its own engine in the database that cannot speak."""
     for row in Voice.objects.exclude(engine=""):
         if error := row_error(row):
             yield f"The voice {row.name}: {error}"
 
 
 def database_warnings() -> Iterator[str]:
-    """As `setting_warnings`, for the voices that have their own engine in the database."""
+    """Yield a sentence for each voice with its own engine in the database whose engine is not installed."""
     for row in Voice.objects.exclude(engine=""):
         if not row_error(row) and (hint := engine_and_hint(row)[1]):
             yield _fallback_notice(row.name, hint)
@@ -147,7 +147,7 @@ def _fallback_notice(name: str, hint: str) -> str:
 
 
 def resolve_stored(name: str | None) -> str:
-    """As `resolve`, but keep a stored voice that is no longer offered: a run keeps the voice it began with."""
+    """Resolve a voice like `resolve`, but keep a stored voice that is no longer offered: a run keeps its voice."""
     return name if name and any(row.name == name for row in _rows()) else resolve(name)
 
 

@@ -84,7 +84,7 @@ def test_upper_bound_of_a_text_without_pairs_is_exact(text: str) -> None:
 
 @given(st.lists(TEXTS, min_size=1, max_size=5), TEXTS)
 def test_upper_bound_of_the_largest_size_holds_for_every_rendered_text(texts: list[str], around: str) -> None:
-    for largest in (TextSize.largest(texts), _maximum(texts), _without_pairs(_maximum(texts))):
+    for largest in (TextSize.largest(texts), _maximum_size(texts), _without_pairs(_maximum_size(texts))):
         for text in texts:
             assert upper_bound(largest) >= segments_of(text)
             assert upper_bound(TextSize.of(around) + largest * 2) >= segments_of(around + text + text)
@@ -107,7 +107,7 @@ def test_adding_sizes_equals_concatenating_texts(one: str, other: str) -> None:
 
 @given(st.lists(TEXTS))
 def test_largest_bounds_the_maximum_of_all_sizes(texts: list[str]) -> None:
-    largest, maximum = TextSize.largest(texts), _maximum(texts)
+    largest, maximum = TextSize.largest(texts), _maximum_size(texts)
     assert largest.gsm == maximum.gsm
     assert largest.units >= maximum.units
     if largest.gsm:
@@ -118,7 +118,7 @@ def test_unpaired_surrogate_is_measured() -> None:
     assert segments_of("\ud83d") == 1
 
 
-def _maximum(texts: list[str]) -> TextSize:
+def _maximum_size(texts: list[str]) -> TextSize:
     size = EMPTY_SIZE
     for text in texts:
         size = TextSize.maximum(size, TextSize.of(text))

@@ -34,7 +34,7 @@ def _two_trunks(settings: Any) -> None:
     }
 
 
-def shown() -> dict[str, dict[str, str]]:
+def trunk_status() -> dict[str, dict[str, str]]:
     output = StringIO()
     call_command("trunk_status", stdout=output)
     found: dict[str, dict[str, str]] = {}
@@ -48,7 +48,7 @@ def shown() -> dict[str, dict[str, str]]:
 
 
 def test_status_of_a_trunk_without_connection_or_limits() -> None:
-    assert shown()["sandbox"] == {
+    assert trunk_status()["sandbox"] == {
         "connection": "none is kept",
         "state": "open",
         "pace": "no limit",
@@ -63,32 +63,33 @@ def test_status_counts_busy_channels_and_queued_deliveries() -> None:
     for status in (DeliveryStatus.QUEUED, DeliveryStatus.RINGING, DeliveryStatus.ANSWERED):
         make_delivery(trunk=line, channel=Channel.CALL, status=status)
     make_delivery(trunk=line, channel=Channel.CALL, status=DeliveryStatus.COMPLETED)
-    assert shown()["line"]["pace"] == "2.5 a second"
-    assert shown()["line"]["channels"] == "2 busy of 30"
-    assert shown()["line"]["queue"] == "1 waiting, 2 under way"
+    assert trunk_status()["line"]["pace"] == "2.5 a second"
+    assert trunk_status()["line"]["channels"] == "2 busy of 30"
+    assert trunk_status()["line"]["queue"] == "1 waiting, 2 under way"
 
 
 def test_status_without_a_worker_names_its_command() -> None:
     assert (
-        shown()["line"]["connection"] == "never; its worker is `celery --app iris worker --queues trunk.line`"
+        trunk_status()["line"]["connection"]
+        == "never; its worker is `celery --app iris worker --queues trunk.line`"
     )
 
 
 def test_status_shows_the_age_of_a_connection_and_dead_workers() -> None:
     make_trunk("line")
     Trunk.objects.update(session="registered as branch", session_at=timezone.now())
-    assert shown()["line"]["connection"] == "registered as branch (0 s ago)"
+    assert trunk_status()["line"]["connection"] == "registered as branch (0 s ago)"
     Trunk.objects.update(session_at=timezone.now() - timedelta(minutes=10))
-    assert shown()["line"]["connection"] == "no worker since 10 min ago; it said: registered as branch"
+    assert trunk_status()["line"]["connection"] == "no worker since 10 min ago; it said: registered as branch"
 
 
 def test_status_of_resting_and_paused_trunks_names_the_reason() -> None:
     make_trunk("line")
     pause_trunk("line", reason="503 Service Unavailable", seconds=30)
-    assert shown()["line"]["state"] in {
+    assert trunk_status()["line"]["state"] in {
         "resting for 30 s: 503 Service Unavailable",
         "resting for 29 s: 503 Service Unavailable",
     }
-    assert shown()["line"]["last error"] == "503 Service Unavailable (0 s ago)"
+    assert trunk_status()["line"]["last error"] == "503 Service Unavailable (0 s ago)"
     pause_trunk("line", reason="wrong password")
-    assert shown()["line"]["state"] == "paused until an operator clears it: wrong password"
+    assert trunk_status()["line"]["state"] == "paused until an operator clears it: wrong password"

@@ -38,7 +38,7 @@ def tone(*, hertz: float = 440, seconds: float = 2, rate: int = 44100, loud: int
     return array.array("h", (int(loud * math.sin(turn * n)) for n in range(int(seconds * rate)))).tobytes()
 
 
-def encoded(
+def encode_tone(
     path: Path,
     *,
     format: str,
@@ -84,7 +84,7 @@ def root_mean_square(samples: bytes) -> float:
     return math.sqrt(sum(value * value for value in values) / len(values))
 
 
-def crossings(samples: bytes) -> int:
+def count_zero_crossings(samples: bytes) -> int:
     values = array.array("h", samples)
     return sum(1 for before, after in zip(values, values[1:], strict=False) if before < 0 <= after)
 
@@ -112,7 +112,7 @@ if "libopencore_amrnb" in av.codecs_available:  # only some builds of FFmpeg can
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_recordings_of_all_common_formats_are_stored_as_telephone_audio(tmp_path: Path, kind: str) -> None:
-    content = encoded(tmp_path / "made", **FORMATS[kind])
+    content = encode_tone(tmp_path / "made", **FORMATS[kind])
 
     stored = audio.store_upload(SimpleUploadedFile("recording", content))
 
@@ -122,11 +122,11 @@ def test_recordings_of_all_common_formats_are_stored_as_telephone_audio(tmp_path
         samples = file.readframes(file.getnframes())
     assert stored.seconds == pytest.approx(2, abs=0.1)
     assert stored.voice == ""
-    assert crossings(samples) / stored.seconds == pytest.approx(440, rel=0.05)
+    assert count_zero_crossings(samples) / stored.seconds == pytest.approx(440, rel=0.05)
 
 
 def test_identical_content_is_stored_once_regardless_of_the_file_name(tmp_path: Path, media: Path) -> None:
-    content = encoded(tmp_path / "made", format="wav", codec="pcm_s16le")
+    content = encode_tone(tmp_path / "made", format="wav", codec="pcm_s16le")
 
     first = audio.store_upload(SimpleUploadedFile("first.wav", content))
     second = audio.store_upload(SimpleUploadedFile("second.mp3", content, content_type="image/png"))
@@ -138,7 +138,7 @@ def test_identical_content_is_stored_once_regardless_of_the_file_name(tmp_path: 
 
 def test_upload_in_a_temporary_file_is_read_from_its_start(tmp_path: Path) -> None:
     with TemporaryUploadedFile("long.wav", "audio/wav", 0, None) as upload:
-        upload.write(encoded(tmp_path / "made", format="wav", codec="pcm_s16le"))
+        upload.write(encode_tone(tmp_path / "made", format="wav", codec="pcm_s16le"))
         assert audio.store_upload(upload).seconds == pytest.approx(2)
 
 
@@ -153,8 +153,8 @@ def test_resampling_to_8_khz_does_not_alias_higher_frequencies() -> None:
 
 
 def test_concatenated_recordings_of_different_formats_are_decoded_completely(tmp_path: Path) -> None:
-    first = encoded(tmp_path / "1", format="adts", codec="aac", rate=44100)
-    second = encoded(tmp_path / "2", format="adts", codec="aac", rate=22050, layout="stereo")
+    first = encode_tone(tmp_path / "1", format="adts", codec="aac", rate=44100)
+    second = encode_tone(tmp_path / "2", format="adts", codec="aac", rate=22050, layout="stereo")
 
     assert audio.decode(io.BytesIO(first + second)).seconds == pytest.approx(4, abs=0.3)
 
@@ -168,7 +168,7 @@ def test_tags_that_are_not_utf_8_are_ignored() -> None:
 
 
 def test_sound_after_large_tags_is_decoded(tmp_path: Path) -> None:
-    content = encoded(tmp_path / "made", format="mp3", codec="libmp3lame", seconds=8)
+    content = encode_tone(tmp_path / "made", format="mp3", codec="libmp3lame", seconds=8)
     tags = b"ID3\4\0\0" + bytes([0, 4, 0, 0]) + bytes(4 << 14)
 
     assert audio.decode(io.BytesIO(tags + content)).seconds == pytest.approx(8, abs=0.1)
@@ -176,7 +176,7 @@ def test_sound_after_large_tags_is_decoded(tmp_path: Path) -> None:
         audio.decode(io.BytesIO(tags + content[: len(content) // 2]))
 
 
-def picture() -> bytes:
+def png_picture() -> bytes:
     file = io.BytesIO()
     with av.open(file, "w", format="image2pipe") as container:
         stream: Any = container.add_stream("png", rate=1)
@@ -187,7 +187,7 @@ def picture() -> bytes:
     return file.getvalue()
 
 
-def archive() -> bytes:
+def zip_archive() -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as packed:
         packed.writestr("xl/workbook.xml", "<workbook/>")
@@ -210,12 +210,12 @@ NOT_AUDIO = {
     "HTML": b"<!doctype html><html><body>Not found</body></html>" * 50,
     "Nepali text": "नमस्ते, यो सन्देश हो।".encode() * 200,
     "PDF": b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\n" * 20,
-    "a spreadsheet": archive(),
-    "a picture": picture(),
+    "a spreadsheet": zip_archive(),
+    "a picture": png_picture(),
     "subtitles": b"1\n00:00:00,000 --> 00:00:05,000\nHello\n\n" * 10,
     "zeros": bytes(100_000),
     "a WAV header": audio.encode_wav(Pcm(b"", 8000)),
-    "a blink": audio.encode_wav(Pcm(tone(seconds=0.05, rate=8000), 8000)),
+    "a twentieth of a second": audio.encode_wav(Pcm(tone(seconds=0.05, rate=8000), 8000)),
     "a WAV of one sample a second": audio.encode_wav(Pcm(tone(seconds=0.1), 1)),
     "half a tag": b"ID3\4\0\0\0\0\x7f\x7f",
     "a playlist": b"#EXTM3U\n#EXTINF:10,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n",
@@ -236,7 +236,7 @@ def test_files_that_are_not_audio_are_rejected_with_a_sentence(content: bytes) -
 
 
 def test_video_without_sound_is_rejected(tmp_path: Path) -> None:
-    content = encoded(tmp_path / "made", format="mp4", codec="", picture=True)
+    content = encode_tone(tmp_path / "made", format="mp4", codec="", picture=True)
 
     with pytest.raises(audio.NotAudio, match="no sound"):
         audio.decode(io.BytesIO(content))
@@ -244,7 +244,7 @@ def test_video_without_sound_is_rejected(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["mp3", "wav", "m4a", "m4a for the web", "flac", "aiff"])
 def test_truncated_file_is_rejected(tmp_path: Path, kind: str) -> None:
-    content = encoded(tmp_path / "made", **FORMATS[kind], seconds=8)
+    content = encode_tone(tmp_path / "made", **FORMATS[kind], seconds=8)
     assert audio.decode(io.BytesIO(content)).seconds == pytest.approx(8, abs=0.1)
 
     with pytest.raises(audio.NotAudio):
@@ -327,7 +327,7 @@ def recording() -> Audio:
     return audio.store_upload(io.BytesIO(audio.encode_wav(Pcm(tone(rate=8000), 8000))))
 
 
-def body(response: Any) -> bytes:
+def body_of(response: Any) -> bytes:
     return b"".join(response.streaming_content) if response.streaming else response.content
 
 
@@ -337,7 +337,7 @@ def test_recording_is_downloaded_without_a_token_and_cacheable_forever(
 ) -> None:
     response = client.get(audio_url(recording, format=extension).removeprefix("http://127.0.0.1:8000"))
 
-    content = body(response)
+    content = body_of(response)
     assert response.status_code == 200
     assert response["Content-Type"] == content_type
     assert "immutable" in response["Cache-Control"]
@@ -349,8 +349,8 @@ def test_recording_is_downloaded_without_a_token_and_cacheable_forever(
 def test_mp3_is_created_on_the_first_request(client: Client, recording: Audio, media: Path) -> None:
     assert not list(media.rglob("*.mp3"))
 
-    first = body(client.get(f"/media/audio/{recording.name}.mp3"))
-    second = body(client.get(f"/media/audio/{recording.name}.mp3"))
+    first = body_of(client.get(f"/media/audio/{recording.name}.mp3"))
+    second = body_of(client.get(f"/media/audio/{recording.name}.mp3"))
 
     assert first == second
     assert len(list(media.rglob("*.mp3"))) == 1
@@ -362,7 +362,7 @@ def test_head_returns_the_size_without_the_body(client: Client, recording: Audio
 
     assert response.status_code == 200
     assert response["Content-Length"] == str(44 + 2 * 16000)
-    assert body(response) == b""
+    assert body_of(response) == b""
 
 
 @pytest.mark.parametrize(
@@ -377,13 +377,21 @@ def test_head_returns_the_size_without_the_body(client: Client, recording: Audio
         ("bytes=32044-", 416, slice(0, 0), "bytes */32044"),
         ("bytes=-0", 416, slice(0, 0), "bytes */32044"),
         # Python refuses to parse integers of more than 4,300 digits.
-        pytest.param(f"bytes={'9' * 5000}-", 416, slice(0, 0), "bytes */32044", id="far beyond"),
+        pytest.param(f"bytes={'9' * 5000}-", 416, slice(0, 0), "bytes */32044", id="start beyond the end"),
         pytest.param(
-            f"bytes=0-{'9' * 5000}", 206, slice(0, None), "bytes 0-32043/32044", id="up to far beyond"
+            f"bytes=0-{'9' * 5000}", 206, slice(0, None), "bytes 0-32043/32044", id="end beyond the end"
         ),
-        pytest.param(f"bytes=-{'9' * 5000}", 206, slice(0, None), "bytes 0-32043/32044", id="the very last"),
-        pytest.param(f"bytes={'0' * 5000}1-2", 206, slice(1, 3), "bytes 1-2/32044", id="zeros"),
-        pytest.param(f"bytes={'9' * 5000}-5", 200, slice(0, None), None, id="from far beyond to here"),
+        pytest.param(
+            f"bytes=-{'9' * 5000}",
+            206,
+            slice(0, None),
+            "bytes 0-32043/32044",
+            id="suffix longer than the file",
+        ),
+        pytest.param(f"bytes={'0' * 5000}1-2", 206, slice(1, 3), "bytes 1-2/32044", id="leading zeros"),
+        pytest.param(
+            f"bytes={'9' * 5000}-5", 200, slice(0, None), None, id="start after the end of the range"
+        ),
         ("bytes=5-2", 200, slice(0, None), None),
         ("bytes=-", 200, slice(0, None), None),
         ("bytes=0-1,5-6", 200, slice(0, None), None),
@@ -396,7 +404,7 @@ def test_range_request_returns_the_requested_bytes(
 ) -> None:
     response = client.get(f"/media/audio/{recording.name}.wav", headers={"Range": asked})
 
-    content = body(response)
+    content = body_of(response)
     assert response.status_code == status
     assert content == audio.read_wav(recording)[part]
     assert response.get("Content-Range") == content_range
@@ -417,7 +425,7 @@ def test_if_none_match_with_the_current_etag_returns_304(client: Client, recordi
     response = client.get(url, headers={"If-None-Match": client.get(url)["ETag"]})
 
     assert response.status_code == 304
-    assert body(response) == b""
+    assert body_of(response) == b""
 
 
 @pytest.mark.parametrize(

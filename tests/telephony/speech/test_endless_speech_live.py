@@ -28,7 +28,7 @@ def iris(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveIris]:
         iris.stop()
 
 
-def make(iris: LiveIris, name: str, people: dict[int, str]) -> int:
+def create_campaign(iris: LiveIris, name: str, people: dict[int, str]) -> int:
     sheet = make_sheet(("number", "name"), *people.items())
     created = iris.demo.post(
         "/api/system/campaigns/",
@@ -40,24 +40,24 @@ def make(iris: LiveIris, name: str, people: dict[int, str]) -> int:
     return campaign
 
 
-def begin(iris: LiveIris, campaign: int, message: str = "नमस्ते {name} जी") -> Any:
+def begin_campaign(iris: LiveIris, campaign: int, message: str = "नमस्ते {name} जी") -> Any:
     return iris.demo.post(f"/api/system/campaigns/{campaign}/begin/", json={"message": message})
 
 
 def test_endless_speech_pauses_only_its_own_run_and_names_the_reason(iris: LiveIris) -> None:
     # More campaigns than hopper workers. In each, the endless value is not the longest, so pricing did not see it.
     endless = [
-        make(
+        create_campaign(
             iris,
             f"Endless {at}",
             {9_841_000_100 + at: wild.ENDLESS_RULE, 9_841_000_200 + at: "लामो नाम भएको मानिस"},
         )
         for at in range(3)
     ]
-    other = make(iris, "Others", {9_841_000_300 + at: f"राम {at}" for at in range(3)})
+    other = create_campaign(iris, "Others", {9_841_000_300 + at: f"राम {at}" for at in range(3)})
     for campaign in endless:
-        assert begin(iris, campaign).status_code == 200
-    assert begin(iris, other).status_code == 200
+        assert begin_campaign(iris, campaign).status_code == 200
+    assert begin_campaign(iris, other).status_code == 200
 
     otp = iris.demo.post(
         "/api/system/send/otp/",
@@ -70,7 +70,7 @@ def test_endless_speech_pauses_only_its_own_run_and_names_the_reason(iris: LiveI
     for campaign in endless:
         wait_for(lambda campaign=campaign: "pause_reason" in iris.details(campaign), seconds=120)  # type: ignore[misc]
         assert wild.ENDLESS_RULE in iris.details(campaign)["pause_reason"]
-    refused = begin(iris, other, f"नमस्ते {wild.ENDLESS_ENGINE}")
+    refused = begin_campaign(iris, other, f"नमस्ते {wild.ENDLESS_ENGINE}")
     assert refused.status_code == 400
     assert wild.ENDLESS_ENGINE in refused.text
     stopped = iris.demo.post(f"/api/system/campaigns/{endless[0]}/stop/")

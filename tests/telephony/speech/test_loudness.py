@@ -23,7 +23,7 @@ from tests.telephony.speech.sound import (
     telephone_audio,
     tone,
 )
-from tests.telephony.speech.test_audio import encoded
+from tests.telephony.speech.test_audio import encode_tone
 
 pytestmark = pytest.mark.django_db
 
@@ -139,7 +139,9 @@ KINDS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_upload_of_each_format_is_brought_to_the_target_loudness(tmp_path: Path, kind: str) -> None:
-    stored = audio.store_upload(SimpleUploadedFile("recording", encoded(tmp_path / "made", **KINDS[kind])))
+    stored = audio.store_upload(
+        SimpleUploadedFile("recording", encode_tone(tmp_path / "made", **KINDS[kind]))
+    )
     pcm = telephone_audio(stored)
 
     assert pcm.seconds == pytest.approx(stored.seconds)

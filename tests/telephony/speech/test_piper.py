@@ -186,7 +186,7 @@ def test_replacing_a_model_changes_the_version(home: Path, joe_voice: Voice) -> 
 
 @pytest.mark.parametrize(("speaker", "id"), [("rija", 7), (3, 3)])
 def test_speaker_is_selected_by_name_or_id(home: Path, speaker: int | str, id: int) -> None:
-    model = describe(home, num_speakers=18, speaker_id_map={"rija": 7})
+    model = make_model_description(home, num_speakers=18, speaker_id_map={"rija": 7})
 
     Piper().check(language="ne", options={"model": model.name, "speaker": speaker})
     assert piper._speaker_id(piper._read_config(model), speaker) == id
@@ -194,7 +194,7 @@ def test_speaker_is_selected_by_name_or_id(home: Path, speaker: int | str, id: i
 
 @pytest.mark.parametrize("speaker", [18, -1, "nobody"])
 def test_check_rejects_an_unknown_speaker(home: Path, speaker: int | str) -> None:
-    model = describe(home, num_speakers=18, speaker_id_map={"rija": 7})
+    model = make_model_description(home, num_speakers=18, speaker_id_map={"rija": 7})
 
     with pytest.raises(ValueError, match="speaker"):
         Piper().check(language="ne", options={"model": model.name, "speaker": speaker})
@@ -202,14 +202,14 @@ def test_check_rejects_an_unknown_speaker(home: Path, speaker: int | str) -> Non
 
 @pytest.mark.parametrize("content", ["", "[]", '{"audio": 1}'])
 def test_check_rejects_an_invalid_model_description(home: Path, content: str) -> None:
-    model = describe(home)
+    model = make_model_description(home)
     model.with_name("voice.onnx.json").write_text(content)
 
     with pytest.raises(ValueError, match=r"voice\.onnx\.json"):
         Piper().check(language="ne", options={"model": model.name})
 
 
-def describe(home: Path, **facts: Any) -> Path:
+def make_model_description(home: Path, **facts: Any) -> Path:
     """Create an empty model file with a description."""
     model = home / "voices" / "voice.onnx"
     model.write_bytes(b"")

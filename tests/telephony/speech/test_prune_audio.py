@@ -39,17 +39,17 @@ def make_old(*recordings: Audio) -> None:
     Audio.objects.filter(pk__in=[one.pk for one in recordings]).update(used_at=timezone.now() - AGE)
 
 
-def files(media: Path) -> set[str]:
+def file_names(media: Path) -> set[str]:
     return {path.name for path in media.rglob("*.*") if path.is_file()}
 
 
-def joined(name: str = "राम") -> Audio:
+def speak_joined(name: str = "राम") -> Audio:
     (recording,) = speech.speak_filled(("नमस्ते ", None, " जी।"), [(name,)])
     assert recording is not None
     return recording
 
 
-def upload() -> Audio:
+def store_tone() -> Audio:
     return audio.store_upload(io.BytesIO(audio.encode_wav(tone(hertz=500, seconds=1, amplitude=8000))))
 
 
@@ -65,7 +65,7 @@ def test_unused_recording_is_removed_with_its_files(media: Path) -> None:
     assert (done.recordings, done.files) == (1, 2)
     assert done.bytes > 1000
     assert list(Audio.objects.all()) == [new]
-    assert files(media) == {f"{new.name}.wav"}
+    assert file_names(media) == {f"{new.name}.wav"}
     assert prune() == PruneResult()
 
 
@@ -74,7 +74,7 @@ def test_dry_run_prints_the_same_and_removes_nothing(media: Path) -> None:
     out = io.StringIO()
 
     call_command("prune_audio", "--dry-run", stdout=out)
-    before = files(media), Audio.objects.get().pruned_at
+    before = file_names(media), Audio.objects.get().pruned_at
     call_command("prune_audio", stdout=out)
 
     said, done = out.getvalue().splitlines()
@@ -82,11 +82,11 @@ def test_dry_run_prints_the_same_and_removes_nothing(media: Path) -> None:
     assert before[1] is None
     assert said.replace("Would remove", "Removed") == done
     assert "1 recordings: 1 files" in done
-    assert files(media) == set()
+    assert file_names(media) == set()
 
 
 def test_upload_is_kept_while_a_campaign_or_run_refers_to_it(media: Path) -> None:
-    kept = upload()
+    kept = store_tone()
     make_old(kept)
     campaign = make_campaign(service=Service.CALL, audio=kept)
     assert prune() == PruneResult()
@@ -111,7 +111,7 @@ def test_upload_is_kept_while_a_campaign_or_run_refers_to_it(media: Path) -> Non
 def test_recording_of_calls_is_kept_with_its_parts_until_the_cutoff_after_the_last_call(
     media: Path, fields: dict[str, Any], stays: bool
 ) -> None:
-    recording = joined()
+    recording = speak_joined()
     make_old(*Audio.objects.all())
     if "ended_at" in fields:
         fields = {**fields, "ended_at": timezone.now() - fields["ended_at"]}
@@ -121,19 +121,19 @@ def test_recording_of_calls_is_kept_with_its_parts_until_the_cutoff_after_the_la
 
     recording.refresh_from_db()  # the row is kept as part of the history
     assert (recording.pruned_at is None) == stays
-    assert len(files(media)) == (3 if stays else 0)
+    assert len(file_names(media)) == (3 if stays else 0)
     assert prune() == PruneResult()
 
 
 def test_part_is_kept_while_a_needed_recording_contains_it(media: Path) -> None:
-    ram, sita = joined("राम"), joined("सीता")
+    ram, sita = speak_joined("राम"), speak_joined("सीता")
     make_old(*Audio.objects.exclude(pk=sita.pk))
 
     prune()
 
     assert not Audio.objects.filter(pk=ram.pk).exists()
     assert telephone_audio(sita).seconds == pytest.approx(sita.seconds)
-    assert len(files(media)) == 3
+    assert len(file_names(media)) == 3
 
 
 @pytest.mark.parametrize("remote", [False, True])
@@ -141,7 +141,7 @@ def test_pruned_recording_is_spoken_again_on_request(settings: Any, remote: bool
     if remote:
         backend = {"BACKEND": "django.core.files.storage.InMemoryStorage"}
         settings.STORAGES = {**settings.STORAGES, "default": backend}
-    recording, whole = joined(), speech.speak(text="नमस्ते")
+    recording, whole = speak_joined(), speech.speak(text="नमस्ते")
     for one in (recording, whole):
         make_delivery(
             channel=Channel.CALL,
@@ -157,7 +157,7 @@ def test_pruned_recording_is_spoken_again_on_request(settings: Any, remote: bool
     with pytest.raises(FileNotFoundError):
         audio.read_pcm(recording.name)
 
-    assert joined() == recording
+    assert speak_joined() == recording
     assert speech.speak(text="नमस्ते") == whole
     assert telephone_audio(whole).seconds == pytest.approx(whole.seconds, rel=0.02)
     assert telephone_audio(recording).seconds == pytest.approx(recording.seconds, rel=0.02)
@@ -165,11 +165,11 @@ def test_pruned_recording_is_spoken_again_on_request(settings: Any, remote: bool
 
 
 def test_pruned_upload_can_be_uploaded_again() -> None:
-    first = upload()
+    first = store_tone()
     make_old(first)
     prune()
 
-    assert telephone_audio(upload()).seconds == pytest.approx(first.seconds)
+    assert telephone_audio(store_tone()).seconds == pytest.approx(first.seconds)
 
 
 def test_request_marks_a_recording_as_used_once_a_day(django_assert_num_queries: Any) -> None:
@@ -199,7 +199,7 @@ def test_old_orphan_files_are_removed(media: Path) -> None:
     done = prune()
 
     assert (done.recordings, done.files) == (0, 2)
-    assert files(media) == {f"{kept.name}.wav", "b" * 40 + ".wav"}
+    assert file_names(media) == {f"{kept.name}.wav", "b" * 40 + ".wav"}
 
 
 def test_pruning_an_empty_storage_removes_nothing(media: Path) -> None:

@@ -149,7 +149,9 @@ def test_killing_a_busy_process_raises_speech_failed_for_its_text() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_request_beyond_the_process_limit_raises_speech_busy(settings: Any) -> None:
     settings.IRIS_SPEECH_PROCESSES = 2
-    speakers = [threading.Thread(target=lambda: list(_sounds(wild.ASLEEP)), daemon=True) for _ in range(2)]
+    speakers = [
+        threading.Thread(target=lambda: list(_synthesize(wild.ASLEEP)), daemon=True) for _ in range(2)
+    ]
     for speaker in speakers:
         speaker.start()
     wait_for(lambda: len(speech_pool.pool._busy) == 2, seconds=60)
@@ -164,7 +166,7 @@ def test_request_beyond_the_process_limit_raises_speech_busy(settings: Any) -> N
     assert speech.speak(text="नमस्ते").seconds > 0.3
 
 
-def _sounds(text: str) -> Iterator[Any]:
+def _synthesize(text: str) -> Iterator[Any]:
     try:
         yield from speech_processes.synthesize_texts(CONFIG, [(text, 0.0, 0.0)], names=[text])
     except speech.SpeechFailed:
@@ -174,12 +176,12 @@ def _sounds(text: str) -> Iterator[Any]:
 def test_speech_process_survives_the_thread_that_requested_it() -> None:
     """Linux delivers PR_SET_PDEATHSIG when the parent thread ends, not only when the parent process does."""
     speech_processes.close()
-    starter = threading.Thread(target=lambda: list(_sounds("नमस्ते")))
+    starter = threading.Thread(target=lambda: list(_synthesize("नमस्ते")))
     starter.start()
     starter.join(60)
     before = speech_processes.pids()
 
-    assert list(_sounds("धन्यवाद"))
+    assert list(_synthesize("धन्यवाद"))
 
     assert speech_processes.pids() == before
 
@@ -225,16 +227,16 @@ def _cpu_seconds(pid: int) -> float:
 
 def test_forked_process_starts_its_own_speech_processes() -> None:
     speech_processes.close()
-    list(_sounds("नमस्ते"))
+    list(_synthesize("नमस्ते"))
     (ours,) = speech_processes.pids()
     child = os.fork()
     if child == 0:
-        fine = list(_sounds("धन्यवाद")) and speech_processes.pids() != [ours]
+        fine = list(_synthesize("धन्यवाद")) and speech_processes.pids() != [ours]
         speech_processes.close()
         os._exit(0 if fine else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
-    assert list(_sounds("राम"))
+    assert list(_synthesize("राम"))
     assert speech_processes.pids() == [ours]
 
 

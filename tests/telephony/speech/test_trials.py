@@ -35,7 +35,7 @@ def user(db: None) -> User:
     return make_user(email="sita@example.com")
 
 
-def used() -> int:
+def used_quota() -> int:
     return sum(RateCounter.objects.values_list("count", flat=True))
 
 
@@ -81,9 +81,9 @@ class TestQuota:
         caller = Caller(user)
         for _ in range(3):
             seconds = caller.post(VOICE, {"message": "नमस्ते"})["data"]["duration"]
-        assert 1 <= used() <= seconds + 1
+        assert 1 <= used_quota() <= seconds + 1
         caller.post(VOICE, {"message": "अर्को कुरा"})
-        assert used() > seconds
+        assert used_quota() > seconds
 
     def test_used_up_quota_blocks_trials_for_a_day(self, user: User, settings: Any) -> None:
         settings.IRIS_TRIAL_SECONDS_PER_DAY = 5
@@ -102,7 +102,7 @@ class TestQuota:
     ) -> None:
         monkeypatch.setattr(trials, "SECONDS_PER_CHARACTER", 0.01)
         audio = trials.speak(owner=user, text=text)
-        assert audio.seconds <= used() < audio.seconds + 1
+        assert audio.seconds <= used_quota() < audio.seconds + 1
 
     def test_unspeakable_text_does_not_use_the_quota(self, user: User) -> None:
         Caller(user).fails("POST", VOICE, {"message": "!?"}, status=400)
@@ -123,19 +123,19 @@ class TestQuota:
         trial = partial(trials.speak, owner=user, text="नमस्ते", voice="np_rija")
         answers = at_once([trial] * 4)
         assert set(kinds(answers)) == {"Audio", "QuotaUsed"}
-        assert used() <= 5
+        assert used_quota() <= 5
 
 
 @pytest.mark.django_db
 class TestPruning:
-    def tried(self, text: str = "नमस्ते") -> Audio:
+    def speak_trial(self, text: str = "नमस्ते") -> Audio:
         return trials.speak(owner=make_user(), text=text)
 
     def make_old(self, **age: float) -> None:
         Audio.objects.update(used_at=timezone.now() - timedelta(**age))
 
     def test_trial_recording_is_removed_after_a_day(self, media: Path) -> None:
-        self.tried()
+        self.speak_trial()
         self.make_old(hours=23)
         assert prune() == PruneResult()
         self.make_old(hours=25)
@@ -146,21 +146,21 @@ class TestPruning:
         assert not [path for path in media.rglob("*.*") if path.is_file()]
 
     def test_repeated_trial_keeps_the_recording_for_another_day(self) -> None:
-        self.tried()
+        self.speak_trial()
         self.make_old(hours=23)
-        self.tried()
+        self.speak_trial()
         assert Audio.objects.get().used_at > timezone.now() - timedelta(minutes=1)
         self.make_old(hours=25)
         assert prune().recordings == 1
 
     def test_existing_speech_does_not_become_a_trial(self) -> None:
         audio = speech.speak(text="नमस्ते")
-        assert self.tried() == audio
+        assert self.speak_trial() == audio
         self.make_old(days=2)
         assert prune() == PruneResult()
         assert not Audio.objects.get().is_trial
 
     def test_trial_recording_used_by_a_campaign_is_kept(self) -> None:
-        make_campaign(audio=self.tried())
+        make_campaign(audio=self.speak_trial())
         self.make_old(days=20)
         assert prune() == PruneResult()
