@@ -86,8 +86,8 @@ def speech_windows(script: Script) -> list[tuple[int, float, float]]:
 def responses_to_keys(script: Script, pressed: Iterable[tuple[float, str]]) -> tuple[SurveyResponse, ...]:
     """Assign pressed keys to the steps they answer. Each item of `pressed` is (seconds of the recording, key).
 
-    A key answers the last step before it that takes keys, even if the next announcement has already begun: some callees
-    think for a moment. Keys before the first such step are ignored.
+    Of the steps that take keys, a key answers the one that began last before the key was pressed. So a callee who
+    hesitates may press the key during the next announcement. Keys before the first such step are ignored.
     """
     texts: dict[int, str] = {}
     starts = [0.0, *step_ends(script)]

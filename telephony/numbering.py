@@ -1,8 +1,8 @@
 """Parse phone numbers as people type them and spreadsheets store them, and convert them to E.164.
 
-`ParsedNumber.number` is the number as sent, which its owner sees again; `ParsedNumber.to` is the number for the
-carrier. If no country can connect a number, `to` is empty: the delivery fails when its turn comes, without reaching a
-carrier.
+`ParsedNumber.number` is the number as sent, which its owner sees again. `ParsedNumber.to` is the number for the
+carrier. It is empty if no country has such a number. Such a number is accepted, but its delivery fails when its turn
+comes, without reaching a carrier.
 """
 
 import enum

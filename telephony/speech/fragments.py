@@ -1,8 +1,10 @@
 """Cut a message at its gaps, so that each part is spoken once and joined with others as often as needed.
 
-Text that is spoken differently next to a value stays with the value: `रु. {amount}` is one part, because the
-word for rupees follows the amount, and so are `{name}लाई` and `कोड {code}`. A part includes the pauses of its
-punctuation. So joining means concatenation, and the duration of a message is the sum of its parts.
+Some text is spoken differently next to a value, so it stays in one part with the value: in `रु. {amount}` the word for
+rupees follows the amount. The same holds for `{name}लाई` and `कोड {code}`.
+
+A part includes the pauses of its punctuation. So parts are joined by concatenation, and the duration of a message is
+the sum of its parts.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from telephony.speech.attachment import attachment_end, attachment_start
 
 # All in seconds.
 EDGE_SILENCE = 0.015  # kept at each edge of a part: two edges make the gap between two words
-HEAD_SILENCE, TAIL_SILENCE = 0.05, 0.25  # around a whole recording, while the line opens and closes
+# Around a whole recording, so that an opening or closing line cuts off nothing.
+HEAD_SILENCE, TAIL_SILENCE = 0.05, 0.25
 CLAUSE_PAUSE, SENTENCE_PAUSE = 0.15, 0.35  # the pause of a comma, and of a full stop, between two parts
 
 _LEADING = re.compile(r"^[\s,;:।॥|.!?…\-–—)\]}\"'”’]+")

@@ -32,7 +32,9 @@ PROCESSING_VERSION = 2
 
 
 class _Piece(NamedTuple):
-    """A text that is spoken by itself, as people wrote it, with the seconds of silence around the audible sound."""
+    """A text to be spoken on its own, as people wrote it. `before` and `after` are the seconds of silence around its
+    sound.
+    """
 
     text: str
     before: float = HEAD_SILENCE
@@ -215,8 +217,8 @@ class _Speaker:
         return found
 
     def _name(self, piece: _Piece, engine_text: str) -> str:
-        """Return the same name for everything that sounds the same: it covers the voice's settings, not its
-        catalogue name.
+        """Return the name of the recording. It depends on everything that affects the sound, but not on the name of the
+        voice.
         """
         voice = self.voice
         edges = (piece.before, piece.after) if piece.is_part else ()
