@@ -150,7 +150,7 @@ def test_split_trailing_number_finds_the_longest_number_at_the_end(digits: str) 
 
 
 @pytest.mark.parametrize(
-    ("engine_text", "said"),
+    ("written", "said"),
     [
         ("5,1,234 रुपैयाँ", "पाँच, एक हजार दुई सय चौँतिस रुपैयाँ"),
         ("1234,567 रुपैयाँ", "एक दुई लाख चौँतिस हजार पाँच सय सतसट्ठी रुपैयाँ"),
