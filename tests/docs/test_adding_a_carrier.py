@@ -31,7 +31,7 @@ def _defined_in(module: ModuleType) -> set[str]:
 
 def test_its_example_is_the_contract_of_the_sip_carrier() -> None:
     (example,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
-    assert example == (ROOT / "tests" / "sip" / "test_contract.py").read_text(encoding="utf-8")
+    assert example == (ROOT / "tests" / "telephony" / "sip" / "test_contract.py").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", sorted(_public(base.Carrier, base.SessionCarrier)))
