@@ -1,4 +1,4 @@
-"""The ways to reach a phone: one module or package for each kind of carrier, behind the interface in `base`."""
+"""Carriers, the ways to reach a phone. Each kind has its own module or package behind the interface in `base`."""
 
 from telephony.carriers.base import Carrier, SessionCarrier
 from telephony.carriers.registry import get_carrier

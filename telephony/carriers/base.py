@@ -1,4 +1,4 @@
-"""The carrier interface: the base owns the words, a carrier only translates them."""
+"""Define the carrier interface. The engine uses only the types of this module; each carrier translates them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from telephony.models import Cause, Channel, DeliveryStatus
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Submission:
-    """One call or SMS as a carrier gets it. Past `valid_until` it must not be sent any more.
+    """One call or SMS that the engine hands to a carrier. The carrier must not send it after `valid_until`.
 
-    With a `script`, the recording asks for answers: `telephony.call_scripts` tells which part of it is which step.
+    A `script` means that the recording asks survey questions. It says which part of the recording is which step
+    (`telephony.call_scripts`).
     """
 
     key: str
@@ -36,10 +37,10 @@ class Submission:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Accepted:
-    """The carrier has it, under the id `ref`.
+    """The carrier accepted the submission under the id `ref`.
 
-    `parts` are the ids of all parts, where the carrier numbers and reports them apart: the whole is completed when all of
-    them are. `completes`: the carrier will say no more, so an SMS counts as completed.
+    `parts` holds the ids of all parts if the carrier reports on each part separately. The SMS is then completed when all
+    parts are. `completes` means that no report will follow, so the SMS is completed now.
     """
 
     key: str
@@ -50,7 +51,7 @@ class Accepted:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rejected:
-    """The carrier will never take this one."""
+    """The carrier refused the submission for good."""
 
     key: str
     cause: Cause
@@ -59,7 +60,10 @@ class Rejected:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Later:
-    """Surely not taken; the same again in `seconds`. With `attempt`, nothing happens if another attempt has begun."""
+    """The carrier certainly did not accept the submission. The engine retries it after `seconds`.
+
+    If `attempt` is given, the engine ignores this result once a later attempt has begun.
+    """
 
     key: str
     seconds: float
@@ -69,7 +73,7 @@ class Later:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unknown:
-    """It may have been taken: never sent again blindly."""
+    """The carrier may have accepted the submission, so the engine never resends it blindly."""
 
     key: str
     text: str = ""
@@ -77,7 +81,10 @@ class Unknown:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pending:
-    """On its way: a session carrier hands its result to `record` when it is known. Should it die, the lease ends."""
+    """The submission is on its way. The session carrier passes its result to `record` later.
+
+    If the process dies first, the lease expires and the delivery becomes unknown.
+    """
 
     key: str
 
@@ -87,16 +94,16 @@ Result = Accepted | Rejected | Later | Unknown | Pending
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CarrierEvent:
-    """One report. It names its delivery by our `key`, or by the carrier's `ref` where our key does not travel.
+    """One report on a delivery. It names the delivery by our `key`, or by the carrier's `ref` if the carrier drops our key.
 
-    `seconds` is how long the call was answered, `playback` the per cent of the message that was heard, `digits` are all
-    keys that were pressed so far, `answers` those to the steps of its script so far. `number` is whom it is about (E.164),
-    where the carrier says so: it finds the delivery when the answer with its `ref` was lost.
+    `seconds` is the length of the call since pickup. `playback` is the percentage of the message that was heard.
+    `digits` are all keys pressed so far. `answers` are all survey responses so far. `number` is the recipient in E.164,
+    if the carrier names it: it identifies the delivery when the submit response with the `ref` was lost.
     """
 
     key: str = ""
     ref: str = ""
-    number: str = field(default="", repr=False)  # logs show events, and no numbers and texts
+    number: str = field(default="", repr=False)  # logs show events, but must not show numbers or texts
     status: DeliveryStatus
     at: datetime
     cause: Cause = Cause.NONE
@@ -109,7 +116,7 @@ class CarrierEvent:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InboundSms:
-    """An SMS that somebody has sent us. Numbers are in E.164 where they are phone numbers, else as the carrier has them."""
+    """An SMS that a person sent to us. Phone numbers are in E.164; short codes and names are as the carrier writes them."""
 
     sender: str = field(repr=False)
     to: str = field(repr=False)
@@ -121,7 +128,7 @@ Record = Callable[[Sequence[CarrierEvent]], object]
 
 
 class SessionRecord(Protocol):
-    """Takes what a session has to say, in order, and never waits. `done` is called when all of it is stored."""
+    """Queue what a session reports, in order, without blocking. `done` is called when all of it is stored."""
 
     def __call__(
         self, items: Sequence[CarrierEvent | InboundSms | Result], done: Callable[[], object] | None = None
@@ -131,7 +138,7 @@ class SessionRecord(Protocol):
 class Carrier(ABC):
     """One configured connection to a carrier.
 
-    Subclasses name their options in `options`; an unknown one stops the start.
+    Subclasses declare their options and defaults in `options`. An unknown option raises ImproperlyConfigured.
     """
 
     channels: ClassVar[frozenset[Channel]]
@@ -151,58 +158,64 @@ class Carrier(ABC):
 
     @abstractmethod
     def submit(self, batch: Sequence[Submission]) -> list[Result]:
-        """Hand over at most `batch_size` calls or SMS; one result each, in any order.
+        """Submit at most `batch_size` calls or SMS. Return one result for each, in any order.
 
-        Raises a `CarrierError` when surely none was taken. Any other exception makes all of them unknown.
+        Raises a `CarrierError` if the carrier certainly accepted none. Any other exception makes all of them unknown.
         """
 
     def poll(self, record: Record) -> int:
-        """Pass what is new to `record`, and forget it only after `record` has returned; the number of events."""
+        """Pass new events to `record` and return how many there were. Forget them only after `record` has returned."""
         raise NotImplementedError
 
     def look_up(self, keys: Sequence[str]) -> dict[str, bool]:
-        """Whether each was taken, asked only after its `valid_until`; absent when the carrier cannot tell."""
+        """Return whether the carrier accepted each key. Omit the keys of which it cannot tell.
+
+        The engine asks only after the submission's `valid_until`.
+        """
         raise NotImplementedError
 
     def pace(self) -> float | None:
-        """How many a second the carrier itself lets through at present, beside the trunk's CPS."""
+        """Return the carrier's own current limit in deliveries per second, beside the trunk's CPS; None if it has none."""
         return None
 
     def claim_size(self) -> int | None:
-        """How many are claimed for it at once at most: what is claimed is not overtaken by an OTP any more."""
+        """Return how many deliveries may be claimed at once; None for the default.
+
+        A small claim keeps OTPs fast, because an OTP cannot overtake a delivery that is already claimed.
+        """
         return None
 
     def reports_on(self, text: str) -> int:
-        """How many reports on an SMS of this text there will be: one, unless its parts are reported apart."""
+        """Return how many reports to expect on an SMS of this text: one, unless each part is reported separately."""
         return 1
 
     def report_timeout(self) -> float:
-        """Seconds without a final report after which a delivery counts as lost."""
+        """Return after how many seconds without a final report a delivery is lost."""
         from django.conf import settings
 
         return float(settings.IRIS_REPORT_TIMEOUT_SECONDS)
 
 
 class SessionCarrier(Carrier):
-    """A carrier that keeps a connection: registered, bound, with calls on the line.
+    """A carrier that keeps a connection open: a registration, a bind, or calls in progress.
 
     It lives in the worker process of its trunk's own queue (`telephony.engine.trunk_worker`). The worker opens it before
     the first submission and closes it at shutdown.
     """
 
-    # For so long what it says is gathered before it is recorded: larger sets, a little later.
+    # Events are collected for this long before they are recorded: larger batches at the price of a short delay.
     gather_seconds: ClassVar[float] = 0.0
-    # Whether what is under way ends with the process, as calls do: then the next one ends their deliveries as lost.
+    # True if deliveries in progress end with the process, as calls do. The next worker then finishes them as lost.
     dies_with_worker: ClassVar[bool] = False
 
     @abstractmethod
     def open(self, record: SessionRecord) -> None:
-        """Connect, and go on connecting for as long as it takes. What happens goes to `record`, from whatever thread."""
+        """Start to connect, and reconnect until closed. Any thread may pass results and events to `record`."""
 
     @abstractmethod
     def close(self) -> None:
-        """Submit nothing more, let what is under way end within a reasonable time, and disconnect."""
+        """Stop submitting, give deliveries in progress a reasonable time to finish, and disconnect."""
 
     @abstractmethod
     def status(self) -> str:
-        """Registered, bound or not, and why not: a line for `manage.py trunk_status`."""
+        """Return one line for `manage.py trunk_status`: whether the session is connected, and if not, why not."""

@@ -1,22 +1,22 @@
-"""What a carrier's refusal of a whole submission means for what happens next. Anything else is "unknown"."""
+"""Errors with which a carrier refuses a whole batch. Any other exception makes the batch unknown."""
 
 from __future__ import annotations
 
 
 class CarrierError(Exception):
-    """The submission failed as a whole, and surely none of it was taken."""
+    """The whole batch failed, and the carrier certainly accepted none of it."""
 
 
 class Misconfigured(CarrierError):
-    """Our credentials, sender or address are wrong: the trunk rests until its operator has mended it."""
+    """Our credentials, sender or address are wrong. The trunk is paused until its operator has corrected them."""
 
 
 class OutOfFunds(CarrierError):
-    """The operator's account at the carrier is empty: the trunk rests."""
+    """The operator's account at the carrier is empty. The trunk is paused until its operator clears the pause."""
 
 
 class Throttled(CarrierError):
-    """Too fast: the same again, `retry_after` seconds later."""
+    """The carrier asks for a slower pace. The batch is retried after `retry_after` seconds."""
 
     def __init__(self, message: str, *, retry_after: float = 1.0) -> None:
         super().__init__(message)
@@ -24,4 +24,4 @@ class Throttled(CarrierError):
 
 
 class Unreachable(CarrierError):
-    """No connection was made, so surely nothing was sent: later."""
+    """No connection was made, so nothing was sent. The batch is retried later."""

@@ -1,4 +1,4 @@
-"""The configured carriers, made on first use from `settings.CARRIERS`."""
+"""Create the carriers of `settings.CARRIERS`, each on first use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Carrier", "SessionCarrier", "get_carrier"]
 
 @cache
 def get_carrier(alias: str) -> Carrier:
-    """The carrier behind `settings.CARRIERS[alias]`; `ImproperlyConfigured` says what is wrong with it."""
+    """Return the carrier of `settings.CARRIERS[alias]`. Raises ImproperlyConfigured if its configuration is wrong."""
     try:
         config = settings.CARRIERS[alias]
     except KeyError:
@@ -30,9 +30,9 @@ def get_carrier(alias: str) -> Carrier:
     return carrier
 
 
-def _forget(*, setting: str, **kwargs: Any) -> None:
+def _clear_cache(*, setting: str, **kwargs: Any) -> None:
     if setting == "CARRIERS":
         get_carrier.cache_clear()
 
 
-setting_changed.connect(_forget, dispatch_uid="telephony.carriers")
+setting_changed.connect(_clear_cache, dispatch_uid="telephony.carriers")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from telephony.carriers.refusals import DOUBTED_SECONDS, LONGEST_REST_SECONDS, MAX_REFUSALS_IN_A_ROW, Meaning
+from telephony.carriers.refusals import MAX_DOUBT_SECONDS, MAX_REST_SECONDS, MAX_REFUSALS_IN_A_ROW, Meaning
 from telephony.carriers.sip.causes import CLASSES, Q850, SIP, UNHEARD_RING_SECONDS, Outcome
 from telephony.carriers.sip.circuit_breaker import ATTEMPTS
 from telephony.carriers.smpp.protocol import STATUSES, status_of
@@ -63,8 +63,8 @@ def test_the_limits_are_those_of_the_code(page: str) -> None:
     for meaning, count in MAX_REFUSALS_IN_A_ROW.items():
         if page == "smpp.md" or meaning is not Meaning.BUSY:
             assert re.search(rf"^\| {meaning.value} \| {count}\b", text, re.MULTILINE)
-    assert f"up to {LONGEST_REST_SECONDS:.0f} s" in text
-    assert f"{DOUBTED_SECONDS / 3600:.0f} hours" in text
+    assert f"up to {MAX_REST_SECONDS:.0f} s" in text
+    assert f"{MAX_DOUBT_SECONDS / 3600:.0f} hours" in text
 
 
 def test_the_limits_of_sip_are_those_of_the_code() -> None:

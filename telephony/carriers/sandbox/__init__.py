@@ -1,4 +1,4 @@
-"""A phone network in a table: `BACKEND = "telephony.carriers.sandbox.SandboxCarrier"`, the default carrier."""
+"""The default carrier, a simulated phone network: `BACKEND = "telephony.carriers.sandbox.SandboxCarrier"`."""
 
 from telephony.carriers.sandbox.carrier import SandboxCarrier
 

@@ -1,12 +1,11 @@
-"""A phone network in a table: the default carrier, with an inbox to look at (`sandbox_views`).
+"""Simulate a phone network in a database table. `sandbox.views` shows its inbox.
 
-It keeps every call and SMS that it accepted, doubles included, with the times at which it rings, is answered and
-ends; `poll` turns what is due into events. So it survives any crash of ours, and is an honest witness of what was
-sent. The last four digits of a number decide what becomes of it (`Fate`). Real durations are divided by
-`IRIS_SANDBOX_SPEED`.
+The table keeps every accepted call and SMS, duplicates included, with the times at which it rings, is answered and ends.
+`poll` turns the due ones into events. The table survives a crash of iris, so the crash tests can count what was sent.
+The last four digits of a number decide its fate (`Fate`). Real durations are divided by `IRIS_SANDBOX_SPEED`.
 
-Who is asked something answers by the number, too: with its last digit in the first step, with the last but one in the
-second, and so on (`_answers`). Who is to say something says `SAID`, in a recording that can be played.
+The recipient's number also decides the survey responses: the last digit is pressed in the first step, the last but one
+in the second, and so on (`_survey_responses`). Steps that ask for speech get a recording of `SPOKEN_RESPONSE`.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ from telephony.unnest import rowset
 
 
 class Fate(models.TextChoices):
-    """By the last four digits of the number. Calls only: busy, no answer, hang-up; an SMS to those completes."""
+    """What happens to a call or SMS. BUSY, NO_ANSWER and HANGS_UP apply to calls only; an SMS completes instead."""
 
     COMPLETES = "completes"
     BUSY = "busy"
@@ -71,12 +70,12 @@ FATES = {
     "9908": Fate.ANSWER_LOST,
 }
 
-# Real durations, in seconds.
-RINGS_AFTER, BUSY_AFTER, ANSWERED_AFTER, GIVEN_UP_AFTER = 2.0, 3.0, 6.0, 32.0
-SMS_DELIVERED_AFTER = 3.0
-SECONDS_PER_CHARACTER = 0.1  # of a call whose audio has no length
+# Seconds from the submission, before they are divided by IRIS_SANDBOX_SPEED.
+RING_SECONDS, BUSY_SECONDS, PICKUP_SECONDS, NO_ANSWER_SECONDS = 2.0, 3.0, 6.0, 32.0
+SMS_DELIVERY_SECONDS = 3.0
+SECONDS_PER_CHARACTER = 0.1  # length of a call whose audio length is unknown
 
-SAID = "यो परीक्षणको उत्तर हो।"  # "This is a test answer": what everybody says who is to say something
+SPOKEN_RESPONSE = "यो परीक्षणको उत्तर हो।"  # "This is a test answer"
 
 
 class SandboxCarrier(Carrier):
@@ -86,7 +85,7 @@ class SandboxCarrier(Carrier):
     looks_up: ClassVar = True
 
     def submit(self, batch: Sequence[Submission]) -> list[Result]:
-        taken_at = timezone.now()
+        received_at = timezone.now()
         results: list[Result] = []
         accepted: list[tuple[Submission, Fate]] = []
         for one in batch:
@@ -98,8 +97,8 @@ class SandboxCarrier(Carrier):
             else:
                 accepted.append((one, fate))
         if any(speech_windows(one.script) for one, _ in accepted):
-            _said()  # spoken now, so that the transaction in which it is reported need not wait for it
-        taken = _insert(accepted, taken_at=taken_at)
+            _spoken_response()  # synthesize it now, so that the transaction that reports it need not wait
+        taken = _store(accepted, received_at=received_at)
         for one, fate in accepted:
             if one.key not in taken:
                 results.append(Later(key=one.key, seconds=0, text="Came after its validity had ended"))
@@ -111,8 +110,8 @@ class SandboxCarrier(Carrier):
 
     def poll(self, record: Record) -> int:
         with transaction.atomic():
-            said = cache(_said)
-            events = [event for row in _take_due() for event in _events(said, *row)]
+            spoken_response = cache(_spoken_response)
+            events = [event for row in _advance_due() for event in _events(spoken_response, *row)]
             if events:
                 record(events)
         return len(events)
@@ -127,14 +126,14 @@ class SandboxCarrier(Carrier):
         return super().report_timeout() / settings.IRIS_SANDBOX_SPEED
 
 
-def _insert(accepted: Sequence[tuple[Submission, Fate]], *, taken_at: datetime) -> dict[str, str]:
-    """Store what is still valid by the database's clock; our reference of each, by key.
+def _store(accepted: Sequence[tuple[Submission, Fate]], *, received_at: datetime) -> dict[str, str]:
+    """Store the submissions that are still valid by the database's clock. Return their references by key.
 
-    `taken_at` is when the network was handed them: a database that is slow to store them changes nothing of that.
+    `received_at` is when `submit` was called. A slow database must not make the submissions look later than they were.
     """
     if not accepted:
         return {}
-    rings, answers, ends = zip(*(_times(one, fate) for one, fate in accepted), strict=True)
+    rings, answers, ends = zip(*(_event_offsets(one, fate) for one, fate in accepted), strict=True)
     rows, parameters = rowset(
         "one",
         {
@@ -151,7 +150,7 @@ def _insert(accepted: Sequence[tuple[Submission, Fate]], *, taken_at: datetime) 
             "ring": ("float8", rings),
             "answer": ("float8", answers),
             "end": ("float8", ends),
-            "taken_at": ("timestamptz", [taken_at] * len(accepted)),
+            "received_at": ("timestamptz", [received_at] * len(accepted)),
             "valid_until": ("timestamptz", [one.valid_until for one, _ in accepted]),
         },
     )
@@ -161,7 +160,7 @@ def _insert(accepted: Sequence[tuple[Submission, Fate]], *, taken_at: datetime) 
                     (delivery_key, channel, "to", caller, text, audio_name, audio_seconds, script, fate, owner_id,
                      created_at, ring_at, answer_at, end_at, report_at, hidden)
                 SELECT key, channel, "to", caller, text, audio_name, audio_seconds, script, fate, owner_id,
-                       taken_at, now + make_interval(secs => ring), now + make_interval(secs => answer),
+                       received_at, now + make_interval(secs => ring), now + make_interval(secs => answer),
                        now + make_interval(secs => "end"),
                        CASE WHEN fate <> 'silent' THEN now + make_interval(secs => coalesce(ring, "end")) END, false
                   FROM statement_timestamp() AS now, {rows}
@@ -172,22 +171,22 @@ def _insert(accepted: Sequence[tuple[Submission, Fate]], *, taken_at: datetime) 
         return {key: f"sandbox-{pk}" for key, pk in cursor.fetchall()}
 
 
-def _times(one: Submission, fate: Fate) -> tuple[float | None, float | None, float]:
-    """Seconds from now until it rings, is answered and ends; None for what does not happen."""
+def _event_offsets(one: Submission, fate: Fate) -> tuple[float | None, float | None, float]:
+    """Return the seconds from now until it rings, is answered and ends. None means that this does not happen."""
     speed = settings.IRIS_SANDBOX_SPEED
     if one.channel is Channel.SMS:
-        return None, None, SMS_DELIVERED_AFTER / speed
+        return None, None, SMS_DELIVERY_SECONDS / speed
     if fate is Fate.BUSY:
-        return None, None, BUSY_AFTER / speed
+        return None, None, BUSY_SECONDS / speed
     if fate is Fate.NO_ANSWER:
-        return RINGS_AFTER / speed, None, GIVEN_UP_AFTER / speed
+        return RING_SECONDS / speed, None, NO_ANSWER_SECONDS / speed
     length = one.audio_seconds or len(one.text) * SECONDS_PER_CHARACTER
     heard = length / 2 if fate is Fate.HANGS_UP else length
-    return RINGS_AFTER / speed, ANSWERED_AFTER / speed, (ANSWERED_AFTER + heard) / speed
+    return RING_SECONDS / speed, PICKUP_SECONDS / speed, (PICKUP_SECONDS + heard) / speed
 
 
-def _take_due(limit: int = 1000) -> list[tuple[Any, ...]]:
-    """Move what is due on to its next report; call inside the transaction that records the events."""
+def _advance_due(limit: int = 1000) -> list[tuple[Any, ...]]:
+    """Advance due rows to their next report and return them. Call it in the transaction that records the events."""
     with connection.cursor() as cursor:
         cursor.execute(
             """UPDATE telephony_sandboxmessage m
@@ -206,7 +205,7 @@ def _take_due(limit: int = 1000) -> list[tuple[Any, ...]]:
 
 
 def _events(
-    said: Callable[[], str],
+    spoken_response: Callable[[], str],
     key: str,
     channel: str,
     to: str,
@@ -218,7 +217,7 @@ def _events(
     answer_at: datetime | None,
     end_at: datetime | None,
 ) -> list[CarrierEvent]:
-    """The reports of what has happened by now; what has not yet is None."""
+    """Return the reports on one row. Times that have not been reached yet are None."""
     events = []
     if ring_at:
         events.append(CarrierEvent(key=key, status=DeliveryStatus.RINGING, at=ring_at))
@@ -226,14 +225,14 @@ def _events(
         events.append(CarrierEvent(key=key, status=DeliveryStatus.ANSWERED, at=answer_at))
     if end_at:
         length = audio_seconds or characters * SECONDS_PER_CHARACTER
-        end = _end(key, channel, Fate(fate), length, end_at)
+        end = _final_event(key, channel, Fate(fate), length, end_at)
         if script is not None and end.seconds is not None:
-            end = replace(end, **_answers(to, load(script), end.seconds, said))
+            end = replace(end, **_survey_responses(to, load(script), end.seconds, spoken_response))
         events.append(end)
     return events[::-1] * 2 if fate == Fate.DOUBLED else events[-1:]
 
 
-def _end(key: str, channel: str, fate: Fate, length: float, at: datetime) -> CarrierEvent:
+def _final_event(key: str, channel: str, fate: Fate, length: float, at: datetime) -> CarrierEvent:
     if channel == Channel.SMS:
         return CarrierEvent(key=key, status=DeliveryStatus.COMPLETED, at=at)
     if fate is Fate.BUSY:
@@ -247,19 +246,21 @@ def _end(key: str, channel: str, fate: Fate, length: float, at: datetime) -> Car
     return CarrierEvent(key=key, status=DeliveryStatus.COMPLETED, at=at, seconds=length, playback=100)
 
 
-def _said() -> str:
-    """The name of the recording of it."""
-    return speech.speak(text=SAID).name
+def _spoken_response() -> str:
+    """Return the name of the recording of SPOKEN_RESPONSE."""
+    return speech.speak(text=SPOKEN_RESPONSE).name
 
 
-def _answers(to: str, script: Script, seconds: float, said: Callable[[], str]) -> dict[str, Any]:
-    """What is answered by whoever listens for so long: to each step that is over by then."""
+def _survey_responses(
+    to: str, script: Script, seconds: float, spoken_response: Callable[[], str]
+) -> dict[str, Any]:
+    """Return the responses to all steps that ended within the `seconds` of the call."""
     digits = [digit for digit in reversed(to) if digit.isdecimal()]
     given = []
     pressed = ""
     for place, one in enumerate(finished_steps(script, seconds)):
         if one.answer is AnsweredBy.SPEECH:
-            given.append(SurveyResponse(one.step, said()))
+            given.append(SurveyResponse(one.step, spoken_response()))
         elif one.answer is AnsweredBy.KEYS:
             pressed += digits[place % len(digits)]
             given.append(SurveyResponse(one.step, pressed[-1]))

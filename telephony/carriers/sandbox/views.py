@@ -1,4 +1,4 @@
-"""The sandbox's inbox: every call and SMS that would have reached somebody. Like a mail catcher, for telephones."""
+"""Show the sandbox's inbox: every call and SMS that would have reached a phone. It is a mail catcher for phones."""
 
 from __future__ import annotations
 
@@ -18,19 +18,22 @@ from telephony.carriers.sandbox.carrier import Fate
 from telephony.media import audio_url
 from telephony.models import Audio, Channel, SandboxMessage
 
-PAGE = 1000
+MAX_ROWS = 1000
 
 
 @csrf_exempt
 @require_http_methods(["GET", "HEAD", "DELETE"])
 def messages(request: HttpRequest) -> HttpResponse:
-    """GET: the newest first, at most `limit` (1,000); `to`, `channel` and `since` choose. DELETE empties the inbox."""
-    _refuse_outside_the_sandbox()
+    """List the messages, newest first, or empty the inbox (DELETE).
+
+    Query parameters: `to`, `channel` and `since` filter; `limit` is at most 1,000.
+    """
+    _require_sandbox_inbox()
     if request.method == "DELETE":
         SandboxMessage.objects.filter(hidden=False).update(hidden=True)
         return HttpResponse(status=204)
     try:
-        rows = _chosen(request)
+        rows = _filtered(request)
     except ValueError as e:
         return JsonResponse({"message": str(e)}, status=400)
     now = timezone.now()
@@ -41,17 +44,17 @@ def messages(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def inbox(request: HttpRequest) -> HttpResponse:
-    """The same for eyes and ears."""
-    _refuse_outside_the_sandbox()
+    """Show the same messages as a web page, with playable recordings."""
+    _require_sandbox_inbox()
     now = timezone.now()
     try:
-        rows = [_as_json(row, now, request) for row in _chosen(request)[:100]]
+        rows = [_as_json(row, now, request) for row in _filtered(request)[:100]]
     except ValueError as e:
         return render(request, "telephony/inbox.html", {"messages": [], "fault": str(e)}, status=400)
     return render(request, "telephony/inbox.html", {"messages": rows})
 
 
-def _chosen(request: HttpRequest) -> QuerySet[SandboxMessage]:
+def _filtered(request: HttpRequest) -> QuerySet[SandboxMessage]:
     rows = SandboxMessage.objects.filter(hidden=False).order_by("-id")
     if to := request.GET.get("to", "").replace("\0", ""):
         # A "+" in a query string reads as a space.
@@ -64,14 +67,14 @@ def _chosen(request: HttpRequest) -> QuerySet[SandboxMessage]:
         if since.isdecimal() and len(since) < 19:
             rows = rows.filter(pk__gt=int(since))
         else:
-            rows = rows.filter(created_at__gte=_time(since))
-    limit = request.GET.get("limit", str(PAGE))
+            rows = rows.filter(created_at__gte=_parse_time(since))
+    limit = request.GET.get("limit", str(MAX_ROWS))
     if not limit.isdecimal() or len(limit) > 9:
         raise ValueError("limit must be a whole number.")
-    return rows[: min(int(limit), PAGE)]
+    return rows[: min(int(limit), MAX_ROWS)]
 
 
-def _time(text: str) -> datetime:
+def _parse_time(text: str) -> datetime:
     moment = parse_datetime(text.replace(" ", "+") if " " in text[10:][1:] else text)
     if moment is None:
         raise ValueError(
@@ -94,7 +97,7 @@ def _as_json(row: SandboxMessage, now: datetime, request: HttpRequest) -> dict[s
 
 
 def _status(row: SandboxMessage, now: datetime) -> str:
-    """What the handset would say, whether or not it was reported."""
+    """Return what the phone would show by now, even if no report was sent."""
     if row.end_at and now >= row.end_at:
         if row.channel == Channel.CALL:
             return {Fate.BUSY: "busy", Fate.NO_ANSWER: "unanswered", Fate.HANGS_UP: "hungup"}.get(
@@ -108,7 +111,7 @@ def _status(row: SandboxMessage, now: datetime) -> str:
     return "accepted"
 
 
-def _refuse_outside_the_sandbox() -> None:
-    """OTPs are read here without a token: never in production."""
+def _require_sandbox_inbox() -> None:
+    """Raise Http404 unless the inbox is enabled. It shows OTPs without a token, so it must stay off in production."""
     if not settings.IRIS_SANDBOX_INBOX:
         raise Http404("There is no sandbox inbox here.")

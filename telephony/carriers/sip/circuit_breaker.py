@@ -100,7 +100,7 @@ class Trouble:
             # Said once: the trunk is paused by it, and when its operator lets it go on we try again.
             reason, self._locked, self._told_at = self._locked, "", time.monotonic()
             raise Misconfigured(f"The trunk does not accept our user and password. {reason}")
-        left = self._rest.left(now=time.monotonic())
+        left = self._rest.seconds_left(now=time.monotonic())
         if left > 0:
             raise Throttled(self._rest.reason, retry_after=left)
         if self and waiting:
@@ -148,7 +148,7 @@ class Trouble:
 
     def _behind(self, seconds: float) -> float:
         """Not the same call again as soon as the trunk has rested: what was put off until then goes first."""
-        return max(seconds, self._rest.left(now=time.monotonic()) + BEHIND_SECONDS)
+        return max(seconds, self._rest.seconds_left(now=time.monotonic()) + BEHIND_SECONDS)
 
     def _is_refused_like_others(self, *, to: str, outcome: Outcome, text: str, dialled_at: float) -> bool:
         """Count a refusal. Whether it is the trunk's trouble, as those before it in the row, and none of this call."""

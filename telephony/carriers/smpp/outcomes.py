@@ -161,12 +161,12 @@ class Outcomes:
             if message.written_at > self._faulted_at:  # else that fault was told of already
                 self._fault = f"The SMSC refuses what is configured. {reason}"
                 self._rest.begin(self._fault, now=now)
-            return max(BUSY_SECONDS, self._rest.left(now=now) + BEHIND_SECONDS)
+            return max(BUSY_SECONDS, self._rest.seconds_left(now=now) + BEHIND_SECONDS)
         if not is_of_trunk:
             self._rest.end(sent_at=message.written_at)
             return None
         self._rest.begin(f"{len(row)} recipients in a row were refused. {reason}", now=now)
-        self._rest_for(self._rest.left(now=now), self._rest.reason)
+        self._rest_for(self._rest.seconds_left(now=now), self._rest.reason)
         # What is said of the recipient may be true, so it is not asked for ever.
         pause = BUSY_SECONDS if status.cause == Cause.REFUSED else self._troubles.busy(key)
         return None if pause is None else max(pause, self.hold + BEHIND_SECONDS)

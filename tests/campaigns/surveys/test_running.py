@@ -16,7 +16,7 @@ from campaigns.runs import hopper
 from campaigns.surveys import calls, responses, steps
 from iris.errors import Conflict, InvalidInput
 from telephony import speech
-from telephony.carriers.sandbox.carrier import SAID
+from telephony.carriers.sandbox.carrier import SPOKEN_RESPONSE
 from telephony.models import Delivery, DeliveryStatus, SandboxMessage
 from telephony.pricing import call_credits
 from tests.campaigns.surveys.surveying import asks, make_survey
@@ -59,7 +59,7 @@ def test_five_steps_and_a_thousand_contacts_answer_exactly_as_scripted() -> None
     run_to_the_end(seconds=60)
     run.refresh_from_db()
     assert run.status == RunStatus.COMPLETED
-    said = speech.speak(text=SAID)
+    said = speech.speak(text=SPOKEN_RESPONSE)
     assert SurveyAnswer.objects.filter(audio=said).count() == 1000
     scripted = {
         str(number): [str(number)[-1], str(number)[-2], said.name, str(number)[-5]] for number in numbers

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from telephony.carriers.refusals import (
-    DOUBTED_SECONDS,
-    LONGEST_REST_SECONDS,
+    MAX_DOUBT_SECONDS,
+    MAX_REST_SECONDS,
     MAX_REFUSALS_IN_A_ROW,
-    WHILE_SECONDS,
+    DOUBT_RESET_SECONDS,
     Meaning,
     RefusalsInARow,
     Rest,
@@ -84,11 +84,11 @@ def test_only_what_may_be_true_of_all_recipients_is_believed_in_the_end(meaning:
     row = Row()
     for n in range(MAX_REFUSALS_IN_A_ROW[meaning]):
         row.refuse(n, meaning)
-    while row.now < DOUBTED_SECONDS + 1:
-        row.now += WHILE_SECONDS / 2
+    while row.now < MAX_DOUBT_SECONDS + 1:
+        row.now += DOUBT_RESET_SECONDS / 2
         row.refuse("next", meaning)
     assert row.refuse("next", meaning) == (meaning in (Meaning.TRUNK, Meaning.BUSY))
-    row.now += WHILE_SECONDS + 1
+    row.now += DOUBT_RESET_SECONDS + 1
     assert row.refuse("next", meaning), "after a while it is doubted anew"
 
 
@@ -96,15 +96,15 @@ def test_a_rest_grows_to_its_longest_and_ends_with_what_was_sent_after_it_began(
     rest, now, lengths = Rest(), 0.0, []
     for _ in range(9):
         rest.begin("why", now=now)
-        lengths.append(rest.left(now=now))
+        lengths.append(rest.seconds_left(now=now))
         rest.begin("known already", now=now + 0.1)
         assert rest.reason == "why"
         now += lengths[-1]
     assert lengths[:4] == [1, 2, 4, 8]
-    assert lengths[-1] == LONGEST_REST_SECONDS
-    rest.end(sent_at=now - LONGEST_REST_SECONDS - 1)
+    assert lengths[-1] == MAX_REST_SECONDS
+    rest.end(sent_at=now - MAX_REST_SECONDS - 1)
     assert rest
     rest.end(sent_at=now)
     assert not rest
     rest.begin("again", now=now)
-    assert rest.left(now=now) == 1
+    assert rest.seconds_left(now=now) == 1

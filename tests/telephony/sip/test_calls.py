@@ -110,7 +110,7 @@ def test_a_call_is_given_up_when_it_was_refused_for_want_of_room_so_often_as_is_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Dials count, not claims: a delivery is also claimed while its trunk rests."""
-    monkeypatch.setattr(refusals, "LONGEST_REST_SECONDS", 0.01)
+    monkeypatch.setattr(refusals, "MAX_REST_SECONDS", 0.01)
     with FarEnd(tmp_path, "refuse", status="503 Service Unavailable") as far_end, Line(far_end.host) as line:
         for attempt in (11, 12, 13, 14):
             dial_when_it_may(line, attempt=attempt)
@@ -241,7 +241,7 @@ def test_a_challenge_is_answered_and_the_bought_number_calls(tmp_path: Path) -> 
 def test_a_wrong_password_pauses_the_trunk_and_costs_nobody_their_call(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(refusals, "LONGEST_REST_SECONDS", 0.01)
+    monkeypatch.setattr(refusals, "MAX_REST_SECONDS", 0.01)
     credentials: dict[str, Any] = {"user": "trunk-user", "password": "wrong"}
     with FarEnd(tmp_path, "challenge") as far_end, Line(far_end.host, **credentials) as line:
         for key in "123":

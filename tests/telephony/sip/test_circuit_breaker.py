@@ -8,9 +8,9 @@ import pytest
 
 from telephony.carriers.errors import Misconfigured, Throttled
 from telephony.carriers.refusals import (
-    DOUBTED_SECONDS,
+    MAX_DOUBT_SECONDS,
     MAX_REFUSALS_IN_A_ROW,
-    WHILE_SECONDS,
+    DOUBT_RESET_SECONDS,
     Meaning,
 )
 from telephony.carriers.sip import circuit_breaker as of_trouble
@@ -147,7 +147,7 @@ def test_refusals_in_a_row_are_the_trunks_trouble_and_cost_nobody_else_their_cal
     for _ in range(3 * ATTEMPTS):
         again = trunk.answers(text, key="1")
         assert again is not None
-        assert again > trunk.trouble._rest.left(now=trunk.now), "others go first after the rest"
+        assert again > trunk.trouble._rest.seconds_left(now=trunk.now), "others go first after the rest"
         assert trunk.rests()
         trunk.rest_is_over()
     trunk.answers("486 Busy")  # it works again
@@ -181,7 +181,7 @@ def test_calls_from_before_the_first_refusal_do_not_end_the_row(trunk: Trunk) ->
 
 
 def test_a_campaign_whose_numbers_are_all_refused_comes_to_its_end(trunk: Trunk) -> None:
-    until = trunk.now + DOUBTED_SECONDS
+    until = trunk.now + MAX_DOUBT_SECONDS
     while trunk.now < until:
         trunk.answers("403 Forbidden", key=str(trunk.now))
         trunk.rest_is_over()
@@ -192,7 +192,7 @@ def test_a_campaign_whose_numbers_are_all_refused_comes_to_its_end(trunk: Trunk)
 
 def test_a_trunk_that_was_left_alone_for_a_while_is_not_believed_again(trunk: Trunk) -> None:
     test_a_campaign_whose_numbers_are_all_refused_comes_to_its_end(trunk)
-    trunk.now += WHILE_SECONDS + 1
+    trunk.now += DOUBT_RESET_SECONDS + 1
     assert trunk.answers("403 Forbidden") == 5
     assert trunk.rests()
 
@@ -214,7 +214,7 @@ def test_one_call_in_fifty_never_stops_the_trunk(trunk: Trunk, text: str) -> Non
             if again is None:
                 break
             assert outcome.again
-            assert trunk.trouble._rest.left(now=trunk.now) <= 1.0
+            assert trunk.trouble._rest.seconds_left(now=trunk.now) <= 1.0
             trunk.now += 1.0
             for _ in range(49):
                 trunk.trouble.check(waiting=False)

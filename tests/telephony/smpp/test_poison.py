@@ -97,7 +97,7 @@ def test_different_answers_about_recipients_are_no_row_nor_is_one_recipient() ->
 
 
 def test_after_a_rest_one_sms_at_a_time_tries_the_trunk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refusals, "LONGEST_REST_SECONDS", 0.01)
+    monkeypatch.setattr(refusals, "MAX_REST_SECONDS", 0.01)
     works, asked = threading.Event(), threading.Event()
 
     def decide(count: int, body: bytes) -> int | None:
@@ -122,7 +122,7 @@ def test_after_a_rest_one_sms_at_a_time_tries_the_trunk(monkeypatch: pytest.Monk
 
 
 def test_a_trial_without_an_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refusals, "LONGEST_REST_SECONDS", 0.01)
+    monkeypatch.setattr(refusals, "MAX_REST_SECONDS", 0.01)
     monkeypatch.setattr(smpp_outcomes, "PROBE_GRACE_SECONDS", 0.0)
     script = deciding(lambda count, _: 0x0A if count < DOUBTFUL else None if count == DOUBTFUL else 0)
     with playing(script) as (port, _), carrier(port, answer_seconds=1) as it:
@@ -231,7 +231,7 @@ def test_after_the_operator_clears_a_pause_the_trunk_is_tried_with_others_first(
 def test_a_trunk_that_refuses_everybody_goes_on_by_itself_with_another(
     trunk: Trunk, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(refusals, "LONGEST_REST_SECONDS", 0.3)
+    monkeypatch.setattr(refusals, "MAX_REST_SECONDS", 0.3)
     monkeypatch.setattr(smpp_outcomes, "BUSY_SECONDS", 0.1)
     mended = threading.Event()
     queue = make_queue(trunk, 60)
