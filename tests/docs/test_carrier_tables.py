@@ -7,8 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from telephony.carriers.refusals import MAX_DOUBT_SECONDS, MAX_REST_SECONDS, MAX_REFUSALS_IN_A_ROW, Meaning
-from telephony.carriers.sip.causes import CLASSES, Q850, SIP, UNHEARD_RING_SECONDS, Outcome
+from telephony.carriers.refusals import MAX_DOUBT_SECONDS, MAX_REFUSALS_IN_A_ROW, MAX_REST_SECONDS, Meaning
+from telephony.carriers.sip.causes import (
+    OUTCOMES_BY_CLASS,
+    Q850,
+    SIP_RESPONSES,
+    UNHEARD_RING_SECONDS,
+    Outcome,
+)
 from telephony.carriers.sip.circuit_breaker import ATTEMPTS
 from telephony.carriers.smpp.protocol import STATUSES, status_of
 from telephony.models import Cause
@@ -26,7 +32,7 @@ def smpp_rows() -> list[str]:
 def sip_rows() -> list[str]:
     return [
         f"| {code} | {answer.name} | {_comes_to(answer.outcome)} | {answer.source} |"
-        for code, answer in SIP.items()
+        for code, answer in SIP_RESPONSES.items()
     ]
 
 
@@ -75,7 +81,7 @@ def test_the_limits_of_sip_are_those_of_the_code() -> None:
 
 def test_what_no_table_has_is_doubtful() -> None:
     assert {status_of(code).meaning for code in (0x09, 0x70, 0x400, 0x4FF, 0xFFFFFFFF)} == {Meaning.DOUBTFUL}
-    assert {outcome.meaning for outcome in CLASSES.values()} == {Meaning.DOUBTFUL}
+    assert {outcome.meaning for outcome in OUTCOMES_BY_CLASS.values()} == {Meaning.DOUBTFUL}
 
 
 def test_names_and_codes_are_one_to_one() -> None:
@@ -83,4 +89,8 @@ def test_names_and_codes_are_one_to_one() -> None:
     assert len(set(names)) == len(names)
     assert all(name.startswith("ESME_R") for name in names)
     assert {code for code in STATUSES if code >= 0x100} == set(range(0x100, 0x113))
-    assert {answer.outcome.cause for answer in SIP.values()} >= {Cause.BUSY, Cause.INVALID, Cause.NO_ANSWER}
+    assert {answer.outcome.cause for answer in SIP_RESPONSES.values()} >= {
+        Cause.BUSY,
+        Cause.INVALID,
+        Cause.NO_ANSWER,
+    }

@@ -1,4 +1,4 @@
-"""Calls over SIP: `BACKEND = "telephony.carriers.sip.SipCarrier"`, with the extra `iris[sip]` (docs/sip.md)."""
+"""The SIP carrier: `BACKEND = "telephony.carriers.sip.SipCarrier"`. It needs the extra `iris[sip]` (docs/sip.md)."""
 
 from telephony.carriers.sip.carrier import SipCarrier
 

@@ -1,4 +1,4 @@
-"""One call: from the INVITE to its last event."""
+"""Follow one call from its INVITE to its last event."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from django.utils import timezone
 
 from telephony.call_scripts import Script, responses_to_keys
 from telephony.carriers.base import Accepted, CarrierEvent, Later, Result
-from telephony.carriers.sip.causes import NEVER_RANG, Outcome, described, outcome_of
+from telephony.carriers.sip.causes import NEVER_RANG, Outcome, describe, outcome_of
 from telephony.carriers.sip.options import SipOptions
 from telephony.carriers.sip.playback import NoAudio, Playback
-from telephony.carriers.sip.speech_capture import Hearing
+from telephony.carriers.sip.speech_capture import SpeechCapture
 from telephony.models import Cause, DeliveryStatus
 
 if TYPE_CHECKING:
@@ -24,26 +24,26 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-DIGITS = 64  # as many as a delivery keeps
-# Until the phone rings. A trunk that has not even said "100 Trying" is given up by the stack after 32 s (RFC 3261, timer
-# B), so that whoever is still waiting then has been heard, and its silence is that of the phone.
+MAX_DIGITS = 64  # the length of Delivery.digits
+# Timeout until the phone rings. The stack itself gives up after 32 s if the trunk has not even sent "100 Trying" (RFC
+# 3261, timer B). So a call that reaches this timeout was received by the trunk, and only the phone did not ring.
 SETUP_SECONDS = 35.0
 
 Report = Callable[[Sequence[CarrierEvent | Result]], object]
 
 
-class Judge(Protocol):
-    """In how many seconds a call that was not answered is made again (`Trouble.judge`); None for never."""
+class UnansweredHandler(Protocol):
+    """Return the seconds until an unanswered call is retried, None for never. See `CircuitBreaker.on_unanswered`."""
 
     def __call__(
-        self, *, key: str, to: str, outcome: Outcome, text: str, dialled_at: float, heard: bool
+        self, *, key: str, to: str, outcome: Outcome, text: str, dialled_at: float, trunk_responded: bool
     ) -> float | None: ...
 
 
 class LiveCall:
-    """Follows a call that has just been dialled. Every event of it comes through `events`; None asks it to end now.
+    """Follows a call that has just been dialled. The stack's events arrive in `events`; None means: hang up now.
 
-    Early media is not an answer: only the 200 is. Nothing of the message is sent before.
+    Only a 200 counts as answered; early media does not. The message is sent only after the 200.
     """
 
     def __init__(
@@ -55,36 +55,36 @@ class LiveCall:
         pcm: bytes,
         options: SipOptions,
         report: Report,
-        judge: Judge,
+        on_unanswered: UnansweredHandler,
         script: Script = (),
     ) -> None:
         self.events: asyncio.Queue[StackEvent | None] = asyncio.Queue()
         self.dialled_at = time.monotonic()
-        self.heard = False  # any word of the trunk on this call
+        self.trunk_responded = False  # whether the trunk has sent any response to this call
         self.call_id = ""
-        self.outcome: Outcome | None = None  # why it was not answered
+        self.outcome: Outcome | None = None  # set if the call was not answered
         self.key = key
         self._to = to
         self._attempt = attempt
         self._pcm = pcm
         self._options = options
         self._report = report
-        self._judge = judge
+        self._on_unanswered = on_unanswered
         self._script = script
         self._playback: Playback | None = None
-        self._hearing: Hearing | None = None
-        self._pressed: list[tuple[float, str]] = []  # when, in seconds of the recording, and which key
+        self._speech_capture: SpeechCapture | None = None
+        self._pressed: list[tuple[float, str]] = []  # second of the recording, and key
         self._accepted = False
 
-    async def live(self, call: Call) -> None:
-        """Until the call is over and reported."""
-        answered_at = await self._answered(call)
+    async def follow(self, call: Call) -> None:
+        """Follow the call until it has ended and its last event is reported."""
+        answered_at = await self._wait_for_answer(call)
         if answered_at is not None:
-            self._tell(DeliveryStatus.ANSWERED)
-            await self._talk(call, answered_at)
+            self._report_status(DeliveryStatus.ANSWERED)
+            await self._play(call, answered_at)
 
-    async def _answered(self, call: Call) -> float | None:
-        """When it was answered; None when it never was, which is then reported."""
+    async def _wait_for_answer(self, call: Call) -> float | None:
+        """Wait for the pickup. Return its time (monotonic), or report the outcome and return None if there was none."""
         from baresip import Event
 
         setup_seconds = max(SETUP_SECONDS, self._options.ring_seconds)
@@ -97,25 +97,25 @@ class LiveCall:
                 await _hang_up(call)
                 if rang:
                     text = f"Not answered in {self._options.ring_seconds:g} s."
-                    self._tell(DeliveryStatus.UNANSWERED, cause=Cause.NO_ANSWER, text=text)
+                    self._report_status(DeliveryStatus.UNANSWERED, cause=Cause.NO_ANSWER, text=text)
                 else:
                     self.outcome = NEVER_RANG
-                    self._tell_outcome(NEVER_RANG, f"No phone rang within {setup_seconds:g} s.")
+                    self._report_unanswered(NEVER_RANG, f"No phone rang within {setup_seconds:g} s.")
                 return None
             if event is None:
                 await _hang_up(call)
-                self._tell(
+                self._report_status(
                     DeliveryStatus.UNANSWERED,
                     cause=Cause.NO_ANSWER,
                     text="Cancelled: the trunk's worker was stopped.",
                 )
                 return None
             if event.event in (Event.CALL_RINGING, Event.CALL_PROGRESS) and not rang:
-                self.heard = rang = True
+                self.trunk_responded = rang = True
                 until = time.monotonic() + self._options.ring_seconds
-                self._tell(DeliveryStatus.RINGING)
+                self._report_status(DeliveryStatus.RINGING)
             elif event.event is Event.CALL_ESTABLISHED:
-                self.heard = True
+                self.trunk_responded = True
                 return time.monotonic()
             elif event.event is Event.CALL_CLOSED:
                 self.outcome = outcome_of(
@@ -124,59 +124,65 @@ class LiveCall:
                     transport=self._options.transport,
                     seconds=time.monotonic() - self.dialled_at,
                 )
-                self.heard = self.heard or self.outcome.cause != Cause.LOST
-                self._tell_outcome(self.outcome, described(event.text or "") or "The trunk did not answer.")
+                self.trunk_responded = self.trunk_responded or self.outcome.cause != Cause.LOST
+                self._report_unanswered(
+                    self.outcome, describe(event.text or "") or "The trunk did not answer."
+                )
                 return None
 
-    def _tell_outcome(self, outcome: Outcome, text: str) -> None:
-        seconds = self._judge(
+    def _report_unanswered(self, outcome: Outcome, text: str) -> None:
+        seconds = self._on_unanswered(
             key=self.key,
             to=self._to,
             outcome=outcome,
             text=text,
             dialled_at=self.dialled_at,
-            heard=self.heard,
+            trunk_responded=self.trunk_responded,
         )
         if seconds is None:
-            self._tell(outcome.status, cause=outcome.cause, text=text)
+            self._report_status(outcome.status, cause=outcome.cause, text=text)
         else:
             self._report([Later(key=self.key, seconds=seconds, text=text, attempt=self._attempt)])
 
-    async def _talk(self, call: Call, answered_at: float) -> None:
+    async def _play(self, call: Call, answered_at: float) -> None:
         playback = Playback(call.audio, self._pcm, lead_seconds=self._options.lead_seconds)
-        hearing = Hearing(call.audio, self._script, key=self.key, stored=self._tell_answer)
-        self._playback, self._hearing = playback, hearing
+        speech_capture = SpeechCapture(
+            call.audio, self._script, key=self.key, on_stored=self._report_response
+        )
+        self._playback, self._speech_capture = playback, speech_capture
         text = ""
         try:
             while (pause := playback.feed()) is not None:
                 now = playback.seconds()
-                hearing.take(now)
-                text = await self._listen(min(pause, hearing.pause(now) or pause))
+                speech_capture.read_until(now)
+                text = await self._wait(min(pause, speech_capture.pause(now) or pause))
                 if text:
                     break
             else:
-                hearing.end(playback.seconds())
-                text = await self._listen(self._options.tail_seconds)
+                speech_capture.end(playback.seconds())
+                text = await self._wait(self._options.tail_seconds)
         except NoAudio as e:
             text = str(e)
-        # By the clock, not by the stack's report: a BYE that is answered late does not lengthen the call.
+        # Use our clock, not the stack's report of the end: a late response to our BYE must not lengthen the call.
         seconds = time.monotonic() - answered_at
         share = playback.share()
-        hearing.end(playback.seconds())
-        if playback.starved:
+        speech_capture.end(playback.seconds())
+        if playback.underruns:
             log.warning(
-                "The call of delivery %s was interrupted by silence of ours: this machine is too slow",
+                "The audio of delivery %s was interrupted by silence: this machine is too slow",
                 self.key,
             )
         await _hang_up(call)
-        await hearing.kept()
+        await speech_capture.wait_until_stored()
         if share == 100:
-            self._tell(DeliveryStatus.COMPLETED, seconds=seconds, playback=share, text=text)
+            self._report_status(DeliveryStatus.COMPLETED, seconds=seconds, playback=share, text=text)
         else:
-            self._tell(DeliveryStatus.HUNGUP, cause=Cause.CUT_OFF, seconds=seconds, playback=share, text=text)
+            self._report_status(
+                DeliveryStatus.HUNGUP, cause=Cause.CUT_OFF, seconds=seconds, playback=share, text=text
+            )
 
-    async def _listen(self, seconds: float) -> str:
-        """Take in what happens for a while; why the call has ended, if it has."""
+    async def _wait(self, seconds: float) -> str:
+        """Process events for `seconds`. Return why the call has ended, or "" if it goes on."""
         from baresip import Event
 
         until = time.monotonic() + seconds
@@ -189,15 +195,15 @@ class LiveCall:
                 return "The trunk's worker was stopped."
             if event.event is Event.CALL_CLOSED:
                 return event.text or "Hung up."
-            if event.event is Event.CALL_DTMF_START and event.text and len(self._pressed) < DIGITS:
+            if event.event is Event.CALL_DTMF_START and event.text and len(self._pressed) < MAX_DIGITS:
                 at = self._playback.seconds() if self._playback is not None else 0.0
                 self._pressed.append((at, event.text[0]))
-                self._tell(DeliveryStatus.ANSWERED)
+                self._report_status(DeliveryStatus.ANSWERED)
 
-    def _tell_answer(self) -> None:
-        self._tell(DeliveryStatus.ANSWERED)
+    def _report_response(self) -> None:
+        self._report_status(DeliveryStatus.ANSWERED)
 
-    def _tell(
+    def _report_status(
         self,
         status: DeliveryStatus,
         *,
@@ -206,7 +212,7 @@ class LiveCall:
         seconds: float | None = None,
         playback: int | None = None,
     ) -> None:
-        spoken = self._hearing.answers if self._hearing is not None else ()
+        spoken = self._speech_capture.answers if self._speech_capture is not None else ()
         event = CarrierEvent(
             key=self.key,
             status=status,
@@ -226,7 +232,7 @@ class LiveCall:
 
 
 async def _hang_up(call: Call) -> None:
-    """CANCEL or BYE; what the far end makes of it is the stack's business. Gone already is fine."""
+    """Send CANCEL or BYE. The stack handles the response. A call that has already ended is ignored."""
     from baresip import BaresipError
 
     with contextlib.suppress(BaresipError):

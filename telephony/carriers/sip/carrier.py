@@ -1,11 +1,11 @@
-"""Calls over a SIP trunk or PBX, by the SIP stack baresip (the extra `iris[sip]`).
+"""Make calls over a SIP trunk or PBX with the SIP stack baresip (the extra `iris[sip]`).
 
-One trunk worker keeps the stack for its whole life, with hundreds of calls on one event loop. It plays the
-recording, measures how much of it was sent, takes DTMF, and records what is said where that is asked for. docs/sip.md
-has the options, `causes` what SIP's answers mean.
+One trunk worker runs the stack for its whole life, with hundreds of calls on one event loop. It plays the recording,
+measures how much of it was sent, receives DTMF, and records spoken survey responses. docs/sip.md describes the options;
+`causes` has the meaning of SIP responses.
 
-A worker that dies takes its calls with it. Nobody is called again for that: their deliveries end as "lost", as soon as
-the next worker runs, or else after `report_timeout`.
+If the worker dies, its calls end with it. These recipients are not called again: their deliveries fail as "lost" when
+the next worker starts, or else after `report_timeout`.
 """
 
 from __future__ import annotations
@@ -33,17 +33,16 @@ from telephony.carriers.base import (
 )
 from telephony.carriers.errors import Unreachable
 from telephony.carriers.sip.calls import SETUP_SECONDS
-from telephony.carriers.sip.circuit_breaker import AGAIN_SECONDS
+from telephony.carriers.sip.circuit_breaker import RETRY_SECONDS
 from telephony.carriers.sip.options import DEFAULTS, SipOptions
-from telephony.carriers.sip.recordings import Gone, Recordings
-from telephony.carriers.sip.stack import Dial, Line, NotDialled, TooManyCallers
+from telephony.carriers.sip.recordings import RecordingGone, Recordings
+from telephony.carriers.sip.stack import CallRequest, NotDialled, SipStack, TooManyCallerNumbers
 from telephony.models import Cause, Channel
 
 log = logging.getLogger(__name__)
 
-UNREAD_SECONDS = 30.0  # until a call whose recording could not be read is tried again
-# Seconds beyond the longest call after which nobody will report on it any more.
-REPORT_GRACE = 60.0
+UNREADABLE_RETRY_SECONDS = 30.0  # retry delay of a call whose recording could not be read
+REPORT_GRACE_SECONDS = 60.0  # time beyond the longest possible call, after which no report can come
 
 
 class SipCarrier(SessionCarrier):
@@ -61,51 +60,54 @@ class SipCarrier(SessionCarrier):
             )
         self._options = SipOptions.of(alias, options)
         self._recordings = Recordings()
-        self._line: Line | None = None
+        self._stack: SipStack | None = None
 
     def open(self, record: SessionRecord) -> None:
-        self._line = Line(self.alias, self._options, record)
+        self._stack = SipStack(self.alias, self._options, record)
 
     def close(self) -> None:
-        if self._line is not None:
-            self._line.close()
-            self._line = None
+        if self._stack is not None:
+            self._stack.close()
+            self._stack = None
 
     def status(self) -> str:
-        return self._line.status if self._line is not None else "closed"
+        return self._stack.status if self._stack is not None else "closed"
 
     def submit(self, batch: Sequence[Submission]) -> list[Result]:
-        if self._line is None:
+        if self._stack is None:
             raise Unreachable("The trunk is not open.")
         results: list[Result] = []
-        dials: list[tuple[Dial, datetime]] = []
-        unread: list[Exception] = []
+        requests: list[tuple[CallRequest, datetime]] = []
+        unreadable: list[Exception] = []
         for one in batch:
             try:
-                dials.append((self._dial_of(one), one.valid_until))
-            except (OperationalError, InterfaceError) as error:  # nobody was called yet
+                requests.append((self._request_of(one), one.valid_until))
+            except (OperationalError, InterfaceError) as error:  # no call of this batch was made yet
                 raise Unreachable("The database is away.") from error
-            except Gone as error:
+            except RecordingGone as error:
                 results.append(Rejected(key=one.key, cause=Cause.REFUSED, text=str(error)))
             except Exception as error:
-                # Whatever it is: nobody was called for this one, and the others can be.
+                # Whatever the error is, this call was not made, and it must not hold up the others.
                 text = "The recording cannot be read at present."
-                results.append(Later(key=one.key, seconds=UNREAD_SECONDS, text=text))
-                unread.append(error)
-        if unread:
+                results.append(Later(key=one.key, seconds=UNREADABLE_RETRY_SECONDS, text=text))
+                unreadable.append(error)
+        if unreadable:
             log.warning(
-                "%s: the recordings of %d calls cannot be read: %r", self.alias, len(unread), unread[0]
+                "%s: the recordings of %d calls cannot be read: %r",
+                self.alias,
+                len(unreadable),
+                unreadable[0],
             )
-        now = timezone.now()  # when all has been read, which may have taken long
+        now = timezone.now()  # check only now, because reading the recordings may have taken long
         text = "Came after its validity had ended."
-        # Behind others, since it may be its own recording that takes so long to read.
-        results += [Later(key=one.key, seconds=1.0, text=text) for one, until in dials if until <= now]
-        if valid := [one for one, until in dials if until > now]:
-            results += [_result(one, sent) for one, sent in zip(valid, self._line.dial(valid), strict=True)]
+        # Retry behind other calls, because it may be this call's own recording that is slow to read.
+        results += [Later(key=one.key, seconds=1.0, text=text) for one, until in requests if until <= now]
+        if valid := [one for one, until in requests if until > now]:
+            results += [_result(one, sent) for one, sent in zip(valid, self._stack.dial(valid), strict=True)]
         return results
 
-    def _dial_of(self, one: Submission) -> Dial:
-        return Dial(
+    def _request_of(self, one: Submission) -> CallRequest:
+        return CallRequest(
             key=one.key,
             to=one.to,
             caller=one.caller,
@@ -121,24 +123,24 @@ class SipCarrier(SessionCarrier):
             + self._options.lead_seconds
             + settings.IRIS_MAX_AUDIO_SECONDS
             + self._options.tail_seconds
-            + REPORT_GRACE
+            + REPORT_GRACE_SECONDS
         )
 
 
-def _result(one: Dial, sent: bool | Exception) -> Result:
+def _result(one: CallRequest, sent: bool | Exception) -> Result:
     from baresip import BaresipError, CommandTimeout, RuntimeDead
 
     if sent is True:
         return Pending(key=one.key)
     if sent is False:
         return Later(key=one.key, seconds=1.0, text="The trunk is tried with one call first.")
-    if isinstance(sent, TooManyCallers):
+    if isinstance(sent, TooManyCallerNumbers):
         return Rejected(key=one.key, cause=Cause.REFUSED, text=str(sent))
     if isinstance(sent, NotDialled):
         if sent.seconds is None:
             return Rejected(key=one.key, cause=Cause.REFUSED, text=str(sent))
         return Later(key=one.key, seconds=sent.seconds, text=str(sent))
     if isinstance(sent, BaresipError) and not isinstance(sent, (CommandTimeout, RuntimeDead)):
-        # There is no agent for the number that calls. Nothing was sent.
-        return Later(key=one.key, seconds=AGAIN_SECONDS, text=str(sent))
+        # The stack could not create the agent of the caller's number, so it sent nothing.
+        return Later(key=one.key, seconds=RETRY_SECONDS, text=str(sent))
     return Unknown(key=one.key, text=repr(sent))

@@ -1,4 +1,4 @@
-"""What a SIP trunk can be told in CARRIERS: read once, refused with a sentence, and turned into baresip's words."""
+"""Check the OPTIONS of a SIP trunk once at the start, and translate them into baresip's configuration."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from telephony.numbering import to_e164
 if TYPE_CHECKING:
     from baresip import Account, Config
 
-# The library keeps the audio of at most 256 calls of a process, and its objects in a table of 1,023: calls, and one
-# for each number that is called from.
+# Limits of the library: it has audio buffers for 256 calls in a process, and a table of 1,023 objects, which holds the
+# calls and one agent for each caller number.
 MAX_CHANNELS = 250
 MAX_CALLERS = 700
 
@@ -32,13 +32,13 @@ _CODECS = ("pcma", "pcmu")
 _HOST = re.compile(r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 _USER = re.compile(r"[A-Za-z0-9+._~!*'()&=$,;?/-]*")
 _PORTS = re.compile(r"(\d{1,5})-(\d{1,5})")
-# Where the authorities lie on most systems, should Python's own OpenSSL look elsewhere. That of the stack does.
-AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
+# The CA file of most systems. Python's OpenSSL may look elsewhere, and the stack's own OpenSSL does.
+DEFAULT_CA_FILE = "/etc/ssl/certs/ca-certificates.crt"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SipOptions:
-    """The OPTIONS of a SIP trunk, with their defaults. docs/sip.md says what each is for."""
+    """The OPTIONS of a SIP trunk, with their defaults. docs/sip.md describes each."""
 
     host: str = ""
     transport: str = "udp"
@@ -67,7 +67,7 @@ class SipOptions:
 
     @classmethod
     def of(cls, alias: str, given: Mapping[str, Any]) -> SipOptions:
-        """The options of a trunk; `ImproperlyConfigured` says which of them cannot be, and what would do."""
+        """Parse and check the options of a trunk. Raises ImproperlyConfigured, with the allowed values, if one is wrong."""
         try:
             options = cls(**{name: _typed(name, value) for name, value in given.items()})
             options._check(settings.CARRIERS.get(alias, {}).get("CHANNELS"))
@@ -105,42 +105,45 @@ class SipOptions:
         if not re.fullmatch(r"[0-9*#+]*", self.prefix):
             raise ValueError("prefix may have digits, * and # only.")
         if self.tls_ca and not Path(self.tls_ca).is_file():
-            raise ValueError(f"tls_ca names {self.tls_ca}, which is no file.")
-        if self.transport == "tls" and self.tls_verify and not self.authorities():
+            raise ValueError(f"tls_ca names {self.tls_ca}, which is not a file.")
+        if self.transport == "tls" and self.tls_verify and not self.ca_file():
             raise ValueError(
-                "this system has no authorities that certificates can be checked with: install the package "
+                "this system has no CA certificates, so the trunk's certificate cannot be checked. Install the package "
                 "ca-certificates, or let tls_ca name a PEM file."
             )
         for line in (*self.account, *self.stack):
             if any(ord(letter) < 0x20 for letter in line):
-                raise ValueError("account and stack have one setting in each string, without line breaks.")
+                raise ValueError(
+                    "account and stack must have one setting in each string, without line breaks."
+                )
         if not isinstance(channels, int) or not 1 <= channels <= MAX_CHANNELS:
             raise ValueError(
-                f"CHANNELS must be between 1 and {MAX_CHANNELS}; more channels need another trunk with a worker of its own."
+                f"CHANNELS must be between 1 and {MAX_CHANNELS}. For more, configure another trunk with its own worker."
             )
         low, high = self.ports()
         if not 1024 <= low < high <= 65535 or high - low + 1 < 4 * channels:
             raise ValueError(
-                f"rtp_ports must be a range of ports from 1024 on, at least {4 * channels} wide: 4 for each channel."
+                f"rtp_ports must be a range of ports from 1024 on, at least {4 * channels} wide: 4 ports for each channel."
             )
 
     def ports(self) -> tuple[int, int]:
+        """Return the first and the last RTP port. Raises ValueError if `rtp_ports` is not such a range."""
         found = _PORTS.fullmatch(self.rtp_ports)
         if not found:
-            raise ValueError(f"rtp_ports is {self.rtp_ports!r}; it is written as 10000-20000.")
+            raise ValueError(f"rtp_ports is {self.rtp_ports!r}; write it as 10000-20000.")
         return int(found[1]), int(found[2])
 
-    def authorities(self) -> str:
-        """The PEM file of those who may have signed the trunk's certificate; "" where there is none."""
-        usual = AUTHORITIES if Path(AUTHORITIES).is_file() else ""
+    def ca_file(self) -> str:
+        """Return the PEM file of the trusted certificate authorities, "" if there is none."""
+        usual = DEFAULT_CA_FILE if Path(DEFAULT_CA_FILE).is_file() else ""
         return self.tls_ca or ssl.get_default_verify_paths().cafile or usual
 
     def uri_of(self, to: str) -> str:
-        """The address that reaches a number in E.164."""
+        """Return the SIP URI of a number in E.164."""
         return f"sip:{self.prefix}{self._digits(to)}@{self.host};transport={self.transport}"
 
     def user_of(self, caller: str) -> str:
-        """The left half of the address that calls: the bought number as the trunk writes numbers, or our user."""
+        """Return the user part of the From address: the caller number in the trunk's format, or the option `user`."""
         digits = self._digits(to_e164(caller) or caller) if caller else ""
         return digits or self.user
 
@@ -167,15 +170,15 @@ class SipOptions:
         )
 
     def config(self) -> Config:
-        """The stack's settings that make many calls at once reliable, and ours."""
+        """Return the configuration of the stack, with limits that suit many concurrent calls."""
         from baresip import Config
 
         low, high = self.ports()
         lines = [f"rtp_ports {low}-{high}", f"sip_verify_server {'yes' if self.tls_verify else 'no'}"]
         if self.listen:
             lines.append(f"sip_listen {self.listen}")
-        if authorities := self.authorities():
-            lines.append(f"sip_cafile {authorities}")
+        if ca_file := self.ca_file():
+            lines.append(f"sip_cafile {ca_file}")
         return Config(
             net_interface=self.interface or None,
             max_concurrent_calls=None,  # the library's own default is 2
@@ -188,7 +191,7 @@ DEFAULTS: dict[str, Any] = {each.name: each.default for each in fields(SipOption
 
 
 def _typed(name: str, value: object) -> Any:
-    """The value as its field wants it. TOML knows lists where we keep tuples, and 45 where we keep 45.0."""
+    """Return the value in the type of its field. TOML gives lists for tuples and whole numbers for floats."""
     default = DEFAULTS[name]
     if (
         isinstance(default, tuple)

@@ -1,4 +1,4 @@
-"""The recordings that calls play, as the stack wants them, and what it means when one cannot be read."""
+"""Read the recordings that calls play, and decide whether an unreadable one is gone for good."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from functools import lru_cache
 from telephony.models import Audio
 from telephony.speech import audio
 
-# A recording that the database has and the storage has not will come with the storage, if that is away; so long that is
-# hoped for. Then it is gone, and a campaign that plays it must come to its end.
-MISSING_SECONDS = 3600.0
-REMEMBERED = 10_000  # missing recordings, the latest
+# A recording that is in the database but not in the storage may come back, for example when a folder is mounted again.
+# After this time it counts as gone, because the campaign that plays it must end.
+MAX_MISSING_SECONDS = 3600.0
+MAX_MISSING_NAMES = 10_000  # only the latest missing recordings are remembered
 
 
-class Gone(Exception):
-    """This recording will not be there again."""
+class RecordingGone(Exception):
+    """The recording was deleted, or its file has been missing for too long."""
 
 
 class Recordings:
@@ -23,15 +23,15 @@ class Recordings:
         self._missing_since: dict[str, float] = {}
 
     def pcm_of(self, name: str) -> bytes:
-        """The samples of a recording: 8 kHz, 16-bit, mono.
+        """Return the samples of a recording: 8 kHz, 16-bit, mono.
 
-        Raises Gone, and whatever the storage and the database raise where it cannot be read at present.
+        Raises RecordingGone. Errors of the storage and the database pass through: the recording may be readable later.
         """
         try:
-            pcm = _pcm_of(name)
+            pcm = _read_pcm(name)
         except FileNotFoundError as e:
             if self._is_gone(name):
-                raise Gone("The recording is gone from the storage.") from e
+                raise RecordingGone("The recording is gone from the storage.") from e
             raise
         self._missing_since.pop(name, None)
         return pcm
@@ -41,12 +41,12 @@ class Recordings:
             return True
         now = time.monotonic()
         since = self._missing_since.setdefault(name, now)
-        if len(self._missing_since) > REMEMBERED:
+        if len(self._missing_since) > MAX_MISSING_NAMES:
             del self._missing_since[next(iter(self._missing_since))]
-        return now - since > MISSING_SECONDS
+        return now - since > MAX_MISSING_SECONDS
 
 
 @lru_cache(maxsize=16)
-def _pcm_of(name: str) -> bytes:
-    """Campaigns play few recordings to many."""
+def _read_pcm(name: str) -> bytes:
+    """Read the samples. They are cached, because a campaign plays few recordings to many people."""
     return audio.read_pcm(name)

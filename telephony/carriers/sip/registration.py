@@ -1,4 +1,4 @@
-"""The registration of a trunk that wants one: made until it works, kept, and made again when it was lost."""
+"""Register at a trunk that requires it, keep the registration, and renew it when it is lost."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from baresip import StackEvent, UserAgent
 
-AGAIN_SECONDS = 5.0  # until the next attempt, where the registrar is away, or fails
+RETRY_SECONDS = 5.0  # delay before the next attempt if the registrar is unreachable or fails (5xx)
 
 
 async def stay_registered(
     agent: UserAgent, *, registered: Callable[[], object], lost: Callable[[str], object]
 ) -> NoReturn:
-    """Until cancelled. Calls `registered` whenever we are, and `lost` with the reason whenever we are not.
+    """Keep `agent` registered until cancelled.
 
-    In between the stack refreshes. Where a registrar has refused us, the stack alone asks again, after half a minute at
-    first and each time twice as late, up to half an hour: who is refused more often is locked out for it.
+    Calls `registered` after each success, and `lost` with the reason after each failure. The stack refreshes the
+    registration itself. If the registrar refuses us, only the stack retries, first after half a minute and then with
+    exponential backoff up to half an hour, because registrars lock out clients that retry faster.
     """
     from baresip import BaresipError, Event
 
@@ -33,19 +34,19 @@ async def stay_registered(
             await agent.register()
         except BaresipError as e:
             lost(str(e))
-            _clear(words)  # the last of them is this one
+            _clear(words)  # drop the event of this failure, which `lost` has just reported
             if not _is_refusal(getattr(e, "status", None)):
-                await asyncio.sleep(AGAIN_SECONDS)
+                await asyncio.sleep(RETRY_SECONDS)
                 continue
-            if not await _is_accepted_after_all(words, lost):
+            if not await _wait_for_stack_retry(words, lost):
                 continue
         registered()
         while (await words.get()).event is not Event.REGISTER_FAIL:
             pass
 
 
-async def _is_accepted_after_all(words: asyncio.Queue[StackEvent], lost: Callable[[str], object]) -> bool:
-    """Whether the stack, by its own attempts, is accepted at last; False when the registrar refuses no more but fails."""
+async def _wait_for_stack_retry(words: asyncio.Queue[StackEvent], lost: Callable[[str], object]) -> bool:
+    """Wait while the stack retries. Return True once it is registered, False once it fails without being refused."""
     from baresip import Event
     from baresip.errors import split_status
 
@@ -58,7 +59,7 @@ async def _is_accepted_after_all(words: asyncio.Queue[StackEvent], lost: Callabl
 
 
 def _is_refusal(status: int | None) -> bool:
-    """Whether the registrar does not want us, as we are; it may also have failed (5xx), or not have answered."""
+    """Return whether the registrar refuses us, as opposed to a failure (5xx) or no response (None)."""
     return status is not None and not 500 <= status < 600
 
 

@@ -1,4 +1,4 @@
-"""What the far end of one call says, in the steps of a survey that are answered by saying something."""
+"""Record what the called person says in the survey steps that ask for a spoken response."""
 
 from __future__ import annotations
 
@@ -19,59 +19,61 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# How often sound is taken out of the stack's buffer while somebody is listened to: what is still in there when they hang
-# up is lost. The stack throws away what nobody takes for a second.
-TAKE_SECONDS = 0.2
-ATTEMPTS = 20  # to store what was said, a second apart: for so long the storage may be away
-AGAIN_SECONDS = 1.0
-STORE_SECONDS = 20.0  # that the end of a call waits for its answers; what is stored later is still reported
+# How often the stack's receive buffer is read during a spoken response. Sound still in the buffer at hangup is lost, and
+# the stack drops sound that is not read within a second.
+READ_SECONDS = 0.2
+ATTEMPTS = 20  # how often storing a response is tried, RETRY_SECONDS apart, if the storage is unavailable
+RETRY_SECONDS = 1.0
+MAX_STORE_WAIT_SECONDS = (
+    20.0  # how long the end of a call waits for its responses; later ones are still reported
+)
 
-_keepers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="hearing")
+_storage_threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="speech-capture")
 
 
-class Hearing:
-    """Takes sound while its call goes on, and stores what was said in each step as soon as that is over.
+class SpeechCapture:
+    """Reads the sound of a call in progress and stores the spoken response to each step when that step ends.
 
-    `stored` is called after each answer that has been stored; `answers` are those so far.
+    `on_stored` is called after each response that was stored. `answers` are the stored responses so far.
     """
 
-    def __init__(self, audio: CallAudio, script: Script, *, key: str, stored: Callable[[], None]) -> None:
+    def __init__(self, audio: CallAudio, script: Script, *, key: str, on_stored: Callable[[], None]) -> None:
         self.answers: list[SurveyResponse] = []
         self._audio = audio
         self._key = key
-        self._stored = stored
+        self._on_stored = on_stored
         self._steps = speech_windows(script)
-        self._said = bytearray()  # in the first of these steps
-        self._keeping: set[asyncio.Task[None]] = set()
+        self._recorded = bytearray()  # the sound of the first of these steps so far
+        self._stores: set[asyncio.Task[None]] = set()
 
     def pause(self, now: float) -> float | None:
-        """Seconds until sound should be taken again, `now` being seconds of the recording; None: whenever."""
-        if not self._steps or now < self._steps[0][1] - TAKE_SECONDS:
+        """Return the seconds until sound must be read again, None if none is needed soon. `now`: second of the recording."""
+        if not self._steps or now < self._steps[0][1] - READ_SECONDS:
             return None
-        return TAKE_SECONDS
+        return READ_SECONDS
 
-    def take(self, now: float) -> None:
-        """Take what has come until `now`, seconds of the recording, and store what belongs to a step that is over."""
+    def read_until(self, now: float) -> None:
+        """Read the sound up to `now`, in seconds of the recording, and store the responses to steps that have ended."""
         if not self._steps:
             return
-        heard = self._read()  # the last of it has come just now
+        heard = self._read()  # its last sample has just arrived
         while self._steps:
             step, first, last = self._steps[0]
-            self._said += _between(heard, now, first, last)
+            self._recorded += _slice(heard, now, first, last)
             if now < last:
                 return
-            self._keep(step)
+            self._store_in_background(step)
 
     def end(self, now: float) -> None:
-        """Nothing more will come. Who was cut off in the middle of an answer has given it."""
-        self.take(now)
-        if self._said:
-            self._keep(self._steps[0][0])
+        """Finish at `now`. A response that the hangup cut off counts as given."""
+        self.read_until(now)
+        if self._recorded:
+            self._store_in_background(self._steps[0][0])
 
-    async def kept(self) -> None:
-        """Until all that was said is stored, or STORE_SECONDS are over: the end of the call must be told."""
-        if self._keeping:
-            await asyncio.wait(self._keeping, timeout=STORE_SECONDS)
+    async def wait_until_stored(self) -> None:
+        """Wait until all responses are stored, at most MAX_STORE_WAIT_SECONDS: the end of the call must be reported."""
+        if self._stores:
+            await asyncio.wait(self._stores, timeout=MAX_STORE_WAIT_SECONDS)
 
     def _read(self) -> bytes:
         from baresip import BaresipError
@@ -81,47 +83,49 @@ class Hearing:
             if (info.rx_sample_rate, info.rx_channels) != (BYTES_PER_SECOND // 2, 1):
                 return b""
             return self._audio.read(info.rx_capacity) if info.rx_capacity else b""
-        except BaresipError:  # no sound yet, no more, or another stream from now on
+        except BaresipError:  # the stream has not started, has ended, or was replaced
             return b""
 
-    def _keep(self, step: int) -> None:
-        said = bytes(self._said)
-        del self._steps[0], self._said[:]
+    def _store_in_background(self, step: int) -> None:
+        said = bytes(self._recorded)
+        del self._steps[0], self._recorded[:]
         task = asyncio.get_running_loop().create_task(self._store(step, said))
-        self._keeping.add(task)
-        task.add_done_callback(self._keeping.discard)
+        self._stores.add(task)
+        task.add_done_callback(self._stores.discard)
 
     async def _store(self, step: int, said: bytes) -> None:
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                name = await asyncio.get_running_loop().run_in_executor(_keepers, _name_of, said)
+                name = await asyncio.get_running_loop().run_in_executor(
+                    _storage_threads, _store_recording, said
+                )
             except Exception:
                 if attempt == ATTEMPTS:
-                    log.exception("What was said in the call of delivery %s could not be stored", self._key)
+                    log.exception("A spoken response of delivery %s could not be stored", self._key)
                     return
-                await asyncio.sleep(AGAIN_SECONDS)
+                await asyncio.sleep(RETRY_SECONDS)
             else:
                 break
         if name:
             self.answers.append(SurveyResponse(step, name))
-            self._stored()
+            self._on_stored()
 
 
-def _name_of(said: bytes) -> str:
-    """The name under which it is stored; "" when nobody said anything. In a thread: the event loop must not wait."""
+def _store_recording(said: bytes) -> str:
+    """Store a response. Return its name, "" if it is silent. Runs in a thread, because the event loop must not block."""
     try:
         kept = voice_activity.store_spoken_response(said)
         return kept.name if kept is not None else ""
     finally:
-        connection.close()  # of this thread, which may have nothing to do for days
+        connection.close()  # this thread may be idle for days
 
 
-def _between(heard: bytes, now: float, first: float, last: float) -> bytes:
-    """The part of what was heard until `now` that came from `first` to `last`, seconds of the recording."""
-    start, end = (max(0, len(heard) - _size(now - moment)) for moment in (first, last))
+def _slice(heard: bytes, now: float, first: float, last: float) -> bytes:
+    """Return the part of `heard`, which ends at `now`, between `first` and `last`; all in seconds of the recording."""
+    start, end = (max(0, len(heard) - _byte_count(now - moment)) for moment in (first, last))
     return heard[start:end]
 
 
-def _size(seconds: float) -> int:
-    """Bytes of so much sound, in whole samples."""
+def _byte_count(seconds: float) -> int:
+    """Return the number of bytes of so many seconds of sound, in whole samples."""
     return 2 * round(max(0.0, seconds) * BYTES_PER_SECOND / 2)

@@ -1,7 +1,7 @@
-"""The resident SIP stack of one trunk worker: its event loop, its registration, and the calls on it.
+"""Run the SIP stack of one trunk worker: its event loop, its registration and its calls.
 
-baresip's stack is one for the whole process, so a process serves one SIP trunk. Each call has threads of its own in
-the stack, which encode and send its packets without Python; here, a call is one coroutine.
+baresip allows one stack in a process, so a process serves one SIP trunk. The stack has threads of its own for each call,
+which encode and send packets without Python. In this module a call is one coroutine.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from telephony.call_scripts import Script
 from telephony.carriers.base import CarrierEvent, Result, SessionRecord
 from telephony.carriers.errors import Unreachable
 from telephony.carriers.sip.calls import LiveCall
-from telephony.carriers.sip.circuit_breaker import Trouble
+from telephony.carriers.sip.circuit_breaker import CircuitBreaker
 from telephony.carriers.sip.options import MAX_CALLERS, SipOptions
 from telephony.carriers.sip.registration import stay_registered
 
@@ -32,21 +32,21 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-START_AGAIN_SECONDS = 10.0
-DIAL_SECONDS = 10.0
-HANG_UP_SECONDS = 25.0  # includes the time to store what was said in them
-# The stack looks for something to send 250 times a second and call. Letting the kernel put these timers together
-# makes packets up to 9 ms late instead of 4, of the 40 that telephones put by, and halves what the sending takes.
+RESTART_SECONDS = 10.0
+DIAL_TIMEOUT_SECONDS = 10.0
+HANG_UP_SECONDS = 25.0  # includes the time to store spoken responses
+# The stack polls each call 250 times a second for audio to send. If the kernel may merge these timers, packets are up to
+# 9 ms late instead of 4, while phones buffer at least 40 ms, and sending takes half of the CPU time.
 TIMER_SLACK_NANOSECONDS = 5_000_000
 PR_SET_TIMERSLACK = 29
 
 
-class TooManyCallers(Exception):
-    """The stack has no room for another number to call from."""
+class TooManyCallerNumbers(Exception):
+    """The stack has no room for another caller number."""
 
 
 class NotDialled(Exception):
-    """The stack would not send the INVITE, so surely nobody was called; the same again in `seconds`, None for never."""
+    """The stack could not send the INVITE, so nobody was called. Retry after `seconds`, None for never."""
 
     def __init__(self, message: str, *, seconds: float | None) -> None:
         super().__init__(message)
@@ -54,7 +54,7 @@ class NotDialled(Exception):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Dial:
+class CallRequest:
     key: str
     to: str
     caller: str
@@ -63,8 +63,8 @@ class Dial:
     script: Script = ()
 
 
-class Line:
-    """Used from any thread but its own. `status` is a line for the operator."""
+class SipStack:
+    """One SIP stack in a thread of its own. Other threads use it. `status` is a line for the operator."""
 
     def __init__(self, alias: str, options: SipOptions, record: SessionRecord) -> None:
         self.status = "starting"
@@ -72,56 +72,58 @@ class Line:
         self._options = options
         self._record = record
         self._calls: dict[int, LiveCall] = {}
-        self._early: dict[int, list[StackEvent]] = {}  # what a call said before we knew it
+        self._early_events: dict[
+            int, list[StackEvent]
+        ] = {}  # events of calls whose `dial` has not returned yet
         self._agents: dict[str, UserAgent] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._trouble = Trouble()
+        self._breaker = CircuitBreaker()
         self._draining = False
         self._ready = False
         self._stop = asyncio.Event()
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._main, name=f"sip-{alias}", daemon=True)
+        self._thread = threading.Thread(target=self._run_thread, name=f"sip-{alias}", daemon=True)
         self._thread.start()
 
     # From other threads -------------------------------------------------------------------------------------
 
-    def dial(self, batch: Sequence[Dial]) -> list[bool | Exception]:
-        """Send the INVITEs. For each whether it was, or why not; what comes of it goes to `record`.
+    def dial(self, batch: Sequence[CallRequest]) -> list[bool | Exception]:
+        """Send the INVITEs. Return for each call whether it was dialled, or why not. Results and events go to `record`.
 
-        Raises a `CarrierError` when surely none was sent, TimeoutError when nobody knows.
+        Raises a `CarrierError` if certainly none was sent, TimeoutError if that is unknown.
         """
         if not self._ready:
             raise Unreachable(self.status)
         dialled = asyncio.run_coroutine_threadsafe(self._dial_all(batch), self._loop)
-        return dialled.result(DIAL_SECONDS)
+        return dialled.result(DIAL_TIMEOUT_SECONDS)
 
     @property
-    def busy(self) -> int:
+    def live_calls(self) -> int:
         return len(self._tasks)
 
     def close(self) -> None:
-        """Dial no more, let calls end within `drain_seconds`, hang up the rest, unregister, and end the thread."""
+        """Stop dialling, give calls `drain_seconds` to end, hang up the rest, unregister, and end the thread."""
         self._draining = True
         self._ready = False
         self.status = "closing"
-        with contextlib.suppress(RuntimeError):  # the loop is closed when the thread has ended
+        with contextlib.suppress(RuntimeError):  # the loop is closed if the thread has already ended
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(self._options.drain_seconds + 30)
 
     # The thread ---------------------------------------------------------------------------------------------
 
-    def _main(self) -> None:
+    def _run_thread(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
-            self._loop.run_until_complete(self._live())
+            self._loop.run_until_complete(self._run())
         except Exception:
             log.exception("The SIP stack of %s ended", self._alias)
-            self._die()
+            self._end_worker()
         finally:
             self._ready = False
             self._loop.close()
 
-    async def _live(self) -> None:
+    async def _run(self) -> None:
         runtime = await self._start()
         if runtime is None:
             return
@@ -130,7 +132,7 @@ class Line:
             if self._options.register:
                 registering = asyncio.create_task(self._stay_registered())
             else:
-                self._be_ready(f"ready for {self._options.host}, without registration")
+                self._set_ready(f"ready for {self._options.host}, without registration")
             await self._stop.wait()
             await self._drain()
         finally:
@@ -139,7 +141,7 @@ class Line:
             await runtime.close()
 
     async def _start(self) -> Runtime | None:
-        """The stack, as soon as it starts: the port may be taken, the interface away. None when we are to stop."""
+        """Start the stack, and retry while its port is taken or its interface is down. Return None if stopped meanwhile."""
         from baresip import BaresipError, Runtime, RuntimeDead
 
         _raise_file_limit()
@@ -154,12 +156,12 @@ class Line:
                 finally:
                     _set_timer_slack(0)
                 runtime.subscribe(self._on_event)
-                runtime.on_dead = self._die
+                runtime.on_dead = self._end_worker
                 self._runtime = runtime
                 await self._add_agent(self._options.user, registering=self._options.register)
                 return runtime
             except RuntimeDead:
-                self._die()
+                self._end_worker()
                 return None
             except (BaresipError, OSError) as e:
                 self.status = f"not started: {e}"
@@ -171,11 +173,11 @@ class Line:
                 with contextlib.suppress(BaresipError):
                     await runtime.close()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), START_AGAIN_SECONDS)
+                await asyncio.wait_for(self._stop.wait(), RESTART_SECONDS)
         return None
 
-    def _die(self) -> None:
-        """The stack cannot be started again in this process: end it, and whoever watches it starts the next."""
+    def _end_worker(self) -> None:
+        """End this process, because the stack cannot be restarted in it. The process manager starts the next worker."""
         self._ready = False
         self.status = "the SIP stack died"
         if not self._draining:
@@ -188,8 +190,8 @@ class Line:
         where = f"{self._options.user} at {self._options.proxy or self._options.host}"
         await stay_registered(
             self._agents[self._options.user],
-            registered=lambda: self._be_ready(f"registered as {where}"),
-            lost=lambda reason: self._be_unready(f"not registered as {where}: {reason}"),
+            registered=lambda: self._set_ready(f"registered as {where}"),
+            lost=lambda reason: self._set_not_ready(f"not registered as {where}: {reason}"),
         )
 
     async def _unregister(self, registering: asyncio.Task[None]) -> None:
@@ -201,25 +203,25 @@ class Line:
         with contextlib.suppress(BaresipError):
             await self._agents[self._options.user].unregister(timeout=3)
 
-    def _be_ready(self, status: str) -> None:
+    def _set_ready(self, status: str) -> None:
         self.status = status
         self._ready = not self._draining
         log.info("%s is %s", self._alias, status)
 
-    def _be_unready(self, status: str) -> None:
+    def _set_not_ready(self, status: str) -> None:
         self._ready = False
         self.status = status
         log.warning("%s is %s", self._alias, status)
 
     # Calls --------------------------------------------------------------------------------------------------
 
-    async def _dial_all(self, batch: Sequence[Dial]) -> list[bool | Exception]:
+    async def _dial_all(self, batch: Sequence[CallRequest]) -> list[bool | Exception]:
         if self._draining:
             raise Unreachable("The trunk's worker is being stopped.")
-        self._trouble.check(waiting=any(not call.heard for call in self._calls.values()))
+        self._breaker.check(waiting=any(not call.trunk_responded for call in self._calls.values()))
         results: list[bool | Exception] = []
         for one in batch:
-            if results and self._trouble:
+            if results and self._breaker:
                 results.append(False)
                 continue
             try:
@@ -229,43 +231,46 @@ class Line:
                 results.append(e)
         return results
 
-    async def _dial(self, one: Dial) -> None:
+    async def _dial(self, one: CallRequest) -> None:
         from baresip import BaresipError, CommandTimeout, Event, RuntimeDead
 
         agent, headers = await self._agent_of(one.caller)
-        live = LiveCall(
+        live_call = LiveCall(
             key=one.key,
             to=one.to,
             attempt=one.attempt,
             pcm=one.pcm,
             options=self._options,
-            report=lambda items: self._report(live, items),
-            judge=self._trouble.judge,
+            report=lambda items: self._report(live_call, items),
+            on_unanswered=self._breaker.on_unanswered,
             script=one.script,
         )
         try:
             call = await agent.dial(self._options.uri_of(one.to), headers)
         except (CommandTimeout, RuntimeDead) as e:
-            self._trouble.failed(f"Delivery {one.key}: {e}")
+            self._breaker.trip(f"Delivery {one.key}: {e}")
             raise
         except BaresipError as e:
-            seconds = self._trouble.not_dialled(key=one.key, text=str(e), dialled_at=live.dialled_at)
+            seconds = self._breaker.on_not_dialled(key=one.key, text=str(e), dialled_at=live_call.dialled_at)
             raise NotDialled(str(e), seconds=seconds) from e
-        early = self._early.pop(call.handle, [])
-        live.call_id = next(
+        early = self._early_events.pop(call.handle, [])
+        live_call.call_id = next(
             (event.call_id or "" for event in early if event.event is Event.CALL_OUTGOING), ""
         )
-        self._calls[call.handle] = live
+        self._calls[call.handle] = live_call
         for event in early:
-            live.events.put_nowait(event)
+            live_call.events.put_nowait(event)
         if self._stop.is_set():
-            live.events.put_nowait(None)
-        task = self._loop.create_task(live.live(call))
+            live_call.events.put_nowait(None)
+        task = self._loop.create_task(live_call.follow(call))
         self._tasks.add(task)
-        task.add_done_callback(lambda done: self._over(call.handle, live, done))
+        task.add_done_callback(lambda done: self._on_call_finished(call.handle, live_call, done))
 
     async def _agent_of(self, caller: str) -> tuple[UserAgent, dict[str, str] | None]:
-        """Who calls. The stack takes the From address from an agent, so each bought number has one."""
+        """Return the agent and the extra headers for a caller number.
+
+        The stack takes the From address from the agent, so each caller number needs its own.
+        """
         user = self._options.user_of(caller)
         if self._options.caller == "identity":
             if user == self._options.user:
@@ -274,8 +279,8 @@ class Line:
             return self._agents[self._options.user], {"P-Asserted-Identity": f"<sip:{user}@{host}>"}
         if user not in self._agents:
             if len(self._agents) >= MAX_CALLERS:
-                raise TooManyCallers(
-                    f"This worker has called from {MAX_CALLERS} numbers; restart it to call from others."
+                raise TooManyCallerNumbers(
+                    f"This worker has called from {MAX_CALLERS} numbers. Restart it to call from others."
                 )
             await self._add_agent(user)
         return self._agents[user], None
@@ -285,7 +290,7 @@ class Line:
 
         account = self._options.account_of(user, registering=registering)
         agent = self._agents[user] = await UserAgent.create(self._runtime, account)
-        agent.on_incoming(lambda call: self._loop.create_task(_refuse(call)))
+        agent.on_incoming(lambda call: self._loop.create_task(_reject_incoming(call)))
         return agent
 
     def _on_event(self, event: StackEvent) -> None:
@@ -293,40 +298,42 @@ class Line:
 
         if not event.call:
             return
-        live = self._calls.get(event.call)
-        if live is not None:
-            live.events.put_nowait(event)
+        live_call = self._calls.get(event.call)
+        if live_call is not None:
+            live_call.events.put_nowait(event)
         elif event.event is Event.CALL_OUTGOING:
-            self._early[event.call] = [event]
-        elif event.call in self._early:
-            self._early[event.call].append(event)
+            self._early_events[event.call] = [event]
+        elif event.call in self._early_events:
+            self._early_events[event.call].append(event)
 
-    def _report(self, live: LiveCall, items: Sequence[CarrierEvent | Result]) -> None:
-        if live.heard and live.outcome is None:
-            self._trouble.worked(dialled_at=live.dialled_at)
+    def _report(self, live_call: LiveCall, items: Sequence[CarrierEvent | Result]) -> None:
+        if live_call.trunk_responded and live_call.outcome is None:
+            self._breaker.note_success(dialled_at=live_call.dialled_at)
         self._record(items)
 
-    def _over(self, handle: int, live: LiveCall, done: asyncio.Task[None]) -> None:
+    def _on_call_finished(self, handle: int, live_call: LiveCall, done: asyncio.Task[None]) -> None:
         self._calls.pop(handle, None)
         self._tasks.discard(done)
         if not done.cancelled() and (error := done.exception()):
             log.error("%s: a call was lost: %r", self._alias, error, exc_info=error)
-        if live.outcome is None:
-            self._trouble.forget(live.key)
+        if live_call.outcome is None:
+            self._breaker.forget(live_call.key)
 
     async def _drain(self) -> None:
         if self._tasks:
-            log.info("%s: %d calls may end within %g s", self._alias, self.busy, self._options.drain_seconds)
+            log.info(
+                "%s: %d calls may end within %g s", self._alias, self.live_calls, self._options.drain_seconds
+            )
             await asyncio.wait(self._tasks, timeout=self._options.drain_seconds)
         if self._tasks:
-            for live in self._calls.values():
-                live.events.put_nowait(None)
+            for live_call in self._calls.values():
+                live_call.events.put_nowait(None)
             await asyncio.wait(self._tasks, timeout=HANG_UP_SECONDS)
-        await asyncio.sleep(0.2)  # the last BYEs leave
+        await asyncio.sleep(0.2)  # give the stack time to send the last BYEs
 
 
-async def _refuse(call: Call) -> None:
-    """Nobody calls us; who does is told that we are busy."""
+async def _reject_incoming(call: Call) -> None:
+    """Reject an incoming call as busy (486), because iris only makes calls."""
     from baresip import BaresipError
 
     with contextlib.suppress(BaresipError):
@@ -334,7 +341,7 @@ async def _refuse(call: Call) -> None:
 
 
 def _raise_file_limit() -> None:
-    """Two sockets for each call, and what else the process has open, must fit."""
+    """Raise the limit of open files, because each call needs two sockets."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and (hard == resource.RLIM_INFINITY or soft < hard):
         with contextlib.suppress(ValueError, OSError):
@@ -342,6 +349,6 @@ def _raise_file_limit() -> None:
 
 
 def _set_timer_slack(nanoseconds: int) -> None:
-    """Of this thread and those it starts; 0 is the kernel's default. Where there is no such thing, nothing happens."""
+    """Set the timer slack of this thread and of those it starts. 0 restores the default. Does nothing outside Linux."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_TIMERSLACK, nanoseconds, 0, 0, 0)

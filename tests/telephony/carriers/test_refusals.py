@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from telephony.carriers.refusals import (
-    MAX_DOUBT_SECONDS,
-    MAX_REST_SECONDS,
-    MAX_REFUSALS_IN_A_ROW,
     DOUBT_RESET_SECONDS,
+    MAX_DOUBT_SECONDS,
+    MAX_REFUSALS_IN_A_ROW,
+    MAX_REST_SECONDS,
     Meaning,
     RefusalsInARow,
     Rest,

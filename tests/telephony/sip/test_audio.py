@@ -22,7 +22,7 @@ from tests.telephony.sip.timeline import most_talking
 pytestmark = pytest.mark.django_db
 
 QUIET = 50  # what A-law makes of silence is less
-INTERRUPTED = "was interrupted by silence of ours"
+INTERRUPTED = "was interrupted by silence"
 NAMES = ["राम", "सीता", "गीता", "हरि", "विष्णु", "कमला", "सूर्य", "पार्वती", "गणेश", "मिना"]
 
 

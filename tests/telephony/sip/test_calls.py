@@ -165,11 +165,11 @@ def test_a_way_that_breaks_off_when_the_invite_has_left_calls_nobody_twice(
         pcm=b"",
         options=SipOptions(host="sip.example.com"),
         report=reported.extend,
-        judge=circuit_breaker.Trouble().judge,
+        on_unanswered=circuit_breaker.CircuitBreaker().on_unanswered,
     )
     live.dialled_at -= seconds
     live.events.put_nowait(StackEvent(event=Event.CALL_CLOSED, text="Network is unreachable [101]"))
-    asyncio.run(live.live(cast(Any, None)))
+    asyncio.run(live.follow(cast(Any, None)))
     assert any(isinstance(item, Later) for item in reported) == again
     lost = [item.cause for item in reported if isinstance(item, CarrierEvent)]
     assert lost == ([] if again else [Cause.LOST])
@@ -179,13 +179,13 @@ def test_a_trunk_on_which_no_phone_ever_rings_rests(monkeypatch: pytest.MonkeyPa
     """It says "100 Trying" to each call, and nothing else."""
     monkeypatch.setattr(calls, "SETUP_SECONDS", 0.01)
     reported: list[CarrierEvent | Result] = []
-    judge = circuit_breaker.Trouble()
+    breaker = circuit_breaker.CircuitBreaker()
 
     async def hangup() -> None:
         pass
 
     for key in range(refusals.MAX_REFUSALS_IN_A_ROW[refusals.Meaning.DOUBTFUL]):
-        assert not judge
+        assert not breaker
         live = LiveCall(
             key=str(key),
             to=f"+97798410000{key:02d}",
@@ -193,12 +193,12 @@ def test_a_trunk_on_which_no_phone_ever_rings_rests(monkeypatch: pytest.MonkeyPa
             pcm=b"",
             options=SipOptions(host="sip.example.com", ring_seconds=0.01),
             report=reported.extend,
-            judge=judge.judge,
+            on_unanswered=breaker.on_unanswered,
         )
-        asyncio.run(live.live(cast(Any, SimpleNamespace(hangup=hangup))))
+        asyncio.run(live.follow(cast(Any, SimpleNamespace(hangup=hangup))))
     ends = [(item.status, item.text) for item in reported if isinstance(item, CarrierEvent)]
     assert set(ends) == {(S.UNANSWERED, "No phone rang within 0.01 s.")}
-    assert judge
+    assert breaker
 
 
 def test_a_stack_that_dies_while_it_dials_leaves_it_open_whether_the_invite_left() -> None:
@@ -207,7 +207,7 @@ def test_a_stack_that_dies_while_it_dials_leaves_it_open_whether_the_invite_left
         RuntimeDead("the SIP thread has exited"),
         NoLocalAddressError("no INVITE was sent"),
     ]
-    carrier._line = cast(Any, SimpleNamespace(dial=lambda batch: answers))
+    carrier._stack = cast(Any, SimpleNamespace(dial=lambda batch: answers))
     results = carrier.submit([submission(NUMBER, key="1"), submission(NUMBER, key="2")])
     assert [type(result) for result in results] == [Unknown, Later]
     answers[:] = [NotDialled("Invalid URI", seconds=7.0), NotDialled("Invalid URI", seconds=None)]

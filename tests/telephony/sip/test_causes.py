@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from telephony.carriers.refusals import Meaning
-from telephony.carriers.sip.causes import UNHEARD_RING_SECONDS, Outcome, described, outcome_of
+from telephony.carriers.sip.causes import UNHEARD_RING_SECONDS, Outcome, describe, outcome_of
 from telephony.models import Cause, DeliveryStatus
 
 UNANSWERED, FAILED = DeliveryStatus.UNANSWERED, DeliveryStatus.FAILED
@@ -107,7 +107,7 @@ def test_only_a_call_whose_first_invite_never_left_is_made_again(
 
 
 @pytest.mark.parametrize(
-    ("text", "meaning", "uncalled"),
+    ("text", "meaning", "did_not_ring"),
     [
         ("302 Moved Temporarily", Meaning.DOUBTFUL, True),
         ("402 Payment Required", Meaning.DOUBTFUL, True),
@@ -135,23 +135,23 @@ def test_only_a_call_whose_first_invite_never_left_is_made_again(
     ],
 )
 def test_an_answer_that_may_be_meant_for_all_calls_is_told_from_one_about_this_person(
-    text: str, meaning: Meaning, uncalled: bool
+    text: str, meaning: Meaning, did_not_ring: bool
 ) -> None:
     outcome = outcome_after(text)
-    assert (outcome.meaning, outcome.uncalled) == (meaning, uncalled)
+    assert (outcome.meaning, outcome.did_not_ring) == (meaning, did_not_ring)
     rang = outcome_after(text, rang=True)
-    assert (rang.meaning, rang.uncalled, rang.cause) == (Meaning.TAKEN, False, outcome.cause)
+    assert (rang.meaning, rang.did_not_ring, rang.cause) == (Meaning.TAKEN, False, outcome.cause)
 
 
 @pytest.mark.parametrize(
     "text", ["408 Request Timeout", "480 Temporarily Unavailable", "487 Request Terminated"]
 )
 def test_a_phone_may_have_rung_unheard_before_a_late_answer(text: str) -> None:
-    assert not outcome_after(text, seconds=UNHEARD_RING_SECONDS).uncalled
+    assert not outcome_after(text, seconds=UNHEARD_RING_SECONDS).did_not_ring
 
 
 def test_an_answer_without_words_gets_its_name() -> None:
-    assert described("403 ") == "403 Forbidden"
-    assert described("403 Not You") == "403 Not You"
-    assert described("499") == "499"
-    assert described("Connection refused [111]") == "Connection refused [111]"
+    assert describe("403 ") == "403 Forbidden"
+    assert describe("403 Not You") == "403 Not You"
+    assert describe("499") == "499"
+    assert describe("Connection refused [111]") == "Connection refused [111]"

@@ -8,19 +8,19 @@ import pytest
 
 from telephony.carriers.errors import Misconfigured, Throttled
 from telephony.carriers.refusals import (
+    DOUBT_RESET_SECONDS,
     MAX_DOUBT_SECONDS,
     MAX_REFUSALS_IN_A_ROW,
-    DOUBT_RESET_SECONDS,
     Meaning,
 )
-from telephony.carriers.sip import circuit_breaker as of_trouble
-from telephony.carriers.sip.causes import Q850, SILENT, SIP, outcome_of
-from telephony.carriers.sip.circuit_breaker import ATTEMPTS, Trouble
+from telephony.carriers.sip import circuit_breaker as sip_circuit_breaker
+from telephony.carriers.sip.causes import Q850, SILENT, SIP_RESPONSES, outcome_of
+from telephony.carriers.sip.circuit_breaker import ATTEMPTS, CircuitBreaker
 
 ROW = MAX_REFUSALS_IN_A_ROW[Meaning.DOUBTFUL]
 # Every answer, some that nobody has registered, and every word of the telephone network.
 ANSWERS = [
-    *(f"{code} {answer.name}" for code, answer in SIP.items()),
+    *(f"{code} {answer.name}" for code, answer in SIP_RESPONSES.items()),
     *(f"{code} Of Their Own" for code in (399, 499, 599, 699, 799)),
     *(f"480 Temporarily Unavailable,Q.850;cause={cause}" for cause in Q850),
 ]
@@ -31,7 +31,7 @@ class Trunk:
 
     def __init__(self) -> None:
         self.now = 1000.0
-        self.trouble = Trouble()
+        self.breaker = CircuitBreaker()
         self._calls = 0
 
     def monotonic(self) -> float:
@@ -43,24 +43,24 @@ class Trunk:
         self._calls += 1
         outcome = SILENT if not text else outcome_of(text, rang=False, transport="udp", seconds=0.01)
         key = key or f"call-{self._calls}"
-        return self.trouble.judge(
+        return self.breaker.on_unanswered(
             key=key,
             to=f"number of {key}",
             outcome=outcome,
             text=text,
             dialled_at=self.now if dialled_at is None else dialled_at,
-            heard=outcome is not SILENT,
+            trunk_responded=outcome is not SILENT,
         )
 
     def rings(self) -> None:
         """A call, another one, comes to somebody's phone."""
         self.now += 0.01
         self._calls += 1
-        self.trouble.worked(dialled_at=self.now)
+        self.breaker.note_success(dialled_at=self.now)
 
     def rests(self) -> bool:
         try:
-            self.trouble.check(waiting=False)
+            self.breaker.check(waiting=False)
         except Throttled:
             return True
         return False
@@ -72,7 +72,7 @@ class Trunk:
 @pytest.fixture
 def trunk(monkeypatch: pytest.MonkeyPatch) -> Trunk:
     found = Trunk()
-    monkeypatch.setattr(of_trouble, "time", SimpleNamespace(monotonic=found.monotonic))
+    monkeypatch.setattr(sip_circuit_breaker, "time", SimpleNamespace(monotonic=found.monotonic))
     return found
 
 
@@ -88,7 +88,7 @@ def test_calls_without_room_are_counted_apart_and_forgotten_when_they_are_over(t
 
 
 def test_calls_that_are_counted_do_not_grow_for_ever(trunk: Trunk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(of_trouble, "COUNTED", 2)
+    monkeypatch.setattr(sip_circuit_breaker, "MAX_COUNTED_CALLS", 2)
     for key in ("1", "2", "3"):
         trunk.answers("503 Full", key=key)
     assert [trunk.answers("503 Full", key=key) for key in ("3", "1")] == [10, 5]
@@ -100,7 +100,7 @@ def test_a_wrong_password_costs_nobody_their_call_however_often(trunk: Trunk) ->
             assert trunk.answers("401 Unauthorized", key=key) is not None
             trunk.rest_is_over()
     with pytest.raises(Misconfigured, match="our user and password. Delivery [1-4]: 401 Unauthorized"):
-        trunk.trouble.check(waiting=False)
+        trunk.breaker.check(waiting=False)
 
 
 def test_a_wrong_password_is_told_though_there_is_only_one_call_to_make(trunk: Trunk) -> None:
@@ -108,7 +108,7 @@ def test_a_wrong_password_is_told_though_there_is_only_one_call_to_make(trunk: T
         assert trunk.answers("401 Unauthorized", key="1") is not None
         trunk.rest_is_over()
     with pytest.raises(Misconfigured):
-        trunk.trouble.check(waiting=False)
+        trunk.breaker.check(waiting=False)
 
 
 def test_one_number_for_which_another_password_is_wanted_stops_nobody_and_is_given_up(trunk: Trunk) -> None:
@@ -116,7 +116,7 @@ def test_one_number_for_which_another_password_is_wanted_stops_nobody_and_is_giv
     answers = []
     for _ in range(ATTEMPTS):
         answers.append(trunk.answers("407 Proxy Authentication Required", key="1"))
-        trunk.trouble.check(waiting=False) if len(answers) > 1 else trunk.rest_is_over()
+        trunk.breaker.check(waiting=False) if len(answers) > 1 else trunk.rest_is_over()
         trunk.rings()
     assert answers == [5, 10, 15, 20, None]
 
@@ -127,13 +127,13 @@ def test_a_refused_password_is_told_once_though_more_refusals_are_on_their_way(t
     for at in sent[:3]:
         trunk.answers("401 Unauthorized", dialled_at=at)
     with pytest.raises(Misconfigured, match="401 Unauthorized"):
-        trunk.trouble.check(waiting=False)
+        trunk.breaker.check(waiting=False)
     trunk.answers("401 Unauthorized", dialled_at=sent[3])
     trunk.now += 3600  # until the operator has mended it
-    trunk.trouble.check(waiting=False)
+    trunk.breaker.check(waiting=False)
     trunk.answers("401 Unauthorized")
     with pytest.raises(Misconfigured):
-        trunk.trouble.check(waiting=False)
+        trunk.breaker.check(waiting=False)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_refusals_in_a_row_are_the_trunks_trouble_and_cost_nobody_else_their_cal
     for _ in range(3 * ATTEMPTS):
         again = trunk.answers(text, key="1")
         assert again is not None
-        assert again > trunk.trouble._rest.seconds_left(now=trunk.now), "others go first after the rest"
+        assert again > trunk.breaker._rest.seconds_left(now=trunk.now), "others go first after the rest"
         assert trunk.rests()
         trunk.rest_is_over()
     trunk.answers("486 Busy")  # it works again
@@ -176,7 +176,7 @@ def test_calls_from_before_the_first_refusal_do_not_end_the_row(trunk: Trunk) ->
     before = trunk.now - 20
     for _ in range(ROW - 1):
         trunk.answers("403 Forbidden")
-        trunk.trouble.worked(dialled_at=before)
+        trunk.breaker.note_success(dialled_at=before)
     assert trunk.answers("403 Forbidden") == 5
 
 
@@ -214,14 +214,14 @@ def test_one_call_in_fifty_never_stops_the_trunk(trunk: Trunk, text: str) -> Non
             if again is None:
                 break
             assert outcome.again
-            assert trunk.trouble._rest.seconds_left(now=trunk.now) <= 1.0
+            assert trunk.breaker._rest.seconds_left(now=trunk.now) <= 1.0
             trunk.now += 1.0
             for _ in range(49):
-                trunk.trouble.check(waiting=False)
+                trunk.breaker.check(waiting=False)
                 trunk.rings()
         assert attempts == (ATTEMPTS if outcome.again else 1)
         trunk.rings()
-        trunk.trouble.check(waiting=False)
+        trunk.breaker.check(waiting=False)
 
 
 @pytest.mark.parametrize("text", ANSWERS)
@@ -230,17 +230,17 @@ def test_an_answer_that_everybody_gets_is_about_the_trunk_whatever_it_is(trunk: 
     ended = 0
     for _ in range(100):
         try:
-            trunk.trouble.check(waiting=False)
+            trunk.breaker.check(waiting=False)
         except Misconfigured:
             assert outcome.meaning is Meaning.TRUNK
             return
         except Throttled:
             trunk.rest_is_over()
-            trunk.trouble.check(waiting=False)
+            trunk.breaker.check(waiting=False)
         ended += trunk.answers(text) is None
     assert outcome.meaning is not Meaning.TRUNK
     assert trunk.rests()
-    if outcome.uncalled:
+    if outcome.did_not_ring:
         assert ended < MAX_REFUSALS_IN_A_ROW[outcome.meaning] <= 30, "the others keep their call"
 
 
@@ -266,8 +266,8 @@ def test_a_silence_says_nothing_of_the_trunk_when_a_later_call_came_through(trun
 def test_phones_that_rang_and_were_not_answered_are_in_no_row(trunk: Trunk) -> None:
     rang = outcome_of("480 Temporarily Unavailable", rang=True, transport="udp", seconds=20.0)
     for key in range(100):
-        trunk.trouble.judge(
-            key=str(key), to=str(key), outcome=rang, text="480", dialled_at=trunk.now, heard=True
+        trunk.breaker.on_unanswered(
+            key=str(key), to=str(key), outcome=rang, text="480", dialled_at=trunk.now, trunk_responded=True
         )
     assert not trunk.rests()
 
@@ -275,7 +275,7 @@ def test_phones_that_rang_and_were_not_answered_are_in_no_row(trunk: Trunk) -> N
 def test_a_call_that_the_stack_will_not_make_is_given_up_if_it_makes_others(trunk: Trunk) -> None:
     answers = []
     for _ in range(ATTEMPTS + 1):
-        answers.append(trunk.trouble.not_dialled(key="1", text="Invalid URI", dialled_at=trunk.now))
+        answers.append(trunk.breaker.on_not_dialled(key="1", text="Invalid URI", dialled_at=trunk.now))
         trunk.rings()
     assert answers == [5, 5, 10, 15, 20, None]
 
@@ -283,7 +283,7 @@ def test_a_call_that_the_stack_will_not_make_is_given_up_if_it_makes_others(trun
 def test_while_no_way_leads_to_the_trunk_no_call_is_given_up(trunk: Trunk) -> None:
     trunk.rings()
     for _ in range(10 * ATTEMPTS):
-        again = trunk.trouble.not_dialled(key="1", text="No local address", dialled_at=trunk.now)
+        again = trunk.breaker.on_not_dialled(key="1", text="No local address", dialled_at=trunk.now)
         assert again is not None
         assert trunk.rests()
         trunk.rest_is_over()

@@ -53,9 +53,9 @@ def test_a_host_is_all_that_is_needed() -> None:
         ({"drain_seconds": -1}, "drain_seconds must not be negative"),
         ({"listen": "5060"}, "listen must be an address and a port"),
         ({"prefix": "abc"}, "prefix may have digits"),
-        ({"rtp_ports": "10000"}, "it is written as 10000-20000"),
+        ({"rtp_ports": "10000"}, "write it as 10000-20000"),
         ({"rtp_ports": "10000-10100"}, "at least 120 wide"),
-        ({"tls_ca": "/nowhere/ca.pem"}, "which is no file"),
+        ({"tls_ca": "/nowhere/ca.pem"}, "which is not a file"),
         ({"stack": ["a\nb"]}, "without line breaks"),
     ],
 )
@@ -113,7 +113,7 @@ def test_certificates_are_checked_with_the_authorities_of_the_system(
     for name in ("python", "usual", "own"):
         (tmp_path / name).touch()
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "python"))
-    monkeypatch.setattr(of_options, "AUTHORITIES", str(tmp_path / "usual"))
+    monkeypatch.setattr(of_options, "DEFAULT_CA_FILE", str(tmp_path / "usual"))
     assert f"sip_cafile {tmp_path}/python\n" in options(transport="tls").config().render()
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "nowhere"))
     assert f"sip_cafile {tmp_path}/usual\n" in options(transport="tls").config().render()
@@ -125,8 +125,8 @@ def test_a_trunk_over_tls_needs_authorities_to_check_its_certificate_with(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")
-    monkeypatch.setattr(of_options, "AUTHORITIES", "/nowhere/ca.pem")
-    with pytest.raises(ImproperlyConfigured, match="install the package ca-certificates, or let tls_ca name"):
+    monkeypatch.setattr(of_options, "DEFAULT_CA_FILE", "/nowhere/ca.pem")
+    with pytest.raises(ImproperlyConfigured, match="Install the package ca-certificates, or let tls_ca name"):
         options(transport="tls")
     assert options(transport="tls", tls_verify=False)
     assert options(transport="udp")

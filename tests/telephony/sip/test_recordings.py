@@ -13,7 +13,7 @@ from django.utils import timezone
 from telephony.carriers.base import Later, Pending, Rejected
 from telephony.carriers.errors import Unreachable
 from telephony.carriers.sip import recordings as of_recordings
-from telephony.carriers.sip.recordings import Gone, Recordings
+from telephony.carriers.sip.recordings import RecordingGone, Recordings
 from telephony.models import Audio, Cause, DeliveryStatus
 from telephony.speech import store
 from telephony.speech.store import Extension
@@ -72,7 +72,7 @@ def test_what_was_read_too_late_is_not_sent(tmp_path: Path, monkeypatch: pytest.
 
     with FarEnd(tmp_path, "answer", record=False) as far_end, Line(far_end.host) as line:
         monkeypatch.setattr(store, "open_file", open_file)
-        of_recordings._pcm_of.cache_clear()
+        of_recordings._read_pcm.cache_clear()
         results = {result.key: result for result in line.carrier.submit([late, in_time])}
         assert results["1"] == Later(key="1", seconds=1.0, text="Came after its validity had ended.")
         assert results["2"] == Pending(key="2")
@@ -101,8 +101,8 @@ def test_a_file_that_does_not_come_back_is_given_up(monkeypatch: pytest.MonkeyPa
     recordings = Recordings()
     with pytest.raises(FileNotFoundError):
         recordings.pcm_of("missing")
-    monkeypatch.setattr(of_recordings, "MISSING_SECONDS", 0.0)
-    with pytest.raises(Gone):
+    monkeypatch.setattr(of_recordings, "MAX_MISSING_SECONDS", 0.0)
+    with pytest.raises(RecordingGone):
         recordings.pcm_of("missing")
 
 
@@ -112,7 +112,7 @@ def test_while_the_database_is_away_nobody_is_called(tmp_path: Path, monkeypatch
     def away(name: str) -> bytes:
         raise OperationalError("the database is starting up")
 
-    monkeypatch.setattr(of_recordings, "_pcm_of", away)
+    monkeypatch.setattr(of_recordings, "_read_pcm", away)
     with FarEnd(tmp_path, "answer", record=False) as far_end, Line(far_end.host) as line:
         with pytest.raises(Unreachable, match="database"):
             line.call(NUMBER)

@@ -123,7 +123,7 @@ def story(agent: Agent, *words: str) -> list[str]:
 
 
 def test_a_registrar_that_is_away_or_fails_is_asked_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registration, "AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(registration, "RETRY_SECONDS", 0.0)
     agent = Agent("Connection refused [111]", "503 Service Unavailable", "200 OK")
     assert story(agent, "", "", "Connection reset by peer [104]") == [
         "registration failed: Connection refused [111]",

@@ -10,7 +10,7 @@ import pytest
 
 from telephony.call_scripts import AnsweredBy, ScriptStep, SurveyResponse
 from telephony.carriers.sip import speech_capture
-from telephony.carriers.sip.speech_capture import Hearing
+from telephony.carriers.sip.speech_capture import SpeechCapture
 
 SECOND = 16_000  # bytes
 SCRIPT = (
@@ -64,22 +64,20 @@ def stored(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
         kept.append(said)
         return f"recording {len(kept)}" if any(said) else ""
 
-    monkeypatch.setattr(speech_capture, "_name_of", keep)
+    monkeypatch.setattr(speech_capture, "_store_recording", keep)
     return kept
 
 
-def listen(
-    phone: Phone, looks: list[int], *, stored: Callable[[], None] = lambda: None
-) -> list[SurveyResponse]:
+def listen(phone: Phone, looks: list[int], *, on_stored: Callable[[], None] = lambda: None) -> list[SurveyResponse]:
     """Look at the call at these tenths of a second; the answers."""
 
     async def call() -> list[SurveyResponse]:
-        heard = Hearing(phone, SCRIPT, key="1", stored=stored)
+        heard = SpeechCapture(phone, SCRIPT, key="1", on_stored=on_stored)
         for tenth in looks:
             phone.speak_until(tenth)
-            heard.take(tenth / 10)
+            heard.read_until(tenth / 10)
         heard.end(looks[-1] / 10)
-        await heard.kept()
+        await heard.wait_until_stored()
         return heard.answers
 
     return asyncio.run(call())
@@ -117,30 +115,30 @@ def test_an_answer_is_reported_when_it_is_stored_and_not_before(
     stored: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str] = []
-    keep = speech_capture._name_of
+    keep = speech_capture._store_recording
 
     def note(said: bytes) -> str:
         name = keep(said)
         seen.append("stored")
         return name
 
-    monkeypatch.setattr(speech_capture, "_name_of", note)
-    listen(Phone(), [*range(0, 70, 2), 70], stored=lambda: seen.append("reported"))
+    monkeypatch.setattr(speech_capture, "_store_recording", note)
+    listen(Phone(), [*range(0, 70, 2), 70], on_stored=lambda: seen.append("reported"))
     assert seen == ["stored", "reported"]
 
 
 def test_a_storage_that_is_away_for_a_moment_is_waited_for(
     stored: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep, failures = speech_capture._name_of, iter([OSError("away"), OSError("still away")])
+    keep, failures = speech_capture._store_recording, iter([OSError("away"), OSError("still away")])
 
     def fail_twice(said: bytes) -> str:
         for failure in failures:
             raise failure
         return keep(said)
 
-    monkeypatch.setattr(speech_capture, "_name_of", fail_twice)
-    monkeypatch.setattr(speech_capture, "AGAIN_SECONDS", 0)
+    monkeypatch.setattr(speech_capture, "_store_recording", fail_twice)
+    monkeypatch.setattr(speech_capture, "RETRY_SECONDS", 0)
     assert listen(Phone(), [*range(0, 70, 2), 70]) == [SurveyResponse(2, "recording 1")]
 
 
@@ -148,6 +146,6 @@ def test_a_storage_that_stays_away_costs_the_answer_and_not_the_call(monkeypatch
     def fail(said: bytes) -> str:
         raise OSError("away")
 
-    monkeypatch.setattr(speech_capture, "_name_of", fail)
-    monkeypatch.setattr(speech_capture, "AGAIN_SECONDS", 0)
+    monkeypatch.setattr(speech_capture, "_store_recording", fail)
+    monkeypatch.setattr(speech_capture, "RETRY_SECONDS", 0)
     assert listen(Phone(), [*range(0, 70, 2), 70]) == []
