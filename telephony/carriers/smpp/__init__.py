@@ -1,4 +1,4 @@
-"""SMS over SMPP 3.4: `BACKEND = "telephony.carriers.smpp.SmppCarrier"`."""
+"""The SMPP 3.4 carrier for SMS: `BACKEND = "telephony.carriers.smpp.SmppCarrier"`. It needs the extra `iris[smpp]`."""
 
 from telephony.carriers.smpp.carrier import SmppCarrier
 

@@ -1,4 +1,4 @@
-"""The SMPP carrier: SMS over a transceiver bind to any SMSC that speaks SMPP 3.4 (docs/smpp.md)."""
+"""Send SMS over a transceiver bind to an SMSC that speaks SMPP 3.4 (docs/smpp.md)."""
 
 from __future__ import annotations
 
@@ -29,35 +29,36 @@ from telephony.carriers.base import (
 from telephony.carriers.errors import Misconfigured, Unreachable
 from telephony.carriers.smpp import options, protocol, reassembly, resends
 from telephony.carriers.smpp.hooks import Hooks
-from telephony.carriers.smpp.inbound import Reader
+from telephony.carriers.smpp.inbound import DeliverSmReader
 from telephony.carriers.smpp.link import Address, Link
 from telephony.carriers.smpp.message import Message
-from telephony.carriers.smpp.outbound import Encoder, Unsendable
+from telephony.carriers.smpp.outbound import SubmitSmEncoder, Unsendable
 from telephony.carriers.smpp.outcomes import Outcomes
 from telephony.carriers.smpp.pace import Pace
 from telephony.carriers.smpp.protocol import Pdu
-from telephony.carriers.smpp.receipts import Ids
+from telephony.carriers.smpp.receipts import MessageIdFormat
 from telephony.carriers.smpp.session import Session
 from telephony.models import Cause, Channel
 from telephony.segments import segments_of
 
 log = logging.getLogger(__name__)
 
-FEWEST_CLAIMED = 10
-BIND_SECONDS = 5.0  # that a submission waits for a bind
-CLOSE_SECONDS = 8.0
-TRIAL_SECONDS = 1.0  # for which others wait while a trunk that refused everybody is tried with one SMS
-WAIT_SECONDS = 30.0  # for another SMS to the same number
-LONGEST_BEAT = 5.0  # seconds between two times that a bind is written down
-RECALL_SECONDS = 600.0  # in which an SMSC may report that it has deleted what we took back
-SAMPLE = 100  # receipts, the latest, whose numbers are compared with those of the deliveries they are about
-GRACE_SECONDS = 600.0  # for the receipt of an SMS that was valid until now
+MIN_CLAIM_SIZE = 10
+BIND_SECONDS = 5.0  # how long a submission waits for a bind
+CLOSE_SECONDS = 8.0  # how long closing waits for outstanding responses
+TRIAL_SECONDS = 1.0  # retry delay of the other SMS while one SMS tries a trunk that refused everybody
+WAIT_SECONDS = 30.0  # retry delay of a resend while another SMS to the same number is in progress
+MAX_BIND_NOTE_SECONDS = 5.0  # longest interval between two records of the bind in the database
+RECALL_SECONDS = 600.0  # how long after a cancel_sm a DELETED receipt is taken for its confirmation
+RECEIPT_SAMPLE_SIZE = 100  # latest receipts whose numbers are compared with those of their deliveries
+RECEIPT_GRACE_SECONDS = 600.0  # how long after its validity period a receipt of an SMS may still come
 _BAD_CREDENTIALS = (0x0E, 0x0F)
 
 
 class SmppCarrier(SessionCarrier):
-    """Submits in a window, and reports what becomes of each SMS when the SMSC has said it: `submit` waits for no answers,
-    but only for the batch before to have left.
+    """Submits SMS in a window and reports the result of each when the SMSC has responded.
+
+    `submit` does not wait for responses. It only waits until the previous batch was written.
     """
 
     channels: ClassVar = frozenset({Channel.SMS})
@@ -72,15 +73,17 @@ class SmppCarrier(SessionCarrier):
             raise ImproperlyConfigured(
                 f"Carrier {alias!r} needs a package: pip install --require-hashes -r requirements/smpp.txt"
             )
-        self._encoder = Encoder(self.settings)
-        self._reader = Reader(alias, self.settings)
+        self._encoder = SubmitSmEncoder(self.settings)
+        self._reader = DeliverSmReader(alias, self.settings)
         self._pace = Pace(self.settings["parts_per_second"])
-        self._outcomes = Outcomes(self.settings, ids=Ids(self.settings["message_ids"]), pace=self._pace)
-        self._parts = 1.0  # of a message at present, on average
-        self._beat = min(LONGEST_BEAT, self.settings["repeat_after_seconds"] / 2)
-        self._beat_at = 0.0
-        self._recalled: dict[str, float] = {}  # numbers, and when what the SMSC had for them was taken back
-        self._receipts: deque[tuple[str, str]] = deque(maxlen=SAMPLE)  # their ids and numbers
+        self._outcomes = Outcomes(
+            self.settings, ids=MessageIdFormat(self.settings["message_ids"]), pace=self._pace
+        )
+        self._average_parts = 1.0  # average number of PDUs per SMS in the latest batch
+        self._bind_note_seconds = min(MAX_BIND_NOTE_SECONDS, self.settings["repeat_after_seconds"] / 2)
+        self._bind_noted_at = 0.0
+        self._recalled: dict[str, float] = {}  # when a cancel_sm was sent, by recipient number
+        self._receipts: deque[tuple[str, str]] = deque(maxlen=RECEIPT_SAMPLE_SIZE)  # (id, number)
         self._link: Link | None = None
         self._record: SessionRecord = _nowhere
 
@@ -90,7 +93,7 @@ class SmppCarrier(SessionCarrier):
             self.alias,
             Address(**{name: self.settings[name] for name in Address.__dataclass_fields__}),
             Hooks(
-                answered=self._outcomes.heard,
+                answered=self._outcomes.note_responses,
                 settled=self._settled,
                 unwritten=self._unwritten,
                 received=self._received,
@@ -112,24 +115,24 @@ class SmppCarrier(SessionCarrier):
         slowed = self._pace.slowed
         if slowed is None:
             return self._link.state
-        # Rounded, since each change of it is written down.
+        # Round the figure, because each change of the status is written to the database.
         return f"{self._link.state}; slowed to about {round(slowed, 1 - len(str(int(slowed))))} parts a second by the SMSC"
 
     def pace(self) -> float | None:
         limit = self._pace.limit
-        return limit / self._parts if limit else None
+        return limit / self._average_parts if limit else None
 
     def claim_size(self) -> int:
         if self._outcomes.is_on_trial:
             return 1
-        return max(FEWEST_CLAIMED, int(self.settings["window"]))
+        return max(MIN_CLAIM_SIZE, int(self.settings["window"]))
 
     def reports_on(self, text: str) -> int:
         return 1 if self.settings["concatenation"] == "payload" else max(1, segments_of(text))
 
     def report_timeout(self) -> float:
         validity = self.settings["validity_seconds"]
-        return validity + GRACE_SECONDS if validity else super().report_timeout()
+        return validity + RECEIPT_GRACE_SECONDS if validity else super().report_timeout()
 
     def submit(self, batch: Sequence[Submission]) -> list[Result]:
         link = self._ready()
@@ -160,7 +163,7 @@ class SmppCarrier(SessionCarrier):
             del messages[1:]
             self._outcomes.begin_trial()
         if messages:
-            self._parts = sum(len(message.pdus) for message in messages) / len(messages)
+            self._average_parts = sum(len(message.pdus) for message in messages) / len(messages)
             link.submit(messages)
         return results + [Pending(key=message.key) for message in messages]
 
@@ -215,7 +218,7 @@ class SmppCarrier(SessionCarrier):
             del self._recalled[oldest[0]]
 
     def _ready(self) -> Link:
-        """The bound link; raises what says why nothing can be submitted now."""
+        """Return the bound link, or raise the CarrierError that says why nothing can be submitted now."""
         link = self._link
         if link is None:
             raise Unreachable("The trunk is not open.")
@@ -246,15 +249,15 @@ class SmppCarrier(SessionCarrier):
         self._record([self._outcomes.unwritten(message) for message in messages])
 
     def _bound(self, seconds: float) -> None:
-        """Have the evidence of silence written down, behind all that has come so far."""
+        """Record how long the trunk has been bound, after all receipts that came until now are stored."""
         now = time.monotonic()
-        if seconds >= self._beat and now - self._beat_at >= self._beat:
-            self._beat_at = now
-            receipts, self._receipts = self._receipts, deque(maxlen=SAMPLE)
+        if seconds >= self._bind_note_seconds and now - self._bind_noted_at >= self._bind_note_seconds:
+            self._bind_noted_at = now
+            receipts, self._receipts = self._receipts, deque(maxlen=RECEIPT_SAMPLE_SIZE)
             self._record([], partial(self._note, at=now, seconds=seconds, receipts=receipts))
 
     def _received(self, session: Session, pdus: Sequence[Pdu]) -> None:
-        """Receipts, and what people have sent: acknowledged once they are stored."""
+        """Pass on receipts and inbound SMS. They are acknowledged after they are stored."""
         items: list[CarrierEvent | InboundSms] = []
         parts: list[reassembly.Part] = []
         of_parts: list[Pdu] = []

@@ -1,6 +1,6 @@
-"""Texts as an SMSC takes and gives them: the GSM alphabet or UCS-2, in one part or several.
+"""Encode and decode the texts of SMS: GSM alphabet or UCS-2, in one part or several.
 
-3GPP TS 23.038 (alphabets) and 23.040 (the header of a part). SMPP carries the GSM alphabet with one septet in each
+Sources: 3GPP TS 23.038 (alphabets) and 23.040 (user data header). SMPP carries the GSM alphabet with one septet in each
 octet; the SMSC packs them.
 """
 
@@ -11,34 +11,33 @@ from dataclasses import dataclass
 from telephony.segments import GSM_BASIC, GSM_EXTENSION, TextSize, split
 
 GSM, ASCII, LATIN_1, UCS2 = 0x00, 0x01, 0x03, 0x08  # data_coding
-# The same with a message class (3GPP TS 23.038, 4): shown at once, for the telephone, the SIM or another device.
-_GSM_OF_A_CLASS = (*range(0x10, 0x14), *range(0xF0, 0xF4))
-_UCS2_OF_A_CLASS = range(0x18, 0x1C)
+# The same alphabets with a message class (3GPP TS 23.038, 4): flash SMS, or SMS for the phone, the SIM or another device.
+_GSM_WITH_CLASS = (*range(0x10, 0x14), *range(0xF0, 0xF4))
+_UCS2_WITH_CLASS = range(0x18, 0x1C)
 HAS_HEADER = 0x40  # esm_class: the message begins with a user data header
 _ESCAPE = 0x1B
 _CONCATENATED, _CONCATENATED_WIDE = 0x00, 0x08
 
-# `BASIC` has every character of the table in its order, but for the escape at 0x1B.
-_OCTETS = {character: bytes([place + (place >= _ESCAPE)]) for place, character in enumerate(GSM_BASIC)}
-_EXTENDED = dict(
-    zip(GSM_EXTENSION, (0x0A, 0x14, 0x28, 0x29, 0x2F, 0x3C, 0x3D, 0x3E, 0x40, 0x65), strict=True)
-)
+# `BASIC` has the characters of the table in order, without the escape at 0x1B.
+_OCTETS = {character: bytes([position + (position >= _ESCAPE)]) for position, character in enumerate(BASIC)}
+_EXTENDED = dict(zip(EXTENSION, (0x0A, 0x14, 0x28, 0x29, 0x2F, 0x3C, 0x3D, 0x3E, 0x40, 0x65), strict=True))
 _OCTETS |= {character: bytes([_ESCAPE, octet]) for character, octet in _EXTENDED.items()}
 _CHARACTERS = {octets[0]: character for character, octets in _OCTETS.items() if len(octets) == 1}
 _CHARACTERS_EXTENDED = {octet: character for character, octet in _EXTENDED.items()}
 
 
 def encode(text: str) -> tuple[bytes, int]:
-    """The octets of a text, and their data_coding."""
-    if TextSize.of(text).gsm:
+    """Return the octets of a text and their data_coding."""
+    if Size.of(text).gsm:
         return b"".join(map(_OCTETS.__getitem__, text)), GSM
     return text.encode("utf-16-be", "replace"), UCS2
 
 
 def parts(text: str, *, reference: int) -> tuple[list[bytes], int]:
-    """A text in as many parts as it takes, and their data_coding. Several begin with the header that joins them.
+    """Split a text into as many parts as needed. Return the parts and their data_coding.
 
-    `reference` is the same in all parts of one message, and soon another in the next message to the same phone.
+    If there are several parts, each begins with a user data header. All parts of one message carry `reference`, which
+    should differ between consecutive messages to the same phone.
     """
     pieces = split(text)
     if len(pieces) <= 1:
@@ -55,22 +54,22 @@ def parts(text: str, *, reference: int) -> tuple[list[bytes], int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Which part of a message of several this is: `number` of `total`, from 1."""
+class PartHeader:
+    """The place of a part in a long message: part `number` of `total`, counted from 1."""
 
     reference: int
     total: int
     number: int
 
 
-def place(octets: bytes) -> Place | None:
-    """What the header at the beginning of a message says of its place among others."""
+def part_header(octets: bytes) -> PartHeader | None:
+    """Read the concatenation element of the user data header. Return None if there is none."""
     elements = octets[1 : octets[0] + 1] if octets else b""
     while len(elements) > 1:
         name, length = elements[0], elements[1]
         value, elements = elements[2 : 2 + length], elements[2 + length :]
         if (name, len(value)) in ((_CONCATENATED, 3), (_CONCATENATED_WIDE, 4)):
-            return Place(int.from_bytes(value[:-2], "big"), value[-2], value[-1])
+            return PartHeader(int.from_bytes(value[:-2], "big"), value[-2], value[-1])
     return None
 
 
@@ -79,13 +78,13 @@ def without_header(octets: bytes, *, esm_class: int) -> bytes:
 
 
 def decode(octets: bytes, *, data_coding: int, esm_class: int) -> str:
-    """The text of a message that came in, without its header. What is no text comes as hexadecimal digits."""
+    """Return the text of an inbound message without its header. Binary data is returned as hexadecimal digits."""
     octets = without_header(octets, esm_class=esm_class)
-    if data_coding == GSM or data_coding in _GSM_OF_A_CLASS:
+    if data_coding == GSM or data_coding in _GSM_WITH_CLASS:
         return _from_gsm(octets)
     if data_coding in (ASCII, LATIN_1):
         return octets.decode("latin-1")
-    if data_coding == UCS2 or data_coding in _UCS2_OF_A_CLASS:
+    if data_coding == UCS2 or data_coding in _UCS2_WITH_CLASS:
         return octets.decode("utf-16-be", "replace")
     return octets.hex()
 
@@ -96,6 +95,6 @@ def _from_gsm(octets: bytes) -> str:
         if octet == _ESCAPE:
             characters.append(_CHARACTERS_EXTENDED.get(next(following, 0x20), " "))
         else:
-            # An SMSC that sends ASCII or Latin-1 under this coding is wrong in a few places only.
+            # Some SMSCs send ASCII or Latin-1 under this coding. Most characters are the same in both.
             characters.append(_CHARACTERS.get(octet) or chr(octet))
     return "".join(characters)

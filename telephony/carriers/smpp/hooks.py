@@ -1,4 +1,4 @@
-"""What a session tells, and asks, whoever has opened it."""
+"""The callbacks from a session to the carrier that opened it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Hooks:
-    """What is called from the thread of the link. None of them may wait.
+    """Callbacks, all called from the thread of the link. None of them may block.
 
-    `answered`: what the answers to submissions meant, and how often. `settled`: messages of which no part is waiting any
-    more; one whose answer comes late is settled once more. `unwritten`: messages of which surely nothing was written.
-    `received`: each `deliver_sm`, to be acknowledged once it is stored. `held`: whether nothing may be written for now.
-    `slot`: seconds until the next PDU may be. `bound`: again and again, for how many seconds we have been, and have
-    refused nothing that came.
+    `answered`: counts the submit responses by their meaning.
+    `settled`: messages without outstanding parts. It is called again for a message whose response comes late.
+    `unwritten`: messages of which certainly nothing was written.
+    `received`: inbound `deliver_sm` PDUs, to be acknowledged once they are stored.
+    `held`: whether writing is suspended at present.
+    `slot`: takes the next slot of the pace, and returns the seconds until then.
+    `bound`: called periodically with the seconds since the last bind, or since the last refusal of an inbound PDU.
     """
 
     answered: Callable[[Counter[Meaning]], None]

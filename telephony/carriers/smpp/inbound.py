@@ -1,4 +1,4 @@
-"""What a `deliver_sm` is: a receipt, or an SMS that somebody has sent."""
+"""Read inbound `deliver_sm` PDUs: delivery receipts, and SMS that people sent."""
 
 from __future__ import annotations
 
@@ -24,33 +24,34 @@ except ImportError:  # the extra iris[smpp]; the carrier says so
 log = logging.getLogger(__name__)
 
 
-class Reader:
-    """Reads what comes in as the trunk's options say."""
+class DeliverSmReader:
+    """Reads `deliver_sm` PDUs according to the trunk's options."""
 
     def __init__(self, alias: str, settings: Mapping[str, Any]) -> None:
         self._alias = alias
-        self._ids = receipts.Ids(settings["message_ids"])
+        self._ids = receipts.MessageIdFormat(settings["message_ids"])
         self._tlv_as_text = settings["tlv_ids_as_text"]
 
     def item(self, pdu: Pdu) -> CarrierEvent | InboundSms | Part | None:
-        """None for what cannot be read: the SMSC would only send it again."""
+        """Return a receipt, an SMS or a part of one.
+
+        Return None if the PDU cannot be read. The caller still acknowledges it, or the SMSC would send it again for ever.
+        """
         try:
             return self._read(pdu)
         except Exception as error:
-            log.warning(
-                "%s: a message that came in cannot be read (%s): %s", self._alias, error, pdu.raw.hex()
-            )
+            log.warning("%s: an inbound message cannot be read (%s): %s", self._alias, error, pdu.raw.hex())
             return None
 
     def _read(self, pdu: Pdu) -> CarrierEvent | InboundSms | Part | None:
         message = smpp34.decode(pdu.raw)
         if not isinstance(message, smpp34.DeliverSm):
-            raise ValueError("it is no deliver_sm")
+            raise ValueError("it is not a deliver_sm")
         tlvs = {tlv.tag: tlv for tlv in message.tlvs}
         payload = tlvs.get(protocol.MESSAGE_PAYLOAD)
         octets = payload.value if payload and not message.short_message else message.short_message
         text = encoding.decode(octets, data_coding=message.data_coding, esm_class=message.esm_class)
-        sender = _number(message.source_addr, message.source_addr_ton)
+        sender = _normalised(message.source_addr, message.source_addr_ton)
         message_id, state = tlvs.get(protocol.RECEIPTED_MESSAGE_ID), tlvs.get(protocol.MESSAGE_STATE)
         receipt = receipts.read(
             text=text if message.data_coding == encoding.UCS2 else octets.decode("latin-1"),
@@ -61,26 +62,32 @@ class Reader:
             tlv_as_text=self._tlv_as_text,
         )
         if receipt is None:
-            to = _number(message.destination_addr, message.dest_addr_ton)
-            place = (
-                encoding.place(octets) if message.esm_class & encoding.HAS_HEADER else _place_by_tlvs(tlvs)
+            to = _normalised(message.destination_addr, message.dest_addr_ton)
+            part_header = (
+                encoding.part_header(octets)
+                if message.esm_class & encoding.HAS_HEADER
+                else _part_header_of_tlvs(tlvs)
             )
-            if place is None or not 1 <= place.number <= place.total or place.total == 1:
+            if (
+                part_header is None
+                or not 1 <= part_header.number <= part_header.total
+                or part_header.total == 1
+            ):
                 return InboundSms(sender=sender, to=to, text=text, at=timezone.now())
             return Part(
                 sender=sender,
                 to=to,
-                reference=place.reference,
-                total=place.total,
-                number=place.number,
+                reference=part_header.reference,
+                total=part_header.total,
+                number=part_header.number,
                 coding=message.data_coding,
                 octets=encoding.without_header(octets, esm_class=message.esm_class),
                 at=timezone.now(),
             )
         if not receipt.state:
             raise ValueError("it is a receipt without a state")
-        # Not decided yet, but it shows that the SMSC has taken it.
-        status, cause = receipt.end or (DeliveryStatus.SUBMITTED, Cause.NONE)
+        # An intermediate state decides nothing, but it shows that the SMSC accepted the message.
+        status, cause = receipt.final_status or (DeliveryStatus.SUBMITTED, Cause.NONE)
         words = receipt.state
         if status == DeliveryStatus.FAILED and receipt.error:
             words += f", error {receipt.error}"
@@ -89,15 +96,15 @@ class Reader:
         )
 
 
-def _place_by_tlvs(tlvs: Mapping[int, Any]) -> encoding.Place | None:
-    """Some SMSCs say by TLVs what others leave in the header of a part."""
+def _part_header_of_tlvs(tlvs: Mapping[int, Any]) -> encoding.PartHeader | None:
+    """Return the place of a part from the sar_* TLVs, which some SMSCs send instead of a user data header."""
     names = (protocol.SAR_REFERENCE, protocol.SAR_TOTAL, protocol.SAR_NUMBER)
     values = [int.from_bytes(tlvs[name].value, "big") for name in names if name in tlvs]
-    return encoding.Place(*values) if len(values) == len(names) else None
+    return encoding.PartHeader(*values) if len(values) == len(names) else None
 
 
-def _number(address: str, ton: int) -> str:
-    """E.164 where it is a phone number of anybody; a short code or a name as it came."""
+def _normalised(address: str, ton: int) -> str:
+    """Return a phone number in E.164. Return a short code or a name unchanged."""
     address = address.replace("\0", "").strip()[:32]
     forms = [address, "+" + address]
     if ton == INTERNATIONAL:

@@ -1,4 +1,4 @@
-"""A bind that is kept up: connect, bind, and again after every end, from a thread of its own with an event loop."""
+"""Keep a bind to the SMSC up: connect, bind, and reconnect after every end. Runs in its own thread with an event loop."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from telephony.carriers.smpp.session import TICK, Session
 log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 10.0
-FIRST_PAUSE = 0.5  # seconds before the first new attempt; doubled up to `Address.reconnect_seconds`
-ROOM_SECONDS = 10.0  # that a submission waits for room in the window
-_WRONG_NAME = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
-STABLE_SECONDS = 10.0  # a bind that has lasted as long was a good one: the next pause is short again
+FIRST_PAUSE_SECONDS = 0.5  # before the first reconnect; doubled up to `Address.reconnect_seconds`
+ROOM_SECONDS = 10.0  # how long a submission waits for room in the window
+_NAME_MISMATCH = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
+STABLE_SECONDS = 10.0  # after a bind of this length the backoff starts again
 
 
 @dataclass(frozen=True, kw_only=True)
 class Address:
-    """Where and as whom to bind, and how to behave there. Times are in seconds."""
+    """The SMSC's address, our credentials, and the timing of the session. Times are in seconds."""
 
     host: str
     port: int
@@ -59,7 +59,7 @@ class Link:
         self._last: Future[None] | None = None
         self._bound = threading.Event()
         self._bound_since = timezone.localtime()
-        self._state = "connecting"  # and later why the last attempt failed, or the last bind ended
+        self._state = "connecting"  # later: why the last attempt failed, or why the last bind ended
         self._loop = asyncio.new_event_loop()
         self._stopping = asyncio.Event()
         self._submitting = asyncio.Lock()
@@ -69,17 +69,18 @@ class Link:
         self._thread.start()
 
     def stop(self, *, seconds: float) -> None:
-        """Let what is under way be answered, unbind and disconnect, all within `seconds`."""
+        """Wait for outstanding responses, unbind and disconnect, all within `seconds`."""
         asyncio.run_coroutine_threadsafe(self._stop(seconds), self._loop)
         self._thread.join(seconds + CONNECT_SECONDS)
 
     def is_bound(self, *, within: float = 0) -> bool:
-        """Whether there is a bind now, or is one `within` seconds."""
+        """Return whether the link is bound now, or gets bound `within` seconds."""
         return self._bound.wait(within)
 
     def submit(self, messages: Sequence[Message]) -> None:
-        """Have messages written as there is room, and wait until those of the last time have been: while one batch
-        leaves, the next is claimed.
+        """Queue messages for writing, and wait until the previous batch was written.
+
+        So the engine can claim the next batch while this one is being written.
         """
         last, self._last = (
             self._last,
@@ -90,30 +91,33 @@ class Link:
                 last.result(2 * ROOM_SECONDS)
 
     def acknowledge(self, session: Session, pdus: Sequence[protocol.Pdu], status: int = protocol.OK) -> None:
-        """Tell the SMSC that what came in is stored, from whatever thread. After the end it comes again, and is known."""
+        """Acknowledge stored PDUs. Any thread may call it.
+
+        If the session has ended, nothing is sent: the SMSC sends the PDUs again, and they are recognized as duplicates.
+        """
         with suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(session.acknowledge, pdus, status)
 
     @property
     def state(self) -> str:
-        """For people."""
+        """Return the state of the bind in words, for the operator."""
         session = self._session
         if session is None or not self._bound.is_set():
             return f"not bound to {self.address}: {self._state}"
         bound = f"bound to {self.address} since {self._bound_since:%d %b %H:%M:%S}"
-        return bound if session.is_served else f"{bound}, but it does not take what is submitted"
+        return bound if session.is_served else f"{bound}, but the SMSC accepts nothing that is submitted"
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_until_complete(self._keep_up())
         except Exception:
-            log.exception("The bind to %s is given up", self.address)
+            log.exception("The link to %s has stopped", self.address)
         finally:
             self._loop.close()
 
     async def _keep_up(self) -> None:
-        pause = FIRST_PAUSE
+        pause = FIRST_PAUSE_SECONDS
         while not self._stopping.is_set():
             begun = time.monotonic()
             self._current = asyncio.ensure_future(self._one_session())
@@ -124,27 +128,29 @@ class Link:
             except TimeoutError as error:
                 self._state = str(error) or f"no connection within {CONNECT_SECONDS:g} s"
             except ssl.SSLError as error:
-                self._state = _tls_fault(error)
+                self._state = _tls_problem(error)
             except OSError as error:
                 self._state = str(error)
-            except Exception as error:  # whatever it is, the next attempt may fare better
+            except Exception as error:  # whatever the error is, the next attempt may succeed
                 log.exception("The bind to %s has failed", self.address)
                 self._state = f"it failed by {error!r}"
             if self._stopping.is_set():
                 break
-            log.warning("%s; again in %.1f s", self.state, pause)
+            log.warning("%s; next attempt in %.1f s", self.state, pause)
             try:
                 await asyncio.wait_for(self._stopping.wait(), pause)
             except TimeoutError:
                 lasted = time.monotonic() - begun - pause
                 pause = (
-                    FIRST_PAUSE if lasted > STABLE_SECONDS else min(pause * 2, self.address.reconnect_seconds)
+                    FIRST_PAUSE_SECONDS
+                    if lasted > STABLE_SECONDS
+                    else min(pause * 2, self.address.reconnect_seconds)
                 )
-        async with self._submitting:  # what could not be written any more is given back
+        async with self._submitting:  # wait until unwritten messages were handed back
             pass
 
     async def _one_session(self) -> None:
-        """From connecting to the end of the connection."""
+        """Connect, bind, and stay until the connection ends."""
         address = self.address
         _, session = await asyncio.wait_for(
             self._loop.create_connection(
@@ -203,13 +209,15 @@ class Link:
             self._current.cancel()
 
 
-def _tls_fault(error: ssl.SSLError) -> str:
-    """What the operator has to do about it."""
+def _tls_problem(error: ssl.SSLError) -> str:
+    """Describe a TLS error, and what the operator has to do about it."""
     if not isinstance(error, ssl.SSLCertVerificationError):
-        return f"no TLS could be agreed on ({error.reason or error}); is this the SMSC's port for TLS?"
-    if error.verify_code in _WRONG_NAME:
-        return f"the SMSC's certificate is another host's: {error.verify_message} Set host to the name in it."
+        return f"the TLS handshake failed ({error.reason or error}); is this the SMSC's port for TLS?"
+    if error.verify_code in _NAME_MISMATCH:
+        return (
+            f"the SMSC's certificate is for another host: {error.verify_message} Set host to the name in it."
+        )
     return (
         f"the SMSC's certificate is not trusted: {error.verify_message}. "
-        "Set tls_ca to the file of the authority that signed it."
+        "Set tls_ca to the certificate file of the authority that signed it."
     )

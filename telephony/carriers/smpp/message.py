@@ -1,4 +1,4 @@
-"""An SMS on its way to an SMSC: its PDUs, and what was answered to each."""
+"""The state of an SMS on its way to the SMSC: its PDUs, and the response to each."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from dataclasses import dataclass, field
 from telephony.carriers.refusals import Meaning
 from telephony.carriers.smpp import protocol
 
-WAITING, UNANSWERED, UNWRITTEN = -1, -2, -3  # in the place of a part's status
+WAITING, UNANSWERED, UNWRITTEN = -1, -2, -3  # states of a part that has no command_status
 
 
 @dataclass(slots=True, eq=False)
 class Message:
-    """An SMS of one or several parts. `pdus` lack only their sequence numbers.
+    """An SMS of one or several parts. `pdus` lack only their sequence numbers. Nothing is written after `until` (monotonic).
 
-    `statuses` has for each part None at first, then WAITING, then its answer's status, or UNANSWERED; or UNWRITTEN when
-    the connection ended before. Nothing is written any more after `until` (monotonic).
+    `statuses` holds the state of each part: None at first, then WAITING, then the command_status of its response, or
+    UNANSWERED. It is UNWRITTEN if the connection ended before the part was written.
 
-    `recall`, if any, is the cancel_sm that goes first: the SMSC perhaps has this message already. Where it knows no such
-    cancel_sm, `replacing` follows, if any: the same, to replace what is there. After any other answer, or none, the message
-    is left as it is (`is_left`), unless it `insists`.
+    A resend has a `recall`: the cancel_sm that is sent first, because the SMSC may already have the message. If the SMSC
+    does not support it, `replacing` is sent: the same PDU with the replace_if_present_flag. After any other response, or
+    none, the message is not sent (`is_left`), unless it `insists`.
 
-    `to` is the recipient's number. `own_complaint` is a status that means "too fast", but not for this message: the SMSC
-    took others, or the phone has no room for it. That is no reason to slow down.
+    `to` is the recipient's number. `own_complaint` is the status of a throttle or full queue that concerns only this SMS:
+    the SMSC accepted others, or this phone's queue is full. Such a status does not slow down the trunk.
     """
 
     key: str
@@ -55,11 +55,11 @@ class Message:
 
     @property
     def taken(self) -> int:
-        """How many of its parts the SMSC has."""
+        """Return how many parts the SMSC has accepted."""
         return self.statuses.count(protocol.OK)
 
     def may_follow(self, status: int) -> bool:
-        """Whether it may be sent after its recall was answered like this, or UNANSWERED."""
+        """Return whether the message may be sent after its cancel_sm got `status` as response, or UNANSWERED."""
         self.recall_status = status
         if status in (protocol.OK, protocol.NOTHING_TO_CANCEL):
             return True
@@ -70,7 +70,7 @@ class Message:
         return self.insists
 
     def to_repeat(self) -> list[int]:
-        """Parts the SMSC did not take for now, of a message of which it has others."""
+        """Return the temporarily refused parts of a message, if the SMSC has accepted other parts of it."""
         if not self.taken:
             return []
         return [
@@ -82,5 +82,5 @@ class Message:
         ]
 
     def to_write(self) -> list[int]:
-        """Parts of one that has been recalled which were never written; else those to repeat."""
+        """Return the parts that were not written yet because of the recall; else those to repeat."""
         return [part for part, status in enumerate(self.statuses) if status is None] or self.to_repeat()

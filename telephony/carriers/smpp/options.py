@@ -1,4 +1,4 @@
-"""The options of an SMPP trunk: what each means, its default, and what it may be."""
+"""Define and check the options of an SMPP trunk."""
 
 from __future__ import annotations
 
@@ -10,48 +10,51 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-from telephony.carriers.smpp.receipts import Ids
+from telephony.carriers.smpp.receipts import MessageIdFormat
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """`fault` says what is wrong with a value, or nothing."""
+    """An option: its default, its description in docs/smpp.md, and its check.
+
+    `problem` returns what is wrong with a value, "" if it is valid.
+    """
 
     default: Any
     about: str
-    fault: Callable[[Any], str]
+    problem: Callable[[Any], str]
 
 
 def _text(longest: int, *, needed: bool = False) -> Callable[[Any], str]:
-    def fault(value: Any) -> str:
+    def problem(value: Any) -> str:
         if not isinstance(value, str) or (needed and not value):
             return "must be text"
         if len(value) > longest or not value.isascii() or not value.isprintable():
-            return f"may have {longest} letters, digits and signs of ASCII at most"
+            return f"may have at most {longest} printable ASCII characters"
         return ""
 
-    return fault
+    return problem
 
 
 def _number(least: int, most: int, *, optional: bool = False) -> Callable[[Any], str]:
-    def fault(value: Any) -> str:
+    def problem(value: Any) -> str:
         if optional and value is None:
             return ""
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             return f"must be a whole number from {least} to {most}"
         return ""
 
-    return fault
+    return problem
 
 
 def _one_of(*words: str) -> Callable[[Any], str]:
-    def fault(value: Any) -> str:
+    def problem(value: Any) -> str:
         return "" if value in words else f"must be one of {', '.join(words)}"
 
-    return fault
+    return problem
 
 
-def _yes_or_no(value: Any) -> str:
+def _boolean(value: Any) -> str:
     return "" if isinstance(value, bool) else "must be true or false"
 
 
@@ -76,72 +79,73 @@ def _sender(value: Any) -> str:
 
 OPTIONS: dict[str, Option] = {
     "host": Option("", "The SMSC's name or address. Needed.", _text(255, needed=True)),
-    "port": Option(2775, "Its port.", _number(1, 65535)),
-    "tls": Option(False, "Whether to speak TLS, and check the SMSC's certificate.", _yes_or_no),
-    "tls_ca": Option("", "File of the authority that has signed the SMSC's certificate, instead of the system's.", _file),
-    "system_id": Option("", "As whom to bind. Needed.", _text(15, needed=True)),
-    "password": Option("", "Its password.", _text(8)),
-    "system_type": Option("", "As the SMSC's operator says; mostly empty.", _text(12)),
-    "address_range": Option("", "As the SMSC's operator says; mostly empty.", _text(40)),
-    "service_type": Option("", "As the SMSC's operator says; mostly empty.", _text(5)),
-    "source": Option("", "Sender of every SMS, a number or a name; else the account's number.", _sender),
-    "source_ton": Option(None, "Type of the sender's number; told by its form when absent.", _number(0, 6, optional=True)),
-    "source_npi": Option(None, "Plan of the sender's number; told by its form when absent.", _number(0, 18, optional=True)),
+    "port": Option(2775, "The SMSC's port.", _number(1, 65535)),
+    "tls": Option(False, "Whether to use TLS and check the SMSC's certificate.", _boolean),
+    "tls_ca": Option("", "File of the authority that signed the SMSC's certificate, instead of the system's.", _file),
+    "system_id": Option("", "User name of the bind. Needed.", _text(15, needed=True)),
+    "password": Option("", "Password of the bind.", _text(8)),
+    "system_type": Option("", "The SMSC's operator says what to enter; usually empty.", _text(12)),
+    "address_range": Option("", "The SMSC's operator says what to enter; usually empty.", _text(40)),
+    "service_type": Option("", "The SMSC's operator says what to enter; usually empty.", _text(5)),
+    "source": Option("", "Sender of every SMS, a number or a name. Default: the account's number.", _sender),
+    "source_ton": Option(None, "Type of the sender's number. Default: from its form.", _number(0, 6, optional=True)),
+    "source_npi": Option(None, "Plan of the sender's number. Default: from its form.", _number(0, 18, optional=True)),
     "dest_ton": Option(
-        1, "Type of the recipient's number: 1 with country code, 2 without. A number abroad always goes as 1.",
+        1, "Type of the recipient's number: 1 with country code, 2 without. Numbers abroad are always sent as 1.",
         _number(0, 6),
     ),
     "dest_npi": Option(1, "Plan of the recipient's number.", _number(0, 18)),
-    "window": Option(100, "PDUs that may wait for their answers.", _number(1, 5000)),
+    "window": Option(100, "Maximum number of PDUs without a response.", _number(1, 5000)),
     "parts_per_second": Option(
-        None, "PDUs a second that the SMSC allows, beside the trunk's CPS: a long text takes several.",
+        None, "PDUs a second that the SMSC allows, beside the trunk's CPS. A long text takes several PDUs.",
         _number(1, 10_000, optional=True),
     ),
     "concatenation": Option(
-        "udh", "How long texts are sent: in parts (`udh`), or whole (`payload`, the TLV message_payload).",
+        "udh", "How long texts are sent: in parts (`udh`), or as one PDU (`payload`, the TLV message_payload).",
         _one_of("udh", "payload"),
     ),
-    "receipts": Option(True, "Whether delivery receipts are asked for, and an SMS completes by its receipt.", _yes_or_no),
+    "receipts": Option(True, "Whether to request delivery receipts. An SMS then completes by its receipt.", _boolean),
     "message_ids": Option(
-        "same", "Forms of ids in answers and receipts: `same`, `hex-decimal` or `decimal-hex`.",
-        _one_of(*(ids.value for ids in Ids)),
+        "same", "How ids are written in responses and receipts: `same`, `hex-decimal` or `decimal-hex`.",
+        _one_of(*(ids.value for ids in MessageIdFormat)),
     ),
     "tlv_ids_as_text": Option(
-        False, "Whether receipted_message_id has the form of the receipt's text, not of the answer.", _yes_or_no
+        False, "Whether receipted_message_id is written as in the receipt's text, not as in the response.", _boolean
     ),
     "validity_seconds": Option(
-        0, "After which the SMSC gives up, and we soon after; 0 leaves it to the SMSC.", _number(0, 30 * 86400)
+        0, "Seconds after which the SMSC gives up on an SMS. 0 leaves it to the SMSC.", _number(0, 30 * 86400)
     ),
-    "answer_seconds": Option(20, "After which an SMS without an answer counts as unknown.", _number(1, 600)),
+    "answer_seconds": Option(20, "Seconds after which an SMS without a response becomes unknown.", _number(1, 600)),
     "repeat": Option(
-        "safe", "Whether an SMS whose answer was lost, and of which nothing is heard, is sent again: where it can be made "
-        "sure that nobody gets it twice (`safe`), `always`, or `never`.", _one_of("safe", "always", "never"),
+        "safe", "When to resend an SMS whose response was lost and about which no receipt comes: only if nobody can get it "
+        "twice (`safe`), `always`, or `never`.", _one_of("safe", "always", "never"),
     ),
     "repeat_after_seconds": Option(
-        120, "After which it is: while the trunk is bound, and longer than receipts take.", _number(1, 86400)
+        120, "Seconds without a receipt, while bound, after which it is resent. Must be longer than receipts take.",
+        _number(1, 86400),
     ),
-    "enquire_seconds": Option(30, "Of silence after which the line is tried.", _number(1, 3600)),
-    "reconnect_seconds": Option(30, "Longest pause between two attempts to bind.", _number(1, 3600)),
+    "enquire_seconds": Option(30, "Seconds of silence after which an enquire_link is sent.", _number(1, 3600)),
+    "reconnect_seconds": Option(30, "Longest pause in seconds between two attempts to bind.", _number(1, 3600)),
 }  # fmt: skip
 
 
 def check(alias: str, settings: Mapping[str, Any]) -> None:
-    """Raises ImproperlyConfigured with a sentence on everything that is wrong."""
-    faults = [
-        f"{name} {fault}" for name, option in OPTIONS.items() if (fault := option.fault(settings[name]))
+    """Check all options. Raises ImproperlyConfigured with a sentence that lists every problem."""
+    problems = [
+        f"{name} {problem}" for name, option in OPTIONS.items() if (problem := option.problem(settings[name]))
     ]
-    if faults:
-        raise ImproperlyConfigured(f"Carrier {alias!r}: {'; '.join(faults)}.")
+    if problems:
+        raise ImproperlyConfigured(f"Carrier {alias!r}: {'; '.join(problems)}.")
 
 
 def as_table() -> str:
-    """The rows of the table in docs/smpp.md."""
+    """Return the rows of the options table in docs/smpp.md."""
     return "".join(
-        f"| `{name}` | {option.about} | {_shown(option.default)} |\n" for name, option in OPTIONS.items()
+        f"| `{name}` | {option.about} | {_displayed(option.default)} |\n" for name, option in OPTIONS.items()
     )
 
 
-def _shown(default: Any) -> str:
+def _displayed(default: Any) -> str:
     if default is None or default == "":
         return "–"
     return str(default).lower() if isinstance(default, bool) else str(default)

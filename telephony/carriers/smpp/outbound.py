@@ -1,4 +1,4 @@
-"""An SMS as the PDUs that carry it."""
+"""Encode an SMS as the PDUs that carry it."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ INTERNATIONAL, NATIONAL, ALPHANUMERIC = 1, 2, 5  # types of number
 
 
 class Unsendable(Exception):
-    """This can never be an SMS; the sentence says why."""
+    """The submission cannot be sent as an SMS at all. The message says why."""
 
 
-class Encoder:
-    """Puts submissions into PDUs as the trunk's options say."""
+class SubmitSmEncoder:
+    """Encodes submissions as submit_sm PDUs according to the trunk's options."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._options = options
-        self._whole = options["concatenation"] == "payload"
+        self._uses_payload = options["concatenation"] == "payload"
         self._encode = partial(
             smpp34.SubmitSm,
             service_type=options["service_type"],
             registered_delivery=1 if options["receipts"] else 0,
-            validity_period=_relative(options["validity_seconds"]),
+            validity_period=_relative_time(options["validity_seconds"]),
         )
 
     def message(self, one: Submission, *, repeats: bool = False) -> Message:
-        """`repeats`: the SMSC perhaps has it already. Raises Unsendable."""
+        """Encode a submission. `repeats` says that the SMSC may already have it. Raises Unsendable."""
         if one.channel != Channel.SMS:
-            raise Unsendable("SMPP carries SMS, and no calls.")
+            raise Unsendable("SMPP carries SMS only, not calls.")
         if not one.text:
             raise Unsendable("The message has no text.")
         bodies, coding, payload = self._bodies(one)
@@ -68,11 +68,11 @@ class Encoder:
             )
             pdus = [encode(body).encode() for body in bodies]
             replacing = b""
-            if repeats and len(bodies) == 1:  # one in several parts would replace its own
+            if repeats and len(bodies) == 1:  # parts of one message would replace each other
                 replacing = encode(bodies[0], replace_if_present_flag=1).encode()
         except (ValueError, OverflowError, smpp34.SmppError, phonenumbers.NumberParseException) as error:
             raise Unsendable(f"SMPP cannot carry it: {error}") from error
-        # The lease is over at `valid_until`: what was not written by then is another attempt's.
+        # The lease ends at `valid_until`. Another attempt may send the rest after that.
         left = (one.valid_until - timezone.now()).total_seconds()
         return Message(
             key=one.key,
@@ -85,7 +85,7 @@ class Encoder:
         )
 
     def _recall(self, source: tuple[str, int, int], destination: tuple[str, int, int]) -> bytes:
-        """The cancel_sm of all that the SMSC has for a number; it lacks only its sequence number."""
+        """Return the cancel_sm of everything the SMSC has for a number, without its sequence number."""
         body = protocol.cancel_body(
             service_type=self._options["service_type"],
             source=source,
@@ -94,8 +94,8 @@ class Encoder:
         return protocol.pdu(protocol.CANCEL_SM, sequence=0, body=body)
 
     def _bodies(self, one: Submission) -> tuple[list[bytes], int, bytes]:
-        """The short messages, their data_coding, and what goes into the TLV instead."""
-        if not self._whole:
+        """Return the short messages, their data_coding, and the value of the TLV message_payload (empty if unused)."""
+        if not self._uses_payload:
             return *encoding.parts(one.text, reference=int(one.key)), b""
         octets, coding = encoding.encode(one.text)
         if len(octets) <= (160 if coding == encoding.GSM else 140):
@@ -103,7 +103,7 @@ class Encoder:
         return [b""], coding, octets
 
     def _source(self, caller: str) -> tuple[str, int, int]:
-        """The sender's address, its type and its plan."""
+        """Return the sender's address, its type (TON) and its plan (NPI)."""
         source: str = self._options["source"] or to_e164(caller) or caller
         digits = source.removeprefix("+")
         if digits.isdigit():
@@ -118,7 +118,10 @@ class Encoder:
         )
 
     def _destination(self, to: str) -> tuple[str, int, int]:
-        """The recipient's address, its type and its plan. Abroad, a number without country code is somebody else's here."""
+        """Return the recipient's address, its type (TON) and its plan (NPI).
+
+        A number abroad keeps its country code: without it, it would be somebody else's number here.
+        """
         ton, npi = self._options["dest_ton"], self._options["dest_npi"]
         if ton == NATIONAL:
             number = phonenumbers.parse(to)
@@ -128,8 +131,8 @@ class Encoder:
         return to.removeprefix("+"), ton, npi
 
 
-def _relative(seconds: int) -> str:
-    """A length of time as SMPP writes it (3.4, 7.1.1): `YYMMDDhhmmsstnnR`."""
+def _relative_time(seconds: int) -> str:
+    """Return a duration in SMPP's relative time format (3.4, 7.1.1): `YYMMDDhhmmsstnnR`."""
     if not seconds:
         return ""
     length = timedelta(seconds=seconds)

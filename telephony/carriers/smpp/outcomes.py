@@ -1,4 +1,4 @@
-"""What the SMSC's answers come to: the result of each SMS, and whether the trunk rests."""
+"""Turn the SMSC's responses into the result of each SMS, and decide whether the trunk rests."""
 
 from __future__ import annotations
 
@@ -15,90 +15,91 @@ from telephony.carriers.smpp import protocol
 from telephony.carriers.smpp.message import UNANSWERED, Message
 from telephony.carriers.smpp.pace import Pace
 from telephony.carriers.smpp.protocol import Status, name_of, status_of
-from telephony.carriers.smpp.receipts import Ids
-from telephony.carriers.smpp.retries import BUSY_SECONDS, Troubles
+from telephony.carriers.smpp.receipts import MessageIdFormat
+from telephony.carriers.smpp.retries import BUSY_SECONDS, RetryCounts
 from telephony.models import Cause
 
-TOO_FAST = "The SMSC wants it slower."
-BEHIND_SECONDS = 1.0  # after a rest, for which an SMS that was refused lets others go first
-PROBE_GRACE_SECONDS = 10.0  # beside what an answer may take, until a trial counts as unanswered
+TOO_FAST = "The SMSC asks for a slower pace."
+YIELD_SECONDS = 1.0  # after a rest, a refused SMS waits this much longer, so that other SMS go first
+PROBE_GRACE_SECONDS = 10.0  # how long beyond answer_seconds a trial waits for its response
 
 
 class Outcomes:
-    """Written by the thread of the link; `check`, `is_on_trial` and `begin_trial` are for the thread that submits."""
+    """Keeps what the responses say about the trunk.
 
-    def __init__(self, options: Mapping[str, Any], *, ids: Ids, pace: Pace) -> None:
+    The link's thread updates it. `check`, `is_on_trial` and `begin_trial` are called from the thread that submits.
+    """
+
+    def __init__(self, options: Mapping[str, Any], *, ids: MessageIdFormat, pace: Pace) -> None:
         self._options = options
         self._ids = ids
         self._pace = pace
-        self._troubles = Troubles()
+        self._retries = RetryCounts()
         self._refusals = RefusalsInARow()
-        self._busy = RefusalsInARow()
+        self._busy_refusals = RefusalsInARow()
         self._rest = Rest()
-        self._fault = ""  # what the operator has to mend
-        self._faulted_at = -math.inf
-        self._why = ""  # nothing is sent at present
-        self._tried_at = -math.inf
+        self._misconfiguration = ""  # what the operator has to correct
+        self._misconfiguration_reported_at = -math.inf
+        self._hold_reason = ""  # why sending is suspended
+        self._trial_began_at = -math.inf
 
     @property
     def hold(self) -> float:
-        """Seconds in which nothing is to be sent."""
+        """Seconds for which sending is suspended."""
         return max(0.0, self._pace.held_until - time.monotonic())
 
     @property
     def is_on_trial(self) -> bool:
-        """Whether only one SMS at a time is sent, since the SMSC refused what it was sent before."""
+        """Whether only one SMS at a time is sent, because the SMSC refused the previous ones."""
         return bool(self._rest)
 
     def check(self) -> None:
-        """Raises what says why nothing can be submitted now."""
-        if self._fault:
-            fault, self._fault = self._fault, ""
-            self._faulted_at = time.monotonic()
+        """Raise Misconfigured or Throttled unless an SMS may be submitted now."""
+        if self._misconfiguration:
+            fault, self._misconfiguration = self._misconfiguration, ""
+            self._misconfiguration_reported_at = time.monotonic()
             raise Misconfigured(fault)
         if hold := self.hold:
-            raise Throttled(self._why or TOO_FAST, retry_after=hold)
+            raise Throttled(self._hold_reason or TOO_FAST, retry_after=hold)
         answer_seconds = self._options["answer_seconds"] + PROBE_GRACE_SECONDS
-        if self.is_on_trial and time.monotonic() - self._tried_at < answer_seconds:
+        if self.is_on_trial and time.monotonic() - self._trial_began_at < answer_seconds:
             raise Throttled(self._rest.reason, retry_after=1.0)
 
     def begin_trial(self) -> None:
-        """The one SMS that is tried is on its way."""
-        self._tried_at = time.monotonic()
+        """Note that the SMS of the trial is on its way."""
+        self._trial_began_at = time.monotonic()
 
     def prepare(self, message: Message, *, to: str) -> None:
-        """Complete a message that is about to be sent."""
+        """Add to a message, before it is sent, what is known about its recipient and its earlier attempts."""
         message.to = to
-        message.own_complaint = self._troubles.own_complaint(message.key)
+        message.own_complaint = self._retries.own_complaint(message.key)
 
-    def heard(self, meanings: Counter[Meaning]) -> None:
-        """What the answers to PDUs meant, and how often: the pace follows them."""
+    def note_responses(self, meanings: Counter[Meaning]) -> None:
+        """Count submit responses by their meaning, and adapt the pace."""
         now = time.monotonic()
-        self._troubles.took(meanings[Meaning.TAKEN])
+        self._retries.note_accepted(meanings[Meaning.TAKEN])
         if meanings[Meaning.TAKEN]:
-            self._pace.took(meanings[Meaning.TAKEN], now=now)
+            self._pace.note_accepted(meanings[Meaning.TAKEN], now=now)
         if meanings[Meaning.TOO_FAST]:
-            self._why = TOO_FAST
-            self._pace.complained(now=now)
+            self._hold_reason = TOO_FAST
+            self._pace.note_throttled(now=now)
 
     def result(self, message: Message) -> Result:
-        """What the answers to a message's parts make of it."""
-        self._tried_at = -math.inf
+        """Return the result of a message from the responses to its parts."""
+        self._trial_began_at = -math.inf
         result = self._result(message)
         if isinstance(result, Accepted | Rejected):
-            self._troubles.forget(message.key)
+            self._retries.forget(message.key)
         return result
 
     def unwritten(self, message: Message) -> Result:
-        """What becomes of a message that surely has not left, or whose cancel_sm came too fast."""
-        self._tried_at = -math.inf
-        text = "The SMSC had no room for it yet."
+        """Return the result of a message that was certainly not written, or whose cancel_sm was throttled."""
+        self._trial_began_at = -math.inf
+        text = "It was not sent yet. The window was full, or the connection ended."
         seconds = self.hold
         if message.recall_status is not None:
-            text = (
-                f"The SMSC may have it, and could not take it back: it said {name_of(message.recall_status)}."
-            )
-            pause = self._troubles.throttled(message.key)
+            text = f"The SMSC may have this SMS and did not cancel it. It answered: {name_of(message.recall_status)}."
+            pause = self._retries.throttled(message.key)
             if pause is None:
                 return Unknown(key=message.key, text=text)
             seconds = max(seconds, pause)
@@ -109,42 +110,48 @@ class Outcomes:
         if message.taken:
             self._rest.end(sent_at=message.written_at)
             self._refusals.end(sent_at=message.written_at)
-            self._busy.end(sent_at=message.written_at)
+            self._busy_refusals.end(sent_at=message.written_at)
         if message.taken == total:
-            refs = [self._ids.of_answer(raw) for raw in message.ids]
+            refs = [self._ids.from_response(raw) for raw in message.ids]
             parts = tuple(refs) if total > 1 else ()
             return Accepted(key=key, ref=refs[0], parts=parts, completes=not self._options["receipts"])
         if message.is_left:
             code = message.recall_status or UNANSWERED
             said = "nothing" if code == UNANSWERED else name_of(code)
-            return Unknown(key=key, text=f"The SMSC may have it, and could not take it back: it said {said}.")
+            return Unknown(
+                key=key, text=f"The SMSC may have this SMS and did not cancel it. It answered: {said}."
+            )
         answered = [code for code in message.statuses if code is not None and code > 0]
         if len(answered) + message.taken < total:
-            return Unknown(key=key, text=f"The SMSC did not answer; it has {message.taken} of {total} parts.")
+            return Unknown(
+                key=key, text=f"The SMSC did not respond. It has accepted {message.taken} of {total} parts."
+            )
         code, status, text = answered[0], status_of(answered[0]), name_of(answered[0])
         if message.recall and protocol.CANNOT_REPLACE in answered:
-            return Unknown(key=key, text=f"The SMSC may have it, and could not replace it: it said {text}.")
+            return Unknown(
+                key=key, text=f"The SMSC may have this SMS and did not replace it. It answered: {text}."
+            )
         if message.taken:
-            text = f"{text}; the SMSC has {message.taken} of {total} parts"
+            text = f"{text}; the SMSC has accepted {message.taken} of {total} parts"
         pause = self._pause(message, code, status, reason=f"Delivery {key}: {text}")
         if pause is None or (message.taken and status.meaning in (Meaning.DOUBTFUL, Meaning.RECIPIENT)):
             return Rejected(key=key, cause=status.cause, text=text)
-        if message.taken:  # sent again, they would see a part of it twice
+        if message.taken:  # a resend would deliver the accepted parts twice
             return Unknown(key=key, text=text)
         return Later(key=key, seconds=max(pause, self.hold), text=text, attempt=message.attempt)
 
     def _pause(self, message: Message, code: int, status: Status, *, reason: str) -> float | None:
-        """Seconds until a message that was not taken is tried again; None when it never is."""
+        """Return the seconds until a refused message is retried, None for never."""
         key, meaning = message.key, status.meaning
         if meaning is Meaning.TOO_FAST:
             if self.hold:
-                self._why = f"{TOO_FAST} {reason}"
-            return self._troubles.full(key) if code == protocol.QUEUE_FULL else self._troubles.throttled(key)
+                self._hold_reason = f"{TOO_FAST} {reason}"
+            return self._retries.full(key) if code == protocol.QUEUE_FULL else self._retries.throttled(key)
         now = time.monotonic()
-        row = self._busy if meaning is Meaning.BUSY else self._refusals
+        row = self._busy_refusals if meaning is Meaning.BUSY else self._refusals
         if row is self._refusals:
-            self._busy.end(sent_at=math.inf)
-        is_of_trunk = row.count(
+            self._busy_refusals.end(sent_at=math.inf)
+        counts_against_trunk = row.count(
             recipient=message.to,
             meaning=meaning,
             code=code,
@@ -152,25 +159,25 @@ class Outcomes:
             now=now,
         )
         if meaning is Meaning.BUSY:
-            if is_of_trunk:
-                self._rest_for(BUSY_SECONDS, f"The SMSC has trouble. {reason}")
-            return self._troubles.busy(key)
+            if counts_against_trunk:
+                self._rest_for(BUSY_SECONDS, f"The SMSC cannot accept messages at present. {reason}")
+            return self._retries.busy(key)
         if meaning is Meaning.TRUNK:
-            if not is_of_trunk:
-                return self._troubles.busy(key)
-            if message.written_at > self._faulted_at:  # else that fault was told of already
-                self._fault = f"The SMSC refuses what is configured. {reason}"
-                self._rest.begin(self._fault, now=now)
-            return max(BUSY_SECONDS, self._rest.seconds_left(now=now) + BEHIND_SECONDS)
-        if not is_of_trunk:
+            if not counts_against_trunk:
+                return self._retries.busy(key)
+            if message.written_at > self._misconfiguration_reported_at:  # otherwise it was reported already
+                self._misconfiguration = f"The SMSC refuses the configured login. {reason}"
+                self._rest.begin(self._misconfiguration, now=now)
+            return max(BUSY_SECONDS, self._rest.seconds_left(now=now) + YIELD_SECONDS)
+        if not counts_against_trunk:
             self._rest.end(sent_at=message.written_at)
             return None
         self._rest.begin(f"{len(row)} recipients in a row were refused. {reason}", now=now)
         self._rest_for(self._rest.seconds_left(now=now), self._rest.reason)
-        # What is said of the recipient may be true, so it is not asked for ever.
-        pause = BUSY_SECONDS if status.cause == Cause.REFUSED else self._troubles.busy(key)
-        return None if pause is None else max(pause, self.hold + BEHIND_SECONDS)
+        # The response may be true of this recipient, so the number of attempts is limited.
+        pause = BUSY_SECONDS if status.cause == Cause.REFUSED else self._retries.busy(key)
+        return None if pause is None else max(pause, self.hold + YIELD_SECONDS)
 
     def _rest_for(self, seconds: float, why: str) -> None:
-        self._why = why
+        self._hold_reason = why
         self._pace.rest(seconds, now=time.monotonic())

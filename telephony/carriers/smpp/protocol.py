@@ -1,8 +1,7 @@
-"""SMPP 3.4 as bytes: frames, the PDUs that make up a session, and what a status means.
+"""Frame SMPP 3.4, encode the PDUs of a session, and define what each status means.
 
-The PDUs that carry a message, `submit_sm` and `deliver_sm`, are encoded and decoded by `smpp34`. Its client is not
-used, because it acknowledges a `deliver_sm` before we could store it, cannot say why a bind was refused, and has
-fixed timers; its server is the counterpart of our tests.
+`smpp34` encodes and decodes `submit_sm` and `deliver_sm`. Its client is not used, because it acknowledges a `deliver_sm`
+before it can be stored, does not say why a bind was refused, and has fixed timers. The tests use its server as SMSC.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from telephony.carriers.refusals import Meaning
 from telephony.models import Cause
 
 HEADER = struct.Struct(">IIII")
-LONGEST = 128 * 1024  # bytes; a PDU with a message_payload has 64 KiB and a little
+MAX_PDU_BYTES = 128 * 1024  # a PDU with a message_payload has little more than 64 KiB
 VERSION = 0x34
 
 GENERIC_NACK = 0x80000000
@@ -39,12 +38,12 @@ NOTHING_TO_CANCEL = 0x11
 QUEUE_FULL = 0x14
 CANNOT_REPLACE = 0x54
 THROTTLED = 0x58
-# What an SMSC answers that has no cancel_sm, or none by addresses: ESME_RINVCMDLEN, ESME_RINVCMDID, ESME_RINVMSGID.
+# Responses of an SMSC that does not support cancel_sm, or not by addresses: ESME_RINVCMDLEN, ESME_RINVCMDID, ESME_RINVMSGID.
 KNOWS_NO_CANCEL = (0x02, INVALID_COMMAND, 0x0C)
 
 
 class Garbled(Exception):
-    """What came is no SMPP: the connection cannot go on."""
+    """The received data is not SMPP, so the connection must be closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,25 +55,25 @@ class Pdu:
 
     @property
     def text(self) -> str:
-        """The first C-Octet string of the body: the message id of an answer to a submission."""
+        """The first C-octet string of the body, which is the message id in a submit_sm_resp."""
         return self.raw[HEADER.size :].split(b"\0", 1)[0].decode("latin-1")
 
 
 class Frames:
-    """Cuts a stream of bytes into PDUs, however they arrive."""
+    """Splits a stream of bytes into PDUs."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[Pdu]:
-        """The PDUs that are complete now; raises Garbled when the stream makes no sense any more."""
+        """Add received data. Return the PDUs that are complete now. Raises Garbled if the stream is not SMPP."""
         buffer = self._buffer
         buffer += data
         found, start = [], 0
         while len(buffer) - start >= HEADER.size:
             length, command, status, sequence = HEADER.unpack_from(buffer, start)
-            if not HEADER.size <= length <= LONGEST:
-                raise Garbled(f"a PDU says that it is {length} bytes long")
+            if not HEADER.size <= length <= MAX_PDU_BYTES:
+                raise Garbled(f"a PDU claims a length of {length} bytes")
             if len(buffer) - start < length:
                 break
             found.append(Pdu(command, status, sequence, bytes(buffer[start : start + length])))
@@ -88,7 +87,7 @@ def pdu(command: int, *, sequence: int, status: int = OK, body: bytes = b"") -> 
 
 
 def with_sequence(encoded: bytes, sequence: int) -> bytes:
-    """The same PDU with another sequence number."""
+    """Return the PDU with another sequence number."""
     return encoded[:12] + sequence.to_bytes(4, "big") + encoded[16:]
 
 
@@ -102,7 +101,10 @@ def bind_body(*, system_id: str, password: str, system_type: str, address_range:
 def cancel_body(
     *, service_type: str, source: tuple[str, int, int], destination: tuple[str, int, int]
 ) -> bytes:
-    """A cancel_sm of all that is pending between two addresses, each with its type and plan (3.4, 4.9.1)."""
+    """Return the body of a cancel_sm for everything pending between two addresses (3.4, 4.9.1).
+
+    Each address comes with its type and plan.
+    """
 
     def address(value: str, ton: int, npi: int) -> bytes:
         return bytes([ton, npi]) + value.encode("latin-1") + b"\0"
@@ -112,7 +114,7 @@ def cancel_body(
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A command_status: its name, the specification that has it, and what it says in an answer to a submission."""
+    """A command_status: its name, its meaning in a submit response, the specification that defines it, and the cause."""
 
     name: str
     meaning: Meaning
@@ -121,7 +123,7 @@ class Status:
 
 
 _5_0 = "SMPP 5.0 §4.7.6"
-# Where 5.0 calls a status otherwise than 3.4, the name is that of 3.4.
+# If 3.4 and 5.0 have different names for a status, the name of 3.4 is used.
 STATUSES = {
     0x00: Status("ESME_ROK", Meaning.TAKEN),
     0x01: Status("ESME_RINVMSGLEN", Meaning.RECIPIENT),
@@ -191,13 +193,13 @@ STATUSES = {
     0x111: Status("ESME_RINVBCASTSRVGRP", Meaning.DOUBTFUL, _5_0),
     0x112: Status("ESME_RINVBCASTCHANIND", Meaning.DOUBTFUL, _5_0),
 }
-VENDORS = range(0x400, 0x500)  # left to each SMSC (3.4 §5.1.3)
-_OF_THE_SMSC = Status("status of the SMSC's own", Meaning.DOUBTFUL)
-_UNDEFINED = Status("undefined status", Meaning.DOUBTFUL)
+VENDOR_STATUSES = range(0x400, 0x500)  # defined by each SMSC vendor (3.4 §5.1.3)
+_VENDOR_STATUS = Status("vendor-specific status", Meaning.DOUBTFUL)
+_UNDEFINED_STATUS = Status("undefined status", Meaning.DOUBTFUL)
 
 
 def status_of(code: int) -> Status:
-    return STATUSES.get(code) or (_OF_THE_SMSC if code in VENDORS else _UNDEFINED)
+    return STATUSES.get(code) or (_VENDOR_STATUS if code in VENDOR_STATUSES else _UNDEFINED_STATUS)
 
 
 def meaning_of(code: int) -> Meaning:
@@ -205,5 +207,5 @@ def meaning_of(code: int) -> Meaning:
 
 
 def name_of(code: int) -> str:
-    """For people: `ESME_RTHROTTLED (0x58)`."""
+    """Return the name of a status for display, such as `ESME_RTHROTTLED (0x58)`."""
     return f"{status_of(code).name} (0x{code:02X})"

@@ -1,6 +1,6 @@
-"""What became of a message, as an SMSC tells it: a `deliver_sm` with a text, with TLVs, or with both.
+"""Parse delivery receipts: a `deliver_sm` with a text, with TLVs, or with both.
 
-SMPP 3.4, appendix B (the text, which is only a convention) and 5.3.2.12/5.3.2.35 (the TLVs).
+Sources: SMPP 3.4, appendix B (the text, which is only a convention) and 5.3.2.12/5.3.2.35 (the TLVs).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from enum import Enum
 
 from telephony.models import Cause, DeliveryStatus
 
-MESSAGE_TYPE = 0x3C  # of an esm_class
+MESSAGE_TYPE = 0x3C  # bit mask within esm_class
 RECEIPT, INTERMEDIATE = 0x04, 0x20
 _ID = re.compile(r"\bid:\s*([^\s:]+)", re.IGNORECASE)
 _STATE = re.compile(r"\bstat:\s*([A-Z]+)", re.IGNORECASE)
@@ -20,7 +20,7 @@ _HEXADECIMAL = re.compile(r"[0-9a-fA-F]+")
 
 MAX_ID_CHARACTERS = 100  # the standard has 64
 
-# message_state, and the seven letters of the text.
+# The state by its number (TLV message_state), and as it is written in the text: seven letters.
 STATES = {
     1: "ENROUTE",
     2: "DELIVRD",
@@ -31,10 +31,10 @@ STATES = {
     7: "UNKNOWN",
     8: "REJECTD",
 }
-# What else is written for them, or for something close to them: the first seven letters.
-_OTHER_WORDS = {"DELIVER": "DELIVRD", "REJECTE": "REJECTD", "ACCEPTE": "ACCEPTD", "FAILED": "UNDELIV"}
-# None: nothing is decided yet. UNKNOWN too: should no other report come in time, the message counts as lost.
-ENDS: dict[str, tuple[DeliveryStatus, Cause] | None] = {
+# Other spellings of these states, cut to seven letters.
+_STATE_SYNONYMS = {"DELIVER": "DELIVRD", "REJECTE": "REJECTD", "ACCEPTE": "ACCEPTD", "FAILED": "UNDELIV"}
+# None means an intermediate state. UNKNOWN is one too: if no other report follows, the delivery ends as lost.
+FINAL_STATES: dict[str, tuple[DeliveryStatus, Cause] | None] = {
     "ENROUTE": None,
     "ACCEPTD": None,
     "UNKNOWN": None,
@@ -46,22 +46,22 @@ ENDS: dict[str, tuple[DeliveryStatus, Cause] | None] = {
 }
 
 
-class Ids(Enum):
-    """In which forms an SMSC writes one and the same message id: in its answers, and in its receipts."""
+class MessageIdFormat(Enum):
+    """How an SMSC writes the same message id in its submit responses and in its receipts."""
 
     SAME = "same"
     HEX_THEN_DECIMAL = "hex-decimal"
     DECIMAL_THEN_HEX = "decimal-hex"
 
-    def of_answer(self, raw: str) -> str:
-        return _canonical(raw, hexadecimal=self is Ids.HEX_THEN_DECIMAL)
+    def from_response(self, raw: str) -> str:
+        return _canonical(raw, hexadecimal=self is MessageIdFormat.HEX_THEN_DECIMAL)
 
-    def of_receipt(self, raw: str) -> str:
-        return _canonical(raw, hexadecimal=self is Ids.DECIMAL_THEN_HEX)
+    def from_receipt(self, raw: str) -> str:
+        return _canonical(raw, hexadecimal=self is MessageIdFormat.DECIMAL_THEN_HEX)
 
 
 def _canonical(raw: str, *, hexadecimal: bool) -> str:
-    """Ids that mean the same are the same text: a number without leading zeros, and without capitals."""
+    """Normalize an id, so that equal ids are equal strings: decimal or lower case, without leading zeros."""
     raw = raw.strip()[:MAX_ID_CHARACTERS]
     if _HEXADECIMAL.fullmatch(raw):
         raw = str(int(raw, 16)) if hexadecimal else raw.lower().lstrip("0") or "0"
@@ -70,34 +70,47 @@ def _canonical(raw: str, *, hexadecimal: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """`ref` is the message id in the form in which answers are stored; `state` one of `STATES`, or another word, or none."""
+    """A delivery receipt.
+
+    `ref` is the normalized message id. `state` is one of `STATES`, or another word of the SMSC, or "".
+    """
 
     ref: str
     state: str
     error: str
 
     @property
-    def end(self) -> tuple[DeliveryStatus, Cause] | None:
-        return ENDS.get(self.state)
+    def final_status(self) -> tuple[DeliveryStatus, Cause] | None:
+        return FINAL_STATES.get(self.state)
 
 
 def read(
-    *, text: str, esm_class: int, message_id: str | None, state: int | None, ids: Ids, tlv_as_text: bool
+    *,
+    text: str,
+    esm_class: int,
+    message_id: str | None,
+    state: int | None,
+    ids: MessageIdFormat,
+    tlv_as_text: bool,
 ) -> Receipt | None:
-    """The receipt in a `deliver_sm`, or None when it is a message somebody sent.
+    """Return the receipt in a `deliver_sm`, or None if it is an SMS that a person sent.
 
-    `message_id` and `state` are its TLVs, which count for more than the text. By the standard that id is written as in
-    the answer; `tlv_as_text` says that it is written as in the text. Some SMSCs mark no receipt as one: what has an id
-    and a state is one all the same.
+    `message_id` and `state` are its TLVs; they take precedence over the text. By the standard the id in the TLV is
+    written as in the submit response; `tlv_as_text` says that it is written as in the receipt's text. Some SMSCs do not
+    set the receipt bit of `esm_class`, so a text with an id and a state also counts as a receipt.
     """
-    marked = esm_class & MESSAGE_TYPE in (RECEIPT, INTERMEDIATE)
-    found_id, found_state = _ID.search(text), _STATE.search(text)
-    if not (marked or message_id or (found_id and found_state and text.lstrip()[:3].lower() == "id:")):
+    is_marked = esm_class & MESSAGE_TYPE in (RECEIPT, INTERMEDIATE)
+    id_match, state_match = _ID.search(text), _STATE.search(text)
+    if not (is_marked or message_id or (id_match and state_match and text.lstrip()[:3].lower() == "id:")):
         return None
-    error = _ERROR.search(text)
+    error_match = _ERROR.search(text)
     if message_id:
-        ref = ids.of_receipt(message_id) if tlv_as_text else ids.of_answer(message_id)
+        ref = ids.from_receipt(message_id) if tlv_as_text else ids.from_response(message_id)
     else:
-        ref = ids.of_receipt(found_id[1]) if found_id else ""
-    word = STATES.get(state or 0) or (found_state[1].upper()[:7] if found_state else "")
-    return Receipt(ref=ref, state=_OTHER_WORDS.get(word, word), error=error[1] if error else "")
+        ref = ids.from_receipt(id_match[1]) if id_match else ""
+    state_name = STATES.get(state or 0) or (state_match[1].upper()[:7] if state_match else "")
+    return Receipt(
+        ref=ref,
+        state=_STATE_SYNONYMS.get(state_name, state_name),
+        error=error_match[1] if error_match else "",
+    )

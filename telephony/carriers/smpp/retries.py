@@ -1,4 +1,4 @@
-"""SMS that the SMSC cannot take at the moment: when each is tried again, and how often."""
+"""Decide when, and how often, an SMS is retried that the SMSC cannot accept at the moment."""
 
 from __future__ import annotations
 
@@ -7,100 +7,108 @@ from dataclasses import dataclass
 
 from telephony.carriers.smpp import protocol
 
-BUSY_SECONDS = 5.0  # after which what the SMSC could not take is tried again
-MOST_ATTEMPTS = 5  # at what the SMSC says is a trouble of its own, while it takes others
-LONGEST = 3600.0  # seconds in which one is tried, though no other is taken either
-# A queue that is full is the SMSC's, or that of a phone which is off: 0, 5, 10, 20 … seconds, some 25 minutes altogether.
-MOST_ATTEMPTS_AT_FULL = 12
-LONGEST_PAUSE = 300.0
-# At what comes too fast, while the SMSC takes so many others for each that it does not: then it is not the pace.
-TAKEN_FOR_EACH = 10
-LONGEST_THROTTLED = (
-    24 * 3600.0
-)  # seconds in which one is tried that comes too fast, though no other is taken either
-MOST = 10_000  # SMS whose attempts are counted, the latest
+BUSY_SECONDS = 5.0  # retry delay after a temporary error of the SMSC
+MAX_ATTEMPTS = 5  # after temporary errors, while the SMSC accepts other SMS
+MAX_RETRY_SECONDS = (
+    3600.0  # how long an SMS is retried after temporary errors if the SMSC accepts nothing at all
+)
+# A full queue may be the SMSC's, or that of one phone which is switched off. The backoff is 0, 5, 10, 20 … s, about 25
+# minutes in total.
+MAX_QUEUE_FULL_ATTEMPTS = 12
+MAX_PAUSE_SECONDS = 300.0
+# If the SMSC accepts more than this many SMS for each one it throttles, the throttle concerns this SMS, not the pace.
+MIN_ACCEPTED_PER_THROTTLED = 10
+MAX_THROTTLED_SECONDS = 24 * 3600.0  # how long a throttled SMS is retried if the SMSC throttles all
+MAX_COUNTED_SMS = 10_000  # attempts are counted for the latest SMS only
 
 
 @dataclass(slots=True)
-class Trouble:
-    """`since` is monotonic; `taken` and `throttled` are how many had been when it was named last."""
+class RetryCount:
+    """The failed attempts at one SMS. `since` is the time of the first (monotonic).
+
+    `accepted` and `throttled` are the trunk's totals at the latest failure. `status` is set once the SMSC's complaints
+    are known to concern only this SMS.
+    """
 
     since: float
     times: int = 0
-    taken: int = 0
+    accepted: int = 0
     throttled: int = 0
     throttled_times: int = 0
     status: int | None = None
 
 
-class Troubles:
-    """The attempts of a delivery are no measure, since it is also claimed again when the trunk rests or has to wait."""
+class RetryCounts:
+    """Counts the failed attempts at each SMS.
+
+    `Delivery.attempts` cannot be used, because it also counts claims that a rest of the trunk has put off.
+    """
 
     def __init__(self) -> None:
-        self._by_key: dict[str, Trouble] = {}
-        self._taken = 0
+        self._by_key: dict[str, RetryCount] = {}
+        self._accepted = 0
         self._throttled = 0
 
-    def took(self, count: int) -> None:
-        """The SMSC took so many PDUs."""
-        self._taken += count
+    def note_accepted(self, count: int) -> None:
+        """Note that the SMSC accepted `count` PDUs."""
+        self._accepted += count
 
     def busy(self, key: str) -> float | None:
-        """The SMSC named a passing trouble: seconds until the next attempt at this SMS, None when there should be none.
+        """Count a temporary error. Return the seconds until the next attempt at this SMS, None if there is none.
 
-        While it takes no others, the trouble is none of this SMS.
+        If the SMSC accepts nothing at all, the attempt does not count against this SMS.
         """
         trouble = self._of(key)
-        if not trouble.times or self._taken > trouble.taken:
+        if not trouble.times or self._accepted > trouble.accepted:
             trouble.times += 1
-        trouble.taken = self._taken
-        ends = trouble.times >= MOST_ATTEMPTS or time.monotonic() - trouble.since > LONGEST
+        trouble.accepted = self._accepted
+        ends = trouble.times >= MAX_ATTEMPTS or time.monotonic() - trouble.since > MAX_RETRY_SECONDS
         return None if ends else BUSY_SECONDS
 
     def full(self, key: str) -> float | None:
-        """A queue was full: seconds until the next attempt at this SMS, None when there should be none."""
+        """Count a full queue. Return the seconds until the next attempt at this SMS, None if there is none."""
         trouble = self._of(key)
         trouble.times += 1
         trouble.status = protocol.QUEUE_FULL
-        return _growing(trouble.times)
+        return _backoff(trouble.times)
 
     def throttled(self, key: str) -> float | None:
-        """It came too fast: seconds until the next attempt at this SMS, None when there should be none.
+        """Count a throttle. Return the seconds until the next attempt at this SMS, None if there is none.
 
-        Where the SMSC takes many others and throttles few, again and again, it means this SMS and not the pace.
+        If the SMSC repeatedly throttles this SMS while it accepts many others, it means this SMS and not the pace.
         """
         trouble = self._of(key)
         others = self._throttled - trouble.throttled
         is_first = not trouble.throttled_times
         is_known = trouble.status == protocol.THROTTLED
-        if is_first or is_known or self._taken - trouble.taken > TAKEN_FOR_EACH * others:
+        if is_first or is_known or self._accepted - trouble.accepted > MIN_ACCEPTED_PER_THROTTLED * others:
             trouble.throttled_times += 1
         self._throttled += 1
-        trouble.taken, trouble.throttled = self._taken, self._throttled
+        trouble.accepted, trouble.throttled = self._accepted, self._throttled
         if trouble.throttled_times > 2:
             trouble.status = protocol.THROTTLED
-        ends = time.monotonic() - trouble.since > LONGEST_THROTTLED
-        return None if ends else _growing(trouble.throttled_times)
+        ends = time.monotonic() - trouble.since > MAX_THROTTLED_SECONDS
+        return None if ends else _backoff(trouble.throttled_times)
 
     def own_complaint(self, key: str) -> int | None:
-        """The status that means "too fast", but, as is known from before, not for this SMS."""
+        """Return the status that concerns only this SMS and is no reason to slow down, None if there is none."""
         trouble = self._by_key.get(key)
         return trouble.status if trouble else None
 
     def forget(self, key: str) -> None:
-        """It was taken, or refused."""
+        """Drop the count of an SMS that was accepted or refused."""
         self._by_key.pop(key, None)
 
-    def _of(self, key: str) -> Trouble:
-        trouble = self._by_key.pop(key, None) or Trouble(since=time.monotonic())
+    def _of(self, key: str) -> RetryCount:
+        trouble = self._by_key.pop(key, None) or RetryCount(since=time.monotonic())
         self._by_key[key] = trouble
-        if len(self._by_key) > MOST:
+        if len(self._by_key) > MAX_COUNTED_SMS:
             del self._by_key[next(iter(self._by_key))]
         return trouble
 
 
-def _growing(times: int) -> float | None:
-    """Seconds after so many attempts: none after the first, which any SMS may need; None when there were enough."""
-    if times >= MOST_ATTEMPTS_AT_FULL:
+def _backoff(times: int) -> float | None:
+    """Return the pause after so many attempts, None if there were enough. The first retry is immediate."""
+    if times >= MAX_QUEUE_FULL_ATTEMPTS:
         return None
-    return 0.0 if times == 1 else min(LONGEST_PAUSE, BUSY_SECONDS * 2.0 ** (times - 2))
+    return 0.0 if times == 1 else min(MAX_PAUSE_SECONDS, BUSY_SECONDS * 2.0 ** (times - 2))

@@ -12,11 +12,11 @@ from django.db import OperationalError
 
 from telephony.carriers.base import CarrierEvent, InboundSms
 from telephony.carriers.smpp import SmppCarrier, encoding
-from telephony.carriers.smpp.inbound import Reader
+from telephony.carriers.smpp.inbound import DeliverSmReader
 from telephony.carriers.smpp.options import as_table
 from telephony.carriers.smpp.pace import Pace
 from telephony.carriers.smpp.protocol import Frames
-from telephony.carriers.smpp.receipts import Ids, Receipt, read
+from telephony.carriers.smpp.receipts import MessageIdFormat, Receipt, read
 from telephony.engine import delivery_reports, event_writer
 from telephony.models import DeliveryStatus, InboundMessage
 from telephony.segments import GSM_BASIC, GSM_EXTENSION, segments_of
@@ -32,8 +32,8 @@ class TestOptions:
         [
             ({}, "host must be text; system_id must be text"),
             ({"host": "h", "system_id": "i", "hots": "x"}, "has no option hots"),
-            ({"host": "h", "system_id": "i" * 16}, "system_id may have 15"),
-            ({"host": "h", "system_id": "i", "password": "123456789"}, "password may have 8"),
+            ({"host": "h", "system_id": "i" * 16}, "system_id may have at most 15"),
+            ({"host": "h", "system_id": "i", "password": "123456789"}, "password may have at most 8"),
             ({"host": "h", "system_id": "i", "port": "2775"}, "port must be a whole number from 1 to 65535"),
             ({"host": "h", "system_id": "i", "window": True}, "window must be a whole number"),
             ({"host": "h", "system_id": "i", "receipts": 1}, "receipts must be true or false"),
@@ -62,7 +62,7 @@ class TestReceipt:
             "esm_class": 4,
             "message_id": None,
             "state": None,
-            "ids": Ids.SAME,
+            "ids": MessageIdFormat.SAME,
             "tlv_as_text": False,
         }
         return read(text=text, **{**defaults, **fields})
@@ -70,29 +70,31 @@ class TestReceipt:
     @pytest.mark.parametrize(
         ("written", "ids", "ref"),
         [
-            ("24", Ids.SAME, "24"),
-            ("000024", Ids.SAME, "24"),
-            ("0", Ids.SAME, "0"),
-            ("0A1b", Ids.SAME, "a1b"),
-            ("c1d2-0Xy", Ids.SAME, "c1d2-0Xy"),
-            ("0000006699", Ids.HEX_THEN_DECIMAL, "6699"),
-            ("1A2B", Ids.DECIMAL_THEN_HEX, "6699"),
+            ("24", MessageIdFormat.SAME, "24"),
+            ("000024", MessageIdFormat.SAME, "24"),
+            ("0", MessageIdFormat.SAME, "0"),
+            ("0A1b", MessageIdFormat.SAME, "a1b"),
+            ("c1d2-0Xy", MessageIdFormat.SAME, "c1d2-0Xy"),
+            ("0000006699", MessageIdFormat.HEX_THEN_DECIMAL, "6699"),
+            ("1A2B", MessageIdFormat.DECIMAL_THEN_HEX, "6699"),
         ],
     )
-    def test_ids(self, written: str, ids: Ids, ref: str) -> None:
+    def test_ids(self, written: str, ids: MessageIdFormat, ref: str) -> None:
         assert self.read(TEXT.format(written, "DELIVRD", "000"), ids=ids) == Receipt(ref, "DELIVRD", "000")
 
     def test_ids_of_answers(self) -> None:
-        assert Ids.HEX_THEN_DECIMAL.of_answer("00001A2B") == "6699"
-        assert Ids.DECIMAL_THEN_HEX.of_answer("0006699") == "6699"
-        assert Ids.SAME.of_answer("00A1") == "a1"
+        assert MessageIdFormat.HEX_THEN_DECIMAL.from_response("00001A2B") == "6699"
+        assert MessageIdFormat.DECIMAL_THEN_HEX.from_response("0006699") == "6699"
+        assert MessageIdFormat.SAME.from_response("00A1") == "a1"
 
     def test_tlvs_count_for_more_than_the_text(self) -> None:
         text = TEXT.format("1", "ENROUTE", "")
-        assert self.read(text, message_id="1A2B", state=5, ids=Ids.HEX_THEN_DECIMAL) == Receipt(
+        assert self.read(text, message_id="1A2B", state=5, ids=MessageIdFormat.HEX_THEN_DECIMAL) == Receipt(
             "6699", "UNDELIV", ""
         )
-        as_text = self.read("", message_id="6699", state=2, ids=Ids.HEX_THEN_DECIMAL, tlv_as_text=True)
+        as_text = self.read(
+            "", message_id="6699", state=2, ids=MessageIdFormat.HEX_THEN_DECIMAL, tlv_as_text=True
+        )
         assert as_text == Receipt("6699", "DELIVRD", "")
 
     def test_sloppy_ones(self) -> None:
@@ -114,7 +116,7 @@ class TestReceipt:
         for state in ("ENROUTE", "ACCEPTD", "UNKNOWN", "SKIPPED"):
             receipt = self.read(f"id:1 stat:{state}")
             assert receipt is not None
-            assert receipt.end is None
+            assert receipt.final_status is None
 
 
 class TestReader:
@@ -123,7 +125,7 @@ class TestReader:
         fields = {"source_addr_ton": 1, "esm_class": 4, **fields}
         pdu = smpp34.DeliverSm("9779841000001", "31001", text, **fields)
         (found,) = Frames().feed(pdu.encode())
-        return Reader("smsc", settings).item(found)
+        return DeliverSmReader("smsc", settings).item(found)
 
     def test_the_id_in_a_receipt_is_ascii_whatever_alphabet_an_sms_would_have(self) -> None:
         event = self.read(b"id:ab_12@$[x] stat:DELIVRD err:000 text:")
@@ -181,41 +183,41 @@ class TestPace:
     def test_falls_with_a_complaint_and_rises_again(self) -> None:
         pace = Pace()
         for tenth in range(100, 120):
-            pace.took(20, now=tenth / 10)
+            pace.note_accepted(20, now=tenth / 10)
         assert pace.limit is None
-        pace.complained(now=12.0)
+        pace.note_throttled(now=12.0)
         low = pace.limit
         assert low == pytest.approx(170, rel=0.1)
-        pace.complained(now=12.1)
+        pace.note_throttled(now=12.1)
         assert pace.limit == low, "one complaint"
         for second in range(13, 17):
-            pace.took(10, now=second)
+            pace.note_accepted(10, now=second)
         assert pace.limit is not None
         assert low < pace.limit < 1.3 * low
         for second in range(17, 60):
-            pace.took(10, now=second)
+            pace.note_accepted(10, now=second)
         assert pace.limit is None
 
     def test_rises_after_a_long_silence_as_after_a_short_one(self) -> None:
         pace = Pace()
-        pace.complained(now=10.0)
-        pace.took(1, now=10.0 + 30 * 86400)
+        pace.note_throttled(now=10.0)
+        pace.note_accepted(1, now=10.0 + 30 * 86400)
         assert pace.limit is None
 
     def test_never_stands_still(self) -> None:
         pace = Pace()
         for second in range(5):
-            pace.complained(now=10.0 + second)
+            pace.note_throttled(now=10.0 + second)
         assert pace.limit == 1.0
 
     def test_never_rises_above_what_was_agreed(self) -> None:
         pace = Pace(100)
         assert [pace.slot(now=5.0) for _ in range(5)] == pytest.approx([0, 0, 0, 0.01, 0.02])
         assert pace.slot(now=6.0) == 0
-        pace.took(1, now=1.0)
-        pace.complained(now=1.5)
+        pace.note_accepted(1, now=1.0)
+        pace.note_throttled(now=1.5)
         for second in range(2, 90):
-            pace.took(10, now=second)
+            pace.note_accepted(10, now=second)
         assert (pace.slowed, pace.limit) == (None, 100)
 
 

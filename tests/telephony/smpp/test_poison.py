@@ -19,7 +19,7 @@ from telephony.carriers.smpp import outcomes as smpp_outcomes
 from telephony.carriers.smpp import pace as smpp_pace
 from telephony.carriers.smpp.message import Message
 from telephony.carriers.smpp.protocol import STATUSES, meaning_of, name_of
-from telephony.carriers.smpp.retries import MOST_ATTEMPTS_AT_FULL
+from telephony.carriers.smpp.retries import MAX_QUEUE_FULL_ATTEMPTS
 from telephony.engine import dispatch, trunk_worker
 from telephony.models import Cause, Delivery, DeliveryStatus, Trunk
 from tests.factories import make_delivery, make_user
@@ -57,7 +57,7 @@ def test_whatever_is_said_of_one_sms_in_fifty_the_others_arrive_and_the_trunk_go
             tries = 1
             while isinstance(answers[poison.key], Later):
                 assert meaning_of(code) in (Meaning.BUSY, Meaning.TRUNK, Meaning.TOO_FAST), name_of(code)
-                assert tries < MOST_ATTEMPTS_AT_FULL, name_of(code)
+                assert tries < MAX_QUEUE_FULL_ATTEMPTS, name_of(code)
                 it.said = []
                 answers = it.send(sms(key + 100 + tries), poison)
                 tries += 1

@@ -296,7 +296,7 @@ class TestHowItIsSentAgain:
             again = repetition(trunk, to=OFF, text=LONG)
             assert it.send(again)[again.key] == Unknown(
                 key=again.key,
-                text="The SMSC may have it, and could not take it back: it said ESME_RINVCMDID (0x03).",
+                text="The SMSC may have this SMS and did not cancel it. It answered: ESME_RINVCMDID (0x03).",
             )
             assert far.entries == []
 
@@ -322,7 +322,7 @@ class TestHowItIsSentAgain:
         with smsc(tmp_path, takes_back="silence") as far, carrier(far.port, answer_seconds=1) as it:
             again = repetition(trunk, to=OFF)
             assert it.send(again)[again.key] == Unknown(
-                key=again.key, text="The SMSC may have it, and could not take it back: it said nothing."
+                key=again.key, text="The SMSC may have this SMS and did not cancel it. It answered: nothing."
             )
             assert far.entries == []
 

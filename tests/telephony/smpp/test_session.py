@@ -129,8 +129,11 @@ class TestAnswers:
             assert {type(answer) for answer in answers.values()} == {Later}
             tried = [key for key, answer in answers.items() if "RSYSERR" in getattr(answer, "text", "")]
             assert len(tried) == enough
-            assert "but it does not take what is submitted" in it.carrier.status()
-            with pytest.raises(Throttled, match=r"The SMSC has trouble. Delivery \d+: ESME_RSYSERR \(0x08\)"):
+            assert "but the SMSC accepts nothing that is submitted" in it.carrier.status()
+            with pytest.raises(
+                Throttled,
+                match=r"The SMSC cannot accept messages at present. Delivery \d+: ESME_RSYSERR \(0x08\)",
+            ):
                 it.carrier.submit([sms(100)])
 
     def test_an_answer_that_does_not_come_is_unknown_and_counts_when_it_is_late(

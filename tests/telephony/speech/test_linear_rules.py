@@ -45,7 +45,7 @@ def _reject_unclosed_braces(text: str) -> None:
         placeholders.reject_unclosed_braces(text)
 
 
-def _receipt(text: str, *, ids: receipts.Ids) -> None:
+def _receipt(text: str, *, ids: receipts.MessageIdFormat) -> None:
     receipts.read(text=text, esm_class=4, message_id=None, state=None, ids=ids, tlv_as_text=False)
     receipts.read(text=text, esm_class=4, message_id=text, state=None, ids=ids, tlv_as_text=True)
 
@@ -53,7 +53,7 @@ def _receipt(text: str, *, ids: receipts.Ids) -> None:
 def _sms(text: str) -> None:
     octets = text.encode("utf-8")
     smpp_texts.decode(octets, data_coding=0, esm_class=0)
-    smpp_texts.place(octets)
+    smpp_texts.part_header(octets)
     smpp_texts.parts(text, reference=1)
 
 
@@ -67,9 +67,9 @@ READERS: dict[str, Callable[[str], Any]] = {
     "normal form": to_nfc,
     "braces": _reject_unclosed_braces,
     "segments": lambda text: (segments.segments_of(text), segments.split(text)),
-    "phone number": numbering.to_e164,
-    "STOP": optouts.keyword_in,
-    **{f"receipt, ids {ids.value}": partial(_receipt, ids=ids) for ids in receipts.Ids},
+    "phone number": numbering.normalise,
+    "STOP": optouts.wish_of,
+    **{f"receipt, ids {ids.value}": partial(_receipt, ids=ids) for ids in receipts.MessageIdFormat},
     "SMS of several parts": _sms,
     "SIP reason": partial(outcome_of, rang=False, transport="udp", seconds=1.0),
 }
@@ -178,8 +178,8 @@ def test_text_beyond_the_length_limit_is_rejected_unread(monkeypatch: pytest.Mon
         spoken_form("1" * (normalization.MAX_CHARACTERS + 1), language="ne")
 
 
-@pytest.mark.parametrize("ids", receipts.Ids)
-def test_receipt_with_an_overlong_id_is_read_with_a_truncated_id(ids: receipts.Ids) -> None:
+@pytest.mark.parametrize("ids", receipts.MessageIdFormat)
+def test_an_id_of_any_length_is_one_of_a_receipt(ids: receipts.MessageIdFormat) -> None:
     receipt = receipts.read(
         text=f"id:{'f' * 9_000} stat:DELIVRD err:000", esm_class=4, message_id=None, state=None, ids=ids,
         tlv_as_text=False,
