@@ -56,7 +56,7 @@ def test_every_smpp_status_is_in_the_docs() -> None:
 
 
 def test_every_sip_answer_is_in_the_docs() -> None:
-    assert _rows("sip.md", "Every answer") == sip_rows()
+    assert _rows("sip.md", "Every response") == sip_rows()
 
 
 def test_every_word_of_the_telephone_network_is_in_the_docs() -> None:
