@@ -24,7 +24,7 @@ from benchmarks.table import Row
 from benchmarks.worlds import database, make_campaign, running_iris
 from tests.live import LiveIris, wait_for
 from tests.telephony.sip.far_end import FarEnd
-from tests.telephony.sip.timeline import talks
+from tests.telephony.sip.timeline import answered_calls
 
 CPS, CHANNELS = 20, 140
 LEAD, MESSAGE, TAIL = 0.3, 5.2, 0.3  # seconds of each call
@@ -72,7 +72,7 @@ def measure(scale: float) -> list[Row]:
         fewest, mean, most = _at_once(far_end, used)
         heard = list(far_end.heard().values())
     packets = sum(len(one.sequences) for one in heard)
-    lost, late = sum(one.lost for one in heard), sum(one.late(LATE) for one in heard)
+    lost, late = sum(one.lost_packets for one in heard), sum(one.late_packets(LATE) for one in heard)
     return [
         Row(
             what=f"SIP: {fewest} to {most} calls at once, {mean:.0f} on average, {CPS} new a second, {count} calls",
@@ -137,7 +137,7 @@ def _begin(iris: LiveIris, campaign: int) -> None:
 
 def _at_once(far_end: FarEnd, used: Used) -> tuple[int, float, int]:
     """The fewest, the average and the most on the far end's line while the worker was measured: from a 200 to the BYE."""
-    calls = talks(far_end).values()
+    calls = answered_calls(far_end).values()
     begun = sorted(call.answered for call in calls)
     ended = sorted(call.ended for call in calls if call.ended is not None)
     moments = sorted(at for at in (*begun, *ended) if used.begin <= at <= used.end)

@@ -44,7 +44,7 @@ def test_it_names_all_that_a_carrier_may_say_of_itself(name: str) -> None:
     sorted(
         (_defined_in(base) - {"Carrier", "Submission", "SessionRecord"})
         | (_defined_in(errors) - {"CarrierError"})
-        | (_defined_in(carrier_contract) - {"Heard"})
+        | (_defined_in(carrier_contract) - {"ReportLog"})
     ),
 )
 def test_it_names_every_result_event_error_and_kind(name: str) -> None:

@@ -23,7 +23,7 @@ from telephony.speech import audio as recordings
 from tests.campaigns.surveys.surveying import asks, make_survey
 from tests.engine import run_to_the_end
 from tests.telephony.sip.conftest import require_stack
-from tests.telephony.sip.far_end import FarEnd, likeness
+from tests.telephony.sip.far_end import FarEnd, correlation
 from tests.telephony.sip.line import chirp
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -118,4 +118,4 @@ def test_what_is_said_is_recorded_while_its_step_listens(
     assert len(heard) / 8000 == pytest.approx(seconds, abs=0.7)  # with a little silence around it
     # Where SIPp was too late with a packet, there is a gap: not in most of them, however busy the machine is.
     parts = [said[start : start + 800] for start in range(1600, len(said) - 2400, 1600)]
-    assert median(likeness(heard, part, frame=1) for part in parts) > 0.99
+    assert median(correlation(heard, part, frame=1) for part in parts) > 0.99

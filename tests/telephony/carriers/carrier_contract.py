@@ -1,9 +1,10 @@
-"""What the engine relies on, whatever the carrier. Every carrier has a test class that inherits from `CarrierContract`,
-or from as many of its kinds as it is of: `Reports`, `Polled`, `LooksUp`, `LosesItsFarEnd`, `KeepsSession`.
-docs/adding-a-carrier.md shows one whole.
+"""Test what the engine relies on in every carrier.
 
-The far end of each is a process of its own, or a table in the case of the sandbox. It is asked what it got: that a carrier
-says so is no proof.
+Each carrier has a test class that inherits from `CarrierContract` through the kinds that apply: `Reports`, `Polled`,
+`LooksUp`, `LosesItsFarEnd`, `KeepsSession`. docs/adding-a-carrier.md shows a complete one.
+
+The far end of each carrier is a process of its own; that of the sandbox is a table. The tests ask the far end what it
+received, because the carrier's own word would be no proof.
 """
 
 from __future__ import annotations
@@ -36,12 +37,12 @@ from telephony.carriers.errors import CarrierError
 from telephony.models import FINAL, Cause, Channel, DeliveryStatus
 from tests.live import wait_for
 
-# Keys are ids of deliveries that no test makes.
+# Keys are ids of deliveries that no test creates.
 FIRST_KEY = 900_000_001
 
 
-class Heard:
-    """All that a carrier has reported. It is what a session carrier is opened with, and what a poll is given."""
+class ReportLog:
+    """Collects everything a carrier reports. It serves as `record` of a session carrier and of a poll."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -64,23 +65,23 @@ class Heard:
 
 class CarrierContract:
     channel: ClassVar[Channel]
-    seconds: ClassVar[float] = 20  # that this takes at most
-    refused: ClassVar[str]  # a number, in E.164, that does not exist as the far end says; it takes all others
+    seconds: ClassVar[float] = 20  # timeout of each wait
+    refused_number: ClassVar[str]  # the only number that the far end refuses as invalid (E.164)
 
     @pytest.fixture
-    def heard(self) -> Heard:
-        return Heard()
+    def report_log(self) -> ReportLog:
+        return ReportLog()
 
     @pytest.fixture
-    def carrier(self, heard: Heard) -> Carrier:
-        raise NotImplementedError("A carrier's contract begins with its `carrier` fixture.")
+    def carrier(self, report_log: ReportLog) -> Carrier:
+        raise NotImplementedError("Define the fixture `carrier`.")
 
-    def taken(self) -> list[str]:
-        """The numbers, in E.164, of all that the far end got until now, doubles included."""
-        raise NotImplementedError("A carrier's contract asks its far end what it got.")
+    def received_numbers(self) -> list[str]:
+        """Return the numbers (E.164) of everything the far end has received, duplicates included."""
+        raise NotImplementedError("Define `received_numbers`.")
 
     def submission(self, number: int, **changes: Any) -> Submission:
-        """The submission with this number, to somebody of their own."""
+        """Create the n-th submission, each to another recipient."""
         fields: dict[str, Any] = {
             "key": str(FIRST_KEY + number),
             "channel": self.channel,
@@ -95,103 +96,113 @@ class CarrierContract:
         }
         return Submission(**{**fields, **changes})
 
-    def listen(self, carrier: Carrier, heard: Heard, done: Callable[[], bool]) -> None:
-        """Until `done`, asking it for its reports if it wants to be asked."""
+    def wait_until(self, carrier: Carrier, report_log: ReportLog, done: Callable[[], bool]) -> None:
+        """Wait until `done` returns true. Poll the carrier meanwhile if it is a polled one."""
 
-        def turn() -> bool:
+        def poll_and_check() -> bool:
             if carrier.polls:
-                carrier.poll(heard)
+                carrier.poll(report_log)
             return done()
 
-        wait_for(turn, seconds=self.seconds)
+        wait_for(poll_and_check, seconds=self.seconds)
 
-    def settle(self, carrier: Carrier, heard: Heard, batch: Sequence[Submission]) -> dict[str, Result]:
-        """Submit, and wait for the result of each."""
+    def submit_and_wait(
+        self, carrier: Carrier, report_log: ReportLog, batch: Sequence[Submission]
+    ) -> dict[str, Result]:
+        """Submit a batch and wait for all results. Return them by key."""
         answers = carrier.submit(batch)
         assert sorted(answer.key for answer in answers) == sorted(one.key for one in batch)
         pending = {answer.key for answer in answers if isinstance(answer, Pending)}
-        self.listen(carrier, heard, lambda: pending <= {result.key for result in heard.results()})
-        settled: dict[str, Result] = {a.key: a for a in answers if not isinstance(a, Pending)}
-        settled |= {result.key: result for result in heard.results() if result.key in pending}
-        return settled
+        self.wait_until(
+            carrier, report_log, lambda: pending <= {result.key for result in report_log.results()}
+        )
+        results: dict[str, Result] = {a.key: a for a in answers if not isinstance(a, Pending)}
+        results |= {result.key: result for result in report_log.results() if result.key in pending}
+        return results
 
     # What it says of itself ---------------------------------------------------------------------------------
 
-    def test_it_says_what_it_can(self, carrier: Carrier) -> None:
+    def test_carrier_declares_its_channels_and_limits(self, carrier: Carrier) -> None:
         assert carrier.channels
         assert carrier.channels <= frozenset(Channel)
         assert self.channel in carrier.channels
         assert carrier.batch_size >= 1
         assert carrier.report_timeout() > 0
 
-    def test_all_that_it_can_do_is_tested(self, carrier: Carrier) -> None:
+    def test_every_declared_capability_has_its_contract_tests(self, carrier: Carrier) -> None:
         assert isinstance(self, Polled) == carrier.polls
         assert isinstance(self, LooksUp) == carrier.looks_up
         assert isinstance(self, KeepsSession) == isinstance(carrier, SessionCarrier)
 
-    def test_an_option_that_it_does_not_have_stops_the_start(self, carrier: Carrier) -> None:
+    def test_unknown_option_raises_improperly_configured(self, carrier: Carrier) -> None:
         with pytest.raises(ImproperlyConfigured, match="no_such_option"):
             type(carrier)(alias=carrier.alias, no_such_option=1)
 
     # Submissions --------------------------------------------------------------------------------------------
 
-    def test_each_submission_is_taken_under_an_id_of_its_own(self, carrier: Carrier, heard: Heard) -> None:
+    def test_each_submission_is_accepted_with_a_distinct_ref(
+        self, carrier: Carrier, report_log: ReportLog
+    ) -> None:
         batch = [self.submission(number) for number in range(min(3, carrier.batch_size))]
-        settled = self.settle(carrier, heard, batch)
-        assert {type(result) for result in settled.values()} == {Accepted}
-        refs = [result.ref for result in settled.values() if isinstance(result, Accepted)]
+        results = self.submit_and_wait(carrier, report_log, batch)
+        assert {type(result) for result in results.values()} == {Accepted}
+        refs = [result.ref for result in results.values() if isinstance(result, Accepted)]
         assert all(refs)
         assert len(set(refs)) == len(batch)
         assert max(map(len, refs)) <= 100
-        assert Counter(self.taken()) == {one.to: 1 for one in batch}
+        assert Counter(self.received_numbers()) == {one.to: 1 for one in batch}
 
-    def test_what_comes_too_late_is_not_sent(self, carrier: Carrier, heard: Heard) -> None:
+    def test_submission_past_its_validity_is_not_sent(self, carrier: Carrier, report_log: ReportLog) -> None:
         late = self.submission(10, valid_until=timezone.now() - timedelta(seconds=1))
-        (result,) = self.settle(carrier, heard, [late]).values()
+        (result,) = self.submit_and_wait(carrier, report_log, [late]).values()
         assert isinstance(result, (Later, Rejected))
-        # What was submitted after it has arrived, so it would have, too.
-        self.settle(carrier, heard, [self.submission(11)])
-        assert self.taken() == [self.submission(11).to]
+        # A later submission has arrived, so the late one would have arrived by now.
+        self.submit_and_wait(carrier, report_log, [self.submission(11)])
+        assert self.received_numbers() == [self.submission(11).to]
 
-    def test_a_number_that_the_far_end_refuses_is_refused_and_no_other_is(
-        self, carrier: Carrier, heard: Heard
+    def test_invalid_number_is_rejected_and_a_valid_one_accepted(
+        self, carrier: Carrier, report_log: ReportLog
     ) -> None:
-        somebody, nobody = self.submission(12), self.submission(13, to=self.refused)
-        assert isinstance(self.settle(carrier, heard, [somebody])[somebody.key], Accepted)
-        end: Result | CarrierEvent = self.settle(carrier, heard, [nobody])[nobody.key]
-        if isinstance(end, Accepted):  # the answer to the submission came first, and a report says it
+        somebody, nobody = self.submission(12), self.submission(13, to=self.refused_number)
+        assert isinstance(self.submit_and_wait(carrier, report_log, [somebody])[somebody.key], Accepted)
+        end: Result | CarrierEvent = self.submit_and_wait(carrier, report_log, [nobody])[nobody.key]
+        if isinstance(end, Accepted):  # the carrier accepts first, and refuses by a report
             names = {end.key, end.ref}
             ends: list[CarrierEvent] = []
 
             def is_over() -> bool:
-                ends[:] = [e for e in heard.events() if (e.key or e.ref) in names and e.status >= FINAL]
+                ends[:] = [e for e in report_log.events() if (e.key or e.ref) in names and e.status >= FINAL]
                 return bool(ends)
 
-            self.listen(carrier, heard, is_over)
+            self.wait_until(carrier, report_log, is_over)
             end = ends[0]
             assert end.status == DeliveryStatus.FAILED
         assert isinstance(end, (Rejected, CarrierEvent))
         assert end.cause == Cause.INVALID
-        assert end.text  # in the far end's own words
+        assert end.text  # the far end's own text
 
 
 class Reports(CarrierContract):
-    """It says what becomes of what it has taken."""
+    """For carriers that report on accepted submissions."""
 
-    def test_what_was_taken_comes_to_one_end(self, carrier: Carrier, heard: Heard) -> None:
+    def test_each_accepted_submission_gets_one_final_report(
+        self, carrier: Carrier, report_log: ReportLog
+    ) -> None:
         batch = [self.submission(number) for number in range(20, 20 + min(3, carrier.batch_size))]
-        settled = self.settle(carrier, heard, batch)
+        results = self.submit_and_wait(carrier, report_log, batch)
         names = {one.key: one.key for one in batch}
-        for result in settled.values():
+        for result in results.values():
             assert isinstance(result, (Accepted, Unknown))
             if isinstance(result, Accepted):
                 names |= dict.fromkeys(result.parts or (result.ref,), result.key)
 
         def of(key: str) -> list[CarrierEvent]:
-            return [event for event in heard.events() if names.get(event.key or event.ref) == key]
+            return [event for event in report_log.events() if names.get(event.key or event.ref) == key]
 
-        self.listen(
-            carrier, heard, lambda: all(any(event.status >= FINAL for event in of(one.key)) for one in batch)
+        self.wait_until(
+            carrier,
+            report_log,
+            lambda: all(any(event.status >= FINAL for event in of(one.key)) for one in batch),
         )
         for one in batch:
             events = of(one.key)
@@ -208,10 +219,12 @@ class Reports(CarrierContract):
 
 
 class Polled(CarrierContract):
-    """It is asked for its reports."""
+    """For carriers that are polled for reports."""
 
-    def test_news_that_could_not_be_recorded_comes_again(self, carrier: Carrier, heard: Heard) -> None:
-        self.settle(carrier, heard, [self.submission(30)])
+    def test_reports_are_polled_again_if_recording_them_failed(
+        self, carrier: Carrier, report_log: ReportLog
+    ) -> None:
+        self.submit_and_wait(carrier, report_log, [self.submission(30)])
 
         class DatabaseIsAway(Exception):
             pass
@@ -227,50 +240,54 @@ class Polled(CarrierContract):
             return False
 
         wait_for(failed, seconds=self.seconds)
-        self.listen(carrier, heard, lambda: bool(heard.events()))
+        self.wait_until(carrier, report_log, lambda: bool(report_log.events()))
 
 
 class LooksUp(CarrierContract):
-    """It can tell whether it has taken something. It may tell of fewer than it was asked about, never anything wrong.
+    """For carriers that can be asked about a submission. They may omit keys, but must never be wrong.
 
-    `knows_what_it_has`: it tells what it has taken, too, and not only what it has never got.
+    `confirms_accepted` says that the carrier also confirms what it accepted, and not only denies what it never received.
     """
 
-    knows_what_it_has: ClassVar[bool] = True
+    confirms_accepted: ClassVar[bool] = True
 
-    def leave_unknown(self, carrier: Carrier, heard: Heard, batch: Sequence[Submission]) -> None:
-        """Make it so that the answer to each of these is lost, as the engine sees it; none where the far end is asked."""
+    def make_unknown(self, carrier: Carrier, report_log: ReportLog, batch: Sequence[Submission]) -> None:
+        """Make these deliveries unknown for the engine. Does nothing if the carrier asks its far end."""
 
-    def test_it_tells_what_it_has_never_got_and_is_never_wrong(self, carrier: Carrier, heard: Heard) -> None:
-        taken, never = self.submission(40), self.submission(41)
-        self.settle(carrier, heard, [taken])
-        self.leave_unknown(carrier, heard, [taken, never])
+    def test_look_up_denies_what_never_arrived_and_is_never_wrong(
+        self, carrier: Carrier, report_log: ReportLog
+    ) -> None:
+        accepted, never = self.submission(40), self.submission(41)
+        self.submit_and_wait(carrier, report_log, [accepted])
+        self.make_unknown(carrier, report_log, [accepted, never])
         found: dict[str, bool] = {}
 
         def tells() -> bool:
-            found.update(carrier.look_up([taken.key, never.key]))
+            found.update(carrier.look_up([accepted.key, never.key]))
             return never.key in found
 
-        self.listen(carrier, heard, tells)
-        assert found == {never.key: False} | ({taken.key: True} if self.knows_what_it_has else {})
-        assert self.taken() == [taken.to]
+        self.wait_until(carrier, report_log, tells)
+        assert found == {never.key: False} | ({accepted.key: True} if self.confirms_accepted else {})
+        assert self.received_numbers() == [accepted.to]
 
 
 class LosesItsFarEnd(CarrierContract):
-    """Its far end can be away. Then a submission fails as a whole (`CarrierError`), and is made again later."""
+    """For carriers whose far end can be unreachable. Then `submit` raises a `CarrierError`, and the batch is retried."""
 
     def far_end_away(self) -> AbstractContextManager[object]:
-        """The far end is gone while inside; then it is back, at the same place, and takes what it gets."""
-        raise NotImplementedError("A carrier's contract takes its far end away.")
+        """Return a context in which the far end is stopped. Afterwards it runs again at the same address."""
+        raise NotImplementedError("Define `far_end_away`.")
 
-    def test_of_a_batch_that_fails_as_a_whole_nothing_was_sent(self, carrier: Carrier, heard: Heard) -> None:
-        self.settle(carrier, heard, [self.submission(60)])
+    def test_nothing_of_a_batch_that_raises_carrier_error_is_sent(
+        self, carrier: Carrier, report_log: ReportLog
+    ) -> None:
+        self.submit_and_wait(carrier, report_log, [self.submission(60)])
         numbers = count(61)
         failed: list[Submission] = []
         reasons: list[str] = []
 
         def fails() -> bool:
-            """What was submitted before anybody has noticed may come to any end."""
+            """Submit until a batch fails. Batches before the carrier notices the outage may have any result."""
             batch = [self.submission(next(numbers)) for _ in range(min(3, carrier.batch_size))]
             try:
                 carrier.submit(batch)
@@ -282,29 +299,29 @@ class LosesItsFarEnd(CarrierContract):
         def works() -> bool:
             one = self.submission(next(numbers))
             try:
-                return isinstance(self.settle(carrier, heard, [one])[one.key], Accepted)
+                return isinstance(self.submit_and_wait(carrier, report_log, [one])[one.key], Accepted)
             except CarrierError:
                 return False
 
         with self.far_end_away():
-            self.listen(carrier, heard, fails)
-        assert all(reasons)  # which the operator reads
-        self.listen(carrier, heard, works)
-        assert not {one.to for one in failed} & set(self.taken())
+            self.wait_until(carrier, report_log, fails)
+        assert all(reasons)  # the operator reads them
+        self.wait_until(carrier, report_log, works)
+        assert not {one.to for one in failed} & set(self.received_numbers())
 
 
 class KeepsSession(LosesItsFarEnd):
-    """It keeps a connection, in the worker of its trunk's queue."""
+    """For session carriers, which keep a connection in the worker of their trunk's queue."""
 
-    def test_it_says_in_a_line_how_it_is(self, carrier: Carrier) -> None:
+    def test_status_is_one_line(self, carrier: Carrier) -> None:
         assert isinstance(carrier, SessionCarrier)
         assert carrier.status()
         assert "\n" not in carrier.status()
 
-    def test_a_closed_session_takes_nothing_and_may_be_closed_again(self, carrier: Carrier) -> None:
+    def test_closed_session_accepts_nothing_and_can_be_closed_again(self, carrier: Carrier) -> None:
         assert isinstance(carrier, SessionCarrier)
         carrier.close()
         carrier.close()
         with pytest.raises(CarrierError):
             carrier.submit([self.submission(50)])
-        assert self.taken() == []
+        assert self.received_numbers() == []

@@ -1,4 +1,4 @@
-"""When refusals in a row are the trunk's trouble, whatever carrier it is."""
+"""Test when refusals in a row count against the trunk, independently of the carrier."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from telephony.carriers.refusals import (
 )
 
 
-class Row:
-    """A row to which the test adds refusals, a second apart."""
+class CountedRefusals:
+    """Counts refusals that the test adds, a second apart."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -33,21 +33,21 @@ COUNTED = sorted(MAX_REFUSALS_IN_A_ROW, key=lambda meaning: MAX_REFUSALS_IN_A_RO
 
 
 @pytest.mark.parametrize("meaning", COUNTED)
-def test_enough_different_recipients_in_a_row_are_the_trunks_trouble(meaning: Meaning) -> None:
-    row, enough = Row(), MAX_REFUSALS_IN_A_ROW[meaning]
+def test_enough_different_recipients_in_a_row_count_against_the_trunk(meaning: Meaning) -> None:
+    row, enough = CountedRefusals(), MAX_REFUSALS_IN_A_ROW[meaning]
     assert [row.refuse(n, meaning) for n in range(enough)] == [False] * (enough - 1) + [True]
-    assert row.refuse(0, meaning), "and it goes on"
+    assert row.refuse(0, meaning), "further refusals count, too"
 
 
 @pytest.mark.parametrize("meaning", COUNTED)
-def test_one_recipient_is_no_row_however_often_it_is_refused(meaning: Meaning) -> None:
-    row = Row()
+def test_repeated_refusals_of_one_recipient_never_count_against_the_trunk(meaning: Meaning) -> None:
+    row = CountedRefusals()
     assert not any(row.refuse("the same", meaning) for _ in range(1000))
 
 
 @pytest.mark.parametrize("meaning", COUNTED)
-def test_what_was_taken_ends_the_row_unless_it_was_sent_before(meaning: Meaning) -> None:
-    row, enough = Row(), MAX_REFUSALS_IN_A_ROW[meaning]
+def test_acceptance_resets_the_count_unless_it_was_sent_before_the_first_refusal(meaning: Meaning) -> None:
+    row, enough = CountedRefusals(), MAX_REFUSALS_IN_A_ROW[meaning]
     for n in range(enough - 1):
         row.refuse(n, meaning)
         row.refusals.end(sent_at=0.0)
@@ -56,20 +56,20 @@ def test_what_was_taken_ends_the_row_unless_it_was_sent_before(meaning: Meaning)
     assert not row.refuse("next", meaning)
 
 
-def test_answers_about_recipients_count_only_while_they_are_the_same() -> None:
-    row = Row()
+def test_recipient_refusals_count_only_with_the_same_code() -> None:
+    row = CountedRefusals()
     assert not any(row.refuse(n, Meaning.RECIPIENT, code=n % 2) for n in range(1000))
 
 
-def test_an_answer_about_a_recipient_ends_a_row_of_doubtful_ones() -> None:
-    row = Row()
+def test_recipient_refusal_resets_the_count_of_doubtful_ones() -> None:
+    row = CountedRefusals()
     for n in range(1000):
         meaning = Meaning.RECIPIENT if n % MAX_REFUSALS_IN_A_ROW[Meaning.DOUBTFUL] == 0 else Meaning.DOUBTFUL
         assert not row.refuse(n, meaning)
 
 
-def test_three_answers_about_the_trunk_among_doubtful_ones_are_enough() -> None:
-    row = Row()
+def test_three_trunk_refusals_among_doubtful_ones_count_against_the_trunk() -> None:
+    row = CountedRefusals()
     answers = [
         row.refuse(1, Meaning.TRUNK),
         row.refuse(2, Meaning.DOUBTFUL),
@@ -80,8 +80,8 @@ def test_three_answers_about_the_trunk_among_doubtful_ones_are_enough() -> None:
 
 
 @pytest.mark.parametrize("meaning", COUNTED)
-def test_only_what_may_be_true_of_all_recipients_is_believed_in_the_end(meaning: Meaning) -> None:
-    row = Row()
+def test_doubtful_and_recipient_refusals_are_believed_after_twelve_hours(meaning: Meaning) -> None:
+    row = CountedRefusals()
     for n in range(MAX_REFUSALS_IN_A_ROW[meaning]):
         row.refuse(n, meaning)
     while row.now < MAX_DOUBT_SECONDS + 1:
@@ -89,10 +89,10 @@ def test_only_what_may_be_true_of_all_recipients_is_believed_in_the_end(meaning:
         row.refuse("next", meaning)
     assert row.refuse("next", meaning) == (meaning in (Meaning.TRUNK, Meaning.BUSY))
     row.now += DOUBT_RESET_SECONDS + 1
-    assert row.refuse("next", meaning), "after a while it is doubted anew"
+    assert row.refuse("next", meaning), "after an hour without refusals they are doubted again"
 
 
-def test_a_rest_grows_to_its_longest_and_ends_with_what_was_sent_after_it_began() -> None:
+def test_rest_doubles_up_to_its_maximum_and_ends_with_a_later_success() -> None:
     rest, now, lengths = Rest(), 0.0, []
     for _ in range(9):
         rest.begin("why", now=now)

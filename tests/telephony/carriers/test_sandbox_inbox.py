@@ -1,4 +1,4 @@
-"""The sandbox's inbox, as JSON and as a page."""
+"""Test the sandbox's inbox, as JSON and as a page."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def messages() -> None:
         )
 
 
-def test_the_newest_comes_first_and_filters_choose(client: Client) -> None:
+def test_messages_are_listed_newest_first_and_can_be_filtered(client: Client) -> None:
     assert [row["to"] for row in client.get("/sandbox/messages").json()] == [
         "+9779841000002",
         "+9779841000001",
@@ -37,22 +37,22 @@ def test_the_newest_comes_first_and_filters_choose(client: Client) -> None:
     assert client.get("/sandbox/messages?since=2050-01-01T00:00:00%2B05:45").json() == []
 
 
-def test_delete_empties_it_and_keeps_what_was_sent(client: Client) -> None:
+def test_delete_hides_the_messages_but_keeps_their_rows(client: Client) -> None:
     assert client.delete("/sandbox/messages").status_code == 204
     assert client.get("/sandbox/messages").json() == []
     assert SandboxMessage.objects.count() == 2
 
 
 @pytest.mark.parametrize("query", ["channel=foo", "since=foo", "limit=x", "to=%00"])
-def test_a_wrong_filter_is_a_sentence(client: Client, query: str) -> None:
+def test_invalid_filter_never_causes_a_server_error(client: Client, query: str) -> None:
     for path in ("/sandbox/messages", "/sandbox/"):
         assert client.get(f"{path}?{query}").status_code in (200, 400)
 
 
-def test_the_page_shows_the_same(client: Client) -> None:
+def test_page_shows_the_message_text(client: Client) -> None:
     assert "नमस्कार" in client.get("/sandbox/").content.decode()
 
 
-def test_it_is_not_there_in_production(client: Client, settings: Any) -> None:
+def test_inbox_is_missing_in_production(client: Client, settings: Any) -> None:
     settings.IRIS_SANDBOX_INBOX = False
     assert client.get("/sandbox/messages").status_code == client.get("/sandbox/").status_code == 404

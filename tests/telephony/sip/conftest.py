@@ -1,5 +1,6 @@
-"""SIP trunks need the extra `iris[sip]`. Without it their tests are skipped, or fail where IRIS_REQUIRE_SERVICES=1 says
-so, as those without `sipp` do (`tests.conftest.require_program`).
+"""Skip the SIP tests if the extra `iris[sip]` is not installed, or fail them if IRIS_REQUIRE_SERVICES=1.
+
+`tests.conftest.require_program` does the same for the program `sipp`.
 """
 
 from __future__ import annotations
@@ -10,15 +11,15 @@ from typing import Any
 
 import pytest
 
-LACKING = "baresip-python is not installed: pip install --require-hashes -r requirements/sip.txt."
+MISSING_STACK = "baresip-python is not installed: pip install --require-hashes -r requirements/sip.txt."
 
 
 def require_stack() -> None:
     if find_spec("baresip") is not None:
         return
     if os.environ.get("IRIS_REQUIRE_SERVICES") == "1":
-        pytest.fail(f"{LACKING} IRIS_REQUIRE_SERVICES=1 asks for it.", pytrace=False)
-    pytest.skip(LACKING)
+        pytest.fail(f"{MISSING_STACK} IRIS_REQUIRE_SERVICES=1 asks for it.", pytrace=False)
+    pytest.skip(MISSING_STACK)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,4 +1,4 @@
-"""SIPp as the trunk, and the phones behind it, each in a process of its own."""
+"""Run SIPp as the trunk, and the phones behind it, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from tests.live import ROOT, wait_for
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 BLOCKS = range(11_000, 19_000, 10)
-VIDEO = 2  # SIPp's port for video, after that for sound
+VIDEO = 2  # offset of SIPp's video port from its audio port
 
 
 @dataclass
-class Heard:
-    """What arrived at one phone: 8 kHz samples, and when each packet came."""
+class ReceivedAudio:
+    """The audio that arrived at one phone: 8 kHz samples, RTP sequence numbers, and arrival times of the packets."""
 
     samples: array
     sequences: list[int]
     times: list[float]
 
     @property
-    def lost(self) -> int:
+    def lost_packets(self) -> int:
         pairs = zip(self.sequences, self.sequences[1:], strict=False)
         return sum((b - a) % 65536 != 1 for a, b in pairs)
 
-    def late(self, seconds: float) -> int:
-        """How many packets came so much later than they should after the one that was quickest."""
+    def late_packets(self, seconds: float) -> int:
+        """Return how many packets came more than `seconds` late, compared with the fastest packet."""
         offsets = []
         place = 0
         for before, sequence, at in zip(
@@ -47,10 +47,10 @@ class Heard:
 
 
 class FarEnd:
-    """`with FarEnd(folder, "answer") as far_end:` is a trunk at `far_end.host`.
+    """A trunk at `far_end.host`: `with FarEnd(folder, "answer") as far_end:`.
 
-    `record`: whether there are telephones behind it, which tell afterwards what they heard; else it sends back what it
-    gets. `says` is what everybody says, in the scenario "speak": 8 kHz samples.
+    With `record`, phones behind it record what they hear; otherwise it echoes the audio. `says` is what everybody says in
+    the scenario "speak": 8 kHz samples.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class FarEnd:
         self._owns_ports = ports is None
         self.port = self.ports.sip
         self.host = f"127.0.0.1:{self.port}"
-        self._contact = contact or f"{self.host};transport={transport}"  # where the rest of a call goes
+        self._contact = contact or f"{self.host};transport={transport}"  # address for requests within a call
         self._scenario = self.folder / "scenario.xml"
         text = (SCENARIOS / f"{scenario}.xml").read_text()
         lines = "".join(f"    {line}\n" for line in headers.splitlines())
@@ -112,9 +112,9 @@ class FarEnd:
                 str(self.folder / "errors"),
             ]
             + ["-trace_msg", "-message_file", str(self.folder / "messages"), "-aa"]
-            # On a busy machine it would take its own lateness for an error, and end.
+            # On a busy machine the watchdog would abort SIPp because it is late.
             + ["-watchdog_interval", "0"]
-            # Registrations have one Call-ID, and each shall begin the scenario anew.
+            # All registrations have the same Call-ID, and each must start the scenario again.
             + (["-deadcall_wait", "0"] if self._scenario_name == "registrar" else []),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -159,16 +159,16 @@ class FarEnd:
         return phone
 
     def _listens(self, echo: int) -> bool:
-        """Whether SIPp has all of its ports. It takes that for SIP first, and ends where it cannot have the others."""
+        """Return whether SIPp has bound all its ports. It binds the SIP port first, and exits if another one is taken."""
         sip = _bound("udp" if self._transport == "u1" else "tcp")
         return self.port in sip and {echo, echo + VIDEO} <= _bound("udp")
 
     def log(self) -> list[str]:
-        """What the scenario logged, a line for each INVITE: number, RTP port, From header."""
+        """Return the scenario's log, with a line for each INVITE: number, RTP port, From header."""
         return self._log.read_text().splitlines() if self._log.exists() else []
 
     def messages(self) -> str:
-        """All SIP that went to and fro."""
+        """Return all SIP messages, sent and received."""
         path = self.folder / "messages"
         return path.read_text() if path.exists() else ""
 
@@ -176,15 +176,15 @@ class FarEnd:
         path = self.folder / "errors"
         return path.read_text() if path.exists() else ""
 
-    def heard(self) -> dict[str, Heard]:
-        """What each number heard; after the far end has ended."""
+    def heard(self) -> dict[str, ReceivedAudio]:
+        """Return the audio that each number heard. Call it after the far end has ended."""
         found = {}
         for line in self.log():
             number, port = (*line.split(), "", "")[:2]
             recording = self.folder / f"{port}.pcma"
             if recording.exists():
                 packets = json.loads((self.folder / f"{port}.json").read_text())
-                found[number] = Heard(
+                found[number] = ReceivedAudio(
                     samples=array("h", map(LINEAR.__getitem__, recording.read_bytes())),
                     sequences=[sequence for sequence, _ in packets],
                     times=[at for _, at in packets],
@@ -193,13 +193,13 @@ class FarEnd:
 
 
 def _missing() -> str:
-    from tests.conftest import require_program  # benchmarks come without pytest
+    from tests.conftest import require_program  # imported late, because benchmarks run without pytest
 
     return require_program("sipp")
 
 
-def likeness(heard: array, said: array, *, frame: int = 160) -> float:
-    """The greatest correlation of what was said with any equally long part of what was heard, frame by frame."""
+def correlation(heard: array, said: array, *, frame: int = 160) -> float:
+    """Return the highest correlation of `said` with any part of `heard` of the same length, frame by frame."""
     power = sqrt(sum(map(mul, said, said)))
     best = 0.0
     for start in range(0, len(heard) - len(said) + 1, frame):
@@ -213,10 +213,10 @@ def likeness(heard: array, said: array, *, frame: int = 160) -> float:
 
 
 class Ports:
-    """Ports of 127.0.0.1 for one far end, which nobody else has until they are closed.
+    """Reserves a block of ports of 127.0.0.1 for one far end, until it is closed.
 
-    They are neither those that the kernel gives away nor those of our own RTP, and a socket in each block keeps the far
-    ends of other processes out of it. So SIPp, which binds its ports itself and one after the other, finds them free.
+    SIPp binds its ports itself, one after the other, so they must stay free until then. The blocks lie outside the
+    kernel's ephemeral ports and our own RTP ports. A socket in each block reserves it against other processes.
     """
 
     def __init__(self) -> None:
@@ -239,20 +239,20 @@ class Ports:
 
 
 def _probe(port: int) -> None:
-    """Raises OSError when somebody has it."""
+    """Raise OSError if the port is in use."""
     for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
         with socket.socket(socket.AF_INET, kind) as probe:
             probe.bind(("127.0.0.1", port))
 
 
 def _bound(kind: str) -> set[int]:
-    """The local ports of all sockets of this machine: `kind` is udp or tcp."""
+    """Return the local ports of all sockets of this machine. `kind` is udp or tcp."""
     lines = Path(f"/proc/net/{kind}").read_text().splitlines()[1:]
     return {int(line.split()[1].rpartition(":")[2], 16) for line in lines}
 
 
 def _linear(code: int) -> int:
-    """A byte of G.711 A-law as 16-bit sample."""
+    """Decode a byte of G.711 A-law to a 16-bit sample."""
     code ^= 0x55
     magnitude, segment = (code & 0x0F) << 4, (code & 0x70) >> 4
     magnitude += 8 if segment == 0 else 0x108
@@ -266,7 +266,7 @@ _CODES = sorted((value, code) for code, value in enumerate(LINEAR))
 
 
 def _code(sample: int) -> int:
-    """The byte of G.711 A-law that is nearest to a 16-bit sample."""
+    """Return the byte of G.711 A-law that is nearest to a 16-bit sample."""
     place = bisect(_CODES, (sample, 0))
     near = _CODES[max(0, place - 1) : place + 1]
     return min(near, key=lambda one: abs(one[0] - sample))[1]

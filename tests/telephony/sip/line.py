@@ -1,4 +1,4 @@
-"""A SIP trunk under test, without a database: what it is told to call, and all that it reports."""
+"""Open a SIP trunk without an engine or a database, submit calls to it, and collect its reports."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LEAD = TAIL = 0.2
 
 
 class Line:
-    """`with Line(host) as line:` is an open trunk to that host."""
+    """An open trunk to a host: `with Line(host) as line:`."""
 
     def __init__(self, host: str, *, channels: int = 100, ready: bool = True, **options: Any) -> None:
         settings.CARRIERS["line"] = {"BACKEND": "telephony.carriers.sip.SipCarrier", "CHANNELS": channels}
@@ -65,13 +65,13 @@ class Line:
             return [item for item in self._items if not isinstance(item, CarrierEvent) and item.key == key]
 
     def final(self, key: str = "1", *, seconds: float = 20) -> CarrierEvent:
-        """The last word on a call, which is waited for."""
+        """Wait for the final report on a call and return it."""
         wait_for(lambda: any(event.status >= FINAL for event in self.reports(key)), seconds=seconds)
         (final,) = [event for event in self.reports(key) if event.status >= FINAL]
         return final
 
     def later(self, key: str = "1", *, seconds: float = 5) -> Later:
-        """The answer that the trunk did not take a call, which is waited for."""
+        """Wait for a call's result `Later` and return it."""
         wait_for(lambda: any(isinstance(result, Later) for result in self.results(key)), seconds=seconds)
         (later,) = [result for result in self.results(key) if isinstance(result, Later)]
         return later
@@ -108,7 +108,7 @@ def submission(
 
 
 def chirp(seconds: float) -> tuple[str, array]:
-    """A recording that sounds different everywhere, so that no part passes for another; its name and samples."""
+    """Create a recording in which no part sounds like another. Return its name and its samples."""
     samples = array("h", (int(9000 * math.sin(i * i / 60_000)) for i in range(int(8000 * seconds))))
     name = store.keyed_name("chirp", seconds)
     if not store.exists(name, "wav"):

@@ -1,4 +1,4 @@
-"""The SIP carrier, noting when it gets each call to make: where iris's own pacing ends, and the stack's work begins."""
+"""A SIP carrier that logs when it gets each call, which is where iris's pacing ends and the stack's work begins."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class NotingSipCarrier(SipCarrier):
 
 
 def submitted(environment: Mapping[str, str]) -> dict[str, float]:
-    """When each number was submitted, in seconds of the epoch. Twice is a failure."""
+    """Return when each number was submitted (epoch seconds). Fail if a number was submitted twice."""
     found: dict[str, float] = {}
     for line in Path(environment[FILE]).read_text(encoding="utf-8").splitlines():
         at, to = line.split()

@@ -1,10 +1,10 @@
-"""The audio side of the phones behind SIPp, as a process of its own.
+"""Play the audio side of the phones behind SIPp, in a process of its own.
 
 python -m tests.telephony.sip.phone PORT ECHO_PORT FOLDER [DIGIT]
 
-Calls send their RTP to PORT. It is passed on to SIPp, which echoes it (-rtp_echo at ECHO_PORT), and what SIPp echoes
-is recorded, one file for each caller, and sent back to the caller. With a DIGIT, each phone presses it once after half
-a second (RFC 4733). SIGTERM ends it and writes the files: `<RTP port of the caller>.pcma`, and packet times beside it.
+Calls send their RTP to PORT. This process passes it on to SIPp, which echoes it (-rtp_echo at ECHO_PORT). It records the
+echo, one file for each caller, and sends it back to the caller. With a DIGIT, each phone presses it once after half a
+second (RFC 4733). SIGTERM ends the process and writes `<RTP port of the caller>.pcma` and the packet times beside it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A whole iris that calls over a SIP trunk, in processes of its own."""
+"""Run a whole iris that calls over a SIP trunk, in processes of its own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.live import LiveIris
 
 
 class SipIris(LiveIris):
-    """`trunk` is the table [carriers.line] and its OPTIONS, as carriers.toml has them. Its worker is the test's to start."""
+    """An iris with one SIP trunk. `trunk` is its table [carriers.line] for carriers.toml. The test starts its worker."""
 
     def __init__(self, home: Path, trunk: str, **environment: str) -> None:
         home.mkdir(parents=True, exist_ok=True)
@@ -20,7 +20,7 @@ class SipIris(LiveIris):
         super().__init__(home / "home", IRIS_CARRIERS_FILE=str(carriers), **environment)
 
     def call(self, name: str, numbers: Sequence[int], message: str) -> int:
-        """Begin a campaign that calls these numbers; its id."""
+        """Begin a campaign that calls these numbers. Return its id."""
         created = self.demo.post(
             "/api/system/campaigns/",
             json={"name": name, "services": "PHONE", "individual_number": list(numbers)},
@@ -32,7 +32,7 @@ class SipIris(LiveIris):
         return campaign
 
     def call_from_a_bought_number(self) -> str:
-        """Give back the numbers that the demo account has, and buy one that is for sale: that one."""
+        """Return the demo account's numbers, buy another one, and return it."""
         owned = self.demo.get("/api/system/owned/phone_numbers").json()["data"]["owned_numbers"]
         for number in owned:
             self._choose("DELETE", number)

@@ -1,4 +1,4 @@
-"""Calls to SIPp: what the far end does decides how they end, how long they were, and how much was played."""
+"""Test calls to SIPp: how the far end's behaviour decides their status, length and playback."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from telephony.carriers.sip.options import SipOptions
 from telephony.carriers.sip.stack import NotDialled
 from telephony.models import Cause, DeliveryStatus
 from tests.live import wait_for
-from tests.telephony.sip.far_end import FarEnd, likeness
+from tests.telephony.sip.far_end import FarEnd, correlation
 from tests.telephony.sip.line import LEAD, TAIL, Line, chirp, submission
 from tests.telephony.sip.tls import TlsFront
 
@@ -28,7 +28,7 @@ S = DeliveryStatus
 NUMBER = "+9779841000001"
 
 
-def test_a_call_that_is_listened_to_completes(tmp_path: Path) -> None:
+def test_call_heard_to_its_end_completes(tmp_path: Path) -> None:
     name, samples = chirp(2.0)
     with FarEnd(tmp_path, "answer") as far_end, Line(far_end.host) as line:
         assert line.call(NUMBER, said=name) == Pending(key="1")
@@ -38,8 +38,8 @@ def test_a_call_that_is_listened_to_completes(tmp_path: Path) -> None:
         assert final.seconds == pytest.approx(LEAD + 2.0 + TAIL, abs=0.15)
         assert f"Call-ID: {line.ref()}" in far_end.messages()
     heard = far_end.heard()[NUMBER]
-    assert heard.lost == 0
-    assert likeness(heard.samples, samples) > 0.99
+    assert heard.lost_packets == 0
+    assert correlation(heard.samples, samples) > 0.99
     assert far_end.errors() == ""
 
 
@@ -52,7 +52,7 @@ def test_a_call_that_is_listened_to_completes(tmp_path: Path) -> None:
         ("480 Temporarily Unavailable", 'Reason: Q.850;cause=17;text="User busy"', S.UNANSWERED, Cause.BUSY),
     ],
 )
-def test_a_refused_call_ends_as_the_far_end_says(
+def test_refused_call_ends_with_the_status_and_cause_of_the_response(
     tmp_path: Path, status: str, headers: str, ends: DeliveryStatus, cause: Cause
 ) -> None:
     with FarEnd(tmp_path, "refuse", status=status, headers=headers) as far_end, Line(far_end.host) as line:
@@ -64,7 +64,7 @@ def test_a_refused_call_ends_as_the_far_end_says(
     assert line.statuses() == [ends]
 
 
-def test_a_phone_that_rings_in_vain_is_cancelled(tmp_path: Path) -> None:
+def test_unanswered_call_is_cancelled_after_ring_seconds(tmp_path: Path) -> None:
     with FarEnd(tmp_path, "no_answer") as far_end, Line(far_end.host, ring_seconds=3) as line:
         line.call(NUMBER)
         final = line.final()
@@ -74,7 +74,7 @@ def test_a_phone_that_rings_in_vain_is_cancelled(tmp_path: Path) -> None:
     assert far_end.errors() == ""
 
 
-def test_who_hangs_up_half_way_has_heard_half(tmp_path: Path) -> None:
+def test_hangup_half_way_reports_half_of_the_playback(tmp_path: Path) -> None:
     name, _ = chirp(2.0)
     with FarEnd(tmp_path, "hang_up") as far_end, Line(far_end.host) as line:
         line.call(NUMBER, said=name)
@@ -84,19 +84,19 @@ def test_who_hangs_up_half_way_has_heard_half(tmp_path: Path) -> None:
     assert final.playback == pytest.approx(100 * (1.0 - LEAD) / 2.0, abs=4)
     heard = far_end.heard()[NUMBER]
     said = len(heard.samples) / 8000 - LEAD
-    assert final.playback == pytest.approx(100 * said / 2.0, abs=3)  # what has really been sent
+    assert final.playback == pytest.approx(100 * said / 2.0, abs=3)  # the audio that was really sent
 
 
-def test_early_media_is_no_answer(tmp_path: Path) -> None:
+def test_early_media_does_not_count_as_answered(tmp_path: Path) -> None:
     with FarEnd(tmp_path, "early_media") as far_end, Line(far_end.host) as line:
         line.call(NUMBER)
         final = line.final()
     assert line.statuses() == [S.RINGING, S.UNANSWERED]
     assert (final.cause, final.seconds, final.playback) == (Cause.NO_ANSWER, None, None)
-    assert max(map(abs, far_end.heard()[NUMBER].samples)) < 50  # packets came, and nothing was said
+    assert max(map(abs, far_end.heard()[NUMBER].samples)) < 50  # packets arrived, but they were silent
 
 
-def test_a_full_trunk_takes_the_call_later(tmp_path: Path) -> None:
+def test_call_is_retried_and_the_trunk_rests_after_503(tmp_path: Path) -> None:
     with FarEnd(tmp_path, "refuse", status="503 Service Unavailable") as far_end, Line(far_end.host) as line:
         line.call(NUMBER)
         later = line.later()
@@ -106,26 +106,24 @@ def test_a_full_trunk_takes_the_call_later(tmp_path: Path) -> None:
             line.call(NUMBER, key="2")
 
 
-def test_a_call_is_given_up_when_it_was_refused_for_want_of_room_so_often_as_is_documented(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Dials count, not claims: a delivery is also claimed while its trunk rests."""
+def test_call_fails_after_five_503_responses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attempts count dials, not claims, because a delivery is also claimed while its trunk rests."""
     monkeypatch.setattr(refusals, "MAX_REST_SECONDS", 0.01)
     with FarEnd(tmp_path, "refuse", status="503 Service Unavailable") as far_end, Line(far_end.host) as line:
         for attempt in (11, 12, 13, 14):
-            dial_when_it_may(line, attempt=attempt)
-            wait_for(partial(has_answer_to, line, attempt), seconds=3)
+            dial_after_rest(line, attempt=attempt)
+            wait_for(partial(has_later_for_attempt, line, attempt), seconds=3)
         assert [result.seconds for result in line.results() if isinstance(result, Later)] == [5, 10, 15, 20]
-        dial_when_it_may(line, attempt=15)
+        dial_after_rest(line, attempt=15)
         assert (line.final().status, line.final().cause) == (S.FAILED, Cause.REFUSED)
 
 
-def has_answer_to(line: Line, attempt: int) -> bool:
+def has_later_for_attempt(line: Line, attempt: int) -> bool:
     return any(isinstance(result, Later) and result.attempt == attempt for result in line.results())
 
 
-def dial_when_it_may(line: Line, *, key: str = "1", attempt: int = 1) -> None:
-    """Call as soon as the trunk has rested."""
+def dial_after_rest(line: Line, *, key: str = "1", attempt: int = 1) -> None:
+    """Call as soon as the trunk's rest is over."""
 
     def dials() -> bool:
         try:
@@ -136,7 +134,7 @@ def dial_when_it_may(line: Line, *, key: str = "1", attempt: int = 1) -> None:
     wait_for(dials, seconds=3)
 
 
-def test_a_trunk_that_refuses_everybody_rests_and_the_rest_are_called_later(tmp_path: Path) -> None:
+def test_trunk_rests_after_ten_refused_recipients_and_the_next_is_retried(tmp_path: Path) -> None:
     with FarEnd(tmp_path, "refuse", status="403 Forbidden") as far_end, Line(far_end.host) as line:
         for number in range(1, refusals.MAX_REFUSALS_IN_A_ROW[refusals.Meaning.DOUBTFUL]):
             line.call(f"{NUMBER[:-2]}{number:02d}", key=str(number))
@@ -153,10 +151,10 @@ def test_a_trunk_that_refuses_everybody_rests_and_the_rest_are_called_later(tmp_
 
 
 @pytest.mark.parametrize(("seconds", "again"), [(0.0, True), (0.5, False)])
-def test_a_way_that_breaks_off_when_the_invite_has_left_calls_nobody_twice(
-    seconds: float, again: bool
+def test_network_failure_is_retried_only_if_the_invite_cannot_have_left(
+    seconds: float, is_retried: bool
 ) -> None:
-    """Over UDP the stack sends its INVITE again after half a second, and says that the network is unreachable then."""
+    """Over UDP the stack retransmits its INVITE after half a second, and may report only then that there is no route."""
     reported: list[CarrierEvent | Result] = []
     live = LiveCall(
         key="1",
@@ -170,13 +168,13 @@ def test_a_way_that_breaks_off_when_the_invite_has_left_calls_nobody_twice(
     live.dialled_at -= seconds
     live.events.put_nowait(StackEvent(event=Event.CALL_CLOSED, text="Network is unreachable [101]"))
     asyncio.run(live.follow(cast(Any, None)))
-    assert any(isinstance(item, Later) for item in reported) == again
+    assert any(isinstance(item, Later) for item in reported) == is_retried
     lost = [item.cause for item in reported if isinstance(item, CarrierEvent)]
-    assert lost == ([] if again else [Cause.LOST])
+    assert lost == ([] if is_retried else [Cause.LOST])
 
 
-def test_a_trunk_on_which_no_phone_ever_rings_rests(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It says "100 Trying" to each call, and nothing else."""
+def test_trunk_rests_if_no_phone_ever_rings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The trunk responds to each call with "100 Trying" and nothing else."""
     monkeypatch.setattr(calls, "SETUP_SECONDS", 0.01)
     reported: list[CarrierEvent | Result] = []
     breaker = circuit_breaker.CircuitBreaker()
@@ -201,7 +199,7 @@ def test_a_trunk_on_which_no_phone_ever_rings_rests(monkeypatch: pytest.MonkeyPa
     assert breaker
 
 
-def test_a_stack_that_dies_while_it_dials_leaves_it_open_whether_the_invite_left() -> None:
+def test_result_is_unknown_if_the_stack_dies_while_dialling() -> None:
     carrier = Line("127.0.0.1:9").carrier
     answers: list[Exception] = [
         RuntimeDead("the SIP thread has exited"),
@@ -217,7 +215,7 @@ def test_a_stack_that_dies_while_it_dials_leaves_it_open_whether_the_invite_left
     ]
 
 
-def test_keys_pressed_in_rtp_and_in_info_are_reported_as_they_come(tmp_path: Path) -> None:
+def test_keys_from_rtp_and_info_are_reported_immediately(tmp_path: Path) -> None:
     with FarEnd(tmp_path, "dtmf", digit="7") as far_end, Line(far_end.host) as line:
         line.call(NUMBER, said=chirp(2.0)[0])
         assert line.final().digits == "47#"
@@ -230,7 +228,7 @@ def test_keys_pressed_in_rtp_and_in_info_are_reported_as_they_come(tmp_path: Pat
         assert line.final().playback == 100
 
 
-def test_a_challenge_is_answered_and_the_bought_number_calls(tmp_path: Path) -> None:
+def test_call_answers_a_digest_challenge_and_shows_the_bought_number(tmp_path: Path) -> None:
     credentials: dict[str, Any] = {"user": "trunk-user", "password": "trunk-password"}
     with FarEnd(tmp_path, "challenge") as far_end, Line(far_end.host, **credentials) as line:
         line.call(NUMBER, caller="9800000101")
@@ -238,29 +236,29 @@ def test_a_challenge_is_answered_and_the_bought_number_calls(tmp_path: Path) -> 
         assert "<sip:+9779800000101@" in far_end.log()[0]
 
 
-def test_a_wrong_password_pauses_the_trunk_and_costs_nobody_their_call(
+def test_wrong_password_pauses_the_trunk_and_fails_no_call(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(refusals, "MAX_REST_SECONDS", 0.01)
     credentials: dict[str, Any] = {"user": "trunk-user", "password": "wrong"}
     with FarEnd(tmp_path, "challenge") as far_end, Line(far_end.host, **credentials) as line:
         for key in "123":
-            dial_when_it_may(line, key=key)
+            dial_after_rest(line, key=key)
             assert line.later(key).text.startswith("401")
         with pytest.raises(Misconfigured, match="does not accept our user and password. Delivery 3: 401"):
             line.call(NUMBER, key="4")
 
 
-def test_a_bye_that_is_confirmed_late_does_not_lengthen_the_call(tmp_path: Path) -> None:
+def test_late_response_to_bye_does_not_lengthen_the_call(tmp_path: Path) -> None:
     with FarEnd(tmp_path, "late_bye") as far_end, Line(far_end.host) as line:
         line.call(NUMBER)
         final = line.final()
         assert (final.status, final.playback) == (S.COMPLETED, 100)
         assert final.seconds == pytest.approx(LEAD + 1.0 + TAIL, abs=0.15)
-        wait_for(lambda: far_end.messages().count("\nBYE sip:") > 1, seconds=3)  # asked again until confirmed
+        wait_for(lambda: far_end.messages().count("\nBYE sip:") > 1, seconds=3)  # retransmitted until confirmed
 
 
-def test_a_call_over_tcp_completes(tmp_path: Path) -> None:
+def test_call_over_tcp_completes(tmp_path: Path) -> None:
     with (
         FarEnd(tmp_path, "answer", transport="tcp") as far_end,
         Line(far_end.host, transport="tcp") as line,
@@ -269,7 +267,7 @@ def test_a_call_over_tcp_completes(tmp_path: Path) -> None:
         assert line.final().status == S.COMPLETED
 
 
-def test_a_trunk_that_is_not_there_costs_nobody_their_call() -> None:
+def test_call_is_retried_if_the_trunk_refuses_the_connection() -> None:
     with Line("127.0.0.1:9", transport="tcp") as line:
         line.call(NUMBER)
         assert line.later().text.startswith("Connection refused")
@@ -277,7 +275,7 @@ def test_a_trunk_that_is_not_there_costs_nobody_their_call() -> None:
             line.call(NUMBER, key="2")
 
 
-def test_the_caller_can_travel_in_an_identity_header(tmp_path: Path) -> None:
+def test_caller_number_can_be_sent_in_p_asserted_identity(tmp_path: Path) -> None:
     with (
         FarEnd(tmp_path, "answer") as far_end,
         Line(far_end.host, caller="identity", numbers="national", user="4410001", prefix="9*") as line,
@@ -289,7 +287,7 @@ def test_the_caller_can_travel_in_an_identity_header(tmp_path: Path) -> None:
         assert "From: <sip:4410001@" in far_end.messages()
 
 
-def test_closing_lets_calls_end(tmp_path: Path) -> None:
+def test_close_lets_calls_finish(tmp_path: Path) -> None:
     with FarEnd(tmp_path, "answer") as far_end, Line(far_end.host) as line:
         line.call(NUMBER)
         wait_for(lambda: S.ANSWERED in line.statuses(), seconds=3)
@@ -299,7 +297,7 @@ def test_closing_lets_calls_end(tmp_path: Path) -> None:
             line.call(NUMBER, key="2")
 
 
-def test_closing_cuts_off_calls_that_take_too_long(tmp_path: Path) -> None:
+def test_close_hangs_up_calls_that_exceed_drain_seconds(tmp_path: Path) -> None:
     with FarEnd(tmp_path, "answer") as far_end, Line(far_end.host, drain_seconds=0.5) as line:
         line.call(NUMBER, said=chirp(20.0)[0])
         wait_for(lambda: S.ANSWERED in line.statuses(), seconds=3)
@@ -311,16 +309,16 @@ def test_closing_cuts_off_calls_that_take_too_long(tmp_path: Path) -> None:
         assert "\nBYE sip:" in far_end.messages()
 
 
-def test_only_one_call_at_a_time_tries_a_trunk_that_has_failed(tmp_path: Path) -> None:
+def test_trunk_is_tried_with_one_call_after_a_rest(tmp_path: Path) -> None:
     with FarEnd(tmp_path, "refuse", status="503 Service Unavailable") as far_end, Line(far_end.host) as line:
         line.call(NUMBER)
         line.later()
-        wait_for(lambda: _dials(line), seconds=3)  # the rest of a second is over
+        wait_for(lambda: _dials_only_the_first(line), seconds=3)  # until the rest of one second is over
         with pytest.raises(Throttled):
             line.call(NUMBER, key="4")
 
 
-def _dials(line: Line) -> bool:
+def _dials_only_the_first(line: Line) -> bool:
     try:
         first, second = line.carrier.submit([submission(NUMBER, key="2"), submission(NUMBER, key="3")])
     except Throttled:
@@ -330,7 +328,7 @@ def _dials(line: Line) -> bool:
     return True
 
 
-def test_a_call_over_tls_completes_where_the_certificate_is_trusted(tmp_path: Path) -> None:
+def test_call_over_tls_completes_with_a_ca_file(tmp_path: Path) -> None:
     front = TlsFront(tmp_path)
     contact = f"127.0.0.1:{front.port};transport=tls"
     secure: dict[str, Any] = {"transport": "tls", "tls_ca": str(front.certificate)}
@@ -345,7 +343,7 @@ def test_a_call_over_tls_completes_where_the_certificate_is_trusted(tmp_path: Pa
     front.close()
 
 
-def test_a_certificate_that_the_system_trusts_needs_no_option(
+def test_call_over_tls_completes_with_a_ca_of_the_system(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     front = TlsFront(tmp_path)
@@ -363,7 +361,7 @@ def test_a_certificate_that_the_system_trusts_needs_no_option(
     front.close()
 
 
-def test_a_certificate_that_is_not_trusted_gets_no_call(tmp_path: Path) -> None:
+def test_call_over_tls_fails_if_the_certificate_is_not_trusted(tmp_path: Path) -> None:
     front = TlsFront(tmp_path)
     with FarEnd(tmp_path, "answer", transport="tcp") as far_end:
         front.serve(far_end.port)

@@ -1,4 +1,4 @@
-"""A campaign over a SIP trunk: from the API through web, worker, beat and the trunk's own worker to 200 phones."""
+"""Test campaigns over a SIP trunk: from the API through web, worker, beat and the trunk's own worker to 200 phones."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tests.live import wait_for
 from tests.telephony.sip import noting
 from tests.telephony.sip.far_end import FarEnd
 from tests.telephony.sip.processes import SipIris, sip_iris
-from tests.telephony.sip.timeline import messages, most_at_once
+from tests.telephony.sip.timeline import max_concurrent, messages
 
 CPS, CHANNELS = 25, 60
-CLOCK = 0.002  # seconds by which SIPp and we may read the same clock differently
+CLOCK_ERROR_SECONDS = 0.002  # SIPp and the test may read the same clock so far apart
 FATES = {"01": "unanswered", "02": "unanswered", "03": "hungup", "04": "failed"}
 
 TRUNK = f"""
@@ -51,7 +51,7 @@ def iris(tmp_path_factory: pytest.TempPathFactory, far_end: FarEnd) -> Iterator[
         yield running
 
 
-def test_two_hundred_people_are_called_and_every_credit_is_accounted_for(
+def test_campaign_calls_two_hundred_people_and_accounts_for_every_credit(
     iris: SipIris, far_end: FarEnd
 ) -> None:
     assert "never; its worker is `celery --app iris worker --queues trunk.line`" in iris.manage(
@@ -98,20 +98,18 @@ def test_two_hundred_people_are_called_and_every_credit_is_accounted_for(
     submitted = noting.submitted(iris.environment)
     arrived = {to: at for at, to in _invites(far_end)}
     assert submitted.keys() == arrived.keys() == {f"+977{number}" for number in numbers}
-    # The pace is ours to keep up to here: no second has more than one call too many, however busy the machine is.
-    assert _fullest_second(submitted.values()) <= CPS + 1
-    # Behind that, none comes before its turn, and what comes late was delayed by the stack, or by a machine that is busy.
+    # iris paces the submissions: no second has more than one call too many, however busy the machine is.
+    assert _max_in_one_second(submitted.values()) <= CPS + 1
+    # No INVITE leaves before its submission. The stack or a busy machine may delay it.
     delays = sorted(arrived[to] - at for to, at in submitted.items())
-    assert delays[0] > -CLOCK
+    assert delays[0] > -CLOCK_ERROR_SECONDS
     assert delays[len(delays) // 2] < 0.1
-    assert _fullest_second(arrived.values()) <= CPS * (1 + max(0.0, delays[-1])) + 1
-    assert _most_at_once(far_end) <= CHANNELS
+    assert _max_in_one_second(arrived.values()) <= CPS * (1 + max(0.0, delays[-1])) + 1
+    assert _max_concurrent_calls(far_end) <= CHANNELS
     assert far_end.errors() == ""
 
 
-def test_calls_that_died_with_their_worker_are_lost_and_not_made_again(
-    iris: SipIris, far_end: FarEnd
-) -> None:
+def test_calls_of_a_killed_worker_are_lost_and_not_repeated(iris: SipIris, far_end: FarEnd) -> None:
     numbers = [9841600010, 9841600011, 9841600012]
     before = iris.balance()
     worker = iris.start_trunk_worker("line")
@@ -127,7 +125,7 @@ def test_calls_that_died_with_their_worker_are_lost_and_not_made_again(
     assert "difference 0" in iris.manage("check_ledger")
 
 
-def test_a_worker_of_no_trunk_says_so(iris: SipIris) -> None:
+def test_worker_of_an_unknown_trunk_exits_with_a_message(iris: SipIris) -> None:
     assert iris.start_trunk_worker("lime").wait(30) == 1
     assert "No carrier lime is configured; there are line." in iris.log_of_trunk("lime").read_text()
 
@@ -138,14 +136,14 @@ def _called_more_than_once(far_end: FarEnd) -> dict[str, int]:
 
 
 def _caller(line: str) -> str:
-    """The number in the From header that the far end saw."""
+    """Return the number in the From header that the far end received."""
     found = re.search(r"<sip:([^@>]*)@", line)
     assert found is not None, line
     return found[1]
 
 
 def _invites(far_end: FarEnd) -> Iterator[tuple[float, str]]:
-    """When the first INVITE of each call came, and for whom."""
+    """Yield the time of the first INVITE of each call, and its number."""
     known: set[str] = set()
     for one in messages(far_end):
         if (to := re.match(r"INVITE sip:([+0-9]+)@", one.first)) and one.call_id not in known:
@@ -153,15 +151,15 @@ def _invites(far_end: FarEnd) -> Iterator[tuple[float, str]]:
             yield one.at, to[1]
 
 
-def _fullest_second(moments: Iterable[float]) -> int:
+def _max_in_one_second(moments: Iterable[float]) -> int:
     times = sorted(moments)
     return max(bisect_right(times, at + 0.999) - place for place, at in enumerate(times))
 
 
-def _most_at_once(far_end: FarEnd) -> int:
-    """From the INVITE to the first BYE, CANCEL or refusal of each call, as the far end saw them.
+def _max_concurrent_calls(far_end: FarEnd) -> int:
+    """Return the largest number of concurrent calls at the far end.
 
-    What is sent again, because a busy machine was slow to confirm it, makes no call longer.
+    A call lasts from its INVITE to its first BYE, CANCEL or refusal. Retransmissions do not make it longer.
     """
     begun: dict[str, float] = {}
     ended: dict[str, float] = {}
@@ -170,4 +168,4 @@ def _most_at_once(far_end: FarEnd) -> int:
             begun.setdefault(one.call_id, one.at)
         elif one.first.startswith(("BYE", "CANCEL", "SIP/2.0 4")):
             ended.setdefault(one.call_id, one.at)
-    return most_at_once((at, ended.get(call_id, at)) for call_id, at in begun.items())
+    return max_concurrent((at, ended.get(call_id, at)) for call_id, at in begun.items())

@@ -1,4 +1,4 @@
-"""What SIP and the telephone network behind it say, in our words."""
+"""Test how SIP responses and Q.850 causes translate into outcomes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def outcome_after(text: str, *, rang: bool = False, transport: str = "udp", seco
         ("", FAILED, Cause.LOST),
     ],
 )
-def test_each_answer_has_its_outcome(text: str, status: DeliveryStatus, cause: Cause) -> None:
+def test_response_text_maps_to_status_and_cause(text: str, status: DeliveryStatus, cause: Cause) -> None:
     outcome = outcome_after(text)
     assert (outcome.status, outcome.cause, outcome.again) == (status, cause, False)
 
@@ -51,11 +51,11 @@ def test_each_answer_has_its_outcome(text: str, status: DeliveryStatus, cause: C
         ('480 Temporarily Unavailable,Q.850;cause=17;text="User busy"', Cause.BUSY),
         ("500 Server Internal Error,Q.850;cause=1", Cause.INVALID),
         ("503 Service Unavailable,q.850 ; cause=19", Cause.NO_ANSWER),
-        ("486 Busy Here,Q.850;cause=16", Cause.BUSY),  # says no more than the status
+        ("486 Busy Here,Q.850;cause=16", Cause.BUSY),  # not in the table: the status decides
         ("603 Decline,SIP;cause=200", Cause.REFUSED),
     ],
 )
-def test_the_telephone_network_knows_better_than_the_gateway(text: str, cause: Cause) -> None:
+def test_q850_cause_overrides_the_sip_status(text: str, cause: Cause) -> None:
     outcome = outcome_after(text)
     assert (outcome.cause, outcome.again) == (cause, False)
 
@@ -71,7 +71,7 @@ def test_the_telephone_network_knows_better_than_the_gateway(text: str, cause: C
         "Destination address required [89]",
     ],
 )
-def test_a_call_that_was_surely_not_taken_is_made_again_unless_the_phone_rang(text: str) -> None:
+def test_call_not_accepted_by_the_trunk_is_retried_unless_the_phone_rang(text: str) -> None:
     assert outcome_after(text).again
     assert not outcome_after(text, rang=True).again
 
@@ -80,25 +80,25 @@ def test_a_call_that_was_surely_not_taken_is_made_again_unless_the_phone_rang(te
     ("transport", "text", "seconds", "again"),
     [
         ("udp", "Network is unreachable [101]", 0.3, True),
-        ("udp", "Network is unreachable [101]", 0.5, False),  # said of the second INVITE: the first has left
+        ("udp", "Network is unreachable [101]", 0.5, False),  # the second INVITE failed, but the first was sent
         ("udp", "No route to host [113]", 0.5, False),
         ("udp", "Network is down [100]", 0.5, False),
         ("udp", "Cannot assign requested address [99]", 0.5, False),
         ("udp", "Connection refused [111]", 0.5, False),
-        ("udp", "Destination address required [89]", 5.0, True),  # its name is unknown
+        ("udp", "Destination address required [89]", 5.0, True),  # its name cannot be resolved
         (
             "udp",
             "Destination address required [89]",
             32.0,
             False,
-        ),  # that of its second address, after the first
-        ("tcp", "No route to host [113]", 3.0, True),  # of the connection
+        ),  # its second address, after the first was tried
+        ("tcp", "No route to host [113]", 3.0, True),  # the connection could not be made
         ("tls", "Connection refused [111]", 3.0, True),
         ("tcp", "Connection refused [111]", 32.0, False),
         ("tcp", "Connection reset by peer [104]", 0.1, False),
     ],
 )
-def test_only_a_call_whose_first_invite_never_left_is_made_again(
+def test_transport_error_is_retried_only_if_the_first_invite_was_never_sent(
     transport: str, text: str, seconds: float, again: bool
 ) -> None:
     outcome = outcome_after(text, transport=transport, seconds=seconds)
@@ -134,7 +134,7 @@ def test_only_a_call_whose_first_invite_never_left_is_made_again(
         ("403 Forbidden,Q.850;cause=21", Meaning.RECIPIENT, False),
     ],
 )
-def test_an_answer_that_may_be_meant_for_all_calls_is_told_from_one_about_this_person(
+def test_response_meaning_tells_the_trunk_from_the_recipient(
     text: str, meaning: Meaning, did_not_ring: bool
 ) -> None:
     outcome = outcome_after(text)
@@ -146,11 +146,11 @@ def test_an_answer_that_may_be_meant_for_all_calls_is_told_from_one_about_this_p
 @pytest.mark.parametrize(
     "text", ["408 Request Timeout", "480 Temporarily Unavailable", "487 Request Terminated"]
 )
-def test_a_phone_may_have_rung_unheard_before_a_late_answer(text: str) -> None:
+def test_late_response_does_not_prove_that_no_phone_rang(text: str) -> None:
     assert not outcome_after(text, seconds=UNHEARD_RING_SECONDS).did_not_ring
 
 
-def test_an_answer_without_words_gets_its_name() -> None:
+def test_bare_status_code_is_described_by_its_name() -> None:
     assert describe("403 ") == "403 Forbidden"
     assert describe("403 Not You") == "403 Not You"
     assert describe("499") == "499"

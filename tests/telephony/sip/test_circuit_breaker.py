@@ -1,4 +1,4 @@
-"""What a trunk's refusals say of the trunk: when it rests, which calls are made again, and that all of it ends."""
+"""Test when refusals let a trunk rest, which calls are retried, and that retries end."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from telephony.carriers.sip import circuit_breaker as sip_circuit_breaker
 from telephony.carriers.sip.causes import Q850, SILENT, SIP_RESPONSES, outcome_of
 from telephony.carriers.sip.circuit_breaker import ATTEMPTS, CircuitBreaker
 
-ROW = MAX_REFUSALS_IN_A_ROW[Meaning.DOUBTFUL]
-# Every answer, some that nobody has registered, and every word of the telephone network.
-ANSWERS = [
+DOUBTFUL_LIMIT = MAX_REFUSALS_IN_A_ROW[Meaning.DOUBTFUL]
+# Every registered response, some unregistered ones, and every Q.850 cause.
+RESPONSES = [
     *(f"{code} {answer.name}" for code, answer in SIP_RESPONSES.items()),
     *(f"{code} Of Their Own" for code in (399, 499, 599, 699, 799)),
     *(f"480 Temporarily Unavailable,Q.850;cause={cause}" for cause in Q850),
 ]
 
 
-class Trunk:
-    """A trunk that is tried at a time of the test's own, in seconds."""
+class SimulatedTrunk:
+    """Feeds responses of a trunk to its circuit breaker, with a clock that the test controls (seconds)."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -37,8 +37,8 @@ class Trunk:
     def monotonic(self) -> float:
         return self.now
 
-    def answers(self, text: str, *, key: str = "", dialled_at: float | None = None) -> float | None:
-        """A call, another one unless it has a key, is answered so; in how many seconds it is made again."""
+    def respond(self, text: str, *, key: str = "", dialled_at: float | None = None) -> float | None:
+        """Respond to a call with `text`. Return the seconds until it is retried. Without a key it is a new call."""
         self.now += 0.01
         self._calls += 1
         outcome = SILENT if not text else outcome_of(text, rang=False, transport="udp", seconds=0.01)
@@ -52,86 +52,88 @@ class Trunk:
             trunk_responded=outcome is not SILENT,
         )
 
-    def rings(self) -> None:
-        """A call, another one, comes to somebody's phone."""
+    def ring(self) -> None:
+        """Let a new call reach a phone."""
         self.now += 0.01
         self._calls += 1
         self.breaker.note_success(dialled_at=self.now)
 
-    def rests(self) -> bool:
+    def is_resting(self) -> bool:
         try:
             self.breaker.check(waiting=False)
         except Throttled:
             return True
         return False
 
-    def rest_is_over(self) -> None:
+    def skip_rest(self) -> None:
         self.now += 61
 
 
 @pytest.fixture
-def trunk(monkeypatch: pytest.MonkeyPatch) -> Trunk:
-    found = Trunk()
+def trunk(monkeypatch: pytest.MonkeyPatch) -> SimulatedTrunk:
+    found = SimulatedTrunk()
     monkeypatch.setattr(sip_circuit_breaker, "time", SimpleNamespace(monotonic=found.monotonic))
     return found
 
 
-def test_a_call_without_room_is_made_five_times_each_time_later(trunk: Trunk) -> None:
-    assert [trunk.answers("503 Full", key="1") for _ in range(ATTEMPTS)] == [5, 10, 15, 20, None]
-    assert trunk.answers("503 Full", key="1") == 5  # begun anew: nothing is remembered of what is over
+def test_call_is_tried_five_times_with_growing_delays_after_503(trunk: SimulatedTrunk) -> None:
+    assert [trunk.respond("503 Full", key="1") for _ in range(ATTEMPTS)] == [5, 10, 15, 20, None]
+    assert trunk.respond("503 Full", key="1") == 5  # it counts from the beginning, because the call had ended
 
 
-def test_calls_without_room_are_counted_apart_and_forgotten_when_they_are_over(trunk: Trunk) -> None:
-    assert [trunk.answers("503 Full", key=key) for key in ("1", "2", "1")] == [5, 5, 10]
-    assert trunk.answers("486 Busy", key="1") is None
-    assert [trunk.answers("503 Full", key=key) for key in ("1", "2")] == [5, 10]
+def test_attempts_are_counted_per_call_and_forgotten_when_it_ends(trunk: SimulatedTrunk) -> None:
+    assert [trunk.respond("503 Full", key=key) for key in ("1", "2", "1")] == [5, 5, 10]
+    assert trunk.respond("486 Busy", key="1") is None
+    assert [trunk.respond("503 Full", key=key) for key in ("1", "2")] == [5, 10]
 
 
-def test_calls_that_are_counted_do_not_grow_for_ever(trunk: Trunk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_attempts_are_counted_for_the_latest_calls_only(
+    trunk: SimulatedTrunk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sip_circuit_breaker, "MAX_COUNTED_CALLS", 2)
     for key in ("1", "2", "3"):
-        trunk.answers("503 Full", key=key)
-    assert [trunk.answers("503 Full", key=key) for key in ("3", "1")] == [10, 5]
+        trunk.respond("503 Full", key=key)
+    assert [trunk.respond("503 Full", key=key) for key in ("3", "1")] == [10, 5]
 
 
-def test_a_wrong_password_costs_nobody_their_call_however_often(trunk: Trunk) -> None:
+def test_wrong_password_never_fails_a_call(trunk: SimulatedTrunk) -> None:
     for _ in range(2 * ATTEMPTS):
         for key in "1234":
-            assert trunk.answers("401 Unauthorized", key=key) is not None
-            trunk.rest_is_over()
+            assert trunk.respond("401 Unauthorized", key=key) is not None
+            trunk.skip_rest()
     with pytest.raises(Misconfigured, match="our user and password. Delivery [1-4]: 401 Unauthorized"):
         trunk.breaker.check(waiting=False)
 
 
-def test_a_wrong_password_is_told_though_there_is_only_one_call_to_make(trunk: Trunk) -> None:
+def test_wrong_password_is_reported_even_with_only_one_call(trunk: SimulatedTrunk) -> None:
     for _ in range(MAX_REFUSALS_IN_A_ROW[Meaning.TRUNK]):
-        assert trunk.answers("401 Unauthorized", key="1") is not None
-        trunk.rest_is_over()
+        assert trunk.respond("401 Unauthorized", key="1") is not None
+        trunk.skip_rest()
     with pytest.raises(Misconfigured):
         trunk.breaker.check(waiting=False)
 
 
-def test_one_number_for_which_another_password_is_wanted_stops_nobody_and_is_given_up(trunk: Trunk) -> None:
-    trunk.rings()
-    answers = []
+def test_digest_refused_for_one_number_fails_only_that_call(trunk: SimulatedTrunk) -> None:
+    trunk.ring()
+    respond = []
     for _ in range(ATTEMPTS):
-        answers.append(trunk.answers("407 Proxy Authentication Required", key="1"))
-        trunk.breaker.check(waiting=False) if len(answers) > 1 else trunk.rest_is_over()
-        trunk.rings()
-    assert answers == [5, 10, 15, 20, None]
+        respond.append(trunk.respond("407 Proxy Authentication Required", key="1"))
+        trunk.breaker.check(waiting=False) if len(respond) > 1 else trunk.skip_rest()
+        trunk.ring()
+    assert respond == [5, 10, 15, 20, None]
 
 
-def test_a_refused_password_is_told_once_though_more_refusals_are_on_their_way(trunk: Trunk) -> None:
+def test_rejected_password_is_reported_once_for_calls_dialled_before(trunk: SimulatedTrunk) -> None:
     sent = [trunk.now, trunk.now + 0.1, trunk.now + 0.2, trunk.now + 0.3]
     trunk.now += 1
     for at in sent[:3]:
-        trunk.answers("401 Unauthorized", dialled_at=at)
+        trunk.respond("401 Unauthorized", dialled_at=at)
     with pytest.raises(Misconfigured, match="401 Unauthorized"):
         trunk.breaker.check(waiting=False)
-    trunk.answers("401 Unauthorized", dialled_at=sent[3])
-    trunk.now += 3600  # until the operator has mended it
+    trunk.respond("401 Unauthorized", dialled_at=sent[3])
+    trunk.now += 3600  # until the operator has corrected it
     trunk.breaker.check(waiting=False)
-    trunk.answers("401 Unauthorized")
+    trunk.respond("401 Unauthorized")
     with pytest.raises(Misconfigured):
         trunk.breaker.check(waiting=False)
 
@@ -139,78 +141,76 @@ def test_a_refused_password_is_told_once_though_more_refusals_are_on_their_way(t
 @pytest.mark.parametrize(
     "text", ["403 Forbidden", "402 Payment Required", "488 Not Acceptable Here", "302 Moved Temporarily"]
 )
-def test_refusals_in_a_row_are_the_trunks_trouble_and_cost_nobody_else_their_call(
-    trunk: Trunk, text: str
-) -> None:
-    assert [trunk.answers(text) for _ in range(ROW - 1)] == [None] * (ROW - 1)
-    assert not trunk.rests()
+def test_refusals_in_a_row_rest_the_trunk_and_fail_no_further_call(trunk: SimulatedTrunk, text: str) -> None:
+    assert [trunk.respond(text) for _ in range(DOUBTFUL_LIMIT - 1)] == [None] * (DOUBTFUL_LIMIT - 1)
+    assert not trunk.is_resting()
     for _ in range(3 * ATTEMPTS):
-        again = trunk.answers(text, key="1")
+        again = trunk.respond(text, key="1")
         assert again is not None
         assert again > trunk.breaker._rest.seconds_left(now=trunk.now), "others go first after the rest"
-        assert trunk.rests()
-        trunk.rest_is_over()
-    trunk.answers("486 Busy")  # it works again
-    assert not trunk.rests()
-    assert trunk.answers(text) is None
+        assert trunk.is_resting()
+        trunk.skip_rest()
+    trunk.respond("486 Busy")  # the trunk works again
+    assert not trunk.is_resting()
+    assert trunk.respond(text) is None
 
 
-def test_failures_in_a_row_let_the_trunk_rest_but_nobody_is_called_twice_for_them(trunk: Trunk) -> None:
-    """Perhaps a phone rang before the trunk's server failed."""
-    assert {trunk.answers("500 Server Internal Error") for _ in range(ROW + 1)} == {None}
-    assert trunk.rests()
+def test_server_errors_in_a_row_rest_the_trunk_but_are_never_retried(trunk: SimulatedTrunk) -> None:
+    """A phone may have rung before the trunk's server failed."""
+    assert {trunk.respond("500 Server Internal Error") for _ in range(DOUBTFUL_LIMIT + 1)} == {None}
+    assert trunk.is_resting()
 
 
 @pytest.mark.parametrize(
     "text", ["486 Busy Here", "604 Does Not Exist Anywhere", "603 Decline", "403 No,Q.850;cause=21"]
 )
-def test_refusals_are_in_no_row_when_others_come_through(trunk: Trunk, text: str) -> None:
+def test_refusals_do_not_count_if_other_calls_get_through(trunk: SimulatedTrunk, text: str) -> None:
     for _ in range(3):
-        assert {trunk.answers("403 Forbidden") for _ in range(ROW - 1)} == {None}
-        assert trunk.answers(text) is None
-    assert not trunk.rests()
+        assert {trunk.respond("403 Forbidden") for _ in range(DOUBTFUL_LIMIT - 1)} == {None}
+        assert trunk.respond(text) is None
+    assert not trunk.is_resting()
 
 
-def test_calls_from_before_the_first_refusal_do_not_end_the_row(trunk: Trunk) -> None:
-    """When a trunk shuts us out, those who are being called still answer for a while."""
+def test_success_of_an_earlier_call_does_not_reset_the_count(trunk: SimulatedTrunk) -> None:
+    """Calls dialled before the trunk locked us out may still be answered for a while."""
     before = trunk.now - 20
-    for _ in range(ROW - 1):
-        trunk.answers("403 Forbidden")
+    for _ in range(DOUBTFUL_LIMIT - 1):
+        trunk.respond("403 Forbidden")
         trunk.breaker.note_success(dialled_at=before)
-    assert trunk.answers("403 Forbidden") == 5
+    assert trunk.respond("403 Forbidden") == 5
 
 
-def test_a_campaign_whose_numbers_are_all_refused_comes_to_its_end(trunk: Trunk) -> None:
+def test_campaign_with_only_refused_numbers_ends(trunk: SimulatedTrunk) -> None:
     until = trunk.now + MAX_DOUBT_SECONDS
     while trunk.now < until:
-        trunk.answers("403 Forbidden", key=str(trunk.now))
-        trunk.rest_is_over()
+        trunk.respond("403 Forbidden", key=str(trunk.now))
+        trunk.skip_rest()
     for key in range(1000):
-        assert trunk.answers("403 Forbidden", key=str(key)) is None
-        assert not trunk.rests()
+        assert trunk.respond("403 Forbidden", key=str(key)) is None
+        assert not trunk.is_resting()
 
 
-def test_a_trunk_that_was_left_alone_for_a_while_is_not_believed_again(trunk: Trunk) -> None:
-    test_a_campaign_whose_numbers_are_all_refused_comes_to_its_end(trunk)
+def test_refusals_are_doubted_again_after_an_hour_without_any(trunk: SimulatedTrunk) -> None:
+    test_campaign_with_only_refused_numbers_ends(trunk)
     trunk.now += DOUBT_RESET_SECONDS + 1
-    assert trunk.answers("403 Forbidden") == 5
-    assert trunk.rests()
+    assert trunk.respond("403 Forbidden") == 5
+    assert trunk.is_resting()
 
 
-def test_a_silent_trunk_rests(trunk: Trunk) -> None:
-    assert trunk.answers("") is None
-    assert trunk.rests()
+def test_silent_trunk_rests(trunk: SimulatedTrunk) -> None:
+    assert trunk.respond("") is None
+    assert trunk.is_resting()
 
 
-@pytest.mark.parametrize("text", ANSWERS)
-def test_one_call_in_fifty_never_stops_the_trunk(trunk: Trunk, text: str) -> None:
-    """Whatever is answered to it, and however often it is made again."""
+@pytest.mark.parametrize("text", RESPONSES)
+def test_one_refused_call_in_fifty_never_stops_the_trunk(trunk: SimulatedTrunk, text: str) -> None:
+    """This holds for any response to it, however often it is retried."""
     outcome = outcome_of(text, rang=False, transport="udp", seconds=0.01)
     for poison in range(20):
         attempts = 0
         while True:
             attempts += 1
-            again = trunk.answers(text, key=f"poison {poison}")
+            again = trunk.respond(text, key=f"poison {poison}")
             if again is None:
                 break
             assert outcome.again
@@ -218,14 +218,14 @@ def test_one_call_in_fifty_never_stops_the_trunk(trunk: Trunk, text: str) -> Non
             trunk.now += 1.0
             for _ in range(49):
                 trunk.breaker.check(waiting=False)
-                trunk.rings()
+                trunk.ring()
         assert attempts == (ATTEMPTS if outcome.again else 1)
-        trunk.rings()
+        trunk.ring()
         trunk.breaker.check(waiting=False)
 
 
-@pytest.mark.parametrize("text", ANSWERS)
-def test_an_answer_that_everybody_gets_is_about_the_trunk_whatever_it_is(trunk: Trunk, text: str) -> None:
+@pytest.mark.parametrize("text", RESPONSES)
+def test_any_response_to_all_calls_counts_against_the_trunk(trunk: SimulatedTrunk, text: str) -> None:
     outcome = outcome_of(text, rang=False, transport="udp", seconds=0.01)
     ended = 0
     for _ in range(100):
@@ -235,55 +235,57 @@ def test_an_answer_that_everybody_gets_is_about_the_trunk_whatever_it_is(trunk: 
             assert outcome.meaning is Meaning.TRUNK
             return
         except Throttled:
-            trunk.rest_is_over()
+            trunk.skip_rest()
             trunk.breaker.check(waiting=False)
-        ended += trunk.answers(text) is None
+        ended += trunk.respond(text) is None
     assert outcome.meaning is not Meaning.TRUNK
-    assert trunk.rests()
+    assert trunk.is_resting()
     if outcome.did_not_ring:
-        assert ended < MAX_REFUSALS_IN_A_ROW[outcome.meaning] <= 30, "the others keep their call"
+        assert ended < MAX_REFUSALS_IN_A_ROW[outcome.meaning] <= 30, "all further recipients are retried"
 
 
 @pytest.mark.parametrize("text", ["404 Not Found", "480 Temporarily Unavailable", "408 Request Timeout"])
-def test_what_is_said_of_a_number_is_believed_at_the_fifth_time(trunk: Trunk, text: str) -> None:
-    for _ in range(ROW):
-        trunk.answers(text)
-    answers = []
+def test_recipient_fails_after_five_attempts_while_the_trunk_is_in_doubt(
+    trunk: SimulatedTrunk, text: str
+) -> None:
+    for _ in range(DOUBTFUL_LIMIT):
+        trunk.respond(text)
+    respond = []
     for _ in range(ATTEMPTS):
-        trunk.rest_is_over()
-        answers.append(trunk.answers(text, key="1"))
-    assert None not in answers[:-1]
-    assert answers[-1] is None
+        trunk.skip_rest()
+        respond.append(trunk.respond(text, key="1"))
+    assert None not in respond[:-1]
+    assert respond[-1] is None
 
 
-def test_a_silence_says_nothing_of_the_trunk_when_a_later_call_came_through(trunk: Trunk) -> None:
+def test_silence_does_not_count_if_a_later_call_got_through(trunk: SimulatedTrunk) -> None:
     dialled_at = trunk.now
-    trunk.rings()
-    assert trunk.answers("", dialled_at=dialled_at) is None
-    assert not trunk.rests()
+    trunk.ring()
+    assert trunk.respond("", dialled_at=dialled_at) is None
+    assert not trunk.is_resting()
 
 
-def test_phones_that_rang_and_were_not_answered_are_in_no_row(trunk: Trunk) -> None:
+def test_unanswered_phones_do_not_count_against_the_trunk(trunk: SimulatedTrunk) -> None:
     rang = outcome_of("480 Temporarily Unavailable", rang=True, transport="udp", seconds=20.0)
     for key in range(100):
         trunk.breaker.on_unanswered(
             key=str(key), to=str(key), outcome=rang, text="480", dialled_at=trunk.now, trunk_responded=True
         )
-    assert not trunk.rests()
+    assert not trunk.is_resting()
 
 
-def test_a_call_that_the_stack_will_not_make_is_given_up_if_it_makes_others(trunk: Trunk) -> None:
-    answers = []
+def test_undialable_call_fails_if_other_calls_are_dialled(trunk: SimulatedTrunk) -> None:
+    respond = []
     for _ in range(ATTEMPTS + 1):
-        answers.append(trunk.breaker.on_not_dialled(key="1", text="Invalid URI", dialled_at=trunk.now))
-        trunk.rings()
-    assert answers == [5, 5, 10, 15, 20, None]
+        respond.append(trunk.breaker.on_not_dialled(key="1", text="Invalid URI", dialled_at=trunk.now))
+        trunk.ring()
+    assert respond == [5, 5, 10, 15, 20, None]
 
 
-def test_while_no_way_leads_to_the_trunk_no_call_is_given_up(trunk: Trunk) -> None:
-    trunk.rings()
+def test_no_call_fails_while_the_trunk_is_unreachable(trunk: SimulatedTrunk) -> None:
+    trunk.ring()
     for _ in range(10 * ATTEMPTS):
         again = trunk.breaker.on_not_dialled(key="1", text="No local address", dialled_at=trunk.now)
         assert again is not None
-        assert trunk.rests()
-        trunk.rest_is_over()
+        assert trunk.is_resting()
+        trunk.skip_rest()

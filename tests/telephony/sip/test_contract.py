@@ -1,4 +1,4 @@
-"""The SIP carrier keeps the contract of all carriers."""
+"""Test that the SIP carrier keeps the contract of all carriers."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from telephony.carriers.base import Submission
 from telephony.carriers.sip import SipCarrier
 from telephony.models import Channel
 from tests.live import wait_for
-from tests.telephony.carriers.carrier_contract import Heard, KeepsSession, Reports
+from tests.telephony.carriers.carrier_contract import KeepsSession, ReportLog, Reports
 from tests.telephony.sip.far_end import FarEnd, Ports
 from tests.telephony.sip.line import chirp
 
 
 class TestSipCarrier(Reports, KeepsSession):
     channel: ClassVar = Channel.CALL
-    refused: ClassVar = "+9779841009904"
+    refused_number: ClassVar = "+9779841009904"
 
     @pytest.fixture
-    def carrier(self, heard: Heard, tmp_path: Path, settings: Any) -> Iterator[Carrier]:
+    def carrier(self, report_log: ReportLog, tmp_path: Path, settings: Any) -> Iterator[Carrier]:
         self.folder, self.ports = tmp_path, Ports()
         self.far_ends: list[FarEnd] = []
         self.start_far_end()
-        settings.CARRIERS["line"] = {"CHANNELS": 10}  # which this carrier cannot be without
+        settings.CARRIERS["line"] = {"CHANNELS": 10}  # this carrier requires CHANNELS
         options = {"host": f"127.0.0.1:{self.ports.sip}", "transport": "tcp", "interface": "127.0.0.1"}
         carrier = SipCarrier(alias="line", **options, rtp_ports="20000-40000", drain_seconds=0)
-        carrier.open(heard)
-        # It connects in its own time. Until then it raises Unreachable, and nothing is lost by that.
+        carrier.open(report_log)
+        # It connects in the background and raises Unreachable until then, which costs nothing.
         wait_for(lambda: carrier.status().startswith("ready"), seconds=10)
         yield carrier
         carrier.close()
@@ -50,11 +50,11 @@ class TestSipCarrier(Reports, KeepsSession):
         yield
         self.start_far_end()
 
-    def taken(self) -> list[str]:
-        """SIPp logs a line for each INVITE, which begins with the number."""
+    def received_numbers(self) -> list[str]:
+        """Read SIPp's log, which has a line for each INVITE that begins with the number."""
         return [line.split()[0] for far_end in self.far_ends for line in far_end.log()]
 
     def submission(self, number: int, **changes: Any) -> Submission:
-        """A call plays a recording: one second of sound."""
+        """Create a submission that plays a recording of one second."""
         recording, _ = chirp(1.0)
         return super().submission(number, **{"audio_name": recording, **changes})

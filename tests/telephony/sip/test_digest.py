@@ -1,4 +1,4 @@
-"""Digests that a trunk asks for: with a registration (401), and with each call where its proxy asks (407)."""
+"""Test digest authentication: of registrations (401), and of calls if the proxy requires it (407)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REGISTERED: dict[str, Any] = {"register": True, "user": "branch", "register_seco
 ASKS_AGAIN = 'WWW-Authenticate: Digest realm="example.com", nonce="57ebe028cda1", algorithm=MD5, qop="auth"'
 
 
-def test_a_registration_that_is_challenged_succeeds_and_calls_are_made(tmp_path: Path) -> None:
+def test_challenged_registration_succeeds_and_calls_are_made(tmp_path: Path) -> None:
     with (
         FarEnd(tmp_path, "registrar_digest", status="403 Forbidden") as far_end,
         Line(far_end.host, password="secret", **REGISTERED) as line,
@@ -34,9 +34,7 @@ def test_a_registration_that_is_challenged_succeeds_and_calls_are_made(tmp_path:
 
 
 @pytest.mark.parametrize(("answer", "headers"), [("403 Forbidden", ""), ("401 Unauthorized", ASKS_AGAIN)])
-def test_a_registration_with_a_wrong_password_is_shown_and_nothing_is_called(
-    tmp_path: Path, answer: str, headers: str
-) -> None:
+def test_failed_registration_is_shown_and_no_call_is_made(tmp_path: Path, answer: str, headers: str) -> None:
     with (
         FarEnd(tmp_path, "registrar_digest", status=answer, headers=headers) as far_end,
         Line(far_end.host, ready=False, password="wrong", **REGISTERED) as line,
@@ -49,7 +47,7 @@ def test_a_registration_with_a_wrong_password_is_shown_and_nothing_is_called(
     assert "INVITE sip:" not in far_end.messages()
 
 
-def test_a_proxy_that_challenges_each_call_gets_the_digest_it_wants(tmp_path: Path) -> None:
+def test_call_answers_a_proxy_challenge_with_the_right_digest(tmp_path: Path) -> None:
     with (
         FarEnd(tmp_path, "challenge_by_proxy") as far_end,
         Line(far_end.host, user="trunk-user", password="trunk-password") as line,
@@ -64,7 +62,7 @@ def test_a_proxy_that_challenges_each_call_gets_the_digest_it_wants(tmp_path: Pa
     assert far_end.errors() == ""
 
 
-def test_a_proxy_that_does_not_know_us_pauses_the_trunk(tmp_path: Path) -> None:
+def test_trunk_is_paused_if_the_proxy_rejects_the_user(tmp_path: Path) -> None:
     with (
         FarEnd(tmp_path, "challenge_by_proxy") as far_end,
         Line(far_end.host, user="somebody", password="trunk-password") as line,
@@ -72,7 +70,7 @@ def test_a_proxy_that_does_not_know_us_pauses_the_trunk(tmp_path: Path) -> None:
         keys = iter(map(str, range(1, 100)))
 
         def is_paused() -> bool:
-            """Whether a call, made when the trunk has rested after the one before, is told what is wrong."""
+            """Make one call, wait for the rest that follows, and return whether the trunk is paused."""
             key = next(keys)
             try:
                 line.call(NUMBER, key=key)
@@ -102,7 +100,7 @@ def response_of(header: str) -> str:
 
 
 def digest(header: str, *, user: str, password: str) -> str:
-    """What the response has to be, by RFC 2617 (qop=auth), for an INVITE with the other parameters of this header."""
+    """Compute the response by RFC 2617 (qop=auth) for an INVITE with the other parameters of this header."""
     sent = parameters_of(header)
     who = _md5(user, sent["realm"], password)
     what = _md5("INVITE", sent["uri"])

@@ -1,4 +1,4 @@
-"""The worker of a trunk is told to stop with calls on the line: they end well, and what is queued waits for the next."""
+"""Test that a stopped trunk worker finishes its calls, and that queued calls wait for the next worker."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import pytest
 from tests.live import wait_for
 from tests.telephony.sip.far_end import FarEnd
 from tests.telephony.sip.processes import SipIris, sip_iris
-from tests.telephony.sip.timeline import messages, talks
+from tests.telephony.sip.timeline import answered_calls, messages
 
 CPS, CHANNELS, PEOPLE = (
     4,
     60,
     40,
-)  # so that a dispatcher is at work all the time, and never waits for a channel
+)  # the dispatcher is busy all the time and never waits for a channel
 NUMBERS = [9_841_700_100 + place for place in range(PEOPLE)]
-# Longer than it takes to have ten answered: none is over before the worker is told to stop.
+# Longer than it takes until ten calls are answered, so none has ended when the worker is told to stop.
 MESSAGE = "नमस्कार, भोलि बिहान दश बजे वडा कार्यालयमा बैठक छ। कृपया समयमै आउनुहोला। " * 2
 QUEUED, COMPLETED = 0, 100
 
@@ -53,31 +53,31 @@ def iris(tmp_path_factory: pytest.TempPathFactory, far_end: FarEnd) -> Iterator[
         yield running
 
 
-def test_answered_calls_end_well_and_the_queued_ones_are_made_by_the_next_worker(
+def test_stopped_worker_finishes_its_calls_and_the_next_one_makes_the_queued_ones(
     iris: SipIris, far_end: FarEnd
 ) -> None:
     before = iris.balance()
     worker = iris.start_trunk_worker("line")
     campaign = iris.call("Drain", NUMBERS, MESSAGE)
-    wait_for(lambda: len(talks(far_end)) >= 10, seconds=120)
-    assert all(talk.ended is None for talk in talks(far_end).values())
+    wait_for(lambda: len(answered_calls(far_end)) >= 10, seconds=120)
+    assert all(talk.ended is None for talk in answered_calls(far_end).values())
     told_at = time.time()
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(90) == 0
 
-    # Whom it had called has heard everything, at the far end and in the books; all others are where they were.
+    # The people it had called heard everything, by the far end and by the database. All others are still queued.
     called = invited(far_end)
     assert 10 <= len(called) < PEOPLE
     assert set(called.values()) == {1}
-    assert len(talks(far_end)) == len(called)
-    assert min(talk.ended or 0 for talk in talks(far_end).values()) > told_at
+    assert len(answered_calls(far_end)) == len(called)
+    assert min(talk.ended or 0 for talk in answered_calls(far_end).values()) > told_at
     ends = iris.rows('SELECT "to", status, playback FROM telephony_delivery')
     assert {to: (status, playback) for to, status, playback in ends} == {
         f"+977{number}": (COMPLETED, 100) if f"+977{number}" in called else (QUEUED, None)
         for number in NUMBERS
     }
     assert "stopped" in iris.manage("trunk_status")
-    # A turn lasts a minute, and no new call was made in what was left of it.
+    # A time slice lasts a minute, but no new call was made in the rest of it.
     last = max(one.at for one in messages(far_end) if one.first.startswith("INVITE"))
     assert last < told_at + 1
 
@@ -92,5 +92,5 @@ def test_answered_calls_end_well_and_the_queued_ones_are_made_by_the_next_worker
 
 
 def invited(far_end: FarEnd) -> Counter[str]:
-    """How often each number was called."""
+    """Return how often each number was called."""
     return Counter(line.split()[0] for line in far_end.log())

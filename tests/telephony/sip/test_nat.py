@@ -1,4 +1,4 @@
-"""Behind NAT: a STUN server tells the public address, and the trunk is told to send sound there."""
+"""Test that behind NAT a STUN server provides the public address, to which the trunk then sends audio."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BINDING_REQUEST, BINDING_RESPONSE, XOR_MAPPED_ADDRESS, IPV4 = 0x0001, 0x0101, 0x
 
 @contextmanager
 def stun_server() -> Iterator[int]:
-    """Its port. It sees everybody at the public address, and at the port that is theirs, as one-to-one NAT does."""
+    """Run a STUN server and yield its port. It reports the public address with the client's own port, as 1:1 NAT does."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
         port: int = server.getsockname()[1]
@@ -47,7 +47,7 @@ def _answer(server: socket.socket) -> None:
         server.sendto(head + request[8:20] + mapped, (host, port))
 
 
-def test_sound_is_wanted_at_the_public_address_and_sip_at_ours(tmp_path: Path) -> None:
+def test_sdp_has_the_public_address_and_contact_the_local_one(tmp_path: Path) -> None:
     with stun_server() as port, FarEnd(tmp_path, "answer", record=False) as far_end:
         account = ("medianat=stun", f"stunserver=stun:127.0.0.1:{port}")
         with Line(far_end.host, account=account) as line:

@@ -1,4 +1,4 @@
-"""The OPTIONS of a SIP trunk: each is documented, and a wrong one stops the start with a sentence."""
+"""Test that each OPTION of a SIP trunk is documented and checked."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from iris.checks import carriers_can_be_used
 from telephony.carriers import get_carrier
-from telephony.carriers.sip import options as of_options
+from telephony.carriers.sip import options as sip_options
 from telephony.carriers.sip.options import DEFAULTS, SipOptions
 from tests.live import ROOT
 
@@ -28,7 +28,7 @@ def _a_trunk_of_thirty(settings: Any) -> None:
     settings.CARRIERS = {"line": {"BACKEND": BACKEND, "OPTIONS": {"host": "sip.example.com"}, "CHANNELS": 30}}
 
 
-def test_a_host_is_all_that_is_needed() -> None:
+def test_only_host_is_required() -> None:
     assert get_carrier("line").settings["transport"] == "udp"
     assert carriers_can_be_used(None) == []
 
@@ -59,7 +59,7 @@ def test_a_host_is_all_that_is_needed() -> None:
         ({"stack": ["a\nb"]}, "without line breaks"),
     ],
 )
-def test_a_wrong_option_is_refused_with_a_sentence(given: dict[str, Any], sentence: str) -> None:
+def test_invalid_option_is_refused_with_a_sentence(given: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ImproperlyConfigured, match=re.escape(sentence)):
         options(**given)
 
@@ -82,7 +82,7 @@ def test_the_system_check_names_the_trunk_and_the_option(settings: Any) -> None:
         ("national", "9", "sip:99841000001@sip.example.com;transport=udp", "9800000101"),
     ],
 )
-def test_numbers_are_written_as_the_trunk_wants_them(
+def test_numbers_are_written_in_the_configured_format(
     numbers: str, prefix: str, uri: str, caller: str
 ) -> None:
     found = options(numbers=numbers, prefix=prefix)
@@ -91,13 +91,13 @@ def test_numbers_are_written_as_the_trunk_wants_them(
     assert found.user_of("") == "iris"
 
 
-def test_the_password_is_never_shown() -> None:
+def test_repr_never_shows_the_password() -> None:
     secret = options(user="branch", password="very-secret", register=True)
     assert "very-secret" not in repr(secret)
     assert "very-secret" not in repr(secret.account_of("branch"))
 
 
-def test_the_stack_is_told_what_makes_many_calls_reliable() -> None:
+def test_stack_configuration_allows_many_calls_and_has_our_settings() -> None:
     found = options(interface="127.0.0.1", listen="127.0.0.1:5060", stack=["dns_server 127.0.0.1"])
     config = found.config()
     assert config.max_concurrent_calls is None
@@ -106,14 +106,14 @@ def test_the_stack_is_told_what_makes_many_calls_reliable() -> None:
     assert {"rtp_ports 10000-20000", "sip_listen 127.0.0.1:5060", "dns_server 127.0.0.1"} <= set(lines)
 
 
-def test_certificates_are_checked_with_the_authorities_of_the_system(
+def test_certificates_are_checked_with_the_ca_file_of_the_system(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The stack brings an OpenSSL of its own, which would look for them elsewhere."""
+    """The stack has its own OpenSSL, which would look for the CA file elsewhere."""
     for name in ("python", "usual", "own"):
         (tmp_path / name).touch()
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "python"))
-    monkeypatch.setattr(of_options, "DEFAULT_CA_FILE", str(tmp_path / "usual"))
+    monkeypatch.setattr(sip_options, "DEFAULT_CA_FILE", str(tmp_path / "usual"))
     assert f"sip_cafile {tmp_path}/python\n" in options(transport="tls").config().render()
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "nowhere"))
     assert f"sip_cafile {tmp_path}/usual\n" in options(transport="tls").config().render()
@@ -121,18 +121,18 @@ def test_certificates_are_checked_with_the_authorities_of_the_system(
     assert f"sip_cafile {tmp_path}/own\n" in given.config().render()
 
 
-def test_a_trunk_over_tls_needs_authorities_to_check_its_certificate_with(
+def test_tls_without_any_ca_file_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")
-    monkeypatch.setattr(of_options, "DEFAULT_CA_FILE", "/nowhere/ca.pem")
+    monkeypatch.setattr(sip_options, "DEFAULT_CA_FILE", "/nowhere/ca.pem")
     with pytest.raises(ImproperlyConfigured, match="Install the package ca-certificates, or let tls_ca name"):
         options(transport="tls")
     assert options(transport="tls", tls_verify=False)
     assert options(transport="udp")
 
 
-def test_every_option_is_documented() -> None:
+def test_every_option_is_documented_with_its_default() -> None:
     text = (ROOT / "docs" / "sip.md").read_text()
     table = dict(re.findall(r"^\| `(\w+)` \| .* \| `?(.*?)`? \|$", text, re.MULTILINE))
     assert set(table) == set(DEFAULTS)

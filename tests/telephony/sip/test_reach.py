@@ -1,4 +1,4 @@
-"""The way to the trunk, and back: through a proxy, into silence, with as many open files as many calls need."""
+"""Test how calls reach the trunk: through a proxy, into silence, with enough open files, and from the trunk to us."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from tests.telephony.sip.far_end import SCENARIOS, FarEnd, Ports
 from tests.telephony.sip.line import Line
 
 NUMBER = "+9779841000001"
-# RFC 3261, timer B: 64 times T1, which the stack has at half a second, as the RFC has, and no setting for.
-GIVEN_UP_AFTER = 32
+# RFC 3261, timer B: 64 times T1. The stack has no setting for T1; it is half a second, as in the RFC.
+TRANSACTION_TIMEOUT_SECONDS = 32
 
 
-def test_a_trunk_that_says_nothing_at_all_is_given_up_after_32_seconds() -> None:
+def test_call_to_a_silent_trunk_is_lost_after_32_seconds() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as black_hole:
         black_hole.bind(("127.0.0.1", 0))
         with Line(f"127.0.0.1:{black_hole.getsockname()[1]}") as line:
             begun = time.monotonic()
             line.call(NUMBER)
-            final = line.final(seconds=GIVEN_UP_AFTER + 20)
+            final = line.final(seconds=TRANSACTION_TIMEOUT_SECONDS + 20)
             took = time.monotonic() - begun
         assert black_hole.recv(4096).startswith(f"INVITE sip:{NUMBER}@".encode())
-    # Nobody knows whether a phone has rung: no "not answered", and nobody is called again.
+    # It is unknown whether a phone has rung, so the call is neither "unanswered" nor retried.
     assert (final.status, final.cause, final.seconds) == (DeliveryStatus.FAILED, Cause.LOST, None)
     assert line.statuses() == [DeliveryStatus.FAILED]
-    assert took > GIVEN_UP_AFTER - 1
+    assert took > TRANSACTION_TIMEOUT_SECONDS - 1
 
 
-def test_calls_go_through_the_outbound_proxy(tmp_path: Path) -> None:
+def test_calls_use_the_outbound_proxy(tmp_path: Path) -> None:
     with FarEnd(tmp_path, "answer") as far_end, Line("sip.example.com", proxy=far_end.host) as line:
         line.call(NUMBER)
         assert line.final().status == DeliveryStatus.COMPLETED
         assert f"INVITE sip:{NUMBER}@sip.example.com" in far_end.messages()
 
 
-def test_registrations_go_through_the_outbound_proxy(tmp_path: Path) -> None:
+def test_registrations_use_the_outbound_proxy(tmp_path: Path) -> None:
     with (
         FarEnd(tmp_path, "registrar_digest", status="403 Forbidden") as far_end,
         Line("sip.example.com", proxy=far_end.host, register=True, user="branch", password="secret") as line,
@@ -49,7 +49,7 @@ def test_registrations_go_through_the_outbound_proxy(tmp_path: Path) -> None:
         assert "To: <sip:branch@sip.example.com" in far_end.messages()
 
 
-def test_a_low_limit_of_open_files_is_raised_as_far_as_it_may_be(tmp_path: Path) -> None:
+def test_low_limit_of_open_files_is_raised_to_the_allowed_maximum(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
     try:
@@ -61,7 +61,7 @@ def test_a_low_limit_of_open_files_is_raised_as_far_as_it_may_be(tmp_path: Path)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_who_calls_us_is_told_that_we_are_busy(tmp_path: Path, require_program: Callable[[str], str]) -> None:
+def test_incoming_call_is_rejected_as_busy(tmp_path: Path, require_program: Callable[[str], str]) -> None:
     sipp = require_program("sipp")
     ours, theirs = Ports(), Ports()
     with FarEnd(tmp_path, "answer") as far_end, Line(far_end.host, listen=f"127.0.0.1:{ours.sip}") as line:
@@ -72,7 +72,7 @@ def test_who_calls_us_is_told_that_we_are_busy(tmp_path: Path, require_program: 
             timeout=60,
         )
         assert caller.returncode == 0, caller.stdout
-        line.call(NUMBER)  # and our own calls go on
+        line.call(NUMBER)  # outgoing calls still work
         assert line.final().status == DeliveryStatus.COMPLETED
     ours.close()
     theirs.close()

@@ -1,4 +1,4 @@
-"""What a call plays is read before it is dialled. What cannot be read costs nobody their call, and never holds up others."""
+"""Test that recordings are read before dialling, and that an unreadable one neither fails a call nor holds up others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from telephony.carriers.base import Later, Pending, Rejected
 from telephony.carriers.errors import Unreachable
-from telephony.carriers.sip import recordings as of_recordings
+from telephony.carriers.sip import recordings as sip_recordings
 from telephony.carriers.sip.recordings import RecordingGone, Recordings
 from telephony.models import Audio, Cause, DeliveryStatus
 from telephony.speech import store
@@ -25,7 +25,7 @@ NUMBER = "+9779841000001"
 
 
 class EndpointConnectionError(Exception):
-    """As the client of S3 raises it: none of Python's own."""
+    """An error like that of the S3 client, which is not one of Python's own."""
 
 
 @pytest.mark.parametrize(
@@ -38,15 +38,15 @@ class EndpointConnectionError(Exception):
     ],
     ids=lambda error: type(error).__name__ + str(getattr(error, "errno", "")),
 )
-def test_a_recording_that_cannot_be_read_puts_off_its_own_call_only(
+def test_unreadable_recording_delays_only_its_own_call(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
-    really = store.open_file
+    original = store.open_file
 
     def open_file(name: str, extension: Extension) -> IO[bytes]:
         if name == "unreadable":
             raise error
-        return really(name, extension)
+        return original(name, extension)
 
     monkeypatch.setattr(store, "open_file", open_file)
     with FarEnd(tmp_path, "answer", record=False) as far_end, Line(far_end.host) as line:
@@ -60,19 +60,21 @@ def test_a_recording_that_cannot_be_read_puts_off_its_own_call_only(
     assert "line: the recordings of 1 calls cannot be read: " + repr(error) in caplog.text
 
 
-def test_what_was_read_too_late_is_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    really = store.open_file
+def test_call_is_not_made_if_its_recording_was_read_too_late(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = store.open_file
     late, in_time = submission(NUMBER, key="1", said=chirp(1.1)[0]), submission(NUMBER, key="2")
     until = timezone.now() + timedelta(seconds=0.3)
     object.__setattr__(late, "valid_until", until)
 
     def open_file(name: str, extension: Extension) -> IO[bytes]:
         wait_for(lambda: timezone.now() > until, seconds=3)
-        return really(name, extension)
+        return original(name, extension)
 
     with FarEnd(tmp_path, "answer", record=False) as far_end, Line(far_end.host) as line:
         monkeypatch.setattr(store, "open_file", open_file)
-        of_recordings._read_pcm.cache_clear()
+        sip_recordings._read_pcm.cache_clear()
         results = {result.key: result for result in line.carrier.submit([late, in_time])}
         assert results["1"] == Later(key="1", seconds=1.0, text="Came after its validity had ended.")
         assert results["2"] == Pending(key="2")
@@ -80,10 +82,10 @@ def test_what_was_read_too_late_is_not_sent(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.django_db
-def test_a_recording_that_was_removed_is_refused_and_one_whose_file_is_not_there_waits_for_it(
+def test_deleted_recording_is_refused_and_a_missing_file_is_retried(
     tmp_path: Path,
 ) -> None:
-    """A folder that is not mounted has no file at all: that must not end a whole campaign."""
+    """A folder that is not mounted has no files, which must not fail a whole campaign."""
     Audio.objects.create(name="pruned", seconds=1.0, pruned_at=timezone.now())
     Audio.objects.create(name="missing", seconds=1.0)
     with FarEnd(tmp_path, "answer", record=False) as far_end, Line(far_end.host) as line:
@@ -96,23 +98,25 @@ def test_a_recording_that_was_removed_is_refused_and_one_whose_file_is_not_there
 
 
 @pytest.mark.django_db
-def test_a_file_that_does_not_come_back_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recording_is_gone_if_its_file_stays_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     Audio.objects.create(name="missing", seconds=1.0)
     recordings = Recordings()
     with pytest.raises(FileNotFoundError):
         recordings.pcm_of("missing")
-    monkeypatch.setattr(of_recordings, "MAX_MISSING_SECONDS", 0.0)
+    monkeypatch.setattr(sip_recordings, "MAX_MISSING_SECONDS", 0.0)
     with pytest.raises(RecordingGone):
         recordings.pcm_of("missing")
 
 
-def test_while_the_database_is_away_nobody_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_call_is_made_while_the_database_is_unavailable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from django.db import OperationalError
 
     def away(name: str) -> bytes:
         raise OperationalError("the database is starting up")
 
-    monkeypatch.setattr(of_recordings, "_read_pcm", away)
+    monkeypatch.setattr(sip_recordings, "_read_pcm", away)
     with FarEnd(tmp_path, "answer", record=False) as far_end, Line(far_end.host) as line:
         with pytest.raises(Unreachable, match="database"):
             line.call(NUMBER)

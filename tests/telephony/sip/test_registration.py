@@ -1,4 +1,4 @@
-"""A trunk that wants a registration: kept, made again after its registrar was away, given up at the end."""
+"""Test that a trunk registers, stays registered, registers again after an outage, and unregisters at the end."""
 
 from __future__ import annotations
 
@@ -20,18 +20,23 @@ from tests.live import wait_for
 from tests.telephony.sip.far_end import FarEnd, Ports
 from tests.telephony.sip.line import Line
 
-REGISTERED: dict[str, Any] = {"register": True, "user": "branch", "password": "secret", "register_seconds": 5}
+REGISTERING: dict[str, Any] = {
+    "register": True,
+    "user": "branch",
+    "password": "secret",
+    "register_seconds": 5,
+}
 
 
-def test_calls_wait_for_the_registration_and_come_back_with_the_registrar(tmp_path: Path) -> None:
+def test_calls_are_refused_while_the_registrar_is_away_and_resume_with_it(tmp_path: Path) -> None:
     ports = Ports()
     with FarEnd(tmp_path / "first", "registrar", transport="tcp", ports=ports) as far_end:
-        line = Line(far_end.host, transport="tcp", **REGISTERED)
+        line = Line(far_end.host, transport="tcp", **REGISTERING)
         line.__enter__()
         try:
             assert line.carrier.status() == f"registered as branch at {far_end.host}"
             far_end.__exit__()
-            # The stack refreshes after some seconds, in vain, and we are told.
+            # The stack fails to refresh the registration after some seconds, and reports it.
             line.wait_status("not registered", seconds=20)
             with pytest.raises(Unreachable, match="not registered"):
                 line.call("+9779841000001")
@@ -46,22 +51,22 @@ def test_calls_wait_for_the_registration_and_come_back_with_the_registrar(tmp_pa
     ports.close()
 
 
-def test_a_refused_registration_is_shown(tmp_path: Path) -> None:
+def test_status_shows_a_refused_registration(tmp_path: Path) -> None:
     with (
         FarEnd(tmp_path, "refuse_registration") as far_end,
-        Line(far_end.host, ready=False, **REGISTERED) as line,
+        Line(far_end.host, ready=False, **REGISTERING) as line,
     ):
         line.wait_status("not registered")
         assert "403" in line.carrier.status()
 
 
-def test_who_is_refused_does_not_ask_again_at_once_and_is_registered_when_that_is_mended(
+def test_refused_registration_is_retried_late_and_then_succeeds(
     tmp_path: Path,
 ) -> None:
-    """Who asks every few seconds is taken for a thief, and locked out for good."""
+    """Registrars lock out clients that retry every few seconds."""
     with (
         FarEnd(tmp_path, "refuse_first_registration") as far_end,
-        Line(far_end.host, ready=False, **REGISTERED) as line,
+        Line(far_end.host, ready=False, **REGISTERING) as line,
     ):
         line.wait_status("not registered")
         line.wait_status("registered", seconds=80)  # the stack waits for half a minute to a minute
@@ -73,7 +78,7 @@ def test_who_is_refused_does_not_ask_again_at_once_and_is_registered_when_that_i
 
 
 class Agent:
-    """An agent of the stack whose registrar says what the test wants."""
+    """A user agent whose registrar gives the responses that the test chooses."""
 
     def __init__(self, *answers: str) -> None:
         self.answers = list(answers)
@@ -100,8 +105,8 @@ class Agent:
             raise RegistrationError(f"registration failed: {answer}", status=status, reason=reason)
 
 
-def story(agent: Agent, *words: str) -> list[str]:
-    """What the operator sees when an agent keeps registered, and its stack has had these outcomes by itself."""
+def observe(agent: Agent, *words: str) -> list[str]:
+    """Return the statuses that the operator sees while the stack reports these outcomes by itself."""
     seen: list[str] = []
 
     async def tell() -> None:
@@ -122,10 +127,12 @@ def story(agent: Agent, *words: str) -> list[str]:
     return seen
 
 
-def test_a_registrar_that_is_away_or_fails_is_asked_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_registration_is_retried_soon_if_the_registrar_is_away_or_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(registration, "RETRY_SECONDS", 0.0)
     agent = Agent("Connection refused [111]", "503 Service Unavailable", "200 OK")
-    assert story(agent, "", "", "Connection reset by peer [104]") == [
+    assert observe(agent, "", "", "Connection reset by peer [104]") == [
         "registration failed: Connection refused [111]",
         "registration failed: 503 Service Unavailable",
         "registered",
@@ -133,9 +140,9 @@ def test_a_registrar_that_is_away_or_fails_is_asked_again_soon(monkeypatch: pyte
 
 
 @pytest.mark.parametrize("answer", ["401 Unauthorized", "403 Forbidden", "404 Not Found"])
-def test_a_registrar_that_refuses_is_left_to_the_stack_until_there_is_something_new(answer: str) -> None:
+def test_only_the_stack_retries_a_refused_registration(answer: str) -> None:
     agent = Agent(answer)
-    assert story(agent, answer, "200 OK", "403 Forbidden") == [
+    assert observe(agent, answer, "200 OK", "403 Forbidden") == [
         f"registration failed: {answer}",
         answer,
         "registered",
@@ -143,9 +150,9 @@ def test_a_registrar_that_refuses_is_left_to_the_stack_until_there_is_something_
     assert agent.asked == 2
 
 
-def test_a_registrar_that_refused_and_is_away_now_is_asked_again_soon() -> None:
+def test_registration_is_retried_soon_if_the_registrar_goes_away_after_a_refusal() -> None:
     agent = Agent("403 Forbidden", "200 OK")
-    assert story(agent, "Connection refused [111]", "403 Forbidden") == [
+    assert observe(agent, "Connection refused [111]", "403 Forbidden") == [
         "registration failed: 403 Forbidden",
         "registered",
     ]

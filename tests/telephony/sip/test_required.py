@@ -1,4 +1,4 @@
-"""What a machine lacks is said: where CI runs, a test that cannot run is a failure."""
+"""Test that a missing program skips its tests locally, but fails them in CI."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _nothing_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("required", "outcome"), [("", pytest.skip.Exception), ("1", pytest.fail.Exception)], ids=["here", "CI"]
 )
-def test_a_missing_stack_is_skipped_here_and_fails_in_ci(
+def test_missing_stack_skips_locally_and_fails_in_ci(
     monkeypatch: pytest.MonkeyPatch, required: str, outcome: type[BaseException]
 ) -> None:
     monkeypatch.setenv("IRIS_REQUIRE_SERVICES", required)
@@ -32,7 +32,7 @@ def test_a_missing_stack_is_skipped_here_and_fails_in_ci(
 @pytest.mark.parametrize(
     ("required", "outcome"), [("", pytest.skip.Exception), ("1", pytest.fail.Exception)], ids=["here", "CI"]
 )
-def test_a_missing_far_end_is_skipped_here_and_fails_in_ci(
+def test_missing_sipp_skips_locally_and_fails_in_ci(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, required: str, outcome: type[BaseException]
 ) -> None:
     monkeypatch.setenv("IRIS_REQUIRE_SERVICES", required)

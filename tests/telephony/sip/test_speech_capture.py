@@ -1,4 +1,4 @@
-"""What is taken out of a call's sound, moment by moment, and stored while the call goes on."""
+"""Test which parts of a call's sound are captured as responses, and how they are stored during the call."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Info:
 
 
 class Phone:
-    """Says the number of each tenth of a second, all the time."""
+    """A phone whose sound in each tenth of a second consists of the number of that tenth."""
 
     def __init__(self) -> None:
         self.said = 0.0
@@ -50,14 +50,14 @@ class Phone:
 
 
 def tenths(sound: bytes) -> list[int]:
-    """Which tenths of a second of the call are in it, each whole."""
+    """Return which tenths of a second of the call the sound contains. Each must be complete."""
     assert len(sound) % (SECOND // 10) == 0
     return [sound[start] for start in range(0, len(sound), SECOND // 10)]
 
 
 @pytest.fixture
 def stored(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """What was stored, in place of a storage and a database."""
+    """Replace the storage and the database. Return the list of stored sounds."""
     kept: list[bytes] = []
 
     def keep(said: bytes) -> str:
@@ -68,50 +68,50 @@ def stored(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     return kept
 
 
-def listen(phone: Phone, looks: list[int], *, on_stored: Callable[[], None] = lambda: None) -> list[SurveyResponse]:
-    """Look at the call at these tenths of a second; the answers."""
+def capture(phone: Phone, reads: list[int], *, on_stored: Callable[[], None] = lambda: None) -> list[SurveyResponse]:
+    """Read the call's sound at these tenths of a second. Return the responses."""
 
     async def call() -> list[SurveyResponse]:
         heard = SpeechCapture(phone, SCRIPT, key="1", on_stored=on_stored)
-        for tenth in looks:
+        for tenth in reads:
             phone.speak_until(tenth)
             heard.read_until(tenth / 10)
-        heard.end(looks[-1] / 10)
+        heard.end(reads[-1] / 10)
         await heard.wait_until_stored()
         return heard.answers
 
     return asyncio.run(call())
 
 
-def test_each_answer_is_what_was_said_in_its_time(stored: list[bytes]) -> None:
-    answers = listen(Phone(), [*range(0, 100, 2), 100])
+def test_each_response_is_the_sound_of_its_listening_time(stored: list[bytes]) -> None:
+    answers = capture(Phone(), [*range(0, 100, 2), 100])
     assert sorted(answers) == [SurveyResponse(2, "recording 1"), SurveyResponse(3, "recording 2")]
     assert [tenths(said) for said in stored] == [list(range(50, 70)), list(range(80, 100))]
 
 
-def test_looking_late_loses_nothing_and_adds_nothing(stored: list[bytes]) -> None:
-    listen(Phone(), [0, 5, 13, 21, 30, 38, 47, 56, 64, 73, 81, 89, 96, 101, 104])
+def test_irregular_reads_lose_and_add_nothing(stored: list[bytes]) -> None:
+    capture(Phone(), [0, 5, 13, 21, 30, 38, 47, 56, 64, 73, 81, 89, 96, 101, 104])
     assert [tenths(said) for said in stored] == [list(range(50, 70)), list(range(80, 100))]
 
 
-def test_who_hangs_up_in_the_middle_has_said_what_was_said_by_then(stored: list[bytes]) -> None:
-    assert listen(Phone(), [0, 20, 40, 48, 54, 60]) == [SurveyResponse(2, "recording 1")]
+def test_hangup_during_a_response_keeps_what_was_said_so_far(stored: list[bytes]) -> None:
+    assert capture(Phone(), [0, 20, 40, 48, 54, 60]) == [SurveyResponse(2, "recording 1")]
     assert tenths(stored[0]) == list(range(50, 60))
 
 
-def test_who_hangs_up_before_was_not_asked(stored: list[bytes]) -> None:
-    assert listen(Phone(), [0, 20, 45]) == []
+def test_hangup_before_the_listening_time_stores_nothing(stored: list[bytes]) -> None:
+    assert capture(Phone(), [0, 20, 45]) == []
     assert stored == []
 
 
-def test_a_phone_that_sends_nothing_has_said_nothing(stored: list[bytes]) -> None:
+def test_phone_that_sends_no_audio_gives_no_response(stored: list[bytes]) -> None:
     phone = Phone()
     phone.silent = True
-    assert listen(phone, list(range(0, 101, 2))) == []
+    assert capture(phone, list(range(0, 101, 2))) == []
     assert not any(stored)
 
 
-def test_an_answer_is_reported_when_it_is_stored_and_not_before(
+def test_response_is_reported_after_it_is_stored(
     stored: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str] = []
@@ -123,13 +123,11 @@ def test_an_answer_is_reported_when_it_is_stored_and_not_before(
         return name
 
     monkeypatch.setattr(speech_capture, "_store_recording", note)
-    listen(Phone(), [*range(0, 70, 2), 70], on_stored=lambda: seen.append("reported"))
+    capture(Phone(), [*range(0, 70, 2), 70], on_stored=lambda: seen.append("reported"))
     assert seen == ["stored", "reported"]
 
 
-def test_a_storage_that_is_away_for_a_moment_is_waited_for(
-    stored: list[bytes], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_storing_a_response_is_retried(stored: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     keep, failures = speech_capture._store_recording, iter([OSError("away"), OSError("still away")])
 
     def fail_twice(said: bytes) -> str:
@@ -139,13 +137,15 @@ def test_a_storage_that_is_away_for_a_moment_is_waited_for(
 
     monkeypatch.setattr(speech_capture, "_store_recording", fail_twice)
     monkeypatch.setattr(speech_capture, "RETRY_SECONDS", 0)
-    assert listen(Phone(), [*range(0, 70, 2), 70]) == [SurveyResponse(2, "recording 1")]
+    assert capture(Phone(), [*range(0, 70, 2), 70]) == [SurveyResponse(2, "recording 1")]
 
 
-def test_a_storage_that_stays_away_costs_the_answer_and_not_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_response_is_lost_but_the_call_ends_if_the_storage_stays_unavailable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def fail(said: bytes) -> str:
         raise OSError("away")
 
     monkeypatch.setattr(speech_capture, "_store_recording", fail)
     monkeypatch.setattr(speech_capture, "RETRY_SECONDS", 0)
-    assert listen(Phone(), [*range(0, 70, 2), 70]) == []
+    assert capture(Phone(), [*range(0, 70, 2), 70]) == []

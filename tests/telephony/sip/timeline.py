@@ -1,4 +1,4 @@
-"""Who was on the far end's line, and when, by SIPp's own record of what went to and fro."""
+"""Read from SIPp's log of SIP messages which calls were in progress at the far end, and when."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _MESSAGE = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """`at` is of the epoch, `first` its first line, `method` that of the request, or of what is answered."""
+class SipMessage:
+    """A SIP message: time (epoch seconds), first line, Call-ID, and the method of the request or of the one it answers."""
 
     at: float
     first: str
@@ -25,33 +25,33 @@ class Message:
     method: str
 
 
-def messages(far_end: FarEnd) -> Iterator[Message]:
-    """All of them, in order, retransmissions included."""
+def messages(far_end: FarEnd) -> Iterator[SipMessage]:
+    """Yield all messages in order, retransmissions included."""
     for when, first, call_id, method in _MESSAGE.findall(far_end.messages()):
-        yield Message(datetime.fromisoformat(when).timestamp(), first.rstrip("\r"), call_id, method)
+        yield SipMessage(datetime.fromisoformat(when).timestamp(), first.rstrip("\r"), call_id, method)
 
 
 @dataclass(slots=True)
-class Talk:
-    """From the answer to the BYE, in seconds of the epoch; `ended` is None while there was none."""
+class AnsweredCall:
+    """The times of pickup and BYE (epoch seconds). `ended` is None if there was no BYE yet."""
 
     answered: float
     ended: float | None = None
 
 
-def talks(far_end: FarEnd) -> dict[str, Talk]:
-    """Of each call that was answered, by Call-ID."""
-    found: dict[str, Talk] = {}
+def answered_calls(far_end: FarEnd) -> dict[str, AnsweredCall]:
+    """Return the answered calls by Call-ID."""
+    found: dict[str, AnsweredCall] = {}
     for one in messages(far_end):
         if one.first.startswith("SIP/2.0 200") and one.method == "INVITE":
-            found.setdefault(one.call_id, Talk(one.at))
+            found.setdefault(one.call_id, AnsweredCall(one.at))
         elif one.first.startswith("BYE") and one.call_id in found and found[one.call_id].ended is None:
             found[one.call_id].ended = one.at
     return found
 
 
-def most_at_once(spans: Iterable[tuple[float, float]]) -> int:
-    """The most of these stretches of time, from a beginning to an end, that had a moment in common."""
+def max_concurrent(spans: Iterable[tuple[float, float]]) -> int:
+    """Return the largest number of these (begin, end) spans that overlap at one moment."""
     changes = sorted(change for begin, end in spans for change in ((begin, 1), (end, -1)))
     most = now = 0
     for _, step in changes:
@@ -60,6 +60,8 @@ def most_at_once(spans: Iterable[tuple[float, float]]) -> int:
     return most
 
 
-def most_talking(far_end: FarEnd) -> int:
-    """The most calls that were answered and not yet ended at the same time."""
-    return most_at_once((one.answered, one.ended or one.answered) for one in talks(far_end).values())
+def max_answered_calls(far_end: FarEnd) -> int:
+    """Return the largest number of answered calls in progress at the same time."""
+    return max_concurrent(
+        (one.answered, one.ended or one.answered) for one in answered_calls(far_end).values()
+    )

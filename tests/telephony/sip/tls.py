@@ -1,4 +1,4 @@
-"""TLS in front of SIPp, which has none here: a relay, and a certificate made for it."""
+"""Terminate TLS in front of SIPp, which is built without TLS, with a relay and a self-signed certificate."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.conftest import require_program
 
 
 class TlsFront:
-    """`with TlsFront(folder, port_of_sipp) as front:` listens at 127.0.0.1:front.port and passes everything on."""
+    """Listens at 127.0.0.1:`port` with TLS, and passes everything on after `serve`."""
 
     def __init__(self, folder: Path) -> None:
         self.certificate = folder / "certificate.pem"
@@ -33,7 +33,7 @@ class TlsFront:
         self._listener = context.wrap_socket(listener, server_side=True)
 
     def serve(self, port: int) -> None:
-        """Pass everything on to this port, from now on."""
+        """Pass everything on to this port from now on."""
         threading.Thread(target=self._accept, args=(port,), daemon=True).start()
 
     def close(self) -> None:
@@ -43,7 +43,7 @@ class TlsFront:
         while True:
             try:
                 inner, _ = self._listener.accept()
-            except ssl.SSLError:  # a caller who does not trust us
+            except ssl.SSLError:  # the client does not trust the certificate
                 continue
             except OSError:
                 return

@@ -1,4 +1,4 @@
-"""The SMPP carrier does what the engine relies on in every carrier."""
+"""Test that the SMPP carrier keeps the contract of all carriers."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from telephony.carriers.smpp import SmppCarrier, resends
 from telephony.engine import delivery_reports, lifecycle
 from telephony.models import Bind, Channel, Delivery, DeliveryStatus, Trunk
 from tests.factories import make_delivery
-from tests.telephony.carriers.carrier_contract import Heard, KeepsSession, LooksUp, Reports
+from tests.telephony.carriers.carrier_contract import KeepsSession, LooksUp, ReportLog, Reports
 from tests.telephony.smpp.processes import smsc
 
 
 class TestSmppCarrier(Reports, LooksUp, KeepsSession):
     channel: ClassVar = Channel.SMS
-    refused: ClassVar = "+9779841009917"
-    # SMPP cannot be asked. Silence says that something was not taken; what was taken is reported, not looked up.
-    knows_what_it_has: ClassVar = False
+    refused_number: ClassVar = "+9779841009917"
+    # SMPP has no look-up by key: silence shows that an SMS was not accepted, and receipts report those that were.
+    confirms_accepted: ClassVar = False
 
     @pytest.fixture
-    def carrier(self, heard: Heard, tmp_path: Path, trunk: Trunk) -> Iterator[Carrier]:
+    def carrier(self, report_log: ReportLog, tmp_path: Path, trunk: Trunk) -> Iterator[Carrier]:
         self.trunk = trunk
         with smsc(tmp_path) as self.far:
             carrier = SmppCarrier(
@@ -39,7 +39,7 @@ class TestSmppCarrier(Reports, LooksUp, KeepsSession):
                 system_id="iris",
                 repeat_after_seconds=60,
             )
-            carrier.open(heard)
+            carrier.open(report_log)
             yield carrier
             carrier.close()
 
@@ -49,18 +49,18 @@ class TestSmppCarrier(Reports, LooksUp, KeepsSession):
         yield
         self.far.start()
 
-    def taken(self) -> list[str]:
+    def received_numbers(self) -> list[str]:
         return [f"+{entry['to']}" for entry in self.far.entries]
 
-    def leave_unknown(self, carrier: Carrier, heard: Heard, batch: Sequence[Submission]) -> None:
-        """Their answers were lost 200 s ago, and all that has come in 121 s of a bind since is stored."""
-        self.listen(carrier, heard, lambda: bool(heard.events()))
+    def make_unknown(self, carrier: Carrier, report_log: ReportLog, batch: Sequence[Submission]) -> None:
+        """Claim the deliveries 200 s ago without a response, and note a bind of 121 s since, with all receipts stored."""
+        self.wait_until(carrier, report_log, lambda: bool(report_log.events()))
         for one in batch:
             make_delivery(
                 pk=int(one.key), trunk=self.trunk, to=one.to, status=DeliveryStatus.SUBMITTING, attempts=1
             )
         lifecycle.record([Unknown(key=one.key) for one in batch], report_timeout=3600)
         Delivery.objects.update(claimed_at=timezone.now() - timedelta(seconds=200))
-        delivery_reports.record(self.trunk.alias, heard.events())
+        delivery_reports.record(self.trunk.alias, report_log.events())
         resends.note_bound(self.trunk.alias, at=time.monotonic(), seconds=121)
         Bind.objects.update(tells_numbers=True)
