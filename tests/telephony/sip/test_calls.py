@@ -255,7 +255,9 @@ def test_late_response_to_bye_does_not_lengthen_the_call(tmp_path: Path) -> None
         final = line.final()
         assert (final.status, final.playback) == (S.COMPLETED, 100)
         assert final.seconds == pytest.approx(LEAD + 1.0 + TAIL, abs=0.15)
-        wait_for(lambda: far_end.messages().count("\nBYE sip:") > 1, seconds=3)  # retransmitted until confirmed
+        wait_for(
+            lambda: far_end.messages().count("\nBYE sip:") > 1, seconds=3
+        )  # retransmitted until confirmed
 
 
 def test_call_over_tcp_completes(tmp_path: Path) -> None:

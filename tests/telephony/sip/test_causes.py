@@ -80,7 +80,12 @@ def test_call_not_accepted_by_the_trunk_is_retried_unless_the_phone_rang(text: s
     ("transport", "text", "seconds", "again"),
     [
         ("udp", "Network is unreachable [101]", 0.3, True),
-        ("udp", "Network is unreachable [101]", 0.5, False),  # the second INVITE failed, but the first was sent
+        (
+            "udp",
+            "Network is unreachable [101]",
+            0.5,
+            False,
+        ),  # the second INVITE failed, but the first was sent
         ("udp", "No route to host [113]", 0.5, False),
         ("udp", "Network is down [100]", 0.5, False),
         ("udp", "Cannot assign requested address [99]", 0.5, False),

@@ -1,4 +1,4 @@
-"""A carrier that is open without an engine, and what to submit to it."""
+"""Open an SMPP carrier without an engine, and create submissions for it."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ log = logging.getLogger(__name__)
 
 
 class OpenCarrier:
-    """A carrier with an open session, and all that it has said."""
+    """A carrier with an open session, and everything it has reported."""
 
     def __init__(self, port: int, **options: Any) -> None:
         options = {"host": "127.0.0.1", "system_id": "iris", "password": "secret", **options}
         self.carrier = SmppCarrier(alias="smsc", port=port, **options)
         self.said: list[CarrierEvent | InboundSms | Result] = []
-        self.stored = True  # whether what it says is stored at once
+        self.stored = True  # whether reports are stored at once
         self._waiting: list[Callable[[], object]] = []
         self._lock = threading.Lock()
         self._storing: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
@@ -55,12 +55,12 @@ class OpenCarrier:
             self._storing.put(done)
 
     def _write(self) -> None:
-        """What the engine's writer does, in a thread of its own as there."""
+        """Do the work of the engine's writer, in a thread of its own like that."""
         while (done := self._storing.get()) is not None:
             try:
                 done()
             except Exception:
-                log.exception("It was not told that its events are stored")
+                log.exception("The callback of stored events failed")
         connection.close()
 
     def close(self) -> None:
@@ -70,7 +70,7 @@ class OpenCarrier:
         self._writer.join()
 
     def send(self, *submissions: Submission, seconds: float = DEADLINE) -> dict[str, Result]:
-        """Submit, and wait for what becomes of each; those given back at once included."""
+        """Submit, and wait for the result of each. Return all results, including immediate ones."""
         answers = {result.key: result for result in self.carrier.submit(submissions)}
         awaited = {key for key, result in answers.items() if isinstance(result, Pending)}
         wait_for(lambda: awaited <= self.results().keys(), seconds=seconds)

@@ -1,4 +1,4 @@
-"""A configured SMPP trunk, called smsc, that nobody opens."""
+"""Provide a configured SMPP trunk with the alias smsc, which is not open."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What smpp34's server does not show of what comes: cancel_sm, which is answered here, and the replace_if_present_flag.
+"""Add what smpp34's server does not support: cancel_sm, and the replace_if_present_flag.
 
-A relay before that server, in the process of the SMSC. It passes on everything else as it is.
+This is a relay in front of that server, in the process of the SMSC. It passes on everything else unchanged.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ ESME_ROK, ESME_RINVCMDID, ESME_RCANCELFAIL = 0x00, 0x03, 0x11
 
 
 class Front:
-    """`cancel(source, destination)` says whether something was pending between these addresses."""
+    """The relay. `cancel(source, destination)` cancels pending SMS, and returns whether there were any."""
 
     def __init__(self, port: int, takes_back: str, cancel: Callable[[str, str], bool]) -> None:
         self.inner_port = free_port()
         self._port = port
         self._cancel = cancel
         self._knows = takes_back.split()
-        # What is answered to every cancel_sm, whatever is pending.
+        # The status of the response to every cancel_sm, if the test fixes it.
         self._says = next((int(word[5:], 16) for word in self._knows if word.startswith("says=")), None)
         self._replacing: set[tuple[str, str, bytes]] = set()
 
@@ -34,7 +34,7 @@ class Front:
         await asyncio.start_server(self._relay, "127.0.0.1", self._port)
 
     def replaces(self, event: smpp34.SubmitSmEvent) -> bool:
-        """Whether this submission is to replace what is pending."""
+        """Return whether this submission has the replace_if_present_flag."""
         key = (event.source_addr, event.destination_addr, event.short_message)
         if key not in self._replacing:
             return False

@@ -1,4 +1,4 @@
-"""The processes of the SMPP tests: an SMSC to start, kill and ask, and a whole iris that sends through it."""
+"""Run the processes of the SMPP tests: an SMSC to start, kill and query, and a whole iris that sends through it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from typing import Any
 from tests.live import ROOT, LiveIris, wait_for
 
 MESSAGE_PAYLOAD = str(0x0424)
-DEADLINE = 20  # seconds that anything may take on a busy machine
+DEADLINE = 20  # timeout in seconds of any wait, on a busy machine
 
 
-def steady_port() -> int:
-    """A free port that no outgoing connection is ever given, so that an SMSC finds it free when it comes back."""
+def reusable_port() -> int:
+    """Return a free port outside the ephemeral range, so that a restarted SMSC finds it free again."""
     while True:
         port = random.randrange(15_000, 32_000)
         with socket.socket() as probe, suppress(OSError):
@@ -29,10 +29,10 @@ def steady_port() -> int:
 
 
 class SmscProcess:
-    """`tests.telephony.smpp.smsc` as a process. `entries` is what it took, in order, doubles included."""
+    """`tests.telephony.smpp.smsc` as a process. `entries` are the accepted messages in order, duplicates included."""
 
     def __init__(self, folder: Path, **behaviour: Any) -> None:
-        self.port = steady_port()
+        self.port = reusable_port()
         self.journal = folder / "smsc.jsonl"
         self.behaviour = behaviour
         self._commands = 0
@@ -60,13 +60,13 @@ class SmscProcess:
         self.process.communicate()
 
     def tell(self, **command: Any) -> None:
-        """Give a command, and wait until it is obeyed."""
+        """Send a command, and wait until it is executed."""
         assert self.process.stdin is not None
         self._commands += 1
         self.process.stdin.write(json.dumps({**command, "command": self._commands}) + "\n")
         self.process.stdin.flush()
         wait_for(
-            lambda: any(entry["told"] == self._commands for entry in self.journalled("told")),
+            lambda: any(entry["told"] == self._commands for entry in self.journal_entries("told")),
             seconds=DEADLINE,
         )
 
@@ -79,7 +79,7 @@ class SmscProcess:
         esm_class: int = 0,
         tlvs: Mapping[int, bytes] | None = None,
     ) -> None:
-        """Have the SMSC deliver an SMS from somebody to 31001. It is journalled as `inbound` once it is acknowledged."""
+        """Let the SMSC deliver an SMS to 31001. The journal gets an entry `inbound` when it is acknowledged."""
         command = {
             "from": sender,
             "to": "31001",
@@ -90,29 +90,29 @@ class SmscProcess:
         self.tell(**command, tlvs={str(tag): value.hex() for tag, value in (tlvs or {}).items()})
 
     def shown(self) -> Counter[str]:
-        """What phones that were switched off have got since, by number."""
-        return Counter(entry["to"] for entry in self.journalled("shown"))
+        """Count by number the messages that phones showed after they were switched on."""
+        return Counter(entry["to"] for entry in self.journal_entries("shown"))
 
-    def journalled(self, kind: str) -> list[dict[str, Any]]:
+    def journal_entries(self, kind: str) -> list[dict[str, Any]]:
         # The last line may be half written.
         lines = self.journal.read_text().split("\n")[:-1] if self.journal.exists() else []
         return [entry for line in lines if kind in (entry := json.loads(line))]
 
     @property
     def entries(self) -> list[dict[str, Any]]:
-        return self.journalled("n")
+        return self.journal_entries("n")
 
-    def arriving(self) -> list[dict[str, Any]]:
-        """What it took and phones get, sooner or later: without what was taken back or replaced."""
-        gone = {entry[kind] for kind in ("cancelled", "replaced") for entry in self.journalled(kind)}
+    def deliverable(self) -> list[dict[str, Any]]:
+        """Return the accepted messages that phones get sooner or later, without cancelled and replaced ones."""
+        gone = {entry[kind] for kind in ("cancelled", "replaced") for entry in self.journal_entries(kind)}
         return [entry for entry in self.entries if entry["n"] not in gone]
 
     def octets(self) -> dict[str, list[bytes]]:
-        """The messages to each number, put together again as a phone would: by the headers of their parts."""
+        """Reassemble the messages to each number as a phone would, by the headers of their parts."""
         whole: dict[str, list[bytes]] = {}
         parts: dict[tuple[str, int], dict[int, bytes]] = {}
         shown: dict[tuple[str, int], dict[int, bytes]] = {}
-        for entry in self.arriving():
+        for entry in self.deliverable():
             body = bytes.fromhex(entry["tlvs"].get(MESSAGE_PAYLOAD, "") or entry["body"])
             if not entry["esm_class"] & 0x40:
                 whole.setdefault(entry["to"], []).append(body)
@@ -120,13 +120,13 @@ class SmscProcess:
             assert (body[0], body[1], body[2]) == (5, 0, 3)
             reference, total, number = body[3:6]
             message = parts.setdefault((entry["to"], reference), {})
-            # A phone knows a part again until it has shown the message.
+            # A phone recognizes a duplicate part until it has shown the message.
             assert message.get(number, body[6:]) == body[6:], "another part with the same place"
             message[number] = body[6:]
             if len(message) == total:
                 whole.setdefault(entry["to"], []).append(b"".join(message[n] for n in range(1, total + 1)))
                 shown[entry["to"], reference] = parts.pop((entry["to"], reference))
-        # A part whose answer was lost comes again, perhaps after its message was shown: nobody sees it.
+        # A part whose response was lost comes again, perhaps after its message was shown. The phone does not show it.
         alone = {key: some for key, some in parts.items() if not some.items() <= shown.get(key, {}).items()}
         assert not alone, f"incomplete: {alone}"
         return whole
@@ -143,7 +143,7 @@ def smsc(folder: Path, **behaviour: Any) -> Iterator[SmscProcess]:
 
 
 class SmppIris(LiveIris):
-    """A whole iris whose SMS go out over SMPP: web, worker and beat, and a worker of the trunk's own queue."""
+    """A whole iris that sends SMS over SMPP: web, worker, beat, and a worker of the trunk's own queue."""
 
     def __init__(
         self, home: Path, port: int, *, cps: int | None = None, options: str = "", **environment: str

@@ -1,11 +1,11 @@
-"""An SMSC in a process of its own: `smpp34.Server`, with a journal of all it took, doubles included.
+"""Run an SMSC in a process of its own: `smpp34.Server`, with a journal of all accepted messages, duplicates included.
 
-Each message is in the journal before it is answered, so what the journal has not was not taken, even when the process
-is killed. A new process with the same journal goes on where the last one was, and sends the receipts that it owes.
-What it does with a message depends on the last four digits of its recipient (`FATES`).
+The journal has each message before its response is sent. So a message that is not in it was not accepted, even if the
+process is killed. A new process with the same journal continues it and sends the outstanding receipts. The last four
+digits of the recipient decide the fate of a message (`FATES`).
 
-Phones whose fate is `off` get nothing until the SMSC is told to switch them on; what they are shown then is in the
-journal (`shown`). With `takes_back` the SMSC knows cancel_sm and replace_if_present_flag, as `front` has it.
+Phones whose fate is `off` get nothing until the SMSC is told to switch them on; the journal then has an entry `shown`.
+With `takes_back` the SMSC supports cancel_sm and the replace_if_present_flag (`front`).
 
 python -m tests.telephony.smpp.smsc PORT JOURNAL '{"ids": "hex-decimal"}'; commands are lines of JSON on stdin.
 """
@@ -42,30 +42,29 @@ FATES = {
     "9925": "off, no answer at first",
 }
 STATES = {"DELIVRD": 2, "EXPIRED": 3, "DELETED": 4, "UNDELIV": 5, "UNKNOWN": 7, "REJECTD": 8}
-# smpp34 has these too, but not where a type checker sees them.
+# smpp34 defines these too, but type checkers do not see them.
 RECEIPTED_MESSAGE_ID, MESSAGE_STATE = 0x001E, 0x0427
 ESME_RSYSERR, ESME_RINVDSTADR, ESME_RMSGQFUL, ESME_RTHROTTLED = 0x08, 0x0B, 0x14, 0x58
-AT_ONCE = 100  # receipts that wait for their acknowledgement
+AT_ONCE = 100  # maximum number of unacknowledged receipts
 
 
 def is_off(entry: dict[str, Any]) -> bool:
-    """Whether it is for a phone that is switched off."""
+    """Return whether the phone of this message is switched off."""
     return str(entry["fate"]).startswith("off")
 
 
 @dataclass
 class Behaviour:
-    """`ids`: plain, zeros (in receipts), hex-decimal, decimal-hex. `receipts`: text, tlv, none."""
+    """How the SMSC behaves. `ids`: plain, zeros (in receipts), hex-decimal, decimal-hex. `receipts`: text, tlv, none."""
 
     ids: str = "plain"
     receipts: str = "text"
     receipt_delay: float = 0.0
     answer_delay: float = 0.0
-    room: int | None = None  # messages it still takes before it throttles
-    holds: bool = False  # messages are read, and neither taken nor answered until this is over
-    takes_back: str = (
-        ""  # words: cancel, replace, silence (cancel_sm is not answered), says=58 (with that status)
-    )
+    room: int | None = None  # number of messages it still accepts before it throttles
+    holds: bool = False  # messages are read, but neither accepted nor answered until this is reset
+    # Words: cancel, replace, silence (no response to cancel_sm), says=58 (respond with this status).
+    takes_back: str = ""
 
 
 class Smsc:
@@ -74,7 +73,7 @@ class Smsc:
         self.front = Front(port, behaviour.takes_back, self.cancel) if behaviour.takes_back else None
         inner = self.front.inner_port if self.front else port
         self.server = smpp34.Server("127.0.0.1", inner, system_id="test", inbound_capacity=10_000)
-        self.off: dict[int, dict[str, Any]] = {}  # what waits for phones that are switched off
+        self.off: dict[int, dict[str, Any]] = {}  # messages that wait for phones that are switched off
         self.unanswered: set[str] = set()
         self.esme: smpp34.Esme | None = None
         self.bound = asyncio.Event()
@@ -190,7 +189,7 @@ class Smsc:
         self.unanswered.add(entry["to"])
 
     def cancel(self, source: str, destination: str) -> bool:
-        """Take back all that waits for a phone; whether there was something."""
+        """Cancel everything that waits for a phone. Return whether there was anything."""
         self.write({"asked to cancel": destination})
         found = [n for n, entry in self.off.items() if (entry["from"], entry["to"]) == (source, destination)]
         for n in found:
@@ -247,7 +246,7 @@ class Smsc:
         coding: int = 0,
         tlvs: list[smpp34.Tlv] | None = None,
     ) -> bool:
-        """Whether it was acknowledged."""
+        """Send a deliver_sm. Return whether it was acknowledged."""
         async with self.at_once:
             if self.esme is None:
                 return False

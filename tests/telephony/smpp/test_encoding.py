@@ -1,4 +1,4 @@
-"""The parts that need no connection: options, receipts, alphabets, the pace."""
+"""Test the parts that need no connection: options, receipts, encodings and the pace."""
 
 from __future__ import annotations
 
@@ -42,21 +42,21 @@ class TestOptions:
             ({"host": "h", "system_id": "i", "source": "इरिस"}, "source must be a number"),
         ],
     )
-    def test_what_is_wrong_stops_the_start_with_a_sentence(self, options: dict[str, Any], words: str) -> None:
+    def test_invalid_option_is_refused_with_a_sentence(self, options: dict[str, Any], words: str) -> None:
         with pytest.raises(ImproperlyConfigured, match=words):
             SmppCarrier(alias="smsc", **options)
 
-    def test_all_of_them_are_in_the_document(self) -> None:
+    def test_options_table_is_in_the_docs(self) -> None:
         assert as_table() in (ROOT / "docs" / "smpp.md").read_text()
 
-    def test_reports_are_awaited_as_long_as_the_sms_is_valid(self, settings: Any) -> None:
+    def test_report_timeout_covers_the_validity_period(self, settings: Any) -> None:
         settings.IRIS_REPORT_TIMEOUT_SECONDS = 123
         options = {"alias": "smsc", "host": "h", "system_id": "i"}
         assert SmppCarrier(**options).report_timeout() == 123
         assert SmppCarrier(**options, validity_seconds=7200).report_timeout() == 7800
 
 
-class TestReceipt:
+class TestReceiptParsing:
     def read(self, text: str = "", **fields: Any) -> Receipt | None:
         defaults: dict[str, Any] = {
             "esm_class": 4,
@@ -79,15 +79,15 @@ class TestReceipt:
             ("1A2B", MessageIdFormat.DECIMAL_THEN_HEX, "6699"),
         ],
     )
-    def test_ids(self, written: str, ids: MessageIdFormat, ref: str) -> None:
+    def test_receipt_id_is_normalized(self, written: str, ids: MessageIdFormat, ref: str) -> None:
         assert self.read(TEXT.format(written, "DELIVRD", "000"), ids=ids) == Receipt(ref, "DELIVRD", "000")
 
-    def test_ids_of_answers(self) -> None:
+    def test_response_id_is_normalized(self) -> None:
         assert MessageIdFormat.HEX_THEN_DECIMAL.from_response("00001A2B") == "6699"
         assert MessageIdFormat.DECIMAL_THEN_HEX.from_response("0006699") == "6699"
         assert MessageIdFormat.SAME.from_response("00A1") == "a1"
 
-    def test_tlvs_count_for_more_than_the_text(self) -> None:
+    def test_tlvs_take_precedence_over_the_text(self) -> None:
         text = TEXT.format("1", "ENROUTE", "")
         assert self.read(text, message_id="1A2B", state=5, ids=MessageIdFormat.HEX_THEN_DECIMAL) == Receipt(
             "6699", "UNDELIV", ""
@@ -97,7 +97,7 @@ class TestReceipt:
         )
         assert as_text == Receipt("6699", "DELIVRD", "")
 
-    def test_sloppy_ones(self) -> None:
+    def test_nonstandard_receipts_are_parsed(self) -> None:
         assert self.read("ID:7 STAT:delivrd") == Receipt("7", "DELIVRD", "")
         assert self.read("id:7 stat:DELIVRD err:1", esm_class=0) == Receipt("7", "DELIVRD", "1")
         assert self.read("nonsense") == Receipt("", "", "")
@@ -105,21 +105,21 @@ class TestReceipt:
     @pytest.mark.parametrize(
         ("word", "state"), [("DELIVERED", "DELIVRD"), ("rejected", "REJECTD"), ("UNDELIVERABLE", "UNDELIV")]
     )
-    def test_other_words_for_the_same(self, word: str, state: str) -> None:
+    def test_state_synonyms_are_recognized(self, word: str, state: str) -> None:
         assert self.read(f"id:1 stat:{word}") == Receipt("1", state, "")
 
-    def test_what_is_none(self) -> None:
+    def test_ordinary_sms_is_not_a_receipt(self) -> None:
         assert self.read("My id: 7, what stat: is that?", esm_class=0) is None
         assert self.read("STOP", esm_class=0) is None
 
-    def test_what_is_under_way_decides_nothing(self) -> None:
+    def test_intermediate_state_is_not_final(self) -> None:
         for state in ("ENROUTE", "ACCEPTD", "UNKNOWN", "SKIPPED"):
             receipt = self.read(f"id:1 stat:{state}")
             assert receipt is not None
             assert receipt.final_status is None
 
 
-class TestReader:
+class TestDeliverSmReader:
     def read(self, text: bytes, **fields: Any) -> Any:
         settings = {"message_ids": "same", "tlv_ids_as_text": False}
         fields = {"source_addr_ton": 1, "esm_class": 4, **fields}
@@ -127,7 +127,7 @@ class TestReader:
         (found,) = Frames().feed(pdu.encode())
         return DeliverSmReader("smsc", settings).item(found)
 
-    def test_the_id_in_a_receipt_is_ascii_whatever_alphabet_an_sms_would_have(self) -> None:
+    def test_receipt_id_is_read_as_ascii_not_as_gsm(self) -> None:
         event = self.read(b"id:ab_12@$[x] stat:DELIVRD err:000 text:")
         assert (event.ref, event.number, event.status) == (
             "ab_12@$[x]",
@@ -136,23 +136,23 @@ class TestReader:
         )
 
     @pytest.mark.parametrize("state", ["ENROUTE", "ACCEPTD", "UNKNOWN"])
-    def test_what_is_not_decided_shows_that_it_was_taken(self, state: str) -> None:
+    def test_intermediate_receipt_shows_that_the_sms_was_accepted(self, state: str) -> None:
         event = self.read(f"id:7 stat:{state} err:003".encode())
         assert (event.ref, event.status, event.text) == ("7", DeliveryStatus.SUBMITTED, state)
 
-    def test_a_receipt_that_says_nothing_is_none(self) -> None:
+    def test_receipt_without_a_state_is_ignored(self) -> None:
         assert self.read(b"nonsense") is None
 
 
-class TestTexts:
-    def test_every_character_of_the_gsm_alphabet_comes_back(self) -> None:
-        octets, coding = encoding.encode(GSM_BASIC + GSM_EXTENSION)
+class TestEncoding:
+    def test_gsm_alphabet_round_trips(self) -> None:
+        octets, coding = encoding.encode(BASIC + EXTENSION)
         assert coding == encoding.GSM
         assert len(octets) == len(GSM_BASIC) + 2 * len(GSM_EXTENSION)
         assert sorted({*octets}) == list(range(128))
         assert encoding.decode(octets, data_coding=0, esm_class=0) == GSM_BASIC + GSM_EXTENSION
 
-    def test_texts_come_back_from_as_many_parts_as_they_are_charged_for(self) -> None:
+    def test_random_texts_round_trip_in_as_many_parts_as_are_charged(self) -> None:
         chance = random.Random(1)
         for alphabet in (GSM_BASIC + GSM_EXTENSION, "कखगघ ।🙏abc€"):
             for _ in range(60):
@@ -165,7 +165,7 @@ class TestTexts:
                     encoding.decode(part, data_coding=coding, esm_class=esm_class) for part in parts
                 )
 
-    def test_other_alphabets(self) -> None:
+    def test_other_data_codings_are_decoded(self) -> None:
         assert encoding.decode("नेपाल".encode("utf-16-be"), data_coding=8, esm_class=0) == "नेपाल"
         assert encoding.decode(b"caf\xe9", data_coding=3, esm_class=0) == "café"
         assert encoding.decode(b"STOP", data_coding=0xF2, esm_class=0) == "STOP"
@@ -174,13 +174,13 @@ class TestTexts:
         assert encoding.decode(b"\x01\x02", data_coding=4, esm_class=0) == "0102"
         assert encoding.decode(b"", data_coding=0, esm_class=0x40) == ""
 
-    def test_half_a_character_does_not_stop_anything(self) -> None:
+    def test_lone_surrogate_is_replaced(self) -> None:
         octets, _ = encoding.encode("नमस्ते \ud83d")
         assert encoding.decode(octets, data_coding=8, esm_class=0) == "नमस्ते ?"
 
 
 class TestPace:
-    def test_falls_with_a_complaint_and_rises_again(self) -> None:
+    def test_pace_falls_when_throttled_and_rises_again(self) -> None:
         pace = Pace()
         for tenth in range(100, 120):
             pace.note_accepted(20, now=tenth / 10)
@@ -189,7 +189,7 @@ class TestPace:
         low = pace.limit
         assert low == pytest.approx(170, rel=0.1)
         pace.note_throttled(now=12.1)
-        assert pace.limit == low, "one complaint"
+        assert pace.limit == low, "throttles during the hold count once"
         for second in range(13, 17):
             pace.note_accepted(10, now=second)
         assert pace.limit is not None
@@ -198,19 +198,19 @@ class TestPace:
             pace.note_accepted(10, now=second)
         assert pace.limit is None
 
-    def test_rises_after_a_long_silence_as_after_a_short_one(self) -> None:
+    def test_limit_is_lifted_after_a_long_silence(self) -> None:
         pace = Pace()
         pace.note_throttled(now=10.0)
         pace.note_accepted(1, now=10.0 + 30 * 86400)
         assert pace.limit is None
 
-    def test_never_stands_still(self) -> None:
+    def test_pace_never_falls_below_one(self) -> None:
         pace = Pace()
         for second in range(5):
             pace.note_throttled(now=10.0 + second)
         assert pace.limit == 1.0
 
-    def test_never_rises_above_what_was_agreed(self) -> None:
+    def test_pace_never_exceeds_the_ceiling(self) -> None:
         pace = Pace(100)
         assert [pace.slot(now=5.0) for _ in range(5)] == pytest.approx([0, 0, 0, 0.01, 0.02])
         assert pace.slot(now=6.0) == 0
@@ -222,7 +222,7 @@ class TestPace:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_comes_in_is_acknowledged_only_when_the_database_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inbound_sms_is_acknowledged_only_after_it_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
     attempts: list[int] = []
     stored: list[str] = []
 
@@ -246,7 +246,7 @@ def test_what_comes_in_is_acknowledged_only_when_the_database_has_it(monkeypatch
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_cannot_be_recorded_takes_nothing_else_with_it() -> None:
+def test_unstorable_event_does_not_affect_the_others() -> None:
     writer = event_writer.EventWriter("sandbox")
     now = sms(1).valid_until
     bad = CarrierEvent(ref="1" * 1000, number="\0", status=DeliveryStatus.COMPLETED, at=now)

@@ -1,4 +1,4 @@
-"""The whole of iris over SMPP: an SMSC in its own process, and web, worker, trunk worker and beat in theirs."""
+"""Test a whole iris over SMPP: an SMSC, web, worker, trunk worker and beat, each in its own process."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tests.live import wait_for
 from tests.telephony.smpp.processes import DEADLINE, SmppIris, SmscProcess, smpp_iris, smsc
 
 WINDOW = 50
-LONG_ENOUGH = 240  # seconds for whatever comes to its end by itself, on a busy machine
-SILENCE = 8  # seconds without a receipt after which what was not answered is sent again
+TIMEOUT_SECONDS = 240  # timeout of a whole campaign on a busy machine
+RESEND_AFTER_SECONDS = 8  # without a response or a receipt
 NAMES = ["राम", "सीता", "गीता", "हरि", "विष्णु"]
 LONG = (
     "नमस्कार, {tags_name} ज्यू। तपाईंको रु {tags_due} बाँकी छ। कृपया असार मसान्तभित्र वडा कार्यालयमा बुझाउनुहोला। "
@@ -33,8 +33,8 @@ def far(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmscProcess]:
 @pytest.fixture(scope="module")
 def iris(far: SmscProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmppIris]:
     home: Path = tmp_path_factory.mktemp("iris")
-    # Only the times are shorter than by default.
-    options = f'window = {WINDOW}\nmessage_ids = "hex-decimal"\nrepeat_after_seconds = {SILENCE}'
+    # All other options have their defaults; only the times are shorter.
+    options = f'window = {WINDOW}\nmessage_ids = "hex-decimal"\nrepeat_after_seconds = {RESEND_AFTER_SECONDS}'
     environment = {"IRIS_LEASE_SECONDS": "5", "IRIS_REPORT_TIMEOUT_SECONDS": "600"}
     with smpp_iris(home, far.port, options=options, **environment) as running:
         yield running
@@ -54,16 +54,16 @@ def begin(iris: SmppIris, campaign: int, **body: object) -> None:
     assert answer.status_code == 200, answer.text
 
 
-def wait_for_taken(far: SmscProcess, count: int) -> None:
+def wait_for_accepted(far: SmscProcess, count: int) -> None:
     wait_for(lambda: len(far.entries) > count, seconds=60)
 
 
-def arriving_since(far: SmscProcess, start: int) -> Counter[str]:
-    """How many SMS each number gets, now or when it is switched on, of those that the SMSC took after its `start`."""
-    return Counter(entry["to"] for entry in far.arriving() if entry["n"] > start)
+def arrivals_since(far: SmscProcess, start: int) -> Counter[str]:
+    """Count by number the SMS that arrive, now or after the phone is switched on, of those accepted after `start`."""
+    return Counter(entry["to"] for entry in far.deliverable() if entry["n"] > start)
 
 
-def test_two_thousand_long_nepali_messages_arrive_byte_for_byte_and_cost_what_they_should(
+def test_two_thousand_long_nepali_sms_arrive_intact_at_the_right_cost(
     iris: SmppIris, far: SmscProcess
 ) -> None:
     people = [(9_841_200_000 + row, NAMES[row % 5], 100 * row) for row in range(2000)]
@@ -78,7 +78,7 @@ def test_two_thousand_long_nepali_messages_arrive_byte_for_byte_and_cost_what_th
     iris.manage("topup", "demo@example.com", "20000")
     before = iris.balance()
     begin(iris, campaign, message=LONG)
-    iris.wait_until(campaign, "Completed", seconds=LONG_ENOUGH)
+    iris.wait_until(campaign, "Completed", seconds=TIMEOUT_SECONDS)
 
     texts = {
         f"977{number}": LONG.replace("{tags_name}", name).replace("{tags_due}", str(due))
@@ -93,10 +93,10 @@ def test_two_thousand_long_nepali_messages_arrive_byte_for_byte_and_cost_what_th
     assert "difference 0" in iris.manage("check_ledger")
 
 
-def test_an_smsc_that_is_killed_and_comes_back_gets_everything_once(iris: SmppIris, far: SmscProcess) -> None:
-    # The first of them are taken and never answered: only their receipts tell.
+def test_each_sms_arrives_once_if_the_smsc_is_killed_and_restarted(iris: SmppIris, far: SmscProcess) -> None:
+    # The SMSC accepts these without a response, but sends receipts.
     unanswered = [9_841_309_921 + 10_000 * n for n in range(5)]
-    # Of these, nothing tells: the phones are off, and what was taken is taken back.
+    # The phones of these are off, so no receipt comes. iris cancels what the SMSC accepted, and sends it again.
     off = [9_841_309_925 + 10_000 * n for n in range(5)] + [9_841_309_924]
     numbers = [*unanswered, *off, *range(9_841_300_000, 9_841_301_989)]
     campaign = campaign_of(iris, "Killed", numbers)
@@ -104,17 +104,19 @@ def test_an_smsc_that_is_killed_and_comes_back_gets_everything_once(iris: SmppIr
     far.tell(answer_delay=0.05)
     begin(iris, campaign, message="Namaste")
     for taken in (400, 1000):
-        wait_for_taken(far, start + taken)
+        wait_for_accepted(far, start + taken)
         far.kill()
-        if taken == 400:  # the second time it is back before anybody has noticed
-            wait_for(lambda: connection_of(iris).startswith("not bound"), seconds=30)
+        if taken == 400:  # the second time the SMSC is back before iris notices
+            wait_for(lambda: session_status(iris).startswith("not bound"), seconds=30)
         far.start()
-    switch_on_when_only_they_are_left(far, iris, off, start=start)
-    end_exactly(iris, far, campaign, numbers, start=start, before=before)
+    switch_on_after_all_others_ended(far, iris, off, start=start)
+    assert_each_arrives_once(iris, far, campaign, numbers, start=start, before=before)
     assert far.shown() == {f"977{number}": 1 for number in off}
 
 
-def test_long_messages_of_a_killed_smsc_arrive_whole_and_once(iris: SmppIris, far: SmscProcess) -> None:
+def test_each_long_sms_arrives_once_and_complete_if_the_smsc_is_killed(
+    iris: SmppIris, far: SmscProcess
+) -> None:
     off = [9_841_609_925, 9_841_619_925, 9_841_629_924]
     numbers = [*off, *range(9_841_600_000, 9_841_600_397)]
     campaign = campaign_of(iris, "Long", numbers)
@@ -122,52 +124,50 @@ def test_long_messages_of_a_killed_smsc_arrive_whole_and_once(iris: SmppIris, fa
     far.tell(answer_delay=0.05)
     text = LONG.replace("{tags_name} ", "").replace("{tags_due}", "५०")
     begin(iris, campaign, message=text)
-    wait_for_taken(far, start + 300)
+    wait_for_accepted(far, start + 300)
     far.kill()
     far.start()
-    switch_on_when_only_they_are_left(far, iris, off, start=start)
-    iris.wait_until(campaign, "Completed", seconds=LONG_ENOUGH)
+    switch_on_after_all_others_ended(far, iris, off, start=start)
+    iris.wait_until(campaign, "Completed", seconds=TIMEOUT_SECONDS)
     whole = far.octets()
     assert {f"977{number}": [text.encode("utf-16-be")] for number in numbers}.items() <= whole.items()
     assert far.shown() - shown == {f"977{number}": segments_of(text) for number in off}
-    end_paid(iris, campaign, numbers, before=before, credits=segments_of(text))
+    assert_completed_and_paid(iris, campaign, numbers, before=before, credits=segments_of(text))
 
 
-def switch_on_when_only_they_are_left(
+def switch_on_after_all_others_ended(
     far: SmscProcess, iris: SmppIris, numbers: Sequence[int], *, start: int
 ) -> None:
-    """All that are off have been sent to, and answered for; nobody else is waited for."""
+    """Wait until only these numbers are left and the SMSC has accepted theirs. Then switch their phones on."""
     listed = ", ".join(f"'+977{number}'" for number in numbers)
     left = f"""SELECT count(*) FILTER (WHERE status = 30), count(*) FROM telephony_delivery
                 WHERE status < 100 AND "to" IN ({listed})"""
     others = f'SELECT count(*) FROM telephony_delivery WHERE status < 100 AND "to" NOT IN ({listed})'
-    wait_for(lambda: iris.rows(left) == [(len(numbers), len(numbers))], seconds=LONG_ENOUGH)
-    wait_for(lambda: iris.rows(others) == [(0,)], seconds=LONG_ENOUGH)
+    wait_for(lambda: iris.rows(left) == [(len(numbers), len(numbers))], seconds=TIMEOUT_SECONDS)
+    wait_for(lambda: iris.rows(others) == [(0,)], seconds=TIMEOUT_SECONDS)
     assert set(far.shown()).isdisjoint(f"977{number}" for number in numbers)
     far.tell(switch_on=True)
 
 
-def connection_of(iris: SmppIris) -> str:
-    """What the trunk's worker says of its connection."""
+def session_status(iris: SmppIris) -> str:
+    """Return the status of the connection that the trunk's worker reports."""
     return str(iris.rows("SELECT session FROM telephony_trunk WHERE alias = 'smsc'")[0][0])
 
 
-def test_a_trunk_worker_that_is_killed_loses_nobody_and_sends_nothing_twice(
-    iris: SmppIris, far: SmscProcess
-) -> None:
+def test_each_sms_arrives_once_if_the_trunk_worker_is_killed(iris: SmppIris, far: SmscProcess) -> None:
     numbers = range(9_841_400_000, 9_841_401_000)
     campaign = campaign_of(iris, "Worker", numbers)
     start, before = len(far.entries), iris.balance()
     far.tell(answer_delay=0.05)
     begin(iris, campaign, message="Namaste")
-    wait_for_taken(far, start + 300)
+    wait_for_accepted(far, start + 300)
     iris.kill_trunk()
     far.tell(answer_delay=0)
     iris.start_trunk()
-    end_exactly(iris, far, campaign, numbers, start=start, before=before)
+    assert_each_arrives_once(iris, far, campaign, numbers, start=start, before=before)
 
 
-def end_exactly(
+def assert_each_arrives_once(
     iris: SmppIris,
     far: SmscProcess,
     campaign: int,
@@ -176,49 +176,51 @@ def end_exactly(
     start: int,
     before: Decimal,
 ) -> None:
-    """By the journal of the SMSC, which outlives it, everybody gets one SMS; and each has completed, and is paid."""
-    iris.wait_until(campaign, "Completed", seconds=LONG_ENOUGH)
-    assert arriving_since(far, start) == {f"977{number}": 1 for number in numbers}
-    end_paid(iris, campaign, numbers, before=before, credits=1)
+    """Check in the SMSC's journal that each number gets one SMS, and that each delivery completed and was charged."""
+    iris.wait_until(campaign, "Completed", seconds=TIMEOUT_SECONDS)
+    assert arrivals_since(far, start) == {f"977{number}": 1 for number in numbers}
+    assert_completed_and_paid(iris, campaign, numbers, before=before, credits=1)
 
 
-def end_paid(iris: SmppIris, campaign: int, numbers: Sequence[int], *, before: Decimal, credits: int) -> None:
+def assert_completed_and_paid(
+    iris: SmppIris, campaign: int, numbers: Sequence[int], *, before: Decimal, credits: int
+) -> None:
     assert Counter(number["status"] for number in iris.numbers(campaign)) == {"completed": len(numbers)}
     assert before - iris.balance() == len(numbers) * credits
     assert "difference 0" in iris.manage("check_ledger")
 
 
-def test_who_answers_stop_gets_nothing_more(iris: SmppIris, far: SmscProcess) -> None:
+def test_recipient_who_replied_stop_gets_no_further_sms(iris: SmppIris, far: SmscProcess) -> None:
     campaign = campaign_of(iris, "Stop", [9_841_500_001, 9_841_500_002])
     begin(iris, campaign, message="Namaste")
-    iris.wait_until(campaign, "Completed", seconds=LONG_ENOUGH)
+    iris.wait_until(campaign, "Completed", seconds=TIMEOUT_SECONDS)
     far.send("9779841500001", "रोक्नुहोस्".encode("utf-16-be"))
-    wait_for(lambda: far.journalled("inbound"), seconds=DEADLINE)
-    assert far.journalled("inbound")[0]["acknowledged"]
+    wait_for(lambda: far.journal_entries("inbound"), seconds=DEADLINE)
+    assert far.journal_entries("inbound")[0]["acknowledged"]
     start, before = len(far.entries), iris.balance()
     begin(iris, campaign, message="Namaste")
-    iris.wait_until(campaign, "Completed", seconds=LONG_ENOUGH)
+    iris.wait_until(campaign, "Completed", seconds=TIMEOUT_SECONDS)
     assert {number["number"]: number["status"] for number in iris.numbers(campaign)} == {
         9_841_500_001: "failed",
         9_841_500_002: "completed",
     }
-    assert arriving_since(far, start) == {"9779841500002": 1}
+    assert arrivals_since(far, start) == {"9779841500002": 1}
     assert before - iris.balance() == 1
 
 
-def test_a_paced_trunk_that_is_throttled_loses_nobody_and_says_good_bye(tmp_path: Path) -> None:
+def test_throttled_trunk_delivers_everything_and_unbinds_at_the_end(tmp_path: Path) -> None:
     with smsc(tmp_path, room=30) as far, smpp_iris(tmp_path / "iris", far.port, cps=100) as iris:
         numbers = range(9_841_700_000, 9_841_700_070)
         campaign = campaign_of(iris, "Throttled", numbers)
         before = iris.balance()
         begin(iris, campaign, message="Namaste")
-        wait_for(lambda: far.journalled("throttled"), seconds=60)
-        wait_for(lambda: "slowed to about" in connection_of(iris), seconds=60)
+        wait_for(lambda: far.journal_entries("throttled"), seconds=60)
+        wait_for(lambda: "slowed to about" in session_status(iris), seconds=60)
         far.tell(room=None)
-        end_exactly(iris, far, campaign, numbers, start=0, before=before)
-        # What was throttled was queued again, and what was claimed ahead with it: nothing had to be asked for.
+        assert_each_arrives_once(iris, far, campaign, numbers, start=0, before=before)
+        # Throttled SMS, and those claimed with them, were queued again, so nothing had to be resent.
         assert iris.rows("SELECT count(*) FROM telephony_repetition") == [(0,)]
         iris.trunk.terminate()
         assert iris.trunk.wait(30) == 0
-        wait_for(lambda: far.journalled("unbound"), seconds=DEADLINE)
-        assert connection_of(iris) == "stopped"
+        wait_for(lambda: far.journal_entries("unbound"), seconds=DEADLINE)
+        assert session_status(iris) == "stopped"

@@ -150,7 +150,7 @@ def test_over_two_connections_at_the_same_moment(trunk: Trunk) -> None:
 
 def has_acknowledged(far: SmscProcess, count: int) -> bool:
     """Whether so many that it delivered were answered, with whatever status."""
-    return len(far.journalled("inbound")) == count
+    return len(far.journal_entries("inbound")) == count
 
 
 @pytest.mark.django_db(transaction=True)
@@ -163,9 +163,9 @@ class TestFromTheSmsc:
             for number, body in enumerate(bodies, start=1):
                 tlvs = {0x020C: b"\0\x09", 0x020E: b"\x03", 0x020F: bytes([number])}
                 far.send("9779841000002", body[6:], coding=coding, tlvs=tlvs)
-            it.wait(lambda: len(far.journalled("inbound")) == 6)
+            it.wait(lambda: len(far.journal_entries("inbound")) == 6)
             assert it.inbound() == []
-        assert all(entry["acknowledged"] for entry in far.journalled("inbound"))
+        assert all(entry["acknowledged"] for entry in far.journal_entries("inbound"))
         assert shown() == [LONG, LONG]
 
     def test_a_long_one_in_one_piece(self, tmp_path: Path) -> None:
@@ -192,5 +192,5 @@ class TestFromTheSmsc:
             for count, body in enumerate((bodies[0], *bodies), start=1):
                 far.send("9779841000001", body, coding=coding, esm_class=encoding.HAS_HEADER)
                 it.wait(partial(has_acknowledged, far, count))
-        assert [entry["acknowledged"] for entry in far.journalled("inbound")] == [False, True, True]
+        assert [entry["acknowledged"] for entry in far.journal_entries("inbound")] == [False, True, True]
         assert shown() == ["x" * 200]

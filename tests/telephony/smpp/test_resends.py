@@ -236,8 +236,8 @@ def test_what_was_refused_ends_the_time_of_which_all_is_stored(
         it.wait(lambda: seconds and seconds[-1] > 0.4)
         monkeypatch.setattr(smpp_session, "MOST_UNSTORED", 0)
         far.send("9779841000001", b"\0A")
-        it.wait(lambda: far.journalled("inbound"))
-        assert far.journalled("inbound")[0]["acknowledged"] is False
+        it.wait(lambda: far.journal_entries("inbound"))
+        assert far.journal_entries("inbound")[0]["acknowledged"] is False
         it.wait(lambda: any(later < before for before, later in pairwise(seconds)))
 
 
@@ -287,7 +287,11 @@ class TestHowItIsSentAgain:
             take_without_answer(it, far, OFF_AND_UNANSWERED, "Namaste")
             again = repetition(trunk, to=OFF_AND_UNANSWERED)
             assert isinstance(it.send(again)[again.key], Accepted)
-            assert [len(far.entries), len(far.journalled("replaced")), len(far.arriving())] == [2, 1, 1]
+            assert [len(far.entries), len(far.journal_entries("replaced")), len(far.deliverable())] == [
+                2,
+                1,
+                1,
+            ]
 
     def test_a_long_one_is_left_there_since_it_would_replace_its_own_parts(
         self, trunk: Trunk, tmp_path: Path
@@ -426,7 +430,7 @@ class TestHowItIsSentAgain:
         with smsc(tmp_path, takes_back="cancel replace") as far, carrier(far.port, source="31001") as it:
             it.send(sms(1, to=OFF))
             it.send(sms(make_delivery(trunk=trunk, to=OFF).pk, to=OFF, attempt=2))
-            assert len(far.arriving()) == 2
+            assert len(far.deliverable()) == 2
 
     def test_not_any_more_when_a_receipt_has_come_meanwhile(self, trunk: Trunk, tmp_path: Path) -> None:
         with smsc(tmp_path) as far, carrier(far.port) as it:
@@ -457,7 +461,7 @@ class TestHowItIsSentAgain:
         with smsc(tmp_path, takes_back="cancel silence") as far, carrier(far.port) as it:
             again = repetition(trunk, to=OFF)
             it.carrier.submit([again])
-            it.wait(lambda: far.journalled("asked to cancel"))
+            it.wait(lambda: far.journal_entries("asked to cancel"))
             far.kill()
             it.wait(it.results)
             assert isinstance(it.results()[again.key], Later)

@@ -1,4 +1,4 @@
-"""How often an SMS is tried that the SMSC cannot take at the moment."""
+"""Test how often, and when, an SMS is retried that the SMSC cannot accept at the moment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from telephony.carriers.smpp.retries import (
 )
 
 
-def test_an_sms_that_alone_cannot_be_taken_is_given_up() -> None:
+def test_sms_fails_after_five_errors_while_others_are_accepted() -> None:
     retries, pauses = RetryCounts(), []
     for _ in range(MAX_ATTEMPTS):
         pauses.append(retries.busy("1"))
@@ -23,14 +23,14 @@ def test_an_sms_that_alone_cannot_be_taken_is_given_up() -> None:
     assert pauses == [BUSY_SECONDS] * (MAX_ATTEMPTS - 1) + [None]
 
 
-def test_while_the_smsc_takes_nothing_it_is_tried_for_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sms_is_retried_for_an_hour_while_the_smsc_accepts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     retries = RetryCounts()
     assert {retries.busy("1") for _ in range(100)} == {BUSY_SECONDS}
     monkeypatch.setattr(smpp_retries, "LONGEST", -1.0)
     assert retries.busy("1") is None
 
 
-def test_a_queue_that_stays_full_is_tried_ever_more_rarely_and_not_for_ever() -> None:
+def test_full_queue_is_retried_with_backoff_and_a_limit() -> None:
     retries, pauses = RetryCounts(), []
     while (pause := retries.full("1")) is not None:
         pauses.append(pause)
@@ -40,7 +40,7 @@ def test_a_queue_that_stays_full_is_tried_ever_more_rarely_and_not_for_ever() ->
     assert 15 * 60 < sum(pauses) < 60 * 60
 
 
-def test_what_was_taken_or_refused_begins_anew() -> None:
+def test_forgotten_sms_is_counted_from_the_beginning() -> None:
     retries = RetryCounts()
     for _ in range(3):
         retries.full("1")
@@ -50,7 +50,7 @@ def test_what_was_taken_or_refused_begins_anew() -> None:
     assert retries.full("1") == 0
 
 
-def test_only_the_latest_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_attempts_are_counted_for_the_latest_sms_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(smpp_retries, "MOST", 2)
     retries = RetryCounts()
     for key in "12345":
@@ -58,7 +58,7 @@ def test_only_the_latest_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [key for key in "12345" if retries.own_complaint(key)] == ["4", "5"]
 
 
-def test_an_sms_that_alone_comes_too_fast_is_tried_ever_more_rarely_and_not_for_ever() -> None:
+def test_sms_throttled_alone_is_retried_with_backoff_and_a_limit() -> None:
     retries, pauses = RetryCounts(), []
     while (pause := retries.throttled("1")) is not None:
         pauses.append(pause)
@@ -68,7 +68,7 @@ def test_an_sms_that_alone_comes_too_fast_is_tried_ever_more_rarely_and_not_for_
     assert retries.own_complaint("1") == THROTTLED
 
 
-def test_several_sms_that_always_come_too_fast_come_to_their_end_when_no_others_are_left() -> None:
+def test_known_throttled_sms_end_even_if_no_others_are_left() -> None:
     retries = RetryCounts()
     for _ in range(3):
         for key in "12345":
@@ -79,7 +79,7 @@ def test_several_sms_that_always_come_too_fast_come_to_their_end_when_no_others_
     assert ends[-1] == [None] * 5
 
 
-def test_where_many_come_too_fast_it_is_the_pace_and_costs_nobody_their_sms() -> None:
+def test_throttling_of_many_sms_is_blamed_on_the_pace() -> None:
     retries = RetryCounts()
     for _ in range(1000):
         for key in "12345":

@@ -1,4 +1,4 @@
-"""A session with an SMSC in its own process: what is sent, what the answers and receipts mean, what a break does."""
+"""Test a session with an SMSC in its own process: submissions, responses, receipts and broken connections."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def running(tmp_path: Path) -> Iterator[SmscProcess]:
 
 @pytest.fixture
 def long_hold(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a complaint nothing is sent until the test is over, however slow the machine is."""
+    """Hold the pace after a throttle until the test ends, however slow the machine is."""
     monkeypatch.setattr(smpp_pace, "HOLD_SECONDS", 60.0)
 
 
-class TestOut:
-    def test_a_short_message_arrives_in_the_gsm_alphabet(self, running: SmscProcess) -> None:
+class TestSubmit:
+    def test_short_sms_is_sent_in_the_gsm_alphabet(self, running: SmscProcess) -> None:
         with carrier(running.port, source="IRIS") as it:
             result = it.send(sms(1, to="+9779841000001", text="Hi {name} @ 5€"))["1"]
             assert result == Accepted(key="1", ref="1")
@@ -61,7 +61,7 @@ class TestOut:
         [LONG, "क" * 70, "क" * 71, "x" * 160, "x" * 152 + "€" * 3, "x" * 306],
         ids=lambda text: len(text),
     )
-    def test_long_messages_are_put_together_byte_for_byte(self, running: SmscProcess, text: str) -> None:
+    def test_long_sms_is_reassembled_byte_for_byte(self, running: SmscProcess, text: str) -> None:
         with carrier(running.port) as it:
             it.send(sms(300, to="+9779841000001", text=text))
         octets = (
@@ -69,14 +69,14 @@ class TestOut:
         )
         assert running.octets() == {"9779841000001": [octets]}
 
-    def test_long_messages_go_as_one_where_so_configured(self, running: SmscProcess) -> None:
+    def test_long_sms_is_sent_as_one_pdu_with_payload_concatenation(self, running: SmscProcess) -> None:
         with carrier(running.port, concatenation="payload") as it:
             it.send(sms(1, to="+9779841000001", text=LONG))
         (entry,) = running.entries
         assert (entry["body"], entry["esm_class"], entry["coding"]) == ("", 0, 8)
         assert running.octets() == {"9779841000001": [LONG.encode("utf-16-be")]}
 
-    def test_addresses_and_receipts_as_configured(self, running: SmscProcess) -> None:
+    def test_addresses_and_receipts_follow_the_options(self, running: SmscProcess) -> None:
         options = {"dest_ton": 2, "dest_npi": 8, "source_ton": 3, "source_npi": 9, "receipts": False}
         with carrier(running.port, **options) as it:
             result = it.send(sms(1, to="+9779841000001", caller="9801000000"))["1"]
@@ -86,7 +86,7 @@ class TestOut:
         assert entry["addresses"] == [3, 9, 2, 8]
         assert entry["registered"] == 0
 
-    def test_a_number_abroad_keeps_its_country_code(self, running: SmscProcess) -> None:
+    def test_number_abroad_keeps_its_country_code(self, running: SmscProcess) -> None:
         with carrier(running.port, dest_ton=2) as it:
             it.send(sms(1, to="+919841000001"), sms(2, to="+9779841000001"))
         assert {(entry["to"], entry["addresses"][2]) for entry in running.entries} == {
@@ -94,22 +94,22 @@ class TestOut:
             ("9841000001", 2),
         }
 
-    def test_nothing_is_written_after_its_time(self, running: SmscProcess) -> None:
+    def test_sms_past_its_validity_is_not_written(self, running: SmscProcess) -> None:
         with carrier(running.port) as it:
             assert isinstance(it.send(sms(1, seconds=-1))["1"], Later)
         assert running.entries == []
 
 
-class TestAnswers:
-    def test_a_number_that_there_is_not_is_rejected(self, running: SmscProcess) -> None:
+class TestResponses:
+    def test_invalid_number_is_rejected(self, running: SmscProcess) -> None:
         with carrier(running.port) as it:
             result = it.send(sms(1, to="+9779841009917"))["1"]
         assert result == Rejected(key="1", cause=Cause.INVALID, text="ESME_RINVDSTADR (0x0B)")
 
     @pytest.mark.django_db
-    def test_a_passing_trouble_is_tried_again_but_not_for_ever(self, running: SmscProcess) -> None:
+    def test_temporary_error_is_retried_four_times(self, running: SmscProcess) -> None:
         def results(it: OpenCarrier, *keys: int) -> list[type]:
-            """Of SMS that were claimed often before, since the trunk rested; others are taken meanwhile."""
+            """Submit SMS that were claimed often before, because the trunk rested. Others are accepted in between."""
             found = []
             for key in keys:
                 it.said = []
@@ -119,9 +119,9 @@ class TestAnswers:
 
         with carrier(running.port) as it:
             assert results(it, 1, 1, 1, 1, 2, 1) == [Later] * 5 + [Rejected]
-            assert results(it, 1) == [Later], "it counts from the beginning"
+            assert results(it, 1) == [Later], "the count starts again"
 
-    def test_an_smsc_in_trouble_is_left_in_peace_for_a_while(self, running: SmscProcess) -> None:
+    def test_trunk_rests_if_the_smsc_has_errors_for_all(self, running: SmscProcess) -> None:
         with carrier(running.port, window=5) as it:
             enough = MAX_REFUSALS_IN_A_ROW[Meaning.BUSY]
             batch = [sms(key, to=f"+97798{4100 + key}9922") for key in range(enough + 20)]
@@ -136,30 +136,28 @@ class TestAnswers:
             ):
                 it.carrier.submit([sms(100)])
 
-    def test_an_answer_that_does_not_come_is_unknown_and_counts_when_it_is_late(
-        self, running: SmscProcess
-    ) -> None:
+    def test_missing_response_is_unknown_and_a_late_one_still_counts(self, running: SmscProcess) -> None:
         running.tell(holds=True)
         with carrier(running.port, answer_seconds=1) as it:
             assert isinstance(it.send(sms(1))["1"], Unknown)
             running.tell(holds=False)
             it.wait(lambda: isinstance(it.results()["1"], Accepted))
 
-    def test_parts_that_came_too_fast_are_completed(self, running: SmscProcess) -> None:
+    def test_throttled_parts_are_sent_again(self, running: SmscProcess) -> None:
         with carrier(running.port) as it:
             result = it.send(sms(1, to="+9779841009923", text=LONG))["1"]
         assert isinstance(result, Accepted)
         assert running.octets() == {"9779841009923": [LONG.encode("utf-16-be")]}
 
-    def test_an_smsc_that_throttles_gets_less(self, tmp_path: Path, long_hold: None) -> None:
+    def test_throttled_trunk_slows_down(self, tmp_path: Path, long_hold: None) -> None:
         with smsc(tmp_path, room=50) as process, carrier(process.port, window=10) as it:
             answers = it.send(*[sms(key) for key in range(200)])
             taken = [key for key, result in answers.items() if isinstance(result, Accepted)]
             later = [result for result in answers.values() if isinstance(result, Later)]
             assert len(taken) + len(later) == 200
             assert len(taken) == len(process.entries) == 50
-            # What had left already, and no more: the window.
-            assert 1 <= len(process.journalled("throttled")) <= 10
+            # At most the window had been sent before the throttle.
+            assert 1 <= len(process.journal_entries("throttled")) <= 10
             pace = it.carrier.pace()
             assert pace is not None
             assert pace <= 50
@@ -167,22 +165,22 @@ class TestAnswers:
                 it.carrier.submit([sms(300)])
             assert "slowed to about" in it.carrier.status()
 
-    def test_long_messages_too_fast_slow_it_down_and_are_completed_after_a_while(
+    def test_throttled_long_sms_wait_for_the_hold_and_are_completed(
         self, tmp_path: Path, long_hold: None, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        held: list[bool] = []  # for each time that something was to be written again
+        held: list[bool] = []  # one entry for each attempt to write parts again
         put, repeat = Session._put, Session._repeat
 
-        async def noted_repeat(session: Session) -> None:
+        async def logged_repeat(session: Session) -> None:
             held.append(session.hooks.held())
             await repeat(session)
 
-        def noted_put(session: Session, message: Message, part: int, buffer: list[bytes]) -> None:
+        def logged_put(session: Session, message: Message, part: int, buffer: list[bytes]) -> None:
             assert message.statuses[part] is None or not session.hooks.held()
             put(session, message, part, buffer)
 
-        monkeypatch.setattr(Session, "_repeat", noted_repeat)
-        monkeypatch.setattr(Session, "_put", noted_put)
+        monkeypatch.setattr(Session, "_repeat", logged_repeat)
+        monkeypatch.setattr(Session, "_put", logged_put)
         monkeypatch.setattr(smpp_session, "AGAIN_SECONDS", 0.0)
         with (
             smsc(tmp_path, room=5 * segments_of(LONG) + 1) as process,
@@ -190,7 +188,7 @@ class TestAnswers:
         ):
             batch = [sms(key, text=LONG) for key in range(40)]
             it.carrier.submit(batch)
-            it.wait(lambda: process.journalled("throttled"))
+            it.wait(lambda: process.journal_entries("throttled"))
             process.tell(room=None)
             it.wait(lambda: len(held) > 1)
             assert all(held)
@@ -205,9 +203,7 @@ class TestAnswers:
             }
         assert set(process.octets()) == taken
 
-    def test_what_had_no_time_to_leave_at_the_agreed_pace_is_given_back_at_the_end(
-        self, running: SmscProcess
-    ) -> None:
+    def test_sms_not_written_before_close_are_returned_as_later(self, running: SmscProcess) -> None:
         with carrier(running.port, parts_per_second=2) as it:
             it.carrier.submit([sms(key) for key in range(11)])
             it.wait(lambda: running.entries)
@@ -216,7 +212,7 @@ class TestAnswers:
             Later: 11 - len(running.entries),
         }
 
-    def test_parts_leave_at_the_agreed_pace(
+    def test_parts_are_sent_at_the_configured_pace(
         self, running: SmscProcess, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         slots: list[float] = []
@@ -224,17 +220,17 @@ class TestAnswers:
         left: list[float] = []
         take_slot, put = Pace.slot, Session._put
 
-        def noted_slot(pace: Pace, *, now: float) -> float:
+        def logged_slot(pace: Pace, *, now: float) -> float:
             waits.append(take_slot(pace, now=now))
             slots.append(pace._next_slot - 0.01)
             return waits[-1]
 
-        def noted_put(session: Session, *arguments: Any) -> None:
+        def logged_put(session: Session, *arguments: Any) -> None:
             left.append(time.monotonic())
             put(session, *arguments)
 
-        monkeypatch.setattr(Pace, "slot", noted_slot)
-        monkeypatch.setattr(Session, "_put", noted_put)
+        monkeypatch.setattr(Pace, "slot", logged_slot)
+        monkeypatch.setattr(Session, "_put", logged_put)
         with carrier(running.port, parts_per_second=100) as it:
             it.send(*[sms(key, text=LONG) for key in range(20)])
             assert it.carrier.pace() == pytest.approx(100 / segments_of(LONG))
@@ -242,7 +238,7 @@ class TestAnswers:
         assert all(at >= slot - 0.001 for at, slot in zip(left, slots, strict=True)), "none before its slot"
         steps = [later - before for before, later in pairwise(slots)]
         assert min(steps) > 0.01 - 1e-6
-        # Whoever had to wait is on time; only a machine that stands still loses slots.
+        # A part that had to wait is on time. Only a stalled machine loses slots.
         assert all(step < 0.01 + 1e-6 for step, wait in zip(steps, waits[1:], strict=True) if wait)
 
 
@@ -257,7 +253,7 @@ class TestReceipts:
             ("decimal-hex", "text", "decimal-hex"),
         ],
     )
-    def test_ids_match_those_of_the_answers(
+    def test_receipt_ids_match_the_response_ids(
         self, tmp_path: Path, ids: str, receipts: str, option: str
     ) -> None:
         with (
@@ -271,17 +267,17 @@ class TestReceipts:
         assert {event.status for event in it.events()} == {DeliveryStatus.COMPLETED}
         assert {event.number for event in it.events()} == {sms(key).to for key in range(1, 31)}
 
-    def test_each_end_has_its_cause(self, running: SmscProcess) -> None:
+    def test_final_state_maps_to_its_cause(self, running: SmscProcess) -> None:
         ends = {"9911": Cause.REFUSED, "9912": Cause.REFUSED, "9913": Cause.EXPIRED, "9914": Cause.REFUSED}
         with carrier(running.port) as it:
             it.send(*[sms(number, to=f"+977984100{fate}") for number, fate in enumerate([*ends, "9915"])])
-            it.wait(lambda: len(running.journalled("done")) == 5)
+            it.wait(lambda: len(running.journal_entries("done")) == 5)
             undecided = [event for event in it.events() if event.status == DeliveryStatus.SUBMITTED]
             assert [(event.number[-4:], event.text) for event in undecided] == [("9915", "UNKNOWN")]
             failed = [event for event in it.events() if event.status == DeliveryStatus.FAILED]
             assert {event.number[-4:]: event.cause for event in failed} == ends
 
-    def test_one_that_comes_before_its_answer_and_one_that_comes_twice(self, running: SmscProcess) -> None:
+    def test_early_and_duplicate_receipts_are_passed_on(self, running: SmscProcess) -> None:
         with carrier(running.port) as it:
             first = it.send(sms(1, to="+9779841009919"))["1"]
             assert isinstance(first, Accepted)
@@ -293,19 +289,19 @@ class TestReceipts:
             assert isinstance(twice, Accepted)
             assert [event.ref for event in it.events()] == [first.ref, twice.ref, twice.ref]
 
-    def test_are_acknowledged_only_when_they_are_stored(self, running: SmscProcess) -> None:
+    def test_receipt_is_acknowledged_only_after_it_is_stored(self, running: SmscProcess) -> None:
         with carrier(running.port) as it:
             it.stored = False
             it.send(sms(1))
             it.wait(it.events)
-            # By the second answer the SMSC has read all that had left before it was asked.
+            # At the response to the second SMS, the SMSC has read everything that was sent before that.
             it.send(sms(2))
             it.send(sms(3))
-            assert running.journalled("done") == []
+            assert running.journal_entries("done") == []
             it.store()
-            it.wait(lambda: running.journalled("done"))
+            it.wait(lambda: running.journal_entries("done"))
 
-    def test_what_people_send_comes_as_text(self, running: SmscProcess) -> None:
+    def test_inbound_sms_is_passed_on_as_text(self, running: SmscProcess) -> None:
         with carrier(running.port) as it:
             it.send(sms(1))
             running.send("9779841000001", "रोक्नुहोस्".encode("utf-16-be"))
@@ -319,7 +315,7 @@ class TestReceipts:
 
 
 class TestConnection:
-    def test_a_break_makes_what_had_left_unknown_and_the_next_bind_goes_on(
+    def test_broken_connection_makes_written_sms_unknown_and_is_rebound(
         self, running: SmscProcess, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(smpp_carrier, "BIND_SECONDS", 0.2)
@@ -328,7 +324,7 @@ class TestConnection:
             running.tell(holds=True)
             submissions = [sms(key) for key in range(10, 15)]
             it.carrier.submit(submissions)
-            it.wait(lambda: len(running.journalled("received")) == 5)
+            it.wait(lambda: len(running.journal_entries("received")) == 5)
             running.kill()
             it.wait(lambda: len(it.results()) == 6)
             assert {type(it.results()[one.key]) for one in submissions} == {Unknown}
@@ -339,16 +335,16 @@ class TestConnection:
             it.wait(lambda: "not bound" not in it.carrier.status())
             assert isinstance(it.send(sms(21))["21"], Accepted)
 
-    def test_it_unbinds_when_it_closes_after_what_is_under_way(self, running: SmscProcess) -> None:
+    def test_close_waits_for_responses_and_unbinds(self, running: SmscProcess) -> None:
         running.tell(answer_delay=0.5)
         with carrier(running.port) as it:
             it.carrier.submit([sms(1)])
         assert isinstance(it.results()["1"], Accepted)
-        it.wait(lambda: running.journalled("unbound"))
+        it.wait(lambda: running.journal_entries("unbound"))
 
-    def test_an_smsc_that_unbinds_is_bound_again(self, running: SmscProcess) -> None:
+    def test_link_rebinds_after_the_smsc_unbinds(self, running: SmscProcess) -> None:
         with carrier(running.port) as it:
             it.send(sms(1))
             running.tell(unbind=True)
-            it.wait(lambda: len(running.journalled("bound")) == 2)
+            it.wait(lambda: len(running.journal_entries("bound")) == 2)
             assert isinstance(it.send(sms(2))["2"], Accepted)

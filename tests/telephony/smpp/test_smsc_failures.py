@@ -1,4 +1,4 @@
-"""SMSCs that misbehave, played by a few lines of our own: what no proper server can be made to do."""
+"""Test misbehaving SMSCs, which are scripted here because no real server can be made to do this."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def pdu(command: int, sequence: int, *, status: int = 0, body: bytes = b"") -> b
 
 
 class Peer:
-    """One connection, from the SMSC's side. `seen` is every PDU that came, on all connections."""
+    """One connection from the SMSC's side. `seen` collects the received PDUs of all connections."""
 
     def __init__(self, connection: socket.socket, seen: list[Pdu]) -> None:
         self.connection, self.seen = connection, seen
@@ -61,8 +61,8 @@ class Peer:
 
 
 @contextmanager
-def playing(*scripts: Callable[[Peer], None]) -> Iterator[tuple[int, list[Pdu]]]:
-    """A port where each connection gets the next script, and the last one again; and what it saw."""
+def scripted_smsc(*scripts: Callable[[Peer], None]) -> Iterator[tuple[int, list[Pdu]]]:
+    """Run an SMSC. Each connection runs the next script, and the last one repeatedly. Yield its port and received PDUs."""
     seen: list[Pdu] = []
     listener = socket.create_server(("127.0.0.1", 0))
     connections: list[socket.socket] = []
@@ -93,7 +93,7 @@ def playing(*scripts: Callable[[Peer], None]) -> Iterator[tuple[int, list[Pdu]]]
             connection.close()
 
 
-def proper(peer: Peer) -> None:
+def well_behaved(peer: Peer) -> None:
     peer.bind()
     while True:
         command, _, sequence, _ = peer.read()
@@ -103,14 +103,14 @@ def proper(peer: Peer) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _long_and_short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+def _timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(smpp_carrier, "BIND_SECONDS", DEADLINE)
     monkeypatch.setattr(smpp_carrier, "CLOSE_SECONDS", 1.5)
 
 
 @pytest.fixture
-def no_bind(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where none will come, none is waited for."""
+def no_bind_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait for a bind that will not come."""
     monkeypatch.setattr(smpp_carrier, "BIND_SECONDS", 0.1)
 
 
@@ -123,17 +123,17 @@ def no_bind(monkeypatch: pytest.MonkeyPatch) -> None:
         (0x405, Unreachable, "0x405"),
     ],
 )
-def test_a_bind_that_is_refused_says_why(
-    status: int, error: type[Exception], words: str, no_bind: None
+def test_status_names_the_reason_of_a_refused_bind(
+    status: int, error: type[Exception], words: str, no_bind_wait: None
 ) -> None:
-    with playing(lambda peer: peer.bind(status)) as (port, _), carrier(port) as it:
+    with scripted_smsc(lambda peer: peer.bind(status)) as (port, _), carrier(port) as it:
         it.wait(lambda: words in it.carrier.status())
         with pytest.raises(error, match=words):
             it.carrier.submit([sms(1)])
         assert words in it.carrier.status()
 
 
-def test_nobody_listens(no_bind: None) -> None:
+def test_submit_raises_unreachable_if_nobody_listens(no_bind_wait: None) -> None:
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         with (
@@ -143,41 +143,44 @@ def test_nobody_listens(no_bind: None) -> None:
             it.carrier.submit([sms(1)])
 
 
-def test_the_password_goes_where_it_belongs_and_nowhere_else(caplog: pytest.LogCaptureFixture) -> None:
-    with playing(proper) as (port, seen), carrier(port, system_type="VMA") as it:
+def test_password_is_sent_in_the_bind_and_never_shown(caplog: pytest.LogCaptureFixture) -> None:
+    with scripted_smsc(well_behaved) as (port, seen), carrier(port, system_type="VMA") as it:
         it.send(sms(1))
         assert seen[0][3] == b"iris\0secret\0VMA\0\x34\0\0\0"
         assert "secret" not in it.carrier.status() + caplog.text
 
 
-def test_a_silent_line_is_tried_and_given_up() -> None:
+def test_silent_connection_is_closed_after_an_enquire_link() -> None:
     def silent(peer: Peer) -> None:
         peer.bind()
         while True:
             peer.read()
 
-    with playing(silent, proper) as (port, seen), carrier(port, enquire_seconds=1, answer_seconds=3) as it:
+    with (
+        scripted_smsc(silent, well_behaved) as (port, seen),
+        carrier(port, enquire_seconds=1, answer_seconds=3) as it,
+    ):
         wait_for(lambda: [command for command, *_ in seen].count(BIND) == 2, seconds=DEADLINE)
         assert [command for command, *_ in seen][:2] == [BIND, ENQUIRE]
         assert isinstance(it.send(sms(1))["1"], Accepted)
 
 
-def test_it_answers_what_the_smsc_asks() -> None:
+def test_requests_of_the_smsc_are_answered() -> None:
     answers: list[Pdu] = []
 
     def asking(peer: Peer) -> None:
         peer.bind()
         peer.write(pdu(ENQUIRE, 7) + pdu(QUERY, 8) + pdu(0x102, 9))
         answers.extend([peer.read(), peer.read()])
-        proper(peer)
+        well_behaved(peer)
 
-    with playing(asking) as (port, _), carrier(port):
+    with scripted_smsc(asking) as (port, _), carrier(port):
         wait_for(lambda: len(answers) == 2, seconds=DEADLINE)
-    # An alert_notification has no answer.
+    # An alert_notification gets no response.
     assert [answer[:3] for answer in answers] == [(ENQUIRE | ANSWER, 0, 7), (ANSWER, 0x03, 8)]
 
 
-def test_pdus_are_read_however_they_are_cut() -> None:
+def test_pdus_are_read_byte_by_byte() -> None:
     def one_by_one(peer: Peer) -> None:
         peer.bind()
         while True:
@@ -186,37 +189,37 @@ def test_pdus_are_read_however_they_are_cut() -> None:
                 peer.write(bytes([byte]))
                 time.sleep(0.001)
 
-    with playing(one_by_one) as (port, _), carrier(port) as it:
+    with scripted_smsc(one_by_one) as (port, _), carrier(port) as it:
         assert it.send(sms(1))["1"] == Accepted(key="1", ref="a1b")
 
 
-def test_what_is_no_smpp_ends_the_connection_and_not_the_trunk() -> None:
+def test_non_smpp_data_closes_the_connection_and_the_link_rebinds() -> None:
     def web_server(peer: Peer) -> None:
         peer.bind()
         peer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         peer.read()
 
-    with playing(web_server, proper) as (port, seen), carrier(port) as it:
+    with scripted_smsc(web_server, well_behaved) as (port, seen), carrier(port) as it:
         wait_for(lambda: [command for command, *_ in seen].count(BIND) == 2, seconds=DEADLINE)
         assert isinstance(it.send(sms(1))["1"], Accepted)
 
 
-def test_what_cannot_be_read_is_acknowledged_so_that_it_does_not_come_for_ever() -> None:
+def test_unreadable_pdu_is_acknowledged_so_that_it_is_not_repeated() -> None:
     answers: list[Pdu] = []
 
     def broken(peer: Peer) -> None:
         peer.bind()
         peer.write(pdu(0x05, 5, body=b"\0\1"))
         answers.append(peer.read())
-        proper(peer)
+        well_behaved(peer)
 
-    with playing(broken) as (port, _), carrier(port):
+    with scripted_smsc(broken) as (port, _), carrier(port):
         wait_for(lambda: answers, seconds=DEADLINE)
     assert answers[0][:3] == (0x05 | ANSWER, 0, 5)
 
 
-def deciding(*decide: Callable[[int, bytes], int | None]) -> Callable[[Peer], None]:
-    """A script that answers submission `n` as the latest of these says, and enquiries always; None: not at all."""
+def answering(*decide: Callable[[int, bytes], int | None]) -> Callable[[Peer], None]:
+    """Return a script that responds to the n-th submission with the status from `decide`; None means no response."""
 
     def script(peer: Peer) -> None:
         peer.bind()
@@ -240,17 +243,17 @@ def submissions(seen: list[Pdu]) -> int:
     return [command for command, *_ in seen].count(SUBMIT)
 
 
-def test_an_smsc_that_answers_nothing_that_is_submitted_is_tried_with_one_at_a_time(
+def test_unresponsive_smsc_is_tried_with_one_sms_at_a_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(smpp_link, "ROOM_SECONDS", 3.0)
     works = threading.Event()
-    script = deciding(lambda *_: 0 if works.is_set() else None)
-    with playing(script) as (port, seen), carrier(port, window=5, answer_seconds=1) as it:
+    script = answering(lambda *_: 0 if works.is_set() else None)
+    with scripted_smsc(script) as (port, seen), carrier(port, window=5, answer_seconds=1) as it:
         answers = it.send(*[sms(key) for key in range(30)])
         unknown = sum(isinstance(answer, Unknown) for answer in answers.values())
         later = sum(isinstance(answer, Later) for answer in answers.values())
-        # The window, and then one in a second until there was no time left.
+        # First a full window, then one SMS in a second until the time was up.
         assert unknown + later == 30
         assert 5 < unknown == submissions(seen) <= 9
         assert "but the SMSC accepts nothing that is submitted" in it.carrier.status()
@@ -261,10 +264,10 @@ def test_an_smsc_that_answers_nothing_that_is_submitted_is_tried_with_one_at_a_t
         assert "accepts nothing" not in it.carrier.status()
 
 
-def test_a_phone_whose_queue_is_full_slows_nobody_else_down(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_queue_of_one_phone_slows_the_trunk_only_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(smpp_pace, "HOLD_SECONDS", 0.0)
-    script = deciding(lambda _, body: 0x14 if b"9779840000001" in body else 0)
-    with playing(script) as (port, _), carrier(port) as it:
+    script = answering(lambda _, body: 0x14 if b"9779840000001" in body else 0)
+    with scripted_smsc(script) as (port, _), carrier(port) as it:
         pauses = []
         limits = []
         for _ in range(5):
@@ -274,11 +277,11 @@ def test_a_phone_whose_queue_is_full_slows_nobody_else_down(monkeypatch: pytest.
             pauses.append(answer.seconds)
             limits.append(it.carrier._pace.slowed)
         assert pauses == [0, 5, 10, 20, 40]
-        assert limits[0] is not None, "it may be the queue of the SMSC"
-        assert len(set(limits)) == 1, "but not again for the same SMS"
+        assert limits[0] is not None, "the full queue may be the SMSC's"
+        assert len(set(limits)) == 1, "the same SMS does not slow the trunk down again"
 
 
-def test_a_fault_that_the_operator_was_told_of_is_not_told_again_once_it_is_mended() -> None:
+def test_misconfiguration_is_reported_once_for_sms_sent_before() -> None:
     told = threading.Event()
     enough = MAX_REFUSALS_IN_A_ROW[Meaning.TRUNK]
 
@@ -295,7 +298,7 @@ def test_a_fault_that_the_operator_was_told_of_is_not_told_again_once_it_is_mend
             command, _, sequence, _ = peer.read()
             peer.write(pdu(command | ANSWER, sequence, body=b"id\0"))
 
-    with playing(script) as (port, _), carrier(port) as it:
+    with scripted_smsc(script) as (port, _), carrier(port) as it:
         it.carrier.submit([sms(key) for key in range(enough + 2)])
         it.wait(lambda: len(it.results()) == enough)
         with pytest.raises(Misconfigured, match=r"Delivery \d: ESME_RINVPASWD \(0x0E\)"):
@@ -306,7 +309,7 @@ def test_a_fault_that_the_operator_was_told_of_is_not_told_again_once_it_is_mend
         assert isinstance(it.send(sms(11))["11"], Accepted)
 
 
-def test_a_host_that_is_no_name_is_tried_again_and_said(no_bind: None) -> None:
+def test_invalid_host_name_is_shown_and_retried(no_bind_wait: None) -> None:
     with carrier(2775, host="smsc..example.com") as it:
         it.wait(lambda: "UnicodeError" in it.carrier.status())
         assert it.carrier._link is not None

@@ -1,4 +1,4 @@
-"""TLS in front of the SMSC: a certificate and its own authority, and what ends TLS there and passes everything on."""
+"""Terminate TLS in front of the SMSC, with a self-signed certificate."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tests.conftest import require_program
 
 @dataclass(frozen=True)
 class Certificate:
-    """Signed by itself: `path` is also the file of the authority to be trusted."""
+    """A self-signed certificate. `path` is also its CA file."""
 
     path: Path
     key: Path
 
 
 def certificate(folder: Path, name: str) -> Certificate:
-    """One for a host or an address: `DNS:smsc.example` or `IP:127.0.0.1`."""
+    """Create a certificate for a host or an address, such as `DNS:smsc.example` or `IP:127.0.0.1`."""
     made = Certificate(folder / "certificate.pem", folder / "key.pem")
     subprocess.run(
         [require_program("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
@@ -37,7 +37,7 @@ def certificate(folder: Path, name: str) -> Certificate:
 
 @contextmanager
 def tls_front(certificate: Certificate, port: int) -> Iterator[int]:
-    """The port of a TLS server on 127.0.0.1 that passes everything on to `port`."""
+    """Run a TLS server on 127.0.0.1 that passes everything on to `port`. Yield its port."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate.path, certificate.key)
     loop = asyncio.new_event_loop()
