@@ -26,7 +26,7 @@ def test_sms_fails_after_five_errors_while_others_are_accepted() -> None:
 def test_sms_is_retried_for_an_hour_while_the_smsc_accepts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     retries = RetryCounts()
     assert {retries.busy("1") for _ in range(100)} == {BUSY_SECONDS}
-    monkeypatch.setattr(smpp_retries, "LONGEST", -1.0)
+    monkeypatch.setattr(smpp_retries, "MAX_RETRY_SECONDS", -1.0)
     assert retries.busy("1") is None
 
 
@@ -51,7 +51,7 @@ def test_forgotten_sms_is_counted_from_the_beginning() -> None:
 
 
 def test_attempts_are_counted_for_the_latest_sms_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(smpp_retries, "MOST", 2)
+    monkeypatch.setattr(smpp_retries, "MAX_COUNTED_SMS", 2)
     retries = RetryCounts()
     for key in "12345":
         retries.full(key)
