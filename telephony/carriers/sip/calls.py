@@ -60,7 +60,7 @@ class LiveCall:
     ) -> None:
         self.events: asyncio.Queue[StackEvent | None] = asyncio.Queue()
         self.dialled_at = time.monotonic()
-        self.trunk_responded = False  # whether the trunk has sent any response to this call
+        self.trunk_responded = False  # whether the trunk sent any response beyond "100 Trying"
         self.call_id = ""
         self.outcome: Outcome | None = None  # set if the call was not answered
         self.key = key

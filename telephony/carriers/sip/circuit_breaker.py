@@ -41,7 +41,7 @@ class CircuitBreaker:
     ) -> float | None:
         """Count an unanswered call for or against the trunk. Return the seconds until it is retried, None for never.
 
-        `dialled_at` is monotonic. `trunk_responded` says whether the trunk sent any response to the call at all.
+        `dialled_at` is monotonic. `trunk_responded` says whether the trunk sent any response beyond "100 Trying".
         """
         reason = f"Delivery {key}: {text}"
         meaning = outcome.meaning
