@@ -18,9 +18,13 @@ HAS_HEADER = 0x40  # esm_class: the message begins with a user data header
 _ESCAPE = 0x1B
 _CONCATENATED, _CONCATENATED_WIDE = 0x00, 0x08
 
-# `BASIC` has the characters of the table in order, without the escape at 0x1B.
-_OCTETS = {character: bytes([position + (position >= _ESCAPE)]) for position, character in enumerate(BASIC)}
-_EXTENDED = dict(zip(EXTENSION, (0x0A, 0x14, 0x28, 0x29, 0x2F, 0x3C, 0x3D, 0x3E, 0x40, 0x65), strict=True))
+# `GSM_BASIC` has the characters of the table in order, without the escape at 0x1B.
+_OCTETS = {
+    character: bytes([position + (position >= _ESCAPE)]) for position, character in enumerate(GSM_BASIC)
+}
+_EXTENDED = dict(
+    zip(GSM_EXTENSION, (0x0A, 0x14, 0x28, 0x29, 0x2F, 0x3C, 0x3D, 0x3E, 0x40, 0x65), strict=True)
+)
 _OCTETS |= {character: bytes([_ESCAPE, octet]) for character, octet in _EXTENDED.items()}
 _CHARACTERS = {octets[0]: character for character, octets in _OCTETS.items() if len(octets) == 1}
 _CHARACTERS_EXTENDED = {octet: character for character, octet in _EXTENDED.items()}
@@ -28,7 +32,7 @@ _CHARACTERS_EXTENDED = {octet: character for character, octet in _EXTENDED.items
 
 def encode(text: str) -> tuple[bytes, int]:
     """Return the octets of a text and their data_coding."""
-    if Size.of(text).gsm:
+    if TextSize.of(text).gsm:
         return b"".join(map(_OCTETS.__getitem__, text)), GSM
     return text.encode("utf-16-be", "replace"), UCS2
 

@@ -68,7 +68,9 @@ def stored(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     return kept
 
 
-def capture(phone: Phone, reads: list[int], *, on_stored: Callable[[], None] = lambda: None) -> list[SurveyResponse]:
+def capture(
+    phone: Phone, reads: list[int], *, on_stored: Callable[[], None] = lambda: None
+) -> list[SurveyResponse]:
     """Read the call's sound at these tenths of a second. Return the responses."""
 
     async def call() -> list[SurveyResponse]:

@@ -146,7 +146,7 @@ class TestDeliverSmReader:
 
 class TestEncoding:
     def test_gsm_alphabet_round_trips(self) -> None:
-        octets, coding = encoding.encode(BASIC + EXTENSION)
+        octets, coding = encoding.encode(GSM_BASIC + GSM_EXTENSION)
         assert coding == encoding.GSM
         assert len(octets) == len(GSM_BASIC) + 2 * len(GSM_EXTENSION)
         assert sorted({*octets}) == list(range(128))
