@@ -5,15 +5,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST_ARGS ?=
+# The tests of a file stay together, so that they share what the file starts; tests/conftest.py puts long files first.
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 BENCH_ARGS ?=
 CHAOS_ARGS ?=
 
-.PHONY: sandbox test check bench chaos lock clean help
+.PHONY: sandbox test field check bench chaos lock clean help
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make sandbox   run iris on http://127.0.0.1:8000 (IRIS_PORT and IRIS_HOME choose others)"
 	@echo "make test      run all tests (PYTEST_ARGS='-k name' runs some)"
+	@echo "make field     run the tests that try more at the scale of the field: an hour, before a release"
 	@echo "make bench     measure the figures of benchmarks/results (BENCH_ARGS='--scale 0.1 runs')"
 	@echo "make chaos     kill and restart everything under a running campaign (CHAOS_ARGS='--times 3')"
 	@echo "make check     lint, format, spelling, types, import rules, migrations, documents"
@@ -24,7 +27,10 @@ sandbox: $(VENV)/base.stamp
 	@exec $(BIN)/python manage.py sandbox
 
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
+
+field: $(VENV)/dev.stamp
+	IRIS_TEST_SCALE=field $(PYTEST) -m field $(PYTEST_ARGS)
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)

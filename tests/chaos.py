@@ -217,10 +217,10 @@ def numbers(count: int, rng: random.Random) -> list[int]:
     return found
 
 
-def run(recipients: int, *, seed: int, home: Path) -> Figures:
-    """One campaign under fire, and what the tables say afterwards."""
+def run(recipients: int, *, seed: int, home: Path, pace: int | None = None) -> Figures:
+    """One campaign under fire, at `pace` calls a second, and what the tables say afterwards."""
     rng = random.Random(seed)
-    figures = Figures(recipients, pace=max(100, recipients // 40))
+    figures = Figures(recipients, pace=pace or max(100, recipients // 40))
     system = System(home, pace=figures.pace)
     try:
         system.start()

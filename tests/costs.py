@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any, cast
 
 ROOT = Path(__file__).resolve().parent.parent
-LOOP_SECONDS = 0.045  # of processor time for `_loop` on the machine that the limits are meant for
+LOOP_SECONDS = (
+    0.045  # of processor time for the loop of `slowness` on the machine that the limits are meant for
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ def main(database: str, public_port: int) -> None:
 
 def _measured(call: Call) -> bytes:
     reading, writing = os.pipe()
-    before = _loop()
+    before = slowness()
     child = os.fork()
     if child == 0:
         answer: Any = None
@@ -114,8 +116,7 @@ def _measured(call: Call) -> bytes:
         status, answered, start, peak = pickle.load(pipe)
     _, _, used = os.wait4(child, 0)
     # Beside others, a processor does less in each of its seconds.
-    slowness = max(1.0, before / LOOP_SECONDS, _loop() / LOOP_SECONDS)
-    cpu = (used.ru_utime + used.ru_stime) / slowness
+    cpu = (used.ru_utime + used.ru_stime) / max(before, slowness())
     return pickle.dumps(Cost(status, cpu, peak, answered, start))
 
 
@@ -144,11 +145,12 @@ def _peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def _loop() -> float:
+def slowness() -> float:
+    """How many times as long this processor takes now as the one that the limits are meant for; at least 1."""
     start = time.process_time()
     for _ in range(2_000_000):
         pass
-    return time.process_time() - start
+    return max(1.0, (time.process_time() - start) / LOOP_SECONDS)
 
 
 if __name__ == "__main__":

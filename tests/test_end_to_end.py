@@ -12,7 +12,9 @@ import pytest
 
 from tests.factories import make_sheet
 from tests.live import LiveIris, live_iris, wait_for
+from tests.scale import at_scale
 
+PEOPLE = at_scale(400, 10_000)
 NAMES = ["राम", "सीता", "गीता", "हरि", "विष्णु"]
 
 
@@ -23,9 +25,10 @@ def iris(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveIris]:
         yield running
 
 
-def test_a_thousand_people_each_get_their_own_sms(iris: LiveIris) -> None:
+@pytest.mark.field
+def test_many_people_each_get_their_own_sms(iris: LiveIris) -> None:
     rows: list[tuple[int, str, int]] = [
-        (9_841_100_000 + row, f"{NAMES[row % 5]} {row} ", 20 + row % 60) for row in range(1000)
+        (9_841_100_000 + row, f"{NAMES[row % 5]} {row} ", 20 + row % 60) for row in range(PEOPLE)
     ]
     sheet = make_sheet(["numbers", "name", "age"], *rows)
     created = iris.demo.post(
@@ -39,12 +42,12 @@ def test_a_thousand_people_each_get_their_own_sms(iris: LiveIris) -> None:
         f"/api/system/campaigns/{campaign}/begin/",
         json={"message": "नमस्कार, {tags_name}, हजुर {tags_age} वर्षको हुनुहुन्छ |"},
     )
-    assert begun.json()["data"] == {"hold amount": "1000 credit on hold for Meeting campaign."}
+    assert begun.json()["data"] == {"hold amount": f"{PEOPLE} credit on hold for Meeting campaign."}
     iris.wait_until(campaign, "Completed")
 
     numbers = iris.numbers(campaign)
-    assert Counter(number["status"] for number in numbers) == {"completed": 1000}
-    assert sum(number["credit_consumed"] for number in numbers) == 1000
+    assert Counter(number["status"] for number in numbers) == {"completed": PEOPLE}
+    assert sum(number["credit_consumed"] for number in numbers) == PEOPLE
     assert Counter((message["to"], message["text"]) for message in iris.inbox(channel="sms")) == Counter(
         (f"+977{number}", f"नमस्कार, {name.strip()}, हजुर {age} वर्षको हुनुहुन्छ |") for number, name, age in rows
     )

@@ -13,6 +13,7 @@ from campaigns.models import Campaign, SurveyTemplate
 from tests.campaigns.surveys.surveying import make_survey, make_template
 from tests.factories import make_campaign, make_phone_number, make_user
 from tests.routes import DIALECTS, V0, Dialect, Route
+from tests.scale import spread
 from tests.v0 import everything
 
 EVERY_DIALECT = pytest.mark.parametrize("dialect", [pytest.param(it, id=it.name) for it in DIALECTS])
@@ -109,11 +110,12 @@ def test_what_is_somebody_elses_is_not_there(dialect: Dialect, route: Route, met
     assert (campaign.name, campaign.deleted_at, number.owner) == ("Sample", None, owner)
 
 
+@pytest.mark.field
 @EVERY_CALL_WITH_IDS
 def test_an_id_that_is_none_is_not_there(dialect: Dialect, route: Route, method: str, sita: User) -> None:
     caller = dialect.caller(sita)
     odd = ["0", "-1", "abc", "1.5", "1e3", "%00", "%20", "１", "9" * 19, "9" * 20, "9" * 5000, "None", "💥"]
-    for written in odd:
+    for written in spread(odd, turn=len(route.path) + len(method)):
         caller.fails(method, re.sub(r"<id:\w+>", written, route.path), {}, status=404)
 
 
@@ -185,6 +187,7 @@ FIELDS = (
 )
 
 
+@pytest.mark.field
 @EVERY_WRITING_CALL
 def test_whatever_is_sent_is_answered_with_sense(
     dialect: Dialect, route: Route, method: str, sita: User
@@ -199,7 +202,7 @@ def test_whatever_is_sent_is_answered_with_sense(
 
     for raw in BAD_BODIES:
         call(raw, content_type="application/json")
-    for value in ODD_VALUES:
+    for value in spread(ODD_VALUES, turn=len(route.path)):
         call(dict.fromkeys(FIELDS, value))
     call(
         b"&".join(f"{field}=%F0%9F%92%A5".encode() for field in FIELDS),

@@ -31,6 +31,7 @@ from telephony.speech.engine import Pcm
 from tests.campaigns.surveys.surveying import make_template
 from tests.costs import Call, Cost, Measured
 from tests.factories import make_campaign, make_empty_campaign, make_user
+from tests.scale import at_scale, spread
 
 CPU_SECONDS = 2
 PEAK = 200 * 2**20
@@ -116,6 +117,7 @@ def measure(world: World, measured: Measured) -> Callable[..., Cost]:
         body: bytes = b"",
         content_type: str = "application/json",
         what: str = "",
+        seconds: float = CPU_SECONDS,
         **headers: str,
     ) -> Cost:
         assert len(body) <= 1.05 * MEGABYTE
@@ -123,14 +125,14 @@ def measure(world: World, measured: Measured) -> Callable[..., Cost]:
         call = Call(method, path, body, content_type, {"Authorization": f"Bearer {token}", **headers})
         found = measured.cost(call)
         for _ in range(2):
-            if found.cpu >= CPU_SECONDS:  # on a busy machine, others may have slowed it down
+            if found.cpu >= seconds:  # on a busy machine, others may have slowed it down
                 found = min(found, measured.cost(call), key=lambda one: one.cpu)
         print(
             f"{found.cpu:6.2f} s {found.peak / 2**20:6.0f} MB  {found.status} {what} {path[:60]} {found.start[:100]!r}"
         )
         assert found.status < 500, (what, found)
         assert found.status not in (401, 429), (what, found)
-        assert found.cpu < CPU_SECONDS, (what, found)
+        assert found.cpu < seconds, (what, found)
         assert found.peak < PEAK, (what, found)
         return found
 
@@ -174,9 +176,10 @@ LISTS = {
 }
 
 
+@pytest.mark.field
 @pytest.mark.parametrize("half", [0, 1])
 def test_json_of_a_megabyte(measure: Any, world: World, half: int) -> None:
-    """In the fields at which a list or an object may stand: each value in two of them, in turn."""
+    """In the fields at which a list or an object may stand: each value in one of them, in turn, or in all."""
     for at, (what, sent) in enumerate(list(LISTS.items())[half::2]):
         fields = [
             ("POST", "/api/system/campaigns/", "individual_number"),
@@ -185,7 +188,7 @@ def test_json_of_a_megabyte(measure: Any, world: World, half: int) -> None:
             ("PATCH", f"/api/v1/phone-number/update/{world.contact}/", "other_variables"),
             ("POST", f"/api/v1/campaign/create/{world.survey}/survey/", "steps"),
         ]
-        for method, path, name in (fields[at % 5], fields[(at + 2) % 5]):
+        for method, path, name in at_scale([fields[at % 5]], fields):
             rest = '"name":"a","services":"SMS","message":"a","number":"9841000001"'
             measure(method, path, f'{{{rest},"{name}":{sent}}}'.encode(), what=what)
 
@@ -225,10 +228,9 @@ def test_a_list_that_is_too_long_names_the_limit(
     measure: Any, world: World, path: str, body: str, limit: str
 ) -> None:
     path = path.format(campaign=world.campaign, survey=world.survey)
-    refused = measure("POST", path, json.dumps(body).encode())
+    refused = measure("POST", path, json.dumps(body).encode(), seconds=0.5)
     assert refused.status == 400
     assert limit.encode() in refused.start
-    assert refused.cpu < 0.5
 
 
 def test_combining_marks_in_a_name(measure: Any, world: World) -> None:
@@ -293,6 +295,7 @@ def test_multipart_of_a_megabyte(measure: Any, world: World) -> None:
         measure("POST", path, sent + b"--b--\r\n", MULTIPART, what)
 
 
+@pytest.mark.field
 def test_queries_headers_and_cookies(measure: Any, world: World) -> None:
     long = "1," * 30_000
     queries = [f"status={long}", "a=1&" * 9_000, f"page={'9' * 60_000}", f"search={'%25' * 20_000}"]
@@ -302,11 +305,12 @@ def test_queries_headers_and_cookies(measure: Any, world: World) -> None:
         "/api/v1/dashboard/",
         "/api/v1/survey-templates/",
     ):
-        for query in [*queries, f"days={'9' * 60_000}"] if "dashboard" in path else queries:
+        more = [f"days={'9' * 60_000}"] if "dashboard" in path else []
+        for query in [*spread(queries, turn=len(path), of=2), *more]:
             measure("GET", f"{path}?{query}")
     names = ["Range", "If-Range", "If-None-Match", "If-Modified-Since", "Idempotency-Key", "Accept", "Cookie"]
-    for name in [*names, "Accept-Language", "X-Forwarded-For", "Forwarded"]:
-        for value in ("a=b;" * 15_000, "bytes=" + "0-1," * 15_000):
+    for turn, name in enumerate([*names, "Accept-Language", "X-Forwarded-For", "Forwarded"]):
+        for value in spread(["a=b;" * 15_000, "bytes=" + "0-1," * 15_000], turn=turn + 1, of=2):
             path = (
                 f"/media/audio/{world.recording}.wav"
                 if "Range" in name or "If-" in name

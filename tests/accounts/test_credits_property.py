@@ -22,6 +22,7 @@ from accounts.credits import Capture
 from accounts.ledger import check_ledger
 from accounts.models import CreditEntry, CreditHold, User
 from iris.errors import IrisError
+from tests.scale import at_scale
 
 NONE = Decimal(0)
 
@@ -217,12 +218,13 @@ class Ledger(RuleBasedStateMachine):
         return list(CreditEntry.objects.select_related("user"))
 
 
+@pytest.mark.field
 @pytest.mark.django_db
 def test_no_sequence_of_calls_makes_money_or_loses_it() -> None:
     run_state_machine_as_test(
         Ledger,
         settings=settings(
-            max_examples=60,
+            max_examples=at_scale(20, 1000),
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow],

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from campaigns.models import Campaign
 from telephony.models import DeliveryStatus
 from tests.factories import make_empty_campaign, make_phone_number, make_recipient, make_user
+from tests.scale import at_scale, spread
 from tests.v0 import Caller, assert_refusal, everything
 
 CHOSEN = 10**12  # an id that no sequence reaches
@@ -269,13 +270,14 @@ ANYTHING: list[Any] = [
 ]  # fmt: skip
 
 
+@pytest.mark.field
 @pytest.mark.parametrize(("method", "path"), GOOD)
 def test_nothing_makes_a_field_break_the_server(
     caller: Caller, campaign: Campaign, method: str, path: str
 ) -> None:
     before, target = everything(), filled(path, campaign)
-    for field in GOOD[method, path]:
-        for value in ANYTHING:
+    for turn, field in enumerate(GOOD[method, path], start=len(path)):
+        for value in spread(ANYTHING, turn=turn):
             with _undone():
                 _is_no_bug(caller, method, target, {**GOOD[method, path], field: value}, before)
 
@@ -299,16 +301,18 @@ IN_FORMS = [
 FILES = [b"", b"text", b"PK\x03\x04", b"\xff\xfb\x90\x00" * 50, b"RIFF\x00\x00\x00\x00WAVE", b"<html>" * 99]
 
 
+@pytest.mark.field
 @pytest.mark.parametrize(("method", "path"), GOOD)
 def test_nothing_makes_a_form_break_the_server(
     caller: Caller, campaign: Campaign, method: str, path: str
 ) -> None:
     before, target = everything(), filled(path, campaign)
     good = {key: str(value) for key, value in GOOD[method, path].items()}
-    for field in good:
+    for turn, field in enumerate(good, start=len(path)):
         odd = [(f"{field}[]", "a"), (f"{field}[a]", "a"), (f"{field}[a][b]", "a"), (f"{field}[0", "a")]
         files = [(field, SimpleUploadedFile("file", content)) for content in FILES]
-        for name, value in [*[(field, text) for text in IN_FORMS], *odd, *files]:
+        sent = [*[(field, text) for text in IN_FORMS], *odd, *files]
+        for name, value in spread(sent, turn=turn):
             with _undone():
                 _is_no_bug(caller, method, target, good | {name: value}, before, format="multipart")
 
@@ -324,9 +328,14 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.field
 @pytest.mark.parametrize(("method", "path"), GOOD)
 @given(data=st.data())
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=at_scale(8, 500),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 def test_nothing_that_json_can_say_breaks_the_server(
     caller: Caller, campaign: Campaign, method: str, path: str, data: st.DataObject
 ) -> None:

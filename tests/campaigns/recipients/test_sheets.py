@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from campaigns.recipients.sheets import NotASheet, Sheet, SheetRow, SheetTooLarge, open_sheet
 from tests.campaigns.recipients import workbooks
 from tests.campaigns.recipients.workbooks import archive, rows_of, xlsx
+from tests.scale import at_scale
 
 DATA = Path(__file__).with_name("data")
 RAM = ("9841234567", "+9779841234567")
@@ -723,8 +724,9 @@ WORKBOOK = xlsx(
 )
 
 
+@pytest.mark.field
 @given(at=st.integers(0, len(WORKBOOK) - 1), byte=st.integers(0, 255))
-@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=at_scale(100, 5000), suppress_health_check=[HealthCheck.too_slow])
 def test_a_workbook_with_one_wrong_byte_is_read_or_refused(at: int, byte: int) -> None:
     content = bytearray(WORKBOOK)
     content[at] = byte
@@ -744,11 +746,12 @@ PARTS = [
 ]
 
 
+@pytest.mark.field
 @given(
     part=st.sampled_from(PARTS),
     content=st.binary(max_size=50) | st.sampled_from([b"<a/>", b"<worksheet><sheetData>"]),
 )
-@settings(deadline=None)
+@settings(deadline=None, max_examples=at_scale(100, 5000))
 def test_a_workbook_with_any_part_replaced_is_read_or_refused(part: str, content: bytes) -> None:
     with zipfile.ZipFile(io.BytesIO(WORKBOOK)) as packed:
         members = {name: packed.read(name) for name in packed.namelist()}

@@ -26,6 +26,7 @@ from telephony.engine.lifecycle import Changed, Report
 from telephony.engine.signals import deliveries_changed
 from telephony.models import FINAL, Cause, Channel, Delivery, DeliveryStatus, Purpose
 from tests.factories import make_delivery, make_hold, make_user
+from tests.scale import at_scale
 
 S = DeliveryStatus
 LIMIT = Decimal(4)
@@ -137,12 +138,13 @@ class DeliveryLife(RuleBasedStateMachine):
         assert check_ledger().differences == ()
 
 
+@pytest.mark.field
 @pytest.mark.django_db
 def test_any_order_of_events_ends_in_one_status_and_one_capture_at_most() -> None:
     run_state_machine_as_test(
         DeliveryLife,
         settings=settings(
-            max_examples=60,
+            max_examples=at_scale(20, 1000),
             stateful_step_count=20,
             deadline=None,
             derandomize=True,

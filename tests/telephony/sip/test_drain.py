@@ -15,11 +15,8 @@ from tests.telephony.sip.far_end import FarEnd
 from tests.telephony.sip.processes import SipIris, sip_iris
 from tests.telephony.sip.timeline import answered_calls, messages
 
-CPS, CHANNELS, PEOPLE = (
-    4,
-    60,
-    40,
-)  # the dispatcher is busy all the time and never waits for a channel
+# The dispatcher is busy all the time and never waits for a channel.
+CPS, CHANNELS, PEOPLE = 4, 60, 40
 NUMBERS = [9_841_700_100 + place for place in range(PEOPLE)]
 # Longer than it takes until ten calls are answered, so none has ended when the worker is told to stop.
 MESSAGE = "नमस्कार, भोलि बिहान दश बजे वडा कार्यालयमा बैठक छ। कृपया समयमै आउनुहोला। " * 2

@@ -25,6 +25,7 @@ from telephony.speech.nepali_words import split_trailing_number
 from telephony.speech.nfc import MAX_MARKS, to_nfc
 from telephony.speech.normalization import spoken_form
 from tests.linear import HEADS, LENGTH, PIECES, TAILS, assert_linear, repeated, texts
+from tests.scale import at_scale
 
 LANGUAGES = ("ne", "en")
 # Limits for all rules together; each rule is also measured by itself.
@@ -94,13 +95,14 @@ def test_normalizing_a_repeated_piece_runs_in_linear_time(language: str) -> None
         assert_linear(partial(_spoken, language=language), repeated(piece, tail="!क"), **WHOLE)
 
 
+@pytest.mark.field
 @pytest.mark.parametrize("language", LANGUAGES)
 @given(
     head=st.sampled_from(HEADS),
     pieces=st.lists(st.sampled_from(PIECES), min_size=2, max_size=3).map("".join),
     tail=st.sampled_from(TAILS),
 )
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=at_scale(10, 500), deadline=None, derandomize=True)
 def test_reading_repeated_combinations_runs_in_linear_time(
     language: str, head: str, pieces: str, tail: str
 ) -> None:
