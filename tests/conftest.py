@@ -24,6 +24,37 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
+# Files of long tests, the longest first: whoever gets the last file should not be the only one at work. The order
+# changes nothing but the time that all tests take together.
+LONG_FILES = (
+    "test_chaos.py",
+    "test_sandbox.py",
+    "test_kills.py",
+    "test_engine.py",
+    "test_embedded.py",
+    "test_engine_processes.py",
+    "test_restore.py",
+    "test_drain.py",
+    "test_campaign.py",
+    "test_end_to_end.py",
+    "test_registration.py",
+    "test_endless_speech_live.py",
+    "test_over_sip.py",
+    "test_reach.py",
+    "test_worst_inputs.py",
+    "test_webserver.py",
+    "test_speech_processes.py",
+    "test_api_bad_input.py",
+    "test_every_route.py",
+    "test_worst_sheets.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
+
+
 def require_program(name: str) -> str:
     """The path of a program that a test needs. Without it the test is skipped, or fails where
     IRIS_REQUIRE_SERVICES=1 says so.

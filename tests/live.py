@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
@@ -23,10 +24,14 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class LiveIris:
-    """`manage.py sandbox` with its own IRIS_HOME and port. `demo` is an HTTP client with the demo account's token."""
+    """`manage.py sandbox` with its own IRIS_HOME and port. `demo` is an HTTP client with the demo account's token.
 
-    def __init__(self, home: Path, **environment: str) -> None:
+    Its database is a copy of one that was migrated once for all tests, unless the test is about a first start (`bare`).
+    """
+
+    def __init__(self, home: Path, *, bare: bool = False, **environment: str) -> None:
         self.home = home
+        self.bare = bare
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {
@@ -43,6 +48,8 @@ class LiveIris:
     def start(self, *, seconds: float = 90) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
         self.log.unlink(missing_ok=True)
+        if not self.bare and not server.folder_of(self.home).exists():
+            _copy_migrated_database(self.home)
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", "sandbox"],
@@ -98,7 +105,7 @@ class LiveIris:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,  # a deadline for a machine that is very busy
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -132,9 +139,28 @@ class LiveIris:
         return found
 
 
+def _copy_migrated_database(home: Path) -> None:
+    """The first caller makes and migrates a cluster in the folder that all tests share. Outside of pytest, do nothing."""
+    if "IRIS_TESTS_RUNNING" not in os.environ:
+        return
+    shared = Path(os.environ["IRIS_HOME"]) / "migrated"
+    shared.mkdir(parents=True, exist_ok=True)
+    folder = server.folder_of(shared)
+    with open(shared / "made", "a+") as made:
+        fcntl.flock(made, fcntl.LOCK_EX)
+        if not os.fstat(made.fileno()).st_size:
+            LiveIris(shared).manage("migrate", "--verbosity=0")
+            wait_for(lambda: not (folder / "data" / "postmaster.pid").exists(), seconds=30)
+            made.write("yes")
+    copy = server.folder_of(home)
+    copy.mkdir(parents=True)
+    # With its owner: run by root, the server is another user.
+    subprocess.run(["cp", "-a", str(folder / "data"), str(copy / "data")], check=True)
+
+
 @contextmanager
-def live_iris(home: Path, **environment: str) -> Iterator[LiveIris]:
-    iris = LiveIris(home, **environment)
+def live_iris(home: Path, *, bare: bool = False, **environment: str) -> Iterator[LiveIris]:
+    iris = LiveIris(home, bare=bare, **environment)
     try:
         iris.start()
         yield iris

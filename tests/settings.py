@@ -8,7 +8,7 @@ environment made here, so they share one IRIS_HOME and one server.
 import os
 import tempfile
 
-KEPT = {"IRIS_HOME", "IRIS_DATABASE_URL", "IRIS_REQUIRE_SERVICES", "IRIS_TESTS_RUNNING"}
+KEPT = {"IRIS_HOME", "IRIS_DATABASE_URL", "IRIS_REQUIRE_SERVICES", "IRIS_TESTS_RUNNING", "IRIS_TEST_SCALE"}
 if "IRIS_TESTS_RUNNING" not in os.environ:
     for name in [name for name in os.environ if name.startswith("IRIS_") and name not in KEPT]:
         del os.environ[name]
@@ -22,3 +22,5 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 CELERY_BROKER_URL = "memory://"  # nudges are put somewhere, and nobody takes them
 CELERY_BROKER_TRANSPORT_OPTIONS = {}
 DATABASES["default"]["SERVER"] = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+# Every client of a test makes the middleware anew, and WhiteNoise would look at each static file again each time.
+WHITENOISE_AUTOREFRESH = True

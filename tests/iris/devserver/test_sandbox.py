@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.iris.processes import ROOT, environment, free_port, manage
-from tests.live import LiveIris, live_iris, wait_for
+from tests.live import LiveIris, wait_for
 
 
 def processes_of(home: Path) -> dict[int, str]:
@@ -33,18 +33,52 @@ def processes_of(home: Path) -> dict[int, str]:
     return found
 
 
-@pytest.fixture
-def live(tmp_path: Path) -> Iterator[LiveIris]:
-    with live_iris(tmp_path / "home") as iris:
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveIris]:
+    iris = LiveIris(tmp_path_factory.mktemp("sandbox") / "home", bare=True)
+    try:
         yield iris
-    assert processes_of(tmp_path / "home") == {}
+    finally:
+        if hasattr(iris, "process"):
+            iris.stop()
+        assert processes_of(iris.home) == {}
+
+
+@pytest.fixture
+def live(sandbox: LiveIris) -> LiveIris:
+    """The sandbox of this file, which runs, whatever the test before has done to it."""
+    if not hasattr(sandbox, "process") or sandbox.process.poll() is not None:
+        sandbox.start()
+    return sandbox
 
 
 def child(live: LiveIris, word: str) -> int:
     return next(pid for pid, command in sorted(processes_of(live.home).items()) if word in command)
 
 
-def test_a_fresh_sandbox_says_when_it_is_ready_and_leaves_nothing_behind(live: LiveIris) -> None:
+def test_the_demo_account_has_credits_and_numbers(live: LiveIris) -> None:
+    owned = live.demo.get("/api/system/owned/phone_numbers").json()["data"]["owned_numbers"]
+    for_sale = live.demo.get("/api/system/phone_numbers").json()["data"]["number_lists"]
+
+    assert (len(owned), len(for_sale)) == (2, 20)
+    assert all(re.fullmatch("[0-9a-f]{32}", number["phone_number_sid"]) for number in owned + for_sale)
+
+
+def test_a_second_sandbox_in_the_same_home_is_a_sentence(live: LiveIris) -> None:
+    refused = manage(live.home, "sandbox", IRIS_PORT="1")
+
+    assert refused.returncode == 1
+    assert f"A sandbox is already running in {live.home}" in refused.stderr
+
+
+def test_other_commands_work_beside_it(live: LiveIris) -> None:
+    done = manage(live.home, "check_ledger")
+
+    assert done.returncode == 0, done.stderr
+    assert httpx.get(f"{live.url}/health").status_code == 200
+
+
+def test_a_sandbox_says_when_it_is_ready_and_leaves_nothing_behind(live: LiveIris) -> None:
     output = live.log.read_text()
 
     assert re.search(r"iris is ready \(([\d.]+) s\)", output)
@@ -56,14 +90,6 @@ def test_a_fresh_sandbox_says_when_it_is_ready_and_leaves_nothing_behind(live: L
     assert live.process.returncode == 0
     assert processes_of(live.home) == {}
     assert "Traceback" not in live.log.read_text()
-
-
-def test_the_demo_account_has_credits_and_numbers(live: LiveIris) -> None:
-    owned = live.demo.get("/api/system/owned/phone_numbers").json()["data"]["owned_numbers"]
-    for_sale = live.demo.get("/api/system/phone_numbers").json()["data"]["number_lists"]
-
-    assert (len(owned), len(for_sale)) == (2, 20)
-    assert all(re.fullmatch("[0-9a-f]{32}", number["phone_number_sid"]) for number in owned + for_sale)
 
 
 def test_a_second_start_keeps_what_there_was(live: LiveIris) -> None:
@@ -79,24 +105,22 @@ def test_a_second_start_keeps_what_there_was(live: LiveIris) -> None:
 
 
 @pytest.mark.parametrize(("word", "name"), [("gunicorn", "web"), (" worker ", "worker"), (" beat ", "beat")])
-def test_it_stops_and_says_so_when_a_process_dies(word: str, name: str, tmp_path: Path) -> None:
-    with live_iris(tmp_path / "home") as live:
-        os.kill(child(live, word), signal.SIGKILL)
+def test_it_stops_and_says_so_when_a_process_dies(word: str, name: str, live: LiveIris) -> None:
+    os.kill(child(live, word), signal.SIGKILL)
 
-        assert live.process.wait(60) == 1
-        assert f"The {name} process ended (killed by SIGKILL), so iris stops." in live.log.read_text()
-        wait_for(lambda: processes_of(live.home) == {}, seconds=10)
+    assert live.process.wait(60) == 1
+    assert f"The {name} process ended (killed by SIGKILL), so iris stops." in live.log.read_text()
+    wait_for(lambda: processes_of(live.home) == {}, seconds=10)
 
 
-def test_after_it_is_killed_everything_ends_and_the_next_start_works(tmp_path: Path) -> None:
-    with live_iris(tmp_path / "home") as live:
-        live.process.kill()
-        live.process.wait()
-        wait_for(lambda: processes_of(live.home) == {}, seconds=60)
+def test_after_it_is_killed_everything_ends_and_the_next_start_works(live: LiveIris) -> None:
+    live.process.kill()
+    live.process.wait()
+    wait_for(lambda: processes_of(live.home) == {}, seconds=60)
 
-        live.start()
+    live.start()
 
-        assert httpx.get(f"{live.url}/health").status_code == 200
+    assert httpx.get(f"{live.url}/health").status_code == 200
 
 
 def test_ctrl_c_stops_it(tmp_path: Path) -> None:
@@ -137,17 +161,3 @@ def test_a_port_in_use_is_a_sentence(tmp_path: Path) -> None:
     assert f"Port {port} is in use" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert processes_of(tmp_path) == {}
-
-
-def test_a_second_sandbox_in_the_same_home_is_a_sentence(live: LiveIris) -> None:
-    refused = manage(live.home, "sandbox", IRIS_PORT="1")
-
-    assert refused.returncode == 1
-    assert f"A sandbox is already running in {live.home}" in refused.stderr
-
-
-def test_other_commands_work_beside_it(live: LiveIris) -> None:
-    done = manage(live.home, "check_ledger")
-
-    assert done.returncode == 0, done.stderr
-    assert httpx.get(f"{live.url}/health").status_code == 200

@@ -10,6 +10,7 @@ import sys
 from array import array
 from bisect import bisect
 from dataclasses import dataclass
+from itertools import accumulate
 from math import sqrt
 from operator import mul
 from pathlib import Path
@@ -130,12 +131,12 @@ class FarEnd:
     def __exit__(self, *args: object) -> None:
         if self._phone is not None:
             self._phone.terminate()
-            self._phone.wait(20)
+            self._phone.wait(60)
             if self._phone.stdout:
                 self._phone.stdout.close()
         if self._sipp.poll() is None:
             self._sipp.kill()
-        self._sipp.wait(10)
+        self._sipp.wait(60)
         if self._owns_ports:
             self.ports.close()
 
@@ -201,10 +202,11 @@ def _missing() -> str:
 def correlation(heard: array, said: array, *, frame: int = 160) -> float:
     """Return the highest correlation of `said` with any part of `heard` of the same length, frame by frame."""
     power = sqrt(sum(map(mul, said, said)))
+    energy = [0, *accumulate(map(mul, heard, heard))]  # of all samples before each
     best = 0.0
     for start in range(0, len(heard) - len(said) + 1, frame):
         part = heard[start : start + len(said)]
-        norm = sqrt(sum(map(mul, part, part))) * power
+        norm = sqrt(energy[start + len(said)] - energy[start]) * power
         if norm:
             best = max(best, sum(map(mul, part, said)) / norm)
             if best > 0.999:
