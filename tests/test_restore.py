@@ -110,7 +110,7 @@ def _renamed(session: psycopg.Connection[tuple[object, ...]], name: str, to: str
 def tool(iris: LiveIris, name: str, *arguments: str) -> None:
     host = keeper.socket_folder(server.folder_of(iris.home))
     command = [str(server.programs() / name), f"--host={host}", f"--username={keeper.SUPERUSER}", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
 
 

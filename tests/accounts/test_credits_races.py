@@ -29,7 +29,7 @@ def at_once(calls: Sequence[Callable[[], Any]]) -> list[Any]:
     def run(call: Callable[[], Any]) -> Any:
         try:
             connection.ensure_connection()
-            start.wait(10)
+            start.wait(60)
             return call()
         except IrisError as error:
             return error

@@ -108,7 +108,7 @@ class TestSlots:
             try:
                 with hashing.slot(known=known):
                     entered.release()
-                    assert release.wait(30)
+                    assert release.wait(120)
                     return "hashed"
             except Busy:
                 return "busy"
@@ -116,18 +116,18 @@ class TestSlots:
         with ThreadPoolExecutor(8) as pool:
             try:
                 running = [pool.submit(hold, known=False)]
-                assert entered.acquire(timeout=30)
+                assert entered.acquire(timeout=120)
                 for _ in range(hashing.PLACES_OF_STRANGERS):
                     waiting = hashing._waiting
                     running.append(pool.submit(hold, known=False))
                     until(lambda before=waiting: hashing._waiting > before)
-                assert pool.submit(hold, known=False).result(30) == "busy"
+                assert pool.submit(hold, known=False).result(120) == "busy"
                 running.append(pool.submit(hold, known=True))
                 until(lambda: hashing._waiting == hashing.PLACES)
-                assert pool.submit(hold, known=True).result(30) == "busy"
+                assert pool.submit(hold, known=True).result(120) == "busy"
             finally:
                 release.set()
-            assert [future.result(30) for future in running] == ["hashed"] * (hashing.PLACES + 1)
+            assert [future.result(120) for future in running] == ["hashed"] * (hashing.PLACES + 1)
         assert (hashing._hashing, hashing._waiting) == (0, 0)
 
     def test_a_wait_ends(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,6 +118,6 @@ class InBackground:
             return bool(cursor.fetchone()[0])
 
     def fault(self) -> psycopg.Error | None:
-        self._thread.join(timeout=20)
+        self._thread.join(timeout=60)
         assert not self._thread.is_alive()
         return self._fault

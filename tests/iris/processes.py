@@ -26,7 +26,7 @@ def run_python(script: str, home: Path, **variables: str) -> subprocess.Complete
         env=environment(home, **variables),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
 
 
@@ -37,7 +37,7 @@ def manage(home: Path, *arguments: str, **variables: str) -> subprocess.Complete
         env=environment(home, **variables),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
 
 

@@ -108,7 +108,7 @@ def test_events_of_a_trunk_wait_for_a_database_that_takes_changes(monkeypatch: p
     with read_only_server():
         writer = event_writer.EventWriter("sandbox")
         writer.put([event])
-        assert waited.wait(20)
+        assert waited.wait(60)
     writer.close()
 
     delivery.refresh_from_db()

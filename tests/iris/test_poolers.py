@@ -35,7 +35,7 @@ class _Bridge(socketserver.BaseRequestHandler):
             back = threading.Thread(target=self._copy, args=(inner, self.request), daemon=True)
             back.start()
             self._copy(self.request, inner)
-            back.join(20)
+            back.join(60)
 
     @staticmethod
     def _copy(source: socket.socket, target: socket.socket) -> None:
@@ -88,7 +88,7 @@ ignore_startup_parameters = options,extra_float_digits
         yield url
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def _answers(url: str) -> bool:

@@ -299,4 +299,4 @@ def test_a_stopping_server_answers_what_it_has(tmp_path: Path) -> None:
 
         assert told(read_all(sock))["length"] == 4
         assert read_all(idle) == b""
-        assert server.process.wait(30) == 0
+        assert server.process.wait(60) == 0

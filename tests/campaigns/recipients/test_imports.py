@@ -386,7 +386,7 @@ def test_a_reader_that_hangs_keeps_nobody_waiting_and_fails_in_the_end(
 
     def hang(sheet: sheets.Sheet, *, after: int = 0) -> Any:
         if hanging.name == pending.file:
-            released.wait(60)
+            released.wait(120)
         yield from steps(sheet, after=after)
 
     monkeypatch.setattr(sheet_reader.SheetReader, "run", marked)

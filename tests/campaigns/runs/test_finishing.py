@@ -104,7 +104,7 @@ def test_who_resumes_while_a_tick_is_pausing_comes_after_it(monkeypatch: pytest.
     try:
         lifecycle.carry_on()
     finally:
-        resuming.join(10)
+        resuming.join(60)
     assert not resuming.is_alive()
     assert claimable() == 3
 
@@ -131,7 +131,7 @@ def test_who_stops_while_a_tick_is_pausing_comes_after_it(monkeypatch: pytest.Mo
     try:
         lifecycle.carry_on()
     finally:
-        stopping.join(10)
+        stopping.join(60)
     assert not stopping.is_alive()
     run.refresh_from_db()
     run.hold.refresh_from_db()
@@ -192,13 +192,13 @@ def test_a_missed_call_is_recorded_while_somebody_is_pausing_its_run() -> None:
         with transaction.atomic():
             deliveries.pause(purpose=Purpose.CAMPAIGN, batch=run.pk)
             locked.set()
-            assert done.wait(30)
+            assert done.wait(120)
         connection.close()
 
     pausing = threading.Thread(target=pause)
     pausing.start()
     try:
-        assert locked.wait(10)
+        assert locked.wait(60)
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET LOCAL lock_timeout = '1s'")
             report = Report(id=missed, status=DeliveryStatus.UNANSWERED, at=None)

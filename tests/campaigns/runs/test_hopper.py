@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,7 +34,7 @@ class SlowRun:
         def orders(of: Run, recipients: Sequence[Any]) -> list[Order]:
             if of.pk == run.pk:
                 self.begun.set()
-                assert self.release.wait(30)
+                assert self.release.wait(120)
             return really(of, recipients)
 
         monkeypatch.setattr(rendering, "orders", orders)
@@ -58,7 +57,7 @@ def test_a_run_whose_speech_takes_long_stops_no_other(quick: None, monkeypatch: 
     first = threading.Thread(target=fill)
     first.start()
     try:
-        assert speech.begun.wait(10)
+        assert speech.begun.wait(60)
         tasks.fill()
         assert Delivery.objects.filter(batch=other.pk).count() == 3
         assert not Delivery.objects.filter(batch=slow.pk).exists()
@@ -82,11 +81,10 @@ def test_a_run_is_filled_by_one_process_at_a_time_and_the_others_do_not_wait_for
     first = threading.Thread(target=fill)
     first.start()
     try:
-        assert speech.begun.wait(10)
+        assert speech.begun.wait(60)
         speech.begun.clear()
-        begun_at = time.monotonic()
         tasks.fill()
-        assert time.monotonic() - begun_at < 1
+        assert first.is_alive()  # it holds the run until it is released, below
         assert not speech.begun.is_set()
     finally:
         speech.release.set()
@@ -99,7 +97,7 @@ def test_so_many_processes_fill_and_no_more(monkeypatch: pytest.MonkeyPatch) -> 
 
     def fill_all(**options: Any) -> bool:
         inside.append(1)
-        assert release.wait(30)
+        assert release.wait(120)
         return False
 
     monkeypatch.setattr(hopper, "fill_all", fill_all)
@@ -146,13 +144,13 @@ def test_a_sheet_and_the_speech_of_scheduled_runs_take_one_process_between_them(
         with locked(tasks.BACKGROUND) as ours:
             assert ours
             taken.set()
-            assert left.wait(30)
+            assert left.wait(120)
         connection.close()
 
     holder = threading.Thread(target=hold)
     holder.start()
     try:
-        assert taken.wait(10)
+        assert taken.wait(60)
         tasks.prepare()
         tasks.import_sheet()
     finally:

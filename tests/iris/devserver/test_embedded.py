@@ -52,7 +52,7 @@ def user(home: Path, script: str = JOIN + WAIT) -> Iterator[subprocess.Popen[str
     finally:
         process.stdin.close()
         process.stdout.close()
-        process.wait(30)
+        process.wait(60)
 
 
 def query(home: Path, sql: str) -> list[tuple[object, ...]]:
@@ -176,7 +176,7 @@ def test_it_outlives_the_one_who_started_it_while_others_use_it(tmp_path: Path) 
     with user(tmp_path) as starter, user(tmp_path):
         running = postmaster(tmp_path)
         starter.kill()
-        starter.wait(10)
+        starter.wait(60)
         time.sleep(0.5)
 
         assert query(tmp_path, "SELECT 1") == [(1,)]
@@ -214,7 +214,7 @@ sys.stdin.read()
 """
     with user(tmp_path, JOIN + fork) as parent:
         running = postmaster(tmp_path)
-        parent.wait(10)
+        parent.wait(60)
         time.sleep(0.5)
 
         assert query(tmp_path, "SELECT 1") == [(1,)]

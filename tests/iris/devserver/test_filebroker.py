@@ -83,7 +83,7 @@ def test_a_broken_message_is_dropped_and_the_next_one_taken(tmp_path: Path) -> N
 def test_messages_outlive_the_process(tmp_path: Path) -> None:
     putter = multiprocessing.get_context("spawn").Process(target=put, args=(tmp_path, "kept"))
     putter.start()
-    putter.join(30)
+    putter.join(120)
 
     assert take(tmp_path) == ["kept"]
 
@@ -118,9 +118,9 @@ def test_each_message_is_taken_once_by_one_of_many_processes(
     ]
     for process in processes:
         process.start()
-    taken = [results.get(timeout=60) for _ in range(takers)]
+    taken = [results.get(timeout=120) for _ in range(takers)]
     for process in processes:
-        process.join(30)
+        process.join(120)
 
     assert sorted(body for bodies in taken for body in bodies) == list(range(putters * count))
     assert [process.exitcode for process in processes] == [0] * len(processes)

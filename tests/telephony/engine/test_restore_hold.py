@@ -76,7 +76,7 @@ class Cluster:
 
 
 def run_tool(name: str, *arguments: str) -> None:
-    done = subprocess.run([server.programs() / name, *arguments], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([server.programs() / name, *arguments], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
 
 

@@ -201,7 +201,7 @@ def test_what_a_dead_process_had_on_the_line_is_lost_though_the_database_came_af
         worker = threading.Thread(target=trunk_worker.carrier, args=("line",))
         worker.start()
         worker.join(5)
-        assert refused.wait(5)
+        assert refused.wait(60)
         ours = make_call(S.RINGING)
         database_is_back.set()
         wait_for(lambda: Delivery.objects.get(pk=cut.pk).status == S.FAILED, seconds=5)

@@ -272,7 +272,7 @@ def test_threads_that_speak_the_same_text_share_one_recording(media: Path) -> No
 
     def say(_: int) -> Audio:
         try:
-            ready.wait(10)
+            ready.wait(60)
             return speech.speak(text=SENTENCE)
         finally:
             connections.close_all()
@@ -286,7 +286,7 @@ def test_threads_that_speak_the_same_text_share_one_recording(media: Path) -> No
 
 
 def _say_in_child(ready: Any, answers: Any) -> None:
-    ready.wait(30)
+    ready.wait(120)
     answers.put([recording.pk for recording in speech.speak_many([SENTENCE, "नमस्ते", "धन्यवाद"]).values()])
     connections.close_all()
 
@@ -302,9 +302,9 @@ def test_forked_processes_that_speak_the_same_text_share_one_recording(media: Pa
     children = [forked.Process(target=_say_in_child, args=(ready, answers)) for _ in range(3)]
     for child in children:
         child.start()
-    said = [answers.get(timeout=20) for _ in children]
+    said = [answers.get(timeout=120) for _ in children]
     for child in children:
-        child.join(10)
+        child.join(60)
 
     assert said[0] == said[1] == said[2]
     assert Audio.objects.count() == 3
