@@ -20,8 +20,8 @@ from telephony.speech import audio, voices
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are processors: many tests wait for processes of their own, telephones and people."""
-    return (os.cpu_count() or 1) + 1
+    """Two more than there are processors: many tests wait for processes of their own, telephones and people."""
+    return (os.cpu_count() or 1) + 2
 
 
 # Files of long tests, the longest first: whoever gets the last file should not be the only one at work. The order

@@ -41,4 +41,6 @@ def run_to_the_end(*, seconds: float = 20) -> None:
         ):
             return
     unfinished = Delivery.objects.filter(status__lt=FINAL)[:5]
-    raise AssertionError(f"Still unfinished after {seconds * PATIENCE} s: {[str(delivery) for delivery in unfinished]}")
+    raise AssertionError(
+        f"Still unfinished after {seconds * PATIENCE} s: {[str(delivery) for delivery in unfinished]}"
+    )

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.live import LiveIris, live_iris, wait_for
+from tests.scale import at_scale
 
+PEOPLE = at_scale(90, 600)  # three stocks of the hopper, or more
 POINTS = [
     "rendered",
     "filling",
@@ -32,19 +34,20 @@ def iris(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveIris]:
         IRIS_SANDBOX_SPEED="100",
         IRIS_LEASE_SECONDS="5",
         IRIS_FAILPOINTS=str(home / "failpoints"),
-        IRIS_HOPPER_SIZE="50",
+        IRIS_HOPPER_SIZE="30",
     ) as running:
         yield running
         # A credit that is wrong stays wrong: after all kills is early enough.
         assert "difference 0" in running.manage("check_ledger")
 
 
+@pytest.mark.field
 @pytest.mark.parametrize("point", POINTS)
 def test_a_kill_there_calls_nobody_twice_and_skips_nobody(iris: LiveIris, point: str) -> None:
     first = 9_842_000_000 + POINTS.index(point) * 1000
     created = iris.demo.post(
         "/api/system/campaigns/",
-        json={"name": point, "services": "SMS", "individual_number": list(range(first, first + 150))},
+        json={"name": point, "services": "SMS", "individual_number": list(range(first, first + PEOPLE))},
     )
     campaign = created.json()["data"]["details"][0]["id"]
     mark = iris.home / "failpoints" / point
@@ -53,7 +56,7 @@ def test_a_kill_there_calls_nobody_twice_and_skips_nobody(iris: LiveIris, point:
     wait_for(lambda: not mark.exists(), seconds=30)
     iris.wait_until(campaign, "Completed", seconds=60)
 
-    assert Counter(number["status"] for number in iris.numbers(campaign)) == {"completed": 150}
+    assert Counter(number["status"] for number in iris.numbers(campaign)) == {"completed": PEOPLE}
     sent = Counter(message["to"] for message in iris.inbox() if message["text"].endswith(f" {point}"))
-    assert set(sent) == {f"+977{number}" for number in range(first, first + 150)}
+    assert set(sent) == {f"+977{number}" for number in range(first, first + PEOPLE)}
     assert set(sent.values()) == {1}
