@@ -16,7 +16,7 @@ CHAOS_ARGS ?=
 help:
 	@echo "make sandbox   run iris on http://127.0.0.1:8000 (IRIS_PORT and IRIS_HOME choose others)"
 	@echo "make test      run all tests (PYTEST_ARGS='-k name' runs some)"
-	@echo "make field     run the tests that try more at the scale of the field: an hour, before a release"
+	@echo "make field     run the tests that try more, with large counts, before a release"
 	@echo "make bench     measure the figures of benchmarks/results (BENCH_ARGS='--scale 0.1 runs')"
 	@echo "make chaos     kill and restart everything under a running campaign (CHAOS_ARGS='--times 3')"
 	@echo "make check     lint, format, spelling, types, import rules, migrations, documents"
