@@ -26,12 +26,14 @@ ROOT = Path(__file__).resolve().parent.parent
 class LiveIris:
     """`manage.py sandbox` with its own IRIS_HOME and port. `demo` is an HTTP client with the demo account's token.
 
-    Its database is a copy of one that was migrated once for all tests, unless the test is about a first start (`bare`).
+    Its database is a copy of one that was migrated once for all tests, unless the test is about a first start
+    (`copies_database = False`).
     """
 
-    def __init__(self, home: Path, *, bare: bool = False, **environment: str) -> None:
+    copies_database = True
+
+    def __init__(self, home: Path, **environment: str) -> None:
         self.home = home
-        self.bare = bare
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {
@@ -48,7 +50,7 @@ class LiveIris:
     def start(self, *, seconds: float = 90) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
         self.log.unlink(missing_ok=True)
-        if not self.bare and not server.folder_of(self.home).exists():
+        if self.copies_database and not server.folder_of(self.home).exists():
             _copy_migrated_database(self.home)
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
@@ -159,8 +161,8 @@ def _copy_migrated_database(home: Path) -> None:
 
 
 @contextmanager
-def live_iris(home: Path, *, bare: bool = False, **environment: str) -> Iterator[LiveIris]:
-    iris = LiveIris(home, bare=bare, **environment)
+def live_iris(home: Path, **environment: str) -> Iterator[LiveIris]:
+    iris = LiveIris(home, **environment)
     try:
         iris.start()
         yield iris

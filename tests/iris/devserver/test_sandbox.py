@@ -35,7 +35,8 @@ def processes_of(home: Path) -> dict[int, str]:
 
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveIris]:
-    iris = LiveIris(tmp_path_factory.mktemp("sandbox") / "home", bare=True)
+    iris = LiveIris(tmp_path_factory.mktemp("sandbox") / "home")
+    iris.copies_database = False
     try:
         yield iris
     finally:

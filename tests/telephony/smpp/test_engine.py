@@ -67,9 +67,7 @@ def arrivals_since(far: SmscProcess, start: int) -> Counter[str]:
 
 
 @pytest.mark.field
-def test_long_nepali_sms_arrive_intact_at_the_right_cost(
-    iris: SmppIris, far: SmscProcess
-) -> None:
+def test_long_nepali_sms_arrive_intact_at_the_right_cost(iris: SmppIris, far: SmscProcess) -> None:
     people = [(9_841_200_000 + row, NAMES[row % 5], 100 * row) for row in range(LONG_MESSAGES)]
     sheet = make_sheet(["numbers", "name", "due"], *people)
     created = iris.demo.post(
