@@ -10,8 +10,8 @@ from django.utils import timezone
 from accounts import credits
 from accounts.models import User
 from iris.errors import Conflict, NotFound
-from telephony.engine.lifecycle import QUEUED
 from telephony.models import Delivery, PhoneNumber
+from telephony.models.statuses import QUEUED
 
 
 def buy_number(*, user: User, sid: str) -> PhoneNumber:

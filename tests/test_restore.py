@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from iris.devserver.embedded import keeper, server
-from telephony.engine.lifecycle import SUBMITTING, UNKNOWN
+from telephony.models.statuses import SUBMITTING, UNKNOWN
 from tests.live import LiveIris, wait_for
 
 CARRIERS = """

@@ -23,9 +23,9 @@ from telephony.engine import lifecycle as deliveries
 from telephony.engine import stalls
 from telephony.engine.enqueue import enqueue
 from telephony.engine.failpoints import failpoint
-from telephony.engine.lifecycle import QUEUED
 from telephony.engine.locks import locked
 from telephony.models import FINAL, Channel, Delivery, Purpose
+from telephony.models.statuses import QUEUED
 from telephony.phone_numbers import choose_caller, lock_if_owned
 
 log = logging.getLogger(__name__)

@@ -20,8 +20,9 @@ from campaigns.models import LIVE, Run, RunStatus
 from campaigns.runs import rendering
 from telephony.engine import lifecycle as deliveries
 from telephony.engine.failpoints import failpoint
-from telephony.engine.lifecycle import END, Changed
+from telephony.engine.lifecycle import Changed
 from telephony.models import Channel, DeliveryStatus, Purpose
+from telephony.models.statuses import END
 from telephony.unnest import rowset
 
 log = logging.getLogger(__name__)

@@ -18,9 +18,9 @@ from iris.errors import Conflict
 from telephony.engine import lifecycle as deliveries
 from telephony.engine import restore_hold
 from telephony.engine.enqueue import Order, enqueue
-from telephony.engine.lifecycle import END, QUEUED
 from telephony.engine.locks import locked
 from telephony.models import Channel, Delivery, DeliveryStatus, Purpose
+from telephony.models.statuses import END, QUEUED
 
 log = logging.getLogger(__name__)
 

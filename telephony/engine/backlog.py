@@ -10,8 +10,8 @@ from django.conf import settings
 from django.db.models import Count
 
 from telephony.engine import trunk_queues
-from telephony.engine.lifecycle import QUEUED
 from telephony.models import Delivery, Trunk
+from telephony.models.statuses import QUEUED
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from django.db import connection
 
 from telephony.call_scripts import Script, dump
 from telephony.engine import trunk_queues
-from telephony.engine.lifecycle import QUEUED
 from telephony.engine.routing import Router
 from telephony.models import Channel, Purpose
+from telephony.models.statuses import QUEUED
 from telephony.unnest import rowset
 
 

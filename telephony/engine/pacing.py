@@ -18,7 +18,8 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from telephony.engine import lifecycle, restore_hold
-from telephony.engine.lifecycle import QUEUED, Claimed
+from telephony.engine.lifecycle import Claimed
+from telephony.models.statuses import END, QUEUED
 
 # How far ahead of its slot a delivery is claimed, in seconds. This bridges the gap between two dispatchers, so that no
 # slot is wasted, and bounds how long an OTP waits behind the deliveries that are claimed already.
@@ -144,7 +145,7 @@ def claim(
         if channels is not None:
             cursor.execute(
                 f"""SELECT count(*) FROM telephony_delivery
-                     WHERE trunk_id = %s AND channel = 'call' AND status > {QUEUED} AND status < {lifecycle.END}
+                     WHERE trunk_id = %s AND channel = 'call' AND status > {QUEUED} AND status < {END}
                        AND claimed_at > statement_timestamp() - make_interval(secs => %s)""",
                 # A call that has never reported is over by then, whatever its status says.
                 [trunk_id, settings.IRIS_MAX_AUDIO_SECONDS + RING_SECONDS],

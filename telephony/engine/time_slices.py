@@ -19,8 +19,8 @@ from django.conf import settings
 from django.db import connection
 
 from telephony.carriers import SessionCarrier, get_carrier
-from telephony.engine.lifecycle import END, QUEUED
 from telephony.engine.locks import locked
+from telephony.models.statuses import END, QUEUED
 
 LONGEST_WAIT = 1.0  # seconds for which what was nudged waits for a process
 SHORTEST = 0.2

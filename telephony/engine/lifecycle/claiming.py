@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db import connection
 
-from telephony.engine.lifecycle.statuses import QUEUED, SUBMITTING
 from telephony.models import Purpose
+from telephony.models.statuses import QUEUED, SUBMITTING
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from django.db import connection
 
-from telephony.engine.lifecycle.statuses import QUEUED
 from telephony.models import Purpose
+from telephony.models.statuses import QUEUED
 
 # By the index of what is due, which claims keep clean. Asked for by their batch at once, the queued would be looked for
 # among all that the batch ever had, or among all index entries that its deliveries have left behind.

@@ -11,8 +11,8 @@ from django.db import connection, transaction
 
 from telephony.engine.failpoints import failpoint
 from telephony.engine.lifecycle.announcing import CHANGED, announce
-from telephony.engine.lifecycle.statuses import ANSWERED, COMPLETED, END, HUNGUP, UNKNOWN
 from telephony.models import FINAL, DeliveryStatus
+from telephony.models.statuses import ANSWERED, COMPLETED, END, HUNGUP, UNKNOWN
 from telephony.unnest import rowset
 
 

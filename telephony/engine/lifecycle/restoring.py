@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from django.conf import settings
 from django.db import connection
 
-from telephony.engine.lifecycle.statuses import END, SUBMITTING
+from telephony.models.statuses import END, SUBMITTING
 
 
 def expect_reports_anew(report_timeouts: Mapping[str, float]) -> int:

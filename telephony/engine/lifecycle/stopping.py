@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from django.db import connection, transaction
 
 from telephony.engine.lifecycle.announcing import CHANGED, announce
-from telephony.engine.lifecycle.statuses import QUEUED, SUBMITTING, TERMINATED, UNKNOWN
 from telephony.models import Cause, Purpose
+from telephony.models.statuses import QUEUED, SUBMITTING, TERMINATED, UNKNOWN
 
 # Rows that are as they should be are not locked: a batch may be told the same every second for as long as it lives.
 _UNSUBMITTED = f"status IN ({QUEUED}, {SUBMITTING}, {UNKNOWN})"

@@ -12,11 +12,12 @@ from django.db.models import Count, Q
 from django.utils import timezone
 
 from telephony.carriers import SessionCarrier, get_carrier
-from telephony.engine import lifecycle, restore_hold, stalls, time_slices
+from telephony.engine import restore_hold, stalls, time_slices
 from telephony.engine.backlog import stranded
 from telephony.engine.routing import trunks
 from telephony.engine.trunk_queues import PREFIX, SILENT, STOPPED
 from telephony.models import Channel, Delivery, Trunk
+from telephony.models.statuses import END, QUEUED
 
 # A dispatcher that is at work writes its verdict every few seconds; what is older is of another time.
 PACE_NOTE_AGE = timedelta(seconds=30)
@@ -27,13 +28,13 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         rows = trunks()
-        in_flight = Q(status__gt=lifecycle.QUEUED, status__lt=lifecycle.END)
+        in_flight = Q(status__gt=QUEUED, status__lt=END)
         counts: dict[str, Mapping[str, Any]] = {
             row["trunk__alias"]: row
-            for row in Delivery.objects.filter(status__lt=lifecycle.END)
+            for row in Delivery.objects.filter(status__lt=END)
             .values("trunk__alias")
             .annotate(
-                queued=Count("id", filter=Q(status=lifecycle.QUEUED)),
+                queued=Count("id", filter=Q(status=QUEUED)),
                 calls=Count("id", filter=in_flight & Q(channel=Channel.CALL)),
                 under_way=Count("id", filter=in_flight),
             )

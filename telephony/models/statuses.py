@@ -1,8 +1,8 @@
-"""The statuses by the names that the statements use, as the numbers that the database has."""
+"""The statuses as the numbers that SQL statements contain."""
 
 from __future__ import annotations
 
-from telephony.models import FINAL, DeliveryStatus
+from telephony.models.deliveries import FINAL, DeliveryStatus
 
 QUEUED = int(DeliveryStatus.QUEUED)
 SUBMITTING = int(DeliveryStatus.SUBMITTING)
