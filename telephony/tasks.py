@@ -22,10 +22,10 @@ from telephony.engine import (
     unmatched_reports,
 )
 from telephony.engine import dispatch as dispatching
-from telephony.engine.lifecycle import QUEUED
 from telephony.engine.locks import locked
 from telephony.engine.nudge import EXPIRES, sent_at
 from telephony.models import Delivery, UnmatchedReport
+from telephony.models.statuses import QUEUED
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def _tick() -> None:
     if not held:
         # Reports may have gone to the original of a restored backup, and an SMS would follow each lost call.
         lifecycle.lose_unreported()
-    routing.relieve_closed()
+    routing.move_from_closed_trunks()
     for alias in settings.CARRIERS:
         try:
             _look_after(alias, held=held)

@@ -261,7 +261,7 @@ def test_what_is_queued_again_says_the_same_from_the_same_number_whatever_has_ch
     owner.phone_numbers.update(owner=None)
     Campaign.objects.update(message="New words")
     deliveries.requeue(ids=claimed, seconds=[0] * 3, texts=[""] * 3)
-    routing.relieve_closed()
+    routing.move_from_closed_trunks()
     assert said() == before
     run_to_the_end()
     assert set(SandboxMessage.objects.values_list("text", "caller")) == {("Old words", "9800000101")}

@@ -73,10 +73,14 @@ class Later:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unknown:
-    """The carrier may have accepted the submission, so the engine never resends it blindly."""
+    """The carrier may have accepted the submission, so the engine never resends it blindly.
+
+    `resent`: a resend of a pinned delivery was sent. Reports that arrived before this attempt are about earlier ones.
+    """
 
     key: str
     text: str = ""
+    resent: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,13 +129,19 @@ class InboundSms:
 
 
 Record = Callable[[Sequence[CarrierEvent]], object]
+# Stores reports and SMS at once, in the caller's transaction if there is one.
+Store = Callable[[Sequence[CarrierEvent | InboundSms]], object]
+Done = Callable[[Store], object]
 
 
 class SessionRecord(Protocol):
-    """Queue what a session reports, in order, without blocking. `done` is called when all of it is stored."""
+    """Queue what a session reports, in order, without blocking. `done` is called when all of it is stored.
+
+    The thread that stores calls it, with a `store` for what the session makes of the reports then.
+    """
 
     def __call__(
-        self, items: Sequence[CarrierEvent | InboundSms | Result], done: Callable[[], object] | None = None
+        self, items: Sequence[CarrierEvent | InboundSms | Result], done: Done | None = None
     ) -> object: ...
 
 
@@ -145,6 +155,11 @@ class Carrier(ABC):
     batch_size: ClassVar[int] = 1
     polls: ClassVar[bool] = False
     looks_up: ClassVar[bool] = False
+    # What look_up calls not taken may have been taken, and the carrier makes its resend harmless, such as by taking the
+    # earlier one back. So it stays on this trunk, and reports on the earlier one count for it.
+    pins_resends: ClassVar[bool] = False
+    # How the text of a report begins that only confirms that the carrier has taken an SMS back for us; "" if none does.
+    recall_text: ClassVar[str] = ""
     options: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, *, alias: str, **options: Any) -> None:
@@ -170,7 +185,7 @@ class Carrier(ABC):
     def look_up(self, keys: Sequence[str]) -> dict[str, bool]:
         """Return whether the carrier accepted each key. Omit the keys of which it cannot tell.
 
-        The engine asks only after the submission's `valid_until`.
+        The engine asks only after the submission's `valid_until`. See `pins_resends` for a carrier that is not sure.
         """
         raise NotImplementedError
 

@@ -17,6 +17,7 @@ from telephony.carriers.base import Accepted, Carrier, CarrierEvent, InboundSms,
 from telephony.engine import lifecycle, survey_responses, unmatched_reports
 from telephony.engine.lifecycle import Report
 from telephony.models import Delivery, DeliveryStatus
+from telephony.models.statuses import END, QUEUED
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +116,7 @@ def match_again(alias: str) -> None:
     with transaction.atomic():
         if known := unmatched_reports.take(alias):
             record(alias, known)
-    unmatched_reports.settle_by_number(get_carrier(alias))
+    unmatched_reports.match_by_number(get_carrier(alias))
 
 
 def _deliveries_of(alias: str, refs: Sequence[str]) -> tuple[dict[str, int], dict[str, int]]:
@@ -195,16 +196,14 @@ def poll(alias: str, *, budget: float) -> bool:
 
 def in_flight(alias: str) -> bool:
     """Whether any delivery of this trunk is with the carrier."""
-    return Delivery.objects.filter(
-        trunk__alias=alias, status__gt=lifecycle.QUEUED, status__lt=lifecycle.END
-    ).exists()
+    return Delivery.objects.filter(trunk__alias=alias, status__gt=QUEUED, status__lt=END).exists()
 
 
 def look_up_unknown(alias: str) -> int:
-    """Ask a carrier that can tell whether it took the deliveries we are unsure of; how many were settled.
+    """Ask a carrier that can tell whether it took the deliveries we are unsure of; how many it could tell of.
 
-    Those it has not taken are queued again: surely nobody was called. Asked only when the `valid_until` of their
-    submission is well past, so that no slow process can still submit one.
+    Those it has not taken are queued again: surely nobody was called, or the carrier makes a resend harmless. Asked only
+    when the `valid_until` of their submission is well past, so that no slow process can still submit one.
     """
     carrier = get_carrier(alias)
     if not carrier.looks_up:
@@ -213,7 +212,7 @@ def look_up_unknown(alias: str) -> int:
     if not attempts:
         return 0
     taken = carrier.look_up([str(pk) for pk in attempts])
-    lifecycle.settle_unknown(
+    lifecycle.resolve_unknown(
         taken=[pk for pk in attempts if taken.get(str(pk))], report_timeout=carrier.report_timeout()
     )
     absent = [pk for pk in attempts if taken.get(str(pk)) is False]
@@ -223,5 +222,6 @@ def look_up_unknown(alias: str) -> int:
         seconds=[0.0] * len(absent),
         texts=["The carrier has not got it."] * len(absent),
         attempts=[attempts[pk] for pk in absent],
+        pinned=carrier.pins_resends,
     )
     return len(taken)

@@ -6,15 +6,16 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connection
 from django.db.models.functions import Now
 
 from telephony.carriers import SessionCarrier, get_carrier
-from telephony.carriers.base import CarrierEvent, InboundSms, Result
+from telephony.carriers.base import CarrierEvent, Done, InboundSms, Result
 from telephony.engine import delivery_reports, lifecycle
 from telephony.engine.locks import lock_for_good
 from telephony.engine.trunk_queues import STATUS_SECONDS, STOPPED, wake
@@ -27,7 +28,6 @@ RETRY_SECONDS = 1.0
 NUDGE_SECONDS = 0.25
 
 Item = CarrierEvent | InboundSms | Result
-Done = Callable[[], object]
 
 
 class EventWriter:
@@ -85,7 +85,7 @@ class EventWriter:
             self._record(found)
             for done in dones:
                 try:
-                    done()
+                    done(partial(delivery_reports.record, self._alias))
                 except Exception:
                     log.exception("%s was not told that its events are recorded", self._alias)
             self._write_status(STOPPED if ended else None)

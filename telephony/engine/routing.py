@@ -73,21 +73,21 @@ def is_closed(trunk: Trunk) -> bool:
     return trunk.alias not in settings.CARRIERS or bool(trunk.pause_reason and trunk.paused_until is None)
 
 
-def relieve_closed() -> int:
-    """Queue on another trunk of its route what waits on one that is closed; how many deliveries.
+def move_from_closed_trunks() -> int:
+    """Queue the deliveries of closed trunks on other trunks of their routes; how many.
 
-    Only what is `queued` moves, and is not to be repeated: that surely no carrier has.
+    Moves only queued deliveries that are not waiting for a resend: no carrier can have them.
     """
     closed = {trunk.pk: trunk for trunk in Trunk.objects.all() if is_closed(trunk)}
     moved = 0
     for pk, trunk in closed.items():
         if trunk.alias not in settings.CARRIERS:
-            lifecycle.lose_repetitions(trunk_id=pk)
+            lifecycle.lose_pinned(trunk_id=pk)
         for channel in Channel:
             if not settings.ROUTES[channel.value]:
                 continue
             ways = {
-                # To one that is closed, too, only what is on none at all.
+                # Use a closed trunk only if the current one no longer exists.
                 prefix: pk if other in closed and trunk.alias in settings.CARRIERS else other
                 for prefix, other in Router(channel).ways.items()
             }

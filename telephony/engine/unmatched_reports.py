@@ -17,10 +17,11 @@ from django.db import connection, transaction
 from telephony.carriers.base import Accepted, Carrier, CarrierEvent
 from telephony.engine import lifecycle
 from telephony.models import Cause, Channel, DeliveryStatus, Trunk, UnmatchedReport
+from telephony.models.statuses import END, UNKNOWN
 
-# Seconds for which nothing is taken for the report of an unknown delivery: the answer may be on its way to the record.
-PATIENCE = 3
-LOOKED_AT = 5000  # the newest reports only, should a carrier send many that are none of ours
+# Seconds before a report is matched by its number: the submit response with its id may still be waiting for its record.
+MATCH_GRACE_SECONDS = 3
+LOOKED_AT = 5000  # the newest reports only, in case a carrier sends many about deliveries that are not ours
 PRUNED_AT_ONCE = 1000
 
 
@@ -80,25 +81,25 @@ def take(alias: str, refs: Sequence[str] | None = None) -> list[CarrierEvent]:
 
 
 @transaction.atomic
-def settle_by_number(carrier: Carrier) -> int:
-    """Give reports to deliveries to the same numbers whose answers were lost; how many deliveries changed.
+def match_by_number(carrier: Carrier) -> int:
+    """Apply reports to unknown deliveries to the same numbers; how many deliveries changed.
 
-    A message whose parts are reported apart takes as many reports. Of several such deliveries to one number the oldest
-    comes first: nobody can tell them apart any more. That one was deleted is no such report: an attempt that is taken
-    back before the next one ends so, and the next one goes on.
+    A message whose parts are reported apart needs a report on each part. Of several unknown deliveries to one number
+    the oldest comes first: nothing tells them apart. Reports that begin with the carrier's `recall_text` are ignored:
+    they only confirm our own cancellation of an earlier attempt.
     """
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT u.id, u.ref, u.number, u.status, u.cause, u.carrier_text, u.at
                   FROM telephony_unmatchedreport u JOIN telephony_trunk t ON t.id = u.trunk_id AND t.alias = %s
-                 WHERE u.number <> '' AND u.carrier_text NOT LIKE 'DELETED%%' AND u.status >= {lifecycle.END}
-                   AND u.created_at < statement_timestamp() - make_interval(secs => {PATIENCE})
+                 WHERE u.number <> '' AND u.status >= {END}
+                   AND NOT (%s <> '' AND starts_with(u.carrier_text, %s))
+                   AND u.created_at < statement_timestamp() - make_interval(secs => {MATCH_GRACE_SECONDS})
                    AND EXISTS (SELECT FROM telephony_delivery d
-                                 LEFT JOIN telephony_repetition r ON r.delivery_id = d.id
-                                WHERE d.trunk_id = t.id AND d.status = {lifecycle.UNKNOWN} AND d."to" = u.number
-                                  AND coalesce(r.since, d.claimed_at) <= u.created_at)
+                                WHERE d.trunk_id = t.id AND d.status = {UNKNOWN} AND d."to" = u.number
+                                  AND coalesce(d.pinned_since, d.claimed_at) <= u.created_at)
                  ORDER BY u.id DESC LIMIT {LOOKED_AT} FOR UPDATE OF u SKIP LOCKED""",
-            [carrier.alias],
+            [carrier.alias, carrier.recall_text, carrier.recall_text],
         )
         reports = defaultdict(list)
         for kept in (_Kept(*row) for row in reversed(cursor.fetchall())):
@@ -107,12 +108,12 @@ def settle_by_number(carrier: Carrier) -> int:
             return 0
         cursor.execute(
             f"""SELECT d.id, d."to", d.text FROM telephony_delivery d JOIN telephony_trunk t ON t.id = d.trunk_id
-                 WHERE t.alias = %s AND d.status = {lifecycle.UNKNOWN} AND d.channel = '{Channel.SMS.value}'
+                 WHERE t.alias = %s AND d.status = {UNKNOWN} AND d.channel = '{Channel.SMS.value}'
                    AND d."to" = ANY(%s) ORDER BY d.id""",
             [carrier.alias, list(reports)],
         )
         named: list[Accepted] = []
-        settled: list[lifecycle.Report] = []
+        matched: list[lifecycle.Report] = []
         used: list[int] = []
         for pk, number, text in cursor.fetchall():
             needed = carrier.reports_on(text)
@@ -121,7 +122,7 @@ def settle_by_number(carrier: Carrier) -> int:
             if not mine or (len(mine) < needed and not failed):
                 continue
             last = (failed or mine)[-1]
-            settled.append(
+            matched.append(
                 lifecycle.Report(
                     id=pk,
                     status=DeliveryStatus(last.status),
@@ -137,7 +138,7 @@ def settle_by_number(carrier: Carrier) -> int:
             reports[number] = reports[number][len(mine) :]
     UnmatchedReport.objects.filter(pk__in=used).delete()
     lifecycle.record(named, report_timeout=carrier.report_timeout())
-    return lifecycle.apply(settled)
+    return lifecycle.apply(matched)
 
 
 def prune() -> None:

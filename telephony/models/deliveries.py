@@ -99,6 +99,11 @@ class Delivery(models.Model):
         db_default=Now(), help_text="Waits until then; without end while paused."
     )
     stopped = models.BooleanField(default=False, help_text="Its owner wants it no more: never queued again.")
+    pinned_since = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="Set when its carrier sends it again: it stays on its trunk, and reports count for it from then on.",
+    )
     useful_until = models.DateTimeField(null=True, blank=True, help_text="Not sent any more afterwards.")
     expires_at = models.DateTimeField(
         null=True,

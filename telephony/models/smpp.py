@@ -1,4 +1,4 @@
-"""What the SMPP carrier keeps in the database beside deliveries: evidence, repetitions, and parts that came in."""
+"""What the SMPP carrier keeps in the database beside deliveries: evidence, resends, and parts that came in."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Bind(models.Model):
 
 
 class Repetition(models.Model):
-    """An SMS that is sent again, because its answer was lost and nothing says that the SMSC took it."""
+    """How often an SMS was sent again, because its answer was lost and nothing says that the SMSC took it."""
 
     delivery = models.OneToOneField("telephony.Delivery", primary_key=True, on_delete=models.CASCADE)
     since = models.DateTimeField(
-        help_text="When it was sent last, as far as known; what is reported later is about that."
+        null=True, blank=True, help_text="Only workers of the release before `Delivery.pinned_since` read it."
     )
     times = models.SmallIntegerField(default=1, help_text="How often it was sent again.")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from typing import ClassVar
@@ -16,6 +17,7 @@ from django.utils import timezone
 
 from telephony.carriers.base import (
     CarrierEvent,
+    Done,
     InboundSms,
     Later,
     Pending,
@@ -23,6 +25,7 @@ from telephony.carriers.base import (
     Result,
     SessionCarrier,
     SessionRecord,
+    Store,
     Submission,
     Unknown,
 )
@@ -64,6 +67,8 @@ class SmppCarrier(SessionCarrier):
     channels: ClassVar = frozenset({Channel.SMS})
     batch_size: ClassVar = 500
     looks_up: ClassVar = True
+    pins_resends: ClassVar = True
+    recall_text: ClassVar = resends.RECALLED
     options: ClassVar = {name: option.default for name, option in options.OPTIONS.items()}
 
     def __init__(self, *, alias: str, **chosen: object) -> None:
@@ -138,14 +143,14 @@ class SmppCarrier(SessionCarrier):
         link = self._ready()
         results: list[Result] = []
         messages: list[Message] = []
-        repeated = self._repeated([int(one.key) for one in batch if one.attempt > 1])
+        resent = self._resends([int(one.key) for one in batch if one.attempt > 1])
         for one in batch:
-            repetition = repeated.get(int(one.key))
-            if repetition is not None and (result := self._not_again(one, repetition)):
+            resend = resent.get(int(one.key))
+            if resend is not None and (result := self._not_again(one, resend)):
                 results.append(result)
                 continue
             try:
-                message = self._encoder.message(one, repeats=repetition is not None)
+                message = self._encoder.message(one, repeats=resend is not None)
                 self._outcomes.prepare(message, to=one.to)
                 messages.append(message)
             except Unsendable as error:
@@ -168,33 +173,30 @@ class SmppCarrier(SessionCarrier):
         return results + [Pending(key=message.key) for message in messages]
 
     def look_up(self, keys: Sequence[str]) -> dict[str, bool]:
-        """SMPP cannot be asked about a message whose id is not known; `repeating` says what is known all the same.
-
-        Without receipts nothing is.
-        """
+        """Say which messages are not taken as far as silence shows (`resends`). Without receipts nothing is known."""
         if self.settings["repeat"] == "never" or not self.settings["receipts"]:
             return {}
-        patience = float(self.settings["repeat_after_seconds"])
-        silent = resends.silent(self.alias, [int(key) for key in keys], patience=patience)
+        seconds = float(self.settings["repeat_after_seconds"])
+        silent = resends.silent(self.alias, [int(key) for key in keys], seconds=seconds)
         ids = [
             pk
             for pk, text, heard in silent
             if heard is None
             or not (heard.decides(self.reports_on(text)) or heard.shows_taken(self.reports_on(text)))
         ]
-        resends.begin(ids)
+        resends.count(ids)
         return {str(pk): False for pk in ids}
 
-    def _repeated(self, ids: Sequence[int]) -> dict[int, resends.Repeated]:
+    def _resends(self, ids: Sequence[int]) -> dict[int, resends.Resend]:
         """Raises Unreachable, since nothing of the batch is written yet."""
         try:
-            return resends.repeated(ids) if ids else {}
+            return resends.pending(ids) if ids else {}
         except (OperationalError, InterfaceError) as error:
             raise Unreachable("The database is away.") from error
 
-    def _not_again(self, one: Submission, repetition: resends.Repeated) -> Result | None:
-        """What becomes of a repetition that must not be sent now; None where it may."""
-        heard = repetition.heard
+    def _not_again(self, one: Submission, resend: resends.Resend) -> Result | None:
+        """The result of a resend that must not be sent now; None if it may be sent."""
+        heard = resend.heard
         if heard is not None and heard.decides(self.reports_on(one.text)):
             event = CarrierEvent(
                 key=one.key, status=heard.status, cause=heard.cause, text=heard.text, at=timezone.now()
@@ -203,7 +205,7 @@ class SmppCarrier(SessionCarrier):
             return Pending(key=one.key)
         if heard is not None and heard.shows_taken(self.reports_on(one.text)):
             return Unknown(key=one.key, text=f"The SMSC has it, and says {heard.text} of it.")
-        if repetition.waits:
+        if resend.waits:
             text = "Another SMS to this number is under way, and would be taken back with it."
             return Later(key=one.key, seconds=WAIT_SECONDS, text=text, attempt=one.attempt)
         self._note_recall(one.to)
@@ -233,17 +235,16 @@ class SmppCarrier(SessionCarrier):
 
     def _settled(self, messages: Sequence[Message]) -> None:
         results = []
-        sent = []
         for message in messages:
             # It may have been sent again since: then a late refusal of the first attempt means nothing.
             if message.is_reported and message.taken < len(message.pdus):
                 continue
             result = self._outcomes.result(message)
             if isinstance(result, Unknown) and message.recall and not message.is_left:
-                sent.append(int(message.key))
+                result = replace(result, resent=True)
             message.is_reported = True
             results.append(result)
-        self._record(results, partial(resends.note_sent, sent) if sent else None)
+        self._record(results)
 
     def _unwritten(self, messages: Sequence[Message]) -> None:
         self._record([self._outcomes.unwritten(message) for message in messages])
@@ -278,15 +279,15 @@ class SmppCarrier(SessionCarrier):
         """A receipt that says no more than that we have taken something back, which is sent again."""
         return (
             isinstance(item, CarrierEvent)
-            and item.text.startswith("DELETED")
+            and item.text.startswith(self.recall_text)
             and time.monotonic() - self._recalled.get(item.number, -RECALL_SECONDS) < RECALL_SECONDS
         )
 
     # In the thread that records, when all that came before is stored
 
-    def _note(self, *, at: float, seconds: float, receipts: Sequence[tuple[str, str]]) -> None:
+    def _note(self, store: Store, *, at: float, seconds: float, receipts: Sequence[tuple[str, str]]) -> None:
         resends.note_bound(self.alias, at=at, seconds=seconds, receipts=receipts)
-        reassembly.show_incomplete(self.alias)
+        reassembly.hand_on_incomplete(self.alias, store=store)
 
     def _store(
         self,
@@ -295,12 +296,13 @@ class SmppCarrier(SessionCarrier):
         pdus: Sequence[Pdu],
         parts: Sequence[reassembly.Part],
         of_parts: Sequence[Pdu],
+        store: Store,
     ) -> None:
         """Acknowledge what is stored; parts of long messages are stored only now."""
         stored = pdus
         if parts:
             try:
-                reassembly.store(self.alias, parts)
+                reassembly.keep(self.alias, parts, store=store)
             except (OperationalError, InterfaceError) as error:
                 log.warning("%s: %d parts must come again: %s", self.alias, len(parts), error)
                 stored = [pdu for pdu in pdus if pdu not in of_parts]
@@ -310,5 +312,5 @@ class SmppCarrier(SessionCarrier):
         link.acknowledge(session, stored)
 
 
-def _nowhere(items: Sequence[object], done: Callable[[], object] | None = None) -> None:
+def _nowhere(items: Sequence[object], done: Done | None = None) -> None:
     """Where a carrier that is not open reports to."""

@@ -1,7 +1,8 @@
-"""Long SMS that people have sent: their parts are kept until all have come, in whatever order, however often, and joined.
+"""Join the parts of long SMS that people send to us, in whatever order and however often the parts come.
 
-What never comes whole is shown after a while as what there is of it. The parts of one message have its sender's number
-of it, which comes again after 256 messages or 65,536; so what is joined stays only for as long as parts may come twice.
+A message of which a part never comes is handed on after a while without it. All parts of a message have the sender's
+reference number, which is used again after 256 or 65,536 messages. So joined parts are kept only for as long as
+duplicates of them may come.
 """
 
 from __future__ import annotations
@@ -13,22 +14,21 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 from django.utils import timezone
 
-from telephony.carriers.base import InboundSms
+from telephony.carriers.base import InboundSms, Store
 from telephony.carriers.smpp import encoding
-from telephony.engine import delivery_reports
 from telephony.models import InboundPart, Trunk
 
-WHOLE_WITHIN = (
-    600  # seconds from the last part that came, after which a message is shown as what there is of it
+INCOMPLETE_AFTER = (
+    600  # seconds without a new part, after which a message is handed on without the missing ones
 )
-TWICE_WITHIN = 86400  # seconds in which an SMSC may send a part again
+DUPLICATE_WITHIN = 86400  # seconds in which an SMSC may send a part again
 MISSING = "[…]"  # in the place of parts that never came
-SHOWN_AT_ONCE = 1000
+MAX_PARTS_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Part:
-    """Part `number` of `total`, from 1; `octets` without the header."""
+    """Hold part `number` of `total`, counted from 1. `octets` are without the user data header."""
 
     sender: str = field(repr=False)
     to: str = field(repr=False)
@@ -41,13 +41,13 @@ class Part:
 
     @property
     def message(self) -> tuple[str, str, int, int]:
-        """What all parts of one message have in common."""
+        """Return what all parts of one message have in common."""
         return self.sender, self.to, self.reference, self.total
 
 
 @transaction.atomic
-def store(alias: str, parts: Sequence[Part]) -> None:
-    """Keep parts, and show the messages that have become whole, in one transaction. Raises DatabaseError."""
+def keep(alias: str, parts: Sequence[Part], *, store: Store) -> None:
+    """Keep parts, and give complete messages to `store`, in one transaction. Raises DatabaseError."""
     trunk = _locked(alias)
     known = _known(trunk, parts)
     whole: list[list[InboundPart]] = []
@@ -56,7 +56,7 @@ def store(alias: str, parts: Sequence[Part]) -> None:
         if any((one.number, bytes(one.octets)) == (part.number, part.octets) for one in mine):
             continue
         waiting = [one for one in mine if one.joined_at is None]
-        if any(one.number == part.number for one in waiting):  # another message with the same number
+        if any(one.number == part.number for one in waiting):  # another message with the same reference
             whole.append(waiting)
             waiting = []
         row = InboundPart(
@@ -75,30 +75,33 @@ def store(alias: str, parts: Sequence[Part]) -> None:
         waiting.append(row)
         if len(waiting) == part.total:
             whole.append(waiting)
-        for shown in whole:
-            for one in shown:
+        for rows in whole:
+            for one in rows:
                 one.joined_at = one.joined_at or timezone.now()
-    _show(alias, whole)
+    _hand_on(whole, store)
 
 
 @transaction.atomic
-def show_incomplete(alias: str) -> int:
-    """Show what has waited for its other parts too long, and forget parts that cannot come again; how many were shown."""
+def hand_on_incomplete(alias: str, *, store: Store) -> int:
+    """Give messages that have waited too long for a part to `store`, and delete old parts; how many messages.
+
+    In one transaction.
+    """
     if not InboundPart.objects.filter(trunk__alias=alias).exists():
         return 0
     trunk = _locked(alias)
     messages: dict[tuple[str, str, int, int], list[InboundPart]] = {}
-    for row in InboundPart.objects.filter(trunk=trunk, joined_at=None).order_by("id")[:SHOWN_AT_ONCE]:
+    for row in InboundPart.objects.filter(trunk=trunk, joined_at=None).order_by("id")[:MAX_PARTS_AT_ONCE]:
         messages.setdefault((row.sender, row.to, row.reference, row.total), []).append(row)
-    oldest = _ago(WHOLE_WITHIN)
-    shown = [rows for rows in messages.values() if max(row.created_at for row in rows) < oldest]
-    _show(alias, shown)
-    InboundPart.objects.filter(trunk=trunk, joined_at__lt=_ago(TWICE_WITHIN)).delete()
-    return len(shown)
+    oldest = _ago(INCOMPLETE_AFTER)
+    incomplete = [rows for rows in messages.values() if max(row.created_at for row in rows) < oldest]
+    _hand_on(incomplete, store)
+    InboundPart.objects.filter(trunk=trunk, joined_at__lt=_ago(DUPLICATE_WITHIN)).delete()
+    return len(incomplete)
 
 
 def _locked(alias: str) -> Trunk:
-    """The trunk, once no other process joins parts of it: the two last parts may come over two connections at once."""
+    """Lock a trunk's parts: the last two parts of a message may come over two connections at once."""
     trunk, _ = Trunk.objects.get_or_create(alias=alias)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('inbound parts'), %s)", [trunk.pk])
@@ -106,12 +109,12 @@ def _locked(alias: str) -> Trunk:
 
 
 def _known(trunk: Trunk, parts: Sequence[Part]) -> dict[tuple[str, str, int, int], list[InboundPart]]:
-    """What has come of the messages of these parts, in the order in which it came."""
+    """Find the parts that have come of the same messages, by message, in the order in which they came."""
     rows = InboundPart.objects.filter(
         trunk=trunk,
         sender__in={part.sender for part in parts},
         reference__in={part.reference for part in parts},
-        created_at__gt=_ago(TWICE_WITHIN),
+        created_at__gt=_ago(DUPLICATE_WITHIN),
     ).order_by("id")
     known: dict[tuple[str, str, int, int], list[InboundPart]] = {}
     for row in rows:
@@ -119,15 +122,14 @@ def _known(trunk: Trunk, parts: Sequence[Part]) -> dict[tuple[str, str, int, int
     return known
 
 
-def _show(alias: str, messages: Sequence[Sequence[InboundPart]]) -> None:
-    """Hand each message on as the one SMS that it is."""
+def _hand_on(messages: Sequence[Sequence[InboundPart]], store: Store) -> None:
+    """Give each message to `store` as one SMS."""
     if not messages:
         return
     InboundPart.objects.filter(pk__in=[row.pk for rows in messages for row in rows]).update(
         joined_at=timezone.now()
     )
-    delivery_reports.record(
-        alias,
+    store(
         [
             InboundSms(
                 sender=rows[0].sender,
@@ -136,12 +138,12 @@ def _show(alias: str, messages: Sequence[Sequence[InboundPart]]) -> None:
                 at=max(row.received_at for row in rows),
             )
             for rows in messages
-        ],
+        ]
     )
 
 
 def _text(rows: Sequence[InboundPart]) -> str:
-    """Their text: octets are joined before they are read, since a character may be cut in two."""
+    """Decode the text of a message. Octets are joined first, since two parts may share a character."""
     by_number = {row.number: row for row in rows}
     pieces: list[str] = []
     octets, coding = b"", rows[0].coding

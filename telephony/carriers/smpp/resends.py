@@ -1,17 +1,19 @@
-"""Which SMS are sent again when their answers were lost, and what is known about them.
+"""Which SMS are sent again when their submit responses were lost, and what is known about them.
 
-SMPP cannot be asked about a message whose id never arrived. But it can be listened to: an SMSC reports what becomes of a
-message. So one counts as not taken when the trunk has been bound for a while since, and nothing has come about its
-number. That is wrong for a phone that is switched off, so a repetition is made harmless: what the SMSC may still have
-for that number is taken back first (`cancel_sm`), and a message of one part also replaces it
-(`replace_if_present_flag`). Both find a message by its addresses only. So nothing is repeated while another SMS to
-the same number is under way.
+An SMSC cannot be asked about a message whose id never arrived. But it sends delivery receipts. So a message counts as not
+taken when the trunk has since been bound for a while and no receipt has named its number. That is wrong for a phone
+that is switched off. So the carrier makes a resend harmless: it first cancels what the SMSC may still have for that
+number (`cancel_sm`), and a message of one part also replaces it (`replace_if_present_flag`). Both find a message by its
+addresses only. So nothing is sent again while another SMS to the same number is under way.
 
-All of that needs receipts that say whom they are about. So nothing is repeated before one has come whose id and whose
-number are those of one delivery: an SMSC that writes numbers as we cannot read them is never silent, but never heard.
+All of this needs receipts that name the recipient's number. So nothing is sent again before a receipt has come whose id
+and whose number belong to the same delivery. An SMSC may write numbers in a form that iris cannot read; then its receipts
+would never be matched, and would look like silence.
 
-All attempts give the parts of a long SMS the same reference, so that a phone which has some of them already completes
-the message with the others, and shows it once.
+All attempts give the parts of a long SMS the same reference number. So a phone that already has some of the parts
+completes the message with the others, and shows it once.
+
+The engine keeps a resend on its trunk (`Delivery.pinned_since`); this module only counts them.
 """
 
 from __future__ import annotations
@@ -22,28 +24,30 @@ from dataclasses import dataclass
 
 from django.db import connection
 
-from telephony.engine import lifecycle
 from telephony.models import Cause, DeliveryStatus
+from telephony.models.statuses import END, QUEUED, UNKNOWN
 
-MOST_TIMES = 3  # an SMS that is sent again: one that ends every connection must not do so for ever
-# What has come about its number since it was sent. An SMSC says DELETED of what we have taken back.
-_HEARD = f"""SELECT count(DISTINCT u.ref) AS taken, count(*) FILTER (WHERE u.status >= {lifecycle.END}) AS ended,
+MAX_RESENDS = 3  # of one SMS: it may be the reason why every connection ends
+RECALLED = "DELETED"  # a receipt's state for a message that was cancelled
+# The reports about its number since it was sent. Receipts that only confirm our own cancellation do not count.
+_HEARD = f"""SELECT count(DISTINCT u.ref) AS taken, count(*) FILTER (WHERE u.status >= {END}) AS ended,
                    max(u.created_at) AS last_at, max(u.status) AS status,
                    (array_agg(u.cause ORDER BY u.status DESC, u.id))[1] AS cause,
                    (array_agg(u.carrier_text ORDER BY u.status DESC, u.id))[1] AS text
               FROM telephony_unmatchedreport u
-             WHERE u.trunk_id = d.trunk_id AND u.number = d."to" AND u.carrier_text NOT LIKE 'DELETED%%'
-               AND u.created_at >= coalesce(r.since, d.claimed_at)"""
+             WHERE u.trunk_id = d.trunk_id AND u.number = d."to" AND NOT starts_with(u.carrier_text, '{RECALLED}')
+               AND u.created_at >= coalesce(d.pinned_since, d.claimed_at)"""
 _OTHER = f"""SELECT FROM telephony_delivery o
-              WHERE o."to" = d."to" AND o.channel = 'sms' AND o.id <> d.id AND o.status < {lifecycle.END}
-                AND (o.status > {lifecycle.QUEUED}
-                     OR EXISTS (SELECT FROM telephony_repetition x WHERE x.delivery_id = o.id))"""
+              WHERE o."to" = d."to" AND o.channel = 'sms' AND o.id <> d.id AND o.status < {END}
+                AND (o.status > {QUEUED} OR o.pinned_since IS NOT NULL)"""
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What came about the number of an SMS since it was sent: on how many messages or parts there were reports, how many
-    reports said how it ended, and what the worst of them said.
+    """The reports about the number of an SMS since it was sent.
+
+    `taken` counts the messages or parts that they name, `ended` the reports that are final. `status`, `cause` and `text`
+    are those of the worst report.
     """
 
     taken: int
@@ -53,11 +57,11 @@ class Heard:
     text: str
 
     def decides(self, needed: int) -> bool:
-        """Whether they say what became of an SMS on which `needed` reports are due: all, or one that it failed."""
+        """Whether they end an SMS of `needed` parts: all parts are reported, or one of them has failed."""
         return self.ended >= needed or self.status > DeliveryStatus.COMPLETED
 
     def shows_taken(self, needed: int) -> bool:
-        """Whether the SMSC has all of it."""
+        """Whether the SMSC has all `needed` parts."""
         return self.taken >= needed
 
 
@@ -66,18 +70,18 @@ def _heard(taken: int, ended: int, status: int | None, cause: str, text: str) ->
 
 
 @dataclass(frozen=True, slots=True)
-class Repeated:
-    """A repetition that is to be sent. `waits`: another SMS to the same number must come to its end first."""
+class Resend:
+    """A resend that is about to leave. `waits`: another SMS to the same number must end first."""
 
     heard: Heard | None
     waits: bool
 
 
 def note_bound(alias: str, *, at: float, seconds: float, receipts: Sequence[tuple[str, str]] = ()) -> None:
-    """Write down that a trunk was bound for `seconds` until `at` (monotonic); what came by then must be stored.
+    """Record that a trunk was bound for `seconds` until `at` (monotonic). All receipts up to then must be stored.
 
-    `receipts` are ids and numbers of some that came lately: of those about deliveries whose ids we know, does one name
-    the number? Raises DatabaseError.
+    `receipts` are the ids and numbers of recent ones. Those whose ids belong to deliveries show whether this SMSC's
+    receipts name the recipient's number. Raises DatabaseError.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -101,12 +105,11 @@ def note_bound(alias: str, *, at: float, seconds: float, receipts: Sequence[tupl
         )
 
 
-def silent(alias: str, ids: Sequence[int], *, patience: float) -> list[tuple[int, str, Heard | None]]:
-    """Those of these unknown deliveries of which nothing is heard, their texts, and what was heard before.
+def silent(alias: str, ids: Sequence[int], *, seconds: float) -> list[tuple[int, str, Heard | None]]:
+    """Find the unknown deliveries among `ids` about which no report has come for `seconds` of a bind.
 
-    The trunk was bound for `patience` seconds since they were claimed or last heard of, all receipts of that time are
-    stored, and receipts there tell whom they are about. Of a long SMS some parts may have been reported: the phone has
-    those, and cannot show them.
+    Returns the id, the text and the earlier reports of each. Empty where receipts do not name the recipient. Some parts of
+    a long SMS may have been reported: the phone has those, and cannot show them alone.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -116,49 +119,35 @@ def silent(alias: str, ids: Sequence[int], *, patience: float) -> list[tuple[int
                   JOIN telephony_bind b ON b.trunk_id = t.id AND b.tells_numbers
                   LEFT JOIN telephony_repetition r ON r.delivery_id = d.id
                  CROSS JOIN LATERAL ({_HEARD}) heard
-                 WHERE d.id = ANY(%s) AND d.status = {lifecycle.UNKNOWN}
-                   AND coalesce(r.times, 0) < {MOST_TIMES} AND NOT EXISTS ({_OTHER})
+                 WHERE d.id = ANY(%s) AND d.status = {UNKNOWN}
+                   AND coalesce(r.times, 0) < {MAX_RESENDS} AND NOT EXISTS ({_OTHER})
                    AND b.seen_at - greatest(d.claimed_at, b.since) > make_interval(secs => %s)
                    AND b.seen_at - greatest(d.claimed_at, b.since, heard.last_at) > make_interval(secs => %s)""",
-            [alias, list(ids), patience, patience],
+            [alias, list(ids), seconds, seconds],
         )
         return [(pk, text, _heard(*heard)) for pk, text, *heard in cursor.fetchall()]
 
 
-def begin(ids: Sequence[int]) -> None:
-    """Write down that these unknown deliveries are sent again."""
+def count(ids: Sequence[int]) -> None:
+    """Count one more resend of each of these unknown deliveries."""
     with connection.cursor() as cursor:
+        # Workers of the release before `Delivery.pinned_since` read `since`.
         cursor.execute(
             f"""INSERT INTO telephony_repetition AS known (delivery_id, since, times)
-                SELECT id, claimed_at, 1 FROM telephony_delivery
-                 WHERE id = ANY(%s) AND status = {lifecycle.UNKNOWN}
+                SELECT id, coalesce(pinned_since, claimed_at), 1 FROM telephony_delivery
+                 WHERE id = ANY(%s) AND status = {UNKNOWN}
                 ON CONFLICT (delivery_id) DO UPDATE SET times = known.times + 1""",
             [list(ids)],
         )
 
 
-def note_sent(ids: Sequence[int]) -> None:
-    """Write down that these repetitions were sent, and not answered: what was reported until then is about others.
-
-    A part that was reported once for each of two attempts is still one part. Where a worker dies before this, reports on
-    both attempts are counted together.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""UPDATE telephony_repetition r SET since = d.claimed_at FROM telephony_delivery d
-                WHERE d.id = r.delivery_id AND d.id = ANY(%s) AND d.status = {lifecycle.UNKNOWN}""",
-            [list(ids)],
-        )
-
-
-def repeated(ids: Sequence[int]) -> dict[int, Repeated]:
-    """Those of these deliveries that are repetitions: much may have happened since that was decided."""
+def pending(ids: Sequence[int]) -> dict[int, Resend]:
+    """Find the resends among these deliveries, with the reports that have come since they were queued again."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT d.id, EXISTS ({_OTHER}), heard.taken, heard.ended, heard.status, heard.cause, heard.text
-                  FROM telephony_repetition r JOIN telephony_delivery d ON d.id = r.delivery_id
-                 CROSS JOIN LATERAL ({_HEARD}) heard
-                 WHERE r.delivery_id = ANY(%s)""",
+                  FROM telephony_delivery d CROSS JOIN LATERAL ({_HEARD}) heard
+                 WHERE d.id = ANY(%s) AND d.pinned_since IS NOT NULL""",
             [list(ids)],
         )
-        return {pk: Repeated(_heard(*heard), waits) for pk, waits, *heard in cursor.fetchall()}
+        return {pk: Resend(_heard(*heard), waits) for pk, waits, *heard in cursor.fetchall()}

@@ -11,40 +11,20 @@ from telephony.engine.lifecycle.queued import paused_among, queued_of
 from telephony.engine.lifecycle.reports import Report, apply
 from telephony.engine.lifecycle.restoring import expect_reports_anew
 from telephony.engine.lifecycle.results import record, requeue
-from telephony.engine.lifecycle.statuses import (
-    COMPLETED,
-    END,
-    FAILED,
-    HUNGUP,
-    QUEUED,
-    SUBMITTED,
-    SUBMITTING,
-    TERMINATED,
-    UNKNOWN,
-)
 from telephony.engine.lifecycle.stopping import pause, pause_these, resume, terminate
 from telephony.engine.lifecycle.sweeping import (
     LEASE_GRACE,
     expire_leases,
     lose_orphans,
-    lose_repetitions,
+    lose_pinned,
     lose_unreported,
     reroute,
-    settle_unknown,
+    resolve_unknown,
     unknown_since_lease,
 )
 
 __all__ = [
-    "COMPLETED",
-    "END",
-    "FAILED",
-    "HUNGUP",
     "LEASE_GRACE",
-    "QUEUED",
-    "SUBMITTED",
-    "SUBMITTING",
-    "TERMINATED",
-    "UNKNOWN",
     "Changed",
     "Claimed",
     "Report",
@@ -53,7 +33,7 @@ __all__ = [
     "expect_reports_anew",
     "expire_leases",
     "lose_orphans",
-    "lose_repetitions",
+    "lose_pinned",
     "lose_unreported",
     "pause",
     "pause_these",
@@ -62,8 +42,8 @@ __all__ = [
     "record",
     "requeue",
     "reroute",
+    "resolve_unknown",
     "resume",
-    "settle_unknown",
     "stopped_among",
     "terminate",
     "unknown_since_lease",

@@ -9,8 +9,8 @@ from django.db import connection, transaction
 from telephony.carriers.base import Accepted, Later, Pending, Rejected, Result, Unknown
 from telephony.engine.lifecycle.announcing import CHANGED, announce
 from telephony.engine.lifecycle.reports import Report, apply, printable
-from telephony.engine.lifecycle.statuses import END, QUEUED, SUBMITTED, SUBMITTING, TERMINATED, UNKNOWN
 from telephony.models import Cause, DeliveryStatus
+from telephony.models.statuses import END, QUEUED, SUBMITTED, SUBMITTING, TERMINATED, UNKNOWN
 
 KEEPS_PLACE = 3  # attempts from which on what is queued again goes behind all that is due
 
@@ -68,6 +68,12 @@ def record(
                      WHERE d.id = e.id AND d.status = {SUBMITTING}""",
                 [report_timeout, [int(r.key) for r in unknown], [printable(r.text) for r in unknown]],
             )
+        if resent := [int(r.key) for r in unknown if r.resent]:
+            cursor.execute(
+                f"""UPDATE telephony_delivery SET pinned_since = claimed_at
+                     WHERE id = ANY(%s) AND status = {UNKNOWN} AND pinned_since IS NOT NULL""",
+                [resent],
+            )
     if later:
         requeue(
             ids=[int(r.key) for r in later],
@@ -103,12 +109,16 @@ def requeue(
     seconds: Sequence[float],
     texts: Sequence[str],
     attempts: Sequence[int | None] | None = None,
+    pinned: bool = False,
 ) -> None:
     """Back to `queued`: the carrier surely has not taken these. Those stopped meanwhile are `terminated` instead.
 
     Where the attempt is given, it must be the present one: the same may be said twice, or late. What has to wait goes
     behind all that is due before then. What need not wait keeps its place in the queue, but only the first times: one
     delivery that comes back again and again, for whatever reason, must not always be the first to be tried.
+
+    With `pinned`, the carrier may have taken them, and makes their resends harmless: they stay on its trunk, and
+    reports that come from the first submission on count for them.
     """
     attempts = attempts or [None] * len(ids)
     _locked(ids)
@@ -119,12 +129,20 @@ def requeue(
                        not_before = CASE WHEN e.seconds > 0 THEN
                            greatest(d.not_before, statement_timestamp() + make_interval(secs => e.seconds))
                            WHEN d.attempts >= {KEEPS_PLACE} THEN greatest(d.not_before, statement_timestamp())
-                           ELSE d.not_before END
+                           ELSE d.not_before END,
+                       pinned_since = CASE WHEN %s THEN coalesce(d.pinned_since, d.claimed_at)
+                                      ELSE d.pinned_since END
                   FROM unnest(%s::bigint[], %s::float8[], %s::text[], %s::int[]) AS e(id, seconds, text, attempt)
                  WHERE d.id = e.id AND d.status IN ({SUBMITTING}, {UNKNOWN}) AND NOT d.stopped
                    AND d.attempts = coalesce(e.attempt, d.attempts)""",
             # As floats throughout: of a list of both, no array can be made.
-            [list(ids), list(map(float, seconds)), [printable(text) for text in texts], list(attempts)],
+            [
+                pinned,
+                list(ids),
+                list(map(float, seconds)),
+                [printable(text) for text in texts],
+                list(attempts),
+            ],
         )
         cursor.execute(
             f"""UPDATE telephony_delivery d

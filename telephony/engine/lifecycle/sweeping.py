@@ -9,8 +9,8 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from telephony.engine.lifecycle.reports import Report, apply
-from telephony.engine.lifecycle.statuses import END, QUEUED, SUBMITTED, SUBMITTING, UNKNOWN
 from telephony.models import Cause, Channel, DeliveryStatus
+from telephony.models.statuses import END, QUEUED, SUBMITTED, SUBMITTING, UNKNOWN
 
 # Seconds beyond the end of a lease before anybody concludes that a submission was never made: a submission that was
 # started in its last moment has ended by then.
@@ -70,8 +70,8 @@ def unknown_since_lease(alias: str) -> dict[int, int]:
         return dict(cursor.fetchall())
 
 
-def settle_unknown(*, taken: Sequence[int], report_timeout: float) -> None:
-    """The carrier has these after all: from now on they are `submitted` and wait for their report."""
+def resolve_unknown(*, taken: Sequence[int], report_timeout: float) -> None:
+    """Make unknown deliveries `submitted`: the carrier has them after all. They wait `report_timeout` s for a report."""
     if not taken:
         return
     with connection.cursor() as cursor:
@@ -121,7 +121,8 @@ def lose_orphans(alias: str, *, claimed_before: datetime) -> int:
 def reroute(*, trunk_id: int, channel: Channel, ways: Mapping[str, int]) -> int:
     """Queue deliveries of a trunk on others, at most AT_ONCE; how many. `ways` has a trunk's id for each prefix, "" too.
 
-    Whoever is claiming them has won: those are locked, and then queued no more.
+    Deliveries that another process is claiming are locked, so they are skipped. Pinned ones stay: only this trunk's
+    carrier can take back what was sent before.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -132,8 +133,7 @@ def reroute(*, trunk_id: int, channel: Channel, ways: Mapping[str, int]) -> int:
                         SELECT trunk_id FROM ways WHERE starts_with(d."to", prefix)
                          ORDER BY length(prefix) DESC LIMIT 1) way
                      WHERE d.trunk_id = %s AND d.status = {QUEUED} AND d.channel = %s AND way.trunk_id <> d.trunk_id
-                       -- What is being repeated, this trunk's carrier alone can take back before.
-                       AND NOT EXISTS (SELECT FROM telephony_repetition r WHERE r.delivery_id = d.id)
+                       AND d.pinned_since IS NULL
                      ORDER BY d.id LIMIT {AT_ONCE} FOR NO KEY UPDATE OF d SKIP LOCKED
                 )
                 UPDATE telephony_delivery d SET trunk_id = moved.trunk_id FROM moved WHERE d.id = moved.id""",
@@ -143,13 +143,13 @@ def reroute(*, trunk_id: int, channel: Channel, ways: Mapping[str, int]) -> int:
 
 
 @transaction.atomic
-def lose_repetitions(*, trunk_id: int) -> int:
-    """End as "lost" what waits to be repeated on a trunk that there is no more: nobody else may; how many deliveries."""
+def lose_pinned(*, trunk_id: int) -> int:
+    """End as "lost" the queued deliveries that only a trunk that no longer exists may send again; how many."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT d.id FROM telephony_delivery d
                  WHERE d.trunk_id = %s AND d.status = {QUEUED}
-                   AND EXISTS (SELECT FROM telephony_repetition r WHERE r.delivery_id = d.id)
+                   AND d.pinned_since IS NOT NULL
                  ORDER BY d.id LIMIT {AT_ONCE} FOR NO KEY UPDATE OF d SKIP LOCKED""",
             [trunk_id],
         )

@@ -25,6 +25,7 @@ from telephony.carriers.base import (
     Accepted,
     Carrier,
     CarrierEvent,
+    Done,
     Later,
     Pending,
     Rejected,
@@ -48,11 +49,11 @@ class ReportLog:
         self._lock = threading.Lock()
         self._items: list[Any] = []
 
-    def __call__(self, items: Sequence[Any], done: Callable[[], object] | None = None) -> None:
+    def __call__(self, items: Sequence[Any], done: Done | None = None) -> None:
         with self._lock:
             self._items += items
         if done is not None:
-            done()
+            done(self)
 
     def results(self) -> list[Result]:
         with self._lock:

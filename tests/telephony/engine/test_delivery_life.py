@@ -112,7 +112,7 @@ class DeliveryLife(RuleBasedStateMachine):
     @rule(taken=st.booleans())
     def look_up(self, taken: bool) -> None:
         if taken:
-            lifecycle.settle_unknown(taken=[self.delivery.pk], report_timeout=60)
+            lifecycle.resolve_unknown(taken=[self.delivery.pk], report_timeout=60)
         else:
             lifecycle.requeue(ids=[self.delivery.pk], seconds=[0.0], texts=[""])
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 from iris.errors import Unavailable
 from telephony import tasks
 from telephony.engine import backlog, routing
-from telephony.models import Channel, Delivery, DeliveryStatus, Repetition, Trunk
+from telephony.models import Channel, Delivery, DeliveryStatus, Trunk
 from tests.factories import make_delivery, make_trunk
 
 pytestmark = pytest.mark.django_db
@@ -40,30 +40,28 @@ def trunk_of(delivery: Delivery) -> str:
 
 def test_what_waits_on_a_trunk_that_was_removed_goes_by_the_present_route() -> None:
     delivery = make_delivery(trunk=make_trunk("gone"))
-    assert routing.relieve_closed() == 1
+    assert routing.move_from_closed_trunks() == 1
     assert trunk_of(delivery) == "first"
 
 
 def test_what_waits_on_a_trunk_that_its_operator_must_clear_goes_by_another() -> None:
     delivery = make_delivery(trunk=make_trunk("first"))
     pause("first")
-    assert routing.relieve_closed() == 1
+    assert routing.move_from_closed_trunks() == 1
     assert trunk_of(delivery) == "second"
-    assert routing.relieve_closed() == 0
+    assert routing.move_from_closed_trunks() == 0
 
 
-def test_what_is_being_repeated_stays_where_its_first_sending_can_be_taken_back() -> None:
-    delivery = make_delivery(trunk=make_trunk("first"))
-    Repetition.objects.create(delivery=delivery, since=timezone.now())
+def test_a_pinned_delivery_stays_on_its_trunk() -> None:
+    delivery = make_delivery(trunk=make_trunk("first"), pinned_since=timezone.now())
     pause("first")
-    assert routing.relieve_closed() == 0
+    assert routing.move_from_closed_trunks() == 0
     assert trunk_of(delivery) == "first"
 
 
-def test_what_is_being_repeated_on_a_trunk_that_was_removed_is_lost_and_not_sent_by_another() -> None:
-    delivery = make_delivery(trunk=make_trunk("gone"))
-    Repetition.objects.create(delivery=delivery, since=timezone.now())
-    assert routing.relieve_closed() == 0
+def test_a_pinned_delivery_on_a_trunk_that_was_removed_is_lost_and_not_sent_by_another() -> None:
+    delivery = make_delivery(trunk=make_trunk("gone"), pinned_since=timezone.now())
+    assert routing.move_from_closed_trunks() == 0
     delivery.refresh_from_db()
     assert (delivery.status, delivery.cause, delivery.credits) == (DeliveryStatus.FAILED, "lost", 0)
 
@@ -71,7 +69,7 @@ def test_what_is_being_repeated_on_a_trunk_that_was_removed_is_lost_and_not_sent
 def test_what_waits_on_a_trunk_that_rests_stays() -> None:
     delivery = make_delivery(trunk=make_trunk("first"))
     pause("first", seconds=60)
-    assert routing.relieve_closed() == 0
+    assert routing.move_from_closed_trunks() == 0
     assert trunk_of(delivery) == "first"
 
 
@@ -79,13 +77,13 @@ def test_nothing_goes_to_and_fro_between_two_trunks_that_are_both_closed() -> No
     on = [make_delivery(trunk=make_trunk(alias)) for alias in ("first", "second")]
     pause("first")
     pause("second")
-    assert routing.relieve_closed() == 0
+    assert routing.move_from_closed_trunks() == 0
     assert [trunk_of(delivery) for delivery in on] == ["first", "second"]
 
 
 def test_what_a_carrier_may_have_never_moves() -> None:
     delivery = make_delivery(trunk=make_trunk("gone"), status=DeliveryStatus.UNKNOWN)
-    assert routing.relieve_closed() == 0
+    assert routing.move_from_closed_trunks() == 0
     assert trunk_of(delivery) == "gone"
 
 
@@ -96,7 +94,7 @@ def test_the_longest_prefix_decides_where_it_goes(settings: Any) -> None:
         make_delivery(trunk=gone, to="+9779800000001"),
         make_delivery(trunk=gone, to="+911234567890"),
     )
-    routing.relieve_closed()
+    routing.move_from_closed_trunks()
     assert (trunk_of(nepali), trunk_of(other)) == ("second", "first")
 
 
@@ -111,7 +109,7 @@ def test_what_cannot_move_is_not_in_the_way_of_what_can(
     make_delivery(trunk=first, to="+911234567890")
     movable = make_delivery(trunk=first, to="+9779800000001")
     pause("first")
-    routing.relieve_closed()
+    routing.move_from_closed_trunks()
     assert trunk_of(movable) == "second"
 
 

@@ -8,13 +8,15 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.db import connection
 from django.utils import timezone
 
-from telephony.carriers.base import CarrierEvent, InboundSms, Pending, Result, Submission
+from telephony.carriers.base import CarrierEvent, Done, InboundSms, Pending, Result, Submission
 from telephony.carriers.smpp import SmppCarrier
+from telephony.engine import delivery_reports
 from telephony.models import Channel
 from tests.live import wait_for
 from tests.telephony.smpp.processes import DEADLINE
@@ -30,16 +32,14 @@ class OpenCarrier:
         self.carrier = SmppCarrier(alias="smsc", port=port, **options)
         self.said: list[CarrierEvent | InboundSms | Result] = []
         self.stored = True  # whether reports are stored at once
-        self._waiting: list[Callable[[], object]] = []
+        self._waiting: list[Done] = []
         self._lock = threading.Lock()
-        self._storing: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        self._storing: queue.SimpleQueue[Done | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write, daemon=True)
         self._writer.start()
         self.carrier.open(self._record)
 
-    def _record(
-        self, items: Sequence[CarrierEvent | InboundSms | Result], done: Callable[[], object] | None = None
-    ) -> None:
+    def _record(self, items: Sequence[CarrierEvent | InboundSms | Result], done: Done | None = None) -> None:
         with self._lock:
             self.said += items
             if done is not None:
@@ -58,7 +58,7 @@ class OpenCarrier:
         """Do the work of the engine's writer, in a thread of its own like that."""
         while (done := self._storing.get()) is not None:
             try:
-                done()
+                done(partial(delivery_reports.record, self.carrier.alias))
             except Exception:
                 log.exception("The callback of stored events failed")
         connection.close()

@@ -238,9 +238,9 @@ def test_inbound_sms_is_acknowledged_only_after_it_is_stored(monkeypatch: pytest
     writer = event_writer.EventWriter("sandbox")
     now = sms(1).valid_until
     writer.put(
-        [InboundSms(sender="1", to="2", text="STOP", at=now)], lambda: acknowledged.append(len(stored))
+        [InboundSms(sender="1", to="2", text="STOP", at=now)], lambda store: acknowledged.append(len(stored))
     )
-    writer.put([], lambda: acknowledged.append(len(stored)))
+    writer.put([], lambda store: acknowledged.append(len(stored)))
     writer.close()
     assert (stored, acknowledged) == (["STOP"], [1, 1])
 

@@ -15,8 +15,10 @@ import pytest
 from django.db import OperationalError, connection
 from django.utils import timezone
 
+from telephony.carriers.base import CarrierEvent, InboundSms
 from telephony.carriers.smpp import encoding, reassembly
 from telephony.carriers.smpp.reassembly import Part
+from telephony.engine import delivery_reports
 from telephony.models import InboundMessage, InboundPart, OptOut, Trunk
 from tests.factories import make_delivery
 from tests.telephony.smpp.carriers import carrier
@@ -47,6 +49,18 @@ def shown() -> list[str]:
     return list(InboundMessage.objects.order_by("id").values_list("text", flat=True))
 
 
+def store(items: Sequence[CarrierEvent | InboundSms]) -> None:
+    delivery_reports.record("smsc", items)
+
+
+def keep(parts: Sequence[Part]) -> None:
+    reassembly.keep("smsc", parts, store=store)
+
+
+def hand_on_incomplete() -> int:
+    return reassembly.hand_on_incomplete("smsc", store=store)
+
+
 def let_pass(seconds: float) -> None:
     InboundPart.objects.update(created_at=timezone.now() - timedelta(seconds=seconds))
 
@@ -58,22 +72,22 @@ class TestJoining:
         assert len(parts) == 3
         for place in order:
             assert shown() == []
-            reassembly.store("smsc", [parts[place]])
+            keep([parts[place]])
         assert shown() == [LONG]
         assert InboundMessage.objects.get().sender == SENDER
 
     def test_all_at_once_and_each_twice(self, trunk: Trunk) -> None:
         parts = [*parts_of(LONG), *parts_of("x" * 400, sender="+9779841000002")] * 2
         random.Random(1).shuffle(parts)
-        reassembly.store("smsc", parts)
+        keep(parts)
         assert sorted(shown()) == sorted([LONG, "x" * 400])
 
     def test_parts_that_come_again_after_all_was_shown(self, trunk: Trunk) -> None:
         parts = parts_of(LONG)
-        reassembly.store("smsc", parts)
-        reassembly.store("smsc", parts[1:])
-        let_pass(reassembly.WHOLE_WITHIN + 1)
-        reassembly.show_incomplete("smsc")
+        keep(parts)
+        keep(parts[1:])
+        let_pass(reassembly.INCOMPLETE_AFTER + 1)
+        hand_on_incomplete()
         assert shown() == [LONG]
 
     def test_a_character_that_is_cut_in_two(self, trunk: Trunk) -> None:
@@ -84,45 +98,60 @@ class TestJoining:
             )
             for n, half in enumerate((octets[:2], octets[2:]), start=1)
         ]
-        reassembly.store("smsc", halves)
+        keep(halves)
         assert shown() == ["🙏"]
 
     def test_a_number_that_is_used_again(self, trunk: Trunk) -> None:
         first, second = parts_of(LONG), parts_of(LONG.replace("वडा", "घर"))
-        reassembly.store("smsc", first)
-        reassembly.store("smsc", second)
+        keep(first)
+        keep(second)
         assert shown() == [LONG, LONG.replace("वडा", "घर")]
 
     def test_a_number_that_is_used_again_before_the_first_was_whole(self, trunk: Trunk) -> None:
         first, second = parts_of("a" * 300), parts_of("b" * 300)
-        reassembly.store("smsc", [first[0], second[0], second[1]])
+        keep([first[0], second[0], second[1]])
         assert shown() == ["a" * 153 + reassembly.MISSING, "b" * 300]
 
     def test_what_never_comes_whole_is_shown_as_what_there_is(self, trunk: Trunk) -> None:
         first, _, third = parts_of("a" * 153 + "b" * 153 + "c" * 10)
-        reassembly.store("smsc", [third, first])
-        let_pass(reassembly.WHOLE_WITHIN - 1)
-        assert reassembly.show_incomplete("smsc") == 0
-        let_pass(reassembly.WHOLE_WITHIN + 1)
-        assert reassembly.show_incomplete("smsc") == 1
-        assert reassembly.show_incomplete("smsc") == 0
+        keep([third, first])
+        let_pass(reassembly.INCOMPLETE_AFTER - 1)
+        assert hand_on_incomplete() == 0
+        let_pass(reassembly.INCOMPLETE_AFTER + 1)
+        assert hand_on_incomplete() == 1
+        assert hand_on_incomplete() == 0
         assert shown() == ["a" * 153 + reassembly.MISSING + "c" * 10]
 
     def test_what_was_shown_is_forgotten_one_day(self, trunk: Trunk) -> None:
-        reassembly.store("smsc", parts_of(LONG))
-        reassembly.show_incomplete("smsc")
+        keep(parts_of(LONG))
+        hand_on_incomplete()
         assert InboundPart.objects.count() == 3
-        InboundPart.objects.update(joined_at=timezone.now() - timedelta(seconds=reassembly.TWICE_WITHIN + 1))
-        reassembly.show_incomplete("smsc")
+        InboundPart.objects.update(
+            joined_at=timezone.now() - timedelta(seconds=reassembly.DUPLICATE_WITHIN + 1)
+        )
+        hand_on_incomplete()
         assert not InboundPart.objects.exists()
 
     def test_stop_counts_by_the_whole_text(self, trunk: Trunk) -> None:
         make_delivery(trunk=trunk, to=SENDER)
-        reassembly.store("smsc", parts_of("रोक्नुहोस् " + "।" * 100))
+        keep(parts_of("रोक्नुहोस् " + "।" * 100))
         assert OptOut.objects.get().number == SENDER
         other = make_delivery(trunk=trunk, to="+9779841000002")
-        reassembly.store("smsc", parts_of("x" * 153 + " STOP", sender=other.to))
+        keep(parts_of("x" * 153 + " STOP", sender=other.to))
         assert OptOut.objects.count() == 1
+
+
+def test_parts_come_again_when_their_message_could_not_be_stored(trunk: Trunk) -> None:
+    def is_away(items: Sequence[CarrierEvent | InboundSms]) -> None:
+        raise OperationalError("the database is away")
+
+    first, *others = parts_of(LONG)
+    keep([first])
+    with pytest.raises(OperationalError):
+        reassembly.keep("smsc", others, store=is_away)
+    assert InboundPart.objects.count() == 1
+    keep(others)
+    assert shown() == [LONG]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -137,7 +166,7 @@ def test_over_two_connections_at_the_same_moment(trunk: Trunk) -> None:
         chance.shuffle(mine)
         begin.wait()
         for part in mine:
-            reassembly.store("smsc", [part])
+            keep([part])
         connection.close()
 
     threads = [threading.Thread(target=come, args=(mine,)) for mine in both]
@@ -178,15 +207,15 @@ class TestFromTheSmsc:
     def test_parts_that_cannot_be_stored_are_not_acknowledged(
         self, trunk: Trunk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        store, attempts = reassembly.store, []
+        real, attempts = reassembly.keep, []
 
-        def away_at_first(alias: str, parts: Any) -> None:
+        def away_at_first(alias: str, parts: Any, *, store: Any) -> None:
             attempts.append(len(parts))
             if len(attempts) == 1:
                 raise OperationalError("the database is away")
-            store(alias, parts)
+            real(alias, parts, store=store)
 
-        monkeypatch.setattr(reassembly, "store", away_at_first)
+        monkeypatch.setattr(reassembly, "keep", away_at_first)
         bodies, coding = encoding.parts("x" * 200, reference=9)
         with smsc(tmp_path) as far, carrier(far.port) as it:
             for count, body in enumerate((bodies[0], *bodies), start=1):

@@ -15,7 +15,7 @@ from django.utils import timezone
 from telephony.carriers import get_carrier
 from telephony.carriers.base import Accepted, CarrierEvent, Later, Unknown
 from telephony.engine import delivery_reports, lifecycle, unmatched_reports
-from telephony.models import Cause, Delivery, DeliveryStatus, MessagePart, Repetition, Trunk, UnmatchedReport
+from telephony.models import Cause, Delivery, DeliveryStatus, MessagePart, Trunk, UnmatchedReport
 from tests.factories import make_delivery
 
 S = DeliveryStatus
@@ -42,7 +42,7 @@ def status(delivery: Delivery) -> int:
 
 
 def wait_long_enough() -> None:
-    ago = timedelta(seconds=unmatched_reports.PATIENCE + 1)
+    ago = timedelta(seconds=unmatched_reports.MATCH_GRACE_SECONDS + 1)
     Delivery.objects.update(claimed_at=F("claimed_at") - ago)
     UnmatchedReport.objects.update(created_at=F("created_at") - ago)
 
@@ -174,7 +174,7 @@ class TestLostAnswers:
         self, trunk: Trunk
     ) -> None:
         delivery = submitting(trunk)
-        Repetition.objects.create(delivery=delivery, since=timezone.now() - timedelta(hours=2))
+        Delivery.objects.update(pinned_since=timezone.now() - timedelta(hours=2))
         lifecycle.record([Unknown(key=str(delivery.pk))], report_timeout=60)
         delivery_reports.record("smsc", [report("1", number=delivery.to)])
         UnmatchedReport.objects.update(created_at=timezone.now() - timedelta(hours=1))

@@ -77,6 +77,9 @@ class TestWhatIsSentAgain:
         bound(trunk, seconds=121)
         delivery_reports.look_up_unknown("smsc")
         assert status(delivery) == S.QUEUED
+        claimed_at = Delivery.objects.values_list("claimed_at", flat=True).get()
+        delivery.refresh_from_db()
+        assert delivery.pinned_since == claimed_at
         assert Repetition.objects.get().delivery == delivery
 
     @pytest.mark.parametrize(
@@ -123,7 +126,7 @@ class TestWhatIsSentAgain:
         delivery_reports.look_up_unknown("smsc")
         assert status(delivery) == S.QUEUED
         Delivery.objects.update(status=S.UNKNOWN, claimed_at=timezone.now() - timedelta(seconds=140))
-        resends.note_sent([delivery.pk])
+        lifecycle.record([Unknown(key=str(delivery.pk), resent=True)], report_timeout=3600)
         for part in range(1, needed):
             report(delivery.to, ref=f"of the second attempt, part {part}")
         UnmatchedReport.objects.filter(ref__contains="second").update(
@@ -159,13 +162,13 @@ class TestWhatIsSentAgain:
     def test_not_for_ever(self, trunk: Trunk) -> None:
         delivery = unanswered(trunk)
         bound(trunk, seconds=500)
-        for _ in range(resends.MOST_TIMES):
+        for _ in range(resends.MAX_RESENDS):
             delivery_reports.look_up_unknown("smsc")
             assert status(delivery) == S.QUEUED
             Delivery.objects.update(status=S.UNKNOWN)
         delivery_reports.look_up_unknown("smsc")
         assert status(delivery) == S.UNKNOWN
-        assert Repetition.objects.get().times == resends.MOST_TIMES
+        assert Repetition.objects.get().times == resends.MAX_RESENDS
 
     @pytest.mark.parametrize("options", [{"receipts": False}, {"repeat": "never"}])
     def test_nothing_where_there_is_no_evidence_or_nobody_wants_it(
@@ -220,7 +223,7 @@ class TestWhetherReceiptsTellNumbers:
     ) -> None:
         noted: list[tuple[str, str]] = []
         monkeypatch.setattr(resends, "note_bound", lambda *_, receipts, **__: noted.extend(receipts))
-        monkeypatch.setattr(reassembly, "show_incomplete", lambda _: None)
+        monkeypatch.setattr(reassembly, "hand_on_incomplete", lambda *_, **__: None)
         with smsc(tmp_path) as far, carrier(far.port, repeat_after_seconds=1) as it:
             result = it.send(sms(1))["1"]
             assert isinstance(result, Accepted)
@@ -244,9 +247,14 @@ def test_what_was_refused_ends_the_time_of_which_all_is_stored(
 def repetition(trunk: Trunk, *, to: str, text: str = "Namaste") -> Submission:
     """As `look_up_unknown` and the next claim make it."""
     delivery = make_delivery(
-        trunk=trunk, to=to, text=text, status=S.SUBMITTING, attempts=2, claimed_at=timezone.now()
+        trunk=trunk,
+        to=to,
+        text=text,
+        status=S.SUBMITTING,
+        attempts=2,
+        claimed_at=timezone.now(),
+        pinned_since=timezone.now() - timedelta(seconds=200),
     )
-    Repetition.objects.create(delivery=delivery, since=timezone.now() - timedelta(seconds=200))
     return sms(delivery.pk, to=to, text=text, attempt=2)
 
 
@@ -388,7 +396,7 @@ class TestHowItIsSentAgain:
         def away(ids: list[int]) -> None:
             raise OperationalError("gone")
 
-        monkeypatch.setattr(resends, "repeated", away)
+        monkeypatch.setattr(resends, "pending", away)
         with smsc(tmp_path) as far, carrier(far.port) as it:
             with pytest.raises(Unreachable, match="The database is away"):
                 it.carrier.submit([sms(1), sms(2, attempt=2)])
@@ -400,29 +408,27 @@ class TestHowItIsSentAgain:
         it._note_recall("+9779841000001")
         assert [*it._recalled] == ["+9779841000001"]
 
-    def test_that_it_was_sent_is_written_down_when_its_answer_is_lost_too(
-        self, trunk: Trunk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    def test_a_resend_whose_response_is_lost_too_is_said_to_have_left(
+        self, trunk: Trunk, tmp_path: Path
     ) -> None:
-        noted: list[int] = []
-        monkeypatch.setattr(resends, "note_sent", noted.extend)
         with smsc(tmp_path, takes_back="cancel") as far, carrier(far.port, source="31001") as it:
             again = repetition(trunk, to=OFF_AND_UNANSWERED, text=LONG)
             it.carrier.submit([again])
             it.wait(lambda: len(far.entries) == it.carrier.reports_on(LONG))
             far.kill()
             it.wait(it.results)
-            assert isinstance(it.results()[again.key], Unknown)
-            it.wait(lambda: noted == [int(again.key)])
+            result = it.results()[again.key]
+            assert isinstance(result, Unknown)
+            assert result.resent
 
-    def test_but_not_when_it_was_left(
-        self, trunk: Trunk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    def test_a_resend_that_could_not_be_recalled_is_not_said_to_have_left(
+        self, trunk: Trunk, tmp_path: Path
     ) -> None:
-        noted: list[int] = []
-        monkeypatch.setattr(resends, "note_sent", noted.extend)
         with smsc(tmp_path, takes_back="replace") as far, carrier(far.port) as it:
             again = repetition(trunk, to=OFF, text=LONG)
-            assert isinstance(it.send(again)[again.key], Unknown)
-        assert noted == []
+            result = it.send(again)[again.key]
+        assert isinstance(result, Unknown)
+        assert not result.resent
 
     def test_nothing_of_the_sort_goes_with_what_is_sent_again_because_it_was_refused(
         self, trunk: Trunk, tmp_path: Path

@@ -1,0 +1,169 @@
+"""A delivery that its carrier sends again stays on its trunk, and reports count for it from its first submission on."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from importlib import import_module
+from typing import Any, ClassVar
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from telephony.carriers import get_carrier
+from telephony.carriers.base import CarrierEvent, Later, Unknown
+from telephony.carriers.sandbox import SandboxCarrier
+from telephony.engine import delivery_reports, lifecycle, unmatched_reports
+from telephony.models import Delivery, DeliveryStatus, Repetition, Trunk, UnmatchedReport
+from tests.factories import make_delivery, make_trunk
+
+pytestmark = pytest.mark.django_db
+
+S = DeliveryStatus
+HOUR = timedelta(hours=1)
+
+
+class Pinning(SandboxCarrier):
+    """A carrier that takes back what it has sent before it sends it again."""
+
+    pins_resends: ClassVar = True
+    recall_text: ClassVar = "WITHDRAWN"
+
+
+@pytest.fixture
+def trunk(settings: Any) -> Trunk:
+    settings.CARRIERS = {"sandbox": {"BACKEND": f"{__name__}.Pinning", "CPS": None, "CHANNELS": None}}
+    return make_trunk("sandbox")
+
+
+def unknown(trunk: Trunk, **fields: Any) -> Delivery:
+    claimed_at = timezone.now() - HOUR
+    return make_delivery(
+        **{"trunk": trunk, "status": S.UNKNOWN, "attempts": 1, "claimed_at": claimed_at, **fields}
+    )
+
+
+def report(delivery: Delivery, *, text: str = "", ago: timedelta = timedelta(minutes=1)) -> None:
+    """Has the carrier report the end of an SMS to the number of a delivery by an id that we do not know."""
+    event = CarrierEvent(
+        ref="1",
+        number=delivery.to,
+        status=S.COMPLETED if not text else S.FAILED,
+        text=text,
+        at=timezone.now(),
+    )
+    delivery_reports.record("sandbox", [event])
+    UnmatchedReport.objects.update(created_at=timezone.now() - ago)
+
+
+def test_a_look_up_of_a_carrier_that_pins_its_resends_pins_to_the_first_submission(trunk: Trunk) -> None:
+    delivery = unknown(trunk)
+    first = delivery.claimed_at
+    delivery_reports.look_up_unknown("sandbox")
+    delivery.refresh_from_db()
+    assert (delivery.status, delivery.pinned_since) == (S.QUEUED, first)
+    Delivery.objects.update(status=S.UNKNOWN, attempts=2, claimed_at=timezone.now() - HOUR / 2)
+    delivery_reports.look_up_unknown("sandbox")
+    delivery.refresh_from_db()
+    assert (delivery.status, delivery.pinned_since) == (S.QUEUED, first)
+
+
+def test_a_look_up_of_any_other_carrier_pins_nothing(trunk: Trunk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Pinning, "pins_resends", False)
+    delivery = unknown(trunk)
+    delivery_reports.look_up_unknown("sandbox")
+    delivery.refresh_from_db()
+    assert (delivery.status, delivery.pinned_since) == (S.QUEUED, None)
+
+
+def test_a_pinned_delivery_stays_pinned_when_it_is_queued_again_for_another_reason(trunk: Trunk) -> None:
+    pinned_since = timezone.now() - HOUR
+    delivery = make_delivery(trunk=trunk, status=S.SUBMITTING, pinned_since=pinned_since)
+    lifecycle.record([Later(key=str(delivery.pk), seconds=0)], report_timeout=60)
+    delivery.refresh_from_db()
+    assert (delivery.status, delivery.pinned_since) == (S.QUEUED, pinned_since)
+
+
+def test_once_a_resend_has_left_only_reports_from_its_claim_on_count(trunk: Trunk) -> None:
+    claimed_at = timezone.now() - HOUR
+    pinned, other = (
+        make_delivery(trunk=trunk, status=S.SUBMITTING, claimed_at=claimed_at, pinned_since=since)
+        for since in (timezone.now() - 2 * HOUR, None)
+    )
+    lifecycle.record([Unknown(key=str(one.pk), resent=True) for one in (pinned, other)], report_timeout=60)
+    pinned.refresh_from_db()
+    other.refresh_from_db()
+    assert (pinned.pinned_since, other.pinned_since) == (claimed_at, None)
+
+
+def test_an_unknown_result_of_a_resend_that_did_not_leave_changes_nothing(trunk: Trunk) -> None:
+    pinned_since = timezone.now() - 2 * HOUR
+    delivery = make_delivery(
+        trunk=trunk, status=S.SUBMITTING, claimed_at=timezone.now() - HOUR, pinned_since=pinned_since
+    )
+    lifecycle.record([Unknown(key=str(delivery.pk))], report_timeout=60)
+    delivery.refresh_from_db()
+    assert delivery.pinned_since == pinned_since
+
+
+@pytest.mark.parametrize(("pinned", "expected"), [(True, S.COMPLETED), (False, S.UNKNOWN)])
+def test_a_report_from_before_the_last_claim_counts_for_a_pinned_delivery_only(
+    trunk: Trunk, pinned: bool, expected: DeliveryStatus
+) -> None:
+    delivery = unknown(trunk, pinned_since=timezone.now() - 3 * HOUR if pinned else None)
+    report(delivery, ago=2 * HOUR)
+    unmatched_reports.match_by_number(get_carrier("sandbox"))
+    delivery.refresh_from_db()
+    assert delivery.status == expected
+
+
+def test_a_report_that_confirms_our_own_recall_is_ignored(trunk: Trunk) -> None:
+    delivery = unknown(trunk)
+    report(delivery, text="WITHDRAWN by its sender")
+    assert unmatched_reports.match_by_number(get_carrier("sandbox")) == 0
+    assert Delivery.objects.get().status == S.UNKNOWN
+
+
+def test_the_same_words_end_a_delivery_where_the_carrier_has_no_recalls(
+    trunk: Trunk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Pinning, "recall_text", "")
+    delivery = unknown(trunk)
+    report(delivery, text="WITHDRAWN by its sender")
+    assert unmatched_reports.match_by_number(get_carrier("sandbox")) == 1
+    assert Delivery.objects.get().status == S.FAILED
+
+
+class TestWorkersOfTheReleaseBefore:
+    """They write `telephony_repetition.since`, and may run until the upgrade is over."""
+
+    def test_what_they_write_pins_the_delivery(self) -> None:
+        delivery, other = make_delivery(status=S.UNKNOWN), make_delivery(status=S.UNKNOWN)
+        first, second = timezone.now() - 2 * HOUR, timezone.now() - HOUR
+        with connection.cursor() as cursor:
+            insert = """INSERT INTO telephony_repetition AS known (delivery_id, since, times) VALUES (%s, %s, 1)
+                        ON CONFLICT (delivery_id) DO UPDATE SET times = known.times + 1"""
+            cursor.execute(insert, [delivery.pk, first])
+            assert Delivery.objects.get(pk=delivery.pk).pinned_since == first
+            cursor.execute(insert, [delivery.pk, second])
+            assert Delivery.objects.get(pk=delivery.pk).pinned_since == first
+            cursor.execute("UPDATE telephony_repetition SET since = %s", [second])
+        assert Delivery.objects.get(pk=delivery.pk).pinned_since == second
+        assert Delivery.objects.get(pk=other.pk).pinned_since is None
+
+    def test_the_migration_pins_the_unfinished_deliveries_that_they_have_sent_again(self) -> None:
+        since = timezone.now() - HOUR
+        resent, finished, other = (
+            make_delivery(status=status) for status in (S.QUEUED, S.COMPLETED, S.QUEUED)
+        )
+        for delivery in (resent, finished):
+            Repetition.objects.create(delivery=delivery, since=since)
+        Delivery.objects.update(pinned_since=None)
+        migration = import_module("telephony.migrations.0018_pin_deliveries")
+        with connection.cursor() as cursor:
+            cursor.execute(migration.PIN)
+        assert dict(Delivery.objects.values_list("pk", "pinned_since")) == {
+            resent.pk: since,
+            finished.pk: None,
+            other.pk: None,
+        }
