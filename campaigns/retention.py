@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -9,6 +10,7 @@ from django.utils import timezone
 
 from campaigns.models import Run
 from telephony import retention
+from telephony.carriers import records
 
 RUNS = 100  # looked at by one statement
 
@@ -18,7 +20,7 @@ class Pruned:
     """How much was removed, or would have been."""
 
     deliveries: int
-    sandbox_messages: int
+    carrier_records: Mapping[str, int]  # by the words for them
     inbound_messages: int
 
 
@@ -35,6 +37,8 @@ def prune(*, days: int, dry_run: bool = False) -> Pruned:
         of_runs += retention.remove_in_chunks(rows, dry_run=dry_run)
     return Pruned(
         deliveries=of_runs + retention.remove_in_chunks(retention.ended_otps(before), dry_run=dry_run),
-        sandbox_messages=retention.remove_in_chunks(retention.old_sandbox_messages(before), dry_run=dry_run),
+        carrier_records={
+            kind: retention.remove_in_chunks(rows, dry_run=dry_run) for kind, rows in records.old(before).items()
+        },
         inbound_messages=retention.remove_in_chunks(retention.old_inbound_messages(before), dry_run=dry_run),
     )

@@ -132,12 +132,24 @@ class DeliveryAdmin(LookOnly):
         return "(hidden)" if delivery.purpose == Purpose.OTP else delivery.text
 
 
+class VoiceForm(forms.ModelForm[Voice]):
+    """Refuses a voice that would not speak."""
+
+    def clean(self) -> dict[str, Any]:
+        super().clean()
+        given = {field: self.cleaned_data.get(field) for field in ("name", "language", "engine", "options")}
+        if not self.errors and (fault := voices.fault_of_row(Voice(**given))):
+            self.add_error("options", fault)
+        return self.cleaned_data
+
+
 @admin.register(Voice)
 class VoiceAdmin(admin.ModelAdmin[Voice]):
     """The catalogue. A change is heard within seconds, by what is spoken from then on. A voice is not deleted, since
     campaigns were begun with it: what is not enabled is offered to nobody.
     """
 
+    form = VoiceForm
     list_display = ("name", "id", "display", "language", "speaks", "is_premium", "enabled", "order")
     list_editable = ("enabled", "order")
     ordering = ("order", "id")

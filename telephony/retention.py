@@ -9,7 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 
-from telephony.models import FINAL, Delivery, InboundMessage, Purpose, SandboxMessage
+from telephony.models import FINAL, Delivery, InboundMessage, Purpose
 
 CHUNK = 1000  # rows per transaction
 
@@ -22,11 +22,6 @@ def ended_otps(before: datetime) -> QuerySet[Delivery]:
 def ended_campaign_deliveries(batches: Sequence[int]) -> QuerySet[Delivery]:
     """Return finished campaign deliveries of these batches, whose runs must be over."""
     return Delivery.objects.filter(purpose=Purpose.CAMPAIGN, batch__in=batches, status__gte=FINAL)
-
-
-def old_sandbox_messages(before: datetime) -> QuerySet[SandboxMessage]:
-    """Return messages of the sandbox that it accepted before this time and has nothing left to report on."""
-    return SandboxMessage.objects.filter(created_at__lt=before, report_at=None)
 
 
 def old_inbound_messages(before: datetime) -> QuerySet[InboundMessage]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
-from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.functions import Now
 
@@ -44,12 +43,6 @@ class Voice(models.Model):
 
     def __str__(self) -> str:
         return self.name
-
-    def clean(self) -> None:
-        from telephony.speech import voices  # imported here because it imports this model
-
-        if error := voices.row_error(self):
-            raise ValidationError({"options": error})
 
 
 class Audio(models.Model):

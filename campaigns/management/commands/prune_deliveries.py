@@ -30,7 +30,8 @@ class Command(BaseCommand):
             return
         done = prune(days=days, dry_run=dry_run)
         verb = "Would remove" if dry_run else "Removed"
+        of_carriers = "".join(f", {count:,} {kind}" for kind, count in done.carrier_records.items())
         self.stdout.write(
-            f"{verb} {done.deliveries:,} calls and SMS, {done.sandbox_messages:,} messages of the sandbox and"
+            f"{verb} {done.deliveries:,} calls and SMS{of_carriers} and"
             f" {done.inbound_messages:,} that people have sent, from more than {days} days ago."
         )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core import checks as django_checks
-from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -178,12 +179,37 @@ def test_empty_voice_setting_is_an_error(settings: Any) -> None:
     assert list(speech.setting_errors()) == ["IRIS_VOICES is empty."]
 
 
-@pytest.mark.parametrize("options", [{"pich": 3}, [], "pitch", {"variant": "f99"}])
-def test_admin_rejects_an_invalid_voice(options: Any) -> None:
-    voice = Voice(name="np_new", api_name="np_new", display="New", engine="espeak", options=options)
+@pytest.mark.parametrize(
+    ("options", "accepted"),
+    [({"pich": 3}, False), ([], False), ("pitch", False), ({"variant": "f99"}, False), ({"pitch": 30}, True)],
+)
+def test_admin_rejects_an_invalid_voice(
+    admin_client: Client, options: Any, accepted: bool
+) -> None:
+    fields = {"name": "np_new", "api_name": "np_new", "display": "New", "language": "ne", "order": "9"}
+    answer = admin_client.post(
+        "/admin/telephony/voice/add/", {**fields, "engine": "espeak", "options": json.dumps(options)}
+    )
 
-    with pytest.raises(ValidationError):
-        voice.full_clean()
+    assert answer.status_code == (302 if accepted else 200)
+    assert Voice.objects.filter(name="np_new").exists() is accepted
+    if not accepted:
+        assert list(answer.context["adminform"].form.errors) == ["options"]
+
+
+def test_operator_can_disable_an_invalid_voice_in_the_list(admin_client: Client) -> None:
+    broken = Voice.objects.get(name="np_rija")
+    Voice.objects.filter(pk=broken.pk).update(engine="espeak", options={"pitch": 500})
+    rows = list(Voice.objects.order_by("order", "id"))
+    form: dict[str, Any] = {"form-TOTAL_FORMS": len(rows), "form-INITIAL_FORMS": len(rows), "_save": "Save"}
+    for place, row in enumerate(rows):
+        form |= {f"form-{place}-id": row.pk, f"form-{place}-order": row.order}
+        if row.enabled and row != broken:
+            form[f"form-{place}-enabled"] = "on"
+
+    assert admin_client.post("/admin/telephony/voice/", form).status_code == 302
+    broken.refresh_from_db()
+    assert not broken.enabled
 
 
 def test_operator_edits_a_voice_in_the_admin(client: Client) -> None:

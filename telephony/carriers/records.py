@@ -1,0 +1,17 @@
+"""The rows that carriers keep for themselves, and when they are no longer needed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+
+from telephony.models import SandboxMessage
+
+
+def old(before: datetime) -> dict[str, QuerySet[Any]]:
+    """Return the rows from before that time that no carrier needs any more, by the words for them."""
+    return {
+        "messages of the sandbox": SandboxMessage.objects.filter(created_at__lt=before, report_at=None),
+    }
