@@ -13,11 +13,13 @@ from django.utils import timezone
 
 from accounts.models import User
 from campaigns import runs
+from campaigns.guards import refuse_while_live
 from campaigns.messages import parse_message
-from campaigns.models import Campaign, RunStatus, Service, Source
+from campaigns.models import Campaign, Service, Source
 from campaigns.recipients import imports
 from campaigns.runs import lifecycle
-from iris.errors import Conflict, InvalidInput
+from campaigns.runs.reschedule import reschedule
+from iris.errors import InvalidInput
 from telephony import speech
 from telephony.models import Audio, DeliveryStatus, PhoneNumber
 
@@ -96,36 +98,8 @@ def update_campaign(
             setattr(campaign, field, value)
         campaign.save(update_fields=["name", "service", "description", "updated_at", *changed])
         if changed:
-            plan_anew(campaign, source="source" in changed)
+            reschedule(campaign, source="source" in changed)
     return campaign
-
-
-def plan_anew(campaign: Campaign, *, source: bool = False) -> None:
-    """Begin a run that waits for its time anew, as the campaign is now; with `source`, whether message or audio, too.
-
-    Raises as `runs.begin` does, Conflict too when its time comes in this very moment.
-    """
-    run = lifecycle.live_run(campaign.pk)
-    if run is None or run.status != RunStatus.SCHEDULED:
-        return
-    if campaign.schedule_at is None:
-        runs.withdraw(campaign=campaign)
-        return
-    runs.begin(
-        campaign=campaign,
-        starts_at=campaign.schedule_at,
-        statuses=None if run.statuses is None else [DeliveryStatus(status) for status in run.statuses],
-        individual=run.individual,
-        source=None if source else Source(run.source),
-        anew=True,
-    )
-
-
-def include_added_recipients(campaign: Campaign) -> None:
-    """Have a run for everybody that waits for its time reach those, too, who were added since. Raises as `plan_anew`."""
-    run = lifecycle.live_run(campaign.pk)
-    if run is not None and run.statuses is None and run.individual is None:
-        plan_anew(campaign)
 
 
 def _check(plan: Plan, *, owner: User, has_callers: Sequence[int] = ()) -> None:
@@ -163,12 +137,3 @@ def delete_campaign(*, campaign: Campaign) -> None:
         first = run is not None and runs.halt(run)
     if run is not None:
         runs.wind_up(run, first=first)
-
-
-def refuse_while_live(campaign: Campaign) -> None:
-    """Raises Conflict while a run is running or waits for its time."""
-    if lifecycle.live_run(campaign.pk) is not None:
-        raise Conflict(
-            "This campaign is running or scheduled. Wait until it has completed, or stop it, before you change this.",
-            code="campaign_live",
-        )

@@ -26,7 +26,7 @@ from campaigns.models import Campaign, ImportStatus, SheetImport
 from campaigns.recipients import sheets
 from campaigns.recipients.imports import ERRORS_SHOWN, NO_VALID_ROW, copy_lines, widen
 from campaigns.recipients.sheet_reader import Chunk, SheetReader, StorageUnavailable
-from campaigns.services import include_added_recipients
+from campaigns.runs.reschedule import include_added_recipients
 from iris.errors import InvalidInput, IrisError
 from telephony.engine import stalls
 from telephony.engine.failpoints import failpoint

@@ -10,11 +10,12 @@ from django.db import transaction
 from django.db.models import F, Max
 from django.utils import timezone
 
+from campaigns.guards import refuse_while_importing, refuse_while_live
 from campaigns.messages import MAX_NAME_CHARACTERS, MAX_VALUE_CHARACTERS, PREFIX, tag_called
 from campaigns.models import Campaign, Recipient
 from campaigns.recipients import imports, sheets
-from campaigns.recipients.tag_sizes import Sizes, sizes_of
-from campaigns.services import include_added_recipients, refuse_while_live
+from campaigns.runs.reschedule import include_added_recipients
+from campaigns.tag_sizes import Sizes, sizes_of
 from iris.errors import InvalidInput
 from telephony import numbering
 
@@ -32,7 +33,7 @@ def add_recipient(
     parsed = numbering.parse(number)
     with transaction.atomic():
         campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
-        imports.refuse_while_importing(campaign)
+        refuse_while_importing(campaign)
         if new_tags:
             _widen(campaign, tags or {})
         values = dict.fromkeys(campaign.tags, "") | _checked(campaign, tags or {})
@@ -63,7 +64,7 @@ def add_recipients(*, campaign: Campaign, rows: Sequence[tuple[object, Mapping[s
     parse = numbering.parser()
     with transaction.atomic():
         campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
-        imports.refuse_while_importing(campaign)
+        refuse_while_importing(campaign)
         _widen(campaign, (tag for _, tags in rows for tag in tags))
         sizes = Sizes(campaign.tags, known=sizes_of(campaign))
         good: list[imports.Row] = []
@@ -103,12 +104,10 @@ def import_sheet(*, campaign: Campaign, file: BinaryIO) -> ImportedSheet:
     """Add the numbers of a sheet. Raises NotASheet, SheetTooLarge, InvalidInput (no valid row), Conflict (another is
     being imported).
     """
-    imports.refuse_while_importing(
-        campaign
-    )  # before the work of reading, and again when nobody else can begin
+    refuse_while_importing(campaign)  # before the work of reading, and again when nobody else can begin
     with imports.read_sheet(file) as read, transaction.atomic():
         campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
-        imports.refuse_while_importing(campaign)
+        refuse_while_importing(campaign)
         before = campaign.number_count
         errors = imports.add_sheet(campaign, read)
         if not read.file:

@@ -23,7 +23,7 @@ from django.db.models import Max
 from campaigns.models import Campaign, ImportStatus, Recipient, SheetImport
 from campaigns.recipients import sheets
 from campaigns.recipients.sheets import Budget, OverBudget, Sheet, SheetRow
-from campaigns.recipients.tag_sizes import Sizes, sizes_of
+from campaigns.tag_sizes import Sizes, sizes_of
 from iris.errors import Conflict, InvalidInput
 from telephony import numbering
 from telephony.engine.nudge import nudge
@@ -132,17 +132,6 @@ def _add_later(campaign: Campaign, file: str) -> None:
     last = Recipient.objects.filter(campaign=campaign).aggregate(last=Max("pk"))["last"]
     SheetImport.objects.create(campaign=campaign, file=file, after=last or 0)
     nudge("campaigns.tasks.import_sheet")
-
-
-def refuse_while_importing(campaign: Campaign) -> None:
-    """Raises Conflict while a sheet is being imported in the background."""
-    pending = SheetImport.objects.filter(campaign=campaign, status=ImportStatus.IMPORTING).first()
-    if pending is not None:
-        raise Conflict(
-            f"The numbers of this campaign are still being imported: {pending.imported:,} so far. Try again in a"
-            " while.",
-            code="importing",
-        )
 
 
 def _size(file: BinaryIO) -> int:

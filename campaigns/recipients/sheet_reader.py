@@ -14,7 +14,7 @@ from django.core.files.storage import default_storage
 
 from campaigns.recipients import imports, sheets
 from campaigns.recipients.sheets import Budget, Sheet, SheetRow
-from campaigns.recipients.tag_sizes import Sizes
+from campaigns.tag_sizes import Sizes
 
 CHUNK = 20_000  # rows of a background import that are committed at once
 CHUNK_CHARACTERS = 8 * 2**20  # or fewer that are long

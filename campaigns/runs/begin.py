@@ -13,8 +13,8 @@ from django.utils import timezone
 
 from accounts import credits
 from accounts.models import CreditHold
+from campaigns.guards import refuse_while_importing
 from campaigns.models import Campaign, Recipient, Run, RunStatus, Service, Source
-from campaigns.recipients import imports
 from campaigns.runs import lifecycle
 from campaigns.runs.quote import Plan
 from campaigns.runs.stop import withdraw
@@ -62,7 +62,7 @@ def begin(
         if campaign.deleted_at is not None:
             raise NotFound("This campaign has been deleted.")
         _refuse_live(campaign, but_scheduled=anew)
-        imports.refuse_while_importing(campaign)
+        refuse_while_importing(campaign)
         voice = speech.resolve(voice or campaign.voice or None)
         audio = uploaded or campaign.audio
         text, sms_text = _texts(campaign, message=message, sms_message=sms_message)

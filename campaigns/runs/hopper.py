@@ -16,8 +16,7 @@ from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
 from campaigns.models import Run, RunStatus, Service, Source
-from campaigns.runs import lifecycle, rendering, setting_aside
-from campaigns.surveys import calls as survey_calls
+from campaigns.runs import lifecycle, rendering, setting_aside, survey_calls
 from telephony import speech
 from telephony.engine import lifecycle as deliveries
 from telephony.engine import stalls

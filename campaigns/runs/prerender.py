@@ -15,8 +15,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from campaigns.models import Run, RunStatus, Service, Source
-from campaigns.runs import rendering, setting_aside
-from campaigns.surveys import calls as survey_calls
+from campaigns.runs import rendering, setting_aside, survey_calls
 from iris.errors import IrisError
 from telephony import speech
 from telephony.engine import stalls

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 from campaigns.messages import Message, check_length, check_tags, parse_message
 from campaigns.models import Campaign, Service, Source
-from campaigns.recipients.tag_sizes import TagSize, sizes_of
-from campaigns.surveys import calls as survey_calls
+from campaigns.runs import survey_calls
+from campaigns.tag_sizes import TagSize, sizes_of
 from iris.errors import InvalidInput
 from telephony import speech
 from telephony.models import Audio

@@ -1,5 +1,5 @@
 """Surveys: calls that ask something, step by step, and what was answered.
 
-`steps` are what a survey asks, `calls` what each recipient hears of it, `answers` what came back, `templates` steps to
-begin with.
+`steps` are what a survey asks, `responses` what came back, `templates` steps to begin with. What each recipient hears is
+made with the other calls of a run (`campaigns.runs.survey_calls`).
 """

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from django.db import transaction
 from django.utils import timezone
 
-from campaigns import services
 from campaigns.messages import parse_message
 from campaigns.models import Answer, Campaign, RunStatus, Service, Step, StepKind, Survey, SurveyStep
 from campaigns.runs import lifecycle
+from campaigns.runs.reschedule import reschedule
 from iris.errors import Conflict, InvalidInput
 from telephony.models import Audio
 
@@ -56,7 +56,7 @@ def set_steps(*, campaign: Campaign, steps: Sequence[StepPlan]) -> list[SurveySt
         SurveyStep.objects.bulk_create(SurveyStep(survey=survey, **fields_of(plan)) for plan in new)
         if gone or new:
             campaign.save(update_fields=["updated_at"])
-            services.plan_anew(campaign)
+            reschedule(campaign)
         return list(SurveyStep.objects.asked_by(campaign))
 
 

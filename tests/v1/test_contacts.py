@@ -11,7 +11,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
 from accounts.models import User
-from campaigns import services
+from campaigns import guards
 from campaigns.models import Campaign, Recipient, RunStatus, Service, SheetImport
 from campaigns.recipients import background_imports
 from telephony.models import Delivery, DeliveryStatus
@@ -281,7 +281,7 @@ class TestChanges:
         self, caller: Caller, campaign: Campaign, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         contact = make_recipient(campaign=campaign)
-        real = services.refuse_while_live
+        real = guards.refuse_while_live
 
         def and_delete(campaign: Campaign) -> None:
             real(campaign)

@@ -13,7 +13,7 @@ import pytest
 
 from campaigns import runs
 from campaigns.models import Answer, RunStatus, StepKind, SurveyAnswer
-from campaigns.surveys import calls
+from campaigns.runs import survey_calls as calls
 from campaigns.surveys.steps import StepPlan
 from telephony import speech
 from telephony.carriers import get_carrier

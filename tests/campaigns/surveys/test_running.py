@@ -13,7 +13,8 @@ from campaigns import runs
 from campaigns.models import Answer, Campaign, RunStatus, Service, StepKind, SurveyAnswer, SurveyStep
 from campaigns.reports import states
 from campaigns.runs import hopper
-from campaigns.surveys import calls, responses, steps
+from campaigns.runs import survey_calls as calls
+from campaigns.surveys import responses, steps
 from iris.errors import Conflict, InvalidInput
 from telephony import speech
 from telephony.carriers.sandbox.carrier import SPOKEN_RESPONSE

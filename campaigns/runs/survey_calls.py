@@ -1,5 +1,5 @@
-"""What each recipient of a survey hears, and what that costs: the orders for telephony, as `contents` has them for calls
-that ask nothing.
+"""What each recipient of a survey hears, and what that costs: the orders for telephony, as `rendering` makes them for
+calls that ask nothing.
 
 All steps are one recording, each followed by the time that its answer takes, and a script says which part is which.
 """
@@ -14,9 +14,9 @@ from django.conf import settings
 
 from campaigns.messages import check_length, check_tags, parse_message
 from campaigns.models import Answer, Campaign, Run, StepKind, SurveyStep
-from campaigns.recipients.tag_sizes import TagSize
 from campaigns.runs import rendering
 from campaigns.runs.rendering import Addressee
+from campaigns.tag_sizes import TagSize
 from iris.errors import InvalidInput
 from telephony import speech
 from telephony.call_scripts import AnsweredBy, ScriptStep
