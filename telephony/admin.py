@@ -138,7 +138,7 @@ class VoiceForm(forms.ModelForm[Voice]):
     def clean(self) -> dict[str, Any]:
         super().clean()
         given = {field: self.cleaned_data.get(field) for field in ("name", "language", "engine", "options")}
-        if not self.errors and (fault := voices.fault_of_row(Voice(**given))):
+        if not self.errors and (fault := voices.row_error(Voice(**given))):
             self.add_error("options", fault)
         return self.cleaned_data
 

@@ -31,7 +31,7 @@ from telephony.carriers.base import (
 )
 from telephony.carriers.errors import Misconfigured, Unreachable
 from telephony.carriers.smpp import options, protocol, reassembly, resends
-from telephony.carriers.smpp.hooks import Hooks
+from telephony.carriers.smpp.hooks import Hooks, Receiver
 from telephony.carriers.smpp.inbound import DeliverSmReader
 from telephony.carriers.smpp.link import Address, Link
 from telephony.carriers.smpp.message import Message
@@ -40,7 +40,6 @@ from telephony.carriers.smpp.outcomes import Outcomes
 from telephony.carriers.smpp.pace import Pace
 from telephony.carriers.smpp.protocol import Pdu
 from telephony.carriers.smpp.receipts import MessageIdFormat
-from telephony.carriers.smpp.session import Session
 from telephony.models import Cause, Channel
 from telephony.segments import segments_of
 
@@ -257,7 +256,7 @@ class SmppCarrier(SessionCarrier):
             receipts, self._receipts = self._receipts, deque(maxlen=RECEIPT_SAMPLE_SIZE)
             self._record([], partial(self._note, at=now, seconds=seconds, receipts=receipts))
 
-    def _received(self, session: Session, pdus: Sequence[Pdu]) -> None:
+    def _received(self, session: Receiver, pdus: Sequence[Pdu]) -> None:
         """Pass on receipts and inbound SMS. They are acknowledged after they are stored."""
         items: list[CarrierEvent | InboundSms] = []
         parts: list[reassembly.Part] = []
@@ -292,7 +291,7 @@ class SmppCarrier(SessionCarrier):
     def _store(
         self,
         link: Link,
-        session: Session,
+        session: Receiver,
         pdus: Sequence[Pdu],
         parts: Sequence[reassembly.Part],
         of_parts: Sequence[Pdu],

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from telephony.carriers.refusals import Meaning
 from telephony.carriers.smpp.message import Message
-from telephony.carriers.smpp.protocol import Pdu
+from telephony.carriers.smpp.protocol import OK, Pdu
 
-if TYPE_CHECKING:
-    from telephony.carriers.smpp.session import Session
+
+class Receiver(Protocol):
+    """The session over which something came, and over which it is acknowledged."""
+
+    def acknowledge(self, pdus: Iterable[Pdu], status: int = OK) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +34,7 @@ class Hooks:
     answered: Callable[[Counter[Meaning]], None]
     settled: Callable[[list[Message]], None]
     unwritten: Callable[[list[Message]], None]
-    received: Callable[[Session, list[Pdu]], None]
+    received: Callable[[Receiver, list[Pdu]], None]
     held: Callable[[], bool]
     slot: Callable[[], float]
     bound: Callable[[float], None]

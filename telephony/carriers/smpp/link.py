@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from django.utils import timezone
 
 from telephony.carriers.smpp import protocol
-from telephony.carriers.smpp.hooks import Hooks
+from telephony.carriers.smpp.hooks import Hooks, Receiver
 from telephony.carriers.smpp.message import Message
 from telephony.carriers.smpp.session import TICK, Session
 
@@ -90,7 +90,7 @@ class Link:
             with suppress(CancelledError, TimeoutError):
                 last.result(2 * ROOM_SECONDS)
 
-    def acknowledge(self, session: Session, pdus: Sequence[protocol.Pdu], status: int = protocol.OK) -> None:
+    def acknowledge(self, session: Receiver, pdus: Sequence[protocol.Pdu], status: int = protocol.OK) -> None:
         """Acknowledge stored PDUs. Any thread may call it.
 
         If the session has ended, nothing is sent: the SMSC sends the PDUs again, and they are recognized as duplicates.

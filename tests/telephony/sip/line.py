@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import threading
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
 
-from telephony.carriers.base import Accepted, CarrierEvent, Later, Result, Submission
+from telephony.carriers.base import Accepted, CarrierEvent, Done, Later, Result, Submission
 from telephony.carriers.sip import SipCarrier
 from telephony.models import FINAL, Channel, DeliveryStatus
 from telephony.speech import audio, store
@@ -83,9 +83,7 @@ class Line:
         (accepted,) = [result for result in self.results(key) if isinstance(result, Accepted)]
         return accepted.ref
 
-    def _record(
-        self, items: Sequence[CarrierEvent | Result | Any], done: Callable[[], object] | None = None
-    ) -> None:
+    def _record(self, items: Sequence[CarrierEvent | Result | Any], done: Done | None = None) -> None:
         with self._lock:
             self._items += items
 

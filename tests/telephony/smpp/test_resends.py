@@ -19,7 +19,7 @@ from telephony.carriers.smpp import SmppCarrier, reassembly, resends
 from telephony.carriers.smpp import carrier as smpp_carrier
 from telephony.carriers.smpp import session as smpp_session
 from telephony.carriers.smpp.pace import Pace
-from telephony.carriers.smpp.session import Session
+from telephony.carriers.smpp.window import Window
 from telephony.engine import delivery_reports, lifecycle
 from telephony.models import Bind, Cause, Delivery, DeliveryStatus, Repetition, Trunk, UnmatchedReport
 from tests.factories import make_delivery
@@ -237,7 +237,7 @@ def test_what_was_refused_ends_the_time_of_which_all_is_stored(
     monkeypatch.setattr(SmppCarrier, "_bound", lambda _, bound_for: seconds.append(bound_for))
     with smsc(tmp_path) as far, carrier(far.port) as it:
         it.wait(lambda: seconds and seconds[-1] > 0.4)
-        monkeypatch.setattr(smpp_session, "MOST_UNSTORED", 0)
+        monkeypatch.setattr(smpp_session, "MAX_UNSTORED", 0)
         far.send("9779841000001", b"\0A")
         it.wait(lambda: far.journal_entries("inbound"))
         assert far.journal_entries("inbound")[0]["acknowledged"] is False
@@ -368,16 +368,16 @@ class TestHowItIsSentAgain:
             return wait
 
         def noted(write: Any) -> Any:
-            def call(session: Session, *arguments: Any) -> None:
+            def call(window: Window, *arguments: Any) -> None:
                 left.append(time.monotonic())
-                write(session, *arguments)
-                outstanding.append(session.outstanding)
+                write(window, *arguments)
+                outstanding.append(window.outstanding)
 
             return call
 
         monkeypatch.setattr(Pace, "slot", noted_slot)
         for name in ("_put", "_recall"):
-            monkeypatch.setattr(Session, name, noted(getattr(Session, name)))
+            monkeypatch.setattr(Window, name, noted(getattr(Window, name)))
         options = {"window": 2, "parts_per_second": 100}
         with smsc(tmp_path, takes_back="cancel") as far, carrier(far.port, **options) as it:
             again = [repetition(trunk, to=f"+977984100000{n}", text=LONG) for n in range(8)]

@@ -16,10 +16,10 @@ from telephony.carriers.errors import Throttled, Unreachable
 from telephony.carriers.refusals import MAX_REFUSALS_IN_A_ROW, Meaning
 from telephony.carriers.smpp import carrier as smpp_carrier
 from telephony.carriers.smpp import pace as smpp_pace
-from telephony.carriers.smpp import session as smpp_session
+from telephony.carriers.smpp import window as smpp_window
 from telephony.carriers.smpp.message import Message
 from telephony.carriers.smpp.pace import Pace
-from telephony.carriers.smpp.session import Session
+from telephony.carriers.smpp.window import Window
 from telephony.models import Cause, DeliveryStatus
 from telephony.segments import segments_of
 from tests.telephony.smpp.carriers import OpenCarrier, carrier, sms
@@ -169,19 +169,19 @@ class TestResponses:
         self, tmp_path: Path, long_hold: None, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         held: list[bool] = []  # one entry for each attempt to write parts again
-        put, repeat = Session._put, Session._repeat
+        put, repeat = Window._put, Window._repeat
 
-        async def logged_repeat(session: Session) -> None:
-            held.append(session.hooks.held())
-            await repeat(session)
+        async def logged_repeat(window: Window) -> None:
+            held.append(window.hooks.held())
+            await repeat(window)
 
-        def logged_put(session: Session, message: Message, part: int, buffer: list[bytes]) -> None:
-            assert message.statuses[part] is None or not session.hooks.held()
-            put(session, message, part, buffer)
+        def logged_put(window: Window, message: Message, part: int, buffer: list[bytes]) -> None:
+            assert message.statuses[part] is None or not window.hooks.held()
+            put(window, message, part, buffer)
 
-        monkeypatch.setattr(Session, "_repeat", logged_repeat)
-        monkeypatch.setattr(Session, "_put", logged_put)
-        monkeypatch.setattr(smpp_session, "AGAIN_SECONDS", 0.0)
+        monkeypatch.setattr(Window, "_repeat", logged_repeat)
+        monkeypatch.setattr(Window, "_put", logged_put)
+        monkeypatch.setattr(smpp_window, "RETRY_SECONDS", 0.0)
         with (
             smsc(tmp_path, room=5 * segments_of(LONG) + 1) as process,
             carrier(process.port, window=20) as it,
@@ -218,19 +218,19 @@ class TestResponses:
         slots: list[float] = []
         waits: list[float] = []
         left: list[float] = []
-        take_slot, put = Pace.slot, Session._put
+        take_slot, put = Pace.slot, Window._put
 
         def logged_slot(pace: Pace, *, now: float) -> float:
             waits.append(take_slot(pace, now=now))
             slots.append(pace._next_slot - 0.01)
             return waits[-1]
 
-        def logged_put(session: Session, *arguments: Any) -> None:
+        def logged_put(window: Window, *arguments: Any) -> None:
             left.append(time.monotonic())
-            put(session, *arguments)
+            put(window, *arguments)
 
         monkeypatch.setattr(Pace, "slot", logged_slot)
-        monkeypatch.setattr(Session, "_put", logged_put)
+        monkeypatch.setattr(Window, "_put", logged_put)
         with carrier(running.port, parts_per_second=100) as it:
             it.send(*[sms(key, text=LONG) for key in range(20)])
             assert it.carrier.pace() == pytest.approx(100 / segments_of(LONG))

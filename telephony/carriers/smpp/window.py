@@ -1,0 +1,270 @@
+"""The submissions of one connection: what is written, within which window, at which pace, and what was answered.
+
+Everything in here runs in the thread of the connection's event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterable
+from typing import Protocol
+
+from telephony.carriers.refusals import Meaning
+from telephony.carriers.smpp import protocol
+from telephony.carriers.smpp.hooks import Hooks
+from telephony.carriers.smpp.message import UNANSWERED, UNWRITTEN, WAITING, Message
+from telephony.carriers.smpp.protocol import Pdu
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 1.0  # after which a part that came too fast is sent once more
+# Submissions in a row without a response, or refused because the SMSC has trouble. After them one at a time is tried.
+MAX_UNDECIDED = 10
+KEEP_SECONDS = 600.0  # for which a late response is still matched
+
+RESPONSES = (
+    protocol.SUBMIT_SM | protocol.RESPONSE,
+    protocol.CANCEL_SM | protocol.RESPONSE,
+    protocol.GENERIC_NACK,
+)
+
+
+class Line(Protocol):
+    """The connection, as far as submissions need it."""
+
+    @property
+    def may_write(self) -> bool: ...
+
+    def next_sequence(self) -> int: ...
+
+    def write(self, data: bytes) -> None: ...
+
+
+class Window:
+    """Writes messages while fewer than `size` PDUs are unanswered, and hands on each message that is decided."""
+
+    def __init__(self, line: Line, *, hooks: Hooks, size: int, answer_seconds: float) -> None:
+        self.hooks = hooks
+        self.size = size
+        self.answer_seconds = answer_seconds
+        self._line = line
+        # By sequence number: the message, its part, and when it was written. The oldest are first.
+        self._waiting: dict[int, tuple[Message, int, float]] = {}
+        self._overdue: dict[int, tuple[Message, int, float]] = {}
+        self._recalling: dict[int, tuple[Message, float]] = {}
+        self._again: dict[Message, float] = {}  # what is written again, or after its recall, and from when on
+        self._repeating: asyncio.Task[None] | None = None
+        self._room: asyncio.Future[None] | None = None
+        self._undecided = 0  # submissions since the SMSC decided one
+
+    # What the session calls
+
+    async def submit(self, messages: Iterable[Message], *, until: float) -> list[Message]:
+        """Write messages as the window has room, and return those that were not written.
+
+        It stops when the connection ends, when the SMSC asks for a slower pace, or at `until` (monotonic). A message is
+        written with all its parts or not at all, unless the connection ends.
+        """
+        remaining = list(messages)
+        remaining.reverse()
+        buffer: list[bytes] = []
+        while remaining and await self._may_put(buffer, until) and not self.hooks.held():
+            message = remaining[-1]
+            if time.monotonic() >= message.until:
+                break
+            remaining.pop()
+            if message.recall:
+                self._recall(message, buffer)
+                continue
+            for part in range(len(message.pdus)):
+                if part and not await self._may_put(buffer, message.until):
+                    self._abandon(message)
+                    break
+                self._put(message, part, buffer)
+        self._flush(buffer)
+        remaining.reverse()
+        return remaining
+
+    def take(self, pdu: Pdu, settled: list[Message], meanings: Counter[Meaning]) -> None:
+        """Record a response. Adds its meaning to `meanings`, and its message to `settled` if all parts are decided now."""
+        if pdu.sequence in self._recalling:
+            self._follow(self._recalling.pop(pdu.sequence)[0], pdu.status)
+            return
+        found = self._waiting.pop(pdu.sequence, None) or self._overdue.pop(pdu.sequence, None)
+        if found is None:
+            log.warning("A response to nothing: %s, sequence %d", protocol.name_of(pdu.status), pdu.sequence)
+            return
+        message, part, _ = found
+        message.statuses[part] = pdu.status
+        meaning = protocol.meaning_of(pdu.status)
+        self._undecided = self._undecided + 1 if meaning is Meaning.BUSY else 0
+        if pdu.status != message.own_complaint:
+            meanings[meaning] += 1
+        if pdu.status == protocol.QUEUE_FULL:
+            message.own_complaint = pdu.status
+        if pdu.status == protocol.OK:
+            message.ids[part] = pdu.text
+        if not message.is_waiting and None not in message.statuses:
+            settled.append(message)
+
+    def tick(self, now: float) -> None:
+        """Give up responses that are overdue, and write parts again that are due."""
+        self._give_up_waiting(now)
+        if self._again and (self._repeating is None or self._repeating.done()):
+            self._repeating = asyncio.ensure_future(self._repeat())
+
+    def lose(self) -> None:
+        """Hand on every message: the connection has ended."""
+        lost = [*self._waiting.values()]
+        self._waiting.clear()
+        for message, part, _ in lost:
+            message.statuses[part] = UNANSWERED
+        if self._repeating is not None:
+            self._repeating.cancel()
+        again = [*self._again, *(message for message, _ in self._recalling.values())]
+        self._again.clear()
+        self._recalling.clear()
+        if unwritten := [message for message in again if message.is_unwritten]:
+            self.hooks.unwritten(unwritten)
+        again = [message for message in again if not message.is_unwritten]
+        # Each once, in the order in which they were written.
+        self.settle(list(dict.fromkeys([*(message for message, _, _ in lost), *again])))
+
+    def settle(self, messages: list[Message]) -> None:
+        """Hand on decided messages. Where the SMSC has only some parts of one, the others are tried again first."""
+        decided = []
+        now = time.monotonic()
+        for message in messages:
+            if message.to_repeat() and self._line.may_write and now + RETRY_SECONDS < message.until:
+                self._again.setdefault(message, now + RETRY_SECONDS)
+            else:
+                decided.append(message)
+        if decided:
+            self.hooks.settled(decided)
+
+    def wake(self) -> None:
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
+
+    @property
+    def outstanding(self) -> int:
+        return len(self._waiting) + len(self._recalling)
+
+    @property
+    def is_served(self) -> bool:
+        """Whether the SMSC decides what is submitted. While it does not, only one PDU at a time goes out."""
+        return self._undecided < min(MAX_UNDECIDED, self.size)
+
+    # Inside
+
+    def _abandon(self, message: Message) -> None:
+        """Mark the parts that could not be written."""
+        message.statuses = [UNWRITTEN if status is None else status for status in message.statuses]
+        if not message.is_waiting:
+            self.settle([message])
+
+    async def _repeat(self) -> None:
+        """Write the parts that are due again, at the pace, within the window, and not while the SMSC wants a pause.
+
+        A message stays in `_again` until its last part is written, so that `lose` finds it there.
+        """
+        buffer: list[bytes] = []
+        while (message := self._due()) is not None and self._line.may_write and not self.hooks.held():
+            has_slot = await self._may_put(buffer, message.until)
+            if not self._line.may_write or self.hooks.held():
+                break
+            if not has_slot or time.monotonic() >= message.until:
+                del self._again[message]
+                if message.is_unwritten:
+                    self.hooks.unwritten([message])
+                else:
+                    self._abandon(message)
+                continue
+            part, *others = message.to_write()
+            self._put(message, part, buffer)
+            if not others:
+                del self._again[message]
+        self._flush(buffer)
+
+    def _due(self) -> Message | None:
+        now = time.monotonic()
+        return next((message for message, at in self._again.items() if at <= now), None)
+
+    def _recall(self, message: Message, buffer: list[bytes]) -> None:
+        sequence = self._line.next_sequence()
+        self._recalling[sequence] = (message, time.monotonic())
+        buffer.append(protocol.with_sequence(message.recall, sequence))
+
+    def _follow(self, message: Message, status: int) -> None:
+        """Act on the response to a recall: write the message at the next tick, try again later, or leave it."""
+        if status > 0 and protocol.meaning_of(status) is Meaning.TOO_FAST:
+            message.recall_status = status
+            self.hooks.answered(Counter([Meaning.TOO_FAST]))
+            self.hooks.unwritten([message])
+        elif message.may_follow(status):
+            self._again[message] = time.monotonic()
+        else:
+            message.statuses = [UNANSWERED for _ in message.pdus]
+            self.settle([message])
+
+    def _give_up_waiting(self, now: float) -> None:
+        settled: list[Message] = []
+        for sequence, (message, at) in list(self._recalling.items()):
+            if now - at >= self.answer_seconds:
+                del self._recalling[sequence]
+                self._undecided += 1
+                self._follow(message, UNANSWERED)
+        while self._waiting:
+            sequence, (message, part, at) = next(iter(self._waiting.items()))
+            if now - at < self.answer_seconds:
+                break
+            self._overdue[sequence] = self._waiting.pop(sequence)
+            self._undecided += 1
+            message.statuses[part] = UNANSWERED
+            if not message.is_waiting and None not in message.statuses:
+                settled.append(message)
+        while self._overdue and now - next(iter(self._overdue.values()))[2] > KEEP_SECONDS:
+            del self._overdue[next(iter(self._overdue))]
+        if settled:
+            self.settle(settled)
+        self.wake()
+
+    def _put(self, message: Message, part: int, buffer: list[bytes]) -> None:
+        sequence = self._line.next_sequence()
+        message.statuses[part] = WAITING
+        message.written_at = time.monotonic()
+        self._waiting[sequence] = (message, part, message.written_at)
+        buffer.append(protocol.with_sequence(message.pdus[part], sequence))
+
+    def _flush(self, buffer: list[bytes]) -> None:
+        if buffer:
+            self._line.write(b"".join(buffer))
+            buffer.clear()
+
+    async def _may_put(self, buffer: list[bytes], until: float) -> bool:
+        """Wait for room in the window and for the next slot; whether one more PDU may be put into the buffer."""
+        if not await self._has_room(buffer, until):
+            return False
+        wait = self.hooks.slot()
+        if wait > 0:
+            self._flush(buffer)
+            if time.monotonic() + wait > until:
+                return False
+            await asyncio.sleep(wait)
+            return await self._has_room(buffer, until)  # another task may have taken it meanwhile
+        return True
+
+    async def _has_room(self, buffer: list[bytes], until: float) -> bool:
+        """Wait for room in the window; whether one more PDU may be put into the buffer, without another await."""
+        while self.outstanding >= (self.size if self.is_served else 1) and self._line.may_write:
+            self._flush(buffer)
+            left = until - time.monotonic()
+            if left <= 0:
+                return False
+            if self._room is None or self._room.done():
+                self._room = asyncio.get_running_loop().create_future()
+            await asyncio.wait([self._room], timeout=left)
+        return self._line.may_write
