@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from telephony.models import Audio
 from telephony.speech import audio, loudness, store
 from telephony.speech.engine import Pcm
-from telephony.speech.text_to_speech import get_and_mark_used, get_or_create_joined
+from telephony.speech.text_to_speech import get_and_mark_used, get_or_create_joined, joined
 
 
 def silence(seconds: float) -> Audio:
@@ -29,13 +29,6 @@ def join(rows: Sequence[Sequence[Audio]]) -> list[Audio | None]:
     Costs two statements per 1,000 distinct recordings. Call it outside the transaction that uses the result,
     like `speak_many`.
     """
-    made: dict[str, Audio] = {}
-    names: list[str | None] = []
-    for row in rows:
-        parts = [part for one in row for part in (one.parts or [one.name])]
-        name = None if not parts else store.keyed_name("joined", parts)
-        names.append(name)
-        if name is not None and name not in made:
-            made[name] = Audio(name=name, seconds=sum(one.seconds for one in row), parts=parts)
-    kept = get_or_create_joined(made)
-    return [None if name is None else kept[name] for name in names]
+    made = [joined(row) if row else None for row in rows]
+    kept = get_or_create_joined({one.name: one for one in made if one is not None})
+    return [None if one is None else kept[one.name] for one in made]

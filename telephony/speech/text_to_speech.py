@@ -96,16 +96,21 @@ def speak_filled(
             one for text in spoken.texts(filling) if (one := spoken.recordings.get(text)) is not None
         ]
         if parts_made and sum(one.seconds for one in parts_made) <= settings.IRIS_MAX_AUDIO_SECONDS:
-            found[filling] = parts_made[0] if len(parts_made) == 1 else _join(parts_made)
+            found[filling] = parts_made[0] if len(parts_made) == 1 else joined(parts_made)
     kept = get_or_create_joined({one.name: one for one in found.values() if one.parts})
     return [None if (one := found.get(filling)) is None else kept.get(one.name, one) for filling in fillings]
 
 
-def _join(parts: Sequence[Audio]) -> Audio:
-    """Return an unsaved recording that plays these recordings one after the other."""
-    names = [part.name for part in parts]
-    seconds = sum(part.seconds for part in parts)
-    return Audio(name=store.keyed_name("joined", names), seconds=seconds, voice=parts[0].voice, parts=names)
+def joined(recordings: Sequence[Audio]) -> Audio:
+    """Return an unsaved recording that plays these one after the other. It has a voice if all of them have the same."""
+    names = [name for one in recordings for name in (one.parts or [one.name])]
+    voices = {one.voice for one in recordings}
+    return Audio(
+        name=store.keyed_name("joined", names),
+        seconds=sum(one.seconds for one in recordings),
+        voice=voices.pop() if len(voices) == 1 else "",
+        parts=names,
+    )
 
 
 def prepare_filled(
