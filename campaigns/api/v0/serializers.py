@@ -11,6 +11,7 @@ from rest_framework import serializers
 
 from accounts.api.amounts import credits_json
 from campaigns.api.words import RECIPIENT_STATUSES, SERVICES, pause_reason_json
+from campaigns.messages import MAX_CHARACTERS
 from campaigns.models import Campaign, Run, RunStatus, Service, Source
 from campaigns.reports.states import RecipientState
 from iris.api.fields import Moment, Tags, Text, Upload, Word, words_of
@@ -80,7 +81,7 @@ class CampaignFilter(serializers.Serializer[Any]):
 class Beginning(serializers.Serializer[Any]):
     """How a campaign is to be run this time."""
 
-    message = Message(required=False, max_length=10_000)
+    message = Message(required=False, max_length=MAX_CHARACTERS)
     aud_file = Upload(required=False)
     audio = Upload(required=False)  # the documentation has both names
     voice_input = VoiceName(required=False, max_length=50)

@@ -29,7 +29,7 @@ from campaigns.api.v1.fields import (
 from campaigns.api.v1.steps import Steps
 from campaigns.api.v1.words import CAMPAIGN_STATUSES, CARRIERS, CATEGORIES, FAILOVER_TARGETS, OFFERED
 from campaigns.api.words import RECIPIENT_STATUSES, SERVICES, pause_reason_json
-from campaigns.messages import PREFIX
+from campaigns.messages import MAX_CHARACTERS, PREFIX
 from campaigns.models import Campaign, Recipient, Service, Source, SurveyTemplate
 from campaigns.recipients.editing import ERRORS_SHOWN
 from campaigns.reports.states import RecipientState
@@ -50,8 +50,8 @@ class MessageChanges(serializers.Serializer[Any]):
     """What a campaign says and how, each by itself. Unknown fields, and those that cannot be written, are ignored."""
 
     voice = ChosenVoice(required=False)
-    message = Message(required=False, allow_blank=True, max_length=10_000)
-    sms_message = Message(required=False, allow_blank=True, max_length=10_000)
+    message = Message(required=False, allow_blank=True, max_length=MAX_CHARACTERS)
+    sms_message = Message(required=False, allow_blank=True, max_length=MAX_CHARACTERS)
     category = Category(required=False, source="source")
     audio_file = Recording(required=False, source="recording")
     length_factor = LengthFactor(required=False, source="speed")

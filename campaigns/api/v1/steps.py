@@ -13,6 +13,7 @@ from rest_framework import serializers
 from rest_framework.fields import empty
 from rest_framework.request import Request
 
+from campaigns.messages import MAX_CHARACTERS
 from campaigns.models import Answer, Step, StepKind, SurveyStep
 from campaigns.surveys.steps import StepPlan, check, refuse_too_many
 from iris.api.fields import Text, Upload, Word
@@ -77,7 +78,7 @@ class StepFields(serializers.Serializer[Any]):
 
     order = Place(required=False)
     content_type = Word(KINDS)
-    text_or_url = Message(required=False, allow_blank=True, max_length=10_000)
+    text_or_url = Message(required=False, allow_blank=True, max_length=MAX_CHARACTERS)
     response_type = Word(ANSWERS, required=False)
     input_name = Text(required=False, allow_blank=True, max_length=128)
     audio_file = Address(required=False)
