@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from iris.errors import InvalidInput
+from iris.storable import NOT_STORABLE, is_storable
 from telephony.placeholders import reject_unclosed_braces
 from telephony.segments import EMPTY_SIZE, TextSize
 from telephony.speech.nfc import to_nfc
@@ -22,10 +23,10 @@ MAX_VALUE_CHARACTERS = 1_000  # of one tag's value
 MAX_NAME_CHARACTERS = 100
 
 _TAG = re.compile(r"\{(?=\s*+[^{}\s])([^{}]*+)\}")  # possessive: each character is read twice at most
-# PostgreSQL stores neither.
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 # Braces, controls, and marks without width; the joiners of Devanagari are letters here.
-_NO_NAME = re.compile("[{}\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+_NO_NAME = re.compile(
+    f"[{NOT_STORABLE}{{}}\x01-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
+)
 _LISTED = 20
 _COMPARED = 32  # characters of two names: difflib may need the product of their lengths
 
@@ -119,7 +120,7 @@ def parse_message(text: str) -> Message:
             f"The message has {len(text):,} characters. Shorten it to {MAX_CHARACTERS:,}.",
             code="message_too_long",
         )
-    if _UNSTORABLE.search(text):
+    if not is_storable(text):
         raise InvalidInput(
             "The message has a null byte or half a character in it. Type it again, or leave that out."
         )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from django.db import connection, transaction
 
+from iris.storable import storable
 from telephony import optouts
 from telephony.carriers.base import InboundSms
 from telephony.models import InboundMessage, PhoneNumber, Trunk
@@ -87,10 +88,10 @@ def _spellings(number: str) -> set[str]:
 
 
 def _without_unstorable(message: InboundSms) -> InboundSms:
-    """Truncate the fields to their columns and remove NUL characters, which PostgreSQL cannot store."""
+    """Truncate the fields to their columns and remove what PostgreSQL cannot store."""
     return InboundSms(
-        sender=(to_e164(message.sender) or message.sender)[:32].replace("\0", ""),
-        to=message.to[:32].replace("\0", ""),
-        text=message.text.replace("\0", ""),
+        sender=storable(to_e164(message.sender) or message.sender)[:32],
+        to=storable(message.to)[:32],
+        text=storable(message.text),
         at=message.at,
     )

@@ -22,19 +22,14 @@ from rest_framework.fields import empty
 
 from iris.api.parsers import json_value
 from iris.errors import InvalidInput, TooLarge
+from iris.storable import is_storable
 
-SOLE_SURROGATE = re.compile("[\ud800-\udfff]")  # half a character: it cannot be stored
 BIKRAM_SAMBAT = range(2070, 2090)  # about now in the calendar of Nepal
 MAX_MOMENT_CHARACTERS = 100
 MAX_TAGS = 256  # of one number
 
 _SHORT = Repr()
 _SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxdict = 3, 5, 5
-
-
-def storable(text: str) -> bool:
-    """Whether the database can hold this text: no null character, no half character."""
-    return "\0" not in text and not SOLE_SURROGATE.search(text)
 
 
 class Text(serializers.CharField):
@@ -186,7 +181,7 @@ class Tags(serializers.Field[dict[str, Any], Any, Any, dict[str, Any]]):
             return ""
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             self.fail("value", tag=shown(tag))
-        if not storable(tag) or (isinstance(value, str) and not storable(value)):
+        if not is_storable(tag) or (isinstance(value, str) and not is_storable(value)):
             self.fail("unstorable", tag=shown(tag))
         return value
 

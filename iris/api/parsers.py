@@ -23,6 +23,7 @@ from rest_framework.parsers import BaseParser, DataAndFiles, MultiPartParser
 from rest_framework.request import Request
 
 from iris.errors import InvalidInput, TooLarge
+from iris.storable import is_storable
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -35,7 +36,6 @@ MAX_VALUES = 600_000  # of one JSON text
 MAX_CONTAINERS = 100_000  # lists and objects among them: each costs several times what a number does
 MAX_DEPTH = 60
 
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _CHARSET = re.compile(r";\s*+charset\s*+(?:\*\s*+)?=[^;]*", re.IGNORECASE)
 _BOUNDARY_LINE = re.compile(rb"\s*--([!-~]{1,200}?)\r?\n")
 _PEEK = 256
@@ -125,7 +125,7 @@ def ignore_charset(application: "WSGIApplication") -> "WSGIApplication":
 def check_text(texts: Iterable[str]) -> None:
     """Refuse text that PostgreSQL cannot store. Raises InvalidInput."""
     for text in texts:
-        if _UNSTORABLE.search(text):
+        if not is_storable(text):
             raise InvalidInput(
                 "Text with a NUL byte or a broken character cannot be stored. Remove it and try again."
             )

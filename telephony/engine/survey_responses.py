@@ -8,6 +8,7 @@ from datetime import datetime
 
 from django.db import connection
 
+from iris.storable import storable
 from telephony.call_scripts import SurveyResponse
 from telephony.engine.signals import answers_given
 from telephony.models import Purpose
@@ -36,7 +37,7 @@ def announce(given: Sequence[tuple[int, datetime, Sequence[SurveyResponse]]]) ->
         )
         known = {pk: (Purpose(purpose), batch, item) for pk, purpose, batch, item in cursor.fetchall()}
     answered = [
-        Answered(*known[pk], answer.step, answer.text.replace("\0", "")[:200], at)
+        Answered(*known[pk], answer.step, storable(answer.text)[:200], at)
         for pk, at, answers in given
         if pk in known
         for answer in answers

@@ -14,8 +14,10 @@ from typing import NamedTuple
 from django.conf import settings
 from django.db import connection, transaction
 
+from iris.storable import storable
 from telephony.carriers.base import Accepted, Carrier, CarrierEvent
 from telephony.engine import lifecycle
+from telephony.engine.lifecycle.reports import carrier_text
 from telephony.models import Cause, Channel, DeliveryStatus, Trunk, UnmatchedReport
 from telephony.models.statuses import END, UNKNOWN
 
@@ -41,11 +43,11 @@ def keep(alias: str, events: Sequence[CarrierEvent]) -> None:
     reports = [
         UnmatchedReport(
             trunk=trunk,
-            ref=event.ref[:100],
-            number=event.number[:32],
+            ref=storable(event.ref)[:100],
+            number=storable(event.number)[:32],
             status=event.status,
             cause=event.cause,
-            carrier_text=event.text.replace("\0", "")[:200],
+            carrier_text=carrier_text(event.text),
             at=event.at,
         )
         for event in events

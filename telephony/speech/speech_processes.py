@@ -13,6 +13,7 @@ from typing import Any
 from django.conf import settings
 
 from iris.errors import InvalidInput, Unavailable
+from iris.storable import storable
 from telephony.speech import speech_pool
 from telephony.speech.engine import Pcm, Unspeakable
 from telephony.speech.fragments import SpokenPart
@@ -154,7 +155,7 @@ def _death_error(died: SpeechProcessDied, name: str) -> SpeechTimedOut | SpeechF
 
 def _quote(text: str) -> str:
     """Return the beginning of a text on one line, for an error message that is shown and stored."""
-    line = " ".join(text.encode(errors="replace").decode().replace("\0", " ").split())
+    line = " ".join(storable(text).split())
     return line if len(line) <= MAX_QUOTED_CHARACTERS else f"{line[:MAX_QUOTED_CHARACTERS].rstrip()}…"
 
 

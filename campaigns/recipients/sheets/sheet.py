@@ -13,6 +13,7 @@ from campaigns.recipients.sheets.calamine import PASSWORD, CalamineGrid
 from campaigns.recipients.sheets.grid import Cell, Grid, NotASheet, Row
 from campaigns.recipients.sheets.text import ADVICE, Text
 from campaigns.recipients.sheets.xlsx import Workbook
+from iris.storable import NOT_STORABLE
 from telephony import numbering
 
 ERRORS_KEPT = 100
@@ -52,8 +53,8 @@ _OTHERS = (
 # What no message needs, and a database or telephone cannot carry. The joiners of Devanagari (U+200C, U+200D)
 # stay.
 _INVISIBLE = re.compile(
-    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff"
-    "\ud800-\udfff\ufffe\uffff]"
+    f"[{NOT_STORABLE}\x01-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f"
+    "\ufeff\ufffe\uffff]"
 )
 _LINE_BREAK = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 

@@ -14,6 +14,7 @@ from django.utils.dateparse import parse_datetime
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
+from iris.storable import storable
 from telephony.carriers.sandbox.carrier import Fate
 from telephony.media import audio_url
 from telephony.models import Audio, Channel, SandboxMessage
@@ -56,7 +57,7 @@ def inbox(request: HttpRequest) -> HttpResponse:
 
 def _filtered(request: HttpRequest) -> QuerySet[SandboxMessage]:
     rows = SandboxMessage.objects.filter(hidden=False).order_by("-id")
-    if to := request.GET.get("to", "").replace("\0", ""):
+    if to := storable(request.GET.get("to", "")):
         # A "+" in a query string reads as a space.
         rows = rows.filter(to__endswith=to.strip().lstrip("+"))
     if channel := request.GET.get("channel"):

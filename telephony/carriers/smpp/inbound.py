@@ -8,6 +8,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from iris.storable import storable
 from telephony.carriers.base import CarrierEvent, InboundSms
 from telephony.carriers.smpp import encoding, protocol, receipts
 from telephony.carriers.smpp.outbound import INTERNATIONAL
@@ -105,7 +106,7 @@ def _part_header_of_tlvs(tlvs: Mapping[int, Any]) -> encoding.PartHeader | None:
 
 def _normalised(address: str, ton: int) -> str:
     """Return a phone number in E.164. Return a short code or a name unchanged."""
-    address = address.replace("\0", "").strip()[:32]
+    address = storable(address).strip()[:32]
     forms = [address, "+" + address]
     if ton == INTERNATIONAL:
         forms.reverse()

@@ -9,11 +9,15 @@ from datetime import datetime
 from django.conf import settings
 from django.db import connection, transaction
 
+from iris.storable import storable
 from telephony.engine.failpoints import failpoint
 from telephony.engine.lifecycle.announcing import CHANGED, announce
 from telephony.models import FINAL, DeliveryStatus
 from telephony.models.statuses import ANSWERED, COMPLETED, END, HUNGUP, UNKNOWN
+from telephony.pricing import call_credits
 from telephony.unnest import rowset
+
+MAX_CALL_SECONDS = 10**8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +51,7 @@ def apply(reports: Sequence[Report], *, report_timeout: float | None = None) -> 
         return 0
     if any(report.digits for report in reports):
         _note_digits(reports)
+    lengths = [_length(report) for report in chosen]
     rows, parameters = rowset(
         "reported",
         {
@@ -54,9 +59,11 @@ def apply(reports: Sequence[Report], *, report_timeout: float | None = None) -> 
             "status": ("smallint", [int(r.status) for r in chosen]),
             "at": ("timestamptz", [r.at for r in chosen]),
             "cause": ("text", [str(r.cause) for r in chosen]),
-            "seconds": ("float8", [r.seconds for r in chosen]),
+            "seconds": ("float8", lengths),
             "playback": ("smallint", [r.playback for r in chosen]),
-            "text": ("text", [printable(r.text) for r in chosen]),
+            # The price if it was a call; an SMS has no length.
+            "credits": ("numeric", [None if one is None else call_credits(one) for one in lengths]),
+            "text": ("text", [carrier_text(r.text) for r in chosen]),
         },
     )
     with connection.cursor() as cursor:
@@ -86,9 +93,8 @@ def apply(reports: Sequence[Report], *, report_timeout: float | None = None) -> 
                            ELSE d.expires_at END,
                        credits = CASE
                            WHEN e.status = {COMPLETED} AND d.channel = 'sms' THEN d.credit_limit
-                           WHEN e.status IN ({COMPLETED}, {HUNGUP}) THEN least(
-                               d.credit_limit,
-                               greatest(1, ceil(coalesce(e.seconds, 0)::numeric / %s)) * %s)
+                           WHEN e.status IN ({COMPLETED}, {HUNGUP}) THEN
+                               least(d.credit_limit, coalesce(e.credits, %s))
                            ELSE d.credits END
                   FROM e, locked
                  WHERE d.id = locked.id AND e.id = d.id AND d.status < e.status AND d.status < {END}
@@ -96,8 +102,7 @@ def apply(reports: Sequence[Report], *, report_timeout: float | None = None) -> 
             [
                 *parameters,
                 settings.IRIS_REPORT_TIMEOUT_SECONDS if report_timeout is None else report_timeout,
-                settings.IRIS_CALL_PULSE_SECONDS,
-                settings.IRIS_CALL_CREDITS,
+                call_credits(0),
             ],
         )
         changed = cursor.fetchall()
@@ -105,6 +110,12 @@ def apply(reports: Sequence[Report], *, report_timeout: float | None = None) -> 
     announce(changed)
     failpoint("applied")
     return len(changed)
+
+
+def _length(report: Report) -> float | None:
+    """The length of a call in seconds; None where the carrier reports none, or one that no call can have."""
+    seconds = report.seconds
+    return seconds if seconds is not None and 0 <= seconds < MAX_CALL_SECONDS else None
 
 
 def _note_digits(reports: Sequence[Report]) -> None:
@@ -118,9 +129,10 @@ def _note_digits(reports: Sequence[Report]) -> None:
                UPDATE telephony_delivery d SET digits = e.digits
                  FROM unnest(%(ids)s::bigint[], %(digits)s::text[]) AS e(id, digits), locked
                 WHERE d.id = locked.id AND e.id = d.id AND length(e.digits) > length(d.digits)""",
-            {"ids": list(longest), "digits": [printable(digits)[:64] for digits in longest.values()]},
+            {"ids": list(longest), "digits": [storable(digits)[:64] for digits in longest.values()]},
         )
 
 
-def printable(text: str) -> str:
-    return text.replace("\0", "")[:200]
+def carrier_text(text: str) -> str:
+    """What is kept of a carrier's own words (`Delivery.carrier_text`)."""
+    return storable(text)[:200]

@@ -8,7 +8,7 @@ from django.db import connection, transaction
 
 from telephony.carriers.base import Accepted, Later, Pending, Rejected, Result, Unknown
 from telephony.engine.lifecycle.announcing import CHANGED, announce
-from telephony.engine.lifecycle.reports import Report, apply, printable
+from telephony.engine.lifecycle.reports import Report, apply, carrier_text
 from telephony.models import Cause, DeliveryStatus
 from telephony.models.statuses import END, QUEUED, SUBMITTED, SUBMITTING, TERMINATED, UNKNOWN
 
@@ -66,7 +66,7 @@ def record(
                            expires_at = statement_timestamp() + make_interval(secs => %s)
                       FROM unnest(%s::bigint[], %s::text[]) AS e(id, text)
                      WHERE d.id = e.id AND d.status = {SUBMITTING}""",
-                [report_timeout, [int(r.key) for r in unknown], [printable(r.text) for r in unknown]],
+                [report_timeout, [int(r.key) for r in unknown], [carrier_text(r.text) for r in unknown]],
             )
         if resent := [int(r.key) for r in unknown if r.resent]:
             cursor.execute(
@@ -140,7 +140,7 @@ def requeue(
                 pinned,
                 list(ids),
                 list(map(float, seconds)),
-                [printable(text) for text in texts],
+                [carrier_text(text) for text in texts],
                 list(attempts),
             ],
         )

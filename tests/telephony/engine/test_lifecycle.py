@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,6 +16,7 @@ from telephony.carriers.base import Accepted, Later, Rejected, Unknown
 from telephony.engine import lifecycle
 from telephony.engine.lifecycle import Report
 from telephony.models import Cause, Channel, Delivery, DeliveryStatus, Purpose
+from telephony.pricing import call_credits
 from tests.factories import make_delivery, make_hold, make_user
 
 pytestmark = pytest.mark.django_db
@@ -74,6 +76,41 @@ def test_a_call_costs_its_pulses_and_never_more_than_its_limit(settings: Any) ->
     short.refresh_from_db()
     long.refresh_from_db()
     assert (short.credits, long.credits) == (Decimal("1.50"), Decimal("2.00"))
+
+
+@pytest.mark.parametrize(("rate", "pulse"), [("2", 60), ("0.335", 60), ("0.125", 1), ("1.005", 30)])
+def test_a_call_of_any_length_captures_its_price(settings: Any, rate: str, pulse: int) -> None:
+    settings.IRIS_CALL_CREDITS, settings.IRIS_CALL_PULSE_SECONDS = Decimal(rate), pulse
+    chance = random.Random(rate)
+    lengths = [0.0, 0.0004, 0.0005, pulse * 1e6]
+    for pulses in (1, 2, 7, 1000):
+        lengths += [
+            pulses * pulse + more for more in (-0.001, -0.0005, -0.0004, 0, 0.0004, 0.0005, 0.0006, 0.001)
+        ]
+    lengths += [round(chance.uniform(0, 1000 * pulse), 4) for _ in range(200)]
+    owner = make_user()
+    calls = [
+        make_delivery(
+            owner=owner, channel=Channel.CALL, status=S.SUBMITTED, item=item, credit_limit=Decimal(10**7)
+        )
+        for item in range(len(lengths))
+    ]
+    lifecycle.apply(
+        [report(call, S.COMPLETED, seconds=seconds) for call, seconds in zip(calls, lengths, strict=True)]
+    )
+    captured = dict(Delivery.objects.values_list("seconds", "credits"))
+    assert captured == {seconds: call_credits(seconds) for seconds in lengths}
+
+
+@pytest.mark.parametrize("seconds", [None, -1.0, 1e9, 1e300, float("inf"), float("-inf"), float("nan")])
+def test_a_call_whose_reported_length_is_impossible_completes_and_costs_one_pulse(
+    settings: Any, seconds: float | None
+) -> None:
+    settings.IRIS_CALL_CREDITS, settings.IRIS_CALL_PULSE_SECONDS = Decimal(2), 60
+    call = make_delivery(channel=Channel.CALL, status=S.SUBMITTED, credit_limit=Decimal(6))
+    lifecycle.apply([report(call, S.COMPLETED, seconds=seconds)])
+    call.refresh_from_db()
+    assert (call.status, call.credits, call.seconds) == (S.COMPLETED, 2, None)
 
 
 def test_whole_and_broken_seconds_are_recorded_together() -> None:
