@@ -16,6 +16,7 @@ from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
+from celery import current_app
 from django.conf import settings
 from django.core.files.storage import FileSystemStorage, default_storage
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
@@ -25,7 +26,6 @@ from django.views.decorators.http import require_safe
 
 import iris
 from iris.api.exceptions import TAKES_NO_CHANGES
-from iris.celery import app
 from iris.models import Heartbeat
 from iris.postgresql import sessions
 from iris.postgresql.base import sqlstate
@@ -182,7 +182,7 @@ def _look_at_broker() -> dict[str, str]:
             probe.touch()
         else:
             url = settings.IRIS_BROKER_URL
-            with app.connection_for_write(url, connect_timeout=LIMIT_SECONDS) as broker:
+            with current_app.connection_for_write(url, connect_timeout=LIMIT_SECONDS) as broker:
                 broker.ensure_connection(max_retries=1, timeout=LIMIT_SECONDS)
     except Exception as error:  # each broker library has errors of its own
         logger.warning("The broker does not answer: %s", error)

@@ -52,16 +52,56 @@ def test_it_names_every_result_event_error_and_kind(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "field", ["parts", "completes", "script", "valid_until", "seconds", "playback", "digits", "answers"]
+    "field",
+    ["parts", "completes", "resent", "script", "valid_until", "seconds", "playback", "digits", "answers"],
 )
 def test_it_names_the_fields_that_ask_for_work(field: str) -> None:
     known = {
         each.name
-        for one in (base.Submission, base.Accepted, base.CarrierEvent)
+        for one in (base.Submission, base.Accepted, base.Unknown, base.CarrierEvent)
         for each in dataclasses.fields(one)
     }
     assert field in known
     assert re.search(rf"`{field}\b", TEXT)
+
+
+SHARED = {
+    "base",
+    "errors",
+    "records",
+    "refusals",
+    "registry",
+}  # modules that all carriers share, or that know all
+CARRIERS = {path.stem for path in (ROOT / "telephony" / "carriers").glob("[a-z]*")} - SHARED
+MAY_NAME_ONE = {  # the tables of telephony, which are models of one Django app and are shown in one admin
+    "telephony/admin.py",
+    "telephony/models/__init__.py",
+    "telephony/models/sandbox.py",
+    "telephony/models/smpp.py",
+}
+
+
+def test_the_carriers_that_others_must_not_name_are_found() -> None:
+    assert {"sandbox", "sip", "smpp"} <= CARRIERS
+
+
+def test_no_file_outside_carriers_names_a_carrier() -> None:
+    forms = [
+        form
+        for name in sorted(CARRIERS)
+        for form in (rf"(?<![a-z]){name}(?![a-z])", rf"{name.title()}(?![a-z])", rf"{name.upper()}(?![A-Z])")
+    ]
+    name = re.compile(f"(?<!manage\\.py )(?:{'|'.join(forms)})")
+    naming = {
+        path.relative_to(ROOT).as_posix()
+        for app in ("accounts", "campaigns", "otp", "telephony")
+        for path in (ROOT / app).rglob("*.py")
+        if name.search(path.read_text(encoding="utf-8"))
+    }
+    naming = {
+        path for path in naming if not path.startswith("telephony/carriers/") and "/migrations/" not in path
+    }
+    assert naming == MAY_NAME_ONE
 
 
 def test_every_file_that_it_names_is_there() -> None:
