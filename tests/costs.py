@@ -75,13 +75,12 @@ def main(database: str, public_port: int) -> None:
     from django.db import connections
     from django.test import Client
 
-    from iris import outbound
-    from iris.outbound import addresses
+    from iris.outbound import addresses, requests
     from telephony.speech import fetching
 
     connections.databases["default"]["NAME"] = database
     connections["default"].settings_dict["NAME"] = database
-    outbound.is_public = lambda ip: ip == "127.0.0.1"
+    requests.is_public = lambda ip: ip == "127.0.0.1"
     addresses.PORTS = frozenset({80, 443, public_port})
     fetching.TIMEOUT_SECONDS = 1.0
     # What the first request of a process costs, such as reading the numbering plans, is none of the ones measured.

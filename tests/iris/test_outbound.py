@@ -25,6 +25,7 @@ from iris.outbound import (
     is_public,
     parse_address,
     request,
+    requests,
     sockets,
 )
 
@@ -73,7 +74,7 @@ class Host:
 def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Serve], Host]]:
     """Makes hosts, whose ports are allowed and whose address counts as a public one."""
     made: list[Host] = []
-    monkeypatch.setattr(outbound, "is_public", lambda ip: ip == "127.0.0.1")
+    monkeypatch.setattr(requests, "is_public", lambda ip: ip == "127.0.0.1")
 
     def make(serve: Serve) -> Host:
         made.append(Host(serve))

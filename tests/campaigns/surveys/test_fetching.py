@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from iris import outbound
-from iris.outbound import addresses
+from iris.outbound import addresses, requests
 from telephony.media import audio_url
 from telephony.speech.audio import NotAudio
 from telephony.speech.fetching import NotFetched, fetch_recording, fetch_recordings
@@ -49,7 +48,7 @@ def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A web server that counts as a public one, unlike all else in its network."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Web)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setattr(outbound, "is_public", lambda ip: ip == "127.0.0.1")
+    monkeypatch.setattr(requests, "is_public", lambda ip: ip == "127.0.0.1")
     monkeypatch.setattr(addresses, "PORTS", {80, 443, server.server_port})
     Web.asked.clear()
     yield f"http://127.0.0.1:{server.server_port}"
