@@ -164,6 +164,12 @@ class Delivery(models.Model):
                 condition=models.Q(status__gt=DeliveryStatus.QUEUED, status__lt=FINAL),
                 name="delivery_in_flight",
             ),
+            # Hardly any delivery is in it: it finds those that wait for a resend on a trunk that no longer exists.
+            models.Index(
+                fields=["trunk"],
+                condition=models.Q(pinned_since__isnull=False, status__lt=FINAL),
+                name="delivery_pinned",
+            ),
             models.Index(fields=["trunk", "ref"], condition=~models.Q(ref=""), name="delivery_ref"),
             models.Index(fields=["to", "-id"], name="delivery_to"),
             # Those of campaigns are found by their batches.
