@@ -38,7 +38,8 @@ def prune(*, days: int, dry_run: bool = False) -> Pruned:
     return Pruned(
         deliveries=of_runs + retention.remove_in_chunks(retention.ended_otps(before), dry_run=dry_run),
         carrier_records={
-            kind: retention.remove_in_chunks(rows, dry_run=dry_run) for kind, rows in records.old(before).items()
+            kind: retention.remove_in_chunks(rows, dry_run=dry_run)
+            for kind, rows in records.old(before).items()
         },
         inbound_messages=retention.remove_in_chunks(retention.old_inbound_messages(before), dry_run=dry_run),
     )

@@ -80,7 +80,7 @@ def main(database: str, public_port: int) -> None:
 
     connections.databases["default"]["NAME"] = database
     connections["default"].settings_dict["NAME"] = database
-    requests.is_public = lambda ip: ip == "127.0.0.1"
+    requests.is_public = lambda ip: ip == "127.0.0.1"  # type: ignore[attr-defined]
     addresses.PORTS = frozenset({80, 443, public_port})
     fetching.TIMEOUT_SECONDS = 1.0
     # What the first request of a process costs, such as reading the numbering plans, is none of the ones measured.

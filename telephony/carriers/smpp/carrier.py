@@ -34,7 +34,7 @@ from telephony.carriers.smpp import options, protocol, reassembly, resends
 from telephony.carriers.smpp.hooks import Hooks, Receiver
 from telephony.carriers.smpp.inbound import DeliverSmReader
 from telephony.carriers.smpp.link import Address, Link
-from telephony.carriers.smpp.message import Message
+from telephony.carriers.smpp.message import OutgoingSms
 from telephony.carriers.smpp.outbound import SubmitSmEncoder, Unsendable
 from telephony.carriers.smpp.outcomes import Outcomes
 from telephony.carriers.smpp.pace import Pace
@@ -141,7 +141,7 @@ class SmppCarrier(SessionCarrier):
     def submit(self, batch: Sequence[Submission]) -> list[Result]:
         link = self._ready()
         results: list[Result] = []
-        messages: list[Message] = []
+        messages: list[OutgoingSms] = []
         resent = self._resends([int(one.key) for one in batch if one.attempt > 1])
         for one in batch:
             resend = resent.get(int(one.key))
@@ -232,20 +232,20 @@ class SmppCarrier(SessionCarrier):
 
     # In the thread of the link
 
-    def _settled(self, messages: Sequence[Message]) -> None:
+    def _settled(self, messages: Sequence[OutgoingSms]) -> None:
         results = []
         for message in messages:
             # It may have been sent again since: then a late refusal of the first attempt means nothing.
             if message.is_reported and message.taken < len(message.pdus):
                 continue
             result = self._outcomes.result(message)
-            if isinstance(result, Unknown) and message.recall and not message.is_left:
+            if isinstance(result, Unknown) and message.recall and not message.is_withheld:
                 result = replace(result, resent=True)
             message.is_reported = True
             results.append(result)
         self._record(results)
 
-    def _unwritten(self, messages: Sequence[Message]) -> None:
+    def _unwritten(self, messages: Sequence[OutgoingSms]) -> None:
         self._record([self._outcomes.unwritten(message) for message in messages])
 
     def _bound(self, seconds: float) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from telephony.carriers.refusals import Meaning
-from telephony.carriers.smpp.message import Message
+from telephony.carriers.smpp.message import OutgoingSms
 from telephony.carriers.smpp.protocol import OK, Pdu
 
 
@@ -32,8 +32,8 @@ class Hooks:
     """
 
     answered: Callable[[Counter[Meaning]], None]
-    settled: Callable[[list[Message]], None]
-    unwritten: Callable[[list[Message]], None]
+    settled: Callable[[list[OutgoingSms]], None]
+    unwritten: Callable[[list[OutgoingSms]], None]
     received: Callable[[Receiver, list[Pdu]], None]
     held: Callable[[], bool]
     slot: Callable[[], float]

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from telephony.carriers.smpp import protocol
 from telephony.carriers.smpp.hooks import Hooks, Receiver
-from telephony.carriers.smpp.message import Message
+from telephony.carriers.smpp.message import OutgoingSms
 from telephony.carriers.smpp.session import TICK, Session
 
 log = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ class Link:
         """Return whether the link is bound now, or gets bound `within` seconds."""
         return self._bound.wait(within)
 
-    def submit(self, messages: Sequence[Message]) -> None:
+    def submit(self, messages: Sequence[OutgoingSms]) -> None:
         """Queue messages for writing, and wait until the previous batch was written.
 
         So the engine can claim the next batch while this one is being written.
@@ -193,7 +193,7 @@ class Link:
             self._bound.clear()
             session.end(self._state)
 
-    async def _submit(self, messages: Sequence[Message]) -> None:
+    async def _submit(self, messages: Sequence[OutgoingSms]) -> None:
         async with self._submitting:
             unwritten = list(messages)
             if self._session is not None:

@@ -11,7 +11,7 @@ WAITING, UNANSWERED, UNWRITTEN = -1, -2, -3  # states of a part that has no comm
 
 
 @dataclass(slots=True, eq=False)
-class Message:
+class OutgoingSms:
     """An SMS of one or several parts. `pdus` lack only their sequence numbers. Nothing is written after `until` (monotonic).
 
     `statuses` holds the state of each part: None at first, then WAITING, then the command_status of its response, or
@@ -31,11 +31,11 @@ class Message:
     until: float
     recall: bytes = b""
     replacing: bytes = b""
-    insists: bool = False
+    always_sends: bool = False
     recall_status: int | None = None
-    is_left: bool = False
+    is_withheld: bool = False
     to: str = ""
-    own_complaint: int | None = None
+    sms_specific_status: int | None = None
     written_at: float = 0.0  # monotonic
     statuses: list[int | None] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
@@ -58,18 +58,18 @@ class Message:
         """Return how many parts the SMSC has accepted."""
         return self.statuses.count(protocol.OK)
 
-    def may_follow(self, status: int) -> bool:
+    def may_send_after_recall(self, status: int) -> bool:
         """Return whether the message may be sent after its cancel_sm got `status` as response, or UNANSWERED."""
         self.recall_status = status
         if status in (protocol.OK, protocol.NOTHING_TO_CANCEL):
             return True
-        if self.replacing and (self.insists or status in protocol.KNOWS_NO_CANCEL):
+        if self.replacing and (self.always_sends or status in protocol.KNOWS_NO_CANCEL):
             self.pdus = [self.replacing]
             return True
-        self.is_left = not self.insists
-        return self.insists
+        self.is_withheld = not self.always_sends
+        return self.always_sends
 
-    def to_repeat(self) -> list[int]:
+    def parts_to_repeat(self) -> list[int]:
         """Return the temporarily refused parts of a message, if the SMSC has accepted other parts of it."""
         if not self.taken:
             return []
@@ -81,6 +81,6 @@ class Message:
             and protocol.meaning_of(status) in (Meaning.TOO_FAST, Meaning.BUSY)
         ]
 
-    def to_write(self) -> list[int]:
+    def parts_to_write(self) -> list[int]:
         """Return the parts that were not written yet because of the recall; else those to repeat."""
-        return [part for part, status in enumerate(self.statuses) if status is None] or self.to_repeat()
+        return [part for part, status in enumerate(self.statuses) if status is None] or self.parts_to_repeat()

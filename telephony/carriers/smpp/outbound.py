@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from telephony.carriers.base import Submission
 from telephony.carriers.smpp import encoding, protocol
-from telephony.carriers.smpp.message import Message
+from telephony.carriers.smpp.message import OutgoingSms
 from telephony.carriers.smpp.protocol import MESSAGE_PAYLOAD
 from telephony.models import Channel
 from telephony.numbering import to_e164
@@ -44,7 +44,7 @@ class SubmitSmEncoder:
             validity_period=_relative_time(options["validity_seconds"]),
         )
 
-    def message(self, one: Submission, *, repeats: bool = False) -> Message:
+    def message(self, one: Submission, *, repeats: bool = False) -> OutgoingSms:
         """Encode a submission. `repeats` says that the SMSC may already have it. Raises Unsendable."""
         if one.channel != Channel.SMS:
             raise Unsendable("SMPP carries SMS only, not calls.")
@@ -74,14 +74,14 @@ class SubmitSmEncoder:
             raise Unsendable(f"SMPP cannot carry it: {error}") from error
         # The lease ends at `valid_until`. Another attempt may send the rest after that.
         left = (one.valid_until - timezone.now()).total_seconds()
-        return Message(
+        return OutgoingSms(
             key=one.key,
             attempt=one.attempt,
             pdus=pdus,
             until=time.monotonic() + left,
             recall=self._recall((source, ton, npi), destination) if repeats else b"",
             replacing=replacing,
-            insists=self._options["repeat"] == "always",
+            always_sends=self._options["repeat"] == "always",
         )
 
     def _recall(self, source: tuple[str, int, int], destination: tuple[str, int, int]) -> bytes:

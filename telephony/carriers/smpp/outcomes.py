@@ -12,7 +12,7 @@ from telephony.carriers.base import Accepted, Later, Rejected, Result, Unknown
 from telephony.carriers.errors import Misconfigured, Throttled
 from telephony.carriers.refusals import Meaning, RefusalsInARow, Rest
 from telephony.carriers.smpp import protocol
-from telephony.carriers.smpp.message import UNANSWERED, Message
+from telephony.carriers.smpp.message import UNANSWERED, OutgoingSms
 from telephony.carriers.smpp.pace import Pace
 from telephony.carriers.smpp.protocol import Status, name_of, status_of
 from telephony.carriers.smpp.receipts import MessageIdFormat
@@ -69,10 +69,10 @@ class Outcomes:
         """Note that the SMS of the trial is on its way."""
         self._trial_began_at = time.monotonic()
 
-    def prepare(self, message: Message, *, to: str) -> None:
+    def prepare(self, message: OutgoingSms, *, to: str) -> None:
         """Add to a message, before it is sent, what is known about its recipient and its earlier attempts."""
         message.to = to
-        message.own_complaint = self._retries.own_complaint(message.key)
+        message.sms_specific_status = self._retries.sms_specific_status(message.key)
 
     def note_responses(self, meanings: Counter[Meaning]) -> None:
         """Count submit responses by their meaning, and adapt the pace."""
@@ -84,7 +84,7 @@ class Outcomes:
             self._hold_reason = TOO_FAST
             self._pace.note_throttled(now=now)
 
-    def result(self, message: Message) -> Result:
+    def result(self, message: OutgoingSms) -> Result:
         """Return the result of a message from the responses to its parts."""
         self._trial_began_at = -math.inf
         result = self._result(message)
@@ -92,7 +92,7 @@ class Outcomes:
             self._retries.forget(message.key)
         return result
 
-    def unwritten(self, message: Message) -> Result:
+    def unwritten(self, message: OutgoingSms) -> Result:
         """Return the result of a message that was certainly not written, or whose cancel_sm was throttled."""
         self._trial_began_at = -math.inf
         text = "It was not sent yet. The window was full, or the connection ended."
@@ -105,7 +105,7 @@ class Outcomes:
             seconds = max(seconds, pause)
         return Later(key=message.key, seconds=seconds, text=text, attempt=message.attempt)
 
-    def _result(self, message: Message) -> Result:
+    def _result(self, message: OutgoingSms) -> Result:
         key, total = message.key, len(message.pdus)
         if message.taken:
             self._rest.end(sent_at=message.written_at)
@@ -115,7 +115,7 @@ class Outcomes:
             refs = [self._ids.from_response(raw) for raw in message.ids]
             parts = tuple(refs) if total > 1 else ()
             return Accepted(key=key, ref=refs[0], parts=parts, completes=not self._options["receipts"])
-        if message.is_left:
+        if message.is_withheld:
             code = message.recall_status or UNANSWERED
             said = "nothing" if code == UNANSWERED else name_of(code)
             return Unknown(
@@ -140,7 +140,7 @@ class Outcomes:
             return Unknown(key=key, text=text)
         return Later(key=key, seconds=max(pause, self.hold), text=text, attempt=message.attempt)
 
-    def _pause(self, message: Message, code: int, status: Status, *, reason: str) -> float | None:
+    def _pause(self, message: OutgoingSms, code: int, status: Status, *, reason: str) -> float | None:
         """Return the seconds until a refused message is retried, None for never."""
         key, meaning = message.key, status.meaning
         if meaning is Meaning.TOO_FAST:

@@ -42,7 +42,7 @@ THROTTLED = 0x58
 KNOWS_NO_CANCEL = (0x02, INVALID_COMMAND, 0x0C)
 
 
-class Garbled(Exception):
+class NotSmpp(Exception):
     """The received data is not SMPP, so the connection must be closed."""
 
 
@@ -59,7 +59,7 @@ class Pdu:
         return self.raw[HEADER.size :].split(b"\0", 1)[0].decode("latin-1")
 
 
-class Frames:
+class PduReader:
     """Splits a stream of bytes into PDUs."""
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class Frames:
         while len(buffer) - start >= HEADER.size:
             length, command, status, sequence = HEADER.unpack_from(buffer, start)
             if not HEADER.size <= length <= MAX_PDU_BYTES:
-                raise Garbled(f"a PDU claims a length of {length} bytes")
+                raise NotSmpp(f"a PDU claims a length of {length} bytes")
             if len(buffer) - start < length:
                 break
             found.append(Pdu(command, status, sequence, bytes(buffer[start : start + length])))

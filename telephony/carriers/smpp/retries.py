@@ -90,7 +90,7 @@ class RetryCounts:
         ends = time.monotonic() - trouble.since > MAX_THROTTLED_SECONDS
         return None if ends else _backoff(trouble.throttled_times)
 
-    def own_complaint(self, key: str) -> int | None:
+    def sms_specific_status(self, key: str) -> int | None:
         """Return the status that concerns only this SMS and is no reason to slow down, None if there is none."""
         trouble = self._by_key.get(key)
         return trouble.status if trouble else None

@@ -15,7 +15,7 @@ from typing import Any
 from telephony.carriers.refusals import Meaning
 from telephony.carriers.smpp import protocol
 from telephony.carriers.smpp.hooks import Hooks
-from telephony.carriers.smpp.message import Message
+from telephony.carriers.smpp.message import OutgoingSms
 from telephony.carriers.smpp.protocol import Pdu
 from telephony.carriers.smpp.window import RESPONSES, Window
 
@@ -38,7 +38,7 @@ class Session(asyncio.Protocol):
         self._bind_status: asyncio.Future[int] = loop.create_future()
         self._window = Window(self, hooks=hooks, size=window, answer_seconds=answer_seconds)
         self._transport: asyncio.Transport | None = None
-        self._frames = protocol.Frames()
+        self._frames = protocol.PduReader()
         self._sequence = 0
         self._unstored = 0
         self.refused_at = 0.0  # when iris last told the SMSC to send something again
@@ -62,7 +62,7 @@ class Session(asyncio.Protocol):
             raise ConnectionError(self.why_ended)
         raise TimeoutError(f"the bind was not answered within {seconds:g} s")
 
-    async def submit(self, messages: Iterable[Message], *, until: float) -> list[Message]:
+    async def submit(self, messages: Iterable[OutgoingSms], *, until: float) -> list[OutgoingSms]:
         """Write messages; return those that were not written (`Window.submit`)."""
         return await self._window.submit(messages, until=until)
 
@@ -152,13 +152,13 @@ class Session(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._heard_at = time.monotonic()
-        settled: list[Message] = []
+        settled: list[OutgoingSms] = []
         received: list[Pdu] = []
         meanings: Counter[Meaning] = Counter()
         try:
             for pdu in self._frames.feed(data):
                 self._take(pdu, settled, received, meanings)
-        except protocol.Garbled as error:
+        except protocol.NotSmpp as error:
             self.end(f"the SMSC sends no SMPP: {error}", now=True)
         if meanings:
             self.hooks.answered(meanings)
@@ -179,7 +179,7 @@ class Session(asyncio.Protocol):
     # Inside
 
     def _take(
-        self, pdu: Pdu, settled: list[Message], received: list[Pdu], meanings: Counter[Meaning]
+        self, pdu: Pdu, settled: list[OutgoingSms], received: list[Pdu], meanings: Counter[Meaning]
     ) -> None:
         command = pdu.command
         if command in RESPONSES:

@@ -15,7 +15,7 @@ from typing import Protocol
 from telephony.carriers.refusals import Meaning
 from telephony.carriers.smpp import protocol
 from telephony.carriers.smpp.hooks import Hooks
-from telephony.carriers.smpp.message import UNANSWERED, UNWRITTEN, WAITING, Message
+from telephony.carriers.smpp.message import UNANSWERED, UNWRITTEN, WAITING, OutgoingSms
 from telephony.carriers.smpp.protocol import Pdu
 
 log = logging.getLogger(__name__)
@@ -52,17 +52,19 @@ class Window:
         self.answer_seconds = answer_seconds
         self._line = line
         # By sequence number: the message, its part, and when it was written. The oldest are first.
-        self._waiting: dict[int, tuple[Message, int, float]] = {}
-        self._overdue: dict[int, tuple[Message, int, float]] = {}
-        self._recalling: dict[int, tuple[Message, float]] = {}
-        self._again: dict[Message, float] = {}  # what is written again, or after its recall, and from when on
+        self._waiting: dict[int, tuple[OutgoingSms, int, float]] = {}
+        self._overdue: dict[int, tuple[OutgoingSms, int, float]] = {}
+        self._recalling: dict[int, tuple[OutgoingSms, float]] = {}
+        self._again: dict[
+            OutgoingSms, float
+        ] = {}  # what is written again, or after its recall, and from when on
         self._repeating: asyncio.Task[None] | None = None
         self._room: asyncio.Future[None] | None = None
         self._undecided = 0  # submissions since the SMSC decided one
 
     # What the session calls
 
-    async def submit(self, messages: Iterable[Message], *, until: float) -> list[Message]:
+    async def submit(self, messages: Iterable[OutgoingSms], *, until: float) -> list[OutgoingSms]:
         """Write messages as the window has room, and return those that were not written.
 
         It stops when the connection ends, when the SMSC asks for a slower pace, or at `until` (monotonic). A message is
@@ -88,7 +90,7 @@ class Window:
         remaining.reverse()
         return remaining
 
-    def take(self, pdu: Pdu, settled: list[Message], meanings: Counter[Meaning]) -> None:
+    def take(self, pdu: Pdu, settled: list[OutgoingSms], meanings: Counter[Meaning]) -> None:
         """Record a response. Adds its meaning to `meanings`, and its message to `settled` if all parts are decided now."""
         if pdu.sequence in self._recalling:
             self._follow(self._recalling.pop(pdu.sequence)[0], pdu.status)
@@ -101,10 +103,10 @@ class Window:
         message.statuses[part] = pdu.status
         meaning = protocol.meaning_of(pdu.status)
         self._undecided = self._undecided + 1 if meaning is Meaning.BUSY else 0
-        if pdu.status != message.own_complaint:
+        if pdu.status != message.sms_specific_status:
             meanings[meaning] += 1
         if pdu.status == protocol.QUEUE_FULL:
-            message.own_complaint = pdu.status
+            message.sms_specific_status = pdu.status
         if pdu.status == protocol.OK:
             message.ids[part] = pdu.text
         if not message.is_waiting and None not in message.statuses:
@@ -133,12 +135,12 @@ class Window:
         # Each once, in the order in which they were written.
         self.settle(list(dict.fromkeys([*(message for message, _, _ in lost), *again])))
 
-    def settle(self, messages: list[Message]) -> None:
+    def settle(self, messages: list[OutgoingSms]) -> None:
         """Hand on decided messages. Where the SMSC has only some parts of one, the others are tried again first."""
         decided = []
         now = time.monotonic()
         for message in messages:
-            if message.to_repeat() and self._line.may_write and now + RETRY_SECONDS < message.until:
+            if message.parts_to_repeat() and self._line.may_write and now + RETRY_SECONDS < message.until:
                 self._again.setdefault(message, now + RETRY_SECONDS)
             else:
                 decided.append(message)
@@ -160,7 +162,7 @@ class Window:
 
     # Inside
 
-    def _abandon(self, message: Message) -> None:
+    def _abandon(self, message: OutgoingSms) -> None:
         """Mark the parts that could not be written."""
         message.statuses = [UNWRITTEN if status is None else status for status in message.statuses]
         if not message.is_waiting:
@@ -183,35 +185,35 @@ class Window:
                 else:
                     self._abandon(message)
                 continue
-            part, *others = message.to_write()
+            part, *others = message.parts_to_write()
             self._put(message, part, buffer)
             if not others:
                 del self._again[message]
         self._flush(buffer)
 
-    def _due(self) -> Message | None:
+    def _due(self) -> OutgoingSms | None:
         now = time.monotonic()
         return next((message for message, at in self._again.items() if at <= now), None)
 
-    def _recall(self, message: Message, buffer: list[bytes]) -> None:
+    def _recall(self, message: OutgoingSms, buffer: list[bytes]) -> None:
         sequence = self._line.next_sequence()
         self._recalling[sequence] = (message, time.monotonic())
         buffer.append(protocol.with_sequence(message.recall, sequence))
 
-    def _follow(self, message: Message, status: int) -> None:
+    def _follow(self, message: OutgoingSms, status: int) -> None:
         """Act on the response to a recall: write the message at the next tick, try again later, or leave it."""
         if status > 0 and protocol.meaning_of(status) is Meaning.TOO_FAST:
             message.recall_status = status
             self.hooks.answered(Counter([Meaning.TOO_FAST]))
             self.hooks.unwritten([message])
-        elif message.may_follow(status):
+        elif message.may_send_after_recall(status):
             self._again[message] = time.monotonic()
         else:
             message.statuses = [UNANSWERED for _ in message.pdus]
             self.settle([message])
 
     def _give_up_waiting(self, now: float) -> None:
-        settled: list[Message] = []
+        settled: list[OutgoingSms] = []
         for sequence, (message, at) in list(self._recalling.items()):
             if now - at >= self.answer_seconds:
                 del self._recalling[sequence]
@@ -232,7 +234,7 @@ class Window:
             self.settle(settled)
         self.wake()
 
-    def _put(self, message: Message, part: int, buffer: list[bytes]) -> None:
+    def _put(self, message: OutgoingSms, part: int, buffer: list[bytes]) -> None:
         sequence = self._line.next_sequence()
         message.statuses[part] = WAITING
         message.written_at = time.monotonic()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from telephony import speech
-from telephony.carriers.base import CarrierEvent
+from telephony.carriers.base import CarrierEvent, Done
 from telephony.models import DeliveryStatus
 from telephony.speech import audio
 from tests.telephony.sip.far_end import FarEnd, correlation
@@ -77,7 +77,7 @@ def test_fifty_concurrent_calls_each_hear_their_own_message(
 class BlockingEngine(Line):
     """An engine whose `record` blocks for three seconds when a key is pressed, which the contract forbids."""
 
-    def _record(self, items: Sequence[Any], done: Callable[[], object] | None = None) -> None:
+    def _record(self, items: Sequence[Any], done: Done | None = None) -> None:
         super()._record(items, done)
         if any(isinstance(item, CarrierEvent) and item.digits and not item.seconds for item in items):
             time.sleep(3)

@@ -15,7 +15,7 @@ from telephony.carriers.smpp import SmppCarrier, encoding
 from telephony.carriers.smpp.inbound import DeliverSmReader
 from telephony.carriers.smpp.options import as_table
 from telephony.carriers.smpp.pace import Pace
-from telephony.carriers.smpp.protocol import Frames
+from telephony.carriers.smpp.protocol import PduReader
 from telephony.carriers.smpp.receipts import MessageIdFormat, Receipt, read
 from telephony.engine import delivery_reports, event_writer
 from telephony.models import DeliveryStatus, InboundMessage
@@ -124,7 +124,7 @@ class TestDeliverSmReader:
         settings = {"message_ids": "same", "tlv_ids_as_text": False}
         fields = {"source_addr_ton": 1, "esm_class": 4, **fields}
         pdu = smpp34.DeliverSm("9779841000001", "31001", text, **fields)
-        (found,) = Frames().feed(pdu.encode())
+        (found,) = PduReader().feed(pdu.encode())
         return DeliverSmReader("smsc", settings).item(found)
 
     def test_receipt_id_is_read_as_ascii_not_as_gsm(self) -> None:

@@ -17,7 +17,7 @@ from telephony.carriers.errors import Throttled
 from telephony.carriers.refusals import MAX_REFUSALS_IN_A_ROW, Meaning
 from telephony.carriers.smpp import outcomes as smpp_outcomes
 from telephony.carriers.smpp import pace as smpp_pace
-from telephony.carriers.smpp.message import Message
+from telephony.carriers.smpp.message import OutgoingSms
 from telephony.carriers.smpp.protocol import STATUSES, meaning_of, name_of
 from telephony.carriers.smpp.retries import MAX_QUEUE_FULL_ATTEMPTS
 from telephony.engine import dispatch, trunk_worker
@@ -140,7 +140,7 @@ def test_sms_that_cannot_be_encoded_does_not_hold_up_others(monkeypatch: pytest.
     with scripted_smsc(answering(lambda *_: 0)) as (port, _), carrier(port) as it:
         write = it.carrier._encoder.message
 
-        def fail_once(one: Submission, *, repeats: bool) -> Message:
+        def fail_once(one: Submission, *, repeats: bool) -> OutgoingSms:
             if one.key == "2":
                 raise KeyError("a fault of our own")
             return write(one, repeats=repeats)

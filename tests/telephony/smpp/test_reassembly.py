@@ -1,4 +1,4 @@
-"""Long SMS that people send come in parts: in any order, more than once, over several connections, or never whole."""
+"""Test how inbound long SMS are joined: parts in any order, duplicated, over several connections, or incomplete."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def parts_of(text: str, *, reference: int = 7, sender: str = SENDER) -> list[Par
     ]
 
 
-def shown() -> list[str]:
+def shown_texts() -> list[str]:
     return list(InboundMessage.objects.order_by("id").values_list("text", flat=True))
 
 
@@ -61,36 +61,36 @@ def hand_on_incomplete() -> int:
     return reassembly.hand_on_incomplete("smsc", store=store)
 
 
-def let_pass(seconds: float) -> None:
+def age_parts(seconds: float) -> None:
     InboundPart.objects.update(created_at=timezone.now() - timedelta(seconds=seconds))
 
 
-class TestJoining:
+class TestReassembly:
     @pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
-    def test_in_any_order(self, trunk: Trunk, order: Sequence[int]) -> None:
+    def test_parts_are_joined_in_any_order(self, trunk: Trunk, order: Sequence[int]) -> None:
         parts = parts_of(LONG)
         assert len(parts) == 3
         for place in order:
-            assert shown() == []
+            assert shown_texts() == []
             keep([parts[place]])
-        assert shown() == [LONG]
+        assert shown_texts() == [LONG]
         assert InboundMessage.objects.get().sender == SENDER
 
-    def test_all_at_once_and_each_twice(self, trunk: Trunk) -> None:
+    def test_shuffled_duplicate_parts_are_joined_once(self, trunk: Trunk) -> None:
         parts = [*parts_of(LONG), *parts_of("x" * 400, sender="+9779841000002")] * 2
         random.Random(1).shuffle(parts)
         keep(parts)
-        assert sorted(shown()) == sorted([LONG, "x" * 400])
+        assert sorted(shown_texts()) == sorted([LONG, "x" * 400])
 
-    def test_parts_that_come_again_after_all_was_shown(self, trunk: Trunk) -> None:
+    def test_duplicate_parts_after_the_message_was_shown_are_ignored(self, trunk: Trunk) -> None:
         parts = parts_of(LONG)
         keep(parts)
         keep(parts[1:])
-        let_pass(reassembly.INCOMPLETE_AFTER + 1)
+        age_parts(reassembly.INCOMPLETE_AFTER + 1)
         hand_on_incomplete()
-        assert shown() == [LONG]
+        assert shown_texts() == [LONG]
 
-    def test_a_character_that_is_cut_in_two(self, trunk: Trunk) -> None:
+    def test_character_split_between_parts_is_joined(self, trunk: Trunk) -> None:
         octets = "🙏".encode("utf-16-be")
         halves = [
             Part(
@@ -99,30 +99,30 @@ class TestJoining:
             for n, half in enumerate((octets[:2], octets[2:]), start=1)
         ]
         keep(halves)
-        assert shown() == ["🙏"]
+        assert shown_texts() == ["🙏"]
 
-    def test_a_number_that_is_used_again(self, trunk: Trunk) -> None:
+    def test_reference_is_reused_by_the_next_message(self, trunk: Trunk) -> None:
         first, second = parts_of(LONG), parts_of(LONG.replace("वडा", "घर"))
         keep(first)
         keep(second)
-        assert shown() == [LONG, LONG.replace("वडा", "घर")]
+        assert shown_texts() == [LONG, LONG.replace("वडा", "घर")]
 
-    def test_a_number_that_is_used_again_before_the_first_was_whole(self, trunk: Trunk) -> None:
+    def test_reference_reused_before_the_first_message_was_complete(self, trunk: Trunk) -> None:
         first, second = parts_of("a" * 300), parts_of("b" * 300)
         keep([first[0], second[0], second[1]])
-        assert shown() == ["a" * 153 + reassembly.MISSING, "b" * 300]
+        assert shown_texts() == ["a" * 153 + reassembly.MISSING, "b" * 300]
 
-    def test_what_never_comes_whole_is_shown_as_what_there_is(self, trunk: Trunk) -> None:
+    def test_incomplete_message_is_shown_after_ten_minutes(self, trunk: Trunk) -> None:
         first, _, third = parts_of("a" * 153 + "b" * 153 + "c" * 10)
         keep([third, first])
-        let_pass(reassembly.INCOMPLETE_AFTER - 1)
+        age_parts(reassembly.INCOMPLETE_AFTER - 1)
         assert hand_on_incomplete() == 0
-        let_pass(reassembly.INCOMPLETE_AFTER + 1)
+        age_parts(reassembly.INCOMPLETE_AFTER + 1)
         assert hand_on_incomplete() == 1
         assert hand_on_incomplete() == 0
-        assert shown() == ["a" * 153 + reassembly.MISSING + "c" * 10]
+        assert shown_texts() == ["a" * 153 + reassembly.MISSING + "c" * 10]
 
-    def test_what_was_shown_is_forgotten_one_day(self, trunk: Trunk) -> None:
+    def test_joined_parts_are_deleted_after_a_day(self, trunk: Trunk) -> None:
         keep(parts_of(LONG))
         hand_on_incomplete()
         assert InboundPart.objects.count() == 3
@@ -132,7 +132,7 @@ class TestJoining:
         hand_on_incomplete()
         assert not InboundPart.objects.exists()
 
-    def test_stop_counts_by_the_whole_text(self, trunk: Trunk) -> None:
+    def test_stop_is_recognized_in_the_joined_text_only(self, trunk: Trunk) -> None:
         make_delivery(trunk=trunk, to=SENDER)
         keep(parts_of("रोक्नुहोस् " + "।" * 100))
         assert OptOut.objects.get().number == SENDER
@@ -151,30 +151,30 @@ def test_parts_come_again_when_their_message_could_not_be_stored(trunk: Trunk) -
         reassembly.keep("smsc", others, store=is_away)
     assert InboundPart.objects.count() == 1
     keep(others)
-    assert shown() == [LONG]
+    assert shown_texts() == [LONG]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_over_two_connections_at_the_same_moment(trunk: Trunk) -> None:
+def test_concurrent_parts_over_two_connections_are_joined_once(trunk: Trunk) -> None:
     chance = random.Random(2)
     messages = [f"{n:03d}" + "x" * 300 for n in range(20)]
     parts = [part for n, text in enumerate(messages) for part in parts_of(text, reference=n)]
     both = [parts[:], parts[:]]
     begin = threading.Barrier(2)
 
-    def come(mine: list[Part]) -> None:
+    def store_all(mine: list[Part]) -> None:
         chance.shuffle(mine)
         begin.wait()
         for part in mine:
             keep([part])
         connection.close()
 
-    threads = [threading.Thread(target=come, args=(mine,)) for mine in both]
+    threads = [threading.Thread(target=store_all, args=(mine,)) for mine in both]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(shown()) == messages
+    assert sorted(shown_texts()) == messages
 
 
 def has_acknowledged(far: SmscProcess, count: int) -> bool:
@@ -183,8 +183,8 @@ def has_acknowledged(far: SmscProcess, count: int) -> bool:
 
 
 @pytest.mark.django_db(transaction=True)
-class TestFromTheSmsc:
-    def test_parts_by_headers_and_by_tlvs(self, trunk: Trunk, tmp_path: Path) -> None:
+class TestInboundFromSmsc:
+    def test_parts_are_recognized_by_header_and_by_tlvs(self, trunk: Trunk, tmp_path: Path) -> None:
         bodies, coding = encoding.parts(LONG, reference=9)
         with smsc(tmp_path) as far, carrier(far.port) as it:
             for body in reversed(bodies):
@@ -195,16 +195,16 @@ class TestFromTheSmsc:
             it.wait(lambda: len(far.journal_entries("inbound")) == 6)
             assert it.inbound() == []
         assert all(entry["acknowledged"] for entry in far.journal_entries("inbound"))
-        assert shown() == [LONG, LONG]
+        assert shown_texts() == [LONG, LONG]
 
-    def test_a_long_one_in_one_piece(self, tmp_path: Path) -> None:
+    def test_long_sms_in_message_payload_is_read(self, tmp_path: Path) -> None:
         octets = LONG.encode("utf-16-be")
         with smsc(tmp_path) as far, carrier(far.port) as it:
             far.send("9779841000001", b"", tlvs={0x0424: octets})
             it.wait(it.inbound)
             assert it.inbound()[0].text == LONG
 
-    def test_parts_that_cannot_be_stored_are_not_acknowledged(
+    def test_unstored_parts_are_not_acknowledged(
         self, trunk: Trunk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         real, attempts = reassembly.keep, []
@@ -222,4 +222,4 @@ class TestFromTheSmsc:
                 far.send("9779841000001", body, coding=coding, esm_class=encoding.HAS_HEADER)
                 it.wait(partial(has_acknowledged, far, count))
         assert [entry["acknowledged"] for entry in far.journal_entries("inbound")] == [False, True, True]
-        assert shown() == ["x" * 200]
+        assert shown_texts() == ["x" * 200]

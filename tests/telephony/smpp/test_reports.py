@@ -1,4 +1,4 @@
-"""Which delivery a report belongs to: by id, by the ids of its parts, too early, or when its answer was lost."""
+"""Test which delivery a report matches: by id, by the ids of its parts, too early, or if the response was lost."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def status(delivery: Delivery) -> int:
     return Delivery.objects.values_list("status", flat=True).get(pk=delivery.pk)
 
 
-def wait_long_enough() -> None:
+def skip_grace_period() -> None:
     ago = timedelta(seconds=unmatched_reports.MATCH_GRACE_SECONDS + 1)
     Delivery.objects.update(claimed_at=F("claimed_at") - ago)
     UnmatchedReport.objects.update(created_at=F("created_at") - ago)
 
 
 class TestParts:
-    def test_a_message_is_delivered_when_all_its_parts_are(self, trunk: Trunk) -> None:
+    def test_sms_is_delivered_when_all_its_parts_are(self, trunk: Trunk) -> None:
         delivery = submitting(trunk, text=LONG)
         accepted(delivery, "a", "a", "b", "c")
         delivery_reports.record("smsc", [report("a"), report("a"), report("c")])
@@ -56,7 +56,7 @@ class TestParts:
         delivery_reports.record("smsc", [report("b")])
         assert status(delivery) == S.COMPLETED
 
-    def test_a_message_has_failed_when_one_of_its_parts_has(self, trunk: Trunk) -> None:
+    def test_sms_fails_when_one_of_its_parts_fails(self, trunk: Trunk) -> None:
         delivery = submitting(trunk, text=LONG)
         accepted(delivery, "a", "a", "b", "c")
         delivery_reports.record("smsc", [report("a"), report("b", S.FAILED)])
@@ -65,7 +65,7 @@ class TestParts:
         assert status(delivery) == S.FAILED
         assert not UnmatchedReport.objects.exists()
 
-    def test_two_messages_at_once(self, trunk: Trunk) -> None:
+    def test_reports_of_two_sms_are_kept_apart(self, trunk: Trunk) -> None:
         one, two = submitting(trunk, text=LONG), submitting(trunk)
         accepted(one, "a", "a", "b")
         accepted(two, "z")
@@ -73,8 +73,8 @@ class TestParts:
         assert (status(one), status(two)) == (S.COMPLETED, S.COMPLETED)
 
 
-class TestTooEarly:
-    def test_a_report_before_its_answer_counts_as_soon_as_the_answer_is_recorded(self, trunk: Trunk) -> None:
+class TestEarlyReports:
+    def test_early_report_counts_when_the_response_is_recorded(self, trunk: Trunk) -> None:
         delivery = submitting(trunk)
         delivery_reports.record("smsc", [report("early")])
         assert status(delivery) == S.SUBMITTING
@@ -82,13 +82,13 @@ class TestTooEarly:
         assert status(delivery) == S.COMPLETED
         assert not UnmatchedReport.objects.exists()
 
-    def test_so_do_those_on_parts(self, trunk: Trunk) -> None:
+    def test_early_reports_on_parts_count_when_the_response_is_recorded(self, trunk: Trunk) -> None:
         delivery = submitting(trunk, text=LONG)
         delivery_reports.record("smsc", [report("a"), report("b"), report("c")])
         accepted(delivery, "a", "a", "b", "c")
         assert status(delivery) == S.COMPLETED
 
-    def test_the_tick_finds_what_two_processes_recorded_at_the_same_moment(self, trunk: Trunk) -> None:
+    def test_tick_matches_reports_recorded_concurrently_with_their_response(self, trunk: Trunk) -> None:
         delivery = submitting(trunk)
         lifecycle.record([Accepted(key=str(delivery.pk), ref="early")], report_timeout=60)
         unmatched_reports.keep("smsc", [report("early"), report("never")])
@@ -96,7 +96,7 @@ class TestTooEarly:
         assert status(delivery) == S.COMPLETED
         assert [kept.ref for kept in UnmatchedReport.objects.all()] == ["never"]
 
-    def test_it_costs_no_more_statements_for_many(self, trunk: Trunk) -> None:
+    def test_number_of_statements_does_not_grow_with_the_batch(self, trunk: Trunk) -> None:
         costs = []
         for count in (1, 20):
             answers = [Accepted(key=str(submitting(trunk).pk), ref=f"{count}-{n}") for n in range(count)]
@@ -105,7 +105,7 @@ class TestTooEarly:
             costs.append(len(queries))
         assert costs[0] == costs[1]
 
-    def test_what_nothing_matches_is_forgotten_one_day(self, trunk: Trunk) -> None:
+    def test_unmatched_reports_are_pruned(self, trunk: Trunk) -> None:
         delivery_reports.record("smsc", [report("old"), report("new")])
         UnmatchedReport.objects.filter(ref="old").update(created_at=timezone.now() - timedelta(days=4))
         accepted(submitting(trunk, text=LONG), "p", "p", "q")
@@ -115,64 +115,62 @@ class TestTooEarly:
         assert not MessagePart.objects.exists()
 
 
-class TestLostAnswers:
-    def test_the_number_finds_a_delivery_whose_answer_was_lost(self, trunk: Trunk) -> None:
+class TestLostResponses:
+    def test_report_matches_by_number_if_the_response_was_lost(self, trunk: Trunk) -> None:
         delivery = submitting(trunk)
         other = submitting(trunk)
         lifecycle.record([Unknown(key=str(d.pk)) for d in (delivery, other)], report_timeout=60)
         delivery_reports.record("smsc", [report("77", number=delivery.to)])
         delivery_reports.match_again("smsc")
         assert status(delivery) == S.UNKNOWN, "its answer may be on its way to the record"
-        wait_long_enough()
+        skip_grace_period()
         delivery_reports.match_again("smsc")
         assert (status(delivery), status(other)) == (S.COMPLETED, S.UNKNOWN)
         assert not UnmatchedReport.objects.exists()
 
-    def test_a_long_one_needs_a_report_on_each_part(self, trunk: Trunk) -> None:
+    def test_long_sms_needs_a_report_on_each_part(self, trunk: Trunk) -> None:
         delivery = submitting(trunk, text=LONG)
         lifecycle.record([Unknown(key=str(delivery.pk))], report_timeout=60)
         delivery_reports.record("smsc", [report("1", number=delivery.to), report("2", number=delivery.to)])
-        wait_long_enough()
+        skip_grace_period()
         delivery_reports.match_again("smsc")
         assert status(delivery) == S.UNKNOWN
         delivery_reports.record("smsc", [report("3", number=delivery.to)])
-        wait_long_enough()
+        skip_grace_period()
         delivery_reports.match_again("smsc")
         assert status(delivery) == S.COMPLETED
 
-    def test_a_report_that_comes_again_is_no_report_on_another_part(self, trunk: Trunk) -> None:
+    def test_duplicate_report_does_not_count_for_another_part(self, trunk: Trunk) -> None:
         delivery = submitting(trunk, text=LONG)
         lifecycle.record([Unknown(key=str(delivery.pk))], report_timeout=60)
         one, two, three = (report(ref, number=delivery.to) for ref in "123")
         delivery_reports.record("smsc", [one, two, one])
         delivery_reports.record("smsc", [two])
-        wait_long_enough()
+        skip_grace_period()
         delivery_reports.match_again("smsc")
         assert status(delivery) == S.UNKNOWN
         delivery_reports.record("smsc", [three])
-        wait_long_enough()
+        skip_grace_period()
         delivery_reports.match_again("smsc")
         assert status(delivery) == S.COMPLETED
 
     @pytest.mark.parametrize("text", ["Namaste", LONG], ids=["short", "long"])
-    def test_a_report_that_comes_again_is_not_about_the_next_sms_to_the_number(
+    def test_duplicate_report_does_not_match_the_next_sms_to_the_number(
         self, trunk: Trunk, text: str
     ) -> None:
         one, two = submitting(trunk, text=text), submitting(trunk, text=text, to="+9779841000002")
         reports = [report(ref, number=one.to) for ref in "123"][: 3 if text == LONG else 1]
         lifecycle.record([Unknown(key=str(d.pk)) for d in (one, two)], report_timeout=60)
         delivery_reports.record("smsc", reports)
-        wait_long_enough()
+        skip_grace_period()
         delivery_reports.match_again("smsc")
         Delivery.objects.filter(pk=two.pk).update(to=one.to)
         delivery_reports.record("smsc", reports)
-        wait_long_enough()
+        skip_grace_period()
         delivery_reports.match_again("smsc")
         assert (status(one), status(two)) == (S.COMPLETED, S.UNKNOWN)
 
-    def test_reports_on_what_was_sent_before_a_repetition_that_was_not_sent_still_count(
-        self, trunk: Trunk
-    ) -> None:
+    def test_reports_on_the_first_attempt_count_until_the_resend_was_sent(self, trunk: Trunk) -> None:
         delivery = submitting(trunk)
         Delivery.objects.update(pinned_since=timezone.now() - timedelta(hours=2))
         lifecycle.record([Unknown(key=str(delivery.pk))], report_timeout=60)
@@ -181,29 +179,29 @@ class TestLostAnswers:
         delivery_reports.match_again("smsc")
         assert status(delivery) == S.COMPLETED
 
-    def test_two_to_one_number_take_one_report_each(self, trunk: Trunk) -> None:
+    def test_two_sms_to_one_number_take_one_report_each(self, trunk: Trunk) -> None:
         one = submitting(trunk, to="+9779841000001")
         two = submitting(trunk, to="+9779841000001")
         lifecycle.record([Unknown(key=str(d.pk)) for d in (one, two)], report_timeout=60)
         delivery_reports.record("smsc", [report("1", number=one.to)])
-        wait_long_enough()
+        skip_grace_period()
         delivery_reports.match_again("smsc")
         assert (status(one), status(two)) == (S.COMPLETED, S.UNKNOWN)
 
-    def test_that_an_attempt_was_taken_back_says_nothing_of_the_next_one(self, trunk: Trunk) -> None:
+    def test_deleted_report_does_not_match_a_later_attempt(self, trunk: Trunk) -> None:
         delivery = submitting(trunk)
         lifecycle.record([Unknown(key=str(delivery.pk))], report_timeout=60)
         deleted = report("1", S.FAILED, number=delivery.to)
         delivery_reports.record("smsc", [replace(deleted, text="DELETED")])
-        wait_long_enough()
+        skip_grace_period()
         delivery_reports.match_again("smsc")
         assert status(delivery) == S.UNKNOWN
         delivery_reports.record("smsc", [report("2", number=delivery.to)])
-        wait_long_enough()
+        skip_grace_period()
         delivery_reports.match_again("smsc")
         assert status(delivery) == S.COMPLETED
 
-    def test_a_report_from_before_the_submission_is_about_something_else(self, trunk: Trunk) -> None:
+    def test_report_older_than_the_submission_does_not_match(self, trunk: Trunk) -> None:
         delivery = submitting(trunk)
         lifecycle.record([Unknown(key=str(delivery.pk))], report_timeout=60)
         delivery_reports.record("smsc", [report("1", number=delivery.to)])
@@ -212,7 +210,7 @@ class TestLostAnswers:
         assert status(delivery) == S.UNKNOWN
 
 
-def test_an_answer_that_is_recorded_twice_does_not_send_again_what_is_being_sent(trunk: Trunk) -> None:
+def test_result_recorded_twice_does_not_requeue_a_later_attempt(trunk: Trunk) -> None:
     delivery = submitting(trunk)
     later = Later(key=str(delivery.pk), seconds=0, attempt=1)
     delivery_reports.record_results(get_carrier("smsc"), [later])
@@ -222,7 +220,7 @@ def test_an_answer_that_is_recorded_twice_does_not_send_again_what_is_being_sent
     assert status(delivery) == S.SUBMITTING
 
 
-def test_where_the_carrier_says_no_more_accepted_is_completed(trunk: Trunk) -> None:
+def test_acceptance_completes_the_sms_if_no_report_will_follow(trunk: Trunk) -> None:
     delivery = submitting(trunk)
     delivery_reports.record_results(
         get_carrier("smsc"), [Accepted(key=str(delivery.pk), ref="1", completes=True)]

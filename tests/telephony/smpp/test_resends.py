@@ -1,4 +1,4 @@
-"""Answers that were lost: what is sent again, when, and why nobody gets it twice."""
+"""Test which SMS are resent after their submit responses were lost, when, and that nobody gets one twice."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ OFF_AND_UNANSWERED = "+9779841009925"
 
 
 @pytest.fixture(autouse=True)
-def _short_good_byes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits for answers that were never to come."""
+def _short_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait at close for responses that never come."""
     monkeypatch.setattr(smpp_carrier, "CLOSE_SECONDS", 1.5)
 
 
 def unanswered(trunk: Trunk, *, seconds: float = 200, **fields: Any) -> Delivery:
-    """An SMS that was claimed `seconds` ago, and whose answer never came."""
+    """Create an SMS that was claimed `seconds` ago and got no response."""
     delivery = make_delivery(trunk=trunk, status=S.SUBMITTING, attempts=1, **fields)
     lifecycle.record([Unknown(key=str(delivery.pk))], report_timeout=3600)
     Delivery.objects.filter(pk=delivery.pk).update(claimed_at=timezone.now() - timedelta(seconds=seconds))
@@ -47,7 +47,7 @@ def unanswered(trunk: Trunk, *, seconds: float = 200, **fields: Any) -> Delivery
 
 
 def bound(trunk: Trunk, *, seconds: float, until: float = 0) -> None:
-    """The trunk was bound for `seconds`, up to `until` seconds ago, all that came is stored, and it told numbers."""
+    """Note a bind of `seconds` that ended `until` seconds ago, with all receipts stored and numbers in them."""
     resends.note_bound(trunk.alias, at=time.monotonic() - until, seconds=seconds)
     Bind.objects.update(tells_numbers=True)
 
@@ -69,10 +69,10 @@ def configure(settings: Any, **options: Any) -> None:
     get_carrier.cache_clear()
 
 
-class TestWhatIsSentAgain:
-    """By the default options: silence of two minutes while bound."""
+class TestSelection:
+    """With the default options an SMS is resent after two minutes of silence while bound."""
 
-    def test_what_nothing_was_heard_of_while_we_listened(self, trunk: Trunk) -> None:
+    def test_silent_sms_is_resent_after_two_minutes_of_a_bind(self, trunk: Trunk) -> None:
         delivery = unanswered(trunk)
         bound(trunk, seconds=121)
         delivery_reports.look_up_unknown("smsc")
@@ -87,7 +87,7 @@ class TestWhatIsSentAgain:
         [(119, 1000, 0), (1000, 119, 0), (130, 1000, 11)],
         ids=["claimed a moment ago", "bound a moment ago", "not bound any more"],
     )
-    def test_silence_counts_only_while_it_is_bound(
+    def test_silence_counts_only_while_the_trunk_is_bound(
         self, trunk: Trunk, claimed: float, seconds: float, until: float
     ) -> None:
         delivery = unanswered(trunk, seconds=claimed)
@@ -95,19 +95,19 @@ class TestWhatIsSentAgain:
         delivery_reports.look_up_unknown("smsc")
         assert status(delivery) == S.UNKNOWN
 
-    def test_a_trunk_that_was_never_bound_says_nothing(self, trunk: Trunk) -> None:
+    def test_nothing_is_resent_over_a_trunk_that_was_never_bound(self, trunk: Trunk) -> None:
         delivery = unanswered(trunk)
         delivery_reports.look_up_unknown("smsc")
         assert status(delivery) == S.UNKNOWN
 
-    def test_not_what_a_receipt_has_come_about(self, trunk: Trunk) -> None:
+    def test_sms_with_a_receipt_is_not_resent(self, trunk: Trunk) -> None:
         delivery = unanswered(trunk)
         bound(trunk, seconds=500)
         report(delivery.to)
         delivery_reports.look_up_unknown("smsc")
         assert status(delivery) == S.UNKNOWN
 
-    def test_a_long_one_of_which_some_parts_never_arrived(self, trunk: Trunk) -> None:
+    def test_long_sms_is_resent_if_some_parts_stay_unreported(self, trunk: Trunk) -> None:
         delivery = unanswered(trunk, text=LONG)
         report(delivery.to)
         bound(trunk, seconds=500)
@@ -117,7 +117,7 @@ class TestWhatIsSentAgain:
         delivery_reports.look_up_unknown("smsc")
         assert status(delivery) == S.QUEUED
 
-    def test_a_part_that_each_of_two_attempts_reported_is_still_one_part(self, trunk: Trunk) -> None:
+    def test_receipts_of_two_attempts_for_one_part_count_once(self, trunk: Trunk) -> None:
         delivery = unanswered(trunk, text=LONG, to="+9779841000001")
         bound(trunk, seconds=500)
         needed = get_carrier("smsc").reports_on(LONG)
@@ -138,7 +138,7 @@ class TestWhatIsSentAgain:
         assert status(delivery) == S.QUEUED
 
     @pytest.mark.parametrize("other", [S.SUBMITTING, S.UNKNOWN, S.SUBMITTED])
-    def test_not_while_another_to_the_same_number_is_under_way(
+    def test_sms_is_not_resent_while_another_to_the_number_is_in_progress(
         self, trunk: Trunk, other: DeliveryStatus
     ) -> None:
         delivery = unanswered(trunk)
@@ -150,7 +150,7 @@ class TestWhatIsSentAgain:
         delivery_reports.look_up_unknown("smsc")
         assert status(delivery) == S.QUEUED
 
-    def test_of_two_to_one_number_one_at_a_time(self, trunk: Trunk) -> None:
+    def test_two_sms_to_one_number_are_resent_one_at_a_time(self, trunk: Trunk) -> None:
         one, two = unanswered(trunk, to=OFF), unanswered(trunk, to=OFF)
         bound(trunk, seconds=500)
         Delivery.objects.filter(pk=two.pk).update(status=S.QUEUED)
@@ -159,7 +159,7 @@ class TestWhatIsSentAgain:
         delivery_reports.look_up_unknown("smsc")
         assert [status(one), status(two)] == [S.QUEUED, S.UNKNOWN]
 
-    def test_not_for_ever(self, trunk: Trunk) -> None:
+    def test_sms_is_resent_three_times_at_most(self, trunk: Trunk) -> None:
         delivery = unanswered(trunk)
         bound(trunk, seconds=500)
         for _ in range(resends.MAX_RESENDS):
@@ -171,7 +171,7 @@ class TestWhatIsSentAgain:
         assert Repetition.objects.get().times == resends.MAX_RESENDS
 
     @pytest.mark.parametrize("options", [{"receipts": False}, {"repeat": "never"}])
-    def test_nothing_where_there_is_no_evidence_or_nobody_wants_it(
+    def test_nothing_is_resent_without_receipts_or_with_repeat_never(
         self, trunk: Trunk, settings: Any, options: dict[str, Any]
     ) -> None:
         configure(settings, **options)
@@ -180,7 +180,7 @@ class TestWhatIsSentAgain:
         delivery_reports.look_up_unknown("smsc")
         assert status(delivery) == S.UNKNOWN
 
-    def test_the_trunk_writes_down_that_it_is_bound(self, trunk: Trunk) -> None:
+    def test_bind_is_noted_with_its_time(self, trunk: Trunk) -> None:
         now = time.monotonic()
         bound(trunk, seconds=100, until=50)
         (first,) = Bind.objects.all()
@@ -190,8 +190,8 @@ class TestWhatIsSentAgain:
         assert second.since > first.seen_at
 
 
-class TestWhetherReceiptsTellNumbers:
-    """Where they do not, nothing is ever heard about a number, and silence says nothing."""
+class TestReceiptNumbers:
+    """If receipts do not name the recipient, silence about a number proves nothing."""
 
     def silent_with(self, trunk: Trunk, *samples: list[tuple[str, str]]) -> int:
         """The status of an unanswered SMS after receipts about another, +9779841000001 by the id 77, have come."""
@@ -202,35 +202,33 @@ class TestWhetherReceiptsTellNumbers:
         delivery_reports.look_up_unknown("smsc")
         return status(delivery)
 
-    def test_nothing_is_sent_again_before_a_receipt_has_named_the_number_of_its_sms(
-        self, trunk: Trunk
-    ) -> None:
+    def test_resend_waits_for_a_receipt_that_names_the_recipient(self, trunk: Trunk) -> None:
         assert self.silent_with(trunk, [("strange", "+9779841000001")]) == S.UNKNOWN
         assert Bind.objects.get().tells_numbers is None
 
-    def test_nor_where_they_name_another(self, trunk: Trunk) -> None:
+    def test_resend_is_skipped_when_receipts_name_another_number(self, trunk: Trunk) -> None:
         assert self.silent_with(trunk, [("77", "31001"), ("strange", "+9779841000001")]) == S.UNKNOWN
         assert Bind.objects.get().tells_numbers is False
 
-    def test_one_that_has_is_enough_and_stays_so(self, trunk: Trunk) -> None:
+    def test_one_receipt_that_names_the_recipient_is_enough(self, trunk: Trunk) -> None:
         assert self.silent_with(trunk, [("77", "+9779841000001"), ("strange", "")], []) == S.QUEUED
 
-    def test_unless_they_do_not_any_more(self, trunk: Trunk) -> None:
+    def test_resend_is_skipped_when_later_receipts_name_another_number(self, trunk: Trunk) -> None:
         assert self.silent_with(trunk, [("77", "+9779841000001")], [("77", "31001")]) == S.UNKNOWN
 
-    def test_the_carrier_says_which_receipts_have_come(
+    def test_carrier_notes_the_receipts_with_the_bind(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        noted: list[tuple[str, str]] = []
-        monkeypatch.setattr(resends, "note_bound", lambda *_, receipts, **__: noted.extend(receipts))
+        logged: list[tuple[str, str]] = []
+        monkeypatch.setattr(resends, "note_bound", lambda *_, receipts, **__: logged.extend(receipts))
         monkeypatch.setattr(reassembly, "hand_on_incomplete", lambda *_, **__: None)
         with smsc(tmp_path) as far, carrier(far.port, repeat_after_seconds=1) as it:
             result = it.send(sms(1))["1"]
             assert isinstance(result, Accepted)
-            it.wait(lambda: noted == [(result.ref, sms(1).to)])
+            it.wait(lambda: logged == [(result.ref, sms(1).to)])
 
 
-def test_what_was_refused_ends_the_time_of_which_all_is_stored(
+def test_refusing_an_inbound_pdu_restarts_the_time_of_the_bind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds: list[float] = []
@@ -244,8 +242,8 @@ def test_what_was_refused_ends_the_time_of_which_all_is_stored(
         it.wait(lambda: any(later < before for before, later in pairwise(seconds)))
 
 
-def repetition(trunk: Trunk, *, to: str, text: str = "Namaste") -> Submission:
-    """As `look_up_unknown` and the next claim make it."""
+def claimed_resend(trunk: Trunk, *, to: str, text: str = "Namaste") -> Submission:
+    """Create a resend as `look_up_unknown` and the next claim leave it."""
     delivery = make_delivery(
         trunk=trunk,
         to=to,
@@ -258,103 +256,103 @@ def repetition(trunk: Trunk, *, to: str, text: str = "Namaste") -> Submission:
     return sms(delivery.pk, to=to, text=text, attempt=2)
 
 
-def take_without_answer(it: OpenCarrier, far: SmscProcess, to: str, text: str) -> None:
-    """The SMSC takes an SMS for a phone that is switched off, and its answer is lost."""
+def accept_without_response(it: OpenCarrier, far: SmscProcess, to: str, text: str) -> None:
+    """Let the SMSC accept an SMS for a phone that is switched off, and lose its response."""
     it.carrier.submit([sms(1, to=to, text=text)])
     parts = it.carrier.reports_on(text)
     it.wait(lambda: len(far.entries) == parts)
 
 
-class TestHowItIsSentAgain:
+class TestResend:
     @pytest.mark.parametrize("text", ["Namaste", LONG], ids=["short", "long"])
-    def test_what_the_smsc_has_for_a_phone_that_is_off_is_taken_back_first(
+    def test_resend_first_cancels_what_the_smsc_holds_for_a_phone_that_is_off(
         self, trunk: Trunk, tmp_path: Path, text: str
     ) -> None:
         with smsc(tmp_path, takes_back="cancel") as far, carrier(far.port, source="31001") as it:
-            take_without_answer(it, far, OFF_AND_UNANSWERED, text)
-            again = repetition(trunk, to=OFF_AND_UNANSWERED, text=text)
-            result = it.send(again)[again.key]
+            accept_without_response(it, far, OFF_AND_UNANSWERED, text)
+            resend = claimed_resend(trunk, to=OFF_AND_UNANSWERED, text=text)
+            result = it.send(resend)[resend.key]
             assert isinstance(result, Accepted)
             parts = it.carrier.reports_on(text)
             assert len(far.entries) == 2 * parts
-            assert far.octets() == {OFF_AND_UNANSWERED[1:]: [far_text(text)]}
+            assert far.octets() == {OFF_AND_UNANSWERED[1:]: [encoded(text)]}
             far.tell(switch_on=True)
             it.wait(lambda: len(it.events()) >= parts)
             assert {event.ref for event in it.events()} == {*(result.parts or (result.ref,))}
             assert {event.status for event in it.events()} == {S.COMPLETED}
             assert far.shown() == {OFF_AND_UNANSWERED[1:]: parts}
 
-    def test_what_was_never_taken_is_simply_sent(self, trunk: Trunk, tmp_path: Path) -> None:
+    def test_resend_is_sent_if_there_is_nothing_to_cancel(self, trunk: Trunk, tmp_path: Path) -> None:
         with smsc(tmp_path, takes_back="cancel") as far, carrier(far.port) as it:
-            again = repetition(trunk, to="+9779841000001", text=LONG)
-            assert isinstance(it.send(again)[again.key], Accepted)
-            assert far.octets() == {"9779841000001": [far_text(LONG)]}
+            resend = claimed_resend(trunk, to="+9779841000001", text=LONG)
+            assert isinstance(it.send(resend)[resend.key], Accepted)
+            assert far.octets() == {"9779841000001": [encoded(LONG)]}
 
-    def test_a_short_one_replaces_where_nothing_can_be_taken_back(self, trunk: Trunk, tmp_path: Path) -> None:
+    def test_short_resend_replaces_if_cancel_is_not_supported(self, trunk: Trunk, tmp_path: Path) -> None:
         with smsc(tmp_path, takes_back="replace") as far, carrier(far.port, source="31001") as it:
-            take_without_answer(it, far, OFF_AND_UNANSWERED, "Namaste")
-            again = repetition(trunk, to=OFF_AND_UNANSWERED)
-            assert isinstance(it.send(again)[again.key], Accepted)
+            accept_without_response(it, far, OFF_AND_UNANSWERED, "Namaste")
+            resend = claimed_resend(trunk, to=OFF_AND_UNANSWERED)
+            assert isinstance(it.send(resend)[resend.key], Accepted)
             assert [len(far.entries), len(far.journal_entries("replaced")), len(far.deliverable())] == [
                 2,
                 1,
                 1,
             ]
 
-    def test_a_long_one_is_left_there_since_it_would_replace_its_own_parts(
-        self, trunk: Trunk, tmp_path: Path
-    ) -> None:
+    def test_long_resend_is_not_sent_if_cancel_is_not_supported(self, trunk: Trunk, tmp_path: Path) -> None:
         with smsc(tmp_path, takes_back="replace") as far, carrier(far.port) as it:
-            again = repetition(trunk, to=OFF, text=LONG)
-            assert it.send(again)[again.key] == Unknown(
-                key=again.key,
+            resend = claimed_resend(trunk, to=OFF, text=LONG)
+            assert it.send(resend)[resend.key] == Unknown(
+                key=resend.key,
                 text="The SMSC may have this SMS and did not cancel it. It answered: ESME_RINVCMDID (0x03).",
             )
             assert far.entries == []
 
-    def test_unless_twice_is_better_than_never(self, trunk: Trunk, tmp_path: Path) -> None:
+    def test_long_resend_is_sent_without_cancel_with_repeat_always(
+        self, trunk: Trunk, tmp_path: Path
+    ) -> None:
         with smsc(tmp_path, takes_back="replace") as far, carrier(far.port, repeat="always") as it:
-            again = repetition(trunk, to=OFF, text=LONG)
-            assert isinstance(it.send(again)[again.key], Accepted)
+            resend = claimed_resend(trunk, to=OFF, text=LONG)
+            assert isinstance(it.send(resend)[resend.key], Accepted)
 
     @pytest.mark.parametrize("repeat", ["safe", "always"])
     @pytest.mark.parametrize("status", ["58", "14"], ids=["throttled", "queue full"])
-    def test_where_even_that_is_too_fast_all_of_it_is_tried_again_more_slowly(
+    def test_resend_is_retried_later_if_its_cancel_is_throttled(
         self, trunk: Trunk, tmp_path: Path, status: str, repeat: str
     ) -> None:
         with smsc(tmp_path, takes_back=f"says={status}") as far, carrier(far.port, repeat=repeat) as it:
-            again = repetition(trunk, to=OFF)
-            assert isinstance(it.send(again)[again.key], Later)
+            resend = claimed_resend(trunk, to=OFF)
+            assert isinstance(it.send(resend)[resend.key], Later)
             assert it.carrier.pace() is not None
             assert far.entries == []
 
-    def test_where_that_is_not_answered_even_a_short_one_is_left_there(
-        self, trunk: Trunk, tmp_path: Path
-    ) -> None:
+    def test_resend_is_not_sent_if_its_cancel_gets_no_response(self, trunk: Trunk, tmp_path: Path) -> None:
         with smsc(tmp_path, takes_back="silence") as far, carrier(far.port, answer_seconds=1) as it:
-            again = repetition(trunk, to=OFF)
-            assert it.send(again)[again.key] == Unknown(
-                key=again.key, text="The SMSC may have this SMS and did not cancel it. It answered: nothing."
+            resend = claimed_resend(trunk, to=OFF)
+            assert it.send(resend)[resend.key] == Unknown(
+                key=resend.key, text="The SMSC may have this SMS and did not cancel it. It answered: nothing."
             )
             assert far.entries == []
 
-    def test_and_sent_where_twice_is_better_than_never(self, trunk: Trunk, tmp_path: Path) -> None:
+    def test_resend_is_sent_without_cancel_response_with_repeat_always(
+        self, trunk: Trunk, tmp_path: Path
+    ) -> None:
         options = {"answer_seconds": 1, "repeat": "always"}
         with smsc(tmp_path, takes_back="silence") as far, carrier(far.port, **options) as it:
-            again = repetition(trunk, to="+9779841000001")
-            assert isinstance(it.send(again)[again.key], Accepted)
+            resend = claimed_resend(trunk, to="+9779841000001")
+            assert isinstance(it.send(resend)[resend.key], Accepted)
 
     @pytest.mark.parametrize(
         ("status", "result"), [("02", Accepted), ("03", Accepted), ("0C", Accepted), ("08", Unknown)]
     )
-    def test_a_short_one_follows_only_where_the_smsc_knows_no_such_cancellation(
+    def test_short_resend_follows_only_if_cancel_is_not_supported(
         self, trunk: Trunk, tmp_path: Path, status: str, result: type
     ) -> None:
         with smsc(tmp_path, takes_back=f"says={status}") as far, carrier(far.port) as it:
-            again = repetition(trunk, to="+9779841000001")
-            assert isinstance(it.send(again)[again.key], result)
+            resend = claimed_resend(trunk, to="+9779841000001")
+            assert isinstance(it.send(resend)[resend.key], result)
 
-    def test_it_keeps_to_the_window_and_the_pace(
+    def test_resends_keep_to_the_window_and_the_pace(
         self, trunk: Trunk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         slots: list[float] = []
@@ -362,12 +360,12 @@ class TestHowItIsSentAgain:
         outstanding: list[int] = []
         take_slot = Pace.slot
 
-        def noted_slot(pace: Pace, *, now: float) -> float:
+        def logged_slot(pace: Pace, *, now: float) -> float:
             wait = take_slot(pace, now=now)
             slots.append(pace._next_slot - 0.01)
             return wait
 
-        def noted(write: Any) -> Any:
+        def logged(write: Any) -> Any:
             def call(window: Window, *arguments: Any) -> None:
                 left.append(time.monotonic())
                 write(window, *arguments)
@@ -375,22 +373,22 @@ class TestHowItIsSentAgain:
 
             return call
 
-        monkeypatch.setattr(Pace, "slot", noted_slot)
+        monkeypatch.setattr(Pace, "slot", logged_slot)
         for name in ("_put", "_recall"):
-            monkeypatch.setattr(Window, name, noted(getattr(Window, name)))
+            monkeypatch.setattr(Window, name, logged(getattr(Window, name)))
         options = {"window": 2, "parts_per_second": 100}
         with smsc(tmp_path, takes_back="cancel") as far, carrier(far.port, **options) as it:
-            again = [repetition(trunk, to=f"+977984100000{n}", text=LONG) for n in range(8)]
-            results = it.send(*again)
+            resend = [claimed_resend(trunk, to=f"+977984100000{n}", text=LONG) for n in range(8)]
+            results = it.send(*resend)
             assert {type(result) for result in results.values()} == {Accepted}
             parts = it.carrier.reports_on(LONG)
-            assert far.octets() == {one.to[1:]: [far_text(LONG)] for one in again}
+            assert far.octets() == {one.to[1:]: [encoded(LONG)] for one in resend}
         assert len(far.entries) == 8 * parts
         assert len(slots) == len(left) == 8 * (1 + parts)
         assert max(outstanding) <= 2
         assert all(at >= slot - 0.001 for at, slot in zip(left, slots, strict=True)), "none before its slot"
 
-    def test_nothing_is_written_where_the_database_cannot_be_asked(
+    def test_nothing_is_written_if_the_database_is_unavailable(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def away(ids: list[int]) -> None:
@@ -402,7 +400,7 @@ class TestHowItIsSentAgain:
                 it.carrier.submit([sms(1), sms(2, attempt=2)])
             assert far.entries == []
 
-    def test_what_was_taken_back_long_ago_is_forgotten(self) -> None:
+    def test_old_cancellations_are_forgotten(self) -> None:
         it = SmppCarrier(alias="smsc", host="127.0.0.1", system_id="iris")
         it._recalled = dict.fromkeys(["+9779841000001", "+9779841000002"], time.monotonic() - 700)
         it._note_recall("+9779841000001")
@@ -412,12 +410,12 @@ class TestHowItIsSentAgain:
         self, trunk: Trunk, tmp_path: Path
     ) -> None:
         with smsc(tmp_path, takes_back="cancel") as far, carrier(far.port, source="31001") as it:
-            again = repetition(trunk, to=OFF_AND_UNANSWERED, text=LONG)
-            it.carrier.submit([again])
+            resend = claimed_resend(trunk, to=OFF_AND_UNANSWERED, text=LONG)
+            it.carrier.submit([resend])
             it.wait(lambda: len(far.entries) == it.carrier.reports_on(LONG))
             far.kill()
             it.wait(it.results)
-            result = it.results()[again.key]
+            result = it.results()[resend.key]
             assert isinstance(result, Unknown)
             assert result.resent
 
@@ -425,53 +423,51 @@ class TestHowItIsSentAgain:
         self, trunk: Trunk, tmp_path: Path
     ) -> None:
         with smsc(tmp_path, takes_back="replace") as far, carrier(far.port) as it:
-            again = repetition(trunk, to=OFF, text=LONG)
-            result = it.send(again)[again.key]
+            resend = claimed_resend(trunk, to=OFF, text=LONG)
+            result = it.send(resend)[resend.key]
         assert isinstance(result, Unknown)
         assert not result.resent
 
-    def test_nothing_of_the_sort_goes_with_what_is_sent_again_because_it_was_refused(
-        self, trunk: Trunk, tmp_path: Path
-    ) -> None:
+    def test_retry_of_a_refused_sms_cancels_nothing(self, trunk: Trunk, tmp_path: Path) -> None:
         with smsc(tmp_path, takes_back="cancel replace") as far, carrier(far.port, source="31001") as it:
             it.send(sms(1, to=OFF))
             it.send(sms(make_delivery(trunk=trunk, to=OFF).pk, to=OFF, attempt=2))
             assert len(far.deliverable()) == 2
 
-    def test_not_any_more_when_a_receipt_has_come_meanwhile(self, trunk: Trunk, tmp_path: Path) -> None:
+    def test_resend_is_skipped_if_a_receipt_came_meanwhile(self, trunk: Trunk, tmp_path: Path) -> None:
         with smsc(tmp_path) as far, carrier(far.port) as it:
-            again = repetition(trunk, to="+9779841000001")
+            resend = claimed_resend(trunk, to="+9779841000001")
             report("+9779841000001")
-            assert it.carrier.submit([again]) == [Pending(key=again.key)]
+            assert it.carrier.submit([resend]) == [Pending(key=resend.key)]
             (event,) = it.events()
-            assert (event.key, event.status) == (again.key, S.COMPLETED)
+            assert (event.key, event.status) == (resend.key, S.COMPLETED)
             assert far.entries == []
 
-    def test_that_we_have_taken_it_back_is_no_such_receipt(self, trunk: Trunk, tmp_path: Path) -> None:
+    def test_deleted_receipt_does_not_stop_a_resend(self, trunk: Trunk, tmp_path: Path) -> None:
         with smsc(tmp_path) as far, carrier(far.port) as it:
-            again = repetition(trunk, to="+9779841000001")
+            resend = claimed_resend(trunk, to="+9779841000001")
             report("+9779841000001", S.FAILED, "DELETED")
-            assert isinstance(it.send(again)[again.key], Accepted)
+            assert isinstance(it.send(resend)[resend.key], Accepted)
             assert len(far.entries) == 1
 
-    def test_it_waits_for_another_that_was_sent_meanwhile(self, trunk: Trunk, tmp_path: Path) -> None:
+    def test_resend_waits_for_another_sms_to_the_number(self, trunk: Trunk, tmp_path: Path) -> None:
         with smsc(tmp_path) as far, carrier(far.port) as it:
-            again = repetition(trunk, to=OFF)
+            resend = claimed_resend(trunk, to=OFF)
             make_delivery(trunk=trunk, to=OFF, status=S.SUBMITTED)
-            assert isinstance(it.send(again)[again.key], Later)
+            assert isinstance(it.send(resend)[resend.key], Later)
             assert far.entries == []
 
-    def test_what_is_held_up_by_the_end_of_the_connection_is_queued_again(
+    def test_resend_is_queued_again_if_the_connection_ends_during_its_cancel(
         self, trunk: Trunk, tmp_path: Path
     ) -> None:
         with smsc(tmp_path, takes_back="cancel silence") as far, carrier(far.port) as it:
-            again = repetition(trunk, to=OFF)
-            it.carrier.submit([again])
+            resend = claimed_resend(trunk, to=OFF)
+            it.carrier.submit([resend])
             it.wait(lambda: far.journal_entries("asked to cancel"))
             far.kill()
             it.wait(it.results)
-            assert isinstance(it.results()[again.key], Later)
+            assert isinstance(it.results()[resend.key], Later)
 
 
-def far_text(text: str) -> bytes:
+def encoded(text: str) -> bytes:
     return text.encode("utf-16-be") if "क" in text else text.encode()

@@ -44,9 +44,9 @@ def test_forgotten_sms_is_counted_from_the_beginning() -> None:
     retries = RetryCounts()
     for _ in range(3):
         retries.full("1")
-    assert retries.own_complaint("1") == QUEUE_FULL
+    assert retries.sms_specific_status("1") == QUEUE_FULL
     retries.forget("1")
-    assert retries.own_complaint("1") is None
+    assert retries.sms_specific_status("1") is None
     assert retries.full("1") == 0
 
 
@@ -55,7 +55,7 @@ def test_attempts_are_counted_for_the_latest_sms_only(monkeypatch: pytest.Monkey
     retries = RetryCounts()
     for key in "12345":
         retries.full(key)
-    assert [key for key in "12345" if retries.own_complaint(key)] == ["4", "5"]
+    assert [key for key in "12345" if retries.sms_specific_status(key)] == ["4", "5"]
 
 
 def test_sms_throttled_alone_is_retried_with_backoff_and_a_limit() -> None:
@@ -65,7 +65,7 @@ def test_sms_throttled_alone_is_retried_with_backoff_and_a_limit() -> None:
         retries.note_accepted(1)
     assert pauses[:4] == [0, 5, 10, 20]
     assert 15 * 60 < sum(pauses) < 60 * 60
-    assert retries.own_complaint("1") == THROTTLED
+    assert retries.sms_specific_status("1") == THROTTLED
 
 
 def test_known_throttled_sms_end_even_if_no_others_are_left() -> None:
@@ -74,7 +74,7 @@ def test_known_throttled_sms_end_even_if_no_others_are_left() -> None:
         for key in "12345":
             retries.throttled(key)
             retries.note_accepted(50)
-    assert {retries.own_complaint(key) for key in "12345"} == {THROTTLED}
+    assert {retries.sms_specific_status(key) for key in "12345"} == {THROTTLED}
     ends = [[retries.throttled(key) for key in "12345"] for _ in range(MAX_QUEUE_FULL_ATTEMPTS)]
     assert ends[-1] == [None] * 5
 
@@ -85,4 +85,4 @@ def test_throttling_of_many_sms_is_blamed_on_the_pace() -> None:
         for key in "12345":
             retries.note_accepted(1)
             assert retries.throttled(key) == 0
-    assert retries.own_complaint("1") is None
+    assert retries.sms_specific_status("1") is None

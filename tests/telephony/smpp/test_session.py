@@ -17,7 +17,7 @@ from telephony.carriers.refusals import MAX_REFUSALS_IN_A_ROW, Meaning
 from telephony.carriers.smpp import carrier as smpp_carrier
 from telephony.carriers.smpp import pace as smpp_pace
 from telephony.carriers.smpp import window as smpp_window
-from telephony.carriers.smpp.message import Message
+from telephony.carriers.smpp.message import OutgoingSms
 from telephony.carriers.smpp.pace import Pace
 from telephony.carriers.smpp.window import Window
 from telephony.models import Cause, DeliveryStatus
@@ -175,7 +175,7 @@ class TestResponses:
             held.append(window.hooks.held())
             await repeat(window)
 
-        def logged_put(window: Window, message: Message, part: int, buffer: list[bytes]) -> None:
+        def logged_put(window: Window, message: OutgoingSms, part: int, buffer: list[bytes]) -> None:
             assert message.statuses[part] is None or not window.hooks.held()
             put(window, message, part, buffer)
 

@@ -183,9 +183,7 @@ def test_empty_voice_setting_is_an_error(settings: Any) -> None:
     ("options", "accepted"),
     [({"pich": 3}, False), ([], False), ("pitch", False), ({"variant": "f99"}, False), ({"pitch": 30}, True)],
 )
-def test_admin_rejects_an_invalid_voice(
-    admin_client: Client, options: Any, accepted: bool
-) -> None:
+def test_admin_rejects_an_invalid_voice(admin_client: Client, options: Any, accepted: bool) -> None:
     fields = {"name": "np_new", "api_name": "np_new", "display": "New", "language": "ne", "order": "9"}
     answer = admin_client.post(
         "/admin/telephony/voice/add/", {**fields, "engine": "espeak", "options": json.dumps(options)}
