@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -20,14 +20,7 @@ class Route:
 
     path: str
     view: type[Any]
-
-    @property
-    def methods(self) -> list[str]:
-        return [
-            name.upper()
-            for name in self.view.http_method_names
-            if name != "options" and hasattr(self.view, name)
-        ]
+    methods: list[str] = field(compare=False, default_factory=list)
 
     @property
     def ids(self) -> list[str]:
@@ -37,13 +30,23 @@ class Route:
         return re.sub(r"<id:(\w+)>", lambda found: str(ids[found[1]]), self.path)
 
 
+def methods_of(callback: Any) -> list[str]:
+    """The methods that an address knows: those of its view, or those that it maps to actions of a ViewSet."""
+    view = getattr(callback, "cls", object)
+    known = getattr(callback, "actions", None)
+    names = [name for name in getattr(view, "http_method_names", ()) if name not in ("head", "options")]
+    return [name.upper() for name in names if (hasattr(view, name) if known is None else name in known)]
+
+
 def _walk(patterns: list[Any], prefix: str = "") -> Iterator[Route]:
     for pattern in patterns:
         path = prefix + str(pattern.pattern)
         if isinstance(pattern, URLResolver):
             yield from _walk(pattern.url_patterns, path)
         elif isinstance(pattern, URLPattern):
-            yield Route("/" + path.removeprefix("^/?"), getattr(pattern.callback, "cls", object))
+            callback = pattern.callback
+            view = getattr(callback, "cls", object)
+            yield Route("/" + path.removeprefix("^/?"), view, methods_of(callback))
 
 
 @dataclass(frozen=True)

@@ -173,7 +173,14 @@ class Recipient(models.Model):
     objects = RecipientQuerySet.as_manager()
 
     class Meta:
-        indexes: ClassVar = [models.Index(fields=["campaign", "id"], name="recipient_of_campaign")]
+        indexes: ClassVar = [
+            models.Index(fields=["campaign", "id"], name="recipient_of_campaign"),
+            models.Index(
+                fields=["campaign", "id"],
+                condition=models.Q(status__gt=DeliveryStatus.COMPLETED),
+                name="recipient_not_reached",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.number

@@ -58,14 +58,15 @@ def changed_at(campaign: Campaign, recipients: Sequence[Recipient]) -> dict[int,
     """When each recipient last changed: was added or edited, or its latest delivery moved, if there was one lately. One
     query.
 
-    The recipients are neighbours in their campaign, as pages are: those between them, if any, are found as well.
+    Recipients are mostly neighbours in their campaign, as pages are: then they are found by the range of their ids.
     """
     ids = [recipient.pk for recipient in recipients]
+    first, last = min(ids, default=0), max(ids, default=0)
+    are_neighbours = last - first < 2 * len(ids)
+    chosen = {"item__range": (first, last)} if are_neighbours else {"item__in": ids}
     lately = Run.objects.filter(campaign=campaign, trial=False).order_by("-pk").values("pk")[:RUNS_LOOKED_AT]
     delivered: dict[int, datetime] = dict(
-        Delivery.objects.filter(
-            purpose=Purpose.CAMPAIGN, batch__in=lately, item__range=(min(ids, default=0), max(ids, default=0))
-        )
+        Delivery.objects.filter(purpose=Purpose.CAMPAIGN, batch__in=lately, **chosen)
         .values_list("item")
         .annotate(
             changed=Max(

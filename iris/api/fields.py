@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from reprlib import Repr
 from typing import Any
 
@@ -27,6 +27,8 @@ from iris.storable import is_storable
 BIKRAM_SAMBAT = range(2070, 2090)  # about now in the calendar of Nepal
 MAX_MOMENT_CHARACTERS = 100
 MAX_TAGS = 256  # of one number
+# Of the name of a tag; to put many combining marks into order takes quadratic time.
+MAX_TAG_CHARACTERS = 400
 
 _SHORT = Repr()
 _SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxdict = 3, 5, 5
@@ -145,6 +147,35 @@ class Moment(serializers.Field[datetime, Any, Any, datetime]):
             self.fail("unreadable", value=shown(data), zone=settings.TIME_ZONE)
 
 
+class Day(serializers.Field[Any, Any, Any, Any]):
+    """A day, or a time in seconds since 1970, at which something begins."""
+
+    default_error_messages = {
+        "invalid": "This must be a day such as 2026-01-31, or a Unix time: whole seconds since 1970, such as 1767225600."
+    }
+
+    def to_internal_value(self, data: Any) -> datetime:
+        text = str(data).strip()
+        try:
+            if re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
+                return timezone.make_aware(datetime.fromisoformat(text), timezone.get_default_timezone())
+            return datetime.fromtimestamp(int(text), UTC)
+        except (ValueError, OverflowError, OSError):
+            self.fail("invalid")
+
+
+class EndOfDay(Day):
+    """The end of a day, which is meant to be included, or of the day of a time."""
+
+    def to_internal_value(self, data: Any) -> datetime:
+        moment = super().to_internal_value(data)
+        try:
+            midnight = timezone.localtime(moment).replace(hour=0, minute=0, second=0, microsecond=0)
+            return midnight + timedelta(days=1)
+        except OverflowError:  # the last day that there is
+            return moment
+
+
 class Tags(serializers.Field[dict[str, Any], Any, Any, dict[str, Any]]):
     """An object of tags, as JSON, as JSON in a form field, or as form fields `available_tags[tags_name]`."""
 
@@ -184,6 +215,13 @@ class Tags(serializers.Field[dict[str, Any], Any, Any, dict[str, Any]]):
         if not is_storable(tag) or (isinstance(value, str) and not is_storable(value)):
             self.fail("unstorable", tag=shown(tag))
         return value
+
+
+def valid(serializer: serializers.BaseSerializer[Any]) -> dict[str, Any]:
+    """What was sent, as the serializer reads it. Raises ValidationError, with all that is wrong."""
+    serializer.is_valid(raise_exception=True)
+    sent: Mapping[str, Any] = serializer.validated_data
+    return dict(sent)
 
 
 def words_of(meanings: Iterable[Any], table: Mapping[Any, str]) -> dict[str, Any]:

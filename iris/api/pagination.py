@@ -30,11 +30,13 @@ def paginate(
     *,
     default_size: int = DEFAULT_PAGE_SIZE,
     max_size: int = MAX_PAGE_SIZE,
+    then_before: int | None = None,
 ) -> Page[M]:
     """The page that `?page=` and `?page_size=` ask for, in two queries. `rows` must be ordered.
 
-    Raises InvalidInput (no whole number from 1) and NotFound (no such page). A `page_size` above `max_size`
-    is `max_size`.
+    `then_before`: the rows are those that were found in one stretch of a list, and `?before=` with this id asks for the
+    next stretch. Raises InvalidInput (no whole number from 1) and NotFound (no such page). A `page_size` above
+    `max_size` is `max_size`.
     """
     number = _whole(request, "page", default=1)
     size = min(_whole(request, "page_size", default=default_size), max_size)
@@ -45,17 +47,20 @@ def paginate(
     neighbours = [
         n for n, there in ((number - 1, page.has_previous()), (number + 1, page.has_next())) if there
     ]
+    links = [_link(request, {"page": n}) for n in neighbours]
+    if then_before is not None and not page.has_next():
+        links.append(_link(request, {"page": 1, "before": then_before}))
     return Page(
         items=list(page.object_list),
         pagination={
             "total_items": paginator.count,
             "total_pages": paginator.num_pages,
             "page_number": number,
-            "has_next": page.has_next(),
+            "has_next": page.has_next() or then_before is not None,
             "has_previous": page.has_previous(),
             # Documented as empty where there is one page, and not at all for more: here, the pages before and
             # after.
-            "links": [_link(request, {"page": n}) for n in neighbours],
+            "links": links,
         },
     )
 
@@ -87,8 +92,11 @@ def window(
     default_size: int = 10,
     max_size: int = 10,
     count: int | None = None,
+    then_before: int | None = None,
 ) -> Window[M]:
     """The rows that `?limit=` and `?offset=`, or `?page=` and `?page_size=` ask for. `rows` must be ordered.
+
+    `then_before` as in `paginate`.
 
     Two queries, one where the `count` is known. Raises InvalidInput (no whole number) and NotFound (no such page).
     A size above `max_size` is `max_size`.
@@ -111,17 +119,20 @@ def window(
     else:
         offset = _whole(request, "offset", default=0, at_least=0)
 
-    def link(start: int) -> str:
+    def link(start: int, **more: int) -> str:
         turned = (
             {"page": start // size + 1, "page_size": size} if by_page else {"limit": size, "offset": start}
         )
-        return _link(request, turned)
+        return _link(request, {**turned, **more})
 
+    following = link(offset + size) if offset + size < total else None
+    if following is None and then_before is not None:
+        following = link(0, before=then_before)
     return Window(
         items=list(rows[offset : offset + size]) if offset < total else [],
         count=total,
         total_pages=pages,
-        next=link(offset + size) if offset + size < total else None,
+        next=following,
         previous=link(max(0, offset - size)) if offset > 0 else None,
     )
 

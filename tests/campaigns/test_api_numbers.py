@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
-from campaigns.api.v0 import views
+from campaigns.api.v0 import numbers
 from campaigns.models import Campaign, RunStatus, Service
 from telephony.models import DeliveryStatus
 from tests.factories import (
@@ -65,7 +65,7 @@ class TestList:
     def test_all_of_them_in_batches(
         self, caller: Caller, campaign: Campaign, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(views, "STREAM_BATCH", 3)
+        monkeypatch.setattr(numbers, "STREAM_BATCH", 3)
         ids = [make_recipient(campaign=campaign, number=9800000000 + index).pk for index in range(7)]
         assert [number["id"] for number in caller.get(of(campaign))["data"]["number-lists"]] == ids[::-1]
         ids += [make_recipient(campaign=campaign).pk, make_recipient(campaign=campaign).pk]

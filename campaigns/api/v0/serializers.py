@@ -70,14 +70,6 @@ class NewCampaign(CampaignChanges):
         return attrs
 
 
-class CampaignFilter(serializers.Serializer[Any]):
-    """How the list of campaigns may be narrowed: an addition to what is documented."""
-
-    name = Text(required=False)
-    services = Word(words_of(SERVICES, SERVICES), required=False)
-    status = Words({word.lower(): word for word in CAMPAIGN_STATUSES.values()}, required=False)
-
-
 class Beginning(serializers.Serializer[Any]):
     """How a campaign is to be run this time."""
 

@@ -9,6 +9,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.amounts import credits_json
+from campaigns import runs
+from campaigns.api.recipient_filters import RecipientFilter
 from campaigns.api.v1.fields import Variables
 from campaigns.api.v1.lookups import campaign_of, contact_of
 from campaigns.api.v1.responses import answers_json
@@ -20,8 +22,8 @@ from campaigns.api.v1.serializers import (
     added_contacts_json,
     attributes_json,
     contact_json,
-    valid,
 )
+from campaigns.api.v1.views import what_is_said
 from campaigns.api.v1.words import CARRIERS
 from campaigns.messages import PREFIX
 from campaigns.models import Campaign, Recipient, Service, Survey
@@ -29,21 +31,31 @@ from campaigns.recipients import editing
 from campaigns.reports import progress, states, totals
 from campaigns.surveys import responses
 from iris.api import parsers
+from iris.api.fields import valid
 from iris.api.pagination import window
-from iris.api.views import V1View
+from iris.api.viewsets import V1ViewSet, reads
 
 PAGE, LARGEST_PAGE = 100, 1_000
 
 
-class AddContact(V1View):
-    """One contact, or many in a list."""
+class ContactViewSet(V1ViewSet):
+    def list(self, request: Request, campaign_id: int) -> Response:
+        """The sums are of the whole campaign, also where filters choose some of its contacts."""
+        campaign = campaign_of(request, campaign_id)
+        answer = _page(request, campaign)
+        answer["total_credits_consumed"] = credits_json(totals.credits_of(campaign))
+        answer["carrier_summary"] = {
+            CARRIERS[operator]: n
+            for operator, n in sorted(totals.operators_of(campaign).items(), key=_by_name)
+        }
+        return Response(answer)
 
-    reads = parsers.LIST
-
-    def post(self, request: Request, campaign_id: int) -> Response:
+    @reads(parsers.LIST)
+    def add(self, request: Request, campaign_id: int) -> Response:
+        """One contact, or many in a list."""
         campaign = campaign_of(request, campaign_id)
         if "contacts" in request.data:
-            return self._many(request, campaign)
+            return _add_many(request, campaign)
         contact = editing.add_recipient(
             campaign=campaign, new_tags=True, **valid(NewContact(data=request.data))
         )
@@ -59,109 +71,98 @@ class AddContact(V1View):
             status=201,
         )
 
-    def _many(self, request: Request, campaign: Campaign) -> Response:
-        sent = valid(NewContacts(data=request.data))["contacts"]
-        added = editing.add_recipients(
-            campaign=campaign, rows=[(contact["number"], contact.get("tags", {})) for contact in sent]
-        )
-        campaign.refresh_from_db(fields=["tags"])
-        return Response(
-            {
-                "created": len(added.recipients),
-                "skipped": len(added.errors),
-                "contacts": added_contacts_json(added.recipients, campaign=campaign),
-                "errors": added.errors[: editing.ERRORS_SHOWN] or None,
-            },
-            status=201,
-        )
-
-
-class AddSheet(V1View):
-    reads = parsers.LIST_AND_FILES
-
-    def patch(self, request: Request, campaign_id: int) -> Response:
+    @reads(parsers.LIST_AND_FILES)
+    def add_sheet(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
         came = editing.import_sheet(campaign=campaign, **valid(Sheet(data=request.data)))
         number_column, *tags = came.columns
-        samples: list[dict[str, Any]] = [
-            {"column": number_column, "sample": [row.number for row in came.sample]}
-        ]
-        samples += [
-            {"column": tag.removeprefix(PREFIX), "sample": [row.tags.get(tag, "") for row in came.sample]}
-            for tag in tags
-        ]
         answer: dict[str, Any] = {
             "error_list": came.errors,
-            "samples": samples,
+            "samples": _samples(came),
             "total_validated_rows": came.rows,
         }
         if came.in_background:
             answer["message"] = "This sheet is large: its contacts will be there in a few minutes."
         return Response(answer)
 
-    post = patch
-    put = patch
+    @reads(parsers.TAGS)
+    def attributes(self, request: Request, contact_id: int) -> Response:
+        """What is known of a contact. The address says campaign, the id is a contact's.
 
-
-class Contacts(V1View):
-    def get(self, request: Request, campaign_id: int) -> Response:
-        campaign = campaign_of(request, campaign_id)
-        page = window(
-            request,
-            campaign.recipients.order_by("-pk"),
-            default_size=PAGE,
-            max_size=LARGEST_PAGE,
-            count=campaign.number_count,
-        )
-        answer = page.around(_with_answers(campaign, _shown(campaign, page.items), page.items, request))
-        answer["total_credits_consumed"] = credits_json(totals.credits_of(campaign))
-        answer["carrier_summary"] = {
-            CARRIERS[operator]: n
-            for operator, n in sorted(totals.operators_of(campaign).items(), key=_by_name)
-        }
-        return Response(answer)
-
-
-class Attributes(V1View):
-    """What is known of a contact. The address says campaign, the id is a contact's."""
-
-    reads = parsers.TAGS
-
-    def get(self, request: Request, contact_id: int) -> Response:
+        The published client also looks for it where contacts are deleted.
+        """
         contact = contact_of(request, contact_id)
         return Response(attributes_json(contact, campaign=contact.campaign))
 
-    def patch(self, request: Request, contact_id: int) -> Response:
+    @reads(parsers.TAGS)
+    def update_attributes(self, request: Request, contact_id: int) -> Response:
         contact = contact_of(request, contact_id)
         tags = Variables().run_validation(dict(cast(Any, request.data).items()))
         contact = editing.edit_recipient(recipient=contact, tags=tags, new_tags=True)
         return Response(attributes_json(contact, campaign=contact.campaign))
 
-
-class UpdateContact(V1View):
-    reads = parsers.TAGS
-
-    def patch(self, request: Request, contact_id: int) -> Response:
+    @reads(parsers.TAGS)
+    def update(self, request: Request, contact_id: int) -> Response:
         contact = contact_of(request, contact_id)
         changes = valid(ContactChanges(data=request.data))
         contact = editing.edit_recipient(recipient=contact, new_tags=True, **changes)
         return Response(_shown(contact.campaign, [contact])[0])
 
-    put = patch
-    post = patch
-
-
-class DeleteContact(V1View):
-    reads = parsers.TAGS
-
-    def delete(self, request: Request, contact_id: int) -> Response:
+    @reads(parsers.TAGS)
+    def destroy(self, request: Request, contact_id: int) -> Response:
         editing.delete_recipient(recipient=contact_of(request, contact_id))
         return Response({"message": "Successfully Deleted."})
 
-    def get(self, request: Request, contact_id: int) -> Response:
-        """The published client looks for a contact's attributes here."""
+    @reads(parsers.TEXTS)
+    def demo_call(self, request: Request, contact_id: int) -> Response:
         contact = contact_of(request, contact_id)
-        return Response(attributes_json(contact, campaign=contact.campaign))
+        source = what_is_said(contact.campaign)
+        runs.begin(campaign=contact.campaign, source=source, individual=[contact.pk], trial=True)
+        return Response({"message": f"A try is on its way to {contact.number}."})
+
+
+def _page(request: Request, campaign: Campaign) -> dict[str, Any]:
+    """Some of the contacts, all or those that filters choose, and the keys that go around them."""
+    filters = RecipientFilter.of(request, campaign)
+    if filters is None:
+        rows, ends_at, count = campaign.recipients.order_by("-pk"), None, campaign.number_count
+        page = window(request, rows, default_size=PAGE, max_size=LARGEST_PAGE, count=count)
+    else:
+        stretch = filters.look()
+        ends_at = stretch.ends_at
+        page = window(request, stretch.rows, default_size=PAGE, max_size=LARGEST_PAGE, then_before=ends_at)
+    answer = page.around(_with_answers(campaign, _shown(campaign, page.items), page.items, request))
+    return answer if filters is None else {**answer, "before": ends_at}
+
+
+def _add_many(request: Request, campaign: Campaign) -> Response:
+    sent = valid(NewContacts(data=request.data))["contacts"]
+    added = editing.add_recipients(
+        campaign=campaign, rows=[(contact["number"], contact.get("tags", {})) for contact in sent]
+    )
+    campaign.refresh_from_db(fields=["tags"])
+    return Response(
+        {
+            "created": len(added.recipients),
+            "skipped": len(added.errors),
+            "contacts": added_contacts_json(added.recipients, campaign=campaign),
+            "errors": added.errors[: editing.ERRORS_SHOWN] or None,
+        },
+        status=201,
+    )
+
+
+def _samples(came: editing.ImportedSheet) -> list[dict[str, Any]]:
+    """Some values of each column of a sheet."""
+    number_column, *tags = came.columns
+    numbers: dict[str, Any] = {"column": number_column, "sample": [row.number for row in came.sample]}
+    return [
+        numbers,
+        *(
+            {"column": tag.removeprefix(PREFIX), "sample": [row.tags.get(tag, "") for row in came.sample]}
+            for tag in tags
+        ),
+    ]
 
 
 def _shown(campaign: Campaign, listed: Sequence[Recipient]) -> list[dict[str, Any]]:

@@ -19,16 +19,12 @@ from rest_framework.fields import SkipField, empty
 
 from campaigns.api.v1.words import CATEGORIES
 from campaigns.messages import tag_called
-from iris.api.fields import Moment, Tags, Upload, Word
+from iris.api.fields import MAX_TAG_CHARACTERS, Moment, Tags, Upload, Word
 from iris.api.lists import Ids, Words
 from iris.api.parsers import json_value
 from iris.errors import InvalidInput
 from telephony import speech
 from telephony.api.v1.fields import Optional
-
-LOOKED_AT = (
-    400  # characters of a variable's name; to put many combining marks into order takes quadratic time
-)
 
 
 class _OrNone(serializers.Field[Any, Any, Any, Any]):
@@ -181,7 +177,7 @@ class Variables(Tags):
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         tags = {}
         for name, value in super().to_internal_value(data).items():
-            tag = tag_called(name[:LOOKED_AT])
+            tag = tag_called(name[:MAX_TAG_CHARACTERS])
             if not tag:
                 self.fail("nameless", name=name[:40])
             tags[tag] = value

@@ -15,7 +15,6 @@ from rest_framework.response import Response
 
 from accounts.api.account import account_of
 from accounts.api.amounts import credits_json
-from campaigns.api.v1.lookups import campaign_of
 from campaigns.api.v1.serializers import contact_json
 from campaigns.api.v1.words import CAMPAIGN_STATUSES, KINDS, OUTCOMES
 from campaigns.api.words import RECIPIENT_STATUSES
@@ -23,7 +22,6 @@ from campaigns.messages import PREFIX
 from campaigns.models import Campaign
 from campaigns.reports import progress, states, totals
 from campaigns.reports.dashboard import QUARTERS, Dashboard, dashboard
-from iris.api import parsers
 from iris.api.views import V1View
 from iris.errors import InvalidInput
 from telephony.models import DeliveryStatus
@@ -48,21 +46,16 @@ _PHONE_NUMBER = re.compile(r"\+?[0-9]+")
 DAYS, MOST_DAYS = 30, 366
 
 
-class Report(V1View):
-    reads = parsers.TEXTS
-
-    def get(self, request: Request, campaign_id: int) -> StreamingHttpResponse:
-        campaign = campaign_of(request, campaign_id)
-        rows = _rows(campaign)
-        # The first rows are fetched before anything is sent: what fails at once still becomes an error.
-        begun = "".join(islice(rows, 2))
-        return StreamingHttpResponse(
-            chain(["\ufeff" + begun], rows),  # without the mark, Excel takes it for another encoding
-            content_type="text/csv; charset=utf-8",
-            headers={"Content-Disposition": f'attachment; filename="campaign-{campaign.pk}.csv"'},
-        )
-
-    post = get  # the published client
+def report_of(campaign: Campaign) -> StreamingHttpResponse:
+    """The campaign's contacts as CSV. Streamed: memory does not grow with them."""
+    rows = _rows(campaign)
+    # The first rows are fetched before anything is sent: what fails at once still becomes an error.
+    begun = "".join(islice(rows, 2))
+    return StreamingHttpResponse(
+        chain(["\ufeff" + begun], rows),  # without the mark, Excel takes it for another encoding
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="campaign-{campaign.pk}.csv"'},
+    )
 
 
 class DashboardView(V1View):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -33,7 +33,7 @@ from campaigns.messages import MAX_CHARACTERS, PREFIX
 from campaigns.models import Campaign, Recipient, Service, Source, SurveyTemplate
 from campaigns.recipients.editing import ERRORS_SHOWN
 from campaigns.reports.states import RecipientState
-from iris.api.fields import Text, Upload, Word
+from iris.api.fields import Text, Upload
 from iris.api.lists import MAX_LISTED
 from telephony.api.fields import AnyNumber, Message, Number
 from telephony.api.trials import TrialText
@@ -76,46 +76,6 @@ class NewCampaign(CampaignChanges):
     name = Text(max_length=200)
     services = Services(OFFERED, source="service")
     steps = Steps(required=False)
-
-
-class Day(serializers.Field[Any, Any, Any, Any]):
-    """A time in seconds since 1970, as `from_date` and `to_date` have it."""
-
-    default_error_messages = {
-        "invalid": "This must be a Unix time: whole seconds since 1970, such as 1767225600."
-    }
-
-    def to_internal_value(self, data: Any) -> datetime:
-        try:
-            return datetime.fromtimestamp(int(str(data).strip()), UTC)
-        except (ValueError, OverflowError, OSError):
-            self.fail("invalid")
-
-
-class CampaignFilter(serializers.Serializer[Any]):
-    """How the list of campaigns may be narrowed and ordered."""
-
-    status = Word({word: word for word in CAMPAIGN_STATUSES.values()}, required=False)
-    search = Text(required=False, max_length=200)
-    draft = Flag(required=False)
-    sort_by = Word({"asc": "updated_at", "des": "-updated_at", "desc": "-updated_at"}, required=False)
-    from_date = Day(required=False)
-    to_date = Day(required=False)
-
-    def to_internal_value(self, data: Any) -> Any:
-        # The published client sends the name of its constant: CampaignStatus.NOT_STARTED for “Not Started”.
-        sent = {name: text for name, text in data.items() if text.strip()}
-        if sent.get("status", "").startswith("CampaignStatus."):
-            sent["status"] = sent["status"].removeprefix("CampaignStatus.").replace("_", " ")
-        return super().to_internal_value(sent)
-
-    def validate_to_date(self, moment: datetime) -> datetime:
-        """The end of that day: it is meant to be included."""
-        try:
-            midnight = timezone.localtime(moment).replace(hour=0, minute=0, second=0, microsecond=0)
-            return midnight + timedelta(days=1)
-        except OverflowError:  # the last day that there is
-            return moment
 
 
 class ContactChanges(serializers.Serializer[Any]):
@@ -309,9 +269,3 @@ def _moments_of_many(moment: datetime) -> tuple[str, str | None]:
 def moment_json(moment: datetime | None) -> str | None:
     """In the zone of the server, with an offset; with all six digits of the second or none, as old Pythons read it."""
     return None if moment is None else timezone.localtime(moment, timezone.get_default_timezone()).isoformat()
-
-
-def valid(serializer: serializers.BaseSerializer[Any]) -> dict[str, Any]:
-    serializer.is_valid(raise_exception=True)
-    sent: Mapping[str, Any] = serializer.validated_data
-    return dict(sent)

@@ -19,15 +19,16 @@ from campaigns.api.v1 import steps as wire
 from campaigns.api.v1.lookups import campaign_of, contact_of, survey_of
 from campaigns.api.v1.reports import cell
 from campaigns.api.v1.responses import answers_json
-from campaigns.api.v1.serializers import attributes_json, contact_json, moment_json, valid
-from campaigns.api.v1.views import Run, detail_json
+from campaigns.api.v1.serializers import attributes_json, contact_json, moment_json
+from campaigns.api.v1.views import detail_json, run_campaign
 from campaigns.api.words import RECIPIENT_STATUSES
 from campaigns.messages import PREFIX
 from campaigns.models import Campaign, Service, Survey, SurveyStep
 from campaigns.surveys import responses, steps
 from campaigns.surveys.responses import Column, Reply, Tally
 from iris.api import parsers
-from iris.api.views import V1View
+from iris.api.fields import valid
+from iris.api.viewsets import V1ViewSet, reads
 from iris.errors import InvalidInput
 
 COLUMNS = ("number", "status", "call_duration", "playback", "answered_at")
@@ -39,14 +40,14 @@ class NewSteps(serializers.Serializer[Any]):
     steps = wire.Steps(required=False)
 
 
-class SurveySteps(V1View):
-    reads = parsers.LIST_AND_FILES
-
-    def get(self, request: Request, campaign_id: int) -> Response:
+class SurveyViewSet(V1ViewSet):
+    @reads(parsers.LIST_AND_FILES)
+    def steps(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
         return Response({"results": _steps_json(campaign, request)})
 
-    def post(self, request: Request, campaign_id: int) -> Response:
+    @reads(parsers.LIST_AND_FILES)
+    def update_steps(self, request: Request, campaign_id: int) -> Response:
         """New steps, if they are sent, and then the recordings, in parts called by the places of their steps from 0 on.
 
         The published client sends steps here that nobody can read, after it has sent them with the campaign.
@@ -64,32 +65,22 @@ class SurveySteps(V1View):
         shown = detail_json(campaign, campaign.run_status, request)
         return Response({**shown, "results": _steps_json(campaign, request)})
 
-    put = post
-    patch = post
+    @reads(parsers.TEXTS)
+    def run(self, request: Request, campaign_id: int) -> Response:
+        campaign = campaign_of(request, campaign_id)
+        _refuse_unless_survey(campaign)
+        return run_campaign(campaign)
 
-
-class RunSurvey(Run):
-    def post(self, request: Request, campaign_id: int) -> Response:
-        _refuse_unless_survey(campaign_of(request, campaign_id))
-        return super().post(request, campaign_id)
-
-
-class TestSurvey(V1View):
-    reads = parsers.TEXTS
-
-    def post(self, request: Request, contact_id: int) -> Response:
+    @reads(parsers.TEXTS)
+    def test(self, request: Request, contact_id: int) -> Response:
         contact = contact_of(request, contact_id)
         _refuse_unless_survey(contact.campaign)
         runs.begin(campaign=contact.campaign, individual=[contact.pk], trial=True)
         return Response({"message": f"A try is on its way to {contact.number}."})
 
-
-class SurveyReport(V1View):
-    """CSV, or JSON where `?format=json` asks for it. Streamed: memory does not grow with the contacts."""
-
-    reads = parsers.TEXTS
-
-    def get(self, request: Request, survey_id: int) -> StreamingHttpResponse:
+    @reads(parsers.TEXTS)
+    def report(self, request: Request, survey_id: int) -> StreamingHttpResponse:
+        """CSV, or JSON where `?format=json` asks for it. Streamed: memory does not grow with the contacts."""
         survey = survey_of(request, survey_id)
         as_json = request.query_params.get("format", "").strip().lower() == "json"
         body = _json(survey, request) if as_json else _csv(survey, request)
@@ -102,8 +93,6 @@ class SurveyReport(V1View):
             content_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": f'attachment; filename="survey-{survey.pk}.csv"'},
         )
-
-    post = get
 
 
 def _steps_json(campaign: Campaign, request: Request) -> list[dict[str, Any]]:

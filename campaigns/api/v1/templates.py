@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC
 from typing import Any, cast
 
-from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
+from django.db.models import Prefetch, QuerySet
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,15 +14,17 @@ from rest_framework.response import Response
 from accounts.api.account import account_of
 from campaigns.api.v1 import steps as wire
 from campaigns.api.v1.fields import LengthFactor
+from campaigns.api.v1.filters import TemplateFilter
 from campaigns.api.v1.lookups import campaign_of
-from campaigns.api.v1.serializers import length_factor_of, valid
+from campaigns.api.v1.serializers import length_factor_of
 from campaigns.models import Campaign, SurveyTemplate, TemplateStep
 from campaigns.surveys import templates
 from iris.api import parsers
-from iris.api.fields import Text
+from iris.api.fields import Text, valid
 from iris.api.pagination import window
 from iris.api.parsers import json_value
-from iris.api.views import ERROR_CODE, V1View, parse_id
+from iris.api.views import ERROR_CODE, parse_id
+from iris.api.viewsets import V1ViewSet, reads
 from iris.errors import InvalidInput, NotFound
 from telephony import speech
 from telephony.api.v1.fields import ChosenVoice
@@ -59,42 +61,39 @@ class NewTemplate(TemplateChanges):
     content = wire.Steps()
 
 
-class Templates(V1View):
-    reads = parsers.LIST_AND_FILES
+class SurveyTemplateViewSet(V1ViewSet):
+    filterset_class = TemplateFilter
 
-    def get(self, request: Request) -> Response:
-        page = window(request, _found(request), max_size=LARGEST_PAGE)
+    def get_queryset(self) -> QuerySet[SurveyTemplate]:
+        return _readable().filter(owner=account_of(self.request)).order_by("-pk")
+
+    def list(self, request: Request) -> Response:
+        page = window(request, self.filter_queryset(self.get_queryset()), max_size=LARGEST_PAGE)
         answer = page.around([_template_json(template, request) for template in page.items])
         del answer["total_pages"]  # as documented
         return Response(answer)
 
-    def post(self, request: Request) -> Response:
+    @reads(parsers.LIST_AND_FILES)
+    def create(self, request: Request) -> Response:
         sent = _with_steps(valid(NewTemplate(data=request.data)), request)
         template = templates.create_template(owner=account_of(request), **sent)
         return Response(_template_json(_read(template), request), status=201)
 
-
-class Template(V1View):
-    reads = parsers.LIST_AND_FILES
-
-    def get(self, request: Request, template_id: int) -> Response:
+    def retrieve(self, request: Request, template_id: int) -> Response:
         return Response(_template_json(_template_of(request, template_id), request))
 
-    def patch(self, request: Request, template_id: int) -> Response:
+    @reads(parsers.LIST_AND_FILES)
+    def update(self, request: Request, template_id: int) -> Response:
         template = _template_of(request, template_id)
         sent = _with_steps(valid(TemplateChanges(data=request.data, partial=True)), request)
         template = templates.update_template(template=template, **sent)
         return Response(_template_json(_read(template), request))
 
-    put = patch
-
-    def delete(self, request: Request, template_id: int) -> Response:
+    def destroy(self, request: Request, template_id: int) -> Response:
         _template_of(request, template_id).delete()
         return Response({"message": "Successfully Deleted."})
 
-
-class ApplyTemplate(V1View):
-    def post(self, request: Request, template_id: int) -> Response:
+    def apply(self, request: Request, template_id: int) -> Response:
         template = _template_of(request, template_id)
         if (sent := cast(Any, request.data).get("campaign_id")) in (None, ""):
             return _refusal("campaign_id is required.")
@@ -114,16 +113,6 @@ def _refusal(sentence: str, *, status: int = 400) -> Response:
     """Here, the documents have the sentence under `error`; all other errors have it under the other two."""
     body = {"error": sentence, "message": sentence, "detail": sentence}
     return Response(body, status=status, headers={ERROR_CODE: "not_found" if status == 404 else "invalid"})
-
-
-def _found(request: Request) -> QuerySet[SurveyTemplate]:
-    rows = _readable().filter(owner=account_of(request)).order_by("-pk")
-    if text := request.query_params.get("search", "").strip():
-        in_content = TemplateStep.objects.filter(
-            Q(text__icontains=text) | Q(input_name__icontains=text), template=OuterRef("pk")
-        )
-        rows = rows.filter(Q(name__icontains=text) | Exists(in_content))
-    return rows
 
 
 def _readable() -> QuerySet[SurveyTemplate]:

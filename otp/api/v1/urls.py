@@ -1,7 +1,7 @@
 from iris.api.views import both
-from otp.api.v1 import views
+from otp.api.v1.views import OtpViewSet
 
 urlpatterns = [
-    *both("auths/send/otp", views.SendOtp.as_view(), name="v1-send-otp"),
-    *both("auths/list/send-otps", views.SentOtps.as_view(), name="v1-sent-otps"),
+    *both("auths/send/otp", OtpViewSet.as_view({"post": "send"}), name="v1-send-otp"),
+    *both("auths/list/send-otps", OtpViewSet.as_view({"get": "list"}), name="v1-sent-otps"),
 ]

@@ -4,28 +4,41 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from django.db.models import QuerySet
+from rest_framework.decorators import throttle_classes
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.account import account_of
 from accounts.api.throttles import OtpThrottle, UserThrottle
 from iris.api.envelope import success
+from iris.api.fields import valid
 from iris.api.pagination import window
-from iris.api.views import V1View
+from iris.api.viewsets import V1ViewSet
 from otp import services
+from otp.api.v1.filters import OtpFilter
 from otp.api.v1.serializers import NewOtp, otp_json, sent_json
 from otp.models import Otp
 from telephony.models import Channel
 
 
-class SendOtp(V1View):
-    throttle_classes = (UserThrottle, OtpThrottle)
+class OtpViewSet(V1ViewSet):
+    filterset_class = OtpFilter
 
-    def post(self, request: Request) -> Response:
-        wanted = NewOtp(data=request.data)
-        wanted.is_valid(raise_exception=True)
+    def get_queryset(self) -> QuerySet[Otp]:
+        return Otp.objects.owned_by(account_of(self.request)).order_by("-pk")
+
+    def list(self, request: Request) -> Response:
+        """Pages as everywhere, but what they hold has an envelope, without a message."""
+        page = window(request, self.filter_queryset(self.get_queryset()))
+        shown = [otp_json(otp) for otp in page.items]
+        return Response(page.around({"status": 200, "success": True, "errors": [], "data": shown}))
+
+    @throttle_classes([UserThrottle, OtpThrottle])
+    def send(self, request: Request) -> Response:
+        wanted = valid(NewOtp(data=request.data))
         account = account_of(request)
-        otp = services.send_otp(owner=account, **wanted.validated_data)
+        otp = services.send_otp(owner=account, **wanted)
         account.refresh_from_db(fields=["balance"])
         company = str(cast(Any, request.data).get("company_name") or "").strip()
         called = otp.channel == Channel.CALL
@@ -33,11 +46,3 @@ class SendOtp(V1View):
             {"details": sent_json(otp, owner=account, company=company)},
             message="OTP Call Initiated Successfully." if called else "OTP Sent Successfully.",
         )
-
-
-class SentOtps(V1View):
-    def get(self, request: Request) -> Response:
-        """Pages as everywhere, but what they hold has an envelope, without a message."""
-        page = window(request, Otp.objects.owned_by(account_of(request)).order_by("-pk"))
-        shown = [otp_json(otp) for otp in page.items]
-        return Response(page.around({"status": 200, "success": True, "errors": [], "data": shown}))

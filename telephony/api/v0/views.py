@@ -9,37 +9,39 @@ from accounts.api.account import account_of
 from accounts.api.throttles import TrialThrottle, UserThrottle
 from iris.api.envelope import success
 from iris.api.views import V0View
+from iris.api.viewsets import V0ViewSet
 from telephony import phone_numbers, speech
+from telephony.api.filters import PhoneNumberFilter
 from telephony.api.v0.serializers import ChosenNumber, VoiceSample, phone_number_json
 from telephony.media import audio_url
 from telephony.models import PhoneNumber
 from telephony.speech import trials
 
 
-class OwnedNumbers(V0View):
-    def get(self, request: Request) -> Response:
-        owned = PhoneNumber.objects.filter(owner=account_of(request)).order_by("id")
-        return success({"owned_numbers": [phone_number_json(number) for number in owned]})
+class PhoneNumberViewSet(V0ViewSet):
+    """The numbers nobody owns, and one's own; buying and releasing one."""
 
+    filterset_class = PhoneNumberFilter
 
-class Numbers(V0View):
-    """The numbers nobody owns; buying and releasing one."""
-
-    def get(self, request: Request) -> Response:
-        free = PhoneNumber.objects.filter(owner=None).order_by("id")
+    def list(self, request: Request) -> Response:
+        free = self.filter_queryset(PhoneNumber.objects.filter(owner=None).order_by("id"))
         return success(
             {"number_lists": [phone_number_json(number) for number in free]},
             message="Number Lists Retrived Successfully!!",  # sic
         )
 
-    def post(self, request: Request) -> Response:
+    def owned(self, request: Request) -> Response:
+        owned = self.filter_queryset(PhoneNumber.objects.filter(owner=account_of(request)).order_by("id"))
+        return success({"owned_numbers": [phone_number_json(number) for number in owned]})
+
+    def buy(self, request: Request) -> Response:
         number = phone_numbers.buy_number(user=account_of(request), sid=_chosen(request))
         return success(
             {"number_details": [phone_number_json(number)]},
             message=f"{number.number} number bought successfully!!",
         )
 
-    def delete(self, request: Request) -> Response:
+    def release(self, request: Request) -> Response:
         number = phone_numbers.release_number(user=account_of(request), sid=_chosen(request))
         # The documented 204 has a body, which HTTP forbids: it travels as 200.
         return success(message=f"{number.number} number released successfully!!", status=204, http_status=200)

@@ -7,17 +7,21 @@ from rest_framework.response import Response
 
 from accounts.api.account import account_of
 from iris.api.views import V1View
+from iris.api.viewsets import V1ViewSet
 from iris.errors import NotFound
 from telephony import numbering, phone_numbers, speech
+from telephony.api.filters import PhoneNumberFilter
 from telephony.api.v1.voices import voice_json
 from telephony.models import PhoneNumber
 
 
-class Dialers(V1View):
+class PhoneNumberViewSet(V1ViewSet):
     """The account's own numbers."""
 
-    def get(self, request: Request) -> Response:
-        owned = PhoneNumber.objects.filter(owner=account_of(request)).order_by("pk")
+    filterset_class = PhoneNumberFilter
+
+    def list(self, request: Request) -> Response:
+        owned = self.filter_queryset(PhoneNumber.objects.filter(owner=account_of(request)).order_by("pk"))
         return Response(
             [
                 {"id": number.pk, "phone_number": numbering.to_e164(number.number) or number.number}
@@ -25,9 +29,7 @@ class Dialers(V1View):
             ]
         )
 
-
-class Release(V1View):
-    def delete(self, request: Request, phone_id: int) -> Response:
+    def release(self, request: Request, phone_id: int) -> Response:
         account = account_of(request)
         number = PhoneNumber.objects.filter(owner=account, pk=phone_id).first()
         if number is None:

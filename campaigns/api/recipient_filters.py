@@ -1,0 +1,120 @@
+"""How both dialects narrow the list of a campaign's numbers or contacts: `?status=`, `?number=`, `?tag=` and `?before=`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import QueryDict
+from django_filters.utils import translate_validation
+from rest_framework import serializers
+from rest_framework.fields import empty
+from rest_framework.request import Request
+
+from campaigns.api.words import RECIPIENT_STATUSES
+from campaigns.messages import tag_called
+from campaigns.models import Campaign, Recipient
+from campaigns.reports.recipient_search import Stretch, Wanted, find_all, look
+from iris.api.fields import MAX_TAG_CHARACTERS, shown
+from iris.api.filters import FilterSet, SentFilter
+from iris.api.lists import LARGEST_ID, Words
+from telephony import numbering
+from telephony.api.fields import Number
+
+MAX_TAGS_WANTED = 10
+
+MEANINGS = {
+    word: frozenset(meaning for meaning, its in RECIPIENT_STATUSES.items() if its == word)
+    for word in RECIPIENT_STATUSES.values()
+}
+
+
+class TagValues(serializers.Field[Any, Any, Any, Any]):
+    """Values of tags, each as NAME:VALUE, such as `tags_ward:5`; the name also without its prefix. All are needed."""
+
+    default_error_messages = {
+        "unreadable": "{value} names no tag and its value: write it as tags_ward:5.",
+        "many": "These are too many tags: at most {most} can be looked for at once.",
+    }
+
+    def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
+        assert isinstance(dictionary, QueryDict)
+        names = (self.field_name or "", f"{self.field_name}[]")
+        return [text for name in names for text in dictionary.getlist(name) if text.strip()] or empty
+
+    def to_internal_value(self, data: list[str]) -> dict[str, str]:
+        if len(data) > MAX_TAGS_WANTED:
+            self.fail("many", most=MAX_TAGS_WANTED)
+        return dict(self._pair(text) for text in data)
+
+    def _pair(self, text: str) -> tuple[str, str]:
+        name, colon, value = text.partition(":")
+        tag = tag_called(name[:MAX_TAG_CHARACTERS])
+        if not colon or not tag:
+            self.fail("unreadable", value=shown(text))
+        return tag, value.strip()
+
+
+class RecipientId(serializers.Field[Any, Any, Any, Any]):
+    default_error_messages = {"invalid": "{value} is no id: ids are whole numbers above 0."}
+
+    def to_internal_value(self, data: str) -> int:
+        text = data.strip()
+        if not (text.isascii() and text.isdecimal() and len(text) <= 19 and 0 < int(text) <= LARGEST_ID):
+            self.fail("invalid", value=shown(data))
+        return int(text)
+
+
+class RecipientFilter(FilterSet):
+    """What is looked for among a campaign's recipients, and from where on. Its `qs` are those of one stretch."""
+
+    status = SentFilter(Words(MEANINGS))
+    number = SentFilter(Number())
+    tag = SentFilter(TagValues())
+    before = SentFilter(RecipientId())
+
+    @classmethod
+    def of(cls, request: Request, campaign: Campaign) -> RecipientFilter | None:
+        """The filters of this request; None where it names none. Raises ValidationError for values that mean nothing."""
+        if not cls.is_named_by(request):
+            return None
+        filters = cls(request.query_params, campaign.recipients.all(), request=request)
+        if not filters.is_valid():
+            raise translate_validation(filters.errors)
+        filters.campaign = campaign
+        filters._check_tags()
+        return filters
+
+    campaign: Campaign
+
+    @property
+    def wanted(self) -> Wanted:
+        sent = self.form.cleaned_data
+        return Wanted(
+            statuses=None if sent["status"] is None else frozenset().union(*sent["status"]),
+            number=None if sent["number"] is None else numbering.parse(sent["number"]),
+            tags=sent["tag"] or {},
+        )
+
+    def look(self) -> Stretch:
+        """Look at the stretch that the request is about."""
+        return look(self.campaign, self.wanted, before=self.form.cleaned_data["before"])
+
+    def look_at_all(self) -> Iterator[QuerySet[Recipient]]:
+        """Look at the whole campaign, stretch by stretch."""
+        return find_all(self.campaign, self.wanted, before=self.form.cleaned_data["before"])
+
+    @property
+    def qs(self) -> Any:
+        return self.look().rows
+
+    def _check_tags(self) -> None:
+        unknown = [tag for tag in self.wanted.tags if tag not in self.campaign.tags]
+        if unknown:
+            has = (
+                f"This campaign has: {', '.join(self.campaign.tags)}."
+                if self.campaign.tags
+                else "This campaign has none."
+            )
+            raise serializers.ValidationError({"tag": [f"Unknown tag {shown(unknown[0])}. {has}"]})

@@ -1,0 +1,21 @@
+"""How lists of campaigns can be narrowed in the v0 dialect: an addition to what is documented."""
+
+from __future__ import annotations
+
+from django.db.models import QuerySet
+
+from campaigns.api import campaign_filters
+from campaigns.api.v0.serializers import CAMPAIGN_STATUSES
+from campaigns.models import Campaign
+from iris.api.filters import SentFilter
+from iris.api.lists import Words
+
+
+class CampaignFilter(campaign_filters.CampaignFilter):
+    status = SentFilter(
+        Words({word.lower(): word for word in CAMPAIGN_STATUSES.values()}), method="with_status"
+    )
+
+    def with_status(self, rows: QuerySet[Campaign], name: str, words: list[str]) -> QuerySet[Campaign]:
+        meant = {status for status, word in CAMPAIGN_STATUSES.items() if word in words}
+        return rows.filter(campaign_filters.has_run_status(meant))

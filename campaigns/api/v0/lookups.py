@@ -1,0 +1,32 @@
+"""The rows that a request is about, as far as they belong to the one who asks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework.request import Request
+
+from accounts.api.account import account_of
+from campaigns.models import Campaign, Recipient
+from iris.errors import NotFound
+
+
+def campaign_of(request: Request, campaign_id: int) -> Any:
+    """The campaign with this id, with its `run_status`. Raises NotFound, also when it is somebody else's."""
+    campaign = Campaign.objects.owned_by(account_of(request)).with_status().filter(pk=campaign_id).first()
+    if campaign is None:
+        raise NotFound("You have no campaign with this id. The list of campaigns has all that you have.")
+    return campaign
+
+
+def recipient_of(request: Request, number_id: int) -> Recipient:
+    """The number with this id, with its campaign. Raises NotFound, also when it is somebody else's."""
+    recipient = (
+        Recipient.objects.owned_by(account_of(request))
+        .select_related("campaign")
+        .filter(pk=number_id)
+        .first()
+    )
+    if recipient is None:
+        raise NotFound("You have no number with this id. The list of a campaign's numbers has the ids.")
+    return recipient

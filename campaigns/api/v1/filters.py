@@ -1,0 +1,64 @@
+"""How lists of campaigns and of survey templates can be narrowed and ordered in the v1 dialect."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from campaigns.api import campaign_filters
+from campaigns.api.v1.fields import Flag, Services
+from campaigns.api.v1.words import CAMPAIGN_STATUSES, OFFERED
+from campaigns.models import Campaign, SurveyTemplate, TemplateStep
+from iris.api.fields import Text, Word
+from iris.api.filters import FilterSet, SentFilter
+
+LATEST_FIRST = "-updated_at"
+
+
+class CampaignStatus(Word):
+    """The published client sends the name of its constant: CampaignStatus.NOT_STARTED for “Not Started”."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if data.startswith("CampaignStatus."):
+            data = data.removeprefix("CampaignStatus.").replace("_", " ")
+        return super().to_internal_value(data)
+
+
+class CampaignFilter(campaign_filters.CampaignFilter):
+    """Drafts are kept apart: the list has them, or all others."""
+
+    status = SentFilter(
+        CampaignStatus({word: word for word in CAMPAIGN_STATUSES.values()}), method="with_status"
+    )
+    services = SentFilter(Services(OFFERED), field_name="service")
+    draft = SentFilter(Flag(), field_name="draft")
+    sort_by = SentFilter(
+        Word({"asc": "updated_at", "des": LATEST_FIRST, "desc": LATEST_FIRST}), method="in_order"
+    )
+
+    @classmethod
+    def unfiltered(cls, rows: QuerySet[Any]) -> QuerySet[Any]:
+        return rows.filter(draft=False)
+
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        rows = super().filter_queryset(queryset)
+        return self.unfiltered(rows) if self.form.cleaned_data["draft"] is None else rows
+
+    def with_status(self, rows: QuerySet[Campaign], name: str, word: str) -> QuerySet[Campaign]:
+        meant = {status for status, its in CAMPAIGN_STATUSES.items() if its == word}
+        return rows.filter(campaign_filters.has_run_status(meant))
+
+    def in_order(self, rows: QuerySet[Campaign], name: str, order: str) -> QuerySet[Campaign]:
+        return rows.order_by(order, "-pk" if order == LATEST_FIRST else "pk")
+
+
+class TemplateFilter(FilterSet):
+    search = SentFilter(Text(), method="with_text")
+
+    def with_text(self, rows: QuerySet[SurveyTemplate], name: str, text: str) -> QuerySet[SurveyTemplate]:
+        """The text is in the name, or in what the survey asks."""
+        in_content = TemplateStep.objects.filter(
+            Q(text__icontains=text) | Q(input_name__icontains=text), template=OuterRef("pk")
+        )
+        return rows.filter(Q(name__icontains=text) | Exists(in_content))
