@@ -48,7 +48,7 @@ class SentField(forms.Field):
             raise forms.ValidationError([str(said).replace("%", "%%") for said in error.detail]) from error
 
 
-class SentFilter(django_filters.Filter):
+class SentFilter(django_filters.Filter):  # type: ignore[misc]
     """One filter, and the field that reads its values."""
 
     field_class = SentField
@@ -57,7 +57,7 @@ class SentFilter(django_filters.Filter):
         super().__init__(label="", reader=reader, **options)
 
 
-class FilterSet(django_filters.FilterSet):
+class FilterSet(django_filters.FilterSet):  # type: ignore[misc]
     """The filters of one list."""
 
     @classmethod
@@ -71,7 +71,7 @@ class FilterSet(django_filters.FilterSet):
         return any(name.partition("[")[0] in cls.base_filters for name in request.query_params)
 
 
-class FilterBackend(DjangoFilterBackend):
+class FilterBackend(DjangoFilterBackend):  # type: ignore[misc]
     """Narrows the list of a ViewSet by its `filterset_class`. The filters' form is made only where there is something to
     read: that takes longer than to find a page.
     """
@@ -79,5 +79,7 @@ class FilterBackend(DjangoFilterBackend):
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> QuerySet[Any]:
         filters = self.get_filterset_class(view, queryset)
         if filters is not None and not filters.is_named_by(request):
-            return filters.unfiltered(queryset)
-        return super().filter_queryset(request, queryset, view)
+            rows: QuerySet[Any] = filters.unfiltered(queryset)
+        else:
+            rows = super().filter_queryset(request, queryset, view)
+        return rows

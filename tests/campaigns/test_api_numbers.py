@@ -79,7 +79,7 @@ class TestList:
     def test_is_sent_in_pieces(
         self, caller: Caller, campaign: Campaign, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(views, "STREAM_BATCH", 2)
+        monkeypatch.setattr(numbers, "STREAM_BATCH", 2)
         for _ in range(6):
             make_recipient(campaign=campaign)
         response: Any = caller.client.get(of(campaign))

@@ -1,3 +1,5 @@
+from typing import Any
+
 from campaigns.api.v1.contacts import ContactViewSet
 from campaigns.api.v1.reports import DashboardView
 from campaigns.api.v1.surveys import SurveyViewSet
@@ -16,7 +18,7 @@ surveys = SurveyViewSet.as_view
 templates = SurveyTemplateViewSet.as_view
 
 
-def any_of(methods: str, action: str) -> dict[str, str]:
+def any_of(methods: str, action: str) -> dict[str, Any]:
     """One action for several methods, because clients use all of them."""
     return dict.fromkeys(methods.split(), action)
 

@@ -1,0 +1,314 @@
+"""Looking for some of a campaign's numbers, in both dialects."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from accounts.models import User
+from campaigns.api.words import RECIPIENT_STATUSES
+from campaigns.models import Campaign, Recipient, RunStatus, Service
+from campaigns.reports import recipient_search, states
+from campaigns.reports.recipient_search import Wanted, look
+from telephony import numbering
+from telephony.models import DeliveryStatus
+from tests import v0
+from tests.factories import make_delivery_of, make_empty_campaign, make_recipient, make_run, make_user
+from tests.v1 import caller as v1
+
+S = DeliveryStatus
+ENDED = [None, S.COMPLETED, S.HUNGUP, S.UNANSWERED, S.FAILED, S.TERMINATED]
+
+
+@pytest.fixture
+def user(db: None) -> User:
+    return make_user(email="sita@example.com", credits=1000)
+
+
+@pytest.fixture
+def campaign(user: User) -> Campaign:
+    return make_empty_campaign(owner=user, tags=["tags_name", "tags_ward", "tags_50%"], service=Service.CALL)
+
+
+@pytest.fixture
+def find(user: User, campaign: Campaign) -> Callable[[str], list[int]]:
+    """The ids that both dialects find for a query. v0 answers the same in pages and without."""
+    of_v0, of_v1 = v0.Caller(user), v1.Caller(user)
+
+    def find(query: str) -> list[int]:
+        whole = of_v0.get(f"/api/system/campaigns/number/{campaign.pk}?{query}")["data"]["number-lists"]
+        page = of_v0.get(f"/api/system/campaigns/number/{campaign.pk}?{query}&page=1")["data"]
+        results = of_v1.get(f"campaign-detail/{campaign.pk}/?{query}")
+        ids = [found["id"] for found in whole]
+        assert ids == [found["id"] for found in page["number-lists"]]
+        assert ids == [found["id"] for found in results["results"]]
+        assert page["pagination"]["total_items"] == results["count"] == len(ids)
+        return ids
+
+    return find
+
+
+def refused(user: User, campaign: Campaign, query: str) -> str:
+    """The sentence with which both dialects refuse a query."""
+    said = v0.Caller(user).fails("GET", f"/api/system/campaigns/number/{campaign.pk}?{query}", status=400)
+    also = v1.Caller(user).fails("GET", f"campaign-detail/{campaign.pk}/?{query}", status=400)
+    assert said["message"] == also["message"]
+    return str(said["message"])
+
+
+class TestStatus:
+    @pytest.fixture
+    def recipients(self, campaign: Campaign) -> list[Recipient]:
+        """One of each final status, three times."""
+        return [
+            make_recipient(campaign=campaign, number=9800000100 + n, status=ENDED[n % 6]) for n in range(18)
+        ]
+
+    def check(self, campaign: Campaign, find: Callable[[str], list[int]]) -> None:
+        """Each word finds those who are shown with it."""
+        listed = list(campaign.recipients.order_by("-pk"))
+        shown = {
+            state.recipient.pk: RECIPIENT_STATUSES[state.status]
+            for state in states.states_of(campaign, listed)
+        }
+        for word in set(RECIPIENT_STATUSES.values()):
+            assert find(f"status={quote(word)}") == [pk for pk, its in shown.items() if its == word], word
+
+    def test_of_a_campaign_that_does_not_run(
+        self, campaign: Campaign, recipients: list[Recipient], find: Callable[[str], list[int]]
+    ) -> None:
+        make_run(campaign=campaign, status=RunStatus.COMPLETED)
+        self.check(campaign, find)
+
+    @pytest.mark.parametrize("status", [RunStatus.RUNNING, RunStatus.PAUSED, RunStatus.STOPPING])
+    @pytest.mark.parametrize("chosen", ["all", "statuses", "individual", "filled", "trial"])
+    def test_of_a_campaign_that_runs(
+        self,
+        campaign: Campaign,
+        recipients: list[Recipient],
+        find: Callable[[str], list[int]],
+        status: RunStatus,
+        chosen: str,
+    ) -> None:
+        """The last two recipients were added later. Of those whom the run has taken, half are under way."""
+        fields: dict[str, dict[str, Any]] = {
+            "all": {},
+            "statuses": {"statuses": [S.FAILED, S.HUNGUP]},
+            "individual": {"individual": [recipient.pk for recipient in recipients[::4]]},
+            "filled": {"filled_at": "2026-01-01T00:00Z"},
+            "trial": {"trial": True},
+        }
+        run = make_run(
+            campaign=campaign,
+            status=status,
+            cursor=recipients[9].pk,
+            **{"last_recipient": recipients[15].pk, **fields[chosen]},
+        )
+        moving = [S.QUEUED, S.SUBMITTING, S.UNKNOWN, S.SUBMITTED, S.RINGING, S.ANSWERED]
+        for recipient, delivered in zip(recipients[:10:2], moving, strict=False):
+            make_delivery_of(run=run, recipient=recipient, status=delivered)
+        make_delivery_of(run=run, recipient=recipients[1], status=S.FAILED)
+        self.check(campaign, find)
+
+    def test_several_at_once_in_any_spelling(
+        self, campaign: Campaign, recipients: list[Recipient], find: Callable[[str], list[int]]
+    ) -> None:
+        both = [pk.pk for pk in reversed(recipients) if pk.status in (S.FAILED, S.HUNGUP)]
+        for query in (
+            "status=failed,hungup",
+            "status=Failed&status=hungup",
+            "status[]=failed&status[]=hungup",
+        ):
+            assert find(query) == both
+        assert len(find("status=")) == 18
+
+    def test_a_word_that_is_none(self, user: User, campaign: Campaign) -> None:
+        assert refused(user, campaign, "status=broken").startswith(
+            "status: “broken” is not known here: use not"
+        )
+
+
+class TestNumberAndTags:
+    def test_a_number_however_it_is_written(
+        self, campaign: Campaign, find: Callable[[str], list[int]]
+    ) -> None:
+        first = make_recipient(campaign=campaign, number="9841000001")
+        make_recipient(campaign=campaign, number="9841000002")
+        second = make_recipient(campaign=campaign, number="+977 984-1000001")
+        for number in ("9841000001", "%2B9779841000001", "+9779841000001", "977 9841000001"):
+            assert find(f"number={number}") == [second.pk, first.pk]
+        assert find("number=9841000003") == []
+
+    def test_a_number_that_no_country_has(self, campaign: Campaign, find: Callable[[str], list[int]]) -> None:
+        assert numbering.parse("1231231234").to == ""
+        one = make_recipient(campaign=campaign, number="1231231234")
+        make_recipient(campaign=campaign, number="1231231235")
+        assert find("number=1231231234") == [one.pk]
+
+    @pytest.mark.parametrize("number", ["abc", "12", "9" * 30])
+    def test_a_number_that_is_none(self, user: User, campaign: Campaign, number: str) -> None:
+        assert refused(user, campaign, f"number={number}").startswith("number: ")
+
+    def test_tags(self, campaign: Campaign, find: Callable[[str], list[int]]) -> None:
+        def make(**tags: Any) -> int:
+            return make_recipient(campaign=campaign, tags={f"tags_{tag}": it for tag, it in tags.items()}).pk
+
+        sita, ram, hari = make(name="Sita", ward=5), make(name="Ram: 2", ward="5"), make(name="Hari", ward=6)
+        Recipient.objects.filter(pk=hari).update(tags={"tags_name": "Hari", "tags_ward": 5.0})
+        assert find("tag=tags_name:Sita") == find("tag=name:Sita") == [sita]
+        assert find("tag=name:Ram: 2") == [ram]
+        assert find("tag=ward:5") == [hari, ram, sita]
+        assert find("tag=ward:5&tag=name:Sita") == [sita]
+        assert find("tag=name:sita") == find("tag=name:") == []
+        make_recipient(campaign=campaign, tags={"tags_50%": "50%"})
+        assert len(find("tag=50%25:50%25")) == 1
+
+    def test_tags_that_are_none(self, user: User, campaign: Campaign) -> None:
+        assert refused(user, campaign, "tag=age:7") == (
+            "tag: Unknown tag “tags_age”. This campaign has: tags_name, tags_ward, tags_50%."
+        )
+        assert "write it as tags_ward:5" in refused(user, campaign, "tag=100%25")
+        assert "write it as tags_ward:5" in refused(user, campaign, "tag=:5")
+        assert "at most 10" in refused(user, campaign, "&".join(f"tag=a{n}:1" for n in range(11)))
+        untagged = make_empty_campaign(owner=user)
+        assert refused(user, untagged, "tag=age:7").endswith("This campaign has none.")
+
+    def test_all_must_be_true(self, campaign: Campaign, find: Callable[[str], list[int]]) -> None:
+        told = {"tags_name": "Sita"}
+        one = make_recipient(campaign=campaign, number=9841000001, tags=told, status=S.FAILED)
+        make_recipient(campaign=campaign, number=9841000001, tags=told)
+        make_recipient(campaign=campaign, number=9841000001, status=S.FAILED)
+        make_recipient(campaign=campaign, number=9841000002, tags=told, status=S.FAILED)
+        assert find("number=9841000001&tag=name:Sita&status=failed") == [one.pk]
+
+
+class TestStretches:
+    @pytest.fixture
+    def failed(self, campaign: Campaign, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+        """Every fifth of twenty recipients, the newest first, in a campaign that is looked at four by four."""
+        monkeypatch.setattr(recipient_search, "MAX_LOOKED_AT", 4)
+        make = [
+            make_recipient(
+                campaign=campaign, tags={"tags_ward": n % 5}, status=S.UNANSWERED if n % 5 else None
+            )
+            for n in range(20)
+        ]
+        return [recipient.pk for recipient in reversed(make) if recipient.status is None]
+
+    def followed(self, get: Callable[[str], Any], path: str) -> tuple[list[int], list[Any]]:
+        """All that is found where the links lead, and what each answer says of where to go on."""
+        found: list[int] = []
+        befores = []
+        following: str | None = path
+        while following:
+            answer = get(following)
+            listed, paging = answer.get("results"), answer
+            if listed is None:
+                listed, paging = answer["data"]["number-lists"], answer["data"]["pagination"]
+                links = [link for link in paging["links"] if "page=1" in link]
+                assert paging["has_next"] == bool(links)
+                following = links[-1] if links else None
+            else:
+                following = answer["next"]
+            found += [one["id"] for one in listed]
+            befores.append(paging["before"])
+            if following:
+                parts = urlsplit(following)
+                following = f"{parts.path}?{parts.query}"
+        return found, befores
+
+    @pytest.mark.parametrize("query", ["tag=ward:0", "status=not started", "number=9800000001&tag=ward:0"])
+    def test_the_links_lead_through_the_whole_campaign(
+        self, user: User, campaign: Campaign, failed: list[int], query: str
+    ) -> None:
+        of_v0, of_v1 = v0.Caller(user), v1.Caller(user)
+        paths = (
+            (of_v0.get, f"/api/system/campaigns/number/{campaign.pk}/?page=1&{query}"),
+            (of_v1.get, f"/api/v1/campaign-detail/{campaign.pk}/?{query}"),
+            (of_v1.get, f"/api/v1/campaign-detail/{campaign.pk}/?page_size=1&{query}"),
+        )
+        for get, path in paths:
+            found, befores = self.followed(get, path)
+            assert found == failed
+            assert befores[-1] is None
+            assert len(set(befores)) == 5
+
+    def test_v0_without_pages_looks_at_all(self, user: User, campaign: Campaign, failed: list[int]) -> None:
+        path = f"/api/system/campaigns/number/{campaign.pk}/?tag=ward:0"
+        found = [one["id"] for one in v0.Caller(user).get(path)["data"]["number-lists"]]
+        assert found == failed
+        older = v0.Caller(user).get(f"{path}&before={failed[1]}")["data"]["number-lists"]
+        assert [one["id"] for one in older] == failed[2:]
+
+    def test_those_who_were_not_reached_are_looked_for_among_each_other(
+        self, campaign: Campaign, failed: list[int]
+    ) -> None:
+        Recipient.objects.filter(pk__in=failed).update(status=S.FAILED)
+        campaign.recipients.filter(status=S.UNANSWERED).update(status=S.COMPLETED)
+        stretch = look(campaign, Wanted(statuses=frozenset({S.FAILED})))
+        assert [recipient.pk for recipient in stretch.rows] == failed
+        assert stretch.ends_at is None
+
+    @pytest.mark.parametrize("before", ["0", "-1", "abc", "1.5", "9" * 20, "१"])
+    def test_an_id_that_is_none(self, user: User, campaign: Campaign, before: str) -> None:
+        assert "ids are whole numbers above 0" in refused(user, campaign, f"before={before}")
+
+
+class TestALargeCampaign:
+    """What a search costs does not grow with the campaign."""
+
+    @pytest.fixture
+    def large(self, user: User) -> Campaign:
+        """And one that came after it, whose recipients are no part of what is read."""
+        campaign = make_empty_campaign(owner=user, tags=["tags_ward"], number_count=30_000)
+        with connection.cursor() as cursor:
+            for one in (campaign, make_empty_campaign(owner=user)):
+                cursor.execute(
+                    """INSERT INTO campaigns_recipient (campaign_id, number, "to", tags, status)
+                       SELECT %s, n, '+977' || n, jsonb_build_object('tags_ward', i %% 7),
+                              CASE WHEN i %% 1000 = 0 THEN 103 ELSE 100 END
+                         FROM generate_series(1, 30000) AS i,
+                              LATERAL (SELECT (9800000000 + i)::text AS n) AS numbers""",
+                    [one.pk],
+                )
+            cursor.execute("ANALYZE campaigns_recipient")
+        return campaign
+
+    @pytest.mark.parametrize(
+        ("query", "index"),
+        [
+            ("number=9800000007", "recipient_of_campaign"),
+            ("tag=ward:9", "recipient_of_campaign"),
+            ("status=completed", "recipient_of_campaign"),
+            ("status=failed", "recipient_not_reached"),
+            ("status=failed,hungup&tag=ward:9", "recipient_not_reached"),
+        ],
+    )
+    @pytest.mark.parametrize("running", [False, True])
+    def test_one_stretch_is_read_by_an_index(
+        self, user: User, large: Campaign, query: str, index: str, running: bool
+    ) -> None:
+        if running:
+            make_run(campaign=large, cursor=large.recipients.latest("pk").pk, last_recipient=2**40)
+        caller = v1.Caller(user)
+        with CaptureQueriesContext(connection) as captured:
+            caller.get(f"campaign-detail/{large.pk}/?{query}")
+        asked = [it["sql"] for it in captured if 'FROM "campaigns_recipient"' in it["sql"]]
+        # The sum over the networks is of the whole campaign, and is kept for a minute.
+        asked = [sql for sql in asked if "LEFT(" not in sql]
+        assert 2 <= len(asked) <= 3
+        for sql in asked:
+            with connection.cursor() as cursor:
+                cursor.execute(f"EXPLAIN (ANALYZE, TIMING OFF) {sql}")
+                plan = "\n".join(row[0] for row in cursor.fetchall())
+            assert f"using {index} on campaigns_recipient" in plan or f"Scan on {index}" in plan, plan
+            assert "Seq Scan on campaigns_recipient" not in plan, plan
+            read = [float(rows) for rows in re.findall(r"actual rows=([\d.]+)", plan)]
+            thrown_away = [int(rows) for rows in re.findall(r"Rows Removed by Filter: (\d+)", plan)]
+            assert max(read) + sum(thrown_away) <= recipient_search.MAX_LOOKED_AT + 1, plan

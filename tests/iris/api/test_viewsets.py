@@ -1,0 +1,100 @@
+"""What ViewSets say of each of their actions holds for that action, and for no other."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from django.test import Client
+from pytest_django import Settings
+from rest_framework import decorators
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
+
+from iris.api import parsers
+from iris.api.envelope import success
+from iris.api.views import both
+from iris.api.viewsets import V0ViewSet, reads
+from tests.v0 import assert_refusal
+
+
+class Never(BaseThrottle):
+    def allow_request(self, request: Any, view: Any) -> bool:
+        return False
+
+    def wait(self) -> float:
+        return 7
+
+
+def _length(request: Request) -> int:
+    data: Any = request.data
+    return len(data["a"])
+
+
+class ThingViewSet(V0ViewSet):
+    authentication_classes = ()
+    permission_classes = ()
+    throttle_classes = ()
+
+    def create(self, request: Request) -> Response:
+        return success({"read": _length(request)})
+
+    @reads(parsers.LIST)
+    def create_many(self, request: Request) -> Response:
+        return success({"read": _length(request)})
+
+    @decorators.throttle_classes([Never])
+    def call(self, request: Request) -> Response:
+        return success()
+
+
+urlpatterns = [
+    *both("api/things", ThingViewSet.as_view({"post": "create", "put": "create_many"}), "things"),
+    *both("api/call", ThingViewSet.as_view({"post": "call", "get": "create"}), "call"),
+]
+pytestmark = pytest.mark.urls(__name__)
+
+
+@pytest.fixture
+def client() -> Client:
+    return Client(raise_request_exception=False)
+
+
+def send(client: Client, method: str, path: str, size: int = 1) -> Any:
+    return client.generic(method, path, json.dumps({"a": "x" * size}), content_type="application/json")
+
+
+def test_each_action_reads_as_much_as_it_says(client: Client, settings: Settings) -> None:
+    settings.IRIS_MAX_BODY_BYTES = 200_000
+    small = parsers.SMALL.body
+    assert send(client, "POST", "/api/things", small - 100).status_code == 200
+    assert send(client, "POST", "/api/things", small).status_code == 413
+    assert send(client, "PUT", "/api/things/", small).json()["data"] == {"read": small}
+    assert send(client, "PUT", "/api/things/", 200_000).status_code == 413
+
+
+def test_an_action_that_says_nothing_is_not_changed_by_one_that_did_before_it(
+    client: Client, settings: Settings
+) -> None:
+    settings.IRIS_MAX_BODY_BYTES = 200_000
+    for _ in range(2):
+        assert send(client, "PUT", "/api/things/", 100_000).status_code == 200
+        assert send(client, "POST", "/api/things/", 100_000).status_code == 413
+
+
+def test_only_the_action_that_says_so_is_throttled(client: Client) -> None:
+    answer = send(client, "POST", "/api/call")
+    assert (answer.status_code, answer["Retry-After"]) == (429, "7")
+    assert send(client, "POST", "/api/things").status_code == 200
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_a_method_without_an_action_is_a_405(client: Client, slash: str) -> None:
+    for method in ("GET", "PATCH", "DELETE", "OPTIONS", "HEAD"):
+        answer = send(client, method, f"/api/things{slash}")
+        assert answer.status_code == 405, method
+        assert set(answer["Allow"].split(", ")) >= {"POST", "PUT"}
+        if method != "HEAD":
+            assert_refusal(answer.json(), 405)
