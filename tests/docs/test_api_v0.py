@@ -10,6 +10,8 @@ import pytest
 from django.conf import settings
 from rest_framework import serializers
 
+from campaigns.api.recipient_filters import RecipientFilter
+from campaigns.api.v0.filters import CampaignFilter
 from campaigns.api.v0.serializers import (
     CAMPAIGN_STATUSES,
     OFFERED,
@@ -19,7 +21,9 @@ from campaigns.api.v0.serializers import (
     NumberChanges,
 )
 from campaigns.api.words import RECIPIENT_STATUSES
+from iris.api.filters import FilterSet
 from otp.api.v0.serializers import CHANNELS, ORIGINS, NewOtp
+from telephony.api.filters import PhoneNumberFilter
 from telephony.api.v0.serializers import ChosenNumber, VoiceSample
 from tests import golden
 from tests.routes import V0
@@ -98,3 +102,10 @@ def test_every_field_is_told(serializer: type[serializers.Serializer[object]]) -
         name for name in serializer().fields if f"`{name}`" not in TEXT and f'"{name}"' not in examples
     }
     assert missing == set()
+
+
+@pytest.mark.parametrize(
+    "filters", [CampaignFilter, RecipientFilter, PhoneNumberFilter], ids=lambda it: it.__name__
+)
+def test_every_filter_is_told(filters: type[FilterSet]) -> None:
+    assert {name for name in filters.base_filters if not re.search(rf"`\??{name}(=[^`]*)?`", TEXT)} == set()

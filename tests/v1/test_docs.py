@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from rest_framework import serializers
 
+from campaigns.api.recipient_filters import RecipientFilter
 from campaigns.api.v1 import serializers as campaigns
+from campaigns.api.v1.filters import CampaignFilter, TemplateFilter
 from campaigns.api.v1.reports import COLUMNS
 from campaigns.api.v1.words import (
     CAMPAIGN_STATUSES,
@@ -19,8 +21,11 @@ from campaigns.api.v1.words import (
     FAILOVER_TARGETS,
 )
 from campaigns.api.words import RECIPIENT_STATUSES, SERVICES
+from iris.api.filters import FilterSet
 from otp.api.v0.serializers import CHANNELS, ORIGINS
+from otp.api.v1.filters import OtpFilter
 from otp.api.v1.serializers import NewOtp
+from telephony.api.filters import PhoneNumberFilter
 from tests import golden
 from tests.routes import V1
 
@@ -77,7 +82,6 @@ def test_every_published_word_is_told() -> None:
     [
         campaigns.NewCampaign,
         campaigns.MessageChanges,
-        campaigns.CampaignFilter,
         campaigns.NewContact,
         campaigns.NewContacts,
         campaigns.Sheet,
@@ -90,6 +94,15 @@ def test_every_field_is_told(serializer: type[serializers.Serializer[object]]) -
     examples = " ".join(text for _, _, text in EXAMPLE.findall(TEXT))
     fields = set(serializer().fields)
     assert {name for name in fields if f"`{name}`" not in TEXT and f'"{name}"' not in examples} == set()
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [CampaignFilter, TemplateFilter, RecipientFilter, PhoneNumberFilter, OtpFilter],
+    ids=lambda it: it.__name__,
+)
+def test_every_filter_is_told(filters: type[FilterSet]) -> None:
+    assert {name for name in filters.base_filters if not re.search(rf"`\??{name}(=[^`]*)?`", TEXT)} == set()
 
 
 def test_every_decision_has_its_test() -> None:
