@@ -30,9 +30,11 @@ def paginate(
     *,
     default_size: int = DEFAULT_PAGE_SIZE,
     max_size: int = MAX_PAGE_SIZE,
+    count: int | None = None,
     then_before: int | None = None,
 ) -> Page[M]:
-    """The page that `?page=` and `?page_size=` ask for, in two queries. `rows` must be ordered.
+    """The page that `?page=` and `?page_size=` ask for, in two queries, one where the `count` is known. `rows` must be
+    ordered.
 
     `then_before`: the rows are those that were found in one stretch of a list, and `?before=` with this id asks for the
     next stretch. Raises InvalidInput (no whole number from 1) and NotFound (no such page). A `page_size` above
@@ -41,6 +43,8 @@ def paginate(
     number = _whole(request, "page", default=1)
     size = min(_whole(request, "page_size", default=default_size), max_size)
     paginator = Paginator(rows, size)
+    if count is not None:
+        paginator.count = count
     if number > paginator.num_pages:
         raise NotFound(f"There is no page {number}: the last one is {paginator.num_pages}.")
     page = paginator.page(number)

@@ -85,7 +85,7 @@ def _page(
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """One page of numbers, and the `pagination` that describes it."""
     if filters is None:
-        page = paginate(request, campaign.recipients.order_by("-id"))
+        page = paginate(request, campaign.recipients.order_by("-id"), count=campaign.number_count)
         return _shown(campaign, list(page.items)), page.pagination
     stretch = filters.look()
     page = paginate(request, stretch.rows, then_before=stretch.ends_at)
