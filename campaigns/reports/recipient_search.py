@@ -20,7 +20,7 @@ from django.db.models.lookups import Exact
 from campaigns.models import Campaign, Recipient
 from campaigns.reports import states
 from telephony.models import DeliveryStatus
-from telephony.numbering import Number
+from telephony.numbering import ParsedNumber
 
 MAX_LOOKED_AT = 10_000  # recipients in one stretch: some milliseconds
 MAX_FIGURES = 15  # as many as a float keeps
@@ -32,7 +32,7 @@ class Wanted:
     """What is looked for; all of it must be true of a recipient. A status of None means “not started”."""
 
     statuses: frozenset[DeliveryStatus | None] | None = None
-    number: Number | None = None
+    number: ParsedNumber | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -76,7 +76,7 @@ def find_all(
             return
 
 
-def _has_number(number: Number) -> Q:
+def _has_number(number: ParsedNumber) -> Q:
     """However it is written; a number that no country has must be written as it was sent."""
     return Q(to=number.to) if number.to else Q(to="", number=number.number)
 
