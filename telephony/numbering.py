@@ -19,9 +19,10 @@ from iris.errors import InvalidInput
 
 # Longer input is rejected unread: 15 digits with generous spacing are shorter. Also the width of the column.
 MAX_CHARACTERS = 40
+MIN_DIGITS = 7
 
 _SEPARATORS = re.compile(r"[\s.()\[\]\-\u2010-\u2015\u2212]+")
-_DIALLED = re.compile(r"\+?[0-9]{7,15}")
+_DIALLED = re.compile(rf"\+?[0-9]{{{MIN_DIGITS},15}}")
 _NEPALI_MOBILE = re.compile(r"9[6-9][0-9]{8}")
 _WHOLE_FLOAT = re.compile(r"([0-9]+)\.0+")
 _EXPONENT = re.compile(r"[+-]?[0-9.]+[eE][+-]?[0-9]+")
@@ -127,7 +128,7 @@ def _parse_any(raw: object, plan: _NumberingPlan) -> ParsedNumber:
             problem = "has characters that no phone number has"
         else:
             problem = (
-                "is too short for a phone number" if len(digits) < 7 else "is too long for a phone number"
+                "is too short for a phone number" if len(digits) < MIN_DIGITS else "is too long for a phone number"
             )
         raise InvalidNumber(f"{_quote(text)} {problem}. Write one number of 7 to 15 digits, {plan.example}.")
 

@@ -21,6 +21,13 @@ class SheetImport(models.Model):
 
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="imports")
     file = models.CharField(max_length=200, help_text="Name in the default storage.")
+    number_column = models.CharField(
+        max_length=200,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The column that its sender has chosen.",
+    )
     status = models.CharField(max_length=9, choices=ImportStatus, default=ImportStatus.IMPORTING)
     row = models.IntegerField(default=0, help_text="All rows of the sheet up to this one are dealt with.")
     imported = models.IntegerField(default=0)

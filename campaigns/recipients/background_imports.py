@@ -147,7 +147,9 @@ class _Importer:
         if not begun:
             return None
         pending.tries += 1
-        reader = SheetReader(pending.file, after=pending.row, changed=self._changed)
+        reader = SheetReader(
+            pending.file, number_column=pending.number_column, after=pending.row, changed=self._changed
+        )
         reader.start()
         return _Import(pending, reader, list(pending.errors))
 

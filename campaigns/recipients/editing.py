@@ -100,12 +100,12 @@ class ImportedSheet:
     in_background: bool
 
 
-def import_sheet(*, campaign: Campaign, file: BinaryIO) -> ImportedSheet:
+def import_sheet(*, campaign: Campaign, file: BinaryIO, number_column: str = "") -> ImportedSheet:
     """Add the numbers of a sheet. Raises NotASheet, SheetTooLarge, InvalidInput (no valid row), Conflict (another is
     being imported).
     """
     refuse_while_importing(campaign)  # before the work of reading, and again when nobody else can begin
-    with imports.read_sheet(file) as read, transaction.atomic():
+    with imports.read_sheet(file, number_column=number_column) as read, transaction.atomic():
         campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
         refuse_while_importing(campaign)
         before = campaign.number_count

@@ -30,6 +30,7 @@ from telephony.engine.nudge import nudge
 
 ERRORS_SHOWN = 100
 SAMPLE = 3  # rows
+MAX_CHOSEN = 200  # characters of the name of a column
 
 NO_VALID_ROW = (
     "The sheet has no row with a valid phone number. The numbers belong into its first column, or into one with the"
@@ -63,10 +64,14 @@ def add_numbers(campaign: Campaign, numbers: Iterable[object] | None) -> list[di
 class ReadSheet:
     """What was read of a sheet: all of it, or in `file` the name under which it is stored for a worker.
 
-    `columns` and `sample` are those of the first rows, and empty where even these cost too much to be read at once.
+    `number_heading` and `number_column` name the column that has the numbers, by its heading and its letter. They,
+    `columns` and `sample` are of the first rows, and empty where even these cost too much to be read at once.
+    `chosen_column` is what the sender asked for.
     """
 
     number_heading: str = "numbers"
+    number_column: str = ""
+    chosen_column: str = ""
     columns: list[str] = field(default_factory=list)
     sample: list[SheetRow] = field(default_factory=list)
     errors: list[dict[str, Any]] = field(default_factory=list)
@@ -76,17 +81,19 @@ class ReadSheet:
 
 
 @contextmanager
-def read_sheet(file: BinaryIO) -> Iterator[ReadSheet]:
+def read_sheet(file: BinaryIO, *, number_column: str = "") -> Iterator[ReadSheet]:
     """Read a sheet, for `add_sheet` in a transaction that begins inside; what was stored goes when that fails.
 
-    Raises NotASheet, SheetTooLarge, and InvalidInput when no row is valid.
+    `number_column` is the heading or letter of the column with the numbers; "" has it found. Raises NotASheet,
+    SheetTooLarge, NumberColumnUnclear, and InvalidInput when no row is valid.
     """
-    read = ReadSheet()
+    read = ReadSheet(chosen_column=number_column[:MAX_CHOSEN])
     budget = sheets.at_once()
     is_large = _size(file) > settings.IRIS_BACKGROUND_IMPORT_BYTES
     try:
-        with closing(sheets.open_sheet(file, budget)) as sheet:
+        with closing(sheets.open_sheet(file, budget, number_column=read.chosen_column)) as sheet:
             read.number_heading, read.columns = sheet.number_heading, sheet.columns
+            read.number_column = sheet.number_column
             rows = _sampled(sheet, read.sample)
             if is_large:
                 next(islice(rows, SAMPLE - 1, None), None)
@@ -116,7 +123,7 @@ def add_sheet(campaign: Campaign, read: ReadSheet) -> list[dict[str, Any]]:
     Call it in the transaction that made or locked the campaign. Raises Conflict while another is being imported.
     """
     if read.file:
-        _add_later(campaign, read.file)
+        _add_later(campaign, read)
         return []
     assert read.sizes is not None
     copy_lines(campaign, read.lines)
@@ -124,13 +131,15 @@ def add_sheet(campaign: Campaign, read: ReadSheet) -> list[dict[str, Any]]:
     return read.errors
 
 
-def _add_later(campaign: Campaign, file: str) -> None:
+def _add_later(campaign: Campaign, read: ReadSheet) -> None:
     if SheetImport.objects.filter(campaign=campaign, status=ImportStatus.IMPORTING).exists():
         raise Conflict(
             "A sheet is being imported into this campaign. Wait until it is done.", code="importing"
         )
     last = Recipient.objects.filter(campaign=campaign).aggregate(last=Max("pk"))["last"]
-    SheetImport.objects.create(campaign=campaign, file=file, after=last or 0)
+    SheetImport.objects.create(
+        campaign=campaign, file=read.file, number_column=read.chosen_column, after=last or 0
+    )
     nudge("campaigns.tasks.import_sheet")
 
 

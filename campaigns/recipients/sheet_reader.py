@@ -44,10 +44,11 @@ class SheetReader(threading.Thread):
     while the next ones are read, and so that of several sheets none waits for another one's processor time.
     """
 
-    def __init__(self, file: str, *, after: int, changed: threading.Condition) -> None:
+    def __init__(self, file: str, *, number_column: str, after: int, changed: threading.Condition) -> None:
         super().__init__(name=f"sheet-{file}", daemon=True)
         self.touched_at = time.monotonic()  # when it last offered something, or was told to go on
         self._file = file
+        self._number_column = number_column
         self._after = after
         self._changed = changed
         self._ready: Chunk | BaseException | None = None
@@ -93,7 +94,10 @@ class SheetReader(threading.Thread):
 
     def _read(self) -> None:
         budget = sheets.in_background()
-        with _opened(self._file) as file, closing(sheets.open_sheet(file, budget)) as sheet:
+        with (
+            _opened(self._file) as file,
+            closing(sheets.open_sheet(file, budget, number_column=self._number_column)) as sheet,
+        ):
             for chunk in _chunks(sheet, budget, after=self._after):
                 if self._closed or not self._offer(chunk):
                     return
@@ -108,7 +112,8 @@ def _chunks(sheet: Sheet, budget: Budget, *, after: int) -> Iterator[Chunk]:
         for line in imports.lines_of(imports.measured(rows, sizes), budget):
             lines.append(line)
             characters += len(line)
-            if len(lines) >= CHUNK or characters > CHUNK_CHARACTERS:
+            # A cell may have several numbers: an import that is interrupted goes on behind whole rows.
+            if (len(lines) >= CHUNK or characters > CHUNK_CHARACTERS) and not sheet.is_within_row:
                 break
         yield Chunk(lines, sheet.columns, sizes, max(after, sheet.row), list(sheet.errors), rows.is_at_end)
 

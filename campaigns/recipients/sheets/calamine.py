@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from campaigns.recipients.sheets.budget import Budget
-from campaigns.recipients.sheets.grid import Cell, NotASheet, Row, plain
+from campaigns.recipients.sheets.grid import Cell, LeftOut, NotASheet, Row, plain
 
 _WORKER = Path(__file__).with_name("calamine_worker.py")
 # Of processor time: it parses the whole file before its first row, and does so far faster than we read .xlsx.
@@ -31,10 +31,12 @@ _OUT_OF_MEMORY = {-signal.SIGABRT, -signal.SIGKILL}
 
 class CalamineGrid:
     def __init__(self, file: BinaryIO, budget: Budget) -> None:
+        self.left_out: list[LeftOut] = []
         self._file = file
         self._budget = budget
 
     def rows(self) -> Generator[Row, None, None]:
+        self.left_out.clear()
         budget = self._budget
         seconds = min(budget.seconds / 2, _MAX_WORKER_SECONDS)
         budget.spend(seconds)
@@ -58,6 +60,9 @@ class CalamineGrid:
                         answer = json.loads(line)
                         if answer == "end":
                             return
+                        if isinstance(answer, dict):
+                            self.left_out.append(LeftOut(answer["row"], answer["message"]))
+                            continue
                         if answer == "memory":
                             raise budget.out_of_memory()
                         if isinstance(answer, str):

@@ -38,8 +38,10 @@ def main() -> str:
             for at, sheet in enumerate(workbook.sheets_metadata)
             if sheet.typ in kinds
         )
-        for _, at in sheets:
+        for place, (_, at) in enumerate(sheets):
             if write(workbook.get_sheet_by_index(at)):
+                for _, other in sheets[place + 1 :]:
+                    note_unread(workbook.get_sheet_by_index(other))
                 return "end"
     except python_calamine.PasswordError:
         return "password"
@@ -48,6 +50,19 @@ def main() -> str:
     except BaseException:  # its panics are no Exception
         return "broken"
     return "empty"
+
+
+def note_unread(sheet: Any) -> None:
+    """Say that a worksheet with rows is not read."""
+    for at, row in enumerate(sheet.iter_rows(), start=1):
+        if any(cell(value) is not None for value in row):
+            name = sheet.name[:100]
+            message = (
+                f"The worksheet “{name}” has rows too, and was not read: one worksheet is read. Send it as a file of its"
+                " own."
+            )
+            print(json.dumps({"row": at, "message": message}, ensure_ascii=False))
+            return
 
 
 def write(sheet: Any) -> bool:

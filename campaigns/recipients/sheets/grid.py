@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Generator, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from iris.errors import InvalidInput, TooLarge
 
@@ -12,6 +12,7 @@ Row = tuple[int, Sequence[Cell]]
 
 # Cells further right are not looked at: a single one in column XFD would make every row 16,384 cells wide.
 MAX_COLUMNS = 256
+CUT = f"Columns beyond the first {MAX_COLUMNS} are not read. Leave out the columns that no message needs."
 # What Excel itself allows in one cell, generously.
 MAX_CELL_CHARACTERS = 100_000
 
@@ -28,8 +29,23 @@ class SheetTooLarge(TooLarge):
     default_code = "sheet_too_large"
 
 
+class LeftOut(NamedTuple):
+    """Something in a file that is not among the rows, and must not be lost without a word.
+
+    `row` is where it begins, from 1.
+    """
+
+    row: int
+    message: str
+
+
 class Grid(Protocol):
-    """A file that can be read as rows, again and again."""
+    """A file that can be read as rows, again and again.
+
+    `left_out` fills while one reads; each reading begins it anew.
+    """
+
+    left_out: list[LeftOut]
 
     def rows(self) -> Generator[Row, None, None]:
         """Rows from top to bottom; those without cells may be left out. Raises NotASheet, SheetTooLarge."""

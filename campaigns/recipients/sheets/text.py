@@ -4,12 +4,14 @@ import codecs
 import csv
 import io
 import re
+from collections import deque
 from collections.abc import Generator
 from itertools import islice
 from typing import BinaryIO, Self
 
 from campaigns.recipients.sheets.budget import Budget
-from campaigns.recipients.sheets.grid import MAX_COLUMNS, Cell, NotASheet, Row
+from campaigns.recipients.sheets.cells import numbers_in
+from campaigns.recipients.sheets.grid import CUT, MAX_COLUMNS, Cell, LeftOut, NotASheet, Row
 
 DELIMITERS = ",;\t|"
 ADVICE = "Send an .xlsx file, or a text file (CSV) with one number in each row."
@@ -17,6 +19,7 @@ _SAMPLE_BYTES = 1 << 16
 _SAMPLE_ROWS = 20
 _MAX_CHARACTERS_OF_ROW = 1_000_000
 _MAX_LINES_OF_ROW = 1_000
+_MAX_BROKEN_ROWS = 100
 _ROWS_AT_ONCE, _CELLS_AT_ONCE = 200, 10_000  # between two reports to the budget
 _BINARY = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 # Digits that come back as they were, whichever program reads them: not 007, and no card numbers.
@@ -29,6 +32,8 @@ class Text:
     """Encoding and delimiter are found out from the beginning of the file."""
 
     def __init__(self, file: BinaryIO, budget: Budget) -> None:
+        self.left_out: list[LeftOut] = []
+        self._is_cut = False
         self._file = file
         self._budget = budget
         file.seek(0)
@@ -51,57 +56,108 @@ class Text:
         self._delimiter = hint[1] if hint else _delimiter(text, complete=complete)
 
     def rows(self) -> Generator[Row, None, None]:
+        self.left_out.clear()
         self._file.seek(0)
         stream = io.TextIOWrapper(self._file, encoding=self._encoding, newline="")
         lines = _Lines(stream)
         at = rows_seen = cells_seen = 0
         see = self._budget.see
+        reader = csv.reader(lines, delimiter=self._delimiter, strict=True)
         try:
             if self._has_hint:
                 next(lines)
                 at = 1
-            for row in csv.reader(lines, delimiter=self._delimiter):
-                at += 1
+            while True:
                 lines.begin_row()
+                at += 1
+                try:
+                    row = next(reader)
+                except StopIteration:
+                    return
+                except csv.Error as e:
+                    self._leave_out(at, e)
+                    lines.skip_first()
+                    continue
+                if lines.count > 1 and self._swallows_rows(row):
+                    self._leave_out(at, None)
+                    lines.skip_first()
+                    continue
                 rows_seen += 1
                 cells_seen += len(row)
                 if rows_seen == _ROWS_AT_ONCE or cells_seen > _CELLS_AT_ONCE:
                     see(rows=rows_seen, cells=cells_seen)
                     rows_seen = cells_seen = 0
-                yield at, [_cell(text) for text in (row if len(row) <= MAX_COLUMNS else row[:MAX_COLUMNS])]
-        except csv.Error as e:
-            raise NotASheet(
-                f'Row {at + 1} cannot be read: it is too long, or has a " without its partner.'
-            ) from e
+                if len(row) > MAX_COLUMNS:
+                    if any(text.strip() for text in row[MAX_COLUMNS:]) and not self._is_cut:
+                        self._is_cut = True
+                        self.left_out.append(LeftOut(at, CUT))
+                    del row[MAX_COLUMNS:]
+                yield at, [_cell(text) for text in row]
         except UnicodeDecodeError as e:
-            raise NotASheet(f"The file cannot be read beyond row {at}: {_NOT_UTF_8}") from e
+            raise NotASheet(f"The file cannot be read beyond row {at - 1}: {_NOT_UTF_8}") from e
         finally:
             stream.detach()  # or it would close the file, which is not ours
+
+    def _leave_out(self, at: int, error: Exception | None) -> None:
+        """A row with a lone quotation mark is left out by itself: the rows below it are not part of its cell."""
+        if len(self.left_out) >= _MAX_BROKEN_ROWS:
+            raise NotASheet(
+                f'Row {at} cannot be read, like {_MAX_BROKEN_ROWS} above it: it is too long, or has a " without its'
+                " partner."
+            ) from error
+        self.left_out.append(
+            LeftOut(at, 'The row cannot be read: it is too long, or has a " without its partner.')
+        )
+
+    def _swallows_rows(self, row: list[str]) -> bool:
+        """Whether a cell of several lines has whole rows in it, which a lone quotation mark has made a part of it."""
+        return any(
+            any(number.to for cell in line.split(self._delimiter) for number in numbers_in(cell.strip()))
+            for text in row
+            if "\n" in text or "\r" in text
+            for line in text.splitlines()[1:]
+            if self._delimiter in line
+        )
 
 
 NOT_TEXT = f"The file is neither a spreadsheet nor a text file. {ADVICE}"
 
 
 class _Lines:
-    """Lines, limited in number and length for one row: a lone " swallows all that follow."""
+    """Lines, limited in number and length for one row: a lone " swallows all that follow. They can be had again."""
 
     def __init__(self, stream: io.TextIOWrapper) -> None:
         self._readline = stream.readline
-        self.begin_row()
+        self._again: deque[str] = deque()
+        self._of_row: list[str] = []
+        self._characters = 0
+
+    @property
+    def count(self) -> int:
+        """Lines of the present row."""
+        return len(self._of_row)
 
     def begin_row(self) -> None:
-        self._lines = self._characters = 0
+        self._of_row.clear()
+        self._characters = 0
+
+    def skip_first(self) -> None:
+        """Have all lines of the present row read again, but for the first."""
+        self._again.extendleft(reversed(self._of_row[1:]))
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> str:
-        line = self._readline(_MAX_CHARACTERS_OF_ROW)
+        line = self._again.popleft() if self._again else self._readline(_MAX_CHARACTERS_OF_ROW)
         if not line:
             raise StopIteration
-        self._lines += 1
+        self._of_row.append(line)
         self._characters += len(line)
-        if self._lines > _MAX_LINES_OF_ROW or self._characters >= _MAX_CHARACTERS_OF_ROW:
+        if len(line) == _MAX_CHARACTERS_OF_ROW and not line.endswith(("\n", "\r")):
+            while (rest := self._readline(_MAX_CHARACTERS_OF_ROW)) and not rest.endswith(("\n", "\r")):
+                pass  # what is left of a line is no row of its own
+        if len(self._of_row) > _MAX_LINES_OF_ROW or self._characters >= _MAX_CHARACTERS_OF_ROW:
             raise csv.Error("the row does not end")
         return line
 

@@ -20,11 +20,13 @@ from itertools import accumulate
 
 from campaigns.recipients.sheets.archive import Archive
 from campaigns.recipients.sheets.budget import Budget
-from campaigns.recipients.sheets.dates import date_styles, date_text
+from campaigns.recipients.sheets.formats import formatted, iso_text, number_formats
 from campaigns.recipients.sheets.grid import (
+    CUT,
     MAX_CELL_CHARACTERS,
     MAX_COLUMNS,
     Cell,
+    LeftOut,
     NotASheet,
     Row,
     SheetTooLarge,
@@ -62,6 +64,8 @@ _CELL_BEGINS = re.compile(r'<c r="([A-Z]{1,3})[0-9]')
 _PLAIN_STRINGS = re.compile(r"<si>" + _TEXT + r"</si>|(\S.*)", re.DOTALL)
 _ATTRIBUTE = re.compile(r"""(?<![\w.:-])([\w.:-]++)\s*+=\s*+["']([^"']*)["']""")
 # Excel writes characters that XML cannot hold as _x000B_.
+_LETTERS = re.compile("[A-Z]+")
+_WORKBOOK = re.compile(rb"<(?:[\w.-]{1,40}:)?workbook[\s>]")
 _ESCAPED = re.compile(r"_x([0-9a-fA-F]{4})_")
 
 
@@ -78,7 +82,9 @@ def _plain_rows(width: int) -> re.Pattern[str]:
     """
     cells = "".join(_PLAIN_CELL.format(letters=_letters(column)) for column in range(width))
     return re.compile(
-        r'<row(?: r="([0-9]{1,7}+)")?(?![^<>]* r=)(?: [^<>/]*+)?(?:/>|>' + cells + r"</row>)|(\S.*)",
+        r'<row(?: r="([0-9]{1,7}+)")?(?![^<>]* (?:r|hidden)=)(?: [^<>/]*+)?(?:/>|>'
+        + cells
+        + r"</row>)|(\S.*)",
         re.DOTALL,
     )
 
@@ -90,50 +96,92 @@ def _width_of(row: str) -> int:
 class Workbook:
     """The first sheet that has anything in it, visible ones before hidden ones."""
 
-    def __init__(self, archive: Archive, budget: Budget) -> None:
+    def __init__(self, archive: Archive, budget: Budget, *, main: str) -> None:
+        self.left_out: list[LeftOut] = []
         self._archive = archive
         self._budget = budget
-        related = related_parts(archive, "", budget=budget)
-        main = next((part for kind, part in related.values() if kind == "officeDocument"), "")
-        main = main or "xl/workbook.xml"
         if main not in archive:
             raise NotASheet(BROKEN)
-        sheets: list[tuple[bool, str]] = []
+        sheets: list[tuple[bool, str, str]] = []
         self._from_1904 = False
 
         def visit(name: str, _parent: str, attributes: dict[str, str]) -> None:
             if name == "sheet" and len(sheets) < _MAX_SHEETS:
-                sheets.append((attributes.get("state", "visible") != "visible", attributes.get("id", "")))
+                is_hidden = attributes.get("state", "visible") != "visible"
+                sheets.append((is_hidden, attributes.get("id", ""), attributes.get("name", "")[:100]))
             elif name == "workbookPr":
                 self._from_1904 = attributes.get("date1904") in ("1", "true")
 
         walk(archive.read(main), visit, budget=budget)
         related = related_parts(archive, main, budget=budget)
-        in_turn = [related[key] for _, key in sorted(sheets, key=lambda sheet: sheet[0]) if key in related]
-        parts = [part for kind, part in in_turn if kind == "worksheet"]
-        self._sheets = [part for part in dict.fromkeys(parts) if part in archive]
+        in_turn = [
+            (*related[key], name)
+            for _, key, name in sorted(sheets, key=lambda sheet: sheet[0])
+            if key in related
+        ]
+        names = {
+            part: name for kind, part, name in reversed(in_turn) if kind == "worksheet" and part in archive
+        }
+        self._sheets = dict(reversed(names.items()))
         by_kind = dict(related.values())
-        self._date_styles = date_styles(archive, by_kind.get("styles", ""), budget=budget)
+        self._formats = number_formats(archive, by_kind.get("styles", ""), budget=budget)
         self._strings = _Strings(archive, by_kind.get("sharedStrings", ""), budget)
         self._kind_of = lru_cache(1_000)(self._kind_written)
 
     def rows(self) -> Generator[Row, None, None]:
-        for part in self._sheets:
-            rows = self._rows_of(part)
+        self.left_out.clear()
+        self._hidden_rows, self._first_hidden, self._is_cut = 0, 0, False
+        unread = list(self._sheets)
+        while unread:
+            rows = self._rows_of(unread.pop(0))
             for first in rows:
-                if any(cell is not None and cell != "" for cell in first[1]):
+                if _is_filled(first[1]):
                     yield first
                     yield from rows
+                    self._note_hidden_rows()
+                    for part in unread:
+                        self._note_unread(part)
                     self._strings.verify()
                     return
+            self._note_hidden_rows()
+
+    def _note_hidden_rows(self) -> None:
+        if self._hidden_rows:
+            message = (
+                f"{self._hidden_rows:,} rows are hidden in the sheet, the first of them here, and were not imported. If"
+                " they are meant too, show them (Data, Filter, Clear), save the sheet and send it again."
+            )
+            self.left_out.append(LeftOut(self._first_hidden, message))
+            self._hidden_rows = 0
+
+    def _note_unread(self, part: str) -> None:
+        for at, cells in self._rows_of(part):
+            if _is_filled(cells):
+                message = (
+                    f"The worksheet “{self._sheets[part]}” has rows too, and was not read: one worksheet is read. Send"
+                    " it as a file of its own."
+                )
+                self.left_out.append(LeftOut(at, message))
+                return
 
     def _rows_of(self, part: str) -> Generator[Row, None, None]:
         at = 0
+        row: Row | None = None
         for rows in self._rows_as_written(part):
             for declared, cells in rows:
-                # They rise in every sheet that is whole, and an import that is interrupted relies on it.
-                at = max(int(declared), at + 1) if declared else at + 1
-                yield at, cells
+                number = int(declared) if declared else at + 1
+                if number <= at:
+                    if number == at and row is not None and (joined := _joined(row[1], cells)) is not None:
+                        row = at, joined
+                        continue
+                    # They rise in every sheet that is whole, and an import that is interrupted relies on it.
+                    number = at + 1
+                if row is not None:
+                    yield row
+                at = number
+                row = at, cells
+        if row is not None:
+            yield row
 
     def _rows_as_written(self, part: str) -> Iterator[Iterable[tuple[str, Sequence[Cell]]]]:
         width = 1
@@ -190,12 +238,21 @@ class Workbook:
         cells: list[Cell] = []
         column = -1
         for of_cell, text in written:
-            letters = of_cell.get("r", "").rstrip("0123456789")
-            column = _COLUMNS.get(letters, MAX_COLUMNS) if letters else column + 1
+            letters = _LETTERS.match(of_cell.get("r", "").upper())
+            column = _column(letters[0]) if letters else column + 1
             if column < MAX_COLUMNS:
                 _put(cells, column, self._cell(self._kind(of_cell), text))
+            elif text and not self._is_cut:
+                self._is_cut = True
+                self.left_out.append(LeftOut(1, CUT))
         declared = attributes.get("r", "")
-        return declared if declared.isdecimal() and len(declared) < 8 else "", cells
+        declared = declared if declared.isdecimal() and len(declared) < 8 else ""
+        if attributes.get("hidden") in ("1", "true"):
+            if _is_filled(cells):
+                self._first_hidden = self._first_hidden if self._hidden_rows else int(declared or 1)
+                self._hidden_rows += 1
+            cells = []
+        return declared, cells
 
     def _kind_written(self, attributes: str) -> str:
         if len(attributes) > _MAX_ATTRIBUTES:
@@ -206,7 +263,8 @@ class Workbook:
         kind = {"s": "shared", "b": "bool", "e": "error", "str": "text", "inlineStr": "text", "d": "iso"}.get(
             attributes.get("t", "n"), "number"
         )
-        return "date" if kind == "number" and attributes.get("s") in self._date_styles else kind
+        style = attributes.get("s", "")
+        return style if kind == "number" and style in self._formats else kind
 
     def _cell(self, kind: str, text: str) -> Cell:
         """A cell's value. Errors such as #N/A are nothing: nobody wants to be called with them."""
@@ -218,12 +276,14 @@ class Workbook:
             return number(text)
         if kind == "bool":
             return "TRUE" if text in ("1", "true") else "FALSE"
-        if kind == "date":
-            serial = number(text)
-            return serial if isinstance(serial, str | None) else date_text(serial, from_1904=self._from_1904)
         if kind == "iso":
-            return text.removesuffix("T00:00:00").replace("T", " ")
-        return _with_controls(text)
+            return iso_text(text)
+        if kind == "text":
+            return _with_controls(text)
+        value = number(text)  # and the kind is a style that shows it in another way
+        if isinstance(value, str | None):
+            return value
+        return formatted(value, self._formats[kind], from_1904=self._from_1904)
 
 
 class _Strings:
@@ -300,6 +360,7 @@ class _Expat:
         self._length = 0
         self._reading = False
         self._phonetic = False
+        self._value_first = False
         self._parser = make_parser(self._start, self._end, budget=budget)
         self._parser.CharacterDataHandler = self._characters
 
@@ -313,8 +374,14 @@ class _Expat:
             self._attributes, self._text, self._length = attributes, [], 0
         elif name == "rPh":
             self._phonetic = True
-        elif name in ("v", "t"):
+        elif name == "v":
+            # Beside an inline text, a value is what a program left there that does not know inline texts.
+            self._reading = not (self._text and self._attributes.get("t") == "inlineStr")
+        elif name == "t":
             self._reading = not self._phonetic
+            if self._value_first:
+                self._text.clear()
+                self._value_first = False
 
     def _characters(self, text: str) -> None:
         if self._reading:
@@ -326,6 +393,7 @@ class _Expat:
     def _end(self, name: str) -> None:
         if name in ("v", "t"):
             self._reading = False
+            self._value_first = name == "v" and self._attributes.get("t") == "inlineStr"
         elif name == "rPh":
             self._phonetic = False
         elif name == "si":
@@ -335,6 +403,40 @@ class _Expat:
         elif name == "row" and self._row:
             self.rows.append(self._row)
             self._row = None
+
+
+def main_part(archive: Archive, *, budget: Budget) -> str:
+    """The part that is the document itself, whatever folder it is in."""
+    related = related_parts(archive, "", budget=budget)
+    found = next((part for kind, part in related.values() if kind == "officeDocument"), "")
+    return found if found in archive else "xl/workbook.xml"
+
+
+def is_workbook(archive: Archive, main: str) -> bool:
+    """Whether a document is a workbook, and not one of the other kinds that are packed like it."""
+    if any(name.startswith("xl/") for name in archive.names()):
+        return "[content_types].xml" in archive
+    return main in archive and _WORKBOOK.search(archive.read(main)[:4_000]) is not None
+
+
+def _column(letters: str) -> int:
+    return _COLUMNS.get(letters, MAX_COLUMNS)
+
+
+def _is_filled(cells: Sequence[Cell]) -> bool:
+    return any(cell is not None and cell != "" for cell in cells)
+
+
+def _joined(one: Sequence[Cell], other: Sequence[Cell]) -> list[Cell] | None:
+    """Two parts of one row as a whole, or None where both have a cell in the same column."""
+    cells = list(one)
+    for column, cell in enumerate(other):
+        if cell is None:
+            continue
+        if column < len(cells) and cells[column] is not None:
+            return None
+        _put(cells, column, cell)
+    return cells
 
 
 def _put(cells: list[Cell], column: int, cell: Cell) -> None:

@@ -407,7 +407,7 @@ def test_rows_may_grow_wider_and_have_gaps(table: list[list[str]]) -> None:
         expected.append((at, 9841000000 + at if "IV" in letters else ""))
     narrow_first = f'<row r="1"/>{rows.replace("IV1", "B1", 1)}'
     assert [(row.row, row.tags["tags_last"]) for row in opened(xlsx(rows))] == expected
-    assert [row.row for row in opened(xlsx(narrow_first))] == [at + 1 for at, _ in expected]
+    assert [row.row for row in opened(xlsx(narrow_first))] == [at for at, _ in expected]
 
 
 def test_a_first_row_without_heading_has_no_more_columns_than_are_written() -> None:
@@ -577,8 +577,6 @@ def test_digits_are_numbers_only_when_nothing_is_lost(text: str, value: object) 
         (b"9841234567\x00", "neither a spreadsheet nor a text file"),
         (b"\xfe\x9c\x00\xff", "neither a spreadsheet nor a text file"),
         ("number,name\n9841234567,Zoë\n".encode("latin-1"), "not in UTF-8"),
-        (b'number,name\n9841234567,"Ram\n' + b"x\n" * 5_000, "without its partner"),
-        (b"number\n" + b"9" * 2_000_000, "cannot be read"),
         (b"number\n" * 20_000 + b"\xff\xff", "beyond row"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 2_000, "cannot be read as a spreadsheet"),
         (

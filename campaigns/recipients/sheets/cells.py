@@ -1,0 +1,75 @@
+"""What a cell says: phone numbers as people write them, and text that a database and a telephone can carry."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from campaigns.recipients.sheets.grid import Cell
+from iris.storable import NOT_STORABLE
+from telephony import numbering
+
+# Several numbers in one cell are told apart by these, where each of them is a number.
+_BETWEEN = re.compile(r"\s*[/,;|\n\r&।]\s*|\s+(?:or|and|वा|र)\s+", re.IGNORECASE)
+_LABEL = re.compile(
+    r"^(?:tel|telephone|phone|ph|mob|mobile|cell|contact|whatsapp|viber|फोन|मोबाइल|मोबाईल|सम्पर्क|मो|फो)"
+    r"\s*(?:no|नं|नम्बर|number)?\s*[.:：\-]*\s*(?=[+(0-9०-९])",
+    re.IGNORECASE,
+)
+_MAX_IN_CELL = 5
+_MAX_CHARACTERS = 200
+# Characters that no message needs, and that a database or telephone cannot carry. The joiners of Devanagari (U+200C,
+# U+200D) stay.
+_INVISIBLE = re.compile(
+    f"[{NOT_STORABLE}\x01-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f"
+    "\ufeff\ufffe\uffff]"
+)
+_LINE_BREAK = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
+
+
+def read_numbers(cell: Cell) -> list[numbering.ParsedNumber]:
+    """Read the phone numbers of a cell: one, or several as in `9841234567 / 9851234567`; a label such as `Mob:` is fine.
+
+    Raises InvalidNumber when one of them is none, and then for the whole cell.
+    """
+    try:
+        return [numbering.parse(cell)]
+    except numbering.InvalidNumber:
+        if not isinstance(cell, str) or len(cell) > _MAX_CHARACTERS:
+            raise
+        parts = [_LABEL.sub("", part.strip()) for part in _BETWEEN.split(cell.strip()) if part.strip()]
+        if not parts or len(parts) > _MAX_IN_CELL or parts == [cell]:
+            raise
+        try:
+            found = [numbering.parse(part) for part in parts]
+        except numbering.InvalidNumber:
+            found = []
+        if len(found) > 1 and not all(number.to for number in found):
+            found = []  # 9,841,234,567 is not three numbers
+        if not found:
+            raise
+        return list(dict.fromkeys(found))
+
+
+def numbers_in(cell: Cell) -> list[numbering.ParsedNumber]:
+    """The phone numbers of a cell, none where it has none."""
+    if isinstance(cell, str):
+        if sum(map(str.isdigit, cell)) < numbering.MIN_DIGITS:
+            return []
+    elif cell is None or cell < 10 ** (numbering.MIN_DIGITS - 1):
+        return []
+    try:
+        return read_numbers(cell)
+    except numbering.InvalidNumber:
+        return []
+
+
+def is_blank(cells: Sequence[Cell]) -> bool:
+    return all(cell is None or (isinstance(cell, str) and not cell.strip()) for cell in cells)
+
+
+def printable(text: str) -> str:
+    """The text without what cannot be seen, and with one kind of line break."""
+    # One no-break space would make a whole SMS UCS-2, and so cost twice as much.
+    text = _LINE_BREAK.sub("\n", text).replace("\N{NO-BREAK SPACE}", " ")
+    return _INVISIBLE.sub("", text).strip()

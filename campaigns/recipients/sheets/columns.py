@@ -1,0 +1,316 @@
+"""Which row of a table is its heading, and which column holds the phone numbers.
+
+Decided from the first rows before anything is imported, in this order:
+
+1. a column with one of the exact headings, such as `number` or `Phone no.`, among the first rows,
+2. the one column whose heading has a phone word in it (`Parent's Mobile *`, `सम्पर्क नं.`) and that has valid numbers,
+3. the only column in which at least 80 % of the values are valid numbers,
+4. the first column, if most of its values are valid numbers,
+
+where 3 and 4 pass over a column whose heading is that of an id (`Consumer No`). Otherwise nobody can tell, and the
+sender is asked to choose. Title lines above the heading are skipped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from campaigns.messages import value_text
+from campaigns.recipients.sheets.cells import is_blank, numbers_in
+from campaigns.recipients.sheets.grid import MAX_COLUMNS, Cell, NotASheet, Row
+from iris.errors import InvalidInput
+
+ROWS_READ = 1_000  # rows with anything in them, from which the columns are decided
+CELLS_READ = 30_000  # fewer rows, where they are wide
+ROWS_ABOVE = 10  # rows among which the heading may be
+FEW_WRONG = 0.8  # share of valid numbers in a column of numbers
+MOST = 0.5
+_MAX_HEADING_CHARACTERS = 1_000  # no heading needs more
+_NAMED_IN_ERROR = 10
+
+# In order of preference: a sheet may have somebody's name under "contact" and their number under "phone".
+_EXACT = (
+    *("number", "numbers", "phone number", "phone numbers", "phone no", "phone", "phones"),
+    *("mobile number", "mobile numbers", "mobile no", "mobile", "mobiles"),
+    *("contact number", "contact numbers", "contact no", "contact", "contacts", "telephone", "msisdn"),
+    *("फोन नम्बर", "मोबाइल नम्बर", "सम्पर्क नम्बर", "फोन", "मोबाइल", "नम्बर", "सम्पर्क"),
+)
+_PHONE_WORDS = {"phone", "phones", "mobile", "mobiles", "contact", "contacts", "cell", "whatsapp", "tel"}
+_PHONE_WORDS |= {"telephone", "msisdn", "mob", "ph", "cellphone", "viber", "landline"}
+_PHONE_ENDINGS = ("phone", "mobile", "whatsapp")  # smartphone, parentmobile
+_PHONE_STEMS = ("मोबाइल", "मोबाईल", "फोन", "सम्पर्क", "टेलिफोन", "ह्वाट्सएप", "ह्वाट्सएप")
+# The heading of a number that is not dialled. A phone word in the same heading (Customer Mobile) outweighs it.
+_ID_WORDS = {
+    *(
+        "id",
+        "ids",
+        "sn",
+        "sno",
+        "serial",
+        "roll",
+        "code",
+        "reg",
+        "registration",
+        "consumer",
+        "customer",
+        "account",
+    ),
+    *(
+        "acc",
+        "ac",
+        "member",
+        "symbol",
+        "citizenship",
+        "pan",
+        "vat",
+        "meter",
+        "invoice",
+        "bill",
+        "token",
+        "policy",
+    ),
+    *(
+        "student",
+        "employee",
+        "emp",
+        "staff",
+        "ref",
+        "reference",
+        "card",
+        "license",
+        "licence",
+        "nid",
+        "iemis",
+    ),
+}
+_ID_STEMS = (
+    "क्र",
+    "सि.नं",
+    "ग्राहक",
+    "सदस्य",
+    "खाता",
+    "परिचय",
+    "नागरिकता",
+    "दर्ता",
+    "मिटर",
+    "सिम्बोल",
+    "रोल",
+    "कोड",
+    "आईडी",
+)
+_WORD = re.compile(r"[^\W\d_]+(?:[\u0900-\u0963\u0970-\u097f]+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """`heading` is the index of the heading among the rows that were read; None where there is none."""
+
+    heading: int | None
+    number_column: int
+
+
+class _Column(NamedTuple):
+    filled: int
+    valid: int
+    heading: str
+
+    @property
+    def share(self) -> float:
+        return self.valid / self.filled if self.filled else 0.0
+
+
+class NumberColumnUnclear(InvalidInput):
+    """Several columns of a sheet may hold the phone numbers, or none does."""
+
+    default_code = "number_column_unclear"
+
+
+def find_table(rows: Sequence[Row], *, chosen: str = "") -> Table:
+    """Find heading and number column in the first rows with anything in them (at least one).
+
+    `chosen` is the column that the sender has named: its heading, or its letter (`C`). Raises NumberColumnUnclear, and
+    NotASheet for a single row of nothing but numbers.
+    """
+    cells = [row[1] for row in rows]
+    if chosen.strip():
+        return _chosen_table(cells, chosen.strip())
+    cells = cells[: max(ROWS_ABOVE + 1, CELLS_READ // max(map(len, cells)))]
+    above = _rows_above_numbers(cells)
+    if (exact := _exact_table(cells, above)) is not None:
+        return exact
+    for at in range(above):
+        columns = _columns(cells[at + 1 :], headings=cells[at])
+        spoken = [
+            place for place, column in enumerate(columns) if has_phone_word(column.heading) and column.valid
+        ]
+        if len(spoken) == 1:
+            return Table(at, spoken[0])
+        if spoken:
+            return _by_content(cells, heading=at)
+    return _by_content(cells, heading=_unnamed_heading(cells, above))
+
+
+def column_name(column: int) -> str:
+    """The letter of a column, from 0: 0 → A, 27 → AB."""
+    return (column_name(column // 26 - 1) if column >= 26 else "") + chr(65 + column % 26)
+
+
+def heading_of(cells: Sequence[Cell], column: int) -> str:
+    """The text of a cell as a heading."""
+    cell = cells[column] if column < len(cells) else None
+    if isinstance(cell, str):
+        cell = cell[:_MAX_HEADING_CHARACTERS]
+    return "" if cell is None else value_text(cell).strip()
+
+
+def has_phone_word(heading: str) -> bool:
+    """Return whether a heading says that a telephone is meant: `Phone No (Father)`, `सम्पर्क नं.`, `parent_mobile`."""
+    words = _words(heading)
+    if words & {"id", "ids"}:
+        return False
+    return bool(words & _PHONE_WORDS) or any(
+        word.endswith(_PHONE_ENDINGS) or word.startswith(_PHONE_STEMS) for word in words
+    )
+
+
+def is_id(heading: str) -> bool:
+    """Return whether a heading is that of a number which is not dialled: `Consumer No`, `क्र.सं.`."""
+    if has_phone_word(heading):
+        return False
+    folded = heading.casefold().strip()
+    return (
+        bool(_words(heading) & _ID_WORDS)
+        or folded in ("s.n.", "s.n", "s.no.", "s.no", "no", "no.", "#")
+        or any(stem in folded for stem in _ID_STEMS)
+    )
+
+
+def _words(heading: str) -> set[str]:
+    return {word.casefold() for word in _WORD.findall(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", heading))}
+
+
+def _rows_above_numbers(cells: Sequence[Sequence[Cell]]) -> int:
+    """How many of the first rows may be headings or titles: none of them has a phone number in it."""
+    for at, row in enumerate(cells[: ROWS_ABOVE + 1]):
+        if any(map(_is_number, row[:MAX_COLUMNS])):
+            return at
+    return min(len(cells), ROWS_ABOVE + 1)
+
+
+def _exact_table(cells: Sequence[Sequence[Cell]], above: int) -> Table | None:
+    # The first row with such a heading is the heading, whatever else is in it.
+    for at in range(min(len(cells), ROWS_ABOVE + 1)):
+        if at > above and not _are_titles(cells[:at], heading=cells[at]):
+            return None
+        names = [
+            " ".join(re.sub(r"[_.:\-]+", " ", heading_of(cells[at], column)).casefold().split())
+            for column in range(len(cells[at]))
+        ]
+        places = [names.index(name) for name in _EXACT if name in names]
+        if not places:
+            continue
+        for place in places:
+            if any(_is_number(row[place]) for row in cells[at + 1 :] if place < len(row)):
+                return Table(at, place)
+        if not any(map(_is_number, (cell for row in cells[at + 1 :] for cell in row))):
+            return Table(at, places[0])  # each of its rows is told what is wrong with it
+    return None
+
+
+def _are_titles(rows: Sequence[Sequence[Cell]], *, heading: Sequence[Cell]) -> bool:
+    """Whether these rows are titles above a heading, even if one of them has a phone number in it: they are narrow."""
+    return all(2 * _filled(row) <= _filled(heading) for row in rows)
+
+
+def _filled(row: Sequence[Cell]) -> int:
+    return sum(not is_blank([cell]) for cell in row)
+
+
+def _is_number(cell: Cell) -> bool:
+    return any(number.to for number in numbers_in(cell))
+
+
+def _columns(rows: Sequence[Sequence[Cell]], *, headings: Sequence[Cell]) -> list[_Column]:
+    width = min(max(map(len, (*rows, headings)), default=0), MAX_COLUMNS)
+    filled, valid = [0] * width, [0] * width
+    for row in rows:
+        for column, cell in enumerate(row[:width]):
+            if cell is not None and not is_blank([cell]):
+                filled[column] += 1
+                valid[column] += _is_number(cell)
+    return [_Column(filled[at], valid[at], heading_of(headings, at)) for at in range(width)]
+
+
+def _by_content(cells: Sequence[Sequence[Cell]], *, heading: int | None) -> Table:
+    first = 0 if heading is None else heading + 1
+    columns = _columns(cells[first:], headings=cells[heading] if heading is not None else ())
+    dialled = [
+        at for at, column in enumerate(columns) if column.share >= FEW_WRONG and not is_id(column.heading)
+    ]
+    if len(dialled) == 1:
+        return Table(heading, dialled[0])
+    if columns and columns[0].share >= MOST and not is_id(columns[0].heading):
+        if len(cells) == 1 and len(dialled) > 1:
+            raise NotASheet(
+                "All the numbers are in one row. Write each into a row of its own, one below the other."
+            )
+        return Table(heading, 0)
+    candidates = [at for at, column in enumerate(columns) if column.valid]
+    if not candidates and len([column for column in columns if column.filled]) <= 1:
+        return Table(heading, next((at for at, column in enumerate(columns) if column.filled), 0))
+    raise _unclear(columns, candidates)
+
+
+def _unclear(columns: Sequence[_Column], candidates: Sequence[int]) -> NumberColumnUnclear:
+    named = [_described(at, columns[at]) for at in (candidates or range(len(columns)))[:_NAMED_IN_ERROR]]
+    said = (
+        "Several columns may hold the phone numbers"
+        if len(candidates) > 1
+        else ("It is not certain which column holds the phone numbers")
+    )
+    return NumberColumnUnclear(
+        f"{said}: {', '.join(named)}. Choose one with the field number_column, by its heading or its letter, or give it"
+        " the heading number.",
+        errors=[{"field": "number_column", "message": f"Choose one of {', '.join(named)}."}],
+    )
+
+
+def _described(at: int, column: _Column) -> str:
+    letter = column_name(at)
+    return f"“{column.heading[:40]}” (column {letter})" if column.heading else f"column {letter}"
+
+
+def _chosen_table(cells: Sequence[Sequence[Cell]], chosen: str) -> Table:
+    folded = " ".join(chosen.casefold().split())
+    for at, row in enumerate(cells[:ROWS_ABOVE]):
+        for column in range(len(row)):
+            if " ".join(heading_of(row, column).casefold().split()) == folded:
+                return Table(at, column)
+    width = min(max(map(len, cells)), MAX_COLUMNS)
+    column = next((at for at in range(width) if column_name(at) == chosen.upper()), -1)
+    above = _rows_above_numbers(cells)
+    if column < 0:
+        columns = _columns(cells, headings=cells[0])
+        named = ", ".join(_described(at, columns[at]) for at in range(min(width, _NAMED_IN_ERROR)))
+        sentence = f"The sheet has no column “{chosen[:40]}”. It has {named}."
+        raise NumberColumnUnclear(sentence, errors=[{"field": "number_column", "message": sentence}])
+    return Table(_unnamed_heading(cells, above), column)
+
+
+def _unnamed_heading(cells: Sequence[Sequence[Cell]], above: int) -> int | None:
+    """The heading of a table whose number column is not named: the first of the widest rows above the numbers."""
+    candidates = [at for at in range(min(above, len(cells) - 1)) if not _has_digits(cells[at])]
+    if not candidates:
+        return None
+    return max(candidates, key=lambda at: (_filled(cells[at]), -at))
+
+
+def _has_digits(row: Sequence[Cell]) -> bool:
+    """Whether a cell is a phone number with a digit too many or too few: its row belongs to the table and is reported."""
+    return any(
+        sum(character.isdigit() for character in text) >= 5 and not any(map(str.isalpha, text))
+        for text in (heading_of(row, column) for column in range(len(row)))
+    )

@@ -1,0 +1,165 @@
+"""Which column of a sheet holds the phone numbers, and which row is its heading."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+
+from campaigns.recipients.sheets import open_sheet
+from campaigns.recipients.sheets.columns import NumberColumnUnclear, has_phone_word, is_id
+
+RAM, SITA, HARI = 9841000001, 9841000002, 9841000003
+
+
+def opened(rows: list[list[Any]], **options: Any) -> Any:
+    text = "\n".join(",".join("" if cell is None else str(cell) for cell in row) for row in rows)
+    return open_sheet(io.BytesIO(text.encode()), **options)
+
+
+def numbers(rows: list[list[Any]], **options: Any) -> list[int]:
+    return [int(row.number) for row in opened(rows, **options)]
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        *(
+            "Parent Phone",
+            "Guardian Mobile",
+            "Father's Mobile",
+            "Contact No. *",
+            "Mobile Number (10 digit)",
+            "Phone No (Father)",
+        ),
+        *(
+            "Cell No",
+            "WhatsApp Number",
+            "Mobile1",
+            "Phone 1",
+            "URN:Tel",
+            "parent_mobile",
+            "parentMobile",
+            "Tel. No.",
+            "Ph. No.",
+        ),
+        *(
+            "मोबाइल नं.",
+            "मोबाईल नं",
+            "सम्पर्क नं.",
+            "फोन नं.",
+            "अभिभावकको मोबाइल नम्बर",
+            "सम्पर्क नम्बर *",
+            "Customer Mobile",
+        ),
+    ],
+)
+def test_a_heading_with_a_phone_word_names_the_column(heading: str) -> None:
+    sheet = opened([["Consumer No", "Name", heading], [9812000001, "Ram", RAM], [9812000002, "Sita", SITA]])
+    assert [int(row.number) for row in sheet] == [RAM, SITA]
+    assert sheet.number_heading == heading
+    assert sheet.number_column == "C"
+    assert sheet.columns[1] == "tags_Name"
+
+
+@pytest.mark.parametrize(
+    "heading", ["Consumer No", "Student ID", "क्र.सं.", "S.N.", "Roll No.", "ग्राहक नं.", "Account"]
+)
+def test_the_numbers_of_an_id_column_are_never_called(heading: str) -> None:
+    assert numbers([[heading, "Name", "X"], [14352001, "Ram", RAM], [61520123, "Sita", SITA]]) == [RAM, SITA]
+    with pytest.raises(NumberColumnUnclear, match="number_column"):
+        opened([[heading, "Name"], [14352001, "Ram"], [61520123, "Sita"]])
+
+
+def test_two_columns_of_phones_are_for_the_sender_to_choose_from() -> None:
+    rows = [["Name", "Father Mobile", "Mother Mobile"], ["Ram", RAM, SITA], ["Hari", HARI, SITA]]
+    with pytest.raises(NumberColumnUnclear) as caught:
+        opened(rows)
+    assert "“Father Mobile” (column B), “Mother Mobile” (column C)" in caught.value.message
+    assert caught.value.errors[0]["field"] == "number_column"
+    assert numbers(rows, number_column="mother mobile") == [SITA, SITA]
+    assert numbers(rows, number_column="B") == [RAM, HARI]
+
+
+def test_a_chosen_column_that_is_not_there_is_refused_with_those_that_are() -> None:
+    with pytest.raises(NumberColumnUnclear, match="no column “Telephone”. It has “number” [(]column A[)]"):
+        opened([["number", "name"], [RAM, "Ram"]], number_column="Telephone")
+
+
+def test_without_a_word_the_only_column_of_numbers_counts_landlines_included() -> None:
+    sheet = opened([["Name", "Whom to call"], ["Ram", "01-5912345"], ["Sita", SITA], ["Hari", HARI]])
+    assert [row.to for row in sheet] == ["+97715912345", f"+977{SITA}", f"+977{HARI}"]
+
+
+def test_a_column_in_which_too_few_are_numbers_is_not_taken_by_itself() -> None:
+    rows: list[list[Any]] = [
+        ["Name", "Remark"],
+        *[["Ram", f"note {at}"] for at in range(7)],
+        *[["Sita", SITA]] * 3,
+    ]
+    with pytest.raises(NumberColumnUnclear, match="“Remark” [(]column B[)]"):
+        opened(rows)
+
+
+def test_the_first_column_counts_where_most_of_its_values_are_numbers() -> None:
+    assert numbers([["Whom", "Name"], [RAM, "Ram"], ["wrong", "Sita"], [HARI, "Hari"]]) == [RAM, HARI]
+    assert numbers([["Whom", "Also"], [RAM, SITA], [HARI, SITA]]) == [RAM, HARI], "two are as good: the first"
+
+
+def test_an_exact_heading_without_any_number_gives_way_to_a_column_with_numbers() -> None:
+    assert numbers([["Contact", "Parent Phone"], ["Ram", RAM], ["Sita", SITA]]) == [RAM, SITA]
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        [["Shree Sample School"], ["Class 5 Section A"]],
+        [["Shree Sample School"], [], ["Contact list 2082"]],
+        [["Phone", "", "", ""]],
+        [["Student", "", "Parent", ""]],
+        [["Shree Sample School", 9801000009]],
+    ],
+)
+def test_titles_and_group_headings_above_the_heading_are_skipped(above: list[list[Any]]) -> None:
+    sheet = opened(
+        [*above, ["S.N.", "Name", "Class", "Mobile No."], [1, "Ram", 5, RAM], [2, "Sita", 5, SITA]]
+    )
+    assert sheet.columns == ["tags_S.N.", "tags_Name", "tags_Class"]
+    assert [int(row.number) for row in sheet] == [RAM, SITA]
+    assert sheet.errors == []
+
+
+def test_titles_above_a_heading_that_nobody_knows_are_skipped() -> None:
+    sheet = opened([["Shree Sample School"], ["S.N.", "Name", "X"], [1, "Ram", RAM], [2, "Sita", SITA]])
+    assert (sheet.columns, sheet.number_heading) == (["tags_S.N.", "tags_Name"], "X")
+
+
+def test_a_first_row_with_a_wrong_number_is_reported_and_no_heading() -> None:
+    sheet = opened([["98410", "Hari"], [RAM, "Ram"], [SITA, "Sita"]])
+    assert [int(row.number) for row in sheet] == [RAM, SITA]
+    assert [error["row"] for error in sheet.errors] == [1]
+
+
+def test_wide_sheets_are_decided_by_fewer_rows() -> None:
+    heading = ["Name", *[f"Column {at}" for at in range(200)], "Parent mobile"]
+    sheet = opened([heading, *[["Ram", *[1234567890123] * 200, RAM]] * 500])
+    assert sheet.number_heading == "Parent mobile"
+
+
+@pytest.mark.parametrize(
+    ("heading", "is_phone", "counts"),
+    [
+        ("Hotel", False, False),
+        ("Cancelled", False, False),
+        ("Contact ID", False, True),
+        ("Customer", False, True),
+        ("Customer phone", True, False),
+        ("नाम", False, False),
+        ("मोबाइलमा पठाउने", True, False),
+        ("Roll", False, True),
+        ("Paid", False, False),
+    ],
+)
+def test_words_of_headings(heading: str, is_phone: bool, counts: bool) -> None:
+    assert (has_phone_word(heading), is_id(heading)) == (is_phone, counts)
