@@ -21,7 +21,6 @@ from typing import NamedTuple
 from campaigns.messages import value_text
 from campaigns.recipients.sheets.cells import is_blank, numbers_in
 from campaigns.recipients.sheets.grid import MAX_COLUMNS, Cell, NotASheet, Row
-from iris.errors import InvalidInput
 
 ROWS_READ = 1_000  # rows with anything in them, from which the columns are decided
 CELLS_READ = 30_000  # fewer rows, where they are wide
@@ -122,7 +121,7 @@ class _Column(NamedTuple):
         return self.valid / self.filled if self.filled else 0.0
 
 
-class NumberColumnUnclear(InvalidInput):
+class NumberColumnUnclear(NotASheet):
     """Several columns of a sheet may hold the phone numbers, or none does."""
 
     default_code = "number_column_unclear"

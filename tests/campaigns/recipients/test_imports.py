@@ -280,9 +280,9 @@ def test_a_sheet_is_read_while_no_transaction_is_open(monkeypatch: pytest.Monkey
     depth = len(connection.savepoint_ids)
     open_sheet, seen = sheets.open_sheet, []
 
-    def noting(file: Any, budget: Any = None) -> Any:
+    def noting(*args: Any, **options: Any) -> Any:
         seen.append(len(connection.savepoint_ids))
-        return open_sheet(file, budget)
+        return open_sheet(*args, **options)
 
     monkeypatch.setattr(sheets, "open_sheet", noting)
     owner = make_user(credits=10)

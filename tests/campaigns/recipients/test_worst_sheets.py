@@ -223,7 +223,7 @@ WORST: dict[str, tuple[Callable[[], bytes], str]] = {
         "later",
     ),
     "blank lines": (lambda: b"number\n" + b"\n" * 990_000, "later"),
-    "a line of 1 MB": (lambda: b"number\n" + b"9" * 1_000_000, "Row 2 cannot be read"),
+    "a line of 1 MB": (lambda: b"number\n" + b"9" * 1_000_000, "The sheet has no row"),
     "columns": (lambda: b"number" + b"," * 900_000 + b"\n9841234567\n", "any"),
     "cells": (lambda: b"number\n" + b",,,,,,,,,\n" * 95_000, "later"),
     "quotes": (lambda: b"number\n" + b'""' * 450_000 + b"\n", "any"),
