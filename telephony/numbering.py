@@ -128,7 +128,9 @@ def _parse_any(raw: object, plan: _NumberingPlan) -> ParsedNumber:
             problem = "has characters that no phone number has"
         else:
             problem = (
-                "is too short for a phone number" if len(digits) < MIN_DIGITS else "is too long for a phone number"
+                "is too short for a phone number"
+                if len(digits) < MIN_DIGITS
+                else "is too long for a phone number"
             )
         raise InvalidNumber(f"{_quote(text)} {problem}. Write one number of 7 to 15 digits, {plan.example}.")
 

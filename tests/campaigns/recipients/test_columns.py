@@ -13,12 +13,12 @@ from campaigns.recipients.sheets.columns import NumberColumnUnclear, has_phone_w
 RAM, SITA, HARI = 9841000001, 9841000002, 9841000003
 
 
-def opened(rows: list[list[Any]], **options: Any) -> Any:
+def opened(rows: list[Any], **options: Any) -> Any:
     text = "\n".join(",".join("" if cell is None else str(cell) for cell in row) for row in rows)
     return open_sheet(io.BytesIO(text.encode()), **options)
 
 
-def numbers(rows: list[list[Any]], **options: Any) -> list[int]:
+def numbers(rows: list[Any], **options: Any) -> list[int]:
     return [int(row.number) for row in opened(rows, **options)]
 
 

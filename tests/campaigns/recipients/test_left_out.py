@@ -10,7 +10,7 @@ import pytest
 from campaigns.recipients.sheets import NotASheet, Sheet, open_sheet
 from tests.campaigns.recipients.workbooks import archive, rows_of, xlsx
 
-HEADING = ["numbers", "name"]
+HEADING: list[object] = ["numbers", "name"]
 
 
 def opened(content: bytes | str) -> Sheet:

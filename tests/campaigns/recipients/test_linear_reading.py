@@ -11,7 +11,7 @@ from rest_framework.exceptions import ValidationError
 
 from campaigns.api.v1.reports import cell
 from campaigns.messages import UnknownTag, check_tags, parse_message, tag_called
-from campaigns.recipients.sheets import dates, ooxml, text, xlsx
+from campaigns.recipients.sheets import formats, ooxml, text, xlsx
 from campaigns.recipients.sheets.grid import NotASheet, number
 from iris.api import parsers
 from iris.api.fields import Moment
@@ -43,7 +43,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "number of a cell": number,
     "attributes of a cell": xlsx._ATTRIBUTE.findall,
     "references": _references,
-    "date format": lambda written: dates.is_date_format("200", written),
+    "date format": lambda written: formats.is_date_format("200", written),
     "charset": lambda written: parsers.ignore_charset(lambda environ, _: [])(
         {"CONTENT_TYPE": f"text/plain; charset{written}"}, lambda *_: lambda _: None
     ),
