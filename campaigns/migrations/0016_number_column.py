@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('campaigns', '0014_waiting_imports'),
+        ('campaigns', '0015_recipients_not_reached'),
     ]
 
     operations = [
