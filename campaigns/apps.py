@@ -7,11 +7,11 @@ class CampaignsConfig(AppConfig):
 
     def ready(self) -> None:
         from campaigns.runs.failover import send_sms_after_missed_calls
-        from campaigns.runs.lifecycle import record_recipients
-        from campaigns.surveys.responses import record_answers
+        from campaigns.runs.lifecycle import update_recipients
+        from campaigns.surveys.responses import store_responses
         from telephony.engine.signals import answers_given, deliveries_changed
 
-        deliveries_changed.connect(record_recipients, dispatch_uid="campaigns.record_recipients")
+        deliveries_changed.connect(update_recipients, dispatch_uid="campaigns.update_recipients")
         # Signals reach their receivers in this order: the call of a recipient is recorded before its SMS is queued.
         deliveries_changed.connect(send_sms_after_missed_calls, dispatch_uid="campaigns.failover")
-        answers_given.connect(record_answers, dispatch_uid="campaigns.record_answers")
+        answers_given.connect(store_responses, dispatch_uid="campaigns.store_responses")

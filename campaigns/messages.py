@@ -22,13 +22,13 @@ MAX_CHARACTERS = 10_000  # of a message, as written and as rendered
 MAX_VALUE_CHARACTERS = 1_000  # of one tag's value
 MAX_NAME_CHARACTERS = 100
 
-_TAG = re.compile(r"\{(?=\s*+[^{}\s])([^{}]*+)\}")  # possessive: each character is read twice at most
+_PLACEHOLDER = re.compile(r"\{(?=\s*+[^{}\s])([^{}]*+)\}")  # possessive: each character is read twice at most
 # Braces, controls, and marks without width; the joiners of Devanagari are letters here.
-_NO_NAME = re.compile(
+_NOT_IN_TAG_NAME = re.compile(
     f"[{NOT_STORABLE}{{}}\x01-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
 )
-_LISTED = 20
-_COMPARED = 32  # characters of two names: difflib may need the product of their lengths
+_MAX_LISTED_TAGS = 20
+_MAX_COMPARED_CHARACTERS = 32  # characters of two names: difflib may need the product of their lengths
 
 
 class UnknownTag(InvalidInput):
@@ -38,12 +38,12 @@ class UnknownTag(InvalidInput):
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class TextPart:
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Tag:
+class TagPart:
     """`name` as it is written between the braces, trimmed."""
 
     name: str
@@ -51,34 +51,34 @@ class Tag:
     @property
     def keys(self) -> tuple[str, ...]:
         """The tags it may stand for; the first that a recipient has counts."""
-        return tuple(dict.fromkeys([self.name, tag_called(self.name)]))
+        return tuple(dict.fromkeys([self.name, to_tag_name(self.name)]))
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class MessageTemplate:
     """A parsed message. What can be prepared is: `render` is called once for each of a million recipients."""
 
-    parts: tuple[Text | Tag, ...]
+    parts: tuple[TextPart | TagPart, ...]
     _frame: str = field(init=False, repr=False, compare=False)
     _keys: tuple[tuple[str, ...], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         frame = "".join(
-            "%s" if isinstance(part, Tag) else part.text.replace("%", "%%") for part in self.parts
+            "%s" if isinstance(part, TagPart) else part.text.replace("%", "%%") for part in self.parts
         )
-        keys = tuple(part.keys for part in self.parts if isinstance(part, Tag))
+        keys = tuple(part.keys for part in self.parts if isinstance(part, TagPart))
         object.__setattr__(self, "_frame", frame)
         object.__setattr__(self, "_keys", keys)
 
     @property
     def tags(self) -> tuple[str, ...]:
         """The names between the braces, each once, in the order of their first use."""
-        return tuple(dict.fromkeys(part.name for part in self.parts if isinstance(part, Tag)))
+        return tuple(dict.fromkeys(part.name for part in self.parts if isinstance(part, TagPart)))
 
     @property
     def pattern(self) -> tuple[str | None, ...]:
         """The texts, with None where the value of a tag belongs."""
-        return tuple(part.text if isinstance(part, Text) else None for part in self.parts)
+        return tuple(part.text if isinstance(part, TextPart) else None for part in self.parts)
 
     def render(self, tags: Mapping[str, object]) -> str:
         """The text for one recipient."""
@@ -91,7 +91,7 @@ class Message:
             for key in keys:
                 value = tags.get(key)
                 if value is not None:
-                    values.append(value if value.__class__ is str else value_text(value))
+                    values.append(value if value.__class__ is str else format_tag_value(value))
                     break
             else:
                 values.append("")
@@ -101,7 +101,7 @@ class Message:
         """An upper bound of every rendered text, from the largest size of each tag's values."""
         total = EMPTY_SIZE
         for part in self.parts:
-            if isinstance(part, Text):
+            if isinstance(part, TextPart):
                 total += TextSize.of(part.text)
             else:
                 largest = EMPTY_SIZE
@@ -111,7 +111,7 @@ class Message:
         return total
 
 
-def parse_message(text: str) -> Message:
+def parse_message(text: str) -> MessageTemplate:
     """Raises InvalidInput when it is too long or cannot be stored. An empty text has no parts."""
     if not isinstance(text, str):
         raise InvalidInput("The message must be a text.")
@@ -124,34 +124,34 @@ def parse_message(text: str) -> Message:
         raise InvalidInput(
             "The message has a null byte or half a character in it. Type it again, or leave that out."
         )
-    parts: list[Text | Tag] = []
+    parts: list[TextPart | TagPart] = []
     end = 0
-    for tag in _TAG.finditer(text):
+    for tag in _PLACEHOLDER.finditer(text):
         if tag.start() > end:
-            parts.append(Text(text[end : tag.start()]))
-        parts.append(Tag(tag[1].strip()))
+            parts.append(TextPart(text[end : tag.start()]))
+        parts.append(TagPart(tag[1].strip()))
         end = tag.end()
     if end < len(text):
-        parts.append(Text(text[end:]))
-    return Message(tuple(parts))
+        parts.append(TextPart(text[end:]))
+    return MessageTemplate(tuple(parts))
 
 
-def render(message: Message, tags: Mapping[str, object]) -> str:
+def render(message: MessageTemplate, tags: Mapping[str, object]) -> str:
     return message.render(tags)
 
 
-def check_tags(message: Message, usable: Collection[str]) -> None:
+def check_tags(message: MessageTemplate, usable: Collection[str]) -> None:
     """Raises UnknownTag, with the nearest tag there is, when the message uses one that is not in `usable`, and
     InvalidInput when one of its tags is not closed.
     """
     for part in message.parts:
-        if isinstance(part, Text):
+        if isinstance(part, TextPart):
             reject_unclosed_braces(part.text)
         elif not any(key in usable for key in part.keys):
-            raise UnknownTag(_unknown(part.name, list(usable)))
+            raise UnknownTag(_unknown_tag_message(part.name, list(usable)))
 
 
-def check_length(message: Message, tag_sizes: Mapping[str, TextSize]) -> None:
+def check_length(message: MessageTemplate, tag_sizes: Mapping[str, TextSize]) -> None:
     """Raises InvalidInput when the longest values could make a text longer than a message may be."""
     longest = message.size(tag_sizes).units
     if longest > MAX_CHARACTERS:
@@ -162,17 +162,17 @@ def check_length(message: Message, tag_sizes: Mapping[str, TextSize]) -> None:
         )
 
 
-def tag_called(heading: str) -> str:
+def to_tag_name(heading: str) -> str:
     """The tag of a column or placeholder: `Full name` and `tags_Full name` are both `tags_Full_name`.
 
     "" when nothing is left of the heading without braces, spaces and characters that cannot be seen.
     """
-    name = "_".join(_NO_NAME.sub(" ", to_nfc(heading)).split())
+    name = "_".join(_NOT_IN_TAG_NAME.sub(" ", to_nfc(heading)).split())
     name = name.removeprefix(PREFIX)[:MAX_NAME_CHARACTERS]
     return PREFIX + name if name else ""
 
 
-def value_text(value: object) -> str:
+def format_tag_value(value: object) -> str:
     """A tag's value as it is read and written: 25.0 is 25, and 0.1 + 0.2 is 0.3 as in any spreadsheet."""
     if isinstance(value, float):
         if not math.isfinite(value):
@@ -181,12 +181,14 @@ def value_text(value: object) -> str:
     return str(value)
 
 
-def _unknown(name: str, usable: list[str]) -> str:
+def _unknown_tag_message(name: str, usable: list[str]) -> str:
     shown = name if len(name) <= MAX_NAME_CHARACTERS else f"{name[:MAX_NAME_CHARACTERS]}…"
     if not usable:
         return f"{{{shown}}} is not a tag: this campaign has none. Leave the braces away."
-    by_beginning = {one[:_COMPARED]: one for one in reversed(usable)}
-    nearest = difflib.get_close_matches(tag_called(name)[:_COMPARED], by_beginning, n=1, cutoff=0.6)
+    by_beginning = {one[:_MAX_COMPARED_CHARACTERS]: one for one in reversed(usable)}
+    nearest = difflib.get_close_matches(
+        to_tag_name(name)[:_MAX_COMPARED_CHARACTERS], by_beginning, n=1, cutoff=0.6
+    )
     hint = f" Did you mean {{{by_beginning[nearest[0]]}}}?" if nearest else ""
-    listed = ", ".join(usable[:_LISTED]) + (" and others" if len(usable) > _LISTED else "")
+    listed = ", ".join(usable[:_MAX_LISTED_TAGS]) + (" and others" if len(usable) > _MAX_LISTED_TAGS else "")
     return f"{{{shown}}} is not a tag of this campaign.{hint} Its tags are: {listed}."

@@ -12,7 +12,7 @@ from campaigns.models import Run
 from telephony import retention
 from telephony.carriers import records
 
-RUNS = 100  # looked at by one statement
+RUNS_PER_STATEMENT = 100  # looked at by one statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,8 @@ def prune(*, days: int, dry_run: bool = False) -> Pruned:
     before = timezone.now() - timedelta(days=days)
     over = list(Run.objects.filter(finished_at__lt=before).order_by("pk").values_list("pk", flat=True))
     of_runs = 0
-    for start in range(0, len(over), RUNS):
-        rows = retention.ended_campaign_deliveries(over[start : start + RUNS])
+    for start in range(0, len(over), RUNS_PER_STATEMENT):
+        rows = retention.ended_campaign_deliveries(over[start : start + RUNS_PER_STATEMENT])
         of_runs += retention.remove_in_chunks(rows, dry_run=dry_run)
     return Pruned(
         deliveries=of_runs + retention.remove_in_chunks(retention.ended_otps(before), dry_run=dry_run),

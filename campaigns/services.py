@@ -24,7 +24,7 @@ from telephony import speech
 from telephony.models import Audio, DeliveryStatus, PhoneNumber
 
 
-class Plan(TypedDict, total=False):
+class CampaignFields(TypedDict, total=False):
     """What a campaign keeps for its beginnings; each field by itself, as the model has it."""
 
     message: str
@@ -48,19 +48,19 @@ def create_campaign(
     description: str = "",
     numbers: Iterable[object] | None = None,
     sheet: BinaryIO | None = None,
-    **plan: Unpack[Plan],
+    **fields: Unpack[CampaignFields],
 ) -> tuple[Campaign, list[dict[str, Any]]]:
     """Make a campaign, empty or from single numbers or a sheet; the second value lists the rows that were skipped.
 
     A large sheet is imported in the background (`imports`). Raises InvalidInput when no number is valid; then
     there is no campaign.
     """
-    _check(plan, owner=owner)
+    _check(fields, owner=owner)
     errors: list[dict[str, Any]] = []
     # A sheet is read before the transaction begins.
     with nullcontext() if sheet is None else imports.read_sheet(sheet) as read, transaction.atomic():
         campaign = Campaign.objects.create(
-            owner=owner, name=name, service=service, description=description, **plan
+            owner=owner, name=name, service=service, description=description, **fields
         )
         if read is not None:
             errors = imports.add_sheet(campaign, read)
@@ -75,7 +75,7 @@ def update_campaign(
     name: str | None = None,
     service: Service | None = None,
     description: str | None = None,
-    **plan: Unpack[Plan],
+    **fields: Unpack[CampaignFields],
 ) -> Campaign:
     """Change what is given. The service cannot change while a run is live (Conflict).
 
@@ -83,7 +83,7 @@ def update_campaign(
     nothing is changed when its time comes while the new text is being spoken (Conflict). A running one goes on as it was
     begun.
     """
-    _check(plan, owner=campaign.owner, has_callers=campaign.caller_ids)
+    _check(fields, owner=campaign.owner, has_callers=campaign.caller_ids)
     with transaction.atomic():
         campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
         if service is not None and service != campaign.service:
@@ -93,7 +93,7 @@ def update_campaign(
             campaign.name = name
         if description is not None:
             campaign.description = description
-        changed = {field: value for field, value in plan.items() if getattr(campaign, field) != value}
+        changed = {field: value for field, value in fields.items() if getattr(campaign, field) != value}
         for field, value in changed.items():
             setattr(campaign, field, value)
         campaign.save(update_fields=["name", "service", "description", "updated_at", *changed])
@@ -102,17 +102,17 @@ def update_campaign(
     return campaign
 
 
-def _check(plan: Plan, *, owner: User, has_callers: Sequence[int] = ()) -> None:
-    for text in (plan.get("message", ""), plan.get("sms_message", "")):
+def _check(fields: CampaignFields, *, owner: User, has_callers: Sequence[int] = ()) -> None:
+    for text in (fields.get("message", ""), fields.get("sms_message", "")):
         parse_message(text)
-    if not speech.MIN_SPEED <= plan.get("speed", 1) <= speech.MAX_SPEED:
+    if not speech.MIN_SPEED <= fields.get("speed", 1) <= speech.MAX_SPEED:
         raise InvalidInput(
             f"The speed of a voice must be from {speech.MIN_SPEED:g} to {speech.MAX_SPEED:g}.",
             code="invalid_speed",
         )
-    if plan.get("caller_ids"):
+    if fields.get("caller_ids"):
         # Those that a campaign has may have been released since: what was received can be sent back all the same.
-        _check_callers(set(plan["caller_ids"]) - set(has_callers), owner=owner)
+        _check_callers(set(fields["caller_ids"]) - set(has_callers), owner=owner)
 
 
 def _check_callers(ids: Collection[int], *, owner: User) -> None:
@@ -134,6 +134,6 @@ def delete_campaign(*, campaign: Campaign) -> None:
         campaign.save(update_fields=["deleted_at"])
         # At once with it: nobody could stop what a deleted campaign runs.
         run = lifecycle.live_run(campaign.pk)
-        first = run is not None and runs.halt(run)
+        first = run is not None and runs.request_stop(run)
     if run is not None:
-        runs.wind_up(run, first=first)
+        runs.finish_stop(run, first=first)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from campaigns.messages import value_text
+from campaigns.messages import format_tag_value
 from campaigns.models import Campaign
 from telephony.segments import EMPTY_SIZE, TextSize
 
@@ -21,19 +21,19 @@ class TagSize:
     longest: str
 
 
-class Sizes:
+class TagMeasurer:
     """Measures the tags of rows that stream by, in batches."""
 
     def __init__(self, tags: Iterable[str], known: Mapping[str, TagSize] | None = None) -> None:
         self._known = {tag: (known or {}).get(tag, TagSize(EMPTY_SIZE, "")) for tag in tags}
         self._batch: list[Mapping[str, Any]] = []
 
-    def see(self, tags: Mapping[str, Any]) -> None:
+    def add(self, tags: Mapping[str, Any]) -> None:
         self._batch.append(tags)
         if len(self._batch) == BATCH:
             self._measure()
 
-    def include(self, other: Sizes) -> None:
+    def merge(self, other: TagMeasurer) -> None:
         """Add what another has measured, of these tags or fewer."""
         self._measure()
         other._measure()
@@ -51,14 +51,16 @@ class Sizes:
         for tag in {tag for tags in {tuple(tags) for tags in self._batch} for tag in tags}:
             known = self._known[tag]
             values = [tags[tag] for tags in self._batch if tag in tags]
-            texts = dict.fromkeys([value if type(value) is str else value_text(value) for value in values])
+            texts = dict.fromkeys(
+                [value if type(value) is str else format_tag_value(value) for value in values]
+            )
             self._known[tag] = TagSize(
                 known.size.maximum(TextSize.largest(texts)), max(known.longest, *texts, key=len)
             )
         self._batch.clear()
 
 
-def sizes_of(campaign: Campaign) -> dict[str, TagSize]:
+def tag_sizes_of(campaign: Campaign) -> dict[str, TagSize]:
     """The upper bound of each tag's values, as kept with the campaign."""
     sizes = {}
     for tag, stored in campaign.tag_sizes.items():

@@ -24,9 +24,9 @@ def tick() -> None:
 
 
 def _tick() -> None:
-    if not restore.look_after():
+    if not restore.hold_runs_if_restored():
         lifecycle.begin_due()
-    lifecycle.carry_on()
+    lifecycle.reconcile_all()
     lifecycle.finish_all()
     unfilled = Run.objects.filter(
         status__in=[RunStatus.RUNNING, RunStatus.STOPPING], filled_at__isnull=True
@@ -51,13 +51,13 @@ def _import_is_due() -> bool:
 def fill(task: Task[[], None]) -> None:
     """One process stays with the hoppers. Another looks in at each tick, so that long speech of one run stops no other."""
     with time_slices.turn(stalls.FILL, sent_at=sent_at(task)) as ours:
-        more = ours and hopper.fill_all(budget=time_slices.seconds(), stays=True)
+        more = ours and hopper.fill_all(budget=time_slices.seconds(), waits_for_room=True)
     if more:
         fill.delay()
     elif not ours:
         with time_slices.turn(stalls.FILL_MORE, sent_at=sent_at(task), count=time_slices.FILLERS - 1) as ours:
             if ours:
-                hopper.fill_all(budget=time_slices.seconds(), stays=False)
+                hopper.fill_all(budget=time_slices.seconds(), waits_for_room=False)
 
 
 @shared_task(name="campaigns.tasks.prepare", bind=True, expires=EXPIRES)

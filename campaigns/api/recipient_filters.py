@@ -13,9 +13,9 @@ from rest_framework.fields import empty
 from rest_framework.request import Request
 
 from campaigns.api.words import RECIPIENT_STATUSES
-from campaigns.messages import tag_called
+from campaigns.messages import to_tag_name
 from campaigns.models import Campaign, Recipient
-from campaigns.reports.recipient_search import Stretch, Wanted, find_all, look
+from campaigns.reports.recipient_search import Criteria, Stretch, search, search_all
 from iris.api.fields import MAX_TAG_CHARACTERS, shown
 from iris.api.filters import FilterSet, SentFilter
 from iris.api.lists import LARGEST_ID, Words
@@ -50,7 +50,7 @@ class TagValues(serializers.Field[Any, Any, Any, Any]):
 
     def _pair(self, text: str) -> tuple[str, str]:
         name, colon, value = text.partition(":")
-        tag = tag_called(name[:MAX_TAG_CHARACTERS])
+        tag = to_tag_name(name[:MAX_TAG_CHARACTERS])
         if not colon or not tag:
             self.fail("unreadable", value=shown(text))
         return tag, value.strip()
@@ -89,25 +89,25 @@ class RecipientFilter(FilterSet):
     campaign: Campaign
 
     @property
-    def wanted(self) -> Wanted:
+    def wanted(self) -> Criteria:
         sent = self.form.cleaned_data
-        return Wanted(
+        return Criteria(
             statuses=None if sent["status"] is None else frozenset().union(*sent["status"]),
             number=None if sent["number"] is None else numbering.parse(sent["number"]),
             tags=sent["tag"] or {},
         )
 
-    def look(self) -> Stretch:
+    def search(self) -> Stretch:
         """Look at the stretch that the request is about."""
-        return look(self.campaign, self.wanted, before=self.form.cleaned_data["before"])
+        return search(self.campaign, self.wanted, before=self.form.cleaned_data["before"])
 
     def look_at_all(self) -> Iterator[QuerySet[Recipient]]:
         """Look at the whole campaign, stretch by stretch."""
-        return find_all(self.campaign, self.wanted, before=self.form.cleaned_data["before"])
+        return search_all(self.campaign, self.wanted, before=self.form.cleaned_data["before"])
 
     @property
     def qs(self) -> Any:
-        return self.look().rows
+        return self.search().rows
 
     def _check_tags(self) -> None:
         unknown = [tag for tag in self.wanted.tags if tag not in self.campaign.tags]

@@ -24,7 +24,7 @@ from django.utils import timezone
 
 from campaigns.models import Campaign, ImportStatus, SheetImport
 from campaigns.recipients import sheets
-from campaigns.recipients.imports import ERRORS_SHOWN, NO_VALID_ROW, copy_lines, widen
+from campaigns.recipients.imports import ERRORS_SHOWN, NO_VALID_ROW, add_tags, copy_lines
 from campaigns.recipients.sheet_reader import Chunk, SheetReader, StorageUnavailable
 from campaigns.runs.reschedule import include_added_recipients
 from iris.errors import InvalidInput, IrisError
@@ -33,16 +33,18 @@ from telephony.engine.failpoints import failpoint
 
 log = logging.getLogger(__name__)
 
-TURN_SECONDS = 60.0  # for which one task goes on; then sheets that were served least recently are read
-SHORT_TURN_SECONDS = 10.0  # while an account waits because others have all places
-LOOK_SECONDS = 1.0  # between two looks for sheets that have come since
+TIME_SLICE_SECONDS = 60.0  # for which one task goes on; then sheets that were served least recently are read
+SHORT_TIME_SLICE_SECONDS = 10.0  # while an account waits because others have all places
+POLL_SECONDS = 1.0  # between two looks for sheets that have come since
 MAX_READERS = 4  # sheets that are read at once: each takes up to some 100 MB
-SILENT_SECONDS = 300.0  # without a chunk: then the reader hangs in something that no budget can end
+MAX_READER_SILENCE_SECONDS = (
+    300.0  # without a chunk: then the reader hangs in something that no budget can end
+)
 MAX_TRIES = (
     5  # readings in succession that ended without a chunk, because the process died or the reader hung
 )
 RETRY_AFTER = timedelta(seconds=15)
-MISSING_FOR = timedelta(hours=1)
+MAX_MISSING = timedelta(hours=1)
 
 _WAITING = (
     "The server cannot reach the uploaded sheet at the moment. It keeps trying for an hour; there is nothing that you need"
@@ -79,7 +81,7 @@ def due() -> bool:
     return _due().exists()
 
 
-def import_all(*, seconds: float = TURN_SECONDS) -> None:
+def import_all(*, seconds: float = TIME_SLICE_SECONDS) -> None:
     """Import the sheets that wait until none is left, or the time is over and each that was begun has got further."""
     _Importer().work(seconds=seconds)
 
@@ -106,21 +108,21 @@ class _Importer:
                     self._open_more()
                 if not self._open or self._is_over(passed, seconds):
                     return
-                for each in self._ready():
-                    if not self._advance(each):
-                        self._open.remove(each)
+                for item in self._ready():
+                    if not self._advance(item):
+                        self._open.remove(item)
                         self._looked_at = float("-inf")
         finally:
-            for each in self._open:
-                each.reader.close()
+            for item in self._open:
+                item.reader.close()
 
     def _is_over(self, passed: float, seconds: float) -> bool:
-        limit = min(seconds, SHORT_TURN_SECONDS) if self._is_waiting else seconds
-        return passed >= limit and all(each.has_progressed for each in self._open)
+        limit = min(seconds, SHORT_TIME_SLICE_SECONDS) if self._is_waiting else seconds
+        return passed >= limit and all(item.has_progressed for item in self._open)
 
     def _open_more(self) -> None:
         """Begin to read for accounts that have no sheet open, and see whether one has to wait for a place."""
-        if time.monotonic() - self._looked_at < LOOK_SECONDS:
+        if time.monotonic() - self._looked_at < POLL_SECONDS:
             return
         if self._only is not None:
             if self._has_begun:
@@ -128,12 +130,14 @@ class _Importer:
             self._has_begun = True
         self._looked_at = time.monotonic()
         places = MAX_READERS - len(self._open)
-        owners = {each.pending.campaign.owner_id for each in self._open}
-        found = _next_of_each_account(but=owners, count=places + 1, only=self._only)
-        for pending in found[:places]:
+        owners = {item.pending.campaign.owner_id for item in self._open}
+        pending_imports = _next_import_of_each_account(
+            except_owners=owners, count=places + 1, only=self._only
+        )
+        for pending in pending_imports[:places]:
             if opened := self._begin(pending):
                 self._open.append(opened)
-        self._is_waiting = len(found) > places
+        self._is_waiting = len(pending_imports) > places
 
     def _begin(self, pending: SheetImport) -> _Import | None:
         """Write down that this process tries, and begin to read: a sheet that kills its reader is not tried for ever."""
@@ -157,24 +161,26 @@ class _Importer:
         """The imports whose reader has something, or has been silent for too long; after a second at the latest."""
 
         def ready() -> list[_Import]:
-            silent = time.monotonic() - SILENT_SECONDS
-            return [each for each in self._open if each.reader.is_ready() or each.reader.touched_at < silent]
+            silent = time.monotonic() - MAX_READER_SILENCE_SECONDS
+            return [item for item in self._open if item.reader.is_ready() or item.reader.touched_at < silent]
 
         with self._changed:
             self._changed.wait_for(ready, timeout=1)
             return ready()
 
-    def _advance(self, each: _Import) -> bool:
+    def _advance(self, item: _Import) -> bool:
         """Commit the chunk that is ready; False when there is nothing more to read here."""
-        pending = each.pending
-        if not each.reader.is_ready():
-            log.error("Import %d: its reader has been silent for %.0f s", pending.pk, SILENT_SECONDS)
-            each.reader.close()
+        pending = item.pending
+        if not item.reader.is_ready():
+            log.error(
+                "Import %d: its reader has been silent for %.0f s", pending.pk, MAX_READER_SILENCE_SECONDS
+            )
+            item.reader.close()
             return False  # its tries are counted
         try:
-            chunk = each.reader.take()
-            _commit(pending, chunk, errors_before=each.errors_before)
-            each.has_progressed = True
+            chunk = item.reader.take()
+            _commit(pending, chunk, errors_before=item.errors_before)
+            item.has_progressed = True
             stalls.got_on(stalls.BACKGROUND)
             failpoint("imported")
             if not chunk.is_last:
@@ -188,16 +194,16 @@ class _Importer:
         except (InvalidInput, sheets.SheetTooLarge) as e:
             _fail(pending, str(e))
         except (OperationalError, InterfaceError):
-            _forgive(pending)
+            _reset_tries(pending)
             raise  # the next tick goes on with it
         except Exception:
             log.exception("Import %d cannot go on", pending.pk)
             _fail(pending, _BUG)
-        each.reader.close()
+        item.reader.close()
         return False
 
 
-def _forgive(pending: SheetImport) -> None:
+def _reset_tries(pending: SheetImport) -> None:
     """That the database was away is not the sheet's fault."""
     with suppress(DatabaseError, InterfaceError):
         connection.close_if_unusable_or_obsolete()
@@ -210,22 +216,26 @@ def _due() -> QuerySet[SheetImport]:
     )
 
 
-def _next_of_each_account(*, but: Iterable[int], count: int, only: int | None) -> list[SheetImport]:
+def _next_import_of_each_account(
+    *, except_owners: Iterable[int], count: int, only: int | None
+) -> list[SheetImport]:
     """The oldest sheet of each account that is due, those first whose account was served least recently."""
     sheets_due = (
         _due() if only is None else SheetImport.objects.filter(pk=only, status=ImportStatus.IMPORTING)
     )
     ids = (
         SheetImport.objects.filter(
-            campaign__owner__in=sheets_due.exclude(campaign__owner__in=but).values("campaign__owner")
+            campaign__owner__in=sheets_due.exclude(campaign__owner__in=except_owners).values(
+                "campaign__owner"
+            )
         )
         .values("campaign__owner")
         .annotate(next=Min("pk", filter=Q(pk__in=sheets_due.values("pk"))), served=Max("read_at"))
         .order_by(F("served").asc(nulls_first=True), "next")
         .values_list("next", flat=True)[:count]
     )
-    found = SheetImport.objects.select_related("campaign").in_bulk(list(ids))
-    return [found[pk] for pk in ids]
+    pending_imports = SheetImport.objects.select_related("campaign").in_bulk(list(ids))
+    return [pending_imports[pk] for pk in ids]
 
 
 def _commit(pending: SheetImport, chunk: Chunk, *, errors_before: list[dict[str, Any]]) -> None:
@@ -242,7 +252,7 @@ def _commit(pending: SheetImport, chunk: Chunk, *, errors_before: list[dict[str,
     with transaction.atomic():
         campaign = _locked(pending)
         fields["imported"] = pending.imported + copy_lines(campaign, chunk.lines)
-        widen(campaign, chunk.columns, chunk.sizes)
+        add_tags(campaign, chunk.columns, chunk.sizes)
         SheetImport.objects.filter(pk=pending.pk).update(**fields)
     for field, value in fields.items():
         setattr(pending, field, value)
@@ -255,10 +265,10 @@ def _finish(pending: SheetImport) -> None:
         _locked(pending)
         pending.status, pending.finished_at = ImportStatus.DONE, timezone.now()
         pending.save(update_fields=["status", "finished_at"])
-        _take_in(pending)
+        _include_in_scheduled_run(pending)
 
 
-def _take_in(pending: SheetImport) -> None:
+def _include_in_scheduled_run(pending: SheetImport) -> None:
     """Nobody is asked any more: where a run that waits for its time cannot reach the new ones too, it goes on without."""
 
     try:
@@ -285,7 +295,7 @@ def _wait_for_storage(pending: SheetImport, error: str) -> None:
     since = pending.missing_since or now
     trouble = f"{platform.node()} cannot read {_path(pending.file)}: {error}"
     log.warning("Import %d waits for its sheet: %s", pending.pk, trouble)
-    if now - since >= MISSING_FOR:
+    if now - since >= MAX_MISSING:
         log.error("Import %d has failed: its sheet was missing since %s. %s", pending.pk, since, trouble)
         _fail(pending, _LOST)
         return

@@ -11,11 +11,11 @@ from django.db.models import F, Max
 from django.utils import timezone
 
 from campaigns.guards import refuse_while_importing, refuse_while_live
-from campaigns.messages import MAX_NAME_CHARACTERS, MAX_VALUE_CHARACTERS, PREFIX, tag_called
+from campaigns.messages import MAX_NAME_CHARACTERS, MAX_VALUE_CHARACTERS, PREFIX, to_tag_name
 from campaigns.models import Campaign, Recipient
 from campaigns.recipients import imports, sheets
 from campaigns.runs.reschedule import include_added_recipients
-from campaigns.tag_sizes import Sizes, sizes_of
+from campaigns.tag_sizes import TagMeasurer, tag_sizes_of
 from iris.errors import InvalidInput
 from telephony import numbering
 
@@ -35,13 +35,13 @@ def add_recipient(
         campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
         refuse_while_importing(campaign)
         if new_tags:
-            _widen(campaign, tags or {})
-        values = dict.fromkeys(campaign.tags, "") | _checked(campaign, tags or {})
+            _add_tags(campaign, tags or {})
+        values = dict.fromkeys(campaign.tags, "") | _check_tags(campaign, tags or {})
         recipient = Recipient.objects.create(
             campaign=campaign, number=parsed.number, to=parsed.to, tags=values
         )
         campaign.number_count = F("number_count") + 1
-        _grow(campaign, values)
+        _store_tag_sizes(campaign, values)
         include_added_recipients(campaign)
     return recipient
 
@@ -65,17 +65,17 @@ def add_recipients(*, campaign: Campaign, rows: Sequence[tuple[object, Mapping[s
     with transaction.atomic():
         campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
         refuse_while_importing(campaign)
-        _widen(campaign, (tag for _, tags in rows for tag in tags))
-        sizes = Sizes(campaign.tags, known=sizes_of(campaign))
+        _add_tags(campaign, (tag for _, tags in rows for tag in tags))
+        sizes = TagMeasurer(campaign.tags, known=tag_sizes_of(campaign))
         good: list[imports.Row] = []
         for position, (number, tags) in enumerate(rows, start=1):
-            values = _checked(campaign, tags)
+            values = _check_tags(campaign, tags)
             try:
                 parsed = parse(number)
             except InvalidInput as e:
                 errors.append({"row": position, "message": str(e)})
             else:
-                sizes.see(values)
+                sizes.add(values)
                 good.append((parsed.number, parsed.to, values))
         if not good:
             raise InvalidInput("None of the numbers is a phone number.", errors=errors[:ERRORS_SHOWN])
@@ -140,13 +140,13 @@ def edit_recipient(
         if parsed is not None:
             recipient.number, recipient.to = parsed.number, parsed.to
         if new_tags:
-            _widen(campaign, tags or {})
-        values = _checked(campaign, tags or {})
+            _add_tags(campaign, tags or {})
+        values = _check_tags(campaign, tags or {})
         recipient.tags = {**recipient.tags, **values}
         recipient.updated_at = timezone.now()
         recipient.save(update_fields=["number", "to", "tags", "updated_at"])
         recipient.campaign = campaign
-        _grow(campaign, values)
+        _store_tag_sizes(campaign, values)
     return recipient
 
 
@@ -161,7 +161,7 @@ def delete_recipient(*, recipient: Recipient) -> None:
         Campaign.objects.filter(pk=campaign.pk).update(number_count=F("number_count") - gone)
 
 
-def _widen(campaign: Campaign, tags: Iterable[str]) -> None:
+def _add_tags(campaign: Campaign, tags: Iterable[str]) -> None:
     """Give a campaign the tags that it has not."""
     known, new = set(campaign.tags), dict[str, None]()
     for tag in tags:
@@ -172,7 +172,7 @@ def _widen(campaign: Campaign, tags: Iterable[str]) -> None:
                     f"A campaign can have {MAX_TAGS} tags: there are too many different ones here."
                 )
     for tag in new:
-        if len(tag) > MAX_NAME_CHARACTERS + len(PREFIX) or tag != tag_called(tag):
+        if len(tag) > MAX_NAME_CHARACTERS + len(PREFIX) or tag != to_tag_name(tag):
             raise InvalidInput(f"“{tag[:40]}” cannot be the name of a tag. Use letters, digits and _.")
     campaign.tags = [*campaign.tags, *new]
     if new:
@@ -184,11 +184,11 @@ def _last_recipient(campaign: Campaign) -> int:
     return last or 0
 
 
-def _checked(campaign: Campaign, tags: Mapping[str, Any]) -> dict[str, str | int | float]:
+def _check_tags(campaign: Campaign, tags: Mapping[str, Any]) -> dict[str, str | int | float]:
     unknown = sorted(set(tags).difference(campaign.tags))
     if unknown:
-        usable = f"Its usable tags are: {_few(campaign.tags)}." if campaign.tags else "It has no tags."
-        raise InvalidInput(f"This campaign has no tag {_few(unknown)}. {usable}", code="unknown_tag")
+        usable = f"Its usable tags are: {_list_some(campaign.tags)}." if campaign.tags else "It has no tags."
+        raise InvalidInput(f"This campaign has no tag {_list_some(unknown)}. {usable}", code="unknown_tag")
     checked: dict[str, str | int | float] = {}
     for tag, value in tags.items():
         if value is None:
@@ -201,14 +201,14 @@ def _checked(campaign: Campaign, tags: Mapping[str, Any]) -> dict[str, str | int
     return checked
 
 
-def _few(tags: Sequence[str]) -> str:
+def _list_some(tags: Sequence[str]) -> str:
     listed = ", ".join(tag[: MAX_NAME_CHARACTERS + len(PREFIX)] for tag in tags[:TAGS_LISTED])
     return listed + (" and others" if len(tags) > TAGS_LISTED else "")
 
 
-def _grow(campaign: Campaign, values: Mapping[str, Any]) -> None:
-    sizes = Sizes(campaign.tags, known=sizes_of(campaign))
-    sizes.see(values)
+def _store_tag_sizes(campaign: Campaign, values: Mapping[str, Any]) -> None:
+    sizes = TagMeasurer(campaign.tags, known=tag_sizes_of(campaign))
+    sizes.add(values)
     campaign.tag_sizes = sizes.as_json()
     campaign.save(update_fields=["number_count", "tag_sizes"])
     campaign.refresh_from_db(fields=["number_count"])

@@ -1,6 +1,6 @@
 """Numbers into a campaign: from a list, and from a sheet, which is read before any transaction begins.
 
-A sheet that costs more than a web request may spend (`sheets.at_once`) is kept, and imported by a worker
+A sheet that costs more than a web request may spend (`sheets.in_request`) is kept, and imported by a worker
 (`campaigns.recipients.background_imports`).
 """
 
@@ -23,7 +23,7 @@ from django.db.models import Max
 from campaigns.models import Campaign, ImportStatus, Recipient, SheetImport
 from campaigns.recipients import sheets
 from campaigns.recipients.sheets import Budget, OverBudget, Sheet, SheetRow
-from campaigns.tag_sizes import Sizes, sizes_of
+from campaigns.tag_sizes import TagMeasurer, tag_sizes_of
 from iris.errors import Conflict, InvalidInput
 from telephony import numbering
 from telephony.engine.nudge import nudge
@@ -76,7 +76,7 @@ class ReadSheet:
     sample: list[SheetRow] = field(default_factory=list)
     errors: list[dict[str, Any]] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
-    sizes: Sizes | None = None
+    sizes: TagMeasurer | None = None
     file: str = ""
 
 
@@ -88,7 +88,7 @@ def read_sheet(file: BinaryIO, *, number_column: str = "") -> Iterator[ReadSheet
     SheetTooLarge, NumberColumnUnclear, and InvalidInput when no row is valid.
     """
     read = ReadSheet(chosen_column=number_column[:MAX_CHOSEN])
-    budget = sheets.at_once()
+    budget = sheets.in_request()
     is_large = _size(file) > settings.IRIS_BACKGROUND_IMPORT_BYTES
     try:
         with closing(sheets.open_sheet(file, budget, number_column=read.chosen_column)) as sheet:
@@ -98,7 +98,7 @@ def read_sheet(file: BinaryIO, *, number_column: str = "") -> Iterator[ReadSheet
             if is_large:
                 next(islice(rows, SAMPLE - 1, None), None)
             else:
-                read.sizes = Sizes(sheet.columns)
+                read.sizes = TagMeasurer(sheet.columns)
                 read.lines = list(lines_of(measured(rows, read.sizes), budget))
                 read.errors = sheet.errors
     except OverBudget:
@@ -127,7 +127,7 @@ def add_sheet(campaign: Campaign, read: ReadSheet) -> list[dict[str, Any]]:
         return []
     assert read.sizes is not None
     copy_lines(campaign, read.lines)
-    widen(campaign, read.columns, read.sizes)
+    add_tags(campaign, read.columns, read.sizes)
     return read.errors
 
 
@@ -157,17 +157,17 @@ def _sampled(sheet: Sheet, sample: list[SheetRow]) -> Iterator[SheetRow]:
         yield row
 
 
-def measured(rows: Iterable[SheetRow], sizes: Sizes) -> Iterator[Row]:
+def measured(rows: Iterable[SheetRow], sizes: TagMeasurer) -> Iterator[Row]:
     for row in rows:
-        sizes.see(row.tags)
+        sizes.add(row.tags)
         yield row.number, row.to, row.tags
 
 
-def widen(campaign: Campaign, columns: Iterable[str], sizes: Sizes) -> None:
+def add_tags(campaign: Campaign, columns: Iterable[str], sizes: TagMeasurer) -> None:
     """Give a campaign that is locked the tags of new rows, and what their values measure."""
     campaign.tags = list(dict.fromkeys([*campaign.tags, *columns]))
-    together = Sizes(campaign.tags, known=sizes_of(campaign))
-    together.include(sizes)
+    together = TagMeasurer(campaign.tags, known=tag_sizes_of(campaign))
+    together.merge(sizes)
     campaign.tag_sizes = together.as_json()
     campaign.save(update_fields=["tags", "tag_sizes"])
 

@@ -14,7 +14,7 @@ from django.core.files.storage import default_storage
 
 from campaigns.recipients import imports, sheets
 from campaigns.recipients.sheets import Budget, Sheet, SheetRow
-from campaigns.tag_sizes import Sizes
+from campaigns.tag_sizes import TagMeasurer
 
 CHUNK = 20_000  # rows of a background import that are committed at once
 CHUNK_CHARACTERS = 8 * 2**20  # or fewer that are long
@@ -31,7 +31,7 @@ class Chunk:
 
     lines: list[str]
     columns: list[str]
-    sizes: Sizes
+    sizes: TagMeasurer
     row: int
     errors: list[dict[str, Any]]
     is_last: bool
@@ -106,7 +106,7 @@ class SheetReader(threading.Thread):
 def _chunks(sheet: Sheet, budget: Budget, *, after: int) -> Iterator[Chunk]:
     rows = _Rows(sheet.steps(after=after))
     while not rows.is_at_end:
-        sizes = Sizes(sheet.columns)
+        sizes = TagMeasurer(sheet.columns)
         lines: list[str] = []
         characters = 0
         for line in imports.lines_of(imports.measured(rows, sizes), budget):

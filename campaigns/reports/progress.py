@@ -13,7 +13,7 @@ from telephony.models import FINAL, Delivery, Purpose
 
 UNDER_WAY = (RunStatus.RUNNING, RunStatus.PAUSED)
 ENDED = (RunStatus.COMPLETED, RunStatus.STOPPING, RunStatus.TERMINATED)
-RUNS_LOOKED_AT = 10
+RUNS_EXAMINED = 10
 
 
 def percent_done(statuses: dict[int, str | None]) -> dict[int, int]:
@@ -64,7 +64,7 @@ def changed_at(campaign: Campaign, recipients: Sequence[Recipient]) -> dict[int,
     first, last = min(ids, default=0), max(ids, default=0)
     are_neighbours = last - first < 2 * len(ids)
     chosen = {"item__range": (first, last)} if are_neighbours else {"item__in": ids}
-    lately = Run.objects.filter(campaign=campaign, trial=False).order_by("-pk").values("pk")[:RUNS_LOOKED_AT]
+    lately = Run.objects.filter(campaign=campaign, trial=False).order_by("-pk").values("pk")[:RUNS_EXAMINED]
     delivered: dict[int, datetime] = dict(
         Delivery.objects.filter(purpose=Purpose.CAMPAIGN, batch__in=lately, **chosen)
         .values_list("item")

@@ -22,13 +22,13 @@ from campaigns.reports import states
 from telephony.models import DeliveryStatus
 from telephony.numbering import ParsedNumber
 
-MAX_LOOKED_AT = 10_000  # recipients in one stretch: some milliseconds
-MAX_FIGURES = 15  # as many as a float keeps
+MAX_EXAMINED = 10_000  # recipients in one stretch: some milliseconds
+MAX_DIGITS = 15  # as many as a float keeps
 LARGEST_ID = 2**63 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class Criteria:
     """What is looked for; all of it must be true of a recipient. A status of None means “not started”."""
 
     statuses: frozenset[DeliveryStatus | None] | None = None
@@ -46,31 +46,31 @@ class Stretch:
     ends_at: int | None
 
 
-def look(campaign: Campaign, wanted: Wanted, *, before: int | None = None) -> Stretch:
+def search(campaign: Campaign, criteria: Criteria, *, before: int | None = None) -> Stretch:
     """Look at one stretch: the newest recipients whose ids are below `before`."""
     before = LARGEST_ID if before is None else before
     within = Recipient.objects.filter(campaign=campaign, pk__lt=before).order_by("-pk")
-    if wanted.statuses is not None and states.are_recorded(campaign, wanted.statuses):
+    if criteria.statuses is not None and states.are_stored_on_recipients(campaign, criteria.statuses):
         within = within.filter(status__gt=DeliveryStatus.COMPLETED)
-    last = list(within.values_list("pk", flat=True)[MAX_LOOKED_AT - 1 : MAX_LOOKED_AT + 1])
+    last = list(within.values_list("pk", flat=True)[MAX_EXAMINED - 1 : MAX_EXAMINED + 1])
     # Exactly as many as fit, or fewer: nothing is left to be looked at.
     ends_at = last[0] if len(last) == 2 else None
     rows = within if ends_at is None else within.filter(pk__gte=ends_at)
-    if wanted.number is not None:
-        rows = rows.filter(_has_number(wanted.number))
-    for tag, value in wanted.tags.items():
+    if criteria.number is not None:
+        rows = rows.filter(_has_number(criteria.number))
+    for tag, value in criteria.tags.items():
         rows = rows.filter(_has_tag(tag, value))
-    if wanted.statuses is not None:
-        rows = rows.filter(states.having(campaign, wanted.statuses, ids=(ends_at or 0, before)))
+    if criteria.statuses is not None:
+        rows = rows.filter(states.has_status(campaign, criteria.statuses, ids=(ends_at or 0, before)))
     return Stretch(rows=rows, ends_at=ends_at)
 
 
-def find_all(
-    campaign: Campaign, wanted: Wanted, *, before: int | None = None
+def search_all(
+    campaign: Campaign, criteria: Criteria, *, before: int | None = None
 ) -> Iterator[QuerySet[Recipient]]:
     """Look at all recipients whose ids are below `before`, the newest first, stretch by stretch."""
     while True:
-        stretch = look(campaign, wanted, before=before)
+        stretch = search(campaign, criteria, before=before)
         yield stretch.rows
         if (before := stretch.ends_at) is None:
             return
@@ -90,7 +90,7 @@ def _has_tag(tag: str, value: str) -> Q:
 def _number_or_none(text: str) -> float | None:
     """25 also finds the 25.0 that some sheets have."""
     try:
-        number = float(text) if len(text) <= MAX_FIGURES else math.nan
+        number = float(text) if len(text) <= MAX_DIGITS else math.nan
     except ValueError:
         return None
     return number if math.isfinite(number) else None

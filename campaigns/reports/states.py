@@ -34,7 +34,7 @@ def states_of(campaign: Campaign, recipients: Sequence[Recipient]) -> list[Recip
     return [_state(recipient, run, under_way.get(recipient.pk)) for recipient in recipients]
 
 
-def are_recorded(campaign: Campaign, statuses: Set[DeliveryStatus | None]) -> bool:
+def are_stored_on_recipients(campaign: Campaign, statuses: Set[DeliveryStatus | None]) -> bool:
     """Whether all of these are statuses of recipients who were not reached, and nobody has one now whose row says otherwise:
     those whom a run that is being stopped will not reach are shown as `terminated` before their rows are.
     """
@@ -46,7 +46,7 @@ def are_recorded(campaign: Campaign, statuses: Set[DeliveryStatus | None]) -> bo
     return run is None or run.status != RunStatus.STOPPING
 
 
-def having(campaign: Campaign, statuses: Set[DeliveryStatus | None], *, ids: tuple[int, int]) -> Q:
+def has_status(campaign: Campaign, statuses: Set[DeliveryStatus | None], *, ids: tuple[int, int]) -> Q:
     """The condition that a recipient has one of these statuses now, as `states_of` says it. Of the recipients whose ids are
     from the first of `ids` on and below the second; it says nothing of others.
     """

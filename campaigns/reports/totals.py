@@ -15,7 +15,7 @@ from telephony.numbering import OPERATOR_PREFIX_LENGTH, Operator, operator_of
 
 BATCH = 2_000  # recipients in memory while a report goes out
 # Campaigns of so many numbers have their operators counted once in so many seconds, not at every look.
-MANY, COUNTED_FOR = 5_000, 60
+CACHE_ABOVE_NUMBERS, CACHE_SECONDS = 5_000, 60
 
 
 def credits_of(campaign: Campaign) -> Decimal:
@@ -39,10 +39,10 @@ def operators_of(campaign: Campaign) -> dict[Operator, int]:
             found[operator_of(prefix)] += n
         return dict(found)
 
-    if campaign.number_count < MANY:
+    if campaign.number_count < CACHE_ABOVE_NUMBERS:
         return count()
     key = f"operators:{campaign.pk}:{campaign.number_count}"
-    counted: dict[Operator, int] = cache.get_or_set(key, count, COUNTED_FOR) or {}
+    counted: dict[Operator, int] = cache.get_or_set(key, count, CACHE_SECONDS) or {}
     return counted
 
 

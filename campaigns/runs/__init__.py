@@ -1,6 +1,6 @@
-"""The verbs of a run: begin, stop, withdraw, pause, resume. `halt` and `wind_up` are the two halves of stop."""
+"""The verbs of a run: begin, stop, withdraw, pause, resume. `request_stop` and `finish_stop` are the two halves of stop."""
 
 from campaigns.runs.begin import begin
-from campaigns.runs.stop import Stopped, halt, pause, resume, stop, wind_up, withdraw
+from campaigns.runs.stop import Stopped, finish_stop, pause, request_stop, resume, stop, withdraw
 
-__all__ = ["Stopped", "begin", "halt", "pause", "resume", "stop", "wind_up", "withdraw"]
+__all__ = ["Stopped", "begin", "request_stop", "pause", "resume", "stop", "finish_stop", "withdraw"]

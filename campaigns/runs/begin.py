@@ -16,7 +16,7 @@ from accounts.models import CreditHold
 from campaigns.guards import refuse_while_importing
 from campaigns.models import Campaign, Recipient, Run, RunStatus, Service, Source
 from campaigns.runs import lifecycle
-from campaigns.runs.quote import Plan
+from campaigns.runs.quote import Quote
 from campaigns.runs.stop import withdraw
 from iris.errors import Conflict, InvalidInput, NotFound
 from telephony import speech
@@ -39,7 +39,7 @@ def begin(
     individual: Collection[int] | None = None,
     source: Source | None = None,
     trial: bool = False,
-    anew: bool = False,
+    replaces_scheduled: bool = False,
 ) -> Run:
     """Begin a campaign, now or at `starts_at`, for all its numbers, those whose status is in `statuses`, or those
     whose ids are in `individual`. What is not given is taken from the beginning before; a new `message` is for calls
@@ -61,12 +61,12 @@ def begin(
         campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
         if campaign.deleted_at is not None:
             raise NotFound("This campaign has been deleted.")
-        _refuse_live(campaign, but_scheduled=anew)
+        _refuse_live_run(campaign, except_scheduled=replaces_scheduled)
         refuse_while_importing(campaign)
         voice = speech.resolve(voice or campaign.voice or None)
         audio = uploaded or campaign.audio
-        text, sms_text = _texts(campaign, message=message, sms_message=sms_message)
-        source = _source(
+        text, sms_text = _choose_texts(campaign, message=message, sms_message=sms_message)
+        source = _choose_source(
             campaign,
             message=message,
             recording=recording,
@@ -75,37 +75,41 @@ def begin(
             source=source,
         )
         _check_routes(campaign)
-        plan = Plan(campaign, source=source, text=text, sms_text=sms_text, voice=voice, audio=audio)
-        count, last = _count(campaign, statuses=statuses, individual=individual)
-        if anew:
+        quote = Quote(campaign, source=source, text=text, sms_text=sms_text, voice=voice, audio=audio)
+        count, last = _count_recipients(campaign, statuses=statuses, individual=individual)
+        if replaces_scheduled:
             # Not before the plan has been spoken, which takes time: from here on the account is locked.
             withdraw(campaign=campaign)
-            _refuse_live(campaign)  # its time may have come meanwhile
-        held = _hold(
-            campaign, (plan.call_limit + plan.sms_limit) * count, at_least=plan.call_limit + plan.sms_limit
+            _refuse_live_run(campaign)  # its time may have come meanwhile
+        held = _hold_credits(
+            campaign,
+            (quote.call_limit + quote.sms_limit) * count,
+            at_least=quote.call_limit + quote.sms_limit,
         )
         if not trial:
-            _keep(campaign, message=message, sms_message=sms_message, voice=voice, audio=audio, at=starts_at)
+            _store_on_campaign(
+                campaign, message=message, sms_message=sms_message, voice=voice, audio=audio, at=starts_at
+            )
         now = timezone.now()
         run = Run.objects.create(
             campaign=campaign,
             status=RunStatus.SCHEDULED if starts_at is not None and starts_at > now else RunStatus.RUNNING,
             source=source,
-            message=plan.text,
-            sms_message=plan.sms_text,
+            message=quote.text,
+            sms_message=quote.sms_text,
             voice=voice,
             speed=campaign.speed,
             audio=audio if source is Source.AUDIO else None,
-            failover_statuses=campaign.failover_statuses if plan.service.calls else [],
+            failover_statuses=campaign.failover_statuses if quote.service.calls else [],
             statuses=None if statuses is None else sorted({int(status) for status in statuses}),
             individual=None if individual is None else sorted(set(individual)),
             trial=trial,
             last_recipient=last,
             recipient_count=count,
             hold=held,
-            call_limit=plan.call_limit,
-            sms_limit=plan.sms_limit,
-            caller=_caller(campaign),
+            call_limit=quote.call_limit,
+            sms_limit=quote.sms_limit,
+            caller=_choose_caller(campaign),
             starts_at=starts_at or now,
         )
         nudge("campaigns.tasks.fill")
@@ -120,7 +124,7 @@ def _check_routes(campaign: Campaign) -> None:
         check_route(Channel.SMS)
 
 
-def _keep(
+def _store_on_campaign(
     campaign: Campaign,
     *,
     message: str | None,
@@ -142,7 +146,7 @@ def _keep(
     )
 
 
-def _texts(campaign: Campaign, *, message: str | None, sms_message: str | None) -> tuple[str, str]:
+def _choose_texts(campaign: Campaign, *, message: str | None, sms_message: str | None) -> tuple[str, str]:
     """What is said and what is texted: the new message, else the stored ones."""
     text = message if message is not None else campaign.message
     if sms_message is None and message is None:
@@ -150,7 +154,7 @@ def _texts(campaign: Campaign, *, message: str | None, sms_message: str | None) 
     return text, sms_message or text
 
 
-def _source(
+def _choose_source(
     campaign: Campaign,
     *,
     message: str | None,
@@ -159,7 +163,7 @@ def _source(
     audio: Audio | None,
     source: Source | None,
 ) -> Source:
-    """Message or audio: what was just sent, or what is stored; `source` decides when there are both."""
+    """MessageTemplate or audio: what was just sent, or what is stored; `source` decides when there are both."""
     service = Service(campaign.service)
     if service is Service.SURVEY:
         return Source.MESSAGE  # its steps say what is said and what is played
@@ -193,9 +197,9 @@ def _stored_source(campaign: Campaign, *, has_text: bool, has_audio: bool) -> So
     return Source(campaign.source) if campaign.source and there[Source(campaign.source)] else None
 
 
-def _refuse_live(campaign: Campaign, *, but_scheduled: bool = False) -> None:
+def _refuse_live_run(campaign: Campaign, *, except_scheduled: bool = False) -> None:
     run = lifecycle.live_run(campaign.pk)
-    if run is None or (but_scheduled and run.status == RunStatus.SCHEDULED):
+    if run is None or (except_scheduled and run.status == RunStatus.SCHEDULED):
         return
     state = {
         RunStatus.SCHEDULED: f"is scheduled for {timezone.localtime(run.starts_at):%Y-%m-%d %H:%M}",
@@ -210,7 +214,7 @@ def _refuse_live(campaign: Campaign, *, but_scheduled: bool = False) -> None:
     )
 
 
-def _count(
+def _count_recipients(
     campaign: Campaign, *, statuses: Collection[DeliveryStatus] | None, individual: Collection[int] | None
 ) -> tuple[int, int]:
     """How many recipients a run will have, and the id of the campaign's last one."""
@@ -240,7 +244,7 @@ def _count(
     return count, last
 
 
-def _hold(campaign: Campaign, amount: Decimal, *, at_least: Decimal) -> CreditHold:
+def _hold_credits(campaign: Campaign, amount: Decimal, *, at_least: Decimal) -> CreditHold:
     """Hold what the run can cost, within the campaign's spending limit, which must do for one recipient at least."""
     if campaign.spending_limit is not None:
         amount = min(amount, campaign.spending_limit)
@@ -254,7 +258,7 @@ def _hold(campaign: Campaign, amount: Decimal, *, at_least: Decimal) -> CreditHo
     return credits.hold(user=campaign.owner, amount=amount, cause=f"campaign:{campaign.pk}:run:{number}")
 
 
-def _caller(campaign: Campaign) -> str:
+def _choose_caller(campaign: Campaign) -> str:
     """The number that the called see: the first of the campaign's that its owner still has, else of the owner's."""
     owned = dict(
         PhoneNumber.objects.filter(owner=campaign.owner_id, pk__in=campaign.caller_ids).values_list(

@@ -29,29 +29,31 @@ from telephony.phone_numbers import choose_caller, lock_if_owned
 
 log = logging.getLogger(__name__)
 
-IDLE = 0.05  # seconds between two looks at full hoppers
+POLL_SECONDS = 0.05  # seconds between two looks at full hoppers
 # Recipients whose speech is made at once, so that the first calls need not wait for the last: so many at first, then
 # as many as are spoken within these seconds, so that the other runs need not wait long either.
-SPEECH_CHUNK, FEWEST, MOST = 50, 10, 500
+SPEECH_CHUNK, MIN_SPEECH_CHUNK, MAX_SPEECH_CHUNK = 50, 10, 500
 SPEECH_SECONDS = 1.0
 
-_chunks: dict[int, int] = {}  # by run
+_speech_chunks: dict[int, int] = {}  # by run
 # To count all that is queued takes longer the more has left the queue since it was vacuumed, so how much of it is older
 # than a hopper full is remembered for so long.
-OLDER_SECONDS = 1.0
-_older: dict[int, tuple[float, int]] = {}  # by run: when it was counted (monotonic), and how many there were
+OLDER_QUEUED_SECONDS = 1.0
+_older_queued: dict[
+    int, tuple[float, int]
+] = {}  # by run: when it was counted (monotonic), and how many there were
 # The run that was looked at last: the next turn goes on behind it, so that slow speech of some starves no other.
-_last = 0
+_last_run_id = 0
 
 
-def fill_all(*, budget: float, stays: bool = True) -> bool:
+def fill_all(*, budget: float, waits_for_room: bool = True) -> bool:
     """Keep every running run's hopper full until all are filled for good or `budget` seconds are over.
 
     Several processes may do so: each run is filled by one at a time. Who does not stay goes once all are full, or are
     being filled. A run that cannot be filled is left to a later call. Returns whether another one still has recipients
     to take.
     """
-    global _last
+    global _last_run_id
     end = time.monotonic() + budget
     broken: set[int] = set()
     while True:
@@ -64,17 +66,17 @@ def fill_all(*, budget: float, stays: bool = True) -> bool:
         if not unfilled:
             return False
         moved = False
-        for pk, status in sorted(unfilled, key=lambda run: run[0] <= _last):
-            _last = pk
-            stalls.got_on(stalls.FILL if stays else stalls.FILL_MORE)
+        for pk, status in sorted(unfilled, key=lambda run: run[0] <= _last_run_id):
+            _last_run_id = pk
+            stalls.got_on(stalls.FILL if waits_for_room else stalls.FILL_MORE)
             with locked(f"fill:{pk}") as ours:
                 moved |= ours and _advance(pk, RunStatus(status), broken)
             if time.monotonic() >= end:
                 return True
         if not moved:
-            if not stays:
+            if not waits_for_room:
                 return True
-            time.sleep(IDLE)
+            time.sleep(POLL_SECONDS)
 
 
 def _advance(run_id: int, status: RunStatus, broken: set[int]) -> bool:
@@ -86,12 +88,12 @@ def _advance(run_id: int, status: RunStatus, broken: set[int]) -> bool:
     except (OperationalError, InterfaceError):
         raise
     except (speech.SpeechTimedOut, speech.SpeechBudgetExceeded) as error:
-        setting_aside.for_its_speech(run_id, error)
+        setting_aside.set_aside_for_speech(run_id, error)
         return True
     except Exception as error:
         log.exception("Run %d cannot be filled", run_id)
         broken.add(run_id)
-        setting_aside.if_it_keeps_failing(run_id, error)
+        setting_aside.set_aside_if_failing(run_id, error)
         return False
 
 
@@ -107,13 +109,13 @@ def fill(run_id: int) -> int:
     if run.caller:  # it may have been released since the run began
         run.caller = choose_caller(owner_id=run.campaign.owner_id, wanted=run.caller)
     speaks = Service(run.campaign.service).calls and run.source == Source.MESSAGE
-    limit = min(room, _chunks.get(run.pk, SPEECH_CHUNK)) if speaks else room
+    limit = min(room, _speech_chunks.get(run.pk, SPEECH_CHUNK)) if speaks else room
     if run.is_capped:
         # Looked at first: what ends between the two looks gives credits back, and the run goes on.
         has_unfinished = lifecycle.has_unfinished_deliveries(run.pk)
-        limit = min(limit, _affordable(run))
+        limit = min(limit, _count_affordable(run))
         if limit <= 0:
-            return 0 if has_unfinished else _end_for_want_of_credits(run)
+            return 0 if has_unfinished else _end_without_credits(run)
     recipients = rendering.addressees(run.untouched()[:limit])
     content = survey_calls if run.campaign.service == Service.SURVEY else rendering
     begun_at = time.monotonic()
@@ -122,10 +124,10 @@ def fill(run_id: int) -> int:
     except speech.SpeechBudgetExceeded as error:
         if len(recipients) == 1 and not error.made_count:
             raise
-        _chunks[run.pk] = max(1, len(recipients) // 2)  # what was made is there next time
+        _speech_chunks[run.pk] = max(1, len(recipients) // 2)  # what was made is there next time
         return 0
     if speaks and len(recipients) == limit:
-        _learn(run.pk, spoken=limit, seconds=time.monotonic() - begun_at)
+        _adapt_speech_chunk(run.pk, spoken=limit, seconds=time.monotonic() - begun_at)
     failpoint("rendered")
     with transaction.atomic():
         if run.caller and not lock_if_owned(owner_id=run.campaign.owner_id, number=run.caller):
@@ -146,16 +148,16 @@ def fill(run_id: int) -> int:
     return len(orders)
 
 
-def _learn(run_id: int, *, spoken: int, seconds: float) -> None:
+def _adapt_speech_chunk(run_id: int, *, spoken: int, seconds: float) -> None:
     """How many recipients of this run are spoken for within a second, at most twice as many as just now."""
-    if len(_chunks) > 1000:  # of runs that have ended long ago
-        _chunks.clear()
+    if len(_speech_chunks) > 1000:  # of runs that have ended long ago
+        _speech_chunks.clear()
     fitting = int(spoken * min(2.0, SPEECH_SECONDS / max(seconds, 0.001)))
     # Below the fewest there is only what has run out of time.
-    _chunks[run_id] = min(max(fitting, min(FEWEST, 2 * spoken)), MOST)
+    _speech_chunks[run_id] = min(max(fitting, min(MIN_SPEECH_CHUNK, 2 * spoken)), MAX_SPEECH_CHUNK)
 
 
-def _end_for_want_of_credits(run: Run) -> int:
+def _end_without_credits(run: Run) -> int:
     """Nothing more can be paid for, and nothing is under way that could give some back: the run has ended."""
     Run.objects.filter(pk=run.pk, status=RunStatus.RUNNING, cursor=run.cursor).update(
         filled_at=timezone.now()
@@ -165,16 +167,16 @@ def _end_for_want_of_credits(run: Run) -> int:
 
 def room_of(run: Run) -> int:
     """For how many more deliveries a run's hopper has room; 0 while it is more than half full."""
-    latest, alike = _queued_of_the_latest(run)
-    counted_at, older = _older.get(run.pk, (0.0, 0))
-    known = time.monotonic() - counted_at < OLDER_SECONDS
+    latest, same_way = _count_queued_of_latest(run)
+    counted_at, older = _older_queued.get(run.pk, (0.0, 0))
+    known = time.monotonic() - counted_at < OLDER_QUEUED_SECONDS
     if _is_full(latest + older if known else latest):
         return 0
-    if not known or not alike:
-        older = max(0, _queued(run) - latest)
-        if len(_older) > 1000:  # of runs that have ended long ago
-            _older.clear()
-        _older[run.pk] = time.monotonic(), older
+    if not known or not same_way:
+        older = max(0, _count_queued(run) - latest)
+        if len(_older_queued) > 1000:  # of runs that have ended long ago
+            _older_queued.clear()
+        _older_queued[run.pk] = time.monotonic(), older
     return 0 if _is_full(latest + older) else int(settings.IRIS_HOPPER_SIZE) - latest - older
 
 
@@ -182,7 +184,7 @@ def _is_full(queued: int) -> bool:
     return queued > settings.IRIS_HOPPER_SIZE / 2
 
 
-def _queued_of_the_latest(run: Run) -> tuple[int, bool]:
+def _count_queued_of_latest(run: Run) -> tuple[int, bool]:
     """How many of the run's latest deliveries, a hopper full, are queued, and whether they all go the same way.
 
     Older ones are queued where they do not, since the latest may have left by the faster way; else when put back.
@@ -195,17 +197,17 @@ def _queued_of_the_latest(run: Run) -> tuple[int, bool]:
                          ORDER BY item DESC LIMIT %s) latest""",
             [Purpose.CAMPAIGN.value, run.pk, settings.IRIS_HOPPER_SIZE],
         )
-        count, alike = cursor.fetchone()
-        return count, alike
+        count, same_way = cursor.fetchone()
+        return count, same_way
 
 
-def _queued(run: Run) -> int:
+def _count_queued(run: Run) -> int:
     return deliveries.queued_of(
         run.pk, purpose=Purpose.CAMPAIGN, owner_id=run.campaign.owner_id, priority=rendering.PRIORITY
     )
 
 
-def _affordable(run: Run) -> int:
+def _count_affordable(run: Run) -> int:
     """For how many more recipients a run with a spending limit has credits set aside."""
     unfinished = Delivery.objects.filter(purpose=Purpose.CAMPAIGN, batch=run.pk, status__lt=FINAL).aggregate(
         reserved=Sum("credit_limit"), calls=Count("pk", filter=Q(channel=Channel.CALL))

@@ -28,19 +28,19 @@ from telephony.unnest import rowset
 log = logging.getLogger(__name__)
 
 PAUSE_REASON_LENGTH = 300
-FINISHES_AS = {RunStatus.RUNNING: RunStatus.COMPLETED, RunStatus.STOPPING: RunStatus.TERMINATED}
+FINAL_STATUSES = {RunStatus.RUNNING: RunStatus.COMPLETED, RunStatus.STOPPING: RunStatus.TERMINATED}
 
 
-def move(run_id: int, *, to: RunStatus, come_from: Sequence[RunStatus]) -> bool:
+def move(run_id: int, *, to: RunStatus, allowed_from: Sequence[RunStatus]) -> bool:
     """Whether this call made the move."""
-    return bool(Run.objects.filter(pk=run_id, status__in=come_from).update(status=to))
+    return bool(Run.objects.filter(pk=run_id, status__in=allowed_from).update(status=to))
 
 
 def set_aside(run_id: int, *, reason: str) -> bool:
     """Pause a run that cannot or must not go on by itself, and tell its owner why; whether this call did.
 
     The owner resumes or stops it. A scheduled run that was set aside begins when it is resumed, or at its time if that is
-    later. Call `settle` afterwards, as after each move.
+    later. Call `reconcile` afterwards, as after each move.
     """
     return bool(
         Run.objects.filter(pk=run_id, status__in=[RunStatus.RUNNING, RunStatus.SCHEDULED]).update(
@@ -67,7 +67,7 @@ def begin_due() -> int:
     )
 
 
-def settle(run_id: int) -> None:
+def reconcile(run_id: int) -> None:
     """Have the deliveries of a run do what its status says: wait, go on, or end. Done again, it changes nothing.
 
     Whoever has moved a run calls this afterwards, and not in the same transaction. Two of them do so one after the other,
@@ -86,23 +86,23 @@ def settle(run_id: int) -> None:
                 deliveries.terminate(purpose=Purpose.CAMPAIGN, batch=run_id)
 
 
-def carry_on() -> None:
+def reconcile_all() -> None:
     """Settle runs again: whoever stopped, paused or resumed one may have died before it had."""
     held_back = Run.objects.filter(status__in=[RunStatus.STOPPING, RunStatus.PAUSED])
     for pk in held_back.values_list("pk", flat=True):
-        settle(pk)
+        reconcile(pk)
     running = Run.objects.filter(status=RunStatus.RUNNING).values_list("pk", "campaign__owner_id")
     for pk in deliveries.paused_among(dict(running), purpose=Purpose.CAMPAIGN, priority=rendering.PRIORITY):
-        settle(pk)
+        reconcile(pk)
 
 
 def finish(run_id: int) -> bool:
     """Close a run all of whose deliveries have ended, and give back what is left of its hold; whether it did."""
     with transaction.atomic():
-        run = Run.objects.select_for_update(of=("self",)).filter(pk=run_id, status__in=FINISHES_AS).first()
+        run = Run.objects.select_for_update(of=("self",)).filter(pk=run_id, status__in=FINAL_STATUSES).first()
         if run is None or run.filled_at is None or has_unfinished_deliveries(run.pk):
             return False
-        run.status = FINISHES_AS[RunStatus(run.status)]
+        run.status = FINAL_STATUSES[RunStatus(run.status)]
         run.finished_at = timezone.now()
         run.save(update_fields=["status", "finished_at"])
         credits.release(hold_id=run.hold_id, cause=f"run:{run.pk}:finished")
@@ -120,7 +120,7 @@ def withdraw(run: Run) -> None:
 
 def finish_all() -> int:
     """Close every run that has ended; how many."""
-    candidates = Run.objects.filter(status__in=FINISHES_AS, filled_at__isnull=False).values_list(
+    candidates = Run.objects.filter(status__in=FINAL_STATUSES, filled_at__isnull=False).values_list(
         "pk", flat=True
     )
     finished = 0
@@ -143,7 +143,7 @@ def has_unfinished_deliveries(run_id: int) -> bool:
         return cursor.fetchone() is not None
 
 
-def record_recipients(changed: Sequence[Changed], **kwargs: Any) -> None:
+def update_recipients(changed: Sequence[Changed], **kwargs: Any) -> None:
     """Receiver of telephony's signal: recipients show how their latest delivery ended, in one statement."""
     ended = [delivery for delivery in changed if delivery.purpose is Purpose.CAMPAIGN and delivery.is_final]
     if not ended:
@@ -155,10 +155,10 @@ def record_recipients(changed: Sequence[Changed], **kwargs: Any) -> None:
             [[delivery.item for delivery in ended]],
         )
     for channel in Channel:
-        _record_ended(channel, [delivery for delivery in ended if delivery.channel is channel])
+        _update_recipients_of(channel, [delivery for delivery in ended if delivery.channel is channel])
 
 
-def _record_ended(channel: Channel, ended: list[Changed]) -> None:
+def _update_recipients_of(channel: Channel, ended: list[Changed]) -> None:
     if not ended:
         return
     ended.sort(key=lambda delivery: delivery.item)

@@ -64,7 +64,7 @@ def prepare(run: Run) -> None:
     except (OperationalError, InterfaceError):
         raise
     except speech.SpeechTimedOut as error:
-        setting_aside.for_its_speech(run.pk, error)
+        setting_aside.set_aside_for_speech(run.pk, error)
         return
     except speech.SpeechBudgetExceeded as error:
         if error.made_count:

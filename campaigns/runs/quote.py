@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
-from campaigns.messages import Message, check_length, check_tags, parse_message
+from campaigns.messages import MessageTemplate, check_length, check_tags, parse_message
 from campaigns.models import Campaign, Service, Source
 from campaigns.runs import survey_calls
-from campaigns.tag_sizes import TagSize, sizes_of
+from campaigns.tag_sizes import TagSize, tag_sizes_of
 from iris.errors import InvalidInput
 from telephony import speech
 from telephony.models import Audio
@@ -18,10 +18,10 @@ from telephony.segments import upper_bound
 # A spoken message with other words than the longest ones may still take longer to say.
 SPEECH_MARGIN = 1.25
 # 100000 is written longer than 98765, but said much faster: any figure may be a seven.
-LONG_FIGURES = str.maketrans("0123456789०१२३४५६७८९", "7" * 20)
+LONGEST_DIGITS = str.maketrans("0123456789०१२३४५६७८९", "7" * 20)
 
 
-class Plan:
+class Quote:
     """What a run says in each channel, checked, and the most that one delivery of each can cost.
 
     Known without reading the recipients, however many there are.
@@ -33,9 +33,11 @@ class Plan:
         self.service = Service(campaign.service)
         self.text = self.sms_text = ""
         self.call_limit = self.sms_limit = Decimal(0)
-        sizes = sizes_of(campaign)
+        sizes = tag_sizes_of(campaign)
         if self.service is Service.SURVEY:
-            self.call_limit = survey_calls.price(campaign, voice=voice, sizes=sizes, margin=SPEECH_MARGIN)
+            self.call_limit = survey_calls.max_call_credits(
+                campaign, voice=voice, sizes=sizes, margin=SPEECH_MARGIN
+            )
         elif self.service.calls and source is Source.AUDIO:
             assert audio is not None
             self.call_limit = call_credits(audio.seconds)
@@ -43,7 +45,7 @@ class Plan:
             self.text = text
             message = _checked(text, campaign, sizes)
             longest = message.render(
-                {tag: entry.longest.translate(LONG_FIGURES) for tag, entry in sizes.items()}
+                {tag: entry.longest.translate(LONGEST_DIGITS) for tag, entry in sizes.items()}
             )
             seconds = speech.speak(text=longest, voice=voice, speed=float(campaign.speed)).seconds
             self.call_limit = call_credits(seconds * SPEECH_MARGIN if message.tags else seconds)
@@ -55,7 +57,7 @@ class Plan:
             )
 
 
-def _checked(text: str, campaign: Campaign, sizes: Mapping[str, TagSize]) -> Message:
+def _checked(text: str, campaign: Campaign, sizes: Mapping[str, TagSize]) -> MessageTemplate:
     if not text.strip():
         raise InvalidInput("There is no text for the SMS. Send a message.")
     message = parse_message(text)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.db.models import QuerySet
 
-from campaigns.messages import Message, parse_message
+from campaigns.messages import MessageTemplate, parse_message
 from campaigns.models import Recipient, Run, Service, Source
 from telephony import speech
 from telephony.call_scripts import Script
@@ -61,7 +61,7 @@ def prepare_calls(run: Run, recipients: Sequence[Addressee]) -> None:
     prepare(run, parse_message(run.message), recipients)
 
 
-def prepare(run: Run, message: Message, recipients: Sequence[Addressee]) -> None:
+def prepare(run: Run, message: MessageTemplate, recipients: Sequence[Addressee]) -> None:
     if _is_joined(run, message):
         fillings = [message.values(recipient.tags) for recipient in recipients]
         speech.prepare_filled(message.pattern, fillings, voice=run.voice, speed=float(run.speed))
@@ -70,13 +70,13 @@ def prepare(run: Run, message: Message, recipients: Sequence[Addressee]) -> None
         speech.speak_many(texts, voice=run.voice, speed=float(run.speed))
 
 
-def _is_joined(run: Run, message: Message) -> bool:
+def _is_joined(run: Run, message: MessageTemplate) -> bool:
     """Whole sentences sound better, but each of them has to be spoken."""
     return bool(message.tags) and run.recipient_count > settings.IRIS_WHOLE_SENTENCES
 
 
 def spoken(
-    run: Run, message: Message, recipients: Sequence[Addressee], texts: Sequence[str]
+    run: Run, message: MessageTemplate, recipients: Sequence[Addressee], texts: Sequence[str]
 ) -> Sequence[Audio | None]:
     """The recording of a message for each recipient, given the texts; None for what cannot be spoken."""
     if _is_joined(run, message):

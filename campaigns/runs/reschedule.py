@@ -27,7 +27,7 @@ def reschedule(campaign: Campaign, *, source: bool = False) -> None:
         statuses=None if run.statuses is None else [DeliveryStatus(status) for status in run.statuses],
         individual=run.individual,
         source=None if source else Source(run.source),
-        anew=True,
+        replaces_scheduled=True,
     )
 
 

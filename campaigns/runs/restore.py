@@ -35,7 +35,7 @@ CHUNK = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class RunProgress:
     """A live run, and how far it was at the time of the backup. `is_held`: it was paused because of the restore."""
 
     run: Run
@@ -46,7 +46,7 @@ class Waiting:
     untouched: int
 
 
-def look_after() -> bool:
+def hold_runs_if_restored() -> bool:
     """Called by each tick before anything else: pause what was under way at the time of a backup; whether all is held."""
     if not restore_hold.is_held():
         return False
@@ -62,10 +62,10 @@ def hold_everything() -> None:
 
     Without a sign that a backup was restored, it is because the operator says so.
     """
-    found = restore_hold.hold()
-    with _alone():
-        if found is None or found.since is None:
-            restore_hold.hold_everything(reason=found.reason if found else restore_hold.BY_HAND)
+    hold = restore_hold.hold()
+    with _locked():
+        if hold is None or hold.since is None:
+            restore_hold.hold_everything(reason=hold.reason if hold else restore_hold.BY_HAND)
         if restore_hold.must_set_aside():
             _set_aside_all()
 
@@ -74,7 +74,7 @@ def _set_aside_all() -> None:
     under_way = Run.objects.filter(status__in=[RunStatus.RUNNING, RunStatus.SCHEDULED]).order_by("pk")
     for pk in under_way.values_list("pk", flat=True):
         if lifecycle.set_aside(pk, reason=HELD):
-            lifecycle.settle(pk)
+            lifecycle.reconcile(pk)
             log.warning("Run %d is held after a restore", pk)
     restore_hold.note_set_aside()
 
@@ -84,15 +84,15 @@ def release(run_ids: Collection[int] | None) -> list[int]:
 
     Raises Conflict, and changes nothing, when one of them was not paused because of a restore.
     """
-    with _alone():
-        found = restore_hold.hold()
-        if found is not None and run_ids is not None:
+    with _locked():
+        hold = restore_hold.hold()
+        if hold is not None and run_ids is not None:
             # The other runs must not go on with these.
-            if found.since is None:
-                restore_hold.hold_everything(reason=found.reason)
+            if hold.since is None:
+                restore_hold.hold_everything(reason=hold.reason)
             if restore_hold.must_set_aside():
                 _set_aside_all()
-        held = list(_held().order_by("pk").values_list("pk", flat=True))
+        held = list(_held_runs().order_by("pk").values_list("pk", flat=True))
         if unknown := sorted(set(run_ids or ()) - set(held)):
             raise Conflict(
                 f"These runs are not held after a restore: {', '.join(map(str, unknown))}."
@@ -101,14 +101,14 @@ def release(run_ids: Collection[int] | None) -> list[int]:
             )
         resumed = [pk for pk in held if (run_ids is None or pk in run_ids) and lifecycle.resume(pk)]
         for pk in resumed:
-            lifecycle.settle(pk)
-        if found is not None:
+            lifecycle.reconcile(pk)
+        if hold is not None:
             restore_hold.release()
     return resumed
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def _locked() -> Iterator[None]:
     """A tick that is pausing runs must not pause what was just let go."""
     end = time.monotonic() + LOCK_SECONDS
     while True:
@@ -123,11 +123,11 @@ def _alone() -> Iterator[None]:
         time.sleep(0.05)
 
 
-def _held() -> QuerySet[Run]:
+def _held_runs() -> QuerySet[Run]:
     return Run.objects.filter(status=RunStatus.PAUSED, pause_reason=HELD)
 
 
-def waiting() -> list[Waiting]:
+def live_runs() -> list[RunProgress]:
     """All live runs, by id."""
     runs = list(Run.objects.filter(status__in=LIVE).select_related("campaign").order_by("pk"))
     counts = {
@@ -141,7 +141,7 @@ def waiting() -> list[Waiting]:
         )
     }
     return [
-        Waiting(
+        RunProgress(
             run=run,
             is_held=run.status == RunStatus.PAUSED and run.pause_reason == HELD,
             untouched=run.untouched().count() if run.filled_at is None else 0,
@@ -160,35 +160,40 @@ def mark_reached(numbers: Collection[str]) -> int:
     everybody can cost, they cost nothing. The runs pass them over when they go on. Done again, it changes nothing.
     """
     wanted = frozenset(numbers)
-    with _alone():
-        return sum(_mark(run, wanted) for run in _held().select_related("campaign", "hold").order_by("pk"))
+    with _locked():
+        return sum(
+            _mark_reached(run, wanted)
+            for run in _held_runs().select_related("campaign", "hold").order_by("pk")
+        )
 
 
-def _mark(run: Run, numbers: frozenset[str]) -> int:
+def _mark_reached(run: Run, numbers: frozenset[str]) -> int:
     unfinished = Delivery.objects.filter(purpose=Purpose.CAMPAIGN, batch=run.pk, status__lt=END)
-    ended = _end([pk for pk, to in unfinished.values_list("pk", "to") if to in numbers])
+    ended = _complete([pk for pk, to in unfinished.values_list("pk", "to") if to in numbers])
     last = run.cursor
     while chunk := list(run.untouched().filter(pk__gt=last)[:CHUNK].values_list("pk", "to")):
         last = chunk[-1][0]
         reached = [pk for pk, to in chunk if to in numbers]
         if reached:
             with transaction.atomic():
-                ended += _end(enqueue(orders=_orders(run, reached)))
+                ended += _complete(enqueue(orders=_reached_orders(run, reached)))
     return ended
 
 
-def _orders(run: Run, recipients: Sequence[int]) -> list[Order]:
+def _reached_orders(run: Run, recipients: Sequence[int]) -> list[Order]:
     """What these recipients had: nothing is spoken for it, since nothing is said any more."""
-    found = rendering.addressees(Recipient.objects.filter(pk__in=recipients).order_by("pk"))
+    addressees = rendering.addressees(Recipient.objects.filter(pk__in=recipients).order_by("pk"))
     service = Service(run.campaign.service)
     calls = [
-        rendering.order(run, Channel.CALL, one, "", None, run.call_limit) for one in found if service.calls
+        rendering.order(run, Channel.CALL, one, "", None, run.call_limit)
+        for one in addressees
+        if service.calls
     ]
-    orders = calls + (rendering.sms_orders(run, found) if service.texts else [])
+    orders = calls + (rendering.sms_orders(run, addressees) if service.texts else [])
     return [replace(order, credit_limit=Decimal(0)) for order in orders] if run.is_capped else orders
 
 
-def _end(ids: Sequence[int]) -> int:
+def _complete(ids: Sequence[int]) -> int:
     text = "Reached after the backup was made, says the operator"
     return sum(
         deliveries.apply(

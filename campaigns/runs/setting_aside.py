@@ -21,12 +21,12 @@ _FAILURE = "So this campaign was paused. Resume it when that has been put right,
 _OUR_FAULT = "This server failed to prepare the calls or SMS of this campaign for several minutes."
 
 
-def for_its_speech(run_id: int, error: IrisError) -> None:
+def set_aside_for_speech(run_id: int, error: IrisError) -> None:
     """Set aside a run with a text that takes too long to speak, at once: it would take as long again."""
     _set_aside(run_id, reason=f"{error} {_SPEECH}")
 
 
-def if_it_keeps_failing(run_id: int, error: Exception) -> None:
+def set_aside_if_failing(run_id: int, error: Exception) -> None:
     """Set aside a run that could not be filled now, nor at any time in the last minutes."""
     running = Run.objects.filter(pk=run_id, status=RunStatus.RUNNING)
     if running.filter(failing_since=None).update(failing_since=Now()):
@@ -39,9 +39,9 @@ def _set_aside(run_id: int, *, reason: str) -> None:
     Run.objects.filter(pk=run_id).update(failing_since=None)
     if Run.objects.filter(pk=run_id, trial=True).exists():
         # Nobody would look for one that waits, and the campaign could not be begun before it has ended.
-        moved = lifecycle.move(run_id, to=RunStatus.STOPPING, come_from=[RunStatus.RUNNING])
+        moved = lifecycle.move(run_id, to=RunStatus.STOPPING, allowed_from=[RunStatus.RUNNING])
     else:
         moved = lifecycle.set_aside(run_id, reason=reason)
     if moved:
         log.warning("Run %d cannot go on and was set aside", run_id)
-        lifecycle.settle(run_id)
+        lifecycle.reconcile(run_id)

@@ -37,22 +37,22 @@ def stop(*, campaign: Campaign) -> Stopped:
     run = lifecycle.live_run(campaign.pk)
     if run is None:
         raise Conflict("This campaign is not running, so there is nothing to stop.", code="not_running")
-    return wind_up(run, first=halt(run))
+    return finish_stop(run, first=request_stop(run))
 
 
-def halt(run: Run) -> bool:
+def request_stop(run: Run) -> bool:
     """Once this is committed, nothing new is queued for a live run. Whether it was not so before.
 
-    `wind_up` follows, in other transactions; if whoever does this dies before, the next ticks do the same.
+    `finish_stop` follows, in other transactions; if whoever does this dies before, the next ticks do the same.
     """
-    return lifecycle.move(run.pk, to=RunStatus.STOPPING, come_from=_NOT_STOPPED)
+    return lifecycle.move(run.pk, to=RunStatus.STOPPING, allowed_from=_NOT_STOPPED)
 
 
-def wind_up(run: Run, *, first: bool) -> Stopped:
+def finish_stop(run: Run, *, first: bool) -> Stopped:
     """End what of a halted run has not been submitted; the `first` one who does gives back the credits that it frees."""
     nudge("campaigns.tasks.fill")
     # Each a transaction of its own: what ends meanwhile locks recipients and the hold in another order.
-    lifecycle.settle(run.pk)
+    lifecycle.reconcile(run.pk)
     unfinished = Delivery.objects.filter(purpose=Purpose.CAMPAIGN, batch=run.pk, status__lt=FINAL)
     if first:
         keep = unfinished.aggregate(sum=Sum("credit_limit"))["sum"] or Decimal(0)
@@ -104,10 +104,10 @@ def pause(*, campaign: Campaign) -> Run:
     if (
         run is None
         or run.trial
-        or not lifecycle.move(run.pk, to=RunStatus.PAUSED, come_from=[RunStatus.RUNNING])
+        or not lifecycle.move(run.pk, to=RunStatus.PAUSED, allowed_from=[RunStatus.RUNNING])
     ):
         raise Conflict("This campaign is not running, so it cannot be paused.", code="not_in_that_state")
-    lifecycle.settle(run.pk)
+    lifecycle.reconcile(run.pk)
     _wait_for_submissions(run.pk)
     run.refresh_from_db()
     return run
@@ -118,7 +118,7 @@ def resume(*, campaign: Campaign) -> Run:
     run = lifecycle.live_run(campaign.pk)
     if run is None or not lifecycle.resume(run.pk):
         raise Conflict("This campaign is not paused, so it cannot be resumed.", code="not_in_that_state")
-    lifecycle.settle(run.pk)
+    lifecycle.reconcile(run.pk)
     nudge("campaigns.tasks.fill")
     run.refresh_from_db()
     return run

@@ -26,10 +26,10 @@ from telephony.pricing import call_credits
 from telephony.speech.concatenation import join, silence
 
 # Seconds after each step: to find the right key, to say something, or to take in what was said.
-TIMES = {Answer.KEYS: 5.0, Answer.SPEECH: 10.0, Answer.NONE: 0.5}
+RESPONSE_SECONDS = {Answer.KEYS: 5.0, Answer.SPEECH: 10.0, Answer.NONE: 0.5}
 
 
-class Heard(NamedTuple):
+class RenderedStep(NamedTuple):
     """What a recipient hears of one step."""
 
     step: SurveyStep
@@ -40,12 +40,12 @@ class Heard(NamedTuple):
 def orders(run: Run, recipients: Sequence[Addressee]) -> list[Order]:
     """One call for each recipient."""
     steps = SurveyStep.objects.asked_by(run.campaign)
-    heard: list[list[Heard]] = [[] for _ in recipients]
+    heard: list[list[RenderedStep]] = [[] for _ in recipients]
     for step in steps:
-        for row, (text, audio) in zip(heard, _said(run, step, recipients), strict=True):
+        for row, (text, audio) in zip(heard, _render_step(run, step, recipients), strict=True):
             if audio is not None:  # nothing of it can be spoken to this recipient
-                row.append(Heard(step, text, audio))
-    pauses = {answer: silence(seconds) for answer, seconds in TIMES.items()}
+                row.append(RenderedStep(step, text, audio))
+    pauses = {answer: silence(seconds) for answer, seconds in RESPONSE_SECONDS.items()}
     rows = [[part for one in row for part in (one.audio, pauses[Answer(one.step.answer)])] for row in heard]
     made = []
     for recipient, row, audio in zip(recipients, heard, join(rows), strict=True):
@@ -59,7 +59,7 @@ def orders(run: Run, recipients: Sequence[Addressee]) -> list[Order]:
                 "\n".join(one.text for one in row if one.text),
                 audio,
                 call_credits(audio.seconds) if audio else Decimal(0),
-                script=tuple(_scripted(one, pauses[Answer(one.step.answer)]) for one in row),
+                script=tuple(_script_step(one, pauses[Answer(one.step.answer)]) for one in row),
             )
         )
     return made
@@ -72,7 +72,9 @@ def prepare_calls(run: Run, recipients: Sequence[Addressee]) -> None:
             rendering.prepare(run, parse_message(step.text), recipients)
 
 
-def price(campaign: Campaign, *, voice: str, sizes: Mapping[str, TagSize], margin: float) -> Decimal:
+def max_call_credits(
+    campaign: Campaign, *, voice: str, sizes: Mapping[str, TagSize], margin: float
+) -> Decimal:
     """The most that one call can cost. `margin`: how much longer other words than the longest ones may take to say.
 
     Raises InvalidInput when there is no step, when one has nothing to say, or when all together take too long.
@@ -104,7 +106,7 @@ def _seconds(
     margin: float,
 ) -> tuple[float, float]:
     """How long a step takes with the longest words, and with a margin for others; its time for an answer included."""
-    time = TIMES[Answer(step.answer)]
+    time = RESPONSE_SECONDS[Answer(step.answer)]
     if step.plays:
         assert step.audio is not None
         return step.audio.seconds + time, step.audio.seconds + time
@@ -123,7 +125,9 @@ def _seconds(
     return seconds + time, (seconds * margin if message.tags else seconds) + time
 
 
-def _said(run: Run, step: SurveyStep, recipients: Sequence[Addressee]) -> Sequence[tuple[str, Audio | None]]:
+def _render_step(
+    run: Run, step: SurveyStep, recipients: Sequence[Addressee]
+) -> Sequence[tuple[str, Audio | None]]:
     """The text of a step, if it is one, and its recording for each recipient."""
     if step.plays:
         return [("", step.audio)] * len(recipients)
@@ -132,6 +136,6 @@ def _said(run: Run, step: SurveyStep, recipients: Sequence[Addressee]) -> Sequen
     return list(zip(texts, rendering.spoken(run, message, recipients, texts), strict=True))
 
 
-def _scripted(one: Heard, pause: Audio) -> ScriptStep:
+def _script_step(one: RenderedStep, pause: Audio) -> ScriptStep:
     answer = AnsweredBy(one.step.answer)
     return ScriptStep(one.step.pk, one.audio.seconds + pause.seconds, answer, listen_seconds=pause.seconds)

@@ -19,7 +19,7 @@ from telephony.models import Audio, Purpose
 from telephony.unnest import rowset
 
 
-def record_answers(answered: Sequence[Answered], **kwargs: Any) -> None:
+def store_responses(answered: Sequence[Answered], **kwargs: Any) -> None:
     """Receiver of telephony's signal: one statement, however many answers. Doubled and late ones change nothing.
 
     Of two answers to one step the longer counts: keys are reported one after the other, each time all so far. What was
@@ -81,7 +81,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class RecipientResponses:
     """A recipient, and what was answered in the latest of the calls that got an answer, by the id of the step.
 
     `recordings` are those of the answers that were said; what stands for them in `answers` is of no use to people.
@@ -115,13 +115,13 @@ def columns(survey: Survey) -> list[Column]:
     return named
 
 
-def replies(campaign: Campaign) -> Iterator[list[Reply]]:
+def responses_of_all(campaign: Campaign) -> Iterator[list[RecipientResponses]]:
     """All recipients in the order in which they were added, some at a time; three queries for each of these batches."""
     for batch in totals.batches(campaign):
-        yield replies_of(states.states_of(campaign, batch))
+        yield responses_of(states.states_of(campaign, batch))
 
 
-def replies_of(states: Sequence[RecipientState]) -> list[Reply]:
+def responses_of(states: Sequence[RecipientState]) -> list[RecipientResponses]:
     """What these recipients answered; one query, however many."""
     given: dict[int, tuple[int, dict[int, SurveyAnswer]]] = {}
     rows = (
@@ -135,12 +135,14 @@ def replies_of(states: Sequence[RecipientState]) -> list[Reply]:
             answers = {}
         answers[answer.step_id] = answer
         given[answer.recipient_id] = (answer.run_id, answers)
-    return [_reply(state, given) for state in states]
+    return [_responses_of_one(state, given) for state in states]
 
 
-def _reply(state: RecipientState, given: dict[int, tuple[int, dict[int, SurveyAnswer]]]) -> Reply:
+def _responses_of_one(
+    state: RecipientState, given: dict[int, tuple[int, dict[int, SurveyAnswer]]]
+) -> RecipientResponses:
     _, answers = given.get(state.recipient.pk, (0, {}))
-    return Reply(
+    return RecipientResponses(
         state,
         {step: answer.text for step, answer in answers.items()},
         {step: answer.audio for step, answer in answers.items() if answer.audio is not None},
@@ -155,7 +157,7 @@ class Tally:
         self._columns = [column for column in named if column.step.answer == Answer.KEYS]
         self._counts: dict[int, Counter[str]] = {column.step.pk: Counter() for column in self._columns}
 
-    def add(self, reply: Reply) -> None:
+    def add(self, reply: RecipientResponses) -> None:
         for step, text in reply.answers.items():
             if step in self._counts:
                 self._counts[step][text] += 1

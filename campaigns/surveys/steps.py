@@ -16,7 +16,7 @@ from campaigns.runs.reschedule import reschedule
 from iris.errors import Conflict, InvalidInput
 from telephony.models import Audio
 
-MOST = 100  # steps of a survey
+MAX_STEPS = 100  # steps of a survey
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def set_steps(*, campaign: Campaign, steps: Sequence[StepPlan]) -> list[SurveySt
 
     A run that waits for its time is begun anew with them. Raises InvalidInput, and Conflict while a run is under way.
     """
-    check(steps)
+    check_steps(steps)
     if campaign.service != Service.SURVEY:
         raise InvalidInput("Only a SURVEY campaign has steps.", code="no_survey")
     with transaction.atomic():
@@ -60,16 +60,16 @@ def set_steps(*, campaign: Campaign, steps: Sequence[StepPlan]) -> list[SurveySt
         return list(SurveyStep.objects.asked_by(campaign))
 
 
-def attach(*, campaign: Campaign, recordings: Mapping[int, Audio]) -> list[SurveyStep]:
+def attach_recordings(*, campaign: Campaign, recordings: Mapping[int, Audio]) -> list[SurveyStep]:
     """Give steps their recordings, by their places from 0 on. Places where no step is are left out."""
     plans = [plan_of(step) for step in SurveyStep.objects.asked_by(campaign)]
     steps = [replace(plan, audio=recordings.get(place, plan.audio)) for place, plan in enumerate(plans)]
     return set_steps(campaign=campaign, steps=steps)
 
 
-def check(steps: Sequence[StepPlan]) -> None:
+def check_steps(steps: Sequence[StepPlan]) -> None:
     """Raises InvalidInput when there are too many, two in one place, or a text that cannot be stored."""
-    refuse_too_many(len(steps))
+    refuse_too_many_steps(len(steps))
     twice = [order for order, count in Counter(step.order for step in steps).items() if count > 1]
     if twice:
         raise InvalidInput(
@@ -79,11 +79,11 @@ def check(steps: Sequence[StepPlan]) -> None:
         parse_message(step.text)
 
 
-def refuse_too_many(count: int) -> None:
+def refuse_too_many_steps(count: int) -> None:
     """Raises InvalidInput for more steps than a survey can have; call it before the steps are examined."""
-    if count > MOST:
+    if count > MAX_STEPS:
         raise InvalidInput(
-            f"There are {count:,} steps; a survey can have {MOST}. Make several surveys of them.",
+            f"There are {count:,} steps; a survey can have {MAX_STEPS}. Make several surveys of them.",
             code="too_many_steps",
         )
 

@@ -10,7 +10,7 @@ from django.db import transaction
 from accounts.models import User
 from campaigns import services
 from campaigns.models import Campaign, Service, SurveyStep, SurveyTemplate, TemplateStep
-from campaigns.surveys.steps import StepPlan, check, fields_of, plan_of, set_steps
+from campaigns.surveys.steps import StepPlan, check_steps, fields_of, plan_of, set_steps
 from iris.errors import InvalidInput
 from telephony import speech
 
@@ -23,7 +23,7 @@ def create_template(
     *, owner: User, name: str, voice: str, speed: Decimal = Decimal(1), steps: Sequence[StepPlan]
 ) -> SurveyTemplate:
     """Raises InvalidInput."""
-    check(steps)
+    check_steps(steps)
     template = SurveyTemplate.objects.create(owner=owner, name=name, voice=speech.resolve(voice), speed=speed)
     _fill(template, steps)
     return template
@@ -48,7 +48,7 @@ def update_template(
     template.speed = speed if speed is not None else template.speed
     template.save(update_fields=["name", "voice", "speed"])
     if steps is not None:
-        check(steps)
+        check_steps(steps)
         template.steps.all().delete()
         _fill(template, steps)
     return template

@@ -15,7 +15,7 @@ from accounts.models import User
 from campaigns.api.words import RECIPIENT_STATUSES
 from campaigns.models import Campaign, Recipient, RunStatus, Service
 from campaigns.reports import recipient_search, states
-from campaigns.reports.recipient_search import Wanted, look
+from campaigns.reports.recipient_search import Criteria, search
 from telephony import numbering
 from telephony.models import DeliveryStatus
 from tests import v0
@@ -192,7 +192,7 @@ class TestStretches:
     @pytest.fixture
     def failed(self, campaign: Campaign, monkeypatch: pytest.MonkeyPatch) -> list[int]:
         """Every fifth of twenty recipients, the newest first, in a campaign that is looked at four by four."""
-        monkeypatch.setattr(recipient_search, "MAX_LOOKED_AT", 4)
+        monkeypatch.setattr(recipient_search, "MAX_EXAMINED", 4)
         make = [
             make_recipient(
                 campaign=campaign, tags={"tags_ward": n % 5}, status=S.UNANSWERED if n % 5 else None
@@ -251,7 +251,7 @@ class TestStretches:
     ) -> None:
         Recipient.objects.filter(pk__in=failed).update(status=S.FAILED)
         campaign.recipients.filter(status=S.UNANSWERED).update(status=S.COMPLETED)
-        stretch = look(campaign, Wanted(statuses=frozenset({S.FAILED})))
+        stretch = search(campaign, Criteria(statuses=frozenset({S.FAILED})))
         assert [recipient.pk for recipient in stretch.rows] == failed
         assert stretch.ends_at is None
 
@@ -311,4 +311,4 @@ class TestALargeCampaign:
             assert "Seq Scan on campaigns_recipient" not in plan, plan
             read = [float(rows) for rows in re.findall(r"actual rows=([\d.]+)", plan)]
             thrown_away = [int(rows) for rows in re.findall(r"Rows Removed by Filter: (\d+)", plan)]
-            assert max(read) + sum(thrown_away) <= recipient_search.MAX_LOOKED_AT + 1, plan
+            assert max(read) + sum(thrown_away) <= recipient_search.MAX_EXAMINED + 1, plan

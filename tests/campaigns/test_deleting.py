@@ -89,7 +89,7 @@ def test_what_a_deleted_campaign_runs_is_stopped_with_it_although_its_deleter_di
     runs.begin(campaign=campaign, message="Hello")
     hopper.fill_all(budget=0)
     delete_and_die(campaign, monkeypatch)
-    lifecycle.carry_on()
+    lifecycle.reconcile_all()
     run_to_the_end()
     assert not SandboxMessage.objects.exists()
     owner.refresh_from_db()
@@ -116,7 +116,7 @@ def delete_and_die(campaign: Campaign, monkeypatch: pytest.MonkeyPatch) -> None:
         raise Died
 
     with monkeypatch.context() as patched:
-        patched.setattr(runs, "wind_up", die)
+        patched.setattr(runs, "finish_stop", die)
         with pytest.raises(Died):
             services.delete_campaign(campaign=campaign)
 
@@ -128,7 +128,7 @@ def test_runs_that_outlived_their_campaign_are_stopped_by_the_migration() -> Non
     Campaign.objects.filter(pk=deleted.pk).update(deleted_at=timezone.now())
     run_migration("0009_runs_of_deleted_campaigns", "STOP")
     hopper.fill_all(budget=0)
-    lifecycle.carry_on()
+    lifecycle.reconcile_all()
     lifecycle.finish_all()
     assert Run.objects.get(campaign=deleted).status == RunStatus.TERMINATED
     assert Run.objects.get(campaign=kept).status == RunStatus.SCHEDULED

@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 
 from campaigns.messages import (
     MAX_CHARACTERS,
-    Tag,
-    Text,
+    TagPart,
+    TextPart,
     UnknownTag,
     check_length,
     check_tags,
+    format_tag_value,
     parse_message,
     render,
-    tag_called,
-    value_text,
+    to_tag_name,
 )
 from iris.errors import InvalidInput
 from telephony.segments import TextSize, segments_of, upper_bound
@@ -27,16 +27,16 @@ from telephony.segments import TextSize, segments_of, upper_bound
     ("text", "parts"),
     [
         ("", []),
-        ("Namaste", [Text("Namaste")]),
-        ("{tags_name}", [Tag("tags_name")]),
-        ("नमस्कार, {tags_name} !", [Text("नमस्कार, "), Tag("tags_name"), Text(" !")]),
-        ("{ tags_name }{age}", [Tag("tags_name"), Tag("age")]),
-        ("{tags_पूरा नाम}", [Tag("tags_पूरा नाम")]),
-        ("{", [Text("{")]),
-        ("a } b { c", [Text("a } b { c")]),
-        ("{} { }", [Text("{} { }")]),
-        ("{{name}}", [Text("{"), Tag("name"), Text("}")]),
-        ("{name", [Text("{name")]),
+        ("Namaste", [TextPart("Namaste")]),
+        ("{tags_name}", [TagPart("tags_name")]),
+        ("नमस्कार, {tags_name} !", [TextPart("नमस्कार, "), TagPart("tags_name"), TextPart(" !")]),
+        ("{ tags_name }{age}", [TagPart("tags_name"), TagPart("age")]),
+        ("{tags_पूरा नाम}", [TagPart("tags_पूरा नाम")]),
+        ("{", [TextPart("{")]),
+        ("a } b { c", [TextPart("a } b { c")]),
+        ("{} { }", [TextPart("{} { }")]),
+        ("{{name}}", [TextPart("{"), TagPart("name"), TextPart("}")]),
+        ("{name", [TextPart("{name")]),
     ],
 )
 def test_braces_around_something_are_a_tag_and_all_else_is_text(text: str, parts: list[Any]) -> None:
@@ -85,7 +85,7 @@ def test_a_message_is_rendered_for_a_recipient(text: str, tags: dict[str, Any], 
     ],
 )
 def test_values_are_written_as_people_write_them(value: object, text: str) -> None:
-    assert value_text(value) == text
+    assert format_tag_value(value) == text
     assert parse_message("{tags_a}").render({"tags_a": value}) == text
 
 
@@ -182,4 +182,4 @@ def test_the_size_of_a_message_without_tags_is_exact() -> None:
     ],
 )
 def test_a_heading_names_a_tag(heading: str, tag: str) -> None:
-    assert tag_called(heading) == tag
+    assert to_tag_name(heading) == tag

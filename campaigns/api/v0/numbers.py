@@ -87,7 +87,7 @@ def _page(
     if filters is None:
         page = paginate(request, campaign.recipients.order_by("-id"), count=campaign.number_count)
         return _shown(campaign, list(page.items)), page.pagination
-    stretch = filters.look()
+    stretch = filters.search()
     page = paginate(request, stretch.rows, then_before=stretch.ends_at)
     return _shown(campaign, list(page.items)), {**page.pagination, "before": stretch.ends_at}
 

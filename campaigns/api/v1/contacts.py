@@ -128,7 +128,7 @@ def _page(request: Request, campaign: Campaign) -> dict[str, Any]:
         rows, ends_at, count = campaign.recipients.order_by("-pk"), None, campaign.number_count
         page = window(request, rows, default_size=PAGE, max_size=LARGEST_PAGE, count=count)
     else:
-        stretch = filters.look()
+        stretch = filters.search()
         ends_at = stretch.ends_at
         page = window(request, stretch.rows, default_size=PAGE, max_size=LARGEST_PAGE, then_before=ends_at)
     answer = page.around(_with_answers(campaign, _shown(campaign, page.items), page.items, request))
@@ -181,7 +181,7 @@ def _with_answers(
     if survey is None:
         return shown
     named = responses.columns(survey)
-    replies = responses.replies_of(states.states_of(campaign, contacts))
+    replies = responses.responses_of(states.states_of(campaign, contacts))
     return [
         {**one, "answers": answers_json(named, reply, request)}
         for one, reply in zip(shown, replies, strict=True)

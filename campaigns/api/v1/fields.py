@@ -18,7 +18,7 @@ from rest_framework import serializers
 from rest_framework.fields import SkipField, empty
 
 from campaigns.api.v1.words import CATEGORIES
-from campaigns.messages import tag_called
+from campaigns.messages import to_tag_name
 from iris.api.fields import MAX_TAG_CHARACTERS, Moment, Tags, Upload, Word
 from iris.api.lists import Ids, Words
 from iris.api.parsers import json_value
@@ -177,7 +177,7 @@ class Variables(Tags):
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         tags = {}
         for name, value in super().to_internal_value(data).items():
-            tag = tag_called(name[:MAX_TAG_CHARACTERS])
+            tag = to_tag_name(name[:MAX_TAG_CHARACTERS])
             if not tag:
                 self.fail("nameless", name=name[:40])
             tags[tag] = value

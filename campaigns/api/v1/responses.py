@@ -6,16 +6,18 @@ from collections.abc import Sequence
 
 from rest_framework.request import Request
 
-from campaigns.surveys.responses import Column, Reply
+from campaigns.surveys.responses import Column, RecipientResponses
 from telephony.media import audio_url
 
 
-def answers_json(named: Sequence[Column], reply: Reply, request: Request) -> dict[str, str | None]:
+def answers_json(
+    named: Sequence[Column], reply: RecipientResponses, request: Request
+) -> dict[str, str | None]:
     """Each step's answer by the name of its column; None where there is none."""
     return {column.name: _shown(reply, column.step.pk, request) for column in named}
 
 
-def _shown(reply: Reply, step: int, request: Request) -> str | None:
+def _shown(reply: RecipientResponses, step: int, request: Request) -> str | None:
     if step in reply.recordings:
         return audio_url(reply.recordings[step], request._request)
     return reply.answers.get(step)

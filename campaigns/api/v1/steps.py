@@ -15,7 +15,7 @@ from rest_framework.request import Request
 
 from campaigns.messages import MAX_CHARACTERS
 from campaigns.models import Answer, Step, StepKind, SurveyStep
-from campaigns.surveys.steps import StepPlan, check, refuse_too_many
+from campaigns.surveys.steps import StepPlan, refuse_too_many_steps
 from iris.api.fields import Text, Upload, Word
 from iris.api.parsers import json_value
 from iris.errors import InvalidInput
@@ -31,7 +31,7 @@ KIND_WORDS = {kind: word for word, kind in KINDS.items()}
 ANSWER_WORDS = {answer: word for word, answer in ANSWERS.items()}
 
 LAST_ORDER = 10_000
-MAX_LOOKED_AT = (
+MAX_EXAMINED = (
     2_000  # objects, lists and texts; in a form, the published client sends the names of fields for each step
 )
 
@@ -99,7 +99,7 @@ class Steps(serializers.Field[Any, Any, Any, Any]):
         return _objects(sent) or empty
 
     def to_internal_value(self, data: Any) -> list[dict[str, Any]]:
-        refuse_too_many(len(data))
+        refuse_too_many_steps(len(data))
         found = []
         for place, one in enumerate(data):
             # Templates also know the name of the input by this name.
@@ -123,8 +123,8 @@ def _objects(sent: Any) -> list[dict[str, Any]]:
         if isinstance(one, dict):
             found.append(one)
         elif isinstance(one, list):
-            if looked_at + len(waiting) + len(one) > MAX_LOOKED_AT:
-                refuse_too_many(len(one))
+            if looked_at + len(waiting) + len(one) > MAX_EXAMINED:
+                refuse_too_many_steps(len(one))
                 raise InvalidInput(
                     "There is too much in this list of steps. Send the steps, and nothing else."
                 )
@@ -150,7 +150,7 @@ def plans_of(sent: Iterable[Mapping[str, Any]], *, renumbered: bool) -> list[Ste
         orders = list(range(len(listed)))
     named = [_plan(step, order) for step, order in zip(listed, orders, strict=True)]
     # What is wrong with any of the steps is told before anybody is asked for a recording.
-    check([plan for plan, _ in named])
+    check_steps([plan for plan, _ in named])
     fetched = iter(fetch_recordings([address for _, address in named if address]))
     plans = [replace(plan, audio=next(fetched)) if address else plan for plan, address in named]
     return sorted(plans, key=lambda plan: plan.order)
@@ -177,7 +177,7 @@ def files_of(request: Request, pattern: str) -> dict[int, Audio]:
     """The uploaded recordings whose parts are called like the pattern, by the number in the name."""
     files: Mapping[str, UploadedFile[Any]] = request.FILES
     places = {name: place[1] for name in files if (place := re.fullmatch(pattern, name, re.ASCII))}
-    refuse_too_many(len(places))
+    refuse_too_many_steps(len(places))
     checked = [Upload().run_validation(files[name]) for name in places]
     kept = recordings.store_uploads(checked) if checked else []
     return {int(place): audio for place, audio in zip(places.values(), kept, strict=True)}

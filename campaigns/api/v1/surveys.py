@@ -25,7 +25,7 @@ from campaigns.api.words import RECIPIENT_STATUSES
 from campaigns.messages import PREFIX
 from campaigns.models import Campaign, Service, Survey, SurveyStep
 from campaigns.surveys import responses, steps
-from campaigns.surveys.responses import Column, Reply, Tally
+from campaigns.surveys.responses import Column, RecipientResponses, Tally
 from iris.api import parsers
 from iris.api.fields import valid
 from iris.api.viewsets import V1ViewSet, reads
@@ -59,7 +59,7 @@ class SurveyViewSet(V1ViewSet):
         if "steps" in sent:
             steps.set_steps(campaign=campaign, steps=wire.plans_of(sent["steps"], renumbered=True))
         if files := wire.files_of(request, r"([0-9]{1,4})"):
-            steps.attach(campaign=campaign, recordings=files)
+            steps.attach_recordings(campaign=campaign, recordings=files)
         # The documents do not show this answer: it has the campaign, as others have, and the steps.
         campaign = campaign_of(request, campaign_id)
         shown = detail_json(campaign, campaign.run_status, request)
@@ -108,11 +108,13 @@ def _csv(survey: Survey, request: Request) -> Iterator[str]:
     campaign, named = survey.campaign, responses.columns(survey)
     attributes = [tag.removeprefix(PREFIX) for tag in campaign.tags]
     yield _lines([[*COLUMNS, *(cell(column.name) for column in named), *map(cell, attributes)]])
-    for batch in responses.replies(campaign):
+    for batch in responses.responses_of_all(campaign):
         yield _lines([_row(campaign, named, reply, request) for reply in batch])
 
 
-def _row(campaign: Campaign, named: list[Column], reply: Reply, request: Request) -> list[object]:
+def _row(
+    campaign: Campaign, named: list[Column], reply: RecipientResponses, request: Request
+) -> list[object]:
     contact = contact_json(reply.state, changed_at=campaign.created_at)
     shown = {**contact, "answered_at": moment_json(reply.answered_at) or ""}
     given = [cell(answer or "") for answer in answers_json(named, reply, request).values()]
@@ -138,7 +140,7 @@ def _json(survey: Survey, request: Request) -> Iterator[str]:
     }
     yield _dumped(head).removesuffix("}") + ', "results": ['
     count = 0
-    for batch in responses.replies(campaign):
+    for batch in responses.responses_of_all(campaign):
         shown = []
         for reply in batch:
             tally.add(reply)
@@ -149,7 +151,9 @@ def _json(survey: Survey, request: Request) -> Iterator[str]:
     yield "], " + _dumped(tail).removeprefix("{")
 
 
-def _reply_json(campaign: Campaign, named: list[Column], reply: Reply, request: Request) -> dict[str, Any]:
+def _reply_json(
+    campaign: Campaign, named: list[Column], reply: RecipientResponses, request: Request
+) -> dict[str, Any]:
     recipient = reply.state.recipient
     return {
         "id": recipient.pk,

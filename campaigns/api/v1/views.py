@@ -157,7 +157,7 @@ def run_campaign(campaign: Any) -> Response:
         campaign=campaign,
         source=source,
         starts_at=campaign.schedule_at if later else None,
-        anew=True,
+        replaces_scheduled=True,
     )
     if run.status != RunStatus.SCHEDULED:
         return Response({"message": "Campaign Began Successfully!!"})

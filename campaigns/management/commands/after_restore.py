@@ -44,7 +44,7 @@ class Command(BaseCommand):
             "--reached",
             type=Path,
             metavar="FILE",
-            help="recipients of held runs whose numbers are in this file, one a line, were reached since the backup",
+            help="recipients of held runs whose numbers are in this file, progress a line, were reached since the backup",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -77,33 +77,33 @@ class Command(BaseCommand):
             lines = file.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as e:
             raise CommandError(f"{file} cannot be read: {e}") from e
-        numbers = {_number(line, row, file) for row, line in enumerate(lines, start=1) if line.strip()}
+        numbers = {_to_e164(line, row, file) for row, line in enumerate(lines, start=1) if line.strip()}
         restore.hold_everything()
         ended = restore.mark_reached(numbers)
         self.stdout.write(f"{len(numbers)} numbers; {ended} calls and SMS to them count as completed.")
 
     def _show(self) -> None:
-        found = restore_hold.hold()
-        if found is None:
+        hold = restore_hold.hold()
+        if hold is None:
             self.stdout.write("Nothing is held: calls and SMS leave.")
         else:
-            since = f" since {_local(found.since)}" if found.since else ""
-            self.stdout.write(f"Nothing leaves{since}. {found.reason}")
+            since = f" since {_local(hold.since)}" if hold.since else ""
+            self.stdout.write(f"Nothing leaves{since}. {hold.reason}")
             if newest := restore_hold.newest_claim():
                 self.stdout.write(f"The data end about {_local(newest)}: what was sent later is not in them.")
-        waiting = restore.waiting()
-        for one in waiting:
-            self._show_run(one)
-        if not waiting:
+        live = restore.live_runs()
+        for progress in live:
+            self._show_run(progress)
+        if not live:
             self.stdout.write("No run is live.")
-        if found is not None:
+        if hold is not None:
             self.stdout.write(
                 "docs/restore.md says how to compare this with the carriers' reports, and how to go on."
             )
 
-    def _show_run(self, one: restore.Waiting) -> None:
-        run = one.run
-        state = "held" if one.is_held else RunStatus(run.status).label.partition(":")[0]
+    def _show_run(self, progress: restore.RunProgress) -> None:
+        run = progress.run
+        state = "held" if progress.is_held else RunStatus(run.status).label.partition(":")[0]
         when = (
             f", scheduled for {_local(run.starts_at)}"
             if run.starts_at - run.created_at > SCHEDULED_AHEAD
@@ -111,11 +111,12 @@ class Command(BaseCommand):
         )
         self.stdout.write(
             f"  run {run.pk} of campaign {run.campaign_id} ({run.campaign.name}): {state}{when};"
-            f" {one.ended} ended, {one.under_way} under way, {one.queued} queued, {one.untouched} not begun"
+            f" {progress.ended} ended, {progress.under_way} under way, {progress.queued} queued,"
+            f" {progress.untouched} not begun"
         )
 
 
-def _number(line: str, row: int, file: Path) -> str:
+def _to_e164(line: str, row: int, file: Path) -> str:
     """In E.164."""
     try:
         number = numbering.parse(line.strip()).to

@@ -15,7 +15,7 @@ What a file is, its content says; its name and content type are not looked at. R
 * Errors such as #N/A are empty values, dates are ISO 8601, and characters that cannot be seen are taken out.
 """
 
-from campaigns.recipients.sheets.budget import Budget, OverBudget, at_once, in_background
+from campaigns.recipients.sheets.budget import Budget, OverBudget, in_background, in_request
 from campaigns.recipients.sheets.grid import NotASheet, SheetTooLarge
 from campaigns.recipients.sheets.sheet import Sheet, SheetRow, open_sheet
 
@@ -26,7 +26,7 @@ __all__ = [
     "Sheet",
     "SheetRow",
     "SheetTooLarge",
-    "at_once",
+    "in_request",
     "in_background",
     "open_sheet",
 ]

@@ -113,7 +113,7 @@ class Budget:
         )
 
 
-def at_once() -> Budget:
+def in_request() -> Budget:
     """What a web request may spend on a sheet while its sender waits; what costs more is imported in the background."""
     return Budget(
         rows=20_000,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from campaigns.recipients.sheets.budget import Budget
-from campaigns.recipients.sheets.grid import Cell, LeftOut, NotASheet, Row, plain
+from campaigns.recipients.sheets.grid import Cell, LeftOut, NotASheet, Row, normalize_float
 
 _WORKER = Path(__file__).with_name("calamine_worker.py")
 # Of processor time: it parses the whole file before its first row, and does so far faster than we read .xlsx.
@@ -84,4 +84,4 @@ class CalamineGrid:
 
 
 def _cell(cell: Cell) -> Cell:
-    return plain(cell) if isinstance(cell, float) else cell
+    return normalize_float(cell) if isinstance(cell, float) else cell

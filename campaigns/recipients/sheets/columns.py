@@ -18,15 +18,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from campaigns.messages import value_text
+from campaigns.messages import format_tag_value
 from campaigns.recipients.sheets.cells import is_blank, numbers_in
 from campaigns.recipients.sheets.grid import MAX_COLUMNS, Cell, NotASheet, Row
 
 ROWS_READ = 1_000  # rows with anything in them, from which the columns are decided
 CELLS_READ = 30_000  # fewer rows, where they are wide
 ROWS_ABOVE = 10  # rows among which the heading may be
-FEW_WRONG = 0.8  # share of valid numbers in a column of numbers
-MOST = 0.5
+MIN_SHARE = 0.8  # share of valid numbers in a column of numbers
+MIN_SHARE_OF_FIRST = 0.5
 _MAX_HEADING_CHARACTERS = 1_000  # no heading needs more
 _NAMED_IN_ERROR = 10
 
@@ -142,12 +142,12 @@ def find_table(rows: Sequence[Row], *, chosen: str = "") -> Table:
         return exact
     for at in range(above):
         columns = _columns(cells[at + 1 :], headings=cells[at])
-        spoken = [
+        with_phone_word = [
             place for place, column in enumerate(columns) if has_phone_word(column.heading) and column.valid
         ]
-        if len(spoken) == 1:
-            return Table(at, spoken[0])
-        if spoken:
+        if len(with_phone_word) == 1:
+            return Table(at, with_phone_word[0])
+        if with_phone_word:
             return _by_content(cells, heading=at)
     return _by_content(cells, heading=_unnamed_heading(cells, above))
 
@@ -162,7 +162,7 @@ def heading_of(cells: Sequence[Cell], column: int) -> str:
     cell = cells[column] if column < len(cells) else None
     if isinstance(cell, str):
         cell = cell[:_MAX_HEADING_CHARACTERS]
-    return "" if cell is None else value_text(cell).strip()
+    return "" if cell is None else format_tag_value(cell).strip()
 
 
 def has_phone_word(heading: str) -> bool:
@@ -247,11 +247,11 @@ def _by_content(cells: Sequence[Sequence[Cell]], *, heading: int | None) -> Tabl
     first = 0 if heading is None else heading + 1
     columns = _columns(cells[first:], headings=cells[heading] if heading is not None else ())
     dialled = [
-        at for at, column in enumerate(columns) if column.share >= FEW_WRONG and not is_id(column.heading)
+        at for at, column in enumerate(columns) if column.share >= MIN_SHARE and not is_id(column.heading)
     ]
     if len(dialled) == 1:
         return Table(heading, dialled[0])
-    if columns and columns[0].share >= MOST and not is_id(columns[0].heading):
+    if columns and columns[0].share >= MIN_SHARE_OF_FIRST and not is_id(columns[0].heading):
         if len(cells) == 1 and len(dialled) > 1:
             raise NotASheet(
                 "All the numbers are in one row. Write each into a row of its own, one below the other."
@@ -264,7 +264,7 @@ def _by_content(cells: Sequence[Sequence[Cell]], *, heading: int | None) -> Tabl
 
 
 def _unclear(columns: Sequence[_Column], candidates: Sequence[int]) -> NumberColumnUnclear:
-    named = [_described(at, columns[at]) for at in (candidates or range(len(columns)))[:_NAMED_IN_ERROR]]
+    named = [_describe(at, columns[at]) for at in (candidates or range(len(columns)))[:_NAMED_IN_ERROR]]
     said = (
         "Several columns may hold the phone numbers"
         if len(candidates) > 1
@@ -277,7 +277,7 @@ def _unclear(columns: Sequence[_Column], candidates: Sequence[int]) -> NumberCol
     )
 
 
-def _described(at: int, column: _Column) -> str:
+def _describe(at: int, column: _Column) -> str:
     letter = column_name(at)
     return f"“{column.heading[:40]}” (column {letter})" if column.heading else f"column {letter}"
 
@@ -293,7 +293,7 @@ def _chosen_table(cells: Sequence[Sequence[Cell]], chosen: str) -> Table:
     above = _rows_above_numbers(cells)
     if column < 0:
         columns = _columns(cells, headings=cells[0])
-        named = ", ".join(_described(at, columns[at]) for at in range(min(width, _NAMED_IN_ERROR)))
+        named = ", ".join(_describe(at, columns[at]) for at in range(min(width, _NAMED_IN_ERROR)))
         sentence = f"The sheet has no column “{chosen[:40]}”. It has {named}."
         raise NumberColumnUnclear(sentence, errors=[{"field": "number_column", "message": sentence}])
     return Table(_unnamed_heading(cells, above), column)

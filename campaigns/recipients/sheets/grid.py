@@ -12,7 +12,9 @@ Row = tuple[int, Sequence[Cell]]
 
 # Cells further right are not looked at: a single one in column XFD would make every row 16,384 cells wide.
 MAX_COLUMNS = 256
-CUT = f"Columns beyond the first {MAX_COLUMNS} are not read. Leave out the columns that no message needs."
+COLUMNS_CUT = (
+    f"Columns beyond the first {MAX_COLUMNS} are not read. Leave out the columns that no message needs."
+)
 # What Excel itself allows in one cell, generously.
 MAX_CELL_CHARACTERS = 100_000
 
@@ -62,10 +64,10 @@ def number(text: str) -> Cell:
         return text
     if "_" in text:
         return text  # Python's own way to write a million
-    return plain(value)
+    return normalize_float(value)
 
 
-def plain(value: float) -> int | float | None:
+def normalize_float(value: float) -> int | float | None:
     """A float as a spreadsheet shows it: 25.0 is 25, with 15 digits at most; None for what is no number."""
     if not math.isfinite(value):
         return None

@@ -12,13 +12,13 @@ from campaigns.recipients.sheets.grid import NotASheet
 
 BROKEN = "The workbook is damaged. Open it in a spreadsheet program, save it as .xlsx, and send that."
 _MAX_DEPTH = 64
-_ELEMENTS_AT_ONCE = 1_000  # between two looks at the clock
+_ELEMENTS_PER_CHECK = 1_000  # between two looks at the clock
 _MAX_DISTANCE = 4 * 2**20  # characters between the beginnings of two rows or strings
 _REFERENCE = re.compile(r"&(?:#x([0-9a-fA-F]{1,6});|#([0-9]{1,7});|(amp|lt|gt|quot|apos);)?")
 _NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 
 
-def stretches(chunks: Iterator[bytes], container: str, item: str) -> Iterator[str]:
+def split_at_items(chunks: Iterator[bytes], container: str, item: str) -> Iterator[str]:
     """A part cut where an item begins: first the text up to the container's start tag, then whole items.
 
     The prefix that some programs give to every name is taken off the items.
@@ -84,7 +84,7 @@ def make_parser(
     def on_start(name: str, attributes: dict[str, str]) -> None:
         nonlocal elements
         elements += 1
-        if elements % _ELEMENTS_AT_ONCE == 0:
+        if elements % _ELEMENTS_PER_CHECK == 0:
             budget.check_time()
         if len(path) > _MAX_DEPTH:
             raise NotASheet(BROKEN)

@@ -5,22 +5,22 @@ from contextlib import closing
 from itertools import chain, islice
 from typing import Any, BinaryIO, NamedTuple
 
-from campaigns.messages import MAX_VALUE_CHARACTERS, PREFIX, tag_called
+from campaigns.messages import MAX_VALUE_CHARACTERS, PREFIX, to_tag_name
 from campaigns.recipients.sheets.archive import Archive
 from campaigns.recipients.sheets.budget import Budget, in_background
 from campaigns.recipients.sheets.calamine import PASSWORD, CalamineGrid
 from campaigns.recipients.sheets.cells import is_blank, printable, read_numbers
 from campaigns.recipients.sheets.columns import ROWS_READ, column_name, find_table, heading_of
 from campaigns.recipients.sheets.grid import Cell, Grid, NotASheet, Row
-from campaigns.recipients.sheets.text import ADVICE, Text
-from campaigns.recipients.sheets.xlsx import Workbook, is_workbook, main_part
+from campaigns.recipients.sheets.text import ADVICE, TextGrid
+from campaigns.recipients.sheets.xlsx import WorkbookGrid, is_workbook, main_part
 from telephony import numbering
 
 ERRORS_KEPT = 100
-_ROWS_AT_ONCE = 250  # between two looks at the clock
+_ROWS_PER_CHECK = 250  # between two looks at the clock
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
-_OTHERS = (
+_NOT_SHEETS = (
     (b"%PDF", "a PDF"),
     (b"\x89PNG", "an image"),
     (b"\xff\xd8\xff", "an image"),
@@ -116,7 +116,7 @@ class Sheet:
         with closing(self._rows()) as rows:
             for at, cells in rows:
                 since_pause += 1
-                if since_pause == _ROWS_AT_ONCE:
+                if since_pause == _ROWS_PER_CHECK:
                     budget.check_time()
                     self._report_left_out()
                     yield None
@@ -213,16 +213,16 @@ def _grid(file: BinaryIO, budget: Budget) -> Grid:
     if head.startswith(b"PK\x03\x04"):
         return _unpacked(file, budget)
     if head.startswith(_OLE):
-        if _holds(file, _ENCRYPTED):
+        if _contains(file, _ENCRYPTED):
             raise NotASheet(PASSWORD)
         return CalamineGrid(file, budget)
     if not head:
         raise NotASheet(f"The file is empty. {ADVICE}")
     beginning = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    for magic, kind in _OTHERS:
+    for magic, kind in _NOT_SHEETS:
         if head.startswith(magic) or beginning.startswith(magic):
             raise NotASheet(f"The file is {kind}, not a spreadsheet. {ADVICE}")
-    return Text(file, budget)
+    return TextGrid(file, budget)
 
 
 def _unpacked(file: BinaryIO, budget: Budget) -> Grid:
@@ -235,7 +235,7 @@ def _unpacked(file: BinaryIO, budget: Budget) -> Grid:
     if main.endswith(".bin"):
         return CalamineGrid(file, budget)
     if is_workbook(archive, main):
-        return Workbook(archive, budget, main=main)
+        return WorkbookGrid(archive, budget, main=main)
     if "word/document.xml" in archive:
         raise NotASheet(f"The file is a Word document, not a spreadsheet. {ADVICE}")
     raise NotASheet(
@@ -243,7 +243,7 @@ def _unpacked(file: BinaryIO, budget: Budget) -> Grid:
     )
 
 
-def _holds(file: BinaryIO, wanted: bytes) -> bool:
+def _contains(file: BinaryIO, wanted: bytes) -> bool:
     file.seek(0)
     overlap = b""
     while chunk := file.read(1 << 20):
@@ -256,7 +256,7 @@ def _holds(file: BinaryIO, wanted: bytes) -> bool:
 def _tags_by_heading(heading: Sequence[Cell], number_column: int) -> dict[str, int]:
     tags: dict[str, int] = {}
     for column in range(len(heading)):
-        tag = name = tag_called(heading_of(heading, column))
+        tag = name = to_tag_name(heading_of(heading, column))
         if not tag or column == number_column:
             continue
         again = 2

@@ -11,7 +11,7 @@ from typing import BinaryIO, Self
 
 from campaigns.recipients.sheets.budget import Budget
 from campaigns.recipients.sheets.cells import numbers_in
-from campaigns.recipients.sheets.grid import CUT, MAX_COLUMNS, Cell, LeftOut, NotASheet, Row
+from campaigns.recipients.sheets.grid import COLUMNS_CUT, MAX_COLUMNS, Cell, LeftOut, NotASheet, Row
 
 DELIMITERS = ",;\t|"
 ADVICE = "Send an .xlsx file, or a text file (CSV) with one number in each row."
@@ -20,7 +20,7 @@ _SAMPLE_ROWS = 20
 _MAX_CHARACTERS_OF_ROW = 1_000_000
 _MAX_LINES_OF_ROW = 1_000
 _MAX_BROKEN_ROWS = 100
-_ROWS_AT_ONCE, _CELLS_AT_ONCE = 200, 10_000  # between two reports to the budget
+_ROWS_PER_CHECK, _CELLS_PER_CHECK = 200, 10_000  # between two reports to the budget
 _BINARY = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 # Digits that come back as they were, whichever program reads them: not 007, and no card numbers.
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,14})", re.ASCII)
@@ -28,7 +28,7 @@ _EXCEL_HINT = re.compile(r"sep=([,;\t|])[ \t]*(?:\r\n|\r|\n|$)", re.IGNORECASE)
 _NOT_UTF_8 = 'the text is not in UTF-8. In Excel choose "CSV UTF-8" when you save, or send the .xlsx file.'
 
 
-class Text:
+class TextGrid:
     """Encoding and delimiter are found out from the beginning of the file."""
 
     def __init__(self, file: BinaryIO, budget: Budget) -> None:
@@ -84,13 +84,13 @@ class Text:
                     continue
                 rows_seen += 1
                 cells_seen += len(row)
-                if rows_seen == _ROWS_AT_ONCE or cells_seen > _CELLS_AT_ONCE:
+                if rows_seen == _ROWS_PER_CHECK or cells_seen > _CELLS_PER_CHECK:
                     see(rows=rows_seen, cells=cells_seen)
                     rows_seen = cells_seen = 0
                 if len(row) > MAX_COLUMNS:
                     if any(text.strip() for text in row[MAX_COLUMNS:]) and not self._is_cut:
                         self._is_cut = True
-                        self.left_out.append(LeftOut(at, CUT))
+                        self.left_out.append(LeftOut(at, COLUMNS_CUT))
                     del row[MAX_COLUMNS:]
                 yield at, [_cell(text) for text in row]
         except UnicodeDecodeError as e:

@@ -22,7 +22,7 @@ from campaigns.recipients.sheets.archive import Archive
 from campaigns.recipients.sheets.budget import Budget
 from campaigns.recipients.sheets.formats import formatted, iso_text, number_formats
 from campaigns.recipients.sheets.grid import (
-    CUT,
+    COLUMNS_CUT,
     MAX_CELL_CHARACTERS,
     MAX_COLUMNS,
     Cell,
@@ -37,7 +37,7 @@ from campaigns.recipients.sheets.ooxml import (
     make_parser,
     parse,
     related_parts,
-    stretches,
+    split_at_items,
     unescaped,
     walk,
 )
@@ -48,7 +48,7 @@ _TOO_MUCH_TEXT = (
 _MAX_SHEETS = 1_000
 _MAX_ATTRIBUTES = 2_000  # characters, of one cell
 # Ten times what programs write into a stretch. A file of empty rows would have 256 cells made of six characters.
-_CELLS_AT_ONCE = 100_000
+_MAX_CELLS_PER_MATCH = 100_000
 _MAX_STRINGS = 10_000_000
 _MAX_STRINGS_BYTES = 256 * 2**20
 _DECODED_CHARACTERS = 2_000_000  # of strings that are kept decoded
@@ -93,7 +93,7 @@ def _width_of(row: str) -> int:
     return max((_COLUMNS.get(letters, -1) for letters in _CELL_BEGINS.findall(row)), default=-1) + 1
 
 
-class Workbook:
+class WorkbookGrid:
     """The first sheet that has anything in it, visible ones before hidden ones."""
 
     def __init__(self, archive: Archive, budget: Budget, *, main: str) -> None:
@@ -186,13 +186,13 @@ class Workbook:
     def _rows_as_written(self, part: str) -> Iterator[Iterable[tuple[str, Sequence[Cell]]]]:
         width = 1
         plain = _plain_rows(width)
-        pieces = stretches(self._archive.chunks(part), "sheetData", "row")
+        pieces = split_at_items(self._archive.chunks(part), "sheetData", "row")
         expat_lane = _Expat(self._budget)
         expat_lane.feed(next(pieces, ""))
         for rest in pieces:
             self._budget.see(rows=rest.count("<row"), cells=rest.count("<c"))
             while rest:
-                if rest.count("<row") * width <= _CELLS_AT_ONCE:
+                if rest.count("<row") * width <= _MAX_CELLS_PER_MATCH:
                     found = plain.findall(rest)
                     rest = found.pop()[-1] if found and found[-1][-1] else ""
                     yield self._plain(found, width)
@@ -244,7 +244,7 @@ class Workbook:
                 _put(cells, column, self._cell(self._kind(of_cell), text))
             elif text and not self._is_cut:
                 self._is_cut = True
-                self.left_out.append(LeftOut(1, CUT))
+                self.left_out.append(LeftOut(1, COLUMNS_CUT))
         declared = attributes.get("r", "")
         declared = declared if declared.isdecimal() and len(declared) < 8 else ""
         if attributes.get("hidden") in ("1", "true"):
@@ -298,7 +298,7 @@ class _Strings:
         self._decoded: dict[str, str] = {}
         self._decoded_characters = 0
         has_strings = part in archive
-        self._pieces = stretches(archive.chunks(part), "sst", "si") if has_strings else iter(())
+        self._pieces = split_at_items(archive.chunks(part), "sst", "si") if has_strings else iter(())
         self._batches = self._read(budget)
 
     def get(self, index: str) -> str:

@@ -242,9 +242,9 @@ def test_a_sheet_of_20_000_rows_is_imported_at_once_and_one_row_more_later(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Processor time is not what this is about, and a busy machine counts more of it.
-    budget = sheets.at_once()
+    budget = sheets.in_request()
     budget.seconds = 60
-    monkeypatch.setattr(sheets, "at_once", lambda: budget)
+    monkeypatch.setattr(sheets, "in_request", lambda: budget)
     monkeypatch.setattr(sheet_reader, "CHUNK", 20_000)
     row = b"9841000001\n"
     campaign, pending = uploaded(b"numbers\n" + 20_000 * row, settings)
@@ -355,7 +355,7 @@ def long_sheet(rows: int) -> BytesIO:
 
 def test_more_accounts_than_places_are_all_served(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background_imports, "MAX_READERS", 2)
-    monkeypatch.setattr(background_imports, "SHORT_TURN_SECONDS", 0)
+    monkeypatch.setattr(background_imports, "SHORT_TIME_SLICE_SECONDS", 0)
     campaigns = [made(long_sheet(8))[0] for _ in range(5)]
     served: list[int] = []
     for _ in range(40):
@@ -391,7 +391,7 @@ def test_a_reader_that_hangs_keeps_nobody_waiting_and_fails_in_the_end(
 
     monkeypatch.setattr(sheet_reader.SheetReader, "run", marked)
     monkeypatch.setattr(sheets.Sheet, "steps", hang)
-    monkeypatch.setattr(background_imports, "SILENT_SECONDS", 0.5)
+    monkeypatch.setattr(background_imports, "MAX_READER_SILENCE_SECONDS", 0.5)
     try:
         background_imports.import_all()
         assert other.recipients.count() == 5
@@ -447,7 +447,7 @@ def test_a_sheet_that_stays_lost_fails_after_an_hour_and_says_whose_fault_it_is(
     campaign, pending = made()
     lose(pending)
     background_imports.import_all()
-    SheetImport.objects.update(retry_at=None, missing_since=timezone.now() - background_imports.MISSING_FOR)
+    SheetImport.objects.update(retry_at=None, missing_since=timezone.now() - background_imports.MAX_MISSING)
     background_imports.import_all()
     pending.refresh_from_db()
     assert (pending.status, campaign.recipients.count()) == ("failed", 0)

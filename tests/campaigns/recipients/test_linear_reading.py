@@ -10,7 +10,7 @@ import pytest
 from rest_framework.exceptions import ValidationError
 
 from campaigns.api.v1.reports import cell
-from campaigns.messages import UnknownTag, check_tags, parse_message, tag_called
+from campaigns.messages import UnknownTag, check_tags, parse_message, to_tag_name
 from campaigns.recipients.sheets import formats, ooxml, text, xlsx
 from campaigns.recipients.sheets.grid import NotASheet, number
 from iris.api import parsers
@@ -36,7 +36,7 @@ def _references(written: str) -> None:
 
 READERS: dict[str, Callable[[str], Any]] = {
     "message": _message,
-    "name of a tag": tag_called,
+    "name of a tag": to_tag_name,
     "moment": _moment,
     "cell of a report": cell,
     "cell of a text": text._cell,

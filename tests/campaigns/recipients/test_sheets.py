@@ -385,7 +385,7 @@ def test_rows_of_both_lanes_keep_their_order_and_numbers(kinds: list[str]) -> No
             cell += "<!-- <c -->"
         rows += f'<row r="{at}"/>' if kind == "blank" else f'<row r="{at}" spans="1:1">{cell}</row>\n'
         expected += [] if kind == "blank" else [(at, str(9841000000 + at))]
-    # Long texts make stretches of several chunks.
+    # Long texts make split_at_items of several chunks.
     filler = f'<row r="9000"><c r="B9000" t="str"><v>{"x" * 200_000}</v></c></row>'
     content = xlsx(rows_of([["number"]]) + rows + filler)
     assert [(row.row, row.number) for row in opened(content)] == expected

@@ -60,7 +60,7 @@ def test_a_run_is_set_aside_with_a_reason_and_the_others_go_on(
     settings.IRIS_WHOLE_SENTENCES = whole_sentences
     endless, other = begin(name), begin("राम")
 
-    hopper.fill_all(budget=60, stays=False)
+    hopper.fill_all(budget=60, waits_for_room=False)
 
     endless.refresh_from_db()
     assert endless.status == RunStatus.PAUSED
@@ -82,7 +82,7 @@ def test_a_survey_is_set_aside_too() -> None:
     steps.set_steps(campaign=campaign, steps=[asks(0, "नमस्ते {name} जी")])
     run = runs.begin(campaign=campaign)
 
-    hopper.fill_all(budget=60, stays=False)
+    hopper.fill_all(budget=60, waits_for_room=False)
 
     run.refresh_from_db()
     assert (run.status, wild.ENDLESS_ENGINE in run.pause_reason) == (RunStatus.PAUSED, True)
@@ -116,8 +116,8 @@ def test_a_run_whose_names_are_slow_to_say_is_spoken_in_small_steps(settings: An
     run = begin(*(f"{wild.SLOW} {number}" for number in range(6)))
 
     assert hopper.fill(run.pk) == 0
-    assert hopper._chunks[run.pk] < 7
-    hopper.fill_all(budget=60, stays=False)
+    assert hopper._speech_chunks[run.pk] < 7
+    hopper.fill_all(budget=60, waits_for_room=False)
 
     run.refresh_from_db()
     assert (run.status, run.pause_reason) == (RunStatus.RUNNING, "")
@@ -207,22 +207,22 @@ def test_a_run_that_fails_for_minutes_is_set_aside_and_one_that_fails_once_is_no
     monkeypatch.setattr(rendering, "orders", orders)
 
     for _ in range(3):
-        hopper.fill_all(budget=0, stays=False)
+        hopper.fill_all(budget=0, waits_for_room=False)
         run.refresh_from_db()
         assert (run.status, run.pause_reason) == (RunStatus.RUNNING, "")
     assert run.failing_since is not None
 
     Run.objects.update(failing_since=timezone.now() - timedelta(minutes=6))
-    hopper.fill_all(budget=0, stays=False)
+    hopper.fill_all(budget=0, waits_for_room=False)
     run.refresh_from_db()
     assert run.status == RunStatus.PAUSED
     assert run.pause_reason.startswith(says)
     assert "Resume it" in run.pause_reason
 
     runs.resume(campaign=run.campaign)
-    hopper.fill_all(budget=0, stays=False)
+    hopper.fill_all(budget=0, waits_for_room=False)
     fails = False
-    hopper.fill_all(budget=0, stays=False)
+    hopper.fill_all(budget=0, waits_for_room=False)
     run.refresh_from_db()
     assert (run.status, run.failing_since) == (RunStatus.RUNNING, None)
     assert Delivery.objects.filter(batch=run.pk).count() == 3

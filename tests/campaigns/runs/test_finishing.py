@@ -45,8 +45,8 @@ def first() -> int:
 def test_a_run_whose_resumer_died_goes_on_with_the_next_tick() -> None:
     campaign = begun()
     run = runs.pause(campaign=campaign)
-    lifecycle.move(run.pk, to=RunStatus.RUNNING, come_from=[RunStatus.PAUSED])  # and here it dies
-    lifecycle.carry_on()
+    lifecycle.move(run.pk, to=RunStatus.RUNNING, allowed_from=[RunStatus.PAUSED])  # and here it dies
+    lifecycle.reconcile_all()
     run_to_the_end()
     run.refresh_from_db()
     assert (run.status, SandboxMessage.objects.count()) == (RunStatus.COMPLETED, 3)
@@ -57,12 +57,12 @@ def test_what_came_back_to_a_resumed_run_while_it_was_paused_goes_on_with_the_ne
     campaign = begun()
     run = runs.pause(campaign=campaign)
     Delivery.objects.update(status=DeliveryStatus.UNKNOWN)
-    lifecycle.move(run.pk, to=RunStatus.RUNNING, come_from=[RunStatus.PAUSED])
-    lifecycle.carry_on()
+    lifecycle.move(run.pk, to=RunStatus.RUNNING, allowed_from=[RunStatus.PAUSED])
+    lifecycle.reconcile_all()
     ids = list(Delivery.objects.values_list("pk", flat=True))
     deliveries.requeue(ids=ids, seconds=[0.0] * len(ids), texts=[""] * len(ids))
     assert claimable() == 0
-    lifecycle.carry_on()
+    lifecycle.reconcile_all()
     assert claimable() == 3
 
 
@@ -73,7 +73,7 @@ def test_the_next_tick_leaves_paused_what_is_paused_beside_a_run_of_the_same_own
     runs.begin(campaign=running, message="Hello")
     hopper.fill_all(budget=0)
     runs.pause(campaign=paused)
-    lifecycle.carry_on()
+    lifecycle.reconcile_all()
     claimed = claimable()
     assert claimed == 3
     assert set(Delivery.objects.filter(status=DeliveryStatus.SUBMITTING).values_list("batch", flat=True)) == {
@@ -102,7 +102,7 @@ def test_who_resumes_while_a_tick_is_pausing_comes_after_it(monkeypatch: pytest.
 
     monkeypatch.setattr(deliveries, "pause", pause)
     try:
-        lifecycle.carry_on()
+        lifecycle.reconcile_all()
     finally:
         resuming.join(60)
     assert not resuming.is_alive()
@@ -129,7 +129,7 @@ def test_who_stops_while_a_tick_is_pausing_comes_after_it(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(deliveries, "pause", pause)
     try:
-        lifecycle.carry_on()
+        lifecycle.reconcile_all()
     finally:
         stopping.join(60)
     assert not stopping.is_alive()
@@ -151,11 +151,13 @@ def test_a_run_that_stays_paused_costs_no_writes(submitting: bool) -> None:
     campaign = begun()
     if submitting:
         Delivery.objects.filter(pk=first()).update(status=DeliveryStatus.SUBMITTING)
-    lifecycle.move(Run.objects.get(campaign=campaign).pk, to=RunStatus.PAUSED, come_from=[RunStatus.RUNNING])
-    lifecycle.carry_on()
+    lifecycle.move(
+        Run.objects.get(campaign=campaign).pk, to=RunStatus.PAUSED, allowed_from=[RunStatus.RUNNING]
+    )
+    lifecycle.reconcile_all()
     assert claimable() == 0
     before = versions()
-    lifecycle.carry_on()
+    lifecycle.reconcile_all()
     assert versions() == before
 
 
@@ -165,7 +167,7 @@ def test_a_run_that_is_being_stopped_costs_no_writes_while_it_waits_for_reports(
     Delivery.objects.filter(pk=first()).update(status=DeliveryStatus.UNKNOWN)
     runs.stop(campaign=campaign)
     before = versions()
-    lifecycle.carry_on()
+    lifecycle.reconcile_all()
     assert versions() == before
 
 
@@ -173,7 +175,7 @@ def test_a_run_that_is_being_stopped_costs_no_writes_while_it_waits_for_reports(
 def test_a_running_run_costs_no_writes() -> None:
     begun()
     before = versions()
-    lifecycle.carry_on()
+    lifecycle.reconcile_all()
     assert versions() == before
 
 
@@ -185,7 +187,7 @@ def test_a_missed_call_is_recorded_while_somebody_is_pausing_its_run() -> None:
     hopper.fill_all(budget=0)
     missed = first()
     Delivery.objects.filter(pk=missed).update(status=DeliveryStatus.SUBMITTED)
-    lifecycle.move(run.pk, to=RunStatus.PAUSED, come_from=[RunStatus.RUNNING])
+    lifecycle.move(run.pk, to=RunStatus.PAUSED, allowed_from=[RunStatus.RUNNING])
     locked, done = threading.Event(), threading.Event()
 
     def pause() -> None:

@@ -118,11 +118,11 @@ def test_so_many_processes_fill_and_no_more(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
-    ("seconds", "next_chunk"), [(0.1, 100), (1.0, 50), (4.0, 12), (600.0, hopper.FEWEST)]
+    ("seconds", "next_chunk"), [(0.1, 100), (1.0, 50), (4.0, 12), (600.0, hopper.MIN_SPEECH_CHUNK)]
 )
 def test_as_many_are_spoken_for_at_once_as_take_about_a_second(seconds: float, next_chunk: int) -> None:
-    hopper._learn(run_id := make_user().pk, spoken=50, seconds=seconds)
-    assert hopper._chunks.pop(run_id) == next_chunk
+    hopper._adapt_speech_chunk(run_id := make_user().pk, spoken=50, seconds=seconds)
+    assert hopper._speech_chunks.pop(run_id) == next_chunk
 
 
 @pytest.mark.django_db
@@ -208,17 +208,17 @@ def test_all_that_waits_is_counted_once_a_second_at_most_while_the_hopper_is_ful
     hopper.fill(run.pk)
     sms_leave()
     counted = []
-    really = hopper._queued
+    really = hopper._count_queued
 
     def count(of: Run) -> int:
         counted.append(of.pk)
         return really(of)
 
-    monkeypatch.setattr(hopper, "_queued", count)
+    monkeypatch.setattr(hopper, "_count_queued", count)
     assert [hopper.fill(run.pk) for _ in range(5)] == [0] * 5
     assert counted == [run.pk]
     Delivery.objects.update(status=DeliveryStatus.COMPLETED)
-    wait_for(lambda: hopper.fill(run.pk), seconds=hopper.OLDER_SECONDS + 5)
+    wait_for(lambda: hopper.fill(run.pk), seconds=hopper.OLDER_QUEUED_SECONDS + 5)
     assert counted == [run.pk] * 2
 
 
@@ -233,8 +233,8 @@ def test_of_a_run_that_goes_one_way_only_the_latest_are_looked_at_at_every_refil
     def never(of: Run) -> int:
         raise AssertionError("all was counted")
 
-    monkeypatch.setattr(hopper, "_queued", never)
-    monkeypatch.setattr(hopper, "OLDER_SECONDS", 3600)
+    monkeypatch.setattr(hopper, "_count_queued", never)
+    monkeypatch.setattr(hopper, "OLDER_QUEUED_SECONDS", 3600)
     for _ in range(3):
         Delivery.objects.update(status=DeliveryStatus.COMPLETED)
         assert hopper.fill(run.pk) == 10
@@ -243,7 +243,7 @@ def test_of_a_run_that_goes_one_way_only_the_latest_are_looked_at_at_every_refil
 @pytest.mark.django_db
 def test_what_was_put_back_is_counted_with_the_latest(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.IRIS_HOPPER_SIZE = 10
-    monkeypatch.setattr(hopper, "OLDER_SECONDS", 0)
+    monkeypatch.setattr(hopper, "OLDER_QUEUED_SECONDS", 0)
     run = begin(owner=make_user(credits=1000), numbers=[9841000001 + n for n in range(100)])
     hopper.fill(run.pk)
     first = list(Delivery.objects.values_list("pk", flat=True))

@@ -116,4 +116,4 @@ def test_nobody_begins_a_running_campaign_anew() -> None:
     campaign = make_campaign()
     runs.begin(campaign=campaign, message="Hello")
     with pytest.raises(Conflict, match="is running"):
-        runs.begin(campaign=campaign, message="Hello", anew=True)
+        runs.begin(campaign=campaign, message="Hello", replaces_scheduled=True)

@@ -38,7 +38,7 @@ def answered(campaign: Campaign) -> dict[str, list[str]]:
     named = responses.columns(campaign.survey)
     return {
         reply.state.recipient.number: [reply.answers.get(column.step.pk, "") for column in named]
-        for batch in responses.replies(campaign)
+        for batch in responses.responses_of_all(campaign)
         for reply in batch
     }
 
@@ -69,7 +69,7 @@ def test_five_steps_and_a_thousand_contacts_answer_exactly_as_scripted() -> None
     assert SurveyAnswer.objects.count() == 4000
     named = responses.columns(campaign.survey)
     tally = responses.Tally(named)
-    for batch in responses.replies(campaign):
+    for batch in responses.responses_of_all(campaign):
         for reply in batch:
             tally.add(reply)
     assert tally.by_column() == {
@@ -131,7 +131,7 @@ def test_each_is_told_what_is_for_them() -> None:
     (message,) = SandboxMessage.objects.all()
     assert message.text == "Namaste Sita\nAre you well?"
     assert message.audio_seconds is not None
-    assert message.audio_seconds > 2 * calls.TIMES[Answer.KEYS]
+    assert message.audio_seconds > 2 * calls.RESPONSE_SECONDS[Answer.KEYS]
 
 
 def test_filling_the_hopper_takes_the_same_queries_for_any_number_of_recipients(

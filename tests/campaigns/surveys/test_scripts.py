@@ -11,7 +11,7 @@ from django.utils import timezone
 from campaigns import runs
 from campaigns.models import SurveyAnswer
 from campaigns.runs import hopper
-from campaigns.surveys.responses import record_answers
+from campaigns.surveys.responses import store_responses
 from telephony.call_scripts import (
     AnsweredBy,
     ScriptStep,
@@ -153,7 +153,7 @@ class TestReports:
             {"purpose": Purpose.OTP},
         ]
         now = timezone.now()
-        record_answers([Answered(text="1", at=now, **{**known, **change}) for change in strange])
+        store_responses([Answered(text="1", at=now, **{**known, **change}) for change in strange])
         assert stored() == []
 
     def test_of_many_calls_take_the_same_statements(
@@ -167,5 +167,5 @@ class TestReports:
             "text": "1",
         }
         with django_assert_num_queries(1):
-            record_answers([Answered(batch=one.batch, item=one.item, **known) for one in called])
+            store_responses([Answered(batch=one.batch, item=one.item, **known) for one in called])
         assert len(stored()) == 2

@@ -101,7 +101,7 @@ def test_filling_is_progress_and_once_all_is_filled_nothing_waits() -> None:
     tasks.tick()
     make_older(5)
 
-    hopper.fill_all(budget=0, stays=True)
+    hopper.fill_all(budget=0, waits_for_room=True)
     assert stalls.stalled() == []
 
     make_older(5)
