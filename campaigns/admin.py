@@ -1,4 +1,4 @@
-"""Operators' pages of campaigns, to look at them: what happens to them is for their owners."""
+"""Show campaigns, recipients and runs to operators. The pages are read-only, because only owners change campaigns."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class RunAdmin(LookOnly):
     list_filter = ("status", "source")
     list_select_related = ("campaign", "hold")
     search_fields = ("=id", "=campaign__id", "campaign__owner__email")
-    # Told by their number, not as lists: with 100,000 ids a page would not open.
+    # `narrowed_to` shows how many they are. A page with a list of 100,000 ids would not open.
     exclude = ("individual", "statuses")
     readonly_fields = ("narrowed_to",)
 

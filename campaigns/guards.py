@@ -1,4 +1,4 @@
-"""What keeps a campaign from being changed or begun: a live run, or an import that is under way."""
+"""Refuse changes to a campaign while it has a live run, or while a sheet is being imported into it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from iris.errors import Conflict
 
 
 def refuse_while_live(campaign: Campaign) -> None:
-    """Raise Conflict while a run is running or waits for its time."""
+    """Raise Conflict if the campaign has a live run: scheduled, running, paused or stopping."""
     if Run.objects.filter(campaign_id=campaign.pk, status__in=LIVE).exists():
         raise Conflict(
             "This campaign is running or scheduled. Wait until it has completed, or stop it, before you change this.",
@@ -16,7 +16,7 @@ def refuse_while_live(campaign: Campaign) -> None:
 
 
 def refuse_while_importing(campaign: Campaign) -> None:
-    """Raise Conflict while a sheet is being imported in the background."""
+    """Raise Conflict if a sheet is being imported into the campaign in the background."""
     pending = SheetImport.objects.filter(campaign=campaign, status=ImportStatus.IMPORTING).first()
     if pending is not None:
         raise Conflict(

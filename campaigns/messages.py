@@ -1,8 +1,8 @@
 """Messages with tags: `नमस्कार {tags_name}, तपाईं {tags_age} वर्षको हुनुहुन्छ`.
 
-`{tags_name}` stands for what a recipient has under that tag; `{name}` for the same, unless a tag is called
-just so. A brace without its partner, and a pair with nothing in it, are plain text; but no run begins with a tag that is
-not closed (`check_tags`).
+`{tags_name}` stands for the recipient's value of that tag. `{name}` means `{tags_name}`, unless the recipient has a tag
+with exactly the name `name`. A brace without a partner and an empty pair of braces are plain text, but a run
+with an unclosed tag cannot begin (`check_tags`).
 """
 
 import difflib
@@ -18,17 +18,19 @@ from telephony.segments import EMPTY_SIZE, TextSize
 from telephony.speech.nfc import to_nfc
 
 PREFIX = "tags_"
-MAX_CHARACTERS = 10_000  # of a message, as written and as rendered
+MAX_CHARACTERS = 10_000  # of a message, both before and after rendering
 MAX_VALUE_CHARACTERS = 1_000  # of one tag's value
 MAX_NAME_CHARACTERS = 100
 
-_PLACEHOLDER = re.compile(r"\{(?=\s*+[^{}\s])([^{}]*+)\}")  # possessive: each character is read twice at most
-# Braces, controls, and marks without width; the joiners of Devanagari are letters here.
+_PLACEHOLDER = re.compile(
+    r"\{(?=\s*+[^{}\s])([^{}]*+)\}"
+)  # possessive, so each character is read at most twice
+# Braces, control characters and zero-width marks. The joiners of Devanagari (U+200C, U+200D) count as letters.
 _NOT_IN_TAG_NAME = re.compile(
     f"[{NOT_STORABLE}{{}}\x01-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
 )
 _MAX_LISTED_TAGS = 20
-_MAX_COMPARED_CHARACTERS = 32  # characters of two names: difflib may need the product of their lengths
+_MAX_COMPARED_CHARACTERS = 32  # of two names: the time of difflib can grow with the product of their lengths
 
 
 class UnknownTag(InvalidInput):
@@ -44,19 +46,19 @@ class TextPart:
 
 @dataclass(frozen=True, slots=True)
 class TagPart:
-    """`name` as it is written between the braces, trimmed."""
+    """A placeholder. `name` is the text between its braces, without surrounding blanks."""
 
     name: str
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The tags it may stand for; the first that a recipient has counts."""
+        """The tags that the placeholder may stand for. The first of them that the recipient has is used."""
         return tuple(dict.fromkeys([self.name, to_tag_name(self.name)]))
 
 
 @dataclass(frozen=True, slots=True)
 class MessageTemplate:
-    """A parsed message. What can be prepared is: `render` is called once for each of a million recipients."""
+    """A parsed message. Parsing prepares as much as possible, because `render` is called for up to a million recipients."""
 
     parts: tuple[TextPart | TagPart, ...]
     _frame: str = field(init=False, repr=False, compare=False)
@@ -72,20 +74,20 @@ class MessageTemplate:
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """The names between the braces, each once, in the order of their first use."""
+        """The distinct names between braces, in the order of their first use."""
         return tuple(dict.fromkeys(part.name for part in self.parts if isinstance(part, TagPart)))
 
     @property
     def pattern(self) -> tuple[str | None, ...]:
-        """The texts, with None where the value of a tag belongs."""
+        """The plain texts in order, with None in the place of each tag."""
         return tuple(part.text if isinstance(part, TextPart) else None for part in self.parts)
 
     def render(self, tags: Mapping[str, object]) -> str:
-        """The text for one recipient."""
+        """Return the text for a recipient with these tags."""
         return self._frame % self.values(tags)
 
     def values(self, tags: Mapping[str, object]) -> tuple[str, ...]:
-        """What one recipient has for each tag, in the order of their places. What is missing or None is nothing."""
+        """Return a recipient's value for each placeholder in order. A missing tag and None give an empty text."""
         values = []
         for keys in self._keys:
             for key in keys:
@@ -98,7 +100,7 @@ class MessageTemplate:
         return tuple(values)
 
     def size(self, tag_sizes: Mapping[str, TextSize]) -> TextSize:
-        """An upper bound of every rendered text, from the largest size of each tag's values."""
+        """Return an upper bound for the size of all rendered texts, given the upper bound for each tag's values."""
         total = EMPTY_SIZE
         for part in self.parts:
             if isinstance(part, TextPart):
@@ -112,7 +114,7 @@ class MessageTemplate:
 
 
 def parse_message(text: str) -> MessageTemplate:
-    """Raises InvalidInput when it is too long or cannot be stored. An empty text has no parts."""
+    """Parse a message. An empty text has no parts. Raises InvalidInput if the text is too long or cannot be stored."""
     if not isinstance(text, str):
         raise InvalidInput("The message must be a text.")
     if len(text) > MAX_CHARACTERS:
@@ -141,8 +143,9 @@ def render(message: MessageTemplate, tags: Mapping[str, object]) -> str:
 
 
 def check_tags(message: MessageTemplate, usable: Collection[str]) -> None:
-    """Raises UnknownTag, with the nearest tag there is, when the message uses one that is not in `usable`, and
-    InvalidInput when one of its tags is not closed.
+    """Raise UnknownTag if the message uses a tag that is not in `usable`; the error suggests the most similar tag.
+
+    Raise InvalidInput if a tag is not closed.
     """
     for part in message.parts:
         if isinstance(part, TextPart):
@@ -152,7 +155,7 @@ def check_tags(message: MessageTemplate, usable: Collection[str]) -> None:
 
 
 def check_length(message: MessageTemplate, tag_sizes: Mapping[str, TextSize]) -> None:
-    """Raises InvalidInput when the longest values could make a text longer than a message may be."""
+    """Raise InvalidInput if a rendered text could exceed MAX_CHARACTERS. `tag_sizes` are upper bounds for each tag."""
     longest = message.size(tag_sizes).units
     if longest > MAX_CHARACTERS:
         raise InvalidInput(
@@ -163,9 +166,9 @@ def check_length(message: MessageTemplate, tag_sizes: Mapping[str, TextSize]) ->
 
 
 def to_tag_name(heading: str) -> str:
-    """The tag of a column or placeholder: `Full name` and `tags_Full name` are both `tags_Full_name`.
+    """Return the tag for a column heading or placeholder: `Full name` and `tags_Full name` both give `tags_Full_name`.
 
-    "" when nothing is left of the heading without braces, spaces and characters that cannot be seen.
+    Returns "" if the heading consists only of braces, spaces and invisible characters.
     """
     name = "_".join(_NOT_IN_TAG_NAME.sub(" ", to_nfc(heading)).split())
     name = name.removeprefix(PREFIX)[:MAX_NAME_CHARACTERS]
@@ -173,7 +176,7 @@ def to_tag_name(heading: str) -> str:
 
 
 def format_tag_value(value: object) -> str:
-    """A tag's value as it is read and written: 25.0 is 25, and 0.1 + 0.2 is 0.3 as in any spreadsheet."""
+    """Return a tag's value as text: 25.0 becomes 25, and 0.1 + 0.2 becomes 0.3, as spreadsheets show it."""
     if isinstance(value, float):
         if not math.isfinite(value):
             return ""

@@ -1,4 +1,4 @@
-"""Forgetting the deliveries of runs that are long over. What their recipients came to, and cost, stays with those."""
+"""Remove the deliveries of runs that finished long ago. Recipients keep their final status and their credits."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from campaigns.models import Run
 from telephony import retention
 from telephony.carriers import records
 
-RUNS_PER_STATEMENT = 100  # looked at by one statement
+RUNS_PER_STATEMENT = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """How much was removed, or would have been."""
+    """How many rows were removed, or would have been in a dry run."""
 
     deliveries: int
-    carrier_records: Mapping[str, int]  # by the words for them
+    carrier_records: Mapping[str, int]  # by a readable name of their kind
     inbound_messages: int
 
 
 def prune(*, days: int, dry_run: bool = False) -> Pruned:
-    """Remove what ended more than `days` days ago. May run at any time, beside everything else, and twice at once.
+    """Remove deliveries, carrier records and inbound messages that ended more than `days` days ago.
 
-    A delivery of a campaign is needed until its run is over: it is what keeps anybody from being called twice.
+    It is safe to run this at any time, even twice concurrently. The deliveries of an unfinished run are kept, because
+    they prevent a second call to the same recipient.
     """
     before = timezone.now() - timedelta(days=days)
     over = list(Run.objects.filter(finished_at__lt=before).order_by("pk").values_list("pk", flat=True))

@@ -1,4 +1,4 @@
-"""The verbs of a campaign. The verbs of its numbers are in `campaigns.recipients`, those of its runs in `campaigns.runs`."""
+"""Create, update and delete campaigns. `campaigns.recipients` changes their numbers, `campaigns.runs` runs them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from telephony.models import Audio, DeliveryStatus, PhoneNumber
 
 
 class CampaignFields(TypedDict, total=False):
-    """What a campaign keeps for its beginnings; each field by itself, as the model has it."""
+    """The fields of `Campaign` that say how its runs begin. Each can be given alone."""
 
     message: str
     sms_message: str
@@ -50,10 +50,10 @@ def create_campaign(
     sheet: BinaryIO | None = None,
     **fields: Unpack[CampaignFields],
 ) -> tuple[Campaign, list[dict[str, Any]]]:
-    """Make a campaign, empty or from single numbers or a sheet; the second value lists the rows that were skipped.
+    """Create a campaign: empty, from single numbers, or from a sheet. Return it with a list of the skipped rows.
 
-    A large sheet is imported in the background (`imports`). Raises InvalidInput when no number is valid; then
-    there is no campaign.
+    A large sheet is imported in the background (`imports`). Raises InvalidInput, and creates nothing, if no number is
+    valid.
     """
     _check(fields, owner=owner)
     errors: list[dict[str, Any]] = []
@@ -77,11 +77,11 @@ def update_campaign(
     description: str | None = None,
     **fields: Unpack[CampaignFields],
 ) -> Campaign:
-    """Change what is given. The service cannot change while a run is live (Conflict).
+    """Change the given fields of a campaign. Raises Conflict if the service changes while a run is live.
 
-    A run that waits for its time is begun anew with a changed plan, and taken back when the plan has no time any more;
-    nothing is changed when its time comes while the new text is being spoken (Conflict). A running one goes on as it was
-    begun.
+    A scheduled run is replaced by one with the changed fields, and withdrawn if `schedule_at` is removed. Raises Conflict,
+    and changes nothing, if the start time arrives while the new text is being synthesized. A running run continues
+    unchanged.
     """
     _check(fields, owner=campaign.owner, has_callers=campaign.caller_ids)
     with transaction.atomic():
@@ -111,14 +111,14 @@ def _check(fields: CampaignFields, *, owner: User, has_callers: Sequence[int] = 
             code="invalid_speed",
         )
     if fields.get("caller_ids"):
-        # Those that a campaign has may have been released since: what was received can be sent back all the same.
+        # The campaign's own numbers are not checked: clients send back what they received, even released numbers.
         _check_callers(set(fields["caller_ids"]) - set(has_callers), owner=owner)
 
 
 def _check_callers(ids: Collection[int], *, owner: User) -> None:
     owned = set(PhoneNumber.objects.filter(owner=owner).values_list("pk", flat=True))
     missing = sorted(set(ids) - owned)
-    # With no number at all there is nothing to choose from, whatever a program has always sent.
+    # If the account has no numbers, the ids are ignored: existing clients send a fixed id.
     if owned and missing:
         raise InvalidInput(
             f"You have no phone number with the id {missing[0]}. The list of your phone numbers has their ids.",
@@ -127,12 +127,12 @@ def _check_callers(ids: Collection[int], *, owner: User) -> None:
 
 
 def delete_campaign(*, campaign: Campaign) -> None:
-    """Stop the campaign if it runs, and hide it: its deliveries and what they cost stay on the books."""
+    """Hide a campaign and stop its live run. Its deliveries and their cost stay in the ledger."""
     with transaction.atomic():
         campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
         campaign.deleted_at = timezone.now()
         campaign.save(update_fields=["deleted_at"])
-        # At once with it: nobody could stop what a deleted campaign runs.
+        # In the same transaction, because nobody can stop the run of a deleted campaign.
         run = lifecycle.live_run(campaign.pk)
         first = run is not None and runs.request_stop(run)
     if run is not None:

@@ -1,4 +1,4 @@
-"""The upper bound of each tag's values, kept with the campaign: what a message can cost without reading recipients."""
+"""Measure an upper bound for each tag's values. Stored with the campaign, it prices messages without reading recipients."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from campaigns.messages import format_tag_value
 from campaigns.models import Campaign
 from telephony.segments import EMPTY_SIZE, TextSize
 
-BATCH = 1000  # rows whose tags are measured at once
+BATCH = 1000  # rows that are measured together
 
 
 @dataclass(frozen=True, slots=True)
 class TagSize:
-    """The upper bound of a tag's values, and the longest of them."""
+    """An upper bound for the size of a tag's values, and the longest value."""
 
     size: TextSize
     longest: str
 
 
 class TagMeasurer:
-    """Measures the tags of rows that stream by, in batches."""
+    """Measures the tags of a stream of rows, in batches."""
 
     def __init__(self, tags: Iterable[str], known: Mapping[str, TagSize] | None = None) -> None:
         self._known = {tag: (known or {}).get(tag, TagSize(EMPTY_SIZE, "")) for tag in tags}
@@ -34,7 +34,7 @@ class TagMeasurer:
             self._measure()
 
     def merge(self, other: TagMeasurer) -> None:
-        """Add what another has measured, of these tags or fewer."""
+        """Include the sizes that `other` has measured. It must not have tags that this one does not know."""
         self._measure()
         other._measure()
         for tag, measured in other._known.items():
@@ -61,7 +61,7 @@ class TagMeasurer:
 
 
 def tag_sizes_of(campaign: Campaign) -> dict[str, TagSize]:
-    """The upper bound of each tag's values, as kept with the campaign."""
+    """Return the tag sizes that are stored with the campaign."""
     sizes = {}
     for tag, stored in campaign.tag_sizes.items():
         size = {name: value for name, value in stored.items() if name != "longest"}

@@ -1,4 +1,4 @@
-"""Doors into the runs. Each may run twice, late or never: the next tick finds whatever there is to do."""
+"""Celery tasks for runs and imports. A task may run twice, late or never, because the next tick finds all work."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from telephony.engine import stalls, time_slices
 from telephony.engine.locks import locked
 from telephony.engine.nudge import EXPIRES, sent_at
 
-# What may take long and hurts nobody who waits: one of these at a time, so that it never takes more than one process.
+# The time slice that imports and speech made ahead of time share, so that together they occupy only one process.
 BACKGROUND = stalls.BACKGROUND
 
 
 @shared_task(name="campaigns.tasks.tick")
 def tick() -> None:
-    """Every second: begin what is due, close what has ended, and fill what is running."""
+    """Begin due runs, close ended runs, and start the tasks that have work. Called every second."""
     with locked("tick:campaigns") as ours:
         if ours:
             _tick()
@@ -49,7 +49,10 @@ def _import_is_due() -> bool:
 
 @shared_task(name="campaigns.tasks.fill", bind=True, expires=EXPIRES)
 def fill(task: Task[[], None]) -> None:
-    """One process stays with the hoppers. Another looks in at each tick, so that long speech of one run stops no other."""
+    """Fill the hoppers. One process does so continuously.
+
+    Others join at each tick, so that slow speech synthesis for one run does not delay the other runs.
+    """
     with time_slices.turn(stalls.FILL, sent_at=sent_at(task)) as ours:
         more = ours and hopper.fill_all(budget=time_slices.seconds(), waits_for_room=True)
     if more:
@@ -62,16 +65,16 @@ def fill(task: Task[[], None]) -> None:
 
 @shared_task(name="campaigns.tasks.prepare", bind=True, expires=EXPIRES)
 def prepare(task: Task[[], None]) -> None:
-    """Speak what scheduled calls will say, so that the first of them need not wait for it."""
+    """Synthesize the speech of scheduled runs ahead of time, so that their first calls do not wait for it."""
     with time_slices.turn(BACKGROUND, sent_at=sent_at(task)) as ours:
         more = ours and prerender.prepare_all(budget=time_slices.seconds())
-    if more and not _import_is_due():  # somebody waits for those
+    if more and not _import_is_due():  # an owner waits for an import, so imports go first
         prepare.delay()
 
 
 @shared_task(name="campaigns.tasks.import_sheet", expires=EXPIRES)
 def import_sheet(_pk: int | None = None) -> None:
-    """Import all sheets that wait. Nudges of the version before name one of them."""
+    """Import all pending sheets. `_pk` is ignored; nudges from the previous version of iris still send it."""
     with locked(BACKGROUND) as ours:
         if ours:
             background_imports.import_all()

@@ -1,4 +1,4 @@
-"""Whom to call, when, with what, and what they answered."""
+"""Campaigns, recipients, runs, sheet imports and surveys."""
 
 from campaigns.models.campaigns import (
     LIVE,

@@ -1,4 +1,4 @@
-"""Whom to call, when, and with what."""
+"""Campaigns, their recipients, and their runs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Service(models.TextChoices):
 
 
 class Source(models.TextChoices):
-    """What a run says: its written message, or the recording."""
+    """Whether a call speaks the written message or plays the uploaded recording."""
 
     MESSAGE = "message"
     AUDIO = "audio"
@@ -41,8 +41,10 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
         return self.filter(owner=user, deleted_at__isnull=True)
 
     def with_status(self) -> Self:
-        """Annotates `run_status`: the status of the latest run that was no trial, and not taken back; None when there was
-        none. And `pause_reason`: why iris itself has paused it, "" or None when it has not.
+        """Annotate `run_status` and `pause_reason`.
+
+        `run_status` is the status of the latest run, ignoring trials and withdrawn runs, or None if no run remains.
+        `pause_reason` says why iris paused the run; it is "" or None if iris did not.
         """
         runs = Run.objects.filter(campaign=models.OuterRef("pk"), trial=False)
         latest = runs.exclude(status=RunStatus.WITHDRAWN).order_by("-id")
@@ -54,7 +56,7 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
 
 
 class Campaign(models.Model):
-    """A message plan with recipients. It is begun any number of times; each beginning is a `Run`."""
+    """A message with recipients. It can be run any number of times; each time is a `Run`."""
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="campaigns")
     name = models.CharField(max_length=200)
@@ -130,13 +132,13 @@ class RecipientQuerySet(models.QuerySet["Recipient"]):
 
 
 class Recipient(models.Model):
-    """One phone number of a campaign, with its tags and what its latest delivery came to.
+    """One phone number of a campaign, with its tags and the outcome of its latest delivery.
 
-    `status` is the final status of that delivery, empty while there was none; what is under way now is read from
-    the deliveries (`queries.states_of`), so that a call costs one update here, not five.
+    `status` is the final status of that delivery, or None if no delivery has ended. While a delivery is in progress, its
+    status is read from the delivery (`states.states_of`), so that a call costs one update here instead of five.
     """
 
-    # Checked once for all rows of a statement, by triggers of our own (migration 0005).
+    # Triggers check the campaign once per statement (migration 0005). A foreign key constraint would check every row.
     campaign = models.ForeignKey(
         Campaign, on_delete=models.CASCADE, related_name="recipients", db_index=False, db_constraint=False
     )
@@ -200,9 +202,9 @@ LIVE = (RunStatus.SCHEDULED, RunStatus.RUNNING, RunStatus.PAUSED, RunStatus.STOP
 
 
 class Run(models.Model):
-    """One beginning of a campaign: what is said, to whom, from when; holds the credits.
+    """One run of a campaign. It freezes message, recipients and start time, and holds the credits.
 
-    scheduled ─► running ⇄ paused ─► completed      scheduled ⇄ paused, when iris itself set it aside
+    scheduled ─► running ⇄ paused ─► completed      scheduled ⇄ paused, only if iris set the run aside
         ├──────────┴─────────┴─► stopping ─► terminated
         └─► withdrawn
     """
@@ -282,11 +284,11 @@ class Run(models.Model):
 
     @property
     def is_capped(self) -> bool:
-        """Whether fewer credits are held than everybody can cost: the campaign has a spending limit."""
+        """Whether the hold is smaller than the upper bound of the run's cost, because of a spending limit."""
         return self.hold.amount < (self.call_limit + self.sms_limit) * self.recipient_count
 
     def untouched(self) -> RecipientQuerySet:
-        """The recipients this run is still to reach, in the order in which it takes them."""
+        """Return the recipients for whom this run has not queued a delivery yet, in the order of the run."""
         rows = Recipient.objects.filter(
             campaign_id=self.campaign_id, pk__gt=self.cursor, pk__lte=self.last_recipient
         ).order_by("pk")

@@ -1,4 +1,4 @@
-"""Sheets too large to be read while their sender waits."""
+"""Sheets that are too large to be read within a web request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ImportStatus(models.TextChoices):
 
 
 class SheetImport(models.Model):
-    """A sheet too large to be read while its sender waits. Its rows and `row` are committed together, in chunks."""
+    """A sheet that a worker imports in chunks. Each chunk is committed together with `row`, its last row."""
 
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="imports")
     file = models.CharField(max_length=200, help_text="Name in the default storage.")

@@ -1,4 +1,4 @@
-"""What a campaign asks, and what was answered."""
+"""Surveys, their steps, the responses to them, and templates."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from telephony.models import Audio
 
 
 class StepKind(models.TextChoices):
-    """What happens in a step: a text is said, a recording is played. `info` says or plays what there is."""
+    """Whether a step speaks its text or plays its recording. `info` speaks the text, or plays the recording without one."""
 
     SAY = "say"
     PLAY = "play"
@@ -22,7 +22,7 @@ class StepKind(models.TextChoices):
 
 
 class Answer(models.TextChoices):
-    """How the called answer a step."""
+    """How recipients respond to a step."""
 
     KEYS = "keys", "by the keys of the telephone"
     SPEECH = "speech"
@@ -30,7 +30,7 @@ class Answer(models.TextChoices):
 
 
 class Step(models.Model):
-    """One step of a survey, or of a template for one."""
+    """One step of a survey or of a survey template."""
 
     order = models.IntegerField()
     kind = models.CharField(max_length=4, choices=StepKind)
@@ -46,12 +46,12 @@ class Step(models.Model):
 
     @property
     def plays(self) -> bool:
-        """Whether its recording is played; otherwise its text is said."""
+        """Whether the step plays its recording instead of speaking its text."""
         return self.audio_id is not None and (self.kind == StepKind.PLAY or not self.text)
 
 
 class Survey(models.Model):
-    """What a campaign asks: its steps, one after the other in one call."""
+    """The survey of a campaign. One call goes through all of its steps in order."""
 
     campaign = models.OneToOneField(Campaign, on_delete=models.CASCADE, related_name="survey")
 
@@ -61,13 +61,13 @@ class Survey(models.Model):
 
 class SurveyStepQuerySet(models.QuerySet["SurveyStep"]):
     def asked_by(self, campaign: Campaign) -> Self:
-        """The steps of a campaign's survey in their order, with their recordings; none where there is no survey."""
+        """Return the current steps of a campaign's survey in order, with their recordings. Empty without a survey."""
         asked = self.filter(survey__campaign=campaign, replaced_at=None)
         return asked.select_related("audio").order_by("order")
 
 
 class SurveyStep(Step):
-    """A step that was ever asked is never changed but replaced, so that answers stay with what was asked."""
+    """A step of a survey. It is replaced instead of changed, so that each response keeps the question that was asked."""
 
     survey = models.ForeignKey(Survey, on_delete=models.CASCADE, related_name="steps", db_index=False)
     replaced_at = models.DateTimeField(null=True, blank=True, help_text="Of the survey no more since then.")
@@ -89,9 +89,9 @@ class SurveyStep(Step):
 
 
 class SurveyAnswer(models.Model):
-    """What a recipient answered to one step in one run: keys, or what was said.
+    """A recipient's response to one step in one run: pressed keys or speech.
 
-    Of what was said, `text` is the name of the recording, or the reference of a carrier that keeps it.
+    For speech, `text` is the name of the recording, or the carrier's reference if the carrier keeps the recording.
     """
 
     recipient = models.ForeignKey(Recipient, on_delete=models.CASCADE, related_name="answers", db_index=False)
@@ -116,7 +116,7 @@ class SurveyAnswer(models.Model):
             )
         ]
         indexes: ClassVar = [
-            # Lets prune_audio see which recordings are answers.
+            # prune_audio uses it to find out which recordings are responses.
             models.Index(fields=["audio"], condition=models.Q(audio__isnull=False), name="answers_spoken")
         ]
 
@@ -125,7 +125,7 @@ class SurveyAnswer(models.Model):
 
 
 class SurveyTemplate(models.Model):
-    """Steps and a voice, to be copied into surveys."""
+    """Steps and a voice that can be copied into surveys."""
 
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="survey_templates"

@@ -1,4 +1,4 @@
-"""What an account did: the figures of its dashboard."""
+"""Compute the figures of an account's dashboard."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from accounts.models import CreditEntry, CreditHold, User
 from campaigns.models import Campaign, Run, RunStatus, Service
 from telephony.models import Channel, Delivery, DeliveryStatus, PhoneNumber, Purpose
 
-# Upper ends of the quarters of a message that may have been heard, in per cent.
+# Upper ends, in per cent, of the ranges into which the heard shares of messages are counted.
 QUARTERS = (25, 50, 75, 100)
 OUTCOMES = (
     DeliveryStatus.UNANSWERED,
@@ -30,7 +30,7 @@ OUTCOMES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Spent:
-    """Credits that one day cost."""
+    """Credits spent on one day."""
 
     day: date
     calls: Decimal
@@ -39,7 +39,7 @@ class Spent:
 
 @dataclass(frozen=True, kw_only=True)
 class TopCampaign:
-    """The campaign of which the largest share of calls and SMS was completed."""
+    """The campaign with the largest share of completed calls and SMS."""
 
     id: int
     name: str
@@ -49,7 +49,7 @@ class TopCampaign:
 
 @dataclass(frozen=True, kw_only=True)
 class Dashboard:
-    """The figures of an account. Credits, campaigns and numbers are those of now, all else is of the days asked for."""
+    """The figures of an account. Credits, campaigns and numbers are current; all others cover the requested days."""
 
     purchased: Decimal
     used: Decimal
@@ -62,15 +62,15 @@ class Dashboard:
     sms: int
     seconds: float
     answered: int
-    heard: int  # per cent, of all answered calls together
-    quarters: Counter[int]  # by their upper end
+    heard: int  # sum of `playback` (per cent) over all answered calls
+    quarters: Counter[int]  # answered calls by upper end of their range
     outcomes: Counter[DeliveryStatus]
     spent: list[Spent]
     top: TopCampaign | None
 
 
 def dashboard(*, user: User, days: int) -> Dashboard:
-    """The figures of an account, for today and the days before. Seven statements, however much there is."""
+    """Return the figures of an account for the last `days` days, today included. Always takes seven statements."""
     today = timezone.localdate()
     first = today - timedelta(days=days - 1)
     since = timezone.make_aware(datetime.combine(first, time.min))
@@ -113,7 +113,7 @@ def dashboard(*, user: User, days: int) -> Dashboard:
 
 
 def _credits(user: User) -> tuple[Decimal, Decimal]:
-    """Credits that an account ever got, and those that are gone: for numbers, or captured from holds."""
+    """Return the credits that an account has ever received, and those spent: charges and captures from holds."""
     kind = CreditEntry.Kind
     bought: dict[str, Decimal] = dict(
         CreditEntry.objects.filter(user=user, kind__in=[kind.TOPUP.value, kind.CHARGE.value])

@@ -1,4 +1,4 @@
-"""How far campaigns have come, and when their recipients last changed: sets, whatever is asked for."""
+"""Compute the progress of campaigns, and when their recipients last changed. Each function reads whole sets."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ RUNS_EXAMINED = 10
 
 
 def percent_done(statuses: dict[int, str | None]) -> dict[int, int]:
-    """Per cent of each campaign's latest run that is done, given their `run_status` by id. Two queries at most.
+    """Return the progress of each campaign's latest run in per cent, given `run_status` by campaign id.
 
-    How many recipients a run has taken is read from where its cursor stands between the first and the last, not
-    counted: the rows of a campaign are numbered together, and there may be a million of them.
+    Takes at most two queries. The share of recipients taken is estimated from the position of the run's cursor between the
+    first and the last id, because counting up to a million rows would be slow. The ids of a campaign are mostly
+    consecutive.
     """
     done = {pk: 100 if status in ENDED else 0 for pk, status in statuses.items()}
     running = [pk for pk, status in statuses.items() if status in UNDER_WAY]
@@ -55,10 +56,10 @@ def _taken(run: Run) -> float:
 
 
 def changed_at(campaign: Campaign, recipients: Sequence[Recipient]) -> dict[int, datetime]:
-    """When each recipient last changed: was added or edited, or its latest delivery moved, if there was one lately. One
-    query.
+    """Return when each recipient was last added or edited, or when its latest delivery changed. Takes one query.
 
-    Recipients are mostly neighbours in their campaign, as pages are: then they are found by the range of their ids.
+    Only deliveries of the latest RUNS_EXAMINED runs count. If the recipients are neighbours in their campaign, as on a page,
+    the query uses the range of their ids.
     """
     ids = [recipient.pk for recipient in recipients]
     first, last = min(ids, default=0), max(ids, default=0)
@@ -76,7 +77,7 @@ def changed_at(campaign: Campaign, recipients: Sequence[Recipient]) -> dict[int,
             )
         )
     )
-    # Of those whose `updated_at` is 1970 no more is known than that their campaign was made before them.
+    # An `updated_at` of 1970 means unknown. The creation of the campaign is then the earliest possible time.
     return {
         recipient.pk: max(recipient.updated_at, delivered.get(recipient.pk, campaign.created_at))
         for recipient in recipients

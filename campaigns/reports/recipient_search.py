@@ -1,10 +1,10 @@
-"""Looking for some of a campaign's recipients: those with a status, a number, or values of tags.
+"""Search a campaign's recipients by status, number or tag values.
 
-A campaign may have a million recipients. An index of their numbers or tags would cost half of what the database does in the
-import of a sheet, and one of every status would slow down each delivery that ends. So a search goes along the index of the
-campaign's recipients, the newest first, and looks at one stretch of them, whatever it finds there. The next search goes on
-from where that stretch ended. Recipients who were not reached are few, and have an index of their own: a search for some
-of them skips all others.
+A campaign can have a million recipients. An index of their numbers or tags would add half to the database's work in an
+import, and an index of every status would slow down each delivery that ends. Therefore a search walks along the index
+of the campaign's recipients, newest first, and examines one stretch of them, no matter how many match. The next search
+continues where that stretch ended. Recipients who were not reached are few and have a partial index, so a search for
+them skips all others.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from campaigns.reports import states
 from telephony.models import DeliveryStatus
 from telephony.numbering import ParsedNumber
 
-MAX_EXAMINED = 10_000  # recipients in one stretch: some milliseconds
-MAX_DIGITS = 15  # as many as a float keeps
+MAX_EXAMINED = 10_000  # recipients in one stretch; examining them takes a few milliseconds
+MAX_DIGITS = 15  # that a float represents exactly
 LARGEST_ID = 2**63 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Criteria:
-    """What is looked for; all of it must be true of a recipient. A status of None means “not started”."""
+    """The conditions of a search. A recipient must meet all of them. A status of None means “not started”."""
 
     statuses: frozenset[DeliveryStatus | None] | None = None
     number: ParsedNumber | None = None
@@ -38,8 +38,9 @@ class Criteria:
 
 @dataclass(frozen=True, kw_only=True)
 class Stretch:
-    """`rows` are the recipients that were found, the newest first. `ends_at` is the id of the last one that was looked at;
-    None after all of them.
+    """The result of examining one stretch.
+
+    `rows` are the matching recipients, newest first. `ends_at` is the id of the last examined recipient, None at the end.
     """
 
     rows: QuerySet[Recipient]
@@ -47,13 +48,13 @@ class Stretch:
 
 
 def search(campaign: Campaign, criteria: Criteria, *, before: int | None = None) -> Stretch:
-    """Look at one stretch: the newest recipients whose ids are below `before`."""
+    """Examine one stretch: the newest recipients with ids below `before`, or the newest of all if it is None."""
     before = LARGEST_ID if before is None else before
     within = Recipient.objects.filter(campaign=campaign, pk__lt=before).order_by("-pk")
     if criteria.statuses is not None and states.are_stored_on_recipients(campaign, criteria.statuses):
         within = within.filter(status__gt=DeliveryStatus.COMPLETED)
     last = list(within.values_list("pk", flat=True)[MAX_EXAMINED - 1 : MAX_EXAMINED + 1])
-    # Exactly as many as fit, or fewer: nothing is left to be looked at.
+    # With at most MAX_EXAMINED rows left, this is the last stretch.
     ends_at = last[0] if len(last) == 2 else None
     rows = within if ends_at is None else within.filter(pk__gte=ends_at)
     if criteria.number is not None:
@@ -68,7 +69,7 @@ def search(campaign: Campaign, criteria: Criteria, *, before: int | None = None)
 def search_all(
     campaign: Campaign, criteria: Criteria, *, before: int | None = None
 ) -> Iterator[QuerySet[Recipient]]:
-    """Look at all recipients whose ids are below `before`, the newest first, stretch by stretch."""
+    """Examine all recipients with ids below `before`, newest first, and yield the matches stretch by stretch."""
     while True:
         stretch = search(campaign, criteria, before=before)
         yield stretch.rows
@@ -77,7 +78,7 @@ def search_all(
 
 
 def _has_number(number: ParsedNumber) -> Q:
-    """However it is written; a number that no country has must be written as it was sent."""
+    """Match a number in any spelling. A number that is valid in no country must be spelled as it was sent."""
     return Q(to=number.to) if number.to else Q(to="", number=number.number)
 
 
@@ -88,7 +89,7 @@ def _has_tag(tag: str, value: str) -> Q:
 
 
 def _number_or_none(text: str) -> float | None:
-    """25 also finds the 25.0 that some sheets have."""
+    """Return the text as a number, so that 25 also matches the 25.0 of some sheets. None if it is no finite number."""
     try:
         number = float(text) if len(text) <= MAX_DIGITS else math.nan
     except ValueError:

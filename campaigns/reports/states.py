@@ -1,4 +1,4 @@
-"""Reads that span campaigns, runs and deliveries."""
+"""Read the current state of recipients from their rows, their campaign's run and its deliveries."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from telephony.models import FINAL, Channel, Delivery, DeliveryStatus, Purpose
 
 @dataclass(frozen=True, slots=True)
 class RecipientState:
-    """How a recipient stands now. `status` None: not started in the present run, or never."""
+    """The current state of a recipient. A `status` of None means not started, in the live run or at all."""
 
     recipient: Recipient
     status: DeliveryStatus | None
@@ -25,7 +25,7 @@ class RecipientState:
 
 
 def states_of(campaign: Campaign, recipients: Sequence[Recipient]) -> list[RecipientState]:
-    """The state of each recipient; two queries, however many."""
+    """Return the state of each recipient, with two queries in total."""
     run = _shown_run(campaign)
     under_way: dict[int, int] = {}
     if run is not None:
@@ -35,8 +35,10 @@ def states_of(campaign: Campaign, recipients: Sequence[Recipient]) -> list[Recip
 
 
 def are_stored_on_recipients(campaign: Campaign, statuses: Set[DeliveryStatus | None]) -> bool:
-    """Whether all of these are statuses of recipients who were not reached, and nobody has one now whose row says otherwise:
-    those whom a run that is being stopped will not reach are shown as `terminated` before their rows are.
+    """Return whether a search for these statuses can use the partial index of recipients who were not reached.
+
+    All statuses must be of that kind, and the rows must be up to date. They are not while a run is stopping: recipients
+    that it will not reach are shown as `terminated` before their rows are updated.
     """
     if not statuses or not all(
         status is not None and status > DeliveryStatus.COMPLETED for status in statuses
@@ -47,8 +49,9 @@ def are_stored_on_recipients(campaign: Campaign, statuses: Set[DeliveryStatus | 
 
 
 def has_status(campaign: Campaign, statuses: Set[DeliveryStatus | None], *, ids: tuple[int, int]) -> Q:
-    """The condition that a recipient has one of these statuses now, as `states_of` says it. Of the recipients whose ids are
-    from the first of `ids` on and below the second; it says nothing of others.
+    """Return the condition that a recipient currently has one of these statuses, consistent with `states_of`.
+
+    It is valid only for recipients with ids[0] <= id < ids[1].
     """
     run = _shown_run(campaign)
     ended = Q(status__in=[status for status in statuses if status is not None])
@@ -57,7 +60,7 @@ def has_status(campaign: Campaign, statuses: Set[DeliveryStatus | None], *, ids:
     if run is None:
         return ended
     unfinished = _unfinished(campaign, run).filter(item__gte=ids[0], item__lt=ids[1])
-    # A queued delivery has not started. Whoever looks for “queued” alone finds nothing, as nothing shows it.
+    # A recipient with a queued delivery is shown as not started (None). “Queued” is never shown, so it matches nobody.
     moving = {DeliveryStatus.QUEUED if status is None else status for status in statuses}
     if None not in statuses:
         moving.discard(DeliveryStatus.QUEUED)
@@ -71,13 +74,13 @@ def has_status(campaign: Campaign, statuses: Set[DeliveryStatus | None], *, ids:
 
 
 def _shown_run(campaign: Campaign) -> Run | None:
-    """The live run that the recipients show; a trial is not shown."""
+    """Return the live run that the recipients' states reflect. Trials are ignored."""
     run = live_run(campaign.pk)
     return None if run is None or run.trial else run
 
 
 def _unfinished(campaign: Campaign, run: Run) -> QuerySet[Delivery]:
-    """The deliveries under way in this run that the recipients show: calls, or the SMS where nobody is called."""
+    """Return the run's unfinished deliveries that decide the shown status: calls, or SMS in a campaign without calls."""
     return Delivery.objects.filter(
         purpose=Purpose.CAMPAIGN,
         batch=run.pk,
@@ -87,7 +90,7 @@ def _unfinished(campaign: Campaign, run: Run) -> QuerySet[Delivery]:
 
 
 def _untouched(run: Run) -> Q:
-    """`_is_untouched` as a condition."""
+    """Return `_is_untouched` as a query condition."""
     if run.filled_at is not None:
         return Q(pk__in=[])
     chosen = Q(pk__gt=run.cursor, pk__lte=run.last_recipient)
@@ -111,7 +114,7 @@ def _state(recipient: Recipient, run: Run | None, under_way: int | None) -> Reci
 
 
 def _is_untouched(recipient: Recipient, run: Run) -> bool:
-    """`Run.untouched`, asked of one recipient in memory."""
+    """Return whether `Run.untouched` would include the recipient, without a query."""
     return (
         run.filled_at is None
         and run.cursor < recipient.pk <= run.last_recipient

@@ -1,4 +1,4 @@
-"""Sums over a campaign, and all its recipients for a report."""
+"""Compute sums over a campaign, and iterate over its recipients for reports."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from django.db.models.functions import Left
 from campaigns.models import Campaign, Recipient
 from telephony.numbering import OPERATOR_PREFIX_LENGTH, Operator, operator_of
 
-BATCH = 2_000  # recipients in memory while a report goes out
-# Campaigns of so many numbers have their operators counted once in so many seconds, not at every look.
+BATCH = 2_000  # recipients in memory while a report is streamed
+# The counts by operator are cached for CACHE_SECONDS if a campaign has at least this many numbers.
 CACHE_ABOVE_NUMBERS, CACHE_SECONDS = 5_000, 60
 
 
 def credits_of(campaign: Campaign) -> Decimal:
-    """What all runs of a campaign cost so far, from their holds: one query, however many recipients."""
+    """Return the credits that all runs of a campaign have captured so far. One query on the holds, not the recipients."""
     sums = campaign.runs.aggregate(sum=Sum("hold__captured"))
     return sums["sum"] or Decimal(0)
 
 
 def operators_of(campaign: Campaign) -> dict[Operator, int]:
-    """How many of a campaign's numbers are in each network; one query, or none where it was counted just now."""
+    """Return how many of a campaign's numbers are in each operator's network. Takes at most one query."""
 
     def count() -> dict[Operator, int]:
         found: Counter[Operator] = Counter()
@@ -47,7 +47,7 @@ def operators_of(campaign: Campaign) -> dict[Operator, int]:
 
 
 def batches(campaign: Campaign) -> Iterator[list[Recipient]]:
-    """All recipients in the order in which they were added, some at a time."""
+    """Yield all recipients in batches, oldest first."""
     rows = Recipient.objects.filter(campaign=campaign).order_by("pk")
     last = 0
     while batch := list(rows.filter(pk__gt=last)[:BATCH]):

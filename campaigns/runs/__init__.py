@@ -1,4 +1,4 @@
-"""The verbs of a run: begin, stop, withdraw, pause, resume. `request_stop` and `finish_stop` are the two halves of stop."""
+"""Begin, stop, withdraw, pause and resume runs. `stop` consists of `request_stop` and `finish_stop`."""
 
 from campaigns.runs.begin import begin
 from campaigns.runs.stop import Stopped, finish_stop, pause, request_stop, resume, stop, withdraw

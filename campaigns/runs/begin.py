@@ -1,4 +1,4 @@
-"""Beginning a campaign: check, price, hold, insert the run."""
+"""Begin a campaign: check it, compute its price, hold the credits and insert the run."""
 
 from __future__ import annotations
 
@@ -41,13 +41,15 @@ def begin(
     trial: bool = False,
     replaces_scheduled: bool = False,
 ) -> Run:
-    """Begin a campaign, now or at `starts_at`, for all its numbers, those whose status is in `statuses`, or those
-    whose ids are in `individual`. What is not given is taken from the beginning before; a new `message` is for calls
-    and SMS alike, unless there is a new `sms_message` too. A `trial` changes neither the campaign nor how its recipients
-    stand. Begun `anew`, it takes the place of a run that waits for its time.
+    """Begin a campaign now or at `starts_at`, and return its run.
 
-    One transaction: check, price, hold the credits (`run.hold.amount`), insert the run. Raises InvalidInput, Conflict
-    (a run is live), InsufficientCredits and Unavailable (no carrier for its calls or SMS); then nothing has changed.
+    The run is for all recipients, for those whose status is in `statuses`, or for those whose ids are in `individual`.
+    Arguments that are not given are taken from the campaign. A new `message` is used for calls and for SMS, unless a new
+    `sms_message` is given. A `trial` changes neither the campaign nor the status of its recipients. With
+    `replaces_scheduled`, the new run replaces a scheduled one.
+
+    Everything happens in one transaction. `run.hold.amount` is the hold. Raises InvalidInput, Conflict if a run is live,
+    InsufficientCredits, and Unavailable if no carrier serves the calls or SMS. Nothing has changed after an error.
     """
     if starts_at is not None and starts_at < timezone.now() - timedelta(minutes=1):
         raise InvalidInput(
@@ -78,9 +80,9 @@ def begin(
         quote = Quote(campaign, source=source, text=text, sms_text=sms_text, voice=voice, audio=audio)
         count, last = _count_recipients(campaign, statuses=statuses, individual=individual)
         if replaces_scheduled:
-            # Not before the plan has been spoken, which takes time: from here on the account is locked.
+            # This releases a hold and so locks the account. It comes after the slow speech synthesis in Quote.
             withdraw(campaign=campaign)
-            _refuse_live_run(campaign)  # its time may have come meanwhile
+            _refuse_live_run(campaign)  # the scheduled run may have started in the meantime
         held = _hold_credits(
             campaign,
             (quote.call_limit + quote.sms_limit) * count,
@@ -133,7 +135,7 @@ def _store_on_campaign(
     audio: Audio | None,
     at: datetime | None,
 ) -> None:
-    """The next beginning says the same, unless it is told something else."""
+    """Store what this run says with the campaign, as the default for the next run."""
     if message is not None:
         campaign.message = message
     if message is not None or sms_message is not None:
@@ -147,7 +149,7 @@ def _store_on_campaign(
 
 
 def _choose_texts(campaign: Campaign, *, message: str | None, sms_message: str | None) -> tuple[str, str]:
-    """What is said and what is texted: the new message, else the stored ones."""
+    """Return the text of calls and the text of SMS: the new message if given, otherwise the stored ones."""
     text = message if message is not None else campaign.message
     if sms_message is None and message is None:
         sms_message = campaign.sms_message
@@ -163,10 +165,13 @@ def _choose_source(
     audio: Audio | None,
     source: Source | None,
 ) -> Source:
-    """MessageTemplate or audio: what was just sent, or what is stored; `source` decides when there are both."""
+    """Decide between message and audio: what was sent with this request, otherwise what is stored.
+
+    `source` decides if both exist. Raises InvalidInput if the chosen one is missing.
+    """
     service = Service(campaign.service)
     if service is Service.SURVEY:
-        return Source.MESSAGE  # its steps say what is said and what is played
+        return Source.MESSAGE  # each step decides for itself
     has_audio = audio is not None and service.calls
     if source is None and message is None and recording is None:
         source = _stored_source(campaign, has_text=bool(text), has_audio=has_audio)
@@ -192,7 +197,7 @@ def _choose_source(
 
 
 def _stored_source(campaign: Campaign, *, has_text: bool, has_audio: bool) -> Source | None:
-    """Which of the two the campaign is to say, if it was decided and is there."""
+    """Return the campaign's stored choice, or None if it has none or the chosen one is missing."""
     there = {Source.MESSAGE: has_text, Source.AUDIO: has_audio}
     return Source(campaign.source) if campaign.source and there[Source(campaign.source)] else None
 
@@ -217,7 +222,7 @@ def _refuse_live_run(campaign: Campaign, *, except_scheduled: bool = False) -> N
 def _count_recipients(
     campaign: Campaign, *, statuses: Collection[DeliveryStatus] | None, individual: Collection[int] | None
 ) -> tuple[int, int]:
-    """How many recipients a run will have, and the id of the campaign's last one."""
+    """Return the number of recipients of the run and the id of the campaign's last recipient. Raises InvalidInput if 0."""
     rows = Recipient.objects.filter(campaign=campaign)
     last = rows.aggregate(last=Max("pk"))["last"]
     if last is None:
@@ -245,7 +250,10 @@ def _count_recipients(
 
 
 def _hold_credits(campaign: Campaign, amount: Decimal, *, at_least: Decimal) -> CreditHold:
-    """Hold what the run can cost, within the campaign's spending limit, which must do for one recipient at least."""
+    """Hold the run's upper bound of credits, at most the campaign's spending limit.
+
+    `at_least` is the most that one recipient can cost. Raises InvalidInput if the spending limit is below it.
+    """
     if campaign.spending_limit is not None:
         amount = min(amount, campaign.spending_limit)
         if amount < at_least:
@@ -259,7 +267,7 @@ def _hold_credits(campaign: Campaign, amount: Decimal, *, at_least: Decimal) -> 
 
 
 def _choose_caller(campaign: Campaign) -> str:
-    """The number that the called see: the first of the campaign's that its owner still has, else of the owner's."""
+    """Return the caller id: the first of the campaign's numbers that its owner still has, otherwise one of the owner's."""
     owned = dict(
         PhoneNumber.objects.filter(owner=campaign.owner_id, pk__in=campaign.caller_ids).values_list(
             "pk", "number"

@@ -1,4 +1,4 @@
-"""An SMS after a missed call."""
+"""Send an SMS after a missed call."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 def send_sms_after_missed_calls(changed: Sequence[Changed], **kwargs: Any) -> None:
-    """Receive telephony's signal: an SMS follows each call that ended in one of its run's failover statuses.
+    """Queue an SMS for each call that ended with one of its run's failover statuses. Receives telephony's signal.
 
     This happens in the transaction that ended the call.
     """
@@ -30,7 +30,7 @@ def send_sms_after_missed_calls(changed: Sequence[Changed], **kwargs: Any) -> No
     ]
     if not ended:
         return
-    # Locked against whoever stops, pauses or resumes: they mark the run first, and see to what is queued here afterwards.
+    # The lock makes a concurrent stop, pause or resume wait: it marks the run first and handles queued deliveries after.
     runs = (
         Run.objects.select_for_update(of=("self",), no_key=True)
         .filter(
@@ -43,12 +43,12 @@ def send_sms_after_missed_calls(changed: Sequence[Changed], **kwargs: Any) -> No
     for run in runs:
         missed = [d.item for d in ended if d.batch == run.pk and d.status in run.failover_statuses]
         recipients = rendering.addressees(Recipient.objects.filter(pk__in=missed))
-        if run.caller:  # it may have been released since the run began
+        if run.caller:  # the number may have been released since the run began
             run.caller = choose_caller(owner_id=run.campaign.owner_id, wanted=run.caller)
         try:
             ids = enqueue(orders=rendering.sms_orders(run, recipients))
-        except Unavailable as e:  # the call has ended all the same
-            log.error("No SMS follows the calls of run %d: %s", run.pk, e)
+        except Unavailable as e:  # the end of the calls must still be stored
+            log.error("Run %d: no SMS could be queued after its missed calls: %s", run.pk, e)
             continue
         if run.status == RunStatus.PAUSED:
             deliveries.pause_these(ids)

@@ -1,7 +1,7 @@
-"""A running run keeps a small stock of queued deliveries ahead of its trunk: the hopper.
+"""Keep a small stock of queued deliveries for each running run ahead of its trunk: the hopper.
 
-Recipients are taken by the order of their ids. Inserting their deliveries and moving the run's cursor is one
-transaction, so no crash can skip or repeat anyone; the cursor is compared before, so two fillers cannot either.
+Recipients are taken in the order of their ids. One transaction inserts their deliveries and moves the run's cursor, so
+a crash can neither skip nor repeat a recipient. The update compares the cursor first, so two fillers cannot either.
 """
 
 from __future__ import annotations
@@ -29,29 +29,27 @@ from telephony.phone_numbers import choose_caller, lock_if_owned
 
 log = logging.getLogger(__name__)
 
-POLL_SECONDS = 0.05  # seconds between two looks at full hoppers
-# Recipients whose speech is made at once, so that the first calls need not wait for the last: so many at first, then
-# as many as are spoken within these seconds, so that the other runs need not wait long either.
+POLL_SECONDS = 0.05  # between two checks of full hoppers
+# Speech is synthesized for a chunk of recipients at a time, so that the first calls do not wait for the last recipient. The
+# first chunk of a run has SPEECH_CHUNK recipients. Later chunks take about SPEECH_SECONDS, so that other runs wait little.
 SPEECH_CHUNK, MIN_SPEECH_CHUNK, MAX_SPEECH_CHUNK = 50, 10, 500
 SPEECH_SECONDS = 1.0
 
 _speech_chunks: dict[int, int] = {}  # by run
-# To count all that is queued takes longer the more has left the queue since it was vacuumed, so how much of it is older
-# than a hopper full is remembered for so long.
+# Counting all queued deliveries becomes slow when many rows have left the queue since the last vacuum. Therefore the count
+# of older ones, beyond the latest hopper size, is cached for this long.
 OLDER_QUEUED_SECONDS = 1.0
-_older_queued: dict[
-    int, tuple[float, int]
-] = {}  # by run: when it was counted (monotonic), and how many there were
-# The run that was looked at last: the next turn goes on behind it, so that slow speech of some starves no other.
+_older_queued: dict[int, tuple[float, int]] = {}  # by run: time of the count (monotonic), and the count
+# The run that was filled last. The next time slice continues after it, so that slow speech of one run starves no other.
 _last_run_id = 0
 
 
 def fill_all(*, budget: float, waits_for_room: bool = True) -> bool:
-    """Keep every running run's hopper full until all are filled for good or `budget` seconds are over.
+    """Keep the hoppers of all running runs full, until no run has recipients left or `budget` seconds have passed.
 
-    Several processes may do so: each run is filled by one at a time. Who does not stay goes once all are full, or are
-    being filled. A run that cannot be filled is left to a later call. Returns whether another one still has recipients
-    to take.
+    Several processes may call this; a lock lets only one at a time fill a run. Without `waits_for_room`, return as soon as
+    every hopper is full or being filled. A run whose filling fails is left to a later call. Returns whether runs remain
+    that have recipients left.
     """
     global _last_run_id
     end = time.monotonic() + budget
@@ -80,7 +78,10 @@ def fill_all(*, budget: float, waits_for_room: bool = True) -> bool:
 
 
 def _advance(run_id: int, status: RunStatus, broken: set[int]) -> bool:
-    """Whether anything was done for this run; one that is broken must not stop the others."""
+    """Fill the run, or terminate its recipients if it is stopping. Return whether anything changed.
+
+    If that fails, add the run to `broken`, so that it does not keep the other runs from being filled.
+    """
     try:
         if status is RunStatus.STOPPING:
             return lifecycle.terminate_untouched(run_id)
@@ -98,20 +99,20 @@ def _advance(run_id: int, status: RunStatus, broken: set[int]) -> bool:
 
 
 def fill(run_id: int) -> int:
-    """Queue the deliveries of a run's next recipients, as many as its hopper has room for; how many.
+    """Queue deliveries for a run's next recipients, as many as its hopper has room for. Return how many.
 
-    Raises SpeechTimedOut, or SpeechBudgetExceeded when a single recipient takes longer to speak for than one run may take.
+    Raises SpeechTimedOut, and SpeechBudgetExceeded if the speech of a single recipient exceeds the budget of a run.
     """
     run = Run.objects.select_related("campaign", "audio", "hold").get(pk=run_id)
     room = room_of(run)
     if not room:
         return 0
-    if run.caller:  # it may have been released since the run began
+    if run.caller:  # the number may have been released since the run began
         run.caller = choose_caller(owner_id=run.campaign.owner_id, wanted=run.caller)
     speaks = Service(run.campaign.service).calls and run.source == Source.MESSAGE
     limit = min(room, _speech_chunks.get(run.pk, SPEECH_CHUNK)) if speaks else room
     if run.is_capped:
-        # Looked at first: what ends between the two looks gives credits back, and the run goes on.
+        # Read before the credits: a delivery that ends between the two reads returns credits, and the run continues.
         has_unfinished = lifecycle.has_unfinished_deliveries(run.pk)
         limit = min(limit, _count_affordable(run))
         if limit <= 0:
@@ -124,7 +125,9 @@ def fill(run_id: int) -> int:
     except speech.SpeechBudgetExceeded as error:
         if len(recipients) == 1 and not error.made_count:
             raise
-        _speech_chunks[run.pk] = max(1, len(recipients) // 2)  # what was made is there next time
+        _speech_chunks[run.pk] = max(
+            1, len(recipients) // 2
+        )  # the recordings made so far are stored and reused
         return 0
     if speaks and len(recipients) == limit:
         _adapt_speech_chunk(run.pk, spoken=limit, seconds=time.monotonic() - begun_at)
@@ -132,7 +135,8 @@ def fill(run_id: int) -> int:
     with transaction.atomic():
         if run.caller and not lock_if_owned(owner_id=run.campaign.owner_id, number=run.caller):
             return 0
-        # Speech was made outside: it takes time. Whoever filled, stopped or paused this run meanwhile has won.
+        # Speech was synthesized before this transaction. If another process has filled, stopped or paused the run since,
+        # this update matches no row and nothing is queued.
         moved = Run.objects.filter(
             pk=run.pk, status=RunStatus.RUNNING, cursor=run.cursor, filled_at=None
         ).update(
@@ -149,16 +153,16 @@ def fill(run_id: int) -> int:
 
 
 def _adapt_speech_chunk(run_id: int, *, spoken: int, seconds: float) -> None:
-    """How many recipients of this run are spoken for within a second, at most twice as many as just now."""
-    if len(_speech_chunks) > 1000:  # of runs that have ended long ago
+    """Set the run's next chunk to as many recipients as SPEECH_SECONDS allow, at most double the last chunk."""
+    if len(_speech_chunks) > 1000:  # most belong to runs that ended long ago
         _speech_chunks.clear()
     fitting = int(spoken * min(2.0, SPEECH_SECONDS / max(seconds, 0.001)))
-    # Below the fewest there is only what has run out of time.
+    # A chunk is smaller than MIN_SPEECH_CHUNK only after the speech budget was exceeded. It then grows again by doubling.
     _speech_chunks[run_id] = min(max(fitting, min(MIN_SPEECH_CHUNK, 2 * spoken)), MAX_SPEECH_CHUNK)
 
 
 def _end_without_credits(run: Run) -> int:
-    """Nothing more can be paid for, and nothing is under way that could give some back: the run has ended."""
+    """Mark the run as filled: its credits are used up, and no unfinished delivery could return any. Return 0."""
     Run.objects.filter(pk=run.pk, status=RunStatus.RUNNING, cursor=run.cursor).update(
         filled_at=timezone.now()
     )
@@ -166,7 +170,7 @@ def _end_without_credits(run: Run) -> int:
 
 
 def room_of(run: Run) -> int:
-    """For how many more deliveries a run's hopper has room; 0 while it is more than half full."""
+    """Return for how many more deliveries the run's hopper has room. 0 while it is more than half full."""
     latest, same_way = _count_queued_of_latest(run)
     counted_at, older = _older_queued.get(run.pk, (0.0, 0))
     known = time.monotonic() - counted_at < OLDER_QUEUED_SECONDS
@@ -174,7 +178,7 @@ def room_of(run: Run) -> int:
         return 0
     if not known or not same_way:
         older = max(0, _count_queued(run) - latest)
-        if len(_older_queued) > 1000:  # of runs that have ended long ago
+        if len(_older_queued) > 1000:  # most belong to runs that ended long ago
             _older_queued.clear()
         _older_queued[run.pk] = time.monotonic(), older
     return 0 if _is_full(latest + older) else int(settings.IRIS_HOPPER_SIZE) - latest - older
@@ -185,9 +189,10 @@ def _is_full(queued: int) -> bool:
 
 
 def _count_queued_of_latest(run: Run) -> tuple[int, bool]:
-    """How many of the run's latest deliveries, a hopper full, are queued, and whether they all go the same way.
+    """Return how many of the run's latest deliveries are queued, and whether all use the same trunk and channel.
 
-    Older ones are queued where they do not, since the latest may have left by the faster way; else when put back.
+    "Latest" means one hopper size. If they use several trunks or channels, older deliveries of a slower one may still be
+    queued while the latest have left by a faster one. Otherwise older ones are queued only if they were put back.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -208,13 +213,14 @@ def _count_queued(run: Run) -> int:
 
 
 def _count_affordable(run: Run) -> int:
-    """For how many more recipients a run with a spending limit has credits set aside."""
+    """Return for how many more recipients the hold of a run with a spending limit suffices."""
     unfinished = Delivery.objects.filter(purpose=Purpose.CAMPAIGN, batch=run.pk, status__lt=FINAL).aggregate(
         reserved=Sum("credit_limit"), calls=Count("pk", filter=Q(channel=Channel.CALL))
     )
     reserved = unfinished["reserved"] or Decimal(0)
     if run.failover_statuses:
         reserved += run.sms_limit * unfinished["calls"]
-    # The hold is read after them: what is captured in between counts twice, and never not at all.
+    # The hold is read after the deliveries: credits captured in between are subtracted twice, which is safe. In the
+    # other order they would not be subtracted at all.
     run.hold.refresh_from_db()
     return int((run.hold.remaining - reserved) // (run.call_limit + run.sms_limit))

@@ -1,7 +1,7 @@
-"""The only writer of a run's status and of what a recipient came to.
+"""The only writer of the status of runs and of the outcome of recipients.
 
-A run moves by compare-and-set (`Run` draws its life); of two processes that want the same move, the row count tells
-which one made it.
+A run's status changes by compare-and-set (`Run` draws the transitions). If two processes attempt the same transition, the
+row count tells which one made it.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ FINAL_STATUSES = {RunStatus.RUNNING: RunStatus.COMPLETED, RunStatus.STOPPING: Ru
 
 
 def move(run_id: int, *, to: RunStatus, allowed_from: Sequence[RunStatus]) -> bool:
-    """Whether this call made the move."""
+    """Change the run's status if it is one of `allowed_from`. Return whether this call changed it."""
     return bool(Run.objects.filter(pk=run_id, status__in=allowed_from).update(status=to))
 
 
 def set_aside(run_id: int, *, reason: str) -> bool:
-    """Pause a run that cannot or must not go on by itself, and tell its owner why; whether this call did.
+    """Pause a run that cannot or must not continue by itself. Return whether this call paused it.
 
-    The owner resumes or stops it. A scheduled run that was set aside begins when it is resumed, or at its time if that is
-    later. Call `reconcile` afterwards, as after each move.
+    `reason` is a sentence for the owner, who resumes or stops the run. A scheduled run that was set aside starts when it is
+    resumed, or at its start time if that is later. Call `reconcile` afterwards, as after every change of status.
     """
     return bool(
         Run.objects.filter(pk=run_id, status__in=[RunStatus.RUNNING, RunStatus.SCHEDULED]).update(
@@ -50,7 +50,7 @@ def set_aside(run_id: int, *, reason: str) -> bool:
 
 
 def resume(run_id: int) -> bool:
-    """Whether this call lets a paused run go on: now, or at its time if that has not come."""
+    """Make a paused run running, or scheduled if its start time is in the future. Return whether this call did."""
     waits = Q(starts_at__gt=Now())
     return bool(
         Run.objects.filter(pk=run_id, status=RunStatus.PAUSED).update(
@@ -61,21 +61,22 @@ def resume(run_id: int) -> bool:
 
 
 def begin_due() -> int:
-    """Scheduled runs whose time has come are running from now on; how many began."""
+    """Start the scheduled runs that are due. Return how many."""
     return Run.objects.filter(status=RunStatus.SCHEDULED, starts_at__lte=timezone.now()).update(
         status=RunStatus.RUNNING
     )
 
 
 def reconcile(run_id: int) -> None:
-    """Have the deliveries of a run do what its status says: wait, go on, or end. Done again, it changes nothing.
+    """Make the deliveries of a run match its status: resume, pause or terminate them. Idempotent.
 
-    Whoever has moved a run calls this afterwards, and not in the same transaction. Two of them do so one after the other,
-    each by the status as it is by then, so the later one is right.
+    Call it after each change of a run's status, in another transaction. A lock makes concurrent calls wait for each other,
+    and each reads the status under the lock, so the last call applies the final status.
     """
     with transaction.atomic():
         with connection.cursor() as cursor:
-            # Not the row of the run: what ends locks deliveries, and then their run (`failover`). Here it is the reverse.
+            # An advisory lock instead of a lock on the run's row: a delivery that ends locks deliveries first and their
+            # run afterwards (`failover`). Here the order is reversed, so a row lock could deadlock.
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [run_id])
         match Run.objects.values_list("status", flat=True).get(pk=run_id):
             case RunStatus.RUNNING:
@@ -87,7 +88,7 @@ def reconcile(run_id: int) -> None:
 
 
 def reconcile_all() -> None:
-    """Settle runs again: whoever stopped, paused or resumed one may have died before it had."""
+    """Reconcile all live runs, because a process that changed a run's status may have died before it called `reconcile`."""
     held_back = Run.objects.filter(status__in=[RunStatus.STOPPING, RunStatus.PAUSED])
     for pk in held_back.values_list("pk", flat=True):
         reconcile(pk)
@@ -97,7 +98,7 @@ def reconcile_all() -> None:
 
 
 def finish(run_id: int) -> bool:
-    """Close a run all of whose deliveries have ended, and give back what is left of its hold; whether it did."""
+    """Close a run if all of its deliveries have ended, and release the rest of its hold. Return whether it was closed."""
     with transaction.atomic():
         run = Run.objects.select_for_update(of=("self",)).filter(pk=run_id, status__in=FINAL_STATUSES).first()
         if run is None or run.filled_at is None or has_unfinished_deliveries(run.pk):
@@ -111,7 +112,7 @@ def finish(run_id: int) -> bool:
 
 
 def withdraw(run: Run) -> None:
-    """Close a scheduled run that its caller has locked: nothing was sent, so there is nothing to wait for."""
+    """Close a scheduled run as withdrawn, and release its hold. The caller must have locked its row."""
     run.status = RunStatus.WITHDRAWN
     run.filled_at = run.finished_at = timezone.now()
     run.save(update_fields=["status", "filled_at", "finished_at"])
@@ -119,7 +120,7 @@ def withdraw(run: Run) -> None:
 
 
 def finish_all() -> int:
-    """Close every run that has ended; how many."""
+    """Close every run that has ended. Return how many."""
     candidates = Run.objects.filter(status__in=FINAL_STATUSES, filled_at__isnull=False).values_list(
         "pk", flat=True
     )
@@ -127,7 +128,7 @@ def finish_all() -> int:
     for pk in candidates:
         try:
             finished += finish(pk)
-        except Exception:  # the others have ended all the same
+        except Exception:  # the other runs must still be closed
             log.exception("Run %d cannot be closed", pk)
     return finished
 
@@ -135,7 +136,7 @@ def finish_all() -> int:
 def has_unfinished_deliveries(run_id: int) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(
-            # In this order it is read off the index of unfinished deliveries, however many others there are.
+            # ORDER BY item makes the planner use the index of unfinished deliveries, so finished ones cost nothing.
             f"""SELECT FROM telephony_delivery WHERE purpose = %s AND batch = %s AND status < {END}
                  ORDER BY item LIMIT 1""",
             [Purpose.CAMPAIGN.value, run_id],
@@ -144,12 +145,12 @@ def has_unfinished_deliveries(run_id: int) -> bool:
 
 
 def update_recipients(changed: Sequence[Changed], **kwargs: Any) -> None:
-    """Receiver of telephony's signal: recipients show how their latest delivery ended, in one statement."""
+    """Store with each recipient how its latest delivery ended. Receives telephony's signal."""
     ended = [delivery for delivery in changed if delivery.purpose is Purpose.CAMPAIGN and delivery.is_final]
     if not ended:
         return
     with connection.cursor() as cursor:
-        # A call and an SMS of one person may end at the same moment: everybody locks in the order of the ids.
+        # A call and an SMS of one recipient can end at the same moment. Locking in the order of ids avoids deadlocks.
         cursor.execute(
             "SELECT FROM campaigns_recipient WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE",
             [[delivery.item for delivery in ended]],
@@ -162,7 +163,7 @@ def _update_recipients_of(channel: Channel, ended: list[Changed]) -> None:
     if not ended:
         return
     ended.sort(key=lambda delivery: delivery.item)
-    # The SMS that comes with a call, or follows it, has fields of its own; the recipient shows the call.
+    # `status`, `seconds` and `playback` are those of the call. An SMS sent with or after a call has fields of its own.
     shown = "NOT run.trial" if channel is Channel.CALL else "NOT run.trial AND c.service = 'sms'"
     texted = "true" if channel is Channel.SMS else "false"
     rows, parameters = rowset(
@@ -192,7 +193,7 @@ def _update_recipients_of(channel: Channel, ended: list[Changed]) -> None:
 
 
 def terminate_untouched(run_id: int, *, limit: int = 5000) -> bool:
-    """Recipients that a stopped run has not reached become `terminated`, in chunks; whether more are left."""
+    """Set `limit` recipients that a stopped run has not reached to `terminated`. Return whether more are left."""
     with transaction.atomic():
         run = Run.objects.select_for_update(of=("self",)).filter(pk=run_id, status=RunStatus.STOPPING).first()
         if run is None or run.filled_at is not None:

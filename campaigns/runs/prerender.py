@@ -1,7 +1,7 @@
-"""What a scheduled run will say is spoken before its time comes.
+"""Synthesize the speech of scheduled runs before they start.
 
-Chunk by chunk in the order in which the run will take its recipients; the chunk that was done is written down, so
-whoever is killed goes on from there. Nobody waits for it: what is missing when the run begins, the hopper makes.
+The chunks follow the order in which the run will take its recipients. Each finished chunk is stored, so a killed worker
+resumes there. Nothing depends on it: the hopper synthesizes speech that is missing when the run starts.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from telephony.engine.failpoints import failpoint
 
 log = logging.getLogger(__name__)
 
-# Not earlier: until then the message may be changed, and unused speech is pruned after some days.
+# How long before the start. Earlier speech would often be wasted: the message may change, and unused speech is pruned.
 AHEAD = timedelta(days=1)
 CHUNK = 500
 
 
 def due() -> QuerySet[Run]:
-    """The scheduled runs whose speech is still to be made, the next to begin first."""
+    """Return the scheduled runs whose speech must still be synthesized, the next to start first."""
     return (
         Run.objects.filter(
             status=RunStatus.SCHEDULED,
@@ -44,7 +44,7 @@ def due() -> QuerySet[Run]:
 
 
 def prepare_all(*, budget: float) -> bool:
-    """Speak for all that are due, until `budget` seconds are over; whether something is left."""
+    """Prepare the runs that are due, until `budget` seconds have passed. Return whether any are left."""
     end = time.monotonic() + budget
     while (run := due().first()) is not None:
         stalls.got_on(stalls.BACKGROUND)
@@ -55,7 +55,10 @@ def prepare_all(*, budget: float) -> bool:
 
 
 def prepare(run: Run) -> None:
-    """Speak for the run's next recipients, and write down how far that is. Done twice, it costs a look-up."""
+    """Synthesize the speech for the run's next chunk of recipients, and store the progress.
+
+    A repetition is cheap, because existing recordings are reused.
+    """
     rows = rendering.addressees(run.untouched().filter(pk__gt=run.prepared_to)[:CHUNK])
     done = len(rows) < CHUNK
     try:
@@ -68,14 +71,14 @@ def prepare(run: Run) -> None:
         return
     except speech.SpeechBudgetExceeded as error:
         if error.made_count:
-            return  # the rest in another turn
+            return  # the next call continues
         done = True
-    # The hopper meets all others again, when it matters; until then the others have their turn.
+    # All other errors occur again in the hopper, which handles them. Here the run is skipped in favour of other runs.
     except IrisError as error:
-        log.warning("Run %d is not prepared: %s", run.pk, error)
+        log.warning("The speech of run %d cannot be prepared ahead of time: %s", run.pk, error)
         done = True
     except Exception:
-        log.exception("Run %d is not prepared", run.pk)
+        log.exception("The speech of run %d cannot be prepared ahead of time", run.pk)
         done = True
     failpoint("prepared")
     Run.objects.filter(pk=run.pk, prepared_to=run.prepared_to).update(

@@ -1,4 +1,4 @@
-"""What a run will say, checked before it begins, and the most that it can cost."""
+"""Check what a run will say before it begins, and compute the upper bound of its cost."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from telephony.models import Audio
 from telephony.pricing import call_credits, sms_credits
 from telephony.segments import upper_bound
 
-# A spoken message with other words than the longest ones may still take longer to say.
+# The value with the most characters is not always the longest to say, so the estimated duration is multiplied by this.
 SPEECH_MARGIN = 1.25
-# 100000 is written longer than 98765, but said much faster: any figure may be a seven.
+# 100000 has more digits than 98765 but takes less time to say. Digit count does not predict spoken length, so every
+# digit is priced as 7, the longest to say.
 LONGEST_DIGITS = str.maketrans("0123456789०१२३४५६७८९", "7" * 20)
 
 
 class Quote:
-    """What a run says in each channel, checked, and the most that one delivery of each can cost.
+    """The checked texts of a run, and the most credits that one call and one SMS can cost.
 
-    Known without reading the recipients, however many there are.
+    It is computed from the stored tag sizes, without reading recipients. Raises InvalidInput.
     """
 
     def __init__(

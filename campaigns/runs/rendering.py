@@ -1,4 +1,4 @@
-"""What each recipient of a run is told, and what that costs when all of it is delivered: the orders for telephony."""
+"""Render the text or recording for each recipient of a run, and price it for telephony's queue."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PRIORITY = 10  # OTPs have 0
 
 
 class Addressee(NamedTuple):
-    """What a recipient is to an order; a model instance of each would cost more than all the rest."""
+    """The fields of a recipient that rendering needs. Creating model instances would take longer than the rendering."""
 
     pk: int
     to: str
@@ -34,7 +34,7 @@ def addressees(recipients: QuerySet[Recipient]) -> list[Addressee]:
 
 
 def orders(run: Run, recipients: Sequence[Addressee]) -> list[Order]:
-    """The deliveries of these recipients: a call, an SMS, or one of each."""
+    """Return the deliveries to queue for these recipients: a call, an SMS, or both for each."""
     service = Service(run.campaign.service)
     calls = call_orders(run, recipients) if service.calls else []
     return calls + (sms_orders(run, recipients) if service.texts else [])
@@ -57,7 +57,7 @@ def call_orders(run: Run, recipients: Sequence[Addressee]) -> list[Order]:
 
 
 def prepare_calls(run: Run, recipients: Sequence[Addressee]) -> None:
-    """Speak what will be said to these recipients, ahead of time."""
+    """Synthesize the speech for these recipients ahead of time."""
     prepare(run, parse_message(run.message), recipients)
 
 
@@ -71,14 +71,14 @@ def prepare(run: Run, message: MessageTemplate, recipients: Sequence[Addressee])
 
 
 def _is_joined(run: Run, message: MessageTemplate) -> bool:
-    """Whole sentences sound better, but each of them has to be spoken."""
+    """Return whether recordings are joined from fragments. Whole sentences sound better, but each must be synthesized."""
     return bool(message.tags) and run.recipient_count > settings.IRIS_WHOLE_SENTENCES
 
 
 def spoken(
     run: Run, message: MessageTemplate, recipients: Sequence[Addressee], texts: Sequence[str]
 ) -> Sequence[Audio | None]:
-    """The recording of a message for each recipient, given the texts; None for what cannot be spoken."""
+    """Return the recording for each recipient, given the rendered texts. None for a text that cannot be spoken."""
     if _is_joined(run, message):
         fillings = [message.values(recipient.tags) for recipient in recipients]
         return speech.speak_filled(message.pattern, fillings, voice=run.voice, speed=float(run.speed))

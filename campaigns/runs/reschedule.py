@@ -1,4 +1,4 @@
-"""What a change of the campaign makes of its run that waits for its time."""
+"""Replace or withdraw the scheduled run of a campaign after the campaign has changed."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from telephony.models import DeliveryStatus
 
 
 def reschedule(campaign: Campaign, *, source: bool = False) -> None:
-    """Begin a run that waits for its time anew, as the campaign is now; with `source`, whether message or audio, too.
+    """Replace the campaign's scheduled run, if any, by one that matches the changed campaign.
 
-    Without a time in the campaign the run is withdrawn. Raises as `begin` does, and Conflict when its time comes in this
-    very moment.
+    With `source`, the choice between message and audio is also made again. If the campaign has no start time any more, the
+    run is withdrawn. Raises the errors of `begin`, and Conflict if the scheduled run starts at the same moment.
     """
     run = live_run(campaign.pk)
     if run is None or run.status != RunStatus.SCHEDULED:
@@ -32,7 +32,7 @@ def reschedule(campaign: Campaign, *, source: bool = False) -> None:
 
 
 def include_added_recipients(campaign: Campaign) -> None:
-    """Have a run for all recipients that waits for its time reach those added since. Raises as `reschedule`."""
+    """Include added recipients in a scheduled run, if it is a run for all recipients. Raises the errors of `reschedule`."""
     run = live_run(campaign.pk)
     if run is not None and run.statuses is None and run.individual is None:
         reschedule(campaign)

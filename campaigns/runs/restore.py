@@ -1,4 +1,4 @@
-"""What a restored backup means for runs: they are paused, and go on when an operator says so (`manage.py after_restore`)."""
+"""Pause all runs after a backup was restored, until an operator resumes them (`manage.py after_restore`)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from telephony.models.statuses import END, QUEUED
 
 log = logging.getLogger(__name__)
 
-# For the owner; it also tells these runs from others that are paused.
+# Shown to the owner. It also distinguishes these runs from runs that were paused for other reasons.
 HELD = (
     "Held after a restore: this server's data come from a backup, and recipients may have been reached since it was made."
     " The operator of this server lets it go on, or you do."
@@ -36,7 +36,7 @@ CHUNK = 2000
 
 @dataclass(frozen=True, slots=True)
 class RunProgress:
-    """A live run, and how far it was at the time of the backup. `is_held`: it was paused because of the restore."""
+    """A live run, and its progress at the time of the backup. `is_held` says that it was paused because of the restore."""
 
     run: Run
     is_held: bool
@@ -47,7 +47,7 @@ class RunProgress:
 
 
 def hold_runs_if_restored() -> bool:
-    """Called by each tick before anything else: pause what was under way at the time of a backup; whether all is held."""
+    """Pause all runs if a backup was restored. Return whether everything is held. Each tick calls this first."""
     if not restore_hold.is_held():
         return False
     if restore_hold.must_set_aside():
@@ -58,9 +58,9 @@ def hold_runs_if_restored() -> bool:
 
 
 def hold_everything() -> None:
-    """Hold everything back, if it is not, and pause all runs; returns when that is done.
+    """Hold everything and pause all runs, and return when that is done. Idempotent.
 
-    Without a sign that a backup was restored, it is because the operator says so.
+    If iris has not noticed a restore, the stored reason is that the operator asked for it.
     """
     hold = restore_hold.hold()
     with _locked():
@@ -80,14 +80,14 @@ def _set_aside_all() -> None:
 
 
 def release(run_ids: Collection[int] | None) -> list[int]:
-    """Let everything leave again, and these of the paused runs go on, all if None; which ones went on.
+    """Release the restore hold and resume these of the held runs, all if None. Return the ids of the resumed runs.
 
-    Raises Conflict, and changes nothing, when one of them was not paused because of a restore.
+    Raises Conflict, and changes nothing, if one of the runs was not paused because of a restore.
     """
     with _locked():
         hold = restore_hold.hold()
         if hold is not None and run_ids is not None:
-            # The other runs must not go on with these.
+            # The tick may not have paused the runs yet. Those that are not released here must stay held.
             if hold.since is None:
                 restore_hold.hold_everything(reason=hold.reason)
             if restore_hold.must_set_aside():
@@ -109,7 +109,7 @@ def release(run_ids: Collection[int] | None) -> list[int]:
 
 @contextmanager
 def _locked() -> Iterator[None]:
-    """A tick that is pausing runs must not pause what was just let go."""
+    """Hold the lock of restores, so that no tick pauses runs that were just resumed. Raises Conflict after LOCK_SECONDS."""
     end = time.monotonic() + LOCK_SECONDS
     while True:
         with locked(LOCK) as ours:
@@ -128,7 +128,7 @@ def _held_runs() -> QuerySet[Run]:
 
 
 def live_runs() -> list[RunProgress]:
-    """All live runs, by id."""
+    """Return the progress of all live runs, in the order of their ids."""
     runs = list(Run.objects.filter(status__in=LIVE).select_related("campaign").order_by("pk"))
     counts = {
         row["batch"]: row
@@ -154,10 +154,11 @@ def live_runs() -> list[RunProgress]:
 
 
 def mark_reached(numbers: Collection[str]) -> int:
-    """Recipients of held runs with these numbers (E.164) were reached after the backup was made; how many deliveries ended.
+    """Record that recipients of held runs with these numbers (E.164) were reached after the backup was made.
 
-    Each counts as completed, and an SMS costs what it costs, a call one pulse; where a spending limit leaves less than
-    everybody can cost, they cost nothing. The runs pass them over when they go on. Done again, it changes nothing.
+    Their deliveries end as completed, and the runs skip them when they resume. An SMS costs its normal price and a call one
+    pulse. In a run with a spending limit below its upper bound they cost nothing. Idempotent. Returns how many deliveries
+    ended.
     """
     wanted = frozenset(numbers)
     with _locked():
@@ -181,7 +182,7 @@ def _mark_reached(run: Run, numbers: frozenset[str]) -> int:
 
 
 def _reached_orders(run: Run, recipients: Sequence[int]) -> list[Order]:
-    """What these recipients had: nothing is spoken for it, since nothing is said any more."""
+    """Return the deliveries of recipients who were already reached. No speech is synthesized, because nothing is played."""
     addressees = rendering.addressees(Recipient.objects.filter(pk__in=recipients).order_by("pk"))
     service = Service(run.campaign.service)
     calls = [

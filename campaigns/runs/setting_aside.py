@@ -1,4 +1,4 @@
-"""Runs that cannot go on by themselves are set aside, so that they stand in nobody's way and their owner knows why."""
+"""Set aside runs that cannot continue by themselves, so that they do not block other runs and their owner learns why."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from iris.errors import IrisError
 
 log = logging.getLogger(__name__)
 
-# What goes wrong for so long does not pass by itself: a storage or a trunk that is away for a moment does.
+# A storage or a trunk that is briefly unavailable recovers within this time. Longer failures do not end by themselves.
 FAILING_FOR = timedelta(minutes=5)
 
 _SPEECH = "Stop this campaign, change its message or that value, and begin it again; or resume it."
@@ -22,12 +22,12 @@ _OUR_FAULT = "This server failed to prepare the calls or SMS of this campaign fo
 
 
 def set_aside_for_speech(run_id: int, error: IrisError) -> None:
-    """Set aside a run with a text that takes too long to speak, at once: it would take as long again."""
+    """Set aside a run whose speech takes too long. This happens at once, because a retry would take as long."""
     _set_aside(run_id, reason=f"{error} {_SPEECH}")
 
 
 def set_aside_if_failing(run_id: int, error: Exception) -> None:
-    """Set aside a run that could not be filled now, nor at any time in the last minutes."""
+    """Set aside a run if every attempt to fill it has failed for FAILING_FOR."""
     running = Run.objects.filter(pk=run_id, status=RunStatus.RUNNING)
     if running.filter(failing_since=None).update(failing_since=Now()):
         return
@@ -38,10 +38,10 @@ def set_aside_if_failing(run_id: int, error: Exception) -> None:
 def _set_aside(run_id: int, *, reason: str) -> None:
     Run.objects.filter(pk=run_id).update(failing_since=None)
     if Run.objects.filter(pk=run_id, trial=True).exists():
-        # Nobody would look for one that waits, and the campaign could not be begun before it has ended.
+        # A trial is stopped instead: its owner does not expect a paused trial, and it would block the next run.
         moved = lifecycle.move(run_id, to=RunStatus.STOPPING, allowed_from=[RunStatus.RUNNING])
     else:
         moved = lifecycle.set_aside(run_id, reason=reason)
     if moved:
-        log.warning("Run %d cannot go on and was set aside", run_id)
+        log.warning("Run %d cannot continue and was set aside", run_id)
         lifecycle.reconcile(run_id)

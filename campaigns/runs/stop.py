@@ -1,4 +1,4 @@
-"""Stopping a live run, taking back one that waits for its time, and letting one rest and go on."""
+"""Stop, withdraw, pause and resume a campaign's live run."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from iris.errors import Conflict
 from telephony.engine.nudge import nudge
 from telephony.models import FINAL, Delivery, DeliveryStatus, Purpose
 
-# How long `stop` waits for submissions that are under way, in seconds, before it counts them as in flight.
+# How many seconds `stop` waits for submissions in progress before it counts them as in flight.
 STOP_WAIT = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """A stopped run, and the ids of the recipients whose call or SMS could not be held back any more."""
+    """A stopped run, and the ids of the recipients whose call or SMS had already been submitted."""
 
     run: Run
     in_flight: list[int]
 
 
 def stop(*, campaign: Campaign) -> Stopped:
-    """Stop the live run: nothing is submitted after this returns, and the credits it will not need are back.
+    """Stop the live run. Nothing is submitted after this returns, and unused credits have been released.
 
-    What the carrier has already goes on and is still accounted for. Raises Conflict when no run is live.
+    Deliveries that the carrier already has continue and are still paid. Raises Conflict if no run is live.
     """
     run = lifecycle.live_run(campaign.pk)
     if run is None:
@@ -41,17 +41,20 @@ def stop(*, campaign: Campaign) -> Stopped:
 
 
 def request_stop(run: Run) -> bool:
-    """Once this is committed, nothing new is queued for a live run. Whether it was not so before.
+    """Mark a live run as stopping. Once committed, nothing new is queued for it. Return whether this call marked it.
 
-    `finish_stop` follows, in other transactions; if whoever does this dies before, the next ticks do the same.
+    Call `finish_stop` next, in other transactions. If the process dies before that, the next ticks finish the stop.
     """
     return lifecycle.move(run.pk, to=RunStatus.STOPPING, allowed_from=_NOT_STOPPED)
 
 
 def finish_stop(run: Run, *, first: bool) -> Stopped:
-    """End what of a halted run has not been submitted; the `first` one who does gives back the credits that it frees."""
+    """Terminate the deliveries of a stopping run that were not submitted, and return the result of the stop.
+
+    `first` is the result of `request_stop`: only the caller that marked the run releases its unused credits.
+    """
     nudge("campaigns.tasks.fill")
-    # Each a transaction of its own: what ends meanwhile locks recipients and the hold in another order.
+    # Each step is a transaction of its own. Deliveries that end meanwhile lock recipients and the hold in another order.
     lifecycle.reconcile(run.pk)
     unfinished = Delivery.objects.filter(purpose=Purpose.CAMPAIGN, batch=run.pk, status__lt=FINAL)
     if first:
@@ -68,12 +71,12 @@ _NOT_STOPPED = [status for status in LIVE if status != RunStatus.STOPPING]
 
 
 def withdraw(*, campaign: Campaign) -> Run | None:
-    """Take back a run that waits for its time, as if it had not been begun; None when none does.
+    """Withdraw the campaign's scheduled run, as if it had not been begun. Return it, or None if no run is scheduled.
 
-    Its recipients stay as they were, and all of its credits are back.
+    Its recipients do not change, and its whole hold is released.
     """
     with transaction.atomic():
-        # First the campaign, as whoever begins or changes one does, so that no two wait for each other.
+        # The campaign is locked first, as in `begin` and in changes of the campaign, so that they cannot deadlock.
         Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
         run = (
             Run.objects.select_for_update(of=("self",))
@@ -86,7 +89,7 @@ def withdraw(*, campaign: Campaign) -> Run | None:
 
 
 def _wait_for_submissions(run_id: int) -> None:
-    """Let the submissions that were under way end: they are short, and afterwards there are none."""
+    """Wait until the submissions in progress have ended, at most STOP_WAIT seconds."""
     submitting = Delivery.objects.filter(
         purpose=Purpose.CAMPAIGN,
         batch=run_id,
@@ -99,7 +102,7 @@ def _wait_for_submissions(run_id: int) -> None:
 
 
 def pause(*, campaign: Campaign) -> Run:
-    """Nothing more of the running run is submitted until `resume`. Raises Conflict when it is not running."""
+    """Pause the running run: nothing is submitted until `resume`. Raises Conflict if the run is not running."""
     run = lifecycle.live_run(campaign.pk)
     if (
         run is None
@@ -114,7 +117,7 @@ def pause(*, campaign: Campaign) -> Run:
 
 
 def resume(*, campaign: Campaign) -> Run:
-    """Go on with a paused run. Raises Conflict when it is not paused."""
+    """Resume a paused run. Raises Conflict if it is not paused."""
     run = lifecycle.live_run(campaign.pk)
     if run is None or not lifecycle.resume(run.pk):
         raise Conflict("This campaign is not paused, so it cannot be resumed.", code="not_in_that_state")

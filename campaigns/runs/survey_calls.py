@@ -1,7 +1,7 @@
-"""What each recipient of a survey hears, and what that costs: the orders for telephony, as `rendering` makes them for
-calls that ask nothing.
+"""Render and price the survey calls of a run, as `rendering` does for other calls.
 
-All steps are one recording, each followed by the time that its answer takes, and a script says which part is which.
+All steps are joined into one recording, each followed by its time for a response. A call script says which part of
+the recording is which step.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from telephony.models import Audio, Channel
 from telephony.pricing import call_credits
 from telephony.speech.concatenation import join, silence
 
-# Seconds after each step: to find the right key, to say something, or to take in what was said.
+# Seconds after each step, by how it is answered: to press a key, to speak, or as a short pause before the next step.
 RESPONSE_SECONDS = {Answer.KEYS: 5.0, Answer.SPEECH: 10.0, Answer.NONE: 0.5}
 
 
 class RenderedStep(NamedTuple):
-    """What a recipient hears of one step."""
+    """The text and the recording of one step for one recipient."""
 
     step: SurveyStep
     text: str
@@ -43,7 +43,7 @@ def orders(run: Run, recipients: Sequence[Addressee]) -> list[Order]:
     heard: list[list[RenderedStep]] = [[] for _ in recipients]
     for step in steps:
         for row, (text, audio) in zip(heard, _render_step(run, step, recipients), strict=True):
-            if audio is not None:  # nothing of it can be spoken to this recipient
+            if audio is not None:  # None if the step's text cannot be spoken for this recipient
                 row.append(RenderedStep(step, text, audio))
     pauses = {answer: silence(seconds) for answer, seconds in RESPONSE_SECONDS.items()}
     rows = [[part for one in row for part in (one.audio, pauses[Answer(one.step.answer)])] for row in heard]
@@ -66,7 +66,7 @@ def orders(run: Run, recipients: Sequence[Addressee]) -> list[Order]:
 
 
 def prepare_calls(run: Run, recipients: Sequence[Addressee]) -> None:
-    """Speak what will be said to these recipients, ahead of time."""
+    """Synthesize the speech for these recipients ahead of time."""
     for step in SurveyStep.objects.asked_by(run.campaign):
         if not step.plays:
             rendering.prepare(run, parse_message(step.text), recipients)
@@ -75,9 +75,10 @@ def prepare_calls(run: Run, recipients: Sequence[Addressee]) -> None:
 def max_call_credits(
     campaign: Campaign, *, voice: str, sizes: Mapping[str, TagSize], margin: float
 ) -> Decimal:
-    """The most that one call can cost. `margin`: how much longer other words than the longest ones may take to say.
+    """Return the most credits that one call can cost.
 
-    Raises InvalidInput when there is no step, when one has nothing to say, or when all together take too long.
+    `margin` is a factor on the duration of speech with tags: the value with the most characters may not be the longest to
+    say. Raises InvalidInput if the survey has no steps, if a step has no content, or if all steps take too long.
     """
     steps = list(SurveyStep.objects.asked_by(campaign))
     if not steps:
@@ -105,7 +106,10 @@ def _seconds(
     sizes: Mapping[str, TagSize],
     margin: float,
 ) -> tuple[float, float]:
-    """How long a step takes with the longest words, and with a margin for others; its time for an answer included."""
+    """Return the seconds of a step with the longest tag values, without and with the margin for speech.
+
+    Both include the time for a response.
+    """
     time = RESPONSE_SECONDS[Answer(step.answer)]
     if step.plays:
         assert step.audio is not None
@@ -128,7 +132,7 @@ def _seconds(
 def _render_step(
     run: Run, step: SurveyStep, recipients: Sequence[Addressee]
 ) -> Sequence[tuple[str, Audio | None]]:
-    """The text of a step, if it is one, and its recording for each recipient."""
+    """Return text and recording of a step for each recipient. The text is empty if the step plays a recording."""
     if step.plays:
         return [("", step.audio)] * len(recipients)
     message = parse_message(step.text)

@@ -1,5 +1,5 @@
-"""Surveys: calls that ask something, step by step, and what was answered.
+"""Surveys: calls that ask questions step by step, and record the responses.
 
-`steps` are what a survey asks, `responses` what came back, `templates` steps to begin with. What each recipient hears is
-made with the other calls of a run (`campaigns.runs.survey_calls`).
+`steps` changes the steps of a survey, `responses` stores and reads responses, and `templates` copies prepared steps into
+surveys. `campaigns.runs.survey_calls` makes the calls.
 """

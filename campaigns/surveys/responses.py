@@ -1,4 +1,4 @@
-"""What was answered: written down in sets as it comes, and read for reports."""
+"""Store survey responses in sets as they arrive, and read them for reports."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from telephony.unnest import rowset
 
 
 def store_responses(answered: Sequence[Answered], **kwargs: Any) -> None:
-    """Receiver of telephony's signal: one statement, however many answers. Doubled and late ones change nothing.
+    """Store survey responses in one statement. Receives telephony's signal.
 
-    Of two answers to one step the longer counts: keys are reported one after the other, each time all so far. What was
-    said is told by the name of its recording, which from now on stays as long as the answer.
+    The longest response to a step is kept: carriers report all keys pressed so far each time, so repeated and late reports
+    change nothing. For speech, `text` is the name of the recording, which is then kept as long as the response.
     """
     longest: dict[tuple[int, int, int], Answered] = {}
     for one in answered:
@@ -36,7 +36,7 @@ def store_responses(answered: Sequence[Answered], **kwargs: Any) -> None:
             longest[key] = one
     if not longest:
         return
-    # Sorted, so that two processes that record the same answers cannot block each other.
+    # Sorted, so that two processes that store the same responses lock rows in the same order and cannot deadlock.
     chosen = [longest[key] for key in sorted(longest)]
     rows, parameters = rowset(
         "e",
@@ -51,7 +51,7 @@ def store_responses(answered: Sequence[Answered], **kwargs: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""WITH e AS MATERIALIZED (SELECT * FROM {rows}),
-                     -- Locked, so that none is pruned between being found and being referred to.
+                     -- Locked, so that no recording is pruned before the response refers to it.
                      spoken AS MATERIALIZED (SELECT id, name FROM telephony_audio
                                               WHERE name IN (SELECT text FROM e) FOR KEY SHARE)
                 INSERT INTO campaigns_surveyanswer AS known
@@ -74,7 +74,7 @@ def store_responses(answered: Sequence[Answered], **kwargs: Any) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A step that is answered, under a name that no other step of the report has."""
+    """A step with responses, and its column name, which is unique within the report."""
 
     step: SurveyStep
     name: str
@@ -82,9 +82,9 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class RecipientResponses:
-    """A recipient, and what was answered in the latest of the calls that got an answer, by the id of the step.
+    """A recipient's responses in the latest call that got any, by step id.
 
-    `recordings` are those of the answers that were said; what stands for them in `answers` is of no use to people.
+    `recordings` has the recordings of spoken responses. `answers` only has their names, which mean nothing to people.
     """
 
     state: RecipientState
@@ -94,7 +94,7 @@ class RecipientResponses:
 
 
 def columns(survey: Survey) -> list[Column]:
-    """The steps of a survey that are answered, those included that were replaced after somebody had answered them."""
+    """Return the steps that ask for a response, including replaced steps that have responses."""
     steps = (
         SurveyStep.objects.filter(survey=survey)
         .exclude(answer=Answer.NONE)
@@ -107,7 +107,7 @@ def columns(survey: Survey) -> list[Column]:
     for step in steps:
         wanted = name = step.input_name or f"step_{step.order}"
         number = 1
-        while name in taken:  # clients call all of their steps the same
+        while name in taken:  # some clients give all steps the same name
             number += 1
             name = f"{wanted}_{number}"
         taken.add(name)
@@ -116,13 +116,13 @@ def columns(survey: Survey) -> list[Column]:
 
 
 def responses_of_all(campaign: Campaign) -> Iterator[list[RecipientResponses]]:
-    """All recipients in the order in which they were added, some at a time; three queries for each of these batches."""
+    """Yield all recipients with their responses in batches, oldest first, with three queries for each batch."""
     for batch in totals.batches(campaign):
         yield responses_of(states.states_of(campaign, batch))
 
 
 def responses_of(states: Sequence[RecipientState]) -> list[RecipientResponses]:
-    """What these recipients answered; one query, however many."""
+    """Return the responses of these recipients, with one query in total."""
     given: dict[int, tuple[int, dict[int, SurveyAnswer]]] = {}
     rows = (
         SurveyAnswer.objects.filter(recipient__in=[state.recipient.pk for state in states])
@@ -151,7 +151,7 @@ def _responses_of_one(
 
 
 class Tally:
-    """How often each key, or keys, answered each step. Fed with what a report shows, so that the two agree."""
+    """Counts how often each key sequence was the response to each step. A report feeds it, so that both agree."""
 
     def __init__(self, named: Sequence[Column]) -> None:
         self._columns = [column for column in named if column.step.answer == Answer.KEYS]

@@ -1,4 +1,4 @@
-"""What a survey asks: its steps."""
+"""Check, read and replace the steps of a survey."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_STEPS = 100  # steps of a survey
 
 @dataclass(frozen=True, slots=True)
 class StepPlan:
-    """A step to be made."""
+    """The fields of a step before it is stored."""
 
     order: int
     kind: StepKind
@@ -32,9 +32,9 @@ class StepPlan:
 
 
 def set_steps(*, campaign: Campaign, steps: Sequence[StepPlan]) -> list[SurveyStep]:
-    """Make these the steps of a campaign's survey. Steps that are as they were stay the same, with their answers.
+    """Replace the steps of a campaign's survey. Steps that do not change keep their id and their responses.
 
-    A run that waits for its time is begun anew with them. Raises InvalidInput, and Conflict while a run is under way.
+    A scheduled run is replaced by one with the new steps. Raises InvalidInput, and Conflict while a run is in progress.
     """
     check_steps(steps)
     if campaign.service != Service.SURVEY:
@@ -61,14 +61,14 @@ def set_steps(*, campaign: Campaign, steps: Sequence[StepPlan]) -> list[SurveySt
 
 
 def attach_recordings(*, campaign: Campaign, recordings: Mapping[int, Audio]) -> list[SurveyStep]:
-    """Give steps their recordings, by their places from 0 on. Places where no step is are left out."""
+    """Set the recordings of steps. Keys are positions from 0; positions without a step are ignored."""
     plans = [plan_of(step) for step in SurveyStep.objects.asked_by(campaign)]
     steps = [replace(plan, audio=recordings.get(place, plan.audio)) for place, plan in enumerate(plans)]
     return set_steps(campaign=campaign, steps=steps)
 
 
 def check_steps(steps: Sequence[StepPlan]) -> None:
-    """Raises InvalidInput when there are too many, two in one place, or a text that cannot be stored."""
+    """Raise InvalidInput if there are too many steps, if two have the same order, or if a text cannot be stored."""
     refuse_too_many_steps(len(steps))
     twice = [order for order, count in Counter(step.order for step in steps).items() if count > 1]
     if twice:
@@ -80,7 +80,7 @@ def check_steps(steps: Sequence[StepPlan]) -> None:
 
 
 def refuse_too_many_steps(count: int) -> None:
-    """Raises InvalidInput for more steps than a survey can have; call it before the steps are examined."""
+    """Raise InvalidInput for more steps than a survey can have. Call it before examining the steps."""
     if count > MAX_STEPS:
         raise InvalidInput(
             f"There are {count:,} steps; a survey can have {MAX_STEPS}. Make several surveys of them.",
@@ -100,5 +100,5 @@ def plan_of(step: Step) -> StepPlan:
 
 
 def fields_of(plan: StepPlan) -> dict[str, object]:
-    """The plan as the fields of a row."""
+    """Return the model fields of a planned step."""
     return {name: getattr(plan, name) for name in ("order", "kind", "text", "audio", "answer", "input_name")}

@@ -1,4 +1,4 @@
-"""Steps and a voice to begin a survey with, as often as needed."""
+"""Create, change and apply survey templates: steps and a voice that can be copied into surveys."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NO_STEPS = "Template has no steps to apply."
 def create_template(
     *, owner: User, name: str, voice: str, speed: Decimal = Decimal(1), steps: Sequence[StepPlan]
 ) -> SurveyTemplate:
-    """Raises InvalidInput."""
+    """Create a template. Raises InvalidInput for an unknown voice or invalid steps."""
     check_steps(steps)
     template = SurveyTemplate.objects.create(owner=owner, name=name, voice=speech.resolve(voice), speed=speed)
     _fill(template, steps)
@@ -38,9 +38,9 @@ def update_template(
     speed: Decimal | None = None,
     steps: Sequence[StepPlan] | None = None,
 ) -> SurveyTemplate:
-    """Change what is given; new steps replace all that there are.
+    """Change the given fields. New steps replace all existing steps.
 
-    Raises InvalidInput, and SurveyTemplate.DoesNotExist where it was deleted meanwhile.
+    Raises InvalidInput, and SurveyTemplate.DoesNotExist if the template was deleted in the meantime.
     """
     template = SurveyTemplate.objects.select_for_update().get(pk=template.pk)
     template.name = name if name is not None else template.name
@@ -55,7 +55,7 @@ def update_template(
 
 
 def apply(*, template: SurveyTemplate, campaign: Campaign) -> list[SurveyStep]:
-    """Give a campaign the template's voice, and its steps in place of those it had. Raises InvalidInput and Conflict."""
+    """Replace a campaign's voice and steps by those of the template. Raises InvalidInput and Conflict."""
     if campaign.service != Service.SURVEY:
         raise InvalidInput(NO_SURVEY, code="no_survey")
     steps = [plan_of(step) for step in template.steps.select_related("audio").order_by("order")]

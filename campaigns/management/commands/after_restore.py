@@ -1,4 +1,4 @@
-"""`manage.py after_restore`: what waits after a restored backup, and letting it go on (docs/restore.md)."""
+"""`manage.py after_restore`: show the runs that are held after a restored backup, and resume them (docs/restore.md)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from iris.errors import Conflict, InvalidInput
 from telephony import numbering
 from telephony.engine import restore_hold
 
-SCHEDULED_AHEAD = timedelta(minutes=1)  # a run that begins at once begins at about the time of its creation
+SCHEDULED_AHEAD = timedelta(minutes=1)  # a run with a later start counts as scheduled
 
 
 class Command(BaseCommand):
@@ -117,7 +117,7 @@ class Command(BaseCommand):
 
 
 def _to_e164(line: str, row: int, file: Path) -> str:
-    """In E.164."""
+    """Return the number on a line of the file in E.164. Raises CommandError if the line has no valid number."""
     try:
         number = numbering.parse(line.strip()).to
     except InvalidInput as e:

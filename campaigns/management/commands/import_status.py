@@ -1,4 +1,4 @@
-"""`manage.py import_status`: the sheets that are being imported, and what each waits for."""
+"""`manage.py import_status`: show the sheets that are being imported, and why any of them waits."""
 
 from __future__ import annotations
 

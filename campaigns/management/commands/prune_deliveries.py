@@ -1,4 +1,4 @@
-"""`manage.py prune_deliveries`: removes calls and SMS that ended long ago; for every night."""
+"""`manage.py prune_deliveries`: remove calls and SMS that ended long ago. Run it every night."""
 
 from argparse import ArgumentParser
 from typing import Any
