@@ -22,9 +22,8 @@ MAX_CHARACTERS = 10_000  # of a message, both before and after rendering
 MAX_VALUE_CHARACTERS = 1_000  # of one tag's value
 MAX_NAME_CHARACTERS = 100
 
-_PLACEHOLDER = re.compile(
-    r"\{(?=\s*+[^{}\s])([^{}]*+)\}"
-)  # possessive, so each character is read at most twice
+# The quantifiers are possessive, so each character is read at most twice.
+_PLACEHOLDER = re.compile(r"\{(?=\s*+[^{}\s])([^{}]*+)\}")
 # Braces, control characters and zero-width marks. The joiners of Devanagari (U+200C, U+200D) count as letters.
 _NOT_IN_TAG_NAME = re.compile(
     f"[{NOT_STORABLE}{{}}\x01-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]"

@@ -1,4 +1,4 @@
-"""What both dialects have in common in narrowing the list of campaigns."""
+"""Filters for the list of campaigns that both dialects share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from iris.api.filters import FilterSet, SentFilter
 
 
 class CampaignFilter(FilterSet):
-    """By a part of the name, by what is sent, and by when they last changed. Each dialect adds its words for a status."""
+    """Filters campaigns by name, service and last change. Each dialect adds a filter for its status words."""
 
     name = SentFilter(Text(), field_name="name", lookup_expr="icontains")
     search = SentFilter(Text(max_length=200), field_name="name", lookup_expr="icontains")
@@ -22,6 +22,6 @@ class CampaignFilter(FilterSet):
 
 
 def has_run_status(statuses: Collection[str | None]) -> Q:
-    """The condition that the latest run of a campaign has one of these statuses (`with_status`); None: it never ran."""
+    """Return the condition that `run_status` (see `with_status`) is one of these. None means that it never ran."""
     never_run = Q(run_status__isnull=True) if None in statuses else Q()
     return Q(run_status__in=[status for status in statuses if status is not None]) | never_run

@@ -1,4 +1,4 @@
-"""How both dialects narrow the list of a campaign's numbers or contacts: `?status=`, `?number=`, `?tag=` and `?before=`."""
+"""Filters for a campaign's numbers or contacts in both dialects: `?status=`, `?number=`, `?tag=` and `?before=`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from iris.api.lists import LARGEST_ID, Words
 from telephony import numbering
 from telephony.api.fields import Number
 
-MAX_TAGS_WANTED = 10
+MAX_TAG_FILTERS = 10
 
 MEANINGS = {
     word: frozenset(meaning for meaning, its in RECIPIENT_STATUSES.items() if its == word)
@@ -31,7 +31,7 @@ MEANINGS = {
 
 
 class TagValues(serializers.Field[Any, Any, Any, Any]):
-    """Values of tags, each as NAME:VALUE, such as `tags_ward:5`; the name also without its prefix. All are needed."""
+    """Tag values, each as NAME:VALUE, such as `tags_ward:5`, with or without the prefix. A recipient must match all."""
 
     default_error_messages = {
         "unreadable": "{value} names no tag and its value: write it as tags_ward:5.",
@@ -44,8 +44,8 @@ class TagValues(serializers.Field[Any, Any, Any, Any]):
         return [text for name in names for text in dictionary.getlist(name) if text.strip()] or empty
 
     def to_internal_value(self, data: list[str]) -> dict[str, str]:
-        if len(data) > MAX_TAGS_WANTED:
-            self.fail("many", most=MAX_TAGS_WANTED)
+        if len(data) > MAX_TAG_FILTERS:
+            self.fail("many", most=MAX_TAG_FILTERS)
         return dict(self._pair(text) for text in data)
 
     def _pair(self, text: str) -> tuple[str, str]:
@@ -67,7 +67,7 @@ class RecipientId(serializers.Field[Any, Any, Any, Any]):
 
 
 class RecipientFilter(FilterSet):
-    """What is looked for among a campaign's recipients, and from where on. Its `qs` are those of one stretch."""
+    """The conditions and the start of a search in a campaign's recipients. `qs` are the matches of one stretch."""
 
     status = SentFilter(Words(MEANINGS))
     number = SentFilter(Number())
@@ -76,7 +76,7 @@ class RecipientFilter(FilterSet):
 
     @classmethod
     def of(cls, request: Request, campaign: Campaign) -> RecipientFilter | None:
-        """The filters of this request; None where it names none. Raises ValidationError for values that mean nothing."""
+        """Return the filters of a request, or None if it has none. Raises ValidationError for invalid values."""
         if not cls.is_named_by(request):
             return None
         filters = cls(request.query_params, campaign.recipients.all(), request=request)
@@ -89,7 +89,7 @@ class RecipientFilter(FilterSet):
     campaign: Campaign
 
     @property
-    def wanted(self) -> Criteria:
+    def criteria(self) -> Criteria:
         sent = self.form.cleaned_data
         return Criteria(
             statuses=None if sent["status"] is None else frozenset().union(*sent["status"]),
@@ -98,19 +98,19 @@ class RecipientFilter(FilterSet):
         )
 
     def search(self) -> Stretch:
-        """Look at the stretch that the request is about."""
-        return search(self.campaign, self.wanted, before=self.form.cleaned_data["before"])
+        """Search the stretch that starts where the request says."""
+        return search(self.campaign, self.criteria, before=self.form.cleaned_data["before"])
 
-    def look_at_all(self) -> Iterator[QuerySet[Recipient]]:
-        """Look at the whole campaign, stretch by stretch."""
-        return search_all(self.campaign, self.wanted, before=self.form.cleaned_data["before"])
+    def search_all(self) -> Iterator[QuerySet[Recipient]]:
+        """Search the rest of the campaign, and yield the matches stretch by stretch."""
+        return search_all(self.campaign, self.criteria, before=self.form.cleaned_data["before"])
 
     @property
     def qs(self) -> Any:
         return self.search().rows
 
     def _check_tags(self) -> None:
-        unknown = [tag for tag in self.wanted.tags if tag not in self.campaign.tags]
+        unknown = [tag for tag in self.criteria.tags if tag not in self.campaign.tags]
         if unknown:
             has = (
                 f"This campaign has: {', '.join(self.campaign.tags)}."

@@ -1,4 +1,4 @@
-"""The published words that both dialects have in common, and what they mean inside."""
+"""The published words that both dialects share, and their meanings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SERVICES = {
     Service.SURVEY: "SURVEY",
 }
 
-# How a number of a campaign stands.
+# The status of a recipient.
 RECIPIENT_STATUSES: Mapping[int | None, str] = {
     None: "not started",
     DeliveryStatus.QUEUED: "not started",
@@ -32,6 +32,6 @@ RECIPIENT_STATUSES: Mapping[int | None, str] = {
 
 
 def pause_reason_json(campaign: Campaign) -> dict[str, str]:
-    """An addition: why iris itself has paused this campaign (`with_status`); no field when it has not."""
+    """Return why iris paused this campaign (see `with_status`), or nothing if it did not. Not in the documentation."""
     reason: str | None = getattr(campaign, "pause_reason", None)
     return {"pause_reason": reason} if reason else {}

@@ -1,8 +1,8 @@
-"""Imports sheets that cost more than a web request may spend, chunk by chunk, the accounts in turn.
+"""Import sheets that cost more than a web request may spend, chunk by chunk and fairly between accounts.
 
-Each chunk and the row it ends at are committed together, so a killed import resumes there. Of two processes that import
-the same sheet, as after a lost connection and with it the lock that keeps them apart, the one that commits a chunk first
-goes on alone. Sheets are read by threads (`campaigns.recipients.sheet_reader`), outside any transaction.
+Each chunk is committed together with the number of its last row, so a killed import resumes there. A lost database
+connection also loses the lock, so two processes may import the same sheet. Then the one that commits a chunk first
+continues alone. Threads read the sheets outside any transaction (`campaigns.recipients.sheet_reader`).
 """
 
 from __future__ import annotations
@@ -33,16 +33,14 @@ from telephony.engine.failpoints import failpoint
 
 log = logging.getLogger(__name__)
 
-TIME_SLICE_SECONDS = 60.0  # for which one task goes on; then sheets that were served least recently are read
-SHORT_TIME_SLICE_SECONDS = 10.0  # while an account waits because others have all places
-POLL_SECONDS = 1.0  # between two looks for sheets that have come since
-MAX_READERS = 4  # sheets that are read at once: each takes up to some 100 MB
+TIME_SLICE_SECONDS = 60.0  # of one task; the next task takes the accounts that were served least recently
+SHORT_TIME_SLICE_SECONDS = 10.0  # while an account waits because other accounts use all readers
+POLL_SECONDS = 1.0  # between two checks for new sheets
+MAX_READERS = 4  # sheets that are read concurrently; each takes up to about 100 MB of memory
 MAX_READER_SILENCE_SECONDS = (
-    300.0  # without a chunk: then the reader hangs in something that no budget can end
+    300.0  # after this long without a chunk, the reader hangs in code that the budget cannot interrupt
 )
-MAX_TRIES = (
-    5  # readings in succession that ended without a chunk, because the process died or the reader hung
-)
+MAX_TRIES = 5  # attempts in a row that ended without a chunk, because the process died or the reader hung
 RETRY_AFTER = timedelta(seconds=15)
 MAX_MISSING = timedelta(hours=1)
 
@@ -65,7 +63,7 @@ _BUG = (
 
 
 class _Superseded(Exception):
-    """Another process has gone on with this import since, or it has ended."""
+    """Another process has continued this import in the meantime, or it has ended."""
 
 
 @dataclass
@@ -77,17 +75,17 @@ class _Import:
 
 
 def due() -> bool:
-    """Whether a sheet is to be read now."""
+    """Return whether any sheet is due to be read."""
     return _due().exists()
 
 
 def import_all(*, seconds: float = TIME_SLICE_SECONDS) -> None:
-    """Import the sheets that wait until none is left, or the time is over and each that was begun has got further."""
+    """Import pending sheets until none is left, or until `seconds` have passed and each open import has made progress."""
     _Importer().work(seconds=seconds)
 
 
 def resume_import(pk: int) -> None:
-    """Import the next rows of one sheet until it ends."""
+    """Import the remaining rows of one sheet."""
     _Importer(only=pk).work(seconds=float("inf"))
 
 
@@ -121,12 +119,12 @@ class _Importer:
         return passed >= limit and all(item.has_progressed for item in self._open)
 
     def _open_more(self) -> None:
-        """Begin to read for accounts that have no sheet open, and see whether one has to wait for a place."""
+        """Open sheets of accounts that have none open, and note whether an account has to wait for a reader."""
         if time.monotonic() - self._looked_at < POLL_SECONDS:
             return
         if self._only is not None:
             if self._has_begun:
-                return  # it may have to wait for its file
+                return  # its file may be missing; a later task tries again
             self._has_begun = True
         self._looked_at = time.monotonic()
         places = MAX_READERS - len(self._open)
@@ -140,7 +138,7 @@ class _Importer:
         self._is_waiting = len(pending_imports) > places
 
     def _begin(self, pending: SheetImport) -> _Import | None:
-        """Write down that this process tries, and begin to read: a sheet that kills its reader is not tried for ever."""
+        """Count an attempt and start the reader. Counting first ensures that a sheet that kills its process is given up."""
         if pending.tries >= MAX_TRIES:
             _fail(pending, _HANGS)
             return None
@@ -158,7 +156,7 @@ class _Importer:
         return _Import(pending, reader, list(pending.errors))
 
     def _ready(self) -> list[_Import]:
-        """The imports whose reader has something, or has been silent for too long; after a second at the latest."""
+        """Return the imports whose reader has a chunk or has been silent for too long. Wait at most a second for one."""
 
         def ready() -> list[_Import]:
             silent = time.monotonic() - MAX_READER_SILENCE_SECONDS
@@ -169,14 +167,14 @@ class _Importer:
             return ready()
 
     def _advance(self, item: _Import) -> bool:
-        """Commit the chunk that is ready; False when there is nothing more to read here."""
+        """Commit the chunk that is ready. Return whether this process continues with the import."""
         pending = item.pending
         if not item.reader.is_ready():
             log.error(
                 "Import %d: its reader has been silent for %.0f s", pending.pk, MAX_READER_SILENCE_SECONDS
             )
             item.reader.close()
-            return False  # its tries are counted
+            return False  # `_begin` has counted the attempt
         try:
             chunk = item.reader.take()
             _commit(pending, chunk, errors_before=item.errors_before)
@@ -195,16 +193,16 @@ class _Importer:
             _fail(pending, str(e))
         except (OperationalError, InterfaceError):
             _reset_tries(pending)
-            raise  # the next tick goes on with it
+            raise  # the next tick continues the import
         except Exception:
-            log.exception("Import %d cannot go on", pending.pk)
+            log.exception("Import %d cannot continue", pending.pk)
             _fail(pending, _BUG)
         item.reader.close()
         return False
 
 
 def _reset_tries(pending: SheetImport) -> None:
-    """That the database was away is not the sheet's fault."""
+    """Reset the attempts of an import, because an unavailable database is not the fault of the sheet."""
     with suppress(DatabaseError, InterfaceError):
         connection.close_if_unusable_or_obsolete()
         SheetImport.objects.filter(pk=pending.pk).update(tries=0, retry_at=None)
@@ -219,7 +217,7 @@ def _due() -> QuerySet[SheetImport]:
 def _next_import_of_each_account(
     *, except_owners: Iterable[int], count: int, only: int | None
 ) -> list[SheetImport]:
-    """The oldest sheet of each account that is due, those first whose account was served least recently."""
+    """Return the oldest due sheet of each account, at most `count`, starting with the account served least recently."""
     sheets_due = (
         _due() if only is None else SheetImport.objects.filter(pk=only, status=ImportStatus.IMPORTING)
     )
@@ -269,8 +267,7 @@ def _finish(pending: SheetImport) -> None:
 
 
 def _include_in_scheduled_run(pending: SheetImport) -> None:
-    """Nobody is asked any more: where a run that waits for its time cannot reach the new ones too, it goes on without."""
-
+    """Include the new recipients in a scheduled run. If that fails, keep the run and tell the owner in `message`."""
     try:
         include_added_recipients(Campaign.objects.get(pk=pending.campaign_id))
     except IrisError as error:
@@ -279,7 +276,7 @@ def _include_in_scheduled_run(pending: SheetImport) -> None:
 
 
 def _locked(pending: SheetImport) -> Campaign:
-    """The campaign, locked. Raises _Superseded when the import does not stand where this process has left it."""
+    """Lock and return the campaign. Raises _Superseded if the import is not where this process left it."""
     campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=pending.campaign_id)
     as_left = SheetImport.objects.filter(
         pk=pending.pk, status=ImportStatus.IMPORTING, imported=pending.imported, row=pending.row
@@ -290,7 +287,7 @@ def _locked(pending: SheetImport) -> Campaign:
 
 
 def _wait_for_storage(pending: SheetImport, error: str) -> None:
-    """Try again later, perhaps on another machine: storage that is not mounted here may be there."""
+    """Schedule a retry, perhaps on another machine that has the storage mounted. Give up after MAX_MISSING."""
     now = timezone.now()
     since = pending.missing_since or now
     trouble = f"{platform.node()} cannot read {_path(pending.file)}: {error}"
@@ -316,7 +313,7 @@ def _path(name: str) -> str:
 
 
 def _fail(pending: SheetImport, message: str) -> None:
-    """A sheet that cannot be read to its end is refused whole."""
+    """End the import as failed and remove all rows that it has added, so that no part of the sheet remains."""
     try:
         _refuse(pending, message)
     except _Superseded:
@@ -331,7 +328,7 @@ def _fail(pending: SheetImport, message: str) -> None:
 def _refuse(pending: SheetImport, message: str) -> None:
     campaign = _locked(pending)
     with connection.cursor() as cursor:
-        # Nobody has called them yet, so nothing hangs on them. Django's delete() would read them all to see that.
+        # No run can have used these recipients yet, so no rows refer to them. Django's delete() would read all of them.
         cursor.execute(
             "DELETE FROM campaigns_recipient WHERE campaign_id = %s AND id > %s", [campaign.pk, pending.after]
         )

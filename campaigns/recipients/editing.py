@@ -1,4 +1,4 @@
-"""The verbs of a campaign's numbers: adding them one by one, many at once and from sheets, changing and deleting them."""
+"""Add, change and delete the recipients of a campaign: single ones, lists and sheets."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ TAGS_LISTED = 20  # in a sentence
 def add_recipient(
     *, campaign: Campaign, number: object, tags: Mapping[str, Any] | None = None, new_tags: bool = False
 ) -> Recipient:
-    """Add one number. A run that waits for its time reaches it, too; from one that is running it waits for the next.
-    With `new_tags` the campaign gets those of its tags that it has not. Raises InvalidInput, InsufficientCredits.
+    """Add one number. A scheduled run includes it; a running run does not.
+
+    With `new_tags`, the campaign gets the tags that it does not have yet. Raises InvalidInput, InsufficientCredits.
     """
     parsed = numbering.parse(number)
     with transaction.atomic():
@@ -48,17 +49,17 @@ def add_recipient(
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """The recipients that were added, in the order of their rows, and the rows that were skipped."""
+    """The added recipients, in the order of their rows, and the skipped rows."""
 
     recipients: list[Recipient]
     errors: list[dict[str, Any]]
 
 
 def add_recipients(*, campaign: Campaign, rows: Sequence[tuple[object, Mapping[str, Any]]]) -> Added:
-    """Add many numbers with their tags, those included that the campaign has not yet, in a few statements.
+    """Add many numbers with their tags in a few statements. The campaign gets the tags that it does not have yet.
 
-    Each gets the tags that were sent with it and no others: the campaign may have hundreds. Numbers that are none are
-    skipped. Raises InvalidInput when none is left, or when a tag is wrong.
+    Each recipient stores only the tags that were sent with it, because the campaign may have hundreds. Invalid numbers are
+    skipped. Raises InvalidInput if no number is valid, or if a tag is invalid.
     """
     errors: list[dict[str, Any]] = []
     parse = numbering.parser()
@@ -84,14 +85,14 @@ def add_recipients(*, campaign: Campaign, rows: Sequence[tuple[object, Mapping[s
         campaign.tag_sizes = sizes.as_json()
         campaign.save(update_fields=["tag_sizes"])
         include_added_recipients(campaign)
-        # Whoever adds to this campaign locks it first, so the rows that are new are ours.
+        # Every process that adds recipients locks the campaign first, so all new rows are from this call.
         added = Recipient.objects.filter(campaign=campaign, pk__gt=last).order_by("pk")
         return Added(list(added), errors)
 
 
 @dataclass(frozen=True, slots=True)
 class ImportedSheet:
-    """What came of a sheet. `rows` is how many numbers it added so far: in the background there will be more."""
+    """The result of an upload. `rows` is the number of added recipients; a background import will add more."""
 
     rows: int
     errors: list[dict[str, Any]]
@@ -101,10 +102,11 @@ class ImportedSheet:
 
 
 def import_sheet(*, campaign: Campaign, file: BinaryIO, number_column: str = "") -> ImportedSheet:
-    """Add the numbers of a sheet. Raises NotASheet, SheetTooLarge, InvalidInput (no valid row), Conflict (another is
-    being imported).
+    """Add the numbers of a sheet.
+
+    Raises NotASheet, SheetTooLarge, InvalidInput if no row is valid, and Conflict while another sheet is being imported.
     """
-    refuse_while_importing(campaign)  # before the work of reading, and again when nobody else can begin
+    refuse_while_importing(campaign)  # early, to save the work of reading; checked again under the lock
     with imports.read_sheet(file, number_column=number_column) as read, transaction.atomic():
         campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
         refuse_while_importing(campaign)
@@ -128,9 +130,9 @@ def edit_recipient(
     tags: Mapping[str, Any] | None = None,
     new_tags: bool = False,
 ) -> Recipient:
-    """Change a number, its tags, or both; tags that are not given stay. `new_tags` as in `add_recipient`.
+    """Change a recipient's number, tags, or both. Tags that are not given do not change. `new_tags` as in `add_recipient`.
 
-    Raises InvalidInput, Conflict (live run), and Recipient.DoesNotExist where it was deleted meanwhile.
+    Raises InvalidInput, Conflict while a run is live, and Recipient.DoesNotExist if it was deleted in the meantime.
     """
     parsed = None if number is None else numbering.parse(number)
     with transaction.atomic():
@@ -151,18 +153,18 @@ def edit_recipient(
 
 
 def delete_recipient(*, recipient: Recipient) -> None:
-    """Take a number out of its campaign. Its past deliveries stay on the books. Raises Conflict (live run)."""
+    """Delete a recipient from its campaign. Its past deliveries are kept. Raises Conflict while a run is live."""
     with transaction.atomic():
         campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=recipient.campaign_id)
         refuse_while_live(campaign)
         _, deleted = Recipient.objects.filter(pk=recipient.pk).delete()
-        # Not the sum of all that was deleted: the answers of a survey go with who gave them.
-        gone = deleted.get(Recipient._meta.label, 0)
-        Campaign.objects.filter(pk=campaign.pk).update(number_count=F("number_count") - gone)
+        # The total of `delete` also counts the survey responses that are deleted with the recipient.
+        deleted_recipients = deleted.get(Recipient._meta.label, 0)
+        Campaign.objects.filter(pk=campaign.pk).update(number_count=F("number_count") - deleted_recipients)
 
 
 def _add_tags(campaign: Campaign, tags: Iterable[str]) -> None:
-    """Give a campaign the tags that it has not."""
+    """Add the tags that the campaign does not have yet. Raises InvalidInput for an invalid tag or too many."""
     known, new = set(campaign.tags), dict[str, None]()
     for tag in tags:
         if tag not in known and tag not in new:

@@ -1,6 +1,6 @@
-"""Numbers into a campaign: from a list, and from a sheet, which is read before any transaction begins.
+"""Add numbers to a campaign from a list or a sheet. A sheet is read before the transaction begins.
 
-A sheet that costs more than a web request may spend (`sheets.in_request`) is kept, and imported by a worker
+A sheet that costs more than a web request may spend (`sheets.in_request`) is stored, and a worker imports it
 (`campaigns.recipients.background_imports`).
 """
 
@@ -41,7 +41,7 @@ Row = tuple[str, str, Mapping[str, Any]]
 
 
 def add_numbers(campaign: Campaign, numbers: Iterable[object] | None) -> list[dict[str, Any]]:
-    """Add single numbers; the ones that were skipped, by position. Raises InvalidInput when none is valid."""
+    """Add single numbers. Return the skipped ones by position. Raises InvalidInput if none is valid."""
     errors: list[dict[str, Any]] = []
     parse = numbering.parser()
 
@@ -62,11 +62,11 @@ def add_numbers(campaign: Campaign, numbers: Iterable[object] | None) -> list[di
 
 @dataclass
 class ReadSheet:
-    """What was read of a sheet: all of it, or in `file` the name under which it is stored for a worker.
+    """A sheet that was read completely, or that was stored for a worker under the name `file`.
 
-    `number_heading` and `number_column` name the column that has the numbers, by its heading and its letter. They,
-    `columns` and `sample` are of the first rows, and empty where even these cost too much to be read at once.
-    `chosen_column` is what the sender asked for.
+    `number_heading` and `number_column` are the heading and the letter of the column with the numbers. They, `columns` and
+    `sample` come from the first rows. They keep their defaults if even the first rows exceeded the budget. `chosen_column`
+    is the column that the sender asked for.
     """
 
     number_heading: str = "numbers"
@@ -82,10 +82,10 @@ class ReadSheet:
 
 @contextmanager
 def read_sheet(file: BinaryIO, *, number_column: str = "") -> Iterator[ReadSheet]:
-    """Read a sheet, for `add_sheet` in a transaction that begins inside; what was stored goes when that fails.
+    """Read a sheet for `add_sheet`. Begin the transaction within this context, so that a failure deletes the stored file.
 
-    `number_column` is the heading or letter of the column with the numbers; "" has it found. Raises NotASheet,
-    SheetTooLarge, NumberColumnUnclear, and InvalidInput when no row is valid.
+    `number_column` is the heading or letter of the column with the numbers; with "" iris finds it. Raises NotASheet,
+    SheetTooLarge, NumberColumnUnclear, and InvalidInput if no row is valid.
     """
     read = ReadSheet(chosen_column=number_column[:MAX_CHOSEN])
     budget = sheets.in_request()
@@ -118,9 +118,9 @@ def read_sheet(file: BinaryIO, *, number_column: str = "") -> Iterator[ReadSheet
 
 
 def add_sheet(campaign: Campaign, read: ReadSheet) -> list[dict[str, Any]]:
-    """Add the rows of a sheet, or have a worker import them; the rows that were skipped.
+    """Add the rows of a sheet, or let a worker import them. Return the skipped rows.
 
-    Call it in the transaction that made or locked the campaign. Raises Conflict while another is being imported.
+    Call it in the transaction that created or locked the campaign. Raises Conflict while another sheet is being imported.
     """
     if read.file:
         _add_later(campaign, read)
@@ -164,7 +164,7 @@ def measured(rows: Iterable[SheetRow], sizes: TagMeasurer) -> Iterator[Row]:
 
 
 def add_tags(campaign: Campaign, columns: Iterable[str], sizes: TagMeasurer) -> None:
-    """Give a campaign that is locked the tags of new rows, and what their values measure."""
+    """Add the tags of new rows, and the sizes of their values, to a locked campaign."""
     campaign.tags = list(dict.fromkeys([*campaign.tags, *columns]))
     together = TagMeasurer(campaign.tags, known=tag_sizes_of(campaign))
     together.merge(sizes)
@@ -173,19 +173,19 @@ def add_tags(campaign: Campaign, columns: Iterable[str], sizes: TagMeasurer) -> 
 
 
 def copy_rows(campaign: Campaign, rows: Iterable[Row]) -> int:
-    """Stream rows into the campaign by COPY; how many."""
+    """Stream rows into the campaign by COPY. Return how many."""
     return copy_lines(campaign, lines_of(rows))
 
 
 def copy_lines(campaign: Campaign, lines: Iterable[str]) -> int:
-    """Stream what `lines_of` has made of rows into the campaign by COPY; how many."""
+    """Stream lines from `lines_of` into the campaign by COPY. Return how many."""
     count = 0
     prefix = f"{campaign.pk}\t"
     with connection.cursor() as cursor:
-        # A web request bounds its statements; how long this one takes is bounded by the size of the sheet.
+        # Web requests limit the time of each statement. The size of the sheet limits this one.
         cursor.execute("SET LOCAL statement_timeout = 0")
     with (
-        connection.wrap_database_errors,  # Django does not see what happens between the ends of a COPY
+        connection.wrap_database_errors,  # Django does not translate errors raised during a COPY
         connection.cursor() as cursor,
         cursor.copy('COPY campaigns_recipient (campaign_id, number, "to", tags) FROM STDIN') as copy,
     ):
@@ -199,10 +199,10 @@ def copy_lines(campaign: Campaign, lines: Iterable[str]) -> int:
 
 
 def lines_of(rows: Iterable[Row], budget: Budget | None = None) -> Iterator[str]:
-    """Each row as a line for COPY, without its campaign."""
+    """Yield each row as a line for COPY, without the campaign id."""
     as_json = _json_writer()
     for number, to, tags in rows:
-        # Neither a number nor JSON has a raw tab or line break in it, so backslashes are all to be escaped.
+        # Only backslashes need escaping, because neither numbers nor JSON contain raw tabs or line breaks.
         line = f"{number}\t{to}\t{as_json(tags)}\n".replace("\\", "\\\\")
         if budget is not None:
             budget.keep(len(line))
@@ -210,7 +210,7 @@ def lines_of(rows: Iterable[Row], budget: Budget | None = None) -> Iterator[str]
 
 
 def _json_writer() -> Callable[[Mapping[str, Any]], str]:
-    """JSON of tags, in half the encoder's time where one row has the same tags as the next."""
+    """Return a function that writes tags as JSON. Rows with the same tags as the row before take half the encoder's time."""
     encode: Callable[[Any], str] = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
     names: tuple[str, ...] = ()
     frame = "{}"

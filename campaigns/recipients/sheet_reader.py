@@ -1,4 +1,4 @@
-"""Reads a stored sheet in a thread, chunk by chunk, ahead of the process that writes the chunks to the database."""
+"""Read a stored sheet in a thread, one chunk ahead of the thread that writes the chunks to the database."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ from campaigns.recipients import imports, sheets
 from campaigns.recipients.sheets import Budget, Sheet, SheetRow
 from campaigns.tag_sizes import TagMeasurer
 
-CHUNK = 20_000  # rows of a background import that are committed at once
-CHUNK_CHARACTERS = 8 * 2**20  # or fewer that are long
-CHUNK_SECONDS = 2.0  # of processor time without a row, after which what was skipped is written down
+CHUNK = 20_000  # rows of a background import that are committed together
+CHUNK_CHARACTERS = 8 * 2**20  # a chunk of long rows has fewer than CHUNK
+CHUNK_SECONDS = (
+    2.0  # processor time after which a chunk ends even if it has no valid row, so that progress is stored
+)
 
 
 class StorageUnavailable(Exception):
-    """The stored sheet cannot be found or read from here; from another machine, or later, it may be."""
+    """The stored sheet cannot be found or read. A retry, or a worker on another machine, may succeed."""
 
 
 @dataclass
 class Chunk:
-    """Rows of a sheet up to and including `row`. `errors` are the first rows that were skipped since the reading began."""
+    """Rows of a sheet up to and including `row`. `errors` are the first rows that were skipped since this reader began."""
 
     lines: list[str]
     columns: list[str]
@@ -38,15 +40,15 @@ class Chunk:
 
 
 class SheetReader(threading.Thread):
-    """Offers one chunk after the other; while nobody takes it, it has one ready and waits.
+    """Reads a sheet in a thread. Keeps one chunk ready, and waits until it is taken before it offers the next.
 
-    `changed` is notified whenever a chunk or an error is there to be taken. A thread, so that the database stores rows
-    while the next ones are read, and so that of several sheets none waits for another one's processor time.
+    `changed` is notified whenever a chunk or an error can be taken. With a thread, the next rows are read while the
+    database stores the last ones, and several sheets are read concurrently.
     """
 
     def __init__(self, file: str, *, number_column: str, after: int, changed: threading.Condition) -> None:
         super().__init__(name=f"sheet-{file}", daemon=True)
-        self.touched_at = time.monotonic()  # when it last offered something, or was told to go on
+        self.touched_at = time.monotonic()  # when a chunk was last offered or taken
         self._file = file
         self._number_column = number_column
         self._after = after
@@ -64,7 +66,10 @@ class SheetReader(threading.Thread):
         return self._ready is not None
 
     def take(self) -> Chunk:
-        """The chunk that is ready. Raises what ended the reading: NotASheet, SheetTooLarge, StorageUnavailable, or a bug."""
+        """Return the chunk that is ready, or raise the error that ended the reading.
+
+        That is NotASheet, SheetTooLarge, StorageUnavailable or an unexpected exception.
+        """
         with self._changed:
             ready, self._ready = self._ready, None
             self.touched_at = time.monotonic()
@@ -75,14 +80,14 @@ class SheetReader(threading.Thread):
         return ready
 
     def close(self) -> None:
-        """Have the thread end at its next chunk; it is not waited for."""
+        """Let the thread end at its next chunk, without waiting for it."""
         with self._changed:
             self._closed = True
             self._ready = None
             self._changed.notify_all()
 
     def _offer(self, item: Chunk | BaseException) -> bool:
-        """Wait until the last one was taken; False when nobody wants any more."""
+        """Wait until the last chunk was taken, then offer this one. Return False if the reader was closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._ready is None)
             if self._closed:
@@ -112,14 +117,15 @@ def _chunks(sheet: Sheet, budget: Budget, *, after: int) -> Iterator[Chunk]:
         for line in imports.lines_of(imports.measured(rows, sizes), budget):
             lines.append(line)
             characters += len(line)
-            # A cell may have several numbers: an import that is interrupted goes on behind whole rows.
+            # A chunk ends only after a whole row, because an interrupted import resumes at a row. A row can have several
+            # numbers.
             if (len(lines) >= CHUNK or characters > CHUNK_CHARACTERS) and not sheet.is_within_row:
                 break
         yield Chunk(lines, sheet.columns, sizes, max(after, sheet.row), list(sheet.errors), rows.is_at_end)
 
 
 class _Rows:
-    """The next rows of a sheet at each iteration, which ends when a chunk's seconds are over, too."""
+    """Iterates over the next rows of a sheet. Each iteration also ends after CHUNK_SECONDS; the next one continues."""
 
     def __init__(self, steps: Iterator[SheetRow | None]) -> None:
         self._steps = steps
@@ -139,14 +145,14 @@ class _Rows:
 def _opened(name: str) -> Iterator[BinaryIO]:
     try:
         file = default_storage.open(name)
-    except Exception as e:  # each storage has errors of its own
+    except Exception as e:  # each storage raises errors of its own
         raise StorageUnavailable(str(e)) from e
     with file, io.BufferedReader(_Stored(cast(BinaryIO, file)), 1 << 16) as buffered:
         yield cast(BinaryIO, buffered)
 
 
 class _Stored(io.RawIOBase):
-    """A stored file whose faults are told from those of its content: readers take an OSError for damage."""
+    """A stored file that raises StorageUnavailable. Readers would take an OSError of the storage for a damaged sheet."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file

@@ -1,4 +1,4 @@
-"""How lists of campaigns can be narrowed in the v0 dialect: an addition to what is documented."""
+"""Filters for the list of campaigns in the v0 dialect. The v0 documentation has none."""
 
 from __future__ import annotations
 

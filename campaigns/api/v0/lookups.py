@@ -1,4 +1,4 @@
-"""The rows that a request is about, as far as they belong to the one who asks."""
+"""Load the campaign or number that a request names, if it belongs to the account of the request."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from iris.errors import NotFound
 
 
 def campaign_of(request: Request, campaign_id: int) -> Any:
-    """The campaign with this id, with its `run_status`. Raises NotFound, also when it is somebody else's."""
+    """Return the campaign with this id and its `run_status`. Raises NotFound, also for another account's campaign."""
     campaign = Campaign.objects.owned_by(account_of(request)).with_status().filter(pk=campaign_id).first()
     if campaign is None:
         raise NotFound("You have no campaign with this id. The list of campaigns has all that you have.")
@@ -20,7 +20,7 @@ def campaign_of(request: Request, campaign_id: int) -> Any:
 
 
 def recipient_of(request: Request, number_id: int) -> Recipient:
-    """The number with this id, with its campaign. Raises NotFound, also when it is somebody else's."""
+    """Return the recipient with this id and its campaign. Raises NotFound, also for another account's recipient."""
     recipient = (
         Recipient.objects.owned_by(account_of(request))
         .select_related("campaign")

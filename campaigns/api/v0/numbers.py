@@ -1,4 +1,4 @@
-"""The numbers of campaigns in the v0 dialect, which also calls them actions."""
+"""The numbers of campaigns in the v0 dialect. It also calls them actions."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from iris.api.pagination import paginate
 from iris.api.viewsets import V0ViewSet, reads
 
 NUMBER_LISTS = "number-lists"  # sic
-STREAM_BATCH = 2_000  # recipients in memory while a list of numbers goes out
+STREAM_BATCH = 2_000  # recipients in memory while a list of numbers is streamed
 
 
 class NumberViewSet(V0ViewSet):
     def list(self, request: Request, campaign_id: int) -> Response | StreamingHttpResponse:
-        """All numbers of a campaign, or those that filters choose; a page of them where one is asked for."""
+        """List the campaign's numbers, filtered if filters are given, and paginated if a page is requested."""
         campaign = campaign_of(request, campaign_id)
         filters = RecipientFilter.of(request, campaign)
         message = f"Number related to {campaign.name} campaign Retrived successfully"  # sic
         if "page" in request.query_params or "page_size" in request.query_params:
             shown, pagination = _page(request, campaign, filters)
             return success({"messages": message, NUMBER_LISTS: shown, "pagination": pagination})
-        newest_first = [campaign.recipients.order_by("-id")] if filters is None else filters.look_at_all()
+        newest_first = [campaign.recipients.order_by("-id")] if filters is None else filters.search_all()
         listing = _listing(campaign, message, newest_first)
-        # The first batch is fetched before anything is sent: what fails at once still becomes an error.
+        # The first batch is fetched before the response starts, so that an early failure still becomes an error response.
         started = b"".join(islice(listing, 2))
         return StreamingHttpResponse(chain([started], listing), content_type="application/json")
 
@@ -50,7 +50,7 @@ class NumberViewSet(V0ViewSet):
         return success(
             {
                 "messages": f"{recipient.number} added to {campaign.name} campaign successfully!!",
-                NUMBER_LISTS: _shown(campaign, [recipient])[0],  # one object here, as callers read it
+                NUMBER_LISTS: _shown(campaign, [recipient])[0],  # callers expect a single object here
             },
             status=201,
         )
@@ -83,7 +83,7 @@ class NumberViewSet(V0ViewSet):
 def _page(
     request: Request, campaign: Campaign, filters: RecipientFilter | None
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """One page of numbers, and the `pagination` that describes it."""
+    """Return one page of numbers, and its `pagination`."""
     if filters is None:
         page = paginate(request, campaign.recipients.order_by("-id"), count=campaign.number_count)
         return _shown(campaign, list(page.items)), page.pagination
@@ -99,7 +99,7 @@ def _shown(campaign: Campaign, listed: list[Recipient]) -> list[dict[str, Any]]:
 def _listing(
     campaign: Campaign, message: str, newest_first: Iterable[QuerySet[Recipient]]
 ) -> Iterator[bytes]:
-    """The answer with all these numbers, written batch by batch: it may be larger than our memory."""
+    """Yield the JSON response with all these numbers in batches, because it can be larger than memory."""
     shell = envelope(status=200, success=True, message=None, data={"messages": message, NUMBER_LISTS: []})
     head, _, tail = json.dumps(shell, ensure_ascii=False).rpartition("[]")
     yield f"{head}[".encode()

@@ -1,4 +1,4 @@
-"""What v0 reads and writes about campaigns: the published words, what comes in, and what goes out."""
+"""The published words, the requests and the JSON of campaigns in the v0 dialect."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SOURCES = {"message": Source.MESSAGE, "audio": Source.AUDIO}
 
 
 class CampaignChanges(serializers.Serializer[Any]):
-    """What may be changed of a campaign, each by itself."""
+    """The fields of a campaign that can be changed. Each can be sent alone."""
 
     name = Text(required=False, max_length=200)
     services = Word(OFFERED, required=False, source="service")
@@ -54,7 +54,7 @@ class CampaignChanges(serializers.Serializer[Any]):
 
 
 class NewCampaign(CampaignChanges):
-    """A campaign to be made, with its numbers in the request or in a sheet."""
+    """A new campaign, with its numbers in the request or in a sheet."""
 
     name = Text(max_length=200)
     services = Word(OFFERED, source="service")
@@ -71,11 +71,11 @@ class NewCampaign(CampaignChanges):
 
 
 class Beginning(serializers.Serializer[Any]):
-    """How a campaign is to be run this time."""
+    """The arguments of a beginning."""
 
     message = Message(required=False, max_length=MAX_CHARACTERS)
     aud_file = Upload(required=False)
-    audio = Upload(required=False)  # the documentation has both names
+    audio = Upload(required=False)  # the documentation uses both names
     voice_input = VoiceName(required=False, max_length=50)
     schedule_date = Moment(required=False)
     status = Words(RERUN_STATUSES, required=False)
@@ -97,20 +97,20 @@ class Beginning(serializers.Serializer[Any]):
 
 
 class NumberChanges(serializers.Serializer[Any]):
-    """What may be changed of a number, each by itself."""
+    """The fields of a number that can be changed. Each can be sent alone."""
 
     number = Number(required=False)
     available_tags = Tags(required=False, source="tags")
 
 
 class NewNumber(NumberChanges):
-    """A number to be added to a campaign."""
+    """A new number for a campaign."""
 
     number = Number()
 
 
 def campaign_json(campaign: Campaign, *, run_status: str | None, usable_tags: bool = True) -> dict[str, Any]:
-    """A campaign as v0 shows it. `status` and `number_count` are not documented, but callers read them."""
+    """Return a campaign in v0's JSON. `status` and `number_count` are not documented, but callers read them."""
     shown: dict[str, Any] = {
         "id": campaign.pk,
         "name": campaign.name,
@@ -126,7 +126,7 @@ def campaign_json(campaign: Campaign, *, run_status: str | None, usable_tags: bo
 
 
 def import_json(campaign: Campaign) -> dict[str, Any]:
-    """An addition: how far the background import of a very large sheet is; nothing when there was none."""
+    """Return the state of the latest background import, or nothing without one. The documentation does not have it."""
     latest = campaign.imports.order_by("-pk").first()
     if latest is None:
         return {}
@@ -135,12 +135,12 @@ def import_json(campaign: Campaign) -> dict[str, Any]:
 
 
 def details(shown: dict[str, Any]) -> list[dict[str, Any]] | dict[str, Any]:
-    """One campaign as the value of `details`: a list as documented, or the object that some callers need."""
+    """Return a campaign as the value of `details`: a list as documented, or the object that some callers need."""
     return shown if settings.IRIS_V0_DETAILS_OBJECT else [shown]
 
 
 def number_json(state: RecipientState, *, campaign: Campaign) -> dict[str, Any]:
-    """A recipient as v0 shows it, as a “number” or “action”."""
+    """Return a recipient in v0's JSON, where it is a “number” or an “action”."""
     recipient = state.recipient
     return {
         "id": recipient.pk,
@@ -154,16 +154,16 @@ def number_json(state: RecipientState, *, campaign: Campaign) -> dict[str, Any]:
     }
 
 
-def begun(run: Run) -> str:
-    """The sentence that answers a beginning."""
+def begin_message(run: Run) -> str:
+    """Return the message of the response to a beginning."""
     if run.status == RunStatus.SCHEDULED:
         starts_at = timezone.localtime(run.starts_at, timezone.get_default_timezone())
         return f"Campaign is scheduled for {starts_at:%Y-%m-%dT%H:%M}"
     return "Campaign is running" if run.individual is None else "Campaign is running!!"
 
 
-def on_hold(run: Run, *, campaign: Campaign) -> str:
-    """The sentence that says what a run holds."""
+def hold_message(run: Run, *, campaign: Campaign) -> str:
+    """Return the message that tells how many credits a run holds."""
     held = credits_json(run.hold.amount)
     if run.individual is not None:
         return f"{held} credits on hold for Individual Number campaign."
@@ -171,5 +171,5 @@ def on_hold(run: Run, *, campaign: Campaign) -> str:
 
 
 def _is_written_as_int(text: str) -> bool:
-    """Whether nothing gets lost in showing this number as an int."""
+    """Return whether the number can be shown as an int without losing a character."""
     return text.isascii() and text.isdigit() and text[0] != "0"

@@ -4,7 +4,7 @@ from iris.api.views import both
 
 CHANGES = {"put": "update", "post": "update", "patch": "update"}
 
-# `campaigns/number/<id>` comes first: `number` must not be taken for the id of a campaign.
+# `campaigns/number/<id>` comes first, so that `number` is not matched as the id of a campaign.
 urlpatterns = [
     *both("campaigns", CampaignViewSet.as_view({"get": "list", "post": "create"}), name="v0-campaigns"),
     *both(

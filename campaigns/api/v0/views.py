@@ -16,11 +16,11 @@ from campaigns.api.v0.serializers import (
     Beginning,
     CampaignChanges,
     NewCampaign,
-    begun,
+    begin_message,
     campaign_json,
     details,
+    hold_message,
     import_json,
-    on_hold,
 )
 from campaigns.models import Campaign
 from iris.api import parsers
@@ -31,7 +31,7 @@ from iris.api.viewsets import V0ViewSet, reads
 
 
 class CampaignViewSet(V0ViewSet):
-    """Stopping, pausing and resuming are additions to what is documented."""
+    """Campaigns. The v0 documentation does not have stop, pause and resume."""
 
     filterset_class = CampaignFilter
 
@@ -39,7 +39,7 @@ class CampaignViewSet(V0ViewSet):
         return Campaign.objects.owned_by(account_of(self.request)).with_status().order_by("-id")
 
     def list(self, request: Request) -> Response:
-        """No envelope around this one, as documented."""
+        """List campaigns, without the envelope, as documented."""
         page = paginate(request, self.filter_queryset(self.get_queryset()))
         shown = [campaign_json(campaign, run_status=campaign.run_status) for campaign in page.items]
         result = {"messages": "Campaign Successfully Retrieved", "campaign-lists": shown}  # sic
@@ -83,7 +83,9 @@ class CampaignViewSet(V0ViewSet):
     def begin(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
         run = runs.begin(campaign=campaign, **valid(Beginning(data=request.data)))
-        return success({"hold amount": on_hold(run, campaign=campaign)}, message=begun(run))  # sic
+        return success(
+            {"hold amount": hold_message(run, campaign=campaign)}, message=begin_message(run)
+        )  # sic
 
     @reads(parsers.TEXTS)
     def stop(self, request: Request, campaign_id: int) -> Response:

@@ -23,7 +23,7 @@ from campaigns.api.v1.serializers import (
     attributes_json,
     contact_json,
 )
-from campaigns.api.v1.views import what_is_said
+from campaigns.api.v1.views import source_to_play
 from campaigns.api.v1.words import CARRIERS
 from campaigns.messages import PREFIX
 from campaigns.models import Campaign, Recipient, Service, Survey
@@ -40,7 +40,7 @@ PAGE, LARGEST_PAGE = 100, 1_000
 
 class ContactViewSet(V1ViewSet):
     def list(self, request: Request, campaign_id: int) -> Response:
-        """The sums are of the whole campaign, also where filters choose some of its contacts."""
+        """List contacts. The sums are those of the whole campaign, even if filters select some of its contacts."""
         campaign = campaign_of(request, campaign_id)
         answer = _page(request, campaign)
         answer["total_credits_consumed"] = credits_json(totals.credits_of(campaign))
@@ -52,7 +52,7 @@ class ContactViewSet(V1ViewSet):
 
     @reads(parsers.LIST)
     def add(self, request: Request, campaign_id: int) -> Response:
-        """One contact, or many in a list."""
+        """Add one contact, or a list of contacts."""
         campaign = campaign_of(request, campaign_id)
         if "contacts" in request.data:
             return _add_many(request, campaign)
@@ -60,7 +60,7 @@ class ContactViewSet(V1ViewSet):
             campaign=campaign, new_tags=True, **valid(NewContact(data=request.data))
         )
         attributes = attributes_json(contact, campaign=contact.campaign)
-        # More than the documented message: the published client wants to know the contact.
+        # The documentation only has the message. The published client also needs the contact.
         return Response(
             {
                 "message": "New Contact added",
@@ -74,22 +74,22 @@ class ContactViewSet(V1ViewSet):
     @reads(parsers.LIST_AND_FILES)
     def add_sheet(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
-        came = editing.import_sheet(campaign=campaign, **valid(Sheet(data=request.data)))
-        number_column, *tags = came.columns
+        imported = editing.import_sheet(campaign=campaign, **valid(Sheet(data=request.data)))
+        number_column, *tags = imported.columns
         answer: dict[str, Any] = {
-            "error_list": came.errors,
-            "samples": _samples(came),
-            "total_validated_rows": came.rows,
+            "error_list": imported.errors,
+            "samples": _samples(imported),
+            "total_validated_rows": imported.rows,
         }
-        if came.in_background:
+        if imported.in_background:
             answer["message"] = "This sheet is large: its contacts will be there in a few minutes."
         return Response(answer)
 
     @reads(parsers.TAGS)
     def attributes(self, request: Request, contact_id: int) -> Response:
-        """What is known of a contact. The address says campaign, the id is a contact's.
+        """Return the attributes of a contact. The URL says "campaign", but the id is that of a contact.
 
-        The published client also looks for it where contacts are deleted.
+        The published client also requests them with GET at the URL that deletes contacts.
         """
         contact = contact_of(request, contact_id)
         return Response(attributes_json(contact, campaign=contact.campaign))
@@ -116,13 +116,13 @@ class ContactViewSet(V1ViewSet):
     @reads(parsers.TEXTS)
     def demo_call(self, request: Request, contact_id: int) -> Response:
         contact = contact_of(request, contact_id)
-        source = what_is_said(contact.campaign)
+        source = source_to_play(contact.campaign)
         runs.begin(campaign=contact.campaign, source=source, individual=[contact.pk], trial=True)
         return Response({"message": f"A try is on its way to {contact.number}."})
 
 
 def _page(request: Request, campaign: Campaign) -> dict[str, Any]:
-    """Some of the contacts, all or those that filters choose, and the keys that go around them."""
+    """Return a page of the contacts, filtered if filters are given, with the keys of the pagination."""
     filters = RecipientFilter.of(request, campaign)
     if filters is None:
         rows, ends_at, count = campaign.recipients.order_by("-pk"), None, campaign.number_count
@@ -152,14 +152,14 @@ def _add_many(request: Request, campaign: Campaign) -> Response:
     )
 
 
-def _samples(came: editing.ImportedSheet) -> list[dict[str, Any]]:
-    """Some values of each column of a sheet."""
-    number_column, *tags = came.columns
-    numbers: dict[str, Any] = {"column": number_column, "sample": [row.number for row in came.sample]}
+def _samples(imported: editing.ImportedSheet) -> list[dict[str, Any]]:
+    """Return sample values of each column of a sheet."""
+    number_column, *tags = imported.columns
+    numbers: dict[str, Any] = {"column": number_column, "sample": [row.number for row in imported.sample]}
     return [
         numbers,
         *(
-            {"column": tag.removeprefix(PREFIX), "sample": [row.tags.get(tag, "") for row in came.sample]}
+            {"column": tag.removeprefix(PREFIX), "sample": [row.tags.get(tag, "") for row in imported.sample]}
             for tag in tags
         ),
     ]
@@ -176,7 +176,7 @@ def _shown(campaign: Campaign, listed: Sequence[Recipient]) -> list[dict[str, An
 def _with_answers(
     campaign: Campaign, shown: list[dict[str, Any]], contacts: Sequence[Recipient], request: Request
 ) -> list[dict[str, Any]]:
-    """The contacts as they are shown; those of a survey with what they have answered."""
+    """Add the responses to contacts in JSON if the campaign is a survey."""
     survey = Survey.objects.filter(campaign=campaign).first() if campaign.service == Service.SURVEY else None
     if survey is None:
         return shown

@@ -1,7 +1,7 @@
-"""Fields that read what v1 callers really send, beside those of `telephony.api.fields` and `telephony.api.v1.fields`.
+"""Fields that read what v1 clients really send. `telephony.api.fields` and `telephony.api.v1.fields` have others.
 
-Clients send back whole objects that they were given, so each field also reads what it wrote. Null means “none” where
-there can be none, and leaving the field out where there cannot.
+Clients send back whole objects that they received, so each field also reads its own output. Null means “none” for optional
+values; for all others it means that the field was not sent.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from telephony import speech
 from telephony.api.v1.fields import Optional
 
 
-class _OrNone(serializers.Field[Any, Any, Any, Any]):
-    """Null and empty text mean “none”, which is a value of its own."""
+class _OptionalValue(serializers.Field[Any, Any, Any, Any]):
+    """A field with an optional value. Null and empty text mean “none”."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"allow_null": True, **options})
@@ -49,7 +49,7 @@ class Flag(Optional):
 
 
 class Services(Word):
-    """SMS, calls or both; the documentation has both in either order."""
+    """SMS, calls or both. The documentation writes both in either order."""
 
     def to_internal_value(self, data: Any) -> Any:
         swapped = isinstance(data, str) and data.strip().upper() == "PHONE & SMS"
@@ -57,7 +57,7 @@ class Services(Word):
 
 
 class Category(Optional):
-    """Whether a message is read out or a recording played. TingTing's examples have all sorts of text here."""
+    """Whether the message is spoken or the recording is played. Unknown texts, as in TingTing's examples, are ignored."""
 
     def to_internal_value(self, data: Any) -> Any:
         for meaning, word in CATEGORIES.items():
@@ -67,15 +67,15 @@ class Category(Optional):
 
 
 class Recording(Optional, Upload):
-    """An uploaded file. Text is the address of the one before, which a client sends back."""
+    """An uploaded file. Text is ignored: clients send back the URL of the existing recording."""
 
     def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
         value = dictionary.get(self.field_name)
         return value if isinstance(value, UploadedFile) else empty
 
 
-class Schedule(_OrNone, Moment):
-    """When to begin. A day alone is its first minute."""
+class Schedule(_OptionalValue, Moment):
+    """The start time. A date alone means its first minute."""
 
     default_error_messages = {"past": "Cannot schedule past dates."}
 
@@ -88,14 +88,16 @@ class Schedule(_OrNone, Moment):
         return super().to_internal_value(data)
 
     def _is_sent_back(self, data: Any, stored: datetime) -> bool:
-        """Whether this is the time that is stored, be it past. The published client drops its zone for a Z, so that
-        it would move by hours whenever anything else is updated.
+        """Return whether this is the stored time, which may be in the past.
+
+        The published client replaces the zone of the time by Z. Without this check, the time would move by hours whenever
+        the client changes another field.
         """
         moment = self._read(data)
         nepali = timezone.localtime(stored, timezone.get_default_timezone())
         try:
             in_utc = moment.astimezone(UTC)
-        except OverflowError:  # within hours of the year 1
+        except OverflowError:  # in the first hours of the year 1
             return False
         same_clock = in_utc.replace(tzinfo=None) - nepali.replace(tzinfo=None)
         return abs((moment - stored).total_seconds()) < 0.001 or (
@@ -104,7 +106,7 @@ class Schedule(_OrNone, Moment):
 
 
 class LengthFactor(Optional):
-    """How much longer than usual it takes to say the message; read as the speed, which is the inverse."""
+    """The duration of speech relative to normal. Converted to the speed, which is its inverse."""
 
     default_error_messages = {
         "invalid": "This must be a number from {shortest:g} to {longest:g}, such as 1.2."
@@ -121,8 +123,8 @@ class LengthFactor(Optional):
         return (1 / factor).quantize(Decimal("0.0001"))
 
 
-class CreditLimit(_OrNone):
-    """Credits. The published client sends 0 for none; a limit of 0 would only mean never to run."""
+class CreditLimit(_OptionalValue):
+    """Credits. 0 means no limit: the published client sends it so, and a campaign with a limit of 0 could never run."""
 
     default_error_messages = {"invalid": "This must be a number of credits above 0, or null for no limit."}
     largest = Decimal(10) ** 8
@@ -138,7 +140,7 @@ class CreditLimit(_OrNone):
 
 
 class Dialers(Ids):
-    """The ids of some of the account's numbers, or none of them."""
+    """A list of ids of the account's phone numbers. It can be empty."""
 
     most = 1_000
 
@@ -147,7 +149,7 @@ class Dialers(Ids):
 
 
 class FailoverTargets(Words):
-    """Some statuses, or none of them."""
+    """A list of statuses. It can be empty."""
 
     def to_internal_value(self, data: Any) -> list[Any]:
         if isinstance(data, list):
@@ -156,8 +158,9 @@ class FailoverTargets(Words):
 
 
 class Variables(Tags):
-    """What is known of a contact, by name; read as tags. Text that is no JSON is left out: in a form the published client
-    sends the names without the values.
+    """The attributes of a contact by name, read as tags.
+
+    Text that is not JSON is ignored: in a form, the published client sends the names without the values.
     """
 
     default_error_messages = {

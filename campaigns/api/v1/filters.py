@@ -1,4 +1,4 @@
-"""How lists of campaigns and of survey templates can be narrowed and ordered in the v1 dialect."""
+"""Filters and orders for lists of campaigns and survey templates in the v1 dialect."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LATEST_FIRST = "-updated_at"
 
 
 class CampaignStatus(Word):
-    """The published client sends the name of its constant: CampaignStatus.NOT_STARTED for “Not Started”."""
+    """A status. The published client sends the name of its constant: CampaignStatus.NOT_STARTED for “Not Started”."""
 
     def to_internal_value(self, data: Any) -> Any:
         if data.startswith("CampaignStatus."):
@@ -26,7 +26,7 @@ class CampaignStatus(Word):
 
 
 class CampaignFilter(campaign_filters.CampaignFilter):
-    """Drafts are kept apart: the list has them, or all others."""
+    """Filters campaigns. A list has either drafts or all other campaigns; by default it has no drafts."""
 
     status = SentFilter(
         CampaignStatus({word: word for word in CAMPAIGN_STATUSES.values()}), method="with_status"
@@ -57,7 +57,7 @@ class TemplateFilter(FilterSet):
     search = SentFilter(Text(), method="with_text")
 
     def with_text(self, rows: QuerySet[SurveyTemplate], name: str, text: str) -> QuerySet[SurveyTemplate]:
-        """The text is in the name, or in what the survey asks."""
+        """Filter templates with the text in their name, in a step's text or in the name of its input."""
         in_content = TemplateStep.objects.filter(
             Q(text__icontains=text) | Q(input_name__icontains=text), template=OuterRef("pk")
         )

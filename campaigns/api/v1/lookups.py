@@ -1,4 +1,4 @@
-"""The rows that a request is about, as far as they belong to the one who asks."""
+"""Load the campaign, contact or survey that a request names, if it belongs to the account of the request."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from iris.errors import NotFound
 
 
 def campaign_of(request: Request, campaign_id: int) -> Any:
-    """The campaign with this id, with its `run_status`. Raises NotFound, also when it is somebody else's."""
+    """Return the campaign with this id and its `run_status`. Raises NotFound, also for another account's campaign."""
     campaign = (
         Campaign.objects.owned_by(account_of(request))
         .with_status()
@@ -26,7 +26,7 @@ def campaign_of(request: Request, campaign_id: int) -> Any:
 
 
 def contact_of(request: Request, contact_id: int) -> Recipient:
-    """The contact with this id, with its campaign. Raises NotFound, also when it is somebody else's."""
+    """Return the contact with this id and its campaign. Raises NotFound, also for another account's contact."""
     recipient = (
         Recipient.objects.owned_by(account_of(request))
         .select_related("campaign__audio")
@@ -39,7 +39,7 @@ def contact_of(request: Request, contact_id: int) -> Recipient:
 
 
 def survey_of(request: Request, survey_id: int) -> Survey:
-    """The survey with this id, which is not its campaign's. Raises NotFound, also when it is somebody else's."""
+    """Return the survey with this id, which differs from its campaign's id. Raises NotFound, also for another account's."""
     survey = (
         Survey.objects.filter(campaign__owner=account_of(request), campaign__deleted_at=None, pk=survey_id)
         .select_related("campaign")

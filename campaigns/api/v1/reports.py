@@ -36,23 +36,23 @@ COLUMNS = (
     "carrier",
     "updated_at",
 )
-# Spreadsheets take a cell for a formula that begins so, and people open reports in spreadsheets.
-# At the beginning, and after what separates the cells of a spreadsheet in other countries, where quotes do not protect it.
-# The blanks stop at the next separator, so that no character is looked at more than twice.
+# Spreadsheets treat a cell that begins like this as a formula. The pattern also matches after characters that separate
+# cells in the spreadsheets of some countries, where quotes do not protect the cell. Blanks end at the next separator, so no
+# character is examined more than twice.
 _BLANKS = r"[^\S\t\r\n]*+"
 _FORMULA = re.compile(rf"(^|[;\t\r\n|])(?={_BLANKS}[\"']?+{_BLANKS}[=+\-@\t\r\uff1d\uff0b\uff0d\uff20])")
 _PHONE_NUMBER = re.compile(r"\+?[0-9]+")
 
-DAYS, MOST_DAYS = 30, 366
+DAYS, MAX_DAYS = 30, 366
 
 
 def report_of(campaign: Campaign) -> StreamingHttpResponse:
-    """The campaign's contacts as CSV. Streamed: memory does not grow with them."""
+    """Return the campaign's contacts as CSV. It is streamed, so its memory does not grow with the contacts."""
     rows = _rows(campaign)
-    # The first rows are fetched before anything is sent: what fails at once still becomes an error.
-    begun = "".join(islice(rows, 2))
+    # The first rows are fetched before the response starts, so that an early failure still becomes an error response.
+    first_rows = "".join(islice(rows, 2))
     return StreamingHttpResponse(
-        chain(["\ufeff" + begun], rows),  # without the mark, Excel takes it for another encoding
+        chain(["\ufeff" + first_rows], rows),  # without the byte order mark, Excel assumes another encoding
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="campaign-{campaign.pk}.csv"'},
     )
@@ -65,7 +65,7 @@ class DashboardView(V1View):
 
 
 class _Line:
-    """What csv.writer writes to: it hands the line on."""
+    """A file for csv.writer that returns each line instead of storing it."""
 
     def write(self, text: str) -> str:
         return text
@@ -89,7 +89,7 @@ def _rows(campaign: Campaign) -> Iterator[str]:
 
 
 def cell(value: object) -> object:
-    """A value that no spreadsheet takes for a formula: an apostrophe says that it is text."""
+    """Return a value that no spreadsheet treats as a formula. A leading apostrophe marks it as text."""
     if not isinstance(value, str) or _PHONE_NUMBER.fullmatch(value):
         return value
     return _FORMULA.sub(r"\1'", value)
@@ -97,14 +97,14 @@ def cell(value: object) -> object:
 
 def _days(request: Request) -> int:
     text = request.query_params.get("days", "").strip() or str(DAYS)
-    if not (text.isascii() and text.isdecimal() and len(text) <= 4 and 1 <= int(text) <= MOST_DAYS):
-        sentence = f"This must be a whole number from 1 to {MOST_DAYS}."
+    if not (text.isascii() and text.isdecimal() and len(text) <= 4 and 1 <= int(text) <= MAX_DAYS):
+        sentence = f"This must be a whole number from 1 to {MAX_DAYS}."
         raise InvalidInput(f"days: {sentence}", errors=[{"field": "days", "message": sentence}])
     return int(text)
 
 
 def _dashboard_json(figures: Dashboard) -> dict[str, Any]:
-    """The documented keys. What is within the nested ones no document shows."""
+    """Return the documented keys. The documentation does not show the content of nested objects."""
     total = figures.campaigns.total() + figures.drafts
     by_status = {word.lower().replace(" ", "_"): 0 for word in CAMPAIGN_STATUSES.values()}
     for status, n in figures.campaigns.items():

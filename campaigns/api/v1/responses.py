@@ -1,4 +1,4 @@
-"""What contacts have answered in surveys, in the v1 dialect: keys as they were pressed, and where to hear what was said."""
+"""Survey responses in the v1 dialect: pressed keys, and the URLs of spoken responses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from telephony.media import audio_url
 def answers_json(
     named: Sequence[Column], reply: RecipientResponses, request: Request
 ) -> dict[str, str | None]:
-    """Each step's answer by the name of its column; None where there is none."""
+    """Return the response to each step by column name, None without a response."""
     return {column.name: _shown(reply, column.step.pk, request) for column in named}
 
 

@@ -1,4 +1,4 @@
-"""What v1 reads and writes about campaigns and their contacts."""
+"""The requests and the JSON of campaigns and contacts in the v1 dialect."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ TARGETS = {meaning: word for word, meaning in FAILOVER_TARGETS.items()}
 
 
 class MessageChanges(serializers.Serializer[Any]):
-    """What a campaign says and how, each by itself. Unknown fields, and those that cannot be written, are ignored."""
+    """The fields of a campaign's message. Each can be sent alone. Unknown and read-only fields are ignored."""
 
     voice = ChosenVoice(required=False)
     message = Message(required=False, allow_blank=True, max_length=MAX_CHARACTERS)
@@ -59,7 +59,7 @@ class MessageChanges(serializers.Serializer[Any]):
 
 
 class CampaignChanges(MessageChanges):
-    """What may be changed of a campaign, each by itself."""
+    """The fields of a campaign that can be changed. Each can be sent alone."""
 
     name = Text(required=False, max_length=200)
     services = Services(OFFERED, required=False, source="service")
@@ -71,7 +71,7 @@ class CampaignChanges(MessageChanges):
 
 
 class NewCampaign(CampaignChanges):
-    """A campaign to be made, without contacts yet."""
+    """A new campaign without contacts."""
 
     name = Text(max_length=200)
     services = Services(OFFERED, source="service")
@@ -79,27 +79,27 @@ class NewCampaign(CampaignChanges):
 
 
 class ContactChanges(serializers.Serializer[Any]):
-    """What may be changed of a contact, each by itself."""
+    """The fields of a contact that can be changed. Each can be sent alone."""
 
     number = Number(required=False)
     other_variables = Variables(required=False, source="tags")
 
 
 class NewContact(ContactChanges):
-    """A contact to be added."""
+    """A new contact."""
 
     number = Number()
 
 
 class ListedContact(serializers.Serializer[Any]):
-    """One of many contacts to be added. It is left out when its number is none."""
+    """One contact of a list. It is skipped if its number is invalid."""
 
     number = AnyNumber(allow_null=True)
     other_variables = Variables(required=False, source="tags")
 
 
 class Listed(serializers.Field[Any, Any, Any, Any]):
-    """A list of contacts, counted before any of them is looked at."""
+    """A list of contacts. It is counted before any contact is examined."""
 
     default_error_messages = {
         "not_a_list": 'This must be a list of contacts, such as [{{"number": "9841234567"}}].',
@@ -130,13 +130,13 @@ class Listed(serializers.Field[Any, Any, Any, Any]):
 
 
 class NewContacts(serializers.Serializer[Any]):
-    """Many contacts to be added at once."""
+    """A request that adds a list of contacts."""
 
     contacts = Listed()
 
 
 class Sheet(serializers.Serializer[Any]):
-    """A sheet of contacts."""
+    """A request that uploads a sheet of contacts."""
 
     bulk_file = Upload(
         source="file",
@@ -145,7 +145,7 @@ class Sheet(serializers.Serializer[Any]):
 
 
 class VoiceTry(serializers.Serializer[Any]):
-    """Something to be spoken for its author."""
+    """A request to listen to a text."""
 
     voice_input = ChosenVoice(required=False)
     message = TrialText(required=False)
@@ -159,7 +159,7 @@ def campaign_json(
     voice: object,
     request: Request,
 ) -> dict[str, Any]:
-    """A campaign as v1 shows it. `voice` is an object in lists and an id elsewhere, so it is given."""
+    """Return a campaign in v1's JSON. The caller passes `voice`, because it is an object in lists and an id elsewhere."""
     return {
         "id": campaign.pk,
         "name": campaign.name,
@@ -197,7 +197,7 @@ def message_json(campaign: Campaign) -> dict[str, Any]:
 
 
 def source_of(campaign: Campaign) -> Source:
-    """What `category` says of a campaign: what it was given, else the message if there is one."""
+    """Return the source that `category` shows: the stored one, otherwise the message unless only a recording exists."""
     plays = campaign.audio_id is not None and not campaign.message
     return Source(campaign.source or (Source.AUDIO if plays else Source.MESSAGE))
 
@@ -207,7 +207,7 @@ def length_factor_of(campaign: Campaign | SurveyTemplate) -> str:
 
 
 def contact_json(state: RecipientState, *, changed_at: datetime) -> dict[str, Any]:
-    """A contact as lists and single answers have it."""
+    """Return a contact in the JSON of lists and single contacts."""
     recipient = state.recipient
     return {
         "id": recipient.pk,
@@ -223,7 +223,7 @@ def contact_json(state: RecipientState, *, changed_at: datetime) -> dict[str, An
 
 
 def attributes_json(recipient: Recipient, *, campaign: Campaign) -> dict[str, Any]:
-    """What is known of a contact, under the names that it was sent with, in the order of the campaign."""
+    """Return the attributes of a contact by the names with which they were sent, in the campaign's order."""
     return {tag.removeprefix(PREFIX): recipient.tags[tag] for tag in campaign.tags if tag in recipient.tags}
 
 
@@ -233,9 +233,9 @@ def added_contacts_json(recipients: Iterable[Recipient], *, campaign: Campaign) 
 
 
 def _added_contact_json(recipient: Recipient, *, order: Mapping[str, int]) -> dict[str, Any]:
-    """A contact as the answer to many of them has it, which is not as lists do.
+    """Return a contact in the JSON of the response to an added list, which differs from that of other lists.
 
-    Its attributes are those that were sent with it: a campaign's tags can be long, and the contacts are many.
+    It has only the attributes that were sent with the contact, because a campaign can have many tags.
     """
     updated_at, created_at = _moments_of_many(recipient.updated_at)
     return {
@@ -261,11 +261,14 @@ def _added_contact_json(recipient: Recipient, *, order: Mapping[str, int]) -> di
 
 @lru_cache(maxsize=16)
 def _moments_of_many(moment: datetime) -> tuple[str, str | None]:
-    """When contacts were added, as documented (no ISO) and as elsewhere. All of one request share the moment."""
+    """Return a time as documented for added contacts (not ISO 8601), and as everywhere else.
+
+    The cache helps because all contacts of a request were added at the same time.
+    """
     local = timezone.localtime(moment, timezone.get_default_timezone())
     return dateformat.format(local, "N j, Y, h:i A"), moment_json(moment)
 
 
 def moment_json(moment: datetime | None) -> str | None:
-    """In the zone of the server, with an offset; with all six digits of the second or none, as old Pythons read it."""
+    """Return a time as ISO 8601 in the server's zone, with 6 or no decimals, because old Python versions read no others."""
     return None if moment is None else timezone.localtime(moment, timezone.get_default_timezone()).isoformat()

@@ -1,4 +1,4 @@
-"""The steps of surveys and templates in the v1 dialect: reading what clients really send, and showing them."""
+"""Read and show the steps of surveys and templates in the v1 dialect. Clients send them in several forms."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MAX_EXAMINED = (
 
 
 class Place(serializers.IntegerField):
-    """Where a step stands among the others."""
+    """The position of a step among the others."""
 
     default_error_messages = {
         "invalid": "This must be a whole number from 0.",
@@ -59,7 +59,7 @@ class Place(serializers.IntegerField):
 
 
 class Address(serializers.Field[Any, Any, Any, Any]):
-    """Where a recording is on the web, or null."""
+    """The URL of a recording, or null."""
 
     default_error_messages = {"invalid": "This must be the address of a recording, or null."}
 
@@ -74,7 +74,7 @@ class Address(serializers.Field[Any, Any, Any, Any]):
 
 
 class StepFields(serializers.Serializer[Any]):
-    """One step. Its `id` and `survey` are ours to give, and ignored."""
+    """One step. `id` and `survey` are ignored, because the server assigns them."""
 
     order = Place(required=False)
     content_type = Word(KINDS)
@@ -85,10 +85,10 @@ class StepFields(serializers.Serializer[Any]):
 
 
 class Steps(serializers.Field[Any, Any, Any, Any]):
-    """A list of steps, or the same as JSON. Strict about the objects in it.
+    """A list of steps, or the same list as JSON text. Every object in it must be a valid step.
 
-    What is no object is left out: in a form, the published client sends the names of fields, or what Python prints.
-    A list without any object is as if it had not been sent.
+    Items that are not objects are ignored: in a form, the published client sends field names, or Python's representation
+    of the steps. A list without any object counts as not sent.
     """
 
     default_error_messages = {"required": "This is missing: a list of steps is needed."}
@@ -100,36 +100,36 @@ class Steps(serializers.Field[Any, Any, Any, Any]):
 
     def to_internal_value(self, data: Any) -> list[dict[str, Any]]:
         refuse_too_many_steps(len(data))
-        found = []
+        validated = []
         for place, one in enumerate(data):
-            # Templates also know the name of the input by this name.
+            # Templates call it `field_name`.
             fields = StepFields(data=one | {"input_name": one.get("input_name") or one.get("field_name")})
             if not fields.is_valid():
                 raise serializers.ValidationError({str(place): fields.errors})
-            found.append(dict(fields.validated_data))
-        return found
+            validated.append(dict(fields.validated_data))
+        return validated
 
 
 def _objects(sent: Any) -> list[dict[str, Any]]:
-    """The objects in what was sent, at any depth, in their order. Raises InvalidInput when there is too much of it."""
-    found: list[dict[str, Any]] = []
-    waiting = [sent]
-    looked_at = 0
-    while waiting:
-        one = waiting.pop()
-        looked_at += 1
+    """Return the JSON objects at any depth of the sent value, in order. Raises InvalidInput if it has too many items."""
+    objects: list[dict[str, Any]] = []
+    pending = [sent]
+    examined = 0
+    while pending:
+        one = pending.pop()
+        examined += 1
         if isinstance(one, str):
             one = _parsed(one)
         if isinstance(one, dict):
-            found.append(one)
+            objects.append(one)
         elif isinstance(one, list):
-            if looked_at + len(waiting) + len(one) > MAX_EXAMINED:
+            if examined + len(pending) + len(one) > MAX_EXAMINED:
                 refuse_too_many_steps(len(one))
                 raise InvalidInput(
                     "There is too much in this list of steps. Send the steps, and nothing else."
                 )
-            waiting.extend(reversed(one))
-    return found
+            pending.extend(reversed(one))
+    return objects
 
 
 def _parsed(text: str) -> Any:
@@ -140,16 +140,17 @@ def _parsed(text: str) -> Any:
 
 
 def plans_of(sent: Iterable[Mapping[str, Any]], *, renumbered: bool) -> list[StepPlan]:
-    """Steps as they were sent, in their order, with the recordings that are named by address.
+    """Return the sent steps sorted by order. Recordings that are named by URL are fetched.
 
-    `renumbered`: where several have the same order, or none, they are numbered as they came; templates refuse that.
+    Steps without an order are numbered in the sent sequence. With `renumbered`, duplicate orders are numbered, too;
+    otherwise they raise InvalidInput.
     """
     listed = list(sent)
     orders = [step.get("order") for step in listed]
     if None in orders or (renumbered and len(set(orders)) < len(orders)):
         orders = list(range(len(listed)))
     named = [_plan(step, order) for step, order in zip(listed, orders, strict=True)]
-    # What is wrong with any of the steps is told before anybody is asked for a recording.
+    # All steps are checked before any recording is fetched.
     check_steps([plan for plan, _ in named])
     fetched = iter(fetch_recordings([address for _, address in named if address]))
     plans = [replace(plan, audio=next(fetched)) if address else plan for plan, address in named]
@@ -157,7 +158,7 @@ def plans_of(sent: Iterable[Mapping[str, Any]], *, renumbered: bool) -> list[Ste
 
 
 def _plan(sent: Mapping[str, Any], order: Any) -> tuple[StepPlan, str]:
-    """A step without its recording, and the address of that, "" where it names none."""
+    """Return a step without its recording, and the URL of the recording, "" without one."""
     kind, text = sent["content_type"], sent.get("text_or_url", "")
     address = sent.get("audio_file", "")
     if not address and kind is not StepKind.SAY and re.match(r"https?://", text, re.IGNORECASE):
@@ -174,7 +175,7 @@ def _plan(sent: Mapping[str, Any], order: Any) -> tuple[StepPlan, str]:
 
 
 def files_of(request: Request, pattern: str) -> dict[int, Audio]:
-    """The uploaded recordings whose parts are called like the pattern, by the number in the name."""
+    """Store the uploaded recordings whose form field names match the pattern. Return them by the number in the name."""
     files: Mapping[str, UploadedFile[Any]] = request.FILES
     places = {name: place[1] for name in files if (place := re.fullmatch(pattern, name, re.ASCII))}
     refuse_too_many_steps(len(places))
@@ -184,7 +185,7 @@ def files_of(request: Request, pattern: str) -> dict[int, Audio]:
 
 
 def with_files(plans: Iterable[StepPlan], files: Mapping[int, Audio]) -> list[StepPlan]:
-    """The steps, with the uploaded recordings of those whose order is there."""
+    """Return the steps with the uploaded recordings, which are given by the steps' order."""
     return [replace(plan, audio=files.get(plan.order, plan.audio)) for plan in plans]
 
 

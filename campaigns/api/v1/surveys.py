@@ -1,4 +1,4 @@
-"""Surveys in the v1 dialect: their steps, running and trying them, and what was answered."""
+"""Surveys in the v1 dialect: steps, runs, trials and reports of responses."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ COLUMNS = ("number", "status", "call_duration", "playback", "answered_at")
 
 
 class NewSteps(serializers.Serializer[Any]):
-    """The steps of a survey, if there are any in it."""
+    """A request that can contain the steps of a survey."""
 
     steps = wire.Steps(required=False)
 
@@ -48,9 +48,9 @@ class SurveyViewSet(V1ViewSet):
 
     @reads(parsers.LIST_AND_FILES)
     def update_steps(self, request: Request, campaign_id: int) -> Response:
-        """New steps, if they are sent, and then the recordings, in parts called by the places of their steps from 0 on.
+        """Replace the steps if any were sent. Then attach recordings, whose form fields are named by step position from 0.
 
-        The published client sends steps here that nobody can read, after it has sent them with the campaign.
+        The published client has already sent the steps with the campaign. Here it sends them again in an unreadable form.
         """
         campaign = campaign_of(request, campaign_id)
         if campaign.service != Service.SURVEY:
@@ -60,7 +60,7 @@ class SurveyViewSet(V1ViewSet):
             steps.set_steps(campaign=campaign, steps=wire.plans_of(sent["steps"], renumbered=True))
         if files := wire.files_of(request, r"([0-9]{1,4})"):
             steps.attach_recordings(campaign=campaign, recordings=files)
-        # The documents do not show this answer: it has the campaign, as others have, and the steps.
+        # The documentation does not show this response. Like others it has the campaign, and also the steps.
         campaign = campaign_of(request, campaign_id)
         shown = detail_json(campaign, campaign.run_status, request)
         return Response({**shown, "results": _steps_json(campaign, request)})
@@ -80,16 +80,18 @@ class SurveyViewSet(V1ViewSet):
 
     @reads(parsers.TEXTS)
     def report(self, request: Request, survey_id: int) -> StreamingHttpResponse:
-        """CSV, or JSON where `?format=json` asks for it. Streamed: memory does not grow with the contacts."""
+        """Return the responses as CSV, or as JSON with `?format=json`. Streamed, so memory does not grow with contacts."""
         survey = survey_of(request, survey_id)
         as_json = request.query_params.get("format", "").strip().lower() == "json"
         body = _json(survey, request) if as_json else _csv(survey, request)
-        # The first rows are fetched before anything is sent: what fails at once still becomes an error.
-        begun = "".join(islice(body, 2))
+        # The first rows are fetched before the response starts, so that an early failure still becomes an error response.
+        first_rows = "".join(islice(body, 2))
         if as_json:
-            return StreamingHttpResponse(chain([begun], body), content_type="application/json")
+            return StreamingHttpResponse(chain([first_rows], body), content_type="application/json")
         return StreamingHttpResponse(
-            chain(["\ufeff" + begun], body),  # without the mark, Excel takes it for another encoding
+            chain(
+                ["\ufeff" + first_rows], body
+            ),  # without the byte order mark, Excel assumes another encoding
             content_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": f'attachment; filename="survey-{survey.pk}.csv"'},
         )
@@ -129,7 +131,7 @@ def _lines(rows: list[list[object]]) -> str:
 
 
 def _json(survey: Survey, request: Request) -> Iterator[str]:
-    """One object; its tally comes last, when all that is counted in it has been shown."""
+    """Yield the report as one JSON object. The tally comes last, after all contacts that it counts."""
     campaign, named = survey.campaign, responses.columns(survey)
     tally = Tally(named)
     head = {

@@ -35,7 +35,7 @@ FILES = r"step_([0-9]{1,5})_audio_file"
 
 
 class TemplateVoice(ChosenVoice):
-    """A voice, which may come as JSON where there are files with it."""
+    """A voice. In a form with files it may be JSON text."""
 
     def to_internal_value(self, data: Any) -> str:
         if isinstance(data, str) and data.lstrip().startswith("{"):
@@ -47,7 +47,7 @@ class TemplateVoice(ChosenVoice):
 
 
 class TemplateChanges(serializers.Serializer[Any]):
-    """What may be changed of a template, each by itself."""
+    """The fields of a template that can be changed. Each can be sent alone."""
 
     name = Text(required=False, max_length=200)
     voice = TemplateVoice(required=False)
@@ -110,7 +110,7 @@ class SurveyTemplateViewSet(V1ViewSet):
 
 
 def _refusal(sentence: str, *, status: int = 400) -> Response:
-    """Here, the documents have the sentence under `error`; all other errors have it under the other two."""
+    """Return an error with its sentence under `error`, as documented here, and under the two keys of all other errors."""
     body = {"error": sentence, "message": sentence, "detail": sentence}
     return Response(body, status=status, headers={ERROR_CODE: "not_found" if status == 404 else "invalid"})
 
@@ -132,7 +132,7 @@ def _template_of(request: Request, template_id: int) -> SurveyTemplate:
 
 
 def _with_steps(sent: Mapping[str, Any], request: Request) -> dict[str, Any]:
-    """The content as steps, with the recordings that came with it."""
+    """Convert `content` to steps, with the uploaded recordings."""
     changes = dict(sent)
     content = changes.pop("content", None)
     if content is not None:
@@ -158,7 +158,7 @@ def _template_json(template: SurveyTemplate, request: Request) -> dict[str, Any]
 
 
 def _content_json(step: TemplateStep, request: Request) -> dict[str, Any]:
-    """As documented, and the text, without which a step says nothing."""
+    """Return a step as documented, and also its text, which the documentation omits."""
     shown = wire.content_json(step, request)
     return {**_without_text(shown), "text_or_url": shown["text_or_url"]}
 

@@ -19,11 +19,11 @@ templates = SurveyTemplateViewSet.as_view
 
 
 def any_of(methods: str, action: str) -> dict[str, Any]:
-    """One action for several methods, because clients use all of them."""
+    """Map several HTTP methods to one action, because clients use all of them."""
     return dict.fromkeys(methods.split(), action)
 
 
-# Ids are any segment, and those of campaigns and of contacts stand in the same place: the rest of the path decides.
+# An id matches any segment. Campaign ids and contact ids have the same position; the rest of the path distinguishes them.
 urlpatterns = [
     *both("campaign", campaigns({"get": "list"}), name="v1-campaigns"),
     *both("campaign/create", campaigns({"post": "create"}), name="v1-campaign-create"),

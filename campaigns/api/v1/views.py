@@ -1,4 +1,4 @@
-"""Campaigns in the v1 dialect: making and changing them, running and stopping them, and how they sound."""
+"""Campaigns in the v1 dialect: create, change, run, stop, listen and report."""
 
 from __future__ import annotations
 
@@ -89,9 +89,10 @@ class CampaignViewSet(V1ViewSet):
 
     @reads(parsers.TEXTS_AND_FILE)
     def update(self, request: Request, campaign_id: int) -> Response:
-        """Changes what is sent, whatever the method: clients use PATCH, PUT and POST.
+        """Change the sent fields. Clients use PATCH, PUT and POST for this.
 
-        POST is never a deletion, although the published client sends one so: it looks just like its update.
+        The published client also sends POST to delete a campaign, but that request cannot be told from an update. Therefore
+        POST never deletes.
         """
         campaign = campaign_of(request, campaign_id)
         changes = valid(CampaignChanges(campaign, data=request.data, partial=True))
@@ -120,14 +121,14 @@ class CampaignViewSet(V1ViewSet):
         try:
             runs.stop(campaign=campaign)
         except Conflict:
-            # Whoever stops in an emergency may do so twice, or a moment after the end.
+            # An emergency stop may be sent twice, or just after the campaign has ended. Neither is an error.
             return Response({"message": "This campaign is not running: nothing is being sent."})
         return Response({"message": "Campaign is stopped: nothing more will be sent."})
 
     @reads(parsers.TEXTS)
     @throttle_classes([UserThrottle, TrialThrottle])
     def test_speak(self, request: Request, campaign_id: int) -> Response:
-        """The address of the recording, as bare text: that is how clients read it."""
+        """Return the URL of the recording as a bare JSON string, as clients expect it."""
         campaign = campaign_of(request, campaign_id)
         asked = valid(VoiceTry(data=request.data))
         text = asked.get("message") or campaign.message
@@ -149,10 +150,10 @@ class CampaignViewSet(V1ViewSet):
 
 
 def run_campaign(campaign: Any) -> Response:
-    """Begin the campaign, or schedule it, and answer when it is said to begin."""
-    source = what_is_said(campaign)
+    """Begin or schedule the campaign, and return the response, which says when it starts."""
+    source = source_to_play(campaign)
     later = campaign.schedule_at is not None and campaign.schedule_at > timezone.now()
-    # What was scheduled before is asked for anew, perhaps at another time.
+    # If the campaign is already scheduled, the request replaces that run, perhaps with another start time.
     run = runs.begin(
         campaign=campaign,
         source=source,
@@ -166,9 +167,9 @@ def run_campaign(campaign: Any) -> Response:
 
 
 def _in_nepal(moment: datetime) -> str:
-    """The day in Bikram Sambat, the calendar of Nepal, and the time. The Gregorian day from 2044 on."""
+    """Return the date in Bikram Sambat, the calendar of Nepal, and the time. From 2044 on the date is Gregorian."""
     day: object = moment.date()
-    with suppress(ValueError, OverflowError):  # no calendar was made for so late a year
+    with suppress(ValueError, OverflowError):  # the library has no calendar for later years
         day = nepali_datetime.date.from_datetime_date(moment.date())
     return f"{day} at {moment:%H:%M:%S}"
 
@@ -184,7 +185,7 @@ def detail_json(campaign: Campaign, run_status: str | None, request: Request) ->
 
 
 def _with_recording(sent: Mapping[str, Any]) -> dict[str, Any]:
-    """An uploaded recording becomes the campaign's, and what it plays."""
+    """Store an uploaded recording and make it the source of the campaign."""
     plan = dict(sent)
     uploaded = plan.pop("recording", None)
     if uploaded is not None:
@@ -192,13 +193,14 @@ def _with_recording(sent: Mapping[str, Any]) -> dict[str, Any]:
     return plan
 
 
-def what_is_said(campaign: Campaign) -> Source:
-    """The message or the recording, as the campaign's `category` shows: v0 can have left both. Raises InvalidInput
-    where that one is missing.
+def source_to_play(campaign: Campaign) -> Source:
+    """Return whether the message or the recording is used, as the campaign's `category` shows.
+
+    A campaign created through v0 can have both. Raises InvalidInput if the chosen one is missing.
     """
     service = Service(campaign.service)
     if service is Service.SURVEY:
-        return Source.MESSAGE  # its steps are looked at when it is begun
+        return Source.MESSAGE  # `begin` checks its steps
     if not service.calls:
         if not (campaign.sms_message or campaign.message):
             raise InvalidInput(

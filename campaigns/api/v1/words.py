@@ -1,4 +1,4 @@
-"""The published words that v1 has for itself, beside those of `campaigns.api.words`, and what they mean inside."""
+"""The published words of the v1 dialect and their meanings. `campaigns.api.words` has those of both dialects."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from telephony.numbering import Operator
 
 OFFERED = {word: service for service, word in SERVICES.items()}
 
-# There is no word for a pause, which v1 cannot make: what is paused will go on running.
+# v1 cannot pause a campaign and has no word for it. A paused campaign is shown as running, because it will continue.
 CAMPAIGN_STATUSES: Mapping[str | None, str] = {
     None: "Not Started",
     RunStatus.SCHEDULED: "Scheduled",
@@ -22,7 +22,7 @@ CAMPAIGN_STATUSES: Mapping[str | None, str] = {
     RunStatus.TERMINATED: "Terminated",
 }
 
-# A call that was not started has not ended, so nothing follows it; but it can be asked for, and is shown again.
+# "not started" is accepted and shown again, but has no effect: a call that has not started has not ended either.
 FAILOVER_TARGETS = {
     "not started": DeliveryStatus.QUEUED,
     "hungup": DeliveryStatus.HUNGUP,

@@ -1,4 +1,4 @@
-"""ZIP files from strangers: nothing is unpacked before it is known how much there is."""
+"""Read untrusted ZIP files. Their declared size is checked before anything is unpacked."""
 
 import struct
 import zipfile
@@ -23,7 +23,7 @@ _BROKEN = (
 
 
 class Archive:
-    """The members of a ZIP file, by lower-case path with / (some programs write \\)."""
+    """The members of a ZIP file by lower-case path. A \\ in a path, as some programs write it, counts as /."""
 
     def __init__(self, file: BinaryIO, budget: Budget) -> None:
         self._budget = budget
@@ -53,14 +53,14 @@ class Archive:
         return list(self._members)
 
     def chunks(self, name: str) -> Iterator[bytes]:
-        """A member's bytes: never more than it declares, and with a checksum that is verified at the end."""
+        """Yield a member's bytes, never more than it declares. The end verifies the checksum."""
         with _readable(), self._zip.open(self._members[name.lower()]) as stream:
             while chunk := stream.read(CHUNK):
                 self._budget.unpack(len(chunk))
                 yield chunk
 
     def read(self, name: str) -> bytes:
-        """A small member as a whole."""
+        """Return all bytes of a small member. Raises SheetTooLarge if it is not small."""
         if self._members[name.lower()].file_size > _SMALL:
             raise SheetTooLarge(
                 "The file has far more styles or sheets than a list of numbers needs. "
@@ -70,7 +70,7 @@ class Archive:
 
 
 def _limit_members(file: BinaryIO) -> None:
-    """Count the directory's entries before `zipfile` makes an object of each."""
+    """Raise NotASheet for too many members, before `zipfile` creates an object for each of them."""
     file.seek(0)
     count, overlap = 0, b""
     while chunk := file.read(CHUNK):

@@ -1,7 +1,7 @@
-"""How much work one sheet may cost, counted while the work is done.
+"""Limit the work for one sheet, counted while it is being read.
 
-A small file can describe a huge sheet: a million `<row/>` are 10 kB when packed. So the size of a file limits nothing, and
-every reader reports what it looks at, blank rows and cells included.
+A small file can describe a huge sheet: a million `<row/>` are 10 kB when compressed. The file size therefore limits
+nothing, and every reader reports the rows and cells that it examines, including blank ones.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from django.conf import settings
 
 from campaigns.recipients.sheets.grid import SheetTooLarge
 
-# What Excel itself allows: blank rows up to the last one of a sheet are common, and count against nobody.
+# The limit of Excel. Sheets with blank rows up to Excel's last row are common, so that many blank rows are allowed.
 EXCEL_ROWS = 1_048_576
 _PARTS = "Send the numbers as several files, each for a campaign of its own."
 
@@ -24,11 +24,11 @@ class OverBudget(SheetTooLarge):
 
 @dataclass
 class Budget:
-    """Limits of one reading of a sheet, and what it has used so far. Belongs to the thread that reads.
+    """The limits for reading a sheet once, and the usage so far. Only the reading thread may use it.
 
-    `rows` are rows with a number, right or wrong; `rows_seen` and `cells_seen` include blank and repeated ones. `seconds`
-    are processor time of the reading thread and of the child process that reads old formats; `memory` is the address
-    space of that process in bytes. `characters` limits the numbers and tags that are kept.
+    `rows` counts rows that are not blank; `rows_seen` and `cells_seen` include blank and repeated ones. `unpacked` is in
+    bytes. `seconds` is processor time of the reading thread and of the child process that reads old formats. `memory` is
+    the address space of that process in bytes. `characters` limits the numbers and tags that are kept.
     """
 
     rows: int
@@ -46,12 +46,12 @@ class Budget:
     _began: float = field(default=0.0, init=False)
 
     def start(self) -> None:
-        """Begin to count, in the thread that will read."""
+        """Reset the usage. Call it in the thread that will read."""
         self._rows = self._rows_seen = self._cells_seen = self._unpacked = self._characters = 0
         self._began = time.thread_time()
 
     def see(self, *, rows: int, cells: int) -> None:
-        """Count rows and cells before they are looked at."""
+        """Count rows and cells before they are examined. Raises OverBudget."""
         self._rows_seen += rows
         self._cells_seen += cells
         if self._rows_seen > self.rows_seen:
@@ -67,7 +67,7 @@ class Budget:
         self.check_time()
 
     def unpack(self, size: int) -> None:
-        """Count bytes that came out of an archive."""
+        """Count bytes that were unpacked from an archive. Raises OverBudget."""
         self._unpacked += size
         if self._unpacked > self.unpacked:
             raise OverBudget(
@@ -77,13 +77,13 @@ class Budget:
         self.check_time()
 
     def fill_row(self) -> None:
-        """Count a row that is not blank."""
+        """Count a row that is not blank. Raises OverBudget."""
         self._rows += 1
         if self._rows > self.rows:
             raise OverBudget(f"The sheet has more than {self.rows:,} rows. {_PARTS}")
 
     def keep(self, characters: int) -> None:
-        """Count what is kept of a row."""
+        """Count the characters of a row that are kept. Raises OverBudget."""
         self._characters += characters
         if self._characters > self.characters:
             raise OverBudget(
@@ -97,7 +97,7 @@ class Budget:
             raise self.out_of_time()
 
     def spend(self, seconds: float) -> None:
-        """Count processor time that somebody else may use for this sheet."""
+        """Count processor time that a child process may use for this sheet."""
         self._began -= seconds
 
     def out_of_time(self) -> OverBudget:
@@ -114,7 +114,7 @@ class Budget:
 
 
 def in_request() -> Budget:
-    """What a web request may spend on a sheet while its sender waits; what costs more is imported in the background."""
+    """Return the budget of a web request. Sheets that cost more are imported in the background."""
     return Budget(
         rows=20_000,
         rows_seen=100_000,
@@ -127,7 +127,7 @@ def in_request() -> Budget:
 
 
 def in_background() -> Budget:
-    """What a worker may spend on a sheet."""
+    """Return the budget of a background import."""
     rows: int = settings.IRIS_SHEET_MAX_ROWS
     return Budget(
         rows=rows,

@@ -1,7 +1,7 @@
-"""The formats of other days and programs (.xls, .xlsb, .ods), read by calamine in a process of its own.
+"""Read .xls, .xlsb and .ods with calamine in a child process.
 
-Calamine makes room for the whole rectangle around a sheet's cells, and ends the process when there isn't so
-much memory; two cells in opposite corners are enough. The process it ends is not ours, and has limits.
+Calamine allocates the whole rectangle around a sheet's cells and aborts the process if memory does not suffice. Two cells in
+opposite corners are enough for that. Therefore it runs in a child process with limits.
 """
 
 import json
@@ -17,7 +17,7 @@ from campaigns.recipients.sheets.budget import Budget
 from campaigns.recipients.sheets.grid import Cell, LeftOut, NotASheet, Row, normalize_float
 
 _WORKER = Path(__file__).with_name("calamine_worker.py")
-# Of processor time: it parses the whole file before its first row, and does so far faster than we read .xlsx.
+# Processor time. Calamine parses the whole file before its first row, and is much faster than our reader of .xlsx.
 _MAX_WORKER_SECONDS = 120
 _ADVICE = "Open it in a spreadsheet program, save it as .xlsx, and send that."
 PASSWORD = "The file is protected by a password. Save it without one and send it again."
@@ -45,7 +45,7 @@ class CalamineGrid:
             while chunk := self._file.read(1 << 20):
                 copy.write(chunk)
             copy.seek(0)
-            # -I: nothing of the caller's environment or folder decides what is imported.
+            # -I: neither the environment nor the current folder can change which modules are imported.
             worker = subprocess.Popen(
                 [sys.executable, "-I", str(_WORKER), str(budget.memory), str(seconds)],
                 stdin=copy,

@@ -1,7 +1,9 @@
-"""Reads a workbook from standard input with calamine and writes its rows as JSON lines. A program, not a
-module: its arguments are the bytes of address space and the seconds of processor time that it may use.
+"""Read a workbook from standard input with calamine, and write its rows as JSON lines.
 
-Each line is [rows seen, cells seen, list of [row number, cells]], or at last a word: "end", or what was wrong.
+This is a program, not a module. Its arguments are its limits: bytes of address space and seconds of processor time.
+
+A line is [rows seen, cells seen, list of [row number, cells]], or {"row", "message"} for something that is not imported. The
+last line is a word: "end", or the kind of error.
 """
 
 import datetime
@@ -18,9 +20,9 @@ BATCH_ROWS, BATCH_ROWS_SEEN, BATCH_CHARACTERS = 500, 10_000, 1_000_000
 
 
 def limit(memory: int, seconds: float) -> None:
-    """Have the kernel end this process when it needs more."""
+    """Let the kernel end this process when it exceeds the limits."""
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    # The timer knows fractions of a second; the limit holds for what blocks signals.
+    # The timer allows fractions of a second. The resource limit also works if the timer's signal is blocked.
     signal.setitimer(signal.ITIMER_PROF, seconds)
     resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(seconds) + 1, math.ceil(seconds) + 1))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -47,13 +49,13 @@ def main() -> str:
         return "password"
     except MemoryError:
         return "memory"
-    except BaseException:  # its panics are no Exception
+    except BaseException:  # calamine's panics are not subclasses of Exception
         return "broken"
     return "empty"
 
 
 def note_unread(sheet: Any) -> None:
-    """Say that a worksheet with rows is not read."""
+    """Report a worksheet with rows that is not read."""
     for at, row in enumerate(sheet.iter_rows(), start=1):
         if any(cell(value) is not None for value in row):
             name = sheet.name[:100]
@@ -66,7 +68,7 @@ def note_unread(sheet: Any) -> None:
 
 
 def write(sheet: Any) -> bool:
-    """Whether there was anything in it."""
+    """Write the rows of a worksheet. Return whether it had any."""
     found = False
     batch: list[tuple[int, list[Any]]] = []
     seen = cells_seen = characters = 0

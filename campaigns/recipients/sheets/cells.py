@@ -1,4 +1,4 @@
-"""What a cell says: phone numbers as people write them, and text that a database and a telephone can carry."""
+"""Read cells: phone numbers as people write them, and text without characters that cannot be stored or sent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from campaigns.recipients.sheets.grid import Cell
 from iris.storable import NOT_STORABLE
 from telephony import numbering
 
-# Several numbers in one cell are told apart by these, where each of them is a number.
+# These separate several numbers in one cell, if each part is a valid number.
 _BETWEEN = re.compile(r"\s*[/,;|\n\r&।]\s*|\s+(?:or|and|वा|र)\s+", re.IGNORECASE)
 _LABEL = re.compile(
     r"^(?:tel|telephone|phone|ph|mob|mobile|cell|contact|whatsapp|viber|फोन|मोबाइल|मोबाईल|सम्पर्क|मो|फो)"
@@ -18,8 +18,8 @@ _LABEL = re.compile(
 )
 _MAX_IN_CELL = 5
 _MAX_CHARACTERS = 200
-# Characters that no message needs, and that a database or telephone cannot carry. The joiners of Devanagari (U+200C,
-# U+200D) stay.
+# Invisible characters that cannot be stored or sent, or that no message needs. The joiners of Devanagari (U+200C, U+200D)
+# are kept.
 _INVISIBLE = re.compile(
     f"[{NOT_STORABLE}\x01-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f"
     "\ufeff\ufffe\uffff]"
@@ -28,9 +28,9 @@ _LINE_BREAK = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 
 
 def read_numbers(cell: Cell) -> list[numbering.ParsedNumber]:
-    """Read the phone numbers of a cell: one, or several as in `9841234567 / 9851234567`; a label such as `Mob:` is fine.
+    """Return the phone numbers of a cell: one, or several as in `9841234567 / 9851234567`.
 
-    Raises InvalidNumber when one of them is none, and then for the whole cell.
+    A label such as `Mob:` is ignored. Raises InvalidNumber if any of the numbers is invalid.
     """
     try:
         return [numbering.parse(cell)]
@@ -45,14 +45,14 @@ def read_numbers(cell: Cell) -> list[numbering.ParsedNumber]:
         except numbering.InvalidNumber:
             found = []
         if len(found) > 1 and not all(number.to for number in found):
-            found = []  # 9,841,234,567 is not three numbers
+            found = []  # 9,841,234,567 is not a list of numbers
         if not found:
             raise
         return list(dict.fromkeys(found))
 
 
 def numbers_in(cell: Cell) -> list[numbering.ParsedNumber]:
-    """The phone numbers of a cell, none where it has none."""
+    """Return the phone numbers of a cell, or an empty list."""
     if isinstance(cell, str):
         if sum(map(str.isdigit, cell)) < numbering.MIN_DIGITS:
             return []
@@ -69,7 +69,7 @@ def is_blank(cells: Sequence[Cell]) -> bool:
 
 
 def printable(text: str) -> str:
-    """The text without what cannot be seen, and with one kind of line break."""
-    # One no-break space would make a whole SMS UCS-2, and so cost twice as much.
+    """Return the text without invisible characters and with \\n as the only line break."""
+    # A single no-break space would make a whole SMS UCS-2 and double its price.
     text = _LINE_BREAK.sub("\n", text).replace("\N{NO-BREAK SPACE}", " ")
     return _INVISIBLE.sub("", text).strip()

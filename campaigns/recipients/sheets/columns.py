@@ -1,14 +1,14 @@
-"""Which row of a table is its heading, and which column holds the phone numbers.
+"""Decide which row of a sheet is its heading, and which column has the phone numbers.
 
-Decided from the first rows before anything is imported, in this order:
+The decision uses the first rows, before anything is imported. The number column is, in this order:
 
 1. a column with one of the exact headings, such as `number` or `Phone no.`, among the first rows,
-2. the one column whose heading has a phone word in it (`Parent's Mobile *`, `सम्पर्क नं.`) and that has valid numbers,
+2. the only column with a phone word in its heading (`Parent's Mobile *`, `सम्पर्क नं.`) and with valid numbers,
 3. the only column in which at least 80 % of the values are valid numbers,
-4. the first column, if most of its values are valid numbers,
+4. the first column, if at least half of its values are valid numbers.
 
-where 3 and 4 pass over a column whose heading is that of an id (`Consumer No`). Otherwise nobody can tell, and the
-sender is asked to choose. Title lines above the heading are skipped.
+Rules 3 and 4 skip columns whose heading names an id (`Consumer No`). If no rule applies, the sender is asked to choose.
+Title lines above the heading are skipped.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from campaigns.messages import format_tag_value
 from campaigns.recipients.sheets.cells import is_blank, numbers_in
 from campaigns.recipients.sheets.grid import MAX_COLUMNS, Cell, NotASheet, Row
 
-ROWS_READ = 1_000  # rows with anything in them, from which the columns are decided
-CELLS_READ = 30_000  # fewer rows, where they are wide
-ROWS_ABOVE = 10  # rows among which the heading may be
-MIN_SHARE = 0.8  # share of valid numbers in a column of numbers
-MIN_SHARE_OF_FIRST = 0.5
-_MAX_HEADING_CHARACTERS = 1_000  # no heading needs more
+ROWS_READ = 1_000  # rows that are not blank and that the decision uses
+CELLS_READ = 30_000  # fewer rows if they are wide
+ROWS_ABOVE = 10  # the heading is searched in the first rows up to this one
+MIN_SHARE = 0.8  # of valid numbers in a column of numbers (rule 3)
+MIN_SHARE_OF_FIRST = 0.5  # of valid numbers in the first column (rule 4)
+_MAX_HEADING_CHARACTERS = 1_000  # longer headings are cut
 _NAMED_IN_ERROR = 10
 
 # In order of preference: a sheet may have somebody's name under "contact" and their number under "phone".
@@ -105,7 +105,7 @@ _WORD = re.compile(r"[^\W\d_]+(?:[\u0900-\u0963\u0970-\u097f]+)?")
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`heading` is the index of the heading among the rows that were read; None where there is none."""
+    """`heading` is the index of the heading among the rows that were read, or None without a heading."""
 
     heading: int | None
     number_column: int
@@ -128,10 +128,10 @@ class NumberColumnUnclear(NotASheet):
 
 
 def find_table(rows: Sequence[Row], *, chosen: str = "") -> Table:
-    """Find heading and number column in the first rows with anything in them (at least one).
+    """Find the heading and the number column in the first rows that are not blank (at least one).
 
-    `chosen` is the column that the sender has named: its heading, or its letter (`C`). Raises NumberColumnUnclear, and
-    NotASheet for a single row of nothing but numbers.
+    `chosen` is the column that the sender has chosen: its heading, or its letter (`C`). Raises NumberColumnUnclear, and
+    NotASheet for a single row of several numbers.
     """
     cells = [row[1] for row in rows]
     if chosen.strip():
@@ -153,12 +153,12 @@ def find_table(rows: Sequence[Row], *, chosen: str = "") -> Table:
 
 
 def column_name(column: int) -> str:
-    """The letter of a column, from 0: 0 → A, 27 → AB."""
+    """Return the letters of a column: 0 → A, 27 → AB."""
     return (column_name(column // 26 - 1) if column >= 26 else "") + chr(65 + column % 26)
 
 
 def heading_of(cells: Sequence[Cell], column: int) -> str:
-    """The text of a cell as a heading."""
+    """Return the text of a cell as a heading, "" for a missing cell."""
     cell = cells[column] if column < len(cells) else None
     if isinstance(cell, str):
         cell = cell[:_MAX_HEADING_CHARACTERS]
@@ -166,7 +166,7 @@ def heading_of(cells: Sequence[Cell], column: int) -> str:
 
 
 def has_phone_word(heading: str) -> bool:
-    """Return whether a heading says that a telephone is meant: `Phone No (Father)`, `सम्पर्क नं.`, `parent_mobile`."""
+    """Return whether a heading names a telephone: `Phone No (Father)`, `सम्पर्क नं.`, `parent_mobile`."""
     words = _words(heading)
     if words & {"id", "ids"}:
         return False
@@ -176,7 +176,7 @@ def has_phone_word(heading: str) -> bool:
 
 
 def is_id(heading: str) -> bool:
-    """Return whether a heading is that of a number which is not dialled: `Consumer No`, `क्र.सं.`."""
+    """Return whether a heading names an id, which is never dialled: `Consumer No`, `क्र.सं.`."""
     if has_phone_word(heading):
         return False
     folded = heading.casefold().strip()
@@ -192,7 +192,7 @@ def _words(heading: str) -> set[str]:
 
 
 def _rows_above_numbers(cells: Sequence[Sequence[Cell]]) -> int:
-    """How many of the first rows may be headings or titles: none of them has a phone number in it."""
+    """Return how many of the first rows have no phone number. Only these can be titles or the heading."""
     for at, row in enumerate(cells[: ROWS_ABOVE + 1]):
         if any(map(_is_number, row[:MAX_COLUMNS])):
             return at
@@ -215,12 +215,12 @@ def _exact_table(cells: Sequence[Sequence[Cell]], above: int) -> Table | None:
             if any(_is_number(row[place]) for row in cells[at + 1 :] if place < len(row)):
                 return Table(at, place)
         if not any(map(_is_number, (cell for row in cells[at + 1 :] for cell in row))):
-            return Table(at, places[0])  # each of its rows is told what is wrong with it
+            return Table(at, places[0])  # no number is valid, so the import will report an error for each row
     return None
 
 
 def _are_titles(rows: Sequence[Sequence[Cell]], *, heading: Sequence[Cell]) -> bool:
-    """Whether these rows are titles above a heading, even if one of them has a phone number in it: they are narrow."""
+    """Return whether these rows are titles: at most half as wide as the heading. A title can contain a phone number."""
     return all(2 * _filled(row) <= _filled(heading) for row in rows)
 
 
@@ -300,7 +300,7 @@ def _chosen_table(cells: Sequence[Sequence[Cell]], chosen: str) -> Table:
 
 
 def _unnamed_heading(cells: Sequence[Sequence[Cell]], above: int) -> int | None:
-    """The heading of a table whose number column is not named: the first of the widest rows above the numbers."""
+    """Return the heading if no heading names the number column: the first of the widest rows above the numbers."""
     candidates = [at for at in range(min(above, len(cells) - 1)) if not _has_digits(cells[at])]
     if not candidates:
         return None
@@ -308,7 +308,7 @@ def _unnamed_heading(cells: Sequence[Sequence[Cell]], above: int) -> int | None:
 
 
 def _has_digits(row: Sequence[Cell]) -> bool:
-    """Whether a cell is a phone number with a digit too many or too few: its row belongs to the table and is reported."""
+    """Return whether a cell looks like a phone number, perhaps with a wrong number of digits. Then the row is no heading."""
     return any(
         sum(character.isdigit() for character in text) >= 5 and not any(map(str.isalpha, text))
         for text in (heading_of(row, column) for column in range(len(row)))

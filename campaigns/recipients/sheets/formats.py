@@ -1,4 +1,4 @@
-"""Numbers as spreadsheets show them: dates, durations, 007 and 12.5 %, told from others only by their format."""
+"""Show numbers as spreadsheets do: as dates, durations, 007 or 12.5 %. Only the cell's format distinguishes them."""
 
 import datetime
 import re
@@ -9,9 +9,9 @@ from campaigns.recipients.sheets.budget import Budget
 from campaigns.recipients.sheets.ooxml import walk
 
 _BUILT_IN = {str(key) for key in (*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59))}
-# Text, colours and conditions in a format; [h], [m] and [s] are time.
+# The parts of a format code that are not placeholders: text, colours and conditions. [h], [m] and [s] are placeholders.
 _NOT_CODE = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\[\]]*+\]', re.IGNORECASE)
-_MAX_CODE = 255  # characters of a format, as in Excel: thousands of styles may have the same one
+_MAX_CODE = 255  # characters of a format code that are read; Excel allows no more
 _ELAPSED = re.compile(r"\[(?:h+|m+|s+)\]", re.IGNORECASE)
 _ZEROS = re.compile("0{2,15}")
 _PERCENT = re.compile(r"[#,]{0,20}0(?:\.(0{1,10}))?%")
@@ -26,14 +26,14 @@ _END_OF_9999 = 2_958_465
 
 
 class Format(NamedTuple):
-    """How the numbers of a cell style are shown. `digits` are all of a padded number, or those behind the point."""
+    """How a cell style shows numbers. `digits` counts all digits if padded, and the decimals of a percentage."""
 
     kind: Literal["date", "elapsed", "padded", "percent"]
     digits: int
 
 
 def is_date_format(key: str, code: str | None = None) -> bool:
-    """Whether a number format, with its own code or one of Excel's built-in ones, shows dates or times."""
+    """Return whether a number format shows dates or times. `code` is None for Excel's built-in formats."""
     if code is None:
         return key in _BUILT_IN
     shown = _shown_part(code)
@@ -41,7 +41,7 @@ def is_date_format(key: str, code: str | None = None) -> bool:
 
 
 def number_formats(archive: Archive, part: str, *, budget: Budget) -> dict[str, Format]:
-    """The cell styles (numbers, as a cell names them) whose numbers are not shown as they are stored."""
+    """Return the format of each cell style that does not show numbers as stored. Keys are style numbers as text."""
     codes: dict[str, str] = {}
     formats: list[str] = []
 
@@ -54,7 +54,7 @@ def number_formats(archive: Archive, part: str, *, budget: Budget) -> dict[str, 
     if part in archive:
         walk(archive.read(part), visit, budget=budget)
     known = {key: _format(key, codes.get(key)) for key in set(formats)}
-    return {str(style): found for style, key in enumerate(formats) if (found := known[key]) is not None}
+    return {str(style): shown for style, key in enumerate(formats) if (shown := known[key]) is not None}
 
 
 def _format(key: str, code: str | None) -> Format | None:
@@ -77,12 +77,12 @@ def _shown_part(code: str) -> str:
 
 
 def formatted(value: int | float, format: Format, *, from_1904: bool) -> str | int | float:
-    """A number as its sheet shows it: `2026-01-31`, `36:30` hours, `007`, `12.5%`."""
+    """Return a number as its sheet shows it: `2026-01-31`, `36:30` hours, `007`, `12.5%`."""
     match format.kind:
         case "date":
             return date_text(value, from_1904=from_1904)
         case "elapsed":
-            is_long = value >= _MAX_ELAPSED_DAYS  # a date, whatever its format shows of it
+            is_long = value >= _MAX_ELAPSED_DAYS  # such a large value is a date, whatever its format
             return date_text(value, from_1904=from_1904) if is_long else elapsed_text(round(value * 86_400))
         case "padded":
             return f"{value:0{format.digits}d}" if isinstance(value, int) and value >= 0 else value
@@ -91,7 +91,7 @@ def formatted(value: int | float, format: Format, *, from_1904: bool) -> str | i
 
 
 def elapsed_text(seconds: int) -> str | int:
-    """A duration as hours, minutes and, where there are some, seconds: `36:30`, `0:11:05`."""
+    """Return a duration as hours and minutes, with seconds if they are not 0: `36:30`, `0:11:05`."""
     if not 0 <= seconds < _MAX_ELAPSED:
         return seconds
     hours, rest = divmod(seconds, 3_600)
@@ -99,20 +99,20 @@ def elapsed_text(seconds: int) -> str | int:
 
 
 def iso_text(text: str) -> str | int:
-    """An ISO 8601 date, time or duration (`PT0H11M0.000S`) as sheets of other kinds have it."""
-    found = _DURATION.fullmatch(text)
-    if found is None:
+    """Return an ISO 8601 date, time or duration (`PT0H11M0.000S`) in the same form as those of other sheets."""
+    duration = _DURATION.fullmatch(text)
+    if duration is None:
         return text.removesuffix("T00:00:00").replace("T", " ")
-    days, hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    days, hours, minutes, seconds = (float(part or 0) for part in duration.groups())
     return elapsed_text(round(days * 86_400 + hours * 3_600 + minutes * 60 + seconds))
 
 
 def date_text(serial: int | float, *, from_1904: bool = False) -> str | int | float:
-    """Days since 1900 (or 1904) as `2026-01-31`, `2026-01-31 17:05` or `17:05`; unchanged beyond 9999."""
+    """Return days since 1900 (or 1904) as `2026-01-31`, `2026-01-31 17:05` or `17:05`. Unchanged after the year 9999."""
     days = serial + _DAYS_TO_1904 if from_1904 else serial
     if not 0 <= days < _END_OF_9999:
         return serial
-    # Excel believes in a 29 February 1900: its days before that are one off.
+    # Excel has a 29 February 1900, which did not exist. Its days before that date are therefore off by one.
     start = datetime.datetime(1899, 12, 30) if days >= 60 else datetime.datetime(1899, 12, 31)
     moment = start + datetime.timedelta(days=int(days), seconds=round(days % 1 * 86_400))
     time = moment.time().isoformat("seconds" if moment.second else "minutes")

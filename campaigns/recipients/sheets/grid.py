@@ -1,4 +1,4 @@
-"""What every kind of sheet is read as: rows of plain cells."""
+"""The common form of all sheet formats: rows of plain cells."""
 
 import math
 from collections.abc import Generator, Sequence
@@ -10,31 +10,31 @@ Cell = str | int | float | None
 Row = tuple[int, Sequence[Cell]]
 """The row's number as its spreadsheet shows it, from 1, and its cells from column A."""
 
-# Cells further right are not looked at: a single one in column XFD would make every row 16,384 cells wide.
+# Cells further right are ignored: a single cell in column XFD would make every row 16,384 cells wide.
 MAX_COLUMNS = 256
 COLUMNS_CUT = (
     f"Columns beyond the first {MAX_COLUMNS} are not read. Leave out the columns that no message needs."
 )
-# What Excel itself allows in one cell, generously.
+# Generous: Excel allows 32,767.
 MAX_CELL_CHARACTERS = 100_000
 
 
 class NotASheet(InvalidInput):
-    """The file is no spreadsheet or list that can be read; the sentence says what it is, or what to send."""
+    """The file cannot be read as a spreadsheet or list. The message says what it is, or what to send."""
 
     default_code = "not_a_sheet"
 
 
 class SheetTooLarge(TooLarge):
-    """The sheet has more rows, or unpacks to more bytes, than this server takes."""
+    """The sheet exceeds a limit of this server, such as its rows or its unpacked bytes."""
 
     default_code = "sheet_too_large"
 
 
 class LeftOut(NamedTuple):
-    """Something in a file that is not among the rows, and must not be lost without a word.
+    """Part of a file that is not imported, and that must be reported to the sender.
 
-    `row` is where it begins, from 1.
+    `row` is the row where it begins, from 1.
     """
 
     row: int
@@ -42,20 +42,20 @@ class LeftOut(NamedTuple):
 
 
 class Grid(Protocol):
-    """A file that can be read as rows, again and again.
+    """A file whose rows can be read several times.
 
-    `left_out` fills while one reads; each reading begins it anew.
+    `left_out` is filled during reading. Each reading clears it first.
     """
 
     left_out: list[LeftOut]
 
     def rows(self) -> Generator[Row, None, None]:
-        """Rows from top to bottom; those without cells may be left out. Raises NotASheet, SheetTooLarge."""
+        """Yield the rows from top to bottom. Rows without cells may be omitted. Raises NotASheet, SheetTooLarge."""
         ...
 
 
 def number(text: str) -> Cell:
-    """A number as XML writes it: int when whole, None when not finite, the text when it is no number."""
+    """Parse a number from XML. Return an int if it is whole, None if it is not finite, the text if it is no number."""
     if text.isdecimal() and len(text) <= 15:
         return int(text)
     try:
@@ -63,12 +63,12 @@ def number(text: str) -> Cell:
     except ValueError:
         return text
     if "_" in text:
-        return text  # Python's own way to write a million
+        return text  # Python reads 1_000, but spreadsheets do not
     return normalize_float(value)
 
 
 def normalize_float(value: float) -> int | float | None:
-    """A float as a spreadsheet shows it: 25.0 is 25, with 15 digits at most; None for what is no number."""
+    """Return a float as spreadsheets show it: 25.0 as 25, with at most 15 digits. None if it is not finite."""
     if not math.isfinite(value):
         return None
     if value.is_integer() and abs(value) < 1e15:

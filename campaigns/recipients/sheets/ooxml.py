@@ -1,4 +1,4 @@
-"""The XML in a workbook: its parts and how they belong together, and ways to read them that stay small."""
+"""Read the XML parts of a workbook, and the relations between them, in bounded memory."""
 
 import codecs
 import posixpath
@@ -12,18 +12,18 @@ from campaigns.recipients.sheets.grid import NotASheet
 
 BROKEN = "The workbook is damaged. Open it in a spreadsheet program, save it as .xlsx, and send that."
 _MAX_DEPTH = 64
-_ELEMENTS_PER_CHECK = 1_000  # between two looks at the clock
-_MAX_DISTANCE = 4 * 2**20  # characters between the beginnings of two rows or strings
+_ELEMENTS_PER_CHECK = 1_000  # between two checks of the processor time
+_MAX_DISTANCE = 4 * 2**20  # characters between the starts of two rows or strings
 _REFERENCE = re.compile(r"&(?:#x([0-9a-fA-F]{1,6});|#([0-9]{1,7});|(amp|lt|gt|quot|apos);)?")
 _NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 
 
 def split_at_items(chunks: Iterator[bytes], container: str, item: str) -> Iterator[str]:
-    """A part cut where an item begins: first the text up to the container's start tag, then whole items.
+    """Split the text of a part before items: yield the text up to the container's start tag, then groups of whole items.
 
-    The prefix that some programs give to every name is taken off the items.
+    The namespace prefix that some programs give to every name is removed from the items.
 
-    What follows the container isn't needed, but read, so that the archive can verify its checksum.
+    The text after the container is read but not yielded, so that the archive can verify its checksum. Raises NotASheet.
     """
     prefix = ""
 
@@ -73,11 +73,13 @@ def make_parser(
     *,
     budget: Budget,
 ) -> expat.XMLParserType:
-    """An expat parser that drops prefixes and calls `start(name, parent's name, attributes)`, `end(name)`."""
+    """Return an expat parser that calls `start(name, parent name, attributes)` and `end(name)`, without name prefixes."""
     parser = expat.ParserCreate()
     parser.buffer_text = True
     if hasattr(parser, "SetReparseDeferralEnabled"):
-        parser.SetReparseDeferralEnabled(False)  # a lane must give its rows before the other goes on
+        parser.SetReparseDeferralEnabled(
+            False
+        )  # all rows fed to expat must be parsed before the next plain row
     path = [""]
     elements = 0
 
@@ -98,7 +100,7 @@ def make_parser(
             end(name)
 
     def on_doctype(*_: object) -> None:
-        raise NotASheet(BROKEN)  # no workbook has one, but every bomb made of entities
+        raise NotASheet(BROKEN)  # workbooks never have one, but entity bombs need it
 
     parser.StartElementHandler, parser.EndElementHandler = on_start, on_end
     parser.StartDoctypeDeclHandler = on_doctype
@@ -117,7 +119,7 @@ def walk(xml: bytes, visit: Callable[[str, str, dict[str, str]], None], *, budge
 
 
 def related_parts(archive: Archive, part: str, *, budget: Budget) -> dict[str, tuple[str, str]]:
-    """The parts that a part names as related: (kind, path) by their key."""
+    """Return the parts that a part refers to: (kind, path) by relation id."""
     folder, name = posixpath.split(part)
     relations = posixpath.join(folder, "_rels", f"{name}.rels")
     parts: dict[str, tuple[str, str]] = {}

@@ -1,4 +1,4 @@
-"""Reads a sheet of any kind as rows of a phone number and its tags."""
+"""Read a sheet of any format as rows of a phone number and its tags."""
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
@@ -17,7 +17,7 @@ from campaigns.recipients.sheets.xlsx import WorkbookGrid, is_workbook, main_par
 from telephony import numbering
 
 ERRORS_KEPT = 100
-_ROWS_PER_CHECK = 250  # between two looks at the clock
+_ROWS_PER_CHECK = 250  # between two checks of the processor time
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 _NOT_SHEETS = (
@@ -43,7 +43,7 @@ _NOT_SHEETS = (
 
 
 class SheetRow(NamedTuple):
-    """`row` as the spreadsheet shows it, from 1. `number`, `to`: see `telephony.numbering.ParsedNumber`."""
+    """`row` is the row number that the spreadsheet shows, from 1. `number` and `to` are those of `ParsedNumber`."""
 
     row: int
     number: str
@@ -52,10 +52,10 @@ class SheetRow(NamedTuple):
 
 
 def open_sheet(file: BinaryIO, budget: Budget | None = None, *, number_column: str = "") -> "Sheet":
-    """Look at a file that can be read and sought, and find its columns. The file stays open, and has to.
+    """Detect the format of a seekable file and find its columns. The file must stay open while rows are read.
 
-    Raises NotASheet and SheetTooLarge, and OverBudget (a SheetTooLarge) once the work that the budget allows is used up;
-    without one it is that of a background import. So does reading the rows: some damage only shows when one gets there.
+    Without a budget, that of a background import applies. Raises NotASheet, SheetTooLarge, and its subclass OverBudget if
+    the budget is exceeded. Iterating over the rows can raise the same errors, because some damage is only found there.
     """
     budget = budget or in_background()
     budget.start()
@@ -63,11 +63,11 @@ def open_sheet(file: BinaryIO, budget: Budget | None = None, *, number_column: s
 
 
 class Sheet:
-    """Iterate over it for its rows; again, to start over.
+    """An iterable over the rows of a sheet. Each iteration starts over.
 
-    `columns` are the tags in the sheet's order. `errors` fills while one iterates: {"row": 7, "message": "…"}
-    for the first 100 rows that were left out; `error_count` counts them all. `row` is the last one that was read, and
-    `is_within_row` says that more of its numbers are to come. `number_column` is the letter of the column with the numbers.
+    `columns` are the tags in the sheet's order. Iterating fills `errors` with {"row": 7, "message": "…"} for the first 100
+    skipped rows; `error_count` counts all of them. `row` is the last row that was read, and `is_within_row` says that more
+    numbers of that row follow. `number_column` is the letter of the column with the numbers.
     """
 
     def __init__(self, grid: Grid, budget: Budget, *, number_column: str = "") -> None:
@@ -86,7 +86,7 @@ class Sheet:
             raise NotASheet(f"The sheet is empty. {ADVICE}")
         table = find_table(first_rows, chosen=number_column)
         self._rows_above = 0 if table.heading is None else table.heading + 1
-        # The first iteration goes on from here: whoever has no time to read twice reads once.
+        # The first iteration continues here, so that a single iteration reads the file only once.
         self._opened: tuple[list[Row], Generator[Row, None, None]] | None = (
             first_rows[self._rows_above :],
             rows,
@@ -107,7 +107,7 @@ class Sheet:
         return (row for row in self.steps() if row is not None)
 
     def steps(self, *, after: int = 0) -> Generator[SheetRow | None, None, None]:
-        """The rows beyond row `after`, and None from time to time, that many rows without a number keep nobody waiting."""
+        """Yield the rows after row `after`. Yield None regularly, so that the caller regains control among invalid rows."""
         self.errors.clear()
         self.error_count = self.row = self._left_out_seen = 0
         parse, number_column, tag_columns = numbering.parser(), self._number_column, list(self._tags.items())
@@ -161,7 +161,7 @@ class Sheet:
         self._report_left_out()
 
     def close(self) -> None:
-        """Let go of what reads the file, if it was not read to its end."""
+        """Close the reader of the file if it was not read to its end."""
         if self._opened is not None:
             self._opened[1].close()
             self._opened = None
@@ -183,7 +183,7 @@ class Sheet:
                     above -= 1
 
     def _report_left_out(self) -> None:
-        """Report what the file has besides the rows that were read."""
+        """Report the parts of the file that were not read."""
         left_out = self._grid.left_out
         for row, message in left_out[self._left_out_seen :]:
             self._report(row, message)

@@ -1,4 +1,4 @@
-"""Lists and tables as text: CSV with comma, semicolon, tab or |, or one number a line."""
+"""Read text files: CSV with comma, semicolon, tab or |, or one number per line."""
 
 import codecs
 import csv
@@ -22,14 +22,14 @@ _MAX_LINES_OF_ROW = 1_000
 _MAX_BROKEN_ROWS = 100
 _ROWS_PER_CHECK, _CELLS_PER_CHECK = 200, 10_000  # between two reports to the budget
 _BINARY = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
-# Digits that come back as they were, whichever program reads them: not 007, and no card numbers.
+# Digits that survive the conversion to int and to a spreadsheet's number: not 007, and at most 15 digits.
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,14})", re.ASCII)
 _EXCEL_HINT = re.compile(r"sep=([,;\t|])[ \t]*(?:\r\n|\r|\n|$)", re.IGNORECASE)
 _NOT_UTF_8 = 'the text is not in UTF-8. In Excel choose "CSV UTF-8" when you save, or send the .xlsx file.'
 
 
 class TextGrid:
-    """Encoding and delimiter are found out from the beginning of the file."""
+    """A text file. Encoding and delimiter are detected from its beginning."""
 
     def __init__(self, file: BinaryIO, budget: Budget) -> None:
         self.left_out: list[LeftOut] = []
@@ -44,7 +44,7 @@ class TextGrid:
         try:
             text = codecs.getincrementaldecoder(self._encoding)().decode(sample, complete)
         except UnicodeDecodeError as e:
-            # Letters of an old code page, or bytes that never were letters?
+            # Without control characters it is probably text in an old code page, otherwise a binary file.
             printable = not _BINARY.search(sample.decode("latin-1"))
             raise NotASheet(f"The file cannot be read: {_NOT_UTF_8}" if printable else NOT_TEXT) from e
         if not text.strip():
@@ -96,10 +96,13 @@ class TextGrid:
         except UnicodeDecodeError as e:
             raise NotASheet(f"The file cannot be read beyond row {at - 1}: {_NOT_UTF_8}") from e
         finally:
-            stream.detach()  # or it would close the file, which is not ours
+            stream.detach()  # otherwise it would close the file, which belongs to the caller
 
     def _leave_out(self, at: int, error: Exception | None) -> None:
-        """A row with a lone quotation mark is left out by itself: the rows below it are not part of its cell."""
+        """Report a row that cannot be read. Only this row is skipped, even if a lone quotation mark swallowed the next ones.
+
+        Raises NotASheet after too many such rows.
+        """
         if len(self.left_out) >= _MAX_BROKEN_ROWS:
             raise NotASheet(
                 f'Row {at} cannot be read, like {_MAX_BROKEN_ROWS} above it: it is too long, or has a " without its'
@@ -110,7 +113,7 @@ class TextGrid:
         )
 
     def _swallows_rows(self, row: list[str]) -> bool:
-        """Whether a cell of several lines has whole rows in it, which a lone quotation mark has made a part of it."""
+        """Return whether a lone quotation mark has made a cell swallow whole rows: a line within it has a phone number."""
         return any(
             any(number.to for cell in line.split(self._delimiter) for number in numbers_in(cell.strip()))
             for text in row
@@ -124,7 +127,7 @@ NOT_TEXT = f"The file is neither a spreadsheet nor a text file. {ADVICE}"
 
 
 class _Lines:
-    """Lines, limited in number and length for one row: a lone " swallows all that follow. They can be had again."""
+    """Iterates over lines, with a limit per row, because a lone " swallows all lines after it. Lines can be read again."""
 
     def __init__(self, stream: io.TextIOWrapper) -> None:
         self._readline = stream.readline
@@ -134,7 +137,7 @@ class _Lines:
 
     @property
     def count(self) -> int:
-        """Lines of the present row."""
+        """The number of lines of the current row."""
         return len(self._of_row)
 
     def begin_row(self) -> None:
@@ -142,7 +145,7 @@ class _Lines:
         self._characters = 0
 
     def skip_first(self) -> None:
-        """Have all lines of the present row read again, but for the first."""
+        """Read all lines of the current row again, except the first."""
         self._again.extendleft(reversed(self._of_row[1:]))
 
     def __iter__(self) -> Self:
@@ -156,14 +159,14 @@ class _Lines:
         self._characters += len(line)
         if len(line) == _MAX_CHARACTERS_OF_ROW and not line.endswith(("\n", "\r")):
             while (rest := self._readline(_MAX_CHARACTERS_OF_ROW)) and not rest.endswith(("\n", "\r")):
-                pass  # what is left of a line is no row of its own
+                pass  # skip the rest of an overlong line
         if len(self._of_row) > _MAX_LINES_OF_ROW or self._characters >= _MAX_CHARACTERS_OF_ROW:
             raise csv.Error("the row does not end")
         return line
 
 
 def _delimiter(sample: str, *, complete: bool) -> str:
-    """The one that cuts the most rows into as many cells as the first row has."""
+    """Return the delimiter with which the most rows have as many cells as the first row."""
     best, most = DELIMITERS[0], (0, 0)
     for delimiter in DELIMITERS:
         try:
@@ -173,7 +176,7 @@ def _delimiter(sample: str, *, complete: bool) -> str:
         except csv.Error:
             continue
         if not complete and 1 < len(rows) < _SAMPLE_ROWS:
-            rows.pop()  # the sample ends somewhere in it
+            rows.pop()  # the sample ends within this row
         widths = [len(row) for row in rows if any(cell.strip() for cell in row)]
         if widths and widths[0] > 1:
             score = (sum(width == widths[0] for width in widths), widths[0])

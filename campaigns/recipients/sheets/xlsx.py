@@ -1,15 +1,14 @@
-"""Excel workbooks (.xlsx, .xlsm), read as a stream.
+"""Read Excel workbooks (.xlsx, .xlsm) as a stream.
 
-A library that is fast makes room for the whole rectangle around the cells, so a file of 2 kB with two cells
-in opposite corners ends the process; one that streams takes five times as long. Hence two lanes of our own:
+Fast libraries allocate the whole rectangle around the cells, so a file of 2 kB with two cells in opposite corners ends
+the process. Libraries that stream take five times as long. Therefore iris reads rows in two ways:
 
-* Plain rows, which is how all programs write nearly all rows, are cut out by one regular expression, a match
-  for each row. It accounts for every character of a stretch of rows, or leaves alone what begins with the
-  first row that isn't plain.
-* What is left (comments, CDATA, rich text) goes to expat, which sees a document without the plain rows.
+* One regular expression matches each plain row. Nearly all rows of all programs are plain. The expression accounts for
+  every character, or its last match is the rest of the text from the first row that is not plain.
+* expat parses that rest (comments, CDATA, rich text), and sees a document without the plain rows.
 
-Wherever a hostile file could grow there is a limit: nesting, the text of a cell, the distance of two rows. What it
-may cost altogether is the budget's.
+Everything that a hostile file could enlarge has a limit: nesting, the text of a cell, the distance between two rows. The
+budget limits the total cost.
 """
 
 import re
@@ -47,12 +46,12 @@ _TOO_MUCH_TEXT = (
 )
 _MAX_SHEETS = 1_000
 _MAX_ATTRIBUTES = 2_000  # characters, of one cell
-# Ten times what programs write into a stretch. A file of empty rows would have 256 cells made of six characters.
+# Ten times the cells that programs write into one piece of text. A hostile `<row/>` of six characters makes 256 cells.
 _MAX_CELLS_PER_MATCH = 100_000
 _MAX_STRINGS = 10_000_000
 _MAX_STRINGS_BYTES = 256 * 2**20
 _DECODED_CHARACTERS = 2_000_000  # of strings that are kept decoded
-# Of one string. A value of more than 1,000 is refused, and an escaped character has seven, so no longer one can be of use.
+# Of one string. Values of more than 1,000 characters are rejected, and an escaped character takes seven.
 _KEPT_CHARACTERS = 10_000
 
 _TEXT = r"<t(?: [^<>]*)?>([^<]*)</t>"
@@ -77,8 +76,9 @@ _COLUMNS = {_letters(column): column for column in range(MAX_COLUMNS)}
 
 
 def _plain_rows(width: int) -> re.Pattern[str]:
-    """Matches a plain row of so many columns: groups for its number, for each cell, and for all that follows
-    if it isn't one.
+    """Return the pattern of a plain row with up to `width` columns.
+
+    Its groups are the row number, three for each cell, and the rest of the text if the next row is not plain.
     """
     cells = "".join(_PLAIN_CELL.format(letters=_letters(column)) for column in range(width))
     return re.compile(
@@ -94,7 +94,7 @@ def _width_of(row: str) -> int:
 
 
 class WorkbookGrid:
-    """The first sheet that has anything in it, visible ones before hidden ones."""
+    """The first worksheet of a workbook that is not empty. Visible worksheets come before hidden ones."""
 
     def __init__(self, archive: Archive, budget: Budget, *, main: str) -> None:
         self.left_out: list[LeftOut] = []
@@ -174,7 +174,7 @@ class WorkbookGrid:
                     if number == at and row is not None and (joined := _joined(row[1], cells)) is not None:
                         row = at, joined
                         continue
-                    # They rise in every sheet that is whole, and an import that is interrupted relies on it.
+                    # Row numbers rise in every valid sheet. They must, because an interrupted import resumes by row number.
                     number = at + 1
                 if row is not None:
                     yield row
@@ -198,7 +198,7 @@ class WorkbookGrid:
                     yield self._plain(found, width)
                 widest = _width_of(rest[: rest.find("</row>")])
                 if widest > width:
-                    # At least doubled, so that a file can't have hundreds of expressions made.
+                    # At least doubled, so that a file cannot cause hundreds of patterns to be compiled.
                     width = min(max(widest, 2 * width), MAX_COLUMNS)
                     plain = _plain_rows(width)
                 elif rest:
@@ -208,7 +208,7 @@ class WorkbookGrid:
                     rest = ""
 
     def _plain(self, found: list[tuple[str, ...]], width: int) -> Iterable[tuple[str, Sequence[Cell]]]:
-        """Column by column: nearly all are of one kind, and need not be looked at cell by cell."""
+        """Convert plain rows column by column, because the cells of a column are usually of one kind."""
         if not found:
             return ()
         groups = list(zip(*found, strict=True))
@@ -234,7 +234,7 @@ class WorkbookGrid:
     def _row(
         self, attributes: dict[str, str], written: list[tuple[dict[str, str], str]]
     ) -> tuple[str, list[Cell]]:
-        """A row from the other lane, where cells need not say where they are."""
+        """Convert a row that expat has parsed. Its cells may omit their position."""
         cells: list[Cell] = []
         column = -1
         for of_cell, text in written:
@@ -267,7 +267,7 @@ class WorkbookGrid:
         return style if kind == "number" and style in self._formats else kind
 
     def _cell(self, kind: str, text: str) -> Cell:
-        """A cell's value. Errors such as #N/A are nothing: nobody wants to be called with them."""
+        """Return a cell's value. Errors such as #N/A become None, so that no message contains them."""
         if not text or kind == "error":
             return None
         if kind == "shared":
@@ -280,16 +280,16 @@ class WorkbookGrid:
             return iso_text(text)
         if kind == "text":
             return _with_controls(text)
-        value = number(text)  # and the kind is a style that shows it in another way
+        value = number(text)  # here, `kind` is the number of a style with a format
         if isinstance(value, str | None):
             return value
         return formatted(value, self._formats[kind], from_1904=self._from_1904)
 
 
 class _Strings:
-    """The workbook's shared strings, packed: a million names need a tenth of what as many `str` do.
+    """The workbook's shared strings, stored as bytes, which takes a tenth of the memory of `str` objects.
 
-    They are read as far as cells have referred to them, so that the first rows of a large workbook come soon.
+    They are read only as far as cells refer to them, so that the first rows of a large workbook are available soon.
     """
 
     def __init__(self, archive: Archive, part: str, budget: Budget) -> None:
@@ -313,12 +313,12 @@ class _Strings:
         return text
 
     def verify(self) -> None:
-        """Read to the end, where the archive compares the checksum."""
+        """Read to the end, where the archive verifies the checksum."""
         for _ in self._pieces:
             pass
 
     def _read(self, budget: Budget) -> Generator[bool, None, None]:
-        """Stores batch by batch; yields after each."""
+        """Store the strings in batches. Yield after each."""
         expat_lane = _Expat(budget)
         expat_lane.feed(next(self._pieces, ""))
         for stretch in self._pieces:
@@ -349,7 +349,7 @@ class _Strings:
 
 
 class _Expat:
-    """The lane for all that isn't plain; its finished `rows` and `strings` pile up here."""
+    """Parses rows and strings that are not plain with expat, and collects them in `rows` and `strings`."""
 
     def __init__(self, budget: Budget) -> None:
         self.rows: list[tuple[dict[str, str], list[tuple[dict[str, str], str]]]] = []
@@ -375,7 +375,7 @@ class _Expat:
         elif name == "rPh":
             self._phonetic = True
         elif name == "v":
-            # Beside an inline text, a value is what a program left there that does not know inline texts.
+            # A program that does not know inline texts may have left an old value beside one.
             self._reading = not (self._text and self._attributes.get("t") == "inlineStr")
         elif name == "t":
             self._reading = not self._phonetic
@@ -406,14 +406,14 @@ class _Expat:
 
 
 def main_part(archive: Archive, *, budget: Budget) -> str:
-    """The part that is the document itself, whatever folder it is in."""
+    """Return the path of the main document part, in whichever folder it is."""
     related = related_parts(archive, "", budget=budget)
-    found = next((part for kind, part in related.values() if kind == "officeDocument"), "")
-    return found if found in archive else "xl/workbook.xml"
+    main = next((part for kind, part in related.values() if kind == "officeDocument"), "")
+    return main if main in archive else "xl/workbook.xml"
 
 
 def is_workbook(archive: Archive, main: str) -> bool:
-    """Whether a document is a workbook, and not one of the other kinds that are packed like it."""
+    """Return whether an Office document is a workbook, and not for example a text document."""
     if any(name.startswith("xl/") for name in archive.names()):
         return "[content_types].xml" in archive
     return main in archive and _WORKBOOK.search(archive.read(main)[:4_000]) is not None
@@ -428,7 +428,7 @@ def _is_filled(cells: Sequence[Cell]) -> bool:
 
 
 def _joined(one: Sequence[Cell], other: Sequence[Cell]) -> list[Cell] | None:
-    """Two parts of one row as a whole, or None where both have a cell in the same column."""
+    """Join two parts of one row. Return None if both have a cell in the same column."""
     cells = list(one)
     for column, cell in enumerate(other):
         if cell is None:
