@@ -28,7 +28,7 @@ def operators_of(campaign: Campaign) -> dict[Operator, int]:
     """Return how many of a campaign's numbers are in each operator's network. Takes at most one query."""
 
     def count() -> dict[Operator, int]:
-        found: Counter[Operator] = Counter()
+        counts: Counter[Operator] = Counter()
         rows = (
             Recipient.objects.filter(campaign=campaign)
             .order_by()
@@ -36,8 +36,8 @@ def operators_of(campaign: Campaign) -> dict[Operator, int]:
             .annotate(Count("pk"))
         )
         for prefix, n in rows:
-            found[operator_of(prefix)] += n
-        return dict(found)
+            counts[operator_of(prefix)] += n
+        return dict(counts)
 
     if campaign.number_count < CACHE_ABOVE_NUMBERS:
         return count()

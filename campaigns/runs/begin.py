@@ -229,8 +229,8 @@ def _count_recipients(
         raise InvalidInput("This campaign has no numbers. Add some before you begin it.")
     if individual is not None:
         wanted = set(individual)
-        found = set(rows.filter(pk__in=wanted).values_list("pk", flat=True))
-        missing = sorted(wanted - found)
+        known = set(rows.filter(pk__in=wanted).values_list("pk", flat=True))
+        missing = sorted(wanted - known)
         if missing:
             raise InvalidInput(
                 f"These ids are no numbers of this campaign: {', '.join(map(str, missing[:10]))}. The list of its"

@@ -15,7 +15,7 @@ from rest_framework.request import Request
 
 from campaigns.messages import MAX_CHARACTERS
 from campaigns.models import Answer, Step, StepKind, SurveyStep
-from campaigns.surveys.steps import StepPlan, refuse_too_many_steps
+from campaigns.surveys.steps import StepPlan, check_steps, refuse_too_many_steps
 from iris.api.fields import Text, Upload, Word
 from iris.api.parsers import json_value
 from iris.errors import InvalidInput

@@ -69,7 +69,7 @@ def note_unread(sheet: Any) -> None:
 
 def write(sheet: Any) -> bool:
     """Write the rows of a worksheet. Return whether it had any."""
-    found = False
+    has_rows = False
     batch: list[tuple[int, list[Any]]] = []
     seen = cells_seen = characters = 0
     for at, row in enumerate(sheet.iter_rows(), start=1):
@@ -77,7 +77,7 @@ def write(sheet: Any) -> bool:
         cells_seen += len(row)
         cells = [cell(value) for value in row[:MAX_COLUMNS]]
         if not all(value is None for value in cells):
-            found = True
+            has_rows = True
             batch.append((at, cells))
             characters += sum(len(value) for value in cells if isinstance(value, str))
         if len(batch) == BATCH_ROWS or seen == BATCH_ROWS_SEEN or characters > BATCH_CHARACTERS:
@@ -85,7 +85,7 @@ def write(sheet: Any) -> bool:
             batch, seen, cells_seen, characters = [], 0, 0, 0
     if seen:
         print(json.dumps((seen, cells_seen, batch), ensure_ascii=False))
-    return found
+    return has_rows
 
 
 def cell(value: object) -> object:

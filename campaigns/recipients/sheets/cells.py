@@ -41,14 +41,14 @@ def read_numbers(cell: Cell) -> list[numbering.ParsedNumber]:
         if not parts or len(parts) > _MAX_IN_CELL or parts == [cell]:
             raise
         try:
-            found = [numbering.parse(part) for part in parts]
+            numbers = [numbering.parse(part) for part in parts]
         except numbering.InvalidNumber:
-            found = []
-        if len(found) > 1 and not all(number.to for number in found):
-            found = []  # 9,841,234,567 is not a list of numbers
-        if not found:
+            numbers = []
+        if len(numbers) > 1 and not all(number.to for number in numbers):
+            numbers = []  # 9,841,234,567 is not a list of numbers
+        if not numbers:
             raise
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys(numbers))
 
 
 def numbers_in(cell: Cell) -> list[numbering.ParsedNumber]:

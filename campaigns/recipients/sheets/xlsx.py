@@ -193,9 +193,9 @@ class WorkbookGrid:
             self._budget.see(rows=rest.count("<row"), cells=rest.count("<c"))
             while rest:
                 if rest.count("<row") * width <= _MAX_CELLS_PER_MATCH:
-                    found = plain.findall(rest)
-                    rest = found.pop()[-1] if found and found[-1][-1] else ""
-                    yield self._plain(found, width)
+                    matches = plain.findall(rest)
+                    rest = matches.pop()[-1] if matches and matches[-1][-1] else ""
+                    yield self._plain(matches, width)
                 widest = _width_of(rest[: rest.find("</row>")])
                 if widest > width:
                     # At least doubled, so that a file cannot cause hundreds of patterns to be compiled.
@@ -207,11 +207,11 @@ class WorkbookGrid:
                     expat_lane.rows.clear()
                     rest = ""
 
-    def _plain(self, found: list[tuple[str, ...]], width: int) -> Iterable[tuple[str, Sequence[Cell]]]:
+    def _plain(self, matches: list[tuple[str, ...]], width: int) -> Iterable[tuple[str, Sequence[Cell]]]:
         """Convert plain rows column by column, because the cells of a column are usually of one kind."""
-        if not found:
+        if not matches:
             return ()
-        groups = list(zip(*found, strict=True))
+        groups = list(zip(*matches, strict=True))
         columns = [self._column(*groups[at : at + 3]) for at in range(1, 3 * width, 3)]
         return zip(groups[0], zip(*columns, strict=True), strict=True)
 
@@ -322,13 +322,13 @@ class _Strings:
         expat_lane = _Expat(budget)
         expat_lane.feed(next(self._pieces, ""))
         for stretch in self._pieces:
-            found = _PLAIN_STRINGS.findall(stretch)
-            if found and found[-1][1]:
+            matches = _PLAIN_STRINGS.findall(stretch)
+            if matches and matches[-1][1]:
                 expat_lane.feed(stretch)
                 self._add(expat_lane.strings)
                 expat_lane.strings.clear()
             else:
-                self._add(text if "&" not in text else unescaped(text) for text, _ in found)
+                self._add(text if "&" not in text else unescaped(text) for text, _ in matches)
             yield True
 
     def _add(self, strings: Iterable[str]) -> None:
