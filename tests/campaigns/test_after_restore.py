@@ -35,7 +35,7 @@ def test_resuming_a_run_that_is_not_held_changes_nothing() -> None:
 
 
 @pytest.mark.usefixtures("_restored")
-def test_a_run_that_waits_for_its_time_waits_again_when_it_is_resumed_before() -> None:
+def test_a_held_run_resumed_before_its_start_is_scheduled_again() -> None:
     run = make_run(
         campaign=make_campaign(), status=RunStatus.SCHEDULED, starts_at=timezone.now() + timedelta(days=1)
     )
@@ -48,7 +48,7 @@ def test_a_run_that_waits_for_its_time_waits_again_when_it_is_resumed_before() -
     assert run.status == RunStatus.SCHEDULED
 
 
-def test_an_operator_holds_everything_by_hand_and_sees_how_far_each_run_was() -> None:
+def test_the_command_holds_everything_and_shows_the_progress_of_each_run() -> None:
     campaign = make_campaign(name="Water supply")
     run = make_run(campaign=campaign, held=3)
     first, second, _ = campaign.recipients.order_by("pk")
@@ -68,18 +68,18 @@ def test_an_operator_holds_everything_by_hand_and_sees_how_far_each_run_was() ->
     assert after_restore() == shown  # to look again changes nothing
 
 
-def test_to_show_holds_nothing() -> None:
+def test_show_does_not_hold_anything() -> None:
     assert "Nothing is held" in after_restore("--show")
     assert "No run is live." in after_restore("--show")
     assert not restore_hold.is_held()
 
 
-def test_to_resume_where_nothing_is_held_says_so() -> None:
+def test_resuming_without_a_hold_says_that_nothing_was_held() -> None:
     assert after_restore("--resume") == "Nothing was held.\n"
 
 
 @pytest.mark.usefixtures("_restored")
-def test_the_status_of_the_trunks_says_that_nothing_leaves() -> None:
+def test_trunk_status_says_that_nothing_leaves() -> None:
     out = StringIO()
 
     call_command("trunk_status", stdout=out)

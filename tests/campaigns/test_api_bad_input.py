@@ -242,7 +242,7 @@ def filled(path: str, campaign: Campaign) -> str:
 
 
 @pytest.mark.parametrize(("method", "path"), GOOD)
-def test_the_good_requests_are_good(caller: Caller, campaign: Campaign, method: str, path: str) -> None:
+def test_the_unmodified_requests_succeed(caller: Caller, campaign: Campaign, method: str, path: str) -> None:
     assert caller.call(method, filled(path, campaign), GOOD[method, path])["success"] is True
 
 
@@ -250,7 +250,7 @@ def test_the_good_requests_are_good(caller: Caller, campaign: Campaign, method: 
     ("method", "path", "field", "value"),
     [pytest.param(*case, id=f"{case[0]} {case[1]} {case[2]}={_shown(case[3])}") for case in BAD],
 )
-def test_a_field_that_cannot_be_so(
+def test_an_invalid_field_is_refused_with_its_name(
     caller: Caller, campaign: Campaign, method: str, path: str, field: str, value: Any
 ) -> None:
     before = everything()
@@ -272,9 +272,7 @@ ANYTHING: list[Any] = [
 
 @pytest.mark.field
 @pytest.mark.parametrize(("method", "path"), GOOD)
-def test_nothing_makes_a_field_break_the_server(
-    caller: Caller, campaign: Campaign, method: str, path: str
-) -> None:
+def test_no_value_of_a_field_causes_a_500(caller: Caller, campaign: Campaign, method: str, path: str) -> None:
     before, target = everything(), filled(path, campaign)
     for turn, field in enumerate(GOOD[method, path], start=len(path)):
         for value in spread(ANYTHING, turn=turn):
@@ -303,9 +301,7 @@ FILES = [b"", b"text", b"PK\x03\x04", b"\xff\xfb\x90\x00" * 50, b"RIFF\x00\x00\x
 
 @pytest.mark.field
 @pytest.mark.parametrize(("method", "path"), GOOD)
-def test_nothing_makes_a_form_break_the_server(
-    caller: Caller, campaign: Campaign, method: str, path: str
-) -> None:
+def test_no_form_causes_a_500(caller: Caller, campaign: Campaign, method: str, path: str) -> None:
     before, target = everything(), filled(path, campaign)
     good = {key: str(value) for key, value in GOOD[method, path].items()}
     for turn, field in enumerate(good, start=len(path)):
@@ -336,7 +332,7 @@ json_values = st.recursive(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-def test_nothing_that_json_can_say_breaks_the_server(
+def test_no_json_body_causes_a_500(
     caller: Caller, campaign: Campaign, method: str, path: str, data: st.DataObject
 ) -> None:
     good = GOOD[method, path]
@@ -392,7 +388,7 @@ RAW = [
 
 @pytest.mark.parametrize(("body", "content_type", "status"), RAW)
 @pytest.mark.parametrize(("method", "path"), GOOD)
-def test_a_body_that_cannot_be_read(
+def test_an_unreadable_body_is_refused(
     caller: Caller, campaign: Campaign, method: str, path: str, body: bytes, content_type: str, status: int
 ) -> None:
     before = everything()
@@ -410,13 +406,13 @@ def test_a_body_that_cannot_be_read(
 
 
 @pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded"])
-def test_a_body_that_is_too_large(caller: Caller, settings: Any, kind: str) -> None:
+def test_a_body_above_the_global_limit_is_refused(caller: Caller, settings: Any, kind: str) -> None:
     settings.IRIS_MAX_BODY_BYTES = 1000
     body = json.dumps({"message": "x" * 2000}) if kind == "application/json" else "message=" + "x" * 2000
     caller.fails("POST", "/api/system/test/voice/", body, content_type=kind, status=413)
 
 
-def test_a_body_that_is_too_large_for_its_endpoint(caller: Caller) -> None:
+def test_a_body_above_the_limit_of_its_endpoint_is_refused(caller: Caller) -> None:
     for path in ("/api/system/test/voice/", "/api/system/send/otp/", "/api/accounts/login/"):
         caller.fails("POST", path, {"message": "x" * 70_000}, status=413)
 
@@ -425,7 +421,7 @@ def test_a_body_that_is_too_large_for_its_endpoint(caller: Caller) -> None:
     "query",
     ["page=%00", "page=%ff", "name=%00", "page=１", "page_size=1e3", "page=" + "9" * 5000, "services=%ff"],
 )
-def test_a_query_that_cannot_be_so(caller: Caller, query: str) -> None:
+def test_an_invalid_query_is_refused(caller: Caller, query: str) -> None:
     caller.fails("GET", f"/api/system/campaigns?{query}", status=400)
 
 

@@ -84,18 +84,18 @@ def end_with(campaign: Campaign, **statuses: DeliveryStatus) -> dict[str, int]:
 
 
 class TestBegin:
-    def test_everybody(self, caller: Caller, campaign: Campaign, user: User) -> None:
+    def test_a_run_is_for_all_numbers(self, caller: Caller, campaign: Campaign, user: User) -> None:
         assert_answers_as_documented(caller.client, "campaign_begin", campaign=campaign.pk)
         run = latest_run(campaign)
         assert (run.status, run.source, run.recipient_count) == (RunStatus.RUNNING, Source.MESSAGE, 3)
         assert run.sms_message == "Namaste, this is a message from your ward"
         assert balance(user) == 97
 
-    def test_everybody_by_a_form(self, caller: Caller, campaign: Campaign) -> None:
+    def test_a_form_can_begin_a_campaign(self, caller: Caller, campaign: Campaign) -> None:
         answer = caller.post(begin(campaign), {"message": "Namaste"}, format="multipart")
         assert answer == golden("campaign_begin")
 
-    def test_individual_numbers(self, caller: Caller, campaign: Campaign, user: User) -> None:
+    def test_a_run_is_only_for_individual_ids(self, caller: Caller, campaign: Campaign, user: User) -> None:
         first, second, _ = campaign.recipients.order_by("pk").values_list("pk", flat=True)
         assert_answers_as_documented(
             caller.client, "campaign_begin_individual", campaign=campaign.pk, first=first, second=second
@@ -104,7 +104,7 @@ class TestBegin:
         assert balance(user) == 98
 
     @pytest.mark.parametrize("form", ["strings", "joined", "json", "repeated", "one"])
-    def test_individual_numbers_in_any_form(self, caller: Caller, campaign: Campaign, form: str) -> None:
+    def test_individual_ids_are_read_in_any_form(self, caller: Caller, campaign: Campaign, form: str) -> None:
         chosen = list(campaign.recipients.order_by("pk").values_list("pk", flat=True)[:2])
         texts = [str(pk) for pk in chosen]
         if form == "repeated":
@@ -120,7 +120,7 @@ class TestBegin:
             caller.post(begin(campaign), {"message": "Hello", "individual": sent[form]})
         assert latest_run(campaign).individual == (chosen[:1] if form == "one" else chosen)
 
-    def test_individual_numbers_of_another_campaign_are_named(
+    def test_individual_ids_of_another_campaign_are_refused_by_name(
         self, caller: Caller, campaign: Campaign, user: User
     ) -> None:
         others = make_recipient(campaign=make_empty_campaign(owner=user, name="other"))
@@ -136,12 +136,14 @@ class TestBegin:
         assert str(2**62) in answer["message"]
         assert balance(user) == 100
 
-    def test_the_word_of_the_answer_is_the_campaigns_name(self, caller: Caller, user: User) -> None:
+    def test_the_message_about_the_hold_names_the_campaign(self, caller: Caller, user: User) -> None:
         campaign = make_campaign(owner=user, name="Ward 7", numbers=[9800000001])
         answer = caller.post(begin(campaign), {"message": "Hello"})
         assert answer["data"] == {"hold amount": "1 credit on hold for Ward 7 campaign."}
 
-    def test_a_hold_that_is_no_whole_number(self, caller: Caller, user: User, settings: Any) -> None:
+    def test_a_fractional_hold_is_shown_with_decimals(
+        self, caller: Caller, user: User, settings: Any
+    ) -> None:
         from decimal import Decimal
 
         settings.IRIS_SMS_CREDITS = Decimal("0.25")
@@ -156,21 +158,21 @@ class TestBegin:
         caller.fails("POST", begin(campaign), {"message": "Hello"}, status=409)
         assert balance(user) == 97
 
-    def test_too_few_credits(self, caller: Caller, campaign: Campaign, user: User) -> None:
+    def test_too_few_credits_are_refused(self, caller: Caller, campaign: Campaign, user: User) -> None:
         User.objects.filter(pk=user.pk).update(balance=2)
         assert_answers_as_documented(caller.client, "error_credits", campaign=campaign.pk)
         assert campaign.runs.count() == 0
         assert balance(user) == 2
 
-    def test_without_anything_to_say(self, caller: Caller, campaign: Campaign) -> None:
+    def test_beginning_without_a_message_is_refused(self, caller: Caller, campaign: Campaign) -> None:
         for nothing in ({}, {"message": ""}, {"message": "   "}, {"message": None, "aud_file": ""}):
             caller.fails("POST", begin(campaign), nothing, status=400)
 
-    def test_with_a_tag_that_the_campaign_has_not(self, caller: Caller, campaign: Campaign) -> None:
+    def test_an_unknown_tag_is_refused(self, caller: Caller, campaign: Campaign) -> None:
         answer = caller.fails("POST", begin(campaign), {"message": "Hello {tags_salary}"}, status=400)
         assert "tags_salary" in answer["message"]
 
-    def test_with_tags(self, caller: Caller, user: User) -> None:
+    def test_a_message_can_use_tags(self, caller: Caller, user: User) -> None:
         campaign = make_empty_campaign(owner=user, tags=["tags_name", "tags_age"])
         make_recipient(campaign=campaign, tags={"tags_name": "सीता", "tags_age": 25})
         caller.post(begin(campaign), {"message": "नमस्कार, {tags_name}, हजुर {tags_age} वर्षको हुनुहुन्छ |"})
@@ -185,19 +187,21 @@ class TestCalls:
     @pytest.mark.parametrize(
         "voice", [None, "np_rija", "np_prasanna", "np_prashanna", "np_binod", "NP_BINOD"]
     )
-    def test_a_voice(self, caller: Caller, campaign: Campaign, voice: str | None) -> None:
+    def test_a_voice_can_be_chosen(self, caller: Caller, campaign: Campaign, voice: str | None) -> None:
         caller.post(begin(campaign), {"message": "नमस्कार", "voice_input": voice})
         expected = {None: "np_rija", "np_prashanna": "np_prasanna", "NP_BINOD": "np_binod"}.get(voice, voice)
         assert latest_run(campaign).voice == expected
 
-    def test_a_voice_that_there_is_not(self, caller: Caller, campaign: Campaign) -> None:
+    def test_an_unknown_voice_is_refused(self, caller: Caller, campaign: Campaign) -> None:
         answer = caller.fails(
             "POST", begin(campaign), {"message": "नमस्कार", "voice_input": "robot"}, status=400
         )
         assert "np_rija" in answer["message"]
 
     @pytest.mark.parametrize("field", ["aud_file", "audio"])
-    def test_a_recording(self, caller: Caller, campaign: Campaign, user: User, field: str) -> None:
+    def test_a_recording_can_be_uploaded(
+        self, caller: Caller, campaign: Campaign, user: User, field: str
+    ) -> None:
         caller.post(begin(campaign), {field: a_recording()}, format="multipart")
         run = latest_run(campaign)
         assert run.source == Source.AUDIO
@@ -205,20 +209,20 @@ class TestCalls:
         assert round(run.audio.seconds) == 1
         assert balance(user) == 96
 
-    def test_a_recording_under_both_names(self, caller: Caller, campaign: Campaign) -> None:
+    def test_a_recording_under_both_field_names_is_refused(self, caller: Caller, campaign: Campaign) -> None:
         both = {"aud_file": a_recording(), "audio": a_recording()}
         caller.fails("POST", begin(campaign), both, format="multipart", status=400)
 
-    def test_a_recording_that_is_only_named(self, caller: Caller, campaign: Campaign) -> None:
+    def test_a_recording_sent_as_text_is_refused(self, caller: Caller, campaign: Campaign) -> None:
         answer = caller.fails("POST", begin(campaign), {"aud_file": "path/containing/audio.mp3"}, status=400)
         assert "multipart/form-data" in answer["message"]
 
-    def test_a_recording_that_is_none(self, caller: Caller, campaign: Campaign) -> None:
+    def test_a_file_that_is_no_recording_is_refused(self, caller: Caller, campaign: Campaign) -> None:
         for content in (b"", b"not audio at all" * 100):
             file = SimpleUploadedFile("audio.mp3", content)
             caller.fails("POST", begin(campaign), {"aud_file": file}, format="multipart", status=400)
 
-    def test_an_sms_cannot_be_a_recording(self, caller: Caller, user: User) -> None:
+    def test_a_recording_for_an_sms_campaign_is_refused(self, caller: Caller, user: User) -> None:
         campaign = make_campaign(owner=user, service=Service.SMS, numbers=[9800000001])
         caller.fails("POST", begin(campaign), {"aud_file": a_recording()}, format="multipart", status=400)
 
@@ -238,7 +242,7 @@ class TestCalls:
 
 
 class TestAgain:
-    def test_with_only_a_message_any_number_of_times(
+    def test_a_rerun_with_only_a_message_can_be_repeated(
         self, caller: Caller, campaign: Campaign, user: User
     ) -> None:
         for number in range(3):
@@ -248,7 +252,9 @@ class TestAgain:
         numbers = caller.get(f"/api/system/campaigns/number/{campaign.pk}")["data"]["number-lists"]
         assert {(number["status"], number["credit_consumed"]) for number in numbers} == {("completed", 3)}
 
-    def test_with_nothing_says_the_same_again(self, caller: Caller, campaign: Campaign) -> None:
+    def test_a_rerun_without_arguments_uses_the_stored_message(
+        self, caller: Caller, campaign: Campaign
+    ) -> None:
         caller.post(begin(campaign), {"message": "Hello"})
         campaign.runs.update(status=RunStatus.COMPLETED)
         caller.post(begin(campaign))
@@ -265,7 +271,9 @@ class TestAgain:
             '["failed", "hungup"]',
         ],
     )
-    def test_for_some_statuses(self, caller: Caller, campaign: Campaign, status: object) -> None:
+    def test_a_rerun_can_be_limited_to_statuses(
+        self, caller: Caller, campaign: Campaign, status: object
+    ) -> None:
         end_with(campaign, a=DeliveryStatus.FAILED, b=DeliveryStatus.HUNGUP, c=DeliveryStatus.COMPLETED)
         answer = caller.post(begin(campaign), {"message": "Hello", "status": status})
         assert answer["message"] == "Campaign is running"
@@ -282,7 +290,7 @@ class TestAgain:
             ("completed", DeliveryStatus.COMPLETED),
         ],
     )
-    def test_for_each_status(
+    def test_a_rerun_accepts_each_status(
         self, caller: Caller, campaign: Campaign, word: str, status: DeliveryStatus
     ) -> None:
         end_with(campaign, it=status)
@@ -293,17 +301,19 @@ class TestAgain:
     @pytest.mark.parametrize(
         "status", ["not started", "busy", ["failed", "asleep"], [1], [None], {"failed": 1}, []]
     )
-    def test_for_a_status_that_there_is_not(self, caller: Caller, campaign: Campaign, status: object) -> None:
+    def test_a_rerun_with_an_unknown_status_is_refused(
+        self, caller: Caller, campaign: Campaign, status: object
+    ) -> None:
         answer = caller.fails("POST", begin(campaign), {"message": "Hello", "status": status}, status=400)
         if isinstance(status, str):
             assert "hungup, unanswered, failed, terminated, completed" in answer["message"]
 
-    def test_for_nobody(self, caller: Caller, campaign: Campaign) -> None:
+    def test_a_rerun_without_matching_numbers_is_refused(self, caller: Caller, campaign: Campaign) -> None:
         caller.fails("POST", begin(campaign), {"message": "Hello", "status": "failed"}, status=400)
         caller.fails("POST", begin(campaign), {"message": "Hello", "individual": []}, status=400)
         assert campaign.runs.count() == 0
 
-    def test_with_all_attributes(self, caller: Caller, user: User) -> None:
+    def test_a_rerun_accepts_all_arguments_together(self, caller: Caller, user: User) -> None:
         campaign = make_empty_campaign(owner=user, name="sample campaign name", service=Service.CALL)
         end_with(campaign, a=DeliveryStatus.FAILED, b=DeliveryStatus.COMPLETED, c=DeliveryStatus.HUNGUP)
         for first in ({"message": "नमस्कार"}, {"aud_file": a_recording()}):
@@ -342,16 +352,22 @@ class TestSchedule:
             "{year}-05-09 11:22:00+00:00",
         ],
     )
-    def test_in_nepal_unless_a_zone_is_named(self, caller: Caller, campaign: Campaign, written: str) -> None:
+    def test_a_start_time_without_zone_is_in_nepal_time(
+        self, caller: Caller, campaign: Campaign, written: str
+    ) -> None:
         starts_at = self.scheduled(caller, campaign, written.format(year=self.NEXT_YEAR))
         assert starts_at == datetime(self.NEXT_YEAR, 5, 9, 17, 7, tzinfo=KATHMANDU)
 
     @override_settings(TIME_ZONE="UTC")
-    def test_in_the_zone_of_the_server(self, caller: Caller, campaign: Campaign) -> None:
+    def test_the_start_time_is_shown_in_the_zone_of_the_server(
+        self, caller: Caller, campaign: Campaign
+    ) -> None:
         starts_at = self.scheduled(caller, campaign, f"{self.NEXT_YEAR}-05-09T17:07")
         assert starts_at == datetime(self.NEXT_YEAR, 5, 9, 17, 7, tzinfo=UTC)
 
-    def test_holds_the_credits_and_says_when(self, caller: Caller, campaign: Campaign, user: User) -> None:
+    def test_a_scheduled_run_holds_credits_and_the_response_has_its_start_time(
+        self, caller: Caller, campaign: Campaign, user: User
+    ) -> None:
         date = f"{self.NEXT_YEAR}-05-09T17:07"
         answer = caller.post(begin(campaign), {"message": "Hello", "schedule_date": date})
         assert answer["message"] == f"Campaign is scheduled for {date}"
@@ -360,13 +376,17 @@ class TestSchedule:
         (details,) = caller.get(f"/api/system/campaigns/{campaign.pk}/details")["data"]["details"]
         assert details["status"] == "Scheduled"
 
-    def test_the_present_minute_is_now(self, caller: Caller, campaign: Campaign) -> None:
+    def test_a_start_time_in_the_current_minute_begins_immediately(
+        self, caller: Caller, campaign: Campaign
+    ) -> None:
         now = timezone.localtime(timezone.now(), KATHMANDU).strftime("%Y-%m-%dT%H:%M")
         answer = caller.post(begin(campaign), {"message": "Hello", "schedule_date": now})
         assert answer["message"] == "Campaign is running"
 
     @pytest.mark.parametrize("empty", ["", None])
-    def test_empty_is_now(self, caller: Caller, campaign: Campaign, empty: object) -> None:
+    def test_an_empty_start_time_begins_immediately(
+        self, caller: Caller, campaign: Campaign, empty: object
+    ) -> None:
         assert (
             caller.post(begin(campaign), {"message": "Hello", "schedule_date": empty})["message"]
             == "Campaign is running"
@@ -391,7 +411,7 @@ class TestSchedule:
             ({}, "2023-05-09T17:07"),
         ],
     )
-    def test_a_date_that_is_none_or_past(
+    def test_an_invalid_or_past_start_time_is_refused(
         self, caller: Caller, campaign: Campaign, user: User, date: object, said: str
     ) -> None:
         answer = caller.fails(
@@ -402,7 +422,7 @@ class TestSchedule:
 
 
 class TestStop:
-    def test_answers_with_those_in_flight(self, caller: Caller, user: User) -> None:
+    def test_stop_returns_the_numbers_in_flight(self, caller: Caller, user: User) -> None:
         campaign = make_empty_campaign(owner=user)
         submitted = make_recipient(campaign=campaign, number=9800000001)
         waiting = make_recipient(campaign=campaign, number=9800000002)
@@ -417,7 +437,9 @@ class TestStop:
             waiting.pk: "terminated",
         }
 
-    def test_of_a_scheduled_campaign(self, caller: Caller, campaign: Campaign, user: User) -> None:
+    def test_stop_withdraws_a_scheduled_campaign(
+        self, caller: Caller, campaign: Campaign, user: User
+    ) -> None:
         caller.post(
             begin(campaign), {"message": "Hello", "schedule_date": f"{TestSchedule.NEXT_YEAR}-05-09T17:07"}
         )
@@ -426,12 +448,14 @@ class TestStop:
         assert balance(user) == 100
         caller.post(begin(campaign), {"message": "Hello"})
 
-    def test_of_a_campaign_that_does_not_run(self, caller: Caller, campaign: Campaign) -> None:
+    def test_stop_of_a_campaign_that_does_not_run_is_refused(
+        self, caller: Caller, campaign: Campaign
+    ) -> None:
         for verb in ("stop", "pause", "resume"):
             caller.fails("POST", f"/api/system/campaigns/{campaign.pk}/{verb}", status=409)
 
 
-def test_pause_and_resume(caller: Caller, campaign: Campaign) -> None:
+def test_a_campaign_can_be_paused_and_resumed(caller: Caller, campaign: Campaign) -> None:
     caller.post(begin(campaign), {"message": "Hello"})
     assert_answers_as_documented(caller.client, "campaign_pause", campaign=campaign.pk)
     (details,) = caller.get(f"/api/system/campaigns/{campaign.pk}/details")["data"]["details"]

@@ -50,7 +50,7 @@ def xlsx(*rows: tuple[object, ...]) -> bytes:
 
 
 class TestList:
-    def test_newest_first(self, caller: Caller, user: User) -> None:
+    def test_campaigns_are_listed_newest_first(self, caller: Caller, user: User) -> None:
         oldest = make_empty_campaign(owner=user, service=Service.CALL, description="Description")
         tags = ["tags_name", "tags_age"]
         told = make_empty_campaign(owner=user, name="test1", description="test campaign", tags=tags)
@@ -66,7 +66,7 @@ class TestList:
         ids = {"first": oldest.pk, "second": told.pk, "third": newest.pk}
         assert_answers_as_documented(caller.client, "campaign_list", **ids)
 
-    def test_pages(self, caller: Caller, user: User) -> None:
+    def test_the_list_of_campaigns_is_paginated(self, caller: Caller, user: User) -> None:
         ids = [make_campaign(owner=user, name=f"Campaign {number}").pk for number in range(5)][::-1]
         answer = caller.get(f"{CAMPAIGNS}?page_size=2&page=2")
         assert [campaign["id"] for campaign in answer["result"]["campaign-lists"]] == ids[2:4]
@@ -80,7 +80,7 @@ class TestList:
         }
         assert [caller.get(link)["pagination"]["page_number"] for link in links] == [1, 3]
 
-    def test_a_hundred_on_the_first_page(self, caller: Caller, user: User) -> None:
+    def test_a_page_has_a_hundred_campaigns_by_default(self, caller: Caller, user: User) -> None:
         Campaign.objects.bulk_create(
             Campaign(owner=user, name="One of many", service="sms") for _ in range(101)
         )
@@ -88,7 +88,7 @@ class TestList:
         assert len(answer["result"]["campaign-lists"]) == 100
         assert answer["pagination"]["has_next"] is True
 
-    def test_nothing_yet(self, caller: Caller) -> None:
+    def test_the_list_is_empty_without_campaigns(self, caller: Caller) -> None:
         answer = caller.get(CAMPAIGNS)
         assert answer["result"]["campaign-lists"] == []
         assert answer["pagination"]["total_items"] == 0
@@ -104,10 +104,10 @@ class TestList:
             ("page=" + 10 * "9", 400),
         ],
     )
-    def test_a_page_that_is_none(self, caller: Caller, query: str, status: int) -> None:
+    def test_an_invalid_page_is_refused(self, caller: Caller, query: str, status: int) -> None:
         caller.fails("GET", f"{CAMPAIGNS}?{query}", status=status)
 
-    def test_filters(self, caller: Caller, user: User) -> None:
+    def test_the_list_of_campaigns_can_be_filtered(self, caller: Caller, user: User) -> None:
         water = make_campaign(owner=user, name="Water notice", service=Service.SMS)
         vaccine = make_campaign(owner=user, name="Vaccination", service=Service.CALL)
         make_run(campaign=vaccine, status=RunStatus.RUNNING)
@@ -126,7 +126,7 @@ class TestList:
         caller.fails("GET", f"{CAMPAIGNS}?status=asleep", status=400)
         caller.fails("GET", f"{CAMPAIGNS}?services=FAX", status=400)
 
-    def test_takes_as_many_queries_for_many_campaigns(self, caller: Caller, user: User) -> None:
+    def test_the_number_of_queries_does_not_grow_with_the_campaigns(self, caller: Caller, user: User) -> None:
         def queries() -> int:
             with CaptureQueriesContext(connection) as context:
                 caller.get(CAMPAIGNS)
@@ -167,7 +167,7 @@ class TestList:
 
 
 class TestCreate:
-    def test_with_individual_numbers(self, caller: Caller) -> None:
+    def test_a_campaign_can_be_created_with_individual_numbers(self, caller: Caller) -> None:
         assert_answers_as_documented(caller.client, "campaign_create")
         numbers = Recipient.objects.order_by("pk").values_list("number", flat=True)
         assert list(numbers) == ["9876543210", "98675432123"]
@@ -185,7 +185,7 @@ class TestCreate:
             '["9800000001", "9800000002"]',
         ],
     )
-    def test_with_numbers_in_any_form(self, caller: Caller, sent: object) -> None:
+    def test_numbers_are_read_in_any_form(self, caller: Caller, sent: object) -> None:
         answer = caller.post(
             CAMPAIGNS, {"name": "Notice", "services": "sms", "individual_number": sent}, status=201
         )
@@ -193,14 +193,14 @@ class TestCreate:
         assert answer["data"]["details"][0]["number_count"] == 2
 
     @pytest.mark.parametrize("sent", [9800000001, "9800000001", [9800000001]])
-    def test_with_one_number(self, caller: Caller, sent: object) -> None:
+    def test_a_single_number_is_read(self, caller: Caller, sent: object) -> None:
         answer = caller.post(
             CAMPAIGNS, {"name": "Notice", "services": "SMS", "individual_number": sent}, status=201
         )
         assert numbers_of(answer) == ["9800000001"]
 
     @pytest.mark.parametrize("name", ["individual_number", "individual_number[]", "individual_number[0]"])
-    def test_with_a_form(self, caller: Caller, name: str) -> None:
+    def test_a_campaign_can_be_created_by_a_form(self, caller: Caller, name: str) -> None:
         form = [
             ("name", "Notice"),
             ("services", "SMS"),
@@ -212,18 +212,18 @@ class TestCreate:
         )
         assert numbers_of(answer) == ["9800000001", "9800000002"]
 
-    def test_with_multipart(self, caller: Caller) -> None:
+    def test_a_campaign_can_be_created_by_multipart(self, caller: Caller) -> None:
         sent = {"name": "Notice", "services": "SMS", "individual_number": ["9800000001", "9800000002"]}
         assert numbers_of(caller.post(CAMPAIGNS, sent, format="multipart", status=201)) == [
             "9800000001",
             "9800000002",
         ]
 
-    def test_the_same_number_twice_is_two_people(self, caller: Caller) -> None:
+    def test_a_number_that_is_sent_twice_becomes_two_recipients(self, caller: Caller) -> None:
         sent = {"name": "Notice", "services": "SMS", "individual_number": [9800000001, 9800000001]}
         assert numbers_of(caller.post(CAMPAIGNS, sent, status=201)) == ["9800000001", "9800000001"]
 
-    def test_bad_numbers_are_skipped_and_named(self, caller: Caller) -> None:
+    def test_invalid_numbers_are_skipped_and_reported(self, caller: Caller) -> None:
         sent = {
             "name": "Notice",
             "services": "SMS",
@@ -235,7 +235,7 @@ class TestCreate:
         assert [error["row"] for error in answer["errors"]] == [2, 3, 4, 5, 6, 7]
         assert all(len(error["message"]) > 15 for error in answer["errors"])
 
-    def test_with_a_sheet(self, caller: Caller) -> None:
+    def test_a_campaign_can_be_created_with_a_sheet(self, caller: Caller) -> None:
         sheet = xlsx(("numbers", "name", "age"), (9800000001, "सीता ", 25), (9800000002, "राम", 31))
         sent = {
             "name": "bulk",
@@ -250,7 +250,7 @@ class TestCreate:
         assert [number["available_tags"]["tags_age"] for number in numbers] == [31, 25]
 
     @pytest.mark.parametrize("outer", ["multipart/form-data; boundary=php", "application/json"])
-    def test_with_a_sheet_as_a_php_client_really_sends_it(self, caller: Caller, outer: str) -> None:
+    def test_a_sheet_is_read_as_a_php_client_really_sends_it(self, caller: Caller, outer: str) -> None:
         """No file extension, a placeholder for a content type, and a request that calls itself JSON."""
         sheet = xlsx(("numbers", "name"), (9800000001, "सीता"))
         parts = [
@@ -263,19 +263,19 @@ class TestCreate:
         answer = caller.post(CAMPAIGNS, b"".join(parts), content_type=outer, status=201)
         assert numbers_of(answer) == ["9800000001"]
 
-    def test_with_a_csv_file(self, caller: Caller) -> None:
+    def test_a_campaign_can_be_created_with_a_csv_file(self, caller: Caller) -> None:
         file = SimpleUploadedFile("numbers.csv", "numbers,name\n9800000001,सीता\n".encode())
         sent = {"name": "bulk", "services": "SMS", "send_to_number_file": file}
         assert numbers_of(caller.post(CAMPAIGNS, sent, format="multipart", status=201)) == ["9800000001"]
 
-    def test_rows_of_a_sheet_without_a_number_are_skipped_and_named(self, caller: Caller) -> None:
+    def test_rows_of_a_sheet_without_a_number_are_skipped_and_reported(self, caller: Caller) -> None:
         sheet = xlsx(("numbers", "name"), (9800000001, "सीता"), ("none", "राम"))
         sent = {"name": "bulk", "services": "SMS", "send_to_number_file": SimpleUploadedFile("n", sheet)}
         answer = caller.post(CAMPAIGNS, sent, format="multipart", status=201)
         assert numbers_of(answer) == ["9800000001"]
         assert [error["row"] for error in answer["errors"]] == [3]
 
-    def test_details_as_an_object_where_clients_need_it(self, caller: Caller) -> None:
+    def test_a_setting_makes_details_an_object(self, caller: Caller) -> None:
         sent = {"name": "Notice", "services": "SMS", "individual_number": [9800000001]}
         with override_settings(IRIS_V0_DETAILS_OBJECT=True):
             made = caller.post(CAMPAIGNS, sent, status=201)["data"]["details"]
@@ -284,7 +284,7 @@ class TestCreate:
             assert caller.put(f"{path}/update", {"name": "New"})["data"]["details"]["name"] == "New"
             assert caller.get(f"{path}/details")["data"]["details"]["name"] == "New"
 
-    def test_for_a_service_that_there_is_not(self, caller: Caller) -> None:
+    def test_an_unknown_service_is_refused(self, caller: Caller) -> None:
         assert_answers_as_documented(caller.client, "error_invalid")
 
 
@@ -299,22 +299,24 @@ class TestUpdate:
 
     CHANGES = {"name": "new campaign name", "services": "SMS", "description": "Election campaign for 2023"}
 
-    def test_as_documented(self, caller: Caller, campaign: Campaign) -> None:
+    def test_an_update_responds_as_documented(self, caller: Caller, campaign: Campaign) -> None:
         assert_answers_as_documented(caller.client, "campaign_update", campaign=campaign.pk)
 
     @pytest.mark.parametrize("method", ["PUT", "POST", "PATCH"])
     @pytest.mark.parametrize("format", ["json", "multipart"])
-    def test_all_at_once(self, caller: Caller, path: str, method: str, format: str) -> None:
+    def test_all_fields_can_be_updated_together(
+        self, caller: Caller, path: str, method: str, format: str
+    ) -> None:
         (shown,) = caller.call(method, path, self.CHANGES, format=format, status=200)["data"]["details"]
         assert {key: shown[key] for key in self.CHANGES} == self.CHANGES
 
     @pytest.mark.parametrize("field", ["name", "services", "description"])
-    def test_one_at_a_time(self, caller: Caller, path: str, field: str) -> None:
+    def test_each_field_can_be_updated_alone(self, caller: Caller, path: str, field: str) -> None:
         old = {"name": "old name", "services": "PHONE", "description": "old"}
         (shown,) = caller.put(path, {field: self.CHANGES[field]})["data"]["details"]
         assert {key: shown[key] for key in old} == {**old, field: self.CHANGES[field]}
 
-    def test_nothing(self, caller: Caller, path: str) -> None:
+    def test_an_empty_update_changes_nothing(self, caller: Caller, path: str) -> None:
         (shown,) = caller.put(path, {"name": "", "services": None})["data"]["details"]
         assert (shown["name"], shown["services"], shown["description"]) == ("old name", "PHONE", "old")
 
@@ -322,9 +324,7 @@ class TestUpdate:
         (shown,) = caller.put(path, {"description": ""})["data"]["details"]
         assert shown["description"] == ""
 
-    def test_what_is_not_for_clients_to_change_is_ignored(
-        self, caller: Caller, campaign: Campaign, path: str
-    ) -> None:
+    def test_read_only_fields_are_ignored(self, caller: Caller, campaign: Campaign, path: str) -> None:
         sent = {
             "id": 1,
             "status": "Completed",
@@ -341,7 +341,7 @@ class TestUpdate:
             "new",
         )
 
-    def test_the_service_of_a_running_campaign_stays(
+    def test_the_service_of_a_running_campaign_cannot_change(
         self, caller: Caller, campaign: Campaign, path: str
     ) -> None:
         make_run(campaign=campaign)
@@ -350,7 +350,7 @@ class TestUpdate:
 
 
 class TestDelete:
-    def test_it_is_gone_for_its_owner(self, caller: Caller, user: User) -> None:
+    def test_a_deleted_campaign_is_not_found(self, caller: Caller, user: User) -> None:
         campaign = make_empty_campaign(owner=user)
         recipient = make_recipient(campaign=campaign)
         assert_answers_as_documented(caller.client, "campaign_delete", campaign=campaign.pk)
@@ -361,7 +361,7 @@ class TestDelete:
         caller.fails("POST", f"{CAMPAIGNS}{campaign.pk}/begin", {"message": "Hello"}, status=404)
         caller.fails("DELETE", f"{CAMPAIGNS}{campaign.pk}/delete", status=404)
 
-    def test_a_running_campaign_is_stopped(self, caller: Caller, user: User) -> None:
+    def test_deleting_a_running_campaign_stops_it(self, caller: Caller, user: User) -> None:
         campaign = make_campaign(owner=user, numbers=[9800000001])
         run = make_run(campaign=campaign, held=1)
         caller.delete(f"{CAMPAIGNS}{campaign.pk}/delete")
@@ -372,7 +372,7 @@ class TestDelete:
 
 
 class TestDetails:
-    def test_of_a_campaign_with_tags(self, caller: Caller, user: User) -> None:
+    def test_the_details_have_the_tags(self, caller: Caller, user: User) -> None:
         tags = ["tags_name", "tags_age"]
         campaign = make_empty_campaign(owner=user, name="campaign name", description="asd", tags=tags)
         for number in (9800000001, 9800000002):
@@ -380,7 +380,7 @@ class TestDetails:
         assert_answers_as_documented(caller.client, "campaign_details", campaign=campaign.pk)
 
     @pytest.mark.parametrize(("service", "word"), [(Service.BOTH, "SMS & PHONE"), (Service.SURVEY, "SURVEY")])
-    def test_of_a_campaign_of_a_kind_that_v0_has_not(
+    def test_the_details_show_services_that_v0_does_not_document(
         self, caller: Caller, user: User, service: Service, word: str
     ) -> None:
         campaign = make_empty_campaign(owner=user, service=service)
@@ -389,10 +389,12 @@ class TestDetails:
         assert shown["services"] == listed["services"] == word
         caller.fails("PUT", f"{CAMPAIGNS}{campaign.pk}/update", {"services": word}, status=400)
 
-    def test_of_a_campaign_that_there_is_not(self, caller: Caller) -> None:
+    def test_the_details_of_an_unknown_campaign_are_not_found(self, caller: Caller) -> None:
         assert_answers_as_documented(caller.client, "error_not_found", campaign=10**12)
 
-    def test_takes_three_queries_however_many_numbers(self, caller: Caller, user: User) -> None:
+    def test_the_details_take_three_queries_for_any_number_of_recipients(
+        self, caller: Caller, user: User
+    ) -> None:
         campaign = make_campaign(owner=user, numbers=list(range(9800000001, 9800000021)))
         make_run(campaign=campaign)
         with CaptureQueriesContext(connection) as context:
@@ -400,7 +402,7 @@ class TestDetails:
         assert len(context) <= 3
 
 
-def test_answers_are_valid_json_with_text_as_it_was_sent(caller: Caller) -> None:
+def test_responses_are_valid_json_with_unchanged_text(caller: Caller) -> None:
     name = 'सूचना “ward 7” \\ "quoted" 🎉 [] {}'
     sent = {"name": name, "services": "SMS", "individual_number": [9800000001], "description": "line\nline"}
     (made,) = caller.post(CAMPAIGNS, sent, status=201)["data"]["details"]

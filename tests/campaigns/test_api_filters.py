@@ -78,26 +78,26 @@ class TestCampaigns:
             ("search", "x" * 201),
         ],
     )
-    def test_values_that_mean_nothing_are_refused(self, user: User, field: str, value: str) -> None:
+    def test_invalid_filter_values_are_refused(self, user: User, field: str, value: str) -> None:
         refusal = v0.Caller(user).fails("GET", f"/api/system/campaigns?{field}={value}", status=400)
         assert [error["field"] for error in refusal["errors"]] == [field]
         refusal = v1.Caller(user).fails("GET", f"campaign/?{field}={value}", status=400)
         assert refusal["message"].startswith(f"{field}: ")
         assert len(refusal[field]) == 1
 
-    def test_each_wrong_filter_is_named(self, user: User) -> None:
+    def test_each_invalid_filter_is_named(self, user: User) -> None:
         refusal = v0.Caller(user).fails("GET", "/api/system/campaigns?services=FAX&status=Done", status=400)
         assert {error["field"] for error in refusal["errors"]} == {"services", "status"}
         assert refusal["message"].endswith("(1 more under errors.)")
 
-    def test_the_links_keep_the_filters(self, user: User) -> None:
+    def test_links_to_pages_keep_the_filters(self, user: User) -> None:
         answer = v0.Caller(user).get("/api/system/campaigns?search=water&page_size=1")
         assert answer["pagination"]["total_items"] == 2
         assert "search=water" in answer["pagination"]["links"][0]
         assert "search=water" in v1.Caller(user).get("campaign/?search=water&limit=1")["next"]
 
 
-def test_phone_numbers(user: User) -> None:
+def test_the_list_of_phone_numbers_can_be_filtered(user: User) -> None:
     mine = make_phone_number(number="9800000101", owner=user)
     other = make_phone_number(number="9800000102", owner=user)
     other.capabilities, other.friendly_name = "SMS", "Ward office"
@@ -123,7 +123,7 @@ def test_phone_numbers(user: User) -> None:
     of_v1.fails("GET", "phone-number/active/?capability=fax", status=400)
 
 
-def test_otps(user: User) -> None:
+def test_the_list_of_otps_can_be_filtered(user: User) -> None:
     def make(number: str, channel: str, origin: str, day: int) -> int:
         return Otp.objects.create(
             owner=user,

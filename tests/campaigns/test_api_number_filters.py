@@ -80,7 +80,7 @@ class TestStatus:
         for word in set(RECIPIENT_STATUSES.values()):
             assert find(f"status={quote(word)}") == [pk for pk, its in shown.items() if its == word], word
 
-    def test_of_a_campaign_that_does_not_run(
+    def test_status_filters_match_the_shown_status_without_a_run(
         self, campaign: Campaign, recipients: list[Recipient], find: Callable[[str], list[int]]
     ) -> None:
         make_run(campaign=campaign, status=RunStatus.COMPLETED)
@@ -88,7 +88,7 @@ class TestStatus:
 
     @pytest.mark.parametrize("status", [RunStatus.RUNNING, RunStatus.PAUSED, RunStatus.STOPPING])
     @pytest.mark.parametrize("chosen", ["all", "statuses", "individual", "filled", "trial"])
-    def test_of_a_campaign_that_runs(
+    def test_status_filters_match_the_shown_status_during_a_run(
         self,
         campaign: Campaign,
         recipients: list[Recipient],
@@ -116,7 +116,7 @@ class TestStatus:
         make_delivery_of(run=run, recipient=recipients[1], status=S.FAILED)
         self.check(campaign, find)
 
-    def test_several_at_once_in_any_spelling(
+    def test_several_statuses_in_any_spelling_can_be_combined(
         self, campaign: Campaign, recipients: list[Recipient], find: Callable[[str], list[int]]
     ) -> None:
         both = [pk.pk for pk in reversed(recipients) if pk.status in (S.FAILED, S.HUNGUP)]
@@ -128,14 +128,14 @@ class TestStatus:
             assert find(query) == both
         assert len(find("status=")) == 18
 
-    def test_a_word_that_is_none(self, user: User, campaign: Campaign) -> None:
+    def test_an_unknown_status_is_refused(self, user: User, campaign: Campaign) -> None:
         assert refused(user, campaign, "status=broken").startswith(
             "status: “broken” is not known here: use not"
         )
 
 
 class TestNumberAndTags:
-    def test_a_number_however_it_is_written(
+    def test_a_number_is_found_in_any_spelling(
         self, campaign: Campaign, find: Callable[[str], list[int]]
     ) -> None:
         first = make_recipient(campaign=campaign, number="9841000001")
@@ -145,17 +145,21 @@ class TestNumberAndTags:
             assert find(f"number={number}") == [second.pk, first.pk]
         assert find("number=9841000003") == []
 
-    def test_a_number_that_no_country_has(self, campaign: Campaign, find: Callable[[str], list[int]]) -> None:
+    def test_a_number_valid_in_no_country_is_found_as_it_was_sent(
+        self, campaign: Campaign, find: Callable[[str], list[int]]
+    ) -> None:
         assert numbering.parse("1231231234").to == ""
         one = make_recipient(campaign=campaign, number="1231231234")
         make_recipient(campaign=campaign, number="1231231235")
         assert find("number=1231231234") == [one.pk]
 
     @pytest.mark.parametrize("number", ["abc", "12", "9" * 30])
-    def test_a_number_that_is_none(self, user: User, campaign: Campaign, number: str) -> None:
+    def test_an_invalid_number_is_refused(self, user: User, campaign: Campaign, number: str) -> None:
         assert refused(user, campaign, f"number={number}").startswith("number: ")
 
-    def test_tags(self, campaign: Campaign, find: Callable[[str], list[int]]) -> None:
+    def test_numbers_can_be_filtered_by_tag_values(
+        self, campaign: Campaign, find: Callable[[str], list[int]]
+    ) -> None:
         def make(**tags: Any) -> int:
             return make_recipient(campaign=campaign, tags={f"tags_{tag}": it for tag, it in tags.items()}).pk
 
@@ -169,7 +173,7 @@ class TestNumberAndTags:
         make_recipient(campaign=campaign, tags={"tags_50%": "50%"})
         assert len(find("tag=50%25:50%25")) == 1
 
-    def test_tags_that_are_none(self, user: User, campaign: Campaign) -> None:
+    def test_invalid_tag_filters_are_refused(self, user: User, campaign: Campaign) -> None:
         assert refused(user, campaign, "tag=age:7") == (
             "tag: Unknown tag “tags_age”. This campaign has: tags_name, tags_ward, tags_50%."
         )
@@ -179,7 +183,9 @@ class TestNumberAndTags:
         untagged = make_empty_campaign(owner=user)
         assert refused(user, untagged, "tag=age:7").endswith("This campaign has none.")
 
-    def test_all_must_be_true(self, campaign: Campaign, find: Callable[[str], list[int]]) -> None:
+    def test_a_recipient_must_match_all_filters(
+        self, campaign: Campaign, find: Callable[[str], list[int]]
+    ) -> None:
         told = {"tags_name": "Sita"}
         one = make_recipient(campaign=campaign, number=9841000001, tags=told, status=S.FAILED)
         make_recipient(campaign=campaign, number=9841000001, tags=told)
@@ -224,7 +230,7 @@ class TestStretches:
         return found, befores
 
     @pytest.mark.parametrize("query", ["tag=ward:0", "status=not started", "number=9800000001&tag=ward:0"])
-    def test_the_links_lead_through_the_whole_campaign(
+    def test_following_the_links_searches_the_whole_campaign(
         self, user: User, campaign: Campaign, failed: list[int], query: str
     ) -> None:
         of_v0, of_v1 = v0.Caller(user), v1.Caller(user)
@@ -239,14 +245,16 @@ class TestStretches:
             assert befores[-1] is None
             assert len(set(befores)) == 5
 
-    def test_v0_without_pages_looks_at_all(self, user: User, campaign: Campaign, failed: list[int]) -> None:
+    def test_v0_without_pages_searches_the_whole_campaign(
+        self, user: User, campaign: Campaign, failed: list[int]
+    ) -> None:
         path = f"/api/system/campaigns/number/{campaign.pk}/?tag=ward:0"
         found = [one["id"] for one in v0.Caller(user).get(path)["data"]["number-lists"]]
         assert found == failed
         older = v0.Caller(user).get(f"{path}&before={failed[1]}")["data"]["number-lists"]
         assert [one["id"] for one in older] == failed[2:]
 
-    def test_those_who_were_not_reached_are_looked_for_among_each_other(
+    def test_a_search_for_recipients_not_reached_skips_all_others(
         self, campaign: Campaign, failed: list[int]
     ) -> None:
         Recipient.objects.filter(pk__in=failed).update(status=S.FAILED)
@@ -256,7 +264,7 @@ class TestStretches:
         assert stretch.ends_at is None
 
     @pytest.mark.parametrize("before", ["0", "-1", "abc", "1.5", "9" * 20, "१"])
-    def test_an_id_that_is_none(self, user: User, campaign: Campaign, before: str) -> None:
+    def test_an_invalid_before_id_is_refused(self, user: User, campaign: Campaign, before: str) -> None:
         assert "ids are whole numbers above 0" in refused(user, campaign, f"before={before}")
 
 
@@ -291,7 +299,7 @@ class TestALargeCampaign:
         ],
     )
     @pytest.mark.parametrize("running", [False, True])
-    def test_one_stretch_is_read_by_an_index(
+    def test_a_search_reads_one_stretch_by_an_index(
         self, user: User, large: Campaign, query: str, index: str, running: bool
     ) -> None:
         if running:

@@ -46,7 +46,7 @@ def of(campaign: Campaign) -> str:
 
 
 class TestList:
-    def test_newest_first(self, caller: Caller, user: User) -> None:
+    def test_numbers_are_listed_newest_first(self, caller: Caller, user: User) -> None:
         tags = ["tags_name", "tags_age"]
         campaign = make_empty_campaign(
             owner=user, name="Sample campaign name", service=Service.CALL, tags=tags
@@ -62,7 +62,7 @@ class TestList:
         ids = {"first": first.pk, "second": second.pk, "third": third.pk}
         assert_answers_as_documented(caller.client, "number_list", campaign=campaign.pk, **ids)
 
-    def test_all_of_them_in_batches(
+    def test_all_numbers_are_listed_in_batches(
         self, caller: Caller, campaign: Campaign, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(numbers, "STREAM_BATCH", 3)
@@ -71,12 +71,12 @@ class TestList:
         ids += [make_recipient(campaign=campaign).pk, make_recipient(campaign=campaign).pk]
         assert [number["id"] for number in caller.get(of(campaign))["data"]["number-lists"]] == ids[::-1]
 
-    def test_of_a_campaign_without_any(self, caller: Caller, campaign: Campaign) -> None:
+    def test_the_list_of_an_empty_campaign_is_empty(self, caller: Caller, campaign: Campaign) -> None:
         answer = caller.get(of(campaign))
         assert answer["data"]["number-lists"] == []
         assert list(answer["data"]) == ["messages", "number-lists"]
 
-    def test_is_sent_in_pieces(
+    def test_the_list_of_numbers_is_streamed(
         self, caller: Caller, campaign: Campaign, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(numbers, "STREAM_BATCH", 2)
@@ -88,7 +88,7 @@ class TestList:
         assert len(json.loads(b"".join(pieces))["data"]["number-lists"]) == 6
         assert response.headers["Content-Type"] == "application/json"
 
-    def test_in_pages_when_asked(self, caller: Caller, campaign: Campaign) -> None:
+    def test_the_list_of_numbers_is_paginated_on_request(self, caller: Caller, campaign: Campaign) -> None:
         ids = [make_recipient(campaign=campaign).pk for _ in range(5)]
         answer = caller.get(f"{of(campaign)}?page=2&page_size=2")
         assert [number["id"] for number in answer["data"]["number-lists"]] == ids[::-1][2:4]
@@ -99,7 +99,7 @@ class TestList:
         caller.fails("GET", f"{of(campaign)}?page=x", status=400)
 
     @pytest.mark.parametrize("query", ["", "?page=1"])
-    def test_takes_as_many_queries_for_many_numbers(
+    def test_the_number_of_queries_does_not_grow_with_the_numbers(
         self, caller: Caller, campaign: Campaign, query: str
     ) -> None:
         def queries() -> int:
@@ -127,7 +127,7 @@ class TestList:
             (DeliveryStatus.ANSWERED, "answered"),
         ],
     )
-    def test_status_while_it_runs(
+    def test_the_status_during_a_run_is_not_that_of_the_run_before(
         self, caller: Caller, campaign: Campaign, status: DeliveryStatus, word: str
     ) -> None:
         """What came out of the run before is not shown as if it were news."""
@@ -151,7 +151,7 @@ class TestList:
             (DeliveryStatus.TERMINATED, "terminated"),
         ],
     )
-    def test_status_afterwards(
+    def test_the_status_after_a_run_is_its_outcome(
         self, caller: Caller, campaign: Campaign, status: DeliveryStatus | None, word: str
     ) -> None:
         recipient = make_recipient(campaign=campaign, status=status)
@@ -181,7 +181,7 @@ class TestList:
     @pytest.mark.parametrize(
         ("credits", "shown"), [("0", "0"), ("2.00", "2"), ("2.50", "2.5"), ("0.25", "0.25")]
     )
-    def test_credits_are_whole_when_they_can_be(
+    def test_whole_credits_are_shown_without_decimals(
         self, caller: Caller, campaign: Campaign, credits: str, shown: str
     ) -> None:
         make_recipient(campaign=campaign, credits=credits)
@@ -190,14 +190,14 @@ class TestList:
 
 
 class TestAdd:
-    def test_a_number_with_tags(self, caller: Caller, user: User) -> None:
+    def test_a_number_can_be_added_with_tags(self, caller: Caller, user: User) -> None:
         tags = ["tags_name", "tags_age"]
         campaign = make_empty_campaign(owner=user, name="Sample campaign name", tags=tags)
         assert_answers_as_documented(caller.client, "number_add", campaign=campaign.pk)
         (details,) = caller.get(f"/api/system/campaigns/{campaign.pk}/details")["data"]["details"]
         assert details["number_count"] == 1
 
-    def test_a_number_from_a_multipart_form(self, caller: Caller, user: User) -> None:
+    def test_a_number_can_be_added_by_a_multipart_form(self, caller: Caller, user: User) -> None:
         campaign = make_empty_campaign(owner=user)
         answer = caller.post(of(campaign), {"number": "9800000035"}, format="multipart", status=201)
         shown = answer["data"]["number-lists"]
@@ -210,15 +210,19 @@ class TestAdd:
             {"available_tags[tags_name]": "सीता"},
         ],
     )
-    def test_tags_from_a_form(self, caller: Caller, campaign: Campaign, fields: dict[str, str]) -> None:
+    def test_tags_are_read_from_a_form(
+        self, caller: Caller, campaign: Campaign, fields: dict[str, str]
+    ) -> None:
         answer = caller.post(of(campaign), {"number": "9800000035", **fields}, format="multipart", status=201)
         assert answer["data"]["number-lists"]["available_tags"]["tags_name"] == "सीता"
 
     @pytest.mark.parametrize("tags", [{}, None, ""])
-    def test_without_tags(self, caller: Caller, campaign: Campaign, tags: object) -> None:
+    def test_a_number_can_be_added_without_tags(
+        self, caller: Caller, campaign: Campaign, tags: object
+    ) -> None:
         caller.post(of(campaign), {"number": 9800000035, "available_tags": tags}, status=201)
 
-    def test_a_tag_that_the_campaign_has_not(self, caller: Caller, campaign: Campaign) -> None:
+    def test_an_unknown_tag_is_refused(self, caller: Caller, campaign: Campaign) -> None:
         sent = {"number": 9800000035, "available_tags": {"tags_salary": 1}}
         answer = caller.fails("POST", of(campaign), sent, status=400)
         assert "tags_salary" in answer["message"]
@@ -226,38 +230,42 @@ class TestAdd:
 
 
 class TestOne:
-    def test_its_details(self, caller: Caller, user: User) -> None:
+    def test_the_details_of_a_number(self, caller: Caller, user: User) -> None:
         campaign = make_empty_campaign(owner=user, name="Sample campaign name")
         number = make_recipient(campaign=campaign, number=9800000034)
         assert_answers_as_documented(caller.client, "number_details", number=number.pk)
 
-    def test_is_edited(self, caller: Caller, user: User) -> None:
+    def test_a_number_can_be_edited(self, caller: Caller, user: User) -> None:
         campaign = make_empty_campaign(owner=user, name="sample campaign", tags=["tags_name", "tags_age"])
         number = make_recipient(campaign=campaign, number=9800000034)
         assert_answers_as_documented(caller.client, "number_edit", number=number.pk)
 
     @pytest.mark.parametrize("method", ["POST", "PATCH"])
-    def test_is_edited_by_other_methods(self, caller: Caller, campaign: Campaign, method: str) -> None:
+    def test_a_number_can_be_edited_by_other_methods(
+        self, caller: Caller, campaign: Campaign, method: str
+    ) -> None:
         recipient = make_recipient(campaign=campaign)
         answer = caller.call(
             method, f"/api/system/number/{recipient.pk}/", {"number": 9800000035}, status=200
         )
         assert answer["data"]["details"]["number"] == 9800000035
 
-    def test_is_edited_by_multipart_with_only_its_number(self, caller: Caller, campaign: Campaign) -> None:
+    def test_a_number_can_be_edited_by_multipart_without_tags(
+        self, caller: Caller, campaign: Campaign
+    ) -> None:
         recipient = make_recipient(campaign=campaign, tags={"tags_name": "सीता"})
         path = f"/api/system/number/{recipient.pk}/"
         shown = caller.put(path, {"number": "9800000099"}, format="multipart")["data"]["details"]
         assert shown["number"] == 9800000099
         assert shown["available_tags"]["tags_name"] == "सीता"
 
-    def test_keeps_its_number_when_only_tags_are_sent(self, caller: Caller, campaign: Campaign) -> None:
+    def test_editing_only_tags_keeps_the_number(self, caller: Caller, campaign: Campaign) -> None:
         recipient = make_recipient(campaign=campaign, number=9800000001)
         sent = {"available_tags": {"tags_age": 26.5}}
         shown = caller.put(f"/api/system/number/{recipient.pk}/", sent)["data"]["details"]
         assert (shown["number"], shown["available_tags"]) == (9800000001, {"tags_name": "", "tags_age": 26.5})
 
-    def test_is_deleted(self, caller: Caller, user: User) -> None:
+    def test_a_number_can_be_deleted(self, caller: Caller, user: User) -> None:
         campaign = make_empty_campaign(owner=user, name="campaign bulk")
         number = make_recipient(campaign=campaign, number=9800000034)
         assert_answers_as_documented(caller.client, "number_delete", number=number.pk)
@@ -265,7 +273,7 @@ class TestOne:
         (details,) = caller.get(f"/api/system/campaigns/{campaign.pk}/details")["data"]["details"]
         assert details["number_count"] == 0
 
-    def test_stays_as_it_is_while_its_campaign_runs(self, caller: Caller, campaign: Campaign) -> None:
+    def test_a_number_cannot_be_edited_during_a_run(self, caller: Caller, campaign: Campaign) -> None:
         recipient = make_recipient(campaign=campaign)
         make_run(campaign=campaign)
         caller.fails("PUT", f"/api/system/number/{recipient.pk}/", {"number": 9800000002}, status=409)
@@ -280,7 +288,7 @@ class TestOne:
         caller.fails("GET", f"/api/system/campaigns/number/{number.pk}/", status=404)
 
 
-def test_what_a_run_does_is_seen(caller: Caller, user: User, settings: Any) -> None:
+def test_the_outcome_of_a_run_is_shown(caller: Caller, user: User, settings: Any) -> None:
     """By the last digits the sandbox decides: these are completed, busy, unanswered, hung up and refused."""
     from tests import engine
 

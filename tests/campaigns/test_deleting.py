@@ -49,7 +49,7 @@ def run_migration(name: str, *statements: str) -> None:
             cursor.execute(getattr(migration, statement))
 
 
-def test_a_contact_that_has_answered_is_one_number_less_when_it_is_deleted() -> None:
+def test_deleting_a_contact_with_responses_reduces_the_count_by_one() -> None:
     campaign = answered_survey()
     first = campaign.recipients.order_by("pk")[0]
     editing.delete_recipient(recipient=first)
@@ -57,7 +57,7 @@ def test_a_contact_that_has_answered_is_one_number_less_when_it_is_deleted() -> 
     assert campaign.number_count == campaign.recipients.count() == 4
 
 
-def test_after_a_contact_was_deleted_everybody_else_is_paid_for() -> None:
+def test_after_a_deletion_the_hold_covers_all_remaining_contacts() -> None:
     campaign = answered_survey()
     editing.delete_recipient(recipient=campaign.recipients.order_by("pk")[0])
     run = runs.begin(campaign=campaign)
@@ -70,7 +70,7 @@ def test_after_a_contact_was_deleted_everybody_else_is_paid_for() -> None:
     assert check_ledger().differences == ()
 
 
-def test_surveys_whose_numbers_were_miscounted_are_counted_anew_by_the_migration() -> None:
+def test_the_migration_corrects_the_counts_of_surveys() -> None:
     survey, other = make_survey(), make_campaign()
     Campaign.objects.filter(pk=survey.pk).update(number_count=-3)
     Campaign.objects.filter(pk=other.pk).update(number_count=7)
@@ -80,7 +80,7 @@ def test_surveys_whose_numbers_were_miscounted_are_counted_anew_by_the_migration
     assert (survey.number_count, other.number_count) == (2, 7)
 
 
-def test_what_a_deleted_campaign_runs_is_stopped_with_it_although_its_deleter_dies(
+def test_a_run_is_stopped_with_its_deleted_campaign_even_if_the_process_dies(
     monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     settings.IRIS_HOPPER_SIZE = 2
@@ -96,7 +96,7 @@ def test_what_a_deleted_campaign_runs_is_stopped_with_it_although_its_deleter_di
     assert (Run.objects.get().status, owner.balance) == (RunStatus.TERMINATED, Decimal(10))
 
 
-def test_what_a_deleted_campaign_was_to_run_later_never_begins_although_its_deleter_dies(
+def test_a_scheduled_run_of_a_deleted_campaign_never_starts_even_if_the_process_dies(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     campaign = make_campaign()
@@ -121,7 +121,7 @@ def delete_and_die(campaign: Campaign, monkeypatch: pytest.MonkeyPatch) -> None:
             services.delete_campaign(campaign=campaign)
 
 
-def test_runs_that_outlived_their_campaign_are_stopped_by_the_migration() -> None:
+def test_the_migration_stops_runs_of_deleted_campaigns() -> None:
     deleted, kept = make_campaign(), make_campaign()
     for campaign in (deleted, kept):
         runs.begin(campaign=campaign, message="Hello", starts_at=timezone.now() + timedelta(hours=1))

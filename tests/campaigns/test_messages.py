@@ -39,7 +39,7 @@ from telephony.segments import TextSize, segments_of, upper_bound
         ("{name", [TextPart("{name")]),
     ],
 )
-def test_braces_around_something_are_a_tag_and_all_else_is_text(text: str, parts: list[Any]) -> None:
+def test_only_braces_with_content_are_tags(text: str, parts: list[Any]) -> None:
     assert list(parse_message(text).parts) == parts
 
 
@@ -84,12 +84,12 @@ def test_a_message_is_rendered_for_a_recipient(text: str, tags: dict[str, Any], 
         (math.inf, ""),
     ],
 )
-def test_values_are_written_as_people_write_them(value: object, text: str) -> None:
+def test_values_are_formatted_as_in_spreadsheets(value: object, text: str) -> None:
     assert format_tag_value(value) == text
     assert parse_message("{tags_a}").render({"tags_a": value}) == text
 
 
-def test_an_unknown_tag_is_refused_with_the_nearest_one() -> None:
+def test_an_unknown_tag_is_refused_with_the_most_similar_one() -> None:
     with pytest.raises(UnknownTag) as refused:
         check_tags(parse_message("{tags_nmae}"), ["tags_name", "tags_age"])
     assert refused.value.code == "unknown_tag"
@@ -99,7 +99,7 @@ def test_an_unknown_tag_is_refused_with_the_nearest_one() -> None:
     )
 
 
-def test_an_unknown_tag_without_a_near_one_is_refused_with_all() -> None:
+def test_an_unknown_tag_without_a_similar_one_is_refused_with_all_tags() -> None:
     with pytest.raises(
         UnknownTag, match=r"^\{otp\} is not a tag of this campaign. Its tags are: tags_name.$"
     ):
@@ -112,29 +112,29 @@ def test_a_tag_in_a_campaign_without_tags_is_refused() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "no tags", "{tags_name} {name}", "{} } {"])
-def test_known_tags_are_fine(text: str) -> None:
+def test_known_tags_are_accepted(text: str) -> None:
     check_tags(parse_message(text), ["tags_name"])
 
 
 @pytest.mark.parametrize("text", ["a\x00b", "{tags_\x00}", "a\ud800b"])
-def test_what_cannot_be_stored_is_refused(text: str) -> None:
+def test_text_that_cannot_be_stored_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput, match="null byte"):
         parse_message(text)
 
 
 @pytest.mark.parametrize("text", [None, 5, ["a"], b"a"])
-def test_a_message_is_a_text(text: Any) -> None:
+def test_a_message_that_is_not_text_is_refused(text: Any) -> None:
     with pytest.raises(InvalidInput, match="must be a text"):
         parse_message(text)
 
 
-def test_a_long_message_is_refused() -> None:
+def test_an_overlong_message_is_refused() -> None:
     parse_message("न" * MAX_CHARACTERS)
     with pytest.raises(InvalidInput, match="has 10,001 characters"):
         parse_message("न" * (MAX_CHARACTERS + 1))
 
 
-def test_a_message_that_its_tags_make_too_long_is_refused() -> None:
+def test_a_message_that_tag_values_make_too_long_is_refused() -> None:
     sizes = {"tags_a": TextSize.of("x" * 1_000)}
     check_length(parse_message("{a}" * 10), sizes)
     with pytest.raises(InvalidInput, match="up to 11,000 characters"):
@@ -148,7 +148,7 @@ VALUES = st.text(alphabet="a€ न😀", max_size=120)
     template=st.lists(VALUES | st.sampled_from(["{tags_a}", "{b}", "{tags_none}"]), max_size=6),
     recipients=st.lists(st.fixed_dictionaries({"tags_a": VALUES, "tags_b": VALUES}), min_size=1, max_size=4),
 )
-def test_the_size_of_a_message_bounds_what_every_recipient_gets(
+def test_the_size_of_a_message_is_an_upper_bound_for_all_recipients(
     template: list[str], recipients: list[dict[str, str]]
 ) -> None:
     message = parse_message("".join(template))
@@ -181,5 +181,5 @@ def test_the_size_of_a_message_without_tags_is_exact() -> None:
         ("tags_", ""),
     ],
 )
-def test_a_heading_names_a_tag(heading: str, tag: str) -> None:
+def test_a_heading_is_converted_to_a_tag(heading: str, tag: str) -> None:
     assert to_tag_name(heading) == tag

@@ -29,7 +29,7 @@ class TestInOneTransaction:
         with pytest.raises(IntegrityError, match=f"no campaign {MISSING}"), connection.cursor() as cursor:
             cursor.execute(f"{ADD}, (%s, '9841000002', '')", [campaign.pk, MISSING])
 
-    def test_nor_by_copy(self) -> None:
+    def test_copy_adds_no_recipient_to_a_campaign_that_does_not_exist(self) -> None:
         nowhere = Campaign(pk=MISSING)
         with pytest.raises(IntegrityError, match=f"no campaign {MISSING}"):
             imports.copy_rows(nowhere, [("9841000001", "+9779841000001", {})])
@@ -39,32 +39,32 @@ class TestInOneTransaction:
         with pytest.raises(IntegrityError, match="has recipients"), connection.cursor() as cursor:
             cursor.execute("DELETE FROM campaigns_campaign WHERE id = %s", [campaign.pk])
 
-    def test_deleting_it_with_its_recipients_is_possible(self) -> None:
+    def test_a_campaign_can_be_deleted_with_its_recipients(self) -> None:
         campaign = make_campaign()
         campaign.delete()
         assert not Campaign.objects.exists()
 
-    def test_campaigns_are_not_truncated_under_their_recipients(self) -> None:
+    def test_campaigns_with_recipients_cannot_be_truncated(self) -> None:
         make_campaign()
         with connection.cursor() as cursor:
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # nothing may be pending when one truncates
             with pytest.raises(IntegrityError, match="campaigns with recipients"):
                 cursor.execute("TRUNCATE campaigns_campaign CASCADE")
 
-    def test_a_recipient_stays_with_its_campaign(self) -> None:
+    def test_a_recipient_cannot_move_to_another_campaign(self) -> None:
         recipient = make_campaign().recipients.all()[0]
         recipient.campaign = an_empty_one()
         with pytest.raises(IntegrityError, match="stays with its campaign"):
             recipient.save()
 
-    def test_saving_all_of_a_recipient_is_possible(self) -> None:
+    def test_all_fields_of_a_recipient_can_be_saved(self) -> None:
         recipient = make_campaign().recipients.all()[0]
         recipient.number = "9841000009"
         recipient.save()
         recipient.refresh_from_db()
         assert recipient.number == "9841000009"
 
-    def test_a_campaign_keeps_its_id(self) -> None:
+    def test_the_id_of_a_campaign_cannot_change(self) -> None:
         campaign = make_campaign()
         with pytest.raises(IntegrityError, match="stays with its campaign"):
             Campaign.objects.filter(pk=campaign.pk).update(id=MISSING)
@@ -77,7 +77,7 @@ class TestTwoAtOnce:
         with psycopg.connect(**connection.get_connection_params() | {"cursor_factory": None}) as other:
             yield other
 
-    def test_who_deletes_a_campaign_waits_for_who_adds_to_it(self, other: psycopg.Connection) -> None:
+    def test_deleting_a_campaign_waits_for_a_concurrent_insert(self, other: psycopg.Connection) -> None:
         campaign = an_empty_one()
         with transaction.atomic():
             with connection.cursor() as cursor:
@@ -87,7 +87,7 @@ class TestTwoAtOnce:
         assert isinstance(deletes.fault(), psycopg.errors.ForeignKeyViolation)
         assert campaign.recipients.count() == 1
 
-    def test_who_adds_to_a_campaign_waits_for_who_deletes_it(self, other: psycopg.Connection) -> None:
+    def test_adding_a_recipient_waits_for_a_concurrent_deletion(self, other: psycopg.Connection) -> None:
         key = an_empty_one().pk
         with transaction.atomic():
             Campaign.objects.filter(pk=key).delete()

@@ -60,7 +60,7 @@ def finished_campaign(*, ended_at: Any = LONG_AGO) -> Campaign:
     return campaign
 
 
-def test_what_is_long_over_goes_and_a_dry_run_says_so_before() -> None:
+def test_old_deliveries_are_removed_and_a_dry_run_only_counts_them() -> None:
     finished_campaign()
     messages = SandboxMessage.objects.count()
     said = f"4 calls and SMS, {messages} messages of the sandbox and 0 that people have sent, from more than 90 days ago."
@@ -70,7 +70,7 @@ def test_what_is_long_over_goes_and_a_dry_run_says_so_before() -> None:
     assert (Delivery.objects.count(), SandboxMessage.objects.count()) == (0, 0)
 
 
-def test_the_ledger_and_what_is_shown_of_the_numbers_stay_as_they_were() -> None:
+def test_pruning_changes_neither_the_ledger_nor_the_shown_numbers() -> None:
     campaign = finished_campaign()
     of_v0, of_v1 = v0.Caller(campaign.owner), CallerOfV1(campaign.owner)
 
@@ -98,7 +98,7 @@ def without_times(answer: Any) -> Any:
     return answer
 
 
-def test_a_campaign_can_be_begun_again_for_those_it_did_not_reach() -> None:
+def test_a_pruned_campaign_can_be_rerun_for_recipients_not_reached() -> None:
     campaign = finished_campaign()
     prune()
     run = runs.begin(campaign=campaign, statuses=[DeliveryStatus.FAILED])
@@ -116,27 +116,27 @@ def ended(run: Run, **fields: Any) -> None:
 
 
 @pytest.mark.parametrize("status", [RunStatus.RUNNING, RunStatus.PAUSED, RunStatus.STOPPING])
-def test_nothing_of_a_run_that_is_not_over_goes(status: RunStatus) -> None:
+def test_deliveries_of_unfinished_runs_are_kept(status: RunStatus) -> None:
     """It is what keeps anybody from being called twice, however long ago they were."""
     ended(make_run(campaign=make_campaign(), status=status, starts_at=LONG_AGO))
     prune()
     assert Delivery.objects.count() == 3
 
 
-def test_nothing_goes_before_its_time() -> None:
+def test_recent_deliveries_are_kept() -> None:
     finished_campaign(ended_at=timezone.now() - timedelta(days=89))
     prune()
     assert Delivery.objects.count() == 4
 
 
-def test_what_has_not_ended_stays_whatever_its_run_says() -> None:
+def test_unfinished_deliveries_are_kept_even_if_their_run_has_finished() -> None:
     run = make_run(campaign=make_campaign(), status=RunStatus.TERMINATED, finished_at=LONG_AGO)
     ended(run, status=DeliveryStatus.SUBMITTED, ended_at=None)
     prune()
     assert Delivery.objects.count() == 3
 
 
-def test_otps_keep_their_row_and_lose_their_delivery() -> None:
+def test_pruning_keeps_otps_and_removes_their_deliveries() -> None:
     owner = make_user(credits=10)
     otp = send_otp(owner=owner, number="9841000001", message="{otp}", channel=Channel.SMS)
     prune()
@@ -149,7 +149,7 @@ def test_otps_keep_their_row_and_lose_their_delivery() -> None:
     assert not Delivery.objects.exists()
 
 
-def test_parts_of_messages_go_with_them_and_what_people_sent_goes_but_not_their_wish() -> None:
+def test_pruning_removes_inbound_messages_and_parts_but_keeps_opt_outs() -> None:
     campaign = finished_campaign()
     delivery = Delivery.objects.all()[0]
     MessagePart.objects.create(delivery=delivery, trunk=delivery.trunk, ref="part-1")
@@ -160,7 +160,7 @@ def test_parts_of_messages_go_with_them_and_what_people_sent_goes_but_not_their_
     assert (MessagePart.objects.count(), InboundMessage.objects.count(), OptOut.objects.count()) == (0, 1, 1)
 
 
-def test_it_goes_in_chunks(
+def test_rows_are_removed_in_chunks(
     monkeypatch: pytest.MonkeyPatch, django_assert_max_num_queries: Callable[..., Any]
 ) -> None:
     monkeypatch.setattr(of_telephony, "CHUNK", 3)
@@ -169,7 +169,7 @@ def test_it_goes_in_chunks(
     assert not Delivery.objects.exists()
 
 
-def test_the_statements_do_not_grow_with_what_is_removed(
+def test_the_size_of_statements_does_not_grow_with_the_removed_rows(
     django_assert_max_num_queries: Callable[..., Any],
 ) -> None:
     for _ in range(3):
@@ -178,7 +178,7 @@ def test_the_statements_do_not_grow_with_what_is_removed(
         retention.prune(days=90)
 
 
-def test_without_a_number_of_days_everything_is_kept(settings: Any) -> None:
+def test_nothing_is_removed_if_the_setting_is_0(settings: Any) -> None:
     settings.IRIS_KEEP_DELIVERIES_DAYS = 0
     finished_campaign()
     assert "keeps everything" in prune()

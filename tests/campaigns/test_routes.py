@@ -37,7 +37,7 @@ def owner() -> User:
         (Service.CALL, [DeliveryStatus.UNANSWERED], "sms"),
     ],
 )
-def test_what_has_no_carrier_is_not_begun_and_holds_nothing(
+def test_a_campaign_without_a_carrier_for_its_channel_is_refused_without_a_hold(
     settings: Any, owner: User, service: Service, failover: list[DeliveryStatus], missing: str
 ) -> None:
     settings.ROUTES = {**settings.ROUTES, missing: []}
@@ -48,12 +48,12 @@ def test_what_has_no_carrier_is_not_begun_and_holds_nothing(
     assert (owner.balance, Run.objects.count()) == (100, 0)
 
 
-def test_a_channel_that_is_not_used_needs_no_carrier(settings: Any, owner: User) -> None:
+def test_an_unused_channel_needs_no_carrier(settings: Any, owner: User) -> None:
     settings.ROUTES = {**settings.ROUTES, "call": []}
     runs.begin(campaign=make_campaign(owner=owner), message="Namaste")
 
 
-def test_v0_says_so(settings: Any, owner: User) -> None:
+def test_v0_explains_the_missing_carrier(settings: Any, owner: User) -> None:
     settings.ROUTES = {**settings.ROUTES, "sms": []}
     campaign = make_campaign(owner=owner)
     answer = v0.Caller(owner).call(
@@ -62,15 +62,13 @@ def test_v0_says_so(settings: Any, owner: User) -> None:
     assert answer["message"] == "No carrier is set up for Sms: ask this server's operator."
 
 
-def test_v1_says_so(settings: Any, owner: User) -> None:
+def test_v1_explains_the_missing_carrier(settings: Any, owner: User) -> None:
     settings.ROUTES = {**settings.ROUTES, "sms": []}
     campaign = make_campaign(owner=owner, message="Namaste")
     CallerOfV1(owner).fails("post", f"run-campaign/{campaign.pk}/", status=503)
 
 
-def test_a_call_ends_all_the_same_where_the_sms_that_is_to_follow_has_lost_its_route(
-    settings: Any, owner: User
-) -> None:
+def test_a_call_ends_even_if_its_failover_sms_has_no_route(settings: Any, owner: User) -> None:
     settings.IRIS_SANDBOX_SPEED = 1000
     campaign = make_campaign(
         owner=owner,
@@ -88,7 +86,7 @@ def test_a_call_ends_all_the_same_where_the_sms_that_is_to_follow_has_lost_its_r
     assert run.hold.remaining == 0
 
 
-def test_a_run_that_cannot_be_filled_is_tried_once_in_a_turn_and_stops_no_other(
+def test_a_run_that_cannot_be_filled_is_tried_once_per_time_slice_and_delays_no_other(
     settings: Any, owner: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.IRIS_SANDBOX_SPEED = 1000

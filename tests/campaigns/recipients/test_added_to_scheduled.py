@@ -26,7 +26,7 @@ def scheduled(*, credits: int = 100, **options: Any) -> Campaign:
     return campaign
 
 
-def waiting(campaign: Campaign) -> Run:
+def scheduled_run(campaign: Campaign) -> Run:
     return campaign.runs.get(status=RunStatus.SCHEDULED)
 
 
@@ -36,7 +36,7 @@ def status_of(campaign: Campaign) -> str | None:
     return status
 
 
-def reached(campaign: Campaign) -> int:
+def count_completed(campaign: Campaign) -> int:
     """How many recipients have completed when its time has come."""
     Run.objects.filter(status=RunStatus.SCHEDULED).update(starts_at=timezone.now())
     lifecycle.begin_due()
@@ -45,43 +45,49 @@ def reached(campaign: Campaign) -> int:
     return campaign.recipients.filter(status=100).count()
 
 
-def test_one_by_one() -> None:
+def test_a_scheduled_run_includes_a_number_that_is_added_later() -> None:
     campaign = scheduled()
     editing.add_recipient(campaign=campaign, number=9841000002)
-    assert (waiting(campaign).recipient_count, waiting(campaign).hold.amount) == (2, 2)
-    assert reached(campaign) == 2
+    assert (scheduled_run(campaign).recipient_count, scheduled_run(campaign).hold.amount) == (2, 2)
+    assert count_completed(campaign) == 2
 
 
-def test_many_at_once() -> None:
+def test_a_scheduled_run_includes_a_list_that_is_added_later() -> None:
     campaign = scheduled()
     editing.add_recipients(campaign=campaign, rows=[(9841000002, {}), (9841000003, {})])
-    assert reached(campaign) == 3
+    assert count_completed(campaign) == 3
 
 
-def test_from_a_sheet() -> None:
+def test_a_scheduled_run_includes_a_sheet_that_is_added_later() -> None:
     campaign = scheduled()
     editing.import_sheet(campaign=campaign, file=make_sheet(["numbers"], [9841000002], [9841000003]))
-    assert reached(campaign) == 3
+    assert count_completed(campaign) == 3
 
 
-def test_from_a_large_sheet_once_it_is_imported(settings: Any) -> None:
+def test_a_scheduled_run_includes_a_large_sheet_after_its_background_import(settings: Any) -> None:
     settings.IRIS_BACKGROUND_IMPORT_BYTES = 0
     campaign = scheduled()
     editing.import_sheet(campaign=campaign, file=make_sheet(["numbers"], [9841000002], [9841000003]))
-    assert waiting(campaign).recipient_count == 1
+    assert scheduled_run(campaign).recipient_count == 1
     background_imports.resume_import(campaign.imports.get().pk)
-    assert reached(campaign) == 3
+    assert count_completed(campaign) == 3
 
 
-def test_nobody_is_added_whom_the_account_cannot_pay_for() -> None:
+def test_a_number_is_refused_if_the_scheduled_run_would_exceed_the_balance() -> None:
     campaign = scheduled(credits=1)
     with pytest.raises(InsufficientCredits):
         editing.add_recipient(campaign=campaign, number=9841000002)
     campaign.refresh_from_db()
-    assert (campaign.number_count, campaign.recipients.count(), waiting(campaign).hold.amount) == (1, 1, 1)
+    assert (campaign.number_count, campaign.recipients.count(), scheduled_run(campaign).hold.amount) == (
+        1,
+        1,
+        1,
+    )
 
 
-def test_a_large_sheet_that_cannot_be_paid_for_is_imported_and_says_so(settings: Any) -> None:
+def test_a_large_sheet_beyond_the_balance_is_imported_without_joining_the_scheduled_run(
+    settings: Any,
+) -> None:
     settings.IRIS_BACKGROUND_IMPORT_BYTES = 0
     campaign = scheduled(credits=1)
     editing.import_sheet(campaign=campaign, file=make_sheet(["numbers"], [9841000002], [9841000003]))
@@ -90,10 +96,10 @@ def test_a_large_sheet_that_cannot_be_paid_for_is_imported_and_says_so(settings:
     pending.refresh_from_db()
     assert (pending.status, pending.imported) == ("done", 2)
     assert pending.message.startswith("The run that waits for its time does not reach these numbers.")
-    assert reached(campaign) == 1
+    assert count_completed(campaign) == 1
 
 
-def test_a_run_for_some_stays_one_for_them() -> None:
+def test_a_scheduled_run_for_chosen_recipients_does_not_include_added_ones() -> None:
     campaign = make_campaign(numbers=[9841000001, 9841000002])
     only = campaign.recipients.earliest("pk").pk
     runs.begin(
@@ -104,10 +110,10 @@ def test_a_run_for_some_stays_one_for_them() -> None:
     )
     editing.add_recipient(campaign=campaign, number=9841000003)
     assert campaign.runs.count() == 1
-    assert reached(campaign) == 1
+    assert count_completed(campaign) == 1
 
 
-def test_a_run_that_was_taken_back_leaves_the_campaign_as_it_was() -> None:
+def test_a_withdrawn_run_does_not_change_the_status_of_the_campaign() -> None:
     campaign = scheduled()
     runs.withdraw(campaign=campaign)
     assert status_of(campaign) is None

@@ -72,7 +72,7 @@ def test_the_numbers_of_an_id_column_are_never_called(heading: str) -> None:
         opened([[heading, "Name"], [14352001, "Ram"], [61520123, "Sita"]])
 
 
-def test_two_columns_of_phones_are_for_the_sender_to_choose_from() -> None:
+def test_two_columns_of_phone_numbers_ask_the_sender_to_choose() -> None:
     rows = [["Name", "Father Mobile", "Mother Mobile"], ["Ram", RAM, SITA], ["Hari", HARI, SITA]]
     with pytest.raises(NumberColumnUnclear) as caught:
         opened(rows)
@@ -82,17 +82,17 @@ def test_two_columns_of_phones_are_for_the_sender_to_choose_from() -> None:
     assert numbers(rows, number_column="B") == [RAM, HARI]
 
 
-def test_a_chosen_column_that_is_not_there_is_refused_with_those_that_are() -> None:
+def test_an_unknown_chosen_column_is_refused_with_the_existing_ones() -> None:
     with pytest.raises(NumberColumnUnclear, match="no column “Telephone”. It has “number” [(]column A[)]"):
         opened([["number", "name"], [RAM, "Ram"]], number_column="Telephone")
 
 
-def test_without_a_word_the_only_column_of_numbers_counts_landlines_included() -> None:
+def test_without_a_phone_word_the_only_column_of_numbers_is_used_even_with_landlines() -> None:
     sheet = opened([["Name", "Whom to call"], ["Ram", "01-5912345"], ["Sita", SITA], ["Hari", HARI]])
     assert [row.to for row in sheet] == ["+97715912345", f"+977{SITA}", f"+977{HARI}"]
 
 
-def test_a_column_in_which_too_few_are_numbers_is_not_taken_by_itself() -> None:
+def test_a_column_with_too_few_numbers_is_not_chosen_automatically() -> None:
     rows: list[list[Any]] = [
         ["Name", "Remark"],
         *[["Ram", f"note {at}"] for at in range(7)],
@@ -102,12 +102,12 @@ def test_a_column_in_which_too_few_are_numbers_is_not_taken_by_itself() -> None:
         opened(rows)
 
 
-def test_the_first_column_counts_where_most_of_its_values_are_numbers() -> None:
+def test_the_first_column_is_used_if_most_of_its_values_are_numbers() -> None:
     assert numbers([["Whom", "Name"], [RAM, "Ram"], ["wrong", "Sita"], [HARI, "Hari"]]) == [RAM, HARI]
     assert numbers([["Whom", "Also"], [RAM, SITA], [HARI, SITA]]) == [RAM, HARI], "two are as good: the first"
 
 
-def test_an_exact_heading_without_any_number_gives_way_to_a_column_with_numbers() -> None:
+def test_a_column_with_numbers_is_preferred_to_an_exact_heading_without_any() -> None:
     assert numbers([["Contact", "Parent Phone"], ["Ram", RAM], ["Sita", SITA]]) == [RAM, SITA]
 
 
@@ -130,18 +130,18 @@ def test_titles_and_group_headings_above_the_heading_are_skipped(above: list[lis
     assert sheet.errors == []
 
 
-def test_titles_above_a_heading_that_nobody_knows_are_skipped() -> None:
+def test_titles_above_an_unknown_heading_are_skipped() -> None:
     sheet = opened([["Shree Sample School"], ["S.N.", "Name", "X"], [1, "Ram", RAM], [2, "Sita", SITA]])
     assert (sheet.columns, sheet.number_heading) == (["tags_S.N.", "tags_Name"], "X")
 
 
-def test_a_first_row_with_a_wrong_number_is_reported_and_no_heading() -> None:
+def test_a_first_row_with_an_invalid_number_is_reported_instead_of_used_as_heading() -> None:
     sheet = opened([["98410", "Hari"], [RAM, "Ram"], [SITA, "Sita"]])
     assert [int(row.number) for row in sheet] == [RAM, SITA]
     assert [error["row"] for error in sheet.errors] == [1]
 
 
-def test_wide_sheets_are_decided_by_fewer_rows() -> None:
+def test_the_columns_of_a_wide_sheet_are_decided_from_fewer_rows() -> None:
     heading = ["Name", *[f"Column {at}" for at in range(200)], "Parent mobile"]
     sheet = opened([heading, *[["Ram", *[1234567890123] * 200, RAM]] * 500])
     assert sheet.number_heading == "Parent mobile"
@@ -161,5 +161,5 @@ def test_wide_sheets_are_decided_by_fewer_rows() -> None:
         ("Paid", False, False),
     ],
 )
-def test_words_of_headings(heading: str, is_phone: bool, counts: bool) -> None:
+def test_headings_are_classified_as_phone_or_id(heading: str, is_phone: bool, counts: bool) -> None:
     assert (has_phone_word(heading), is_id(heading)) == (is_phone, counts)

@@ -35,21 +35,21 @@ def everything_is_large(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sheet_reader, "CHUNK", 2)
 
 
-def a_sheet() -> BytesIO:
+def large_sheet() -> BytesIO:
     people = [[9841000000 + row, f"Person {row}"] for row in range(5)]
     return make_sheet(["numbers", "name"], *people[:3], ["wrong", "Nobody"], *people[3:])
 
 
-def made(sheet: BytesIO | None = None) -> tuple[Campaign, SheetImport]:
+def create_with_sheet(sheet: BytesIO | None = None) -> tuple[Campaign, SheetImport]:
     campaign, errors = services.create_campaign(
-        owner=make_user(credits=10), name="Large", service=Service.SMS, sheet=sheet or a_sheet()
+        owner=make_user(credits=10), name="Large", service=Service.SMS, sheet=sheet or large_sheet()
     )
     assert errors == []
     return campaign, campaign.imports.get()
 
 
-def test_its_rows_come_later_and_its_file_goes() -> None:
-    campaign, pending = made()
+def test_a_large_sheet_is_imported_in_the_background_and_its_file_deleted() -> None:
+    campaign, pending = create_with_sheet()
     assert (campaign.number_count, campaign.recipients.count()) == (0, 0)
     background_imports.resume_import(pending.pk)
     campaign.refresh_from_db()
@@ -62,8 +62,8 @@ def test_its_rows_come_later_and_its_file_goes() -> None:
     assert not default_storage.exists(pending.file)
 
 
-def test_one_that_was_interrupted_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    campaign, pending = made()
+def test_an_interrupted_import_resumes_where_it_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    campaign, pending = create_with_sheet()
 
     def die(point: str) -> None:
         raise KeyboardInterrupt
@@ -80,8 +80,10 @@ def test_one_that_was_interrupted_goes_on_where_it_was(monkeypatch: pytest.Monke
     assert (campaign.number_count, campaign.recipients.count()) == (5, 5)
 
 
-def test_of_two_processes_that_go_on_with_one_only_the_first_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    campaign, pending = made()
+def test_of_two_processes_that_resume_an_import_only_the_first_continues(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    campaign, pending = create_with_sheet()
 
     def overtake(point: str) -> None:
         """After the first chunk of one process, another one reads the rest."""
@@ -96,8 +98,8 @@ def test_of_two_processes_that_go_on_with_one_only_the_first_does(monkeypatch: p
 
 
 @pytest.mark.django_db(transaction=True)
-def test_one_whose_database_goes_away_goes_on_when_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    campaign, pending = made()
+def test_an_import_resumes_after_the_database_was_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    campaign, pending = create_with_sheet()
     copy, passed = imports.copy_lines, []
 
     def copy_without_database(campaign: Campaign, lines: list[str]) -> int:
@@ -124,8 +126,8 @@ def test_one_whose_database_goes_away_goes_on_when_it_is_back(monkeypatch: pytes
     assert (campaign.number_count, campaign.recipients.count()) == (5, 5)
 
 
-def test_one_that_breaks_off_in_the_middle_is_refused_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    campaign, pending = made()
+def test_an_import_that_fails_in_the_middle_adds_no_recipients(monkeypatch: pytest.MonkeyPatch) -> None:
+    campaign, pending = create_with_sheet()
     steps = sheets.Sheet.steps
 
     def broken(sheet: sheets.Sheet, *, after: int = 0) -> Any:
@@ -142,8 +144,8 @@ def test_one_that_breaks_off_in_the_middle_is_refused_whole(monkeypatch: pytest.
     assert (campaign.number_count, campaign.recipients.count()) == (0, 0)
 
 
-def test_one_is_refused_without_reading_what_it_had_added(monkeypatch: pytest.MonkeyPatch) -> None:
-    _, pending = made()
+def test_a_failed_import_deletes_its_recipients_without_reading_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, pending = create_with_sheet()
     monkeypatch.setattr(background_imports, "_commit", lambda *args, **options: 1 / 0)
     with CaptureQueriesContext(connection) as queries:
         background_imports.resume_import(pending.pk)
@@ -157,7 +159,7 @@ def test_rows_are_stored_as_the_sheet_has_them() -> None:
     texts = ["back\\slash \\n \\. \\N", "quotes \" and '", "two\nlines", "100 % of {name}", "नेपाली 🙂", "\\"]
     headings = ["numbers", '100 % \\ "x"', "size"]
     people = [[9841000000 + row, text, 0.5] for row, text in enumerate(texts)]
-    campaign, pending = made(make_sheet(headings, *people))
+    campaign, pending = create_with_sheet(make_sheet(headings, *people))
     background_imports.resume_import(pending.pk)
     stored = campaign.recipients.order_by("pk").values_list("number", "to", "tags")
     assert list(stored) == [
@@ -166,16 +168,16 @@ def test_rows_are_stored_as_the_sheet_has_them() -> None:
     ]
 
 
-def test_a_row_with_other_tags_than_the_one_before_keeps_its_own() -> None:
-    campaign, _ = made()
+def test_a_row_with_other_tags_than_the_row_before_keeps_its_own() -> None:
+    campaign, _ = create_with_sheet()
     tags: list[dict[str, Any]] = [{"a": 1}, {"a": 2, "b": "x"}, {}, {"b": None}, {"b": True}, {"b": 1.5}]
     imports.copy_rows(campaign, [("9841000000", "+9779841000000", its) for its in tags])
     assert list(campaign.recipients.order_by("pk").values_list("tags", flat=True)) == tags
 
 
-def test_an_import_goes_on_after_its_row_even_if_rows_are_numbered_twice() -> None:
+def test_an_import_resumes_after_its_row_even_if_rows_are_numbered_twice() -> None:
     row = '<row r="1"><c r="A1"><v>984100000{}</v></c></row>'
-    campaign, pending = made(BytesIO(xlsx("".join(row.format(last) for last in range(5)))))
+    campaign, pending = create_with_sheet(BytesIO(xlsx("".join(row.format(last) for last in range(5)))))
     pending.row = 2
     pending.save()
     background_imports.resume_import(pending.pk)
@@ -186,8 +188,8 @@ def test_an_import_goes_on_after_its_row_even_if_rows_are_numbered_twice() -> No
     ]
 
 
-def test_the_longest_value_of_all_chunks_is_what_a_message_may_cost() -> None:
-    campaign, pending = made(
+def test_tag_sizes_cover_the_longest_value_of_all_chunks() -> None:
+    campaign, pending = create_with_sheet(
         make_sheet(
             ["numbers", "name"],
             *[[9841000000 + row, "x" * length] for row, length in enumerate([1, 9, 3, 2, 7])],
@@ -199,22 +201,22 @@ def test_the_longest_value_of_all_chunks_is_what_a_message_may_cost() -> None:
     assert campaign.tag_sizes["tags_name"]["septets"] == 9
 
 
-def test_one_without_a_valid_row_says_so() -> None:
-    _, pending = made(make_sheet(["numbers"], ["none"]))
+def test_an_import_without_a_valid_row_fails_with_a_message() -> None:
+    _, pending = create_with_sheet(make_sheet(["numbers"], ["none"]))
     background_imports.resume_import(pending.pk)
     pending.refresh_from_db()
     assert pending.status == "failed"
     assert "valid phone number" in pending.message
 
 
-def test_a_campaign_cannot_begin_before_its_numbers_are_there() -> None:
-    campaign, _ = made()
+def test_a_campaign_cannot_begin_during_an_import() -> None:
+    campaign, _ = create_with_sheet()
     with pytest.raises(Conflict, match="still being imported"):
         runs.begin(campaign=campaign, message="Hello")
 
 
-def test_the_details_show_how_far_it_is() -> None:
-    campaign, pending = made()
+def test_the_campaign_details_show_the_progress_of_an_import() -> None:
+    campaign, pending = create_with_sheet()
     client: APIClient = client_of(campaign.owner)
 
     def shown() -> Any:
@@ -238,7 +240,7 @@ def uploaded(content: bytes, settings: Any) -> tuple[Campaign, SheetImport | Non
     return campaign, campaign.imports.first()
 
 
-def test_a_sheet_of_20_000_rows_is_imported_at_once_and_one_row_more_later(
+def test_a_sheet_of_20_000_rows_is_imported_in_the_request_and_one_of_20_001_later(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Processor time is not what this is about, and a busy machine counts more of it.
@@ -257,7 +259,7 @@ def test_a_sheet_of_20_000_rows_is_imported_at_once_and_one_row_more_later(
     assert campaign.number_count == 20_001
 
 
-def test_a_small_file_that_describes_a_huge_sheet_is_left_to_a_worker(settings: Any) -> None:
+def test_a_small_file_with_a_huge_sheet_is_imported_by_a_worker(settings: Any) -> None:
     _, pending = uploaded(xlsx("<row/>" * 150_000), settings)
     assert pending is not None
     background_imports.resume_import(pending.pk)
@@ -266,7 +268,7 @@ def test_a_small_file_that_describes_a_huge_sheet_is_left_to_a_worker(settings: 
 
 
 def test_a_worker_gives_up_at_the_limit_and_names_it(settings: Any) -> None:
-    campaign, pending = made(make_sheet(["numbers"], *[[9841000000 + row] for row in range(5)]))
+    campaign, pending = create_with_sheet(make_sheet(["numbers"], *[[9841000000 + row] for row in range(5)]))
     settings.IRIS_SHEET_MAX_ROWS = 4
     background_imports.resume_import(pending.pk)
     pending.refresh_from_db()
@@ -286,13 +288,13 @@ def test_a_sheet_is_read_while_no_transaction_is_open(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(sheets, "open_sheet", noting)
     owner = make_user(credits=10)
-    campaign, _ = services.create_campaign(owner=owner, name="x", service=Service.SMS, sheet=a_sheet())
-    editing.import_sheet(campaign=campaign, file=a_sheet())
+    campaign, _ = services.create_campaign(owner=owner, name="x", service=Service.SMS, sheet=large_sheet())
+    editing.import_sheet(campaign=campaign, file=large_sheet())
     assert seen == [depth, depth]
     assert campaign.recipients.count() == 10
 
 
-def test_a_sheet_that_is_stored_goes_when_its_campaign_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stored_sheet_is_deleted_if_its_campaign_is_not_created(monkeypatch: pytest.MonkeyPatch) -> None:
     stored: list[str] = []
     save = default_storage.save
 
@@ -303,7 +305,7 @@ def test_a_sheet_that_is_stored_goes_when_its_campaign_is_not_made(monkeypatch: 
     monkeypatch.setattr(default_storage, "save", noting)
     monkeypatch.setattr(Campaign.objects, "create", lambda **fields: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        made()
+        create_with_sheet()
     (name,) = stored
     assert not default_storage.exists(name)
 
@@ -311,7 +313,9 @@ def test_a_sheet_that_is_stored_goes_when_its_campaign_is_not_made(monkeypatch: 
 def test_rows_that_were_skipped_before_an_interruption_are_still_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    _, pending = made(make_sheet(["numbers"], ["a"], [9841000001], [9841000002], ["b"], [9841000003]))
+    _, pending = create_with_sheet(
+        make_sheet(["numbers"], ["a"], [9841000001], [9841000002], ["b"], [9841000003])
+    )
     with monkeypatch.context() as killed:
         killed.setattr(background_imports, "failpoint", lambda point: 1 / 0)
         killed.setattr(background_imports, "_fail", lambda pending, message: None)
@@ -326,14 +330,14 @@ def test_rows_that_were_skipped_before_an_interruption_are_still_named(
 # In turn ---------------------------------------------------------------------------------------------------
 
 
-def test_accounts_take_turns_chunk_by_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_imports_of_several_accounts_alternate_chunk_by_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first account has two sheets and was first, yet the second account's is done before the second sheet begins."""
     owner = make_user(credits=10)
     large = [
         services.create_campaign(owner=owner, name="Large", service=Service.SMS, sheet=long_sheet(40))[0]
         for _ in range(2)
     ]
-    small, _ = made()
+    small, _ = create_with_sheet()
     order: list[int] = []
     commit = background_imports._commit
 
@@ -353,10 +357,10 @@ def long_sheet(rows: int) -> BytesIO:
     return make_sheet(["numbers"], *[[9841000000 + row] for row in range(rows)])
 
 
-def test_more_accounts_than_places_are_all_served(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_accounts_than_readers_all_make_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background_imports, "MAX_READERS", 2)
     monkeypatch.setattr(background_imports, "SHORT_TIME_SLICE_SECONDS", 0)
-    campaigns = [made(long_sheet(8))[0] for _ in range(5)]
+    campaigns = [create_with_sheet(long_sheet(8))[0] for _ in range(5)]
     served: list[int] = []
     for _ in range(40):
         background_imports.import_all()
@@ -370,11 +374,11 @@ def test_more_accounts_than_places_are_all_served(monkeypatch: pytest.MonkeyPatc
     assert [campaign.recipients.count() for campaign in campaigns] == [8] * 5
 
 
-def test_a_reader_that_hangs_keeps_nobody_waiting_and_fails_in_the_end(
+def test_a_hanging_reader_delays_no_other_import_and_finally_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    hung, pending = made()
-    other, _ = made()
+    hung, pending = create_with_sheet()
+    other, _ = create_with_sheet()
     released = threading.Event()
     steps = sheets.Sheet.steps
     hanging = threading.local()
@@ -412,8 +416,8 @@ def lose(pending: SheetImport) -> Path:
     return path.rename(path.with_suffix(".elsewhere"))
 
 
-def test_a_sheet_that_cannot_be_found_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
-    campaign, pending = made()
+def test_an_import_waits_for_a_missing_sheet(caplog: pytest.LogCaptureFixture) -> None:
+    campaign, pending = create_with_sheet()
     elsewhere = lose(pending)
     background_imports.import_all()
     pending.refresh_from_db()
@@ -441,10 +445,10 @@ def import_status() -> str:
     return out.getvalue()
 
 
-def test_a_sheet_that_stays_lost_fails_after_an_hour_and_says_whose_fault_it_is(
+def test_an_import_fails_after_its_sheet_was_missing_for_an_hour_and_blames_the_server(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    campaign, pending = made()
+    campaign, pending = create_with_sheet()
     lose(pending)
     background_imports.import_all()
     SheetImport.objects.update(retry_at=None, missing_since=timezone.now() - background_imports.MAX_MISSING)
@@ -455,10 +459,10 @@ def test_a_sheet_that_stays_lost_fails_after_an_hour_and_says_whose_fault_it_is(
     assert default_storage.path(pending.file) in caplog.text
 
 
-def test_storage_that_breaks_off_in_the_middle_is_no_damage_of_the_sheet(
+def test_a_storage_failure_during_reading_is_not_reported_as_a_damaged_sheet(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    _, pending = made(BytesIO(b"numbers\n" + b"9841000001\n" * 50_000))
+    _, pending = create_with_sheet(BytesIO(b"numbers\n" + b"9841000001\n" * 50_000))
     monkeypatch.setattr(sheet_reader, "CHUNK", 10_000)
     read = sheet_reader._Stored.readinto
     seen = [0]

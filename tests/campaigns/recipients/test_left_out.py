@@ -24,7 +24,7 @@ def read(content: bytes | str) -> tuple[list[tuple[str, Any]], list[dict[str, An
     return found, sheet.errors
 
 
-def test_worksheets_with_rows_that_are_not_read_are_named() -> None:
+def test_further_worksheets_with_rows_are_reported() -> None:
     ward = rows_of([HEADING, [9841000001, "Ram"]])
     found, errors = read(xlsx(ward, "", rows_of([[], ["x"]]), rows_of([HEADING])))
     assert found == [("9841000001", "Ram")]
@@ -34,7 +34,7 @@ def test_worksheets_with_rows_that_are_not_read_are_named() -> None:
 
 
 @pytest.mark.parametrize("hidden", ['hidden="1"', "hidden='true'", 'ht="0" hidden="1" customHeight="1"'])
-def test_rows_that_a_filter_hides_are_left_out_and_named(hidden: str) -> None:
+def test_rows_hidden_by_a_filter_are_skipped_and_reported(hidden: str) -> None:
     rows = [HEADING, *[[9841000000 + at, f"Person {at}"] for at in range(2, 6)]]
     xml = (
         rows_of(rows)
@@ -48,13 +48,13 @@ def test_rows_that_a_filter_hides_are_left_out_and_named(hidden: str) -> None:
     assert error["message"].startswith("2 rows are hidden in the sheet")
 
 
-def test_a_sheet_of_nothing_but_hidden_rows_says_so() -> None:
+def test_a_sheet_with_only_hidden_rows_is_refused_with_the_reason() -> None:
     xml = rows_of([HEADING, [9841000001, "Ram"]]).replace("<row ", '<row hidden="1" ')
     with pytest.raises(NotASheet, match="2 rows are hidden"):
         opened(xlsx(xml))
 
 
-def test_a_quotation_mark_without_its_partner_costs_its_own_row_only() -> None:
+def test_a_lone_quotation_mark_skips_only_its_own_row() -> None:
     found, errors = read('numbers,name\n9841000001,Ram\n9841000002,"Sita\n9841000003,Hari\n9841000004,Gita\n')
     assert found == [("9841000001", "Ram"), ("9841000003", "Hari"), ("9841000004", "Gita")]
     assert [error["row"] for error in errors] == [3]
@@ -64,7 +64,7 @@ def test_a_quotation_mark_without_its_partner_costs_its_own_row_only() -> None:
 @pytest.mark.parametrize(
     "closing", ['9841000004,"Gita\n', '9841000004,Gita"\n', '9841000004,"Gita"\n', '"9841000004",Gita\n']
 )
-def test_a_lone_quotation_mark_that_a_later_one_closes_swallows_nobody(closing: str) -> None:
+def test_a_lone_quotation_mark_closed_in_a_later_row_swallows_no_rows(closing: str) -> None:
     found, errors = read(
         f'numbers,name\n9841000001,Ram\n9841000002,"Sita\n9841000003,Hari\n{closing}9841000005,Anu\n'
     )
@@ -73,7 +73,7 @@ def test_a_lone_quotation_mark_that_a_later_one_closes_swallows_nobody(closing: 
     assert not any("\n" in str(name) for _, name in found)
 
 
-def test_two_hundred_rows_behind_a_lone_quotation_mark_are_read() -> None:
+def test_two_hundred_rows_after_a_lone_quotation_mark_are_read() -> None:
     rows = "".join(f"98410{at:05},Person {at}\n" for at in range(10, 2210))
     found, errors = read('numbers,name\n9841000002,"Sita\n' + rows)
     assert len(found) == 2200
@@ -91,7 +91,7 @@ def test_many_lone_quotation_marks_are_refused() -> None:
         read("numbers,name\n" + '9841000001,"Sita\n' * 500)
 
 
-def test_a_line_that_is_too_long_is_no_row_and_neither_is_its_end() -> None:
+def test_an_overlong_line_and_its_rest_are_skipped() -> None:
     found, errors = read("numbers\n9841000001\n" + "9" * 1_000_000 + "9841000002\n9841000003\n")
     assert [number for number, _ in found] == ["9841000001", "9841000003"]
     assert [error["row"] for error in errors] == [3]
@@ -107,12 +107,12 @@ def test_a_line_that_is_too_long_is_no_row_and_neither_is_its_end() -> None:
         '<c><v>9841000001</v></c><c r="?" t="str"><v>Ram</v></c>',
     ],
 )
-def test_cells_that_are_written_unusually_are_read(cells: str) -> None:
+def test_cells_with_unusual_xml_are_read(cells: str) -> None:
     heading = rows_of([HEADING])
     assert read(xlsx(f'{heading}<row r="2">{cells}</row>')) == ([("9841000001", "Ram")], [])
 
 
-def test_columns_that_are_too_far_right_are_named_once() -> None:
+def test_columns_beyond_the_limit_are_reported_once() -> None:
     far = '<c r="IW2" t="str"><v>x</v></c>'
     cells = '<c r="A{0}"><v>984100000{0}</v></c>'
     rows = "".join(f'<row r="{at}">{cells.format(at)}{far}</row>' for at in (2, 3))
@@ -124,7 +124,7 @@ def test_columns_that_are_too_far_right_are_named_once() -> None:
 
 
 @pytest.mark.parametrize("folder", ["", "wtf/"])
-def test_a_workbook_whose_parts_lie_elsewhere_is_read(folder: str) -> None:
+def test_a_workbook_with_parts_in_other_folders_is_read(folder: str) -> None:
     import zipfile
 
     packed = zipfile.ZipFile(io.BytesIO(xlsx(rows_of([HEADING, [9841000001, "Ram"]]))))
@@ -178,14 +178,14 @@ def test_numbers_are_read_as_the_sheet_shows_them(cell: str, shown: object) -> N
         ("9841000001 / 9841000001", ["9841000001"]),
     ],
 )
-def test_several_numbers_of_one_cell_are_people_of_their_own(cell: str, numbers: list[str]) -> None:
+def test_several_numbers_in_one_cell_become_several_recipients(cell: str, numbers: list[str]) -> None:
     found, errors = read(xlsx(rows_of([HEADING, [cell, "Ram"], [9841000009, "Sita"]])))
     assert found == [*[(number, "Ram") for number in numbers], ("9841000009", "Sita")]
     assert errors == []
 
 
 @pytest.mark.parametrize("cell", ["9,841,000,001", "9841000001 / 98", "9841000001 (Ram)", "1 / 2"])
-def test_a_cell_that_is_not_surely_numbers_is_reported(cell: str) -> None:
+def test_a_cell_with_an_uncertain_list_of_numbers_is_reported(cell: str) -> None:
     found, errors = read(xlsx(rows_of([HEADING, [cell, "Ram"], [9841000009, "Sita"]])))
     assert [number for number, _ in found] == ["9841000009"]
     assert [error["row"] for error in errors] == [2]

@@ -51,12 +51,12 @@ READERS: dict[str, Callable[[str], Any]] = {
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_each_reader_is_linear(reader: str) -> None:
+def test_reading_takes_linear_time(reader: str) -> None:
     for written in texts():
         assert_linear(READERS[reader], written)
 
 
-def test_many_names_of_tags_are_compared_in_little_time() -> None:
+def test_an_unknown_tag_is_compared_with_many_tags_in_little_time() -> None:
     """The product of two names' lengths, for each tag of a campaign, is what a comparison may take."""
 
     def read(name: str) -> None:
@@ -68,7 +68,7 @@ def test_many_names_of_tags_are_compared_in_little_time() -> None:
         assert_linear(read, repeated(piece), length=LENGTH - 2)
 
 
-def test_a_long_unknown_tag_is_told_by_its_beginning() -> None:
+def test_the_error_for_a_long_unknown_tag_quotes_its_beginning() -> None:
     with pytest.raises(UnknownTag) as caught:
         check_tags(parse_message("{" + "नाम" * 3_000 + "}"), ["tags_name"])
     assert len(caught.value.message) < 300
@@ -83,11 +83,11 @@ def test_a_long_unknown_tag_is_told_by_its_beginning() -> None:
         ("{ " + "x" * 9_998, ()),
     ],
 )
-def test_what_a_tag_is(written: str, tags: tuple[str, ...]) -> None:
+def test_braces_with_content_are_tags(written: str, tags: tuple[str, ...]) -> None:
     assert parse_message(written).tags == tags
 
 
-def test_a_stated_length_of_any_number_of_figures_is_too_large(client: Any) -> None:
+def test_a_content_length_with_any_number_of_digits_is_refused(client: Any) -> None:
     answer = client.generic(
         "POST", "/api/accounts/login/", b"{}", content_type="application/json", CONTENT_LENGTH="9" * 5_000
     )

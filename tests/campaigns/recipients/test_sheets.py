@@ -40,7 +40,7 @@ def saved(*tables: list[list[Any]]) -> bytes:
     return file.getvalue()
 
 
-def refusal(content: bytes | str) -> str:
+def rejection_message(content: bytes | str) -> str:
     """Why the file, or one of its rows, was refused as a whole."""
     with pytest.raises((NotASheet, SheetTooLarge)) as refused:
         list(opened(content))
@@ -93,18 +93,18 @@ def test_a_sheet_gives_numbers_with_a_tag_for_every_other_column() -> None:
         *("contact", "Contact Number:", "फोन नम्बर", "मोबाइल", "सम्पर्क नम्बर"),
     ],
 )
-def test_the_column_that_is_called_so_has_the_numbers(heading: str) -> None:
+def test_a_column_with_a_known_heading_has_the_numbers(heading: str) -> None:
     sheet = opened(saved([["S.N.", "name", heading], [1, "Ram", 9841234567]]))
     assert sheet.columns == ["tags_S.N.", "tags_name"]
     assert list(sheet) == [SheetRow(2, *RAM, {"tags_S.N.": 1, "tags_name": "Ram"})]
 
 
-def test_a_phone_is_preferred_to_a_contact() -> None:
+def test_a_phone_column_is_preferred_to_a_contact_column() -> None:
     sheet = opened("contact,phone\nRam,9841234567\n")
     assert list(sheet) == [SheetRow(2, *RAM, {"tags_contact": "Ram"})]
 
 
-def test_without_such_a_name_the_first_column_has_the_numbers() -> None:
+def test_without_a_known_heading_the_first_column_has_the_numbers() -> None:
     sheet = opened("whom,name\n9841234567,Ram\n")
     assert sheet.number_heading == "whom"
     assert list(sheet) == [SheetRow(2, *RAM, {"tags_name": "Ram"})]
@@ -132,18 +132,20 @@ def test_headings_become_tags() -> None:
         ("\n\n98675432123", [], SheetRow(3, "98675432123", "", {})),
     ],
 )
-def test_a_sheet_without_headings_is_read_by_its_places(text: str, columns: list[str], row: Any) -> None:
+def test_tags_of_a_sheet_without_headings_are_named_by_position(
+    text: str, columns: list[str], row: Any
+) -> None:
     sheet = opened(text)
     assert sheet.columns == columns
     assert list(sheet) == [row if isinstance(row, SheetRow) else SheetRow(1, *RAM, row)]
 
 
-def test_numbers_beside_each_other_are_not_taken_for_tags() -> None:
-    assert "in one row" in refusal("9841234567,9801234567,9811234567\n")
+def test_a_single_row_of_several_numbers_is_refused() -> None:
+    assert "in one row" in rejection_message("9841234567,9801234567,9811234567\n")
     assert len(list(opened("9841234567,9801234567\n9841234568,9801234568\n"))) == 2
 
 
-def test_blank_rows_are_left_out_and_wrong_ones_reported_by_their_number() -> None:
+def test_blank_rows_are_skipped_and_invalid_ones_reported_with_their_row_number() -> None:
     sheet = opened(
         saved([[], ["number", "name"], ["abc", "x"], [], [9841234567, "Ram"], [None, "Sita"], [" ", " "]])
     )
@@ -153,7 +155,7 @@ def test_blank_rows_are_left_out_and_wrong_ones_reported_by_their_number() -> No
     assert sheet.errors[1]["message"].startswith("The phone number is missing")
 
 
-def test_the_first_hundred_errors_are_kept_and_all_are_counted() -> None:
+def test_only_the_first_hundred_errors_are_kept_but_all_are_counted() -> None:
     sheet = opened("number\n" + "abc\n" * 250 + "9841234567\n")
     for _ in range(2):
         assert [row.row for row in sheet] == [252]
@@ -161,7 +163,7 @@ def test_the_first_hundred_errors_are_kept_and_all_are_counted() -> None:
         assert sheet.error_count == 250
 
 
-def test_a_sheet_can_be_read_again() -> None:
+def test_a_sheet_can_be_iterated_twice() -> None:
     for content in (
         saved([["number"], [9841234567]]),
         b"number\n9841234567\n",
@@ -179,7 +181,7 @@ def test_an_upload_is_read_and_left_open() -> None:
         assert not upload.closed
 
 
-def test_rows_short_and_long_are_filled_and_cut() -> None:
+def test_short_rows_are_filled_and_long_rows_are_cut() -> None:
     sheet = opened("number,name,age\n9841234567\n9801234567,Sita,30,more\n")
     assert [row.tags for row in sheet] == [
         {"tags_name": "", "tags_age": ""},
@@ -187,7 +189,7 @@ def test_rows_short_and_long_are_filled_and_cut() -> None:
     ]
 
 
-def test_a_value_without_measure_is_reported() -> None:
+def test_an_overlong_value_is_reported() -> None:
     sheet = opened(f"number,name\n9841234567,{'x' * 1001}\n9841234567,{'x' * 1000}\n")
     assert [row.row for row in sheet] == [3]
     assert sheet.errors == [
@@ -255,7 +257,7 @@ def test_cells_of_every_kind_become_plain_values() -> None:
         ("<f>IF(1&gt;0,1)</f>", ""),
     ],
 )
-def test_numbers_are_read_as_they_are_meant(cell: str, value: object) -> None:
+def test_numeric_cells_are_converted(cell: str, value: object) -> None:
     rows = (
         rows_of([["number", "x"]]) + f'<row r="2"><c r="A2"><v>9841234567</v></c><c r="B2">{cell}</c></row>'
     )
@@ -280,7 +282,7 @@ def test_numbers_are_read_as_they_are_meant(cell: str, value: object) -> None:
         ('t="inlineStr"><is><t>a_x000D_\nb_x0000_c_xD800_</t></is>', "a\nbc"),
     ],
 )
-def test_texts_are_read_however_they_are_written(cell: str, value: str) -> None:
+def test_text_cells_are_read_in_every_notation(cell: str, value: str) -> None:
     strings = (
         "<si><t>राम &amp; सीता</t></si>"
         '<si><r><rPr><b/></rPr><t>bold</t></r><r><t xml:space="preserve"> and not</t></r></si>'
@@ -306,7 +308,7 @@ def test_texts_are_read_however_they_are_written(cell: str, value: str) -> None:
         ("164", "[Red]0;General", 46053),
     ],
 )
-def test_a_number_is_a_date_when_its_style_says_so(format: str, code: str | None, value: object) -> None:
+def test_a_number_with_a_date_style_is_read_as_a_date(format: str, code: str | None, value: object) -> None:
     own = f'<numFmts count="1"><numFmt numFmtId="164" formatCode="{code}"/></numFmts>'.replace(
         '" d', "&quot; d"
     )
@@ -334,7 +336,7 @@ def test_a_number_is_a_date_when_its_style_says_so(format: str, code: str | None
         ("99999999", 99999999),
     ],
 )
-def test_days_are_counted_as_excel_counts_them(serial: str, value: object) -> None:
+def test_day_numbers_are_converted_like_excel(serial: str, value: object) -> None:
     styles = '<cellXfs><xf numFmtId="14"/></cellXfs>'
     rows = rows_of([["number", "x"]]).replace("<c ", '<c s="9" ') + (
         f'<row r="2"><c r="A2" s="9"><v>9841234567</v></c><c r="B2" s="0"><v>{serial}</v></c></row>'
@@ -342,7 +344,7 @@ def test_days_are_counted_as_excel_counts_them(serial: str, value: object) -> No
     assert [row.tags for row in opened(xlsx(rows, styles=styles))] == [{"tags_x": value}]
 
 
-def test_days_are_counted_from_1904_when_the_workbook_says_so() -> None:
+def test_day_numbers_start_in_1904_if_the_workbook_says_so() -> None:
     styles = '<cellXfs><xf numFmtId="0"/><xf numFmtId="14"/></cellXfs>'
     rows = '<row r="1"><c r="A1"><v>9841234567</v></c><c r="B1" s="1"><v>44591</v></c></row>'
     content = xlsx(rows, styles=styles, properties='<workbookPr date1904="1"/>')
@@ -365,7 +367,7 @@ TABLE = st.lists(
 
 @given(TABLE)
 @settings(deadline=None)
-def test_both_lanes_read_the_same(table: list[list[Any]]) -> None:
+def test_the_pattern_and_expat_read_the_same_rows(table: list[list[Any]]) -> None:
     table = [["number", "b", "c", "d", "e"], *([9841234567, *row[1:]] for row in table)]
     rows = rows_of(table)
     plain = list(opened(xlsx(rows)))
@@ -376,7 +378,7 @@ def test_both_lanes_read_the_same(table: list[list[Any]]) -> None:
 
 @given(st.lists(st.sampled_from(["plain", "comment", "prefix", "blank", "gap"]), max_size=12))
 @settings(deadline=None)
-def test_rows_of_both_lanes_keep_their_order_and_numbers(kinds: list[str]) -> None:
+def test_rows_read_by_pattern_and_by_expat_keep_their_order_and_numbers(kinds: list[str]) -> None:
     rows, expected, at = "", [], 1
     for kind in kinds:
         at += 3 if kind == "gap" else 1
@@ -410,12 +412,12 @@ def test_rows_may_grow_wider_and_have_gaps(table: list[list[str]]) -> None:
     assert [row.row for row in opened(xlsx(narrow_first))] == [at for at, _ in expected]
 
 
-def test_a_first_row_without_heading_has_no_more_columns_than_are_written() -> None:
+def test_a_sheet_without_heading_has_as_many_columns_as_its_first_row() -> None:
     rows = rows_of([[None], [9841234567, "Ram"], [9841234567, "Sita", None, "more"]])
     assert opened(xlsx(rows)).columns == ["tags_column2"]
 
 
-def test_row_numbers_rise_whatever_is_written() -> None:
+def test_row_numbers_rise_even_if_the_file_numbers_rows_wrongly() -> None:
     rows = "".join(f'<row r="{at}"><c r="A{at}"><v>9841234567</v></c></row>' for at in (3, 3, 1, 9))
     assert [row.row for row in opened(xlsx(rows))] == [3, 4, 5, 9]
 
@@ -430,7 +432,7 @@ def test_row_numbers_rise_whatever_is_written() -> None:
         '<?pi?><row r="1">\n <c r="A1"> <v>9841234567</v></c>\n <c r="B1" t="str"><v>Ram</v></c>\n</row>',
     ],
 )
-def test_rows_that_are_written_unusually_are_read(rows: str) -> None:
+def test_rows_with_unusual_xml_are_read(rows: str) -> None:
     assert list(opened(xlsx(rows))) == [SheetRow(1, *RAM, {"tags_column2": "Ram"})]
 
 
@@ -439,7 +441,7 @@ def test_a_workbook_in_utf_16_is_read() -> None:
     assert list(opened(xlsx(sheet.encode("utf-16")))) == [SheetRow(2, *RAM, {"tags_नाम": "राम"})]
 
 
-def test_parts_are_found_whatever_the_case_and_slashes_of_their_names() -> None:
+def test_parts_are_found_regardless_of_case_and_slashes() -> None:
     content = io.BytesIO()
     with (
         zipfile.ZipFile(io.BytesIO(xlsx(rows_of([[9841234567]])))) as source,
@@ -460,20 +462,20 @@ def test_parts_are_found_whatever_the_case_and_slashes_of_their_names() -> None:
         ([rows_of([[9841234567]]), ""], ["veryHidden", "visible"], RAM),
     ],
 )
-def test_the_first_sheet_with_anything_in_it_counts(
+def test_the_first_worksheet_that_is_not_empty_is_read(
     sheets: list[str], states: list[str], number: tuple[str, str]
 ) -> None:
     assert list(opened(xlsx(*sheets, states=states))) == [SheetRow(1, *number, {})]
 
 
-def test_charts_are_no_sheets() -> None:
+def test_chart_sheets_are_ignored() -> None:
     content = xlsx(
         "<?xml version='1.0'?><chartsheet/>", rows_of([[9841234567]]), kinds=["chartsheet", "worksheet"]
     )
     assert len(list(opened(content))) == 1
 
 
-def test_an_old_workbook_is_read() -> None:
+def test_an_xls_workbook_is_read() -> None:
     """numbers.xls has an empty sheet, and a second one whose table begins in B3."""
     sheet = opened((DATA / "numbers.xls").read_bytes())
     assert sheet.columns == ["tags_name", "tags_age", "tags_joined"]
@@ -485,7 +487,7 @@ def test_an_old_workbook_is_read() -> None:
 
 
 @pytest.mark.parametrize("make", [workbooks.ods, workbooks.xlsb])
-def test_workbooks_of_other_kinds_are_read(make: Any) -> None:
+def test_ods_and_xlsb_workbooks_are_read(make: Any) -> None:
     sheet = opened(make([["number", "name"], ["9841234567", "राम"], ["9801234567", "सीता"]]))
     assert list(sheet) == [SheetRow(2, *RAM, {"tags_name": "राम"}), SheetRow(3, *SITA, {"tags_name": "सीता"})]
 
@@ -518,12 +520,12 @@ def test_text_is_read_in_every_usual_form(content: str, encoding: str) -> None:
     assert list(sheet) == [SheetRow(2, *RAM, {"tags_name": "राम"})]
 
 
-def test_excels_hint_of_the_delimiter_is_followed() -> None:
+def test_a_sep_line_sets_the_delimiter() -> None:
     assert [row.tags for row in opened("sep=;\nnumber;name\n9841234567;a,b,c\n")] == [{"tags_name": "a,b,c"}]
     assert [row.row for row in opened("sep=;\nnumber;name\n9841234567;a,b,c\n")] == [3]
 
 
-def test_quoted_fields_have_delimiters_quotes_and_lines() -> None:
+def test_quoted_fields_can_contain_delimiters_quotes_and_line_breaks() -> None:
     sheet = opened('number,note\n9841234567,"a, ""b""\nc"\n9801234567,d\n')
     assert [(row.row, row.tags["tags_note"]) for row in sheet] == [(2, 'a, "b"\nc'), (3, "d")]
 
@@ -546,7 +548,7 @@ def test_a_list_of_one_column_is_read() -> None:
         ("२५", "२५"),
     ],
 )
-def test_digits_are_numbers_only_when_nothing_is_lost(text: str, value: object) -> None:
+def test_digits_become_numbers_only_without_loss(text: str, value: object) -> None:
     assert [row.tags for row in opened(f"number,x\n9841234567,{text}\n")] == [{"tags_x": value}]
 
 
@@ -592,49 +594,49 @@ def test_digits_are_numbers_only_when_nothing_is_lost(text: str, value: object) 
         (saved([[None, " "], []]), "The sheet is empty"),
     ],
 )
-def test_what_is_no_sheet_is_refused_with_what_it_is(content: bytes, sentence: str) -> None:
-    assert sentence in refusal(content)
+def test_a_file_that_is_no_sheet_is_refused_with_its_kind(content: bytes, sentence: str) -> None:
+    assert sentence in rejection_message(content)
 
 
-def test_an_archive_that_unpacks_to_too_much_is_not_unpacked(settings: Any) -> None:
+def test_an_archive_with_too_much_unpacked_data_is_refused(settings: Any) -> None:
     settings.IRIS_SHEET_MAX_UNPACKED_BYTES = 1_000_000
-    assert "unpacks to 5 MB; 1 MB are allowed" in refusal(
+    assert "unpacks to 5 MB; 1 MB are allowed" in rejection_message(
         xlsx(rows_of([[9841234567]]), extra={"x": bytes(5 * 2**20)})
     )
 
 
-def test_an_archive_that_lies_about_its_sizes_is_damaged() -> None:
+def test_an_archive_with_false_sizes_is_refused_as_damaged() -> None:
     rows = rows_of([[9841234567]] * 3_000)
     content = xlsx(rows)
     with zipfile.ZipFile(io.BytesIO(content)) as packed:
         true = packed.getinfo("xl/worksheets/sheet1.xml").file_size
     lying = content.replace(true.to_bytes(4, "little"), (20_000).to_bytes(4, "little"))
     assert lying != content
-    assert "damaged" in refusal(lying)
+    assert "damaged" in rejection_message(lying)
 
 
-def test_an_archive_with_a_wrong_checksum_is_damaged() -> None:
+def test_an_archive_with_a_wrong_checksum_is_refused_as_damaged() -> None:
     content = xlsx(rows_of([[9841234567]] * 3))
     with zipfile.ZipFile(io.BytesIO(content)) as packed:
         checksum = packed.getinfo("xl/worksheets/sheet1.xml").CRC
-    assert "damaged" in refusal(content.replace(checksum.to_bytes(4, "little"), b"\1\2\3\4"))
+    assert "damaged" in rejection_message(content.replace(checksum.to_bytes(4, "little"), b"\1\2\3\4"))
 
 
-def test_a_truncated_workbook_is_damaged() -> None:
+def test_a_truncated_workbook_is_refused_as_damaged() -> None:
     content = xlsx(rows_of([[9841234567]] * 50))
     for length in range(4, len(content), 97):
-        assert refusal(content[:length])
+        assert rejection_message(content[:length])
 
 
-def test_an_archive_of_too_many_parts_is_refused() -> None:
-    assert "more parts" in refusal(archive({str(at): b"" for at in range(2_001)}))
+def test_an_archive_with_too_many_members_is_refused() -> None:
+    assert "more parts" in rejection_message(archive({str(at): b"" for at in range(2_001)}))
 
 
 def test_a_protected_archive_is_refused() -> None:
     content = bytearray(xlsx(rows_of([[9841234567]])))
     at = content.rindex(b"PK\x01\x02")
     content[at + 8] |= 1
-    assert "protected by a password" in refusal(bytes(content))
+    assert "protected by a password" in rejection_message(bytes(content))
 
 
 @pytest.mark.parametrize(
@@ -658,10 +660,10 @@ def test_a_protected_archive_is_refused() -> None:
     ],
 )
 def test_a_hostile_or_broken_part_is_refused(sheet: str | bytes) -> None:
-    assert refusal(xlsx(sheet))
+    assert rejection_message(xlsx(sheet))
 
 
-def test_two_cells_in_opposite_corners_take_no_room() -> None:
+def test_two_cells_in_opposite_corners_take_little_memory() -> None:
     rows = (
         '<row r="1"><c r="A1"><v>9841234567</v></c></row>'
         '<row r="1048576"><c r="A1048576"><v>9801234567</v></c><c r="XFD1048576"><v>1</v></c></row>'
@@ -669,7 +671,7 @@ def test_two_cells_in_opposite_corners_take_no_room() -> None:
     assert [row.row for row in opened(xlsx(rows))] == [1, 1048576]
 
 
-def test_empty_rows_of_a_wide_sheet_take_no_room() -> None:
+def test_empty_rows_of_a_wide_sheet_take_little_memory() -> None:
     rows = '<row r="1"><c r="A1" t="str"><v>number</v></c><c r="IV1" t="str"><v>last</v></c></row>'
     content = xlsx(f'{rows}{"<row/>" * 50_000}<row r="60000"><c r="A60000"><v>9841234567</v></c></row>')
     tracemalloc.start()
@@ -681,7 +683,7 @@ def test_empty_rows_of_a_wide_sheet_take_no_room() -> None:
     assert peak < 30 * 2**20
 
 
-def test_a_long_text_that_many_cells_share_is_kept_once() -> None:
+def test_a_long_text_that_many_cells_share_is_stored_once() -> None:
     rows = "".join(
         f'<row r="{at}"><c r="A{at}"><v>9841234567</v></c><c r="B{at}" t="s"><v>0</v></c></row>'
         for at in range(1, 5_001)
@@ -702,13 +704,13 @@ def test_a_long_text_that_many_cells_share_is_kept_once() -> None:
     "content",
     [workbooks.ods([["9841234567", "x"]], repeated=1_000_000), workbooks.xlsb([[9841234567.0]], corner=True)],
 )
-def test_a_file_of_another_kind_that_wants_all_memory_is_refused(content: bytes) -> None:
-    assert "spreadsheet program" in refusal(content)
+def test_an_old_format_file_that_needs_too_much_memory_is_refused(content: bytes) -> None:
+    assert "spreadsheet program" in rejection_message(content)
 
 
 @given(st.binary(max_size=300) | st.text(max_size=200).map(str.encode))
 @settings(deadline=None)
-def test_any_bytes_are_a_sheet_or_refused(content: bytes) -> None:
+def test_any_bytes_are_read_or_refused(content: bytes) -> None:
     try:
         list(opened(content))
     except (NotASheet, SheetTooLarge):

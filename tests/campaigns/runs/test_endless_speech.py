@@ -54,7 +54,7 @@ def begin(*names: str, **how: Any) -> Run:
 
 @pytest.mark.parametrize("whole_sentences", [0, 100])
 @pytest.mark.parametrize("name", [wild.ENDLESS_RULE, wild.ENDLESS_ENGINE])
-def test_a_run_is_set_aside_with_a_reason_and_the_others_go_on(
+def test_a_run_with_endless_speech_is_set_aside_and_the_others_continue(
     name: str, whole_sentences: int, settings: Any
 ) -> None:
     settings.IRIS_WHOLE_SENTENCES = whole_sentences
@@ -77,7 +77,7 @@ def test_a_run_is_set_aside_with_a_reason_and_the_others_go_on(
     run_to_the_end()
 
 
-def test_a_survey_is_set_aside_too() -> None:
+def test_a_survey_with_endless_speech_is_set_aside() -> None:
     campaign = make_named(wild.ENDLESS_ENGINE, service=Service.SURVEY)
     steps.set_steps(campaign=campaign, steps=[asks(0, "नमस्ते {name} जी")])
     run = runs.begin(campaign=campaign)
@@ -88,7 +88,7 @@ def test_a_survey_is_set_aside_too() -> None:
     assert (run.status, wild.ENDLESS_ENGINE in run.pause_reason) == (RunStatus.PAUSED, True)
 
 
-def test_a_scheduled_run_is_set_aside_before_its_time_and_the_next_one_is_prepared() -> None:
+def test_a_scheduled_run_with_endless_speech_is_set_aside_before_it_starts() -> None:
     endless = begin(wild.ENDLESS_ENGINE, starts_at=timezone.now() + timedelta(hours=1))
     other = begin("राम", starts_at=timezone.now() + timedelta(hours=2))
 
@@ -100,7 +100,7 @@ def test_a_scheduled_run_is_set_aside_before_its_time_and_the_next_one_is_prepar
     assert (other.status, other.prepared_at is None) == (RunStatus.SCHEDULED, False)
 
 
-def test_a_trial_that_cannot_be_spoken_ends_so_that_the_campaign_can_be_begun() -> None:
+def test_a_trial_with_endless_speech_ends_so_that_the_campaign_can_begin() -> None:
     campaign = make_named(wild.ENDLESS_ENGINE)
     first = campaign.recipients.order_by("pk").values_list("pk", flat=True)[0]
     trial = runs.begin(campaign=campaign, message="नमस्ते {name} जी", individual=[first], trial=True)
@@ -111,7 +111,7 @@ def test_a_trial_that_cannot_be_spoken_ends_so_that_the_campaign_can_be_begun() 
     assert trial.status == RunStatus.TERMINATED
 
 
-def test_a_run_whose_names_are_slow_to_say_is_spoken_in_small_steps(settings: Any) -> None:
+def test_slow_speech_is_synthesized_in_smaller_chunks(settings: Any) -> None:
     settings.IRIS_WHOLE_SENTENCES = 0
     run = begin(*(f"{wild.SLOW} {number}" for number in range(6)))
 
@@ -127,7 +127,7 @@ def test_a_run_whose_names_are_slow_to_say_is_spoken_in_small_steps(settings: An
 # What its owner is told
 
 
-def test_beginning_with_a_message_that_never_ends_is_refused_with_a_sentence() -> None:
+def test_beginning_with_endless_speech_is_refused_with_a_sentence() -> None:
     campaign = make_campaign(service=Service.CALL, owner=make_user(credits=100))
 
     answer = client_of(campaign.owner).post(
@@ -142,7 +142,7 @@ def test_beginning_with_a_message_that_never_ends_is_refused_with_a_sentence() -
 
 
 @pytest.mark.parametrize(("text", "status"), [(wild.ENDLESS_ENGINE, 400), (wild.CRASH, 503)])
-def test_trying_a_voice_with_such_a_text_is_an_error_with_a_sentence(text: str, status: int) -> None:
+def test_trying_a_voice_with_endless_speech_is_refused_with_a_sentence(text: str, status: int) -> None:
     campaign = make_campaign(service=Service.CALL)
 
     answer = client_of(campaign.owner).post(f"/api/v1/test-speak/riri/{campaign.pk}/", {"message": text})
@@ -151,7 +151,7 @@ def test_trying_a_voice_with_such_a_text_is_an_error_with_a_sentence(text: str, 
     assert text in str(answer.json())
 
 
-def test_changing_a_scheduled_campaign_to_such_a_message_changes_nothing() -> None:
+def test_changing_a_scheduled_campaign_to_endless_speech_changes_nothing() -> None:
     run = begin("राम", starts_at=timezone.now() + timedelta(hours=1))
 
     with pytest.raises(speech_processes.SpeechTimedOut):
@@ -162,7 +162,7 @@ def test_changing_a_scheduled_campaign_to_such_a_message_changes_nothing() -> No
     assert Campaign.objects.get().message == "नमस्ते {name} जी"
 
 
-def test_both_dialects_show_the_reason_only_while_there_is_one() -> None:
+def test_both_dialects_show_the_pause_reason_only_while_the_run_is_set_aside() -> None:
     run = begin("राम")
     client = client_of(run.campaign.owner)
 
@@ -193,7 +193,7 @@ def test_both_dialects_show_the_reason_only_while_there_is_one() -> None:
         (Unavailable("No trunk takes calls."), "No trunk takes calls. So this campaign was paused."),
     ],
 )
-def test_a_run_that_fails_for_minutes_is_set_aside_and_one_that_fails_once_is_not(
+def test_a_run_that_fails_for_minutes_is_set_aside_but_not_one_that_fails_once(
     error: Exception, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = runs.begin(campaign=make_campaign(), message="Namaste")
@@ -228,7 +228,7 @@ def test_a_run_that_fails_for_minutes_is_set_aside_and_one_that_fails_once_is_no
     assert Delivery.objects.filter(batch=run.pk).count() == 3
 
 
-def test_a_scheduled_run_that_cannot_be_prepared_keeps_no_other_waiting(
+def test_a_scheduled_run_that_cannot_be_prepared_delays_no_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     first = begin("राम", starts_at=timezone.now() + timedelta(hours=1))

@@ -36,13 +36,13 @@ def statuses(campaign: Campaign) -> list[str]:
     return [state.status.name if state.status else "-" for state in rows]
 
 
-def assert_settled(run: Run) -> None:
+def assert_credits_released(run: Run) -> None:
     run.hold.refresh_from_db()
     assert run.hold.remaining == 0
     assert check_ledger().differences == ()
 
 
-def test_both_means_a_call_and_an_sms_to_each() -> None:
+def test_service_both_sends_a_call_and_an_sms_to_each_recipient() -> None:
     campaign = make_campaign(service=Service.BOTH, numbers=[9841000001, 9841009901])
     run = runs.begin(campaign=campaign, message="Spoken", sms_message="Written")
     assert run.hold.amount == Decimal(6)
@@ -58,10 +58,10 @@ def test_both_means_a_call_and_an_sms_to_each() -> None:
         (3, 1, S.COMPLETED),
         (1, 1, S.COMPLETED),
     ]
-    assert_settled(run)
+    assert_credits_released(run)
 
 
-def test_a_message_alone_is_for_both_channels() -> None:
+def test_without_sms_message_the_message_is_used_for_both_channels() -> None:
     campaign = make_campaign(service=Service.BOTH, numbers=[9841000001], sms_message="Old")
     runs.begin(campaign=campaign, message="Same")
     run_to_the_end()
@@ -84,10 +84,10 @@ def test_an_sms_follows_a_call_that_ended_in_a_failover_status() -> None:
     assert statuses(campaign) == ["COMPLETED", "UNANSWERED", "HUNGUP"]
     missed = Recipient.objects.get(number=9841009902)
     assert (missed.credits, missed.sms_credits, missed.sms_status) == (1, 1, S.COMPLETED)
-    assert_settled(run)
+    assert_credits_released(run)
 
 
-def test_no_sms_follows_once_the_run_is_stopped(settings: Any) -> None:
+def test_no_sms_follows_a_missed_call_after_the_run_was_stopped(settings: Any) -> None:
     campaign = make_campaign(service=Service.CALL, numbers=[9841009902], failover_statuses=[S.UNANSWERED])
     run = runs.begin(campaign=campaign, message="Hello")
     from campaigns.runs import hopper
@@ -98,10 +98,10 @@ def test_no_sms_follows_once_the_run_is_stopped(settings: Any) -> None:
     assert len(runs.stop(campaign=campaign).in_flight) == 1
     run_to_the_end()
     assert [channel for _, channel, _ in sent()] == ["call"]
-    assert_settled(run)
+    assert_credits_released(run)
 
 
-def test_a_spending_limit_bounds_the_hold_and_what_is_spent() -> None:
+def test_a_spending_limit_bounds_the_hold_and_the_cost() -> None:
     owner = make_user(credits=100)
     campaign = make_campaign(
         owner=owner, numbers=range(9841000001, 9841000011), spending_limit=Decimal("3.50")
@@ -113,10 +113,10 @@ def test_a_spending_limit_bounds_the_hold_and_what_is_spent() -> None:
     owner.refresh_from_db()
     assert owner.balance == 97
     assert Run.objects.get().status == RunStatus.COMPLETED
-    assert_settled(run)
+    assert_credits_released(run)
 
 
-def test_what_a_missed_call_did_not_cost_goes_to_the_next_under_a_spending_limit() -> None:
+def test_under_a_spending_limit_the_credits_of_a_missed_call_pay_for_the_next_recipient() -> None:
     campaign = make_campaign(
         service=Service.CALL, numbers=[9841009901, 9841009902, 9841000003], spending_limit=Decimal(2)
     )
@@ -124,10 +124,10 @@ def test_what_a_missed_call_did_not_cost_goes_to_the_next_under_a_spending_limit
     run_to_the_end()
     assert statuses(campaign) == ["UNANSWERED", "UNANSWERED", "COMPLETED"]
     assert Delivery.objects.count() == 3
-    assert_settled(run)
+    assert_credits_released(run)
 
 
-def test_a_limit_too_low_for_anybody_is_refused() -> None:
+def test_a_spending_limit_below_the_cost_of_one_recipient_is_refused() -> None:
     campaign = make_campaign(service=Service.CALL, spending_limit=Decimal(1))
     with pytest.raises(InvalidInput, match="credit limit"):
         runs.begin(campaign=campaign, message="Hello")

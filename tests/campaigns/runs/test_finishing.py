@@ -24,7 +24,7 @@ def fast_sandbox(settings: Any) -> None:
     settings.IRIS_SANDBOX_SPEED = 10_000
 
 
-def begun() -> Campaign:
+def campaign_with_queued_deliveries() -> Campaign:
     """A campaign with all its deliveries queued."""
     campaign = make_campaign()
     runs.begin(campaign=campaign, message="Hello")
@@ -32,18 +32,18 @@ def begun() -> Campaign:
     return campaign
 
 
-def claimable() -> int:
+def count_claimable() -> int:
     (trunk_id,) = Delivery.objects.values_list("trunk_id", flat=True).distinct()
     return len(deliveries.claim(trunk_id=trunk_id, limit=10, call_limit=None, last_owner=0))
 
 
-def first() -> int:
+def claim_one() -> int:
     return Delivery.objects.order_by("pk").values_list("pk", flat=True)[0]
 
 
 @pytest.mark.django_db
-def test_a_run_whose_resumer_died_goes_on_with_the_next_tick() -> None:
-    campaign = begun()
+def test_the_next_tick_continues_a_run_whose_resuming_process_died() -> None:
+    campaign = campaign_with_queued_deliveries()
     run = runs.pause(campaign=campaign)
     lifecycle.move(run.pk, to=RunStatus.RUNNING, allowed_from=[RunStatus.PAUSED])  # and here it dies
     lifecycle.reconcile_all()
@@ -53,28 +53,28 @@ def test_a_run_whose_resumer_died_goes_on_with_the_next_tick() -> None:
 
 
 @pytest.mark.django_db
-def test_what_came_back_to_a_resumed_run_while_it_was_paused_goes_on_with_the_next_tick() -> None:
-    campaign = begun()
+def test_the_next_tick_resumes_deliveries_that_returned_to_the_queue_while_the_run_was_paused() -> None:
+    campaign = campaign_with_queued_deliveries()
     run = runs.pause(campaign=campaign)
     Delivery.objects.update(status=DeliveryStatus.UNKNOWN)
     lifecycle.move(run.pk, to=RunStatus.RUNNING, allowed_from=[RunStatus.PAUSED])
     lifecycle.reconcile_all()
     ids = list(Delivery.objects.values_list("pk", flat=True))
     deliveries.requeue(ids=ids, seconds=[0.0] * len(ids), texts=[""] * len(ids))
-    assert claimable() == 0
+    assert count_claimable() == 0
     lifecycle.reconcile_all()
-    assert claimable() == 3
+    assert count_claimable() == 3
 
 
 @pytest.mark.django_db
-def test_the_next_tick_leaves_paused_what_is_paused_beside_a_run_of_the_same_owner() -> None:
-    paused = begun()
+def test_the_next_tick_resumes_nothing_of_another_paused_run_of_the_same_owner() -> None:
+    paused = campaign_with_queued_deliveries()
     running = make_campaign(owner=paused.owner)
     runs.begin(campaign=running, message="Hello")
     hopper.fill_all(budget=0)
     runs.pause(campaign=paused)
     lifecycle.reconcile_all()
-    claimed = claimable()
+    claimed = count_claimable()
     assert claimed == 3
     assert set(Delivery.objects.filter(status=DeliveryStatus.SUBMITTING).values_list("batch", flat=True)) == {
         Run.objects.get(campaign=running).pk
@@ -82,9 +82,9 @@ def test_the_next_tick_leaves_paused_what_is_paused_beside_a_run_of_the_same_own
 
 
 @pytest.mark.django_db(transaction=True)
-def test_who_resumes_while_a_tick_is_pausing_comes_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resume_during_a_pausing_tick_takes_effect_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tick has read that the run is paused, and does so when the run has been resumed."""
-    campaign = begun()
+    campaign = campaign_with_queued_deliveries()
     run = runs.pause(campaign=campaign)
     Delivery.objects.update(not_before="2020-01-01T00:00:00Z")  # so that there is something to pause
     really = deliveries.pause
@@ -106,12 +106,12 @@ def test_who_resumes_while_a_tick_is_pausing_comes_after_it(monkeypatch: pytest.
     finally:
         resuming.join(60)
     assert not resuming.is_alive()
-    assert claimable() == 3
+    assert count_claimable() == 3
 
 
 @pytest.mark.django_db(transaction=True)
-def test_who_stops_while_a_tick_is_pausing_comes_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    campaign = begun()
+def test_a_stop_during_a_pausing_tick_takes_effect_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    campaign = campaign_with_queued_deliveries()
     run = runs.pause(campaign=campaign)
     Delivery.objects.update(not_before="2020-01-01T00:00:00Z")
     really = deliveries.pause
@@ -135,7 +135,7 @@ def test_who_stops_while_a_tick_is_pausing_comes_after_it(monkeypatch: pytest.Mo
     assert not stopping.is_alive()
     run.refresh_from_db()
     run.hold.refresh_from_db()
-    assert (run.status, run.hold.remaining, claimable()) == (RunStatus.TERMINATED, 0, 0)
+    assert (run.status, run.hold.remaining, count_claimable()) == (RunStatus.TERMINATED, 0, 0)
 
 
 def versions() -> list[tuple[Any, ...]]:
@@ -147,24 +147,24 @@ def versions() -> list[tuple[Any, ...]]:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("submitting", [False, True], ids=["queued", "some being submitted"])
-def test_a_run_that_stays_paused_costs_no_writes(submitting: bool) -> None:
-    campaign = begun()
+def test_ticks_write_nothing_for_a_run_that_stays_paused(submitting: bool) -> None:
+    campaign = campaign_with_queued_deliveries()
     if submitting:
-        Delivery.objects.filter(pk=first()).update(status=DeliveryStatus.SUBMITTING)
+        Delivery.objects.filter(pk=claim_one()).update(status=DeliveryStatus.SUBMITTING)
     lifecycle.move(
         Run.objects.get(campaign=campaign).pk, to=RunStatus.PAUSED, allowed_from=[RunStatus.RUNNING]
     )
     lifecycle.reconcile_all()
-    assert claimable() == 0
+    assert count_claimable() == 0
     before = versions()
     lifecycle.reconcile_all()
     assert versions() == before
 
 
 @pytest.mark.django_db
-def test_a_run_that_is_being_stopped_costs_no_writes_while_it_waits_for_reports() -> None:
-    campaign = begun()
-    Delivery.objects.filter(pk=first()).update(status=DeliveryStatus.UNKNOWN)
+def test_ticks_write_nothing_for_a_stopping_run_that_waits_for_reports() -> None:
+    campaign = campaign_with_queued_deliveries()
+    Delivery.objects.filter(pk=claim_one()).update(status=DeliveryStatus.UNKNOWN)
     runs.stop(campaign=campaign)
     before = versions()
     lifecycle.reconcile_all()
@@ -172,20 +172,20 @@ def test_a_run_that_is_being_stopped_costs_no_writes_while_it_waits_for_reports(
 
 
 @pytest.mark.django_db
-def test_a_running_run_costs_no_writes() -> None:
-    begun()
+def test_ticks_write_nothing_for_a_running_run() -> None:
+    campaign_with_queued_deliveries()
     before = versions()
     lifecycle.reconcile_all()
     assert versions() == before
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_missed_call_is_recorded_while_somebody_is_pausing_its_run() -> None:
+def test_a_missed_call_is_stored_while_its_run_is_being_paused() -> None:
     """Whoever pauses locks one delivery after the other; who has locked one must not wait for others."""
     campaign = make_campaign(service=Service.CALL, failover_statuses=[DeliveryStatus.UNANSWERED])
     run = runs.begin(campaign=campaign, message="Hello")
     hopper.fill_all(budget=0)
-    missed = first()
+    missed = claim_one()
     Delivery.objects.filter(pk=missed).update(status=DeliveryStatus.SUBMITTED)
     lifecycle.move(run.pk, to=RunStatus.PAUSED, allowed_from=[RunStatus.RUNNING])
     locked, done = threading.Event(), threading.Event()
@@ -209,4 +209,4 @@ def test_a_missed_call_is_recorded_while_somebody_is_pausing_its_run() -> None:
         done.set()
         pausing.join()
     assert Delivery.objects.filter(channel=Channel.SMS, status=DeliveryStatus.QUEUED).count() == 1
-    assert claimable() == 0
+    assert count_claimable() == 0

@@ -46,7 +46,7 @@ def quick(settings: Any) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_run_whose_speech_takes_long_stops_no_other(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_speech_of_one_run_delays_no_other_run(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
     slow, other = begin(), begin()
     speech = SlowRun(slow, monkeypatch)
 
@@ -68,7 +68,7 @@ def test_a_run_whose_speech_takes_long_stops_no_other(quick: None, monkeypatch: 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_run_is_filled_by_one_process_at_a_time_and_the_others_do_not_wait_for_it(
+def test_one_process_at_a_time_fills_a_run_and_the_others_do_not_wait(
     quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow = begin()
@@ -92,7 +92,7 @@ def test_a_run_is_filled_by_one_process_at_a_time_and_the_others_do_not_wait_for
 
 
 @pytest.mark.django_db(transaction=True)
-def test_so_many_processes_fill_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_processes_that_fill_hoppers_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     inside, release = [], threading.Event()
 
     def fill_all(**options: Any) -> bool:
@@ -120,13 +120,13 @@ def test_so_many_processes_fill_and_no_more(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     ("seconds", "next_chunk"), [(0.1, 100), (1.0, 50), (4.0, 12), (600.0, hopper.MIN_SPEECH_CHUNK)]
 )
-def test_as_many_are_spoken_for_at_once_as_take_about_a_second(seconds: float, next_chunk: int) -> None:
+def test_the_speech_chunk_adapts_to_about_a_second(seconds: float, next_chunk: int) -> None:
     hopper._adapt_speech_chunk(run_id := make_user().pk, spoken=50, seconds=seconds)
     assert hopper._speech_chunks.pop(run_id) == next_chunk
 
 
 @pytest.mark.django_db
-def test_a_sheet_and_the_speech_of_scheduled_runs_take_one_process_between_them(
+def test_imports_and_speech_of_scheduled_runs_share_one_process(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from campaigns.recipients import background_imports
@@ -159,7 +159,7 @@ def test_a_sheet_and_the_speech_of_scheduled_runs_take_one_process_between_them(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_turns_too_short_for_all_runs_reach_them_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_slices_too_short_for_all_runs_reach_them_in_rotation(monkeypatch: pytest.MonkeyPatch) -> None:
     order = [begin().pk, begin().pk, begin().pk]
     filled: list[int] = []
 
@@ -188,7 +188,7 @@ def waiting() -> int:
 
 
 @pytest.mark.django_db
-def test_the_hopper_of_a_run_that_goes_at_two_speeds_is_bounded(settings: Any) -> None:
+def test_the_hopper_of_a_run_with_a_slow_and_a_fast_channel_is_bounded(settings: Any) -> None:
     settings.IRIS_HOPPER_SIZE = 10
     run = slow_calls_and_fast_sms()
     seen = []
@@ -200,7 +200,7 @@ def test_the_hopper_of_a_run_that_goes_at_two_speeds_is_bounded(settings: Any) -
 
 
 @pytest.mark.django_db
-def test_all_that_waits_is_counted_once_a_second_at_most_while_the_hopper_is_full(
+def test_all_queued_deliveries_are_counted_at_most_once_a_second_while_the_hopper_is_full(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.IRIS_HOPPER_SIZE = 10
@@ -223,7 +223,7 @@ def test_all_that_waits_is_counted_once_a_second_at_most_while_the_hopper_is_ful
 
 
 @pytest.mark.django_db
-def test_of_a_run_that_goes_one_way_only_the_latest_are_looked_at_at_every_refill(
+def test_refilling_a_run_with_one_trunk_and_channel_examines_only_its_latest_deliveries(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.IRIS_HOPPER_SIZE = 10
@@ -241,7 +241,9 @@ def test_of_a_run_that_goes_one_way_only_the_latest_are_looked_at_at_every_refil
 
 
 @pytest.mark.django_db
-def test_what_was_put_back_is_counted_with_the_latest(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_older_deliveries_that_returned_to_the_queue_are_counted(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings.IRIS_HOPPER_SIZE = 10
     monkeypatch.setattr(hopper, "OLDER_QUEUED_SECONDS", 0)
     run = begin(owner=make_user(credits=1000), numbers=[9841000001 + n for n in range(100)])

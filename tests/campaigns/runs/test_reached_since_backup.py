@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.mark.usefixtures("_restored")
 @pytest.mark.parametrize("filled", [True, False])
-def test_recipients_that_were_reached_since_the_backup_are_passed_over(filled: bool, tmp_path: Path) -> None:
+def test_recipients_reached_since_the_backup_are_skipped(filled: bool, tmp_path: Path) -> None:
     owner = make_user(credits=100)
     run = runs.begin(campaign=make_campaign(owner=owner), message="Namaste")
     if filled:
@@ -51,7 +51,7 @@ def test_recipients_that_were_reached_since_the_backup_are_passed_over(filled: b
 
 @pytest.mark.usefixtures("_restored")
 @pytest.mark.parametrize("service", [Service.CALL, Service.SMS, Service.BOTH])
-def test_recipients_that_were_reached_never_cost_more_than_a_spending_limit(
+def test_recipients_marked_as_reached_never_cost_more_than_the_spending_limit(
     service: Service, tmp_path: Path
 ) -> None:
     campaign = make_campaign(service=service, spending_limit=Decimal(6))
@@ -71,7 +71,7 @@ def test_recipients_that_were_reached_never_cost_more_than_a_spending_limit(
 
 
 @pytest.mark.parametrize("line", ["Number", "9841000002,completed", "1111111"])
-def test_a_line_that_is_no_number_changes_nothing(line: str, tmp_path: Path) -> None:
+def test_a_file_with_an_invalid_number_changes_nothing(line: str, tmp_path: Path) -> None:
     file = tmp_path / "reached"
     file.write_text(f"9841000001\n{line}\n")
 

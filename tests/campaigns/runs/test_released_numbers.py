@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize("kept", ["9800000102", ""], ids=["another number is left", "none is left"])
-def test_a_scheduled_run_calls_from_a_number_that_is_left(kept: str) -> None:
+def test_a_scheduled_run_replaces_a_released_caller_id(kept: str) -> None:
     owner = make_user(credits=100)
     number = make_phone_number(number="9800000101", owner=owner)
     if kept:
@@ -36,7 +36,7 @@ def test_a_scheduled_run_calls_from_a_number_that_is_left(kept: str) -> None:
     assert list(SandboxMessage.objects.values_list("caller", flat=True)) == [kept] * 3
 
 
-def test_so_does_what_is_queued(settings: Any) -> None:
+def test_queued_deliveries_replace_a_released_caller_id(settings: Any) -> None:
     settings.IRIS_HOPPER_SIZE = 2
     owner = make_user(credits=100)
     number = make_phone_number(number="9800000101", owner=owner)
@@ -50,7 +50,9 @@ def test_so_does_what_is_queued(settings: Any) -> None:
     assert list(SandboxMessage.objects.values_list("caller", flat=True)) == ["9800000102"] * 3
 
 
-def test_a_number_released_while_the_hopper_speaks_is_not_queued(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_number_released_during_speech_synthesis_is_not_queued_as_caller_id(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     owner = make_user(credits=100)
     number = make_phone_number(number="9800000101", owner=owner)
     campaign = make_campaign(owner=owner, service=Service.CALL)
@@ -67,7 +69,7 @@ def test_a_number_released_while_the_hopper_speaks_is_not_queued(monkeypatch: py
     assert set(Delivery.objects.values_list("caller", flat=True)) == {""}
 
 
-def test_a_campaign_can_be_sent_back_with_a_number_that_was_released() -> None:
+def test_a_client_can_send_back_a_campaign_with_a_released_number() -> None:
     owner = make_user(credits=100)
     number = make_phone_number(number="9800000101", owner=owner)
     make_phone_number(number="9800000102", owner=owner)

@@ -43,7 +43,7 @@ def run_again(campaign: Campaign) -> None:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("act", [change, run_again])
-def test_an_account_can_pay_for_something_else_while_the_new_text_is_spoken(
+def test_the_account_is_not_locked_while_the_new_text_is_synthesized(
     act: Callable[[Campaign], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     campaign = scheduled(owner=make_user(credits=100))
@@ -75,7 +75,7 @@ def test_an_account_can_pay_for_something_else_while_the_new_text_is_spoken(
 
 
 @pytest.mark.django_db
-def test_what_cannot_be_paid_leaves_the_run_as_it_was() -> None:
+def test_a_change_beyond_the_balance_leaves_the_scheduled_run_unchanged() -> None:
     campaign = scheduled(owner=make_user(credits=6))
     with pytest.raises(InsufficientCredits):
         services.update_campaign(campaign=campaign, message="And so on. " * 200)
@@ -87,7 +87,7 @@ def test_what_cannot_be_paid_leaves_the_run_as_it_was() -> None:
 
 
 @pytest.mark.django_db
-def test_a_new_plan_can_be_paid_with_what_the_old_one_held() -> None:
+def test_the_hold_of_the_old_run_can_pay_for_the_new_one() -> None:
     owner = make_user(credits=6)
     change(scheduled(owner=owner))
     owner.refresh_from_db()
@@ -95,7 +95,7 @@ def test_a_new_plan_can_be_paid_with_what_the_old_one_held() -> None:
 
 
 @pytest.mark.django_db
-def test_a_run_whose_time_comes_while_the_new_text_is_spoken_is_not_begun_anew(
+def test_a_run_that_starts_while_the_new_text_is_synthesized_is_not_replaced(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     campaign = scheduled()
@@ -112,7 +112,7 @@ def test_a_run_whose_time_comes_while_the_new_text_is_spoken_is_not_begun_anew(
 
 
 @pytest.mark.django_db
-def test_nobody_begins_a_running_campaign_anew() -> None:
+def test_a_running_campaign_is_not_replaced() -> None:
     campaign = make_campaign()
     runs.begin(campaign=campaign, message="Hello")
     with pytest.raises(Conflict, match="is running"):

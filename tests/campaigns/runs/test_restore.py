@@ -56,7 +56,7 @@ def sent() -> int:
 
 
 @pytest.mark.usefixtures("_restored")
-def test_nothing_is_claimed_before_any_tick_has_run() -> None:
+def test_after_a_restore_nothing_is_claimed_even_before_the_first_tick() -> None:
     make_delivery()
     make_delivery(priority=0)
 
@@ -69,7 +69,7 @@ def test_nothing_is_claimed_before_any_tick_has_run() -> None:
 
 
 @pytest.mark.usefixtures("_restored")
-def test_running_and_scheduled_runs_are_paused_by_the_first_tick_and_say_why() -> None:
+def test_the_first_tick_after_a_restore_pauses_all_runs_with_a_reason() -> None:
     running = make_run(campaign=make_campaign())
     due = make_run(
         campaign=make_campaign(), status=RunStatus.SCHEDULED, starts_at=timezone.now() - timedelta(hours=1)
@@ -89,7 +89,7 @@ def test_running_and_scheduled_runs_are_paused_by_the_first_tick_and_say_why() -
     assert guard.reason == restore_hold.ALWAYS_KNOWN["database_oid"]
 
 
-def test_ticks_hold_nothing_where_nothing_was_restored() -> None:
+def test_ticks_hold_nothing_without_a_restore() -> None:
     run = make_run(campaign=make_campaign(), held=3)
     before = RestoreGuard.objects.get().beats
 
@@ -103,7 +103,7 @@ def test_ticks_hold_nothing_where_nothing_was_restored() -> None:
 
 
 @pytest.mark.usefixtures("_restored")
-def test_deliveries_of_paused_runs_stay_paused_when_only_the_trunks_are_opened() -> None:
+def test_deliveries_of_held_runs_stay_paused_after_open() -> None:
     campaign = make_campaign()
     run = make_run(campaign=campaign, held=3)
     for recipient in campaign.recipients.all():
@@ -120,7 +120,7 @@ def test_deliveries_of_paused_runs_stay_paused_when_only_the_trunks_are_opened()
 
 
 @pytest.mark.usefixtures("_restored")
-def test_resuming_everything_lets_the_runs_go_on_to_their_end() -> None:
+def test_runs_complete_after_everything_was_resumed() -> None:
     campaign = make_campaign()
     run = runs.begin(campaign=campaign, message="Namaste")
     tick()
@@ -137,7 +137,7 @@ def test_resuming_everything_lets_the_runs_go_on_to_their_end() -> None:
 
 
 @pytest.mark.usefixtures("_restored")
-def test_one_run_is_resumed_and_the_others_wait() -> None:
+def test_resuming_one_held_run_leaves_the_others_held() -> None:
     first, second = make_run(campaign=make_campaign()), make_run(campaign=make_campaign())
 
     after_restore("--resume", str(first.pk))  # before any tick has paused them
@@ -165,7 +165,7 @@ def test_a_run_that_its_owner_had_paused_is_not_resumed_by_the_operator() -> Non
 
 
 @pytest.mark.usefixtures("_restored")
-def test_a_run_begun_meanwhile_waits_and_is_not_paused() -> None:
+def test_a_run_begun_during_a_restore_hold_waits_without_being_paused() -> None:
     tick()
     run = runs.begin(campaign=make_campaign(), message="Namaste")
     tick()
@@ -180,7 +180,7 @@ def test_a_run_begun_meanwhile_waits_and_is_not_paused() -> None:
 
 
 @pytest.mark.usefixtures("_restored")
-def test_an_owner_who_resumes_a_held_run_waits_for_the_operator() -> None:
+def test_a_held_run_resumed_by_its_owner_still_waits_for_the_operator() -> None:
     run = runs.begin(campaign=make_campaign(), message="Namaste")
     tick()
 
@@ -193,7 +193,7 @@ def test_an_owner_who_resumes_a_held_run_waits_for_the_operator() -> None:
 
 
 @pytest.mark.usefixtures("_restored")
-def test_an_otp_is_refused_and_costs_nothing() -> None:
+def test_an_otp_during_a_restore_hold_is_refused_and_costs_nothing() -> None:
     owner = make_user(credits=10)
 
     with pytest.raises(Unavailable, match="restored from a backup"):
@@ -204,7 +204,7 @@ def test_an_otp_is_refused_and_costs_nothing() -> None:
 
 
 @pytest.mark.usefixtures("_restored")
-def test_what_was_under_way_is_not_lost_while_held_and_gets_time_for_its_report_afterwards() -> None:
+def test_deliveries_in_progress_are_not_lost_during_a_hold_and_get_time_for_their_reports() -> None:
     long_ago = timezone.now() - timedelta(hours=5)
     one = make_delivery(status=DeliveryStatus.SUBMITTED, claimed_at=long_ago, expires_at=long_ago)
 
@@ -222,7 +222,9 @@ def test_what_was_under_way_is_not_lost_while_held_and_gets_time_for_its_report_
 
 @pytest.mark.usefixtures("_restored")
 @pytest.mark.parametrize("status", [DeliveryStatus.SUBMITTING, DeliveryStatus.UNKNOWN])
-def test_what_was_being_submitted_is_never_queued_again(status: DeliveryStatus) -> None:
+def test_deliveries_that_were_being_submitted_are_never_queued_again_after_a_restore(
+    status: DeliveryStatus,
+) -> None:
     long_ago = timezone.now() - timedelta(hours=5)
     one = make_delivery(status=status, attempts=1, claimed_at=long_ago, expires_at=long_ago)
 
@@ -240,7 +242,7 @@ def test_what_was_being_submitted_is_never_queued_again(status: DeliveryStatus) 
     assert (one.status, one.cause) == (DeliveryStatus.FAILED, Cause.LOST)
 
 
-def test_what_was_claimed_after_a_restore_is_asked_about_as_ever() -> None:
+def test_deliveries_claimed_after_the_restore_are_looked_up_as_usual() -> None:
     restore_hold.hold_everything()
     restore_hold.release()
     RestoreGuard.objects.update(restored_at=timezone.now() - timedelta(hours=1))
@@ -280,7 +282,7 @@ def test_migrating_does_not_release_what_is_held() -> None:
     assert restore_hold.is_held()
 
 
-def test_a_run_set_aside_for_another_reason_is_not_resumed() -> None:
+def test_after_restore_does_not_resume_a_run_set_aside_for_another_reason() -> None:
     run = make_run(campaign=make_campaign())
     lifecycle.set_aside(run.pk, reason="Its speech took too long.")
     after_restore()
@@ -292,7 +294,7 @@ def test_a_run_set_aside_for_another_reason_is_not_resumed() -> None:
 
 
 @pytest.mark.usefixtures("_restored")
-def test_a_failover_of_a_call_that_ends_while_held_waits_with_its_run(settings: Any) -> None:
+def test_a_failover_sms_of_a_call_that_ends_during_a_hold_waits_with_its_run(settings: Any) -> None:
     campaign = make_campaign()
     run = make_run(
         campaign=campaign, held=6, failover_statuses=[int(DeliveryStatus.UNANSWERED)], sms_message="Hi"

@@ -44,7 +44,7 @@ def assert_ledger_exact() -> None:
     assert check_ledger().differences == ()
 
 
-def test_a_run_texts_everybody_once_and_accounts_for_every_credit() -> None:
+def test_a_run_texts_every_recipient_once_and_accounts_for_every_credit() -> None:
     campaign = make_campaign()
     run = runs.begin(campaign=campaign, message="Meeting at ten.")
     assert run.hold.amount == Decimal(3)
@@ -60,7 +60,7 @@ def test_a_run_texts_everybody_once_and_accounts_for_every_credit() -> None:
     assert_ledger_exact()
 
 
-def test_each_fate_has_its_status_and_only_what_was_heard_costs(settings: Any) -> None:
+def test_each_outcome_has_its_status_and_only_answered_calls_cost(settings: Any) -> None:
     settings.IRIS_REPORT_TIMEOUT_SECONDS = 10_000  # a second at this speed
     numbers = [9841009900 + fate for fate in range(9)]
     campaign = make_campaign(service=Service.CALL, numbers=numbers)
@@ -80,7 +80,7 @@ def test_each_fate_has_its_status_and_only_what_was_heard_costs(settings: Any) -
     assert_ledger_exact()
 
 
-def test_every_person_gets_their_own_words() -> None:
+def test_every_recipient_gets_their_own_text() -> None:
     sheet = make_sheet(
         ["numbers", "name"], [9841000001, "राम "], [9841000001, "सीता"], [9841000003, None], ["x", "Nobody"]
     )
@@ -95,7 +95,7 @@ def test_every_person_gets_their_own_words() -> None:
     assert list(texts) == ["नमस्कार राम", "नमस्कार सीता", "नमस्कार "]
 
 
-def test_the_hold_covers_the_longest_text_and_the_rest_comes_back() -> None:
+def test_the_hold_covers_the_longest_text_and_the_rest_is_released() -> None:
     owner = make_user(credits=100)
     sheet = make_sheet(["numbers", "name"], [9841000001, "राम"], [9841000002, "ल" * 100])
     campaign, _ = services.create_campaign(owner=owner, name="Sheet", service=Service.SMS, sheet=sheet)
@@ -108,7 +108,7 @@ def test_the_hold_covers_the_longest_text_and_the_rest_comes_back() -> None:
     assert_ledger_exact()
 
 
-def test_too_few_credits_change_nothing() -> None:
+def test_beginning_with_too_few_credits_changes_nothing() -> None:
     campaign = make_campaign(owner=make_user(credits=2))
     with pytest.raises(InsufficientCredits):
         runs.begin(campaign=campaign, message="Hello")
@@ -116,7 +116,7 @@ def test_too_few_credits_change_nothing() -> None:
     assert (Run.objects.count(), CreditHold.objects.count(), campaign.message) == (0, 0, "")
 
 
-def test_a_campaign_begins_once_at_a_time() -> None:
+def test_a_campaign_with_a_live_run_cannot_begin() -> None:
     campaign = make_campaign()
     runs.begin(campaign=campaign, message="Hello")
     with pytest.raises(Conflict, match="is running"):
@@ -124,7 +124,7 @@ def test_a_campaign_begins_once_at_a_time() -> None:
     assert Run.objects.count() == 1
 
 
-def test_a_rerun_with_only_a_message_goes_to_everybody_any_number_of_times() -> None:
+def test_a_rerun_with_only_a_message_is_for_all_recipients_and_can_be_repeated() -> None:
     campaign = make_campaign()
     for text in ("One", "Two", "Three"):
         runs.begin(campaign=campaign, message=text)
@@ -134,7 +134,7 @@ def test_a_rerun_with_only_a_message_goes_to_everybody_any_number_of_times() -> 
     assert_ledger_exact()
 
 
-def test_a_rerun_by_status_goes_to_those_only(settings: Any) -> None:
+def test_a_rerun_by_status_is_only_for_recipients_with_that_status(settings: Any) -> None:
     campaign = make_campaign(service=Service.CALL, numbers=[9841000001, 9841009902, 9841009903])
     runs.begin(campaign=campaign, message="Hello")
     run_to_the_end()
@@ -145,7 +145,7 @@ def test_a_rerun_by_status_goes_to_those_only(settings: Any) -> None:
     assert sorted(SandboxMessage.objects.values_list("to", flat=True)) == ["+9779841009902", "+9779841009903"]
 
 
-def test_individual_numbers_are_those_with_these_ids() -> None:
+def test_a_run_for_individual_ids_is_only_for_these_recipients() -> None:
     campaign = make_campaign()
     second = campaign.recipients.order_by("pk")[1]
     run = runs.begin(campaign=campaign, message="Hello", individual=[second.pk])
@@ -154,34 +154,34 @@ def test_individual_numbers_are_those_with_these_ids() -> None:
     assert statuses(campaign) == ["-", "COMPLETED", "-"]
 
 
-def test_ids_of_another_campaign_are_refused() -> None:
+def test_individual_ids_of_another_campaign_are_refused() -> None:
     stranger = make_campaign().recipients.first()
     assert stranger is not None
     with pytest.raises(InvalidInput, match=str(stranger.pk)):
         runs.begin(campaign=make_campaign(), message="Hello", individual=[stranger.pk])
 
 
-def test_nobody_left_with_that_status_is_an_error() -> None:
+def test_a_rerun_without_any_recipient_of_that_status_is_refused() -> None:
     with pytest.raises(InvalidInput, match="nobody"):
         runs.begin(campaign=make_campaign(), message="Hello", statuses=[S.FAILED])
 
 
-def test_an_unknown_tag_is_refused_by_name() -> None:
+def test_a_message_with_an_unknown_tag_is_refused_with_its_name() -> None:
     with pytest.raises(InvalidInput, match="tags_nmae"):
         runs.begin(campaign=make_campaign(), message="Hello {tags_nmae}")
 
 
-def test_a_message_or_an_audio_is_needed() -> None:
+def test_beginning_without_message_and_audio_is_refused() -> None:
     with pytest.raises(InvalidInput, match="something to say"):
         runs.begin(campaign=make_campaign())
 
 
-def test_a_past_date_is_refused() -> None:
+def test_a_start_time_in_the_past_is_refused() -> None:
     with pytest.raises(InvalidInput, match="past"):
         runs.begin(campaign=make_campaign(), message="Hi", starts_at=timezone.now() - timedelta(minutes=2))
 
 
-def test_an_sms_campaign_plays_no_audio() -> None:
+def test_an_sms_campaign_with_audio_is_refused() -> None:
     with pytest.raises(InvalidInput, match="PHONE"):
         runs.begin(campaign=make_campaign(), recording=ContentFile(b"x", name="a.mp3"))
 
@@ -214,7 +214,7 @@ def wav() -> ContentFile:
     return ContentFile(file.getvalue(), name="tone.wav")
 
 
-def test_a_scheduled_run_holds_its_credits_now_and_begins_in_its_time_once() -> None:
+def test_a_scheduled_run_holds_its_credits_immediately_and_starts_once() -> None:
     campaign = make_campaign()
     run = runs.begin(campaign=campaign, message="Later", starts_at=timezone.now() + timedelta(hours=1))
     assert (run.status, run.hold.amount) == (RunStatus.SCHEDULED, 3)
@@ -226,7 +226,7 @@ def test_a_scheduled_run_holds_its_credits_now_and_begins_in_its_time_once() -> 
     assert statuses(campaign) == ["COMPLETED"] * 3
 
 
-def test_numbers_added_while_it_runs_wait_for_the_next_run() -> None:
+def test_numbers_added_during_a_run_wait_for_the_next_run() -> None:
     campaign = make_campaign()
     runs.begin(campaign=campaign, message="Hello")
     editing.add_recipient(campaign=campaign, number=9841000009)
@@ -234,7 +234,7 @@ def test_numbers_added_while_it_runs_wait_for_the_next_run() -> None:
     assert statuses(campaign) == ["COMPLETED"] * 3 + ["-"]
 
 
-def test_stop_terminates_what_is_left_and_releases_held_credits(settings: Any) -> None:
+def test_stop_terminates_the_remaining_recipients_and_releases_their_credits(settings: Any) -> None:
     settings.IRIS_HOPPER_SIZE = 2
     owner = make_user(credits=10)
     campaign = make_campaign(owner=owner, numbers=range(9841000001, 9841000007))
@@ -255,7 +255,7 @@ def test_stop_terminates_what_is_left_and_releases_held_credits(settings: Any) -
     assert_ledger_exact()
 
 
-def test_stop_of_a_scheduled_run_gives_everything_back() -> None:
+def test_stopping_a_scheduled_run_releases_its_whole_hold() -> None:
     owner = make_user(credits=10)
     campaign = make_campaign(owner=owner)
     runs.begin(campaign=campaign, message="Later", starts_at=timezone.now() + timedelta(hours=1))
@@ -282,7 +282,7 @@ def test_a_paused_run_submits_nothing_until_it_is_resumed(settings: Any) -> None
     assert statuses(campaign) == ["COMPLETED"] * 3
 
 
-def test_deleting_a_running_campaign_stops_it_and_keeps_the_books() -> None:
+def test_deleting_a_running_campaign_stops_it_and_keeps_its_ledger_entries() -> None:
     owner = make_user(credits=10)
     campaign = make_campaign(owner=owner)
     runs.begin(campaign=campaign, message="Hello")
@@ -294,7 +294,7 @@ def test_deleting_a_running_campaign_stops_it_and_keeps_the_books() -> None:
     assert_ledger_exact()
 
 
-def test_numbers_cannot_change_under_a_live_run() -> None:
+def test_numbers_cannot_change_during_a_live_run() -> None:
     campaign = make_campaign()
     runs.begin(campaign=campaign, message="Hello")
     recipient = campaign.recipients.first()

@@ -34,7 +34,7 @@ def test_a_run_that_has_ended_is_not_set_aside() -> None:
     assert (run.status, run.pause_reason) == (RunStatus.COMPLETED, "")
 
 
-def test_resuming_clears_the_reason_and_goes_on() -> None:
+def test_resuming_a_run_that_was_set_aside_clears_its_reason() -> None:
     run = make_run(campaign=make_campaign())
     lifecycle.set_aside(run.pk, reason="The database was restored.")
 
@@ -43,7 +43,7 @@ def test_resuming_clears_the_reason_and_goes_on() -> None:
     assert (resumed.status, resumed.pause_reason) == (RunStatus.RUNNING, "")
 
 
-def test_a_scheduled_run_that_was_set_aside_waits_for_its_time_again_when_it_is_resumed_before() -> None:
+def test_a_run_set_aside_and_resumed_before_its_start_is_scheduled_again() -> None:
     run = make_run(
         campaign=make_campaign(),
         status=RunStatus.SCHEDULED,
@@ -54,7 +54,7 @@ def test_a_scheduled_run_that_was_set_aside_waits_for_its_time_again_when_it_is_
     assert runs.resume(campaign=run.campaign).status == RunStatus.SCHEDULED
 
 
-def test_a_scheduled_run_that_was_set_aside_does_not_begin_by_itself_when_its_time_comes() -> None:
+def test_a_scheduled_run_that_was_set_aside_does_not_start_by_itself() -> None:
     run = make_run(campaign=make_campaign(), status=RunStatus.SCHEDULED)
     lifecycle.set_aside(run.pk, reason="The database was restored.")
 

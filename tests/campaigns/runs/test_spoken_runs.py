@@ -56,9 +56,7 @@ def make_spoken_campaign(*, names: int, recipients: int, amounts: int = 1) -> Ca
     return campaign
 
 
-def test_everybody_hears_their_own_name_for_the_price_of_each_name_once(
-    settings: Any, syntheses: list[str], media: Path
-) -> None:
+def test_each_distinct_name_is_synthesized_once(settings: Any, syntheses: list[str], media: Path) -> None:
     settings.IRIS_WHOLE_SENTENCES = 10
     campaign = make_spoken_campaign(names=3, recipients=40, amounts=2)
 
@@ -71,7 +69,7 @@ def test_everybody_hears_their_own_name_for_the_price_of_each_name_once(
     assert len(list(media.rglob("*.wav"))) == 9
 
 
-def test_a_small_run_is_spoken_in_whole_sentences(syntheses: list[str]) -> None:
+def test_a_small_run_synthesizes_whole_sentences(syntheses: list[str]) -> None:
     campaign = make_spoken_campaign(names=3, recipients=12)
 
     runs.begin(campaign=campaign, message=MESSAGE)
@@ -81,7 +79,7 @@ def test_a_small_run_is_spoken_in_whole_sentences(syntheses: list[str]) -> None:
     assert len(syntheses) == 1 + 3  # the price is found with a sentence of its own
 
 
-def test_a_message_without_tags_is_spoken_once_however_many_hear_it(
+def test_a_message_without_tags_is_synthesized_once_for_all_recipients(
     settings: Any, syntheses: list[str]
 ) -> None:
     settings.IRIS_WHOLE_SENTENCES = 0
@@ -93,7 +91,7 @@ def test_a_message_without_tags_is_spoken_once_however_many_hear_it(
     assert len(syntheses) == 1
 
 
-def test_a_call_costs_what_its_joined_recording_lasts(settings: Any) -> None:
+def test_the_cost_of_a_call_follows_the_duration_of_its_joined_recording(settings: Any) -> None:
     settings.IRIS_WHOLE_SENTENCES = 0
     settings.IRIS_CALL_PULSE_SECONDS = 1
     settings.IRIS_CALL_CREDITS = Decimal(1)
@@ -108,7 +106,7 @@ def test_a_call_costs_what_its_joined_recording_lasts(settings: Any) -> None:
 
 
 @pytest.mark.parametrize("whole", [0, 100])
-def test_enough_is_held_for_amounts_that_take_longer_to_say_than_to_write(settings: Any, whole: int) -> None:
+def test_the_hold_covers_amounts_that_are_short_to_write_but_long_to_say(settings: Any, whole: int) -> None:
     settings.IRIS_WHOLE_SENTENCES = whole
     settings.IRIS_CALL_PULSE_SECONDS = 1
     settings.IRIS_CALL_CREDITS = Decimal(1)
@@ -130,7 +128,7 @@ def test_enough_is_held_for_amounts_that_take_longer_to_say_than_to_write(settin
 
 @pytest.mark.field
 @pytest.mark.urls("iris.urls")
-def test_many_names_in_one_run_are_all_right_in_the_inbox(
+def test_each_recipient_of_a_run_with_many_names_hears_their_own(
     settings: Any, client: Client, syntheses: list[str]
 ) -> None:
     settings.IRIS_WHOLE_SENTENCES = 100
@@ -175,7 +173,9 @@ def scheduled(campaign: Campaign, *, hours: float = 1) -> Run:
     return runs.begin(campaign=campaign, message=MESSAGE, starts_at=timezone.now() + timedelta(hours=hours))
 
 
-def test_a_scheduled_run_has_all_its_speech_before_it_begins(settings: Any, syntheses: list[str]) -> None:
+def test_the_speech_of_a_scheduled_run_is_synthesized_before_it_starts(
+    settings: Any, syntheses: list[str]
+) -> None:
     settings.IRIS_WHOLE_SENTENCES = 10
     run = scheduled(make_spoken_campaign(names=3, recipients=40, amounts=2))
 
@@ -194,7 +194,7 @@ def test_a_scheduled_run_has_all_its_speech_before_it_begins(settings: Any, synt
     assert SandboxMessage.objects.count() == 40
 
 
-def test_preparing_goes_on_where_it_was_interrupted(
+def test_preparing_resumes_where_it_was_interrupted(
     settings: Any, syntheses: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.IRIS_WHOLE_SENTENCES = 1000
@@ -214,7 +214,7 @@ def test_preparing_goes_on_where_it_was_interrupted(
     assert list(prerender.due()) == []
 
 
-def test_a_run_that_begins_before_it_is_prepared_is_spoken_as_it_goes(syntheses: list[str]) -> None:
+def test_a_run_that_starts_before_it_is_prepared_synthesizes_speech_as_it_runs(syntheses: list[str]) -> None:
     scheduled(make_spoken_campaign(names=3, recipients=6))
     Run.objects.update(starts_at=timezone.now())
     lifecycle.begin_due()
@@ -225,7 +225,7 @@ def test_a_run_that_begins_before_it_is_prepared_is_spoken_as_it_goes(syntheses:
     assert SandboxMessage.objects.count() == 6
 
 
-def test_nothing_is_prepared_days_ahead_or_for_runs_that_do_not_speak() -> None:
+def test_runs_that_start_days_later_or_have_no_speech_are_not_prepared() -> None:
     campaign = make_spoken_campaign(names=3, recipients=3)
     scheduled(campaign, hours=48)
     assert list(prerender.due()) == []
@@ -237,7 +237,7 @@ def test_nothing_is_prepared_days_ahead_or_for_runs_that_do_not_speak() -> None:
     assert list(prerender.due()) == []
 
 
-def test_a_run_whose_voice_cannot_speak_does_not_keep_the_others_waiting() -> None:
+def test_a_run_with_a_failing_voice_does_not_delay_the_preparation_of_others() -> None:
     run = scheduled(make_spoken_campaign(names=3, recipients=3))
     Run.objects.update(voice="np_nobody")
 

@@ -59,7 +59,7 @@ def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 @pytest.mark.django_db
 class TestFetched:
     @pytest.mark.parametrize("path", ["/song.wav", "/moved"])
-    def test_a_recording(self, web: str, path: str) -> None:
+    def test_a_recording_is_fetched_and_stored(self, web: str, path: str) -> None:
         assert fetch_recording(web + path).seconds == pytest.approx(1, abs=0.1)
 
     @pytest.mark.parametrize(
@@ -71,35 +71,35 @@ class TestFetched:
             ("/file", "https://"),
         ],
     )
-    def test_what_is_not_there(self, web: str, path: str, sentence: str) -> None:
+    def test_a_missing_recording_is_refused(self, web: str, path: str, sentence: str) -> None:
         with pytest.raises(NotFetched, match=sentence):
             fetch_recording(web + path)
 
-    def test_more_than_a_few_are_refused_before_any_is_asked_for(self, web: str) -> None:
+    def test_too_many_addresses_are_refused_before_any_is_fetched(self, web: str) -> None:
         with pytest.raises(NotFetched, match="may name 10"):
             fetch_recordings([f"{web}/song.wav?{n}" for n in range(11)])
         assert Web.asked == []
 
-    def test_one_address_is_asked_once(self, web: str) -> None:
+    def test_a_repeated_address_is_fetched_once(self, web: str) -> None:
         found = fetch_recordings([f"{web}/song.wav"] * 30)
         assert len(set(found)) == 1
         assert Web.asked == ["/song.wav"]
 
-    def test_an_address_that_is_none_is_told_before_any_is_asked_for(self, web: str) -> None:
+    def test_an_invalid_address_is_refused_before_any_is_fetched(self, web: str) -> None:
         with pytest.raises(NotFetched, match="https://"):
             fetch_recordings([f"{web}/song.wav", "ftp://example.com/"])
         assert Web.asked == []
 
-    def test_what_is_no_recording(self, web: str) -> None:
+    def test_a_file_that_is_no_recording_is_refused(self, web: str) -> None:
         with pytest.raises(NotAudio):
             fetch_recording(f"{web}/noise")
 
-    def test_what_is_too_large(self, web: str, settings: Any) -> None:
+    def test_a_recording_that_is_too_large_is_refused(self, web: str, settings: Any) -> None:
         settings.IRIS_MAX_UPLOAD_BYTES = 2000
         with pytest.raises(NotFetched, match="more than"):
             fetch_recording(f"{web}/large")
 
-    def test_ours_is_known_by_its_address(self, web: str) -> None:
+    def test_the_address_of_an_own_recording_is_resolved_without_a_request(self, web: str) -> None:
         audio = make_audio()
         assert fetch_recording(audio_url(audio)) == audio
         assert Web.asked == []
@@ -126,6 +126,6 @@ class TestFetched:
         "",
     ],
 )
-def test_nobody_is_led_into_the_operators_own_network(address: str) -> None:
+def test_addresses_in_private_networks_are_never_requested(address: str) -> None:
     with pytest.raises(NotFetched):
         fetch_recording(address)

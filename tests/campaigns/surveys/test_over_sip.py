@@ -74,7 +74,7 @@ def call_everybody(plans: list[StepPlan]) -> Delivery:
     return Delivery.objects.get()
 
 
-def test_each_key_answers_the_step_that_was_asked_when_it_was_pressed(
+def test_each_key_is_a_response_to_the_step_that_was_playing(
     tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(calls, "TIMES", {Answer.KEYS: 0.5, Answer.NONE: 0.1, Answer.SPEECH: 0.5})
@@ -92,7 +92,7 @@ def test_each_key_answers_the_step_that_was_asked_when_it_was_pressed(
     assert list(answered) == [(0, "47"), (2, "#")]
 
 
-def test_what_is_said_is_recorded_while_its_step_listens(
+def test_speech_is_recorded_during_the_response_time_of_its_step(
     tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(calls, "TIMES", {Answer.KEYS: 0.5, Answer.NONE: 0.1, Answer.SPEECH: 3.5})

@@ -43,7 +43,7 @@ def answered(campaign: Campaign) -> dict[str, list[str]]:
     }
 
 
-def test_five_steps_and_a_thousand_contacts_answer_exactly_as_scripted() -> None:
+def test_a_thousand_contacts_respond_to_five_steps_exactly_as_scripted() -> None:
     spread = range(9_841_000_000, 9_841_999_999, 97)
     numbers = [number for number in spread if not 9900 < number % 10_000 < 9909][
         :1000
@@ -86,7 +86,7 @@ def test_five_steps_and_a_thousand_contacts_answer_exactly_as_scripted() -> None
     assert check_ledger().differences == ()
 
 
-def test_who_hangs_up_half_way_has_answered_what_was_over_by_then() -> None:
+def test_a_recipient_who_hangs_up_has_responded_to_the_completed_steps() -> None:
     campaign = make_survey(
         numbers=[9841239903, 9841231234], plans=[asks(order, "Press a key.") for order in range(5)]
     )
@@ -104,7 +104,7 @@ def test_who_hangs_up_half_way_has_answered_what_was_over_by_then() -> None:
 
 
 @pytest.mark.parametrize("fate", [9901, 9902, 9904])
-def test_who_is_not_reached_answers_nothing(fate: int) -> None:
+def test_a_recipient_who_is_not_reached_has_no_responses(fate: int) -> None:
     campaign = make_survey(numbers=[9841230000 + fate])
     runs.begin(campaign=campaign)
     run_to_the_end()
@@ -112,7 +112,7 @@ def test_who_is_not_reached_answers_nothing(fate: int) -> None:
 
 
 @pytest.mark.parametrize("fate", [9906, 9907, 9908])
-def test_doubled_delayed_and_lost_reports_change_no_answer(fate: int, settings: Any) -> None:
+def test_repeated_delayed_and_lost_reports_change_no_response(fate: int, settings: Any) -> None:
     settings.IRIS_LEASE_SECONDS = 0.2
     campaign = make_survey(numbers=[9841230000 + fate])
     runs.begin(campaign=campaign)
@@ -120,7 +120,7 @@ def test_doubled_delayed_and_lost_reports_change_no_answer(fate: int, settings: 
     assert answered(campaign) == {str(9841230000 + fate): [str(fate)[-1], str(fate)[-2]]}
 
 
-def test_each_is_told_what_is_for_them() -> None:
+def test_each_recipient_hears_their_own_text() -> None:
     campaign = make_campaign(service=Service.SURVEY, numbers=[9841000001])
     campaign.tags = ["tags_name"]
     campaign.save()
@@ -152,7 +152,7 @@ def test_filling_the_hopper_takes_the_same_queries_for_any_number_of_recipients(
 
 
 class TestBegin:
-    def test_needs_steps(self) -> None:
+    def test_a_survey_without_steps_is_refused(self) -> None:
         campaign = make_campaign(service=Service.SURVEY)
         with pytest.raises(InvalidInput, match="no steps"):
             runs.begin(campaign=campaign)
@@ -166,7 +166,7 @@ class TestBegin:
             (asks(0, "", kind=StepKind.INFO), "Step 2 has no text"),
         ],
     )
-    def test_says_which_step_is_wrong(self, plan: steps.StepPlan, sentence: str) -> None:
+    def test_the_error_names_the_invalid_step(self, plan: steps.StepPlan, sentence: str) -> None:
         owner = make_user(credits=100)
         campaign = make_survey(owner=owner, plans=[asks(-1), plan])
         with pytest.raises(InvalidInput, match=sentence):
@@ -180,20 +180,20 @@ class TestBegin:
         with pytest.raises(InvalidInput, match="Shorten its steps"):
             runs.begin(campaign=campaign)
 
-    def test_costs_the_length_of_all_steps(self) -> None:
+    def test_the_cost_follows_the_duration_of_all_steps(self) -> None:
         plans = [asks(order, "", kind=StepKind.PLAY, audio=make_audio(seconds=25)) for order in range(3)]
         run = runs.begin(campaign=make_survey(numbers=[9841000001], plans=plans))
         assert run.call_limit == call_credits(3 * 30) == Decimal(4)
 
 
 class TestSteps:
-    def test_stay_the_same_rows_when_they_are_sent_again(self) -> None:
+    def test_unchanged_steps_keep_their_rows(self) -> None:
         campaign = make_survey()
         before = list(SurveyStep.objects.asked_by(campaign))
         plans = [steps.plan_of(step) for step in before]
         assert steps.set_steps(campaign=campaign, steps=[*plans, asks(3)])[:3] == before
 
-    def test_that_were_replaced_keep_their_answers_in_the_report(self) -> None:
+    def test_replaced_steps_keep_their_responses_in_the_report(self) -> None:
         campaign = make_survey(numbers=[9841000012])
         runs.begin(campaign=campaign)
         run_to_the_end()
@@ -205,7 +205,7 @@ class TestSteps:
         ]
         assert answered(campaign) == {"9841000012": ["2", "", "1"]}
 
-    def test_cannot_change_while_the_survey_runs(self) -> None:
+    def test_steps_cannot_change_while_the_survey_runs(self) -> None:
         campaign = make_survey()
         runs.begin(campaign=campaign)
         with pytest.raises(Conflict):
@@ -214,16 +214,16 @@ class TestSteps:
     @pytest.mark.parametrize(
         "plans", [[asks(1), asks(1)], [asks(order) for order in range(101)], [asks(0, "x" * 10_001)]]
     )
-    def test_are_checked(self, plans: list[steps.StepPlan]) -> None:
+    def test_invalid_steps_are_refused(self, plans: list[steps.StepPlan]) -> None:
         with pytest.raises(InvalidInput):
             make_survey(plans=plans)
 
-    def test_are_for_surveys_only(self) -> None:
+    def test_steps_are_refused_for_other_campaigns(self) -> None:
         with pytest.raises(InvalidInput):
             steps.set_steps(campaign=make_campaign(), steps=[asks(0)])
 
 
-def test_a_report_shows_the_latest_call_that_was_answered() -> None:
+def test_a_report_shows_the_latest_call_with_responses() -> None:
     campaign = make_survey(numbers=[9841000012, 9841239903])
     runs.begin(campaign=campaign)
     run_to_the_end()
@@ -237,7 +237,7 @@ def test_a_report_shows_the_latest_call_that_was_answered() -> None:
 
 
 @pytest.mark.parametrize("body", [{}, {"message": "Something else"}])
-def test_v0_begins_a_survey_that_v1_has_made(body: dict[str, str]) -> None:
+def test_v0_can_begin_a_survey_created_through_v1(body: dict[str, str]) -> None:
     campaign = make_survey(numbers=[9841000012])
     Caller(campaign.owner).post(f"/api/system/campaigns/{campaign.pk}/begin/", body)
     run_to_the_end()

@@ -52,22 +52,22 @@ SCRIPT = (
         ),
     ],
 )
-def test_a_key_answers_the_step_that_was_asked_last(pressed: Any, answers: Any) -> None:
+def test_a_key_is_a_response_to_the_step_asked_last(pressed: Any, answers: Any) -> None:
     assert responses_to_keys(SCRIPT, pressed) == answers
 
 
-def test_keys_answer_nothing_where_nothing_is_asked() -> None:
+def test_keys_are_ignored_if_no_step_asks_for_keys() -> None:
     assert responses_to_keys((), [(1.0, "1")]) == ()
 
 
 @pytest.mark.parametrize(
     ("seconds", "steps"), [(0, 0), (1.9, 0), (2, 1), (8.5, 2), (16, 4), (17, 5), (60, 5)]
 )
-def test_a_step_is_heard_when_it_is_over(seconds: float, steps: int) -> None:
+def test_a_step_counts_as_heard_when_it_has_ended(seconds: float, steps: int) -> None:
     assert len(finished_steps(SCRIPT, seconds)) == steps
 
 
-def test_a_step_listens_at_its_end() -> None:
+def test_the_response_time_is_the_end_of_a_step() -> None:
     script = (
         ScriptStep(1, 4.0, SPEECH, listen_seconds=3.0),
         ScriptStep(2, 2.0, KEYS, listen_seconds=1.0),
@@ -76,7 +76,7 @@ def test_a_step_listens_at_its_end() -> None:
     assert speech_windows(script) == [(1, 1.0, 4.0)]
 
 
-def test_a_script_is_stored_and_read() -> None:
+def test_a_script_survives_serialization() -> None:
     script = (*SCRIPT, ScriptStep(6, 12.0, SPEECH, listen_seconds=10.0))
     assert load(dump(script)) == script
     older = (
@@ -112,7 +112,7 @@ def stored() -> list[tuple[int, str]]:
 
 
 class TestReports:
-    def test_grow_key_by_key(self, called: list[Delivery]) -> None:
+    def test_later_reports_extend_the_pressed_keys(self, called: list[Delivery]) -> None:
         ram, sita = called
         delivery_reports.record(
             "sandbox", [report(ram, (0, "1")), report(sita, (0, "5")), report(ram, (0, "12"))]
@@ -120,22 +120,20 @@ class TestReports:
         delivery_reports.record("sandbox", [report(ram, (0, "12"), (1, "3"))])
         assert stored() == [(ram.item, "12"), (ram.item, "3"), (sita.item, "5")]
 
-    def test_that_are_late_or_doubled_change_nothing(self, called: list[Delivery]) -> None:
+    def test_late_and_repeated_reports_change_nothing(self, called: list[Delivery]) -> None:
         ram, _ = called
         whole = report(ram, (0, "12"), status=DeliveryStatus.COMPLETED)
         for event in (whole, whole, report(ram, (0, "1")), report(ram, (0, "34"))):
             delivery_reports.record("sandbox", [event])
         assert stored() == [(ram.item, "12")]
 
-    def test_of_answers_are_kept_when_the_call_is_lost(self, called: list[Delivery]) -> None:
+    def test_responses_are_kept_if_the_call_is_lost(self, called: list[Delivery]) -> None:
         ram, _ = called
         delivery_reports.record("sandbox", [report(ram, (0, "1"))])
         delivery_reports.record("sandbox", [report(ram, status=DeliveryStatus.FAILED)])
         assert stored() == [(ram.item, "1")]
 
-    def test_on_steps_recipients_and_runs_that_are_not_there_are_dropped(
-        self, called: list[Delivery]
-    ) -> None:
+    def test_responses_of_unknown_steps_recipients_and_runs_are_dropped(self, called: list[Delivery]) -> None:
         ram, _ = called
         step = steps_of(ram)[0]
         other = make_survey().survey.steps.earliest("pk").pk
@@ -156,7 +154,7 @@ class TestReports:
         store_responses([Answered(text="1", at=now, **{**known, **change}) for change in strange])
         assert stored() == []
 
-    def test_of_many_calls_take_the_same_statements(
+    def test_the_number_of_statements_does_not_grow_with_the_calls(
         self, called: list[Delivery], django_assert_num_queries: Any
     ) -> None:
         now = timezone.now() + timedelta(seconds=1)

@@ -62,11 +62,11 @@ class TestSilence:
             bytes(16_000) + noise(0.5, 0.1) + bytes(16_000),  # the receiver is put down
         ],
     )
-    def test_is_no_answer(self, samples: bytes) -> None:
+    def test_silence_and_noise_are_not_responses(self, samples: bytes) -> None:
         assert voice_activity.store_spoken_response(samples) is None
         assert not Audio.objects.exists()
 
-    def test_around_an_answer_is_not_kept(self) -> None:
+    def test_silence_around_a_response_is_cut(self) -> None:
         said = spoken()
         kept = voice_activity.store_spoken_response(bytes(2 * RATE * 2) + said + bytes(2 * RATE * 4))
         assert kept is not None
@@ -74,7 +74,7 @@ class TestSilence:
 
 
 class TestSpeech:
-    def test_is_kept_as_it_was_said(self) -> None:
+    def test_speech_is_stored_as_it_was_recorded(self) -> None:
         said = spoken()
         kept = voice_activity.store_spoken_response(said)
         assert kept is not None
@@ -82,17 +82,17 @@ class TestSpeech:
         assert re.fullmatch(r"[0-9a-f]{40}", kept.name)
 
     @pytest.mark.parametrize("level", [0.002, 0.02])
-    def test_is_told_from_the_noise_behind_it(self, level: float) -> None:
+    def test_speech_is_detected_in_background_noise(self, level: float) -> None:
         said = bytes(2 * RATE) + spoken() + bytes(2 * RATE)
         assert voice_activity.contains_speech(Pcm(mixed(said, noise(level, len(said) / 2 / RATE)), RATE))
 
-    def test_may_be_short(self) -> None:
+    def test_short_speech_is_a_response(self) -> None:
         assert (
             voice_activity.store_spoken_response(bytes(2 * RATE * 4) + spoken("छ") + bytes(2 * RATE * 4))
             is not None
         )
 
-    def test_that_was_kept_before_is_one_recording(self) -> None:
+    def test_identical_speech_is_stored_once(self) -> None:
         said = spoken()
         assert voice_activity.store_spoken_response(said) == voice_activity.store_spoken_response(said)
 
@@ -122,19 +122,19 @@ def content_of(survey: Campaign, path: str) -> str:
 
 
 class TestReports:
-    def test_have_the_address_as_json(self, survey: Campaign) -> None:
+    def test_the_json_report_has_the_url_of_the_recording(self, survey: Campaign) -> None:
         report = f"/api/v1/download/survey/{survey.survey.pk}/report/"
         first, second = json.loads(content_of(survey, f"{report}?format=json"))["results"]
         assert first["answers"] == {"field_0": "2", "need": url_of(survey)}
         assert second["answers"] == {"field_0": None, "need": None}
 
-    def test_have_the_address_as_csv(self, survey: Campaign) -> None:
+    def test_the_csv_report_has_the_url_of_the_recording(self, survey: Campaign) -> None:
         report = content_of(survey, f"/api/v1/download/survey/{survey.survey.pk}/report/")
         first, second = csv.DictReader(io.StringIO(report.removeprefix("\ufeff")))
         assert (first["field_0"], first["need"]) == ("2", url_of(survey))
         assert (second["field_0"], second["need"]) == ("", "")
 
-    def test_of_the_contacts_have_it_too(self, survey: Campaign) -> None:
+    def test_the_list_of_contacts_has_the_url_of_the_recording(self, survey: Campaign) -> None:
         contacts = json.loads(content_of(survey, f"/api/v1/campaign-detail/{survey.pk}/"))["results"]
         shown = {contact["number"]: contact["answers"] for contact in contacts}
         assert shown == {
@@ -142,14 +142,14 @@ class TestReports:
             "9841239902": {"field_0": None, "need": None},
         }
 
-    def test_lead_to_something_that_can_be_heard(self, survey: Campaign) -> None:
+    def test_the_url_serves_the_recording(self, survey: Campaign) -> None:
         played = APIClient().get(url_of(survey))
         assert (played.status_code, played["Content-Type"]) == (200, "audio/mpeg")
         assert recordings.decode(io.BytesIO(played.getvalue())).seconds > 1
 
 
 class TestRecordings:
-    def test_stay_as_long_as_the_answer(self, survey: Campaign) -> None:
+    def test_recordings_are_kept_as_long_as_their_response(self, survey: Campaign) -> None:
         url = url_of(survey)
         SurveyAnswer.objects.filter(audio=None).delete()
         pruning.prune(days=-1)
