@@ -1,4 +1,4 @@
-"""`manage.py after_restore`, and what else tells an operator that everything is held."""
+"""`manage.py after_restore`, and other commands that show an operator that everything is held."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_the_command_holds_everything_and_shows_the_progress_of_each_run() -> No
         f"run {run.pk} of campaign {campaign.pk} (Water supply): held; 1 ended, 0 under way, 1 queued, 1 not begun"
         in shown
     )
-    assert after_restore() == shown  # to look again changes nothing
+    assert after_restore() == shown  # a repetition changes nothing
 
 
 def test_show_does_not_hold_anything() -> None:

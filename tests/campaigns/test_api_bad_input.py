@@ -1,6 +1,6 @@
-"""v0: whatever is sent, the answer says what is wrong, and nothing has changed. A 500 is a bug.
+"""v0: the response to any invalid input says what is wrong, and nothing has changed. A 500 is a bug.
 
-All endpoints under /api/system are here, not only those of campaigns: the same is sent to all of them.
+These tests send the same to all endpoints under /api/system, not only to those of campaigns.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.scale import at_scale, spread
 from tests.v0 import Caller, assert_refusal, everything
 
 CHOSEN = 10**12  # an id that no sequence reaches
-LONG = "x" * 60_000  # as much as every endpoint reads
+LONG = "x" * 60_000  # within the limit of every endpoint
 GOOD: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/api/system/phone_numbers/"): {"phone_sid": "0f3c9a5be17d42c68a90b1c2d3e4f506"},
     ("DELETE", "/api/system/phone_numbers/"): {"phone_sid": "1f3c9a5be17d42c68a90b1c2d3e4f506"},
@@ -65,7 +65,7 @@ GOOD: dict[tuple[str, str], dict[str, Any]] = {
     },
 }
 
-# (method, path, field, value): one known field of a good request set to something that it cannot be.
+# (method, path, field, value): a valid request with one field set to an invalid value.
 NO_TEXT: list[Any] = [[], {}, ["a"], {"a": "b"}, True, [[["a"]]], LONG]
 BAD: list[tuple[str, str, str, Any]] = [
     *[("POST", "/api/system/campaigns/", "name", value) for value in (*NO_TEXT, None, "", " ", "x" * 201)],
@@ -223,7 +223,7 @@ def _shown(value: Any) -> str:
 
 @pytest.fixture
 def campaign(db: None) -> Campaign:
-    """With all that the good requests ask for."""
+    """A campaign with everything that the valid requests refer to."""
     user = make_user(email="sita@example.com", credits=100)
     made = make_empty_campaign(owner=user, tags=["tags_name"])
     make_recipient(campaign=made, id=CHOSEN, status=DeliveryStatus.FAILED)
@@ -344,7 +344,7 @@ def test_no_json_body_causes_a_500(
 
 @contextmanager
 def _undone() -> Iterator[None]:
-    """Whatever happens inside is taken back."""
+    """Roll back all changes made in this context."""
     with transaction.atomic():
         yield
         transaction.set_rollback(True)
@@ -393,7 +393,7 @@ def test_an_unreadable_body_is_refused(
 ) -> None:
     before = everything()
     answer = caller.call(method, filled(path, campaign), body, content_type=content_type)
-    if answer["status"] == 200:  # nothing has to be sent there, and of this body nothing is understood
+    if answer["status"] == 200:  # no field is required there, and this body has no known fields
         assert content_type.startswith(("multipart", "application/json; charset"))
         assert (method, path) in {
             ("PUT", "/api/system/campaigns/{campaign}/update/"),

@@ -1,4 +1,4 @@
-"""v0: beginning a campaign, again and again, now or later; stopping, pausing and resuming it."""
+"""v0: begin, rerun, schedule, stop, pause and resume campaigns."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def balance(user: User) -> int:
 
 
 def a_recording(seconds: float = 1.0) -> SimpleUploadedFile:
-    """A tone, as a WAV file."""
+    """Return a tone as a WAV file."""
     file = io.BytesIO()
     with wave.open(file, "wb") as sound:
         sound.setparams((1, 2, 8000, 0, "NONE", ""))
@@ -76,7 +76,7 @@ def a_recording(seconds: float = 1.0) -> SimpleUploadedFile:
 
 
 def end_with(campaign: Campaign, **statuses: DeliveryStatus) -> dict[str, int]:
-    """Numbers whose latest delivery ended like this; their ids by name."""
+    """Add numbers whose latest delivery ended with these statuses. Return their ids by name."""
     return {
         name: make_recipient(campaign=campaign, number=9800000010 + index, status=status).pk
         for index, (name, status) in enumerate(statuses.items())

@@ -1,4 +1,4 @@
-"""v0: campaigns: list, create, update, delete, details."""
+"""v0: list, create, update and delete campaigns, and show their details."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def caller(user: User) -> Caller:
 
 
 def numbers_of(answer: dict[str, Any]) -> list[str]:
-    """The numbers of the campaign that was just made, as they were sent, in their order."""
+    """Return the numbers of the created campaign, as they were sent and in that order."""
     (made,) = answer["data"]["details"]
     return list(Recipient.objects.filter(campaign=made["id"]).order_by("pk").values_list("number", flat=True))
 
@@ -251,7 +251,7 @@ class TestCreate:
 
     @pytest.mark.parametrize("outer", ["multipart/form-data; boundary=php", "application/json"])
     def test_a_sheet_is_read_as_a_php_client_really_sends_it(self, caller: Caller, outer: str) -> None:
-        """No file extension, a placeholder for a content type, and a request that calls itself JSON."""
+        """It has no file extension, a placeholder as content type, and a request that declares itself as JSON."""
         sheet = xlsx(("numbers", "name"), (9800000001, "सीता"))
         parts = [
             b'--php\r\nContent-Disposition: form-data; name="name"\r\n\r\nbulk\r\n',

@@ -1,4 +1,4 @@
-"""What narrows the lists of campaigns, phone numbers and OTPs, in both dialects."""
+"""Filters for the lists of campaigns, phone numbers and OTPs, in both dialects."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def user(db: None) -> User:
 
 
 def changed_on(campaign: Campaign, day: int) -> Campaign:
-    """At noon in Nepal, in January."""
+    """Set the last change of a campaign to a day in January, at noon in Nepal."""
     Campaign.objects.filter(pk=campaign.pk).update(updated_at=datetime(2026, 1, day, 6, 15, tzinfo=UTC))
     return campaign
 

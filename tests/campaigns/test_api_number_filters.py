@@ -1,4 +1,4 @@
-"""Looking for some of a campaign's numbers, in both dialects."""
+"""Searching a campaign's numbers in both dialects."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def campaign(user: User) -> Campaign:
 
 @pytest.fixture
 def find(user: User, campaign: Campaign) -> Callable[[str], list[int]]:
-    """The ids that both dialects find for a query. v0 answers the same in pages and without."""
+    """Return a function that returns the ids that a query finds in both dialects, and in v0 also without pages."""
     of_v0, of_v1 = v0.Caller(user), v1.Caller(user)
 
     def find(query: str) -> list[int]:
@@ -55,7 +55,7 @@ def find(user: User, campaign: Campaign) -> Callable[[str], list[int]]:
 
 
 def refused(user: User, campaign: Campaign, query: str) -> str:
-    """The sentence with which both dialects refuse a query."""
+    """Return the message with which both dialects refuse a query."""
     said = v0.Caller(user).fails("GET", f"/api/system/campaigns/number/{campaign.pk}?{query}", status=400)
     also = v1.Caller(user).fails("GET", f"campaign-detail/{campaign.pk}/?{query}", status=400)
     assert said["message"] == also["message"]
@@ -65,13 +65,13 @@ def refused(user: User, campaign: Campaign, query: str) -> str:
 class TestStatus:
     @pytest.fixture
     def recipients(self, campaign: Campaign) -> list[Recipient]:
-        """One of each final status, three times."""
+        """Three recipients of each final status."""
         return [
             make_recipient(campaign=campaign, number=9800000100 + n, status=ENDED[n % 6]) for n in range(18)
         ]
 
     def check(self, campaign: Campaign, find: Callable[[str], list[int]]) -> None:
-        """Each word finds those who are shown with it."""
+        """Check that each status word finds exactly the recipients that are shown with it."""
         listed = list(campaign.recipients.order_by("-pk"))
         shown = {
             state.recipient.pk: RECIPIENT_STATUSES[state.status]
@@ -96,7 +96,7 @@ class TestStatus:
         status: RunStatus,
         chosen: str,
     ) -> None:
-        """The last two recipients were added later. Of those whom the run has taken, half are under way."""
+        """The last two recipients were added during the run. Half of the others have deliveries in progress."""
         fields: dict[str, dict[str, Any]] = {
             "all": {},
             "statuses": {"statuses": [S.FAILED, S.HUNGUP]},
@@ -197,7 +197,7 @@ class TestNumberAndTags:
 class TestStretches:
     @pytest.fixture
     def failed(self, campaign: Campaign, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-        """Every fifth of twenty recipients, the newest first, in a campaign that is looked at four by four."""
+        """Return every fifth of twenty recipients, newest first. A stretch has four recipients."""
         monkeypatch.setattr(recipient_search, "MAX_EXAMINED", 4)
         make = [
             make_recipient(
@@ -208,7 +208,7 @@ class TestStretches:
         return [recipient.pk for recipient in reversed(make) if recipient.status is None]
 
     def followed(self, get: Callable[[str], Any], path: str) -> tuple[list[int], list[Any]]:
-        """All that is found where the links lead, and what each answer says of where to go on."""
+        """Follow the links of all pages. Return all ids found, and `before` of each response."""
         found: list[int] = []
         befores = []
         following: str | None = path
@@ -269,11 +269,11 @@ class TestStretches:
 
 
 class TestALargeCampaign:
-    """What a search costs does not grow with the campaign."""
+    """The cost of a search does not grow with the campaign."""
 
     @pytest.fixture
     def large(self, user: User) -> Campaign:
-        """And one that came after it, whose recipients are no part of what is read."""
+        """A campaign of 30,000 recipients, and a later campaign whose recipients must not be read."""
         campaign = make_empty_campaign(owner=user, tags=["tags_ward"], number_count=30_000)
         with connection.cursor() as cursor:
             for one in (campaign, make_empty_campaign(owner=user)):
@@ -308,7 +308,7 @@ class TestALargeCampaign:
         with CaptureQueriesContext(connection) as captured:
             caller.get(f"campaign-detail/{large.pk}/?{query}")
         asked = [it["sql"] for it in captured if 'FROM "campaigns_recipient"' in it["sql"]]
-        # The sum over the networks is of the whole campaign, and is kept for a minute.
+        # The counts by network cover the whole campaign and are cached for a minute, so they are read first.
         asked = [sql for sql in asked if "LEFT(" not in sql]
         assert 2 <= len(asked) <= 3
         for sql in asked:

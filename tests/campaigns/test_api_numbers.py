@@ -1,4 +1,4 @@
-"""v0: the numbers of a campaign."""
+"""v0: list, add, show, edit and delete the numbers of a campaign."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class TestList:
     def test_the_status_during_a_run_is_not_that_of_the_run_before(
         self, caller: Caller, campaign: Campaign, status: DeliveryStatus, word: str
     ) -> None:
-        """What came out of the run before is not shown as if it were news."""
+        """The outcome of the previous run is not shown during a new run."""
         recipient = make_recipient(
             campaign=campaign, status=DeliveryStatus.COMPLETED, seconds=12.0, playback=100, credits=2
         )
@@ -289,7 +289,7 @@ class TestOne:
 
 
 def test_the_outcome_of_a_run_is_shown(caller: Caller, user: User, settings: Any) -> None:
-    """By the last digits the sandbox decides: these are completed, busy, unanswered, hung up and refused."""
+    """The sandbox decides by the last digits. These numbers end completed, busy, unanswered, hung up and refused."""
     from tests import engine
 
     settings.IRIS_SANDBOX_SPEED = 1000

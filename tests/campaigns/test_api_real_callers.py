@@ -1,4 +1,4 @@
-"""v0 as real clients use it: their calls, in their order and encodings, over HTTP to a server."""
+"""v0 as real clients use it: the same requests, order and encodings, over HTTP to a server."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def log_in(http: httpx.Client, **how: Any) -> None:
 
 
 def as_parts(**fields: str) -> dict[str, Any]:
-    """Fields for httpx to send as multipart/form-data, which it does for files only."""
+    """Return fields in the form in which httpx sends multipart/form-data, which it otherwise uses for files only."""
     return {"files": {name: (None, text) for name, text in fields.items()}}
 
 
 def test_a_municipality_tells_members_about_meetings(http: httpx.Client, settings: Any) -> None:
-    """Multipart for nearly everything, PUT included; reads `status` and `number_count`; polls the details."""
+    """The client sends multipart for nearly everything, even PUT, reads `status` and `number_count`, and polls details."""
     settings.IRIS_SANDBOX_SPEED = 1000
     log_in(http, **as_parts(email="sita@example.com", password="secret-password"))
 
@@ -90,7 +90,7 @@ def test_a_municipality_tells_members_about_meetings(http: httpx.Client, setting
 
 
 def test_a_municipality_sends_a_sheet(http: httpx.Client) -> None:
-    """Under the name of a temporary file, with a made-up type, in a body that calls itself JSON."""
+    """The sheet has the name of a temporary file and an invented type, in a body that declares itself as JSON."""
     log_in(http, json={"email": "sita@example.com", "password": "secret-password"})
     book, file = Workbook(), io.BytesIO()
     for row in (("numbers", "name", "age"), (9800000001, "सीता ", 25), (9800000001, "राम", "३१")):
@@ -116,7 +116,7 @@ def test_a_municipality_sends_a_sheet(http: httpx.Client) -> None:
 
 
 def test_wildlife_is_near(http: httpx.Client, settings: Any) -> None:
-    """One campaign that was made by hand, begun again with another message for every animal."""
+    """The client reruns one campaign, which was created by hand, with another message for every animal."""
     settings.IRIS_SANDBOX_SPEED = 1000
     log_in(http, json={"email": "sita@example.com", "password": "secret-password"})
     sent = {"name": "Village", "services": "SMS", "individual_number": [9800000001, 9800000002]}

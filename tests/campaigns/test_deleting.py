@@ -1,4 +1,4 @@
-"""Deleting numbers and campaigns: what is left is counted, and what was under way ends, whoever dies meanwhile."""
+"""Deleting numbers and campaigns keeps the counts right and stops live runs, even if the process dies."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def fast_sandbox(settings: Any) -> None:
 
 
 class Died(BaseException):
-    """A process has ended here."""
+    """Simulates the death of a process."""
 
 
 def answered_survey() -> Campaign:
-    """Five people have answered each of two questions."""
+    """Create a survey with two questions, to which five contacts have responded."""
     campaign = make_survey(numbers=range(9841000011, 9841000016))
     runs.begin(campaign=campaign)
     run_to_the_end()
@@ -110,7 +110,7 @@ def test_a_scheduled_run_of_a_deleted_campaign_never_starts_even_if_the_process_
 
 
 def delete_and_die(campaign: Campaign, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if the process ended when the deletion was committed."""
+    """Delete a campaign as if the process died just after the deletion was committed."""
 
     def die(*arguments: Any, **options: Any) -> None:
         raise Died

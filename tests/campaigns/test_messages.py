@@ -1,4 +1,4 @@
-"""campaigns.messages: tags in messages."""
+"""campaigns.messages parses, checks and renders messages with tags."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""A recipient's campaign exists, whoever adds, deletes or changes what: PostgreSQL sees to it, in sets."""
+"""Triggers ensure that a recipient's campaign exists, with one check per statement."""
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ class TestInOneTransaction:
     def test_campaigns_with_recipients_cannot_be_truncated(self) -> None:
         make_campaign()
         with connection.cursor() as cursor:
-            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # nothing may be pending when one truncates
+            cursor.execute(
+                "SET CONSTRAINTS ALL IMMEDIATE"
+            )  # TRUNCATE is refused while trigger events are pending
             with pytest.raises(IntegrityError, match="campaigns with recipients"):
                 cursor.execute("TRUNCATE campaigns_campaign CASCADE")
 
@@ -97,7 +99,7 @@ class TestTwoAtOnce:
 
 
 class InBackground:
-    """A statement in a connection and thread of its own."""
+    """Runs a statement in its own connection and thread."""
 
     def __init__(self, other: psycopg.Connection, statement: str, key: int) -> None:
         self._pid = other.info.backend_pid

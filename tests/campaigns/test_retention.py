@@ -1,4 +1,4 @@
-"""`manage.py prune_deliveries` forgets what is long over, and nothing that anybody still needs or is shown."""
+"""`manage.py prune_deliveries` removes old deliveries, and nothing that is still needed or shown."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def prune(*arguments: str) -> str:
 
 
 def finished_campaign(*, ended_at: Any = LONG_AGO) -> Campaign:
-    """A campaign whose one run ended then, with calls of every end."""
+    """Create a campaign whose only run finished at `ended_at`, with calls of every outcome."""
     campaign = make_campaign(numbers=[9841000001, 9841009904, 9841009901, 9841000004])
     runs.begin(campaign=campaign, message="Namaste")
     run_to_the_end()
@@ -90,7 +90,7 @@ def test_pruning_changes_neither_the_ledger_nor_the_shown_numbers() -> None:
 
 
 def without_times(answer: Any) -> Any:
-    """`updated_at` of a contact is read from its deliveries as far as there are any."""
+    """Remove `updated_at`, which contacts take from their deliveries while these exist."""
     if isinstance(answer, dict):
         return {key: without_times(value) for key, value in answer.items() if key != "updated_at"}
     if isinstance(answer, list):
@@ -117,7 +117,7 @@ def ended(run: Run, **fields: Any) -> None:
 
 @pytest.mark.parametrize("status", [RunStatus.RUNNING, RunStatus.PAUSED, RunStatus.STOPPING])
 def test_deliveries_of_unfinished_runs_are_kept(status: RunStatus) -> None:
-    """It is what keeps anybody from being called twice, however long ago they were."""
+    """Even old deliveries are kept, because they prevent a second call to the same recipient."""
     ended(make_run(campaign=make_campaign(), status=status, starts_at=LONG_AGO))
     prune()
     assert Delivery.objects.count() == 3

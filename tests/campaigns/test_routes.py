@@ -1,4 +1,4 @@
-"""What no carrier is set up for is refused before it begins, and does no harm where its route is gone later."""
+"""A campaign without a carrier for its channel is refused, and a route removed later does no harm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whoever is added to a campaign whose run waits for its time is called or texted by that run, and paid for."""
+"""Recipients added to a campaign with a scheduled run are included in that run and in its hold."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def status_of(campaign: Campaign) -> str | None:
 
 
 def count_completed(campaign: Campaign) -> int:
-    """How many recipients have completed when its time has come."""
+    """Start the scheduled run, let it end, and return how many recipients have completed."""
     Run.objects.filter(status=RunStatus.SCHEDULED).update(starts_at=timezone.now())
     lifecycle.begin_due()
     run_to_the_end()

@@ -1,4 +1,4 @@
-"""Which column of a sheet holds the phone numbers, and which row is its heading."""
+"""iris finds the column with the phone numbers, and the row with the headings."""
 
 from __future__ import annotations
 

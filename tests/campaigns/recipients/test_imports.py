@@ -1,4 +1,4 @@
-"""A very large sheet is imported in the background, chunk by chunk, whatever happens to the worker."""
+"""A large sheet is imported in the background in chunks, and survives failures of the worker."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_of_two_processes_that_resume_an_import_only_the_first_continues(
     campaign, pending = create_with_sheet()
 
     def overtake(point: str) -> None:
-        """After the first chunk of one process, another one reads the rest."""
+        """After the first chunk of one process, let another process read the rest."""
         monkeypatch.setattr(background_imports, "failpoint", lambda point: None)
         background_imports.resume_import(pending.pk)
 
@@ -155,7 +155,7 @@ def test_a_failed_import_deletes_its_recipients_without_reading_them(monkeypatch
 
 
 def test_rows_are_stored_as_the_sheet_has_them() -> None:
-    """Whatever COPY's format or JSON might take for something else."""
+    """Values keep characters that have a meaning in COPY's format or in JSON."""
     texts = ["back\\slash \\n \\. \\N", "quotes \" and '", "two\nlines", "100 % of {name}", "नेपाली 🙂", "\\"]
     headings = ["numbers", '100 % \\ "x"', "size"]
     people = [[9841000000 + row, text, 0.5] for row, text in enumerate(texts)]
@@ -229,7 +229,7 @@ def test_the_campaign_details_show_the_progress_of_an_import() -> None:
     assert shown()["imported"] == Recipient.objects.count() == 5
 
 
-# Large for one reason or another ---------------------------------------------------------------------------
+# Kinds of large sheets ---------------------------------------------------------------------------------------
 
 
 def uploaded(content: bytes, settings: Any) -> tuple[Campaign, SheetImport | None]:
@@ -327,11 +327,11 @@ def test_rows_that_were_skipped_before_an_interruption_are_still_named(
     assert [error["row"] for error in pending.errors] == [2, 5]
 
 
-# In turn ---------------------------------------------------------------------------------------------------
+# Fairness between accounts -----------------------------------------------------------------------------------
 
 
 def test_imports_of_several_accounts_alternate_chunk_by_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first account has two sheets and was first, yet the second account's is done before the second sheet begins."""
+    """The second account's sheet is finished before the second sheet of the first account begins."""
     owner = make_user(credits=10)
     large = [
         services.create_campaign(owner=owner, name="Large", service=Service.SMS, sheet=long_sheet(40))[0]
@@ -408,7 +408,7 @@ def test_a_hanging_reader_delays_no_other_import_and_finally_fails(
     assert pending.message.startswith("Reading the sheet broke off several times")
 
 
-# Whose sheet cannot be found -------------------------------------------------------------------------------
+# Missing sheets ----------------------------------------------------------------------------------------------
 
 
 def lose(pending: SheetImport) -> Path:

@@ -1,4 +1,4 @@
-"""What a sheet has beside the rows that are imported is named: nothing is left out silently."""
+"""All parts of a sheet that are not imported are reported to the sender."""
 
 from __future__ import annotations
 

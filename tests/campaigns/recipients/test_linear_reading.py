@@ -1,4 +1,4 @@
-"""Messages, sheets, reports and requests are read in time that grows with their length, whatever they hold."""
+"""The time to read messages, sheets, reports and requests is linear in their length, for any content."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_reading_takes_linear_time(reader: str) -> None:
 
 
 def test_an_unknown_tag_is_compared_with_many_tags_in_little_time() -> None:
-    """The product of two names' lengths, for each tag of a campaign, is what a comparison may take."""
+    """Comparing two names can take time proportional to the product of their lengths, for each tag of the campaign."""
 
     def read(name: str) -> None:
         with pytest.raises(UnknownTag):

@@ -1,4 +1,4 @@
-"""campaigns.recipients.sheets: which files are sheets, and what rows they have."""
+"""campaigns.recipients.sheets recognizes sheets and reads their rows."""
 
 import datetime
 import io
@@ -28,7 +28,7 @@ def opened(content: bytes | str) -> Sheet:
 
 
 def saved(*tables: list[list[Any]]) -> bytes:
-    """As openpyxl saves it."""
+    """Return the bytes of a workbook with these tables, saved by openpyxl."""
     workbook = openpyxl.Workbook()
     workbook.remove(workbook.active)
     for table in tables:
@@ -41,13 +41,13 @@ def saved(*tables: list[list[Any]]) -> bytes:
 
 
 def rejection_message(content: bytes | str) -> str:
-    """Why the file, or one of its rows, was refused as a whole."""
+    """Return the message with which the file, or the reading of its rows, is refused."""
     with pytest.raises((NotASheet, SheetTooLarge)) as refused:
         list(opened(content))
     return refused.value.message
 
 
-# Layout ----------------------------------------------------------------------------------------------------
+# Layout ------------------------------------------------------------------------------------------------------
 
 
 def test_a_sheet_gives_numbers_with_a_tag_for_every_other_column() -> None:
@@ -205,7 +205,7 @@ def test_too_many_rows_are_refused_with_the_limit(settings: Any) -> None:
         list(sheet)
 
 
-# Cells -----------------------------------------------------------------------------------------------------
+# Cells -------------------------------------------------------------------------------------------------------
 
 
 def test_cells_of_every_kind_become_plain_values() -> None:
@@ -351,7 +351,7 @@ def test_day_numbers_start_in_1904_if_the_workbook_says_so() -> None:
     assert [row.tags for row in opened(content)] == [{"tags_column2": "2026-01-31"}]
 
 
-# Workbooks -------------------------------------------------------------------------------------------------
+# Workbooks ---------------------------------------------------------------------------------------------------
 
 TABLE = st.lists(
     st.lists(
@@ -387,7 +387,7 @@ def test_rows_read_by_pattern_and_by_expat_keep_their_order_and_numbers(kinds: l
             cell += "<!-- <c -->"
         rows += f'<row r="{at}"/>' if kind == "blank" else f'<row r="{at}" spans="1:1">{cell}</row>\n'
         expected += [] if kind == "blank" else [(at, str(9841000000 + at))]
-    # Long texts make split_at_items of several chunks.
+    # Long texts make the file span several chunks.
     filler = f'<row r="9000"><c r="B9000" t="str"><v>{"x" * 200_000}</v></c></row>'
     content = xlsx(rows_of([["number"]]) + rows + filler)
     assert [(row.row, row.number) for row in opened(content)] == expected
@@ -492,7 +492,7 @@ def test_ods_and_xlsb_workbooks_are_read(make: Any) -> None:
     assert list(sheet) == [SheetRow(2, *RAM, {"tags_name": "राम"}), SheetRow(3, *SITA, {"tags_name": "सीता"})]
 
 
-# Text ------------------------------------------------------------------------------------------------------
+# Text --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -552,7 +552,7 @@ def test_digits_become_numbers_only_without_loss(text: str, value: object) -> No
     assert [row.tags for row in opened(f"number,x\n9841234567,{text}\n")] == [{"tags_x": value}]
 
 
-# Files that are none, and files that mean harm -------------------------------------------------------------
+# Files that are not sheets, and hostile files ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-"""No upload of less than 1 MB costs a web process more than 2 s of processor time or 200 MB, whatever it says.
+"""No upload of less than 1 MB costs a web process more than 2 s of processor time or 200 MB.
 
-Each is read as a web request reads it, in a process of its own that tells what it and its children have used.
+A child process reads each file like a web request, and reports the resources that it and its children have used.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_SECONDS, MAX_MEGABYTES = 2.0, 200
 HEADING = '<row r="1"><c r="A1" t="inlineStr"><is><t>number</t></is></c></row>'
 NUMBER = '<row r="2"><c r="A2"><v>9841234567</v></c></row>'
 
-# Reads the files that are named on standard input, each as a web request does, in a process that has done nothing before.
+# Reads each file that is named on standard input like a web request does, each in a fresh process.
 READER = """
 import json, os, resource, sys, time
 import django
@@ -80,7 +80,7 @@ def repeated(rows: int, columns: int, text: str = "9841234567") -> bytes:
 
 
 def with_overlapping_members() -> bytes:
-    """Two thousand entries of the directory that all mean the same 4 MB."""
+    """Return an archive with two thousand directory entries that all refer to the same 4 MB."""
     content = xlsx(HEADING + NUMBER, extra={"x": bytes(4 * 2**20)})
     at = content.rindex(b"PK\x01\x02", 0, content.rindex(b"PK\x05\x06"))
     end = content.rindex(b"PK\x05\x06")
@@ -265,7 +265,7 @@ def test_a_web_request_spends_little_on_a_sheet_with(
     for _ in range(3):
         print(path, file=reader.stdin, flush=True)
         came, seconds, megabytes, of_children = json.loads(reader.stdout.readline())
-        if seconds < MAX_SECONDS:  # on a busy machine, others may have slowed it down
+        if seconds < MAX_SECONDS:  # other processes may have slowed it down on a busy machine
             break
     assert outcome == "any" or came.startswith(outcome), came
     assert seconds < MAX_SECONDS, came

@@ -1,4 +1,4 @@
-"""Spreadsheets made by hand, well-formed or not, as bytes."""
+"""Make spreadsheets by hand, well-formed or not, as bytes."""
 
 import io
 import re
@@ -29,7 +29,7 @@ def xlsx(
     extra: Mapping[str, str | bytes] | None = None,
     kinds: Sequence[str] = (),
 ) -> bytes:
-    """A workbook whose sheets are the given XML: all of it, or what is to stand in <sheetData>."""
+    """Return a workbook with these worksheets. Each is a whole XML document, or the content of <sheetData>."""
     listed = ""
     members: dict[str, str | bytes] = {
         "[Content_Types].xml": "<Types/>",
@@ -64,7 +64,7 @@ def worksheet(rows: str) -> str:
 
 
 def rows_of(table: Sequence[Sequence[object]], *, prefix: str = "") -> str:
-    """The XML of rows, as the usual programs write it (with a prefix: as ClosedXML does)."""
+    """Return the XML of rows as most programs write it, or with a prefix as ClosedXML does."""
     text = ""
     for at, row in enumerate(table, start=1):
         text += f'<row r="{at}">'
@@ -88,7 +88,7 @@ def prefixed_worksheet(table: Sequence[Sequence[object]]) -> str:
 
 
 def ods(table: Sequence[Sequence[str]], *, repeated: int = 1) -> bytes:
-    """`repeated`: how often the last cell, and the last row, say they are to be repeated."""
+    """Return an .ods file. `repeated` is the declared repetition of the last cell and of the last row."""
     rows = ""
     for row in table:
         cells = ""
@@ -114,9 +114,9 @@ def ods(table: Sequence[Sequence[str]], *, repeated: int = 1) -> bytes:
 
 
 def xlsb(table: Sequence[Sequence[str | float]], *, corner: bool = False) -> bytes:
-    """Excel's binary workbook, with the fewest records that make one ([MS-XLSB]).
+    """Return an .xlsb workbook with the minimum of records ([MS-XLSB]).
 
-    `corner`: with a cell in the last column of the last row that Excel has.
+    With `corner`, it also has a cell in Excel's last row and last column.
     """
     workbook = (
         _record(131)

@@ -1,4 +1,4 @@
-"""Runs with something to say that takes for ever, or fails again and again: they are set aside, and the others go on."""
+"""Runs whose speech never ends, or whose filling keeps failing, are set aside, and all other runs continue."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.telephony.speech import wild_speech as wild
 
 pytestmark = pytest.mark.django_db
 
-LONG = "लामो नाम भएको मानिस"  # with which the price is found
+LONG = "लामो नाम भएको मानिस"  # the longest name, which is synthesized to compute the price
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,9 @@ def _wild(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     settings.IRIS_SPEECH_TIMEOUT_SECONDS = 0.5
     settings.SPEECH_WORKER = "tests.telephony.speech.wild_speech"
     settings.IRIS_SANDBOX_SPEED = 10_000
-    monkeypatch.setattr(speech_processes, "WALL_SECONDS_PER_CPU_SECOND", 120)  # however busy this machine is
+    monkeypatch.setattr(
+        speech_processes, "WALL_SECONDS_PER_CPU_SECOND", 120
+    )  # generous, because this machine may be busy
 
 
 def make_named(*names: str, service: Service = Service.CALL) -> Campaign:
@@ -124,7 +126,7 @@ def test_slow_speech_is_synthesized_in_smaller_chunks(settings: Any) -> None:
     assert Delivery.objects.filter(batch=run.pk).count() == 7
 
 
-# What its owner is told
+# Messages to the owner
 
 
 def test_beginning_with_endless_speech_is_refused_with_a_sentence() -> None:
@@ -183,7 +185,7 @@ def test_both_dialects_show_the_pause_reason_only_while_the_run_is_set_aside() -
     assert not any("pause_reason" in one for one in shown())
 
 
-# What fails again and again
+# Repeated failures
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Calls and SMS to the same people, an SMS after a missed call, and a limit on what a run may spend."""
+"""Calls and SMS to the same recipients, SMS after missed calls, and spending limits."""
 
 from __future__ import annotations
 

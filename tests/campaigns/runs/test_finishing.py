@@ -1,4 +1,4 @@
-"""The deliveries of a run do what its status says, whoever dies between the two, and whoever comes at the same time."""
+"""The deliveries of a run follow its status, even if a process dies in between, and with concurrent changes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def fast_sandbox(settings: Any) -> None:
 
 
 def campaign_with_queued_deliveries() -> Campaign:
-    """A campaign with all its deliveries queued."""
+    """Return a running campaign with all of its deliveries queued."""
     campaign = make_campaign()
     runs.begin(campaign=campaign, message="Hello")
     hopper.fill_all(budget=0)
@@ -45,7 +45,9 @@ def claim_one() -> int:
 def test_the_next_tick_continues_a_run_whose_resuming_process_died() -> None:
     campaign = campaign_with_queued_deliveries()
     run = runs.pause(campaign=campaign)
-    lifecycle.move(run.pk, to=RunStatus.RUNNING, allowed_from=[RunStatus.PAUSED])  # and here it dies
+    lifecycle.move(
+        run.pk, to=RunStatus.RUNNING, allowed_from=[RunStatus.PAUSED]
+    )  # the process dies here, before it reconciles
     lifecycle.reconcile_all()
     run_to_the_end()
     run.refresh_from_db()
@@ -83,7 +85,7 @@ def test_the_next_tick_resumes_nothing_of_another_paused_run_of_the_same_owner()
 
 @pytest.mark.django_db(transaction=True)
 def test_a_resume_during_a_pausing_tick_takes_effect_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tick has read that the run is paused, and does so when the run has been resumed."""
+    """The tick reads that the run is paused. Before it pauses the deliveries, the owner resumes the run."""
     campaign = campaign_with_queued_deliveries()
     run = runs.pause(campaign=campaign)
     Delivery.objects.update(not_before="2020-01-01T00:00:00Z")  # so that there is something to pause
@@ -139,7 +141,7 @@ def test_a_stop_during_a_pausing_tick_takes_effect_after_it(monkeypatch: pytest.
 
 
 def versions() -> list[tuple[Any, ...]]:
-    """Where each row of a delivery is, and who has locked it last: another one with every change and every lock."""
+    """Return ctid, xmin and xmax of each delivery, which change with every update and every lock of the row."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT id, ctid::text, xmax::text FROM telephony_delivery ORDER BY id")
         return cursor.fetchall()
@@ -181,7 +183,7 @@ def test_ticks_write_nothing_for_a_running_run() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_missed_call_is_stored_while_its_run_is_being_paused() -> None:
-    """Whoever pauses locks one delivery after the other; who has locked one must not wait for others."""
+    """Pausing locks one delivery after the other. A process that has locked one must not wait for others."""
     campaign = make_campaign(service=Service.CALL, failover_statuses=[DeliveryStatus.UNANSWERED])
     run = runs.begin(campaign=campaign, message="Hello")
     hopper.fill_all(budget=0)

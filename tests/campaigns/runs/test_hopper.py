@@ -1,4 +1,4 @@
-"""Runs are filled side by side: one whose speech takes long stops no other."""
+"""Hoppers are filled concurrently: slow speech of one run does not delay the others."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def begin(service: Service = Service.SMS, **options: Any) -> Run:
 
 
 class SlowRun:
-    """What one run says takes until `release`; `begun` is set once it is being made."""
+    """Makes the speech of one run take until `release`. `begun` is set when its synthesis starts."""
 
     def __init__(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         self.begun, self.release = threading.Event(), threading.Event()
@@ -84,7 +84,7 @@ def test_one_process_at_a_time_fills_a_run_and_the_others_do_not_wait(
         assert speech.begun.wait(60)
         speech.begun.clear()
         tasks.fill()
-        assert first.is_alive()  # it holds the run until it is released, below
+        assert first.is_alive()  # it holds the run's lock until `release` is set below
         assert not speech.begun.is_set()
     finally:
         speech.release.set()

@@ -1,4 +1,4 @@
-"""Who was reached since a backup was made, and is passed over when it has been restored."""
+"""Recipients who were reached after a backup was made are skipped when it has been restored."""
 
 from __future__ import annotations
 

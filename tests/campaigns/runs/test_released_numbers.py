@@ -1,4 +1,4 @@
-"""A phone number that was released calls nobody any more on behalf of whom it belonged to."""
+"""A released phone number is no longer the caller id of its former owner's calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run that waits for its time is begun anew with what was changed, and its account is not locked while that is spoken."""
+"""A changed campaign replaces its scheduled run, and its account is not locked while the new text is synthesized."""
 
 from __future__ import annotations
 

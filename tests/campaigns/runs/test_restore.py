@@ -1,4 +1,4 @@
-"""What is held back after a restored backup, and how it goes on again."""
+"""After a restored backup everything is held until an operator releases it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def _restored(db: None) -> None:
-    """The data were written in a database that had another oid."""
+    """Make the data look as if they had been written in a database with another oid."""
     RestoreGuard.objects.update(database_oid=1)
 
 
@@ -140,7 +140,7 @@ def test_runs_complete_after_everything_was_resumed() -> None:
 def test_resuming_one_held_run_leaves_the_others_held() -> None:
     first, second = make_run(campaign=make_campaign()), make_run(campaign=make_campaign())
 
-    after_restore("--resume", str(first.pk))  # before any tick has paused them
+    after_restore("--resume", str(first.pk))  # no tick has paused them yet
 
     first.refresh_from_db()
     second.refresh_from_db()
@@ -231,7 +231,7 @@ def test_deliveries_that_were_being_submitted_are_never_queued_again_after_a_res
     tick()
     after_restore("--resume")
     for _ in range(3):
-        tick()  # the sandbox's network says that it has not got it: nor has it, in this database
+        tick()  # the sandbox answers that it does not know the delivery, because its table was restored, too
         engine.turn()
 
     one.refresh_from_db()

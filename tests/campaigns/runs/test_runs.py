@@ -1,4 +1,4 @@
-"""Begin, stop, pause and resume, from the first credit held to the last one released."""
+"""Begin, stop, pause and resume runs, and account for their credits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs that speak: what it costs to say something else to everybody, and that it is ready in time."""
+"""Runs with a different text for each recipient: the amount of speech synthesis, the price, and preparation in time."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_each_distinct_name_is_synthesized_once(settings: Any, syntheses: list[s
     runs.begin(campaign=campaign, message=MESSAGE)
     run_to_the_end()
 
-    # The whole sentence that the price is found with, the three constant parts, three names, two amounts.
+    # One whole sentence to compute the price, three constant parts, three names and two amounts.
     assert len(syntheses) == 1 + 3 + 3 + 2
     assert SandboxMessage.objects.values("audio_name").distinct().count() == 6
     assert len(list(media.rglob("*.wav"))) == 9
@@ -76,7 +76,7 @@ def test_a_small_run_synthesizes_whole_sentences(syntheses: list[str]) -> None:
     run_to_the_end()
 
     assert not Audio.objects.exclude(parts=[]).exists()
-    assert len(syntheses) == 1 + 3  # the price is found with a sentence of its own
+    assert len(syntheses) == 1 + 3  # one more sentence computes the price
 
 
 def test_a_message_without_tags_is_synthesized_once_for_all_recipients(
@@ -166,7 +166,7 @@ def test_each_recipient_of_a_run_with_many_names_hears_their_own(
         assert len(samples) / 16000 == pytest.approx(message.audio_seconds)
 
 
-# Before its time
+# Before the start time
 
 
 def scheduled(campaign: Campaign, *, hours: float = 1) -> Run:
@@ -206,11 +206,11 @@ def test_preparing_resumes_where_it_was_interrupted(
     stale = Run.objects.get()
     prerender.prepare(stale)
     made = len(syntheses)
-    prerender.prepare(stale)  # once more, as a worker that was late would
+    prerender.prepare(stale)  # again, as a late worker would do
 
     run.refresh_from_db()
     assert run.prepared_at is not None
-    assert len(syntheses) == made == 1 + 10  # the price was found with one more
+    assert len(syntheses) == made == 1 + 10  # one more computes the price
     assert list(prerender.due()) == []
 
 

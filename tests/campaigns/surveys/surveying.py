@@ -1,4 +1,4 @@
-"""Surveys for tests: plain functions with defaults for whatever a test does not care about."""
+"""Make surveys for tests. All arguments that a test does not need have defaults."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.factories import make_campaign
 
 
 def asks(order: int, text: str = "Press a key.", **fields: Any) -> StepPlan:
-    """A step that says something and is answered by a key, unless told otherwise."""
+    """Return a step that speaks a text and asks for a key."""
     defaults: dict[str, Any] = {"kind": StepKind.SAY, "answer": Answer.KEYS, "input_name": f"field_{order}"}
     return StepPlan(order=order, text=text, **{**defaults, **fields})
 
@@ -21,7 +21,7 @@ def asks(order: int, text: str = "Press a key.", **fields: Any) -> StepPlan:
 def make_survey(
     *, numbers: Sequence[object] = (9841000012, 9841000034), plans: Sequence[StepPlan] = (), **fields: Any
 ) -> Campaign:
-    """A campaign that asks: two questions and a good-bye, unless told otherwise."""
+    """Create a survey, by default with two questions and a final message."""
     campaign = make_campaign(service=Service.SURVEY, numbers=numbers, **fields)
     steps.set_steps(
         campaign=campaign,
@@ -34,6 +34,6 @@ def make_survey(
 def make_template(
     *, owner: User, name: str = "Water", plans: Sequence[StepPlan] = (), **fields: Any
 ) -> SurveyTemplate:
-    """A template with two questions, unless told otherwise."""
+    """Create a survey template, by default with two questions."""
     plans = plans or [asks(0, "Are you well?"), asks(1, "Have you water?")]
     return templates.create_template(owner=owner, name=name, **{"voice": "np_rija", "steps": plans, **fields})

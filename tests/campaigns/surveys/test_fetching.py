@@ -1,4 +1,4 @@
-"""Recordings that are named by an address: fetched from public hosts only, and ours without asking anybody."""
+"""Recordings that are named by URL are fetched from public hosts only. URLs of this server need no request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.v1.test_surveys import tone
 
 
 class Web(BaseHTTPRequestHandler):
-    """What there is on the web of these tests."""
+    """The web server of these tests."""
 
     asked: ClassVar[list[str]] = []
 
@@ -45,7 +45,7 @@ class Web(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A web server that counts as a public one, unlike all else in its network."""
+    """Start a web server whose address alone counts as public."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Web)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setattr(requests, "is_public", lambda ip: ip == "127.0.0.1")

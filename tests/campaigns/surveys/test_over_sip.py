@@ -1,4 +1,4 @@
-"""A survey over a real SIP line: keys that are pressed there, and what is said, answer the step that was being asked."""
+"""A survey over a real SIP line: keys and speech become responses to the step that is playing."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _stack() -> None:
 
 @contextmanager
 def line_to(far_end: FarEnd, settings: Any) -> Iterator[None]:
-    """All calls go over a SIP line to this far end."""
+    """Route all calls over a SIP line to this far end."""
     with far_end:
         settings.CARRIERS = {
             "line": {
@@ -66,7 +66,7 @@ def plays(seconds: float) -> Audio:
 
 
 def call_everybody(plans: list[StepPlan]) -> Delivery:
-    """The only call of a survey that asks this, when it is over."""
+    """Run a survey with these steps and one contact. Return its call when it has ended."""
     run = runs.begin(campaign=make_survey(numbers=[9841000012], plans=plans))
     run_to_the_end(seconds=30)
     run.refresh_from_db()
@@ -103,9 +103,9 @@ def test_speech_is_recorded_during_the_response_time_of_its_step(
         asks(0, audio=plays(0.4), answer=Answer.SPEECH, **PLAYS),  # listens until 3.9 s
         asks(
             1, audio=plays(0.4), answer=Answer.SPEECH, **PLAYS
-        ),  # and from 4.3 s, when nobody speaks any more
+        ),  # and from 4.3 s on, when the recipient no longer speaks
     ]
-    # Begins to speak half a second after the call was answered.
+    # The far end begins to speak half a second after it answers the call.
     with line_to(FarEnd(tmp_path, "speak", record=False, says=said), settings):
         delivery = call_everybody(plans)
     assert (delivery.status, delivery.playback) == (DeliveryStatus.COMPLETED, 100)
@@ -116,6 +116,6 @@ def test_speech_is_recorded_during_the_response_time_of_its_step(
     heard = array("h", recordings.read_pcm(answer.audio.name))
     assert len(heard) / 8000 == pytest.approx(answer.audio.seconds)
     assert len(heard) / 8000 == pytest.approx(seconds, abs=0.7)  # with a little silence around it
-    # Where SIPp was too late with a packet, there is a gap: not in most of them, however busy the machine is.
+    # A packet that SIPp sends too late leaves a gap. Even on a busy machine, most packets are in time.
     parts = [said[start : start + 800] for start in range(1600, len(said) - 2400, 1600)]
     assert median(correlation(heard, part, frame=1) for part in parts) > 0.99

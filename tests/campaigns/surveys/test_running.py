@@ -1,4 +1,4 @@
-"""A survey from its first step to its last answer, over the sandbox."""
+"""Surveys over the sandbox, from the first step to the last response."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def fast_sandbox(settings: Any) -> None:
 
 
 def answered(campaign: Campaign) -> dict[str, list[str]]:
-    """What each number answered, in the order of the steps."""
+    """Return the responses of each number in the order of the steps."""
     named = responses.columns(campaign.survey)
     return {
         reply.state.recipient.number: [reply.answers.get(column.step.pk, "") for column in named]
@@ -47,7 +47,7 @@ def test_a_thousand_contacts_respond_to_five_steps_exactly_as_scripted() -> None
     spread = range(9_841_000_000, 9_841_999_999, 97)
     numbers = [number for number in spread if not 9900 < number % 10_000 < 9909][
         :1000
-    ]  # none of the sandbox's fates
+    ]  # numbers without a special meaning in the sandbox
     plans = [
         asks(0, "नमस्कार, के तपाईंको घरमा पानी आउँछ?"),
         asks(1, "", kind=StepKind.PLAY, audio=make_audio(seconds=4)),
@@ -76,7 +76,7 @@ def test_a_thousand_contacts_respond_to_five_steps_exactly_as_scripted() -> None
         f"field_{order}": dict(sorted(Counter(row[place] for row in scripted.values()).items()))
         for order, place in ((0, 0), (1, 1), (4, 3))
     }
-    # One call each, all of it heard, and paid by its whole length.
+    # One call for each contact, heard and paid completely.
     assert SandboxMessage.objects.count() == 1000
     (cost,) = set(Delivery.objects.values_list("credits", flat=True))
     seconds = SandboxMessage.objects.values_list("audio_seconds", flat=True)[0]

@@ -1,4 +1,4 @@
-"""Which key answers which step."""
+"""Call scripts assign pressed keys to steps."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SCRIPT = (
         ([(1.0, "9")], ()),
         ([(2.0, "1")], (SurveyResponse(2, "1"),)),
         ([(3.0, "1"), (6.9, "2")], (SurveyResponse(2, "12"),)),
-        ([(8.0, "1")], (SurveyResponse(2, "1"),)),  # a little late: something is being said already
+        ([(8.0, "1")], (SurveyResponse(2, "1"),)),  # a little late: the next step is already playing
         (
             [(3.0, "1"), (11.0, "2"), (16.5, "3"), (99.0, "#")],
             (SurveyResponse(2, "1"), SurveyResponse(4, "23#")),
@@ -80,7 +80,7 @@ def test_a_script_survives_serialization() -> None:
     script = (*SCRIPT, ScriptStep(6, 12.0, SPEECH, listen_seconds=10.0))
     assert load(dump(script)) == script
     older = (
-        '[{"step": 3, "seconds": 4.0, "answer": "speech"}]'  # from before a script said how long it listens
+        '[{"step": 3, "seconds": 4.0, "answer": "speech"}]'  # stored by a version without `listen_seconds`
     )
     assert load(older) == SCRIPT[2:3]
     assert load(dump(())) == ()

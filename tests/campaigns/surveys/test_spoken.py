@@ -1,4 +1,4 @@
-"""What people say: told from silence, kept as long as the answer that it is, and shown where it can be heard."""
+"""Spoken responses are distinguished from silence, kept as long as the response, and shown with their URL."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ RATE = 8000
 
 
 def samples_of(sound: Any, seconds: float) -> bytes:
-    """`sound` is the sample at each moment, from −1 to 1."""
+    """Return PCM. `sound` returns the sample at each moment, from −1 to 1."""
     return array("h", (int(32_767 * sound(place / RATE)) for place in range(int(seconds * RATE)))).tobytes()
 
 
@@ -99,7 +99,7 @@ class TestSpeech:
 
 @pytest.fixture
 def survey(settings: Any) -> Campaign:
-    """A key and something said were asked of one who answered, and of one who was away."""
+    """A survey that asks for a key and for speech. One contact responded, and another was not reached."""
     settings.IRIS_SANDBOX_SPEED = 100_000
     plans = [asks(0, "Are you well?"), asks(1, "What do you need?", answer=Answer.SPEECH, input_name="need")]
     campaign = make_survey(numbers=[9841000012, 9841239902], plans=plans)
