@@ -47,7 +47,7 @@ def rejection_message(content: bytes | str) -> str:
     return refused.value.message
 
 
-# Layout ------------------------------------------------------------------------------------------------------
+# Layout ----------------------------------------------------------------------------------------------------
 
 
 def test_a_sheet_gives_numbers_with_a_tag_for_every_other_column() -> None:
@@ -205,7 +205,7 @@ def test_too_many_rows_are_refused_with_the_limit(settings: Any) -> None:
         list(sheet)
 
 
-# Cells -------------------------------------------------------------------------------------------------------
+# Cells -----------------------------------------------------------------------------------------------------
 
 
 def test_cells_of_every_kind_become_plain_values() -> None:
@@ -351,7 +351,7 @@ def test_day_numbers_start_in_1904_if_the_workbook_says_so() -> None:
     assert [row.tags for row in opened(content)] == [{"tags_column2": "2026-01-31"}]
 
 
-# Workbooks ---------------------------------------------------------------------------------------------------
+# Workbooks -------------------------------------------------------------------------------------------------
 
 TABLE = st.lists(
     st.lists(
@@ -492,7 +492,7 @@ def test_ods_and_xlsb_workbooks_are_read(make: Any) -> None:
     assert list(sheet) == [SheetRow(2, *RAM, {"tags_name": "राम"}), SheetRow(3, *SITA, {"tags_name": "सीता"})]
 
 
-# Text --------------------------------------------------------------------------------------------------------
+# Text ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -552,7 +552,7 @@ def test_digits_become_numbers_only_without_loss(text: str, value: object) -> No
     assert [row.tags for row in opened(f"number,x\n9841234567,{text}\n")] == [{"tags_x": value}]
 
 
-# Files that are not sheets, and hostile files ----------------------------------------------------------------
+# Files that are not sheets, and hostile files --------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
