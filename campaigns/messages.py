@@ -122,9 +122,7 @@ def parse_message(text: str) -> MessageTemplate:
             code="message_too_long",
         )
     if not is_storable(text):
-        raise InvalidInput(
-            "The message has a null byte or half a character in it. Type it again, or leave that out."
-        )
+        raise InvalidInput("The message contains a null byte or half a character. Type it again without it.")
     parts: list[TextPart | TagPart] = []
     end = 0
     for tag in _PLACEHOLDER.finditer(text):
@@ -186,7 +184,7 @@ def format_tag_value(value: object) -> str:
 def _unknown_tag_message(name: str, usable: list[str]) -> str:
     shown = name if len(name) <= MAX_NAME_CHARACTERS else f"{name[:MAX_NAME_CHARACTERS]}…"
     if not usable:
-        return f"{{{shown}}} is not a tag: this campaign has none. Leave the braces away."
+        return f"{{{shown}}} is not a tag, because this campaign has no tags. Remove the braces."
     by_beginning = {one[:_MAX_COMPARED_CHARACTERS]: one for one in reversed(usable)}
     nearest = difflib.get_close_matches(
         to_tag_name(name)[:_MAX_COMPARED_CHARACTERS], by_beginning, n=1, cutoff=0.6

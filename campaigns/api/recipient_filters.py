@@ -34,8 +34,8 @@ class TagValues(serializers.Field[Any, Any, Any, Any]):
     """Tag values, each as NAME:VALUE, such as `tags_ward:5`, with or without the prefix. A recipient must match all."""
 
     default_error_messages = {
-        "unreadable": "{value} names no tag and its value: write it as tags_ward:5.",
-        "many": "These are too many tags: at most {most} can be looked for at once.",
+        "unreadable": "{value} is not a tag with a value. Write it as tags_ward:5.",
+        "many": "These are too many tags. One search can have at most {most}.",
     }
 
     def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
@@ -57,7 +57,7 @@ class TagValues(serializers.Field[Any, Any, Any, Any]):
 
 
 class RecipientId(serializers.Field[Any, Any, Any, Any]):
-    default_error_messages = {"invalid": "{value} is no id: ids are whole numbers above 0."}
+    default_error_messages = {"invalid": "{value} is not an id. Ids are whole numbers above 0."}
 
     def to_internal_value(self, data: str) -> int:
         text = data.strip()

@@ -44,20 +44,17 @@ MAX_TRIES = 5  # attempts in a row that ended without a chunk, because the proce
 RETRY_AFTER = timedelta(seconds=15)
 MAX_MISSING = timedelta(hours=1)
 
-_WAITING = (
-    "The server cannot reach the uploaded sheet at the moment. It keeps trying for an hour; there is nothing that you need"
-    " to do."
-)
+_WAITING = "The server cannot reach the uploaded sheet at the moment. It keeps trying for an hour. You need not do anything."
 _LOST = (
     "The server could not reach the uploaded sheet for an hour, so none of its numbers was added. This is a fault of the"
-    " server and not of the sheet: ask its operator to look at the log, then upload the sheet again."
+    " server and not of the sheet. Ask the operator to check the log, then upload the sheet again."
 )
 _HANGS = (
-    "Reading the sheet broke off several times, so none of its numbers was added. Copy the numbers, and the columns that a"
+    "Reading the sheet failed several times, so none of its numbers was added. Copy the numbers, and the columns that a"
     " message needs, into a new file and upload that."
 )
 _BUG = (
-    "The server could not read the sheet to its end, so none of its numbers was added. Its operator finds the reason in"
+    "The server could not read the sheet to its end, so none of its numbers was added. The operator can find the reason in"
     " the log. Copy the numbers into a new file and upload that."
 )
 

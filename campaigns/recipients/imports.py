@@ -33,8 +33,8 @@ SAMPLE = 3  # rows
 MAX_CHOSEN = 200  # characters of the name of a column
 
 NO_VALID_ROW = (
-    "The sheet has no row with a valid phone number. The numbers belong into its first column, or into one with the"
-    " header number."
+    "The sheet has no row with a valid phone number. Put the numbers into its first column, or into a column with the"
+    " heading number."
 )
 
 Row = tuple[str, str, Mapping[str, Any]]

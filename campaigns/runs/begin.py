@@ -233,8 +233,8 @@ def _count_recipients(
         missing = sorted(wanted - known)
         if missing:
             raise InvalidInput(
-                f"These ids are no numbers of this campaign: {', '.join(map(str, missing[:10]))}. The list of its"
-                " numbers has their ids.",
+                f"This campaign has no numbers with these ids: {', '.join(map(str, missing[:10]))}. The list of its"
+                " numbers shows their ids.",
                 code="unknown_individual",
             )
         rows = rows.filter(pk__in=wanted)
@@ -244,7 +244,7 @@ def _count_recipients(
     count = campaign.number_count if everyone else rows.count()
     if not count:
         raise InvalidInput(
-            "No number of this campaign has such a status, so there is nobody to call or text."
+            "No number of this campaign has one of these statuses, so there is nobody to call or text."
         )
     return count, last
 
@@ -258,8 +258,8 @@ def _hold_credits(campaign: Campaign, amount: Decimal, *, at_least: Decimal) -> 
         amount = min(amount, campaign.spending_limit)
         if amount < at_least:
             raise InvalidInput(
-                f"The credit limit of {campaign.spending_limit:f} does not do for one number, which can cost up to"
-                f" {at_least:f}. Raise it or remove it.",
+                f"The credit limit of {campaign.spending_limit:f} is too low for one number, which can cost up to"
+                f" {at_least:f}. Raise the limit or remove it.",
                 code="credit_limit_too_low",
             )
     number = campaign.runs.count() + 1

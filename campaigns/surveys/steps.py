@@ -73,7 +73,7 @@ def check_steps(steps: Sequence[StepPlan]) -> None:
     twice = [order for order, count in Counter(step.order for step in steps).items() if count > 1]
     if twice:
         raise InvalidInput(
-            f"Several steps have the order {min(twice)}: each needs its own.", code="order_not_unique"
+            f"Several steps have the order {min(twice)}. Give each step its own.", code="order_not_unique"
         )
     for step in steps:
         parse_message(step.text)
@@ -83,7 +83,7 @@ def refuse_too_many_steps(count: int) -> None:
     """Raise InvalidInput for more steps than a survey can have. Call it before examining the steps."""
     if count > MAX_STEPS:
         raise InvalidInput(
-            f"There are {count:,} steps; a survey can have {MAX_STEPS}. Make several surveys of them.",
+            f"There are {count:,} steps, but a survey can have at most {MAX_STEPS}. Split them into several surveys.",
             code="too_many_steps",
         )
 

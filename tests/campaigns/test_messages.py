@@ -107,7 +107,7 @@ def test_an_unknown_tag_without_a_similar_one_is_refused_with_all_tags() -> None
 
 
 def test_a_tag_in_a_campaign_without_tags_is_refused() -> None:
-    with pytest.raises(UnknownTag, match="this campaign has none. Leave the braces away"):
+    with pytest.raises(UnknownTag, match="this campaign has no tags. Remove the braces"):
         check_tags(parse_message("Hi {name}"), [])
 
 

@@ -82,7 +82,7 @@ class ContactViewSet(V1ViewSet):
             "total_validated_rows": imported.rows,
         }
         if imported.in_background:
-            answer["message"] = "This sheet is large: its contacts will be there in a few minutes."
+            answer["message"] = "This sheet is large. Its contacts will be added within a few minutes."
         return Response(answer)
 
     @reads(parsers.TAGS)

@@ -125,9 +125,7 @@ def _objects(sent: Any) -> list[dict[str, Any]]:
         elif isinstance(one, list):
             if examined + len(pending) + len(one) > MAX_EXAMINED:
                 refuse_too_many_steps(len(one))
-                raise InvalidInput(
-                    "There is too much in this list of steps. Send the steps, and nothing else."
-                )
+                raise InvalidInput("This list of steps has too many items. Send only the steps.")
             pending.extend(reversed(one))
     return objects
 

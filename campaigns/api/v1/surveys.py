@@ -103,7 +103,7 @@ def _steps_json(campaign: Campaign, request: Request) -> list[dict[str, Any]]:
 
 def _refuse_unless_survey(campaign: Campaign) -> None:
     if campaign.service != Service.SURVEY:
-        raise InvalidInput("This campaign is no SURVEY: run it as a campaign.", code="no_survey")
+        raise InvalidInput("This campaign is not a SURVEY. Run it as a campaign.", code="no_survey")
 
 
 def _csv(survey: Survey, request: Request) -> Iterator[str]:

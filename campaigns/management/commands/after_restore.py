@@ -21,30 +21,30 @@ SCHEDULED_AHEAD = timedelta(minutes=1)  # a run with a later start counts as sch
 
 class Command(BaseCommand):
     help = (
-        "Holds back all calls and SMS after a backup was restored, and shows what waits; --resume lets it go on."
+        "Holds all calls and SMS after a backup was restored, and shows the live runs. --resume releases them."
         " See docs/restore.md."
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         what = parser.add_mutually_exclusive_group()
-        what.add_argument("--show", action="store_true", help="only show what waits")
+        what.add_argument("--show", action="store_true", help="only show the live runs")
         what.add_argument(
             "--resume",
             nargs="*",
             type=int,
             metavar="RUN",
-            help="let everything leave again, and these runs go on; without numbers, all that were held",
+            help="let calls and SMS leave again, and resume these runs; without numbers, all held runs",
         )
         what.add_argument(
             "--open",
             action="store_true",
-            help="let OTPs and new campaigns leave again; the runs that were held go on waiting",
+            help="let OTPs and new campaigns leave again, but keep the held runs paused",
         )
         what.add_argument(
             "--reached",
             type=Path,
             metavar="FILE",
-            help="recipients of held runs whose numbers are in this file, progress a line, were reached since the backup",
+            help="record that recipients with the numbers in this file (one per line) were reached since the backup",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -68,7 +68,7 @@ class Command(BaseCommand):
         if was_held:
             self.stdout.write("Calls and SMS leave again.")
         for pk in resumed:
-            self.stdout.write(f"Run {pk} goes on.")
+            self.stdout.write(f"Run {pk} continues.")
         if not was_held and not resumed:
             self.stdout.write("Nothing was held.")
 
@@ -98,7 +98,7 @@ class Command(BaseCommand):
             self.stdout.write("No run is live.")
         if hold is not None:
             self.stdout.write(
-                "docs/restore.md says how to compare this with the carriers' reports, and how to go on."
+                "docs/restore.md says how to compare this with the carriers' reports, and how to continue."
             )
 
     def _show_run(self, progress: restore.RunProgress) -> None:

@@ -11,7 +11,7 @@ from campaigns.models import ImportStatus, SheetImport
 
 
 class Command(BaseCommand):
-    help = "Shows each sheet that is being imported: how far it is, and what it waits for."
+    help = "Shows the progress of each sheet that is being imported, and why any of them waits."
 
     def handle(self, *args: Any, **options: Any) -> None:
         pending = (
@@ -28,8 +28,6 @@ class Command(BaseCommand):
             if one.trouble:
                 self.stdout.write(f"  WARNING: {one.trouble}")
             if one.tries > 1:
-                self.stdout.write(
-                    f"  WARNING: reading it has broken off {one.tries - 1} times in succession."
-                )
+                self.stdout.write(f"  WARNING: reading it has failed {one.tries - 1} times in a row.")
         if not pending.exists():
             self.stdout.write("No sheet is being imported.")

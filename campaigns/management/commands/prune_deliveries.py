@@ -12,7 +12,7 @@ from campaigns.retention import prune
 class Command(BaseCommand):
     help = (
         "Removes calls and SMS that ended before IRIS_KEEP_DELIVERIES_DAYS, of runs that are over, and old messages "
-        "in the inboxes. The ledger, campaigns and what their numbers came to are kept."
+        "in the inboxes. The ledger, the campaigns and the outcomes of their recipients are kept."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

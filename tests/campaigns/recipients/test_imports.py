@@ -367,7 +367,7 @@ def test_more_accounts_than_readers_all_make_progress(monkeypatch: pytest.Monkey
         served.append(sum(campaign.recipients.exists() for campaign in campaigns))
         if served[-1] == 5:
             break
-    # Each turn is over once its two have got further, and the next one takes those that have waited.
+    # Each time slice ends when its two imports have made progress. The next one takes the waiting accounts.
     assert served[:3] == [2, 4, 5]
     while background_imports.due():
         background_imports.import_all()
@@ -405,7 +405,7 @@ def test_a_hanging_reader_delays_no_other_import_and_finally_fails(
         released.set()
     pending.refresh_from_db()
     assert (pending.status, hung.recipients.count()) == ("failed", 0)
-    assert pending.message.startswith("Reading the sheet broke off several times")
+    assert pending.message.startswith("Reading the sheet failed several times")
 
 
 # Missing sheets ----------------------------------------------------------------------------------------------

@@ -127,7 +127,7 @@ def test_runs_complete_after_everything_was_resumed() -> None:
     engine.turn()
     assert sent() == 0
 
-    assert f"Run {run.pk} goes on." in after_restore("--resume")
+    assert f"Run {run.pk} continues." in after_restore("--resume")
 
     engine.run_to_the_end()
     run.refresh_from_db()
