@@ -121,7 +121,7 @@ def fill(run_id: int) -> int:
     content = survey_calls if run.campaign.service == Service.SURVEY else rendering
     begun_at = time.monotonic()
     try:
-        orders = content.orders(run, recipients)
+        requests = content.delivery_requests(run, recipients)
     except speech.SpeechBudgetExceeded as error:
         if len(recipients) == 1 and not error.made_count:
             raise
@@ -146,10 +146,10 @@ def fill(run_id: int) -> int:
         )
         if not moved:
             return 0
-        enqueue(orders=orders)
+        enqueue(orders=requests)
         failpoint("filling")
     failpoint("filled")
-    return len(orders)
+    return len(requests)
 
 
 def _adapt_speech_chunk(run_id: int, *, spoken: int, seconds: float) -> None:

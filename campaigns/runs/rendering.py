@@ -33,18 +33,18 @@ def addressees(recipients: QuerySet[Recipient]) -> list[Addressee]:
     return [Addressee(*row) for row in recipients.values_list("pk", "to", "tags")]
 
 
-def orders(run: Run, recipients: Sequence[Addressee]) -> list[Order]:
+def delivery_requests(run: Run, recipients: Sequence[Addressee]) -> list[Order]:
     """Return the deliveries to queue for these recipients: a call, an SMS, or both for each."""
     service = Service(run.campaign.service)
-    calls = call_orders(run, recipients) if service.calls else []
-    return calls + (sms_orders(run, recipients) if service.texts else [])
+    calls = call_requests(run, recipients) if service.calls else []
+    return calls + (sms_requests(run, recipients) if service.texts else [])
 
 
-def call_orders(run: Run, recipients: Sequence[Addressee]) -> list[Order]:
+def call_requests(run: Run, recipients: Sequence[Addressee]) -> list[Order]:
     if run.source == Source.AUDIO:
         assert run.audio is not None
         recorded = ("", run.audio, call_credits(run.audio.seconds))
-        return [order(run, Channel.CALL, recipient, *recorded) for recipient in recipients]
+        return [delivery_request(run, Channel.CALL, recipient, *recorded) for recipient in recipients]
     message = parse_message(run.message)
     texts = [message.render(recipient.tags) for recipient in recipients]
     made = []
@@ -52,7 +52,7 @@ def call_orders(run: Run, recipients: Sequence[Addressee]) -> list[Order]:
         recipients, texts, spoken(run, message, recipients, texts), strict=True
     ):
         cost = call_credits(audio.seconds) if audio else Decimal(0)
-        made.append(order(run, Channel.CALL, recipient, text, audio, cost))
+        made.append(delivery_request(run, Channel.CALL, recipient, text, audio, cost))
     return made
 
 
@@ -86,17 +86,17 @@ def spoken(
     return [recordings.get(text) for text in texts]
 
 
-def sms_orders(run: Run, recipients: Sequence[Addressee]) -> list[Order]:
+def sms_requests(run: Run, recipients: Sequence[Addressee]) -> list[Order]:
     message = parse_message(run.sms_message)
     texts = [message.render(recipient.tags) for recipient in recipients]
     costs = {text: sms_credits(segments_of(text)) for text in set(texts)}
     return [
-        order(run, Channel.SMS, recipient, text, None, costs[text])
+        delivery_request(run, Channel.SMS, recipient, text, None, costs[text])
         for recipient, text in zip(recipients, texts, strict=True)
     ]
 
 
-def order(
+def delivery_request(
     run: Run,
     channel: Channel,
     recipient: Addressee,

@@ -177,21 +177,21 @@ def _mark_reached(run: Run, numbers: frozenset[str]) -> int:
         reached = [pk for pk, to in chunk if to in numbers]
         if reached:
             with transaction.atomic():
-                ended += _complete(enqueue(orders=_reached_orders(run, reached)))
+                ended += _complete(enqueue(orders=_reached_requests(run, reached)))
     return ended
 
 
-def _reached_orders(run: Run, recipients: Sequence[int]) -> list[Order]:
+def _reached_requests(run: Run, recipients: Sequence[int]) -> list[Order]:
     """Return the deliveries of recipients who were already reached. No speech is synthesized, because nothing is played."""
     addressees = rendering.addressees(Recipient.objects.filter(pk__in=recipients).order_by("pk"))
     service = Service(run.campaign.service)
     calls = [
-        rendering.order(run, Channel.CALL, one, "", None, run.call_limit)
+        rendering.delivery_request(run, Channel.CALL, one, "", None, run.call_limit)
         for one in addressees
         if service.calls
     ]
-    orders = calls + (rendering.sms_orders(run, addressees) if service.texts else [])
-    return [replace(order, credit_limit=Decimal(0)) for order in orders] if run.is_capped else orders
+    requests = calls + (rendering.sms_requests(run, addressees) if service.texts else [])
+    return [replace(request, credit_limit=Decimal(0)) for request in requests] if run.is_capped else requests
 
 
 def _complete(ids: Sequence[int]) -> int:

@@ -37,7 +37,7 @@ class RenderedStep(NamedTuple):
     audio: Audio
 
 
-def orders(run: Run, recipients: Sequence[Addressee]) -> list[Order]:
+def delivery_requests(run: Run, recipients: Sequence[Addressee]) -> list[Order]:
     """One call for each recipient."""
     steps = SurveyStep.objects.asked_by(run.campaign)
     heard: list[list[RenderedStep]] = [[] for _ in recipients]
@@ -52,7 +52,7 @@ def orders(run: Run, recipients: Sequence[Addressee]) -> list[Order]:
         if audio is not None and audio.seconds > settings.IRIS_MAX_AUDIO_SECONDS:
             audio = None
         made.append(
-            rendering.order(
+            rendering.delivery_request(
                 run,
                 Channel.CALL,
                 recipient,

@@ -199,14 +199,14 @@ def test_a_run_that_fails_for_minutes_is_set_aside_but_not_one_that_fails_once(
     error: Exception, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = runs.begin(campaign=make_campaign(), message="Namaste")
-    really, fails = rendering.orders, True
+    really, fails = rendering.delivery_requests, True
 
     def orders(of: Run, recipients: Sequence[Any]) -> Any:
         if fails:
             raise error
         return really(of, recipients)
 
-    monkeypatch.setattr(rendering, "orders", orders)
+    monkeypatch.setattr(rendering, "delivery_requests", orders)
 
     for _ in range(3):
         hopper.fill_all(budget=0, waits_for_room=False)

@@ -29,7 +29,7 @@ class SlowRun:
 
     def __init__(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         self.begun, self.release = threading.Event(), threading.Event()
-        really = rendering.orders
+        really = rendering.delivery_requests
 
         def orders(of: Run, recipients: Sequence[Any]) -> list[Order]:
             if of.pk == run.pk:
@@ -37,7 +37,7 @@ class SlowRun:
                 assert self.release.wait(120)
             return really(of, recipients)
 
-        monkeypatch.setattr(rendering, "orders", orders)
+        monkeypatch.setattr(rendering, "delivery_requests", orders)
 
 
 @pytest.fixture
