@@ -33,7 +33,9 @@ from telephony.engine.failpoints import failpoint
 
 log = logging.getLogger(__name__)
 
-TIME_SLICE_SECONDS = 60.0  # of one task; the next task takes the accounts that were served least recently
+TIME_SLICE_SECONDS = (
+    60.0  # how long one task imports; the next task takes the accounts that were served least recently
+)
 SHORT_TIME_SLICE_SECONDS = 10.0  # while an account waits because other accounts use all readers
 POLL_SECONDS = 1.0  # between two checks for new sheets
 MAX_READERS = 4  # sheets that are read concurrently; each takes up to about 100 MB of memory
@@ -135,7 +137,7 @@ class _Importer:
         self._is_waiting = len(pending_imports) > places
 
     def _begin(self, pending: SheetImport) -> _Import | None:
-        """Count an attempt and start the reader. Counting first ensures that a sheet that kills its process is given up."""
+        """Count an attempt, then start the reader. If a sheet kills the process, its attempts still reach MAX_TRIES."""
         if pending.tries >= MAX_TRIES:
             _fail(pending, _HANGS)
             return None

@@ -23,7 +23,7 @@ from telephony.models import DeliveryStatus
 from telephony.numbering import ParsedNumber
 
 MAX_EXAMINED = 10_000  # recipients in one stretch; examining them takes a few milliseconds
-MAX_DIGITS = 15  # that a float represents exactly
+MAX_DIGITS = 15  # decimal digits that a float represents exactly
 LARGEST_ID = 2**63 - 1
 
 

@@ -37,8 +37,8 @@ def states_of(campaign: Campaign, recipients: Sequence[Recipient]) -> list[Recip
 def are_stored_on_recipients(campaign: Campaign, statuses: Set[DeliveryStatus | None]) -> bool:
     """Return whether a search for these statuses can use the partial index of recipients who were not reached.
 
-    All statuses must be of that kind, and the rows must be up to date. They are not while a run is stopping: recipients
-    that it will not reach are shown as `terminated` before their rows are updated.
+    All statuses must be such outcomes, and the stored statuses must be up to date. While a run is stopping they are not:
+    recipients that it will not reach are shown as `terminated` before their rows are updated.
     """
     if not statuses or not all(
         status is not None and status > DeliveryStatus.COMPLETED for status in statuses

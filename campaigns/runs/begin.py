@@ -135,7 +135,7 @@ def _store_on_campaign(
     audio: Audio | None,
     at: datetime | None,
 ) -> None:
-    """Store what this run says with the campaign, as the default for the next run."""
+    """Store the arguments of this run in the campaign, as the defaults for the next run."""
     if message is not None:
         campaign.message = message
     if message is not None or sms_message is not None:
@@ -222,7 +222,10 @@ def _refuse_live_run(campaign: Campaign, *, except_scheduled: bool = False) -> N
 def _count_recipients(
     campaign: Campaign, *, statuses: Collection[DeliveryStatus] | None, individual: Collection[int] | None
 ) -> tuple[int, int]:
-    """Return the number of recipients of the run and the id of the campaign's last recipient. Raises InvalidInput if 0."""
+    """Return the number of recipients of the run, and the id of the campaign's last recipient.
+
+    Raises InvalidInput if the run would have no recipients, or for ids that are not in the campaign.
+    """
     rows = Recipient.objects.filter(campaign=campaign)
     last = rows.aggregate(last=Max("pk"))["last"]
     if last is None:

@@ -19,9 +19,9 @@ log = logging.getLogger(__name__)
 
 
 def send_sms_after_missed_calls(changed: Sequence[Changed], **kwargs: Any) -> None:
-    """Queue an SMS for each call that ended with one of its run's failover statuses. Receives telephony's signal.
+    """Queue an SMS for each call that ended with one of its run's failover statuses.
 
-    This happens in the transaction that ended the call.
+    This is a receiver of `deliveries_changed`, and runs in the transaction that ended the call.
     """
     ended = [
         delivery

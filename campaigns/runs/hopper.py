@@ -191,8 +191,9 @@ def _is_full(queued: int) -> bool:
 def _count_queued_of_latest(run: Run) -> tuple[int, bool]:
     """Return how many of the run's latest deliveries are queued, and whether all use the same trunk and channel.
 
-    "Latest" means one hopper size. If they use several trunks or channels, older deliveries of a slower one may still be
-    queued while the latest have left by a faster one. Otherwise older ones are queued only if they were put back.
+    The latest are the last IRIS_HOPPER_SIZE ones. If they use several trunks or channels, older deliveries of a slower one
+    may still be queued while the latest have left by a faster one. Otherwise, older deliveries are queued only if they
+    returned to the queue.
     """
     with connection.cursor() as cursor:
         cursor.execute(

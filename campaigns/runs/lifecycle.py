@@ -145,7 +145,7 @@ def has_unfinished_deliveries(run_id: int) -> bool:
 
 
 def update_recipients(changed: Sequence[Changed], **kwargs: Any) -> None:
-    """Store with each recipient how its latest delivery ended. Receives telephony's signal."""
+    """Store with each recipient how its latest delivery ended. This is a receiver of `deliveries_changed`."""
     ended = [delivery for delivery in changed if delivery.purpose is Purpose.CAMPAIGN and delivery.is_final]
     if not ended:
         return
@@ -193,7 +193,7 @@ def _update_recipients_of(channel: Channel, ended: list[Changed]) -> None:
 
 
 def terminate_untouched(run_id: int, *, limit: int = 5000) -> bool:
-    """Set `limit` recipients that a stopped run has not reached to `terminated`. Return whether more are left."""
+    """Mark recipients that a stopping run has not reached as `terminated`, at most `limit`. Return whether more are left."""
     with transaction.atomic():
         run = Run.objects.select_for_update(of=("self",)).filter(pk=run_id, status=RunStatus.STOPPING).first()
         if run is None or run.filled_at is not None:

@@ -20,7 +20,7 @@ from telephony.unnest import rowset
 
 
 def store_responses(answered: Sequence[Answered], **kwargs: Any) -> None:
-    """Store survey responses in one statement. Receives telephony's signal.
+    """Store survey responses in one statement. This is a receiver of `answers_given`.
 
     The longest response to a step is kept: carriers report all keys pressed so far each time, so repeated and late reports
     change nothing. For speech, `text` is the name of the recording, which is then kept as long as the response.

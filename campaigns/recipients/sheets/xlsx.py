@@ -3,9 +3,9 @@
 Fast libraries allocate the whole rectangle around the cells, so a file of 2 kB with two cells in opposite corners ends
 the process. Libraries that stream take five times as long. Therefore iris reads rows in two ways:
 
-* One regular expression matches each plain row. Nearly all rows of all programs are plain. The expression accounts for
-  every character, or its last match is the rest of the text from the first row that is not plain.
-* expat parses that rest (comments, CDATA, rich text), and sees a document without the plain rows.
+* A regular expression matches plain rows. Programs write nearly all rows in this plain form. Every character must belong
+  to a match. From the first row that is not plain, the last match is the rest of the text.
+* expat parses that rest (comments, CDATA, rich text). It sees a document without the plain rows.
 
 Everything that a hostile file could enlarge has a limit: nesting, the text of a cell, the distance between two rows. The
 budget limits the total cost.
@@ -51,7 +51,8 @@ _MAX_CELLS_PER_MATCH = 100_000
 _MAX_STRINGS = 10_000_000
 _MAX_STRINGS_BYTES = 256 * 2**20
 _DECODED_CHARACTERS = 2_000_000  # of strings that are kept decoded
-# Of one string. Values of more than 1,000 characters are rejected, and an escaped character takes seven.
+# Each shared string is cut to this length. Longer ones are useless: values of more than 1,000 characters are rejected, and
+# an escaped character takes seven.
 _KEPT_CHARACTERS = 10_000
 
 _TEXT = r"<t(?: [^<>]*)?>([^<]*)</t>"
@@ -62,9 +63,9 @@ _PLAIN_CELL = (  # its groups: attributes, value, text
 _CELL_BEGINS = re.compile(r'<c r="([A-Z]{1,3})[0-9]')
 _PLAIN_STRINGS = re.compile(r"<si>" + _TEXT + r"</si>|(\S.*)", re.DOTALL)
 _ATTRIBUTE = re.compile(r"""(?<![\w.:-])([\w.:-]++)\s*+=\s*+["']([^"']*)["']""")
-# Excel writes characters that XML cannot hold as _x000B_.
 _LETTERS = re.compile("[A-Z]+")
 _WORKBOOK = re.compile(rb"<(?:[\w.-]{1,40}:)?workbook[\s>]")
+# Excel writes characters that XML does not allow in this form: _x000B_.
 _ESCAPED = re.compile(r"_x([0-9a-fA-F]{4})_")
 
 
