@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from iris.errors import InvalidInput
 from iris.storable import NOT_STORABLE, is_storable
-from telephony.placeholders import reject_unclosed_braces
+from telephony.placeholders import read_placeholders, with_single_braces
 from telephony.segments import EMPTY_SIZE, TextSize
 from telephony.speech.nfc import to_nfc
 
@@ -124,6 +124,7 @@ def parse_message(text: str) -> Message:
         raise InvalidInput(
             "The message has a null byte or half a character in it. Type it again, or leave that out."
         )
+    text = with_single_braces(text)
     parts: list[Text | Tag] = []
     end = 0
     for tag in _TAG.finditer(text):
@@ -146,7 +147,7 @@ def check_tags(message: Message, usable: Collection[str]) -> None:
     """
     for part in message.parts:
         if isinstance(part, Text):
-            reject_unclosed_braces(part.text)
+            read_placeholders(part.text)
         elif not any(key in usable for key in part.keys):
             raise UnknownTag(_unknown(part.name, list(usable)))
 

@@ -204,7 +204,7 @@ class TestStretches:
     def followed(self, get: Callable[[str], Any], path: str) -> tuple[list[int], list[Any]]:
         """All that is found where the links lead, and what each answer says of where to go on."""
         found: list[int] = []
-        befores = []
+        positions = []
         following: str | None = path
         while following:
             answer = get(following)
@@ -217,11 +217,11 @@ class TestStretches:
             else:
                 following = answer["next"]
             found += [one["id"] for one in listed]
-            befores.append(paging["before"])
+            positions.append(paging["before"])
             if following:
                 parts = urlsplit(following)
                 following = f"{parts.path}?{parts.query}"
-        return found, befores
+        return found, positions
 
     @pytest.mark.parametrize("query", ["tag=ward:0", "status=not started", "number=9800000001&tag=ward:0"])
     def test_the_links_lead_through_the_whole_campaign(
@@ -234,10 +234,10 @@ class TestStretches:
             (of_v1.get, f"/api/v1/campaign-detail/{campaign.pk}/?page_size=1&{query}"),
         )
         for get, path in paths:
-            found, befores = self.followed(get, path)
+            found, positions = self.followed(get, path)
             assert found == failed
-            assert befores[-1] is None
-            assert len(set(befores)) == 5
+            assert positions[-1] is None
+            assert len(set(positions)) == 5
 
     def test_v0_without_pages_looks_at_all(self, user: User, campaign: Campaign, failed: list[int]) -> None:
         path = f"/api/system/campaigns/number/{campaign.pk}/?tag=ward:0"

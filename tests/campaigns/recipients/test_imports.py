@@ -41,7 +41,7 @@ def a_sheet() -> BytesIO:
 
 
 def made(sheet: BytesIO | None = None) -> tuple[Campaign, SheetImport]:
-    campaign, errors = services.create_campaign(
+    campaign, errors, _ = services.create_campaign(
         owner=make_user(credits=10), name="Large", service=Service.SMS, sheet=sheet or a_sheet()
     )
     assert errors == []
@@ -232,7 +232,7 @@ def test_the_details_show_how_far_it_is() -> None:
 
 def uploaded(content: bytes, settings: Any) -> tuple[Campaign, SheetImport | None]:
     settings.IRIS_BACKGROUND_IMPORT_BYTES = 5 * 2**20
-    campaign, _ = services.create_campaign(
+    campaign, *_ = services.create_campaign(
         owner=make_user(credits=10), name="Dense", service=Service.SMS, sheet=BytesIO(content)
     )
     return campaign, campaign.imports.first()
@@ -286,7 +286,7 @@ def test_a_sheet_is_read_while_no_transaction_is_open(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(sheets, "open_sheet", noting)
     owner = make_user(credits=10)
-    campaign, _ = services.create_campaign(owner=owner, name="x", service=Service.SMS, sheet=a_sheet())
+    campaign, *_ = services.create_campaign(owner=owner, name="x", service=Service.SMS, sheet=a_sheet())
     editing.import_sheet(campaign=campaign, file=a_sheet())
     assert seen == [depth, depth]
     assert campaign.recipients.count() == 10
