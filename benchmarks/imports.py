@@ -176,7 +176,7 @@ def _main() -> None:
         # A large one is left to a worker: what that does is to be measured, too, in this process and in no other.
         with locked(BACKGROUND) as ours, open(path, "rb") as file:
             assert ours
-            campaign, _ = create_campaign(owner=owner, name="Import", service=Service.SMS, sheet=file)
+            campaign, *_ = create_campaign(owner=owner, name="Import", service=Service.SMS, sheet=file)
             for pending in campaign.imports.all():
                 background_imports.resume_import(pending.pk)
     else:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from iris.errors import InvalidInput
 from iris.storable import NOT_STORABLE, is_storable
-from telephony.placeholders import reject_unclosed_braces
+from telephony.placeholders import read_placeholders, with_single_braces
 from telephony.segments import EMPTY_SIZE, TextSize
 from telephony.speech.nfc import to_nfc
 
@@ -123,6 +123,7 @@ def parse_message(text: str) -> MessageTemplate:
         )
     if not is_storable(text):
         raise InvalidInput("The message contains a null byte or half a character. Type it again without it.")
+    text = with_single_braces(text)
     parts: list[TextPart | TagPart] = []
     end = 0
     for tag in _PLACEHOLDER.finditer(text):
@@ -146,7 +147,7 @@ def check_tags(message: MessageTemplate, usable: Collection[str]) -> None:
     """
     for part in message.parts:
         if isinstance(part, TextPart):
-            reject_unclosed_braces(part.text)
+            read_placeholders(part.text)
         elif not any(key in usable for key in part.keys):
             raise UnknownTag(_unknown_tag_message(part.name, list(usable)))
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from contextlib import nullcontext
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, BinaryIO, TypedDict, Unpack
+from typing import Any, BinaryIO, NamedTuple, TypedDict, Unpack
 
 from django.db import transaction
 from django.utils import timezone
@@ -40,6 +40,14 @@ class CampaignFields(TypedDict, total=False):
     draft: bool
 
 
+class Created(NamedTuple):
+    """A new campaign. `skipped` lists the rows that were skipped, `number_heading` names the column with the numbers."""
+
+    campaign: Campaign
+    skipped: list[dict[str, Any]]
+    number_heading: str
+
+
 def create_campaign(
     *,
     owner: User,
@@ -48,17 +56,19 @@ def create_campaign(
     description: str = "",
     numbers: Iterable[object] | None = None,
     sheet: BinaryIO | None = None,
+    number_column: str = "",
     **fields: Unpack[CampaignFields],
-) -> tuple[Campaign, list[dict[str, Any]]]:
-    """Create a campaign: empty, from single numbers, or from a sheet. Return it with a list of the skipped rows.
+) -> Created:
+    """Create a campaign: empty, from single numbers, or from a sheet.
 
-    A large sheet is imported in the background (`imports`). Raises InvalidInput, and creates nothing, if no number is
-    valid.
+    `number_column` is the heading or letter of the sheet's column with the numbers; with "" iris finds it. A large sheet is
+    imported in the background (`imports`). Raises InvalidInput, and creates nothing, if no number is valid.
     """
     _check(fields, owner=owner)
     errors: list[dict[str, Any]] = []
     # A sheet is read before the transaction begins.
-    with nullcontext() if sheet is None else imports.read_sheet(sheet) as read, transaction.atomic():
+    reading = nullcontext() if sheet is None else imports.read_sheet(sheet, number_column=number_column)
+    with reading as read, transaction.atomic():
         campaign = Campaign.objects.create(
             owner=owner, name=name, service=service, description=description, **fields
         )
@@ -66,7 +76,7 @@ def create_campaign(
             errors = imports.add_sheet(campaign, read)
         elif numbers is not None:
             errors = imports.add_numbers(campaign, numbers)
-    return campaign, errors
+    return Created(campaign, errors, "" if read is None else read.number_heading)
 
 
 def update_campaign(

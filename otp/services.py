@@ -22,8 +22,11 @@ from telephony.engine.enqueue import Order, enqueue
 from telephony.engine.lifecycle import Changed
 from telephony.models import Channel, Purpose
 from telephony.phone_numbers import choose_caller
+from telephony.placeholders import read_placeholders
 
-PLACE = "{otp}"  # where the message wants the password
+# Where the message wants the password: `{otp}`, in any case and with blanks.
+_PLACE = re.compile(r"\{\s*+otp\s*+\}", re.IGNORECASE)
+_WORD = re.compile(r"\{\s*+(\w[^{}]*+)\}")
 LENGTHS = range(4, 11)
 DEFAULT_LENGTH = 6
 PRIORITY = 0  # ahead of every campaign: somebody is waiting at a login form
@@ -42,14 +45,16 @@ def send_otp(
 ) -> Otp:
     """Send a password to a number: the owner's `code`, or else a new one of `length` digits.
 
-    Every `{otp}` of the message becomes the password; a message without one is sent as it is, but not to recipients
-    who have opted out. What it can cost at most is held, and settled when the delivery ends. Raises InvalidInput
-    (number, code, length or voice), OptedOut, TooManyToNumber, InsufficientCredits and Unavailable (held after a
-    restore).
+    Every `{otp}` of the message, in any case, becomes the password. A message without one is sent as it is, but not to
+    recipients who have opted out. What it can cost at most is held, and settled when the delivery ends. Raises InvalidInput
+    (number, code, length, voice, or another word in braces), OptedOut, TooManyToNumber, InsufficientCredits and
+    Unavailable (held after a restore).
     """
     parsed = reachable(number)
     restore_hold.refuse_held()
-    if PLACE not in message:
+    message = read_placeholders(message)
+    _check_words(message)
+    if not _PLACE.search(message):
         limits.refuse_opted_out(owner=owner, to=parsed.to)
     origin = Origin.GENERATED if code is None else Origin.OWNER
     if code is None:
@@ -112,6 +117,17 @@ def reachable(number: object) -> numbering.ParsedNumber:
     return parsed
 
 
+def _check_words(message: str) -> None:
+    """Raise InvalidInput for a word in braces that is not `otp`: the recipient would get it literally."""
+    for found in _WORD.finditer(message):
+        if not _PLACE.fullmatch(found[0]):
+            raise InvalidInput(
+                f"{{{found[1].strip()[:30]}}} is not known here: the message of an OTP has {{otp}} and no other word in"
+                " braces.",
+                code="unknown_tag",
+            )
+
+
 def check_length(length: int) -> None:
     """Raises InvalidInput for a length, in digits, that no password of ours has."""
     if length not in LENGTHS:
@@ -133,7 +149,7 @@ def spaced(code: str) -> str:
 
 def rendered(message: str, code: str) -> str:
     """The message with the password in its place."""
-    return message.replace(PLACE, code)
+    return _PLACE.sub(code, message)
 
 
 def settle_ended(sender: Any, changed: Sequence[Changed], **_: Any) -> None:

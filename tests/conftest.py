@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from django.conf import settings as django_settings
 from django.core.cache import cache
@@ -17,6 +18,12 @@ from rest_framework.test import APIClient
 from iris.devserver.embedded import server
 from telephony.engine import restore_witness
 from telephony.speech import audio, voices
+
+# A machine that is busy generates inputs slowly, which says nothing about the code.
+hypothesis.settings.register_profile(
+    "iris", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("iris")
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -88,7 +88,7 @@ def make_campaign(
     numbers: Sequence[object] = (9841000001, 9841000002, 9841000003),
     **fields: Any,
 ) -> Campaign:
-    campaign, errors = services.create_campaign(
+    campaign, errors, _ = services.create_campaign(
         owner=owner or make_user(credits=1000), name=name, service=service, numbers=numbers
     )
     assert not errors

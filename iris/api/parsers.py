@@ -18,7 +18,7 @@ from django.conf import settings
 from django.core.exceptions import TooManyFieldsSent
 from django.http import HttpRequest, QueryDict
 from django.http.request import UnreadablePostError
-from rest_framework.exceptions import ParseError
+from rest_framework.exceptions import ParseError, UnsupportedMediaType
 from rest_framework.parsers import BaseParser, DataAndFiles, MultiPartParser
 from rest_framework.request import Request
 
@@ -39,6 +39,10 @@ MAX_DEPTH = 60
 _CHARSET = re.compile(r";\s*+charset\s*+(?:\*\s*+)?=[^;]*", re.IGNORECASE)
 _BOUNDARY_LINE = re.compile(rb"\s*--([!-~]{1,200}?)\r?\n")
 _PEEK = 256
+_PART_HEADER_BYTES = 600
+_MAX_JSON_PARTS = 1_000
+_JSON_LABEL = re.compile(rb"content-type: ?application/json", re.IGNORECASE)
+_PART_NAME = re.compile(rb'(?i)content-disposition:[^\r\n]{0,100}?\bname="([^"\r\n]{1,200})"')
 _MAX_LENGTH_FIGURES = 19
 
 
@@ -155,16 +159,19 @@ class JSONBody(BaseParser):
 
 
 class FormBody(BaseParser):
-    """A form in the way browsers and `curl -d` send it."""
+    """A form in the way browsers and `curl -d` send it. A JSON object that is labelled as a form is read as JSON."""
 
     media_type = FORM
 
     def parse(
         self, stream: IO[bytes], media_type: str | None = None, parser_context: Any = None
-    ) -> QueryDict:
+    ) -> QueryDict | dict[str, Any]:
         most = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
         try:
-            text = stream.read().decode("utf-8")
+            raw = stream.read()
+            if _is_plainly_json(raw):
+                return _json_object(raw)
+            text = raw.decode("utf-8")
             if most is not None and text.count("&") >= most:
                 raise TooManyFieldsSent
             pairs = parse_qsl(text, keep_blank_values=True, encoding="utf-8", errors="strict")
@@ -177,8 +184,23 @@ class FormBody(BaseParser):
         return form
 
 
+class UnlabelledBody(BaseParser):
+    """A JSON object under any other label, or none, such as `text/plain`."""
+
+    media_type = "*/*"
+
+    def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Any = None) -> Any:
+        limit = limit_of((parser_context or {}).get("view")).body
+        raw = stream.read(limit + 1)
+        if len(raw) > limit:
+            raise _too_large(limit)
+        if raw and not _is_plainly_json(raw):
+            raise UnsupportedMediaType(media_type or "")
+        return _json_object(raw)
+
+
 class MultipartBody(MultiPartParser):
-    """A form with files."""
+    """A form with files. A part that is labelled as JSON is JSON: `"SMS"` is SMS."""
 
     def parse(
         self, stream: IO[bytes], media_type: str | None = None, parser_context: Any = None
@@ -186,8 +208,9 @@ class MultipartBody(MultiPartParser):
         # Always UTF-8: the charset that the header names may be none for text ("hex"), which would be our
         # crash.
         context = {**(parser_context or {}), "encoding": "utf-8"}
+        labels = _JsonParts(stream)
         try:
-            parsed = super().parse(stream, media_type, context)
+            parsed = super().parse(cast(IO[bytes], labels), media_type, context)
         except ParseError as error:
             raise InvalidInput(
                 "The multipart body cannot be read. Check its boundary, and that it was sent as a whole."
@@ -198,7 +221,58 @@ class MultipartBody(MultiPartParser):
             raise _not_utf8()
         check_text(texts)
         check_text(parsed.files)
+        if labels.names:
+            parsed.data = _with_json_parts(parsed.data, labels.names)
         return parsed
+
+
+class _JsonParts:
+    """A stream of multipart that notes the names of parts labelled as JSON while it is read."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self.names: set[str] = set()
+        self._stream = stream
+        self._last = b""
+        self._seen = 0
+
+    def read(self, size: int = -1) -> bytes:
+        read = self._stream.read(size)
+        window = self._last + read
+        for label in _JSON_LABEL.finditer(window):
+            self._seen += 1
+            if self._seen > _MAX_JSON_PARTS:
+                break
+            begin = max(
+                window.rfind(b"\r\n--", max(0, label.start() - _PART_HEADER_BYTES), label.start()),
+                label.start() - _PART_HEADER_BYTES,
+                0,
+            )
+            end = window.find(b"\r\n\r\n", label.end(), label.end() + _PART_HEADER_BYTES)
+            if found := _PART_NAME.search(window, begin, max(end, label.end())):
+                self.names.add(found[1].decode(errors="replace"))
+        self._last = read[-_PART_HEADER_BYTES:]
+        return read
+
+
+def _with_json_parts(data: QueryDict, names: set[str]) -> QueryDict:
+    read = data.copy()
+    for name in names & read.keys():
+        read.setlist(name, [_plain_json(text) for text in read.getlist(name)])
+    return read
+
+
+def _plain_json(text: str) -> str:
+    """The text of a JSON string; every other value as it was written, since fields read JSON in forms."""
+    if text[:1] == '"':
+        value = json_value(text)
+        if isinstance(value, str):
+            check_text([value])
+            return value
+    return text
+
+
+def _is_plainly_json(raw: bytes) -> bool:
+    return raw.lstrip()[:1] == b"{" and raw.rstrip()[-1:] == b"}"
 
 
 class _Rejoined:

@@ -42,7 +42,7 @@ class AlwaysJSON(DefaultContentNegotiation):
 class ApiView(APIView):
     """What all dialects have in common."""
 
-    parser_classes = (parsers.JSONBody, parsers.FormBody, parsers.MultipartBody)
+    parser_classes = (parsers.JSONBody, parsers.FormBody, parsers.MultipartBody, parsers.UnlabelledBody)
     renderer_classes = (JSONRenderer,)
     content_negotiation_class = AlwaysJSON
     metadata_class = None

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from iris.api.fields import Text, sent_value, told_of_this_field
 from iris.api.lists import Many
 from telephony import numbering, speech
-from telephony.placeholders import reject_unclosed_braces
+from telephony.placeholders import read_placeholders
 
 
 class Message(Text):
@@ -19,8 +19,7 @@ class Message(Text):
     def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
         with told_of_this_field():
-            reject_unclosed_braces(text)
-        return text
+            return read_placeholders(text)
 
 
 class VoiceName(Text):

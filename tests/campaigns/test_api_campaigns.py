@@ -317,7 +317,9 @@ class TestUpdate:
         assert {key: shown[key] for key in old} == {**old, field: self.CHANGES[field]}
 
     def test_an_empty_update_changes_nothing(self, caller: Caller, path: str) -> None:
-        (shown,) = caller.put(path, {"name": "", "services": None})["data"]["details"]
+        (shown,) = caller.put(path, {"name": "", "services": ""}, format="multipart")["data"]["details"]
+        assert (shown["name"], shown["services"], shown["description"]) == ("old name", "PHONE", "old")
+        (shown,) = caller.put(path, {"name": None, "services": None})["data"]["details"]
         assert (shown["name"], shown["services"], shown["description"]) == ("old name", "PHONE", "old")
 
     def test_a_description_can_be_emptied(self, caller: Caller, path: str) -> None:

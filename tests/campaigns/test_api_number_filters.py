@@ -210,7 +210,7 @@ class TestStretches:
     def followed(self, get: Callable[[str], Any], path: str) -> tuple[list[int], list[Any]]:
         """Follow the links of all pages. Return all ids found, and `before` of each response."""
         found: list[int] = []
-        next_ids = []
+        positions = []
         following: str | None = path
         while following:
             answer = get(following)
@@ -223,11 +223,11 @@ class TestStretches:
             else:
                 following = answer["next"]
             found += [one["id"] for one in listed]
-            next_ids.append(paging["before"])
+            positions.append(paging["before"])
             if following:
                 parts = urlsplit(following)
                 following = f"{parts.path}?{parts.query}"
-        return found, next_ids
+        return found, positions
 
     @pytest.mark.parametrize("query", ["tag=ward:0", "status=not started", "number=9800000001&tag=ward:0"])
     def test_following_the_links_searches_the_whole_campaign(
@@ -240,10 +240,10 @@ class TestStretches:
             (of_v1.get, f"/api/v1/campaign-detail/{campaign.pk}/?page_size=1&{query}"),
         )
         for get, path in paths:
-            found, next_ids = self.followed(get, path)
+            found, positions = self.followed(get, path)
             assert found == failed
-            assert next_ids[-1] is None
-            assert len(set(next_ids)) == 5
+            assert positions[-1] is None
+            assert len(set(positions)) == 5
 
     def test_v0_without_pages_searches_the_whole_campaign(
         self, user: User, campaign: Campaign, failed: list[int]

@@ -35,7 +35,7 @@ from telephony.segments import TextSize, segments_of, upper_bound
         ("{", [TextPart("{")]),
         ("a } b { c", [TextPart("a } b { c")]),
         ("{} { }", [TextPart("{} { }")]),
-        ("{{name}}", [TextPart("{"), TagPart("name"), TextPart("}")]),
+        ("{{name}}", [TagPart("name")]),
         ("{name", [TextPart("{name")]),
     ],
 )

@@ -132,7 +132,7 @@ class TestOptOuts:
     def _opted_out(self, user: User) -> None:
         OptOut.objects.create(owner=user, number="+9779800000034", source="STOP")
 
-    @pytest.mark.parametrize("message", ["Buy two!", "{OTP}", "{ otp }", "{otp", "otp"])
+    @pytest.mark.parametrize("message", ["Buy two!", "[otp]", "{}", "{otp", "otp"])
     @pytest.mark.parametrize("option", ["text", "voice"])
     def test_a_text_without_a_password_is_refused(self, caller: Caller, message: str, option: str) -> None:
         body = {**BODY, "message": message, "sms_send_options": option, "otp": "12345"}

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from campaigns.api.recipient_filters import RecipientFilter
+from campaigns.api.v0.known_fields import refuse_query
 from campaigns.api.v0.lookups import campaign_of, recipient_of
 from campaigns.api.v0.serializers import NewNumber, NumberChanges, number_json
 from campaigns.models import Campaign, Recipient
@@ -67,6 +68,7 @@ class NumberViewSet(V0ViewSet):
     @reads(parsers.TAGS)
     def update(self, request: Request, number_id: int) -> Response:
         recipient = recipient_of(request, number_id)
+        refuse_query(request)
         recipient = editing.edit_recipient(recipient=recipient, **valid(NumberChanges(data=request.data)))
         return success(
             {"details": _shown(recipient.campaign, [recipient])[0]},

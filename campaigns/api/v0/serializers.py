@@ -10,6 +10,7 @@ from django.utils import timezone
 from rest_framework import serializers
 
 from accounts.api.amounts import credits_json
+from campaigns.api.v0.known_fields import KnownFields
 from campaigns.api.words import RECIPIENT_STATUSES, SERVICES, pause_reason_json
 from campaigns.messages import MAX_CHARACTERS
 from campaigns.models import Campaign, Run, RunStatus, Service, Source
@@ -45,8 +46,10 @@ RERUN_STATUSES = words_of(
 SOURCES = {"message": Source.MESSAGE, "audio": Source.AUDIO}
 
 
-class CampaignChanges(serializers.Serializer[Any]):
+class CampaignChanges(KnownFields):
     """The fields of a campaign that can be changed. Each can be sent alone."""
+
+    refuses_empty = ("name", "services")
 
     name = Text(required=False, max_length=200)
     services = Word(OFFERED, required=False, source="service")
@@ -60,6 +63,7 @@ class NewCampaign(CampaignChanges):
     services = Word(OFFERED, source="service")
     individual_number = Numbers(required=False, source="numbers")
     send_to_number_file = Upload(required=False, source="sheet")
+    number_column = Text(required=False, max_length=200)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if ("numbers" in attrs) == ("sheet" in attrs):
@@ -70,7 +74,7 @@ class NewCampaign(CampaignChanges):
         return attrs
 
 
-class Beginning(serializers.Serializer[Any]):
+class Beginning(KnownFields):
     """The arguments of a beginning."""
 
     message = Message(required=False, max_length=MAX_CHARACTERS)
@@ -96,8 +100,10 @@ class Beginning(serializers.Serializer[Any]):
         }
 
 
-class NumberChanges(serializers.Serializer[Any]):
+class NumberChanges(KnownFields):
     """The fields of a number that can be changed. Each can be sent alone."""
+
+    refuses_empty = ("number",)
 
     number = Number(required=False)
     available_tags = Tags(required=False, source="tags")

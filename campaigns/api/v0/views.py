@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from accounts.api.account import account_of
 from campaigns import runs, services
 from campaigns.api.v0.filters import CampaignFilter
+from campaigns.api.v0.known_fields import refuse_query
 from campaigns.api.v0.lookups import campaign_of
 from campaigns.api.v0.serializers import (
     Beginning,
@@ -48,8 +49,10 @@ class CampaignViewSet(V0ViewSet):
     @reads(parsers.LIST_AND_FILES)
     def create(self, request: Request) -> Response:
         new = valid(NewCampaign(data=request.data))
-        campaign, skipped = services.create_campaign(owner=account_of(request), **new)
+        campaign, skipped, number_heading = services.create_campaign(owner=account_of(request), **new)
         shown = campaign_json(campaign, run_status=None, usable_tags=False) | import_json(campaign)
+        if "sheet" in new:
+            shown["number_column"] = number_heading  # an addition
         answer = envelope(
             status=201,
             success=True,
@@ -67,6 +70,7 @@ class CampaignViewSet(V0ViewSet):
     @reads(parsers.TEXTS)
     def update(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
+        refuse_query(request)
         run_status = campaign.run_status
         campaign = services.update_campaign(campaign=campaign, **valid(CampaignChanges(data=request.data)))
         return success(
@@ -82,6 +86,7 @@ class CampaignViewSet(V0ViewSet):
     @reads(parsers.LIST_AND_FILES)
     def begin(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
+        refuse_query(request)
         run = runs.begin(campaign=campaign, **valid(Beginning(data=request.data)))
         return success(
             {"hold amount": hold_message(run, campaign=campaign)}, message=begin_message(run)

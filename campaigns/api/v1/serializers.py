@@ -142,6 +142,7 @@ class Sheet(serializers.Serializer[Any]):
         source="file",
         error_messages={"required": "This is missing: upload an .xlsx or .csv file as multipart/form-data."},
     )
+    number_column = Text(required=False, max_length=200)
 
 
 class VoiceTry(serializers.Serializer[Any]):

@@ -78,7 +78,7 @@ class CampaignViewSet(V1ViewSet):
         asked = new.pop("steps", [])
         steps = plans_of(asked, renumbered=True) if new["service"] is Service.SURVEY else []
         with transaction.atomic():
-            campaign, _ = services.create_campaign(owner=account_of(request), **new)
+            campaign = services.create_campaign(owner=account_of(request), **new).campaign
             if steps:
                 set_steps(campaign=campaign, steps=steps)
         return Response(detail_json(campaign, None, request), status=201)

@@ -6,9 +6,13 @@ import io
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 
+from campaigns.models import Campaign, Recipient
 from campaigns.recipients.sheets import open_sheet
 from campaigns.recipients.sheets.columns import NumberColumnUnclear, has_phone_word, is_id
+from tests.factories import make_user
+from tests.v0 import Caller
 
 RAM, SITA, HARI = 9841000001, 9841000002, 9841000003
 
@@ -163,3 +167,26 @@ def test_the_columns_of_a_wide_sheet_are_decided_from_fewer_rows() -> None:
 )
 def test_headings_are_classified_as_phone_or_id(heading: str, is_phone: bool, counts: bool) -> None:
     assert (has_phone_word(heading), is_id(heading)) == (is_phone, counts)
+
+
+@pytest.mark.django_db
+class TestApi:
+    ROWS = "Name,Father Mobile,Mother Mobile\nRam,9841000001,9841000002\n"
+
+    def fields(self, **more: Any) -> dict[str, Any]:
+        sheet = SimpleUploadedFile("numbers.csv", self.ROWS.encode())
+        return {"name": "Ward", "services": "SMS", "send_to_number_file": sheet, **more}
+
+    def test_v0_names_the_candidates_and_the_field_that_chooses(self) -> None:
+        caller = Caller(make_user())
+        answer = caller.post("/api/system/campaigns/", self.fields(), format="multipart", status=400)
+        assert "“Father Mobile” (column B)" in answer["message"]
+        assert answer["errors"][0]["field"] == "number_column"
+        assert not Campaign.objects.exists()
+
+    def test_v0_reads_the_chosen_column_and_says_which(self) -> None:
+        caller = Caller(make_user())
+        fields = self.fields(number_column="Mother Mobile")
+        answer = caller.post("/api/system/campaigns/", fields, format="multipart", status=201)
+        assert answer["data"]["details"][0]["number_column"] == "Mother Mobile"
+        assert Recipient.objects.get().number == "9841000002"

@@ -41,7 +41,7 @@ def large_sheet() -> BytesIO:
 
 
 def create_with_sheet(sheet: BytesIO | None = None) -> tuple[Campaign, SheetImport]:
-    campaign, errors = services.create_campaign(
+    campaign, errors, _ = services.create_campaign(
         owner=make_user(credits=10), name="Large", service=Service.SMS, sheet=sheet or large_sheet()
     )
     assert errors == []
@@ -234,7 +234,7 @@ def test_the_campaign_details_show_the_progress_of_an_import() -> None:
 
 def uploaded(content: bytes, settings: Any) -> tuple[Campaign, SheetImport | None]:
     settings.IRIS_BACKGROUND_IMPORT_BYTES = 5 * 2**20
-    campaign, _ = services.create_campaign(
+    campaign, *_ = services.create_campaign(
         owner=make_user(credits=10), name="Dense", service=Service.SMS, sheet=BytesIO(content)
     )
     return campaign, campaign.imports.first()
@@ -288,7 +288,7 @@ def test_a_sheet_is_read_while_no_transaction_is_open(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(sheets, "open_sheet", noting)
     owner = make_user(credits=10)
-    campaign, _ = services.create_campaign(owner=owner, name="x", service=Service.SMS, sheet=large_sheet())
+    campaign, *_ = services.create_campaign(owner=owner, name="x", service=Service.SMS, sheet=large_sheet())
     editing.import_sheet(campaign=campaign, file=large_sheet())
     assert seen == [depth, depth]
     assert campaign.recipients.count() == 10

@@ -40,7 +40,7 @@ def _wild(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def make_named(*names: str, service: Service = Service.CALL) -> Campaign:
     rows = [(9_841_000_001 + n, name) for n, name in enumerate([*names, LONG])]
-    campaign, errors = services.create_campaign(
+    campaign, errors, _ = services.create_campaign(
         owner=make_user(credits=1000),
         name="Names",
         service=service,

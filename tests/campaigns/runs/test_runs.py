@@ -84,7 +84,7 @@ def test_every_recipient_gets_their_own_text() -> None:
     sheet = make_sheet(
         ["numbers", "name"], [9841000001, "राम "], [9841000001, "सीता"], [9841000003, None], ["x", "Nobody"]
     )
-    campaign, errors = services.create_campaign(
+    campaign, errors, _ = services.create_campaign(
         owner=make_user(credits=100), name="Sheet", service=Service.SMS, sheet=sheet
     )
     assert [error["row"] for error in errors] == [5]
@@ -98,7 +98,7 @@ def test_every_recipient_gets_their_own_text() -> None:
 def test_the_hold_covers_the_longest_text_and_the_rest_is_released() -> None:
     owner = make_user(credits=100)
     sheet = make_sheet(["numbers", "name"], [9841000001, "राम"], [9841000002, "ल" * 100])
-    campaign, _ = services.create_campaign(owner=owner, name="Sheet", service=Service.SMS, sheet=sheet)
+    campaign, *_ = services.create_campaign(owner=owner, name="Sheet", service=Service.SMS, sheet=sheet)
     run = runs.begin(campaign=campaign, message=GREETING)
     assert run.hold.amount == Decimal(4)
     run_to_the_end()

@@ -46,7 +46,7 @@ def syntheses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def make_spoken_campaign(*, names: int, recipients: int, amounts: int = 1) -> Campaign:
     people = [*NAMES, *(f"राम {number}" for number in range(names))][:names]
     rows = [(9_841_000_000 + n, people[n % names], 500 + n % amounts) for n in range(1, recipients + 1)]
-    campaign, errors = services.create_campaign(
+    campaign, errors, _ = services.create_campaign(
         owner=make_user(credits=100 * recipients),
         name="Balances",
         service=Service.CALL,
@@ -110,7 +110,7 @@ def test_the_hold_covers_amounts_that_are_short_to_write_but_long_to_say(setting
     settings.IRIS_WHOLE_SENTENCES = whole
     settings.IRIS_CALL_PULSE_SECONDS = 1
     settings.IRIS_CALL_CREDITS = Decimal(1)
-    campaign, _ = services.create_campaign(
+    campaign, *_ = services.create_campaign(
         owner=make_user(credits=1000),
         name="Balances",
         service=Service.CALL,

@@ -41,9 +41,9 @@ def _cut(text: str, *, language: str) -> None:
     cut_at_gaps((text, None, text, None, text), language=language)
 
 
-def _reject_unclosed_braces(text: str) -> None:
+def _read_placeholders(text: str) -> None:
     with suppress(InvalidInput):
-        placeholders.reject_unclosed_braces(text)
+        placeholders.read_placeholders(text)
 
 
 def _receipt(text: str, *, ids: receipts.MessageIdFormat) -> None:
@@ -66,7 +66,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "many values": lambda text: cut_at_gaps((None, text[:5], None) * (len(text) // 50), language="ne"),
     "written for the engine": lambda text: Utterance(text, is_part=True, after=0).engine_text,
     "normal form": to_nfc,
-    "braces": _reject_unclosed_braces,
+    "braces": _read_placeholders,
     "segments": lambda text: (segments.segments_of(text), segments.split(text)),
     "phone number": numbering.to_e164,
     "STOP": optouts.keyword_in,
