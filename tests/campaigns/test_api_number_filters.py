@@ -177,8 +177,8 @@ class TestNumberAndTags:
         assert refused(user, campaign, "tag=age:7") == (
             "tag: Unknown tag “tags_age”. This campaign has: tags_name, tags_ward, tags_50%."
         )
-        assert "write it as tags_ward:5" in refused(user, campaign, "tag=100%25")
-        assert "write it as tags_ward:5" in refused(user, campaign, "tag=:5")
+        assert "Write it as tags_ward:5" in refused(user, campaign, "tag=100%25")
+        assert "Write it as tags_ward:5" in refused(user, campaign, "tag=:5")
         assert "at most 10" in refused(user, campaign, "&".join(f"tag=a{n}:1" for n in range(11)))
         untagged = make_empty_campaign(owner=user)
         assert refused(user, untagged, "tag=age:7").endswith("This campaign has none.")
@@ -265,7 +265,7 @@ class TestStretches:
 
     @pytest.mark.parametrize("before", ["0", "-1", "abc", "1.5", "9" * 20, "१"])
     def test_an_invalid_before_id_is_refused(self, user: User, campaign: Campaign, before: str) -> None:
-        assert "ids are whole numbers above 0" in refused(user, campaign, f"before={before}")
+        assert "Ids are whole numbers above 0" in refused(user, campaign, f"before={before}")
 
 
 class TestALargeCampaign:
