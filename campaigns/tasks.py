@@ -50,12 +50,14 @@ def _import_is_due() -> bool:
 @shared_task(name="campaigns.tasks.fill", bind=True, expires=EXPIRES)
 def fill(task: Task[[], None]) -> None:
     """One process stays with the hoppers. Another looks in at each tick, so that long speech of one run stops no other."""
-    with time_slices.turn(stalls.FILL, sent_at=sent_at(task)) as ours:
+    with time_slices.acquire(stalls.FILL, sent_at=sent_at(task)) as ours:
         more = ours and hopper.fill_all(budget=time_slices.seconds(), stays=True)
     if more:
         fill.delay()
     elif not ours:
-        with time_slices.turn(stalls.FILL_MORE, sent_at=sent_at(task), count=time_slices.FILLERS - 1) as ours:
+        with time_slices.acquire(
+            stalls.FILL_MORE, sent_at=sent_at(task), count=time_slices.FILLERS - 1
+        ) as ours:
             if ours:
                 hopper.fill_all(budget=time_slices.seconds(), stays=False)
 
@@ -63,7 +65,7 @@ def fill(task: Task[[], None]) -> None:
 @shared_task(name="campaigns.tasks.prepare", bind=True, expires=EXPIRES)
 def prepare(task: Task[[], None]) -> None:
     """Speak what scheduled calls will say, so that the first of them need not wait for it."""
-    with time_slices.turn(BACKGROUND, sent_at=sent_at(task)) as ours:
+    with time_slices.acquire(BACKGROUND, sent_at=sent_at(task)) as ours:
         more = ours and prerender.prepare_all(budget=time_slices.seconds())
     if more and not _import_is_due():  # somebody waits for those
         prepare.delay()

@@ -175,7 +175,7 @@ class _Importer:
             chunk = each.reader.take()
             _commit(pending, chunk, errors_before=each.errors_before)
             each.has_progressed = True
-            stalls.got_on(stalls.BACKGROUND)
+            stalls.note_progress(stalls.BACKGROUND)
             failpoint("imported")
             if not chunk.is_last:
                 return True

@@ -46,7 +46,7 @@ def send_sms_after_missed_calls(changed: Sequence[Changed], **kwargs: Any) -> No
         if run.caller:  # it may have been released since the run began
             run.caller = choose_caller(owner_id=run.campaign.owner_id, wanted=run.caller)
         try:
-            ids = enqueue(orders=rendering.sms_orders(run, recipients))
+            ids = enqueue(requests=rendering.sms_orders(run, recipients))
         except Unavailable as e:  # the call has ended all the same
             log.error("No SMS follows the calls of run %d: %s", run.pk, e)
             continue

@@ -66,7 +66,7 @@ def fill_all(*, budget: float, stays: bool = True) -> bool:
         moved = False
         for pk, status in sorted(unfilled, key=lambda run: run[0] <= _last):
             _last = pk
-            stalls.got_on(stalls.FILL if stays else stalls.FILL_MORE)
+            stalls.note_progress(stalls.FILL if stays else stalls.FILL_MORE)
             with locked(f"fill:{pk}") as ours:
                 moved |= ours and _advance(pk, RunStatus(status), broken)
             if time.monotonic() >= end:
@@ -140,7 +140,7 @@ def fill(run_id: int) -> int:
         )
         if not moved:
             return 0
-        enqueue(orders=orders)
+        enqueue(requests=orders)
         failpoint("filling")
     failpoint("filled")
     return len(orders)

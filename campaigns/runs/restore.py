@@ -17,7 +17,7 @@ from campaigns.runs import lifecycle, rendering
 from iris.errors import Conflict
 from telephony.engine import lifecycle as deliveries
 from telephony.engine import restore_hold
-from telephony.engine.enqueue import Order, enqueue
+from telephony.engine.enqueue import DeliveryRequest, enqueue
 from telephony.engine.locks import locked
 from telephony.models import Channel, Delivery, DeliveryStatus, Purpose
 from telephony.models.statuses import END, QUEUED
@@ -173,11 +173,11 @@ def _mark(run: Run, numbers: frozenset[str]) -> int:
         reached = [pk for pk, to in chunk if to in numbers]
         if reached:
             with transaction.atomic():
-                ended += _end(enqueue(orders=_orders(run, reached)))
+                ended += _end(enqueue(requests=_orders(run, reached)))
     return ended
 
 
-def _orders(run: Run, recipients: Sequence[int]) -> list[Order]:
+def _orders(run: Run, recipients: Sequence[int]) -> list[DeliveryRequest]:
     """What these recipients had: nothing is spoken for it, since nothing is said any more."""
     found = rendering.addressees(Recipient.objects.filter(pk__in=recipients).order_by("pk"))
     service = Service(run.campaign.service)
@@ -191,7 +191,7 @@ def _orders(run: Run, recipients: Sequence[int]) -> list[Order]:
 def _end(ids: Sequence[int]) -> int:
     text = "Reached after the backup was made, says the operator"
     return sum(
-        deliveries.apply(
+        deliveries.apply_reports(
             [
                 deliveries.Report(id=pk, status=DeliveryStatus.COMPLETED, at=None, text=text)
                 for pk in ids[start : start + CHUNK]

@@ -14,18 +14,18 @@ from django.db.models import Exists, OuterRef, Q
 from campaigns.models import Answer, Campaign, Survey, SurveyAnswer, SurveyStep
 from campaigns.reports import states, totals
 from campaigns.reports.states import RecipientState
-from telephony.engine.survey_responses import Answered
+from telephony.engine.survey_responses import MatchedResponse
 from telephony.models import Audio, Purpose
 from telephony.unnest import rowset
 
 
-def record_answers(answered: Sequence[Answered], **kwargs: Any) -> None:
+def record_answers(answered: Sequence[MatchedResponse], **kwargs: Any) -> None:
     """Receiver of telephony's signal: one statement, however many answers. Doubled and late ones change nothing.
 
     Of two answers to one step the longer counts: keys are reported one after the other, each time all so far. What was
     said is told by the name of its recording, which from now on stays as long as the answer.
     """
-    longest: dict[tuple[int, int, int], Answered] = {}
+    longest: dict[tuple[int, int, int], MatchedResponse] = {}
     for one in answered:
         key = (one.item, one.batch, one.step)
         if (

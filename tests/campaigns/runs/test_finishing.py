@@ -202,7 +202,7 @@ def test_a_missed_call_is_recorded_while_somebody_is_pausing_its_run() -> None:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET LOCAL lock_timeout = '1s'")
             report = Report(id=missed, status=DeliveryStatus.UNANSWERED, at=None)
-            assert deliveries.apply([report]) == 1
+            assert deliveries.apply_reports([report]) == 1
     finally:
         done.set()
         pausing.join()

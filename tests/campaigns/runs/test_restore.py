@@ -305,7 +305,7 @@ def test_a_failover_of_a_call_that_ends_while_held_waits_with_its_run(settings: 
     Delivery.objects.filter(pk=call.pk).update(channel=Channel.CALL)
     tick()
 
-    deliveries.apply([deliveries.Report(id=call.pk, status=DeliveryStatus.UNANSWERED, at=None)])
+    deliveries.apply_reports([deliveries.Report(id=call.pk, status=DeliveryStatus.UNANSWERED, at=None)])
     engine.turn()
     after_restore("--open")
     engine.turn()

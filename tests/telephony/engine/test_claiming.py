@@ -10,7 +10,7 @@ from django.db import connection
 from django.utils import timezone
 
 from telephony.engine import lifecycle
-from telephony.engine.lifecycle.results import KEEPS_PLACE
+from telephony.engine.lifecycle.results import KEEP_PLACE_ATTEMPTS
 from telephony.models import Channel, Delivery, DeliveryStatus, Trunk
 from tests.factories import make_delivery, make_trunk, make_user
 
@@ -75,7 +75,7 @@ def test_what_the_carrier_surely_did_not_take_keeps_its_place_unless_it_must_wai
 def test_what_comes_back_again_and_again_goes_behind_others_though_it_need_not_wait() -> None:
     trunk, owner = make_trunk(), make_user()
     first, second, third = (make_delivery(trunk=trunk, owner=owner).pk for _ in range(3))
-    for _ in range(KEEPS_PLACE):
+    for _ in range(KEEP_PLACE_ATTEMPTS):
         assert claim(trunk, limit=1) == [first]
         lifecycle.requeue(ids=[first], seconds=[0], texts=[""])
     assert claim(trunk, limit=1) == [second]
@@ -84,7 +84,7 @@ def test_what_comes_back_again_and_again_goes_behind_others_though_it_need_not_w
 
 def test_what_comes_back_while_its_campaign_is_paused_stays_paused() -> None:
     trunk = make_trunk()
-    delivery = make_delivery(trunk=trunk, status=DeliveryStatus.SUBMITTING, attempts=KEEPS_PLACE)
+    delivery = make_delivery(trunk=trunk, status=DeliveryStatus.SUBMITTING, attempts=KEEP_PLACE_ATTEMPTS)
     with connection.cursor() as cursor:
         cursor.execute("UPDATE telephony_delivery SET not_before = 'infinity'")
     lifecycle.requeue(ids=[delivery.pk], seconds=[0], texts=[""])
@@ -95,7 +95,7 @@ def test_who_claims_from_a_trunk_does_not_get_what_has_just_moved_to_another() -
     """Claimed by the dispatcher of one trunk, but in the books of another, its reports would find nothing."""
     old, new = make_trunk("old"), make_trunk("new")
     delivery = make_delivery(trunk=old)
-    moved = lifecycle.reroute(trunk_id=old.pk, channel=Channel.SMS, ways={"": new.pk})
+    moved = lifecycle.reroute(trunk_id=old.pk, channel=Channel.SMS, trunk_by_prefix={"": new.pk})
     assert (moved, claim(old), claim(new)) == (1, [], [delivery.pk])
 
 
@@ -103,6 +103,6 @@ def test_only_what_is_queued_moves_to_another_trunk() -> None:
     old, new = make_trunk("old"), make_trunk("new")
     for status in DeliveryStatus:
         make_delivery(trunk=old, status=status)
-    lifecycle.reroute(trunk_id=old.pk, channel=Channel.SMS, ways={"": new.pk})
+    lifecycle.reroute(trunk_id=old.pk, channel=Channel.SMS, trunk_by_prefix={"": new.pk})
     moved = Delivery.objects.filter(trunk=new).values_list("status", flat=True)
     assert list(moved) == [DeliveryStatus.QUEUED]

@@ -76,7 +76,7 @@ class DeliveryLife(RuleBasedStateMachine):
             "later": Later(key=key, seconds=0),
             "unknown": Unknown(key=key),
         }
-        lifecycle.record([results[answer]], report_timeout=0)
+        lifecycle.apply_results([results[answer]], report_timeout=0)
 
     @rule(
         statuses=st.lists(
@@ -89,8 +89,8 @@ class DeliveryLife(RuleBasedStateMachine):
         reports = [
             Report(id=self.delivery.pk, status=s, at=timezone.now(), seconds=seconds) for s in statuses
         ]
-        lifecycle.apply(reports)
-        lifecycle.apply(reports[::-1])
+        lifecycle.apply_reports(reports)
+        lifecycle.apply_reports(reports[::-1])
 
     @rule()
     def stop(self) -> None:

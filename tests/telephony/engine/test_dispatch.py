@@ -191,7 +191,7 @@ def test_what_is_stopped_after_its_claim_is_not_submitted_any_more(
     claim = pacing.claim
 
     def far_ahead(alias: str, **options: Any) -> pacing.Claim:
-        return claim(alias, **options | {"horizon": 20, "at_most": 40})
+        return claim(alias, **options | {"horizon": 20, "max_count": 40})
 
     monkeypatch.setattr(pacing, "claim", far_ahead)
 
@@ -390,9 +390,11 @@ def test_what_was_not_submitted_when_the_database_broke_is_queued_again(
 def test_an_answer_to_an_earlier_attempt_changes_nothing(carrier: type[ScriptedCarrier]) -> None:
     delivery = make_delivery(status=S.SUBMITTING, attempts=2)
     for stale in (Later(key=str(delivery.pk), seconds=0), Unknown(key=str(delivery.pk))):
-        lifecycle.record([stale], report_timeout=60, attempts={delivery.pk: 1})
+        lifecycle.apply_results([stale], report_timeout=60, attempts={delivery.pk: 1})
     assert statuses() == [S.SUBMITTING]
-    lifecycle.record([Later(key=str(delivery.pk), seconds=0)], report_timeout=60, attempts={delivery.pk: 2})
+    lifecycle.apply_results(
+        [Later(key=str(delivery.pk), seconds=0)], report_timeout=60, attempts={delivery.pk: 2}
+    )
     assert statuses() == [S.QUEUED]
 
 
@@ -428,7 +430,7 @@ def test_one_event_that_cannot_be_recorded_does_not_hold_up_the_others(
     now = timezone.now()
     bad = CarrierEvent(key=str(first.pk), status=S.COMPLETED, at=now, playback=10**6)
     good = CarrierEvent(key=str(second.pk), status=S.COMPLETED, at=now)
-    assert delivery_reports.record("sandbox", [bad, good]) == 1
+    assert delivery_reports.apply_events("sandbox", [bad, good]) == 1
     assert statuses() == [S.SUBMITTED, S.COMPLETED]
 
 

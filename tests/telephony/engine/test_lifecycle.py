@@ -40,7 +40,7 @@ def test_shuffled_and_doubled_reports_end_in_one_status_and_one_capture(
 ) -> None:
     delivery = submitted(channel=Channel.CALL)
     for status in order * 2:
-        lifecycle.apply([report(delivery, status, seconds=30.0, playback=100)])
+        lifecycle.apply_reports([report(delivery, status, seconds=30.0, playback=100)])
     delivery.refresh_from_db()
     assert delivery.status == S.COMPLETED
     assert delivery.credits == Decimal(2)
@@ -52,7 +52,7 @@ def test_shuffled_and_doubled_reports_end_in_one_status_and_one_capture(
 
 def test_all_reports_of_a_delivery_in_one_set_count_as_the_highest() -> None:
     delivery = submitted(channel=Channel.CALL)
-    lifecycle.apply(
+    lifecycle.apply_reports(
         [report(delivery, status, seconds=3.0) for status in (S.COMPLETED, S.RINGING, S.ANSWERED)]
     )
     delivery.refresh_from_db()
@@ -61,10 +61,10 @@ def test_all_reports_of_a_delivery_in_one_set_count_as_the_highest() -> None:
 
 def test_the_first_end_counts_when_two_ends_are_reported() -> None:
     delivery = submitted(channel=Channel.CALL)
-    lifecycle.apply(
+    lifecycle.apply_reports(
         [report(delivery, S.UNANSWERED, cause="busy"), report(delivery, S.COMPLETED, seconds=3.0)]
     )
-    lifecycle.apply([report(delivery, S.COMPLETED, seconds=3.0)])
+    lifecycle.apply_reports([report(delivery, S.COMPLETED, seconds=3.0)])
     delivery.refresh_from_db()
     assert (delivery.status, delivery.cause, delivery.credits) == (S.UNANSWERED, "busy", 0)
 
@@ -72,7 +72,7 @@ def test_the_first_end_counts_when_two_ends_are_reported() -> None:
 def test_a_call_costs_its_pulses_and_never_more_than_its_limit(settings: Any) -> None:
     settings.IRIS_CALL_CREDITS, settings.IRIS_CALL_PULSE_SECONDS = Decimal("0.75"), 60
     short, long = submitted(channel=Channel.CALL), submitted(channel=Channel.CALL)
-    lifecycle.apply([report(short, S.HUNGUP, seconds=61.0), report(long, S.COMPLETED, seconds=600.0)])
+    lifecycle.apply_reports([report(short, S.HUNGUP, seconds=61.0), report(long, S.COMPLETED, seconds=600.0)])
     short.refresh_from_db()
     long.refresh_from_db()
     assert (short.credits, long.credits) == (Decimal("1.50"), Decimal("2.00"))
@@ -95,7 +95,7 @@ def test_a_call_of_any_length_captures_its_price(settings: Any, rate: str, pulse
         )
         for item in range(len(lengths))
     ]
-    lifecycle.apply(
+    lifecycle.apply_reports(
         [report(call, S.COMPLETED, seconds=seconds) for call, seconds in zip(calls, lengths, strict=True)]
     )
     captured = dict(Delivery.objects.values_list("seconds", "credits"))
@@ -108,7 +108,7 @@ def test_a_call_whose_reported_length_is_impossible_completes_and_costs_one_puls
 ) -> None:
     settings.IRIS_CALL_CREDITS, settings.IRIS_CALL_PULSE_SECONDS = Decimal(2), 60
     call = make_delivery(channel=Channel.CALL, status=S.SUBMITTED, credit_limit=Decimal(6))
-    lifecycle.apply([report(call, S.COMPLETED, seconds=seconds)])
+    lifecycle.apply_reports([report(call, S.COMPLETED, seconds=seconds)])
     call.refresh_from_db()
     assert (call.status, call.credits, call.seconds) == (S.COMPLETED, 2, None)
 
@@ -116,29 +116,31 @@ def test_a_call_whose_reported_length_is_impossible_completes_and_costs_one_puls
 def test_whole_and_broken_seconds_are_recorded_together() -> None:
     calls = [submitted(channel=Channel.CALL) for _ in range(3)]
     seconds = [3, 2.5, None]
-    lifecycle.apply([report(call, S.HUNGUP, seconds=one) for call, one in zip(calls, seconds, strict=True)])
+    lifecycle.apply_reports(
+        [report(call, S.HUNGUP, seconds=one) for call, one in zip(calls, seconds, strict=True)]
+    )
     assert list(Delivery.objects.order_by("pk").values_list("seconds", flat=True)) == [3.0, 2.5, None]
 
 
 @pytest.mark.parametrize("status", [S.UNANSWERED, S.FAILED])
 def test_unanswered_and_failed_deliveries_cost_nothing(status: DeliveryStatus) -> None:
     delivery = submitted(channel=Channel.CALL)
-    lifecycle.apply([report(delivery, status)])
+    lifecycle.apply_reports([report(delivery, status)])
     delivery.refresh_from_db()
     assert delivery.credits == 0
 
 
 def test_a_report_that_comes_before_the_answer_to_the_submission_stands() -> None:
     delivery = make_delivery(status=S.SUBMITTING)
-    lifecycle.apply([report(delivery, S.COMPLETED)])
-    lifecycle.record([Accepted(key=str(delivery.pk), ref="abc")], report_timeout=60)
+    lifecycle.apply_reports([report(delivery, S.COMPLETED)])
+    lifecycle.apply_results([Accepted(key=str(delivery.pk), ref="abc")], report_timeout=60)
     delivery.refresh_from_db()
     assert (delivery.status, delivery.ref, delivery.expires_at) == (S.COMPLETED, "abc", None)
 
 
 def test_each_answer_of_a_carrier_has_its_status() -> None:
     accepted, rejected, later, unknown = (make_delivery(status=S.SUBMITTING) for _ in range(4))
-    lifecycle.record(
+    lifecycle.apply_results(
         [
             Accepted(key=str(accepted.pk), ref="r1"),
             Rejected(key=str(rejected.pk), cause=Cause.INVALID, text="no such\0 number"),
@@ -159,7 +161,7 @@ def test_each_answer_of_a_carrier_has_its_status() -> None:
 def test_what_was_stopped_while_it_was_submitted_is_not_queued_again() -> None:
     delivery = make_delivery(status=S.SUBMITTING, batch=7)
     lifecycle.terminate(purpose=Purpose.CAMPAIGN, batch=7)
-    lifecycle.record([Later(key=str(delivery.pk), seconds=0)], report_timeout=60)
+    lifecycle.apply_results([Later(key=str(delivery.pk), seconds=0)], report_timeout=60)
     delivery.refresh_from_db()
     assert (delivery.status, delivery.cause) == (S.TERMINATED, "stopped")
 
@@ -167,7 +169,7 @@ def test_what_was_stopped_while_it_was_submitted_is_not_queued_again() -> None:
 def test_what_was_paused_while_it_was_submitted_waits_for_resume() -> None:
     delivery = make_delivery(status=S.SUBMITTING, batch=7)
     lifecycle.pause(purpose=Purpose.CAMPAIGN, batch=7)
-    lifecycle.record([Later(key=str(delivery.pk), seconds=0)], report_timeout=60)
+    lifecycle.apply_results([Later(key=str(delivery.pk), seconds=0)], report_timeout=60)
     assert claim_all(delivery.trunk_id) == []
     lifecycle.resume(purpose=Purpose.CAMPAIGN, batch=7)
     assert claim_all(delivery.trunk_id) == [delivery.pk]

@@ -56,10 +56,10 @@ def test_a_slow_database_is_named(clock: Clock) -> None:
     meter = PaceMeter(100)
     for _ in range(25):
         spend(meter, clock, Activity.CLAIM, 0.12)
-        spend(meter, clock, Activity.RECORD, 0.08)
+        spend(meter, clock, Activity.STORE, 0.08)
     meter.submitted(100)
     assert meter.note(carrier_pace=None) == (
-        "20.0 a second: the database is slow, a claim takes 0.120 s and a record 0.080 s"
+        "20.0 a second: the database is slow, a claim takes 0.120 s and storing results 0.080 s"
     )
 
 
@@ -79,7 +79,7 @@ def test_the_pace_of_the_carrier_itself_is_named(clock: Clock) -> None:
     meter = PaceMeter(100)
     spend(meter, clock, Activity.SUBMIT, 5)
     meter.submitted(100)
-    assert meter.note(carrier_pace=20.0) == "20.0 a second: the carrier takes 20.0 a second at present"
+    assert meter.note(carrier_pace=20.0) == "20.0 a second: the carrier accepts 20.0 a second at present"
 
 
 def test_a_trunk_with_nothing_due_is_not_slow(clock: Clock) -> None:

@@ -52,7 +52,7 @@ def report(delivery: Delivery, *, text: str = "", ago: timedelta = timedelta(min
         text=text,
         at=timezone.now(),
     )
-    delivery_reports.record("sandbox", [event])
+    delivery_reports.apply_events("sandbox", [event])
     UnmatchedReport.objects.update(created_at=timezone.now() - ago)
 
 
@@ -79,7 +79,7 @@ def test_a_look_up_of_any_other_carrier_pins_nothing(trunk: Trunk, monkeypatch: 
 def test_a_pinned_delivery_stays_pinned_when_it_is_queued_again_for_another_reason(trunk: Trunk) -> None:
     pinned_since = timezone.now() - HOUR
     delivery = make_delivery(trunk=trunk, status=S.SUBMITTING, pinned_since=pinned_since)
-    lifecycle.record([Later(key=str(delivery.pk), seconds=0)], report_timeout=60)
+    lifecycle.apply_results([Later(key=str(delivery.pk), seconds=0)], report_timeout=60)
     delivery.refresh_from_db()
     assert (delivery.status, delivery.pinned_since) == (S.QUEUED, pinned_since)
 
@@ -90,7 +90,9 @@ def test_once_a_resend_has_left_only_reports_from_its_claim_on_count(trunk: Trun
         make_delivery(trunk=trunk, status=S.SUBMITTING, claimed_at=claimed_at, pinned_since=since)
         for since in (timezone.now() - 2 * HOUR, None)
     )
-    lifecycle.record([Unknown(key=str(one.pk), resent=True) for one in (pinned, other)], report_timeout=60)
+    lifecycle.apply_results(
+        [Unknown(key=str(one.pk), resent=True) for one in (pinned, other)], report_timeout=60
+    )
     pinned.refresh_from_db()
     other.refresh_from_db()
     assert (pinned.pinned_since, other.pinned_since) == (claimed_at, None)
@@ -101,7 +103,7 @@ def test_an_unknown_result_of_a_resend_that_did_not_leave_changes_nothing(trunk:
     delivery = make_delivery(
         trunk=trunk, status=S.SUBMITTING, claimed_at=timezone.now() - HOUR, pinned_since=pinned_since
     )
-    lifecycle.record([Unknown(key=str(delivery.pk))], report_timeout=60)
+    lifecycle.apply_results([Unknown(key=str(delivery.pk))], report_timeout=60)
     delivery.refresh_from_db()
     assert delivery.pinned_since == pinned_since
 

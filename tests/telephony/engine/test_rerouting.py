@@ -103,7 +103,7 @@ def test_what_cannot_move_is_not_in_the_way_of_what_can(
 ) -> None:
     from telephony.engine.lifecycle import sweeping
 
-    monkeypatch.setattr(sweeping, "AT_ONCE", 1)
+    monkeypatch.setattr(sweeping, "SWEEP_SIZE", 1)
     settings.ROUTES = {"call": [], "sms": ["first", {"prefix": "+97798", "trunks": ["second"]}]}
     first = make_trunk("first")
     make_delivery(trunk=first, to="+911234567890")
@@ -142,7 +142,7 @@ def test_trunk_status_names_a_trunk_that_is_not_configured_any_more(settings: An
     make_delivery(trunk=make_trunk("gone"))
     output = StringIO()
     call_command("trunk_status", stdout=output)
-    assert "WARNING: 1 deliveries wait on gone: it is not configured any more" in output.getvalue()
+    assert "WARNING: 1 deliveries wait on gone: it is no longer configured" in output.getvalue()
 
 
 def test_a_channel_without_a_route_is_a_sentence(settings: Any) -> None:

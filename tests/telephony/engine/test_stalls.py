@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(autouse=True)
 def _noted_nothing_yet() -> None:
-    stalls._noted.clear()
+    stalls._noted_at.clear()
 
 
 def make_older(minutes: int) -> None:
@@ -41,7 +41,7 @@ def busy(name: str) -> Iterator[None]:
     begun, end = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with time_slices.turn(name, sent_at=None) as ours:
+        with time_slices.acquire(name, sent_at=None) as ours:
             assert ours
             begun.set()
             end.wait(60)
@@ -79,7 +79,7 @@ def test_the_second_filler_is_named_only_while_it_is_at_work() -> None:
     tasks.tick()
     with busy(stalls.FILL_MORE):
         make_older(5)
-        stalls.got_on(stalls.FILL)
+        stalls.note_progress(stalls.FILL)
         assert stalls.stalled() == [
             "No progress for 5 minutes: the second process that prepares calls and SMS stands still."
         ]
@@ -112,7 +112,7 @@ def test_filling_is_progress_and_once_all_is_filled_nothing_waits() -> None:
 def test_progress_is_noted_once_a_second(django_assert_num_queries: pytest.FixtureRequest) -> None:
     with django_assert_num_queries(1):  # type: ignore[operator]
         for _ in range(100):
-            stalls.got_on(stalls.FILL)
+            stalls.note_progress(stalls.FILL)
 
 
 def test_health_and_trunk_status_say_so(client: Client) -> None:

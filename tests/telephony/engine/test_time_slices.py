@@ -47,7 +47,7 @@ def test_many_busy_trunks_have_turns_so_short_that_nobody_waits_for_longer_than_
     settings: Any, trunks: int
 ) -> None:
     busy(settings, trunks)
-    assert longest_wait(settings, trunks) <= time_slices.LONGEST_WAIT + 0.01
+    assert longest_wait(settings, trunks) <= time_slices.MAX_WAIT_SECONDS + 0.01
 
 
 def test_trunks_with_nothing_to_do_shorten_nobodys_turn(settings: Any) -> None:
@@ -58,7 +58,7 @@ def test_trunks_with_nothing_to_do_shorten_nobodys_turn(settings: Any) -> None:
 def test_a_trunk_with_a_worker_of_its_own_shares_it_with_nobody(settings: Any) -> None:
     busy(settings, 7)
     settings.CARRIERS = {**settings.CARRIERS, "line": LINE}
-    assert time_slices.seconds("line") == time_slices.SESSION > settings.IRIS_TASK_SECONDS
+    assert time_slices.seconds("line") == time_slices.SESSION_SECONDS > settings.IRIS_TASK_SECONDS
 
 
 def test_more_processes_mean_longer_turns(settings: Any) -> None:
@@ -72,7 +72,7 @@ def test_trunk_status_says_how_many_processes_would_be_busy(settings: Any) -> No
     settings.CARRIERS = {f"trunk{number}": SANDBOX for number in range(5)}
     output = StringIO()
     call_command("trunk_status", stdout=output)
-    assert "13 processes have something to do; a worker has 4 (IRIS_WORKER_CONCURRENCY)" in output.getvalue()
+    assert "they need 13 processes; a worker has 4 (IRIS_WORKER_CONCURRENCY)" in output.getvalue()
     settings.IRIS_WORKER_CONCURRENCY = 13
     output = StringIO()
     call_command("trunk_status", stdout=output)
@@ -82,21 +82,21 @@ def test_trunk_status_says_how_many_processes_would_be_busy(settings: Any) -> No
 def test_a_nudge_that_was_sent_before_the_last_turn_began_has_had_its_turn() -> None:
     """Else every nudge too many would take turns of its own, and nudge itself, for ever."""
     sent_at = timezone.now()
-    with time_slices.turn("poll:one", sent_at=sent_at) as first:
+    with time_slices.acquire("poll:one", sent_at=sent_at) as first:
         pass
-    with time_slices.turn("poll:one", sent_at=sent_at) as again:
+    with time_slices.acquire("poll:one", sent_at=sent_at) as again:
         pass
-    with time_slices.turn("poll:other", sent_at=sent_at) as other:
+    with time_slices.acquire("poll:other", sent_at=sent_at) as other:
         pass
-    with time_slices.turn("poll:one", sent_at=timezone.now()) as later:
+    with time_slices.acquire("poll:one", sent_at=timezone.now()) as later:
         pass
     assert (first, again, other, later) == (True, False, True, True)
 
 
 def test_a_sender_whose_clock_is_far_behind_is_heard_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(time_slices, "SPENT_FOR", 0.0)
+    monkeypatch.setattr(time_slices, "NUDGE_CHECK_SECONDS", 0.0)
     for _ in range(2):
-        with time_slices.turn("poll:one", sent_at=timezone.now() - timedelta(hours=1)) as free:
+        with time_slices.acquire("poll:one", sent_at=timezone.now() - timedelta(hours=1)) as free:
             assert free
 
 

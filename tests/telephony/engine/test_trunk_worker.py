@@ -63,8 +63,8 @@ LINE = {
 def record(settings: Any, transactional_db: None) -> Iterator[SessionRecord]:
     settings.CARRIERS = LINE
     TestedSession.line = "bound"
-    trunk_worker.carrier("line")
-    assert trunk_worker.carrier("line") is trunk_worker.carrier("line")
+    trunk_worker.open_carrier("line")
+    assert trunk_worker.open_carrier("line") is trunk_worker.open_carrier("line")
     (opened,) = TestedSession.opened
     yield opened
     trunk_worker.close_all()
@@ -84,13 +84,13 @@ def test_what_comes_within_a_moment_is_recorded_as_one_set(
     record: SessionRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sets: list[int] = []
-    really: Callable[..., Any] = delivery_reports.record
+    really: Callable[..., Any] = delivery_reports.apply_events
 
     def counting(alias: str, items: Sequence[Any]) -> int:
         sets.append(len(items))
         return int(really(alias, items))
 
-    monkeypatch.setattr(delivery_reports, "record", counting)
+    monkeypatch.setattr(delivery_reports, "apply_events", counting)
     calls = [make_call() for _ in range(10)]
     for call in calls:
         record([Accepted(key=str(call.pk), ref=f"ref-{call.pk}"), event(call, S.RINGING)])
@@ -141,7 +141,7 @@ def test_a_worker_of_a_trunks_queue_is_one_process(settings: Any, monkeypatch: p
     trunk_worker.enforce_single_trunk(worker)
     assert (worker.pool_cls, worker.concurrency) == ("solo", 1)
     monkeypatch.setattr(current_app.amqp.queues, "_consume_from", {"trunk.lime": None})
-    with pytest.raises(SystemExit, match="No carrier lime is configured; there are line"):
+    with pytest.raises(SystemExit, match=r"No carrier lime is configured\. Choose one of: line"):
         trunk_worker.enforce_single_trunk(worker)
 
 
@@ -198,7 +198,7 @@ def test_what_a_dead_process_had_on_the_line_is_lost_though_the_database_came_af
 
     monkeypatch.setattr(DatabaseWrapper, "get_new_connection", connect)
     try:
-        worker = threading.Thread(target=trunk_worker.carrier, args=("line",))
+        worker = threading.Thread(target=trunk_worker.open_carrier, args=("line",))
         worker.start()
         worker.join(5)
         assert refused.wait(60)
@@ -271,7 +271,7 @@ def test_a_session_that_cannot_be_opened_says_so_and_is_tried_again(
 ) -> None:
     make_delivery(trunk=make_trunk("line"))
     monkeypatch.setattr(BrokenSession, "fault", "the library is missing")
-    monkeypatch.setattr(trunk_worker, "_own", lambda: ["line"])
+    monkeypatch.setattr(trunk_worker, "_own_trunks", lambda: ["line"])
     trunk_worker.open_own()
     try:
         wait_for(lambda: Trunk.objects.get().session == "cannot be opened: the library is missing", seconds=5)

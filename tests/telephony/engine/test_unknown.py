@@ -80,7 +80,7 @@ def test_what_is_submitted_anew_while_the_carrier_is_asked_is_left_alone(
     def look_up(keys: Sequence[str]) -> dict[str, bool]:
         """Before the answer comes, who slept through its lease gives the delivery back, and another one takes it."""
         late = Later(key=str(delivery.pk), seconds=0)
-        lifecycle.record([late], report_timeout=60, attempts={delivery.pk: 1})
+        lifecycle.apply_results([late], report_timeout=60, attempts={delivery.pk: 1})
         assert claim(delivery) == [delivery.pk]
         if stopped:
             lifecycle.terminate(purpose=Purpose.CAMPAIGN, batch=delivery.batch)
@@ -127,5 +127,5 @@ def test_a_time_limit_leaves_time_for_asking_the_carrier() -> None:
 def test_after_a_first_report_the_carriers_own_time_limit_counts(before: S, patient: str) -> None:
     delivery = unknown(trunk=make_trunk(patient), status=before)
     event = CarrierEvent(key=str(delivery.pk), status=S.RINGING, at=timezone.now())
-    delivery_reports.record(patient, [event])
+    delivery_reports.apply_events(patient, [event])
     assert DAY - 60 < seconds_left(delivery) <= DAY
