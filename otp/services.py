@@ -25,8 +25,8 @@ from telephony.phone_numbers import choose_caller
 from telephony.placeholders import read_placeholders
 
 # The place of the password in the message: `{otp}`, in any case and with spaces.
-_PLACEHOLDER = re.compile(r"\\{\\s*+otp\\s*+\\}", re.IGNORECASE)
-_WORD = re.compile(r"\\{\\s*+(\\w[^{}]*+)\\}")
+_PLACEHOLDER = re.compile(r"\{\s*+otp\s*+\}", re.IGNORECASE)
+_WORD = re.compile(r"\{\s*+(\w[^{}]*+)\}")
 LENGTHS = range(4, 11)
 DEFAULT_LENGTH = 6
 PRIORITY = 0  # ahead of every campaign, because the recipient is waiting at a login form
