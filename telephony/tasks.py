@@ -33,8 +33,8 @@ log = logging.getLogger(__name__)
 @shared_task(name="telephony.tasks.tick")
 def tick() -> None:
     """Sweep stuck deliveries, and nudge the trunks that have work. Runs every second."""
-    with locked("tick:telephony") as ours:
-        if ours:
+    with locked("tick:telephony") as acquired:
+        if acquired:
             _tick()
 
 
@@ -73,18 +73,20 @@ def _serve_trunk(alias: str, *, held: bool) -> None:
 def dispatch(task: Task[[str], None], alias: str) -> None:
     with time_slices.acquire(
         f"dispatch:{alias}", sent_at=sent_at(task), count=time_slices.dispatchers(alias)
-    ) as ours:
+    ) as acquired:
         may_continue = partial(time_slices.may_continue, since=time.monotonic())
-        more = ours and dispatching.run(alias, budget=time_slices.seconds(alias), may_continue=may_continue)
+        more = acquired and dispatching.run(
+            alias, budget=time_slices.seconds(alias), may_continue=may_continue
+        )
     if more:
         dispatch.delay(alias)
-    elif ours and get_carrier(alias).polls:
+    elif acquired and get_carrier(alias).polls:
         poll.delay(alias)
 
 
 @shared_task(name="telephony.tasks.poll", bind=True, expires=EXPIRES)
 def poll(task: Task[[str], None], alias: str) -> None:
-    with time_slices.acquire(f"poll:{alias}", sent_at=sent_at(task)) as ours:
-        more = ours and delivery_reports.poll(alias, budget=time_slices.seconds(alias))
+    with time_slices.acquire(f"poll:{alias}", sent_at=sent_at(task)) as acquired:
+        more = acquired and delivery_reports.poll(alias, budget=time_slices.seconds(alias))
     if more:
         poll.delay(alias)

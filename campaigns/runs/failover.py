@@ -51,4 +51,4 @@ def send_sms_after_missed_calls(changed: Sequence[Changed], **kwargs: Any) -> No
             log.error("No SMS follows the calls of run %d: %s", run.pk, e)
             continue
         if run.status == RunStatus.PAUSED:
-            deliveries.pause_these(ids)
+            deliveries.pause_deliveries(ids)

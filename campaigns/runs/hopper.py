@@ -200,7 +200,7 @@ def _queued_of_the_latest(run: Run) -> tuple[int, bool]:
 
 
 def _queued(run: Run) -> int:
-    return deliveries.queued_of(
+    return deliveries.count_queued(
         run.pk, purpose=Purpose.CAMPAIGN, owner_id=run.campaign.owner_id, priority=rendering.PRIORITY
     )
 

@@ -50,7 +50,7 @@ def look_after() -> bool:
     """Called by each tick before anything else: pause what was under way at the time of a backup; whether all is held."""
     if not restore_hold.is_held():
         return False
-    if restore_hold.must_set_aside():
+    if restore_hold.must_pause_runs():
         with locked(LOCK) as ours:
             if ours:
                 _set_aside_all()
@@ -66,7 +66,7 @@ def hold_everything() -> None:
     with _alone():
         if found is None or found.since is None:
             restore_hold.hold_everything(reason=found.reason if found else restore_hold.BY_HAND)
-        if restore_hold.must_set_aside():
+        if restore_hold.must_pause_runs():
             _set_aside_all()
 
 
@@ -76,7 +76,7 @@ def _set_aside_all() -> None:
         if lifecycle.set_aside(pk, reason=HELD):
             lifecycle.settle(pk)
             log.warning("Run %d is held after a restore", pk)
-    restore_hold.note_set_aside()
+    restore_hold.note_runs_paused()
 
 
 def release(run_ids: Collection[int] | None) -> list[int]:
@@ -90,7 +90,7 @@ def release(run_ids: Collection[int] | None) -> list[int]:
             # The other runs must not go on with these.
             if found.since is None:
                 restore_hold.hold_everything(reason=found.reason)
-            if restore_hold.must_set_aside():
+            if restore_hold.must_pause_runs():
                 _set_aside_all()
         held = list(_held().order_by("pk").values_list("pk", flat=True))
         if unknown := sorted(set(run_ids or ()) - set(held)):

@@ -22,7 +22,7 @@ from telephony.carriers.base import Carrier, Later, Result
 from telephony.engine import delivery_reports, pacing, shutdown, trunk_worker
 from telephony.engine.database_thread import DatabaseThread, done_now
 from telephony.engine.failpoints import failpoint
-from telephony.engine.lifecycle import Claimed, stopped_among
+from telephony.engine.lifecycle import Claimed, stopped_since_claim
 from telephony.engine.pace_meter import Activity, PaceMeter, meter_of
 from telephony.engine.pacing import CATCH_UP, HORIZON, Claim, SlidingSecond
 from telephony.engine.submission import submit
@@ -95,7 +95,7 @@ class Dispatcher:
         self.attempts: dict[int, int] = {}  # by id, of claimed deliveries whose results are not stored yet
         self.stored_at = time.monotonic()
         self.submitted_at = 0.0
-        self.claims_at = 0.0  # no claim ahead of the last departure before this time
+        self.next_claim_at = 0.0  # after a claim that found nothing due
         self.rate: float | None = None  # deliveries per second that the carrier accepted in the last batch
         self.database: DatabaseThread | None = None
         self.claiming: Future[Claim] | None = None
@@ -123,7 +123,7 @@ class Dispatcher:
         while True:
             self._collect_finished_jobs()
             if self.departures:
-                if self._runs_low() and not time_budget.is_over():
+                if self._should_claim_ahead() and not time_budget.is_over():
                     self._start_claim()
                 self._start_check()
                 self._submit_due()
@@ -160,14 +160,16 @@ class Dispatcher:
         now = time.monotonic()
         if self.database is not None and self.checking is None and now - self.checked_at > HORIZON / 2:
             self.checked_at = now
-            ids = [one.delivery.id for one in self.departures]
-            self.checking = self.database.start(partial(stopped_among, ids))
+            ids = [departure.delivery.id for departure in self.departures]
+            self.checking = self.database.start(partial(stopped_since_claim, ids))
 
     def _drop(self, stopped: set[int]) -> None:
         """Give back claimed deliveries that were stopped. Their results are stored at once, so they end `terminated`."""
-        dropped = [one for one in self.departures if one.delivery.id in stopped]
+        dropped = [departure for departure in self.departures if departure.delivery.id in stopped]
         if dropped:
-            self.departures = deque(one for one in self.departures if one.delivery.id not in stopped)
+            self.departures = deque(
+                departure for departure in self.departures if departure.delivery.id not in stopped
+            )
             self._give_back(dropped, text="It was stopped")
             self._start_storing()
 
@@ -176,7 +178,7 @@ class Dispatcher:
         """Return for how many seconds this process may be busy before it submits again."""
         return min(self.meter.longest_pause(), MAX_LEAD)
 
-    def _runs_low(self) -> bool:
+    def _should_claim_ahead(self) -> bool:
         """Return whether a paced trunk should claim more before all departures have left, so that no slot is missed.
 
         While departures are already late, the trunk does not claim: further deliveries would only be given back.
@@ -185,7 +187,7 @@ class Dispatcher:
         return (
             self.last_second is not None
             and self.claiming is None
-            and now >= self.claims_at
+            and now >= self.next_claim_at
             and self.departures[-1].slot - now < self._lead + HORIZON / 2
             and self.departures[0].slot > now - CATCH_UP
         )
@@ -217,7 +219,7 @@ class Dispatcher:
         claiming, self.claiming = self.claiming, None
         claim, now = claiming.result(), time.monotonic()
         if not claim.deliveries:
-            self.claims_at = now + HORIZON / 2
+            self.next_claim_at = now + HORIZON / 2
             return claim.wait
         self.departures += [
             Departure(slot, delivery, claim.valid_until, now)

@@ -50,7 +50,7 @@ ALWAYS_KNOWN = {
     "anchor_xmin": "The rows were inserted again.",
 }
 MARKS = [*SOMETIMES_UNKNOWN, *ALWAYS_KNOWN]
-_LOOK = f"""SELECT g.held_since, g.reason, g.adopted_at, g.beats, {", ".join(f"g.{name}, m.{name}" for name in MARKS)}
+_MARKS_QUERY = f"""SELECT g.held_since, g.reason, g.adopted_at, g.beats, {", ".join(f"g.{name}, m.{name}" for name in MARKS)}
               FROM telephony_restoreguard g CROSS JOIN telephony_marks() m"""
 
 _warned_at = -WARN_SECONDS
@@ -67,7 +67,7 @@ class Hold:
 def hold() -> Hold | None:
     """Return the present hold; None if deliveries may leave. Takes one statement, about 0.1 ms."""
     with connection.cursor() as cursor:
-        cursor.execute(_LOOK)
+        cursor.execute(_MARKS_QUERY)
         row = cursor.fetchone()
     if row is None:
         return Hold(None, NO_GUARD)
@@ -155,7 +155,7 @@ def hold_everything(*, reason: str = BY_HAND) -> bool:
     return written
 
 
-def note_set_aside() -> None:
+def note_runs_paused() -> None:
     """Store that the runs of the backup have been paused, so that they are not paused again."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -164,7 +164,7 @@ def note_set_aside() -> None:
         )
 
 
-def must_set_aside() -> bool:
+def must_pause_runs() -> bool:
     """Return whether the runs that were live in the backup still have to be paused."""
     return RestoreGuard.objects.filter(held_since__isnull=False, set_aside_at=None).exists()
 

@@ -35,30 +35,34 @@ def submit(carrier: Carrier, departures: Sequence[Due]) -> tuple[list[Result], b
     """
     results: list[Result] = []
     batch: list[Submission] = []
-    for one in departures:
-        if refused := _refusal(one.delivery):
+    for departure in departures:
+        if refused := _refusal(departure.delivery):
             results.append(refused)
         else:
-            batch.append(_submission(one.delivery, valid_until=one.valid_until))
+            batch.append(_submission(departure.delivery, valid_until=departure.valid_until))
     if not batch:
         return results, False
     try:
-        answered = carrier.submit(batch)
+        submitted = carrier.submit(batch)
     except (Misconfigured, OutOfFunds) as e:
         pause_trunk(carrier.alias, reason=str(e))
         # With a delay, so that others go first: one of these deliveries may be the reason for the error.
-        return results + [Later(key=one.key, seconds=1, text=str(e)) for one in batch], True
+        return results + [Later(key=submission.key, seconds=1, text=str(e)) for submission in batch], True
     except Throttled as e:
         pause_trunk(carrier.alias, reason=str(e), seconds=e.retry_after)
-        return results + [Later(key=one.key, seconds=e.retry_after, text=str(e)) for one in batch], True
+        return results + [
+            Later(key=submission.key, seconds=e.retry_after, text=str(e)) for submission in batch
+        ], True
     except (Unreachable, CarrierError) as e:
         pause_trunk(carrier.alias, reason=str(e), seconds=5)
-        return results + [Later(key=one.key, seconds=5, text=str(e)) for one in batch], True
+        return results + [Later(key=submission.key, seconds=5, text=str(e)) for submission in batch], True
     except Exception as e:
         log.exception("Carrier %s failed in submit; %d deliveries are now unknown", carrier.alias, len(batch))
-        return results + [Unknown(key=one.key, text=repr(e)) for one in batch], False
-    missing = {one.key for one in batch} - {result.key for result in answered}
-    return results + answered + [Unknown(key=key, text="The carrier did not say.") for key in missing], False
+        return results + [Unknown(key=submission.key, text=repr(e)) for submission in batch], False
+    missing = {submission.key for submission in batch} - {result.key for result in submitted}
+    return results + submitted + [
+        Unknown(key=key, text="The carrier returned no result.") for key in missing
+    ], False
 
 
 def _submission(delivery: Claimed, *, valid_until: datetime) -> Submission:

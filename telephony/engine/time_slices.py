@@ -43,8 +43,8 @@ def acquire(name: str, *, sent_at: datetime | None, count: int = 1) -> Iterator[
 
     Yield False if all locks are taken, or if a time slice has begun since the nudge was sent.
     """
-    with locked(name, count=count) as ours:
-        yield ours and _begin(name, sent_at)
+    with locked(name, count=count) as acquired:
+        yield acquired and _begin(name, sent_at)
 
 
 def _begin(name: str, sent_at: datetime | None) -> bool:
@@ -116,6 +116,6 @@ def _aliases() -> list[str]:
     return [alias for alias in settings.CARRIERS if not isinstance(get_carrier(alias), SessionCarrier)]
 
 
-def processes_wanted() -> int:
+def processes_needed() -> int:
     """Return how many processes are needed so that no task gets a short time slice even when all trunks are busy."""
     return FILLERS + BACKGROUND + sum(dispatchers(alias) + get_carrier(alias).polls for alias in _aliases())

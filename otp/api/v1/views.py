@@ -36,9 +36,9 @@ class OtpViewSet(V1ViewSet):
 
     @throttle_classes([UserThrottle, OtpThrottle])
     def send(self, request: Request) -> Response:
-        wanted = valid(NewOtp(data=request.data))
+        fields = valid(NewOtp(data=request.data))
         account = account_of(request)
-        otp = services.send_otp(owner=account, **wanted)
+        otp = services.send_otp(owner=account, **fields)
         account.refresh_from_db(fields=["balance"])
         company = str(cast(Any, request.data).get("company_name") or "").strip()
         called = otp.channel == Channel.CALL

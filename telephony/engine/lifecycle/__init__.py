@@ -6,12 +6,12 @@ accepted the delivery. Every statement that locks several deliveries locks them 
 """
 
 from telephony.engine.lifecycle.announcing import Changed
-from telephony.engine.lifecycle.claiming import Claimed, claim, stopped_among
-from telephony.engine.lifecycle.queued import paused_among, queued_of
+from telephony.engine.lifecycle.claiming import Claimed, claim, stopped_since_claim
+from telephony.engine.lifecycle.queued import count_queued, paused_batches
 from telephony.engine.lifecycle.reports import Report, apply_reports
 from telephony.engine.lifecycle.restoring import restart_report_timeouts
 from telephony.engine.lifecycle.results import apply_results, requeue
-from telephony.engine.lifecycle.stopping import pause, pause_these, resume, terminate
+from telephony.engine.lifecycle.stopping import pause, pause_deliveries, resume, terminate
 from telephony.engine.lifecycle.sweeping import (
     LEASE_GRACE,
     expire_leases,
@@ -36,15 +36,15 @@ __all__ = [
     "lose_pinned",
     "lose_unreported",
     "pause",
-    "pause_these",
-    "paused_among",
-    "queued_of",
+    "pause_deliveries",
+    "paused_batches",
+    "count_queued",
     "apply_results",
     "requeue",
     "reroute",
     "resolve_unknown",
     "resume",
-    "stopped_among",
+    "stopped_since_claim",
     "terminate",
     "unknown_since_lease",
 ]

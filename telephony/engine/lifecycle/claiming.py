@@ -30,7 +30,7 @@ class Claimed:
     script: str | None
 
 
-def stopped_among(ids: Sequence[int]) -> set[int]:
+def stopped_since_claim(ids: Sequence[int]) -> set[int]:
     """Return which of these claimed deliveries were stopped after their claim."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT id FROM telephony_delivery WHERE id = ANY(%s) AND stopped", [list(ids)])

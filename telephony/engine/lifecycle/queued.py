@@ -17,7 +17,7 @@ _QUEUED = f"""WITH queued AS MATERIALIZED (
        AND status = {QUEUED}"""
 
 
-def queued_of(batch: int, *, purpose: Purpose, owner_id: int, priority: int) -> int:
+def count_queued(batch: int, *, purpose: Purpose, owner_id: int, priority: int) -> int:
     """Return how many deliveries of a batch are queued, including paused ones."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -28,7 +28,7 @@ def queued_of(batch: int, *, purpose: Purpose, owner_id: int, priority: int) -> 
         return count
 
 
-def paused_among(batches: Mapping[int, int], *, purpose: Purpose, priority: int) -> set[int]:
+def paused_batches(batches: Mapping[int, int], *, purpose: Purpose, priority: int) -> set[int]:
     """Return which of these batches have queued deliveries that are paused. `batches` maps a batch to its owner's id."""
     if not batches:
         return set()

@@ -50,7 +50,7 @@ def resume(*, purpose: Purpose, batch: int) -> None:
     _wait(purpose, batch, _PAUSED, until="statement_timestamp()")
 
 
-def pause_these(ids: Sequence[int]) -> None:
+def pause_deliveries(ids: Sequence[int]) -> None:
     """Pause deliveries that the present transaction has queued. It waits for no lock, so the caller may hold any locks."""
     with connection.cursor() as cursor:
         cursor.execute(

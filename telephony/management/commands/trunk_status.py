@@ -47,10 +47,10 @@ class Command(BaseCommand):
             self.stdout.write(f"WARNING: {queue.queued} deliveries wait on {queue.alias}: {queue.reason}.")
         for sentence in stalls.stalled():
             self.stdout.write(f"WARNING: {sentence}")
-        wanted = time_slices.processes_wanted()
-        if wanted > settings.IRIS_WORKER_CONCURRENCY:
+        needed = time_slices.processes_needed()
+        if needed > settings.IRIS_WORKER_CONCURRENCY:
             self.stdout.write(
-                f"When all trunks are busy, they need {wanted} processes; a worker has"
+                f"When all trunks are busy, they need {needed} processes; a worker has"
                 f" {settings.IRIS_WORKER_CONCURRENCY} (IRIS_WORKER_CONCURRENCY), so trunks get short time slices."
             )
 
