@@ -70,7 +70,7 @@ def _apply_events(alias: str, items: Sequence[CarrierEvent | InboundSms]) -> int
             responses.append((pk, event.at, event.answers))
     if unmatched:
         log.info("%s reported on %d unknown ids", alias, len(unmatched))
-        unmatched_reports.keep(alias, unmatched)
+        unmatched_reports.store(alias, unmatched)
     if part_events:
         reports += _reports_on_parts(alias, part_events, by_part)
     changed = lifecycle.apply_reports(reports, report_timeout=get_carrier(alias).report_timeout())

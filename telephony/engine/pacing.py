@@ -72,7 +72,7 @@ class SlidingSecond:
     def next_slot(self, now: float) -> float:
         """Return the earliest time from which another process may submit one delivery every 1/CPS seconds.
 
-        That process does not know these departures, so they must leave enough room for its own.
+        That process does not know these departures, so its slots must be late enough for both.
         """
         earliest, sent = now, 0
         for moment, count in reversed(self._departures):

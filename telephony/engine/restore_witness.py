@@ -26,7 +26,7 @@ Place = tuple[int | None, int | None]  # the server's identifier and the databas
 class Seen:
     """The guard's `adopted_at` and `beats`. `confirmed_beats` is the value before the last change of `beats`.
 
-    With `synchronous_commit = off`, a crash may lose the last commits, but not one that is as old as the beat before.
+    With `synchronous_commit = off`, a crash may lose the latest beat, but not the one before: it is about a second old.
     """
 
     adopted_at: float

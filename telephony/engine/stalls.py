@@ -16,8 +16,8 @@ FILL, FILL_MORE, BACKGROUND = "fill", "fill:more", "background"
 MAX_SILENCE_SECONDS = {FILL: 120.0, FILL_MORE: 120.0, BACKGROUND: 600.0}
 PROBLEMS = {
     FILL: "the calls and SMS of campaigns are not being prepared",
-    FILL_MORE: "the second process that prepares calls and SMS stands still",
-    BACKGROUND: "sheets are not being imported, nor scheduled calls spoken ahead of their time",
+    FILL_MORE: "the second process that prepares calls and SMS is stuck",
+    BACKGROUND: "sheets are not being imported, and speech for scheduled runs is not being prepared",
 }
 OPTIONAL_HELPERS = {FILL_MORE: FILL}  # helper → the work that it helps with, which is also done without it
 WAITING = "waiting:"

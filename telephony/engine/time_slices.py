@@ -24,13 +24,14 @@ from telephony.models.statuses import END, QUEUED
 
 MAX_WAIT_SECONDS = 1.0  # how long a nudged task should wait for a process at most
 MIN_SECONDS = 0.2
-# The time slice of a trunk with its own worker. It is long because nothing is submitted for a moment between two time
-# slices, and it ends at once when the worker is stopped.
+# The time slice of a trunk with its own worker. It is long, because nothing is submitted between two time slices. It ends
+# at once when the worker is stopped.
 SESSION_SECONDS = 60.0
-# The longest time slice of any other task while no task waits for its process: a handover costs a paced trunk some slots.
+# How long a time slice may become while no other task needs the process. A long time slice avoids handovers, which cost a
+# paced trunk some slots.
 MAX_SECONDS = 60.0
-# Nudges are dropped only while the last time slice began within these seconds. So a task starts eventually, even if the
-# clock of the sender is far behind.
+# A nudge is dropped only if the last time slice began less than these seconds ago. Otherwise a sender with a slow clock
+# could never start the task.
 NUDGE_CHECK_SECONDS = 10.0
 FILLERS = 2  # processes that fill runs: one continues while the other waits for long speech
 # Processes that import sheets or speak for scheduled runs. That work has no time limit.
@@ -53,9 +54,9 @@ def _begin(name: str, sent_at: datetime | None) -> bool:
             """INSERT INTO telephony_turn AS t (name, began_at) VALUES (%(name)s, clock_timestamp())
                ON CONFLICT (name) DO UPDATE SET began_at = clock_timestamp()
                 WHERE %(sent_at)s::timestamptz IS NULL OR t.began_at <= %(sent_at)s
-                   OR t.began_at < clock_timestamp() - make_interval(secs => %(spent_for)s)
+                   OR t.began_at < clock_timestamp() - make_interval(secs => %(check)s)
                RETURNING true""",
-            {"name": name, "sent_at": sent_at, "spent_for": NUDGE_CHECK_SECONDS},
+            {"name": name, "sent_at": sent_at, "check": NUDGE_CHECK_SECONDS},
         )
         return cursor.fetchone() is not None
 

@@ -28,7 +28,7 @@ MAX_REPORTS_EXAMINED = 5000
 PRUNE_SIZE = 1000
 
 
-class _Kept(NamedTuple):
+class _StoredReport(NamedTuple):
     id: int
     ref: str
     number: str
@@ -38,7 +38,7 @@ class _Kept(NamedTuple):
     at: datetime
 
 
-def keep(alias: str, events: Sequence[CarrierEvent]) -> None:
+def store(alias: str, events: Sequence[CarrierEvent]) -> None:
     """Store reports that match no delivery. Repeated reports are stored once."""
     trunk, _ = Trunk.objects.get_or_create(alias=alias)
     reports = [
@@ -105,8 +105,8 @@ def match_by_number(carrier: Carrier) -> int:
             [carrier.alias, carrier.recall_text, carrier.recall_text],
         )
         reports = defaultdict(list)
-        for kept in (_Kept(*row) for row in reversed(cursor.fetchall())):
-            reports[kept.number].append(kept)
+        for stored in (_StoredReport(*row) for row in reversed(cursor.fetchall())):
+            reports[stored.number].append(stored)
         if not reports:
             return 0
         cursor.execute(
@@ -121,7 +121,7 @@ def match_by_number(carrier: Carrier) -> int:
         for pk, number, text in cursor.fetchall():
             needed = carrier.reports_on(text)
             candidates = reports[number][:needed]
-            failed = [kept for kept in candidates if kept.status != DeliveryStatus.COMPLETED]
+            failed = [report for report in candidates if report.status != DeliveryStatus.COMPLETED]
             if not candidates or (len(candidates) < needed and not failed):
                 continue
             last = (failed or candidates)[-1]
@@ -135,9 +135,9 @@ def match_by_number(carrier: Carrier) -> int:
                 )
             )
             # Stores the ids, so that a repeated report is matched to this delivery and not to the next one.
-            refs = tuple(kept.ref for kept in candidates if kept.ref)
+            refs = tuple(report.ref for report in candidates if report.ref)
             accepted.append(Accepted(key=str(pk), ref=last.ref, parts=refs if needed > 1 else ()))
-            used += [kept.id for kept in candidates]
+            used += [report.id for report in candidates]
             reports[number] = reports[number][len(candidates) :]
     UnmatchedReport.objects.filter(pk__in=used).delete()
     lifecycle.apply_results(accepted, report_timeout=carrier.report_timeout())

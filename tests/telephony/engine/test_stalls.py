@@ -81,7 +81,7 @@ def test_second_filler_is_reported_only_while_it_is_busy() -> None:
         make_older(5)
         stalls.note_progress(stalls.FILL)
         assert stalls.stalled() == [
-            "No progress for 5 minutes: the second process that prepares calls and SMS stands still."
+            "No progress for 5 minutes: the second process that prepares calls and SMS is stuck."
         ]
     assert stalls.stalled() == []
 

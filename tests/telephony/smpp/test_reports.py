@@ -91,7 +91,7 @@ class TestEarlyReports:
     def test_tick_matches_reports_recorded_concurrently_with_their_response(self, trunk: Trunk) -> None:
         delivery = submitting(trunk)
         lifecycle.apply_results([Accepted(key=str(delivery.pk), ref="early")], report_timeout=60)
-        unmatched_reports.keep("smsc", [report("early"), report("never")])
+        unmatched_reports.store("smsc", [report("early"), report("never")])
         delivery_reports.match_again("smsc")
         assert status(delivery) == S.COMPLETED
         assert [kept.ref for kept in UnmatchedReport.objects.all()] == ["never"]
