@@ -348,4 +348,4 @@ def store(carrier: Carrier, results: Sequence[Result], *, attempts: dict[int, in
             log.warning("%d results of %s wait for the database", len(results), carrier.alias)
             time.sleep(1)
             close_old_connections()
-    failpoint("recorded")
+    failpoint("stored")

@@ -37,14 +37,14 @@ def _two_trunks(settings: Any) -> None:
 def trunk_status() -> dict[str, dict[str, str]]:
     output = StringIO()
     call_command("trunk_status", stdout=output)
-    found: dict[str, dict[str, str]] = {}
+    trunks: dict[str, dict[str, str]] = {}
     for line in output.getvalue().splitlines():
         if not line.startswith(" "):
-            found[line.split()[0]] = trunk = {}
+            trunks[line.split()[0]] = trunk = {}
         else:
             name, _, text = line.strip().partition(":")
             trunk[name] = text.strip()
-    return found
+    return trunks
 
 
 def test_status_of_a_trunk_without_connection_or_limits() -> None:

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
-def _noted_nothing_yet() -> None:
+def _clear_notes() -> None:
     stalls._noted_at.clear()
 
 
