@@ -9,11 +9,11 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from campaigns.models import Campaign, Recipient, Run
-from telephony.admin import LookOnly
+from telephony.admin import ReadOnlyAdmin
 
 
 @admin.register(Campaign)
-class CampaignAdmin(LookOnly):
+class CampaignAdmin(ReadOnlyAdmin):
     list_display = (
         "id", "name", "owner", "service", "run_status", "number_count", "created_at", "deleted_at",
     )  # fmt: skip
@@ -30,7 +30,7 @@ class CampaignAdmin(LookOnly):
 
 
 @admin.register(Recipient)
-class RecipientAdmin(LookOnly):
+class RecipientAdmin(ReadOnlyAdmin):
     list_display = ("id", "campaign", "number", "to", "status", "seconds", "playback", "credits")
     list_filter = ("status",)
     list_select_related = ("campaign",)
@@ -39,7 +39,7 @@ class RecipientAdmin(LookOnly):
 
 
 @admin.register(Run)
-class RunAdmin(LookOnly):
+class RunAdmin(ReadOnlyAdmin):
     list_display = (
         "id", "campaign", "status", "pause_reason", "source", "recipient_count", "hold", "starts_at", "finished_at",
     )  # fmt: skip

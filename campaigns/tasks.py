@@ -53,12 +53,14 @@ def fill(task: Task[[], None]) -> None:
 
     Others join at each tick, so that slow speech synthesis for one run does not delay the other runs.
     """
-    with time_slices.turn(stalls.FILL, sent_at=sent_at(task)) as ours:
+    with time_slices.acquire(stalls.FILL, sent_at=sent_at(task)) as ours:
         more = ours and hopper.fill_all(budget=time_slices.seconds(), waits_for_room=True)
     if more:
         fill.delay()
     elif not ours:
-        with time_slices.turn(stalls.FILL_MORE, sent_at=sent_at(task), count=time_slices.FILLERS - 1) as ours:
+        with time_slices.acquire(
+            stalls.FILL_MORE, sent_at=sent_at(task), count=time_slices.FILLERS - 1
+        ) as ours:
             if ours:
                 hopper.fill_all(budget=time_slices.seconds(), waits_for_room=False)
 
@@ -66,7 +68,7 @@ def fill(task: Task[[], None]) -> None:
 @shared_task(name="campaigns.tasks.prepare", bind=True, expires=EXPIRES)
 def prepare(task: Task[[], None]) -> None:
     """Synthesize the speech of scheduled runs ahead of time, so that their first calls do not wait for it."""
-    with time_slices.turn(BACKGROUND, sent_at=sent_at(task)) as ours:
+    with time_slices.acquire(BACKGROUND, sent_at=sent_at(task)) as ours:
         more = ours and prerender.prepare_all(budget=time_slices.seconds())
     if more and not _import_is_due():  # an owner waits for an import, so imports go first
         prepare.delay()

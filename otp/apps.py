@@ -10,4 +10,4 @@ class OtpConfig(AppConfig):
         from otp import services
         from telephony.engine.signals import deliveries_changed
 
-        deliveries_changed.connect(services.settle_ended, dispatch_uid="otp.settle_ended")
+        deliveries_changed.connect(services.release_ended_holds, dispatch_uid="otp.release_ended_holds")

@@ -1,7 +1,7 @@
-"""Whom an OTP may reach, and how often: it is sent at once, to whoever the caller of the API names.
+"""Limit which numbers an OTP may reach, and how often. OTPs are sent at once to any number that the API client names.
 
-The limit of each number is one account's. A limit over all accounts would let one customer keep the passwords of
-another from arriving, and accounts are opened by the operator only.
+Each account has its own limit per number. With a limit over all accounts, one customer could keep another customer's
+passwords from arriving. Abuse with many accounts is not possible, because only the operator opens accounts.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from telephony.models import OptOut
 from telephony.numbering import ParsedNumber
 
 EVERY_COUNTRY = "*"
-# Nobody receives a password there; fraudsters earn by each call or SMS.
+# These numbers receive no passwords, but fraudsters earn money with each call or SMS to them.
 COSTLY = {PhoneNumberType.PREMIUM_RATE, PhoneNumberType.SHARED_COST}
 
 
 class OptedOut(Conflict):
-    """The recipient has opted out, and the message has no password."""
+    """The recipient has opted out, and the message contains no password."""
 
     default_code = "opted_out"
 
 
 class TooManyToNumber(Throttled):
-    """This account has sent many OTPs to the number in a short time."""
+    """This account has sent too many OTPs to the number in a short time."""
 
     default_code = "too_many_to_number"
 
 
 def refuse_foreign(number: ParsedNumber) -> None:
-    """Raise InvalidInput for a number outside `IRIS_OTP_COUNTRIES`, and for one that charges those who call it."""
+    """Raise InvalidInput for a number outside `IRIS_OTP_COUNTRIES`, and for a number that charges its callers."""
     parsed = phonenumbers.parse(number.to)
     region = phonenumbers.region_code_for_number(parsed)
     if EVERY_COUNTRY not in settings.IRIS_OTP_COUNTRIES and region not in settings.IRIS_OTP_COUNTRIES:
@@ -51,7 +51,7 @@ def refuse_foreign(number: ParsedNumber) -> None:
 
 
 def refuse_opted_out(*, owner: User, to: str) -> None:
-    """Raise OptedOut when the recipient wants nothing more from this account."""
+    """Raise OptedOut if the recipient has opted out of messages from this account."""
     if OptOut.objects.filter(owner=owner, number=to).exists():
         raise OptedOut(
             "The recipient has opted out. Only a password may still be sent: put {otp} into the message where it belongs.",
@@ -59,7 +59,7 @@ def refuse_opted_out(*, owner: User, to: str) -> None:
 
 
 def count(*, owner: User, to: str) -> None:
-    """Count an OTP to this number, within the transaction that sends it. Raises TooManyToNumber."""
+    """Count an OTP to this number. Call it in the transaction that sends the OTP. Raises TooManyToNumber."""
     refused = counters.take(counters.rules_of(settings.IRIS_OTP_NUMBER_THROTTLE, "otp", owner.pk, to))
     if refused:
         wait = counters.longest(refused)

@@ -1,4 +1,4 @@
-"""One-time passwords: each was sent once, to one number."""
+"""One-time passwords that were sent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from telephony.models import Channel, Delivery
 
 
 class Origin(models.TextChoices):
-    """Who thought of the password."""
+    """Where the password comes from."""
 
     OWNER = "owner", "sent to us"
     GENERATED = "generated", "made by us"
@@ -25,9 +25,9 @@ class OtpQuerySet(models.QuerySet["Otp"]):
 
 
 class Otp(models.Model):
-    """One password sent to one number. Its delivery says whether it arrived, its hold what it cost.
+    """One password that was sent once, to one number. Its delivery has the status, its hold the cost.
 
-    The password is kept in clear, because its owner verifies it, not we, and may ask what was sent.
+    The password is stored in clear text, because its owner verifies it and may ask iris which password was sent.
     """
 
     owner = models.ForeignKey(

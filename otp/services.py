@@ -1,4 +1,4 @@
-"""Sending one-time passwords."""
+"""Send one-time passwords."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from otp import limits
 from otp.models import Origin, Otp
 from telephony import numbering, pricing, segments, speech
 from telephony.engine import restore_hold
-from telephony.engine.enqueue import Order, enqueue
+from telephony.engine.enqueue import DeliveryRequest, enqueue
 from telephony.engine.lifecycle import Changed
 from telephony.models import Channel, Purpose
 from telephony.phone_numbers import choose_caller
 from telephony.placeholders import read_placeholders
 
-# Where the message wants the password: `{otp}`, in any case and with blanks.
-_PLACE = re.compile(r"\{\s*+otp\s*+\}", re.IGNORECASE)
+# The place of the password in the message: `{otp}`, in any case and with spaces.
+_PLACEHOLDER = re.compile(r"\{\s*+otp\s*+\}", re.IGNORECASE)
 _WORD = re.compile(r"\{\s*+(\w[^{}]*+)\}")
 LENGTHS = range(4, 11)
 DEFAULT_LENGTH = 6
-PRIORITY = 0  # ahead of every campaign: somebody is waiting at a login form
-USEFUL = timedelta(minutes=5)  # what has not left by then is not sent any more
+PRIORITY = 0  # ahead of every campaign, because the recipient is waiting at a login form
+USEFUL = timedelta(minutes=5)  # an OTP that has not left by then is not sent
 
 
 def send_otp(
@@ -43,18 +43,18 @@ def send_otp(
     length: int = DEFAULT_LENGTH,
     voice: str | None = None,
 ) -> Otp:
-    """Send a password to a number: the owner's `code`, or else a new one of `length` digits.
+    """Send a password to a number: the owner's `code`, or a new password of `length` digits.
 
-    Every `{otp}` of the message, in any case, becomes the password. A message without one is sent as it is, but not to
-    recipients who have opted out. What it can cost at most is held, and settled when the delivery ends. Raises InvalidInput
-    (number, code, length, voice, or another word in braces), OptedOut, TooManyToNumber, InsufficientCredits and
-    Unavailable (held after a restore).
+    The password replaces every `{otp}` in the message, in any case. A message without `{otp}` is sent unchanged, but not to
+    recipients who have opted out. The maximum cost is held; when the delivery ends, the unused credits are released. Raises
+    InvalidInput (number, code, length, voice, or another word in braces), OptedOut, TooManyToNumber, InsufficientCredits
+    and Unavailable (held after a restore).
     """
     parsed = reachable(number)
     restore_hold.refuse_held()
     message = read_placeholders(message)
     _check_words(message)
-    if not _PLACE.search(message):
+    if not _PLACEHOLDER.search(message):
         limits.refuse_opted_out(owner=owner, to=parsed.to)
     origin = Origin.GENERATED if code is None else Origin.OWNER
     if code is None:
@@ -67,7 +67,7 @@ def send_otp(
         audio = speech.speak(text=rendered(message, spaced(code)), voice=voice)
         cost = pricing.call_credits(audio.seconds)
     else:
-        # The password stays in one piece, so that phones offer to fill it in and people can copy it.
+        # The password has no spaces in an SMS, so that phones can fill it in and people can copy it.
         voice, audio = "", None
         cost = pricing.sms_credits(segments.segments_of(text))
     with transaction.atomic():
@@ -83,7 +83,7 @@ def send_otp(
             voice=voice,
         )
         otp.hold = credits.hold(user=owner, amount=cost, cause=f"otp:{otp.pk}")
-        order = Order(
+        request = DeliveryRequest(
             owner_id=owner.pk,
             channel=channel,
             to=parsed.to,
@@ -98,19 +98,17 @@ def send_otp(
             credit_limit=cost,
             useful_until=timezone.now() + USEFUL,
         )
-        (otp.delivery_id,) = enqueue(orders=[order])
+        (otp.delivery_id,) = enqueue(requests=[request])
         otp.save(update_fields=["hold", "delivery"])
     return otp
 
 
 def reachable(number: object) -> numbering.ParsedNumber:
-    """The number as it is called. Raises InvalidInput for one that no country has, as nobody would get the password, and
-    for one of a country or a kind that gets no OTPs.
-    """
+    """Return the parsed number. Raises InvalidInput for a number that cannot exist or that may receive no OTPs."""
     parsed = numbering.parse(number)
     if not parsed.to:
         raise InvalidInput(
-            f"{parsed.number} is no phone number that can exist. Check its digits and its country code.",
+            f"{parsed.number} is not a valid phone number. Check its digits and its country code.",
             code="invalid_number",
         )
     limits.refuse_foreign(parsed)
@@ -120,7 +118,7 @@ def reachable(number: object) -> numbering.ParsedNumber:
 def _check_words(message: str) -> None:
     """Raise InvalidInput for a word in braces that is not `otp`: the recipient would get it literally."""
     for found in _WORD.finditer(message):
-        if not _PLACE.fullmatch(found[0]):
+        if not _PLACEHOLDER.fullmatch(found[0]):
             raise InvalidInput(
                 f"{{{found[1].strip()[:30]}}} is not known here: the message of an OTP has {{otp}} and no other word in"
                 " braces.",
@@ -129,13 +127,13 @@ def _check_words(message: str) -> None:
 
 
 def check_length(length: int) -> None:
-    """Raises InvalidInput for a length, in digits, that no password of ours has."""
+    """Raise InvalidInput for a length, in digits, that a generated password cannot have."""
     if length not in LENGTHS:
         raise InvalidInput(f"An OTP can have {LENGTHS[0]} to {LENGTHS[-1]} digits, not {length}.")
 
 
 def check_code(code: str) -> None:
-    """Raises InvalidInput for an owner's password that cannot be sent."""
+    """Raise InvalidInput for an owner's password that cannot be sent."""
     if not re.fullmatch(r"[0-9A-Za-z]+", code) or len(code) not in LENGTHS:
         raise InvalidInput(
             f"An OTP must be {LENGTHS[0]} to {LENGTHS[-1]} digits or Latin letters, without spaces."
@@ -143,17 +141,17 @@ def check_code(code: str) -> None:
 
 
 def spaced(code: str) -> str:
-    """The password one character at a time: so a voice reads it digit by digit."""
+    """Return the password with spaces between its characters, so that a voice reads it digit by digit."""
     return " ".join(code)
 
 
 def rendered(message: str, code: str) -> str:
-    """The message with the password in its place."""
-    return _PLACE.sub(code, message)
+    """Return the message with the password in the place of `{otp}`."""
+    return _PLACEHOLDER.sub(code, message)
 
 
-def settle_ended(sender: Any, changed: Sequence[Changed], **_: Any) -> None:
-    """Give back what ended OTPs did not cost. Telephony tells of each end once, in the transaction that made it."""
+def release_ended_holds(sender: Any, changed: Sequence[Changed], **_: Any) -> None:
+    """Release the unused credits of ended OTPs. Receiver of `deliveries_changed`, which tells of each end exactly once."""
     credits.release_many(
         causes={
             delivery.hold_id: f"otp:{delivery.batch}"

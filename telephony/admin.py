@@ -1,4 +1,4 @@
-"""Operators' pages of the telephone side: numbers are theirs to edit, all else is only to be looked at."""
+"""Admin pages of telephony. Operators edit numbers, trunks, voices and opt-outs; other pages are read-only."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ from telephony.models import (
 from telephony.numbering import to_e164
 from telephony.speech import voices
 
-MOST_COUNTED = 10_000
+MAX_COUNTED = 10_000
 
 
 class CappedPaginator(Paginator[Any]):
-    """Counts no further than an operator would turn pages: a list of millions opens as fast as one of ten."""
+    """Count at most MAX_COUNTED rows, so that a list of millions opens as fast as a list of ten."""
 
     @cached_property
     def count(self) -> int:
         rows = self.object_list
         if isinstance(rows, QuerySet):
-            return rows.order_by().values("pk")[:MOST_COUNTED].count()
+            return rows.order_by().values("pk")[:MAX_COUNTED].count()
         return len(rows)
 
 
-class LookOnly(admin.ModelAdmin[Any]):
-    """What iris writes itself: an operator may look at it. Lists never load or count a whole table."""
+class ReadOnlyAdmin(admin.ModelAdmin[Any]):
+    """Show rows that only iris writes. Lists never load or count a whole table."""
 
     paginator = CappedPaginator
     show_full_result_count = False
@@ -64,7 +64,7 @@ class LookOnly(admin.ModelAdmin[Any]):
 
 @admin.register(PhoneNumber)
 class PhoneNumberAdmin(admin.ModelAdmin[PhoneNumber]):
-    """Numbers are put up for sale here. A new owner pays nothing: buying is for the API."""
+    """Add numbers that accounts can buy. A new owner that is set here pays nothing; the API charges buyers."""
 
     list_display = ("number", "rate", "capabilities", "friendly_name", "owner", "bought_at")
     list_select_related = ("owner",)
@@ -81,19 +81,19 @@ class PhoneNumberAdmin(admin.ModelAdmin[PhoneNumber]):
         if "owner" in written:
             obj.bought_at = timezone.now() if obj.owner_id else None
             written.append("bought_at")
-        # Only what was changed: meanwhile somebody may have bought it.
+        # Saves only changed fields, because an account may have bought the number meanwhile.
         obj.save(update_fields=written if change else None)
 
 
 @admin.register(Trunk)
 class TrunkAdmin(admin.ModelAdmin[Trunk]):
-    """How each carrier connection fares. To let a paused one go on, empty its pause reason."""
+    """Show the state of each trunk. To resume a paused trunk, empty its pause reason."""
 
     list_display = ("alias", "pause_reason", "paused_until", "last_error", "last_error_at", "next_slot_at")
     readonly_fields = ("alias", "next_slot_at", "last_owner_id", "last_error", "last_error_at")
 
     def save_model(self, request: HttpRequest, obj: Trunk, form: Any, change: bool) -> None:
-        # Only what was changed: the trunk's slots move on meanwhile.
+        # Saves only changed fields, because claims move the trunk's slots meanwhile.
         obj.save(update_fields=form.changed_data)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -104,7 +104,7 @@ class TrunkAdmin(admin.ModelAdmin[Trunk]):
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(LookOnly):
+class DeliveryAdmin(ReadOnlyAdmin):
     list_display = (
         "id", "owner", "trunk", "purpose", "batch", "channel", "to", "status", "cause", "seconds",
         "playback", "credits",
@@ -117,7 +117,7 @@ class DeliveryAdmin(LookOnly):
     readonly_fields = ("said", "waits")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
-        # Without end while its campaign is paused: no datetime of Python's can be that.
+        # 'infinity' while the campaign is paused, which Python's datetime cannot represent.
         paused = RawSQL("telephony_delivery.not_before = 'infinity'", (), output_field=BooleanField())
         rows: QuerySet[Delivery] = super().get_queryset(request).defer("not_before").annotate(paused=paused)
         return rows
@@ -128,25 +128,26 @@ class DeliveryAdmin(LookOnly):
 
     @admin.display(description="text")
     def said(self, delivery: Delivery) -> str:
-        """The text, but never a password."""
+        """Return the text; hide the texts of OTPs, which contain passwords."""
         return "(hidden)" if delivery.purpose == Purpose.OTP else delivery.text
 
 
 class VoiceForm(forms.ModelForm[Voice]):
-    """Refuses a voice that would not speak."""
+    """Reject a voice that cannot speak."""
 
     def clean(self) -> dict[str, Any]:
         super().clean()
         given = {field: self.cleaned_data.get(field) for field in ("name", "language", "engine", "options")}
-        if not self.errors and (fault := voices.row_error(Voice(**given))):
-            self.add_error("options", fault)
+        if not self.errors and (error := voices.row_error(Voice(**given))):
+            self.add_error("options", error)
         return self.cleaned_data
 
 
 @admin.register(Voice)
 class VoiceAdmin(admin.ModelAdmin[Voice]):
-    """The catalogue. A change is heard within seconds, by what is spoken from then on. A voice is not deleted, since
-    campaigns were begun with it: what is not enabled is offered to nobody.
+    """Edit the catalogue of voices. A change applies within seconds, to new recordings only.
+
+    Voices cannot be deleted, because campaigns may use them. A voice that is not enabled is not offered.
     """
 
     form = VoiceForm
@@ -156,7 +157,7 @@ class VoiceAdmin(admin.ModelAdmin[Voice]):
 
     @admin.display(description="engine")
     def speaks(self, voice: Voice) -> str:
-        """The engine, and what it still needs."""
+        """Return the engine, and what it still needs before it can speak."""
         engine, missing = voices.engine_and_hint(voice)
         return f"{engine}, once this is done: {missing}" if missing else engine
 
@@ -165,13 +166,13 @@ class VoiceAdmin(admin.ModelAdmin[Voice]):
 
 
 @admin.register(Audio)
-class AudioAdmin(LookOnly):
+class AudioAdmin(ReadOnlyAdmin):
     list_display = ("id", "name", "seconds", "voice", "created_at", "used_at", "pruned_at")
     search_fields = ("=name",)
 
 
 @admin.register(SandboxMessage)
-class SandboxMessageAdmin(LookOnly):
+class SandboxMessageAdmin(ReadOnlyAdmin):
     list_display = ("id", "channel", "to", "caller", "fate", "created_at", "ring_at", "answer_at", "end_at")
     list_filter = ("channel", "fate")
     search_fields = ("=to",)
@@ -181,13 +182,15 @@ class OptOutForm(forms.ModelForm[OptOut]):
     def clean_number(self) -> str:
         number = to_e164(self.cleaned_data["number"])
         if not number:
-            raise forms.ValidationError("This is no valid phone number. Write it with its country, as +977…")
+            raise forms.ValidationError(
+                "The phone number is invalid. Write it with its country code, as +977…"
+            )
         return number
 
 
 @admin.register(OptOut)
 class OptOutAdmin(admin.ModelAdmin[OptOut]):
-    """Who wants no more calls and SMS of an account. Whoever asks by telephone is put on the list here."""
+    """Show the opt-out list. Operators add recipients who ask by telephone for no further calls and SMS."""
 
     form = OptOutForm
     list_display = ("number", "owner", "source", "created_at")
@@ -205,14 +208,14 @@ class OptOutAdmin(admin.ModelAdmin[OptOut]):
 
 
 @admin.register(InboundMessage)
-class InboundMessageAdmin(LookOnly):
+class InboundMessageAdmin(ReadOnlyAdmin):
     list_display = ("id", "received_at", "trunk", "sender", "to", "owner", "text")
     list_select_related = ("trunk", "owner")
     search_fields = ("=sender", "=to")
 
 
 @admin.register(UnmatchedReport)
-class UnmatchedReportAdmin(LookOnly):
+class UnmatchedReportAdmin(ReadOnlyAdmin):
     list_display = ("id", "created_at", "trunk", "ref", "number", "status", "cause", "carrier_text")
     list_select_related = ("trunk",)
     search_fields = ("=ref", "=number")

@@ -1,4 +1,4 @@
-"""Doors into the engine. Each may run twice, late or never: the next tick finds whatever there is to do."""
+"""Celery tasks of the engine. Each may run twice, late or never: the next tick finds the work that remains."""
 
 from __future__ import annotations
 
@@ -32,31 +32,31 @@ log = logging.getLogger(__name__)
 
 @shared_task(name="telephony.tasks.tick")
 def tick() -> None:
-    """Every second: sweep what is stuck, and nudge the trunks that have something to do."""
-    with locked("tick:telephony") as ours:
-        if ours:
+    """Sweep stuck deliveries, and nudge the trunks that have work. Runs every second."""
+    with locked("tick:telephony") as acquired:
+        if acquired:
             _tick()
 
 
 def _tick() -> None:
-    held = restore_hold.look_after()
+    held = restore_hold.update_guard()
     lifecycle.expire_leases({alias: get_carrier(alias).report_timeout() for alias in settings.CARRIERS})
     if not held:
-        # Reports may have gone to the original of a restored backup, and an SMS would follow each lost call.
+        # The original of a restored backup may have received the reports, and each lost call may trigger a failover SMS.
         lifecycle.lose_unreported()
     routing.move_from_closed_trunks()
     for alias in settings.CARRIERS:
         try:
-            _look_after(alias, held=held)
+            _serve_trunk(alias, held=held)
         except (OperationalError, InterfaceError):
             raise
-        except Exception:  # one carrier must not keep the others waiting
-            log.exception("The trunk %s cannot be looked after", alias)
+        except Exception:  # an error of one carrier must not delay the others
+            log.exception("The tick failed for the trunk %s", alias)
     unmatched_reports.prune()
     backlog.warn()
 
 
-def _look_after(alias: str, *, held: bool) -> None:
+def _serve_trunk(alias: str, *, held: bool) -> None:
     carrier = get_carrier(alias)
     if not held and Delivery.objects.filter(trunk__alias=alias, status=QUEUED).exists():
         trunk_queues.wake(alias)
@@ -71,20 +71,22 @@ def _look_after(alias: str, *, held: bool) -> None:
 
 @shared_task(name="telephony.tasks.dispatch", bind=True, expires=EXPIRES)
 def dispatch(task: Task[[str], None], alias: str) -> None:
-    with time_slices.turn(
+    with time_slices.acquire(
         f"dispatch:{alias}", sent_at=sent_at(task), count=time_slices.dispatchers(alias)
-    ) as ours:
-        goes_on = partial(time_slices.may_go_on, since=time.monotonic())
-        more = ours and dispatching.run(alias, budget=time_slices.seconds(alias), goes_on=goes_on)
+    ) as acquired:
+        may_continue = partial(time_slices.may_continue, since=time.monotonic())
+        more = acquired and dispatching.run(
+            alias, budget=time_slices.seconds(alias), may_continue=may_continue
+        )
     if more:
         dispatch.delay(alias)
-    elif ours and get_carrier(alias).polls:
+    elif acquired and get_carrier(alias).polls:
         poll.delay(alias)
 
 
 @shared_task(name="telephony.tasks.poll", bind=True, expires=EXPIRES)
 def poll(task: Task[[str], None], alias: str) -> None:
-    with time_slices.turn(f"poll:{alias}", sent_at=sent_at(task)) as ours:
-        more = ours and delivery_reports.poll(alias, budget=time_slices.seconds(alias))
+    with time_slices.acquire(f"poll:{alias}", sent_at=sent_at(task)) as acquired:
+        more = acquired and delivery_reports.poll(alias, budget=time_slices.seconds(alias))
     if more:
         poll.delay(alias)

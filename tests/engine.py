@@ -23,7 +23,7 @@ def turn() -> None:
     for alias in settings.CARRIERS:
         dispatch.run(alias, budget=0.5)
         if get_carrier(alias).polls:
-            get_carrier(alias).poll(partial(delivery_reports.record, alias))
+            get_carrier(alias).poll(partial(delivery_reports.apply_events, alias))
         delivery_reports.look_up_unknown(alias)
     deliveries.expire_leases()
     deliveries.lose_unreported()

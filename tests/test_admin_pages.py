@@ -20,7 +20,7 @@ from campaigns.models import Campaign, Recipient, Run
 from campaigns.runs import hopper
 from otp.models import Otp
 from otp.services import send_otp
-from telephony.admin import MOST_COUNTED, CappedPaginator
+from telephony.admin import MAX_COUNTED, CappedPaginator
 from telephony.models import (
     Audio,
     Channel,
@@ -170,4 +170,4 @@ def test_a_paused_trunk_can_go_on(operator: Client) -> None:
 def test_a_long_list_is_not_counted_to_its_end() -> None:
     with CaptureQueriesContext(connection) as context:
         assert CappedPaginator(User.objects.order_by("pk"), 50).count == 0
-    assert f"LIMIT {MOST_COUNTED}" in context[0]["sql"]
+    assert f"LIMIT {MAX_COUNTED}" in context[0]["sql"]

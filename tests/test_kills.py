@@ -18,7 +18,7 @@ POINTS = [
     "filled",
     "claimed",
     "submitted",
-    "recorded",
+    "stored",
     "applying",
     "applied",
     "finishing",

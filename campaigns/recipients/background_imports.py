@@ -178,7 +178,7 @@ class _Importer:
             chunk = item.reader.take()
             _commit(pending, chunk, errors_before=item.errors_before)
             item.has_progressed = True
-            stalls.got_on(stalls.BACKGROUND)
+            stalls.note_progress(stalls.BACKGROUND)
             failpoint("imported")
             if not chunk.is_last:
                 return True

@@ -46,9 +46,9 @@ def send_sms_after_missed_calls(changed: Sequence[Changed], **kwargs: Any) -> No
         if run.caller:  # the number may have been released since the run began
             run.caller = choose_caller(owner_id=run.campaign.owner_id, wanted=run.caller)
         try:
-            ids = enqueue(orders=rendering.sms_requests(run, recipients))
+            ids = enqueue(requests=rendering.sms_requests(run, recipients))
         except Unavailable as e:  # the end of the calls must still be stored
             log.error("Run %d: no SMS could be queued after its missed calls: %s", run.pk, e)
             continue
         if run.status == RunStatus.PAUSED:
-            deliveries.pause_these(ids)
+            deliveries.pause_deliveries(ids)

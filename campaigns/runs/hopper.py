@@ -66,7 +66,7 @@ def fill_all(*, budget: float, waits_for_room: bool = True) -> bool:
         moved = False
         for pk, status in sorted(unfilled, key=lambda run: run[0] <= _last_run_id):
             _last_run_id = pk
-            stalls.got_on(stalls.FILL if waits_for_room else stalls.FILL_MORE)
+            stalls.note_progress(stalls.FILL if waits_for_room else stalls.FILL_MORE)
             with locked(f"fill:{pk}") as ours:
                 moved |= ours and _advance(pk, RunStatus(status), broken)
             if time.monotonic() >= end:
@@ -146,7 +146,7 @@ def fill(run_id: int) -> int:
         )
         if not moved:
             return 0
-        enqueue(orders=requests)
+        enqueue(requests=requests)
         failpoint("filling")
     failpoint("filled")
     return len(requests)
@@ -208,7 +208,7 @@ def _count_queued_of_latest(run: Run) -> tuple[int, bool]:
 
 
 def _count_queued(run: Run) -> int:
-    return deliveries.queued_of(
+    return deliveries.count_queued(
         run.pk, purpose=Purpose.CAMPAIGN, owner_id=run.campaign.owner_id, priority=rendering.PRIORITY
     )
 

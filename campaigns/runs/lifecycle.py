@@ -93,7 +93,7 @@ def reconcile_all() -> None:
     for pk in held_back.values_list("pk", flat=True):
         reconcile(pk)
     running = Run.objects.filter(status=RunStatus.RUNNING).values_list("pk", "campaign__owner_id")
-    for pk in deliveries.paused_among(dict(running), purpose=Purpose.CAMPAIGN, priority=rendering.PRIORITY):
+    for pk in deliveries.paused_batches(dict(running), purpose=Purpose.CAMPAIGN, priority=rendering.PRIORITY):
         reconcile(pk)
 
 

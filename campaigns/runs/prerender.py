@@ -47,7 +47,7 @@ def prepare_all(*, budget: float) -> bool:
     """Prepare the runs that are due, until `budget` seconds have passed. Return whether any are left."""
     end = time.monotonic() + budget
     while (run := due().first()) is not None:
-        stalls.got_on(stalls.BACKGROUND)
+        stalls.note_progress(stalls.BACKGROUND)
         prepare(run)
         if time.monotonic() >= end:
             return due().exists()

@@ -13,7 +13,7 @@ from campaigns.messages import MessageTemplate, parse_message
 from campaigns.models import Recipient, Run, Service, Source
 from telephony import speech
 from telephony.call_scripts import Script
-from telephony.engine.enqueue import Order
+from telephony.engine.enqueue import DeliveryRequest
 from telephony.models import Audio, Channel, Purpose
 from telephony.pricing import call_credits, sms_credits
 from telephony.segments import segments_of
@@ -33,14 +33,14 @@ def addressees(recipients: QuerySet[Recipient]) -> list[Addressee]:
     return [Addressee(*row) for row in recipients.values_list("pk", "to", "tags")]
 
 
-def delivery_requests(run: Run, recipients: Sequence[Addressee]) -> list[Order]:
+def delivery_requests(run: Run, recipients: Sequence[Addressee]) -> list[DeliveryRequest]:
     """Return the deliveries to queue for these recipients: a call, an SMS, or both for each."""
     service = Service(run.campaign.service)
     calls = call_requests(run, recipients) if service.calls else []
     return calls + (sms_requests(run, recipients) if service.texts else [])
 
 
-def call_requests(run: Run, recipients: Sequence[Addressee]) -> list[Order]:
+def call_requests(run: Run, recipients: Sequence[Addressee]) -> list[DeliveryRequest]:
     if run.source == Source.AUDIO:
         assert run.audio is not None
         recorded = ("", run.audio, call_credits(run.audio.seconds))
@@ -86,7 +86,7 @@ def spoken(
     return [recordings.get(text) for text in texts]
 
 
-def sms_requests(run: Run, recipients: Sequence[Addressee]) -> list[Order]:
+def sms_requests(run: Run, recipients: Sequence[Addressee]) -> list[DeliveryRequest]:
     message = parse_message(run.sms_message)
     texts = [message.render(recipient.tags) for recipient in recipients]
     costs = {text: sms_credits(segments_of(text)) for text in set(texts)}
@@ -105,8 +105,8 @@ def delivery_request(
     cost: Decimal,
     *,
     script: Script = (),
-) -> Order:
-    return Order(
+) -> DeliveryRequest:
+    return DeliveryRequest(
         owner_id=run.campaign.owner_id,
         channel=channel,
         to=recipient.to,

@@ -17,7 +17,7 @@ from campaigns.runs import lifecycle, rendering
 from iris.errors import Conflict
 from telephony.engine import lifecycle as deliveries
 from telephony.engine import restore_hold
-from telephony.engine.enqueue import Order, enqueue
+from telephony.engine.enqueue import DeliveryRequest, enqueue
 from telephony.engine.locks import locked
 from telephony.models import Channel, Delivery, DeliveryStatus, Purpose
 from telephony.models.statuses import END, QUEUED
@@ -50,7 +50,7 @@ def hold_runs_if_restored() -> bool:
     """Pause all runs if a backup was restored. Return whether everything is held. Each tick calls this first."""
     if not restore_hold.is_held():
         return False
-    if restore_hold.must_set_aside():
+    if restore_hold.must_pause_runs():
         with locked(LOCK) as ours:
             if ours:
                 _set_aside_all()
@@ -66,7 +66,7 @@ def hold_everything() -> None:
     with _locked():
         if hold is None or hold.since is None:
             restore_hold.hold_everything(reason=hold.reason if hold else restore_hold.BY_HAND)
-        if restore_hold.must_set_aside():
+        if restore_hold.must_pause_runs():
             _set_aside_all()
 
 
@@ -76,7 +76,7 @@ def _set_aside_all() -> None:
         if lifecycle.set_aside(pk, reason=HELD):
             lifecycle.reconcile(pk)
             log.warning("Run %d is held after a restore", pk)
-    restore_hold.note_set_aside()
+    restore_hold.note_runs_paused()
 
 
 def release(run_ids: Collection[int] | None) -> list[int]:
@@ -90,7 +90,7 @@ def release(run_ids: Collection[int] | None) -> list[int]:
             # The tick may not have paused the runs yet. Those that are not released here must stay held.
             if hold.since is None:
                 restore_hold.hold_everything(reason=hold.reason)
-            if restore_hold.must_set_aside():
+            if restore_hold.must_pause_runs():
                 _set_aside_all()
         held = list(_held_runs().order_by("pk").values_list("pk", flat=True))
         if unknown := sorted(set(run_ids or ()) - set(held)):
@@ -177,11 +177,11 @@ def _mark_reached(run: Run, numbers: frozenset[str]) -> int:
         reached = [pk for pk, to in chunk if to in numbers]
         if reached:
             with transaction.atomic():
-                ended += _complete(enqueue(orders=_reached_requests(run, reached)))
+                ended += _complete(enqueue(requests=_reached_requests(run, reached)))
     return ended
 
 
-def _reached_requests(run: Run, recipients: Sequence[int]) -> list[Order]:
+def _reached_requests(run: Run, recipients: Sequence[int]) -> list[DeliveryRequest]:
     """Return the deliveries of recipients who were already reached. No speech is synthesized, because nothing is played."""
     addressees = rendering.addressees(Recipient.objects.filter(pk__in=recipients).order_by("pk"))
     service = Service(run.campaign.service)
@@ -197,7 +197,7 @@ def _reached_requests(run: Run, recipients: Sequence[int]) -> list[Order]:
 def _complete(ids: Sequence[int]) -> int:
     text = "Reached after the backup was made, says the operator"
     return sum(
-        deliveries.apply(
+        deliveries.apply_reports(
             [
                 deliveries.Report(id=pk, status=DeliveryStatus.COMPLETED, at=None, text=text)
                 for pk in ids[start : start + CHUNK]

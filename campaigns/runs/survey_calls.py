@@ -20,7 +20,7 @@ from campaigns.tag_sizes import TagSize
 from iris.errors import InvalidInput
 from telephony import speech
 from telephony.call_scripts import AnsweredBy, ScriptStep
-from telephony.engine.enqueue import Order
+from telephony.engine.enqueue import DeliveryRequest
 from telephony.models import Audio, Channel
 from telephony.pricing import call_credits
 from telephony.speech.concatenation import join, silence
@@ -37,7 +37,7 @@ class RenderedStep(NamedTuple):
     audio: Audio
 
 
-def delivery_requests(run: Run, recipients: Sequence[Addressee]) -> list[Order]:
+def delivery_requests(run: Run, recipients: Sequence[Addressee]) -> list[DeliveryRequest]:
     """One call for each recipient."""
     steps = SurveyStep.objects.asked_by(run.campaign)
     heard: list[list[RenderedStep]] = [[] for _ in recipients]

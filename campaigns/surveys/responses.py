@@ -14,18 +14,18 @@ from django.db.models import Exists, OuterRef, Q
 from campaigns.models import Answer, Campaign, Survey, SurveyAnswer, SurveyStep
 from campaigns.reports import states, totals
 from campaigns.reports.states import RecipientState
-from telephony.engine.survey_responses import Answered
+from telephony.engine.survey_responses import MatchedResponse
 from telephony.models import Audio, Purpose
 from telephony.unnest import rowset
 
 
-def store_responses(answered: Sequence[Answered], **kwargs: Any) -> None:
+def store_responses(answered: Sequence[MatchedResponse], **kwargs: Any) -> None:
     """Store survey responses in one statement. This is a receiver of `answers_given`.
 
     The longest response to a step is kept: carriers report all keys pressed so far each time, so repeated and late reports
     change nothing. For speech, `text` is the name of the recording, which is then kept as long as the response.
     """
-    longest: dict[tuple[int, int, int], Answered] = {}
+    longest: dict[tuple[int, int, int], MatchedResponse] = {}
     for one in answered:
         key = (one.item, one.batch, one.step)
         if (

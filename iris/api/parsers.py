@@ -222,7 +222,7 @@ class MultipartBody(MultiPartParser):
         check_text(texts)
         check_text(parsed.files)
         if labels.names:
-            parsed.data = _with_json_parts(parsed.data, labels.names)
+            parsed.data = cast(Any, _with_json_parts(parsed.data, labels.names))
         return parsed
 
 

@@ -1,4 +1,4 @@
-"""Fields of phone numbers, voices and messages, as callers of either dialect really send them."""
+"""Serializer fields of phone numbers, voices and messages, for both dialects."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from telephony.placeholders import read_placeholders
 
 
 class Message(Text):
-    """What is to be said or texted, perhaps with tags. One that is not closed would be read out as it stands."""
+    """A message with optional tags. Unclosed tags are rejected, because recipients would hear the braces."""
 
     def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
@@ -23,7 +23,7 @@ class Message(Text):
 
 
 class VoiceName(Text):
-    """A voice by its name, read as our name for it."""
+    """The name of a voice; returns the voice's internal name."""
 
     def to_internal_value(self, data: Any) -> str:
         with told_of_this_field():
@@ -31,7 +31,7 @@ class VoiceName(Text):
 
 
 class AnyNumber(serializers.Field[Any, Any, Any, Any]):
-    """A phone number as it was sent, good or bad: one among many, of which the bad ones are left out."""
+    """A phone number as it was sent, valid or not. For lists, from which invalid numbers are left out later."""
 
     default_error_messages = {"required": "This is missing: a phone number is needed."}
 
@@ -40,7 +40,7 @@ class AnyNumber(serializers.Field[Any, Any, Any, Any]):
 
 
 class Number(AnyNumber):
-    """A phone number as it was sent. `telephony.numbering` says what is wrong with it."""
+    """A valid phone number as it was sent. `telephony.numbering` rejects invalid ones."""
 
     def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
         return sent_value(dictionary, self.field_name)

@@ -1,4 +1,4 @@
-"""How both dialects narrow lists of phone numbers."""
+"""Filters of phone number lists, for both dialects."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ CAPABILITIES = {"Voice": "voice", "SMS": "sms"}
 
 
 class PhoneNumberFilter(FilterSet):
-    """By a part of the number or of its name, and by what it can do."""
+    """Filter by a part of the number, by a part of its name, and by capability."""
 
     number = SentFilter(Text(max_length=32), field_name="number", lookup_expr="contains")
     search = SentFilter(Text(max_length=100), field_name="friendly_name", lookup_expr="icontains")

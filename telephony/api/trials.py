@@ -1,4 +1,4 @@
-"""The text of somebody who tries a voice, in either dialect."""
+"""The text of a voice trial, for both dialects."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from telephony.speech import trials
 
 
 class TrialText(Message):
-    """Something to be spoken for its author."""
+    """A text to try a voice with."""
 
     def to_internal_value(self, data: Any) -> str:
         with told_of_this_field():
-            trials.check_length(
-                data.strip() if isinstance(data, str) else ""
-            )  # before anything looks into it
+            # Checks the length first, so that no other check has to read a very long text.
+            trials.check_length(data.strip() if isinstance(data, str) else "")
         return super().to_internal_value(data)

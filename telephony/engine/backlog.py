@@ -1,4 +1,4 @@
-"""Deliveries that wait where nobody takes them: for the operator, who alone can do something about it."""
+"""Find queued deliveries on trunks that submit nothing until the operator acts."""
 
 from __future__ import annotations
 
@@ -21,29 +21,30 @@ _warned_at = -WARN_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
-class Stranded:
-    """So many deliveries are queued on a trunk that takes none, and `why`."""
+class BlockedQueue:
+    """The number of deliveries that are queued on a blocked trunk, and the reason."""
 
     alias: str
     queued: int
-    why: str
+    reason: str
 
 
-def stranded() -> list[Stranded]:
-    """The trunks on which deliveries wait for the operator, by alias."""
-    found = []
+def blocked_queues() -> list[BlockedQueue]:
+    """Return the blocked trunks that have queued deliveries, in the order of their aliases."""
+    blocked = []
     for trunk in Trunk.objects.order_by("alias"):
-        why = _why(trunk)
-        if why:
+        reason = _reason(trunk)
+        if reason:
             queued = Delivery.objects.filter(trunk=trunk, status=QUEUED).aggregate(n=Count("pk"))["n"]
             if queued:
-                found.append(Stranded(trunk.alias, queued, why))
-    return found
+                blocked.append(BlockedQueue(trunk.alias, queued, reason))
+    return blocked
 
 
-def _why(trunk: Trunk) -> str:
+def _reason(trunk: Trunk) -> str:
+    """Return why a trunk submits nothing until the operator acts; an empty string if it does."""
     if trunk.alias not in settings.CARRIERS:
-        return "it is not configured any more, and no other trunk has its route"
+        return "it is no longer configured, and no other trunk serves its route"
     if trunk.pause_reason and trunk.paused_until is None:
         return f"it is paused until an operator clears it: {trunk.pause_reason}"
     if not trunk_queues.is_served(trunk.alias):
@@ -52,12 +53,12 @@ def _why(trunk: Trunk) -> str:
 
 
 def warn() -> None:
-    """Log what waits in vain, once a minute."""
+    """Log a warning for each blocked queue, at most once a minute."""
     global _warned_at
     if time.monotonic() - _warned_at < WARN_SECONDS:
         return
-    found = stranded()
-    if found:
+    blocked = blocked_queues()
+    if blocked:
         _warned_at = time.monotonic()
-    for one in found:
-        log.warning("%d deliveries wait on the trunk %s: %s", one.queued, one.alias, one.why)
+    for queue in blocked:
+        log.warning("%d deliveries wait on the trunk %s: %s", queue.queued, queue.alias, queue.reason)

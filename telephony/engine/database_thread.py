@@ -1,4 +1,4 @@
-"""A thread for work with the database, beside a thread whose timing must not depend on it."""
+"""Run database work in a separate thread, so that a slow database does not delay the calling thread."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class DatabaseThread:
-    """Does what it is given in that order, with a database connection of its own, which is closed at the end."""
+    """Run jobs one after the other in a thread with its own database connection, which is closed at the end."""
 
     def __init__(self, *, name: str) -> None:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
@@ -27,12 +27,12 @@ class DatabaseThread:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._executor.submit(lambda: connection.close())  # that of its thread
+        self._executor.submit(lambda: connection.close())  # the connection of the executor's thread
         self._executor.shutdown(wait=True)
 
 
 def done_now(job: Callable[[], T]) -> Future[T]:
-    """Do the job in the calling thread; its result or its error is in the future that is returned."""
+    """Run the job in the calling thread; return a finished future with its result or its error."""
     future: Future[T] = Future()
     try:
         future.set_result(job())

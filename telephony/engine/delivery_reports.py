@@ -1,4 +1,4 @@
-"""What carriers report, matched to our deliveries and applied in sets."""
+"""Match carriers' reports to deliveries, and apply them in sets."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ from telephony.models.statuses import END, QUEUED
 
 log = logging.getLogger(__name__)
 
-IDLE = 0.1  # seconds between two polls of a carrier that has nothing new
+POLL_SECONDS = 0.1  # between two polls of a carrier that has nothing new
 
 
-def record(alias: str, items: Sequence[CarrierEvent | InboundSms]) -> int:
-    """Apply a carrier's events; how many deliveries changed. See `_record`.
+def apply_events(alias: str, items: Sequence[CarrierEvent | InboundSms]) -> int:
+    """Apply a carrier's events; return how many deliveries changed. See `_apply_events`.
 
-    One event that cannot be recorded must not hold up the others, for ever if the carrier repeats it: the set is
-    halved until that one is left, which is logged and dropped.
+    An event that cannot be stored must not block the others: the carrier may repeat it without end. The set is halved
+    until only that event is left, which is logged and dropped.
     """
     try:
-        return _record(alias, items)
+        return _apply_events(alias, items)
     except (OperationalError, InterfaceError):
         raise
     except Exception:
         if len(items) <= 1:
-            log.exception("%s reports what cannot be recorded: %r", alias, items)
+            log.exception("A report of %s cannot be stored and is dropped: %r", alias, items)
             return 0
     half = len(items) // 2
-    return record(alias, items[:half]) + record(alias, items[half:])
+    return apply_events(alias, items[:half]) + apply_events(alias, items[half:])
 
 
 @transaction.atomic
-def _record(alias: str, items: Sequence[CarrierEvent | InboundSms]) -> int:
-    """Apply a carrier's events; how many deliveries changed. Doubled, late and unknown ones change nothing.
+def _apply_events(alias: str, items: Sequence[CarrierEvent | InboundSms]) -> int:
+    """Apply a carrier's events; return how many deliveries changed. Repeated and late events change nothing.
 
-    What people have sent us goes to `optouts`. Reports on ids that we do not know are kept (`unmatched`).
+    Inbound SMS go to `inbox`. Reports on unknown ids are stored (`unmatched_reports`).
     """
     if inbound := [item for item in items if isinstance(item, InboundSms)]:
         inbox.receive(alias, inbound)
@@ -54,38 +54,38 @@ def _record(alias: str, items: Sequence[CarrierEvent | InboundSms]) -> int:
     refs = sorted({event.ref for event in events if not event.key and event.ref})
     by_ref, by_part = _deliveries_of(alias, refs) if refs else ({}, {})
     reports: list[Report] = []
-    given: list[tuple[int, datetime, Sequence[SurveyResponse]]] = []
-    of_parts: list[CarrierEvent] = []
-    strange: list[CarrierEvent] = []
+    responses: list[tuple[int, datetime, Sequence[SurveyResponse]]] = []
+    part_events: list[CarrierEvent] = []
+    unmatched: list[CarrierEvent] = []
     for event in events:
         if not event.key and event.ref in by_part:
-            of_parts.append(event)
+            part_events.append(event)
             continue
         pk = int(event.key) if event.key else by_ref.get(event.ref)
         if pk is None:
-            strange.append(event)
+            unmatched.append(event)
             continue
         reports.append(_report(event, pk))
         if event.answers:
-            given.append((pk, event.at, event.answers))
-    if strange:
-        log.info("%s reports on %d ids that we do not know yet", alias, len(strange))
-        unmatched_reports.keep(alias, strange)
-    if of_parts:
-        reports += _reports_on_parts(alias, of_parts, by_part)
-    changed = lifecycle.apply(reports, report_timeout=get_carrier(alias).report_timeout())
-    survey_responses.announce(given)
+            responses.append((pk, event.at, event.answers))
+    if unmatched:
+        log.info("%s reported on %d unknown ids", alias, len(unmatched))
+        unmatched_reports.store(alias, unmatched)
+    if part_events:
+        reports += _reports_on_parts(alias, part_events, by_part)
+    changed = lifecycle.apply_reports(reports, report_timeout=get_carrier(alias).report_timeout())
+    survey_responses.announce(responses)
     return changed
 
 
-def record_results(
+def apply_results(
     carrier: Carrier, results: Sequence[Result], *, attempts: Mapping[int, int] | None = None
 ) -> None:
-    """Write down what a carrier answered to submissions, and what it had reported on them before.
+    """Apply the results of submissions, then the reports on them that arrived earlier.
 
-    `attempts`, by id, are those that these results are of.
+    `attempts` has the number of the submission attempt of each result, by the delivery's id.
     """
-    lifecycle.record(results, report_timeout=carrier.report_timeout(), attempts=attempts)
+    lifecycle.apply_results(results, report_timeout=carrier.report_timeout(), attempts=attempts)
     refs = [
         ref
         for result in results
@@ -95,32 +95,32 @@ def record_results(
     if refs:
         with transaction.atomic():
             if early := unmatched_reports.take(carrier.alias, refs):
-                record(carrier.alias, early)
+                apply_events(carrier.alias, early)
 
 
 @transaction.atomic
-def record_all(carrier: Carrier, items: Sequence[CarrierEvent | InboundSms | Result]) -> int:
-    """What a session had to say, in one transaction: how many deliveries its reports changed.
+def apply_all(carrier: Carrier, items: Sequence[CarrierEvent | InboundSms | Result]) -> int:
+    """Apply a session's results and reports in one transaction; return how many deliveries the reports changed.
 
-    The results of submissions come first, since the reports may be about the ids in them.
+    Results of submissions are applied first, because the reports may be about the ids in them.
     """
     results = [item for item in items if isinstance(item, Result)]
     reports = [item for item in items if not isinstance(item, Result)]
     if results:
-        record_results(carrier, results)
-    return record(carrier.alias, reports) if reports else 0
+        apply_results(carrier, results)
+    return apply_events(carrier.alias, reports) if reports else 0
 
 
 def match_again(alias: str) -> None:
-    """Give reports that were kept to the deliveries whose ids have become known, or whose answers were lost."""
+    """Apply stored reports whose ids have become known, or whose deliveries lost their submit responses."""
     with transaction.atomic():
         if known := unmatched_reports.take(alias):
-            record(alias, known)
+            apply_events(alias, known)
     unmatched_reports.match_by_number(get_carrier(alias))
 
 
 def _deliveries_of(alias: str, refs: Sequence[str]) -> tuple[dict[str, int], dict[str, int]]:
-    """Deliveries by the carrier's ids of them, and by those of their parts."""
+    """Return the ids of deliveries by the carrier's ids of whole messages, and by its ids of message parts."""
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT d.ref, d.id, false FROM telephony_delivery d JOIN telephony_trunk t ON t.id = d.trunk_id
@@ -140,17 +140,17 @@ def _deliveries_of(alias: str, refs: Sequence[str]) -> tuple[dict[str, int], dic
 
 
 def _reports_on_parts(alias: str, events: Sequence[CarrierEvent], by_part: dict[str, int]) -> list[Report]:
-    """A message is delivered when all its parts are, and has failed when one of them has."""
+    """Return reports on whole messages: completed when all parts are delivered, failed when one part has failed."""
     reports = [
         _report(event, by_part[event.ref]) for event in events if event.status != DeliveryStatus.COMPLETED
     ]
     delivered = {event.ref: event for event in events if event.status == DeliveryStatus.COMPLETED}
     if not delivered:
         return reports
-    # In the order of the events, so that the time of a message is that of its last part.
+    # Keeps the order of the events, so that a message gets the time of its last part.
     last = {by_part[ref]: event for ref, event in delivered.items()}
     with connection.cursor() as cursor:
-        # Reports on two parts of one message may be recorded at the same moment: the last must see the others.
+        # Two transactions may apply reports on parts of the same message. The lock makes the last one see the others.
         cursor.execute(
             "SELECT FROM telephony_delivery WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE", [list(last)]
         )
@@ -164,8 +164,8 @@ def _reports_on_parts(alias: str, events: Sequence[CarrierEvent], by_part: dict[
                 GROUP BY delivery_id HAVING bool_and(delivered)""",
             [list(last)],
         )
-        whole = [row[0] for row in cursor.fetchall()]
-    return reports + [_report(last[pk], pk) for pk in whole]
+        complete = [row[0] for row in cursor.fetchall()]
+    return reports + [_report(last[pk], pk) for pk in complete]
 
 
 def _report(event: CarrierEvent, pk: int) -> Report:
@@ -182,28 +182,29 @@ def _report(event: CarrierEvent, pk: int) -> Report:
 
 
 def poll(alias: str, *, budget: float) -> bool:
-    """Ask a carrier for news until nothing is in flight there or `budget` seconds are over; whether some still is."""
+    """Poll a carrier until nothing is in flight or `budget` seconds have passed; return whether something still is."""
     carrier = get_carrier(alias)
     end = time.monotonic() + budget
     while time.monotonic() < end:
-        if carrier.poll(partial(record, alias)):
+        if carrier.poll(partial(apply_events, alias)):
             continue
         if not in_flight(alias):
             return False
-        time.sleep(IDLE)
+        time.sleep(POLL_SECONDS)
     return True
 
 
 def in_flight(alias: str) -> bool:
-    """Whether any delivery of this trunk is with the carrier."""
+    """Return whether the carrier may have any unfinished delivery of this trunk."""
     return Delivery.objects.filter(trunk__alias=alias, status__gt=QUEUED, status__lt=END).exists()
 
 
 def look_up_unknown(alias: str) -> int:
-    """Ask a carrier that can tell whether it took the deliveries we are unsure of; how many it could tell of.
+    """Ask the carrier whether it has accepted unknown deliveries; return for how many it gave an answer.
 
-    Those it has not taken are queued again: surely nobody was called, or the carrier makes a resend harmless. Asked only
-    when the `valid_until` of their submission is well past, so that no slow process can still submit one.
+    Deliveries that the carrier does not have are queued again: it has contacted nobody, or a resend is harmless.
+    The carrier is asked only well after the `valid_until` of the submissions, so that no slow process can still submit them.
+    Carriers without look-ups are not asked.
     """
     carrier = get_carrier(alias)
     if not carrier.looks_up:
@@ -216,11 +217,12 @@ def look_up_unknown(alias: str) -> int:
         taken=[pk for pk in attempts if taken.get(str(pk))], report_timeout=carrier.report_timeout()
     )
     absent = [pk for pk in attempts if taken.get(str(pk)) is False]
-    # While the carrier was asked, whoever slept may have woken and given one back: the next attempt is not ours.
+    # During the look-up, a slow process may have requeued a delivery and another may have claimed it. The answer says
+    # nothing about that newer attempt.
     lifecycle.requeue(
         ids=absent,
         seconds=[0.0] * len(absent),
-        texts=["The carrier has not got it."] * len(absent),
+        texts=["The carrier does not have it."] * len(absent),
         attempts=[attempts[pk] for pk in absent],
         pinned=carrier.pins_resends,
     )

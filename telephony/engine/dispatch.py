@@ -1,6 +1,6 @@
-"""From queued to the carrier: claim at the trunk's pace, submit outside any transaction, record.
+"""Claim queued deliveries at the trunk's pace, submit them outside any transaction, and store the results.
 
-Nothing here is state: whatever dies, the rows tell the next process what to do.
+All state is in the database: if a process dies, the rows tell the next process what to do.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from telephony.carriers.base import Carrier, Later, Result
 from telephony.engine import delivery_reports, pacing, shutdown, trunk_worker
 from telephony.engine.database_thread import DatabaseThread, done_now
 from telephony.engine.failpoints import failpoint
-from telephony.engine.lifecycle import Claimed, stopped_among
+from telephony.engine.lifecycle import Claimed, stopped_since_claim
 from telephony.engine.pace_meter import Activity, PaceMeter, meter_of
 from telephony.engine.pacing import CATCH_UP, HORIZON, Claim, SlidingSecond
 from telephony.engine.submission import submit
@@ -31,46 +31,46 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# Deliveries of a paced trunk leave in batches at most so often, in seconds: 2 % of a second, which is what any second may
-# have too many. Each departure apart would cost a fast trunk several times the work.
+# The shortest time between two batches of a paced trunk, in seconds. It is the tolerance of 2 % that any second has.
+# Submitting each delivery separately would cost a fast trunk several times the work.
 BATCH_SECONDS = 0.02
-# What has not been submitted so long after its claim, in seconds, is queued again: a stop must not wait for it, and an
-# OTP must not queue behind it.
+# A delivery that is still not submitted this many seconds after its claim is queued again, so that a stop does not wait
+# for it and an OTP does not queue behind it.
 MAX_CLAIM_AGE = 1.0
-# The longest that a claim reaches beyond the horizon, in seconds, because claims, records and submissions take long.
+# How far a claim may reach beyond the horizon, in seconds, to bridge slow claims, results and submissions.
 MAX_LEAD = 0.3
-RECORD_ATTEMPTS = 5
+RESULT_ATTEMPTS = 5
 
 
-def run(alias: str, *, budget: float, goes_on: Callable[[], bool] = lambda: False) -> bool:
-    """Claim, submit and record for one trunk until nothing is due or `budget` seconds are over; whether more is due.
+def run(alias: str, *, budget: float, may_continue: Callable[[], bool] = lambda: False) -> bool:
+    """Dispatch one trunk until nothing is due or `budget` seconds have passed; return whether more is due.
 
-    When they are over, `goes_on` says whether there are as many again, since nobody else needs this process.
+    After `budget` seconds, `may_continue` decides whether the dispatcher gets the same time again.
     """
-    turn = Turn(budget=budget, goes_on=goes_on)
-    return Dispatcher(trunk_worker.carrier(alias)).run(turn)
+    time_budget = TimeBudget(budget=budget, may_continue=may_continue)
+    return Dispatcher(trunk_worker.open_carrier(alias)).run(time_budget)
 
 
-class Turn:
-    """How long a dispatcher may go on claiming."""
+class TimeBudget:
+    """Limit how long a dispatcher may claim deliveries."""
 
-    def __init__(self, *, budget: float, goes_on: Callable[[], bool]) -> None:
+    def __init__(self, *, budget: float, may_continue: Callable[[], bool]) -> None:
         self._budget = budget
-        self._goes_on = goes_on
+        self._may_continue = may_continue
         self._until = time.monotonic() + budget
         self._is_over = False
 
     def is_over(self) -> bool:
-        """Once it is over, it stays so."""
+        """Return whether the time is over or the worker is stopping. Once the time is over, it stays over."""
         if not self._is_over and time.monotonic() >= self._until:
-            self._is_over = not self._goes_on()
+            self._is_over = not self._may_continue()
             self._until = time.monotonic() + self._budget
         return self._is_over or shutdown.is_ending()
 
 
 @dataclass(frozen=True, slots=True)
 class Departure:
-    """A delivery that this process has claimed, and when it leaves. `slot` and `claimed_at` are monotonic."""
+    """A delivery that this process has claimed, and when to submit it. `slot` and `claimed_at` are monotonic times."""
 
     slot: float
     delivery: Claimed
@@ -79,9 +79,10 @@ class Departure:
 
 
 class Dispatcher:
-    """One process at work on one trunk. What it has claimed leaves within the horizon, or as soon as it can afterwards.
+    """Dispatch one trunk in one process. Claimed deliveries leave within the horizon, or as soon as possible afterwards.
 
-    Where the trunk has a pace, claims and records have a thread of their own, so that a slow database delays no departure.
+    If the trunk has a pace, a separate thread claims deliveries and stores results, so that a slow database does not
+    delay departures.
     """
 
     def __init__(self, carrier: Carrier) -> None:
@@ -91,50 +92,50 @@ class Dispatcher:
         self.meter: PaceMeter = meter_of(carrier.alias, cps)
         self.departures: deque[Departure] = deque()
         self.results: list[Result] = []
-        self.attempts: dict[int, int] = {}  # of what is claimed and not recorded yet, by id
-        self.recorded_at = time.monotonic()
+        self.attempts: dict[int, int] = {}  # by id, of claimed deliveries whose results are not stored yet
+        self.stored_at = time.monotonic()
         self.submitted_at = 0.0
-        self.claims_at = 0.0  # when it is worth while to claim again before all have left
-        self.rate: float | None = None  # deliveries a second that the carrier can take, as seen last
+        self.next_claim_at = 0.0  # after a claim that found nothing due
+        self.rate: float | None = None  # deliveries per second that the carrier accepted in the last batch
         self.database: DatabaseThread | None = None
         self.claiming: Future[Claim] | None = None
-        self.recording: Future[None] | None = None
+        self.storing: Future[None] | None = None
         self.checking: Future[set[int]] | None = None
         self.checked_at = 0.0
 
-    def run(self, turn: Turn) -> bool:
-        """Whether more is due when time is over."""
+    def run(self, time_budget: TimeBudget) -> bool:
+        """Dispatch until nothing is due or the time is over; return whether more is due."""
         try:
             if self.last_second is None:
-                return self._run(turn)
+                return self._run(time_budget)
             with DatabaseThread(name=f"claims-{self.carrier.alias}") as self.database:
-                return self._run(turn)
+                return self._run(time_budget)
         finally:
-            # Also when the database has gone: what was submitted is recorded, what was not is queued again.
+            # Also after a database error: results are stored, and deliveries that were not submitted are queued again.
             self.database = None
             if self.claiming is not None and self.claiming.exception() is None:
                 self._take_claim()
             self._give_back(self._pop(lambda _: True), text="The dispatcher was interrupted")
-            self._record()
+            self._store_results()
             self._hand_over()
 
-    def _run(self, turn: Turn) -> bool:
+    def _run(self, time_budget: TimeBudget) -> bool:
         while True:
-            self._look_back()
+            self._collect_finished_jobs()
             if self.departures:
-                if self._runs_low() and not turn.is_over():
+                if self._should_claim_ahead() and not time_budget.is_over():
                     self._start_claim()
                 self._start_check()
                 self._submit_due()
-                if time.monotonic() - self.recorded_at > HORIZON:
-                    self._start_record()
+                if time.monotonic() - self.stored_at > HORIZON:
+                    self._start_storing()
             elif self.claiming is not None:
                 wait([self.claiming])
-            elif self.recording is not None:
-                wait([self.recording])
+            elif self.storing is not None:
+                wait([self.storing])
             elif self.results:
-                self._start_record()
-            elif turn.is_over():
+                self._start_storing()
+            elif time_budget.is_over():
                 return True
             else:
                 pause = self._claim()
@@ -143,11 +144,11 @@ class Dispatcher:
                     return False
                 time.sleep(min(pause, HORIZON))
 
-    def _look_back(self) -> None:
-        """Take what the database's thread has done meanwhile; raises what it raised."""
-        if self.recording is not None and self.recording.done():
-            recording, self.recording = self.recording, None
-            recording.result()
+    def _collect_finished_jobs(self) -> None:
+        """Take the results of finished database jobs; raise their errors."""
+        if self.storing is not None and self.storing.done():
+            storing, self.storing = self.storing, None
+            storing.result()
         if self.claiming is not None and self.claiming.done():
             self._take_claim()
         if self.checking is not None and self.checking.done():
@@ -155,68 +156,70 @@ class Dispatcher:
             self._drop(checking.result())
 
     def _start_check(self) -> None:
-        """Have the claimed deliveries of a paced trunk checked for a stop, so that whoever stops them waits less."""
+        """Start checking whether claimed deliveries of a paced trunk were stopped, so that a stop takes effect sooner."""
         now = time.monotonic()
         if self.database is not None and self.checking is None and now - self.checked_at > HORIZON / 2:
             self.checked_at = now
-            ids = [one.delivery.id for one in self.departures]
-            self.checking = self.database.start(partial(stopped_among, ids))
+            ids = [departure.delivery.id for departure in self.departures]
+            self.checking = self.database.start(partial(stopped_since_claim, ids))
 
     def _drop(self, stopped: set[int]) -> None:
-        """Submit nothing of what was stopped after it was claimed; recorded at once, it ends `terminated`."""
-        dropped = [one for one in self.departures if one.delivery.id in stopped]
+        """Give back claimed deliveries that were stopped. Their results are stored at once, so they end `terminated`."""
+        dropped = [departure for departure in self.departures if departure.delivery.id in stopped]
         if dropped:
-            self.departures = deque(one for one in self.departures if one.delivery.id not in stopped)
+            self.departures = deque(
+                departure for departure in self.departures if departure.delivery.id not in stopped
+            )
             self._give_back(dropped, text="It was stopped")
-            self._start_record()
+            self._start_storing()
 
     @property
     def _lead(self) -> float:
-        """Seconds for which this process may be busy before it submits again."""
+        """Return for how many seconds this process may be busy before it submits again."""
         return min(self.meter.longest_pause(), MAX_LEAD)
 
-    def _runs_low(self) -> bool:
-        """A paced trunk claims while there still is something to submit, so that no slot passes unused meanwhile.
+    def _should_claim_ahead(self) -> bool:
+        """Return whether a paced trunk should claim more before all departures have left, so that no slot is missed.
 
-        While what is claimed leaves late already, more of it would only be given back.
+        While departures are already late, the trunk does not claim: further deliveries would only be given back.
         """
         now = time.monotonic()
         return (
             self.last_second is not None
             and self.claiming is None
-            and now >= self.claims_at
+            and now >= self.next_claim_at
             and self.departures[-1].slot - now < self._lead + HORIZON / 2
             and self.departures[0].slot > now - CATCH_UP
         )
 
     def _start_claim(self) -> None:
-        """Have the next deliveries claimed, unless the carrier has as many as it can take."""
-        paces = [pace for pace in (self.carrier.pace(), self.rate) if pace]
-        most = self.carrier.claim_size()
-        if self.rate is None:  # how slow the carrier is will be seen
-            most = min(most or self.carrier.batch_size, self.carrier.batch_size)
-        if most is not None:
-            most -= len(self.departures)
-            if most <= 0:
+        """Start a claim of further deliveries, unless the carrier already has as many as it can take."""
+        rates = [rate for rate in (self.carrier.pace(), self.rate) if rate]
+        max_count = self.carrier.claim_size()
+        if self.rate is None:  # the first batch measures how fast the carrier is
+            max_count = min(max_count or self.carrier.batch_size, self.carrier.batch_size)
+        if max_count is not None:
+            max_count -= len(self.departures)
+            if max_count <= 0:
                 return
         claim = partial(
             pacing.claim,
             self.carrier.alias,
             horizon=HORIZON + (self._lead if self.last_second else 0.0),
-            bearable=min(paces, default=None),
-            at_most=most,
+            carrier_rate=min(rates, default=None),
+            max_count=max_count,
             pace_note=self.meter.note(carrier_pace=self.carrier.pace()),
         )
         self.claiming = self._do(Activity.CLAIM, claim)
 
     def _take_claim(self) -> float | None:
-        """Take over what was claimed: seconds until more may be claimed, None when nothing is due."""
+        """Add claimed deliveries to the departures; return seconds until the next claim, None when nothing is due."""
         if self.claiming is None:
             return 0.0
         claiming, self.claiming = self.claiming, None
         claim, now = claiming.result(), time.monotonic()
         if not claim.deliveries:
-            self.claims_at = now + HORIZON / 2
+            self.next_claim_at = now + HORIZON / 2
             return claim.wait
         self.departures += [
             Departure(slot, delivery, claim.valid_until, now)
@@ -227,12 +230,12 @@ class Dispatcher:
         return 0.0
 
     def _claim(self) -> float | None:
-        """Claim and wait for it: seconds until more may be claimed, None when nothing is due."""
+        """Claim deliveries and wait for the claim; return seconds until the next claim, None when nothing is due."""
         self._start_claim()
         return self._take_claim()
 
     def _do(self, activity: Activity, job: Callable[[], T]) -> Future[T]:
-        """Have this done by the database's thread, if there is one."""
+        """Run a job in the database thread, or in this thread if there is none; return its future."""
 
         def timed() -> T:
             with self.meter.spends(activity):
@@ -241,10 +244,14 @@ class Dispatcher:
         return done_now(timed) if self.database is None else self.database.start(timed)
 
     def _submit_due(self) -> None:
-        """Submit what is due, as much as the carrier takes at once and the last second has room for, or wait for it."""
+        """Submit due deliveries, or wait until one is due.
+
+        At most one batch of the carrier is submitted, and only as many as the last second has room for.
+        """
         now = time.monotonic()
         self._give_back(
-            self._pop(lambda one: one.claimed_at < now - MAX_CLAIM_AGE), text="Its slot did not come"
+            self._pop(lambda departure: departure.claimed_at < now - MAX_CLAIM_AGE),
+            text="It was not submitted in time after its claim",
         )
         if not self.departures:
             return
@@ -255,7 +262,7 @@ class Dispatcher:
         if leaves_at > now:
             self._sleep_until(min(leaves_at, now + HORIZON / 4))
             return
-        due = self._pop(lambda one: one.slot <= now, at_most=room)
+        due = self._pop(lambda departure: departure.slot <= now, max_count=room)
         if due:
             self._submit(due)
 
@@ -278,62 +285,67 @@ class Dispatcher:
             self._give_back(self._pop(lambda _: True), text="The trunk rests")
             self.meter.nothing_due()
 
-    def _pop(self, is_meant: Callable[[Departure], bool], *, at_most: int | None = None) -> list[Departure]:
-        """Take the first departures away for as long as they are meant."""
+    def _pop(
+        self, condition: Callable[[Departure], bool], *, max_count: int | None = None
+    ) -> list[Departure]:
+        """Remove departures from the front of the queue while the condition holds; return them."""
         popped: list[Departure] = []
-        while self.departures and is_meant(self.departures[0]) and len(popped) != at_most:
+        while self.departures and condition(self.departures[0]) and len(popped) != max_count:
             popped.append(self.departures.popleft())
         return popped
 
     def _give_back(self, departures: Sequence[Departure], *, text: str) -> None:
-        """What surely was not submitted is queued again."""
-        self.results += [Later(key=str(one.delivery.id), seconds=0, text=text) for one in departures]
+        """Return deliveries to the queue. They must not have been submitted."""
+        self.results += [
+            Later(key=str(departure.delivery.id), seconds=0, text=text) for departure in departures
+        ]
 
-    def _start_record(self) -> None:
-        """Have the results recorded, those before them first."""
-        if self.recording is None:
-            self.recorded_at = time.monotonic()
+    def _start_storing(self) -> None:
+        """Start storing the results, unless earlier results are still being stored."""
+        if self.storing is None:
+            self.stored_at = time.monotonic()
             results, self.results = self.results, []
             if results:
                 attempts = {int(result.key): self.attempts.pop(int(result.key)) for result in results}
-                self.recording = self._do(
-                    Activity.RECORD, partial(record, self.carrier, results, attempts=attempts)
+                self.storing = self._do(
+                    Activity.STORE, partial(store, self.carrier, results, attempts=attempts)
                 )
 
-    def _record(self) -> None:
-        """Record all results, and wait for it."""
-        while self.recording is not None or self.results:
-            recording, self.recording = self.recording, None
-            if recording is not None:
-                recording.result()
-            self._start_record()
+    def _store_results(self) -> None:
+        """Store all results, and wait until they are stored."""
+        while self.storing is not None or self.results:
+            storing, self.storing = self.storing, None
+            if storing is not None:
+                storing.result()
+            self._start_storing()
 
     def _hand_over(self) -> None:
-        """Tell the next dispatcher, which does not know the last second, from when on it may follow its slots.
+        """Postpone the trunk's next slot, because the next dispatcher does not know what left within the last second.
 
-        A process that is killed does not; then a second may have as many too many as this one was late by.
+        A process that is killed cannot do this. Then one second may exceed the limit by as many deliveries as were late.
         """
         if self.last_second is None:
             return
         now = time.monotonic()
         wait = self.last_second.next_slot(now) - now
-        # What left on time needs no word, since the next slot is in the trunk's row.
+        # If all deliveries left on time, the next slot in the trunk's row is already right.
         if wait > BATCH_SECONDS + 1 / self.last_second.cps:
             pacing.postpone(self.carrier.alias, seconds=wait)
 
 
-def record(carrier: Carrier, results: Sequence[Result], *, attempts: dict[int, int]) -> None:
-    """Record, also if the database is away for a moment: what is not recorded has to be asked for, or is lost."""
-    for attempt in range(1, RECORD_ATTEMPTS + 1):
+def store(carrier: Carrier, results: Sequence[Result], *, attempts: dict[int, int]) -> None:
+    """Store the results of submissions. Retries for some seconds if the database is unavailable.
+
+    Deliveries whose results are not stored become unknown: they need a look-up, or end as lost.
+    """
+    for attempt in range(1, RESULT_ATTEMPTS + 1):
         try:
-            delivery_reports.record_results(carrier, results, attempts=attempts)
+            delivery_reports.apply_results(carrier, results, attempts=attempts)
             break
         except (OperationalError, InterfaceError):
-            if attempt == RECORD_ATTEMPTS or connection.in_atomic_block:
+            if attempt == RESULT_ATTEMPTS or connection.in_atomic_block:
                 raise
-            log.warning(
-                "The answers of %s to %d deliveries wait for the database", carrier.alias, len(results)
-            )
+            log.warning("%d results of %s wait for the database", len(results), carrier.alias)
             time.sleep(1)
             close_old_connections()
-    failpoint("recorded")
+    failpoint("stored")

@@ -1,4 +1,4 @@
-"""Ordering deliveries: what campaigns and otp call to have somebody called or texted."""
+"""Queue deliveries. Campaigns and OTPs request calls and SMS here."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from telephony.unnest import rowset
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Order:
-    """One delivery to be made. `credit_limit` is what it costs when all of it is delivered."""
+class DeliveryRequest:
+    """A request for one call or one SMS. `credit_limit` is its price when the whole message is delivered."""
 
     owner_id: int
     channel: Channel
@@ -37,30 +37,34 @@ class Order:
     script: Script = ()
 
 
-def enqueue(*, orders: Sequence[Order]) -> list[int]:
-    """Insert queued deliveries in one statement; their ids. One that exists already is left as it is."""
-    if not orders:
+def enqueue(*, requests: Sequence[DeliveryRequest]) -> list[int]:
+    """Insert queued deliveries in one statement; return their ids.
+
+    A delivery that exists already does not change, and its id is not returned. Raises Unavailable if no trunk serves a
+    channel.
+    """
+    if not requests:
         return []
-    routers = {channel: Router(channel) for channel in {order.channel for order in orders}}
-    trunks = [routers[order.channel].pick(order.to) for order in orders]
+    routers = {channel: Router(channel) for channel in {request.channel for request in requests}}
+    trunks = [routers[request.channel].pick(request.to) for request in requests]
     rows, parameters = rowset(
         "o",
         {
-            "item": ("bigint", [order.item for order in orders]),
-            "owner_id": ("bigint", [order.owner_id for order in orders]),
+            "item": ("bigint", [request.item for request in requests]),
+            "owner_id": ("bigint", [request.owner_id for request in requests]),
             "trunk_id": ("bigint", trunks),
-            "purpose": ("text", [order.purpose.value for order in orders]),
-            "batch": ("bigint", [order.batch for order in orders]),
-            "priority": ("smallint", [order.priority for order in orders]),
-            "channel": ("text", [order.channel.value for order in orders]),
-            "to": ("text", [order.to for order in orders]),
-            "caller": ("text", [order.caller for order in orders]),
-            "text": ("text", [order.text for order in orders]),
-            "audio_id": ("bigint", [order.audio_id for order in orders]),
-            "hold_id": ("bigint", [order.hold_id for order in orders]),
-            "credit_limit": ("numeric", [order.credit_limit for order in orders]),
-            "useful_until": ("timestamptz", [order.useful_until for order in orders]),
-            "script": ("jsonb", [dump(order.script) for order in orders]),
+            "purpose": ("text", [request.purpose.value for request in requests]),
+            "batch": ("bigint", [request.batch for request in requests]),
+            "priority": ("smallint", [request.priority for request in requests]),
+            "channel": ("text", [request.channel.value for request in requests]),
+            "to": ("text", [request.to for request in requests]),
+            "caller": ("text", [request.caller for request in requests]),
+            "text": ("text", [request.text for request in requests]),
+            "audio_id": ("bigint", [request.audio_id for request in requests]),
+            "hold_id": ("bigint", [request.hold_id for request in requests]),
+            "credit_limit": ("numeric", [request.credit_limit for request in requests]),
+            "useful_until": ("timestamptz", [request.useful_until for request in requests]),
+            "script": ("jsonb", [dump(request.script) for request in requests]),
         },
     )
     with connection.cursor() as cursor:

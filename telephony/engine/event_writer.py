@@ -1,4 +1,4 @@
-"""Records what a trunk's carrier reports, from a thread of its own, while the trunk's worker keeps the connection."""
+"""Store a session carrier's events in a separate thread, so that the database never delays the connection."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from django.db.models.functions import Now
 from telephony.carriers import SessionCarrier, get_carrier
 from telephony.carriers.base import CarrierEvent, Done, InboundSms, Result
 from telephony.engine import delivery_reports, lifecycle
-from telephony.engine.locks import lock_for_good
+from telephony.engine.locks import lock_for_session
 from telephony.engine.trunk_queues import STATUS_SECONDS, STOPPED, wake
 from telephony.models import FINAL, Trunk
 
 log = logging.getLogger(__name__)
 
-SET_SIZE = 1000  # events recorded by one transaction
+SET_SIZE = 1000  # events stored by one transaction
 RETRY_SECONDS = 1.0
 NUDGE_SECONDS = 0.25
 
@@ -31,17 +31,17 @@ Item = CarrierEvent | InboundSms | Result
 
 
 class EventWriter:
-    """Records what a trunk has to say in sets, from a thread of its own with a database connection of its own."""
+    """Store the events of a trunk in sets, in a thread with its own database connection."""
 
     def __init__(self, alias: str, session: SessionCarrier | None = None) -> None:
         self._alias = alias
         self._session = session
         self._opened = time.monotonic()
-        self._opened_at: datetime | None = None  # by the database's clock, once it was there
+        self._opened_at: datetime | None = None  # by the database's clock, once it is known
         self._locked_in: object = None  # the database connection that holds this trunk's lock
-        self._buried = False
+        self._orphans_are_lost = False
         self._gather = session.gather_seconds if session is not None else 0.0
-        self._trouble = ""
+        self._error = ""
         self._status = ""
         self._status_at = 0.0
         self._nudged_at = 0.0
@@ -50,70 +50,80 @@ class EventWriter:
         self._thread.start()
 
     def put(self, items: Sequence[Item], done: Done | None = None) -> None:
-        """Never waits, so it may be called from an event loop. `done` is called from our thread."""
+        """Queue items for storage. Never blocks, so event loops may call it.
+
+        The writer's thread calls `done` once the items are stored.
+        """
         self._queue.put((items, done))
 
-    def report_error(self, trouble: str) -> None:
-        """What keeps the session from being opened, "" once it is: written down now, and seen as a sign of life."""
-        self._trouble = trouble
+    def report_error(self, error: str) -> None:
+        """Show in the trunk's status why the session cannot be opened; an empty string once it is open.
+
+        The status is written at once, with the time, which shows that the worker is alive.
+        """
+        self._error = error
         self.put([])
 
     def close(self) -> None:
+        """Store everything that was queued, write the last status, and end the thread."""
         self._queue.put(None)
         self._thread.join()
 
     def _run(self) -> None:
         ended = False
         while not ended:
-            found: list[Item] = []
-            dones: list[Done] = []
-            until: float | None = None  # and then what has come is recorded
-            while len(found) < SET_SIZE:
+            items: list[Item] = []
+            callbacks: list[Done] = []
+            until: float | None = None  # when the set is stored, at the latest
+            while len(items) < SET_SIZE:
                 wait = STATUS_SECONDS if until is None else until - time.monotonic()
                 try:
-                    more = self._queue.get(block=wait > 0, timeout=max(wait, 0))
+                    entry = self._queue.get(block=wait > 0, timeout=max(wait, 0))
                 except queue.Empty:
                     break
-                if more is None:
+                if entry is None:
                     ended = True
                     break
-                found += more[0]
-                if more[1] is not None:
-                    dones.append(more[1])
+                items += entry[0]
+                if entry[1] is not None:
+                    callbacks.append(entry[1])
                 if until is None:
                     until = time.monotonic() + self._gather
-            self._record(found)
-            for done in dones:
+            self._store(items)
+            for done in callbacks:
                 try:
-                    done(partial(delivery_reports.record, self._alias))
+                    done(partial(delivery_reports.apply_events, self._alias))
                 except Exception:
-                    log.exception("%s was not told that its events are recorded", self._alias)
+                    log.exception("%s failed in the callback after its events were stored", self._alias)
             self._write_status(STOPPED if ended else None)
         connection.close()
 
-    def _record(self, found: Sequence[Item]) -> None:
-        """Try until the database has it, or has refused it for good: then one by one, to lose only what is bad."""
-        while found:
+    def _store(self, items: Sequence[Item]) -> None:
+        """Store the items. Retries while the database is unavailable; stores them one by one after any other error.
+
+        An item that cannot be stored by itself is logged and dropped.
+        """
+        while items:
             close_old_connections()
             try:
-                delivery_reports.record_all(get_carrier(self._alias), found)
+                delivery_reports.apply_all(get_carrier(self._alias), items)
             except (OperationalError, InterfaceError):
-                log.exception("%d events of %s wait for the database", len(found), self._alias)
+                log.exception("%d events of %s wait for the database", len(items), self._alias)
                 time.sleep(RETRY_SECONDS)
             except Exception:
-                if len(found) > 1:
-                    for one in found:
-                        self._record([one])
+                if len(items) > 1:
+                    for item in items:
+                        self._store([item])
                 else:
-                    log.exception("An event of %s that cannot be recorded: %r", self._alias, found[0])
+                    log.exception("An event of %s cannot be stored and is dropped: %r", self._alias, items[0])
                 return
             else:
                 break
-        if any(isinstance(item, CarrierEvent) and item.status >= FINAL for item in found):
+        if any(isinstance(item, CarrierEvent) and item.status >= FINAL for item in items):
             self._nudge()
 
     def _nudge(self) -> None:
-        """Where channels are limited, one that has become free is used at once, and not at the next tick."""
+        """Nudge the dispatcher of a trunk with limited channels, so that a freed channel is used before the next tick."""
         now = time.monotonic()
         if settings.CARRIERS.get(self._alias, {}).get("CHANNELS") and now - self._nudged_at > NUDGE_SECONDS:
             self._nudged_at = now
@@ -122,48 +132,48 @@ class EventWriter:
             except (DatabaseError, InterfaceError) as e:  # the next tick wakes it
                 log.warning("%s could not be woken: %s", self._alias, e)
 
-    def _hold(self) -> None:
-        """Hold the lock of whoever serves this trunk; once we do, what the last one left under way is lost.
+    def _hold_lock(self) -> None:
+        """Hold the lock of the worker that serves this trunk. Once it is held, end the previous worker's deliveries as lost.
 
-        The lock is free the moment its process is gone, or the database connection in which it was taken: so it is taken
-        again in the next connection. A worker that is being stopped holds it until its last calls are recorded.
+        PostgreSQL releases the lock when the process or its database connection ends, so each new connection takes it
+        again. A worker that is stopping holds it until its last calls are stored.
         """
         if self._session is None or not self._session.dies_with_worker:
             return
         self._opened_at = self._opened_at or _database_time(self._opened)
         connection.ensure_connection()
         if self._locked_in is not connection.connection:
-            if not lock_for_good(f"session:{self._alias}"):
+            if not lock_for_session(f"session:{self._alias}"):
                 return
             self._locked_in = connection.connection
-        if self._buried:
+        if self._orphans_are_lost:
             return
         lost = lifecycle.lose_orphans(self._alias, claimed_before=self._opened_at)
-        self._buried = True
+        self._orphans_are_lost = True
         if lost:
-            log.warning("%s: %d deliveries died with the trunk's last worker", self._alias, lost)
+            log.warning("%s: %d deliveries ended as lost with the trunk's previous worker", self._alias, lost)
 
     def _write_status(self, status: str | None) -> None:
-        """Where the operator sees it (`manage.py trunk_status`), with the time, which shows that we live."""
+        """Write the session's status for `manage.py trunk_status`, with the time, which shows that this worker is alive."""
         if self._session is None:
             return
         now = time.monotonic()
-        status = (status or self._trouble or self._session.status())[:200]
+        status = (status or self._error or self._session.status())[:200]
         if status == self._status and now - self._status_at < STATUS_SECONDS:
             return
         self._status, self._status_at = status, now
         try:
             close_old_connections()
-            self._hold()
+            self._hold_lock()
             Trunk.objects.update_or_create(
                 alias=self._alias, defaults={"session": status, "session_at": Now()}
             )
-        except (DatabaseError, InterfaceError) as e:  # the next one will be written
+        except (DatabaseError, InterfaceError) as e:  # retried after STATUS_SECONDS
             log.warning("%s: the status of the session could not be written: %s", self._alias, e)
 
 
 def _database_time(moment: float) -> datetime:
-    """When a monotonic moment of the past was by the database's clock: then or earlier, however slowly it answers."""
+    """Convert a past monotonic time to the database's clock. The result is never late: a slow response makes it earlier."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         now: datetime = cursor.fetchone()[0]

@@ -1,4 +1,4 @@
-"""Places where a test can have a process killed, to see what the next one makes of it."""
+"""Kill a process at a named place, so that tests can check how the next process recovers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.conf import settings
 
 
 def failpoint(name: str) -> None:
-    """Dies here, without a chance to clean up, if the file `name` lies in the failpoints folder: once per file."""
+    """Kill this process, without any clean-up, if the failpoints folder has a file with this name. Removes the file."""
     folder = settings.IRIS_FAILPOINTS
     if not folder:
         return

@@ -1,4 +1,4 @@
-"""Advisory locks: at most so many processes do one thing at a time, and a dead one never blocks the others."""
+"""Advisory locks: limit how many processes do the same work at a time. A dead process never blocks the others."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from django.db import connection
 
 @contextmanager
 def locked(name: str, *, count: int = 1) -> Iterator[bool]:
-    """Hold one of `count` locks of this name while inside; False when all are taken.
+    """Hold one of `count` locks of this name inside the context; yield False if all are taken.
 
-    The lock lives in the database session: it is free the moment the process that held it is gone.
+    The lock belongs to the database session, so PostgreSQL releases it when the process ends.
     """
     base = crc32(name.encode())
     with connection.cursor() as cursor:
@@ -27,14 +27,14 @@ def locked(name: str, *, count: int = 1) -> Iterator[bool]:
     try:
         yield True
     finally:
-        # After a lost connection there is nothing to unlock, and Django has marked it for closing.
+        # A lost connection has released its locks, and Django closes it.
         if connection.connection is not None and not connection.connection.closed:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [base - 2**31, number])
 
 
-def lock_for_good(name: str) -> bool:
-    """Take the lock of this name for as long as the thread's database session lasts; False while another has it."""
+def lock_for_session(name: str) -> bool:
+    """Take the lock of this name until the thread's database session ends; return False if another session has it."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s, 0)", [crc32(name.encode()) - 2**31])
         return bool(cursor.fetchone()[0])

@@ -1,4 +1,4 @@
-"""Celery is only a nudge: a lost nudge costs at most one tick, so a broker that is down stops nothing."""
+"""Nudge workers through Celery. A lost nudge costs at most one tick, so a broker that is down stops nothing."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from celery import Task
 from django.db import transaction
 from django.utils.module_loading import import_string
 
-# Seconds after which a nudge that no worker took is dropped: the next tick has sent it again. So a worker that was
-# away for an hour does not begin with an hour of old nudges.
+# Seconds after which a waiting nudge is dropped: each tick sends it again, so a worker that was down for an hour does not
+# start with an hour of old nudges.
 EXPIRES = 60
 
 
 def sent_at(task: Task[Any, Any]) -> datetime | None:
-    """Return when the nudge was sent that this task runs for; None if the task was called directly."""
+    """Return when the nudge was sent that started this task; None if the task was called directly."""
     expires: object = task.request.expires
     if isinstance(expires, str):
         expires = datetime.fromisoformat(expires)
@@ -24,10 +24,9 @@ def sent_at(task: Task[Any, Any]) -> datetime | None:
 
 
 def nudge(name: str, *args: Any) -> None:
-    """Send the task with this dotted name (`telephony.tasks.dispatch`) once the present transaction is committed.
+    """Send the task with this dotted name (`telephony.tasks.dispatch`) after the present transaction has committed.
 
-    The task is named rather than imported, so that no verb imports `tasks`. A broker that fails is logged, and is no
-    error for the caller.
+    The caller gives the name, so that it need not import `tasks`. Errors of the broker are logged and not raised.
     """
     transaction.on_commit(partial(_send, name, args), robust=True)
 

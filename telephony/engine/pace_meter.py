@@ -1,6 +1,7 @@
-"""Why a trunk is slower than its setting: where the time of its dispatcher goes.
+"""Find out why a trunk is slower than its CPS setting, by measuring what its dispatcher spends time on.
 
-Kept in the memory of the process, since it is only of the last seconds; the verdict is in the trunk's row (`pace_note`).
+The measurements cover only the last seconds, so they stay in the memory of the process. The note is stored in the
+trunk's row (`pace_note`).
 """
 
 from __future__ import annotations
@@ -10,26 +11,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 
-INTERVAL = 5.0  # seconds of work for one verdict
-SLOW = 0.95  # of the setting: below it, the trunk is slow
-DECAY = 0.9  # of the longest pause, with each shorter one
+INTERVAL = 5.0  # seconds of work between two notes
+SLOW = 0.95  # share of the CPS setting below which a trunk counts as slow
+DECAY = 0.9  # factor by which the longest duration shrinks with each shorter one
 
 
 class Activity(StrEnum):
     CLAIM = "claim"
     SUBMIT = "submit"
-    RECORD = "record"
+    STORE = "store"
 
 
 class PaceMeter:
-    """What a dispatcher of one trunk has done since the last verdict. Times are monotonic, durations in seconds."""
+    """Measure a dispatcher's work on one trunk since the last note. Times are monotonic, durations in seconds."""
 
     def __init__(self, cps: float | None) -> None:
         self.cps = cps
         self._longest = dict.fromkeys(Activity, 0.0)
         self._late = 0.0
         self._begin()
-        self._silent = True
+        self._noted_slow = False
 
     def _begin(self) -> None:
         self._since: float | None = None
@@ -61,42 +62,45 @@ class PaceMeter:
         self._submitted += count
 
     def nothing_due(self) -> None:
-        """The trunk waits for work, or rests: its pace says nothing for the present."""
+        """Restart the measurement: the trunk waits for work or rests, so its pace says nothing at present."""
         self._begin()
 
     def longest_pause(self) -> float:
-        """How long the dispatcher may be away from submitting, as seen lately: a claim, a record, and waking up late."""
+        """Return the longest break between two submissions to expect, in seconds: the sum of the recent maxima."""
         return sum(self._longest.values()) + self._late
 
     def note(self, *, carrier_pace: float | None) -> str | None:
-        """A new verdict: why the trunk is slow, "" if it is not; None while the last one stands."""
+        """Return a new note: why the trunk is slow, "" if it no longer is; None if the last note still holds.
+
+        `carrier_pace` is the carrier's own limit in deliveries per second.
+        """
         if self.cps is None or self._since is None:
             return None
         elapsed = time.monotonic() - self._since
         if elapsed < INTERVAL:
             return None
         rate = self._submitted / elapsed
-        verdict = (
+        note = (
             "" if rate >= SLOW * self.cps else f"{rate:.1f} a second: {self._reason(elapsed, carrier_pace)}"
         )
         self._begin()
-        if not verdict and self._silent:
+        if not note and not self._noted_slow:
             return None
-        self._silent = not verdict
-        return verdict
+        self._noted_slow = bool(note)
+        return note
 
     def _reason(self, elapsed: float, carrier_pace: float | None) -> str:
         if carrier_pace is not None and self.cps is not None and carrier_pace < self.cps:
-            return f"the carrier takes {carrier_pace:.1f} a second at present"
-        database = self._seconds[Activity.CLAIM] + self._seconds[Activity.RECORD]
+            return f"the carrier accepts {carrier_pace:.1f} a second at present"
+        database = self._seconds[Activity.CLAIM] + self._seconds[Activity.STORE]
         carrier = self._seconds[Activity.SUBMIT]
         longest = max(database, carrier, self._overslept)
         if longest < 0.1 * elapsed:
-            return "too few were due, or no channel was free"
+            return "too few deliveries were due, or no channel was free"
         if longest == database:
             return (
                 f"the database is slow, a claim takes {self._average(Activity.CLAIM):.3f} s"
-                f" and a record {self._average(Activity.RECORD):.3f} s"
+                f" and storing results {self._average(Activity.STORE):.3f} s"
             )
         if longest == carrier:
             return f"the carrier is slow, a submission takes {self._average(Activity.SUBMIT):.3f} s"
@@ -111,7 +115,7 @@ _meters: dict[str, PaceMeter] = {}
 
 
 def meter_of(alias: str, cps: float | None) -> PaceMeter:
-    """The meter of a trunk in this process; a new one when its pace was changed."""
+    """Return this process's meter of a trunk; create a new one if the CPS setting has changed."""
     meter = _meters.get(alias)
     if meter is None or meter.cps != cps:
         meter = _meters[alias] = PaceMeter(cps)

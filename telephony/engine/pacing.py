@@ -1,9 +1,9 @@
-"""The pace of a trunk: its deliveries leave 1/CPS apart on average, and no second ever has more than CPS + max(1, 2 %).
+"""Keep the pace of a trunk: deliveries leave 1/CPS apart on average, and no second has more than CPS + max(1, 2 %).
 
 A claim reserves slots 1/CPS apart in the trunk's row, so a process that dies costs the trunk its slots and nothing else.
-One process at a time submits for a trunk that has a pace. A delivery whose slot has passed, because a commit, the carrier
-or the machine was slow, leaves as soon as the last second has room for it (`SlidingSecond`): lateness costs accuracy,
-never progress.
+One process at a time submits for a trunk that has a pace. If a commit, the carrier or the machine was slow, a delivery
+misses its slot. It then leaves as soon as the last second has room for it (`SlidingSecond`), so the trunk loses accuracy
+but no throughput.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from telephony.engine.lifecycle import Claimed
 from telephony.models.statuses import END, QUEUED
 
 # How far ahead of its slot a delivery is claimed, in seconds. This bridges the gap between two dispatchers, so that no
-# slot is wasted, and bounds how long an OTP waits behind the deliveries that are claimed already.
+# slot is wasted, and limits how long an OTP waits behind claimed deliveries.
 HORIZON = 0.2
-# How far back slots reach that nobody has claimed: a handover between two processes, or a slow claim, must not cost a
-# trunk its pace. A trunk that was idle for longer begins anew.
+# How old an unclaimed slot may be and still be used, in seconds: a handover between two processes, or a slow claim, must
+# not reduce the pace. After a longer gap, the slots restart at the present time.
 CATCH_UP = 0.25
-LONGEST_AHEAD = 10.0  # seconds to the next slot; a slot further away means that a clock was set back
+MAX_AHEAD_SECONDS = 10.0  # until the next slot; a slot further away means that a clock was set back
 RING_SECONDS = 120  # a call that has been ringing for longer has ended, whatever its status says
 
 
 def max_per_second(cps: float) -> int:
-    """The most deliveries that may leave within one second, wherever that second begins."""
+    """Return how many deliveries may leave within any period of one second."""
     return int(cps + max(1.0, 0.02 * cps))
 
 
 class SlidingSecond:
-    """The departures of the last second. Times are monotonic.
+    """Count the departures of the last second. Times are monotonic.
 
-    A carrier gets a delivery a little after its submission has begun. An entry counts from the latest such moment: the end
-    of the submission, but at most `UNCERTAINTY` seconds after its begin.
+    A carrier receives a delivery shortly after its submission has begun. A departure counts from the latest possible
+    time: the end of the submission, but at most `UNCERTAINTY` seconds after its beginning.
     """
 
     UNCERTAINTY = 0.01
@@ -52,13 +52,13 @@ class SlidingSecond:
         self._count = 0
 
     def room(self, now: float) -> int:
-        """How many deliveries may leave now."""
+        """Return how many deliveries may leave now."""
         while self._departures and self._departures[0][0] <= now - 1:
             self._count -= self._departures.popleft()[1]
         return max(0, self._limit - self._count)
 
     def opens_at(self, now: float) -> float:
-        """When at least one delivery may leave; `now` or earlier if one may leave at once."""
+        """Return when at least one delivery may leave; `now` or earlier if one may leave at once."""
         return now if self.room(now) or not self._departures else self._departures[0][0] + 1
 
     def add(self, count: int, *, begun: float, ended: float) -> None:
@@ -70,7 +70,10 @@ class SlidingSecond:
         return self._count
 
     def next_slot(self, now: float) -> float:
-        """The earliest moment from which somebody who knows nothing of these departures may send one every 1/CPS."""
+        """Return the earliest time from which another process may submit one delivery every 1/CPS seconds.
+
+        That process does not know these departures, so its slots must be late enough for both.
+        """
         earliest, sent = now, 0
         for moment, count in reversed(self._departures):
             sent += count
@@ -80,7 +83,10 @@ class SlidingSecond:
 
 @dataclass(slots=True)
 class Claim:
-    """What may leave now. `slots` are monotonic times; `wait` is how long until more may, None when nothing is due."""
+    """Claimed deliveries and their slots.
+
+    `slots` are monotonic times. `wait` is the number of seconds until the next claim may succeed, None when nothing is due.
+    """
 
     deliveries: list[Claimed] = field(default_factory=list)
     valid_until: datetime = datetime.max
@@ -93,18 +99,18 @@ def claim(
     alias: str,
     *,
     horizon: float = HORIZON,
-    bearable: float | None = None,
-    at_most: int | None = None,
+    carrier_rate: float | None = None,
+    max_count: int | None = None,
     pace_note: str | None = None,
 ) -> Claim:
-    """Take as many deliveries as the trunk's pace and free channels allow within the horizon, in seconds.
+    """Claim as many deliveries as the trunk's pace and free channels allow within the next `horizon` seconds.
 
-    `bearable` is the pace that the carrier itself keeps at present, in deliveries a second: no more are claimed than it
-    sends within the horizon. `at_most` is how many it can have at all. `pace_note` says why the trunk is slower than its
-    setting; None leaves the last note.
+    `carrier_rate` is how many deliveries per second the carrier accepts at present; a claim takes no more than the carrier
+    accepts within HORIZON. `max_count` limits the claim. `pace_note` says why the trunk is slower than its CPS setting;
+    None keeps the last note.
 
-    The trunk's row is locked, and its next free slot moves by 1/CPS for each claimed delivery: the slots of two claims
-    are never closer than that, whichever processes claim.
+    The trunk's row is locked, and its next free slot moves by 1/CPS for each claimed delivery, so slots are never closer
+    than that, whichever processes claim.
     """
     config = settings.CARRIERS[alias]
     pace, channels = config.get("CPS"), config.get("CHANNELS")
@@ -115,19 +121,19 @@ def claim(
             [alias],
         )
         row = cursor.fetchone()
-        if row is None:  # nothing was ever ordered on it
+        if row is None:  # the trunk never had a delivery
             return Claim()
         trunk_id, last_owner, slot, pause_reason, paused_until = row
-        # Asked with the row locked: whoever holds everything back waits for claims that have looked before.
+        # Checked with the row locked: `hold_everything` waits for these locks, so that no claim misses the hold.
         if restore_hold.is_held():
             return Claim()
-        # Asked only now: the lock may have been waited for.
+        # Read only now, because the lock may have taken time.
         cursor.execute("SELECT clock_timestamp()")
         now = cursor.fetchone()[0]
         arrival = time.monotonic()
         step = 1 / pace if pace else 0.0
         missed = slot is None or slot < now - timedelta(seconds=CATCH_UP)
-        if not pace or missed or slot > now + timedelta(seconds=max(LONGEST_AHEAD, 2 * step)):
+        if not pace or missed or slot > now + timedelta(seconds=max(MAX_AHEAD_SECONDS, 2 * step)):
             slot = now
         if pause_reason and (paused_until is None or paused_until > now):
             return Claim()
@@ -138,16 +144,16 @@ def claim(
             limit = min(settings.IRIS_CLAIM_SIZE, int((horizon - ahead) * pace) + 1)
         else:
             limit = settings.IRIS_CLAIM_SIZE
-        if bearable:
-            limit = min(limit, int(HORIZON * bearable) + 1)
-        limit = min(limit, at_most or limit)
+        if carrier_rate:
+            limit = min(limit, int(HORIZON * carrier_rate) + 1)
+        limit = min(limit, max_count or limit)
         call_limit = None
         if channels is not None:
             cursor.execute(
                 f"""SELECT count(*) FROM telephony_delivery
                      WHERE trunk_id = %s AND channel = 'call' AND status > {QUEUED} AND status < {END}
                        AND claimed_at > statement_timestamp() - make_interval(secs => %s)""",
-                # A call that has never reported is over by then, whatever its status says.
+                # An older call has ended, even if the carrier has never reported its end.
                 [trunk_id, settings.IRIS_MAX_AUDIO_SECONDS + RING_SECONDS],
             )
             call_limit = max(0, channels - cursor.fetchone()[0])
@@ -163,7 +169,7 @@ def claim(
                       pace_noted_at = CASE WHEN %(pace_note)s::text IS NULL THEN pace_noted_at ELSE %(now)s END
                 WHERE id = %(trunk)s""",
             {
-                "last_owner": _last_in_turn(claimed),
+                "last_owner": _last_owner_in_round(claimed),
                 "next_slot": slot + timedelta(seconds=step * len(claimed)),
                 "pace_note": pace_note,
                 "now": now,
@@ -179,14 +185,14 @@ def claim(
     )
 
 
-def _last_in_turn(claimed: Sequence[Claimed]) -> int:
-    """Whose turn it was last. OTPs overtake, and do not use up their owner's turn among the campaigns."""
-    lowest = max(one.priority for one in claimed)
-    return next(one.owner_id for one in reversed(claimed) if one.priority == lowest)
+def _last_owner_in_round(claimed: Sequence[Claimed]) -> int:
+    """Return the owner after whom the next round begins. OTPs do not count, so they cost their owner no place in it."""
+    lowest = max(delivery.priority for delivery in claimed)
+    return next(delivery.owner_id for delivery in reversed(claimed) if delivery.priority == lowest)
 
 
 def postpone(alias: str, *, seconds: float) -> None:
-    """Hand out no slot of this trunk for so many seconds."""
+    """Move the trunk's next slot to at least this many seconds from now."""
     with connection.cursor() as cursor:
         cursor.execute(
             """UPDATE telephony_trunk

@@ -1,17 +1,17 @@
-"""After a restored backup nothing leaves until an operator says so (`manage.py after_restore`, docs/restore.md).
+"""Hold all deliveries after a restored backup until the operator releases them (`manage.py after_restore`, docs/restore.md).
 
-A backup does not know who was called or texted since it was made. So the database keeps marks of the place where its
-data were written (`RestoreGuard`), which a restore cannot carry along:
+A backup does not know which recipients were called or texted after it was made. So the database stores marks of the
+place where its data were written (`RestoreGuard`). A restore changes at least one of them:
 
-* the identifier of the PostgreSQL server and the timeline of its write-ahead log: another server, a recovery to a point
-  in time, a standby that took over;
-* the oids of the database and of two tables: a restored dump, a copy made with CREATE DATABASE … TEMPLATE;
-* the transaction that wrote the anchor's row: a dump of the data alone, restored into tables that are there.
+* the identifier of the PostgreSQL server and the timeline of its write-ahead log change on another server, after a
+  recovery to a point in time, and when a standby takes over;
+* the oids of the database and of two tables change in a restored dump and in a copy by CREATE DATABASE … TEMPLATE;
+* the transaction that wrote the anchor's row changes when a data-only dump is restored into existing tables.
 
-A copy of the server's files that is started as it is has the same marks as the original. Only somebody outside can
-tell: every worker remembers in IRIS_HOME how far the database was (`RestoreGuard.beats`).
+A copy of the server's files has the same marks as the original. To detect it, every worker remembers in IRIS_HOME how
+far the database was (`RestoreGuard.beats`).
 
-`is_held` is asked by each claim, after it has locked its trunk, so nothing depends on a tick that comes first.
+Each claim calls `is_held` after it has locked its trunk, so the hold does not depend on a tick that runs first.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ from telephony.models import RestoreAnchor, RestoreGuard, Trunk
 log = logging.getLogger(__name__)
 
 WARN_SECONDS = 60.0  # between two warnings of one process
-BY_HAND = "An operator has said so."
+BY_HAND = "An operator has requested it."
 NO_GUARD = "The row of telephony_restoreguard is missing."
-OLDER = "The database is older than this server has seen it before."
-# Why a mark is not what it was, as the operator is told. Those that may be unknown are compared where both are known.
+OLDER = "This server has seen a newer state of the database."
+# What the operator is told when a mark has changed. Marks that may be unknown are compared only if both values are known.
 SOMETIMES_UNKNOWN = {
-    "system_identifier": "The data are on another PostgreSQL server than before.",
+    "system_identifier": "The data are on a different PostgreSQL server.",
     "timeline": "PostgreSQL was recovered to a point in time, or a standby has taken over.",
 }
 ALWAYS_KNOWN = {
-    "database_oid": "The data are in another database than before.",
-    "guard_oid": "The tables were made anew.",
-    "delivery_oid": "The table of deliveries was made anew.",
-    "anchor_xmin": "The rows were written anew.",
+    "database_oid": "The data are in a different database.",
+    "guard_oid": "The tables were created again.",
+    "delivery_oid": "The table of deliveries was created again.",
+    "anchor_xmin": "The rows were inserted again.",
 }
 MARKS = [*SOMETIMES_UNKNOWN, *ALWAYS_KNOWN]
-_LOOK = f"""SELECT g.held_since, g.reason, g.adopted_at, g.beats, {", ".join(f"g.{name}, m.{name}" for name in MARKS)}
+_MARKS_QUERY = f"""SELECT g.held_since, g.reason, g.adopted_at, g.beats, {", ".join(f"g.{name}, m.{name}" for name in MARKS)}
               FROM telephony_restoreguard g CROSS JOIN telephony_marks() m"""
 
 _warned_at = -WARN_SECONDS
@@ -58,16 +58,16 @@ _warned_at = -WARN_SECONDS
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Nothing leaves. `since` is None where that has not been written down yet."""
+    """All deliveries are held. `since` is None if the hold is not stored yet."""
 
     since: datetime | None
     reason: str
 
 
 def hold() -> Hold | None:
-    """Whether everything is held back at this moment, and why; None while it is not. One statement, some 0.1 ms."""
+    """Return the present hold; None if deliveries may leave. Takes one statement, about 0.1 ms."""
     with connection.cursor() as cursor:
-        cursor.execute(_LOOK)
+        cursor.execute(_MARKS_QUERY)
         row = cursor.fetchone()
     if row is None:
         return Hold(None, NO_GUARD)
@@ -84,7 +84,7 @@ def hold() -> Hold | None:
 
 
 def _changes(pairs: dict[str, tuple[int | None, int | None]]) -> list[str]:
-    """`pairs`: of each mark, what is written down and what it is now."""
+    """Return a sentence for each mark that has changed. `pairs` has the stored and the present value of each mark."""
     reasons = []
     for name, (written, now) in pairs.items():
         if name in ALWAYS_KNOWN and written != now:
@@ -95,50 +95,51 @@ def _changes(pairs: dict[str, tuple[int | None, int | None]]) -> list[str]:
 
 
 def is_held() -> bool:
-    """Whether nothing may leave; for whoever claims deliveries, after the trunk's row has been locked."""
+    """Return whether all deliveries are held. Claims call it after they have locked the trunk's row."""
     return hold() is not None
 
 
 def refuse_held() -> None:
-    """Raises Unavailable while everything is held: for what is of no use later."""
+    """Raise Unavailable while deliveries are held. For requests that would be useless after the hold."""
     if is_held():
         raise Unavailable(
-            "This server was restored from a backup and sends nothing until its operator lets it go on. Try again later."
+            "This server was restored from a backup and sends nothing until its operator releases it. Try again later."
         )
 
 
-def sentence() -> str:
-    """What health checks and `trunk_status` say of it; empty while nothing is held."""
-    found = hold()
-    if found is None:
+def describe_hold() -> str:
+    """Describe the hold for health checks and `trunk_status`; return an empty string if there is none."""
+    current = hold()
+    if current is None:
         return ""
-    since = f" since {found.since:%Y-%m-%d %H:%M} UTC" if found.since else ""
-    return f"held after a restore{since}: {found.reason} manage.py after_restore shows what waits."
+    since = f" since {current.since:%Y-%m-%d %H:%M} UTC" if current.since else ""
+    return f"held after a restore{since}: {current.reason} manage.py after_restore shows what waits."
 
 
-def look_after() -> bool:
-    """Called by each tick before everything else: write down that everything is held, if it is; whether it is."""
-    found = hold()
-    if found is None:
+def update_guard() -> bool:
+    """Store a new hold, or count a beat if there is none; return whether deliveries are held. Each tick calls it first."""
+    current = hold()
+    if current is None:
         RestoreGuard.objects.filter(held_since=None).update(beats=F("beats") + 1)
         return False
-    if found.since is None and hold_everything(reason=found.reason):
-        log.error("Nothing leaves from now on: %s See docs/restore.md.", found.reason)
-    _warn(found)
+    if current.since is None and hold_everything(reason=current.reason):
+        log.error("All deliveries are held from now on: %s See docs/restore.md.", current.reason)
+    _warn(current)
     return True
 
 
-def _warn(found: Hold) -> None:
+def _warn(current: Hold) -> None:
     global _warned_at
     if time.monotonic() - _warned_at >= WARN_SECONDS:
         _warned_at = time.monotonic()
         log.warning(
-            "Nothing leaves: held after a restore. %s manage.py after_restore shows what waits.", found.reason
+            "All deliveries are held after a restore. %s manage.py after_restore shows what waits.",
+            current.reason,
         )
 
 
 def hold_everything(*, reason: str = BY_HAND) -> bool:
-    """Once this returns, no claim hands anything out any more; whether this call wrote it down."""
+    """Hold all deliveries; return whether this call began the hold. No claim returns deliveries after this call."""
     if not RestoreGuard.objects.exists():
         adopt("default")
     with connection.cursor() as cursor:
@@ -148,15 +149,14 @@ def hold_everything(*, reason: str = BY_HAND) -> bool:
             [reason[:300]],
         )
         written = bool(cursor.rowcount)
-    with (
-        transaction.atomic()
-    ):  # claims that had looked before have their trunk's row until they are committed
+    # Claims that did not see the hold keep their trunk's row locked until they commit: wait for them.
+    with transaction.atomic():
         list(Trunk.objects.select_for_update(no_key=True).order_by("pk").values_list("pk"))
     return written
 
 
-def note_set_aside() -> None:
-    """Write down that everything that was under way has been paused, so that it is not paused again."""
+def note_runs_paused() -> None:
+    """Store that the runs of the backup have been paused, so that they are not paused again."""
     with connection.cursor() as cursor:
         cursor.execute(
             """UPDATE telephony_restoreguard SET set_aside_at = clock_timestamp()
@@ -164,22 +164,24 @@ def note_set_aside() -> None:
         )
 
 
-def must_set_aside() -> bool:
-    """Whether what was under way at the time of the backup is still to be paused."""
+def must_pause_runs() -> bool:
+    """Return whether the runs that were live in the backup still have to be paused."""
     return RestoreGuard.objects.filter(held_since__isnull=False, set_aside_at=None).exists()
 
 
 def release() -> None:
-    """Let everything leave again: what is here now is what counts, and these are its marks from now on.
+    """Release the hold and store the present marks.
 
-    What was under way at the time of the backup gets the carrier's full time for a report, and then counts as lost.
+    Deliveries that were in flight in the backup get the carrier's full report timeout again, and then end as lost.
     """
-    lifecycle.expect_reports_anew({alias: get_carrier(alias).report_timeout() for alias in settings.CARRIERS})
+    lifecycle.restart_report_timeouts(
+        {alias: get_carrier(alias).report_timeout() for alias in settings.CARRIERS}
+    )
     adopt("default", after_restore=True)
 
 
 def adopt(using: str, *, after_restore: bool = False) -> None:
-    """Take the marks of the present place, whatever was written down before."""
+    """Store the present marks, and end any hold."""
     columns = ", ".join(MARKS)
     restored_at = "clock_timestamp()" if after_restore else "NULL"
     with transaction.atomic(using=using), connections[using].cursor() as cursor:
@@ -198,19 +200,19 @@ def adopt(using: str, *, after_restore: bool = False) -> None:
 
 
 def adopt_new(using: str = "default", apps: Any = None, **_: Any) -> None:
-    """A database whose tables have just been made, or emptied, is where it belongs. Receiver of `post_migrate`."""
+    """Store the marks of a database whose tables were just created or emptied. Receiver of `post_migrate`."""
     if apps is not None and "restoreguard" not in apps.all_models["telephony"]:
-        return  # migrated back to before there was a guard
+        return  # migrated back to a release without the guard
     if not RestoreGuard.objects.using(using).exists() and not RestoreAnchor.objects.using(using).exists():
         adopt(using)
 
 
 def newest_claim() -> datetime | None:
-    """When the data last saw a delivery leave: what happened later is not in this backup."""
+    """Return the time of the newest claim in the database; None if there is none. The backup has nothing later."""
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT max(claimed_at)
                  FROM (SELECT claimed_at FROM telephony_delivery ORDER BY id DESC LIMIT 20000) latest"""
         )
-        found: Sequence[datetime | None] = cursor.fetchone()
-        return found[0]
+        row: Sequence[datetime | None] = cursor.fetchone()
+        return row[0]

@@ -1,6 +1,6 @@
-"""How far the database was when this machine last looked: kept outside of it, in IRIS_HOME/restore.
+"""Remember outside the database, in IRIS_HOME/restore, how far it was when this machine last saw it.
 
-So a database that was set back by a copy of its files, which has all marks of the original, is noticed.
+This detects a database that was set back by a copy of its files, which has all marks of the original.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from django.conf import settings
 log = logging.getLogger(__name__)
 
 FOLDER = "restore"
-WRITE_SECONDS = 5.0  # between two times that a process writes it down
+WRITE_SECONDS = 5.0  # between two writes of the file by one process
 Place = tuple[int | None, int | None]  # the server's identifier and the database's oid
 
 
 @dataclass(slots=True)
 class Seen:
-    """`adopted_at` and `beats` of the guard. `surely` is the beat before the last new one.
+    """The guard's `adopted_at` and `beats`. `confirmed_beats` is the value before the last change of `beats`.
 
-    With `synchronous_commit = off` a crash may lose what was committed last; a beat is a second old by then.
+    With `synchronous_commit = off`, a crash may lose the latest beat, but not the one before: it is about a second old.
     """
 
     adopted_at: float
     beats: int
-    surely: int
+    confirmed_beats: int
     written_at: float  # monotonic
 
 
@@ -39,15 +39,17 @@ _seen: dict[Place, Seen] = {}
 
 
 def has_seen_more(*, place: Place, adopted_at: datetime, beats: int) -> bool:
-    """Whether this machine knows a later state of this database; else remember this one."""
+    """Return whether this machine has seen a later state of this database. If not, remember the given state."""
     at = adopted_at.timestamp()
     seen = _seen.get(place) or _read(place)
-    if seen is not None and (at < seen.adopted_at or (at == seen.adopted_at and beats < seen.surely)):
+    if seen is not None and (
+        at < seen.adopted_at or (at == seen.adopted_at and beats < seen.confirmed_beats)
+    ):
         return True
     if seen is None or at > seen.adopted_at:
-        seen = Seen(at, beats, surely=0, written_at=-WRITE_SECONDS)
+        seen = Seen(at, beats, confirmed_beats=0, written_at=-WRITE_SECONDS)
     elif beats > seen.beats:
-        seen.beats, seen.surely = beats, seen.beats
+        seen.beats, seen.confirmed_beats = beats, seen.beats
     _seen[place] = seen
     if time.monotonic() - seen.written_at >= WRITE_SECONDS:
         seen.written_at = time.monotonic()
@@ -56,7 +58,7 @@ def has_seen_more(*, place: Place, adopted_at: datetime, beats: int) -> bool:
 
 
 def forget() -> None:
-    """As a new process would: read the file again."""
+    """Clear the memory of this process, so that it reads the file again, as a new process does."""
     _seen.clear()
 
 
@@ -67,12 +69,13 @@ def _path(place: Place) -> Path:
 
 def _read(place: Place) -> Seen | None:
     try:
-        found = json.loads(_path(place).read_text())
-        return Seen(float(found["adopted_at"]), int(found["surely"]), int(found["surely"]), -WRITE_SECONDS)
+        stored = json.loads(_path(place).read_text())
+        beats = int(stored["surely"])
+        return Seen(float(stored["adopted_at"]), beats, beats, -WRITE_SECONDS)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as e:
-        log.warning("%s cannot be read, so it is made anew: %s", _path(place), e)
+        log.warning("%s cannot be read and will be replaced: %s", _path(place), e)
         return None
 
 
@@ -81,7 +84,9 @@ def _write(place: Place, seen: Seen) -> None:
     temporary = path.with_suffix(f".{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps({"adopted_at": seen.adopted_at, "surely": seen.surely}))
+        temporary.write_text(json.dumps({"adopted_at": seen.adopted_at, "surely": seen.confirmed_beats}))
         temporary.replace(path)
     except OSError as e:
-        log.warning("%s cannot be written, so a restored copy of files may go unnoticed: %s", path, e)
+        log.warning(
+            "%s cannot be written, so a restored copy of the database's files may be missed: %s", path, e
+        )

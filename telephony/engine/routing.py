@@ -1,6 +1,6 @@
-"""Which trunk a call or SMS goes through: by channel, then by the longest prefix of its number.
+"""Choose the trunk of a call or SMS: by channel, then by the longest matching prefix of the number.
 
-And which another one, where the trunk on which it waits will not take it.
+Also moves queued deliveries from closed trunks to other trunks of their routes.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from telephony.engine import lifecycle
 from telephony.models import Channel, Trunk
 
 
-def trunks() -> dict[str, Trunk]:
-    """A row for every configured carrier, by alias; missing ones are made."""
-    found = {trunk.alias: trunk for trunk in Trunk.objects.filter(alias__in=settings.CARRIERS)}
-    missing = [alias for alias in settings.CARRIERS if alias not in found]
+def get_or_create_trunks() -> dict[str, Trunk]:
+    """Return the rows of all configured carriers by alias. Creates missing rows."""
+    trunks = {trunk.alias: trunk for trunk in Trunk.objects.filter(alias__in=settings.CARRIERS)}
+    missing = [alias for alias in settings.CARRIERS if alias not in trunks]
     if missing:
         Trunk.objects.bulk_create([Trunk(alias=alias) for alias in missing], ignore_conflicts=True)
-        found = {trunk.alias: trunk for trunk in Trunk.objects.filter(alias__in=settings.CARRIERS)}
-    return found
+        trunks = {trunk.alias: trunk for trunk in Trunk.objects.filter(alias__in=settings.CARRIERS)}
+    return trunks
 
 
 def check_route(channel: Channel) -> None:
-    """Raises Unavailable where nothing of this channel can be sent."""
+    """Raise Unavailable if no trunk serves this channel."""
     if not settings.ROUTES[channel.value]:
         raise Unavailable(f"No carrier is set up for {channel.label}: ask this server's operator.")
 
 
 class Router:
-    """Picks trunks for many numbers with one query. A resting trunk is passed over while another can go."""
+    """Choose trunks for many numbers with one query. Skips resting trunks unless all trunks of the route are resting."""
 
     def __init__(self, channel: Channel) -> None:
         check_route(channel)
-        rows = trunks()
+        rows = get_or_create_trunks()
         now = timezone.now()
         resting = {
             alias
@@ -47,11 +47,11 @@ class Router:
         }
         table: dict[str, int] = {}
         for prefix, aliases in _preferences(settings.ROUTES[channel.value]).items():
-            awake = [alias for alias in aliases if alias not in resting]
-            table[prefix] = rows[(awake or aliases)[0]].pk
+            available = [alias for alias in aliases if alias not in resting]
+            table[prefix] = rows[(available or aliases)[0]].pk
         self._table = table
         self.alias_of = {trunk.pk: alias for alias, trunk in rows.items()}
-        self._else = table.get("", next(iter(table.values())))
+        self._default = table.get("", next(iter(table.values())))
         self._lengths = sorted({len(prefix) for prefix in table}, reverse=True)
         self.pick = lru_cache(maxsize=100_000)(self._pick)
 
@@ -60,21 +60,21 @@ class Router:
             trunk = self._table.get(to[:length])
             if trunk is not None:
                 return trunk
-        return self._else
+        return self._default
 
     @property
-    def ways(self) -> dict[str, int]:
-        """The trunk of each prefix, by its id; that of "" is everybody else's."""
-        return {**self._table, "": self._else}
+    def trunk_by_prefix(self) -> dict[str, int]:
+        """Return the id of the trunk for each prefix. The prefix "" has the trunk of all other numbers."""
+        return {**self._table, "": self._default}
 
 
 def is_closed(trunk: Trunk) -> bool:
-    """Whether it takes nothing until somebody does something: it is not configured, or its operator must clear it."""
+    """Return whether a trunk submits nothing until the operator acts: it is not configured, or it is paused without end."""
     return trunk.alias not in settings.CARRIERS or bool(trunk.pause_reason and trunk.paused_until is None)
 
 
 def move_from_closed_trunks() -> int:
-    """Queue the deliveries of closed trunks on other trunks of their routes; how many.
+    """Move the deliveries of closed trunks to other trunks of their routes; return how many.
 
     Moves only queued deliveries that are not waiting for a resend: no carrier can have them.
     """
@@ -86,18 +86,21 @@ def move_from_closed_trunks() -> int:
         for channel in Channel:
             if not settings.ROUTES[channel.value]:
                 continue
-            ways = {
+            trunk_by_prefix = {
                 # Use a closed trunk only if the current one no longer exists.
                 prefix: pk if other in closed and trunk.alias in settings.CARRIERS else other
-                for prefix, other in Router(channel).ways.items()
+                for prefix, other in Router(channel).trunk_by_prefix.items()
             }
-            if set(ways.values()) != {pk}:
-                moved += lifecycle.reroute(trunk_id=pk, channel=channel, ways=ways)
+            if set(trunk_by_prefix.values()) != {pk}:
+                moved += lifecycle.reroute(trunk_id=pk, channel=channel, trunk_by_prefix=trunk_by_prefix)
     return moved
 
 
 def _preferences(routes: Sequence[str | Mapping[str, Any]]) -> dict[str, list[str]]:
-    """`["a", {"prefix": "+97798", "trunks": ["b", "a"]}]` → `{"": ["a"], "+97798": ["b", "a"]}`."""
+    """Return the trunks of each prefix in order of preference.
+
+    `["a", {"prefix": "+97798", "trunks": ["b", "a"]}]` becomes `{"": ["a"], "+97798": ["b", "a"]}`.
+    """
     preferences: dict[str, list[str]] = {}
     for route in routes:
         if isinstance(route, str):

@@ -1,4 +1,4 @@
-"""Whether this worker has been told to stop. All of its processes see it, so that their long turns end at once."""
+"""Tell all processes of a stopping worker, so that their long time slices end at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from celery.signals import worker_shutting_down
 
-# Shared with the pool's processes, which are forked: the signal reaches only their parent.
+# Shared with the forked processes of the pool, because the signal reaches only their parent.
 _flag: mmap.mmap | bytearray = mmap.mmap(-1, 1)
 
 
@@ -16,7 +16,7 @@ def is_ending() -> bool:
 
 
 def end(**kwargs: Any) -> None:
-    """End the turns of this worker."""
+    """End the time slices of this worker."""
     _flag[0] = 1
 
 

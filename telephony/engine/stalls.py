@@ -1,6 +1,6 @@
-"""Work that stands still: whoever does it says that it gets on, and `stalled` finds where nobody has said so lately.
+"""Detect stalled work: tasks note their progress, and `stalled` reports work without recent progress.
 
-The rows are those of `telephony.engine.time_slices`: a task begins its turn, and gets on within it.
+The rows are those of `telephony.engine.time_slices`: a task begins its time slice and notes progress within it.
 """
 
 from __future__ import annotations
@@ -10,29 +10,29 @@ from zlib import crc32
 
 from django.db import connection
 
-# Work by the name of its lock, and what is wrong when it stands still. Seconds without progress that are no reason to
-# worry: a chunk of speech, and reading a very large sheet, take long on a busy machine.
+# Work is named by its lock. The limits, in seconds, are generous: a batch of speech and the reading of a very large sheet
+# take long on a busy machine.
 FILL, FILL_MORE, BACKGROUND = "fill", "fill:more", "background"
-SILENT = {FILL: 120.0, FILL_MORE: 120.0, BACKGROUND: 600.0}
-WHAT = {
+MAX_SILENCE_SECONDS = {FILL: 120.0, FILL_MORE: 120.0, BACKGROUND: 600.0}
+PROBLEMS = {
     FILL: "the calls and SMS of campaigns are not being prepared",
-    FILL_MORE: "the second process that prepares calls and SMS stands still",
-    BACKGROUND: "sheets are not being imported, nor scheduled calls spoken ahead of their time",
+    FILL_MORE: "the second process that prepares calls and SMS is stuck",
+    BACKGROUND: "sheets are not being imported, and speech for scheduled runs is not being prepared",
 }
-HELPERS = {FILL_MORE: FILL}  # what another one does as well: by itself, it need not run at all
+OPTIONAL_HELPERS = {FILL_MORE: FILL}  # helper → the work that it helps with, which is also done without it
 WAITING = "waiting:"
 
-EVERY = 1.0  # seconds between two notes of one process
+NOTE_SECONDS = 1.0  # between two notes of one process
 
-_noted: dict[str, float] = {}
+_noted_at: dict[str, float] = {}
 
 
-def got_on(name: str) -> None:
-    """Note that this work gets on; called often, it costs a statement a second."""
+def note_progress(name: str) -> None:
+    """Note that this work makes progress. Frequent calls cost one statement per second."""
     now = time.monotonic()
-    if now - _noted.get(name, -EVERY) < EVERY:
+    if now - _noted_at.get(name, -NOTE_SECONDS) < NOTE_SECONDS:
         return
-    _noted[name] = now
+    _noted_at[name] = now
     with connection.cursor() as cursor:
         cursor.execute(
             """INSERT INTO telephony_turn (name, began_at, got_on_at)
@@ -43,7 +43,7 @@ def got_on(name: str) -> None:
 
 
 def note_waiting(name: str, *, waits: bool) -> None:
-    """Note since when there has been something to do, or that there is nothing. Each tick says so."""
+    """Note since when there has been work to do, or that there is none. Each tick calls it."""
     with connection.cursor() as cursor:
         if waits:
             cursor.execute(
@@ -56,12 +56,12 @@ def note_waiting(name: str, *, waits: bool) -> None:
 
 
 def stalled() -> list[str]:
-    """A sentence for each kind of work that has not got on for a while, although there is something to do."""
+    """Return a sentence for each kind of work that waits but has made no recent progress."""
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT name, extract(epoch FROM clock_timestamp() - greatest(began_at, got_on_at))::float8
                  FROM telephony_turn WHERE name = ANY(%s)""",
-            [[*SILENT, *(WAITING + name for name in SILENT)]],
+            [[*MAX_SILENCE_SECONDS, *(WAITING + name for name in MAX_SILENCE_SECONDS)]],
         )
         silent: dict[str, float] = dict(cursor.fetchall())
         cursor.execute(
@@ -69,19 +69,19 @@ def stalled() -> list[str]:
                   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
         )
         held = {classid for (classid,) in cursor.fetchall()}
-    found = []
-    for name, limit in SILENT.items():
-        waits = silent.get(WAITING + HELPERS.get(name, name))
+    sentences = []
+    for name, limit in MAX_SILENCE_SECONDS.items():
+        waits = silent.get(WAITING + OPTIONAL_HELPERS.get(name, name))
         if waits is None:
             continue
         is_busy = _class_of(name) in held
-        # Since when nobody got on, or since when somebody should have.
+        # The shorter of two times: since the last progress, and since work has been waiting.
         seconds = min(waits, silent.get(name, waits))
-        if seconds > limit and (is_busy or name not in HELPERS):
-            found.append(f"No progress for {seconds / 60:.0f} minutes: {WHAT[name]}.")
-    return found
+        if seconds > limit and (is_busy or name not in OPTIONAL_HELPERS):
+            sentences.append(f"No progress for {seconds / 60:.0f} minutes: {PROBLEMS[name]}.")
+    return sentences
 
 
 def _class_of(name: str) -> int:
-    """How pg_locks shows a lock of `telephony.engine.locks`: its first key, without a sign."""
+    """Return the first key of a lock (`telephony.engine.locks`) as pg_locks shows it: unsigned."""
     return (crc32(name.encode()) - 2**31) % 2**32

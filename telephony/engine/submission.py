@@ -1,4 +1,4 @@
-"""Handing a batch to a carrier, outside any transaction, and what its answer means for the trunk."""
+"""Submit a batch to a carrier, outside any transaction, and pause the trunk after errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class Due(Protocol):
-    """A claimed delivery that is to leave now, and until when this process may submit it."""
+    """A claimed delivery that is due, and the time until which this process may submit it."""
 
     @property
     def delivery(self) -> Claimed: ...
@@ -29,36 +29,40 @@ class Due(Protocol):
 
 
 def submit(carrier: Carrier, departures: Sequence[Due]) -> tuple[list[Result], bool]:
-    """One result for each, and whether the trunk must rest now.
+    """Submit deliveries; return a result for each, and whether the trunk rests now.
 
-    A number that cannot exist, or a call with nothing to say, never troubles a carrier.
+    Opted-out recipients, invalid numbers and calls without audio are rejected without asking the carrier.
     """
     results: list[Result] = []
     batch: list[Submission] = []
-    for one in departures:
-        if refused := _refusal(one.delivery):
+    for departure in departures:
+        if refused := _refusal(departure.delivery):
             results.append(refused)
         else:
-            batch.append(_submission(one.delivery, valid_until=one.valid_until))
+            batch.append(_submission(departure.delivery, valid_until=departure.valid_until))
     if not batch:
         return results, False
     try:
-        answered = carrier.submit(batch)
+        submitted = carrier.submit(batch)
     except (Misconfigured, OutOfFunds) as e:
         pause_trunk(carrier.alias, reason=str(e))
-        # Behind others: it may be one of these that the carrier does not like, and it must not be the first again.
-        return results + [Later(key=one.key, seconds=1, text=str(e)) for one in batch], True
+        # With a delay, so that others go first: one of these deliveries may be the reason for the error.
+        return results + [Later(key=submission.key, seconds=1, text=str(e)) for submission in batch], True
     except Throttled as e:
         pause_trunk(carrier.alias, reason=str(e), seconds=e.retry_after)
-        return results + [Later(key=one.key, seconds=e.retry_after, text=str(e)) for one in batch], True
+        return results + [
+            Later(key=submission.key, seconds=e.retry_after, text=str(e)) for submission in batch
+        ], True
     except (Unreachable, CarrierError) as e:
         pause_trunk(carrier.alias, reason=str(e), seconds=5)
-        return results + [Later(key=one.key, seconds=5, text=str(e)) for one in batch], True
+        return results + [Later(key=submission.key, seconds=5, text=str(e)) for submission in batch], True
     except Exception as e:
-        log.exception("Carrier %s failed in submit; %d deliveries are unknown now", carrier.alias, len(batch))
-        return results + [Unknown(key=one.key, text=repr(e)) for one in batch], False
-    missing = {one.key for one in batch} - {result.key for result in answered}
-    return results + answered + [Unknown(key=key, text="The carrier did not say.") for key in missing], False
+        log.exception("Carrier %s failed in submit; %d deliveries are now unknown", carrier.alias, len(batch))
+        return results + [Unknown(key=submission.key, text=repr(e)) for submission in batch], False
+    missing = {submission.key for submission in batch} - {result.key for result in submitted}
+    return results + submitted + [
+        Unknown(key=key, text="The carrier returned no result.") for key in missing
+    ], False
 
 
 def _submission(delivery: Claimed, *, valid_until: datetime) -> Submission:
@@ -79,23 +83,21 @@ def _submission(delivery: Claimed, *, valid_until: datetime) -> Submission:
 
 def _refusal(delivery: Claimed) -> Rejected | None:
     if delivery.opted_out:
-        return Rejected(
-            key=str(delivery.id), cause=Cause.OPTED_OUT, text="This person wants no more of these."
-        )
+        return Rejected(key=str(delivery.id), cause=Cause.OPTED_OUT, text="The recipient has opted out.")
     if not delivery.to:
-        return Rejected(key=str(delivery.id), cause=Cause.INVALID, text="This is no valid phone number.")
+        return Rejected(key=str(delivery.id), cause=Cause.INVALID, text="The phone number is invalid.")
     if delivery.channel == Channel.CALL and not delivery.audio_name:
         return Rejected(
-            key=str(delivery.id), cause=Cause.REFUSED, text="The message has nothing that can be said."
+            key=str(delivery.id), cause=Cause.REFUSED, text="The message has no text that can be spoken."
         )
     return None
 
 
 def pause_trunk(alias: str, *, reason: str, seconds: float | None = None) -> None:
-    """Let a trunk rest: for `seconds`, or until its operator has cleared the reason."""
+    """Pause a trunk for `seconds`, or until the operator clears the reason."""
     try:
         _pause(alias, reason=reason, seconds=seconds)
-    except (OperationalError, InterfaceError) as e:  # the next submission will say the same
+    except (OperationalError, InterfaceError) as e:  # the next submission will fail in the same way
         log.warning("The trunk %s could not be paused: %s", alias, e)
 
 

@@ -1,4 +1,4 @@
-"""What people answer in calls: matched to whoever ordered the call, and announced in sets."""
+"""Match survey responses from calls to the batches and items of the calls, and announce them in sets."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from telephony.models import Purpose
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """An answer in the words of whoever ordered the call: their batch, item and step."""
+class MatchedResponse:
+    """A survey response with the batch and item of its call, and the step that it responds to."""
 
     purpose: Purpose
     batch: int
@@ -27,7 +27,10 @@ class Answered:
 
 
 def announce(given: Sequence[tuple[int, datetime, Sequence[SurveyResponse]]]) -> None:
-    """Tell who ordered them what was answered in these deliveries; call it in the transaction that records the reports."""
+    """Send `answers_given` for the responses of these deliveries. Call it in the transaction that applies the reports.
+
+    `given` has the delivery's id, the time and the responses of each report.
+    """
     if not given:
         return
     with connection.cursor() as cursor:
@@ -37,10 +40,10 @@ def announce(given: Sequence[tuple[int, datetime, Sequence[SurveyResponse]]]) ->
         )
         known = {pk: (Purpose(purpose), batch, item) for pk, purpose, batch, item in cursor.fetchall()}
     answered = [
-        Answered(*known[pk], answer.step, storable(answer.text)[:200], at)
+        MatchedResponse(*known[pk], answer.step, storable(answer.text)[:200], at)
         for pk, at, answers in given
         if pk in known
         for answer in answers
     ]
     if answered:
-        answers_given.send(sender=Answered, answered=answered)
+        answers_given.send(sender=MatchedResponse, answered=answered)

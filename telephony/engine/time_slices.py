@@ -1,11 +1,11 @@
-"""How long a task may keep its process: a turn.
+"""Limit how long a task may keep its worker process: its time slice.
 
-A worker has few processes, and its tasks take them in the order in which they were nudged. So where more tasks go on and
-on than there are processes for them, each takes turns so short that whatever else was nudged (a tick, the dispatch
-of an OTP) waits for about a second at most.
+A worker has few processes, and tasks take them in the order of their nudges. If more tasks have work than there are
+processes, each gets such a short time slice that any other task (a tick, the dispatch of an OTP) waits for about a
+second at most.
 
-A task that is not done at the end of its turn nudges itself, and every tick nudges it, too. All of that is for one turn:
-a nudge that was sent before the last turn began has had it. Otherwise nudges would become ever more, each with turns.
+A task that is not done at the end of its time slice nudges itself, and every tick nudges it, too. Nudges sent before the
+last time slice began are dropped; otherwise they would multiply.
 """
 
 from __future__ import annotations
@@ -22,25 +22,30 @@ from telephony.carriers import SessionCarrier, get_carrier
 from telephony.engine.locks import locked
 from telephony.models.statuses import END, QUEUED
 
-LONGEST_WAIT = 1.0  # seconds for which what was nudged waits for a process
-SHORTEST = 0.2
-# Of a trunk that has a worker to itself, which ends its turn at once when it is told to stop: between two turns, a
-# moment passes in which nothing is submitted.
-SESSION = 60.0
-# Of any other task whose process nobody else needs: a handover costs a trunk with a pace some of its slots.
-LONGEST = 60.0
-# A turn that began longer ago, in seconds, spends no nudges: a sender whose clock is far behind is heard all the same.
-SPENT_FOR = 10.0
-FILLERS = 2  # processes that fill runs: one goes on while the other is busy with long speech
-# One process at most has a sheet to import or speaks for scheduled runs; that may take as long as it takes.
+MAX_WAIT_SECONDS = 1.0  # how long a nudged task should wait for a process at most
+MIN_SECONDS = 0.2
+# The time slice of a trunk with its own worker. It is long, because nothing is submitted between two time slices. It ends
+# at once when the worker is stopped.
+SESSION_SECONDS = 60.0
+# How long a time slice may become while no other task needs the process. A long time slice avoids handovers, which cost a
+# paced trunk some slots.
+MAX_SECONDS = 60.0
+# A nudge is dropped only if the last time slice began less than these seconds ago. Otherwise a sender with a slow clock
+# could never start the task.
+NUDGE_CHECK_SECONDS = 10.0
+FILLERS = 2  # processes that fill runs: one continues while the other waits for long speech
+# Processes that import sheets or speak for scheduled runs. That work has no time limit.
 BACKGROUND = 1
 
 
 @contextmanager
-def turn(name: str, *, sent_at: datetime | None, count: int = 1) -> Iterator[bool]:
-    """Hold one of `count` locks of this name while inside; False when all are taken, or the nudge has had its turn."""
-    with locked(name, count=count) as ours:
-        yield ours and _begin(name, sent_at)
+def acquire(name: str, *, sent_at: datetime | None, count: int = 1) -> Iterator[bool]:
+    """Begin a time slice: hold one of `count` locks of this name inside the context.
+
+    Yield False if all locks are taken, or if a time slice has begun since the nudge was sent.
+    """
+    with locked(name, count=count) as acquired:
+        yield acquired and _begin(name, sent_at)
 
 
 def _begin(name: str, sent_at: datetime | None) -> bool:
@@ -49,45 +54,48 @@ def _begin(name: str, sent_at: datetime | None) -> bool:
             """INSERT INTO telephony_turn AS t (name, began_at) VALUES (%(name)s, clock_timestamp())
                ON CONFLICT (name) DO UPDATE SET began_at = clock_timestamp()
                 WHERE %(sent_at)s::timestamptz IS NULL OR t.began_at <= %(sent_at)s
-                   OR t.began_at < clock_timestamp() - make_interval(secs => %(spent_for)s)
+                   OR t.began_at < clock_timestamp() - make_interval(secs => %(check)s)
                RETURNING true""",
-            {"name": name, "sent_at": sent_at, "spent_for": SPENT_FOR},
+            {"name": name, "sent_at": sent_at, "check": NUDGE_CHECK_SECONDS},
         )
         return cursor.fetchone() is not None
 
 
 def seconds(alias: str = "") -> float:
-    """The length of a turn that begins now, of this trunk's: settings.IRIS_TASK_SECONDS, or less where others wait."""
+    """Return the length of a time slice that begins now, in seconds.
+
+    It is settings.IRIS_TASK_SECONDS, less if other tasks wait, and SESSION_SECONDS for a trunk with its own worker.
+    """
     if alias and isinstance(get_carrier(alias), SessionCarrier):
-        return SESSION
+        return SESSION_SECONDS
     longest = float(settings.IRIS_TASK_SECONDS)
-    too_many = _waiting()
-    if too_many <= 0:
+    excess = _excess_tasks()
+    if excess <= 0:
         return longest
-    return min(longest, max(SHORTEST, LONGEST_WAIT * _processes() / too_many))
+    return min(longest, max(MIN_SECONDS, MAX_WAIT_SECONDS * _processes() / excess))
 
 
-def may_go_on(*, since: float) -> bool:
-    """Whether a turn that began then (monotonic) may go on: no other task needs its process."""
-    return time.monotonic() - since < LONGEST and _waiting() <= 0
+def may_continue(*, since: float) -> bool:
+    """Return whether a time slice that began at `since` (monotonic) may be extended: no other task needs its process."""
+    return time.monotonic() - since < MAX_SECONDS and _excess_tasks() <= 0
 
 
 def _processes() -> int:
     return max(1, settings.IRIS_WORKER_CONCURRENCY - BACKGROUND)
 
 
-def _waiting() -> int:
-    """How many tasks have to wait, if one process is to be free again and again."""
-    return 1 + _wanted() - _processes()
+def _excess_tasks() -> int:
+    """Return how many busy tasks have no process, if one process is kept for other tasks."""
+    return 1 + _busy_tasks() - _processes()
 
 
 def dispatchers(alias: str) -> int:
-    """How many processes submit for a trunk at the same time: one where it has a pace, which that process keeps."""
+    """Return how many processes may dispatch a trunk at the same time: one if it has a pace, which that process keeps."""
     return 1 if settings.CARRIERS[alias].get("CPS") else int(settings.IRIS_DISPATCHERS_PER_TRUNK)
 
 
-def _wanted() -> int:
-    """How many tasks have something to do at present: those of trunks, and one that fills."""
+def _busy_tasks() -> int:
+    """Return how many tasks have work at present: the tasks of trunks, and one that fills runs."""
     aliases = _aliases()
     with connection.cursor() as cursor:
         cursor.execute(
@@ -105,10 +113,10 @@ def _wanted() -> int:
 
 
 def _aliases() -> list[str]:
-    """The trunks that all workers serve; a trunk that keeps a session has a worker of its own."""
+    """Return the trunks that all workers serve. A trunk with a session has its own worker."""
     return [alias for alias in settings.CARRIERS if not isinstance(get_carrier(alias), SessionCarrier)]
 
 
-def processes_wanted() -> int:
-    """How many processes have something to do when all trunks have, so that none takes short turns."""
+def processes_needed() -> int:
+    """Return how many processes are needed so that no task gets a short time slice even when all trunks are busy."""
     return FILLERS + BACKGROUND + sum(dispatchers(alias) + get_carrier(alias).polls for alias in _aliases())

@@ -1,4 +1,4 @@
-"""Which Celery queue serves a trunk, and whether a worker listens to it.
+"""Choose the Celery queue of a trunk, and find out whether a worker serves it.
 
 A trunk whose carrier keeps a connection has a queue of its own, `trunk.<alias>`, and one worker that serves only that
 queue (`trunk_worker`). All other trunks share the default queue.
@@ -16,25 +16,25 @@ from telephony.engine.nudge import nudge
 from telephony.models import Trunk
 
 DISPATCH = "telephony.tasks.dispatch"
-PREFIX = "trunk."  # and the trunk's alias
-STATUS_SECONDS = 5.0  # between two times that a trunk worker writes its status, unless the status changes
-SILENT = timedelta(seconds=3 * STATUS_SECONDS)  # a worker that has written nothing for this long is gone
+PREFIX = "trunk."  # followed by the trunk's alias
+STATUS_SECONDS = 5.0  # between two writes of a trunk worker's status, unless the status changes
+MAX_STATUS_AGE = timedelta(seconds=3 * STATUS_SECONDS)  # a worker with an older status is dead
 STOPPED = "stopped"  # the last status that a worker writes
 
 
 def is_served(alias: str) -> bool:
-    """Return whether a worker takes the nudges of this trunk: any worker, or the trunk's own worker if it lives.
+    """Return whether a worker takes the nudges of this trunk: any worker, or the trunk's own worker while it is alive.
 
     Nudges for a queue without a worker would pile up in the broker.
     """
     if not isinstance(get_carrier(alias), SessionCarrier):
         return True
-    live = Trunk.objects.filter(alias=alias, session_at__gt=Now() - SILENT)
+    live = Trunk.objects.filter(alias=alias, session_at__gt=Now() - MAX_STATUS_AGE)
     return live.exclude(session=STOPPED).exists()
 
 
 def wake(alias: str) -> None:
-    """Have the queue of a trunk looked at once the present transaction is committed."""
+    """Nudge the dispatch of a trunk after the present transaction has committed, if a worker serves it."""
     if is_served(alias):
         nudge(DISPATCH, alias)
 

@@ -1,8 +1,8 @@
-"""Carriers that keep a connection, inside the worker process of their trunk: `celery -A iris worker -Q trunk.<alias>`.
+"""Run session carriers in the worker process of their trunk: `celery -A iris worker -Q trunk.<alias>`.
 
-Their events come from threads of their own; one writer per trunk records them in sets, keeps them while the database is
-away, and writes down how the connection is (`Trunk.session`). Such a worker is one process without children (Celery's
-solo pool), whatever it is told: one connection is what the carrier expects, and its calls must outlive every task.
+Their events come from other threads. One writer per trunk stores them in sets, keeps them while the database is
+unavailable, and writes the status of the connection (`Trunk.session`). Such a worker is always one process without
+children (Celery's solo pool), because the carrier expects one connection and its calls must outlive every task.
 """
 
 from __future__ import annotations
@@ -31,73 +31,74 @@ _open: dict[str, SessionCarrier] = {}
 _writers: dict[str, EventWriter] = {}
 
 
-def carrier(alias: str) -> Carrier:
-    """The carrier of a trunk, connected if it is one that connects."""
-    found = get_carrier(alias)
-    if isinstance(found, SessionCarrier):
+def open_carrier(alias: str) -> Carrier:
+    """Return the carrier of a trunk. Opens its session if it has one; raises the carrier's error if that fails."""
+    carrier = get_carrier(alias)
+    if isinstance(carrier, SessionCarrier):
         with _lock:
             if alias not in _open:
                 if alias not in _writers:
-                    _writers[alias] = EventWriter(alias, found)
+                    _writers[alias] = EventWriter(alias, carrier)
                 writer = _writers[alias]
                 try:
-                    found.open(writer.put)
+                    carrier.open(writer.put)
                 except Exception as e:
                     writer.report_error(f"cannot be opened: {e}")
                     raise
                 writer.report_error("")
-                _open[alias] = found
-    return found
+                _open[alias] = carrier
+    return carrier
 
 
 def _queues() -> list[str]:
-    """Those that this worker serves."""
+    """Return the queues that this worker serves."""
     return list(current_app.amqp.queues.consume_from)
 
 
-def _own() -> list[str]:
-    """The trunks whose queues this worker serves."""
+def _own_trunks() -> list[str]:
+    """Return the trunks whose queues this worker serves."""
     return [name.removeprefix(PREFIX) for name in _queues() if name.startswith(PREFIX)]
 
 
 def enforce_single_trunk(sender: Any, **kwargs: Any) -> None:
-    """Give a worker of a trunk's queue one process, and no other queue: what is in that would wait for its long turns.
+    """Make sure that a worker of a trunk's queue has one process and no other queue.
 
-    A queue of no trunk would never get anything: that is a misspelling.
+    Tasks of another queue would wait for the long time slices of the trunk. A queue of an unknown trunk would never
+    receive a task, so its name is misspelled. Raises SystemExit.
     """
-    own = _own()
+    own = _own_trunks()
     unknown = [alias for alias in own if alias not in settings.CARRIERS]
     if unknown:
         raise SystemExit(
-            f"No carrier {', '.join(unknown)} is configured; there are {', '.join(sorted(settings.CARRIERS))}."
+            f"No carrier {', '.join(unknown)} is configured. Choose one of: {', '.join(sorted(settings.CARRIERS))}."
         )
     if own and len(_queues()) > 1:
         raise SystemExit(
-            f"This worker was told to serve {', '.join(sorted(_queues()))}; a worker of a trunk serves the queue of that "
-            f"trunk and no other. Start one for each: celery --app iris worker --queues {PREFIX}{own[0]}."
+            f"This worker was told to serve {', '.join(sorted(_queues()))}, but a worker of a trunk serves only the queue "
+            f"of that trunk. Start one for each: celery --app iris worker --queues {PREFIX}{own[0]}."
         )
     if own:
         sender.pool_cls, sender.concurrency = "solo", 1
 
 
 def open_own(**kwargs: Any) -> None:
-    """A worker of a trunk's own queue connects as soon as it runs: reports may be waiting there for us."""
-    for alias in _own():
+    """Open the session of a trunk's worker as soon as the worker runs, because reports may be waiting at the carrier."""
+    for alias in _own_trunks():
         try:
-            carrier(alias)
-        except Exception:  # a dispatch will try again, and say so where it is seen
+            open_carrier(alias)
+        except Exception:  # the trunk's status shows the error, and each dispatch tries again
             log.exception("The session of %s could not be opened", alias)
 
 
 def close_all(**kwargs: Any) -> None:
-    """Let every open session end well, and record what it still has to say."""
+    """Close every open session, and store its last events."""
     with _lock:
         while _open:
             alias, session = _open.popitem()
             try:
                 session.close()
             except Exception:
-                log.exception("The session of %s did not end well", alias)
+                log.exception("The session of %s could not be closed properly", alias)
         while _writers:
             _writers.popitem()[1].close()
 

@@ -1,7 +1,7 @@
-"""Reports on ids that we do not know yet: kept, and matched as soon as we do.
+"""Store reports on unknown ids, and match them to deliveries later.
 
-A carrier may report before its answer to our submission has been recorded. And where that answer was lost with the
-connection, the report is all we ever hear: then the number it is about finds the delivery, if its fate is unknown.
+A carrier may report before its submit response has been stored. If the submit response was lost with the connection, the
+report is matched to an unknown delivery by its number.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from telephony.engine.lifecycle.reports import carrier_text
 from telephony.models import Cause, Channel, DeliveryStatus, Trunk, UnmatchedReport
 from telephony.models.statuses import END, UNKNOWN
 
-# Seconds before a report is matched by its number: the submit response with its id may still be waiting for its record.
+# Seconds before a report is matched by its number: the submit response with its id may not be stored yet.
 MATCH_GRACE_SECONDS = 3
-LOOKED_AT = 5000  # the newest reports only, in case a carrier sends many about deliveries that are not ours
-PRUNED_AT_ONCE = 1000
+# Only the newest reports are examined, because a carrier may send many reports on messages of other systems.
+MAX_REPORTS_EXAMINED = 5000
+PRUNE_SIZE = 1000
 
 
-class _Kept(NamedTuple):
+class _StoredReport(NamedTuple):
     id: int
     ref: str
     number: str
@@ -37,8 +38,8 @@ class _Kept(NamedTuple):
     at: datetime
 
 
-def keep(alias: str, events: Sequence[CarrierEvent]) -> None:
-    """Put reports aside that match no delivery, each once, however often it comes."""
+def store(alias: str, events: Sequence[CarrierEvent]) -> None:
+    """Store reports that match no delivery. Repeated reports are stored once."""
     trunk, _ = Trunk.objects.get_or_create(alias=alias)
     reports = [
         UnmatchedReport(
@@ -56,13 +57,13 @@ def keep(alias: str, events: Sequence[CarrierEvent]) -> None:
 
 
 def take(alias: str, refs: Sequence[str] | None = None) -> list[CarrierEvent]:
-    """Take back the reports on these ids; without ids, on all that have become known."""
+    """Remove and return the stored reports on these ids; without `refs`, those on all ids that have become known."""
     with connection.cursor() as cursor:
         if refs is not None:
             chosen, parameters = "u.ref = ANY(%s)", [list(refs)]
         else:
             chosen, parameters = (
-                f"""u.id IN (SELECT id FROM telephony_unmatchedreport ORDER BY id DESC LIMIT {LOOKED_AT})
+                f"""u.id IN (SELECT id FROM telephony_unmatchedreport ORDER BY id DESC LIMIT {MAX_REPORTS_EXAMINED})
                     AND u.ref <> '' AND (
                         EXISTS (SELECT FROM telephony_delivery d WHERE d.trunk_id = t.id AND d.ref = u.ref)
                         OR EXISTS (SELECT FROM telephony_messagepart p WHERE p.trunk_id = t.id AND p.ref = u.ref))""",
@@ -84,11 +85,11 @@ def take(alias: str, refs: Sequence[str] | None = None) -> list[CarrierEvent]:
 
 @transaction.atomic
 def match_by_number(carrier: Carrier) -> int:
-    """Apply reports to unknown deliveries to the same numbers; how many deliveries changed.
+    """Apply reports to unknown deliveries with the same numbers; return how many deliveries changed.
 
-    A message whose parts are reported apart needs a report on each part. Of several unknown deliveries to one number
-    the oldest comes first: nothing tells them apart. Reports that begin with the carrier's `recall_text` are ignored:
-    they only confirm our own cancellation of an earlier attempt.
+    If the carrier reports each part of a message, the delivery needs a report on each part. If a number has several unknown
+    deliveries, the oldest gets the first report, because nothing tells them apart. Reports that begin with the carrier's
+    `recall_text` are ignored: they only confirm our own cancellation of an earlier attempt.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -100,12 +101,12 @@ def match_by_number(carrier: Carrier) -> int:
                    AND EXISTS (SELECT FROM telephony_delivery d
                                 WHERE d.trunk_id = t.id AND d.status = {UNKNOWN} AND d."to" = u.number
                                   AND coalesce(d.pinned_since, d.claimed_at) <= u.created_at)
-                 ORDER BY u.id DESC LIMIT {LOOKED_AT} FOR UPDATE OF u SKIP LOCKED""",
+                 ORDER BY u.id DESC LIMIT {MAX_REPORTS_EXAMINED} FOR UPDATE OF u SKIP LOCKED""",
             [carrier.alias, carrier.recall_text, carrier.recall_text],
         )
         reports = defaultdict(list)
-        for kept in (_Kept(*row) for row in reversed(cursor.fetchall())):
-            reports[kept.number].append(kept)
+        for stored in (_StoredReport(*row) for row in reversed(cursor.fetchall())):
+            reports[stored.number].append(stored)
         if not reports:
             return 0
         cursor.execute(
@@ -114,16 +115,16 @@ def match_by_number(carrier: Carrier) -> int:
                    AND d."to" = ANY(%s) ORDER BY d.id""",
             [carrier.alias, list(reports)],
         )
-        named: list[Accepted] = []
+        accepted: list[Accepted] = []
         matched: list[lifecycle.Report] = []
         used: list[int] = []
         for pk, number, text in cursor.fetchall():
             needed = carrier.reports_on(text)
-            mine = reports[number][:needed]
-            failed = [one for one in mine if one.status != DeliveryStatus.COMPLETED]
-            if not mine or (len(mine) < needed and not failed):
+            candidates = reports[number][:needed]
+            failed = [report for report in candidates if report.status != DeliveryStatus.COMPLETED]
+            if not candidates or (len(candidates) < needed and not failed):
                 continue
-            last = (failed or mine)[-1]
+            last = (failed or candidates)[-1]
             matched.append(
                 lifecycle.Report(
                     id=pk,
@@ -133,25 +134,25 @@ def match_by_number(carrier: Carrier) -> int:
                     at=last.at,
                 )
             )
-            # By its ids, a report that comes again is known to be about this one, and not about the next.
-            refs = tuple(one.ref for one in mine if one.ref)
-            named.append(Accepted(key=str(pk), ref=last.ref, parts=refs if needed > 1 else ()))
-            used += [one.id for one in mine]
-            reports[number] = reports[number][len(mine) :]
+            # Stores the ids, so that a repeated report is matched to this delivery and not to the next one.
+            refs = tuple(report.ref for report in candidates if report.ref)
+            accepted.append(Accepted(key=str(pk), ref=last.ref, parts=refs if needed > 1 else ()))
+            used += [report.id for report in candidates]
+            reports[number] = reports[number][len(candidates) :]
     UnmatchedReport.objects.filter(pk__in=used).delete()
-    lifecycle.record(named, report_timeout=carrier.report_timeout())
-    return lifecycle.apply(matched)
+    lifecycle.apply_results(accepted, report_timeout=carrier.report_timeout())
+    return lifecycle.apply_reports(matched)
 
 
 def prune() -> None:
-    """Forget what has waited so long that nothing can match it any more, oldest first."""
-    # Reports of the parts of a message may be days apart, whatever the time limit is.
+    """Delete old reports and message parts that nothing can match any more, at most PRUNE_SIZE of each."""
+    # Reports on the parts of a message may be days apart, whatever the report timeout is.
     oldest = max(2 * settings.IRIS_REPORT_TIMEOUT_SECONDS, 3 * 86400)
     with connection.cursor() as cursor:
         for table in ("telephony_unmatchedreport", "telephony_messagepart"):
             cursor.execute(
                 f"""DELETE FROM {table}
-                     WHERE id IN (SELECT id FROM {table} ORDER BY id LIMIT {PRUNED_AT_ONCE})
+                     WHERE id IN (SELECT id FROM {table} ORDER BY id LIMIT {PRUNE_SIZE})
                        AND created_at < statement_timestamp() - make_interval(secs => %s)""",
                 [oldest],
             )

@@ -1,4 +1,4 @@
-"""The telephone side of iris: numbers that can be bought, trunks, and every single call or SMS."""
+"""The models of telephony: phone numbers, trunks, deliveries, voices and inbound messages."""
 
 from telephony.models.deliveries import (
     FINAL,
@@ -15,7 +15,7 @@ from telephony.models.replies import InboundMessage, OptOut
 from telephony.models.restores import RestoreAnchor, RestoreGuard
 from telephony.models.sandbox import SandboxMessage
 from telephony.models.smpp import Bind, InboundPart, Repetition
-from telephony.models.trunks import Trunk, Turn
+from telephony.models.trunks import TimeSlice, Trunk
 from telephony.models.voices import Audio, Voice
 
 __all__ = [
@@ -36,8 +36,8 @@ __all__ = [
     "RestoreAnchor",
     "RestoreGuard",
     "SandboxMessage",
+    "TimeSlice",
     "Trunk",
-    "Turn",
     "UnmatchedReport",
     "Voice",
 ]

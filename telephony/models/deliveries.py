@@ -1,4 +1,4 @@
-"""Every single call or SMS, and what its carrier says of it."""
+"""Deliveries, and the carriers' reports that cannot be matched to one yet."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Channel(models.TextChoices):
 
 
 class DeliveryStatus(models.IntegerChoices):
-    """A status is its own rank: an event is applied only when it rises (`lifecycle`).
+    """A status is its own rank: a report is applied only if it raises the status (`lifecycle`).
 
     queued ─► submitting ─► submitted ─► ringing ─► answered ─► completed | hungup
        │           │             └──────────────────────────► completed (SMS) | unanswered | failed
-       └► terminated  └► queued again, only when the carrier surely did not take it
-                      └► unknown ─► resolved by a report or a time limit (failed, cause "lost")
+       └► terminated  └► queued again, only if the carrier certainly did not accept it
+                      └► unknown ─► resolved by a report, a look-up or a timeout (failed, cause "lost")
     """
 
     QUEUED = 0
@@ -45,7 +45,7 @@ FINAL = DeliveryStatus.COMPLETED  # this status and all above it never change ag
 
 
 class Cause(models.TextChoices):
-    """Why a delivery did not complete; beside the carrier's own words in `carrier_text`."""
+    """Why a delivery did not complete. `carrier_text` has the carrier's own words."""
 
     NONE = "", "–"
     BUSY = "busy"
@@ -67,8 +67,8 @@ class Purpose(models.TextChoices):
 class Delivery(models.Model):
     """One call or one SMS to one number through one trunk.
 
-    `batch` and `item` are the words of whoever ordered it (a run and its recipient); telephony does not look
-    behind them, but never makes two deliveries of one item in a batch.
+    `batch` and `item` belong to the caller of `enqueue`: the ids of a run and its recipient, or of an OTP. Telephony does
+    not interpret them, but a batch never has two deliveries of the same item and channel.
     """
 
     owner = models.ForeignKey(
@@ -164,7 +164,7 @@ class Delivery(models.Model):
                 condition=models.Q(status__gt=DeliveryStatus.QUEUED, status__lt=FINAL),
                 name="delivery_in_flight",
             ),
-            # Hardly any delivery is in it: it finds those that wait for a resend on a trunk that no longer exists.
+            # A small index that finds deliveries waiting for a resend on a trunk that no longer exists.
             models.Index(
                 fields=["trunk"],
                 condition=models.Q(pinned_since__isnull=False, status__lt=FINAL),
@@ -172,11 +172,11 @@ class Delivery(models.Model):
             ),
             models.Index(fields=["trunk", "ref"], condition=~models.Q(ref=""), name="delivery_ref"),
             models.Index(fields=["to", "-id"], name="delivery_to"),
-            # Those of campaigns are found by their batches.
+            # Only OTPs: the deliveries of campaigns are found by their batches.
             models.Index(
                 fields=["owner", "created_at"], condition=models.Q(purpose="otp"), name="delivery_of_otps"
             ),
-            # Lets prune_audio see who still needs a recording; an SMS has no entry in it.
+            # Shows prune_audio which recordings are still needed. SMS have no entry in it.
             models.Index(fields=["audio"], condition=models.Q(audio__isnull=False), name="delivery_of_audio"),
         ]
 
@@ -185,7 +185,7 @@ class Delivery(models.Model):
 
 
 class MessagePart(models.Model):
-    """One part of a long SMS, where the carrier numbers and reports the parts apart."""
+    """One part of a long SMS, for carriers that give each part an id and report on it separately."""
 
     delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="parts")
     trunk = models.ForeignKey(Trunk, on_delete=models.PROTECT, related_name="+", db_index=False)
@@ -203,7 +203,7 @@ class MessagePart(models.Model):
 
 
 class UnmatchedReport(models.Model):
-    """A carrier's report on an id that we do not know, or do not know yet (`telephony.engine.unmatched_reports`)."""
+    """A carrier's report on an id that no delivery has, or not yet (`telephony.engine.unmatched_reports`)."""
 
     trunk = models.ForeignKey(Trunk, on_delete=models.PROTECT, related_name="+", db_index=False)
     ref = models.CharField(max_length=100, blank=True)
@@ -220,7 +220,7 @@ class UnmatchedReport(models.Model):
             models.Index(fields=["trunk", "number"], name="unmatched_number"),
         ]
         constraints: ClassVar = [
-            # What is not acknowledged in time comes again, and is no second report.
+            # Carriers repeat a report that is not acknowledged in time. The repetition is not a second report.
             models.UniqueConstraint(
                 fields=["trunk", "ref", "number", "status"],
                 condition=~models.Q(ref=""),

@@ -1,4 +1,4 @@
-"""Numbers that can be bought."""
+"""Phone numbers that accounts can buy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.db import models
 
 
 class PhoneNumber(models.Model):
-    """A number that can be bought, called from and sent from. Nobody's while `owner` is empty."""
+    """A phone number that an account can buy and use as caller. It is for sale while `owner` is empty."""
 
     number = models.CharField(max_length=32, unique=True)
     sid = models.CharField(

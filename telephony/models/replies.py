@@ -1,4 +1,4 @@
-"""What people send back, and who wants no more."""
+"""Inbound SMS, and the opt-out list."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from telephony.models.trunks import Trunk
 
 
 class InboundMessage(models.Model):
-    """An SMS that somebody has sent to one of our numbers. `owner` is whose campaign it most likely answers."""
+    """An SMS to one of our numbers. `owner` is the account to which the sender most likely replies."""
 
     trunk = models.ForeignKey(Trunk, on_delete=models.PROTECT, related_name="+")
     owner = models.ForeignKey(
@@ -31,7 +31,7 @@ class InboundMessage(models.Model):
 
 
 class OptOut(models.Model):
-    """Somebody wants no more calls and SMS from this account. Dispatch honours it for all but OTPs."""
+    """A number that has opted out of calls and SMS from this account. Dispatch rejects its deliveries, except OTPs."""
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="opt_outs")
     number = models.CharField(max_length=32, help_text="E.164.")

@@ -1,4 +1,4 @@
-"""What the database has to know about itself, so that a restored backup is noticed (`telephony.engine.restore_hold`)."""
+"""Marks by which a restored backup is detected (`telephony.engine.restore_hold`)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from django.db import models
 
 
 class RestoreAnchor(models.Model):
-    """One row that nobody ever changes: whoever writes it anew, such as pg_restore, gives it another `xmin`."""
+    """One row that never changes. If a program inserts it again, as pg_restore does, it gets a different `xmin`."""
 
     def __str__(self) -> str:
         return f"anchor {self.pk}"
 
 
 class RestoreGuard(models.Model):
-    """One row: the marks of the place where these data were written, and whether a restore holds everything back."""
+    """One row: the marks of the place where these data were written, and the hold after a restore."""
 
     id = models.SmallIntegerField(primary_key=True, default=1)
     system_identifier = models.BigIntegerField(

@@ -1,4 +1,4 @@
-"""The sandbox's telephone network."""
+"""Messages of the sandbox's telephone network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from telephony.models.deliveries import Channel
 
 
 class SandboxMessage(models.Model):
-    """What the sandbox's telephone network took: one row for each accepted call or SMS, doubles included."""
+    """A call or SMS that the sandbox's telephone network has accepted. Duplicates have rows of their own."""
 
     delivery_key = models.CharField(max_length=40, db_index=True)
     channel = models.CharField(max_length=4, choices=Channel)

@@ -1,4 +1,4 @@
-"""What the SMPP carrier keeps in the database beside deliveries: evidence, resends, and parts that came in."""
+"""State of the SMPP carrier: binds, resends and received message parts."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from django.db.models.functions import Now
 
 
 class Bind(models.Model):
-    """A trunk was bound from `since` to `seen_at`, and every receipt that came by then is stored.
+    """The time in which a trunk was bound, from `since` to `seen_at`. Every receipt received by then is stored.
 
-    Silence in that time is evidence: a message about which nothing came was most likely never taken. But only where
-    receipts tell whom they are about.
+    If no receipt about a message arrived in that time, the SMSC most likely never accepted the message. This holds only
+    if receipts name the numbers of their messages.
     """
 
     trunk = models.OneToOneField("telephony.Trunk", primary_key=True, on_delete=models.CASCADE)
@@ -28,7 +28,7 @@ class Bind(models.Model):
 
 
 class Repetition(models.Model):
-    """How often an SMS was sent again, because its answer was lost and nothing says that the SMSC took it."""
+    """How often an SMS was sent again, because its submit response was lost and nothing shows that the SMSC accepted it."""
 
     delivery = models.OneToOneField("telephony.Delivery", primary_key=True, on_delete=models.CASCADE)
     since = models.DateTimeField(
@@ -41,7 +41,7 @@ class Repetition(models.Model):
 
 
 class InboundPart(models.Model):
-    """One part of a long SMS that somebody has sent. It stays for a while after it was joined, since it may come twice."""
+    """One part of a long inbound SMS. It is kept for a while after reassembly, because the SMSC may send it again."""
 
     trunk = models.ForeignKey("telephony.Trunk", on_delete=models.CASCADE, related_name="+", db_index=False)
     sender = models.CharField(max_length=32)

@@ -1,4 +1,4 @@
-"""The statuses as the numbers that SQL statements contain."""
+"""The delivery statuses as integers, for SQL statements."""
 
 from __future__ import annotations
 

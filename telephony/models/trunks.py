@@ -1,4 +1,4 @@
-"""What the workers of a trunk have to know of each other."""
+"""State that the workers of a trunk share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.db import models
 class Trunk(models.Model):
     """The state of one configured carrier connection. Its settings stay in `settings.CARRIERS`.
 
-    Claiming deliveries locks this row, which makes the pace exact however many workers there are.
+    A claim locks this row, so the pace is exact for any number of workers.
     """
 
     alias = models.CharField(max_length=50, unique=True)
@@ -38,14 +38,17 @@ class Trunk(models.Model):
         return self.alias
 
 
-class Turn(models.Model):
-    """When a task last began its turn at something, such as polling a trunk (`telephony.engine.time_slices`)."""
+class TimeSlice(models.Model):
+    """When a task last began its time slice, such as that of polling a trunk (`telephony.engine.time_slices`)."""
 
     name = models.CharField(max_length=100, primary_key=True)
     began_at = models.DateTimeField()
     got_on_at = models.DateTimeField(
         null=True, help_text="When it last said that it gets on (`telephony.engine.stalls`)."
     )
+
+    class Meta:
+        db_table = "telephony_turn"
 
     def __str__(self) -> str:
         return self.name

@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 class Voice(models.Model):
     """One voice of the catalogue. `migrate` creates the built-in voices (`speech.voices`).
 
-    If `engine` is empty, engine and options come from `settings.IRIS_VOICES` and change with it.
+    If `engine` is empty, engine and options come from `settings.IRIS_VOICES`.
     """
 
     class Engine(models.TextChoices):
@@ -48,9 +48,9 @@ class Voice(models.Model):
 class Audio(models.Model):
     """One recording, stored once. Speech is named by its text and voice, an upload by its content.
 
-    `name` is a keyed hash, so only those who were given an address can download the file. A recording with
-    `parts` plays those fragments one after the other; only its MP3 has a file, created when a browser first
-    requests it (`speech.audio.read_pcm`).
+    `name` is a keyed hash, so only clients that know the address can download the file. A recording with `parts` plays
+    those fragments one after the other. Only its MP3 has a file, which is created when a browser first requests it
+    (`speech.audio.read_pcm`).
     """
 
     name = models.CharField(max_length=64, unique=True)

@@ -1,4 +1,4 @@
-"""Whom an OTP may reach, and how often."""
+"""Limits on the numbers and the frequency of OTPs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def caller(user: User) -> Caller:
 
 
 class TestToOneNumber:
-    def test_is_limited_however_the_number_is_written(self, caller: Caller, user: User) -> None:
+    def test_limit_counts_all_notations_of_a_number(self, caller: Caller, user: User) -> None:
         for number in ("9800000034", "+9779800000034", "980-000-0034", "009779800000034", "९८०००००0३४"):
             caller.post(SEND, {**BODY, "number": number})
         for changes in ({}, {"sms_send_options": "voice"}, {"message": "no password"}, {"otp": "12345"}):
@@ -43,7 +43,7 @@ class TestToOneNumber:
         user.refresh_from_db()
         assert user.balance == 95
 
-    def test_says_when_it_is_over(self, caller: Caller, user: User) -> None:
+    def test_retry_after_tells_when_the_limit_ends(self, caller: Caller, user: User) -> None:
         for _ in range(5):
             caller.post(SEND, BODY)
         client = caller.client
@@ -52,7 +52,7 @@ class TestToOneNumber:
         RateCounter.objects.update(ends_at=F("ends_at") - timedelta(seconds=int(response["Retry-After"])))
         caller.post(SEND, BODY)
 
-    def test_each_of_several_rates_holds(self, caller: Caller, settings: Any) -> None:
+    def test_each_of_several_rates_applies(self, caller: Caller, settings: Any) -> None:
         settings.IRIS_OTP_NUMBER_THROTTLE = "2/minute,3/hour"
         for status in (200, 200, 429):
             caller.call("POST", SEND, BODY, status=status)
@@ -60,14 +60,16 @@ class TestToOneNumber:
         for status in (200, 429):
             caller.call("POST", SEND, BODY, status=status)
 
-    def test_other_numbers_and_other_accounts_have_their_own(self, caller: Caller, settings: Any) -> None:
+    def test_other_numbers_and_other_accounts_have_their_own_limits(
+        self, caller: Caller, settings: Any
+    ) -> None:
         settings.IRIS_OTP_NUMBER_THROTTLE = "1/day"
         caller.post(SEND, BODY)
         caller.fails("POST", SEND, BODY, status=429)
         caller.post(SEND, {**BODY, "number": "9800000035"})
         Caller(make_user(credits=5)).post(SEND, BODY)
 
-    def test_what_was_not_sent_is_not_counted(self, caller: Caller, user: User, settings: Any) -> None:
+    def test_refused_otps_are_not_counted(self, caller: Caller, user: User, settings: Any) -> None:
         settings.IRIS_OTP_NUMBER_THROTTLE = "1/day"
         User.objects.update(balance=0)
         caller.fails("POST", SEND, BODY, status=402)
@@ -75,21 +77,21 @@ class TestToOneNumber:
         User.objects.update(balance=5)
         caller.post(SEND, BODY)
 
-    def test_has_a_code_in_v1(self, user: User, settings: Any) -> None:
+    def test_limit_has_its_own_error_code_in_v1(self, user: User, settings: Any) -> None:
         settings.IRIS_OTP_NUMBER_THROTTLE = "1/day"
         caller = CallerOfV1(user)
         caller.post("auths/send/otp/", BODY)
         caller.fails("POST", "auths/send/otp/", BODY, status=429)
         assert caller.code == "too_many_to_number"
 
-    def test_several_numbers_at_once_are_none(self, caller: Caller) -> None:
+    def test_several_numbers_in_one_field_are_rejected(self, caller: Caller) -> None:
         for number in (["9800000034"], "9800000034,9800000035", "9800000034 9800000035", {"0": "9800000034"}):
             caller.fails("POST", SEND, {**BODY, "number": number}, status=400)
         assert not Otp.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)
-def test_many_at_once_to_one_number() -> None:
+def test_concurrent_otps_to_one_number_do_not_exceed_the_limit() -> None:
     user = make_user(credits=100)
     send = partial(send_otp, owner=user, number="9800000034", message="{otp}", channel=Channel.SMS)
     answers = at_once([send] * 12)
@@ -100,7 +102,7 @@ def test_many_at_once_to_one_number() -> None:
 class TestCountries:
     @pytest.mark.parametrize("number", ["+919876543210", "+12025550123", "+447911123456", "+8821612345678"])
     @pytest.mark.parametrize("option", ["text", "voice"])
-    def test_of_others_get_none(self, caller: Caller, number: str, option: str) -> None:
+    def test_number_of_another_country_is_rejected(self, caller: Caller, number: str, option: str) -> None:
         answer = caller.fails(
             "POST", SEND, {**BODY, "number": number, "sms_send_options": option}, status=400
         )
@@ -109,7 +111,9 @@ class TestCountries:
         assert not Otp.objects.exists()
 
     @pytest.mark.parametrize("countries", [["NP", "IN"], ["*"]])
-    def test_that_the_operator_allows(self, caller: Caller, settings: Any, countries: list[str]) -> None:
+    def test_allowed_countries_are_configurable(
+        self, caller: Caller, settings: Any, countries: list[str]
+    ) -> None:
         settings.IRIS_OTP_COUNTRIES = countries
         caller.post(SEND, {**BODY, "number": "+919876543210"})
         caller.post(SEND, BODY)
@@ -117,12 +121,12 @@ class TestCountries:
             "POST", SEND, {**BODY, "number": "+447911123456"}, status=200 if "*" in countries else 400
         )
 
-    def test_numbers_that_charge_their_callers_get_none(self, caller: Caller, settings: Any) -> None:
+    def test_number_that_charges_its_callers_is_rejected(self, caller: Caller, settings: Any) -> None:
         settings.IRIS_OTP_COUNTRIES = ["*"]
         answer = caller.fails("POST", SEND, {**BODY, "number": "+449098790000"}, status=400)
         assert "charges its callers" in answer["message"]
 
-    def test_nepali_numbers_that_the_library_does_not_know(self, caller: Caller) -> None:
+    def test_nepali_numbers_unknown_to_phonenumbers_are_accepted(self, caller: Caller) -> None:
         caller.post(SEND, {**BODY, "number": "9900000001"})
         caller.post(SEND, {**BODY, "number": "9612345678"})
 
@@ -134,7 +138,9 @@ class TestOptOuts:
 
     @pytest.mark.parametrize("message", ["Buy two!", "[otp]", "{}", "{otp", "otp"])
     @pytest.mark.parametrize("option", ["text", "voice"])
-    def test_a_text_without_a_password_is_refused(self, caller: Caller, message: str, option: str) -> None:
+    def test_message_without_a_password_to_an_opted_out_recipient_is_refused(
+        self, caller: Caller, message: str, option: str
+    ) -> None:
         body = {**BODY, "message": message, "sms_send_options": option, "otp": "12345"}
         status = 400 if message == "{otp" else 409
         answer = caller.fails("POST", SEND, body, status=status)
@@ -142,14 +148,14 @@ class TestOptOuts:
         assert not Otp.objects.exists()
         assert not RateCounter.objects.exists()
 
-    def test_a_password_is_sent(self, caller: Caller) -> None:
+    def test_password_to_an_opted_out_recipient_is_sent(self, caller: Caller) -> None:
         caller.post(SEND, BODY)
         assert Otp.objects.count() == 1
 
-    def test_of_other_accounts_do_not_count(self) -> None:
+    def test_opt_out_of_another_account_does_not_apply(self) -> None:
         Caller(make_user(credits=5)).post(SEND, {**BODY, "message": "Welcome"})
 
-    def test_in_v1(self, user: User) -> None:
+    def test_opt_out_has_its_own_error_code_in_v1(self, user: User) -> None:
         caller = CallerOfV1(user)
         caller.fails("POST", "auths/send/otp/", {**BODY, "message": "x", "company_name": "Shop"}, status=409)
         assert caller.code == "opted_out"

@@ -60,7 +60,7 @@ class TestReceiving:
         make_delivery(to=SENDER)
         last = make_delivery(to=SENDER)
         make_delivery(to=SENDER, trunk=make_trunk("another"))
-        delivery_reports.record("sandbox", [inbound_sms("STOP")])
+        delivery_reports.apply_events("sandbox", [inbound_sms("STOP")])
         (message,) = InboundMessage.objects.all()
         assert (message.owner, message.sender, message.to, message.text) == (
             last.owner,
@@ -75,22 +75,24 @@ class TestReceiving:
     def test_stop_to_an_owned_number_applies_to_its_owner(self, written: str) -> None:
         make_delivery(to=SENDER)
         number = make_phone_number(number=written, owner=make_user())
-        delivery_reports.record("sandbox", [inbound_sms("रोक्नुहोस्", to="+9779801000000")])
+        delivery_reports.apply_events("sandbox", [inbound_sms("रोक्नुहोस्", to="+9779801000000")])
         assert [entry.owner for entry in OptOut.objects.all()] == [number.owner]
 
     def test_start_cancels_stop_and_the_last_keyword_wins(self) -> None:
         make_delivery(to=SENDER)
-        delivery_reports.record("sandbox", [inbound_sms("STOP"), inbound_sms("START")])
+        delivery_reports.apply_events("sandbox", [inbound_sms("STOP"), inbound_sms("START")])
         assert not OptOut.objects.exists()
-        delivery_reports.record("sandbox", [inbound_sms("stop"), inbound_sms("stop")])
-        delivery_reports.record("sandbox", [inbound_sms("stop")])
+        delivery_reports.apply_events("sandbox", [inbound_sms("stop"), inbound_sms("stop")])
+        delivery_reports.apply_events("sandbox", [inbound_sms("stop")])
         assert OptOut.objects.count() == 1
-        delivery_reports.record("sandbox", [inbound_sms("सुरु")])
+        delivery_reports.apply_events("sandbox", [inbound_sms("सुरु")])
         assert not OptOut.objects.exists()
         assert InboundMessage.objects.count() == 6
 
     def test_sms_without_an_earlier_message_is_stored_and_ignored(self) -> None:
-        delivery_reports.record("sandbox", [inbound_sms("STOP"), inbound_sms("Namaste\0", sender="NTC\0")])
+        delivery_reports.apply_events(
+            "sandbox", [inbound_sms("STOP"), inbound_sms("Namaste\0", sender="NTC\0")]
+        )
         assert [(one.owner, one.text) for one in InboundMessage.objects.order_by("pk")] == [
             (None, "STOP"),
             (None, "Namaste"),
@@ -102,7 +104,9 @@ class TestReceiving:
         for count in (1, 30):
             senders = [make_delivery().to for _ in range(count)]
             with CaptureQueriesContext(connection) as queries:
-                delivery_reports.record("sandbox", [inbound_sms("STOP", sender=sender) for sender in senders])
+                delivery_reports.apply_events(
+                    "sandbox", [inbound_sms("STOP", sender=sender) for sender in senders]
+                )
             costs.append(len(queries))
         assert costs[0] == costs[1]
         assert OptOut.objects.count() == 31
@@ -150,7 +154,7 @@ class TestAdmin:
         assert [entry.number for entry in OptOut.objects.all()] == [SENDER]
 
     def test_inbound_messages_are_read_only_in_the_admin(self, operator: Client) -> None:
-        delivery_reports.record(
+        delivery_reports.apply_events(
             "sandbox",
             [
                 inbound_sms("Namaste"),

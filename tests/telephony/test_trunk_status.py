@@ -37,14 +37,14 @@ def _two_trunks(settings: Any) -> None:
 def trunk_status() -> dict[str, dict[str, str]]:
     output = StringIO()
     call_command("trunk_status", stdout=output)
-    found: dict[str, dict[str, str]] = {}
+    trunks: dict[str, dict[str, str]] = {}
     for line in output.getvalue().splitlines():
         if not line.startswith(" "):
-            found[line.split()[0]] = trunk = {}
+            trunks[line.split()[0]] = trunk = {}
         else:
             name, _, text = line.strip().partition(":")
             trunk[name] = text.strip()
-    return found
+    return trunks
 
 
 def test_status_of_a_trunk_without_connection_or_limits() -> None:
@@ -71,7 +71,7 @@ def test_status_counts_busy_channels_and_queued_deliveries() -> None:
 def test_status_without_a_worker_names_its_command() -> None:
     assert (
         trunk_status()["line"]["connection"]
-        == "never; its worker is `celery --app iris worker --queues trunk.line`"
+        == "never; start its worker: `celery --app iris worker --queues trunk.line`"
     )
 
 
@@ -80,7 +80,10 @@ def test_status_shows_the_age_of_a_connection_and_dead_workers() -> None:
     Trunk.objects.update(session="registered as branch", session_at=timezone.now())
     assert trunk_status()["line"]["connection"] == "registered as branch (0 s ago)"
     Trunk.objects.update(session_at=timezone.now() - timedelta(minutes=10))
-    assert trunk_status()["line"]["connection"] == "no worker since 10 min ago; it said: registered as branch"
+    assert (
+        trunk_status()["line"]["connection"]
+        == "no worker since 10 min ago; its last status was: registered as branch"
+    )
 
 
 def test_status_of_resting_and_paused_trunks_names_the_reason() -> None:

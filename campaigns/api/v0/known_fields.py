@@ -49,7 +49,7 @@ class KnownFields(serializers.Serializer[Any]):
         return isinstance(key, str) and key.partition("[")[0] in self.fields
 
     def _with_own_names(self, data: Mapping[Any, Any]) -> Mapping[Any, Any]:
-        alike = {}
+        alike: dict[str, str] = {}
         for key in data:
             if isinstance(key, str) and key not in self.fields and (own := self._alike(key)) is not None:
                 if own in data or own in alike.values():
@@ -76,7 +76,8 @@ class KnownFields(serializers.Serializer[Any]):
         ):
             return None  # a list in a form, which its field reads by itself
         name = _singular(written)
-        found = [own for own in self.fields if _singular(own) == name and own != key]
+        own_names: list[str] = list(map(str, self.fields))
+        found = [own for own in own_names if _singular(own) == name and own != key]
         return found[0] if len(found) == 1 and not self._is_object(found[0]) else None
 
     def _is_object(self, own: str) -> bool:

@@ -1,4 +1,4 @@
-"""What v0 reads and writes about OTPs."""
+"""The v0 serializers of OTPs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WORDS = {meaning: word for word, meaning in {**CHANNELS, **ORIGINS}.items()}
 
 
 class Length(serializers.Field[int, Any, Any, int]):
-    """A whole number, also when it is written as text."""
+    """A whole number, as a number or as text."""
 
     default_error_messages = {"invalid": "This must be a whole number, such as 6."}
 
@@ -38,7 +38,7 @@ class Length(serializers.Field[int, Any, Any, int]):
 
 
 class Recipient(Text):
-    """Whom the password is sent to."""
+    """The number to which the password is sent."""
 
     def to_internal_value(self, data: Any) -> str:
         number = super().to_internal_value(data)
@@ -48,7 +48,7 @@ class Recipient(Text):
 
 
 class ChosenChannel(Word):
-    """By text or by voice. The documentation has two names for it, with and without an s."""
+    """The channel, `text` or `voice`. The documentation has two names for this field, with and without an s."""
 
     def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
         value = super().get_value(dictionary)
@@ -58,7 +58,7 @@ class ChosenChannel(Word):
 
 
 class NewOtp(serializers.Serializer[Any]):
-    """An OTP to be sent."""
+    """A request to send an OTP."""
 
     number = Recipient(max_length=40)
     message = Message(max_length=1_000)
@@ -69,7 +69,7 @@ class NewOtp(serializers.Serializer[Any]):
     voice_input = VoiceName(required=False, max_length=50)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        # Whoever sends a password and does not say what it is for wants that one sent, not another.
+        # A client that sends a password without `otp_options` expects this password to be sent.
         origin = attrs.get("otp_options") or (Origin.OWNER if "otp" in attrs else Origin.GENERATED)
         if origin == Origin.OWNER and "otp" not in attrs:
             raise serializers.ValidationError(
@@ -92,7 +92,7 @@ class NewOtp(serializers.Serializer[Any]):
 
 
 def otp_json(otp: Otp, *, message: str) -> dict[str, Any]:
-    """An OTP as v0 shows it. The digits in its message are spaced, whatever the channel, as documented."""
+    """Return an OTP as v0 shows it. The digits in its message are spaced in both channels, as documented."""
     return {
         "number": otp.number,
         "otp_options": WORDS[Origin(otp.origin)],

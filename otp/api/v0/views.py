@@ -17,8 +17,8 @@ class SendOtp(V0View):
     throttle_classes = (UserThrottle, OtpThrottle)
 
     def post(self, request: Request) -> Response:
-        wanted = NewOtp(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        otp = services.send_otp(owner=account_of(request), **wanted.validated_data)
-        shown = otp_json(otp, message=wanted.validated_data["message"])
+        serializer = NewOtp(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        otp = services.send_otp(owner=account_of(request), **serializer.validated_data)
+        shown = otp_json(otp, message=serializer.validated_data["message"])
         return success({"details": shown}, message="OTP Sent Successfully.")

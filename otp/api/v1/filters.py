@@ -1,4 +1,4 @@
-"""How the list of sent OTPs can be narrowed: an addition to what is documented."""
+"""Filters of the list of sent OTPs, an addition to the documented API."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from telephony.api.fields import Number
 
 
 class OtpFilter(FilterSet):
-    """By the number, however it is written, by how the OTP was sent, whose password it was, and when."""
+    """Filter by number in any notation, by channel, by origin of the password, and by date."""
 
     number = SentFilter(Number(), method="to_number")
     sms_send_options = SentFilter(Word(CHANNELS), field_name="channel")

@@ -1,4 +1,4 @@
-"""What v1 reads and writes about OTPs."""
+"""The v1 serializers of OTPs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from telephony.models import Channel
 
 
 class NewOtp(NewOtpInV0):
-    """An OTP to be sent, in the name of a company: optional, as older callers do not send it."""
+    """A request to send an OTP. The company name is optional, because older clients do not send it."""
 
     company_name = Text(required=False, max_length=100)
     voice_input = ChosenVoice(required=False)  # type: ignore[assignment]  # v0 has names only
@@ -31,9 +31,9 @@ class NewOtp(NewOtpInV0):
 
 
 def sent_json(otp: Otp, *, owner: User, company: str) -> dict[str, Any]:
-    """An OTP that was just sent. There is one kind of credits here, so both pools have what is left of it."""
+    """Return an OTP that was just sent. iris has one kind of credits, so both fields show the account's balance."""
     hold = otp.hold
-    left = credits_json(owner.balance)
+    balance = credits_json(owner.balance)
     shown: dict[str, Any] = {
         "number": otp.number,
         "otp_options": WORDS[Origin(otp.origin)],
@@ -41,8 +41,8 @@ def sent_json(otp: Otp, *, owner: User, company: str) -> dict[str, Any]:
         "otp": otp.code,
         "sms_send_options": WORDS[Channel(otp.channel)],
         "credits_used": 0 if hold is None else credits_json(hold.amount),
-        "remaining_sms_credits": left,
-        "remaining_phone_credits": left,
+        "remaining_sms_credits": balance,
+        "remaining_phone_credits": balance,
     }
     if otp.channel == Channel.CALL:
         voice = speech.catalogue().get(otp.voice)
@@ -51,7 +51,7 @@ def sent_json(otp: Otp, *, owner: User, company: str) -> dict[str, Any]:
 
 
 def otp_json(otp: Otp) -> dict[str, Any]:
-    """An OTP in the list. Its number has another name here."""
+    """Return an OTP as the list shows it. The number has a different key here."""
     created = timezone.localtime(otp.created_at, timezone.get_default_timezone())
     return {
         "id": otp.pk,

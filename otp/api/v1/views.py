@@ -1,4 +1,4 @@
-"""OTPs in the v1 dialect, which still has v0's envelope here."""
+"""OTPs in the v1 dialect. The documented responses still have v0's envelope."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ class OtpViewSet(V1ViewSet):
         return Otp.objects.owned_by(account_of(self.request)).order_by("-pk")
 
     def list(self, request: Request) -> Response:
-        """Pages as everywhere, but what they hold has an envelope, without a message."""
+        """Return a page of OTPs. The page contains an envelope without a message, as documented."""
         page = window(request, self.filter_queryset(self.get_queryset()))
         shown = [otp_json(otp) for otp in page.items]
         return Response(page.around({"status": 200, "success": True, "errors": [], "data": shown}))
 
     @throttle_classes([UserThrottle, OtpThrottle])
     def send(self, request: Request) -> Response:
-        wanted = valid(NewOtp(data=request.data))
+        fields = valid(NewOtp(data=request.data))
         account = account_of(request)
-        otp = services.send_otp(owner=account, **wanted)
+        otp = services.send_otp(owner=account, **fields)
         account.refresh_from_db(fields=["balance"])
         company = str(cast(Any, request.data).get("company_name") or "").strip()
         called = otp.channel == Channel.CALL

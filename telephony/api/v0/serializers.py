@@ -1,4 +1,4 @@
-"""What v0 reads and writes about phone numbers and voices."""
+"""The v0 serializers of phone numbers and voice trials."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from telephony.models import PhoneNumber
 
 
 class ChosenNumber(serializers.Serializer[Any]):
-    """The phone number that is to be bought or released."""
+    """The phone number to buy or release."""
 
     phone_sid = Text(max_length=32)
 
 
 class VoiceSample(serializers.Serializer[Any]):
-    """Something to be spoken by a voice, to hear how it sounds."""
+    """A text to try a voice with, and the voice."""
 
     message = TrialText()
     voice_input = VoiceName(required=False, max_length=50)
 
 
 def phone_number_json(number: PhoneNumber) -> dict[str, Any]:
-    """A phone number as v0 shows it. The fields about incoming calls are always empty: iris takes none."""
+    """Return a phone number as v0 shows it. The fields of incoming calls are empty, because iris accepts no calls."""
     return {
         "phone_number": number.number,
         "rate": float(number.rate),

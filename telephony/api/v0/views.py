@@ -1,4 +1,4 @@
-"""Phone numbers to own, and voices to try, in the v0 dialect."""
+"""Phone numbers and voice trials in the v0 dialect."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from telephony.speech import trials
 
 
 class PhoneNumberViewSet(V0ViewSet):
-    """The numbers nobody owns, and one's own; buying and releasing one."""
+    """List the numbers for sale and the account's own; buy and release a number."""
 
     filterset_class = PhoneNumberFilter
 
@@ -43,7 +43,7 @@ class PhoneNumberViewSet(V0ViewSet):
 
     def release(self, request: Request) -> Response:
         number = phone_numbers.release_number(user=account_of(request), sid=_chosen(request))
-        # The documented 204 has a body, which HTTP forbids: it travels as 200.
+        # The documented response has status 204 and a body, which HTTP forbids, so the HTTP status is 200.
         return success(message=f"{number.number} number released successfully!!", status=204, http_status=200)
 
 
@@ -61,7 +61,7 @@ class TestVoice(V0View):
 
 
 def _chosen(request: Request) -> str:
-    """The `phone_sid` of the body, or else of the query: many HTTP libraries send no body with DELETE."""
+    """Return the `phone_sid` of the body, or of the query string: many HTTP libraries send no body with DELETE."""
     chosen = ChosenNumber(data=request.data if "phone_sid" in request.data else request.query_params)
     chosen.is_valid(raise_exception=True)
     return str(chosen.validated_data["phone_sid"]).lower()

@@ -1,4 +1,4 @@
-"""Fields of v1 that more than one app reads."""
+"""Serializer fields of v1 that several apps use."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from telephony.api.v1.voices import voice_with_id
 
 
 class Optional(serializers.Field[Any, Any, Any, Any]):
-    """Null and empty text mean that the field was left out."""
+    """A field that counts as left out if it is null or an empty string."""
 
     def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
         value = dictionary.get(self.field_name, empty)
@@ -23,7 +23,7 @@ class Optional(serializers.Field[Any, Any, Any, Any]):
 
 
 class ChosenVoice(Optional):
-    """A voice by its number, its internal name, or as the object that describes it. Read as our name for it."""
+    """A voice: its id, its v1 internal name, or the object that describes it. Returns the voice's own name in iris."""
 
     default_error_messages = {"invalid": "Choose a voice by its id, such as 1: the list of voices has all."}
 

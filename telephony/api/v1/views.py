@@ -1,4 +1,4 @@
-"""Phone numbers to call from, and voices, in the v1 dialect. Lists are bare here: that is how clients read them."""
+"""Phone numbers and voices in the v1 dialect. Lists have no envelope, because clients expect plain arrays."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from telephony.models import PhoneNumber
 
 
 class PhoneNumberViewSet(V1ViewSet):
-    """The account's own numbers."""
+    """List and release the account's own numbers."""
 
     filterset_class = PhoneNumberFilter
 

@@ -1,4 +1,4 @@
-"""The voices as v1 has them: by number, with a display name and an internal one, which two of them may share."""
+"""The voices in v1: each has an id, a display name and an internal name, which two voices may share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def voice_json(voice: ResolvedVoice) -> dict[str, Any]:
 
 
 def voice_with_id(number: int) -> ResolvedVoice:
-    """Raises UnknownVoice, with those that there are."""
+    """Return the voice with this id. Raises UnknownVoice, which lists the available voices."""
     known = speech.catalogue().values()
     for voice in known:
         if voice.pk == number:
@@ -28,6 +28,6 @@ def voice_with_id(number: int) -> ResolvedVoice:
 
 
 def voice_id_of(name: str) -> int | None:
-    """The number of the voice with this name of ours; None for none, or for one that is no longer offered."""
+    """Return the id of the voice with this name; None if there is no such voice or it is no longer offered."""
     voice = speech.catalogue().get(name)
     return None if voice is None else voice.pk

@@ -1,17 +1,17 @@
-"""The only writer of a delivery's status, in sets: claim, record, apply, requeue, terminate, expire.
+"""Change the statuses of deliveries, in sets. No other module writes them.
 
-A status only rises (`DeliveryStatus` is its own rank), by compare-and-set inside one statement, so doubled, late and
-shuffled reports are harmless. The one way back is `submitting`/`unknown` → `queued`, when the carrier surely has not
-taken it. Every statement that locks several deliveries locks them in the order of their ids.
+A status only rises (`DeliveryStatus` is its own rank), by compare-and-set inside one statement, so repeated, late and
+shuffled reports are harmless. The only exception is `submitting`/`unknown` → `queued`, when the carrier certainly has not
+accepted the delivery. Every statement that locks several deliveries locks them in the order of their ids.
 """
 
 from telephony.engine.lifecycle.announcing import Changed
-from telephony.engine.lifecycle.claiming import Claimed, claim, stopped_among
-from telephony.engine.lifecycle.queued import paused_among, queued_of
-from telephony.engine.lifecycle.reports import Report, apply
-from telephony.engine.lifecycle.restoring import expect_reports_anew
-from telephony.engine.lifecycle.results import record, requeue
-from telephony.engine.lifecycle.stopping import pause, pause_these, resume, terminate
+from telephony.engine.lifecycle.claiming import Claimed, claim, stopped_since_claim
+from telephony.engine.lifecycle.queued import count_queued, paused_batches
+from telephony.engine.lifecycle.reports import Report, apply_reports
+from telephony.engine.lifecycle.restoring import restart_report_timeouts
+from telephony.engine.lifecycle.results import apply_results, requeue
+from telephony.engine.lifecycle.stopping import pause, pause_deliveries, resume, terminate
 from telephony.engine.lifecycle.sweeping import (
     LEASE_GRACE,
     expire_leases,
@@ -28,23 +28,23 @@ __all__ = [
     "Changed",
     "Claimed",
     "Report",
-    "apply",
+    "apply_reports",
     "claim",
-    "expect_reports_anew",
+    "restart_report_timeouts",
     "expire_leases",
     "lose_orphans",
     "lose_pinned",
     "lose_unreported",
     "pause",
-    "pause_these",
-    "paused_among",
-    "queued_of",
-    "record",
+    "pause_deliveries",
+    "paused_batches",
+    "count_queued",
+    "apply_results",
     "requeue",
     "reroute",
     "resolve_unknown",
     "resume",
-    "stopped_among",
+    "stopped_since_claim",
     "terminate",
     "unknown_since_lease",
 ]

@@ -1,4 +1,4 @@
-"""Telling what became of deliveries: what they cost is booked, and whoever ordered them hears of it, in one transaction."""
+"""Capture the credits of changed deliveries and announce the changes, in the transaction that made them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from telephony.models import FINAL, Channel, DeliveryStatus, Purpose
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """What a delivery has just become. `credits` is what it has captured."""
+    """The new state of a delivery. `credits` is the amount that it captures."""
 
     id: int
     purpose: Purpose
@@ -33,12 +33,15 @@ class Changed:
         return self.status >= FINAL
 
 
-# What a statement returns for `announce`.
+# The columns that a statement must return for `announce`.
 CHANGED = "d.id, d.purpose, d.batch, d.item, d.channel, d.status, d.cause, d.credits, d.seconds, d.playback, d.hold_id"
 
 
 def announce(rows: Sequence[tuple[Any, ...]]) -> None:
-    """Book what these deliveries cost and tell whoever listens, all in the transaction that changed them."""
+    """Capture the credits of these deliveries and send `deliveries_changed`. Call it in the transaction that changed them.
+
+    `rows` have the columns CHANGED.
+    """
     if not rows:
         return
     changed = [

@@ -1,4 +1,4 @@
-"""From the queue to one process that alone may submit."""
+"""Claim queued deliveries, so that only one process submits each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from telephony.models.statuses import QUEUED, SUBMITTING
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A delivery that this process alone may submit, until its lease ends."""
+    """A delivery that only this process may submit, until its lease ends."""
 
     id: int
     channel: str
@@ -30,21 +30,22 @@ class Claimed:
     script: str | None
 
 
-def stopped_among(ids: Sequence[int]) -> set[int]:
-    """Return those of these claimed deliveries that their owner has stopped since they were claimed."""
+def stopped_since_claim(ids: Sequence[int]) -> set[int]:
+    """Return which of these claimed deliveries were stopped after their claim."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT id FROM telephony_delivery WHERE id = ANY(%s) AND stopped", [list(ids)])
         return {row[0] for row in cursor.fetchall()}
 
 
 def claim(*, trunk_id: int, limit: int, call_limit: int | None, last_owner: int) -> list[Claimed]:
-    """Mark at most `limit` queued deliveries of a trunk `submitting`, in turn order; call with the trunk row locked.
+    """Mark at most `limit` queued deliveries of a trunk as `submitting`; return them in the order of submission.
 
-    OTP goes first (`priority`), then one of each owner in turn, beginning after `last_owner`, whatever the size of
-    their campaigns. `call_limit` bounds the calls among them (free channels), None when there is no bound.
+    Call it with the trunk's row locked. OTPs come first (`priority`). Then the owners alternate: each round takes one
+    delivery of each owner, beginning after `last_owner`, whatever the size of their campaigns. `call_limit` limits the
+    calls among them to the free channels; None means no limit.
     """
-    # The owners are found by skipping through the index from one to the next, and of each owner what is due comes first
-    # in it, so the cost grows neither with the queue nor with what is paused or waits for its time.
+    # The query skips through the index from owner to owner, and due deliveries come first within each owner. So the cost
+    # does not grow with the queue, nor with paused or delayed deliveries.
     due = """d.not_before <= statement_timestamp()
                    AND (d.useful_until IS NULL OR d.useful_until > statement_timestamp())"""
     sql = f"""
@@ -64,7 +65,7 @@ def claim(*, trunk_id: int, limit: int, call_limit: int | None, last_owner: int)
                    AND d.owner_id = owners.owner_id AND {due})
         ), candidates AS (
             SELECT d.id, d.channel, ready.priority, ready.owner_id,
-                   row_number() OVER (PARTITION BY ready.priority, ready.owner_id ORDER BY d.not_before, d.id) AS turn
+                   row_number() OVER (PARTITION BY ready.priority, ready.owner_id ORDER BY d.not_before, d.id) AS round
               FROM ready CROSS JOIN LATERAL (
                 SELECT id, channel, not_before FROM telephony_delivery d
                  WHERE d.trunk_id = %(trunk)s AND d.status = {QUEUED} AND d.priority = ready.priority
@@ -73,7 +74,7 @@ def claim(*, trunk_id: int, limit: int, call_limit: int | None, last_owner: int)
                  LIMIT ceil(%(limit)s::numeric / (SELECT count(*) FROM ready))::int) d
         ), ranked AS (
             SELECT id, channel, row_number() OVER (
-                       ORDER BY priority, turn, owner_id <= %(last_owner)s, owner_id) AS position
+                       ORDER BY priority, round, owner_id <= %(last_owner)s, owner_id) AS position
               FROM candidates
         ), chosen AS (
             SELECT id FROM (
@@ -82,7 +83,7 @@ def claim(*, trunk_id: int, limit: int, call_limit: int | None, last_owner: int)
              WHERE channel <> 'call' OR %(call_limit)s::int IS NULL OR calls <= %(call_limit)s
              ORDER BY position LIMIT %(limit)s
         ), locked AS (
-            -- As an array: joined, so few of them are expected that each would be looked for among all that is queued.
+            -- An array, because with a join the planner underestimates the rows and rescans the queue.
             SELECT id FROM telephony_delivery WHERE id = ANY (ARRAY(SELECT id FROM chosen)) AND status = {QUEUED}
                AND trunk_id = %(trunk)s AND not_before <= statement_timestamp()
              ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
@@ -94,17 +95,17 @@ def claim(*, trunk_id: int, limit: int, call_limit: int | None, last_owner: int)
               FROM locked WHERE d.id = locked.id
             RETURNING d.id, d.channel, d."to", d.caller, d.text, d.audio_id, d.attempts, d.owner_id, d.priority,
                       d.purpose, d.script, d.not_before
-        ), in_turn AS (
-            -- In turn order once more. Joined to those that were chosen, each would be looked for among all of them.
-            SELECT *, row_number() OVER (PARTITION BY priority, owner_id ORDER BY not_before, id) AS turn FROM taken
+        ), in_round_order AS (
+            -- Numbers the rounds again instead of joining `ranked`, which the planner would rescan for each row.
+            SELECT *, row_number() OVER (PARTITION BY priority, owner_id ORDER BY not_before, id) AS round FROM taken
         )
         SELECT taken.id, taken.channel, taken."to", taken.caller, taken.text,
                coalesce(audio.name, ''), audio.seconds, taken.attempts, taken.owner_id, taken.priority,
                taken.purpose <> '{Purpose.OTP.value}' AND EXISTS (
                    SELECT FROM telephony_optout o WHERE o.owner_id = taken.owner_id AND o.number = taken."to"),
                taken.script::text
-          FROM in_turn AS taken LEFT JOIN telephony_audio audio ON audio.id = taken.audio_id
-         ORDER BY taken.priority, taken.turn, taken.owner_id <= %(last_owner)s, taken.owner_id"""
+          FROM in_round_order AS taken LEFT JOIN telephony_audio audio ON audio.id = taken.audio_id
+         ORDER BY taken.priority, taken.round, taken.owner_id <= %(last_owner)s, taken.owner_id"""
     with connection.cursor() as cursor:
         cursor.execute(
             sql,

@@ -1,4 +1,4 @@
-"""What of a batch is in the queue, found without reading what has left it."""
+"""Count the queued deliveries of batches without reading those that have left the queue."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from django.db import connection
 from telephony.models import Purpose
 from telephony.models.statuses import QUEUED
 
-# By the index of what is due, which claims keep clean. Asked for by their batch at once, the queued would be looked for
-# among all that the batch ever had, or among all index entries that its deliveries have left behind.
+# Materialized, so that PostgreSQL uses the index of due deliveries, which claims keep small. With a condition on the batch,
+# it would read all deliveries that the batch ever had, or all dead index entries of that batch.
 _QUEUED = f"""WITH queued AS MATERIALIZED (
     SELECT purpose, batch, not_before FROM telephony_delivery
      WHERE trunk_id = ANY (ARRAY(SELECT id FROM telephony_trunk)) AND priority = %s AND owner_id = ANY (%s)
        AND status = {QUEUED}"""
 
 
-def queued_of(batch: int, *, purpose: Purpose, owner_id: int, priority: int) -> int:
-    """How many deliveries of a batch are queued, those that are paused included."""
+def count_queued(batch: int, *, purpose: Purpose, owner_id: int, priority: int) -> int:
+    """Return how many deliveries of a batch are queued, including paused ones."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"{_QUEUED}) SELECT count(*) FROM queued WHERE purpose = %s AND batch = %s",
@@ -28,8 +28,8 @@ def queued_of(batch: int, *, purpose: Purpose, owner_id: int, priority: int) -> 
         return count
 
 
-def paused_among(batches: Mapping[int, int], *, purpose: Purpose, priority: int) -> set[int]:
-    """Which of these batches, each with its owner's id, have anything in the queue that waits for `resume`."""
+def paused_batches(batches: Mapping[int, int], *, purpose: Purpose, priority: int) -> set[int]:
+    """Return which of these batches have queued deliveries that are paused. `batches` maps a batch to its owner's id."""
     if not batches:
         return set()
     with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""What carriers report: a status rises, never falls, and what it costs is captured."""
+"""Apply carriers' reports: raise statuses, which never fall, and capture credits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_CALL_SECONDS = 10**8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """A carrier's event, matched to its delivery. `at` None means now."""
+    """A carrier's event that is matched to its delivery. If `at` is None, it happened now."""
 
     id: int
     status: DeliveryStatus
@@ -35,11 +35,11 @@ class Report:
 
 
 @transaction.atomic
-def apply(reports: Sequence[Report], *, report_timeout: float | None = None) -> int:
-    """Raise deliveries to the reported statuses, capture what they cost and announce them; how many changed.
+def apply_reports(reports: Sequence[Report], *, report_timeout: float | None = None) -> int:
+    """Raise deliveries to the reported statuses, capture their credits and announce them; return how many changed.
 
-    Of several reports on one delivery the highest counts, and the first of those. Where a report is the first that is
-    heard of a submission, the others may take `report_timeout` seconds; IRIS_REPORT_TIMEOUT_SECONDS if it is not given.
+    If a delivery has several reports, the highest status counts; among final statuses, the first report. A delivery's
+    first report gives the carrier `report_timeout` seconds for the others; by default IRIS_REPORT_TIMEOUT_SECONDS.
     """
     highest: dict[int, Report] = {}
     for report in reports:
@@ -61,7 +61,7 @@ def apply(reports: Sequence[Report], *, report_timeout: float | None = None) -> 
             "cause": ("text", [str(r.cause) for r in chosen]),
             "seconds": ("float8", lengths),
             "playback": ("smallint", [r.playback for r in chosen]),
-            # The price if it was a call; an SMS has no length.
+            # The price of a call. An SMS has no length.
             "credits": ("numeric", [None if one is None else call_credits(one) for one in lengths]),
             "text": ("text", [carrier_text(r.text) for r in chosen]),
         },
@@ -113,13 +113,16 @@ def apply(reports: Sequence[Report], *, report_timeout: float | None = None) -> 
 
 
 def _length(report: Report) -> float | None:
-    """The length of a call in seconds; None where the carrier reports none, or one that no call can have."""
+    """Return the length of a call in seconds; None if the carrier reports no length or an impossible one."""
     seconds = report.seconds
     return seconds if seconds is not None and 0 <= seconds < MAX_CALL_SECONDS else None
 
 
 def _note_digits(reports: Sequence[Report]) -> None:
-    """Write down the keys pressed so far, which raise no status. All the deliveries are locked, in order, for `apply`."""
+    """Store the keys that were pressed so far. They do not raise the status.
+
+    This locks the deliveries of all reports, in the order of their ids, before `apply_reports` locks some of them.
+    """
     longest = {report.id: report.digits for report in sorted(reports, key=lambda r: len(r.digits))}
     with connection.cursor() as cursor:
         cursor.execute(
@@ -134,5 +137,5 @@ def _note_digits(reports: Sequence[Report]) -> None:
 
 
 def carrier_text(text: str) -> str:
-    """What is kept of a carrier's own words (`Delivery.carrier_text`)."""
+    """Return a carrier's text as `Delivery.carrier_text` stores it: without unstorable characters, at most 200."""
     return storable(text)[:200]

@@ -1,4 +1,4 @@
-"""What a restored backup makes of the deliveries that were under way when it was made."""
+"""Update the deliveries that were in flight when a restored backup was made."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from django.db import connection
 from telephony.models.statuses import END, SUBMITTING
 
 
-def expect_reports_anew(report_timeouts: Mapping[str, float]) -> int:
-    """Deliveries that may be with their carrier wait for a report once more, from now on; how many.
+def restart_report_timeouts(report_timeouts: Mapping[str, float]) -> int:
+    """Restart the report timeouts of deliveries that carriers may have; return how many deliveries.
 
-    `report_timeouts`, in seconds by the trunk's alias; those of other trunks wait IRIS_REPORT_TIMEOUT_SECONDS.
+    `report_timeouts` has seconds by the trunk's alias. Deliveries of other trunks wait IRIS_REPORT_TIMEOUT_SECONDS.
     """
     with connection.cursor() as cursor:
         cursor.execute(

@@ -1,4 +1,4 @@
-"""What a carrier answered to submissions, and the way back into the queue of what it surely has not taken."""
+"""Apply the results of submissions, and queue deliveries again that the carrier certainly has not accepted."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from django.db import connection, transaction
 
 from telephony.carriers.base import Accepted, Later, Pending, Rejected, Result, Unknown
 from telephony.engine.lifecycle.announcing import CHANGED, announce
-from telephony.engine.lifecycle.reports import Report, apply, carrier_text
+from telephony.engine.lifecycle.reports import Report, apply_reports, carrier_text
 from telephony.models import Cause, DeliveryStatus
 from telephony.models.statuses import END, QUEUED, SUBMITTED, SUBMITTING, TERMINATED, UNKNOWN
 
-KEEPS_PLACE = 3  # attempts from which on what is queued again goes behind all that is due
+KEEP_PLACE_ATTEMPTS = 3  # after this many attempts, a requeued delivery goes behind all due deliveries
 
 
 @transaction.atomic
-def record(
+def apply_results(
     results: Sequence[Result], *, report_timeout: float, attempts: Mapping[int, int] | None = None
 ) -> None:
-    """Write down what a carrier answered to submissions: one statement per kind of answer.
+    """Apply the results of submissions, with one statement per kind of result.
 
-    A report may have come first; then only the carrier's `ref` is added. With `attempts`, by id, an answer to an
-    earlier attempt than the present one changes nothing: a process that slept through its lease must not undo what
-    another one has done since.
+    If a report was applied earlier, an accepted delivery only gets the carrier's `ref`. `attempts` has the number of each
+    result's submission attempt, by the delivery's id. Results of earlier attempts change nothing: a process that outlived
+    its lease must not undo the work of another process. Accepted results always count.
     """
     results = [result for result in results if not isinstance(result, Pending)]
     if not results:
@@ -82,9 +82,9 @@ def record(
             attempts=[r.attempt for r in later],
         )
     if completed := [r for r in accepted if r.completes]:
-        apply([Report(id=int(r.key), status=DeliveryStatus.COMPLETED, at=None) for r in completed])
+        apply_reports([Report(id=int(r.key), status=DeliveryStatus.COMPLETED, at=None) for r in completed])
     if rejected:
-        apply(
+        apply_reports(
             [
                 Report(id=int(r.key), status=DeliveryStatus.FAILED, cause=r.cause, text=r.text, at=None)
                 for r in rejected
@@ -93,7 +93,7 @@ def record(
 
 
 def _locked(ids: Sequence[int]) -> dict[int, int]:
-    """The attempts so far of these deliveries, all locked in the order of their ids."""
+    """Lock these deliveries in the order of their ids; return their numbers of attempts by id."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT id, attempts FROM telephony_delivery WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE",
@@ -111,14 +111,16 @@ def requeue(
     attempts: Sequence[int | None] | None = None,
     pinned: bool = False,
 ) -> None:
-    """Back to `queued`: the carrier surely has not taken these. Those stopped meanwhile are `terminated` instead.
+    """Queue deliveries again that the carrier certainly has not accepted. Stopped ones end `terminated` instead.
 
-    Where the attempt is given, it must be the present one: the same may be said twice, or late. What has to wait goes
-    behind all that is due before then. What need not wait keeps its place in the queue, but only the first times: one
-    delivery that comes back again and again, for whatever reason, must not always be the first to be tried.
+    `seconds` is the delay of each delivery, `texts` the reason that its `carrier_text` gets. If an attempt number is given,
+    it must be the present one, because the same result may arrive twice or late.
 
-    With `pinned`, the carrier may have taken them, and makes their resends harmless: they stay on its trunk, and
-    reports that come from the first submission on count for them.
+    A delayed delivery goes behind all deliveries that are due before it. A delivery without a delay keeps its place in
+    the queue, but only for its first attempts: a delivery that keeps coming back must not always be tried first.
+
+    With `pinned`, the carrier may have accepted the deliveries but makes resends harmless. They stay on its trunk, and
+    reports count for them from their first submission on.
     """
     attempts = attempts or [None] * len(ids)
     _locked(ids)
@@ -128,14 +130,14 @@ def requeue(
                    SET status = {QUEUED}, carrier_text = e.text, expires_at = NULL,
                        not_before = CASE WHEN e.seconds > 0 THEN
                            greatest(d.not_before, statement_timestamp() + make_interval(secs => e.seconds))
-                           WHEN d.attempts >= {KEEPS_PLACE} THEN greatest(d.not_before, statement_timestamp())
+                           WHEN d.attempts >= {KEEP_PLACE_ATTEMPTS} THEN greatest(d.not_before, statement_timestamp())
                            ELSE d.not_before END,
                        pinned_since = CASE WHEN %s THEN coalesce(d.pinned_since, d.claimed_at)
                                       ELSE d.pinned_since END
                   FROM unnest(%s::bigint[], %s::float8[], %s::text[], %s::int[]) AS e(id, seconds, text, attempt)
                  WHERE d.id = e.id AND d.status IN ({SUBMITTING}, {UNKNOWN}) AND NOT d.stopped
                    AND d.attempts = coalesce(e.attempt, d.attempts)""",
-            # As floats throughout: of a list of both, no array can be made.
+            # All as floats: psycopg cannot make an array of integers and floats.
             [
                 pinned,
                 list(ids),

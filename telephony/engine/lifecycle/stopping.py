@@ -1,4 +1,4 @@
-"""What the owner of a batch wants of it: stop, pause, resume."""
+"""Stop, pause and resume the deliveries of a batch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from telephony.engine.lifecycle.announcing import CHANGED, announce
 from telephony.models import Cause, Purpose
 from telephony.models.statuses import QUEUED, SUBMITTING, TERMINATED, UNKNOWN
 
-# Rows that are as they should be are not locked: a batch may be told the same every second for as long as it lives.
+# Rows that need no change are not locked: callers may repeat the same request every second while a batch is live.
 _UNSUBMITTED = f"status IN ({QUEUED}, {SUBMITTING}, {UNKNOWN})"
 _STOPPABLE = f"{_UNSUBMITTED} AND (status = {QUEUED} OR NOT stopped)"
 _PAUSABLE = f"{_UNSUBMITTED} AND not_before < 'infinity'"
@@ -19,7 +19,7 @@ _PAUSED = f"{_UNSUBMITTED} AND not_before = 'infinity'"
 
 @transaction.atomic
 def terminate(*, purpose: Purpose, batch: int) -> int:
-    """Stop a batch: what is queued ends `terminated`, what is being submitted is never queued again; how many ended."""
+    """Stop a batch; return how many deliveries ended. Queued ones end `terminated`, the others are never queued again."""
     if not _lock(purpose, batch, _STOPPABLE):
         return 0
     with connection.cursor() as cursor:
@@ -41,16 +41,17 @@ def terminate(*, purpose: Purpose, batch: int) -> int:
 
 
 def pause(*, purpose: Purpose, batch: int) -> None:
-    """Nothing of a batch is claimed from now on, until `resume`."""
+    """Pause a batch: none of its deliveries is claimed until `resume`."""
     _wait(purpose, batch, _PAUSABLE, until="'infinity'")
 
 
 def resume(*, purpose: Purpose, batch: int) -> None:
+    """Resume a paused batch: its queued deliveries are due now."""
     _wait(purpose, batch, _PAUSED, until="statement_timestamp()")
 
 
-def pause_these(ids: Sequence[int]) -> None:
-    """As `pause`, for what the present transaction has queued: it waits for nobody, whatever else its caller has locked."""
+def pause_deliveries(ids: Sequence[int]) -> None:
+    """Pause deliveries that the present transaction has queued. It waits for no lock, so the caller may hold any locks."""
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE telephony_delivery SET not_before = 'infinity' WHERE id = ANY(%s)", [list(ids)]
@@ -69,7 +70,7 @@ def _wait(purpose: Purpose, batch: int, rows: str, *, until: str) -> None:
 
 
 def _lock(purpose: Purpose, batch: int, rows: str) -> int:
-    """Lock such rows of a batch in the order of the ids, waiting for claims under way; how many."""
+    """Lock the matching rows of a batch in the order of their ids, after open claims have committed; return how many."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT FROM telephony_delivery WHERE purpose = %s AND batch = %s AND {rows}

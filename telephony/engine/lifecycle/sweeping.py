@@ -1,4 +1,4 @@
-"""What nobody finished: ends of leases, unknown fates, reports that never come, queues that nobody serves."""
+"""End or move deliveries that are stuck: expired leases, unknown states, missing reports, closed trunks."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from datetime import datetime
 from django.conf import settings
 from django.db import connection, transaction
 
-from telephony.engine.lifecycle.reports import Report, apply
+from telephony.engine.lifecycle.reports import Report, apply_reports
 from telephony.models import Cause, Channel, DeliveryStatus
 from telephony.models.statuses import END, QUEUED, SUBMITTED, SUBMITTING, UNKNOWN
 
-# Seconds beyond the end of a lease before anybody concludes that a submission was never made: a submission that was
-# started in its last moment has ended by then.
+# Seconds after the end of a lease before a delivery may count as not submitted. A submission that began just before
+# the end of the lease has ended by then.
 LEASE_GRACE = 3
-# The carrier is asked after the end of a lease, and for as long as it does not answer; only then may a report be missed.
+# The shortest report timeout after a lease has expired, in seconds: it leaves time for look-ups, and for their retries.
 LOOK_UP_SECONDS = 30
-AT_ONCE = 5000  # deliveries swept by one statement
+SWEEP_SIZE = 5000  # deliveries swept by one statement
 
 
 def expire_leases(report_timeouts: Mapping[str, float] | None = None) -> int:
-    """Claims whose process died, or never recorded, become `unknown`: perhaps the carrier has them. How many.
+    """Make claimed deliveries `unknown` whose lease has expired, since the carrier may have them; return how many.
 
-    `report_timeouts`, in seconds by the trunk's alias, say how long they wait for a report from now on; those of other
-    trunks wait IRIS_REPORT_TIMEOUT_SECONDS. None waits less than LOOK_UP_SECONDS.
+    `report_timeouts` has the seconds that they wait for a report, by the trunk's alias. Deliveries of other trunks wait
+    IRIS_REPORT_TIMEOUT_SECONDS. All wait at least LOOK_UP_SECONDS.
     """
     timeouts = report_timeouts or {}
     with connection.cursor() as cursor:
@@ -33,7 +33,7 @@ def expire_leases(report_timeouts: Mapping[str, float] | None = None) -> int:
                     SELECT id FROM telephony_delivery
                      WHERE status = {SUBMITTING} AND status > {QUEUED} AND status < {END}
                        AND expires_at < statement_timestamp()
-                     ORDER BY id LIMIT {AT_ONCE} FOR UPDATE SKIP LOCKED
+                     ORDER BY id LIMIT {SWEEP_SIZE} FOR UPDATE SKIP LOCKED
                 )
                 UPDATE telephony_delivery d SET status = {UNKNOWN},
                        expires_at = statement_timestamp()
@@ -51,12 +51,12 @@ def expire_leases(report_timeouts: Mapping[str, float] | None = None) -> int:
 
 
 def unknown_since_lease(alias: str) -> dict[int, int]:
-    """Unknown deliveries of a trunk whose lease is over for good, so that nobody can still be submitting them.
+    """Return unknown deliveries of a trunk that no process can still be submitting: their numbers of attempts by id.
 
-    Their attempts so far, by id: whoever asks about them takes its time, and this is what the answer will be about.
+    The caller needs the numbers because a look-up takes time, and its answer is about these attempts only.
 
-    Without those that were claimed before a backup was restored: its original may have sent them and had their reports,
-    so a carrier that knows nothing, or says nothing, is no proof any more.
+    Deliveries that were claimed before a backup was restored are left out. The original database may have submitted them
+    and received their reports, so it proves nothing if the carrier does not know them.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -64,14 +64,14 @@ def unknown_since_lease(alias: str) -> dict[int, int]:
                  WHERE t.alias = %s AND d.status = {UNKNOWN}
                    AND d.claimed_at < statement_timestamp() - make_interval(secs => %s)
                    AND d.claimed_at > coalesce((SELECT restored_at FROM telephony_restoreguard), '-infinity')
-                 ORDER BY d.id LIMIT {AT_ONCE}""",
+                 ORDER BY d.id LIMIT {SWEEP_SIZE}""",
             [alias, settings.IRIS_LEASE_SECONDS + LEASE_GRACE],
         )
         return dict(cursor.fetchall())
 
 
 def resolve_unknown(*, taken: Sequence[int], report_timeout: float) -> None:
-    """Make unknown deliveries `submitted`: the carrier has them after all. They wait `report_timeout` s for a report."""
+    """Make unknown deliveries `submitted`, since the carrier has them. They wait `report_timeout` seconds for a report."""
     if not taken:
         return
     with connection.cursor() as cursor:
@@ -87,8 +87,11 @@ def resolve_unknown(*, taken: Sequence[int], report_timeout: float) -> None:
 
 @transaction.atomic
 def lose_unreported() -> int:
-    """Deliveries that never reported in time end `failed`, cause "lost"; OTPs queued too long end as "expired"."""
-    found: list[tuple[int, Cause]] = []
+    """End deliveries without a timely report as `failed`, cause "lost", and outdated OTPs in the queue as "expired".
+
+    Return how many deliveries ended.
+    """
+    ended: list[tuple[int, Cause]] = []
     with connection.cursor() as cursor:
         for cause, condition in (
             (Cause.LOST, f"status >= {UNKNOWN} AND status < {END} AND expires_at < statement_timestamp()"),
@@ -96,14 +99,16 @@ def lose_unreported() -> int:
         ):
             cursor.execute(
                 f"""SELECT id FROM telephony_delivery WHERE {condition}
-                     ORDER BY id LIMIT {AT_ONCE} FOR NO KEY UPDATE SKIP LOCKED"""
+                     ORDER BY id LIMIT {SWEEP_SIZE} FOR NO KEY UPDATE SKIP LOCKED"""
             )
-            found += [(row[0], cause) for row in cursor.fetchall()]
-    return apply([Report(id=pk, status=DeliveryStatus.FAILED, at=None, cause=cause) for pk, cause in found])
+            ended += [(row[0], cause) for row in cursor.fetchall()]
+    return apply_reports(
+        [Report(id=pk, status=DeliveryStatus.FAILED, at=None, cause=cause) for pk, cause in ended]
+    )
 
 
 def lose_orphans(alias: str, *, claimed_before: datetime) -> int:
-    """End as "lost" what another process had under way on a trunk, and has taken with it; how many deliveries."""
+    """End as "lost" the deliveries that a dead worker of this trunk had in flight; return how many."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT d.id FROM telephony_delivery d JOIN telephony_trunk t ON t.id = d.trunk_id
@@ -113,48 +118,48 @@ def lose_orphans(alias: str, *, claimed_before: datetime) -> int:
         )
         ids = [row[0] for row in cursor.fetchall()]
     text = "The trunk's worker died."
-    return apply(
+    return apply_reports(
         [Report(id=pk, status=DeliveryStatus.FAILED, at=None, cause=Cause.LOST, text=text) for pk in ids]
     )
 
 
-def reroute(*, trunk_id: int, channel: Channel, ways: Mapping[str, int]) -> int:
-    """Queue deliveries of a trunk on others, at most AT_ONCE; how many. `ways` has a trunk's id for each prefix, "" too.
+def reroute(*, trunk_id: int, channel: Channel, trunk_by_prefix: Mapping[str, int]) -> int:
+    """Move queued deliveries of a trunk to other trunks, at most SWEEP_SIZE; return how many.
 
-    Deliveries that another process is claiming are locked, so they are skipped. Pinned ones stay: only this trunk's
-    carrier can take back what was sent before.
+    `trunk_by_prefix` has the id of a trunk for each number prefix, including "". Deliveries that another process is
+    claiming are locked, so they are skipped. Pinned ones stay: only this trunk's carrier can recall what it sent before.
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""WITH ways AS (
+            f"""WITH trunks AS (
                     SELECT * FROM unnest(%s::text[], %s::bigint[]) AS w(prefix, trunk_id)
                 ), moved AS (
-                    SELECT d.id, way.trunk_id FROM telephony_delivery d, LATERAL (
-                        SELECT trunk_id FROM ways WHERE starts_with(d."to", prefix)
-                         ORDER BY length(prefix) DESC LIMIT 1) way
-                     WHERE d.trunk_id = %s AND d.status = {QUEUED} AND d.channel = %s AND way.trunk_id <> d.trunk_id
+                    SELECT d.id, chosen.trunk_id FROM telephony_delivery d, LATERAL (
+                        SELECT trunk_id FROM trunks WHERE starts_with(d."to", prefix)
+                         ORDER BY length(prefix) DESC LIMIT 1) chosen
+                     WHERE d.trunk_id = %s AND d.status = {QUEUED} AND d.channel = %s AND chosen.trunk_id <> d.trunk_id
                        AND d.pinned_since IS NULL
-                     ORDER BY d.id LIMIT {AT_ONCE} FOR NO KEY UPDATE OF d SKIP LOCKED
+                     ORDER BY d.id LIMIT {SWEEP_SIZE} FOR NO KEY UPDATE OF d SKIP LOCKED
                 )
                 UPDATE telephony_delivery d SET trunk_id = moved.trunk_id FROM moved WHERE d.id = moved.id""",
-            [list(ways), list(ways.values()), trunk_id, channel.value],
+            [list(trunk_by_prefix), list(trunk_by_prefix.values()), trunk_id, channel.value],
         )
         return int(cursor.rowcount)
 
 
 @transaction.atomic
 def lose_pinned(*, trunk_id: int) -> int:
-    """End as "lost" the queued deliveries that only a trunk that no longer exists may send again; how many."""
+    """End as "lost" the queued deliveries that are pinned to a trunk that no longer exists; return how many."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT d.id FROM telephony_delivery d
                  WHERE d.trunk_id = %s AND d.status = {QUEUED}
                    AND d.pinned_since IS NOT NULL
-                 ORDER BY d.id LIMIT {AT_ONCE} FOR NO KEY UPDATE OF d SKIP LOCKED""",
+                 ORDER BY d.id LIMIT {SWEEP_SIZE} FOR NO KEY UPDATE OF d SKIP LOCKED""",
             [trunk_id],
         )
         ids = [row[0] for row in cursor.fetchall()]
-    text = "Its trunk is not configured any more."
-    return apply(
+    text = "Its trunk is no longer configured."
+    return apply_reports(
         [Report(id=pk, status=DeliveryStatus.FAILED, at=None, cause=Cause.LOST, text=text) for pk in ids]
     )

@@ -1,4 +1,4 @@
-"""`manage.py trunk_status`: how each configured trunk is doing, from any machine that reaches the database."""
+"""`manage.py trunk_status`: show the state of each configured trunk. It needs only the database."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from django.utils import timezone
 
 from telephony.carriers import SessionCarrier, get_carrier
 from telephony.engine import restore_hold, stalls, time_slices
-from telephony.engine.backlog import stranded
-from telephony.engine.routing import trunks
-from telephony.engine.trunk_queues import PREFIX, SILENT, STOPPED
+from telephony.engine.backlog import blocked_queues
+from telephony.engine.routing import get_or_create_trunks
+from telephony.engine.trunk_queues import MAX_STATUS_AGE, PREFIX, STOPPED
 from telephony.models import Channel, Delivery, Trunk
 from telephony.models.statuses import END, QUEUED
 
-# A dispatcher that is at work writes its verdict every few seconds; what is older is of another time.
+# A working dispatcher updates its note every few seconds, so an older note no longer describes the trunk.
 PACE_NOTE_AGE = timedelta(seconds=30)
 
 
@@ -27,7 +27,7 @@ class Command(BaseCommand):
     help = "Shows each trunk's connection, pace, busy channels and queue, and its last error."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        rows = trunks()
+        rows = get_or_create_trunks()
         in_flight = Q(status__gt=QUEUED, status__lt=END)
         counts: dict[str, Mapping[str, Any]] = {
             row["trunk__alias"]: row
@@ -41,17 +41,17 @@ class Command(BaseCommand):
         }
         for alias in settings.CARRIERS:
             self._show(rows[alias], counts.get(alias, {"queued": 0, "calls": 0, "under_way": 0}))
-        if held := restore_hold.sentence():
+        if held := restore_hold.describe_hold():
             self.stdout.write(f"WARNING: nothing leaves: {held}")
-        for one in stranded():
-            self.stdout.write(f"WARNING: {one.queued} deliveries wait on {one.alias}: {one.why}.")
+        for queue in blocked_queues():
+            self.stdout.write(f"WARNING: {queue.queued} deliveries wait on {queue.alias}: {queue.reason}.")
         for sentence in stalls.stalled():
             self.stdout.write(f"WARNING: {sentence}")
-        wanted = time_slices.processes_wanted()
-        if wanted > settings.IRIS_WORKER_CONCURRENCY:
+        needed = time_slices.processes_needed()
+        if needed > settings.IRIS_WORKER_CONCURRENCY:
             self.stdout.write(
-                f"With all trunks busy, {wanted} processes have something to do; a worker has"
-                f" {settings.IRIS_WORKER_CONCURRENCY} (IRIS_WORKER_CONCURRENCY), which then take turns."
+                f"When all trunks are busy, they need {needed} processes; a worker has"
+                f" {settings.IRIS_WORKER_CONCURRENCY} (IRIS_WORKER_CONCURRENCY), so trunks get short time slices."
             )
 
     def _show(self, trunk: Trunk, count: Mapping[str, Any]) -> None:
@@ -78,9 +78,9 @@ def _connection(trunk: Trunk) -> str:
     if not isinstance(get_carrier(trunk.alias), SessionCarrier):
         return "none is kept"
     if trunk.session_at is None:
-        return f"never; its worker is `celery --app iris worker --queues {PREFIX}{trunk.alias}`"
-    if timezone.now() - trunk.session_at > SILENT or trunk.session == STOPPED:
-        return f"no worker since {_ago(trunk.session_at)}; it said: {trunk.session}"
+        return f"never; start its worker: `celery --app iris worker --queues {PREFIX}{trunk.alias}`"
+    if timezone.now() - trunk.session_at > MAX_STATUS_AGE or trunk.session == STOPPED:
+        return f"no worker since {_ago(trunk.session_at)}; its last status was: {trunk.session}"
     return f"{trunk.session} ({_ago(trunk.session_at)})"
 
 
@@ -94,7 +94,7 @@ def _state(trunk: Trunk) -> str:
 
 
 def _pace_note(trunk: Trunk, queued: int) -> list[tuple[str, str]]:
-    """Why deliveries that are waiting leave more slowly than the setting says, while they do."""
+    """Return the line that says why queued deliveries leave more slowly than the CPS setting; empty if they do not."""
     fresh = trunk.pace_noted_at is not None and timezone.now() - trunk.pace_noted_at < PACE_NOTE_AGE
     return [("pace below its setting", trunk.pace_note)] if queued and fresh and trunk.pace_note else []
 

@@ -206,7 +206,7 @@ def test_a_missed_call_is_stored_while_its_run_is_being_paused() -> None:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET LOCAL lock_timeout = '1s'")
             report = Report(id=missed, status=DeliveryStatus.UNANSWERED, at=None)
-            assert deliveries.apply([report]) == 1
+            assert deliveries.apply_reports([report]) == 1
     finally:
         done.set()
         pausing.join()

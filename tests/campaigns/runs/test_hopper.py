@@ -13,7 +13,7 @@ from campaigns import runs, tasks
 from campaigns.models import Run, Service
 from campaigns.runs import hopper, rendering
 from telephony.engine import time_slices
-from telephony.engine.enqueue import Order
+from telephony.engine.enqueue import DeliveryRequest
 from telephony.models import Channel, Delivery, DeliveryStatus
 from tests.factories import make_campaign, make_user
 from tests.live import wait_for
@@ -31,7 +31,7 @@ class SlowRun:
         self.begun, self.release = threading.Event(), threading.Event()
         really = rendering.delivery_requests
 
-        def orders(of: Run, recipients: Sequence[Any]) -> list[Order]:
+        def orders(of: Run, recipients: Sequence[Any]) -> list[DeliveryRequest]:
             if of.pk == run.pk:
                 self.begun.set()
                 assert self.release.wait(120)

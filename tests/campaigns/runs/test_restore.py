@@ -307,7 +307,7 @@ def test_a_failover_sms_of_a_call_that_ends_during_a_hold_waits_with_its_run(set
     Delivery.objects.filter(pk=call.pk).update(channel=Channel.CALL)
     tick()
 
-    deliveries.apply([deliveries.Report(id=call.pk, status=DeliveryStatus.UNANSWERED, at=None)])
+    deliveries.apply_reports([deliveries.Report(id=call.pk, status=DeliveryStatus.UNANSWERED, at=None)])
     engine.turn()
     after_restore("--open")
     engine.turn()

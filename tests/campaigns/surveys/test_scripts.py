@@ -24,7 +24,7 @@ from telephony.call_scripts import (
 )
 from telephony.carriers.base import CarrierEvent
 from telephony.engine import delivery_reports
-from telephony.engine.survey_responses import Answered
+from telephony.engine.survey_responses import MatchedResponse
 from telephony.models import Delivery, DeliveryStatus, Purpose
 from tests.campaigns.surveys.surveying import make_survey
 
@@ -114,23 +114,23 @@ def stored() -> list[tuple[int, str]]:
 class TestReports:
     def test_later_reports_extend_the_pressed_keys(self, called: list[Delivery]) -> None:
         ram, sita = called
-        delivery_reports.record(
+        delivery_reports.apply_events(
             "sandbox", [report(ram, (0, "1")), report(sita, (0, "5")), report(ram, (0, "12"))]
         )
-        delivery_reports.record("sandbox", [report(ram, (0, "12"), (1, "3"))])
+        delivery_reports.apply_events("sandbox", [report(ram, (0, "12"), (1, "3"))])
         assert stored() == [(ram.item, "12"), (ram.item, "3"), (sita.item, "5")]
 
     def test_late_and_repeated_reports_change_nothing(self, called: list[Delivery]) -> None:
         ram, _ = called
         whole = report(ram, (0, "12"), status=DeliveryStatus.COMPLETED)
         for event in (whole, whole, report(ram, (0, "1")), report(ram, (0, "34"))):
-            delivery_reports.record("sandbox", [event])
+            delivery_reports.apply_events("sandbox", [event])
         assert stored() == [(ram.item, "12")]
 
     def test_responses_are_kept_if_the_call_is_lost(self, called: list[Delivery]) -> None:
         ram, _ = called
-        delivery_reports.record("sandbox", [report(ram, (0, "1"))])
-        delivery_reports.record("sandbox", [report(ram, status=DeliveryStatus.FAILED)])
+        delivery_reports.apply_events("sandbox", [report(ram, (0, "1"))])
+        delivery_reports.apply_events("sandbox", [report(ram, status=DeliveryStatus.FAILED)])
         assert stored() == [(ram.item, "1")]
 
     def test_responses_of_unknown_steps_recipients_and_runs_are_dropped(self, called: list[Delivery]) -> None:
@@ -151,7 +151,7 @@ class TestReports:
             {"purpose": Purpose.OTP},
         ]
         now = timezone.now()
-        store_responses([Answered(text="1", at=now, **{**known, **change}) for change in strange])
+        store_responses([MatchedResponse(text="1", at=now, **{**known, **change}) for change in strange])
         assert stored() == []
 
     def test_the_number_of_statements_does_not_grow_with_the_calls(
@@ -165,5 +165,5 @@ class TestReports:
             "text": "1",
         }
         with django_assert_num_queries(1):
-            store_responses([Answered(batch=one.batch, item=one.item, **known) for one in called])
+            store_responses([MatchedResponse(batch=one.batch, item=one.item, **known) for one in called])
         assert len(stored()) == 2

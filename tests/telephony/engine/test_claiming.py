@@ -1,4 +1,4 @@
-"""What a claim costs, and whose turn it is, beside what waits for its time."""
+"""Claims: their cost, their order, and deliveries that are paused or delayed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.db import connection
 from django.utils import timezone
 
 from telephony.engine import lifecycle
-from telephony.engine.lifecycle.results import KEEPS_PLACE
+from telephony.engine.lifecycle.results import KEEP_PLACE_ATTEMPTS
 from telephony.models import Channel, Delivery, DeliveryStatus, Trunk
 from tests.factories import make_delivery, make_trunk, make_user
 
@@ -29,12 +29,12 @@ def queue_many(count: int, **fields: Any) -> None:
 
 
 def claim(trunk: Trunk, limit: int = 10) -> list[int]:
-    found = lifecycle.claim(trunk_id=trunk.pk, limit=limit, call_limit=None, last_owner=0)
-    return [one.id for one in found]
+    claimed = lifecycle.claim(trunk_id=trunk.pk, limit=limit, call_limit=None, last_owner=0)
+    return [delivery.id for delivery in claimed]
 
 
 def rows_read() -> int:
-    """Rows of deliveries that this transaction's statements have read so far."""
+    """Return how many delivery rows the statements of this transaction have read so far."""
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)
@@ -43,7 +43,7 @@ def rows_read() -> int:
         return int(cursor.fetchone()[0])
 
 
-def test_a_claim_does_not_read_what_is_paused_or_waits_for_its_time() -> None:
+def test_claim_does_not_read_paused_or_delayed_deliveries() -> None:
     trunk, owner = make_trunk(), make_user()
     later = timezone.now() + timedelta(hours=1)
     queue_many(3000, trunk=trunk, owner=owner, not_before=later)
@@ -56,7 +56,7 @@ def test_a_claim_does_not_read_what_is_paused_or_waits_for_its_time() -> None:
     assert rows_read() - before < 100
 
 
-def test_accounts_with_nothing_due_do_not_make_the_claims_of_others_smaller() -> None:
+def test_accounts_without_due_deliveries_do_not_reduce_a_claim() -> None:
     trunk = make_trunk()
     for _ in range(9):
         make_delivery(trunk=trunk, not_before=timezone.now() + timedelta(hours=1))
@@ -64,7 +64,7 @@ def test_accounts_with_nothing_due_do_not_make_the_claims_of_others_smaller() ->
     assert len(claim(trunk, limit=10)) == 10
 
 
-def test_what_the_carrier_surely_did_not_take_keeps_its_place_unless_it_must_wait() -> None:
+def test_requeued_delivery_without_a_delay_keeps_its_place() -> None:
     trunk, owner = make_trunk(), make_user()
     first, second, third = (make_delivery(trunk=trunk, owner=owner).pk for _ in range(3))
     assert claim(trunk, limit=2) == [first, second]
@@ -72,37 +72,37 @@ def test_what_the_carrier_surely_did_not_take_keeps_its_place_unless_it_must_wai
     assert claim(trunk) == [first, third]
 
 
-def test_what_comes_back_again_and_again_goes_behind_others_though_it_need_not_wait() -> None:
+def test_repeatedly_requeued_delivery_goes_behind_others() -> None:
     trunk, owner = make_trunk(), make_user()
     first, second, third = (make_delivery(trunk=trunk, owner=owner).pk for _ in range(3))
-    for _ in range(KEEPS_PLACE):
+    for _ in range(KEEP_PLACE_ATTEMPTS):
         assert claim(trunk, limit=1) == [first]
         lifecycle.requeue(ids=[first], seconds=[0], texts=[""])
     assert claim(trunk, limit=1) == [second]
     assert claim(trunk) == [third, first]
 
 
-def test_what_comes_back_while_its_campaign_is_paused_stays_paused() -> None:
+def test_delivery_requeued_while_its_campaign_is_paused_stays_paused() -> None:
     trunk = make_trunk()
-    delivery = make_delivery(trunk=trunk, status=DeliveryStatus.SUBMITTING, attempts=KEEPS_PLACE)
+    delivery = make_delivery(trunk=trunk, status=DeliveryStatus.SUBMITTING, attempts=KEEP_PLACE_ATTEMPTS)
     with connection.cursor() as cursor:
         cursor.execute("UPDATE telephony_delivery SET not_before = 'infinity'")
     lifecycle.requeue(ids=[delivery.pk], seconds=[0], texts=[""])
     assert claim(trunk) == []
 
 
-def test_who_claims_from_a_trunk_does_not_get_what_has_just_moved_to_another() -> None:
-    """Claimed by the dispatcher of one trunk, but in the books of another, its reports would find nothing."""
+def test_rerouted_delivery_is_claimed_only_from_its_new_trunk() -> None:
+    """If the old trunk's dispatcher could claim it, its reports would not match the delivery of the new trunk."""
     old, new = make_trunk("old"), make_trunk("new")
     delivery = make_delivery(trunk=old)
-    moved = lifecycle.reroute(trunk_id=old.pk, channel=Channel.SMS, ways={"": new.pk})
+    moved = lifecycle.reroute(trunk_id=old.pk, channel=Channel.SMS, trunk_by_prefix={"": new.pk})
     assert (moved, claim(old), claim(new)) == (1, [], [delivery.pk])
 
 
-def test_only_what_is_queued_moves_to_another_trunk() -> None:
+def test_only_queued_deliveries_are_rerouted() -> None:
     old, new = make_trunk("old"), make_trunk("new")
     for status in DeliveryStatus:
         make_delivery(trunk=old, status=status)
-    lifecycle.reroute(trunk_id=old.pk, channel=Channel.SMS, ways={"": new.pk})
+    lifecycle.reroute(trunk_id=old.pk, channel=Channel.SMS, trunk_by_prefix={"": new.pk})
     moved = Delivery.objects.filter(trunk=new).values_list("status", flat=True)
     assert list(moved) == [DeliveryStatus.QUEUED]

@@ -1,4 +1,4 @@
-"""Whatever happens to a delivery, in any order, doubled and late: one end, one capture at most."""
+"""A delivery has one final status and at most one capture, for any order of events, including repeated and late ones."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ LIMIT = Decimal(4)
 
 
 class DeliveryLife(RuleBasedStateMachine):
-    """One delivery among carriers that answer and report as they please, and an owner who stops and pauses."""
+    """One delivery, a carrier that responds and reports in any order, and an owner who stops and pauses."""
 
     @initialize(channel=st.sampled_from(Channel))
-    def order(self, channel: Channel) -> None:
+    def queue(self, channel: Channel) -> None:
         self.transaction = transaction.atomic()
         self.transaction.__enter__()
         owner = make_user(credits=10)
@@ -55,20 +55,22 @@ class DeliveryLife(RuleBasedStateMachine):
             self.transaction.__exit__(None, None, None)
 
     def count_ends(self, changed: list[Changed], **kwargs: object) -> None:
-        self.announced_ends += sum(one.is_final for one in changed if one.id == self.delivery.pk)
+        self.announced_ends += sum(
+            delivery.is_final for delivery in changed if delivery.id == self.delivery.pk
+        )
 
     @rule()
     def claim(self) -> None:
         before = self.status()
         claimed = lifecycle.claim(trunk_id=self.delivery.trunk_id, limit=10, call_limit=None, last_owner=0)
-        if self.delivery.pk in [one.id for one in claimed]:
+        if self.delivery.pk in [delivery.id for delivery in claimed]:
             assert before == S.QUEUED
             assert not self.stopped
             self.submissions += 1
 
-    @rule(answer=st.sampled_from(["accepted", "rejected", "later", "unknown"]))
+    @rule(result=st.sampled_from(["accepted", "rejected", "later", "unknown"]))
     @precondition(lambda self: self.submissions > 0)
-    def answer(self, answer: str) -> None:
+    def submit_result(self, result: str) -> None:
         key = str(self.delivery.pk)
         results: dict[str, Result] = {
             "accepted": Accepted(key=key, ref="r"),
@@ -76,7 +78,7 @@ class DeliveryLife(RuleBasedStateMachine):
             "later": Later(key=key, seconds=0),
             "unknown": Unknown(key=key),
         }
-        lifecycle.record([results[answer]], report_timeout=0)
+        lifecycle.apply_results([results[result]], report_timeout=0)
 
     @rule(
         statuses=st.lists(
@@ -89,8 +91,8 @@ class DeliveryLife(RuleBasedStateMachine):
         reports = [
             Report(id=self.delivery.pk, status=s, at=timezone.now(), seconds=seconds) for s in statuses
         ]
-        lifecycle.apply(reports)
-        lifecycle.apply(reports[::-1])
+        lifecycle.apply_reports(reports)
+        lifecycle.apply_reports(reports[::-1])
 
     @rule()
     def stop(self) -> None:
@@ -120,7 +122,7 @@ class DeliveryLife(RuleBasedStateMachine):
         return Delivery.objects.values_list("status", flat=True).get(pk=self.delivery.pk)
 
     @invariant()
-    def an_end_never_changes_and_is_announced_and_paid_once(self) -> None:
+    def final_status_never_changes_and_is_announced_and_charged_once(self) -> None:
         if not hasattr(self, "delivery"):
             return
         row = Delivery.objects.values_list("status", "cause", "credits").get(pk=self.delivery.pk)
@@ -140,7 +142,7 @@ class DeliveryLife(RuleBasedStateMachine):
 
 @pytest.mark.field
 @pytest.mark.django_db
-def test_any_order_of_events_ends_in_one_status_and_one_capture_at_most() -> None:
+def test_events_in_any_order_end_in_one_status_and_at_most_one_capture() -> None:
     run_state_machine_as_test(
         DeliveryLife,
         settings=settings(

@@ -1,4 +1,4 @@
-"""What a carrier answers decides what happens next, and the pace is the trunk's."""
+"""Dispatching: carriers' results, pauses, and the pace of a trunk."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from telephony.engine import delivery_reports, dispatch, lifecycle, pace_meter, 
 from telephony.models import Channel, Delivery, DeliveryStatus, Trunk
 from tests.factories import make_delivery, make_user
 
-pytestmark = pytest.mark.django_db(transaction=True)  # a paced trunk is claimed from in a thread of its own
+pytestmark = pytest.mark.django_db(transaction=True)  # a separate thread claims for a paced trunk
 
 S = DeliveryStatus
 
 
 class ScriptedCarrier(Carrier):
-    """Answers as the test says."""
+    """Return the results that the test chooses."""
 
     channels: ClassVar = frozenset(Channel)
     batch_size: ClassVar = 3
@@ -70,7 +70,7 @@ def statuses() -> list[DeliveryStatus]:
     ]
 
 
-def test_everything_queued_is_submitted_in_batches_of_the_carriers_size(
+def test_queued_deliveries_are_submitted_in_batches_of_the_carriers_size(
     carrier: type[ScriptedCarrier],
 ) -> None:
     for _ in range(7):
@@ -80,7 +80,9 @@ def test_everything_queued_is_submitted_in_batches_of_the_carriers_size(
     assert [len(batch) for batch in carrier.seen] == [3, 3, 1]
 
 
-def test_an_error_after_which_nobody_knows_is_never_tried_again(carrier: type[ScriptedCarrier]) -> None:
+def test_delivery_is_not_retried_after_an_unexpected_error_of_the_carrier(
+    carrier: type[ScriptedCarrier],
+) -> None:
     make_delivery()
     carrier.answer = staticmethod(raising(TimeoutError("no answer")))
     dispatch.run("sandbox", budget=5)
@@ -89,7 +91,7 @@ def test_an_error_after_which_nobody_knows_is_never_tried_again(carrier: type[Sc
     assert len(carrier.seen) == 1
 
 
-def test_what_the_carrier_did_not_mention_is_unknown(carrier: type[ScriptedCarrier]) -> None:
+def test_delivery_without_a_result_is_unknown(carrier: type[ScriptedCarrier]) -> None:
     make_delivery(), make_delivery()
     carrier.answer = staticmethod(lambda batch: accept(batch)[:1])
     dispatch.run("sandbox", budget=5)
@@ -99,7 +101,7 @@ def test_what_the_carrier_did_not_mention_is_unknown(carrier: type[ScriptedCarri
 @pytest.mark.parametrize(
     "error", [Misconfigured("wrong password"), Throttled("too fast"), Unreachable("refused")]
 )
-def test_what_was_surely_not_sent_is_queued_again_and_the_trunk_rests(
+def test_unsent_delivery_is_queued_again_and_the_trunk_pauses(
     carrier: type[ScriptedCarrier], error: Exception
 ) -> None:
     make_delivery()
@@ -112,7 +114,7 @@ def test_what_was_surely_not_sent_is_queued_again_and_the_trunk_rests(
     assert len(carrier.seen) == 1
 
 
-def test_a_trunk_goes_on_once_its_operator_has_cleared_the_reason(carrier: type[ScriptedCarrier]) -> None:
+def test_trunk_resumes_after_the_operator_clears_the_pause_reason(carrier: type[ScriptedCarrier]) -> None:
     make_delivery()
     carrier.answer = staticmethod(raising(Misconfigured("wrong password")))
     dispatch.run("sandbox", budget=5)
@@ -123,7 +125,7 @@ def test_a_trunk_goes_on_once_its_operator_has_cleared_the_reason(carrier: type[
     assert statuses() == [S.SUBMITTED]
 
 
-def test_an_impossible_number_fails_without_troubling_the_carrier(carrier: type[ScriptedCarrier]) -> None:
+def test_invalid_number_fails_without_a_submission(carrier: type[ScriptedCarrier]) -> None:
     make_delivery(to="")
     dispatch.run("sandbox", budget=5)
     assert carrier.seen == []
@@ -136,7 +138,7 @@ def next_slot() -> datetime:
     return slot
 
 
-def test_claims_leave_slots_of_the_trunks_pace(carrier: type[ScriptedCarrier], settings: Any) -> None:
+def test_slots_of_claims_follow_the_trunks_pace(carrier: type[ScriptedCarrier], settings: Any) -> None:
     settings.CARRIERS["sandbox"]["CPS"] = 50
     for _ in range(30):
         make_delivery()
@@ -148,12 +150,14 @@ def test_claims_leave_slots_of_the_trunks_pace(carrier: type[ScriptedCarrier], s
     claimed_to = next_slot()
     again = pacing.claim("sandbox")
     assert len(again.deliveries) <= 50 * (time.monotonic() - begun) + 2
-    # By the database's clock: what the claim says in monotonic times is off by how long its answer took.
+    # By the database's clock: the monotonic slots of a claim are inaccurate by the duration of the query.
     moved = next_slot() - claimed_to
     assert moved.total_seconds() == pytest.approx(0.02 * len(again.deliveries), abs=1e-5)
 
 
-def test_busy_channels_are_counted_from_the_database(carrier: type[ScriptedCarrier], settings: Any) -> None:
+def test_claim_takes_only_as_many_calls_as_channels_are_free(
+    carrier: type[ScriptedCarrier], settings: Any
+) -> None:
     settings.CARRIERS["sandbox"]["CHANNELS"] = 3
     make_delivery(channel=Channel.CALL, status=S.ANSWERED, claimed_at=timezone.now())
     for _ in range(5):
@@ -164,7 +168,7 @@ def test_busy_channels_are_counted_from_the_database(carrier: type[ScriptedCarri
     assert len(pacing.claim("sandbox").deliveries) == 1
 
 
-def test_a_worker_that_is_told_to_stop_ends_its_turn_when_what_it_claimed_has_left(
+def test_stopping_worker_submits_claimed_deliveries_and_ends_its_time_slice(
     carrier: type[ScriptedCarrier], settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.CARRIERS["sandbox"]["CPS"] = 50
@@ -183,7 +187,7 @@ def test_a_worker_that_is_told_to_stop_ends_its_turn_when_what_it_claimed_has_le
     assert statuses() == [S.SUBMITTED] * submitted + [S.QUEUED] * (100 - submitted)
 
 
-def test_what_is_stopped_after_its_claim_is_not_submitted_any_more(
+def test_delivery_stopped_after_its_claim_is_not_submitted(
     carrier: type[ScriptedCarrier], settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.CARRIERS["sandbox"]["CPS"] = 2
@@ -191,7 +195,7 @@ def test_what_is_stopped_after_its_claim_is_not_submitted_any_more(
     claim = pacing.claim
 
     def far_ahead(alias: str, **options: Any) -> pacing.Claim:
-        return claim(alias, **options | {"horizon": 20, "at_most": 40})
+        return claim(alias, **options | {"horizon": 20, "max_count": 40})
 
     monkeypatch.setattr(pacing, "claim", far_ahead)
 
@@ -209,12 +213,12 @@ def test_what_is_stopped_after_its_claim_is_not_submitted_any_more(
 
 
 @pytest.mark.parametrize("error", [Throttled("slower", retry_after=0.5), Unreachable("away")])
-def test_what_was_claimed_ahead_of_a_refusal_is_queued_again_with_what_was_refused(
+def test_claimed_deliveries_are_queued_again_when_the_carrier_refuses_the_batch_before(
     carrier: type[ScriptedCarrier], settings: Any, error: Exception
 ) -> None:
     settings.CARRIERS["sandbox"]["CPS"] = 50
     make_delivery()
-    dispatch.run("sandbox", budget=5)  # from now on it is known how fast the carrier is
+    dispatch.run("sandbox", budget=5)  # measures how fast the carrier is
     for _ in range(10):
         make_delivery()
     carrier.answer = staticmethod(raising(error))
@@ -224,7 +228,7 @@ def test_what_was_claimed_ahead_of_a_refusal_is_queued_again_with_what_was_refus
 
 
 def moments_of(carrier: type[ScriptedCarrier], monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """When the carrier got each delivery, from now on."""
+    """Return a list to which the carrier adds the time of each delivery from now on."""
     moments: list[float] = []
 
     def accept_and_note(batch: Sequence[Submission]) -> list[Result]:
@@ -240,7 +244,7 @@ def fullest_second(moments: Sequence[float]) -> int:
     return max(sum(begin <= moment < begin + 1 for moment in moments) for begin in moments)
 
 
-def test_slots_that_were_missed_are_made_up_for(
+def test_missed_slots_are_caught_up_without_exceeding_the_limit(
     carrier: type[ScriptedCarrier], settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.CARRIERS["sandbox"]["CPS"] = 50
@@ -250,10 +254,10 @@ def test_slots_that_were_missed_are_made_up_for(
     claim = pacing.claim
 
     def slow(*arguments: Any, **options: Any) -> pacing.Claim:
-        """As if each commit took longer than the claimed deliveries last."""
-        found = claim(*arguments, **options)
+        """Claim as slowly as if each commit took longer than the slots of the claimed deliveries."""
+        claimed = claim(*arguments, **options)
         time.sleep(0.05)
-        return found
+        return claimed
 
     monkeypatch.setattr(pacing, "claim", slow)
     dispatch.run("sandbox", budget=5)
@@ -262,7 +266,7 @@ def test_slots_that_were_missed_are_made_up_for(
     assert fullest_second(moments) <= 51
 
 
-def test_no_second_has_too_many_after_a_pause_of_the_process(
+def test_no_second_exceeds_the_limit_after_the_process_was_suspended(
     carrier: type[ScriptedCarrier], settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.CARRIERS["sandbox"]["CPS"] = 50
@@ -271,21 +275,21 @@ def test_no_second_has_too_many_after_a_pause_of_the_process(
         make_delivery()
     claim, claims = pacing.claim, []
 
-    def asleep(*arguments: Any, **options: Any) -> pacing.Claim:
-        """As if this process had been asleep after one of its claims."""
-        found = claim(*arguments, **options)
-        claims.append(found)
+    def suspended(*arguments: Any, **options: Any) -> pacing.Claim:
+        """Sleep after the fourth claim, as if the process had been suspended."""
+        claimed = claim(*arguments, **options)
+        claims.append(claimed)
         if len(claims) == 4:
             time.sleep(0.3)
-        return found
+        return claimed
 
-    monkeypatch.setattr(pacing, "claim", asleep)
+    monkeypatch.setattr(pacing, "claim", suspended)
     dispatch.run("sandbox", budget=5)
     assert statuses() == [S.SUBMITTED] * 90
     assert fullest_second(moments) <= 51
 
 
-def test_no_second_has_too_many_across_a_handover_to_another_process(
+def test_no_second_exceeds_the_limit_across_a_handover_to_another_process(
     carrier: type[ScriptedCarrier], settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.CARRIERS["sandbox"]["CPS"] = 50
@@ -295,10 +299,10 @@ def test_no_second_has_too_many_across_a_handover_to_another_process(
     claim = pacing.claim
 
     def late(*arguments: Any, **options: Any) -> pacing.Claim:
-        """As if this process had been asleep after its claim, so that its last departures are a burst."""
-        found = claim(*arguments, **options)
+        """Sleep after each claim, so that the last departures are a burst."""
+        claimed = claim(*arguments, **options)
         time.sleep(0.2)
-        return found
+        return claimed
 
     monkeypatch.setattr(pacing, "claim", late)
     assert dispatch.run("sandbox", budget=0.3) is True
@@ -308,7 +312,7 @@ def test_no_second_has_too_many_across_a_handover_to_another_process(
     assert fullest_second(moments) <= 51
 
 
-def test_a_trunk_that_is_slower_than_its_setting_says_why(
+def test_pace_note_of_a_slow_trunk_names_the_reason(
     carrier: type[ScriptedCarrier], settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.CARRIERS["sandbox"]["CPS"] = 200
@@ -324,41 +328,41 @@ def test_a_trunk_that_is_slower_than_its_setting_says_why(
     carrier.answer = staticmethod(slow)
     dispatch.run("sandbox", budget=5)
     trunk = Trunk.objects.get()
-    # Which of them is the slowest depends on the machine, too; test_pace_meter.py has the reasons.
+    # Which reason is named depends on the machine; test_pace_meter.py tests each of them.
     assert re.fullmatch(
         r"[\d.]+ a second: the (carrier is slow|database is slow|machine is busy), .*", trunk.pace_note
     )
     assert trunk.pace_noted_at is not None
 
 
-def test_a_slow_carrier_is_not_claimed_for_more_than_it_can_take(
+def test_claims_are_limited_to_what_a_slow_carrier_can_accept(
     carrier: type[ScriptedCarrier], settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.CARRIERS["sandbox"]["CPS"] = 200
     monkeypatch.setattr(carrier, "batch_size", 1)
     for _ in range(8):
         make_delivery()
-    claim, claimed = pacing.claim, []
+    claim, counts = pacing.claim, []
 
-    def noted(*arguments: Any, **options: Any) -> pacing.Claim:
-        found = claim(*arguments, **options)
-        claimed.append(len(found.deliveries))
-        return found
+    def counting(*arguments: Any, **options: Any) -> pacing.Claim:
+        claimed = claim(*arguments, **options)
+        counts.append(len(claimed.deliveries))
+        return claimed
 
     def slow(batch: Sequence[Submission]) -> list[Result]:
         time.sleep(0.1)
         return accept(batch)
 
-    monkeypatch.setattr(pacing, "claim", noted)
+    monkeypatch.setattr(pacing, "claim", counting)
     carrier.answer = staticmethod(slow)
     dispatch.run("sandbox", budget=5)
     assert statuses() == [S.SUBMITTED] * 8
-    assert claimed[0] == 1
-    assert max(claimed) <= int(pacing.HORIZON / 0.1) + 1
+    assert counts[0] == 1
+    assert max(counts) <= int(pacing.HORIZON / 0.1) + 1
     assert set(Delivery.objects.values_list("attempts", flat=True)) == {1}
 
 
-def test_what_was_not_submitted_when_the_database_broke_is_queued_again(
+def test_unsubmitted_deliveries_are_queued_again_after_a_database_error(
     carrier: type[ScriptedCarrier], settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.CARRIERS["sandbox"]["CPS"] = 50
@@ -387,16 +391,18 @@ def test_what_was_not_submitted_when_the_database_broke_is_queued_again(
     assert sorted(statuses()) == [S.QUEUED] * (40 - submitted) + [S.SUBMITTED] * submitted
 
 
-def test_an_answer_to_an_earlier_attempt_changes_nothing(carrier: type[ScriptedCarrier]) -> None:
+def test_result_of_an_earlier_attempt_changes_nothing(carrier: type[ScriptedCarrier]) -> None:
     delivery = make_delivery(status=S.SUBMITTING, attempts=2)
     for stale in (Later(key=str(delivery.pk), seconds=0), Unknown(key=str(delivery.pk))):
-        lifecycle.record([stale], report_timeout=60, attempts={delivery.pk: 1})
+        lifecycle.apply_results([stale], report_timeout=60, attempts={delivery.pk: 1})
     assert statuses() == [S.SUBMITTING]
-    lifecycle.record([Later(key=str(delivery.pk), seconds=0)], report_timeout=60, attempts={delivery.pk: 2})
+    lifecycle.apply_results(
+        [Later(key=str(delivery.pk), seconds=0)], report_timeout=60, attempts={delivery.pk: 2}
+    )
     assert statuses() == [S.QUEUED]
 
 
-def test_a_carrier_that_refuses_us_is_not_asked_again_and_again(carrier: type[ScriptedCarrier]) -> None:
+def test_carrier_is_not_called_again_after_it_refused_a_batch(carrier: type[ScriptedCarrier]) -> None:
     for _ in range(9):
         make_delivery()
     carrier.answer = staticmethod(raising(Misconfigured("wrong password")))
@@ -406,7 +412,7 @@ def test_a_carrier_that_refuses_us_is_not_asked_again_and_again(carrier: type[Sc
 
 
 @pytest.mark.parametrize("error", [Misconfigured("wrong sender"), OutOfFunds("empty")])
-def test_after_a_pause_others_are_tried_before_what_the_carrier_had_refused(
+def test_after_a_pause_other_deliveries_are_tried_before_the_refused_one(
     carrier: type[ScriptedCarrier], settings: Any, error: Exception
 ) -> None:
     settings.IRIS_CLAIM_SIZE = 1
@@ -415,24 +421,26 @@ def test_after_a_pause_others_are_tried_before_what_the_carrier_had_refused(
     carrier.answer = staticmethod(raising(error))
     dispatch.run("sandbox", budget=5)
     Trunk.objects.update(pause_reason="", paused_until=None)
-    now = timezone.now()  # and some time has gone by
+    now = timezone.now()
     Delivery.objects.filter(not_before__gt=now).update(not_before=now)
     dispatch.run("sandbox", budget=5)
     assert [[one.key for one in batch] for batch in carrier.seen] == [[str(first.pk)], [str(second.pk)]]
 
 
-def test_one_event_that_cannot_be_recorded_does_not_hold_up_the_others(
+def test_event_that_cannot_be_stored_does_not_block_the_others(
     carrier: type[ScriptedCarrier],
 ) -> None:
     first, second = make_delivery(status=S.SUBMITTED), make_delivery(status=S.SUBMITTED)
     now = timezone.now()
     bad = CarrierEvent(key=str(first.pk), status=S.COMPLETED, at=now, playback=10**6)
     good = CarrierEvent(key=str(second.pk), status=S.COMPLETED, at=now)
-    assert delivery_reports.record("sandbox", [bad, good]) == 1
+    assert delivery_reports.apply_events("sandbox", [bad, good]) == 1
     assert statuses() == [S.SUBMITTED, S.COMPLETED]
 
 
-def test_an_otp_does_not_use_up_its_owners_turn(carrier: type[ScriptedCarrier], settings: Any) -> None:
+def test_otp_does_not_use_up_its_owners_place_in_the_round(
+    carrier: type[ScriptedCarrier], settings: Any
+) -> None:
     settings.IRIS_CLAIM_SIZE = 2
     first, second = make_user(), make_user()
     for owner in (first, second, first, second):

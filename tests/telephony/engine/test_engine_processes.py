@@ -1,4 +1,4 @@
-"""The engine as processes: the database goes away under it, and more trunks are busy than it has processes."""
+"""The engine as processes: database restarts, stopping workers, and more busy trunks than processes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ MANY = "".join(f"[carriers.t{number}]\n{SANDBOX}" for number in range(POLLED)) +
 
 
 class Engine(LiveIris):
-    """A whole iris with these carriers, and a worker of the queue `trunk.line` if there is such a trunk."""
+    """A complete iris with these carriers, and a worker of the queue `trunk.line` if there is such a trunk."""
 
     def __init__(self, home: Path, carriers: str, **environment: str) -> None:
         file = home / "carriers.toml"
@@ -63,13 +63,13 @@ class Engine(LiveIris):
             return cursor.fetchall() if cursor.description else []
 
     def cut_database_off(self, *, seconds: float) -> None:
-        """End all sessions of the database, whatever they are doing, and let nobody in for so long: as at a restart."""
+        """End all sessions of the database and refuse connections for `seconds`, as a restart of PostgreSQL does."""
         self.query("ALTER DATABASE iris ALLOW_CONNECTIONS false", "postgres")
         try:
             self.query(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'iris'", "postgres"
             )
-            time.sleep(seconds)  # how long it is away is what is tested
+            time.sleep(seconds)  # the length of the outage is part of the test
         finally:
             self.query("ALTER DATABASE iris ALLOW_CONNECTIONS true", "postgres")
 
@@ -103,10 +103,10 @@ def restarted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         iris.stop()
 
 
-def test_a_database_that_restarts_again_and_again_costs_nobody_a_call_and_nobody_gets_two(
+def test_repeated_database_restarts_lose_and_duplicate_nothing(
     restarted: Engine,
 ) -> None:
-    """In mid-claim, mid-record and mid-poll: each worker connects anew, whether its trunk is polled or keeps a session."""
+    """The restarts interrupt claims, results and polls. Workers of polled trunks and of session trunks reconnect."""
     polled = restarted.begin("polled", range(9_841_000_000, 9_841_000_150))
     kept = restarted.begin("kept", range(9_842_000_000, 9_842_000_150))
     for count in (20, 60, 100):
@@ -116,7 +116,7 @@ def test_a_database_that_restarts_again_and_again_costs_nobody_a_call_and_nobody
     assert Counter(number["status"] for number in restarted.numbers(polled)) == {"completed": 150}
     sent = Counter(message["to"] for message in restarted.inbox() if message["text"] == "polled")
     assert (len(sent), set(sent.values())) == (150, {1})
-    # What a session trunk was handed without an answer nobody can ask for: then it is lost, but never sent twice.
+    # A session trunk has no look-up. A delivery whose submit response was lost ends as lost, but is never sent twice.
     taken = Counter(log_of(restarted.home).read_text().split())
     assert set(taken.values()) == {1}
     ends = Counter(number["status"] for number in restarted.numbers(kept))
@@ -125,15 +125,15 @@ def test_a_database_that_restarts_again_and_again_costs_nobody_a_call_and_nobody
     assert "difference 0" in restarted.manage("check_ledger")
 
 
-def test_a_trunk_worker_that_is_told_to_stop_does_so_at_once_and_leaves_the_rest_queued(
+def test_stopped_trunk_worker_exits_at_once_and_leaves_the_rest_queued(
     restarted: Engine,
 ) -> None:
     before = set(log_of(restarted.home).read_text().split() if log_of(restarted.home).exists() else ())
-    restarted.begin("left queued", range(9_842_100_000, 9_842_103_000))  # for 100 seconds at this pace
+    restarted.begin("left queued", range(9_842_010_000, 9_842_013_000))  # takes 100 seconds at this pace
     these = "telephony_delivery WHERE text = 'left queued' AND"
     restarted.wait_for_rows(f"{these} status > 0", more_than=30)
     restarted.line.terminate()
-    assert restarted.line.wait(60) == 0  # long before all would be sent
+    assert restarted.line.wait(60) == 0  # long before all deliveries are sent
     sent = [key for key in log_of(restarted.home).read_text().split() if key not in before]
     assert 30 < len(sent) == len(set(sent)) < 2000
     taken = f"SELECT count(*) FROM {these} status >= 30"
@@ -151,8 +151,8 @@ def crowded(tmp_path: Path) -> Iterator[Engine]:
         iris.stop()
 
 
-def test_trunks_that_are_polled_without_end_leave_room_for_otps_and_campaigns(crowded: Engine) -> None:
-    """Six trunks wait for reports that never come, and a worker has four processes, each for five seconds if it may."""
+def test_endlessly_polled_trunks_do_not_delay_otps_and_campaigns(crowded: Engine) -> None:
+    """Six trunks wait for reports that never come, and a worker has four processes with time slices up to five seconds."""
     for number in range(1, POLLED):
         crowded.begin(
             f"never reported by t{number}",
@@ -172,5 +172,5 @@ def test_trunks_that_are_polled_without_end_leave_room_for_otps_and_campaigns(cr
         waits.append(time.monotonic() - begun_at)
     campaign = crowded.begin("Others", range(9_840_100_000, 9_840_100_050))
     crowded.wait_until(campaign, "Completed", seconds=60)
-    # A machine that is busy may delay one or two of them; processes that wait five seconds each would delay most.
+    # A busy machine may delay one or two of them. Time slices of five seconds would delay most of them.
     assert sorted(waits)[-3] < 5, waits

@@ -1,4 +1,4 @@
-"""A delivery's status only rises, whatever carriers report, how often and in what order."""
+"""Statuses of deliveries only rise, for any reports in any order."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_shuffled_and_doubled_reports_end_in_one_status_and_one_capture(
 ) -> None:
     delivery = submitted(channel=Channel.CALL)
     for status in order * 2:
-        lifecycle.apply([report(delivery, status, seconds=30.0, playback=100)])
+        lifecycle.apply_reports([report(delivery, status, seconds=30.0, playback=100)])
     delivery.refresh_from_db()
     assert delivery.status == S.COMPLETED
     assert delivery.credits == Decimal(2)
@@ -50,36 +50,36 @@ def test_shuffled_and_doubled_reports_end_in_one_status_and_one_capture(
     assert delivery.hold.captured == Decimal(2)
 
 
-def test_all_reports_of_a_delivery_in_one_set_count_as_the_highest() -> None:
+def test_highest_status_counts_among_reports_in_one_set() -> None:
     delivery = submitted(channel=Channel.CALL)
-    lifecycle.apply(
+    lifecycle.apply_reports(
         [report(delivery, status, seconds=3.0) for status in (S.COMPLETED, S.RINGING, S.ANSWERED)]
     )
     delivery.refresh_from_db()
     assert delivery.status == S.COMPLETED
 
 
-def test_the_first_end_counts_when_two_ends_are_reported() -> None:
+def test_first_of_two_reported_final_statuses_counts() -> None:
     delivery = submitted(channel=Channel.CALL)
-    lifecycle.apply(
+    lifecycle.apply_reports(
         [report(delivery, S.UNANSWERED, cause="busy"), report(delivery, S.COMPLETED, seconds=3.0)]
     )
-    lifecycle.apply([report(delivery, S.COMPLETED, seconds=3.0)])
+    lifecycle.apply_reports([report(delivery, S.COMPLETED, seconds=3.0)])
     delivery.refresh_from_db()
     assert (delivery.status, delivery.cause, delivery.credits) == (S.UNANSWERED, "busy", 0)
 
 
-def test_a_call_costs_its_pulses_and_never_more_than_its_limit(settings: Any) -> None:
+def test_call_costs_its_pulses_up_to_its_credit_limit(settings: Any) -> None:
     settings.IRIS_CALL_CREDITS, settings.IRIS_CALL_PULSE_SECONDS = Decimal("0.75"), 60
     short, long = submitted(channel=Channel.CALL), submitted(channel=Channel.CALL)
-    lifecycle.apply([report(short, S.HUNGUP, seconds=61.0), report(long, S.COMPLETED, seconds=600.0)])
+    lifecycle.apply_reports([report(short, S.HUNGUP, seconds=61.0), report(long, S.COMPLETED, seconds=600.0)])
     short.refresh_from_db()
     long.refresh_from_db()
     assert (short.credits, long.credits) == (Decimal("1.50"), Decimal("2.00"))
 
 
 @pytest.mark.parametrize(("rate", "pulse"), [("2", 60), ("0.335", 60), ("0.125", 1), ("1.005", 30)])
-def test_a_call_of_any_length_captures_its_price(settings: Any, rate: str, pulse: int) -> None:
+def test_call_of_any_length_captures_its_price(settings: Any, rate: str, pulse: int) -> None:
     settings.IRIS_CALL_CREDITS, settings.IRIS_CALL_PULSE_SECONDS = Decimal(rate), pulse
     chance = random.Random(rate)
     lengths = [0.0, 0.0004, 0.0005, pulse * 1e6]
@@ -95,7 +95,7 @@ def test_a_call_of_any_length_captures_its_price(settings: Any, rate: str, pulse
         )
         for item in range(len(lengths))
     ]
-    lifecycle.apply(
+    lifecycle.apply_reports(
         [report(call, S.COMPLETED, seconds=seconds) for call, seconds in zip(calls, lengths, strict=True)]
     )
     captured = dict(Delivery.objects.values_list("seconds", "credits"))
@@ -103,42 +103,44 @@ def test_a_call_of_any_length_captures_its_price(settings: Any, rate: str, pulse
 
 
 @pytest.mark.parametrize("seconds", [None, -1.0, 1e9, 1e300, float("inf"), float("-inf"), float("nan")])
-def test_a_call_whose_reported_length_is_impossible_completes_and_costs_one_pulse(
+def test_call_with_an_impossible_length_completes_and_costs_one_pulse(
     settings: Any, seconds: float | None
 ) -> None:
     settings.IRIS_CALL_CREDITS, settings.IRIS_CALL_PULSE_SECONDS = Decimal(2), 60
     call = make_delivery(channel=Channel.CALL, status=S.SUBMITTED, credit_limit=Decimal(6))
-    lifecycle.apply([report(call, S.COMPLETED, seconds=seconds)])
+    lifecycle.apply_reports([report(call, S.COMPLETED, seconds=seconds)])
     call.refresh_from_db()
     assert (call.status, call.credits, call.seconds) == (S.COMPLETED, 2, None)
 
 
-def test_whole_and_broken_seconds_are_recorded_together() -> None:
+def test_whole_fractional_and_missing_seconds_are_stored_in_one_set() -> None:
     calls = [submitted(channel=Channel.CALL) for _ in range(3)]
     seconds = [3, 2.5, None]
-    lifecycle.apply([report(call, S.HUNGUP, seconds=one) for call, one in zip(calls, seconds, strict=True)])
+    lifecycle.apply_reports(
+        [report(call, S.HUNGUP, seconds=one) for call, one in zip(calls, seconds, strict=True)]
+    )
     assert list(Delivery.objects.order_by("pk").values_list("seconds", flat=True)) == [3.0, 2.5, None]
 
 
 @pytest.mark.parametrize("status", [S.UNANSWERED, S.FAILED])
 def test_unanswered_and_failed_deliveries_cost_nothing(status: DeliveryStatus) -> None:
     delivery = submitted(channel=Channel.CALL)
-    lifecycle.apply([report(delivery, status)])
+    lifecycle.apply_reports([report(delivery, status)])
     delivery.refresh_from_db()
     assert delivery.credits == 0
 
 
-def test_a_report_that_comes_before_the_answer_to_the_submission_stands() -> None:
+def test_report_before_the_submit_response_stands() -> None:
     delivery = make_delivery(status=S.SUBMITTING)
-    lifecycle.apply([report(delivery, S.COMPLETED)])
-    lifecycle.record([Accepted(key=str(delivery.pk), ref="abc")], report_timeout=60)
+    lifecycle.apply_reports([report(delivery, S.COMPLETED)])
+    lifecycle.apply_results([Accepted(key=str(delivery.pk), ref="abc")], report_timeout=60)
     delivery.refresh_from_db()
     assert (delivery.status, delivery.ref, delivery.expires_at) == (S.COMPLETED, "abc", None)
 
 
-def test_each_answer_of_a_carrier_has_its_status() -> None:
+def test_each_kind_of_result_sets_its_status() -> None:
     accepted, rejected, later, unknown = (make_delivery(status=S.SUBMITTING) for _ in range(4))
-    lifecycle.record(
+    lifecycle.apply_results(
         [
             Accepted(key=str(accepted.pk), ref="r1"),
             Rejected(key=str(rejected.pk), cause=Cause.INVALID, text="no such\0 number"),
@@ -156,24 +158,24 @@ def test_each_answer_of_a_carrier_has_its_status() -> None:
     assert unknown.status == S.UNKNOWN
 
 
-def test_what_was_stopped_while_it_was_submitted_is_not_queued_again() -> None:
+def test_delivery_stopped_during_submission_is_not_queued_again() -> None:
     delivery = make_delivery(status=S.SUBMITTING, batch=7)
     lifecycle.terminate(purpose=Purpose.CAMPAIGN, batch=7)
-    lifecycle.record([Later(key=str(delivery.pk), seconds=0)], report_timeout=60)
+    lifecycle.apply_results([Later(key=str(delivery.pk), seconds=0)], report_timeout=60)
     delivery.refresh_from_db()
     assert (delivery.status, delivery.cause) == (S.TERMINATED, "stopped")
 
 
-def test_what_was_paused_while_it_was_submitted_waits_for_resume() -> None:
+def test_delivery_paused_during_submission_waits_for_resume() -> None:
     delivery = make_delivery(status=S.SUBMITTING, batch=7)
     lifecycle.pause(purpose=Purpose.CAMPAIGN, batch=7)
-    lifecycle.record([Later(key=str(delivery.pk), seconds=0)], report_timeout=60)
+    lifecycle.apply_results([Later(key=str(delivery.pk), seconds=0)], report_timeout=60)
     assert claim_all(delivery.trunk_id) == []
     lifecycle.resume(purpose=Purpose.CAMPAIGN, batch=7)
     assert claim_all(delivery.trunk_id) == [delivery.pk]
 
 
-def test_an_expired_lease_makes_a_delivery_unknown_and_it_is_never_claimed_again() -> None:
+def test_expired_lease_makes_a_delivery_unknown_and_unclaimable() -> None:
     delivery = make_delivery(status=S.SUBMITTING, expires_at=timezone.now() - timedelta(seconds=1))
     assert lifecycle.expire_leases() == 1
     delivery.refresh_from_db()
@@ -181,14 +183,14 @@ def test_an_expired_lease_makes_a_delivery_unknown_and_it_is_never_claimed_again
     assert claim_all(delivery.trunk_id) == []
 
 
-def test_a_delivery_that_never_reports_ends_as_lost_and_free_of_charge() -> None:
+def test_delivery_without_a_report_ends_as_lost_and_costs_nothing() -> None:
     delivery = submitted(expires_at=timezone.now() - timedelta(seconds=1))
     assert lifecycle.lose_unreported() == 1
     delivery.refresh_from_db()
     assert (delivery.status, delivery.cause, delivery.credits) == (S.FAILED, "lost", 0)
 
 
-def test_an_otp_that_waited_too_long_is_not_sent_any_more() -> None:
+def test_outdated_otp_expires_unsent() -> None:
     delivery = make_delivery(status=S.QUEUED, useful_until=timezone.now() - timedelta(seconds=1))
     lifecycle.lose_unreported()
     delivery.refresh_from_db()
@@ -202,7 +204,7 @@ def claim_all(
     return [delivery.id for delivery in claimed]
 
 
-def test_a_claim_takes_otps_first_then_one_of_each_owner_in_turn() -> None:
+def test_claim_takes_otps_first_and_then_alternates_between_owners() -> None:
     big, small = make_user(), make_user()
     bigs = [make_delivery(owner=big).pk for _ in range(5)]
     smalls = [make_delivery(owner=small).pk for _ in range(2)]
@@ -211,7 +213,7 @@ def test_a_claim_takes_otps_first_then_one_of_each_owner_in_turn() -> None:
     assert claim_all(otp.trunk_id) == bigs[2:]
 
 
-def test_a_claim_of_one_goes_to_the_owner_whose_turn_it_is() -> None:
+def test_claim_of_one_delivery_goes_to_the_next_owner_of_the_round() -> None:
     first, second = make_user(), make_user()
     deliveries = {owner.pk: [make_delivery(owner=owner) for _ in range(3)] for owner in (first, second)}
     trunk = deliveries[first.pk][0].trunk_id
@@ -219,12 +221,12 @@ def test_a_claim_of_one_goes_to_the_owner_whose_turn_it_is() -> None:
     assert claim_all(trunk, limit=1, last_owner=second.pk) == [deliveries[first.pk][0].pk]
 
 
-def test_busy_channels_hold_back_calls_but_no_sms() -> None:
+def test_busy_channels_delay_calls_but_not_sms() -> None:
     calls = [make_delivery(channel=Channel.CALL) for _ in range(3)]
     sms = make_delivery(channel=Channel.SMS, owner=calls[0].owner)
     assert sorted(claim_all(sms.trunk_id, call_limit=1)) == [calls[0].pk, sms.pk]
 
 
-def test_a_throttled_delivery_is_not_claimed_before_its_time() -> None:
+def test_delayed_delivery_is_not_claimed_before_its_time() -> None:
     delivery = make_delivery(not_before=timezone.now() + timedelta(seconds=30))
     assert claim_all(delivery.trunk_id) == []

@@ -1,4 +1,4 @@
-"""Why a trunk is slower than its setting: what its dispatcher spent its time with."""
+"""The pace meter names the reason why a trunk is slower than its CPS setting."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from telephony.engine.pace_meter import Activity, PaceMeter
 
 
 class Clock:
-    """A clock that goes on when it is told to."""
+    """A clock that only the test moves."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -30,7 +30,7 @@ def spend(meter: PaceMeter, clock: Clock, activity: Activity, seconds: float) ->
         clock.now += seconds
 
 
-def test_a_trunk_that_keeps_its_pace_has_no_note(clock: Clock) -> None:
+def test_trunk_that_keeps_its_pace_has_no_note(clock: Clock) -> None:
     meter = PaceMeter(10)
     spend(meter, clock, Activity.CLAIM, 0.01)
     clock.now += 5
@@ -38,13 +38,13 @@ def test_a_trunk_that_keeps_its_pace_has_no_note(clock: Clock) -> None:
     assert meter.note(carrier_pace=None) is None
 
 
-def test_there_is_no_verdict_before_some_seconds_of_work(clock: Clock) -> None:
+def test_no_note_before_the_interval_is_over(clock: Clock) -> None:
     meter = PaceMeter(10)
     spend(meter, clock, Activity.SUBMIT, 4)
     assert meter.note(carrier_pace=None) is None
 
 
-def test_a_slow_carrier_is_named(clock: Clock) -> None:
+def test_note_names_a_slow_carrier(clock: Clock) -> None:
     meter = PaceMeter(10)
     for _ in range(10):
         spend(meter, clock, Activity.SUBMIT, 0.5)
@@ -52,18 +52,18 @@ def test_a_slow_carrier_is_named(clock: Clock) -> None:
     assert meter.note(carrier_pace=None) == "4.0 a second: the carrier is slow, a submission takes 0.500 s"
 
 
-def test_a_slow_database_is_named(clock: Clock) -> None:
+def test_note_names_a_slow_database(clock: Clock) -> None:
     meter = PaceMeter(100)
     for _ in range(25):
         spend(meter, clock, Activity.CLAIM, 0.12)
-        spend(meter, clock, Activity.RECORD, 0.08)
+        spend(meter, clock, Activity.STORE, 0.08)
     meter.submitted(100)
     assert meter.note(carrier_pace=None) == (
-        "20.0 a second: the database is slow, a claim takes 0.120 s and a record 0.080 s"
+        "20.0 a second: the database is slow, a claim takes 0.120 s and storing results 0.080 s"
     )
 
 
-def test_a_busy_machine_is_named(clock: Clock) -> None:
+def test_note_names_a_busy_machine(clock: Clock) -> None:
     meter = PaceMeter(100)
     spend(meter, clock, Activity.CLAIM, 0.01)
     for _ in range(20):
@@ -75,14 +75,14 @@ def test_a_busy_machine_is_named(clock: Clock) -> None:
     assert note.endswith("the machine is busy, the dispatcher wakes up 0.200 s late")
 
 
-def test_the_pace_of_the_carrier_itself_is_named(clock: Clock) -> None:
+def test_note_names_the_carriers_own_limit(clock: Clock) -> None:
     meter = PaceMeter(100)
     spend(meter, clock, Activity.SUBMIT, 5)
     meter.submitted(100)
-    assert meter.note(carrier_pace=20.0) == "20.0 a second: the carrier takes 20.0 a second at present"
+    assert meter.note(carrier_pace=20.0) == "20.0 a second: the carrier accepts 20.0 a second at present"
 
 
-def test_a_trunk_with_nothing_due_is_not_slow(clock: Clock) -> None:
+def test_trunk_with_nothing_due_has_no_note(clock: Clock) -> None:
     meter = PaceMeter(10)
     spend(meter, clock, Activity.CLAIM, 0.01)
     meter.nothing_due()
@@ -90,7 +90,7 @@ def test_a_trunk_with_nothing_due_is_not_slow(clock: Clock) -> None:
     assert meter.note(carrier_pace=None) is None
 
 
-def test_a_trunk_that_has_its_pace_again_takes_its_note_back(clock: Clock) -> None:
+def test_note_is_cleared_once_when_the_trunk_keeps_its_pace_again(clock: Clock) -> None:
     meter = PaceMeter(10)
     spend(meter, clock, Activity.SUBMIT, 6)
     assert meter.note(carrier_pace=None)

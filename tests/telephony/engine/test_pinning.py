@@ -1,4 +1,4 @@
-"""A delivery that its carrier sends again stays on its trunk, and reports count for it from its first submission on."""
+"""Pinned deliveries stay on their trunk, and reports count for them from their first submission on."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HOUR = timedelta(hours=1)
 
 
 class Pinning(SandboxCarrier):
-    """A carrier that takes back what it has sent before it sends it again."""
+    """A carrier that recalls an earlier submission before it sends the delivery again."""
 
     pins_resends: ClassVar = True
     recall_text: ClassVar = "WITHDRAWN"
@@ -44,7 +44,7 @@ def unknown(trunk: Trunk, **fields: Any) -> Delivery:
 
 
 def report(delivery: Delivery, *, text: str = "", ago: timedelta = timedelta(minutes=1)) -> None:
-    """Has the carrier report the end of an SMS to the number of a delivery by an id that we do not know."""
+    """Let the carrier report the end of an SMS to the number of a delivery under an unknown id."""
     event = CarrierEvent(
         ref="1",
         number=delivery.to,
@@ -52,11 +52,11 @@ def report(delivery: Delivery, *, text: str = "", ago: timedelta = timedelta(min
         text=text,
         at=timezone.now(),
     )
-    delivery_reports.record("sandbox", [event])
+    delivery_reports.apply_events("sandbox", [event])
     UnmatchedReport.objects.update(created_at=timezone.now() - ago)
 
 
-def test_a_look_up_of_a_carrier_that_pins_its_resends_pins_to_the_first_submission(trunk: Trunk) -> None:
+def test_look_up_pins_a_delivery_from_its_first_submission_on(trunk: Trunk) -> None:
     delivery = unknown(trunk)
     first = delivery.claimed_at
     delivery_reports.look_up_unknown("sandbox")
@@ -68,7 +68,9 @@ def test_a_look_up_of_a_carrier_that_pins_its_resends_pins_to_the_first_submissi
     assert (delivery.status, delivery.pinned_since) == (S.QUEUED, first)
 
 
-def test_a_look_up_of_any_other_carrier_pins_nothing(trunk: Trunk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_look_up_pins_nothing_for_a_carrier_without_recalls(
+    trunk: Trunk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Pinning, "pins_resends", False)
     delivery = unknown(trunk)
     delivery_reports.look_up_unknown("sandbox")
@@ -76,38 +78,40 @@ def test_a_look_up_of_any_other_carrier_pins_nothing(trunk: Trunk, monkeypatch: 
     assert (delivery.status, delivery.pinned_since) == (S.QUEUED, None)
 
 
-def test_a_pinned_delivery_stays_pinned_when_it_is_queued_again_for_another_reason(trunk: Trunk) -> None:
+def test_pinned_delivery_stays_pinned_when_it_is_queued_again_for_another_reason(trunk: Trunk) -> None:
     pinned_since = timezone.now() - HOUR
     delivery = make_delivery(trunk=trunk, status=S.SUBMITTING, pinned_since=pinned_since)
-    lifecycle.record([Later(key=str(delivery.pk), seconds=0)], report_timeout=60)
+    lifecycle.apply_results([Later(key=str(delivery.pk), seconds=0)], report_timeout=60)
     delivery.refresh_from_db()
     assert (delivery.status, delivery.pinned_since) == (S.QUEUED, pinned_since)
 
 
-def test_once_a_resend_has_left_only_reports_from_its_claim_on_count(trunk: Trunk) -> None:
+def test_after_a_resend_only_reports_since_its_claim_count(trunk: Trunk) -> None:
     claimed_at = timezone.now() - HOUR
     pinned, other = (
         make_delivery(trunk=trunk, status=S.SUBMITTING, claimed_at=claimed_at, pinned_since=since)
         for since in (timezone.now() - 2 * HOUR, None)
     )
-    lifecycle.record([Unknown(key=str(one.pk), resent=True) for one in (pinned, other)], report_timeout=60)
+    lifecycle.apply_results(
+        [Unknown(key=str(one.pk), resent=True) for one in (pinned, other)], report_timeout=60
+    )
     pinned.refresh_from_db()
     other.refresh_from_db()
     assert (pinned.pinned_since, other.pinned_since) == (claimed_at, None)
 
 
-def test_an_unknown_result_of_a_resend_that_did_not_leave_changes_nothing(trunk: Trunk) -> None:
+def test_unknown_result_of_an_unsent_resend_changes_nothing(trunk: Trunk) -> None:
     pinned_since = timezone.now() - 2 * HOUR
     delivery = make_delivery(
         trunk=trunk, status=S.SUBMITTING, claimed_at=timezone.now() - HOUR, pinned_since=pinned_since
     )
-    lifecycle.record([Unknown(key=str(delivery.pk))], report_timeout=60)
+    lifecycle.apply_results([Unknown(key=str(delivery.pk))], report_timeout=60)
     delivery.refresh_from_db()
     assert delivery.pinned_since == pinned_since
 
 
 @pytest.mark.parametrize(("pinned", "expected"), [(True, S.COMPLETED), (False, S.UNKNOWN)])
-def test_a_report_from_before_the_last_claim_counts_for_a_pinned_delivery_only(
+def test_report_from_before_the_last_claim_counts_only_for_a_pinned_delivery(
     trunk: Trunk, pinned: bool, expected: DeliveryStatus
 ) -> None:
     delivery = unknown(trunk, pinned_since=timezone.now() - 3 * HOUR if pinned else None)
@@ -117,14 +121,14 @@ def test_a_report_from_before_the_last_claim_counts_for_a_pinned_delivery_only(
     assert delivery.status == expected
 
 
-def test_a_report_that_confirms_our_own_recall_is_ignored(trunk: Trunk) -> None:
+def test_report_that_confirms_our_own_recall_is_ignored(trunk: Trunk) -> None:
     delivery = unknown(trunk)
     report(delivery, text="WITHDRAWN by its sender")
     assert unmatched_reports.match_by_number(get_carrier("sandbox")) == 0
     assert Delivery.objects.get().status == S.UNKNOWN
 
 
-def test_the_same_words_end_a_delivery_where_the_carrier_has_no_recalls(
+def test_recall_text_is_an_ordinary_report_for_a_carrier_without_recalls(
     trunk: Trunk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Pinning, "recall_text", "")
@@ -134,10 +138,10 @@ def test_the_same_words_end_a_delivery_where_the_carrier_has_no_recalls(
     assert Delivery.objects.get().status == S.FAILED
 
 
-class TestWorkersOfTheReleaseBefore:
-    """They write `telephony_repetition.since`, and may run until the upgrade is over."""
+class TestWorkersOfThePreviousRelease:
+    """They write `telephony_repetition.since`, and may run until the upgrade has finished."""
 
-    def test_what_they_write_pins_the_delivery(self) -> None:
+    def test_repetition_that_they_write_pins_the_delivery(self) -> None:
         delivery, other = make_delivery(status=S.UNKNOWN), make_delivery(status=S.UNKNOWN)
         first, second = timezone.now() - 2 * HOUR, timezone.now() - HOUR
         with connection.cursor() as cursor:
@@ -151,7 +155,7 @@ class TestWorkersOfTheReleaseBefore:
         assert Delivery.objects.get(pk=delivery.pk).pinned_since == second
         assert Delivery.objects.get(pk=other.pk).pinned_since is None
 
-    def test_the_migration_pins_the_unfinished_deliveries_that_they_have_sent_again(self) -> None:
+    def test_migration_pins_unfinished_deliveries_that_they_have_resent(self) -> None:
         since = timezone.now() - HOUR
         resent, finished, other = (
             make_delivery(status=status) for status in (S.QUEUED, S.COMPLETED, S.QUEUED)

@@ -1,4 +1,4 @@
-"""Deliveries never wait for ever on a trunk that is gone: they move, or the operator hears of them."""
+"""Deliveries of closed trunks move to other trunks, or the operator is warned."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def trunk_of(delivery: Delivery) -> str:
     return Delivery.objects.select_related("trunk").get(pk=delivery.pk).trunk.alias
 
 
-def test_what_waits_on_a_trunk_that_was_removed_goes_by_the_present_route() -> None:
+def test_deliveries_of_a_removed_trunk_move_to_the_present_route() -> None:
     delivery = make_delivery(trunk=make_trunk("gone"))
     assert routing.move_from_closed_trunks() == 1
     assert trunk_of(delivery) == "first"
 
 
-def test_what_waits_on_a_trunk_that_its_operator_must_clear_goes_by_another() -> None:
+def test_deliveries_of_a_trunk_paused_without_end_move_to_another() -> None:
     delivery = make_delivery(trunk=make_trunk("first"))
     pause("first")
     assert routing.move_from_closed_trunks() == 1
@@ -52,42 +52,42 @@ def test_what_waits_on_a_trunk_that_its_operator_must_clear_goes_by_another() ->
     assert routing.move_from_closed_trunks() == 0
 
 
-def test_a_pinned_delivery_stays_on_its_trunk() -> None:
+def test_pinned_delivery_stays_on_its_trunk() -> None:
     delivery = make_delivery(trunk=make_trunk("first"), pinned_since=timezone.now())
     pause("first")
     assert routing.move_from_closed_trunks() == 0
     assert trunk_of(delivery) == "first"
 
 
-def test_a_pinned_delivery_on_a_trunk_that_was_removed_is_lost_and_not_sent_by_another() -> None:
+def test_pinned_delivery_of_a_removed_trunk_is_lost_and_not_sent_by_another() -> None:
     delivery = make_delivery(trunk=make_trunk("gone"), pinned_since=timezone.now())
     assert routing.move_from_closed_trunks() == 0
     delivery.refresh_from_db()
     assert (delivery.status, delivery.cause, delivery.credits) == (DeliveryStatus.FAILED, "lost", 0)
 
 
-def test_what_waits_on_a_trunk_that_rests_stays() -> None:
+def test_deliveries_of_a_resting_trunk_stay() -> None:
     delivery = make_delivery(trunk=make_trunk("first"))
     pause("first", seconds=60)
     assert routing.move_from_closed_trunks() == 0
     assert trunk_of(delivery) == "first"
 
 
-def test_nothing_goes_to_and_fro_between_two_trunks_that_are_both_closed() -> None:
-    on = [make_delivery(trunk=make_trunk(alias)) for alias in ("first", "second")]
+def test_deliveries_do_not_move_between_two_closed_trunks() -> None:
+    deliveries = [make_delivery(trunk=make_trunk(alias)) for alias in ("first", "second")]
     pause("first")
     pause("second")
     assert routing.move_from_closed_trunks() == 0
-    assert [trunk_of(delivery) for delivery in on] == ["first", "second"]
+    assert [trunk_of(delivery) for delivery in deliveries] == ["first", "second"]
 
 
-def test_what_a_carrier_may_have_never_moves() -> None:
+def test_delivery_that_a_carrier_may_have_does_not_move() -> None:
     delivery = make_delivery(trunk=make_trunk("gone"), status=DeliveryStatus.UNKNOWN)
     assert routing.move_from_closed_trunks() == 0
     assert trunk_of(delivery) == "gone"
 
 
-def test_the_longest_prefix_decides_where_it_goes(settings: Any) -> None:
+def test_longest_prefix_chooses_the_new_trunk(settings: Any) -> None:
     settings.ROUTES = {"call": [], "sms": ["first", {"prefix": "+97798", "trunks": ["second"]}]}
     gone = make_trunk("gone")
     nepali, other = (
@@ -98,12 +98,12 @@ def test_the_longest_prefix_decides_where_it_goes(settings: Any) -> None:
     assert (trunk_of(nepali), trunk_of(other)) == ("second", "first")
 
 
-def test_what_cannot_move_is_not_in_the_way_of_what_can(
+def test_deliveries_that_cannot_move_do_not_block_those_that_can(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from telephony.engine.lifecycle import sweeping
 
-    monkeypatch.setattr(sweeping, "AT_ONCE", 1)
+    monkeypatch.setattr(sweeping, "SWEEP_SIZE", 1)
     settings.ROUTES = {"call": [], "sms": ["first", {"prefix": "+97798", "trunks": ["second"]}]}
     first = make_trunk("first")
     make_delivery(trunk=first, to="+911234567890")
@@ -113,13 +113,13 @@ def test_what_cannot_move_is_not_in_the_way_of_what_can(
     assert trunk_of(movable) == "second"
 
 
-def test_a_tick_moves_them(settings: Any) -> None:
+def test_tick_moves_deliveries_of_closed_trunks(settings: Any) -> None:
     delivery = make_delivery(trunk=make_trunk("gone"))
     tasks.tick()
     assert trunk_of(delivery) == "first"
 
 
-def test_the_log_names_how_many_wait_in_vain_once_a_minute(
+def test_blocked_deliveries_are_counted_in_the_log_once_a_minute(
     settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.ROUTES = {"call": [], "sms": ["first"]}
@@ -137,15 +137,15 @@ def test_the_log_names_how_many_wait_in_vain_once_a_minute(
     )
 
 
-def test_trunk_status_names_a_trunk_that_is_not_configured_any_more(settings: Any) -> None:
+def test_trunk_status_warns_about_deliveries_of_a_removed_trunk(settings: Any) -> None:
     settings.ROUTES = {"call": [], "sms": []}
     make_delivery(trunk=make_trunk("gone"))
     output = StringIO()
     call_command("trunk_status", stdout=output)
-    assert "WARNING: 1 deliveries wait on gone: it is not configured any more" in output.getvalue()
+    assert "WARNING: 1 deliveries wait on gone: it is no longer configured" in output.getvalue()
 
 
-def test_a_channel_without_a_route_is_a_sentence(settings: Any) -> None:
+def test_channel_without_a_route_is_unavailable(settings: Any) -> None:
     settings.ROUTES = {"call": [], "sms": ["first"]}
     with pytest.raises(Unavailable, match="No carrier is set up for"):
         routing.check_route(Channel.CALL)

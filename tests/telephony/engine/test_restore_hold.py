@@ -1,4 +1,4 @@
-"""Which copies of a database are noticed as restored backups, and which of its changes are not: with PostgreSQL's tools."""
+"""Restored backups are detected, and ordinary changes of a database are not mistaken for them. Uses PostgreSQL's tools."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pytest_django import DjangoDbBlocker, Settings
 from iris.devserver.embedded import keeper, server
 from telephony.engine import restore_hold, restore_witness
 
-pytestmark = pytest.mark.django_db  # the cluster begins with a dump of the tests' own database
+pytestmark = pytest.mark.django_db  # the cluster starts with a dump of the test database
 
 UNSAFE = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 ADOPT = """UPDATE telephony_restoreguard g
@@ -29,7 +29,7 @@ ADOPT = """UPDATE telephony_restoreguard g
 
 
 class Cluster:
-    """A PostgreSQL server of its own."""
+    """A separate PostgreSQL server."""
 
     def __init__(self, home: Path, **configuration: str) -> None:
         self.folder = server.folder_of(home)
@@ -43,7 +43,7 @@ class Cluster:
         server.leave(self.folder, wait=True)
 
     def crash(self) -> None:
-        """Kill PostgreSQL, and start it again."""
+        """Kill PostgreSQL and start it again."""
         os.kill(int((self.folder / "data/postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
         server.leave(self.folder, wait=True)
         self.start()
@@ -58,13 +58,13 @@ class Cluster:
         run_tool(name, f"--host={self.host}", f"--username={keeper.SUPERUSER}", *arguments)
 
     def make_original(self, name: str) -> str:
-        """A database with iris's tables that is where it belongs."""
+        """Create a database with iris's tables and with its own marks; return its name."""
         self.sql(f"CREATE DATABASE {name} TEMPLATE iris")
         self.sql(ADOPT, database=name)
         return name
 
-    def found(self, database: str = "iris", *, user: str = keeper.SUPERUSER) -> str:
-        """Why a process of iris that connects to this database holds everything back; empty if it does not."""
+    def hold_reason(self, database: str = "iris", *, user: str = keeper.SUPERUSER) -> str:
+        """Return why an iris process on this database holds all deliveries; an empty string if it does not."""
         where = {"HOST": self.host, "NAME": database, "USER": user, "PASSWORD": "", "PORT": ""}
         wrapper = DatabaseWrapper({**connections.settings["default"], **where})
         try:
@@ -84,7 +84,7 @@ def run_tool(name: str, *arguments: str) -> None:
 def cluster(
     django_db_setup: None, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Cluster]:
-    """With the dump of the tests' own database in it, which is a restored backup there."""
+    """Start a cluster and restore a dump of the test database in it, which is a restored backup there."""
     home = tmp_path_factory.mktemp("cluster")
     ours: dict[str, Any] = connection.settings_dict
     with django_db_blocker.unblock():
@@ -100,7 +100,7 @@ def cluster(
 
 
 def copy_of_files(cluster: Cluster, home: Path, *, recover: bool = False) -> None:
-    """As a backup of the server's files, for a server with this IRIS_HOME."""
+    """Copy the cluster's files into the IRIS_HOME `home`, as a physical backup does."""
     folder = server.folder_of(home)
     folder.mkdir(parents=True)
     data = folder / "data"
@@ -112,25 +112,23 @@ def copy_of_files(cluster: Cluster, home: Path, *, recover: bool = False) -> Non
             shutil.chown(name, keeper.NOBODY, keeper.NOBODY)
 
 
-def test_a_dump_restored_on_another_server_is_noticed(cluster: Cluster) -> None:
-    assert restore_hold.SOMETIMES_UNKNOWN["system_identifier"] in cluster.found()
-    assert restore_hold.ALWAYS_KNOWN["anchor_xmin"] in cluster.found()
+def test_dump_restored_on_another_server_is_detected(cluster: Cluster) -> None:
+    assert restore_hold.SOMETIMES_UNKNOWN["system_identifier"] in cluster.hold_reason()
+    assert restore_hold.ALWAYS_KNOWN["anchor_xmin"] in cluster.hold_reason()
 
 
-def test_a_dump_restored_over_its_own_database_is_noticed(cluster: Cluster, tmp_path: Path) -> None:
+def test_dump_restored_over_its_own_database_is_detected(cluster: Cluster, tmp_path: Path) -> None:
     database = cluster.make_original("restored_over")
-    assert cluster.found(database) == ""
+    assert cluster.hold_reason(database) == ""
     dump = str(tmp_path / "dump")
     cluster.tool("pg_dump", "--format=custom", f"--file={dump}", database)
 
     cluster.tool("pg_restore", "--clean", "--if-exists", f"--dbname={database}", dump)
 
-    assert restore_hold.ALWAYS_KNOWN["guard_oid"] in cluster.found(database)
+    assert restore_hold.ALWAYS_KNOWN["guard_oid"] in cluster.hold_reason(database)
 
 
-def test_a_dump_of_the_data_alone_restored_into_tables_that_are_there_is_noticed(
-    cluster: Cluster, tmp_path: Path
-) -> None:
+def test_data_only_dump_restored_into_existing_tables_is_detected(cluster: Cluster, tmp_path: Path) -> None:
     database = cluster.make_original("data_alone")
     dump = str(tmp_path / "dump")
     cluster.tool("pg_dump", "--data-only", "--format=custom", f"--file={dump}", database)
@@ -140,24 +138,24 @@ def test_a_dump_of_the_data_alone_restored_into_tables_that_are_there_is_noticed
                EXECUTE 'TRUNCATE ' || tables; END $$""",
         database=database,
     )
-    assert cluster.found(database) == restore_hold.NO_GUARD
+    assert cluster.hold_reason(database) == restore_hold.NO_GUARD
 
     cluster.tool("pg_restore", "--data-only", "--disable-triggers", f"--dbname={database}", dump)
 
-    assert cluster.found(database) == restore_hold.ALWAYS_KNOWN["anchor_xmin"]
+    assert cluster.hold_reason(database) == restore_hold.ALWAYS_KNOWN["anchor_xmin"]
 
 
-def test_a_copy_by_template_that_takes_the_originals_name_is_noticed(cluster: Cluster) -> None:
+def test_template_copy_with_the_originals_name_is_detected(cluster: Cluster) -> None:
     database = cluster.make_original("by_template")
     cluster.sql(f"CREATE DATABASE backup TEMPLATE {database}")
     cluster.sql(f"ALTER DATABASE {database} RENAME TO before")
     cluster.sql(f"ALTER DATABASE backup RENAME TO {database}")
 
-    assert cluster.found(database) == restore_hold.ALWAYS_KNOWN["database_oid"]
-    assert cluster.found("before") == ""
+    assert cluster.hold_reason(database) == restore_hold.ALWAYS_KNOWN["database_oid"]
+    assert cluster.hold_reason("before") == ""
 
 
-def test_what_happens_to_a_database_that_was_not_restored_holds_nothing(cluster: Cluster) -> None:
+def test_maintenance_restarts_and_crashes_hold_nothing(cluster: Cluster) -> None:
     database = cluster.make_original("everyday")
 
     for statement in (
@@ -167,17 +165,17 @@ def test_what_happens_to_a_database_that_was_not_restored_holds_nothing(cluster:
         "ANALYZE",
     ):
         cluster.sql(statement, database=database)
-        assert cluster.found(database) == "", statement
+        assert cluster.hold_reason(database) == "", statement
     cluster.sql("ALTER DATABASE everyday RENAME TO another_name")
-    assert cluster.found("another_name") == ""
+    assert cluster.hold_reason("another_name") == ""
     cluster.stop()
     cluster.start()
-    assert cluster.found("another_name") == "", "after a restart of PostgreSQL"
+    assert cluster.hold_reason("another_name") == "", "after a restart of PostgreSQL"
     cluster.crash()
-    assert cluster.found("another_name") == "", "after a crash of PostgreSQL"
+    assert cluster.hold_reason("another_name") == "", "after a crash of PostgreSQL"
 
 
-def test_where_the_server_does_not_say_who_it_is_the_other_marks_do(cluster: Cluster) -> None:
+def test_other_marks_detect_a_copy_when_the_server_hides_its_identifier(cluster: Cluster) -> None:
     database = cluster.make_original("managed")
     cluster.sql(
         """CREATE ROLE managed LOGIN; GRANT pg_read_all_data TO managed;
@@ -186,13 +184,13 @@ def test_where_the_server_does_not_say_who_it_is_the_other_marks_do(cluster: Clu
         database=database,
     )
 
-    assert cluster.found(database, user="managed") == ""
+    assert cluster.hold_reason(database, user="managed") == ""
 
     cluster.sql(f"CREATE DATABASE managed_copy TEMPLATE {database}")
-    assert cluster.found("managed_copy", user="managed") == restore_hold.ALWAYS_KNOWN["database_oid"]
+    assert cluster.hold_reason("managed_copy", user="managed") == restore_hold.ALWAYS_KNOWN["database_oid"]
 
 
-def test_a_recovery_to_a_point_in_time_is_noticed(cluster: Cluster, tmp_path: Path) -> None:
+def test_point_in_time_recovery_is_detected(cluster: Cluster, tmp_path: Path) -> None:
     database = cluster.make_original("recovered")
     copy_of_files(cluster, tmp_path, recover=True)
     recovered = Cluster(
@@ -200,17 +198,17 @@ def test_a_recovery_to_a_point_in_time_is_noticed(cluster: Cluster, tmp_path: Pa
         restore_command="false",
         recovery_target="immediate",
         recovery_target_action="promote",
-        hot_standby="off",  # it answers once the recovery is over
+        hot_standby="off",  # it accepts connections only after the recovery
     )
     try:
-        assert recovered.found(database) == restore_hold.SOMETIMES_UNKNOWN["timeline"]
+        assert recovered.hold_reason(database) == restore_hold.SOMETIMES_UNKNOWN["timeline"]
         recovered.sql(ADOPT, database=database)
-        assert recovered.found(database) == ""
+        assert recovered.hold_reason(database) == ""
     finally:
         recovered.stop()
 
 
-def test_a_copy_of_the_files_that_is_started_as_it_is_is_noticed_by_a_machine_that_saw_more(
+def test_copy_of_the_files_is_detected_by_a_machine_that_saw_a_later_state(
     cluster: Cluster, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.IRIS_HOME = tmp_path / "worker"
@@ -219,42 +217,42 @@ def test_a_copy_of_the_files_that_is_started_as_it_is_is_noticed_by_a_machine_th
     copy_of_files(cluster, tmp_path / "copy")
     for _ in range(3):
         cluster.sql("UPDATE telephony_restoreguard SET beats = beats + 1", database=database)
-        assert cluster.found(database) == ""
+        assert cluster.hold_reason(database) == ""
 
-    restore_witness.forget()  # the worker is started again, and finds what it wrote down
+    restore_witness.forget()  # a restarted worker reads its file
     copied = Cluster(tmp_path / "copy")
     try:
-        assert copied.found(database) == restore_hold.OLDER
+        assert copied.hold_reason(database) == restore_hold.OLDER
         copied.sql(ADOPT, database=database)
-        assert copied.found(database) == ""
+        assert copied.hold_reason(database) == ""
     finally:
         copied.stop()
 
 
-def test_a_machine_that_cannot_write_its_memory_down_goes_on(
+def test_machine_that_cannot_write_the_witness_file_continues(
     cluster: Cluster, tmp_path: Path, settings: Settings
 ) -> None:
     settings.IRIS_HOME = tmp_path / "file"
     settings.IRIS_HOME.write_text("no folder")
     database = cluster.make_original("no_memory")
 
-    assert cluster.found(database) == ""
+    assert cluster.hold_reason(database) == ""
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"adopted_at": "soon"}'])
-def test_a_memory_that_cannot_be_read_is_made_anew(
+def test_unreadable_witness_file_is_replaced(
     cluster: Cluster, tmp_path: Path, settings: Settings, text: str
 ) -> None:
     settings.IRIS_HOME = tmp_path
-    assert cluster.found() != ""  # a dump on another server: nothing is remembered of it
+    assert cluster.hold_reason() != ""  # a restored dump is held, so the witness does not remember it
     database = "no_memory_yet"
     cluster.sql("DROP DATABASE IF EXISTS no_memory_yet")
     cluster.make_original(database)
-    assert cluster.found(database) == ""
+    assert cluster.hold_reason(database) == ""
     (written,) = (tmp_path / restore_witness.FOLDER).iterdir()
     restore_witness.forget()
     written.write_text(text)
 
-    assert cluster.found(database) == ""
+    assert cluster.hold_reason(database) == ""
 
     assert "surely" in written.read_text()

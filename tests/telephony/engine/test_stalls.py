@@ -1,4 +1,4 @@
-"""Work that stands still is seen: by /health, and by `manage.py trunk_status`."""
+"""/health and `manage.py trunk_status` report stalled work."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
-def _noted_nothing_yet() -> None:
-    stalls._noted.clear()
+def _clear_notes() -> None:
+    stalls._noted_at.clear()
 
 
 def make_older(minutes: int) -> None:
@@ -37,11 +37,11 @@ def make_older(minutes: int) -> None:
 
 @contextmanager
 def busy(name: str) -> Iterator[None]:
-    """Another session has this work's lock."""
+    """Hold the lock of this work in another session."""
     begun, end = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with time_slices.turn(name, sent_at=None) as ours:
+        with time_slices.acquire(name, sent_at=None) as ours:
             assert ours
             begun.set()
             end.wait(60)
@@ -57,13 +57,13 @@ def busy(name: str) -> Iterator[None]:
         holder.join()
 
 
-def test_nothing_stands_still_where_nothing_waits() -> None:
+def test_no_work_is_stalled_while_none_waits() -> None:
     with busy(stalls.FILL), busy(stalls.FILL_MORE), busy(stalls.BACKGROUND):
         make_older(60)
         assert stalls.stalled() == []
 
 
-def test_a_filler_that_is_stuck_is_named_with_the_minutes() -> None:
+def test_stuck_filler_is_reported_with_the_minutes() -> None:
     runs.begin(campaign=make_campaign(), message="Namaste")
     with busy(stalls.FILL):
         tasks.tick()
@@ -74,29 +74,29 @@ def test_a_filler_that_is_stuck_is_named_with_the_minutes() -> None:
         ]
 
 
-def test_the_second_filler_is_named_only_while_it_is_at_work() -> None:
+def test_second_filler_is_reported_only_while_it_is_busy() -> None:
     runs.begin(campaign=make_campaign(), message="Namaste")
     tasks.tick()
     with busy(stalls.FILL_MORE):
         make_older(5)
-        stalls.got_on(stalls.FILL)
+        stalls.note_progress(stalls.FILL)
         assert stalls.stalled() == [
-            "No progress for 5 minutes: the second process that prepares calls and SMS stands still."
+            "No progress for 5 minutes: the second process that prepares calls and SMS is stuck."
         ]
     assert stalls.stalled() == []
 
 
-def test_runs_that_wait_and_no_process_for_them_are_seen() -> None:
+def test_waiting_runs_without_a_process_are_reported() -> None:
     runs.begin(campaign=make_campaign(), message="Namaste")
     tasks.tick()
     make_older(5)
 
     assert len(stalls.stalled()) == 1
-    tasks.tick()  # a tick that comes again does not begin the waiting anew
+    tasks.tick()  # another tick does not restart the waiting time
     assert len(stalls.stalled()) == 1
 
 
-def test_filling_is_progress_and_once_all_is_filled_nothing_waits() -> None:
+def test_filling_is_progress_and_ends_the_waiting() -> None:
     runs.begin(campaign=make_campaign(), message="Namaste")
     tasks.tick()
     make_older(5)
@@ -109,13 +109,13 @@ def test_filling_is_progress_and_once_all_is_filled_nothing_waits() -> None:
     assert stalls.stalled() == []
 
 
-def test_progress_is_noted_once_a_second(django_assert_num_queries: pytest.FixtureRequest) -> None:
+def test_progress_is_noted_at_most_once_a_second(django_assert_num_queries: pytest.FixtureRequest) -> None:
     with django_assert_num_queries(1):  # type: ignore[operator]
         for _ in range(100):
-            stalls.got_on(stalls.FILL)
+            stalls.note_progress(stalls.FILL)
 
 
-def test_health_and_trunk_status_say_so(client: Client) -> None:
+def test_health_and_trunk_status_report_stalled_work(client: Client) -> None:
     health.beat()
     runs.begin(campaign=make_campaign(), message="Namaste")
     tasks.tick()

@@ -1,4 +1,4 @@
-"""Carriers that keep a connection: opened once, recorded in sets, written down, closed well."""
+"""Session carriers: open once, store events in sets, show their status, close properly."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ S = DeliveryStatus
 
 
 class TestedSession(SessionCarrier):
-    """A session that a test speaks for."""
+    """A session that the test controls."""
 
     __test__ = False
     channels: ClassVar = frozenset(Channel)
@@ -63,8 +63,8 @@ LINE = {
 def record(settings: Any, transactional_db: None) -> Iterator[SessionRecord]:
     settings.CARRIERS = LINE
     TestedSession.line = "bound"
-    trunk_worker.carrier("line")
-    assert trunk_worker.carrier("line") is trunk_worker.carrier("line")
+    trunk_worker.open_carrier("line")
+    assert trunk_worker.open_carrier("line") is trunk_worker.open_carrier("line")
     (opened,) = TestedSession.opened
     yield opened
     trunk_worker.close_all()
@@ -80,17 +80,17 @@ def make_call(status: DeliveryStatus = S.SUBMITTING) -> Delivery:
     )
 
 
-def test_what_comes_within_a_moment_is_recorded_as_one_set(
+def test_events_within_the_gather_time_are_stored_as_one_set(
     record: SessionRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sets: list[int] = []
-    really: Callable[..., Any] = delivery_reports.record
+    really: Callable[..., Any] = delivery_reports.apply_events
 
     def counting(alias: str, items: Sequence[Any]) -> int:
         sets.append(len(items))
         return int(really(alias, items))
 
-    monkeypatch.setattr(delivery_reports, "record", counting)
+    monkeypatch.setattr(delivery_reports, "apply_events", counting)
     calls = [make_call() for _ in range(10)]
     for call in calls:
         record([Accepted(key=str(call.pk), ref=f"ref-{call.pk}"), event(call, S.RINGING)])
@@ -99,7 +99,7 @@ def test_what_comes_within_a_moment_is_recorded_as_one_set(
     assert len(sets) <= 2
 
 
-def test_pressed_keys_are_kept_though_the_status_stays(record: SessionRecord) -> None:
+def test_pressed_keys_are_stored_without_a_status_change(record: SessionRecord) -> None:
     call = make_call(S.ANSWERED)
     record([event(call, S.ANSWERED, digits="1")])
     wait_for(lambda: Delivery.objects.get().digits == "1", seconds=5)
@@ -109,7 +109,7 @@ def test_pressed_keys_are_kept_though_the_status_stays(record: SessionRecord) ->
     assert Delivery.objects.get().digits == "123"
 
 
-def test_how_the_connection_is_stands_in_the_trunk(record: SessionRecord) -> None:
+def test_status_of_the_connection_is_stored_in_the_trunk(record: SessionRecord) -> None:
     wait_for(lambda: Trunk.objects.filter(alias="line", session="bound").exists(), seconds=5)
     TestedSession.line = "not bound: refused"
     record([])
@@ -119,19 +119,19 @@ def test_how_the_connection_is_stands_in_the_trunk(record: SessionRecord) -> Non
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_a_dead_process_had_on_the_line_is_lost_and_what_is_queued_is_not() -> None:
+def test_calls_of_a_dead_worker_are_lost_and_queued_deliveries_are_not() -> None:
     cut, queued = make_call(S.ANSWERED), make_call(S.QUEUED)
     time.sleep(0.01)
     before = timezone.now()
     ours = make_call(S.RINGING)
     assert lifecycle.lose_orphans("line", claimed_before=before) == 1
-    found = {
+    ends = {
         pk: (status, cause) for pk, status, cause in Delivery.objects.values_list("pk", "status", "cause")
     }
-    assert found == {cut.pk: (S.FAILED, Cause.LOST), queued.pk: (S.QUEUED, ""), ours.pk: (S.RINGING, "")}
+    assert ends == {cut.pk: (S.FAILED, Cause.LOST), queued.pk: (S.QUEUED, ""), ours.pk: (S.RINGING, "")}
 
 
-def test_a_worker_of_a_trunks_queue_is_one_process(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_worker_of_a_trunks_queue_has_one_process(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.CARRIERS = {"line": {}}
     worker = SimpleNamespace(pool_cls="prefork", concurrency=4)
     monkeypatch.setattr(current_app.amqp.queues, "_consume_from", {"iris": None})
@@ -141,12 +141,12 @@ def test_a_worker_of_a_trunks_queue_is_one_process(settings: Any, monkeypatch: p
     trunk_worker.enforce_single_trunk(worker)
     assert (worker.pool_cls, worker.concurrency) == ("solo", 1)
     monkeypatch.setattr(current_app.amqp.queues, "_consume_from", {"trunk.lime": None})
-    with pytest.raises(SystemExit, match="No carrier lime is configured; there are line"):
+    with pytest.raises(SystemExit, match=r"No carrier lime is configured\. Choose one of: line"):
         trunk_worker.enforce_single_trunk(worker)
 
 
 @pytest.mark.parametrize("other", ["iris", "trunk.other"])
-def test_a_worker_of_a_trunks_queue_serves_no_other(
+def test_worker_of_a_trunks_queue_with_another_queue_exits(
     settings: Any, monkeypatch: pytest.MonkeyPatch, other: str
 ) -> None:
     settings.CARRIERS = {"line": {}, "other": {}}
@@ -156,10 +156,10 @@ def test_a_worker_of_a_trunks_queue_serves_no_other(
 
 
 @pytest.mark.usefixtures("record")
-def test_the_lock_of_a_live_worker_is_taken_again_after_the_database_was_away(
+def test_worker_takes_its_lock_again_after_a_database_restart(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whoever could take it meanwhile would write off calls that are on the line."""
+    """Another worker that took the lock meanwhile would end calls as lost that are still connected."""
     monkeypatch.setattr(event_writer, "STATUS_SECONDS", 0.1)
     wait_for(_holders_of_locks, seconds=5)
     before = _holders_of_locks()
@@ -169,7 +169,7 @@ def test_the_lock_of_a_live_worker_is_taken_again_after_the_database_was_away(
 
 
 def _holders_of_locks() -> list[int]:
-    """The processes of PostgreSQL that hold advisory locks of this database; the session's is the only one here."""
+    """Return the PostgreSQL processes that hold advisory locks of this database; here, only the session's."""
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT pid FROM pg_locks JOIN pg_database d ON d.oid = pg_locks.database
@@ -179,7 +179,7 @@ def _holders_of_locks() -> list[int]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_a_dead_process_had_on_the_line_is_lost_though_the_database_came_after_the_worker(
+def test_calls_of_a_dead_worker_are_lost_even_if_the_database_starts_after_the_next_worker(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.CARRIERS = LINE
@@ -198,7 +198,7 @@ def test_what_a_dead_process_had_on_the_line_is_lost_though_the_database_came_af
 
     monkeypatch.setattr(DatabaseWrapper, "get_new_connection", connect)
     try:
-        worker = threading.Thread(target=trunk_worker.carrier, args=("line",))
+        worker = threading.Thread(target=trunk_worker.open_carrier, args=("line",))
         worker.start()
         worker.join(5)
         assert refused.wait(60)
@@ -212,7 +212,7 @@ def test_what_a_dead_process_had_on_the_line_is_lost_though_the_database_came_af
 
 
 class BrokenSession(TestedSession):
-    """One that cannot be opened, until it can."""
+    """A session that cannot be opened while `fault` is set."""
 
     fault: ClassVar[str] = ""
 
@@ -224,10 +224,10 @@ class BrokenSession(TestedSession):
 
 @pytest.fixture
 def nudged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The aliases of the trunks whose dispatch is nudged."""
-    found: list[str] = []
-    monkeypatch.setattr(tasks.dispatch, "apply_async", lambda args, **options: found.append(args[0]))
-    return found
+    """Return a list that receives the alias of each trunk whose dispatch is nudged."""
+    aliases: list[str] = []
+    monkeypatch.setattr(tasks.dispatch, "apply_async", lambda args, **options: aliases.append(args[0]))
+    return aliases
 
 
 @pytest.fixture
@@ -240,8 +240,8 @@ def _line(settings: Any) -> None:
 
 
 @pytest.mark.usefixtures("_line", "transactional_db")
-def test_no_nudge_is_sent_to_a_queue_that_no_worker_serves(nudged: list[str]) -> None:
-    """They would pile up in the broker, one a second, until a worker comes."""
+def test_no_nudge_is_sent_to_a_queue_without_a_worker(nudged: list[str]) -> None:
+    """Nudges would accumulate in the broker, one per second, until a worker starts."""
     make_delivery(trunk=make_trunk("line"))
     for session, seen in [("", None), ("bound", timedelta(minutes=1)), (trunk_queues.STOPPED, timedelta(0))]:
         Trunk.objects.update(session=session, session_at=None if seen is None else timezone.now() - seen)
@@ -252,7 +252,7 @@ def test_no_nudge_is_sent_to_a_queue_that_no_worker_serves(nudged: list[str]) ->
     assert nudged == ["line"]
 
 
-def test_a_nudge_that_nobody_took_for_a_minute_is_worthless() -> None:
+def test_nudges_expire_after_a_minute() -> None:
     from campaigns import tasks as of_campaigns
 
     for task in (
@@ -266,16 +266,16 @@ def test_a_nudge_that_nobody_took_for_a_minute_is_worthless() -> None:
 
 
 @pytest.mark.usefixtures("_line", "transactional_db")
-def test_a_session_that_cannot_be_opened_says_so_and_is_tried_again(
+def test_session_that_cannot_be_opened_shows_its_error_and_is_retried(
     nudged: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_delivery(trunk=make_trunk("line"))
     monkeypatch.setattr(BrokenSession, "fault", "the library is missing")
-    monkeypatch.setattr(trunk_worker, "_own", lambda: ["line"])
+    monkeypatch.setattr(trunk_worker, "_own_trunks", lambda: ["line"])
     trunk_worker.open_own()
     try:
         wait_for(lambda: Trunk.objects.get().session == "cannot be opened: the library is missing", seconds=5)
-        tasks.tick()  # its worker lives, so it is nudged, and opens the session before it dispatches
+        tasks.tick()  # the worker is alive, so it is nudged, and each dispatch tries to open the session
         assert nudged == ["line"]
         monkeypatch.setattr(BrokenSession, "fault", "")
         tasks.dispatch("line")

@@ -1,4 +1,4 @@
-"""Nobody knows whether a carrier has a delivery: it is asked, and nothing is sent twice or given up too early."""
+"""Unknown deliveries: the carrier is asked, and none is sent twice or given up too early."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DAY = 86_400.0
 
 
 class PatientCarrier(Carrier):
-    """Waits a day for a report."""
+    """A carrier whose report timeout is one day."""
 
     channels: ClassVar = frozenset(Channel)
 
@@ -48,7 +48,7 @@ def patient(settings: Any) -> str:
 
 
 def unknown(**fields: Any) -> Delivery:
-    """A delivery whose lease ended long ago."""
+    """Create an unknown delivery whose lease ended long ago."""
     return make_delivery(
         **{
             "status": S.UNKNOWN,
@@ -71,16 +71,16 @@ def seconds_left(delivery: Delivery) -> float:
     return (delivery.expires_at - timezone.now()).total_seconds()
 
 
-@pytest.mark.parametrize("stopped", [False, True], ids=["", "and its campaign is stopped"])
-def test_what_is_submitted_anew_while_the_carrier_is_asked_is_left_alone(
+@pytest.mark.parametrize("stopped", [False, True], ids=["running campaign", "stopped campaign"])
+def test_delivery_claimed_again_during_a_look_up_is_not_changed(
     stopped: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     delivery = unknown()
 
     def look_up(keys: Sequence[str]) -> dict[str, bool]:
-        """Before the answer comes, who slept through its lease gives the delivery back, and another one takes it."""
+        """Before answering, let the process that outlived its lease requeue the delivery, and another claim it."""
         late = Later(key=str(delivery.pk), seconds=0)
-        lifecycle.record([late], report_timeout=60, attempts={delivery.pk: 1})
+        lifecycle.apply_results([late], report_timeout=60, attempts={delivery.pk: 1})
         assert claim(delivery) == [delivery.pk]
         if stopped:
             lifecycle.terminate(purpose=Purpose.CAMPAIGN, batch=delivery.batch)
@@ -93,20 +93,20 @@ def test_what_is_submitted_anew_while_the_carrier_is_asked_is_left_alone(
     assert claim(delivery) == []
 
 
-def test_what_the_carrier_has_not_got_is_queued_again() -> None:
+def test_delivery_that_the_carrier_does_not_have_is_queued_again() -> None:
     delivery = unknown()
     delivery_reports.look_up_unknown("sandbox")
     assert claim(delivery) == [delivery.pk]
 
 
-def test_what_the_carrier_has_not_got_and_nobody_wants_any_more_ends() -> None:
+def test_stopped_delivery_that_the_carrier_does_not_have_is_terminated() -> None:
     delivery = unknown(stopped=True)
     delivery_reports.look_up_unknown("sandbox")
     delivery.refresh_from_db()
     assert (delivery.status, delivery.cause) == (S.TERMINATED, "stopped")
 
 
-def test_after_a_lease_the_carriers_own_time_limit_counts(patient: str, settings: Any) -> None:
+def test_expired_lease_starts_the_carriers_own_report_timeout(patient: str, settings: Any) -> None:
     settings.IRIS_REPORT_TIMEOUT_SECONDS = 3600
     over = {"status": S.SUBMITTING, "expires_at": timezone.now() - timedelta(seconds=1)}
     theirs = make_delivery(trunk=make_trunk(patient), **over)
@@ -117,15 +117,15 @@ def test_after_a_lease_the_carriers_own_time_limit_counts(patient: str, settings
     assert [theirs.status, removed.status] == [S.UNKNOWN, S.UNKNOWN]
 
 
-def test_a_time_limit_leaves_time_for_asking_the_carrier() -> None:
+def test_short_report_timeout_leaves_time_for_a_look_up() -> None:
     delivery = make_delivery(status=S.SUBMITTING, expires_at=timezone.now() - timedelta(seconds=1))
     lifecycle.expire_leases({"sandbox": 0.01})
     assert seconds_left(delivery) > 5 * lifecycle.LEASE_GRACE
 
 
 @pytest.mark.parametrize("before", [S.SUBMITTING, S.UNKNOWN])
-def test_after_a_first_report_the_carriers_own_time_limit_counts(before: S, patient: str) -> None:
+def test_first_report_starts_the_carriers_own_report_timeout(before: S, patient: str) -> None:
     delivery = unknown(trunk=make_trunk(patient), status=before)
     event = CarrierEvent(key=str(delivery.pk), status=S.RINGING, at=timezone.now())
-    delivery_reports.record(patient, [event])
+    delivery_reports.apply_events(patient, [event])
     assert DAY - 60 < seconds_left(delivery) <= DAY

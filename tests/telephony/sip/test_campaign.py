@@ -55,7 +55,7 @@ def iris(tmp_path_factory: pytest.TempPathFactory, far_end: FarEnd) -> Iterator[
 
 @pytest.mark.field
 def test_campaign_calls_everybody_and_accounts_for_every_credit(iris: SipIris, far_end: FarEnd) -> None:
-    assert "never; its worker is `celery --app iris worker --queues trunk.line`" in iris.manage(
+    assert "never; start its worker: `celery --app iris worker --queues trunk.line`" in iris.manage(
         "trunk_status"
     )
     numbers = [9841500000 + place for place in range(PEOPLE)]
@@ -128,7 +128,7 @@ def test_calls_of_a_killed_worker_are_lost_and_not_repeated(iris: SipIris, far_e
 
 def test_worker_of_an_unknown_trunk_exits_with_a_message(iris: SipIris) -> None:
     assert iris.start_trunk_worker("lime").wait(120) == 1
-    assert "No carrier lime is configured; there are line." in iris.log_of_trunk("lime").read_text()
+    assert "No carrier lime is configured. Choose one of: line." in iris.log_of_trunk("lime").read_text()
 
 
 def _called_more_than_once(far_end: FarEnd) -> dict[str, int]:

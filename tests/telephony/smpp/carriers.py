@@ -58,7 +58,7 @@ class OpenCarrier:
         """Do the work of the engine's writer, in a thread of its own like that."""
         while (done := self._storing.get()) is not None:
             try:
-                done(partial(delivery_reports.record, self.carrier.alias))
+                done(partial(delivery_reports.apply_events, self.carrier.alias))
             except Exception:
                 log.exception("The callback of stored events failed")
         connection.close()

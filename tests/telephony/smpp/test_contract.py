@@ -59,8 +59,8 @@ class TestSmppCarrier(Reports, LooksUp, KeepsSession):
             make_delivery(
                 pk=int(one.key), trunk=self.trunk, to=one.to, status=DeliveryStatus.SUBMITTING, attempts=1
             )
-        lifecycle.record([Unknown(key=one.key) for one in batch], report_timeout=3600)
+        lifecycle.apply_results([Unknown(key=one.key) for one in batch], report_timeout=3600)
         Delivery.objects.update(claimed_at=timezone.now() - timedelta(seconds=200))
-        delivery_reports.record(self.trunk.alias, report_log.events())
+        delivery_reports.apply_events(self.trunk.alias, report_log.events())
         resends.note_bound(self.trunk.alias, at=time.monotonic(), seconds=121)
         Bind.objects.update(tells_numbers=True)

@@ -232,7 +232,7 @@ def test_inbound_sms_is_acknowledged_only_after_it_is_stored(monkeypatch: pytest
             raise OperationalError("the database is away")
         stored.extend(item.text for item in items)
 
-    monkeypatch.setattr(delivery_reports, "record_all", record)
+    monkeypatch.setattr(delivery_reports, "apply_all", record)
     monkeypatch.setattr(event_writer, "RETRY_SECONDS", 0.01)
     acknowledged: list[int] = []
     writer = event_writer.EventWriter("sandbox")

@@ -159,7 +159,7 @@ def open_trunk(settings: Any, decide: Callable[[int, bytes], int | None]) -> Ite
         settings.CARRIERS["smsc"]["OPTIONS"] = {**options, "port": port, "receipts": False, "source": "IRIS"}
         get_carrier.cache_clear()
         try:
-            trunk_worker.carrier("smsc")
+            trunk_worker.open_carrier("smsc")
             yield seen
         finally:
             trunk_worker.close_all()

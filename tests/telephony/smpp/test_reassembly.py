@@ -50,7 +50,7 @@ def shown_texts() -> list[str]:
 
 
 def store(items: Sequence[CarrierEvent | InboundSms]) -> None:
-    delivery_reports.record("smsc", items)
+    delivery_reports.apply_events("smsc", items)
 
 
 def keep(parts: Sequence[Part]) -> None:

@@ -27,7 +27,7 @@ def submitting(trunk: Trunk, **fields: Any) -> Delivery:
 
 
 def accepted(delivery: Delivery, ref: str, *parts: str) -> None:
-    delivery_reports.record_results(
+    delivery_reports.apply_results(
         get_carrier("smsc"), [Accepted(key=str(delivery.pk), ref=ref, parts=parts)]
     )
 
@@ -51,17 +51,17 @@ class TestParts:
     def test_sms_is_delivered_when_all_its_parts_are(self, trunk: Trunk) -> None:
         delivery = submitting(trunk, text=LONG)
         accepted(delivery, "a", "a", "b", "c")
-        delivery_reports.record("smsc", [report("a"), report("a"), report("c")])
+        delivery_reports.apply_events("smsc", [report("a"), report("a"), report("c")])
         assert status(delivery) == S.SUBMITTED
-        delivery_reports.record("smsc", [report("b")])
+        delivery_reports.apply_events("smsc", [report("b")])
         assert status(delivery) == S.COMPLETED
 
     def test_sms_fails_when_one_of_its_parts_fails(self, trunk: Trunk) -> None:
         delivery = submitting(trunk, text=LONG)
         accepted(delivery, "a", "a", "b", "c")
-        delivery_reports.record("smsc", [report("a"), report("b", S.FAILED)])
+        delivery_reports.apply_events("smsc", [report("a"), report("b", S.FAILED)])
         assert status(delivery) == S.FAILED
-        delivery_reports.record("smsc", [report("c")])
+        delivery_reports.apply_events("smsc", [report("c")])
         assert status(delivery) == S.FAILED
         assert not UnmatchedReport.objects.exists()
 
@@ -69,14 +69,14 @@ class TestParts:
         one, two = submitting(trunk, text=LONG), submitting(trunk)
         accepted(one, "a", "a", "b")
         accepted(two, "z")
-        delivery_reports.record("smsc", [report("a"), report("z"), report("b")])
+        delivery_reports.apply_events("smsc", [report("a"), report("z"), report("b")])
         assert (status(one), status(two)) == (S.COMPLETED, S.COMPLETED)
 
 
 class TestEarlyReports:
     def test_early_report_counts_when_the_response_is_recorded(self, trunk: Trunk) -> None:
         delivery = submitting(trunk)
-        delivery_reports.record("smsc", [report("early")])
+        delivery_reports.apply_events("smsc", [report("early")])
         assert status(delivery) == S.SUBMITTING
         accepted(delivery, "early")
         assert status(delivery) == S.COMPLETED
@@ -84,14 +84,14 @@ class TestEarlyReports:
 
     def test_early_reports_on_parts_count_when_the_response_is_recorded(self, trunk: Trunk) -> None:
         delivery = submitting(trunk, text=LONG)
-        delivery_reports.record("smsc", [report("a"), report("b"), report("c")])
+        delivery_reports.apply_events("smsc", [report("a"), report("b"), report("c")])
         accepted(delivery, "a", "a", "b", "c")
         assert status(delivery) == S.COMPLETED
 
     def test_tick_matches_reports_recorded_concurrently_with_their_response(self, trunk: Trunk) -> None:
         delivery = submitting(trunk)
-        lifecycle.record([Accepted(key=str(delivery.pk), ref="early")], report_timeout=60)
-        unmatched_reports.keep("smsc", [report("early"), report("never")])
+        lifecycle.apply_results([Accepted(key=str(delivery.pk), ref="early")], report_timeout=60)
+        unmatched_reports.store("smsc", [report("early"), report("never")])
         delivery_reports.match_again("smsc")
         assert status(delivery) == S.COMPLETED
         assert [kept.ref for kept in UnmatchedReport.objects.all()] == ["never"]
@@ -101,12 +101,12 @@ class TestEarlyReports:
         for count in (1, 20):
             answers = [Accepted(key=str(submitting(trunk).pk), ref=f"{count}-{n}") for n in range(count)]
             with CaptureQueriesContext(connection) as queries:
-                delivery_reports.record_results(get_carrier("smsc"), answers)
+                delivery_reports.apply_results(get_carrier("smsc"), answers)
             costs.append(len(queries))
         assert costs[0] == costs[1]
 
     def test_unmatched_reports_are_pruned(self, trunk: Trunk) -> None:
-        delivery_reports.record("smsc", [report("old"), report("new")])
+        delivery_reports.apply_events("smsc", [report("old"), report("new")])
         UnmatchedReport.objects.filter(ref="old").update(created_at=timezone.now() - timedelta(days=4))
         accepted(submitting(trunk, text=LONG), "p", "p", "q")
         MessagePart.objects.update(created_at=timezone.now() - timedelta(days=4))
@@ -119,8 +119,8 @@ class TestLostResponses:
     def test_report_matches_by_number_if_the_response_was_lost(self, trunk: Trunk) -> None:
         delivery = submitting(trunk)
         other = submitting(trunk)
-        lifecycle.record([Unknown(key=str(d.pk)) for d in (delivery, other)], report_timeout=60)
-        delivery_reports.record("smsc", [report("77", number=delivery.to)])
+        lifecycle.apply_results([Unknown(key=str(d.pk)) for d in (delivery, other)], report_timeout=60)
+        delivery_reports.apply_events("smsc", [report("77", number=delivery.to)])
         delivery_reports.match_again("smsc")
         assert status(delivery) == S.UNKNOWN, "its answer may be on its way to the record"
         skip_grace_period()
@@ -130,26 +130,28 @@ class TestLostResponses:
 
     def test_long_sms_needs_a_report_on_each_part(self, trunk: Trunk) -> None:
         delivery = submitting(trunk, text=LONG)
-        lifecycle.record([Unknown(key=str(delivery.pk))], report_timeout=60)
-        delivery_reports.record("smsc", [report("1", number=delivery.to), report("2", number=delivery.to)])
+        lifecycle.apply_results([Unknown(key=str(delivery.pk))], report_timeout=60)
+        delivery_reports.apply_events(
+            "smsc", [report("1", number=delivery.to), report("2", number=delivery.to)]
+        )
         skip_grace_period()
         delivery_reports.match_again("smsc")
         assert status(delivery) == S.UNKNOWN
-        delivery_reports.record("smsc", [report("3", number=delivery.to)])
+        delivery_reports.apply_events("smsc", [report("3", number=delivery.to)])
         skip_grace_period()
         delivery_reports.match_again("smsc")
         assert status(delivery) == S.COMPLETED
 
     def test_duplicate_report_does_not_count_for_another_part(self, trunk: Trunk) -> None:
         delivery = submitting(trunk, text=LONG)
-        lifecycle.record([Unknown(key=str(delivery.pk))], report_timeout=60)
+        lifecycle.apply_results([Unknown(key=str(delivery.pk))], report_timeout=60)
         one, two, three = (report(ref, number=delivery.to) for ref in "123")
-        delivery_reports.record("smsc", [one, two, one])
-        delivery_reports.record("smsc", [two])
+        delivery_reports.apply_events("smsc", [one, two, one])
+        delivery_reports.apply_events("smsc", [two])
         skip_grace_period()
         delivery_reports.match_again("smsc")
         assert status(delivery) == S.UNKNOWN
-        delivery_reports.record("smsc", [three])
+        delivery_reports.apply_events("smsc", [three])
         skip_grace_period()
         delivery_reports.match_again("smsc")
         assert status(delivery) == S.COMPLETED
@@ -160,12 +162,12 @@ class TestLostResponses:
     ) -> None:
         one, two = submitting(trunk, text=text), submitting(trunk, text=text, to="+9779841000002")
         reports = [report(ref, number=one.to) for ref in "123"][: 3 if text == LONG else 1]
-        lifecycle.record([Unknown(key=str(d.pk)) for d in (one, two)], report_timeout=60)
-        delivery_reports.record("smsc", reports)
+        lifecycle.apply_results([Unknown(key=str(d.pk)) for d in (one, two)], report_timeout=60)
+        delivery_reports.apply_events("smsc", reports)
         skip_grace_period()
         delivery_reports.match_again("smsc")
         Delivery.objects.filter(pk=two.pk).update(to=one.to)
-        delivery_reports.record("smsc", reports)
+        delivery_reports.apply_events("smsc", reports)
         skip_grace_period()
         delivery_reports.match_again("smsc")
         assert (status(one), status(two)) == (S.COMPLETED, S.UNKNOWN)
@@ -173,8 +175,8 @@ class TestLostResponses:
     def test_reports_on_the_first_attempt_count_until_the_resend_was_sent(self, trunk: Trunk) -> None:
         delivery = submitting(trunk)
         Delivery.objects.update(pinned_since=timezone.now() - timedelta(hours=2))
-        lifecycle.record([Unknown(key=str(delivery.pk))], report_timeout=60)
-        delivery_reports.record("smsc", [report("1", number=delivery.to)])
+        lifecycle.apply_results([Unknown(key=str(delivery.pk))], report_timeout=60)
+        delivery_reports.apply_events("smsc", [report("1", number=delivery.to)])
         UnmatchedReport.objects.update(created_at=timezone.now() - timedelta(hours=1))
         delivery_reports.match_again("smsc")
         assert status(delivery) == S.COMPLETED
@@ -182,29 +184,29 @@ class TestLostResponses:
     def test_two_sms_to_one_number_take_one_report_each(self, trunk: Trunk) -> None:
         one = submitting(trunk, to="+9779841000001")
         two = submitting(trunk, to="+9779841000001")
-        lifecycle.record([Unknown(key=str(d.pk)) for d in (one, two)], report_timeout=60)
-        delivery_reports.record("smsc", [report("1", number=one.to)])
+        lifecycle.apply_results([Unknown(key=str(d.pk)) for d in (one, two)], report_timeout=60)
+        delivery_reports.apply_events("smsc", [report("1", number=one.to)])
         skip_grace_period()
         delivery_reports.match_again("smsc")
         assert (status(one), status(two)) == (S.COMPLETED, S.UNKNOWN)
 
     def test_deleted_report_does_not_match_a_later_attempt(self, trunk: Trunk) -> None:
         delivery = submitting(trunk)
-        lifecycle.record([Unknown(key=str(delivery.pk))], report_timeout=60)
+        lifecycle.apply_results([Unknown(key=str(delivery.pk))], report_timeout=60)
         deleted = report("1", S.FAILED, number=delivery.to)
-        delivery_reports.record("smsc", [replace(deleted, text="DELETED")])
+        delivery_reports.apply_events("smsc", [replace(deleted, text="DELETED")])
         skip_grace_period()
         delivery_reports.match_again("smsc")
         assert status(delivery) == S.UNKNOWN
-        delivery_reports.record("smsc", [report("2", number=delivery.to)])
+        delivery_reports.apply_events("smsc", [report("2", number=delivery.to)])
         skip_grace_period()
         delivery_reports.match_again("smsc")
         assert status(delivery) == S.COMPLETED
 
     def test_report_older_than_the_submission_does_not_match(self, trunk: Trunk) -> None:
         delivery = submitting(trunk)
-        lifecycle.record([Unknown(key=str(delivery.pk))], report_timeout=60)
-        delivery_reports.record("smsc", [report("1", number=delivery.to)])
+        lifecycle.apply_results([Unknown(key=str(delivery.pk))], report_timeout=60)
+        delivery_reports.apply_events("smsc", [report("1", number=delivery.to)])
         UnmatchedReport.objects.update(created_at=timezone.now() - timedelta(hours=1))
         delivery_reports.match_again("smsc")
         assert status(delivery) == S.UNKNOWN
@@ -213,16 +215,16 @@ class TestLostResponses:
 def test_result_recorded_twice_does_not_requeue_a_later_attempt(trunk: Trunk) -> None:
     delivery = submitting(trunk)
     later = Later(key=str(delivery.pk), seconds=0, attempt=1)
-    delivery_reports.record_results(get_carrier("smsc"), [later])
+    delivery_reports.apply_results(get_carrier("smsc"), [later])
     assert status(delivery) == S.QUEUED
     Delivery.objects.update(status=S.SUBMITTING, attempts=2)
-    delivery_reports.record_results(get_carrier("smsc"), [later])
+    delivery_reports.apply_results(get_carrier("smsc"), [later])
     assert status(delivery) == S.SUBMITTING
 
 
 def test_acceptance_completes_the_sms_if_no_report_will_follow(trunk: Trunk) -> None:
     delivery = submitting(trunk)
-    delivery_reports.record_results(
+    delivery_reports.apply_results(
         get_carrier("smsc"), [Accepted(key=str(delivery.pk), ref="1", completes=True)]
     )
     delivery.refresh_from_db()

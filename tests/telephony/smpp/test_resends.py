@@ -41,7 +41,7 @@ def _short_close(monkeypatch: pytest.MonkeyPatch) -> None:
 def unanswered(trunk: Trunk, *, seconds: float = 200, **fields: Any) -> Delivery:
     """Create an SMS that was claimed `seconds` ago and got no response."""
     delivery = make_delivery(trunk=trunk, status=S.SUBMITTING, attempts=1, **fields)
-    lifecycle.record([Unknown(key=str(delivery.pk))], report_timeout=3600)
+    lifecycle.apply_results([Unknown(key=str(delivery.pk))], report_timeout=3600)
     Delivery.objects.filter(pk=delivery.pk).update(claimed_at=timezone.now() - timedelta(seconds=seconds))
     return delivery
 
@@ -57,7 +57,7 @@ def report(
 ) -> None:
     cause = Cause.NONE if status == S.COMPLETED else Cause.REFUSED
     event = CarrierEvent(ref=ref, number=number, status=status, cause=cause, text=text, at=timezone.now())
-    delivery_reports.record("smsc", [event])
+    delivery_reports.apply_events("smsc", [event])
 
 
 def status(delivery: Delivery) -> int:
@@ -126,7 +126,7 @@ class TestSelection:
         delivery_reports.look_up_unknown("smsc")
         assert status(delivery) == S.QUEUED
         Delivery.objects.update(status=S.UNKNOWN, claimed_at=timezone.now() - timedelta(seconds=140))
-        lifecycle.record([Unknown(key=str(delivery.pk), resent=True)], report_timeout=3600)
+        lifecycle.apply_results([Unknown(key=str(delivery.pk), resent=True)], report_timeout=3600)
         for part in range(1, needed):
             report(delivery.to, ref=f"of the second attempt, part {part}")
         UnmatchedReport.objects.filter(ref__contains="second").update(
