@@ -11,6 +11,7 @@ import re
 
 from telephony.speech import nepali_words as nepali
 from telephony.speech import normalization as english
+from telephony.speech.nepali_quantities import MEASURE
 
 # Generous maximum, in characters, from the start of a code word (कोड, OTP …) to the value.
 _MAX_CODE_PHRASE = 80
@@ -29,13 +30,13 @@ _ENGLISH_CODE_BEFORE = re.compile(rf"{english.CODE_WORD}{english.CLAUSE}{{0,30}}
 # This one is matched against the text without trailing spaces.
 _NEPALI_UNIT_BEFORE = re.compile(
     rf"(?:{nepali.RUPEE_SIGNS}(?:\s?[.:])?|[$€£]"
-    rf"|(?<![{nepali.DEVANAGARI}])(?:वि\.?\s?सं\.?|[ईइ]\.?\s?सं\.?|सन्|{'|'.join(nepali.DAY_PARTS)}))\Z",
+    rf"|(?<![{nepali.DEVANAGARI}])(?:[वब]ि\.?\s?सं\.?|मिति|[ईइ]\.?\s?सं\.?|सन्|{'|'.join(nepali.DAY_PARTS)}))\Z",
     re.IGNORECASE,
 )
 
 _NEPALI_AFTER = re.compile(
-    rf"(?:\s*(?:%|/-|(?:{nepali.MAGNITUDES})(?:\s*(?:{nepali.RUPEE_WORDS}))?|{nepali.COUNT_NOUNS}|तारिख|[ap]\.?m\b\.?|b\.?s\b\.?"
-    rf"|a\.?d\b\.?|{'|'.join(nepali.MEASURES)}(?![A-Za-z]))[{nepali.DEVANAGARI}]*"
+    rf"(?:\s*(?:%|/[-=]|(?:{nepali.MAGNITUDES})(?:\s*(?:{nepali.RUPEE_WORDS}))?|{nepali.COUNT_NOUNS}|तारिख|[ap]\.?m\b\.?|b\.?s\b\.?"
+    rf"|a\.?d\b\.?|(?:{MEASURE})(?![A-Za-z]))[{nepali.DEVANAGARI}]*"
     rf"|{nepali.CLAUSE}{{1,25}}?(?:{nepali.CODE_WORDS})[{nepali.DEVANAGARI}]*"
     r"|(?:[^\s,;:।|!?()…\"'“”‘’\[\]]|[:,](?=\S))++)",
     re.IGNORECASE,

@@ -7,7 +7,7 @@ import unicodedata
 
 from telephony.speech import nepali
 from telephony.speech.engine import Unspeakable
-from telephony.speech.nfc import to_nfc
+from telephony.speech.nfc import to_nfc, without_compatibility_forms
 
 MAX_CHARACTERS = 5000  # about seven minutes of speech
 
@@ -17,6 +17,10 @@ _KEPT_SYMBOLS = frozenset("°№")
 CODE_WORD = r"(?:otp|code|pin|password|token)"
 CLAUSE = r"[^.;!?\n\d]"
 _DATE_WITH_BARS = re.compile(r"(?<!\d)(\d{4})\s?[|।]\s?(\d{1,2})\s?[|।]\s?(\d{1,2})(?!\d)")
+_YEARS_WITH_BAR = re.compile(r"(?<=[2२][0०]\d\d)[|।](?=\d{2,3}(?!\d))")
+_BAR_IN_AMOUNT = re.compile(r"(?<=\d)[|।]\s?[-–—](?!\d)")
+_BAR_BEFORE_PAISA = re.compile(r"(?<=,\d{3})[|।](?=\d\d(?!\d))")
+_VISARGA_IN_TIME = re.compile(r"(?<=\d)\s?[ः﹕：]\s?(?=\d)")
 
 
 def spoken_form(text: str, *, language: str) -> str:
@@ -29,10 +33,14 @@ def spoken_form(text: str, *, language: str) -> str:
             f"The message has {len(text)} characters; at most {MAX_CHARACTERS} can be spoken. Shorten it.",
             code="too_long",
         )
-    text = to_nfc(text)
+    text = to_nfc(without_compatibility_forms(text))
     text = "".join(character if _is_pronounceable(character) else " " for character in text)
     text = _STRAY_JOINER.sub(" ", text)
     text = _DATE_WITH_BARS.sub(r"\1/\2/\3", text)
+    text = _YEARS_WITH_BAR.sub("/", text)
+    text = _BAR_IN_AMOUNT.sub("/-", _BAR_BEFORE_PAISA.sub(".", text))
+    # A visarga is typed for the colon that it looks like.
+    text = _VISARGA_IN_TIME.sub(":", text)
     # People without a Nepali keyboard type a vertical bar for the danda that ends a sentence.
     text = re.sub(r"(?<!\s)\s*+[|।॥][\s|।॥]*", "। ", text)
     text = nepali.to_words(text) if language == "ne" else _spell_out_codes(text)
