@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 
+from telephony.speech import english
 from telephony.speech import nepali_words as nepali
-from telephony.speech import normalization as english
 from telephony.speech.nepali_quantities import MEASURE
 
 # Generous maximum, in characters, from the start of a code word (कोड, OTP …) to the value.
@@ -26,6 +26,7 @@ _LAST_ENGLISH_RUN_END = re.compile(rf"(?s:.*)(?:{_ENGLISH_RUN_ENDS})")
 _NEPALI_CODE_BEFORE = re.compile(
     rf"(?:{nepali.CODE_WORDS}|{nepali.CALL_WORDS}){nepali.CLAUSE}{{0,30}}$", re.IGNORECASE
 )
+_ENGLISH_UNIT_BEFORE = re.compile(r"(?<![A-Za-z])(?:npr|nrs|rs|no)\.?\Z|[$€£₹]\Z", re.IGNORECASE)
 _ENGLISH_CODE_BEFORE = re.compile(rf"{english.CODE_WORD}{english.CLAUSE}{{0,30}}$", re.IGNORECASE)
 # This one is matched against the text without trailing spaces.
 _NEPALI_UNIT_BEFORE = re.compile(
@@ -37,12 +38,12 @@ _NEPALI_UNIT_BEFORE = re.compile(
 _NEPALI_AFTER = re.compile(
     rf"(?:\s*(?:%|/[-=]|(?:{nepali.MAGNITUDES})(?:\s*(?:{nepali.RUPEE_WORDS}))?|{nepali.COUNT_NOUNS}|तारिख|[ap]\.?m\b\.?|b\.?s\b\.?"
     rf"|a\.?d\b\.?|(?:{MEASURE})(?![A-Za-z]))[{nepali.DEVANAGARI}]*"
-    rf"|{nepali.CLAUSE}{{1,25}}?(?:{nepali.CODE_WORDS})[{nepali.DEVANAGARI}]*"
+    rf"|{nepali.CLAUSE}{{1,60}}?(?:{nepali.CODE_WORDS})[{nepali.DEVANAGARI}]*"
     r"|(?:[^\s,;:।|!?()…\"'“”‘’\[\]]|[:,](?=\S))++)",
     re.IGNORECASE,
 )
 _ENGLISH_AFTER = re.compile(
-    rf"(?:{english.CLAUSE}{{1,25}}?{english.CODE_WORD}|(?:[^\s,;:!?()…\"“”‘’\[\]]|[:,](?=\S))++)",
+    rf"(?:{english.CLAUSE}{{1,25}}?{english.CODE_WORD}|\s(?:[ap]\.?m\b\.?|kg|km|ml|{english.MONTH}\b)|(?:[^\s,;:!?()…\"“”‘’\[\]]|[:,](?=\S))++)",
     re.IGNORECASE,
 )
 
@@ -53,7 +54,11 @@ def attachment_start(text: str, *, language: str) -> int:
     The index is len(text) if nothing belongs to the value.
     """
     if language != "ne":
-        starts = [_match_start(_ENGLISH_CODE_BEFORE, text), _last_run_start(_LAST_ENGLISH_RUN_END, text)]
+        starts = [
+            _match_start(_ENGLISH_CODE_BEFORE, text),
+            _match_start(_ENGLISH_UNIT_BEFORE, text.rstrip()),
+            _last_run_start(_LAST_ENGLISH_RUN_END, text),
+        ]
     else:
         starts = [
             _match_start(_NEPALI_CODE_BEFORE, text),

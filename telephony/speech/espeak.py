@@ -21,6 +21,7 @@ import espeakng_loader  # type: ignore[import-untyped]
 
 from iris.errors import Unavailable
 from telephony.speech.engine import Heartbeat, Pcm, no_heartbeat, speech_too_long
+from telephony.speech.espeak_spelling import SPELLING_VERSION, respelled
 from telephony.speech.loudness import change_tempo
 
 # Constants of speak_lib.h, under their original names.
@@ -63,7 +64,7 @@ class Espeak:
         return ""  # espeak-ng is a dependency of iris
 
     def version(self, options: Mapping[str, Any]) -> str:
-        return "espeak-ng " + str(_load_library().espeak_Info(None).decode())
+        return f"espeak-ng {_load_library().espeak_Info(None).decode()}, spelling {SPELLING_VERSION}"
 
     def synthesize(
         self,
@@ -79,7 +80,7 @@ class Espeak:
         voice = f"{language}+{chosen['variant']}" if chosen["variant"] else language
         requested_pace = round(chosen["speed"] * speed)
         words_per_minute = min(max(requested_pace, RATE_MINIMUM), RATE_MAXIMUM)
-        encoded = text.encode() + b"\0"
+        encoded = (respelled(text) if language == "ne" else text).encode() + b"\0"
         with _lock:
             sample_rate = _initialize()
             library = _load_library()

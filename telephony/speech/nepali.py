@@ -88,7 +88,7 @@ RULES: tuple[Rule, ...] = (
     *TELEPHONE_RULES,
     *CODE_RULES,
     *QUANTITY_RULES,
-    rule(rf"(?<![{DEVANAGARI}])(?:नं(?=\s?\d)|नं\.-(?=\d))", "नम्बर "),
+    rule(rf"(?<![{DEVANAGARI}])नं(?=\s?\d)", "नम्बर "),
     rule(_abbreviation_pattern(), lambda m: _ABBREVIATIONS_IN_LOWER_CASE[m[0].lower()] + " "),
     rule(rf"((?:{_NUMBERED})\s)({_ROMAN})", lambda m: m[1] + _roman(m[2])),
     rule(

@@ -164,7 +164,10 @@ DATE_RULES: tuple[Rule, ...] = (
         _short_date,
     ),
     rule(r"(?<![\d/.-])(20[5-9]\d)[/.-](0[1-9]|1[0-2])(?=\s?महिना)", _year_and_month),
-    rule(r"(?<!\d)(?P<first>20\d\d|0\d\d)\s?[/-]\s?(?P<last>0?\d\d|20\d\d)(?![\d/-]|\.\d)", _fiscal_year),
+    rule(
+        r"(?<!\d)(?<!\d{5}/)(?P<first>20\d\d|0\d\d)\s?[/-]\s?(?P<last>0?\d\d|20\d\d)(?![\d/-]|\.\d)",
+        _fiscal_year,
+    ),
     rule(rf"(?<![{DEVANAGARI}]){_AD_ERA}\s*(\d{{4}})(?!\d)", _era_year),
     rule(rf"(?<![{DEVANAGARI}]){_BS_ERA}\s?(?=\d{{4}}(?!\d))", "विक्रम संवत् "),
     rule(r"सन्\s*(\d{4})(?!\d)", lambda m: f"सन् {_year(int(m[1]), hundreds=True)}"),

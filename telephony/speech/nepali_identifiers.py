@@ -23,9 +23,11 @@ _IS_ID = re.compile(rf"(?:{_GROUPED_ID_WORDS}){CLAUSE}{{0,20}}\Z", re.IGNORECASE
 _IS_CODE = re.compile(rf"(?:{CODE_WORDS}){CLAUSE}{{0,20}}\Z", re.IGNORECASE)
 # Numbers of these are small, so two of them joined by a hyphen are a range.
 _COUNTED = re.compile(r"(?:वडा|कोठा|सिट|सीट|पृष्ठ|पाना|रोल|ward|room)[^\d।]{0,12}\Z", re.IGNORECASE)
-_COUNT_FOLLOWS = re.compile(rf"\s?(?:{COUNT_NOUNS}|को |औँ|औं|%)", re.IGNORECASE)
+_COUNT_FOLLOWS = re.compile(rf"\s?(?:{COUNT_NOUNS}|औँ|औं|%)", re.IGNORECASE)
 # After one of these, a number is an amount although a word such as मोबाइल or टोकन precedes it.
-_AMOUNT_WORDS = re.compile(r"मूल्य|बिल|किस्ता|मनी|मिति|रकम|शुल्क|जम्मा|युनिट|रिडिङ|महसुल|बाँकी|price|bill|fee", re.IGNORECASE)
+_AMOUNT_WORDS = re.compile(
+    r"मूल्य|बिल|किस्ता|मनी|मिति|रकम|शुल्क|जम्मा|युनिट|रिडिङ|महसुल|बाँकी|price|bill|fee", re.IGNORECASE
+)
 _CODE_DIGITS = rf"(?<![\d,.A-Za-z])(\d{{4,12}}){NO_MORE_DIGITS}(?!\.\d|[A-Za-z]|\s*+(?:{COUNT_NOUNS}))"
 _HOTLINE_WORDS = (
     "प्रहरी|दमकल|एम्बुलेन्स|ambulance|हेल्पलाइन|helpline|हटलाइन|hotline|ट[ोे]ल ?फ्री|toll ?free|ट्राफिक|डायल|dial|"
@@ -72,6 +74,9 @@ def _is_telephone(digits: str, groups: list[str]) -> bool:
 def _is_identifier(match: re.Match[str], written: str, groups: list[str]) -> bool:
     before = match.string[max(0, match.start() - _REACH) : match.start()]
     digits = sum(map(len, groups))
+    same_size = len(groups) > 2 and len(set(map(len, groups))) == 1
+    if same_size and " " in written and re.search(CODE_WORDS, before, re.IGNORECASE):
+        return True
     if not _IS_ID.search(before) or _AMOUNT_WORDS.search(before[-20:]) or _COUNTED.search(before):
         return False
     if _IS_CODE.search(before):
@@ -116,8 +121,7 @@ def _letters_and_digits(match: re.Match[str]) -> str:
     mixed = len(parts) > 2
     for letters, digits in parts:
         if letters:
-            spell = letters not in WORDS_IN_CAPITALS and (letters.isupper() or len(letters) == 1)
-            said.append(spell_letters(letters) if spell else letters)
+            said.append(say_capitals(letters) if letters.isupper() or len(letters) == 1 else letters)
         else:
             said.append(amount_in_words(digits) if len(digits) < 4 and not mixed else digit_by_digit(digits))
     return " ".join(said)
@@ -128,10 +132,15 @@ def _hyphenated(match: re.Match[str]) -> str:
     parts = re.findall(r"[A-Za-z]+|\d+", match[0])
     numbers = [part for part in parts if part.isdecimal()]
     short = len(numbers) == 1 and len(numbers[0]) < 3 and not numbers[0].startswith("0")
-    return " ".join(
-        (amount_in_words(part) if short else digit_by_digit(part)) if part.isdecimal() else say_capitals(part)
-        for part in parts
-    ) + " "
+    return (
+        " ".join(
+            (amount_in_words(part) if short else digit_by_digit(part))
+            if part.isdecimal()
+            else say_capitals(part)
+            for part in parts
+        )
+        + " "
+    )
 
 
 def spell_letters(letters: str) -> str:
@@ -144,7 +153,7 @@ def say_capitals(word: str) -> str:
         return spoken
     if word in WORDS_IN_CAPITALS:
         return word
-    spell = len(word) <= 3 or word in ACRONYMS or not set(word) & set("AEIOUY")
+    spell = len(word) <= 3 or word.upper() in ACRONYMS or not set(word) & set("AEIOUY")
     return spell_letters(word) if spell else word
 
 
@@ -185,17 +194,21 @@ CODE_RULES: tuple[Rule, ...] = (
         rf"({CLAUSE}{{1,60}}?(?:{CODE_WORDS}))(?![^।\n‖]{{0,30}}‖)",
         _code_before,
     ),
-    rule(rf"((?:{_HOTLINE_WORDS})[^\d।\n]{{0,4}}?)(?<![\d,.])(\d{{3,5}})(?![\d,.]*\d|\s?(?:{COUNT_NOUNS}))", _hotline),
     rule(
-        rf"()(?<![\d,.A-Za-z])(\d{{3,8}})(?=\s(?:मा|ma|बाट)\s[^।\n\d]{{0,14}}?(?:{_CONTACT_VERBS}))",
+        rf"((?:{_HOTLINE_WORDS})[^\d।\n]{{0,4}}?)(?<![\d,.])(\d{{3,5}})(?![\d,.]*\d|\s?(?:{COUNT_NOUNS}))",
         _hotline,
     ),
-    rule(rf"(?<![\d,.])(?:\d{{10,}}+|0\d++){NO_MORE_DIGITS}(?!\.\d)", lambda m: digit_by_digit(m[0]) + " "),
+    rule(
+        rf"()(?<![\d,.A-Za-z])(\d{{3,8}})(?=\s(?:(?:मा|ma|बाट)\s[^।\n\d]{{0,14}}?(?:{_CONTACT_VERBS})|डायल|dial))",
+        _hotline,
+    ),
     # The last number of a vehicle's plate: बा २ च ४५६७.
     rule(
         rf"(?<=[\d.])(\s?[कखगघचजझञपफबह]\.?\s?)(\d{{3,4}})(?![\d,.]*\d|\s?(?:{COUNT_NOUNS}))",
         lambda m: f"{m[1]} {digit_by_digit(m[2])} ",
     ),
+    rule(r"(?<=\d)-(?=0\d)", " "),
+    rule(rf"(?<![\d,.])(?:\d{{10,}}+|0\d++){NO_MORE_DIGITS}(?!\.\d)", lambda m: digit_by_digit(m[0]) + " "),
     rule(rf"(?<![{DEVANAGARI}])(बा|ना|लु|को|ग)\.\s?(?=\d)", r"\1 "),
 )
 

@@ -78,7 +78,9 @@ def _fraction(match: re.Match[str]) -> str:
     said = _FRACTIONS.get(fraction)
     if said is None and fraction in _OVER:
         said = f"{cardinal(fraction[0])} बटा {cardinal(fraction[1])}"
-    if said is None or re.search(r"(?:नं|no)\.?\s*\Z|नम्बर\s*\Z", match.string[max(0, match.start() - 8) : match.start()]):
+    if said is None or re.search(
+        r"(?:नं|no)\.?\s*\Z|नम्बर\s*\Z", match.string[max(0, match.start() - 8) : match.start()]
+    ):
         return match[0]
     if not match["whole"]:
         return said
@@ -114,6 +116,10 @@ _WEEKDAY = r"(?:आइत|सोम|मङ्गल|मंगल|बुध|ब�
 _SUFFIX = r"(?:\s*(?:/-|/=|/–))"
 
 MONEY_RULES: tuple[Rule, ...] = (
+    rule(
+        rf"(?<![{DEVANAGARI}])भा\.?\s?र[ुू]\.?\s*(?P<number>{NUMBER}){NO_MORE_DIGITS}",
+        lambda m: f"{amount_in_words(m['number'])} भारतीय रुपैयाँ",
+    ),
     # A range of amounts, with or without a magnitude.
     rule(
         rf"{RUPEE_SIGNS}\s?[.:]?\s*(?P<number>{NUMBER}){NO_MORE_DIGITS}(?:\s?(?P<first_many>{MAGNITUDES}))?"
@@ -132,11 +138,15 @@ MONEY_RULES: tuple[Rule, ...] = (
         rf"|\s*(?:{RUPEE_WORDS}|(?:nrs|npr|rs)\b\.?)){ENDING}(?P<per>/(?=[{DEVANAGARI}]))?",
         _rupees,
     ),
-    rule(rf"(?P<sign>(?:us\s?)?\$|[€£]|usd)\s*(?P<number>{NUMBER})", lambda m: _foreign_currency(m, m["number"])),
+    rule(
+        rf"(?P<sign>(?:us\s?)?\$|[€£]|usd)\s*(?P<number>{NUMBER})",
+        lambda m: _foreign_currency(m, m["number"]),
+    ),
     number_rule(r"\s*(?P<sign>[$€£]|usd\b)", _foreign_currency),
 )
 
 QUANTITY_RULES: tuple[Rule, ...] = (
+    rule(r"(?<=\.)-(?=\d)", " "),
     rule(rf"(?<![{DEVANAGARI}])({_WEEKDAY})\s?{DASH}\s?(?={_WEEKDAY}(?![{DEVANAGARI}]))", r"\1 देखि "),
     rule(
         r"(?<![\d.])(\d{1,2})\s?['’′]\s?(\d{1,2})\s?[\"”″]",
@@ -150,7 +160,10 @@ QUANTITY_RULES: tuple[Rule, ...] = (
     ),
     rule(r"(?<![\d,./-])(\d{1,4})~(?=\d{1,4}(?!\d|[.,]\d))", r"\1 देखि "),
     # Several hyphens: an area in रोपनी-आना-पैसा-दाम, or a number in groups.
-    rule(r"(?<![\d,./A-Za-z-])\d{1,6}(?:-\d{1,6}){2,8}(?![\d-])", lambda m: " ".join(map(amount_in_words, m[0].split("-")))),
+    rule(
+        r"(?<![\d,./A-Za-z-])\d{1,6}(?:-\d{1,6}){2,8}(?![\d-])",
+        lambda m: " ".join(map(amount_in_words, m[0].split("-"))),
+    ),
     number_rule(rf"\s*[%٪]{ENDING}", _percent),
     rule(rf"(?<=[\d.])\s?[×x]\s?(?=\d{{1,6}}\s?(?:(?:{MEASURE})|[{DEVANAGARI}]))", " गुणा "),
     number_rule(rf"\s*(?P<unit>{MEASURE})(?![A-Za-z])(?P<per>/(?=[{DEVANAGARI}]))?", _measure),

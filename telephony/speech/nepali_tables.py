@@ -96,7 +96,6 @@ ABBREVIATIONS = {
     "बि. सं.": "विक्रम संवत्",
     "ई.सं.": "इस्वी संवत्",
     "इ.सं.": "इस्वी संवत्",
-    "ए/सी": "एकाउन्ट",
     "कि.मि.": "किलोमिटर",
     "कि.मी.": "किलोमिटर",
     "कि.ग्रा.": "किलोग्राम",
@@ -127,6 +126,7 @@ ABBREVIATIONS = {
     "MEd": "एम एड",
     "PhD": "पी एच डी",
     "Hb": "एच बी",
+    "X-ray": "एक्स रे",
 }
 
 # Units after a number. In those of CASE_SENSITIVE_MEASURES, the other case means something else.

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 
-from telephony.speech import nepali
+from telephony.speech import english, nepali
 from telephony.speech.engine import Unspeakable
+from telephony.speech.legacy_fonts import is_legacy
 from telephony.speech.nfc import to_nfc, without_compatibility_forms
 
 MAX_CHARACTERS = 5000  # about seven minutes of speech
@@ -14,8 +16,6 @@ MAX_CHARACTERS = 5000  # about seven minutes of speech
 _JOINERS = "\u200c\u200d"  # they control Devanagari conjuncts; other invisible characters are removed
 _STRAY_JOINER = re.compile("(?<![\u0900-\u097f])[\u200c\u200d]+|[\u200c\u200d]+(?![\u0900-\u097f])")
 _KEPT_SYMBOLS = frozenset("°№")
-CODE_WORD = r"(?:otp|code|pin|password|token)"
-CLAUSE = r"[^.;!?\n\d]"
 _DATE_WITH_BARS = re.compile(r"(?<!\d)(\d{4})\s?[|।]\s?(\d{1,2})\s?[|।]\s?(\d{1,2})(?!\d)")
 _YEARS_WITH_BAR = re.compile(r"(?<=[2२][0०]\d\d)[|।](?=\d{2,3}(?!\d))")
 _BAR_IN_AMOUNT = re.compile(r"(?<=\d)[|।]\s?[-–—](?!\d)")
@@ -26,12 +26,19 @@ _VISARGA_IN_TIME = re.compile(r"(?<=\d)\s?[ः﹕：]\s?(?=\d)")
 def spoken_form(text: str, *, language: str) -> str:
     """Return the text that the engines get. Texts with the same spoken form share one recording.
 
-    Raises Unspeakable if the text contains nothing to speak or is longer than MAX_CHARACTERS.
+    Raises Unspeakable if the text contains nothing to speak is longer than MAX_CHARACTERS, or is typed for
+    a legacy font.
     """
     if len(text) > MAX_CHARACTERS:
         raise Unspeakable(
             f"The message has {len(text)} characters; at most {MAX_CHARACTERS} can be spoken. Shorten it.",
             code="too_long",
+        )
+    if language == "ne" and is_legacy(text):
+        raise Unspeakable(
+            "The message is typed for a legacy font such as Preeti or Kantipur, so it cannot be spoken. "
+            "Convert it to Unicode.",
+            code="legacy_font",
         )
     text = to_nfc(without_compatibility_forms(text))
     text = "".join(character if _is_pronounceable(character) else " " for character in text)
@@ -43,7 +50,7 @@ def spoken_form(text: str, *, language: str) -> str:
     text = _VISARGA_IN_TIME.sub(":", text)
     # People without a Nepali keyboard type a vertical bar for the danda that ends a sentence.
     text = re.sub(r"(?<!\s)\s*+[|।॥][\s|।॥]*", "। ", text)
-    text = nepali.to_words(text) if language == "ne" else _spell_out_codes(text)
+    text = _TO_WORDS.get(language, _spell_out_codes)(text)
     text = re.sub(r"[^\S\n]+", " ", text)
     text = re.sub(r" ?\n ?", "\n", text)
     text = re.sub(r" (?=[,;:!?।])", "", text).strip()
@@ -70,8 +77,12 @@ def _is_pronounceable(character: str) -> bool:
 
 
 # In other languages the engine reads numbers itself, but always as amounts.
-_CODES_AFTER_WORD = re.compile(rf"({CODE_WORD}{CLAUSE}{{0,30}}?)\b(\d{{4,12}})\b(?![.,]\d)", re.IGNORECASE)
-_CODES_BEFORE_WORD = re.compile(rf"\b(\d{{4,12}})\b(?![.,]\d)({CLAUSE}{{1,25}}?{CODE_WORD})", re.IGNORECASE)
+_CODES_AFTER_WORD = re.compile(
+    rf"({english.CODE_WORD}{english.CLAUSE}{{0,30}}?)\b(\d{{4,12}})\b(?![.,]\d)", re.IGNORECASE
+)
+_CODES_BEFORE_WORD = re.compile(
+    rf"\b(\d{{4,12}})\b(?![.,]\d)({english.CLAUSE}{{1,25}}?{english.CODE_WORD})", re.IGNORECASE
+)
 _LONG_NUMBERS = re.compile(r"(?<![\d.,])(?:\d{9,}+|0\d{3,}+|(?:\d ){3,}\d)(?![.,]*+\d)")
 
 
@@ -79,3 +90,9 @@ def _spell_out_codes(text: str) -> str:
     text = _CODES_AFTER_WORD.sub(lambda match: match[1] + nepali.PAUSE.join(match[2]), text)
     text = _CODES_BEFORE_WORD.sub(lambda match: nepali.PAUSE.join(match[1]) + match[2], text)
     return _LONG_NUMBERS.sub(lambda match: nepali.PAUSE.join(match[0].replace(" ", "")), text)
+
+
+_TO_WORDS: dict[str, Callable[[str], str]] = {
+    "ne": lambda text: nepali.to_words(text),
+    "en": english.to_words,
+}

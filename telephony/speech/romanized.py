@@ -53,11 +53,17 @@ def is_romanized(text: str) -> bool:
     markers = sum(word in _MARKERS for word in words)
     hints = sum(word in _HINTS for word in words)
     known = markers + hints
-    return markers >= 1 and (known >= _MIN_MARKERS or len(words) <= _MIN_MARKERS) and known >= _MIN_SHARE * len(words)
+    return (
+        markers >= 1
+        and (known >= _MIN_MARKERS or len(words) <= _MIN_MARKERS)
+        and known >= _MIN_SHARE * len(words)
+    )
 
 
 def to_devanagari(text: str) -> str:
     """Return romanized Nepali with the words of the table in Devanagari. Other texts are returned unchanged."""
     if not is_romanized(text):
         return text
-    return _LATIN_WORD.sub(lambda match: match[0] if match[0].isupper() else _WORDS.get(match[0].lower(), match[0]), text)
+    return _LATIN_WORD.sub(
+        lambda match: match[0] if match[0].isupper() else _WORDS.get(match[0].lower(), match[0]), text
+    )

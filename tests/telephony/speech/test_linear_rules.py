@@ -17,12 +17,12 @@ from telephony import numbering, optouts, placeholders, segments
 from telephony.carriers.sip.causes import outcome_of
 from telephony.carriers.smpp import encoding as smpp_texts
 from telephony.carriers.smpp import receipts
-from telephony.speech import nepali, normalization
+from telephony.speech import english, legacy_fonts, nepali, normalization, romanized
 from telephony.speech.attachment import attachment_end, attachment_start
 from telephony.speech.engine import Unspeakable
 from telephony.speech.fragments import Utterance, cut_at_gaps
 from telephony.speech.nepali_words import split_trailing_number
-from telephony.speech.nfc import MAX_MARKS, to_nfc
+from telephony.speech.nfc import MAX_MARKS, to_nfc, without_compatibility_forms
 from telephony.speech.normalization import spoken_form
 from tests.linear import HEADS, LENGTH, PIECES, TAILS, assert_linear, repeated, texts
 from tests.scale import at_scale
@@ -59,7 +59,11 @@ def _sms(text: str) -> None:
 
 
 READERS: dict[str, Callable[[str], Any]] = {
-    "capitals": partial(nepali._CAPITALS.sub, nepali._capitals),
+    "capitals": nepali._say_all_capitals,
+    "English capitals": partial(english._CAPITALS.sub, english._capitals),
+    "legacy font": legacy_fonts.is_legacy,
+    "romanized": romanized.to_devanagari,
+    "compatibility forms": without_compatibility_forms,
     **{f"before a value, {one}": partial(attachment_start, language=one) for one in LANGUAGES},
     **{f"after a value, {one}": partial(attachment_end, language=one) for one in LANGUAGES},
     **{f"cut at values, {one}": partial(_cut, language=one) for one in LANGUAGES},
@@ -79,6 +83,13 @@ READERS: dict[str, Callable[[str], Any]] = {
 @pytest.mark.parametrize("number", range(len(nepali.RULES)))
 def test_each_nepali_rule_runs_in_linear_time(number: int) -> None:
     pattern, say = nepali.RULES[number]
+    for text in texts():
+        assert_linear(partial(pattern.sub, say), text)
+
+
+@pytest.mark.parametrize("number", range(len(english.RULES)))
+def test_each_english_rule_runs_in_linear_time(number: int) -> None:
+    pattern, say = english.RULES[number]
     for text in texts():
         assert_linear(partial(pattern.sub, say), text)
 

@@ -1,0 +1,55 @@
+"""Text typed for Preeti or Kantipur is refused; everything else is spoken."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from telephony.speech.engine import Unspeakable
+from telephony.speech.legacy_fonts import is_legacy
+from telephony.speech.normalization import spoken_form
+
+LEGACY = [
+    "g]kfn ;/sf/",
+    "tkfO{Fsf] ljn ?= !,@#$.%) afFsL 5 .",
+    "Gffdtfsf] nflu ldlt @)*!÷)*÷!% ;Dd",
+    "ldlt @)*!÷)%÷!@ ut] a}7s a:g]5 .",
+    "cfb/0fLo u|fxs, tkfO{Fsf] vftfdf ?= %)) hDdf eof] .",
+    "sf7df8f}+ dxfgu/kflnsf, j8f g+= %",
+    "ljBfno ef]lnb]lv aGb x'g]5 .",
+    "kfgL lat/0f x'g] ;do ljxfg ^ ah] .",
+    ";Dk\"0f{ cleefjsx?nfO{ cg'/f]w ul/G5 .",
+]
+OTHER = [
+    "Dear customer, your A/C [savings] has Rs. 500; see {link} and/or call us.",
+    "Free offer for staff of Far-Flung Coffee: 50% off, fill form at www.f.com/offers/free",
+    "Tapaiko khatama Rs. 25,000 jamma bhayo.",
+    "R&D विभागको बैठक A/C कोठामा",
+    "It's Ram's; don't worry, we'll call 'tomorrow'.",
+    "RAM BAHADUR",
+    "A/C no. 12/34; ref. X/Y",
+    "if off, fifty/fifty of it",
+    "नमस्ते",
+    "",
+]
+
+
+@pytest.mark.parametrize("text", LEGACY)
+def test_text_for_a_legacy_font_is_refused_with_its_own_code(text: str) -> None:
+    with pytest.raises(Unspeakable, match="Convert it to Unicode") as caught:
+        spoken_form(text, language="ne")
+
+    assert caught.value.code == "legacy_font"
+
+
+@pytest.mark.parametrize("text", OTHER)
+def test_other_text_is_not_taken_for_a_legacy_font(text: str) -> None:
+    assert not is_legacy(text)
+
+
+def test_no_message_of_the_readings_is_taken_for_a_legacy_font() -> None:
+    readings = Path(__file__).with_name("readings.jsonl").read_text(encoding="utf-8").splitlines()
+
+    assert [text for line in readings if is_legacy(text := json.loads(line)["text"])] == []
