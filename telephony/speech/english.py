@@ -43,7 +43,8 @@ _ABBREVIATIONS = {
     "pvt.": "Private",
 }
 _ACRONYMS = frozenset(
-    """OTP OPD ATM ID EMI CEO AI USD GPA ISP UAE USA UK UN EU NEA IPO IRD SEE WHO ICU OT HIV ECG NEB NID KUKL AQI MRI VIP""".split()
+    """OTP OPD ATM ID EMI CEO AI USD GPA ISP UAE USA UK UN EU NEA IPO IRD SEE WHO ICU OT HIV ECG NEB NID KUKL AQI
+    MRI VIP""".split()
 )
 MONTH = (
     r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?"

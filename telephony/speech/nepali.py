@@ -25,7 +25,7 @@ from telephony.speech.nepali_identifiers import (
 )
 from telephony.speech.nepali_quantities import MONEY_RULES, QUANTITY_RULES, RANGE_RULES
 from telephony.speech.nepali_rules import ENDING, NO_MORE_DIGITS, PAUSE, Rule, number_rule, rule
-from telephony.speech.nepali_tables import ABBREVIATIONS, LETTERS, ROMAN_NUMERALS
+from telephony.speech.nepali_tables import ABBREVIATIONS, ACRONYMS, LETTERS, ROMAN_NUMERALS
 from telephony.speech.nepali_words import (
     DEVANAGARI,
     MAX_AMOUNT_DIGITS,
@@ -129,7 +129,10 @@ def _say_all_capitals(text: str) -> str:
 
 
 def _shouted(words: str) -> str:
-    return " ".join(word if set(word) & set("AEIOUY") else say_capitals(word) for word in words.split(" "))
+    return " ".join(
+        say_capitals(word) if word in ACRONYMS or not set(word) & set("AEIOUY") else word
+        for word in words.split(" ")
+    )
 
 
 def to_words(text: str) -> str:

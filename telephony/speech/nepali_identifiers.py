@@ -29,6 +29,8 @@ _AMOUNT_WORDS = re.compile(
     r"मूल्य|बिल|किस्ता|मनी|मिति|रकम|शुल्क|जम्मा|युनिट|रिडिङ|महसुल|बाँकी|price|bill|fee", re.IGNORECASE
 )
 _CODE_DIGITS = rf"(?<![\d,.A-Za-z])(\d{{4,12}}){NO_MORE_DIGITS}(?!\.\d|[A-Za-z]|\s*+(?:{COUNT_NOUNS}))"
+# A code that was put into words already, so the number before the code word is not the code.
+_OTHER_CODE = rf"(?![^।\n‖]{{0,6}}(?:{'|'.join(NUMBERS[:10])}) ‖)"
 _HOTLINE_WORDS = (
     "प्रहरी|दमकल|एम्बुलेन्स|ambulance|हेल्पलाइन|helpline|हटलाइन|hotline|ट[ोे]ल ?फ्री|toll ?free|ट्राफिक|डायल|dial|"
     "इमर्जेन्सी|बारुणयन्त्र|वारुणयन्त्र"
@@ -173,8 +175,8 @@ TELEPHONE_RULES: tuple[Rule, ...] = (
     rule(r"(?<![\w*#])\*(?:\d{1,8}[*#]){1,6}(?!\w)", _dial_string),
     rule(r"(?<![\w+])\+\d[\d -]{5,17}\d(?!\w)", telephone),
     rule(
-        r"(?<![\d,.-])(?:0\d{1,2}\s?[ –—-]\s?\d{6,7}(?:/\d{1,3}(?!\d))?|9[678]\d{2}[ –-]\d{6}|9[678]\d[ –-]\d{7}"
-        r"|9[678]\d[ –-]\d{3}[ –-]\d{4}|9[678]\d{8}|1660-?0?\d-?\d{5,6})(?![\d-])",
+        r"(?<![\d,.-])(?:0\d{1,2}\s?[ –—-]\s?\d{6,7}(?:/\d{1,3}(?!\d)|,\s?\d{6,7}(?!,?\d))?|9[678]\d{2}[ –-]\d{6}"
+        r"|9[678]\d[ –-]\d{7}|9[678]\d[ –-]\d{3}[ –-]\d{4}|9[678]\d{8}|1660-?0?\d-?\d{5,6})(?![\d-])",
         telephone,
     ),
     rule(
@@ -187,11 +189,11 @@ CODE_RULES: tuple[Rule, ...] = (
     rule(r"(?<![\w.,])(?:\d |[A-Za-z] ){3,}(?:\d|[A-Za-z])(?![,.]*+\w)", _spelled_out),
     rule(r"(?<![\w-])(?-i:[A-Z]{1,6})-\d{1,12}(?:-\d{1,12}){0,4}(?![\w-])", _hyphenated),
     rule(rf"((?:{CODE_WORDS}|{CALL_WORDS}){CLAUSE}{{0,30}}?){_CODE_DIGITS}", _code),
-    rule(rf"{_CODE_DIGITS}({CLAUSE}{{1,25}}?(?:{CODE_WORDS}))", _code_before),
+    rule(rf"{_CODE_DIGITS}({CLAUSE}{{1,25}}?(?:{CODE_WORDS})){_OTHER_CODE}", _code_before),
     # Six digits are a code even if the word that says so comes late, unless another code follows that word.
     rule(
         rf"(?<![\d,.A-Za-z])(\d{{6}})(?!\d|[.,]\d|[A-Za-z]|\s*+(?:{COUNT_NOUNS}))"
-        rf"({CLAUSE}{{1,60}}?(?:{CODE_WORDS}))(?![^।\n‖]{{0,30}}‖)",
+        rf"({CLAUSE}{{1,60}}?(?:{CODE_WORDS})){_OTHER_CODE}",
         _code_before,
     ),
     rule(

@@ -72,6 +72,10 @@ _FRACTIONS = {
 _OVER = frozenset({(1, 5), (2, 5), (3, 5), (4, 5), (1, 8), (3, 8), (5, 8), (7, 8), (1, 10), (3, 10)})
 
 
+# Of these, 2/3 means two or three.
+_COUNTED = re.compile("\\s?(?:दिन|जना|हप्ता|महिना|वर्ष|वटा|पटक|ठाउँ|जिल्ला|घर)")
+
+
 def _fraction(match: re.Match[str]) -> str:
     """Say 1/2 as a half and 2 1/2 as two and a half. Other numbers with a slash are no fractions."""
     fraction = int(match["over"]), int(match["under"])
@@ -83,7 +87,8 @@ def _fraction(match: re.Match[str]) -> str:
     ):
         return match[0]
     if not match["whole"]:
-        return said
+        two_numbers = fraction in ((2, 3), (3, 4)) and _COUNTED.match(match.string, match.end())
+        return match[0] if two_numbers else said
     whole = int(match["whole"])
     if fraction == (1, 2):
         return "डेढ" if whole == 1 else f"साढे {cardinal(whole)}"
@@ -130,7 +135,7 @@ MONEY_RULES: tuple[Rule, ...] = (
     rule(
         rf"{RUPEE_SIGNS}\s?[.:]?\s*(?P<number>{NUMBER}){NO_MORE_DIGITS}"
         rf"(?:\s*(?P<many>{MAGNITUDES}){WORD_ENDS}(?P<more>(?:\s\d{{1,3}}\s(?:{MAGNITUDES}){WORD_ENDS}){{0,4}}))?{_SUFFIX}?"
-        rf"(?:\s*(?:{RUPEE_WORDS}))?{ENDING}(?P<per>/(?=[{DEVANAGARI}]))?",
+        rf"(?:\s*(?:{RUPEE_WORDS}))?{ENDING}(?P<per>/(?=[{DEVANAGARI}A-Za-z]))?",
         lambda m: _rupees(m, m["number"]),
     ),
     number_rule(
@@ -164,6 +169,7 @@ QUANTITY_RULES: tuple[Rule, ...] = (
         r"(?<![\d,./A-Za-z-])\d{1,6}(?:-\d{1,6}){2,8}(?![\d-])",
         lambda m: " ".join(map(amount_in_words, m[0].split("-"))),
     ),
+    rule(rf"(?<=\d)%\s?{DASH}\s?(?=\d{{1,3}}(?:\.\d{{1,3}})?\s?%)", " देखि "),
     number_rule(rf"\s*[%٪]{ENDING}", _percent),
     rule(rf"(?<=[\d.])\s?[×x]\s?(?=\d{{1,6}}\s?(?:(?:{MEASURE})|[{DEVANAGARI}]))", " गुणा "),
     number_rule(rf"\s*(?P<unit>{MEASURE})(?![A-Za-z])(?P<per>/(?=[{DEVANAGARI}]))?", _measure),

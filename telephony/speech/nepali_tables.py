@@ -7,13 +7,18 @@ from __future__ import annotations
 _LETTER_NAMES = "ए बी सी डी ई एफ जी एच आई जे के एल एम एन ओ पी क्यु आर एस टी यु भी डब्लु एक्स वाई जेड".split()
 LETTERS = dict(zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", _LETTER_NAMES, strict=True))
 
-# Acronyms that are spelled although they are longer than three letters and contain a vowel.
-ACRONYMS = frozenset("KUKL NDRRMA DOTM IEMIS UNDP UNFPA UNHCR ICAO IATA ISBN IMEI".split())
+# Acronyms that are spelled although they could be read as words, even among other words in capitals. All short ones
+# are spelled if they stand alone, and those without a vowel always.
+ACRONYMS = frozenset(
+    """OTP ATM ID EMI CEO AI USD GPA ISP UAE USA UK UN EU NEA IPO IRD OPD ICU WHO SEE NEB NID HIV ECG KUKL NDRRMA DOTM
+    IEMIS UNDP UNFPA UNHCR ICAO IATA ISBN IMEI""".split()
+)
 # Short words in capitals that are read as words.
 WORDS_IN_CAPITALS = frozenset(
     """PIN SIM RAM SIT THE AND YOU FOR ALL NOW NEW BUY GET NOT BUS CAR MAN TAX FEE SIR DAY BOX GAS OIL LAW MAP TOP BIG
     RED ARE CAN HAS HIS HER OUR OUT PAY SET TRY USE WIN YES YOUR DEAR FREE CODE CALL BILL BANK PAID DUE ON IN AT TO
-    IS OF IT BY BE WE MY HE SO OR AS AN IF UP GO DO ME HARI SITA GITA MAYA""".split()
+    IS OF IT BY BE WE MY HE SO OR AS AN IF UP GO DO ME HARI SITA GITA MAYA UMA OM RAJ
+    DEV LAL HEM BIR DIL BAL JIT TEK NAR RUP KUL""".split()
 )
 SPOKEN_CAPITALS = {"VAT": "भ्याट", "PAN": "प्यान", "MPIN": "एम पिन"}
 

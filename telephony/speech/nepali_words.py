@@ -43,7 +43,10 @@ CALL_WORDS = (
     "फोन|phone|मोबाइल|mobile|सम्पर्क|contact|tel|हटलाइन|hotline|हेल्पलाइन|helpline|ट[ोे]ल ?फ्री|toll ?free|फ्याक्स|fax"
     "|ह्वाट्सएप|whatsapp|भाइबर|viber|नम्बर|नं\\.|number"
 )
-COUNT_NOUNS = rf"{RUPEE_WORDS}|मिनेट|घण्टा|दिन|सेकेन्ड|जना|वटा|पटक|गते|बजे|प्रतिशत|महिना|वर्ष|साल|हप्ता|युनिट|तारिख|{'|'.join(BS_MONTHS)}|minutes?|hours?|days?|{MAGNITUDES}"
+COUNT_NOUNS = (
+    rf"{RUPEE_WORDS}|मिनेट|घण्टा|दिन|सेकेन्ड|जना|वटा|पटक|गते|बजे|प्रतिशत|महिना|वर्ष|साल|हप्ता|युनिट|तारिख|{'|'.join(BS_MONTHS)}"
+    rf"|minutes?|hours?|days?|{MAGNITUDES}"
+)
 CLAUSE = r"[^।|;!?\n\d]"
 _NUMBER_BACKWARDS = (
     re.compile(r"(?:\d{3},)++\d{1,3}"),

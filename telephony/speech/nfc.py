@@ -53,8 +53,12 @@ def _plain(character: str) -> str:
     kind = unicodedata.decomposition(character).partition(" ")[0]
     if kind == "<fraction>":
         return _FRACTION_MARK + unicodedata.normalize("NFKC", character).replace("\u2044", "/")
-    is_unit = "\u3371" <= character <= "\u33df"
-    if kind in _SAFE_KINDS or character in _SAFE_CHARACTERS or is_unit:
+    is_number_or_unit = (
+        "\u3371" <= character <= "\u33df"
+        or "\u2160" <= character <= "\u2188"
+        or "\u2460" <= character <= "\u2473"
+    )
+    if kind in _SAFE_KINDS or character in _SAFE_CHARACTERS or is_number_or_unit:
         plain = unicodedata.normalize("NFKC", character).replace("\u2215", "/").replace("μ", "u")
         return plain if len(plain) <= _MAX_PLAIN_CHARACTERS else character
     return character

@@ -14,7 +14,8 @@ _WORDS = dict(
     for pair in """aaja=आज aajai=आजै aja=आज bholi=भोलि hijo=हिजो parsi=पर्सि bihana=बिहान belula=बेलुका beluka=बेलुका diuso=दिउँसो
     diunso=दिउँसो sanjha=साँझ rati=राति gate=गते baje=बजे bajesamma=बजेसम्म bajedekhi=बजेदेखि bajeko=बजेको bajebata=बजेबाट
     samma=सम्म dekhi=देखि bata=बाट ko=को ka=का ki=कि ma=मा le=ले lai=लाई sanga=सँग bhitra=भित्र pachhi=पछि pachi=पछि
-    aghi=अघि lagi=लागि ra=र wa=वा tara=तर ani=अनि pani=पानी khane=खाने khanepani=खानेपानी ho=हो cha=छ chha=छ chhan=छन् chhaina=छैन
+    aghi=अघि lagi=लागि ra=र wa=वा tara=तर ani=अनि pani=पानी khane=खाने khanepani=खानेपानी ho=हो cha=छ chha=छ chhan=छन्
+    chhaina=छैन
     thiyo=थियो bhayo=भयो bhaeko=भएको bhayeko=भएको hunechha=हुनेछ hunecha=हुनेछ huncha=हुन्छ hunchha=हुन्छ garnuhos=गर्नुहोस्
     garnus=गर्नुस् garnuhola=गर्नुहोला tirnuhos=तिर्नुहोस् tirnus=तिर्नुस् tirnuhola=तिर्नुहोला tirna=तिर्न tirne=तिर्ने
     aunuhos=आउनुहोस् aunuhola=आउनुहोला aaunuhos=आउनुहोस् aaunuhola=आउनुहोला aauchha=आउँछ aaucha=आउँछ aaudaina=आउँदैन

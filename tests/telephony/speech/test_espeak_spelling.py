@@ -13,7 +13,7 @@ from telephony.speech.nepali_words import AD_MONTHS, BS_MONTHS, NUMBERS, UNITS
 
 IPA = 0x02
 # Their schwa is spoken: it follows a conjunct, or is the only vowel.
-WITH_SCHWA = set(["शून्य", "छ", "बाह्र", "तेह्र", "पन्ध्र", "सोह्र", "सत्र", "पद्म", "खर्ब", "अर्ब", "हर्ज"])
+WITH_SCHWA = {"शून्य", "छ", "बाह्र", "तेह्र", "पन्ध्र", "सोह्र", "सत्र", "पद्म", "खर्ब", "अर्ब", "हर्ज"}
 WORDS = [*NUMBERS, *(unit for _, unit in UNITS), *BS_MONTHS, *AD_MONTHS]
 WORDS += [word for unit in MEASURES.values() for word in unit.split()]
 
