@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from campaigns import runs, services
+from campaigns.models import Run, Service
 from telephony.speech.engine import Unspeakable
 from telephony.speech.legacy_fonts import is_legacy
 from telephony.speech.normalization import spoken_form
+from tests.factories import make_sheet, make_user
+from tests.v0 import Caller
 
 LEGACY = [
     "g]kfn ;/sf/",
@@ -53,3 +58,23 @@ def test_no_message_of_the_readings_is_taken_for_a_legacy_font() -> None:
     readings = Path(__file__).with_name("readings.jsonl").read_text(encoding="utf-8").splitlines()
 
     assert [text for line in readings if is_legacy(text := json.loads(line)["text"])] == []
+
+
+@pytest.mark.django_db
+def test_beginning_and_trials_refuse_text_for_a_legacy_font(settings: Any, tmp_path: Path) -> None:
+    settings.MEDIA_ROOT = tmp_path / "media"
+    user = make_user(email="sita@example.com", credits=100)
+    campaign, _ = services.create_campaign(
+        owner=user,
+        name="Notice",
+        service=Service.CALL,
+        sheet=make_sheet(("number", "name"), (9_841_000_001, "राम")),
+    )
+    for message in (LEGACY[6], "{name} " + LEGACY[6]):
+        with pytest.raises(Unspeakable, match="Convert it to Unicode") as caught:
+            runs.begin(campaign=campaign, message=message)
+        assert caught.value.code == "legacy_font"
+    assert not Run.objects.exists()
+
+    answer = Caller(user).fails("POST", "/api/system/test/voice/", {"message": LEGACY[6]}, status=400)
+    assert "legacy font such as Preeti" in answer["message"]
