@@ -70,7 +70,7 @@ def page_of(model: type[Model], name: str = "changelist", *args: Any) -> str:
 
 
 @pytest.mark.parametrize("model", PAGES)
-def test_list_takes_as_many_queries_for_many_rows(operator: Client, model: type[Model]) -> None:
+def test_admin_list_uses_the_same_number_of_queries_for_many_rows(operator: Client, model: type[Model]) -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as context:
             assert operator.get(page_of(model)).status_code == 200
@@ -86,21 +86,21 @@ def test_list_takes_as_many_queries_for_many_rows(operator: Client, model: type[
 
 
 @pytest.mark.parametrize("model", PAGES)
-def test_list_can_be_searched(operator: Client, model: type[Model]) -> None:
+def test_admin_list_can_be_searched(operator: Client, model: type[Model]) -> None:
     make_one_of_each(0)
     for wanted in ("1", "9800000034", "sita@example.com", "x\x00", "9" * 30):
         assert operator.get(page_of(model), {"q": wanted}).status_code == 200
 
 
 @pytest.mark.parametrize("model", PAGES)
-def test_one_row_opens(operator: Client, model: type[Model]) -> None:
+def test_admin_page_of_one_row_opens(operator: Client, model: type[Model]) -> None:
     make_one_of_each(0)
     engine.turn()
     row = model._default_manager.latest("pk")
     assert operator.get(page_of(model, "change", row.pk)).status_code == 200
 
 
-def test_what_is_paused_is_shown(operator: Client) -> None:
+def test_admin_shows_that_a_delivery_is_paused(operator: Client) -> None:
     campaign = make_campaign()
     runs.begin(campaign=campaign, message="Namaste")
     hopper.fill_all(budget=0)
@@ -111,7 +111,7 @@ def test_what_is_paused_is_shown(operator: Client) -> None:
 
 
 @pytest.mark.parametrize("model", LOOKED_AT)
-def test_what_iris_writes_is_only_looked_at(operator: Client, model: type[Model]) -> None:
+def test_rows_that_only_iris_writes_are_read_only_in_the_admin(operator: Client, model: type[Model]) -> None:
     make_one_of_each(0)
     engine.turn()
     row = model._default_manager.latest("pk")
@@ -122,14 +122,14 @@ def test_what_iris_writes_is_only_looked_at(operator: Client, model: type[Model]
 
 
 @pytest.mark.parametrize("model", [Delivery, Otp])
-def test_passwords_are_not_shown(operator: Client, model: type[Model]) -> None:
+def test_admin_does_not_show_one_time_passwords(operator: Client, model: type[Model]) -> None:
     make_one_of_each(0)
     row = Delivery.objects.get(purpose="otp") if model is Delivery else Otp.objects.get()
     for page in (page_of(model), page_of(model, "change", row.pk)):
         assert "4711" not in operator.get(page).content.decode()
 
 
-def test_a_number_is_put_up_for_sale(operator: Client) -> None:
+def test_operator_can_offer_a_phone_number_for_sale(operator: Client) -> None:
     form = operator.get(page_of(PhoneNumber, "add"))
     sid = form.context["adminform"].form.initial["sid"]
     assert len(sid) == 32
@@ -138,7 +138,7 @@ def test_a_number_is_put_up_for_sale(operator: Client) -> None:
     assert PhoneNumber.objects.get().owner is None
 
 
-def test_editing_a_number_does_not_undo_a_purchase(operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_editing_a_phone_number_does_not_undo_a_concurrent_purchase(operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     number = make_phone_number(rate=40)
     buyer = make_user(credits=40)
     page = admin.site.get_model_admin(PhoneNumber)
@@ -156,7 +156,7 @@ def test_editing_a_number_does_not_undo_a_purchase(operator: Client, monkeypatch
     assert (number.rate, number.owner) == (Decimal(50), buyer)
 
 
-def test_a_paused_trunk_can_go_on(operator: Client) -> None:
+def test_operator_can_clear_the_pause_of_a_trunk(operator: Client) -> None:
     make_one_of_each(0)
     Trunk.objects.update(pause_reason="No funds", last_error="No funds")
     trunk = Trunk.objects.get()
@@ -167,7 +167,7 @@ def test_a_paused_trunk_can_go_on(operator: Client) -> None:
 
 
 @pytest.mark.django_db
-def test_a_long_list_is_not_counted_to_its_end() -> None:
+def test_admin_stops_counting_a_long_list_at_a_limit() -> None:
     with CaptureQueriesContext(connection) as context:
         assert CappedPaginator(User.objects.order_by("pk"), 50).count == 0
     assert f"LIMIT {MAX_COUNTED}" in context[0]["sql"]

@@ -12,7 +12,7 @@ from tests.scale import at_scale
 
 
 @pytest.mark.field
-def test_a_storm_of_kills_and_restarts_loses_doubles_and_miscounts_nothing(tmp_path: Path) -> None:
+def test_random_kills_and_restarts_neither_lose_nor_duplicate_nor_miscount_deliveries(tmp_path: Path) -> None:
     require_program("redis-server")
     figures = chaos.run(at_scale(800, 5000), seed=7, home=tmp_path, pace=at_scale(40, 100))
     assert figures.exact, str(figures)

@@ -26,7 +26,7 @@ def iris(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveIris]:
 
 
 @pytest.mark.field
-def test_many_people_each_get_their_own_sms(iris: LiveIris) -> None:
+def test_each_recipient_of_a_sheet_receives_their_own_sms(iris: LiveIris) -> None:
     rows: list[tuple[int, str, int]] = [
         (9_841_100_000 + row, f"{NAMES[row % 5]} {row} ", 20 + row % 60) for row in range(PEOPLE)
     ]
@@ -54,7 +54,7 @@ def test_many_people_each_get_their_own_sms(iris: LiveIris) -> None:
     assert "difference 0" in iris.manage("check_ledger")
 
 
-def test_each_fate_ends_as_it_should_and_the_hold_is_settled(iris: LiveIris) -> None:
+def test_each_sandbox_outcome_has_its_status_and_the_hold_is_captured_or_released(iris: LiveIris) -> None:
     fates = {
         9841209901: "unanswered",
         9841209902: "unanswered",
@@ -87,7 +87,7 @@ def test_each_fate_ends_as_it_should_and_the_hold_is_settled(iris: LiveIris) -> 
     assert "difference 0" in iris.manage("check_ledger")
 
 
-def test_a_scheduled_campaign_survives_a_restart_and_begins_in_its_minute(iris: LiveIris) -> None:
+def test_scheduled_campaign_starts_on_time_after_a_restart(iris: LiveIris) -> None:
     created = iris.demo.post(
         "/api/system/campaigns/", json={"name": "Later", "services": "SMS", "individual_number": [9841300001]}
     )
@@ -105,7 +105,7 @@ def test_a_scheduled_campaign_survives_a_restart_and_begins_in_its_minute(iris: 
     assert len(iris.inbox(to="9841300001")) == 1
 
 
-def test_an_otp_arrives(iris: LiveIris) -> None:
+def test_otp_is_delivered_by_sms(iris: LiveIris) -> None:
     sent = iris.demo.post(
         "/api/system/send/otp/",
         json={"number": "9841400001", "message": "Your code is {otp}", "sms_send_options": "text"},

@@ -54,7 +54,7 @@ def test_every_route_has_the_base_view_of_its_dialect(dialect: Dialect) -> None:
     ("methods", "path"), [documented for dialect in DIALECTS for documented in dialect.documented]
 )
 @pytest.mark.parametrize("slash", ["", "/"])
-def test_every_documented_endpoint_is_there(methods: str, path: str, slash: str) -> None:
+def test_every_documented_endpoint_is_routed(methods: str, path: str, slash: str) -> None:
     written = path.rstrip("/") + slash
     # Clients of v1 put a slash between an address that ends with one and a path that begins with one.
     for address in [written, f"/{written}"] if path.startswith("/api/v1/") else [written]:
@@ -64,7 +64,7 @@ def test_every_documented_endpoint_is_there(methods: str, path: str, slash: str)
 
 @EVERY_CALL
 @pytest.mark.django_db
-def test_without_a_token_nothing_is_told(dialect: Dialect, route: Route, method: str) -> None:
+def test_request_without_a_valid_token_is_a_401(dialect: Dialect, route: Route, method: str) -> None:
     if route.path in dialect.opened:
         return
     path = route.filled(**dict.fromkeys(route.ids, 1))
@@ -85,7 +85,7 @@ def test_without_a_token_nothing_is_told(dialect: Dialect, route: Route, method:
 
 @EVERY_CALL_WITH_IDS
 @pytest.mark.django_db
-def test_what_is_somebody_elses_is_not_there(dialect: Dialect, route: Route, method: str) -> None:
+def test_object_of_another_account_is_a_404_and_stays_unchanged(dialect: Dialect, route: Route, method: str) -> None:
     owner = make_user(email="owner@example.com", credits=100)
     campaign = make_campaign(owner=owner, message="Namaste")
     number = make_phone_number(owner=owner)
@@ -112,7 +112,7 @@ def test_what_is_somebody_elses_is_not_there(dialect: Dialect, route: Route, met
 
 @pytest.mark.field
 @EVERY_CALL_WITH_IDS
-def test_an_id_that_is_none_is_not_there(dialect: Dialect, route: Route, method: str, sita: User) -> None:
+def test_malformed_or_unknown_id_is_a_404(dialect: Dialect, route: Route, method: str, sita: User) -> None:
     caller = dialect.caller(sita)
     odd = ["0", "-1", "abc", "1.5", "1e3", "%00", "%20", "１", "9" * 19, "9" * 20, "9" * 5000, "None", "💥"]
     for written in spread(odd, turn=len(route.path) + len(method)):
@@ -120,7 +120,7 @@ def test_an_id_that_is_none_is_not_there(dialect: Dialect, route: Route, method:
 
 
 @EVERY_DIALECT
-def test_a_method_that_is_none_of_its_own(dialect: Dialect, sita: User) -> None:
+def test_unsupported_method_is_a_405(dialect: Dialect, sita: User) -> None:
     caller = dialect.caller(sita)
     for route in dialect.routes:
         for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - set(route.methods):
@@ -137,11 +137,11 @@ def test_a_method_that_is_none_of_its_own(dialect: Dialect, sita: User) -> None:
         ),
     ],
 )
-def test_an_address_where_nothing_is(sita: User, number: int, path: str) -> None:
+def test_unknown_path_is_a_404(sita: User, number: int, path: str) -> None:
     DIALECTS[number].caller(sita).fails("GET", f"/api/{path}", status=404)
 
 
-def test_somebody_elses_phone_number_is_not_there(sita: User) -> None:
+def test_phone_number_of_another_account_is_a_404(sita: User) -> None:
     number = make_phone_number(owner=make_user(email="owner@example.com"))
     for method in ("POST", "DELETE"):
         V0.caller(sita).fails(method, "/api/system/phone_numbers/", {"phone_sid": number.sid}, status=404)
@@ -189,7 +189,7 @@ FIELDS = (
 
 @pytest.mark.field
 @EVERY_WRITING_CALL
-def test_whatever_is_sent_is_answered_with_sense(
+def test_malformed_body_or_odd_field_value_never_causes_a_500(
     dialect: Dialect, route: Route, method: str, sita: User
 ) -> None:
     """Never a 500: what cannot be read, and every field with every odd value at once."""

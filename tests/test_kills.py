@@ -43,7 +43,7 @@ def iris(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveIris]:
 
 @pytest.mark.field
 @pytest.mark.parametrize("point", POINTS)
-def test_a_kill_there_calls_nobody_twice_and_skips_nobody(iris: LiveIris, point: str) -> None:
+def test_worker_killed_at_a_commit_point_neither_repeats_nor_skips_a_recipient(iris: LiveIris, point: str) -> None:
     first = 9_842_000_000 + POINTS.index(point) * 1000
     created = iris.demo.post(
         "/api/system/campaigns/",

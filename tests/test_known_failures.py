@@ -66,7 +66,7 @@ def everybody_once(campaign: Campaign) -> dict[str, int]:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("status", [status for status in DeliveryStatus if status < FINAL])
-def test_a_run_is_not_over_while_one_call_is_open_however_far_its_cursor_is(status: DeliveryStatus) -> None:
+def test_run_does_not_finish_while_a_call_is_open_even_if_its_cursor_is_at_the_end(status: DeliveryStatus) -> None:
     """A cursor saved when numbers are fetched says nothing of whether they were called."""
     campaign = make_campaign(service=Service.CALL)
     run = make_run(campaign=campaign, filled_at=timezone.now(), cursor=campaign.recipients.latest("pk").pk)
@@ -82,7 +82,7 @@ def test_a_run_is_not_over_while_one_call_is_open_however_far_its_cursor_is(stat
 
 
 @pytest.mark.django_db
-def test_pausing_and_resuming_again_and_again_reaches_everybody_once(settings: Any) -> None:
+def test_repeated_pause_and_resume_reaches_each_recipient_once(settings: Any) -> None:
     """A resume that reads its numbers anew sends to those in between again."""
     settings.IRIS_HOPPER_SIZE = 7
     settings.CARRIERS = {"sandbox": {**settings.CARRIERS["sandbox"], "CPS": 20}}
@@ -105,7 +105,7 @@ def test_pausing_and_resuming_again_and_again_reaches_everybody_once(settings: A
 
 
 @pytest.mark.django_db
-def test_a_run_whose_worker_died_with_everything_claimed_still_ends(
+def test_run_ends_after_its_worker_died_with_all_deliveries_claimed(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a lease on what a worker took, its run is under way for ever."""
@@ -131,7 +131,7 @@ def test_a_run_whose_worker_died_with_everything_claimed_still_ends(
 
 
 @pytest.mark.django_db
-def test_what_was_nudged_before_a_stop_and_comes_after_it_sends_nothing() -> None:
+def test_nudge_that_arrives_after_a_stop_sends_nothing() -> None:
     """A queued job that carries its own permission goes on after the stop, or the next morning."""
     campaign = make_big_campaign()
     runs.begin(campaign=campaign, message="Namaste")
@@ -150,7 +150,7 @@ def test_what_was_nudged_before_a_stop_and_comes_after_it_sends_nothing() -> Non
 
 
 @pytest.mark.django_db
-def test_a_campaign_whose_carrier_is_gone_costs_nothing(settings: Any) -> None:
+def test_campaign_without_a_carrier_costs_nothing(settings: Any) -> None:
     """Who charges at submission charges for what a missing connector never took."""
     owner = make_user(credits=100)
     campaign = make_big_campaign(owner=owner)
@@ -166,7 +166,7 @@ def test_a_campaign_whose_carrier_is_gone_costs_nothing(settings: Any) -> None:
 
 
 @pytest.mark.django_db
-def test_what_is_tried_again_and_again_is_charged_once(settings: Any) -> None:
+def test_delivery_that_is_requeued_repeatedly_is_charged_once(settings: Any) -> None:
     """A retry that is a new charge makes one message cost ten."""
     owner = make_user(credits=100)
     campaign = make_campaign(owner=owner, numbers=[9841009907])  # throttled at first
@@ -185,7 +185,7 @@ def test_what_is_tried_again_and_again_is_charged_once(settings: Any) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_was_begun_while_the_broker_was_down_is_done_once_it_is_back(
+def test_run_begun_while_the_broker_is_down_starts_with_the_next_tick(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An answer that says yes, and a message to a broker that never got there."""
@@ -206,7 +206,7 @@ def test_what_was_begun_while_the_broker_was_down_is_done_once_it_is_back(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_nudge_leaves_when_its_transaction_is_committed_and_not_when_it_fails(
+def test_nudge_is_sent_on_commit_and_never_after_a_rollback(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A worker that is faster than the commit finds nothing, and what was rolled back must not be looked for."""
@@ -227,7 +227,7 @@ def test_a_nudge_leaves_when_its_transaction_is_committed_and_not_when_it_fails(
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("month", "hour"), [(1, 9), (7, 8)])
-def test_a_time_in_a_zone_with_summer_time_is_the_instant_of_that_day(
+def test_schedule_uses_the_utc_offset_of_its_own_day(
     settings: Any, month: int, hour: int
 ) -> None:
     """A zone kept as the offset of today is an hour late for half of the year."""
@@ -245,7 +245,7 @@ def test_a_time_in_a_zone_with_summer_time_is_the_instant_of_that_day(
 
 
 @pytest.mark.django_db
-def test_what_is_queued_again_says_the_same_from_the_same_number_whatever_has_changed_meanwhile() -> None:
+def test_requeued_delivery_keeps_its_text_and_caller_id_after_the_campaign_changes() -> None:
     """A retry that is put together anew loses its caller, or says the next campaign's words."""
     owner = make_user(credits=100)
     make_phone_number(number="9800000101", owner=owner)
@@ -281,7 +281,7 @@ def calls_in_our_code() -> list[tuple[Path, ast.Call]]:
     ]
 
 
-def test_no_task_is_sent_for_later_repeated_by_celery_or_revoked() -> None:
+def test_no_task_uses_eta_or_celery_retries_or_revocation() -> None:
     """Such tasks are delivered again after the broker's visibility timeout, and are in a worker's memory, out of reach."""
     for path, call in calls_in_our_code():
         name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
@@ -292,7 +292,7 @@ def test_no_task_is_sent_for_later_repeated_by_celery_or_revoked() -> None:
         assert not (name == "retry" and isinstance(call.func, ast.Attribute)), (path, name)
 
 
-def test_a_task_is_acknowledged_before_it_runs_so_that_no_broker_ever_delivers_it_again() -> None:
+def test_tasks_are_acknowledged_before_they_run() -> None:
     from iris.celery import app
 
     assert not app.conf.task_acks_late
@@ -321,7 +321,7 @@ def at_once(count: int, work: Callable[[], object]) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_every_task_may_come_doubled_and_in_any_order_at_the_same_time() -> None:
+def test_duplicated_and_reordered_tasks_in_parallel_reach_each_recipient_once() -> None:
     """Two beats, a redelivered task, a late one: each finds what is left to do, and does it once."""
     owner = make_user(credits=100)
     campaign = make_big_campaign(owner=owner)
@@ -351,7 +351,7 @@ def test_every_task_may_come_doubled_and_in_any_order_at_the_same_time() -> None
 
 
 @pytest.mark.django_db
-def test_a_task_that_comes_an_hour_late_finds_nothing_to_do() -> None:
+def test_task_that_arrives_after_the_work_is_done_changes_nothing() -> None:
     delivery = make_delivery(channel=Channel.SMS)
     dispatch.run("sandbox", budget=1)
     run_to_the_end()

@@ -72,7 +72,7 @@ def readme() -> str:
     return str(program)
 
 
-def test_the_readme_with_another_address_and_token(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_program_of_the_published_readme_runs_unchanged(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BASE_URL", account.url)
     monkeypatch.setenv("TOKEN", account.token)
     dotenv = ModuleType("dotenv")
@@ -115,7 +115,7 @@ def test_the_readme_with_another_address_and_token(account: Account, monkeypatch
 
 
 class TestAccount:
-    def test_profile(self, account: Account) -> None:
+    def test_user_profile_is_read(self, account: Account) -> None:
         user = account.client.get_user()
         assert isinstance(user, User)
         assert (user.firstName, user.lastName, user.username, user.email) == (
@@ -125,7 +125,7 @@ class TestAccount:
             "sita@example.com",
         )
 
-    def test_dialers(self, account: Account) -> None:
+    def test_dialers_are_found_by_id_and_number(self, account: Account) -> None:
         client = account.client
         (dialer,) = client.get_dialers()
         assert (dialer.id, dialer.phoneNumber) == (account.number.pk, "+9779800000101")
@@ -134,7 +134,7 @@ class TestAccount:
         assert client.get_dialer_by_id(0) is None
         assert client.get_dialer_by_number("+9779800000199") is None
 
-    def test_voices(self, account: Account) -> None:
+    def test_voices_are_found_by_id_and_name(self, account: Account) -> None:
         client = account.client
         voices = {voice.id: voice for voice in client.get_voices()}
         assert voices[1].json() == {
@@ -148,19 +148,19 @@ class TestAccount:
         assert client.get_voice_by_id(10_000) is None
         assert client.get_voice_by_name("nobody") is None
 
-    def test_any_path(self, account: Account) -> None:
+    def test_any_path_accepts_get_and_post(self, account: Account) -> None:
         assert account.client.get_data("api/v1/voice-models/") == account.client.get_data(
             "api/v1/voice-models"
         )
         made = account.client.post_data("api/v1/campaign/create/", {"name": "By hand", "services": "SMS"})
         assert made["name"] == "By hand"
 
-    def test_without_a_token(self, account: Account) -> None:
+    def test_client_without_a_token_gets_a_401(self, account: Account) -> None:
         """It sends an Authorization header with nothing in it."""
         with pytest.raises(requests.HTTPError, match="401"):
             TingTingClient(account.url).get_user()
 
-    def test_with_a_slash_at_the_end_of_the_address(self, account: Account) -> None:
+    def test_base_url_with_a_trailing_slash_works(self, account: Account) -> None:
         client = TingTingClient(f"{account.url}/", account.token)
         assert client.get_user().email == "sita@example.com"
         client.create_campaign({"name": "Two slashes", "services": "SMS"})
@@ -168,7 +168,7 @@ class TestAccount:
 
 
 class TestCampaigns:
-    def test_with_nothing_but_defaults(self, account: Account) -> None:
+    def test_campaign_is_created_with_the_clients_defaults(self, account: Account) -> None:
         campaign = account.make_campaign()
         assert isinstance(campaign.id, int)
         assert (campaign.name, campaign.services, campaign.category) == (
@@ -182,7 +182,7 @@ class TestCampaigns:
             [],
         )
 
-    def test_with_everything(self, account: Account) -> None:
+    def test_campaign_keeps_every_field_that_the_client_sends(self, account: Account) -> None:
         soon = datetime.now(UTC) + timedelta(days=2)
         voice = account.client.get_voice_by_id(4)
         made = account.make_campaign(
@@ -217,7 +217,7 @@ class TestCampaigns:
         shown = account.client.get_data(f"api/v1/campaign/{made.id}/")
         assert shown["length_factor"] == "1.70"
 
-    def test_lists(self, account: Account) -> None:
+    def test_campaigns_are_listed_and_found_by_name(self, account: Account) -> None:
         for name in ("Meeting on Friday", "Meeting on Sunday", "Water"):
             account.make_campaign(name=name)
         account.make_campaign(name="Half a meeting", draft=True)
@@ -226,7 +226,7 @@ class TestCampaigns:
         found = account.client.get_campaigns_by_name("meeting")
         assert [campaign.name for campaign in found] == ["Meeting on Sunday", "Meeting on Friday"]
 
-    def test_filters(self, account: Account) -> None:
+    def test_campaign_list_accepts_the_clients_filters(self, account: Account) -> None:
         """Its status is sent as the name of a Python constant."""
         for name in ("First", "Second"):
             account.make_campaign(name=name)
@@ -245,7 +245,7 @@ class TestCampaigns:
         assert names(from_date=yesterday, to_date=int(now.timestamp())) == ["Second", "First"]
         assert names(to_date=yesterday) == []
 
-    def test_update(self, account: Account) -> None:
+    def test_update_keeps_a_schedule_that_is_sent_back(self, account: Account) -> None:
         soon = datetime.now(UTC) + timedelta(days=2)
         campaign = account.make_campaign(schedule=soon, dialers=[account.number.pk])
         campaign.name, campaign.smsMessage, campaign.message = "Renamed", "SMS", "New words"
@@ -257,25 +257,25 @@ class TestCampaigns:
         account.client.update_campaign(read)
         assert abs(account.client.get_campaign(campaign.id).schedule - soon) < timedelta(seconds=1)
 
-    def test_delete_is_an_update(self, account: Account) -> None:
+    def test_delete_of_the_client_deletes_nothing(self, account: Account) -> None:
         """It sends the same POST for both, so nothing can be deleted with it, and nothing must be."""
         campaign = account.make_campaign(name="Still here")
         account.client.delete_campaign(campaign)
         assert [each.name for each in account.client.get_campaigns()] == ["Still here"]
 
-    def test_what_does_nothing(self, account: Account) -> None:
+    def test_unimplemented_client_methods_return_none(self, account: Account) -> None:
         campaign = account.make_campaign()
         assert (campaign.update(), campaign.delete(), campaign.stop(), campaign.get_report()) == (None,) * 4
         assert campaign.save() is None
 
-    def test_voice(self, account: Account) -> None:
+    def test_voice_trial_returns_the_address_of_an_mp3(self, account: Account) -> None:
         campaign = account.make_campaign(message="नमस्कार")
         for answer in (campaign.test_voice(), account.client.test_voice_campaign(campaign)):
             address = re.fullmatch(r'"(https?://\S+\.mp3)"', answer)
             assert address
             assert requests.get(address[1]).status_code == 200
 
-    def test_run_stop_and_report(self, account: Account) -> None:
+    def test_campaign_can_be_run_stopped_and_reported(self, account: Account) -> None:
         campaign = account.make_campaign(services=Services.SMS, smsMessage="Namaste {name}")
         campaign.add_contact(
             Contact(client=account.client, phoneNumber="9841000001", attributes={"name": "Ram"})
@@ -294,7 +294,7 @@ class TestCampaigns:
 
 
 class TestContacts:
-    def test_one(self, account: Account) -> None:
+    def test_single_contact_is_added_with_attributes(self, account: Account) -> None:
         campaign = account.make_campaign()
         contact = campaign.add_contact(
             Contact(client=account.client, phoneNumber="9841000001", attributes={"name": "Ram", "age": 30})
@@ -309,14 +309,14 @@ class TestContacts:
         added = account.client.add_contact(campaign.id, {"number": 9801000001, "other_variables": None})
         assert (added.phoneNumber, added.carrier) == ("9801000001", "Ncell")
 
-    def test_a_file(self, account: Account) -> None:
+    def test_contacts_are_imported_from_a_file(self, account: Account) -> None:
         campaign = account.make_campaign()
         campaign.add_contact_from_file(io.BytesIO(b"numbers,name\n9841000001,Ram\n9841000002,Sita\n"))
         account.client.add_contact_file(campaign, io.BytesIO(b"numbers,age\n9841000003,30\n"))
         assert account.client.get_campaign(campaign.id).contactCount == 3
         assert account.client.get_contacts(campaign) is None
 
-    def test_update_keeps_the_attributes(self, account: Account) -> None:
+    def test_contact_update_keeps_the_attributes(self, account: Account) -> None:
         """It sends their names without their values."""
         campaign = account.make_campaign()
         contact = campaign.add_contact(
@@ -328,7 +328,7 @@ class TestContacts:
         recipient = Recipient.objects.get()
         assert (recipient.number, recipient.tags) == ("9841000002", {"tags_name": "Ram"})
 
-    def test_delete(self, account: Account) -> None:
+    def test_contact_is_deleted(self, account: Account) -> None:
         campaign = account.make_campaign()
         first, second = (
             campaign.add_contact(Contact(client=account.client, phoneNumber=number))
@@ -339,7 +339,7 @@ class TestContacts:
         account.client.delete_contact(second)
         assert OurCampaign.objects.get().number_count == 0
 
-    def test_asking_for_attributes_deletes_nothing(self, account: Account) -> None:
+    def test_reading_attributes_at_the_delete_address_deletes_nothing(self, account: Account) -> None:
         """It asks at the address of a deletion; and it deletes where it should update."""
         contact = account.make_campaign().add_contact(
             Contact(client=account.client, phoneNumber="9841000001")
@@ -349,7 +349,7 @@ class TestContacts:
         account.client.update_contact_attribute(contact)
         assert Recipient.objects.count() == 0
 
-    def test_a_call_to_try(self, account: Account) -> None:
+    def test_demo_call_reaches_one_contact(self, account: Account) -> None:
         campaign = account.make_campaign(message="Namaste {name}")
         contacts = [
             campaign.add_contact(
@@ -366,7 +366,7 @@ class TestContacts:
 HELPERS = {"add_survey_step", "from_data", "from_str", "json", "update_from"}
 
 
-def test_no_method_is_forgotten() -> None:
+def test_every_public_method_of_the_client_is_tested() -> None:
     public = {
         name
         for _, kind in inspect.getmembers(tingting, inspect.isclass)

@@ -114,7 +114,7 @@ def tool(iris: LiveIris, name: str, *arguments: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_nothing_leaves_after_a_restore_until_an_operator_says_so(iris: LiveIris, tmp_path: Path) -> None:
+def test_nothing_is_sent_after_a_restore_until_the_operator_allows_it(iris: LiveIris, tmp_path: Path) -> None:
     tomorrow = f"{datetime.now() + timedelta(days=1):%Y-%m-%dT%H:%M}"
     halfway = begin(iris, "halfway", first=FIRST, count=COUNT)
     scheduled = begin(iris, "scheduled", first=FIRST + 1000, count=3, schedule_date=tomorrow)

@@ -178,7 +178,7 @@ LISTS = {
 
 @pytest.mark.field
 @pytest.mark.parametrize("half", [0, 1])
-def test_json_of_a_megabyte(measure: Any, world: World, half: int) -> None:
+def test_one_megabyte_of_json_has_a_bounded_cost(measure: Any, world: World, half: int) -> None:
     """In the fields at which a list or an object may stand: each value in one of them, in turn, or in all."""
     for at, (what, sent) in enumerate(list(LISTS.items())[half::2]):
         fields = [
@@ -193,7 +193,7 @@ def test_json_of_a_megabyte(measure: Any, world: World, half: int) -> None:
             measure(method, path, f'{{{rest},"{name}":{sent}}}'.encode(), what=what)
 
 
-def test_ten_thousand_contacts_of_a_campaign_with_many_tags_are_added(measure: Any, world: World) -> None:
+def test_adding_ten_thousand_contacts_to_a_campaign_with_many_tags_has_a_bounded_cost(measure: Any, world: World) -> None:
     names = [f"{n:03}{'x' * 96}" for n in range(256)]
     contacts = [
         {"number": 9841000000 + n, "other_variables": {names[n % 256]: "Ram"} if n < 3_000 else {}}
@@ -224,7 +224,7 @@ def test_ten_thousand_contacts_of_a_campaign_with_many_tags_are_added(measure: A
         ("/api/system/campaigns/{campaign}/begin/", {"message": "a", "status": 101 * ["failed"]}, "100"),
     ],
 )
-def test_a_list_that_is_too_long_names_the_limit(
+def test_list_that_is_too_long_is_refused_with_the_limit(
     measure: Any, world: World, path: str, body: str, limit: str
 ) -> None:
     path = path.format(campaign=world.campaign, survey=world.survey)
@@ -233,7 +233,7 @@ def test_a_list_that_is_too_long_names_the_limit(
     assert limit.encode() in refused.start
 
 
-def test_combining_marks_in_a_name(measure: Any, world: World) -> None:
+def test_many_combining_marks_have_a_bounded_cost(measure: Any, world: World) -> None:
     """Normalization puts them into order, which takes quadratic time."""
     name = "a" + "\u0301\u0316" * 200_000
     body = json.dumps({"number": "9841000001", "other_variables": {name: "x"}}, ensure_ascii=False).encode()
@@ -258,7 +258,7 @@ FORMS = {
 }
 
 
-def test_a_form_of_a_megabyte(measure: Any, world: World) -> None:
+def test_one_megabyte_of_form_fields_has_a_bounded_cost(measure: Any, world: World) -> None:
     paths = {
         "steps": f"/api/v1/campaign/create/{world.survey}/survey/",
         "tags": f"/api/system/campaigns/number/{world.campaign}/",
@@ -289,14 +289,14 @@ MULTIPARTS = {
 }
 
 
-def test_multipart_of_a_megabyte(measure: Any, world: World) -> None:
+def test_one_megabyte_of_multipart_has_a_bounded_cost(measure: Any, world: World) -> None:
     for what, sent in MULTIPARTS.items():
         path = f"/api/v1/campaign/create/{world.survey}/survey/"
         measure("POST", path, sent + b"--b--\r\n", MULTIPART, what)
 
 
 @pytest.mark.field
-def test_queries_headers_and_cookies(measure: Any, world: World) -> None:
+def test_long_queries_headers_and_cookies_have_a_bounded_cost(measure: Any, world: World) -> None:
     long = "1," * 30_000
     queries = [f"status={long}", "a=1&" * 9_000, f"page={'9' * 60_000}", f"search={'%25' * 20_000}"]
     for path in (
@@ -320,7 +320,7 @@ def test_queries_headers_and_cookies(measure: Any, world: World) -> None:
             measure("GET", path, what=name, **{name: value})
 
 
-def test_addresses(measure: Any, world: World) -> None:
+def test_refused_recording_addresses_have_a_bounded_cost(measure: Any, world: World) -> None:
     def steps(*addresses: str) -> bytes:
         listed = [{"content_type": "play", "text_or_url": "", "audio_file": address} for address in addresses]
         return json.dumps({"steps": listed}, ensure_ascii=False).encode()
@@ -414,13 +414,13 @@ def _noisy(m4a: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("half", [0, 1])
-def test_audio_of_a_megabyte(measure: Any, world: World, half: int) -> None:
+def test_one_megabyte_of_audio_has_a_bounded_cost(measure: Any, world: World, half: int) -> None:
     for what, made in list(SOUNDS.items())[half::2]:
         body = part("audio_file", made()[: MEGABYTE - 500], '; filename="a"') + b"--b--\r\n"
         measure("PATCH", f"/api/v1/campaign/create/{world.campaign}/message/", body, MULTIPART, what)
 
 
-def test_a_hundred_recordings_at_once(measure: Any, world: World) -> None:
+def test_a_hundred_recordings_in_one_request_have_a_bounded_cost(measure: Any, world: World) -> None:
     steps = [{"order": n, "content_type": "play"} for n in range(100)]
     sounds = [
         audio.encode_wav(Pcm(array.array("h", [n * 9 % 8000, -n * 9] * 2_400).tobytes(), 8000))

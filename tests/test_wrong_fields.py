@@ -104,7 +104,7 @@ def test_v1_names_each_wrong_field(
 
 
 @pytest.mark.parametrize(("length", "code", "field"), [(99, None, "otp_length"), (6, "x", "otp")])
-def test_an_otp_that_cannot_be_is_said_of_its_field(
+def test_invalid_otp_names_its_field(
     user: User, length: int, code: str | None, field: str
 ) -> None:
     body = {"number": "9841000001", "message": "{otp}", "sms_send_options": "text"}
@@ -131,7 +131,7 @@ NEW = {"name": "Water", "services": "PHONE"}
         ("POST", "auths/send/otp/", {**OTP, "message": UNCLOSED}),
     ],
 )
-def test_a_tag_that_is_not_closed_is_refused(
+def test_unclosed_tag_is_refused(
     user: User, campaign: Campaign, method: str, path: str, body: dict[str, Any]
 ) -> None:
     dialect = v0 if path.startswith("/") else v1
@@ -141,7 +141,7 @@ def test_a_tag_that_is_not_closed_is_refused(
     assert v0.everything() == {**before, **({} if dialect is v0 else {"accounts_apikey": 1})}
 
 
-def test_nor_is_one_in_a_survey_asked(user: User) -> None:
+def test_unclosed_tag_in_a_survey_step_is_refused(user: User) -> None:
     survey = make_survey(owner=user)
     steps = [{"content_type": "say", "text_or_url": UNCLOSED, "response_type": "dtmf"}]
     caller = v1.Caller(user)
@@ -150,14 +150,14 @@ def test_nor_is_one_in_a_survey_asked(user: User) -> None:
 
 
 @pytest.mark.parametrize("stored", ["message", "sms_message"])
-def test_a_message_that_was_stored_so_is_not_begun(user: User, stored: str) -> None:
+def test_campaign_with_a_stored_unclosed_tag_does_not_begin(user: User, stored: str) -> None:
     texts: dict[str, Any] = {"message": "Namaste", stored: UNCLOSED}
     campaign = make_campaign(owner=user, service=Service.BOTH, **texts)
     answer = v1.Caller(user).fails("POST", f"run-campaign/{campaign.pk}/", status=400)
     assert SENTENCE in answer["message"]
 
 
-def test_a_long_word_in_braces_is_read_once() -> None:
+def test_long_word_in_braces_is_read_in_linear_time() -> None:
     """Twice for each of its letters would keep a web process busy for days."""
     read_placeholders("{" + 2_000_000 * "a" + "}")
     with pytest.raises(InvalidInput):
@@ -165,5 +165,5 @@ def test_a_long_word_in_braces_is_read_once() -> None:
 
 
 @pytest.mark.parametrize("message", ["a { b", "{", "}", "{} {", "a } b", ":-{", "1 {{ 2"])
-def test_braces_that_open_no_word_are_text(user: User, campaign: Campaign, message: str) -> None:
+def test_brace_without_a_word_is_text(user: User, campaign: Campaign, message: str) -> None:
     v0.Caller(user).post(f"/api/system/campaigns/{campaign.pk}/begin/", {"message": f"Namaste {message}"})

@@ -29,13 +29,13 @@ def _defined_in(module: ModuleType) -> set[str]:
     }
 
 
-def test_its_example_is_the_contract_of_the_sip_carrier() -> None:
+def test_carrier_docs_example_is_the_sip_contract_test() -> None:
     (example,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
     assert example == (ROOT / "tests" / "telephony" / "sip" / "test_contract.py").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", sorted(_public(base.Carrier, base.SessionCarrier)))
-def test_it_names_all_that_a_carrier_may_say_of_itself(name: str) -> None:
+def test_carrier_docs_name_every_attribute_of_a_carrier(name: str) -> None:
     assert re.search(rf"`{name}\b", TEXT)
 
 
@@ -47,7 +47,7 @@ def test_it_names_all_that_a_carrier_may_say_of_itself(name: str) -> None:
         | (_defined_in(carrier_contract) - {"ReportLog"})
     ),
 )
-def test_it_names_every_result_event_error_and_kind(name: str) -> None:
+def test_carrier_docs_name_every_result_event_and_error(name: str) -> None:
     assert f"`{name}`" in TEXT
 
 
@@ -55,7 +55,7 @@ def test_it_names_every_result_event_error_and_kind(name: str) -> None:
     "field",
     ["parts", "completes", "resent", "script", "valid_until", "seconds", "playback", "digits", "answers"],
 )
-def test_it_names_the_fields_that_ask_for_work(field: str) -> None:
+def test_carrier_docs_name_the_fields_that_need_work(field: str) -> None:
     known = {
         each.name
         for one in (base.Submission, base.Accepted, base.Unknown, base.CarrierEvent)
@@ -81,7 +81,7 @@ MAY_NAME_ONE = {  # the tables of telephony, which are models of one Django app 
 }
 
 
-def test_the_carriers_that_others_must_not_name_are_found() -> None:
+def test_search_for_carrier_names_finds_all_carriers() -> None:
     assert {"sandbox", "sip", "smpp"} <= CARRIERS
 
 
@@ -104,6 +104,6 @@ def test_no_file_outside_carriers_names_a_carrier() -> None:
     assert naming == MAY_NAME_ONE
 
 
-def test_every_file_that_it_names_is_there() -> None:
+def test_every_file_named_by_the_carrier_docs_exists() -> None:
     for path in re.findall(r"`((?:telephony|tests|iris|requirements)/[\w/.]+\.\w+)`", TEXT):
         assert (ROOT / path).exists(), path

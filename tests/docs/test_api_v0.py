@@ -41,7 +41,7 @@ def _parts(name: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_golden_answer_is_shown_as_it_is(name: str) -> None:
+def test_v0_docs_show_every_golden_answer_unchanged(name: str) -> None:
     shown = {part: text for shown_name, part, text in EXAMPLE.findall(TEXT) if shown_name == name}
     assert {part: json.loads(text) for part, text in shown.items()} == _parts(name)
     for part, text in shown.items():
@@ -49,24 +49,24 @@ def test_every_golden_answer_is_shown_as_it_is(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_golden_answer_is_shown_with_its_address(name: str) -> None:
+def test_v0_docs_show_every_golden_answer_with_its_address(name: str) -> None:
     request = golden.load(name)["request"]
     address = re.escape(f"`{request['method']} {request['path']}`")
     assert re.search(rf"{address} (with|is answered with)\n\n<!-- {name}: ", TEXT)
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_golden_answer_is_really_asked_for(name: str) -> None:
+def test_every_v0_golden_answer_is_requested_by_a_test(name: str) -> None:
     tests = Path(golden.__file__).parent
     assert any(f'"{name}"' in path.read_text(encoding="utf-8") for path in tests.rglob("test_api_*.py")), name
 
 
-def test_every_example_is_a_golden_answer() -> None:
+def test_every_example_in_the_v0_docs_is_a_golden_answer() -> None:
     assert TEXT.count("```json") == len(EXAMPLE.findall(TEXT))
     assert {name for name, _, _ in EXAMPLE.findall(TEXT)} == set(FILES)
 
 
-def test_every_route_is_shown() -> None:
+def test_v0_docs_name_every_route() -> None:
     shown = re.findall(r"`[A-Z]+ (/api/[^`]+)`", TEXT)
     forms = {re.sub(r"<\w+>", "<>", path.rstrip("/")) for path in shown}
     assert forms == {re.sub(r"<[^>]+>", "<>", route.path.rstrip("/")) for route in V0.routes}
@@ -87,7 +87,7 @@ def test_every_route_is_shown() -> None:
         }
     ),
 )
-def test_every_published_word_is_told(word: str) -> None:
+def test_v0_docs_name_every_published_word(word: str) -> None:
     assert f"`{word}`" in TEXT
 
 
@@ -96,7 +96,7 @@ def test_every_published_word_is_told(word: str) -> None:
     [NewCampaign, NumberChanges, Beginning, NewOtp, ChosenNumber, VoiceSample],
     ids=lambda it: it.__name__,
 )
-def test_every_field_is_told(serializer: type[serializers.Serializer[object]]) -> None:
+def test_v0_docs_name_every_request_field(serializer: type[serializers.Serializer[object]]) -> None:
     examples = " ".join(text for _, _, text in EXAMPLE.findall(TEXT))
     missing = {
         name for name in serializer().fields if f"`{name}`" not in TEXT and f'"{name}"' not in examples
@@ -107,5 +107,5 @@ def test_every_field_is_told(serializer: type[serializers.Serializer[object]]) -
 @pytest.mark.parametrize(
     "filters", [CampaignFilter, RecipientFilter, PhoneNumberFilter], ids=lambda it: it.__name__
 )
-def test_every_filter_is_told(filters: type[FilterSet]) -> None:
+def test_v0_docs_name_every_filter(filters: type[FilterSet]) -> None:
     assert {name for name in filters.base_filters if not re.search(rf"`\??{name}(=[^`]*)?`", TEXT)} == set()

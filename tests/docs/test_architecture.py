@@ -20,7 +20,7 @@ PATHS = sorted(
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_path_that_it_names_exists(path: str) -> None:
+def test_path_named_by_the_architecture_exists(path: str) -> None:
     assert (ROOT / path).is_dir() if path.endswith("/") else (ROOT / path).is_file()
 
 
@@ -42,12 +42,12 @@ def _packages(folder: Path) -> set[str]:
         )
     ),
 )
-def test_every_package_is_in_the_tree(package: str) -> None:
+def test_architecture_tree_names_every_package(package: str) -> None:
     tree = PAGE.partition("## The tree")[2].partition("\n## ")[0]
     assert f"`{package}`" in tree
 
 
-def test_each_of_the_twenty_changes_names_its_files() -> None:
+def test_each_likely_change_in_the_architecture_names_its_files() -> None:
     section = PAGE.partition("## Which files to change")[2].partition("\n## ")[0]
     changes = re.split(r"^\d+\. ", section, flags=re.MULTILINE)[1:]
     assert len(changes) >= 20
@@ -55,7 +55,7 @@ def test_each_of_the_twenty_changes_names_its_files() -> None:
         assert re.search(r"`(?:iris|accounts|telephony|campaigns|otp)/[\w/]+", change), change
 
 
-def test_every_heading_that_it_links_to_exists() -> None:
+def test_every_heading_linked_in_the_architecture_exists() -> None:
     anchors = {
         re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-")
         for heading in re.findall(r"^#+ (.+)$", PAGE, re.MULTILINE)

@@ -51,20 +51,20 @@ def _rows(page: str, heading: str) -> list[str]:
     return [line for line in section.splitlines() if line.startswith("|")][2:]
 
 
-def test_every_smpp_status_is_in_the_docs() -> None:
+def test_smpp_docs_list_every_status() -> None:
     assert _rows("smpp.md", "Every status") == smpp_rows()
 
 
-def test_every_sip_answer_is_in_the_docs() -> None:
+def test_sip_docs_list_every_response() -> None:
     assert _rows("sip.md", "Every response") == sip_rows()
 
 
-def test_every_word_of_the_telephone_network_is_in_the_docs() -> None:
+def test_sip_docs_list_every_q850_cause() -> None:
     assert _rows("sip.md", "Q.850") == q850_rows()
 
 
 @pytest.mark.parametrize("page", ["smpp.md", "sip.md"])
-def test_the_limits_are_those_of_the_code(page: str) -> None:
+def test_carrier_docs_state_the_limits_of_the_code(page: str) -> None:
     text = (DOCS / page).read_text(encoding="utf-8")
     for meaning, count in MAX_REFUSALS_IN_A_ROW.items():
         if page == "smpp.md" or meaning is not Meaning.BUSY:
@@ -73,18 +73,18 @@ def test_the_limits_are_those_of_the_code(page: str) -> None:
     assert f"{MAX_DOUBT_SECONDS / 3600:.0f} hours" in text
 
 
-def test_the_limits_of_sip_are_those_of_the_code() -> None:
+def test_sip_docs_state_the_limits_of_the_code() -> None:
     text = (DOCS / "sip.md").read_text(encoding="utf-8")
     assert f"failed when it was called {ATTEMPTS} times" in text
     assert f"within {UNHEARD_RING_SECONDS:.0f} seconds" in text
 
 
-def test_what_no_table_has_is_doubtful() -> None:
+def test_unlisted_codes_are_doubtful() -> None:
     assert {status_of(code).meaning for code in (0x09, 0x70, 0x400, 0x4FF, 0xFFFFFFFF)} == {Meaning.DOUBTFUL}
     assert {outcome.meaning for outcome in OUTCOMES_BY_CLASS.values()} == {Meaning.DOUBTFUL}
 
 
-def test_names_and_codes_are_one_to_one() -> None:
+def test_status_names_and_codes_are_unique() -> None:
     names = [status.name for status in STATUSES.values()]
     assert len(set(names)) == len(names)
     assert all(name.startswith("ESME_R") for name in names)

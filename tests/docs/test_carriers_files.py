@@ -23,7 +23,7 @@ EXAMPLES = [
 
 
 @pytest.mark.parametrize("text", EXAMPLES)
-def test_a_carriers_file_that_is_shown_can_be_used(text: str, tmp_path: Path, settings: Any) -> None:
+def test_carriers_file_in_the_docs_is_usable(text: str, tmp_path: Path, settings: Any) -> None:
     file = tmp_path / "carriers.toml"
     file.write_text(text, encoding="utf-8")
     settings.CARRIERS, settings.ROUTES = carriers_from_file("IRIS_CARRIERS_FILE", file)
@@ -31,6 +31,6 @@ def test_a_carriers_file_that_is_shown_can_be_used(text: str, tmp_path: Path, se
     assert routes_lead_to_carriers(None) == []
 
 
-def test_one_has_a_sip_and_an_smpp_trunk() -> None:
+def test_docs_show_a_carriers_file_with_sip_and_smpp() -> None:
     texts = [str(example.values[0]) for example in EXAMPLES]
     assert any("SipCarrier" in text and "SmppCarrier" in text for text in texts)

@@ -13,13 +13,13 @@ import iris
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_newest_section_of_the_changelog_is_that_of_this_version() -> None:
+def test_newest_changelog_section_is_this_version() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     newest = re.findall(r"^## (.+)$", changelog, re.MULTILINE)[0]
     assert re.fullmatch(rf"{re.escape(iris.__version__)} \((?:unreleased|\d{{4}}-\d\d-\d\d)\)", newest)
 
 
-def test_each_section_of_the_changelog_groups_its_lines_by_kind() -> None:
+def test_changelog_sections_group_lines_by_kind() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     for release in re.split(r"^## ", changelog, flags=re.MULTILINE)[1:]:
         kinds = re.findall(r"^### (.+)$", release, re.MULTILINE)
@@ -43,6 +43,6 @@ def test_no_other_file_repeats_the_version(name: str) -> None:
     assert not re.search(rf"(?<![\d.]){re.escape(iris.__version__)}(?![\d.])", text)
 
 
-def test_the_docker_image_has_the_package_and_so_its_version() -> None:
+def test_docker_image_contains_the_package_with_its_version() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
     assert "COPY iris iris" in dockerfile

@@ -44,47 +44,47 @@ def ask(authorization: str, client: APIClient | None = None) -> Any:
 
 class TestTokens:
     @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "Token", "TOKEN"])
-    def test_keys_and_access_tokens_alike(self, user: User, scheme: str) -> None:
+    def test_api_keys_and_access_tokens_work_with_both_schemes(self, user: User, scheme: str) -> None:
         for token in (apikeys.generate(user=user), str(AccessToken.for_user(user))):
             assert ask(f"{scheme} {token}").json()["user"]["email"] == "sita@example.com"
 
-    def test_a_refresh_token_is_no_access_token(self, user: User) -> None:
+    def test_refresh_token_is_refused_as_an_access_token(self, user: User) -> None:
         answer = ask(f"Bearer {RefreshToken.for_user(user)}")
         assert answer.status_code == 401
         assert_refusal(answer)
 
-    def test_v0_does_not_know_the_scheme_token(self, user: User) -> None:
+    def test_v0_refuses_the_token_scheme(self, user: User) -> None:
         answer = APIClient().get(
             "/api/accounts/user_details/", HTTP_AUTHORIZATION=f"Token {AccessToken.for_user(user)}"
         )
         assert answer.status_code == 401
 
-    def test_of_an_account_that_is_switched_off(self, user: User) -> None:
+    def test_tokens_of_a_disabled_account_are_refused(self, user: User) -> None:
         tokens = [apikeys.generate(user=user), str(AccessToken.for_user(user))]
         User.objects.update(is_active=False)
         for token in tokens:
             assert code_of(ask(f"Bearer {token}")) == "user_inactive"
 
-    def test_the_challenge_says_how(self, db: None) -> None:
+    def test_401_names_the_bearer_scheme(self, db: None) -> None:
         answer = APIClient().get(PROFILE)
         assert (answer.status_code, answer["WWW-Authenticate"]) == (401, 'Bearer realm="api"')
 
 
 class TestKeys:
-    def test_a_key_is_kept_as_a_hash(self, user: User) -> None:
+    def test_api_key_is_stored_as_a_hash(self, user: User) -> None:
         key = apikeys.generate(user=user)
         with connection.cursor() as cursor:
             cursor.execute("SELECT k::text FROM accounts_apikey k")
             assert key not in cursor.fetchone()[0]
 
-    def test_a_new_one_revokes_the_one_before(self, user: User) -> None:
+    def test_new_api_key_revokes_the_previous_one(self, user: User) -> None:
         first = apikeys.generate(user=user)
         made = APIClient().post("/api/v1/auths/generate-api-keys/", HTTP_AUTHORIZATION=f"Bearer {first}")
         assert ask(f"Bearer {first}").status_code == 401
         assert ask(f"Bearer {made.json()['token']}").status_code == 200
         assert ApiKey.objects.filter(user=user).count() == 2
 
-    def test_what_is_shown_later_opens_nothing(self, user: User) -> None:
+    def test_api_key_shown_later_is_masked_and_does_not_work(self, user: User) -> None:
         key = apikeys.generate(user=user)
         shown = (
             APIClient().get("/api/v1/auths/get-api-keys/", HTTP_AUTHORIZATION=f"Bearer {key}").json()["token"]
@@ -92,7 +92,7 @@ class TestKeys:
         assert (shown[:8], set(shown[8:])) == (key[:8], {"*"})
         assert ask(f"Bearer {shown}").status_code == 401
 
-    def test_its_use_is_noted_once_a_minute(self, user: User) -> None:
+    def test_last_use_of_an_api_key_is_stored_once_a_minute(self, user: User) -> None:
         key = apikeys.generate(user=user)
         assert ask(f"Bearer {key}").status_code == 200
         noted = ApiKey.objects.get().last_used_at
@@ -107,12 +107,12 @@ class TestKeys:
         assert timezone.now() - later < timedelta(minutes=1)
 
     @pytest.mark.parametrize("key", ["x", "💥", "a" * 10_000, "<jwt>", "...", "*" * 64])
-    def test_of_any_form(self, db: None, key: str) -> None:
+    def test_invalid_api_key_of_any_form_is_a_401(self, db: None, key: str) -> None:
         assert ask(f"Bearer {key}").status_code == 401
 
 
 class TestCookies:
-    def test_of_a_login(self, browser: APIClient) -> None:
+    def test_login_sets_http_only_cookies(self, browser: APIClient) -> None:
         for name, days in (("access", 1), ("refresh", 7)):
             cookie = browser.cookies[name]
             assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Lax", "/")
@@ -120,13 +120,13 @@ class TestCookies:
             assert not cookie["secure"]
         assert browser.get(PROFILE).json()["user"]["email"] == "sita@example.com"
 
-    def test_are_for_https_only_where_there_is_https(self, user: User, settings: Any) -> None:
+    def test_cookies_are_secure_when_https_is_configured(self, user: User, settings: Any) -> None:
         settings.SESSION_COOKIE_SECURE = True
         client = APIClient()
         client.post(LOGIN, {"email": "sita@example.com", "password": "secret-password"})
         assert client.cookies["access"]["secure"]
 
-    def test_an_empty_header_does_not_hide_them(self, browser: APIClient) -> None:
+    def test_empty_authorization_header_falls_back_to_cookies(self, browser: APIClient) -> None:
         assert ask("", browser).status_code == 200
 
     @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ class TestCookies:
             {"HTTP_ORIGIN": "http://testserver"},
         ],
     )
-    def test_change_something_from_our_own_pages(self, browser: APIClient, headers: dict[str, Any]) -> None:
+    def test_cookies_allow_changes_from_same_origin_pages(self, browser: APIClient, headers: dict[str, Any]) -> None:
         assert browser.post(CREATE, CAMPAIGN, **headers).status_code == 201
 
     @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ class TestCookies:
             {"HTTP_ORIGIN": "null"},
         ],
     )
-    def test_change_nothing_from_pages_of_others(self, browser: APIClient, headers: dict[str, Any]) -> None:
+    def test_cookies_allow_no_changes_from_other_sites(self, browser: APIClient, headers: dict[str, Any]) -> None:
         for send in (browser.post, browser.put, browser.patch, browser.delete):
             answer = send(CREATE, CAMPAIGN, **headers)
             assert (answer.status_code, code_of(answer)) == (401, "cross_site")
@@ -163,25 +163,25 @@ class TestCookies:
         assert APIClient().post(LOGIN, login, **headers).status_code == 401
         assert browser.get(PROFILE, **headers).status_code == 200
 
-    def test_pages_of_others_may_send_a_token(self, user: User) -> None:
+    def test_other_sites_may_send_a_token(self, user: User) -> None:
         client = APIClient()
         client.credentials(HTTP_AUTHORIZATION=f"Bearer {apikeys.generate(user=user)}")
         assert client.post(CREATE, CAMPAIGN, HTTP_ORIGIN="https://shop.example").status_code == 201
 
-    def test_a_spoilt_one(self, browser: APIClient) -> None:
+    def test_invalid_access_cookie_is_a_401(self, browser: APIClient) -> None:
         browser.cookies["access"] = "nonsense"
         assert browser.get(PROFILE).status_code == 401
 
 
 class TestRefresh:
-    def test_by_cookie(self, browser: APIClient) -> None:
+    def test_refresh_by_cookie_sets_a_new_access_cookie(self, browser: APIClient) -> None:
         del browser.cookies["access"]
         answer = browser.post(REFRESH)
         assert answer.json()["message"] == "Session Refreshed Successfully"
         assert browser.cookies["access"].value == answer.json()["access"]
         assert browser.get(PROFILE).status_code == 200
 
-    def test_by_body(self, user: User) -> None:
+    def test_refresh_by_body_returns_an_access_token(self, user: User) -> None:
         answer = APIClient().post(REFRESH, {"refresh": str(RefreshToken.for_user(user))})
         assert ask(f"Bearer {answer.json()['access']}").status_code == 200
 
@@ -193,13 +193,13 @@ class TestRefresh:
             ({"refresh": "nonsense"}, 401, "Failed To Refresh The Session"),
         ],
     )
-    def test_refused(self, db: None, body: dict[str, Any], status: int, message: str) -> None:
+    def test_invalid_refresh_request_is_refused(self, db: None, body: dict[str, Any], status: int, message: str) -> None:
         answer = APIClient().post(REFRESH, body)
         assert answer.status_code == status
         assert_refusal(answer)
         assert answer.json()["message"] == message
 
-    def test_of_an_account_that_is_switched_off(self, user: User) -> None:
+    def test_refresh_for_a_disabled_account_is_a_401(self, user: User) -> None:
         token = str(RefreshToken.for_user(user))
         User.objects.update(is_active=False)
         answer = APIClient().post(REFRESH, {"refresh": token})
@@ -207,17 +207,17 @@ class TestRefresh:
 
 
 class TestLogin:
-    def test_wrong(self, user: User) -> None:
+    def test_login_with_a_wrong_password_is_a_401(self, user: User) -> None:
         answer = APIClient().post(LOGIN, {"email": "sita@example.com", "password": "wrong"})
         assert (answer.status_code, code_of(answer)) == (401, "wrong_credentials")
         assert "access" not in answer.cookies
 
-    def test_incomplete(self, user: User) -> None:
+    def test_login_without_fields_is_a_400(self, user: User) -> None:
         answer = APIClient().post(LOGIN, {})
         assert answer.status_code == 400
         assert answer.json()["password"] == ["Send the password of the account."]
 
-    def test_too_often(self, user: User, settings: Any) -> None:
+    def test_login_after_too_many_failures_is_a_429(self, user: User, settings: Any) -> None:
         settings.IRIS_LOGIN_THROTTLE = "2/minute"
         for _ in range(2):
             APIClient().post(LOGIN, {"email": "sita@example.com", "password": "wrong"})

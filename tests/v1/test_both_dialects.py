@@ -30,7 +30,7 @@ def caller(user: User) -> Caller:
     return Caller(user)
 
 
-def test_a_campaign_of_v1_is_run_through_v0(caller: Caller, user: User) -> None:
+def test_v0_runs_a_campaign_made_in_v1(caller: Caller, user: User) -> None:
     campaign = make(caller, 9841000001, 9841000002, voice=4)
     old = v0.Caller(user)
     (shown,) = old.get("/api/system/campaigns/")["result"]["campaign-lists"]
@@ -43,7 +43,7 @@ def test_a_campaign_of_v1_is_run_through_v0(caller: Caller, user: User) -> None:
     assert [row["available_tags"] for row in numbers] == [{"tags_name": "B"}, {"tags_name": "A"}]
 
 
-def test_a_campaign_of_v0_is_run_through_v1(caller: Caller, user: User) -> None:
+def test_v1_runs_a_campaign_made_in_v0(caller: Caller, user: User) -> None:
     old = v0.Caller(user)
     new = {"name": "Old", "services": "SMS", "individual_number": [9841000001]}
     (made,) = old.post("/api/system/campaigns/", new, status=201)["data"]["details"]
@@ -57,7 +57,7 @@ def test_a_campaign_of_v0_is_run_through_v1(caller: Caller, user: User) -> None:
     )
 
 
-def test_what_v0_scheduled_has_its_time_in_v1(caller: Caller, user: User) -> None:
+def test_v1_shows_the_time_of_a_run_scheduled_in_v0(caller: Caller, user: User) -> None:
     campaign = make_campaign(owner=user)
     later = timezone.localtime(timezone.now() + timedelta(days=1)).replace(microsecond=0, second=0)
     begin = {"message": "Namaste", "schedule_date": f"{later:%Y-%m-%dT%H:%M}"}
@@ -66,7 +66,7 @@ def test_what_v0_scheduled_has_its_time_in_v1(caller: Caller, user: User) -> Non
     assert (shown["status"], shown["schedule"]) == ("Scheduled", later.isoformat())
 
 
-def test_a_campaign_of_v1_calls_from_its_own_number_when_v0_begins_it(caller: Caller, user: User) -> None:
+def test_campaign_made_in_v1_keeps_its_caller_id_when_v0_begins_it(caller: Caller, user: User) -> None:
     _, chosen = (make_phone_number(number=f"980000010{last}", owner=user) for last in (1, 2))
     campaign = make(caller, user_phone=[chosen.pk])
     old = v0.Caller(user)
@@ -90,7 +90,7 @@ def with_both(user: User) -> Campaign:
 
 
 @pytest.mark.parametrize(("category", "said"), [("Text", "Namaste"), ("Audio", "")])
-def test_of_a_message_and_a_recording_v1_says_what_it_shows(
+def test_v1_plays_the_source_that_category_shows(
     caller: Caller, with_both: Campaign, category: str, said: str
 ) -> None:
     assert caller.get(f"campaign/{with_both.pk}/")["category"] == "Text"

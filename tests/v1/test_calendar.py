@@ -35,7 +35,7 @@ def caller(user: User) -> Caller:
         (f"from_date={FIRST}", 1),
     ],
 )
-def test_campaigns_are_narrowed_by_the_first_and_the_last_day(
+def test_campaign_filter_accepts_the_first_and_last_representable_day(
     caller: Caller, user: User, query: str, found: int
 ) -> None:
     make_empty_campaign(owner=user)
@@ -43,13 +43,13 @@ def test_campaigns_are_narrowed_by_the_first_and_the_last_day(
 
 
 @pytest.mark.parametrize("sent", ["0001-01-01", "0001-01-01T00:00:00", "0001-01-01T00:00:00Z"])
-def test_a_schedule_in_the_first_hours_of_all_is_past(caller: Caller, user: User, sent: str) -> None:
+def test_schedule_at_the_start_of_the_calendar_is_refused_as_past(caller: Caller, user: User, sent: str) -> None:
     campaign = make_empty_campaign(owner=user, schedule_at=timezone.now() + timedelta(days=1))
     answer = caller.fails("PATCH", f"campaign/{campaign.pk}/", {"schedule": sent}, status=400)
     assert answer["schedule"] == ["Cannot schedule past dates."]
 
 
-def test_a_schedule_in_the_last_hours_of_all_is_sent_back(caller: Caller, user: User) -> None:
+def test_schedule_at_the_end_of_the_calendar_can_be_stored(caller: Caller, user: User) -> None:
     campaign = make_empty_campaign(owner=user, schedule_at=timezone.now() + timedelta(days=1))
     path, last = f"campaign/{campaign.pk}/", "9999-12-31T23:59:59+05:45"
     for _ in range(2):

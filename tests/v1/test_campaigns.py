@@ -50,7 +50,7 @@ def create(caller: Caller, **fields: Any) -> dict[str, Any]:
 
 
 class TestCreate:
-    def test_with_a_name_and_services_only(self, caller: Caller) -> None:
+    def test_campaign_needs_only_a_name_and_services(self, caller: Caller) -> None:
         made = create(caller)
         assert (made["user_phone"], made["voice"], made["message"], made["category"]) == (
             [],
@@ -59,7 +59,7 @@ class TestCreate:
             "Text",
         )
 
-    def test_what_is_read_only_is_ignored(self, caller: Caller) -> None:
+    def test_read_only_fields_are_ignored(self, caller: Caller) -> None:
         made = create(
             caller,
             id=None,
@@ -79,7 +79,7 @@ class TestCreate:
         )
 
     @pytest.mark.parametrize("sent", ["SMS & PHONE", "PHONE & SMS", "sms & phone"])
-    def test_both_services(self, caller: Caller, sent: str) -> None:
+    def test_sms_and_phone_together_are_accepted_in_any_spelling(self, caller: Caller, sent: str) -> None:
         assert create(caller, services=sent)["services"] == "SMS & PHONE"
         assert Campaign.objects.get().service == Service.BOTH
 
@@ -99,11 +99,11 @@ class TestCreate:
             ("", None),
         ],
     )
-    def test_a_voice_in_any_form(self, caller: Caller, sent: Any, shown: int | None) -> None:
+    def test_voice_is_accepted_as_id_name_or_object(self, caller: Caller, sent: Any, shown: int | None) -> None:
         assert create(caller, voice=sent)["voice"] == shown
 
     @pytest.mark.parametrize("sent", [99, "nobody", {}, {"id": 99}, [4], True, 1.5])
-    def test_a_voice_that_there_is_not(self, caller: Caller, sent: Any) -> None:
+    def test_unknown_voice_is_refused(self, caller: Caller, sent: Any) -> None:
         answer = caller.fails(
             "POST", "campaign/create/", {"name": "Water", "services": "SMS", "voice": sent}, status=400
         )
@@ -112,20 +112,20 @@ class TestCreate:
     @pytest.mark.parametrize(
         ("sent", "kept"), [(0, None), ("0", None), (None, None), ("", None), (100, 100), ("12.50", 12.5)]
     )
-    def test_a_credit_limit(self, caller: Caller, sent: Any, kept: Any) -> None:
+    def test_credit_limit_of_zero_means_no_limit(self, caller: Caller, sent: Any, kept: Any) -> None:
         assert create(caller, credit_limit=sent)["credit_limit"] == kept
 
     @pytest.mark.parametrize("sent", [-1, "much", 10**12, True, [5], "NaN"])
-    def test_a_credit_limit_that_is_none(self, caller: Caller, sent: Any) -> None:
+    def test_invalid_credit_limit_is_refused(self, caller: Caller, sent: Any) -> None:
         new = {"name": "Water", "services": "SMS", "credit_limit": sent}
         assert "credit_limit" in caller.fails("POST", "campaign/create/", new, status=400)
 
     @pytest.mark.parametrize("hundredths", range(50, 201, 7))
-    def test_every_length_factor_comes_back(self, caller: Caller, hundredths: int) -> None:
+    def test_length_factor_is_returned_as_sent(self, caller: Caller, hundredths: int) -> None:
         factor = f"{hundredths / 100:.2f}"
         assert create(caller, length_factor=factor)["length_factor"] == factor
 
-    def test_a_length_factor(self, caller: Caller) -> None:
+    def test_length_factor_sets_the_speed_within_its_range(self, caller: Caller) -> None:
         assert create(caller, length_factor=None)["length_factor"] == "1.00"
         longer = create(caller, length_factor=1.25)
         assert Campaign.objects.get(pk=longer["id"]).speed == Decimal("0.8")
@@ -133,7 +133,7 @@ class TestCreate:
             new = {"name": "Water", "services": "PHONE", "length_factor": sent}
             caller.fails("POST", "campaign/create/", new, status=400)
 
-    def test_failover_targets(self, caller: Caller) -> None:
+    def test_failover_targets_are_stored_and_validated(self, caller: Caller) -> None:
         targets = ["not started", "hungup", "unanswered", "failed", "completed"]
         assert create(caller, failover_target=targets)["failover_target"] == targets
         assert create(caller, failover_target=[])["failover_target"] == []
@@ -141,12 +141,12 @@ class TestCreate:
         new = {"name": "Water", "services": "PHONE", "failover_target": ["busy"]}
         assert "failover_target" in caller.fails("POST", "campaign/create/", new, status=400)
 
-    def test_a_category_that_is_none_is_ignored(self, caller: Caller) -> None:
+    def test_unknown_category_is_ignored(self, caller: Caller) -> None:
         for sent in ("", "example category", None, 7):
             assert create(caller, category=sent)["category"] == "Text"
         assert create(caller, category="Audio")["category"] == "Audio"
 
-    def test_numbers_to_call_from(self, caller: Caller, user: User) -> None:
+    def test_user_phone_must_belong_to_the_account(self, caller: Caller, user: User) -> None:
         mine = make_phone_number(owner=user)
         others = make_phone_number(number="9800000102", owner=make_user())
         assert create(caller, user_phone=[mine.pk])["user_phone"] == [mine.pk]
@@ -155,20 +155,20 @@ class TestCreate:
         caller.fails("POST", "campaign/create/", new, status=400)
         assert caller.code == "unknown_caller"
 
-    def test_an_account_without_numbers_has_none_to_choose(self, caller: Caller) -> None:
+    def test_user_phone_is_ignored_for_an_account_without_numbers(self, caller: Caller) -> None:
         """A real program has a number's id in its code, for accounts without any."""
         assert create(caller, user_phone=[3])["id"]
 
-    def test_a_message_with_tags_that_there_are_not_yet(self, caller: Caller) -> None:
+    def test_message_may_use_tags_that_do_not_exist_yet(self, caller: Caller) -> None:
         assert create(caller, message="नमस्कार {name}")["message"] == "नमस्कार {name}"
 
     @pytest.mark.parametrize("missing", ["name", "services"])
-    def test_what_is_needed(self, caller: Caller, missing: str) -> None:
+    def test_missing_required_field_is_named(self, caller: Caller, missing: str) -> None:
         new = {"name": "Water", "services": "SMS"}
         del new[missing]
         assert list(caller.fails("POST", "campaign/create/", new, status=400))[-1] == missing
 
-    def test_as_a_form(self, caller: Caller, user: User) -> None:
+    def test_campaign_is_created_from_a_form(self, caller: Caller, user: User) -> None:
         numbers = [make_phone_number(number=f"980000010{last}", owner=user).pk for last in (1, 2)]
         form = {"name": "Water", "services": "PHONE", "user_phone": numbers, "draft": "True", "voice": "5"}
         made = caller.post("campaign/create/", form, format="multipart", status=201)
@@ -179,7 +179,7 @@ class TestSchedule:
     def read(self, caller: Caller, sent: str) -> datetime:
         return datetime.fromisoformat(create(caller, schedule=sent)["schedule"])
 
-    def test_in_all_its_forms(self, caller: Caller) -> None:
+    def test_schedule_is_read_in_all_documented_formats(self, caller: Caller) -> None:
         day = (timezone.now() + timedelta(days=3)).astimezone(KATHMANDU).date()
         noon = datetime(day.year, day.month, day.day, 12, 0, tzinfo=KATHMANDU)
         assert self.read(caller, f"{day}") == noon - timedelta(hours=12)
@@ -190,34 +190,34 @@ class TestSchedule:
         made = create(caller, schedule=f"{day}T06:15:00Z")
         assert made["schedule"] == f"{day}T12:00:00+05:45"
 
-    def test_is_nothing_when_null_or_empty(self, caller: Caller) -> None:
+    def test_null_or_empty_schedule_means_no_schedule(self, caller: Caller) -> None:
         assert create(caller, schedule=None)["schedule"] is None
         assert create(caller, schedule="")["schedule"] is None
 
     @pytest.mark.parametrize("sent", ["2020-01-01", "2025-07-07T13:13:16.286224+05:45"])
-    def test_in_the_past(self, caller: Caller, sent: str) -> None:
+    def test_schedule_in_the_past_is_refused(self, caller: Caller, sent: str) -> None:
         new = {"name": "Water", "services": "SMS", "schedule": sent}
         answer = caller.fails("POST", "campaign/create/", new, status=400)
         assert answer["schedule"] == ["Cannot schedule past dates."]
 
     @pytest.mark.parametrize("sent", ["soon", 7, "2082-03-25", "99999-01-01", [], {}])
-    def test_that_is_none(self, caller: Caller, sent: Any) -> None:
+    def test_malformed_schedule_is_refused(self, caller: Caller, sent: Any) -> None:
         new = {"name": "Water", "services": "SMS", "schedule": sent}
         assert "schedule" in caller.fails("POST", "campaign/create/", new, status=400)
 
 
 class TestUpdate:
     @pytest.mark.parametrize("method", ["PATCH", "PUT", "POST"])
-    def test_changes_what_is_sent(self, caller: Caller, user: User, method: str) -> None:
+    def test_update_changes_only_the_fields_that_are_sent(self, caller: Caller, user: User, method: str) -> None:
         campaign = make_empty_campaign(owner=user, message="Old", sms_message="Old", description="Old")
         answer = caller.call(method, f"campaign/{campaign.pk}/", {"message": ""}, status=200)
         assert (answer["message"], answer["sms_message"], answer["description"]) == ("", "Old", "Old")
 
-    def test_a_bare_post_deletes_nothing(self, caller: Caller, user: User) -> None:
+    def test_post_without_a_body_changes_nothing(self, caller: Caller, user: User) -> None:
         campaign = make_empty_campaign(owner=user)
         assert caller.post(f"campaign/{campaign.pk}/")["name"] == "Sample"
 
-    def test_null_clears_what_can_be_none(self, caller: Caller, user: User) -> None:
+    def test_null_clears_optional_fields(self, caller: Caller, user: User) -> None:
         later = timezone.now() + timedelta(days=1)
         campaign = make_empty_campaign(
             owner=user,
@@ -237,7 +237,7 @@ class TestUpdate:
         )
         assert (answer["failover_target"], answer["user_phone"]) == ([], [])
 
-    def test_a_past_schedule_that_is_sent_back_is_no_mistake(self, caller: Caller, user: User) -> None:
+    def test_past_schedule_can_be_sent_back_unchanged(self, caller: Caller, user: User) -> None:
         past = timezone.now() - timedelta(days=1)
         campaign = make_empty_campaign(owner=user, schedule_at=past)
         shown = caller.get(f"campaign/{campaign.pk}/")
@@ -246,7 +246,7 @@ class TestUpdate:
             == shown["schedule"]
         )
 
-    def test_the_whole_object_can_be_sent_back(self, caller: Caller, user: User) -> None:
+    def test_whole_campaign_can_be_sent_back_unchanged(self, caller: Caller, user: User) -> None:
         campaign = make_empty_campaign(
             owner=user, service=Service.BOTH, voice="np_rija_premium", spending_limit=7
         )
@@ -254,7 +254,7 @@ class TestUpdate:
             again = caller.put(f"campaign/{campaign.pk}/", shown)
             assert {**again, "updated_at": "", "voice": ""} == {**shown, "updated_at": "", "voice": ""}
 
-    def test_services_stay_while_it_runs(self, caller: Caller, user: User) -> None:
+    def test_services_cannot_change_during_a_run(self, caller: Caller, user: User) -> None:
         campaign = make_campaign(owner=user)
         make_run(campaign=campaign)
         caller.fails("PATCH", f"campaign/{campaign.pk}/", {"services": "PHONE"}, status=409)
@@ -262,7 +262,7 @@ class TestUpdate:
 
 
 class TestRecording:
-    def test_is_uploaded_with_the_message(self, caller: Caller, user: User) -> None:
+    def test_recording_is_uploaded_and_kept_when_the_category_changes(self, caller: Caller, user: User) -> None:
         campaign = make_empty_campaign(owner=user, service=Service.CALL, message="Not this")
         upload = SimpleUploadedFile("meeting.wav", wav_of_a_tone(), "audio/wav")
         answer = caller.patch(
@@ -277,7 +277,7 @@ class TestRecording:
         campaign.refresh_from_db()
         assert campaign.source == Source.MESSAGE
 
-    def test_that_is_none(self, caller: Caller, user: User) -> None:
+    def test_upload_that_is_not_audio_is_refused(self, caller: Caller, user: User) -> None:
         campaign = make_empty_campaign(owner=user, service=Service.CALL)
         upload = SimpleUploadedFile("meeting.mp3", b"not a sound")
         caller.fails(
@@ -288,7 +288,7 @@ class TestRecording:
             status=400,
         )
 
-    def test_of_a_campaign_that_was_made_in_v0(self, caller: Caller, user: User) -> None:
+    def test_recording_of_a_campaign_made_in_v0_is_shown_as_audio(self, caller: Caller, user: User) -> None:
         sound = audio.store_upload(SimpleUploadedFile("meeting.wav", wav_of_a_tone()))
         campaign = make_empty_campaign(owner=user, service=Service.CALL, audio=sound)
         assert caller.get(f"campaign/{campaign.pk}/")["category"] == "Audio"
@@ -298,7 +298,7 @@ class TestList:
     def names(self, caller: Caller, query: str) -> list[str]:
         return [shown["name"] for shown in caller.get(f"campaign/?{query}")["results"]]
 
-    def test_by_status(self, caller: Caller, user: User) -> None:
+    def test_campaigns_are_filtered_by_status(self, caller: Caller, user: User) -> None:
         for status in (None, *RunStatus):
             campaign = make_campaign(owner=user, name=str(status))
             if status is not None:
@@ -310,13 +310,13 @@ class TestList:
         assert self.names(caller, "status=") == self.names(caller, "")
         assert "Scheduled" in caller.fails("GET", "campaign/?status=Done", status=400)["status"][0]
 
-    def test_drafts_are_apart(self, caller: Caller, user: User) -> None:
+    def test_drafts_are_listed_separately(self, caller: Caller, user: User) -> None:
         make_empty_campaign(owner=user, name="Draft", draft=True)
         make_empty_campaign(owner=user, name="Ready")
         assert self.names(caller, "draft=true") == self.names(caller, "draft=True") == ["Draft"]
         assert self.names(caller, "") == self.names(caller, "draft=False") == ["Ready"]
 
-    def test_in_pages_of_ten_at_most(self, caller: Caller, user: User) -> None:
+    def test_campaign_list_has_pages_of_at_most_ten(self, caller: Caller, user: User) -> None:
         for number in range(12):
             make_empty_campaign(owner=user, name=str(number))
         first = caller.get("campaign/?limit=100&search=")
@@ -333,13 +333,13 @@ class TestList:
         for query in ("page=0", "page=x", "limit=0", "limit=-1", "offset=x", "page_size=1.5"):
             caller.fails("GET", f"campaign/?{query}", status=400)
 
-    def test_links_do_not_lead_elsewhere(self, caller: Caller, user: User) -> None:
+    def test_page_links_keep_the_host_when_the_path_begins_with_two_slashes(self, caller: Caller, user: User) -> None:
         for number in range(11):
             make_empty_campaign(owner=user, name=str(number))
         answer = caller.get("http://testserver//api/v1/campaign/")
         assert answer["next"] == "http://testserver/api/v1/campaign/?limit=10&offset=10"
 
-    def test_what_is_deleted_or_somebody_elses_is_not_there(self, caller: Caller, user: User) -> None:
+    def test_deleted_campaigns_and_those_of_other_accounts_are_not_listed(self, caller: Caller, user: User) -> None:
         make_campaign(owner=make_user())
         gone = make_campaign(owner=user)
         caller.delete(f"campaign/{gone.pk}/")

@@ -59,12 +59,12 @@ class TestOne:
     @pytest.mark.parametrize(
         "number", ["9841000001", 9841000001, "97798410 00001", "+9779841000001", "1231231234"]
     )
-    def test_its_number_is_shown_as_it_was_sent(
+    def test_contact_number_is_shown_as_it_was_sent(
         self, caller: Caller, campaign: Campaign, number: Any
     ) -> None:
         assert add(caller, campaign, {"number": number})["number"] == str(number)
 
-    def test_new_variables_become_tags_of_the_campaign(self, caller: Caller, campaign: Campaign) -> None:
+    def test_new_variables_of_a_contact_become_tags_of_the_campaign(self, caller: Caller, campaign: Campaign) -> None:
         add(caller, campaign, {"number": 9841000001, "other_variables": {"name": "Ram"}})
         second = add(
             caller, campaign, {"number": 9841000002, "other_variables": {"Full name": "Sita", "age": 31}}
@@ -75,7 +75,7 @@ class TestOne:
         assert campaign.tag_sizes["tags_Full_name"]["longest"] == "Sita"
 
     @pytest.mark.parametrize("sent", [None, {}, "", "name", '{"name": "Ram"}'])
-    def test_variables_in_other_forms(self, caller: Caller, campaign: Campaign, sent: Any) -> None:
+    def test_variables_are_read_as_object_or_json_text(self, caller: Caller, campaign: Campaign, sent: Any) -> None:
         known = add(caller, campaign, {"number": 9841000001, "other_variables": sent})["attributes"]
         assert known == ({"name": "Ram"} if sent and "Ram" in sent else {})
 
@@ -83,28 +83,28 @@ class TestOne:
         "sent",
         [{"": "x"}, {" ": "x"}, {"{}": "x"}, {"name": ["x"]}, {"name": True}, {"name": "x" * 1001}, [1]],
     )
-    def test_variables_that_are_none(self, caller: Caller, campaign: Campaign, sent: Any) -> None:
+    def test_invalid_variables_are_refused(self, caller: Caller, campaign: Campaign, sent: Any) -> None:
         body = {"number": 9841000001, "other_variables": sent}
         caller.fails("POST", f"campaign/{campaign.pk}/add-contact/", body, status=400)
         assert not Recipient.objects.exists()
 
     @pytest.mark.parametrize("number", [None, "", "none", 12, [], {}, True])
-    def test_a_number_that_is_none(self, caller: Caller, campaign: Campaign, number: Any) -> None:
+    def test_invalid_contact_number_is_refused(self, caller: Caller, campaign: Campaign, number: Any) -> None:
         path = f"campaign/{campaign.pk}/add-contact/"
         caller.fails("POST", path, {"number": number}, status=400)
 
-    def test_too_many_variables(self, caller: Caller, campaign: Campaign) -> None:
+    def test_more_than_256_variables_are_refused(self, caller: Caller, campaign: Campaign) -> None:
         body = {"number": 9841000001, "other_variables": {f"v{n}": n for n in range(257)}}
         caller.fails("POST", f"campaign/{campaign.pk}/add-contact/", body, status=400)
 
-    def test_as_a_form(self, caller: Caller, campaign: Campaign) -> None:
+    def test_contact_is_added_from_a_form(self, caller: Caller, campaign: Campaign) -> None:
         form = {"number": "9841000001", "other_variables[name]": "Ram"}
         path = f"campaign/{campaign.pk}/add-contact/"
         assert caller.post(path, form, format="multipart", status=201)["attributes"] == {"name": "Ram"}
 
 
 class TestMany:
-    def test_keep_their_order_and_their_own_variables(self, caller: Caller, campaign: Campaign) -> None:
+    def test_many_contacts_keep_their_order_and_their_own_variables(self, caller: Caller, campaign: Campaign) -> None:
         add(caller, campaign, {"number": 9841000000, "other_variables": {"age": 5}})
         contacts = [{"number": 9841000001 + n, "other_variables": {"name": f"P{n}"}} for n in range(50)]
         answer = add(caller, campaign, {"contacts": contacts})
@@ -116,10 +116,10 @@ class TestMany:
         assert campaign.number_count == 51
         assert campaign.tag_sizes["tags_name"]["longest"] == "P10"
 
-    def test_the_same_number_twice_is_two_people(self, caller: Caller, campaign: Campaign) -> None:
+    def test_duplicate_number_makes_two_contacts(self, caller: Caller, campaign: Campaign) -> None:
         assert add(caller, campaign, {"contacts": 2 * [{"number": "9841000001"}]})["created"] == 2
 
-    def test_none_that_is_valid(self, caller: Caller, campaign: Campaign) -> None:
+    def test_list_without_a_valid_contact_names_each_row(self, caller: Caller, campaign: Campaign) -> None:
         path = f"campaign/{campaign.pk}/add-contact/"
         answer = caller.fails("POST", path, {"contacts": [{"number": "none"}]}, status=400)
         assert answer["errors"][0].startswith("Row 1: ")
@@ -127,14 +127,14 @@ class TestMany:
     @pytest.mark.parametrize(
         "contacts", [None, [], {}, "x", [1], [{"name": "Ram"}], [{"number": "9841000001"}, None]]
     )
-    def test_a_list_that_is_none(self, caller: Caller, campaign: Campaign, contacts: Any) -> None:
+    def test_malformed_contact_list_is_refused(self, caller: Caller, campaign: Campaign, contacts: Any) -> None:
         caller.fails("POST", f"campaign/{campaign.pk}/add-contact/", {"contacts": contacts}, status=400)
         assert not Recipient.objects.exists()
 
 
 class TestSheet:
     @pytest.mark.parametrize("method", ["PATCH", "POST", "PUT"])
-    def test_into_a_campaign_that_has_contacts(self, caller: Caller, campaign: Campaign, method: str) -> None:
+    def test_sheet_adds_to_existing_contacts(self, caller: Caller, campaign: Campaign, method: str) -> None:
         add(caller, campaign, {"number": 9841000000, "other_variables": {"name": "Gita"}})
         sheet = make_sheet(["numbers", "name", "age"], [9841000001, "Ram", 22], [9841000002, "Sita", 31])
         file = SimpleUploadedFile("whatever", sheet.read())
@@ -145,7 +145,7 @@ class TestSheet:
         campaign.refresh_from_db()
         assert (campaign.number_count, campaign.tags) == (3, ["tags_name", "tags_age"])
 
-    def test_in_a_body_that_calls_itself_json(self, caller: Caller, campaign: Campaign) -> None:
+    def test_multipart_upload_labelled_as_json_is_read(self, caller: Caller, campaign: Campaign) -> None:
         """As a PHP client really sends it: without the boundary in its header."""
         body = (
             b'--b0\r\nContent-Disposition: form-data; name="bulk_file"; filename="contacts.csv"\r\n\r\n'
@@ -155,14 +155,14 @@ class TestSheet:
         answer = caller.call("POST", path, body, content_type="application/json", status=200)
         assert answer["total_validated_rows"] == 1
 
-    def test_that_is_none(self, caller: Caller, campaign: Campaign) -> None:
+    def test_unusable_sheet_is_refused(self, caller: Caller, campaign: Campaign) -> None:
         assert upload(caller, campaign, b"numbers\nnone\n", status=400)["errors"][0].startswith("Row 2: ")
         upload(caller, campaign, b"\x89PNG\r\n", status=400)
         path = f"campaign/create/{campaign.pk}/detail/"
         assert "bulk_file" in caller.fails("PATCH", path, {"bulk_file": "contacts.csv"}, status=400)
         assert "bulk_file" in caller.fails("PATCH", path, status=400)
 
-    def test_a_very_large_one_is_imported_later(
+    def test_large_sheet_is_imported_in_the_background(
         self, caller: Caller, campaign: Campaign, settings: Any
     ) -> None:
         settings.IRIS_BACKGROUND_IMPORT_BYTES = 10
@@ -177,7 +177,7 @@ class TestSheet:
 
 
 class TestList:
-    def test_in_pages(self, caller: Caller, campaign: Campaign) -> None:
+    def test_contact_list_has_pages(self, caller: Caller, campaign: Campaign) -> None:
         add(caller, campaign, {"contacts": [{"number": 9841000000 + n} for n in range(120)]})
         path = f"campaign-detail/{campaign.pk}/"
         first = caller.get(path)
@@ -204,7 +204,7 @@ class TestList:
             (DeliveryStatus.ANSWERED, "answered"),
         ],
     )
-    def test_what_is_under_way(
+    def test_contact_shows_the_status_of_a_delivery_in_progress(
         self, caller: Caller, campaign: Campaign, status: DeliveryStatus, word: str
     ) -> None:
         claimed = timezone.now() - timedelta(hours=1)
@@ -215,7 +215,7 @@ class TestList:
         assert shown["status"] == word
         assert shown["updated_at"] == timezone.localtime(claimed).isoformat()
 
-    def test_what_calls_and_texts_cost_is_told_apart(self, caller: Caller, campaign: Campaign) -> None:
+    def test_costs_of_calls_and_sms_are_shown_separately(self, caller: Caller, campaign: Campaign) -> None:
         make_recipient(
             campaign=campaign,
             status=DeliveryStatus.COMPLETED,
@@ -228,14 +228,14 @@ class TestList:
         assert (shown["credit_consumed"], shown["credit_consumed_SMS"]) == (2.5, 1)
         assert (shown["call_duration"], shown["playback"]) == ("65s", "100")
 
-    def test_carriers(self, caller: Caller, campaign: Campaign) -> None:
+    def test_carrier_of_each_contact_is_shown_and_counted(self, caller: Caller, campaign: Campaign) -> None:
         numbers = (9841000001, 9851000001, 9801000001, 9821000001, 9611000001, "15970425", "1231231234")
         add(caller, campaign, {"contacts": [{"number": number} for number in numbers]})
         answer = caller.get(f"campaign-detail/{campaign.pk}/")
         assert answer["carrier_summary"] == {"NTC": 2, "Ncell": 2, "other": 3}
         assert [row["carrier"] for row in answer["results"]] == 3 * ["other"] + 2 * ["Ncell"] + 2 * ["NTC"]
 
-    def test_carriers_of_many_are_not_counted_at_every_look(
+    def test_carrier_summary_of_many_contacts_is_cached(
         self, caller: Caller, campaign: Campaign, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("campaigns.reports.totals.MANY", 2)
@@ -249,7 +249,7 @@ class TestList:
 
 
 class TestChanges:
-    def test_attributes_that_are_not_sent_stay(self, caller: Caller, campaign: Campaign) -> None:
+    def test_attributes_that_are_not_sent_are_kept(self, caller: Caller, campaign: Campaign) -> None:
         contact = add(caller, campaign, {"number": 9841000001, "other_variables": {"name": "Ram", "age": 22}})
         path = f"campaign/{contact['id']}/attributes/"
         assert caller.patch(path, {"age": None, "ward": "4"}) == {"name": "Ram", "age": "", "ward": "4"}
@@ -260,13 +260,13 @@ class TestChanges:
         }
         caller.fails("PATCH", path, {"age": [1]}, status=400)
 
-    def test_the_id_is_a_contacts_whatever_campaign_has_it(self, caller: Caller, user: User) -> None:
+    def test_attributes_address_uses_the_id_of_a_contact_not_of_a_campaign(self, caller: Caller, user: User) -> None:
         campaign = make_empty_campaign(owner=user, pk=77)
         contact = make_recipient(campaign=make_empty_campaign(owner=user), id=77)
         assert caller.get("campaign/77/")["name"] == campaign.name
         assert caller.get("campaign/77/attributes/") == contact.tags == {}
 
-    def test_an_update_with_variables(self, caller: Caller, campaign: Campaign) -> None:
+    def test_contact_update_changes_number_and_variables(self, caller: Caller, campaign: Campaign) -> None:
         contact = add(caller, campaign, {"number": 9841000001, "other_variables": {"name": "Ram"}})
         path = f"phone-number/update/{contact['id']}/"
         assert (
@@ -277,7 +277,7 @@ class TestChanges:
         assert caller.patch(path, {})["number"] == "9841000002"
         caller.fails("PATCH", path, {"number": "none"}, status=400)
 
-    def test_one_that_is_deleted_at_the_same_moment_is_not_there(
+    def test_update_of_a_concurrently_deleted_contact_is_a_404(
         self, caller: Caller, campaign: Campaign, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         contact = make_recipient(campaign=campaign)
@@ -290,7 +290,7 @@ class TestChanges:
         monkeypatch.setattr("campaigns.recipients.editing.refuse_while_live", and_delete)
         caller.fails("PATCH", f"phone-number/update/{contact.pk}/", {"number": "9841000005"}, status=404)
 
-    def test_while_it_runs(self, caller: Caller, user: User) -> None:
+    def test_contacts_cannot_change_during_a_run(self, caller: Caller, user: User) -> None:
         campaign = make_campaign(owner=user)
         make_run(campaign=campaign, status=RunStatus.RUNNING)
         contact = campaign.recipients.latest("pk").pk

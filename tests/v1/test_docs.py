@@ -43,7 +43,7 @@ def _parts(name: str) -> dict[str, object]:
     return {"body": document["body"]} | ({"request": request["body"]} if "body" in request else {})
 
 
-def test_every_golden_answer_is_shown_as_it_is_with_its_address() -> None:
+def test_v1_docs_show_every_golden_answer_with_its_address() -> None:
     shown = {(name, part): text for name, part, text in EXAMPLE.findall(TEXT)}
     parts = {(name, part): content for name in FILES for part, content in _parts(name).items()}
     assert shown == {key: json.dumps(content, indent=2, ensure_ascii=False) for key, content in parts.items()}
@@ -54,19 +54,19 @@ def test_every_golden_answer_is_shown_as_it_is_with_its_address() -> None:
         assert re.search(rf"{address} (with|is answered with)\n\n<!-- {name}: ", TEXT), name
 
 
-def test_every_golden_answer_is_really_asked_for() -> None:
+def test_every_v1_golden_answer_is_requested_by_a_test() -> None:
     tests = (ROOT / "tests" / "v1").glob("test_*documented.py")
     asked = "".join(path.read_text(encoding="utf-8") for path in tests)
     assert [name for name in FILES if f'"{name}"' not in asked and f'"v1/{name}"' not in asked] == []
 
 
-def test_every_route_is_shown() -> None:
+def test_v1_docs_name_every_route() -> None:
     shown = re.findall(r"`[A-Z]+ (/api/v1/[^`?]+)", TEXT)
     forms = {re.sub(r"<\w+>", "<>", path.rstrip("/")) for path in shown}
     assert forms == {re.sub(r"<[^>]+>", "<>", route.path.rstrip("/")) for route in V1.routes}
 
 
-def test_every_published_word_is_told() -> None:
+def test_v1_docs_name_every_published_word() -> None:
     tables = (CAMPAIGN_STATUSES, CARRIERS, CATEGORIES, RECIPIENT_STATUSES, SERVICES)
     words = {word for table in tables for word in table.values()} | {
         *FAILOVER_TARGETS,
@@ -90,7 +90,7 @@ def test_every_published_word_is_told() -> None:
     ],
     ids=lambda it: it.__name__,
 )
-def test_every_field_is_told(serializer: type[serializers.Serializer[object]]) -> None:
+def test_v1_docs_name_every_request_field(serializer: type[serializers.Serializer[object]]) -> None:
     examples = " ".join(text for _, _, text in EXAMPLE.findall(TEXT))
     fields = set(serializer().fields)
     assert {name for name in fields if f"`{name}`" not in TEXT and f'"{name}"' not in examples} == set()
@@ -101,11 +101,11 @@ def test_every_field_is_told(serializer: type[serializers.Serializer[object]]) -
     [CampaignFilter, TemplateFilter, RecipientFilter, PhoneNumberFilter, OtpFilter],
     ids=lambda it: it.__name__,
 )
-def test_every_filter_is_told(filters: type[FilterSet]) -> None:
+def test_v1_docs_name_every_filter(filters: type[FilterSet]) -> None:
     assert {name for name in filters.base_filters if not re.search(rf"`\??{name}(=[^`]*)?`", TEXT)} == set()
 
 
-def test_every_decision_has_its_test() -> None:
+def test_every_v1_decision_names_an_existing_test() -> None:
     assert len(re.findall(r"^\* ", DECIDED, re.MULTILINE)) == len(TESTS)
     for file, name in TESTS:
         found: list[ast.stmt] = ast.parse((ROOT / file).read_text(encoding="utf-8")).body

@@ -75,45 +75,45 @@ def ram(campaign: Campaign, **fields: Any) -> Recipient:
 
 
 class TestAccount:
-    def test_login(self, world: World) -> None:
+    def test_login_answers_as_documented(self, world: World) -> None:
         world.answers("login")
 
-    def test_refresh(self, world: World) -> None:
+    def test_token_refresh_answers_as_documented(self, world: World) -> None:
         world.answers("login")  # which leaves the cookies
         world.answers("refresh")
 
-    def test_logout(self, world: World) -> None:
+    def test_logout_answers_as_documented(self, world: World) -> None:
         world.answers("login")
         world.caller.client.credentials()
         world.answers("logout")
 
-    def test_keys(self, world: World) -> None:
+    def test_api_key_requests_answer_as_documented(self, world: World) -> None:
         world.answers("generate_key")
         world.caller.client.credentials(HTTP_AUTHORIZATION=f"Bearer {apikeys.generate(user=world.user)}")
         (key,) = ApiKey.objects.filter(revoked_at=None)
         world.answers("get_key", shown=key.beginning + 56 * "*")
 
-    def test_no_key(self, world: World) -> None:
+    def test_account_without_an_api_key_answers_as_documented(self, world: World) -> None:
         world.answers("login")
         world.caller.client.credentials()
         ApiKey.objects.all().delete()
         world.answers("get_key_none")
 
-    def test_profile(self, world: World) -> None:
+    def test_profile_answers_as_documented(self, world: World) -> None:
         world.answers("profile")
 
-    def test_numbers(self, world: World) -> None:
+    def test_phone_number_requests_answer_as_documented(self, world: World) -> None:
         world.answers("dialers")
         world.answers("active_numbers")
         world.answers("release", dialer=world.dialer.pk)
         assert world.caller.get("active-broker-phone/") == []
 
-    def test_voices(self, world: World) -> None:
+    def test_voice_list_answers_as_documented(self, world: World) -> None:
         world.answers("voices")
 
 
 class TestCampaigns:
-    def test_list(self, world: World) -> None:
+    def test_campaign_list_answers_as_documented(self, world: World) -> None:
         world.campaign(name="Oldest")
         world.campaign(name="Draft", draft=True)
         world.campaign(
@@ -138,31 +138,31 @@ class TestCampaigns:
         told.save()  # the latest to be updated
         world.answers("campaign_list", dialer=world.dialer.pk)
 
-    def test_create(self, world: World) -> None:
+    def test_campaign_create_answers_as_documented(self, world: World) -> None:
         world.answers("campaign_create", dialer=world.dialer.pk)
         assert Campaign.objects.get().owner == world.user
 
-    def test_read(self, world: World) -> None:
+    def test_campaign_read_answers_as_documented(self, world: World) -> None:
         world.answers("campaign", campaign=world.campaign().pk, dialer=world.dialer.pk)
 
-    def test_update(self, world: World) -> None:
+    def test_campaign_update_answers_as_documented(self, world: World) -> None:
         later = timezone.localtime(timezone.now() + timedelta(days=2)).isoformat()
         world.answers("campaign_update", campaign=world.campaign().pk, dialer=world.dialer.pk, later=later)
 
-    def test_message(self, world: World) -> None:
+    def test_campaign_message_answers_as_documented(self, world: World) -> None:
         world.answers("campaign_message", campaign=world.campaign().pk)
 
-    def test_delete(self, world: World) -> None:
+    def test_campaign_delete_answers_as_documented(self, world: World) -> None:
         campaign = world.campaign()
         world.answers("campaign_delete", campaign=campaign.pk)
         world.answers("error_not_found", campaign=campaign.pk)
 
-    def test_invalid(self, world: World) -> None:
+    def test_invalid_campaign_answers_as_documented(self, world: World) -> None:
         world.answers("error_invalid")
 
 
 class TestContacts:
-    def test_sheet(self, world: World) -> None:
+    def test_contact_sheet_answers_as_documented(self, world: World) -> None:
         campaign = world.campaign(tags=[])
         rows = b"numbers,name,age\n9841000001,Ram,22\n9801000002,Sita,31\n9841000003,Hari,45\nnone,Gita,50\n"
         answer = world.caller.client.patch(
@@ -172,13 +172,13 @@ class TestContacts:
         )
         assert_matches_golden("v1/campaign_sheet", answer)
 
-    def test_add(self, world: World) -> None:
+    def test_contact_add_answers_as_documented(self, world: World) -> None:
         world.answers("contact_add", campaign=world.campaign(tags=[]).pk)
 
-    def test_add_many(self, world: World) -> None:
+    def test_adding_many_contacts_answers_as_documented(self, world: World) -> None:
         world.answers("contact_add_many", campaign=world.campaign(tags=[]).pk)
 
-    def test_list(self, world: World) -> None:
+    def test_contact_list_answers_as_documented(self, world: World) -> None:
         campaign = world.campaign(service=Service.BOTH)
         heard: dict[str, Any] = {
             "status": DeliveryStatus.HUNGUP,
@@ -197,57 +197,57 @@ class TestContacts:
         )
         world.answers("contact_list", campaign=campaign.pk)
 
-    def test_attributes(self, world: World) -> None:
+    def test_contact_attributes_answer_as_documented(self, world: World) -> None:
         contact = ram(world.campaign())
         world.answers("attributes", contact=contact.pk)
         world.answers("contact_delete_get", contact=contact.pk)
         world.answers("attributes_update", contact=contact.pk)
 
-    def test_update(self, world: World) -> None:
+    def test_contact_update_answers_as_documented(self, world: World) -> None:
         world.answers("contact_update", contact=ram(world.campaign()).pk)
 
-    def test_delete(self, world: World) -> None:
+    def test_contact_delete_answers_as_documented(self, world: World) -> None:
         world.answers("contact_delete", contact=ram(world.campaign()).pk)
 
 
 class TestRuns:
-    def test_run_and_stop(self, world: World) -> None:
+    def test_run_and_stop_answer_as_documented(self, world: World) -> None:
         campaign = world.campaign()
         ram(campaign)
         world.answers("run", campaign=campaign.pk)
         world.answers("error_live", campaign=campaign.pk)
         world.answers("stop", campaign=campaign.pk)
 
-    def test_scheduled(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_scheduled_run_answers_as_documented(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         now = timezone.make_aware(timezone.datetime(2025, 7, 9, 14, 0))  # type: ignore[attr-defined]
         monkeypatch.setattr(timezone, "now", lambda: now)
         campaign = world.campaign(schedule_at=now + timedelta(minutes=46))
         ram(campaign)
         world.answers("run_scheduled", campaign=campaign.pk)
 
-    def test_demo_call(self, world: World) -> None:
+    def test_demo_call_answers_as_documented(self, world: World) -> None:
         world.answers("demo_call", contact=ram(world.campaign()).pk)
 
-    def test_speak(self, world: World) -> None:
+    def test_voice_trial_answers_as_documented(self, world: World) -> None:
         world.answers("test_speak", campaign=world.campaign().pk)
 
-    def test_too_few_credits(self, db: None) -> None:
+    def test_too_few_credits_answer_as_documented(self, db: None) -> None:
         poor = make_user(credits=5)
         campaign = make_campaign(owner=poor, service=Service.CALL, message="Namaste")
         assert_answers_as_documented(Caller(poor).client, "v1/error_credits", campaign=campaign.pk)
 
 
 class TestOtps:
-    def test_send_and_list(self, world: World) -> None:
+    def test_otp_send_and_list_answer_as_documented(self, world: World) -> None:
         world.answers("otp_send")
         Otp.objects.update(message="Hi your OTP is 564546")
         world.answers("otp_list")
 
-    def test_call(self, world: World) -> None:
+    def test_otp_by_call_answers_as_documented(self, world: World) -> None:
         world.answers("otp_call")
 
 
-def test_dashboard(world: World) -> None:
+def test_dashboard_answers_as_documented(world: World) -> None:
     campaign = world.campaign(service=Service.BOTH)
     world.campaign(service=Service.SMS)
     world.campaign(draft=True)
@@ -281,7 +281,7 @@ def test_dashboard(world: World) -> None:
     )
 
 
-def test_the_dashboard_of_a_new_account(world: World) -> None:
+def test_dashboard_of_a_new_account_answers_as_documented(world: World) -> None:
     answer = world.caller.get("dashboard/")
     assert answer.keys() == golden("v1/dashboard").keys()
     assert len(answer["credit_usage_overtime"]) == 30

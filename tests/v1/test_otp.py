@@ -29,20 +29,20 @@ def send(caller: Caller, **fields: Any) -> dict[str, Any]:
     return details
 
 
-def test_the_company_comes_first(caller: Caller) -> None:
+def test_company_name_precedes_the_otp_message(caller: Caller) -> None:
     details = send(caller, company_name="Sample Bank")
     assert details["message"] == f"Sample Bank: Your code is {details['otp']}"
     assert Delivery.objects.get().text == details["message"]
 
 
 @pytest.mark.parametrize("company", [None, "", "  "])
-def test_older_callers_send_no_company(caller: Caller, company: Any) -> None:
+def test_otp_without_a_company_name_is_sent_unchanged(caller: Caller, company: Any) -> None:
     details = send(caller, company_name=company)
     assert (details["company_name"], details["message"]) == ("", f"Your code is {details['otp']}")
 
 
 @pytest.mark.parametrize("length", [8, "8"])
-def test_a_length(caller: Caller, length: Any) -> None:
+def test_otp_has_the_requested_length(caller: Caller, length: Any) -> None:
     assert len(send(caller, otp_length=length)["otp"]) == 8
 
 
@@ -50,14 +50,14 @@ def test_a_length(caller: Caller, length: Any) -> None:
     ("sent", "shown"),
     [(None, "np_rija"), ("np_prashanna", "np_prashanna"), (3, "np_prashanna"), ("5", "np_shreegya")],
 )
-def test_a_call_in_a_voice(caller: Caller, sent: Any, shown: str) -> None:
+def test_otp_call_uses_the_requested_voice(caller: Caller, sent: Any, shown: str) -> None:
     details = send(caller, sms_send_options="voice", voice_input=sent)
     assert (details["voice_input"], details["length_factor"]) == (shown, 1.0)
     assert " " not in details["otp"]
     assert details["otp"] in details["message"]
 
 
-def test_what_is_wrong_has_the_form_of_v1(caller: Caller) -> None:
+def test_invalid_otp_request_has_the_error_shape_of_v1(caller: Caller) -> None:
     body = {"number": "9841000001", "message": "x", "sms_send_options": "fax"}
     assert "sms_send_options" in caller.fails("POST", "auths/send/otp/", body, status=400)
     body = {**body, "sms_send_options": "voice", "voice_input": "nobody"}
@@ -65,14 +65,14 @@ def test_what_is_wrong_has_the_form_of_v1(caller: Caller) -> None:
     assert not Otp.objects.exists()
 
 
-def test_too_few_credits(db: None) -> None:
+def test_otp_without_enough_credits_is_a_402(db: None) -> None:
     caller = Caller(make_user())
     body = {"number": "9841000001", "message": "x", "sms_send_options": "text"}
     caller.fails("POST", "auths/send/otp/", body, status=402)
     assert caller.code == "insufficient_credits"
 
 
-def test_too_many(caller: Caller, settings: Any) -> None:
+def test_otp_requests_over_the_limit_are_a_429(caller: Caller, settings: Any) -> None:
     settings.IRIS_OTP_THROTTLE = "1/minute"
     send(caller)
     body = {"number": "9841000001", "message": "x", "sms_send_options": "text"}
@@ -80,7 +80,7 @@ def test_too_many(caller: Caller, settings: Any) -> None:
     assert caller.code == "throttled"
 
 
-def test_the_list_has_the_newest_first_and_only_ones_own(caller: Caller) -> None:
+def test_otp_list_shows_the_accounts_own_otps_newest_first(caller: Caller) -> None:
     codes = [send(caller, number=f"98410000{last:02}")["otp"] for last in range(12)]
     send(Caller(make_user(credits=5)))
     answer = caller.get("auths/list/send-otps/")

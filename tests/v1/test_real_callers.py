@@ -51,7 +51,7 @@ def shown_by_the_tracker(answer: httpx.Response) -> str:
     return "; ".join(fields) or str(body.get("message") or body.get("error") or body.get("detail"))
 
 
-def test_the_user_of_a_vehicle_tracker_reads_what_is_wrong(http: httpx.Client, user: User) -> None:
+def test_vehicle_tracker_shows_its_user_the_error_sentence(http: httpx.Client, user: User) -> None:
     new = {"name": "Renewals", "services": "SMS", "message": "Namaste"}
     campaign = ok(http.post("/campaign/create/", json=new))["id"]
     contact = ok(http.post(f"/campaign/{campaign}/add-contact/", json={"number": "9841000001"}))["id"]
@@ -76,7 +76,7 @@ def test_the_user_of_a_vehicle_tracker_reads_what_is_wrong(http: httpx.Client, u
         assert shown_by_the_tracker(refused) == refused.json()["message"]
 
 
-def test_a_vehicle_tracker_calls_its_customers(http: httpx.Client) -> None:
+def test_vehicle_tracker_runs_a_voice_campaign(http: httpx.Client) -> None:
     """Voice campaigns end to end: tries one method after the other, polls pages, downloads the report."""
     voices = ok(http.get("/voice-models/"))
     numbers = ok(http.get("/phone-number/active/"))
@@ -120,7 +120,7 @@ def test_a_vehicle_tracker_calls_its_customers(http: httpx.Client) -> None:
     ok(http.delete(f"/campaign/{campaign['id']}/"))
 
 
-def test_a_government_warns_its_citizens(http: httpx.Client) -> None:
+def test_government_warning_gets_its_numbers_back_as_sent(http: httpx.Client) -> None:
     """Numbers go out without a plus, and must come back as they were sent, or nobody is found again."""
     phones = ok(http.get("/active-broker-phone/")) or ok(http.get("/phone-number/active/"))
     new = {
@@ -165,7 +165,7 @@ def test_a_government_warns_its_citizens(http: httpx.Client) -> None:
     assert ok(http.post("/auths/send/otp/", json=otp))["data"]["details"]["message"] == "Ward 4: Code 123456"
 
 
-def test_a_php_framework_calls_everything_json(http: httpx.Client, live_server: LiveServer) -> None:
+def test_php_client_that_labels_every_request_as_json_works(http: httpx.Client, live_server: LiveServer) -> None:
     """Its client names JSON as the type of every request, of those without a body and of uploads, too."""
     http.headers.update({"Content-Type": "application/json", "Accept": "application/json"})
     logged_in = ok(

@@ -66,7 +66,7 @@ def read(caller: Caller, campaign: Campaign, method: str = "get") -> list[dict[s
 
 class TestReport:
     @pytest.mark.parametrize("method", ["get", "post"])
-    def test_has_a_row_for_each_contact(self, caller: Caller, user: User, method: str) -> None:
+    def test_csv_report_has_a_row_for_each_contact(self, caller: Caller, user: User, method: str) -> None:
         campaign = make_told(user, tags_name="राम, “the” first", tags_age=22)
         make_recipient(campaign=campaign, number="+977-9801000001")
         first, second = read(caller, campaign, method)
@@ -74,7 +74,7 @@ class TestReport:
         assert first == {**CONTACT, "name": "राम, “the” first", "age": "22"}
         assert (second["status"], second["carrier"], second["age"]) == ("not started", "Ncell", "")
 
-    def test_tells_of_texts_where_there_may_be_some(self, caller: Caller, user: User) -> None:
+    def test_csv_report_has_the_sms_status_when_the_campaign_sends_sms(self, caller: Caller, user: User) -> None:
         campaign = make_empty_campaign(owner=user, service=Service.BOTH)
         make_recipient(campaign=campaign, status=DeliveryStatus.FAILED, sms_status=DeliveryStatus.COMPLETED)
         (row,) = read(caller, campaign)
@@ -92,7 +92,7 @@ class TestReport:
             "-",
         ],
     )
-    def test_has_no_formulas(self, caller: Caller, user: User, evil: str) -> None:
+    def test_csv_report_escapes_formulas(self, caller: Caller, user: User, evil: str) -> None:
         campaign = make_told(user, tags_name=evil)
         assert read(caller, campaign)[0]["name"] == f"'{evil}"
 
@@ -108,13 +108,13 @@ class TestReport:
             ("x|-2", "x|'-2"),
         ],
     )
-    def test_has_no_formulas_behind_what_separates_cells_elsewhere(
+    def test_csv_report_escapes_formulas_after_other_cell_separators(
         self, caller: Caller, user: User, evil: str, harmless: str
     ) -> None:
         campaign = make_told(user, tags_name=evil)
         assert read(caller, campaign)[0]["name"] == harmless
 
-    def test_nor_in_its_heading_or_its_numbers(self, caller: Caller, user: User) -> None:
+    def test_csv_report_escapes_formulas_in_its_heading(self, caller: Caller, user: User) -> None:
         campaign = make_told(user, **{"tags_=1+1": "x"})
         make_recipient(campaign=campaign, number="(984)-1000001")
         rows = read(caller, campaign)
@@ -122,11 +122,11 @@ class TestReport:
         assert rows[1]["number"] == "(984)-1000001"
 
     @pytest.mark.parametrize("good", ["+9779841000001", "Ward 4 - east", "a=b", -5, -1.5, 0, ""])
-    def test_leaves_all_else_as_it_is(self, caller: Caller, user: User, good: Any) -> None:
+    def test_csv_report_leaves_harmless_values_unchanged(self, caller: Caller, user: User, good: Any) -> None:
         campaign = make_told(user, tags_name=good)
         assert read(caller, campaign)[0]["name"] == str(good)
 
-    def test_is_written_batch_by_batch(
+    def test_csv_report_is_read_in_batches(
         self, caller: Caller, user: User, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         campaign = make_campaign(owner=user, numbers=range(9841000001, 9841000026))
@@ -137,16 +137,16 @@ class TestReport:
         assert [row["number"] for row in rows] == [str(number) for number in range(9841000001, 9841000026)]
         assert len(queries) == 3 + 4 * 3
 
-    def test_of_nobody(self, caller: Caller, user: User) -> None:
+    def test_csv_report_of_a_campaign_without_contacts_has_no_rows(self, caller: Caller, user: User) -> None:
         assert read(caller, make_empty_campaign(owner=user)) == []
 
 
 class TestDashboard:
     @pytest.mark.parametrize("days", ["0", "-1", "x", "367", "1.5", "99999"])
-    def test_days_that_are_none(self, caller: Caller, days: str) -> None:
+    def test_dashboard_refuses_invalid_days(self, caller: Caller, days: str) -> None:
         assert "days" in caller.fails("GET", f"dashboard/?days={days}", status=400)
 
-    def test_what_was_before_is_not_counted(self, caller: Caller, user: User) -> None:
+    def test_dashboard_ignores_deliveries_before_the_period(self, caller: Caller, user: User) -> None:
         before = timezone.now() - timedelta(days=8)
         run = make_run(campaign=make_campaign(owner=user), status=RunStatus.RUNNING)
         for created in (before, timezone.now()):
@@ -161,7 +161,7 @@ class TestDashboard:
         assert caller.get("dashboard/?days=7")["outbound_sms"] == 2
         assert caller.get("dashboard/")["outbound_sms"] == 4
 
-    def test_others_are_not_counted(self, caller: Caller) -> None:
+    def test_dashboard_ignores_other_accounts(self, caller: Caller) -> None:
         make_campaign(service=Service.CALL)
         make_delivery(status=DeliveryStatus.COMPLETED)
         answer = caller.get("dashboard/")
@@ -197,7 +197,7 @@ class TestQueries:
             ("voice-models/", 1),
         ],
     )
-    def test_are_constant(self, caller: Caller, user: User, path: str, most: int) -> None:
+    def test_number_of_queries_does_not_grow_with_the_rows(self, caller: Caller, user: User, path: str, most: int) -> None:
         campaign = make_campaign(owner=user, service=Service.CALL, message="Namaste")
         run = make_run(campaign=campaign, status=RunStatus.RUNNING)
         path = path.format(campaign.pk)
@@ -205,7 +205,7 @@ class TestQueries:
         self.fill(user, campaign, run)
         assert self.count(caller, path) == before <= most
 
-    def test_many_contacts_cost_as_much_as_few(self, caller: Caller, user: User) -> None:
+    def test_adding_many_contacts_uses_the_same_number_of_queries(self, caller: Caller, user: User) -> None:
         campaign = make_campaign(owner=user)
 
         def cost(n: int) -> int:

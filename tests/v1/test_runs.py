@@ -57,15 +57,15 @@ def sent() -> list[tuple[str, str, str]]:
 
 
 class TestServices:
-    def test_sms(self, caller: Caller) -> None:
+    def test_sms_campaign_sends_its_sms_message(self, caller: Caller) -> None:
         run(caller, make(caller, services="SMS", message="", sms_message="Hi {name}"))
         assert sent() == [("sms", "9841000001", "Hi A")]
 
-    def test_sms_says_the_message_where_there_is_no_text_of_its_own(self, caller: Caller) -> None:
+    def test_sms_campaign_without_sms_message_sends_the_message(self, caller: Caller) -> None:
         run(caller, make(caller, services="SMS"))
         assert sent() == [("sms", "9841000001", "Namaste A")]
 
-    def test_both_to_each(self, caller: Caller) -> None:
+    def test_sms_and_phone_campaign_sends_both_to_each_contact(self, caller: Caller) -> None:
         campaign = make(caller, 9841000001, 9841000002, services="SMS & PHONE", sms_message="Hi {tags_name}")
         run(caller, campaign)
         assert sent() == [
@@ -80,7 +80,7 @@ class TestServices:
             (2, 1)
         ]
 
-    def test_an_sms_follows_a_call_that_was_not_heard(self, caller: Caller) -> None:
+    def test_failover_sms_follows_an_unanswered_call(self, caller: Caller) -> None:
         numbers = (9841000001, 9841009901, 9841009902, 9841009903)
         campaign = make(caller, *numbers, sms_message="Missed, {name}", failover_target=["unanswered"])
         run(caller, campaign)
@@ -92,11 +92,11 @@ class TestServices:
         assert [row["status"] for row in rows] == ["hungup", "unanswered", "unanswered", "completed"]
         assert [row["credit_consumed_SMS"] for row in rows] == [0, 1, 1, 0]
 
-    def test_nothing_follows_a_call_that_was_not_started(self, caller: Caller) -> None:
+    def test_failover_target_not_started_sends_no_sms(self, caller: Caller) -> None:
         run(caller, make(caller, 9841009901, failover_target=["not started"]))
         assert [it[0] for it in sent()] == ["call"]
 
-    def test_a_limit_is_never_passed(self, caller: Caller, user: User) -> None:
+    def test_run_never_exceeds_the_credit_limit(self, caller: Caller, user: User) -> None:
         campaign = make(caller, *range(9841000001, 9841000006), services="SMS", credit_limit=3)
         caller.post(f"run-campaign/{campaign}/")
         user.refresh_from_db()
@@ -105,12 +105,12 @@ class TestServices:
         assert len(sent()) == 3
         assert caller.get(f"campaign-detail/{campaign}/")["total_credits_consumed"] == 3
 
-    def test_a_limit_that_does_for_nobody(self, caller: Caller) -> None:
+    def test_credit_limit_below_the_price_of_one_contact_is_refused(self, caller: Caller) -> None:
         campaign = make(caller, credit_limit=1)
         caller.fails("POST", f"run-campaign/{campaign}/", status=400)
         assert caller.code == "credit_limit_too_low"
 
-    def test_a_recording(self, caller: Caller, user: User) -> None:
+    def test_audio_campaign_plays_its_recording(self, caller: Caller, user: User) -> None:
         campaign = make(caller, category="Audio")
         answer = caller.fails("POST", f"run-campaign/{campaign}/", status=400)
         assert answer["audio_file"] == ["This is missing."]
@@ -119,12 +119,12 @@ class TestServices:
         run(caller, campaign)
         assert [(it[0], it[2]) for it in sent()] == [("call", "")]
 
-    def test_a_draft_can_be_run_and_is_none_any_more(self, caller: Caller) -> None:
+    def test_running_a_draft_clears_its_draft_flag(self, caller: Caller) -> None:
         campaign = make(caller, draft=True)
         run(caller, campaign)
         assert caller.get(f"campaign/{campaign}/")["draft"] is False
 
-    def test_a_length_factor_makes_it_longer(self, caller: Caller) -> None:
+    def test_length_factor_lengthens_the_call(self, caller: Caller) -> None:
         message = "नमस्कार, भोलि बिहान दश बजे वडा कार्यालयमा बैठक छ।"
         for factor in ("1", "2"):
             run(caller, make(caller, message=message, length_factor=factor))
@@ -141,21 +141,21 @@ class TestRefused:
             ({"services": "SMS & PHONE"}, None),
         ],
     )
-    def test_with_nothing_to_say(self, caller: Caller, fields: dict[str, Any], missing: str | None) -> None:
+    def test_run_without_a_message_is_refused(self, caller: Caller, fields: dict[str, Any], missing: str | None) -> None:
         answer = caller.fails("POST", f"run-campaign/{make(caller, message='', **fields)}/", status=400)
         assert missing is None or answer[missing] == ["This is missing."]
 
-    def test_with_nobody_to_say_it_to(self, caller: Caller) -> None:
+    def test_run_without_contacts_is_refused(self, caller: Caller) -> None:
         new = {"name": "Water", "services": "SMS", "message": "Namaste"}
         campaign = caller.post("campaign/create/", new, status=201)["id"]
         caller.fails("POST", f"run-campaign/{campaign}/", status=400)
 
-    def test_with_a_tag_that_nobody_has(self, caller: Caller) -> None:
+    def test_run_with_an_unknown_tag_is_refused(self, caller: Caller) -> None:
         campaign = make(caller, message="Namaste {surname}")
         caller.fails("POST", f"run-campaign/{campaign}/", status=400)
         assert caller.code == "unknown_tag"
 
-    def test_whatever_the_body_is(self, caller: Caller) -> None:
+    def test_run_ignores_its_body(self, caller: Caller) -> None:
         """Real clients send none, calling it JSON, or an empty object."""
         campaign = make(caller)
         caller.call("POST", f"run-campaign/{campaign}/", b"", content_type="application/json", status=200)
@@ -166,7 +166,7 @@ class TestSchedule:
     def later(self, **delta: Any) -> str:
         return timezone.localtime(timezone.now() + timedelta(**delta)).isoformat()
 
-    def test_waits_for_its_time(self, caller: Caller, user: User) -> None:
+    def test_scheduled_run_holds_credits_and_waits(self, caller: Caller, user: User) -> None:
         campaign = make(caller, schedule=self.later(hours=2))
         assert caller.get(f"campaign/{campaign}/")["status"] == "Not Started"
         answer = caller.post(f"run-campaign/{campaign}/")["message"]
@@ -176,14 +176,14 @@ class TestSchedule:
         shown = caller.get(f"campaign/{campaign}/")
         assert (shown["status"], shown["progress_percent"]) == ("Scheduled", 0)
 
-    def test_run_again_without_a_schedule_begins_at_once(self, caller: Caller) -> None:
+    def test_scheduled_campaign_run_again_without_a_schedule_begins_at_once(self, caller: Caller) -> None:
         campaign = make(caller, schedule=self.later(days=1))
         caller.post(f"run-campaign/{campaign}/")
         caller.put(f"campaign/{campaign}/", {"schedule": None})
         run(caller, campaign)
         assert len(sent()) == 1
 
-    def test_changes_of_the_campaign_are_taken_over(self, caller: Caller, user: User) -> None:
+    def test_scheduled_run_follows_changes_of_its_campaign(self, caller: Caller, user: User) -> None:
         campaign = make(caller, services="SMS", schedule=self.later(days=1))
         caller.post(f"run-campaign/{campaign}/")
         caller.patch(f"campaign/{campaign}/", {"message": "New words, " + 80 * "क"})
@@ -200,21 +200,21 @@ class TestSchedule:
         user.refresh_from_db()
         assert user.balance == 100
 
-    def test_a_change_that_cannot_be_paid_for_changes_nothing(self, caller: Caller, user: User) -> None:
+    def test_change_of_a_scheduled_campaign_that_costs_too_much_is_rolled_back(self, caller: Caller, user: User) -> None:
         campaign = make(caller, *range(9841000001, 9841000006), services="SMS", schedule=self.later(days=1))
         caller.post(f"run-campaign/{campaign}/")
         caller.fails("PATCH", f"campaign/{campaign}/", {"message": 2000 * "क"}, status=402)
         assert Run.objects.get().status == RunStatus.SCHEDULED
         assert caller.get(f"campaign/{campaign}/")["message"] == "Namaste {name}"
 
-    def test_a_time_that_is_over_means_now(self, caller: Caller) -> None:
+    def test_past_schedule_begins_at_once(self, caller: Caller) -> None:
         campaign = make(caller)
         Campaign.objects.update(schedule_at=timezone.now() - timedelta(days=1))
         run(caller, campaign)
 
 
 class TestStopAndTry:
-    def test_stop(self, caller: Caller, user: User) -> None:
+    def test_stop_terminates_the_run_and_releases_its_hold(self, caller: Caller, user: User) -> None:
         campaign = make(caller)
         caller.post(f"run-campaign/{campaign}/")
         caller.post(f"campaign/emergency-stop/{campaign}/", {"name": "anything"}, format="multipart")
@@ -224,11 +224,11 @@ class TestStopAndTry:
         user.refresh_from_db()
         assert user.balance == 100
 
-    def test_stop_again(self, caller: Caller) -> None:
+    def test_stop_of_a_campaign_that_does_not_run_is_no_error(self, caller: Caller) -> None:
         campaign = make(caller)
         assert "not running" in caller.post(f"campaign/emergency-stop/{campaign}/")["message"]
 
-    def test_a_demo_call_is_for_one(self, caller: Caller) -> None:
+    def test_demo_call_calls_one_contact(self, caller: Caller) -> None:
         campaign = make(caller, 9841000001, 9841000002)
         second = Recipient.objects.latest("pk")
         caller.post(f"demo-call/{second.pk}/")
@@ -239,7 +239,7 @@ class TestStopAndTry:
         assert caller.get(f"campaign/{campaign}/")["campaign_action_count"] == 2
 
     @pytest.mark.parametrize("services", ["PHONE", "SMS", "SMS & PHONE"])
-    def test_after_a_demo_call_the_campaign_is_as_before(self, caller: Caller, services: str) -> None:
+    def test_demo_call_leaves_the_campaign_unchanged(self, caller: Caller, services: str) -> None:
         campaign = make(caller, 9841000001, services=services, draft=True)
         before = caller.get(f"campaign/{campaign}/")
         assert (before["status"], before["draft"], before["progress_percent"]) == ("Not Started", True, 0)
@@ -257,7 +257,7 @@ class TestStopAndTry:
         assert paid == answer["total_credits_consumed"] > 0
         run(caller, campaign)
 
-    def test_what_a_campaign_came_to_outlasts_a_demo_call(self, caller: Caller) -> None:
+    def test_demo_call_keeps_the_results_of_an_earlier_run(self, caller: Caller) -> None:
         campaign = make(caller, 9841000001, 9841009902)  # the second is never answered
         run(caller, campaign)
         second = Recipient.objects.latest("pk")
@@ -268,7 +268,7 @@ class TestStopAndTry:
         shown = caller.get(f"campaign-detail/{campaign}/")["results"]
         assert [contact["status"] for contact in shown] == ["unanswered", "completed"]
 
-    def test_a_demo_call_is_no_run_that_could_be_paused(self, caller: Caller) -> None:
+    def test_demo_call_cannot_be_paused(self, caller: Caller) -> None:
         campaign = make(caller)
         caller.post(f"demo-call/{Recipient.objects.get().pk}/")
         with pytest.raises(Conflict):
@@ -276,7 +276,7 @@ class TestStopAndTry:
         engine.run_to_the_end()
         run(caller, campaign)
 
-    def test_a_demo_call_is_no_performance_of_the_campaign(self, caller: Caller) -> None:
+    def test_demo_call_does_not_count_in_the_dashboard(self, caller: Caller) -> None:
         campaign = make(caller)
         (before,) = caller.get(f"campaign-detail/{campaign}/")["results"]
         caller.post(f"demo-call/{Recipient.objects.get().pk}/")
@@ -285,7 +285,7 @@ class TestStopAndTry:
         assert after["updated_at"] == before["updated_at"]
         assert dashboard.dashboard(user=User.objects.get(), days=7).top is None
 
-    def test_a_stopped_demo_call_changes_nothing_either(self, caller: Caller) -> None:
+    def test_stopped_demo_call_leaves_the_campaign_unchanged(self, caller: Caller) -> None:
         campaign = make(caller)
         caller.post(f"demo-call/{Recipient.objects.get().pk}/")
         caller.post(f"campaign/emergency-stop/{campaign}/")
@@ -297,18 +297,18 @@ class TestStopAndTry:
         "message", ["One\nTwo", "Two  spaces", "A | B", "{name}, नमस्कार", "  x  ", "9841000001"]
     )
     @pytest.mark.parametrize("voice", [5, "5", "np_rija", None])
-    def test_speak(self, caller: Caller, message: str, voice: Any) -> None:
+    def test_voice_trial_accepts_any_text_and_voice_form(self, caller: Caller, message: str, voice: Any) -> None:
         campaign = make(caller)
         address = caller.post(f"test-speak/riri/{campaign}/", {"message": message, "voice_input": voice})
         assert address.startswith("http://testserver/media/audio/")
 
-    def test_speak_nothing(self, caller: Caller) -> None:
+    def test_voice_trial_without_a_message_is_refused(self, caller: Caller) -> None:
         campaign = make(caller, message="")
         caller.fails("POST", f"test-speak/riri/{campaign}/", {}, status=400)
 
 
 class TestProgress:
-    def test_rises_while_it_runs(self, caller: Caller, user: User, settings: Any) -> None:
+    def test_progress_rises_during_a_run(self, caller: Caller, user: User, settings: Any) -> None:
         # Nothing is ever heard of the fourth, which is not given up, however slow the machine.
         settings.IRIS_REPORT_TIMEOUT_SECONDS = 10**7
         campaign = make(caller, 9841000001, 9841000002, 9841000003, 9841009905, services="SMS")
@@ -319,14 +319,14 @@ class TestProgress:
         assert caller.get(f"campaign/{campaign}/")["progress_percent"] == 75
         assert caller.get("campaign/")["results"][0]["progress_percent"] == 75
 
-    def test_is_read_from_the_cursor_where_not_everybody_was_taken(self, caller: Caller, user: User) -> None:
+    def test_progress_is_read_from_the_cursor_while_the_run_is_filling(self, caller: Caller, user: User) -> None:
         campaign = make_campaign(owner=user, numbers=range(9841000001, 9841000011))
         first = campaign.recipients.earliest("pk").pk
         make_run(campaign=campaign, cursor=first + 3)
         assert caller.get(f"campaign/{campaign.pk}/")["progress_percent"] == 40
 
 
-def test_credits_are_all_accounted_for(caller: Caller, user: User) -> None:
+def test_balance_and_credits_used_add_up(caller: Caller, user: User) -> None:
     run(caller, make(caller, 9841000001, 9841009903, services="SMS & PHONE"))
     user.refresh_from_db()
     assert user.balance == Decimal(100) - caller.get("dashboard/")["credits_used"]

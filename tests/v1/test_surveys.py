@@ -72,7 +72,7 @@ def shown(caller: Caller, campaign: int) -> list[dict[str, Any]]:
 
 
 class TestSteps:
-    def test_with_a_form_of_which_only_the_names_of_fields_arrive(self, caller: Caller) -> None:
+    def test_form_with_only_field_names_keeps_the_steps(self, caller: Caller) -> None:
         campaign = created(caller, SAY)
         before = shown(caller, campaign)
         body = (
@@ -83,7 +83,7 @@ class TestSteps:
         )
         assert answer["results"] == before
 
-    def test_with_recordings_and_steps_as_python_prints_them(self, caller: Caller) -> None:
+    def test_steps_are_read_from_python_literals_with_recordings(self, caller: Caller) -> None:
         campaign = created(caller, SAY, PLAY)
         body = {"steps": ["{'id': 'x', 'survey': None, 'order': 0}", str(PLAY)], "1": upload(), "7": upload()}
         answer = caller.post(f"campaign/create/{campaign}/survey/", body, format="multipart")
@@ -91,7 +91,7 @@ class TestSteps:
         assert answer["results"][0]["audio_file"] is None
         assert answer["results"][1]["audio_file"].endswith(".mp3")
 
-    def test_as_they_were_shown(self, caller: Caller) -> None:
+    def test_steps_can_be_sent_back_unchanged(self, caller: Caller) -> None:
         campaign = created(caller, SAY, PLAY)
         caller.post(f"campaign/create/{campaign}/survey/", {"1": upload()}, format="multipart")
         before = shown(caller, campaign)
@@ -99,18 +99,18 @@ class TestSteps:
             assert method(f"campaign/create/{campaign}/survey/", {"steps": before})["results"] == before
 
     @pytest.mark.parametrize("body", [{}, {"steps": []}, {"steps": None}, {"steps": ""}, {"steps": "[]"}])
-    def test_are_not_deleted_by_sending_none(self, caller: Caller, body: dict[str, Any]) -> None:
+    def test_sending_no_steps_keeps_the_existing_ones(self, caller: Caller, body: dict[str, Any]) -> None:
         campaign = created(caller, SAY)
         assert len(caller.post(f"campaign/create/{campaign}/survey/", body)["results"]) == 1
 
-    def test_with_one_order_for_all_are_numbered_as_they_came(self, caller: Caller) -> None:
+    def test_steps_with_equal_order_are_numbered_as_sent(self, caller: Caller) -> None:
         campaign = created(caller, SAY, {**SAY, "text_or_url": "Have you water?"})
         assert [(step["order"], step["text_or_url"]) for step in shown(caller, campaign)] == [
             (0, "Are you well?"),
             (1, "Have you water?"),
         ]
 
-    def test_in_a_form_as_json(self, caller: Caller) -> None:
+    def test_steps_are_read_from_json_in_a_form_field(self, caller: Caller) -> None:
         campaign = created(caller)
         body = {"steps": json.dumps([SAY, PLAY])}
         answer = caller.post(f"campaign/create/{campaign}/survey/", body, format="multipart")
@@ -135,24 +135,24 @@ class TestSteps:
             ({"audio_file": "http://127.0.0.1:1/song.mp3"}, "port 1 is not allowed"),
         ],
     )
-    def test_that_are_wrong_are_named(self, caller: Caller, wrong: dict[str, Any], sentence: str) -> None:
+    def test_invalid_step_is_refused_with_its_reason(self, caller: Caller, wrong: dict[str, Any], sentence: str) -> None:
         body = {"name": "Water", "services": "SURVEY", "steps": [SAY, {**SAY, "order": 1, **wrong}]}
         refusal = caller.fails("POST", "campaign/create/", body, status=400)
         assert sentence in refusal["message"]
         assert not Campaign.objects.exists()
 
-    def test_of_campaigns_that_ask_nothing_are_ignored(self, caller: Caller) -> None:
+    def test_steps_of_a_campaign_that_is_not_a_survey_are_ignored(self, caller: Caller) -> None:
         body = {"name": "Water", "services": "PHONE", "message": "Namaste", "steps": [SAY]}
         campaign = caller.post("campaign/create/", body, status=201)["id"]
         assert shown(caller, campaign) == []
         caller.fails("POST", f"campaign/create/{campaign}/survey/", {"steps": [SAY]}, status=400)
 
-    def test_cannot_change_while_it_runs(self, caller: Caller, user: User) -> None:
+    def test_steps_cannot_change_during_a_run(self, caller: Caller, user: User) -> None:
         campaign = make_survey(owner=user)
         caller.post(f"run-survey/{campaign.pk}/")
         caller.fails("POST", f"campaign/create/{campaign.pk}/survey/", {"steps": [SAY]}, status=409)
 
-    def test_a_recording_that_is_none(self, caller: Caller) -> None:
+    def test_step_recording_that_is_not_audio_is_refused(self, caller: Caller) -> None:
         campaign = created(caller, SAY, PLAY)
         noise = SimpleUploadedFile("song.mp3", b"no song", content_type="audio/mpeg")
         refusal = caller.call(
@@ -162,7 +162,7 @@ class TestSteps:
 
 
 class TestRun:
-    def test_plays_what_was_uploaded_between_what_is_said(self, caller: Caller) -> None:
+    def test_survey_call_plays_uploads_and_spoken_steps_in_order(self, caller: Caller) -> None:
         campaign = created(caller, SAY, PLAY, {**SAY, "order": 2, "text_or_url": "Have you water?"})
         caller.post(f"campaign/create/{campaign}/survey/", {"1": upload(seconds=2)}, format="multipart")
         caller.post(f"campaign/{campaign}/add-contact/", {"number": "9841000012"}, status=201)
@@ -175,32 +175,32 @@ class TestRun:
         report = caller.get(f"download/survey/{shown(caller, campaign)[0]['survey']}/report/?format=json")
         assert report["results"][0]["answers"] == {"well": "2", "well_2": "0"}
 
-    def test_as_a_campaign_is_the_same(self, caller: Caller, user: User) -> None:
+    def test_run_campaign_also_runs_a_survey(self, caller: Caller, user: User) -> None:
         campaign = make_survey(owner=user)
         assert caller.post(f"run-campaign/{campaign.pk}/") == {"message": "Campaign Began Successfully!!"}
 
-    def test_is_for_surveys_only(self, caller: Caller, user: User) -> None:
+    def test_run_survey_refuses_other_campaigns(self, caller: Caller, user: User) -> None:
         campaign = make_campaign(owner=user, message="Namaste")
         for path in (f"run-survey/{campaign.pk}/", f"test-survey/{campaign.recipients.earliest('pk').pk}/"):
             assert "SURVEY" in caller.fails("POST", path, status=400)["message"]
 
-    def test_without_steps(self, caller: Caller, user: User) -> None:
+    def test_survey_without_steps_is_refused(self, caller: Caller, user: User) -> None:
         campaign = make_campaign(owner=user, service=Service.SURVEY)
         assert "no steps" in caller.fails("POST", f"run-survey/{campaign.pk}/", status=400)["message"]
 
-    def test_with_too_few_credits(self, caller: Caller) -> None:
+    def test_survey_without_enough_credits_is_a_402(self, caller: Caller) -> None:
         campaign = make_survey(owner=make_user(credits=1))
         poor = Caller(campaign.owner)
         poor.fails("POST", f"run-survey/{campaign.pk}/", status=402)
 
-    def test_a_try_calls_one_contact(self, caller: Caller, user: User) -> None:
+    def test_survey_trial_calls_one_contact(self, caller: Caller, user: User) -> None:
         campaign = make_survey(owner=user)
         contact = campaign.recipients.earliest("pk")
         caller.post(f"test-survey/{contact.pk}/")
         run_to_the_end()
         assert [message.to for message in SandboxMessage.objects.all()] == [contact.to]
 
-    def test_a_scheduled_one_asks_what_it_was_given_since(self, caller: Caller, user: User) -> None:
+    def test_scheduled_survey_asks_the_new_steps(self, caller: Caller, user: User) -> None:
         campaign = make_survey(owner=user)
         caller.patch(f"campaign/{campaign.pk}/", {"schedule": "2090-01-01T10:00:00+05:45"})
         caller.post(f"run-survey/{campaign.pk}/")
@@ -211,14 +211,14 @@ class TestRun:
 
 
 class TestReport:
-    def test_before_anybody_was_asked(self, caller: Caller, user: User) -> None:
+    def test_survey_report_before_the_run_has_empty_answers(self, caller: Caller, user: User) -> None:
         survey = make_survey(owner=user, numbers=[9841000012]).survey
         report = caller.get(f"download/survey/{survey.pk}/report/?format=json")
         (row,) = report["results"]
         assert (row["status"], row["answers"]) == ("not started", {"field_0": None, "field_1": None})
         assert report["summary"] == {"field_0": {}, "field_1": {}}
 
-    def test_cells_that_spreadsheets_would_calculate_are_text(self, caller: Caller, user: User) -> None:
+    def test_survey_report_escapes_formulas(self, caller: Caller, user: User) -> None:
         survey = make_survey(owner=user, plans=[asks(0, input_name="=1+1")]).survey
         answer = caller.client.get(
             f"/api/v1/download/survey/{survey.pk}/report/", HTTP_ACCEPT="application/json"
@@ -226,7 +226,7 @@ class TestReport:
         assert ",'=1+1" in answer.getvalue().decode()
 
     @pytest.mark.parametrize("size", [1, 2])
-    def test_is_whole_however_many_batches_it_takes(
+    def test_survey_report_is_complete_for_any_batch_size(
         self, caller: Caller, user: User, monkeypatch: Any, size: int
     ) -> None:
         monkeypatch.setattr("campaigns.reports.totals.BATCH", size)
@@ -234,14 +234,14 @@ class TestReport:
         report = caller.get(f"download/survey/{survey.pk}/report/?format=json")
         assert (report["count"], len(report["results"])) == (5, 5)
 
-    def test_of_a_deleted_campaign_is_not_there(self, caller: Caller, user: User) -> None:
+    def test_survey_report_of_a_deleted_campaign_is_a_404(self, caller: Caller, user: User) -> None:
         campaign = make_survey(owner=user)
         caller.delete(f"campaign/{campaign.pk}/")
         caller.fails("GET", f"download/survey/{campaign.survey.pk}/report/", status=404)
 
 
 class TestTemplates:
-    def test_with_recordings_by_the_order_of_their_steps(self, caller: Caller) -> None:
+    def test_template_recordings_are_matched_by_step_order(self, caller: Caller) -> None:
         body = {
             "name": "Water",
             "voice": json.dumps({"voice_internal_name": "np_rija"}),
@@ -271,14 +271,14 @@ class TestTemplates:
             ({"length_factor": 9}, "length_factor"),
         ],
     )
-    def test_that_are_wrong(self, caller: Caller, wrong: dict[str, Any], field: str | None) -> None:
+    def test_invalid_template_is_refused(self, caller: Caller, wrong: dict[str, Any], field: str | None) -> None:
         body = {"name": "Water", "voice": {"voice_internal_name": "np_rija"}, "content": [SAY], **wrong}
         refusal = caller.fails("POST", "survey-templates/", body, status=400)
         assert field is None or field in refusal
         assert not SurveyTemplate.objects.exists()
 
     @pytest.mark.parametrize("empty", [{}, {"input_name": None}, {"input_name": ""}])
-    def test_name_their_inputs_by_either_name(self, caller: Caller, empty: dict[str, Any]) -> None:
+    def test_template_reads_field_name_when_input_name_is_empty(self, caller: Caller, empty: dict[str, Any]) -> None:
         step = {name: value for name, value in SAY.items() if name != "input_name"} | empty
         content = [{**step, "field_name": "ward"}, {**SAY, "order": 1, "field_name": "ignored"}]
         body = {"name": "Water", "voice": {"voice_internal_name": "np_rija"}, "content": content}
@@ -286,7 +286,7 @@ class TestTemplates:
         assert [shown["input_name"] for shown in made] == ["ward", SAY["input_name"]]
 
     @pytest.mark.parametrize("step", ["valid", "templates.update_template"])
-    def test_one_that_is_deleted_while_it_is_changed_is_not_there(
+    def test_update_of_a_concurrently_deleted_template_is_a_404(
         self, caller: Caller, user: User, monkeypatch: pytest.MonkeyPatch, step: str
     ) -> None:
         template = make_template(owner=user)
@@ -300,7 +300,7 @@ class TestTemplates:
         monkeypatch.setattr(f"{views.__name__}.{step}", and_delete)
         caller.fails("PATCH", f"survey-templates/{template.pk}/", {"name": "Roads"}, status=404)
 
-    def test_are_found_by_name_and_by_what_they_ask(self, caller: Caller, user: User) -> None:
+    def test_template_search_covers_names_and_questions(self, caller: Caller, user: User) -> None:
         make_template(owner=user, name="Water", plans=[asks(0, "Are you well?")])
         make_template(owner=user, name="Roads", plans=[asks(0, "Is the road open?")])
         make_template(owner=make_user(), name="Roads of others")
@@ -308,7 +308,7 @@ class TestTemplates:
             found = caller.get(f"survey-templates/?search={text}")
             assert [template["name"] for template in found["results"]] == names
 
-    def test_are_listed_in_the_same_queries_however_many(
+    def test_template_list_uses_a_bounded_number_of_queries(
         self, caller: Caller, user: User, django_assert_max_num_queries: Any
     ) -> None:
         for number in range(12):
@@ -318,13 +318,13 @@ class TestTemplates:
             page = caller.get("survey-templates/?page=2")
         assert (page["count"], len(page["results"]), page["next"]) == (12, 2, None)
 
-    def test_are_read_and_deleted_one_by_one(self, caller: Caller, user: User) -> None:
+    def test_template_can_be_read_and_deleted(self, caller: Caller, user: User) -> None:
         template = make_template(owner=user)
         assert caller.get(f"survey-templates/{template.pk}/")["name"] == "Water"
         caller.delete(f"survey-templates/{template.pk}/")
         caller.fails("GET", f"survey-templates/{template.pk}/", status=404)
 
-    def test_replace_the_steps_of_a_campaign(self, caller: Caller, user: User) -> None:
+    def test_applying_a_template_replaces_the_steps_of_a_campaign(self, caller: Caller, user: User) -> None:
         campaign, template = make_survey(owner=user), make_template(owner=user, plans=[asks(4)])
         caller.post(
             f"survey-templates/{template.pk}/apply-to-campaign/", {"campaign_id": campaign.pk}, status=201
@@ -332,7 +332,7 @@ class TestTemplates:
         assert [step.order for step in SurveyStep.objects.asked_by(campaign)] == [4]
 
     @pytest.mark.parametrize("sent", ["abc", -1, {}, [1], True, 10**30, "1"])
-    def test_are_not_applied_to_what_is_no_campaign_of_ones_own(
+    def test_template_cannot_be_applied_to_an_unknown_campaign(
         self, caller: Caller, user: User, sent: Any
     ) -> None:
         template = make_template(owner=user)

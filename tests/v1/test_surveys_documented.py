@@ -77,31 +77,31 @@ def world(db: None, settings: Any) -> World:
 
 
 class TestSurvey:
-    def test_create(self, world: World) -> None:
+    def test_survey_create_answers_as_documented(self, world: World) -> None:
         world.answers("survey_create")
 
-    def test_steps(self, world: World) -> None:
+    def test_survey_steps_answer_as_documented(self, world: World) -> None:
         campaign = world.asking()
         world.answers("survey_steps", campaign=campaign.pk, survey=campaign.survey.pk)
 
-    def test_set_steps(self, world: World) -> None:
+    def test_setting_survey_steps_answers_as_documented(self, world: World) -> None:
         campaign = world.asking()
         world.answers("survey_steps_set", campaign=campaign.pk, survey=campaign.survey.pk)
 
-    def test_run(self, world: World) -> None:
+    def test_survey_run_answers_as_documented(self, world: World) -> None:
         world.answers("survey_run", campaign=world.asking().pk)
 
-    def test_try(self, world: World) -> None:
+    def test_survey_trial_answers_as_documented(self, world: World) -> None:
         world.answers("survey_test", contact=world.asking().recipients.earliest("pk").pk)
 
 
 class TestReport:
-    def test_as_json(self, world: World) -> None:
+    def test_survey_report_as_json_is_as_documented(self, world: World) -> None:
         campaign = world.asked()
         ram, sita = campaign.recipients.order_by("pk").values_list("pk", flat=True)
         world.answers("survey_report", survey=campaign.survey.pk, campaign=campaign.pk, ram=ram, sita=sita)
 
-    def test_as_csv(self, world: World) -> None:
+    def test_survey_report_as_csv_is_as_documented(self, world: World) -> None:
         campaign = world.asked()
         for method in ("get", "post"):
             answer = getattr(world.caller.client, method)(
@@ -122,35 +122,35 @@ class TestReport:
 
 
 class TestTemplates:
-    def test_create(self, world: World) -> None:
+    def test_template_create_answers_as_documented(self, world: World) -> None:
         world.answers("survey_template_create")
 
-    def test_list(self, world: World) -> None:
+    def test_template_list_answers_as_documented(self, world: World) -> None:
         world.template()
         make_template(owner=world.user, name="Roads", plans=[asks(0, "Is the road open?", input_name="open")])
         world.answers("survey_template_list")
 
-    def test_update(self, world: World) -> None:
+    def test_template_update_answers_as_documented(self, world: World) -> None:
         world.answers("survey_template_update", template=world.template().pk)
 
-    def test_apply(self, world: World) -> None:
+    def test_applying_a_template_answers_as_documented(self, world: World) -> None:
         campaign = world.asking()
         world.answers("survey_template_apply", template=world.template().pk, campaign=campaign.pk)
         campaign.refresh_from_db()
         assert (campaign.voice, str(campaign.speed)) == ("np_rija", "0.8333")
 
-    def test_apply_needs_a_campaign(self, world: World) -> None:
+    def test_applying_a_template_without_a_campaign_answers_as_documented(self, world: World) -> None:
         world.answers("survey_template_apply_missing", template=world.template().pk)
 
-    def test_apply_needs_a_survey(self, world: World) -> None:
+    def test_applying_a_template_to_another_campaign_answers_as_documented(self, world: World) -> None:
         campaign = make_campaign(owner=world.user)
         world.answers("survey_template_apply_wrong", template=world.template().pk, campaign=campaign.pk)
 
-    def test_apply_to_a_campaign_that_there_is_not(self, world: World) -> None:
+    def test_applying_a_template_to_an_unknown_campaign_answers_as_documented(self, world: World) -> None:
         world.answers("survey_template_apply_unknown", template=world.template().pk)
 
 
-def test_every_word_is_told() -> None:
+def test_v1_docs_name_every_survey_word() -> None:
     text = (FOLDER.parents[2] / "docs" / "api-v1.md").read_text(encoding="utf-8")
     words = {*wire.KINDS, *wire.ANSWERS, *wire.StepFields().fields, *COLUMNS}
     assert {word for word in words if f"`{word}`" not in text} == set()

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 __all__ = ["account"]
 
 
-def test_a_survey_with_a_recording_from_its_steps_to_its_answers(account: Account) -> None:
+def test_published_client_runs_a_survey_with_a_recording(account: Account) -> None:
     client = account.client
     song = io.BytesIO(tone())
     song.name = "song.wav"
@@ -54,7 +54,7 @@ def test_a_survey_with_a_recording_from_its_steps_to_its_answers(account: Accoun
     assert re.fullmatch(r"https?://\S+/media/audio/[0-9a-f]{40}\.mp3", answers["field_1_2"])
 
 
-def test_an_update_without_steps_keeps_them(account: Account) -> None:
+def test_survey_update_without_steps_keeps_them(account: Account) -> None:
     client = account.client
     step = SurveyStep(client=client, textOrUrl="Are you well?")
     survey = account.make_campaign(name="Survey", services=Services.SURVEY, surveySteps=[step])
@@ -65,7 +65,7 @@ def test_an_update_without_steps_keeps_them(account: Account) -> None:
     assert [step.textOrUrl for step in updated.surveySteps] == ["Are you well?"]
 
 
-def test_a_survey_from_plain_data(account: Account) -> None:
+def test_published_client_creates_a_survey_from_plain_data(account: Account) -> None:
     step = {"order": 0, "content_type": "say", "text_or_url": "Are you well?", "response_type": "dtmf"}
     plain = {"name": "Survey", "services": "SURVEY", "message": "", "steps": [step]}
     survey = account.client.create_survey_campaign(plain, {})

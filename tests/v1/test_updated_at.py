@@ -45,7 +45,7 @@ def shown(caller: Caller, campaign: Campaign) -> list[str]:
     return listed
 
 
-def test_is_when_it_was_added(caller: Caller, campaign: Campaign) -> None:
+def test_updated_at_of_a_new_contact_is_when_it_was_added(caller: Caller, campaign: Campaign) -> None:
     before = moment_json(timezone.now()) or ""
     one = add(caller, campaign, {"number": 9841000001})["updated_at"]
     (many,) = add(caller, campaign, {"contacts": [{"number": 9841000002}]})["contacts"]
@@ -62,7 +62,7 @@ def test_is_when_it_was_added(caller: Caller, campaign: Campaign) -> None:
         ("campaign/{}/attributes/", {"name": "Ram"}),
     ],
 )
-def test_is_when_it_was_edited(caller: Caller, campaign: Campaign, path: str, change: dict[str, Any]) -> None:
+def test_updated_at_moves_when_a_contact_is_edited(caller: Caller, campaign: Campaign, path: str, change: dict[str, Any]) -> None:
     week_ago = timezone.now() - timedelta(days=7)
     contact = make_recipient(campaign=campaign, updated_at=week_ago)
     assert shown(caller, campaign) == [moment_json(week_ago)]
@@ -73,7 +73,7 @@ def test_is_when_it_was_edited(caller: Caller, campaign: Campaign, path: str, ch
     assert answer.get("updated_at", edited) == edited
 
 
-def test_is_that_of_a_later_call(caller: Caller, campaign: Campaign) -> None:
+def test_updated_at_is_the_later_of_last_edit_and_last_call(caller: Caller, campaign: Campaign) -> None:
     called, added, edited = (timezone.now() - timedelta(days=days) for days in (5, 7, 3))
     contact = make_recipient(campaign=campaign, updated_at=added)
     run = make_run(campaign=campaign)
@@ -83,6 +83,6 @@ def test_is_that_of_a_later_call(caller: Caller, campaign: Campaign) -> None:
     assert shown(caller, campaign) == [moment_json(edited)]
 
 
-def test_is_not_before_its_campaign_where_it_was_not_kept(caller: Caller, campaign: Campaign) -> None:
+def test_updated_at_is_never_before_the_campaign_was_created(caller: Caller, campaign: Campaign) -> None:
     make_recipient(campaign=campaign, updated_at=datetime(1970, 1, 1, tzinfo=UTC))
     assert shown(caller, campaign) == [moment_json(campaign.created_at)]
