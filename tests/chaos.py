@@ -1,7 +1,7 @@
-"""`make chaos`: a campaign of many mixed fates while workers are killed and Redis and PostgreSQL restarted.
+"""`make chaos`: run a campaign while workers are killed and Redis and PostgreSQL are restarted.
 
-The full system in production's shape: web, three workers and beat as processes of their own, Redis and PostgreSQL as
-servers. The sandbox carrier's table is the witness of what was sent.
+The system runs as in production: web, three workers and beat are separate processes, Redis and PostgreSQL are servers.
+The recipients have all sandbox outcomes. The sandbox carrier's table shows what was sent.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ call = ["sandbox"]
 sms = ["sandbox"]
 """
 EMAIL, PASSWORD = "chaos@example.com", "chaos-password"
-# What each last four digits come to, by the sandbox's table of fates.
+# The final status of a recipient by the last four digits of its number, as the sandbox defines them.
 EXPECTED = {
     "9901": "unanswered",
     "9902": "unanswered",
@@ -50,7 +50,7 @@ EXPECTED = {
 @dataclass
 class Figures:
     recipients: int
-    pace: int  # calls a second of the trunk, so that the storm hits the run and not its end
+    pace: int  # CPS of the trunk: low enough that the kills hit the run before it ends
     seconds: float = 0.0
     kills: int = 0
     redis_restarts: int = 0
@@ -82,7 +82,7 @@ class Figures:
 
 
 class System:
-    """All processes of a production set-up, on this machine and in this folder."""
+    """Start, kill and stop all processes of a production system, with their files in `home`."""
 
     def __init__(self, home: Path, *, pace: int) -> None:
         self.home = home
@@ -103,7 +103,7 @@ class System:
             "IRIS_SECRET_KEY": "only-for-chaos-" + 40 * "x",
             "IRIS_SANDBOX_SPEED": str(SPEED),
             "IRIS_LEASE_SECONDS": "5",
-            # A worker may be dead while a report is due: time enough that only what is really lost counts as lost.
+            # A worker may be dead when a report is due. With a short timeout, deliveries would wrongly count as lost.
             "IRIS_REPORT_TIMEOUT_SECONDS": str(90 * SPEED),
             "IRIS_API_THROTTLE": "1000000/minute",
         }
@@ -149,19 +149,19 @@ class System:
         )
 
     def kill_pool_process(self, name: str, rng: random.Random) -> None:
-        """SIGKILL to one of a worker's pool processes, as when the kernel is out of memory."""
+        """Send SIGKILL to one pool process of a worker, as the kernel does when memory runs out."""
         children = psutil.Process(self.processes[name].pid).children()
         if children:
             rng.choice(children).kill()
 
     def kill(self, name: str) -> None:
-        """SIGKILL to a process and all its children, as when a machine loses power."""
+        """Send SIGKILL to a process and all its children, as if the machine lost power."""
         process = self.processes.pop(name)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
     def crash_postgres(self) -> None:
-        """End PostgreSQL without a chance to write anything, and start it again."""
+        """Stop PostgreSQL immediately, without a checkpoint, and start it again."""
         pid = int((self.folder / "data" / "postmaster.pid").read_text().split("\n", 1)[0])
         os.kill(pid, signal.SIGQUIT)
         wait_for(lambda: not Path(f"/proc/{pid}").exists(), seconds=30)
@@ -203,33 +203,33 @@ class System:
         )
 
 
-def numbers(count: int, rng: random.Random) -> list[int]:
-    """Mobile numbers, one in ten of them with a fate."""
-    fates = [*range(9901, 9909)]
-    found = []
+def phone_numbers(count: int, rng: random.Random) -> list[int]:
+    """Return mobile numbers. One in ten has a special outcome in the sandbox."""
+    outcomes = [*range(9901, 9909)]
+    numbers = []
     for index in range(count):
-        last = rng.choice(fates) if rng.random() < 0.1 else rng.randrange(9900)
-        found.append(
+        last = rng.choice(outcomes) if rng.random() < 0.1 else rng.randrange(9900)
+        numbers.append(
             int(f"98{index % 10_000:04d}{last:04d}")
             if index < 10_000
             else int(f"97{index % 10_000:04d}{last:04d}")
         )
-    return found
+    return numbers
 
 
 def run(recipients: int, *, seed: int, home: Path, pace: int | None = None) -> Figures:
-    """One campaign under fire, at `pace` calls a second, and what the tables say afterwards."""
+    """Run one campaign at `pace` calls per second while processes are killed. Return what the tables say afterwards."""
     rng = random.Random(seed)
     figures = Figures(recipients, pace=pace or max(100, recipients // 40))
     system = System(home, pace=figures.pace)
     try:
         system.start()
         system.manage("createaccount", EMAIL, "--password", PASSWORD, "--credits", str(recipients * 10))
-        begun = time.monotonic()
-        _begin(system, numbers(recipients, rng))
-        _storm(system, figures, rng, seconds=max(900.0, recipients / 20))
-        figures.seconds = time.monotonic() - begun
-        _count(system, figures)
+        started = time.monotonic()
+        _begin(system, phone_numbers(recipients, rng))
+        _kill_at_random(system, figures, rng, seconds=max(900.0, recipients / 20))
+        figures.seconds = time.monotonic() - started
+        _read_results(system, figures)
     finally:
         system.stop()
     return figures
@@ -259,15 +259,14 @@ def _answers(client: httpx.Client) -> bool:
         return False
 
 
-def _storm(system: System, figures: Figures, rng: random.Random, *, seconds: float) -> None:
-    """Kill a random worker every one to three seconds, half the time a pool process of another one, too, and start it
-    again, until the run has ended.
+def _kill_at_random(system: System, figures: Figures, rng: random.Random, *, seconds: float) -> None:
+    """Kill and restart a random worker every one to three seconds, until the run has ended.
 
-    A kill waits until something has happened since the last one: on a slow machine, workers that are killed while they
-    start would never do anything.
+    Half of the time, also kill a pool process of another worker. Kill only after some delivery has made progress since the
+    last kill: on a slow machine, workers that are killed while they start would never make progress.
     """
     end = time.monotonic() + seconds
-    happened = 0
+    progress = 0
     next_redis = time.monotonic() + 4
     crash_at = time.monotonic() + 8
     while time.monotonic() < end:
@@ -275,11 +274,11 @@ def _storm(system: System, figures: Figures, rng: random.Random, *, seconds: flo
         if system.query("SELECT count(*) FROM campaigns_run WHERE finished_at IS NULL") == 0:
             return
         ended = system.query("SELECT count(*) FROM telephony_delivery WHERE status >= 100")
-        happened, before = (
+        progress, previous = (
             system.query("SELECT coalesce(sum(status), 0) + count(*) FROM telephony_delivery"),
-            happened,
+            progress,
         )
-        if happened == before and time.monotonic() < end:
+        if progress == previous and time.monotonic() < end:
             continue
         print(f"{figures.kills} kills, {ended} deliveries ended", file=sys.stderr, flush=True)
         number = rng.randrange(WORKERS)
@@ -300,7 +299,7 @@ def _storm(system: System, figures: Figures, rng: random.Random, *, seconds: flo
     figures.faults.append(f"The run had not ended after {seconds:.0f} s.")
 
 
-def _count(system: System, figures: Figures) -> None:
+def _read_results(system: System, figures: Figures) -> None:
     figures.deliveries = system.query("SELECT count(*) FROM telephony_delivery")
     figures.unfinished = system.query("SELECT count(*) FROM telephony_delivery WHERE status < 100")
     figures.duplicates = system.query(
@@ -336,8 +335,8 @@ def main() -> int:
         print("make chaos needs the program redis-server.", file=sys.stderr)
         return 2
     exact = True
-    for time_number in range(arguments.times):
-        seed = arguments.seed + time_number
+    for repetition in range(arguments.times):
+        seed = arguments.seed + repetition
         with tempfile.TemporaryDirectory(prefix="iris-chaos-") as home:
             figures = run(arguments.recipients, seed=seed, home=Path(home))
         print(f"seed {seed}: {'exact' if figures.exact else 'NOT EXACT'}\n{figures}\n", flush=True)

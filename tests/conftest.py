@@ -1,6 +1,4 @@
-"""What all tests share: the embedded PostgreSQL (tests/settings.py), programs that may be missing, an API
-client.
-"""
+"""Fixtures and hooks for all tests: optional programs, clean caches, an API client, the embedded PostgreSQL."""
 
 import os
 import shutil
@@ -27,12 +25,11 @@ hypothesis.settings.load_profile("iris")
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Two more than there are processors: many tests wait for processes of their own, telephones and people."""
+    """Return the number of processors plus two: many tests spend their time waiting for other processes."""
     return (os.cpu_count() or 1) + 2
 
 
-# Files of long tests, the longest first: whoever gets the last file should not be the only one at work. The order
-# changes nothing but the time that all tests take together.
+# Files with long tests, the longest first. If a long file started last, one worker would run it while all others idle.
 LONG_FILES = (
     "test_chaos.py",
     "test_sandbox.py",
@@ -63,8 +60,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def require_program(name: str) -> str:
-    """The path of a program that a test needs. Without it the test is skipped, or fails where
-    IRIS_REQUIRE_SERVICES=1 says so.
+    """Return the path of a program that a test needs.
+
+    If the program is missing, skip the test, or fail it if IRIS_REQUIRE_SERVICES=1.
     """
     path = shutil.which(name)
     if path is not None:
@@ -81,15 +79,15 @@ def _require_program() -> Callable[[str], str]:
 
 
 @pytest.fixture(autouse=True)
-def _no_throttling_from_other_tests() -> Iterator[None]:
+def _clear_cache() -> Iterator[None]:
     cache.clear()
     yield
     cache.clear()
 
 
 @pytest.fixture(autouse=True)
-def _no_memory_of_other_tests() -> Iterator[None]:
-    """A test's database is set back when it has ended, which is what `telephony.engine.restore_hold` looks for."""
+def _forget_restore_witness() -> Iterator[None]:
+    """Forget how far the database was: the rollback after a test looks like a restored backup."""
     restore_witness.forget()
     yield
     restore_witness.forget()
@@ -97,7 +95,7 @@ def _no_memory_of_other_tests() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _no_voices_of_other_tests() -> Iterator[None]:
+def _clear_voice_caches() -> Iterator[None]:
     audio._read_fragment.cache_clear()
     yield
     voices.clear_cache()
@@ -105,7 +103,7 @@ def _no_voices_of_other_tests() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
-    """Rows that a test names by the ids of a documented example never meet those that the database numbers."""
+    """Let ids begin at 1,000,000, so that generated ids never equal those of a documented example."""
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute(
             """SELECT setval(pg_get_serial_sequence(quote_ident(table_name), 'id'), 1000000)
@@ -116,14 +114,12 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
 
 @pytest.fixture
 def api() -> APIClient:
-    """A client of the API that has not logged in: `api.force_authenticate(user)` does."""
+    """Return an API client that has not logged in. `api.force_authenticate(user)` logs it in."""
     return APIClient()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """The process that began the tests waits until the embedded PostgreSQL has stopped, and removes its
-    files.
-    """
+    """Stop the embedded PostgreSQL and remove its files, in the process that started the tests."""
     if os.environ.get("IRIS_TESTS_RUNNING") != str(os.getpid()):
         return
     connections.close_all()

@@ -1,7 +1,7 @@
-"""What one request costs a web process, measured in a process of its own: a program that tests/test_worst_inputs.py starts.
+"""Measure what one request costs a web process. tests/test_worst_inputs.py starts this program.
 
-It forks for each request, so that each is measured alone: processor time with that of the processes it starts, and the
-peak of its own memory. Arguments: the name of the database, and a port of 127.0.0.1 that counts as a public host.
+The program forks for each request, so each is measured alone: its processor time, including that of its child processes,
+and its peak memory. Arguments: the name of the database, and a port of 127.0.0.1 that counts as a public host.
 """
 
 from __future__ import annotations
@@ -17,14 +17,12 @@ from pathlib import Path
 from typing import Any, cast
 
 ROOT = Path(__file__).resolve().parent.parent
-LOOP_SECONDS = (
-    0.045  # of processor time for the loop of `slowness` on the machine that the limits are meant for
-)
+LOOP_SECONDS = 0.045  # CPU seconds of the loop in `slowness` on the machine for which the limits were chosen
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request to be measured."""
+    """Describe a request to be measured."""
 
     method: str
     path: str
@@ -35,17 +33,20 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """`cpu` is in seconds of a quiet machine; `peak` is in bytes."""
+    """Hold the cost of a request: `cpu` in seconds of the reference machine, `peak` and `length` in bytes.
+
+    `start` is the beginning of the response body, `length` the length of all of it.
+    """
 
     status: int
     cpu: float
     peak: int
-    answered: int
+    length: int
     start: bytes
 
 
-class Measured:
-    """The other process, as its parent sees it."""
+class MeasuringProcess:
+    """Send requests to the measuring process and read their costs."""
 
     def __init__(self, *, database: str, public_port: int) -> None:
         self.public_port = public_port
@@ -83,7 +84,7 @@ def main(database: str, public_port: int) -> None:
     requests.is_public = lambda ip: ip == "127.0.0.1"  # type: ignore[attr-defined]
     addresses.PORTS = frozenset({80, 443, public_port})
     fetching.TIMEOUT_SECONDS = 1.0
-    # What the first request of a process costs, such as reading the numbering plans, is none of the ones measured.
+    # The first request of a process also pays for one-time work, such as reading the numbering plans.
     Client().get("/api/v1/nothing", HTTP_HOST="127.0.0.1")
     from telephony import numbering
 
@@ -94,32 +95,32 @@ def main(database: str, public_port: int) -> None:
             call = pickle.load(sys.stdin.buffer)
         except EOFError:
             return
-        sys.stdout.buffer.write(_measured(call))
+        sys.stdout.buffer.write(_measure(call))
         sys.stdout.buffer.flush()
 
 
-def _measured(call: Call) -> bytes:
+def _measure(call: Call) -> bytes:
     reading, writing = os.pipe()
     before = slowness()
     child = os.fork()
     if child == 0:
-        answer: Any = None
+        result: Any = None
         try:
-            answer = _answered(call)
+            result = _perform(call)
         finally:
             with os.fdopen(writing, "wb") as pipe:
-                pickle.dump(answer, pipe)
+                pickle.dump(result, pipe)
             os._exit(0)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
-        status, answered, start, peak = pickle.load(pipe)
+        status, length, start, peak = pickle.load(pipe)
     _, _, used = os.wait4(child, 0)
-    # Beside others, a processor does less in each of its seconds.
+    # When other processes use the machine, one second of processor time does less work.
     cpu = (used.ru_utime + used.ru_stime) / max(before, slowness())
-    return pickle.dumps(Cost(status, cpu, peak, answered, start))
+    return pickle.dumps(Cost(status, cpu, peak, length, start))
 
 
-def _answered(call: Call) -> tuple[int, int, bytes, int]:
+def _perform(call: Call) -> tuple[int, int, bytes, int]:
     from django.test import Client
 
     client = Client(raise_request_exception=False)
@@ -130,14 +131,14 @@ def _answered(call: Call) -> tuple[int, int, bytes, int]:
         content_type=call.content_type,
         headers={"Host": "127.0.0.1", **call.headers},
     )
-    answered, start = 0, b""
+    length, start = 0, b""
     for part in response.streaming_content if response.streaming else [response.content]:
-        answered += len(part)
+        length += len(part)
         start += part[: 400 - len(start)]
-    return response.status_code, answered, start, _peak()
+    return response.status_code, length, start, _peak_memory()
 
 
-def _peak() -> int:
+def _peak_memory() -> int:
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
@@ -145,7 +146,7 @@ def _peak() -> int:
 
 
 def slowness() -> float:
-    """How many times as long this processor takes now as the one that the limits are meant for; at least 1."""
+    """Return how many times slower this processor is now than the reference machine. At least 1."""
     start = time.process_time()
     for _ in range(2_000_000):
         pass
@@ -153,7 +154,7 @@ def slowness() -> float:
 
 
 if __name__ == "__main__":
-    # Pickled by the name that its parent knows.
+    # The parent unpickles `tests.costs.Cost`. In `__main__` the class would have another name.
     from tests import costs
 
     costs.main(sys.argv[1], int(sys.argv[2]))

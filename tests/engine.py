@@ -1,4 +1,4 @@
-"""The engine's loops in one process, for tests that need no Celery: fill, dispatch, poll, sweep, finish."""
+"""Run the engine's loops in one process, for tests without Celery: fill, dispatch, poll, sweep, finish."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from telephony.carriers import get_carrier
 from telephony.engine import delivery_reports, dispatch
 from telephony.engine import lifecycle as deliveries
 from telephony.models import FINAL, Delivery
-from tests.live import PATIENCE
+from tests.live import TIMEOUT_FACTOR
 
 
 def turn() -> None:
-    """One turn of every loop, in the order of a delivery's life."""
+    """Run every loop once, in the order of a delivery's life."""
     lifecycle.begin_due()
     hopper.fill_all(budget=0)
     for alias in settings.CARRIERS:
@@ -31,8 +31,11 @@ def turn() -> None:
 
 
 def run_to_the_end(*, seconds: float = 20) -> None:
-    """Turn until no run is live and no delivery is unfinished, which a quiet machine reaches within `seconds`."""
-    end = time.monotonic() + seconds * PATIENCE
+    """Run the loops until no run is live and no delivery is unfinished.
+
+    `seconds` is enough on an idle machine; the real timeout is longer. Raise AssertionError after it.
+    """
+    end = time.monotonic() + seconds * TIMEOUT_FACTOR
     while time.monotonic() < end:
         turn()
         if (
@@ -42,5 +45,5 @@ def run_to_the_end(*, seconds: float = 20) -> None:
             return
     unfinished = Delivery.objects.filter(status__lt=FINAL)[:5]
     raise AssertionError(
-        f"Still unfinished after {seconds * PATIENCE} s: {[str(delivery) for delivery in unfinished]}"
+        f"Still unfinished after {seconds * TIMEOUT_FACTOR} s: {[str(delivery) for delivery in unfinished]}"
     )

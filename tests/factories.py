@@ -1,4 +1,4 @@
-"""Rows for tests: plain functions with defaults for whatever a test does not care about."""
+"""Create rows for tests. Each function has defaults for everything that a test does not specify."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _people = count(1)
 def make_user(
     *, email: str | None = None, password: str = "secret-password", credits: Decimal | int = 0, **fields: Any
 ) -> User:
-    """An account with that many credits, topped up as an operator would."""
+    """Create an account. `credits` are topped up as an operator would."""
     number = next(_people)
     user = User.objects.create_user(email=email or f"person{number}@example.com", password=password, **fields)
     if credits:
@@ -45,7 +45,7 @@ _numbers = count(9_800_000_001)
 def make_hold(
     *, user: User | None = None, amount: int | Decimal = 10, cause: str | None = None
 ) -> CreditHold:
-    """Credits on hold; an account that is not given is made, with just enough."""
+    """Put credits on hold. Without `user`, create an account with exactly these credits."""
     user = user or make_user(credits=amount)
     return credits.hold(user=user, amount=Decimal(amount), cause=cause or f"test:{next(_numbers)}")
 
@@ -55,7 +55,7 @@ def make_trunk(alias: str = "sandbox") -> Trunk:
 
 
 def make_delivery(**fields: Any) -> Delivery:
-    """A queued campaign SMS on the sandbox trunk, unless told otherwise."""
+    """Create a delivery. By default it is a queued campaign SMS on the sandbox trunk."""
     pk = next(_numbers)
     defaults: dict[str, Any] = {
         "purpose": Purpose.CAMPAIGN,
@@ -99,7 +99,7 @@ def make_campaign(
 
 
 def make_sheet(*rows: Sequence[object]) -> BytesIO:
-    """An .xlsx file with these rows."""
+    """Create an .xlsx file with these rows."""
     book = Workbook(write_only=True)
     sheet = book.create_sheet()
     for row in rows:
@@ -111,7 +111,7 @@ def make_sheet(*rows: Sequence[object]) -> BytesIO:
 
 
 def client_of(user: User) -> APIClient:
-    """A client of the API that has logged in to this account."""
+    """Return an API client that is logged in to this account."""
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {issue_tokens(user).access}")
     return client
@@ -120,7 +120,7 @@ def client_of(user: User) -> APIClient:
 def make_phone_number(
     *, number: str = "9800000101", sid: str = "", rate: Decimal | int = 40, owner: User | None = None
 ) -> PhoneNumber:
-    """A number for sale, or its owner's."""
+    """Create a phone number. Without `owner` it is for sale."""
     return PhoneNumber.objects.create(
         number=number, sid=sid or f"{next(_numbers):032x}", rate=rate, owner=owner
     )
@@ -129,14 +129,14 @@ def make_phone_number(
 def make_empty_campaign(
     *, owner: User, name: str = "Sample", service: Service = Service.SMS, **fields: Any
 ) -> Campaign:
-    """A campaign without numbers."""
+    """Create a campaign without recipients."""
     return Campaign.objects.create(owner=owner, name=name, service=service, **fields)
 
 
 def make_recipient(
     *, campaign: Campaign, number: object = 9800000001, tags: Mapping[str, Any] | None = None, **fields: Any
 ) -> Recipient:
-    """A number of a campaign. `fields` may choose its id, and what its latest delivery came to."""
+    """Add a recipient to a campaign. `fields` may set its id and the result of its latest delivery."""
     added = editing.add_recipient(campaign=campaign, number=number, tags=tags)
     if fields:
         Recipient.objects.filter(pk=added.pk).update(**fields)
@@ -146,13 +146,13 @@ def make_recipient(
 def make_run(
     *, campaign: Campaign, status: RunStatus = RunStatus.RUNNING, held: Decimal | int = 0, **fields: Any
 ) -> Run:
-    """A run of a campaign in whatever state, without deliveries; `held` credits are on hold for it."""
-    editing = list(campaign.recipients.order_by("pk").values_list("pk", flat=True))
+    """Create a run without deliveries, in any status. `held` credits are on hold for it."""
+    recipients = list(campaign.recipients.order_by("pk").values_list("pk", flat=True))
     defaults: dict[str, Any] = {
         "source": Source.MESSAGE,
         "message": "Namaste",
-        "last_recipient": editing[-1] if editing else 0,
-        "recipient_count": len(editing),
+        "last_recipient": recipients[-1] if recipients else 0,
+        "recipient_count": len(recipients),
         "hold": make_hold(user=campaign.owner, amount=held),
         "call_limit": Decimal(1 if Service(campaign.service).calls else 0),
         "sms_limit": Decimal(1 if Service(campaign.service).texts else 0),
@@ -162,7 +162,7 @@ def make_run(
 
 
 def make_delivery_of(*, run: Run, recipient: Recipient, status: DeliveryStatus, **fields: Any) -> Delivery:
-    """The call or SMS of a run to one of its recipients."""
+    """Create the call or SMS of a run to one of its recipients."""
     channel = Channel.SMS if run.campaign.service == Service.SMS else Channel.CALL
     return make_delivery(
         owner=run.campaign.owner,

@@ -1,4 +1,4 @@
-"""Whether reading a text takes time in proportion to its length, measured in CPU time."""
+"""Check that reading a text takes time proportional to its length, measured in CPU time."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 LENGTH = 10_000  # characters
-QUICK = 0.02  # CPU seconds: nothing that grows faster than its text reads LENGTH characters in less
-LIMIT = 3.0  # CPU seconds: exponential reading is stopped here
-# Four times the text takes four times as long; what is quadratic takes 16 times as long.
+QUICK = 0.02  # CPU seconds: a reader that is worse than linear needs longer for LENGTH characters
+LIMIT = 3.0  # CPU seconds: exponential readers are stopped here
+# A linear reader takes 4 times as long for 4 times the text, a quadratic one 16 times.
 GROWTH, MAX_RATIO = 4, 9.0
-MEASURED = 0.04  # CPU seconds: some systems count them in steps of a hundredth
-ATTEMPTS = 4  # a moment in which the machine was busy proves nothing
+MIN_MEASURED = 0.04  # CPU seconds: some systems count CPU time in steps of 0.01 s
+ATTEMPTS = 4  # one slow attempt may be due to other load
 
-# What rules are made of, and what makes them look again at what they have seen.
+# Texts that our rules match, and texts that make regular expressions backtrack.
 PIECES = (
     *(
         ".",
@@ -97,20 +97,20 @@ PIECES = (
 )
 HEADS = ("", "रु", "1", "क", "$", "कोड ", "{", "www.a", "a@b", "[", "Q.850;", "; charset", "2050-05-09T1")
 TAILS = ("", "!क")
-# With a beginning that something hangs on, these are long in themselves.
+# These follow each of HEADS, because some rules match only after such a beginning.
 LONG_PIECES = (" ", ".", "1", "1,11", "a")
 
 
-Text = Callable[[int], str]  # by its length
+TextOfLength = Callable[[int], str]
 
 
-def texts() -> Iterator[Text]:
-    """All pieces repeated, with an end that is no part of them or without one; and the long ones behind each beginning."""
+def texts() -> Iterator[TextOfLength]:
+    """Return each piece repeated, with and without a different end, and the long pieces after each of HEADS."""
     for piece in PIECES:
         yield repeated(piece, tail=TAILS[-1])
         if len(piece) < 3:
             yield repeated(piece)
-    for piece in ("9", "1,11", "1,111", "1 "):  # with an end by which they are no number
+    for piece in ("9", "1,11", "1,111", "1 "):  # the end makes them something other than a number
         for tail in (",1", ".1", ",,1!"):
             yield repeated(piece, tail=tail)
     for head in HEADS[1:]:
@@ -118,16 +118,16 @@ def texts() -> Iterator[Text]:
             yield repeated(piece, head=head, tail="!क")
 
 
-def repeated(piece: str, *, head: str = "", tail: str = "") -> Text:
+def repeated(piece: str, *, head: str = "", tail: str = "") -> TextOfLength:
     return lambda length: head + piece * ((length - len(head) - len(tail)) // len(piece)) + tail
 
 
 def assert_linear(
-    read: Callable[[str], Any], text: Text, *, length: int = LENGTH, quick: float = QUICK
+    read: Callable[[str], Any], text: TextOfLength, *, length: int = LENGTH, quick: float = QUICK
 ) -> None:
-    """Fails when `read` takes much more than four times as long for the text as for the quarter of it.
+    """Raise AssertionError if `read` takes much more than 4 times as long for the text as for a quarter of it.
 
-    Times are CPU times of this process. Below `quick` seconds they are good enough, at LIMIT seconds it fails at once.
+    Times are CPU seconds of this process. Less than `quick` always passes; LIMIT fails at once.
     """
     long, short = text(length), text(length // GROWTH)
     if _cpu_seconds(read, long) < quick:
@@ -142,7 +142,7 @@ def assert_linear(
 
 def _average(read: Callable[[str], Any], text: str) -> float:
     total, count = 0.0, 0
-    while total < MEASURED:
+    while total < MIN_MEASURED:
         total += _cpu_seconds(read, text, times=2**count)
         count += 1
     return total / (2**count - 1)
@@ -155,7 +155,7 @@ def _cpu_seconds(read: Callable[[str], Any], text: str, *, times: int = 1) -> fl
         )
 
     before = signal.signal(signal.SIGPROF, stop)
-    gc.disable()  # it takes the longer the more the other tests have left behind
+    gc.disable()  # its cost depends on the objects that other tests left behind
     signal.setitimer(signal.ITIMER_PROF, LIMIT * times)
     try:
         begun = time.process_time()

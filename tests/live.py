@@ -1,4 +1,4 @@
-"""A whole iris of its own for a test: web, worker and beat as processes, spoken to over real HTTP."""
+"""Run a whole iris for a test: web, worker and beat as processes, reached over HTTP."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class LiveIris:
-    """`manage.py sandbox` with its own IRIS_HOME and port. `demo` is an HTTP client with the demo account's token.
+    """Run `manage.py sandbox` with its own IRIS_HOME and port. `demo` is an HTTP client with the demo account's token.
 
-    Its database is a copy of one that was migrated once for all tests, unless the test is about a first start
-    (`copies_database = False`).
+    The database is a copy of one that was migrated once for all tests. A test of the first start sets
+    `copies_database = False`.
     """
 
     copies_database = True
@@ -84,7 +84,7 @@ class LiveIris:
             self.process.wait(60)
 
     def start_trunk_worker(self, alias: str) -> subprocess.Popen[bytes]:
-        """The worker of a trunk, by the command that the documents name; what still runs is ended with the rest."""
+        """Start the worker of a trunk with the documented command. `stop` also stops this worker."""
         with open(self.log_of_trunk(alias), "ab") as log:
             worker = subprocess.Popen(
                 [sys.executable, "-m", "celery", "--app", "iris", "worker", "--queues", f"trunk.{alias}"],
@@ -100,14 +100,14 @@ class LiveIris:
         return self.home / f"trunk.{alias}.log"
 
     def manage(self, *arguments: str) -> str:
-        """The output of one more `manage.py` command in the same world."""
+        """Run a `manage.py` command with the same environment. Return its output."""
         done = subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=ROOT,
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=600,  # a deadline for a machine that is very busy
+            timeout=600,  # long enough for a very busy machine
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -115,48 +115,51 @@ class LiveIris:
     def details(self, campaign: int) -> dict[str, Any]:
         answer = self.demo.get(f"/api/system/campaigns/{campaign}/details/")
         assert answer.status_code == 200, answer.text
-        found: dict[str, Any] = answer.json()["data"]["details"][0]
-        return found
+        details: dict[str, Any] = answer.json()["data"]["details"][0]
+        return details
 
     def wait_until(self, campaign: int, status: str, *, seconds: float = 60) -> None:
         wait_for(lambda: self.details(campaign)["status"] == status, seconds=seconds)
 
     def numbers(self, campaign: int) -> list[dict[str, Any]]:
         answer = self.demo.get(f"/api/system/campaigns/number/{campaign}")
-        found: list[dict[str, Any]] = answer.json()["data"]["number-lists"]
-        return found
+        numbers: list[dict[str, Any]] = answer.json()["data"]["number-lists"]
+        return numbers
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        """What its database answers."""
+        """Return the rows of a query on its database."""
         sockets = keeper.socket_folder(server.folder_of(self.home))
         with psycopg.connect(f"postgresql://postgres@/iris?host={sockets}") as connection:
             return connection.execute(sql.encode()).fetchall()
 
     def balance(self) -> Decimal:
-        """What the demo account can spend."""
+        """Return the balance of the demo account."""
         return Decimal(self.rows("SELECT balance FROM accounts_user WHERE email = 'demo@example.com'")[0][0])
 
     def inbox(self, **query: Any) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.demo.get("/sandbox/messages", params=query).json()
-        return found
+        messages: list[dict[str, Any]] = self.demo.get("/sandbox/messages", params=query).json()
+        return messages
 
 
 def _copy_migrated_database(home: Path) -> None:
-    """The first caller makes and migrates a cluster in the folder that all tests share. Outside of pytest, do nothing."""
+    """Copy the migrated database cluster that all tests share. The first caller creates it.
+
+    Outside of pytest, do nothing.
+    """
     if "IRIS_TESTS_RUNNING" not in os.environ:
         return
     shared = Path(os.environ["IRIS_HOME"]) / "migrated"
     shared.mkdir(parents=True, exist_ok=True)
     folder = server.folder_of(shared)
-    with open(shared / "made", "a+") as made:
-        fcntl.flock(made, fcntl.LOCK_EX)
-        if not os.fstat(made.fileno()).st_size:
+    with open(shared / "migrated.lock", "a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.fstat(lock.fileno()).st_size:
             LiveIris(shared).manage("migrate", "--verbosity=0")
             wait_for(lambda: not (folder / "data" / "postmaster.pid").exists(), seconds=30)
-            made.write("yes")
+            lock.write("migrated")
     copy = server.folder_of(home)
     copy.mkdir(parents=True)
-    # With its owner: run by root, the server is another user.
+    # `-a` keeps the owner: when root runs the tests, PostgreSQL runs as another user.
     subprocess.run(["cp", "-a", str(folder / "data"), str(copy / "data")], check=True)
 
 
@@ -170,16 +173,17 @@ def live_iris(home: Path, **environment: str) -> Iterator[LiveIris]:
         iris.stop()
 
 
-# A machine that is busy, or three times slower, takes longer. What happens in time is not delayed by it.
-PATIENCE = 6
+# Timeouts are written for an idle machine. A busy or slow machine gets six times as long; a test that succeeds never
+# waits for it.
+TIMEOUT_FACTOR = 6
 
 
 def wait_for(condition: Callable[[], object], *, seconds: float) -> None:
-    """Wait until the condition holds, which a quiet machine reaches within `seconds`."""
-    end = time.monotonic() + seconds * PATIENCE
+    """Wait until the condition holds. `seconds` is enough on an idle machine. Raise AssertionError after the timeout."""
+    end = time.monotonic() + seconds * TIMEOUT_FACTOR
     while not condition():
         if time.monotonic() > end:
-            raise AssertionError(f"Waited {seconds * PATIENCE} s in vain.")
+            raise AssertionError(f"The condition did not hold within {seconds * TIMEOUT_FACTOR} s.")
         time.sleep(0.05)
 
 

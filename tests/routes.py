@@ -1,4 +1,4 @@
-"""Every route of each dialect, those still to come included, and what is documented of them."""
+"""List every route of each dialect from the URL configuration, and every documented endpoint."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.v1 import caller as v1
 
 @dataclass(frozen=True)
 class Route:
-    """One spelling of one address, with `<id:campaign_id>` and the like where ids go."""
+    """Describe one spelling of one address. Ids are placeholders such as `<id:campaign_id>`."""
 
     path: str
     view: type[Any]
@@ -26,12 +26,12 @@ class Route:
     def ids(self) -> list[str]:
         return re.findall(r"<id:(\w+)>", self.path)
 
-    def filled(self, **ids: int) -> str:
-        return re.sub(r"<id:(\w+)>", lambda found: str(ids[found[1]]), self.path)
+    def with_ids(self, **ids: int) -> str:
+        return re.sub(r"<id:(\w+)>", lambda match: str(ids[match[1]]), self.path)
 
 
 def methods_of(callback: Any) -> list[str]:
-    """The methods that an address knows: those of its view, or those that it maps to actions of a ViewSet."""
+    """Return the HTTP methods of an address: those of its view, or those mapped to actions of its ViewSet."""
     view = getattr(callback, "cls", object)
     known = getattr(callback, "actions", None)
     names = [name for name in getattr(view, "http_method_names", ()) if name not in ("head", "options")]
@@ -51,24 +51,26 @@ def _walk(patterns: list[Any], prefix: str = "") -> Iterator[Route]:
 
 @dataclass(frozen=True)
 class Dialect:
-    """`opened` are the addresses that need no token; `documented` are methods and addresses as the documents and
-    real clients spell them.
+    """Describe an API dialect for tests.
+
+    `public` are the addresses that need no token. `documented` are methods and addresses, spelled as in the documents and
+    by real clients.
     """
 
     name: str
     view: type[ApiView]
     caller: type[v0.Caller]
-    starts: tuple[str, ...]
-    opened: frozenset[str]
+    prefixes: tuple[str, ...]
+    public: frozenset[str]
     documented: list[tuple[str, str]]
 
     @property
     def routes(self) -> list[Route]:
-        return [route for route in _walk(get_resolver().url_patterns) if route.path.startswith(self.starts)]
+        return [route for route in _walk(get_resolver().url_patterns) if route.path.startswith(self.prefixes)]
 
     @property
     def calls(self) -> list[tuple[Route, str]]:
-        """Each route with each of its methods, in the spelling with a slash: the other one has the same view."""
+        """Return each route with each of its methods, only spelled with a slash: the other spelling has the same view."""
         return [
             (route, method) for route in self.routes if route.path.endswith("/") for method in route.methods
         ]
@@ -78,8 +80,8 @@ V0 = Dialect(
     name="v0",
     view=V0View,
     caller=v0.Caller,
-    starts=("/api/accounts/", "/api/system/"),
-    opened=frozenset({"/api/accounts/login/", "/api/accounts/token/refresh/"}),
+    prefixes=("/api/accounts/", "/api/system/"),
+    public=frozenset({"/api/accounts/login/", "/api/accounts/token/refresh/"}),
     documented=[
         ("POST", "/api/accounts/login/"),
         ("GET", "/api/accounts/user_details/"),
@@ -108,8 +110,8 @@ V1 = Dialect(
     name="v1",
     view=V1View,
     caller=v1.Caller,
-    starts=("/api/v1/",),
-    opened=frozenset({"/api/v1/auths/login/", "/api/v1/auths/login/refresh/"}),
+    prefixes=("/api/v1/",),
+    public=frozenset({"/api/v1/auths/login/", "/api/v1/auths/login/refresh/"}),
     documented=[
         ("POST", "/api/v1/auths/login/"),
         ("POST", "/api/v1/auths/login/refresh/"),

@@ -1,7 +1,7 @@
-"""How much the tests try: `make test` tries little of everything, `make field` as much as a busy server meets.
+"""Choose how much the tests try: `make test` tries a little of everything, `make field` as much as a busy server handles.
 
-This is the only place that reads IRIS_TEST_SCALE. A test that tries more at the scale of the field is marked `field`.
-Limits and claims are the same at both scales: only counts depend on it.
+Only this module reads IRIS_TEST_SCALE. A test that tries more with `make field` is marked `field`. Only counts depend
+on the scale; limits and assertions do not.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ IS_FIELD = os.environ.get("IRIS_TEST_SCALE") == "field"
 
 
 def at_scale(small: T, large: T) -> T:
-    """The first for `make test`, the second for `make field`."""
+    """Return `small` for `make test`, and `large` for `make field`."""
     return large if IS_FIELD else small
 
 
 def spread(values: list[T], *, turn: int, of: int = 3) -> list[T]:
-    """For `make field` all values; for `make test` every third of them, so that three turns in a row try all."""
+    """Return all values for `make field`, and one of every `of` values for `make test`.
+
+    Together, `of` consecutive values of `turn` cover all values.
+    """
     return at_scale(values[turn % of :: of], values)

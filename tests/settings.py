@@ -1,8 +1,7 @@
-"""The settings under test: iris.settings in a world of their own, whatever the environment of the person who
-runs the tests says.
+"""Settings for tests: iris.settings, independent of the IRIS_ variables of the person who runs the tests.
 
-The embedded PostgreSQL is used unless IRIS_DATABASE_URL is set. Workers of pytest-xdist inherit the
-environment made here, so they share one IRIS_HOME and one server.
+Tests use the embedded PostgreSQL unless IRIS_DATABASE_URL is set. Workers of pytest-xdist inherit the environment
+that this module sets, so they share one IRIS_HOME and one server.
 """
 
 import os
@@ -19,8 +18,8 @@ if "IRIS_TESTS_RUNNING" not in os.environ:
 from iris.settings import *
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-CELERY_BROKER_URL = "memory://"  # nudges are put somewhere, and nobody takes them
+CELERY_BROKER_URL = "memory://"  # accepts nudges, which no worker reads
 CELERY_BROKER_TRANSPORT_OPTIONS = {}
 DATABASES["default"]["SERVER"] = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-# Every client of a test makes the middleware anew, and WhiteNoise would look at each static file again each time.
+# Each test client creates the middleware again. Without this, WhiteNoise would scan all static files each time.
 WHITENOISE_AUTOREFRESH = True

@@ -1,4 +1,4 @@
-"""The operators' pages: they open, whatever there is, and show no secrets."""
+"""Test the admin pages for operators: they open for every kind of row, and show no secrets."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ from tests.factories import (
     make_user,
 )
 
-LOOKED_AT: list[type[Model]] = [Campaign, Recipient, Run, Delivery, Audio, SandboxMessage, Otp]
-PAGES: list[type[Model]] = [*LOOKED_AT, PhoneNumber, Trunk, Voice]
+READ_ONLY_MODELS: list[type[Model]] = [Campaign, Recipient, Run, Delivery, Audio, SandboxMessage, Otp]
+PAGES: list[type[Model]] = [*READ_ONLY_MODELS, PhoneNumber, Trunk, Voice]
 
 
 def make_one_of_each(number: int) -> None:
@@ -70,7 +70,9 @@ def page_of(model: type[Model], name: str = "changelist", *args: Any) -> str:
 
 
 @pytest.mark.parametrize("model", PAGES)
-def test_admin_list_uses_the_same_number_of_queries_for_many_rows(operator: Client, model: type[Model]) -> None:
+def test_admin_list_uses_the_same_number_of_queries_for_many_rows(
+    operator: Client, model: type[Model]
+) -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as context:
             assert operator.get(page_of(model)).status_code == 200
@@ -88,8 +90,8 @@ def test_admin_list_uses_the_same_number_of_queries_for_many_rows(operator: Clie
 @pytest.mark.parametrize("model", PAGES)
 def test_admin_list_can_be_searched(operator: Client, model: type[Model]) -> None:
     make_one_of_each(0)
-    for wanted in ("1", "9800000034", "sita@example.com", "x\x00", "9" * 30):
-        assert operator.get(page_of(model), {"q": wanted}).status_code == 200
+    for query in ("1", "9800000034", "sita@example.com", "x\x00", "9" * 30):
+        assert operator.get(page_of(model), {"q": query}).status_code == 200
 
 
 @pytest.mark.parametrize("model", PAGES)
@@ -110,7 +112,7 @@ def test_admin_shows_that_a_delivery_is_paused(operator: Client) -> None:
     assert "icon-yes" in operator.get(page_of(Delivery, "change", row)).content.decode()
 
 
-@pytest.mark.parametrize("model", LOOKED_AT)
+@pytest.mark.parametrize("model", READ_ONLY_MODELS)
 def test_rows_that_only_iris_writes_are_read_only_in_the_admin(operator: Client, model: type[Model]) -> None:
     make_one_of_each(0)
     engine.turn()
@@ -138,18 +140,20 @@ def test_operator_can_offer_a_phone_number_for_sale(operator: Client) -> None:
     assert PhoneNumber.objects.get().owner is None
 
 
-def test_editing_a_phone_number_does_not_undo_a_concurrent_purchase(operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_editing_a_phone_number_does_not_undo_a_concurrent_purchase(
+    operator: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     number = make_phone_number(rate=40)
     buyer = make_user(credits=40)
     page = admin.site.get_model_admin(PhoneNumber)
-    opened = page.get_object
+    original_get_object = page.get_object
 
-    def bought_meanwhile(*args: Any, **options: Any) -> Any:
-        found = opened(*args, **options)
+    def get_object_then_buy(*args: Any, **options: Any) -> Any:
+        opened_number = original_get_object(*args, **options)
         buy_number(user=buyer, sid=number.sid)
-        return found
+        return opened_number
 
-    monkeypatch.setattr(page, "get_object", bought_meanwhile)
+    monkeypatch.setattr(page, "get_object", get_object_then_buy)
     sent = {"number": number.number, "sid": number.sid, "rate": "50", "capabilities": "Voice, SMS"}
     assert operator.post(page_of(PhoneNumber, "change", number.pk), sent).status_code == 302
     number.refresh_from_db()

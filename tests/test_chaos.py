@@ -1,4 +1,4 @@
-"""The short storm; `make field` has a longer one, and `make chaos` the longest."""
+"""Test a campaign during random kills and restarts: briefly here, longer with `make field`, longest with `make chaos`."""
 
 from __future__ import annotations
 

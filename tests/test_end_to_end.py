@@ -1,4 +1,4 @@
-"""The main job over real HTTP, against a running web, worker and beat: from a spreadsheet to the last credit."""
+"""Test whole campaigns over HTTP with a running web, worker and beat: from the spreadsheet to the ledger."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.factories import make_sheet
 from tests.live import LiveIris, live_iris, wait_for
 from tests.scale import at_scale
 
-PEOPLE = at_scale(400, 1000)  # the inbox shows no more at once
+PEOPLE = at_scale(400, 1000)  # the inbox shows at most 1,000 messages at once
 NAMES = ["राम", "सीता", "गीता", "हरि", "विष्णु"]
 
 
@@ -55,7 +55,7 @@ def test_each_recipient_of_a_sheet_receives_their_own_sms(iris: LiveIris) -> Non
 
 
 def test_each_sandbox_outcome_has_its_status_and_the_hold_is_captured_or_released(iris: LiveIris) -> None:
-    fates = {
+    expected = {
         9841209901: "unanswered",
         9841209902: "unanswered",
         9841209903: "hungup",
@@ -68,7 +68,7 @@ def test_each_sandbox_outcome_has_its_status_and_the_hold_is_captured_or_release
     }
     created = iris.demo.post(
         "/api/system/campaigns/",
-        json={"name": "Fates", "services": "PHONE", "individual_number": list(fates)},
+        json={"name": "Outcomes", "services": "PHONE", "individual_number": list(expected)},
     )
     campaign = created.json()["data"]["details"][0]["id"]
     iris.demo.post(
@@ -76,10 +76,10 @@ def test_each_sandbox_outcome_has_its_status_and_the_hold_is_captured_or_release
     )
     iris.wait_until(campaign, "Completed")
     numbers = {number["number"]: number for number in iris.numbers(campaign)}
-    assert {number: row["status"] for number, row in numbers.items()} == fates
+    assert {number: row["status"] for number, row in numbers.items()} == expected
     assert numbers[9841209903]["playback"] == 50
-    heard = ("completed", "hungup")
-    assert all((row["credit_consumed"] > 0) == (row["status"] in heard) for row in numbers.values())
+    charged = ("completed", "hungup")
+    assert all((row["credit_consumed"] > 0) == (row["status"] in charged) for row in numbers.values())
     (call,) = iris.inbox(channel="call", to="9841209903")
     audio = iris.demo.get(call["audio_url"], headers={"Authorization": ""})
     assert (audio.status_code, audio.headers["content-type"]) == (200, "audio/mpeg")

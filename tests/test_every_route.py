@@ -1,4 +1,4 @@
-"""What holds for every route of both dialects, those still to come included."""
+"""Test what must hold for every route of both dialects. New routes are tested without changes here."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CALLS = [
     for route, method in dialect.calls
 ]
 WITH_IDS = [call for call in CALLS if call.values[1].ids]  # type: ignore[union-attr]
-# A report that is not JSON is asked for without a body.
+# Requests for reports have no body, and their response is not JSON.
 WRITING = [call for call in CALLS if call.values[2] != "GET" and "report" not in call.values[1].path]  # type: ignore[union-attr]
 EVERY_CALL = pytest.mark.parametrize(("dialect", "route", "method"), CALLS)
 EVERY_CALL_WITH_IDS = pytest.mark.parametrize(("dialect", "route", "method"), WITH_IDS)
@@ -56,7 +56,7 @@ def test_every_route_has_the_base_view_of_its_dialect(dialect: Dialect) -> None:
 @pytest.mark.parametrize("slash", ["", "/"])
 def test_every_documented_endpoint_is_routed(methods: str, path: str, slash: str) -> None:
     written = path.rstrip("/") + slash
-    # Clients of v1 put a slash between an address that ends with one and a path that begins with one.
+    # Clients of v1 join a base URL that ends with a slash and a path that begins with one.
     for address in [written, f"/{written}"] if path.startswith("/api/v1/") else [written]:
         for method in methods.split():
             assert method in methods_of(resolve(address).func)
@@ -65,9 +65,9 @@ def test_every_documented_endpoint_is_routed(methods: str, path: str, slash: str
 @EVERY_CALL
 @pytest.mark.django_db
 def test_request_without_a_valid_token_is_a_401(dialect: Dialect, route: Route, method: str) -> None:
-    if route.path in dialect.opened:
+    if route.path in dialect.public:
         return
-    path = route.filled(**dict.fromkeys(route.ids, 1))
+    path = route.with_ids(**dict.fromkeys(route.ids, 1))
     for token in (
         None,
         "",
@@ -85,7 +85,9 @@ def test_request_without_a_valid_token_is_a_401(dialect: Dialect, route: Route, 
 
 @EVERY_CALL_WITH_IDS
 @pytest.mark.django_db
-def test_object_of_another_account_is_a_404_and_stays_unchanged(dialect: Dialect, route: Route, method: str) -> None:
+def test_object_of_another_account_is_a_404_and_stays_unchanged(
+    dialect: Dialect, route: Route, method: str
+) -> None:
     owner = make_user(email="owner@example.com", credits=100)
     campaign = make_campaign(owner=owner, message="Namaste")
     number = make_phone_number(owner=owner)
@@ -101,9 +103,9 @@ def test_object_of_another_account_is_a_404_and_stays_unchanged(dialect: Dialect
     caller = dialect.caller(make_user(email="stranger@example.com", credits=100))
     before = everything()
     full = {"message": "Namaste", "number": 9800000001, "name": "Mine now", "services": "SMS"}
-    # Whatever the body: it is not even looked at.
+    # The 404 must not depend on the body.
     for body in ({}, full, {"contacts": [{"number": 9800000001}]}):
-        caller.fails(method, route.filled(**ids), body, status=404)
+        caller.fails(method, route.with_ids(**ids), body, status=404)
     assert everything() == before
     campaign.refresh_from_db()
     number.refresh_from_db()
@@ -114,9 +116,23 @@ def test_object_of_another_account_is_a_404_and_stays_unchanged(dialect: Dialect
 @EVERY_CALL_WITH_IDS
 def test_malformed_or_unknown_id_is_a_404(dialect: Dialect, route: Route, method: str, sita: User) -> None:
     caller = dialect.caller(sita)
-    odd = ["0", "-1", "abc", "1.5", "1e3", "%00", "%20", "１", "9" * 19, "9" * 20, "9" * 5000, "None", "💥"]
-    for written in spread(odd, turn=len(route.path) + len(method)):
-        caller.fails(method, re.sub(r"<id:\w+>", written, route.path), {}, status=404)
+    odd_ids = [
+        "0",
+        "-1",
+        "abc",
+        "1.5",
+        "1e3",
+        "%00",
+        "%20",
+        "１",
+        "9" * 19,
+        "9" * 20,
+        "9" * 5000,
+        "None",
+        "💥",
+    ]
+    for malformed in spread(odd_ids, turn=len(route.path) + len(method)):
+        caller.fails(method, re.sub(r"<id:\w+>", malformed, route.path), {}, status=404)
 
 
 @EVERY_DIALECT
@@ -124,11 +140,11 @@ def test_unsupported_method_is_a_405(dialect: Dialect, sita: User) -> None:
     caller = dialect.caller(sita)
     for route in dialect.routes:
         for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - set(route.methods):
-            caller.fails(method, route.filled(**dict.fromkeys(route.ids, 1)), {}, status=405)
+            caller.fails(method, route.with_ids(**dict.fromkeys(route.ids, 1)), {}, status=405)
 
 
 @pytest.mark.parametrize(
-    ("number", "path"),
+    ("dialect", "path"),
     [
         *((0, path) for path in ("", "system/", "system/nothing", "system/campaigns/1", "x/y/z")),
         *(
@@ -137,8 +153,8 @@ def test_unsupported_method_is_a_405(dialect: Dialect, sita: User) -> None:
         ),
     ],
 )
-def test_unknown_path_is_a_404(sita: User, number: int, path: str) -> None:
-    DIALECTS[number].caller(sita).fails("GET", f"/api/{path}", status=404)
+def test_unknown_path_is_a_404(sita: User, dialect: int, path: str) -> None:
+    DIALECTS[dialect].caller(sita).fails("GET", f"/api/{path}", status=404)
 
 
 def test_phone_number_of_another_account_is_a_404(sita: User) -> None:
@@ -192,7 +208,7 @@ FIELDS = (
 def test_malformed_body_or_odd_field_value_never_causes_a_500(
     dialect: Dialect, route: Route, method: str, sita: User
 ) -> None:
-    """Never a 500: what cannot be read, and every field with every odd value at once."""
+    """Send bodies that cannot be parsed, and each odd value in all fields at once."""
     caller = dialect.caller(sita)
 
     def call(body: Any, **how: Any) -> None:
@@ -211,12 +227,12 @@ def test_malformed_body_or_odd_field_value_never_causes_a_500(
 
 
 def _address(route: Route, owner: User) -> str:
-    """Of something that is there, whatever the call before has deleted."""
+    """Fill in ids of existing objects. Create those that an earlier call deleted."""
     campaign = Campaign.objects.filter(owner=owner, deleted_at=None).first() or make_campaign(owner=owner)
     recipient = campaign.recipients.first() or make_campaign(owner=owner).recipients.first()
     assert recipient is not None
     template = SurveyTemplate.objects.filter(owner=owner).first() or make_template(owner=owner)
-    return route.filled(
+    return route.with_ids(
         campaign_id=campaign.pk,
         number_id=recipient.pk,
         contact_id=recipient.pk,

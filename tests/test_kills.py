@@ -1,4 +1,4 @@
-"""A worker is killed at each commit point of a delivery's life: nobody is called twice, skipped or charged wrongly."""
+"""Test that a worker killed at any commit point of a delivery's life causes no repeated, skipped or wrong charge."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from tests.live import LiveIris, live_iris, wait_for
 from tests.scale import at_scale
 
-PEOPLE = at_scale(90, 600)  # three stocks of the hopper, or more
+PEOPLE = at_scale(90, 600)  # at least three fillings of the hopper
 POINTS = [
     "rendered",
     "filling",
@@ -37,23 +37,25 @@ def iris(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveIris]:
         IRIS_HOPPER_SIZE="30",
     ) as running:
         yield running
-        # A credit that is wrong stays wrong: after all kills is early enough.
+        # A wrong credit stays wrong, so one check after all kills is enough.
         assert "difference 0" in running.manage("check_ledger")
 
 
 @pytest.mark.field
 @pytest.mark.parametrize("point", POINTS)
-def test_worker_killed_at_a_commit_point_neither_repeats_nor_skips_a_recipient(iris: LiveIris, point: str) -> None:
+def test_worker_killed_at_a_commit_point_neither_repeats_nor_skips_a_recipient(
+    iris: LiveIris, point: str
+) -> None:
     first = 9_842_000_000 + POINTS.index(point) * 1000
     created = iris.demo.post(
         "/api/system/campaigns/",
         json={"name": point, "services": "SMS", "individual_number": list(range(first, first + PEOPLE))},
     )
     campaign = created.json()["data"]["details"][0]["id"]
-    mark = iris.home / "failpoints" / point
-    mark.touch()
-    iris.demo.post(f"/api/system/campaigns/{campaign}/begin/", json={"message": f"Killed where {point}"})
-    wait_for(lambda: not mark.exists(), seconds=30)
+    failpoint = iris.home / "failpoints" / point
+    failpoint.touch()
+    iris.demo.post(f"/api/system/campaigns/{campaign}/begin/", json={"message": f"Killed at {point}"})
+    wait_for(lambda: not failpoint.exists(), seconds=30)
     iris.wait_until(campaign, "Completed", seconds=60)
 
     assert Counter(number["status"] for number in iris.numbers(campaign)) == {"completed": PEOPLE}

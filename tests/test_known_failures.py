@@ -1,4 +1,7 @@
-"""What went wrong again and again in other dialers and task queues, as far as no other test here would notice it."""
+"""Test for failures that are common in other dialers and task queues, where no other test of ours would notice them.
+
+Each docstring says how the failure happens elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +23,10 @@ from kombu.exceptions import OperationalError as BrokerError
 
 from accounts.ledger import check_ledger
 from campaigns import runs
-from campaigns import tasks as of_runs
+from campaigns import tasks as run_tasks
 from campaigns.models import Campaign, Run, RunStatus, Service
 from campaigns.runs import hopper, lifecycle
-from telephony import tasks as of_trunks
+from telephony import tasks as trunk_tasks
 from telephony.engine import dispatch, pacing, routing
 from telephony.engine import lifecycle as deliveries
 from telephony.engine.nudge import nudge
@@ -39,7 +42,6 @@ from tests.factories import (
     make_user,
 )
 
-S = DeliveryStatus
 SOURCES = ("accounts", "campaigns", "iris", "otp", "telephony")
 
 
@@ -61,20 +63,26 @@ def everybody_once(campaign: Campaign) -> dict[str, int]:
     return dict.fromkeys(campaign.recipients.values_list("to", flat=True), 1)
 
 
-# Skipped, or finished early -------------------------------------------------------------------------------
+# Runs that finish too early -------------------------------------------------------------------------------
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("status", [status for status in DeliveryStatus if status < FINAL])
-def test_run_does_not_finish_while_a_call_is_open_even_if_its_cursor_is_at_the_end(status: DeliveryStatus) -> None:
-    """A cursor saved when numbers are fetched says nothing of whether they were called."""
+def test_run_does_not_finish_while_a_call_is_open_even_if_its_cursor_is_at_the_end(
+    status: DeliveryStatus,
+) -> None:
+    """A cursor that moves when numbers are fetched does not say whether they were called."""
     campaign = make_campaign(service=Service.CALL)
     run = make_run(campaign=campaign, filled_at=timezone.now(), cursor=campaign.recipients.latest("pk").pk)
     first, second, third = campaign.recipients.order_by("pk")
-    for recipient, its_status in [(first, S.COMPLETED), (second, status), (third, S.FAILED)]:
-        make_delivery_of(run=run, recipient=recipient, status=its_status)
+    for recipient, delivery_status in [
+        (first, DeliveryStatus.COMPLETED),
+        (second, status),
+        (third, DeliveryStatus.FAILED),
+    ]:
+        make_delivery_of(run=run, recipient=recipient, status=delivery_status)
     assert lifecycle.finish_all() == 0
-    Delivery.objects.update(status=S.COMPLETED)
+    Delivery.objects.update(status=DeliveryStatus.COMPLETED)
     assert lifecycle.finish_all() == 1
 
 
@@ -83,7 +91,7 @@ def test_run_does_not_finish_while_a_call_is_open_even_if_its_cursor_is_at_the_e
 
 @pytest.mark.django_db
 def test_repeated_pause_and_resume_reaches_each_recipient_once(settings: Any) -> None:
-    """A resume that reads its numbers anew sends to those in between again."""
+    """A resume that fetches its numbers again repeats those that were in progress."""
     settings.IRIS_HOPPER_SIZE = 7
     settings.CARRIERS = {"sandbox": {**settings.CARRIERS["sandbox"], "CPS": 20}}
     campaign = make_big_campaign(60)
@@ -101,64 +109,64 @@ def test_repeated_pause_and_resume_reaches_each_recipient_once(settings: Any) ->
     assert sent() == everybody_once(campaign)
 
 
-# Stuck "running" ------------------------------------------------------------------------------------------
+# Runs that never end ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.django_db
 def test_run_ends_after_its_worker_died_with_all_deliveries_claimed(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a lease on what a worker took, its run is under way for ever."""
+    """Without leases, deliveries of a dead worker stay in progress and their run never ends."""
     from telephony.carriers.sandbox.carrier import SandboxCarrier
 
-    monkeypatch.setattr(SandboxCarrier, "looks_up", False)  # nobody can tell whether it was sent
+    monkeypatch.setattr(SandboxCarrier, "looks_up", False)  # so the outcome stays unknown
     campaign = make_campaign()
     run = runs.begin(campaign=campaign, message="Namaste")
     hopper.fill_all(budget=0)
     assert len(pacing.claim("sandbox").deliveries) == 3
-    for _ in range(2):  # the lease ends, then the time for a report
+    for _ in range(2):  # first the lease expires, then the report timeout
         Delivery.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
         turn()
     run.refresh_from_db()
     assert run.status == RunStatus.COMPLETED
-    assert set(Delivery.objects.values_list("status", "cause")) == {(S.FAILED, "lost")}
+    assert set(Delivery.objects.values_list("status", "cause")) == {(DeliveryStatus.FAILED, "lost")}
     assert not SandboxMessage.objects.exists()
     run.hold.refresh_from_db()
     assert run.hold.remaining == 0
 
 
-# Stop does not stop ---------------------------------------------------------------------------------------
+# Sending after a stop -------------------------------------------------------------------------------------
 
 
 @pytest.mark.django_db
 def test_nudge_that_arrives_after_a_stop_sends_nothing() -> None:
-    """A queued job that carries its own permission goes on after the stop, or the next morning."""
+    """A queued job that does not check the run again still sends after the stop."""
     campaign = make_big_campaign()
     runs.begin(campaign=campaign, message="Namaste")
     hopper.fill_all(budget=0)
     runs.stop(campaign=campaign)
-    of_runs.fill()
-    of_runs.tick()
-    of_trunks.tick()
-    of_trunks.dispatch("sandbox")
+    run_tasks.fill()
+    run_tasks.tick()
+    trunk_tasks.tick()
+    trunk_tasks.dispatch("sandbox")
     run_to_the_end()
     assert not sent()
     assert Run.objects.get().status == RunStatus.TERMINATED
 
 
-# Charged for nothing --------------------------------------------------------------------------------------
+# Wrong charges --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.django_db
 def test_campaign_without_a_carrier_costs_nothing(settings: Any) -> None:
-    """Who charges at submission charges for what a missing connector never took."""
+    """Charging before submission also charges for what a missing carrier never accepted."""
     owner = make_user(credits=100)
     campaign = make_big_campaign(owner=owner)
     runs.begin(campaign=campaign, message="Namaste")
     hopper.fill_all(budget=0)
     Trunk.objects.update(alias="gone")
     settings.ROUTES = {"call": [], "sms": []}
-    of_trunks.tick()
+    trunk_tasks.tick()
     runs.stop(campaign=campaign)
     run_to_the_end()
     owner.refresh_from_db()
@@ -167,13 +175,13 @@ def test_campaign_without_a_carrier_costs_nothing(settings: Any) -> None:
 
 @pytest.mark.django_db
 def test_delivery_that_is_requeued_repeatedly_is_charged_once(settings: Any) -> None:
-    """A retry that is a new charge makes one message cost ten."""
+    """If each retry is charged, one message costs ten."""
     owner = make_user(credits=100)
-    campaign = make_campaign(owner=owner, numbers=[9841009907])  # throttled at first
+    campaign = make_campaign(owner=owner, numbers=[9841009907])  # the sandbox throttles its first attempts
     runs.begin(campaign=campaign, message="Namaste")
     hopper.fill_all(budget=0)
     for _ in range(10):
-        claimed = [one.id for one in pacing.claim("sandbox").deliveries]
+        claimed = [delivery.id for delivery in pacing.claim("sandbox").deliveries]
         deliveries.requeue(ids=claimed, seconds=[0], texts=["too fast"])
     Delivery.objects.update(not_before=timezone.now())
     run_to_the_end()
@@ -181,14 +189,14 @@ def test_delivery_that_is_requeued_repeatedly_is_charged_once(settings: Any) -> 
     assert owner.balance == 100 - sum(Delivery.objects.values_list("credits", flat=True), Decimal(0)) == 99
 
 
-# Accepted, then lost --------------------------------------------------------------------------------------
+# Lost nudges ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.django_db(transaction=True)
 def test_run_begun_while_the_broker_is_down_starts_with_the_next_tick(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """An answer that says yes, and a message to a broker that never got there."""
+    """The request succeeds, but its message to the broker is lost."""
 
     def refuse(*args: Any, **options: Any) -> None:
         raise BrokerError("no broker")
@@ -200,7 +208,7 @@ def test_run_begun_while_the_broker_is_down_starts_with_the_next_tick(
         f"/api/system/campaigns/{campaign.pk}/begin/", {"message": "Namaste"}
     )
     assert answer["success"]
-    of_runs.tick()
+    run_tasks.tick()
     run_to_the_end()
     assert sent() == everybody_once(campaign)
 
@@ -209,17 +217,17 @@ def test_run_begun_while_the_broker_is_down_starts_with_the_next_tick(
 def test_nudge_is_sent_on_commit_and_never_after_a_rollback(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A worker that is faster than the commit finds nothing, and what was rolled back must not be looked for."""
-    left: list[Any] = []
-    monkeypatch.setattr(of_trunks.poll, "apply_async", lambda args, **options: left.append(args))
+    """A worker that gets the nudge before the commit finds no work. After a rollback there is none."""
+    nudges: list[Any] = []
+    monkeypatch.setattr(trunk_tasks.poll, "apply_async", lambda args, **options: nudges.append(args))
     with transaction.atomic():
         nudge("telephony.tasks.poll", "sandbox")
-        assert not left
-    assert left == [("sandbox",)]
+        assert not nudges
+    assert nudges == [("sandbox",)]
     with transaction.atomic():
         nudge("telephony.tasks.poll", "sandbox")
         transaction.set_rollback(True)
-    assert left == [("sandbox",)]
+    assert nudges == [("sandbox",)]
 
 
 # Time zones -----------------------------------------------------------------------------------------------
@@ -227,10 +235,8 @@ def test_nudge_is_sent_on_commit_and_never_after_a_rollback(
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("month", "hour"), [(1, 9), (7, 8)])
-def test_schedule_uses_the_utc_offset_of_its_own_day(
-    settings: Any, month: int, hour: int
-) -> None:
-    """A zone kept as the offset of today is an hour late for half of the year."""
+def test_schedule_uses_the_utc_offset_of_its_own_day(settings: Any, month: int, hour: int) -> None:
+    """If the zone is stored as today's offset, half of the year is off by one hour."""
     settings.TIME_ZONE = "Europe/Berlin"
     year = timezone.now().year + 1
     campaign = make_campaign()
@@ -246,23 +252,23 @@ def test_schedule_uses_the_utc_offset_of_its_own_day(
 
 @pytest.mark.django_db
 def test_requeued_delivery_keeps_its_text_and_caller_id_after_the_campaign_changes() -> None:
-    """A retry that is put together anew loses its caller, or says the next campaign's words."""
+    """A retry that is rendered again loses its caller ID, or uses a newer message."""
     owner = make_user(credits=100)
     make_phone_number(number="9800000101", owner=owner)
     campaign = make_campaign(owner=owner)
     runs.begin(campaign=campaign, message="Old words")
     hopper.fill_all(budget=0)
 
-    def said() -> set[tuple[str, ...]]:
+    def contents() -> set[tuple[str, ...]]:
         return set(Delivery.objects.values_list("to", "caller", "text", "audio__name"))
 
-    before = said()
-    claimed = [one.id for one in pacing.claim("sandbox").deliveries]
+    before = contents()
+    claimed = [delivery.id for delivery in pacing.claim("sandbox").deliveries]
     owner.phone_numbers.update(owner=None)
     Campaign.objects.update(message="New words")
     deliveries.requeue(ids=claimed, seconds=[0] * 3, texts=[""] * 3)
     routing.move_from_closed_trunks()
-    assert said() == before
+    assert contents() == before
     run_to_the_end()
     assert set(SandboxMessage.objects.values_list("text", "caller")) == {("Old words", "9800000101")}
 
@@ -282,12 +288,15 @@ def calls_in_our_code() -> list[tuple[Path, ast.Call]]:
 
 
 def test_no_task_uses_eta_or_celery_retries_or_revocation() -> None:
-    """Such tasks are delivered again after the broker's visibility timeout, and are in a worker's memory, out of reach."""
+    """Such tasks wait in a worker's memory, and brokers deliver them again after the visibility timeout."""
     for path, call in calls_in_our_code():
         name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-        words = {keyword.arg for keyword in call.keywords}
+        arguments = {keyword.arg for keyword in call.keywords}
         if name in {"apply_async", "delay", "shared_task", "send_task", "nudge", "signature", "si"}:
-            assert not words & {"eta", "countdown", "autoretry_for", "max_retries", "acks_late"}, (path, name)
+            assert not arguments & {"eta", "countdown", "autoretry_for", "max_retries", "acks_late"}, (
+                path,
+                name,
+            )
         assert name not in {"revoke", "apply_later", "delay_on_commit"}, (path, name)
         assert not (name == "retry" and isinstance(call.func, ast.Attribute)), (path, name)
 
@@ -300,8 +309,8 @@ def test_tasks_are_acknowledged_before_they_run() -> None:
     assert not any(task.acks_late for task in app.tasks.values() if task.name.startswith(SOURCES))
 
 
-def at_once(count: int, work: Callable[[], object]) -> None:
-    """So many threads, with connections of their own."""
+def run_concurrently(count: int, work: Callable[[], object]) -> None:
+    """Run `work` in `count` threads, each with its own database connection. Fail if any of them raises."""
     failed: list[BaseException] = []
 
     def run() -> None:
@@ -322,28 +331,28 @@ def at_once(count: int, work: Callable[[], object]) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_duplicated_and_reordered_tasks_in_parallel_reach_each_recipient_once() -> None:
-    """Two beats, a redelivered task, a late one: each finds what is left to do, and does it once."""
+    """With two beats, redelivered or late tasks, each task does only the work that is left."""
     owner = make_user(credits=100)
     campaign = make_big_campaign(owner=owner)
     runs.begin(campaign=campaign, message="Namaste", starts_at=timezone.now() + timedelta(hours=1))
     Run.objects.update(starts_at=timezone.now())
 
-    def everything() -> None:
-        of_runs.tick()
-        of_runs.fill()
-        of_trunks.tick()
-        of_trunks.dispatch("sandbox")
-        of_trunks.poll("sandbox")
+    def forwards() -> None:
+        run_tasks.tick()
+        run_tasks.fill()
+        trunk_tasks.tick()
+        trunk_tasks.dispatch("sandbox")
+        trunk_tasks.poll("sandbox")
 
     def backwards() -> None:
-        of_trunks.poll("sandbox")
-        of_trunks.dispatch("sandbox")
-        of_trunks.tick()
-        of_runs.fill()
-        of_runs.tick()
+        trunk_tasks.poll("sandbox")
+        trunk_tasks.dispatch("sandbox")
+        trunk_tasks.tick()
+        run_tasks.fill()
+        run_tasks.tick()
 
-    at_once(4, everything)
-    at_once(4, backwards)
+    run_concurrently(4, forwards)
+    run_concurrently(4, backwards)
     run_to_the_end()
     assert sent() == everybody_once(campaign)
     owner.refresh_from_db()
@@ -355,7 +364,7 @@ def test_task_that_arrives_after_the_work_is_done_changes_nothing() -> None:
     delivery = make_delivery(channel=Channel.SMS)
     dispatch.run("sandbox", budget=1)
     run_to_the_end()
-    of_trunks.dispatch("sandbox")
-    of_trunks.poll("sandbox")
-    of_runs.fill()
+    trunk_tasks.dispatch("sandbox")
+    trunk_tasks.poll("sandbox")
+    run_tasks.fill()
     assert sent() == {delivery.to: 1}

@@ -1,7 +1,7 @@
-"""The published Python client of TingTing, as it is, against iris over HTTP: every method, its own mistakes included.
+"""Test every method of TingTing's unchanged Python client, including its bugs, against iris over HTTP.
 
-Its surveys are in tests/v1/test_surveys_published_client.py. Of both together nothing of the client is left out:
-`test_no_method_is_forgotten` holds the list.
+tests/v1/test_surveys_published_client.py tests its surveys. `test_every_public_method_of_the_client_is_tested` checks
+that both files together call every method.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 class Account:
-    """An account with a number and an API key, and the client that has the key."""
+    """Create an account with a number and an API key, and a client that uses the key."""
 
     def __init__(self, live_server: LiveServer) -> None:
         self.url = live_server.url
@@ -66,17 +66,19 @@ def account(live_server: LiveServer, settings: object) -> Account:
 
 
 def readme() -> str:
-    """The program that the package's README shows."""
+    """Return the program in the README of the package."""
     description = importlib.metadata.metadata("tingting").json["description"]
     (program,) = re.findall(r"```python\n(.*?)```", str(description), re.DOTALL)
     return str(program)
 
 
-def test_program_of_the_published_readme_runs_unchanged(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_program_of_the_published_readme_runs_unchanged(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("BASE_URL", account.url)
     monkeypatch.setenv("TOKEN", account.token)
     dotenv = ModuleType("dotenv")
-    dotenv.load_dotenv = lambda: None  # type: ignore[attr-defined]  # what would set the two variables
+    dotenv.load_dotenv = lambda: None  # type: ignore[attr-defined]  # the real one would set the two variables
     monkeypatch.setitem(sys.modules, "dotenv", dotenv)
 
     world: dict[str, object] = {}
@@ -129,8 +131,8 @@ class TestAccount:
         client = account.client
         (dialer,) = client.get_dialers()
         assert (dialer.id, dialer.phoneNumber) == (account.number.pk, "+9779800000101")
-        found = client.get_dialer_by_id(dialer.id), client.get_dialer_by_number("+9779800000101")
-        assert [each.id for each in found] == [dialer.id, dialer.id]
+        dialers = client.get_dialer_by_id(dialer.id), client.get_dialer_by_number("+9779800000101")
+        assert [each.id for each in dialers] == [dialer.id, dialer.id]
         assert client.get_dialer_by_id(0) is None
         assert client.get_dialer_by_number("+9779800000199") is None
 
@@ -156,7 +158,7 @@ class TestAccount:
         assert made["name"] == "By hand"
 
     def test_client_without_a_token_gets_a_401(self, account: Account) -> None:
-        """It sends an Authorization header with nothing in it."""
+        """The client then sends an empty Authorization header."""
         with pytest.raises(requests.HTTPError, match="401"):
             TingTingClient(account.url).get_user()
 
@@ -223,11 +225,11 @@ class TestCampaigns:
         account.make_campaign(name="Half a meeting", draft=True)
         names = [campaign.name for campaign in account.client.get_campaigns()]
         assert names == ["Water", "Meeting on Sunday", "Meeting on Friday"]
-        found = account.client.get_campaigns_by_name("meeting")
-        assert [campaign.name for campaign in found] == ["Meeting on Sunday", "Meeting on Friday"]
+        meetings = account.client.get_campaigns_by_name("meeting")
+        assert [campaign.name for campaign in meetings] == ["Meeting on Sunday", "Meeting on Friday"]
 
     def test_campaign_list_accepts_the_clients_filters(self, account: Account) -> None:
-        """Its status is sent as the name of a Python constant."""
+        """The client sends a status as the name of a Python constant."""
         for name in ("First", "Second"):
             account.make_campaign(name=name)
         account.make_campaign(name="Draft", draft=True)
@@ -253,12 +255,12 @@ class TestCampaigns:
         read = account.client.get_campaign(campaign.id)
         assert (read.name, read.smsMessage, read.message) == ("Renamed", "SMS", "New words")
         assert (read.dialers, read.draft) == ([account.number.pk], False)
-        # It writes 14:46+05:45 as 14:46Z: sending back what was read must not move it.
+        # The client writes 14:46+05:45 as 14:46Z. Sending the schedule back must not change it.
         account.client.update_campaign(read)
         assert abs(account.client.get_campaign(campaign.id).schedule - soon) < timedelta(seconds=1)
 
     def test_delete_of_the_client_deletes_nothing(self, account: Account) -> None:
-        """It sends the same POST for both, so nothing can be deleted with it, and nothing must be."""
+        """The client sends the same POST for deletions and updates, so iris must treat it as an update."""
         campaign = account.make_campaign(name="Still here")
         account.client.delete_campaign(campaign)
         assert [each.name for each in account.client.get_campaigns()] == ["Still here"]
@@ -280,7 +282,7 @@ class TestCampaigns:
         campaign.add_contact(
             Contact(client=account.client, phoneNumber="9841000001", attributes={"name": "Ram"})
         )
-        account.client.stop_campaign(campaign)  # not running: nothing to complain about
+        account.client.stop_campaign(campaign)  # not running, which is no error
         campaign.run()
         assert account.client.get_campaign(campaign.id).status is CampaignStatus.RUNNING
         with pytest.raises(requests.HTTPError):
@@ -317,7 +319,7 @@ class TestContacts:
         assert account.client.get_contacts(campaign) is None
 
     def test_contact_update_keeps_the_attributes(self, account: Account) -> None:
-        """It sends their names without their values."""
+        """The client sends the names of the attributes without their values."""
         campaign = account.make_campaign()
         contact = campaign.add_contact(
             Contact(client=account.client, phoneNumber="9841000001", attributes={"name": "Ram"})
@@ -340,7 +342,7 @@ class TestContacts:
         assert OurCampaign.objects.get().number_count == 0
 
     def test_reading_attributes_at_the_delete_address_deletes_nothing(self, account: Account) -> None:
-        """It asks at the address of a deletion; and it deletes where it should update."""
+        """The client reads attributes with GET at the delete address, and updates them with DELETE."""
         contact = account.make_campaign().add_contact(
             Contact(client=account.client, phoneNumber="9841000001")
         )
@@ -362,7 +364,7 @@ class TestContacts:
         assert [message.text for message in SandboxMessage.objects.all()] == ["Namaste 2"]
 
 
-# They send nothing themselves: what calls them does.
+# These methods send no requests; their callers do.
 HELPERS = {"add_survey_step", "from_data", "from_str", "json", "update_from"}
 
 
@@ -370,7 +372,7 @@ def test_every_public_method_of_the_client_is_tested() -> None:
     public = {
         name
         for _, kind in inspect.getmembers(tingting, inspect.isclass)
-        if kind is not tingting.Endpoint  # its addresses, which are functions of ids
+        if kind is not tingting.Endpoint  # builds addresses only
         for name, method in vars(kind).items()
         if not name.startswith("_") and inspect.isfunction(getattr(method, "__func__", method))
     }

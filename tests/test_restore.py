@@ -1,4 +1,4 @@
-"""The drill of docs/restore.md: a backup is restored beneath a whole iris at work, and nobody is reached a second time."""
+"""Test the procedure of docs/restore.md: restore a backup under a running iris, and reach nobody a second time."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def begin(iris: LiveIris, name: str, *, first: int, count: int, schedule_date: s
 
 
 def sent(iris: LiveIris) -> Counter[str]:
-    """How often each number was reached, as this database's sandbox has it."""
+    """Return how often each number was reached, according to the sandbox table of the current database."""
     return Counter(row[0] for row in iris.rows('SELECT "to" FROM telephony_sandboxmessage'))
 
 
@@ -66,7 +66,7 @@ def run_of(iris: LiveIris, campaign: int) -> tuple[int, str]:
     return row[0], row[1]
 
 
-def await_sign_of_life(iris: LiveIris) -> None:
+def wait_for_heartbeat(iris: LiveIris) -> None:
     def seen() -> list[tuple[object, ...]]:
         return iris.rows("SELECT max(seen_at) FROM iris_heartbeat")
 
@@ -75,15 +75,15 @@ def await_sign_of_life(iris: LiveIris) -> None:
 
 
 def restore_beneath(iris: LiveIris, dump: Path) -> set[str]:
-    """Restore the dump into a database that takes the name of the one in use, while everything runs.
+    """Restore the dump while iris runs, by renaming databases. Return the numbers whose outcome is uncertain.
 
-    The numbers of the SMS that were just being submitted when it was made: nobody can know whether they left.
+    Those are the SMS that were being submitted when the dump was made: the restored data cannot say whether they left.
     """
     host = str(keeper.socket_folder(server.folder_of(iris.home)))
     with psycopg.connect(host=host, user=keeper.SUPERUSER, dbname="postgres", autocommit=True) as session:
         session.execute("CREATE DATABASE restored")
-        tool(iris, "pg_restore", "--dbname=restored", str(dump))
-        # A scheduled run whose time came after the dump was made.
+        run_postgres_program(iris, "pg_restore", "--dbname=restored", str(dump))
+        # The time of the scheduled run comes after the dump was made.
         with psycopg.connect(host=host, user=keeper.SUPERUSER, dbname="restored") as restored:
             restored.execute(
                 "UPDATE campaigns_run SET starts_at = now() - interval '1 hour' WHERE status = 'scheduled'"
@@ -107,7 +107,7 @@ def _renamed(session: psycopg.Connection[tuple[object, ...]], name: str, to: str
     return True
 
 
-def tool(iris: LiveIris, name: str, *arguments: str) -> None:
+def run_postgres_program(iris: LiveIris, name: str, *arguments: str) -> None:
     host = keeper.socket_folder(server.folder_of(iris.home))
     command = [str(server.programs() / name), f"--host={host}", f"--username={keeper.SUPERUSER}", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
@@ -120,21 +120,23 @@ def test_nothing_is_sent_after_a_restore_until_the_operator_allows_it(iris: Live
     scheduled = begin(iris, "scheduled", first=FIRST + 1000, count=3, schedule_date=tomorrow)
     wait_for(lambda: sum(sent(iris).values()) >= 20, seconds=60)
     dump = tmp_path / "dump"
-    tool(iris, "pg_dump", "--format=custom", f"--file={dump}", "iris")
-    by_then = sum(sent(iris).values())
-    wait_for(lambda: sum(sent(iris).values()) >= by_then + 20, seconds=60)
+    run_postgres_program(iris, "pg_dump", "--format=custom", f"--file={dump}", "iris")
+    sent_before_dump = sum(sent(iris).values())
+    wait_for(lambda: sum(sent(iris).values()) >= sent_before_dump + 20, seconds=60)
 
     uncertain = restore_beneath(iris, dump)
     in_the_backup = sent(iris)
-    assert 20 <= sum(in_the_backup.values()) < COUNT, "the dump was made too late to show anything"
+    assert 20 <= sum(in_the_backup.values()) < COUNT, (
+        "The campaign ended before the dump was made, so this test shows nothing."
+    )
 
     wait_for(
         lambda: iris.rows("SELECT FROM telephony_restoreguard WHERE set_aside_at IS NOT NULL"), seconds=60
     )
     meanwhile = begin(iris, "meanwhile", first=FIRST + 2000, count=3)
-    # Worker and beat go on: three signs of life later, each with two ticks, all would have left.
+    # Worker and beat continue. Within three heartbeats, each with at least two ticks, everything would have been sent.
     for _ in range(3):
-        await_sign_of_life(iris)
+        wait_for_heartbeat(iris)
     assert sent(iris) == in_the_backup
     assert run_of(iris, halfway)[1] == run_of(iris, scheduled)[1] == "paused"
     refused = iris.demo.post(

@@ -1,6 +1,6 @@
-"""Whatever an account sends in a megabyte costs a web process a bounded amount of time and memory.
+"""Test that one megabyte of any input costs a web process a bounded amount of processor time and memory.
 
-Each kind of input is tried at its worst for its size. A new kind of input belongs into one of the tables here.
+For each kind of input, the tests send the most expensive known example. Add new kinds of input to the tables below.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from telephony.models import Audio
 from telephony.speech import audio
 from telephony.speech.engine import Pcm
 from tests.campaigns.surveys.surveying import make_template
-from tests.costs import Call, Cost, Measured
+from tests.costs import Call, Cost, MeasuringProcess
 from tests.factories import make_campaign, make_empty_campaign, make_user
 from tests.scale import at_scale, spread
 
@@ -45,12 +45,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @dataclass(frozen=True)
 class World:
-    """What the addresses of the cases need."""
+    """Hold the ids and keys that the tested addresses need."""
 
     key: str
     token: str
     campaign: int
-    tagged: int  # a campaign with 256 long tags
+    tagged: int  # the id of a campaign with 256 long tags
     survey: int
     contact: int
     template: int
@@ -59,7 +59,7 @@ class World:
 
 
 def dripping_host() -> tuple[socket.socket, int]:
-    """A host that accepts everybody and answers a byte every now and then."""
+    """Start a host that accepts every connection and sends one byte at a time. Return its socket and port."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def drip(connection: socket.socket) -> None:
@@ -78,9 +78,9 @@ def dripping_host() -> tuple[socket.socket, int]:
 
 
 @pytest.fixture(scope="module")
-def measured(django_db_setup: None) -> Iterator[Measured]:
+def measuring_process(django_db_setup: None) -> Iterator[MeasuringProcess]:
     listener, port = dripping_host()
-    process = Measured(database=str(connection.settings_dict["NAME"]), public_port=port)
+    process = MeasuringProcess(database=str(connection.settings_dict["NAME"]), public_port=port)
     yield process
     process.close()
     with suppress(OSError):
@@ -89,7 +89,7 @@ def measured(django_db_setup: None) -> Iterator[Measured]:
 
 
 @pytest.fixture
-def world(measured: Measured) -> World:
+def world(measuring_process: MeasuringProcess) -> World:
     user = make_user(credits=1000)
     tagged = make_empty_campaign(owner=user, service=Service.SMS)
     Campaign.objects.filter(pk=tagged.pk).update(tags=[f"tags_{n:03}{'x' * 96}" for n in range(256)])
@@ -103,44 +103,44 @@ def world(measured: Measured) -> World:
         contact=campaign.recipients.latest("pk").pk,
         template=make_template(owner=user).pk,
         recording=Audio.objects.create(name="ab" * 20, seconds=1).name,
-        port=measured.public_port,
+        port=measuring_process.public_port,
     )
 
 
 @pytest.fixture
-def measure(world: World, measured: Measured) -> Callable[..., Cost]:
-    """Makes a call as the account, holds its cost against the limits, and returns it."""
+def measure(world: World, measuring_process: MeasuringProcess) -> Callable[..., Cost]:
+    """Return a function that makes a call as the account, checks its cost against the limits, and returns the cost."""
 
-    def cost(
+    def measure_call(
         method: str,
         path: str,
         body: bytes = b"",
         content_type: str = "application/json",
-        what: str = "",
+        label: str = "",
         seconds: float = CPU_SECONDS,
         **headers: str,
     ) -> Cost:
         assert len(body) <= 1.05 * MEGABYTE
         token = world.key if path.startswith("/api/v1/") else world.token
         call = Call(method, path, body, content_type, {"Authorization": f"Bearer {token}", **headers})
-        found = measured.cost(call)
+        cost = measuring_process.cost(call)
         for _ in range(2):
-            if found.cpu >= seconds:  # on a busy machine, others may have slowed it down
-                found = min(found, measured.cost(call), key=lambda one: one.cpu)
+            if cost.cpu >= seconds:  # other processes may have slowed it down
+                cost = min(cost, measuring_process.cost(call), key=lambda one: one.cpu)
         print(
-            f"{found.cpu:6.2f} s {found.peak / 2**20:6.0f} MB  {found.status} {what} {path[:60]} {found.start[:100]!r}"
+            f"{cost.cpu:6.2f} s {cost.peak / 2**20:6.0f} MB  {cost.status} {label} {path[:60]} {cost.start[:100]!r}"
         )
-        assert found.status < 500, (what, found)
-        assert found.status not in (401, 429), (what, found)
-        assert found.cpu < seconds, (what, found)
-        assert found.peak < PEAK, (what, found)
-        return found
+        assert cost.status < 500, (label, cost)
+        assert cost.status not in (401, 429), (label, cost)
+        assert cost.cpu < seconds, (label, cost)
+        assert cost.peak < PEAK, (label, cost)
+        return cost
 
-    return cost
+    return measure_call
 
 
 def filled(item: str, *, before: str = "[", between: str = ",", after: str = "]") -> str:
-    """As much of an item as goes into a megabyte."""
+    """Repeat an item to fill one megabyte."""
     count = (MEGABYTE - 200) // len((item + between).encode())
     return before + between.join([item] * count) + after
 
@@ -179,8 +179,8 @@ LISTS = {
 @pytest.mark.field
 @pytest.mark.parametrize("half", [0, 1])
 def test_one_megabyte_of_json_has_a_bounded_cost(measure: Any, world: World, half: int) -> None:
-    """In the fields at which a list or an object may stand: each value in one of them, in turn, or in all."""
-    for at, (what, sent) in enumerate(list(LISTS.items())[half::2]):
+    """Send each value in the fields that accept a list or an object: `make test` in one of them, `make field` in all."""
+    for at, (label, sent) in enumerate(list(LISTS.items())[half::2]):
         fields = [
             ("POST", "/api/system/campaigns/", "individual_number"),
             ("POST", f"/api/system/campaigns/{world.campaign}/begin/", "individual"),
@@ -190,10 +190,12 @@ def test_one_megabyte_of_json_has_a_bounded_cost(measure: Any, world: World, hal
         ]
         for method, path, name in at_scale([fields[at % 5]], fields):
             rest = '"name":"a","services":"SMS","message":"a","number":"9841000001"'
-            measure(method, path, f'{{{rest},"{name}":{sent}}}'.encode(), what=what)
+            measure(method, path, f'{{{rest},"{name}":{sent}}}'.encode(), label=label)
 
 
-def test_adding_ten_thousand_contacts_to_a_campaign_with_many_tags_has_a_bounded_cost(measure: Any, world: World) -> None:
+def test_adding_ten_thousand_contacts_to_a_campaign_with_many_tags_has_a_bounded_cost(
+    measure: Any, world: World
+) -> None:
     names = [f"{n:03}{'x' * 96}" for n in range(256)]
     contacts = [
         {"number": 9841000000 + n, "other_variables": {names[n % 256]: "Ram"} if n < 3_000 else {}}
@@ -234,7 +236,7 @@ def test_list_that_is_too_long_is_refused_with_the_limit(
 
 
 def test_many_combining_marks_have_a_bounded_cost(measure: Any, world: World) -> None:
-    """Normalization puts them into order, which takes quadratic time."""
+    """Unicode normalization sorts combining marks, which can take quadratic time."""
     name = "a" + "\u0301\u0316" * 200_000
     body = json.dumps({"number": "9841000001", "other_variables": {name: "x"}}, ensure_ascii=False).encode()
     measure("POST", f"/api/v1/campaign/{world.campaign}/add-contact/", body)
@@ -263,9 +265,9 @@ def test_one_megabyte_of_form_fields_has_a_bounded_cost(measure: Any, world: Wor
         "steps": f"/api/v1/campaign/create/{world.survey}/survey/",
         "tags": f"/api/system/campaigns/number/{world.campaign}/",
     }
-    for what, sent in FORMS.items():
+    for label, sent in FORMS.items():
         body = f"name=a&services=SMS&number=9841000001&{sent}".encode()
-        measure("POST", paths.get(what, "/api/system/campaigns/"), body, FORM, what)
+        measure("POST", paths.get(label, "/api/system/campaigns/"), body, FORM, label)
 
 
 def part(name: str, value: bytes, extra: str = "") -> bytes:
@@ -290,9 +292,9 @@ MULTIPARTS = {
 
 
 def test_one_megabyte_of_multipart_has_a_bounded_cost(measure: Any, world: World) -> None:
-    for what, sent in MULTIPARTS.items():
+    for label, sent in MULTIPARTS.items():
         path = f"/api/v1/campaign/create/{world.survey}/survey/"
-        measure("POST", path, sent + b"--b--\r\n", MULTIPART, what)
+        measure("POST", path, sent + b"--b--\r\n", MULTIPART, label)
 
 
 @pytest.mark.field
@@ -317,7 +319,7 @@ def test_long_queries_headers_and_cookies_have_a_bounded_cost(measure: Any, worl
                 if "Range" in name or "If-" in name
                 else "/api/v1/campaign/"
             )
-            measure("GET", path, what=name, **{name: value})
+            measure("GET", path, label=name, **{name: value})
 
 
 def test_refused_recording_addresses_have_a_bounded_cost(measure: Any, world: World) -> None:
@@ -336,13 +338,13 @@ def test_refused_recording_addresses_have_a_bounded_cost(measure: Any, world: Wo
         assert measure("POST", path, steps(*addresses)).status == 400
 
 
-# Sheets: their worst cases have tests of their own (tests/campaigns).
+# Sheets: see tests/campaigns/recipients/test_worst_sheets.py.
 
 
 def frames(
     format: str, codec: str, *, rate: int, layout: str = "mono", seconds: int = 1, loud: bool = True
 ) -> bytes:
-    """A file of noise or silence."""
+    """Return an encoded audio file with noise, or with silence unless `loud`."""
     file, channels = io.BytesIO(), 2 if layout == "stereo" else 1
     noise = random.Random(1).randbytes(2 * channels * rate) if loud else bytes(2 * channels * rate)
     with av.open(file, "w", format=format) as container:
@@ -369,7 +371,7 @@ def wav_header(*, channels: int = 1, rate: int = 8000, bits: int = 16, size: int
     )
 
 
-def fitting(piece: bytes) -> bytes:
+def repeated(piece: bytes) -> bytes:
     return piece * max(1, MEGABYTE // len(piece))
 
 
@@ -384,40 +386,42 @@ SOUNDS: dict[str, Callable[[], bytes]] = {
     "wav of 65,535 channels": lambda: wav_header(channels=65535) + bytes(900_000),
     "wav at an absurd rate": lambda: wav_header(rate=2**31) + bytes(900_000),
     "wav of one bit": lambda: wav_header(rate=4000, bits=8, size=MEGABYTE) + bytes(900_000),
-    "mp3 at its lowest rate": lambda: fitting(frames("mp3", "libmp3lame", rate=8000, loud=False)),
-    "mp3": lambda: fitting(frames("mp3", "libmp3lame", rate=48000, layout="stereo")),
+    "mp3 at its lowest rate": lambda: repeated(frames("mp3", "libmp3lame", rate=8000, loud=False)),
+    "mp3": lambda: repeated(frames("mp3", "libmp3lame", rate=48000, layout="stereo")),
     "mp3 with huge tags": tagged_mp3,
-    "aac": lambda: fitting(frames("adts", "aac", rate=48000, layout="stereo", loud=False)),
+    "aac": lambda: repeated(frames("adts", "aac", rate=48000, layout="stereo", loud=False)),
     "flac of hours of silence": lambda: frames("flac", "flac", rate=8000, seconds=900, loud=False),
     "flac at a high rate": lambda: frames(
         "flac", "flac", rate=192_000, layout="stereo", seconds=100, loud=False
     ),
-    "chained ogg": lambda: fitting(frames("ogg", "libopus", rate=48000, loud=False)),
-    "chained ogg of two kinds": lambda: fitting(
+    "chained ogg": lambda: repeated(frames("ogg", "libopus", rate=48000, loud=False)),
+    "chained ogg of two kinds": lambda: repeated(
         frames("ogg", "libopus", rate=48000, loud=False)
         + frames("ogg", "libopus", rate=48000, layout="stereo", loud=False)
     ),
     "opus": lambda: frames("ogg", "libopus", rate=48000, seconds=100, loud=False),
-    "webm": lambda: fitting(frames("webm", "libopus", rate=48000, loud=False)),
+    "webm": lambda: repeated(frames("webm", "libopus", rate=48000, loud=False)),
     "m4a": lambda: frames("ipod", "aac", rate=48000, layout="stereo", seconds=30),
-    "m4a of which all tables are noise": lambda: _noisy(frames("ipod", "aac", rate=48000, seconds=30)),
+    "m4a with a huge sample table": lambda: _with_huge_sample_table(
+        frames("ipod", "aac", rate=48000, seconds=30)
+    ),
     "noise like mp3": lambda: b"\xff\xfb\x90\x64" + random.Random(2).randbytes(MEGABYTE - 4),
-    "noise like ogg": lambda: fitting(b"OggS\0\2" + random.Random(3).randbytes(60)),
+    "noise like ogg": lambda: repeated(b"OggS\0\2" + random.Random(3).randbytes(60)),
     "zeros": lambda: bytes(MEGABYTE),
 }
 
 
-def _noisy(m4a: bytes) -> bytes:
-    """With a number of its sample table made as large as it can be."""
+def _with_huge_sample_table(m4a: bytes) -> bytes:
+    """Set the entry count of the sample size table to its maximum."""
     at = m4a.index(b"stsz") + 8
     return m4a[:at] + struct.pack(">II", 1, 2**31 - 1) + m4a[at + 8 :]
 
 
 @pytest.mark.parametrize("half", [0, 1])
 def test_one_megabyte_of_audio_has_a_bounded_cost(measure: Any, world: World, half: int) -> None:
-    for what, made in list(SOUNDS.items())[half::2]:
+    for label, made in list(SOUNDS.items())[half::2]:
         body = part("audio_file", made()[: MEGABYTE - 500], '; filename="a"') + b"--b--\r\n"
-        measure("PATCH", f"/api/v1/campaign/create/{world.campaign}/message/", body, MULTIPART, what)
+        measure("PATCH", f"/api/v1/campaign/create/{world.campaign}/message/", body, MULTIPART, label)
 
 
 def test_a_hundred_recordings_in_one_request_have_a_bounded_cost(measure: Any, world: World) -> None:

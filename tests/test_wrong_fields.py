@@ -1,4 +1,4 @@
-"""What is wrong with a request is said of each field, in both dialects; and a tag that is not closed is wrong."""
+"""Test that errors name each wrong field, in both dialects, and that unclosed tags are errors."""
 
 from __future__ import annotations
 
@@ -97,19 +97,17 @@ def test_v0_names_each_wrong_field(
 def test_v1_names_each_wrong_field(
     user: User, campaign: Campaign, method: str, path: str, body: dict[str, Any], fields: set[str]
 ) -> None:
-    """A message's own sentence is the first of all, since clients read text under that key."""
+    """An error of the field `message` becomes the sentence of the response, because clients read text under that key."""
     answer = v1.Caller(user).fails(method, f"{fill(path, campaign)}/", body, status=400)
 
     assert set(answer) - {"message", "detail"} == fields
 
 
 @pytest.mark.parametrize(("length", "code", "field"), [(99, None, "otp_length"), (6, "x", "otp")])
-def test_invalid_otp_names_its_field(
-    user: User, length: int, code: str | None, field: str
-) -> None:
+def test_invalid_otp_names_its_field(user: User, length: int, code: str | None, field: str) -> None:
     body = {"number": "9841000001", "message": "{otp}", "sms_send_options": "text"}
-    asked = {**body, "otp_length": length, "otp": code}
-    answer = v0.Caller(user).fails("POST", "/api/system/send/otp/", asked, status=400)
+    invalid = {**body, "otp_length": length, "otp": code}
+    answer = v0.Caller(user).fails("POST", "/api/system/send/otp/", invalid, status=400)
     assert [error["field"] for error in answer["errors"]] == [field]
 
 
@@ -158,7 +156,7 @@ def test_campaign_with_a_stored_unclosed_tag_does_not_begin(user: User, stored: 
 
 
 def test_long_word_in_braces_is_read_in_linear_time() -> None:
-    """Twice for each of its letters would keep a web process busy for days."""
+    """Quadratic reading would keep a web process busy for days."""
     read_placeholders("{" + 2_000_000 * "a" + "}")
     with pytest.raises(InvalidInput):
         read_placeholders("{" + 2_000_000 * "a")

@@ -1,4 +1,4 @@
-"""A caller of the v0 API, as tests want one: logged in, and strict about the envelope."""
+"""A client of the v0 API for tests. It is logged in and checks the envelope."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ENVELOPE = ["status", "success", "message", "errors", "data"]
 
 
 class Caller:
-    """Calls as one account. Every answer must be JSON; `fails` also checks the shape of a refusal."""
+    """Call the API as one account. Every response must be JSON; `fails` also checks the shape of an error."""
 
     def __init__(self, user: User | None) -> None:
         self.client = APIClient(raise_request_exception=False)
@@ -34,7 +34,7 @@ class Caller:
         format: str = "json",
         content_type: str | None = None,
     ) -> Any:
-        """The decoded answer; `status` is the HTTP code it must have. With `content_type`, `data` is raw."""
+        """Return the decoded response. `status` is the required HTTP status. With `content_type`, `data` is the raw body."""
         if data is None or content_type is not None:
             response = self.client.generic(
                 method, path, data or "", content_type=content_type or "application/json"
@@ -62,7 +62,7 @@ class Caller:
         return self.call("DELETE", path, data, status=status, **options)
 
     def fails(self, method: str, path: str, data: Any = None, *, status: int, **options: Any) -> Any:
-        """The answer to a call that must be refused with `status`, in the envelope and with a sentence."""
+        """Return the response to a call that must fail with `status`, in the envelope and with a sentence."""
         answer = self.call(method, path, data, status=status, **options)
         assert_refusal(answer, status)
         return answer
@@ -78,7 +78,7 @@ def assert_refusal(answer: Any, status: int) -> None:
 
 
 def everything() -> dict[str, Any]:
-    """How many rows each of our tables has, and every balance: the same as before when nothing happened."""
+    """Return the row count of each of our tables and every balance, to compare before and after a refused call."""
     models = [
         model
         for app in ("accounts", "telephony", "campaigns", "otp")
@@ -88,5 +88,5 @@ def everything() -> dict[str, Any]:
     counts = ", ".join(f"(SELECT count(*) FROM {table})" for table in tables)
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {counts}")
-        found: dict[str, Any] = dict(zip(tables, cursor.fetchone(), strict=True))
-    return found | {"balances": dict(User.objects.values_list("pk", "balance"))}
+        counted: dict[str, Any] = dict(zip(tables, cursor.fetchone(), strict=True))
+    return counted | {"balances": dict(User.objects.values_list("pk", "balance"))}

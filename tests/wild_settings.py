@@ -1,4 +1,4 @@
-"""The settings of a whole system for a test, with a speech process that goes wrong when a text says so."""
+"""Settings for a whole system whose speech process fails when a text asks for it (tests/telephony/speech/wild_speech.py)."""
 
 from iris.settings import *
 

@@ -1,4 +1,4 @@
-"""docs/adding-a-carrier.md is true: its example is a test that is run, and it names all that a carrier may have."""
+"""Test docs/adding-a-carrier.md: its example is a real test, and it names everything that a carrier can have."""
 
 from __future__ import annotations
 
@@ -65,15 +65,10 @@ def test_carrier_docs_name_the_fields_that_need_work(field: str) -> None:
     assert re.search(rf"`{field}\b", TEXT)
 
 
-SHARED = {
-    "base",
-    "errors",
-    "records",
-    "refusals",
-    "registry",
-}  # modules that all carriers share, or that know all
+# These modules are shared by all carriers, or list all carriers.
+SHARED = {"base", "errors", "records", "refusals", "registry"}
 CARRIERS = {path.stem for path in (ROOT / "telephony" / "carriers").glob("[a-z]*")} - SHARED
-MAY_NAME_ONE = {  # the tables of telephony, which are models of one Django app and are shown in one admin
+MAY_NAME_ONE = {  # the models and the admin of telephony, which include the tables of carriers
     "telephony/admin.py",
     "telephony/models/__init__.py",
     "telephony/models/sandbox.py",

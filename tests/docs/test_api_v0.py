@@ -1,4 +1,4 @@
-"""docs/api-v0.md shows the golden answers and nothing else, and names every word that the code publishes."""
+"""Test docs/api-v0.md: its examples are the golden files, and it names every word that the code publishes."""
 
 from __future__ import annotations
 

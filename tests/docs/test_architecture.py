@@ -1,4 +1,4 @@
-"""docs/architecture.md is true: every path that it names is there, and it tells of every package."""
+"""Test docs/architecture.md: every path in it exists, and it describes every package."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_path_named_by_the_architecture_exists(path: str) -> None:
 
 
 def _packages(folder: Path) -> set[str]:
-    """Return the packages in a folder whose names a newcomer would ask about."""
+    """Return the packages in a folder that need a description. Standard Django packages need none."""
     inner = {"migrations", "management", "models", "api", "templates"}
     return {
         f"{path.parent.relative_to(ROOT)}/"

@@ -1,4 +1,4 @@
-"""docs/smpp.md and docs/sip.md have every line of the tables by which answers are judged, and no other."""
+"""Test that the tables of responses in docs/smpp.md and docs/sip.md equal those in the code."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ def smpp_rows() -> list[str]:
 
 def sip_rows() -> list[str]:
     return [
-        f"| {code} | {answer.name} | {_comes_to(answer.outcome)} | {answer.source} |"
+        f"| {code} | {answer.name} | {_outcome_columns(answer.outcome)} | {answer.source} |"
         for code, answer in SIP_RESPONSES.items()
     ]
 
 
 def q850_rows() -> list[str]:
-    return [f"| {code} | {name} | {_comes_to(outcome)} |" for code, (name, outcome) in Q850.items()]
+    return [f"| {code} | {name} | {_outcome_columns(outcome)} |" for code, (name, outcome) in Q850.items()]
 
 
-def _comes_to(outcome: Outcome) -> str:
+def _outcome_columns(outcome: Outcome) -> str:
     return f"{outcome.meaning.value} | {outcome.status.name.lower()}, `{outcome.cause.value}`"
 
 
 def _rows(page: str, heading: str) -> list[str]:
-    """The lines of the table under a heading."""
+    """Return the lines of the table under a heading."""
     text = (DOCS / page).read_text(encoding="utf-8")
     section = re.split(r"^##+ ", text.partition(f"## {heading}\n")[2], flags=re.MULTILINE)[0]
     return [line for line in section.splitlines() if line.startswith("|")][2:]

@@ -1,4 +1,4 @@
-"""Every carriers.toml that the documents show can be used as it is."""
+"""Test that every carriers.toml in the documents works unchanged."""
 
 from __future__ import annotations
 

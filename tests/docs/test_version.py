@@ -1,4 +1,4 @@
-"""The version stands in one place, iris/__init__.py, and everything that names it agrees with that."""
+"""Test that the version is only in iris/__init__.py, and that everything that names it agrees."""
 
 from __future__ import annotations
 

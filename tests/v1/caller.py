@@ -1,4 +1,4 @@
-"""A caller of the v1 API, as tests want one: with an API key, and strict about how errors look."""
+"""A client of the v1 API for tests. It has an API key and checks the shape of errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests import v0
 
 
 class Client(APIClient):
-    """Keeps its latest answer."""
+    """Keep the latest response."""
 
     latest: Any = None
 
@@ -32,7 +32,7 @@ class Caller(v0.Caller):
 
     @property
     def code(self) -> str | None:
-        """What the latest answer calls its error."""
+        """Return the error code of the latest response."""
         return code_of(self.client.latest)
 
     def call(self, method: str, path: str, data: Any = None, **options: Any) -> Any:
@@ -52,8 +52,10 @@ def code_of(response: Any) -> str | None:
 
 
 def assert_refusal(response: Any) -> None:
-    """Clients show `message` or `detail` as text, and every other key as a field with a list of text, which goes
-    before the two.
+    """Check the shape of an error.
+
+    Clients show `message` or `detail` as text. They take every other key for a field with a list of sentences, and show
+    those instead.
     """
     answer = response.json()
     assert isinstance(answer, dict), answer
@@ -63,4 +65,4 @@ def assert_refusal(response: Any) -> None:
     for key in answer.keys() - {"message", "detail"}:
         assert answer[key], answer
         assert isinstance(answer[key], list), answer
-        assert all(isinstance(said, str) for said in answer[key]), answer
+        assert all(isinstance(sentence, str) for sentence in answer[key]), answer

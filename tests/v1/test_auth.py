@@ -1,4 +1,4 @@
-"""v1: who is asking: API keys, access tokens, and the cookies of a login."""
+"""Test authentication in v1: API keys, access tokens, and login cookies."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def user(db: None) -> User:
 
 @pytest.fixture
 def browser(user: User) -> APIClient:
-    """A client that has logged in and keeps its cookies."""
+    """Return a client that has logged in and keeps its cookies."""
     client = APIClient()
     answer = client.post(LOGIN, {"email": "sita@example.com", "password": "secret-password"})
     assert answer.status_code == 200
@@ -79,9 +79,9 @@ class TestKeys:
 
     def test_new_api_key_revokes_the_previous_one(self, user: User) -> None:
         first = apikeys.generate(user=user)
-        made = APIClient().post("/api/v1/auths/generate-api-keys/", HTTP_AUTHORIZATION=f"Bearer {first}")
+        second = APIClient().post("/api/v1/auths/generate-api-keys/", HTTP_AUTHORIZATION=f"Bearer {first}")
         assert ask(f"Bearer {first}").status_code == 401
-        assert ask(f"Bearer {made.json()['token']}").status_code == 200
+        assert ask(f"Bearer {second.json()['token']}").status_code == 200
         assert ApiKey.objects.filter(user=user).count() == 2
 
     def test_api_key_shown_later_is_masked_and_does_not_work(self, user: User) -> None:
@@ -95,16 +95,16 @@ class TestKeys:
     def test_last_use_of_an_api_key_is_stored_once_a_minute(self, user: User) -> None:
         key = apikeys.generate(user=user)
         assert ask(f"Bearer {key}").status_code == 200
-        noted = ApiKey.objects.get().last_used_at
-        assert noted is not None
+        first_use = ApiKey.objects.get().last_used_at
+        assert first_use is not None
         with CaptureQueriesContext(connection) as queries:
             ask(f"Bearer {key}")
         assert len(queries) == 1
-        ApiKey.objects.update(last_used_at=noted - timedelta(minutes=2))
+        ApiKey.objects.update(last_used_at=first_use - timedelta(minutes=2))
         ask(f"Bearer {key}")
-        later = ApiKey.objects.get().last_used_at
-        assert later is not None
-        assert timezone.now() - later < timedelta(minutes=1)
+        second_use = ApiKey.objects.get().last_used_at
+        assert second_use is not None
+        assert timezone.now() - second_use < timedelta(minutes=1)
 
     @pytest.mark.parametrize("key", ["x", "💥", "a" * 10_000, "<jwt>", "...", "*" * 64])
     def test_invalid_api_key_of_any_form_is_a_401(self, db: None, key: str) -> None:
@@ -141,7 +141,9 @@ class TestCookies:
             {"HTTP_ORIGIN": "http://testserver"},
         ],
     )
-    def test_cookies_allow_changes_from_same_origin_pages(self, browser: APIClient, headers: dict[str, Any]) -> None:
+    def test_cookies_allow_changes_from_same_origin_pages(
+        self, browser: APIClient, headers: dict[str, Any]
+    ) -> None:
         assert browser.post(CREATE, CAMPAIGN, **headers).status_code == 201
 
     @pytest.mark.parametrize(
@@ -154,7 +156,9 @@ class TestCookies:
             {"HTTP_ORIGIN": "null"},
         ],
     )
-    def test_cookies_allow_no_changes_from_other_sites(self, browser: APIClient, headers: dict[str, Any]) -> None:
+    def test_cookies_allow_no_changes_from_other_sites(
+        self, browser: APIClient, headers: dict[str, Any]
+    ) -> None:
         for send in (browser.post, browser.put, browser.patch, browser.delete):
             answer = send(CREATE, CAMPAIGN, **headers)
             assert (answer.status_code, code_of(answer)) == (401, "cross_site")
@@ -193,7 +197,9 @@ class TestRefresh:
             ({"refresh": "nonsense"}, 401, "Failed To Refresh The Session"),
         ],
     )
-    def test_invalid_refresh_request_is_refused(self, db: None, body: dict[str, Any], status: int, message: str) -> None:
+    def test_invalid_refresh_request_is_refused(
+        self, db: None, body: dict[str, Any], status: int, message: str
+    ) -> None:
         answer = APIClient().post(REFRESH, body)
         assert answer.status_code == status
         assert_refusal(answer)

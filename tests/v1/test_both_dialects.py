@@ -1,4 +1,4 @@
-"""Campaigns that are made through one dialect and run through the other."""
+"""Test campaigns that are made through one dialect and run through the other."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_campaign_made_in_v1_keeps_its_caller_id_when_v0_begins_it(caller: Calle
 
 @pytest.fixture
 def with_both(user: User) -> Campaign:
-    """A campaign that v0 has begun twice: with a message, and with a recording."""
+    """Create a campaign that v0 has begun twice: with a message, and with a recording."""
     campaign = make_campaign(owner=user, service=Service.CALL, numbers=[9841000001])
     recording = SimpleUploadedFile("meeting.wav", wav_of_a_tone())
     for say, format in (({"message": "Namaste"}, "json"), ({"aud_file": recording}, "multipart")):

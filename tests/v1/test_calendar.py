@@ -1,4 +1,4 @@
-"""v1: times at the ends of the calendar, which no zone can shift any further, are no bugs."""
+"""Test times at the ends of the calendar in v1. Converting them to another time zone overflows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from accounts.models import User
 from tests.factories import make_empty_campaign, make_user
 from tests.v1.caller import Caller
 
-# The first and the last second of the calendar in UTC, and the last noon.
+# The first and the last second that `datetime` can represent in UTC, and noon of the last day.
 FIRST, NOON, LAST = -62135596800, 253402257600, 253402300799
 
 
@@ -26,7 +26,7 @@ def caller(user: User) -> Caller:
 
 
 @pytest.mark.parametrize(
-    ("query", "found"),
+    ("query", "count"),
     [
         (f"to_date={LAST}", 1),
         (f"to_date={NOON}", 1),
@@ -36,14 +36,16 @@ def caller(user: User) -> Caller:
     ],
 )
 def test_campaign_filter_accepts_the_first_and_last_representable_day(
-    caller: Caller, user: User, query: str, found: int
+    caller: Caller, user: User, query: str, count: int
 ) -> None:
     make_empty_campaign(owner=user)
-    assert caller.get(f"campaign/?{query}")["count"] == found
+    assert caller.get(f"campaign/?{query}")["count"] == count
 
 
 @pytest.mark.parametrize("sent", ["0001-01-01", "0001-01-01T00:00:00", "0001-01-01T00:00:00Z"])
-def test_schedule_at_the_start_of_the_calendar_is_refused_as_past(caller: Caller, user: User, sent: str) -> None:
+def test_schedule_at_the_start_of_the_calendar_is_refused_as_past(
+    caller: Caller, user: User, sent: str
+) -> None:
     campaign = make_empty_campaign(owner=user, schedule_at=timezone.now() + timedelta(days=1))
     answer = caller.fails("PATCH", f"campaign/{campaign.pk}/", {"schedule": sent}, status=400)
     assert answer["schedule"] == ["Cannot schedule past dates."]

@@ -1,4 +1,4 @@
-"""v1: campaigns: what is read of them, in all the forms that clients send, and what is shown."""
+"""Test campaigns in v1: the forms in which clients send fields, and the responses."""
 
 from __future__ import annotations
 
@@ -99,7 +99,9 @@ class TestCreate:
             ("", None),
         ],
     )
-    def test_voice_is_accepted_as_id_name_or_object(self, caller: Caller, sent: Any, shown: int | None) -> None:
+    def test_voice_is_accepted_as_id_name_or_object(
+        self, caller: Caller, sent: Any, shown: int | None
+    ) -> None:
         assert create(caller, voice=sent)["voice"] == shown
 
     @pytest.mark.parametrize("sent", [99, "nobody", {}, {"id": 99}, [4], True, 1.5])
@@ -156,7 +158,7 @@ class TestCreate:
         assert caller.code == "unknown_caller"
 
     def test_user_phone_is_ignored_for_an_account_without_numbers(self, caller: Caller) -> None:
-        """A real program has a number's id in its code, for accounts without any."""
+        """A real client has a number id in its code and sends it for accounts without numbers, too."""
         assert create(caller, user_phone=[3])["id"]
 
     def test_message_may_use_tags_that_do_not_exist_yet(self, caller: Caller) -> None:
@@ -208,7 +210,9 @@ class TestSchedule:
 
 class TestUpdate:
     @pytest.mark.parametrize("method", ["PATCH", "PUT", "POST"])
-    def test_update_changes_only_the_fields_that_are_sent(self, caller: Caller, user: User, method: str) -> None:
+    def test_update_changes_only_the_fields_that_are_sent(
+        self, caller: Caller, user: User, method: str
+    ) -> None:
         campaign = make_empty_campaign(owner=user, message="Old", sms_message="Old", description="Old")
         answer = caller.call(method, f"campaign/{campaign.pk}/", {"message": ""}, status=200)
         assert (answer["message"], answer["sms_message"], answer["description"]) == ("", "Old", "Old")
@@ -262,7 +266,9 @@ class TestUpdate:
 
 
 class TestRecording:
-    def test_recording_is_uploaded_and_kept_when_the_category_changes(self, caller: Caller, user: User) -> None:
+    def test_recording_is_uploaded_and_kept_when_the_category_changes(
+        self, caller: Caller, user: User
+    ) -> None:
         campaign = make_empty_campaign(owner=user, service=Service.CALL, message="Not this")
         upload = SimpleUploadedFile("meeting.wav", wav_of_a_tone(), "audio/wav")
         answer = caller.patch(
@@ -271,7 +277,7 @@ class TestRecording:
         assert answer["category"] == "Audio"
         shown = caller.get(f"campaign/{campaign.pk}/")
         assert shown["audio_file"].startswith("http://")
-        # Sent back, its address is no upload; and a campaign keeps both, for a change of mind.
+        # An address that is sent back is not an upload. The campaign keeps both sources, so `category` can change back.
         again = caller.patch(f"campaign/{campaign.pk}/", {**shown, "category": "Text"})
         assert (again["category"], again["audio_file"]) == ("Text", shown["audio_file"])
         campaign.refresh_from_db()
@@ -333,13 +339,17 @@ class TestList:
         for query in ("page=0", "page=x", "limit=0", "limit=-1", "offset=x", "page_size=1.5"):
             caller.fails("GET", f"campaign/?{query}", status=400)
 
-    def test_page_links_keep_the_host_when_the_path_begins_with_two_slashes(self, caller: Caller, user: User) -> None:
+    def test_page_links_keep_the_host_when_the_path_begins_with_two_slashes(
+        self, caller: Caller, user: User
+    ) -> None:
         for number in range(11):
             make_empty_campaign(owner=user, name=str(number))
         answer = caller.get("http://testserver//api/v1/campaign/")
         assert answer["next"] == "http://testserver/api/v1/campaign/?limit=10&offset=10"
 
-    def test_deleted_campaigns_and_those_of_other_accounts_are_not_listed(self, caller: Caller, user: User) -> None:
+    def test_deleted_campaigns_and_those_of_other_accounts_are_not_listed(
+        self, caller: Caller, user: User
+    ) -> None:
         make_campaign(owner=make_user())
         gone = make_campaign(owner=user)
         caller.delete(f"campaign/{gone.pk}/")

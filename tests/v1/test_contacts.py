@@ -1,4 +1,4 @@
-"""v1: contacts: one, many, from a sheet; their attributes; what became of them."""
+"""Test contacts in v1: adding one, many, or a sheet; their attributes and results."""
 
 from __future__ import annotations
 
@@ -64,7 +64,9 @@ class TestOne:
     ) -> None:
         assert add(caller, campaign, {"number": number})["number"] == str(number)
 
-    def test_new_variables_of_a_contact_become_tags_of_the_campaign(self, caller: Caller, campaign: Campaign) -> None:
+    def test_new_variables_of_a_contact_become_tags_of_the_campaign(
+        self, caller: Caller, campaign: Campaign
+    ) -> None:
         add(caller, campaign, {"number": 9841000001, "other_variables": {"name": "Ram"}})
         second = add(
             caller, campaign, {"number": 9841000002, "other_variables": {"Full name": "Sita", "age": 31}}
@@ -75,7 +77,9 @@ class TestOne:
         assert campaign.tag_sizes["tags_Full_name"]["longest"] == "Sita"
 
     @pytest.mark.parametrize("sent", [None, {}, "", "name", '{"name": "Ram"}'])
-    def test_variables_are_read_as_object_or_json_text(self, caller: Caller, campaign: Campaign, sent: Any) -> None:
+    def test_variables_are_read_as_object_or_json_text(
+        self, caller: Caller, campaign: Campaign, sent: Any
+    ) -> None:
         known = add(caller, campaign, {"number": 9841000001, "other_variables": sent})["attributes"]
         assert known == ({"name": "Ram"} if sent and "Ram" in sent else {})
 
@@ -104,7 +108,9 @@ class TestOne:
 
 
 class TestMany:
-    def test_many_contacts_keep_their_order_and_their_own_variables(self, caller: Caller, campaign: Campaign) -> None:
+    def test_many_contacts_keep_their_order_and_their_own_variables(
+        self, caller: Caller, campaign: Campaign
+    ) -> None:
         add(caller, campaign, {"number": 9841000000, "other_variables": {"age": 5}})
         contacts = [{"number": 9841000001 + n, "other_variables": {"name": f"P{n}"}} for n in range(50)]
         answer = add(caller, campaign, {"contacts": contacts})
@@ -127,7 +133,9 @@ class TestMany:
     @pytest.mark.parametrize(
         "contacts", [None, [], {}, "x", [1], [{"name": "Ram"}], [{"number": "9841000001"}, None]]
     )
-    def test_malformed_contact_list_is_refused(self, caller: Caller, campaign: Campaign, contacts: Any) -> None:
+    def test_malformed_contact_list_is_refused(
+        self, caller: Caller, campaign: Campaign, contacts: Any
+    ) -> None:
         caller.fails("POST", f"campaign/{campaign.pk}/add-contact/", {"contacts": contacts}, status=400)
         assert not Recipient.objects.exists()
 
@@ -146,7 +154,7 @@ class TestSheet:
         assert (campaign.number_count, campaign.tags) == (3, ["tags_name", "tags_age"])
 
     def test_multipart_upload_labelled_as_json_is_read(self, caller: Caller, campaign: Campaign) -> None:
-        """As a PHP client really sends it: without the boundary in its header."""
+        """A PHP client really sends this: the header has no boundary."""
         body = (
             b'--b0\r\nContent-Disposition: form-data; name="bulk_file"; filename="contacts.csv"\r\n\r\n'
             b"numbers,name\n9841000001,Ram\r\n--b0--\r\n"
@@ -183,7 +191,7 @@ class TestList:
         first = caller.get(path)
         assert (first["count"], first["total_pages"], len(first["results"])) == (120, 2, 100)
         assert first["results"][0]["number"] == "9841000119"
-        # Who turns pages without saying how large they are means the documented ones of ten.
+        # A client that asks for a page without a page size expects the documented ten.
         assert [row["number"] for row in caller.get(f"{path}?page=2")["results"]] == [
             str(9841000109 - n) for n in range(10)
         ]
@@ -260,7 +268,9 @@ class TestChanges:
         }
         caller.fails("PATCH", path, {"age": [1]}, status=400)
 
-    def test_attributes_address_uses_the_id_of_a_contact_not_of_a_campaign(self, caller: Caller, user: User) -> None:
+    def test_attributes_address_uses_the_id_of_a_contact_not_of_a_campaign(
+        self, caller: Caller, user: User
+    ) -> None:
         campaign = make_empty_campaign(owner=user, pk=77)
         contact = make_recipient(campaign=make_empty_campaign(owner=user), id=77)
         assert caller.get("campaign/77/")["name"] == campaign.name
@@ -281,13 +291,13 @@ class TestChanges:
         self, caller: Caller, campaign: Campaign, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         contact = make_recipient(campaign=campaign)
-        real = guards.refuse_while_live
+        original = guards.refuse_while_live
 
-        def and_delete(campaign: Campaign) -> None:
-            real(campaign)
+        def refuse_then_delete(campaign: Campaign) -> None:
+            original(campaign)
             Recipient.objects.all().delete()
 
-        monkeypatch.setattr("campaigns.recipients.editing.refuse_while_live", and_delete)
+        monkeypatch.setattr("campaigns.recipients.editing.refuse_while_live", refuse_then_delete)
         caller.fails("PATCH", f"phone-number/update/{contact.pk}/", {"number": "9841000005"}, status=404)
 
     def test_contacts_cannot_change_during_a_run(self, caller: Caller, user: User) -> None:

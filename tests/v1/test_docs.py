@@ -1,4 +1,4 @@
-"""docs/api-v1.md shows the golden answers and nothing else, names every published word, and its decisions have tests."""
+"""Test docs/api-v1.md: its examples are the golden files, it names every published word, and its decisions have tests."""
 
 from __future__ import annotations
 
@@ -108,9 +108,7 @@ def test_v1_docs_name_every_filter(filters: type[FilterSet]) -> None:
 def test_every_v1_decision_names_an_existing_test() -> None:
     assert len(re.findall(r"^\* ", DECIDED, re.MULTILINE)) == len(TESTS)
     for file, name in TESTS:
-        found: list[ast.stmt] = ast.parse((ROOT / file).read_text(encoding="utf-8")).body
+        body: list[ast.stmt] = ast.parse((ROOT / file).read_text(encoding="utf-8")).body
         for part in name.split("::"):
-            (one,) = [
-                it for it in found if isinstance(it, ast.ClassDef | ast.FunctionDef) and it.name == part
-            ]
-            found = one.body
+            (one,) = [it for it in body if isinstance(it, ast.ClassDef | ast.FunctionDef) and it.name == part]
+            body = one.body

@@ -1,4 +1,4 @@
-"""Each documented call of v1, answered as tests/golden/v1 has it."""
+"""Test that each documented call of v1 has the response in tests/golden/v1."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NAMESTE = "Namaste {name}, the ward meets on Friday"
 
 
 class World:
-    """An account as the documents have it."""
+    """Create the account that the documents use."""
 
     def __init__(self) -> None:
         self.user = make_user(
@@ -59,7 +59,7 @@ class World:
         }
         return make_empty_campaign(owner=self.user, **{**defaults, **fields})
 
-    def answers(self, name: str, **placeholders: Any) -> None:
+    def assert_documented(self, name: str, **placeholders: Any) -> None:
         assert_answers_as_documented(self.caller.client, f"v1/{name}", **placeholders)
 
 
@@ -76,40 +76,40 @@ def ram(campaign: Campaign, **fields: Any) -> Recipient:
 
 class TestAccount:
     def test_login_answers_as_documented(self, world: World) -> None:
-        world.answers("login")
+        world.assert_documented("login")
 
     def test_token_refresh_answers_as_documented(self, world: World) -> None:
-        world.answers("login")  # which leaves the cookies
-        world.answers("refresh")
+        world.assert_documented("login")  # the login leaves cookies, which the refresh reads
+        world.assert_documented("refresh")
 
     def test_logout_answers_as_documented(self, world: World) -> None:
-        world.answers("login")
+        world.assert_documented("login")
         world.caller.client.credentials()
-        world.answers("logout")
+        world.assert_documented("logout")
 
     def test_api_key_requests_answer_as_documented(self, world: World) -> None:
-        world.answers("generate_key")
+        world.assert_documented("generate_key")
         world.caller.client.credentials(HTTP_AUTHORIZATION=f"Bearer {apikeys.generate(user=world.user)}")
         (key,) = ApiKey.objects.filter(revoked_at=None)
-        world.answers("get_key", shown=key.beginning + 56 * "*")
+        world.assert_documented("get_key", shown=key.beginning + 56 * "*")
 
     def test_account_without_an_api_key_answers_as_documented(self, world: World) -> None:
-        world.answers("login")
+        world.assert_documented("login")
         world.caller.client.credentials()
         ApiKey.objects.all().delete()
-        world.answers("get_key_none")
+        world.assert_documented("get_key_none")
 
     def test_profile_answers_as_documented(self, world: World) -> None:
-        world.answers("profile")
+        world.assert_documented("profile")
 
     def test_phone_number_requests_answer_as_documented(self, world: World) -> None:
-        world.answers("dialers")
-        world.answers("active_numbers")
-        world.answers("release", dialer=world.dialer.pk)
+        world.assert_documented("dialers")
+        world.assert_documented("active_numbers")
+        world.assert_documented("release", dialer=world.dialer.pk)
         assert world.caller.get("active-broker-phone/") == []
 
     def test_voice_list_answers_as_documented(self, world: World) -> None:
-        world.answers("voices")
+        world.assert_documented("voices")
 
 
 class TestCampaigns:
@@ -135,30 +135,32 @@ class TestCampaigns:
             make_recipient(campaign=told, number=number)
         make_run(campaign=told, status=RunStatus.COMPLETED)
         told.refresh_from_db()
-        told.save()  # the latest to be updated
-        world.answers("campaign_list", dialer=world.dialer.pk)
+        told.save()  # so this campaign was updated last
+        world.assert_documented("campaign_list", dialer=world.dialer.pk)
 
     def test_campaign_create_answers_as_documented(self, world: World) -> None:
-        world.answers("campaign_create", dialer=world.dialer.pk)
+        world.assert_documented("campaign_create", dialer=world.dialer.pk)
         assert Campaign.objects.get().owner == world.user
 
     def test_campaign_read_answers_as_documented(self, world: World) -> None:
-        world.answers("campaign", campaign=world.campaign().pk, dialer=world.dialer.pk)
+        world.assert_documented("campaign", campaign=world.campaign().pk, dialer=world.dialer.pk)
 
     def test_campaign_update_answers_as_documented(self, world: World) -> None:
         later = timezone.localtime(timezone.now() + timedelta(days=2)).isoformat()
-        world.answers("campaign_update", campaign=world.campaign().pk, dialer=world.dialer.pk, later=later)
+        world.assert_documented(
+            "campaign_update", campaign=world.campaign().pk, dialer=world.dialer.pk, later=later
+        )
 
     def test_campaign_message_answers_as_documented(self, world: World) -> None:
-        world.answers("campaign_message", campaign=world.campaign().pk)
+        world.assert_documented("campaign_message", campaign=world.campaign().pk)
 
     def test_campaign_delete_answers_as_documented(self, world: World) -> None:
         campaign = world.campaign()
-        world.answers("campaign_delete", campaign=campaign.pk)
-        world.answers("error_not_found", campaign=campaign.pk)
+        world.assert_documented("campaign_delete", campaign=campaign.pk)
+        world.assert_documented("error_not_found", campaign=campaign.pk)
 
     def test_invalid_campaign_answers_as_documented(self, world: World) -> None:
-        world.answers("error_invalid")
+        world.assert_documented("error_invalid")
 
 
 class TestContacts:
@@ -173,10 +175,10 @@ class TestContacts:
         assert_matches_golden("v1/campaign_sheet", answer)
 
     def test_contact_add_answers_as_documented(self, world: World) -> None:
-        world.answers("contact_add", campaign=world.campaign(tags=[]).pk)
+        world.assert_documented("contact_add", campaign=world.campaign(tags=[]).pk)
 
     def test_adding_many_contacts_answers_as_documented(self, world: World) -> None:
-        world.answers("contact_add_many", campaign=world.campaign(tags=[]).pk)
+        world.assert_documented("contact_add_many", campaign=world.campaign(tags=[]).pk)
 
     def test_contact_list_answers_as_documented(self, world: World) -> None:
         campaign = world.campaign(service=Service.BOTH)
@@ -195,41 +197,41 @@ class TestContacts:
         credits.capture_many(
             captures=[credits.Capture(hold_id=run.hold_id, amount=Decimal(3), cause="delivery:1")]
         )
-        world.answers("contact_list", campaign=campaign.pk)
+        world.assert_documented("contact_list", campaign=campaign.pk)
 
     def test_contact_attributes_answer_as_documented(self, world: World) -> None:
         contact = ram(world.campaign())
-        world.answers("attributes", contact=contact.pk)
-        world.answers("contact_delete_get", contact=contact.pk)
-        world.answers("attributes_update", contact=contact.pk)
+        world.assert_documented("attributes", contact=contact.pk)
+        world.assert_documented("contact_delete_get", contact=contact.pk)
+        world.assert_documented("attributes_update", contact=contact.pk)
 
     def test_contact_update_answers_as_documented(self, world: World) -> None:
-        world.answers("contact_update", contact=ram(world.campaign()).pk)
+        world.assert_documented("contact_update", contact=ram(world.campaign()).pk)
 
     def test_contact_delete_answers_as_documented(self, world: World) -> None:
-        world.answers("contact_delete", contact=ram(world.campaign()).pk)
+        world.assert_documented("contact_delete", contact=ram(world.campaign()).pk)
 
 
 class TestRuns:
     def test_run_and_stop_answer_as_documented(self, world: World) -> None:
         campaign = world.campaign()
         ram(campaign)
-        world.answers("run", campaign=campaign.pk)
-        world.answers("error_live", campaign=campaign.pk)
-        world.answers("stop", campaign=campaign.pk)
+        world.assert_documented("run", campaign=campaign.pk)
+        world.assert_documented("error_live", campaign=campaign.pk)
+        world.assert_documented("stop", campaign=campaign.pk)
 
     def test_scheduled_run_answers_as_documented(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         now = timezone.make_aware(timezone.datetime(2025, 7, 9, 14, 0))  # type: ignore[attr-defined]
         monkeypatch.setattr(timezone, "now", lambda: now)
         campaign = world.campaign(schedule_at=now + timedelta(minutes=46))
         ram(campaign)
-        world.answers("run_scheduled", campaign=campaign.pk)
+        world.assert_documented("run_scheduled", campaign=campaign.pk)
 
     def test_demo_call_answers_as_documented(self, world: World) -> None:
-        world.answers("demo_call", contact=ram(world.campaign()).pk)
+        world.assert_documented("demo_call", contact=ram(world.campaign()).pk)
 
     def test_voice_trial_answers_as_documented(self, world: World) -> None:
-        world.answers("test_speak", campaign=world.campaign().pk)
+        world.assert_documented("test_speak", campaign=world.campaign().pk)
 
     def test_too_few_credits_answer_as_documented(self, db: None) -> None:
         poor = make_user(credits=5)
@@ -239,12 +241,12 @@ class TestRuns:
 
 class TestOtps:
     def test_otp_send_and_list_answer_as_documented(self, world: World) -> None:
-        world.answers("otp_send")
+        world.assert_documented("otp_send")
         Otp.objects.update(message="Hi your OTP is 564546")
-        world.answers("otp_list")
+        world.assert_documented("otp_list")
 
     def test_otp_by_call_answers_as_documented(self, world: World) -> None:
-        world.answers("otp_call")
+        world.assert_documented("otp_call")
 
 
 def test_dashboard_answers_as_documented(world: World) -> None:
@@ -276,7 +278,7 @@ def test_dashboard_answers_as_documented(world: World) -> None:
     )
     Delivery.objects.filter(pk=text.pk).update(channel=Channel.SMS, credits=1)
     today = timezone.localdate()
-    world.answers(
+    world.assert_documented(
         "dashboard", campaign=campaign.pk, today=f"{today}", yesterday=f"{today - timedelta(days=1)}"
     )
 

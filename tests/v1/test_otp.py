@@ -1,4 +1,4 @@
-"""v1: one-time passwords, as v1 differs from v0 (tests/otp has the rest)."""
+"""Test one-time passwords where v1 differs from v0. tests/otp has all other tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""v1 as real programs use it: their calls, in their order and encodings, over HTTP to a server."""
+"""Test v1 with the calls of real client programs, in their order and encodings, over HTTP."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def ok(answer: httpx.Response) -> Any:
 
 
 def shown_by_the_tracker(answer: httpx.Response) -> str:
-    """What its user reads of a refusal: whatever it takes for a field, in place of the sentence if there is any."""
+    """Return what the client shows of an error: the keys that it takes for fields, or else the sentence."""
     body = answer.json()
     fields = [
-        f"{name.replace('_', ' ').title()}: {', '.join(said) if isinstance(said, list) else said}"
-        for name, said in body.items()
+        f"{name.replace('_', ' ').title()}: {', '.join(value) if isinstance(value, list) else value}"
+        for name, value in body.items()
         if name not in ("message", "error", "detail")
     ]
     return "; ".join(fields) or str(body.get("message") or body.get("error") or body.get("detail"))
@@ -61,12 +61,12 @@ def test_vehicle_tracker_shows_its_user_the_error_sentence(http: httpx.Client, u
     assert shown_by_the_tracker(wrong) == "Name: This must be text.; Schedule: Cannot schedule past dates."
 
     User.objects.filter(pk=user.pk).update(balance=0)
-    poor = http.post(run)
+    unpaid = http.post(run)
     User.objects.filter(pk=user.pk).update(balance=1000)
     ok(http.post(run))
     for status, code, refused in (
         (401, "token_not_valid", http.get("/campaign/", headers={"Authorization": "Bearer x"})),
-        (402, "insufficient_credits", poor),
+        (402, "insufficient_credits", unpaid),
         (404, "not_found", http.get("/campaign/0/")),
         (404, "not_found", http.get("/nothing/")),
         (405, "method_not_allowed", http.delete(run)),
@@ -77,7 +77,7 @@ def test_vehicle_tracker_shows_its_user_the_error_sentence(http: httpx.Client, u
 
 
 def test_vehicle_tracker_runs_a_voice_campaign(http: httpx.Client) -> None:
-    """Voice campaigns end to end: tries one method after the other, polls pages, downloads the report."""
+    """The client runs voice campaigns: it uses several HTTP methods, polls pages, and downloads the report."""
     voices = ok(http.get("/voice-models/"))
     numbers = ok(http.get("/phone-number/active/"))
     campaign = ok(
@@ -121,7 +121,7 @@ def test_vehicle_tracker_runs_a_voice_campaign(http: httpx.Client) -> None:
 
 
 def test_government_warning_gets_its_numbers_back_as_sent(http: httpx.Client) -> None:
-    """Numbers go out without a plus, and must come back as they were sent, or nobody is found again."""
+    """The client sends numbers without a plus, and matches contacts by the numbers in the response."""
     phones = ok(http.get("/active-broker-phone/")) or ok(http.get("/phone-number/active/"))
     new = {
         "name": "Flood",
@@ -165,8 +165,10 @@ def test_government_warning_gets_its_numbers_back_as_sent(http: httpx.Client) ->
     assert ok(http.post("/auths/send/otp/", json=otp))["data"]["details"]["message"] == "Ward 4: Code 123456"
 
 
-def test_php_client_that_labels_every_request_as_json_works(http: httpx.Client, live_server: LiveServer) -> None:
-    """Its client names JSON as the type of every request, of those without a body and of uploads, too."""
+def test_php_client_that_labels_every_request_as_json_works(
+    http: httpx.Client, live_server: LiveServer
+) -> None:
+    """The client labels every request as JSON, even uploads and requests without a body."""
     http.headers.update({"Content-Type": "application/json", "Accept": "application/json"})
     logged_in = ok(
         http.post("/auths/login/", json={"email": "sita@example.com", "password": "secret-password"})

@@ -1,4 +1,4 @@
-"""v1: a campaign as CSV, the dashboard, and how many queries lists cost."""
+"""Test CSV reports and the dashboard of v1, and the number of queries of lists."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def caller(user: User) -> Caller:
     return Caller(user)
 
 
-def make_told(user: User, **tags: Any) -> Campaign:
+def make_called_campaign(user: User, **tags: Any) -> Campaign:
     campaign = make_empty_campaign(owner=user, service=Service.CALL, tags=list(tags))
-    came = {"status": DeliveryStatus.COMPLETED, "seconds": 12, "playback": 100, "credits": 2}
-    make_recipient(campaign=campaign, number=9841000001, tags=tags, **came)
+    result = {"status": DeliveryStatus.COMPLETED, "seconds": 12, "playback": 100, "credits": 2}
+    make_recipient(campaign=campaign, number=9841000001, tags=tags, **result)
     return campaign
 
 
@@ -67,21 +67,23 @@ def read(caller: Caller, campaign: Campaign, method: str = "get") -> list[dict[s
 class TestReport:
     @pytest.mark.parametrize("method", ["get", "post"])
     def test_csv_report_has_a_row_for_each_contact(self, caller: Caller, user: User, method: str) -> None:
-        campaign = make_told(user, tags_name="राम, “the” first", tags_age=22)
+        campaign = make_called_campaign(user, tags_name="राम, “the” first", tags_age=22)
         make_recipient(campaign=campaign, number="+977-9801000001")
         first, second = read(caller, campaign, method)
         assert first.pop("updated_at") < second["updated_at"]
         assert first == {**CONTACT, "name": "राम, “the” first", "age": "22"}
         assert (second["status"], second["carrier"], second["age"]) == ("not started", "Ncell", "")
 
-    def test_csv_report_has_the_sms_status_when_the_campaign_sends_sms(self, caller: Caller, user: User) -> None:
+    def test_csv_report_has_the_sms_status_when_the_campaign_sends_sms(
+        self, caller: Caller, user: User
+    ) -> None:
         campaign = make_empty_campaign(owner=user, service=Service.BOTH)
         make_recipient(campaign=campaign, status=DeliveryStatus.FAILED, sms_status=DeliveryStatus.COMPLETED)
         (row,) = read(caller, campaign)
         assert (row["status"], row["sms_status"]) == ("failed", "completed")
 
     @pytest.mark.parametrize(
-        "evil",
+        "formula",
         [
             '=HYPERLINK("http://evil.example")',
             "+1+1",
@@ -92,12 +94,12 @@ class TestReport:
             "-",
         ],
     )
-    def test_csv_report_escapes_formulas(self, caller: Caller, user: User, evil: str) -> None:
-        campaign = make_told(user, tags_name=evil)
-        assert read(caller, campaign)[0]["name"] == f"'{evil}"
+    def test_csv_report_escapes_formulas(self, caller: Caller, user: User, formula: str) -> None:
+        campaign = make_called_campaign(user, tags_name=formula)
+        assert read(caller, campaign)[0]["name"] == f"'{formula}"
 
     @pytest.mark.parametrize(
-        ("evil", "harmless"),
+        ("formula", "escaped"),
         [
             ("x;=1+1", "x;'=1+1"),
             ("x; +1;y", "x;' +1;y"),
@@ -109,22 +111,24 @@ class TestReport:
         ],
     )
     def test_csv_report_escapes_formulas_after_other_cell_separators(
-        self, caller: Caller, user: User, evil: str, harmless: str
+        self, caller: Caller, user: User, formula: str, escaped: str
     ) -> None:
-        campaign = make_told(user, tags_name=evil)
-        assert read(caller, campaign)[0]["name"] == harmless
+        campaign = make_called_campaign(user, tags_name=formula)
+        assert read(caller, campaign)[0]["name"] == escaped
 
     def test_csv_report_escapes_formulas_in_its_heading(self, caller: Caller, user: User) -> None:
-        campaign = make_told(user, **{"tags_=1+1": "x"})
+        campaign = make_called_campaign(user, **{"tags_=1+1": "x"})
         make_recipient(campaign=campaign, number="(984)-1000001")
         rows = read(caller, campaign)
         assert rows[0]["'=1+1"] == "x"
         assert rows[1]["number"] == "(984)-1000001"
 
-    @pytest.mark.parametrize("good", ["+9779841000001", "Ward 4 - east", "a=b", -5, -1.5, 0, ""])
-    def test_csv_report_leaves_harmless_values_unchanged(self, caller: Caller, user: User, good: Any) -> None:
-        campaign = make_told(user, tags_name=good)
-        assert read(caller, campaign)[0]["name"] == str(good)
+    @pytest.mark.parametrize("value", ["+9779841000001", "Ward 4 - east", "a=b", -5, -1.5, 0, ""])
+    def test_csv_report_leaves_harmless_values_unchanged(
+        self, caller: Caller, user: User, value: Any
+    ) -> None:
+        campaign = make_called_campaign(user, tags_name=value)
+        assert read(caller, campaign)[0]["name"] == str(value)
 
     def test_csv_report_is_read_in_batches(
         self, caller: Caller, user: User, monkeypatch: pytest.MonkeyPatch
@@ -170,10 +174,10 @@ class TestDashboard:
 
 
 class TestQueries:
-    """As many for one as for many."""
+    """Test that the number of queries does not depend on the number of rows."""
 
     def count(self, caller: Caller, path: str) -> int:
-        caller.get(path)  # what is kept for a while is there from now on
+        caller.get(path)  # fills the caches
         with CaptureQueriesContext(connection) as queries:
             caller.get(path)
         return len(queries)
@@ -186,7 +190,7 @@ class TestQueries:
             make_run(campaign=make_campaign(owner=user), status=RunStatus.COMPLETED)
 
     @pytest.mark.parametrize(
-        ("path", "most"),
+        ("path", "max_queries"),
         [
             ("campaign/", 5),
             ("campaign/{}/", 4),
@@ -197,13 +201,15 @@ class TestQueries:
             ("voice-models/", 1),
         ],
     )
-    def test_number_of_queries_does_not_grow_with_the_rows(self, caller: Caller, user: User, path: str, most: int) -> None:
+    def test_number_of_queries_does_not_grow_with_the_rows(
+        self, caller: Caller, user: User, path: str, max_queries: int
+    ) -> None:
         campaign = make_campaign(owner=user, service=Service.CALL, message="Namaste")
         run = make_run(campaign=campaign, status=RunStatus.RUNNING)
         path = path.format(campaign.pk)
         before = self.count(caller, path)
         self.fill(user, campaign, run)
-        assert self.count(caller, path) == before <= most
+        assert self.count(caller, path) == before <= max_queries
 
     def test_adding_many_contacts_uses_the_same_number_of_queries(self, caller: Caller, user: User) -> None:
         campaign = make_campaign(owner=user)

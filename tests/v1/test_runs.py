@@ -1,4 +1,4 @@
-"""v1: running campaigns: services, what follows a missed call, limits, schedules, demo calls, and both dialects at once."""
+"""Test running campaigns in v1: services, SMS after missed calls, credit limits, schedules, stop and demo calls."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def caller(user: User) -> Caller:
 
 
 def make(caller: Caller, *numbers: int, **fields: Any) -> int:
-    """A campaign with these contacts, called A, B, …"""
+    """Create a campaign with these numbers. Its contacts are named A, B, …"""
     new = {"name": "Water", "services": "PHONE", "message": "Namaste {name}", **fields}
     made: int = caller.post("campaign/create/", new, status=201)["id"]
     contacts = [
@@ -141,7 +141,9 @@ class TestRefused:
             ({"services": "SMS & PHONE"}, None),
         ],
     )
-    def test_run_without_a_message_is_refused(self, caller: Caller, fields: dict[str, Any], missing: str | None) -> None:
+    def test_run_without_a_message_is_refused(
+        self, caller: Caller, fields: dict[str, Any], missing: str | None
+    ) -> None:
         answer = caller.fails("POST", f"run-campaign/{make(caller, message='', **fields)}/", status=400)
         assert missing is None or answer[missing] == ["This is missing."]
 
@@ -156,7 +158,7 @@ class TestRefused:
         assert caller.code == "unknown_tag"
 
     def test_run_ignores_its_body(self, caller: Caller) -> None:
-        """Real clients send none, calling it JSON, or an empty object."""
+        """Real clients send an empty body labelled as JSON, or an empty object."""
         campaign = make(caller)
         caller.call("POST", f"run-campaign/{campaign}/", b"", content_type="application/json", status=200)
         caller.fails("POST", f"run-campaign/{campaign}/", {}, status=409)
@@ -200,7 +202,9 @@ class TestSchedule:
         user.refresh_from_db()
         assert user.balance == 100
 
-    def test_change_of_a_scheduled_campaign_that_costs_too_much_is_rolled_back(self, caller: Caller, user: User) -> None:
+    def test_change_of_a_scheduled_campaign_that_costs_too_much_is_rolled_back(
+        self, caller: Caller, user: User
+    ) -> None:
         campaign = make(caller, *range(9841000001, 9841000006), services="SMS", schedule=self.later(days=1))
         caller.post(f"run-campaign/{campaign}/")
         caller.fails("PATCH", f"campaign/{campaign}/", {"message": 2000 * "क"}, status=402)
@@ -258,7 +262,7 @@ class TestStopAndTry:
         run(caller, campaign)
 
     def test_demo_call_keeps_the_results_of_an_earlier_run(self, caller: Caller) -> None:
-        campaign = make(caller, 9841000001, 9841009902)  # the second is never answered
+        campaign = make(caller, 9841000001, 9841009902)  # nobody answers at the second number
         run(caller, campaign)
         second = Recipient.objects.latest("pk")
         caller.post(f"campaign/{campaign}/", {"name": "Still it"})
@@ -297,7 +301,9 @@ class TestStopAndTry:
         "message", ["One\nTwo", "Two  spaces", "A | B", "{name}, नमस्कार", "  x  ", "9841000001"]
     )
     @pytest.mark.parametrize("voice", [5, "5", "np_rija", None])
-    def test_voice_trial_accepts_any_text_and_voice_form(self, caller: Caller, message: str, voice: Any) -> None:
+    def test_voice_trial_accepts_any_text_and_voice_form(
+        self, caller: Caller, message: str, voice: Any
+    ) -> None:
         campaign = make(caller)
         address = caller.post(f"test-speak/riri/{campaign}/", {"message": message, "voice_input": voice})
         assert address.startswith("http://testserver/media/audio/")
@@ -309,7 +315,7 @@ class TestStopAndTry:
 
 class TestProgress:
     def test_progress_rises_during_a_run(self, caller: Caller, user: User, settings: Any) -> None:
-        # Nothing is ever heard of the fourth, which is not given up, however slow the machine.
+        # The carrier never reports on the fourth number. The timeout is so long that this delivery stays unfinished.
         settings.IRIS_REPORT_TIMEOUT_SECONDS = 10**7
         campaign = make(caller, 9841000001, 9841000002, 9841000003, 9841009905, services="SMS")
         caller.post(f"run-campaign/{campaign}/")
@@ -319,7 +325,9 @@ class TestProgress:
         assert caller.get(f"campaign/{campaign}/")["progress_percent"] == 75
         assert caller.get("campaign/")["results"][0]["progress_percent"] == 75
 
-    def test_progress_is_read_from_the_cursor_while_the_run_is_filling(self, caller: Caller, user: User) -> None:
+    def test_progress_is_read_from_the_cursor_while_the_run_is_filling(
+        self, caller: Caller, user: User
+    ) -> None:
         campaign = make_campaign(owner=user, numbers=range(9841000001, 9841000011))
         first = campaign.recipients.earliest("pk").pk
         make_run(campaign=campaign, cursor=first + 3)

@@ -1,4 +1,4 @@
-"""Surveys over v1, beyond what the documents show: what real clients send, and what is wrong."""
+"""Test surveys in v1 beyond the documented examples: requests of real clients, and errors."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ PLAY = {
 
 
 def tone(*, seconds: float = 1.0, hertz: int = 440) -> bytes:
-    """A WAV file."""
+    """Return a WAV file with a tone."""
     samples = (int(9000 * math.sin(2 * math.pi * hertz * at / 8000)) for at in range(int(8000 * seconds)))
     return encode_wav(Pcm(array.array("h", samples).tobytes(), 8000))
 
@@ -67,8 +67,8 @@ def created(caller: Caller, *steps: dict[str, Any]) -> int:
 
 
 def shown(caller: Caller, campaign: int) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = caller.get(f"campaign/create/{campaign}/survey/")["results"]
-    return found
+    steps: list[dict[str, Any]] = caller.get(f"campaign/create/{campaign}/survey/")["results"]
+    return steps
 
 
 class TestSteps:
@@ -135,7 +135,9 @@ class TestSteps:
             ({"audio_file": "http://127.0.0.1:1/song.mp3"}, "port 1 is not allowed"),
         ],
     )
-    def test_invalid_step_is_refused_with_its_reason(self, caller: Caller, wrong: dict[str, Any], sentence: str) -> None:
+    def test_invalid_step_is_refused_with_its_reason(
+        self, caller: Caller, wrong: dict[str, Any], sentence: str
+    ) -> None:
         body = {"name": "Water", "services": "SURVEY", "steps": [SAY, {**SAY, "order": 1, **wrong}]}
         refusal = caller.fails("POST", "campaign/create/", body, status=400)
         assert sentence in refusal["message"]
@@ -190,8 +192,8 @@ class TestRun:
 
     def test_survey_without_enough_credits_is_a_402(self, caller: Caller) -> None:
         campaign = make_survey(owner=make_user(credits=1))
-        poor = Caller(campaign.owner)
-        poor.fails("POST", f"run-survey/{campaign.pk}/", status=402)
+        owner = Caller(campaign.owner)
+        owner.fails("POST", f"run-survey/{campaign.pk}/", status=402)
 
     def test_survey_trial_calls_one_contact(self, caller: Caller, user: User) -> None:
         campaign = make_survey(owner=user)
@@ -271,14 +273,18 @@ class TestTemplates:
             ({"length_factor": 9}, "length_factor"),
         ],
     )
-    def test_invalid_template_is_refused(self, caller: Caller, wrong: dict[str, Any], field: str | None) -> None:
+    def test_invalid_template_is_refused(
+        self, caller: Caller, wrong: dict[str, Any], field: str | None
+    ) -> None:
         body = {"name": "Water", "voice": {"voice_internal_name": "np_rija"}, "content": [SAY], **wrong}
         refusal = caller.fails("POST", "survey-templates/", body, status=400)
         assert field is None or field in refusal
         assert not SurveyTemplate.objects.exists()
 
     @pytest.mark.parametrize("empty", [{}, {"input_name": None}, {"input_name": ""}])
-    def test_template_reads_field_name_when_input_name_is_empty(self, caller: Caller, empty: dict[str, Any]) -> None:
+    def test_template_reads_field_name_when_input_name_is_empty(
+        self, caller: Caller, empty: dict[str, Any]
+    ) -> None:
         step = {name: value for name, value in SAY.items() if name != "input_name"} | empty
         content = [{**step, "field_name": "ward"}, {**SAY, "order": 1, "field_name": "ignored"}]
         body = {"name": "Water", "voice": {"voice_internal_name": "np_rija"}, "content": content}
@@ -290,14 +296,14 @@ class TestTemplates:
         self, caller: Caller, user: User, monkeypatch: pytest.MonkeyPatch, step: str
     ) -> None:
         template = make_template(owner=user)
-        real = operator.attrgetter(step)(views)
+        original = operator.attrgetter(step)(views)
 
-        def and_delete(*args: Any, **kwargs: Any) -> Any:
-            done = real(*args, **kwargs)
+        def call_then_delete(*args: Any, **kwargs: Any) -> Any:
+            result = original(*args, **kwargs)
             SurveyTemplate.objects.all().delete()
-            return done
+            return result
 
-        monkeypatch.setattr(f"{views.__name__}.{step}", and_delete)
+        monkeypatch.setattr(f"{views.__name__}.{step}", call_then_delete)
         caller.fails("PATCH", f"survey-templates/{template.pk}/", {"name": "Roads"}, status=404)
 
     def test_template_search_covers_names_and_questions(self, caller: Caller, user: User) -> None:
@@ -305,8 +311,8 @@ class TestTemplates:
         make_template(owner=user, name="Roads", plans=[asks(0, "Is the road open?")])
         make_template(owner=make_user(), name="Roads of others")
         for text, names in {"": ["Roads", "Water"], "road": ["Roads"], "WELL": ["Water"], "sky": []}.items():
-            found = caller.get(f"survey-templates/?search={text}")
-            assert [template["name"] for template in found["results"]] == names
+            page = caller.get(f"survey-templates/?search={text}")
+            assert [template["name"] for template in page["results"]] == names
 
     def test_template_list_uses_a_bounded_number_of_queries(
         self, caller: Caller, user: User, django_assert_max_num_queries: Any

@@ -1,4 +1,4 @@
-"""Each documented call about surveys, answered as tests/golden/v1 has it."""
+"""Test that each documented call about surveys has the response in tests/golden/v1."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?\+05:45"
 
 
 class World:
-    """An account with a survey of three steps, called Water in the ward, and a template."""
+    """Create the account, the survey “Water in the ward” and the template that the documents use."""
 
     def __init__(self) -> None:
         self.user = make_user(email="sita@example.com", credits=1000)
         self.caller = Caller(self.user)
 
-    def survey(self) -> Campaign:
+    def empty_survey(self) -> Campaign:
         campaign = make_empty_campaign(
             owner=self.user,
             name="Water in the ward",
@@ -40,9 +40,9 @@ class World:
         make_recipient(campaign=campaign, number="9841239902", tags={"tags_name": "Sita"})
         return campaign
 
-    def asking(self) -> Campaign:
-        """The survey with the steps that the documents show."""
-        campaign = self.survey()
+    def survey_with_steps(self) -> Campaign:
+        """Create the survey with its three documented steps."""
+        campaign = self.empty_survey()
         water, wish, thanks = load("v1/survey_create")["request"]["body"]["steps"]
         plans = [
             asks(0, water["text_or_url"], input_name="water"),
@@ -52,9 +52,9 @@ class World:
         steps.set_steps(campaign=campaign, steps=plans)
         return campaign
 
-    def asked(self) -> Campaign:
-        """The survey, with what Ram has answered; Sita was away."""
-        campaign = self.asking()
+    def finished_survey(self) -> Campaign:
+        """Create the survey and run it: Ram responds, Sita does not answer the call."""
+        campaign = self.survey_with_steps()
         runs.begin(campaign=campaign)
         run_to_the_end()
         return campaign
@@ -66,7 +66,7 @@ class World:
         ]
         return make_template(owner=self.user, plans=plans, speed="0.8333")
 
-    def answers(self, name: str, **placeholders: Any) -> None:
+    def assert_documented(self, name: str, **placeholders: Any) -> None:
         assert_answers_as_documented(self.caller.client, f"v1/{name}", **placeholders)
 
 
@@ -78,31 +78,33 @@ def world(db: None, settings: Any) -> World:
 
 class TestSurvey:
     def test_survey_create_answers_as_documented(self, world: World) -> None:
-        world.answers("survey_create")
+        world.assert_documented("survey_create")
 
     def test_survey_steps_answer_as_documented(self, world: World) -> None:
-        campaign = world.asking()
-        world.answers("survey_steps", campaign=campaign.pk, survey=campaign.survey.pk)
+        campaign = world.survey_with_steps()
+        world.assert_documented("survey_steps", campaign=campaign.pk, survey=campaign.survey.pk)
 
     def test_setting_survey_steps_answers_as_documented(self, world: World) -> None:
-        campaign = world.asking()
-        world.answers("survey_steps_set", campaign=campaign.pk, survey=campaign.survey.pk)
+        campaign = world.survey_with_steps()
+        world.assert_documented("survey_steps_set", campaign=campaign.pk, survey=campaign.survey.pk)
 
     def test_survey_run_answers_as_documented(self, world: World) -> None:
-        world.answers("survey_run", campaign=world.asking().pk)
+        world.assert_documented("survey_run", campaign=world.survey_with_steps().pk)
 
     def test_survey_trial_answers_as_documented(self, world: World) -> None:
-        world.answers("survey_test", contact=world.asking().recipients.earliest("pk").pk)
+        world.assert_documented("survey_test", contact=world.survey_with_steps().recipients.earliest("pk").pk)
 
 
 class TestReport:
     def test_survey_report_as_json_is_as_documented(self, world: World) -> None:
-        campaign = world.asked()
+        campaign = world.finished_survey()
         ram, sita = campaign.recipients.order_by("pk").values_list("pk", flat=True)
-        world.answers("survey_report", survey=campaign.survey.pk, campaign=campaign.pk, ram=ram, sita=sita)
+        world.assert_documented(
+            "survey_report", survey=campaign.survey.pk, campaign=campaign.pk, ram=ram, sita=sita
+        )
 
     def test_survey_report_as_csv_is_as_documented(self, world: World) -> None:
-        campaign = world.asked()
+        campaign = world.finished_survey()
         for method in ("get", "post"):
             answer = getattr(world.caller.client, method)(
                 f"/api/v1/download/survey/{campaign.survey.pk}/report/"
@@ -123,31 +125,33 @@ class TestReport:
 
 class TestTemplates:
     def test_template_create_answers_as_documented(self, world: World) -> None:
-        world.answers("survey_template_create")
+        world.assert_documented("survey_template_create")
 
     def test_template_list_answers_as_documented(self, world: World) -> None:
         world.template()
         make_template(owner=world.user, name="Roads", plans=[asks(0, "Is the road open?", input_name="open")])
-        world.answers("survey_template_list")
+        world.assert_documented("survey_template_list")
 
     def test_template_update_answers_as_documented(self, world: World) -> None:
-        world.answers("survey_template_update", template=world.template().pk)
+        world.assert_documented("survey_template_update", template=world.template().pk)
 
     def test_applying_a_template_answers_as_documented(self, world: World) -> None:
-        campaign = world.asking()
-        world.answers("survey_template_apply", template=world.template().pk, campaign=campaign.pk)
+        campaign = world.survey_with_steps()
+        world.assert_documented("survey_template_apply", template=world.template().pk, campaign=campaign.pk)
         campaign.refresh_from_db()
         assert (campaign.voice, str(campaign.speed)) == ("np_rija", "0.8333")
 
     def test_applying_a_template_without_a_campaign_answers_as_documented(self, world: World) -> None:
-        world.answers("survey_template_apply_missing", template=world.template().pk)
+        world.assert_documented("survey_template_apply_missing", template=world.template().pk)
 
     def test_applying_a_template_to_another_campaign_answers_as_documented(self, world: World) -> None:
         campaign = make_campaign(owner=world.user)
-        world.answers("survey_template_apply_wrong", template=world.template().pk, campaign=campaign.pk)
+        world.assert_documented(
+            "survey_template_apply_wrong", template=world.template().pk, campaign=campaign.pk
+        )
 
     def test_applying_a_template_to_an_unknown_campaign_answers_as_documented(self, world: World) -> None:
-        world.answers("survey_template_apply_unknown", template=world.template().pk)
+        world.assert_documented("survey_template_apply_unknown", template=world.template().pk)
 
 
 def test_v1_docs_name_every_survey_word() -> None:

@@ -1,4 +1,4 @@
-"""Surveys by the published Python client, as it is, over HTTP."""
+"""Test surveys with the unchanged published Python client, over HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""v1: `updated_at` of a contact: when it last changed, wherever it is shown."""
+"""Test `updated_at` of a v1 contact: the time of its last change, in lists and reports."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def campaign(user: User) -> Campaign:
 
 
 def shown(caller: Caller, campaign: Campaign) -> list[str]:
-    """In the list, which the report has to agree with."""
+    """Return `updated_at` of each contact in the list, and check that the report shows the same."""
     rows = caller.get(f"campaign-detail/{campaign.pk}/")["results"]
     report = caller.client.get(f"/api/v1/download/report/{campaign.pk}/").getvalue().decode("utf-8-sig")
-    told = [row["updated_at"] for row in csv.DictReader(io.StringIO(report))]
+    reported = [row["updated_at"] for row in csv.DictReader(io.StringIO(report))]
     listed: list[str] = [row["updated_at"] for row in reversed(rows)]
-    assert listed == told
+    assert listed == reported
     return listed
 
 
@@ -62,7 +62,9 @@ def test_updated_at_of_a_new_contact_is_when_it_was_added(caller: Caller, campai
         ("campaign/{}/attributes/", {"name": "Ram"}),
     ],
 )
-def test_updated_at_moves_when_a_contact_is_edited(caller: Caller, campaign: Campaign, path: str, change: dict[str, Any]) -> None:
+def test_updated_at_moves_when_a_contact_is_edited(
+    caller: Caller, campaign: Campaign, path: str, change: dict[str, Any]
+) -> None:
     week_ago = timezone.now() - timedelta(days=7)
     contact = make_recipient(campaign=campaign, updated_at=week_ago)
     assert shown(caller, campaign) == [moment_json(week_ago)]
