@@ -32,28 +32,29 @@ def caller(user: User) -> Caller:
 
 def test_v0_runs_a_campaign_made_in_v1(caller: Caller, user: User) -> None:
     campaign = make(caller, 9841000001, 9841000002, voice=4)
-    old = v0.Caller(user)
-    (shown,) = old.get("/api/system/campaigns/")["result"]["campaign-lists"]
+    v0_caller = v0.Caller(user)
+    (shown,) = v0_caller.get("/api/system/campaigns/")["result"]["campaign-lists"]
     assert (shown["name"], shown["services"], shown["number_count"]) == ("Water", "PHONE", 2)
-    old.post(f"/api/system/campaigns/{campaign}/begin/", {})
+    v0_caller.post(f"/api/system/campaigns/{campaign}/begin/", {})
     engine.run_to_the_end()
     assert [it[2] for it in sent()] == ["Namaste A", "Namaste B"]
     assert caller.get("campaign/?status=Completed")["count"] == 1
-    numbers = old.get(f"/api/system/campaigns/number/{campaign}")["data"]["number-lists"]
+    numbers = v0_caller.get(f"/api/system/campaigns/number/{campaign}")["data"]["number-lists"]
     assert [row["available_tags"] for row in numbers] == [{"tags_name": "B"}, {"tags_name": "A"}]
 
 
 def test_v1_runs_a_campaign_made_in_v0(caller: Caller, user: User) -> None:
-    old = v0.Caller(user)
+    v0_caller = v0.Caller(user)
     new = {"name": "Old", "services": "SMS", "individual_number": [9841000001]}
-    (made,) = old.post("/api/system/campaigns/", new, status=201)["data"]["details"]
+    (made,) = v0_caller.post("/api/system/campaigns/", new, status=201)["data"]["details"]
     campaign = made["id"]
     assert caller.get(f"campaign/{campaign}/")["campaign_action_count"] == 1
     caller.patch(f"campaign/create/{campaign}/message/", {"sms_message": "From v1"})
     run(caller, campaign)
     assert sent() == [("sms", "9841000001", "From v1")]
     assert (
-        old.get(f"/api/system/campaigns/{campaign}/details/")["data"]["details"][0]["status"] == "Completed"
+        v0_caller.get(f"/api/system/campaigns/{campaign}/details/")["data"]["details"][0]["status"]
+        == "Completed"
     )
 
 
@@ -69,10 +70,10 @@ def test_v1_shows_the_time_of_a_run_scheduled_in_v0(caller: Caller, user: User) 
 def test_campaign_made_in_v1_keeps_its_caller_id_when_v0_begins_it(caller: Caller, user: User) -> None:
     _, chosen = (make_phone_number(number=f"980000010{last}", owner=user) for last in (1, 2))
     campaign = make(caller, user_phone=[chosen.pk])
-    old = v0.Caller(user)
-    (shown,) = old.get("/api/system/campaigns/")["result"]["campaign-lists"]
+    v0_caller = v0.Caller(user)
+    (shown,) = v0_caller.get("/api/system/campaigns/")["result"]["campaign-lists"]
     assert shown["user_phone"] == []
-    old.post(f"/api/system/campaigns/{campaign}/begin/", {})
+    v0_caller.post(f"/api/system/campaigns/{campaign}/begin/", {})
     engine.run_to_the_end()
     assert SandboxMessage.objects.get().caller == chosen.number
 

@@ -124,7 +124,7 @@ class TestCampaigns:
             caller_ids=[],
             voice="",
         )
-        told = world.campaign(
+        finished = world.campaign(
             service=Service.BOTH,
             description="Ward 4",
             sms_message="{name}, come on Friday",
@@ -132,10 +132,10 @@ class TestCampaigns:
             failover_statuses=[DeliveryStatus.UNANSWERED, DeliveryStatus.FAILED],
         )
         for number in (9841000001, 9841000002, 9841000003):
-            make_recipient(campaign=told, number=number)
-        make_run(campaign=told, status=RunStatus.COMPLETED)
-        told.refresh_from_db()
-        told.save()  # so this campaign was updated last
+            make_recipient(campaign=finished, number=number)
+        make_run(campaign=finished, status=RunStatus.COMPLETED)
+        finished.refresh_from_db()
+        finished.save()  # so this campaign was updated last
         world.assert_documented("campaign_list", dialer=world.dialer.pk)
 
     def test_campaign_create_answers_as_documented(self, world: World) -> None:
