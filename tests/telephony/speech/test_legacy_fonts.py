@@ -64,7 +64,7 @@ def test_no_message_of_the_readings_is_taken_for_a_legacy_font() -> None:
 def test_beginning_and_trials_refuse_text_for_a_legacy_font(settings: Any, tmp_path: Path) -> None:
     settings.MEDIA_ROOT = tmp_path / "media"
     user = make_user(email="sita@example.com", credits=100)
-    campaign, _ = services.create_campaign(
+    campaign, *_ = services.create_campaign(
         owner=user,
         name="Notice",
         service=Service.CALL,
