@@ -88,9 +88,8 @@ class CampaignViewSet(V0ViewSet):
         campaign = campaign_of(request, campaign_id)
         refuse_query(request)
         run = runs.begin(campaign=campaign, **valid(Beginning(data=request.data)))
-        return success(
-            {"hold amount": hold_message(run, campaign=campaign)}, message=begin_message(run)
-        )  # sic
+        held = {"hold amount": hold_message(run, campaign=campaign)}  # sic
+        return success(held, message=begin_message(run))
 
     @reads(parsers.TEXTS)
     def stop(self, request: Request, campaign_id: int) -> Response:
