@@ -4,7 +4,7 @@ iris.W003: everybody can read what the sandbox took.
 iris.W004: a channel reaches nobody.
 iris.W005: browsers may use HTTP.
 iris.W006: a folder is missing, or cannot be written.
-iris.W007: PostgreSQL writes failing statements into its log.
+iris.W007: PostgreSQL writes errors, or the statements that they are about, into its log.
 iris.W008: the database cannot be looked at.
 iris.E005: PostgreSQL is too old.
 iris.E006: a pooler shares the sessions.
@@ -23,7 +23,10 @@ from iris.postgresql import sessions
 
 SANDBOX = "telephony.carriers.sandbox."
 OLDEST_POSTGRESQL = 14
-WRITES_NO_STATEMENTS = {"log", "fatal", "panic"}
+# In the order of PostgreSQL's log, LOG is above ERROR. Waits for locks are written at LOG, and statements that an
+# administrator ended at FATAL, so both would bring their statements along.
+WRITES_NO_ERRORS = {"log", "fatal", "panic"}
+WRITES_NO_STATEMENTS = {"panic"}
 
 
 @register(Tags.security, deploy=True)
@@ -97,15 +100,17 @@ def _database() -> Iterator[CheckMessage]:
         cursor.execute("SHOW server_version_num")
         version = int(cursor.fetchone()[0]) // 10000
         cursor.execute(
-            "SELECT current_setting('log_min_error_statement'), current_setting('log_error_verbosity')"
+            "SELECT current_setting('log_min_error_statement'), current_setting('log_error_verbosity'),"
+            " current_setting('log_min_messages')"
         )
-        statements, verbosity = cursor.fetchone()
+        statements, verbosity, messages = cursor.fetchone()
     if version < OLDEST_POSTGRESQL:
         yield Error(f"PostgreSQL is {version}; iris needs {OLDEST_POSTGRESQL} or newer.", id="iris.E005")
-    if statements not in WRITES_NO_STATEMENTS or verbosity != "terse":
+    if statements not in WRITES_NO_STATEMENTS or messages not in WRITES_NO_ERRORS or verbosity != "terse":
         yield Warning(
-            "PostgreSQL writes statements that fail into its log, with phone numbers and passwords.",
-            hint="As a superuser: ALTER ROLE … SET log_min_error_statement = panic, and log_error_verbosity = terse.",
+            "PostgreSQL writes errors and their statements into its log, with phone numbers and passwords.",
+            hint="As a superuser: ALTER ROLE … SET log_min_messages = log, log_min_error_statement = panic and"
+            " log_error_verbosity = terse. iris writes the errors into its own log, without their values.",
             id="iris.W007",
         )
     if not sessions.are_ours():

@@ -9,9 +9,10 @@ from typing import Any
 import psycopg
 from django.db.utils import Error
 
-# The names that PostgreSQL quotes in its sentences are ours; from the first other quote on, it is a value.
+# The names that PostgreSQL quotes in its sentences are ours; from the first other quote on, it is a value. Servers that
+# speak another language (lc_messages) quote in its way.
 _NAME_OR_VALUE = re.compile(
-    r'((?:constraint|relation|column|table|function|schema|database|role|index|type) "[^"]*")|".*'
+    r'((?:constraint|relation|column|table|function|schema|database|role|index|type) "[^"]*")|["«»„“].*'
 )
 
 

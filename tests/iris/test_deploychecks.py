@@ -60,14 +60,24 @@ def test_w006_folders(safe: Settings, tmp_path: Path) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_w007_a_database_that_logs_statements() -> None:
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("log_min_messages", "error"),
+        ("log_min_error_statement", "error"),
+        ("log_min_error_statement", "log"),
+        ("log_min_error_statement", "fatal"),
+        ("log_error_verbosity", "default"),
+    ],
+)
+def test_w007_a_database_that_logs_statements(setting: str, value: str) -> None:
     assert deploychecks.database_fits(None) == []
     with connection.cursor() as cursor:
-        cursor.execute("SET log_min_error_statement = error")
+        cursor.execute(f"SET {setting} = '{value}'")
         try:
             assert [problem.id for problem in deploychecks.database_fits(None)] == ["iris.W007"]
         finally:
-            cursor.execute("RESET log_min_error_statement")
+            cursor.execute(f"RESET {setting}")
 
 
 def test_sandbox_carriers_are_known_by_their_backend() -> None:

@@ -5,20 +5,23 @@ from __future__ import annotations
 import io
 import logging
 import re
+import threading
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+import psycopg
 import pytest
 from django.conf import settings
 from django.db import Error, connection, transaction
 from django.utils import timezone
 
 from iris.devserver.embedded import server
-from iris.logs import LineFormatter
+from iris.logs import LineFormatter, brief
 from telephony.carriers.base import CarrierEvent, InboundSms
 from telephony.models import DeliveryStatus
 from tests.iris.processes import run_python
+from tests.live import wait_for
 
 NUMBER = "+9779841555123"
 TEXT = "Your code is 73519"
@@ -85,11 +88,120 @@ def test_a_statement_that_fails_leaves_no_values_in_a_log(log: io.StringIO) -> N
     for secret in SECRETS:
         assert secret not in written
     theirs = postgresql.read_text(errors="replace")
-    assert "duplicate key value violates unique constraint" in theirs
-    # The first line of an error may quote the one value that could not be read. It is no statement and no row.
-    theirs = re.sub(r"ERROR:  [^\n]*", "", theirs)
     for secret in SECRETS:
         assert secret not in theirs
+
+
+class Session:
+    """A connection of its own, whose statements say whom they are about."""
+
+    def __init__(self) -> None:
+        options = "-c log_lock_waits=on -c deadlock_timeout=50ms"
+        self.connection = psycopg.connect(**connection.get_connection_params() | {"options": options})
+        self.pid = self.connection.info.backend_pid
+        self.error: psycopg.Error | None = None
+
+    def take(self, row: int) -> None:
+        try:
+            self.connection.execute(
+                f"UPDATE privacy SET text = '{TEXT}' WHERE id = {row} AND number = '{NUMBER}'".encode()
+            )
+        except psycopg.Error as error:
+            self.error = error
+
+    def begin_to_take(self, row: int) -> threading.Thread:
+        """Take a row that another session has, in a thread; returns once it waits."""
+        thread = threading.Thread(target=self.take, args=(row,))
+        thread.start()
+        wait_for(lambda: self.error is not None or self._waits(), seconds=30)
+        return thread
+
+    def _waits(self) -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = %s", [self.pid])
+            return bool(cursor.fetchone()[0])
+
+
+@pytest.fixture
+def two_rows(transactional_db: None) -> Iterator[tuple[Session, Session]]:
+    """Two sessions, of which each has one row of the same table."""
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE privacy (id int, number text, text text)")
+        cursor.execute(f"INSERT INTO privacy VALUES (1, '{NUMBER}', ''), (2, '{NUMBER}', '')")
+    first, second = Session(), Session()
+    first.take(1)
+    second.take(2)
+    yield first, second
+    for session in (first, second):
+        session.connection.close()
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE privacy")
+
+
+def written_by_postgresql() -> str:
+    written = Path(server.folder_of(Path(settings.IRIS_HOME)), "log").read_text(errors="replace")
+    for secret in SECRETS:
+        assert secret not in written
+    return written
+
+
+def write_down(error: Exception | None, log: io.StringIO) -> str:
+    assert error is not None
+    logging.getLogger("tests.privacy").error("It fails: %s", error, exc_info=error)
+    for secret in SECRETS:
+        assert secret not in log.getvalue()
+    return log.getvalue()
+
+
+def test_a_deadlock_leaves_no_values_in_a_log(two_rows: tuple[Session, Session], log: io.StringIO) -> None:
+    first, second = two_rows
+    waiting = first.begin_to_take(2)
+    second.take(1)
+    wait_for(lambda: first.error is not None or second.error is not None, seconds=30)
+    (first if first.error else second).connection.rollback()
+    waiting.join(30)
+
+    assert "deadlock detected" in write_down(first.error or second.error, log)
+    # Proof that PostgreSQL writes of such waits at all, at a level that brings the statement along where it is allowed.
+    assert "detected deadlock while waiting for ShareLock" in written_by_postgresql()
+
+
+def test_a_lock_that_is_not_had_in_time_leaves_no_values_in_a_log(
+    two_rows: tuple[Session, Session], log: io.StringIO
+) -> None:
+    first, _ = two_rows
+    first.connection.execute("SET lock_timeout = '200ms'")
+    first.take(2)
+
+    assert "canceling statement due to lock timeout" in write_down(first.error, log)
+    assert f"process {first.pid} still waiting for ShareLock" in written_by_postgresql()
+
+
+def test_a_session_that_is_ended_by_an_administrator_leaves_no_values_in_a_log(
+    two_rows: tuple[Session, Session], log: io.StringIO
+) -> None:
+    first, _ = two_rows
+    waiting = first.begin_to_take(2)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s)", [first.pid])
+    waiting.join(30)
+
+    assert "terminating connection due to administrator command" in write_down(first.error, log)
+    assert "FATAL:  terminating connection due to administrator command" in written_by_postgresql()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'invalid input syntax for type integer: "%s"',
+        "syntaxe en entrée invalide pour le type integer : « %s »",
+        "ungültige Eingabesyntax für Typ integer: »%s«",
+        "invalid input syntax for type integer: „%s“",
+    ],
+)
+def test_a_value_is_left_out_in_whatever_language_it_is_quoted(said: str) -> None:
+    assert TEXT not in brief(said % TEXT)
+    assert "integer" in brief(said % TEXT)
 
 
 def test_what_carriers_report_is_logged_without_its_contents() -> None:

@@ -30,8 +30,9 @@ CONFIGURATION: Mapping[str, str] = {
     "checkpoint_timeout": "15min",
     "checkpoint_completion_target": "0.9",
     "log_checkpoints": "off",
-    "log_min_messages": "error",
-    # Statements, and the details of their errors, have phone numbers and passwords in them.
+    # Statements, and the details of their errors, have phone numbers and passwords in them, and so has the first line of an
+    # error that quotes what it could not read. So errors are left to iris, which writes them without values (iris.logs).
+    "log_min_messages": "log",
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
     "log_timezone": "UTC",
