@@ -11,7 +11,7 @@ SOCKET_SECONDS = 0.5  # that a web request waits for Redis
 
 
 class Rest:
-    """Whether something was seen dead lately, by this process."""
+    """Whether something was seen dead, or was said, within the last seconds, by this process."""
 
     def __init__(self) -> None:
         self._until = 0.0

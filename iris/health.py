@@ -162,24 +162,25 @@ def _look_at_media() -> dict[str, str]:
     if not isinstance(default_storage, FileSystemStorage):
         return {}
     try:
-        folder = Path(default_storage.location)
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".health-") as probe:
-            probe.write(PROBE)
-            probe.flush()
+        _write_to(Path(default_storage.location))
     except OSError as error:
         logger.warning("No file can be written to the media: %s", error)
         return {"media": f"cannot be written: {os.strerror(error.errno or errno.EIO)}"}
     return {}
 
 
+def _write_to(folder: Path) -> None:
+    """Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".health-") as probe:
+        probe.write(PROBE)
+        probe.flush()
+
+
 def _look_at_broker() -> dict[str, str]:
     try:
         if settings.IRIS_BROKER_URL is None:
-            folder = Path(settings.CELERY_BROKER_TRANSPORT_OPTIONS["folder"])
-            folder.mkdir(parents=True, exist_ok=True)
-            probe = folder / "health"
-            probe.touch()
+            _write_to(Path(settings.CELERY_BROKER_TRANSPORT_OPTIONS["folder"]))
         else:
             url = settings.IRIS_BROKER_URL
             with current_app.connection_for_write(url, connect_timeout=LIMIT_SECONDS) as broker:

@@ -1,10 +1,12 @@
-"""Headers that every answer has unless its view sets its own: what a page may load, and that no cache keeps an answer."""
+"""What holds for the answers of all views: headers, unless a view sets its own, and a sentence where a part fails."""
 
 from collections.abc import Callable
 
 from django.conf import settings
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+
+from iris.api.views import answer_outage
 
 NO_STORE = "no-store"
 # Everything a page loads comes from this server, and nothing is written into the page itself. The one exception is a style
@@ -44,3 +46,19 @@ def add_headers(answer: Answerer) -> Answerer:
         return response
 
     return with_headers
+
+
+class AnswerOutages:
+    """Middleware: a database or a disk that fails is a 503 with `Retry-After` also in the admin and for recordings.
+
+    Views of the API see to it themselves, in the shape of their dialect (iris.api.exceptions).
+    """
+
+    def __init__(self, answer: Answerer) -> None:
+        self._answer = answer
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self._answer(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        return answer_outage(request, error)

@@ -158,7 +158,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "iris.headers.add_headers",  # the outermost, so that errors of the others have them, too
+    "iris.middleware.add_headers",  # the outermost, so that errors of the others have them, too
+    "iris.middleware.AnswerOutages",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

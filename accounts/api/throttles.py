@@ -10,6 +10,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, cast
 
+import redis
 from django.conf import settings
 from django.core.cache import cache
 from django.http import HttpRequest
@@ -18,11 +19,13 @@ from rest_framework.throttling import BaseThrottle
 
 from accounts.addresses import network_of
 from accounts.counters import parse_rate
+from iris.broker_backoff import Rest
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView  # which imports this module, as the settings name it
 
 logger = logging.getLogger(__name__)
+_told = Rest()  # that requests cannot be counted
 
 
 def address_of(request: Request | HttpRequest) -> str:
@@ -88,7 +91,9 @@ def _count(key: str, seconds: int) -> int:
         return cache.incr(key)
     except ValueError:  # gone between the two lines: the cache was full
         return 1
-    except Exception:
-        # Whatever the cache in use raises. Without it nobody is throttled, rather than nobody served.
-        logger.exception("Requests cannot be counted, so they are not throttled")
+    except (redis.RedisError, OSError) as error:
+        # Without it nobody is throttled, rather than nobody served. Each request would say so: one in a few seconds does.
+        if not _told.is_on():
+            _told.begin()
+            logger.warning("Requests cannot be counted, so they are not throttled: %s", error)
         return 1

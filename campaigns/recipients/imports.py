@@ -28,6 +28,7 @@ from iris.errors import Conflict, InvalidInput
 from telephony import numbering
 from telephony.engine.nudge import nudge
 
+SHEETS = "imports"  # the folder of those that a worker reads
 ERRORS_SHOWN = 100
 SAMPLE = 3  # rows
 MAX_CHOSEN = 200  # characters of the name of a column
@@ -106,7 +107,7 @@ def read_sheet(file: BinaryIO, *, number_column: str = "") -> Iterator[ReadSheet
     if is_large:
         read.errors, read.lines = [], []
         file.seek(0)
-        read.file = default_storage.save(f"imports/{uuid.uuid4().hex}", File(file))
+        read.file = default_storage.save(f"{SHEETS}/{uuid.uuid4().hex}", File(file))
     elif not read.lines:
         raise InvalidInput(NO_VALID_ROW, errors=read.errors)
     try:

@@ -32,8 +32,13 @@ FINAL_STATUSES = {RunStatus.RUNNING: RunStatus.COMPLETED, RunStatus.STOPPING: Ru
 
 
 def move(run_id: int, *, to: RunStatus, allowed_from: Sequence[RunStatus]) -> bool:
-    """Change the run's status if it is one of `allowed_from`. Return whether this call changed it."""
-    return bool(Run.objects.filter(pk=run_id, status__in=allowed_from).update(status=to))
+    """Change the status of a run if it is one of `allowed_from`. Return whether this call changed it.
+
+    Failures before the change do not count against the run afterwards.
+    """
+    return bool(
+        Run.objects.filter(pk=run_id, status__in=allowed_from).update(status=to, failing_since=None)
+    )
 
 
 def set_aside(run_id: int, *, reason: str) -> bool:
@@ -44,7 +49,7 @@ def set_aside(run_id: int, *, reason: str) -> bool:
     """
     return bool(
         Run.objects.filter(pk=run_id, status__in=[RunStatus.RUNNING, RunStatus.SCHEDULED]).update(
-            status=RunStatus.PAUSED, pause_reason=reason[:PAUSE_REASON_LENGTH]
+            status=RunStatus.PAUSED, pause_reason=reason[:PAUSE_REASON_LENGTH], failing_since=None
         )
     )
 
@@ -56,6 +61,7 @@ def resume(run_id: int) -> bool:
         Run.objects.filter(pk=run_id, status=RunStatus.PAUSED).update(
             status=Case(When(waits, then=Value(RunStatus.SCHEDULED)), default=Value(RunStatus.RUNNING)),
             pause_reason="",
+            failing_since=None,
         )
     )
 

@@ -41,7 +41,7 @@ STATUS_OF_KIND: dict[type[errors.IrisError], int] = {
     errors.Unavailable: 503,
 }
 
-# A disk that is full, read-only, broken, or not the one that should be mounted there.
+# A disk that is full, read-only, broken, or not the one that should be mounted there; a file where a folder should be.
 STORES_NOTHING = {
     errno.ENOSPC,
     errno.EDQUOT,
@@ -50,8 +50,18 @@ STORES_NOTHING = {
     errno.EFBIG,
     errno.EACCES,
     errno.ENOTDIR,
+    errno.EEXIST,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.EPERM,
     errno.ESTALE,
+    errno.ENODEV,
+    errno.ENXIO,
+    errno.ENOTCONN,  # a mount in user space whose process is gone
+    errno.EMFILE,
+    errno.ENFILE,
 }
+NO_TEMPORARY_FOLDER = "No usable temporary directory"  # what Python says where each of them is full
 TAKES_NO_CHANGES = {READ_ONLY, "53100"}  # and a full disk
 NOT_FOUND = "This does not exist, or it is not yours."
 CHALLENGE = 'Bearer realm="api"'
@@ -94,7 +104,9 @@ def explain(error: Exception) -> Failure | None:
         return Failure(
             status=400, code="bad_request", message="This request could not be read. Check how it is sent."
         )
-    if isinstance(error, OSError) and error.errno in STORES_NOTHING:
+    if isinstance(error, OSError) and (
+        error.errno in STORES_NOTHING or str(error.strerror).startswith(NO_TEMPORARY_FOLDER)
+    ):
         logger.error("A file cannot be stored: %s", error)
         return _later("This server cannot store files at the moment. Try again in a few seconds.")
     return _of_database(error)

@@ -5,6 +5,8 @@ Whatever cannot be read ends as an error with a sentence. Text with a NUL byte o
 refused here, once, because PostgreSQL cannot store either.
 """
 
+import contextlib
+import io
 import json
 import math
 import re
@@ -215,6 +217,11 @@ class MultipartBody(MultiPartParser):
             raise InvalidInput(
                 "The multipart body cannot be read. Check its boundary, and that it was sent as a whole."
             ) from error
+        except OSError:  # the disk of temporary files is full, say: nothing of what was begun stays there
+            for handler in context["request"].upload_handlers:
+                with contextlib.suppress(OSError):
+                    getattr(handler, "file", io.BytesIO()).close()
+            raise
         texts = [text for key, values in parsed.data.lists() for text in (key, *values)]
         # Django's parser puts U+FFFD where bytes are not UTF-8.
         if any("\ufffd" in text for text in texts):

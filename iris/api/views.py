@@ -6,6 +6,7 @@ its own.
 """
 
 import re
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,8 +24,8 @@ from rest_framework.views import APIView, set_rollback
 from accounts.api.authentication import AccessCookie, BearerTokenOrKey
 from iris.api import parsers
 from iris.api.envelope import envelope, failure
-from iris.api.exceptions import NOT_FOUND, Failure, explain
-from iris.errors import NotFound
+from iris.api.exceptions import NOT_FOUND, STATUS_OF_KIND, Failure, explain
+from iris.errors import NotFound, Unavailable
 
 LARGEST_ID = 2**63 - 1
 ERROR_CODE = "X-Error-Code"
@@ -174,6 +175,9 @@ def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def handler500(request: HttpRequest) -> HttpResponse:
+    error = sys.exc_info()[1]  # of a middleware: what fails in a view is seen by iris.middleware
+    if isinstance(error, Exception) and (outage := answer_outage(request, error)) is not None:
+        return outage
     if not _is_api(request):
         return defaults.server_error(request)
     return _plain_failure(
@@ -191,6 +195,18 @@ def answer_at(request: HttpRequest, failure: Failure) -> HttpResponse:
     if not _is_api(request):
         return HttpResponse(failure.message, status=failure.status, content_type="text/plain; charset=utf-8")
     return _plain_failure(request, failure.status, failure.code, failure.message)
+
+
+def answer_outage(request: HttpRequest, error: Exception) -> HttpResponse | None:
+    """The 503 for a database or a disk that fails, in the shape of the request's address; None for any other error."""
+    failure = explain(error)
+    if failure is None or failure.status != STATUS_OF_KIND[Unavailable]:
+        return None
+    response = answer_at(request, failure)
+    for name, value in failure.headers.items():
+        response.headers[name] = value
+    response._has_been_logged = True  # type: ignore[attr-defined]  # `explain` did, in one line
+    return response
 
 
 def _unknown_host(request: HttpRequest) -> HttpResponse:

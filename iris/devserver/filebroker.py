@@ -71,11 +71,16 @@ class Channel(virtual.Channel):
         until = int(datetime.fromisoformat(expires).timestamp() * 1e9) if expires else NEVER
         name = f"{time.time_ns():020}-{until:020}-{uuid.uuid4().hex}"
         try:
-            (aside / name).write_text(dumps(message))
-        except FileNotFoundError:  # somebody emptied IRIS_HOME
-            self._new_queue(queue)
-            (aside / name).write_text(dumps(message))
-        (aside / name).rename(waiting / name)
+            try:
+                (aside / name).write_text(dumps(message))
+            except FileNotFoundError:  # somebody emptied IRIS_HOME
+                self._new_queue(queue)
+                (aside / name).write_text(dumps(message))
+            (aside / name).rename(waiting / name)
+        except OSError:
+            with contextlib.suppress(OSError):
+                (aside / name).unlink()
+            raise
         self._until_sweep -= 1
         if self._until_sweep <= 0:
             self._until_sweep = SWEEP_AFTER

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from accounts.ledger import check_ledger
 from accounts.models import CreditEntry
 from campaigns import retention, runs
-from campaigns.models import Campaign, Run, RunStatus
+from campaigns.models import Campaign, ImportStatus, Run, RunStatus, SheetImport
+from campaigns.recipients.imports import SHEETS
 from otp.models import Otp
 from otp.services import send_otp
 from telephony import retention as of_telephony
@@ -186,3 +191,24 @@ def test_nothing_is_removed_if_the_setting_is_0(settings: Any) -> None:
     assert prune("--days", "90").startswith("Removed 4 calls")
     with pytest.raises(CommandError):
         prune("--days", "0")
+
+
+def test_sheets_that_no_import_waits_for_are_removed(settings: Any, tmp_path: Path) -> None:
+    settings.MEDIA_ROOT = tmp_path
+    campaign = make_campaign()
+    kept = {
+        name: default_storage.save(f"{SHEETS}/{name}", ContentFile(b"numbers"))
+        for name in ("waits", "done", "nobody", "young")
+    }
+    SheetImport.objects.create(campaign=campaign, file=kept["waits"], after=0)
+    SheetImport.objects.create(campaign=campaign, file=kept["done"], after=0, status=ImportStatus.DONE)
+    for name in ("waits", "done", "nobody"):
+        os.utime(default_storage.path(kept[name]), (LONG_AGO.timestamp(),) * 2)
+
+    output = StringIO()
+    call_command("prune_deliveries", "--dry-run", stdout=output)
+    assert "Would remove 2 uploaded sheets" in output.getvalue()
+    assert len(default_storage.listdir(SHEETS)[1]) == 4
+    call_command("prune_deliveries", stdout=output)
+
+    assert sorted(default_storage.listdir(SHEETS)[1]) == ["waits", "young"]

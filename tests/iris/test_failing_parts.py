@@ -13,13 +13,15 @@ from django.conf import settings as django_settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import DataError, InternalError, OperationalError, connection, transaction
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.utils import timezone
 from pytest_django import Settings
 
+from accounts.models import User
 from campaigns.models import Campaign
 from iris import health
 from iris.api.exceptions import explain
+from iris.api.views import handler500
 from iris.storage import MediaStorage
 from telephony.carriers.base import CarrierEvent
 from telephony.engine import event_writer
@@ -81,6 +83,39 @@ def test_a_read_only_database_is_seen_by_health(client: Client) -> None:
 
     assert answer.status_code == 503
     assert answer.json()["database"] == "takes no changes"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_pages_for_people_say_it_too(caplog: pytest.LogCaptureFixture) -> None:
+    User.objects.create_superuser("operator@example.com", "secret-password")
+    operator = Client(raise_request_exception=False)
+    operator.force_login(User.objects.get())
+    trunk = make_trunk()
+    freed = {"pause_reason": "", "paused_until_0": "", "paused_until_1": ""}
+    with read_only_server():
+        sent = {"username": "operator@example.com", "password": "secret-password"}
+        answers = [
+            operator.post(f"/admin/telephony/trunk/{trunk.pk}/change/", freed),
+            Client(raise_request_exception=False).post("/admin/login/", sent),
+        ]
+
+    for answer in answers:
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+        assert answer.content.decode().startswith("The database takes no changes at the moment.")
+    assert "Traceback" not in caplog.text
+
+
+def test_a_middleware_that_fails_with_the_database_is_an_outage_and_a_bug_is_a_bug(
+    rf: RequestFactory,
+) -> None:
+    for error, status in [(OperationalError("the connection is lost"), 503), (ZeroDivisionError(), 500)]:
+        for path in ("/api/v1/x", "/api/system/x", "/admin/"):
+            try:
+                raise error
+            except Exception:
+                answer = handler500(rf.get(path))
+            assert answer.status_code == status
+            assert ("Retry-After" in answer.headers) == (status == 503)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -211,4 +246,6 @@ def test_a_redis_that_hangs_is_left_alone() -> None:
     assert done.returncode == 0, done.stderr
     tried, said = done.stdout.split(maxsplit=1)
     assert int(tried) <= 2, "each try waits for half a second"
+    assert done.stderr.count("Requests cannot be counted") == 1
+    assert "Traceback" not in done.stderr
     assert said.strip() == "does not answer"

@@ -17,7 +17,7 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from iris.headers import add_headers
+from iris.middleware import add_headers
 from telephony.models import SandboxMessage
 from telephony.speech import store
 from tests import engine

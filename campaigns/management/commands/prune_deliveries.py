@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError
 
+from campaigns.recipients.leftovers import remove_leftover_sheets
 from campaigns.retention import prune
 
 
@@ -24,6 +25,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, dry_run: bool, days: int | None, **options: Any) -> None:
         if days is not None and days < 1:
             raise CommandError("--days must be 1 at least.")
+        if sheets := remove_leftover_sheets(dry_run=dry_run):
+            verb = "Would remove" if dry_run else "Removed"
+            self.stdout.write(f"{verb} {sheets:,} uploaded sheets that no import waits for.")
         days = days or settings.IRIS_KEEP_DELIVERIES_DAYS
         if not days:
             self.stdout.write("Nothing is removed: IRIS_KEEP_DELIVERIES_DAYS is 0, which keeps everything.")

@@ -6,6 +6,7 @@ import io
 import re
 from collections import deque
 from collections.abc import Generator
+from contextlib import suppress
 from itertools import islice
 from typing import BinaryIO, Self
 
@@ -96,7 +97,8 @@ class TextGrid:
         except UnicodeDecodeError as e:
             raise NotASheet(f"The file cannot be read beyond row {at - 1}: {_NOT_UTF_8}") from e
         finally:
-            stream.detach()  # otherwise it would close the file, which belongs to the caller
+            with suppress(ValueError):  # the caller has closed it
+                stream.detach()  # otherwise it would close the file, which belongs to the caller
 
     def _leave_out(self, at: int, error: Exception | None) -> None:
         """Report a row that cannot be read. Only this row is skipped, even if a lone quotation mark swallowed the next ones.

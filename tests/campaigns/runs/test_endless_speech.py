@@ -230,6 +230,29 @@ def test_a_run_that_fails_for_minutes_is_set_aside_but_not_one_that_fails_once(
     assert Delivery.objects.filter(batch=run.pk).count() == 3
 
 
+def test_failures_before_a_pause_do_not_count_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def delivery_requests(of: Run, recipients: Sequence[Any]) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(rendering, "delivery_requests", delivery_requests)
+    run = runs.begin(campaign=make_campaign(), message="Namaste")
+    hopper.fill_all(budget=0, waits_for_room=False)
+    Run.objects.update(failing_since=timezone.now() - timedelta(minutes=4))
+
+    runs.pause(campaign=run.campaign)
+    run.refresh_from_db()
+    assert run.failing_since is None
+    runs.resume(campaign=run.campaign)
+    hopper.fill_all(budget=0, waits_for_room=False)
+
+    run.refresh_from_db()
+    assert run.status == RunStatus.RUNNING
+    assert run.failing_since is not None
+    assert timezone.now() - run.failing_since < timedelta(minutes=3)
+
+
 def test_a_scheduled_run_that_cannot_be_prepared_delays_no_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -1,0 +1,30 @@
+"""Sheets that stayed behind: their process died before their row was committed, or the disk refused to remove them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.core.files.storage import default_storage
+from django.utils import timezone
+
+from campaigns.models import ImportStatus, SheetImport
+from campaigns.recipients.imports import SHEETS
+
+YOUNG = timedelta(days=1)  # a request that is storing one has not committed its row yet
+
+
+def remove_leftover_sheets(*, dry_run: bool = False) -> int:
+    """Remove uploaded sheets that no import waits for; how many."""
+    try:
+        names = [f"{SHEETS}/{name}" for name in default_storage.listdir(SHEETS)[1]]
+    except FileNotFoundError:
+        return 0
+    before = timezone.now() - YOUNG
+    old = [name for name in names if default_storage.get_modified_time(name) < before]
+    wanted = set(
+        SheetImport.objects.filter(file__in=old, status=ImportStatus.IMPORTING).values_list("file", flat=True)
+    )
+    leftover = [name for name in old if name not in wanted]
+    for name in leftover if not dry_run else ():
+        default_storage.delete(name)
+    return len(leftover)
