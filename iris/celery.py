@@ -2,14 +2,18 @@
 
 import logging
 import os
+import sys
 import warnings
+from pathlib import Path
 from typing import Any
 
 from celery import Celery
 from celery.contrib.django.task import DjangoTask
 from celery.platforms import SecurityWarning  # type: ignore[attr-defined]
 from celery.result import AsyncResult
-from celery.signals import setup_logging, worker_init, worker_ready
+from celery.signals import setup_logging, task_prerun, worker_init, worker_ready
+from django.core.exceptions import ImproperlyConfigured
+from django.db import close_old_connections
 from kombu.exceptions import OperationalError
 
 import iris.devserver.filebroker  # noqa: F401  (registers iris-files://)
@@ -54,19 +58,31 @@ def _keep_django_logging(**kwargs: Any) -> None:
 
 
 @worker_init.connect
-def _refuse_shared_sessions(**kwargs: Any) -> None:
-    """A worker behind a pooler that shares sessions would stop after some seconds, without a word."""
-    from django.db import DatabaseError, InterfaceError
-
-    from iris.postgresql import sessions
+def _check_worker(**kwargs: Any) -> None:
+    """Connected, this ends a worker that could do nothing, with a sentence."""
+    from iris import startup_errors
 
     try:
-        ours = sessions.are_ours()
-    except (DatabaseError, InterfaceError) as error:  # it comes later, perhaps
-        logger.warning("The database cannot be looked at: %s", error)
-        return
-    if not ours:
-        raise SystemExit(sessions.SENTENCE)
+        startup_errors.refuse_shared_sessions()
+    except ImproperlyConfigured as error:
+        raise SystemExit(startup_errors.in_a_sentence(error)) from error
+
+
+@task_prerun.connect
+def _drop_broken_connection(sender: Any = None, **kwargs: Any) -> None:
+    """Connections are kept from one task to the next (CELERY_DB_REUSE_MAX), as a web process keeps them between requests."""
+    if not sender.request.is_eager:
+        close_old_connections()
+
+
+def _show_without_traceback(*args: Any) -> None:
+    from iris.startup_errors import show_without_traceback
+
+    show_without_traceback(*args)
+
+
+if Path(sys.argv[0]).name == "celery" or "celery" in Path(sys.argv[0]).parts:
+    sys.excepthook = _show_without_traceback
 
 
 @worker_ready.connect

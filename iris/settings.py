@@ -246,6 +246,8 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0}
 CELERY_TASK_DEFAULT_QUEUE = "iris"
 CELERY_TASK_IGNORE_RESULT = True
+# Tasks that one process runs before it connects to the database anew. Else it would for each, several times a second.
+CELERY_DB_REUSE_MAX = 1000
 CELERY_TASK_ACKS_LATE = False  # a lost task is nudged again by the next tick
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
@@ -256,6 +258,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_TASK_ROUTES = ("telephony.engine.trunk_queues.route",)
+CELERY_BEAT_SCHEDULER = "iris.beat:Scheduler"
 CELERY_BEAT_SCHEDULE_FILENAME = str(IRIS_HOME / "beat-schedule")
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     # A tick that could not be taken in time is worthless: the next one does the same, so no backlog ever

@@ -20,6 +20,7 @@ from telephony.engine import (
     time_slices,
     trunk_queues,
     unmatched_reports,
+    workers,  # noqa: F401  (notes that this worker lives)
 )
 from telephony.engine import dispatch as dispatching
 from telephony.engine.locks import locked

@@ -17,6 +17,7 @@ from concurrent import futures
 from functools import partial
 from typing import Any
 
+from gunicorn.errors import AppImportError
 from gunicorn.http.errors import LimitRequestHeaders, NoMoreData, ParseException
 from gunicorn.http.parser import RequestParser
 from gunicorn.http.unreader import Unreader
@@ -58,7 +59,15 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         super().init_process()
 
     def load_wsgi(self) -> None:
-        super().load_wsgi()
+        from django.core.exceptions import ImproperlyConfigured
+
+        from iris import startup_errors
+
+        try:
+            super().load_wsgi()
+            startup_errors.refuse_shared_sessions()
+        except ImproperlyConfigured as error:  # gunicorn shows this one without a traceback, and ends
+            raise AppImportError(startup_errors.in_a_sentence(error)) from error
         from django.conf import settings
 
         from iris.webserver import refusals

@@ -64,7 +64,7 @@ def enforce_single_trunk(sender: Any, **kwargs: Any) -> None:
     """Make sure that a worker of a trunk's queue has one process and no other queue.
 
     Tasks of another queue would wait for the long time slices of the trunk. A queue of an unknown trunk would never
-    receive a task, so its name is misspelled. Raises SystemExit.
+    receive a task, so its name is misspelled; a trunk that keeps no connection has no queue of its own. Raises SystemExit.
     """
     own = _own_trunks()
     unknown = [alias for alias in own if alias not in settings.CARRIERS]
@@ -76,6 +76,12 @@ def enforce_single_trunk(sender: Any, **kwargs: Any) -> None:
         raise SystemExit(
             f"This worker was told to serve {', '.join(sorted(_queues()))}, but a worker of a trunk serves only the queue "
             f"of that trunk. Start one for each: celery --app iris worker --queues {PREFIX}{own[0]}."
+        )
+    idle = [alias for alias in own if not isinstance(get_carrier(alias), SessionCarrier)]
+    if idle:
+        raise SystemExit(
+            f"{', '.join(idle)} keeps no connection and has no queue of its own, so this worker would have nothing to do."
+            " Any worker sends what goes over it: celery --app iris worker."
         )
     if own:
         sender.pool_cls, sender.concurrency = "solo", 1

@@ -20,8 +20,13 @@ def environment(home: Path, **variables: str) -> dict[str, str]:
 
 
 def run_python(script: str, home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    return run(["-c", script], home, **variables)
+
+
+def run(arguments: list[str], home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Python with these arguments, in the folder of manage.py."""
     return subprocess.run(
-        [sys.executable, "-c", script],
+        [sys.executable, *arguments],
         cwd=ROOT,
         env=environment(home, **variables),
         capture_output=True,
@@ -31,14 +36,7 @@ def run_python(script: str, home: Path, **variables: str) -> subprocess.Complete
 
 
 def manage(home: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=ROOT,
-        env=environment(home, **variables),
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
+    return run(["manage.py", *arguments], home, **variables)
 
 
 def free_port() -> int:

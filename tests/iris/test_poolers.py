@@ -20,10 +20,19 @@ from django.conf import settings
 from django.db import connection
 
 from iris.postgresql.sessions import SENTENCE
-from tests.iris.processes import free_port, run_python
+from tests.iris.processes import free_port, run, run_python
 from tests.live import wait_for
 
 ASK = "import django; django.setup(); from iris.postgresql import sessions; print(sessions.are_ours())"
+
+
+# Whatever keeps or takes locks of its session, or is started with those that do.
+REFUSING: list[list[str]] = [
+    ["-m", "celery", "--quiet", "--app", "iris", "worker", "--pool=solo"],
+    ["-m", "celery", "--quiet", "--app", "iris", "beat", "--pidfile="],
+    ["-m", "gunicorn", "--config=python:iris.webserver.config", "iris.wsgi", "--bind=127.0.0.1:0"],
+    ["manage.py", "trunk_status"],
+]
 
 
 class _Bridge(socketserver.BaseRequestHandler):
@@ -117,11 +126,8 @@ def test_a_pooler_that_shares_sessions_is_found(
 
         assert done.stdout.strip() == str(ours), done.stderr
         if mode == "transaction":
-            worker = run_python(
-                "import sys; from celery.__main__ import main;"
-                " sys.argv = ['celery', '--quiet', '--app', 'iris', 'worker', '--pool=solo']; main()",
-                Path(settings.IRIS_HOME),
-                **variables,
-            )
-            assert worker.returncode != 0
-            assert SENTENCE in worker.stderr
+            for command in REFUSING:
+                refused = run(command, Path(settings.IRIS_HOME), **variables)
+                assert refused.returncode != 0, command
+                assert f"iris cannot start: {SENTENCE}" in refused.stderr, refused.stderr
+                assert "Traceback" not in refused.stderr

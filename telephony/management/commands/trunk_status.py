@@ -12,7 +12,7 @@ from django.db.models import Count, Q
 from django.utils import timezone
 
 from telephony.carriers import SessionCarrier, get_carrier
-from telephony.engine import restore_hold, stalls, time_slices
+from telephony.engine import restore_hold, stalls, time_slices, workers
 from telephony.engine.backlog import blocked_queues
 from telephony.engine.routing import get_or_create_trunks
 from telephony.engine.trunk_queues import MAX_STATUS_AGE, PREFIX, STOPPED
@@ -47,11 +47,23 @@ class Command(BaseCommand):
             self.stdout.write(f"WARNING: {queue.queued} deliveries wait on {queue.alias}: {queue.reason}.")
         for sentence in stalls.stalled():
             self.stdout.write(f"WARNING: {sentence}")
-        needed = time_slices.processes_needed()
-        if needed > settings.IRIS_WORKER_CONCURRENCY:
+        self._show_workers()
+
+    def _show_workers(self) -> None:
+        living = workers.living()
+        needed, processes = time_slices.processes_needed(), sum(worker.processes for worker in living)
+        if not living:
             self.stdout.write(
-                f"When all trunks are busy, they need {needed} processes; a worker has"
-                f" {settings.IRIS_WORKER_CONCURRENCY} (IRIS_WORKER_CONCURRENCY), so trunks get short time slices."
+                f"WARNING: no worker has taken a task for {workers.SILENT.seconds} s, so nothing is sent. Are beat and a"
+                " worker running (celery --app iris worker)?"
+            )
+            return
+        names = ", ".join(f"{worker.name} ({worker.processes})" for worker in living)
+        self.stdout.write(f"workers: {len(living)} with {processes} processes: {names}")
+        if needed > processes:
+            self.stdout.write(
+                f"When all trunks are busy, they need {needed} processes; there are {processes}, so trunks get short time"
+                " slices (IRIS_WORKER_CONCURRENCY, or one more worker)."
             )
 
     def _show(self, trunk: Trunk, count: Mapping[str, Any]) -> None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from datetime import timedelta
 from io import StringIO
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from celery import current_app
 from django.core.management import call_command
 from django.utils import timezone
 
 from telephony import tasks
-from telephony.engine import delivery_reports, time_slices
+from telephony.engine import delivery_reports, time_slices, workers
 from telephony.engine.nudge import EXPIRES, sent_at
-from telephony.models import DeliveryStatus
+from telephony.models import DeliveryStatus, Turn
 from tests.factories import make_delivery, make_trunk
 
 pytestmark = pytest.mark.django_db
@@ -66,15 +68,43 @@ def test_more_processes_lengthen_time_slices(settings: Any) -> None:
     assert short < time_slices.seconds() == settings.IRIS_TASK_SECONDS
 
 
-def test_trunk_status_shows_how_many_processes_all_trunks_need(settings: Any) -> None:
+def status() -> str:
+    output = StringIO()
+    call_command("trunk_status", stdout=output)
+    return output.getvalue()
+
+
+def start_worker(name: str, monkeypatch: pytest.MonkeyPatch, *, processes: int, queue: str = "iris") -> None:
+    """Note what a worker with that many processes notes when one of them takes a task."""
+    monkeypatch.setattr(current_app.amqp.queues, "_consume_from", {queue: None})
+    monkeypatch.setattr(workers, "_name", "")
+    monkeypatch.setattr(workers, "_noted_at", float("-inf"))
+    workers.remember(SimpleNamespace(hostname=name, concurrency=processes))
+    workers.note()
+
+
+def test_trunk_status_shows_how_many_processes_all_trunks_need(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings.CARRIERS = {f"trunk{number}": SANDBOX for number in range(5)}
-    output = StringIO()
-    call_command("trunk_status", stdout=output)
-    assert "they need 13 processes; a worker has 4 (IRIS_WORKER_CONCURRENCY)" in output.getvalue()
-    settings.IRIS_WORKER_CONCURRENCY = 13
-    output = StringIO()
-    call_command("trunk_status", stdout=output)
-    assert "IRIS_WORKER_CONCURRENCY" not in output.getvalue()
+    start_worker("worker1@here", monkeypatch, processes=4)
+    assert "workers: 1 with 4 processes: worker1@here (4)" in status()
+    assert "they need 13 processes; there are 4" in status()
+    start_worker("worker2@there", monkeypatch, processes=9)
+    start_worker("line1@there", monkeypatch, processes=1, queue="trunk.line1")
+    assert "workers: 2 with 13 processes: worker1@here (4), worker2@there (9)" in status()
+    assert "they need" not in status()
+
+
+def test_trunk_status_warns_when_no_worker_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "WARNING: no worker has taken a task for 90 s, so nothing is sent." in status()
+    start_worker("worker1@here", monkeypatch, processes=4)
+    assert "no worker" not in status()
+    TimeSlice.objects.filter(name__contains="worker1").update(began_at=timezone.now() - timedelta(seconds=100))
+    assert "WARNING: no worker has taken a task" in status()
+    TimeSlice.objects.filter(name__contains="worker1").update(began_at=timezone.now() - timedelta(days=2))
+    start_worker("worker2@here", monkeypatch, processes=4)
+    assert TimeSlice.objects.filter(name__startswith=workers.PREFIX).count() == 1
 
 
 def test_nudge_sent_before_the_last_time_slice_began_is_dropped() -> None:

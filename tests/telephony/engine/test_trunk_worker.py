@@ -132,7 +132,7 @@ def test_calls_of_a_dead_worker_are_lost_and_queued_deliveries_are_not() -> None
 
 
 def test_worker_of_a_trunks_queue_has_one_process(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.CARRIERS = {"line": {}}
+    settings.CARRIERS = LINE
     worker = SimpleNamespace(pool_cls="prefork", concurrency=4)
     monkeypatch.setattr(current_app.amqp.queues, "_consume_from", {"iris": None})
     trunk_worker.enforce_single_trunk(worker)
@@ -142,6 +142,16 @@ def test_worker_of_a_trunks_queue_has_one_process(settings: Any, monkeypatch: py
     assert (worker.pool_cls, worker.concurrency) == ("solo", 1)
     monkeypatch.setattr(current_app.amqp.queues, "_consume_from", {"trunk.lime": None})
     with pytest.raises(SystemExit, match=r"No carrier lime is configured\. Choose one of: line"):
+        trunk_worker.enforce_single_trunk(worker)
+
+
+def test_a_trunk_that_keeps_no_connection_gets_no_worker_of_its_own(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.CARRIERS = LINE | {"sandbox": {"BACKEND": "telephony.carriers.sandbox.SandboxCarrier"}}
+    worker = SimpleNamespace(pool_cls="prefork", concurrency=4)
+    monkeypatch.setattr(current_app.amqp.queues, "_consume_from", {"trunk.sandbox": None})
+    with pytest.raises(SystemExit, match="sandbox keeps no connection .* celery --app iris worker"):
         trunk_worker.enforce_single_trunk(worker)
 
 

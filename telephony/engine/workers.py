@@ -1,0 +1,86 @@
+"""Which workers live: each writes down, whenever one of its processes takes a task, that it is there.
+
+Of workers that serve every trunk; the worker of one trunk shows its life in that trunk's row (`Trunk.session_at`).
+The rows are those of `telephony.engine.time_slices`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from celery import current_app
+from celery.signals import task_prerun, worker_init
+from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.db.models.functions import Now
+
+from telephony.models import TimeSlice
+
+PREFIX = "worker:"
+EVERY = 5.0  # seconds between two notes of one process
+# Beat sends several tasks a second, and each worker gets its share; but a process may be busy with one for a minute.
+SILENT = timedelta(seconds=90)
+FORGOTTEN = timedelta(days=1)
+NAME_LENGTH = 60
+
+_name = (
+    ""  # of the row of this worker, known to the processes that it forks; "" where there is nothing to note
+)
+_noted_at = float("-inf")
+
+
+@dataclass(frozen=True, slots=True)
+class LivingWorker:
+    name: str
+    processes: int
+
+
+def remember(sender: Any, **kwargs: Any) -> None:
+    """Receiver of `worker_init`: what this worker is called, and how many processes it will have."""
+    global _name
+    if current_app.conf.task_default_queue in current_app.amqp.queues.consume_from:
+        # Two workers may have the same name, or be in containers with the same process ids.
+        _name = f"{PREFIX}{sender.concurrency}:{os.getpid()}:{str(sender.hostname)[:NAME_LENGTH]}"
+
+
+def note(**kwargs: Any) -> None:
+    """Receiver of `task_prerun`: this worker is there."""
+    global _noted_at
+    now = time.monotonic()
+    if not _name or now - _noted_at < EVERY:
+        return
+    _noted_at = now
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(
+                """INSERT INTO telephony_turn (name, began_at) VALUES (%s, clock_timestamp())
+                   ON CONFLICT (name) DO UPDATE SET began_at = clock_timestamp()""",
+                [_name],
+            )
+            cursor.execute(
+                "DELETE FROM telephony_turn WHERE starts_with(name, %s) AND began_at < clock_timestamp() - %s",
+                [PREFIX, FORGOTTEN],
+            )
+    except (DatabaseError, InterfaceError):
+        _noted_at = float("-inf")  # the task will say what is wrong
+
+
+def living() -> list[LivingWorker]:
+    """The workers that serve every trunk and took a task within the last minute and a half."""
+    names = (
+        TimeSlice.objects.filter(name__startswith=PREFIX, began_at__gt=Now() - SILENT)
+        .order_by("name")
+        .values_list("name", flat=True)
+    )
+    found = []
+    for name in names:
+        processes, _, host = name.removeprefix(PREFIX).split(":", 2)
+        found.append(LivingWorker(host, int(processes)))
+    return found
+
+
+worker_init.connect(remember, dispatch_uid="telephony.engine.workers.remember")
+task_prerun.connect(note, dispatch_uid="telephony.engine.workers.note")
