@@ -144,10 +144,11 @@ def _look_at_database() -> dict[str, str]:
 
 
 def _look_at_fillers() -> dict[str, str]:
-    """Workers that are alive may still be stuck with what they do."""
-    from telephony.engine import stalls
+    """Workers that are alive may still be stuck with what they do, or may not do anything."""
+    from telephony.engine import restore_hold, stalls
 
-    found = stalls.stalled()
+    held = restore_hold.sentence()
+    found = [f"nothing leaves: {held}"] if held else stalls.stalled()
     return {"worker": " ".join(found)} if found else {}
 
 

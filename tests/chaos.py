@@ -1,7 +1,8 @@
-"""`make chaos`: run a campaign while workers are killed and Redis and PostgreSQL are restarted.
+"""`make chaos`: a campaign of many mixed fates while workers are killed, and Redis and PostgreSQL restarted; then another
+while one part after the other fails in another way (tests/drills.py).
 
-The system runs as in production: web, three workers and beat are separate processes, Redis and PostgreSQL are servers.
-The recipients have all sandbox outcomes. The sandbox carrier's table shows what was sent.
+The full system in production's shape: web, three workers and beat as processes of their own, Redis and PostgreSQL as
+servers. The sandbox carrier's table is the witness of what was sent.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -23,6 +23,8 @@ import psutil
 import psycopg
 
 from iris.devserver.embedded import server
+from tests import drills
+from tests.chaos_figures import Figures, count
 from tests.live import ROOT, free_port, wait_for
 
 SPEED = 100
@@ -37,52 +39,10 @@ call = ["sandbox"]
 sms = ["sandbox"]
 """
 EMAIL, PASSWORD = "chaos@example.com", "chaos-password"
-# The final status of a recipient by the last four digits of its number, as the sandbox defines them.
-EXPECTED = {
-    "9901": "unanswered",
-    "9902": "unanswered",
-    "9903": "hungup",
-    "9904": "failed",
-    "9905": "failed",
-}
-
-
-@dataclass
-class Figures:
-    recipients: int
-    pace: int  # CPS of the trunk: low enough that the kills hit the run before it ends
-    seconds: float = 0.0
-    kills: int = 0
-    redis_restarts: int = 0
-    postgres_restarts: int = 0
-    deliveries: int = 0
-    fullest_second: int = 0
-    unfinished: int = 0
-    duplicates: int = 0
-    lost: int = 0
-    wrong: int = 0
-    ledger: str = ""
-    faults: list[str] = field(default_factory=list)
-
-    @property
-    def exact(self) -> bool:
-        return not (self.unfinished or self.duplicates or self.lost or self.wrong or self.faults) and (
-            "difference 0" in self.ledger
-        )
-
-    def __str__(self) -> str:
-        return (
-            f"{self.recipients} recipients in {self.seconds:.0f} s at {self.pace}/s, {self.fullest_second} in the fullest"
-            f" second · {self.kills} processes killed, Redis restarted {self.redis_restarts} times,"
-            f" PostgreSQL {self.postgres_restarts}\n"
-            f"deliveries {self.deliveries} · unfinished {self.unfinished} · duplicates {self.duplicates}"
-            f" · lost {self.lost} · wrong status {self.wrong}\n{self.ledger}"
-            + "".join(f"\n{f}" for f in self.faults)
-        )
 
 
 class System:
-    """Start, kill and stop all processes of a production system, with their files in `home`."""
+    """All processes of a production set-up, on this machine and in this folder."""
 
     def __init__(self, home: Path, *, pace: int) -> None:
         self.home = home
@@ -103,10 +63,11 @@ class System:
             "IRIS_SECRET_KEY": "only-for-chaos-" + 40 * "x",
             "IRIS_SANDBOX_SPEED": str(SPEED),
             "IRIS_LEASE_SECONDS": "5",
-            # A worker may be dead when a report is due. With a short timeout, deliveries would wrongly count as lost.
+            # A worker may be dead while a report is due: time enough that only what is really lost counts as lost.
             "IRIS_REPORT_TIMEOUT_SECONDS": str(90 * SPEED),
             "IRIS_API_THROTTLE": "1000000/minute",
         }
+        self.url = f"http://127.0.0.1:{self.web_port}"
         self.log = (home / "chaos.log").open("ab")
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -149,19 +110,19 @@ class System:
         )
 
     def kill_pool_process(self, name: str, rng: random.Random) -> None:
-        """Send SIGKILL to one pool process of a worker, as the kernel does when memory runs out."""
+        """SIGKILL to one of a worker's pool processes, as when the kernel is out of memory."""
         children = psutil.Process(self.processes[name].pid).children()
         if children:
             rng.choice(children).kill()
 
     def kill(self, name: str) -> None:
-        """Send SIGKILL to a process and all its children, as if the machine lost power."""
+        """SIGKILL to a process and all its children, as when a machine loses power."""
         process = self.processes.pop(name)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
     def crash_postgres(self) -> None:
-        """Stop PostgreSQL immediately, without a checkpoint, and start it again."""
+        """End PostgreSQL without a chance to write anything, and start it again."""
         pid = int((self.folder / "data" / "postmaster.pid").read_text().split("\n", 1)[0])
         os.kill(pid, signal.SIGQUIT)
         wait_for(lambda: not Path(f"/proc/{pid}").exists(), seconds=30)
@@ -191,6 +152,17 @@ class System:
             assert row is not None
             return int(row[0])
 
+    def command(self, *statements: str) -> None:
+        """As a superuser, each in a transaction of its own."""
+        with psycopg.connect(self.database, autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
+
+    def family(self, name: str) -> list[psutil.Process]:
+        """A process and those that it has started."""
+        process = psutil.Process(self.processes[name].pid)
+        return [process, *process.children(recursive=True)]
+
     def _spawn(self, name: str, *command: str, module: bool = True) -> None:
         line = [sys.executable, "-m", *command] if module else list(command)
         self.processes[name] = subprocess.Popen(
@@ -203,53 +175,59 @@ class System:
         )
 
 
-def phone_numbers(count: int, rng: random.Random) -> list[int]:
-    """Return mobile numbers. One in ten has a special outcome in the sandbox."""
-    outcomes = [*range(9901, 9909)]
-    numbers = []
+def numbers(count: int, rng: random.Random) -> list[int]:
+    """Mobile numbers, one in ten of them with a fate."""
+    fates = [*range(9901, 9909)]
+    found = []
     for index in range(count):
-        last = rng.choice(outcomes) if rng.random() < 0.1 else rng.randrange(9900)
-        numbers.append(
+        last = rng.choice(fates) if rng.random() < 0.1 else rng.randrange(9900)
+        found.append(
             int(f"98{index % 10_000:04d}{last:04d}")
             if index < 10_000
             else int(f"97{index % 10_000:04d}{last:04d}")
         )
-    return numbers
+    return found
 
 
 def run(recipients: int, *, seed: int, home: Path, pace: int | None = None) -> Figures:
-    """Run one campaign at `pace` calls per second while processes are killed. Return what the tables say afterwards."""
+    """One campaign under fire, at `pace` calls a second, and what the tables say afterwards."""
     rng = random.Random(seed)
     figures = Figures(recipients, pace=pace or max(100, recipients // 40))
     system = System(home, pace=figures.pace)
     try:
         system.start()
         system.manage("createaccount", EMAIL, "--password", PASSWORD, "--credits", str(recipients * 10))
-        started = time.monotonic()
-        _begin(system, phone_numbers(recipients, rng))
-        _kill_at_random(system, figures, rng, seconds=max(900.0, recipients / 20))
-        figures.seconds = time.monotonic() - started
-        _read_results(system, figures)
+        begun = time.monotonic()
+        seconds = max(900.0, recipients / 20)
+        _begin(system, numbers(recipients, rng)).close()
+        _storm(system, figures, rng, seconds=seconds)
+        with _begin(system, numbers(recipients, rng)) as caller:
+            figures.drills = drills.all_of_them(system, caller, faults=figures.faults)
+            wait_for(lambda: system.query(drills.LIVE_RUNS) == 0, seconds=seconds)
+        figures.seconds = time.monotonic() - begun
+        count(system, figures)
     finally:
         system.stop()
     return figures
 
 
-def _begin(system: System, to: list[int]) -> None:
-    with httpx.Client(base_url=f"http://127.0.0.1:{system.web_port}", timeout=60) as client:
-        wait_for(lambda: _answers(client), seconds=60)
-        login = client.post("/api/accounts/login/", json={"email": EMAIL, "password": PASSWORD})
-        client.headers["Authorization"] = f"Bearer {login.json()['data']['token']['access']}"
-        sheet = "numbers\n" + "\n".join(map(str, to))
-        created = client.post(
-            "/api/system/campaigns/",
-            data={"name": "Chaos", "services": "PHONE"},
-            files={"send_to_number_file": ("numbers.csv", sheet.encode())},
-        )
-        assert created.status_code == 201, created.text
-        campaign = created.json()["data"]["details"][0]["id"]
-        begun = client.post(f"/api/system/campaigns/{campaign}/begin/", json={"message": "नमस्कार"})
-        assert begun.status_code == 200, begun.text
+def _begin(system: System, to: list[int]) -> httpx.Client:
+    """Begin the campaign; a client that is logged in."""
+    client = httpx.Client(base_url=system.url, timeout=60)
+    wait_for(lambda: _answers(client), seconds=60)
+    login = client.post("/api/accounts/login/", json={"email": EMAIL, "password": PASSWORD})
+    client.headers["Authorization"] = f"Bearer {login.json()['data']['token']['access']}"
+    sheet = "numbers\n" + "\n".join(map(str, to))
+    created = client.post(
+        "/api/system/campaigns/",
+        data={"name": "Chaos", "services": "PHONE"},
+        files={"send_to_number_file": ("numbers.csv", sheet.encode())},
+    )
+    assert created.status_code == 201, created.text
+    campaign = created.json()["data"]["details"][0]["id"]
+    begun = client.post(f"/api/system/campaigns/{campaign}/begin/", json={"message": "नमस्कार"})
+    assert begun.status_code == 200, begun.text
+    return client
 
 
 def _answers(client: httpx.Client) -> bool:
@@ -259,26 +237,27 @@ def _answers(client: httpx.Client) -> bool:
         return False
 
 
-def _kill_at_random(system: System, figures: Figures, rng: random.Random, *, seconds: float) -> None:
-    """Kill and restart a random worker every one to three seconds, until the run has ended.
+def _storm(system: System, figures: Figures, rng: random.Random, *, seconds: float) -> None:
+    """Kill a random worker every one to three seconds, half the time a pool process of another one, too, and start it
+    again, until the run has ended.
 
-    Half of the time, also kill a pool process of another worker. Kill only after some delivery has made progress since the
-    last kill: on a slow machine, workers that are killed while they start would never make progress.
+    A kill waits until something has happened since the last one: on a slow machine, workers that are killed while they
+    start would never do anything.
     """
     end = time.monotonic() + seconds
-    progress = 0
+    happened = 0
     next_redis = time.monotonic() + 4
     crash_at = time.monotonic() + 8
     while time.monotonic() < end:
         time.sleep(rng.uniform(1, 3))
-        if system.query("SELECT count(*) FROM campaigns_run WHERE finished_at IS NULL") == 0:
+        if system.query(drills.LIVE_RUNS) == 0:
             return
-        ended = system.query("SELECT count(*) FROM telephony_delivery WHERE status >= 100")
-        progress, previous = (
+        ended = system.query(drills.ENDED)
+        happened, before = (
             system.query("SELECT coalesce(sum(status), 0) + count(*) FROM telephony_delivery"),
-            progress,
+            happened,
         )
-        if progress == previous and time.monotonic() < end:
+        if happened == before and time.monotonic() < end:
             continue
         print(f"{figures.kills} kills, {ended} deliveries ended", file=sys.stderr, flush=True)
         number = rng.randrange(WORKERS)
@@ -299,32 +278,6 @@ def _kill_at_random(system: System, figures: Figures, rng: random.Random, *, sec
     figures.faults.append(f"The run had not ended after {seconds:.0f} s.")
 
 
-def _read_results(system: System, figures: Figures) -> None:
-    figures.deliveries = system.query("SELECT count(*) FROM telephony_delivery")
-    figures.unfinished = system.query("SELECT count(*) FROM telephony_delivery WHERE status < 100")
-    figures.duplicates = system.query(
-        "SELECT count(*) FROM (SELECT FROM telephony_sandboxmessage GROUP BY delivery_key HAVING count(*) > 1) doubled"
-    )
-    figures.lost = system.query(
-        """SELECT count(*) FROM campaigns_recipient r LEFT JOIN telephony_delivery d ON d.item = r.id
-            LEFT JOIN telephony_sandboxmessage m ON m.delivery_key = d.id::text
-            WHERE m.id IS NULL AND right(r."to", 4) <> '9904'"""
-    )
-    expected = " ".join(f"WHEN '{digits}' THEN '{word}'" for digits, word in EXPECTED.items())
-    figures.wrong = system.query(
-        f"""SELECT count(*) FROM campaigns_recipient
-             WHERE CASE right("to", 4) {expected} ELSE 'completed' END IS DISTINCT FROM
-                   CASE status WHEN 100 THEN 'completed' WHEN 101 THEN 'hungup' WHEN 102 THEN 'unanswered'
-                               WHEN 103 THEN 'failed' END"""
-    )
-    figures.fullest_second = system.query(
-        """SELECT max(count) FROM (
-               SELECT count(*) OVER (ORDER BY created_at RANGE BETWEEN CURRENT ROW AND '0.999 s' FOLLOWING)
-                 FROM telephony_sandboxmessage) AS seconds"""
-    )
-    figures.ledger = system.manage("check_ledger", check=False)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recipients", type=int, default=20_000)
@@ -335,8 +288,8 @@ def main() -> int:
         print("make chaos needs the program redis-server.", file=sys.stderr)
         return 2
     exact = True
-    for repetition in range(arguments.times):
-        seed = arguments.seed + repetition
+    for time_number in range(arguments.times):
+        seed = arguments.seed + time_number
         with tempfile.TemporaryDirectory(prefix="iris-chaos-") as home:
             figures = run(arguments.recipients, seed=seed, home=Path(home))
         print(f"seed {seed}: {'exact' if figures.exact else 'NOT EXACT'}\n{figures}\n", flush=True)

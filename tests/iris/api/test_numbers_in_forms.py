@@ -1,0 +1,47 @@
+"""JSON in a field of a form is read as JSON in a body is: a number that is no usable number is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from campaigns.models import Recipient
+from tests import v0
+from tests.factories import make_campaign, make_user
+from tests.v1 import caller as v1
+
+pytestmark = pytest.mark.django_db
+
+UNUSABLE = ["1e999", "-1e999", "NaN", "Infinity", "-Infinity", "9" * 5000, "[1e999]", '{"a": NaN}']
+
+
+@pytest.mark.parametrize("number", UNUSABLE)
+@pytest.mark.parametrize("format", ["multipart", "form"])
+def test_a_number_that_cannot_be_used_is_refused_in_both_dialects(number: str, format: str) -> None:
+    user = make_user()
+    campaign = make_campaign(owner=user)
+    calls: list[tuple[v0.Caller, str, str, dict[str, Any]]] = [
+        (v0.Caller(user), "POST", f"/api/system/campaigns/number/{campaign.pk}/", {"available_tags": "#"}),
+        (v1.Caller(user), "POST", f"campaign/{campaign.pk}/add-contact/", {"other_variables": "#"}),
+        (v1.Caller(user), "POST", f"campaign/{campaign.pk}/add-contact/", {"contacts": "#"}),
+    ]
+    for caller, method, path, fields in calls:
+        ((name, _),) = fields.items()
+        value = f'{{"amount": {number}}}' if name != "contacts" else f'[{{"number": {number}}}]'
+        sent: Any = {"number": "9841000009", name: value}
+        if format == "form":
+            options = {"content_type": "application/x-www-form-urlencoded"}
+            caller.fails(method, path, urlencode(sent), status=400, **options)
+        else:
+            caller.fails(method, path, sent, status=400, format="multipart")
+    assert Recipient.objects.count() == 3
+
+
+@pytest.mark.parametrize("limit", ["1e999", "NaN", "Infinity"])
+def test_an_amount_that_cannot_be_used_is_refused(limit: str) -> None:
+    caller = v1.Caller(make_user())
+    for name in ("credit_limit", "length_factor"):
+        new = {"name": "Water", "services": "PHONE", name: limit}
+        caller.fails("POST", "campaign/create/", new, status=400, format="multipart")
