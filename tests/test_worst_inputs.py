@@ -28,6 +28,7 @@ from campaigns.models import Campaign, Service
 from telephony.models import Audio
 from telephony.speech import audio
 from telephony.speech.engine import Pcm
+from tests.campaigns.recipients.test_worst_sheets import WORST
 from tests.campaigns.surveys.surveying import make_template
 from tests.costs import Call, Cost, MeasuringProcess
 from tests.factories import make_campaign, make_empty_campaign, make_user
@@ -338,7 +339,43 @@ def test_refused_recording_addresses_have_a_bounded_cost(measure: Any, world: Wo
         assert measure("POST", path, steps(*addresses)).status == 400
 
 
-# Sheets: see tests/campaigns/recipients/test_worst_sheets.py.
+def sheet_cases() -> dict[str, Callable[[], bytes]]:
+    """The worst sheets there are: of their kinds, tests/campaigns/recipients tells what becomes of each."""
+    rows = {
+        "numbers": "9841234567\n" * 95_000,
+        "numbers of another country": "number\n" + "+442071234567\n" * 74_000,
+        "bad numbers": "x\n" * 500_000,
+        "empty cells": "number\n" + ("," * 250 + "\n") * 4_000,
+        "quotation marks": 'number\n"' + '""' * 500_000,
+        "one long line": "9," * 500_000,
+        "long tags": "number,"
+        + ",".join(f"{n:03}{'x' * 90}" for n in range(255))
+        + "\n"
+        + "9841234567\n" * 85_000,
+    }
+    return {
+        **{name: (lambda text=text: text.encode()) for name, text in rows.items()},  # type: ignore[misc]
+        **{name: made for name, (made, _) in WORST.items()},
+    }
+
+
+SHEETS = sheet_cases()
+
+
+@pytest.mark.parametrize("third", [0, 1, 2])
+def test_sheets_of_a_megabyte(measure: Any, world: World, third: int) -> None:
+    for at, (what, made) in enumerate(list(SHEETS.items())[third::3]):
+        content = made()
+        if len(content) > MEGABYTE:
+            continue  # what is larger is only stored
+        name = '; filename="a.xlsx"'
+        if at % 2:
+            body = part("bulk_file", content, name) + b"--b--\r\n"
+            measure("PATCH", f"/api/v1/campaign/create/{world.campaign}/detail/", body, MULTIPART, what)
+        else:
+            fields = part("name", b"a") + part("services", b"SMS")
+            body = fields + part("send_to_number_file", content, name) + b"--b--\r\n"
+            measure("POST", "/api/system/campaigns/", body, MULTIPART, what)
 
 
 def frames(
