@@ -11,6 +11,8 @@ from campaigns.models import Campaign
 from telephony.segments import EMPTY_SIZE, TextSize
 
 BATCH = 1000  # rows that are measured together
+# Tags in memory while recipients are shown. As Python objects, and as JSON, they take several times that.
+BYTES_AT_ONCE = 4 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,13 @@ class TagMeasurer:
                 known.size.maximum(TextSize.largest(texts)), max(known.longest, *texts, key=len)
             )
         self._batch.clear()
+
+
+def rows_at_once(campaign: Campaign) -> int:
+    """Return how many recipients may be in memory while they are shown, by the longest values of their tags; at least 1."""
+    known = tag_sizes_of(campaign)
+    letters = sum(len(tag) + (known[tag].size.units if tag in known else 0) for tag in campaign.tags)
+    return max(1, BYTES_AT_ONCE // (200 + 100 * len(campaign.tags) + 3 * letters))
 
 
 def tag_sizes_of(campaign: Campaign) -> dict[str, TagSize]:

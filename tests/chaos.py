@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -201,7 +202,7 @@ def run(recipients: int, *, seed: int, home: Path, pace: int | None = None) -> F
         seconds = max(900.0, recipients / 20)
         _begin(system, numbers(recipients, rng)).close()
         _storm(system, figures, rng, seconds=seconds)
-        with _begin(system, numbers(recipients, rng)) as caller:
+        with closing(_begin(system, numbers(recipients, rng))) as caller:
             figures.drills = drills.all_of_them(system, caller, faults=figures.faults)
             wait_for(lambda: system.query(drills.LIVE_RUNS) == 0, seconds=seconds)
         figures.seconds = time.monotonic() - begun

@@ -6,6 +6,7 @@ For each kind of input, the tests send the most expensive known example. Add new
 from __future__ import annotations
 
 import array
+import copy
 import io
 import json
 import random
@@ -20,11 +21,12 @@ from typing import Any
 import av
 import pytest
 from av.audio.frame import AudioFrame
+from campaigns.recipients.tag_sizes import Sizes
 from django.db import connection
 
 from accounts import apikeys
 from accounts.api.authentication import issue_tokens
-from campaigns.models import Campaign, Service
+from campaigns.models import Campaign, Recipient, Service
 from telephony.models import Audio
 from telephony.speech import audio
 from telephony.speech.engine import Pcm
@@ -206,6 +208,32 @@ def test_adding_ten_thousand_contacts_to_a_campaign_with_many_tags_has_a_bounded
     added = measure("POST", f"/api/v1/campaign/{world.tagged}/add-contact/", body)
     assert added.status == 201
     assert Campaign.objects.get(pk=world.tagged).number_count == 10_000
+
+
+@pytest.mark.parametrize("letters", [10, 900])
+def test_lists_of_numbers_with_many_long_tags(measure: Any, world: World, letters: int) -> None:
+    """With values as they come, and as long as they may be: the whole list may be larger than the limit of memory."""
+    campaign = Campaign.objects.get(pk=world.tagged)
+    values = dict.fromkeys(campaign.tags, "x" * letters)
+    count = 2_000 if letters == 10 else 500
+    rows = [Recipient(campaign=campaign, number="9841000001", to="+9779841000001", tags=values)] * 100
+    for _ in range(count // 100):
+        for row in rows:
+            row.pk = None
+        Recipient.objects.bulk_create([copy.copy(row) for row in rows])
+    sizes = Sizes(campaign.tags)
+    sizes.see(values)
+    Campaign.objects.filter(pk=campaign.pk).update(number_count=count, tag_sizes=sizes.as_json())
+    for path, shown in {
+        f"/api/system/campaigns/number/{campaign.pk}/": count,
+        f"/api/system/campaigns/number/{campaign.pk}/?page_size=1000": min(count, 1_000),
+        f"/api/v1/campaign/{campaign.pk}/contacts/?limit=1000": min(count, 1_000),
+        f"/api/v1/campaign/{campaign.pk}/contacts/?page=1&page_size=1000": min(count, 1_000),
+        f"/api/v1/download/report/{campaign.pk}/": count,
+    }.items():
+        answer = measure("GET", path, what=f"{letters} letters")
+        assert answer.status == 200
+        assert answer.answered > shown * 256 * letters
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
-from itertools import chain, islice
 from typing import Any
 
 from django.db.models import QuerySet
@@ -18,11 +16,13 @@ from campaigns.api.v0.lookups import campaign_of, recipient_of
 from campaigns.api.v0.serializers import NewNumber, NumberChanges, number_json
 from campaigns.models import Campaign, Recipient
 from campaigns.recipients import editing
+from campaigns.recipients.tag_sizes import rows_at_once
 from campaigns.reports import states
 from iris.api import parsers
 from iris.api.envelope import envelope, success
 from iris.api.fields import valid
-from iris.api.pagination import paginate
+from iris.api.pagination import MAX_PAGE_SIZE, paginate
+from iris.api.streaming import loaded, streamed
 from iris.api.viewsets import V0ViewSet, reads
 
 NUMBER_LISTS = "number-lists"  # sic
@@ -36,13 +36,10 @@ class NumberViewSet(V0ViewSet):
         filters = RecipientFilter.of(request, campaign)
         message = f"Number related to {campaign.name} campaign Retrived successfully"  # sic
         if "page" in request.query_params or "page_size" in request.query_params:
-            shown, pagination = _page(request, campaign, filters)
-            return success({"messages": message, NUMBER_LISTS: shown, "pagination": pagination})
+            return _page(request, campaign, filters, message)
         newest_first = [campaign.recipients.order_by("-id")] if filters is None else filters.search_all()
-        listing = _listing(campaign, message, newest_first)
-        # The first batch is fetched before the response starts, so that an early failure still becomes an error response.
-        started = b"".join(islice(listing, 2))
-        return StreamingHttpResponse(chain([started], listing), content_type="application/json")
+        batches = _batches(newest_first, at_once=min(STREAM_BATCH, rows_at_once(campaign)))
+        return _streamed(campaign, batches, messages=message)
 
     @reads(parsers.TAGS)
     def create(self, request: Request, campaign_id: int) -> Response:
@@ -83,37 +80,46 @@ class NumberViewSet(V0ViewSet):
 
 
 def _page(
-    request: Request, campaign: Campaign, filters: RecipientFilter | None
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Return one page of numbers, and its `pagination`."""
+    request: Request, campaign: Campaign, filters: RecipientFilter | None, message: str
+) -> Response | StreamingHttpResponse:
+    """One page of numbers, and the `pagination` that describes it; written batch by batch where its numbers are large."""
+    at_once = rows_at_once(campaign)
+    columns = ["pk"] if at_once < MAX_PAGE_SIZE else []  # none in particular: all of them
     if filters is None:
-        page = paginate(request, campaign.recipients.order_by("-id"), count=campaign.number_count)
-        return _shown(campaign, list(page.items)), page.pagination
-    stretch = filters.search()
-    page = paginate(request, stretch.rows, then_before=stretch.ends_at)
-    return _shown(campaign, list(page.items)), {**page.pagination, "before": stretch.ends_at}
+        newest_first = campaign.recipients.order_by("-id").only(*columns)
+        page = paginate(request, newest_first, count=campaign.number_count)
+        pagination = page.pagination
+    else:
+        stretch = filters.search()
+        page = paginate(request, stretch.rows.only(*columns), then_before=stretch.ends_at)
+        pagination = {**page.pagination, "before": stretch.ends_at}
+    if columns:
+        batches = loaded(page.items, campaign.recipients.all(), at_once=at_once)
+        return _streamed(campaign, batches, messages=message, pagination=pagination)
+    return success(
+        {"messages": message, NUMBER_LISTS: _shown(campaign, list(page.items)), "pagination": pagination}
+    )
 
 
 def _shown(campaign: Campaign, listed: list[Recipient]) -> list[dict[str, Any]]:
     return [number_json(state, campaign=campaign) for state in states.states_of(campaign, listed)]
 
 
-def _listing(
-    campaign: Campaign, message: str, newest_first: Iterable[QuerySet[Recipient]]
-) -> Iterator[bytes]:
-    """Yield the JSON response with all these numbers in batches, because it can be larger than memory."""
-    shell = envelope(status=200, success=True, message=None, data={"messages": message, NUMBER_LISTS: []})
-    head, _, tail = json.dumps(shell, ensure_ascii=False).rpartition("[]")
-    yield f"{head}[".encode()
-    for number, batch in enumerate(_batches(newest_first)):
-        rows = json.dumps(_shown(campaign, batch), ensure_ascii=False)[1:-1]
-        yield f"{', ' if number else ''}{rows}".encode()
-    yield f"]{tail}".encode()
+def _streamed(
+    campaign: Campaign, batches: Iterable[list[Recipient]], *, messages: str, **more: Any
+) -> StreamingHttpResponse:
+    """The answer with all these numbers, written batch by batch: it may be larger than our memory."""
+    return streamed(
+        lambda rows: envelope(
+            status=200, success=True, message=None, data={"messages": messages, NUMBER_LISTS: rows, **more}
+        ),
+        (_shown(campaign, batch) for batch in batches),
+    )
 
 
-def _batches(newest_first: Iterable[QuerySet[Recipient]]) -> Iterator[list[Recipient]]:
+def _batches(newest_first: Iterable[QuerySet[Recipient]], *, at_once: int) -> Iterator[list[Recipient]]:
     for rows in newest_first:
-        batch = list(rows[:STREAM_BATCH])
+        batch = list(rows[:at_once])
         while batch:
             yield batch
-            batch = list(rows.filter(pk__lt=batch[-1].pk)[:STREAM_BATCH])
+            batch = list(rows.filter(pk__lt=batch[-1].pk)[:at_once])

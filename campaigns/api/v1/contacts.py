@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
+from django.http import StreamingHttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -28,27 +29,30 @@ from campaigns.api.v1.words import CARRIERS
 from campaigns.messages import PREFIX
 from campaigns.models import Campaign, Recipient, Service, Survey
 from campaigns.recipients import editing
+from campaigns.recipients.tag_sizes import rows_at_once
 from campaigns.reports import progress, states, totals
 from campaigns.surveys import responses
 from iris.api import parsers
 from iris.api.fields import valid
 from iris.api.pagination import window
+from iris.api.streaming import loaded, streamed
 from iris.api.viewsets import V1ViewSet, reads
 
 PAGE, LARGEST_PAGE = 100, 1_000
 
 
 class ContactViewSet(V1ViewSet):
-    def list(self, request: Request, campaign_id: int) -> Response:
-        """List contacts. The sums are those of the whole campaign, even if filters select some of its contacts."""
+    def list(self, request: Request, campaign_id: int) -> Response | StreamingHttpResponse:
+        """The sums are of the whole campaign, also where filters choose some of its contacts."""
         campaign = campaign_of(request, campaign_id)
-        answer = _page(request, campaign)
-        answer["total_credits_consumed"] = credits_json(totals.credits_of(campaign))
-        answer["carrier_summary"] = {
-            CARRIERS[operator]: n
-            for operator, n in sorted(totals.operators_of(campaign).items(), key=_by_name)
+        sums = {
+            "total_credits_consumed": credits_json(totals.credits_of(campaign)),
+            "carrier_summary": {
+                CARRIERS[operator]: n
+                for operator, n in sorted(totals.operators_of(campaign).items(), key=_by_name)
+            },
         }
-        return Response(answer)
+        return _page(request, campaign, sums)
 
     @reads(parsers.LIST)
     def add(self, request: Request, campaign_id: int) -> Response:
@@ -121,18 +125,28 @@ class ContactViewSet(V1ViewSet):
         return Response({"message": f"A try is on its way to {contact.number}."})
 
 
-def _page(request: Request, campaign: Campaign) -> dict[str, Any]:
-    """Return a page of the contacts, filtered if filters are given, with the keys of the pagination."""
+def _page(request: Request, campaign: Campaign, sums: dict[str, Any]) -> Response | StreamingHttpResponse:
+    """Some of the contacts, all or those that filters choose, and the keys that go around them; written batch by batch
+    where the contacts are large.
+    """
+    at_once = rows_at_once(campaign)
+    columns = ["pk"] if at_once < LARGEST_PAGE else []  # none in particular: all of them
     filters = RecipientFilter.of(request, campaign)
     if filters is None:
-        rows, ends_at, count = campaign.recipients.order_by("-pk"), None, campaign.number_count
-        page = window(request, rows, default_size=PAGE, max_size=LARGEST_PAGE, count=count)
+        rows, more = campaign.recipients.order_by("-pk").only(*columns), sums
+        page = window(request, rows, default_size=PAGE, max_size=LARGEST_PAGE, count=campaign.number_count)
     else:
         stretch = filters.search()
-        ends_at = stretch.ends_at
-        page = window(request, stretch.rows, default_size=PAGE, max_size=LARGEST_PAGE, then_before=ends_at)
-    answer = page.around(_with_answers(campaign, _shown(campaign, page.items), page.items, request))
-    return answer if filters is None else {**answer, "before": ends_at}
+        rows, more = stretch.rows.only(*columns), {"before": stretch.ends_at, **sums}
+        page = window(request, rows, default_size=PAGE, max_size=LARGEST_PAGE, then_before=stretch.ends_at)
+
+    def shown(contacts: Sequence[Recipient]) -> list[dict[str, Any]]:
+        return _with_answers(campaign, _shown(campaign, contacts), contacts, request)
+
+    if not columns:
+        return Response({**page.around(shown(page.items)), **more})
+    batches = loaded(page.items, campaign.recipients.all(), at_once=at_once)
+    return streamed(lambda results: {**page.around(results), **more}, map(shown, batches))
 
 
 def _add_many(request: Request, campaign: Campaign) -> Response:
