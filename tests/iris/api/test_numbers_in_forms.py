@@ -22,10 +22,11 @@ UNUSABLE = ["1e999", "-1e999", "NaN", "Infinity", "-Infinity", "9" * 5000, "[1e9
 def test_a_number_that_cannot_be_used_is_refused_in_both_dialects(number: str, format: str) -> None:
     user = make_user()
     campaign = make_campaign(owner=user)
+    caller_of_v1 = v1.Caller(user)  # another one would have another key, which ends this one
     calls: list[tuple[v0.Caller, str, str, dict[str, Any]]] = [
         (v0.Caller(user), "POST", f"/api/system/campaigns/number/{campaign.pk}/", {"available_tags": "#"}),
-        (v1.Caller(user), "POST", f"campaign/{campaign.pk}/add-contact/", {"other_variables": "#"}),
-        (v1.Caller(user), "POST", f"campaign/{campaign.pk}/add-contact/", {"contacts": "#"}),
+        (caller_of_v1, "POST", f"campaign/{campaign.pk}/add-contact/", {"other_variables": "#"}),
+        (caller_of_v1, "POST", f"campaign/{campaign.pk}/add-contact/", {"contacts": "#"}),
     ]
     for caller, method, path, fields in calls:
         ((name, _),) = fields.items()
