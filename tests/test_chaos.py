@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import chaos
+from tests import chaos, drills
 from tests.conftest import require_program
 from tests.scale import at_scale
 
@@ -18,7 +18,7 @@ def test_random_kills_and_restarts_neither_lose_nor_duplicate_nor_miscount_deliv
     assert figures.exact, str(figures)
     assert figures.kills >= 3
     assert figures.postgres_restarts == 1
-    assert list(figures.drills) == list(chaos.DRILLS)
+    assert list(figures.drills) == list(drills.DRILLS)
     assert figures.drills["read-only"] > 0
     assert figures.drills["full disk"] > 0
     assert figures.drills["hung Redis"] == 0, "no request needs Redis"

@@ -61,8 +61,9 @@ def note(**kwargs: Any) -> None:
                 [_name],
             )
             cursor.execute(
-                "DELETE FROM telephony_turn WHERE starts_with(name, %s) AND began_at < clock_timestamp() - %s",
-                [PREFIX, FORGOTTEN],
+                "DELETE FROM telephony_turn WHERE starts_with(name, %s) AND began_at < clock_timestamp()"
+                " - make_interval(secs => %s)",
+                [PREFIX, FORGOTTEN.total_seconds()],
             )
     except (DatabaseError, InterfaceError):
         _noted_at = float("-inf")  # the task will say what is wrong

@@ -18,7 +18,7 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from campaigns.models import Campaign, SheetImport
+from campaigns.models import Campaign, Service, SheetImport
 from campaigns.tasks import fill
 from iris import health
 from iris.celery import app
@@ -134,7 +134,7 @@ def uploads(campaign: Campaign) -> list[tuple[str, str, Any, str]]:
 
 
 def test_recordings_and_speech(media: Path, user: User, ask: Callable[..., Any]) -> None:
-    campaign = make_campaign(owner=user, service="call")
+    campaign = make_campaign(owner=user, service=Service.CALL)
     for method, path, data, format in uploads(campaign):
         ask(method, path, data, format)
 
@@ -164,7 +164,7 @@ def test_sheets_for_a_worker(
 def test_files_that_do_not_fit_into_the_folder_for_temporary_ones(
     temporary: Path, user: User, ask: Callable[..., Any]
 ) -> None:
-    campaign = make_campaign(owner=user, service="call")
+    campaign = make_campaign(owner=user, service=Service.CALL)
     path = f"/api/v1/campaign/create/{campaign.pk}/message/"
     ask(
         "patch", path, {"audio_file": upload(sound(100))}, "multipart"
@@ -181,7 +181,7 @@ def test_there_is_no_folder_for_temporary_files_with_room(
     fill_up(disk)
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [str(disk)])
-    campaign = make_campaign(owner=user, service="call")
+    campaign = make_campaign(owner=user, service=Service.CALL)
 
     ask(
         "patch",
@@ -226,15 +226,16 @@ def test_health_sees_both(disk: Path, settings: Settings, client: Client) -> Non
 def test_a_nudge_that_the_broker_cannot_store_is_left_out(
     disk: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    nudge: Any = fill.apply_async
     with app.connection_for_write(
         "iris-files://local//", transport_options={"folder": str(disk / "broker")}
     ) as broker:
-        fill.apply_async(connection=broker)
+        nudge(connection=broker)
         kept = left_on(disk)
         assert len(kept) == 1
         fill_up(disk)
 
-        assert fill.apply_async(connection=broker, retry=False) is None
+        assert nudge(connection=broker, retry=False) is None
 
         assert left_on(disk) == sorted(["filler", *kept])
         assert "The broker did not take campaigns.tasks.fill" in caplog.text
@@ -246,7 +247,7 @@ def test_media_that_are_a_file(
 ) -> None:
     settings.MEDIA_ROOT = tmp_path / "media"
     settings.MEDIA_ROOT.touch()
-    campaign = make_campaign(owner=user, service="call")
+    campaign = make_campaign(owner=user, service=Service.CALL)
     for method, path, data, format in uploads(campaign):
         ask(method, path, data, format)
 

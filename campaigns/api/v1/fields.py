@@ -160,7 +160,8 @@ class FailoverTargets(Words):
 class Variables(Tags):
     """The attributes of a contact by name, read as tags.
 
-    Text that is not JSON is ignored: in a form, the published client sends the names without the values.
+    Text that is not JSON is ignored: in a form, the published client sends the names without the values. Text that begins
+    like an object was meant to be one, and is refused if it is not.
     """
 
     default_error_messages = {
@@ -173,7 +174,7 @@ class Variables(Tags):
             try:
                 value = json_value(value)
             except InvalidInput:
-                return empty
+                return value if value.lstrip().startswith("{") else empty
             return value if isinstance(value, dict) else empty
         return value
 
