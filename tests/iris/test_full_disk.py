@@ -107,7 +107,7 @@ def ask(user: User) -> Callable[..., Any]:
 
 def sound(seconds: float = 1) -> bytes:
     samples = b"".join(int(9000 * (n % 20 > 9)).to_bytes(2, "little") for n in range(int(8000 * seconds)))
-    return audio.wav(Pcm(samples, 8000))
+    return audio.encode_wav(Pcm(samples, 8000))
 
 
 def upload(content: bytes, name: str = "a.wav") -> SimpleUploadedFile:
