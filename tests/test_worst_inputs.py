@@ -21,12 +21,12 @@ from typing import Any
 import av
 import pytest
 from av.audio.frame import AudioFrame
-from campaigns.recipients.tag_sizes import Sizes
 from django.db import connection
 
 from accounts import apikeys
 from accounts.api.authentication import issue_tokens
 from campaigns.models import Campaign, Recipient, Service
+from campaigns.tag_sizes import Sizes
 from telephony.models import Audio
 from telephony.speech import audio
 from telephony.speech.engine import Pcm
@@ -224,17 +224,19 @@ def test_lists_of_numbers_with_many_long_tags(measure: Any, world: World, letter
     sizes = Sizes(campaign.tags)
     sizes.see(values)
     Campaign.objects.filter(pk=campaign.pk).update(number_count=count, tag_sizes=sizes.as_json())
-    for path, shown in {
-        f"/api/system/campaigns/number/{campaign.pk}/": count,
-        f"/api/system/campaigns/number/{campaign.pk}/?page_size=1000": min(count, 1_000),
-        f"/api/v1/campaign/{campaign.pk}/contacts/?limit=1000": min(count, 1_000),
-        f"/api/v1/campaign/{campaign.pk}/contacts/?page=1&page_size=1000": min(count, 1_000),
-        f"/api/v1/download/report/{campaign.pk}/": count,
+    each = 256 * letters
+    contacts = f"/api/v1/campaign/{campaign.pk}/contacts/"  # without their tags
+    for path, least in {
+        f"/api/system/campaigns/number/{campaign.pk}/": count * each,
+        f"/api/system/campaigns/number/{campaign.pk}/?page_size=1000": min(count, 1_000) * each,
+        f"{contacts}?limit=1000": min(count, 1_000) * 100,
+        f"{contacts}?page=1&page_size=1000": min(count, 1_000) * 100,
+        f"/api/v1/download/report/{campaign.pk}/": count * 10,
     }.items():
         # What an account has stored takes as long to write as it is long: here, memory counts.
-        answer = measure("GET", path, what=f"{letters} letters", seconds=60)
+        answer = measure("GET", path, what=f"{letters} letters", seconds=6)
         assert answer.status == 200
-        assert answer.answered > shown * 256 * letters
+        assert answer.answered > least
 
 
 @pytest.mark.parametrize(

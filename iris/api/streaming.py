@@ -26,7 +26,7 @@ def streamed(around: Callable[[Any], Any], batches: Iterable[Sequence[Any]]) -> 
 
 
 def loaded(page: Sequence[M], rows: QuerySet[M], *, at_once: int) -> Iterator[list[M]]:
-    """The rows of a page of which only the keys are in memory, in the order of the page, so many at once."""
+    """The rows of a page without what was left out of it, in the order of the page, so many at once."""
     for start in range(0, len(page), at_once):
         keys = [row.pk for row in page[start : start + at_once]]
         found = rows.in_bulk(keys)
@@ -41,9 +41,9 @@ def _parts(around: Callable[[Any], Any], batches: Iterable[Sequence[Any]]) -> It
     for batch in batches:
         if batch:
             yield (between + _as_json(batch)[1:-1]).encode()
-            between = ","
+            between = ", "
     yield f"]{tail}".encode()
 
 
 def _as_json(value: Any) -> str:
-    return json.dumps(value, cls=JSONEncoder, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(value, cls=JSONEncoder, ensure_ascii=False)

@@ -16,8 +16,8 @@ from campaigns.api.v0.lookups import campaign_of, recipient_of
 from campaigns.api.v0.serializers import NewNumber, NumberChanges, number_json
 from campaigns.models import Campaign, Recipient
 from campaigns.recipients import editing
-from campaigns.recipients.tag_sizes import rows_at_once
 from campaigns.reports import states
+from campaigns.tag_sizes import rows_at_once
 from iris.api import parsers
 from iris.api.envelope import envelope, success
 from iris.api.fields import valid
@@ -84,16 +84,16 @@ def _page(
 ) -> Response | StreamingHttpResponse:
     """One page of numbers, and the `pagination` that describes it; written batch by batch where its numbers are large."""
     at_once = rows_at_once(campaign)
-    columns = ["pk"] if at_once < MAX_PAGE_SIZE else []  # none in particular: all of them
+    left_out = ["tags"] if at_once < MAX_PAGE_SIZE else []
     if filters is None:
-        newest_first = campaign.recipients.order_by("-id").only(*columns)
+        newest_first = campaign.recipients.order_by("-id").defer(*left_out)
         page = paginate(request, newest_first, count=campaign.number_count)
         pagination = page.pagination
     else:
         stretch = filters.search()
-        page = paginate(request, stretch.rows.only(*columns), then_before=stretch.ends_at)
+        page = paginate(request, stretch.rows.defer(*left_out), then_before=stretch.ends_at)
         pagination = {**page.pagination, "before": stretch.ends_at}
-    if columns:
+    if left_out:
         batches = loaded(page.items, campaign.recipients.all(), at_once=at_once)
         return _streamed(campaign, batches, messages=message, pagination=pagination)
     return success(

@@ -29,9 +29,9 @@ from campaigns.api.v1.words import CARRIERS
 from campaigns.messages import PREFIX
 from campaigns.models import Campaign, Recipient, Service, Survey
 from campaigns.recipients import editing
-from campaigns.recipients.tag_sizes import rows_at_once
 from campaigns.reports import progress, states, totals
 from campaigns.surveys import responses
+from campaigns.tag_sizes import rows_at_once
 from iris.api import parsers
 from iris.api.fields import valid
 from iris.api.pagination import window
@@ -130,20 +130,25 @@ def _page(request: Request, campaign: Campaign, sums: dict[str, Any]) -> Respons
     where the contacts are large.
     """
     at_once = rows_at_once(campaign)
-    columns = ["pk"] if at_once < LARGEST_PAGE else []  # none in particular: all of them
+    left_out = ["tags"] if at_once < LARGEST_PAGE else []
     filters = RecipientFilter.of(request, campaign)
     if filters is None:
-        rows, more = campaign.recipients.order_by("-pk").only(*columns), sums
-        page = window(request, rows, default_size=PAGE, max_size=LARGEST_PAGE, count=campaign.number_count)
+        newest_first, more, known = (
+            campaign.recipients.order_by("-pk").defer(*left_out),
+            sums,
+            campaign.number_count,
+        )
+        page = window(request, newest_first, default_size=PAGE, max_size=LARGEST_PAGE, count=known)
     else:
         stretch = filters.search()
-        rows, more = stretch.rows.only(*columns), {"before": stretch.ends_at, **sums}
-        page = window(request, rows, default_size=PAGE, max_size=LARGEST_PAGE, then_before=stretch.ends_at)
+        found, ends_at = stretch.rows.defer(*left_out), stretch.ends_at
+        more = {"before": ends_at, **sums}
+        page = window(request, found, default_size=PAGE, max_size=LARGEST_PAGE, then_before=ends_at)
 
     def shown(contacts: Sequence[Recipient]) -> list[dict[str, Any]]:
         return _with_answers(campaign, _shown(campaign, contacts), contacts, request)
 
-    if not columns:
+    if not left_out:
         return Response({**page.around(shown(page.items)), **more})
     batches = loaded(page.items, campaign.recipients.all(), at_once=at_once)
     return streamed(lambda results: {**page.around(results), **more}, map(shown, batches))
