@@ -11,9 +11,10 @@ from django.db.models import Count, Sum
 from django.db.models.functions import Left
 
 from campaigns.models import Campaign, Recipient
+from campaigns.tag_sizes import rows_at_once
 from telephony.numbering import OPERATOR_PREFIX_LENGTH, Operator, operator_of
 
-BATCH = 2_000  # recipients in memory while a report is streamed
+BATCH = 2_000  # recipients in memory at most while a report is streamed
 # The counts by operator are cached for CACHE_SECONDS if a campaign has at least this many numbers.
 CACHE_ABOVE_NUMBERS, CACHE_SECONDS = 5_000, 60
 
@@ -50,8 +51,9 @@ def batches(campaign: Campaign) -> Iterator[list[Recipient]]:
     """Yield all recipients in batches, oldest first."""
     rows = Recipient.objects.filter(campaign=campaign).order_by("pk")
     last = 0
-    while batch := list(rows.filter(pk__gt=last)[:BATCH]):
+    at_once = min(BATCH, rows_at_once(campaign))
+    while batch := list(rows.filter(pk__gt=last)[:at_once]):
         yield batch
         last = batch[-1].pk
-        if len(batch) < BATCH:
+        if len(batch) < at_once:
             return
