@@ -147,7 +147,7 @@ def _look_at_fillers() -> dict[str, str]:
     """Workers that are alive may still be stuck with what they do, or may not do anything."""
     from telephony.engine import restore_hold, stalls
 
-    held = restore_hold.sentence()
+    held = restore_hold.describe_hold()
     found = [f"nothing leaves: {held}"] if held else stalls.stalled()
     return {"worker": " ".join(found)} if found else {}
 

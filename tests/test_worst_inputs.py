@@ -26,7 +26,7 @@ from django.db import connection
 from accounts import apikeys
 from accounts.api.authentication import issue_tokens
 from campaigns.models import Campaign, Recipient, Service
-from campaigns.tag_sizes import Sizes
+from campaigns.tag_sizes import TagMeasurer
 from telephony.models import Audio
 from telephony.speech import audio
 from telephony.speech.engine import Pcm
@@ -221,8 +221,8 @@ def test_lists_of_numbers_with_many_long_tags(measure: Any, world: World, letter
         for row in rows:
             row.pk = None
         Recipient.objects.bulk_create([copy.copy(row) for row in rows])
-    sizes = Sizes(campaign.tags)
-    sizes.see(values)
+    sizes = TagMeasurer(campaign.tags)
+    sizes.add(values)
     Campaign.objects.filter(pk=campaign.pk).update(number_count=count, tag_sizes=sizes.as_json())
     each = 256 * letters
     contacts = f"/api/v1/campaign/{campaign.pk}/contacts/"  # without their tags

@@ -36,9 +36,7 @@ def move(run_id: int, *, to: RunStatus, allowed_from: Sequence[RunStatus]) -> bo
 
     Failures before the change do not count against the run afterwards.
     """
-    return bool(
-        Run.objects.filter(pk=run_id, status__in=allowed_from).update(status=to, failing_since=None)
-    )
+    return bool(Run.objects.filter(pk=run_id, status__in=allowed_from).update(status=to, failing_since=None))
 
 
 def set_aside(run_id: int, *, reason: str) -> bool:

@@ -15,7 +15,7 @@ from django.utils import timezone
 from telephony import tasks
 from telephony.engine import delivery_reports, time_slices, workers
 from telephony.engine.nudge import EXPIRES, sent_at
-from telephony.models import DeliveryStatus, Turn
+from telephony.models import DeliveryStatus, TimeSlice
 from tests.factories import make_delivery, make_trunk
 
 pytestmark = pytest.mark.django_db
@@ -100,7 +100,9 @@ def test_trunk_status_warns_when_no_worker_lives(monkeypatch: pytest.MonkeyPatch
     assert "WARNING: no worker has taken a task for 90 s, so nothing is sent." in status()
     start_worker("worker1@here", monkeypatch, processes=4)
     assert "no worker" not in status()
-    TimeSlice.objects.filter(name__contains="worker1").update(began_at=timezone.now() - timedelta(seconds=100))
+    TimeSlice.objects.filter(name__contains="worker1").update(
+        began_at=timezone.now() - timedelta(seconds=100)
+    )
     assert "WARNING: no worker has taken a task" in status()
     TimeSlice.objects.filter(name__contains="worker1").update(began_at=timezone.now() - timedelta(days=2))
     start_worker("worker2@here", monkeypatch, processes=4)
