@@ -1,15 +1,16 @@
-"""The network that an address of a client stands for, where clients are counted."""
+"""Map a client's IP address to the network under which the client is counted."""
 
 import ipaddress
 
-IPV6_PREFIX = 64  # what a provider gives to one household: its owner has 2^64 addresses to choose from
+IPV6_PREFIX = 64  # providers give a /64 to each household, so one client can choose among 2^64 addresses
 
 
 def network_of(address: str) -> str:
     """Return the text under which requests from this address are counted together.
 
-    An IPv4 address stands for itself, also where it is written as, or tunnelled through, an IPv6 address. An IPv6
-    address stands for its /64. A port behind the address is ignored. Text that is no address stands for itself.
+    An IPv4 address is returned unchanged, also when it is mapped into an IPv6 address or tunnelled through one (6to4,
+    Teredo). An IPv6 address is replaced by its /64. A port after the address is ignored. Text that is not an address
+    is returned unchanged.
     """
     text = address.strip()
     if text.startswith("["):
@@ -17,12 +18,12 @@ def network_of(address: str) -> str:
     elif text.count(":") == 1:
         text = text.partition(":")[0]
     try:
-        found = ipaddress.ip_address(text.partition("%")[0])
+        ip = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return address.strip()
-    if isinstance(found, ipaddress.IPv4Address):
-        return str(found)
-    inner = found.ipv4_mapped or found.sixtofour or (found.teredo[1] if found.teredo else None)
-    if inner is not None:
-        return str(inner)
-    return str(ipaddress.IPv6Network((int(found), IPV6_PREFIX), strict=False))
+    if isinstance(ip, ipaddress.IPv4Address):
+        return str(ip)
+    embedded_ipv4 = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
+    if embedded_ipv4 is not None:
+        return str(embedded_ipv4)
+    return str(ipaddress.IPv6Network((int(ip), IPV6_PREFIX), strict=False))

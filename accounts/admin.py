@@ -17,7 +17,7 @@ from iris.errors import NotFound, Throttled
 
 
 class OperatorLoginForm(AdminAuthenticationForm):
-    """The login of the admin pages, limited as that of the API is, and counted together with it."""
+    """The login form of the admin pages. It shares the limits and the counters of the API's login."""
 
     def clean(self) -> dict[str, Any]:
         email, password = self.cleaned_data.get("username"), self.cleaned_data.get("password")
@@ -45,7 +45,7 @@ class AccountCreationForm(AdminUserCreationForm):  # type: ignore[type-arg]
 
 
 class AccountForm(UserChangeForm):  # type: ignore[type-arg]
-    """The account, and credits to give to it: the one way to change a balance by hand."""
+    """The form of an account, with a top-up: the only way to change a balance in the admin pages."""
 
     top_up = forms.DecimalField(
         required=False,
@@ -58,7 +58,7 @@ class AccountForm(UserChangeForm):  # type: ignore[type-arg]
     top_up_note = forms.CharField(
         required=False, max_length=200, label="Note", help_text="Shown in the ledger."
     )
-    # Made with the page, so that a page that is sent twice tops up once.
+    # Generated when the page is rendered, so that submitting the page twice tops up once.
     top_up_cause = forms.CharField(required=False, max_length=100, widget=forms.HiddenInput)
 
     class Meta:
@@ -71,8 +71,8 @@ class AccountForm(UserChangeForm):  # type: ignore[type-arg]
 
     def clean_top_up(self) -> Decimal | None:
         amount: Decimal | None = self.cleaned_data["top_up"]
-        if amount and self.instance.balance + amount > credits.LARGEST:
-            raise forms.ValidationError(f"An account cannot have more than {credits.LARGEST:,} credits.")
+        if amount and self.instance.balance + amount > credits.MAX_AMOUNT:
+            raise forms.ValidationError(f"An account cannot have more than {credits.MAX_AMOUNT:,} credits.")
         return amount
 
 
@@ -116,7 +116,7 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
 
     @admin.action(description="Revoke the API keys", permissions=["change"])
     def revoke_keys(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        revoked = apikeys.revoke_of(user_ids=queryset.values_list("pk", flat=True))
+        revoked = apikeys.revoke_all(user_ids=queryset.values_list("pk", flat=True))
         self.message_user(request, f"{revoked} API keys were revoked.")
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
@@ -130,7 +130,7 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
 
 
 class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
-    """For looking only: these rows are written by `accounts.credits`."""
+    """Show rows without letting operators change them. Only the account verbs write these rows."""
 
     list_select_related = ("user",)
     show_full_result_count = False

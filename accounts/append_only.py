@@ -1,4 +1,4 @@
-"""PostgreSQL itself refuses to change the ledger, from whatever program. For the RunSQL of a migration."""
+"""SQL for a migration: a trigger with which PostgreSQL refuses changes of the ledger, whichever program makes them."""
 
 FORBID_CHANGES = """
 CREATE OR REPLACE FUNCTION accounts_creditentry_append_only() RETURNS trigger LANGUAGE plpgsql AS $$

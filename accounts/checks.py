@@ -1,4 +1,4 @@
-"""Settings that would fail later, found at the start."""
+"""System checks that reject wrong settings at startup, before a request needs them."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ SEVERAL_RATES = ("IRIS_LOGIN_THROTTLE", "IRIS_LOGIN_ADDRESS_THROTTLE", "IRIS_OTP
 
 
 def check_rates(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """accounts.E001: a throttle has a rate that cannot be read."""
+    """Report accounts.E001 for each throttle setting whose rate cannot be parsed."""
     problems: list[CheckMessage] = []
     for setting in (*ONE_RATE, *SEVERAL_RATES):
         try:

@@ -1,7 +1,7 @@
-"""Counting in the database: at most so many within a window, over all processes and machines.
+"""Rate limits that are counted in the database, and therefore shared by all processes and machines.
 
-A window begins with the first event and ends by itself. Keys are stored as keyed hashes, because they are made of
-addresses and of whatever somebody typed in place of an e-mail address.
+A window begins with the first event and ends after its fixed length. Keys are stored as keyed hashes (HMAC), because
+they contain IP addresses and arbitrary text that people typed into the e-mail field.
 """
 
 import math
@@ -17,7 +17,7 @@ from accounts.models import RateCounter
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 UNLIMITED = 2**31 - 1
-PRUNED_AT_ONCE = 10_000
+PRUNE_BATCH_SIZE = 10_000
 
 
 class Rate(NamedTuple):
@@ -26,7 +26,7 @@ class Rate(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """At most `limit` in `seconds` of what `key` names. One event counts as `amount`."""
+    """Allow at most `limit` events in `seconds` for the counter `key`. One event adds `amount` to the counter."""
 
     key: str
     limit: int
@@ -35,7 +35,7 @@ class Rule(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """A rule that has no room: how many there were in its window, which ends in `wait` seconds."""
+    """A rule that refused an event. `counted` is the count of its window, which ends in `wait` seconds."""
 
     rule: Rule
     counted: int
@@ -43,20 +43,20 @@ class Refusal(NamedTuple):
 
 
 def parse_rate(rate: str) -> Rate:
-    """Read "10/min" as 10 in 60 seconds. Raises ImproperlyConfigured."""
+    """Parse a rate: "10/min" is 10 in 60 seconds. Raises ImproperlyConfigured."""
     match = re.fullmatch(r"\s*([1-9][0-9]{0,8})\s*/\s*(s|m|h|d)[a-z]*\s*", rate.lower())
     if match is None:
-        raise ImproperlyConfigured(f"{rate!r} is no rate: write it as 10/min, or with sec, hour or day.")
+        raise ImproperlyConfigured(f"{rate!r} is not a rate: write it as 10/min, or with sec, hour or day.")
     return Rate(int(match[1]), SECONDS[match[2]])
 
 
 def parse_rates(rates: str) -> list[Rate]:
-    """Read "10/min, 100/day": all of these hold. Raises ImproperlyConfigured."""
+    """Parse a list of rates that all apply, such as "10/min, 100/day". Raises ImproperlyConfigured."""
     return [parse_rate(rate) for rate in rates.split(",")]
 
 
 def key_of(*parts: object) -> str:
-    """Return the key of a counter: a keyed hash, which tells nobody what is counted."""
+    """Return the key of a counter: a keyed hash of `parts`, which does not reveal them."""
     text = "\0".join(str(part) for part in parts)
     return salted_hmac("accounts.counters", text.encode("utf-8", "replace"), algorithm="sha256").hexdigest()[
         :32
@@ -64,17 +64,18 @@ def key_of(*parts: object) -> str:
 
 
 def rules_of(rates: str, *what: object) -> list[Rule]:
-    """Return the rules that a setting such as "10/min, 100/day" makes for what is counted."""
+    """Return one rule for each rate of a setting such as "10/min, 100/day". `what` identifies the counter."""
     return [Rule(key_of(*what, rate.seconds), rate.limit, rate.seconds) for rate in parse_rates(rates)]
 
 
-def take(rules: Sequence[Rule]) -> list[Refusal]:
-    """Count one event against all rules, or against none when one has no room: return those that have none.
+def consume(rules: Sequence[Rule]) -> list[Refusal]:
+    """Count one event against all rules and return an empty list. If any rule refuses, count nothing.
 
-    Exact however many do it at once: each counts first and looks at what its own count came to.
+    Returns the refusals of all rules that are exceeded. Concurrent calls never exceed a limit: each call increments
+    the counters first and then checks the count that its own increment returned.
     """
-    if refused := _without_room(rules, _counts(rules), counted=False):
-        return refused  # a read: requests that are refused anyhow write nothing
+    if refused := _exceeded(rules, _counts(rules), counted=False):
+        return refused  # checked with a read first, so that refused requests write nothing
     with connection.cursor() as cursor:
         cursor.execute(
             """INSERT INTO accounts_ratecounter AS c (key, count, ends_at)
@@ -92,14 +93,14 @@ def take(rules: Sequence[Rule]) -> list[Refusal]:
             ],
         )
         counts = {key: (count, float(wait)) for key, count, wait in cursor.fetchall()}
-    refused = _without_room(rules, counts, counted=True)
+    refused = _exceeded(rules, counts, counted=True)
     if refused:
         give_back(rules)
     return refused
 
 
 def give_back(rules: Sequence[Rule]) -> None:
-    """Undo a `take`. A counter at which nothing is left is as if it had never been."""
+    """Undo a `consume`. A counter that reaches zero is deleted, so its window ends as well."""
     with connection.cursor() as cursor:
         cursor.execute(
             """WITH rule AS (
@@ -116,11 +117,11 @@ def give_back(rules: Sequence[Rule]) -> None:
         )
 
 
-def queue(key: str, *, wait: float, grace: float) -> float | None:
-    """Return None once for a key that has waited, else the seconds that it still has to wait.
+def pass_after_wait(key: str, *, wait: float, grace: float) -> float | None:
+    """Return None if the key has completed its wait, else the seconds that it still has to wait.
 
-    The first call begins the wait of `wait` seconds, and later calls do not extend it. The one call that comes within
-    `grace` seconds after its end passes, and the next one begins a new wait.
+    The first call begins a wait of `wait` seconds, which later calls do not extend. The first call within `grace`
+    seconds after the end of the wait passes (None). The call after that begins a new wait.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -142,19 +143,19 @@ def queue(key: str, *, wait: float, grace: float) -> float | None:
 
 
 def prune() -> int:
-    """Remove counters whose window has ended; return how many. Beside everything else, and twice at once."""
+    """Delete a batch of counters whose window has ended. Return their number. Safe to run concurrently."""
     with connection.cursor() as cursor:
         cursor.execute(
             """DELETE FROM accounts_ratecounter WHERE key IN (
                    SELECT key FROM accounts_ratecounter WHERE ends_at <= statement_timestamp()
                     ORDER BY ends_at LIMIT %s FOR UPDATE SKIP LOCKED)""",
-            [PRUNED_AT_ONCE],
+            [PRUNE_BATCH_SIZE],
         )
         return int(cursor.rowcount)
 
 
-def longest(refused: Sequence[Refusal]) -> float:
-    """Return the seconds after which all of these rules have room."""
+def longest_wait(refused: Sequence[Refusal]) -> float:
+    """Return the seconds after which the windows of all these rules have ended, at least 1."""
     return max(1.0, math.ceil(max(refusal.wait for refusal in refused)))
 
 
@@ -168,9 +169,7 @@ def _counts(rules: Sequence[Rule]) -> dict[str, tuple[int, float]]:
         return {key: (count, float(wait)) for key, count, wait in cursor.fetchall()}
 
 
-def _without_room(
-    rules: Sequence[Rule], counts: dict[str, tuple[int, float]], *, counted: bool
-) -> list[Refusal]:
+def _exceeded(rules: Sequence[Rule], counts: dict[str, tuple[int, float]], *, counted: bool) -> list[Refusal]:
     refused = []
     for rule in rules:
         count, wait = counts.get(rule.key, (0, 0.0))

@@ -1,10 +1,10 @@
-"""The only writer of money.
+"""Move credits: the only module that writes balances, holds and ledger entries.
 
-Every verb is one transaction that moves credits and appends the entry which says why. A cause names what the
-credits were for ("run:17", "delivery:903"); the same verb with the same cause books nothing a second time, so
-a doubled or late task is harmless.
+Every verb is one transaction that moves credits and appends a ledger entry with its cause. The cause identifies the
+reason of the movement ("run:17", "delivery:903"). Verbs are idempotent per cause: the same verb with the same cause
+books nothing a second time, so a duplicate or late task is harmless.
 
-Locks are taken in one order, hold rows (by id) before user rows, so no two of these verbs can deadlock.
+All verbs lock hold rows (by id) before user rows, so no two of them can deadlock.
 """
 
 import json
@@ -23,24 +23,24 @@ from accounts.models import MONEY_DIGITS, MONEY_PLACES, CreditEntry, CreditHold,
 from iris.errors import Conflict, InvalidInput, NotFound, PaymentRequired
 
 CENT = Decimal(1).scaleb(-MONEY_PLACES)
-LARGEST = Decimal(10) ** (MONEY_DIGITS - MONEY_PLACES) - CENT
+MAX_AMOUNT = Decimal(10) ** (MONEY_DIGITS - MONEY_PLACES) - CENT
 
 
 class InsufficientCredits(PaymentRequired):
-    """The balance does not cover what was asked for; nothing has changed."""
+    """The balance is smaller than the requested amount. Nothing was booked."""
 
     default_code = "insufficient_credits"
 
 
 class HoldExceeded(Conflict):
-    """More was to be captured than the hold has left; nothing has been booked."""
+    """A capture is larger than the remaining amount of its hold. Nothing was booked."""
 
     default_code = "hold_exceeded"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Capture:
-    """What one delivered thing really cost, in credits, to be taken from the hold made for it."""
+    """The final price of one delivery, in credits, to be taken from the hold of its run."""
 
     hold_id: int
     amount: Decimal
@@ -48,14 +48,14 @@ class Capture:
 
 
 def top_up(*, user: User, amount: Decimal, cause: str | None = None, note: str = "") -> CreditEntry:
-    """Give `amount` credits to an account and return the entry; without a cause every call is a new top-up.
+    """Add `amount` credits to an account and return the entry. Without a cause, every call is a new top-up.
 
-    Raises InvalidInput (an amount that is none, or more than an account can have) and Conflict (the same
-    cause with another amount).
+    Raises InvalidInput (the amount is invalid, or the balance would exceed MAX_AMOUNT) and Conflict (the cause was
+    booked before with another amount or account).
     """
     amount = _money(amount)
     if amount == 0:
-        raise InvalidInput("A top-up needs an amount above zero.")
+        raise InvalidInput("The amount of a top-up must be greater than zero.")
     with transaction.atomic():
         entry, new = _book(
             kind=CreditEntry.Kind.TOPUP,
@@ -66,14 +66,14 @@ def top_up(*, user: User, amount: Decimal, cause: str | None = None, note: str =
             note=note,
         )
         if new and not _move_balance(user=user, delta=amount):
-            raise InvalidInput(f"An account cannot have more than {LARGEST:,} credits.")
+            raise InvalidInput(f"An account cannot have more than {MAX_AMOUNT:,} credits.")
     return entry
 
 
 def charge(*, user: User, amount: Decimal, cause: str, note: str = "") -> CreditEntry | None:
-    """Take `amount` credits for something bought outright and return the entry; a price of zero books none.
+    """Take `amount` credits for an immediate purchase and return the entry. A price of zero books no entry.
 
-    Raises InsufficientCredits, and Conflict (the same cause with another amount or account).
+    Raises InsufficientCredits, and Conflict (the cause was booked before with another amount or account).
     """
     amount = _money(amount)
     if amount == 0:
@@ -93,18 +93,18 @@ def charge(*, user: User, amount: Decimal, cause: str, note: str = "") -> Credit
 
 
 def hold(*, user: User, amount: Decimal, cause: str) -> CreditHold:
-    """Set aside `amount` credits, the upper bound of what something will cost.
+    """Reserve `amount` credits, the upper bound of a price that is known only later. Return the hold.
 
-    Raises InsufficientCredits, and Conflict (the same cause with another amount or account).
+    Raises InsufficientCredits, and Conflict (the cause was booked before with another amount or account).
     """
     amount = _money(amount)
     with transaction.atomic():
-        # The unique cause is claimed before any credit moves: whoever comes second waits here, then finds the
-        # first.
+        # Insert the unique cause before any credit moves: a concurrent call with the same cause waits here and then
+        # finds the hold of the first call.
         held, new = CreditHold.objects.get_or_create(cause=cause, defaults={"user": user, "amount": amount})
         if not new:
             if (held.user_id, held.amount) != (user.pk, amount):
-                raise _other_amount(cause)
+                raise _conflicting_booking(cause)
             return held
         if amount == 0:
             return held
@@ -123,45 +123,44 @@ def hold(*, user: User, amount: Decimal, cause: str) -> CreditHold:
 
 
 def capture_many(*, captures: Sequence[Capture]) -> Decimal:
-    """Take what delivered things cost from their holds; returns the credits booked by this call.
+    """Take the final prices of deliveries from their holds. Return the credits that this call booked.
 
-    Three statements, however many captures. Amounts of zero and causes that were booked before are skipped.
-    Raises HoldExceeded when a hold has not enough left, and NotFound when there is no such hold; then nothing
+    Executes three statements, independent of the number of captures. Skips amounts of zero and causes that were booked
+    before. Raises HoldExceeded if a hold has too few credits left, and NotFound if a hold does not exist. Then nothing
     is booked.
     """
-    # By cause, the first one wins: which of two PostgreSQL would take is not said anywhere.
+    # If two captures have the same cause, the first one wins. PostgreSQL does not define which of them it would insert.
     wanted = {capture.cause: capture for capture in reversed(captures) if capture.amount != 0}.values()
     if not wanted:
         return Decimal(0)
     hold_ids = sorted({capture.hold_id for capture in wanted})
-    # One JSON text is adapted and sent in half the time of three arrays.
+    # psycopg adapts and sends one JSON text in half the time of three arrays.
     given = json.dumps([{"hold_id": c.hold_id, "amount": str(c.amount), "cause": c.cause} for c in wanted])
     with transaction.atomic(), connection.cursor() as cursor:
-        # In id order, as everywhere. Locked before the entries are inserted, or two callers, each with a
-        # cause that the other one also brings, could wait for each other.
+        # Lock the holds in id order before inserting entries. Otherwise two calls that share causes could deadlock.
         cursor.execute(_LOCK_HOLDS, [hold_ids])
         if cursor.rowcount != len(hold_ids):
-            raise NotFound("Credits cannot be captured: the hold they should come from does not exist.")
+            raise NotFound("Credits cannot be captured: the hold does not exist.")
         cursor.execute(_BOOK_CAPTURES, [timezone.now(), given])
         booked: dict[int, Decimal] = dict(cursor.fetchall())
         if booked:
             cursor.execute(_TAKE_FROM_HOLDS, [list(booked), list(booked.values())])
             if cursor.rowcount != len(booked):
-                raise HoldExceeded("Credits cannot be captured: more than is left on hold would be taken.")
+                raise HoldExceeded("Credits cannot be captured: the hold does not have enough credits left.")
     return sum(booked.values(), Decimal(0))
 
 
 def release(*, hold_id: int, keep: Decimal = Decimal(0), cause: str) -> Decimal:
-    """Give back what is held and not captured, all but `keep` credits; returns what this call gave back.
+    """Return the remaining credits of a hold to the account, except `keep`. Return the credits released by this call.
 
-    With `keep` 0 the hold is closed. What was captured is never given back. Repeating a release gives back
-    nothing. Raises NotFound, and Conflict when the cause was used before for a release that kept more.
+    With `keep` 0 the hold is closed. Captured credits are never returned. Repeating a release releases nothing.
+    Raises NotFound, and Conflict if the cause was booked before by a release that kept more.
     """
     keep = _money(keep)
     with transaction.atomic():
         held = CreditHold.objects.select_for_update().filter(pk=hold_id).first()
         if held is None:
-            raise NotFound("Credits cannot be released: there is no such hold.")
+            raise NotFound("Credits cannot be released: the hold does not exist.")
         excess = max(held.remaining - keep, Decimal(0))
         if excess:
             _, new = _book(
@@ -174,9 +173,9 @@ def release(*, hold_id: int, keep: Decimal = Decimal(0), cause: str) -> Decimal:
                 held_delta=-excess,
             )
             if not new:
-                raise _other_amount(cause)
+                raise _conflicting_booking(cause)
             held.released += excess
-            # What comes back had left this balance before, so it cannot be too much for it.
+            # These credits came from this balance, so the sum cannot exceed MAX_AMOUNT.
             User.objects.filter(pk=held.user_id).update(balance=F("balance") + excess)
         if keep == 0 and held.closed_at is None:
             held.closed_at = timezone.now()
@@ -185,16 +184,17 @@ def release(*, hold_id: int, keep: Decimal = Decimal(0), cause: str) -> Decimal:
 
 
 def release_many(*, causes: Mapping[int, str]) -> Decimal:
-    """Close holds, `{hold id: cause}`, and give back what they have left; returns the credits given back.
+    """Close holds, given as `{hold id: cause}`, and return their remaining credits to the accounts.
 
-    Five statements, however many holds. Holds that are closed already give back nothing.
+    Returns the credits released by this call. Executes five statements, independent of the number of holds. Holds
+    that are already closed release nothing.
     """
     if not causes:
         return Decimal(0)
     hold_ids = sorted(causes)
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_LOCK_HOLDS, [hold_ids])
-        # Accounts in id order too, since one call may pay several.
+        # Lock the accounts in id order as well, because one call may pay several of them.
         cursor.execute(_LOCK_USERS_OF_HOLDS, [hold_ids])
         cursor.execute(_BOOK_RELEASES, [timezone.now(), hold_ids, [causes[pk] for pk in hold_ids]])
         released: defaultdict[int, Decimal] = defaultdict(Decimal)
@@ -246,7 +246,8 @@ _BOOK_CAPTURES = """
     SELECT hold_id, sum(amount) FROM booked GROUP BY hold_id
 """
 
-# The last line is the CHECK of the table, asked beforehand: it refuses with a count, and not with an error.
+# The last line repeats the table's CHECK constraint, so that an exceeded hold lowers the row count instead of raising
+# an IntegrityError.
 _TAKE_FROM_HOLDS = """
     UPDATE accounts_credithold held SET captured = held.captured + taken.amount
       FROM unnest(%s::bigint[], %s::numeric[]) AS taken (hold_id, amount)
@@ -255,14 +256,14 @@ _TAKE_FROM_HOLDS = """
 
 
 def _money(amount: Decimal) -> Decimal:
-    """The amount, if it is one that the ledger can book: zero or more, no fraction of a hundredth."""
+    """Return the amount with two decimals. Raises InvalidInput unless it is from 0 to MAX_AMOUNT, in whole cents."""
     try:
         exact = amount.quantize(CENT)
     except InvalidOperation:  # NaN, infinity, or more digits than any amount has
         exact = None
-    if exact is None or exact != amount or not 0 <= exact <= LARGEST:
+    if exact is None or exact != amount or not 0 <= exact <= MAX_AMOUNT:
         raise InvalidInput(
-            f"{amount} is no amount of credits: use a number from 0 to {LARGEST:,} with at most two decimals."
+            f"{amount} is not an amount of credits: use a number from 0 to {MAX_AMOUNT:,} with at most two decimals."
         )
     return exact
 
@@ -270,20 +271,26 @@ def _money(amount: Decimal) -> Decimal:
 def _book(
     *, kind: CreditEntry.Kind, cause: str, user_id: int, amount: Decimal, **fields: Any
 ) -> tuple[CreditEntry, bool]:
-    """Append an entry, unless its cause was booked before: then the first one and False."""
+    """Append an entry and return it with True. If its cause was booked before, return the existing entry and False.
+
+    Raises Conflict if the existing entry has another amount or account.
+    """
     fields = {"balance_delta": Decimal(0), "held_delta": Decimal(0), **fields}
     entry, new = CreditEntry.objects.get_or_create(
         kind=kind, cause=cause, defaults={"user_id": user_id, "amount": amount, **fields}
     )
     if not new and (entry.user_id, entry.amount) != (user_id, amount):
-        raise _other_amount(cause)
+        raise _conflicting_booking(cause)
     return entry, new
 
 
 def _move_balance(*, user: User, delta: Decimal) -> bool:
-    """Move the balance, unless it would leave its limits. Of two spenders, this UPDATE decides."""
+    """Add `delta` to the balance. Return False if the balance would leave its limits.
+
+    The conditional UPDATE makes the check atomic, so two concurrent callers cannot spend the same credits.
+    """
     return bool(
-        User.objects.filter(pk=user.pk, balance__gte=-delta, balance__lte=LARGEST - delta).update(
+        User.objects.filter(pk=user.pk, balance__gte=-delta, balance__lte=MAX_AMOUNT - delta).update(
             balance=F("balance") + delta
         )
     )
@@ -296,5 +303,5 @@ def _insufficient(*, user: User, amount: Decimal) -> InsufficientCredits:
     )
 
 
-def _other_amount(cause: str) -> Conflict:
+def _conflicting_booking(cause: str) -> Conflict:
     return Conflict(f"Credits were already booked for {cause}, with another amount or for another account.")

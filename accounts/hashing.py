@@ -1,8 +1,8 @@
-"""Few password hashes at a time: each takes about half a second of a processor, and a process has other work, too.
+"""Limit how many password hashes a process computes at the same time. Each takes about half a second of CPU.
 
-Hashing releases Python's global lock, so without a bound the threads of a web process would occupy every processor. A
-login that finds its process busy waits, in one of few places: threads that wait answer nobody else, `/health`
-included. A place that is free after seconds is worth more to a person than an error, and a queue without end is not.
+Hashing releases the GIL, so without a limit the threads of a web process would occupy every CPU. If all slots are
+taken, a login waits up to MAX_WAIT_SECONDS, because a short wait is better for a person than an error. The number of
+waiting logins is limited too: a waiting thread cannot serve other requests, such as `/health`.
 """
 
 import threading
@@ -13,8 +13,8 @@ from django.conf import settings
 
 from iris.errors import Throttled
 
-PLACES = 3  # logins that may wait for a hash in one process
-PLACES_OF_STRANGERS = 2  # among them those from addresses that have never logged in to the account
+MAX_WAITING = 3  # logins that may wait for a slot in one process
+MAX_WAITING_STRANGERS = 2  # of these, logins from addresses that have never logged in to the account
 MAX_WAIT_SECONDS = 4.0
 RETRY_SECONDS = 3
 
@@ -24,22 +24,22 @@ _waiting = 0
 
 
 class Busy(Throttled):
-    """Too many logins are being checked at this moment."""
+    """Too many passwords are being checked at this moment."""
 
     default_code = "busy"
 
 
 @contextmanager
 def slot(*, known: bool) -> Iterator[None]:
-    """Hold one of the process's `IRIS_LOGINS_AT_ONCE` slots for a hash while inside.
+    """Occupy one of the process's `IRIS_LOGINS_AT_ONCE` hashing slots inside the block.
 
-    `known` logins come from an address that has logged in to the account before: strangers never take all places to
-    wait. Raises Busy where no place is free, or where no slot becomes free in time.
+    `known` means that the address has logged in to the account before. Other logins can never occupy all waiting
+    places. Raises Busy if no waiting place is free, or if no slot becomes free within MAX_WAIT_SECONDS.
     """
     global _hashing, _waiting
     with _free:
         if _hashing >= settings.IRIS_LOGINS_AT_ONCE:
-            if _waiting >= (PLACES if known else PLACES_OF_STRANGERS):
+            if _waiting >= (MAX_WAITING if known else MAX_WAITING_STRANGERS):
                 raise _busy()
             _waiting += 1
             try:

@@ -1,14 +1,14 @@
-"""Does the ledger add up? Every credit must be explained by entries, and every entry by a credit.
+"""Check that the ledger adds up: balances and holds must equal the sums of their entries.
 
-Balances and holds are what the server decides by, entries are what it can account for: both are written by
-`accounts.credits`, and here each is computed from the other.
+`accounts.credits` writes balances, holds and entries. This module computes balances and holds again from the entries
+and compares.
 """
 
 from dataclasses import dataclass
 
 from django.db import connection
 
-# One statement, so that all of it sees one moment, even while credits move.
+# One statement, so that all parts see the same snapshot while credits move.
 _CHECK = """
 WITH entries AS (
     SELECT user_id, count(*) AS number, sum(balance_delta) AS balance, sum(held_delta) AS held
@@ -44,10 +44,10 @@ UNION ALL SELECT 'hold ' || cause, 'captured', captured, entries_captured
             FROM details WHERE captured <> entries_captured
 UNION ALL SELECT 'hold ' || cause, 'released', released, entries_released
             FROM details WHERE released <> entries_released
-UNION ALL SELECT 'hold ' || cause, 'taken beyond its amount:', captured + released,
+UNION ALL SELECT 'hold ' || cause, 'captured and released more than its amount:', captured + released,
                  entries_captured + entries_released
             FROM details WHERE captured + released > amount
-UNION ALL SELECT 'hold ' || cause, 'closed with a rest of', amount - captured - released,
+UNION ALL SELECT 'hold ' || cause, 'closed with a remainder of', amount - captured - released,
                  entries_amount - entries_captured - entries_released
             FROM details WHERE closed_at IS NOT NULL AND amount <> captured + released
 UNION ALL SELECT 'hold ' || h.cause, 'an entry of another account:', 0, e.amount
@@ -60,7 +60,7 @@ UNION ALL SELECT 'hold ' || b.hold_id, 'missing, with', 0, b.held
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerCheck:
-    """How many accounts and entries were looked at, and one sentence for each thing that does not add up."""
+    """The number of checked accounts and entries, and one sentence for each difference."""
 
     users: int
     entries: int
@@ -68,7 +68,7 @@ class LedgerCheck:
 
 
 def check_ledger() -> LedgerCheck:
-    """Compare every balance and every hold with the entries that explain it. Changes nothing."""
+    """Compare every balance and every hold with its entries. Changes nothing."""
     with connection.cursor() as cursor:
         cursor.execute(_CHECK)
         rows = cursor.fetchall()

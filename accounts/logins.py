@@ -1,18 +1,19 @@
-"""How often a login may be tried: limits that stop guessing, and never lock out an account's owner.
+"""Limit login attempts, so that passwords cannot be guessed and an account's owner is never locked out.
 
-Counted are failures, in the database, so that all processes count together:
+Failed logins are counted in the database, so that all processes share the counts:
 
 * from one network to one account (`IRIS_LOGIN_THROTTLE`);
-* from one network to all accounts that it has never logged in to (`IRIS_LOGIN_ADDRESS_THROTTLE`): one guess at each of
-  many accounts is what an attacker has most use for;
-* to one account from all networks that have never logged in to it (`IRIS_LOGIN_ACCOUNT_THROTTLE`). Beyond this limit
-  such a network waits before each try, the longer the more tries failed, 15 minutes at most. The wait is a promise:
-  the next try after it is heard, however many others fail meanwhile. So many addresses guess slowly, and an owner
-  who comes from a new address during an attack gets in with the right password after one wait.
+* from one network to all accounts that it has never logged in to (`IRIS_LOGIN_ADDRESS_THROTTLE`), because attackers
+  try one password on many accounts;
+* to one account from all networks that have never logged in to it (`IRIS_LOGIN_ACCOUNT_THROTTLE`). Beyond this limit,
+  such a network must wait before each attempt. The wait grows with the number of failures, up to 15 minutes. The
+  attempt after the wait is always checked, however many other networks fail meanwhile. So an attack from many
+  addresses is slow, and an owner with a new address can log in during the attack after one wait.
 
-A network that has logged in to the account within the last `KNOWN_DAYS` is not a stranger: neither of the two last
-limits concerns it. An account is what was found, whatever spelling found it; what was not found is counted in
-the same way by what was typed, so that no answer tells which accounts there are.
+A network that has logged in to the account within the last `KNOWN_DAYS` is known. The last two limits do not apply to
+a known network; all other networks are strangers. Failures are counted per account, whatever spelling of the e-mail
+address was typed. Attempts for an unknown e-mail address are counted in the same way by the typed text, so that the
+responses do not reveal which accounts exist.
 """
 
 import unicodedata
@@ -31,23 +32,23 @@ from accounts.models import KnownAddress, User
 from iris.errors import Throttled
 
 KNOWN_DAYS = 90
-# Right ones, too, from one network to one account. Clients that log in before each request, and poll some campaigns
-# every ten seconds, stay far below.
-LOGINS_A_MINUTE = 120
+# Limits all logins from one network to one account, successful ones included. Clients that log in before each request
+# and poll some campaigns every ten seconds stay far below it.
+MAX_LOGINS_PER_MINUTE = 120
 FIRST_WAIT_SECONDS = 30
 MAX_WAIT_SECONDS = 15 * 60
-GRACE_SECONDS = 60 * 60  # how long after its wait a network is still expected
+GRACE_SECONDS = 60 * 60  # a network may use its attempt for this long after its wait
 
 
 class TooManyLogins(Throttled):
-    """Too many logins failed; `wait` is the seconds after which the next one is heard."""
+    """Too many logins failed. The next one is checked after `wait` seconds."""
 
 
 @contextmanager
 def attempt(*, account: User | None, email: str, address: str) -> Iterator[None]:
-    """Check a password inside: whatever leaves this block as an exception is a failed login, and is counted.
+    """Limit the password check inside the block. An exception that leaves the block counts as a failed login.
 
-    `account` is what was found for `email`, None for nothing. Raises TooManyLogins and `hashing.Busy`.
+    `account` is the account of `email`, or None if there is none. Raises TooManyLogins and `hashing.Busy`.
     """
     network = network_of(address)
     digest = counters.key_of("network", network)
@@ -56,8 +57,8 @@ def attempt(*, account: User | None, email: str, address: str) -> Iterator[None]
         network=digest,
         seen_at__gt=timezone.now() - timedelta(days=KNOWN_DAYS),
     ).exists()
-    # Counted before the password is looked at, so that many at once are no more than one after the other.
-    failures = _count(who=_name(account, email), network=network, known=known)
+    # Counted as a failure before the password is checked, so that concurrent attempts cannot exceed the limits.
+    failures = _count_failure(target=_target_of(account, email), network=network, known=known)
     try:
         with hashing.slot(known=known):
             yield
@@ -70,44 +71,44 @@ def attempt(*, account: User | None, email: str, address: str) -> Iterator[None]
 
 
 def prune() -> None:
-    """Forget addresses that have not logged in for `KNOWN_DAYS`."""
+    """Delete known networks that have not logged in for `KNOWN_DAYS`."""
     KnownAddress.objects.filter(seen_at__lte=timezone.now() - timedelta(days=KNOWN_DAYS)).delete()
 
 
-def _count(*, who: str, network: str, known: bool) -> list[Rule]:
-    """Count a failure; return the rules by which it is given back when it was none. Raises TooManyLogins."""
-    every = Rule(counters.key_of("logins", who, network), LOGINS_A_MINUTE, 60)
-    failures = counters.rules_of(settings.IRIS_LOGIN_THROTTLE, "failures", who, network)
+def _count_failure(*, target: str, network: str, known: bool) -> list[Rule]:
+    """Count a failure. Return the rules to give back if the login succeeds. Raises TooManyLogins."""
+    every = Rule(counters.key_of("logins", target, network), MAX_LOGINS_PER_MINUTE, 60)
+    failures = counters.rules_of(settings.IRIS_LOGIN_THROTTLE, "failures", target, network)
     if known:
-        _refuse(counters.take([every, *failures]))
+        _refuse(counters.consume([every, *failures]))
         return failures
     failures += counters.rules_of(settings.IRIS_LOGIN_ADDRESS_THROTTLE, "address", network)
     rate = counters.parse_rate(settings.IRIS_LOGIN_ACCOUNT_THROTTLE)
-    account = Rule(counters.key_of("account", who), *rate)
-    refused = counters.take([every, *failures, account])
+    account = Rule(counters.key_of("account", target), *rate)
+    refused = counters.consume([every, *failures, account])
     if [refusal.rule for refusal in refused] == [account]:
-        wait = counters.queue(
-            counters.key_of("queue", who, network),
+        wait = counters.pass_after_wait(
+            counters.key_of("queue", target, network),
             wait=_backoff(refused[0].counted, rate.limit),
             grace=GRACE_SECONDS,
         )
         if wait is not None:
             raise _too_many(wait)
         account = account._replace(limit=UNLIMITED)
-        refused = counters.take([every, *failures, account])
+        refused = counters.consume([every, *failures, account])
     _refuse(refused)
     return [*failures, account]
 
 
 def _backoff(failed: int, limit: int) -> float:
-    """Return the seconds that a stranger waits: twice as long for each further `limit` of failures."""
+    """Return the seconds that a stranger must wait. Each further `limit` failures double them."""
     doublings = min(max(0, failed // limit - 1), 10)
     return min(FIRST_WAIT_SECONDS * 2.0**doublings, MAX_WAIT_SECONDS)
 
 
 def _refuse(refused: list[counters.Refusal]) -> None:
     if refused:
-        raise _too_many(counters.longest(refused))
+        raise _too_many(counters.longest_wait(refused))
 
 
 def _too_many(wait: float) -> TooManyLogins:
@@ -117,8 +118,8 @@ def _too_many(wait: float) -> TooManyLogins:
     )
 
 
-def _name(account: User | None, email: str) -> str:
-    """Return by what an account is counted: itself, or else what was typed, in whatever spelling."""
+def _target_of(account: User | None, email: str) -> str:
+    """Return the text that identifies an account in counters: its id, or the normalized e-mail address if unknown."""
     if account is not None:
         return f"account {account.pk}"
     text = unicodedata.normalize("NFKC", email).casefold()

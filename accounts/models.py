@@ -1,7 +1,7 @@
-"""Who pays: accounts, the credits they have, and the ledger that explains every one of them.
+"""Accounts, their credits, and the ledger that explains every credit.
 
-Money is written by `accounts.credits` only. `User.balance` is what can still be spent; a `CreditHold` sets
-credits aside for something that will cost at most that much; every movement appends one `CreditEntry`.
+Only `accounts.credits` writes money. `User.balance` is the amount that can still be spent. A `CreditHold` reserves
+credits for something that will cost at most that amount. Every movement appends one `CreditEntry`.
 """
 
 import re
@@ -18,22 +18,26 @@ from django.db.models.functions import Lower, Now
 
 from accounts.revocation import same_password
 
-MONEY_DIGITS = 14  # 999,999,999,999.99 credits are enough for anybody
+MONEY_DIGITS = 14  # up to 999,999,999,999.99 credits
 MONEY_PLACES = 2
 
 
 class UserManager(DjangoUserManager["User"]):
-    """Accounts are found by e-mail address, whatever its capitals."""
+    """Look up accounts by e-mail address, case-insensitively."""
 
     def get_by_natural_key(self, username: str | None) -> "User":
-        """The account with this e-mail address. Raises `User.DoesNotExist`."""
-        # Lower() on both sides, by the database: the unique index answers this, and both sides lower alike.
+        """Return the account with this e-mail address. Raises `User.DoesNotExist`."""
+        # The database lowers both sides: it can use the unique index on Lower("email"), and both sides follow the same
+        # rules, which differ from Python's.
         return self.alias(lowered=Lower("email")).get(lowered=Lower(Value(username or "")))
 
     def create_user(  # type: ignore[override]  # the e-mail address comes first here, as it is the login
         self, email: str, password: str | None = None, *, username: str = "", **fields: Any
     ) -> "User":
-        """Store a new account. Without a password nobody can log in; the username is made from the e-mail."""
+        """Create an account. Without a password, nobody can log in to it.
+
+        Without a username, one is derived from the e-mail address.
+        """
         email = self.normalize_email(email.strip())
         user = self.model(email=email, username=username or self._free_username(email), **fields)
         user.set_password(password)
@@ -43,7 +47,7 @@ class UserManager(DjangoUserManager["User"]):
     def create_superuser(  # type: ignore[override]
         self, email: str, password: str | None = None, **fields: Any
     ) -> "User":
-        """Store an operator, who may use the admin pages."""
+        """Create an operator account, which may use the admin pages."""
         return self.create_user(email, password, **{**fields, "is_staff": True, "is_superuser": True})
 
     def _free_username(self, email: str) -> str:
@@ -58,7 +62,7 @@ class UserManager(DjangoUserManager["User"]):
 
 
 class User(AbstractUser):
-    """An account: one organization or developer, who logs in by e-mail and pays with credits."""
+    """An account of an organization or a developer. It logs in by e-mail address and pays with credits."""
 
     email = models.EmailField("e-mail address", unique=True)
     contact_number = models.CharField(max_length=20, blank=True)
@@ -72,8 +76,8 @@ class User(AbstractUser):
         editable=False,
         help_text="Credits that can be spent now; those on hold are not among them.",
     )
-    # Tokens carry the version they were issued under, 0 where they carry none. PostgreSQL counts it up when the
-    # password changes or the account is switched off (accounts.revocation), from whatever program.
+    # Each token carries the version under which it was issued; tokens without one have version 0. A trigger increments
+    # the version when any program changes the password or deactivates the account (accounts.revocation).
     token_version = models.BigIntegerField(default=0, db_default=0, editable=False)
 
     USERNAME_FIELD = "email"
@@ -93,21 +97,19 @@ class User(AbstractUser):
         return self.email
 
     def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
-        """Store everything but the balance and the token version, which may have moved since this object was read."""
+        """Save all fields except balance and token version, which may have changed since this object was read."""
         if self._state.adding:
             if self.balance:
-                raise TypeError(
-                    "An account begins with no credits: give it some with accounts.credits.top_up."
-                )
+                raise TypeError("A new account has no credits: add them with accounts.credits.top_up.")
         elif update_fields is None:
             kept = {"id", "balance", "token_version", *self.get_deferred_fields()}
             update_fields = [field.name for field in self._meta.concrete_fields if field.name not in kept]
         elif "balance" in (update_fields := set(update_fields)):
-            raise TypeError("Balances are moved by accounts.credits only.")
+            raise TypeError("Only accounts.credits may change balances.")
         super().save(*args, update_fields=update_fields, **kwargs)
 
     def check_password(self, raw_password: str | None) -> bool:
-        """Whether this is the password. One that was hashed more weakly than today's are is hashed again."""
+        """Return whether this is the password. A correct password with an outdated hash is hashed again and saved."""
         return check_password(raw_password, self.password, self._rehash)
 
     def _rehash(self, raw_password: str) -> None:
@@ -117,8 +119,10 @@ class User(AbstractUser):
 
 
 class ApiKey(models.Model):
-    """A key to the v1 API that does not expire. Of the key itself only its hash is stored: it is shown once, when it is
-    made. An account has one at most; a new one revokes the one before.
+    """An API key for v1. It does not expire.
+
+    The database stores only a hash, so the key is shown once, when it is generated. An account has at most one valid
+    key; generating a new one revokes the previous one.
     """
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_keys", db_index=False)
@@ -142,7 +146,7 @@ class ApiKey(models.Model):
 
 
 class EndedLogin(models.Model):
-    """A login that was ended before its tokens expired: none of them works any more."""
+    """A login that ended before its tokens expired. Its tokens are refused."""
 
     login = models.CharField(max_length=64, primary_key=True, help_text="What its tokens have in common.")
     ends_at = models.DateTimeField(db_index=True, help_text="When the last of its tokens has expired.")
@@ -152,7 +156,7 @@ class EndedLogin(models.Model):
 
 
 class KnownAddress(models.Model):
-    """A network from which an account has logged in, as a keyed hash. It is no stranger (`accounts.logins`)."""
+    """A network from which an account has logged in, as a keyed hash. `accounts.logins` applies fewer limits to it."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="known_addresses", db_index=False)
     network = models.CharField(max_length=32)
@@ -169,7 +173,7 @@ class KnownAddress(models.Model):
 
 
 class RateCounter(models.Model):
-    """How often something happened in a window of time. Written by `accounts.counters` only."""
+    """The number of events in a time window. Only `accounts.counters` writes it."""
 
     key = models.CharField(max_length=32, primary_key=True, db_collation="C")
     count = models.IntegerField()
@@ -180,10 +184,9 @@ class RateCounter(models.Model):
 
 
 class CreditHold(models.Model):
-    """Credits set aside for one cause (a run, an OTP): part is captured as things are delivered, the rest
-    released.
+    """Credits that are reserved for one cause (a run, an OTP). Deliveries capture a part; the rest is released.
 
-    `amount` never changes. Closed means that nothing is left to capture.
+    `amount` never changes. A closed hold has nothing left to capture.
     """
 
     user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="credit_holds")
@@ -212,24 +215,24 @@ class CreditHold(models.Model):
 
     @property
     def remaining(self) -> Decimal:
-        """Credits that are still held: neither captured nor released."""
+        """Return the credits that are neither captured nor released."""
         return self.amount - self.captured - self.released
 
 
 class CreditEntry(models.Model):
-    """One movement of credits, never changed and never deleted.
+    """One movement of credits. Entries are never changed and never deleted.
 
-    ======== ============= ========== =====================================
-    kind     balance_delta held_delta why
-    ======== ============= ========== =====================================
-    topup    +amount       0          credits were bought or given
-    charge   −amount       0          something was bought outright
-    hold     −amount       +amount    credits were set aside
-    capture  0             −amount    something that was held for was delivered
-    release  +amount       −amount    what was held and not needed came back
-    ======== ============= ========== =====================================
+    ======== ============= ========== ============================================
+    kind     balance_delta held_delta reason
+    ======== ============= ========== ============================================
+    topup    +amount       0          the account bought or was given credits
+    charge   −amount       0          the account bought something immediately
+    hold     −amount       +amount    credits were reserved
+    capture  0             −amount    a delivery was paid from the hold
+    release  +amount       −amount    unused credits of the hold were returned
+    ======== ============= ========== ============================================
 
-    Nothing is booked twice, because (kind, cause) is unique.
+    (kind, cause) is unique, so nothing is booked twice.
     """
 
     class Kind(models.TextChoices):
@@ -240,8 +243,9 @@ class CreditEntry(models.Model):
         CHARGE = "charge"
 
     user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="credit_entries", db_index=False)
-    # The only writer locks the hold before it books, and holds are never deleted: PostgreSQL looking each one
-    # up again took a quarter of the time of booking a batch of captures. `check_ledger` would find a stray.
+    # No foreign key constraint: its check took a quarter of the time of booking a batch of captures. It is not needed,
+    # because `accounts.credits` locks the hold before it books, and holds are never deleted. `check_ledger` reports
+    # entries without a hold.
     hold = models.ForeignKey(
         CreditHold,
         on_delete=models.PROTECT,
@@ -257,17 +261,18 @@ class CreditEntry(models.Model):
     held_delta = models.DecimalField(max_digits=MONEY_DIGITS, decimal_places=MONEY_PLACES)
     cause = models.CharField(
         max_length=120, db_collation="C"
-    )  # a name for machines: compared byte by byte, fast
+    )  # never shown sorted, so the byte order of "C" is enough, and it is faster
     note = models.CharField(max_length=255, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ("-id",)
         verbose_name_plural = "credit entries"
-        # Read backwards for the newest first. Not descending, which would split full pages in the middle.
+        # Ascending, and scanned backwards for the newest entries: inserts into a descending index would split full
+        # pages in the middle.
         indexes = (
             models.Index(fields=("user", "id"), name="accounts_creditentry_newest"),
-            # Few among the many captures: what an account ever bought is asked for by every dashboard.
+            # Every dashboard sums an account's purchases. These are few among many captures, hence a partial index.
             models.Index(
                 fields=("user", "kind"),
                 condition=Q(kind__in=("topup", "charge")),
@@ -295,13 +300,13 @@ class CreditEntry(models.Model):
         return f"{self.kind} of {self.amount} for {self.cause}"
 
     def save(self, *args: Any, force_insert: Any = False, **kwargs: Any) -> None:
-        """Insert; an entry that is already stored stays as it is."""
+        """Insert the entry. Raises TypeError if it is already stored."""
         if not self._state.adding:
             self._refuse()
         super().save(*args, force_insert=True, **kwargs)
 
     def delete(self, using: Any = None, keep_parents: bool = False) -> NoReturn:
-        """Refused: to undo a movement, book its opposite."""
+        """Raise TypeError. To undo a movement, book its opposite."""
         self._refuse()
 
     def _refuse(self) -> NoReturn:

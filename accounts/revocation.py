@@ -1,6 +1,7 @@
-"""PostgreSQL itself ends an account's tokens when its password changes or it is switched off, from whatever program.
+"""SQL for a migration: a trigger that ends an account's tokens, and `same_password`, which suppresses it.
 
-For the RunSQL of a migration. A hash that is renewed without a new password says so by `same_password`.
+The trigger acts when any program changes the password or deactivates the account. Code that stores a new hash of the
+same password does so inside `same_password`.
 """
 
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ DROP FUNCTION IF EXISTS accounts_user_end_tokens();
 
 @contextmanager
 def same_password() -> Iterator[None]:
-    """What is stored inside is another hash of the same password. Call it within a transaction."""
+    """Keep tokens valid while the block stores a new hash of the same password. Needs a transaction."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT set_config('iris.same_password', 'yes', true)")
         yield

@@ -1,4 +1,4 @@
-"""What can be done with an account, apart from money (`accounts.credits`)."""
+"""The verbs of accounts: create, find, log in, end logins. For credits see `accounts.credits`."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -18,13 +18,13 @@ from iris.errors import Conflict, InvalidInput, NotAuthenticated, NotFound
 
 
 class WrongCredentials(NotAuthenticated):
-    """No account has this e-mail address and password together; which of the two is wrong is not told."""
+    """The e-mail address or the password is wrong. The error does not reveal which."""
 
     default_code = "wrong_credentials"
 
 
 class InactiveAccount(NotAuthenticated):
-    """The password is right, but the operator has switched the account off."""
+    """The password is right, but the operator has deactivated the account."""
 
     default_code = "user_inactive"
 
@@ -40,15 +40,15 @@ def create_account(
     address: str = "",
     opening_credits: Decimal = Decimal(0),
 ) -> User:
-    """Open an account, with some credits to begin with. Without a password nobody can log in to it.
+    """Create an account with `opening_credits`. Without a password, nobody can log in to it.
 
-    Raises InvalidInput (no e-mail address, no amount) and Conflict (the address or username is taken).
+    Raises InvalidInput (invalid e-mail address or amount) and Conflict (the address or the username is taken).
     """
     try:
         validate_email(email)
     except ValidationError as error:
         raise InvalidInput(
-            f"{email!r} is no e-mail address: it must look like name@example.com.",
+            f"{email!r} is not an e-mail address: it must look like name@example.com.",
             errors=[{"field": "email", "message": "Not an e-mail address."}],
         ) from error
     try:
@@ -75,7 +75,7 @@ def create_account(
 
 
 def find_account(*, email: str) -> User:
-    """The account with this e-mail address, whatever its capitals. Raises NotFound."""
+    """Return the account with this e-mail address, case-insensitively. Raises NotFound."""
     try:
         return User.objects.get_by_natural_key(email.strip())
     except User.DoesNotExist as error:
@@ -83,9 +83,9 @@ def find_account(*, email: str) -> User:
 
 
 def log_in(*, email: str, password: str, address: str = "127.0.0.1") -> User:
-    """The account these credentials belong to. `address` is where they come from.
+    """Check the credentials and return their account. `address` is the client's IP address.
 
-    Raises WrongCredentials and InactiveAccount, and Throttled after too many failures or while too many log in.
+    Raises WrongCredentials, InactiveAccount, and Throttled after too many failures or during too many other logins.
     """
     try:
         user: User | None = find_account(email=email)
@@ -93,7 +93,8 @@ def log_in(*, email: str, password: str, address: str = "127.0.0.1") -> User:
         user = None
     with logins.attempt(account=user, email=email, address=address):
         if user is None:
-            # Hashed for nothing, so that the time of an answer does not tell which addresses have an account.
+            # Hash the password although it is not needed, so that the response time does not reveal whether an account
+            # exists.
             User().set_password(password)
             raise _wrong_credentials()
         if not user.check_password(password):
@@ -105,19 +106,19 @@ def log_in(*, email: str, password: str, address: str = "127.0.0.1") -> User:
 
 
 def end_login(*, login: str, expires: datetime | None = None) -> None:
-    """End one login of an account: its access and refresh tokens are refused from now on."""
-    # The refresh token of a login that is alive now was issued earlier, so it expires earlier.
+    """End one login: its access and refresh tokens are refused from now on. `expires` is when the last of them expires."""
+    # The refresh token of a current login was issued in the past, so it expires before a token that is issued now.
     expires = expires or timezone.now() + settings.SIMPLE_JWT["REFRESH_TOKEN_LIFETIME"]
     EndedLogin.objects.bulk_create([EndedLogin(login=login, ends_at=expires)], ignore_conflicts=True)
 
 
 def end_all_logins(*, user_ids: Iterable[int]) -> None:
-    """End every login of these accounts. API keys stay: `accounts.apikeys.revoke_of`."""
+    """End all logins of these accounts. API keys remain valid; `accounts.apikeys.revoke_all` revokes them."""
     User.objects.filter(pk__in=user_ids).update(token_version=F("token_version") + 1)
 
 
 def prune_ended_logins() -> None:
-    """Forget ended logins whose tokens have expired by now."""
+    """Delete ended logins whose tokens have expired."""
     EndedLogin.objects.filter(ends_at__lte=timezone.now()).delete()
 
 

@@ -1,4 +1,4 @@
-"""Forgetting what no limit and no token asks for any more. May run twice, late or never."""
+"""Delete rows that no limit and no token needs any more. The task is idempotent and may run late."""
 
 from celery import shared_task
 
@@ -7,8 +7,8 @@ from accounts import counters, logins, services
 
 @shared_task(name="accounts.tasks.prune")
 def prune() -> None:
-    """Every ten minutes: remove counters, addresses and ended logins that are over."""
-    while counters.prune() == counters.PRUNED_AT_ONCE:
+    """Delete expired counters, known networks and ended logins. Runs every ten minutes."""
+    while counters.prune() == counters.PRUNE_BATCH_SIZE:
         pass
     logins.prune()
     services.prune_ended_logins()

@@ -60,9 +60,9 @@ def refuse_opted_out(*, owner: User, to: str) -> None:
 
 def count(*, owner: User, to: str) -> None:
     """Count an OTP to this number. Call it in the transaction that sends the OTP. Raises TooManyToNumber."""
-    refused = counters.take(counters.rules_of(settings.IRIS_OTP_NUMBER_THROTTLE, "otp", owner.pk, to))
+    refused = counters.consume(counters.rules_of(settings.IRIS_OTP_NUMBER_THROTTLE, "otp", owner.pk, to))
     if refused:
-        wait = counters.longest(refused)
+        wait = counters.longest_wait(refused)
         raise TooManyToNumber(
             f"Too many OTPs to this number in a short time. Wait {wait:.0f} seconds and try again.", wait=wait
         )

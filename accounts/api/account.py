@@ -1,4 +1,4 @@
-"""Who asks."""
+"""The account of a request."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from accounts.models import User
 
 
 def account_of(request: Request) -> User:
-    """The account that is logged in; the base views let nobody else in."""
+    """Return the authenticated account. The base views refuse all other requests."""
     return cast(User, request.user)

@@ -1,4 +1,4 @@
-"""Who is asking: JSON web tokens, API keys, and the cookies of a login."""
+"""Authenticate requests by JSON web tokens, API keys and login cookies."""
 
 import re
 from dataclasses import dataclass
@@ -20,22 +20,22 @@ from accounts.api import cookies
 from accounts.models import EndedLogin, User
 from iris.errors import InvalidInput, NotAuthenticated
 
-# Claims that both tokens of a login carry. Tokens without them, which older versions issued, are of version 0 and have
-# an id each.
+# Claims that both tokens of a login carry. Tokens of older versions lack them: they count as version 0, and each is a
+# login of its own.
 VERSION_CLAIM = "version"
 LOGIN_CLAIM = "login"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tokens:
-    """What a login gives: a short-lived key to the API, and a longer-lived one to get the next."""
+    """The tokens of a login: a short-lived access token, and a refresh token that obtains the next access token."""
 
     refresh: str
     access: str
 
 
 class BearerToken(JWTAuthentication):
-    """`Authorization: Bearer <access token>`; the word in any capitals, as RFC 9110 has it."""
+    """`Authorization: Bearer <access token>`. The scheme is case-insensitive (RFC 9110)."""
 
     schemes: ClassVar[frozenset[bytes]] = frozenset({b"bearer"})
 
@@ -51,7 +51,7 @@ class BearerToken(JWTAuthentication):
             raise AuthenticationFailed(code="bad_authorization_header")
         return rest[0]
 
-    def get_user(self, validated_token: Token) -> User:  # type: ignore[override]  # the one kind we have
+    def get_user(self, validated_token: Token) -> User:  # type: ignore[override]  # our only user model
         user = _account_of(validated_token)
         if user is None:
             raise AuthenticationFailed(code="user_not_found")
@@ -61,17 +61,17 @@ class BearerToken(JWTAuthentication):
 
 
 class BearerTokenOrKey(BearerToken):
-    """`Authorization: Bearer <access token or API key>`; some clients write `Token` for Bearer."""
+    """`Authorization: Bearer <access token or API key>`. Some clients send `Token` instead of `Bearer`."""
 
     schemes = frozenset({b"bearer", b"token"})
 
-    def authenticate(  # type: ignore[override]  # a key has no token behind it
+    def authenticate(  # type: ignore[override]  # no token for an API key
         self, request: Request
     ) -> tuple[User, Token | None] | None:
         credential = self.get_raw_token(self.get_header(request))
         if credential is None:
             return None
-        if credential.count(b".") == 2:  # a JSON web token, which no key of ours looks like
+        if credential.count(b".") == 2:  # a JSON web token: API keys contain no dots
             validated = self.get_validated_token(credential)
             return self.get_user(validated), validated
         user = apikeys.owner_of(credential.decode("latin-1"))
@@ -81,7 +81,7 @@ class BearerTokenOrKey(BearerToken):
 
 
 class AccessCookie(BaseAuthentication):
-    """The access token that a login left in the browser."""
+    """The access token in the cookie that a login set in the browser."""
 
     def authenticate(self, request: Request) -> tuple[User, object] | None:
         cookie = request.COOKIES.get(cookies.ACCESS)
@@ -94,7 +94,7 @@ class AccessCookie(BaseAuthentication):
 
 
 def issue_tokens(user: User) -> Tokens:
-    """Tokens for an account that has just logged in; they live as long as `SIMPLE_JWT` says."""
+    """Issue tokens for an account that has just logged in. `SIMPLE_JWT` sets their lifetimes."""
     refresh = RefreshToken.for_user(user)
     refresh[VERSION_CLAIM] = user.token_version
     refresh[LOGIN_CLAIM] = refresh["jti"]
@@ -102,7 +102,7 @@ def issue_tokens(user: User) -> Tokens:
 
 
 def refresh_access(refresh: str) -> str:
-    """A new access token for a refresh token, which stays as it is. Raises NotAuthenticated."""
+    """Return a new access token for a refresh token, which remains valid. Raises NotAuthenticated."""
     token = _refresh_token(refresh)
     user = None if token is None else _account_of(token)
     if token is None or user is None:
@@ -112,20 +112,20 @@ def refresh_access(refresh: str) -> str:
     if not _is_current(token, user):
         raise _cannot_refresh()
     access = token.access_token
-    access[LOGIN_CLAIM] = _login_of(token)  # so that ending one of them ends both
+    access[LOGIN_CLAIM] = _login_of(token)  # so that ending the login ends both tokens
     return str(access)
 
 
 def end_login(token: object, *, refresh: str | None = None) -> None:
-    """End the login of an access token, so that none of its tokens works any more.
+    """End the login of an access token: all its tokens are refused from now on.
 
-    A refresh token of the same account that is sent along ends, too, whichever login it is of. Raises InvalidInput
-    for an API key, which is no token.
+    `refresh` is an additional refresh token of the same account, possibly of another login: that login ends too.
+    Raises InvalidInput if the request was authenticated by an API key.
     """
     if not isinstance(token, Token):
         raise InvalidInput(
-            "An API key is no login and cannot be logged out. To end all logins of the account, send everywhere=true; "
-            "to revoke the key, make a new one."
+            "An API key cannot be logged out, because it is not a login. To end all logins of the account, send "
+            "everywhere=true. To revoke the key, generate a new one."
         )
     services.end_login(login=_login_of(token))
     other = None if refresh is None else _refresh_token(refresh)
@@ -140,7 +140,7 @@ def _active(user: User) -> User:
 
 
 def _account_of(token: Token) -> User | None:
-    """The account of a token, unless its login was ended. One query, which every request makes."""
+    """Return the account of a token, or None if its login has ended. Executes one query, as every request calls it."""
     user_id = _user_id(token)
     if user_id is None:
         return None
@@ -148,13 +148,13 @@ def _account_of(token: Token) -> User | None:
 
 
 def _is_current(token: Token, user: User) -> bool:
-    """Whether the token was issued since the account's tokens were last ended."""
+    """Return whether the token was issued after the account's tokens were last ended."""
     return bool(user.token_version == token.payload.get(VERSION_CLAIM, 0))
 
 
 def _user_id(token: Token) -> int | None:
     user_id = str(token.payload.get(api_settings.USER_ID_CLAIM, ""))
-    # One that is no number was signed with our key by some other program.
+    # An id that is not a number comes from another program that signs with the same key.
     return int(user_id) if re.fullmatch("[0-9]{1,19}", user_id) else None
 
 
@@ -164,7 +164,7 @@ def _login_of(token: Token) -> str:
 
 def _refresh_token(refresh: str) -> RefreshToken | None:
     try:
-        return RefreshToken(refresh)  # type: ignore[arg-type]  # a str, whatever the stub says
+        return RefreshToken(refresh)  # type: ignore[arg-type]  # the stub is wrong: it takes a str
     except TokenError:
         return None
 

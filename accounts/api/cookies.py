@@ -1,7 +1,8 @@
-"""A login that a browser keeps: the cookies `access` and `refresh`, and whether to believe them.
+"""The login cookies `access` and `refresh`, and their protection against cross-site request forgery (CSRF).
 
-Pages of other sites can make a browser send requests, cookies included. `SameSite=Lax` keeps the cookies out of most
-of these, `refuse_other_sites` refuses the rest: what changes something must come from a page of this server.
+Pages of other sites can make a browser send requests with its cookies. `SameSite=Lax` omits the cookies from most of
+these requests. `refuse_other_sites` refuses the remaining ones: only pages of this server may send requests that
+change something.
 """
 
 from urllib.parse import urlsplit
@@ -16,7 +17,7 @@ SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
 def keep(response: HttpResponseBase, *, name: str, token: str) -> None:
-    """Let the browser keep a token as long as it is good for, out of the reach of scripts."""
+    """Set a token as a cookie that lasts as long as the token and that scripts cannot read."""
     lifetime = settings.SIMPLE_JWT["ACCESS_TOKEN_LIFETIME" if name == ACCESS else "REFRESH_TOKEN_LIFETIME"]
     response.set_cookie(
         name,
@@ -29,23 +30,26 @@ def keep(response: HttpResponseBase, *, name: str, token: str) -> None:
 
 
 def forget(response: HttpResponseBase) -> None:
-    """Let the browser delete both tokens."""
+    """Delete both cookies."""
     for name in (ACCESS, REFRESH):
         response.delete_cookie(name, samesite="Lax")
 
 
 def refuse_other_sites(request: HttpRequest) -> None:
-    """Raises NotAuthenticated when a page of another site sent this request, and it is one that changes something."""
-    if request.method not in SAFE_METHODS and not _is_from_here(request):
+    """Raise NotAuthenticated if a page of another site sent this request and its method is not safe."""
+    if request.method not in SAFE_METHODS and not _is_same_origin(request):
         raise NotAuthenticated(
-            "A page of another site sent this request, so the login kept by this browser does not count. Send the "
-            "access token as: Authorization: Bearer <token>.",
+            "A page of another site sent this request, so the login cookie is ignored. Send the access token as: "
+            "Authorization: Bearer <token>.",
             code="cross_site",
         )
 
 
-def _is_from_here(request: HttpRequest) -> bool:
-    """What browsers say of where a request comes from. Other programs say nothing: nobody makes them send cookies."""
+def _is_same_origin(request: HttpRequest) -> bool:
+    """Return whether the request comes from a page of this server, or not from a browser.
+
+    Browsers send Sec-Fetch-Site or Origin. Other programs send neither, and no page can make them send cookies.
+    """
     site = request.headers.get("Sec-Fetch-Site")
     if site in {"same-origin", "none"}:
         return True

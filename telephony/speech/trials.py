@@ -43,8 +43,8 @@ def speak(*, owner: User, text: str, voice: str | None = None, speed: float = 1.
     check_length(text)
     # Reserve the quota before speaking, so that concurrent trials cannot exceed it together.
     expected = math.ceil(len(text) * SECONDS_PER_CHARACTER)
-    if refused := counters.take([_quota(owner, expected)]):
-        wait = counters.longest(refused)
+    if refused := counters.consume([_quota(owner, expected)]):
+        wait = counters.longest_wait(refused)
         raise QuotaUsed(
             f"This account has used its daily quota of voice trials. Try again in {wait:.0f} seconds.",
             wait=wait,

@@ -1,4 +1,4 @@
-"""The operator's pages: accounts can be topped up, the ledger can be looked at."""
+"""The admin pages: operators top up accounts and view the ledger."""
 
 import re
 from decimal import Decimal
@@ -22,7 +22,7 @@ def operator(client: Client) -> Client:
 
 
 def form_of(page: object, **changes: str) -> dict[str, str]:
-    """What a browser would send back from the change page, with some fields filled in."""
+    """Return the form data that a browser would submit from the change page, with `changes` filled in."""
     form = page.context["adminform"].form  # type: ignore[attr-defined]
     sent = {name: form[name].value() for name in form.fields}
     return {
@@ -33,7 +33,7 @@ def form_of(page: object, **changes: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("model", ["user", "creditentry", "credithold"])
-def test_lists_open_with_a_constant_number_of_queries(operator: Client, model: str) -> None:
+def test_changelists_need_a_constant_number_of_queries(operator: Client, model: str) -> None:
     make_hold(amount=5)
     url = reverse(f"admin:accounts_{model}_changelist")
     response = operator.get(url)
@@ -41,7 +41,7 @@ def test_lists_open_with_a_constant_number_of_queries(operator: Client, model: s
     assert operator.get(url, {"q": "x"}).status_code == 200
 
 
-def test_an_account_is_topped_up_once_however_often_the_page_is_sent(operator: Client) -> None:
+def test_submitting_the_account_page_twice_tops_up_once(operator: Client) -> None:
     user = make_user(credits=10)
     url = reverse("admin:accounts_user_change", args=[user.pk])
     form = form_of(operator.get(url), top_up="12.50", first_name="Sita")
@@ -55,7 +55,7 @@ def test_an_account_is_topped_up_once_however_often_the_page_is_sent(operator: C
     assert check_ledger().differences == ()
 
 
-def test_saving_without_an_amount_books_nothing(operator: Client) -> None:
+def test_saving_the_account_page_without_an_amount_books_nothing(operator: Client) -> None:
     user = make_user(credits=10)
     url = reverse("admin:accounts_user_change", args=[user.pk])
     assert operator.post(url, form_of(operator.get(url), address="Patan")).status_code == 302
@@ -65,7 +65,7 @@ def test_saving_without_an_amount_books_nothing(operator: Client) -> None:
 
 
 @pytest.mark.parametrize("amount", ["0", "-5", "1.234", "many", "1e15", "NaN"])
-def test_an_amount_that_is_none_is_told_on_the_page(operator: Client, amount: str) -> None:
+def test_an_invalid_top_up_amount_is_reported_on_the_account_page(operator: Client, amount: str) -> None:
     user = make_user(credits=10)
     url = reverse("admin:accounts_user_change", args=[user.pk])
     response = operator.post(url, form_of(operator.get(url), top_up=amount))
@@ -74,7 +74,7 @@ def test_an_amount_that_is_none_is_told_on_the_page(operator: Client, amount: st
     assert CreditEntry.objects.count() == 1
 
 
-def test_more_than_an_account_can_have_is_told_on_the_page(operator: Client) -> None:
+def test_a_top_up_beyond_the_maximum_balance_is_reported_on_the_account_page(operator: Client) -> None:
     user = make_user(credits=Decimal("999999999999"))
     url = reverse("admin:accounts_user_change", args=[user.pk])
     response = operator.post(url, form_of(operator.get(url), top_up="5"))
@@ -82,7 +82,7 @@ def test_more_than_an_account_can_have_is_told_on_the_page(operator: Client) -> 
     assert "cannot have more" in str(response.context["adminform"].form.errors)
 
 
-def test_an_account_can_be_added(operator: Client) -> None:
+def test_an_operator_can_create_an_account(operator: Client) -> None:
     sent = {
         "email": "sita@example.com",
         "username": "sita",
@@ -95,7 +95,7 @@ def test_an_account_can_be_added(operator: Client) -> None:
 
 
 @pytest.mark.parametrize("model", ["creditentry", "credithold"])
-def test_the_ledger_can_only_be_looked_at(operator: Client, model: str) -> None:
+def test_the_admin_pages_show_the_ledger_read_only(operator: Client, model: str) -> None:
     held = make_hold(amount=5)
     pk = held.pk if model == "credithold" else held.entries.get().pk
     assert operator.get(reverse(f"admin:accounts_{model}_change", args=[pk])).status_code == 200
@@ -110,13 +110,13 @@ def test_the_ledger_can_only_be_looked_at(operator: Client, model: str) -> None:
 
 
 class TestLogin:
-    """The login of these pages: it can be tried as often as that of the API, and no more."""
+    """The login of the admin pages, which has the limits of the API's login."""
 
     def log_in(self, client: Client, email: str, password: str) -> str:
         answer = client.post(reverse("admin:login"), {"username": email, "password": password})
         return "" if answer.status_code == 302 else answer.content.decode()
 
-    def test_is_limited_as_that_of_the_api_is(self, client: Client, settings: Settings) -> None:
+    def test_admin_and_api_logins_share_one_limit(self, client: Client, settings: Settings) -> None:
         settings.IRIS_LOGIN_THROTTLE = "3/day"
         User.objects.create_superuser("operator@example.com", "secret-password")
         for _ in range(2):
@@ -129,7 +129,9 @@ class TestLogin:
         assert re.search(r"Too many logins in a short time\. Wait \d+ seconds and try again\.", page)
         assert "_auth_user_id" not in client.session
 
-    def test_another_account_is_not_held_up(self, client: Client, settings: Settings) -> None:
+    def test_failures_for_one_account_do_not_throttle_another(
+        self, client: Client, settings: Settings
+    ) -> None:
         settings.IRIS_LOGIN_THROTTLE = "1/day"
         User.objects.create_superuser("operator@example.com", "secret-password")
         for _ in range(2):
@@ -137,6 +139,6 @@ class TestLogin:
 
         assert self.log_in(client, "operator@example.com", "secret-password") == ""
 
-    def test_whatever_is_typed_in_place_of_a_name(self, client: Client) -> None:
+    def test_admin_login_handles_arbitrary_text_as_the_e_mail_address(self, client: Client) -> None:
         for typed in ("", "💥", "x" * 5000):
             assert self.log_in(client, typed, "guess")

@@ -57,7 +57,7 @@ class TestLogin:
 
     @pytest.mark.parametrize("path", [LOGIN, LOGIN.rstrip("/")])
     @pytest.mark.parametrize("format", ["json", "multipart"])
-    def test_takes_json_and_multipart_with_and_without_slash(
+    def test_login_accepts_json_and_multipart_with_and_without_trailing_slash(
         self, api: APIClient, user: User, path: str, format: str
     ) -> None:
         response = api.post(path, {"email": "SITA@example.com", "password": PASSWORD}, format=format)
@@ -69,12 +69,12 @@ class TestLogin:
             == 200
         )
 
-    def test_takes_a_form(self, api: APIClient, user: User) -> None:
+    def test_login_accepts_a_urlencoded_form(self, api: APIClient, user: User) -> None:
         form = "email=sita%40example.com&password=secret-password"
         response = api.post(LOGIN, form, content_type="application/x-www-form-urlencoded")
         assert response.status_code == 200
 
-    def test_tokens_live_as_long_as_the_settings_say(self, api: APIClient, user: User) -> None:
+    def test_token_lifetimes_follow_the_settings(self, api: APIClient, user: User) -> None:
         token = api.post(LOGIN, {"email": user.email, "password": PASSWORD}).json()["data"]["token"]
         access, refresh = claims(token["access"]), claims(token["refresh"])
         assert access["exp"] - access["iat"] == 86400
@@ -82,7 +82,7 @@ class TestLogin:
         assert (access["token_type"], refresh["token_type"]) == ("access", "refresh")
         assert {"jti", "user_id"} <= access.keys()
 
-    def test_is_remembered(self, api: APIClient, user: User) -> None:
+    def test_login_updates_last_login(self, api: APIClient, user: User) -> None:
         api.post(LOGIN, {"email": user.email, "password": PASSWORD})
         user.refresh_from_db()
         assert user.last_login is not None
@@ -96,7 +96,7 @@ class TestLogin:
             {"email": "no address", "password": PASSWORD},
         ],
     )
-    def test_with_wrong_credentials_is_a_401_that_does_not_say_which(
+    def test_wrong_credentials_are_a_401_that_does_not_reveal_which_is_wrong(
         self, api: APIClient, user: User, sent: dict[str, str]
     ) -> None:
         response = api.post(LOGIN, sent)
@@ -104,11 +104,11 @@ class TestLogin:
         assert answer["message"] == "The e-mail address or the password is wrong. Check both and try again."
         assert response["WWW-Authenticate"].startswith("Bearer")
 
-    def test_to_an_account_without_password_is_impossible(self, api: APIClient) -> None:
+    def test_an_account_without_a_password_cannot_log_in(self, api: APIClient) -> None:
         User.objects.create_user("gita@example.com")
         refused(api.post(LOGIN, {"email": "gita@example.com", "password": "x"}), 401)
 
-    def test_to_an_inactive_account_is_told_only_with_the_right_password(
+    def test_login_reveals_an_inactive_account_only_with_the_right_password(
         self, api: APIClient, user: User
     ) -> None:
         User.objects.update(is_active=False)
@@ -131,7 +131,7 @@ class TestLogin:
             ({"email": True, "password": PASSWORD}, ["email"]),
         ],
     )
-    def test_with_unusable_values_is_a_400_that_names_them(
+    def test_invalid_login_fields_are_a_400_that_names_them(
         self, api: APIClient, user: User, sent: dict[str, Any], fields: list[str]
     ) -> None:
         answer = refused(api.post(LOGIN, sent, format="json"), 400)
@@ -139,7 +139,9 @@ class TestLogin:
         assert all(error["message"] for error in answer["errors"])
 
     @pytest.mark.parametrize("text", ["sita\x00@example.com", "sita\ud800@example.com"])
-    def test_with_text_that_cannot_be_stored_is_a_400(self, api: APIClient, user: User, text: str) -> None:
+    def test_login_with_text_that_postgresql_cannot_store_is_a_400(
+        self, api: APIClient, user: User, text: str
+    ) -> None:
         raw = json.dumps({"email": text, "password": text})
         refused(api.post(LOGIN, raw, content_type="application/json"), 400)
 
@@ -148,7 +150,7 @@ class TestLogin:
         refused(response, 405)
         assert response["Allow"] == "POST, OPTIONS"
 
-    def test_an_expired_token_in_the_header_does_not_matter(self, api: APIClient, user: User) -> None:
+    def test_login_ignores_an_expired_token_in_the_header(self, api: APIClient, user: User) -> None:
         sent = {"email": user.email, "password": PASSWORD}
         assert api.post(LOGIN, sent, HTTP_AUTHORIZATION="Bearer stale").status_code == 200
 
@@ -160,7 +162,7 @@ class TestUserDetails:
         with django_assert_num_queries(1):
             assert_answers_as_documented(client_of(user), "user_details")
 
-    def test_tells_of_nobody_else(self, user: User) -> None:
+    def test_user_details_are_those_of_the_authenticated_account(self, user: User) -> None:
         stranger = client_of(make_user(email="other@example.com"))
         assert stranger.get(DETAILS).json()["data"]["user_details"]["email"] == "other@example.com"
 
@@ -181,13 +183,13 @@ class TestUserDetails:
             "Bearer " + "x" * 5000,
         ],
     )
-    def test_without_a_usable_token_is_a_401(self, api: APIClient, header: str | None) -> None:
+    def test_user_details_without_a_valid_token_are_a_401(self, api: APIClient, header: str | None) -> None:
         headers = {} if header is None else {"HTTP_AUTHORIZATION": header}
         response = api.get(DETAILS, **headers)  # type: ignore[arg-type]
         refused(response, 401)
         assert response["WWW-Authenticate"] == 'Bearer realm="api"'
 
-    def test_the_word_bearer_in_any_capitals_is_understood(self, api: APIClient, user: User) -> None:
+    def test_the_bearer_scheme_is_case_insensitive(self, api: APIClient, user: User) -> None:
         token = issue_tokens(user).access
         assert api.get(DETAILS, HTTP_AUTHORIZATION=f"bearer {token}").status_code == 200
 
@@ -197,10 +199,12 @@ class TestUserDetails:
         answer = refused(api.get(DETAILS, HTTP_AUTHORIZATION=f"Bearer {token}"), 401)
         assert "expired" in answer["message"]
 
-    def test_a_refresh_token_is_no_access_token(self, api: APIClient, user: User) -> None:
+    def test_a_refresh_token_is_refused_as_an_access_token(self, api: APIClient, user: User) -> None:
         refused(api.get(DETAILS, HTTP_AUTHORIZATION=f"Bearer {issue_tokens(user).refresh}"), 401)
 
-    def test_a_token_signed_by_another_or_by_nobody_is_a_401(self, api: APIClient, user: User) -> None:
+    def test_an_unsigned_token_or_one_with_a_foreign_signature_is_a_401(
+        self, api: APIClient, user: User
+    ) -> None:
         content = claims(issue_tokens(user).access)
         for token in (
             jwt.encode(content, "x" * 50, algorithm="HS256"),
@@ -209,14 +213,14 @@ class TestUserDetails:
             refused(api.get(DETAILS, HTTP_AUTHORIZATION=f"Bearer {token}"), 401)
 
     @pytest.mark.parametrize("user_id", ["abc", None, 10**30, -1, "\x00", {"a": 1}, 1.5, ""])
-    def test_a_token_for_an_impossible_account_is_a_401(
+    def test_an_access_token_with_an_invalid_account_id_is_a_401(
         self, api: APIClient, user: User, user_id: Any
     ) -> None:
         content = {**claims(issue_tokens(user).access), "user_id": user_id}
         token = jwt.encode(content, settings.SECRET_KEY, algorithm="HS256")
         refused(api.get(DETAILS, HTTP_AUTHORIZATION=f"Bearer {token}"), 401)
 
-    def test_an_account_that_was_switched_off_or_is_gone_is_a_401(self, user: User) -> None:
+    def test_tokens_of_a_deactivated_or_deleted_account_are_a_401(self, user: User) -> None:
         client = client_of(user)
         User.objects.update(is_active=False)
         assert "switched off" in refused(client.get(DETAILS), 401)["message"]
@@ -224,7 +228,7 @@ class TestUserDetails:
         refused(client.get(DETAILS), 401)
 
 
-def test_a_logout_answers_as_documented(user: User) -> None:
+def test_logout_responds_as_documented(user: User) -> None:
     assert_answers_as_documented(client_of(user), "logout")
 
 
@@ -234,7 +238,9 @@ class TestTokenRefresh:
 
     @pytest.mark.parametrize("format", ["json", "multipart"])
     @pytest.mark.parametrize("path", [REFRESH, REFRESH.rstrip("/")])
-    def test_the_new_token_works(self, api: APIClient, user: User, path: str, format: str) -> None:
+    def test_a_refreshed_access_token_is_accepted(
+        self, api: APIClient, user: User, path: str, format: str
+    ) -> None:
         access = api.post(path, {"refresh": issue_tokens(user).refresh}, format=format).json()["access"]
         assert api.get(DETAILS, HTTP_AUTHORIZATION=f"Bearer {access}").status_code == 200
 
@@ -244,28 +250,32 @@ class TestTokenRefresh:
             assert api.post(REFRESH, {"refresh": refresh}).status_code == 200
 
     @pytest.mark.parametrize("refresh", ["x", "a.b.c", "नेपाल", "x" * 5000, "123"])
-    def test_with_something_else_is_a_401(self, api: APIClient, refresh: str) -> None:
+    def test_refresh_with_a_malformed_token_is_a_401(self, api: APIClient, refresh: str) -> None:
         refused(api.post(REFRESH, {"refresh": refresh}), 401)
 
     @pytest.mark.parametrize("user_id", ["abc", None, 10**30, "\x00", {"a": 1}, ""])
-    def test_for_an_impossible_account_is_a_401(self, api: APIClient, user: User, user_id: Any) -> None:
+    def test_refresh_with_an_invalid_account_id_is_a_401(
+        self, api: APIClient, user: User, user_id: Any
+    ) -> None:
         content = {**claims(issue_tokens(user).refresh), "user_id": user_id}
         token = jwt.encode(content, settings.SECRET_KEY, algorithm="HS256")
         refused(api.post(REFRESH, {"refresh": token}), 401)
 
-    def test_with_an_access_or_an_expired_token_is_a_401(self, api: APIClient, user: User) -> None:
+    def test_refresh_with_an_access_token_or_an_expired_token_is_a_401(
+        self, api: APIClient, user: User
+    ) -> None:
         refused(api.post(REFRESH, {"refresh": issue_tokens(user).access}), 401)
         expired = RefreshToken.for_user(user)
         expired.set_exp(lifetime=-timedelta(seconds=1))
         refused(api.post(REFRESH, {"refresh": str(expired)}), 401)
 
-    def test_of_an_account_that_was_switched_off_is_a_401(self, api: APIClient, user: User) -> None:
+    def test_refresh_for_a_deactivated_account_is_a_401(self, api: APIClient, user: User) -> None:
         refresh = issue_tokens(user).refresh
         User.objects.update(is_active=False)
         refused(api.post(REFRESH, {"refresh": refresh}), 401)
 
     @pytest.mark.parametrize("sent", [{}, {"refresh": ""}, {"refresh": None}, {"refresh": ["x"]}])
-    def test_without_a_token_is_a_400(self, api: APIClient, sent: dict[str, Any]) -> None:
+    def test_refresh_without_a_token_is_a_400(self, api: APIClient, sent: dict[str, Any]) -> None:
         answer = refused(api.post(REFRESH, sent, format="json"), 400)
         assert [error["field"] for error in answer["errors"]] == ["refresh"]
 
@@ -285,7 +295,7 @@ class TestThrottles:
         assert api.post(LOGIN, {**wrong, "email": "other@example.com"}).status_code == 401
         assert api.post(LOGIN, wrong, REMOTE_ADDR="192.0.2.7").status_code == 401
 
-    def test_an_invented_forwarding_header_is_not_another_address(
+    def test_a_forged_x_forwarded_for_header_does_not_change_the_counted_address(
         self, api: APIClient, user: User, settings: Settings
     ) -> None:
         settings.IRIS_LOGIN_THROTTLE = "2/min"
@@ -293,11 +303,11 @@ class TestThrottles:
         statuses = [api.post(LOGIN, sent, HTTP_X_FORWARDED_FOR=f"192.0.2.{n}").status_code for n in range(3)]
         assert statuses == [401, 401, 429]
 
-    def test_each_account_has_its_own_limit(self, user: User, settings: Settings) -> None:
+    def test_each_account_has_its_own_login_limit(self, user: User, settings: Settings) -> None:
         settings.IRIS_API_THROTTLE = "2/hour"
         client, other = client_of(user), client_of(make_user())
         assert [client.get(DETAILS).status_code for _ in range(3)] == [200, 200, 429]
         assert other.get(DETAILS).status_code == 200
 
-    def test_a_body_that_cannot_be_read_is_a_400_at_the_login_too(self, api: APIClient) -> None:
+    def test_a_login_body_that_cannot_be_parsed_is_a_400(self, api: APIClient) -> None:
         refused(api.post(LOGIN, "{", content_type="application/json"), 400)

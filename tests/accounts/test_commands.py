@@ -1,4 +1,4 @@
-"""topup and createaccount, as an operator types them."""
+"""The commands topup, createaccount and endlogins, called as an operator types them."""
 
 from decimal import Decimal
 from io import StringIO
@@ -23,39 +23,39 @@ def run(*words: str) -> str:
 
 
 class TestTopup:
-    def test_gives_credits_and_says_what_can_be_spent(self) -> None:
+    def test_topup_adds_credits_and_prints_the_balance(self) -> None:
         make_user(email="sita@example.com", credits=10)
         assert run("topup", "Sita@Example.com", "12.50") == (
             "sita@example.com was given 12.50 credits and can now spend 22.50.\n"
         )
 
-    def test_with_a_cause_is_booked_once(self) -> None:
+    def test_topup_with_the_same_cause_is_booked_once(self) -> None:
         user = make_user(email="sita@example.com")
         for _ in range(2):
             run("topup", "sita@example.com", "5", "--cause", "invoice 7", "--note", "Paid")
         assert CreditEntry.objects.get(user=user).note == "Paid"
 
-    def test_a_cause_given_twice_is_said_to_be_booked_before(self) -> None:
+    def test_topup_says_that_the_cause_was_already_booked(self) -> None:
         make_user(email="sita@example.com")
         run("topup", "sita@example.com", "5", "--cause", "invoice 7")
 
         said = run("topup", "sita@example.com", "5", "--cause", "invoice 7")
 
-        assert said.startswith("invoice 7 was booked before, on 20")
-        assert said.endswith("so sita@example.com got nothing this time and can now spend 5.00.\n")
+        assert said.startswith("invoice 7 was already booked on 20")
+        assert said.endswith("so sita@example.com received nothing and can now spend 5.00.\n")
 
     @pytest.mark.parametrize(
         ("email", "amount", "sentence"),
         [
             ("nobody@example.com", "5", "no account with the e-mail address nobody@example.com"),
-            ("sita@example.com", "many", "'many' is no number of credits"),
-            ("sita@example.com", "0", "above zero"),
+            ("sita@example.com", "many", "'many' is not a number of credits"),
+            ("sita@example.com", "0", "greater than zero"),
             ("sita@example.com", "1.234", "at most two decimals"),
-            ("sita@example.com", "NaN", "no amount of credits"),
-            ("sita@example.com", "1e400", "no amount of credits"),
+            ("sita@example.com", "NaN", "not an amount of credits"),
+            ("sita@example.com", "1e400", "not an amount of credits"),
         ],
     )
-    def test_says_what_is_wrong(self, email: str, amount: str, sentence: str) -> None:
+    def test_topup_explains_wrong_arguments(self, email: str, amount: str, sentence: str) -> None:
         make_user(email="sita@example.com")
         with pytest.raises(CommandError, match=sentence):
             run("topup", email, amount)
@@ -63,7 +63,7 @@ class TestTopup:
 
 
 class TestCreateaccount:
-    def test_opens_an_account_that_can_log_in(self) -> None:
+    def test_createaccount_creates_an_account_that_can_log_in(self) -> None:
         said = run(
             *("createaccount", "sita@example.com", "--password", "secret-password", "--credits", "100"),
             *("--first-name", "Sita", "--last-name", "Sharma"),
@@ -79,39 +79,45 @@ class TestCreateaccount:
         assert not user.is_staff
 
     @pytest.mark.parametrize("password", ["demo-password", "other-password"])
-    def test_takes_the_passwords_of_the_sandbox(self, password: str) -> None:
+    def test_createaccount_accepts_the_passwords_of_the_sandbox(self, password: str) -> None:
         run("createaccount", f"{password.partition('-')[0]}@example.com", "--password", password)
 
-    def test_asks_for_a_password(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_createaccount_prompts_for_a_password(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
         monkeypatch.setattr("getpass.getpass", lambda prompt: "typed in twice")
         run("createaccount", "sita@example.com")
         assert log_in(email="sita@example.com", password="typed in twice")
 
-    def test_refuses_two_different_passwords(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_createaccount_refuses_two_different_passwords(self, monkeypatch: pytest.MonkeyPatch) -> None:
         typed = iter(["one password", "another password"])
         monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
         monkeypatch.setattr("getpass.getpass", lambda prompt: next(typed))
         with pytest.raises(CommandError, match="not the same"):
             run("createaccount", "sita@example.com")
 
-    def test_without_anybody_to_ask_wants_the_option(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_createaccount_without_a_terminal_names_the_password_options(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
         with pytest.raises(CommandError, match="--password-file"):
             run("createaccount", "sita@example.com")
 
-    def test_reads_the_password_from_standard_input(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_createaccount_reads_the_password_from_standard_input(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr("sys.stdin", StringIO("typed by a script \nand another line\n"))
         run("createaccount", "sita@example.com", "--password-file", "-")
         assert log_in(email="sita@example.com", password="typed by a script ")
 
-    def test_reads_the_password_from_a_file(self, tmp_path: Path) -> None:
+    def test_createaccount_reads_the_password_from_a_file(self, tmp_path: Path) -> None:
         file = tmp_path / "password"
         file.write_text("पासवर्ड-लामो\r\n", encoding="utf-8")
         run("createaccount", "sita@example.com", "--password-file", str(file))
         assert log_in(email="sita@example.com", password="पासवर्ड-लामो")
 
-    def test_reads_the_password_from_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_createaccount_reads_the_password_from_the_environment(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("SITAS_PASSWORD", "secret-password")
         run("createaccount", "sita@example.com", "--password-env", "SITAS_PASSWORD")
         assert log_in(email="sita@example.com", password="secret-password")
@@ -126,7 +132,7 @@ class TestCreateaccount:
             (["--password-env", "HOME", "--password-file", "-"], "in one way"),
         ],
     )
-    def test_says_why_no_password_is_there(self, words: list[str], sentence: str) -> None:
+    def test_createaccount_explains_why_it_has_no_password(self, words: list[str], sentence: str) -> None:
         with pytest.raises(CommandError, match=sentence):
             run("createaccount", "sita@example.com", *words)
         assert not User.objects.exists()
@@ -134,7 +140,7 @@ class TestCreateaccount:
     @pytest.mark.parametrize(
         ("words", "sentence"),
         [
-            (["sita", "--password", "secret-password"], "'sita' is no e-mail address"),
+            (["sita", "--password", "secret-password"], "'sita' is not an e-mail address"),
             (["taken@example.com", "--password", "secret-password"], "already an account with this e-mail"),
             (["TAKEN@example.com", "--password", "secret-password"], "already an account with this e-mail"),
             (
@@ -144,11 +150,19 @@ class TestCreateaccount:
             (["a@example.com", "--password", "short"], "too short"),
             (["a@example.com", "--password", "password"], "too common"),
             (["a@example.com", "--password", ""], "too short"),
-            (["a@example.com", "--password", "secret-password", "--credits", "lots"], "no number of credits"),
-            (["a@example.com", "--password", "secret-password", "--credits", "-5"], "no amount of credits"),
+            (
+                ["a@example.com", "--password", "secret-password", "--credits", "lots"],
+                "not a number of credits",
+            ),
+            (
+                ["a@example.com", "--password", "secret-password", "--credits", "-5"],
+                "not an amount of credits",
+            ),
         ],
     )
-    def test_says_what_is_wrong_and_opens_nothing(self, words: list[str], sentence: str) -> None:
+    def test_createaccount_explains_wrong_arguments_and_creates_nothing(
+        self, words: list[str], sentence: str
+    ) -> None:
         make_user(email="taken@example.com")
         with pytest.raises(CommandError, match=sentence):
             run("createaccount", *words)
@@ -156,7 +170,7 @@ class TestCreateaccount:
 
 
 class TestEndlogins:
-    def test_ends_logins_and_keeps_keys_unless_told_otherwise(self) -> None:
+    def test_endlogins_revokes_keys_only_with_the_keys_option(self) -> None:
         user = make_user(email="sita@example.com")
         client, key = client_of(user), apikeys.generate(user=user)
         assert run("endlogins", "Sita@example.com") == "All logins of sita@example.com have ended.\n"
@@ -165,12 +179,12 @@ class TestEndlogins:
         assert run("endlogins", "sita@example.com", "--keys").endswith("1 API keys were revoked.\n")
         assert apikeys.owner_of(key) is None
 
-    def test_of_nobody(self) -> None:
+    def test_endlogins_refuses_an_unknown_account(self) -> None:
         with pytest.raises(CommandError, match="no account"):
             run("endlogins", "nobody@example.com")
 
 
-def test_djangos_createsuperuser_makes_an_operator(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_createsuperuser_creates_an_operator(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", "secret-password")
     options: dict[str, Any] = {"interactive": False, "email": "operator@example.com"}
     call_command("createsuperuser", **options, stdout=StringIO())

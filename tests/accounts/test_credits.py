@@ -1,4 +1,4 @@
-"""Every verb of the ledger, one by one."""
+"""Each verb of the ledger on its own."""
 
 from decimal import Decimal
 from typing import Any
@@ -32,7 +32,7 @@ def assert_exact() -> None:
 
 
 class TestTopUp:
-    def test_raises_the_balance_and_says_why(self) -> None:
+    def test_a_top_up_raises_the_balance_and_records_its_cause(self) -> None:
         user = make_user()
         entry = credits.top_up(user=user, amount=Decimal("12.50"), cause="invoice:1", note="Paid in cash")
         assert balance_of(user) == Decimal("12.50")
@@ -40,19 +40,19 @@ class TestTopUp:
         assert (entry.cause, entry.note) == ("invoice:1", "Paid in cash")
         assert_exact()
 
-    def test_without_a_cause_is_new_each_time(self) -> None:
+    def test_top_ups_without_a_cause_are_booked_each_time(self) -> None:
         user = make_user()
         credits.top_up(user=user, amount=Decimal(5))
         credits.top_up(user=user, amount=Decimal(5))
         assert balance_of(user) == 10
 
-    def test_doubled_with_a_cause_books_once_and_answers_the_first(self) -> None:
+    def test_a_duplicate_top_up_is_booked_once_and_returns_the_first_entry(self) -> None:
         user = make_user()
         first = credits.top_up(user=user, amount=Decimal(5), cause="invoice:1")
         assert credits.top_up(user=user, amount=Decimal("5.00"), cause="invoice:1") == first
         assert balance_of(user) == 5
 
-    def test_the_same_cause_with_another_amount_is_a_conflict(self) -> None:
+    def test_a_top_up_with_a_booked_cause_and_another_amount_is_a_conflict(self) -> None:
         user = make_user()
         credits.top_up(user=user, amount=Decimal(5), cause="invoice:1")
         with pytest.raises(Conflict, match="invoice:1"):
@@ -62,21 +62,21 @@ class TestTopUp:
         assert balance_of(user) == 5
 
     @pytest.mark.parametrize("amount", ["0", "-1", "0.001", "NaN", "Infinity", "-Infinity", "1e12", "1e40"])
-    def test_refuses_what_is_no_amount(self, amount: str) -> None:
+    def test_a_top_up_refuses_an_invalid_amount(self, amount: str) -> None:
         with pytest.raises(InvalidInput):
             credits.top_up(user=make_user(), amount=Decimal(amount))
         assert CreditEntry.objects.count() == 0
 
-    def test_refuses_more_than_an_account_can_have(self) -> None:
-        user = make_user(credits=credits.LARGEST)
+    def test_a_top_up_beyond_the_maximum_balance_is_refused(self) -> None:
+        user = make_user(credits=credits.MAX_AMOUNT)
         with pytest.raises(InvalidInput, match=r"999,999,999,999\.99"):
             credits.top_up(user=user, amount=Decimal("0.01"))
-        assert balance_of(user) == credits.LARGEST
+        assert balance_of(user) == credits.MAX_AMOUNT
         assert_exact()
 
 
 class TestCharge:
-    def test_lowers_the_balance(self) -> None:
+    def test_a_charge_lowers_the_balance(self) -> None:
         user = make_user(credits=50)
         entry = credits.charge(user=user, amount=Decimal(40), cause="number:1")
         assert entry is not None
@@ -84,14 +84,14 @@ class TestCharge:
         assert balance_of(user) == 10
         assert_exact()
 
-    def test_with_too_few_credits_changes_nothing_and_says_how_many(self) -> None:
+    def test_a_charge_without_enough_credits_changes_nothing_and_names_the_balance(self) -> None:
         user = make_user(credits=39)
         with pytest.raises(InsufficientCredits, match=r"needs 40.* only 39\.00"):
             credits.charge(user=user, amount=Decimal(40), cause="number:1")
         assert balance_of(user) == 39
         assert not CreditEntry.objects.filter(kind="charge").exists()
 
-    def test_that_failed_can_be_repeated_once_there_are_credits(self) -> None:
+    def test_a_failed_charge_succeeds_after_a_top_up(self) -> None:
         user = make_user(credits=39)
         with pytest.raises(InsufficientCredits):
             credits.charge(user=user, amount=Decimal(40), cause="number:1")
@@ -99,19 +99,19 @@ class TestCharge:
         assert credits.charge(user=user, amount=Decimal(40), cause="number:1") is not None
         assert balance_of(user) == 0
 
-    def test_doubled_is_booked_once_even_when_nothing_is_left(self) -> None:
+    def test_a_duplicate_charge_is_booked_once_even_with_an_empty_balance(self) -> None:
         user = make_user(credits=40)
         first = credits.charge(user=user, amount=Decimal(40), cause="number:1")
         assert credits.charge(user=user, amount=Decimal(40), cause="number:1") == first
         assert balance_of(user) == 0
 
-    def test_of_nothing_books_nothing(self) -> None:
+    def test_a_charge_of_zero_books_nothing(self) -> None:
         assert credits.charge(user=make_user(), amount=NONE, cause="number:1") is None
         assert CreditEntry.objects.count() == 0
 
 
 class TestHold:
-    def test_moves_credits_from_the_balance_to_the_hold(self) -> None:
+    def test_a_hold_moves_credits_from_the_balance_to_the_hold(self) -> None:
         user = make_user(credits=10)
         held = credits.hold(user=user, amount=Decimal(8), cause="run:1")
         assert balance_of(user) == 2
@@ -119,7 +119,7 @@ class TestHold:
         assert held.closed_at is None
         assert_exact()
 
-    def test_with_too_few_credits_changes_nothing_and_says_how_many(self) -> None:
+    def test_a_hold_without_enough_credits_changes_nothing_and_names_the_balance(self) -> None:
         user = make_user(credits=5)
         with pytest.raises(InsufficientCredits, match=r"needs 8.* only 5\.00"):
             credits.hold(user=user, amount=Decimal(8), cause="run:1")
@@ -127,13 +127,13 @@ class TestHold:
         assert CreditHold.objects.count() == 0
         assert_exact()
 
-    def test_doubled_answers_the_first(self) -> None:
+    def test_a_duplicate_hold_returns_the_first_hold(self) -> None:
         user = make_user(credits=10)
         first = credits.hold(user=user, amount=Decimal(8), cause="run:1")
         assert credits.hold(user=user, amount=Decimal(8), cause="run:1") == first
         assert balance_of(user) == 2
 
-    def test_the_same_cause_with_another_amount_or_account_is_a_conflict(self) -> None:
+    def test_a_hold_with_a_booked_cause_and_another_amount_or_account_is_a_conflict(self) -> None:
         user = make_user(credits=100)
         credits.hold(user=user, amount=Decimal(8), cause="run:1")
         with pytest.raises(Conflict, match="run:1"):
@@ -141,7 +141,7 @@ class TestHold:
         with pytest.raises(Conflict):
             credits.hold(user=make_user(credits=8), amount=Decimal(8), cause="run:1")
 
-    def test_of_nothing_is_a_hold_without_an_entry(self) -> None:
+    def test_a_hold_of_zero_has_no_entry(self) -> None:
         user = make_user()
         held = credits.hold(user=user, amount=NONE, cause="run:free")
         assert credits.hold(user=user, amount=NONE, cause="run:free") == held
@@ -151,7 +151,7 @@ class TestHold:
 
 
 class TestCaptureMany:
-    def test_takes_each_amount_from_its_hold_and_not_from_the_balance(self) -> None:
+    def test_captures_lower_their_holds_and_not_the_balance(self) -> None:
         user = make_user(credits=30)
         first, second = make_hold(user=user, amount=10), make_hold(user=user, amount=10)
         booked = credits.capture_many(
@@ -166,7 +166,7 @@ class TestCaptureMany:
         assert (entry.user, entry.hold, entry.kind, entry.amount) == (user, first, "capture", 3)
         assert_exact()
 
-    def test_doubled_books_nothing(self) -> None:
+    def test_duplicate_captures_book_nothing(self) -> None:
         held = make_hold(amount=10)
         captures = [capture(held, 2, "d:1"), capture(held, 2, "d:2")]
         assert credits.capture_many(captures=captures) == 4
@@ -176,18 +176,18 @@ class TestCaptureMany:
         assert held.captured == 6
         assert_exact()
 
-    def test_the_first_of_two_with_one_cause_is_booked(self) -> None:
+    def test_the_first_of_two_captures_with_the_same_cause_is_booked(self) -> None:
         held = make_hold(amount=10)
         assert credits.capture_many(captures=[capture(held, 2, "d:1"), capture(held, 5, "d:1")]) == 2
         assert_exact()
 
-    def test_amounts_of_zero_are_skipped(self) -> None:
+    def test_captures_of_zero_are_skipped(self) -> None:
         held = make_hold(amount=10)
         assert credits.capture_many(captures=[]) == 0
         assert credits.capture_many(captures=[capture(held, 0, "d:1")]) == 0
         assert not CreditEntry.objects.filter(kind="capture").exists()
 
-    def test_more_than_the_hold_has_left_books_nothing_at_all(self) -> None:
+    def test_captures_that_exceed_a_hold_book_nothing_at_all(self) -> None:
         user = make_user(credits=30)
         small, large = make_hold(user=user, amount=5), make_hold(user=user, amount=10)
         with pytest.raises(HoldExceeded):
@@ -199,14 +199,14 @@ class TestCaptureMany:
         assert not CreditEntry.objects.filter(kind="capture").exists()
         assert_exact()
 
-    def test_from_a_closed_hold_is_refused(self) -> None:
+    def test_a_capture_from_a_closed_hold_is_refused(self) -> None:
         held = make_hold(amount=5)
         credits.release(hold_id=held.pk, cause="run:1:end")
         with pytest.raises(HoldExceeded):
             credits.capture_many(captures=[capture(held, 1, "d:1")])
         assert_exact()
 
-    def test_from_a_hold_that_does_not_exist_is_refused(self) -> None:
+    def test_a_capture_from_an_unknown_hold_is_refused(self) -> None:
         held = make_hold(amount=5)
         with pytest.raises(NotFound):
             credits.capture_many(
@@ -218,7 +218,7 @@ class TestCaptureMany:
         assert not CreditEntry.objects.filter(kind="capture").exists()
 
     @pytest.mark.parametrize("number", [1, 500])
-    def test_takes_three_statements_however_many(
+    def test_captures_execute_three_statements_for_any_number(
         self, number: int, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
         user = make_user(credits=2 * number)
@@ -227,7 +227,7 @@ class TestCaptureMany:
         with django_assert_num_queries(5):  # with the savepoint and its release
             assert credits.capture_many(captures=captures) == number
 
-    def test_causes_are_any_text(self) -> None:
+    def test_causes_may_contain_any_characters(self) -> None:
         held = make_hold(amount=10)
         odd = ["'; DROP TABLE x; --", '{"a": "b"}', "\\,{}\"'", "नेपाल", "a" * 120]
         assert credits.capture_many(captures=[capture(held, 1, cause) for cause in odd]) == 5
@@ -235,7 +235,7 @@ class TestCaptureMany:
 
 
 class TestRelease:
-    def test_gives_back_what_was_not_captured_and_closes_the_hold(self) -> None:
+    def test_release_returns_uncaptured_credits_and_closes_the_hold(self) -> None:
         user = make_user(credits=10)
         held = make_hold(user=user, amount=8)
         credits.capture_many(captures=[capture(held, 3, "d:1")])
@@ -246,7 +246,7 @@ class TestRelease:
         assert balance_of(user) == 7
         assert_exact()
 
-    def test_keeps_what_is_asked_beyond_what_was_captured(self) -> None:
+    def test_release_keeps_the_requested_amount_on_hold(self) -> None:
         user = make_user(credits=10)
         held = make_hold(user=user, amount=10)
         credits.capture_many(captures=[capture(held, 3, "d:1")])
@@ -260,13 +260,13 @@ class TestRelease:
         assert held.closed_at is not None
         assert_exact()
 
-    def test_keeping_more_than_there_is_gives_back_nothing(self) -> None:
+    def test_release_that_keeps_more_than_remains_returns_nothing(self) -> None:
         held = make_hold(amount=5)
         assert credits.release(hold_id=held.pk, keep=Decimal(6), cause="run:1:stop") == 0
         held.refresh_from_db()
         assert (held.remaining, held.closed_at) == (5, None)
 
-    def test_doubled_gives_back_nothing_and_leaves_the_time_of_closing(self) -> None:
+    def test_a_duplicate_release_returns_nothing_and_keeps_the_closing_time(self) -> None:
         held = make_hold(amount=5)
         assert credits.release(hold_id=held.pk, cause="run:1:end") == 5
         held.refresh_from_db()
@@ -277,7 +277,7 @@ class TestRelease:
         assert held.closed_at == closed_at
         assert_exact()
 
-    def test_a_cause_that_kept_more_before_is_a_conflict(self) -> None:
+    def test_release_with_a_booked_cause_that_kept_more_is_a_conflict(self) -> None:
         held = make_hold(amount=5)
         credits.release(hold_id=held.pk, keep=Decimal(2), cause="run:1")
         with pytest.raises(Conflict, match="run:1"):
@@ -285,12 +285,12 @@ class TestRelease:
         held.refresh_from_db()
         assert held.remaining == 2
 
-    def test_of_a_hold_that_does_not_exist_is_refused(self) -> None:
+    def test_release_of_an_unknown_hold_is_refused(self) -> None:
         with pytest.raises(NotFound):
             credits.release(hold_id=1, cause="run:1:end")
 
 
-class TestTheLedgerItself:
+class TestLedgerConstraints:
     def test_entries_cannot_be_saved_or_deleted_again(self) -> None:
         entry = credits.top_up(user=make_user(), amount=Decimal(1))
         entry.note = "Changed my mind"
@@ -307,7 +307,7 @@ class TestTheLedgerItself:
         with connection.cursor() as cursor:
             cursor.execute(
                 append_only.FORBID_CHANGES
-            )  # as the migration did, where tests run with migrations
+            )  # the migration did this already if the tests run with migrations
             with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
                 cursor.execute(statement)
             cursor.execute(append_only.ALLOW_CHANGES)
@@ -319,18 +319,18 @@ class TestTheLedgerItself:
             {"kind": "topup", "balance_delta": -1, "held_delta": 0},
             {"kind": "charge", "balance_delta": 1, "held_delta": 0},
             {"kind": "topup", "balance_delta": 1, "held_delta": 1},
-            {"kind": "hold", "balance_delta": -1, "held_delta": 1},  # of no hold
+            {"kind": "hold", "balance_delta": -1, "held_delta": 1},  # without a hold
             {"kind": "capture", "balance_delta": 0, "held_delta": -1},
             {"kind": "gift", "balance_delta": 1, "held_delta": 0},
             {"kind": "topup", "balance_delta": 0, "held_delta": 0, "amount": 0},
             {"kind": "topup", "balance_delta": -1, "held_delta": 0, "amount": -1},
         ],
     )
-    def test_deltas_that_do_not_fit_their_kind_are_impossible(self, wrong: dict[str, Any]) -> None:
+    def test_the_database_refuses_deltas_that_do_not_fit_their_kind(self, wrong: dict[str, Any]) -> None:
         with pytest.raises(IntegrityError), transaction.atomic():
             CreditEntry.objects.create(user=make_user(), cause="x", **{"amount": 1, **wrong})
 
-    def test_balances_and_holds_below_zero_are_impossible(self) -> None:
+    def test_the_database_refuses_negative_balances_and_holds(self) -> None:
         user = make_user(credits=1)
         held = make_hold(user=user, amount=1)
         with pytest.raises(IntegrityError), transaction.atomic():
@@ -339,14 +339,14 @@ class TestTheLedgerItself:
             with pytest.raises(IntegrityError), transaction.atomic():
                 CreditHold.objects.filter(pk=held.pk).update(**wrong)
 
-    def test_an_account_with_a_history_cannot_be_deleted(self) -> None:
+    def test_an_account_with_ledger_entries_cannot_be_deleted(self) -> None:
         user = make_user(credits=1)
         with pytest.raises(IntegrityError), transaction.atomic():
             user.delete()
 
 
 class TestReleaseMany:
-    def test_closes_all_and_pays_each_account_once(self) -> None:
+    def test_release_many_closes_all_holds_and_pays_each_account_once(self) -> None:
         first, second = make_user(credits=100), make_user(credits=100)
         holds = [
             credits.hold(user=user, amount=Decimal(10), cause=f"many:{n}")
@@ -363,7 +363,9 @@ class TestReleaseMany:
         assert (first.balance, second.balance) == (Decimal(96), Decimal(100))
         assert check_ledger().differences == ()
 
-    def test_takes_the_same_statements_however_many(self, django_assert_num_queries: Any) -> None:
+    def test_release_many_executes_a_constant_number_of_statements(
+        self, django_assert_num_queries: Any
+    ) -> None:
         user = make_user(credits=100)
         holds = [make_hold(user=user, amount=1) for _ in range(20)]
         with django_assert_num_queries(7):

@@ -1,8 +1,7 @@
-"""No sequence of holds, captures, releases, top-ups and charges, in any order and doubled, makes money or
-loses it.
+"""No sequence of holds, captures, releases, top-ups and charges creates or loses credits.
 
-Hypothesis makes up the sequences; a plain model in Python says what each call must answer and what must be
-left.
+Hypothesis generates the sequences, duplicates included. A simple model in Python predicts the result of each call and
+the remaining credits.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ NONE = Decimal(0)
 
 people = st.integers(0, 1)
 amounts = st.decimals(min_value=NONE, max_value=Decimal(20), places=2)
-# Few, so that causes come again: doubled calls, and quarrels about a cause.
+# Only four causes, so that sequences repeat them: duplicate calls, and conflicts about a cause.
 causes = st.sampled_from(["a", "b", "c", "d"])
 
 
@@ -46,7 +45,7 @@ class ModelHold:
 
 
 class Model:
-    """The ledger as one would explain it. A refused call changes nothing and answers its code."""
+    """A simple model of the ledger. A refused call changes nothing and returns its error code."""
 
     def __init__(self) -> None:
         self.balances = {0: NONE, 1: NONE}
@@ -125,7 +124,7 @@ class Ledger(RuleBasedStateMachine):
         self.atomic.__exit__(None, None, None)
 
     def both(self, verb: str, *args: Any) -> None:
-        """Make the same call to the ledger and to the model: they must answer the same."""
+        """Make the same call to the ledger and to the model, and compare the results."""
         try:
             answer: object = getattr(self, f"_{verb}")(*args)
         except IrisError as error:
@@ -195,7 +194,7 @@ class Ledger(RuleBasedStateMachine):
         self.both(verb, *args)
 
     @invariant()
-    def nothing_is_made_or_lost(self) -> None:
+    def no_credits_are_created_or_lost(self) -> None:
         assert check_ledger().differences == ()
         for person, user in enumerate(self.users):
             assert (
@@ -220,7 +219,7 @@ class Ledger(RuleBasedStateMachine):
 
 @pytest.mark.field
 @pytest.mark.django_db
-def test_no_sequence_of_calls_makes_money_or_loses_it() -> None:
+def test_no_sequence_of_calls_creates_or_loses_credits() -> None:
     run_state_machine_as_test(
         Ledger,
         settings=settings(

@@ -1,4 +1,4 @@
-"""Two at the same time, on real transactions: one of them wins, and nothing is booked twice."""
+"""Concurrent calls on real transactions: nothing is booked twice, and nothing is spent twice."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def at_once(calls: Sequence[Callable[[], Any]]) -> list[Any]:
-    """Start all calls at one moment, each on its own connection: what they answer, or the error raised."""
+    """Start all calls at the same moment, each on its own connection. Return their results or exceptions."""
     start = Barrier(len(calls))
 
     def run(call: Callable[[], Any]) -> Any:
@@ -48,7 +48,7 @@ def kinds(answers: Sequence[Any]) -> list[str]:
     return sorted(type(answer).__name__ for answer in answers)
 
 
-def test_of_two_holds_for_the_last_credits_one_wins() -> None:
+def test_one_of_two_concurrent_holds_gets_the_last_credits() -> None:
     for _ in range(5):
         user = make_user(credits=10)
         answers = at_once(
@@ -74,7 +74,7 @@ def test_a_hold_and_a_charge_cannot_spend_the_same_credits() -> None:
     assert balance_of(user) == 3
 
 
-def test_the_same_call_made_four_times_at_once_is_booked_once() -> None:
+def test_four_concurrent_identical_calls_are_booked_once() -> None:
     user = make_user(credits=10)
     held = make_hold(user=user, amount=5)
     top_ups = at_once([lambda: credits.top_up(user=user, amount=Decimal(5), cause="invoice:1")] * 4)
@@ -90,7 +90,7 @@ def test_the_same_call_made_four_times_at_once_is_booked_once() -> None:
     assert check_ledger().differences == ()
 
 
-def test_the_same_cause_with_two_amounts_at_once_is_one_of_them() -> None:
+def test_concurrent_holds_with_one_cause_and_two_amounts_book_one_of_them() -> None:
     user = make_user()
     answers = at_once(
         [
@@ -102,7 +102,7 @@ def test_the_same_cause_with_two_amounts_at_once_is_one_of_them() -> None:
     assert balance_of(user) in (5, 6)
 
 
-def test_captures_and_the_release_of_one_hold_fit_together() -> None:
+def test_concurrent_captures_and_release_of_one_hold_leave_an_exact_ledger() -> None:
     for _ in range(5):
         held = make_hold(amount=10)
         taken = [Capture(hold_id=held.pk, amount=Decimal(1), cause=f"{held.pk}:{n}") for n in range(10)]
@@ -116,7 +116,7 @@ def test_captures_and_the_release_of_one_hold_fit_together() -> None:
     assert check_ledger().differences == ()
 
 
-def test_batches_that_cross_each_other_do_not_deadlock() -> None:
+def test_concurrent_batches_in_different_order_do_not_deadlock() -> None:
     user = make_user(credits=10_000)
     holds = [make_hold(user=user, amount=2000) for _ in range(4)]
     taken = [Capture(hold_id=holds[n % 4].pk, amount=Decimal(1), cause=f"delivery:{n}") for n in range(2000)]
@@ -126,7 +126,7 @@ def test_batches_that_cross_each_other_do_not_deadlock() -> None:
     assert check_ledger().differences == ()
 
 
-def test_many_doing_anything_at_once_leave_an_exact_ledger() -> None:
+def test_random_concurrent_calls_leave_an_exact_ledger() -> None:
     users = [make_user(credits=50) for _ in range(2)]
     holds = [make_hold(user=user, amount=20) for user in users for _ in range(2)]
 
@@ -136,7 +136,7 @@ def test_many_doing_anything_at_once_leave_an_exact_ledger() -> None:
             user, held, cause = random.choice(users), random.choice(holds), f"x:{random.randrange(40)}"
             amount = Decimal(random.randrange(1, 300)) / 100
             calls: list[Callable[[], Any]] = [
-                lambda: credits.top_up(user=user, amount=amount, cause=cause),  # noqa: B023 – called in this turn
+                lambda: credits.top_up(user=user, amount=amount, cause=cause),  # noqa: B023 – called in this iteration
                 lambda: credits.charge(user=user, amount=amount, cause=cause),  # noqa: B023
                 lambda: credits.hold(user=user, amount=amount, cause=cause),  # noqa: B023
                 lambda: credits.capture_many(
@@ -152,7 +152,7 @@ def test_many_doing_anything_at_once_leave_an_exact_ledger() -> None:
     assert CreditEntry.objects.count() > 50
 
 
-def test_saving_an_account_that_was_read_before_does_not_undo_a_top_up() -> None:
+def test_saving_a_stale_account_object_does_not_undo_a_top_up() -> None:
     user = make_user(credits=10)
     old = User.objects.get(pk=user.pk)
     credits.top_up(user=user, amount=Decimal(5))
@@ -162,7 +162,7 @@ def test_saving_an_account_that_was_read_before_does_not_undo_a_top_up() -> None
     assert User.objects.get(pk=user.pk).first_name == "Sita"
 
 
-def test_a_hold_in_a_transaction_that_fails_leaves_nothing() -> None:
+def test_a_hold_in_a_rolled_back_transaction_leaves_nothing() -> None:
     user = make_user(credits=10)
     with transaction.atomic():
         credits.hold(user=user, amount=Decimal(7), cause="run:1")

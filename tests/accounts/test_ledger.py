@@ -1,4 +1,4 @@
-"""check_ledger finds whatever somebody may have done to the tables by hand."""
+"""check_ledger reports every difference that a manual change of the tables can cause."""
 
 from decimal import Decimal
 from io import StringIO
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def user() -> User:
-    """With a top-up of 100, a hold of 10 (3 captured, 7 released) and an open hold of 20 (5 captured)."""
+    """Return an account with a top-up of 100, a hold of 10 (3 captured, 7 released) and an open one of 20 (5 captured)."""
     user = make_user(email="sita@example.com", credits=100)
     closed, still_open = (
         make_hold(user=user, amount=10, cause="run:1"),
@@ -34,7 +34,7 @@ def user() -> User:
     return user
 
 
-def spoil(statement: str) -> None:
+def corrupt(statement: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL session_replication_role = replica")  # no triggers, no foreign keys
         cursor.execute(append_only.ALLOW_CHANGES)
@@ -47,7 +47,7 @@ def test_an_untouched_ledger_is_exact(user: User, django_assert_num_queries: Dja
     assert (checked.users, checked.entries, checked.differences) == (1, 6, ())
 
 
-def test_no_accounts_are_exact_too() -> None:
+def test_a_ledger_without_accounts_is_exact() -> None:
     checked = check_ledger()
     assert (checked.users, checked.entries, checked.differences) == (0, 0, ())
 
@@ -71,7 +71,7 @@ def test_no_accounts_are_exact_too() -> None:
             "UPDATE accounts_credithold SET amount = 30 WHERE cause = 'run:2'",
             "hold run:2: amount 30.00, by its entries 20.00",
         ),
-        ("UPDATE accounts_credithold SET closed_at = now()", "hold run:2: closed with a rest of 15.00"),
+        ("UPDATE accounts_credithold SET closed_at = now()", "hold run:2: closed with a remainder of 15.00"),
         (
             "DELETE FROM accounts_creditentry WHERE cause = 'delivery:1'",
             "hold run:1: captured 3.00, by its entries 0",
@@ -83,18 +83,18 @@ def test_no_accounts_are_exact_too() -> None:
         ("DELETE FROM accounts_credithold WHERE cause = 'run:2'", "missing"),
     ],
 )
-def test_a_difference_is_told_with_both_numbers(user: User, statement: str, found: str) -> None:
-    spoil(statement)
+def test_check_ledger_reports_a_difference_with_both_amounts(user: User, statement: str, found: str) -> None:
+    corrupt(statement)
     assert any(found in difference for difference in check_ledger().differences), check_ledger().differences
 
 
-def test_an_entry_of_another_account_is_found(user: User) -> None:
+def test_check_ledger_reports_an_entry_of_another_account(user: User) -> None:
     other = make_user(email="other@example.com")
-    spoil(f"UPDATE accounts_creditentry SET user_id = {other.pk} WHERE cause = 'delivery:2'")
+    corrupt(f"UPDATE accounts_creditentry SET user_id = {other.pk} WHERE cause = 'delivery:2'")
     assert any("run:2: an entry of another account" in line for line in check_ledger().differences)
 
 
-def test_the_command_says_exact_and_how_much_was_looked_at(user: User) -> None:
+def test_the_command_prints_the_number_of_checked_accounts_and_entries(user: User) -> None:
     out = StringIO()
     call_command("check_ledger", stdout=out)
     assert out.getvalue() == "ledger exact: 1 users, 6 entries, difference 0\n"

@@ -1,4 +1,4 @@
-"""Guessing passwords is limited, by address and by account, and an account's owner is never locked out."""
+"""Failed logins are limited per address and per account, and an account's owner is never locked out."""
 
 from __future__ import annotations
 
@@ -40,14 +40,16 @@ def statuses(*attempts: tuple[str, str]) -> list[int]:
 
 
 def later(seconds: float) -> None:
-    """Let this much time pass for all counters."""
+    """Let `seconds` pass for all counters."""
     RateCounter.objects.update(ends_at=F("ends_at") - timedelta(seconds=seconds))
 
 
 class TestFromOneAddress:
-    """One guess at each of many accounts."""
+    """One address tries one password on each of many accounts."""
 
-    def test_failures_are_limited_over_all_accounts(self, owner: User, settings: Settings) -> None:
+    def test_failures_from_one_address_are_limited_across_accounts(
+        self, owner: User, settings: Settings
+    ) -> None:
         settings.IRIS_LOGIN_ADDRESS_THROTTLE = "4/minute"
         make_user(email="ram@example.com")
         tried = ["sita@example.com", "nobody@example.com", "ram@example.com", "no address at all"]
@@ -64,13 +66,13 @@ class TestFromOneAddress:
         later(61)
         assert attempt("nobody@example.com", "192.0.2.1").status_code == 401
 
-    def test_each_of_several_rates_holds(self, db: None, settings: Settings) -> None:
+    def test_all_rates_of_a_throttle_setting_apply(self, db: None, settings: Settings) -> None:
         settings.IRIS_LOGIN_ADDRESS_THROTTLE = "2/minute, 3/hour"
         assert statuses(*((f"{n}@example.com", "192.0.2.1") for n in range(3))) == [401, 401, 429]
         later(61)
         assert statuses(*((f"{n}@example.com", "192.0.2.1") for n in range(3, 5))) == [401, 429]
 
-    def test_a_household_has_one_ipv6_network(self, db: None, settings: Settings) -> None:
+    def test_ipv6_addresses_of_one_64_prefix_share_a_counter(self, db: None, settings: Settings) -> None:
         settings.IRIS_LOGIN_ADDRESS_THROTTLE = "2/minute"
         tried = [
             ("a@x.np", "2001:db8:1:2::1"),
@@ -80,7 +82,9 @@ class TestFromOneAddress:
         assert statuses(*tried) == [401, 401, 429]
         assert statuses(("c@x.np", "2001:db8:1:3::1")) == [401]
 
-    def test_an_invented_forwarding_header_is_not_another_address(self, db: None, settings: Settings) -> None:
+    def test_a_forged_x_forwarded_for_header_does_not_change_the_counted_address(
+        self, db: None, settings: Settings
+    ) -> None:
         settings.IRIS_LOGIN_ADDRESS_THROTTLE = "2/minute"
         answers = [
             APIClient().post(
@@ -90,7 +94,9 @@ class TestFromOneAddress:
         ]
         assert [answer.status_code for answer in answers] == [401, 401, 429]
 
-    def test_all_doors_count_together(self, owner: User, settings: Settings) -> None:
+    def test_logins_of_both_dialects_and_the_admin_pages_share_one_counter(
+        self, owner: User, settings: Settings
+    ) -> None:
         settings.IRIS_LOGIN_ADDRESS_THROTTLE = "2/minute"
         attempt("a@example.com", "127.0.0.1")
         attempt("b@example.com", "127.0.0.1", path="/api/v1/auths/login/")
@@ -99,78 +105,84 @@ class TestFromOneAddress:
         )
         assert re.search(r"Too many logins in a short time\. Wait \d+ seconds", page.content.decode())
 
-    def test_right_logins_are_not_counted(self, owner: User, settings: Settings) -> None:
+    def test_successful_logins_are_not_counted_as_failures(self, owner: User, settings: Settings) -> None:
         """A client may log in before each request."""
         settings.IRIS_LOGIN_THROTTLE = settings.IRIS_LOGIN_ADDRESS_THROTTLE = "2/hour"
         settings.IRIS_LOGIN_ACCOUNT_THROTTLE = "2/hour"
         assert [attempt("sita@example.com", "192.0.2.1", PASSWORD).status_code for _ in range(9)] == [200] * 9
 
-    def test_right_logins_are_bounded_all_the_same(
+    def test_successful_logins_have_a_limit_per_minute(
         self, owner: User, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(logins, "LOGINS_A_MINUTE", 3)
+        monkeypatch.setattr(logins, "MAX_LOGINS_PER_MINUTE", 3)
         answers = [attempt("sita@example.com", "192.0.2.1", PASSWORD).status_code for _ in range(4)]
         assert answers == [200, 200, 200, 429]
 
 
 class TestToOneAccount:
-    """Guesses from many addresses."""
+    """Many addresses guess the password of one account."""
 
     def strangers(self, count: int, email: str = "sita@example.com") -> list[int]:
         return statuses(*((email, f"203.0.113.{n}") for n in range(count)))
 
     @pytest.mark.parametrize("email", ["sita@example.com", "nobody@example.com"])
-    def test_beyond_the_limit_strangers_wait(self, owner: User, settings: Settings, email: str) -> None:
-        """The same for an account that there is not, so that nobody learns which there are."""
+    def test_unknown_networks_must_wait_beyond_the_account_limit(
+        self, owner: User, settings: Settings, email: str
+    ) -> None:
+        """An unknown e-mail address behaves the same, so that responses do not reveal which accounts exist."""
         settings.IRIS_LOGIN_ACCOUNT_THROTTLE = "3/hour"
         assert self.strangers(5, email) == [401, 401, 401, 429, 429]
         response = attempt(email, "203.0.113.9")
         assert (response.status_code, response["Retry-After"]) == (429, "30")
 
-    def test_an_address_that_has_logged_in_before_gets_in(self, owner: User, settings: Settings) -> None:
+    def test_a_known_address_can_log_in_during_an_attack(self, owner: User, settings: Settings) -> None:
         settings.IRIS_LOGIN_ACCOUNT_THROTTLE = "3/hour"
         settings.IRIS_LOGIN_ADDRESS_THROTTLE = "2/hour"
         assert attempt("sita@example.com", "192.0.2.1", PASSWORD).status_code == 200
         assert attempt("sita@example.com", "2001:db8::1", PASSWORD).status_code == 200
         assert 429 in self.strangers(9)
-        # Somebody behind the same address tries others' accounts.
+        # Another person at the same address tries other accounts.
         assert statuses(*((f"{n}@example.com", "192.0.2.1") for n in range(3)))[-1] == 429
 
         assert attempt("SITA@example.com", "192.0.2.1", PASSWORD).status_code == 200
         assert attempt("sita@example.com", "2001:db8::77", PASSWORD).status_code == 200
 
-    def test_an_owner_from_a_new_address_gets_in_after_one_wait(
+    def test_an_owner_with_a_new_address_can_log_in_after_one_wait(
         self, owner: User, settings: Settings
     ) -> None:
         settings.IRIS_LOGIN_ACCOUNT_THROTTLE = "3/hour"
         self.strangers(9)
         wait = int(attempt("sita@example.com", "192.0.2.1", PASSWORD)["Retry-After"])
         later(wait - 5)
-        assert attempt("sita@example.com", "192.0.2.1", PASSWORD).status_code == 429  # which extends nothing
+        assert (
+            attempt("sita@example.com", "192.0.2.1", PASSWORD).status_code == 429
+        )  # does not extend the wait
         later(6)
-        self.strangers(9)  # the attack goes on
+        self.strangers(9)  # the attack continues
         assert attempt("sita@example.com", "192.0.2.1", PASSWORD).status_code == 200
         assert attempt("sita@example.com", "192.0.2.1", PASSWORD).status_code == 200
 
-    def test_a_stranger_has_one_guess_after_each_wait(self, owner: User, settings: Settings) -> None:
+    def test_an_unknown_network_has_one_attempt_after_each_wait(
+        self, owner: User, settings: Settings
+    ) -> None:
         settings.IRIS_LOGIN_ACCOUNT_THROTTLE = "3/hour"
         self.strangers(4)
         later(31)
         assert statuses(*[("sita@example.com", "203.0.113.3")] * 3) == [401, 429, 429]
 
-    def test_the_wait_grows_with_the_failures_to_a_quarter_of_an_hour(self) -> None:
+    def test_the_wait_doubles_with_the_failures_up_to_15_minutes(self) -> None:
         waits = [logins._backoff(failed, 20) for failed in (20, 39, 40, 60, 80, 100, 120, 10**9)]
         assert waits == [30, 30, 60, 120, 240, 480, 900, 900]
 
-    def test_the_failures_after_a_wait_are_counted_too(self, owner: User, settings: Settings) -> None:
+    def test_failures_after_a_wait_are_counted(self, owner: User, settings: Settings) -> None:
         settings.IRIS_LOGIN_ACCOUNT_THROTTLE = "2/hour"
         self.strangers(5)
         later(31)
-        assert self.strangers(5) == [429, 429, 401, 401, 401]  # the first two begin to wait only now
+        assert self.strangers(5) == [429, 429, 401, 401, 401]  # the first two start their wait only now
         response = attempt("sita@example.com", "198.51.100.1")
         assert int(response["Retry-After"]) >= 60
 
-    def test_addresses_are_forgotten_after_months(self, owner: User, settings: Settings) -> None:
+    def test_known_addresses_are_deleted_after_known_days(self, owner: User, settings: Settings) -> None:
         settings.IRIS_LOGIN_ACCOUNT_THROTTLE = "1/hour"
         attempt("sita@example.com", "192.0.2.1", PASSWORD)
         KnownAddress.objects.update(seen_at=F("seen_at") - timedelta(days=logins.KNOWN_DAYS))
@@ -179,7 +191,7 @@ class TestToOneAccount:
         tasks.prune()
         assert not KnownAddress.objects.exists()
 
-    def test_what_is_known_of_an_address_stays_up_to_date(self, owner: User) -> None:
+    def test_a_login_updates_when_its_known_address_was_last_seen(self, owner: User) -> None:
         attempt("sita@example.com", "192.0.2.1", PASSWORD)
         KnownAddress.objects.update(seen_at=F("seen_at") - timedelta(days=80))
         before = KnownAddress.objects.get().seen_at
@@ -188,30 +200,35 @@ class TestToOneAccount:
 
 
 @pytest.mark.parametrize("known", ["sita@example.com", "nobody@example.com"])
-def test_the_account_counts_whatever_its_spelling(owner: User, settings: Settings, known: str) -> None:
+def test_all_spellings_of_an_e_mail_address_share_one_counter(
+    owner: User, settings: Settings, known: str
+) -> None:
     settings.IRIS_LOGIN_THROTTLE = "3/hour"
     for email in (known.upper(), f"  {known}", f"{known.title()} \t"):
         assert attempt(email, "192.0.2.1").status_code == 401
     assert attempt(known, "192.0.2.1", PASSWORD).status_code == 429
 
 
-def test_unicode_variants_of_an_address_count_together(db: None, settings: Settings) -> None:
+def test_unicode_variants_of_an_e_mail_address_share_one_counter(db: None, settings: Settings) -> None:
     settings.IRIS_LOGIN_THROTTLE = "3/hour"
     wide = "".join(chr(ord(c) + 0xFEE0) for c in "ram") + "@example.com"
     tried = [wide, "ra\N{ZERO WIDTH SPACE}m@example.com", "RAM@EXAMPLE.COM", "r am@example.com"]
     assert statuses(*((email, "192.0.2.1") for email in tried)) == [401, 401, 401, 429]
 
 
-def test_somebody_elses_failures_are_not_ones_own(owner: User, settings: Settings) -> None:
+def test_failures_of_others_at_the_same_address_do_not_throttle_an_owner(
+    owner: User, settings: Settings
+) -> None:
     settings.IRIS_LOGIN_THROTTLE = "1/hour"
     assert statuses(("sita@example.com", "192.0.2.1"), ("sita@example.com", "192.0.2.1")) == [401, 429]
     make_user(email="ram@example.com", password=PASSWORD)
     assert attempt("ram@example.com", "192.0.2.1", PASSWORD).status_code == 200
 
 
-def test_clients_that_poll_are_never_held_up_by_failed_logins(owner: User, settings: Settings) -> None:
-    """Several people behind one address, and one of them, or a stranger, guesses: real clients forget a campaign when
-    an answer about it is not 2xx.
+def test_failed_logins_never_throttle_polling_clients(owner: User, settings: Settings) -> None:
+    """Several people share one address, and someone there guesses passwords.
+
+    Real clients forget a campaign when a response about it is not 2xx, so their polls must not be throttled.
     """
     settings.IRIS_LOGIN_ADDRESS_THROTTLE = "2/hour"
     people = [owner, make_user(credits=10), make_user(credits=10)]
@@ -227,7 +244,7 @@ def test_clients_that_poll_are_never_held_up_by_failed_logins(owner: User, setti
     assert attempt("sita@example.com", "127.0.0.1", PASSWORD).status_code == 200
 
 
-def test_refused_logins_cost_no_hash_and_write_nothing(
+def test_refused_logins_compute_no_hash_and_write_nothing(
     owner: User, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.IRIS_LOGIN_ADDRESS_THROTTLE = "1/hour"
@@ -239,9 +256,11 @@ def test_refused_logins_cost_no_hash_and_write_nothing(
     assert list(RateCounter.objects.order_by("key").values()) == before
 
 
-def test_a_busy_process_counts_no_failure(owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_login_that_finds_no_hashing_slot_is_not_counted_as_a_failure(
+    owner: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(hashing, "_hashing", 1)
-    monkeypatch.setattr(hashing, "_waiting", hashing.PLACES)
+    monkeypatch.setattr(hashing, "_waiting", hashing.MAX_WAITING)
     response = attempt("sita@example.com", "192.0.2.1", PASSWORD)
     assert response.status_code == 429
     assert int(response["Retry-After"]) == hashing.RETRY_SECONDS
@@ -250,12 +269,12 @@ def test_a_busy_process_counts_no_failure(owner: User, monkeypatch: pytest.Monke
         log_in(email="sita@example.com", password=PASSWORD)
 
 
-def test_logins_leave_half_of_the_threads_to_others(settings: Settings) -> None:
-    """Those of the documented web server: a thread that hashes or waits answers no /health."""
-    assert config.threads / 2 >= settings.IRIS_LOGINS_AT_ONCE + hashing.PLACES
+def test_hashing_and_waiting_logins_occupy_at_most_half_of_the_threads(settings: Settings) -> None:
+    """A thread that hashes or waits cannot serve /health. The limit is that of the documented web server."""
+    assert config.threads / 2 >= settings.IRIS_LOGINS_AT_ONCE + hashing.MAX_WAITING
 
 
-def test_counters_that_are_over_are_removed(owner: User) -> None:
+def test_prune_deletes_expired_counters(owner: User) -> None:
     attempt("sita@example.com", "192.0.2.1")
     kept = RateCounter.objects.count()
     tasks.prune()
@@ -265,7 +284,7 @@ def test_counters_that_are_over_are_removed(owner: User) -> None:
     assert not RateCounter.objects.exists()
 
 
-def test_counters_tell_nobody_what_they_count(owner: User) -> None:
+def test_counter_keys_are_hashes(owner: User) -> None:
     attempt("sita@example.com", "192.0.2.1")
     for key in RateCounter.objects.values_list("key", flat=True):
         assert re.fullmatch("[0-9a-f]{32}", key)
@@ -287,14 +306,14 @@ def test_counters_tell_nobody_what_they_count(owner: User) -> None:
         ("x" * 300, "x" * 300),
     ],
 )
-def test_networks(address: str, network: str) -> None:
+def test_addresses_map_to_their_networks(address: str, network: str) -> None:
     assert addresses.network_of(address) == network
 
 
-def test_a_count_that_is_given_back_leaves_room_for_another(db: None) -> None:
+def test_a_consumed_event_can_be_given_back(db: None) -> None:
     rules = counters.rules_of("2/hour, 3/day", "test")
-    assert counters.take(rules) == counters.take(rules) == []
-    (refused,) = counters.take(rules)
+    assert counters.consume(rules) == counters.consume(rules) == []
+    (refused,) = counters.consume(rules)
     assert (refused.rule.limit, refused.counted) == (2, 2)
     counters.give_back(rules)
-    assert counters.take(rules) == []
+    assert counters.consume(rules) == []

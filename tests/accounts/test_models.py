@@ -1,4 +1,4 @@
-"""Accounts: found by e-mail address, and never a balance written by accident."""
+"""Accounts are found by e-mail address, and saving one never writes its balance."""
 
 from decimal import Decimal
 
@@ -12,20 +12,20 @@ from tests.factories import make_user
 pytestmark = pytest.mark.django_db
 
 
-def test_an_email_address_belongs_to_one_account_whatever_its_capitals() -> None:
+def test_e_mail_addresses_are_unique_case_insensitively() -> None:
     make_user(email="Sita@example.com")
     with pytest.raises(IntegrityError), transaction.atomic():
         make_user(email="sITA@example.com")
 
 
 @pytest.mark.parametrize("typed", ["Sita@Example.com", "sita@example.com", "SITA@EXAMPLE.COM"])
-def test_an_account_is_found_whatever_the_capitals(typed: str) -> None:
+def test_accounts_are_found_case_insensitively(typed: str) -> None:
     user = make_user(email="Sita@Example.com")
     assert User.objects.get_by_natural_key(typed) == user
-    assert user.email == "Sita@example.com"  # of a domain, capitals mean nothing
+    assert user.email == "Sita@example.com"  # domains are case-insensitive
 
 
-def test_an_account_is_found_by_the_index() -> None:
+def test_looking_up_an_account_uses_the_index() -> None:
     make_user(email="sita@example.com")
     with (
         connection.cursor() as cursor,
@@ -47,7 +47,7 @@ def test_an_account_is_found_by_the_index() -> None:
         ([f"{'x' * 64}@example.com"], ["x" * 64]),
     ],
 )
-def test_a_username_is_made_from_the_email(emails: list[str], usernames: list[str]) -> None:
+def test_the_username_is_derived_from_the_e_mail_address(emails: list[str], usernames: list[str]) -> None:
     assert [make_user(email=email).username for email in emails] == usernames
 
 
@@ -55,7 +55,7 @@ def test_a_username_can_be_chosen() -> None:
     assert make_user(email="sita@example.com", username="sita1").username == "sita1"
 
 
-def test_without_a_password_nobody_can_log_in() -> None:
+def test_an_account_created_without_a_password_cannot_log_in() -> None:
     user = User.objects.create_user("sita@example.com")
     assert not user.has_usable_password()
     assert not user.check_password("")
@@ -77,6 +77,6 @@ def test_saving_never_writes_the_balance() -> None:
     assert (user.first_name, user.balance) == ("Gita", 10)
 
 
-def test_an_account_begins_with_no_credits() -> None:
+def test_an_account_cannot_be_created_with_a_balance() -> None:
     with pytest.raises(TypeError, match="top_up"):
         User.objects.create_user("sita@example.com", balance=5)

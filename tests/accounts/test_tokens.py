@@ -1,4 +1,4 @@
-"""Tokens end with the password, with the account, and with the login that they came from."""
+"""Tokens end when the password changes, when the account is deactivated, and when their login ends."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PROFILE = "/api/v1/auths/user-profile/"
 
 
 class OtherHasher(MD5PasswordHasher):
-    """What a later version would hash passwords with."""
+    """A hasher that a later version might use."""
 
     algorithm = "other"
 
@@ -49,7 +49,7 @@ def bearer(token: str) -> APIClient:
 
 
 def alive(tokens: Tokens) -> tuple[bool, bool]:
-    """Whether the access token works, and whether the refresh token does; in both dialects."""
+    """Return whether the access token and the refresh token are accepted, in both dialects."""
     access = [bearer(tokens.access).get(path).status_code for path in (DETAILS, PROFILE)]
     refresh = [
         APIClient().post(path, {"refresh": tokens.refresh}).status_code for path in (REFRESH, REFRESH_V1)
@@ -69,27 +69,27 @@ def set_password_field(user: User) -> None:
     user.save(update_fields=["password"])
 
 
-def set_none(user: User) -> None:
+def set_unusable_password(user: User) -> None:
     user.set_unusable_password()
     user.save()
 
 
-def set_in_a_set(user: User) -> None:
+def set_by_queryset_update(user: User) -> None:
     User.objects.update(password=make_password("another-password"))
 
 
-def set_by_hand(user: User) -> None:
+def set_by_sql(user: User) -> None:
     with connection.cursor() as cursor:
         cursor.execute("UPDATE accounts_user SET password = '!'")
 
 
-def switch_off_and_on(user: User) -> None:
+def deactivate_and_activate(user: User) -> None:
     user.is_active = False
     user.save()
     User.objects.update(is_active=True)
 
 
-def switch_off_in_a_set_and_on(user: User) -> None:
+def deactivate_by_queryset_update_and_activate(user: User) -> None:
     User.objects.update(is_active=False)
     User.objects.update(is_active=True)
 
@@ -99,14 +99,16 @@ def switch_off_in_a_set_and_on(user: User) -> None:
     [
         set_password,
         set_password_field,
-        set_none,
-        set_in_a_set,
-        set_by_hand,
-        switch_off_and_on,
-        switch_off_in_a_set_and_on,
+        set_unusable_password,
+        set_by_queryset_update,
+        set_by_sql,
+        deactivate_and_activate,
+        deactivate_by_queryset_update_and_activate,
     ],
 )
-def test_tokens_end_with_the_password_and_the_account(user: User, change: Callable[[User], None]) -> None:
+def test_tokens_end_when_the_password_changes_or_the_account_is_deactivated(
+    user: User, change: Callable[[User], None]
+) -> None:
     tokens, other = issue_tokens(user), issue_tokens(make_user())
     key = apikeys.generate(user=user)
     assert alive(tokens) == (True, True)
@@ -114,13 +116,13 @@ def test_tokens_end_with_the_password_and_the_account(user: User, change: Callab
     change(User.objects.get(pk=user.pk))
 
     assert alive(tokens) == (False, False)
-    if "a_set" not in change.__name__ and change is not set_by_hand:
+    if "queryset_update" not in change.__name__ and change is not set_by_sql:
         assert alive(other) == (True, True)
     assert bearer(key).get(PROFILE).status_code == 200
     assert alive(issue_tokens(User.objects.get(pk=user.pk))) == (True, True)
 
 
-def test_a_stale_object_that_is_saved_revives_no_token(user: User) -> None:
+def test_saving_a_stale_account_object_revives_no_token(user: User) -> None:
     tokens, stale = issue_tokens(user), User.objects.get(pk=user.pk)
     user.set_password("another-password")
     user.save()
@@ -129,7 +131,7 @@ def test_a_stale_object_that_is_saved_revives_no_token(user: User) -> None:
     assert alive(tokens) == (False, False)
 
 
-def test_what_else_is_saved_ends_nothing(user: User) -> None:
+def test_saving_other_fields_ends_no_token(user: User) -> None:
     tokens = issue_tokens(user)
     user.first_name, user.last_login = "Sita", timezone.now()
     user.save()
@@ -138,7 +140,7 @@ def test_what_else_is_saved_ends_nothing(user: User) -> None:
     assert alive(tokens) == (True, True)
 
 
-def test_a_password_that_is_hashed_again_ends_nothing(user: User, settings: Settings) -> None:
+def test_rehashing_the_same_password_ends_no_token(user: User, settings: Settings) -> None:
     tokens, before = issue_tokens(user), user.password
     settings.PASSWORD_HASHERS = [f"{__name__}.OtherHasher", *settings.PASSWORD_HASHERS]
     again = log_in(email=user.email, password=PASSWORD)
@@ -146,11 +148,13 @@ def test_a_password_that_is_hashed_again_ends_nothing(user: User, settings: Sett
     assert user.password != before
     assert user.password.startswith("other$")
     assert alive(tokens) == alive(issue_tokens(again)) == (True, True)
-    User.objects.update(password=before)  # in the same transaction: from now on it is another password again
+    User.objects.update(
+        password=before
+    )  # in the same transaction, but outside same_password(): counts as another password
     assert alive(tokens) == (False, False)
 
 
-def test_the_password_page_of_operators_ends_tokens(user: User, client: Client) -> None:
+def test_changing_a_password_in_the_admin_pages_ends_tokens(user: User, client: Client) -> None:
     client.force_login(User.objects.create_superuser("operator@example.com", "secret-password"))
     tokens = issue_tokens(user)
     words = {"password1": "Another-passw0rd", "password2": "Another-passw0rd", "usable_password": "true"}
@@ -159,7 +163,7 @@ def test_the_password_page_of_operators_ends_tokens(user: User, client: Client) 
 
 
 @pytest.mark.parametrize("action", ["end_logins", "revoke_keys"])
-def test_operators_end_logins_and_keys(user: User, client: Client, action: str) -> None:
+def test_admin_actions_end_logins_and_revoke_keys(user: User, client: Client, action: str) -> None:
     client.force_login(User.objects.create_superuser("operator@example.com", "secret-password"))
     tokens, key = issue_tokens(user), apikeys.generate(user=user)
     sent = {"action": action, "_selected_action": [user.pk]}
@@ -174,7 +178,7 @@ def test_operators_end_logins_and_keys(user: User, client: Client, action: str) 
 class TestLogout:
     @pytest.mark.parametrize("path", [LOGOUT, LOGOUT_V1])
     @pytest.mark.parametrize("format", ["json", "multipart"])
-    def test_ends_both_tokens_of_this_login_only(self, user: User, path: str, format: str) -> None:
+    def test_logout_ends_both_tokens_of_this_login_only(self, user: User, path: str, format: str) -> None:
         tokens, other = issue_tokens(user), issue_tokens(user)
         later = APIClient().post(REFRESH, {"refresh": tokens.refresh}).json()["access"]
         answer = bearer(tokens.access).post(path, {}, format=format)
@@ -187,7 +191,7 @@ class TestLogout:
 
     @pytest.mark.parametrize("path", [LOGOUT, LOGOUT_V1])
     @pytest.mark.parametrize("everywhere", [True, "true", "1"])
-    def test_everywhere(self, user: User, path: str, everywhere: object) -> None:
+    def test_logout_with_everywhere_ends_all_logins(self, user: User, path: str, everywhere: object) -> None:
         tokens, other, stranger = issue_tokens(user), issue_tokens(user), issue_tokens(make_user())
         assert bearer(tokens.access).post(path, {"everywhere": everywhere}).status_code == 200
         assert alive(tokens) == alive(other) == (False, False)
@@ -196,7 +200,7 @@ class TestLogout:
         assert alive(issue_tokens(user)) == (True, True)
 
     @pytest.mark.parametrize("everywhere", [None, "", False, "false"])
-    def test_not_everywhere(self, user: User, everywhere: object) -> None:
+    def test_logout_with_everywhere_false_ends_one_login(self, user: User, everywhere: object) -> None:
         tokens, other = issue_tokens(user), issue_tokens(user)
         assert (
             bearer(tokens.access).post(LOGOUT, {"everywhere": everywhere}, format="json").status_code == 200
@@ -204,13 +208,13 @@ class TestLogout:
         assert (alive(tokens), alive(other)) == ((False, False), (True, True))
 
     @pytest.mark.parametrize("sent", [{"everywhere": "perhaps"}, {"everywhere": [1]}, {"refresh": ["x"]}])
-    def test_what_cannot_be_read_ends_nothing(self, user: User, sent: dict[str, Any]) -> None:
+    def test_logout_with_invalid_fields_ends_nothing(self, user: User, sent: dict[str, Any]) -> None:
         tokens = issue_tokens(user)
         answer = bearer(tokens.access).post(LOGOUT, sent, format="json")
         assert (answer.status_code, answer.json()["success"]) == (400, False)
         assert alive(tokens) == (True, True)
 
-    def test_with_a_refresh_token_of_another_login_or_account(self, user: User) -> None:
+    def test_logout_ends_the_login_of_a_sent_refresh_token_of_the_same_account_only(self, user: User) -> None:
         tokens, other, stranger = issue_tokens(user), issue_tokens(user), issue_tokens(make_user())
         for refresh in (other.refresh, stranger.refresh, "nonsense"):
             sent = issue_tokens(user)
@@ -218,7 +222,7 @@ class TestLogout:
         assert alive(other) == (False, False)
         assert alive(tokens) == alive(stranger) == (True, True)
 
-    def test_of_a_browser_deletes_its_cookies(self, user: User) -> None:
+    def test_logout_deletes_the_cookies_of_a_browser(self, user: User) -> None:
         browser = APIClient()
         browser.post(LOGIN_V1, {"email": user.email, "password": PASSWORD})
         kept = {name: browser.cookies[name].value for name in ("access", "refresh")}
@@ -231,14 +235,14 @@ class TestLogout:
             browser.cookies[name] = value
         assert (browser.get(PROFILE).status_code, browser.post(REFRESH_V1).status_code) == (401, 401)
 
-    def test_pages_of_others_log_nobody_out(self, user: User) -> None:
+    def test_a_page_of_another_site_cannot_log_out_a_browser(self, user: User) -> None:
         browser = APIClient()
         browser.post(LOGIN_V1, {"email": user.email, "password": PASSWORD})
         answer = browser.post(LOGOUT_V1, HTTP_SEC_FETCH_SITE="cross-site", HTTP_ORIGIN="https://evil.example")
         assert answer.status_code == 401
         assert browser.get(PROFILE).status_code == 200
 
-    def test_a_key_is_no_login(self, user: User) -> None:
+    def test_an_api_key_cannot_be_logged_out(self, user: User) -> None:
         key, tokens = apikeys.generate(user=user), issue_tokens(user)
         answer = bearer(key).post(LOGOUT_V1)
         assert answer.status_code == 400
@@ -249,16 +253,16 @@ class TestLogout:
         assert bearer(key).get(PROFILE).status_code == 200
 
 
-class TestTokensOfOlderVersions:
-    """They carry neither a version nor a login. Clients that poll must not lose them by an upgrade."""
+class TestTokensOfEarlierVersions:
+    """Tokens without a version and a login id. Polling clients must be able to keep them after an upgrade."""
 
-    def test_work_until_the_password_changes(self, user: User) -> None:
+    def test_tokens_without_a_version_work_until_the_password_changes(self, user: User) -> None:
         tokens = Tokens(access=str(AccessToken.for_user(user)), refresh=str(RefreshToken.for_user(user)))
         assert alive(tokens) == (True, True)
         set_password(user)
         assert alive(tokens) == (False, False)
 
-    def test_end_by_a_logout_that_has_both(self, user: User) -> None:
+    def test_a_logout_that_sends_both_tokens_without_a_login_id_ends_both(self, user: User) -> None:
         refresh = RefreshToken.for_user(user)
         tokens = Tokens(access=str(refresh.access_token), refresh=str(refresh))
         later = APIClient().post(REFRESH, {"refresh": tokens.refresh}).json()["access"]
@@ -267,7 +271,7 @@ class TestTokensOfOlderVersions:
         assert bearer(later).get(DETAILS).status_code == 401
 
 
-def test_a_request_makes_one_query_for_its_token(
+def test_authenticating_a_token_executes_one_query(
     user: User, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     client = bearer(issue_tokens(user).access)
@@ -275,7 +279,7 @@ def test_a_request_makes_one_query_for_its_token(
         assert client.get(DETAILS).status_code == 200
 
 
-def test_ended_logins_are_kept_as_long_as_their_tokens_live(user: User, settings: Settings) -> None:
+def test_ended_logins_are_kept_until_their_tokens_expire(user: User, settings: Settings) -> None:
     tokens = issue_tokens(user)
     bearer(tokens.access).post(LOGOUT)
     end_login(login="of-long-ago", expires=timezone.now())

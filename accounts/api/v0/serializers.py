@@ -15,7 +15,7 @@ class LoginSerializer(serializers.Serializer[Any]):
         },
     )
     password = serializers.CharField(
-        max_length=1024,  # hashing a longer one would cost us more than it costs the sender
+        max_length=1024,  # hashing a longer password would cost this server more than it costs the client
         trim_whitespace=False,
         error_messages={
             "required": "Send the password of the account.",
@@ -40,14 +40,14 @@ class LogoutSerializer(serializers.Serializer[Any]):
     refresh = serializers.CharField(required=False)
 
     def to_internal_value(self, data: Any) -> Any:
-        """Null and empty text are the same as leaving a field out, as everywhere."""
+        """Treat null and empty text as an omitted field, as all endpoints do."""
         return super().to_internal_value(
             {key: value for key, value in data.items() if value not in (None, "")}
         )
 
 
 class UserDataSerializer(serializers.ModelSerializer[User]):
-    """What a login tells about its account."""
+    """The account in the response of a login."""
 
     class Meta:
         model = User

@@ -54,12 +54,12 @@ class RefreshView(V0View):
     def post(self, request: Request) -> Response:
         form = RefreshSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        # Documented without the envelope.
+        # The contract documents this response without the envelope.
         return Response({"access": authentication.refresh_access(form.validated_data["refresh"])})
 
 
 def end_logins(request: Request, *, everywhere: bool = False, refresh: str | None = None) -> None:
-    """End the login that this request was made with, or all of its account's."""
+    """End the login that authenticated this request, or all logins of its account."""
     if everywhere:
         services.end_all_logins(user_ids=[cast(User, request.user).pk])
     else:

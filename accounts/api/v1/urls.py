@@ -10,5 +10,5 @@ urlpatterns = [
     *both("auths/user-profile", views.Profile.as_view(), name="v1-profile"),
     *both(
         "auths/user-detail", views.Profile.as_view(), name="v1-profile-before"
-    ),  # its name in early clients
+    ),  # the path that early clients use
 ]

@@ -1,4 +1,4 @@
-"""Who is asking, in the v1 dialect: logins that a browser keeps, API keys that a program keeps."""
+"""Logins, API keys and the profile in the v1 dialect."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Login(V1View):
         sent.is_valid(raise_exception=True)
         user = services.log_in(**sent.validated_data, address=address_of(request))
         tokens = authentication.issue_tokens(user)
-        # The tokens are in the cookies, as documented; programs that keep none find them in the body, too.
+        # The cookies contain the tokens, as documented. The body contains them too, for clients that keep no cookies.
         answer = Response(
             {
                 "has_logged_in": True,
@@ -44,7 +44,7 @@ class Login(V1View):
 
 
 class Logout(V1View):
-    """Ends the login, and has the browser forget its cookies."""
+    """End the login and delete its cookies."""
 
     def post(self, request: Request) -> Response:
         sent = LogoutSerializer(data=request.data)
@@ -56,7 +56,7 @@ class Logout(V1View):
 
 
 class Refresh(V1View):
-    """A new access token for the refresh token in the cookie, or in the body."""
+    """Issue a new access token for the refresh token in the body or in the cookie."""
 
     authentication_classes = ()
     permission_classes = ()
@@ -88,7 +88,7 @@ class GenerateKey(V1View):
 
 
 class Key(V1View):
-    """Only the beginning of the key, unlike what is documented: the rest is nowhere kept."""
+    """Show only the beginning of the key. The contract shows the whole key, but the database stores only its hash."""
 
     def get(self, request: Request) -> Response:
         key = apikeys.current(user=_account(request))
@@ -128,7 +128,7 @@ def _account(request: Request) -> User:
 
 
 def _utc(moment: datetime | None) -> str | None:
-    """As documented of keys, unlike all other times of v1: in UTC, with a Z."""
+    """Format a time in UTC with a Z. The contract documents this for keys, unlike for all other times of v1."""
     if moment is None:
         return None
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

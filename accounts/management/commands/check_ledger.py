@@ -7,7 +7,7 @@ from accounts.ledger import check_ledger
 
 
 class Command(BaseCommand):
-    help = "Checks that every credit is explained by the ledger; exits with 1 when one is not."
+    help = "Checks that the ledger explains every credit. Exits with 1 if it finds a difference."
 
     def handle(self, *args: Any, **options: Any) -> None:
         checked = check_ledger()

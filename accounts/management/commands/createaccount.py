@@ -15,13 +15,13 @@ from iris.errors import IrisError
 
 
 class Command(BaseCommand):
-    help = "Opens an account that can log in to the API."
+    help = "Creates an account that can log in to the API."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("email")
         parser.add_argument(
             "--password",
-            help="others on this machine can see it here: let the command ask for it, or use one of the two below",
+            help="other users of this machine can see it; prefer the prompt, --password-file or --password-env",
         )
         parser.add_argument(
             "--password-file",
@@ -29,16 +29,14 @@ class Command(BaseCommand):
             help="a file whose first line is the password; - is standard input",
         )
         parser.add_argument(
-            "--password-env", metavar="NAME", help="the environment variable that has the password"
+            "--password-env", metavar="NAME", help="the environment variable that contains the password"
         )
         parser.add_argument("--first-name", default="")
         parser.add_argument("--last-name", default="")
-        parser.add_argument(
-            "--username", default="", help="made from the e-mail address when it is not given"
-        )
+        parser.add_argument("--username", default="", help="default: derived from the e-mail address")
         parser.add_argument("--contact-number", default="")
         parser.add_argument("--address", default="")
-        parser.add_argument("--credits", default="0", help="credits to begin with")
+        parser.add_argument("--credits", default="0", help="the opening credits")
 
     def handle(self, *args: Any, email: str, credits: str, **options: Any) -> None:
         fields = {
@@ -73,11 +71,11 @@ class Command(BaseCommand):
     def _ask(self) -> str:
         if not sys.stdin.isatty():
             raise CommandError(
-                "There is nobody to ask for a password here: give it with --password-file - and standard input, "
-                "with --password-file PATH, or with --password-env NAME."
+                "The command cannot prompt for a password, because standard input is not a terminal: use "
+                "--password-file - and standard input, --password-file PATH, or --password-env NAME."
             )
         password = getpass.getpass("Password: ")
-        if getpass.getpass("Once more: ") != password:
+        if getpass.getpass("Password (again): ") != password:
             raise CommandError("The two passwords are not the same. Start again.")
         return password
 

@@ -7,11 +7,11 @@ from iris.errors import NotFound
 
 
 class Command(BaseCommand):
-    help = "Ends every login of an account, so that none of its tokens works any more."
+    help = "Ends all logins of an account: its tokens are refused from now on."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("email")
-        parser.add_argument("--keys", action="store_true", help="revoke the API keys, too")
+        parser.add_argument("--keys", action="store_true", help="also revoke the API keys")
 
     def handle(self, *args: Any, email: str, keys: bool, **options: Any) -> None:
         try:
@@ -21,4 +21,4 @@ class Command(BaseCommand):
         services.end_all_logins(user_ids=[user.pk])
         self.stdout.write(f"All logins of {user.email} have ended.")
         if keys:
-            self.stdout.write(f"{apikeys.revoke_of(user_ids=[user.pk])} API keys were revoked.")
+            self.stdout.write(f"{apikeys.revoke_all(user_ids=[user.pk])} API keys were revoked.")

@@ -11,14 +11,15 @@ from iris.errors import IrisError
 
 
 class Command(BaseCommand):
-    help = "Gives credits to an account."
+    help = "Adds credits to an account."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("email")
         parser.add_argument("amount", help="credits, with at most two decimals")
         parser.add_argument("--note", default="Top-up by the operator", help="shown in the ledger")
         parser.add_argument(
-            "--cause", help="name of this payment (an invoice number): given twice, it is booked once"
+            "--cause",
+            help="a unique name of this payment, such as an invoice number: the same cause is booked only once",
         )
 
     def handle(
@@ -27,7 +28,7 @@ class Command(BaseCommand):
         try:
             user = services.find_account(email=email)
             with transaction.atomic():
-                # Of two commands with one cause, the second waits here, and then sees that of the first.
+                # Of two commands with the same cause, the second waits here and then sees the entry of the first.
                 User.objects.select_for_update().get(pk=user.pk)
                 before = CreditEntry.objects.filter(kind=CreditEntry.Kind.TOPUP, cause=cause or "").first()
                 entry = credits.top_up(user=user, amount=read_amount(amount), note=note, cause=cause)
@@ -35,18 +36,16 @@ class Command(BaseCommand):
             raise CommandError(error.message) from error
         user.refresh_from_db(fields=["balance"])
         if before is None:
-            said = f"{user.email} was given {entry.amount} credits"
+            result = f"{user.email} was given {entry.amount} credits"
         else:
             day = timezone.localtime(before.created_at)
-            said = (
-                f"{cause} was booked before, on {day:%Y-%m-%d %H:%M}, so {user.email} got nothing this time"
-            )
-        self.stdout.write(f"{said} and can now spend {user.balance}.")
+            result = f"{cause} was already booked on {day:%Y-%m-%d %H:%M}, so {user.email} received nothing"
+        self.stdout.write(f"{result} and can now spend {user.balance}.")
 
 
 def read_amount(text: str) -> Decimal:
-    """The number an operator typed. Raises CommandError."""
+    """Parse the amount that the operator typed. Raises CommandError."""
     try:
         return Decimal(text)
     except InvalidOperation as error:
-        raise CommandError(f"{text!r} is no number of credits; write it as 500 or 12.50.") from error
+        raise CommandError(f"{text!r} is not a number of credits: write it as 500 or 12.50.") from error

@@ -1,4 +1,4 @@
-"""Counting requests, below the API."""
+"""Throttles that count requests, without HTTP."""
 
 import pytest
 from django.core.cache import cache
@@ -25,42 +25,44 @@ from iris.broker_backoff import Rest
         ("1000/day", (1000, 86400)),
     ],
 )
-def test_rates_are_read(rate: str, parsed: tuple[int, int]) -> None:
+def test_rates_are_parsed(rate: str, parsed: tuple[int, int]) -> None:
     assert parse_rate(rate) == parsed
 
 
 @pytest.mark.parametrize("rate", ["", "10", "min", "0/min", "-1/min", "10/fortnight", "1.5/s", "10/min/min"])
-def test_other_rates_are_refused(rate: str, settings: Settings) -> None:
-    with pytest.raises(ImproperlyConfigured, match="is no rate"):
+def test_malformed_rates_are_refused(rate: str, settings: Settings) -> None:
+    with pytest.raises(ImproperlyConfigured, match="is not a rate"):
         parse_rate(rate)
     settings.IRIS_OTP_THROTTLE = rate
     assert [problem.id for problem in run_checks() if "IRIS_OTP_THROTTLE" in problem.msg] == ["accounts.E001"]
 
 
 def ask(user: User, throttle: type[throttles.Throttle] = throttles.OtpThrottle) -> throttles.Throttle | None:
-    """None when the request may pass, or else the throttle that held it up."""
+    """Count a request. Return None if it is allowed, else the throttle that refused it."""
     request = Request(APIRequestFactory().get("/"))
     request.user = user
-    held = throttle()
-    return None if held.allow_request(request, V0View()) else held
+    asked = throttle()
+    return None if asked.allow_request(request, V0View()) else asked
 
 
-def test_a_window_ends(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_account_passes_again_in_the_next_window(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings.IRIS_OTP_THROTTLE = "2/min"
     now = 1_800_000_000.0 + 45
     monkeypatch.setattr("time.time", lambda: now)
     user = User(pk=1)
     assert ask(user) is None
     assert ask(user) is None
-    held = ask(user)
-    assert held is not None
-    assert 0 < held.wait() <= 60
+    refused = ask(user)
+    assert refused is not None
+    assert 0 < refused.wait() <= 60
     assert ask(User(pk=2)) is None
-    now += held.wait()
+    now += refused.wait()
     assert ask(user) is None
 
 
-def test_what_is_counted_apart_is_limited_apart(settings: Settings) -> None:
+def test_each_throttle_scope_has_its_own_counter(settings: Settings) -> None:
     settings.IRIS_OTP_THROTTLE = "1/day"
     user = User(pk=1)
     assert ask(user) is None
@@ -68,7 +70,7 @@ def test_what_is_counted_apart_is_limited_apart(settings: Settings) -> None:
     assert ask(user) is not None
 
 
-def test_without_its_cache_nobody_is_held_up(
+def test_requests_pass_when_the_cache_fails(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*args: object, **kwargs: object) -> int:
@@ -91,9 +93,10 @@ def test_what_is_wrong_with_a_cache_that_answers_is_not_passed_over(monkeypatch:
         ask(User(pk=1))
 
 
-def test_clients_that_poll_for_hours_are_never_held_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the limits as they come: details and numbers of ten campaigns every ten seconds. Real
-    clients forget a campaign when an answer about it is not 2xx.
+def test_clients_that_poll_for_hours_are_never_throttled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the default limits, a client polls the details and numbers of ten campaigns every ten seconds.
+
+    Real clients forget a campaign when a response about it is not 2xx.
     """
     now = 1_800_000_000.0
     monkeypatch.setattr("time.time", lambda: now)
