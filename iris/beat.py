@@ -1,4 +1,4 @@
-"""Celery's beat, which says in a sentence why it cannot run."""
+"""Celery's beat scheduler, which explains in one sentence why it cannot run."""
 
 from celery.beat import PersistentScheduler
 from django.core.exceptions import ImproperlyConfigured
@@ -8,10 +8,10 @@ from iris import startup_errors
 
 class Scheduler(PersistentScheduler):
     def setup_schedule(self) -> None:
-        """Open the file in which beat keeps when it sent what; called first, before any signal of Celery."""
+        """Check the database and IRIS_HOME, then open beat's schedule file. Beat calls this before any Celery signal."""
         try:
             startup_errors.refuse_unwritable_home()
             startup_errors.refuse_shared_sessions()
         except ImproperlyConfigured as error:
-            raise SystemExit(startup_errors.in_a_sentence(error)) from error
+            raise SystemExit(startup_errors.startup_sentence(error)) from error
         super().setup_schedule()

@@ -1,4 +1,4 @@
-"""A Redis that does not answer is left alone for some seconds, so that it costs one request half a second, not each."""
+"""Stop calling an unresponsive Redis for some seconds, so that only one request waits for its timeout."""
 
 import time
 from typing import Any
@@ -7,11 +7,11 @@ import redis
 from django.core.cache.backends.redis import RedisCache, RedisCacheClient
 
 REST_SECONDS = 3.0
-SOCKET_SECONDS = 0.5  # that a web request waits for Redis
+SOCKET_SECONDS = 0.5  # the timeout of a web request for Redis
 
 
 class Rest:
-    """Whether something was seen dead, or was said, within the last seconds, by this process."""
+    """A timer of this process that is on for REST_SECONDS after `begin`: for backoff, or to limit repeated warnings."""
 
     def __init__(self) -> None:
         self._until = 0.0
@@ -27,11 +27,11 @@ broker_rest = Rest()
 
 
 class _Client(redis.Redis):
-    """Raises redis.ConnectionError at once while the broker rests."""
+    """A client that raises redis.ConnectionError immediately during the backoff."""
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         if broker_rest.is_on():
-            raise redis.ConnectionError("Redis did not answer lately.")
+            raise redis.ConnectionError("Redis did not respond to a recent request.")
         try:
             return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         except (redis.ConnectionError, redis.TimeoutError):
@@ -46,7 +46,7 @@ class _CacheClient(RedisCacheClient):
 
 
 class RestingCache(RedisCache):
-    """Django's cache in Redis, for counts that nobody waits for (accounts.api.throttles)."""
+    """Django's Redis cache with the backoff, for the request counts of accounts.api.throttles."""
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:
         super().__init__(server, params)

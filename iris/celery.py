@@ -1,4 +1,4 @@
-"""The Celery application. Celery only nudges: the database is the queue (docs/architecture.md)."""
+"""The Celery application. Its tasks are only nudges: the database is the queue (docs/architecture.md)."""
 
 import logging
 import os
@@ -21,15 +21,17 @@ from iris.broker_backoff import broker_rest
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "iris.settings")
 
-# Celery warns of workers that run as root because of pickled messages. Ours are JSON, and it takes no others.
+# Celery warns about workers that run as root, because of pickled messages. Our workers accept only JSON.
 warnings.filterwarnings("ignore", category=SecurityWarning)
 
 logger = logging.getLogger(__name__)
 
 
 class Nudge(DjangoTask[..., Any]):
-    """A task whose loss costs nothing but a second, until the next tick. So a broker that is down fails no request, and
-    one that hangs delays one of them: the next ones do without (iris.broker_backoff).
+    """A task that may be lost: the next tick, one second later, does its work.
+
+    So no request fails while the broker is down. A broker that hangs delays only one request, because the following
+    requests skip it (iris.broker_backoff).
     """
 
     def apply_async(  # type: ignore[override]
@@ -41,9 +43,7 @@ class Nudge(DjangoTask[..., Any]):
             return super().apply_async(*args, **kwargs)
         except (OperationalError, OSError) as error:
             broker_rest.begin()
-            logger.warning(
-                "The broker did not take %s, which the next tick makes up for: %s", self.name, error
-            )
+            logger.warning("The broker did not accept %s; the next tick does its work: %s", self.name, error)
             return None
 
 
@@ -54,23 +54,23 @@ app.autodiscover_tasks()
 
 @setup_logging.connect
 def _keep_django_logging(**kwargs: Any) -> None:
-    """Connected, this stops Celery from replacing the logging that settings.LOGGING has set up."""
+    """Keep the logging of settings.LOGGING: Celery does not set up its own if this signal has a receiver."""
 
 
 @worker_init.connect
 def _check_worker(**kwargs: Any) -> None:
-    """Connected, this ends a worker that could do nothing, with a sentence."""
+    """End a worker behind a pooler that shares sessions, with a sentence: it could not do anything."""
     from iris import startup_errors
 
     try:
         startup_errors.refuse_shared_sessions()
     except ImproperlyConfigured as error:
-        raise SystemExit(startup_errors.in_a_sentence(error)) from error
+        raise SystemExit(startup_errors.startup_sentence(error)) from error
 
 
 @task_prerun.connect
 def _drop_broken_connection(sender: Any = None, **kwargs: Any) -> None:
-    """Connections are kept from one task to the next (CELERY_DB_REUSE_MAX), as a web process keeps them between requests."""
+    """Close a broken connection between tasks. Usable ones are kept (CELERY_DB_REUSE_MAX), as in web processes."""
     if not sender.request.is_eager:
         close_old_connections()
 
@@ -87,16 +87,14 @@ if Path(sys.argv[0]).name == "celery" or "celery" in Path(sys.argv[0]).parts:
 
 @worker_ready.connect
 def _show_life(**kwargs: Any) -> None:
-    """A worker is seen (iris.health) as soon as it is there; from then on its tick tasks show that it is
-    alive.
-    """
+    """Record the first heartbeat of a worker (iris.health). Later its tick tasks record the heartbeats."""
     from django.db import connections
 
-    from iris.health import beat
+    from iris.health import record_heartbeat
 
     try:
-        beat()
-    except Exception:  # a database that is not there yet must not end the worker
+        record_heartbeat()
+    except Exception:  # the worker must keep running if the database is not ready yet
         logger.exception("The worker could not report that it is ready.")
     finally:
         connections.close_all()

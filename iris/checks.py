@@ -1,12 +1,11 @@
-"""System checks: what Django runs before every command, so that a wrong carrier is found at the start and not
-at the first call.
+"""System checks. Django runs them before every command, so that a wrong setting is reported at startup.
 
 iris.E001: a carrier cannot be used.
-iris.E002: a carrier's pace is no number.
+iris.E002: a carrier's CPS or CHANNELS is not a positive number.
 iris.E003: the routes cannot be used.
-iris.E004: a voice would not speak.
+iris.E004: a voice cannot be used.
 iris.W001: the secret key is weak.
-iris.W002: a voice is spoken by another engine, since its own is not installed.
+iris.W002: the engine of a voice is not installed, so another engine speaks for it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +30,7 @@ def carriers_can_be_used(app_configs: object, **kwargs: Any) -> list[CheckMessag
             get_carrier(alias)
         except (
             Exception
-        ) as error:  # a backend's own code runs here, and its every failure is the operator's to know
+        ) as error:  # the backend's own code runs here: report each of its failures to the operator
             problems.append(
                 Error(
                     f"The carrier {alias!r} cannot be used: {error}",
@@ -126,12 +125,12 @@ def voices_have_their_engines(app_configs: object, **kwargs: Any) -> list[CheckM
 def voices_of_the_catalogue_speak(
     app_configs: object, databases: Sequence[str] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Run by `manage.py check --database default`: other commands must not need the database for being checked."""
+    """Check the voices in the database. Only `manage.py check --database default` runs this check."""
     from telephony.models import Voice
     from telephony.speech import voices
 
     if not databases or Voice._meta.db_table not in connection.introspection.table_names():
-        return []  # `migrate` asks before it has made the table
+        return []  # `migrate` runs the checks before the table exists
     hint = "Correct the voice in the admin pages."
     return [
         *(Error(fault, hint=hint, id="iris.E004") for fault in voices.database_errors()),
@@ -146,8 +145,8 @@ def secret_key_is_strong(app_configs: object, **kwargs: Any) -> list[CheckMessag
         return []
     return [
         Warning(
-            "IRIS_SECRET_KEY is easy to guess: who guesses it can log in as anybody.",
-            hint="Make one with: python -c 'import secrets; print(secrets.token_urlsafe(50))'",
+            "IRIS_SECRET_KEY is easy to guess: anyone who guesses it can log in to any account.",
+            hint="Generate one with: python -c 'import secrets; print(secrets.token_urlsafe(50))'",
             id="iris.W001",
         )
     ]

@@ -1,13 +1,13 @@
-"""What `manage.py check --deploy` says before people are called by mistake, or read what they should not.
+"""The checks of `manage.py check --deploy`: settings that are unsafe or wrong in production.
 
-iris.W003: everybody can read what the sandbox took.
-iris.W004: a channel reaches nobody.
+iris.W003: the sandbox inbox is open to everyone.
+iris.W004: a channel only has the sandbox carrier, so its messages reach nobody.
 iris.W005: browsers may use HTTP.
-iris.W006: a folder is missing, or cannot be written.
-iris.W007: PostgreSQL writes errors, or the statements that they are about, into its log.
-iris.W008: the database cannot be looked at.
+iris.W006: a folder is missing, or is not writable.
+iris.W007: PostgreSQL logs errors or their statements, which contain personal data.
+iris.W008: the database cannot be checked.
 iris.E005: PostgreSQL is too old.
-iris.E006: a pooler shares the sessions.
+iris.E006: a pooler shares sessions among clients.
 """
 
 import os
@@ -23,8 +23,8 @@ from iris.postgresql import sessions
 
 SANDBOX = "telephony.carriers.sandbox."
 OLDEST_POSTGRESQL = 14
-# In the order of PostgreSQL's log, LOG is above ERROR. Waits for locks are written at LOG, and statements that an
-# administrator ended at FATAL, so both would bring their statements along.
+# For log_min_messages, PostgreSQL ranks LOG above ERROR, so "log" excludes errors. It logs waits for locks at LOG and
+# sessions that an administrator terminated at FATAL, both with their statements.
 WRITES_NO_ERRORS = {"log", "fatal", "panic"}
 WRITES_NO_STATEMENTS = {"panic"}
 
@@ -40,7 +40,7 @@ def database_fits(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
         return list(_database())
     except (DatabaseError, InterfaceError) as error:
         said = str(error).strip().split("\n", 1)[0]
-        return [Warning(f"The database cannot be looked at: {said}", id="iris.W008")]
+        return [Warning(f"The database cannot be checked: {said}", id="iris.W008")]
 
 
 def _open_to_all() -> Iterator[CheckMessage]:
@@ -113,5 +113,5 @@ def _database() -> Iterator[CheckMessage]:
             " log_error_verbosity = terse. iris writes the errors into its own log, without their values.",
             id="iris.W007",
         )
-    if not sessions.are_ours():
+    if not sessions.are_dedicated():
         yield Error(sessions.SENTENCE, id="iris.E006")

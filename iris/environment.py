@@ -1,8 +1,7 @@
-"""Reads environment variables for settings.py, and remembers each one's meaning for the table in
-docs/operations.md.
+"""Read environment variables for settings.py, and collect their descriptions for the table in docs/operations.md.
 
-A value that cannot be used stops the start with a sentence that names the variable (`ImproperlyConfigured`).
-An empty variable counts as not set. Only settings.py calls these.
+An invalid value raises ImproperlyConfigured with a sentence that names the variable. An empty variable counts as not
+set. Only settings.py calls these functions.
 """
 
 import os
@@ -37,14 +36,12 @@ ESPEAK_OPTIONS = ("variant", "pitch", "speed")
 
 
 def env_str(name: str, default: str, about: str, *, shown: str | None = None) -> str:
-    """The variable's text. `shown` replaces the default in the settings table, where that says more."""
+    """Return the variable's text. `shown` is displayed instead of the default in the settings table."""
     return _read(name, default if shown is None else shown, about) or default
 
 
 def env_secret(name: str, about: str, *, shown: str) -> str | None:
-    """The variable's text, or else the first line of the file that NAME_FILE names (as Docker secrets are
-    given), or else None.
-    """
+    """Return the variable's text, else the first line of the file that NAME_FILE names (a Docker secret), else None."""
     value = _read(name, shown, about)
     if value is not None:
         return value
@@ -96,7 +93,7 @@ def env_decimal(
     maximum: Decimal | int | str | None = None,
     places: int = 2,
 ) -> Decimal:
-    """A decimal number with at most `places` digits after the point."""
+    """Return a decimal number with at most `places` digits after the decimal point."""
     value = _read(name, default, about)
     try:
         number = Decimal(default if value is None else value)
@@ -113,14 +110,14 @@ def env_decimal(
 
 
 def env_list(name: str, default: str, about: str, *, shown: str | None = None) -> list[str]:
-    """The variable's parts between commas, without spaces around them."""
+    """Return the comma-separated parts of the variable, without surrounding spaces."""
     return [part.strip() for part in env_str(name, default, about, shown=shown).split(",") if part.strip()]
 
 
 def postgresql_url(name: str, url: str) -> dict[str, object]:
-    """Django's DATABASES entry for `postgresql://user:password@host:port/name?option=value`.
+    """Return Django's DATABASES entry for `postgresql://user:password@host:port/name?option=value`.
 
-    A host that is a directory of a Unix socket is written as the option `host=/run/postgresql`.
+    The directory of a Unix socket is given as the option `host=/run/postgresql`.
     """
     try:
         parts = urlsplit(url)
@@ -137,7 +134,7 @@ def postgresql_url(name: str, url: str) -> dict[str, object]:
     try:
         port = parts.port
     except ValueError as error:
-        raise ImproperlyConfigured(f"{name} has a port that is no number from 0 to 65535.") from error
+        raise ImproperlyConfigured(f"{name} has a port that is not a number from 0 to 65535.") from error
     options: Mapping[str, str] = dict(parse_qsl(parts.query))
     database = unquote(parts.path.removeprefix("/"))
     if not database:
@@ -155,10 +152,10 @@ def postgresql_url(name: str, url: str) -> dict[str, object]:
 
 
 def kept_secret(path: Path) -> str:
-    """The secret in the file, made on the first call.
+    """Return the secret in the file. The first call creates it.
 
-    Several processes may start at once: each writes its own secret aside and tries to link it into place, and
-    all read what won.
+    Several processes may start at the same time: each writes a secret to a temporary file and tries to link it to
+    `path`. One of them succeeds, and all of them read its secret.
     """
     if not path.exists():
         try:
@@ -178,7 +175,7 @@ def kept_secret(path: Path) -> str:
 
 
 def carriers_from_file(name: str, path: Path) -> tuple[dict[str, dict[str, Any]], dict[str, list[Any]]]:
-    """CARRIERS and ROUTES from a TOML file such as
+    """Return CARRIERS and ROUTES from a TOML file such as
 
         [carriers.line1]
         BACKEND = "telephony.carriers.sip.SipCarrier"
@@ -189,7 +186,7 @@ def carriers_from_file(name: str, path: Path) -> tuple[dict[str, dict[str, Any]]
         [routes]
         call = ["line1", { prefix = "+97798", trunks = ["line1"] }]
 
-    What the values mean is checked by iris.checks, once Django is set up.
+    iris.checks validates the values later, when Django is set up.
     """
     try:
         content = tomllib.loads(path.read_text())
@@ -224,15 +221,15 @@ def carriers_from_file(name: str, path: Path) -> tuple[dict[str, dict[str, Any]]
 
 
 def voices_from_file(name: str, path: Path, known: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """IRIS_VOICES with what a TOML file such as this says of some of its voices, or of new ones:
+    """Return IRIS_VOICES with the changed and new voices of a TOML file such as
 
         [np_rija]
         engine = "piper"
         model = "ne_NP-google-medium.onnx"
         speaker = 3
 
-    A voice that changes its engine keeps nothing of the options it had, but piper falls back to them.
-    What the values mean is checked by iris.checks.
+    A voice with a new engine loses its old options; only piper falls back to them. iris.checks validates the values
+    later.
     """
     try:
         content = tomllib.loads(path.read_text())

@@ -1,8 +1,8 @@
-"""Errors that are for people: each has a stable code and a sentence that says what to do.
+"""Errors for clients and operators: each has a stable code and a sentence that says what to do.
 
-Domain code raises these and knows nothing of HTTP; `iris.api.views` gives each kind its status and each
-dialect its own shape. Subclasses of a kind live next to the verb that raises them
-(`accounts.credits.InsufficientCredits`). Codes are contract, sentences are not.
+Domain code raises these errors and knows nothing about HTTP. `iris.api.exceptions` assigns a status to each kind, and
+each dialect renders it. Subclasses of a kind are defined next to the verb that raises them
+(`accounts.credits.InsufficientCredits`). Codes are part of the contract, sentences are not.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,10 +10,9 @@ from typing import Any, ClassVar
 
 
 class IrisError(Exception):
-    """Something that a person asked for cannot be done, for a reason that person can understand.
+    """A request cannot be fulfilled, for a reason that its sender can understand.
 
-    `errors` lists the details: `{"field": …, "message": …}` for wrong values, `{"row": …, "message": …}` for
-    sheets.
+    `errors` lists the details: `{"field": …, "message": …}` for wrong values, `{"row": …, "message": …}` for sheets.
     """
 
     default_code: ClassVar[str] = "error"
@@ -31,13 +30,13 @@ class IrisError(Exception):
 
 
 class InvalidInput(IrisError):
-    """What was sent cannot be used as it is."""
+    """A value of the request is invalid."""
 
     default_code = "invalid"
 
 
 class NotAuthenticated(IrisError):
-    """We do not know who is asking, or no longer believe it."""
+    """The request has no valid credentials."""
 
     default_code = "not_authenticated"
 
@@ -49,31 +48,31 @@ class PaymentRequired(IrisError):
 
 
 class NotFound(IrisError):
-    """No such thing, or it belongs to somebody else: a stranger is not told which."""
+    """The object does not exist, or belongs to another account. The error does not reveal which."""
 
     default_code = "not_found"
 
 
 class Conflict(IrisError):
-    """The request was fine, but not in the present state of things."""
+    """The request is valid but conflicts with the current state."""
 
     default_code = "conflict"
 
 
 class TooLarge(IrisError):
-    """More was sent than this server takes at once."""
+    """The request is larger than the server accepts."""
 
     default_code = "too_large"
 
 
 class UnsupportedType(IrisError):
-    """The body is of a kind that this endpoint does not read."""
+    """The endpoint does not accept this content type."""
 
     default_code = "unsupported_type"
 
 
 class Throttled(IrisError):
-    """Too many requests in a short time. `wait` is the seconds after which it is worth trying again."""
+    """The client sent too many requests in a short time. It may retry after `wait` seconds."""
 
     default_code = "throttled"
 
@@ -90,6 +89,6 @@ class Throttled(IrisError):
 
 
 class Unavailable(IrisError):
-    """Something this server depends on does not answer; the same request may work later."""
+    """A service that this server depends on does not respond. The same request may succeed later."""
 
     default_code = "unavailable"

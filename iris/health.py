@@ -1,8 +1,8 @@
-"""Two addresses that say how iris is, without a token, and never fail themselves.
+"""Health endpoints, which need no token and never fail themselves.
 
-`/health` is for operators and `manage.py sandbox`: is every part of iris there? `/health/live` is for load balancers and
-container healthchecks: does this process answer? The first is 503 as soon as any part is missing, which is no reason to
-take a web process out: the API works without a worker, and every web process would go at once.
+`/health` is for operators and `manage.py sandbox`: it reports the state of every part of iris, with a 503 if any part
+fails. `/health/live` is for load balancers and container health checks: it reports whether this process responds. Load
+balancers must not use `/health`: the API works without a worker, and all web processes would be removed at once.
 """
 
 import errno
@@ -25,21 +25,21 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
 import iris
-from iris.api.exceptions import TAKES_NO_CHANGES
+from iris.api.exceptions import READ_ONLY_STATES
 from iris.models import Heartbeat
 from iris.postgresql import sessions
 from iris.postgresql.base import sqlstate
 
-LIMIT_SECONDS = 2  # for all parts; a part that takes longer does not answer
-PROBE = 64 * 1024 * b"\0"  # a full disk may still have room for a byte
+LIMIT_SECONDS = 2  # for all parts together; a part that takes longer is reported as not answering
+PROBE = 64 * 1024 * b"\0"  # large enough for a full disk to refuse it
 WORKER_SILENCE = timedelta(seconds=15)
 OK = "ok"
 
 logger = logging.getLogger(__name__)
 
 
-def beat(name: str = "worker") -> None:
-    """A worker says that it is alive; its tick tasks call this."""
+def record_heartbeat(name: str = "worker") -> None:
+    """Record that a part of iris is alive. The tick tasks of workers call this."""
     Heartbeat.objects.bulk_create(
         [Heartbeat(name=name, seen_at=Now())],
         update_conflicts=True,
@@ -50,23 +50,23 @@ def beat(name: str = "worker") -> None:
 
 @require_safe
 def health(request: HttpRequest) -> JsonResponse:
-    parts = look()
+    parts = check_parts()
     well = all(state == OK for state in parts.values())
     response = JsonResponse(
         {"status": OK if well else "unhealthy", **parts, "version": iris.__version__},
         status=200 if well else 503,
         headers={"Cache-Control": "no-store"},
     )
-    response._has_been_logged = True  # type: ignore[attr-defined]  # Django logs each 5xx; a 503 here is an answer, not an error
+    response._has_been_logged = True  # type: ignore[attr-defined]  # Django would log each 503, but here it is not an error
     return response
 
 
-def look() -> dict[str, str]:
-    """The state of each part: "ok", or what is wrong with it."""
+def check_parts() -> dict[str, str]:
+    """Return the state of each part: "ok", or a description of the problem."""
     checks = [
-        _Check("database", _look_at_database),
-        _Check("broker", _look_at_broker),
-        _Check("media", _look_at_media),
+        _Check("database", _check_database),
+        _Check("broker", _check_broker),
+        _Check("media", _check_media),
     ]
     for check in checks:
         check.start()
@@ -84,10 +84,9 @@ def look() -> dict[str, str]:
 
 
 class _Check(threading.Thread):
-    """Finds what is wrong with one part, in a thread of its own, since no library's time limit covers every
-    way to hang (a name server, a half-open connection).
+    """Check one part in its own thread, because library timeouts do not cover all ways to hang (DNS, dead connections).
 
-    One that hangs is not looked for again until it ends, so that they never pile up.
+    While a check hangs, no second check of the same part starts, so that hanging threads do not accumulate.
     """
 
     hanging: dict[str, "_Check"] = {}
@@ -105,7 +104,7 @@ class _Check(threading.Thread):
             self.hanging[self._part] = self
             super().start()
         else:
-            self._other = other  # somebody is looking at this very moment: that answer will do
+            self._other = other  # another request is running this check: use its result
 
     def join(self, timeout: float | None = None) -> None:
         if self._other is not None:
@@ -117,22 +116,22 @@ class _Check(threading.Thread):
     def run(self) -> None:
         try:
             self.result = self._look()
-        except Exception:  # whatever it is, it is the answer
+        except Exception:  # any failure is the result of the check
             logger.exception("The health check of the %s failed.", self._part)
             self.result = {self._part: "fails: see the log"}
         finally:
             connection.close()
 
 
-def _look_at_database() -> dict[str, str]:
+def _check_database() -> dict[str, str]:
     try:
         seen = Heartbeat.objects.filter(name="worker", seen_at__gt=Now() - WORKER_SILENCE).exists()
-        beat("health")  # a standby answers every question, and a full disk most of them
-        if not _sessions_are_ours():
+        record_heartbeat("health")  # a write: a standby or a full disk would still answer reads
+        if not _sessions_are_dedicated():
             return {"database": "shares its sessions: a pooler must have pool_mode=session"}
     except OperationalError as error:
         logger.warning("The database cannot be used: %s", error)
-        if sqlstate(error) in TAKES_NO_CHANGES:
+        if sqlstate(error) in READ_ONLY_STATES:
             return {"database": "takes no changes", "worker": "unknown: the database takes no changes"}
         return {"database": "does not answer", "worker": "unknown: the database does not answer"}
     except (DatabaseError, InterfaceError) as error:
@@ -140,26 +139,26 @@ def _look_at_database() -> dict[str, str]:
         return {"database": "does not answer", "worker": "unknown: the database does not answer"}
     if not seen:
         return {"worker": f"not seen for {WORKER_SILENCE.seconds} s"}
-    return _look_at_fillers()
+    return _check_fillers()
 
 
-def _look_at_fillers() -> dict[str, str]:
-    """Workers that are alive may still be stuck with what they do, or may not do anything."""
+def _check_fillers() -> dict[str, str]:
+    """Return the state of the hoppers: workers that are alive may still be stuck or held by a restore."""
     from telephony.engine import restore_hold, stalls
 
     held = restore_hold.describe_hold()
-    found = [f"nothing leaves: {held}"] if held else stalls.stalled()
-    return {"worker": " ".join(found)} if found else {}
+    problems = [f"nothing leaves: {held}"] if held else stalls.stalled()
+    return {"worker": " ".join(problems)} if problems else {}
 
 
 @cache
-def _sessions_are_ours() -> bool:
-    """Looked at once: a pooler that is set up anew is restarted, and so are we."""
-    return sessions.are_ours()
+def _sessions_are_dedicated() -> bool:
+    """Return whether no pooler shares our sessions. Checked once per process, because poolers rarely change."""
+    return sessions.are_dedicated()
 
 
-def _look_at_media() -> dict[str, str]:
-    """Write a file where recordings are kept; a bucket (IRIS_S3_BUCKET) is not asked, and answers by itself."""
+def _check_media() -> dict[str, str]:
+    """Write a test file to the folder of recordings. An S3 bucket (IRIS_S3_BUCKET) is not checked."""
     if not isinstance(default_storage, FileSystemStorage):
         return {}
     try:
@@ -178,7 +177,7 @@ def _write_to(folder: Path) -> None:
         probe.flush()
 
 
-def _look_at_broker() -> dict[str, str]:
+def _check_broker() -> dict[str, str]:
     try:
         if settings.IRIS_BROKER_URL is None:
             _write_to(Path(settings.CELERY_BROKER_TRANSPORT_OPTIONS["folder"]))
@@ -186,7 +185,7 @@ def _look_at_broker() -> dict[str, str]:
             url = settings.IRIS_BROKER_URL
             with current_app.connection_for_write(url, connect_timeout=LIMIT_SECONDS) as broker:
                 broker.ensure_connection(max_retries=1, timeout=LIMIT_SECONDS)
-    except Exception as error:  # each broker library has errors of its own
+    except Exception as error:  # each broker library has its own exceptions
         logger.warning("The broker does not answer: %s", error)
         return {"broker": "does not answer"}
     return {}

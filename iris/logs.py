@@ -1,4 +1,4 @@
-"""The shape of a log line, the same in every process; and what an error of the database says of the values in it."""
+"""Format log lines in the same way in every process, and remove values from database errors."""
 
 import logging
 import re
@@ -9,21 +9,21 @@ from typing import Any
 import psycopg
 from django.db.utils import Error
 
-# The names that PostgreSQL quotes in its sentences are ours; from the first other quote on, it is a value. Servers that
-# speak another language (lc_messages) quote in its way.
+# PostgreSQL quotes names of our schema and values. Everything from the first quote that is not one of our names is removed.
+# Servers with another language (lc_messages) use the quotation marks of that language.
 _NAME_OR_VALUE = re.compile(
     r'((?:constraint|relation|column|table|function|schema|database|role|index|type) "[^"]*")|["«»„“].*'
 )
 
 
 class LineFormatter(logging.Formatter):
-    """`2026-11-29T14:59:00Z WARNING campaigns.runs: …`, in UTC, as the embedded PostgreSQL's log is.
+    """Format a record as `2026-11-29T14:59:00Z WARNING campaigns.runs: …`, in UTC, as the embedded PostgreSQL does.
 
-    A time zone of the process would change within one log: gunicorn and Celery write their first lines before Django
-    has set its own.
+    UTC, because the time zone of the process changes within one log: gunicorn and Celery write their first lines before
+    Django sets its time zone.
 
-    Of PostgreSQL's errors only the first line is written, without the value that it quotes: the others show the statement
-    and its row, which have phone numbers, messages and passwords in them.
+    Of PostgreSQL's errors, only the first line is written, without quoted values. The other lines contain the statement
+    and its row, with phone numbers, messages and passwords.
     """
 
     converter = staticmethod(time.gmtime)
@@ -42,7 +42,7 @@ class LineFormatter(logging.Formatter):
 
 
 class WithoutTraceback(logging.Filter):
-    """For what others can cause as often as they like: one line says enough."""
+    """Drop the traceback of errors that clients can cause at any rate: one line is enough."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.exc_info = None
@@ -50,12 +50,12 @@ class WithoutTraceback(logging.Filter):
 
 
 def brief(said: str) -> str:
-    """The first line of what PostgreSQL says, without the value that it quotes."""
+    """Return the first line of a PostgreSQL error, without quoted values."""
     return _NAME_OR_VALUE.sub(lambda found: found[1] or '"…"', said.strip().split("\n", 1)[0])
 
 
 def _errors_of(record: logging.LogRecord) -> Iterator[BaseException]:
-    """The database's errors that a record shows: those of its traceback, and those in its arguments."""
+    """Yield the database errors that a record shows: those in its traceback and those in its arguments."""
     arguments: Any = record.args or ()
     waiting = list(arguments.values() if isinstance(arguments, dict) else arguments)
     if isinstance(record.exc_info, tuple):

@@ -1,4 +1,4 @@
-"""What holds for the answers of all views: headers, unless a view sets its own, and a sentence where a part fails."""
+"""Middleware for all views: default response headers, and a 503 with a sentence if a part of iris fails."""
 
 from collections.abc import Callable
 
@@ -9,8 +9,8 @@ from django.http.response import HttpResponseBase
 from iris.api.views import answer_outage
 
 NO_STORE = "no-store"
-# Everything a page loads comes from this server, and nothing is written into the page itself. The one exception is a style
-# that Django's admin writes into lists without actions; a browser knows it by its hash.
+# Pages load everything from this server and contain no inline styles or scripts. The only exception is a style that
+# Django's admin writes into lists without actions; it is allowed by its hash.
 ADMIN_LIST_STYLE = "'sha256-blvLUW3UscWqsXGByNOqdBboM+ShWAuugp2mC/wbafU='"
 POLICY: dict[str, str] = {
     "default-src": "'none'",
@@ -24,16 +24,16 @@ POLICY: dict[str, str] = {
     "frame-ancestors": "'none'",
     "base-uri": "'none'",
 }
-# Django's own error pages, with the source of the error, have their style and script in them.
+# Django's debug pages for these statuses contain inline styles and scripts.
 DEBUG_PAGES = (404, 500)
 
 Answerer = Callable[[HttpRequest], HttpResponseBase]
 
 
 def add_headers(answer: Answerer) -> Answerer:
-    """Middleware: `Content-Security-Policy` for pages, and `Cache-Control: no-store` for whatever says nothing of caches.
+    """Middleware: add `Content-Security-Policy` to pages, and `Cache-Control: no-store` to responses without that header.
 
-    Recordings and static files say for how long they may be kept.
+    Recordings and static files set their own `Cache-Control`.
     """
     policy = "; ".join(f"{directive} {sources}" for directive, sources in POLICY.items())
 
@@ -49,9 +49,9 @@ def add_headers(answer: Answerer) -> Answerer:
 
 
 class AnswerOutages:
-    """Middleware: a database or a disk that fails is a 503 with `Retry-After` also in the admin and for recordings.
+    """Middleware: respond with a 503 and `Retry-After` if the database or a disk fails, in the admin and for recordings.
 
-    Views of the API see to it themselves, in the shape of their dialect (iris.api.exceptions).
+    Views of the API do this themselves, in their dialect (iris.api.exceptions).
     """
 
     def __init__(self, answer: Answerer) -> None:

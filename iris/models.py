@@ -1,12 +1,10 @@
-"""What the wiring itself has to remember."""
+"""The models of the project itself."""
 
 from django.db import models
 
 
 class Heartbeat(models.Model):
-    """When a part of iris that has no address of its own, such as a worker, was last seen alive
-    (iris.health).
-    """
+    """When a part of iris without a network address, such as a worker, was last alive (iris.health)."""
 
     name = models.CharField(max_length=100, primary_key=True)
     seen_at = models.DateTimeField()

@@ -1,4 +1,4 @@
-"""Every process says what is wrong with a setting, its database or its folder in one sentence, without a traceback."""
+"""Report a wrong setting, an unusable database or an unwritable folder at startup, in one sentence without a traceback."""
 
 import logging
 import os
@@ -14,47 +14,58 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 
 from iris.postgresql import sessions
 
-# Commands that need no database, or that look at it themselves. Those of Django that make or read files, too.
-LOOKS_ITSELF = {"check", "help", "makemigrations", "settingstable", "shell", "dbshell", "sandbox", "version"}
+# Commands that need no database, or that check it themselves.
+WITHOUT_SESSION_CHECK = {
+    "check",
+    "help",
+    "makemigrations",
+    "settingstable",
+    "shell",
+    "dbshell",
+    "sandbox",
+    "version",
+}
 
 logger = logging.getLogger(__name__)
 
 
 def run_command(argv: list[str]) -> None:
-    """`manage.py` with these arguments."""
+    """Run `manage.py` with these arguments."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "iris.settings")
     command = argv[1] if len(argv) > 1 else "help"
     try:
-        _ = settings.SECRET_KEY  # any setting: all are read with the first
-        if command not in LOOKS_ITSELF and not command.startswith("-"):
+        _ = settings.SECRET_KEY  # accessing any setting loads all of them
+        if command not in WITHOUT_SESSION_CHECK and not command.startswith("-"):
             refuse_shared_sessions()
     except ImproperlyConfigured as error:
-        sys.exit(in_a_sentence(error))
+        sys.exit(startup_sentence(error))
     try:
         execute_from_command_line(argv)
     except OperationalError as error:
-        if connection.connection is not None:  # it was reached: whatever this is, its traceback says more
+        if (
+            connection.connection is not None
+        ):  # the database was reached, so this is another error: show its traceback
             raise
         where = "that IRIS_DATABASE_URL names" if settings.IRIS_DATABASE_URL else "in IRIS_HOME"
         sys.exit(f"The database {where} cannot be reached: {' '.join(str(error).split())}")
 
 
 def refuse_shared_sessions() -> None:
-    """Raises ImproperlyConfigured behind a pooler that shares sessions: iris would stop after some seconds, without a word.
+    """Raise ImproperlyConfigured behind a pooler that shares sessions, where iris would silently stop after some seconds.
 
-    A database that cannot be reached may come later: that is logged, and nothing else.
+    If the database cannot be reached, only log a warning, because it may become reachable later.
     """
     try:
-        ours = sessions.are_ours()
+        dedicated = sessions.are_dedicated()
     except (DatabaseError, InterfaceError) as error:
-        logger.warning("The database cannot be looked at: %s", " ".join(str(error).split()))
+        logger.warning("The database cannot be checked: %s", " ".join(str(error).split()))
         return
-    if not ours:
+    if not dedicated:
         raise ImproperlyConfigured(sessions.SENTENCE)
 
 
 def refuse_unwritable_home() -> None:
-    """Raises ImproperlyConfigured where beat could not keep its schedule: then it would end again and again."""
+    """Raise ImproperlyConfigured if beat cannot write its schedule. Otherwise it would fail after each restart."""
     try:
         with tempfile.TemporaryFile(dir=Path(settings.IRIS_HOME)) as probe:
             probe.write(bytes(65536))
@@ -62,15 +73,15 @@ def refuse_unwritable_home() -> None:
         raise ImproperlyConfigured(f"IRIS_HOME must be a folder that iris may write to: {error}") from error
 
 
-def in_a_sentence(error: ImproperlyConfigured) -> str:
+def startup_sentence(error: ImproperlyConfigured) -> str:
     return f"iris cannot start: {error}"
 
 
 def show_without_traceback(
     kind: type[BaseException], error: BaseException, traceback: TracebackType | None
 ) -> None:
-    """`sys.excepthook` of Celery's commands, which read the settings where nothing of ours could catch an error."""
+    """`sys.excepthook` for Celery's commands, which load the settings where our code cannot catch an error."""
     if isinstance(error, ImproperlyConfigured):
-        print(in_a_sentence(error), file=sys.stderr)
+        print(startup_sentence(error), file=sys.stderr)
     else:
         sys.__excepthook__(kind, error, traceback)

@@ -1,4 +1,4 @@
-"""Files on this machine's disk."""
+"""Storage of files on a local disk."""
 
 import contextlib
 import os
@@ -8,12 +8,12 @@ from django.core.files.storage import FileSystemStorage
 
 
 class MediaStorage(FileSystemStorage):
-    """Django's storage, which leaves nothing behind of a file that it could not write to its end."""
+    """Django's file storage, which deletes a file that it could not write completely."""
 
     def _save(self, name: str, content: Any) -> str:
         there = self.exists(name)
         try:
-            saved: str = super()._save(name, content)  # type: ignore[misc]  # the stubs do not know it
+            saved: str = super()._save(name, content)  # type: ignore[misc]  # missing in the stubs
         except OSError:
             if not there:
                 with contextlib.suppress(OSError):

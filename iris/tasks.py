@@ -1,4 +1,4 @@
-"""The sign of life that /health looks at: beat, broker and a worker together brought it about."""
+"""The heartbeat that /health checks. It proves that beat, the broker and a worker all work."""
 
 from celery import shared_task
 
@@ -7,4 +7,4 @@ from iris import health
 
 @shared_task(name="iris.tasks.heartbeat")
 def heartbeat() -> None:
-    health.beat("worker")
+    health.record_heartbeat("worker")

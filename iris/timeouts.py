@@ -1,8 +1,8 @@
-"""How long a web request may wait for others, so that none keeps its thread for ever.
+"""Timeouts of web requests, so that no request occupies its thread for ever.
 
-A web process has a few threads: whatever they wait for, a row that somebody has locked or a database that is gone, ends
-within these times. The one who waited gets a 503 with a sentence.
-Workers and commands wait as long as it takes. Slow clients cost no thread at all (iris.webserver).
+A web process has few threads. A request that waits for a locked row or an unreachable database ends after these
+timeouts, with a 503 and a sentence. Workers and commands have no such timeouts. Slow clients do not occupy threads at
+all (iris.webserver).
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ from iris.celery import app
 
 LOCK_SECONDS = 10
 STATEMENT_SECONDS = 30
-# A nudge that is not taken costs a second, until the next tick. So nobody waits for longer than that.
+# A lost nudge delays its work by one second, until the next tick. So a request does not wait longer than that.
 BROKER_OPTIONS = {
     "socket_timeout": SOCKET_SECONDS,
     "socket_connect_timeout": SOCKET_SECONDS,
@@ -27,15 +27,15 @@ BROKER_OPTIONS = {
 }
 
 
-def be_impatient() -> None:
-    """Bound what this process, one that serves HTTP (iris/wsgi.py), waits for the database and the broker."""
+def limit_process_waits() -> None:
+    """Set the timeouts of this process for the database and the broker. Only for processes that serve HTTP."""
     connection_created.connect(limit_waits, dispatch_uid="iris.timeouts")
     if settings.IRIS_BROKER_URL is not None:
         app.conf.broker_transport_options = {**app.conf.broker_transport_options, **BROKER_OPTIONS}
 
 
 def limit_waits(connection: BaseDatabaseWrapper, **_: Any) -> None:
-    """Receiver of `connection_created`: what this connection waits for, in seconds as above."""
+    """Set the lock and statement timeouts of a new connection. A receiver of `connection_created`."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT set_config('lock_timeout', %s, false), set_config('statement_timeout', %s, false)",

@@ -1,4 +1,4 @@
-"""Where everything is served."""
+"""The root URLconf."""
 
 from django.contrib import admin
 from django.urls import include, path, re_path
@@ -11,7 +11,7 @@ urlpatterns = [
     path("api/system/", include("telephony.api.v0.urls")),
     path("api/system/", include("campaigns.api.v0.urls")),
     path("api/system/", include("otp.api.v0.urls")),
-    # Some clients put a slash between an address that ends with one and a path that begins with none.
+    # Some clients join the base URL and the path with an additional slash.
     re_path(
         r"^/?api/v1/",
         include(

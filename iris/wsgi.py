@@ -1,4 +1,4 @@
-"""What gunicorn serves: `gunicorn --config python:iris.webserver.config iris.wsgi`."""
+"""The WSGI application: `gunicorn --config python:iris.webserver.config iris.wsgi`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from django.core.wsgi import get_wsgi_application
 
 from iris.api.parsers import ignore_charset
-from iris.timeouts import be_impatient
+from iris.timeouts import limit_process_waits
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -18,8 +18,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "iris.settings")
 
 
 def answer_liveness(application: WSGIApplication) -> WSGIApplication:
-    """Wrap the WSGI application: `/health/live` is answered before Django, whatever the Host header is, and
-    looks at nothing. The worker has a thread for it alone (iris.webserver).
+    """Wrap the WSGI application: respond to `/health/live` before Django, for any Host header and without any checks.
+
+    The worker reserves a thread for this path (iris.webserver).
     """
 
     def live_application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -34,4 +35,4 @@ def answer_liveness(application: WSGIApplication) -> WSGIApplication:
 
 
 application = answer_liveness(ignore_charset(get_wsgi_application()))
-be_impatient()
+limit_process_waits()

@@ -1,8 +1,8 @@
-"""How often one may ask: a count per window of time, in Django's cache.
+"""Throttle API requests: count them per time window in Django's cache.
 
-With Redis (`IRIS_BROKER_URL`) the count is exact for all processes and machines. Without it every web process
-counts for itself, which is exact where there is one, as in `manage.py sandbox`. Logins and what is sent to one number
-are counted in the database instead (`accounts.counters`): there nobody may slip through.
+With Redis (`IRIS_BROKER_URL`), all processes and machines share the counts. Without Redis, each web process counts for
+itself; `manage.py sandbox` has only one. Logins and OTPs to one number need exact limits, so the database counts them
+(`accounts.counters`).
 """
 
 import hashlib
@@ -22,25 +22,25 @@ from accounts.counters import parse_rate
 from iris.broker_backoff import Rest
 
 if TYPE_CHECKING:
-    from rest_framework.views import APIView  # which imports this module, as the settings name it
+    from rest_framework.views import APIView  # imports this module, because the settings name it
 
 logger = logging.getLogger(__name__)
-_told = Rest()  # that requests cannot be counted
+_unavailable_warned = Rest()  # on while a warning about the missing cache is recent
 
 
 def address_of(request: Request | HttpRequest) -> str:
-    """The address that a request comes from: the proxy's word for it where `IRIS_TRUST_PROXY` says so."""
+    """Return the client's IP address. With `IRIS_TRUST_PROXY`, this is the address that the proxy reports."""
     return BaseThrottle().get_ident(cast(Request, request)) or ""
 
 
 class Throttle(BaseThrottle):
-    """Counts requests by `who()`, in windows that begin at the same time for all."""
+    """Count requests per client, in windows that begin at the same time for all clients."""
 
     scope: str
     setting: str
 
-    def who(self, request: Request) -> str:
-        """Whose requests are counted together: an account, or the address of one who is not logged in."""
+    def client_of(self, request: Request) -> str:
+        """Return the client whose requests are counted together: the account, or else the network of the address."""
         return (
             f"user:{request.user.pk}"
             if request.user.is_authenticated
@@ -48,38 +48,38 @@ class Throttle(BaseThrottle):
         )
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
-        return self.allow(self.who(request))
+        return self.allow(self.client_of(request))
 
-    def allow(self, who: str) -> bool:
-        """Whether one more request of `who` is within the rate; it is counted in any case."""
+    def allow(self, client: str) -> bool:
+        """Count a request of this client. Return whether it is within the rate."""
         limit, seconds = parse_rate(getattr(settings, self.setting))
         window, elapsed = divmod(time.time(), seconds)
         self._wait = seconds - elapsed
-        # Hashed: a key may hold an e-mail address, and anything that somebody may have typed in its place.
-        digest = hashlib.sha256(who.encode("utf-8", "replace")).hexdigest()[:32]
+        # Hashed, because a key may contain arbitrary text that a client sent.
+        digest = hashlib.sha256(client.encode("utf-8", "replace")).hexdigest()[:32]
         return _count(f"throttle:{self.scope}:{digest}:{window:.0f}", seconds) <= limit
 
     def wait(self) -> float:
-        """Seconds until the next window."""
+        """Return the seconds until the next window."""
         return self._wait
 
 
 class UserThrottle(Throttle):
-    """All requests of one account, so that a client in a loop does not take the server from the others."""
+    """Limit all requests of one account, so that a client in a loop does not slow down other accounts."""
 
     scope = "user"
     setting = "IRIS_API_THROTTLE"
 
 
 class OtpThrottle(Throttle):
-    """One-time passwords sent by one account: each is a call or an SMS to somebody."""
+    """Limit the one-time passwords that one account sends, because each is a call or an SMS."""
 
     scope = "otp"
     setting = "IRIS_OTP_THROTTLE"
 
 
 class TrialThrottle(Throttle):
-    """Voices that one account tries: each may have to be spoken, and costs nothing."""
+    """Limit the voice trials of one account, because they use CPU time and cost no credits."""
 
     scope = "trial"
     setting = "IRIS_TRIAL_THROTTLE"
@@ -89,11 +89,11 @@ def _count(key: str, seconds: int) -> int:
     try:
         cache.add(key, 0, timeout=2 * seconds)
         return cache.incr(key)
-    except ValueError:  # gone between the two lines: the cache was full
+    except ValueError:  # the cache was full and evicted the key between the two calls
         return 1
     except (redis.RedisError, OSError) as error:
-        # Without it nobody is throttled, rather than nobody served. Each request would say so: one in a few seconds does.
-        if not _told.is_on():
-            _told.begin()
+        # Without the cache, requests are served and not throttled. One warning in a few seconds is enough.
+        if not _unavailable_warned.is_on():
+            _unavailable_warned.begin()
             logger.warning("Requests cannot be counted, so they are not throttled: %s", error)
         return 1

@@ -1,6 +1,6 @@
-"""The v0 envelope: five keys around every v0 answer but two (token refresh and the campaign list have none).
+"""The v0 envelope: five keys around every v0 response except the token refresh and the campaign list.
 
-A function and no renderer, so that each view shows what leaves it.
+The envelope is a function and not a renderer, so that each view shows its whole response.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ def envelope(
     errors: Sequence[Any] = (),
     data: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The body itself, in the documented order of keys."""
+    """Return the body, with the keys in the documented order."""
     return {
         "status": status,
         "success": success,
@@ -34,10 +34,10 @@ def success(
     status: int = 200,
     http_status: int | None = None,
 ) -> Response:
-    """An answer that went well.
+    """Return a successful response.
 
-    `http_status` differs from the `status` in the body in one place: the documented 204 has a body, which
-    HTTP forbids, and so travels as 200.
+    `http_status` differs from the `status` in the body in one case: the documented 204 has a body, which HTTP forbids,
+    so its HTTP status is 200.
     """
     body = envelope(status=status, success=True, message=message, data=data)
     return Response(body, status=http_status or status)
@@ -46,6 +46,6 @@ def success(
 def failure(
     *, status: int, message: str, errors: Sequence[Any] = (), headers: Mapping[str, str] | None = None
 ) -> Response:
-    """An answer that says what is wrong: `message` is one sentence, `errors` has the details."""
+    """Return an error response. `message` is one sentence, `errors` contains the details."""
     body = envelope(status=status, success=False, message=message, errors=errors)
     return Response(body, status=status, headers=dict(headers or {}))

@@ -1,6 +1,6 @@
-"""What went wrong, told without a dialect: every exception of a view becomes one `Failure`, or is a bug.
+"""Convert every exception of a view into one `Failure`, independent of the dialect. Other exceptions are bugs.
 
-This is the one place that gives errors their HTTP status. Each dialect only decides how a Failure looks.
+This is the only module that assigns HTTP statuses to errors. Each dialect only decides how it renders a Failure.
 """
 
 import errno
@@ -41,8 +41,8 @@ STATUS_OF_KIND: dict[type[errors.IrisError], int] = {
     errors.Unavailable: 503,
 }
 
-# A disk that is full, read-only, broken, or not the one that should be mounted there; a file where a folder should be.
-STORES_NOTHING = {
+# Errors of a disk that is full, read-only, broken or not mounted, and of a file in the place of a folder.
+STORAGE_ERRNOS = {
     errno.ENOSPC,
     errno.EDQUOT,
     errno.EROFS,
@@ -57,19 +57,19 @@ STORES_NOTHING = {
     errno.ESTALE,
     errno.ENODEV,
     errno.ENXIO,
-    errno.ENOTCONN,  # a mount in user space whose process is gone
+    errno.ENOTCONN,  # a FUSE mount whose process has ended
     errno.EMFILE,
     errno.ENFILE,
 }
-NO_TEMPORARY_FOLDER = "No usable temporary directory"  # what Python says where each of them is full
-TAKES_NO_CHANGES = {READ_ONLY, "53100"}  # and a full disk
+NO_TEMPORARY_FOLDER = "No usable temporary directory"  # Python's message if all of them are full
+READ_ONLY_STATES = {READ_ONLY, "53100"}  # 53100: disk_full
 NOT_FOUND = "This does not exist, or it is not yours."
 CHALLENGE = 'Bearer realm="api"'
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """An error on its way out: the HTTP status, a stable code, one sentence, and the details."""
+    """An error before it is rendered: the HTTP status, a stable code, one sentence, and the details."""
 
     status: int
     code: str
@@ -79,7 +79,7 @@ class Failure:
 
 
 def explain(error: Exception) -> Failure | None:
-    """The Failure that this exception means, or None: then it is a bug, to be logged and a 500."""
+    """Return the Failure for this exception, or None if it is a bug, which is logged and becomes a 500."""
     if isinstance(error, errors.IrisError):
         return _of_iris(error)
     if isinstance(error, drf.APIException):
@@ -87,8 +87,8 @@ def explain(error: Exception) -> Failure | None:
     if isinstance(error, Http404):
         return Failure(status=404, code="not_found", message=NOT_FOUND)
     if isinstance(error, ObjectDoesNotExist):
-        # What a request is about was there when its view looked for it. Where nobody deleted it since, it is a bug.
-        logger.warning("What a request is about is not there any more", exc_info=error)
+        # The view found the object before, so another request has deleted it meanwhile. Logged, in case this is a bug.
+        logger.warning("An object was deleted during a request that uses it", exc_info=error)
         return Failure(status=404, code="not_found", message=NOT_FOUND)
     if isinstance(error, PermissionDenied):
         return Failure(status=403, code="permission_denied", message="This account may not do that.")
@@ -105,7 +105,7 @@ def explain(error: Exception) -> Failure | None:
             status=400, code="bad_request", message="This request could not be read. Check how it is sent."
         )
     if isinstance(error, OSError) and (
-        error.errno in STORES_NOTHING or str(error.strerror).startswith(NO_TEMPORARY_FOLDER)
+        error.errno in STORAGE_ERRNOS or str(error.strerror).startswith(NO_TEMPORARY_FOLDER)
     ):
         logger.error("A file cannot be stored: %s", error)
         return _later("This server cannot store files at the moment. Try again in a few seconds.")
@@ -113,7 +113,7 @@ def explain(error: Exception) -> Failure | None:
 
 
 def _of_iris(error: errors.IrisError) -> Failure:
-    # A 500 for an IrisError of no kind would be a bug, and is one: it must not be called anybody's mistake.
+    # An IrisError without a kind is a bug of ours, so it is a 500 and not a client error.
     status = next((STATUS_OF_KIND[kind] for kind in type(error).__mro__ if kind in STATUS_OF_KIND), 500)
     headers = {"WWW-Authenticate": CHALLENGE} if status == 401 else {}
     if isinstance(error, errors.Throttled):
@@ -158,20 +158,23 @@ def _of_drf(error: drf.APIException) -> Failure:
 
 
 def _of_database(error: Exception) -> Failure | None:
-    """Refusals of PostgreSQL. What it calls bad data was sent to us, and should have been refused before."""
+    """Return the Failure for an error of the database, or None for a bug.
+
+    A DataError means that a client sent a value that validation should have refused.
+    """
     if isinstance(error, DataError) or (isinstance(error, ValueError) and "NUL" in str(error)):
-        logger.warning("Input got as far as the database, which refused it", exc_info=error)
+        logger.warning("The database refused a value that validation accepted", exc_info=error)
         return Failure(
             status=400,
             code="invalid",
             message="A value is too long, too large or has characters that cannot be stored.",
         )
-    if isinstance(error.__cause__, (LockNotAvailable, QueryCanceled)):  # by the times of iris.timeouts
+    if isinstance(error.__cause__, (LockNotAvailable, QueryCanceled)):  # by the timeouts of iris.timeouts
         logger.warning("The database did not answer in time: %s", error)
         return _later(
             "Something else is being done with the same data, and takes long. Try again in a few seconds."
         )
-    if isinstance(error, OperationalError) and sqlstate(error) in TAKES_NO_CHANGES:
+    if isinstance(error, OperationalError) and sqlstate(error) in READ_ONLY_STATES:
         logger.error("The database takes no changes: %s", error)
         return _later("The database takes no changes at the moment. Try again in a few seconds.")
     if isinstance(error, (OperationalError, InterfaceError)):
@@ -199,7 +202,7 @@ def _retry_after(wait: float | None) -> dict[str, str]:
 
 
 def _details(detail: Any, path: str = "") -> Iterator[dict[str, Any]]:
-    """Flattens nested error details: {"a": [{}, {"b": ["no"]}]} is {"field": "a.1.b", "message": "no"}."""
+    """Flatten nested error details: {"a": [{}, {"b": ["no"]}]} yields {"field": "a.1.b", "message": "no"}."""
     if isinstance(detail, Mapping):
         for key, value in detail.items():
             name = "" if key == "non_field_errors" else str(key)

@@ -1,7 +1,7 @@
-"""Fields that read what callers of either dialect really send: JSON, forms and multipart alike.
+"""Serializer fields that parse values from JSON, forms and multipart bodies in the same way.
 
-Null and empty text mean the same as leaving the field out, because a form cannot say it otherwise. An empty
-*list* is refused instead: whoever filtered down to nobody must not reach everybody.
+Null and empty text are treated as an omitted field, because a form cannot express "omitted" otherwise. An empty *list*
+is refused: a client whose filter selects no recipients must not reach all of them.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from iris.api.parsers import json_value
 from iris.errors import InvalidInput, TooLarge
 from iris.storable import is_storable
 
-BIKRAM_SAMBAT = range(2070, 2090)  # about now in the calendar of Nepal
+BIKRAM_SAMBAT = range(2070, 2090)  # current years in the calendar of Nepal
 MAX_MOMENT_CHARACTERS = 100
 MAX_TAGS = 256  # of one number
-# Of the name of a tag; to put many combining marks into order takes quadratic time.
+# The maximum length of a tag's name. Unicode normalization takes quadratic time for many combining marks.
 MAX_TAG_CHARACTERS = 400
 
 _SHORT = Repr()
@@ -35,7 +35,7 @@ _SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxdict = 3, 5, 5
 
 
 class Text(serializers.CharField):
-    """Text; a number counts as text. With `allow_blank`, empty text is a value of its own."""
+    """Text. A number is converted to text. With `allow_blank`, empty text is a value and not an omitted field."""
 
     default_error_messages = {
         "required": "This is missing.",
@@ -52,8 +52,8 @@ class Text(serializers.CharField):
 
 
 @contextmanager
-def told_of_this_field() -> Iterator[None]:
-    """What is found wrong in here is told of the field, beside what is wrong with others."""
+def errors_for_this_field() -> Iterator[None]:
+    """Report an InvalidInput of the block as an error of this field, together with the errors of other fields."""
     try:
         yield
     except InvalidInput as error:
@@ -61,7 +61,7 @@ def told_of_this_field() -> Iterator[None]:
 
 
 class Word(serializers.Field[Any, Any, str, Any]):
-    """One of a few published words, in any case, read as what it means inside."""
+    """One of a few documented words, case-insensitive, converted to its internal value."""
 
     default_error_messages = {
         "required": "This is missing: it must be one of {words}.",
@@ -85,7 +85,7 @@ class Word(serializers.Field[Any, Any, str, Any]):
 
 
 class Upload(serializers.Field[Any, Any, Any, Any]):
-    """An uploaded file. What it is, whoever opens it finds out: its name and type are not to be trusted."""
+    """An uploaded file. Its name and type are not trusted: the code that opens the file determines the format."""
 
     default_error_messages = {
         "name": "A file cannot be sent as {value}: upload it, with the request as multipart/form-data.",
@@ -108,7 +108,7 @@ class Upload(serializers.Field[Any, Any, Any, Any]):
 
 
 class Moment(serializers.Field[datetime, Any, Any, datetime]):
-    """A date and time to come. Without a zone it is in the time zone of the server."""
+    """A future date and time. Without a time zone, it is in the time zone of the server."""
 
     default_error_messages = {
         "unreadable": "{value} is no date and time: write it as 2023-05-09T17:07, in {zone} time.",
@@ -124,7 +124,7 @@ class Moment(serializers.Field[datetime, Any, Any, datetime]):
         moment = self._read(data)
         if moment.year in BIKRAM_SAMBAT:
             self.fail("bikram_sambat", value=shown(data))
-        # Callers write whole minutes: "now" is already some seconds ago when it arrives.
+        # Clients send whole minutes, so "now" is already some seconds in the past when it arrives.
         if moment < timezone.now() - timedelta(minutes=1):
             self.fail("past", value=shown(data))
         return moment
@@ -132,7 +132,7 @@ class Moment(serializers.Field[datetime, Any, Any, datetime]):
     def _read(self, data: Any) -> datetime:
         zone = timezone.get_default_timezone()
         try:
-            # A date alone would mean midnight, when nobody wants to be called: a time is needed.
+            # A date without a time would mean midnight, when nobody wants to be called.
             if (
                 not isinstance(data, str)
                 or len(data) > MAX_MOMENT_CHARACTERS
@@ -148,7 +148,7 @@ class Moment(serializers.Field[datetime, Any, Any, datetime]):
 
 
 class Day(serializers.Field[Any, Any, Any, Any]):
-    """A day, or a time in seconds since 1970, at which something begins."""
+    """The beginning of a period: a day (its midnight), or a Unix time in seconds."""
 
     default_error_messages = {
         "invalid": "This must be a day such as 2026-01-31, or a Unix time: whole seconds since 1970, such as 1767225600."
@@ -165,19 +165,19 @@ class Day(serializers.Field[Any, Any, Any, Any]):
 
 
 class EndOfDay(Day):
-    """The end of a day, which is meant to be included, or of the day of a time."""
+    """The end of a period, inclusive: the end of the given day, or of the day of the given Unix time."""
 
     def to_internal_value(self, data: Any) -> datetime:
         moment = super().to_internal_value(data)
         try:
             midnight = timezone.localtime(moment).replace(hour=0, minute=0, second=0, microsecond=0)
             return midnight + timedelta(days=1)
-        except OverflowError:  # the last day that there is
+        except OverflowError:  # 9999-12-31
             return moment
 
 
 class Tags(serializers.Field[dict[str, Any], Any, Any, dict[str, Any]]):
-    """An object of tags, as JSON, as JSON in a form field, or as form fields `available_tags[tags_name]`."""
+    """An object of tags: JSON, JSON in a form field, or form fields such as `available_tags[tags_name]`."""
 
     default_error_messages = {
         "many": "These are too many tags: one number can have {most}.",
@@ -218,14 +218,14 @@ class Tags(serializers.Field[dict[str, Any], Any, Any, dict[str, Any]]):
 
 
 def valid(serializer: serializers.BaseSerializer[Any]) -> dict[str, Any]:
-    """What was sent, as the serializer reads it. Raises ValidationError, with all that is wrong."""
+    """Return the validated data of the serializer. Raises ValidationError with all errors."""
     serializer.is_valid(raise_exception=True)
     sent: Mapping[str, Any] = serializer.validated_data
     return dict(sent)
 
 
 def words_of(meanings: Iterable[Any], table: Mapping[Any, str]) -> dict[str, Any]:
-    """The published words for some meanings, taken from the table that publishes all of them."""
+    """Return `{word: meaning}` for some meanings, from the table `{meaning: word}` of all documented words."""
     return {table[meaning]: meaning for meaning in meanings}
 
 
@@ -235,7 +235,7 @@ def sent_value(dictionary: Mapping[Any, Any], name: str | None) -> Any:
 
 
 def json_or_none(text: str) -> Any:
-    """JSON in a form field, or None for text that is none."""
+    """Parse JSON in a form field. Return None if the text is not valid JSON."""
     try:
         return json_value(text)
     except InvalidInput:
@@ -243,11 +243,11 @@ def json_or_none(text: str) -> Any:
 
 
 def shown(value: Any) -> str:
-    """A value as a sentence can show it: short, in quotation marks, without anything unprintable."""
+    """Format a value for a sentence: shortened, in quotation marks, without unprintable characters."""
     if isinstance(value, UploadedFile):
         text = "a file"
     else:
-        # What is large or nested is cut before it is written out.
+        # Large and nested values are shortened before they are formatted.
         text = value if isinstance(value, str) else _SHORT.repr(value)
     text = "".join(character if character.isprintable() else " " for character in text[:60])
     return f"“{text}…”" if isinstance(value, str) and len(value) > 60 else f"“{text}”"

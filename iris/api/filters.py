@@ -1,10 +1,10 @@
-"""What narrows lists: django-filter's `FilterSet`s, whose values are read by the fields that also read bodies.
+"""Filters of lists: django-filter's `FilterSet`s, whose values are parsed by the fields that also parse bodies.
 
     class CampaignFilter(FilterSet):
         name = SentFilter(Text(), field_name="name", lookup_expr="icontains")
 
-So a filter takes what a body takes, in any of the ways in which clients send it, and refuses the rest with the same
-sentences. An empty filter, or one that a list does not have, narrows nothing.
+So a filter accepts the same spellings of a value as a body, and refuses other values with the same sentences. Empty and
+unknown filters are ignored.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from rest_framework.request import Request
 
 
 class _Sent(forms.Widget):
-    """The whole query, and the name to look for in it: lists have several spellings of theirs."""
+    """Pass the whole query and the field's name to the field, because lists have several spellings of the name."""
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> tuple[Any, str]:
         return data, name
 
 
 class SentField(forms.Field):
-    """A form's field that one of REST framework's reads."""
+    """A form field whose value is parsed by a serializer field."""
 
     widget = _Sent
 
@@ -44,12 +44,12 @@ class SentField(forms.Field):
         try:
             return self.reader.run_validation(sent)
         except serializers.ValidationError as error:
-            # django-filter puts parameters into the sentences that it is given.
+            # django-filter interpolates parameters into these sentences, so "%" must be escaped.
             raise forms.ValidationError([str(said).replace("%", "%%") for said in error.detail]) from error
 
 
 class SentFilter(django_filters.Filter):  # type: ignore[misc]
-    """One filter, and the field that reads its values."""
+    """A filter with the serializer field that parses its values."""
 
     field_class = SentField
 
@@ -62,18 +62,19 @@ class FilterSet(django_filters.FilterSet):  # type: ignore[misc]
 
     @classmethod
     def unfiltered(cls, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """The list where a request names no filter."""
+        """Return the rows for a request without filters."""
         return rows
 
     @classmethod
     def is_named_by(cls, request: Request) -> bool:
-        """Whether the query has one of these filters, in any spelling of lists (`status`, `status[]`, `status[0]`)."""
+        """Return whether the query has one of these filters, in any spelling (`status`, `status[]`, `status[0]`)."""
         return any(name.partition("[")[0] in cls.base_filters for name in request.query_params)
 
 
 class FilterBackend(DjangoFilterBackend):  # type: ignore[misc]
-    """Narrows the list of a ViewSet by its `filterset_class`. The filters' form is made only where there is something to
-    read: that takes longer than to find a page.
+    """Filter the list of a ViewSet by its `filterset_class`.
+
+    The form of the filters is created only if the request names a filter, because that takes longer than reading a page.
     """
 
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> QuerySet[Any]:

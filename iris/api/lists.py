@@ -1,4 +1,4 @@
-"""Fields that read lists, in all the ways in which clients send them. They are counted before anything is examined."""
+"""Serializer fields that parse lists in all spellings that clients send. The length is checked before the items."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ MAX_WORDS = 100
 
 
 class Many(serializers.Field[Any, Any, Any, Any]):
-    """A list, however it comes: as JSON, as a single value, joined by commas, as JSON in a form field, or as
-    a form field sent again and again (`x`, `x[]` or `x[0]`). Text is split and trimmed, the rest left alone.
+    """A list: as JSON, a single value, comma-separated text, JSON in a form field, or repeated form fields.
+
+    Repeated form fields are named `x`, `x[]` or `x[0]`. Text is split at commas and trimmed; other items are unchanged.
     """
 
     default_error_messages = {
@@ -43,7 +44,7 @@ class Many(serializers.Field[Any, Any, Any, Any]):
             self.fail("object")
         listed = data if isinstance(data, list) else [data]
         items: list[Any] = []
-        # Counted before anything is examined, and text before it is split.
+        # Count the items before validating them, and count the commas of a text before splitting it.
         self._count(len(listed))
         for item in listed:
             if isinstance(item, str):
@@ -77,7 +78,7 @@ class Ids(Many):
 
 
 class Words(Many):
-    """A list of published words, in any case, read as what they mean inside."""
+    """A list of documented words, case-insensitive, converted to their internal values."""
 
     default_error_messages = {"unknown": "{value} is not known here: use {words}."}
     most = MAX_WORDS

@@ -1,4 +1,4 @@
-"""Pages of long lists: `paginate` in the words of the v0 campaign list, `window` in those of v1."""
+"""Pages of long lists: `paginate` with the keys of the v0 campaign list, `window` with those of v1."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,12 +33,11 @@ def paginate(
     count: int | None = None,
     then_before: int | None = None,
 ) -> Page[M]:
-    """The page that `?page=` and `?page_size=` ask for, in two queries, one where the `count` is known. `rows` must be
-    ordered.
+    """Return the page that `?page=` and `?page_size=` request. `rows` must be ordered.
 
-    `then_before`: the rows are those that were found in one stretch of a list, and `?before=` with this id asks for the
-    next stretch. Raises InvalidInput (no whole number from 1) and NotFound (no such page). A `page_size` above
-    `max_size` is `max_size`.
+    Executes two queries, or one if `count` is given. A `page_size` above `max_size` is reduced to `max_size`. If
+    `then_before` is given, `rows` are the matches in one stretch of a list, and the next stretch is requested with
+    `?before=` and this id. Raises InvalidInput (not a whole number from 1) and NotFound (the page does not exist).
     """
     number = _whole(request, "page", default=1)
     size = min(_whole(request, "page_size", default=default_size), max_size)
@@ -62,8 +61,8 @@ def paginate(
             "page_number": number,
             "has_next": page.has_next() or then_before is not None,
             "has_previous": page.has_previous(),
-            # Documented as empty where there is one page, and not at all for more: here, the pages before and
-            # after.
+            # Documented as empty if there is one page, and not documented for more: we link to the previous and the
+            # next page.
             "links": links,
         },
     )
@@ -71,7 +70,7 @@ def paginate(
 
 @dataclass(frozen=True, kw_only=True)
 class Window(Generic[M]):
-    """Some rows of a list, and the keys that go around them."""
+    """Some rows of a list, and the keys of the object that contains them."""
 
     items: Sequence[M]
     count: int
@@ -98,15 +97,13 @@ def window(
     count: int | None = None,
     then_before: int | None = None,
 ) -> Window[M]:
-    """The rows that `?limit=` and `?offset=`, or `?page=` and `?page_size=` ask for. `rows` must be ordered.
+    """Return the rows that `?limit=` and `?offset=`, or `?page=` and `?page_size=` request. `rows` must be ordered.
 
-    `then_before` as in `paginate`.
-
-    Two queries, one where the `count` is known. Raises InvalidInput (no whole number) and NotFound (no such page).
-    A size above `max_size` is `max_size`.
+    Executes two queries, or one if `count` is given. A size above `max_size` is reduced to `max_size`. `then_before` has
+    the same meaning as in `paginate`. Raises InvalidInput (not a whole number) and NotFound (the page does not exist).
     """
     by_page = "page" in request.query_params or "page_size" in request.query_params
-    # Who counts pages without saying how large they are counts in the documented ones of 10.
+    # A client that sends `page` without a size means the documented pages of 10.
     size = _whole(
         request,
         "page_size" if by_page else "limit",
@@ -157,5 +154,5 @@ def _link(request: Request, turned: dict[str, int]) -> str:
     query = request.query_params.copy()
     for name, value in turned.items():
         query[name] = str(value)
-    # Two slashes at the beginning would make a host of what follows.
+    # Two slashes at the beginning would turn the rest of the path into a host name.
     return request.build_absolute_uri(f"/{request.path.lstrip('/')}?{query.urlencode()}")

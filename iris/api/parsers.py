@@ -1,8 +1,7 @@
-"""Reading what clients send: JSON, forms and multipart on every method, within limits, and nothing that
-cannot be stored.
+"""Parse request bodies: JSON, forms and multipart for every method, within limits.
 
-Whatever cannot be read ends as an error with a sentence. Text with a NUL byte or half a surrogate pair is
-refused here, once, because PostgreSQL cannot store either.
+A body that cannot be parsed becomes an error with a sentence. Text with a NUL byte or an unpaired surrogate is refused
+here, for all views, because PostgreSQL cannot store it.
 """
 
 import contextlib
@@ -34,8 +33,10 @@ FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 
 MAX_FORM_BYTES = 2 * 2**20
-MAX_VALUES = 600_000  # of one JSON text
-MAX_CONTAINERS = 100_000  # lists and objects among them: each costs several times what a number does
+MAX_VALUES = 600_000  # in one JSON text
+MAX_CONTAINERS = (
+    100_000  # lists and objects in one JSON text: each needs several times the memory of a number
+)
 MAX_DEPTH = 60
 
 _CHARSET = re.compile(r";\s*+charset\s*+(?:\*\s*+)?=[^;]*", re.IGNORECASE)
@@ -50,8 +51,9 @@ _MAX_LENGTH_FIGURES = 19
 
 @dataclass(frozen=True, slots=True)
 class BodyLimit:
-    """How much a view reads (`ApiView.reads`). `own` is in bytes, of JSON, of a form, or of multipart without files;
-    None for as much as the settings allow.
+    """The maximum length of a body that a view accepts (`ApiView.reads`).
+
+    `own` is in bytes, for JSON, forms and multipart without files. None means the maximum of the settings.
     """
 
     own: int | None = None
@@ -64,7 +66,7 @@ class BodyLimit:
 
     @property
     def form(self) -> int:
-        """Less than JSON: percent escapes take a hundred times their size in memory, and lists in forms are short."""
+        """Return the limit for forms. It is lower than for JSON, because percent escapes need much more memory to parse."""
         return min(self.body, MAX_FORM_BYTES)
 
     @property
@@ -72,9 +74,9 @@ class BodyLimit:
         return settings.IRIS_MAX_UPLOAD_BYTES if self.files else self.body
 
 
-# Ten thousand characters, as messages may have, take up to 120 kB as JSON escapes, and as much in a form.
+# A message may have ten thousand characters, which are up to 120 kB as JSON escapes or in a form.
 SMALL = BodyLimit(64 * 1024)  # logins, OTPs, ids, short texts
-TEXTS = BodyLimit(512 * 1024)  # a campaign with its texts, which the published client sends with every action
+TEXTS = BodyLimit(512 * 1024)  # a campaign with its texts: the published client sends it with every action
 TEXTS_AND_FILE = BodyLimit(512 * 1024, files=True)
 TAGS = BodyLimit(4 * 2**20)  # one number with 256 tags of a thousand characters
 LIST = BodyLimit()
@@ -88,10 +90,9 @@ def limit_of(view: object) -> BodyLimit:
 
 
 def check_length(request: Request, reads: BodyLimit) -> None:
-    """Refuse a body that is longer than its view reads before any of it is read. Raises TooLarge.
+    """Refuse a body that is longer than the view accepts, before it is read. Raises TooLarge.
 
-    A body in chunks has no length until it was read: it is read here, into a temporary file if need be, as
-    far as the limit allows.
+    A chunked body does not declare its length. It is read here up to the limit, into a temporary file if it is large.
     """
     http = request._request
     media_type = _media_type(http)
@@ -101,11 +102,11 @@ def check_length(request: Request, reads: BodyLimit) -> None:
     elif media_type.startswith(MULTIPART):
         limit = said = reads.multipart
     else:
-        # What says it is JSON may be multipart, which may be longer: JSONBody looks, and keeps to its own limit.
+        # A body that claims to be JSON may be multipart, which has a higher limit. JSONBody checks the lower limit of JSON.
         limit = reads.multipart
     length = http.META.get("CONTENT_LENGTH") or ""
     if length.isdecimal():
-        # Python refuses to read numbers of more than 4,300 figures.
+        # int() refuses more than 4,300 digits.
         if len(length) > _MAX_LENGTH_FIGURES or int(length) > limit:
             raise _too_large(said)
     elif "chunked" in http.META.get("HTTP_TRANSFER_ENCODING", "").lower():
@@ -113,10 +114,10 @@ def check_length(request: Request, reads: BodyLimit) -> None:
 
 
 def ignore_charset(application: "WSGIApplication") -> "WSGIApplication":
-    """Wrap the WSGI application (iris/wsgi.py): everything is UTF-8, whatever charset a Content-Type names.
+    """Wrap the WSGI application (iris/wsgi.py) so that Django uses UTF-8 and ignores the charset of the Content-Type.
 
-    Django decodes the query string with it as soon as the request is made, where nothing catches the error
-    that "hex", a codec but none for text, would be.
+    Django decodes the query string with that charset when it creates the request. There nothing would catch the error
+    of a codec that is not for text, such as "hex".
     """
 
     def utf8_application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
@@ -138,10 +139,9 @@ def check_text(texts: Iterable[str]) -> None:
 
 
 class JSONBody(BaseParser):
-    """A JSON object in UTF-8; an empty body is an empty one.
+    """A JSON object in UTF-8. An empty body is an empty object.
 
-    Some clients send multipart and call it application/json: what begins with a boundary is read as
-    multipart.
+    Some clients send multipart as application/json, so a body that begins with a boundary is parsed as multipart.
     """
 
     media_type = "application/json"
@@ -207,8 +207,7 @@ class MultipartBody(MultiPartParser):
     def parse(
         self, stream: IO[bytes], media_type: str | None = None, parser_context: Any = None
     ) -> "DataAndFiles[Any, Any]":
-        # Always UTF-8: the charset that the header names may be none for text ("hex"), which would be our
-        # crash.
+        # Always UTF-8: the charset of the header may be a codec that is not for text ("hex"), which would be a 500.
         context = {**(parser_context or {}), "encoding": "utf-8"}
         labels = _JsonParts(stream)
         try:
@@ -217,13 +216,13 @@ class MultipartBody(MultiPartParser):
             raise InvalidInput(
                 "The multipart body cannot be read. Check its boundary, and that it was sent as a whole."
             ) from error
-        except OSError:  # the disk of temporary files is full, say: nothing of what was begun stays there
+        except OSError:  # for example, a full temporary disk: delete the partial files
             for handler in context["request"].upload_handlers:
                 with contextlib.suppress(OSError):
                     getattr(handler, "file", io.BytesIO()).close()
             raise
         texts = [text for key, values in parsed.data.lists() for text in (key, *values)]
-        # Django's parser puts U+FFFD where bytes are not UTF-8.
+        # Django's parser replaces bytes that are not UTF-8 by U+FFFD.
         if any("\ufffd" in text for text in texts):
             raise _not_utf8()
         check_text(texts)
@@ -283,7 +282,7 @@ def _is_plainly_json(raw: bytes) -> bool:
 
 
 class _Rejoined:
-    """A stream of which the beginning was already read."""
+    """A stream whose beginning has already been read."""
 
     def __init__(self, start: bytes, rest: IO[bytes]) -> None:
         self._start = start
@@ -300,12 +299,12 @@ class _Rejoined:
 
 
 def json_value(text: str) -> Any:
-    """The value that JSON text has, in a body or in a field of a form. Raises InvalidInput.
+    """Parse JSON text from a body or a form field. Raises InvalidInput.
 
-    Refuses what no client means: more than MAX_VALUES or MAX_CONTAINERS, nesting deeper than MAX_DEPTH, NaN and
-    infinities, integers of thousands of digits. Of several keys of one name the last counts.
+    Refuses more than MAX_VALUES values or MAX_CONTAINERS containers, nesting deeper than MAX_DEPTH, NaN, infinities, and
+    integers of thousands of digits. If an object repeats a key, the last value is used.
     """
-    # Before any object is made for it: ten bytes of JSON can become a hundred of memory.
+    # Checked before parsing, because parsed JSON can need ten times its size in memory.
     if text.count(",") > MAX_VALUES or text.count("[") + text.count("{") > MAX_CONTAINERS:
         raise InvalidInput(
             f"The JSON has more than {MAX_VALUES:,} values, or {MAX_CONTAINERS:,} lists and objects. Send it in several"
@@ -319,14 +318,14 @@ def json_value(text: str) -> Any:
         raise InvalidInput(
             f"The body is not valid JSON: {error.msg} in line {error.lineno}, column {error.colno}."
         ) from error
-    except ValueError as error:  # NaN, an infinity, or an integer of more digits than Python takes
+    except ValueError as error:  # NaN, an infinity, or an integer with more digits than int() accepts
         raise InvalidInput("The JSON body has a number that is no usable number.") from error
     _check_depth(value)
     return value
 
 
 def _check_depth(value: Any) -> None:
-    """Whoever walks through the value may do so by recursion. Raises InvalidInput."""
+    """Refuse deep nesting, so that other code may traverse the value recursively. Raises InvalidInput."""
     level = [value]
     for _ in range(MAX_DEPTH):
         level = [child for item in level for child in _children(item) if isinstance(child, dict | list)]
@@ -349,7 +348,7 @@ def _json_object(raw: bytes) -> dict[str, Any]:
     value = json_value(text)
     if not isinstance(value, dict):
         raise InvalidInput('The JSON body must be an object, such as {"key": "value"}.')
-    # Only an escape can bring them in: a raw NUL is no valid JSON, and half a pair no valid UTF-8.
+    # Only escapes can contain such characters: a raw NUL is not valid JSON, and an unpaired surrogate not valid UTF-8.
     if "\\u" in text:
         check_text(_texts(value))
     return value
@@ -383,7 +382,7 @@ def _unchunk(http: HttpRequest, limit: int) -> None:
     environ = getattr(http, "environ", {})
     if not environ.get("wsgi.input_terminated"):
         raise InvalidInput("Send the body with a Content-Length: this server cannot read it in chunks.")
-    body = tempfile.SpooledTemporaryFile(max_size=settings.FILE_UPLOAD_MAX_MEMORY_SIZE)  # noqa: SIM115 – lives on
+    body = tempfile.SpooledTemporaryFile(max_size=settings.FILE_UPLOAD_MAX_MEMORY_SIZE)  # noqa: SIM115 – used after this block
     size = 0
     while block := _block_of(environ["wsgi.input"]):
         size += len(block)
@@ -397,7 +396,7 @@ def _unchunk(http: HttpRequest, limit: int) -> None:
 
 
 def _block_of(stream: IO[bytes]) -> bytes:
-    """As Django reads bodies that have a length: a client that stops in the middle is no error of ours."""
+    """Read a block. Raises UnreadablePostError if the client disconnects, as Django does for other bodies."""
     try:
         return stream.read(65536)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Answers with long lists, written batch by batch: they may be larger than our memory."""
+"""Stream responses with long lists batch by batch, because they may be larger than the memory."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ M = TypeVar("M", bound=Model)
 
 
 def streamed(around: Callable[[Any], Any], batches: Iterable[Sequence[Any]]) -> StreamingHttpResponse:
-    """The answer `around(list)` as JSON, with a list that is all items of these batches.
+    """Return `around(list)` as a streamed JSON response, where `list` contains all items of `batches`.
 
-    The first batch is made before anything is sent: what fails at once still becomes an error.
+    The first batch is created before the response starts, so that an immediate failure still becomes an error response.
     """
     parts = _parts(around, batches)
     begun = b"".join(islice(parts, 2))
@@ -26,7 +26,7 @@ def streamed(around: Callable[[Any], Any], batches: Iterable[Sequence[Any]]) -> 
 
 
 def loaded(page: Sequence[M], rows: QuerySet[M], *, at_once: int) -> Iterator[list[M]]:
-    """The rows of a page without what was left out of it, in the order of the page, so many at once."""
+    """Load the rows of a page, of which only the keys are in memory, in batches of `at_once` and in the page's order."""
     for start in range(0, len(page), at_once):
         keys = [row.pk for row in page[start : start + at_once]]
         found = rows.in_bulk(keys)

@@ -1,8 +1,7 @@
-"""How iris speaks to clients: one base view for each dialect, which fixes authentication, bodies and the
-shape of errors.
+"""The base views of both dialects, which define authentication, body limits and the shape of errors.
 
-Permission and throttles are those of `REST_FRAMEWORK` in the settings, and so is authentication, unless a dialect has
-its own.
+Permissions and throttles come from `REST_FRAMEWORK` in the settings, as does authentication unless a dialect overrides
+it.
 """
 
 import re
@@ -32,7 +31,7 @@ ERROR_CODE = "X-Error-Code"
 
 
 class AlwaysJSON(DefaultContentNegotiation):
-    """There is one format, so whatever the Accept header or `?format=` asks for, it is answered."""
+    """Respond with JSON, whatever the Accept header or `?format=` requests, because there is no other format."""
 
     def select_renderer(  # type: ignore[override]
         self, request: Request, renderers: Sequence[BaseRenderer], format_suffix: str | None = None
@@ -41,17 +40,16 @@ class AlwaysJSON(DefaultContentNegotiation):
 
 
 class ApiView(APIView):
-    """What all dialects have in common."""
+    """The base of the views of all dialects."""
 
     parser_classes = (parsers.JSONBody, parsers.FormBody, parsers.MultipartBody, parsers.UnlabelledBody)
     renderer_classes = (JSONRenderer,)
     content_negotiation_class = AlwaysJSON
     metadata_class = None
-    reads = parsers.SMALL  # how long a body may be; views that take texts, lists or files say so
+    reads = parsers.SMALL  # the maximum length of a body; views that accept texts, lists or files override it
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        # The charset a client names would be used for the query string too, and may be none that Python can
-        # use.
+        # Django would also decode the query string with the client's charset, which Python may not support.
         request._request.encoding = "utf-8"
         parsers.check_length(request, self.reads)
         parsers.check_text(text for key, values in request.query_params.lists() for text in (key, *values))
@@ -68,7 +66,7 @@ class V0View(ApiView):
 
 
 def answer_in_v0(error: Exception, context: dict[str, Any]) -> Response | None:
-    """The envelope for this error. None lets it rise: Django logs it and asks `handler500`."""
+    """Return the envelope for this error, or None for a bug: then Django logs it and calls `handler500`."""
     explained = explain(error)
     if explained is None:
         return None
@@ -88,7 +86,7 @@ class V1View(ApiView):
 
 
 def answer_in_v1(error: Exception, context: dict[str, Any]) -> Response | None:
-    """An object that says what is wrong. None lets the error rise: Django logs it and asks `handler500`."""
+    """Return the v1 body for this error, or None for a bug: then Django logs it and calls `handler500`."""
     explained = explain(error)
     if explained is None:
         return None
@@ -98,10 +96,10 @@ def answer_in_v1(error: Exception, context: dict[str, Any]) -> Response | None:
 
 
 def failure_in_v1(failure: Failure) -> dict[str, Any]:
-    """The sentence under both of the keys that clients read, and for each wrong field its own sentences.
+    """Return the v1 body: the sentence under both keys that clients read, and the sentences of each wrong field.
 
-    A field that is called like one of these keys has its sentence there: clients read text under them. Every other
-    key they take for a wrong field and show in place of the sentence, so the code is in the header `ERROR_CODE`.
+    A field with the name of one of these keys has its sentence there, because clients expect text under them. Clients
+    treat every other key as a wrong field, so the error code is in the header `ERROR_CODE` and not in the body.
     """
     body: dict[str, Any] = {"message": failure.message, "detail": failure.message}
     for error in failure.errors:
@@ -115,24 +113,23 @@ def failure_in_v1(failure: Failure) -> dict[str, Any]:
 
 
 def both(route: str, view: Callable[..., HttpResponseBase], name: str) -> list[URLPattern]:
-    """The route without and with a trailing slash, each served directly: a redirected POST would lose its
-    body.
+    """Return the route without and with a trailing slash. Both are served directly: a redirect would lose a POST's body.
 
-    `reverse(name)` gives the one with the slash.
+    `reverse(name)` returns the path with the slash.
     """
     bare = route.removesuffix("/")
     return [path(bare, view, name=name), path(f"{bare}/", view, name=name)]
 
 
 def parse_id(text: str) -> int:
-    """The id that is meant, or 0, which no row has: what cannot be an id is looked for, and not found."""
+    """Return the id in this text, or 0 if it is not an id. No row has the id 0, so the view responds with a 404."""
     if re.fullmatch(r"[0-9]{1,19}", text) and int(text) <= LARGEST_ID:
         return int(text)
     return 0
 
 
 class IdConverter:
-    """`<id:pk>` in a route: matches any segment, so that "abc" and "-1" reach the view: a 404 there."""
+    """`<id:pk>` in a route. It matches any segment, so that "abc" and "-1" reach the view and are a 404 in its dialect."""
 
     regex = "[^/]+"
 
@@ -146,8 +143,8 @@ class IdConverter:
 register_converter(IdConverter, "id")
 
 
-# Django asks these (see iris/urls.py) when no view could answer: they speak the dialect of the address, and HTML
-# where there is none.
+# Django calls these handlers (see iris/urls.py) if no view responds. They use the dialect of the path, and HTML for
+# paths outside the API.
 
 
 def handler400(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -175,7 +172,7 @@ def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def handler500(request: HttpRequest) -> HttpResponse:
-    error = sys.exc_info()[1]  # of a middleware: what fails in a view is seen by iris.middleware
+    error = sys.exc_info()[1]  # raised by a middleware: iris.middleware handles errors of views
     if isinstance(error, Exception) and (outage := answer_outage(request, error)) is not None:
         return outage
     if not _is_api(request):
@@ -189,23 +186,21 @@ def handler500(request: HttpRequest) -> HttpResponse:
 
 
 def answer_at(request: HttpRequest, failure: Failure) -> HttpResponse:
-    """The failure in the shape of the request's address, for whoever answers before a view can: a sentence where there is
-    no dialect.
-    """
+    """Render a failure without a view, in the dialect of the request's path, or as plain text outside the API."""
     if not _is_api(request):
         return HttpResponse(failure.message, status=failure.status, content_type="text/plain; charset=utf-8")
     return _plain_failure(request, failure.status, failure.code, failure.message)
 
 
 def answer_outage(request: HttpRequest, error: Exception) -> HttpResponse | None:
-    """The 503 for a database or a disk that fails, in the shape of the request's address; None for any other error."""
+    """Return the 503 for a failing database or disk, in the dialect of the request's path, or None for other errors."""
     failure = explain(error)
     if failure is None or failure.status != STATUS_OF_KIND[Unavailable]:
         return None
     response = answer_at(request, failure)
     for name, value in failure.headers.items():
         response.headers[name] = value
-    response._has_been_logged = True  # type: ignore[attr-defined]  # `explain` did, in one line
+    response._has_been_logged = True  # type: ignore[attr-defined]  # `explain` logged it in one line
     return response
 
 

@@ -1,9 +1,9 @@
-"""ViewSets: what can be done with one kind of thing, each in an action. `urls.py` maps the documented addresses to actions:
+"""The base ViewSets. A ViewSet has one action for each operation; `urls.py` maps the documented paths to the actions:
 
     *both("campaigns", CampaignViewSet.as_view({"get": "list", "post": "create"}), name="v0-campaigns")
 
-What differs between the actions of a ViewSet stands above each of them: `@reads(…)` for how long a body may be, and REST
-framework's own `@throttle_classes([…])`. An action without them has what the class says.
+Decorators state how an action differs from its class: `@reads(…)` sets the maximum length of its body, and REST
+framework's `@throttle_classes([…])` its throttles.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Action = TypeVar("Action", bound=Callable[..., Any])
 
 
 def reads(limit: BodyLimit) -> Callable[[Action], Action]:
-    """Say how long a body this action reads. Without it, an action reads little."""
+    """Set the maximum length of the body of an action. The default is that of the class."""
 
     def decorate(action: Action) -> Action:
         action.reads = limit  # type: ignore[attr-defined]
@@ -34,13 +34,13 @@ def reads(limit: BodyLimit) -> Callable[[Action], Action]:
 
 
 class ActionsView(ViewSetMixin, ApiView, GenericAPIView[Any]):
-    """What the ViewSets of all dialects have in common. `filter_queryset` narrows a list by the `filterset_class`."""
+    """The base of the ViewSets of all dialects. `filter_queryset` filters a list by the `filterset_class`."""
 
     filter_backends = (FilterBackend,)
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         initialized = super().initialize_request(request, *args, **kwargs)
-        # No action where the address does not know the method of this request: that is a 405.
+        # There is no action if the path does not support the request's method, which is a 405.
         action = getattr(self, self.action or "", None)
         self.reads = getattr(action, "reads", self.reads)
         self.throttle_classes = getattr(action, "throttle_classes", self.throttle_classes)

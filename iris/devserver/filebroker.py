@@ -30,8 +30,10 @@ SCHEME = "iris-files"
 TRANSPORT_ALIASES[SCHEME] = "iris.devserver.filebroker:Transport"
 
 NEVER = 10**20 - 1
-SWEEP_AFTER = 200  # messages put by one process; without a worker nobody else drops the expired ones
-LONGEST_WAIT = 0.2  # seconds
+SWEEP_INTERVAL_MESSAGES = (
+    200  # messages put by one process; without a worker nobody else drops the expired ones
+)
+MAX_WAIT_SECONDS = 0.2  # seconds
 ABANDONED_AFTER = 3600  # seconds; a message aside for so long belongs to a process that died
 
 
@@ -45,7 +47,7 @@ class Channel(virtual.Channel):
         options = self.connection.client.transport_options  # type: ignore[union-attr]
         self._folder = Path(options["folder"])  # type: ignore[index]
         self._listed: dict[str, deque[str]] = {}
-        self._until_sweep = SWEEP_AFTER
+        self._until_sweep = SWEEP_INTERVAL_MESSAGES
 
     def _lookup(self, exchange: str, routing_key: str, default: str | None = None) -> list[str]:
         """Every exchange is a direct one, and Celery names a queue's routing key like the queue: no bindings
@@ -83,7 +85,7 @@ class Channel(virtual.Channel):
             raise
         self._until_sweep -= 1
         if self._until_sweep <= 0:
-            self._until_sweep = SWEEP_AFTER
+            self._until_sweep = SWEEP_INTERVAL_MESSAGES
             for other in _names(waiting):
                 if _is_expired(other):
                     (waiting / other).unlink(missing_ok=True)
@@ -146,7 +148,7 @@ class Transport(virtual.Transport):
         """Gives up sooner than asked: a Celery worker asks for 2 s again and again, and looks in between
         whether it shall stop.
         """
-        super().drain_events(connection, timeout=None if timeout is None else min(timeout, LONGEST_WAIT))
+        super().drain_events(connection, timeout=None if timeout is None else min(timeout, MAX_WAIT_SECONDS))
 
     def driver_version(self) -> str:
         return "1"

@@ -17,7 +17,7 @@ SENTENCE = (
 )
 
 
-def are_ours() -> bool:
+def are_dedicated() -> bool:
     """Whether two connections are two sessions of PostgreSQL, each the same from one statement to the next.
 
     While one is in a transaction, it must have a session that the other one has never had: a pooler gives it the one that

@@ -14,8 +14,10 @@ from iris.webserver.outlet import Outlet
 
 BLOCK = 64 * 1024
 HEAD_SECONDS = 10
-GRACE_SECONDS = 30  # for a body, and for taking an answer; then they are as fast as SLOWEST on average
-SLOWEST = 8 * 1024  # bytes a second
+GRACE_SECONDS = (
+    30  # for a body, and for taking an answer; then they are as fast as MIN_BYTES_PER_SECOND on average
+)
+MIN_BYTES_PER_SECOND = 8 * 1024  # bytes a second
 LINGER_SECONDS = 2
 
 
@@ -60,9 +62,9 @@ class Connection:
         if self.state is State.RECEIVING:
             if not self.incoming.has_head:
                 return self.since + HEAD_SECONDS
-            return self.since + GRACE_SECONDS + self.incoming.size / SLOWEST
+            return self.since + GRACE_SECONDS + self.incoming.size / MIN_BYTES_PER_SECOND
         if self.state is State.SENDING:
-            average = self.since + GRACE_SECONDS + (self.sock.sent - self._sent_before) / SLOWEST
+            average = self.since + GRACE_SECONDS + (self.sock.sent - self._sent_before) / MIN_BYTES_PER_SECOND
             # What the kernel took is not yet with the client: one that has stopped reading is seen by the silence.
             return min(average, max(self.since, self.sock.progress_at) + GRACE_SECONDS)
         if self.state is State.LINGERING:

@@ -30,7 +30,7 @@ class Incoming:
         self.overrun = False
         self.head = bytearray()
         self.has_head = False
-        self._file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=MEMORY_BYTES)  # noqa: SIM115 – lives on
+        self._file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=MEMORY_BYTES)  # noqa: SIM115 – used after this block
         self._missing = 0  # bytes of the body, or of the present chunk
         self._chunks: _Chunks | None = None
 

@@ -11,7 +11,7 @@ MEMORY_BYTES = 256 * 1024
 KEPT_BYTES = 256 * 2**20  # of one answer; its thread waits for the client beyond that
 BLOCK = 64 * 1024
 GRACE_SECONDS = 30
-SLOWEST = 64 * 1024  # bytes a second that a client takes for whom a thread waits
+MIN_BYTES_PER_SECOND = 64 * 1024  # bytes a second that a client takes for whom a thread waits
 
 
 class Outlet:
@@ -81,7 +81,7 @@ class Outlet:
 
     def _keep(self, data: bytes) -> None:
         if self._kept is None:
-            self._kept = tempfile.SpooledTemporaryFile(max_size=MEMORY_BYTES)  # noqa: SIM115 – lives on
+            self._kept = tempfile.SpooledTemporaryFile(max_size=MEMORY_BYTES)  # noqa: SIM115 – used after this block
         self._kept.seek(self._write_at)
         self._write_at += self._kept.write(data)
 
@@ -97,7 +97,7 @@ class Outlet:
         poll.register(self._sock, select.POLLOUT)
         began, sent = time.monotonic(), self.sent
         while self.waiting > KEPT_BYTES // 2:
-            left = began + GRACE_SECONDS + (self.sent - sent) / SLOWEST - time.monotonic()
+            left = began + GRACE_SECONDS + (self.sent - sent) / MIN_BYTES_PER_SECOND - time.monotonic()
             if left <= 0:
                 self._broken = True
                 raise OSError(errno.ETIMEDOUT, "The client takes the answer too slowly.")

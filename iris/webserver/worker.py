@@ -27,7 +27,7 @@ from iris.webserver.connection import BLOCK, Connection, State
 from iris.webserver.incoming import MEMORY_BYTES, Incoming
 
 # Temporary files of one process for bodies on their way in, in uploads of the largest size.
-UPLOADS = 10
+MAX_BUFFERED_UPLOADS = 10
 SWEEP_SECONDS = 0.5
 OPEN_FILES = 8192
 LIVE = (b"GET /health/live", b"HEAD /health/live")
@@ -67,7 +67,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             super().load_wsgi()
             startup_errors.refuse_shared_sessions()
         except ImproperlyConfigured as error:  # gunicorn shows this one without a traceback, and ends
-            raise AppImportError(startup_errors.in_a_sentence(error)) from error
+            raise AppImportError(startup_errors.startup_sentence(error)) from error
         from django.conf import settings
 
         from iris.webserver import refusals
@@ -99,7 +99,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         conn.incoming = Incoming(self.body_limit)
         conn.enter(State.IDLE, seconds=self.cfg.keepalive if self.alive else STOP_KEEPALIVE_LINGER)
         if begun:
-            self._take_in(conn, begun)
+            self._receive(conn, begun)
         if conn.state in (State.IDLE, State.RECEIVING):
             self._watch(conn, selectors.EVENT_READ, self._on_readable)
 
@@ -113,11 +113,11 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         except OSError:
             data = b""
         if data:
-            self._take_in(conn, data)
+            self._receive(conn, data)
         else:
             self._close(conn)
 
-    def _take_in(self, conn: Connection, data: bytes) -> None:
+    def _receive(self, conn: Connection, data: bytes) -> None:
         incoming = conn.incoming
         before = incoming.size if incoming.size > MEMORY_BYTES else 0
         had_head = incoming.has_head
@@ -134,7 +134,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             conn.stored = incoming.size
         if incoming.complete:
             self.enqueue_req(conn)
-        elif self.stored > UPLOADS * self.body_limit:
+        elif self.stored > MAX_BUFFERED_UPLOADS * self.body_limit:
             self._refuse(conn, self.refusals.FULL)
         elif not had_head and incoming.expects_continue():
             try:

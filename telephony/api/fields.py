@@ -7,7 +7,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from iris.api.fields import Text, sent_value, told_of_this_field
+from iris.api.fields import Text, errors_for_this_field, sent_value
 from iris.api.lists import Many
 from telephony import numbering, speech
 from telephony.placeholders import read_placeholders
@@ -18,7 +18,7 @@ class Message(Text):
 
     def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
-        with told_of_this_field():
+        with errors_for_this_field():
             return read_placeholders(text)
 
 
@@ -26,7 +26,7 @@ class VoiceName(Text):
     """The name of a voice; returns the voice's internal name."""
 
     def to_internal_value(self, data: Any) -> str:
-        with told_of_this_field():
+        with errors_for_this_field():
             return speech.resolve(super().to_internal_value(data))
 
 
@@ -46,7 +46,7 @@ class Number(AnyNumber):
         return sent_value(dictionary, self.field_name)
 
     def to_internal_value(self, data: Any) -> Any:
-        with told_of_this_field():
+        with errors_for_this_field():
             numbering.parse(data)
         return data
 

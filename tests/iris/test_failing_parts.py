@@ -63,7 +63,7 @@ def test_a_read_only_database_is_an_outage_and_its_connection_is_dropped() -> No
         assert answer["message"] == "The database takes no changes at the moment. Try again in a few seconds."
 
         with pytest.raises(OperationalError):
-            health.beat()
+            health.record_heartbeat()
         connection.close_if_unusable_or_obsolete()
         assert connection.connection is None, "the next one may lead to a server that takes changes"
 
@@ -77,7 +77,7 @@ def test_a_read_only_database_is_an_outage_and_its_connection_is_dropped() -> No
 
 @pytest.mark.django_db(transaction=True)
 def test_a_read_only_database_is_seen_by_health(client: Client) -> None:
-    health.beat()
+    health.record_heartbeat()
     with read_only_server():
         answer = client.get("/health")
 
@@ -185,7 +185,7 @@ def test_media_that_cannot_be_written_are_seen_by_health(
 ) -> None:
     (tmp_path / "file").touch()
     settings.MEDIA_ROOT = tmp_path / "file" / "media"
-    health.beat()
+    health.record_heartbeat()
 
     answer = client.get("/health")
 
@@ -236,7 +236,7 @@ for _ in range(3):
     assert OtpThrottle().allow("somebody")
     assert fill.apply_async(retry=False) is None
 assert connections() == tried, "it is not asked again so soon"
-print(tried, health.look()["broker"])
+print(tried, health.check_parts()["broker"])
 """
 
 

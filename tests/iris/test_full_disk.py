@@ -210,7 +210,7 @@ def test_a_recording_whose_mp3_cannot_be_kept(
 def test_health_sees_both(disk: Path, settings: Settings, client: Client) -> None:
     settings.MEDIA_ROOT = disk / "media"
     settings.CELERY_BROKER_TRANSPORT_OPTIONS = {"folder": str(disk / "broker")}
-    health.beat()
+    health.record_heartbeat()
     answer = client.get("/health").json()
     assert (answer["media"], answer["broker"]) == ("ok", "ok")
 

@@ -30,7 +30,7 @@ def _broker(settings: Settings, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["/health", "/health/"])
 def test_health_is_ok_when_all_answer(path: str, client: Client) -> None:
-    health.beat()
+    health.record_heartbeat()
 
     response = client.get(path)
 
@@ -62,9 +62,9 @@ def test_a_worker_counts_as_gone_after_15_seconds(seconds: int, status: int, cli
 
 
 def test_a_heartbeat_is_kept_once(client: Client) -> None:
-    health.beat()
+    health.record_heartbeat()
     first = Heartbeat.objects.get().seen_at
-    health.beat()
+    health.record_heartbeat()
 
     assert Heartbeat.objects.get().seen_at > first
 
@@ -72,7 +72,7 @@ def test_a_heartbeat_is_kept_once(client: Client) -> None:
 def test_health_names_a_broker_that_does_not_answer(
     client: Client, settings: Settings, tmp_path: Path
 ) -> None:
-    health.beat()
+    health.record_heartbeat()
     (tmp_path / "file").touch()
     settings.CELERY_BROKER_TRANSPORT_OPTIONS = {"folder": str(tmp_path / "file" / "broker")}
 
@@ -86,7 +86,7 @@ def test_health_names_a_broker_that_does_not_answer(
 def test_health_asks_redis_where_that_is_the_broker(
     client: Client, settings: Settings, require_program: Callable[[str], str], tmp_path: Path
 ) -> None:
-    health.beat()
+    health.record_heartbeat()
     port = str(free_port())
     settings.IRIS_BROKER_URL = f"redis://127.0.0.1:{port}/0"
     redis = subprocess.Popen(
@@ -109,7 +109,7 @@ def test_health_names_a_database_that_hangs(client: Client, monkeypatch: pytest.
         return {}
 
     monkeypatch.setattr(health, "LIMIT_SECONDS", 0.1)
-    monkeypatch.setattr(health, "_look_at_database", hang)
+    monkeypatch.setattr(health, "_check_database", hang)
     threads = threading.active_count()
     try:
         answers = [client.get("/health") for _ in range(5)]
@@ -126,7 +126,7 @@ def test_health_never_fails_itself(client: Client, monkeypatch: pytest.MonkeyPat
     def fail() -> dict[str, str]:
         raise RuntimeError("a surprise")
 
-    monkeypatch.setattr(health, "_look_at_database", fail)
+    monkeypatch.setattr(health, "_check_database", fail)
 
     response = client.get("/health")
 

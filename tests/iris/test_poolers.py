@@ -23,7 +23,7 @@ from iris.postgresql.sessions import SENTENCE
 from tests.iris.processes import free_port, run, run_python
 from tests.live import wait_for
 
-ASK = "import django; django.setup(); from iris.postgresql import sessions; print(sessions.are_ours())"
+ASK = "import django; django.setup(); from iris.postgresql import sessions; print(sessions.are_dedicated())"
 
 
 # Whatever keeps or takes locks of its session, or is started with those that do.

@@ -8,7 +8,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from iris.api.fields import Text, Word, told_of_this_field
+from iris.api.fields import Text, Word, errors_for_this_field
 from iris.errors import InvalidInput
 from otp.models import Origin, Otp
 from otp.services import DEFAULT_LENGTH, check_code, check_length, reachable, rendered, spaced
@@ -42,7 +42,7 @@ class Recipient(Text):
 
     def to_internal_value(self, data: Any) -> str:
         number = super().to_internal_value(data)
-        with told_of_this_field():
+        with errors_for_this_field():
             reachable(number)
         return number
 

@@ -78,7 +78,7 @@ def test_requests_pass_when_the_cache_fails(
 
     settings.IRIS_OTP_THROTTLE = "1/day"
     monkeypatch.setattr(cache, "incr", broken)
-    monkeypatch.setattr(throttles, "_told", Rest())
+    monkeypatch.setattr(throttles, "_unavailable_warned", Rest())
     assert [ask(User(pk=1)) for _ in range(3)] == [None, None, None]
     assert caplog.text.count("not throttled") == 1, "once in a few seconds"
     assert "Traceback" not in caplog.text
