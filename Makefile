@@ -1,11 +1,12 @@
-# iris: `make sandbox` runs it, `make test` tests it. Neither needs root or a service; both make .venv as needed.
+# `make sandbox` runs iris, `make test` tests it. Neither needs root or services. Both create .venv if necessary.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST_ARGS ?=
-# The tests of a file stay together, so that they share what the file starts; tests/conftest.py puts long files first.
+# --dist loadfile keeps the tests of a file in one process, so that they share its fixtures. tests/conftest.py runs long
+# files first.
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 BENCH_ARGS ?=
 CHAOS_ARGS ?=
@@ -16,12 +17,12 @@ CHAOS_ARGS ?=
 help:
 	@echo "make sandbox   run iris on http://127.0.0.1:8000 (IRIS_PORT and IRIS_HOME choose others)"
 	@echo "make test      run all tests (PYTEST_ARGS='-k name' runs some)"
-	@echo "make field     run the tests that try more, with large counts, before a release"
+	@echo "make field     run the extended tests with large counts, before a release"
 	@echo "make bench     measure the figures of benchmarks/results (BENCH_ARGS='--scale 0.1 runs')"
 	@echo "make chaos     kill and restart everything under a running campaign (CHAOS_ARGS='--times 3')"
 	@echo "make check     lint, format, spelling, types, import rules, migrations, documents"
 	@echo "make lock      update requirements/*.txt from requirements/*.in"
-	@echo "make clean     remove .venv and caches; var/, which has the data, stays"
+	@echo "make clean     remove .venv and caches, but not var/, which contains the data"
 
 sandbox: $(VENV)/base.stamp
 	@exec $(BIN)/python manage.py sandbox
@@ -50,7 +51,7 @@ check: $(VENV)/dev.stamp
 		$(BIN)/python manage.py check --deploy --fail-level WARNING
 	IRIS_HOME=$(VENV)/check $(BIN)/python manage.py settingstable --check
 
-# --universal: one file for all systems and Python versions from 3.11 on.
+# --universal creates one file for all systems and for Python 3.11 and newer.
 lock: $(VENV)/dev.stamp
 	$(PIP) install --quiet uv
 	for name in base piper s3 sip smpp dev; do \
@@ -61,7 +62,7 @@ lock: $(VENV)/dev.stamp
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
 
-# A stamp is older than its requirements when these have changed: then, and only then, something is installed.
+# Requirements are installed only if they are newer than their stamp.
 $(VENV)/base.stamp: requirements/base.txt $(VENV)/bin/python
 	$(PIP) install --quiet --require-hashes -r $<
 	@touch $@
@@ -76,5 +77,5 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "iris needs Python 3.11 or newer; this is $$($(PYTHON) --version). PYTHON=python3.12 make … names another." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
-		{ echo "$(PYTHON) cannot make a virtual environment: install the package python3-venv (Debian, Ubuntu)." >&2; exit 1; }
+		{ echo "$(PYTHON) cannot create a virtual environment: install the package python3-venv (Debian, Ubuntu)." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)

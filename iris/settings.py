@@ -1,7 +1,6 @@
-"""Every setting of iris, and the only file that reads the environment.
+"""All settings of iris. No other file reads environment variables.
 
-Each variable says what it means where it is read; docs/operations.md has the same sentences as a table
-(`manage.py settingstable`).
+Each variable is described where it is read. `manage.py settingstable` writes the descriptions into docs/operations.md.
 """
 
 from datetime import timedelta
@@ -29,17 +28,17 @@ from iris.environment import (
     voices_from_file,
 )
 
-django_stubs_ext.monkeypatch()  # classes that only Django's type stubs know as generic: ModelAdmin[User]
+django_stubs_ext.monkeypatch()  # makes classes generic at run time that are generic only in the type stubs: ModelAdmin[User]
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-# Where things live ------------------------------------------------------------------------------------------
+# Locations --------------------------------------------------------------------------------------------------
 
 IRIS_HOME = Path(
     env_str(
         "IRIS_HOME",
         str(BASE_DIR / "var"),
-        "Folder of the media, and of the embedded database and broker where those are used.",
+        "Folder of the media files, and of the embedded database and broker if they are used.",
         shown="`var/` beside manage.py",
     )
 ).absolute()
@@ -47,7 +46,7 @@ IRIS_HOME = Path(
 try:
     IRIS_HOME.mkdir(
         parents=True, exist_ok=True
-    )  # beat needs it as much as the others, and has no other way to make it
+    )  # here, because all processes import the settings, and beat has no other place to create it
 except OSError as error:
     raise ImproperlyConfigured(f"IRIS_HOME must be a folder that iris may write to: {error}") from error
 
@@ -64,36 +63,38 @@ IRIS_DATABASE_URL = env_secret(
 
 IRIS_BROKER_URL = env_secret(
     "IRIS_BROKER_URL",
-    "Redis, as `redis://host:6379/0`, through which web and beat nudge the workers. "
-    "Without it they use files in `IRIS_HOME`, on one machine.",
+    "Redis, as `redis://host:6379/0`, through which web and beat send tasks to the workers. "
+    "Without it they use files in `IRIS_HOME`, which works on one machine only.",
     shown="files",
 )
 
 if IRIS_BROKER_URL is not None and not IRIS_BROKER_URL.startswith(("redis://", "rediss://")):
     raise ImproperlyConfigured(
-        "IRIS_BROKER_URL must begin with redis:// or rediss://; iris speaks to no other broker."
+        "IRIS_BROKER_URL must begin with redis:// or rediss://; iris supports no other broker."
     )
 
 # The web server ---------------------------------------------------------------------------------------------
 
-DEBUG = env_bool("IRIS_DEBUG", False, "Shows Django's error pages. Never where strangers can reach it.")
+DEBUG = env_bool(
+    "IRIS_DEBUG", False, "Shows Django's debug pages for errors. Never use it on a public server."
+)
 
 SECRET_KEY = env_secret(
     "IRIS_SECRET_KEY",
-    "Signs login tokens; 50 random characters or more. "
-    "Needed with `IRIS_DATABASE_URL`; else made once and kept in `IRIS_HOME`.",
-    shown="made once",
+    "Key that signs login tokens: at least 50 random characters. "
+    "Required with `IRIS_DATABASE_URL`; otherwise generated once and stored in `IRIS_HOME`.",
+    shown="generated",
 ) or (kept_secret(IRIS_HOME / "secret_key") if IRIS_DATABASE_URL is None else "")
 if not SECRET_KEY:
     raise ImproperlyConfigured(
-        "IRIS_SECRET_KEY is needed when IRIS_DATABASE_URL is set. Make one with: "
+        "IRIS_SECRET_KEY is needed when IRIS_DATABASE_URL is set. Generate one with: "
         "python -c 'import secrets; print(secrets.token_urlsafe(50))'"
     )
 
 IRIS_PUBLIC_URL = env_str(
     "IRIS_PUBLIC_URL",
     f"http://127.0.0.1:{IRIS_PORT}",
-    "How the outside reaches iris: links to audio begin with it. Behind HTTPS it begins with https://.",
+    "Public base URL of iris, used in links to audio. With HTTPS it begins with https://.",
     shown="`http://127.0.0.1:IRIS_PORT`",
 ).rstrip("/")
 if not IRIS_PUBLIC_URL.startswith(("http://", "https://")):
@@ -112,7 +113,7 @@ ALLOWED_HOSTS = [
     *env_list(
         "IRIS_ALLOWED_HOSTS",
         "localhost,127.0.0.1,[::1]",
-        "Names, between commas, under which iris may be called; that of `IRIS_PUBLIC_URL` always is.",
+        "Host names, comma-separated, that requests may use; the host of `IRIS_PUBLIC_URL` is always allowed.",
     ),
     _PUBLIC_HOST,
 ]
@@ -120,7 +121,7 @@ ALLOWED_HOSTS = [
 IRIS_TRUST_PROXY = env_bool(
     "IRIS_TRUST_PROXY",
     False,
-    "Believes the proxy in front about the caller's address (X-Forwarded-For) and HTTPS (X-Forwarded-Proto).",
+    "Trusts the proxy in front to report the client's address (X-Forwarded-For) and HTTPS (X-Forwarded-Proto).",
 )
 
 _HTTPS = IRIS_PUBLIC_URL.startswith("https://")
@@ -129,9 +130,11 @@ SESSION_COOKIE_SECURE = _HTTPS
 CSRF_COOKIE_SECURE = _HTTPS
 CSRF_TRUSTED_ORIGINS = [IRIS_PUBLIC_URL]
 SECURE_HSTS_SECONDS = env_int(
-    "IRIS_HSTS_SECONDS", 0, "Seconds for which browsers must use HTTPS only; 0 leaves that to the proxy."
+    "IRIS_HSTS_SECONDS",
+    0,
+    "Seconds for which browsers must use HTTPS only (HSTS); with 0, iris does not send the header.",
 )
-# Redirecting to HTTPS, and what other hosts of the domain do, are the business of the proxy in front.
+# The proxy in front redirects to HTTPS and decides about HSTS for other hosts of the domain.
 SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W005", "security.W008", "security.W021"]
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
@@ -158,7 +161,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "iris.middleware.add_headers",  # the outermost, so that errors of the others have them, too
+    "iris.middleware.add_headers",  # outermost, so that error responses of other middleware get the headers too
     "iris.middleware.AnswerOutages",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -185,15 +188,15 @@ TEMPLATES = [
 ]
 
 STATIC_URL = "/static/"
-WHITENOISE_USE_FINDERS = True  # the admin's files come from their packages: no collectstatic step to forget
+WHITENOISE_USE_FINDERS = True  # serve static files directly from the packages, without collectstatic
 MEDIA_URL = "/media/"
 MEDIA_ROOT = IRIS_HOME / "media"
 
 # The database -----------------------------------------------------------------------------------------------
 
 _DATABASE: dict[str, Any] = {
-    # Kept open: connecting costs more than most of our queries. Health checks replace one that PostgreSQL
-    # closed.
+    # Keep connections open, because connecting costs more than most of our queries. Health checks replace a connection
+    # that PostgreSQL has closed.
     "CONN_MAX_AGE": None,
     "CONN_HEALTH_CHECKS": True,
 }
@@ -210,13 +213,14 @@ else:
             **_DATABASE,
         }
     }
-    # A machine that lost its power still holds its locks until PostgreSQL notices: within a minute, not two hours.
+    # PostgreSQL keeps the locks of a client machine that lost power until it detects this: within a minute instead of two
+    # hours.
     DATABASES["default"]["OPTIONS"] = {
         "connect_timeout": 10,
         "keepalives_idle": 30,
         "keepalives_interval": 10,
         "keepalives_count": 3,
-        "tcp_user_timeout": 30_000,  # milliseconds; the same for what was sent and not acknowledged
+        "tcp_user_timeout": 30_000,  # milliseconds; the same for unacknowledged data
         "options": "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
         " -c idle_in_transaction_session_timeout=60000",
         **DATABASES["default"]["OPTIONS"],
@@ -234,26 +238,27 @@ if IRIS_BROKER_URL is None:
 else:
     CELERY_BROKER_URL = IRIS_BROKER_URL
     CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 10, "socket_connect_timeout": 2}
-# Commands to running workers (`celery inspect`, `celery control`) need a broker that can broadcast.
+# Remote control (`celery inspect`, `celery control`) needs a broker that supports broadcast.
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = IRIS_BROKER_URL is not None
 
 IRIS_WORKER_CONCURRENCY = env_int(
-    "IRIS_WORKER_CONCURRENCY", 4, "Processes of one worker.", minimum=1, maximum=100
+    "IRIS_WORKER_CONCURRENCY", 4, "Number of processes of one worker.", minimum=1, maximum=100
 )
 
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-# A request does not wait for a nudge.
+# A request must not wait until a nudge is sent.
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0}
 CELERY_TASK_DEFAULT_QUEUE = "iris"
 CELERY_TASK_IGNORE_RESULT = True
-# Tasks that one process runs before it connects to the database anew. Else it would for each, several times a second.
+# Number of tasks after which a process reconnects to the database. By default it would reconnect for each task, several
+# times a second.
 CELERY_DB_REUSE_MAX = 1000
-CELERY_TASK_ACKS_LATE = False  # a lost task is nudged again by the next tick
+CELERY_TASK_ACKS_LATE = False  # the next tick does the work of a lost task
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_CONCURRENCY = IRIS_WORKER_CONCURRENCY
-CELERY_WORKER_MAX_MEMORY_PER_CHILD = 400_000  # kB; a child above it is replaced between two tasks
+CELERY_WORKER_MAX_MEMORY_PER_CHILD = 400_000  # kB; a larger child process is replaced between two tasks
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
@@ -261,9 +266,9 @@ CELERY_TASK_ROUTES = ("telephony.engine.trunk_queues.route",)
 CELERY_BEAT_SCHEDULER = "iris.beat:Scheduler"
 CELERY_BEAT_SCHEDULE_FILENAME = str(IRIS_HOME / "beat-schedule")
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
-    # A tick that could not be taken in time is worthless: the next one does the same, so no backlog ever
-    # builds up. By the worker's clock: where beat's is behind, all are thrown away, and the heartbeat, which
-    # shows it, no later than the ticks.
+    # A tick that no worker accepts in time expires, because the next one does the same work. So no backlog builds up.
+    # Expiry uses the worker's clock: if beat's clock is behind, all ticks expire. The heartbeat expires no later than the
+    # ticks, so /health reports this.
     "campaigns": {
         "task": "campaigns.tasks.tick",
         "schedule": timedelta(seconds=1),
@@ -299,16 +304,19 @@ REST_FRAMEWORK = {
     "NUM_PROXIES": 1 if IRIS_TRUST_PROXY else 0,
 }
 
-IRIS_ACCESS_TOKEN_DAYS = env_int("IRIS_ACCESS_TOKEN_DAYS", 1, "Days a login's access token works.", minimum=1)
+IRIS_ACCESS_TOKEN_DAYS = env_int(
+    "IRIS_ACCESS_TOKEN_DAYS", 1, "Lifetime of an access token, in days.", minimum=1
+)
 IRIS_REFRESH_TOKEN_DAYS = env_int(
-    "IRIS_REFRESH_TOKEN_DAYS", 7, "Days a login's refresh token works.", minimum=1
+    "IRIS_REFRESH_TOKEN_DAYS", 7, "Lifetime of a refresh token, in days.", minimum=1
 )
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(days=IRIS_ACCESS_TOKEN_DAYS),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=IRIS_REFRESH_TOKEN_DAYS),
 }
 
-# Counts for the throttles. Without Redis each web process counts for itself; `manage.py sandbox` has one.
+# The cache contains the counts of the throttles. Without Redis, each web process counts for itself; `manage.py sandbox` has
+# only one.
 CACHES: dict[str, dict[str, Any]]
 if IRIS_BROKER_URL is None:
     CACHES = {
@@ -342,63 +350,66 @@ IRIS_LOGIN_ADDRESS_THROTTLE = env_str(
 IRIS_LOGIN_ACCOUNT_THROTTLE = env_str(
     "IRIS_LOGIN_ACCOUNT_THROTTLE",
     "20/hour",
-    "Failed logins allowed to one account from all addresses that are new to it, before each of them waits for its turn.",
+    "Failed logins allowed to one account from all addresses that are new to it. Beyond it, such addresses must wait "
+    "before each attempt.",
 )
 IRIS_LOGINS_AT_ONCE = env_int(
     "IRIS_LOGINS_AT_ONCE",
     1,
-    "Passwords that one web process checks at the same time; each takes half a second of a processor.",
+    "Passwords that one web process checks at the same time; each takes half a second of CPU time.",
     minimum=1,
 )
-IRIS_OTP_THROTTLE = env_str("IRIS_OTP_THROTTLE", "60/minute", "OTPs one account may send.")
+IRIS_OTP_THROTTLE = env_str("IRIS_OTP_THROTTLE", "60/minute", "OTPs that one account may send.")
 IRIS_OTP_NUMBER_THROTTLE = env_str(
     "IRIS_OTP_NUMBER_THROTTLE",
     "5/minute, 20/hour, 50/day",
-    "OTPs one account may send to one number.",
+    "OTPs that one account may send to one number.",
 )
 IRIS_OTP_COUNTRIES = [
     country.upper()
     for country in env_list(
         "IRIS_OTP_COUNTRIES",
         "",
-        "Countries, by their two ISO letters and between commas, whose numbers get OTPs; `*` for all.",
+        "Countries whose numbers may receive OTPs: ISO codes of two letters, comma-separated; `*` for all.",
         shown="`IRIS_PHONE_REGION`",
     )
 ]
-IRIS_TRIAL_THROTTLE = env_str("IRIS_TRIAL_THROTTLE", "120/minute", "Voices one account may try.")
+IRIS_TRIAL_THROTTLE = env_str("IRIS_TRIAL_THROTTLE", "120/minute", "Voice trials of one account.")
 IRIS_TRIAL_CHARACTERS = env_int(
-    "IRIS_TRIAL_CHARACTERS", 500, "Longest text with which a voice can be tried, in characters.", minimum=1
+    "IRIS_TRIAL_CHARACTERS", 500, "Maximum length of the text of a voice trial, in characters.", minimum=1
 )
 IRIS_TRIAL_SECONDS_PER_DAY = env_int(
     "IRIS_TRIAL_SECONDS_PER_DAY",
     3600,
-    "Seconds of new speech for which one account may try voices, in a day.",
+    "Seconds of newly synthesized speech for the voice trials of one account in a day.",
     minimum=1,
 )
 IRIS_API_THROTTLE = env_str("IRIS_API_THROTTLE", "6000/minute", "All other requests of one account.")
 
 IRIS_MAX_UPLOAD_BYTES = env_int(
-    "IRIS_MAX_UPLOAD_BYTES", 40 * 2**20, "Largest uploaded file, in bytes.", minimum=1
+    "IRIS_MAX_UPLOAD_BYTES", 40 * 2**20, "Maximum size of an uploaded file, in bytes.", minimum=1
 )
 IRIS_MAX_BODY_BYTES = env_int(
-    "IRIS_MAX_BODY_BYTES", 10 * 2**20, "Largest request body without a file, in bytes.", minimum=1
+    "IRIS_MAX_BODY_BYTES", 10 * 2**20, "Maximum size of a request body without files, in bytes.", minimum=1
 )
 IRIS_SHEET_MAX_UNPACKED_BYTES = env_int(
     "IRIS_SHEET_MAX_UNPACKED_BYTES",
     2**30,
-    "Largest size of a spreadsheet once unpacked, in bytes.",
+    "Maximum size of an unpacked spreadsheet, in bytes.",
     minimum=1,
 )
-IRIS_SHEET_MAX_ROWS = env_int("IRIS_SHEET_MAX_ROWS", 2_000_000, "Most rows of a spreadsheet.", minimum=1)
+IRIS_SHEET_MAX_ROWS = env_int(
+    "IRIS_SHEET_MAX_ROWS", 2_000_000, "Maximum number of rows of a spreadsheet.", minimum=1
+)
 IRIS_SHEET_MAX_SECONDS = env_int(
     "IRIS_SHEET_MAX_SECONDS",
     600,
-    "Seconds of processor time that a worker reads one spreadsheet before it gives up.",
+    "Maximum CPU time for reading one spreadsheet, in seconds. After it the import fails.",
     minimum=1,
 )
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = IRIS_MAX_BODY_BYTES
-FILE_UPLOAD_MAX_MEMORY_SIZE = 2**20  # what is larger goes to a temporary file, so that uploads cost no memory
+FILE_UPLOAD_MAX_MEMORY_SIZE = 2**20  # larger uploads go to a temporary file, so that they need no memory
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -410,9 +421,9 @@ AUTH_PASSWORD_VALIDATORS = [
 # Language, time, numbers ------------------------------------------------------------------------------------
 
 LANGUAGE_CODE = "en-us"
-USE_I18N = False  # the API's sentences are contract
+USE_I18N = False  # the API's sentences must not depend on the client's language
 USE_TZ = True
-TIME_ZONE = env_str("IRIS_TIME_ZONE", "Asia/Kathmandu", "Time zone of times that name none.")
+TIME_ZONE = env_str("IRIS_TIME_ZONE", "Asia/Kathmandu", "Time zone of times without a time zone.")
 try:
     ZoneInfo(TIME_ZONE)
 except (KeyError, OSError, ValueError) as error:
@@ -420,7 +431,7 @@ except (KeyError, OSError, ValueError) as error:
         f"IRIS_TIME_ZONE must be a time zone such as Asia/Kathmandu; it is {TIME_ZONE!r}."
     ) from error
 IRIS_PHONE_REGION = env_str(
-    "IRIS_PHONE_REGION", "NP", "Country, by its two ISO letters, of phone numbers that name none."
+    "IRIS_PHONE_REGION", "NP", "Country of phone numbers without a country code: an ISO code of two letters."
 ).upper()
 if IRIS_PHONE_REGION not in phonenumbers.SUPPORTED_REGIONS:
     raise ImproperlyConfigured(
@@ -430,14 +441,18 @@ if IRIS_PHONE_REGION not in phonenumbers.SUPPORTED_REGIONS:
 IRIS_OTP_COUNTRIES = IRIS_OTP_COUNTRIES or [IRIS_PHONE_REGION]
 if unknown := set(IRIS_OTP_COUNTRIES) - {"*"} - phonenumbers.SUPPORTED_REGIONS:
     raise ImproperlyConfigured(
-        f"IRIS_OTP_COUNTRIES must be the two letters of countries, such as NP,IN; {', '.join(sorted(unknown))} is none."
+        f"IRIS_OTP_COUNTRIES must be the two letters of countries, such as NP,IN; unknown: {', '.join(sorted(unknown))}."
     )
 
-# What it costs, in credits ----------------------------------------------------------------------------------
+# Prices in credits ------------------------------------------------------------------------------------------
 
-IRIS_SMS_CREDITS = env_decimal("IRIS_SMS_CREDITS", "1", "Credits for one segment of an SMS.")
-IRIS_CALL_CREDITS = env_decimal("IRIS_CALL_CREDITS", "2", "Credits for one pulse of an answered call.")
-IRIS_CALL_PULSE_SECONDS = env_int("IRIS_CALL_PULSE_SECONDS", 60, "Seconds of one pulse.", minimum=1)
+IRIS_SMS_CREDITS = env_decimal("IRIS_SMS_CREDITS", "1", "Price of one SMS segment, in credits.")
+IRIS_CALL_CREDITS = env_decimal(
+    "IRIS_CALL_CREDITS", "2", "Price of one pulse of an answered call, in credits."
+)
+IRIS_CALL_PULSE_SECONDS = env_int(
+    "IRIS_CALL_PULSE_SECONDS", 60, "Length of one pulse, in seconds.", minimum=1
+)
 
 # Carriers and dispatch --------------------------------------------------------------------------------------
 
@@ -461,49 +476,49 @@ IRIS_SANDBOX_SPEED = float(
     env_decimal(
         "IRIS_SANDBOX_SPEED",
         "10",
-        "How many times faster than life the sandbox carrier rings and talks.",
+        "Speed of the sandbox carrier's calls, relative to real calls.",
         minimum="0.01",
     )
 )
 IRIS_V0_DETAILS_OBJECT = env_bool(
     "IRIS_V0_DETAILS_OBJECT",
     False,
-    "v0 answers one campaign as an object instead of a list of one, for clients that were written so.",
+    "v0 returns the details of a campaign as an object instead of a list of one, for clients that expect that.",
 )
 IRIS_SANDBOX_INBOX = env_bool(
     "IRIS_SANDBOX_INBOX",
     IRIS_DATABASE_URL is None,
-    "Shows what the sandbox carrier took at `/sandbox/`, OTPs included, to everybody: never in production.",
+    "Shows the calls and SMS of the sandbox carrier at `/sandbox/` to everyone, OTPs included. Never use it in production.",
     shown="on with the embedded database",
 )
 IRIS_BACKGROUND_IMPORT_BYTES = env_int(
     "IRIS_BACKGROUND_IMPORT_BYTES",
     5 * 2**20,
-    "A sheet of more bytes is imported by a worker, after its sender has had the answer.",
+    "A larger sheet, in bytes, is imported by a worker after the response.",
 )
 IRIS_CLAIM_SIZE = env_int(
     "IRIS_CLAIM_SIZE",
     1000,
-    "Deliveries a worker takes from a trunk's queue at once.",
+    "Deliveries that a worker claims from a trunk's queue in one batch.",
     minimum=1,
     maximum=10_000,
 )
 IRIS_DISPATCHERS_PER_TRUNK = env_int(
     "IRIS_DISPATCHERS_PER_TRUNK",
     1,
-    "Processes that hand deliveries to one trunk without CPS at the same time; a trunk with CPS has one.",
+    "Processes that dispatch the deliveries of one trunk without CPS at the same time; a trunk with CPS has one.",
     minimum=1,
 )
 IRIS_TASK_SECONDS = env_int(
     "IRIS_TASK_SECONDS",
     5,
-    "Seconds after which a busy task makes room for others, and goes on later.",
+    "Seconds after which a busy task yields to other tasks and continues later.",
     minimum=1,
 )
 IRIS_LEASE_SECONDS = env_int(
     "IRIS_LEASE_SECONDS",
     30,
-    "Seconds a worker has to submit what it took. After that nobody knows whether the carrier has it.",
+    "Seconds a worker has to submit a claimed delivery. After that its state is unknown: the carrier may have it.",
     minimum=5,
 )
 IRIS_REPORT_TIMEOUT_SECONDS = env_int(
@@ -515,53 +530,56 @@ IRIS_REPORT_TIMEOUT_SECONDS = env_int(
 IRIS_KEEP_DELIVERIES_DAYS = env_int(
     "IRIS_KEEP_DELIVERIES_DAYS",
     0,
-    "Days after which `manage.py prune_deliveries` removes single calls and SMS of runs that are over; 0 keeps all.",
+    "Days after which `manage.py prune_deliveries` deletes the calls and SMS of ended runs; 0 keeps all.",
     minimum=0,
 )
-# For tests of what a crash leaves behind, and nothing else (telephony.engine.failpoints).
+# Only for tests that crash a process at a given place (telephony.engine.failpoints).
 IRIS_FAILPOINTS = env_str(
-    "IRIS_FAILPOINTS", "", "Tests only: a folder whose files name the places where a process dies."
+    "IRIS_FAILPOINTS", "", "Only for tests: a folder whose files name the places where a process crashes."
 )
 IRIS_HOPPER_SIZE = env_int(
-    "IRIS_HOPPER_SIZE", 2000, "Deliveries each running campaign keeps ready ahead of its trunk.", minimum=1
+    "IRIS_HOPPER_SIZE",
+    2000,
+    "Deliveries that each running campaign keeps queued ahead of its trunk.",
+    minimum=1,
 )
 
 # Voices -----------------------------------------------------------------------------------------------------
 
 IRIS_MAX_AUDIO_SECONDS = env_int(
-    "IRIS_MAX_AUDIO_SECONDS", 600, "Longest message that is spoken or played, in seconds.", minimum=1
+    "IRIS_MAX_AUDIO_SECONDS", 600, "Maximum length of a spoken or recorded message, in seconds.", minimum=1
 )
 IRIS_WHOLE_SENTENCES = env_int(
     "IRIS_WHOLE_SENTENCES",
     200,
-    "A call campaign of at most so many numbers is spoken in whole sentences, which sound best. A larger one with "
-    "tags is joined from parts: each name is then spoken once, whoever bears it.",
+    "Call campaigns with at most this many numbers use whole sentences, which sound best. In larger ones with tags, "
+    "messages are concatenated from parts, so that each name is synthesized only once.",
 )
 IRIS_SPEECH_TIMEOUT_SECONDS = env_int(
     "IRIS_SPEECH_TIMEOUT_SECONDS",
     5,
-    "Seconds of a processor for which one text may keep the speech engine busy without getting on. Then it is given up, "
-    "and a campaign that says it is paused. More where neural voices speak on a slow machine.",
+    "CPU seconds that the speech engine may use for one text without progress. Then synthesis fails, and a campaign with "
+    "this text is paused. Increase it for neural voices on a slow machine.",
     minimum=1,
     maximum=3600,
 )
 IRIS_SPEECH_PROCESSES = env_int(
     "IRIS_SPEECH_PROCESSES",
     2,
-    "Speech processes of one web process, for requests that speak at the same time. A worker's process needs one.",
+    "Speech processes of one web process, for concurrent requests that synthesize speech. A worker process uses one.",
     minimum=1,
 )
 IRIS_SPEECH_MEMORY_MB = env_int(
     "IRIS_SPEECH_MEMORY_MB",
     4096,
-    "Memory, in MB of addresses, that one speech process may take; 0 sets no limit.",
+    "Maximum address space of one speech process, in MB; 0 means no limit.",
 )
-SPEECH_WORKER = "telephony.speech_worker"  # the module; tests have some that never end, or crash
+SPEECH_WORKER = "telephony.speech_worker"  # the module; tests replace it by modules that hang or crash
 IRIS_LOUDNESS = float(
     env_decimal(
         "IRIS_LOUDNESS",
         "-16",
-        "How loud voices and uploaded recordings are made, in LUFS (EBU R 128).",
+        "Target loudness of voices and uploaded recordings, in LUFS (EBU R 128).",
         minimum=-30,
         maximum=-12,
     )
@@ -569,11 +587,11 @@ IRIS_LOUDNESS = float(
 IRIS_KEEP_AUDIO_DAYS = env_int(
     "IRIS_KEEP_AUDIO_DAYS",
     30,
-    "Days after which `manage.py prune_audio` removes speech that nobody needs any more.",
+    "Days after which `manage.py prune_audio` deletes unused speech.",
     minimum=2,
 )
-# The voices that iris comes with; `migrate` puts them into the catalogue, where the admin pages can change them
-# (telephony.speech.voices). `engine` apart, what is not named in `CATALOGUE_KEYS` there is an option of the engine.
+# The built-in voices. `migrate` adds them to the catalogue, where operators can change them (telephony.speech.voices). Keys
+# that are not in `CATALOGUE_KEYS` there are options of the engine.
 IRIS_VOICES: dict[str, dict[str, Any]] = {
     "np_rija": {
         "id": 1,
@@ -622,23 +640,23 @@ IRIS_VOICES: dict[str, dict[str, Any]] = {
 IRIS_VOICES_FILE = env_str(
     "IRIS_VOICES_FILE",
     "",
-    "TOML file of voices, each a table `[np_rija]` with its engine and options; see docs/voices.md.",
+    "TOML file of voices: each is a table such as `[np_rija]` with its engine and options; see docs/voices.md.",
     shown="the voices of espeak",
 )
 if IRIS_VOICES_FILE:
     IRIS_VOICES = voices_from_file("IRIS_VOICES_FILE", Path(IRIS_VOICES_FILE), IRIS_VOICES)
 
-# Where recordings and large sheets lie ----------------------------------------------------------------------
+# Storage of recordings and large sheets ---------------------------------------------------------------------
 
 IRIS_S3_BUCKET = env_str(
     "IRIS_S3_BUCKET",
     "",
-    "Keeps recordings in this S3 bucket, which needs nobody's access but ours, instead of `IRIS_HOME/media`. Needs "
-    "requirements/s3.txt. Its keys come from where boto3 looks for them: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
+    "S3 bucket for recordings, instead of `IRIS_HOME/media`. It should be private. Needs requirements/s3.txt. boto3 reads "
+    "its credentials, for example from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
     shown="files in `IRIS_HOME`",
 )
 IRIS_S3_ENDPOINT = env_str(
-    "IRIS_S3_ENDPOINT", "", "Address of the S3 service, where it is not Amazon's.", shown="Amazon's"
+    "IRIS_S3_ENDPOINT", "", "URL of an S3 service other than Amazon's.", shown="Amazon's"
 )
 STORAGES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "iris.storage.MediaStorage"},
@@ -651,7 +669,7 @@ if IRIS_S3_BUCKET:
             "OPTIONS": {
                 "bucket_name": IRIS_S3_BUCKET,
                 "endpoint_url": IRIS_S3_ENDPOINT or None,
-                "file_overwrite": True,  # a name says what is in the file
+                "file_overwrite": True,  # names are derived from the content
             },
         },
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
@@ -673,9 +691,9 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": IRIS_LOG_LEVEL},
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
-        "django.request": {"level": "ERROR"},  # a client's mistakes are the client's
+        "django.request": {"level": "ERROR"},  # do not log client errors (4xx)
         "django.security.DisallowedHost": {"filters": ["without_traceback"]},
-        "celery": {"level": "WARNING"},  # two ticks a second say nothing
+        "celery": {"level": "WARNING"},  # do not log each tick
         "kombu": {"level": "WARNING"},
     },
 }

@@ -1,15 +1,13 @@
-"""A Celery broker of files, for one machine without Redis: `iris-files://`, in the folder of the transport
-option `folder`.
+"""A Celery broker of files (`iris-files://`) for one machine without Redis. The transport option `folder` is its folder.
 
-kombu's own filesystem transport is not made for several processes that write and read at once: it opens a
-message under its final name before it is written, so that a reader may take an empty one; it moves messages
-through the shared temporary folder; it overwrites a list of bindings before it has locked it; and it lists
-and sorts the whole folder for each message. Here a message is written aside and renamed into its queue, taken
-by renaming it away (which one process can), and a queue is listed again only when all that was listed is
-taken.
+kombu's own filesystem transport does not support several processes that write and read concurrently: it opens a message
+under its final name before it is written, so that a reader may take an empty one; it moves messages through the shared
+temporary folder; it overwrites a list of bindings before it has locked it; and it lists and sorts the whole folder for
+each message. Here a message is written aside and then renamed into its queue. A reader takes it by renaming it away,
+which succeeds in one process only. A queue is listed again only after all listed messages are taken.
 
-A message is lost when the process that took it dies: Celery only nudges (docs/architecture.md). There is no
-broadcast, so `worker_enable_remote_control` must be off.
+A message is lost if the process that took it dies. That is acceptable, because Celery tasks are only nudges
+(docs/architecture.md). There is no broadcast, so `worker_enable_remote_control` must be off.
 """
 
 import contextlib
@@ -31,15 +29,16 @@ TRANSPORT_ALIASES[SCHEME] = "iris.devserver.filebroker:Transport"
 
 NEVER = 10**20 - 1
 SWEEP_INTERVAL_MESSAGES = (
-    200  # messages put by one process; without a worker nobody else drops the expired ones
+    200  # a process drops expired messages each time it has put this many, in case no worker runs
 )
-MAX_WAIT_SECONDS = 0.2  # seconds
-ABANDONED_AFTER = 3600  # seconds; a message aside for so long belongs to a process that died
+MAX_WAIT_SECONDS = 0.2
+ABANDONED_AFTER = 3600  # seconds after which a message aside is assumed to belong to a process that died
 
 
 class Channel(virtual.Channel):
-    """Queues are folders; messages are files named <time put>-<time it expires>-<random>, both in
-    nanoseconds: the oldest first.
+    """Queues are folders. Messages are files named <time put>-<time of expiry>-<random>, in nanoseconds.
+
+    So sorting the names yields the oldest message first.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -50,9 +49,7 @@ class Channel(virtual.Channel):
         self._until_sweep = SWEEP_INTERVAL_MESSAGES
 
     def _lookup(self, exchange: str, routing_key: str, default: str | None = None) -> list[str]:
-        """Every exchange is a direct one, and Celery names a queue's routing key like the queue: no bindings
-        to keep in a file.
-        """
+        """Return the queue named by the routing key. All exchanges are direct, so no bindings need to be stored."""
         return [routing_key]
 
     def _new_queue(self, queue: str, **kwargs: Any) -> None:
@@ -75,7 +72,7 @@ class Channel(virtual.Channel):
         try:
             try:
                 (aside / name).write_text(dumps(message))
-            except FileNotFoundError:  # somebody emptied IRIS_HOME
+            except FileNotFoundError:  # IRIS_HOME was emptied
                 self._new_queue(queue)
                 (aside / name).write_text(dumps(message))
             (aside / name).rename(waiting / name)
@@ -91,7 +88,7 @@ class Channel(virtual.Channel):
                     (waiting / other).unlink(missing_ok=True)
 
     def _get(self, queue: str, timeout: float | None = None) -> Any:
-        """The oldest message. What has expired, or is no message (the disk was full, say), is dropped."""
+        """Return the oldest message. Drop expired and incomplete ones (for example, after a full disk)."""
         waiting, aside = self._folders(queue)
         listed = self._listed.setdefault(queue, deque())
         if not listed:
@@ -126,8 +123,9 @@ class Channel(virtual.Channel):
         self._purge(queue)
 
     def _folders(self, queue: str) -> tuple[Path, Path]:
-        """Where messages wait, and where they are being written or read. On one file system, so that a rename
-        is atomic.
+        """Return the folder of waiting messages and the folder aside, for messages being written or read.
+
+        Both are on one file system, so that renaming is atomic.
         """
         folder = self._folder / quote(queue, safe="")
         return folder / "waiting", folder / "aside"
@@ -145,9 +143,7 @@ class Transport(virtual.Transport):
     def drain_events(  # type: ignore[override]
         self, connection: Any, timeout: float | None = None
     ) -> None:
-        """Gives up sooner than asked: a Celery worker asks for 2 s again and again, and looks in between
-        whether it shall stop.
-        """
+        """Wait for a shorter time than requested: a worker asks for 2 s, and only checks between calls if it shall stop."""
         super().drain_events(connection, timeout=None if timeout is None else min(timeout, MAX_WAIT_SECONDS))
 
     def driver_version(self) -> str:

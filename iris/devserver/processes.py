@@ -1,5 +1,6 @@
-"""The child processes of `manage.py sandbox`: each in a process group of its own, so that Ctrl-C reaches them
-through us, in order.
+"""The child processes of `manage.py sandbox`.
+
+Each has its own process group, so that Ctrl-C does not reach them and the parent stops them in order.
 """
 
 import contextlib
@@ -14,11 +15,11 @@ from collections.abc import Sequence
 from django.conf import settings
 
 PR_SET_PDEATHSIG = 1
-STOP_SECONDS = 20  # a worker ends its tasks first, which take IRIS_TASK_SECONDS at most
+STOP_SECONDS = 20  # a worker first finishes its tasks, which take IRIS_TASK_SECONDS at most
 
 
 class Child:
-    """One running process. `name` is what people call it."""
+    """One running process. `name` is shown to people."""
 
     def __init__(self, name: str, command: Sequence[str], *, files: Sequence[int] = ()) -> None:
         self.name = name
@@ -30,7 +31,7 @@ class Child:
             preexec_fn=_end_with_parent,  # safe: this process has no threads
             env={
                 **os.environ,
-                # Found whatever folder we were started in; and a relative IRIS_HOME is the one that we use.
+                # So that the child finds iris from any working directory, and resolves a relative IRIS_HOME as we do.
                 "PYTHONPATH": os.pathsep.join(
                     filter(None, [str(settings.BASE_DIR), os.environ.get("PYTHONPATH")])
                 ),
@@ -41,7 +42,7 @@ class Child:
         self.pid = self._process.pid
 
     def poll(self) -> int | None:
-        """None while it runs, then its exit status, or minus the signal that ended it."""
+        """Return None while the process runs, then its exit status, or minus the signal that killed it."""
         return self._process.poll()
 
     def ask_to_stop(self) -> None:
@@ -49,7 +50,7 @@ class Child:
             self._process.terminate()
 
     def wait(self, seconds: float) -> None:
-        """Waits until it has ended, and ends what has not within the time, its own children included."""
+        """Wait until the process has ended. After `seconds`, kill it together with its own children."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -58,9 +59,7 @@ class Child:
 
 
 def stop_all(children: Sequence[Child]) -> None:
-    """Ends all, the last started first: nothing new is nudged, then nothing new is asked for, and running
-    tasks end well.
-    """
+    """Stop all processes, the last started first: first beat, so that no new tasks are sent, then the others."""
     until = time.monotonic() + STOP_SECONDS
     for child in reversed(children):
         child.ask_to_stop()
@@ -69,6 +68,6 @@ def stop_all(children: Sequence[Child]) -> None:
 
 
 def _end_with_parent() -> None:
-    """Where the system can (Linux), a child is told to end when we are killed without a chance to tell it."""
+    """On Linux, have the kernel send the child a signal if its parent is killed."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,5 +1,6 @@
-"""What a fresh sandbox has: two accounts with credits, and phone numbers, owned and for sale. Seeding again
-adds only what is missing.
+"""Seed a sandbox with two accounts with credits, and with owned and purchasable phone numbers.
+
+Seeding is idempotent: it adds only missing rows.
 """
 
 import hashlib
@@ -27,7 +28,7 @@ def seed() -> None:
     _account(email=OTHER_EMAIL, password=OTHER_PASSWORD, first_name="Other", contact_number="9800000002")
     PhoneNumber.objects.bulk_create(
         [_number(number, owner=demo) for number in OWNED] + [_number(number) for number in FOR_SALE],
-        ignore_conflicts=True,  # a number that was bought or released since stays as it is
+        ignore_conflicts=True,  # numbers that were bought or released since remain unchanged
     )
 
 

@@ -1,4 +1,4 @@
-"""Requests to addresses that strangers chose: recordings to fetch, webhooks to deliver (`iris.outbound.requests`)."""
+"""HTTP requests to URLs that clients chose, for example of recordings to fetch (`iris.outbound.requests`)."""
 
 from iris.outbound.addresses import AddressRefused, OutboundError, Target, is_public, parse_address
 from iris.outbound.requests import Answer, request

@@ -1,4 +1,4 @@
-"""Which addresses a request may be sent to."""
+"""Validate the URLs and IP addresses to which requests may be sent."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ PORTS = frozenset({80, 443})
 
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _BROKEN = re.compile(r"[\s\x00-\x20\x7f\\]")
-_KEPT = "/%:@!$&'()*+,;=~?-._"  # of a path and a query; the rest is percent-encoded
+_KEPT = "/%:@!$&'()*+,;=~?-._"  # characters kept in a path and a query; others are percent-encoded
 _LIKE_A_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
-# The special-purpose registries of IANA, and what embeds an IPv4 address: a gateway would lead it anywhere.
+# IANA's special-purpose registries, and prefixes that embed an IPv4 address, which a gateway could route anywhere.
 _SPECIAL = [
     ipaddress.ip_network(network)
     for network in (
@@ -25,30 +25,30 @@ _SPECIAL = [
         *("192.0.0.0/24", "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24"),
         *("192.168.0.0/16", "192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24"),
         *("224.0.0.0/4", "240.0.0.0/4"),
-        # Of IPv6, only 2000::/3 is global unicast. So NAT64 (64:ff9b::/96, 64:ff9b:1::/48), IPv4-mapped and
-        # IPv4-compatible addresses, site-local and unique local ones need no line here.
+        # Only 2000::/3 is global unicast in IPv6. So NAT64 (64:ff9b::/96, 64:ff9b:1::/48), IPv4-mapped, IPv4-compatible,
+        # site-local and unique local addresses are not listed here.
         *("2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20"),
     )
 ]
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
-_ISATAP = {0x00005EFE, 0x02005EFE}  # before the IPv4 address in the lower half
+_ISATAP = {0x00005EFE, 0x02005EFE}  # the upper 32 bits of an ISATAP interface id, before the IPv4 address
 
 
 class OutboundError(InvalidInput):
-    """The request did not bring an answer. The sentence says why, and can stand after “cannot be fetched: ”."""
+    """The request got no response. The message says why, and continues a sentence such as “… cannot be fetched: ”."""
 
     default_code = "not_reached"
 
 
 class AddressRefused(OutboundError):
-    """Nothing is ever sent to such an address."""
+    """Requests to this URL are not allowed."""
 
     default_code = "address_refused"
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An address, taken apart and checked as far as that is possible without asking anybody."""
+    """A parsed URL that passed all checks that need no network."""
 
     scheme: str
     host: str
@@ -57,14 +57,14 @@ class Target:
 
     @property
     def authority(self) -> str:
-        """The value of the Host header."""
+        """Return the value of the Host header."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         usual = {"http": 80, "https": 443}[self.scheme]
         return host if self.port == usual else f"{host}:{self.port}"
 
 
 def parse_address(address: str) -> Target:
-    """Raises AddressRefused for whatever is not a plain address on the web."""
+    """Parse and check a URL. Raises AddressRefused unless it is a plain http or https URL."""
     text = address.strip() if len(address) <= MAX_ADDRESS_CHARACTERS else ""
     try:
         parts = urlsplit(text)
@@ -86,7 +86,7 @@ def parse_address(address: str) -> Target:
 
 
 def is_public(ip: str) -> bool:
-    """Whether this is an address that everybody on the internet can reach, and that means the same host to all."""
+    """Return whether this IP address is globally routable and means the same host everywhere."""
     try:
         address = ipaddress.ip_address(ip)
     except ValueError:
@@ -99,7 +99,7 @@ def is_public(ip: str) -> bool:
 
 
 def _checked_host(host: str, *, bracketed: bool) -> str:
-    """The host as an IP address or as a name in ASCII. Raises AddressRefused for other ways to write either."""
+    """Return the host as an IP address or as an ASCII name. Raises AddressRefused for other notations."""
     if bracketed:
         try:
             return str(ipaddress.IPv6Address("" if "%" in host else host))
@@ -108,7 +108,7 @@ def _checked_host(host: str, *, bracketed: bool) -> str:
     name = host.removesuffix(".")
     if not name.isascii():
         try:
-            # Longer names cost the codec far more than they weigh.
+            # Longer names are invalid, and the codec needs a lot of CPU time for them.
             name = name.encode("idna").decode("ascii") if len(name) <= 253 else ""
         except UnicodeError:
             name = ""
@@ -117,7 +117,7 @@ def _checked_host(host: str, *, bracketed: bool) -> str:
     if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
         raise AddressRefused(f"{host[:100]} is not a host")
     if _LIKE_A_NUMBER.fullmatch(labels[-1]):
-        # 2130706433, 0x7f.1 and 0177.0.0.1 are IP addresses to some programs and names to others.
+        # Some programs treat 2130706433, 0x7f.1 and 0177.0.0.1 as IP addresses, others as names.
         try:
             return str(ipaddress.IPv4Address(name))
         except ValueError as error:

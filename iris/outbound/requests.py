@@ -1,9 +1,8 @@
-"""Making a request to an address that a stranger chose.
+"""Send a request to a URL that a client chose, with protection against server-side request forgery (SSRF).
 
-The guard against server-side request forgery. A request connects only to globally routable hosts, on ports 80 and 443.
-The name is resolved once, every address it has is checked, and the request connects to one of those very addresses, so
-a second lookup cannot lead elsewhere. One deadline covers the lookup, the connection, TLS, the headers and the body.
-Proxies in the environment are ignored.
+A request connects only to globally routable hosts, on ports 80 and 443. The name is resolved once, all its addresses
+are checked, and the request connects to one of the checked addresses, so that a second lookup cannot lead elsewhere. One
+deadline covers the lookup, the connection, TLS, the headers and the body. Proxies in the environment are ignored.
 """
 
 from __future__ import annotations
@@ -21,10 +20,12 @@ from urllib.parse import urljoin
 from iris.outbound.addresses import AddressRefused, Target, is_public, parse_address
 from iris.outbound.sockets import AnswerTooLarge, Deadline, Limits, NoAnswer, PlainSocket, TLSSocket, too_slow
 
-CONNECT_SECONDS = 4.0  # for one of a host's addresses
-MAX_HEAD_BYTES = 128 * 1024  # of status lines and headers, and what chunks add to a body
+CONNECT_SECONDS = 4.0  # for each address of a host
+MAX_HEAD_BYTES = 128 * 1024  # for status lines, headers, and the overhead of a chunked body
 BLOCK = 65536
-MAX_LOOKUPS = 16  # at once; a lookup cannot be interrupted, so one whose request has given up still counts
+MAX_LOOKUPS = (
+    16  # concurrent; a lookup cannot be interrupted, so it still counts after its request has timed out
+)
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -33,7 +34,7 @@ _LOOKUPS = threading.BoundedSemaphore(MAX_LOOKUPS)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`headers` by their names in lower case; `address` is where the answer came from, after redirects."""
+    """A response. The names in `headers` are in lower case. `address` is the final URL after redirects."""
 
     status: int
     headers: Mapping[str, str]
@@ -52,10 +53,10 @@ def request(
     redirects: int = 0,
     cut: bool = False,
 ) -> Answer:
-    """Send one request and return the answer, whatever its status.
+    """Send one request and return the response, whatever its status.
 
-    `redirects` is how many are followed, each with the same checks; only GET follows any. A body above `max_bytes`
-    raises AnswerTooLarge, or is cut there with `cut`. Raises AddressRefused, NoAnswer.
+    Follows up to `redirects` redirects, each with the same checks, for GET only. A body longer than `max_bytes` raises
+    AnswerTooLarge, or is truncated with `cut`. Raises AddressRefused and NoAnswer.
     """
     for remaining in range(redirects if method == "GET" else 0, -1, -1):
         answer = _exchange(method, address, deadline, max_bytes, body, headers or {}, cut)
@@ -109,13 +110,13 @@ def _body(response: http.client.HTTPResponse, max_bytes: int, cut: bool, host: s
         if cut:
             return bytes(body[:max_bytes])
         raise AnswerTooLarge(f"{host} answers with more than {max_bytes / 2**20:.1f} MB")
-    if response.length:  # http.client does not mind a body that ends early
+    if response.length:  # http.client does not raise for a body that ends early
         raise NoAnswer(f"{host} breaks off in the middle of its answer")
     return bytes(body)
 
 
 def _connected(target: Target, limits: Limits) -> socket.socket:
-    """A connection to one of the addresses that were checked."""
+    """Connect to one of the checked addresses."""
     found = _resolved(target, limits)
     if not found or not all(is_public(str(where[0])) for _, where in found):
         raise AddressRefused(f"{target.host} is not on the public internet")
@@ -153,7 +154,7 @@ def _encrypted(raw: socket.socket, target: Target, limits: Limits) -> socket.soc
 
 
 def _resolved(target: Target, limits: Limits) -> list[tuple[int, Any]]:
-    """The addresses of a host, as family and socket address, in the system's order."""
+    """Resolve a host. Return its addresses as (family, socket address), in the system's order."""
     if not _LOOKUPS.acquire(timeout=limits.left()):
         raise too_slow(target.host)
     found: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -167,7 +168,7 @@ def _resolved(target: Target, limits: Limits) -> list[tuple[int, Any]]:
             _LOOKUPS.release()
 
     try:
-        # In a thread of its own, because nothing else can stop waiting for it.
+        # In its own thread, because getaddrinfo() has no timeout.
         threading.Thread(target=look_up, daemon=True, name="outbound-lookup").start()
     except BaseException:
         _LOOKUPS.release()

@@ -1,4 +1,4 @@
-"""Sockets whose every operation ends at a deadline."""
+"""Sockets with one deadline for all operations together."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from typing import Any
 
 from iris.outbound.addresses import OutboundError
 
-CPU_SECONDS = (
-    1.0  # of processor time for one request: a body in chunks of one byte costs far more than it weighs
-)
+# For one request. A body in chunks of one byte needs far more CPU time than its size suggests.
+CPU_SECONDS = 1.0
 
 
 class NoAnswer(OutboundError):
-    """The host cannot be found, refuses the connection, breaks off, or is too slow."""
+    """The host cannot be resolved, refuses or drops the connection, or is too slow."""
 
     default_code = "no_answer"
 
@@ -27,13 +26,13 @@ class AnswerTooLarge(OutboundError):
 
 
 class Deadline:
-    """A moment until which one or several requests must be done."""
+    """The time by which one or several requests must be complete."""
 
     def __init__(self, seconds: float) -> None:
         self._until = time.monotonic() + seconds
 
     def left(self, host: str = "the host") -> float:
-        """The seconds that are left, more than 0. Raises NoAnswer when there are none."""
+        """Return the remaining seconds, always more than 0. Raises NoAnswer after the deadline."""
         left = self._until - time.monotonic()
         if left <= 0:
             raise too_slow(host)
@@ -41,7 +40,7 @@ class Deadline:
 
 
 class Limits:
-    """What one request may still take: time, processor time, and bytes."""
+    """The remaining time, CPU time and bytes of one request."""
 
     def __init__(self, deadline: Deadline, host: str, size: int) -> None:
         self._deadline, self._host, self._size = deadline, host, size
@@ -59,7 +58,7 @@ class Limits:
 
 
 class PlainSocket(socket.socket):
-    """A socket whose every operation ends at the deadline, however little each brings."""
+    """A socket whose operations all end at the deadline, even if the host sends single bytes."""
 
     limits: Limits
 
@@ -75,7 +74,7 @@ class PlainSocket(socket.socket):
 
 
 class TLSSocket(ssl.SSLSocket):
-    """The same, encrypted."""
+    """The same with TLS."""
 
     limits: Limits
 

@@ -1,1 +1,1 @@
-"""Django's PostgreSQL backend, with the errors of a server that takes no changes sorted as an outage."""
+"""Django's PostgreSQL backend, which treats the errors of a read-only server as an outage."""

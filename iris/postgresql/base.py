@@ -1,4 +1,4 @@
-"""The database backend of all processes; the embedded one (iris.devserver.embedded) builds on it."""
+"""The database backend of all processes. The embedded backend (iris.devserver.embedded) extends it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ from django.db import InternalError, OperationalError
 from django.db.backends.postgresql import base
 from django.db.utils import DatabaseErrorWrapper
 
-READ_ONLY = (
-    "25006"  # read_only_sql_transaction: this server has become a standby, or was told to take no changes
-)
+READ_ONLY = "25006"  # read_only_sql_transaction: the server became a standby, or was configured as read-only
 
 
 class ErrorWrapper(DatabaseErrorWrapper):
-    """Sorts errors by what they mean for the caller.
+    """Raise OperationalError when a read-only server refuses a statement, so that callers retry it.
 
-    PostgreSQL calls a statement that a read-only server refuses an internal error, as it would a bug of ours. It is an
-    outage: the same statement works on the new primary. So it is an OperationalError, which everybody tries again.
+    Django would raise InternalError, as for a bug of ours. But this is an outage: the same statement will succeed on the
+    new primary.
     """
 
     wrapper: DatabaseWrapper
@@ -50,9 +48,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
         super().connect()
 
     def close_if_unusable_or_obsolete(self) -> None:
-        """Drop also a connection to a server that takes no changes: a new one may lead to the one that does.
+        """Also close a connection to a read-only server, because a new connection may reach the new primary.
 
-        Django looks for errors only, and counts a rollback, which works there, as a sign that all is well.
+        Django only closes connections that had errors, and a successful rollback on the read-only server resets that.
         """
         if self.is_read_only and self.connection is not None and not self.in_atomic_block:
             self.close()
@@ -61,5 +59,5 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
 
 def sqlstate(error: BaseException) -> str:
-    """PostgreSQL's code of an error of Django's, "" where it did not come from PostgreSQL."""
+    """Return the SQLSTATE of a Django database error, or "" if it does not come from PostgreSQL."""
     return getattr(error.__cause__, "sqlstate", None) or ""

@@ -1,7 +1,7 @@
-"""Is there a pooler between us and PostgreSQL that shares sessions among clients?
+"""Detect a connection pooler that shares sessions among clients.
 
-iris holds locks in its session (telephony.engine.locks), for as long as a process lives. A pooler in transaction mode
-leaves them on a session that the next client gets: after some seconds nothing is sent any more, and nothing says why.
+iris holds session locks (telephony.engine.locks) for the lifetime of a process. A pooler in transaction mode leaves
+these locks on a session that the next client gets. After some seconds, iris would silently stop sending.
 """
 
 from django.conf import settings
@@ -10,7 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from iris.postgresql.base import sqlstate
 
-NO_TRANSACTIONS = "08P01"  # protocol_violation, from a pooler in statement mode
+NO_TRANSACTIONS = "08P01"  # protocol_violation: the error of a pooler in statement mode
 SENTENCE = (
     "The database is reached through a pooler that shares sessions (pool_mode=transaction or statement), and iris keeps"
     " locks in its session. Set pool_mode=session for iris, or let it connect to PostgreSQL itself."
@@ -18,13 +18,14 @@ SENTENCE = (
 
 
 def are_dedicated() -> bool:
-    """Whether two connections are two sessions of PostgreSQL, each the same from one statement to the next.
+    """Return whether each connection has its own PostgreSQL session.
 
-    While one is in a transaction, it must have a session that the other one has never had: a pooler gives it the one that
-    has just become free. Raises OperationalError where the database cannot be reached.
+    Opens two connections and compares their backend pids. While the second is in a transaction, a pooler that shares
+    sessions gives it the session that the first one has just used. Raises OperationalError if the database cannot be
+    reached.
     """
     if settings.IRIS_DATABASE_URL is None:
-        return True  # the embedded one
+        return True  # the embedded server has no pooler
     first, second = connection.copy(), connection.copy()
     try:
         before = _session(first)

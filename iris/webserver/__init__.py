@@ -1,4 +1,4 @@
-"""What serves HTTP: gunicorn, with a worker in which slow clients cost no thread.
+"""The web server: gunicorn with a worker in which slow clients do not occupy threads.
 
-`gunicorn --config python:iris.webserver.config iris.wsgi` runs it, in production and in the sandbox alike.
+`gunicorn --config python:iris.webserver.config iris.wsgi` runs it in production and in the sandbox.
 """

@@ -1,16 +1,17 @@
-"""gunicorn's settings, which `gunicorn --config python:iris.webserver.config iris.wsgi` reads.
+"""gunicorn's settings, for `gunicorn --config python:iris.webserver.config iris.wsgi`.
 
-Only what is the same everywhere; the address, `--workers` and `--threads` belong on the command line. Django's settings
-are not read here, since the master process reads this file, and must not keep what its workers read anew.
+Contains only settings that are the same everywhere. The address, `--workers` and `--threads` belong on the command line.
+Django's settings must not be imported here: gunicorn's master process loads this file, and its workers would inherit
+outdated settings after a reload.
 """
 
 worker_class = "iris.webserver.worker.BufferingWorker"
 threads = 8
-# Clients keep connections for about a minute, and one that is closed in the moment of its reuse fails a request. So a
-# proxy's own keep-alive time must be shorter than this (docs/operations.md).
+# Longer than the keep-alive time of clients and proxies, about a minute: a request fails if the server closes the
+# connection at the moment of its reuse (docs/operations.md).
 keepalive = 75
 timeout = 120
-sendfile = False  # answers go through the worker's buffers (iris.webserver.outlet)
+sendfile = False  # responses pass through the worker's buffers (iris.webserver.outlet)
 control_socket_disable = True
 worker_connections = 2000
 logger_class = "iris.webserver.log.ServerLog"

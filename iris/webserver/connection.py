@@ -1,4 +1,4 @@
-"""One connection of the worker, and how long it may take for what."""
+"""One connection of the worker, with its states and deadlines."""
 
 from __future__ import annotations
 
@@ -14,23 +14,22 @@ from iris.webserver.outlet import Outlet
 
 BLOCK = 64 * 1024
 HEAD_SECONDS = 10
-GRACE_SECONDS = (
-    30  # for a body, and for taking an answer; then they are as fast as MIN_BYTES_PER_SECOND on average
-)
-MIN_BYTES_PER_SECOND = 8 * 1024  # bytes a second
+# Time to receive a body or to send a response. After it, the average rate must be at least MIN_BYTES_PER_SECOND.
+GRACE_SECONDS = 30
+MIN_BYTES_PER_SECOND = 8 * 1024
 LINGER_SECONDS = 2
 
 
 class State(enum.Enum):
     IDLE = "between two requests"
     RECEIVING = "in the middle of a request"
-    WORKING = "a thread has it"
-    SENDING = "the client is taking our answer"
-    LINGERING = "we have ended it, the client has not"
+    WORKING = "a thread is processing the request"
+    SENDING = "the response is being sent"
+    LINGERING = "closed by us, not yet by the client"
 
 
 class Connection:
-    """`sock` is where the answer goes, `raw` the socket itself. `rest` are bytes of the request after this one."""
+    """A connection. `sock` is the Outlet for the response, `raw` the socket, `rest` the first bytes of the next request."""
 
     incoming: Incoming
 
@@ -41,7 +40,7 @@ class Connection:
         self.server = server
         self.state = State.IDLE
         self.since = time.monotonic()
-        self.until = math.inf  # of IDLE
+        self.until = math.inf  # the deadline of IDLE
         self.rest = b""
         self.requests = 0
         self.reusable = False
@@ -56,7 +55,7 @@ class Connection:
         self._sent_before = self.sock.sent
 
     def deadline(self) -> float:
-        """When it is ended, unless it gets on."""
+        """Return when the connection is closed unless it makes progress."""
         if self.state is State.IDLE:
             return self.until
         if self.state is State.RECEIVING:
@@ -65,7 +64,8 @@ class Connection:
             return self.since + GRACE_SECONDS + self.incoming.size / MIN_BYTES_PER_SECOND
         if self.state is State.SENDING:
             average = self.since + GRACE_SECONDS + (self.sock.sent - self._sent_before) / MIN_BYTES_PER_SECOND
-            # What the kernel took is not yet with the client: one that has stopped reading is seen by the silence.
+            # Bytes in the kernel's buffer have not reached the client yet, so a client that stopped reading is detected
+            # by the time without progress.
             return min(average, max(self.since, self.sock.progress_at) + GRACE_SECONDS)
         if self.state is State.LINGERING:
             return self.since + LINGER_SECONDS

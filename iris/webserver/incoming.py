@@ -1,13 +1,13 @@
-"""One request while it arrives. It is only measured here; gunicorn's parser reads it once it is whole."""
+"""Buffer one request while it arrives. This module only finds its end; gunicorn's parser parses the complete request."""
 
 import re
 import tempfile
 from typing import IO
 
-MEMORY_BYTES = 64 * 1024  # of one request; a longer one lies in a temporary file
+MEMORY_BYTES = 64 * 1024  # of one request; a longer request is buffered in a temporary file
 HEAD_BYTES = 64 * 1024
-LINE_BYTES = 8192  # of a chunk's size, or of the trailers
-SLACK_BYTES = 256 * 1024  # taken in beyond the limit, so that the application finds a body that is over it
+LINE_BYTES = 8192  # maximum length of a chunk's size line, and of the trailers
+SLACK_BYTES = 256 * 1024  # received beyond the limit, so that the application sees that the body is too large
 
 _END_OF_HEAD = b"\r\n\r\n"
 _BARE_LF = re.compile(rb"(?<!\r)\n")
@@ -17,10 +17,11 @@ _EXPECT = re.compile(rb"\r\nexpect[ \t]*:[ \t]*100-continue[ \t]*(?=\r\n)", re.I
 
 
 class Incoming:
-    """Bytes of one request.
+    """The bytes of one request.
 
-    `complete` says that a thread can work on it. `overrun`: it was handed on before its end, since its body is over the
-    limit or cannot be measured; the application or gunicorn's parser refuses it, and the connection ends.
+    `complete` means that a thread can process it. `overrun` means that it is passed on before its end, because its body
+    exceeds the limit or its length cannot be determined. Then the application or gunicorn's parser refuses it, and the
+    connection is closed.
     """
 
     def __init__(self, limit: int) -> None:
@@ -31,13 +32,13 @@ class Incoming:
         self.head = bytearray()
         self.has_head = False
         self._file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=MEMORY_BYTES)  # noqa: SIM115 – used after this block
-        self._missing = 0  # bytes of the body, or of the present chunk
+        self._missing = 0  # remaining bytes of the body, or of the current chunk
         self._chunks: _Chunks | None = None
 
     def feed(self, data: bytes) -> bytes:
-        """Take in what belongs to this request; returns the rest, which begins the next one.
+        """Buffer the bytes that belong to this request. Return the rest, which belongs to the next request.
 
-        Raises OSError where the disk of temporary files is full.
+        Raises OSError if the disk of temporary files is full.
         """
         if self.complete:
             return data
@@ -48,11 +49,11 @@ class Incoming:
         return data
 
     def expects_continue(self) -> bool:
-        """Whether the client waits for our word before it sends the body, and is to get it."""
+        """Return whether the client waits for "100 Continue" and should get it."""
         return not self.complete and _EXPECT.search(self.head) is not None
 
     def read(self, size: int) -> bytes:
-        """The next bytes for the parser, b"" at the end."""
+        """Return the next bytes for the parser, b"" at the end."""
         return self._file.read(size)
 
     def rewind(self) -> None:
@@ -66,7 +67,7 @@ class Incoming:
         self.head += data
         end = self.head.find(_END_OF_HEAD, searched)
         if end < 0:
-            # A head that is too long, or that gunicorn refuses anyway, is handed on for its error.
+            # gunicorn's parser refuses this head, so pass it on for its error.
             if len(self.head) > HEAD_BYTES or _BARE_LF.search(self.head, searched):
                 self._store(bytes(self.head))
                 self.complete = self.overrun = True
@@ -91,7 +92,7 @@ class Incoming:
         elif len(codings) == 1 and not lengths and codings[0].lower() == b"chunked":
             self._chunks = _Chunks()
         else:
-            self.complete = self.overrun = True  # gunicorn's parser says what is wrong with it
+            self.complete = self.overrun = True  # gunicorn's parser will report the error
 
     def _feed_body(self, data: bytes) -> bytes:
         if self._chunks is None:
@@ -113,19 +114,19 @@ class Incoming:
 
 
 class _Chunks:
-    """Finds the end of a body in chunks (RFC 9112, 7.1)."""
+    """Find the end of a chunked body (RFC 9112, 7.1)."""
 
     def __init__(self) -> None:
         self.payload = 0
         self.ended = False
         self.broken = False
-        self._left = 0  # of the present chunk
-        self._ends = False  # its line end comes next
+        self._left = 0  # remaining bytes of the current chunk
+        self._ends = False  # the line end of the chunk comes next
         self._line = bytearray()
-        self._trailers: int | None = None  # bytes of them; None before the last chunk
+        self._trailers: int | None = None  # length of the trailers so far; None before the last chunk
 
     def measure(self, data: bytes) -> int:
-        """How many of these bytes belong to the body: all, unless it ends within them."""
+        """Return how many of these bytes belong to the body: all, unless the body ends within them."""
         at = 0
         while at < len(data) and not (self.ended or self.broken):
             if self._left:

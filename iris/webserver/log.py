@@ -1,4 +1,4 @@
-"""gunicorn's own lines, in the shape of all others."""
+"""gunicorn's logger, in the format of all other log lines."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from iris.logs import LineFormatter
 
 
 class ServerLog(Logger):  # type: ignore[misc]  # gunicorn has no types
-    """No line for each request: addresses have phone numbers in them."""
+    """Log no requests, because their paths contain phone numbers."""
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)

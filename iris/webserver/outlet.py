@@ -1,4 +1,4 @@
-"""The way out of one connection: what the client does not take at once is kept, so that a slow reader costs no thread."""
+"""Buffer the response of one connection, so that a client that reads slowly does not occupy a thread."""
 
 import errno
 import select
@@ -8,14 +8,14 @@ import time
 from typing import IO
 
 MEMORY_BYTES = 256 * 1024
-KEPT_BYTES = 256 * 2**20  # of one answer; its thread waits for the client beyond that
+KEPT_BYTES = 256 * 2**20  # buffered of one response; beyond that, its thread waits for the client
 BLOCK = 64 * 1024
 GRACE_SECONDS = 30
-MIN_BYTES_PER_SECOND = 64 * 1024  # bytes a second that a client takes for whom a thread waits
+MIN_BYTES_PER_SECOND = 64 * 1024  # that a client must read while a thread waits for it
 
 
 class Outlet:
-    """What gunicorn's Response takes for the socket. Used by one thread at a time: first the request's, then the loop's."""
+    """Replace the socket for gunicorn's Response. Used by one thread at a time: the request's, and then the loop's."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -27,11 +27,11 @@ class Outlet:
 
     @property
     def waiting(self) -> int:
-        """Bytes that the client has not taken yet."""
+        """Return the number of buffered bytes that are not sent yet."""
         return self._write_at - self._read_at
 
     def sendall(self, data: bytes) -> None:
-        """Send or keep all of it. Raises OSError where the client is gone, or takes too little for too long."""
+        """Send or buffer all bytes. Raises OSError if the client has disconnected or reads too slowly."""
         if self._broken:
             raise OSError(errno.EPIPE, "The connection is closed.")
         if not self.waiting:
@@ -42,11 +42,11 @@ class Outlet:
             self._wait()
 
     def send(self, data: bytes) -> int:
-        """gunicorn's "100 Continue", which the worker has sent already where the client waited for it."""
+        """Ignore gunicorn's "100 Continue": the worker has already sent it to a client that waited for it."""
         return len(data)
 
     def flush(self) -> bool:
-        """Send what the client takes now; True when nothing is left. Raises OSError where the client is gone."""
+        """Send as much as the socket accepts. Return True if the buffer is empty. Raises OSError on disconnect."""
         while self.waiting:
             assert self._kept is not None
             self._kept.seek(self._read_at)
@@ -58,11 +58,11 @@ class Outlet:
         return True
 
     def shutdown(self, how: int) -> None:
-        """gunicorn's answer to an error amid a response; `close` follows."""
+        """Refuse gunicorn's shutdown after an error within a response. gunicorn calls `close` next."""
         raise OSError(errno.ENOTCONN, "The worker closes its connections itself.")
 
     def close(self) -> None:
-        """Give up the response: the connection ends without the rest, so that the client sees that it is cut off."""
+        """Abort the response and close the connection, so that the client detects that the response is incomplete."""
         self._broken = True
         self._forget()
 
@@ -92,7 +92,7 @@ class Outlet:
         self._read_at = self._write_at = 0
 
     def _wait(self) -> None:
-        """Wait until half of what is kept has left."""
+        """Wait until half of the buffer is sent."""
         poll = select.poll()
         poll.register(self._sock, select.POLLOUT)
         began, sent = time.monotonic(), self.sent

@@ -1,4 +1,4 @@
-"""Answers to requests that never reach the application, in the shape that their address has."""
+"""Error responses to requests that never reach the application, in the dialect of their path."""
 
 import re
 from http import HTTPStatus
@@ -56,7 +56,7 @@ _ADDRESS = re.compile(rb"(?:\r\n)?[^ \r\n]+ +(?:https?://[^/ ]*)?(/[^ ?\r\n]{0,2
 
 
 def of_error(error: Exception) -> Failure:
-    """The refusal for an error of gunicorn's parser; BUG for every other error."""
+    """Return the refusal for an error of gunicorn's parser, and BUG for every other error."""
     for kind, failure in KINDS.items():
         if isinstance(error, kind):
             return failure
@@ -64,7 +64,7 @@ def of_error(error: Exception) -> Failure:
 
 
 def message(head: bytes, failure: Failure) -> bytes:
-    """The whole answer, which ends the connection, to a request of which this is the head, or its beginning."""
+    """Return the bytes of the response, which closes the connection. `head` is the request's head or its beginning."""
     found = _ADDRESS.match(head)
     request = HttpRequest()
     request.path = found[1].decode("latin-1") if found else "/"

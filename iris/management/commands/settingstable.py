@@ -1,5 +1,6 @@
-"""`manage.py settingstable`: writes the table of environment variables into docs/operations.md, from what
-settings.py says of each.
+"""`manage.py settingstable`: write the table of environment variables into docs/operations.md.
+
+The descriptions come from settings.py.
 """
 
 from argparse import ArgumentParser
@@ -15,7 +16,7 @@ END = "<!-- end of settings -->"
 
 
 def table() -> str:
-    """One row for each variable, in the order of settings.py."""
+    """Return the table with one row for each variable, in the order of settings.py."""
     rows = ["| variable | meaning | default |", "|---|---|---|"]
     for variable in VARIABLES.values():
         about = variable.about.replace("|", "\\|")
@@ -25,7 +26,7 @@ def table() -> str:
 
 class Command(BaseCommand):
     help = (
-        "Writes the table of settings into docs/operations.md; --check only looks whether it is up to date."
+        "Writes the table of settings into docs/operations.md; --check only checks whether it is up to date."
     )
     requires_system_checks = ()
 
