@@ -1,4 +1,4 @@
-"""Starting iris as processes of their own, in a clean environment."""
+"""Run iris in separate processes, in a clean environment."""
 
 import os
 import socket
@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def environment(home: Path, **variables: str) -> dict[str, str]:
-    """Ours, without what the tests' settings put into it."""
+    """Return our environment without the variables of the tests' settings."""
     ours = {
         name: value
         for name, value in os.environ.items()
@@ -24,7 +24,7 @@ def run_python(script: str, home: Path, **variables: str) -> subprocess.Complete
 
 
 def run(arguments: list[str], home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Python with these arguments, in the folder of manage.py."""
+    """Run Python with these arguments, in the folder of manage.py."""
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT,

@@ -19,7 +19,7 @@ def ids(problems: list[Any]) -> list[str]:
     return [problem.id for problem in problems]
 
 
-def test_the_default_settings_have_no_problem() -> None:
+def test_the_default_settings_pass_all_checks() -> None:
     assert checks.carriers_can_be_used(None) == []
     assert checks.routes_lead_to_carriers(None) == []
     assert checks.voices_speak(None) == []
@@ -35,7 +35,7 @@ def test_the_default_settings_have_no_problem() -> None:
         {"OPTIONS": {"colour": "blue"}},
     ],
 )
-def test_e001_a_carrier_that_cannot_be_used(wrong: dict[str, Any], settings: Settings) -> None:
+def test_an_unusable_carrier_is_e001(wrong: dict[str, Any], settings: Settings) -> None:
     settings.CARRIERS = {"sandbox": SANDBOX, "line1": {**SANDBOX, **wrong}}
 
     problems = checks.carriers_can_be_used(None)
@@ -47,14 +47,14 @@ def test_e001_a_carrier_that_cannot_be_used(wrong: dict[str, Any], settings: Set
 @pytest.mark.parametrize(
     "wrong", [{"CPS": "5"}, {"CPS": 0}, {"CPS": True}, {"CHANNELS": -1}, {"CHANNELS": 1.5}]
 )
-def test_e002_a_pace_that_is_no_number(wrong: dict[str, Any], settings: Settings) -> None:
+def test_an_invalid_cps_or_channels_is_e002(wrong: dict[str, Any], settings: Settings) -> None:
     settings.CARRIERS = {"line1": {**SANDBOX, **wrong}}
 
     assert ids(checks.carriers_can_be_used(None)) == ["iris.E002"]
 
 
 @pytest.mark.parametrize("right", [{"CPS": 0.5, "CHANNELS": 30}, {"CPS": 50}, {}])
-def test_a_pace_may_be_a_number_or_absent(right: dict[str, Any], settings: Settings) -> None:
+def test_cps_and_channels_may_be_numbers_or_absent(right: dict[str, Any], settings: Settings) -> None:
     settings.CARRIERS = {"line1": {**SANDBOX, **right}}
 
     assert checks.carriers_can_be_used(None) == []
@@ -74,7 +74,7 @@ def test_a_pace_may_be_a_number_or_absent(right: dict[str, Any], settings: Setti
         ({"call": [7], "sms": []}, "must be an alias or"),
     ],
 )
-def test_e003_routes_that_cannot_be_used(routes: dict[str, Any], sentence: str, settings: Settings) -> None:
+def test_unusable_routes_are_e003(routes: dict[str, Any], sentence: str, settings: Settings) -> None:
     settings.ROUTES = routes
 
     problems = checks.routes_lead_to_carriers(None)
@@ -90,14 +90,14 @@ def test_routes_by_prefix_lead_to_known_carriers(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("voices", [{}, {"np_rija": {"engine": "gramophone"}}])
-def test_e004_a_voice_that_would_not_speak(voices: dict[str, Any], settings: Settings) -> None:
+def test_an_unusable_voice_is_e004(voices: dict[str, Any], settings: Settings) -> None:
     settings.IRIS_VOICES = voices
 
     assert ids(checks.voices_speak(None)) == ["iris.E004"]
 
 
 @pytest.mark.parametrize("key", ["short", "a" * 60])
-def test_w001_a_weak_secret_key(key: str, settings: Settings) -> None:
+def test_a_weak_secret_key_is_w001(key: str, settings: Settings) -> None:
     settings.SECRET_KEY = key
 
     assert ids(checks.secret_key_is_strong(None)) == ["iris.W001"]

@@ -1,4 +1,4 @@
-"""The files of deploy/ are what systemd, nginx, gunicorn and Celery take."""
+"""systemd, nginx, gunicorn and Celery accept the files of deploy/."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ SETTINGS = (ROOT / "docs" / "operations.md").read_text()
 
 
 def commands(unit: Path) -> list[list[str]]:
-    """What a unit starts, with its instance called line1, as systemd would: its own percent signs are doubled there."""
+    """Return the commands of a unit with the instance name line1, with systemd's specifiers and "%%" expanded."""
     lines = re.findall(r"^ExecStart=(.*)$", unit.read_text(), re.MULTILINE)
     return [shlex.split(line.replace("%i", "line1").replace("%%", "%")) for line in lines]
 
 
-def test_there_is_a_unit_for_each_kind_of_process() -> None:
+def test_each_kind_of_process_has_a_systemd_unit() -> None:
     names = {unit.name for unit in UNITS}
     assert names == {
         *("iris-web.service", "iris-worker@.service", "iris-beat.service", "iris-trunk@.service"),
         *("iris-nightly.service", "iris-nightly.timer"),
     }
     for name in names:
-        assert name in SETTINGS, "docs/operations.md tells what it is for"
+        assert name in SETTINGS, "docs/operations.md must document the variable"
 
 
 @pytest.mark.parametrize("unit", [unit for unit in UNITS if commands(unit)], ids=lambda unit: unit.name)
-def test_programs_take_what_a_unit_tells_them(unit: Path, tmp_path: Path) -> None:
+def test_the_commands_of_units_are_accepted_by_their_programs(unit: Path, tmp_path: Path) -> None:
     for program, *arguments in commands(unit):
         assert program.startswith(PYTHON)
         if program == f"{PYTHON}python":
@@ -57,7 +57,7 @@ def test_programs_take_what_a_unit_tells_them(unit: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
-def test_systemd_takes_a_unit(unit: Path, tmp_path: Path) -> None:
+def test_systemd_accepts_each_unit(unit: Path, tmp_path: Path) -> None:
     program = shutil.which("systemd-analyze")
     if program is None:
         pytest.skip("systemd-analyze is not installed.")
@@ -107,7 +107,7 @@ def web(tmp_path: Path) -> Iterator[WebServer]:
 
 @pytest.fixture
 def nginx(web: WebServer, tmp_path: Path, require_program: Callable[[str], str]) -> Iterator[httpx.Client]:
-    """A client of the example's HTTPS server, with only its ports and its certificate changed."""
+    """A client of the HTTPS server of the example, in which only ports and certificate are replaced."""
     program = require_program("nginx")
     _certificate(require_program("openssl"), tmp_path)
     plain, https = free_port(), free_port()
@@ -167,7 +167,7 @@ def _answers(client: httpx.Client) -> bool:
     return True
 
 
-def test_iris_is_told_who_asks_and_how(nginx: httpx.Client) -> None:
+def test_nginx_passes_the_client_address_host_and_scheme(nginx: httpx.Client) -> None:
     lies = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "http"}
     told = nginx.get("/x", headers=lies).json()["headers"]
     assert told["HTTP_HOST"] == "iris.example.com"
@@ -176,7 +176,7 @@ def test_iris_is_told_who_asks_and_how(nginx: httpx.Client) -> None:
     assert told.get("HTTP_CONNECTION", "") == "", "connections to iris are kept"
 
 
-def test_large_uploads_reach_iris_and_answers_come_back_whole(nginx: httpx.Client) -> None:
+def test_large_uploads_and_error_responses_pass_nginx_unchanged(nginx: httpx.Client) -> None:
     sent = 40 * 2**20 * b"x"
     assert nginx.post("/x", content=sent).json()["length"] == len(sent)
     assert len(nginx.get("/big").content) == 160 * 65536
@@ -185,7 +185,7 @@ def test_large_uploads_reach_iris_and_answers_come_back_whole(nginx: httpx.Clien
     assert refused.json()["message"].startswith("The address of this request is too long.")
 
 
-def test_the_state_of_every_part_is_for_the_operator(nginx: httpx.Client) -> None:
+def test_nginx_serves_health_to_the_operator_only(nginx: httpx.Client) -> None:
     assert nginx.get("/health").status_code == 200  # from this machine
     site = (ROOT / "deploy" / "nginx.conf").read_text()
     block = site[site.index("location = /health ") :].partition("}")[0]

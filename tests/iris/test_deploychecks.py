@@ -1,4 +1,4 @@
-"""`manage.py check --deploy` names what is unsafe or reaches nobody."""
+"""`manage.py check --deploy` reports unsafe settings and channels that reach nobody."""
 
 from pathlib import Path
 
@@ -31,27 +31,27 @@ def ids() -> list[str | None]:
     return [problem.id for problem in deploychecks.deployment_is_safe(None)]
 
 
-def test_a_safe_deployment_has_no_problem(safe: Settings) -> None:
+def test_a_safe_deployment_passes_all_checks(safe: Settings) -> None:
     assert ids() == []
 
 
-def test_w003_an_open_inbox(safe: Settings) -> None:
+def test_an_open_sandbox_inbox_is_w003(safe: Settings) -> None:
     safe.IRIS_SANDBOX_INBOX = True
     assert ids() == ["iris.W003"]
 
 
 @pytest.mark.parametrize("route", [["sandbox"], [{"prefix": "+977", "trunks": ["sandbox"]}]])
-def test_w004_a_channel_that_reaches_nobody(safe: Settings, route: list[object]) -> None:
+def test_a_channel_with_only_the_sandbox_carrier_is_w004(safe: Settings, route: list[object]) -> None:
     safe.ROUTES = {"call": ["line1"], "sms": route}
     assert ids() == ["iris.W004"]
 
 
-def test_w005_no_hsts(safe: Settings) -> None:
+def test_missing_hsts_is_w005(safe: Settings) -> None:
     safe.SECURE_HSTS_SECONDS = 0
     assert ids() == ["iris.W005"]
 
 
-def test_w006_folders(safe: Settings, tmp_path: Path) -> None:
+def test_a_missing_or_unwritable_folder_is_w006(safe: Settings, tmp_path: Path) -> None:
     safe.IRIS_HOME = tmp_path / "nowhere"
     (tmp_path / "file").touch()
     safe.MEDIA_ROOT = tmp_path / "file"
@@ -70,7 +70,7 @@ def test_w006_folders(safe: Settings, tmp_path: Path) -> None:
         ("log_error_verbosity", "default"),
     ],
 )
-def test_w007_a_database_that_logs_statements(setting: str, value: str) -> None:
+def test_a_database_that_logs_statements_is_w007(setting: str, value: str) -> None:
     assert deploychecks.database_fits(None) == []
     with connection.cursor() as cursor:
         cursor.execute(f"SET {setting} = '{value}'")
@@ -80,5 +80,5 @@ def test_w007_a_database_that_logs_statements(setting: str, value: str) -> None:
             cursor.execute(f"RESET {setting}")
 
 
-def test_sandbox_carriers_are_known_by_their_backend() -> None:
+def test_the_check_knows_the_current_path_of_the_sandbox_carrier() -> None:
     assert SANDBOX.startswith(deploychecks.SANDBOX.rstrip("."))

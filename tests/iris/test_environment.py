@@ -1,4 +1,4 @@
-"""What settings.py makes of environment variables."""
+"""Environment variables are parsed, and invalid values are refused with a sentence."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -51,7 +51,7 @@ def test_an_empty_variable_counts_as_not_set(value: str, monkeypatch: pytest.Mon
         (lambda: env_list("IRIS_X", "", "about"), "a, b,,c ", ["a", "b", "c"]),
     ],
 )
-def test_a_value_is_read(
+def test_valid_values_of_variables_are_parsed(
     read: Callable[[], Any], value: str, expected: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("IRIS_X", value)
@@ -74,7 +74,7 @@ def test_a_value_is_read(
         (lambda: env_decimal("IRIS_X", "1", "about"), "-0.01"),
     ],
 )
-def test_a_wrong_value_stops_the_start_and_names_the_variable(
+def test_an_invalid_value_raises_an_error_that_names_the_variable(
     read: Callable[[], Any], value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("IRIS_X", value)
@@ -83,7 +83,7 @@ def test_a_wrong_value_stops_the_start_and_names_the_variable(
         read()
 
 
-def test_a_secret_is_read_from_the_file_that_is_named(
+def test_a_secret_is_read_from_the_file_of_its_file_variable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "secret").write_text("from a file\n")
@@ -92,16 +92,14 @@ def test_a_secret_is_read_from_the_file_that_is_named(
     assert env_secret("IRIS_X", "about", shown="none") == "from a file"
 
 
-def test_a_secrets_file_that_cannot_be_read_stops_the_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unreadable_secret_file_raises_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IRIS_X_FILE", str(tmp_path / "none"))
 
     with pytest.raises(ImproperlyConfigured, match="^IRIS_X_FILE names"):
         env_secret("IRIS_X", "about", shown="none")
 
 
-def test_a_kept_secret_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
+def test_the_stored_secret_is_generated_once_and_readable_only_by_its_owner(tmp_path: Path) -> None:
     path = tmp_path / "new" / "secret_key"
 
     first = kept_secret(path)
@@ -112,7 +110,7 @@ def test_a_kept_secret_is_made_once_and_for_its_owner_only(tmp_path: Path) -> No
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_database_url_becomes_djangos_settings() -> None:
+def test_a_database_url_is_converted_to_django_settings() -> None:
     assert postgresql_url(
         "IRIS_DATABASE_URL", "postgresql://iris:p%40ss@db.example.com:6432/calls?sslmode=require"
     ) == {
@@ -125,7 +123,7 @@ def test_a_database_url_becomes_djangos_settings() -> None:
     }
 
 
-def test_a_database_url_may_name_the_folder_of_a_socket() -> None:
+def test_a_database_url_may_contain_the_folder_of_a_socket() -> None:
     database = postgresql_url("IRIS_DATABASE_URL", "postgresql://iris@/calls?host=/run/postgresql")
 
     assert (database["HOST"], database["PORT"], database["OPTIONS"]) == ("/run/postgresql", "", {})
@@ -140,7 +138,7 @@ def test_a_database_url_may_name_the_folder_of_a_socket() -> None:
         ("postgresql://iris@localhost:many/iris", "has a port"),
     ],
 )
-def test_a_database_url_that_cannot_be_used_says_why(url: str, sentence: str) -> None:
+def test_an_invalid_database_url_raises_an_error_that_says_why(url: str, sentence: str) -> None:
     with pytest.raises(ImproperlyConfigured, match=f"^IRIS_DATABASE_URL {sentence}"):
         postgresql_url("IRIS_DATABASE_URL", url)
 
@@ -183,7 +181,9 @@ def test_carriers_are_read_from_a_file(tmp_path: Path) -> None:
         ('routes = 1\n[carriers.line1]\nBACKEND = "a.B"', r"\[routes\]"),
     ],
 )
-def test_a_carriers_file_that_cannot_be_used_says_why(content: str, sentence: str, tmp_path: Path) -> None:
+def test_an_invalid_carriers_file_raises_an_error_that_says_why(
+    content: str, sentence: str, tmp_path: Path
+) -> None:
     path = tmp_path / "carriers.toml"
     path.write_text(content)
 

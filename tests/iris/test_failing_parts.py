@@ -1,4 +1,4 @@
-"""A database that takes no changes, a full disk, a Redis that hangs: answered in a sentence, and nothing is left behind."""
+"""With a read-only database, a full disk or a hanging Redis, requests end with a sentence and leave nothing behind."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NOTICE = {"name": "x", "services": "SMS", "individual_number": ["9800000001"]}
 
 @contextmanager
 def read_only_server() -> Iterator[None]:
-    """Every connection made within takes no changes, as after a failover."""
+    """Make all new connections read-only within the block, as after a failover."""
     name = connection.ops.quote_name(connection.settings_dict["NAME"])
     with connection.cursor() as cursor:
         cursor.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
@@ -50,7 +50,7 @@ def read_only_server() -> Iterator[None]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_read_only_database_is_an_outage_and_its_connection_is_dropped() -> None:
+def test_a_read_only_database_is_a_503_and_its_connection_is_closed() -> None:
     user = make_user(email="sita@example.com")
     with read_only_server():
         answer = Caller(user).fails(
@@ -65,7 +65,7 @@ def test_a_read_only_database_is_an_outage_and_its_connection_is_dropped() -> No
         with pytest.raises(OperationalError):
             health.record_heartbeat()
         connection.close_if_unusable_or_obsolete()
-        assert connection.connection is None, "the next one may lead to a server that takes changes"
+        assert connection.connection is None, "the next connection may reach a writable server"
 
     assert not Campaign.objects.exists()
     Caller(user).post(
@@ -76,7 +76,7 @@ def test_a_read_only_database_is_an_outage_and_its_connection_is_dropped() -> No
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_read_only_database_is_seen_by_health(client: Client) -> None:
+def test_health_reports_a_read_only_database(client: Client) -> None:
     health.record_heartbeat()
     with read_only_server():
         answer = client.get("/health")
@@ -86,7 +86,9 @@ def test_a_read_only_database_is_seen_by_health(client: Client) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_pages_for_people_say_it_too(caplog: pytest.LogCaptureFixture) -> None:
+def test_pages_outside_the_api_respond_with_a_503_to_a_read_only_database(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     User.objects.create_superuser("operator@example.com", "secret-password")
     operator = Client(raise_request_exception=False)
     operator.force_login(User.objects.get())
@@ -105,7 +107,7 @@ def test_pages_for_people_say_it_too(caplog: pytest.LogCaptureFixture) -> None:
     assert "Traceback" not in caplog.text
 
 
-def test_a_middleware_that_fails_with_the_database_is_an_outage_and_a_bug_is_a_bug(
+def test_a_database_error_in_a_middleware_is_a_503_and_a_bug_a_500(
     rf: RequestFactory,
 ) -> None:
     for error, status in [(OperationalError("the connection is lost"), 503), (ZeroDivisionError(), 500)]:
@@ -119,7 +121,7 @@ def test_a_middleware_that_fails_with_the_database_is_an_outage_and_a_bug_is_a_b
 
 
 @pytest.mark.django_db(transaction=True)
-def test_other_internal_errors_stay_bugs() -> None:
+def test_other_internal_errors_of_postgresql_remain_bugs() -> None:
     connection.set_autocommit(False)
     try:
         with connection.cursor() as cursor:
@@ -134,7 +136,7 @@ def test_other_internal_errors_stay_bugs() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_events_of_a_trunk_wait_for_a_database_that_takes_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trunk_events_are_retried_until_the_database_is_writable(monkeypatch: pytest.MonkeyPatch) -> None:
     delivery = make_delivery(trunk=make_trunk("sandbox"), status=DeliveryStatus.SUBMITTED)
     waited = threading.Event()
     monkeypatch.setattr(event_writer, "RETRY_SECONDS", 0.05)
@@ -151,7 +153,7 @@ def test_events_of_a_trunk_wait_for_a_database_that_takes_changes(monkeypatch: p
 
 
 @pytest.mark.django_db
-def test_a_full_database_is_an_outage() -> None:
+def test_a_full_database_disk_is_a_503() -> None:
     with pytest.raises(OperationalError) as raised, transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("DO $$ BEGIN RAISE SQLSTATE '53100'; END $$")
 
@@ -162,14 +164,14 @@ def test_a_full_database_is_an_outage() -> None:
 
 
 class Endless(ContentFile[bytes]):
-    """A file whose disk is full after its first part."""
+    """A file whose second chunk finds the disk full."""
 
     def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
         yield b"part"
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def test_nothing_is_left_of_a_file_that_could_not_be_written(tmp_path: Path) -> None:
+def test_a_partially_written_file_is_deleted(tmp_path: Path) -> None:
     storage = MediaStorage(location=tmp_path)
 
     with pytest.raises(OSError, match="No space left"):
@@ -180,7 +182,7 @@ def test_nothing_is_left_of_a_file_that_could_not_be_written(tmp_path: Path) -> 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_media_that_cannot_be_written_are_seen_by_health(
+def test_health_reports_an_unwritable_media_folder(
     client: Client, settings: Settings, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
@@ -194,7 +196,9 @@ def test_media_that_cannot_be_written_are_seen_by_health(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_health_leaves_nothing_among_the_media(client: Client, settings: Settings, tmp_path: Path) -> None:
+def test_health_leaves_no_files_in_the_media_folder(
+    client: Client, settings: Settings, tmp_path: Path
+) -> None:
     settings.MEDIA_ROOT = tmp_path / "media"
 
     assert client.get("/health").json()["media"] == "ok"
@@ -204,7 +208,7 @@ def test_health_leaves_nothing_among_the_media(client: Client, settings: Setting
 @pytest.mark.parametrize(
     "code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG, errno.EACCES]
 )
-def test_a_disk_that_stores_nothing_is_an_outage(code: int) -> None:
+def test_errors_of_an_unwritable_disk_are_a_503(code: int) -> None:
     explained = explain(OSError(code, "as the system calls it"))
 
     assert explained is not None
@@ -240,7 +244,7 @@ print(tried, health.check_parts()["broker"])
 """
 
 
-def test_a_redis_that_hangs_is_left_alone() -> None:
+def test_requests_skip_an_unresponsive_redis() -> None:
     done = run_python(HUNG, Path(django_settings.IRIS_HOME))
 
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""A disk that is full, for real: whatever wants to store a file is told to come again, and nothing is left of it."""
+"""With a really full disk, requests that store a file are a 503 with Retry-After, and no partial file remains."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from tests.iris.webserving import web_server
 
 BYTES = 512 * 1024
 MNT_DETACH = 2
-PROMPT_SECONDS = 2  # of processor time
+PROMPT_SECONDS = 2  # of CPU time
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own with very little room."""
+    """A separate file system with very little space."""
     folder = tmp_path / "disk"
     folder.mkdir()
     if _libc.mount(b"tmpfs", os.fsencode(folder), b"tmpfs", 0, f"size={BYTES}".encode()) != 0:
@@ -50,7 +50,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill_up(disk: Path) -> None:
-    """Use every byte that is left."""
+    """Use all remaining bytes of the disk."""
     with open(disk / "filler", "ab", buffering=0) as file:
         for size in (65536, 1):
             try:
@@ -67,7 +67,7 @@ def left_on(disk: Path) -> list[str]:
 
 @pytest.fixture
 def media(disk: Path, settings: Settings) -> Path:
-    """The media of iris, on the full disk."""
+    """The media folder of iris, on the full disk."""
     settings.MEDIA_ROOT = disk / "media"
     (disk / "media").mkdir()
     fill_up(disk)
@@ -76,7 +76,7 @@ def media(disk: Path, settings: Settings) -> Path:
 
 @pytest.fixture
 def temporary(disk: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder for temporary files, on the full disk."""
+    """The temporary folder, on the full disk."""
     fill_up(disk)
     monkeypatch.setattr(tempfile, "tempdir", str(disk))
     return disk
@@ -89,7 +89,7 @@ def user(transactional_db: None) -> User:
 
 @pytest.fixture
 def ask(user: User) -> Callable[..., Any]:
-    """A request of this account that must be told to come again, soon, in the shape of its dialect."""
+    """Return a function that sends a request and asserts a prompt 503 with Retry-After, in the request's dialect."""
 
     def ask(method: str, path: str, data: Any, format: str = "json") -> Any:
         client = APIClient(raise_request_exception=False)
@@ -115,7 +115,7 @@ def upload(content: bytes, name: str = "a.wav") -> SimpleUploadedFile:
 
 
 def uploads(campaign: Campaign) -> list[tuple[str, str, Any, str]]:
-    """Each kind of request that stores a file, and no other."""
+    """Return one request of each kind that stores a file."""
     return [
         (
             "patch",
@@ -133,7 +133,9 @@ def uploads(campaign: Campaign) -> list[tuple[str, str, Any, str]]:
     ]
 
 
-def test_recordings_and_speech(media: Path, user: User, ask: Callable[..., Any]) -> None:
+def test_uploads_of_recordings_and_speech_on_a_full_disk_are_a_503(
+    media: Path, user: User, ask: Callable[..., Any]
+) -> None:
     campaign = make_campaign(owner=user, service=Service.CALL)
     for method, path, data, format in uploads(campaign):
         ask(method, path, data, format)
@@ -144,7 +146,7 @@ def test_recordings_and_speech(media: Path, user: User, ask: Callable[..., Any])
 
 
 @pytest.mark.parametrize("kind", ["large", "costly"])
-def test_sheets_for_a_worker(
+def test_sheets_for_a_worker_on_a_full_disk_are_a_503(
     media: Path, user: User, ask: Callable[..., Any], settings: Settings, kind: str
 ) -> None:
     settings.IRIS_BACKGROUND_IMPORT_BYTES = 1000 if kind == "large" else 10**9
@@ -161,23 +163,23 @@ def test_sheets_for_a_worker(
     assert not Campaign.objects.exists()
 
 
-def test_files_that_do_not_fit_into_the_folder_for_temporary_ones(
+def test_uploads_that_do_not_fit_into_the_temporary_folder_are_a_503(
     temporary: Path, user: User, ask: Callable[..., Any]
 ) -> None:
     campaign = make_campaign(owner=user, service=Service.CALL)
     path = f"/api/v1/campaign/create/{campaign.pk}/message/"
     ask(
         "patch", path, {"audio_file": upload(sound(100))}, "multipart"
-    )  # what is larger than 1 MB is stored as it comes
+    )  # uploads larger than 1 MB are stored while they arrive
     ask("patch", path, {"audio_file": upload(sound())}, "multipart")
 
     assert left_on(temporary) == ["filler"]
 
 
-def test_there_is_no_folder_for_temporary_files_with_room(
+def test_uploads_without_any_usable_temporary_folder_are_a_503(
     disk: Path, user: User, ask: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As in a process that has not needed one before: Python tries each, and finds none."""
+    """A process that needs its first temporary file: Python tries all temporary folders, and none is usable."""
     fill_up(disk)
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [str(disk)])
@@ -191,7 +193,7 @@ def test_there_is_no_folder_for_temporary_files_with_room(
     )
 
 
-def test_a_recording_whose_mp3_cannot_be_kept(
+def test_a_recording_whose_mp3_cannot_be_stored_is_a_503_and_its_wav_is_served(
     disk: Path, settings: Settings, client: Client, transactional_db: None
 ) -> None:
     settings.MEDIA_ROOT = disk / "media"
@@ -207,7 +209,9 @@ def test_a_recording_whose_mp3_cannot_be_kept(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_health_sees_both(disk: Path, settings: Settings, client: Client) -> None:
+def test_health_reports_full_disks_of_media_and_broker(
+    disk: Path, settings: Settings, client: Client
+) -> None:
     settings.MEDIA_ROOT = disk / "media"
     settings.CELERY_BROKER_TRANSPORT_OPTIONS = {"folder": str(disk / "broker")}
     health.record_heartbeat()
@@ -223,7 +227,7 @@ def test_health_sees_both(disk: Path, settings: Settings, client: Client) -> Non
     assert left_on(disk) == ["filler"]
 
 
-def test_a_nudge_that_the_broker_cannot_store_is_left_out(
+def test_a_nudge_that_the_broker_cannot_store_is_skipped(
     disk: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     nudge: Any = fill.apply_async
@@ -242,7 +246,7 @@ def test_a_nudge_that_the_broker_cannot_store_is_left_out(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_media_that_are_a_file(
+def test_uploads_are_a_503_if_the_media_folder_is_a_file(
     tmp_path: Path, user: User, ask: Callable[..., Any], settings: Settings
 ) -> None:
     settings.MEDIA_ROOT = tmp_path / "media"
@@ -252,7 +256,7 @@ def test_media_that_are_a_file(
         ask(method, path, data, format)
 
 
-def test_a_sheet_whose_campaign_cannot_be_written_is_not_kept(
+def test_a_stored_sheet_is_deleted_if_its_row_cannot_be_written(
     tmp_path: Path, user: User, settings: Settings
 ) -> None:
     settings.MEDIA_ROOT = tmp_path
@@ -269,8 +273,8 @@ def test_a_sheet_whose_campaign_cannot_be_written_is_not_kept(
     assert not SheetImport.objects.exists()
 
 
-def test_the_web_server_itself_has_no_room_for_a_body(tmp_path: Path) -> None:
-    """In a process that may write no file of more than 100 kB: the kernel says so without a disk, and without root."""
+def test_a_body_that_the_web_server_cannot_buffer_is_a_503(tmp_path: Path) -> None:
+    """The process may write no file larger than 100 kB. RLIMIT_FSIZE needs neither a small disk nor root."""
     (tmp_path / "web").mkdir()
     limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, {resource.RLIM_INFINITY}))"
     with web_server(tmp_path / "web", worker=f"def post_fork(server, worker):\n    {limit}") as server:

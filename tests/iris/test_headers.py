@@ -1,4 +1,4 @@
-"""Pages load only what this server has, and no cache keeps an answer."""
+"""Pages load only files of this server, and API responses are not cached."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.django_db
 
 
 class Loaded(HTMLParser):
-    """What a browser would load or run for a page: addresses by their directive, and what is written into the page."""
+    """The URLs that a browser would load for a page, by their directive, and the inline styles and scripts."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ def policy_of(response: Any) -> dict[str, list[str]]:
 
 
 def check(client: Client, path: str) -> Loaded:
-    """Hold a page against its own policy, and load what it names."""
+    """Check a page against its Content-Security-Policy, and load its files."""
     response = client.get(path)
     assert response.status_code == 200, path
     policy, loaded = policy_of(response), Loaded(response.content.decode())
@@ -105,7 +105,7 @@ def _pages(operator: Client) -> Iterator[str]:
             yield page_of(model, "add")
 
 
-def test_pages_of_the_admin_obey_their_policy(operator: Client) -> None:
+def test_admin_pages_comply_with_their_content_security_policy(operator: Client) -> None:
     make_one_of_each(0)
     engine.turn()
     pages = list(_pages(operator))
@@ -115,7 +115,7 @@ def test_pages_of_the_admin_obey_their_policy(operator: Client) -> None:
     check(Client(), "/admin/login/")
 
 
-def test_the_inbox_obeys_its_policy_and_can_still_play_and_be_emptied(client: Client) -> None:
+def test_the_inbox_complies_with_its_policy_and_can_play_and_be_cleared(client: Client) -> None:
     audio = make_audio()
     SandboxMessage.objects.create(
         delivery_key="1",
@@ -140,19 +140,17 @@ def test_the_inbox_obeys_its_policy_and_can_still_play_and_be_emptied(client: Cl
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/admin/nothing/"])
-def test_error_pages_have_the_policy(client: Client, path: str) -> None:
+def test_error_pages_have_a_content_security_policy(client: Client, path: str) -> None:
     assert "Content-Security-Policy" in client.get(path, follow=True).headers
 
 
-def test_a_view_may_say_more_than_the_policy(rf: RequestFactory) -> None:
+def test_a_view_may_set_its_own_content_security_policy(rf: RequestFactory) -> None:
     own = {"Content-Security-Policy": "default-src 'self'", "Cache-Control": "max-age=60"}
     response = add_headers(lambda request: HttpResponse("x", headers=own))(rf.get("/"))
     assert {name: response.headers[name] for name in own} == own
 
 
-def test_pages_that_show_an_error_to_developers_are_shown_whole(
-    rf: RequestFactory, settings: Settings
-) -> None:
+def test_debug_error_pages_have_no_content_security_policy(rf: RequestFactory, settings: Settings) -> None:
     settings.DEBUG = True
     response = add_headers(lambda request: HttpResponse("x", status=500))(rf.get("/"))
     assert "Content-Security-Policy" not in response.headers
@@ -173,21 +171,23 @@ def test_pages_that_show_an_error_to_developers_are_shown_whole(
         ("GET", "/health", 503),
     ],
 )
-def test_no_cache_keeps_an_answer(api: APIClient, method: str, path: str, status: int) -> None:
+def test_api_responses_have_cache_control_no_store(
+    api: APIClient, method: str, path: str, status: int
+) -> None:
     api.force_authenticate(make_user())
     response = api.generic(method, path, "{}", content_type="application/json")
     assert response.status_code == status
     assert response.headers["Cache-Control"] == "no-store"
 
 
-def test_no_cache_keeps_what_strangers_and_unknown_hosts_are_told(client: Client) -> None:
+def test_error_responses_have_cache_control_no_store(client: Client) -> None:
     for path in ("/api/system/campaigns/", "/api/v1/campaign/"):
         assert client.get(path).headers["Cache-Control"] == "no-store"
         refused = client.get(path, HTTP_HOST="evil.example")
         assert (refused.status_code, refused.headers["Cache-Control"]) == (400, "no-store")
 
 
-def test_recordings_and_static_files_may_be_kept(client: Client) -> None:
+def test_recordings_and_static_files_may_be_cached(client: Client) -> None:
     name = store.keyed_name("kept")
     store.write(name, "wav", b"RIFF")
     assert "immutable" in client.get(f"/media/audio/{name}.wav").headers["Cache-Control"]

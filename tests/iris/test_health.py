@@ -1,4 +1,4 @@
-"""GET /health, which names the part that does not answer."""
+"""GET /health reports the parts that do not respond."""
 
 import subprocess
 import threading
@@ -18,7 +18,7 @@ from iris.models import Heartbeat
 from tests.iris.processes import free_port, run_python
 from tests.live import wait_for
 
-# The checks look in threads of their own, which see committed rows only.
+# The checks run in their own threads, which only see committed rows.
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -29,7 +29,7 @@ def _broker(settings: Settings, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["/health", "/health/"])
-def test_health_is_ok_when_all_answer(path: str, client: Client) -> None:
+def test_health_is_ok_when_all_parts_respond(path: str, client: Client) -> None:
     health.record_heartbeat()
 
     response = client.get(path)
@@ -61,7 +61,7 @@ def test_a_worker_counts_as_gone_after_15_seconds(seconds: int, status: int, cli
     assert client.get("/health").status_code == status
 
 
-def test_a_heartbeat_is_kept_once(client: Client) -> None:
+def test_a_heartbeat_has_one_row_per_part(client: Client) -> None:
     health.record_heartbeat()
     first = Heartbeat.objects.get().seen_at
     health.record_heartbeat()
@@ -69,7 +69,7 @@ def test_a_heartbeat_is_kept_once(client: Client) -> None:
     assert Heartbeat.objects.get().seen_at > first
 
 
-def test_health_names_a_broker_that_does_not_answer(
+def test_health_reports_a_broker_that_does_not_respond(
     client: Client, settings: Settings, tmp_path: Path
 ) -> None:
     health.record_heartbeat()
@@ -83,7 +83,7 @@ def test_health_names_a_broker_that_does_not_answer(
     assert response.json()["worker"] == "ok"
 
 
-def test_health_asks_redis_where_that_is_the_broker(
+def test_health_checks_redis_if_it_is_the_broker(
     client: Client, settings: Settings, require_program: Callable[[str], str], tmp_path: Path
 ) -> None:
     health.record_heartbeat()
@@ -101,7 +101,7 @@ def test_health_asks_redis_where_that_is_the_broker(
     assert client.get("/health").json()["broker"] == "does not answer"
 
 
-def test_health_names_a_database_that_hangs(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_health_reports_a_database_that_hangs(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     release = threading.Event()
 
     def hang() -> dict[str, str]:
@@ -116,13 +116,13 @@ def test_health_names_a_database_that_hangs(client: Client, monkeypatch: pytest.
 
         assert [answer.status_code for answer in answers] == [503] * 5
         assert answers[0].json()["database"] == "does not answer"
-        assert threading.active_count() == threads + 1, "one that hangs is not joined by others"
+        assert threading.active_count() == threads + 1, "no second check starts while one hangs"
     finally:
         release.set()
         health._Check.hanging["database"].join(60)
 
 
-def test_health_never_fails_itself(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_check_is_reported_by_health(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> dict[str, str]:
         raise RuntimeError("a surprise")
 
@@ -134,12 +134,12 @@ def test_health_never_fails_itself(client: Client, monkeypatch: pytest.MonkeyPat
     assert response.json()["database"] == "fails: see the log"
 
 
-def test_health_only_looks(client: Client) -> None:
+def test_health_accepts_only_get_and_head(client: Client) -> None:
     assert client.post("/health").status_code == 405
 
 
 def test_liveness_needs_neither_database_nor_a_known_host() -> None:
-    """In a process that has no database to reach: what a load balancer asks, by an address for a name."""
+    """A load balancer requests it by IP address, from a process that cannot reach its database."""
     script = (
         "from django.test.client import RequestFactory; from iris.wsgi import application\n"
         "said = []\n"

@@ -1,4 +1,4 @@
-"""No phone number, message or password in a log: neither in ours nor in PostgreSQL's, whatever fails."""
+"""Neither our logs nor PostgreSQL's contain phone numbers, messages or passwords, whatever fails."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NUMBER = "+9779841555123"
 TEXT = "Your code is 73519"
 SECRETS = ("9841555123", "73519")
 
-# What PostgreSQL refuses, each with values in the statement or in what it says of the row.
+# Statements that PostgreSQL refuses, each with values in the statement or in the error's details.
 FAILING: dict[str, str] = {
     "unique": "INSERT INTO private VALUES (1, '{number}', '{text}'), (2, '{number}', '{text}')",
     "check": "INSERT INTO private VALUES (-1, '{number}', '{text}')",
@@ -47,7 +47,7 @@ FAILING: dict[str, str] = {
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
-    """What our processes would write to stderr."""
+    """The log output that our processes would write to stderr."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(LineFormatter())
@@ -59,7 +59,7 @@ def log() -> Iterator[io.StringIO]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_statement_that_fails_leaves_no_values_in_a_log(log: io.StringIO) -> None:
+def test_failing_statements_leave_no_values_in_the_logs(log: io.StringIO) -> None:
     ours = logging.getLogger("tests.privacy")
     postgresql = Path(server.folder_of(Path(settings.IRIS_HOME)), "log")
     failed = []
@@ -93,7 +93,7 @@ def test_a_statement_that_fails_leaves_no_values_in_a_log(log: io.StringIO) -> N
 
 
 class Session:
-    """A connection of its own, whose statements say whom they are about."""
+    """A separate connection, whose statements contain a phone number and a text."""
 
     def __init__(self) -> None:
         options = "-c log_lock_waits=on -c deadlock_timeout=50ms"
@@ -110,7 +110,7 @@ class Session:
             self.error = error
 
     def begin_to_take(self, row: int) -> threading.Thread:
-        """Take a row that another session has, in a thread; returns once it waits."""
+        """Lock a row that another session has locked, in a thread. Return when it waits for the lock."""
         thread = threading.Thread(target=self.take, args=(row,))
         thread.start()
         wait_for(lambda: self.error is not None or self._waits(), seconds=30)
@@ -124,7 +124,7 @@ class Session:
 
 @pytest.fixture
 def two_rows(transactional_db: None) -> Iterator[tuple[Session, Session]]:
-    """Two sessions, of which each has one row of the same table."""
+    """Two sessions, each of which has locked one row of the same table."""
     with connection.cursor() as cursor:
         cursor.execute("CREATE TABLE privacy (id int, number text, text text)")
         cursor.execute(f"INSERT INTO privacy VALUES (1, '{NUMBER}', ''), (2, '{NUMBER}', '')")
@@ -153,7 +153,7 @@ def write_down(error: Exception | None, log: io.StringIO) -> str:
     return log.getvalue()
 
 
-def test_a_deadlock_leaves_no_values_in_a_log(two_rows: tuple[Session, Session], log: io.StringIO) -> None:
+def test_a_deadlock_leaves_no_values_in_the_logs(two_rows: tuple[Session, Session], log: io.StringIO) -> None:
     first, second = two_rows
     waiting = first.begin_to_take(2)
     second.take(1)
@@ -162,11 +162,11 @@ def test_a_deadlock_leaves_no_values_in_a_log(two_rows: tuple[Session, Session],
     waiting.join(30)
 
     assert "deadlock detected" in write_down(first.error or second.error, log)
-    # Proof that PostgreSQL writes of such waits at all, at a level that brings the statement along where it is allowed.
+    # This proves that PostgreSQL logs such waits, at a level that would include the statement if that were enabled.
     assert "detected deadlock while waiting for ShareLock" in written_by_postgresql()
 
 
-def test_a_lock_that_is_not_had_in_time_leaves_no_values_in_a_log(
+def test_a_lock_timeout_leaves_no_values_in_the_logs(
     two_rows: tuple[Session, Session], log: io.StringIO
 ) -> None:
     first, _ = two_rows
@@ -177,7 +177,7 @@ def test_a_lock_that_is_not_had_in_time_leaves_no_values_in_a_log(
     assert f"process {first.pid} still waiting for ShareLock" in written_by_postgresql()
 
 
-def test_a_session_that_is_ended_by_an_administrator_leaves_no_values_in_a_log(
+def test_a_terminated_session_leaves_no_values_in_the_logs(
     two_rows: tuple[Session, Session], log: io.StringIO
 ) -> None:
     first, _ = two_rows
@@ -199,12 +199,12 @@ def test_a_session_that_is_ended_by_an_administrator_leaves_no_values_in_a_log(
         "invalid input syntax for type integer: „%s“",
     ],
 )
-def test_a_value_is_left_out_in_whatever_language_it_is_quoted(said: str) -> None:
+def test_quoted_values_are_removed_for_the_quotation_marks_of_all_languages(said: str) -> None:
     assert TEXT not in brief(said % TEXT)
     assert "integer" in brief(said % TEXT)
 
 
-def test_what_carriers_report_is_logged_without_its_contents() -> None:
+def test_carrier_reports_are_logged_without_their_contents() -> None:
     event = CarrierEvent(
         key="17", number=NUMBER, text=TEXT, digits="73519", status=DeliveryStatus.FAILED, at=timezone.now()
     )
@@ -231,7 +231,7 @@ def test_an_unknown_host_is_logged_in_one_line() -> None:
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_lines_are_in_utc_wherever_the_process_is() -> None:
+def test_log_lines_are_in_utc_for_any_time_zone_of_the_process() -> None:
     script = (
         "import logging, django; logging.getLogger('x').warning('before'); django.setup();"
         " logging.getLogger('x').warning('after')"

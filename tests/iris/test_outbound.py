@@ -1,4 +1,4 @@
-"""Requests to addresses that strangers chose: where they may lead, and how long and how much they may take."""
+"""Requests to URLs that clients chose: their allowed targets, and their limits of time and size."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Serve = Callable[[socket.socket], None]
 
 
 class Host:
-    """A host of the tests: it accepts connections on 127.0.0.1 and treats each as `serve` says."""
+    """A test server on 127.0.0.1. It calls `serve` for each connection."""
 
     def __init__(self, serve: Serve) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -53,7 +53,7 @@ class Host:
     def _one(self, connection: socket.socket) -> None:
         with suppress(OSError), connection:
             asked = b""
-            # The tests post an object; all other requests end with their headers.
+            # Posted bodies are JSON objects; all other requests end with their headers.
             while not asked.endswith(b"}" if asked.startswith(b"POST") else b"\r\n\r\n") and (
                 more := connection.recv(65536)
             ):
@@ -62,7 +62,7 @@ class Host:
             self._serve(connection)
 
     def close(self) -> None:
-        # A shutdown wakes the thread that waits in accept(), which closing does not.
+        # shutdown() wakes the thread that waits in accept(); close() would not.
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -72,7 +72,7 @@ class Host:
 
 @pytest.fixture
 def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Serve], Host]]:
-    """Makes hosts, whose ports are allowed and whose address counts as a public one."""
+    """Return a function that starts hosts. Their ports are allowed, and 127.0.0.1 counts as public."""
     made: list[Host] = []
     monkeypatch.setattr(requests, "is_public", lambda ip: ip == "127.0.0.1")
 
@@ -95,7 +95,7 @@ def answering(*parts: bytes) -> Serve:
 
 
 def dripping(start: bytes, drop: bytes) -> Serve:
-    """Sends a start, and then a little every now and then until nobody listens any more."""
+    """Send `start`, and then `drop` repeatedly until the client disconnects."""
     gone = threading.Event()
 
     def serve(connection: socket.socket) -> None:
@@ -122,7 +122,7 @@ OK = b"HTTP/1.1 200 OK\r\n"
 
 
 class TestExchange:
-    def test_an_answer_has_its_status_headers_and_body(self, host: Any) -> None:
+    def test_a_response_has_its_status_headers_and_body(self, host: Any) -> None:
         web = host(answering(b"HTTP/1.1 404 Not Found\r\nX-One: 1\r\nContent-Length: 2\r\n\r\nno"))
         answer = get(web, "/ä?c=ü")
         assert (answer.status, answer.headers["x-one"], answer.body) == (404, "1", b"no")
@@ -165,21 +165,19 @@ class TestExchange:
             "//[x",
         ],
     )
-    def test_a_redirect_has_the_same_checks(self, host: Any, there: str) -> None:
+    def test_the_target_of_a_redirect_is_checked_in_the_same_way(self, host: Any, there: str) -> None:
         web = host(answering(f"HTTP/1.1 302 X\r\nLocation: {there}\r\nContent-Length: 0\r\n\r\n".encode()))
         with pytest.raises(AddressRefused):
             get(web, redirects=3)
         assert len(web.asked) == 1
 
-    def test_redirects_are_counted(self, host: Any) -> None:
+    def test_too_many_redirects_are_an_error(self, host: Any) -> None:
         web = host(answering(b"HTTP/1.1 302 X\r\nLocation: /again\r\nContent-Length: 0\r\n\r\n"))
         with pytest.raises(NoAnswer, match="on and on"):
             get(web, redirects=3)
         assert len(web.asked) == 4
 
-    def test_the_proxies_of_the_environment_are_ignored(
-        self, host: Any, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_proxies_of_the_environment_are_ignored(self, host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         web = host(answering(OK + b"Content-Length: 2\r\n\r\nhi"))
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "https_proxy"):
             monkeypatch.setenv(name, "http://127.0.0.1:9/")
@@ -187,7 +185,7 @@ class TestExchange:
 
 
 class TestLimits:
-    """However an answer is dripped or blown up, the request ends, with little processor time and memory."""
+    """Slow and oversized responses end the request, with little CPU time and memory."""
 
     DRIPPED = {
         "nothing": (b"", b""),
@@ -202,19 +200,21 @@ class TestLimits:
     }
 
     @pytest.mark.parametrize("dripped", DRIPPED.values(), ids=DRIPPED.keys())
-    def test_one_deadline_ends_what_is_dripped(self, host: Any, dripped: tuple[bytes, bytes]) -> None:
+    def test_the_deadline_ends_a_response_that_arrives_byte_by_byte(
+        self, host: Any, dripped: tuple[bytes, bytes]
+    ) -> None:
         web = host(dripping(*dripped))
         start = time.monotonic()
         with pytest.raises(NoAnswer, match="too slow"):
             get(web, seconds=0.5)
-        assert time.monotonic() - start >= 0.4  # it was the deadline that ended it, and nothing else
+        assert time.monotonic() - start >= 0.4  # so the deadline ended it
 
-    def test_a_handshake_is_within_the_deadline(self, host: Any) -> None:
+    def test_the_deadline_includes_the_tls_handshake(self, host: Any) -> None:
         web = host(dripping(b"\x16", b"\x03"))
         with pytest.raises(NoAnswer):
             request("GET", f"https://127.0.0.1:{web.port}/", deadline=Deadline(0.5), max_bytes=10)
 
-    def test_a_name_is_looked_up_within_the_deadline(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_deadline_includes_the_name_lookup(self, monkeypatch: pytest.MonkeyPatch) -> None:
         asked, go_on = threading.Event(), threading.Event()
 
         def slow(*_: Any, **__: Any) -> Any:
@@ -255,14 +255,14 @@ class TestLimits:
     }
 
     @pytest.mark.parametrize("answer", BLOWN_UP.values(), ids=BLOWN_UP.keys())
-    def test_what_is_too_much_is_given_up(self, host: Any, answer: bytes) -> None:
+    def test_responses_that_are_too_large_are_aborted(self, host: Any, answer: bytes) -> None:
         web = host(answering(answer))
         before = time.thread_time()
         with pytest.raises((AnswerTooLarge, NoAnswer)):
             get(web)
         assert time.thread_time() - before < 1.5
 
-    def test_chunks_of_one_byte_cost_no_more_than_is_allowed(
+    def test_chunks_of_one_byte_are_aborted_at_the_cpu_limit(
         self, host: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(sockets, "CPU_SECONDS", 0.1)
@@ -272,15 +272,15 @@ class TestLimits:
             get(web, seconds=60, max_bytes=10_000_000)
         assert time.thread_time() - before < 1
 
-    def test_a_body_is_cut_where_that_is_asked_for(self, host: Any) -> None:
+    def test_a_body_is_truncated_with_cut(self, host: Any) -> None:
         web = host(answering(OK + b"\r\n" + b"a" * 5000))
         assert get(web, max_bytes=1000, cut=True).body == b"a" * 1000
 
-    def test_a_body_of_the_largest_size_is_read(self, host: Any) -> None:
+    def test_a_body_of_the_maximum_size_is_read(self, host: Any) -> None:
         web = host(answering(OK + b"Content-Length: 1000\r\n\r\n" + b"a" * 1000))
         assert get(web, max_bytes=1000).body == b"a" * 1000
 
-    def test_an_answer_that_breaks_off_is_none(self, host: Any) -> None:
+    def test_an_incomplete_response_is_an_error(self, host: Any) -> None:
         for answer in (
             OK + b"Content-Length: 10\r\n\r\nab",
             OK + b"Transfer-Encoding: chunked\r\n\r\n9\r\nab",
@@ -292,10 +292,10 @@ class TestLimits:
 
 
 class TestRebinding:
-    def test_the_address_that_was_checked_is_connected_to(
+    def test_the_request_connects_to_the_checked_address(
         self, host: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A name whose second lookup leads inside is not looked up a second time."""
+        """The second lookup of the name would return a private address, so there must be no second lookup."""
         web = host(answering(OK + b"Content-Length: 2\r\n\r\nhi"))
         lookups: list[str] = []
 
@@ -310,7 +310,7 @@ class TestRebinding:
         assert lookups == ["rebinding.example"]
         assert f"Host: rebinding.example:{web.port}".encode() in web.asked[0]
 
-    def test_a_name_that_also_leads_inside_is_refused(
+    def test_a_name_with_a_private_address_among_its_addresses_is_refused(
         self, host: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         web = host(answering(OK))
@@ -325,7 +325,7 @@ class TestRebinding:
             request("GET", f"http://both.example:{web.port}/", deadline=Deadline(5), max_bytes=10)
         assert web.asked == []
 
-    def test_the_next_address_is_tried_where_one_does_not_answer(
+    def test_the_next_address_is_tried_if_one_does_not_respond(
         self, host: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         web = host(answering(OK + b"Content-Length: 2\r\n\r\nhi"))
@@ -374,7 +374,7 @@ class TestTLS:
                 secure.sendall(OK + b"Content-Length: 2\r\n\r\nhi")
 
         web = host(serve)
-        # The handshake is the server's to read: nothing is taken off the connection before it.
+        # The TLS handshake reads the connection, so nothing else may read from it before.
         web._one = lambda connection: serve_quietly(serve, connection)
         return web, certificate
 
@@ -450,9 +450,7 @@ def serve_quietly(serve: Serve, connection: socket.socket) -> None:
         "http://１２７.1/",
     ],
 )
-def test_an_odd_address_is_refused_before_anybody_is_asked(
-    address: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_malformed_url_is_refused_without_a_lookup(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", None)
     with pytest.raises(AddressRefused) as refused:
         request("GET", address, deadline=Deadline(5), max_bytes=10)
@@ -471,7 +469,7 @@ def test_an_odd_address_is_refused_before_anybody_is_asked(
         ("https://my_host.example/a@b", "my_host.example", "/a@b"),
     ],
 )
-def test_a_plain_address_is_taken_apart(address: str, host: str, path: str) -> None:
+def test_a_valid_url_is_parsed(address: str, host: str, path: str) -> None:
     target = parse_address(address)
     assert (target.host, target.path) == (host, path)
 
@@ -479,7 +477,7 @@ def test_a_plain_address_is_taken_apart(address: str, host: str, path: str) -> N
 @pytest.mark.parametrize(
     "ip", ["8.8.8.8", "1.1.1.1", "103.10.28.1", "2606:4700::1111", "2400:1a00::1", "2a00:1450::1"]
 )
-def test_which_addresses_are_public(ip: str) -> None:
+def test_globally_routable_addresses_are_public(ip: str) -> None:
     assert is_public(ip)
 
 
@@ -499,5 +497,5 @@ def test_which_addresses_are_public(ip: str) -> None:
         "", "x", "8.8.8", "08.8.8.8",
     ],
 )  # fmt: skip
-def test_which_addresses_are_not(ip: str) -> None:
+def test_other_addresses_are_not_public(ip: str) -> None:
     assert not is_public(ip)

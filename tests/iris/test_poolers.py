@@ -1,4 +1,4 @@
-"""A pooler that shares sessions is refused in a sentence, by a real pgbouncer; one that does not is fine."""
+"""iris refuses a real pgbouncer that shares sessions, with a sentence, and accepts one that does not."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.live import wait_for
 ASK = "import django; django.setup(); from iris.postgresql import sessions; print(sessions.are_dedicated())"
 
 
-# Whatever keeps or takes locks of its session, or is started with those that do.
+# All processes that use session locks, or run together with such processes.
 REFUSING: list[list[str]] = [
     ["-m", "celery", "--quiet", "--app", "iris", "worker", "--pool=solo"],
     ["-m", "celery", "--quiet", "--app", "iris", "beat", "--pidfile="],
@@ -36,7 +36,7 @@ REFUSING: list[list[str]] = [
 
 
 class _Bridge(socketserver.BaseRequestHandler):
-    """From a port to the socket of the embedded PostgreSQL, whose folder is closed to the user that pgbouncer runs as."""
+    """Forward a port to the socket of the embedded PostgreSQL, whose folder pgbouncer's user cannot enter."""
 
     def handle(self) -> None:
         with socket.socket(socket.AF_UNIX) as inner:
@@ -57,7 +57,7 @@ class _Bridge(socketserver.BaseRequestHandler):
 
 @contextmanager
 def bridge() -> Iterator[int]:
-    """The port of the tests' PostgreSQL."""
+    """Yield a port that is forwarded to the tests' PostgreSQL."""
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Bridge) as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever)
@@ -69,7 +69,7 @@ def bridge() -> Iterator[int]:
 
 @contextmanager
 def pooler(program: str, folder: Path, mode: str, database_port: int) -> Iterator[str]:
-    """The address of the tests' database behind a pgbouncer."""
+    """Run a pgbouncer in front of the tests' database. Yield its URL."""
     port = free_port()
     folder.chmod(0o777)
     (folder / "users").write_text('"postgres" ""\n')
@@ -85,7 +85,7 @@ pool_mode = {mode}
 ignore_startup_parameters = options,extra_float_digits
 """
     )
-    # As root it refuses to run.
+    # pgbouncer refuses to run as root.
     as_user = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
     process = subprocess.Popen(
         [program, str(folder / "pgbouncer.ini")], stderr=subprocess.DEVNULL, user=as_user
@@ -110,11 +110,11 @@ def _answers(url: str) -> bool:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("mode", "ours"), [("session", True), ("transaction", False), ("statement", False)])
-def test_a_pooler_that_shares_sessions_is_found(
+def test_a_pooler_that_shares_sessions_is_refused_at_startup(
     mode: str, ours: bool, require_program: Callable[[str], str]
 ) -> None:
     connection.ensure_connection()
-    # Not pytest's own folder, which is closed to the user that pgbouncer runs as.
+    # Not pytest's tmp_path, which pgbouncer's user cannot enter.
     program = require_program("pgbouncer")
     with TemporaryDirectory() as folder, bridge() as port, pooler(program, Path(folder), mode, port) as url:
         variables = {

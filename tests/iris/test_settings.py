@@ -1,4 +1,4 @@
-"""Starting with settings that are right, and with settings that are wrong."""
+"""Starting processes with valid and with invalid settings."""
 
 import re
 import subprocess
@@ -18,7 +18,7 @@ def start(home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     return run_python(SHOW, home, **variables)
 
 
-def test_without_a_database_url_a_secret_key_is_made_once(tmp_path: Path) -> None:
+def test_without_a_database_url_the_secret_key_is_generated_once(tmp_path: Path) -> None:
     first, second = start(tmp_path), start(tmp_path)
 
     assert first.returncode == 0, first.stderr
@@ -26,7 +26,7 @@ def test_without_a_database_url_a_secret_key_is_made_once(tmp_path: Path) -> Non
     assert second.stdout == first.stdout
 
 
-def test_with_a_database_url_a_secret_key_is_needed(tmp_path: Path) -> None:
+def test_with_a_database_url_a_secret_key_is_required(tmp_path: Path) -> None:
     refused = start(tmp_path, IRIS_DATABASE_URL="postgresql://iris@localhost/iris")
 
     assert refused.returncode != 0
@@ -49,21 +49,23 @@ def test_with_a_database_url_a_secret_key_is_needed(tmp_path: Path) -> None:
         ("IRIS_PUBLIC_URL", "http://[bad"),
     ],
 )
-def test_a_wrong_value_stops_the_start_with_its_name(name: str, value: str, tmp_path: Path) -> None:
+def test_an_invalid_setting_stops_the_start_and_names_the_variable(
+    name: str, value: str, tmp_path: Path
+) -> None:
     refused = start(tmp_path, **{name: value})
 
     assert refused.returncode != 0
     assert f"ImproperlyConfigured: {name} must" in refused.stderr
 
 
-def test_commands_say_it_in_one_sentence(tmp_path: Path) -> None:
+def test_commands_report_an_invalid_setting_in_one_sentence(tmp_path: Path) -> None:
     refused = manage(tmp_path, "check", IRIS_PORT="many")
 
     assert refused.returncode == 1
     assert refused.stderr == "iris cannot start: IRIS_PORT must be a whole number; it is 'many'.\n"
 
 
-def test_a_database_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
+def test_an_unreachable_database_is_reported_in_a_sentence(tmp_path: Path) -> None:
     url = f"postgresql://iris@127.0.0.1:{free_port()}/iris"
     refused = manage(tmp_path, "migrate", IRIS_DATABASE_URL=url, IRIS_SECRET_KEY="k" * 50)
 
@@ -74,7 +76,7 @@ def test_a_database_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
     assert "Traceback" not in refused.stderr
 
 
-def test_nothing_but_settings_reads_iris_variables() -> None:
+def test_only_settings_reads_iris_variables() -> None:
     reads = re.compile(r"environ(\.get\(|\[)\s*[\"']IRIS_|getenv\(\s*[\"']IRIS_")
 
     guilty = [

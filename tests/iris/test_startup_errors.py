@@ -1,4 +1,4 @@
-"""What stops a process at its start is one sentence, whichever process it is."""
+"""All processes report an error at startup in one sentence."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 @pytest.mark.parametrize("process", PROCESSES)
-def test_a_setting_that_cannot_be_used(process: str, tmp_path: Path) -> None:
+def test_every_process_reports_an_invalid_setting_in_one_sentence(process: str, tmp_path: Path) -> None:
     done = run(PROCESSES[process], tmp_path, IRIS_PORT="ninety")
 
     assert done.returncode != 0
@@ -33,7 +33,7 @@ def test_a_setting_that_cannot_be_used(process: str, tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_home_that_cannot_be_made(tmp_path: Path) -> None:
+def test_an_iris_home_that_cannot_be_created_is_reported_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     done = run(BEAT, tmp_path / "file" / "home")
 
@@ -44,7 +44,7 @@ def test_a_home_that_cannot_be_made(tmp_path: Path) -> None:
 
 @pytest.fixture
 def unwritable(tmp_path: Path) -> Iterator[Path]:
-    """A folder that is there, and takes no files."""
+    """A folder that exists and is not writable."""
     folder = tmp_path / "home"
     folder.mkdir()
     if os.geteuid() != 0:
@@ -59,7 +59,7 @@ def unwritable(tmp_path: Path) -> Iterator[Path]:
     _libc.umount2(path, MNT_DETACH)
 
 
-def test_beat_that_cannot_keep_its_schedule(unwritable: Path) -> None:
+def test_beat_reports_an_unwritable_iris_home_in_one_sentence(unwritable: Path) -> None:
     done = run(BEAT, unwritable, IRIS_DATABASE_URL="postgresql://127.0.0.1:1/none", IRIS_SECRET_KEY=60 * "k")
 
     assert done.returncode != 0
@@ -95,7 +95,7 @@ print(len(seen), len(set(seen)), len(set(seen[:10])), len(set(seen[10:])))
 """
 
 
-def test_tasks_share_a_session_of_the_database_and_replace_one_that_was_ended(tmp_path: Path) -> None:
+def test_tasks_share_a_database_session_and_replace_a_terminated_one(tmp_path: Path) -> None:
     variables = {"IRIS_BROKER_URL": ""} | {"DJANGO_SETTINGS_MODULE": "iris.settings"}
     done = run_python(SESSIONS, Path(settings.IRIS_HOME), **variables)
 

@@ -1,4 +1,4 @@
-"""The definition of text that PostgreSQL can store agrees with PostgreSQL, and is the only one."""
+"""The definition of storable text agrees with PostgreSQL, and is the only one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHARACTERS = (
 
 
 def takes(text: str) -> bool:
-    """Whether PostgreSQL stores a text as it is."""
+    """Return whether PostgreSQL stores this text unchanged."""
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SELECT %s::text", [text])
@@ -30,14 +30,14 @@ def takes(text: str) -> bool:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("character", CHARACTERS, ids=hex)
-def test_what_is_storable_is_what_postgresql_stores(character: int) -> None:
+def test_is_storable_agrees_with_postgresql(character: int) -> None:
     text = f"a{chr(character)}b"
     assert is_storable(text) is takes(text)
     assert is_storable(storable(text))
     assert storable(text) == (text if is_storable(text) else "ab")
 
 
-def test_no_other_file_says_what_is_not_storable() -> None:
+def test_no_other_file_defines_storable_text() -> None:
     own = re.compile(r"\\ud800|replace\(.\\(0|x00)")
     files = [
         path.relative_to(ROOT).as_posix()

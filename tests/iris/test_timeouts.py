@@ -1,4 +1,4 @@
-"""No web request waits for ever, whatever it waits for: its thread is needed, by /health for one."""
+"""Web requests do not wait for ever, because other requests need their thread."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.v0 import Caller
 
 
 @pytest.fixture
-def impatient(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Our connection is that of a web process with much shorter times."""
+def short_timeouts(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Give our connection the timeouts of a web process, but much shorter."""
     monkeypatch.setattr(timeouts, "LOCK_SECONDS", 0.2)
     monkeypatch.setattr(timeouts, "STATEMENT_SECONDS", 5)
     timeouts.limit_waits(connection)
@@ -26,8 +26,8 @@ def impatient(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterat
     connection.close()
 
 
-@pytest.mark.usefixtures("impatient")
-def test_who_waits_for_a_locked_row_gets_an_answer() -> None:
+@pytest.mark.usefixtures("short_timeouts")
+def test_a_request_that_waits_for_a_locked_row_is_a_503() -> None:
     campaign = make_campaign(owner=make_user(email="sita@example.com"))
     other = connection.copy()
     try:
@@ -45,8 +45,8 @@ def test_who_waits_for_a_locked_row_gets_an_answer() -> None:
         other.close()
 
 
-@pytest.mark.usefixtures("impatient")
-def test_a_statement_that_takes_too_long_ends_as_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("short_timeouts")
+def test_a_request_with_a_slow_statement_is_a_503(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timeouts, "STATEMENT_SECONDS", 0.1)
     timeouts.limit_waits(connection)
 
@@ -58,7 +58,7 @@ def test_a_statement_that_takes_too_long_ends_as_an_answer(monkeypatch: pytest.M
     assert (explained.status, explained.headers) == (503, {"Retry-After": "5"})
 
 
-def test_web_processes_wait_no_longer_and_others_do() -> None:
+def test_only_web_processes_have_lock_and_statement_timeouts() -> None:
     show = (
         "from django.db import connection; cursor = connection.cursor();"
         " cursor.execute(\"SELECT current_setting('lock_timeout'), current_setting('statement_timeout')\");"

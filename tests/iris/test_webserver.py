@@ -1,4 +1,4 @@
-"""The web server itself: slow clients cost no thread, and each request is answered once, whole and to its sender."""
+"""The web server: slow clients occupy no threads, and each request gets one complete response."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def status(answer: bytes) -> int:
         b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1000\r\n\r\n",
     ],
 )
-def test_half_a_request_costs_no_thread(server: WebServer, half: bytes) -> None:
+def test_half_a_request_occupies_no_thread(server: WebServer, half: bytes) -> None:
     slow = [server.connect() for _ in range(12)]
     try:
         for sock in slow:
@@ -61,7 +61,7 @@ def test_half_a_request_costs_no_thread(server: WebServer, half: bytes) -> None:
             sock.close()
 
 
-def test_clients_that_stop_reading_cost_no_thread(server: WebServer) -> None:
+def test_clients_that_stop_reading_occupy_no_thread(server: WebServer) -> None:
     slow = [server.connect(receive_buffer=4096) for _ in range(8)]
     try:
         for sock in slow:
@@ -77,7 +77,7 @@ def test_clients_that_stop_reading_cost_no_thread(server: WebServer) -> None:
             sock.close()
 
 
-def test_idle_connections_cost_no_thread(server: WebServer) -> None:
+def test_idle_connections_occupy_no_thread(server: WebServer) -> None:
     idle = [server.connect() for _ in range(12)]
     try:
         for sock in idle:
@@ -93,7 +93,7 @@ def test_idle_connections_cost_no_thread(server: WebServer) -> None:
             sock.close()
 
 
-def test_health_does_not_wait_for_busy_threads(server: WebServer) -> None:
+def test_health_checks_do_not_wait_for_busy_threads(server: WebServer) -> None:
     busy = [server.connect() for _ in range(6)]
     try:
         for sock in busy:
@@ -129,7 +129,7 @@ def test_a_body_arrives_as_it_was_sent(server: WebServer, size: int, pieces: int
             assert (answer["length"], answer["sha"]) == (size, hashlib.sha256(body).hexdigest())
 
 
-def test_requests_in_one_packet_are_answered_in_order(server: WebServer) -> None:
+def test_pipelined_requests_are_answered_in_order(server: WebServer) -> None:
     with server.connect() as sock:
         sock.sendall(
             b"POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\none"
@@ -147,7 +147,7 @@ def test_requests_in_one_packet_are_answered_in_order(server: WebServer) -> None
     ]
 
 
-def test_a_client_that_asks_first_is_told_to_go_on_once(server: WebServer) -> None:
+def test_a_client_that_expects_100_continue_gets_it_once(server: WebServer) -> None:
     with server.connect() as sock:
         sock.sendall(b"POST /c HTTP/1.1\r\n" + CLOSE + b"Expect: 100-continue\r\nContent-Length: 4\r\n\r\n")
         assert sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -158,8 +158,8 @@ def test_a_client_that_asks_first_is_told_to_go_on_once(server: WebServer) -> No
     assert told(answer)["length"] == 4
 
 
-def test_a_body_over_the_limit_is_not_taken_in(server: WebServer) -> None:
-    """The application has the request at once, refuses it and is heard, although the client goes on sending."""
+def test_a_body_over_the_limit_is_refused_before_it_has_arrived(server: WebServer) -> None:
+    """The application refuses the request immediately, and the client gets the response although it is still sending."""
     with server.connect() as sock:
         sock.sendall(b"POST /unread HTTP/1.1\r\nHost: a\r\nContent-Length: 9000000\r\n\r\n" + 100_000 * b"x")
         head, _ = read_answer(sock)
@@ -190,7 +190,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("raw", "expected"), REFUSED)
-def test_what_cannot_be_read_is_refused(server: WebServer, raw: bytes, expected: int) -> None:
+def test_malformed_requests_are_refused(server: WebServer, raw: bytes, expected: int) -> None:
     assert status(server.ask(raw)) == expected
 
 
@@ -199,7 +199,7 @@ def test_what_cannot_be_read_is_refused(server: WebServer, raw: bytes, expected:
     [(b"/api/system/campaigns/", {"status", "success", "message", "errors", "data"})]
     + [(b"/api/v1/campaigns/", {"message", "detail"})],
 )
-def test_a_refusal_has_the_shape_of_its_address(server: WebServer, address: bytes, shape: set[str]) -> None:
+def test_a_refusal_has_the_dialect_of_its_path(server: WebServer, address: bytes, shape: set[str]) -> None:
     answer = server.ask(b"GET " + address + b"?" + 9000 * b"a" + b" HTTP/1.1\r\nHost: a\r\n\r\n")
     head, _, body = answer.partition(b"\r\n\r\n")
 
@@ -208,7 +208,7 @@ def test_a_refusal_has_the_shape_of_its_address(server: WebServer, address: byte
     assert set(json.loads(body)) == shape
 
 
-def test_what_is_refused_is_not_logged(server: WebServer) -> None:
+def test_refused_requests_are_logged_without_their_contents(server: WebServer) -> None:
     server.ask(b"GET /?to=9779841555123 HTTP/1.1\r\nHost: a\r\nPassword 73519\r\n\r\n")
     server.ask(b"GET /broken?to=9779841555123 HTTP/1.1\r\nHost: a\r\n\r\n")
 
@@ -219,7 +219,7 @@ def test_what_is_refused_is_not_logged(server: WebServer) -> None:
     assert "73519" not in log
 
 
-def test_an_answer_that_fails_in_the_middle_is_cut_off(server: WebServer) -> None:
+def test_a_response_that_fails_midway_closes_the_connection(server: WebServer) -> None:
     assert server.ask(b"GET /broken HTTP/1.1\r\nHost: a\r\n\r\n").endswith((b"part", b"part<reset>"))
 
 
@@ -230,35 +230,37 @@ connection.HEAD_SECONDS = connection.GRACE_SECONDS = 0.5
 
 
 @pytest.fixture(scope="module")
-def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
-    folder = tmp_path_factory.mktemp("hasty")
+def short_deadlines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
+    folder = tmp_path_factory.mktemp("short_deadlines")
     with web_server(folder, "--keep-alive=1", "--worker-connections=20", worker=SHORT) as running:
         yield running
 
 
-def test_requests_and_answers_have_deadlines(hasty: WebServer) -> None:
+def test_requests_and_responses_have_deadlines(short_deadlines: WebServer) -> None:
     halves = [
         b"GET / HTT",
         b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nab",
         b"POST /api/v1/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n",
     ]
     for half in halves:
-        answer = hasty.ask(half)
+        answer = short_deadlines.ask(half)
         assert status(answer) == 408
         assert b"Connection: close" in answer
-    with hasty.connect() as idle:
-        assert read_all(idle) == b"", "a connection without a request ends in silence"
-    with hasty.connect(receive_buffer=4096) as unread:
+    with short_deadlines.connect() as idle:
+        assert read_all(idle) == b"", "an idle connection is closed without a response"
+    with short_deadlines.connect(receive_buffer=4096) as unread:
         unread.sendall(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n")
-        for _ in range(4):  # the end of the last is long after the other's deadline
-            waited = hasty.connect()
+        for _ in range(4):  # the last one ends long after the deadline of the other connection
+            waited = short_deadlines.connect()
             waited.sendall(b"G")
             assert status(read_all(waited)) == 408
-        assert not read_all(unread).endswith(b"0\r\n\r\n"), "who stops reading is given up"
+        assert not read_all(unread).endswith(b"0\r\n\r\n"), (
+            "the response to a client that stops reading is aborted"
+        )
 
 
-def test_dripping_does_not_move_a_deadline(hasty: WebServer) -> None:
-    with hasty.connect() as sock:
+def test_single_bytes_do_not_extend_a_deadline(short_deadlines: WebServer) -> None:
+    with short_deadlines.connect() as sock:
         sock.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n")
         sock.settimeout(0.05)
         answer = b""
@@ -273,26 +275,28 @@ def test_dripping_does_not_move_a_deadline(hasty: WebServer) -> None:
         assert status(answer) == 408
 
 
-def test_more_connections_than_fit_push_out_those_that_wait(hasty: WebServer) -> None:
+def test_new_connections_evict_idle_and_slow_ones(short_deadlines: WebServer) -> None:
     waiting: list[socket.socket] = []
     try:
         for _ in range(60):
-            waiting.append(hasty.connect())
+            waiting.append(short_deadlines.connect())
             waiting[-1].sendall(b"GET / HT")
 
-        assert told(hasty.ask(b"GET /x HTTP/1.1\r\n" + CLOSE + b"\r\n"))["path"] == "/x"
-        assert hasty.process.poll() is None
+        assert told(short_deadlines.ask(b"GET /x HTTP/1.1\r\n" + CLOSE + b"\r\n"))["path"] == "/x"
+        assert short_deadlines.process.poll() is None
     finally:
         for sock in waiting:
             sock.close()
 
 
-def test_a_stopping_server_answers_what_it_has(tmp_path: Path) -> None:
+def test_a_stopping_server_completes_its_requests(tmp_path: Path) -> None:
     with web_server(tmp_path) as server, server.connect() as idle, server.connect() as sock:
         idle.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         read_answer(idle)
         sock.sendall(b"POST /late HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nha")
-        server.ask(b"GET / HTTP/1.1\r\n" + CLOSE + b"\r\n")  # answered after the two before it were taken in
+        server.ask(
+            b"GET / HTTP/1.1\r\n" + CLOSE + b"\r\n"
+        )  # its response proves that the two previous requests have arrived
         server.process.send_signal(signal.SIGTERM)
         wait_for(lambda: "Handling signal: term" in server.log.read_text(), seconds=20)
         sock.sendall(b"lf")

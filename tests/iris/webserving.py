@@ -1,6 +1,4 @@
-"""The web server of production alone, as a process of its own in front of a small WSGI application, and raw connections to
-it.
-"""
+"""Run the production web server in a separate process, with a small WSGI application, and connect to it with sockets."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ from pathlib import Path
 from tests.iris.processes import ROOT, environment, free_port
 from tests.live import wait_for
 
-# Every path is a behaviour of the application behind the server.
+# Each path of this application has a different behaviour.
 APPLICATION = """
 import hashlib, json, os, threading, time
 import django
@@ -26,7 +24,7 @@ gate = threading.Event()
 
 def application(environ, start_response):
     path = environ["PATH_INFO"]
-    if path == "/wait":  # until somebody asks for /health/release
+    if path == "/wait":  # until /health/release is requested
         gate.wait(60)
     if path == "/health/release":
         gate.set()
@@ -68,7 +66,7 @@ class WebServer:
         return sock
 
     def ask(self, raw: bytes) -> bytes:
-        """What it answers to these bytes, until it closes the connection."""
+        """Send these bytes. Return all bytes of the response until the server closes the connection."""
         with self.connect() as sock:
             sock.sendall(raw)
             return read_all(sock)
@@ -85,7 +83,7 @@ def read_all(sock: socket.socket) -> bytes:
 
 
 def read_answer(sock: socket.socket) -> tuple[bytes, bytes]:
-    """Head and body of one answer with a Content-Length."""
+    """Return head and body of one response with a Content-Length."""
     data = b""
     while b"\r\n\r\n" not in data:
         part = sock.recv(65536)
@@ -103,7 +101,7 @@ def read_answer(sock: socket.socket) -> tuple[bytes, bytes]:
 
 @contextmanager
 def web_server(folder: Path, *arguments: str, worker: str = "", **variables: str) -> Iterator[WebServer]:
-    """Four threads. `worker` is Python that changes the times of iris.webserver, for tests that wait for their end."""
+    """Run the server with four threads. `worker` is Python code that can shorten the deadlines of iris.webserver."""
     (folder / "apart.py").write_text(APPLICATION)
     (folder / "sitecustomize.py").write_text("")
     (folder / "changed.py").write_text(f"from iris.webserver.config import *\n{worker}\n")

@@ -84,7 +84,7 @@ def test_requests_pass_when_the_cache_fails(
     assert "Traceback" not in caplog.text
 
 
-def test_what_is_wrong_with_a_cache_that_answers_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_of_a_cache_that_responds_are_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     def wrong(*args: object, **kwargs: object) -> int:
         raise TypeError("a bug")
 

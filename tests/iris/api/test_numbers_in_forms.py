@@ -1,4 +1,4 @@
-"""JSON in a field of a form is read as JSON in a body is: a number that is no usable number is refused."""
+"""JSON in a form field is parsed like a JSON body: numbers that are not finite are refused."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ UNUSABLE = ["1e999", "-1e999", "NaN", "Infinity", "-Infinity", "9" * 5000, "[1e9
 
 @pytest.mark.parametrize("number", UNUSABLE)
 @pytest.mark.parametrize("format", ["multipart", "form"])
-def test_a_number_that_cannot_be_used_is_refused_in_both_dialects(number: str, format: str) -> None:
+def test_both_dialects_refuse_a_number_out_of_range_in_json(number: str, format: str) -> None:
     user = make_user()
     campaign = make_campaign(owner=user)
-    caller_of_v1 = v1.Caller(user)  # another one would have another key, which ends this one
+    caller_of_v1 = v1.Caller(user)  # a second Caller would generate a key, which revokes the key of this one
     calls: list[tuple[v0.Caller, str, str, dict[str, Any]]] = [
         (v0.Caller(user), "POST", f"/api/system/campaigns/number/{campaign.pk}/", {"available_tags": "#"}),
         (caller_of_v1, "POST", f"campaign/{campaign.pk}/add-contact/", {"other_variables": "#"}),
@@ -41,7 +41,7 @@ def test_a_number_that_cannot_be_used_is_refused_in_both_dialects(number: str, f
 
 
 @pytest.mark.parametrize("limit", ["1e999", "NaN", "Infinity"])
-def test_an_amount_that_cannot_be_used_is_refused(limit: str) -> None:
+def test_an_amount_that_is_not_finite_is_refused(limit: str) -> None:
     caller = v1.Caller(make_user())
     for name in ("credit_limit", "length_factor"):
         new = {"name": "Water", "services": "PHONE", name: limit}

@@ -1,4 +1,4 @@
-"""Pages of long lists, as the v0 campaign list shows them."""
+"""Pages of long lists, with the keys of the v0 campaign list."""
 
 import pytest
 from django.db.models import QuerySet
@@ -44,7 +44,7 @@ def test_an_empty_list_is_one_empty_page(rows: QuerySet[User]) -> None:
     assert (page.pagination["total_items"], page.pagination["total_pages"]) == (0, 1)
 
 
-def test_a_page_in_the_middle_links_to_its_neighbours(
+def test_a_middle_page_links_to_the_previous_and_the_next_page(
     rows: QuerySet[User], django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     with django_assert_num_queries(2):
@@ -70,12 +70,12 @@ def test_a_page_size_has_a_limit(rows: QuerySet[User]) -> None:
 
 @pytest.mark.parametrize("value", ["0", "-1", "abc", "1.5", "1e3", "%F0%9F%98%80", "९", "9" * 30, "1%002"])
 @pytest.mark.parametrize("name", ["page", "page_size"])
-def test_what_is_no_page_is_refused(rows: QuerySet[User], name: str, value: str) -> None:
+def test_invalid_page_parameters_are_refused(rows: QuerySet[User], name: str, value: str) -> None:
     with pytest.raises(InvalidInput, match=f"{name} must be a whole number from 1") as refusal:
         page_of(rows, f"?{name}={value}")
     assert refusal.value.errors[0]["field"] == name
 
 
-def test_a_page_after_the_last_is_not_found(rows: QuerySet[User]) -> None:
+def test_a_page_beyond_the_last_is_a_404(rows: QuerySet[User]) -> None:
     with pytest.raises(NotFound, match="the last one is 2"):
         page_of(rows, "?page=3")

@@ -1,4 +1,4 @@
-"""Whatever is sent to a v0 view, it answers the envelope: a small API, called in every wrong way."""
+"""v0 views respond with the envelope to every request: a small API that is called in all wrong ways."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Open(V0View):
 
 
 class EchoView(Open):
-    """Answers what it understood."""
+    """Respond with the parsed request."""
 
     def answer(self, request: Request) -> Response:
         data: Any = request.data
@@ -67,7 +67,7 @@ class FormView(Open):
 
 
 class LittleView(Open):
-    """Takes neither lists nor files, as a view that says nothing of it."""
+    """A view without a body limit of its own, which accepts only small bodies."""
 
     reads = V0View.reads
 
@@ -185,7 +185,7 @@ END = f"--{BOUNDARY}--\r\n".encode()
 
 class TestBodies:
     @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
-    def test_json_forms_and_multipart_are_read_on_every_method(self, client: Client, method: str) -> None:
+    def test_json_forms_and_multipart_are_parsed_for_every_method(self, client: Client, method: str) -> None:
         assert understood(send(client, '{"name": "राम"}', JSON, method=method)) == {"name": "राम"}
         assert understood(send(client, "name=a%20b&name=c", FORM, method=method)) == {"name": ["a b", "c"]}
         body = part("name", "राम".encode()) + part("file", b"PK\x03\x04", filename="x.xlsx") + END
@@ -207,7 +207,7 @@ class TestBodies:
     def test_an_empty_body_is_an_empty_object(self, client: Client, content_type: str, body: bytes) -> None:
         assert understood(send(client, body, content_type)) == {}
 
-    def test_a_byte_order_mark_does_not_matter(self, client: Client) -> None:
+    def test_a_byte_order_mark_is_ignored(self, client: Client) -> None:
         assert understood(send(client, b'\xef\xbb\xbf{"a": 1}', JSON)) == {"a": 1}
 
     @pytest.mark.parametrize("kind", [JSON, FORM, MULTIPART])
@@ -215,7 +215,7 @@ class TestBodies:
         "charset",
         ["=utf-16", "=latin-1", "=hex", "=idna", '="hex"', "*=utf-8''hex", "=none-such", "=\x00", " =rot13"],
     )
-    def test_a_charset_in_the_header_does_not_matter(self, kind: str, charset: str) -> None:
+    def test_the_charset_of_the_content_type_is_ignored(self, kind: str, charset: str) -> None:
         body = {JSON: '{"a": "भ"}'.encode(), FORM: b"a=%E0%A4%AD", MULTIPART: part("a", "भ".encode()) + END}[
             kind
         ]
@@ -275,9 +275,7 @@ class TestBodies:
             "--xyz",
         ],
     )
-    def test_json_that_cannot_be_used_is_a_400_with_a_sentence(
-        self, client: Client, body: str | bytes
-    ) -> None:
+    def test_invalid_json_is_a_400_with_a_sentence(self, client: Client, body: str | bytes) -> None:
         refused(send(client, body, JSON), 400)
 
     @pytest.mark.parametrize(
@@ -289,16 +287,16 @@ class TestBodies:
             ('{"a": ' + "[" * 50 + "1" + "]" * 50 + "}", None),
         ],
     )
-    def test_odd_json_is_read(self, client: Client, body: str, value: Any) -> None:
+    def test_unusual_but_valid_json_is_parsed(self, client: Client, body: str, value: Any) -> None:
         assert understood(send(client, body, JSON)) == (value or json.loads(body))
 
-    def test_the_sentence_says_where_the_json_is_wrong(self, client: Client) -> None:
+    def test_the_error_for_invalid_json_names_the_line_and_column(self, client: Client) -> None:
         assert "line 2, column 6" in refused(send(client, '{\n"a": }', JSON), 400)["message"]
 
     @pytest.mark.parametrize(
         "body", [b"a=\xff", b"a=%FF", b"a=%ED%A0%80", b"a=%00", b"%00=a", b"a=\x00", b"\xff=a"]
     )
-    def test_a_form_that_cannot_be_used_is_a_400(self, client: Client, body: bytes) -> None:
+    def test_an_invalid_form_is_a_400(self, client: Client, body: bytes) -> None:
         refused(send(client, body, FORM), 400)
 
     @pytest.mark.parametrize(
@@ -311,21 +309,19 @@ class TestBodies:
             (MULTIPART, part("a\x00", b"b") + END),
         ],
     )
-    def test_multipart_that_cannot_be_used_is_a_400(
-        self, client: Client, content_type: str, body: bytes
-    ) -> None:
+    def test_invalid_multipart_is_a_400(self, client: Client, content_type: str, body: bytes) -> None:
         refused(send(client, body, content_type), 400)
 
     @pytest.mark.parametrize(
         "body", [b"", END, b"x", part("a", b"b")[:-8], b"--xyz\r\n\r\n\r\n", b"\x00" * 100]
     )
-    def test_multipart_without_anything_in_it_is_no_crash(self, client: Client, body: bytes) -> None:
+    def test_empty_multipart_is_not_a_500(self, client: Client, body: bytes) -> None:
         response = send(client, body, MULTIPART)
         assert response.status_code in (200, 400)
         if response.status_code == 400:
             refused(response, 400)
 
-    def test_multipart_that_says_it_is_json_is_read(self, client: Client) -> None:
+    def test_multipart_sent_as_application_json_is_parsed(self, client: Client) -> None:
         body = (
             part("name", "भेला".encode())
             + part("services", b"PHONE")
@@ -344,7 +340,9 @@ class TestBodies:
     @pytest.mark.parametrize(
         "content_type", ["text/plain", "application/xml", "x", "", "\x00", "image/png;;;=="]
     )
-    def test_other_types_are_a_415_that_says_which_are_read(self, client: Client, content_type: str) -> None:
+    def test_other_content_types_are_a_415_that_names_the_accepted_ones(
+        self, client: Client, content_type: str
+    ) -> None:
         answer = refused(send(client, b"a=b", content_type, CONTENT_TYPE=content_type), 415)
         assert "application/json" in answer["message"]
 
@@ -367,7 +365,7 @@ class TestSizes:
         settings.IRIS_MAX_BODY_BYTES = 1000
         settings.IRIS_MAX_UPLOAD_BYTES = 5000
 
-    def test_up_to_the_limit_is_read(self, client: Client) -> None:
+    def test_a_body_up_to_the_limit_is_accepted(self, client: Client) -> None:
         body = '{"a": "' + "x" * 990 + '"}'
         assert len(body) == 999
         understood(send(client, body, JSON))
@@ -385,11 +383,11 @@ class TestSizes:
             ("text/plain", b"x" * 6000),
         ],
     )
-    def test_above_the_limit_is_a_413(self, client: Client, content_type: str, body: bytes) -> None:
+    def test_a_body_above_the_limit_is_a_413(self, client: Client, content_type: str, body: bytes) -> None:
         assert "MiB" in refused(send(client, body, content_type), 413)["message"]
 
     @pytest.mark.parametrize("content_type", [JSON, FORM, MULTIPART])
-    def test_a_view_that_takes_no_lists_reads_little(
+    def test_a_view_without_a_limit_of_its_own_accepts_only_small_bodies(
         self, client: Client, settings: Settings, content_type: str
     ) -> None:
         settings.IRIS_MAX_BODY_BYTES = settings.IRIS_MAX_UPLOAD_BYTES = 10_000_000
@@ -405,7 +403,7 @@ class TestSizes:
         assert sent(60_000).json()["data"] == {"read": 1}
         assert "0.0625 MiB" in refused(sent(70_000), 413)["message"]
 
-    def test_a_long_body_is_refused_before_any_of_it_is_read(self, client: Client) -> None:
+    def test_a_body_with_a_too_large_content_length_is_refused_unread(self, client: Client) -> None:
         class Untouched(BytesIO):
             def read(self, size: int | None = -1) -> bytes:
                 raise AssertionError("was read")
@@ -417,22 +415,22 @@ class TestSizes:
         settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
         refused(send(client, part("a", b"x" * 2000) + END, MULTIPART), 413)
 
-    def test_multipart_that_says_it_is_json_may_be_as_long_as_multipart(self, client: Client) -> None:
+    def test_multipart_sent_as_application_json_has_the_limit_of_multipart(self, client: Client) -> None:
         understood(send(client, part("a", b"x" * 4800, filename="x") + END, JSON))
 
     @pytest.mark.parametrize("length", ["", "abc", "-5", " ", "1e3", "99999999999999999999999999"])
-    def test_a_length_that_is_none_is_no_crash(self, client: Client, length: str) -> None:
+    def test_an_invalid_content_length_is_not_a_500(self, client: Client, length: str) -> None:
         response = send(client, b"{}", JSON, CONTENT_LENGTH=length)
         assert response.status_code in (200, 400, 413)
 
     def chunked(self, client: Client, body: bytes, content_type: str, *, server_can: bool = True) -> Any:
-        # As gunicorn gives it: no length, and an input that ends by itself.
+        # As gunicorn passes it: without a length, with an input that terminates itself.
         given: dict[str, Any] = {"wsgi.input": BytesIO(body), "wsgi.input_terminated": server_can}
         return send(
             client, b"", content_type, HTTP_TRANSFER_ENCODING="chunked", CONTENT_TYPE=content_type, **given
         )
 
-    def test_a_body_in_chunks_is_read_up_to_the_limit(self, client: Client) -> None:
+    def test_a_chunked_body_is_read_up_to_the_limit(self, client: Client) -> None:
         assert understood(self.chunked(client, b'{"a": 1}', JSON)) == {"a": 1}
         assert understood(self.chunked(client, b"a=1", FORM)) == {"a": ["1"]}
         assert understood(self.chunked(client, part("a", b"x" * 4000, filename="x") + END, MULTIPART)) == {
@@ -442,14 +440,14 @@ class TestSizes:
         refused(self.chunked(client, b"a=" + b"x" * 1000, FORM), 413)
         refused(self.chunked(client, part("a", b"x" * 5000, filename="x") + END, MULTIPART), 413)
 
-    def test_chunks_that_the_server_cannot_read_are_a_400(self, client: Client) -> None:
+    def test_a_chunked_body_is_a_400_if_the_server_cannot_read_it(self, client: Client) -> None:
         assert (
             "Content-Length" in refused(self.chunked(client, b"{}", JSON, server_can=False), 400)["message"]
         )
 
 
 class TestErrors:
-    def test_wrong_fields_are_listed_and_the_first_is_in_the_sentence(self, client: Client) -> None:
+    def test_invalid_fields_are_listed_and_the_message_names_the_first(self, client: Client) -> None:
         body = {"name": "too long", "numbers": [{"a": 1}, {"b": "x"}]}
         answer = refused(client.post("/api/form", body, content_type=JSON), 400)
         assert answer["errors"] == [
@@ -461,7 +459,7 @@ class TestErrors:
             == "name: Ensure this field has no more than 5 characters. (1 more under errors.)"
         )
 
-    def test_an_error_of_no_field_is_the_sentence(self, client: Client) -> None:
+    def test_an_error_without_a_field_is_the_message(self, client: Client) -> None:
         answer = refused(client.post("/api/form", {"name": "both"}, content_type=JSON), 400)
         assert answer["message"] == "Send one of them."
         assert answer["errors"] == [{"field": "", "message": "Send one of them."}]
@@ -487,13 +485,15 @@ class TestErrors:
             ("unknown iris", 500, "What is this"),
         ],
     )
-    def test_every_kind_has_its_status(self, client: Client, what: str, status: int, sentence: str) -> None:
+    def test_each_kind_of_error_has_its_status(
+        self, client: Client, what: str, status: int, sentence: str
+    ) -> None:
         answer = refused(client.get("/api/raise", {"what": what}), status)
         assert sentence in answer["message"]
         if what == "invalid":
             assert answer["errors"] == [{"field": "name", "message": "Missing."}]
 
-    def test_refusals_carry_their_headers(self, client: Client) -> None:
+    def test_error_responses_have_their_headers(self, client: Client) -> None:
         assert client.get("/api/raise", {"what": "throttled"})["Retry-After"] == "3"
         assert client.get("/api/raise", {"what": "operational"})["Retry-After"] == "5"
         assert client.get("/api/raise", {"what": "drf unauthenticated"})["WWW-Authenticate"].startswith(
@@ -504,7 +504,7 @@ class TestErrors:
         assert response["Allow"] == "GET, HEAD, OPTIONS"
 
     @pytest.mark.parametrize("what", ["bug", "value bug"])
-    def test_a_bug_is_logged_and_answers_a_sentence_without_its_details(
+    def test_a_bug_is_logged_and_is_a_500_without_details(
         self, client: Client, what: str, caplog: pytest.LogCaptureFixture
     ) -> None:
         assert "has been logged" in refused(client.get("/api/raise", {"what": what}), 500)["message"]
@@ -514,24 +514,24 @@ class TestErrors:
         for method in ("OPTIONS", "TRACE", "PURGE", "get"):
             refused(client.generic(method, "/api/form"), 405)
 
-    def test_private_views_want_a_token(self, client: Client) -> None:
+    def test_views_require_a_token_by_default(self, client: Client) -> None:
         response = client.get("/api/private")
         refused(response, 401)
         assert response["WWW-Authenticate"] == 'Bearer realm="api"'
 
     @pytest.mark.parametrize("accept", ["application/xml", "text/html", "nonsense", "*/*;q=0", "\x00", ""])
-    def test_json_is_answered_whatever_is_accepted(self, client: Client, accept: str) -> None:
+    def test_the_response_is_json_whatever_the_accept_header(self, client: Client, accept: str) -> None:
         response = client.get("/api/echo?format=xml", HTTP_ACCEPT=accept)
         assert understood(response) == {}
         assert response["Content-Type"] == "application/json"
 
 
-class TestAddresses:
+class TestPaths:
     @pytest.mark.parametrize("path", ["/api/echo", "/api/echo/", "/api/form", "/api/form/"])
-    def test_each_is_served_with_and_without_slash(self, client: Client, path: str) -> None:
+    def test_paths_are_served_with_and_without_trailing_slash(self, client: Client, path: str) -> None:
         assert client.post(path, {"name": "a"}, content_type=JSON).status_code == 200
 
-    def test_reversed_it_has_the_slash(self) -> None:
+    def test_reversed_paths_have_the_trailing_slash(self) -> None:
         assert reverse("thing", args=[7]) == "/api/things/7/"
 
     @pytest.mark.parametrize("slash", ["", "/"])
@@ -554,14 +554,14 @@ class TestAddresses:
             "{id}",
         ],
     )
-    def test_an_id_that_is_none_is_a_404(self, client: Client, pk: str, slash: str) -> None:
+    def test_a_malformed_id_in_a_path_is_a_404(self, client: Client, pk: str, slash: str) -> None:
         refused(client.get(f"/api/things/{pk}{slash}"), 404)
         refused(client.delete(f"/api/things/{pk}{slash}"), 404)
 
-    def test_an_id_is_a_number(self, client: Client) -> None:
+    def test_an_id_in_a_path_is_converted_to_a_number(self, client: Client) -> None:
         assert client.get("/api/things/7").json()["data"] == {"pk": 7}
 
-    def test_an_id_is_parsed_alone_too(self) -> None:
+    def test_parse_id_converts_ids_and_returns_0_for_other_text(self) -> None:
         assert parse_id(str(2**63 - 1)) == 2**63 - 1
         assert [parse_id(text) for text in (str(2**63), "", "-1", "+1", "1_0", "١")] == [0] * 6
 
@@ -574,14 +574,14 @@ class TestAddresses:
         refused(client.get(f"/api/echo?{query}"), 400)
 
     @pytest.mark.parametrize("query", ["a=%FF", "&&&===", "a" * 5000, "%", "%zz"])
-    def test_an_odd_query_does_not_matter(self, client: Client, query: str) -> None:
+    def test_a_malformed_query_is_ignored(self, client: Client, query: str) -> None:
         assert understood(client.get(f"/api/echo?{query}")) == {}
 
     @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
     @pytest.mark.parametrize(
         "path", ["/api", "/api/", "/api/nothing", "/api/echo//", "/api/%00", "/api/%FF", "/api/" + "x" * 5000]
     )
-    def test_an_unknown_address_is_a_404(self, client: Client, method: str, path: str) -> None:
+    def test_an_unknown_path_is_a_404(self, client: Client, method: str, path: str) -> None:
         if path == "/api":
             assert client.generic(method, path).status_code == 404
             return
@@ -597,7 +597,7 @@ class TestAddresses:
         assert (page.status_code, page["Content-Type"]) == (400, "text/plain; charset=utf-8")
         assert "IRIS_ALLOWED_HOSTS" in page.content.decode()
 
-    def test_elsewhere_pages_are_html(self, client: Client) -> None:
+    def test_errors_outside_the_api_are_html(self, client: Client) -> None:
         response = client.get("/nothing")
         assert response.status_code == 404
         assert response["Content-Type"].startswith("text/html")

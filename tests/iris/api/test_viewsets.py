@@ -1,4 +1,4 @@
-"""What ViewSets say of each of their actions holds for that action, and for no other."""
+"""The body limits and throttles of a ViewSet's action apply to that action only."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def send(client: Client, method: str, path: str, size: int = 1) -> Any:
     return client.generic(method, path, json.dumps({"a": "x" * size}), content_type="application/json")
 
 
-def test_each_action_reads_as_much_as_it_says(client: Client, settings: Settings) -> None:
+def test_each_action_has_its_own_body_limit(client: Client, settings: Settings) -> None:
     settings.IRIS_MAX_BODY_BYTES = 200_000
     small = parsers.SMALL.body
     assert send(client, "POST", "/api/things", small - 100).status_code == 200
@@ -75,7 +75,7 @@ def test_each_action_reads_as_much_as_it_says(client: Client, settings: Settings
     assert send(client, "PUT", "/api/things/", 200_000).status_code == 413
 
 
-def test_an_action_that_says_nothing_is_not_changed_by_one_that_did_before_it(
+def test_an_action_without_a_limit_keeps_the_default_after_one_with_a_limit(
     client: Client, settings: Settings
 ) -> None:
     settings.IRIS_MAX_BODY_BYTES = 200_000
@@ -84,7 +84,7 @@ def test_an_action_that_says_nothing_is_not_changed_by_one_that_did_before_it(
         assert send(client, "POST", "/api/things/", 100_000).status_code == 413
 
 
-def test_only_the_action_that_says_so_is_throttled(client: Client) -> None:
+def test_throttles_of_an_action_do_not_affect_other_actions(client: Client) -> None:
     answer = send(client, "POST", "/api/call")
     assert (answer.status_code, answer["Retry-After"]) == (429, "7")
     assert send(client, "POST", "/api/things").status_code == 200

@@ -1,6 +1,4 @@
-"""The embedded PostgreSQL: it starts anywhere, for everybody, and ends with its last user, however processes
-end.
-"""
+"""The embedded PostgreSQL starts in any folder and for any user, and stops after its last user, however it ended."""
 
 import os
 import re
@@ -35,7 +33,7 @@ sys.stdin.read()
 
 @contextmanager
 def user(home: Path, script: str = JOIN + WAIT) -> Iterator[subprocess.Popen[str]]:
-    """A process that has joined the server and stays until the end, or until it is killed."""
+    """Run a process that has joined the server, until the block ends or the process is killed."""
     process = subprocess.Popen(
         [sys.executable, "-c", script],
         cwd=ROOT,
@@ -90,7 +88,7 @@ def stops(pid: int) -> Callable[[], bool]:
         "deep/" + "/".join(["folder" * 5] * 5),
     ],
 )
-def test_it_starts_wherever_iris_home_is(name: str, tmp_path: Path) -> None:
+def test_the_server_starts_for_any_path_of_iris_home(name: str, tmp_path: Path) -> None:
     home = tmp_path / name
 
     with user(home):
@@ -104,7 +102,7 @@ def test_it_starts_wherever_iris_home_is(name: str, tmp_path: Path) -> None:
     assert not socket.exists()
 
 
-def test_the_same_folder_by_another_way_is_the_same_server(tmp_path: Path) -> None:
+def test_two_paths_to_the_same_folder_share_one_server(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "home")
     (tmp_path / "home").mkdir()
 
@@ -112,13 +110,13 @@ def test_the_same_folder_by_another_way_is_the_same_server(tmp_path: Path) -> No
         assert server.folder_of(tmp_path / "home") == server.folder_of(tmp_path / "link")
 
 
-def test_it_says_nothing_when_it_starts_and_stops(tmp_path: Path) -> None:
+def test_starting_and_stopping_the_server_prints_nothing(tmp_path: Path) -> None:
     quiet = run_python(JOIN, tmp_path, XDG_RUNTIME_DIR=str(tmp_path / "not there"))
 
     assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
 
 
-def test_it_stops_after_its_last_user_and_keeps_the_data(tmp_path: Path) -> None:
+def test_the_server_stops_after_its_last_user_and_keeps_the_data(tmp_path: Path) -> None:
     with user(tmp_path):
         running = postmaster(tmp_path)
         with user(tmp_path):
@@ -132,7 +130,7 @@ def test_it_stops_after_its_last_user_and_keeps_the_data(tmp_path: Path) -> None
         assert query(tmp_path, "SELECT number FROM kept") == [(7,)]
 
 
-def test_many_can_start_it_at_once(tmp_path: Path) -> None:
+def test_concurrent_processes_start_one_server(tmp_path: Path) -> None:
     command = [sys.executable, "-c", JOIN + "print(sockets)"]
     processes = [
         subprocess.Popen(command, cwd=ROOT, env=environment(tmp_path), stdout=subprocess.PIPE, text=True)
@@ -145,8 +143,8 @@ def test_many_can_start_it_at_once(tmp_path: Path) -> None:
     assert len(outputs) == 1
 
 
-def test_users_that_come_and_go_never_find_it_stopped(tmp_path: Path) -> None:
-    """Each leaves when the next comes: the server is being stopped, or has just been, for many of them."""
+def test_joining_while_the_server_stops_always_succeeds(tmp_path: Path) -> None:
+    """Processes leave while others join, so that many of them join while the server stops or has just stopped."""
     use = f"""{JOIN}
 import psycopg
 for _ in range(8):
@@ -172,7 +170,7 @@ for _ in range(8):
     assert errors == ["", ""]
 
 
-def test_it_outlives_the_one_who_started_it_while_others_use_it(tmp_path: Path) -> None:
+def test_the_server_outlives_the_process_that_started_it_while_others_use_it(tmp_path: Path) -> None:
     with user(tmp_path) as starter, user(tmp_path):
         running = postmaster(tmp_path)
         starter.kill()
@@ -184,7 +182,7 @@ def test_it_outlives_the_one_who_started_it_while_others_use_it(tmp_path: Path) 
     wait_for(stops(running), seconds=10)
 
 
-def test_it_stops_when_its_only_user_is_killed(tmp_path: Path) -> None:
+def test_the_server_stops_when_its_only_user_is_killed(tmp_path: Path) -> None:
     with user(tmp_path) as killed:
         running = postmaster(tmp_path)
         killed.kill()
@@ -192,7 +190,7 @@ def test_it_stops_when_its_only_user_is_killed(tmp_path: Path) -> None:
         wait_for(stops(running), seconds=10)
 
 
-def test_the_end_of_a_forked_child_does_not_stop_it(tmp_path: Path) -> None:
+def test_the_end_of_a_forked_child_does_not_stop_the_server(tmp_path: Path) -> None:
     fork = """
 child = os.fork()
 if not child:
@@ -205,7 +203,7 @@ os.waitpid(child, 0)
         assert query(tmp_path, "SELECT 1") == [(1,)]
 
 
-def test_it_runs_as_long_as_a_forked_child(tmp_path: Path) -> None:
+def test_the_server_runs_as_long_as_a_forked_child(tmp_path: Path) -> None:
     fork = """
 if os.fork():
     print("joined", flush=True)
@@ -221,7 +219,7 @@ sys.stdin.read()
     wait_for(stops(running), seconds=10)
 
 
-def test_after_its_keeper_is_killed_it_is_used_on_and_stopped_in_the_end(tmp_path: Path) -> None:
+def test_a_new_keeper_takes_over_the_server_of_a_killed_one(tmp_path: Path) -> None:
     with user(tmp_path):
         running = postmaster(tmp_path)
         os.kill(keeper_of(tmp_path), signal.SIGKILL)
@@ -232,7 +230,7 @@ def test_after_its_keeper_is_killed_it_is_used_on_and_stopped_in_the_end(tmp_pat
 
 
 @pytest.mark.parametrize("who", ["postmaster", "keeper and postmaster"])
-def test_after_it_is_killed_the_next_start_works(who: str, tmp_path: Path) -> None:
+def test_the_server_starts_again_after_it_was_killed(who: str, tmp_path: Path) -> None:
     with user(tmp_path):
         query(tmp_path, "CREATE TABLE kept AS SELECT 7 AS number")
         if "keeper" in who:
@@ -242,7 +240,7 @@ def test_after_it_is_killed_the_next_start_works(who: str, tmp_path: Path) -> No
             assert query(tmp_path, "SELECT number FROM kept") == [(7,)]
 
 
-def test_a_process_goes_on_with_a_new_server_when_the_old_one_was_killed(tmp_path: Path) -> None:
+def test_a_process_reconnects_to_a_new_server_after_the_old_one_was_killed(tmp_path: Path) -> None:
     lose_it = """
 import os, signal
 import django; django.setup()
@@ -260,8 +258,8 @@ print("goes on")
     assert done.stdout == "goes on\n", done.stderr
 
 
-def test_a_stale_pid_that_is_another_process_now_does_not_matter(tmp_path: Path) -> None:
-    """After a restart of the machine, or of a container, the number in postmaster.pid may be anybody."""
+def test_a_stale_postmaster_pid_of_another_process_is_ignored(tmp_path: Path) -> None:
+    """After a restart of the machine or of a container, the pid in postmaster.pid may belong to any process."""
     with user(tmp_path):
         pid_file = server.folder_of(tmp_path) / "data" / "postmaster.pid"
         content = pid_file.read_text()
@@ -274,7 +272,7 @@ def test_a_stale_pid_that_is_another_process_now_does_not_matter(tmp_path: Path)
         assert query(tmp_path, "SELECT 1") == [(1,)]
 
 
-def test_a_half_made_cluster_is_made_anew(tmp_path: Path) -> None:
+def test_an_incomplete_cluster_is_created_again(tmp_path: Path) -> None:
     unfinished = server.folder_of(tmp_path) / "data.new"
     unfinished.mkdir(parents=True)
     (unfinished / "PG_VERSION").write_text("18\n")
@@ -283,7 +281,7 @@ def test_a_half_made_cluster_is_made_anew(tmp_path: Path) -> None:
         assert query(tmp_path, "SELECT 1") == [(1,)]
 
 
-def test_data_of_another_version_are_refused_with_a_sentence(tmp_path: Path) -> None:
+def test_data_of_another_postgresql_version_are_refused_with_a_sentence(tmp_path: Path) -> None:
     with user(tmp_path):
         running = postmaster(tmp_path)
     wait_for(stops(running), seconds=10)
@@ -294,7 +292,7 @@ def test_data_of_another_version_are_refused_with_a_sentence(tmp_path: Path) -> 
     assert "was made by PostgreSQL 16, and this is 18" in refused.stderr
 
 
-def test_a_home_that_cannot_be_written_is_refused_with_a_sentence(tmp_path: Path) -> None:
+def test_an_unwritable_iris_home_is_refused_with_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     refused = run_python(JOIN, tmp_path / "file")
@@ -302,8 +300,8 @@ def test_a_home_that_cannot_be_written_is_refused_with_a_sentence(tmp_path: Path
     assert "IRIS_HOME must be a folder that iris may write to" in refused.stderr
 
 
-def test_it_runs_as_a_plain_user_too(tmp_path: Path) -> None:
-    """The tests' own user is one of the two; as root, this is the other."""
+def test_the_server_runs_as_an_unprivileged_user(tmp_path: Path) -> None:
+    """The other tests run as the current user. If that is root, this test covers an unprivileged user."""
     if os.geteuid() != 0:
         pytest.skip("The other tests run as a plain user.")
     setpriv = shutil.which("setpriv")
@@ -333,16 +331,16 @@ def test_it_runs_as_a_plain_user_too(tmp_path: Path) -> None:
         done = subprocess.run(
             [*become, *command], cwd="/", capture_output=True, text=True, timeout=60, check=False
         )
-        assert (done.returncode, done.stderr) == (0, "")  # it started, found no user, and stopped
+        assert (done.returncode, done.stderr) == (0, "")  # the server started, found no user, and stopped
         assert (home / "data").stat().st_uid == keeper.NOBODY
     finally:
         shutil.rmtree(home)
 
 
-def test_as_root_it_runs_from_a_folder_that_is_closed_to_others_and_may_do_no_more_than_read_it(
+def test_as_root_the_server_can_read_a_private_checkout_and_has_no_other_capability(
     tmp_path: Path,
 ) -> None:
-    """A checkout below /root, say. PostgreSQL does not run as root, and whoever it runs as cannot enter there."""
+    """For example a checkout below /root. PostgreSQL does not run as root, and other users cannot enter that folder."""
     if os.geteuid() != 0:
         pytest.skip("For root only.")
     closed = tmp_path / "closed"
@@ -352,7 +350,7 @@ def test_as_root_it_runs_from_a_folder_that_is_closed_to_others_and_may_do_no_mo
     shutil.copytree(installed, closed / wheel.name / installed.name)
     shutil.copytree(
         wheel.with_name(f"{wheel.name}.libs"), closed / f"{wheel.name}.libs"
-    )  # what it is linked to
+    )  # the libraries that the wheel links to
     programs = closed / wheel.name / installed.name / "bin"
     join = f"""
 from pathlib import Path

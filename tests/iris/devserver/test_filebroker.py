@@ -1,4 +1,4 @@
-"""The broker of files: nothing is lost, doubled or half read, however many processes put and take at once."""
+"""The broker of files loses, duplicates and truncates no message, for any number of concurrent processes."""
 
 import contextlib
 import multiprocessing
@@ -30,7 +30,7 @@ def put(folder: Path, *bodies: object, expires: datetime | None = None) -> None:
 
 
 def take(folder: Path, *, seconds: float = 0.2) -> list[object]:
-    """All that comes until nothing has come for so long."""
+    """Take messages until none has arrived for `seconds`."""
     taken: list[object] = []
     with connect(folder) as connection:
         consumer = Consumer(
@@ -49,7 +49,7 @@ def files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-def test_messages_come_in_the_order_they_were_put(tmp_path: Path) -> None:
+def test_messages_are_taken_in_the_order_in_which_they_were_put(tmp_path: Path) -> None:
     put(tmp_path, *range(20))
 
     assert take(tmp_path) == list(range(20))
@@ -65,13 +65,13 @@ def test_expired_messages_are_dropped(tmp_path: Path) -> None:
     assert files(tmp_path) == []
 
 
-def test_expired_messages_do_not_pile_up_without_a_worker(tmp_path: Path) -> None:
+def test_expired_messages_do_not_accumulate_without_a_worker(tmp_path: Path) -> None:
     put(tmp_path, *range(1000), expires=datetime.now(UTC) - timedelta(seconds=1))
 
     assert len(files(tmp_path)) < 300
 
 
-def test_a_broken_message_is_dropped_and_the_next_one_taken(tmp_path: Path) -> None:
+def test_an_incomplete_message_is_dropped_and_the_next_one_is_taken(tmp_path: Path) -> None:
     put(tmp_path, "first")
     broken = tmp_path / NAME / "waiting" / f"{0:020}-{10**20 - 1:020}-broken"
     broken.write_text('{"body": "cut o')
@@ -80,7 +80,7 @@ def test_a_broken_message_is_dropped_and_the_next_one_taken(tmp_path: Path) -> N
     assert files(tmp_path) == []
 
 
-def test_messages_outlive_the_process(tmp_path: Path) -> None:
+def test_messages_survive_the_process_that_put_them(tmp_path: Path) -> None:
     putter = multiprocessing.get_context("spawn").Process(target=put, args=(tmp_path, "kept"))
     putter.start()
     putter.join(120)
@@ -88,7 +88,7 @@ def test_messages_outlive_the_process(tmp_path: Path) -> None:
     assert take(tmp_path) == ["kept"]
 
 
-def test_an_emptied_folder_is_made_again(tmp_path: Path) -> None:
+def test_a_deleted_broker_folder_is_created_again(tmp_path: Path) -> None:
     with connect(tmp_path / "broker") as connection:
         producer = Producer(connection)
         producer.publish(1, exchange="", routing_key=NAME, serializer="json")
@@ -107,7 +107,7 @@ def _take_all(folder: Path, results: "multiprocessing.Queue[list[object]]") -> N
 
 
 @pytest.mark.parametrize(("putters", "takers", "count"), [(3, 3, 400)])
-def test_each_message_is_taken_once_by_one_of_many_processes(
+def test_concurrent_processes_take_each_message_exactly_once(
     putters: int, takers: int, count: int, tmp_path: Path
 ) -> None:
     spawn = multiprocessing.get_context("spawn")

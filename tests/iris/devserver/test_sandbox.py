@@ -1,4 +1,4 @@
-"""`manage.py sandbox`: ready in seconds, gone without a trace."""
+"""`manage.py sandbox` is ready within seconds and leaves no processes behind."""
 
 import os
 import pty
@@ -18,7 +18,7 @@ from tests.live import LiveIris, wait_for
 
 
 def processes_of(home: Path) -> dict[int, str]:
-    """The processes that run with this IRIS_HOME, or on its database; what each is, by its id."""
+    """Return the processes with this IRIS_HOME or its database, as `{pid: command}`."""
     found = {}
     for folder in Path("/proc").iterdir():
         if not folder.name.isdecimal():
@@ -47,7 +47,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveIris]:
 
 @pytest.fixture
 def live(sandbox: LiveIris) -> LiveIris:
-    """The sandbox of this file, which runs, whatever the test before has done to it."""
+    """The shared sandbox of this file, restarted if a previous test stopped it."""
     if not hasattr(sandbox, "process") or sandbox.process.poll() is not None:
         sandbox.start()
     return sandbox
@@ -65,14 +65,14 @@ def test_the_demo_account_has_credits_and_numbers(live: LiveIris) -> None:
     assert all(re.fullmatch("[0-9a-f]{32}", number["phone_number_sid"]) for number in owned + for_sale)
 
 
-def test_a_second_sandbox_in_the_same_home_is_a_sentence(live: LiveIris) -> None:
+def test_a_second_sandbox_in_the_same_iris_home_is_refused_with_a_sentence(live: LiveIris) -> None:
     refused = manage(live.home, "sandbox", IRIS_PORT="1")
 
     assert refused.returncode == 1
     assert f"A sandbox is already running in {live.home}" in refused.stderr
 
 
-def test_other_commands_work_beside_it(live: LiveIris) -> None:
+def test_other_commands_work_while_the_sandbox_runs(live: LiveIris) -> None:
     done = manage(live.home, "check_ledger")
 
     assert done.returncode == 0, done.stderr
@@ -93,7 +93,7 @@ def test_a_sandbox_says_when_it_is_ready_and_leaves_nothing_behind(live: LiveIri
     assert "Traceback" not in live.log.read_text()
 
 
-def test_a_second_start_keeps_what_there_was(live: LiveIris) -> None:
+def test_restarting_the_sandbox_keeps_its_data(live: LiveIris) -> None:
     sid = live.demo.get("/api/system/phone_numbers").json()["data"]["number_lists"][0]["phone_number_sid"]
     assert live.demo.post("/api/system/phone_numbers/", json={"phone_sid": sid}).status_code == 200
     live.stop()
@@ -106,7 +106,9 @@ def test_a_second_start_keeps_what_there_was(live: LiveIris) -> None:
 
 
 @pytest.mark.parametrize(("word", "name"), [("gunicorn", "web"), (" worker ", "worker"), (" beat ", "beat")])
-def test_it_stops_and_says_so_when_a_process_dies(word: str, name: str, live: LiveIris) -> None:
+def test_the_sandbox_stops_with_a_sentence_when_a_child_process_dies(
+    word: str, name: str, live: LiveIris
+) -> None:
     os.kill(child(live, word), signal.SIGKILL)
 
     assert live.process.wait(60) == 1
@@ -114,7 +116,7 @@ def test_it_stops_and_says_so_when_a_process_dies(word: str, name: str, live: Li
     wait_for(lambda: processes_of(live.home) == {}, seconds=10)
 
 
-def test_after_it_is_killed_everything_ends_and_the_next_start_works(live: LiveIris) -> None:
+def test_killing_the_sandbox_ends_all_its_processes_and_it_can_start_again(live: LiveIris) -> None:
     live.process.kill()
     live.process.wait()
     wait_for(lambda: processes_of(live.home) == {}, seconds=60)
@@ -124,8 +126,8 @@ def test_after_it_is_killed_everything_ends_and_the_next_start_works(live: LiveI
     assert httpx.get(f"{live.url}/health").status_code == 200
 
 
-def test_ctrl_c_stops_it(tmp_path: Path) -> None:
-    """In a terminal, where Ctrl-C goes to every process of the foreground."""
+def test_ctrl_c_stops_the_sandbox(tmp_path: Path) -> None:
+    """In a terminal, Ctrl-C is sent to all processes of the foreground process group."""
     port = free_port()
     terminal, inside = pty.openpty()
     process = subprocess.Popen(
@@ -150,7 +152,7 @@ def test_ctrl_c_stops_it(tmp_path: Path) -> None:
     assert b"Traceback" not in output
 
 
-def test_a_port_in_use_is_a_sentence(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_in_a_sentence(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
