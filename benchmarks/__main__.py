@@ -1,4 +1,4 @@
-"""`make bench`: measures what docs/architecture.md promises, in one run on one machine, as ratios.
+"""`make bench`: measure the promises of docs/architecture.md, as ratios within one run on one machine.
 
 python -m benchmarks [--scale 0.1] [imports runs api pacing …]
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.table import Row, as_markdown
 
-SECTIONS = ["imports", "runs", "api", "voices", "pacing", "sip", "smpp"]
+SECTIONS = ["imports", "runs", "api", "speech", "pacing", "sip", "smpp"]
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -35,9 +35,9 @@ def main() -> int:
     rows: list[Row] = []
     for section in arguments.sections or SECTIONS:
         print(f"measuring {section} …", file=sys.stderr, flush=True)
-        found: list[Row] = import_module(f"benchmarks.{section}").measure(arguments.scale)
-        print(as_markdown(found), file=sys.stderr, flush=True)
-        rows += found
+        section_rows: list[Row] = import_module(f"benchmarks.{section}").measure(arguments.scale)
+        print(as_markdown(section_rows), file=sys.stderr, flush=True)
+        rows += section_rows
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()} {platform.machine()}"
     head = f"{date.today()} · {machine} · scale {arguments.scale:g}"
     print(f"{head}\n\n{as_markdown(rows)}")

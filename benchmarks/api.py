@@ -1,4 +1,4 @@
-"""Latency of the campaign list and details with a million recipients behind them, against a view that does nothing."""
+"""Measure the latency of the campaign list and details with a million recipients, against a view of one row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Importing a large sheet, against openpyxl merely iterating the same file."""
+"""Measure the import of a large sheet, against openpyxl iterating over the same file."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ def measure(scale: float) -> list[Row]:
         for count, sheet in sheets.items():
             _write(sheet, count)
         with running_iris() as iris:
-            rows = _by_itself(iris, sheets)
+            rows = _in_one_process(iris, sheets)
             rows.append(_over_http(iris, sheets[small], small))
-        # Whatever its size, it is left to the workers.
+        # Import sheets of any size in the workers.
         with running_iris(IRIS_BACKGROUND_IMPORT_BYTES="1") as iris:
             rows.append(_memory_of_workers(iris, sheets))
     return rows
 
 
-def _by_itself(iris: LiveIris, sheets: dict[int, Path]) -> list[Row]:
-    """The import as the only work of one process, each time right after openpyxl has read the same file."""
+def _in_one_process(iris: LiveIris, sheets: dict[int, Path]) -> list[Row]:
+    """Measure the import as the only work of one process, each time right after openpyxl has read the same file."""
     rows, peaks = [], []
     for count, sheet in sheets.items():
-        floor, _ = _in_a_process("openpyxl", sheet, iris)
-        seconds, peak = _in_a_process("iris", sheet, iris)
+        floor, _ = _in_subprocess("openpyxl", sheet, iris)
+        seconds, peak = _in_subprocess("iris", sheet, iris)
         peaks.append(peak)
         rows.append(
             Row(
@@ -77,7 +77,7 @@ def _over_http(iris: LiveIris, sheet: Path, count: int) -> Row:
 
 
 def _memory_of_workers(iris: LiveIris, sheets: dict[int, Path]) -> Row:
-    """What the process that imports takes, in megabytes, from when the sheet has come until it is done."""
+    """Measure the memory of the importing process, in megabytes, from the upload to the end of the import."""
     (small, few), (large, many) = (
         (count, _sizes_of_importer(iris, sheet)) for count, sheet in sheets.items()
     )
@@ -109,7 +109,7 @@ def _sizes_of_importer(iris: LiveIris, sheet: Path) -> list[int]:
 
 
 def _workers(iris: LiveIris) -> dict[int, tuple[float, int]]:
-    """CPU seconds and resident megabytes of each process of the workers, by its id."""
+    """Return the CPU seconds and resident megabytes of each worker process, by pid."""
     workers = {}
     for process in psutil.Process(iris.process.pid).children(recursive=True):
         with suppress(psutil.Error):
@@ -144,8 +144,8 @@ def _write(path: Path, count: int) -> None:
     book.save(path)
 
 
-def _in_a_process(what: str, sheet: Path, iris: LiveIris) -> tuple[float, int]:
-    """Seconds and peak megabytes of a fresh process that does only this."""
+def _in_subprocess(what: str, sheet: Path, iris: LiveIris) -> tuple[float, int]:
+    """Return the seconds and peak megabytes of a new process that does only this."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.imports", what, str(sheet)],
         cwd=ROOT,
@@ -173,7 +173,7 @@ def _main() -> None:
 
         owner = User.objects.get(email="demo@example.com")
         begun = time.perf_counter()
-        # A large one is left to a worker: what that does is to be measured, too, in this process and in no other.
+        # Workers import large sheets. Take their lock, so that this process does their part and measures it.
         with locked(BACKGROUND) as ours, open(path, "rb") as file:
             assert ours
             campaign, *_ = create_campaign(owner=owner, name="Import", service=Service.SMS, sheet=file)

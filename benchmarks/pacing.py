@@ -1,5 +1,6 @@
-"""The pace of a trunk while commits are slow and while the machine is busy, against what the same machine does without a
-pace in the same minute: with 1, 2 and 4 workers. And what a stop and an OTP take meanwhile.
+"""Measure the pace of a trunk with slow commits and on a busy machine, with 1, 2 and 4 workers.
+
+The reference is the rate of the same machine without a pace. Also measures how long a stop and an OTP take meanwhile.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from tests.live import ROOT, LiveIris, wait_for
 
 PACES = (5, 50, 200, 400)
 WORKERS = (1, 2, 4)
-COMMITS = (0, 10, 20, 40)  # milliseconds that each commit takes
-BUSY = 20  # processes that do nothing but use a processor
+COMMIT_MILLISECONDS = (0, 10, 20, 40)  # duration of each commit
+LOAD_PROCESSES = 20  # processes that only use CPU time
 QUIET = "quiet"
-SLOWEST = f"commits of {COMMITS[-1]} ms"
-LOADED = f"beside a load of {BUSY}"
-CONDITIONS = (QUIET, *(f"commits of {delay} ms" for delay in COMMITS if delay), LOADED)
-SETTLING = 2.0  # seconds after a change that are not measured
+SLOWEST_COMMITS = f"commits of {COMMIT_MILLISECONDS[-1]} ms"
+LOADED = f"beside a load of {LOAD_PROCESSES}"
+CONDITIONS = (QUIET, *(f"commits of {delay} ms" for delay in COMMIT_MILLISECONDS if delay), LOADED)
+SETTLE_SECONDS = 2.0  # not measured after a change of the conditions
 CARRIERS = """
 [carriers.sandbox]
 BACKEND = "telephony.carriers.sandbox.SandboxCarrier"
@@ -41,7 +42,7 @@ sms = ["sandbox"]
 
 @dataclass
 class Measured:
-    """Submissions a second with each number of workers, and the most that any second had."""
+    """The mean submissions per second for each number of workers, and the maximum within any second."""
 
     means: dict[int, float] = field(default_factory=dict)
     fullest: int = 0
@@ -81,7 +82,7 @@ def _measure(pace: int | None, *, seconds: float) -> tuple[dict[str, Measured], 
         iris = stack.enter_context(running_iris(IRIS_CARRIERS_FILE=file.name))
         connection = stack.enter_context(database(iris))
         rounds = len(CONDITIONS) * len(WORKERS) + 4
-        campaign = make_campaign(iris, int((pace or 12_000) * (seconds + SETTLING + 3) * rounds))
+        campaign = make_campaign(iris, int((pace or 12_000) * (seconds + SETTLE_SECONDS + 3) * rounds))
         begin(iris, campaign)
         running = 1
         for workers in WORKERS:
@@ -90,20 +91,20 @@ def _measure(pace: int | None, *, seconds: float) -> tuple[dict[str, Measured], 
                 running += 1
             for condition in CONDITIONS:
                 with _condition(connection, condition):
-                    time.sleep(SETTLING)
+                    time.sleep(SETTLE_SECONDS)
                     mean, fullest = _watch(connection, seconds=seconds)
                     found[condition].means[workers] = mean
                     found[condition].fullest = max(found[condition].fullest, fullest)
-                    if pace and condition == SLOWEST and workers == 1:
+                    if pace and condition == SLOWEST_COMMITS and workers == 1:
                         reactions = _reactions(iris, connection, pace, condition, campaign)
-                        campaign = make_campaign(iris, int(pace * (seconds + SETTLING + 3) * rounds))
+                        campaign = make_campaign(iris, int(pace * (seconds + SETTLE_SECONDS + 3) * rounds))
                         begin(iris, campaign)
-                        time.sleep(SETTLING)
+                        time.sleep(SETTLE_SECONDS)
     return found, reactions
 
 
 def _watch(connection: psycopg.Connection, *, seconds: float) -> tuple[float, int]:
-    """How many a second the sandbox's network got from now on, and in the fullest second, wherever it began."""
+    """Return the mean submissions per second from now on, and the maximum within any second."""
     begun = connection.execute("SELECT clock_timestamp()").fetchone()
     assert begun is not None
     time.sleep(seconds + 0.5)
@@ -119,7 +120,7 @@ def _watch(connection: psycopg.Connection, *, seconds: float) -> tuple[float, in
 
 
 def _fullest_second(moments: list[float]) -> int:
-    """The most in any one second, wherever it begins."""
+    """Return the maximum number of moments within any sliding second."""
     most, second = 0, deque[float]()
     for moment in moments:
         second.append(moment)
@@ -132,10 +133,10 @@ def _fullest_second(moments: list[float]) -> int:
 def _reactions(
     iris: LiveIris, connection: psycopg.Connection, pace: int, condition: str, campaign: int
 ) -> list[Row]:
-    """What an OTP waits for behind the campaign, and what a stop of it takes."""
+    """Measure how long an OTP waits while the campaign runs, and how long stopping the campaign takes."""
     begun = time.perf_counter()
     iris.demo.post("/api/system/send/otp/", data=_OTP).raise_for_status()
-    wait_for(lambda: _seen(connection, _OTP["number"]), seconds=30)
+    wait_for(lambda: _is_submitted(connection, _OTP["number"]), seconds=30)
     otp = time.perf_counter() - begun
     begun = time.perf_counter()
     iris.demo.post(f"/api/system/campaigns/{campaign}/stop/").raise_for_status()
@@ -172,7 +173,7 @@ _OTP = {
 }
 
 
-def _seen(connection: psycopg.Connection, number: str) -> bool:
+def _is_submitted(connection: psycopg.Connection, number: str) -> bool:
     found = connection.execute(
         "SELECT count(*) FROM telephony_sandboxmessage WHERE \"to\" LIKE '%%' || %s", [number]
     ).fetchone()
@@ -185,7 +186,9 @@ def _condition(connection: psycopg.Connection, condition: str) -> Iterator[None]
         with _load():
             yield
     else:
-        _slow_commits(connection, next((delay for delay in COMMITS if f" {delay} " in condition), 0))
+        _slow_commits(
+            connection, next((delay for delay in COMMIT_MILLISECONDS if f" {delay} " in condition), 0)
+        )
         try:
             yield
         finally:
@@ -193,7 +196,7 @@ def _condition(connection: psycopg.Connection, condition: str) -> Iterator[None]
 
 
 def _slow_commits(connection: psycopg.Connection, milliseconds: int) -> None:
-    """Have each commit take so long, as with a disk in the cloud or a database that is far away."""
+    """Delay each commit, as on a slow cloud disk or a remote database."""
     connection.execute("ALTER SYSTEM SET commit_siblings = 0")
     connection.execute(f"ALTER SYSTEM SET commit_delay = {milliseconds * 1000}".encode())
     connection.execute("SELECT pg_reload_conf()")
@@ -201,9 +204,9 @@ def _slow_commits(connection: psycopg.Connection, milliseconds: int) -> None:
 
 @contextmanager
 def _load() -> Iterator[None]:
-    # They end by themselves, too, should nobody end them.
+    # They also end after a time limit, in case this process does not end them.
     busy = "import time; end = time.monotonic() + 300\nwhile time.monotonic() < end: pass"
-    processes = [subprocess.Popen([sys.executable, "-c", busy]) for _ in range(BUSY)]
+    processes = [subprocess.Popen([sys.executable, "-c", busy]) for _ in range(LOAD_PROCESSES)]
     try:
         yield
     finally:

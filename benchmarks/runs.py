@@ -1,4 +1,4 @@
-"""Runs through the sandbox carrier from begin to settled, against the bare SQL of the same row changes."""
+"""Measure runs through the sandbox carrier from begin to their last report, against bare SQL of the same row changes."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _large(iris: LiveIris, count: int) -> tuple[float, float, str]:
 
 
 def _memory(iris: LiveIris) -> int:
-    """Proportional set size of every process of this iris but the database, in megabytes."""
+    """Return the proportional set size of all processes of this iris except the database, in megabytes."""
     import psutil
 
     parent = psutil.Process(iris.process.pid)
@@ -135,7 +135,7 @@ def _sent(connection: psycopg.Connection, campaign: int) -> int:
 
 
 def _bare_sql_rate(iris: LiveIris, count: int) -> float:
-    """The same rows inserted and updated in the same batches by one psycopg connection: the floor of what can be done."""
+    """Insert and update the same rows in the same batches by one psycopg connection. Return the rate, an upper bound."""
     campaign = make_campaign(iris, count, name="Floor")
     with database(iris) as connection:
         owner, trunk, hold = (

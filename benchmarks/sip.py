@@ -1,8 +1,8 @@
-"""A SIP trunk at 20 new calls a second, 100 and more at once, its worker as it runs in production, against SIPp.
+"""Measure a SIP trunk with 20 new calls a second and more than 100 concurrent calls, against SIPp.
 
-Each call takes 5.8 s, so that some 110 are on the line at any time. SIPp sends back what it gets, so that sound goes both
-ways as with people; one telephone in ten writes down what arrives. Measured is the processor time of the whole worker:
-SIP, RTP, dispatch, events.
+The trunk worker runs as in production. Each call takes 5.8 s, so about 110 calls are active at any time. SIPp echoes the
+audio, so that RTP flows in both directions as in real calls, and one phone in ten records it. The result is the CPU time
+of the whole worker: SIP, RTP, dispatch and events.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ CPS, CHANNELS = 20, 140
 LEAD, MESSAGE, TAIL = 0.3, 5.2, 0.3  # seconds of each call
 RAMP_SECONDS = 8
 AT_ONCE = 100
-LATE = 0.04  # seconds: two packets, which every telephone puts by
-MOST_LATE = 0.001  # of all packets: more of them are heard
+LATE_SECONDS = 0.04  # two packets, which the jitter buffer of every phone can hold
+MAX_LATE_SHARE = 0.001  # of all packets; more would be audible
 TRUNK = f"""
 [carriers.line]
 BACKEND = "telephony.carriers.sip.SipCarrier"
@@ -53,7 +53,7 @@ sms = []
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What the worker took of a core while it was measured; `begin` and `end` are of the epoch."""
+    """The CPU share of the worker, 1 for a whole core, between `begin` and `end` (Unix times)."""
 
     share: float
     begin: float
@@ -72,7 +72,7 @@ def measure(scale: float) -> list[Row]:
         fewest, mean, most = _at_once(far_end, used)
         heard = list(far_end.heard().values())
     packets = sum(len(one.sequences) for one in heard)
-    lost, late = sum(one.lost_packets for one in heard), sum(one.late_packets(LATE) for one in heard)
+    lost, late = sum(one.lost_packets for one in heard), sum(one.late_packets(LATE_SECONDS) for one in heard)
     return [
         Row(
             what=f"SIP: {fewest} to {most} calls at once, {mean:.0f} on average, {CPS} new a second, {count} calls",
@@ -82,19 +82,19 @@ def measure(scale: float) -> list[Row]:
             against="one core",
             ratio=used.share * AT_ONCE / mean,
             goal=f"{AT_ONCE} and more at once, < 0.5 for {AT_ONCE}, all complete, none starved or lost,"
-            f" at most {MOST_LATE:.1%} late",
+            f" at most {MAX_LATE_SHARE:.1%} late",
             reached=used.share * AT_ONCE / mean < 0.5
             and fewest >= AT_ONCE
             and completed == whole == count
             and starved == lost == 0
             and packets > 0
-            and late <= MOST_LATE * packets,
+            and late <= MAX_LATE_SHARE * packets,
         )
     ]
 
 
 def _call(folder: Path, far_end: FarEnd, count: int, seconds: int) -> tuple[Used, int, int, int]:
-    """Call so many; what that took, how many completed, were heard to the end, and were interrupted by silence."""
+    """Make `count` calls. Return the CPU share and the number of completed, fully played and interrupted calls."""
     carriers = folder / "carriers.toml"
     carriers.write_text(TRUNK.replace("HOST", far_end.host))
     with running_iris(IRIS_CARRIERS_FILE=str(carriers)) as iris:
@@ -121,7 +121,7 @@ def _call(folder: Path, far_end: FarEnd, count: int, seconds: int) -> tuple[Used
 
 
 def _begin(iris: LiveIris, campaign: int) -> None:
-    """With a recording of exactly that length, which a voice would not speak."""
+    """Begin the campaign with a recording of exactly MESSAGE seconds, which synthesized speech could not guarantee."""
     tone = array("h", (int(9000 * math.sin(0.25 * place)) for place in range(int(8000 * MESSAGE))))
     file = io.BytesIO()
     with wave.open(file, "wb") as sound:
@@ -136,7 +136,7 @@ def _begin(iris: LiveIris, campaign: int) -> None:
 
 
 def _at_once(far_end: FarEnd, used: Used) -> tuple[int, float, int]:
-    """The fewest, the average and the most on the far end's line while the worker was measured: from a 200 to the BYE."""
+    """Return the minimum, mean and maximum of concurrent calls (from 200 to BYE) during the measurement."""
     calls = answered_calls(far_end).values()
     begun = sorted(call.answered for call in calls)
     ended = sorted(call.ended for call in calls if call.ended is not None)

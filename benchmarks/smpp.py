@@ -1,6 +1,6 @@
-"""A campaign over SMPP through the whole engine: web, worker, trunk worker and beat, against an SMSC in its own process.
+"""Measure a campaign over SMPP through the whole engine: web, worker, trunk worker and beat, with an SMSC in a subprocess.
 
-Everything shares this machine's cores, the SMSC and PostgreSQL included; the row of shares says who used how much.
+All processes share the cores of this machine, including the SMSC and PostgreSQL. One row shows the CPU time of each.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def measure(scale: float) -> list[Row]:
 
 
 def _sustained(iris: SmppIris, far: SmscProcess, count: int) -> tuple[float, str, int]:
-    """SMS a second, the processor time of each kind of process for one, and how many deliveries have completed."""
+    """Return the SMS per second, the CPU time per SMS by kind of process, and the number of completed deliveries."""
     campaign = make_campaign(iris, count)
     before = _cpu(iris, far)
     begun = time.perf_counter()
@@ -71,12 +71,12 @@ def _sustained(iris: SmppIris, far: SmscProcess, count: int) -> tuple[float, str
 
 
 def _paced(iris: SmppIris, far: SmscProcess, count: int) -> tuple[float, int, int]:
-    """SMS a second, how many came in the fullest of all seconds, and how many deliveries have not completed."""
+    """Return the SMS per second, the maximum within any second, and the number of deliveries that did not complete."""
     campaign = make_campaign(iris, count)
     begin(iris, campaign)
     wait_for(lambda: len(far.entries) >= count, seconds=count / PACE + 60)
     times = sorted(entry["at"] for entry in far.entries)
-    # Any second whatever, not just those of the clock.
+    # Any sliding second, not only those of the clock.
     fullest = end = 0
     for start, at in enumerate(times):
         while end < len(times) and times[end] < at + 1:
@@ -87,7 +87,7 @@ def _paced(iris: SmppIris, far: SmscProcess, count: int) -> tuple[float, int, in
 
 
 def _wait_over(iris: SmppIris, campaign: int, *, seconds: float) -> None:
-    """Until all of its deliveries have come to an end, whatever that is."""
+    """Wait until all deliveries of the campaign have a final status."""
     with database(iris) as connection:
 
         def is_over() -> bool:
@@ -101,14 +101,14 @@ def _wait_over(iris: SmppIris, campaign: int, *, seconds: float) -> None:
 
 
 def _completed(iris: SmppIris) -> int:
-    """How many deliveries have arrived, as their receipts say."""
+    """Return the number of deliveries whose receipts confirm delivery."""
     with database(iris) as connection:
         row = connection.execute("SELECT count(*) FROM telephony_delivery WHERE status = 100").fetchone()
         return row[0] if row else 0
 
 
 def _cpu(iris: SmppIris, far: SmscProcess) -> Counter[str]:
-    """Seconds of CPU by kind of process, those that have ended included."""
+    """Return the CPU seconds by kind of process, including processes that have ended."""
     seconds: Counter[str] = Counter()
     trunk = _family(iris.trunk.pid)
     web = _family(iris.process.pid) - {iris.process.pid}
@@ -123,7 +123,7 @@ def _cpu(iris: SmppIris, far: SmscProcess) -> Counter[str]:
             elif process.pid in trunk:
                 seconds["trunk worker"] += spent
             elif process.pid in postgres:
-                # Its backends, and those that have ended, of which the parent knows.
+                # The CPU time of ended backends is in the children's time of the postmaster.
                 seconds["PostgreSQL"] += spent + (times.children_user if process.children() else 0)
             elif process.pid in web:
                 seconds["web, worker, beat"] += spent

@@ -1,4 +1,4 @@
-"""A row of the table: what was measured, against what, and whether the goal is reached."""
+"""A row of the table: what was measured, the reference, and whether the goal is reached."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """`measured` and `against` are printed as they are; `ratio` is what the goal is about, where there is one."""
+    """One measurement. `measured` and `against` are printed unchanged. The goal applies to `ratio` if it is set."""
 
     what: str
     measured: str

@@ -1,4 +1,4 @@
-"""Fresh worlds to measure in: a running iris, a campaign of many numbers, the database behind it."""
+"""Set up measurements: a running iris, a campaign with many numbers, and a connection to its database."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MESSAGE = "नमस्कार, भोलि बिहान दश बजे 
 
 @contextmanager
 def running_iris(**environment: str) -> Iterator[LiveIris]:
-    """Web, worker and beat as `make sandbox` starts them, with an account that can pay for everything."""
+    """Run web, worker and beat as `make sandbox` does, with an account that has enough credits for everything."""
     with (
         tempfile.TemporaryDirectory(prefix="iris-bench-") as home,
         live_iris(Path(home), IRIS_SANDBOX_SPEED="1000", **environment) as iris,
@@ -32,7 +32,7 @@ def database(iris: LiveIris) -> psycopg.Connection:
 
 
 def make_campaign(iris: LiveIris, recipients: int, *, services: str = "SMS", name: str = "Bench") -> int:
-    """A campaign of that many numbers, none of which has a fate, put in by SQL: the import is measured elsewhere."""
+    """Create a campaign with this many numbers, none of which has a sandbox fate. Inserted by SQL, not by an import."""
     created = iris.demo.post(
         "/api/system/campaigns/",
         json={"name": name, "services": services, "individual_number": [9_841_000_000]},

