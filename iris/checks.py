@@ -48,7 +48,7 @@ def _pace_problems(alias: str, config: Mapping[str, Any]) -> Iterator[CheckMessa
         if value is not None and (isinstance(value, bool) or not isinstance(value, kinds) or value <= 0):
             yield Error(
                 f"The carrier {alias!r} has {name} = {value!r}.",
-                hint=f"{name} is a number above 0, or is left out where there is no limit.",
+                hint=f"{name} is a number above 0, or is omitted if the carrier has no limit.",
                 id="iris.E002",
             )
 
@@ -71,7 +71,7 @@ def _route_problems(routes: Mapping[str, Any]) -> Iterator[str]:
             yield f"{channel} is missing; [] says that there is no {channel}."
     for channel, choices in routes.items():
         if channel not in CHANNELS:
-            yield f"{channel!r} is no channel; there are {' and '.join(CHANNELS)}."
+            yield f"{channel!r} is not a channel; the channels are {' and '.join(CHANNELS)}."
         elif not isinstance(choices, list):
             yield f"{channel} must be a list."
         else:

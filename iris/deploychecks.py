@@ -39,14 +39,14 @@ def database_fits(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
     try:
         return list(_database())
     except (DatabaseError, InterfaceError) as error:
-        said = str(error).strip().split("\n", 1)[0]
-        return [Warning(f"The database cannot be checked: {said}", id="iris.W008")]
+        message = str(error).strip().split("\n", 1)[0]
+        return [Warning(f"The database cannot be checked: {message}", id="iris.W008")]
 
 
 def _open_to_all() -> Iterator[CheckMessage]:
     if settings.IRIS_SANDBOX_INBOX:
         yield Warning(
-            "Everybody who reaches /sandbox/ reads what was sent through the sandbox carrier, OTPs included.",
+            "The sandbox inbox at /sandbox/ is open to everyone and shows all sandbox messages, OTPs included.",
             hint="Set IRIS_SANDBOX_INBOX=off.",
             id="iris.W003",
         )

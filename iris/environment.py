@@ -238,7 +238,9 @@ def voices_from_file(name: str, path: Path, known: Mapping[str, dict[str, Any]])
     voices = {voice: dict(entry) for voice, entry in known.items()}
     for voice, entry in content.items():
         if not isinstance(entry, dict):
-            raise ImproperlyConfigured(f"{path} may have tables only, such as [np_rija]; {voice} is none.")
+            raise ImproperlyConfigured(
+                f"{path} may have tables only, such as [np_rija]; {voice} is not a table."
+            )
         before = voices.get(voice, {})
         if entry.get("engine", before.get("engine")) != before.get("engine"):
             options = {key: before.pop(key) for key in list(before) if key in ESPEAK_OPTIONS}

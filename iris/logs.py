@@ -34,10 +34,10 @@ class LineFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
         for error in _errors_of(record):
-            if said := str(error):
-                text = text.replace(repr(error), f"{type(error).__name__}({brief(said)!r})")
-                text = text.replace(said, brief(said))
-                text = text.replace(repr(said), repr(brief(said)))
+            if message := str(error):
+                text = text.replace(repr(error), f"{type(error).__name__}({brief(message)!r})")
+                text = text.replace(message, brief(message))
+                text = text.replace(repr(message), repr(brief(message)))
         return text
 
 
@@ -49,9 +49,9 @@ class WithoutTraceback(logging.Filter):
         return True
 
 
-def brief(said: str) -> str:
+def brief(message: str) -> str:
     """Return the first line of a PostgreSQL error, without quoted values."""
-    return _NAME_OR_VALUE.sub(lambda found: found[1] or '"…"', said.strip().split("\n", 1)[0])
+    return _NAME_OR_VALUE.sub(lambda match: match[1] or '"…"', message.strip().split("\n", 1)[0])
 
 
 def _errors_of(record: logging.LogRecord) -> Iterator[BaseException]:

@@ -219,8 +219,8 @@ def _sentence(details: Sequence[Mapping[str, Any]]) -> str:
     if not details:
         return "Something in this request is wrong."
     first = details[0]
-    said = f"{first['field']}: {first['message']}" if first["field"] else str(first["message"])
-    return said if len(details) == 1 else f"{said} ({len(details) - 1} more under errors.)"
+    sentence = f"{first['field']}: {first['message']}" if first["field"] else str(first["message"])
+    return sentence if len(details) == 1 else f"{sentence} ({len(details) - 1} more under errors.)"
 
 
 def _first_code(codes: Any) -> str:

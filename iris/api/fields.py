@@ -111,7 +111,7 @@ class Moment(serializers.Field[datetime, Any, Any, datetime]):
     """A future date and time. Without a time zone, it is in the time zone of the server."""
 
     default_error_messages = {
-        "unreadable": "{value} is no date and time: write it as 2023-05-09T17:07, in {zone} time.",
+        "unreadable": "{value} is not a date and time: write it as 2023-05-09T17:07, in {zone} time.",
         "bikram_sambat": "{value} looks like a Bikram Sambat date. Convert it to the Gregorian calendar (AD) "
         "first, and write it as 2023-05-09T17:07.",
         "past": "{value} is in the past. Choose a time to come, or leave it out to begin at once.",

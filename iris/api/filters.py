@@ -45,7 +45,9 @@ class SentField(forms.Field):
             return self.reader.run_validation(sent)
         except serializers.ValidationError as error:
             # django-filter interpolates parameters into these sentences, so "%" must be escaped.
-            raise forms.ValidationError([str(said).replace("%", "%%") for said in error.detail]) from error
+            raise forms.ValidationError(
+                [str(sentence).replace("%", "%%") for sentence in error.detail]
+            ) from error
 
 
 class SentFilter(django_filters.Filter):  # type: ignore[misc]

@@ -65,7 +65,7 @@ class Many(serializers.Field[Any, Any, Any, Any]):
 class Ids(Many):
     """A list of ids."""
 
-    default_error_messages = {"no_id": "{value} is no id: ids are whole numbers above 0."}
+    default_error_messages = {"no_id": "{value} is not an id: ids are whole numbers above 0."}
 
     def to_internal_value(self, data: Any) -> list[int]:
         return [self._id(item) for item in super().to_internal_value(data)]

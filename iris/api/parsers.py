@@ -96,11 +96,11 @@ def check_length(request: Request, reads: BodyLimit) -> None:
     """
     http = request._request
     media_type = _media_type(http)
-    said = reads.body
+    limit_shown = reads.body
     if media_type.startswith(FORM):
-        limit = said = reads.form
+        limit = limit_shown = reads.form
     elif media_type.startswith(MULTIPART):
-        limit = said = reads.multipart
+        limit = limit_shown = reads.multipart
     else:
         # A body that claims to be JSON may be multipart, which has a higher limit. JSONBody checks the lower limit of JSON.
         limit = reads.multipart
@@ -108,7 +108,7 @@ def check_length(request: Request, reads: BodyLimit) -> None:
     if length.isdecimal():
         # int() refuses more than 4,300 digits.
         if len(length) > _MAX_LENGTH_FIGURES or int(length) > limit:
-            raise _too_large(said)
+            raise _too_large(limit_shown)
     elif "chunked" in http.META.get("HTTP_TRANSFER_ENCODING", "").lower():
         _unchunk(http, limit)
 
@@ -319,7 +319,7 @@ def json_value(text: str) -> Any:
             f"The body is not valid JSON: {error.msg} in line {error.lineno}, column {error.colno}."
         ) from error
     except ValueError as error:  # NaN, an infinity, or an integer with more digits than int() accepts
-        raise InvalidInput("The JSON body has a number that is no usable number.") from error
+        raise InvalidInput("The JSON body has a number that is too large or not finite.") from error
     _check_depth(value)
     return value
 

@@ -104,11 +104,14 @@ def failure_in_v1(failure: Failure) -> dict[str, Any]:
     body: dict[str, Any] = {"message": failure.message, "detail": failure.message}
     for error in failure.errors:
         if "row" in error:
-            field, said = "errors", f"Row {error['row']}: {error['message']}"
+            field, sentence = "errors", f"Row {error['row']}: {error['message']}"
         else:
-            field, said = str(error["field"]).partition(".")[0] or "non_field_errors", str(error["message"])
+            field, sentence = (
+                str(error["field"]).partition(".")[0] or "non_field_errors",
+                str(error["message"]),
+            )
         if field not in ("message", "detail"):
-            body.setdefault(field, []).append(said)
+            body.setdefault(field, []).append(sentence)
     return body
 
 

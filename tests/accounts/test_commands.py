@@ -39,10 +39,10 @@ class TestTopup:
         make_user(email="sita@example.com")
         run("topup", "sita@example.com", "5", "--cause", "invoice 7")
 
-        said = run("topup", "sita@example.com", "5", "--cause", "invoice 7")
+        output = run("topup", "sita@example.com", "5", "--cause", "invoice 7")
 
-        assert said.startswith("invoice 7 was already booked on 20")
-        assert said.endswith("so sita@example.com received nothing and can now spend 5.00.\n")
+        assert output.startswith("invoice 7 was already booked on 20")
+        assert output.endswith("so sita@example.com received nothing and can now spend 5.00.\n")
 
     @pytest.mark.parametrize(
         ("email", "amount", "sentence"),
@@ -64,11 +64,11 @@ class TestTopup:
 
 class TestCreateaccount:
     def test_createaccount_creates_an_account_that_can_log_in(self) -> None:
-        said = run(
+        output = run(
             *("createaccount", "sita@example.com", "--password", "secret-password", "--credits", "100"),
             *("--first-name", "Sita", "--last-name", "Sharma"),
         )
-        assert said == "sita@example.com can now log in, and has 100.00 credits.\n"
+        assert output == "sita@example.com can now log in, and has 100.00 credits.\n"
         user = log_in(email="sita@example.com", password="secret-password")
         assert (user.first_name, user.last_name, user.username, user.balance) == (
             "Sita",

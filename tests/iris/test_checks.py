@@ -64,7 +64,7 @@ def test_cps_and_channels_may_be_numbers_or_absent(right: dict[str, Any], settin
     ("routes", "sentence"),
     [
         ({"call": ["sandbox"]}, "sms is missing"),
-        ({"call": [], "sms": [], "fax": []}, "'fax' is no channel"),
+        ({"call": [], "sms": [], "fax": []}, "'fax' is not a channel"),
         ({"call": "sandbox", "sms": []}, "call must be a list"),
         ({"call": ["line9"], "sms": []}, "names the carrier 'line9'"),
         ({"call": [{"prefix": "+977", "trunks": ["line9"]}], "sms": []}, "names the carrier 'line9'"),

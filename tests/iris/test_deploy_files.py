@@ -71,8 +71,8 @@ def test_systemd_accepts_each_unit(unit: Path, tmp_path: Path) -> None:
         text=True,
         env={**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path}:"},
     )
-    said = [line for line in done.stderr.splitlines() if "iris" in line]
-    assert said == []
+    output = [line for line in done.stderr.splitlines() if "iris" in line]
+    assert output == []
 
 
 # nginx ------------------------------------------------------------------------------------------------------

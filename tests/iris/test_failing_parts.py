@@ -248,8 +248,8 @@ def test_requests_skip_an_unresponsive_redis() -> None:
     done = run_python(HUNG, Path(django_settings.IRIS_HOME))
 
     assert done.returncode == 0, done.stderr
-    tried, said = done.stdout.split(maxsplit=1)
+    tried, output = done.stdout.split(maxsplit=1)
     assert int(tried) <= 2, "each try waits for half a second"
     assert done.stderr.count("Requests cannot be counted") == 1
     assert "Traceback" not in done.stderr
-    assert said.strip() == "does not answer"
+    assert output.strip() == "does not answer"

@@ -142,11 +142,11 @@ def test_liveness_needs_neither_database_nor_a_known_host() -> None:
     """A load balancer requests it by IP address, from a process that cannot reach its database."""
     script = (
         "from django.test.client import RequestFactory; from iris.wsgi import application\n"
-        "said = []\n"
+        "statuses = []\n"
         "for path in ('/health/live', '/health/live/', '/health/live?x', '/health'):\n"
         "    environ = RequestFactory(HTTP_HOST='10.0.0.7:8000').get(path).environ\n"
-        "    body = application(environ, lambda status, headers: said.append(status))\n"
-        "print(said)"
+        "    body = application(environ, lambda status, headers: statuses.append(status))\n"
+        "print(statuses)"
     )
     done = run_python(
         script,

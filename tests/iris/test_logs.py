@@ -191,7 +191,7 @@ def test_a_terminated_session_leaves_no_values_in_the_logs(
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         'invalid input syntax for type integer: "%s"',
         "syntaxe en entrée invalide pour le type integer : « %s »",
@@ -199,9 +199,9 @@ def test_a_terminated_session_leaves_no_values_in_the_logs(
         "invalid input syntax for type integer: „%s“",
     ],
 )
-def test_quoted_values_are_removed_for_the_quotation_marks_of_all_languages(said: str) -> None:
-    assert TEXT not in brief(said % TEXT)
-    assert "integer" in brief(said % TEXT)
+def test_quoted_values_are_removed_for_the_quotation_marks_of_all_languages(message: str) -> None:
+    assert TEXT not in brief(message % TEXT)
+    assert "integer" in brief(message % TEXT)
 
 
 def test_carrier_reports_are_logged_without_their_contents() -> None:
