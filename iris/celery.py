@@ -86,7 +86,7 @@ if Path(sys.argv[0]).name == "celery" or "celery" in Path(sys.argv[0]).parts:
 
 
 @worker_ready.connect
-def _show_life(**kwargs: Any) -> None:
+def _record_first_heartbeat(**kwargs: Any) -> None:
     """Record the first heartbeat of a worker (iris.health). Later its tick tasks record the heartbeats."""
     from django.db import connections
 

@@ -151,7 +151,7 @@ def postgresql_url(name: str, url: str) -> dict[str, object]:
     }
 
 
-def kept_secret(path: Path) -> str:
+def stored_secret(path: Path) -> str:
     """Return the secret in the file. The first call creates it.
 
     Several processes may start at the same time: each writes a secret to a temporary file and tries to link it to

@@ -51,10 +51,10 @@ def record_heartbeat(name: str = "worker") -> None:
 @require_safe
 def health(request: HttpRequest) -> JsonResponse:
     parts = check_parts()
-    well = all(state == OK for state in parts.values())
+    healthy = all(state == OK for state in parts.values())
     response = JsonResponse(
-        {"status": OK if well else "unhealthy", **parts, "version": iris.__version__},
-        status=200 if well else 503,
+        {"status": OK if healthy else "unhealthy", **parts, "version": iris.__version__},
+        status=200 if healthy else 503,
         headers={"Cache-Control": "no-store"},
     )
     response._has_been_logged = True  # type: ignore[attr-defined]  # Django would log each 503, but here it is not an error
@@ -91,10 +91,10 @@ class _Check(threading.Thread):
 
     hanging: dict[str, "_Check"] = {}
 
-    def __init__(self, name: str, look: Callable[[], dict[str, str]]) -> None:
+    def __init__(self, name: str, check: Callable[[], dict[str, str]]) -> None:
         super().__init__(name=f"health-{name}", daemon=True)
         self._part = name
-        self._look = look
+        self._check = check
         self.result: dict[str, str] | None = None
         self._other: _Check | None = None
 
@@ -115,7 +115,7 @@ class _Check(threading.Thread):
 
     def run(self) -> None:
         try:
-            self.result = self._look()
+            self.result = self._check()
         except Exception:  # any failure is the result of the check
             logger.exception("The health check of the %s failed.", self._part)
             self.result = {self._part: "fails: see the log"}
@@ -139,10 +139,10 @@ def _check_database() -> dict[str, str]:
         return {"database": "does not answer", "worker": "unknown: the database does not answer"}
     if not seen:
         return {"worker": f"not seen for {WORKER_SILENCE.seconds} s"}
-    return _check_fillers()
+    return _check_hoppers()
 
 
-def _check_fillers() -> dict[str, str]:
+def _check_hoppers() -> dict[str, str]:
     """Return the state of the hoppers: workers that are alive may still be stuck or held by a restore."""
     from telephony.engine import restore_hold, stalls
 
@@ -170,7 +170,7 @@ def _check_media() -> dict[str, str]:
 
 
 def _write_to(folder: Path) -> None:
-    """Raises OSError."""
+    """Write a temporary file to the folder. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=folder, prefix=".health-") as probe:
         probe.write(PROBE)

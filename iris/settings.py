@@ -23,8 +23,8 @@ from iris.environment import (
     env_list,
     env_secret,
     env_str,
-    kept_secret,
     postgresql_url,
+    stored_secret,
     voices_from_file,
 )
 
@@ -84,7 +84,7 @@ SECRET_KEY = env_secret(
     "Key that signs login tokens: at least 50 random characters. "
     "Required with `IRIS_DATABASE_URL`; otherwise generated once and stored in `IRIS_HOME`.",
     shown="generated",
-) or (kept_secret(IRIS_HOME / "secret_key") if IRIS_DATABASE_URL is None else "")
+) or (stored_secret(IRIS_HOME / "secret_key") if IRIS_DATABASE_URL is None else "")
 if not SECRET_KEY:
     raise ImproperlyConfigured(
         "IRIS_SECRET_KEY is needed when IRIS_DATABASE_URL is set. Generate one with: "

@@ -31,16 +31,18 @@ def paginate(
     default_size: int = DEFAULT_PAGE_SIZE,
     max_size: int = MAX_PAGE_SIZE,
     count: int | None = None,
-    then_before: int | None = None,
+    next_before: int | None = None,
 ) -> Page[M]:
     """Return the page that `?page=` and `?page_size=` request. `rows` must be ordered.
 
-    Executes two queries, or one if `count` is given. A `page_size` above `max_size` is reduced to `max_size`. If
-    `then_before` is given, `rows` are the matches in one stretch of a list, and the next stretch is requested with
-    `?before=` and this id. Raises InvalidInput (not a whole number from 1) and NotFound (the page does not exist).
+    Executes two queries, or one if `count` is given. A `page_size` above `max_size` is reduced to `max_size`.
+
+    `next_before` is for lists that are searched in stretches: `rows` are the matches of one stretch, and the link to the
+    next stretch has `?before=` with this id. Raises InvalidInput (not a whole number from 1) and NotFound (the page does
+    not exist).
     """
-    number = _whole(request, "page", default=1)
-    size = min(_whole(request, "page_size", default=default_size), max_size)
+    number = _int_param(request, "page", default=1)
+    size = min(_int_param(request, "page_size", default=default_size), max_size)
     paginator = Paginator(rows, size)
     if count is not None:
         paginator.count = count
@@ -51,15 +53,15 @@ def paginate(
         n for n, there in ((number - 1, page.has_previous()), (number + 1, page.has_next())) if there
     ]
     links = [_link(request, {"page": n}) for n in neighbours]
-    if then_before is not None and not page.has_next():
-        links.append(_link(request, {"page": 1, "before": then_before}))
+    if next_before is not None and not page.has_next():
+        links.append(_link(request, {"page": 1, "before": next_before}))
     return Page(
         items=list(page.object_list),
         pagination={
             "total_items": paginator.count,
             "total_pages": paginator.num_pages,
             "page_number": number,
-            "has_next": page.has_next() or then_before is not None,
+            "has_next": page.has_next() or next_before is not None,
             "has_previous": page.has_previous(),
             # Documented as empty if there is one page, and not documented for more: we link to the previous and the
             # next page.
@@ -95,16 +97,16 @@ def window(
     default_size: int = 10,
     max_size: int = 10,
     count: int | None = None,
-    then_before: int | None = None,
+    next_before: int | None = None,
 ) -> Window[M]:
     """Return the rows that `?limit=` and `?offset=`, or `?page=` and `?page_size=` request. `rows` must be ordered.
 
-    Executes two queries, or one if `count` is given. A size above `max_size` is reduced to `max_size`. `then_before` has
+    Executes two queries, or one if `count` is given. A size above `max_size` is reduced to `max_size`. `next_before` has
     the same meaning as in `paginate`. Raises InvalidInput (not a whole number) and NotFound (the page does not exist).
     """
     by_page = "page" in request.query_params or "page_size" in request.query_params
     # A client that sends `page` without a size means the documented pages of 10.
-    size = _whole(
+    size = _int_param(
         request,
         "page_size" if by_page else "limit",
         default=min(default_size, 10) if by_page else default_size,
@@ -113,22 +115,22 @@ def window(
     total = rows.count() if count is None else count
     pages = -(-total // size)
     if by_page:
-        number = _whole(request, "page", default=1)
+        number = _int_param(request, "page", default=1)
         if number > max(pages, 1):
             raise NotFound(f"There is no page {number}: the last one is {max(pages, 1)}.")
         offset = (number - 1) * size
     else:
-        offset = _whole(request, "offset", default=0, at_least=0)
+        offset = _int_param(request, "offset", default=0, at_least=0)
 
     def link(start: int, **more: int) -> str:
-        turned = (
+        changed_params = (
             {"page": start // size + 1, "page_size": size} if by_page else {"limit": size, "offset": start}
         )
-        return _link(request, {**turned, **more})
+        return _link(request, {**changed_params, **more})
 
     following = link(offset + size) if offset + size < total else None
-    if following is None and then_before is not None:
-        following = link(0, before=then_before)
+    if following is None and next_before is not None:
+        following = link(0, before=next_before)
     return Window(
         items=list(rows[offset : offset + size]) if offset < total else [],
         count=total,
@@ -138,7 +140,7 @@ def window(
     )
 
 
-def _whole(request: Request, name: str, *, default: int, at_least: int = 1) -> int:
+def _int_param(request: Request, name: str, *, default: int, at_least: int = 1) -> int:
     text = request.query_params.get(name, "").strip()
     if not text:
         return default
@@ -150,9 +152,9 @@ def _whole(request: Request, name: str, *, default: int, at_least: int = 1) -> i
     return int(text)
 
 
-def _link(request: Request, turned: dict[str, int]) -> str:
+def _link(request: Request, changed_params: dict[str, int]) -> str:
     query = request.query_params.copy()
-    for name, value in turned.items():
+    for name, value in changed_params.items():
         query[name] = str(value)
     # Two slashes at the beginning would turn the rest of the path into a host name.
     return request.build_absolute_uri(f"/{request.path.lstrip('/')}?{query.urlencode()}")

@@ -47,11 +47,13 @@ class Limits:
         self._cpu = time.thread_time() + CPU_SECONDS
 
     def left(self) -> float:
+        """Return the remaining seconds. Raises NoAnswer if none are left, or if the CPU time is used up."""
         if time.thread_time() > self._cpu:
             raise NoAnswer(f"{self._host} sends its answer in a way that costs too much to read")
         return self._deadline.left(self._host)
 
     def received(self, count: int) -> None:
+        """Subtract received bytes. Raises AnswerTooLarge if too many were received."""
         self._size -= count
         if self._size < 0:
             raise AnswerTooLarge(f"{self._host} answers with more than is allowed")

@@ -18,8 +18,8 @@ from iris.environment import (
     env_list,
     env_secret,
     env_str,
-    kept_secret,
     postgresql_url,
+    stored_secret,
 )
 
 
@@ -102,10 +102,10 @@ def test_an_unreadable_secret_file_raises_an_error(tmp_path: Path, monkeypatch: 
 def test_the_stored_secret_is_generated_once_and_readable_only_by_its_owner(tmp_path: Path) -> None:
     path = tmp_path / "new" / "secret_key"
 
-    first = kept_secret(path)
+    first = stored_secret(path)
 
     assert len(first) >= 50
-    assert kept_secret(path) == first
+    assert stored_secret(path) == first
     assert path.stat().st_mode & 0o077 == 0
     assert list(path.parent.iterdir()) == [path]
 

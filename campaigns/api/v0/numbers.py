@@ -91,7 +91,7 @@ def _page(
         pagination = page.pagination
     else:
         stretch = filters.search()
-        page = paginate(request, stretch.rows.defer(*left_out), then_before=stretch.ends_at)
+        page = paginate(request, stretch.rows.defer(*left_out), next_before=stretch.ends_at)
         pagination = {**page.pagination, "before": stretch.ends_at}
     if left_out:
         batches = loaded(page.items, campaign.recipients.all(), at_once=at_once)

@@ -143,7 +143,7 @@ def _page(request: Request, campaign: Campaign, sums: dict[str, Any]) -> Respons
         stretch = filters.search()
         found, ends_at = stretch.rows.defer(*left_out), stretch.ends_at
         more = {"before": ends_at, **sums}
-        page = window(request, found, default_size=PAGE, max_size=LARGEST_PAGE, then_before=ends_at)
+        page = window(request, found, default_size=PAGE, max_size=LARGEST_PAGE, next_before=ends_at)
 
     def shown(contacts: Sequence[Recipient]) -> list[dict[str, Any]]:
         return _with_answers(campaign, _shown(campaign, contacts), contacts, request)
