@@ -7,7 +7,7 @@ Failed logins are counted in the database, so that all processes share the count
   try one password on many accounts;
 * to one account from all networks that have never logged in to it (`IRIS_LOGIN_ACCOUNT_THROTTLE`). Beyond this limit,
   such a network must wait before each attempt. The wait grows with the number of failures, up to 15 minutes. The
-  attempt after the wait is always checked, however many other networks fail meanwhile. So an attack from many
+  attempt after the wait is always checked, even while other networks fail. So an attack from many
   addresses is slow, and an owner with a new address can log in during the attack after one wait.
 
 A network that has logged in to the account within the last `KNOWN_DAYS` is known. The last two limits do not apply to

@@ -169,11 +169,11 @@ def _answers(client: httpx.Client) -> bool:
 
 def test_nginx_passes_the_client_address_host_and_scheme(nginx: httpx.Client) -> None:
     lies = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "http"}
-    told = nginx.get("/x", headers=lies).json()["headers"]
-    assert told["HTTP_HOST"] == "iris.example.com"
-    assert told["HTTP_X_FORWARDED_FOR"] == "127.0.0.1"
-    assert told["HTTP_X_FORWARDED_PROTO"] == "https"
-    assert told.get("HTTP_CONNECTION", "") == "", "connections to iris are kept"
+    echo = nginx.get("/x", headers=lies).json()["headers"]
+    assert echo["HTTP_HOST"] == "iris.example.com"
+    assert echo["HTTP_X_FORWARDED_FOR"] == "127.0.0.1"
+    assert echo["HTTP_X_FORWARDED_PROTO"] == "https"
+    assert echo.get("HTTP_CONNECTION", "") == "", "connections to iris are kept"
 
 
 def test_large_uploads_and_error_responses_pass_nginx_unchanged(nginx: httpx.Client) -> None:

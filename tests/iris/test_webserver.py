@@ -26,7 +26,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
         yield running
 
 
-def told(answer: bytes) -> dict[str, Any]:
+def echo_of(answer: bytes) -> dict[str, Any]:
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200"), answer
     found: dict[str, Any] = json.loads(body)
@@ -55,7 +55,7 @@ def test_half_a_request_occupies_no_thread(server: WebServer, half: bytes) -> No
         for sock in slow:
             sock.sendall(half)
 
-        assert told(server.ask(b"GET /x HTTP/1.1\r\n" + CLOSE + b"\r\n"))["path"] == "/x"
+        assert echo_of(server.ask(b"GET /x HTTP/1.1\r\n" + CLOSE + b"\r\n"))["path"] == "/x"
     finally:
         for sock in slow:
             sock.close()
@@ -67,7 +67,7 @@ def test_clients_that_stop_reading_occupy_no_thread(server: WebServer) -> None:
         for sock in slow:
             sock.sendall(b"GET /big HTTP/1.1\r\n" + CLOSE + b"\r\n")
 
-        assert told(server.ask(b"GET /x HTTP/1.1\r\n" + CLOSE + b"\r\n"))["path"] == "/x"
+        assert echo_of(server.ask(b"GET /x HTTP/1.1\r\n" + CLOSE + b"\r\n"))["path"] == "/x"
 
         whole = read_all(slow[0])
         assert whole.count(b"x" * 65536) == 160
@@ -84,7 +84,7 @@ def test_idle_connections_occupy_no_thread(server: WebServer) -> None:
             sock.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             head, _ = read_answer(sock)
             assert b"Connection: keep-alive" in head
-        assert told(server.ask(b"GET /x HTTP/1.1\r\n" + CLOSE + b"\r\n"))["path"] == "/x"
+        assert echo_of(server.ask(b"GET /x HTTP/1.1\r\n" + CLOSE + b"\r\n"))["path"] == "/x"
         for sock in idle:
             sock.sendall(b"GET /again HTTP/1.1\r\nHost: a\r\n\r\n")
             assert json.loads(read_answer(sock)[1])["path"] == "/again"
@@ -100,10 +100,10 @@ def test_health_checks_do_not_wait_for_busy_threads(server: WebServer) -> None:
             sock.sendall(b"GET /wait HTTP/1.1\r\n" + CLOSE + b"\r\n")
 
         for path, thread in ((b"/health", "health"), (b"/health/live", "live"), (b"/health?x=1", "health")):
-            answer = told(server.ask(b"GET " + path + b" HTTP/1.1\r\n" + CLOSE + b"\r\n"))
+            answer = echo_of(server.ask(b"GET " + path + b" HTTP/1.1\r\n" + CLOSE + b"\r\n"))
             assert answer["thread"].startswith(thread)
         server.ask(b"GET /health/release HTTP/1.1\r\n" + CLOSE + b"\r\n")
-        assert [told(read_all(sock))["path"] for sock in busy] == 6 * ["/wait"]
+        assert [echo_of(read_all(sock))["path"] for sock in busy] == 6 * ["/wait"]
     finally:
         for sock in busy:
             sock.close()
@@ -125,7 +125,7 @@ def test_a_body_arrives_as_it_was_sent(server: WebServer, size: int, pieces: int
         chunked.sendall(b"0\r\nX-Trailer: 1\r\n\r\n")
 
         for sock in (plain, chunked):
-            answer = told(read_all(sock))
+            answer = echo_of(read_all(sock))
             assert (answer["length"], answer["sha"]) == (size, hashlib.sha256(body).hexdigest())
 
 
@@ -155,7 +155,7 @@ def test_a_client_that_expects_100_continue_gets_it_once(server: WebServer) -> N
         answer = read_all(sock)
 
     assert answer.count(b"100 Continue") == 0
-    assert told(answer)["length"] == 4
+    assert echo_of(answer)["length"] == 4
 
 
 def test_a_body_over_the_limit_is_refused_before_it_has_arrived(server: WebServer) -> None:
@@ -282,7 +282,7 @@ def test_new_connections_evict_idle_and_slow_ones(short_deadlines: WebServer) ->
             waiting.append(short_deadlines.connect())
             waiting[-1].sendall(b"GET / HT")
 
-        assert told(short_deadlines.ask(b"GET /x HTTP/1.1\r\n" + CLOSE + b"\r\n"))["path"] == "/x"
+        assert echo_of(short_deadlines.ask(b"GET /x HTTP/1.1\r\n" + CLOSE + b"\r\n"))["path"] == "/x"
         assert short_deadlines.process.poll() is None
     finally:
         for sock in waiting:
@@ -301,6 +301,6 @@ def test_a_stopping_server_completes_its_requests(tmp_path: Path) -> None:
         wait_for(lambda: "Handling signal: term" in server.log.read_text(), seconds=20)
         sock.sendall(b"lf")
 
-        assert told(read_all(sock))["length"] == 4
+        assert echo_of(read_all(sock))["length"] == 4
         assert read_all(idle) == b""
         assert server.process.wait(60) == 0

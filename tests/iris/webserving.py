@@ -42,10 +42,10 @@ def application(environ, start_response):
         except OSError as error:
             start_response("400 Bad Request", [("Content-Length", "0")])
             return [b""]
-    told = {"method": environ["REQUEST_METHOD"], "path": path, "length": len(body),
+    echo = {"method": environ["REQUEST_METHOD"], "path": path, "length": len(body),
             "sha": hashlib.sha256(body).hexdigest(), "thread": threading.current_thread().name,
             "headers": {name: value for name, value in environ.items() if name.startswith("HTTP_")}}
-    answer = json.dumps(told).encode()
+    answer = json.dumps(echo).encode()
     start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(answer)))])
     return [answer]
 """
