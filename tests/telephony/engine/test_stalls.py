@@ -116,7 +116,7 @@ def test_progress_is_noted_at_most_once_a_second(django_assert_num_queries: pyte
 
 
 def test_health_and_trunk_status_report_stalled_work(client: Client) -> None:
-    health.beat()
+    health.record_heartbeat()
     runs.begin(campaign=make_campaign(), message="Namaste")
     tasks.tick()
     make_older(5)
