@@ -150,7 +150,7 @@ def test_trunk_rests_after_ten_refused_recipients_and_the_next_is_retried(tmp_pa
             line.call(NUMBER, key="eleventh")
 
 
-@pytest.mark.parametrize(("seconds", "again"), [(0.0, True), (0.5, False)])
+@pytest.mark.parametrize(("seconds", "is_retried"), [(0.0, True), (0.5, False)])
 def test_network_failure_is_retried_only_if_the_invite_cannot_have_left(
     seconds: float, is_retried: bool
 ) -> None:
