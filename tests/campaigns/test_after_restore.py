@@ -84,5 +84,8 @@ def test_trunk_status_says_that_nothing_leaves() -> None:
 
     call_command("trunk_status", stdout=out)
 
-    assert "WARNING: nothing leaves: held after a restore: The data are in another database" in out.getvalue()
+    assert (
+        "WARNING: nothing leaves: held after a restore: The data are in a different database"
+        in out.getvalue()
+    )
     assert restore_hold.describe_hold().endswith("manage.py after_restore shows what waits.")

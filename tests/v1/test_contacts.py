@@ -246,7 +246,7 @@ class TestList:
     def test_carrier_summary_of_many_contacts_is_cached(
         self, caller: Caller, campaign: Campaign, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("campaigns.reports.totals.MANY", 2)
+        monkeypatch.setattr("campaigns.reports.totals.CACHE_ABOVE_NUMBERS", 2)
         add(caller, campaign, {"contacts": 3 * [{"number": 9841000001}]})
         path = f"campaign-detail/{campaign.pk}/"
         assert caller.get(path)["carrier_summary"] == {"NTC": 3}

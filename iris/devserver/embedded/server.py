@@ -116,13 +116,13 @@ def _wait_until_ready(folder: Path, sockets: str, configuration: Mapping[str, st
         ready = _answers(sockets)
         if ready and (started is not None or _is_kept(folder)):
             return
-        if (
-            started is None or started.poll() == 0
-        ):  # the new keeper found another one, which may have been stopping
+        # Asked once: a keeper that ends between two questions would be taken for one that failed.
+        ended = None if started is None else started.poll()
+        if started is None or ended == 0:  # the new keeper found another one, which may have been stopping
             started = _start_keeper(folder, configuration)
             if ready:
                 return
-        elif started.poll() is not None:
+        elif ended is not None:
             assert started.stderr is not None
             why = started.stderr.read().decode(errors="replace").strip()
             why = why or f"Its process ended with {started.returncode}, and its log is {folder / 'log'}."

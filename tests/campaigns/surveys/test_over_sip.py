@@ -77,7 +77,7 @@ def call_everybody(plans: list[StepPlan]) -> Delivery:
 def test_each_key_is_a_response_to_the_step_that_was_playing(
     tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calls, "TIMES", {Answer.KEYS: 0.5, Answer.NONE: 0.1, Answer.SPEECH: 0.5})
+    monkeypatch.setattr(calls, "RESPONSE_SECONDS", {Answer.KEYS: 0.5, Answer.NONE: 0.1, Answer.SPEECH: 0.5})
     short = plays(0.5)
     plans = [
         asks(0, audio=short, **PLAYS),  # to 1.0 s
@@ -95,7 +95,7 @@ def test_each_key_is_a_response_to_the_step_that_was_playing(
 def test_speech_is_recorded_during_the_response_time_of_its_step(
     tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calls, "TIMES", {Answer.KEYS: 0.5, Answer.NONE: 0.1, Answer.SPEECH: 3.5})
+    monkeypatch.setattr(calls, "RESPONSE_SECONDS", {Answer.KEYS: 0.5, Answer.NONE: 0.1, Answer.SPEECH: 3.5})
     said = array("h", recordings.read_pcm(speech.speak(text="हाम्रो वडामा पानी छैन।").name))
     seconds = len(said) / 8000
     assert 1 < seconds < 2.5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -174,8 +175,13 @@ class FarEnd:
         return path.read_text() if path.exists() else ""
 
     def errors(self) -> str:
+        """Return what SIPp complains of, without the receive calls of its own that were interrupted."""
         path = self.folder / "errors"
-        return path.read_text() if path.exists() else ""
+        found = path.read_text() if path.exists() else ""
+        complaints = re.sub(
+            r"[^\n]*?Unable to receive UDP message: Inappropriate ioctl for device\n?", "", found
+        )
+        return complaints if complaints.replace("The following events occurred:", "").strip() else ""
 
     def heard(self) -> dict[str, ReceivedAudio]:
         """Return the audio that each number heard. Call it after the far end has ended."""
