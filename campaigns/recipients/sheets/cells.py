@@ -16,6 +16,7 @@ _LABEL = re.compile(
     r"\s*(?:no|नं|नम्बर|number)?\s*[.:：\-]*\s*(?=[+(0-9०-९])",
     re.IGNORECASE,
 )
+_BLANKS = re.compile(r"[^\S\r\n]++")
 _MAX_IN_CELL = 5
 _MAX_CHARACTERS = 200
 # Invisible characters that cannot be stored or sent, or that no message needs. The joiners of Devanagari (U+200C, U+200D)
@@ -37,7 +38,9 @@ def read_numbers(cell: Cell) -> list[numbering.ParsedNumber]:
     except numbering.InvalidNumber:
         if not isinstance(cell, str) or len(cell) > _MAX_CHARACTERS:
             raise
-        parts = [_LABEL.sub("", part.strip()) for part in _BETWEEN.split(cell.strip()) if part.strip()]
+        # Runs of blanks become one, so that no pattern reads them again and again.
+        written = _BLANKS.sub(" ", cell.strip())
+        parts = [_LABEL.sub("", part.strip()) for part in _BETWEEN.split(written) if part.strip()]
         if not parts or len(parts) > _MAX_IN_CELL or parts == [cell]:
             raise
         try:
@@ -54,7 +57,7 @@ def read_numbers(cell: Cell) -> list[numbering.ParsedNumber]:
 def numbers_in(cell: Cell) -> list[numbering.ParsedNumber]:
     """Return the phone numbers of a cell, or an empty list."""
     if isinstance(cell, str):
-        if sum(map(str.isdigit, cell)) < numbering.MIN_DIGITS:
+        if len(cell) > _MAX_CHARACTERS or sum(map(str.isdigit, cell)) < numbering.MIN_DIGITS:
             return []
     elif cell is None or cell < 10 ** (numbering.MIN_DIGITS - 1):
         return []

@@ -14,7 +14,7 @@ Title lines above the heading are skipped.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -127,29 +127,30 @@ class NumberColumnUnclear(NotASheet):
     default_code = "number_column_unclear"
 
 
-def find_table(rows: Sequence[Row], *, chosen: str = "") -> Table:
+def find_table(first_rows: Sequence[Row], *, chosen: str = "", check: Callable[[], None]) -> Table:
     """Find the heading and the number column in the first rows that are not blank (at least one).
 
-    `chosen` is the column that the sender has chosen: its heading, or its letter (`C`). Raises NumberColumnUnclear, and
-    NotASheet for a single row of several numbers.
+    `chosen` is the column that the sender has chosen: its heading, or its letter (`C`). `check` raises when the work has
+    become too much (`Budget.check_time`). Raises NumberColumnUnclear, and NotASheet for a single row of several numbers.
     """
-    cells = [row[1] for row in rows]
-    if chosen.strip():
-        return _chosen_table(cells, chosen.strip())
+    cells = [row[1] for row in first_rows]
     cells = cells[: max(ROWS_ABOVE + 1, CELLS_READ // max(map(len, cells)))]
-    above = _rows_above_numbers(cells)
-    if (exact := _exact_table(cells, above)) is not None:
+    rows = _Rows(cells, check)
+    if chosen.strip():
+        return _chosen_table(rows, chosen.strip())
+    above = _rows_above_numbers(rows)
+    if (exact := _exact_table(rows, above)) is not None:
         return exact
     for at in range(above):
-        columns = _columns(cells[at + 1 :], headings=cells[at])
+        columns = _columns(rows, heading=at)
         with_phone_word = [
             place for place, column in enumerate(columns) if has_phone_word(column.heading) and column.valid
         ]
         if len(with_phone_word) == 1:
             return Table(at, with_phone_word[0])
         if with_phone_word:
-            return _by_content(cells, heading=at)
-    return _by_content(cells, heading=_unnamed_heading(cells, above))
+            return _by_content(rows, heading=at)
+    return _by_content(rows, heading=_unnamed_heading(cells, above))
 
 
 def column_name(column: int) -> str:
@@ -191,15 +192,35 @@ def _words(heading: str) -> set[str]:
     return {word.casefold() for word in _WORD.findall(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", heading))}
 
 
-def _rows_above_numbers(cells: Sequence[Sequence[Cell]]) -> int:
+class _Rows:
+    """The first rows of a sheet. Whether a cell is a phone number is found once, and only if it is needed.
+
+    `check` is called for each row that is examined, because a row of costly cells takes tens of milliseconds.
+    """
+
+    def __init__(self, cells: Sequence[Sequence[Cell]], check: Callable[[], None]) -> None:
+        self.cells = cells
+        self._check = check
+        self._numbers: dict[int, list[bool]] = {}
+
+    def numbers(self, at: int) -> list[bool]:
+        """Return for each cell of a row whether it has a valid phone number."""
+        if at not in self._numbers:
+            self._check()
+            self._numbers[at] = [
+                any(number.to for number in numbers_in(cell)) for cell in self.cells[at][:MAX_COLUMNS]
+            ]
+        return self._numbers[at]
+
+
+def _rows_above_numbers(rows: _Rows) -> int:
     """Return how many of the first rows have no phone number. Only these can be titles or the heading."""
-    for at, row in enumerate(cells[: ROWS_ABOVE + 1]):
-        if any(map(_is_number, row[:MAX_COLUMNS])):
-            return at
-    return min(len(cells), ROWS_ABOVE + 1)
+    last = min(len(rows.cells), ROWS_ABOVE + 1)
+    return next((at for at in range(last) if any(rows.numbers(at))), last)
 
 
-def _exact_table(cells: Sequence[Sequence[Cell]], above: int) -> Table | None:
+def _exact_table(rows: _Rows, above: int) -> Table | None:
+    cells = rows.cells
     # The first row with such a heading is the heading, whatever else is in it.
     for at in range(min(len(cells), ROWS_ABOVE + 1)):
         if at > above and not _are_titles(cells[:at], heading=cells[at]):
@@ -212,9 +233,9 @@ def _exact_table(cells: Sequence[Sequence[Cell]], above: int) -> Table | None:
         if not places:
             continue
         for place in places:
-            if any(_is_number(row[place]) for row in cells[at + 1 :] if place < len(row)):
+            if any(any(rows.numbers(below)[place : place + 1]) for below in range(at + 1, len(cells))):
                 return Table(at, place)
-        if not any(map(_is_number, (cell for row in cells[at + 1 :] for cell in row))):
+        if not any(any(rows.numbers(below)) for below in range(at + 1, len(cells))):
             return Table(at, places[0])  # no number is valid, so the import will report an error for each row
     return None
 
@@ -228,31 +249,28 @@ def _filled(row: Sequence[Cell]) -> int:
     return sum(not is_blank([cell]) for cell in row)
 
 
-def _is_number(cell: Cell) -> bool:
-    return any(number.to for number in numbers_in(cell))
-
-
-def _columns(rows: Sequence[Sequence[Cell]], *, headings: Sequence[Cell]) -> list[_Column]:
-    width = min(max(map(len, (*rows, headings)), default=0), MAX_COLUMNS)
+def _columns(rows: _Rows, *, heading: int | None) -> list[_Column]:
+    """Return the columns below the heading."""
+    first = 0 if heading is None else heading + 1
+    headings: Sequence[Cell] = () if heading is None else rows.cells[heading]
+    width = min(max(map(len, (*rows.cells[first:], headings)), default=0), MAX_COLUMNS)
     filled, valid = [0] * width, [0] * width
-    for row in rows:
-        for column, cell in enumerate(row[:width]):
-            if cell is not None and not is_blank([cell]):
-                filled[column] += 1
-                valid[column] += _is_number(cell)
+    for at in range(first, len(rows.cells)):
+        for column, (cell, is_number) in enumerate(zip(rows.cells[at], rows.numbers(at), strict=False)):
+            filled[column] += cell is not None and not is_blank([cell])
+            valid[column] += is_number
     return [_Column(filled[at], valid[at], heading_of(headings, at)) for at in range(width)]
 
 
-def _by_content(cells: Sequence[Sequence[Cell]], *, heading: int | None) -> Table:
-    first = 0 if heading is None else heading + 1
-    columns = _columns(cells[first:], headings=cells[heading] if heading is not None else ())
+def _by_content(rows: _Rows, *, heading: int | None) -> Table:
+    columns = _columns(rows, heading=heading)
     dialled = [
         at for at, column in enumerate(columns) if column.share >= MIN_SHARE and not is_id(column.heading)
     ]
     if len(dialled) == 1:
         return Table(heading, dialled[0])
     if columns and columns[0].share >= MIN_SHARE_OF_FIRST and not is_id(columns[0].heading):
-        if len(cells) == 1 and len(dialled) > 1:
+        if len(rows.cells) == 1 and len(dialled) > 1:
             raise NotASheet(
                 "All the numbers are in one row. Write each into a row of its own, one below the other."
             )
@@ -282,7 +300,8 @@ def _describe(at: int, column: _Column) -> str:
     return f"“{column.heading[:40]}” (column {letter})" if column.heading else f"column {letter}"
 
 
-def _chosen_table(cells: Sequence[Sequence[Cell]], chosen: str) -> Table:
+def _chosen_table(rows: _Rows, chosen: str) -> Table:
+    cells = rows.cells
     folded = " ".join(chosen.casefold().split())
     for at, row in enumerate(cells[:ROWS_ABOVE]):
         for column in range(len(row)):
@@ -290,9 +309,9 @@ def _chosen_table(cells: Sequence[Sequence[Cell]], chosen: str) -> Table:
                 return Table(at, column)
     width = min(max(map(len, cells)), MAX_COLUMNS)
     column = next((at for at in range(width) if column_name(at) == chosen.upper()), -1)
-    above = _rows_above_numbers(cells)
+    above = _rows_above_numbers(rows)
     if column < 0:
-        columns = _columns(cells, headings=cells[0])
+        columns = _columns(rows, heading=0)
         named = ", ".join(_describe(at, columns[at]) for at in range(min(width, _NAMED_IN_ERROR)))
         sentence = f"The sheet has no column “{chosen[:40]}”. It has {named}."
         raise NumberColumnUnclear(sentence, errors=[{"field": "number_column", "message": sentence}])

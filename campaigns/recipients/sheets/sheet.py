@@ -84,7 +84,7 @@ class Sheet:
             raise NotASheet(grid.left_out[0].message)
         if not first_rows:
             raise NotASheet(f"The sheet is empty. {ADVICE}")
-        table = find_table(first_rows, chosen=number_column)
+        table = find_table(first_rows, chosen=number_column, check=budget.check_time)
         self._rows_above = 0 if table.heading is None else table.heading + 1
         # The first iteration continues here, so that a single iteration reads the file only once.
         self._opened: tuple[list[Row], Generator[Row, None, None]] | None = (

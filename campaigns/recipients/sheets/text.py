@@ -21,6 +21,7 @@ _SAMPLE_ROWS = 20
 _MAX_CHARACTERS_OF_ROW = 1_000_000
 _MAX_LINES_OF_ROW = 1_000
 _MAX_BROKEN_ROWS = 100
+_LINES_CHECKED, _CELLS_CHECKED = 4, 30  # of a cell with several lines
 _ROWS_PER_CHECK, _CELLS_PER_CHECK = 200, 10_000  # between two reports to the budget
 _BINARY = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 # Digits that survive the conversion to int and to a spreadsheet's number: not 007, and at most 15 digits.
@@ -105,6 +106,7 @@ class TextGrid:
 
         Raises NotASheet after too many such rows.
         """
+        self._budget.check_time()
         if len(self.left_out) >= _MAX_BROKEN_ROWS:
             raise NotASheet(
                 f'Row {at} cannot be read, like {_MAX_BROKEN_ROWS} above it: it is too long, or has a " without its'
@@ -117,10 +119,15 @@ class TextGrid:
     def _swallows_rows(self, row: list[str]) -> bool:
         """Return whether a lone quotation mark has made a cell swallow whole rows: a line within it has a phone number."""
         return any(
-            any(number.to for cell in line.split(self._delimiter) for number in numbers_in(cell.strip()))
+            any(
+                number.to
+                for cell in line.split(self._delimiter, _CELLS_CHECKED)[:_CELLS_CHECKED]
+                for number in numbers_in(cell.strip())
+            )
             for text in row
             if "\n" in text or "\r" in text
-            for line in text.splitlines()[1:]
+            # A swallowed row begins on the next line, so the first few lines and cells show it.
+            for line in text.splitlines()[1:_LINES_CHECKED]
             if self._delimiter in line
         )
 

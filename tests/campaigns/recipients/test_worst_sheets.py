@@ -102,6 +102,12 @@ def shared(text: str, count: int, rows: int = 1) -> bytes:
     return xlsx(heading + cells, strings=text * count)
 
 
+def wide_rows(text: str, columns: int, rows: int) -> str:
+    """Return rows with this inline text in each cell."""
+    row = "<row>" + f'<c t="inlineStr"><is><t>{text}</t></is></c>' * columns + "</row>"
+    return row * rows
+
+
 WORST: dict[str, tuple[Callable[[], bytes], str]] = {
     "blank rows": (lambda: xlsx(HEADING + "<row/>" * 1_000_000), "later"),
     "blank rows above all others": (lambda: xlsx("<row/>" * 1_000_000), "later"),
@@ -226,6 +232,23 @@ WORST: dict[str, tuple[Callable[[], bytes], str]] = {
     "a line of 1 MB": (lambda: b"number\n" + b"9" * 1_000_000, "The sheet has no row"),
     "columns": (lambda: b"number" + b"," * 900_000 + b"\n9841234567\n", "any"),
     "cells": (lambda: b"number\n" + b",,,,,,,,,\n" * 95_000, "later"),
+    "several numbers in each cell": (
+        lambda: xlsx(
+            wide_rows("+442071234567/+442071234568/+442071234569/+442071234560/+442071234561", 40, 1_000)
+        ),
+        "any",
+    ),
+    "blanks between digits": (lambda: xlsx(wide_rows("1234567" + " " * 180 + "x", 40, 1_000)), "any"),
+    "long cells of digits": (lambda: xlsx(wide_rows("1" * 5_000, 20, 600)), "any"),
+    "titles above wide rows": (
+        lambda: xlsx("<row><c><v>1</v></c></row>" * 9 + wide_rows("+4420712345678", 40, 1_000)),
+        "any",
+    ),
+    "numbers in a quoted cell": (
+        lambda: b"number,name\n" + b'9841234567,"x\n' + (b"0000000," * 100 + b"\n") * 900 + b'"\n',
+        "any",
+    ),
+    "lone quotation marks": (lambda: b"number\n" + (b'"x\n' + b"x\n" * 1_100) * 99, "any"),
     "quotes": (lambda: b"number\n" + b'""' * 450_000 + b"\n", "any"),
     "quoted line breaks": (lambda: b"number\n" + b'"\n",' * 190_000 + b"\n", "any"),
     "UTF-16": (lambda: ("number\n" + "x\n" * 240_000).encode("utf-16"), "later"),
