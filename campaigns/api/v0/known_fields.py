@@ -14,9 +14,12 @@ from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from iris.api.fields import Tags
 from iris.errors import InvalidInput
 
 _INDEX = re.compile(r"\[[^\[\]]*\]\Z")
+_ITEM = re.compile(r"\[[0-9]*\]\Z")
+_MAX_NAME_CHARACTERS = 60  # longer names resemble no field
 _LISTED = 10
 
 
@@ -49,14 +52,22 @@ class KnownFields(serializers.Serializer[Any]):
         return isinstance(key, str) and key.partition("[")[0] in self.fields
 
     def _with_own_names(self, data: Mapping[Any, Any]) -> Mapping[Any, Any]:
+        """Return the data with names that resemble a field written as the field's name."""
+        # An object has its keys in brackets in a form, so nothing that resembles it is read as it.
+        by_singular = {
+            _singular(own): own for own, field in self.fields.items() if not isinstance(field, Tags)
+        }
         alike: dict[str, str] = {}
         for key in data:
-            if isinstance(key, str) and key not in self.fields and (own := self._alike(key)) is not None:
-                if own in data or own in alike.values():
-                    raise serializers.ValidationError(
-                        {own: f"This was sent twice: as {own} and as {key[:60]}."}
-                    )
-                alike[key] = own
+            if not isinstance(key, str) or len(key) > _MAX_NAME_CHARACTERS or self._is_read_as_it_is(key):
+                continue
+            own = by_singular.get(_singular(_INDEX.sub("", key)))
+            if own is None:
+                continue
+            if own in data or own in alike.values():
+                sentence = f"This was sent twice: as {own} and as {key}. Send it once, as {own}."
+                raise serializers.ValidationError({own: sentence})
+            alike[key] = own
         if not alike:
             return data
         if isinstance(data, QueryDict):
@@ -66,22 +77,9 @@ class KnownFields(serializers.Serializer[Any]):
             return renamed
         return {alike.get(key, key): value for key, value in data.items()}
 
-    def _alike(self, key: str) -> str | None:
-        """The field that a name resembles: in another case, in the plural or the singular, or with an index."""
-        written = _INDEX.sub("", key)
-        if (
-            written == key.partition("[")[0]
-            and written in self.fields
-            and re.fullmatch(r"\[\d*\]", key[len(written) :])
-        ):
-            return None  # a list in a form, which its field reads by itself
-        name = _singular(written)
-        own_names: list[str] = list(map(str, self.fields))
-        found = [own for own in own_names if _singular(own) == name and own != key]
-        return found[0] if len(found) == 1 and not self._is_object(found[0]) else None
-
-    def _is_object(self, own: str) -> bool:
-        return own == "available_tags"  # its keys stand in brackets
+    def _is_read_as_it_is(self, key: str) -> bool:
+        """Return whether a field reads this name by itself: its own, or an item of a list (`status[0]`)."""
+        return key in self.fields or _ITEM.sub("", key) in self.fields
 
     def _refuse_empty(self, data: Mapping[Any, Any]) -> None:
         empty = [name for name in self.refuses_empty if name in self.fields and data.get(name) == ""]
@@ -92,14 +90,11 @@ class KnownFields(serializers.Serializer[Any]):
 
 
 def _singular(name: str) -> str:
-    name = name.strip().lower().replace("-", "_")
-    return (
-        name[:-2]
-        if name.endswith(("ses", "xes"))
-        else name.removesuffix("s")
-        if not name.endswith("us")
-        else name
-    )
+    """Return a name in small letters and the singular, to compare it with others: Statuses → status."""
+    name = name.lower()
+    if name.endswith("uses"):
+        return name[:-2]
+    return name if name.endswith("us") else name.removesuffix("s")
 
 
 def _listed(names: list[Any]) -> str:
