@@ -9,8 +9,8 @@ from datetime import timedelta
 from django.utils import timezone
 
 from campaigns.models import Run
-from telephony import retention
 from telephony.carriers import records
+from telephony.engine import retention
 
 RUNS_PER_STATEMENT = 100
 

@@ -17,11 +17,11 @@ from iris.errors import InvalidInput
 from otp import limits
 from otp.models import Origin, Otp
 from telephony import numbering, pricing, segments, speech
+from telephony.caller_id import choose_caller
 from telephony.engine import restore_hold
 from telephony.engine.enqueue import DeliveryRequest, enqueue
 from telephony.engine.lifecycle import Changed
 from telephony.models import Channel, Purpose
-from telephony.phone_numbers import choose_caller
 from telephony.placeholders import read_placeholders
 
 # The place of the password in the message: `{otp}`, in any case and with spaces.

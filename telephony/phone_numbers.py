@@ -1,4 +1,4 @@
-"""Buy and release phone numbers, and choose the caller number."""
+"""Buy and release phone numbers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from django.utils import timezone
 from accounts import credits
 from accounts.models import User
 from iris.errors import Conflict, NotFound
+from telephony.caller_id import choose_caller
 from telephony.models import Delivery, PhoneNumber
 from telephony.models.statuses import QUEUED
 
@@ -62,12 +63,3 @@ def lock_if_owned(*, owner_id: int, number: str) -> bool:
     """Return whether the account owns this number. If so, the number stays owned until the current transaction ends."""
     owned = PhoneNumber.objects.select_for_update(no_key=True).filter(owner=owner_id, number=number)
     return owned.first() is not None
-
-
-def choose_caller(*, owner_id: int, wanted: str = "") -> str:
-    """Return the caller number for an account's calls and SMS: `wanted` if the account owns it, else its first number.
-
-    An empty string leaves the choice to the carrier.
-    """
-    owned = PhoneNumber.objects.filter(owner=owner_id).order_by("pk").values_list("number", flat=True)
-    return (owned.filter(number=wanted).first() if wanted else None) or owned.first() or ""

@@ -20,10 +20,10 @@ from campaigns.runs.quote import Quote
 from campaigns.runs.stop import withdraw
 from iris.errors import Conflict, InvalidInput, NotFound
 from telephony import speech
+from telephony.caller_id import choose_caller
 from telephony.engine.nudge import nudge
 from telephony.engine.routing import check_route
 from telephony.models import Audio, Channel, DeliveryStatus, PhoneNumber
-from telephony.phone_numbers import choose_caller
 from telephony.speech import audio as recordings
 
 

@@ -9,11 +9,11 @@ from typing import Any
 from campaigns.models import Recipient, Run, RunStatus
 from campaigns.runs import rendering
 from iris.errors import Unavailable
+from telephony.caller_id import choose_caller
 from telephony.engine import lifecycle as deliveries
 from telephony.engine.enqueue import enqueue
 from telephony.engine.lifecycle import Changed
 from telephony.models import Channel, Purpose
-from telephony.phone_numbers import choose_caller
 
 log = logging.getLogger(__name__)
 

@@ -18,6 +18,7 @@ from django.utils import timezone
 from campaigns.models import Run, RunStatus, Service, Source
 from campaigns.runs import lifecycle, rendering, setting_aside, survey_calls
 from telephony import speech
+from telephony.caller_id import choose_caller
 from telephony.engine import lifecycle as deliveries
 from telephony.engine import stalls
 from telephony.engine.enqueue import enqueue
@@ -25,7 +26,7 @@ from telephony.engine.failpoints import failpoint
 from telephony.engine.locks import locked
 from telephony.models import FINAL, Channel, Delivery, Purpose
 from telephony.models.statuses import QUEUED
-from telephony.phone_numbers import choose_caller, lock_if_owned
+from telephony.phone_numbers import lock_if_owned
 
 log = logging.getLogger(__name__)
 

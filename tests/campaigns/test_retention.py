@@ -22,7 +22,7 @@ from campaigns.models import Campaign, ImportStatus, Run, RunStatus, SheetImport
 from campaigns.recipients.imports import SHEETS
 from otp.models import Otp
 from otp.services import send_otp
-from telephony import retention as of_telephony
+from telephony.engine import retention as of_telephony
 from telephony.models import (
     Channel,
     Delivery,
