@@ -20,7 +20,7 @@ from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from iris.api.parsers import json_value
+from iris.api.json_text import json_value
 from iris.errors import InvalidInput, TooLarge
 from iris.storable import is_storable
 

@@ -6,13 +6,11 @@ here, for all views, because PostgreSQL cannot store it.
 
 import contextlib
 import io
-import json
-import math
 import re
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, NoReturn, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qsl
 
 from django.conf import settings
@@ -23,8 +21,8 @@ from rest_framework.exceptions import ParseError, UnsupportedMediaType
 from rest_framework.parsers import BaseParser, DataAndFiles, MultiPartParser
 from rest_framework.request import Request
 
+from iris.api.json_text import check_text, json_object, json_value, not_utf8
 from iris.errors import InvalidInput, TooLarge
-from iris.storable import is_storable
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -33,12 +31,6 @@ FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 
 MAX_FORM_BYTES = 2 * 2**20
-MAX_VALUES = 600_000  # in one JSON text
-MAX_CONTAINERS = (
-    100_000  # lists and objects in one JSON text: each needs several times the memory of a number
-)
-MAX_DEPTH = 60
-
 _CHARSET = re.compile(r";\s*+charset\s*+(?:\*\s*+)?=[^;]*", re.IGNORECASE)
 _BOUNDARY_LINE = re.compile(rb"\s*--([!-~]{1,200}?)\r?\n")
 _PEEK = 256
@@ -129,15 +121,6 @@ def ignore_charset(application: "WSGIApplication") -> "WSGIApplication":
     return utf8_application
 
 
-def check_text(texts: Iterable[str]) -> None:
-    """Refuse text that PostgreSQL cannot store. Raises InvalidInput."""
-    for text in texts:
-        if not is_storable(text):
-            raise InvalidInput(
-                "Text with a NUL byte or a broken character cannot be stored. Remove it and try again."
-            )
-
-
 class JSONBody(BaseParser):
     """A JSON object in UTF-8. An empty body is an empty object.
 
@@ -157,7 +140,7 @@ class JSONBody(BaseParser):
         raw = start + stream.read(limit + 1 - len(start))
         if len(raw) > limit:
             raise _too_large(limit)
-        return _json_object(raw)
+        return json_object(raw)
 
 
 class FormBody(BaseParser):
@@ -172,13 +155,13 @@ class FormBody(BaseParser):
         try:
             raw = stream.read()
             if _is_plainly_json(raw):
-                return _json_object(raw)
+                return json_object(raw)
             text = raw.decode("utf-8")
             if most is not None and text.count("&") >= most:
                 raise TooManyFieldsSent
             pairs = parse_qsl(text, keep_blank_values=True, encoding="utf-8", errors="strict")
         except UnicodeDecodeError as error:
-            raise _not_utf8() from error
+            raise not_utf8() from error
         check_text(text for pair in pairs for text in pair)
         form = QueryDict(mutable=True)
         for key, value in pairs:
@@ -198,7 +181,7 @@ class UnlabelledBody(BaseParser):
             raise _too_large(limit)
         if raw and not _is_plainly_json(raw):
             raise UnsupportedMediaType(media_type or "")
-        return _json_object(raw)
+        return json_object(raw)
 
 
 class MultipartBody(MultiPartParser):
@@ -224,7 +207,7 @@ class MultipartBody(MultiPartParser):
         texts = [text for key, values in parsed.data.lists() for text in (key, *values)]
         # Django's parser replaces bytes that are not UTF-8 by U+FFFD.
         if any("\ufffd" in text for text in texts):
-            raise _not_utf8()
+            raise not_utf8()
         check_text(texts)
         check_text(parsed.files)
         if labels.names:
@@ -298,86 +281,6 @@ class _Rejoined:
         return taken
 
 
-def json_value(text: str) -> Any:
-    """Parse JSON text from a body or a form field. Raises InvalidInput.
-
-    Refuses more than MAX_VALUES values or MAX_CONTAINERS containers, nesting deeper than MAX_DEPTH, NaN, infinities, and
-    integers of thousands of digits. If an object repeats a key, the last value is used.
-    """
-    # Checked before parsing, because parsed JSON can need ten times its size in memory.
-    if text.count(",") > MAX_VALUES or text.count("[") + text.count("{") > MAX_CONTAINERS:
-        raise InvalidInput(
-            f"The JSON has more than {MAX_VALUES:,} values, or {MAX_CONTAINERS:,} lists and objects. Send it in several"
-            " requests."
-        )
-    try:
-        value: Any = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
-    except RecursionError as error:
-        raise InvalidInput("The JSON body is nested too deeply.") from error
-    except json.JSONDecodeError as error:
-        raise InvalidInput(
-            f"The body is not valid JSON: {error.msg} in line {error.lineno}, column {error.colno}."
-        ) from error
-    except ValueError as error:  # NaN, an infinity, or an integer with more digits than int() accepts
-        raise InvalidInput("The JSON body has a number that is too large or not finite.") from error
-    _check_depth(value)
-    return value
-
-
-def _check_depth(value: Any) -> None:
-    """Refuse deep nesting, so that other code may traverse the value recursively. Raises InvalidInput."""
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [child for item in level for child in _children(item) if isinstance(child, dict | list)]
-        if not level:
-            return
-    raise InvalidInput("The JSON body is nested too deeply.")
-
-
-def _children(item: Any) -> Iterable[Any]:
-    return item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
-
-
-def _json_object(raw: bytes) -> dict[str, Any]:
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise _not_utf8() from error
-    if not text.strip():
-        return {}
-    value = json_value(text)
-    if not isinstance(value, dict):
-        raise InvalidInput('The JSON body must be an object, such as {"key": "value"}.')
-    # Only escapes can contain such characters: a raw NUL is not valid JSON, and an unpaired surrogate not valid UTF-8.
-    if "\\u" in text:
-        check_text(_texts(value))
-    return value
-
-
-def _texts(value: object) -> Iterable[str]:
-    waiting = [value]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, str):
-            yield item
-        elif isinstance(item, dict):
-            yield from item
-            waiting.extend(item.values())
-        elif isinstance(item, list):
-            waiting.extend(item)
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(name)
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(text)
-    return number
-
-
 def _unchunk(http: HttpRequest, limit: int) -> None:
     environ = getattr(http, "environ", {})
     if not environ.get("wsgi.input_terminated"):
@@ -409,7 +312,3 @@ def _media_type(http: HttpRequest) -> str:
 
 def _too_large(limit: int) -> TooLarge:
     return TooLarge(f"The body is too large: at most {limit / 1024 / 1024:.4g} MiB can be sent at once here.")
-
-
-def _not_utf8() -> InvalidInput:
-    return InvalidInput("The body has bytes that are not UTF-8. Send all text as UTF-8.")

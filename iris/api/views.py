@@ -24,6 +24,7 @@ from accounts.api.authentication import AccessCookie, BearerTokenOrKey
 from iris.api import parsers
 from iris.api.envelope import envelope, failure
 from iris.api.exceptions import NOT_FOUND, STATUS_OF_KIND, Failure, explain
+from iris.api.json_text import check_text
 from iris.errors import NotFound, Unavailable
 
 LARGEST_ID = 2**63 - 1
@@ -52,7 +53,7 @@ class ApiView(APIView):
         # Django would also decode the query string with the client's charset, which Python may not support.
         request._request.encoding = "utf-8"
         parsers.check_length(request, self.reads)
-        parsers.check_text(text for key, values in request.query_params.lists() for text in (key, *values))
+        check_text(text for key, values in request.query_params.lists() for text in (key, *values))
         if any("\x00" in value for value in kwargs.values() if isinstance(value, str)):
             raise NotFound(NOT_FOUND)
         super().initial(request, *args, **kwargs)

@@ -20,8 +20,8 @@ from rest_framework.fields import SkipField, empty
 from campaigns.api.v1.words import CATEGORIES
 from campaigns.messages import to_tag_name
 from iris.api.fields import MAX_TAG_CHARACTERS, Moment, Tags, Upload, Word
+from iris.api.json_text import json_value
 from iris.api.lists import Ids, Words
-from iris.api.parsers import json_value
 from iris.errors import InvalidInput
 from telephony import speech
 from telephony.api.v1.fields import Optional

@@ -17,7 +17,7 @@ from campaigns.messages import MAX_CHARACTERS
 from campaigns.models import Answer, Step, StepKind, SurveyStep
 from campaigns.surveys.steps import StepPlan, check_steps, refuse_too_many_steps
 from iris.api.fields import Text, Upload, Word
-from iris.api.parsers import json_value
+from iris.api.json_text import json_value
 from iris.errors import InvalidInput
 from telephony.api.fields import Message
 from telephony.media import audio_url

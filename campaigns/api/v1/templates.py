@@ -21,8 +21,8 @@ from campaigns.models import Campaign, SurveyTemplate, TemplateStep
 from campaigns.surveys import templates
 from iris.api import parsers
 from iris.api.fields import Text, valid
+from iris.api.json_text import json_value
 from iris.api.pagination import window
-from iris.api.parsers import json_value
 from iris.api.views import ERROR_CODE, parse_id
 from iris.api.viewsets import V1ViewSet, reads
 from iris.errors import InvalidInput, NotFound
