@@ -12,61 +12,43 @@ budget limits the total cost.
 """
 
 import re
-from array import array
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import accumulate
 
 from campaigns.recipients.sheets.archive import Archive
 from campaigns.recipients.sheets.budget import Budget
+from campaigns.recipients.sheets.expat_reader import ExpatReader
 from campaigns.recipients.sheets.formats import formatted, iso_text, number_formats
 from campaigns.recipients.sheets.grid import (
     COLUMNS_CUT,
-    MAX_CELL_CHARACTERS,
     MAX_COLUMNS,
     Cell,
     LeftOut,
     NotASheet,
     Row,
-    SheetTooLarge,
     number,
 )
 from campaigns.recipients.sheets.ooxml import (
     BROKEN,
-    make_parser,
-    parse,
     related_parts,
     split_at_items,
     unescaped,
     walk,
 )
+from campaigns.recipients.sheets.shared_strings import SharedStrings, with_controls
 
-_TOO_MUCH_TEXT = (
-    "The workbook holds too much text. Leave out the columns that no message needs, and send it again."
-)
 _MAX_SHEETS = 1_000
 _MAX_ATTRIBUTES = 2_000  # characters, of one cell
 # Ten times the cells that programs write into one piece of text. A hostile `<row/>` of six characters makes 256 cells.
 _MAX_CELLS_PER_MATCH = 100_000
-_MAX_STRINGS = 10_000_000
-_MAX_STRINGS_BYTES = 256 * 2**20
-_DECODED_CHARACTERS = 2_000_000  # of strings that are kept decoded
-# Each shared string is cut to this length. Longer ones are useless: values of more than 1,000 characters are rejected, and
-# an escaped character takes seven.
-_KEPT_CHARACTERS = 10_000
-
-_TEXT = r"<t(?: [^<>]*)?>([^<]*)</t>"
 _PLAIN_CELL = (  # its groups: attributes, value, text
     r'(?:<c r="{letters}[0-9]{{1,7}}+"([^<>/]*+)(?:/>|>(?:<f(?: [^<>]*+)?(?:/>|>[^<]*+</f>))?'
     r"(?:<v>([^<]*+)</v>|<is><t(?: [^<>]*+)?>([^<]*+)</t></is>)?</c>))?"
 )
 _CELL_BEGINS = re.compile(r'<c r="([A-Z]{1,3})[0-9]')
-_PLAIN_STRINGS = re.compile(r"<si>" + _TEXT + r"</si>|(\S.*)", re.DOTALL)
 _ATTRIBUTE = re.compile(r"""(?<![\w.:-])([\w.:-]++)\s*+=\s*+["']([^"']*)["']""")
 _LETTERS = re.compile("[A-Z]+")
 _WORKBOOK = re.compile(rb"<(?:[\w.-]{1,40}:)?workbook[\s>]")
-# Excel writes characters that XML does not allow in this form: _x000B_.
-_ESCAPED = re.compile(r"_x([0-9a-fA-F]{4})_")
 
 
 def _letters(column: int) -> str:
@@ -126,7 +108,7 @@ class WorkbookGrid:
         self._sheets = dict(reversed(names.items()))
         by_kind = dict(related.values())
         self._formats = number_formats(archive, by_kind.get("styles", ""), budget=budget)
-        self._strings = _Strings(archive, by_kind.get("sharedStrings", ""), budget)
+        self._strings = SharedStrings(archive, by_kind.get("sharedStrings", ""), budget)
         self._kind_of = lru_cache(1_000)(self._kind_written)
 
     def rows(self) -> Generator[Row, None, None]:
@@ -188,7 +170,7 @@ class WorkbookGrid:
         width = 1
         plain = _plain_rows(width)
         pieces = split_at_items(self._archive.chunks(part), "sheetData", "row")
-        expat_lane = _Expat(self._budget)
+        expat_lane = ExpatReader(self._budget)
         expat_lane.feed(next(pieces, ""))
         for rest in pieces:
             self._budget.see(rows=rest.count("<row"), cells=rest.count("<c"))
@@ -280,130 +262,11 @@ class WorkbookGrid:
         if kind == "iso":
             return iso_text(text)
         if kind == "text":
-            return _with_controls(text)
+            return with_controls(text)
         value = number(text)  # here, `kind` is the number of a style with a format
         if isinstance(value, str | None):
             return value
         return formatted(value, self._formats[kind], from_1904=self._from_1904)
-
-
-class _Strings:
-    """The workbook's shared strings, stored as bytes, which takes a tenth of the memory of `str` objects.
-
-    They are read only as far as cells refer to them, so that the first rows of a large workbook are available soon.
-    """
-
-    def __init__(self, archive: Archive, part: str, budget: Budget) -> None:
-        self._bytes = bytearray()
-        self._ends = array("Q", [0])
-        self._decoded: dict[str, str] = {}
-        self._decoded_characters = 0
-        has_strings = part in archive
-        self._pieces = split_at_items(archive.chunks(part), "sst", "si") if has_strings else iter(())
-        self._batches = self._read(budget)
-
-    def get(self, index: str) -> str:
-        text = self._decoded.get(index)
-        if text is None:
-            text = self._decode(index)
-            self._decoded_characters += len(text)
-            if self._decoded_characters > _DECODED_CHARACTERS:
-                self._decoded.clear()
-                self._decoded_characters = len(text)
-            self._decoded[index] = text
-        return text
-
-    def verify(self) -> None:
-        """Read to the end, where the archive verifies the checksum."""
-        for _ in self._pieces:
-            pass
-
-    def _read(self, budget: Budget) -> Generator[bool, None, None]:
-        """Store the strings in batches. Yield after each."""
-        expat_lane = _Expat(budget)
-        expat_lane.feed(next(self._pieces, ""))
-        for stretch in self._pieces:
-            matches = _PLAIN_STRINGS.findall(stretch)
-            if matches and matches[-1][1]:
-                expat_lane.feed(stretch)
-                self._add(expat_lane.strings)
-                expat_lane.strings.clear()
-            else:
-                self._add(text if "&" not in text else unescaped(text) for text, _ in matches)
-            yield True
-
-    def _add(self, strings: Iterable[str]) -> None:
-        encoded = [string[:_KEPT_CHARACTERS].encode("utf-8", "replace") for string in strings]
-        self._ends.extend(accumulate(map(len, encoded), initial=self._ends.pop()))
-        self._bytes += b"".join(encoded)
-        if len(self._bytes) > _MAX_STRINGS_BYTES or len(self._ends) > _MAX_STRINGS:
-            raise SheetTooLarge(_TOO_MUCH_TEXT)
-
-    def _decode(self, index: str) -> str:
-        if not index.isdecimal() or len(index) > 9:
-            raise NotASheet(BROKEN)
-        at = int(index)
-        while at + 1 >= len(self._ends):
-            if next(self._batches, None) is None:
-                raise NotASheet(BROKEN)
-        return _with_controls(self._bytes[self._ends[at] : self._ends[at + 1]].decode())
-
-
-class _Expat:
-    """Parses rows and strings that are not plain with expat, and collects them in `rows` and `strings`."""
-
-    def __init__(self, budget: Budget) -> None:
-        self.rows: list[tuple[dict[str, str], list[tuple[dict[str, str], str]]]] = []
-        self.strings: list[str] = []
-        self._row: tuple[dict[str, str], list[tuple[dict[str, str], str]]] | None = None
-        self._attributes: dict[str, str] = {}
-        self._text: list[str] = []
-        self._length = 0
-        self._reading = False
-        self._phonetic = False
-        self._value_first = False
-        self._parser = make_parser(self._start, self._end, budget=budget)
-        self._parser.CharacterDataHandler = self._characters
-
-    def feed(self, text: str) -> None:
-        parse(self._parser, text)
-
-    def _start(self, name: str, _parent: str, attributes: dict[str, str]) -> None:
-        if name == "row":
-            self._row = (attributes, [])
-        elif name in ("c", "si"):
-            self._attributes, self._text, self._length = attributes, [], 0
-        elif name == "rPh":
-            self._phonetic = True
-        elif name == "v":
-            # A program that does not know inline texts may have left an old value beside one.
-            self._reading = not (self._text and self._attributes.get("t") == "inlineStr")
-        elif name == "t":
-            self._reading = not self._phonetic
-            if self._value_first:
-                self._text.clear()
-                self._value_first = False
-
-    def _characters(self, text: str) -> None:
-        if self._reading:
-            self._length += len(text)
-            if self._length > MAX_CELL_CHARACTERS:
-                raise SheetTooLarge(_TOO_MUCH_TEXT)
-            self._text.append(text)
-
-    def _end(self, name: str) -> None:
-        if name in ("v", "t"):
-            self._reading = False
-            self._value_first = name == "v" and self._attributes.get("t") == "inlineStr"
-        elif name == "rPh":
-            self._phonetic = False
-        elif name == "si":
-            self.strings.append("".join(self._text))
-        elif name == "c" and self._row:
-            self._row[1].append((self._attributes, "".join(self._text)))
-        elif name == "row" and self._row:
-            self.rows.append(self._row)
-            self._row = None
 
 
 def main_part(archive: Archive, *, budget: Budget) -> str:
@@ -444,7 +307,3 @@ def _put(cells: list[Cell], column: int, cell: Cell) -> None:
     if column >= len(cells):
         cells.extend([None] * (column - len(cells) + 1))
     cells[column] = cell
-
-
-def _with_controls(text: str) -> str:
-    return _ESCAPED.sub(lambda code: chr(int(code[1], 16)), text) if "_x" in text else text
