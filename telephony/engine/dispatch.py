@@ -108,6 +108,7 @@ class Dispatcher:
         try:
             if self.last_second is None:
                 return self._run(time_budget)
+            self.last_second.take_over(pacing.stored_departures(self.carrier.alias))
             with DatabaseThread(name=f"claims-{self.carrier.alias}") as self.database:
                 return self._run(time_budget)
         finally:
@@ -209,6 +210,7 @@ class Dispatcher:
             carrier_rate=min(rates, default=None),
             max_count=max_count,
             pace_note=self.meter.note(carrier_pace=self.carrier.pace()),
+            is_busy=self.last_second is not None and self.last_second.count(time.monotonic()) > 0,
         )
         self.claiming = self._do(Activity.CLAIM, claim)
 
@@ -271,9 +273,9 @@ class Dispatcher:
         self.meter.woke(late=time.monotonic() - moment)
 
     def _submit(self, due: Sequence[Departure]) -> None:
-        begun = self.submitted_at = time.monotonic()
+        self.submitted_at = time.monotonic()
         with self.meter.spends(Activity.SUBMIT):
-            results, rests = submit(self.carrier, due)
+            results, rests, begun = submit(self.carrier, due)
         ended = time.monotonic()
         self.results += results
         failpoint("submitted")
@@ -285,12 +287,10 @@ class Dispatcher:
             self._give_back(self._pop(lambda _: True), text="The trunk rests")
             self.meter.nothing_due()
 
-    def _pop(
-        self, condition: Callable[[Departure], bool], *, max_count: int | None = None
-    ) -> list[Departure]:
+    def _pop(self, holds: Callable[[Departure], bool], *, max_count: int | None = None) -> list[Departure]:
         """Remove departures from the front of the queue while the condition holds; return them."""
         popped: list[Departure] = []
-        while self.departures and condition(self.departures[0]) and len(popped) != max_count:
+        while self.departures and holds(self.departures[0]) and len(popped) != max_count:
             popped.append(self.departures.popleft())
         return popped
 
@@ -320,17 +320,12 @@ class Dispatcher:
             self._start_storing()
 
     def _hand_over(self) -> None:
-        """Postpone the trunk's next slot, because the next dispatcher does not know what left within the last second.
+        """Store the departures of the last second, so that the next dispatcher counts them, too.
 
         A process that is killed cannot do this. Then one second may exceed the limit by as many deliveries as were late.
         """
-        if self.last_second is None:
-            return
-        now = time.monotonic()
-        wait = self.last_second.next_slot(now) - now
-        # If all deliveries left on time, the next slot in the trunk's row is already right.
-        if wait > BATCH_SECONDS + 1 / self.last_second.cps:
-            pacing.postpone(self.carrier.alias, seconds=wait)
+        if self.last_second is not None:
+            pacing.store_departures(self.carrier.alias, self.last_second.ages(time.monotonic()))
 
 
 def store(carrier: Carrier, results: Sequence[Result], *, attempts: dict[int, int]) -> None:

@@ -8,6 +8,7 @@ but no throughput.
 
 from __future__ import annotations
 
+import json
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -24,9 +25,10 @@ from telephony.models.statuses import END, QUEUED
 # How far ahead of its slot a delivery is claimed, in seconds. This bridges the gap between two dispatchers, so that no
 # slot is wasted, and limits how long an OTP waits behind claimed deliveries.
 HORIZON = 0.2
-# How old an unclaimed slot may be and still be used, in seconds: a handover between two processes, or a slow claim, must
-# not reduce the pace. After a longer gap, the slots restart at the present time.
-CATCH_UP = 0.25
+# How old an unclaimed slot of a busy trunk may be and still be used, in seconds: a handover between two processes, or a
+# slow claim, must not reduce the pace. A trunk is busy if something left within the last second. The slots of an idle
+# trunk restart at the present time, so that new work does not leave in a burst.
+CATCH_UP = 0.5
 MAX_AHEAD_SECONDS = 10.0  # until the next slot; a slot further away means that a clock was set back
 RING_SECONDS = 120  # a call that has been ringing for longer has ended, whatever its status says
 
@@ -69,16 +71,16 @@ class SlidingSecond:
         self.room(now)
         return self._count
 
-    def next_slot(self, now: float) -> float:
-        """Return the earliest time from which another process may submit one delivery every 1/CPS seconds.
+    def ages(self, now: float) -> list[tuple[float, int]]:
+        """Return the departures of the last second for another process: how many seconds ago, and how many."""
+        self.room(now)
+        return [(now - moment, count) for moment, count in self._departures]
 
-        That process does not know these departures, so its slots must be late enough for both.
-        """
-        earliest, sent = now, 0
-        for moment, count in reversed(self._departures):
-            sent += count
-            earliest = max(earliest, moment + 1 - max(0.0, self._limit - 1 - sent) / self.cps)
-        return earliest
+    def take_over(self, departures: Sequence[tuple[float, int]]) -> None:
+        """Count departures of another process, given as (time, count) in order of time."""
+        for moment, count in departures:
+            self._departures.append((moment, count))
+            self._count += count
 
 
 @dataclass(slots=True)
@@ -102,12 +104,13 @@ def claim(
     carrier_rate: float | None = None,
     max_count: int | None = None,
     pace_note: str | None = None,
+    is_busy: bool = False,
 ) -> Claim:
     """Claim as many deliveries as the trunk's pace and free channels allow within the next `horizon` seconds.
 
     `carrier_rate` is how many deliveries per second the carrier accepts at present; a claim takes no more than the carrier
     accepts within HORIZON. `max_count` limits the claim. `pace_note` says why the trunk is slower than its CPS setting;
-    None keeps the last note.
+    None keeps the last note. With `is_busy`, slots of the last `CATCH_UP` seconds are used, too.
 
     The trunk's row is locked, and its next free slot moves by 1/CPS for each claimed delivery, so slots are never closer
     than that, whichever processes claim.
@@ -132,9 +135,10 @@ def claim(
         now = cursor.fetchone()[0]
         arrival = time.monotonic()
         step = 1 / pace if pace else 0.0
-        missed = slot is None or slot < now - timedelta(seconds=CATCH_UP)
-        if not pace or missed or slot > now + timedelta(seconds=max(MAX_AHEAD_SECONDS, 2 * step)):
+        earliest = now - timedelta(seconds=CATCH_UP if is_busy else 0)
+        if not pace or slot is None or slot > now + timedelta(seconds=max(MAX_AHEAD_SECONDS, 2 * step)):
             slot = now
+        slot = max(slot, earliest)
         if pause_reason and (paused_until is None or paused_until > now):
             return Claim()
         ahead = (slot - now).total_seconds()
@@ -191,12 +195,38 @@ def _last_owner_in_round(claimed: Sequence[Claimed]) -> int:
     return next(delivery.owner_id for delivery in reversed(claimed) if delivery.priority == lowest)
 
 
-def postpone(alias: str, *, seconds: float) -> None:
-    """Move the trunk's next slot to at least this many seconds from now."""
+def store_departures(alias: str, ages: Sequence[tuple[float, int]]) -> None:
+    """Store the departures of the last second in the trunk's row, for the next process that submits for this trunk."""
+    if not ages:
+        return
     with connection.cursor() as cursor:
         cursor.execute(
             """UPDATE telephony_trunk
-                  SET next_slot_at = greatest(next_slot_at, clock_timestamp() + make_interval(secs => %s))
+                  SET last_departures = (
+                      SELECT jsonb_agg(
+                                 jsonb_build_array(extract(epoch FROM clock_timestamp()) - age, count) ORDER BY age DESC
+                             )
+                        FROM unnest(%s::float8[], %s::int[]) AS departure (age, count))
                 WHERE alias = %s""",
-            [seconds, alias],
+            [[age for age, _ in ages], [count for _, count in ages], alias],
         )
+
+
+def stored_departures(alias: str) -> list[tuple[float, int]]:
+    """Return the departures that the last process stored, as (monotonic time, count) in order of time.
+
+    The time that the queries take makes departures appear later than they were, never earlier.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT last_departures, extract(epoch FROM clock_timestamp())::float8
+                 FROM telephony_trunk WHERE alias = %s AND last_departures IS NOT NULL""",
+            [alias],
+        )
+        row = cursor.fetchone()
+    arrival = time.monotonic()
+    if row is None:
+        return []
+    departures, now = row
+    # A departure that seems to lie in the future means that the database's clock was set back.
+    return [(arrival - max(0.0, now - moment), count) for moment, count in json.loads(departures)]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from django.db import InterfaceError, OperationalError, connection
 
@@ -28,8 +29,16 @@ class Due(Protocol):
     def valid_until(self) -> datetime: ...
 
 
-def submit(carrier: Carrier, departures: Sequence[Due]) -> tuple[list[Result], bool]:
-    """Submit deliveries; return a result for each, and whether the trunk rests now.
+class Submitted(NamedTuple):
+    """A result for each delivery, whether the trunk rests now, and when the carrier was called (monotonic)."""
+
+    results: list[Result]
+    rests: bool
+    begun: float
+
+
+def submit(carrier: Carrier, departures: Sequence[Due]) -> Submitted:
+    """Submit deliveries in one batch.
 
     Opted-out recipients, invalid numbers and calls without audio are rejected without asking the carrier.
     """
@@ -40,29 +49,31 @@ def submit(carrier: Carrier, departures: Sequence[Due]) -> tuple[list[Result], b
             results.append(refused)
         else:
             batch.append(_submission(departure.delivery, valid_until=departure.valid_until))
+    begun = time.monotonic()
     if not batch:
-        return results, False
+        return Submitted(results, False, begun)
     try:
         submitted = carrier.submit(batch)
     except (Misconfigured, OutOfFunds) as e:
         pause_trunk(carrier.alias, reason=str(e))
         # With a delay, so that others go first: one of these deliveries may be the reason for the error.
-        return results + [Later(key=submission.key, seconds=1, text=str(e)) for submission in batch], True
+        later = [Later(key=submission.key, seconds=1, text=str(e)) for submission in batch]
+        return Submitted([*results, *later], True, begun)
     except Throttled as e:
         pause_trunk(carrier.alias, reason=str(e), seconds=e.retry_after)
-        return results + [
-            Later(key=submission.key, seconds=e.retry_after, text=str(e)) for submission in batch
-        ], True
+        later = [Later(key=submission.key, seconds=e.retry_after, text=str(e)) for submission in batch]
+        return Submitted([*results, *later], True, begun)
     except (Unreachable, CarrierError) as e:
         pause_trunk(carrier.alias, reason=str(e), seconds=5)
-        return results + [Later(key=submission.key, seconds=5, text=str(e)) for submission in batch], True
+        later = [Later(key=submission.key, seconds=5, text=str(e)) for submission in batch]
+        return Submitted([*results, *later], True, begun)
     except Exception as e:
         log.exception("Carrier %s failed in submit; %d deliveries are now unknown", carrier.alias, len(batch))
-        return results + [Unknown(key=submission.key, text=repr(e)) for submission in batch], False
+        unknown = [Unknown(key=submission.key, text=repr(e)) for submission in batch]
+        return Submitted([*results, *unknown], False, begun)
     missing = {submission.key for submission in batch} - {result.key for result in submitted}
-    return results + submitted + [
-        Unknown(key=key, text="The carrier returned no result.") for key in missing
-    ], False
+    without_result = [Unknown(key=key, text="The carrier returned no result.") for key in missing]
+    return Submitted([*results, *submitted, *without_result], False, begun)
 
 
 def _submission(delivery: Claimed, *, valid_until: datetime) -> Submission:

@@ -15,6 +15,11 @@ class Trunk(models.Model):
     next_slot_at = models.DateTimeField(
         null=True, blank=True, help_text="When the next call or SMS may leave; earlier slots are taken."
     )
+    last_departures = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="Times and numbers of the calls or SMS of the last second, stored when another process takes over.",
+    )
     last_owner_id = models.BigIntegerField(
         default=0, help_text="Whose delivery was claimed last; owners take turns."
     )

@@ -289,8 +289,9 @@ def test_no_second_exceeds_the_limit_after_the_process_was_suspended(
     assert fullest_second(moments) <= 51
 
 
+@pytest.mark.parametrize("gap", [0.0, 0.05, 0.2])  # seconds until the next process begins
 def test_no_second_exceeds_the_limit_across_a_handover_to_another_process(
-    carrier: type[ScriptedCarrier], settings: Any, monkeypatch: pytest.MonkeyPatch
+    carrier: type[ScriptedCarrier], settings: Any, monkeypatch: pytest.MonkeyPatch, gap: float
 ) -> None:
     settings.CARRIERS["sandbox"]["CPS"] = 50
     moments = moments_of(carrier, monkeypatch)
@@ -306,6 +307,7 @@ def test_no_second_exceeds_the_limit_across_a_handover_to_another_process(
 
     monkeypatch.setattr(pacing, "claim", late)
     assert dispatch.run("sandbox", budget=0.3) is True
+    time.sleep(gap)
     monkeypatch.setattr(pacing, "claim", claim)
     dispatch.run("sandbox", budget=5)
     assert statuses() == [S.SUBMITTED] * 100
