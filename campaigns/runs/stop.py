@@ -19,6 +19,9 @@ from telephony.models import FINAL, Delivery, DeliveryStatus, Purpose
 
 # How many seconds `stop` waits for submissions in progress before it counts them as in flight.
 STOP_WAIT = 5.0
+# How many recipients that were not reached `stop` marks itself. The task that fills runs marks the others: the answer must
+# not wait for them.
+MARKED_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ def finish_stop(run: Run, *, first: bool) -> Stopped:
         keep = unfinished.aggregate(sum=Sum("credit_limit"))["sum"] or Decimal(0)
         credits.release(hold_id=run.hold_id, keep=keep, cause=f"run:{run.pk}:stopped")
     _wait_for_submissions(run.pk)
-    lifecycle.terminate_untouched(run.pk)
+    lifecycle.terminate_untouched(run.pk, limit=MARKED_AT_ONCE)
     lifecycle.finish(run.pk)
     run.refresh_from_db()
     return Stopped(run, sorted(set(unfinished.values_list("item", flat=True))))
