@@ -59,6 +59,22 @@ class Conflict(IrisError):
     default_code = "conflict"
 
 
+class InProgress(Conflict):
+    """The same request is being carried out at this moment. Its answer can be fetched after `wait` seconds."""
+
+    default_code = "request_in_progress"
+
+    def __init__(self, message: str, *, wait: float) -> None:
+        super().__init__(message)
+        self.wait = wait
+
+
+class Unprocessable(IrisError):
+    """The request is well-formed but contradicts an earlier one, so it must not be carried out."""
+
+    default_code = "unprocessable"
+
+
 class TooLarge(IrisError):
     """The request is larger than the server accepts."""
 

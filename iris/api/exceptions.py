@@ -37,6 +37,7 @@ STATUS_OF_KIND: dict[type[errors.IrisError], int] = {
     errors.Conflict: 409,
     errors.TooLarge: 413,
     errors.UnsupportedType: 415,
+    errors.Unprocessable: 422,
     errors.Throttled: 429,
     errors.Unavailable: 503,
 }
@@ -116,7 +117,7 @@ def _of_iris(error: errors.IrisError) -> Failure:
     # An IrisError without a kind is a bug of ours, so it is a 500 and not a client error.
     status = next((STATUS_OF_KIND[kind] for kind in type(error).__mro__ if kind in STATUS_OF_KIND), 500)
     headers = {"WWW-Authenticate": CHALLENGE} if status == 401 else {}
-    if isinstance(error, errors.Throttled):
+    if isinstance(error, (errors.Throttled, errors.InProgress)):
         headers = _retry_after(error.wait)
     return Failure(
         status=status, code=error.code, message=error.message, errors=error.errors, headers=headers

@@ -21,7 +21,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView, set_rollback
 
 from accounts.api.authentication import AccessCookie, BearerTokenOrKey
-from iris.api import parsers
+from iris.api import idempotency, parsers
 from iris.api.envelope import envelope, failure
 from iris.api.exceptions import NOT_FOUND, STATUS_OF_KIND, Failure, explain
 from iris.api.json_text import check_text
@@ -48,6 +48,7 @@ class ApiView(APIView):
     content_negotiation_class = AlwaysJSON
     metadata_class = None
     reads = parsers.SMALL  # the maximum length of a body; views that accept texts, lists or files override it
+    retries = idempotency.ONCE  # how a request with an `Idempotency-Key` is carried out
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         # Django would also decode the query string with the client's charset, which Python may not support.
@@ -57,6 +58,7 @@ class ApiView(APIView):
         if any("\x00" in value for value in kwargs.values() if isinstance(value, str)):
             raise NotFound(NOT_FOUND)
         super().initial(request, *args, **kwargs)
+        idempotency.guard(self, request)
 
 
 class V0View(ApiView):

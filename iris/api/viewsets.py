@@ -2,8 +2,8 @@
 
     *both("campaigns", CampaignViewSet.as_view({"get": "list", "post": "create"}), name="v0-campaigns")
 
-Decorators state how an action differs from its class: `@reads(…)` sets the maximum length of its body, and REST
-framework's `@throttle_classes([…])` its throttles.
+Decorators state how an action differs from its class: `@reads(…)` sets the maximum length of its body, `@retries(…)`
+how it obeys `Idempotency-Key`, and REST framework's `@throttle_classes([…])` its throttles.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from rest_framework.request import Request
 from rest_framework.viewsets import ViewSetMixin
 
 from iris.api.filters import FilterBackend
+from iris.api.idempotency import RetryRule
 from iris.api.parsers import BodyLimit
 from iris.api.views import ApiView, V0View, V1View
 
@@ -33,6 +34,16 @@ def reads(limit: BodyLimit) -> Callable[[Action], Action]:
     return decorate
 
 
+def retries(rule: RetryRule) -> Callable[[Action], Action]:
+    """Set how an action obeys the header `Idempotency-Key`. The default is that of the class."""
+
+    def decorate(action: Action) -> Action:
+        action.retries = rule  # type: ignore[attr-defined]
+        return action
+
+    return decorate
+
+
 class ActionsView(ViewSetMixin, ApiView, GenericAPIView[Any]):
     """The base of the ViewSets of all dialects. `filter_queryset` filters a list by the `filterset_class`."""
 
@@ -43,6 +54,7 @@ class ActionsView(ViewSetMixin, ApiView, GenericAPIView[Any]):
         # There is no action if the path does not support the request's method, which is a 405.
         action = getattr(self, self.action or "", None)
         self.reads = getattr(action, "reads", self.reads)
+        self.retries = getattr(action, "retries", self.retries)
         self.throttle_classes = getattr(action, "throttle_classes", self.throttle_classes)
         return initialized
 

@@ -15,6 +15,7 @@ from accounts.api.v0.serializers import (
     UserDetailsSerializer,
 )
 from accounts.models import User
+from iris.api import idempotency
 from iris.api.envelope import success
 from iris.api.views import V0View
 
@@ -35,6 +36,10 @@ class LoginView(V0View):
 
 
 class LogoutView(V0View):
+    retries = (
+        idempotency.IGNORED
+    )  # after a logout, the token of a retry is refused before its key is examined
+
     def post(self, request: Request) -> Response:
         form = LogoutSerializer(data=request.data)
         form.is_valid(raise_exception=True)

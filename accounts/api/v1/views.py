@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from rest_framework.request import Request
@@ -14,6 +14,7 @@ from accounts.api.throttles import address_of
 from accounts.api.v0.serializers import LoginSerializer, LogoutSerializer
 from accounts.api.v0.views import end_logins
 from accounts.models import User
+from iris.api import idempotency
 from iris.api.views import V1View
 from iris.errors import InvalidInput, NotAuthenticated, NotFound
 
@@ -45,6 +46,10 @@ class Login(V1View):
 
 class Logout(V1View):
     """End the login and delete its cookies."""
+
+    retries = (
+        idempotency.IGNORED
+    )  # after a logout, the token of a retry is refused before its key is examined
 
     def post(self, request: Request) -> Response:
         sent = LogoutSerializer(data=request.data)
@@ -82,6 +87,12 @@ class Refresh(V1View):
 
 
 class GenerateKey(V1View):
+    retries = idempotency.RetryRule(
+        kept_for=timedelta(0),
+        not_kept="Its answer had an API key, which is never stored. If you did not receive it, generate another one with a"
+        " new Idempotency-Key.",
+    )
+
     def post(self, request: Request) -> Response:
         key = apikeys.generate(user=_account(request))
         return Response({"token": key, "message": "New API token generated successfully"})

@@ -24,11 +24,11 @@ from campaigns.api.v0.serializers import (
     import_json,
 )
 from campaigns.models import Campaign
-from iris.api import parsers
+from iris.api import idempotency, parsers
 from iris.api.envelope import envelope, success
 from iris.api.fields import valid
 from iris.api.pagination import paginate
-from iris.api.viewsets import V0ViewSet, reads
+from iris.api.viewsets import V0ViewSet, reads, retries
 
 
 class CampaignViewSet(V0ViewSet):
@@ -92,6 +92,7 @@ class CampaignViewSet(V0ViewSet):
         return success(held, message=begin_message(run))
 
     @reads(parsers.TEXTS)
+    @retries(idempotency.HARMLESS)
     def stop(self, request: Request, campaign_id: int) -> Response:
         stopped = runs.stop(campaign=campaign_of(request, campaign_id))
         return success(
@@ -100,11 +101,13 @@ class CampaignViewSet(V0ViewSet):
         )
 
     @reads(parsers.TEXTS)
+    @retries(idempotency.HARMLESS)
     def pause(self, request: Request, campaign_id: int) -> Response:
         runs.pause(campaign=campaign_of(request, campaign_id))
         return success(message="Campaign is paused")
 
     @reads(parsers.TEXTS)
+    @retries(idempotency.UNCERTAIN)
     def resume(self, request: Request, campaign_id: int) -> Response:
         runs.resume(campaign=campaign_of(request, campaign_id))
         return success(message="Campaign is running")

@@ -26,9 +26,9 @@ from campaigns.messages import PREFIX
 from campaigns.models import Campaign, Service, Survey, SurveyStep
 from campaigns.surveys import responses, steps
 from campaigns.surveys.responses import Column, RecipientResponses, Tally
-from iris.api import parsers
+from iris.api import idempotency, parsers
 from iris.api.fields import valid
-from iris.api.viewsets import V1ViewSet, reads
+from iris.api.viewsets import V1ViewSet, reads, retries
 from iris.errors import InvalidInput
 
 COLUMNS = ("number", "status", "call_duration", "playback", "answered_at")
@@ -47,6 +47,7 @@ class SurveyViewSet(V1ViewSet):
         return Response({"results": _steps_json(campaign, request)})
 
     @reads(parsers.LIST_AND_FILES)
+    @retries(idempotency.HARMLESS)  # decodes recordings between two transactions that lock the campaign
     def update_steps(self, request: Request, campaign_id: int) -> Response:
         """Replace the steps if any were sent. Then attach recordings, whose form fields are named by step position from 0.
 

@@ -36,10 +36,10 @@ from campaigns.messages import parse_message
 from campaigns.models import Campaign, RunStatus, Service, Source
 from campaigns.reports import progress
 from campaigns.surveys.steps import set_steps
-from iris.api import parsers
+from iris.api import idempotency, parsers
 from iris.api.fields import valid
 from iris.api.pagination import window
-from iris.api.viewsets import V1ViewSet, reads
+from iris.api.viewsets import V1ViewSet, reads, retries
 from iris.errors import Conflict, InvalidInput
 from telephony import speech
 from telephony.api.v1.voices import voice_id_of, voice_json
@@ -116,6 +116,7 @@ class CampaignViewSet(V1ViewSet):
         return run_campaign(campaign_of(request, campaign_id))
 
     @reads(parsers.TEXTS)
+    @retries(idempotency.HARMLESS)
     def stop(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
         try:
@@ -126,6 +127,7 @@ class CampaignViewSet(V1ViewSet):
         return Response({"message": "Campaign is stopped: nothing more will be sent."})
 
     @reads(parsers.TEXTS)
+    @retries(idempotency.HARMLESS)  # an error must not undo what was counted against the daily quota
     @throttle_classes([UserThrottle, TrialThrottle])
     def test_speak(self, request: Request, campaign_id: int) -> Response:
         """Return the URL of the recording as a bare JSON string, as clients expect it."""

@@ -10,11 +10,13 @@ from accounts.api.throttles import OtpThrottle, UserThrottle
 from iris.api.envelope import success
 from iris.api.views import V0View
 from otp import services
+from otp.api.retries import SENT_OTP
 from otp.api.v0.serializers import NewOtp, otp_json
 
 
 class SendOtp(V0View):
     throttle_classes = (UserThrottle, OtpThrottle)
+    retries = SENT_OTP
 
     def post(self, request: Request) -> Response:
         serializer = NewOtp(data=request.data)

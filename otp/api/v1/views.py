@@ -14,8 +14,9 @@ from accounts.api.throttles import OtpThrottle, UserThrottle
 from iris.api.envelope import success
 from iris.api.fields import valid
 from iris.api.pagination import window
-from iris.api.viewsets import V1ViewSet
+from iris.api.viewsets import V1ViewSet, retries
 from otp import services
+from otp.api.retries import SENT_OTP
 from otp.api.v1.filters import OtpFilter
 from otp.api.v1.serializers import NewOtp, otp_json, sent_json
 from otp.models import Otp
@@ -34,6 +35,7 @@ class OtpViewSet(V1ViewSet):
         shown = [otp_json(otp) for otp in page.items]
         return Response(page.around({"status": 200, "success": True, "errors": [], "data": shown}))
 
+    @retries(SENT_OTP)
     @throttle_classes([UserThrottle, OtpThrottle])
     def send(self, request: Request) -> Response:
         fields = valid(NewOtp(data=request.data))

@@ -7,6 +7,7 @@ from rest_framework.response import Response
 
 from accounts.api.account import account_of
 from accounts.api.throttles import TrialThrottle, UserThrottle
+from iris.api import idempotency
 from iris.api.envelope import success
 from iris.api.views import V0View
 from iris.api.viewsets import V0ViewSet
@@ -49,6 +50,7 @@ class PhoneNumberViewSet(V0ViewSet):
 
 class TestVoice(V0View):
     throttle_classes = (UserThrottle, TrialThrottle)
+    retries = idempotency.HARMLESS  # an error must not undo what was counted against the daily quota
 
     def post(self, request: Request) -> Response:
         sample = VoiceSample(data=request.data)

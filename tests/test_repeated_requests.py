@@ -1,0 +1,222 @@
+"""Test that every request that creates or starts something obeys `Idempotency-Key`, in both dialects.
+
+A new route fails here until it has a line in REQUESTS, or one in EXEMPT with its reason.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from campaigns import runs
+from campaigns.models import Campaign, Service
+from iris.api import idempotency
+from telephony.speech import audio
+from tests.campaigns.surveys.surveying import make_survey, make_template
+from tests.factories import client_of, make_campaign, make_phone_number, make_user
+from tests.routes import DIALECTS, Route
+from tests.telephony.speech.sound import tone
+from tests.v0 import everything
+
+MULTIPART = "multipart"
+STEPS = [{"order": 0, "content_type": "say", "text_or_url": "Are you well?", "response_type": "dtmf"}]
+OTP = {"number": "9841000001", "message": "Your code is {otp}", "sms_send_options": "text"}
+
+GREETING = tone(hertz=440, seconds=1, amplitude=8000)
+
+Request = tuple[dict[str, int], Callable[[], dict[str, Any]]]
+
+
+def campaign_of(owner: User, **fields: Any) -> Campaign:
+    return make_campaign(owner=owner, **{"message": "Namaste", "sms_message": "Namaste", **fields})
+
+
+def begun(owner: User) -> Campaign:
+    campaign = campaign_of(owner)
+    runs.begin(campaign=campaign)
+    return campaign
+
+
+def paused(owner: User) -> Campaign:
+    campaign = begun(owner)
+    runs.pause(campaign=campaign)
+    return campaign
+
+
+def sheet() -> SimpleUploadedFile:
+    return SimpleUploadedFile("people.csv", b"number,name\n9841000007,Ram\n9841000008,Sita\n", "text/csv")
+
+
+def recording() -> SimpleUploadedFile:
+    return SimpleUploadedFile("greeting.wav", audio.encode_wav(GREETING), "audio/wav")
+
+
+def about(campaign: Campaign, body: Callable[[], dict[str, Any]] = dict) -> Request:
+    return {"campaign_id": campaign.pk}, body
+
+
+def about_first(campaign: Campaign, body: Callable[[], dict[str, Any]] = dict) -> Request:
+    first = campaign.recipients.earliest("pk").pk
+    return {"contact_id": first, "number_id": first}, body
+
+
+def bought(owner: User) -> Request:
+    number = make_phone_number()
+    return {}, lambda: {"phone_sid": number.sid}
+
+
+def applied(owner: User) -> Request:
+    survey = make_survey(owner=owner).pk
+    return {"template_id": make_template(owner=owner).pk}, lambda: {"campaign_id": survey}
+
+
+# For each address a function that prepares the account, and returns the ids in the address and a function that makes the
+# body. A body is made anew for each call, because sending it reads its files to their end.
+REQUESTS: dict[str, Callable[[User], Request]] = {
+    "/api/system/phone_numbers/": bought,
+    "/api/system/test/voice/": lambda owner: ({}, lambda: {"message": "Namaste"}),
+    "/api/system/campaigns/": lambda owner: (
+        {},
+        lambda: {"name": "Water", "services": "SMS", "send_to_number_file": sheet()},
+    ),
+    "/api/system/campaigns/number/<id:campaign_id>/": lambda owner: about(
+        campaign_of(owner), lambda: {"number": 9841000009}
+    ),
+    "/api/system/campaigns/<id:campaign_id>/update/": lambda owner: about(
+        campaign_of(owner), lambda: {"name": "Renamed"}
+    ),
+    "/api/system/campaigns/<id:campaign_id>/begin/": lambda owner: about(
+        campaign_of(owner, service=Service.CALL), lambda: {"aud_file": recording(), "priority": "audio"}
+    ),
+    "/api/system/campaigns/<id:campaign_id>/stop/": lambda owner: about(begun(owner)),
+    "/api/system/campaigns/<id:campaign_id>/pause/": lambda owner: about(begun(owner)),
+    "/api/system/campaigns/<id:campaign_id>/resume/": lambda owner: about(paused(owner)),
+    "/api/system/number/<id:number_id>/": lambda owner: about_first(
+        campaign_of(owner), lambda: {"number": 9841000010}
+    ),
+    "/api/system/send/otp/": lambda owner: ({}, lambda: OTP),
+    "/api/v1/auths/generate-api-keys/": lambda owner: ({}, dict),
+    "/api/v1/auths/send/otp/": lambda owner: ({}, lambda: OTP),
+    "/api/v1/campaign/create/": lambda owner: (
+        {},
+        lambda: {"name": "Water", "services": "PHONE", "audio_file": recording()},
+    ),
+    "/api/v1/campaign/create/<id:campaign_id>/message/": lambda owner: about(
+        campaign_of(owner, service=Service.CALL), lambda: {"audio_file": recording()}
+    ),
+    "/api/v1/campaign/create/<id:campaign_id>/detail/": lambda owner: about(
+        campaign_of(owner), lambda: {"bulk_file": sheet()}
+    ),
+    "/api/v1/campaign/create/<id:campaign_id>/survey/": lambda owner: about(
+        make_survey(owner=owner), lambda: {"steps": json.dumps(STEPS), "0": recording()}
+    ),
+    "/api/v1/campaign/emergency-stop/<id:campaign_id>/": lambda owner: about(begun(owner)),
+    "/api/v1/campaign/<id:campaign_id>/": lambda owner: about(
+        campaign_of(owner), lambda: {"name": "Renamed"}
+    ),
+    "/api/v1/campaign/<id:campaign_id>/add-contact/": lambda owner: about(
+        campaign_of(owner), lambda: {"contacts": [{"number": 9841000009, "other_variables": {"name": "Ram"}}]}
+    ),
+    "/api/v1/phone-number/update/<id:contact_id>/": lambda owner: about_first(
+        campaign_of(owner), lambda: {"number": 9841000010}
+    ),
+    "/api/v1/run-campaign/<id:campaign_id>/": lambda owner: about(campaign_of(owner)),
+    "/api/v1/demo-call/<id:contact_id>/": lambda owner: about_first(campaign_of(owner)),
+    "/api/v1/test-speak/riri/<id:campaign_id>/": lambda owner: about(campaign_of(owner)),
+    "/api/v1/run-survey/<id:campaign_id>/": lambda owner: about(make_survey(owner=owner)),
+    "/api/v1/test-survey/<id:contact_id>/": lambda owner: about_first(make_survey(owner=owner)),
+    "/api/v1/survey-templates/": lambda owner: (
+        {},
+        lambda: {"name": "Water", "voice": {"voice_internal_name": "np_rija"}, "content": STEPS},
+    ),
+    "/api/v1/survey-templates/<id:template_id>/apply-to-campaign/": applied,
+}
+NOT_KEPT = {"/api/v1/auths/generate-api-keys/"}  # their answers hold a secret
+ONLY_PUBLIC = "nobody has logged in yet, so the key belongs to no account"
+EXEMPT: dict[str, str] = {
+    "/api/accounts/login/": ONLY_PUBLIC,
+    "/api/accounts/token/refresh/": ONLY_PUBLIC,
+    "/api/v1/auths/login/": ONLY_PUBLIC,
+    "/api/v1/auths/login/refresh/": ONLY_PUBLIC,
+    "/api/accounts/logout/": "the token of a retry is refused before its key is examined",
+    "/api/v1/auths/logout/": "the token of a retry is refused before its key is examined",
+    "/api/v1/download/report/<id:campaign_id>/": "it reads, as GET does",
+    "/api/v1/download/survey/<id:survey_id>/report/": "it reads, as GET does",
+}
+POSTS = [
+    (route, route.methods) for dialect in DIALECTS for route, method in dialect.calls if method == "POST"
+]
+OBEYING = [
+    pytest.param(route, method, id=f"{method} {route.path}")
+    for route, methods in POSTS
+    if route.path not in EXEMPT
+    for method in ("POST", "PUT", "PATCH")
+    if method in methods
+]
+
+
+@pytest.fixture
+def owner(db: None) -> User:
+    return make_user(email="sita@example.com", credits=1000)
+
+
+def call(client: APIClient, method: str, path: str, body: dict[str, Any], key: str | None) -> Any:
+    form = any(isinstance(value, SimpleUploadedFile) for value in body.values())
+    headers = {} if key is None else {"HTTP_IDEMPOTENCY_KEY": key}
+    return client.generic(method, path, **encoded(client, body, form=form), **headers)
+
+
+def encoded(client: APIClient, body: dict[str, Any], *, form: bool) -> dict[str, Any]:
+    data, content_type = client._encode_data(body, format=MULTIPART if form else "json")
+    return {"data": data, "content_type": content_type}
+
+
+def test_every_post_has_a_request_or_a_reason_here() -> None:
+    known = {route.path for route, _ in POSTS}
+    assert known == REQUESTS.keys() | EXEMPT.keys()
+    assert not REQUESTS.keys() & EXEMPT.keys()
+
+
+@pytest.mark.parametrize(("route", "method"), OBEYING)
+def test_request_that_is_repeated_with_its_key_gets_the_first_answer_and_changes_nothing(
+    route: Route, method: str, owner: User
+) -> None:
+    client = client_of(owner)
+    ids, body = REQUESTS[route.path](owner)
+    path = route.with_ids(**ids)
+
+    first = call(client, method, path, body(), "k-1")
+    assert first.status_code in (200, 201), first.content
+    assert idempotency.REPLAYED not in first.headers
+    before = everything()
+    again = call(client, method, path.rstrip("/"), body(), "k-1")
+    other = call(client, method, path, {**body(), "not_a_field": "other"}, "k-1")
+
+    if route.path in NOT_KEPT:
+        assert again.status_code == 409
+        assert "not carried out again" in again.json()["message"]
+    else:
+        assert (again.status_code, again.content) == (first.status_code, first.content)
+        assert again.headers["Content-Type"] == first.headers["Content-Type"]
+        assert again.headers[idempotency.REPLAYED] == "true"
+    assert other.status_code == 422
+    assert everything() == before
+
+
+@pytest.mark.parametrize("path", sorted(EXEMPT))
+def test_exempt_route_ignores_even_a_malformed_key(path: str, owner: User) -> None:
+    campaign = make_survey(owner=owner)
+    address = path.replace("<id:campaign_id>", str(campaign.pk)).replace(
+        "<id:survey_id>", str(campaign.survey.pk)
+    )
+    statuses = [
+        client_of(owner).post(address, {}, format="json", HTTP_IDEMPOTENCY_KEY=key).status_code
+        for key in ("", "x" * 300)
+    ]
+    assert statuses == [client_of(owner).post(address, {}, format="json").status_code] * 2
