@@ -101,9 +101,9 @@ def _parse(sent: str) -> str:
     # WSGI decodes headers as Latin-1.
     raw = sent.encode("latin-1", "replace")
     try:
-        key = raw.decode("utf-8").strip()
+        key = raw.decode("utf-8").strip(" \t")
     except UnicodeDecodeError:
-        key = sent.strip()
+        key = sent.strip(" \t")
     if not 1 <= len(key) <= MAX_KEY_CHARACTERS or any(unicodedata.category(one) == "Cc" for one in key):
         raise InvalidInput(
             f"The {HEADER} must have 1 to {MAX_KEY_CHARACTERS} characters, and no control characters. Use a random UUID"

@@ -113,7 +113,7 @@ def held_locks() -> int:
 
 class TestKey:
     @pytest.mark.parametrize("path", [CREATE, CREATE_V1])
-    @pytest.mark.parametrize("key", ["", "  ", "x" * 256, "a\tb", "a\x00b", "a\x7f", "\x85", "क" * 86 + "\n"])
+    @pytest.mark.parametrize("key", ["", "  ", "x" * 256, "a\tb", "a\x00b", "a\x7f", "\x85", "क\n"])
     def test_malformed_key_is_a_400_with_a_sentence(self, client: APIClient, path: str, key: str) -> None:
         sent = key.encode().decode("latin-1") if "क" in key else key
         answer = post(client, path, NEW, key=sent)
