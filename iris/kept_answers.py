@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 LIFETIME = timedelta(hours=24)
 DAY_SECONDS = 24 * 60 * 60
 MAX_KEYS = 100_000  # of one account in a day
-MAX_BODY_BYTES = 256 * 1024
+MAX_BODY_BYTES = 4 * 2**20  # ten thousand added contacts
 SMALL_BODY_BYTES = 4 * 1024  # smaller bodies do not count against MAX_KIB
 MAX_KIB = 256 * 1024  # of the larger bodies of one account in a day
 PRUNE_BATCH_SIZE = 10_000

@@ -196,8 +196,9 @@ def test_one_megabyte_of_json_has_a_bounded_cost(measure: Any, world: World, hal
             measure(method, path, f'{{{rest},"{name}":{sent}}}'.encode(), label=label)
 
 
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "k-1"}])
 def test_adding_ten_thousand_contacts_to_a_campaign_with_many_tags_has_a_bounded_cost(
-    measure: Any, world: World
+    measure: Any, world: World, headers: dict[str, str]
 ) -> None:
     names = [f"{n:03}{'x' * 96}" for n in range(256)]
     contacts = [
@@ -205,8 +206,11 @@ def test_adding_ten_thousand_contacts_to_a_campaign_with_many_tags_has_a_bounded
         for n in range(10_000)
     ]
     body = json.dumps({"contacts": contacts}, separators=(",", ":")).encode()
-    added = measure("POST", f"/api/v1/campaign/{world.tagged}/add-contact/", body)
+    added = measure("POST", f"/api/v1/campaign/{world.tagged}/add-contact/", body, **headers)
     assert added.status == 201
+    if headers:
+        again = measure("POST", f"/api/v1/campaign/{world.tagged}/add-contact/", body, **headers)
+        assert (again.status, again.length, again.start) == (201, added.length, added.start)
     assert Campaign.objects.get(pk=world.tagged).number_count == 10_000
 
 

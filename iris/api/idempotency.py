@@ -17,20 +17,19 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.http import HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
+from django.utils.crypto import salted_hmac
 from rest_framework.request import Request
+from rest_framework.views import APIView
 
 from accounts.api.account import account_of
 from iris import kept_answers
 from iris.errors import Conflict, InProgress, InvalidInput, Unavailable, Unprocessable
-
-if TYPE_CHECKING:
-    from iris.api.views import ApiView  # imports this module
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
@@ -39,6 +38,7 @@ RETRY_SECONDS = 2  # suggested to clients whose first request is under way
 KEPT_HEADERS = ("Content-Type", "Content-Disposition", "Location")
 SLICE = 1_000  # values of a list in memory as text at the same time
 
+_encoded = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
 _META = "HTTP_IDEMPOTENCY_KEY"
 _REPEATS_POST = {"PUT", "PATCH"}
 _LONG = "Its answer is too long to be kept. Read with GET what it has done."
@@ -72,18 +72,18 @@ UNCERTAIN = RetryRule(one_transaction=False, repeatable=False)
 IGNORED = RetryRule(obeys=False)
 
 
-def guard(view: ApiView, request: Request) -> None:
+def guard(view: APIView, request: Request, rule: RetryRule) -> None:
     """Make the view answer this request at most once, if it has the header. Raises InvalidInput for a malformed key."""
     sent: str | None = request.META.get(_META)
-    if sent is None or not view.retries.obeys or not _is_guarded(view, request):
+    if sent is None or not rule.obeys or not _is_guarded(view, request):
         return
     key = _parse(sent)
     method = str(request.method).lower()
     # `APIView.dispatch` looks the handler up on the view after `initial`, which calls this function.
-    setattr(view, method, partial(_answer_once, view, key, getattr(view, method)))
+    setattr(view, method, partial(_answer_once, view, rule, key, getattr(view, method)))
 
 
-def _is_guarded(view: ApiView, request: Request) -> bool:
+def _is_guarded(view: APIView, request: Request) -> bool:
     """Return whether the header counts: for POST, and for PUT and PATCH where they do the same as POST.
 
     A POST that does the same as GET reads, and a POST without authentication belongs to no account.
@@ -114,7 +114,7 @@ def _parse(sent: str) -> str:
 
 
 def _answer_once(
-    view: ApiView, key: str, handler: Handler, request: Request, *args: Any, **kwargs: Any
+    view: APIView, rule: RetryRule, key: str, handler: Handler, request: Request, *args: Any, **kwargs: Any
 ) -> HttpResponseBase:
     owner_id = account_of(request).pk
     fingerprint = fingerprint_of(request)
@@ -127,47 +127,52 @@ def _answer_once(
                 code="idempotency_key_reused",
             )
         if earlier is not None and earlier.done:
-            return _replay(earlier, view.retries)
+            return _replay(earlier, rule)
         if not ours:
             raise InProgress(
                 f"The first request with this {HEADER} is still being carried out. Send the same request again in"
                 f" {RETRY_SECONDS} seconds to get its answer.",
                 wait=RETRY_SECONDS,
             )
-        if earlier is not None and not view.retries.repeatable:
+        if earlier is not None and not rule.repeatable:
             raise Conflict(
                 "The server stopped while it carried out this request, so its outcome is unknown, and it was not carried"
                 f" out again. Read with GET what it has done. If it has done nothing, send it with a new {HEADER}.",
                 code="outcome_unknown",
             )
         claim = kept_answers.claim(owner_id, key, fingerprint=fingerprint, is_new=earlier is None)
-        return _carry_out(view, claim, owner_id, partial(handler, request, *args, **kwargs), request)
+
+        def work() -> HttpResponseBase:
+            return view.finalize_response(request, handler(request, *args, **kwargs), *args, **kwargs)
+
+        response = _carry_out(work, claim, owner_id, rule, on_error=view.handle_exception)
+        if 400 <= response.status_code < 500:
+            kept_answers.forget(claim, owner_id=owner_id)
+        return response
 
 
 def _carry_out(
-    view: ApiView,
+    work: Callable[[], HttpResponseBase],
     claim: kept_answers.Claim,
     owner_id: int,
-    handler: Callable[[], HttpResponseBase],
-    request: Request,
+    rule: RetryRule,
+    *,
+    on_error: Callable[[Exception], HttpResponseBase],
 ) -> HttpResponseBase:
-    """Carry out a claimed request and keep its answer.
+    """Carry out a claimed request and keep its answer. `on_error` renders an exception, or raises it if it is a bug.
 
-    After an error of the client nothing has changed, so the key is free again. After an error of the server the claim
-    remains: the commit may have succeeded although its answer was lost. The next retry finds out.
+    After an error of the client nothing has changed, so the caller frees the key. After an error of the server the claim
+    remains, because the commit may have succeeded although its confirmation was lost. The next retry finds out.
     """
-    rule = view.retries
     try:
         with transaction.atomic() if rule.one_transaction else nullcontext():
-            response = view.finalize_response(request, handler())
+            response = work()
             if response.status_code < 400:
                 _keep(claim, owner_id, response, rule)
             elif rule.one_transaction:
                 transaction.set_rollback(True)
     except Exception as error:
-        response = view.handle_exception(error)  # raises it again if it is a bug
-    if 400 <= response.status_code < 500:
-        kept_answers.forget(claim, owner_id=owner_id)
+        return on_error(error)
     return response
 
 
@@ -207,11 +212,11 @@ def fingerprint_of(request: Request) -> str:
     A body is compared as it was read: the order of JSON keys, blanks, and the boundary of multipart do not count. Files
     are read in blocks. Raises the errors of the parsers.
     """
-    digest = hashlib.sha256()
+    # A keyed hash, because a request can consist of a phone number and a short password, which could be guessed.
+    digest = salted_hmac("iris.api.idempotency", "", algorithm="sha256")
     for value in _values_of(request):
-        text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         # JSON text contains no raw line feed, so the values cannot run into each other.
-        digest.update(text.encode("utf-8", "surrogatepass") + b"\n")
+        digest.update(_encoded(value).encode("utf-8", "surrogatepass") + b"\n")
     return digest.hexdigest()
 
 

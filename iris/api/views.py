@@ -58,7 +58,7 @@ class ApiView(APIView):
         if any("\x00" in value for value in kwargs.values() if isinstance(value, str)):
             raise NotFound(NOT_FOUND)
         super().initial(request, *args, **kwargs)
-        idempotency.guard(self, request)
+        idempotency.guard(self, request, self.retries)
 
 
 class V0View(ApiView):
