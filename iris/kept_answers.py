@@ -84,8 +84,10 @@ def find(owner_id: int, key: str) -> Earlier | None:
         cursor.execute(
             f"""SELECT fingerprint, done_at IS NOT NULL, status, headers::text,
                        CASE WHEN erase_at IS NULL OR erase_at > statement_timestamp() THEN body END
-                  FROM {_TABLE} WHERE owner_id = %s AND key = %s AND begun_at > statement_timestamp() - %s""",
-            [owner_id, key_hash(key), LIFETIME],
+                  FROM {_TABLE}
+                 WHERE owner_id = %s AND key = %s
+                   AND begun_at > statement_timestamp() - make_interval(secs => %s)""",
+            [owner_id, key_hash(key), LIFETIME.total_seconds()],
         )
         row = cursor.fetchone()
     if row is None:
@@ -137,19 +139,19 @@ def keep(
     with connection.cursor() as cursor:
         cursor.execute(
             f"""UPDATE {_TABLE} SET done_at = statement_timestamp(), status = %s, headers = %s, body = %s,
-                       erase_at = CASE WHEN %s THEN statement_timestamp() + %s END
+                       erase_at = CASE WHEN %s THEN statement_timestamp() + make_interval(secs => %s) END
                  WHERE id = %s AND begun_at = %s AND done_at IS NULL""",
             [
                 status,
                 json.dumps(dict(headers)),
                 body,
                 body is not None and kept_for < LIFETIME,
-                kept_for,
+                kept_for.total_seconds(),
                 claimed.pk,
                 claimed.begun_at,
             ],
         )
-        return cursor.rowcount == 1
+        return int(cursor.rowcount) == 1
 
 
 def forget(claimed: Claim, *, owner_id: int) -> None:
@@ -181,9 +183,9 @@ def prune() -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""DELETE FROM {_TABLE} WHERE id IN (
-                    SELECT id FROM {_TABLE} WHERE begun_at <= statement_timestamp() - %s
+                    SELECT id FROM {_TABLE} WHERE begun_at <= statement_timestamp() - make_interval(secs => %s)
                      ORDER BY begun_at LIMIT %s FOR UPDATE SKIP LOCKED)""",
-            [LIFETIME, PRUNE_BATCH_SIZE],
+            [LIFETIME.total_seconds(), PRUNE_BATCH_SIZE],
         )
         return int(cursor.rowcount)
 

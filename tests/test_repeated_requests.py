@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from rest_framework.test import APIClient
 
 from accounts.models import User
 from campaigns import runs
@@ -24,7 +23,6 @@ from tests.routes import DIALECTS, Route
 from tests.telephony.speech.sound import tone
 from tests.v0 import everything
 
-MULTIPART = "multipart"
 STEPS = [{"order": 0, "content_type": "say", "text_or_url": "Are you well?", "response_type": "dtmf"}]
 OTP = {"number": "9841000001", "message": "Your code is {otp}", "sms_send_options": "text"}
 
@@ -166,15 +164,10 @@ def owner(db: None) -> User:
     return make_user(email="sita@example.com", credits=1000)
 
 
-def call(client: APIClient, method: str, path: str, body: dict[str, Any], key: str | None) -> Any:
+def call(client: Any, method: str, path: str, body: dict[str, Any], key: str) -> Any:
     form = any(isinstance(value, SimpleUploadedFile) for value in body.values())
-    headers = {} if key is None else {"HTTP_IDEMPOTENCY_KEY": key}
-    return client.generic(method, path, **encoded(client, body, form=form), **headers)
-
-
-def encoded(client: APIClient, body: dict[str, Any], *, form: bool) -> dict[str, Any]:
-    data, content_type = client._encode_data(body, format=MULTIPART if form else "json")
-    return {"data": data, "content_type": content_type}
+    send = getattr(client, method.lower())
+    return send(path, body, format="multipart" if form else "json", HTTP_IDEMPOTENCY_KEY=key)
 
 
 def test_every_post_has_a_request_or_a_reason_here() -> None:

@@ -52,12 +52,13 @@ class TestThreads:
     def test_one_of_many_requests_is_carried_out(self, what: str) -> None:
         owner = make_user(credits=100)
         campaign = make_campaign(owner=owner, message="Namaste")
-        path, body = {
+        requests: dict[str, tuple[str, dict[str, Any]]] = {
             "create": ("/api/system/campaigns/", NEW),
             "begin": (f"/api/system/campaigns/{campaign.pk}/begin/", {}),
             "add": (f"/api/v1/campaign/{campaign.pk}/add-contact/", {"number": 9841000009}),
             "otp": ("/api/system/send/otp/", OTP),
-        }[what]
+        }
+        path, body = requests[what]
         before = (
             Campaign.objects.count(),
             Run.objects.count(),

@@ -17,7 +17,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
@@ -25,6 +25,7 @@ from django.http import HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.utils.crypto import salted_hmac
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.api.account import account_of
@@ -143,7 +144,9 @@ def _answer_once(
         claim = kept_answers.claim(owner_id, key, fingerprint=fingerprint, is_new=earlier is None)
 
         def work() -> HttpResponseBase:
-            return view.finalize_response(request, handler(request, *args, **kwargs), *args, **kwargs)
+            response = handler(request, *args, **kwargs)
+            # Gives a response of REST framework its renderer. `dispatch` repeats this, which changes nothing.
+            return view.finalize_response(request, cast(Response, response), *args, **kwargs)
 
         response = _carry_out(work, claim, owner_id, rule, on_error=view.handle_exception)
         if 400 <= response.status_code < 500:
@@ -181,7 +184,7 @@ def _keep(claim: kept_answers.Claim, owner_id: int, response: HttpResponseBase, 
     if rule.kept_for and not response.streaming:
         if (render := getattr(response, "render", None)) is not None:
             render()
-        body = response.getvalue()  # type: ignore[attr-defined]  # of every response that is not streamed
+        body = response.getvalue()
     kept = kept_answers.keep(
         claim,
         owner_id=owner_id,
@@ -238,7 +241,7 @@ def _values_of(request: Request) -> Iterator[Any]:
             ]
 
 
-def _file_json(file: UploadedFile) -> list[Any]:
+def _file_json(file: UploadedFile[bytes]) -> list[Any]:
     digest = hashlib.sha256()
     for block in file.chunks():
         digest.update(block)

@@ -20,6 +20,7 @@ from django.http import QueryDict
 from django.test.utils import CaptureQueriesContext
 from rest_framework.request import Request
 from rest_framework.test import APIClient, APIRequestFactory
+from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts import credits
 from accounts.models import ApiKey, User
@@ -60,7 +61,7 @@ def campaign(owner: User) -> Campaign:
     return make_campaign(owner=owner, message="Namaste")
 
 
-def post(client: APIClient, path: str, body: Any = None, *, key: str | None = "k-1", **how: Any) -> Any:
+def post(client: Any, path: str, body: Any = None, *, key: str | None = "k-1", **how: Any) -> Any:
     headers = {} if key is None else {"HTTP_IDEMPOTENCY_KEY": key}
     return client.post(path, body, **{"format": "json", **how}, **headers)
 
@@ -315,7 +316,8 @@ class TestErrors:
         self, owner: User, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
     ) -> None:
         caller = v0.Caller(owner)
-        caller.client.credentials(**caller.client._credentials, HTTP_IDEMPOTENCY_KEY="k-1")
+        token = str(AccessToken.for_user(owner))
+        caller.client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}", HTTP_IDEMPOTENCY_KEY="k-1")
         create = services.create_campaign
 
         def create_and_fail(**fields: Any) -> Any:
@@ -548,8 +550,8 @@ def age(by: timedelta) -> None:
     KeptAnswer.objects.update(begun_at=F("begun_at") - by)
 
 
-def asked(data: Any) -> Request:
-    request = Request(APIRequestFactory().post(CREATE))
+def asked(data: Any) -> Any:
+    request: Any = Request(APIRequestFactory().post(CREATE))
     request._full_data = data
     return request
 
