@@ -20,7 +20,8 @@ class Quote:
     """The checked texts of a run, and the most credits that one call and one SMS can cost.
 
     It is computed from the stored tag sizes, without reading recipients. `call_seconds` is the longest call that
-    `call_limit` pays for. `is_joined` says whether recordings are joined from fragments (`rendering.is_joined`). Raises InvalidInput.
+    `call_limit` pays for. `is_joined` says whether recordings are joined from fragments (`rendering.is_joined`).
+    Raises InvalidInput.
     """
 
     def __init__(

@@ -70,13 +70,13 @@ _KNOWN = "".join(map(chr, [*range(0x80), *range(_FIRST, _LAST + 1)]))  # 256 cha
 _BYTES = codecs.charmap_build(_KNOWN)
 
 
-_WEIGHT_OF = {character: weight for weight, characters in _WEIGHTS.items() for character in characters}
+WEIGHT_OF = {character: weight for weight, characters in _WEIGHTS.items() for character in characters}
 
 
 def _weight(character: str) -> float:
     if character.isascii() and character.isalpha():
         return _PLAIN
-    return _WEIGHT_OF.get(character, 0.05)
+    return WEIGHT_OF.get(character, 0.05 if character.isascii() else 0.3)  # control characters are not spoken
 
 
 _KNOWN_SET = frozenset(_KNOWN)
@@ -135,11 +135,7 @@ def longest_of(texts: Iterable[str], *, known: float = 0.0) -> float:
 
 def longest_of_size(size: TextSize) -> float:
     """Return the most seconds of any text of this size, of which nothing else is known."""
-    return (
-        START_SECONDS + size.units * (max(_WEIGHT_BYTES) / _STEPS if size.gsm else _EXOTIC)
-        if size.units
-        else 0.0
-    )
+    return START_SECONDS + _EXOTIC * size.units if size.units else 0.0
 
 
 class Pace(NamedTuple):
@@ -174,7 +170,7 @@ def _most_per_character(text: str) -> float:
         known: bytes = codecs.charmap_encode(text, "strict", _BYTES)[0]
     except UnicodeEncodeError:
         return _EXOTIC
-    most = max(known.translate(_WEIGHT_BYTES)) / _STEPS
+    most = max(known.translate(_WEIGHT_BYTES), default=1) / _STEPS
     if known.translate(None, _NOT_LATIN) and _SPELLED_WORD.search(text):
         most = max(most, _ALONE)
     return max(most, _STRAY_SIGN + 0.14) if _STRAY.search(text) else most
