@@ -14,7 +14,7 @@ from typing import Any
 from campaigns.messages import format_tag_value
 from campaigns.models import Campaign
 from telephony.segments import EMPTY_SIZE, TextSize
-from telephony.speech.spoken_length import longest_of, longest_of_size
+from telephony.speech.spoken_length import longest_of, longest_of_length
 
 BATCH = 1000  # rows that are measured together
 FIELDS = ("tag_sizes", "spoken_sizes")  # of a campaign
@@ -107,7 +107,7 @@ def spoken_bounds(
     """
     if last_recipient <= campaign.measured_to:
         return {tag: entry.spoken for tag, entry in sizes.items()}
-    return {tag: max(entry.spoken, longest_of_size(entry.size)) for tag, entry in sizes.items()}
+    return {tag: max(entry.spoken, longest_of_length(entry.size.units)) for tag, entry in sizes.items()}
 
 
 def note_measured(campaign: Campaign, *, before: int, after: int) -> None:

@@ -15,10 +15,10 @@ from __future__ import annotations
 import codecs
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import NamedTuple
 
-from telephony.segments import TextSize
 from telephony.speech.nepali_tables import ACRONYMS
 from telephony.speech.nfc import to_nfc, without_compatibility_forms
 
@@ -95,6 +95,10 @@ _READ_AS_WORD = (
 _SPELLED_WORD = re.compile(rf"(?<![A-Za-z])(?!{_READ_AS_WORD})[A-Za-z]++")
 _RUPEES = re.compile("र[\u0941\u0942](?![\u0900-\u0963])")  # रु, which stands for रुपैयाँ
 _RUPEES_SECONDS = 0.6
+_SIGNS = "".join(
+    map(chr, [*range(0x901, 0x904), 0x93C, *range(0x93E, 0x94E), *range(0x951, 0x955), 0x962, 0x963])
+)
+_END = b"\xff"
 _STRAY = re.compile(
     "(?<![\u0915-\u0939\u0958-\u095f\u0979-\u097f\u093c])"
     "(?:[\u093c\u093e-\u094d\u0951-\u0954\u0962\u0963]|(?<![\u0904-\u0914\u093e-\u094c\u0972])[\u0901-\u0903])"
@@ -121,21 +125,22 @@ def spoken_seconds(text: str) -> float:
 
 
 def longest_of(texts: Iterable[str], *, known: float = 0.0) -> float:
-    """Return the largest `spoken_seconds` of all texts, at least `known`. Most texts are too short to be examined."""
+    """Return the largest `spoken_seconds` of all texts, at least `known`.
+
+    A sum of weights for each text, which is never too small, shows which few texts must be examined.
+    """
     texts = list(texts)
-    per_character = _most_per_character("\n".join(texts))
     longest = known
-    enough = (longest - START_SECONDS) / per_character
-    for text in sorted([text for text in texts if len(text) > enough], key=len, reverse=True):
-        if START_SECONDS + len(text) * per_character <= longest:
+    for total, text in sorted(zip(_sums(texts), texts, strict=True), reverse=True):
+        if START_SECONDS + total / _STEPS <= longest:
             break
         longest = max(longest, math.ceil(1000 * spoken_seconds(text)) / 1000)
     return longest
 
 
-def longest_of_size(size: TextSize) -> float:
-    """Return the most seconds of any text of this size, of which nothing else is known."""
-    return START_SECONDS + _EXOTIC * size.units if size.units else 0.0
+def longest_of_length(characters: int) -> float:
+    """Return the most seconds of any text of at most so many characters, of which nothing else is known."""
+    return START_SECONDS + _EXOTIC * characters if characters else 0.0
 
 
 class Pace(NamedTuple):
@@ -164,16 +169,35 @@ def pace_of(seconds: Mapping[str, float], *, engine: str, language: str) -> Pace
     return Pace(factor, 0.0 if language == "ne" else factor * _OTHER_SCRIPT)
 
 
-def _most_per_character(text: str) -> float:
-    """Return the most seconds that a single character of a text takes, wherever it stands."""
+def _sums(texts: Sequence[str]) -> Iterable[int]:
+    """Return the weights of each text, each character with the most that it can weigh in any of these texts."""
+    together = "\n".join(texts)
     try:
-        known: bytes = codecs.charmap_encode(text, "strict", _BYTES)[0]
+        encoded: bytes = codecs.charmap_encode(together, "strict", _BYTES)[0]
     except UnicodeEncodeError:
-        return _EXOTIC
-    most = max(known.translate(_WEIGHT_BYTES), default=1) / _STEPS
-    if known.translate(None, _NOT_LATIN) and _SPELLED_WORD.search(text):
-        most = max(most, _ALONE)
-    return max(most, _STRAY_SIGN + 0.14) if _STRAY.search(text) else most
+        return [math.ceil(_STEPS * spoken_seconds(text)) for text in texts]
+    spelled = bool(encoded.translate(None, _NOT_LATIN)) and bool(_SPELLED_WORD.search(together))
+    stray = not together.isascii() and bool(_STRAY.search(together))
+    rupees = "र\u0941" in together or "र\u0942" in together
+    sums = list(map(sum, encoded.translate(_most_weights(spelled, stray, rupees)).split(_END)))
+    if len(sums) != len(texts):  # some texts have several lines
+        return [math.ceil(_STEPS * spoken_seconds(text)) for text in texts]
+    return sums
+
+
+@cache
+def _most_weights(spelled: bool, stray: bool, rupees: bool) -> bytes:
+    """Return the weights if there are spelled words, stray vowel signs, or the word for rupees; the line break is _END."""
+    weights = bytearray(_WEIGHT_BYTES)
+    for index, character in enumerate(_KNOWN):
+        if spelled and character.isascii() and character.isalpha():
+            weights[index] = math.ceil(_STEPS * _ALONE)
+        if stray and character in _SIGNS:
+            weights[index] += math.ceil(_STEPS * _STRAY_SIGN)
+        if rupees and character == "र":
+            weights[index] += math.ceil(_STEPS * _RUPEES_SECONDS)
+    weights[ord("\n")] = _END[0]
+    return bytes(weights)
 
 
 def _exotic_seconds(character: str) -> float:

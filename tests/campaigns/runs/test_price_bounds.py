@@ -203,9 +203,9 @@ def test_an_unmeasured_campaign_begins_with_a_larger_hold_and_pays_the_price() -
     campaign = make({"amount": ["९,७७,७७७", "10,00,000"]})
     unmeasure(campaign)
 
-    made = finish(runs.begin(campaign=campaign, message="रकम {amount} " * 16))
+    run = runs.begin(campaign=campaign, message="रकम {amount} " * 16)
 
-    assert made[0].credits == 4
+    assert run.call_limit > max(delivery.credits for delivery in finish(run))
 
 
 def test_recipients_that_are_added_unmeasured_are_noticed_when_the_campaign_begins() -> None:

@@ -14,7 +14,6 @@ import pytest
 from django.conf import settings as django_settings
 
 from telephony.pricing import call_credits
-from telephony.segments import TextSize
 from telephony.speech import normalization, synthesis
 from telephony.speech.engine import Unspeakable, no_heartbeat
 from telephony.speech.fragments import HEAD_SILENCE, TAIL_SILENCE
@@ -23,7 +22,7 @@ from telephony.speech.spoken_length import (
     JOIN_SECONDS,
     Pace,
     longest_of,
-    longest_of_size,
+    longest_of_length,
     pace_of,
     samples_of,
     spoken_seconds,
@@ -121,9 +120,9 @@ def test_the_longest_of_many_is_found_in_any_order() -> None:
     assert longest_of([""], known=0.0) <= spoken_seconds("") + 0.001
 
 
-def test_the_size_alone_bounds_the_length() -> None:
+def test_the_number_of_characters_alone_bounds_the_length() -> None:
     for _, text in islice(texts(seed=7), 900):
-        assert spoken_seconds(text) <= longest_of_size(TextSize.of(text)) or not text
+        assert spoken_seconds(text) <= longest_of_length(len(text)) or not text
 
 
 @pytest.mark.parametrize(
