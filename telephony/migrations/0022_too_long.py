@@ -20,7 +20,7 @@ CAUSES = [
 class Migration(migrations.Migration):
     """Name the cause of calls that would cost more than is held for them. The database does not change."""
 
-    dependencies: ClassVar = [("telephony", "0020_time_slices")]
+    dependencies: ClassVar = [("telephony", "0021_last_departures")]
     operations: ClassVar = [
         migrations.AlterField(
             model_name=model,
