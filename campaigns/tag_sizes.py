@@ -1,4 +1,9 @@
-"""Measure an upper bound for each tag's values. Stored with the campaign, it prices messages without reading recipients."""
+"""Measure upper bounds for each tag's values. Stored with the campaign, they price messages without reading recipients.
+
+`Campaign.tag_sizes` bounds the written length, `Campaign.spoken_sizes` the spoken length. They are two fields, because the
+release before reads only the first and would fail on a key that it does not know. `Campaign.measured_to` says which
+recipients the spoken lengths cover: that release also adds recipients without measuring them.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +14,21 @@ from typing import Any
 from campaigns.messages import format_tag_value
 from campaigns.models import Campaign
 from telephony.segments import EMPTY_SIZE, TextSize
+from telephony.speech.spoken_length import longest_of, longest_of_length
 
 BATCH = 1000  # rows that are measured together
+FIELDS = ("tag_sizes", "spoken_sizes")  # of a campaign
 # Tags in memory while recipients are shown. As Python objects, and as JSON, they take several times that.
 BYTES_AT_ONCE = 4 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class TagSize:
-    """An upper bound for the size of a tag's values, and the longest value."""
+    """Upper bounds for a tag's values, written and in seconds of speech, and the value with the most characters."""
 
     size: TextSize
     longest: str
+    spoken: float = 0.0
 
 
 class TagMeasurer:
@@ -42,10 +50,19 @@ class TagMeasurer:
         for tag, measured in other._known.items():
             known = self._known[tag]
             self._known[tag] = TagSize(
-                known.size.maximum(measured.size), max(known.longest, measured.longest, key=len)
+                known.size.maximum(measured.size),
+                max(known.longest, measured.longest, key=len),
+                max(known.spoken, measured.spoken),
             )
 
+    def store_in(self, campaign: Campaign) -> None:
+        """Set the fields of a locked campaign. The caller saves FIELDS."""
+        self._measure()
+        campaign.tag_sizes = self.as_json()
+        campaign.spoken_sizes = {tag: known.spoken for tag, known in self._known.items()}
+
     def as_json(self) -> dict[str, Any]:
+        """Return the value of `Campaign.tag_sizes`."""
         self._measure()
         return {tag: {**asdict(known.size), "longest": known.longest} for tag, known in self._known.items()}
 
@@ -57,7 +74,9 @@ class TagMeasurer:
                 [value if type(value) is str else format_tag_value(value) for value in values]
             )
             self._known[tag] = TagSize(
-                known.size.maximum(TextSize.largest(texts)), max(known.longest, *texts, key=len)
+                known.size.maximum(TextSize.largest(texts)),
+                max(known.longest, *texts, key=len),
+                longest_of(texts, known=known.spoken),
             )
         self._batch.clear()
 
@@ -74,5 +93,27 @@ def tag_sizes_of(campaign: Campaign) -> dict[str, TagSize]:
     sizes = {}
     for tag, stored in campaign.tag_sizes.items():
         size = {name: value for name, value in stored.items() if name != "longest"}
-        sizes[tag] = TagSize(TextSize(**size), stored["longest"])
+        sizes[tag] = TagSize(TextSize(**size), stored["longest"], campaign.spoken_sizes.get(tag, 0.0))
     return sizes
+
+
+def spoken_bounds(
+    campaign: Campaign, sizes: Mapping[str, TagSize], *, last_recipient: int
+) -> dict[str, float]:
+    """Return the most seconds that a value of each tag takes to say, at the reference pace.
+
+    `last_recipient` is the id of the campaign's last recipient. Until a worker has measured all recipients (`measuring`),
+    the bound follows from the number of characters; it is several times as long.
+    """
+    if last_recipient <= campaign.measured_to:
+        return {tag: entry.spoken for tag, entry in sizes.items()}
+    return {tag: max(entry.spoken, longest_of_length(entry.size.units)) for tag, entry in sizes.items()}
+
+
+def note_measured(campaign: Campaign, *, before: int, after: int) -> None:
+    """Note that recipients were added and measured. The caller saves `measured_to` of the locked campaign.
+
+    `before` and `after` are the ids of the campaign's last recipient. Nothing changes while older recipients are unmeasured.
+    """
+    if before <= campaign.measured_to:
+        campaign.measured_to = max(after, campaign.measured_to)

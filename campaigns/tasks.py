@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import Task, shared_task
 
 from campaigns.models import Run, RunStatus
-from campaigns.recipients import background_imports
+from campaigns.recipients import background_imports, measuring
 from campaigns.runs import hopper, lifecycle, prerender, restore
 from telephony.engine import stalls, time_slices
 from telephony.engine.locks import locked
@@ -35,10 +35,13 @@ def _tick() -> None:
     if unfilled:
         fill.delay()
     importing = _import_is_due()
-    to_prepare = not importing and prerender.due().exists()
-    stalls.note_waiting(stalls.BACKGROUND, waits=importing or to_prepare)
+    to_measure = not importing and measuring.due().exists()
+    to_prepare = not importing and not to_measure and prerender.due().exists()
+    stalls.note_waiting(stalls.BACKGROUND, waits=importing or to_measure or to_prepare)
     if importing:
         import_sheet.delay()
+    if to_measure:
+        measure.delay()
     if to_prepare:
         prepare.delay()
 
@@ -72,6 +75,15 @@ def prepare(task: Task[[], None]) -> None:
         more = ours and prerender.prepare_all(budget=time_slices.seconds())
     if more and not _import_is_due():  # an owner waits for an import, so imports go first
         prepare.delay()
+
+
+@shared_task(name="campaigns.tasks.measure", bind=True, expires=EXPIRES)
+def measure(task: Task[[], None]) -> None:
+    """Measure the tags of recipients that the release before has added."""
+    with time_slices.acquire(BACKGROUND, sent_at=sent_at(task)) as ours:
+        more = ours and measuring.measure_all(budget=time_slices.seconds())
+    if more and not _import_is_due():
+        measure.delay()
 
 
 @shared_task(name="campaigns.tasks.import_sheet", expires=EXPIRES)

@@ -20,11 +20,20 @@ def call_credits(seconds: float | Decimal) -> Decimal:
 
     Fractions of a millisecond do not count: they are rounding errors, not measurements.
     """
+    return _rounded(settings.IRIS_CALL_CREDITS * _pulses(seconds))
+
+
+def paid_seconds(seconds: float | Decimal) -> int:
+    """Return the seconds that a call of `seconds` pays for: its started pulses, to their end."""
+    pulse: int = settings.IRIS_CALL_PULSE_SECONDS
+    return _pulses(seconds) * pulse
+
+
+def _pulses(seconds: float | Decimal) -> int:
     if not (math.isfinite(seconds) and seconds >= 0):
         raise ValueError(f"seconds must be finite and not negative: {seconds}")
     milliseconds = round(seconds * 1000)
-    pulses = max(1, -(-milliseconds // (settings.IRIS_CALL_PULSE_SECONDS * 1000)))
-    return _rounded(settings.IRIS_CALL_CREDITS * pulses)
+    return max(1, -(-milliseconds // (settings.IRIS_CALL_PULSE_SECONDS * 1000)))
 
 
 def _rounded(amount: Decimal) -> Decimal:

@@ -155,6 +155,7 @@ def make_run(
         "recipient_count": len(recipients),
         "hold": make_hold(user=campaign.owner, amount=held),
         "call_limit": Decimal(1 if Service(campaign.service).calls else 0),
+        "call_seconds": 60.0,
         "sms_limit": Decimal(1 if Service(campaign.service).texts else 0),
         "starts_at": timezone.now(),
     }

@@ -35,3 +35,15 @@ def pause_reason_json(campaign: Campaign) -> dict[str, str]:
     """Return why iris paused this campaign (see `with_status`), or nothing if it did not. Not in the documentation."""
     reason: str | None = getattr(campaign, "pause_reason", None)
     return {"pause_reason": reason} if reason else {}
+
+
+def notice_json(campaign: Campaign) -> dict[str, str]:
+    """Return which calls of the latest run were not made (see `with_status`), or nothing. Not in the documentation."""
+    count: int | None = getattr(campaign, "too_long", None)
+    if not count:
+        return {}
+    calls = "1 call was" if count == 1 else f"{count:,} calls were"
+    return {
+        "notice": f"{calls} not made, because the speech turned out longer than the credits allow that were held for a call."
+        " Nothing was charged. Begin the campaign again for the failed numbers."
+    }

@@ -41,16 +41,18 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
         return self.filter(owner=user, deleted_at__isnull=True)
 
     def with_status(self) -> Self:
-        """Annotate `run_status` and `pause_reason`.
+        """Annotate `run_status`, `pause_reason` and `too_long`.
 
         `run_status` is the status of the latest run, ignoring trials and withdrawn runs, or None if no run remains.
-        `pause_reason` says why iris paused the run; it is "" or None if iris did not.
+        `pause_reason` says why iris paused the run; it is "" or None if iris did not. `too_long` is
+        `Run.too_long` of the latest run.
         """
         runs = Run.objects.filter(campaign=models.OuterRef("pk"), trial=False)
         latest = runs.exclude(status=RunStatus.WITHDRAWN).order_by("-id")
         paused = Run.objects.filter(campaign=models.OuterRef("pk"), status=RunStatus.PAUSED)
         return self.annotate(
             run_status=models.Subquery(latest.values("status")[:1]),
+            too_long=models.Subquery(latest.values("too_long")[:1]),
             pause_reason=models.Subquery(paused.values("pause_reason")[:1]),
         )
 
@@ -82,6 +84,20 @@ class Campaign(models.Model):
         default=dict,
         help_text="Upper bound of each tag's values, kept at every import and edit: what a message can cost is "
         "known without reading the recipients.",
+    )
+    spoken_sizes = models.JSONField(
+        default=dict,
+        db_default=models.Value({}, models.JSONField()),
+        help_text="The most seconds that a value of each tag takes to say, whatever the voice: what a call can cost is "
+        "known without reading the recipients.",
+    )
+    measured_to = models.BigIntegerField(
+        default=0, db_default=0, help_text="The recipients up to this id are measured in `spoken_sizes`."
+    )
+    measured = models.BooleanField(
+        default=True,
+        db_default=False,
+        help_text="Whether all recipients are; a worker measures those that the release before has added.",
     )
     number_count = models.IntegerField(default=0)
     failover_statuses = ArrayField(
@@ -119,7 +135,12 @@ class Campaign(models.Model):
                 fields=["owner", "-id"],
                 condition=models.Q(deleted_at__isnull=True),
                 name="campaign_newest_first",
-            )
+            ),
+            models.Index(
+                fields=["id"],
+                condition=models.Q(measured=False, deleted_at__isnull=True),
+                name="campaign_to_measure",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -251,6 +272,16 @@ class Run(models.Model):
     )
     sms_limit = models.DecimalField(
         max_digits=10, decimal_places=2, default=Decimal(0), help_text="The most one SMS can cost."
+    )
+    call_seconds = models.FloatField(
+        null=True,
+        blank=True,
+        help_text="The longest call that `call_limit` pays for; empty if the release before has begun the run.",
+    )
+    too_long = models.IntegerField(
+        default=0,
+        db_default=0,
+        help_text="Calls that were not made, because their speech was longer than that.",
     )
     caller = models.CharField(max_length=32, blank=True)
     pause_reason = models.CharField(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from django.db import transaction
-from django.db.models import F, Max
+from django.db.models import F
 from django.utils import timezone
 
 from campaigns.guards import refuse_while_importing, refuse_while_live
@@ -15,7 +15,7 @@ from campaigns.messages import MAX_NAME_CHARACTERS, MAX_VALUE_CHARACTERS, PREFIX
 from campaigns.models import Campaign, Recipient
 from campaigns.recipients import imports, sheets
 from campaigns.runs.reschedule import include_added_recipients
-from campaigns.tag_sizes import TagMeasurer, tag_sizes_of
+from campaigns.tag_sizes import FIELDS, TagMeasurer, note_measured, tag_sizes_of
 from iris.errors import InvalidInput
 from telephony import numbering
 
@@ -38,9 +38,11 @@ def add_recipient(
         if new_tags:
             _add_tags(campaign, tags or {})
         values = dict.fromkeys(campaign.tags, "") | _check_tags(campaign, tags or {})
+        last = imports.last_recipient(campaign)
         recipient = Recipient.objects.create(
             campaign=campaign, number=parsed.number, to=parsed.to, tags=values
         )
+        note_measured(campaign, before=last, after=recipient.pk)
         campaign.number_count = F("number_count") + 1
         _store_tag_sizes(campaign, values)
         include_added_recipients(campaign)
@@ -80,10 +82,10 @@ def add_recipients(*, campaign: Campaign, rows: Sequence[tuple[object, Mapping[s
                 good.append((parsed.number, parsed.to, values))
         if not good:
             raise InvalidInput("None of the numbers is a phone number.", errors=errors[:ERRORS_SHOWN])
-        last = _last_recipient(campaign)
+        last = imports.last_recipient(campaign)
         imports.copy_rows(campaign, good)
-        campaign.tag_sizes = sizes.as_json()
-        campaign.save(update_fields=["tag_sizes"])
+        sizes.store_in(campaign)
+        campaign.save(update_fields=FIELDS)
         include_added_recipients(campaign)
         # Every process that adds recipients locks the campaign first, so all new rows are from this call.
         added = Recipient.objects.filter(campaign=campaign, pk__gt=last).order_by("pk")
@@ -181,11 +183,6 @@ def _add_tags(campaign: Campaign, tags: Iterable[str]) -> None:
         campaign.save(update_fields=["tags"])
 
 
-def _last_recipient(campaign: Campaign) -> int:
-    last: int | None = Recipient.objects.filter(campaign=campaign).aggregate(last=Max("pk"))["last"]
-    return last or 0
-
-
 def _check_tags(campaign: Campaign, tags: Mapping[str, Any]) -> dict[str, str | int | float]:
     unknown = sorted(set(tags).difference(campaign.tags))
     if unknown:
@@ -211,6 +208,6 @@ def _list_some(tags: Sequence[str]) -> str:
 def _store_tag_sizes(campaign: Campaign, values: Mapping[str, Any]) -> None:
     sizes = TagMeasurer(campaign.tags, known=tag_sizes_of(campaign))
     sizes.add(values)
-    campaign.tag_sizes = sizes.as_json()
-    campaign.save(update_fields=["number_count", "tag_sizes"])
+    sizes.store_in(campaign)
+    campaign.save(update_fields=["number_count", "measured_to", *FIELDS])
     campaign.refresh_from_db(fields=["number_count"])

@@ -23,7 +23,7 @@ from django.db.models import Max
 from campaigns.models import Campaign, ImportStatus, Recipient, SheetImport
 from campaigns.recipients import sheets
 from campaigns.recipients.sheets import Budget, OverBudget, Sheet, SheetRow
-from campaigns.tag_sizes import TagMeasurer, tag_sizes_of
+from campaigns.tag_sizes import FIELDS, TagMeasurer, note_measured, tag_sizes_of
 from iris.errors import Conflict, InvalidInput
 from telephony import numbering
 from telephony.engine.nudge import nudge
@@ -137,9 +137,11 @@ def _add_later(campaign: Campaign, read: ReadSheet) -> None:
         raise Conflict(
             "A sheet is being imported into this campaign. Wait until it is done.", code="importing"
         )
-    last = Recipient.objects.filter(campaign=campaign).aggregate(last=Max("pk"))["last"]
     SheetImport.objects.create(
-        campaign=campaign, file=read.file, number_column=read.chosen_column, after=last or 0
+        campaign=campaign,
+        file=read.file,
+        number_column=read.chosen_column,
+        after=last_recipient(campaign),
     )
     nudge("campaigns.tasks.import_sheet")
 
@@ -169,8 +171,8 @@ def add_tags(campaign: Campaign, columns: Iterable[str], sizes: TagMeasurer) -> 
     campaign.tags = list(dict.fromkeys([*campaign.tags, *columns]))
     together = TagMeasurer(campaign.tags, known=tag_sizes_of(campaign))
     together.merge(sizes)
-    campaign.tag_sizes = together.as_json()
-    campaign.save(update_fields=["tags", "tag_sizes"])
+    together.store_in(campaign)
+    campaign.save(update_fields=["tags", *FIELDS])
 
 
 def copy_rows(campaign: Campaign, rows: Iterable[Row]) -> int:
@@ -179,8 +181,12 @@ def copy_rows(campaign: Campaign, rows: Iterable[Row]) -> int:
 
 
 def copy_lines(campaign: Campaign, lines: Iterable[str]) -> int:
-    """Stream lines from `lines_of` into the campaign by COPY. Return how many."""
+    """Stream lines from `lines_of` into the locked campaign by COPY. Return how many.
+
+    The caller measures their tags (`TagMeasurer`) in the same transaction.
+    """
     count = 0
+    before = last_recipient(campaign)
     prefix = f"{campaign.pk}\t"
     with connection.cursor() as cursor:
         # Web requests limit the time of each statement. The size of the sheet limits this one.
@@ -195,8 +201,15 @@ def copy_lines(campaign: Campaign, lines: Iterable[str]) -> int:
             copy.write(prefix + prefix.join(batch))
             count += len(batch)
     campaign.number_count += count
-    campaign.save(update_fields=["number_count"])
+    note_measured(campaign, before=before, after=last_recipient(campaign))
+    campaign.save(update_fields=["number_count", "measured_to"])
     return count
+
+
+def last_recipient(campaign: Campaign) -> int:
+    """Return the id of the campaign's last recipient; 0 if it has none."""
+    last: int | None = Recipient.objects.filter(campaign=campaign).aggregate(last=Max("pk"))["last"]
+    return last or 0
 
 
 def lines_of(rows: Iterable[Row], budget: Budget | None = None) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from django.conf import settings
 from django.core.files import File
 from django.db import transaction
 from django.db.models import Max
@@ -77,8 +78,17 @@ def begin(
             source=source,
         )
         _check_routes(campaign)
-        quote = Quote(campaign, source=source, text=text, sms_text=sms_text, voice=voice, audio=audio)
         count, last = _count_recipients(campaign, statuses=statuses, individual=individual)
+        quote = Quote(
+            campaign,
+            source=source,
+            text=text,
+            sms_text=sms_text,
+            voice=voice,
+            audio=audio,
+            is_joined=count > settings.IRIS_WHOLE_SENTENCES,
+            last_recipient=last,
+        )
         if replaces_scheduled:
             # This releases a hold and so locks the account. It comes after the slow speech synthesis in Quote.
             withdraw(campaign=campaign)
@@ -88,6 +98,9 @@ def begin(
             (quote.call_limit + quote.sms_limit) * count,
             at_least=quote.call_limit + quote.sms_limit,
         )
+        if last > campaign.measured_to and campaign.measured:
+            campaign.measured = False  # the release before has added recipients (`measuring`)
+            campaign.save(update_fields=["measured"])
         if not trial:
             _store_on_campaign(
                 campaign, message=message, sms_message=sms_message, voice=voice, audio=audio, at=starts_at
@@ -110,6 +123,7 @@ def begin(
             recipient_count=count,
             hold=held,
             call_limit=quote.call_limit,
+            call_seconds=quote.call_seconds if quote.service.calls else None,
             sms_limit=quote.sms_limit,
             caller=_choose_caller(campaign),
             starts_at=starts_at or now,

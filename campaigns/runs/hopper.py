@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, F, Q, Sum
 from django.utils import timezone
 
 from campaigns.models import Run, RunStatus, Service, Source
@@ -24,7 +24,7 @@ from telephony.engine import stalls
 from telephony.engine.enqueue import enqueue
 from telephony.engine.failpoints import failpoint
 from telephony.engine.locks import locked
-from telephony.models import FINAL, Channel, Delivery, Purpose
+from telephony.models import FINAL, Cause, Channel, Delivery, Purpose
 from telephony.models.statuses import QUEUED
 from telephony.phone_numbers import lock_if_owned
 
@@ -132,6 +132,7 @@ def fill(run_id: int) -> int:
         return 0
     if speaks and len(recipients) == limit:
         _adapt_speech_chunk(run.pk, spoken=limit, seconds=time.monotonic() - begun_at)
+    too_long = sum(request.cause == Cause.TOO_LONG for request in requests)
     failpoint("rendered")
     with transaction.atomic():
         if run.caller and not lock_if_owned(owner_id=run.campaign.owner_id, number=run.caller):
@@ -144,12 +145,22 @@ def fill(run_id: int) -> int:
             cursor=recipients[-1].pk if recipients else run.last_recipient,
             filled_at=timezone.now() if len(recipients) < limit else None,
             failing_since=None,
+            too_long=F("too_long") + too_long,
         )
         if not moved:
             return 0
         enqueue(requests=requests)
         failpoint("filling")
     failpoint("filled")
+    if too_long:
+        log.warning(
+            "Run %d: %d calls are not made, because their speech is longer than the %.0f s that are held for each."
+            " The voice %s speaks more slowly than iris assumes (telephony/speech/spoken_length.py)",
+            run.pk,
+            too_long,
+            run.call_seconds or 0.0,
+            run.voice,
+        )
     return len(requests)
 
 

@@ -14,8 +14,8 @@ from campaigns.models import Recipient, Run, Service, Source
 from telephony import speech
 from telephony.call_scripts import Script
 from telephony.engine.enqueue import DeliveryRequest
-from telephony.models import Audio, Channel, Purpose
-from telephony.pricing import call_credits, sms_credits
+from telephony.models import Audio, Cause, Channel, Purpose
+from telephony.pricing import call_credits, paid_seconds, sms_credits
 from telephony.segments import segments_of
 
 PRIORITY = 10  # OTPs have 0
@@ -51,9 +51,12 @@ def call_requests(run: Run, recipients: Sequence[Addressee]) -> list[DeliveryReq
     for recipient, text, audio in zip(
         recipients, texts, spoken(run, message, recipients, texts), strict=True
     ):
-        cost = call_credits(audio.seconds) if audio else Decimal(0)
-        made.append(delivery_request(run, Channel.CALL, recipient, text, audio, cost))
+        made.append(delivery_request(run, Channel.CALL, recipient, text, audio, call_price(audio)))
     return made
+
+
+def call_price(audio: Audio | None) -> Decimal:
+    return call_credits(audio.seconds) if audio else Decimal(0)
 
 
 def prepare_calls(run: Run, recipients: Sequence[Addressee]) -> None:
@@ -62,7 +65,7 @@ def prepare_calls(run: Run, recipients: Sequence[Addressee]) -> None:
 
 
 def prepare(run: Run, message: MessageTemplate, recipients: Sequence[Addressee]) -> None:
-    if _is_joined(run, message):
+    if is_joined(run, message):
         fillings = [message.values(recipient.tags) for recipient in recipients]
         speech.prepare_filled(message.pattern, fillings, voice=run.voice, speed=float(run.speed))
     else:
@@ -70,7 +73,7 @@ def prepare(run: Run, message: MessageTemplate, recipients: Sequence[Addressee])
         speech.speak_many(texts, voice=run.voice, speed=float(run.speed))
 
 
-def _is_joined(run: Run, message: MessageTemplate) -> bool:
+def is_joined(run: Run, message: MessageTemplate) -> bool:
     """Return whether recordings are joined from fragments. Whole sentences sound better, but each must be synthesized."""
     return bool(message.tags) and run.recipient_count > settings.IRIS_WHOLE_SENTENCES
 
@@ -79,7 +82,7 @@ def spoken(
     run: Run, message: MessageTemplate, recipients: Sequence[Addressee], texts: Sequence[str]
 ) -> Sequence[Audio | None]:
     """Return the recording for each recipient, given the rendered texts. None for a text that cannot be spoken."""
-    if _is_joined(run, message):
+    if is_joined(run, message):
         fillings = [message.values(recipient.tags) for recipient in recipients]
         return speech.speak_filled(message.pattern, fillings, voice=run.voice, speed=float(run.speed))
     recordings = speech.speak_many(texts, voice=run.voice, speed=float(run.speed))
@@ -106,6 +109,7 @@ def delivery_request(
     *,
     script: Script = (),
 ) -> DeliveryRequest:
+    """Return the delivery of a recipient. A call that lasts longer than its hold pays for will not be made."""
     return DeliveryRequest(
         owner_id=run.campaign.owner_id,
         channel=channel,
@@ -120,4 +124,18 @@ def delivery_request(
         hold_id=run.hold_id,
         credit_limit=min(cost, run.call_limit if channel is Channel.CALL else run.sms_limit),
         script=script,
+        cause=Cause.TOO_LONG if _is_too_long(run, audio, cost) else Cause.NONE,
+    )
+
+
+def _is_too_long(run: Run, audio: Audio | None, cost: Decimal) -> bool:
+    """Return whether a recording is longer than the run's hold pays for.
+
+    The bound covers every text (`call_length`), so this happens only if the voice has changed since the run began, or if
+    it has a defect. Prices may change during a run, so seconds are compared; the release before has stored only the price.
+    """
+    if audio is None:
+        return False
+    return (
+        cost > run.call_limit if run.call_seconds is None else paid_seconds(audio.seconds) > run.call_seconds
     )

@@ -7,7 +7,6 @@ the recording is which step.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import NamedTuple
 
 from django.conf import settings
@@ -15,14 +14,13 @@ from django.conf import settings
 from campaigns.messages import check_length, check_tags, parse_message
 from campaigns.models import Answer, Campaign, Run, StepKind, SurveyStep
 from campaigns.runs import rendering
+from campaigns.runs.call_length import Bounds, Speaking
 from campaigns.runs.rendering import Addressee
 from campaigns.tag_sizes import TagSize
 from iris.errors import InvalidInput
-from telephony import speech
 from telephony.call_scripts import AnsweredBy, ScriptStep
 from telephony.engine.enqueue import DeliveryRequest
 from telephony.models import Audio, Channel
-from telephony.pricing import call_credits
 from telephony.speech.concatenation import join, silence
 
 # Seconds after each step, by how it is answered: to press a key, to speak, or as a short pause before the next step.
@@ -58,7 +56,7 @@ def delivery_requests(run: Run, recipients: Sequence[Addressee]) -> list[Deliver
                 recipient,
                 "\n".join(one.text for one in row if one.text),
                 audio,
-                call_credits(audio.seconds) if audio else Decimal(0),
+                rendering.call_price(audio),
                 script=tuple(_script_step(one, pauses[Answer(one.step.answer)]) for one in row),
             )
         )
@@ -72,48 +70,35 @@ def prepare_calls(run: Run, recipients: Sequence[Addressee]) -> None:
             rendering.prepare(run, parse_message(step.text), recipients)
 
 
-def max_call_credits(
-    campaign: Campaign, *, voice: str, sizes: Mapping[str, TagSize], margin: float
-) -> Decimal:
-    """Return the most credits that one call can cost.
+def max_seconds(campaign: Campaign, speaking: Speaking, *, sizes: Mapping[str, TagSize]) -> float:
+    """Return the most seconds that one call can take.
 
-    `margin` is a factor on the duration of speech with tags: the value with the most characters may not be the longest to
-    say. Raises InvalidInput if the survey has no steps, if a step has no content, or if all steps take too long.
+    Raises InvalidInput if the survey has no steps, if a step has no content, or if the steps are too long without any tag.
     """
     steps = list(SurveyStep.objects.asked_by(campaign))
     if not steps:
         raise InvalidInput("This survey has no steps. Give it some before you run it.", code="no_steps")
-    shortest = longest = 0.0
-    for place, step in enumerate(steps, start=1):
-        seconds, with_margin = _seconds(campaign, step, place, voice=voice, sizes=sizes, margin=margin)
-        shortest += seconds
-        longest += with_margin
-    if shortest > settings.IRIS_MAX_AUDIO_SECONDS:
+    bounds = [
+        _bounds(campaign, step, place, speaking, sizes=sizes) for place, step in enumerate(steps, start=1)
+    ]
+    least = sum(one.least for one in bounds)
+    if least > settings.IRIS_MAX_AUDIO_SECONDS:
         raise InvalidInput(
-            f"With the time for answers this survey takes {shortest:.0f} seconds; at most"
+            f"With the time for answers this survey takes {least:.0f} seconds; at most"
             f" {settings.IRIS_MAX_AUDIO_SECONDS:g} are allowed. Shorten its steps.",
             code="survey_too_long",
         )
-    return call_credits(longest)
+    return min(sum(one.most for one in bounds), settings.IRIS_MAX_AUDIO_SECONDS)
 
 
-def _seconds(
-    campaign: Campaign,
-    step: SurveyStep,
-    place: int,
-    *,
-    voice: str,
-    sizes: Mapping[str, TagSize],
-    margin: float,
-) -> tuple[float, float]:
-    """Return the seconds of a step with the longest tag values, without and with the margin for speech.
-
-    Both include the time for a response.
-    """
+def _bounds(
+    campaign: Campaign, step: SurveyStep, place: int, speaking: Speaking, *, sizes: Mapping[str, TagSize]
+) -> Bounds:
+    """Return the seconds of a step, including the time for a response."""
     time = RESPONSE_SECONDS[Answer(step.answer)]
     if step.plays:
         assert step.audio is not None
-        return step.audio.seconds + time, step.audio.seconds + time
+        return Bounds(step.audio.seconds + time, step.audio.seconds + time)
     if not step.text.strip() or step.kind == StepKind.PLAY:
         plays = step.kind == StepKind.PLAY
         missing = "recording: upload one" if plays else "text: write what it says"
@@ -122,11 +107,10 @@ def _seconds(
     try:
         check_tags(message, campaign.tags)
         check_length(message, {tag: entry.size for tag, entry in sizes.items()})
-        text = message.render({tag: entry.longest for tag, entry in sizes.items()})
-        seconds = speech.speak(text=text, voice=voice, speed=float(campaign.speed)).seconds
+        least, most = speaking.bounds(message)
     except InvalidInput as error:
         raise InvalidInput(f"Step {place}: {error}", code=error.code) from error
-    return seconds + time, (seconds * margin if message.tags else seconds) + time
+    return Bounds(least + time, most + time)
 
 
 def _render_step(

@@ -12,14 +12,17 @@ from django.db import connection
 from telephony.call_scripts import Script, dump
 from telephony.engine import trunk_queues
 from telephony.engine.routing import Router
-from telephony.models import Channel, Purpose
+from telephony.models import Cause, Channel, Purpose
 from telephony.models.statuses import QUEUED
 from telephony.unnest import rowset
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeliveryRequest:
-    """A request for one call or one SMS. `credit_limit` is its price when the whole message is delivered."""
+    """A request for one call or one SMS. `credit_limit` is its price when the whole message is delivered.
+
+    With the cause TOO_LONG it is never submitted, and ends as failed with that cause.
+    """
 
     owner_id: int
     channel: Channel
@@ -35,6 +38,7 @@ class DeliveryRequest:
     credit_limit: Decimal = Decimal(0)
     useful_until: datetime | None = None
     script: Script = ()
+    cause: Cause = Cause.NONE
 
 
 def enqueue(*, requests: Sequence[DeliveryRequest]) -> list[int]:
@@ -65,15 +69,16 @@ def enqueue(*, requests: Sequence[DeliveryRequest]) -> list[int]:
             "credit_limit": ("numeric", [request.credit_limit for request in requests]),
             "useful_until": ("timestamptz", [request.useful_until for request in requests]),
             "script": ("jsonb", [dump(request.script) for request in requests]),
+            "cause": ("text", [request.cause.value for request in requests]),
         },
     )
     with connection.cursor() as cursor:
         cursor.execute(
             f"""INSERT INTO telephony_delivery
                     (item, owner_id, trunk_id, purpose, batch, priority, channel, "to", caller, text, audio_id,
-                     hold_id, credit_limit, useful_until, script,
-                     status, cause, carrier_text, ref, attempts, stopped, credits)
-                SELECT o.*, {QUEUED}, '', '', '', 0, false, 0 FROM {rows}
+                     hold_id, credit_limit, useful_until, script, cause,
+                     status, carrier_text, ref, attempts, stopped, credits)
+                SELECT o.*, {QUEUED}, '', '', 0, false, 0 FROM {rows}
                 ON CONFLICT DO NOTHING RETURNING id""",
             parameters,
         )

@@ -18,6 +18,10 @@ from telephony.models import Cause, Channel
 
 log = logging.getLogger(__name__)
 
+LONGER_THAN_HELD = (
+    "The recording is longer than the credits allow that were held for this call. Begin it again."
+)
+
 
 class Due(Protocol):
     """A claimed delivery that is due, and the time until which this process may submit it."""
@@ -40,7 +44,8 @@ class Submitted(NamedTuple):
 def submit(carrier: Carrier, departures: Sequence[Due]) -> Submitted:
     """Submit deliveries in one batch.
 
-    Opted-out recipients, invalid numbers and calls without audio are rejected without asking the carrier.
+    Opted-out recipients, invalid numbers, calls without audio and calls that are longer than their hold covers are rejected
+    without asking the carrier.
     """
     results: list[Result] = []
     batch: list[Submission] = []
@@ -101,6 +106,8 @@ def _refusal(delivery: Claimed) -> Rejected | None:
         return Rejected(
             key=str(delivery.id), cause=Cause.REFUSED, text="The message has no text that can be spoken."
         )
+    if delivery.cause == Cause.TOO_LONG:
+        return Rejected(key=str(delivery.id), cause=Cause.TOO_LONG, text=LONGER_THAN_HELD)
     return None
 
 

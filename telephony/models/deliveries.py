@@ -56,6 +56,7 @@ class Cause(models.TextChoices):
     OPTED_OUT = "opted_out"
     LOST = "lost", "never reported"
     EXPIRED = "expired", "too late to be of use"
+    TOO_LONG = "too_long", "longer than the credits that are held for it"
     STOPPED = "stopped", "stopped by its owner"
 
 

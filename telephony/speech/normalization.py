@@ -30,10 +30,7 @@ def spoken_form(text: str, *, language: str) -> str:
     a legacy font.
     """
     if len(text) > MAX_CHARACTERS:
-        raise Unspeakable(
-            f"The message has {len(text)} characters; at most {MAX_CHARACTERS} can be spoken. Shorten it.",
-            code="too_long",
-        )
+        raise too_many_characters(len(text))
     if language == "ne" and is_legacy(text):
         raise Unspeakable(
             "The message is typed for a legacy font such as Preeti or Kantipur, so it cannot be spoken. "
@@ -57,6 +54,13 @@ def spoken_form(text: str, *, language: str) -> str:
     if not any(unicodedata.category(character)[0] in "LN" for character in text):
         raise Unspeakable("The message contains nothing that can be spoken. Write at least one word.")
     return text
+
+
+def too_many_characters(count: int) -> Unspeakable:
+    return Unspeakable(
+        f"The message has {count} characters; at most {MAX_CHARACTERS} can be spoken. Shorten it.",
+        code="too_long",
+    )
 
 
 def _is_pronounceable(character: str) -> bool:

@@ -15,6 +15,7 @@ from telephony.speech import audio, store
 from telephony.speech import speech_processes as processes
 from telephony.speech.engine import Unspeakable
 from telephony.speech.fragments import HEAD_SILENCE, TAIL_SILENCE, SpokenPart
+from telephony.speech.spoken_length import Pace, pace_of, samples_of
 from telephony.speech.synthesis import VoiceConfig
 from telephony.speech.voices import ResolvedVoice, get_engine, resolve_stored, with_fallback
 
@@ -99,6 +100,37 @@ def speak_filled(
             found[filling] = parts_made[0] if len(parts_made) == 1 else joined(parts_made)
     kept = get_or_create_joined({one.name: one for one in found.values() if one.parts})
     return [None if (one := found.get(filling)) is None else kept.get(one.name, one) for filling in fillings]
+
+
+def speak_constants(
+    parts: Sequence[str | None], voice: str | None = None, speed: float = 1.0
+) -> tuple[float, list[SpokenPart]]:
+    """Speak the constant parts of a message with gaps, as `speak_filled` will. Return their seconds, and the other parts.
+
+    Raises the errors of `speak`.
+    """
+    speaker = _Speaker(voice, speed)
+    spoken = processes.cut_at_gaps(parts, language=speaker.voice.language)
+    pieces = [
+        _Piece(part.text(()), before=part.before, after=part.after, is_part=True)
+        for part in spoken
+        if not part.gaps
+    ]
+    normalized = speaker.normalize(list(dict.fromkeys(pieces)), strict=True)
+    made = speaker.recordings(normalized.values(), strict=True)
+    return sum(made[normalized[piece].name].seconds for piece in pieces), [one for one in spoken if one.gaps]
+
+
+def pace(voice: str | None = None, speed: float = 1.0) -> Pace:
+    """Return how much more slowly this voice speaks than the one for which `spoken_length` was measured, at most.
+
+    It is measured with the texts of `spoken_length.SAMPLES`, whose recordings are stored like all others.
+    """
+    speaker = _Speaker(voice, speed)
+    normalized = speaker.normalize([_Piece(text) for text in samples_of(speaker.voice.language)])
+    made = speaker.recordings(normalized.values())
+    seconds = {piece.text: made[one.name].seconds for piece, one in normalized.items() if one.name in made}
+    return pace_of(seconds, engine=speaker.voice.engine, language=speaker.voice.language)
 
 
 def joined(recordings: Sequence[Audio]) -> Audio:

@@ -8,7 +8,7 @@ from django.test import override_settings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from telephony.pricing import call_credits, sms_credits
+from telephony.pricing import call_credits, paid_seconds, sms_credits
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,12 @@ def test_sms_price_is_per_segment(segments: int, credits: str) -> None:
         (0, "2.00"),
         (0.2, "2.00"),
         (60, "2.00"),
+        (59.9996, "2.00"),
         (60.0002, "2.00"),
+        (60.0004, "2.00"),
+        (60.000499, "2.00"),
+        (60.0005, "2.00"),
+        (60.0006, "4.00"),
         (60.001, "4.00"),
         (120, "4.00"),
         (121.5, "6.00"),
@@ -38,6 +43,8 @@ def test_sms_price_is_per_segment(segments: int, credits: str) -> None:
 )
 def test_call_price_is_per_started_pulse(seconds: float, credits: str) -> None:
     assert str(call_credits(seconds)) == credits
+    assert call_credits(paid_seconds(seconds)) == call_credits(seconds)
+    assert paid_seconds(seconds) == 30 * Decimal(credits)
 
 
 def test_rates_are_settings_and_prices_have_two_decimal_places(settings: Any) -> None:

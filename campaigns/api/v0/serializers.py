@@ -11,7 +11,7 @@ from rest_framework import serializers
 
 from accounts.api.amounts import credits_json
 from campaigns.api.v0.known_fields import KnownFields
-from campaigns.api.words import RECIPIENT_STATUSES, SERVICES, pause_reason_json
+from campaigns.api.words import RECIPIENT_STATUSES, SERVICES, notice_json, pause_reason_json
 from campaigns.messages import MAX_CHARACTERS
 from campaigns.models import Campaign, Run, RunStatus, Service, Source
 from campaigns.reports.states import RecipientState
@@ -128,7 +128,7 @@ def campaign_json(campaign: Campaign, *, run_status: str | None, usable_tags: bo
         shown["usable_tags"] = campaign.tags
     shown["status"] = CAMPAIGN_STATUSES[run_status]
     shown["number_count"] = campaign.number_count
-    return shown | pause_reason_json(campaign)
+    return shown | pause_reason_json(campaign) | notice_json(campaign)
 
 
 def import_json(campaign: Campaign) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from campaigns.api.v1.fields import (
 )
 from campaigns.api.v1.steps import Steps
 from campaigns.api.v1.words import CAMPAIGN_STATUSES, CARRIERS, CATEGORIES, FAILOVER_TARGETS, OFFERED
-from campaigns.api.words import RECIPIENT_STATUSES, SERVICES, pause_reason_json
+from campaigns.api.words import RECIPIENT_STATUSES, SERVICES, notice_json, pause_reason_json
 from campaigns.messages import MAX_CHARACTERS, PREFIX
 from campaigns.models import Campaign, Recipient, Service, Source, SurveyTemplate
 from campaigns.recipients.editing import ERRORS_SHOWN
@@ -183,6 +183,7 @@ def campaign_json(
         "failover_target": [TARGETS[DeliveryStatus(status)] for status in campaign.failover_statuses],
         "length_factor": length_factor_of(campaign),
         **pause_reason_json(campaign),
+        **notice_json(campaign),
     }
 
 

@@ -20,6 +20,7 @@ from campaigns.runs import hopper, lifecycle, prerender
 from telephony import speech
 from telephony.models import Audio, Delivery, SandboxMessage
 from telephony.speech import audio
+from telephony.speech.spoken_length import samples_of
 from tests.engine import run_to_the_end
 from tests.factories import make_sheet, make_user
 from tests.scale import at_scale
@@ -29,6 +30,7 @@ pytestmark = pytest.mark.django_db
 
 MESSAGE = "नमस्कार {name} जी, तपाईंको खातामा रु. {amount} बाँकी छ।"
 NAMES = ["राम", "सीता", "हरि"]
+PACE = len(samples_of("ne"))  # texts that show the pace of the voice, to compute the price
 
 
 @pytest.fixture(autouse=True)
@@ -63,10 +65,10 @@ def test_each_distinct_name_is_synthesized_once(settings: Any, syntheses: list[s
     runs.begin(campaign=campaign, message=MESSAGE)
     run_to_the_end()
 
-    # One whole sentence to compute the price, three constant parts, three names and two amounts.
-    assert len(syntheses) == 1 + 3 + 3 + 2
+    # The samples of the voice's pace, three constant parts, three names and two amounts.
+    assert len(syntheses) == PACE + 3 + 3 + 2
     assert SandboxMessage.objects.values("audio_name").distinct().count() == 6
-    assert len(list(media.rglob("*.wav"))) == 9
+    assert len(list(media.rglob("*.wav"))) == PACE + 8
 
 
 def test_a_small_run_synthesizes_whole_sentences(syntheses: list[str]) -> None:
@@ -76,7 +78,7 @@ def test_a_small_run_synthesizes_whole_sentences(syntheses: list[str]) -> None:
     run_to_the_end()
 
     assert not Audio.objects.exclude(parts=[]).exists()
-    assert len(syntheses) == 1 + 3  # one more sentence computes the price
+    assert len(syntheses) == PACE + 1 + 3  # one more sentence computes the price
 
 
 def test_a_message_without_tags_is_synthesized_once_for_all_recipients(
@@ -141,7 +143,7 @@ def test_each_recipient_of_a_run_with_many_names_hears_their_own(
 
     heard = list(SandboxMessage.objects.order_by("id"))
     assert len(heard) == len({message.audio_name for message in heard}) == names
-    assert len(syntheses) == 1 + names + 4
+    assert len(syntheses) == PACE + names + 4
     constants = speech.speak_filled(
         ("नमस्कार ", None, " जी, तपाईंको खातामा रु. ", None, " बाँकी छ।"), [("राम 1", "500")]
     )
@@ -189,7 +191,7 @@ def test_the_speech_of_a_scheduled_run_is_synthesized_before_it_starts(
     lifecycle.begin_due()
     run_to_the_end()
 
-    assert made == 1 + 3 + 3 + 2
+    assert made == PACE + 3 + 3 + 2
     assert len(syntheses) == made
     assert SandboxMessage.objects.count() == 40
 
@@ -210,7 +212,7 @@ def test_preparing_resumes_where_it_was_interrupted(
 
     run.refresh_from_db()
     assert run.prepared_at is not None
-    assert len(syntheses) == made == 1 + 10  # one more computes the price
+    assert len(syntheses) == made == PACE + 1 + 10  # one more computes the price
     assert list(prerender.due()) == []
 
 

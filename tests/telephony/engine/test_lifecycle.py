@@ -82,7 +82,7 @@ def test_call_costs_its_pulses_up_to_its_credit_limit(settings: Any) -> None:
 def test_call_of_any_length_captures_its_price(settings: Any, rate: str, pulse: int) -> None:
     settings.IRIS_CALL_CREDITS, settings.IRIS_CALL_PULSE_SECONDS = Decimal(rate), pulse
     chance = random.Random(rate)
-    lengths = [0.0, 0.0004, 0.0005, pulse * 1e6]
+    lengths = [0.0, 0.0004, 0.0005, pulse + 0.000499, pulse * 1e6]
     for pulses in (1, 2, 7, 1000):
         lengths += [
             pulses * pulse + more for more in (-0.001, -0.0005, -0.0004, 0, 0.0004, 0.0005, 0.0006, 0.001)
