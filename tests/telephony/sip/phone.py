@@ -19,8 +19,10 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
+from tests.telephony.sip.far_end import A_LAW_OF_MU_LAW
+
 TELEPHONE_EVENT = 101
-PCMA = 8
+PCMU, PCMA = 0, 8
 PRESS_AFTER = 25  # packets
 
 
@@ -58,9 +60,10 @@ class Phone:
         packet = self.back.recv(2048)
         _, kind, sequence, _, ssrc = struct.unpack("!BBHII", packet[:12])
         address = self.callers[ssrc]
-        if kind & 0x7F == PCMA:
+        if kind & 0x7F in (PCMU, PCMA):
             known = self.heard[address[1]]
-            known.append((sequence, time.monotonic(), packet[12:]))
+            payload = packet[12:] if kind & 0x7F == PCMA else packet[12:].translate(A_LAW_OF_MU_LAW)
+            known.append((sequence, time.monotonic(), payload))
             if self.digit and len(known) == PRESS_AFTER:
                 self.press(address, packet)
         self.front.sendto(packet, address)
