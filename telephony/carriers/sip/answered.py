@@ -27,7 +27,11 @@ def result_of(
     if share == 100:
         return DeliveryStatus.COMPLETED, Cause.NONE, text
     if not playback.was_ready and not options.charge_silent_calls:
-        return DeliveryStatus.FAILED, Cause.REFUSED, sentences.of_silent_call(said, text)
+        return (
+            DeliveryStatus.FAILED,
+            Cause.REFUSED,
+            sentences.of_silent_call(said, text if is_hung_up else ""),
+        )
     missed = _missed_limit(playback.seconds(), share, options) if is_hung_up and not has_response else ""
     if missed:
         return DeliveryStatus.UNANSWERED, Cause.NO_ANSWER, f"{text} Counted as unanswered: {missed}."

@@ -208,9 +208,10 @@ def outcome_of_reasons(reasons: Sequence[str]) -> Outcome | None:
     for reason in reasons:
         protocol, parameters = parameters_of(reason)
         cause = parameters.get("cause", "")
-        if protocol.lower() in ("q.850", "q850") and cause.isascii() and cause.isdigit() and len(cause) < 6:
-            if int(cause) in Q850:
-                return Q850[int(cause)][1]
+        if protocol.lower() not in ("q.850", "q850") or not (cause.isascii() and cause.isdigit()):
+            continue
+        if len(cause) < 6 and int(cause) in Q850:
+            return Q850[int(cause)][1]
     return None
 
 

@@ -14,7 +14,8 @@ _STATUS_LINE = re.compile(r"SIP/2\.0 +(\d{3})(?: +(.*))?", re.IGNORECASE)
 _TAG = re.compile(r";\s*tag\s*=\s*([^;,\s]+)", re.IGNORECASE)
 _ITEM = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
 _PARAMETER = re.compile(r'(?:[^;"]|"(?:[^"\\]|\\.)*"?)+')
-_URI = re.compile(r"<\s*([^>]*?)\s*>|^\s*([^;,\s]+)")
+_URI = re.compile(r"<\s*([^>]*?)\s*>")
+_BARE_URI = re.compile(r"\s*([^;,\s\"<>]+)")
 _Q = re.compile(r";\s*q\s*=\s*([01](?:\.\d{0,3})?)", re.IGNORECASE)
 # RFC 3261, §7.3.3, and the registered short forms of later documents.
 _SHORT_FORMS = {
@@ -104,9 +105,9 @@ class SipMessage:
         """Return the URIs of the Contact headers, the preferred one first."""
         found: list[tuple[float, str]] = []
         for value in self.values("contact"):
-            if uri := _URI.search(value):
+            if uri := _URI.search(value) or _BARE_URI.match(value):
                 q = _Q.search(value.rpartition(">")[2])
-                found.append((float(q[1]) if q else 1.0, uri[1] or uri[2]))
+                found.append((float(q[1]) if q else 1.0, uri[1]))
         return [uri for _, uri in sorted(found, key=lambda one: -one[0])]
 
     def text(self) -> str:

@@ -15,6 +15,7 @@ from telephony.carriers.sip.options import SipOptions
 
 MAX_REDIRECTS = 5  # of one call
 _SIP_URI = re.compile(r"(sips?):(?:([^@]*)@)?(\[[^\]]*\]|[^:;?]+)(:\d{1,5})?([;?].*)?", re.IGNORECASE)
+_IPV6 = re.compile(r"\[([^\]]*)\](?::\d{1,5})?")
 _COSTLY = {phonenumbers.PhoneNumberType.PREMIUM_RATE, phonenumbers.PhoneNumberType.SHARED_COST}
 
 
@@ -31,7 +32,9 @@ def target_of(response: SipMessage, *, options: SipOptions, to: str, came_from: 
             refusal = f"{_scheme(uri)} is no SIP address"
         elif _host(found[3]) not in hosts:
             refusal = f"{found[3]} is not a host of this trunk"
-        elif not _costs_the_same(found[2] or "", to):
+        elif not found[2]:
+            refusal = "it names no number"
+        elif not _costs_the_same(found[2], to):
             refusal = "its number may cost more than the recipient's"
         else:
             # Keep the trunk's transport: a downgrade would show the call to others.
@@ -62,8 +65,10 @@ def _costs_the_same(user: str, to: str) -> bool:
 
 
 def _host(host: str) -> str:
-    """Return a host without its port, in lower case."""
-    return re.sub(r":\d{1,5}$", "", host.strip("[]") if host.count(":") > 1 else host).strip("[]").lower()
+    """Return a host without its port and brackets, in lower case."""
+    if bracketed := _IPV6.fullmatch(host):
+        return bracketed[1].lower()
+    return (host if host.count(":") > 1 else host.partition(":")[0]).lower()
 
 
 def _scheme(uri: str) -> str:

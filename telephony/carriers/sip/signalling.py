@@ -22,6 +22,8 @@ MAX_CALLS = 5_000
 # When the BYE to another phone is repeated over UDP, in seconds after the first one (RFC 3261, timer E).
 BYE_REPEATS = (0.5, 1.5, 3.5, 7.5, 11.5, 15.5, 19.5, 23.5, 27.5, 31.5)
 
+_BRANCH = re.compile(rb"z9hG4bK[^;,\s]*")
+
 
 @dataclass(slots=True)
 class CallSignalling:
@@ -115,7 +117,8 @@ class Signalling:
         if known is None or message.method != "INVITE" or not 200 <= message.status < 300:
             return False
         if ack := known.acks.get((message.sequence, message.to_tag)):
-            self._send(*ack)
+            packet, peer = ack
+            self._send(_BRANCH.sub(_new_branch().encode(), packet, count=1), peer)
             return True
         tag = message.to_tag
         if tag not in known.byes:
@@ -164,7 +167,7 @@ class Signalling:
 
 def _request(method: str, answer: SipMessage, *, sequence: int) -> tuple[bytes, str]:
     """Return a request to the phone that sent this 2xx, and the branch of its Via header."""
-    branch = f"z9hG4bK{secrets.token_hex(8)}"
+    branch = _new_branch()
     sent_by = answer.get("via").partition(";")[0]
     routes = "".join(f"Route: {route}\r\n" for route in reversed(answer.values("record-route")))
     target = next(iter(answer.contacts()), "") or _address(answer.get("to"))
@@ -174,6 +177,11 @@ def _request(method: str, answer: SipMessage, *, sequence: int) -> tuple[bytes, 
         f"CSeq: {sequence} {method}\r\nContent-Length: 0\r\n\r\n"
     )
     return lines.encode(), branch
+
+
+def _new_branch() -> str:
+    """Return the branch of a new transaction. An ACK of a 2xx is one of its own (RFC 3261, §17.1.1.3), each time."""
+    return f"z9hG4bK{secrets.token_hex(8)}"
 
 
 def _address(header: str) -> str:

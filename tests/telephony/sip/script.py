@@ -36,11 +36,13 @@ def scenario(cases: Mapping[str, Sequence[str]]) -> str:
       <ereg regexp="m=audio ([0-9]+)" search_in="body" assign_to="media,port"/>
       <ereg regexp=".*" search_in="hdr" header="From:" assign_to="from_header"/>
       <ereg regexp=".*" search_in="hdr" header="To:" assign_to="to_header"/>
+      <ereg regexp=".*" search_in="hdr" header="Via:" assign_to="via_header"/>
+      <ereg regexp=".*" search_in="hdr" header="CSeq:" assign_to="cseq_header"/>
 {finds}
       <log message="[$number] [$port] [$from_header]"/>
     </action>
   </recv>
-  <Reference variables="to,media,from_header,to_header,number,port"/>
+  <Reference variables="to,media,from_header,to_header,via_header,cseq_header,number,port"/>
 {jumps}
 {parts}
   <label id="end"/>
@@ -82,6 +84,24 @@ def ring() -> str:
 
 def answer(body: str | None = None, *, once: bool = False, tag: str = TAG) -> str:
     return respond("200 OK", body=sdp() if body is None else body, once=once, tag=tag)
+
+
+def answer_again(*, tag: str = TAG) -> str:
+    """Send the 200 of the INVITE once more, or that of another phone, after other messages of the call."""
+    return f"""  <send><![CDATA[
+
+    SIP/2.0 200 OK
+    Via:[$via_header]
+    From:[$from_header]
+    To:[$to_header]{tag}
+    Call-ID: [call_id]
+    CSeq:[$cseq_header]
+    Contact: <sip:[contact]>
+    Content-Type: application/sdp
+    Content-Length: [len]
+
+{sdp()}
+  ]]></send>"""
 
 
 def receive(request: str) -> str:

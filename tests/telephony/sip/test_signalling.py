@@ -57,6 +57,7 @@ def test_each_repeated_200_gets_its_ack_again() -> None:
         repeated = stack.receives("SIP/2.0 200 OK", cseq="7 INVITE", tag="a")
         assert stack.signalling.confirm(repeated, PEER)
     assert [(one.method, one.sequence, one.to_tag) for one in stack.sent] == [("ACK", "7", "a")] * 10
+    assert len({one.get("via") for one in stack.sent}) == 10
 
 
 def test_second_phone_of_a_fork_gets_an_ack_and_byes_until_it_answers() -> None:
