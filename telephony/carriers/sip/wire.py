@@ -8,6 +8,7 @@ built.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import logging
 from collections import deque
@@ -101,8 +102,8 @@ class Wire:
         self._tasks: set[asyncio.Task[None]] = set()
         self.signalling = Signalling(
             send=self._send,
-            on_key=lambda call_id, key: self._loop.call_soon_threadsafe(on_key, call_id, key),
-            later=lambda seconds, function, *arguments: self._loop.call_soon_threadsafe(
+            on_key=lambda call_id, key: self._call_in_loop(on_key, call_id, key),
+            later=lambda seconds, function, *arguments: self._call_in_loop(
                 self._run_later, seconds, function, *arguments
             ),
         )
@@ -151,6 +152,7 @@ class Wire:
             ("list_insert_after", None, [pointer, pointer, pointer, pointer]),
             ("sa_cpy", None, [pointer, pointer]),
             ("sa_ntop", number, [pointer, ctypes.c_char_p, number]),
+            ("sa_port", ctypes.c_uint16, [pointer]),
             ("mbuf_alloc", pointer, [ctypes.c_size_t]),
             ("mbuf_write_mem", number, [pointer, ctypes.c_char_p, ctypes.c_size_t]),
             ("mem_deref", pointer, [pointer]),
@@ -176,9 +178,11 @@ class Wire:
             raw = ctypes.string_at(data, min(size, MAX_MESSAGE_BYTES))
             peer = self._peer(transport, destination if sent else source)
             message = SipMessage.parse(raw)
-            if self._trace:
-                text = f"{'TX' if sent else 'RX'} {peer.host}\n{raw.decode('utf-8', 'replace')}"
-                self._loop.call_soon_threadsafe(message_log.debug, "%s", text)
+            if self._trace and message_log.isEnabledFor(logging.DEBUG):
+                direction = "TX to" if sent else "RX from"
+                port = self._libre.sa_port(destination if sent else source)
+                text = f"{direction} {peer.host}:{port}\n{raw.decode('utf-8', 'replace')}"
+                self._call_in_loop(message_log.debug, "%s", text)
             if sent:
                 self.signalling.on_sent(raw, message, peer)
             else:
@@ -233,6 +237,10 @@ class Wire:
                     ctypes.c_bool(False),
                     b"0-15",
                 )
+
+    def _call_in_loop(self, function: Callable[..., object], *arguments: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended; the stack says its last goodbyes
+            self._loop.call_soon_threadsafe(function, *arguments)
 
     def _peer(self, transport: int, address: int) -> Peer:
         copy = ctypes.create_string_buffer(ADDRESS_BYTES)

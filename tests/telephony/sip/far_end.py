@@ -69,6 +69,7 @@ class FarEnd:
         record: bool = True,
         says: array | None = None,
         text: str = "",
+        event_payload_type: int = 101,
     ) -> None:
         """Prepare SIPp with a scenario of `scenarios/`, or with the scenario `text`."""
         self.folder = folder / f"{scenario}-{status[:3]}"
@@ -90,6 +91,7 @@ class FarEnd:
         self._scenario_name = scenario
         self._transport = {"udp": "u1", "tcp": "t1"}[transport]
         self._digit = digit
+        self._event_payload_type = event_payload_type
         self._records = record
         self._echoes = says is None
         self._log = self.folder / "log"
@@ -153,6 +155,7 @@ class FarEnd:
                 str(echo),
                 str(self.folder),
                 self._digit,
+                str(self._event_payload_type),
             ],
             cwd=ROOT,
             stdout=subprocess.PIPE,

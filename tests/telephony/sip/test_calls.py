@@ -22,6 +22,7 @@ from telephony.models import Cause, DeliveryStatus
 from tests.live import wait_for
 from tests.telephony.sip.far_end import FarEnd, Ports, correlation
 from tests.telephony.sip.line import LEAD, TAIL, Line, chirp, submission
+from tests.telephony.sip.script import listen, pick_up, scenario, sdp
 from tests.telephony.sip.tls import TlsFront
 
 S = DeliveryStatus
@@ -284,6 +285,17 @@ def test_keys_from_rtp_and_info_are_reported_immediately(tmp_path: Path) -> None
             "47#",
         ]
         assert line.final().playback == 100
+
+
+@pytest.mark.parametrize("payload_type", [96, 101])
+def test_keys_are_read_under_the_far_ends_payload_type_and_under_ours(
+    tmp_path: Path, payload_type: int
+) -> None:
+    text = scenario({"01": [*pick_up(sdp(formats="8 96")), *listen()]})
+    far_end = FarEnd(tmp_path, "keys", text=text, digit="7", event_payload_type=payload_type)
+    with far_end, Line(far_end.host) as line:
+        line.call(NUMBER)
+        assert (line.final().digits, line.final().playback) == ("7", 100)
 
 
 def test_call_answers_a_digest_challenge_and_shows_the_bought_number(tmp_path: Path) -> None:
