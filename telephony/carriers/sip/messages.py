@@ -14,7 +14,7 @@ _STATUS_LINE = re.compile(r"SIP/2\.0 +(\d{3})(?: +(.*))?", re.IGNORECASE)
 _TAG = re.compile(r";\s*tag\s*=\s*([^;,\s]+)", re.IGNORECASE)
 _ITEM = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
 _PARAMETER = re.compile(r'(?:[^;"]|"(?:[^"\\]|\\.)*"?)+')
-_URI = re.compile(r"<\s*([^>]*?)\s*>")
+_URI = re.compile(r"<([^<>]*)>")
 _BARE_URI = re.compile(r"\s*([^;,\s\"<>]+)")
 _Q = re.compile(r";\s*q\s*=\s*([01](?:\.\d{0,3})?)", re.IGNORECASE)
 # RFC 3261, §7.3.3, and the registered short forms of later documents.
@@ -43,6 +43,7 @@ class SipMessage:
     @classmethod
     def parse(cls, raw: bytes) -> SipMessage:
         """Read a message as it was sent. What is malformed in it is left out, because the stack judges it, not we."""
+        raw = raw.lstrip(b"\r\n")  # over TCP, empty lines before a message keep the connection alive
         end = _END_OF_HEAD.search(raw)
         head, body = (raw[: end.start()], raw[end.end() :]) if end else (raw, b"")
         first, *lines = _LINE_END.split(_FOLD.sub(" ", head.decode("utf-8", "replace")))
@@ -92,7 +93,14 @@ class SipMessage:
 
     @property
     def to_tag(self) -> str:
-        found = _TAG.search(self.get("to").rpartition(">")[2])
+        return self._tag("to")
+
+    @property
+    def from_tag(self) -> str:
+        return self._tag("from")
+
+    def _tag(self, header: str) -> str:
+        found = _TAG.search(self.get(header).rpartition(">")[2])
         return found[1] if found else ""
 
     @property
@@ -107,7 +115,7 @@ class SipMessage:
         for value in self.values("contact"):
             if uri := _URI.search(value) or _BARE_URI.match(value):
                 q = _Q.search(value.rpartition(">")[2])
-                found.append((float(q[1]) if q else 1.0, uri[1]))
+                found.append((float(q[1]) if q else 1.0, uri[1].strip()))
         return [uri for _, uri in sorted(found, key=lambda one: -one[0])]
 
     def text(self) -> str:
@@ -129,7 +137,8 @@ def parameters_of(value: str) -> tuple[str, dict[str, str]]:
 
 # Keys in INFO requests ---------------------------------------------------------------------------------------
 
-_SIGNAL = re.compile(r"^\s*signal\s*[=:]\s*(.*?)\s*$", re.IGNORECASE | re.MULTILINE)
+_SIGNAL = re.compile(r"^[ \t]*signal[ \t]*[=:]([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
+MAX_KEY_BODY = 500  # characters of an INFO request that are read
 _DTMF_TYPES = ("application/dtmf-relay", "application/dtmf")
 _EVENTS = {
     10: "*",
@@ -150,8 +159,9 @@ def key_in(message: SipMessage) -> str | None:
     """
     if message.get("content-type").partition(";")[0].strip().lower() not in _DTMF_TYPES:
         return None
-    found = _SIGNAL.search(message.body)
-    sign = (found[1] if found else message.body).strip().strip("\"'").strip().upper()
+    body = message.body[:MAX_KEY_BODY]
+    found = _SIGNAL.search(body)
+    sign = (found[1] if found else body).strip().strip("\"'").strip().upper()
     if sign in _FLASH:
         return ""
     if sign.isascii() and sign.isdigit() and len(sign) <= 3:

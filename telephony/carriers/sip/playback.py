@@ -101,7 +101,7 @@ class Playback:
 
         # The stack numbers the buffers of a call. It counts on for the received audio, too, whose buffer we do not fill.
         buffer = self._audio._bound_epoch
-        info = self._audio.info()
+        info: AudioInfo = self._audio.info()
         if not info.tx_ready:
             raise AudioNotActive
         if (info.tx_sample_rate, info.tx_channels) != (SAMPLES_PER_SECOND, 1):

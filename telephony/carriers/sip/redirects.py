@@ -14,7 +14,9 @@ from telephony.carriers.sip.messages import SipMessage
 from telephony.carriers.sip.options import SipOptions
 
 MAX_REDIRECTS = 5  # of one call
-_SIP_URI = re.compile(r"(sips?):(?:([^@]*)@)?(\[[^\]]*\]|[^:;?]+)(:\d{1,5})?([;?].*)?", re.IGNORECASE)
+_SIP_URI = re.compile(
+    r'(sips?):(?:([^@\s<>"]*)@)?(\[[0-9a-f:.]*\]|[^:;?@\s<>"]+)(:\d{1,5})?([;?].*)?', re.IGNORECASE
+)
 _IPV6 = re.compile(r"\[([^\]]*)\](?::\d{1,5})?")
 _COSTLY = {phonenumbers.PhoneNumberType.PREMIUM_RATE, phonenumbers.PhoneNumberType.SHARED_COST}
 

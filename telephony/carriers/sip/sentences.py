@@ -11,7 +11,7 @@ from telephony.carriers.sip.messages import SipMessage
 from telephony.carriers.sip.signalling import CallSignalling
 
 _HELD = re.compile(r"^a=(sendonly|inactive)\s*$", re.IGNORECASE | re.MULTILINE)
-_AUDIO = re.compile(r"^m=audio\s+(\d+)[^\r\n]*?\s+RTP/\S+\s+([\d ]+)", re.IGNORECASE | re.MULTILINE)
+_AUDIO = re.compile(r"^m=audio +(\d{1,5})\S* +\S+ +([\d ]+)", re.IGNORECASE | re.MULTILINE)
 _NULL_ADDRESS = re.compile(r"^c=IN IP4 0\.0\.0\.0\s*$", re.MULTILINE)  # the old way of holding (RFC 2543)
 _G711 = {"0", "8"}
 _ERRORS = {

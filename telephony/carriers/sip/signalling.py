@@ -37,6 +37,7 @@ class CallSignalling:
     final: SipMessage | None = None
     goodbye: SipMessage | None = None
     came_from: str = ""
+    our_tag: str = ""
     # The ACKs that were sent: by CSeq and the far end's tag, as sent, with the address.
     acks: dict[tuple[str, str], tuple[bytes, Peer]] = field(default_factory=dict)
     byes: dict[str, Bye] = field(default_factory=dict)  # to phones of a fork, by their tag
@@ -88,10 +89,12 @@ class Signalling:
         """Note a message that the stack sends."""
         if message.status:
             return
+        known = self._known(message)
         if message.method == "INVITE" and not message.to_tag:
-            known = self._known(message) or self._add(message)
-            known.final = None  # the INVITE is repeated with a password, or to the trunk's next address
-        elif message.method == "ACK" and (known := self._known(message)):
+            # The INVITE is new, or repeated with a password, or sent to the trunk's next address.
+            known = known or self._add(message)
+            known.final, known.our_tag = None, message.from_tag
+        elif message.method == "ACK" and known is not None:
             known.acks[message.sequence, message.to_tag] = raw, peer
 
     def on_received(self, message: SipMessage, peer: Peer) -> None:
@@ -108,7 +111,7 @@ class Signalling:
         elif message.status and message.method == "BYE":
             for bye in known.byes.values():
                 bye.answered = bye.answered or bye.branch in message.get("via")
-        elif message.method == "BYE" and known.goodbye is None:
+        elif message.method == "BYE" and known.goodbye is None and _is_within(message, known):
             known.goodbye = message
 
     def confirm(self, message: SipMessage, peer: Peer) -> bool:
@@ -136,7 +139,7 @@ class Signalling:
         An INFO without a body asks only whether the call is still there (RFC 2976, §2.2).
         """
         known = self._known(message)
-        if known is None or known.goodbye is not None or message.method != "INFO":
+        if known is None or message.method != "INFO" or known.goodbye or not _is_within(message, known):
             return False
         key = key_in(message)
         if key is None:
@@ -163,6 +166,14 @@ class Signalling:
             del self._calls[next(iter(self._calls))]
         added = self._calls[message.call_id] = CallSignalling()
         return added
+
+
+def _is_within(request: SipMessage, call: CallSignalling) -> bool:
+    """Return whether a request is from the phone that has answered, and not from another one of a fork."""
+    answer = call.final if call.final is not None and 200 <= call.final.status < 300 else None
+    return request.to_tag == call.our_tag and (
+        answer is None or answer.to_tag in ("", request.from_tag)  # old far ends answer without a tag
+    )
 
 
 def _request(method: str, answer: SipMessage, *, sequence: int) -> tuple[bytes, str]:

@@ -262,7 +262,9 @@ class SipStack:
 
         call = await agent.dial(uri, headers)
         early = self._early_events.pop(call.handle, [])
-        self._calls.pop(live_call.handle, None)  # of a call that was redirected
+        if live_call.call_id and self._wire is not None:  # this call was redirected
+            self._calls.pop(live_call.handle, None)
+            self._wire.signalling.end(live_call.call_id)
         live_call.handle = call.handle
         live_call.call_id = next(
             (event.call_id or "" for event in early if event.event is Event.CALL_OUTGOING), ""

@@ -42,6 +42,8 @@ def test_hosts_of_the_trunk_are_called(host: str) -> None:
         f"sip:{TO}@evil.example;maddr=sip.example.com",
         f"sip:{TO}@sip.example.com@evil.example",
         f"sip:{TO}@evilsip.example.com",
+        f"sip:{TO}\r@sip.example.com",
+        f"sip:{TO} x@sip.example.com",
         f"tel:{TO}",
         "mailto:a@sip.example.com",
         "",

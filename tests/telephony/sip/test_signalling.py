@@ -35,8 +35,10 @@ class Stack:
         return message
 
 
-def raw_message(first: str, *, cseq: str, tag: str = "", body: str = "", **headers: str) -> bytes:
-    lines = [first, "Via: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bKa", "From: <sip:us@host>;tag=us"]
+def raw_message(
+    first: str, *, cseq: str, tag: str = "", from_tag: str = "us", body: str = "", **headers: str
+) -> bytes:
+    lines = [first, "Via: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bKa", f"From: <sip:us@host>;tag={from_tag}"]
     lines += [f"To: <sip:them@host>{f';tag={tag}' if tag else ''}", "Call-ID: one", f"CSeq: {cseq}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
@@ -104,12 +106,43 @@ def test_repeated_info_is_one_key_and_a_keep_alive_is_none() -> None:
         ("3 INFO", ""),
     ):
         info = stack.receives(
-            "INFO sip:us@host SIP/2.0", cseq=cseq, tag="us", body=body, Content_Type="application/dtmf-relay"
+            "INFO sip:us@host SIP/2.0",
+            cseq=cseq,
+            tag="us",
+            from_tag="a",
+            body=body,
+            Content_Type="application/dtmf-relay",
         )
         assert stack.signalling.take_info(info)
     assert stack.keys == [("one", "#"), ("one", "#")]
-    other = stack.receives("INFO sip:us@host SIP/2.0", cseq="4 INFO", body="<x/>", Content_Type="text/xml")
+    other = stack.receives(
+        "INFO sip:us@host SIP/2.0",
+        cseq="4 INFO",
+        tag="us",
+        from_tag="a",
+        body="<x/>",
+        Content_Type="text/xml",
+    )
     assert not stack.signalling.take_info(other)
+
+
+def test_requests_of_another_phone_are_none_of_the_call() -> None:
+    stack = answered()
+    for tag, from_tag in (("us", "b"), ("other", "a")):
+        info = stack.receives(
+            "INFO sip:us@host SIP/2.0",
+            cseq="1 INFO",
+            tag=tag,
+            from_tag=from_tag,
+            body="5",
+            Content_Type="application/dtmf",
+        )
+        assert not stack.signalling.take_info(info)
+        stack.receives("BYE sip:us@host SIP/2.0", cseq="2 BYE", tag=tag, from_tag=from_tag)
+    assert stack.keys == []
+    assert stack.signalling.of("one").goodbye is None
+    stack.receives("BYE sip:us@host SIP/2.0", cseq="2 BYE", tag="us", from_tag="a")
+    assert stack.signalling.of("one").goodbye is not None
 
 
 def test_calls_are_forgotten_some_time_after_their_end(monkeypatch: Any) -> None:
