@@ -144,4 +144,4 @@ def _result(one: CallRequest, sent: bool | Exception) -> Result:
     if isinstance(sent, BaresipError) and not isinstance(sent, (CommandTimeout, RuntimeDead)):
         # The stack could not create the agent of the caller's number, so it sent nothing.
         return Later(key=one.key, seconds=RETRY_SECONDS, text=str(sent))
-    return Unknown(key=one.key, text=repr(sent))
+    return Unknown(key=one.key, text=f"The SIP stack has not said whether it called: {sent}")
