@@ -17,7 +17,7 @@ from telephony.carriers.base import Accepted, CarrierEvent, Later, Result
 from telephony.carriers.refusals import Meaning
 from telephony.carriers.sip import redirects, sentences
 from telephony.carriers.sip.answered import result_of
-from telephony.carriers.sip.causes import NEVER_RANG, NO_ANSWER, Outcome, outcome_of, outcome_of_reasons
+from telephony.carriers.sip.causes import REFUSED, Outcome, outcome_of, outcome_of_timeout
 from telephony.carriers.sip.options import SipOptions
 from telephony.carriers.sip.playback import HELD_SECONDS, READY_SECONDS, NoAudio, Playback
 from telephony.carriers.sip.signalling import CallSignalling
@@ -129,7 +129,8 @@ class LiveCall:
                 text = sentences.of_timeout(
                     self._said, seconds=self._options.ring_seconds if rang else setup_seconds, rang=rang
                 )
-                outcome = self._outcome_of_timeout(rang=rang)
+                progress = self._said.progress
+                outcome = outcome_of_timeout(progress.values("reason") if progress else (), rang=rang)
                 await _hang_up(call)
                 if rang:
                     self._report_status(outcome.status, cause=outcome.cause, text=text)
@@ -185,6 +186,13 @@ class LiveCall:
     def _end_unanswered(self, stack_text: str, *, refusal: str, rang: bool) -> None:
         """Report a call that has ended without a pickup. `stack_text` is what the stack says of its end."""
         said = self._said.final
+        if (
+            said is not None and said.status < 300
+        ):  # the stack cannot read the session description of the answer
+            self.outcome = replace(REFUSED, meaning=Meaning.TAKEN)
+            self.trunk_responded = True
+            self._report_unanswered(self.outcome, sentences.of_silent_call(self._said, ""))
+            return
         text = said.text() if said is not None else stack_text
         self.outcome = outcome_of(
             text,
@@ -199,14 +207,6 @@ class LiveCall:
             f"{text}. {refusal}" if refusal else text,
             retry_after=said.retry_after if said is not None else None,
         )
-
-    def _outcome_of_timeout(self, *, rang: bool) -> Outcome:
-        """Return the outcome of a call that we cancel: a provisional response may have said why nobody answers."""
-        progress = self._said.progress
-        found = outcome_of_reasons(progress.values("reason")) if progress is not None else None
-        if found is None:
-            return NO_ANSWER if rang else NEVER_RANG
-        return replace(found, meaning=Meaning.TAKEN if rang else Meaning.DOUBTFUL, did_not_ring=False)
 
     def _report_unanswered(self, outcome: Outcome, text: str, *, retry_after: float | None = None) -> None:
         seconds = self._on_unanswered(

@@ -203,6 +203,14 @@ def outcome_of(text: str, *, rang: bool, transport: str, seconds: float) -> Outc
     return found
 
 
+def outcome_of_timeout(reasons: Sequence[str], *, rang: bool) -> Outcome:
+    """Return the outcome of a call that we cancel. The `reasons` of a provisional response may say why nobody answers."""
+    found = outcome_of_reasons(reasons)
+    if found is None:
+        return NO_ANSWER if rang else NEVER_RANG
+    return replace(found, meaning=Meaning.TAKEN if rang else Meaning.DOUBTFUL, did_not_ring=False)
+
+
 def outcome_of_reasons(reasons: Sequence[str]) -> Outcome | None:
     """Return the outcome of the first Q.850 cause that is in the table, among the values of Reason headers."""
     for reason in reasons:

@@ -218,6 +218,12 @@ CASES: dict[str, Case] = {
         "refused",
         playback=(0, 0),
     ),
+    "session description that cannot be read": Case(
+        [ring(), answer("    v=0\n    nonsense\n"), receive("ACK"), *listen()],
+        "failed",
+        "Answered, but no sound could be sent: the answer refuses the audio.",
+        "refused",
+    ),
     "on hold until the end": Case(
         [*pick_up(sdp(direction="inactive")), pause(1000), *hang_up()],
         "failed",
