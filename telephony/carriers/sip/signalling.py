@@ -115,8 +115,10 @@ class Signalling:
             known.goodbye = message
 
     def confirm(self, message: SipMessage, peer: Peer) -> bool:
-        """Confirm a 2xx to an INVITE whose transaction has ended. Return whether that was done."""
+        """Confirm a 2xx to an INVITE whose transaction has ended. Return whether the response needs nothing further."""
         known = self._known(message)
+        if known is not None and message.method == "BYE":
+            return any(bye.branch in message.get("via") for bye in known.byes.values())
         if known is None or message.method != "INVITE" or not 200 <= message.status < 300:
             return False
         if ack := known.acks.get((message.sequence, message.to_tag)):

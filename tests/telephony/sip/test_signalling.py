@@ -83,6 +83,8 @@ def test_second_phone_of_a_fork_gets_an_ack_and_byes_until_it_answers() -> None:
     assert reply.method == "BYE"
     other = SipMessage(reply.first_line, (*bye.headers,), "")
     stack.signalling.on_received(other, PEER)
+    assert stack.signalling.confirm(other, PEER)
+    assert not stack.signalling.confirm(reply, PEER)  # to a BYE of the stack
     function(*arguments)
     assert len(stack.sent) == 3
 
