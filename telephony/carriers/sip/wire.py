@@ -62,7 +62,7 @@ class _Element(ctypes.Structure):
     ]
 
 
-class SipThread(Runtime):
+class SipThread(Runtime):  # type: ignore[misc]  # mypy sees no types of the binding
     """The stack, with functions that run in its thread, where alone libre may be called."""
 
     def __init__(self, **options: Any) -> None:

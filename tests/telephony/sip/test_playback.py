@@ -19,7 +19,7 @@ SAMPLES = array("h", range(1, 16_001))  # two seconds, in which each sample says
 class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
-        monkeypatch.setattr(module.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr("telephony.carriers.sip.playback.time.monotonic", lambda: self.now)
 
 
 class CallAudio:
