@@ -4,7 +4,14 @@ from __future__ import annotations
 
 
 class CarrierError(Exception):
-    """The whole batch failed, and the carrier certainly accepted none of it."""
+    """The whole batch failed, and the carrier certainly accepted none of it.
+
+    `batch_text` is stored with each delivery of the batch instead of the message, if the message is about another one.
+    """
+
+    def __init__(self, message: str = "", *, batch_text: str = "") -> None:
+        super().__init__(message)
+        self.batch_text = batch_text or message
 
 
 class Misconfigured(CarrierError):
@@ -18,8 +25,8 @@ class OutOfFunds(CarrierError):
 class Throttled(CarrierError):
     """The carrier asks for a slower pace. The batch is retried after `retry_after` seconds."""
 
-    def __init__(self, message: str, *, retry_after: float = 1.0) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, retry_after: float = 1.0, batch_text: str = "") -> None:
+        super().__init__(message, batch_text=batch_text)
         self.retry_after = retry_after
 
 

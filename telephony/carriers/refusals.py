@@ -115,12 +115,17 @@ class Rest:
     def __bool__(self) -> bool:
         return self._seconds > 0
 
-    def begin(self, reason: str, *, now: float) -> None:
-        """Begin a rest. Failures during a rest are ignored, because they were sent before it began."""
+    def begin(self, reason: str, *, now: float, min_seconds: float = 0.0) -> None:
+        """Begin a rest of at least `min_seconds`, for which the carrier has asked.
+
+        Failures during a rest change nothing, because they were sent before it began, except that `min_seconds` may end
+        later.
+        """
         if now < self._until:
+            self._until = max(self._until, now + min_seconds)
             return
         self._seconds = min(max(1.0, 2 * self._seconds), MAX_REST_SECONDS)
-        self._began_at, self._until, self.reason = now, now + self._seconds, reason
+        self._began_at, self._until, self.reason = now, now + max(self._seconds, min_seconds), reason
 
     def end(self, *, sent_at: float) -> None:
         """End the backoff because a call or SMS sent at `sent_at` shows that the trunk works."""

@@ -62,15 +62,15 @@ def submit(carrier: Carrier, departures: Sequence[Due]) -> Submitted:
     except (Misconfigured, OutOfFunds) as e:
         pause_trunk(carrier.alias, reason=str(e))
         # With a delay, so that others go first: one of these deliveries may be the reason for the error.
-        later = [Later(key=submission.key, seconds=1, text=str(e)) for submission in batch]
+        later = [Later(key=submission.key, seconds=1, text=e.batch_text) for submission in batch]
         return Submitted([*results, *later], True, begun)
     except Throttled as e:
         pause_trunk(carrier.alias, reason=str(e), seconds=e.retry_after)
-        later = [Later(key=submission.key, seconds=e.retry_after, text=str(e)) for submission in batch]
+        later = [Later(key=submission.key, seconds=e.retry_after, text=e.batch_text) for submission in batch]
         return Submitted([*results, *later], True, begun)
     except (Unreachable, CarrierError) as e:
         pause_trunk(carrier.alias, reason=str(e), seconds=5)
-        later = [Later(key=submission.key, seconds=5, text=str(e)) for submission in batch]
+        later = [Later(key=submission.key, seconds=5, text=e.batch_text) for submission in batch]
         return Submitted([*results, *later], True, begun)
     except Exception as e:
         log.exception("Carrier %s failed in submit; %d deliveries are now unknown", carrier.alias, len(batch))

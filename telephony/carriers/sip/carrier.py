@@ -32,11 +32,12 @@ from telephony.carriers.base import (
     Unknown,
 )
 from telephony.carriers.errors import Unreachable
+from telephony.carriers.sip.agents import TooManyCallerNumbers
 from telephony.carriers.sip.calls import SETUP_SECONDS
 from telephony.carriers.sip.circuit_breaker import RETRY_SECONDS
 from telephony.carriers.sip.options import DEFAULTS, SipOptions
 from telephony.carriers.sip.recordings import RecordingGone, Recordings
-from telephony.carriers.sip.stack import CallRequest, NotDialled, SipStack, TooManyCallerNumbers
+from telephony.carriers.sip.stack import CallRequest, NotDialled, SipStack
 from telephony.models import Cause, Channel
 
 log = logging.getLogger(__name__)
@@ -143,4 +144,4 @@ def _result(one: CallRequest, sent: bool | Exception) -> Result:
     if isinstance(sent, BaresipError) and not isinstance(sent, (CommandTimeout, RuntimeDead)):
         # The stack could not create the agent of the caller's number, so it sent nothing.
         return Later(key=one.key, seconds=RETRY_SECONDS, text=str(sent))
-    return Unknown(key=one.key, text=repr(sent))
+    return Unknown(key=one.key, text=f"The SIP stack has not said whether it called: {sent}")

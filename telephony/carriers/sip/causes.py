@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from telephony.carriers.refusals import Meaning
+from telephony.carriers.sip.messages import parameters_of, reasons_in
 from telephony.models import Cause, DeliveryStatus
 
 UNANSWERED, FAILED = DeliveryStatus.UNANSWERED, DeliveryStatus.FAILED
@@ -172,8 +174,7 @@ MAX_LOOKUP_SECONDS = 30.0
 
 _ERRNO = re.compile(r"\[(\d{1,5})\]$")
 _STATUS = re.compile(r"(\d{3})\b")
-_Q850 = re.compile(r"Q\.850\s*;(?:[^,]*;)?\s*cause\s*=\s*(\d{1,5})(?!\d)", re.IGNORECASE)
-MAX_CHARACTERS = 500  # limit for parsing, because the far end decides how long its reason is
+MAX_CHARACTERS = 1_000  # limit for parsing, because the far end decides how long its reason is
 
 
 def outcome_of(text: str, *, rang: bool, transport: str, seconds: float) -> Outcome:
@@ -184,17 +185,17 @@ def outcome_of(text: str, *, rang: bool, transport: str, seconds: float) -> Outc
     retried.
     """
     text = text[:MAX_CHARACTERS]
-    status, q850 = _STATUS.match(text), _Q850.search(text)
+    status = _STATUS.match(text)
     if not status:
-        number = _ERRNO.search(text)
-        surely_unsent = number and _is_unsent(int(number[1]), transport, seconds)
+        number = errno_in(text)
+        surely_unsent = number is not None and _is_unsent(number, transport, seconds)
         return CONGESTED if surely_unsent and not rang else SILENT
     code = int(status[1])
     found = (
         SIP_RESPONSES[code].outcome if code in SIP_RESPONSES else OUTCOMES_BY_CLASS.get(code // 100, REFUSED)
     )
-    if q850 and found.meaning is not Meaning.TRUNK:
-        found = Q850.get(int(q850[1]), ("", found))[1]
+    if found.meaning is not Meaning.TRUNK:
+        found = outcome_of_reasons(list(reasons_in(text))[1:]) or found
     if rang:
         return replace(found, meaning=Meaning.TAKEN, did_not_ring=False)
     if found.cause == Cause.NO_ANSWER and seconds >= UNHEARD_RING_SECONDS:
@@ -202,11 +203,37 @@ def outcome_of(text: str, *, rang: bool, transport: str, seconds: float) -> Outc
     return found
 
 
+def outcome_of_timeout(reasons: Sequence[str], *, rang: bool) -> Outcome:
+    """Return the outcome of a call that we cancel. The `reasons` of a provisional response may say why nobody answers."""
+    found = outcome_of_reasons(reasons)
+    if found is None:
+        return NO_ANSWER if rang else NEVER_RANG
+    return replace(found, meaning=Meaning.TAKEN if rang else Meaning.DOUBTFUL, did_not_ring=False)
+
+
+def outcome_of_reasons(reasons: Sequence[str]) -> Outcome | None:
+    """Return the outcome of the first Q.850 cause that is in the table, among the values of Reason headers."""
+    for reason in reasons:
+        protocol, parameters = parameters_of(reason)
+        cause = parameters.get("cause", "")
+        if protocol.lower() not in ("q.850", "q850") or not (cause.isascii() and cause.isdigit()):
+            continue
+        if len(cause) < 6 and int(cause) in Q850:
+            return Q850[int(cause)][1]
+    return None
+
+
 def describe(text: str) -> str:
     """Return the trunk's response for display, and add the standard name if it sent a bare status code."""
-    status = _STATUS.fullmatch(text.strip())
-    answer = SIP_RESPONSES.get(int(status[1])) if status else None
-    return f"{text.strip()} {answer.name}" if answer else text
+    code, comma, reasons = text.strip().partition(",")
+    answer = SIP_RESPONSES.get(int(code)) if _STATUS.fullmatch(code.strip()) else None
+    return f"{code.strip()} {answer.name}{comma}{reasons}" if answer else text.strip()
+
+
+def errno_in(text: str) -> int | None:
+    """Return the number of the system's error with which the stack ended a call, such as `Connection refused [111]`."""
+    found = None if _STATUS.match(text) else _ERRNO.search(text)
+    return int(found[1]) if found else None
 
 
 def _is_unsent(number: int, transport: str, seconds: float) -> bool:

@@ -13,6 +13,7 @@ from telephony.models import Cause
 ATTEMPTS = 5  # how often a call is dialled that the trunk has no capacity for
 RETRY_SECONDS = 5.0  # before the second attempt; the n-th retry waits n times as long
 YIELD_SECONDS = 1.0  # after a rest, a refused call waits this much longer, so that other calls go first
+MAX_RETRY_AFTER_SECONDS = 3600.0  # a longer Retry-After is tried after this time all the same
 MAX_COUNTED_CALLS = 10_000  # attempts are counted for the latest calls only
 
 
@@ -37,11 +38,20 @@ class CircuitBreaker:
         return bool(self._rest)
 
     def on_unanswered(
-        self, *, key: str, to: str, outcome: Outcome, text: str, dialled_at: float, trunk_responded: bool
+        self,
+        *,
+        key: str,
+        to: str,
+        outcome: Outcome,
+        text: str,
+        dialled_at: float,
+        trunk_responded: bool,
+        retry_after: float | None = None,
     ) -> float | None:
         """Count an unanswered call for or against the trunk. Return the seconds until it is retried, None for never.
 
         `dialled_at` is monotonic. `trunk_responded` says whether the trunk sent any response beyond "100 Trying".
+        `retry_after` is the trunk's Retry-After in seconds: of the trunk, or of a recipient who cannot be reached.
         """
         reason = f"Delivery {key}: {text}"
         meaning = outcome.meaning
@@ -50,20 +60,25 @@ class CircuitBreaker:
                 self._begin_lockout(reason, dialled_at=dialled_at)
                 return self._delay_after_rest(RETRY_SECONDS)
             if not self._fails_alone(key):
-                self.trip(reason)
-            return self._next_attempt(key, dialled_at=dialled_at)
+                self.trip(reason, retry_after=retry_after)
+            return self._next_attempt(key, dialled_at=dialled_at, retry_after=retry_after)
         if meaning in (Meaning.DOUBTFUL, Meaning.RECIPIENT):
             if self._counts_against_trunk(to=to, outcome=outcome, text=text, dialled_at=dialled_at):
-                self.trip(f"{len(self._refusals)} recipients in a row were refused. {reason}")
+                self.trip(
+                    f"{len(self._refusals)} recipients in a row were refused. {reason}",
+                    retry_after=retry_after,
+                )
                 if outcome.did_not_ring:
                     # The response may be true of this recipient, so the number of attempts is limited.
                     if outcome.cause != Cause.REFUSED:
-                        return self._next_attempt(key, dialled_at=dialled_at)
+                        return self._next_attempt(key, dialled_at=dialled_at, retry_after=retry_after)
                     return self._delay_after_rest(RETRY_SECONDS)
             elif meaning is Meaning.RECIPIENT:
                 self._note_trunk_works(dialled_at=dialled_at)
             else:
                 self._rest.end(sent_at=dialled_at)
+            if self._is_reachable_later(key, outcome=outcome, retry_after=retry_after):
+                return self._next_attempt(key, dialled_at=dialled_at, retry_after=retry_after)
         elif trunk_responded:
             self.note_success(dialled_at=dialled_at)
         elif dialled_at >= self._last_success_at:  # if a later call got through, only this call met silence
@@ -80,9 +95,10 @@ class CircuitBreaker:
         self._note_attempts(key, self._attempts.get(key, (0, 0.0))[0], dialled_at=dialled_at)
         return self._delay_after_rest(RETRY_SECONDS)
 
-    def trip(self, reason: str) -> None:
-        """Let the trunk rest. `reason` is shown to the operator."""
-        self._rest.begin(reason, now=time.monotonic())
+    def trip(self, reason: str, *, retry_after: float | None = None) -> None:
+        """Let the trunk rest, for at least `retry_after` seconds. `reason` is shown to the operator."""
+        seconds = min(retry_after or 0.0, MAX_RETRY_AFTER_SECONDS)
+        self._rest.begin(reason, now=time.monotonic(), min_seconds=seconds)
 
     def note_success(self, *, dialled_at: float) -> None:
         """Note that a call dialled at `dialled_at` has reached a phone."""
@@ -105,12 +121,15 @@ class CircuitBreaker:
                 "",
                 time.monotonic(),
             )
-            raise Misconfigured(f"The trunk does not accept our user and password. {reason}")
+            text = "The trunk does not accept our user and password."
+            raise Misconfigured(f"{text} {reason}", batch_text=text)
         left = self._rest.seconds_left(now=time.monotonic())
         if left > 0:
-            raise Throttled(self._rest.reason, retry_after=left)
+            raise Throttled(self._rest.reason, retry_after=left, batch_text="The trunk rests.")
         if self and waiting:
-            raise Throttled(self._rest.reason, retry_after=1.0)
+            raise Throttled(
+                self._rest.reason, retry_after=1.0, batch_text="The trunk is tried with one call first."
+            )
 
     def _note_trunk_works(self, *, dialled_at: float) -> None:
         self._rest.end(sent_at=dialled_at)
@@ -138,8 +157,18 @@ class CircuitBreaker:
         """Return whether the trunk has accepted calls that were dialled after the last attempt at this one."""
         return key in self._attempts and self._last_success_at > self._attempts[key][1]
 
-    def _next_attempt(self, key: str, *, dialled_at: float) -> float | None:
-        """Count an attempt. Return the seconds until the next one, None if it was the last.
+    def _is_reachable_later(self, key: str, *, outcome: Outcome, retry_after: float | None) -> bool:
+        """Return whether the trunk says when this recipient can be reached, so that one more call is made then."""
+        return (
+            retry_after is not None
+            and retry_after <= MAX_RETRY_AFTER_SECONDS
+            and outcome.cause == Cause.NO_ANSWER
+            and outcome.did_not_ring
+            and key not in self._attempts
+        )
+
+    def _next_attempt(self, key: str, *, dialled_at: float, retry_after: float | None = None) -> float | None:
+        """Count an attempt. Return the seconds until the next one, at least `retry_after`, None if it was the last.
 
         `Delivery.attempts` cannot be used, because it also counts claims that a rest of the trunk has put off.
         """
@@ -148,7 +177,8 @@ class CircuitBreaker:
             self.forget(key)
             return None
         self._note_attempts(key, attempts, dialled_at=dialled_at)
-        return self._delay_after_rest(RETRY_SECONDS * attempts)
+        wanted = min(retry_after or 0.0, MAX_RETRY_AFTER_SECONDS)
+        return self._delay_after_rest(max(RETRY_SECONDS * attempts, wanted))
 
     def _note_attempts(self, key: str, attempts: int, *, dialled_at: float) -> None:
         self.forget(key)  # insert it anew, so that the dict stays in order of age

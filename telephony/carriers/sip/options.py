@@ -56,6 +56,10 @@ class SipOptions:
     lead_seconds: float = 0.3
     tail_seconds: float = 0.3
     drain_seconds: float = 60.0
+    min_heard_seconds: float = 0.0
+    min_heard_percent: int = 0
+    charge_silent_calls: bool = False
+    redirect_hosts: tuple[str, ...] = ()
     listen: str = ""
     interface: str = ""
     rtp_ports: str = "10000-20000"
@@ -99,9 +103,14 @@ class SipOptions:
             raise ValueError("ring_seconds must be between 3 and 300.")
         if not 5 <= self.register_seconds <= 7200:
             raise ValueError("register_seconds must be between 5 and 7200.")
-        for name in ("lead_seconds", "tail_seconds", "drain_seconds"):
+        for name in ("lead_seconds", "tail_seconds", "drain_seconds", "min_heard_seconds"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative.")
+        if not 0 <= self.min_heard_percent <= 100:
+            raise ValueError("min_heard_percent must be between 0 and 100.")
+        for host in self.redirect_hosts:
+            if not _HOST.fullmatch(host):
+                raise ValueError(f"redirect_hosts has {host!r}; each must be a name or address.")
         if not re.fullmatch(r"[0-9*#+]*", self.prefix):
             raise ValueError("prefix may have digits, * and # only.")
         if self.tls_ca and not Path(self.tls_ca).is_file():
@@ -182,7 +191,7 @@ class SipOptions:
         return Config(
             net_interface=self.interface or None,
             max_concurrent_calls=None,  # the library's own default is 2
-            sip_trace=self.trace,
+            sip_trace=False,  # `wire` logs the messages
             extra_config_text="\n".join([*lines, *self.stack]) + "\n",
         )
 

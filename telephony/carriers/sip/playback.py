@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from baresip import CallAudio
+    from baresip.audio import AudioInfo
 
-BYTES_PER_SECOND = 16_000  # 8 kHz, 16 bit, mono
+SAMPLES_PER_SECOND = 8000
+BYTES_PER_SECOND = 16_000  # 16 bit, mono
 FRAME_BYTES = 320  # 20 ms, one packet
 # How often the stack's buffer is refilled. It holds two seconds, so this process may be 1.5 s late without a gap.
 FEED_SECONDS = 0.5
-READY_SECONDS = 2.0  # timeout from the pickup until the call accepts audio
+READY_SECONDS = 2.0  # timeout from the beginning until the call accepts audio
+# The same if the far end has answered with its line on hold (RFC 3264, §8.4). A PBX may take the call off hold again.
+HELD_SECONDS = 10.0
 STALLED_SECONDS = 30.0  # timeout if the call stops accepting audio later
 
 
@@ -24,53 +28,58 @@ class NoAudio(Exception):
 class Playback:
     """Keeps the stack's buffer filled and measures how much of the recording was sent.
 
-    The stack takes a frame out of its buffer every 20 ms, in a thread of its own that does not wait for Python.
+    The stack takes a frame out of its buffer every 20 ms, in a thread of its own that does not wait for Python. If the far
+    end renegotiates the audio, the stack may replace its buffer. The recording then goes on with what was not sent yet.
+    Every position in the recording is a whole sample; otherwise each sample would be made of halves of two others.
     """
 
-    def __init__(self, audio: CallAudio, pcm: bytes, *, lead_seconds: float) -> None:
+    def __init__(
+        self,
+        audio: CallAudio,
+        pcm: bytes,
+        *,
+        lead_seconds: float,
+        ready_seconds: float = READY_SECONDS,
+    ) -> None:
         self._audio = audio
         self._pcm = memoryview(pcm + bytes(-len(pcm) % FRAME_BYTES))  # pad to whole frames
+        self._ready_seconds = ready_seconds
         self._written = 0
         self._sent = 0
+        self._is_new_buffer = True
+        self.was_ready = False  # whether the call has ever accepted audio
         self.underruns = 0  # how often the buffer ran empty before the end, which is audible
         self._measured_at = time.monotonic()
         self._begin_at = self._active_at = self._measured_at + lead_seconds
 
     def feed(self) -> float | None:
-        """Refill the buffer. Return the seconds until the next refill, None if all was sent. Raises NoAudio."""
+        """Refill the buffer. Return the seconds until the next refill, None if all was sent. Raises NoAudio.
+
+        Call it at once when the audio was renegotiated: until then the sent share is an estimate.
+        """
         from baresip import AudioNotActive, AudioRestarted, BaresipError
 
         now = time.monotonic()
-        if now < self._begin_at:
-            return self._begin_at - now
         try:
-            info = self._audio.info()
-            if not info.tx_ready:
-                raise AudioNotActive
-            if (info.tx_sample_rate, info.tx_channels) != (8000, 1):
-                raise NoAudio(
-                    f"The codec of the call has {info.tx_sample_rate} Hz, which iris does not support."
-                )
-            self._active_at = now
-            self._set_sent(self._written - info.tx_buffered, now)
-            if 0 < self._written < len(self._pcm) and not info.tx_buffered:
+            info = self._probe(now)
+            if now < self._begin_at:
+                return self._begin_at - now
+            if 0 < self._written < len(self._pcm) and not info.tx_buffered and not self._is_new_buffer:
                 self.underruns += 1
             room = info.tx_capacity - info.tx_buffered - FRAME_BYTES
             room -= room % FRAME_BYTES
             if room > 0 and self._written < len(self._pcm):
                 self._written += self._audio.write(self._pcm[self._written : self._written + room])
-        except AudioRestarted:
-            # The far end renegotiated the audio, so the buffer is lost. Send that part again.
-            self._written = self._sent
-            return 0.0
-        except AudioNotActive:
-            if now - self._active_at > (STALLED_SECONDS if self._written else READY_SECONDS):
+                self._is_new_buffer = False
+        except (AudioRestarted, AudioNotActive):
+            self._lose_buffer(now)
+            if now - self._active_at > (STALLED_SECONDS if self._written else self._ready_seconds):
                 raise NoAudio("The far end accepts no audio from us.") from None
-            self._written = self._sent
             return FRAME_BYTES / BYTES_PER_SECOND
         if self._sent == len(self._pcm):
             with suppress(BaresipError):  # the call may end at this moment
-                self.underruns += self._audio.stats().tx_starved_frames
+                if info.tx_ptime_ms == 20:  # with other packets the last one is never full
+                    self.underruns += self._audio.stats().tx_starved_frames
             return None
         left = (len(self._pcm) - self._sent) / BYTES_PER_SECOND
         return min(FEED_SECONDS, left + 0.005)
@@ -78,13 +87,44 @@ class Playback:
     def seconds(self) -> float:
         """Return how many seconds of the recording have been sent by now."""
         now = time.monotonic()
-        self._set_sent(self._sent + int((now - self._measured_at) * BYTES_PER_SECOND), now)
+        self._estimate(now)
         return self._sent / BYTES_PER_SECOND
 
     def share(self) -> int:
         """Return the percentage of the recording that was sent; 100 only if all of it was."""
         self.seconds()
         return 100 * self._sent // len(self._pcm) if len(self._pcm) else 100
+
+    def _probe(self, now: float) -> AudioInfo:
+        """Measure what was sent. Raises AudioNotActive while the call accepts no audio, NoAudio if it never can."""
+        from baresip import AudioNotActive
+
+        # The stack numbers the buffers of a call. It counts on for the received audio, too, whose buffer we do not fill.
+        buffer = self._audio._bound_epoch
+        info: AudioInfo = self._audio.info()
+        if not info.tx_ready:
+            raise AudioNotActive
+        if (info.tx_sample_rate, info.tx_channels) != (SAMPLES_PER_SECOND, 1):
+            raise NoAudio(f"The codec of the call has {info.tx_sample_rate} Hz, which iris does not support.")
+        self.was_ready = True
+        self._active_at = max(self._active_at, now)
+        if buffer is not None and buffer != self._audio._bound_epoch and not info.tx_buffered:
+            self._lose_buffer(now)
+        else:
+            self._set_sent(self._written - info.tx_buffered, now)
+        return info
+
+    def _lose_buffer(self, now: float) -> None:
+        """Go back to what was sent, because the stack has dropped the rest. Begin with a whole packet."""
+        self._estimate(now)
+        self._sent -= self._sent % FRAME_BYTES
+        self._written = self._sent
+        self._is_new_buffer = True
+
+    def _estimate(self, now: float) -> None:
+        """Estimate by the clock what was sent since the last measurement, in whole samples."""
+        samples = int((now - self._measured_at) * SAMPLES_PER_SECOND)
+        self._set_sent(self._sent + 2 * samples, now)
 
     def _set_sent(self, sent: int, now: float) -> None:
         self._sent, self._measured_at = max(0, min(sent, self._written)), now

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import logging
 import os
-import resource
 import signal
-import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,27 +19,24 @@ from typing import TYPE_CHECKING
 from telephony.call_scripts import Script
 from telephony.carriers.base import CarrierEvent, Result, SessionRecord
 from telephony.carriers.errors import Unreachable
+from telephony.carriers.sip.agents import Agents
 from telephony.carriers.sip.calls import LiveCall
 from telephony.carriers.sip.circuit_breaker import CircuitBreaker
-from telephony.carriers.sip.options import MAX_CALLERS, SipOptions
+from telephony.carriers.sip.options import SipOptions
+from telephony.carriers.sip.process_limits import merged_timers, raise_file_limit
 from telephony.carriers.sip.registration import stay_registered
+from telephony.carriers.sip.signalling import CallSignalling
 
 if TYPE_CHECKING:
     from baresip import Call, Runtime, StackEvent, UserAgent
+
+    from telephony.carriers.sip.wire import Wire
 
 log = logging.getLogger(__name__)
 
 RESTART_SECONDS = 10.0
 DIAL_TIMEOUT_SECONDS = 10.0
 HANG_UP_SECONDS = 25.0  # includes the time to store spoken responses
-# The stack polls each call 250 times a second for audio to send. If the kernel may merge these timers, packets are up to
-# 9 ms late instead of 4, while phones buffer at least 40 ms, and sending takes half of the CPU time.
-TIMER_SLACK_NANOSECONDS = 5_000_000
-PR_SET_TIMERSLACK = 29
-
-
-class TooManyCallerNumbers(Exception):
-    """The stack has no room for another caller number."""
 
 
 class NotDialled(Exception):
@@ -75,7 +69,7 @@ class SipStack:
         self._early_events: dict[
             int, list[StackEvent]
         ] = {}  # events of calls whose `dial` has not returned yet
-        self._agents: dict[str, UserAgent] = {}
+        self._wire: Wire | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._breaker = CircuitBreaker()
         self._draining = False
@@ -142,28 +136,27 @@ class SipStack:
 
     async def _start(self) -> Runtime | None:
         """Start the stack, and retry while its port is taken or its interface is down. Return None if stopped meanwhile."""
-        from baresip import BaresipError, Runtime, RuntimeDead
+        from baresip import BaresipError, RuntimeDead
 
-        _raise_file_limit()
+        from telephony.carriers.sip.wire import SipThread, Wire
+
+        raise_file_limit()
         while not self._stop.is_set():
-            runtime = Runtime()
+            runtime = SipThread()
             try:
-                _set_timer_slack(
-                    TIMER_SLACK_NANOSECONDS
-                )  # inherited by the stack's thread and those of its calls
-                try:
+                with merged_timers():  # of the stack's thread and those of its calls
                     await runtime.start(self._options.config())
-                finally:
-                    _set_timer_slack(0)
                 runtime.subscribe(self._on_event)
                 runtime.on_dead = self._end_worker
-                self._runtime = runtime
-                await self._add_agent(self._options.user, registering=self._options.register)
+                self._wire = Wire(runtime, on_key=self._on_key, trace=self._options.trace)
+                await self._wire.attach()
+                self._agents = Agents(runtime, self._options)
+                await self._agents.start()
                 return runtime
             except RuntimeDead:
                 self._end_worker()
                 return None
-            except (BaresipError, OSError) as e:
+            except (BaresipError, OSError, RuntimeError) as e:
                 self.status = f"not started: {e}"
                 if "another Runtime is active" in str(e):
                     self.status = (
@@ -189,7 +182,7 @@ class SipStack:
     async def _stay_registered(self) -> None:
         where = f"{self._options.user} at {self._options.proxy or self._options.host}"
         await stay_registered(
-            self._agents[self._options.user],
+            self._agents.main,
             registered=lambda: self._set_ready(f"registered as {where}"),
             lost=lambda reason: self._set_not_ready(f"not registered as {where}: {reason}"),
         )
@@ -201,7 +194,7 @@ class SipStack:
         with contextlib.suppress(asyncio.CancelledError):
             await registering
         with contextlib.suppress(BaresipError):
-            await self._agents[self._options.user].unregister(timeout=3)
+            await self._agents.main.unregister(timeout=3)
 
     def _set_ready(self, status: str) -> None:
         self.status = status
@@ -232,9 +225,9 @@ class SipStack:
         return results
 
     async def _dial(self, one: CallRequest) -> None:
-        from baresip import BaresipError, CommandTimeout, Event, RuntimeDead
+        from baresip import BaresipError, CommandTimeout, RuntimeDead
 
-        agent, headers = await self._agent_of(one.caller)
+        agent, headers = await self._agents.of_caller(one.caller)
         live_call = LiveCall(
             key=one.key,
             to=one.to,
@@ -244,54 +237,53 @@ class SipStack:
             report=lambda items: self._report(live_call, items),
             on_unanswered=self._breaker.on_unanswered,
             script=one.script,
+            signalling=self._signalling_of,
+            redial=lambda uri: self._place(live_call, agent, uri, headers),
         )
         try:
-            call = await agent.dial(self._options.uri_of(one.to), headers)
+            call = await self._place(live_call, agent, self._options.uri_of(one.to), headers)
         except (CommandTimeout, RuntimeDead) as e:
             self._breaker.trip(f"Delivery {one.key}: {e}")
             raise
         except BaresipError as e:
             seconds = self._breaker.on_not_dialled(key=one.key, text=str(e), dialled_at=live_call.dialled_at)
             raise NotDialled(str(e), seconds=seconds) from e
+        if self._stop.is_set():
+            live_call.events.put_nowait(None)
+        task = self._loop.create_task(live_call.follow(call))
+        self._tasks.add(task)
+        task.add_done_callback(lambda done: self._on_call_finished(live_call, done))
+
+    async def _place(
+        self, live_call: LiveCall, agent: UserAgent, uri: str, headers: dict[str, str] | None
+    ) -> Call:
+        """Send an INVITE. From now on `live_call` gets the events of this call."""
+        from baresip import Event
+
+        call = await agent.dial(uri, headers)
         early = self._early_events.pop(call.handle, [])
+        if live_call.call_id and self._wire is not None:  # this call was redirected
+            self._calls.pop(live_call.handle, None)
+            self._wire.signalling.end(live_call.call_id)
+        live_call.handle = call.handle
         live_call.call_id = next(
             (event.call_id or "" for event in early if event.event is Event.CALL_OUTGOING), ""
         )
         self._calls[call.handle] = live_call
         for event in early:
             live_call.events.put_nowait(event)
-        if self._stop.is_set():
-            live_call.events.put_nowait(None)
-        task = self._loop.create_task(live_call.follow(call))
-        self._tasks.add(task)
-        task.add_done_callback(lambda done: self._on_call_finished(call.handle, live_call, done))
+        return call
 
-    async def _agent_of(self, caller: str) -> tuple[UserAgent, dict[str, str] | None]:
-        """Return the agent and the extra headers for a caller number.
+    def _signalling_of(self, call_id: str) -> CallSignalling:
+        return self._wire.signalling.of(call_id) if self._wire is not None else CallSignalling()
 
-        The stack takes the From address from the agent, so each caller number needs its own.
-        """
-        user = self._options.user_of(caller)
-        if self._options.caller == "identity":
-            if user == self._options.user:
-                return self._agents[user], None
-            host = self._options.host
-            return self._agents[self._options.user], {"P-Asserted-Identity": f"<sip:{user}@{host}>"}
-        if user not in self._agents:
-            if len(self._agents) >= MAX_CALLERS:
-                raise TooManyCallerNumbers(
-                    f"This worker has called from {MAX_CALLERS} numbers. Restart it to call from others."
-                )
-            await self._add_agent(user)
-        return self._agents[user], None
+    def _on_key(self, call_id: str, key: str) -> None:
+        """Pass on a key from an INFO request, as if the stack had reported it."""
+        from baresip import Event, StackEvent
 
-    async def _add_agent(self, user: str, *, registering: bool = False) -> UserAgent:
-        from baresip import UserAgent
-
-        account = self._options.account_of(user, registering=registering)
-        agent = self._agents[user] = await UserAgent.create(self._runtime, account)
-        agent.on_incoming(lambda call: self._loop.create_task(_reject_incoming(call)))
-        return agent
+        for live_call in self._calls.values():
+            if live_call.call_id == call_id:
+                live_call.events.put_nowait(StackEvent(event=Event.CALL_DTMF_START, text=key))
 
     def _on_event(self, event: StackEvent) -> None:
         from baresip import Event
@@ -311,8 +303,10 @@ class SipStack:
             self._breaker.note_success(dialled_at=live_call.dialled_at)
         self._record(items)
 
-    def _on_call_finished(self, handle: int, live_call: LiveCall, done: asyncio.Task[None]) -> None:
-        self._calls.pop(handle, None)
+    def _on_call_finished(self, live_call: LiveCall, done: asyncio.Task[None]) -> None:
+        self._calls.pop(live_call.handle, None)
+        if self._wire is not None:
+            self._wire.signalling.end(live_call.call_id)
         self._tasks.discard(done)
         if not done.cancelled() and (error := done.exception()):
             log.error("%s: a call was lost: %r", self._alias, error, exc_info=error)
@@ -330,25 +324,3 @@ class SipStack:
                 live_call.events.put_nowait(None)
             await asyncio.wait(self._tasks, timeout=HANG_UP_SECONDS)
         await asyncio.sleep(0.2)  # give the stack time to send the last BYEs
-
-
-async def _reject_incoming(call: Call) -> None:
-    """Reject an incoming call as busy (486), because iris only makes calls."""
-    from baresip import BaresipError
-
-    with contextlib.suppress(BaresipError):
-        await call.reject()
-
-
-def _raise_file_limit() -> None:
-    """Raise the limit of open files, because each call needs two sockets."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and (hard == resource.RLIM_INFINITY or soft < hard):
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65_536) if hard > 0 else 65_536, hard))
-
-
-def _set_timer_slack(nanoseconds: int) -> None:
-    """Set the timer slack of this thread and of those it starts. 0 restores the default. Does nothing outside Linux."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_TIMERSLACK, nanoseconds, 0, 0, 0)

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import BaseCommand
-from django.db.models import Count, Q
+from django.db.models import Count, Max, Q
 from django.utils import timezone
 
 from telephony.carriers import SessionCarrier, get_carrier
@@ -16,11 +16,12 @@ from telephony.engine import restore_hold, stalls, time_slices, workers
 from telephony.engine.backlog import blocked_queues
 from telephony.engine.routing import get_or_create_trunks
 from telephony.engine.trunk_queues import MAX_STATUS_AGE, PREFIX, STOPPED
-from telephony.models import Channel, Delivery, Trunk
+from telephony.models import Channel, Delivery, DeliveryStatus, Trunk
 from telephony.models.statuses import END, QUEUED
 
 # A working dispatcher updates its note every few seconds, so an older note no longer describes the trunk.
 PACE_NOTE_AGE = timedelta(seconds=30)
+LATEST_DELIVERIES = 5_000  # among which successes since the last error are looked for
 
 
 class Command(BaseCommand):
@@ -76,14 +77,27 @@ class Command(BaseCommand):
             *_pace_note(trunk, count["queued"]),
             ("channels", f"{count['calls']} busy of {config.get('CHANNELS') or 'any number'}"),
             ("queue", f"{count['queued']} waiting, {count['under_way']} under way"),
-            (
-                "last error",
-                f"{trunk.last_error} ({_ago(trunk.last_error_at)})" if trunk.last_error else "none",
-            ),
+            ("last error", _last_error(trunk)),
         ]
         self.stdout.write(f"{trunk.alias} ({config['BACKEND'].rpartition('.')[2]})")
         for name, text in lines:
             self.stdout.write(f"  {name + ':':<12} {text}")
+
+
+def _last_error(trunk: Trunk) -> str:
+    """Return the trunk's last error, and whether its calls and SMS have succeeded since."""
+    if not trunk.last_error or trunk.last_error_at is None:
+        return "none"
+    newest = Delivery.objects.aggregate(newest=Max("id"))["newest"] or 0
+    # By id, because no index has the trunk. Those that are older say nothing about the trunk now.
+    since = Delivery.objects.filter(
+        Q(answered_at__gt=trunk.last_error_at)
+        | Q(status=DeliveryStatus.COMPLETED, ended_at__gt=trunk.last_error_at),
+        id__gt=newest - LATEST_DELIVERIES,
+        trunk=trunk,
+    )
+    later = "; deliveries have succeeded since" if since.exists() else ""
+    return f"{trunk.last_error} ({_ago(trunk.last_error_at)}){later}"
 
 
 def _connection(trunk: Trunk) -> str:

@@ -68,7 +68,10 @@ class FarEnd:
         contact: str = "",
         record: bool = True,
         says: array | None = None,
+        text: str = "",
+        event_payload_type: int = 101,
     ) -> None:
+        """Prepare SIPp with a scenario of `scenarios/`, or with the scenario `text`."""
         self.folder = folder / f"{scenario}-{status[:3]}"
         self.folder.mkdir(parents=True, exist_ok=True)
         self.ports = ports or Ports()
@@ -77,7 +80,7 @@ class FarEnd:
         self.host = f"127.0.0.1:{self.port}"
         self._contact = contact or f"{self.host};transport={transport}"  # address for requests within a call
         self._scenario = self.folder / "scenario.xml"
-        text = (SCENARIOS / f"{scenario}.xml").read_text()
+        text = text or (SCENARIOS / f"{scenario}.xml").read_text()
         lines = "".join(f"    {line}\n" for line in headers.splitlines())
         text = text.replace("STATUS", status).replace("    HEADERS\n", lines)
         if says is not None:
@@ -88,6 +91,7 @@ class FarEnd:
         self._scenario_name = scenario
         self._transport = {"udp": "u1", "tcp": "t1"}[transport]
         self._digit = digit
+        self._event_payload_type = event_payload_type
         self._records = record
         self._echoes = says is None
         self._log = self.folder / "log"
@@ -151,6 +155,7 @@ class FarEnd:
                 str(echo),
                 str(self.folder),
                 self._digit,
+                str(self._event_payload_type),
             ],
             cwd=ROOT,
             stdout=subprocess.PIPE,
@@ -269,6 +274,13 @@ def _linear(code: int) -> int:
     return magnitude if code & 0x80 else -magnitude
 
 
+def _linear_of_mu_law(code: int) -> int:
+    """Decode a byte of G.711 mu-law to a 16-bit sample."""
+    code ^= 0xFF
+    magnitude = ((((code & 0x0F) << 3) + 0x84) << ((code & 0x70) >> 4)) - 0x84
+    return -magnitude if code & 0x80 else magnitude
+
+
 LINEAR = [_linear(code) for code in range(256)]
 _CODES = sorted((value, code) for code, value in enumerate(LINEAR))
 
@@ -278,3 +290,6 @@ def _code(sample: int) -> int:
     place = bisect(_CODES, (sample, 0))
     near = _CODES[max(0, place - 1) : place + 1]
     return min(near, key=lambda one: abs(one[0] - sample))[1]
+
+
+A_LAW_OF_MU_LAW = bytes(_code(_linear_of_mu_law(code)) for code in range(256))

@@ -1,10 +1,11 @@
 """Play the audio side of the phones behind SIPp, in a process of its own.
 
-python -m tests.telephony.sip.phone PORT ECHO_PORT FOLDER [DIGIT]
+python -m tests.telephony.sip.phone PORT ECHO_PORT FOLDER DIGIT PAYLOAD_TYPE
 
 Calls send their RTP to PORT. This process passes it on to SIPp, which echoes it (-rtp_echo at ECHO_PORT). It records the
-echo, one file for each caller, and sends it back to the caller. With a DIGIT, each phone presses it once after half a
-second (RFC 4733). SIGTERM ends the process and writes `<RTP port of the caller>.pcma` and the packet times beside it.
+echo, one file for each caller, and sends it back to the caller. Unless DIGIT is empty, each phone presses it once after half
+a second (RFC 4733), under the RTP payload type PAYLOAD_TYPE. SIGTERM ends the process and writes
+`<RTP port of the caller>.pcma` and the packet times beside it.
 """
 
 from __future__ import annotations
@@ -19,13 +20,15 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-TELEPHONE_EVENT = 101
-PCMA = 8
+from tests.telephony.sip.far_end import A_LAW_OF_MU_LAW
+
+PCMU, PCMA = 0, 8
 PRESS_AFTER = 25  # packets
 
 
 class Phone:
-    def __init__(self, port: int, echo_port: int, folder: Path, digit: str) -> None:
+    def __init__(self, port: int, echo_port: int, folder: Path, digit: str, event_payload_type: int) -> None:
+        self.event_payload_type = event_payload_type
         self.folder = folder
         self.echo = ("127.0.0.1", echo_port)
         self.digit = digit
@@ -58,9 +61,10 @@ class Phone:
         packet = self.back.recv(2048)
         _, kind, sequence, _, ssrc = struct.unpack("!BBHII", packet[:12])
         address = self.callers[ssrc]
-        if kind & 0x7F == PCMA:
+        if kind & 0x7F in (PCMU, PCMA):
             known = self.heard[address[1]]
-            known.append((sequence, time.monotonic(), packet[12:]))
+            payload = packet[12:] if kind & 0x7F == PCMA else packet[12:].translate(A_LAW_OF_MU_LAW)
+            known.append((sequence, time.monotonic(), payload))
             if self.digit and len(known) == PRESS_AFTER:
                 self.press(address, packet)
         self.front.sendto(packet, address)
@@ -73,7 +77,12 @@ class Phone:
             end = 0x80 if step >= 3 else 0
             marker = 0x80 if step == 0 else 0
             head = struct.pack(
-                "!BBHII", 0x80, marker | TELEPHONE_EVENT, (sequence + 1000 + step) % 65536, stamp, ssrc ^ 1
+                "!BBHII",
+                0x80,
+                marker | self.event_payload_type,
+                (sequence + 1000 + step) % 65536,
+                stamp,
+                ssrc ^ 1,
             )
             body = struct.pack("!BBH", event, end | 10, 160 * (min(step, 2) + 1))
             self.front.sendto(head + body, address)
@@ -86,4 +95,5 @@ class Phone:
 
 
 if __name__ == "__main__":
-    Phone(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), (*sys.argv, "")[4]).run()
+    _, port, echo_port, folder, digit, payload_type = sys.argv
+    Phone(int(port), int(echo_port), Path(folder), digit, int(payload_type)).run()

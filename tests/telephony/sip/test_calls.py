@@ -20,8 +20,9 @@ from telephony.carriers.sip.options import SipOptions
 from telephony.carriers.sip.stack import NotDialled
 from telephony.models import Cause, DeliveryStatus
 from tests.live import wait_for
-from tests.telephony.sip.far_end import FarEnd, correlation
+from tests.telephony.sip.far_end import FarEnd, Ports, correlation
 from tests.telephony.sip.line import LEAD, TAIL, Line, chirp, submission
+from tests.telephony.sip.script import listen, pick_up, scenario, sdp
 from tests.telephony.sip.tls import TlsFront
 
 S = DeliveryStatus
@@ -70,7 +71,8 @@ def test_unanswered_call_is_cancelled_after_ring_seconds(tmp_path: Path) -> None
         final = line.final()
         wait_for(lambda: "487 Request Terminated" in far_end.messages(), seconds=3)
     assert line.statuses() == [S.RINGING, S.UNANSWERED]
-    assert (final.cause, final.text) == (Cause.NO_ANSWER, "Not answered in 3 s.")
+    text = "Not answered in 3 s. The trunk's last response was 180 Ringing."
+    assert (final.cause, final.text) == (Cause.NO_ANSWER, text)
     assert far_end.errors() == ""
 
 
@@ -94,6 +96,63 @@ def test_early_media_does_not_count_as_answered(tmp_path: Path) -> None:
     assert line.statuses() == [S.RINGING, S.UNANSWERED]
     assert (final.cause, final.seconds, final.playback) == (Cause.NO_ANSWER, None, None)
     assert max(map(abs, far_end.heard()[NUMBER].samples)) < 50  # packets arrived, but they were silent
+
+
+def test_call_and_trunk_wait_as_long_as_retry_after_says(tmp_path: Path) -> None:
+    with (
+        FarEnd(tmp_path, "refuse", status="503 Service Unavailable", headers="Retry-After: 40") as far_end,
+        Line(far_end.host) as line,
+    ):
+        line.call(NUMBER)
+        assert 40 < line.later().seconds <= 41
+        with pytest.raises(Throttled, match="503 Service Unavailable") as raised:
+            line.call(NUMBER, key="2")
+        assert 39 < raised.value.retry_after <= 40
+        assert raised.value.batch_text == "The trunk rests."  # the response was to another call
+
+
+def test_recipient_who_is_reachable_later_is_called_once_more(tmp_path: Path) -> None:
+    with (
+        FarEnd(tmp_path, "refuse", status="480 Away", headers="Retry-After: 20 (lunch)") as far_end,
+        Line(far_end.host) as line,
+    ):
+        line.call(NUMBER)
+        assert (line.later().seconds, line.later().text) == (20, "480 Away")
+        line.call(NUMBER, attempt=2)
+        assert (line.final().status, line.final().cause) == (S.UNANSWERED, Cause.NO_ANSWER)
+
+
+def test_redirect_within_the_trunk_is_followed(tmp_path: Path) -> None:
+    name, samples = chirp(2.0)
+    moved = "Moved Temporarily"
+    with (
+        FarEnd(tmp_path, "answer") as target,
+        FarEnd(
+            tmp_path, "refuse", status=f"302 {moved}", headers=f"Contact: <sip:{NUMBER}@{target.host}>"
+        ) as far_end,
+        Line(far_end.host) as line,
+    ):
+        line.call(NUMBER, said=name)
+        final = line.final()
+        assert line.statuses() == [S.RINGING, S.ANSWERED, S.COMPLETED]
+        assert (final.playback, final.cause) == (100, Cause.NONE)
+        assert f"Call-ID: {line.ref()}" in target.messages()
+    assert correlation(target.heard()[NUMBER].samples, samples) > 0.99
+    assert target.errors() == far_end.errors() == ""
+
+
+def test_redirects_in_a_circle_end(tmp_path: Path) -> None:
+    ports = Ports()
+    contact = f"Contact: <sip:{NUMBER}@127.0.0.1:{ports.sip}>"
+    with (
+        FarEnd(tmp_path, "refuse", status="302 Moved", headers=contact, ports=ports) as far_end,
+        Line(far_end.host) as line,
+    ):
+        line.call(NUMBER)
+        assert (line.final().status, line.final().cause) == (S.FAILED, Cause.REFUSED)
+        assert line.final().text == "302 Moved. Not followed: the call was redirected 5 times before."
+        assert len(far_end.log()) == 6
+    ports.close()
 
 
 def test_call_is_retried_and_the_trunk_rests_after_503(tmp_path: Path) -> None:
@@ -228,6 +287,17 @@ def test_keys_from_rtp_and_info_are_reported_immediately(tmp_path: Path) -> None
         assert line.final().playback == 100
 
 
+@pytest.mark.parametrize("payload_type", [96, 101])
+def test_keys_are_read_under_the_far_ends_payload_type_and_under_ours(
+    tmp_path: Path, payload_type: int
+) -> None:
+    text = scenario({"01": [*pick_up(sdp(formats="8 96")), *listen()]})
+    far_end = FarEnd(tmp_path, "keys", text=text, digit="7", event_payload_type=payload_type)
+    with far_end, Line(far_end.host) as line:
+        line.call(NUMBER)
+        assert (line.final().digits, line.final().playback) == ("7", 100)
+
+
 def test_call_answers_a_digest_challenge_and_shows_the_bought_number(tmp_path: Path) -> None:
     credentials: dict[str, Any] = {"user": "trunk-user", "password": "trunk-password"}
     with FarEnd(tmp_path, "challenge") as far_end, Line(far_end.host, **credentials) as line:
@@ -272,8 +342,8 @@ def test_call_over_tcp_completes(tmp_path: Path) -> None:
 def test_call_is_retried_if_the_trunk_refuses_the_connection() -> None:
     with Line("127.0.0.1:9", transport="tcp") as line:
         line.call(NUMBER)
-        assert line.later().text.startswith("Connection refused")
-        with pytest.raises(Throttled, match="Connection refused"):
+        assert line.later().text == "The trunk refused the connection."
+        with pytest.raises(Throttled, match="Delivery 1: The trunk refused the connection."):
             line.call(NUMBER, key="2")
 
 

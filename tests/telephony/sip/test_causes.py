@@ -51,6 +51,8 @@ def test_response_text_maps_to_status_and_cause(text: str, status: DeliveryStatu
         ('480 Temporarily Unavailable,Q.850;cause=17;text="User busy"', Cause.BUSY),
         ("500 Server Internal Error,Q.850;cause=1", Cause.INVALID),
         ("503 Service Unavailable,q.850 ; cause=19", Cause.NO_ANSWER),
+        ('480 Away,SIP;cause=480,Q.850;text="a, b";cause=17', Cause.BUSY),
+        ("480 Q.850;cause=17", Cause.NO_ANSWER),  # the trunk's own words are no Reason header
         ("486 Busy Here,Q.850;cause=16", Cause.BUSY),  # not in the table: the status decides
         ("603 Decline,SIP;cause=200", Cause.REFUSED),
     ],

@@ -37,7 +37,14 @@ class SimulatedTrunk:
     def monotonic(self) -> float:
         return self.now
 
-    def respond(self, text: str, *, key: str = "", dialled_at: float | None = None) -> float | None:
+    def respond(
+        self,
+        text: str,
+        *,
+        key: str = "",
+        dialled_at: float | None = None,
+        retry_after: float | None = None,
+    ) -> float | None:
         """Respond to a call with `text`. Return the seconds until it is retried. Without a key it is a new call."""
         self.now += 0.01
         self._calls += 1
@@ -50,6 +57,7 @@ class SimulatedTrunk:
             text=text,
             dialled_at=self.now if dialled_at is None else dialled_at,
             trunk_responded=outcome is not SILENT,
+            retry_after=retry_after,
         )
 
     def ring(self) -> None:
@@ -94,6 +102,65 @@ def test_attempts_are_counted_for_the_latest_calls_only(
     for key in ("1", "2", "3"):
         trunk.respond("503 Full", key=key)
     assert [trunk.respond("503 Full", key=key) for key in ("3", "1")] == [10, 5]
+
+
+def test_trunk_rests_as_long_as_retry_after_says(trunk: SimulatedTrunk) -> None:
+    assert trunk.respond("503 Full", key="1", retry_after=100) == 101  # others go first
+    trunk.now += 50
+    # A call that was dialled before the rest began, and that is told to wait longer.
+    assert trunk.respond("503 Full", key="2", retry_after=120) == pytest.approx(121)
+    trunk.now += 119
+    assert trunk.is_resting()
+    trunk.now += 2
+    assert not trunk.is_resting()
+
+
+def test_long_retry_after_is_tried_after_an_hour(trunk: SimulatedTrunk) -> None:
+    assert trunk.respond("503 Full", retry_after=10**9) == 3601
+    trunk.now += 3599
+    assert trunk.is_resting()
+    trunk.now += 2
+    assert not trunk.is_resting()
+
+
+def test_short_retry_after_does_not_shorten_the_backoff(trunk: SimulatedTrunk) -> None:
+    assert [trunk.respond("503 Full", key="1", retry_after=0) for _ in range(ATTEMPTS)] == [
+        5,
+        10,
+        15,
+        20,
+        None,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "retry_after", "seconds"),
+    [
+        ("480 Away", 30, 30),
+        ("480 Away", 1, 5),
+        ("408 Timeout", 30, 30),
+        ("480 Away", 3601, None),
+        ("480 Away", None, None),
+        ("480 Away,Q.850;cause=17", 30, None),  # busy is an outcome of its own
+        ("404 Not Found", 30, None),
+        ("603 Decline", 30, None),
+    ],
+)
+def test_recipient_who_can_be_reached_later_is_called_once_more(
+    trunk: SimulatedTrunk, text: str, retry_after: float | None, seconds: float | None
+) -> None:
+    assert trunk.respond(text, key="1", retry_after=retry_after) == seconds
+    assert not trunk.is_resting()
+    assert trunk.respond(text, key="1", retry_after=retry_after) is None
+
+
+def test_same_answer_for_everybody_rests_the_trunk_also_with_retry_after(trunk: SimulatedTrunk) -> None:
+    for _ in range(MAX_REFUSALS_IN_A_ROW[Meaning.DOUBTFUL] - 1):
+        assert trunk.respond("480 Away", retry_after=30) == 30
+    assert not trunk.is_resting()
+    assert trunk.respond("480 Away", retry_after=30) == 31
+    trunk.now += 29
+    assert trunk.is_resting()
 
 
 def test_wrong_password_never_fails_a_call(trunk: SimulatedTrunk) -> None:

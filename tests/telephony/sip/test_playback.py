@@ -1,0 +1,155 @@
+"""Test that the recording goes on in whole samples, and with what was not sent, after the stack has replaced its buffer."""
+
+from __future__ import annotations
+
+import time
+from array import array
+from typing import Any, cast
+
+import pytest
+from baresip import AudioNotActive
+from baresip.audio import AudioInfo
+
+from telephony.carriers.sip import playback as module
+from telephony.carriers.sip.playback import FRAME_BYTES, NoAudio, Playback
+
+SAMPLES = array("h", range(1, 16_001))  # two seconds, in which each sample says where it is
+
+
+class Clock:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr("telephony.carriers.sip.playback.time.monotonic", lambda: self.now)
+
+
+class CallAudio:
+    """The audio of a call, whose buffer the stack empties in real time. `sent` is what has left it."""
+
+    def __init__(self, clock: Clock, *, packet_ms: int = 20, capacity: int = 32_000) -> None:
+        self.clock = clock
+        self.packet_ms = packet_ms
+        self.capacity = capacity
+        self.sent = bytearray()
+        self.buffer = bytearray()
+        self.is_held = False
+        self.began_at = clock.now
+        self._epoch = 1
+        self._bound_epoch: int | None = None
+
+    def pass_time(self, seconds: float) -> None:
+        frame = self.packet_ms * 16
+        self.clock.now += seconds
+        if self.is_held:
+            self.began_at = self.clock.now
+        while self.began_at + self.packet_ms / 1000 <= self.clock.now:
+            self.began_at += self.packet_ms / 1000
+            self.sent += self.buffer[:frame]
+            del self.buffer[:frame]
+
+    def hold(self) -> None:
+        self.is_held = True
+        self.buffer.clear()
+        self._epoch += 1
+
+    def resume(self, *, packet_ms: int = 20) -> None:
+        self.is_held, self.packet_ms, self.began_at = False, packet_ms, self.clock.now
+        self._epoch += 1
+
+    def info(self) -> AudioInfo:
+        self._bound_epoch = self._epoch
+        return AudioInfo(
+            not self.is_held, True, 8000, 1, self.packet_ms, 8000, 1, len(self.buffer), 0, self.capacity, 0
+        )
+
+    def write(self, pcm: bytes) -> int:
+        if self.is_held:
+            raise AudioNotActive("held")
+        self.buffer += pcm
+        return len(pcm)
+
+    def stats(self) -> Any:
+        return type("Stats", (), {"tx_starved_frames": 0})
+
+
+def heard(audio: CallAudio) -> list[int]:
+    assert len(audio.sent) % 2 == 0
+    samples = array("h", bytes(audio.sent))
+    return [sample for sample in samples if sample]
+
+
+def play(audio: CallAudio, playback: Playback, *, until: float = float("inf")) -> None:
+    end = audio.clock.now + until
+    while audio.clock.now < end:
+        pause = playback.feed()
+        if pause is None:
+            return
+        audio.pass_time(min(pause, end - audio.clock.now))
+
+
+@pytest.mark.parametrize("hold_at", [0.05 + 0.0371 * step for step in range(45)])
+@pytest.mark.parametrize("packet_ms", [20, 30])
+def test_recording_goes_on_after_a_hold_at_any_moment(
+    monkeypatch: pytest.MonkeyPatch, hold_at: float, packet_ms: int
+) -> None:
+    audio = CallAudio(Clock(monkeypatch))
+    playback = Playback(cast(Any, audio), SAMPLES.tobytes(), lead_seconds=0)
+    play(audio, playback, until=hold_at)
+    before = len(heard(audio))
+    audio.hold()
+    playback.seconds()  # as speech capture and pressed keys ask, at any moment
+    play(audio, playback, until=0.513)
+    assert playback._written % FRAME_BYTES == 0
+    audio.resume(packet_ms=packet_ms)
+    play(audio, playback)
+    audio.pass_time(0.06)
+    samples = heard(audio)
+    assert playback.share() == 100
+    resumed = samples[before]
+    assert abs(resumed - before - 1) <= 2 * FRAME_BYTES // 2  # at most two packets are missing or repeated
+    assert samples[before:] == list(range(resumed, 16_001))  # each sample is whole, and none is missing
+    assert playback.underruns == 0
+
+
+def test_buffer_that_was_replaced_between_two_looks_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    audio = CallAudio(Clock(monkeypatch))
+    playback = Playback(cast(Any, audio), SAMPLES.tobytes(), lead_seconds=0)
+    play(audio, playback, until=0.7)
+    audio.hold()
+    audio.resume()
+    play(audio, playback)
+    samples = heard(audio)
+    assert len(samples) >= 16_000
+    assert samples[-8_000:] == list(range(8_001, 16_001))
+    assert playback.underruns == 0
+
+
+def test_new_buffer_for_received_audio_repeats_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    audio = CallAudio(Clock(monkeypatch))
+    playback = Playback(cast(Any, audio), SAMPLES.tobytes(), lead_seconds=0)
+    play(audio, playback, until=0.7)
+    audio._epoch += 1
+    play(audio, playback)
+    assert heard(audio) == list(range(1, 16_001))
+
+
+def test_share_counts_nothing_that_a_hold_has_kept_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    audio = CallAudio(Clock(monkeypatch))
+    playback = Playback(cast(Any, audio), SAMPLES.tobytes(), lead_seconds=0)
+    play(audio, playback, until=0.5)
+    audio.hold()
+    play(audio, playback, until=20)
+    assert playback.share() == pytest.approx(25, abs=2)
+    assert playback.seconds() == pytest.approx(len(heard(audio)) / 8000, abs=0.03)
+    with pytest.raises(NoAudio):
+        play(audio, playback, until=20)
+
+
+def test_call_that_never_accepts_audio_was_never_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    audio = CallAudio(Clock(monkeypatch))
+    audio.hold()
+    playback = Playback(cast(Any, audio), SAMPLES.tobytes(), lead_seconds=0.3)
+    begun = time.monotonic()
+    with pytest.raises(NoAudio):
+        play(audio, playback)
+    assert module.READY_SECONDS < time.monotonic() - begun < module.READY_SECONDS + 0.5
+    assert (playback.was_ready, playback.share()) == (False, 0)
