@@ -93,6 +93,8 @@ def test_status_of_resting_and_paused_trunks_names_the_reason() -> None:
         "resting for 30 s: 503 Service Unavailable",
         "resting for 29 s: 503 Service Unavailable",
     }
-    assert trunk_status()["line"]["last error"] == "503 Service Unavailable (0 s ago)"
+    assert trunk_status()["line"]["last error"] == (
+        "503 Service Unavailable (0 s ago; it has accepted nothing since)"
+    )
     pause_trunk("line", reason="wrong password")
     assert trunk_status()["line"]["state"] == "paused until an operator clears it: wrong password"
