@@ -1,4 +1,4 @@
-"""Move credits: the only module that writes balances, holds and ledger entries.
+"""Move credits: with `late_captures`, the only module that writes balances, holds and ledger entries.
 
 Every verb is one transaction that moves credits and appends a ledger entry with its cause. The cause identifies the
 reason of the movement ("run:17", "delivery:903"). Verbs are idempotent per cause: the same verb with the same cause
@@ -122,6 +122,12 @@ def hold(*, user: User, amount: Decimal, cause: str) -> CreditHold:
     return held
 
 
+def lock_holds(hold_ids: Sequence[int]) -> None:
+    """Lock holds until the end of the transaction. Call it before two verbs that would lock them one after the other."""
+    with connection.cursor() as cursor:
+        cursor.execute(LOCK_HOLDS, [sorted(set(hold_ids))])
+
+
 def capture_many(*, captures: Sequence[Capture]) -> Decimal:
     """Take the final prices of deliveries from their holds. Return the credits that this call booked.
 
@@ -138,7 +144,7 @@ def capture_many(*, captures: Sequence[Capture]) -> Decimal:
     given = json.dumps([{"hold_id": c.hold_id, "amount": str(c.amount), "cause": c.cause} for c in wanted])
     with transaction.atomic(), connection.cursor() as cursor:
         # Lock the holds in id order before inserting entries. Otherwise two calls that share causes could deadlock.
-        cursor.execute(_LOCK_HOLDS, [hold_ids])
+        cursor.execute(LOCK_HOLDS, [hold_ids])
         if cursor.rowcount != len(hold_ids):
             raise NotFound("Credits cannot be captured: the hold does not exist.")
         cursor.execute(_BOOK_CAPTURES, [timezone.now(), given])
@@ -193,9 +199,9 @@ def release_many(*, causes: Mapping[int, str]) -> Decimal:
         return Decimal(0)
     hold_ids = sorted(causes)
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(_LOCK_HOLDS, [hold_ids])
+        cursor.execute(LOCK_HOLDS, [hold_ids])
         # Lock the accounts in id order as well, because one call may pay several of them.
-        cursor.execute(_LOCK_USERS_OF_HOLDS, [hold_ids])
+        cursor.execute(LOCK_USERS_OF_HOLDS, [hold_ids])
         cursor.execute(_BOOK_RELEASES, [timezone.now(), hold_ids, [causes[pk] for pk in hold_ids]])
         released: defaultdict[int, Decimal] = defaultdict(Decimal)
         for user_id, amount in cursor.fetchall():
@@ -206,9 +212,9 @@ def release_many(*, causes: Mapping[int, str]) -> Decimal:
     return sum(released.values(), Decimal(0))
 
 
-_LOCK_HOLDS = "SELECT id FROM accounts_credithold WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE"
+LOCK_HOLDS = "SELECT id FROM accounts_credithold WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE"
 
-_LOCK_USERS_OF_HOLDS = """
+LOCK_USERS_OF_HOLDS = """
     SELECT id FROM accounts_user WHERE id IN (SELECT user_id FROM accounts_credithold WHERE id = ANY(%s))
      ORDER BY id FOR NO KEY UPDATE
 """

@@ -186,7 +186,8 @@ class RateCounter(models.Model):
 class CreditHold(models.Model):
     """Credits that are reserved for one cause (a run, an OTP). Deliveries capture a part; the rest is released.
 
-    `amount` never changes. A closed hold has nothing left to capture.
+    `amount` grows only by what is charged for deliveries that were reported late (`accounts.late_captures`). A closed hold
+    has nothing left to capture.
     """
 
     user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="credit_holds")

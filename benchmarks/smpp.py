@@ -13,22 +13,26 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks import kannel
 from benchmarks.table import Row
 from benchmarks.worlds import begin, database, make_campaign
 from tests.live import wait_for
 from tests.telephony.smpp.processes import SmppIris, SmscProcess, smpp_iris, smsc
 
 PACE = 200
+WINDOW = 500
 
 
 def measure(scale: float) -> list[Row]:
     count = max(2000, int(60_000 * scale))
     with tempfile.TemporaryDirectory(prefix="iris-smpp-") as folder:
         home = Path(folder)
-        with smsc(home) as far, smpp_iris(home / "iris", far.port, options="window = 500") as iris:
-            iris.manage("topup", "demo@example.com", "50000000")
-            rate, shares, completed = _sustained(iris, far, count)
-            taken = Counter(entry["to"] for entry in far.entries)
+        with smsc(home) as far:
+            with smpp_iris(home / "iris", far.port, options=f"window = {WINDOW}") as iris:
+                iris.manage("topup", "demo@example.com", "50000000")
+                rate, shares, completed = _sustained(iris, far, count)
+                taken = Counter(entry["to"] for entry in far.entries)
+            against_kannel = _kannel(home / "kannel", far, count, rate)
     with tempfile.TemporaryDirectory(prefix="iris-smpp-") as folder:
         home = Path(folder)
         with (
@@ -46,6 +50,7 @@ def measure(scale: float) -> list[Row]:
             reached=rate >= 1000 and len(taken) == sum(taken.values()) == completed == count,
         ),
         Row(what="CPU of that, ms per SMS", measured=shares),
+        against_kannel,
         Row(
             what=f"{PACE} a second on an SMSC that answers after 0.2 s",
             measured=f"{pace:.1f}/s; fullest second {fullest}, not completed {open_ended}",
@@ -68,6 +73,32 @@ def _sustained(iris: SmppIris, far: SmscProcess, count: int) -> tuple[float, str
     shares = {name: (after[name] - before[name]) / count * 1000 for name in after}
     listed = " · ".join(f"{name} {share:.2f}" for name, share in sorted(shares.items()))
     return count / seconds, listed, _completed(iris)
+
+
+def _kannel(folder: Path, far: SmscProcess, count: int, rate: float) -> Row:
+    """Let Kannel send as many SMS to the same process of the SMSC, and compare."""
+    what = "SMS over SMPP to one local SMSC, receipts booked"
+    if sentence := kannel.missing():
+        return Row(what=what, measured=f"{rate:,.0f}/s", against=f"Kannel {sentence}", goal="≥ 1 ×")
+    before = _cpu_of(far.process.pid)
+    with kannel.running_kannel(folder, far=far, window=WINDOW) as running:
+        seconds = running.send([f"97798{40_000_000 + n}" for n in range(count)])
+        spent = running.cpu() / count * 1000
+    share = (_cpu_of(far.process.pid) - before) / seconds
+    theirs = count / seconds
+    return Row(
+        what=what,
+        measured=f"{rate:,.0f}/s",
+        against=f"Kannel, spool on disk: {theirs:,.0f}/s, {spent:.2f} ms of CPU each; the SMSC used {share:.0%} of a core",
+        ratio=rate / theirs,
+        goal="≥ 1 ×",
+        reached=rate >= theirs,
+    )
+
+
+def _cpu_of(pid: int) -> float:
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
 
 
 def _paced(iris: SmppIris, far: SmscProcess, count: int) -> tuple[float, int, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
+import unicodedata
 from collections.abc import Sequence
 from enum import Enum, auto
 
@@ -21,21 +22,41 @@ log = logging.getLogger(__name__)
 
 # Longer messages are ordinary text, even if the first word is a keyword.
 MAX_WORDS = 3
+MAX_CHARACTERS = 200  # of the keyword, with spaces and marks around it
 
 _STOP_WORDS = {
     "stop",
     "stopall",
     "unsubscribe",
+    "unsub",
     "optout",
+    "roka",
+    "roknu",
+    "roknus",
+    "roknuhos",
+    "banda",
+    "bandha",
     "रोक्नुहोस्",
     "रोक्नुहोस",
     "रोक्नुस्",
     "रोक्नुस",
     "रोक",
     "रोक्नु",
+    "रोकिदिनुहोस्",
+    "रोकिदिनुस्",
     "बन्द",
+    "बन्दा",
+    "नपठाउनुहोस्",
+    "नपठाउनुहोस",
+    "नपठाउनुस्",
+    "नपठाउनुस",
+    "नपठाउनु",
 }
 _START_WORDS = {"start", "unstop", "subscribe", "सुरु", "सुरू", "शुरु", "शुरू"}
+# These end a subscription only if nothing else is said ("cancel my order" is ordinary text).
+_STOP_WORDS_ALONE = {"cancel", "end", "quit", "revoke"}
+_TWO_WORDS = {("opt", "out"): "optout"}
+_POLITE_WORDS = {"please", "pls", "plz", "kindly", "कृपया"}  # before a keyword
 _INVISIBLE = re.compile("[\u200b-\u200d\ufeff]")
 _BETWEEN_WORDS = re.compile(r"[^\w\u0900-\u097f]+")
 
@@ -46,14 +67,25 @@ class Keyword(Enum):
 
 
 def keyword_in(text: str) -> Keyword | None:
-    """Return the keyword of an inbound SMS: its first word, in any case, if the SMS has at most MAX_WORDS words."""
-    text = _INVISIBLE.sub("", to_nfc(text)).casefold().replace("।", " ")
+    """Return the keyword of an inbound SMS: its first word, in any case, if the SMS has at most MAX_WORDS words.
+
+    "Please" may come before it. Full-width letters, dots and spaces between single letters do not matter.
+    """
+    text = text.strip()
+    if len(text) > MAX_CHARACTERS:
+        return None
+    text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", to_nfc(text))).casefold().replace("।", " ")
     words = _BETWEEN_WORDS.sub(" ", text).split()
+    if len(words) > 1 and all(len(word) == 1 for word in words):
+        words = ["".join(words)]
     if not words or len(words) > MAX_WORDS:
         return None
-    if words[0] in _STOP_WORDS:
+    if len(words) > 1 and words[0] in _POLITE_WORDS:
+        words = words[1:]
+    word = _TWO_WORDS.get((words[0], words[-1]), words[0])
+    if word in _STOP_WORDS or (word in _STOP_WORDS_ALONE and words[1:] in ([], ["all"])):
         return Keyword.STOP
-    if words[0] in _START_WORDS:
+    if word in _START_WORDS:
         return Keyword.START
     return None
 

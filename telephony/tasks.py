@@ -15,6 +15,7 @@ from telephony.engine import (
     backlog,
     delivery_reports,
     lifecycle,
+    part_reports,
     restore_hold,
     routing,
     time_slices,
@@ -68,6 +69,7 @@ def _serve_trunk(alias: str, *, held: bool) -> None:
             delivery_reports.look_up_unknown(alias)
     if UnmatchedReport.objects.filter(trunk__alias=alias).exists():
         delivery_reports.match_again(alias)
+    part_reports.learn(carrier)
 
 
 @shared_task(name="telephony.tasks.dispatch", bind=True, expires=EXPIRES)

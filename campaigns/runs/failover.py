@@ -26,7 +26,10 @@ def send_sms_after_missed_calls(changed: Sequence[Changed], **kwargs: Any) -> No
     ended = [
         delivery
         for delivery in changed
-        if delivery.purpose is Purpose.CAMPAIGN and delivery.is_final and delivery.channel is Channel.CALL
+        if delivery.purpose is Purpose.CAMPAIGN
+        and delivery.is_final
+        and delivery.channel is Channel.CALL
+        and not delivery.is_late  # its end was announced when it was lost
     ]
     if not ended:
         return

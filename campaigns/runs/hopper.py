@@ -15,6 +15,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Count, F, Q, Sum
 from django.utils import timezone
 
+from accounts import credits
 from campaigns.models import Run, RunStatus, Service, Source
 from campaigns.runs import lifecycle, rendering, setting_aside, survey_calls
 from telephony import speech
@@ -149,6 +150,12 @@ def fill(run_id: int) -> int:
         )
         if not moved:
             return 0
+        if run.is_capped:
+            # A late report may have taken credits since they were counted (`accounts.late_captures`).
+            credits.lock_holds([run.hold_id])
+            if _count_affordable(run) < len(recipients):
+                transaction.set_rollback(True)
+                return 0
         enqueue(requests=requests)
         failpoint("filling")
     failpoint("filled")

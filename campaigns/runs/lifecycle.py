@@ -22,7 +22,7 @@ from telephony.engine import lifecycle as deliveries
 from telephony.engine.failpoints import failpoint
 from telephony.engine.lifecycle import Changed
 from telephony.models import Channel, DeliveryStatus, Purpose
-from telephony.models.statuses import END
+from telephony.models.statuses import COMPLETED, END, FAILED, HUNGUP
 from telephony.unnest import rowset
 
 log = logging.getLogger(__name__)
@@ -169,7 +169,11 @@ def _update_recipients_of(channel: Channel, ended: list[Changed]) -> None:
     ended.sort(key=lambda delivery: delivery.item)
     # `status`, `seconds` and `playback` are those of the call. An SMS sent with or after a call has fields of its own.
     shown = "NOT run.trial" if channel is Channel.CALL else "NOT run.trial AND c.service = 'sms'"
-    texted = "true" if channel is Channel.SMS else "false"
+    is_sms = "true" if channel is Channel.SMS else "false"
+    # A late report is about an earlier run, perhaps. It changes what a later one shows only if the recipient was reached.
+    tells = f"(NOT e.late OR e.status IN ({COMPLETED}, {HUNGUP}) OR {{shown}} = {FAILED})"
+    shown = f"{shown} AND {tells.format(shown='r.status')}"
+    texted = f"{is_sms} AND NOT run.trial AND {tells.format(shown='r.sms_status')}"
     rows, parameters = rowset(
         "e",
         {
@@ -179,6 +183,7 @@ def _update_recipients_of(channel: Channel, ended: list[Changed]) -> None:
             "seconds": ("float8", [delivery.seconds for delivery in ended]),
             "playback": ("smallint", [delivery.playback for delivery in ended]),
             "credits": ("numeric", [delivery.credits for delivery in ended]),
+            "late": ("bool", [delivery.is_late for delivery in ended]),
         },
     )
     with connection.cursor() as cursor:
@@ -187,8 +192,8 @@ def _update_recipients_of(channel: Channel, ended: list[Changed]) -> None:
                    SET status = CASE WHEN {shown} THEN e.status ELSE r.status END,
                        seconds = CASE WHEN {shown} THEN e.seconds ELSE r.seconds END,
                        playback = CASE WHEN {shown} THEN e.playback ELSE r.playback END,
-                       sms_status = CASE WHEN {texted} AND NOT run.trial THEN e.status ELSE r.sms_status END,
-                       sms_credits = r.sms_credits + CASE WHEN {texted} THEN e.credits ELSE 0 END,
+                       sms_status = CASE WHEN {texted} THEN e.status ELSE r.sms_status END,
+                       sms_credits = r.sms_credits + CASE WHEN {is_sms} THEN e.credits ELSE 0 END,
                        credits = r.credits + e.credits
                   FROM {rows}, campaigns_campaign c, campaigns_run run
                  WHERE r.id = e.id AND c.id = r.campaign_id AND run.id = e.batch""",

@@ -102,11 +102,13 @@ class CarrierEvent:
 
     `seconds` is the length of the call since pickup. `playback` is the percentage of the message that was heard.
     `digits` are all keys pressed so far. `answers` are all survey responses so far. `number` is the recipient in E.164,
-    if the carrier names it: it identifies the delivery when the submit response with the `ref` was lost.
+    if the carrier names it: it identifies the delivery when the submit response with the `ref` was lost, and tells two
+    deliveries with the same `ref` apart. `written_ref` is the `ref` as the carrier wrote it, if the carrier normalizes ids.
     """
 
     key: str = ""
     ref: str = ""
+    written_ref: str = ""
     number: str = field(default="", repr=False)  # logs show events, but must not show numbers or texts
     status: DeliveryStatus
     at: datetime
@@ -160,6 +162,8 @@ class Carrier(ABC):
     pins_resends: ClassVar[bool] = False
     # How the text of a report begins that only confirms that the carrier has taken an SMS back for us; "" if none does.
     recall_text: ClassVar[str] = ""
+    # Whether only the reports show if the carrier reports on each part of a long SMS, or once.
+    learns_part_reports: bool = False
     options: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, *, alias: str, **options: Any) -> None:
@@ -203,6 +207,14 @@ class Carrier(ABC):
     def reports_on(self, text: str) -> int:
         """Return how many reports to expect on an SMS of this text: one, unless each part is reported separately."""
         return 1
+
+    def reports_once(self) -> bool:
+        """Return whether a report on one part of a long SMS counts for all of it (`Accepted.parts`)."""
+        return False
+
+    def advice(self) -> list[str]:
+        """Return sentences for `manage.py trunk_status`: what the operator should know or change. May read the database."""
+        return []
 
     def report_timeout(self) -> float:
         """Return after how many seconds without a final report a delivery is lost."""

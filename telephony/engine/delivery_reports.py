@@ -8,15 +8,17 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError, transaction
 
 from telephony import inbox
 from telephony.call_scripts import SurveyResponse
 from telephony.carriers import get_carrier
 from telephony.carriers.base import Accepted, Carrier, CarrierEvent, InboundSms, Result
-from telephony.engine import lifecycle, survey_responses, unmatched_reports
+from telephony.engine import lifecycle, part_reports, report_matching, survey_responses, unmatched_reports
 from telephony.engine.lifecycle import Report
-from telephony.models import Delivery, DeliveryStatus
+from telephony.engine.part_reports import report_of
+from telephony.engine.report_matching import Match
+from telephony.models import Delivery
 from telephony.models.statuses import END, QUEUED
 
 log = logging.getLogger(__name__)
@@ -51,29 +53,27 @@ def _apply_events(alias: str, items: Sequence[CarrierEvent | InboundSms]) -> int
     if inbound := [item for item in items if isinstance(item, InboundSms)]:
         inbox.receive(alias, inbound)
     events = [item for item in items if isinstance(item, CarrierEvent)]
-    refs = sorted({event.ref for event in events if not event.key and event.ref})
-    by_ref, by_part = _deliveries_of(alias, refs) if refs else ({}, {})
+    carrier = get_carrier(alias)
     reports: list[Report] = []
     responses: list[tuple[int, datetime, Sequence[SurveyResponse]]] = []
-    part_events: list[CarrierEvent] = []
+    of_parts: list[tuple[CarrierEvent, Match]] = []
     unmatched: list[CarrierEvent] = []
-    for event in events:
-        if not event.key and event.ref in by_part:
-            part_events.append(event)
-            continue
-        pk = int(event.key) if event.key else by_ref.get(event.ref)
-        if pk is None:
+    for event, match in zip(events, report_matching.match(carrier, events), strict=True):
+        if match is None:
             unmatched.append(event)
             continue
-        reports.append(_report(event, pk))
+        if match.is_part:
+            of_parts.append((event, match))
+            continue
+        reports.append(report_of(event, match.pk))
         if event.answers:
-            responses.append((pk, event.at, event.answers))
+            responses.append((match.pk, event.at, event.answers))
     if unmatched:
         log.info("%s reported on %d unknown ids", alias, len(unmatched))
         unmatched_reports.store(alias, unmatched)
-    if part_events:
-        reports += _reports_on_parts(alias, part_events, by_part)
-    changed = lifecycle.apply_reports(reports, report_timeout=get_carrier(alias).report_timeout())
+    if of_parts:
+        reports += part_reports.reports_on_whole(carrier, of_parts)
+    changed = lifecycle.apply_reports(reports, report_timeout=carrier.report_timeout())
     survey_responses.announce(responses)
     return changed
 
@@ -117,68 +117,6 @@ def match_again(alias: str) -> None:
         if known := unmatched_reports.take(alias):
             apply_events(alias, known)
     unmatched_reports.match_by_number(get_carrier(alias))
-
-
-def _deliveries_of(alias: str, refs: Sequence[str]) -> tuple[dict[str, int], dict[str, int]]:
-    """Return the ids of deliveries by the carrier's ids of whole messages, and by its ids of message parts."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """SELECT d.ref, d.id, false FROM telephony_delivery d JOIN telephony_trunk t ON t.id = d.trunk_id
-                WHERE t.alias = %(alias)s AND d.ref <> '' AND d.ref = ANY(%(refs)s)
-               UNION ALL
-               SELECT p.ref, p.delivery_id, true
-                 FROM telephony_messagepart p JOIN telephony_trunk t ON t.id = p.trunk_id
-                WHERE t.alias = %(alias)s AND p.ref = ANY(%(refs)s)
-               ORDER BY 2""",
-            {"alias": alias, "refs": list(refs)},
-        )
-        rows = cursor.fetchall()
-    return (
-        {ref: pk for ref, pk, is_part in rows if not is_part},
-        {ref: pk for ref, pk, is_part in rows if is_part},
-    )
-
-
-def _reports_on_parts(alias: str, events: Sequence[CarrierEvent], by_part: dict[str, int]) -> list[Report]:
-    """Return reports on whole messages: completed when all parts are delivered, failed when one part has failed."""
-    reports = [
-        _report(event, by_part[event.ref]) for event in events if event.status != DeliveryStatus.COMPLETED
-    ]
-    delivered = {event.ref: event for event in events if event.status == DeliveryStatus.COMPLETED}
-    if not delivered:
-        return reports
-    # Keeps the order of the events, so that a message gets the time of its last part.
-    last = {by_part[ref]: event for ref, event in delivered.items()}
-    with connection.cursor() as cursor:
-        # Two transactions may apply reports on parts of the same message. The lock makes the last one see the others.
-        cursor.execute(
-            "SELECT FROM telephony_delivery WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE", [list(last)]
-        )
-        cursor.execute(
-            """UPDATE telephony_messagepart p SET delivered = true FROM telephony_trunk t
-                WHERE t.id = p.trunk_id AND t.alias = %s AND p.ref = ANY(%s)""",
-            [alias, list(delivered)],
-        )
-        cursor.execute(
-            """SELECT delivery_id FROM telephony_messagepart WHERE delivery_id = ANY(%s)
-                GROUP BY delivery_id HAVING bool_and(delivered)""",
-            [list(last)],
-        )
-        complete = [row[0] for row in cursor.fetchall()]
-    return reports + [_report(last[pk], pk) for pk in complete]
-
-
-def _report(event: CarrierEvent, pk: int) -> Report:
-    return Report(
-        id=pk,
-        status=event.status,
-        at=event.at,
-        cause=event.cause,
-        seconds=event.seconds,
-        playback=event.playback,
-        text=event.text,
-        digits=event.digits,
-    )
 
 
 def poll(alias: str, *, budget: float) -> bool:

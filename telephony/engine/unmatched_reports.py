@@ -17,7 +17,8 @@ from django.db import connection, transaction
 from iris.storable import storable
 from telephony.carriers.base import Accepted, Carrier, CarrierEvent
 from telephony.engine import lifecycle
-from telephony.engine.lifecycle.reports import carrier_text
+from telephony.engine.lifecycle.reports import IS_LOST, REACHED_LATER, carrier_text
+from telephony.engine.report_matching import MAY_BE_ABOUT
 from telephony.models import Cause, Channel, DeliveryStatus, Trunk, UnmatchedReport
 from telephony.models.statuses import END, UNKNOWN
 
@@ -26,6 +27,15 @@ MATCH_GRACE_SECONDS = 3
 # Only the newest reports are examined, because a carrier may send many reports on messages of other systems.
 MAX_REPORTS_EXAMINED = 5000
 PRUNE_SIZE = 1000
+LATE_DAYS = 3  # how long a report on its number can correct a lost delivery without an id
+# The stored report `u` has the id of a delivery, so it is about that one, or about an SMS that will get the same id.
+HAS_KNOWN_ID = """u.ref <> '' AND (
+    EXISTS (SELECT FROM telephony_delivery k WHERE k.trunk_id = u.trunk_id AND k.ref = u.ref AND k.ref <> '')
+    OR EXISTS (SELECT FROM telephony_messagepart p WHERE p.trunk_id = u.trunk_id AND p.ref = u.ref))"""
+# Whether the delivery `d` has no id and may be the one that a report on its number is about. A lost one may for a while.
+WAITS_FOR_A_NUMBER = f"""(d.status = {UNKNOWN}
+    OR ({IS_LOST} AND d.ref = '' AND d.claimed_at > statement_timestamp() - make_interval(days => {LATE_DAYS})
+        AND NOT EXISTS ({REACHED_LATER})))"""
 
 
 class _StoredReport(NamedTuple):
@@ -57,7 +67,7 @@ def store(alias: str, events: Sequence[CarrierEvent]) -> None:
 
 
 def take(alias: str, refs: Sequence[str] | None = None) -> list[CarrierEvent]:
-    """Remove and return the stored reports on these ids; without `refs`, those on all ids that have become known."""
+    """Remove and return the stored reports on these ids; without `refs`, those that a delivery now waits for."""
     with connection.cursor() as cursor:
         if refs is not None:
             chosen, parameters = "u.ref = ANY(%s)", [list(refs)]
@@ -65,12 +75,15 @@ def take(alias: str, refs: Sequence[str] | None = None) -> list[CarrierEvent]:
             chosen, parameters = (
                 f"""u.id IN (SELECT id FROM telephony_unmatchedreport ORDER BY id DESC LIMIT {MAX_REPORTS_EXAMINED})
                     AND u.ref <> '' AND (
-                        EXISTS (SELECT FROM telephony_delivery d WHERE d.trunk_id = t.id AND d.ref = u.ref)
-                        OR EXISTS (SELECT FROM telephony_messagepart p WHERE p.trunk_id = t.id AND p.ref = u.ref))""",
+                        EXISTS (SELECT FROM telephony_delivery d
+                                 WHERE d.trunk_id = t.id AND d.ref = u.ref AND {MAY_BE_ABOUT})
+                        OR EXISTS (SELECT FROM telephony_messagepart p JOIN telephony_delivery d ON d.id = p.delivery_id
+                                    WHERE p.trunk_id = t.id AND p.ref = u.ref AND {MAY_BE_ABOUT}))""",
                 [],
             )
         cursor.execute(
-            f"""DELETE FROM telephony_unmatchedreport u USING telephony_trunk t
+            f"""DELETE FROM telephony_unmatchedreport u
+                 USING telephony_trunk t LEFT JOIN telephony_bind b ON b.trunk_id = t.id
                  WHERE t.id = u.trunk_id AND t.alias = %s AND {chosen}
                 RETURNING u.ref, u.number, u.status, u.cause, u.carrier_text, u.at""",
             [alias, *parameters],
@@ -85,7 +98,7 @@ def take(alias: str, refs: Sequence[str] | None = None) -> list[CarrierEvent]:
 
 @transaction.atomic
 def match_by_number(carrier: Carrier) -> int:
-    """Apply reports to unknown deliveries with the same numbers; return how many deliveries changed.
+    """Apply reports to unknown deliveries with the same numbers, then to lost ones; return how many deliveries changed.
 
     If the carrier reports each part of a message, the delivery needs a report on each part. If a number has several unknown
     deliveries, the oldest gets the first report, because nothing tells them apart. Reports that begin with the carrier's
@@ -96,10 +109,10 @@ def match_by_number(carrier: Carrier) -> int:
             f"""SELECT u.id, u.ref, u.number, u.status, u.cause, u.carrier_text, u.at
                   FROM telephony_unmatchedreport u JOIN telephony_trunk t ON t.id = u.trunk_id AND t.alias = %s
                  WHERE u.number <> '' AND u.status >= {END}
-                   AND NOT (%s <> '' AND starts_with(u.carrier_text, %s))
+                   AND NOT (%s <> '' AND starts_with(u.carrier_text, %s)) AND NOT ({HAS_KNOWN_ID})
                    AND u.created_at < statement_timestamp() - make_interval(secs => {MATCH_GRACE_SECONDS})
                    AND EXISTS (SELECT FROM telephony_delivery d
-                                WHERE d.trunk_id = t.id AND d.status = {UNKNOWN} AND d."to" = u.number
+                                WHERE d.trunk_id = t.id AND {WAITS_FOR_A_NUMBER} AND d."to" = u.number
                                   AND coalesce(d.pinned_since, d.claimed_at) <= u.created_at)
                  ORDER BY u.id DESC LIMIT {MAX_REPORTS_EXAMINED} FOR UPDATE OF u SKIP LOCKED""",
             [carrier.alias, carrier.recall_text, carrier.recall_text],
@@ -111,8 +124,8 @@ def match_by_number(carrier: Carrier) -> int:
             return 0
         cursor.execute(
             f"""SELECT d.id, d."to", d.text FROM telephony_delivery d JOIN telephony_trunk t ON t.id = d.trunk_id
-                 WHERE t.alias = %s AND d.status = {UNKNOWN} AND d.channel = '{Channel.SMS.value}'
-                   AND d."to" = ANY(%s) ORDER BY d.id""",
+                 WHERE t.alias = %s AND {WAITS_FOR_A_NUMBER} AND d.channel = '{Channel.SMS.value}'
+                   AND d."to" = ANY(%s) ORDER BY d.status, d.id""",
             [carrier.alias, list(reports)],
         )
         accepted: list[Accepted] = []
@@ -141,7 +154,7 @@ def match_by_number(carrier: Carrier) -> int:
             reports[number] = reports[number][len(candidates) :]
     UnmatchedReport.objects.filter(pk__in=used).delete()
     lifecycle.apply_results(accepted, report_timeout=carrier.report_timeout())
-    return lifecycle.apply_reports(matched)
+    return lifecycle.apply_isolated(matched)
 
 
 def prune() -> None:

@@ -12,9 +12,10 @@ from telephony.models.deliveries import (
 )
 from telephony.models.numbers import PhoneNumber
 from telephony.models.replies import InboundMessage, OptOut
+from telephony.models.reporting import LateReport, PartReporting
 from telephony.models.restores import RestoreAnchor, RestoreGuard
 from telephony.models.sandbox import SandboxMessage
-from telephony.models.smpp import Bind, InboundPart, Repetition
+from telephony.models.smpp import Bind, InboundPart, PastBind, Repetition
 from telephony.models.trunks import TimeSlice, Trunk
 from telephony.models.voices import Audio, Voice
 
@@ -28,8 +29,11 @@ __all__ = [
     "FINAL",
     "InboundMessage",
     "InboundPart",
+    "LateReport",
     "MessagePart",
     "OptOut",
+    "PartReporting",
+    "PastBind",
     "PhoneNumber",
     "Purpose",
     "Repetition",

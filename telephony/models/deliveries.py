@@ -41,7 +41,9 @@ class DeliveryStatus(models.IntegerChoices):
     TERMINATED = 104
 
 
-FINAL = DeliveryStatus.COMPLETED  # this status and all above it never change again
+FINAL = (
+    DeliveryStatus.COMPLETED
+)  # this status and all above it never change again, unless a lost delivery reports late
 
 
 class Cause(models.TextChoices):
@@ -192,6 +194,7 @@ class MessagePart(models.Model):
     trunk = models.ForeignKey(Trunk, on_delete=models.PROTECT, related_name="+", db_index=False)
     ref = models.CharField(max_length=100, help_text="The carrier's id of it.")
     delivered = models.BooleanField(default=False)
+    delivered_at = models.DateTimeField(null=True, blank=True, help_text="When its report came.")
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:

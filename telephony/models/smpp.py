@@ -27,6 +27,20 @@ class Bind(models.Model):
         return f"{self.trunk_id} bound since {self.since}"
 
 
+class PastBind(models.Model):
+    """An earlier bind of a trunk. Silence is counted over all binds, because some SMSCs reset the connection often."""
+
+    trunk = models.ForeignKey("telephony.Trunk", on_delete=models.CASCADE, related_name="+", db_index=False)
+    since = models.DateTimeField()
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["trunk", "seen_at"], name="past_bind")]
+
+    def __str__(self) -> str:
+        return f"{self.trunk_id} bound from {self.since} to {self.seen_at}"
+
+
 class Repetition(models.Model):
     """How often an SMS was sent again, because its submit response was lost and nothing shows that the SMSC accepted it."""
 

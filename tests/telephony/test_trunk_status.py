@@ -93,19 +93,24 @@ def test_status_of_resting_and_paused_trunks_names_the_reason() -> None:
         "resting for 30 s: 503 Service Unavailable",
         "resting for 29 s: 503 Service Unavailable",
     }
-    assert trunk_status()["line"]["last error"] == "503 Service Unavailable (0 s ago)"
+    assert trunk_status()["line"]["last error"] == (
+        "503 Service Unavailable (0 s ago; it has accepted nothing since)"
+    )
     pause_trunk("line", reason="wrong password")
     assert trunk_status()["line"]["state"] == "paused until an operator clears it: wrong password"
 
 
-def test_status_says_whether_deliveries_have_succeeded_since_the_last_error() -> None:
+def test_status_says_whether_the_carrier_has_accepted_anything_since_the_last_error() -> None:
     line, other = make_trunk("line"), make_trunk("sandbox")
     now = timezone.now()
     before, after = now - timedelta(minutes=9), now - timedelta(minutes=2)
-    make_delivery(trunk=line, channel=Channel.CALL, status=DeliveryStatus.COMPLETED, answered_at=before)
-    make_delivery(trunk=line, channel=Channel.CALL, status=DeliveryStatus.FAILED, ended_at=after)
-    make_delivery(trunk=other, channel=Channel.CALL, status=DeliveryStatus.COMPLETED, answered_at=after)
+    make_delivery(trunk=line, channel=Channel.CALL, status=DeliveryStatus.COMPLETED, submitted_at=before)
+    make_delivery(
+        trunk=line, channel=Channel.CALL, status=DeliveryStatus.FAILED, cause="refused", submitted_at=after
+    )
+    make_delivery(trunk=other, channel=Channel.CALL, status=DeliveryStatus.COMPLETED, submitted_at=after)
     Trunk.objects.filter(alias="line").update(last_error="503 Full", last_error_at=now - timedelta(minutes=5))
-    assert trunk_status()["line"]["last error"] == "503 Full (5 min ago)"
-    make_delivery(trunk=line, channel=Channel.CALL, status=DeliveryStatus.HUNGUP, answered_at=after)
-    assert trunk_status()["line"]["last error"] == "503 Full (5 min ago); deliveries have succeeded since"
+    assert trunk_status()["line"]["last error"] == "503 Full (5 min ago; it has accepted nothing since)"
+    make_delivery(trunk=line, channel=Channel.CALL, status=DeliveryStatus.HUNGUP, submitted_at=after)
+    assert trunk_status()["line"]["last error"] == "503 Full (5 min ago; it has accepted 1 since)"
+

@@ -1,11 +1,11 @@
-"""Send SMS over a transceiver bind to an SMSC that speaks SMPP 3.4 (docs/smpp.md)."""
+"""Send SMS to an SMSC that speaks SMPP 3.4 (docs/smpp.md)."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
@@ -30,9 +30,10 @@ from telephony.carriers.base import (
     Unknown,
 )
 from telephony.carriers.errors import Misconfigured, Unreachable
-from telephony.carriers.smpp import options, protocol, reassembly, resends
+from telephony.carriers.smpp import diagnosis, options, protocol, reassembly, resends
+from telephony.carriers.smpp.habits import Habits
 from telephony.carriers.smpp.hooks import Hooks, Receiver
-from telephony.carriers.smpp.inbound import DeliverSmReader
+from telephony.carriers.smpp.inbound import InboundReader
 from telephony.carriers.smpp.link import Address, Link
 from telephony.carriers.smpp.message import OutgoingSms
 from telephony.carriers.smpp.outbound import SubmitSmEncoder, Unsendable
@@ -40,6 +41,7 @@ from telephony.carriers.smpp.outcomes import Outcomes
 from telephony.carriers.smpp.pace import Pace
 from telephony.carriers.smpp.protocol import Pdu
 from telephony.carriers.smpp.receipts import MessageIdFormat
+from telephony.carriers.smpp.separate_binds import SeparateLinks
 from telephony.models import Cause, Channel
 from telephony.segments import segments_of
 
@@ -78,7 +80,7 @@ class SmppCarrier(SessionCarrier):
                 f"Carrier {alias!r} needs a package: pip install --require-hashes -r requirements/smpp.txt"
             )
         self._encoder = SubmitSmEncoder(self.settings)
-        self._reader = DeliverSmReader(alias, self.settings)
+        self._reader = InboundReader(alias, self.settings)
         self._pace = Pace(self.settings["parts_per_second"])
         self._outcomes = Outcomes(
             self.settings, ids=MessageIdFormat(self.settings["message_ids"]), pace=self._pace
@@ -88,24 +90,28 @@ class SmppCarrier(SessionCarrier):
         self._bind_noted_at = 0.0
         self._recalled: dict[str, float] = {}  # when a cancel_sm was sent, by recipient number
         self._receipts: deque[tuple[str, str]] = deque(maxlen=RECEIPT_SAMPLE_SIZE)  # (id, number)
-        self._link: Link | None = None
+        self.learns_part_reports = self.settings["receipts_for_long"] == "auto"
+        self._habits = Habits(alias)
+        self._link: Link | SeparateLinks | None = None
         self._record: SessionRecord = _nowhere
 
     def open(self, record: SessionRecord) -> None:
         self._record = record
-        self._link = Link(
-            self.alias,
-            Address(**{name: self.settings[name] for name in Address.__dataclass_fields__}),
-            Hooks(
-                answered=self._outcomes.note_responses,
-                settled=self._settled,
-                unwritten=self._unwritten,
-                received=self._received,
-                held=lambda: time.monotonic() < self._pace.held_until,
-                slot=lambda: self._pace.slot(now=time.monotonic()),
-                bound=self._bound,
-            ),
+        address = Address(**{name: self.settings[name] for name in Address.__dataclass_fields__})
+        hooks = Hooks(
+            answered=self._outcomes.note_responses,
+            settled=self._settled,
+            unwritten=self._unwritten,
+            received=self._received,
+            held=lambda: time.monotonic() < self._pace.held_until,
+            slot=lambda: self._pace.slot(now=time.monotonic()),
+            bound=self._bound,
         )
+        if self.settings["bind"] == "separate":
+            port = self.settings["receiver_port"]
+            self._link = SeparateLinks(self.alias, address, hooks, receiver_port=port)
+        else:
+            self._link = Link(self.alias, address, hooks)
         self._link.start()
 
     def close(self) -> None:
@@ -132,7 +138,17 @@ class SmppCarrier(SessionCarrier):
         return max(MIN_CLAIM_SIZE, int(self.settings["window"]))
 
     def reports_on(self, text: str) -> int:
-        return 1 if self.settings["concatenation"] == "payload" else max(1, segments_of(text))
+        if self.settings["concatenation"] == "payload" or self.reports_once():
+            return 1
+        return max(1, segments_of(text))
+
+    def reports_once(self) -> bool:
+        if self.learns_part_reports:
+            return self._habits.reports_once()
+        return bool(self.settings["receipts_for_long"] == "one")
+
+    def advice(self) -> list[str]:
+        return diagnosis.advice(self.alias, self.settings)
 
     def report_timeout(self) -> float:
         validity = self.settings["validity_seconds"]
@@ -218,7 +234,7 @@ class SmppCarrier(SessionCarrier):
         while (oldest := next(iter(self._recalled.items())))[1] < now - RECALL_SECONDS:
             del self._recalled[oldest[0]]
 
-    def _ready(self) -> Link:
+    def _ready(self) -> Link | SeparateLinks:
         """Return the bound link, or raise the CarrierError that says why nothing can be submitted now."""
         link = self._link
         if link is None:
@@ -248,13 +264,16 @@ class SmppCarrier(SessionCarrier):
     def _unwritten(self, messages: Sequence[OutgoingSms]) -> None:
         self._record([self._outcomes.unwritten(message) for message in messages])
 
-    def _bound(self, seconds: float) -> None:
+    def _bound(self, seconds: float, after_refusal: bool) -> None:
         """Record how long the trunk has been bound, after all receipts that came until now are stored."""
         now = time.monotonic()
         if seconds >= self._bind_note_seconds and now - self._bind_noted_at >= self._bind_note_seconds:
             self._bind_noted_at = now
             receipts, self._receipts = self._receipts, deque(maxlen=RECEIPT_SAMPLE_SIZE)
-            self._record([], partial(self._note, at=now, seconds=seconds, receipts=receipts))
+            note = partial(
+                resends.note_bound, self.alias, at=now, seconds=seconds, after_refusal=after_refusal
+            )
+            self._record([], partial(self._note, note, receipts))
 
     def _received(self, session: Receiver, pdus: Sequence[Pdu]) -> None:
         """Pass on receipts and inbound SMS. They are acknowledged after they are stored."""
@@ -284,13 +303,13 @@ class SmppCarrier(SessionCarrier):
 
     # In the thread that records, when all that came before is stored
 
-    def _note(self, store: Store, *, at: float, seconds: float, receipts: Sequence[tuple[str, str]]) -> None:
-        resends.note_bound(self.alias, at=at, seconds=seconds, receipts=receipts)
+    def _note(self, note: Callable[..., None], receipts: Sequence[tuple[str, str]], store: Store) -> None:
+        note(receipts=receipts)
         reassembly.hand_on_incomplete(self.alias, store=store)
 
     def _store(
         self,
-        link: Link,
+        link: Link | SeparateLinks,
         session: Receiver,
         pdus: Sequence[Pdu],
         parts: Sequence[reassembly.Part],

@@ -25,10 +25,11 @@ class Hooks:
     `answered`: counts the submit responses by their meaning.
     `settled`: messages without outstanding parts. It is called again for a message whose response comes late.
     `unwritten`: messages of which certainly nothing was written.
-    `received`: inbound `deliver_sm` PDUs, to be acknowledged once they are stored.
+    `received`: inbound `deliver_sm` and `data_sm` PDUs, to be acknowledged once they are stored.
     `held`: whether writing is suspended at present.
     `slot`: takes the next slot of the pace, and returns the seconds until then.
-    `bound`: called periodically with the seconds since the last bind, or since the last refusal of an inbound PDU.
+    `bound`: called periodically with the seconds since the bind, or since iris last refused an inbound PDU, and whether
+    it has.
     """
 
     answered: Callable[[Counter[Meaning]], None]
@@ -37,4 +38,4 @@ class Hooks:
     received: Callable[[Receiver, list[Pdu]], None]
     held: Callable[[], bool]
     slot: Callable[[], float]
-    bound: Callable[[float], None]
+    bound: Callable[[float, bool], None]

@@ -1,9 +1,10 @@
-"""Read inbound `deliver_sm` PDUs: delivery receipts, and SMS that people sent."""
+"""Read inbound `deliver_sm` and `data_sm` PDUs: delivery receipts, and SMS that people sent."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django.utils import timezone
@@ -24,14 +25,30 @@ except ImportError:  # the extra iris[smpp]; the carrier says so
 
 log = logging.getLogger(__name__)
 
+MAX_STRANGE_STATES = 100
 
-class DeliverSmReader:
-    """Reads `deliver_sm` PDUs according to the trunk's options."""
+
+@dataclass(frozen=True, slots=True)
+class _Inbound:
+    """The fields that a `deliver_sm` and a `data_sm` have in common. `tlvs` are values by tag."""
+
+    sender: str
+    to: str
+    esm_class: int
+    data_coding: int
+    octets: bytes
+    tlvs: Mapping[int, bytes]
+
+
+class InboundReader:
+    """Reads `deliver_sm` and `data_sm` PDUs according to the trunk's options."""
 
     def __init__(self, alias: str, settings: Mapping[str, Any]) -> None:
         self._alias = alias
         self._ids = receipts.MessageIdFormat(settings["message_ids"])
         self._tlv_as_text = settings["tlv_ids_as_text"]
+        self._strange_states: set[str] = set()  # those that were logged
+        self._states = {word.upper(): state for word, state in settings["states"].items()}
 
     def item(self, pdu: Pdu) -> CarrierEvent | InboundSms | Part | None:
         """Return a receipt, an SMS or a part of one.
@@ -39,68 +56,113 @@ class DeliverSmReader:
         Return None if the PDU cannot be read. The caller still acknowledges it, or the SMSC would send it again for ever.
         """
         try:
-            return self._read(pdu)
+            return self._read(_data_sm(pdu) if pdu.command == protocol.DATA_SM else _deliver_sm(pdu))
         except Exception as error:
             log.warning("%s: an inbound message cannot be read (%s): %s", self._alias, error, pdu.raw.hex())
             return None
 
-    def _read(self, pdu: Pdu) -> CarrierEvent | InboundSms | Part | None:
-        message = smpp34.decode(pdu.raw)
-        if not isinstance(message, smpp34.DeliverSm):
-            raise ValueError("it is not a deliver_sm")
-        tlvs = {tlv.tag: tlv for tlv in message.tlvs}
-        payload = tlvs.get(protocol.MESSAGE_PAYLOAD)
-        octets = payload.value if payload and not message.short_message else message.short_message
-        text = encoding.decode(octets, data_coding=message.data_coding, esm_class=message.esm_class)
-        sender = _normalised(message.source_addr, message.source_addr_ton)
-        message_id, state = tlvs.get(protocol.RECEIPTED_MESSAGE_ID), tlvs.get(protocol.MESSAGE_STATE)
+    def _read(self, message: _Inbound) -> CarrierEvent | InboundSms | Part | None:
+        tlvs, octets = message.tlvs, message.octets
+        state = tlvs.get(protocol.MESSAGE_STATE)
         receipt = receipts.read(
-            text=text if message.data_coding == encoding.UCS2 else octets.decode("latin-1"),
+            octets=octets,
             esm_class=message.esm_class,
-            message_id=message_id.as_string() if message_id else None,
-            state=state.as_int() if state else None,
+            message_id=_text(tlvs.get(protocol.RECEIPTED_MESSAGE_ID)),
+            state=int.from_bytes(state, "big") if state else None,
             ids=self._ids,
             tlv_as_text=self._tlv_as_text,
+            states=self._states,
         )
         if receipt is None:
-            to = _normalised(message.destination_addr, message.dest_addr_ton)
-            part_header = (
-                encoding.part_header(octets)
-                if message.esm_class & encoding.HAS_HEADER
-                else _part_header_of_tlvs(tlvs)
+            return self._sms(message)
+        if receipt.state not in receipts.FINAL_STATES and receipt.state not in self._strange_states:
+            log.warning(
+                "%s: a receipt has the state %r, which decides nothing. The option `states` can say what it means.",
+                self._alias,
+                receipt.state,
             )
-            if (
-                part_header is None
-                or not 1 <= part_header.number <= part_header.total
-                or part_header.total == 1
-            ):
-                return InboundSms(sender=sender, to=to, text=text, at=timezone.now())
-            return Part(
-                sender=sender,
-                to=to,
-                reference=part_header.reference,
-                total=part_header.total,
-                number=part_header.number,
-                coding=message.data_coding,
-                octets=encoding.without_header(octets, esm_class=message.esm_class),
-                at=timezone.now(),
-            )
-        if not receipt.state:
-            raise ValueError("it is a receipt without a state")
-        # An intermediate state decides nothing, but it shows that the SMSC accepted the message.
-        status, cause = receipt.final_status or (DeliveryStatus.SUBMITTED, Cause.NONE)
-        words = receipt.state
-        if status == DeliveryStatus.FAILED and receipt.error:
-            words += f", error {receipt.error}"
-        return CarrierEvent(
-            ref=receipt.ref, number=sender, status=status, cause=cause, text=words, at=timezone.now()
+            self._strange_states = {*list(self._strange_states)[:MAX_STRANGE_STATES], receipt.state}
+        return _event(receipt, number=message.sender)
+
+    def _sms(self, message: _Inbound) -> InboundSms | Part:
+        octets = message.octets
+        part_header = (
+            encoding.part_header(octets)
+            if message.esm_class & encoding.HAS_HEADER
+            else _part_header_of_tlvs(message.tlvs)
+        )
+        if part_header is None or not 1 <= part_header.number <= part_header.total or part_header.total == 1:
+            text = encoding.decode(octets, data_coding=message.data_coding, esm_class=message.esm_class)
+            return InboundSms(sender=message.sender, to=message.to, text=text, at=timezone.now())
+        return Part(
+            sender=message.sender,
+            to=message.to,
+            reference=part_header.reference,
+            total=part_header.total,
+            number=part_header.number,
+            coding=message.data_coding,
+            octets=encoding.without_header(octets, esm_class=message.esm_class),
+            at=timezone.now(),
         )
 
 
-def _part_header_of_tlvs(tlvs: Mapping[int, Any]) -> encoding.PartHeader | None:
+def _event(receipt: receipts.Receipt, *, number: str) -> CarrierEvent:
+    """Return the report in a receipt. Raises ValueError if the receipt says nothing about any SMS."""
+    if not receipt.ref and not receipt.state:
+        raise ValueError("it is a receipt without an id and without a state")
+    now = timezone.now()
+    # An intermediate state decides nothing, but it shows that the SMSC accepted the message.
+    status, cause = receipt.final_status or (DeliveryStatus.SUBMITTED, Cause.NONE)
+    words = receipt.words
+    if status == DeliveryStatus.SUBMITTED:  # it may be the last word for hours
+        words = f"{words} ({timezone.localtime(now):%d %b %H:%M:%S})"
+    return CarrierEvent(
+        ref=storable(receipt.ref),
+        written_ref=storable(receipt.written_ref),
+        number=number,
+        status=status,
+        cause=cause,
+        text=words,
+        at=now,
+    )
+
+
+def _deliver_sm(pdu: Pdu) -> _Inbound:
+    message = smpp34.decode(pdu.raw)
+    if not isinstance(message, smpp34.DeliverSm):
+        raise ValueError("it is not a deliver_sm")
+    tlvs = {tlv.tag: tlv.value for tlv in message.tlvs}
+    return _Inbound(
+        sender=_normalised(message.source_addr, message.source_addr_ton),
+        to=_normalised(message.destination_addr, message.dest_addr_ton),
+        esm_class=message.esm_class,
+        data_coding=message.data_coding,
+        octets=message.short_message or tlvs.get(protocol.MESSAGE_PAYLOAD, b""),
+        tlvs=tlvs,
+    )
+
+
+def _data_sm(pdu: Pdu) -> _Inbound:
+    message = protocol.data_sm(pdu.raw)
+    return _Inbound(
+        sender=_normalised(message.source_addr, message.source_addr_ton),
+        to=_normalised(message.destination_addr, message.dest_addr_ton),
+        esm_class=message.esm_class,
+        data_coding=message.data_coding,
+        octets=message.tlvs.get(protocol.MESSAGE_PAYLOAD, b""),
+        tlvs=message.tlvs,
+    )
+
+
+def _text(value: bytes | None) -> str | None:
+    """Return the text of a TLV up to its first NUL, None if there is no TLV or no text."""
+    return (value or b"").partition(b"\0")[0].decode("latin-1").strip() or None
+
+
+def _part_header_of_tlvs(tlvs: Mapping[int, bytes]) -> encoding.PartHeader | None:
     """Return the place of a part from the sar_* TLVs, which some SMSCs send instead of a user data header."""
     names = (protocol.SAR_REFERENCE, protocol.SAR_TOTAL, protocol.SAR_NUMBER)
-    values = [int.from_bytes(tlvs[name].value, "big") for name in names if name in tlvs]
+    values = [int.from_bytes(tlvs[name], "big") for name in names if name in tlvs]
     return encoding.PartHeader(*values) if len(values) == len(names) else None
 
 

@@ -17,6 +17,7 @@ from django.utils import timezone
 from telephony.carriers.smpp import protocol
 from telephony.carriers.smpp.hooks import Hooks, Receiver
 from telephony.carriers.smpp.message import OutgoingSms
+from telephony.carriers.smpp.network_errors import reason_of
 from telephony.carriers.smpp.session import TICK, Session
 
 log = logging.getLogger(__name__)
@@ -24,7 +25,6 @@ log = logging.getLogger(__name__)
 CONNECT_SECONDS = 10.0
 FIRST_PAUSE_SECONDS = 0.5  # before the first reconnect; doubled up to `Address.reconnect_seconds`
 ROOM_SECONDS = 10.0  # how long a submission waits for room in the window
-_NAME_MISMATCH = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
 STABLE_SECONDS = 10.0  # after a bind of this length the backoff starts again
 
 
@@ -50,8 +50,13 @@ class Address:
 
 
 class Link:
-    def __init__(self, name: str, address: Address, hooks: Hooks) -> None:
+    """Keeps one bind up. `bind_command` says whether it submits, receives, or both."""
+
+    def __init__(
+        self, name: str, address: Address, hooks: Hooks, *, bind_command: int = protocol.BIND_TRANSCEIVER
+    ) -> None:
         self.address = address
+        self._bind_command = bind_command
         self.refusal = protocol.OK  # the status with which the last bind was refused
         self._hooks = hooks
         self._session: Session | None = None
@@ -98,6 +103,10 @@ class Link:
         with suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(session.acknowledge, pdus, status)
 
+    def owns(self, session: Receiver) -> bool:
+        """Return whether this is the present session of this link."""
+        return self._session is session
+
     @property
     def state(self) -> str:
         """Return the state of the bind in words, for the operator."""
@@ -126,11 +135,9 @@ class Link:
             except asyncio.CancelledError:
                 break
             except TimeoutError as error:
-                self._state = str(error) or f"no connection within {CONNECT_SECONDS:g} s"
-            except ssl.SSLError as error:
-                self._state = _tls_problem(error)
+                self._state = reason_of(error) or f"no connection within {CONNECT_SECONDS:g} s"
             except OSError as error:
-                self._state = str(error)
+                self._state = reason_of(error)
             except Exception as error:  # whatever the error is, the next attempt may succeed
                 log.exception("The bind to %s has failed", self.address)
                 self._state = f"it failed by {error!r}"
@@ -159,6 +166,7 @@ class Link:
                     window=address.window,
                     answer_seconds=address.answer_seconds,
                     enquire_seconds=address.enquire_seconds,
+                    bind_command=self._bind_command,
                 ),
                 address.host,
                 address.port,
@@ -186,7 +194,9 @@ class Link:
             bound_at = time.monotonic()
             while not session.ended.done():
                 session.tick()
-                self._hooks.bound(time.monotonic() - max(bound_at, session.refused_at))
+                self._hooks.bound(
+                    time.monotonic() - max(bound_at, session.refused_at), session.refused_at > bound_at
+                )
                 await asyncio.wait([session.ended], timeout=TICK)
             self._state = session.why_ended
         finally:
@@ -207,17 +217,3 @@ class Link:
             await self._session.unbind(seconds=seconds)
         if self._current is not None:
             self._current.cancel()
-
-
-def _tls_problem(error: ssl.SSLError) -> str:
-    """Describe a TLS error, and what the operator has to do about it."""
-    if not isinstance(error, ssl.SSLCertVerificationError):
-        return f"the TLS handshake failed ({error.reason or error}); is this the SMSC's port for TLS?"
-    if error.verify_code in _NAME_MISMATCH:
-        return (
-            f"the SMSC's certificate is for another host: {error.verify_message} Set host to the name in it."
-        )
-    return (
-        f"the SMSC's certificate is not trusted: {error.verify_message}. "
-        "Set tls_ca to the certificate file of the authority that signed it."
-    )

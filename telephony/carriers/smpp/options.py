@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-from telephony.carriers.smpp.receipts import MessageIdFormat
+from telephony.carriers.smpp.receipts import FINAL_STATES, MessageIdFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,14 @@ def _boolean(value: Any) -> str:
     return "" if isinstance(value, bool) else "must be true or false"
 
 
+def _states(value: Any) -> str:
+    if not isinstance(value, Mapping) or not all(isinstance(word, str) and word for word in value):
+        return "must be a table of words"
+    if any(state not in FINAL_STATES for state in value.values()):
+        return f"must give each word one of the states {', '.join(FINAL_STATES)}"
+    return ""
+
+
 def _file(value: Any) -> str:
     if not isinstance(value, str):
         return "must be the path of a file"
@@ -80,6 +88,13 @@ def _sender(value: Any) -> str:
 OPTIONS: dict[str, Option] = {
     "host": Option("", "The SMSC's name or address. Needed.", _text(255, needed=True)),
     "port": Option(2775, "The SMSC's port.", _number(1, 65535)),
+    "bind": Option(
+        "transceiver", "One bind for everything (`transceiver`), or a transmitter and a receiver (`separate`).",
+        _one_of("transceiver", "separate"),
+    ),
+    "receiver_port": Option(
+        None, "The SMSC's port for the receiver of `separate`. Default: `port`.", _number(1, 65535, optional=True)
+    ),
     "tls": Option(False, "Whether to use TLS and check the SMSC's certificate.", _boolean),
     "tls_ca": Option("", "File of the authority that signed the SMSC's certificate, instead of the system's.", _file),
     "system_id": Option("", "User name of the bind. Needed.", _text(15, needed=True)),
@@ -105,6 +120,13 @@ OPTIONS: dict[str, Option] = {
         _one_of("udh", "payload"),
     ),
     "receipts": Option(True, "Whether to request delivery receipts. An SMS then completes by its receipt.", _boolean),
+    "receipts_for_long": Option(
+        "auto", "How many receipts the SMSC sends for a long SMS in parts: one for `each` part, `one` for all, or find out "
+        "(`auto`).", _one_of("each", "one", "auto"),
+    ),
+    "states": Option(
+        {}, "What words that only this SMSC has in its receipts mean, such as `{ DND_REJECT = \"REJECTD\" }`.", _states
+    ),
     "message_ids": Option(
         "same", "How ids are written in responses and receipts: `same`, `hex-decimal` or `decimal-hex`.",
         _one_of(*(ids.value for ids in MessageIdFormat)),
@@ -146,6 +168,6 @@ def as_table() -> str:
 
 
 def _displayed(default: Any) -> str:
-    if default is None or default == "":
+    if default is None or default in ("", {}):
         return "–"
     return str(default).lower() if isinstance(default, bool) else str(default)

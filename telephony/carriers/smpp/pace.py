@@ -10,12 +10,16 @@ HOLD_SECONDS = 0.5  # how long nothing is sent after a throttle
 MAX_LIMIT = 10_000  # PDUs a second above which the limit is lifted
 CATCH_UP_SECONDS = 0.02  # missed slots that may be made up for, because batches are claimed with short gaps
 MEASURE_SECONDS = 1.0  # window over which the pace is measured
+# A pace measured on fewer PDUs says how little there was to send, not what the SMSC allows.
+MIN_MEASURED = 30
+REPEATED_SECONDS = 10.0  # a second throttle within this time shows that a pause is not enough
 
 
 class Pace:
     """The pace of one trunk. Times are monotonic. One thread updates it; others may read it.
 
-    `slowed` is the adaptive limit in PDUs a second: None until the SMSC throttles, then it falls fast and rises slowly.
+    `slowed` is the adaptive limit in PDUs a second: None until the SMSC throttles, then it falls fast and rises slowly. The
+    first throttle of a trunk that has sent little only pauses it, because its pace was no reason to throttle.
     `ceiling` is the limit agreed with the SMSC's operator.
     """
 
@@ -24,11 +28,12 @@ class Pace:
         self.held_until = 0.0
         self._ceiling = ceiling
         self._next_slot = 0.0
-        self._throttled_at = 0.0
+        self._throttled_at = -REPEATED_SECONDS
         self._grown_at = 0.0
         self._accepted = 0
         self._since = 0.0
         self._rate = 0.0
+        self._rate_count = 0  # PDUs on which `_rate` was measured
 
     @property
     def limit(self) -> float | None:
@@ -60,8 +65,12 @@ class Pace:
         self._measure(now)
         if now < self.held_until:
             return
-        seen = max(self._rate, self._accepted / max(MEASURE_SECONDS, now - self._since))
-        self.slowed = max(1.0, SLOWDOWN * min(self.slowed or seen, seen))
+        lately = self._accepted / max(MEASURE_SECONDS, now - self._since)
+        seen = max(self._rate, lately)
+        is_measured = self._rate_count + self._accepted >= MIN_MEASURED
+        is_repeated = now - self._throttled_at < REPEATED_SECONDS
+        if self.slowed is not None or is_measured or is_repeated:
+            self.slowed = max(1.0, SLOWDOWN * min(self.slowed or seen, seen))
         self._throttled_at = now
         self.held_until = self._grown_at = now + HOLD_SECONDS
 
@@ -70,6 +79,10 @@ class Pace:
         self.held_until = max(self.held_until, now + seconds)
 
     def _measure(self, now: float) -> None:
-        if now - self._since >= MEASURE_SECONDS:
-            self._rate = self._accepted / (now - self._since) if self._since else 0.0
+        elapsed = now - self._since
+        if elapsed >= MEASURE_SECONDS:
+            # A longer window contains a pause of ours, so it does not show what the SMSC accepts.
+            is_busy = elapsed < 2 * MEASURE_SECONDS
+            self._rate = self._accepted / elapsed if is_busy else 0.0
+            self._rate_count = self._accepted if is_busy else 0
             self._accepted, self._since = 0, now

@@ -17,6 +17,8 @@ MAX_PDU_BYTES = 128 * 1024  # a PDU with a message_payload has little more than 
 VERSION = 0x34
 
 GENERIC_NACK = 0x80000000
+BIND_RECEIVER = 0x00000001
+BIND_TRANSMITTER = 0x00000002
 BIND_TRANSCEIVER = 0x00000009
 SUBMIT_SM = 0x00000004
 DELIVER_SM = 0x00000005
@@ -24,6 +26,7 @@ CANCEL_SM = 0x00000008
 UNBIND = 0x00000006
 ENQUIRE_LINK = 0x00000015
 ALERT_NOTIFICATION = 0x00000102
+DATA_SM = 0x00000103
 RESPONSE = 0x80000000
 
 # Optional parameters
@@ -80,6 +83,47 @@ class PduReader:
             start += length
         del buffer[:start]
         return found
+
+
+class Malformed(ValueError):
+    """A PDU does not have the fields of its command."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataSm:
+    """A `data_sm` (3.4, 4.7.1). Its text, if any, is in the TLV message_payload."""
+
+    source_addr: str
+    source_addr_ton: int
+    destination_addr: str
+    dest_addr_ton: int
+    esm_class: int
+    data_coding: int
+    tlvs: dict[int, bytes]
+
+
+def data_sm(raw: bytes) -> DataSm:
+    """Decode a `data_sm`. Raises Malformed."""
+    try:
+        _, _, rest = raw[HEADER.size :].partition(b"\0")  # service_type
+        source_ton, source, rest = rest[0], *_c_octet_string(rest[2:])
+        destination_ton, destination, rest = rest[0], *_c_octet_string(rest[2:])
+        esm_class, _, data_coding = rest[:3]
+    except (IndexError, ValueError) as error:
+        raise Malformed("it is not a data_sm") from error
+    tlvs, rest = {}, rest[3:]
+    while rest:
+        if len(rest) < 4 or len(rest) < (end := 4 + int.from_bytes(rest[2:4], "big")):
+            raise Malformed("a TLV of the data_sm is cut off")
+        tlvs[int.from_bytes(rest[:2], "big")] = rest[4:end]
+        rest = rest[end:]
+    return DataSm(source, source_ton, destination, destination_ton, esm_class, data_coding, tlvs)
+
+
+def _c_octet_string(data: bytes) -> tuple[str, bytes]:
+    """Return the text up to the first NUL, and the rest after it. Raises ValueError if there is no NUL."""
+    end = data.index(b"\0")
+    return data[:end].decode("latin-1"), data[end + 1 :]
 
 
 def pdu(command: int, *, sequence: int, status: int = OK, body: bytes = b"") -> bytes:

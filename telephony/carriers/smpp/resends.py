@@ -23,20 +23,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
 
 from telephony.models import Cause, DeliveryStatus
 from telephony.models.statuses import END, QUEUED, UNKNOWN
 
+PAST_BIND_DAYS = 3  # how long earlier binds are kept; more than `repeat_after_seconds` may be
 MAX_RESENDS = 3  # of one SMS: it may be the reason why every connection ends
 RECALLED = "DELETED"  # a receipt's state for a message that was cancelled
-# The reports about its number since it was sent. Receipts that only confirm our own cancellation do not count.
+# The reports about its number since it was sent. Receipts that only confirm our own cancellation do not count, nor those
+# with the id of another SMS.
 _HEARD = f"""SELECT count(DISTINCT u.ref) AS taken, count(*) FILTER (WHERE u.status >= {END}) AS ended,
                    max(u.created_at) AS last_at, max(u.status) AS status,
                    (array_agg(u.cause ORDER BY u.status DESC, u.id))[1] AS cause,
                    (array_agg(u.carrier_text ORDER BY u.status DESC, u.id))[1] AS text
               FROM telephony_unmatchedreport u
              WHERE u.trunk_id = d.trunk_id AND u.number = d."to" AND NOT starts_with(u.carrier_text, '{RECALLED}')
-               AND u.created_at >= coalesce(d.pinned_since, d.claimed_at)"""
+               AND u.created_at >= coalesce(d.pinned_since, d.claimed_at)
+               AND NOT EXISTS (SELECT FROM telephony_delivery k
+                                WHERE k.trunk_id = u.trunk_id AND k.ref = u.ref AND k.ref <> '' AND k.id <> d.id)"""
 _OTHER = f"""SELECT FROM telephony_delivery o
               WHERE o."to" = d."to" AND o.channel = 'sms' AND o.id <> d.id AND o.status < {END}
                 AND (o.status > {QUEUED} OR o.pinned_since IS NOT NULL)"""
@@ -77,13 +82,23 @@ class Resend:
     waits: bool
 
 
-def note_bound(alias: str, *, at: float, seconds: float, receipts: Sequence[tuple[str, str]] = ()) -> None:
+def note_bound(
+    alias: str,
+    *,
+    at: float,
+    seconds: float,
+    receipts: Sequence[tuple[str, str]] = (),
+    after_refusal: bool = False,
+) -> None:
     """Record that a trunk was bound for `seconds` until `at` (monotonic). All receipts up to then must be stored.
+
+    `after_refusal`: iris has refused a receipt before those seconds, so silence before them proves nothing.
 
     `receipts` are the ids and numbers of recent ones. Those whose ids belong to deliveries show whether this SMSC's
     receipts name the recipient's number. Raises DatabaseError.
     """
     with connection.cursor() as cursor:
+        _note_past(cursor, alias, before=time.monotonic() - at + seconds, after_refusal=after_refusal)
         cursor.execute(
             """INSERT INTO telephony_bind AS known (trunk_id, since, seen_at, tells_numbers)
                SELECT t.id, clock_timestamp() - make_interval(secs => %(age)s + %(seconds)s),
@@ -105,8 +120,31 @@ def note_bound(alias: str, *, at: float, seconds: float, receipts: Sequence[tupl
         )
 
 
+def _note_past(cursor: CursorWrapper, alias: str, *, before: float, after_refusal: bool) -> None:
+    """Keep the noted bind if it is over, because the present one began `before` seconds ago."""
+    if after_refusal:
+        cursor.execute(
+            """DELETE FROM telephony_pastbind p USING telephony_trunk t WHERE t.id = p.trunk_id AND t.alias = %s""",
+            [alias],
+        )
+        return
+    cursor.execute(
+        """INSERT INTO telephony_pastbind (trunk_id, since, seen_at)
+           SELECT b.trunk_id, b.since, b.seen_at FROM telephony_bind b JOIN telephony_trunk t ON t.id = b.trunk_id
+            WHERE t.alias = %s AND b.seen_at < clock_timestamp() - make_interval(secs => %s)""",
+        [alias, before],
+    )
+    if cursor.rowcount:
+        cursor.execute(
+            "DELETE FROM telephony_pastbind WHERE seen_at < clock_timestamp() - make_interval(days => %s)",
+            [PAST_BIND_DAYS],
+        )
+
+
 def silent(alias: str, ids: Sequence[int], *, seconds: float) -> list[tuple[int, str, Heard | None]]:
-    """Find the unknown deliveries among `ids` about which no report has come for `seconds` of a bind.
+    """Find the unknown deliveries among `ids` about which no report has come for `seconds` while the trunk was bound.
+
+    The time of all binds counts, because some SMSCs reset the connection often.
 
     Returns the id, the text and the earlier reports of each. Empty where receipts do not name the recipient. Some parts of
     a long SMS may have been reported: the phone has those, and cannot show them alone.
@@ -121,9 +159,12 @@ def silent(alias: str, ids: Sequence[int], *, seconds: float) -> list[tuple[int,
                  CROSS JOIN LATERAL ({_HEARD}) heard
                  WHERE d.id = ANY(%s) AND d.status = {UNKNOWN}
                    AND coalesce(r.times, 0) < {MAX_RESENDS} AND NOT EXISTS ({_OTHER})
-                   AND b.seen_at - greatest(d.claimed_at, b.since) > make_interval(secs => %s)
-                   AND b.seen_at - greatest(d.claimed_at, b.since, heard.last_at) > make_interval(secs => %s)""",
-            [alias, list(ids), seconds, seconds],
+                   AND b.seen_at - greatest(d.claimed_at, b.since, heard.last_at) + coalesce((
+                           SELECT sum(past.seen_at - greatest(past.since, d.claimed_at, heard.last_at))
+                             FROM telephony_pastbind past
+                            WHERE past.trunk_id = t.id AND past.seen_at > greatest(d.claimed_at, heard.last_at)),
+                           interval '0') > make_interval(secs => %s)""",
+            [alias, list(ids), seconds],
         )
         return [(pk, text, _heard(*heard)) for pk, text, *heard in cursor.fetchall()]
 

@@ -16,6 +16,7 @@ from telephony.carriers.refusals import Meaning
 from telephony.carriers.smpp import protocol
 from telephony.carriers.smpp.hooks import Hooks
 from telephony.carriers.smpp.message import OutgoingSms
+from telephony.carriers.smpp.network_errors import reason_of
 from telephony.carriers.smpp.protocol import Pdu
 from telephony.carriers.smpp.window import RESPONSES, Window
 
@@ -23,12 +24,25 @@ log = logging.getLogger(__name__)
 
 TICK = 0.25  # seconds between two looks at the clock
 ENDING_SECONDS = 2.0  # for responses under way, after the SMSC has asked to unbind
-MAX_UNSTORED = 5000  # deliver_sm that wait for the database; further ones are refused, so the SMSC keeps them
+MAX_UNSTORED = (
+    5000  # inbound PDUs that wait for the database; further ones are refused, so the SMSC keeps them
+)
 
 
 class Session(asyncio.Protocol):
-    def __init__(self, *, hooks: Hooks, window: int, answer_seconds: float, enquire_seconds: float) -> None:
+    """`bind_command` says whether the session submits (transmitter), receives (receiver), or both (transceiver)."""
+
+    def __init__(
+        self,
+        *,
+        hooks: Hooks,
+        window: int,
+        answer_seconds: float,
+        enquire_seconds: float,
+        bind_command: int = protocol.BIND_TRANSCEIVER,
+    ) -> None:
         self.hooks = hooks
+        self._bind_command = bind_command
         self.answer_seconds = answer_seconds
         self.enquire_seconds = enquire_seconds
         self.is_bound = False
@@ -51,7 +65,7 @@ class Session(asyncio.Protocol):
 
     async def bind(self, body: bytes, *, seconds: float) -> int:
         """Bind, and return the status of the response. Raises TimeoutError or ConnectionError."""
-        self.write(protocol.pdu(protocol.BIND_TRANSCEIVER, sequence=self.next_sequence(), body=body))
+        self.write(protocol.pdu(self._bind_command, sequence=self.next_sequence(), body=body))
         futures: list[asyncio.Future[Any]] = [self._bind_status, self.ended]
         await asyncio.wait(futures, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if self._bind_status.done():
@@ -69,9 +83,7 @@ class Session(asyncio.Protocol):
     def acknowledge(self, pdus: Iterable[Pdu], status: int = protocol.OK) -> None:
         """Tell the SMSC that these are stored, or by another status that it must send them again."""
         answers = [
-            protocol.pdu(
-                protocol.DELIVER_SM | protocol.RESPONSE, sequence=pdu.sequence, status=status, body=b"\0"
-            )
+            protocol.pdu(pdu.command | protocol.RESPONSE, sequence=pdu.sequence, status=status, body=b"\0")
             for pdu in pdus
         ]
         self._unstored -= len(answers)
@@ -169,7 +181,7 @@ class Session(asyncio.Protocol):
         self._window.wake()
 
     def connection_lost(self, error: Exception | None) -> None:
-        self.why_ended = self.why_ended or (f"the connection broke: {error}" if error else "the SMSC hung up")
+        self.why_ended = self.why_ended or (reason_of(error) if error else "the SMSC closed the connection")
         self.is_bound = False
         self._window.lose()
         if not self.ended.done():
@@ -184,7 +196,7 @@ class Session(asyncio.Protocol):
         command = pdu.command
         if command in RESPONSES:
             self._window.take(pdu, settled, meanings)
-        elif command == protocol.DELIVER_SM:
+        elif command in (protocol.DELIVER_SM, protocol.DATA_SM):
             received.append(pdu)
         elif command == protocol.ENQUIRE_LINK:
             self._answer(command, pdu.sequence)
@@ -192,7 +204,7 @@ class Session(asyncio.Protocol):
             self._their_unbind = (pdu.sequence, self._heard_at)
         elif command == protocol.UNBIND | protocol.RESPONSE:
             self.end("iris has unbound")
-        elif command == protocol.BIND_TRANSCEIVER | protocol.RESPONSE:
+        elif command == self._bind_command | protocol.RESPONSE:
             if not self._bind_status.done():
                 self._bind_status.set_result(pdu.status)
         elif not command & protocol.RESPONSE and command != protocol.ALERT_NOTIFICATION:

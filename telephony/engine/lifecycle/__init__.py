@@ -1,14 +1,15 @@
 """Change the statuses of deliveries, in sets. No other module writes them.
 
 A status only rises (`DeliveryStatus` is its own rank), by compare-and-set inside one statement, so repeated, late and
-shuffled reports are harmless. The only exception is `submitting`/`unknown` → `queued`, when the carrier certainly has not
-accepted the delivery. Every statement that locks several deliveries locks them in the order of their ids.
+shuffled reports are harmless. There are two exceptions: `submitting`/`unknown` → `queued`, when the carrier certainly has
+not accepted the delivery; and a lost delivery, which a late report corrects once (`reports`). Every statement that locks
+several deliveries locks them in the order of their ids.
 """
 
 from telephony.engine.lifecycle.announcing import Changed
 from telephony.engine.lifecycle.claiming import Claimed, claim, stopped_since_claim
 from telephony.engine.lifecycle.queued import count_queued, paused_batches
-from telephony.engine.lifecycle.reports import Report, apply_reports
+from telephony.engine.lifecycle.reports import Report, apply_isolated, apply_reports
 from telephony.engine.lifecycle.restoring import restart_report_timeouts
 from telephony.engine.lifecycle.results import apply_results, requeue
 from telephony.engine.lifecycle.stopping import pause, pause_deliveries, resume, terminate
@@ -28,6 +29,7 @@ __all__ = [
     "Changed",
     "Claimed",
     "Report",
+    "apply_isolated",
     "apply_reports",
     "claim",
     "restart_report_timeouts",

@@ -14,7 +14,10 @@ from telephony.models import FINAL, Channel, DeliveryStatus, Purpose
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """The new state of a delivery. `credits` is the amount that it captures."""
+    """The new state of a delivery. `credits` is the amount that it captures.
+
+    `is_late`: it had ended as lost, and a report has corrected that. Its end has been announced before.
+    """
 
     id: int
     purpose: Purpose
@@ -27,6 +30,7 @@ class Changed:
     seconds: float | None
     playback: int | None
     hold_id: int | None
+    is_late: bool = False
 
     @property
     def is_final(self) -> bool:
@@ -42,12 +46,13 @@ def announce(rows: Sequence[tuple[Any, ...]]) -> None:
 
     `rows` have the columns CHANGED.
     """
-    if not rows:
-        return
-    changed = [
-        Changed(pk, Purpose(purpose), batch, item, Channel(channel), DeliveryStatus(status), *rest)
-        for pk, purpose, batch, item, channel, status, *rest in rows
-    ]
+    if rows:
+        tell(capture(rows))
+
+
+def capture(rows: Sequence[tuple[Any, ...]]) -> list[Changed]:
+    """Capture the credits of these deliveries, and return their new states. `rows` have the columns CHANGED."""
+    changed = [changed_from(row) for row in rows]
     capture_many(
         captures=[
             Capture(hold_id=delivery.hold_id, amount=delivery.credits, cause=f"delivery:{delivery.id}")
@@ -55,4 +60,15 @@ def announce(rows: Sequence[tuple[Any, ...]]) -> None:
             if delivery.hold_id is not None and delivery.credits
         ]
     )
+    return changed
+
+
+def tell(changed: Sequence[Changed]) -> None:
+    """Send `deliveries_changed`. All changes of a transaction go together: receivers lock their rows in one order."""
     deliveries_changed.send(sender=Changed, changed=changed)
+
+
+def changed_from(row: tuple[Any, ...]) -> Changed:
+    """Return the state in a row with the columns CHANGED."""
+    pk, purpose, batch, item, channel, status, *rest = row
+    return Changed(pk, Purpose(purpose), batch, item, Channel(channel), DeliveryStatus(status), *rest)

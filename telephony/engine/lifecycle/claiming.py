@@ -91,7 +91,7 @@ def claim(*, trunk_id: int, limit: int, call_limit: int | None, last_owner: int)
         ), taken AS (
             UPDATE telephony_delivery d
                SET status = {SUBMITTING}, attempts = least(attempts + 1, 30000),
-                   claimed_at = statement_timestamp(),
+                   claimed_at = statement_timestamp(), carrier_text = '',
                    expires_at = statement_timestamp() + make_interval(secs => %(lease)s)
               FROM locked WHERE d.id = locked.id
             RETURNING d.id, d.channel, d."to", d.caller, d.text, d.audio_id, d.attempts, d.owner_id, d.priority,

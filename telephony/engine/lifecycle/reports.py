@@ -1,23 +1,40 @@
-"""Apply carriers' reports: raise statuses, which never fall, and capture credits."""
+"""Apply carriers' reports: raise statuses, which never fall, and capture credits.
+
+One exception: a report may correct a delivery that ended as lost, which only meant that no report had come. The statement
+compares the cause, so a delivery is corrected once.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from iris.storable import storable
 from telephony.engine.failpoints import failpoint
 from telephony.engine.lifecycle.announcing import CHANGED, announce
-from telephony.models import FINAL, DeliveryStatus
-from telephony.models.statuses import ANSWERED, COMPLETED, END, HUNGUP, UNKNOWN
+from telephony.engine.lifecycle.correcting import announce_corrections
+from telephony.models import FINAL, Cause, DeliveryStatus
+from telephony.models.statuses import ANSWERED, COMPLETED, END, FAILED, HUNGUP, QUEUED, SUBMITTED, UNKNOWN
 from telephony.pricing import call_credits
 from telephony.unnest import rowset
 
+log = logging.getLogger(__name__)
+
 MAX_CALL_SECONDS = 10**8
+
+# The condition that a later delivery `o` to the same recipient as the lost delivery `d` is under way or has reached them.
+# A late report on `d` does not count then: the recipient would be shown, and paid for, twice.
+REACHED_LATER = f"""SELECT FROM telephony_delivery o
+                     WHERE o."to" = d."to" AND o.id > d.id AND o.item = d.item AND o.purpose = d.purpose
+                       AND o.channel = d.channel AND (o.status BETWEEN {QUEUED + 1} AND {HUNGUP})"""
+IS_LOST = f"d.status = {FAILED} AND d.cause = '{Cause.LOST.value}'"
+_RAISES = f"(d.status < e.status AND d.status < {END})"
+_CORRECTS = f"({IS_LOST} AND e.status >= {END} AND e.cause <> '{Cause.LOST.value}')"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +68,8 @@ def apply_reports(reports: Sequence[Report], *, report_timeout: float | None = N
         return 0
     if any(report.digits for report in reports):
         _note_digits(reports)
+    if any(report.status == SUBMITTED and report.text for report in chosen):
+        _note_words(chosen)
     lengths = [_length(report) for report in chosen]
     rows, parameters = rowset(
         "reported",
@@ -71,8 +90,9 @@ def apply_reports(reports: Sequence[Report], *, report_timeout: float | None = N
             f"""WITH e AS (
                     SELECT * FROM {rows}
                 ), locked AS (
-                    SELECT d.id FROM telephony_delivery d JOIN e USING (id)
-                     WHERE d.status < e.status AND d.status < {END} ORDER BY d.id FOR NO KEY UPDATE OF d
+                    SELECT d.id, d.status >= {END} AS is_late FROM telephony_delivery d JOIN e USING (id)
+                     WHERE {_RAISES} OR ({_CORRECTS} AND NOT EXISTS ({REACHED_LATER}))
+                     ORDER BY d.id FOR NO KEY UPDATE OF d
                 )
                 UPDATE telephony_delivery d
                    SET status = e.status, cause = e.cause,
@@ -97,8 +117,8 @@ def apply_reports(reports: Sequence[Report], *, report_timeout: float | None = N
                                least(d.credit_limit, coalesce(e.credits, %s))
                            ELSE d.credits END
                   FROM e, locked
-                 WHERE d.id = locked.id AND e.id = d.id AND d.status < e.status AND d.status < {END}
-                RETURNING {CHANGED}""",
+                 WHERE d.id = locked.id AND e.id = d.id AND ({_RAISES} OR (locked.is_late AND {_CORRECTS}))
+                RETURNING locked.is_late, {CHANGED}""",
             [
                 *parameters,
                 settings.IRIS_REPORT_TIMEOUT_SECONDS if report_timeout is None else report_timeout,
@@ -107,7 +127,11 @@ def apply_reports(reports: Sequence[Report], *, report_timeout: float | None = N
         )
         changed = cursor.fetchall()
     failpoint("applying")
-    announce(changed)
+    raised = [row[1:] for row in changed if not row[0]]
+    if len(raised) < len(changed):
+        announce_corrections([row[1:] for row in changed if row[0]], others=raised)
+    else:
+        announce(raised)
     failpoint("applied")
     return len(changed)
 
@@ -134,6 +158,45 @@ def _note_digits(reports: Sequence[Report]) -> None:
                 WHERE d.id = locked.id AND e.id = d.id AND length(e.digits) > length(d.digits)""",
             {"ids": list(longest), "digits": [storable(digits)[:64] for digits in longest.values()]},
         )
+
+
+def _note_words(reports: Sequence[Report]) -> None:
+    """Store what the carrier said last of deliveries that it has and that have not ended. It does not raise the status.
+
+    This locks the deliveries of all reports, in the order of their ids, before `apply_reports` locks some of them.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""WITH locked AS (
+                    SELECT id FROM telephony_delivery WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE
+                )
+                UPDATE telephony_delivery d SET carrier_text = e.text
+                  FROM unnest(%s::bigint[], %s::text[]) AS e(id, text), locked
+                 WHERE d.id = locked.id AND e.id = d.id AND d.status >= {SUBMITTED} AND d.status < {END}
+                   AND d.carrier_text <> e.text""",
+            [
+                [r.id for r in reports],
+                [r.id for r in reports if r.status == SUBMITTED and r.text],
+                [carrier_text(r.text) for r in reports if r.status == SUBMITTED and r.text],
+            ],
+        )
+
+
+def apply_isolated(reports: Sequence[Report]) -> int:
+    """Apply reports; if that fails, apply each half by itself, so that one bad report keeps no other back.
+
+    The bad one is logged and left out. Return how many deliveries changed. Raises OperationalError and InterfaceError.
+    """
+    try:
+        return apply_reports(reports)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        if len(reports) <= 1:
+            log.exception("A report cannot be applied: %r", reports)
+            return 0
+    half = len(reports) // 2
+    return apply_isolated(reports[:half]) + apply_isolated(reports[half:])
 
 
 def carrier_text(text: str) -> str:

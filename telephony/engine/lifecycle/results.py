@@ -55,7 +55,9 @@ def apply_results(
             cursor.execute(
                 """INSERT INTO telephony_messagepart (delivery_id, trunk_id, ref, delivered)
                    SELECT d.id, d.trunk_id, e.ref, false
-                     FROM unnest(%s::bigint[], %s::text[]) AS e(id, ref) JOIN telephony_delivery d ON d.id = e.id
+                     FROM unnest(%s::bigint[], %s::text[]) WITH ORDINALITY AS e(id, ref, place)
+                     JOIN telephony_delivery d ON d.id = e.id
+                    ORDER BY e.place  -- `part_reports` sees by the ids which part is the last
                    ON CONFLICT DO NOTHING""",
                 [[pk for pk, _ in parts], [ref for _, ref in parts]],
             )

@@ -8,7 +8,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db import connection, transaction
 
-from telephony.engine.lifecycle.reports import Report, apply_reports
+from telephony.engine.lifecycle.reports import Report, apply_isolated, apply_reports
 from telephony.models import Cause, Channel, DeliveryStatus
 from telephony.models.statuses import END, QUEUED, SUBMITTED, SUBMITTING, UNKNOWN
 
@@ -17,6 +17,9 @@ from telephony.models.statuses import END, QUEUED, SUBMITTED, SUBMITTING, UNKNOW
 LEASE_GRACE = 3
 # The shortest report timeout after a lease has expired, in seconds: it leaves time for look-ups, and for their retries.
 LOOK_UP_SECONDS = 30
+LEASE_TEXT = (
+    "iris does not know whether it was submitted: its worker ended before the carrier's answer was stored."
+)
 SWEEP_SIZE = 5000  # deliveries swept by one statement
 
 
@@ -35,13 +38,14 @@ def expire_leases(report_timeouts: Mapping[str, float] | None = None) -> int:
                        AND expires_at < statement_timestamp()
                      ORDER BY id LIMIT {SWEEP_SIZE} FOR UPDATE SKIP LOCKED
                 )
-                UPDATE telephony_delivery d SET status = {UNKNOWN},
+                UPDATE telephony_delivery d SET status = {UNKNOWN}, carrier_text = %s,
                        expires_at = statement_timestamp()
                            + make_interval(secs => greatest(coalesce(e.seconds, %s), {LOOK_UP_SECONDS}))
                   FROM over, telephony_trunk t
                   LEFT JOIN unnest(%s::text[], %s::float8[]) AS e(alias, seconds) USING (alias)
                  WHERE d.id = over.id AND t.id = d.trunk_id""",
             [
+                LEASE_TEXT,
                 float(settings.IRIS_REPORT_TIMEOUT_SECONDS),
                 list(timeouts),
                 list(map(float, timeouts.values())),
@@ -91,20 +95,39 @@ def lose_unreported() -> int:
 
     Return how many deliveries ended.
     """
-    ended: list[tuple[int, Cause]] = []
+    ended: list[Report] = []
     with connection.cursor() as cursor:
-        for cause, condition in (
-            (Cause.LOST, f"status >= {UNKNOWN} AND status < {END} AND expires_at < statement_timestamp()"),
-            (Cause.EXPIRED, f"status = {QUEUED} AND useful_until < statement_timestamp()"),
-        ):
-            cursor.execute(
-                f"""SELECT id FROM telephony_delivery WHERE {condition}
-                     ORDER BY id LIMIT {SWEEP_SIZE} FOR NO KEY UPDATE SKIP LOCKED"""
-            )
-            ended += [(row[0], cause) for row in cursor.fetchall()]
-    return apply_reports(
-        [Report(id=pk, status=DeliveryStatus.FAILED, at=None, cause=cause) for pk, cause in ended]
-    )
+        cursor.execute(
+            f"""SELECT d.id, d.carrier_text, {_PARTS_TOLD} FROM telephony_delivery d
+                 WHERE d.status >= {UNKNOWN} AND d.status < {END} AND d.expires_at < statement_timestamp()
+                 ORDER BY d.id LIMIT {SWEEP_SIZE} FOR NO KEY UPDATE SKIP LOCKED"""
+        )
+        for pk, text, told in cursor.fetchall():
+            said = _last_words(text, told)
+            ended.append(Report(id=pk, status=DeliveryStatus.FAILED, at=None, cause=Cause.LOST, text=said))
+        cursor.execute(
+            f"""SELECT id FROM telephony_delivery
+                 WHERE status = {QUEUED} AND useful_until < statement_timestamp()
+                 ORDER BY id LIMIT {SWEEP_SIZE} FOR NO KEY UPDATE SKIP LOCKED"""
+        )
+        ended += [
+            Report(id=pk, status=DeliveryStatus.FAILED, at=None, cause=Cause.EXPIRED)
+            for (pk,) in cursor.fetchall()
+        ]
+    return apply_isolated(ended)
+
+
+# How many parts of a long SMS were reported, as "1 of 3"; NULL if none was.
+_PARTS_TOLD = """(SELECT CASE WHEN count(*) > 1 AND bool_or(p.delivered)
+                              THEN count(*) FILTER (WHERE p.delivered) || ' of ' || count(*) END
+                    FROM telephony_messagepart p WHERE p.delivery_id = d.id)"""
+
+
+def _last_words(text: str, parts_told: str | None) -> str:
+    """Return what is known of a delivery whose time is over: the carrier's last word, and that no other came."""
+    if parts_told:
+        return f"DELIVRD for {parts_told} parts; no report about the others came in time."
+    return f"{text.removesuffix('.')}; no final report came in time." if text else "No report came in time."
 
 
 def lose_orphans(alias: str, *, claimed_before: datetime) -> int:

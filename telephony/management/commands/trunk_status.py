@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import BaseCommand
-from django.db.models import Count, Max, Q
+from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
 from telephony.carriers import SessionCarrier, get_carrier
@@ -16,12 +16,12 @@ from telephony.engine import restore_hold, stalls, time_slices, workers
 from telephony.engine.backlog import blocked_queues
 from telephony.engine.routing import get_or_create_trunks
 from telephony.engine.trunk_queues import MAX_STATUS_AGE, PREFIX, STOPPED
-from telephony.models import Channel, Delivery, DeliveryStatus, Trunk
+from telephony.models import Cause, Channel, Delivery, DeliveryStatus, LateReport, Trunk
 from telephony.models.statuses import END, QUEUED
 
 # A working dispatcher updates its note every few seconds, so an older note no longer describes the trunk.
 PACE_NOTE_AGE = timedelta(seconds=30)
-LATEST_DELIVERIES = 5_000  # among which successes since the last error are looked for
+DELIVERIES_EXAMINED = 100_000  # the latest, among which those that were accepted since an error are counted
 
 
 class Command(BaseCommand):
@@ -78,26 +78,13 @@ class Command(BaseCommand):
             ("channels", f"{count['calls']} busy of {config.get('CHANNELS') or 'any number'}"),
             ("queue", f"{count['queued']} waiting, {count['under_way']} under way"),
             ("last error", _last_error(trunk)),
+            *_late_reports(trunk),
         ]
         self.stdout.write(f"{trunk.alias} ({config['BACKEND'].rpartition('.')[2]})")
         for name, text in lines:
             self.stdout.write(f"  {name + ':':<12} {text}")
-
-
-def _last_error(trunk: Trunk) -> str:
-    """Return the trunk's last error, and whether its calls and SMS have succeeded since."""
-    if not trunk.last_error or trunk.last_error_at is None:
-        return "none"
-    newest = Delivery.objects.aggregate(newest=Max("id"))["newest"] or 0
-    # By id, because no index has the trunk. Those that are older say nothing about the trunk now.
-    since = Delivery.objects.filter(
-        Q(answered_at__gt=trunk.last_error_at)
-        | Q(status=DeliveryStatus.COMPLETED, ended_at__gt=trunk.last_error_at),
-        id__gt=newest - LATEST_DELIVERIES,
-        trunk=trunk,
-    )
-    later = "; deliveries have succeeded since" if since.exists() else ""
-    return f"{trunk.last_error} ({_ago(trunk.last_error_at)}){later}"
+        for sentence in get_carrier(trunk.alias).advice():
+            self.stdout.write(f"  WARNING: {sentence}")
 
 
 def _connection(trunk: Trunk) -> str:
@@ -117,6 +104,29 @@ def _state(trunk: Trunk) -> str:
         return f"paused until an operator clears it: {trunk.pause_reason}"
     left = (trunk.paused_until - timezone.now()).total_seconds()
     return f"resting for {left:.0f} s: {trunk.pause_reason}" if left > 0 else "open"
+
+
+def _last_error(trunk: Trunk) -> str:
+    """Return the last error, when it was, and whether the carrier has accepted anything since."""
+    if not trunk.last_error or trunk.last_error_at is None:
+        return "none"
+    newest = Delivery.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+    since = Delivery.objects.filter(
+        pk__gt=newest - DELIVERIES_EXAMINED, trunk=trunk, submitted_at__gt=trunk.last_error_at
+    ).exclude(status=DeliveryStatus.FAILED, cause__in=[Cause.REFUSED, Cause.INVALID], ref="")
+    accepted = since.count()
+    works = f"it has accepted {accepted} since" if accepted else "it has accepted nothing since"
+    return f"{trunk.last_error} ({_ago(trunk.last_error_at)}; {works})"
+
+
+def _late_reports(trunk: Trunk) -> list[tuple[str, str]]:
+    """Return the line on lost deliveries that were reported late, and what nobody paid for them; empty without any."""
+    sums = LateReport.objects.filter(trunk=trunk).aggregate(count=Count("pk"), lost=Sum("written_off"))
+    if not sums["count"]:
+        return []
+    count, lost = sums["count"], sums["lost"]
+    text = f"{count} lost deliveries were reported after all; {lost:f} credits of their price are written off"
+    return [("late reports", text)]
 
 
 def _pace_note(trunk: Trunk, queued: int) -> list[tuple[str, str]]:

@@ -1,4 +1,7 @@
-"""A delivery has one final status and at most one capture, for any order of events, including repeated and late ones."""
+"""A delivery has one final status and at most one capture, for any order of events, including repeated and late ones.
+
+The one exception: a lost delivery is corrected once.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ from telephony.carriers.base import Accepted, Later, Rejected, Result, Unknown
 from telephony.engine import lifecycle
 from telephony.engine.lifecycle import Changed, Report
 from telephony.engine.signals import deliveries_changed
-from telephony.models import FINAL, Cause, Channel, Delivery, DeliveryStatus, Purpose
+from telephony.models import FINAL, Cause, Channel, Delivery, DeliveryStatus, LateReport, Purpose
 from tests.factories import make_delivery, make_hold, make_user
 from tests.scale import at_scale
 
@@ -44,6 +47,7 @@ class DeliveryLife(RuleBasedStateMachine):
         self.delivery = make_delivery(owner=owner, hold=self.hold, credit_limit=LIMIT, channel=channel)
         self.end: tuple[int, str, Decimal] | None = None
         self.announced_ends = 0
+        self.corrected = False
         self.stopped = False
         self.submissions = 0
         deliveries_changed.connect(self.count_ends)
@@ -122,15 +126,20 @@ class DeliveryLife(RuleBasedStateMachine):
         return Delivery.objects.values_list("status", flat=True).get(pk=self.delivery.pk)
 
     @invariant()
-    def final_status_never_changes_and_is_announced_and_charged_once(self) -> None:
+    def final_status_is_announced_and_charged_once_and_only_a_lost_one_is_corrected(self) -> None:
         if not hasattr(self, "delivery"):
             return
         row = Delivery.objects.values_list("status", "cause", "credits").get(pk=self.delivery.pk)
-        if self.end is not None:
-            assert row == self.end
-        elif row[0] >= FINAL:
+        if self.end is not None and row != self.end:
+            assert self.end == (S.FAILED, Cause.LOST, 0), "only a lost delivery is corrected"
+            assert not self.corrected
+            self.corrected = True
+        if row[0] >= FINAL:
             self.end = row
-        assert self.announced_ends == (self.end is not None)
+        else:
+            assert self.end is None
+        assert self.announced_ends == (self.end is not None) + self.corrected
+        assert LateReport.objects.filter(delivery=self.delivery.pk).count() == self.corrected
         captures = CreditEntry.objects.filter(kind="capture", cause=f"delivery:{self.delivery.pk}")
         assert [entry.amount for entry in captures] == ([row[2]] if row[2] else [])
         assert row[2] == 0 or row[0] in (S.COMPLETED, S.HUNGUP)

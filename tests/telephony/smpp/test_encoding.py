@@ -11,8 +11,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError
 
 from telephony.carriers.base import CarrierEvent, InboundSms
-from telephony.carriers.smpp import SmppCarrier, encoding
-from telephony.carriers.smpp.inbound import DeliverSmReader
+from telephony.carriers.smpp import SmppCarrier, charsets, encoding
+from telephony.carriers.smpp.inbound import InboundReader
 from telephony.carriers.smpp.options import as_table
 from telephony.carriers.smpp.pace import Pace
 from telephony.carriers.smpp.protocol import PduReader
@@ -65,7 +65,7 @@ class TestReceiptParsing:
             "ids": MessageIdFormat.SAME,
             "tlv_as_text": False,
         }
-        return read(text=text, **{**defaults, **fields})
+        return read(octets=text.encode("latin-1"), **{**defaults, **fields})
 
     @pytest.mark.parametrize(
         ("written", "ids", "ref"),
@@ -74,7 +74,7 @@ class TestReceiptParsing:
             ("000024", MessageIdFormat.SAME, "24"),
             ("0", MessageIdFormat.SAME, "0"),
             ("0A1b", MessageIdFormat.SAME, "a1b"),
-            ("c1d2-0Xy", MessageIdFormat.SAME, "c1d2-0Xy"),
+            ("c1d2-0Xy", MessageIdFormat.SAME, "c1d2-0xy"),
             ("0000006699", MessageIdFormat.HEX_THEN_DECIMAL, "6699"),
             ("1A2B", MessageIdFormat.DECIMAL_THEN_HEX, "6699"),
         ],
@@ -119,13 +119,13 @@ class TestReceiptParsing:
             assert receipt.final_status is None
 
 
-class TestDeliverSmReader:
+class TestInboundReader:
     def read(self, text: bytes, **fields: Any) -> Any:
-        settings = {"message_ids": "same", "tlv_ids_as_text": False}
+        settings = {"message_ids": "same", "tlv_ids_as_text": False, "states": {}}
         fields = {"source_addr_ton": 1, "esm_class": 4, **fields}
         pdu = smpp34.DeliverSm("9779841000001", "31001", text, **fields)
         (found,) = PduReader().feed(pdu.encode())
-        return DeliverSmReader("smsc", settings).item(found)
+        return InboundReader("smsc", settings).item(found)
 
     def test_receipt_id_is_read_as_ascii_not_as_gsm(self) -> None:
         event = self.read(b"id:ab_12@$[x] stat:DELIVRD err:000 text:")
@@ -138,7 +138,8 @@ class TestDeliverSmReader:
     @pytest.mark.parametrize("state", ["ENROUTE", "ACCEPTD", "UNKNOWN"])
     def test_intermediate_receipt_shows_that_the_sms_was_accepted(self, state: str) -> None:
         event = self.read(f"id:7 stat:{state} err:003".encode())
-        assert (event.ref, event.status, event.text) == ("7", DeliveryStatus.SUBMITTED, state)
+        assert (event.ref, event.status) == ("7", DeliveryStatus.SUBMITTED)
+        assert event.text.startswith(f"{state} (")
 
     def test_receipt_without_a_state_is_ignored(self) -> None:
         assert self.read(b"nonsense") is None
@@ -147,7 +148,7 @@ class TestDeliverSmReader:
 class TestEncoding:
     def test_gsm_alphabet_round_trips(self) -> None:
         octets, coding = encoding.encode(GSM_BASIC + GSM_EXTENSION)
-        assert coding == encoding.GSM
+        assert coding == charsets.GSM
         assert len(octets) == len(GSM_BASIC) + 2 * len(GSM_EXTENSION)
         assert sorted({*octets}) == list(range(128))
         assert encoding.decode(octets, data_coding=0, esm_class=0) == GSM_BASIC + GSM_EXTENSION
@@ -159,7 +160,7 @@ class TestEncoding:
                 text = "".join(chance.choices(alphabet, k=chance.randint(1, 500)))
                 parts, coding = encoding.parts(text, reference=300)
                 assert len(parts) == segments_of(text)
-                assert all(len(part) <= (160 if coding == encoding.GSM else 140) for part in parts)
+                assert all(len(part) <= (160 if coding == charsets.GSM else 140) for part in parts)
                 esm_class = encoding.HAS_HEADER if len(parts) > 1 else 0
                 assert text == "".join(
                     encoding.decode(part, data_coding=coding, esm_class=esm_class) for part in parts
@@ -197,6 +198,30 @@ class TestPace:
         for second in range(17, 60):
             pace.note_accepted(10, now=second)
         assert pace.limit is None
+
+    def test_first_throttle_of_an_idle_trunk_only_pauses_it(self) -> None:
+        pace = Pace()
+        for second in range(100, 3700, 60):
+            pace.note_accepted(1, now=second)
+        pace.note_throttled(now=3700.0)
+        assert pace.limit is None
+        assert pace.held_until > 3700.0
+
+    def test_burst_long_ago_is_no_measure(self) -> None:
+        pace = Pace()
+        pace.note_accepted(1, now=100.0)
+        pace.note_accepted(1000, now=100.5)
+        pace.note_throttled(now=4000.0)
+        assert pace.limit is None
+
+    def test_second_throttle_slows_down_to_what_was_accepted_since(self) -> None:
+        pace = Pace()
+        pace.note_throttled(now=100.0)
+        for tenth in range(1005, 1020):
+            pace.note_accepted(4, now=tenth / 10)
+        pace.note_throttled(now=102.0)
+        assert pace.limit is not None
+        assert 20 < pace.limit < 45
 
     def test_limit_is_lifted_after_a_long_silence(self) -> None:
         pace = Pace()

@@ -203,6 +203,24 @@ class TestLostResponses:
         delivery_reports.match_again("smsc")
         assert status(delivery) == S.COMPLETED
 
+    def test_late_report_corrects_a_lost_sms_without_an_id_and_an_unknown_one_first(
+        self, trunk: Trunk
+    ) -> None:
+        lost, unknown = submitting(trunk), submitting(trunk, to="+9779841000002")
+        lifecycle.apply_results([Unknown(key=str(d.pk)) for d in (lost, unknown)], report_timeout=0)
+        Delivery.objects.filter(pk=lost.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
+        Delivery.objects.filter(pk=unknown.pk).update(expires_at=None, to=lost.to)
+        lifecycle.lose_unreported()
+        assert (status(lost), status(unknown)) == (S.FAILED, S.UNKNOWN)
+        delivery_reports.apply_events("smsc", [report("1", number=lost.to)])
+        skip_grace_period()
+        delivery_reports.match_again("smsc")
+        assert (status(lost), status(unknown)) == (S.FAILED, S.COMPLETED)
+        delivery_reports.apply_events("smsc", [report("1", number=lost.to), report("2", number=lost.to)])
+        skip_grace_period()
+        delivery_reports.match_again("smsc")
+        assert status(lost) == S.COMPLETED
+
     def test_report_older_than_the_submission_does_not_match(self, trunk: Trunk) -> None:
         delivery = submitting(trunk)
         lifecycle.apply_results([Unknown(key=str(delivery.pk))], report_timeout=60)

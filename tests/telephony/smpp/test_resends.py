@@ -232,7 +232,7 @@ def test_refusing_an_inbound_pdu_restarts_the_time_of_the_bind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds: list[float] = []
-    monkeypatch.setattr(SmppCarrier, "_bound", lambda _, bound_for: seconds.append(bound_for))
+    monkeypatch.setattr(SmppCarrier, "_bound", lambda _, bound_for, after_refusal: seconds.append(bound_for))
     with smsc(tmp_path) as far, carrier(far.port) as it:
         it.wait(lambda: seconds and seconds[-1] > 0.4)
         monkeypatch.setattr(smpp_session, "MAX_UNSTORED", 0)
@@ -323,7 +323,7 @@ class TestResend:
         with smsc(tmp_path, takes_back=f"says={status}") as far, carrier(far.port, repeat=repeat) as it:
             resend = claimed_resend(trunk, to=OFF)
             assert isinstance(it.send(resend)[resend.key], Later)
-            assert it.carrier.pace() is not None
+            assert it.carrier._pace.held_until > 0, "the trunk pauses"
             assert far.entries == []
 
     def test_resend_is_not_sent_if_its_cancel_gets_no_response(self, trunk: Trunk, tmp_path: Path) -> None:

@@ -47,8 +47,9 @@ def _read_placeholders(text: str) -> None:
 
 
 def _receipt(text: str, *, ids: receipts.MessageIdFormat) -> None:
-    receipts.read(text=text, esm_class=4, message_id=None, state=None, ids=ids, tlv_as_text=False)
-    receipts.read(text=text, esm_class=4, message_id=text, state=None, ids=ids, tlv_as_text=True)
+    octets = text.encode("utf-8")
+    receipts.read(octets=octets, esm_class=4, message_id=None, state=None, ids=ids, tlv_as_text=False)
+    receipts.read(octets=octets, esm_class=4, message_id=text, state=None, ids=ids, tlv_as_text=True)
 
 
 def _sms(text: str) -> None:
@@ -194,7 +195,7 @@ def test_text_beyond_the_length_limit_is_rejected_unread(monkeypatch: pytest.Mon
 @pytest.mark.parametrize("ids", receipts.MessageIdFormat)
 def test_an_id_of_any_length_is_one_of_a_receipt(ids: receipts.MessageIdFormat) -> None:
     receipt = receipts.read(
-        text=f"id:{'f' * 9_000} stat:DELIVRD err:000", esm_class=4, message_id=None, state=None, ids=ids,
+        octets=f"id:{'f' * 9_000} stat:DELIVRD err:000".encode(), esm_class=4, message_id=None, state=None, ids=ids,
         tlv_as_text=False,
     )  # fmt: skip
     assert receipt is not None
