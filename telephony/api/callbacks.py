@@ -32,7 +32,7 @@ def callback(request: HttpRequest, alias: str, kind: str, secret: str = "") -> H
     methods = carrier.callback_kinds.get(kind) if carrier is not None else None
     if carrier is None or methods is None:
         return _refuse(404)
-    if request.method not in methods:
+    if request.method is None or request.method not in methods:
         return _refuse(405, Allow=", ".join(methods))
     if len(request.META.get("QUERY_STRING", "")) > MAX_QUERY_CHARACTERS:
         return _refuse(414)
@@ -54,7 +54,7 @@ def callback(request: HttpRequest, alias: str, kind: str, secret: str = "") -> H
         address=_address(request),
     )
     if not carrier.is_genuine(received):
-        log.warning("A request to /carriers/%s/%s from %s was refused", alias, kind, received.address)
+        log.info("A request to /carriers/%s/%s from %s was refused", alias, kind, received.address)
         return _refuse(403)
     try:
         reply = carrier.receive(received)

@@ -73,8 +73,8 @@ def assign(rows: Iterable[Row], sent: Sequence[Sent]) -> Iterator[tuple[Row, Sen
     """Yield each row with the SMS it is about: by its id, or else by number, text and time. No SMS gets two rows."""
     by_ref = {bare(one.ref): one for one in sent if one.ref}
     by_words: dict[tuple[str, str], list[Sent]] = defaultdict(list)
-    for one in sorted(sent, key=lambda one: one.at):
-        by_words[one.alike].append(one)
+    for each in sorted(sent, key=lambda one: one.at):
+        by_words[each.alike].append(each)
     used: set[str] = set()
     for row in rows:
         one = by_ref.get(row.id) if row.id else None
