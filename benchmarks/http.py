@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.table import Row
 from benchmarks.worlds import begin, database, make_campaign
 from tests.live import LiveIris, live_iris, wait_for
-from tests.telephony.http.far_end import FarEnd, far_end
+from tests.telephony.http.processes import FarEnd, far_end
 from tests.telephony.http.server import TOKEN
 
 PACE = 200

@@ -13,8 +13,9 @@ import logging
 import os
 import ssl
 import threading
-from collections.abc import Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from concurrent.futures import Future
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -111,18 +112,21 @@ class HttpClient:
         self._connect_seconds, self._read_seconds = connect_seconds, read_seconds
         self._request_seconds = request_seconds
         self._tls_ca = tls_ca
+        self._context: ssl.SSLContext | None = None
         self._lock = threading.Lock()
         self._process = 0
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._http: AsyncClient | None = None
-        self._places: asyncio.Semaphore | None = None
+        self._clients: list[AsyncClient] = []
+        self._idle: asyncio.LifoQueue[AsyncClient | None] = asyncio.LifoQueue()
 
     def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Begin work in the event loop. The first use in each process starts its thread: a fork would not inherit it."""
         with self._lock:
             if self._loop is None or self._process != os.getpid():
-                self._process, self._http = os.getpid(), None
-                self._loop, self._places = asyncio.new_event_loop(), asyncio.Semaphore(self._connections)
+                self._process, self._loop = os.getpid(), asyncio.new_event_loop()
+                self._clients, self._idle = [], asyncio.LifoQueue()
+                for _ in range(self._connections):
+                    self._idle.put_nowait(None)
                 threading.Thread(
                     target=self._loop.run_forever, name=f"http-{self._name}", daemon=True
                 ).start()
@@ -131,12 +135,12 @@ class HttpClient:
     def close(self) -> None:
         """Close all connections and end the thread. The next use begins anew."""
         with self._lock:
-            loop, http = self._loop, self._http
-            self._loop = self._http = None
+            loop, clients = self._loop, self._clients
+            self._loop, self._clients = None, []
             if loop is None or self._process != os.getpid():
                 return
-        if http is not None:
-            asyncio.run_coroutine_threadsafe(http.aclose(), loop).result(5)
+        for client in clients:
+            asyncio.run_coroutine_threadsafe(client.aclose(), loop).result(5)
         loop.call_soon_threadsafe(loop.stop)
 
     async def send(self, request: ApiRequest, *, seconds: float | None = None) -> ApiResponse:
@@ -153,11 +157,8 @@ class HttpClient:
             left = left or event in _LEAVING
 
         limit = self._request_seconds if seconds is None else min(seconds, self._request_seconds)
-        assert self._places is not None
         try:
-            # One place for each connection: no request waits in the pool, where its connect timeout would begin.
-            async with asyncio.timeout(limit), self._places:
-                client = self._client()
+            async with asyncio.timeout(limit), self._connection() as client:
                 address = self._base_url + request.path
                 async with client.stream(
                     request.method,
@@ -188,24 +189,38 @@ class HttpClient:
             text = f"The connection broke ({what})." if left else f"The carrier cannot be reached ({what})."
         raise (NoResponse if left else NotSent)(text) from None
 
-    def _client(self) -> AsyncClient:
-        if self._http is None:
-            import httpx2
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AsyncClient]:
+        """Take a connection, the one that was used last, and give it back.
 
-            self._http = httpx2.AsyncClient(
-                timeout=httpx2.Timeout(self._read_seconds, connect=self._connect_seconds),
-                limits=httpx2.Limits(
-                    max_connections=self._connections,
-                    max_keepalive_connections=self._connections,
-                    keepalive_expiry=KEEPALIVE_SECONDS,
-                ),
-                verify=ssl.create_default_context(cafile=self._tls_ca) if self._tls_ca else True,
-                follow_redirects=False,
-                trust_env=False,
-                # A compressed body could unpack to any size.
-                headers={"Accept-Encoding": "identity", "User-Agent": "iris"},
-            )
-        return self._http
+        Each is a client of its own: the pool of one client examines all of its connections for each request, which costs
+        several times the request with a hundred of them.
+        """
+        client = await self._idle.get()
+        try:
+            if client is None:
+                client = self._new_client()
+                self._clients.append(client)
+            yield client
+        finally:
+            self._idle.put_nowait(client)
+
+    def _new_client(self) -> AsyncClient:
+        import httpx2
+
+        if self._context is None:
+            self._context = httpx2.create_ssl_context()
+            if self._tls_ca:
+                self._context = ssl.create_default_context(cafile=self._tls_ca)
+        return httpx2.AsyncClient(
+            timeout=httpx2.Timeout(self._read_seconds, connect=self._connect_seconds),
+            limits=httpx2.Limits(max_connections=1, keepalive_expiry=KEEPALIVE_SECONDS),
+            verify=self._context,
+            follow_redirects=False,
+            trust_env=False,
+            # A compressed body could unpack to any size.
+            headers={"Accept-Encoding": "identity", "User-Agent": "iris"},
+        )
 
 
 async def _read(response: Response) -> tuple[bytes, str]:

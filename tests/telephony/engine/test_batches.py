@@ -23,7 +23,7 @@ from tests.factories import make_delivery, make_trunk, make_user
 pytestmark = pytest.mark.django_db
 
 
-class TestedCarrier(ConcurrentCarrier):
+class QueuingCarrier(ConcurrentCarrier):
     """Accepts when the test says so: `futures` are those of its batches."""
 
     channels: ClassVar = frozenset(Channel)
@@ -50,7 +50,9 @@ class TestedCarrier(ConcurrentCarrier):
         return self.futures[-1]
 
     def accept(self, place: int) -> None:
-        self.futures[place].set_result([Accepted(key=one.key, ref=f"r{one.key}") for one in self.batches[place]])
+        self.futures[place].set_result(
+            [Accepted(key=one.key, ref=f"r{one.key}") for one in self.batches[place]]
+        )
 
 
 class Departing(NamedTuple):
@@ -59,13 +61,15 @@ class Departing(NamedTuple):
 
 
 def departing(key: int, **changes: Any) -> Departing:
-    fields: dict[str, Any] = dict.fromkeys(Claimed.__dataclass_fields__ if hasattr(Claimed, "__dataclass_fields__") else Claimed._fields)
-    fields |= {"id": key, "channel": "sms", "to": "+9779841000001", "caller": "", "text": "Hi", "audio_name": "", "attempts": 1, "owner_id": 1, "opted_out": False}  # fmt: skip
+    fields: dict[str, Any] = {
+        "id": key, "channel": "sms", "to": "+9779841000001", "caller": "", "text": "Hi", "audio_name": "",
+        "audio_seconds": None, "attempts": 1, "owner_id": 1, "priority": 1, "opted_out": False, "script": None,
+    }  # fmt: skip
     return Departing(Claimed(**{**fields, **changes}), timezone.now() + timedelta(seconds=30))
 
 
 def test_room_shrinks_with_the_submissions_under_way() -> None:
-    carrier = TestedCarrier(alias="line")
+    carrier = QueuingCarrier(alias="line")
     batches = Batches(carrier)
     assert batches.start([departing(1), departing(2)]) == []
     assert batches.start([departing(3)]) == []
@@ -80,7 +84,7 @@ def test_room_shrinks_with_the_submissions_under_way() -> None:
 
 
 def test_delivery_that_needs_no_carrier_is_refused_at_once() -> None:
-    carrier = TestedCarrier(alias="line")
+    carrier = QueuingCarrier(alias="line")
     (refused,) = Batches(carrier).start([departing(1, opted_out=True)])
     assert refused.key == "1"
     assert carrier.batches == []
@@ -88,7 +92,7 @@ def test_delivery_that_needs_no_carrier_is_refused_at_once() -> None:
 
 def test_error_of_one_batch_pauses_the_trunk_and_queues_only_that_batch_again() -> None:
     make_trunk("line")
-    carrier = TestedCarrier(alias="line")
+    carrier = QueuingCarrier(alias="line")
     batches = Batches(carrier)
     batches.start([departing(1)])
     batches.start([departing(2)])
@@ -102,7 +106,7 @@ def test_error_of_one_batch_pauses_the_trunk_and_queues_only_that_batch_again() 
 
 
 def test_unexpected_error_makes_the_batch_unknown_and_missing_results_too() -> None:
-    carrier = TestedCarrier(alias="line")
+    carrier = QueuingCarrier(alias="line")
     batches = Batches(carrier)
     carrier.error = ValueError("bug")
     batches.start([departing(1)])
@@ -115,12 +119,12 @@ def test_unexpected_error_makes_the_batch_unknown_and_missing_results_too() -> N
 
 
 def test_dispatcher_never_has_more_under_way_than_the_carrier_can_take(settings: Any) -> None:
-    settings.CARRIERS = {"line": {"BACKEND": f"{__name__}.TestedCarrier", "CPS": None, "CHANNELS": None}}
+    settings.CARRIERS = {"line": {"BACKEND": f"{__name__}.QueuingCarrier", "CPS": None, "CHANNELS": None}}
     trunk, owner = make_trunk("line"), make_user()
     for _ in range(12):
         make_delivery(trunk=trunk, owner=owner)
     carrier = get_carrier("line")
-    assert isinstance(carrier, TestedCarrier)
+    assert isinstance(carrier, QueuingCarrier)
     begun = time.process_time()
     dispatch.run("line", budget=0.5)  # nothing is answered
     assert time.process_time() - begun < 2  # it waits, and does not spin

@@ -260,7 +260,7 @@ class Sparrow(Contract):
             self.refuse(*codes[fault])
         else:
             self.take(to, text=form.get("text"), sender=form.get("from"))
-            answer = {"count": 1, "response_code": 200, "response": "1 mesages has been queued for delivery"}
+            answer = {"count": 1, "response_code": 200, "response": "1 message has been queued for delivery"}
             self.handler.send_json(200, answer)
 
     def refuse(self, code: int, words: str) -> None:

@@ -25,7 +25,8 @@ from tests.telephony.carriers.carrier_contract import (
     ReportLog,
     Reports,
 )
-from tests.telephony.http.far_end import OPTIONS, FarEnd, carrier_of, far_end
+from tests.telephony.http.far_end import OPTIONS, carrier_of
+from tests.telephony.http.processes import FarEnd, far_end
 from tests.telephony.http.sound import stored_recording
 
 

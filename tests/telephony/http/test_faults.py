@@ -17,7 +17,8 @@ from telephony.carriers.base import Accepted, Later, Rejected, Result, Submissio
 from telephony.carriers.errors import CarrierError, Misconfigured, OutOfFunds, Throttled, Unreachable
 from telephony.carriers.http import HttpCarrier
 from telephony.models import Cause, Channel
-from tests.telephony.http.far_end import OPTIONS, FarEnd, carrier_of, far_end
+from tests.telephony.http.far_end import OPTIONS, carrier_of
+from tests.telephony.http.processes import FarEnd, far_end
 from tests.telephony.http.server import FAULTS
 
 NAMES = list(OPTIONS)
