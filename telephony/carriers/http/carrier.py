@@ -41,7 +41,8 @@ RETRY_SECONDS = 5.0  # of a submission that the carrier refused, while it accept
 DOUBTFUL_RETRY_SECONDS = 30.0
 # A refusal that may be the trunk's fault is believed after this many attempts.
 MAX_ATTEMPTS = 5
-MAX_LOOK_UPS = 20  # requests for one look-up; the engine asks about the others later
+UNPREPARED_RETRY_SECONDS = 30.0  # of a submission whose request could not be prepared
+LOOK_UP_SECONDS = 60.0  # until a carrier that could not tell is asked about the same delivery again
 _SEVERITY = (Unreachable, Throttled, OutOfFunds, Misconfigured)
 
 
@@ -49,6 +50,7 @@ class HttpCarrier(ConcurrentCarrier):
     """A carrier over HTTP. Subclasses declare `table`, their options beside COMMON, and `needed`, those they cannot miss."""
 
     batch_size: ClassVar[int] = 100
+    max_look_ups: ClassVar[int] = 20  # deliveries in one look-up; the engine asks about the others later
     table: ClassVar[Mapping[str, Option]] = {}
     needed: ClassVar[Mapping[str, str]] = {}
 
@@ -68,6 +70,9 @@ class HttpCarrier(ConcurrentCarrier):
         common = {name: self.settings[name] for name in COMMON}
         self.client = HttpClient(alias, self.settings["base_url"], **common)
         self._refusals, self._rest = RefusalsInARow(), Rest()
+        self._ask_at: dict[
+            str, float
+        ] = {}  # monotonic, by key: when the carrier may be asked about a delivery again
 
     # What an adapter translates ---------------------------------------------------------------------------------
 
@@ -86,8 +91,7 @@ class HttpCarrier(ConcurrentCarrier):
         return 1 if self._rest else int(self.settings["connections"])
 
     def start(self, batch: Sequence[Submission]) -> Future[list[Result]]:
-        prepared = [(one, self.request_of(one)) for one in batch]
-        return self.client.start(self._submit_all(prepared))
+        return self.client.start(self._submit_all([(one, self._prepared(one)) for one in batch]))
 
     def ask(self, *requests: ApiRequest) -> list[ApiResponse]:
         """Send requests that submit nothing, such as for a report. Raises Unreachable if one gets no response."""
@@ -101,10 +105,14 @@ class HttpCarrier(ConcurrentCarrier):
             raise Unreachable(str(error)) from None
 
     def look_up(self, keys: Sequence[str]) -> dict[str, bool]:
+        now = time.monotonic()
+        asked = [key for key in keys if self._ask_at.get(key, now) <= now][: self.max_look_ups]
+        earlier = {key: self._ask_at[key] for key in keys if key in self._ask_at}
+        self._ask_at = earlier | dict.fromkeys(asked, now + LOOK_UP_SECONDS)
         try:
-            return self.find(keys)
+            return self.find(asked) if asked else {}
         except CarrierError as error:
-            log.warning("%s cannot be asked about %d deliveries: %s", self.alias, len(keys), error)
+            log.warning("%s cannot be asked about %d deliveries: %s", self.alias, len(asked), error)
             return {}
 
     def find(self, keys: Sequence[str]) -> dict[str, bool]:
@@ -119,7 +127,16 @@ class HttpCarrier(ConcurrentCarrier):
         """Return a carrier's text without our secrets and phone numbers."""
         return redacted(text, self._secrets)
 
-    async def _submit_all(self, prepared: Sequence[tuple[Submission, ApiRequest | Rejected]]) -> list[Result]:
+    def _prepared(self, one: Submission) -> ApiRequest | Result:
+        try:
+            return self.request_of(one)
+        except Exception as error:
+            # Whatever the error is, nothing was sent, and it must not hold up the others.
+            log.exception("%s: the request of delivery %s cannot be prepared", self.alias, one.key)
+            text = f"The request cannot be prepared ({type(error).__name__})."
+            return Later(key=one.key, seconds=UNPREPARED_RETRY_SECONDS, text=text)
+
+    async def _submit_all(self, prepared: Sequence[tuple[Submission, ApiRequest | Result]]) -> list[Result]:
         if (left := self._rest.seconds_left(now=time.monotonic())) > 0:
             raise Throttled(self._rest.reason, retry_after=left)
         outcomes: list[Outcome] = await asyncio.gather(*(self._submit(*pair) for pair in prepared))
@@ -132,8 +149,8 @@ class HttpCarrier(ConcurrentCarrier):
             for (one, _), outcome in zip(prepared, outcomes, strict=True)
         ]
 
-    async def _submit(self, one: Submission, request: ApiRequest | Rejected) -> Outcome:
-        if isinstance(request, Rejected):
+    async def _submit(self, one: Submission, request: ApiRequest | Result) -> Outcome:
+        if not isinstance(request, ApiRequest):
             return request
         seconds = (one.valid_until - timezone.now()).total_seconds()
         if seconds <= 0:

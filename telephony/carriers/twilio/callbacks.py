@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -188,8 +189,6 @@ def _call(key: str) -> tuple[str, float, Script] | None:
 
 
 def _script(stored: object) -> Script:
-    import json
-
     return load(None if stored is None else json.dumps(stored))
 
 

@@ -17,7 +17,6 @@ from telephony.carriers.base import Accepted, Rejected, Result, Submission
 from telephony.carriers.callbacks import CallbackReply, CallbackRequest, ReceivesCallbacks
 from telephony.carriers.errors import CarrierError
 from telephony.carriers.http import ApiRequest, ApiResponse, Code, HttpCarrier, Refusal, Verdict
-from telephony.carriers.http.carrier import MAX_LOOK_UPS
 from telephony.carriers.http.options import Option, Secret, text, texts, web_address, whole_number
 from telephony.carriers.twilio import callbacks
 from telephony.carriers.twilio.codes import CODES, MESSAGE_STATUSES
@@ -111,12 +110,12 @@ class TwilioCarrier(HttpCarrier, ReceivesCallbacks):
         alike: dict[tuple[str, str], list[tuple[int, str, datetime]]] = defaultdict(list)
         columns = ("pk", "channel", "to", "text", "claimed_at")
         for pk, channel, to, written, at in (
-            Delivery.objects.filter(pk__in=asked, trunk__alias=self.alias)
+            Delivery.objects.filter(pk__in=asked, trunk__alias=self.alias, claimed_at__isnull=False)
             .order_by("pk")
             .values_list(*columns)
         ):
             alike[channel, to].append((pk, written, at))
-        groups = list(alike.items())[:MAX_LOOK_UPS]
+        groups = list(alike.items())
         responses = self.ask(*(self._list_request(channel, to) for (channel, to), _ in groups))
         for ((channel, _), deliveries), response in zip(groups, responses, strict=True):
             found |= self._compared(channel, deliveries, response)

@@ -64,6 +64,7 @@ def departing(key: int, **changes: Any) -> Departing:
     fields: dict[str, Any] = {
         "id": key, "channel": "sms", "to": "+9779841000001", "caller": "", "text": "Hi", "audio_name": "",
         "audio_seconds": None, "attempts": 1, "owner_id": 1, "priority": 1, "opted_out": False, "script": None,
+        "cause": "",
     }  # fmt: skip
     return Departing(Claimed(**{**fields, **changes}), timezone.now() + timedelta(seconds=30))
 

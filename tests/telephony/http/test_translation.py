@@ -20,7 +20,7 @@ from django.utils import timezone
 from telephony.call_scripts import AnsweredBy, Script, ScriptStep, SurveyResponse
 from telephony.carriers.aakash import AakashCarrier, reports
 from telephony.carriers.aakash.carrier import MESSAGES, _refusal
-from telephony.carriers.base import Rejected, Submission
+from telephony.carriers.base import Later, Rejected, Submission
 from telephony.carriers.callbacks import is_within
 from telephony.carriers.http import ApiRequest, ApiResponse, HttpCarrier, Verdict
 from telephony.carriers.http.client import MAX_RETRY_AFTER_SECONDS
@@ -203,6 +203,7 @@ def test_every_code_of_the_tables_has_its_verdict() -> None:
         ("Something went wrong", Verdict.UNKNOWN),
         ("", Verdict.UNKNOWN),
         ("x" * 100_000, Verdict.UNKNOWN),
+        ("token " * 40_000, Verdict.UNKNOWN),
     ],
 )
 def test_error_texts_of_aakash_are_matched_loosely(words: str, verdict: Verdict) -> None:
@@ -246,6 +247,34 @@ def test_networks_count_mapped_addresses_as_ipv4() -> None:
     assert is_within("2001:db8::1", ["2001:db8::/32"])
     assert not is_within("203.0.113.9", ["2001:db8::/32"])
     assert not is_within("unknown", ["0.0.0.0/0"])
+
+
+@EVERY_CARRIER
+def test_submission_that_cannot_be_prepared_holds_up_no_other(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carrier = create(name, base_url="http://127.0.0.1:1")
+
+    def fail(one: Submission) -> ApiRequest:
+        raise KeyError(one.key)
+
+    monkeypatch.setattr(carrier, "request_of", fail)
+    (result,) = carrier.submit([submission()])
+    assert isinstance(result, Later)
+    carrier.close()
+
+
+@pytest.mark.parametrize("name", ["twilio", "aakash"])
+def test_carrier_that_cannot_tell_is_not_asked_all_the_time(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carrier = create(name)
+    asked: list[list[str]] = []
+    monkeypatch.setattr(carrier, "find", lambda keys: asked.append(list(keys)) or {})
+    keys = [str(key) for key in range(carrier.max_look_ups + 5)]
+    for _ in range(3):
+        assert carrier.look_up(keys) == {}
+    assert asked == [keys[: carrier.max_look_ups], keys[carrier.max_look_ups :]]
 
 
 # Twilio -----------------------------------------------------------------------------------------------------
