@@ -34,7 +34,6 @@ class OverHttp(LosesItsFarEnd):
     """What the far ends of all carriers over HTTP have in common."""
 
     name: ClassVar[str]
-    options: ClassVar[dict[str, Any]] = {}
     refused_number: ClassVar = "+9779841009904"
     far: FarEnd
 
@@ -43,7 +42,7 @@ class OverHttp(LosesItsFarEnd):
         self, report_log: ReportLog, tmp_path: Path, settings: Any, request: pytest.FixtureRequest
     ) -> Iterator[Carrier]:
         with far_end(tmp_path) as self.far:
-            carrier = carrier_of(self.name, self.far, **self.options)
+            carrier = carrier_of(self.name, self.far)
             self.connect(carrier, report_log, settings, request)
             yield carrier
             carrier.close()
@@ -102,10 +101,6 @@ class TestAakash(OverHttp, Reports, Polled, LooksUp):
         Delivery.objects.filter(pk__in=[int(one.key) for one in batch]).update(
             ref="", status=DeliveryStatus.UNKNOWN, attempts=1, claimed_at=ago
         )
-
-
-class TestAakashV4(TestAakash):
-    options: ClassVar = {"api": "v4"}
 
 
 class TestTwilioSms(OverHttp, Reports, LooksUp):

@@ -223,10 +223,23 @@ def test_balance_with_a_wrong_token_is_an_error_without_the_token(name: str, far
     carrier.close()
 
 
-@EVERY_CARRIER
-def test_hundred_submissions_are_under_way_at_once(name: str, tmp_path: Any) -> None:
+def test_version_4_of_aakash_is_read_like_version_3(far: FarEnd) -> None:
+    carrier = carrier_of("aakash", far, api="v4")
+    good, invalid, unknown = (sms(number_with(fault, far)) for fault in ("0000", "9904", "9928"))
+    results = {result.key: result for result in carrier.submit([good, invalid, unknown])}
+    assert isinstance(results[good.key], Accepted)
+    assert isinstance(results[invalid.key], Rejected)
+    assert isinstance(results[unknown.key], Unknown)
+    with pytest.raises(OutOfFunds):
+        carrier.submit([sms(number_with("9927", far))])
+    with pytest.raises(Misconfigured):
+        carrier.submit([sms(number_with("9926", far))])
+    carrier.close()
+
+
+def test_hundred_submissions_are_under_way_at_once(tmp_path: Any) -> None:
     with far_end(tmp_path, latency=0.5) as far:
-        carrier = carrier_of(name, far)
+        carrier = carrier_of("sparrow", far)
         batches = [[sms(f"+97798410{start:02d}{place:03d}") for place in range(10)] for start in range(10)]
         futures = [carrier.start(batch) for batch in batches]
         results = [result for future in futures for result in future.result(60)]

@@ -270,7 +270,12 @@ def test_carrier_that_cannot_tell_is_not_asked_all_the_time(
 ) -> None:
     carrier = create(name)
     asked: list[list[str]] = []
-    monkeypatch.setattr(carrier, "find", lambda keys: asked.append(list(keys)) or {})
+
+    def find(keys: list[str]) -> dict[str, bool]:
+        asked.append(keys)
+        return {}
+
+    monkeypatch.setattr(carrier, "find", find)
     keys = [str(key) for key in range(carrier.max_look_ups + 5)]
     for _ in range(3):
         assert carrier.look_up(keys) == {}
