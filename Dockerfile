@@ -9,7 +9,7 @@ RUN useradd --uid 1000 --create-home iris \
 WORKDIR /srv/iris
 COPY requirements/*.txt requirements/
 RUN pip install --require-hashes -r requirements/base.txt
-# Names of additional requirements/*.txt, for trunks that need them: "sip smpp".
+# Names of additional requirements/*.txt, for trunks that need them: "sip smpp http".
 ARG IRIS_EXTRAS=""
 RUN for extra in $IRIS_EXTRAS; do pip install --require-hashes -r "requirements/$extra.txt" || exit 1; done
 COPY LICENSE README.md manage.py pyproject.toml ./

@@ -54,7 +54,7 @@ check: $(VENV)/dev.stamp
 # --universal creates one file for all systems and for Python 3.11 and newer.
 lock: $(VENV)/dev.stamp
 	$(PIP) install --quiet uv
-	for name in base piper s3 sip smpp dev; do \
+	for name in base http piper s3 sip smpp dev; do \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 			--upgrade requirements/$$name.in -o requirements/$$name.txt; \
 	done

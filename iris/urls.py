@@ -19,6 +19,7 @@ urlpatterns = [
         ),
     ),
     path("sandbox/", include("telephony.carriers.sandbox.urls")),
+    path("carriers/", include("telephony.api.callbacks")),
     path("", include("telephony.media")),
     *both("health", health, "health"),
     path("admin/", admin.site.urls),

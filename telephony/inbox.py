@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from zlib import crc32
 
 from django.db import connection, transaction
 
@@ -18,9 +19,9 @@ log = logging.getLogger(__name__)
 
 @transaction.atomic
 def receive(alias: str, messages: Sequence[InboundSms]) -> None:
-    """Store the inbound SMS of a trunk and apply their keywords, in order of arrival."""
+    """Store the inbound SMS of a trunk and apply their keywords, in order of arrival. Repeated ones change nothing."""
     trunk, _ = Trunk.objects.get_or_create(alias=alias)
-    messages = [_without_unstorable(message) for message in messages]
+    messages = _without_repeats(trunk, [_without_unstorable(message) for message in messages])
     owners = _find_owners(trunk, messages)
     InboundMessage.objects.bulk_create(
         InboundMessage(
@@ -30,6 +31,7 @@ def receive(alias: str, messages: Sequence[InboundSms]) -> None:
             to=message.to,
             text=message.text,
             received_at=message.at,
+            ref=message.ref,
         )
         for message, owner in zip(messages, owners, strict=True)
     )
@@ -40,8 +42,8 @@ def receive(alias: str, messages: Sequence[InboundSms]) -> None:
             continue
         if owner is None:
             log.warning(
-                "%s sent STOP or START to trunk %s, but no account has sent them a message",
-                message.sender,
+                "…%s sent STOP or START to trunk %s, but no account has sent them a message",
+                message.sender[-2:],
                 alias,
             )
             continue
@@ -78,6 +80,25 @@ def _find_owners(trunk: Trunk, messages: Sequence[InboundSms]) -> list[int | Non
     ]
 
 
+def _without_repeats(trunk: Trunk, messages: Sequence[InboundSms]) -> list[InboundSms]:
+    """Return the messages whose ids are not stored yet, each id once. Messages without an id are never repeats."""
+    refs = {message.ref for message in messages if message.ref}
+    known: set[str] = set()
+    if refs:
+        with connection.cursor() as cursor:
+            # The same SMS may arrive twice at the same time. The second one waits here until the first one is stored.
+            cursor.execute(
+                "SELECT pg_advisory_xact_lock(%s, %s)", [crc32(b"inbox") - 2**31, trunk.pk % 2**31]
+            )
+        known = set(InboundMessage.objects.filter(trunk=trunk, ref__in=refs).values_list("ref", flat=True))
+    fresh: list[InboundSms] = []
+    for message in messages:
+        if message.ref not in known:
+            fresh.append(message)
+            known |= {message.ref} - {""}
+    return fresh
+
+
 def _spellings(number: str) -> set[str]:
     """Return the forms in which the PhoneNumber table may contain this number."""
     whole = to_e164(number)
@@ -94,4 +115,5 @@ def _without_unstorable(message: InboundSms) -> InboundSms:
         to=storable(message.to)[:32],
         text=storable(message.text),
         at=message.at,
+        ref=storable(message.ref)[:100],
     )

@@ -6,21 +6,26 @@ Requests need no token: only authorized clients receive an address, and addresse
 from __future__ import annotations
 
 import re
+import time
 from io import RawIOBase
 from typing import IO, Literal, cast
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.core.signing import BadSignature, Signer
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseNotModified
 from django.http.response import HttpResponseBase
 from django.urls import path, reverse
 from django.views.decorators.http import require_safe
 
 from telephony.models import Audio
-from telephony.speech.audio import open_file
+from telephony.speech.audio import RATE, encode_wav, open_file, read_pcm
+from telephony.speech.engine import Pcm
 from telephony.speech.store import Extension
 
 CONTENT_TYPES: dict[str, str] = {"wav": "audio/wav", "mp3": "audio/mpeg"}
+
+CARRIER_URL_SECONDS = 86400
 
 _NAME = re.compile(r"[0-9a-f]{32,64}")
 _RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
@@ -36,6 +41,46 @@ def audio_url(audio: Audio, request: HttpRequest | None = None, format: Literal[
     if request is None or request.get_host() == urlsplit(public).netloc:
         return public + path
     return request.build_absolute_uri(path)
+
+
+def carrier_audio_url(name: str, *, start: float = 0.0, end: float | None = None) -> str:
+    """Return a signed URL of a recording, or of the seconds from `start` to `end`, for a carrier that downloads it.
+
+    It is valid for a day or a little longer, because carriers may fetch a recording late. All URLs of the same hour are
+    equal, so that a carrier can cache the recording of a campaign.
+    """
+    expires_at = (int(time.time()) // 3600 + 1) * 3600 + CARRIER_URL_SECONDS
+    until = "" if end is None else str(round(end * 1000))
+    token = _signer().sign(f"{name}-{round(start * 1000)}-{until}-{expires_at}")
+    public: str = settings.IRIS_PUBLIC_URL
+    return public + reverse("carrier-audio", args=[token])
+
+
+@require_safe
+def carrier_audio(request: HttpRequest, token: str) -> HttpResponseBase:
+    """Serve GET /media/calls/<token>.wav, whose token `carrier_audio_url` has signed."""
+    try:
+        name, start, end, expires_at = _signer().unsign(token).split("-")
+    except (BadSignature, ValueError):
+        raise Http404("Recording not found.") from None
+    if int(expires_at) < time.time():
+        raise Http404("Recording not found.")
+    if not end:
+        return audio_file(request, name, "wav")
+    try:
+        pcm = read_pcm(name)
+    except FileNotFoundError:
+        raise Http404("Recording not found.") from None
+    first, last = (2 * (int(ms) * RATE // 1000) for ms in (start, end))
+    return HttpResponse(
+        encode_wav(Pcm(pcm[first:last], RATE)),
+        content_type=CONTENT_TYPES["wav"],
+        headers={"Cache-Control": f"private, max-age={CARRIER_URL_SECONDS}", "ETag": f'"{token}"'},
+    )
+
+
+def _signer() -> Signer:
+    return Signer(salt="telephony.media.carriers", sep=".")
 
 
 @require_safe
@@ -119,4 +164,7 @@ class _FileRange(RawIOBase):
         super().close()
 
 
-urlpatterns = [path("media/audio/<str:name>.<str:extension>", audio_file, name="audio")]
+urlpatterns = [
+    path("media/audio/<str:name>.<str:extension>", audio_file, name="audio"),
+    path("media/calls/<str:token>.wav", carrier_audio, name="carrier-audio"),
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Protocol
@@ -122,8 +123,12 @@ class CarrierEvent:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InboundSms:
-    """An SMS that a person sent to us. Phone numbers are in E.164; short codes and names are as the carrier writes them."""
+    """An SMS that a person sent to us. Phone numbers are in E.164; short codes and names are as the carrier writes them.
 
+    `ref` is the carrier's id of it. An SMS whose `ref` is stored already changes nothing.
+    """
+
+    ref: str = ""
     sender: str = field(repr=False)
     to: str = field(repr=False)
     text: str = field(repr=False)
@@ -221,6 +226,28 @@ class Carrier(ABC):
         from django.conf import settings
 
         return float(settings.IRIS_REPORT_TIMEOUT_SECONDS)
+
+    def balance(self) -> str:
+        """Ask the carrier how much credit is left there, for `manage.py trunk_status`; "" if it cannot be asked.
+
+        Raises a `CarrierError` if the carrier does not say.
+        """
+        return ""
+
+
+class ConcurrentCarrier(Carrier):
+    """A carrier that works on many batches at once, so that a slow response delays no other submission."""
+
+    @abstractmethod
+    def max_in_flight(self) -> int:
+        """Return how many submissions may be under way at the same time, in all batches of this process together."""
+
+    @abstractmethod
+    def start(self, batch: Sequence[Submission]) -> Future[list[Result]]:
+        """Begin to submit a batch, without blocking. The future has what `submit` would return or raise."""
+
+    def submit(self, batch: Sequence[Submission]) -> list[Result]:
+        return self.start(batch).result()
 
 
 class SessionCarrier(Carrier):

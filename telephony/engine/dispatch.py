@@ -5,7 +5,6 @@ All state is in the database: if a process dies, the rows tell the next process 
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -16,18 +15,18 @@ from functools import partial
 from typing import TypeVar
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
-from telephony.carriers.base import Carrier, Later, Result
-from telephony.engine import delivery_reports, pacing, shutdown, trunk_worker
+from telephony.carriers.base import Carrier, ConcurrentCarrier, Later, Result
+from telephony.engine import pacing, trunk_worker
+from telephony.engine.batches import Batches
 from telephony.engine.database_thread import DatabaseThread, done_now
 from telephony.engine.failpoints import failpoint
 from telephony.engine.lifecycle import Claimed, stopped_since_claim
 from telephony.engine.pace_meter import Activity, PaceMeter, meter_of
 from telephony.engine.pacing import CATCH_UP, HORIZON, Claim, SlidingSecond
+from telephony.engine.results_store import store
 from telephony.engine.submission import submit
-
-log = logging.getLogger(__name__)
+from telephony.engine.time_budget import TimeBudget
 
 T = TypeVar("T")
 
@@ -39,7 +38,6 @@ BATCH_SECONDS = 0.02
 MAX_CLAIM_AGE = 1.0
 # How far a claim may reach beyond the horizon, in seconds, to bridge slow claims, results and submissions.
 MAX_LEAD = 0.3
-RESULT_ATTEMPTS = 5
 
 
 def run(alias: str, *, budget: float, may_continue: Callable[[], bool] = lambda: False) -> bool:
@@ -49,23 +47,6 @@ def run(alias: str, *, budget: float, may_continue: Callable[[], bool] = lambda:
     """
     time_budget = TimeBudget(budget=budget, may_continue=may_continue)
     return Dispatcher(trunk_worker.open_carrier(alias)).run(time_budget)
-
-
-class TimeBudget:
-    """Limit how long a dispatcher may claim deliveries."""
-
-    def __init__(self, *, budget: float, may_continue: Callable[[], bool]) -> None:
-        self._budget = budget
-        self._may_continue = may_continue
-        self._until = time.monotonic() + budget
-        self._is_over = False
-
-    def is_over(self) -> bool:
-        """Return whether the time is over or the worker is stopping. Once the time is over, it stays over."""
-        if not self._is_over and time.monotonic() >= self._until:
-            self._is_over = not self._may_continue()
-            self._until = time.monotonic() + self._budget
-        return self._is_over or shutdown.is_ending()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +78,8 @@ class Dispatcher:
         self.submitted_at = 0.0
         self.next_claim_at = 0.0  # after a claim that found nothing due
         self.rate: float | None = None  # deliveries per second that the carrier accepted in the last batch
+        # The batches under way, if the carrier can work on several.
+        self.batches = Batches(carrier) if isinstance(carrier, ConcurrentCarrier) else None
         self.database: DatabaseThread | None = None
         self.claiming: Future[Claim] | None = None
         self.storing: Future[None] | None = None
@@ -117,6 +100,8 @@ class Dispatcher:
             if self.claiming is not None and self.claiming.exception() is None:
                 self._take_claim()
             self._give_back(self._pop(lambda _: True), text="The dispatcher was interrupted")
+            if self.batches:
+                self.results += self.batches.finish(partial(store, self.carrier, attempts=self.attempts))
             self._store_results()
             self._hand_over()
 
@@ -138,15 +123,25 @@ class Dispatcher:
                 self._start_storing()
             elif time_budget.is_over():
                 return True
+            elif self._waits_for_room():
+                continue
             else:
                 pause = self._claim()
-                if pause is None:
+                if pause is None and self.batches:
+                    self.batches.wait(HORIZON / 2)
+                elif pause is None:
                     self.meter.nothing_due()
                     return False
-                time.sleep(min(pause, HORIZON))
+                else:
+                    time.sleep(min(pause, HORIZON))
 
     def _collect_finished_jobs(self) -> None:
-        """Take the results of finished database jobs; raise their errors."""
+        """Take the results of finished batches and database jobs; raise the errors of the database."""
+        if self.batches and (finished := self.batches.collect()):
+            self.results += finished.results
+            failpoint("submitted")
+            if finished.rests:
+                self._rest()
         if self.storing is not None and self.storing.done():
             storing, self.storing = self.storing, None
             storing.result()
@@ -197,7 +192,9 @@ class Dispatcher:
         """Start a claim of further deliveries, unless the carrier already has as many as it can take."""
         rates = [rate for rate in (self.carrier.pace(), self.rate) if rate]
         max_count = self.carrier.claim_size()
-        if self.rate is None:  # the first batch measures how fast the carrier is
+        if self.batches is not None:
+            max_count = min(max_count or self.batches.room(), self.batches.room())
+        elif self.rate is None:  # the first batch measures how fast the carrier is
             max_count = min(max_count or self.carrier.batch_size, self.carrier.batch_size)
         if max_count is not None:
             max_count -= len(self.departures)
@@ -264,6 +261,10 @@ class Dispatcher:
         if leaves_at > now:
             self._sleep_until(min(leaves_at, now + HORIZON / 4))
             return
+        if self.batches is not None:
+            if self._waits_for_room():
+                return
+            room = min(room, self.batches.room())
         due = self._pop(lambda departure: departure.slot <= now, max_count=room)
         if due:
             self._submit(due)
@@ -274,18 +275,37 @@ class Dispatcher:
 
     def _submit(self, due: Sequence[Departure]) -> None:
         self.submitted_at = time.monotonic()
+        if self.batches is not None:
+            self.results += self.batches.start(due)
+            begun = time.monotonic()  # the carrier's own thread sends them within a moment
+            self._note_departure(len(due), begun=begun, ended=begun + SlidingSecond.UNCERTAINTY)
+            return
         with self.meter.spends(Activity.SUBMIT):
             results, rests, begun = submit(self.carrier, due)
         ended = time.monotonic()
         self.results += results
         failpoint("submitted")
-        if self.last_second is not None:
-            self.last_second.add(len(due), begun=begun, ended=ended)
-        self.meter.submitted(len(due))
+        self._note_departure(len(due), begun=begun, ended=ended)
         self.rate = self.carrier.batch_size / max(1e-6, ended - begun)
         if rests:
-            self._give_back(self._pop(lambda _: True), text="The trunk rests")
-            self.meter.nothing_due()
+            self._rest()
+
+    def _note_departure(self, count: int, *, begun: float, ended: float) -> None:
+        if self.last_second is not None:
+            self.last_second.add(count, begun=begun, ended=ended)
+        self.meter.submitted(count)
+
+    def _rest(self) -> None:
+        self._give_back(self._pop(lambda _: True), text="The trunk rests")
+        self.meter.nothing_due()
+
+    def _waits_for_room(self) -> bool:
+        """Return whether the carrier works on as many as it can; if so, wait a moment until one has its response."""
+        if not self.batches or self.batches.room():
+            return False
+        with self.meter.spends(Activity.SUBMIT):
+            self.batches.wait(HORIZON / 4)
+        return True
 
     def _pop(self, holds: Callable[[Departure], bool], *, max_count: int | None = None) -> list[Departure]:
         """Remove departures from the front of the queue while the condition holds; return them."""
@@ -326,21 +346,3 @@ class Dispatcher:
         """
         if self.last_second is not None:
             pacing.store_departures(self.carrier.alias, self.last_second.ages(time.monotonic()))
-
-
-def store(carrier: Carrier, results: Sequence[Result], *, attempts: dict[int, int]) -> None:
-    """Store the results of submissions. Retries for some seconds if the database is unavailable.
-
-    Deliveries whose results are not stored become unknown: they need a look-up, or end as lost.
-    """
-    for attempt in range(1, RESULT_ATTEMPTS + 1):
-        try:
-            delivery_reports.apply_results(carrier, results, attempts=attempts)
-            break
-        except (OperationalError, InterfaceError):
-            if attempt == RESULT_ATTEMPTS or connection.in_atomic_block:
-                raise
-            log.warning("%d results of %s wait for the database", len(results), carrier.alias)
-            time.sleep(1)
-            close_old_connections()
-    failpoint("stored")

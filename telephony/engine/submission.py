@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
@@ -42,43 +42,55 @@ class Submitted(NamedTuple):
 
 
 def submit(carrier: Carrier, departures: Sequence[Due]) -> Submitted:
-    """Submit deliveries in one batch.
+    """Submit deliveries in one batch, and wait for the carrier."""
+    refused, batch = prepare(departures)
+    begun = time.monotonic()
+    if not batch:
+        return Submitted(refused, False, begun)
+    results, rests = conclude(carrier, batch, lambda: carrier.submit(batch))
+    return Submitted([*refused, *results], rests, begun)
+
+
+def prepare(departures: Sequence[Due]) -> tuple[list[Result], list[Submission]]:
+    """Return the rejections that need no carrier, and the submissions for the carrier.
 
     Opted-out recipients, invalid numbers, calls without audio and calls that are longer than their hold covers are rejected
     without asking the carrier.
     """
-    results: list[Result] = []
+    refused: list[Result] = []
     batch: list[Submission] = []
     for departure in departures:
-        if refused := _refusal(departure.delivery):
-            results.append(refused)
+        if refusal := _refusal(departure.delivery):
+            refused.append(refusal)
         else:
             batch.append(_submission(departure.delivery, valid_until=departure.valid_until))
-    begun = time.monotonic()
-    if not batch:
-        return Submitted(results, False, begun)
+    return refused, batch
+
+
+def conclude(
+    carrier: Carrier, batch: Sequence[Submission], submitted: Callable[[], list[Result]]
+) -> tuple[list[Result], bool]:
+    """Return a result for each submission of a batch, and whether the trunk rests now.
+
+    `submitted` returns the carrier's results, or raises its error. After an error the trunk is paused.
+    """
     try:
-        submitted = carrier.submit(batch)
+        results = submitted()
     except (Misconfigured, OutOfFunds) as e:
         pause_trunk(carrier.alias, reason=str(e))
         # With a delay, so that others go first: one of these deliveries may be the reason for the error.
-        later = [Later(key=submission.key, seconds=1, text=e.batch_text) for submission in batch]
-        return Submitted([*results, *later], True, begun)
+        return [Later(key=submission.key, seconds=1, text=e.batch_text) for submission in batch], True
     except Throttled as e:
         pause_trunk(carrier.alias, reason=str(e), seconds=e.retry_after)
-        later = [Later(key=submission.key, seconds=e.retry_after, text=e.batch_text) for submission in batch]
-        return Submitted([*results, *later], True, begun)
+        return [Later(key=submission.key, seconds=e.retry_after, text=e.batch_text) for submission in batch], True
     except (Unreachable, CarrierError) as e:
         pause_trunk(carrier.alias, reason=str(e), seconds=5)
-        later = [Later(key=submission.key, seconds=5, text=e.batch_text) for submission in batch]
-        return Submitted([*results, *later], True, begun)
+        return [Later(key=submission.key, seconds=5, text=e.batch_text) for submission in batch], True
     except Exception as e:
         log.exception("Carrier %s failed in submit; %d deliveries are now unknown", carrier.alias, len(batch))
-        unknown = [Unknown(key=submission.key, text=repr(e)) for submission in batch]
-        return Submitted([*results, *unknown], False, begun)
-    missing = {submission.key for submission in batch} - {result.key for result in submitted}
-    without_result = [Unknown(key=key, text="The carrier returned no result.") for key in missing]
-    return Submitted([*results, *submitted, *without_result], False, begun)
+        return [Unknown(key=submission.key, text=repr(e)) for submission in batch], False
+    missing = {submission.key for submission in batch} - {result.key for result in results}
+    return results + [Unknown(key=key, text="The carrier returned no result.") for key in missing], False
 
 
 def _submission(delivery: Claimed, *, valid_until: datetime) -> Submission:

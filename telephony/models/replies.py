@@ -22,9 +22,18 @@ class InboundMessage(models.Model):
     to = models.CharField(max_length=32, blank=True)
     text = models.TextField(blank=True)
     received_at = models.DateTimeField()
+    ref = models.CharField(
+        max_length=100, blank=True, db_default="", help_text="The carrier's id of it, if it has one."
+    )
 
     class Meta:
         indexes: ClassVar = [models.Index(fields=["sender", "-id"], name="inbound_sender")]
+        constraints: ClassVar = [
+            # Carriers repeat an SMS that is not acknowledged in time. The repetition is not a second SMS.
+            models.UniqueConstraint(
+                fields=["trunk", "ref"], condition=~models.Q(ref=""), name="each_inbound_sms_once"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"From {self.sender} to {self.to}"

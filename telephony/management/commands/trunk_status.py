@@ -1,4 +1,4 @@
-"""`manage.py trunk_status`: show the state of each configured trunk. It needs only the database."""
+"""`manage.py trunk_status`: show the state of each configured trunk. It needs the database, and carriers for balances."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
 from telephony.carriers import SessionCarrier, get_carrier
+from telephony.carriers.errors import CarrierError
 from telephony.engine import restore_hold, stalls, time_slices, workers
 from telephony.engine.backlog import blocked_queues
 from telephony.engine.routing import get_or_create_trunks
@@ -77,6 +78,7 @@ class Command(BaseCommand):
             *_pace_note(trunk, count["queued"]),
             ("channels", f"{count['calls']} busy of {config.get('CHANNELS') or 'any number'}"),
             ("queue", f"{count['queued']} waiting, {count['under_way']} under way"),
+            *_balance(trunk.alias),
             ("last error", _last_error(trunk)),
             *_late_reports(trunk),
         ]
@@ -95,6 +97,15 @@ def _connection(trunk: Trunk) -> str:
     if timezone.now() - trunk.session_at > MAX_STATUS_AGE or trunk.session == STOPPED:
         return f"no worker since {_ago(trunk.session_at)}; its last status was: {trunk.session}"
     return f"{trunk.session} ({_ago(trunk.session_at)})"
+
+
+def _balance(alias: str) -> list[tuple[str, str]]:
+    """Return the line with the credit that is left with the carrier; empty if it cannot be asked."""
+    try:
+        balance = get_carrier(alias).balance()
+    except CarrierError as error:
+        balance = f"the carrier does not say: {error}"
+    return [("balance", balance)] if balance else []
 
 
 def _state(trunk: Trunk) -> str:
