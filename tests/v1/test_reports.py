@@ -224,4 +224,4 @@ class TestQueries:
             return len(queries)
 
         cost(1)
-        assert cost(500) == cost(2) <= 14
+        assert cost(500) == cost(2) <= 16
