@@ -50,6 +50,7 @@ check: $(VENV)/dev.stamp
 		IRIS_SANDBOX_INBOX=off IRIS_CARRIERS_FILE=tests/carriers.toml \
 		$(BIN)/python manage.py check --deploy --fail-level WARNING
 	IRIS_HOME=$(VENV)/check $(BIN)/python manage.py settingstable --check
+	IRIS_HOME=$(VENV)/check $(BIN)/python manage.py permissionstable --check
 
 # --universal creates one file for all systems and for Python 3.11 and newer.
 lock: $(VENV)/dev.stamp

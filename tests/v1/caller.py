@@ -8,7 +8,7 @@ from typing import Any
 from rest_framework.test import APIClient
 
 from accounts import apikeys
-from accounts.models import User
+from accounts.models import Account
 from iris.api.views import ERROR_CODE
 from tests import v0
 
@@ -24,11 +24,11 @@ class Client(APIClient):
 
 
 class Caller(v0.Caller):
-    def __init__(self, user: User | None) -> None:
+    def __init__(self, account: Account | None) -> None:
         super().__init__(None)
         self.client: Client = Client(raise_request_exception=False)
-        if user is not None:
-            self.client.credentials(HTTP_AUTHORIZATION=f"Bearer {apikeys.generate(user=user)}")
+        if account is not None:
+            self.client.credentials(HTTP_AUTHORIZATION=f"Bearer {apikeys.generate(account=account)}")
 
     @property
     def code(self) -> str | None:
