@@ -60,7 +60,8 @@ def test_submitting_the_account_page_twice_tops_up_once(operator: Client) -> Non
     account.refresh_from_db()
     assert (account.name, account.balance) == ("Water office", Decimal("22.50"))
     assert (
-        CreditEntry.objects.get(account=account, amount=Decimal("12.50")).note == "Top-up by operator@example.com"
+        CreditEntry.objects.get(account=account, amount=Decimal("12.50")).note
+        == "Top-up by operator@example.com"
     )
     assert check_ledger().differences == ()
 

@@ -61,7 +61,6 @@ class TestTopup:
             run("topup", email, amount)
         assert CreditEntry.objects.count() == 0
 
-
     def test_topup_of_one_of_several_accounts_needs_its_number(self) -> None:
         user = make_user(email="sita@example.com")
         department = open_account(user=user, name="Department")

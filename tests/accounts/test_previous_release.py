@@ -72,7 +72,18 @@ def template(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Itera
             executor = MigrationExecutor(connection)
             graph = executor.loader.graph
             later = set(graph.backwards_plan(FIRST_OF_THIS_RELEASE))
-            state = executor.migrate([node for node in graph.nodes if node not in later])
+            state = executor.migrate(
+                [
+                    node
+                    for node in graph.nodes
+                    if node not in later
+                    and all(
+                        child.key in later
+                        for child in graph.node_map[node].children
+                        if child.key[0] == node[0]
+                    )
+                ]
+            )
             _fill(state.apps)
         yield name
         with connect("postgres") as server:
@@ -102,25 +113,41 @@ def _fill(apps: Any) -> None:
         cursor.execute(f"{INSERT_DELIVERIES} FROM generate_series(1, %s) n", [user.pk, trunk.pk, DELIVERIES])
 
 
+@pytest.fixture(scope="module")
+def migrated(template: str, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
+    """Migrate a copy of the template to this release. Return its name."""
+    with django_db_blocker.unblock(), copy_of(template, "migrated") as name:
+        with use(name):
+            call_command("migrate", verbosity=0)
+        yield name
+
+
 @pytest.fixture
-def previous(template: str, transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Use a copy of the template. Return its name."""
-    name = f"{template}_copy"
+def previous(template: str, transactional_db: None) -> Iterator[str]:
+    """Use a database of the previous release. Return its name."""
+    with copy_of(template, "copy") as name, use(name):
+        yield name
+
+
+@pytest.fixture
+def old(migrated: str, transactional_db: None) -> Iterator[psycopg.Connection[Any]]:
+    """Use a migrated database, and return the connection of a process of the previous release."""
+    with copy_of(migrated, "copy") as name, use(name), connect(name) as session:
+        yield session
+
+
+@contextmanager
+def copy_of(database: str, suffix: str) -> Iterator[str]:
+    """Copy a database. Yield the name of the copy, which is dropped at the end."""
+    name = f"{database}_{suffix}"
     with connect("postgres") as server:
         server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-        server.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-    with use(name):
+        server.execute(f'CREATE DATABASE "{name}" TEMPLATE "{database}"')
+    try:
         yield name
-    with connect("postgres") as server:
-        server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-
-
-@pytest.fixture
-def old(previous: str) -> Iterator[psycopg.Connection[Any]]:
-    """Migrate, and return the connection of a process of the previous release."""
-    with connect(previous) as session:
-        call_command("migrate", verbosity=0)
-        yield session
+    finally:
+        with connect("postgres") as server:
+            server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 # The previous release ---------------------------------------------------------------------------------------------
@@ -353,6 +380,7 @@ class TestLocks:
         with connect(previous) as report:
             report.execute("BEGIN")
             report.execute("SELECT count(*) FROM accounts_user")
+            pid = report.info.backend_pid
 
             def end_report() -> None:
                 blocked.wait(60)
@@ -371,7 +399,7 @@ class TestLocks:
                 otps.join()
                 ending.join()
         assert failures == []
-        assert f"process {report.info.backend_pid} (" in said.getvalue()
+        assert f"process {pid} (" in said.getvalue()
         assert "accounts_user" in said.getvalue()
         assert Account.objects.get().deliveries.count() == DELIVERIES + inserted
 
