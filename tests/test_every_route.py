@@ -242,4 +242,11 @@ def _address(route: Route, owner: Account) -> str:
         phone_id=1,
         survey_id=1,
         template_id=template.pk,
+        member_id=Member.objects.get(account=owner).pk,
+        key_id=(ApiKey.objects.filter(account=owner).first() or _make_key(owner)).pk,
     )
+
+
+def _make_key(account: Account) -> ApiKey:
+    apikeys.generate(account=account)
+    return ApiKey.objects.get(account=account)

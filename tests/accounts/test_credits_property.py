@@ -216,7 +216,7 @@ class Ledger(RuleBasedStateMachine):
         assert booked == self.model.booked
 
     def _entries(self) -> list[CreditEntry]:
-        return list(CreditEntry.objects.select_related("user"))
+        return list(CreditEntry.objects.select_related("account"))
 
 
 @pytest.mark.field

@@ -67,6 +67,7 @@ class TestMembers:
         assert not ram.has_usable_password()
         ram.set_password(PASSWORD)
         ram.save()
+        ram.refresh_from_db()
         assert [one["id"] for one in calling(ram).get("/api/system/accounts/")["data"]["accounts"]] == [
             account.pk
         ]
@@ -107,7 +108,8 @@ class TestMembers:
         path = f"{MEMBERS}{member_of(account, ram).pk}/"
         calling(ram).fails("POST", CAMPAIGNS, {"name": "Water", "services": "SMS"}, status=403)
         assert caller.put(path, {"preset": "author"})["data"]["member"]["preset"] == "author"
-        calling(ram).post(CAMPAIGNS, {"name": "Water", "services": "SMS"}, status=201)
+        new = {"name": "Water", "services": "SMS", "individual_number": 9800000001}
+        calling(ram).post(CAMPAIGNS, new, status=201)
 
     def test_a_removed_member_is_refused_at_once(self, caller: Caller, account: Account) -> None:
         ram = make_member(account, "sender")

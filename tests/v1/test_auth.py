@@ -93,7 +93,7 @@ class TestKeys:
         assert ask(f"Bearer {shown}").status_code == 401
 
     def test_last_use_of_an_api_key_is_stored_once_a_minute(self, user: User) -> None:
-        key = apikeys.generate(account=account_of(user))
+        key = apikeys.generate(account=account_of(user), created_by=user)
         assert ask(f"Bearer {key}").status_code == 200
         first_use = ApiKey.objects.get().last_used_at
         assert first_use is not None
