@@ -15,7 +15,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("account", help="the e-mail address of the owner, or the number of the account")
-        parser.add_argument("email", help="of the person; one who is new to iris is created without a password")
+        parser.add_argument(
+            "email", help="of the person; one who is new to iris is created without a password"
+        )
         parser.add_argument("preset", choices=[*PRESETS, OWNER])
 
     def handle(self, *args: Any, account: str, email: str, preset: str, **options: Any) -> None:
