@@ -73,10 +73,10 @@ class User(AbstractUser):
     is_verified_email = models.BooleanField(default=False)
     is_verified_phone = models.BooleanField(default=False)
     # These tables have their names from the time when people and accounts were one table.
-    groups = models.ManyToManyField(
+    groups = models.ManyToManyField(  # type: ignore[assignment]  # the stub of the base has another through model
         Group, blank=True, related_name="user_set", related_query_name="user", db_table="accounts_user_groups"
     )
-    user_permissions = models.ManyToManyField(
+    user_permissions = models.ManyToManyField(  # type: ignore[assignment]
         Permission,
         blank=True,
         related_name="user_set",

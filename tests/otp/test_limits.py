@@ -93,7 +93,7 @@ class TestToOneNumber:
 @pytest.mark.django_db(transaction=True)
 def test_concurrent_otps_to_one_number_do_not_exceed_the_limit() -> None:
     account = make_account(credits=100)
-    send = partial(send_otp, owner=account, number="9800000034", message="{otp}", channel=Channel.SMS)
+    send = partial(send_otp, account=account, number="9800000034", message="{otp}", channel=Channel.SMS)
     answers = at_once([send] * 12)
     assert kinds(answers) == ["Otp"] * 5 + ["TooManyToNumber"] * 7
     assert Otp.objects.count() == CreditEntry.objects.filter(kind="hold").count() == 5

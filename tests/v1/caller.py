@@ -11,6 +11,7 @@ from accounts import apikeys
 from accounts.models import Account
 from iris.api.views import ERROR_CODE
 from tests import v0
+from tests.factories import owner_of
 
 
 class Client(APIClient):
@@ -28,7 +29,8 @@ class Caller(v0.Caller):
         super().__init__(None)
         self.client: Client = Client(raise_request_exception=False)
         if account is not None:
-            self.client.credentials(HTTP_AUTHORIZATION=f"Bearer {apikeys.generate(account=account)}")
+            key = apikeys.generate(account=account, created_by=owner_of(account))
+            self.client.credentials(HTTP_AUTHORIZATION=f"Bearer {key}")
 
     @property
     def code(self) -> str | None:

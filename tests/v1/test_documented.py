@@ -89,7 +89,9 @@ class TestAccount:
 
     def test_api_key_requests_answer_as_documented(self, world: World) -> None:
         world.assert_documented("generate_key")
-        world.caller.client.credentials(HTTP_AUTHORIZATION=f"Bearer {apikeys.generate(user=world.user)}")
+        world.caller.client.credentials(
+            HTTP_AUTHORIZATION=f"Bearer {apikeys.generate(account=world.account)}"
+        )
         (key,) = ApiKey.objects.filter(revoked_at=None)
         world.assert_documented("get_key", shown=key.beginning + 56 * "*")
 

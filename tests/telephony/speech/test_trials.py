@@ -120,7 +120,7 @@ class TestQuota:
     def test_concurrent_trials_do_not_exceed_the_quota(self, settings: Any) -> None:
         settings.IRIS_TRIAL_SECONDS_PER_DAY = 5
         account = make_account()
-        trial = partial(trials.speak, owner=account, text="नमस्ते", voice="np_rija")
+        trial = partial(trials.speak, account=account, text="नमस्ते", voice="np_rija")
         answers = at_once([trial] * 4)
         assert set(kinds(answers)) == {"Audio", "QuotaUsed"}
         assert used_quota() <= 5
