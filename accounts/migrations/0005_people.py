@@ -31,8 +31,8 @@ class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0004_limits_and_tokens"),
         ("admin", "0003_logentry_add_action_flag_choices"),
-        ("telephony", "0021_last_departures"),
-        ("campaigns", "0016_number_column"),
+        ("telephony", "0022_too_long"),
+        ("campaigns", "0018_campaigns_to_measure"),
         ("otp", "0001_initial"),
     ]
 

@@ -5,7 +5,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """Accounts own what users owned. The columns and constraints are already those of the table of accounts."""
 
-    dependencies = [("campaigns", "0016_number_column"), ("accounts", "0006_accounts")]
+    dependencies = [("campaigns", "0018_campaigns_to_measure"), ("accounts", "0006_accounts")]
 
     operations = [
         migrations.SeparateDatabaseAndState(

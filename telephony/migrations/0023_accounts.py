@@ -5,7 +5,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """Accounts own what users owned. The columns and constraints are already those of the table of accounts."""
 
-    dependencies = [("telephony", "0021_last_departures"), ("accounts", "0006_accounts")]
+    dependencies = [("telephony", "0022_too_long"), ("accounts", "0006_accounts")]
 
     operations = [
         migrations.SeparateDatabaseAndState(
