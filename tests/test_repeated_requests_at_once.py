@@ -170,7 +170,7 @@ class TestProcesses:
         path, body = f"/api/system/campaigns/{campaign}/begin/", {"message": "Begun after a kill"}
         before = web_processes(iris)
         with database(iris) as held:
-            held.execute("SELECT FROM accounts_user WHERE email = 'demo@example.com' FOR UPDATE")
+            held.execute("SELECT FROM accounts_account WHERE name = 'demo@example.com' FOR UPDATE")
             with ThreadPoolExecutor(1) as pool:
                 lost = pool.submit(ask, iris, path, body, "killed")
                 wait_for(lambda: sessions_that_wait(iris) > 0, seconds=10)
