@@ -54,7 +54,7 @@ def make_one_of_each(number: int) -> None:
     run = make_run(campaign=campaign, held=1, filled_at=timezone.now(), individual=[1, 2], statuses=[103])
     make_delivery_of(run=run, recipient=campaign.recipients.get(), status=DeliveryStatus.QUEUED)
     send_otp(
-        owner=owner, number="9800000034", message="Your OTP is {otp}", channel=Channel.SMS, code="47114711"
+        account=owner, number="9800000034", message="Your OTP is {otp}", channel=Channel.SMS, code="47114711"
     )
 
 

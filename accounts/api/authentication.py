@@ -170,8 +170,6 @@ def _access_of_key(request: Request, credential: str) -> tuple[User, Access]:
     user = None if key is None else apikeys.person_of(key)
     if key is None or user is None:
         raise AuthenticationFailed(code="token_not_valid")
-    if not key.has_owner:
-        raise AuthenticationFailed(code="user_inactive")
     named = _named_account(request)
     if named is not None and named != key.account_id:
         raise NotAllowed(

@@ -65,7 +65,8 @@ class Command(migrate.Command):
         pause = FIRST_PAUSE_SECONDS
         while True:
             try:
-                return super().handle(*args, **options)
+                super().handle(*args, **options)
+                return
             except OperationalError as error:
                 if sqlstate(error) not in LOCK_STATES:
                     raise
