@@ -13,7 +13,8 @@ from django.contrib.auth.models import update_last_login
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, Value
+from django.db.models.functions import Lower
 from django.utils import timezone
 
 from accounts import credits, logins
@@ -51,7 +52,15 @@ def create_account(
     check_email(email)
     try:
         with transaction.atomic():
-            user = User.objects.create_user(email, password, username=username, **fields)
+            user = _unclaimed(email)
+            if user is None:
+                user = User.objects.create_user(email, password, username=username, **fields)
+            else:
+                user.username = username or user.username
+                for field, value in fields.items():
+                    setattr(user, field, value)
+                user.set_password(password)
+                user.save()
             account = open_account(user=user, name=name)
             if opening_credits:
                 credits.top_up(
@@ -68,15 +77,35 @@ def create_account(
     return account
 
 
+def _unclaimed(email: str) -> User | None:
+    """Lock and return the person with this address who owns no account and cannot have logged in yet, or None.
+
+    Members create such people when they add them. Otherwise, adding an address would prevent its account.
+    """
+    user = (
+        User.objects.select_for_update(of=("self",))
+        .alias(lowered=Lower("email"))
+        .filter(lowered=Lower(Value(email.strip())), last_login=None)
+        .exclude(memberships__is_owner=True)
+        .first()
+    )
+    return None if user is None or user.has_usable_password() else user
+
+
 def open_account(*, user: User, name: str = "") -> Account:
-    """Create an account that this person owns. The first one has the id of the person, as in the previous release."""
+    """Create an account that this person owns.
+
+    The first one has the id of the person, as in the previous release, and counts as the first that the person joined:
+    others who have added the person before must not have their account chosen at each login.
+    """
     with transaction.atomic():
         User.objects.select_for_update(of=("self",)).get(pk=user.pk)  # of two calls, one gets the person's id
         account = Account(name=name or user.email)
         if not Account.objects.filter(pk=user.pk).exists():
             account.pk = user.pk
         account.save(force_insert=True)
-        Member.objects.create(account=account, user=user, is_owner=True)
+        joined = user.date_joined if account.pk == user.pk else timezone.now()
+        Member.objects.create(account=account, user=user, is_owner=True, joined_at=joined)
     return account
 
 

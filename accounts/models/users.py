@@ -7,22 +7,11 @@ from typing import Any, ClassVar
 from django.contrib.auth.hashers import check_password, make_password
 from django.contrib.auth.models import AbstractUser, Group, Permission
 from django.contrib.auth.models import UserManager as DjangoUserManager
-from django.db import connection, models, transaction
+from django.db import models, transaction
 from django.db.models import Value
 from django.db.models.functions import Lower, Now
 
 from accounts.revocation import same_password
-
-
-def next_id() -> int:
-    """Return an id that neither an account nor a person has.
-
-    Processes of the previous release take the account with the id of a person for the person's own.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT nextval(pg_get_serial_sequence('accounts_account', 'id'))")
-        number: int = cursor.fetchone()[0]
-    return number
 
 
 class UserManager(DjangoUserManager["User"]):
@@ -102,13 +91,8 @@ class User(AbstractUser):
         return self.email
 
     def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
-        """Save all fields except the token version, which may have changed since this object was read.
-
-        A new person gets an id that no account has, or is given the id of the account that is created with it.
-        """
-        if self._state.adding:
-            self.pk = self.pk or next_id()
-        elif update_fields is None:
+        """Save all fields except the token version, which may have changed since this object was read."""
+        if not self._state.adding and update_fields is None:
             kept = {"id", "token_version", *self.get_deferred_fields()}
             update_fields = [field.name for field in self._meta.concrete_fields if field.name not in kept]
         super().save(*args, update_fields=update_fields, **kwargs)

@@ -103,6 +103,14 @@ class TestCreateaccount:
         )
         assert not user.is_staff
 
+    def test_createaccount_takes_over_a_person_whom_a_member_has_added(self) -> None:
+        run("addmember", str(make_account().pk), "sita@example.com", "viewer")
+        run("createaccount", "Sita@example.com", "--password", "secret-password", "--first-name", "Sita")
+        user = log_in(email="sita@example.com", password="secret-password")
+        assert user.first_name == "Sita"
+        # Their own account comes first, although they joined the other one before.
+        assert [member.is_owner for member in user.memberships.all()] == [True, False]
+
     @pytest.mark.parametrize("password", ["demo-password", "other-password"])
     def test_createaccount_accepts_the_passwords_of_the_sandbox(self, password: str) -> None:
         run("createaccount", f"{password.partition('-')[0]}@example.com", "--password", password)
