@@ -52,7 +52,7 @@ def session() -> psycopg.Connection[Any]:
     return psycopg.connect(
         host=settings["HOST"],
         port=settings["PORT"] or None,
-        account=settings["USER"],
+        user=settings["USER"],
         password=settings["PASSWORD"] or None,
         dbname=settings["NAME"],
         autocommit=True,
