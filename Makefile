@@ -46,10 +46,12 @@ check: $(VENV)/dev.stamp
 	$(BIN)/python -m mypy .
 	$(BIN)/lint-imports
 	IRIS_HOME=$(VENV)/check $(BIN)/python manage.py makemigrations --check --dry-run
+	IRIS_HOME=$(VENV)/check DJANGO_SETTINGS_MODULE=tests.lint_settings $(BIN)/python manage.py lintmigrations
 	IRIS_HOME=$(VENV)/check IRIS_PUBLIC_URL=https://iris.example.com IRIS_HSTS_SECONDS=3600 \
 		IRIS_SANDBOX_INBOX=off IRIS_CARRIERS_FILE=tests/carriers.toml \
 		$(BIN)/python manage.py check --deploy --fail-level WARNING
 	IRIS_HOME=$(VENV)/check $(BIN)/python manage.py settingstable --check
+	IRIS_HOME=$(VENV)/check $(BIN)/python manage.py permissionstable --check
 
 # --universal creates one file for all systems and for Python 3.11 and newer.
 lock: $(VENV)/dev.stamp

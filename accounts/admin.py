@@ -6,13 +6,13 @@ from django import forms
 from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.contrib.auth.forms import AdminUserCreationForm
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from accounts import apikeys, credits, logins, services
 from accounts.api.throttles import address_of
-from accounts.models import MONEY_DIGITS, MONEY_PLACES, ApiKey, CreditEntry, CreditHold, User
+from accounts.models import MONEY_DIGITS, MONEY_PLACES, Account, ApiKey, CreditEntry, CreditHold, Member, User
 from iris.errors import NotFound, Throttled
 
 
@@ -24,12 +24,12 @@ class OperatorLoginForm(AdminAuthenticationForm):
         if not email or not password:
             return super().clean()
         try:
-            account: User | None = services.find_account(email=email)
+            user: User | None = services.find_user(email=email)
         except NotFound:
-            account = None
+            user = None
         assert self.request is not None
         try:
-            with logins.attempt(account=account, email=email, address=address_of(self.request)):
+            with logins.attempt(user=user, email=email, address=address_of(self.request)):
                 return super().clean()
         except Throttled as error:
             raise forms.ValidationError(error.message, code="throttled") from error
@@ -38,56 +38,24 @@ class OperatorLoginForm(AdminAuthenticationForm):
 admin.site.login_form = OperatorLoginForm
 
 
-class AccountCreationForm(AdminUserCreationForm):  # type: ignore[type-arg]
+class UserCreationForm(AdminUserCreationForm):  # type: ignore[type-arg]
     class Meta:
         model = User
         fields = ("email", "username")
 
 
-class AccountForm(UserChangeForm):  # type: ignore[type-arg]
-    """The form of an account, with a top-up: the only way to change a balance in the admin pages."""
-
-    top_up = forms.DecimalField(
-        required=False,
-        min_value=Decimal("0.01"),
-        max_digits=MONEY_DIGITS,
-        decimal_places=MONEY_PLACES,
-        label="Top up by",
-        help_text="Credits to add to the balance when this page is saved.",
-    )
-    top_up_note = forms.CharField(
-        required=False, max_length=200, label="Note", help_text="Shown in the ledger."
-    )
-    # Generated when the page is rendered, so that submitting the page twice tops up once.
-    top_up_cause = forms.CharField(required=False, max_length=100, widget=forms.HiddenInput)
-
-    class Meta:
-        model = User
-        fields = "__all__"
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["top_up_cause"].initial = f"topup:admin:{uuid.uuid4()}"
-
-    def clean_top_up(self) -> Decimal | None:
-        amount: Decimal | None = self.cleaned_data["top_up"]
-        if amount and self.instance.balance + amount > credits.MAX_AMOUNT:
-            raise forms.ValidationError(f"An account cannot have more than {credits.MAX_AMOUNT:,} credits.")
-        return amount
-
-
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
-    form = AccountForm
-    add_form = AccountCreationForm
-    list_display = ("email", "first_name", "last_name", "balance", "is_active", "is_staff")
+    """People. A person who is added here gets an account; `accounts.members` adds people to existing accounts."""
+
+    add_form = UserCreationForm
+    list_display = ("email", "first_name", "last_name", "is_active", "is_staff")
     search_fields = ("email", "username", "first_name", "last_name", "contact_number")
     ordering = ("email",)
-    actions = ("end_logins", "revoke_keys")
-    readonly_fields = ("balance", "last_login", "date_joined")
+    actions = ("end_logins",)
+    readonly_fields = ("last_login", "date_joined")
     fieldsets = (
         (None, {"fields": ("email", "username", "password")}),
-        ("Credits", {"fields": ("balance", "top_up", "top_up_note", "top_up_cause")}),
         (
             "Who it is",
             {
@@ -112,27 +80,108 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
     @admin.action(description="End all logins to the API", permissions=["change"])
     def end_logins(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         services.end_all_logins(user_ids=queryset.values_list("pk", flat=True))
-        self.message_user(request, f"All logins of {queryset.count()} accounts have ended.")
-
-    @admin.action(description="Revoke the API keys", permissions=["change"])
-    def revoke_keys(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        revoked = apikeys.revoke_all(user_ids=queryset.values_list("pk", flat=True))
-        self.message_user(request, f"{revoked} API keys were revoked.")
+        self.message_user(request, f"All logins of {queryset.count()} people have ended.")
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if not change:
+            services.open_account(user=obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Keep owners, whose accounts would have nobody. Deactivate them instead."""
+        return (
+            obj is not None
+            and super().has_delete_permission(request, obj)
+            and not obj.memberships.filter(is_owner=True).exists()
+        )
+
+
+class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
+    """The form of an account, with a top-up: the only way to change a balance in the admin pages."""
+
+    top_up = forms.DecimalField(
+        required=False,
+        min_value=Decimal("0.01"),
+        max_digits=MONEY_DIGITS,
+        decimal_places=MONEY_PLACES,
+        label="Top up by",
+        help_text="Credits to add to the balance when this page is saved.",
+    )
+    top_up_note = forms.CharField(
+        required=False, max_length=200, label="Note", help_text="Shown in the ledger."
+    )
+    # Generated when the page is rendered, so that submitting the page twice tops up once.
+    top_up_cause = forms.CharField(required=False, max_length=100, widget=forms.HiddenInput)
+
+    class Meta:
+        model = Account
+        fields = ("name", "is_suspended")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["top_up_cause"].initial = f"topup:admin:{uuid.uuid4()}"
+
+    def clean_top_up(self) -> Decimal | None:
+        amount: Decimal | None = self.cleaned_data["top_up"]
+        if amount and self.instance.balance + amount > credits.MAX_AMOUNT:
+            raise forms.ValidationError(f"An account cannot have more than {credits.MAX_AMOUNT:,} credits.")
+        return amount
+
+
+class MemberInline(admin.TabularInline):  # type: ignore[type-arg]
+    """The members of an account, for reading. The API changes them, and keeps an owner."""
+
+    model = Member
+    fields = ("user", "is_owner", "permissions", "joined_at")
+    readonly_fields = fields
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+@admin.register(Account)
+class AccountAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Accounts. They are created with their owner, on the page of users or by `createaccount`."""
+
+    form = AccountForm
+    inlines = (MemberInline,)
+    list_display = ("id", "name", "balance", "is_suspended", "created_at")
+    search_fields = ("=id", "name", "members__user__email")
+    ordering = ("name", "id")
+    actions = ("revoke_keys",)
+    readonly_fields = ("balance", "created_at")
+    fieldsets = (
+        (None, {"fields": ("name", "is_suspended", "created_at")}),
+        ("Credits", {"fields": ("balance", "top_up", "top_up_note", "top_up_cause")}),
+    )
+
+    @admin.action(description="Revoke the API keys", permissions=["change"])
+    def revoke_keys(self, request: HttpRequest, queryset: QuerySet[Account]) -> None:
+        revoked = apikeys.revoke_all(account_ids=queryset.values_list("pk", flat=True))
+        self.message_user(request, f"{revoked} API keys were revoked.")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Account, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         amount = form.cleaned_data.get("top_up")
         if amount:
             note = form.cleaned_data["top_up_note"] or f"Top-up by {request.user}"
             credits.top_up(
-                user=obj, amount=amount, cause=form.cleaned_data["top_up_cause"] or None, note=note
+                account=obj, amount=amount, cause=form.cleaned_data["top_up_cause"] or None, note=note
             )
 
 
 class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
     """Show rows without letting operators change them. Only the account verbs write these rows."""
 
-    list_select_related = ("user",)
+    list_select_related = ("account",)
     show_full_result_count = False
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -147,19 +196,21 @@ class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
 
 @admin.register(CreditEntry)
 class CreditEntryAdmin(ReadOnly):
-    list_display = ("created_at", "user", "kind", "amount", "cause", "note")
+    list_display = ("created_at", "account", "kind", "amount", "cause", "note")
     list_filter = ("kind",)
-    search_fields = ("=cause", "=user__email")
+    search_fields = ("=cause", "=account__members__user__email")
 
 
 @admin.register(CreditHold)
 class CreditHoldAdmin(ReadOnly):
-    list_display = ("created_at", "user", "cause", "amount", "captured", "released", "closed_at")
-    search_fields = ("=cause", "=user__email")
+    list_display = ("created_at", "account", "cause", "amount", "captured", "released", "closed_at")
+    search_fields = ("=cause", "=account__members__user__email")
 
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ReadOnly):
-    list_display = ("beginning", "user", "created_at", "last_used_at", "revoked_at")
-    search_fields = ("=beginning", "=user__email")
+    list_display = (
+        "beginning", "account", "name", "scopes", "created_by", "created_at", "expires_at", "last_used_at", "revoked_at",
+    )  # fmt: skip
+    search_fields = ("=beginning", "=account__members__user__email")
     exclude = ("digest",)

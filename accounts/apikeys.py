@@ -1,60 +1,153 @@
-"""Generate, look up and revoke API keys."""
+"""Create, look up and revoke API keys."""
 
 import hashlib
 import secrets
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from accounts.models import ApiKey, User
+from accounts.models import Account, ApiKey, Member, User
+from accounts.permissions import KEY_SCOPES, Permission
+from iris.errors import Conflict, InvalidInput, NotAuthenticated, NotFound
 
 # `last_used_at` may lag by this much, so that a client with ten requests a second does not cause ten writes a second.
 LAST_USED_PRECISION = timedelta(minutes=1)
+MAX_KEYS = 100  # valid keys of one account
 
 
-def generate(*, user: User) -> str:
-    """Create an API key for an account, revoke its previous key, and return the new one.
+class KeyExpired(NotAuthenticated):
+    """The key is no longer valid, because its time is over."""
 
-    The database stores only a hash of the key, so no other function can return the key.
+    default_code = "key_expired"
+
+
+class OwnersDeactivated(NotAuthenticated):
+    """The operator has deactivated every owner of the account."""
+
+    default_code = "user_inactive"
+
+
+def create(
+    *,
+    account: Account,
+    created_by: User | None,
+    name: str,
+    scopes: frozenset[Permission],
+    expires_at: datetime | None = None,
+) -> tuple[ApiKey, str]:
+    """Create a key and return its row and the key. No other function can return the key.
+
+    Raises InvalidInput (no scopes, scopes of people, an expiry in the past) and Conflict (too many keys).
     """
-    key = secrets.token_hex(32)
+    if not scopes:
+        raise _invalid("scopes", f"Give the key at least one scope of: {', '.join(KEY_SCOPES)}.")
+    if not scopes <= set(KEY_SCOPES):
+        raise _invalid("scopes", f"A key can have only these scopes: {', '.join(KEY_SCOPES)}.")
+    if expires_at is not None and expires_at <= timezone.now():
+        raise _invalid("expires_at", "The key would already have expired. Choose a later time, or none.")
     with transaction.atomic():
-        User.objects.select_for_update(of=("self",)).get(
-            pk=user.pk
-        )  # of two simultaneous calls the later one wins
-        ApiKey.objects.filter(user=user, revoked_at=None).update(revoked_at=timezone.now())
-        ApiKey.objects.create(user=user, digest=_digest(key), beginning=key[:8])
+        # Of two simultaneous calls, the second one counts the key of the first.
+        Account.objects.select_for_update(no_key=True).get(pk=account.pk)
+        if valid(account=account).count() >= MAX_KEYS:
+            raise Conflict(f"An account can have {MAX_KEYS} valid keys. Revoke one that is no longer used.")
+        return _create(
+            account=account,
+            created_by=created_by,
+            name=name,
+            scopes=[scope.value for scope in KEY_SCOPES if scope in scopes],
+            is_of_v1=False,
+            expires_at=expires_at,
+        )
+
+
+def generate(*, account: Account, created_by: User | None = None, scopes: Iterable[str] = KEY_SCOPES) -> str:
+    """Create the account's key for v1, revoke the previous one that this function made, and return the new one."""
+    with transaction.atomic():
+        # Of two simultaneous calls, the later one wins.
+        Account.objects.select_for_update(no_key=True).get(pk=account.pk)
+        ApiKey.objects.filter(account=account, revoked_at=None, is_of_v1=True).update(
+            revoked_at=timezone.now()
+        )
+        _, key = _create(
+            account=account, created_by=created_by, scopes=[*map(str, scopes)], is_of_v1=True, expires_at=None
+        )
     return key
 
 
-def revoke_all(*, user_ids: Iterable[int]) -> int:
-    """Revoke the keys of these accounts with immediate effect. Return the number of revoked keys."""
-    return ApiKey.objects.filter(user__in=user_ids, revoked_at=None).update(revoked_at=timezone.now())
+def revoke(*, account: Account, key_id: int) -> ApiKey:
+    """Revoke one key with immediate effect. Raises NotFound. Revoking a revoked key changes nothing."""
+    ApiKey.objects.filter(account=account, pk=key_id, revoked_at=None).update(revoked_at=timezone.now())
+    key = ApiKey.objects.filter(account=account, pk=key_id).first()
+    if key is None:
+        raise NotFound("This account has no such API key.")
+    return key
 
 
-def current(*, user: User) -> ApiKey | None:
-    """Return the account's valid key as a row, or None. The row does not contain the key itself."""
-    return ApiKey.objects.filter(user=user, revoked_at=None).first()
+def revoke_all(*, account_ids: Iterable[int]) -> int:
+    """Revoke all keys of these accounts with immediate effect. Return the number of revoked keys."""
+    return ApiKey.objects.filter(account__in=account_ids, revoked_at=None).update(revoked_at=timezone.now())
 
 
-def owner_of(key: str) -> User | None:
-    """Return the account that owns this key, active or not, or None.
+def valid(*, account: Account) -> QuerySet[ApiKey]:
+    """Return the keys that are neither revoked nor expired."""
+    return ApiKey.objects.filter(
+        Q(expires_at=None) | Q(expires_at__gt=timezone.now()), account=account, revoked_at=None
+    )
+
+
+def current(*, account: Account) -> ApiKey | None:
+    """Return the account's valid key for v1 as a row, or None. The row does not contain the key itself."""
+    return ApiKey.objects.filter(account=account, revoked_at=None, is_of_v1=True).first()
+
+
+def find(key: str) -> ApiKey | None:
+    """Return the row of a key that was not revoked, with its account and the person who created it.
 
     Keys of any shape are accepted, because some were generated by other systems and imported.
+    Raises KeyExpired, and OwnersDeactivated if no owner of the account may log in any more.
     """
-    api_key = ApiKey.objects.select_related("user").filter(digest=_digest(key), revoked_at=None).first()
+    owners = Member.objects.filter(account=OuterRef("account"), is_owner=True, user__is_active=True)
+    api_key = (
+        ApiKey.objects.select_related("account", "created_by")
+        .annotate(has_owner=Exists(owners))
+        .filter(digest=_digest(key), revoked_at=None)
+        .first()
+    )
     if api_key is None:
         return None
+    if not api_key.has_owner:
+        raise OwnersDeactivated("This account is switched off. Ask the operator of this server.")
     now = timezone.now()
+    if api_key.expires_at is not None and api_key.expires_at <= now:
+        raise KeyExpired(
+            f"This API key expired on {timezone.localtime(api_key.expires_at):%Y-%m-%d %H:%M}. Create a new key."
+        )
     if api_key.last_used_at is None or api_key.last_used_at < now - LAST_USED_PRECISION:
         outdated = Q(last_used_at=None) | Q(last_used_at__lt=now - LAST_USED_PRECISION)
         ApiKey.objects.filter(outdated, pk=api_key.pk).update(last_used_at=now)
-    return api_key.user
+    return api_key
+
+
+def person_of(key: ApiKey) -> User | None:
+    """Return the person for whom the key stands: its creator, or else the first owner of its account."""
+    if key.created_by is not None:
+        return key.created_by
+    owner = Member.objects.filter(account=key.account_id, is_owner=True).select_related("user").first()
+    return None if owner is None else owner.user
+
+
+def _create(**fields: object) -> tuple[ApiKey, str]:
+    key = secrets.token_hex(32)
+    return ApiKey.objects.create(digest=_digest(key), beginning=key[:8], **fields), key
 
 
 def _digest(key: str) -> str:
     # A key has 256 random bits and cannot be guessed. A slow hash would add no protection and would slow every request.
     return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
+
+
+def _invalid(field: str, sentence: str) -> InvalidInput:
+    return InvalidInput(sentence, errors=[{"field": field, "message": sentence}])

@@ -4,7 +4,7 @@ Every verb is one transaction that moves credits and appends a ledger entry with
 reason of the movement ("run:17", "delivery:903"). Verbs are idempotent per cause: the same verb with the same cause
 books nothing a second time, so a duplicate or late task is harmless.
 
-All verbs lock hold rows (by id) before user rows, so no two of them can deadlock.
+All verbs lock hold rows (by id) before account rows, so no two of them can deadlock.
 """
 
 import json
@@ -19,7 +19,7 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from accounts.models import MONEY_DIGITS, MONEY_PLACES, CreditEntry, CreditHold, User
+from accounts.models import MONEY_DIGITS, MONEY_PLACES, Account, CreditEntry, CreditHold
 from iris.errors import Conflict, InvalidInput, NotFound, PaymentRequired
 
 CENT = Decimal(1).scaleb(-MONEY_PLACES)
@@ -47,7 +47,7 @@ class Capture:
     cause: str
 
 
-def top_up(*, user: User, amount: Decimal, cause: str | None = None, note: str = "") -> CreditEntry:
+def top_up(*, account: Account, amount: Decimal, cause: str | None = None, note: str = "") -> CreditEntry:
     """Add `amount` credits to an account and return the entry. Without a cause, every call is a new top-up.
 
     Raises InvalidInput (the amount is invalid, or the balance would exceed MAX_AMOUNT) and Conflict (the cause was
@@ -60,17 +60,17 @@ def top_up(*, user: User, amount: Decimal, cause: str | None = None, note: str =
         entry, new = _book(
             kind=CreditEntry.Kind.TOPUP,
             cause=cause or f"topup:{uuid.uuid4()}",
-            user_id=user.pk,
+            account_id=account.pk,
             amount=amount,
             balance_delta=amount,
             note=note,
         )
-        if new and not _move_balance(user=user, delta=amount):
+        if new and not _move_balance(account=account, delta=amount):
             raise InvalidInput(f"An account cannot have more than {MAX_AMOUNT:,} credits.")
     return entry
 
 
-def charge(*, user: User, amount: Decimal, cause: str, note: str = "") -> CreditEntry | None:
+def charge(*, account: Account, amount: Decimal, cause: str, note: str = "") -> CreditEntry | None:
     """Take `amount` credits for an immediate purchase and return the entry. A price of zero books no entry.
 
     Raises InsufficientCredits, and Conflict (the cause was booked before with another amount or account).
@@ -82,17 +82,17 @@ def charge(*, user: User, amount: Decimal, cause: str, note: str = "") -> Credit
         entry, new = _book(
             kind=CreditEntry.Kind.CHARGE,
             cause=cause,
-            user_id=user.pk,
+            account_id=account.pk,
             amount=amount,
             balance_delta=-amount,
             note=note,
         )
-        if new and not _move_balance(user=user, delta=-amount):
-            raise _insufficient(user=user, amount=amount)
+        if new and not _move_balance(account=account, delta=-amount):
+            raise _insufficient(account=account, amount=amount)
     return entry
 
 
-def hold(*, user: User, amount: Decimal, cause: str) -> CreditHold:
+def hold(*, account: Account, amount: Decimal, cause: str) -> CreditHold:
     """Reserve `amount` credits, the upper bound of a price that is known only later. Return the hold.
 
     Raises InsufficientCredits, and Conflict (the cause was booked before with another amount or account).
@@ -101,19 +101,21 @@ def hold(*, user: User, amount: Decimal, cause: str) -> CreditHold:
     with transaction.atomic():
         # Insert the unique cause before any credit moves: a concurrent call with the same cause waits here and then
         # finds the hold of the first call.
-        held, new = CreditHold.objects.get_or_create(cause=cause, defaults={"user": user, "amount": amount})
+        held, new = CreditHold.objects.get_or_create(
+            cause=cause, defaults={"account": account, "amount": amount}
+        )
         if not new:
-            if (held.user_id, held.amount) != (user.pk, amount):
+            if (held.account_id, held.amount) != (account.pk, amount):
                 raise _conflicting_booking(cause)
             return held
         if amount == 0:
             return held
-        if not _move_balance(user=user, delta=-amount):
-            raise _insufficient(user=user, amount=amount)
+        if not _move_balance(account=account, delta=-amount):
+            raise _insufficient(account=account, amount=amount)
         _book(
             kind=CreditEntry.Kind.HOLD,
             cause=cause,
-            user_id=user.pk,
+            account_id=account.pk,
             hold_id=held.pk,
             amount=amount,
             balance_delta=-amount,
@@ -172,7 +174,7 @@ def release(*, hold_id: int, keep: Decimal = Decimal(0), cause: str) -> Decimal:
             _, new = _book(
                 kind=CreditEntry.Kind.RELEASE,
                 cause=cause,
-                user_id=held.user_id,
+                account_id=held.account_id,
                 hold_id=held.pk,
                 amount=excess,
                 balance_delta=excess,
@@ -182,7 +184,7 @@ def release(*, hold_id: int, keep: Decimal = Decimal(0), cause: str) -> Decimal:
                 raise _conflicting_booking(cause)
             held.released += excess
             # These credits came from this balance, so the sum cannot exceed MAX_AMOUNT.
-            User.objects.filter(pk=held.user_id).update(balance=F("balance") + excess)
+            Account.objects.filter(pk=held.account_id).update(balance=F("balance") + excess)
         if keep == 0 and held.closed_at is None:
             held.closed_at = timezone.now()
         held.save(update_fields=["released", "closed_at"])
@@ -201,21 +203,21 @@ def release_many(*, causes: Mapping[int, str]) -> Decimal:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(LOCK_HOLDS, [hold_ids])
         # Lock the accounts in id order as well, because one call may pay several of them.
-        cursor.execute(LOCK_USERS_OF_HOLDS, [hold_ids])
+        cursor.execute(LOCK_ACCOUNTS_OF_HOLDS, [hold_ids])
         cursor.execute(_BOOK_RELEASES, [timezone.now(), hold_ids, [causes[pk] for pk in hold_ids]])
         released: defaultdict[int, Decimal] = defaultdict(Decimal)
-        for user_id, amount in cursor.fetchall():
-            released[user_id] += amount
+        for account_id, amount in cursor.fetchall():
+            released[account_id] += amount
         cursor.execute(_CLOSE_HOLDS, [timezone.now(), hold_ids])
         if released:
-            cursor.execute(_PAY_USERS, [list(released), list(released.values())])
+            cursor.execute(_PAY_ACCOUNTS, [list(released), list(released.values())])
     return sum(released.values(), Decimal(0))
 
 
 LOCK_HOLDS = "SELECT id FROM accounts_credithold WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE"
 
-LOCK_USERS_OF_HOLDS = """
-    SELECT id FROM accounts_user WHERE id IN (SELECT user_id FROM accounts_credithold WHERE id = ANY(%s))
+LOCK_ACCOUNTS_OF_HOLDS = """
+    SELECT id FROM accounts_account WHERE id IN (SELECT user_id FROM accounts_credithold WHERE id = ANY(%s))
      ORDER BY id FOR NO KEY UPDATE
 """
 
@@ -234,8 +236,8 @@ _CLOSE_HOLDS = """
     UPDATE accounts_credithold SET released = amount - captured, closed_at = coalesce(closed_at, %s) WHERE id = ANY(%s)
 """
 
-_PAY_USERS = """
-    UPDATE accounts_user paid SET balance = paid.balance + given.amount
+_PAY_ACCOUNTS = """
+    UPDATE accounts_account paid SET balance = paid.balance + given.amount
       FROM unnest(%s::bigint[], %s::numeric[]) AS given (user_id, amount) WHERE paid.id = given.user_id
 """
 
@@ -275,7 +277,7 @@ def _money(amount: Decimal) -> Decimal:
 
 
 def _book(
-    *, kind: CreditEntry.Kind, cause: str, user_id: int, amount: Decimal, **fields: Any
+    *, kind: CreditEntry.Kind, cause: str, account_id: int, amount: Decimal, **fields: Any
 ) -> tuple[CreditEntry, bool]:
     """Append an entry and return it with True. If its cause was booked before, return the existing entry and False.
 
@@ -283,27 +285,27 @@ def _book(
     """
     fields = {"balance_delta": Decimal(0), "held_delta": Decimal(0), **fields}
     entry, new = CreditEntry.objects.get_or_create(
-        kind=kind, cause=cause, defaults={"user_id": user_id, "amount": amount, **fields}
+        kind=kind, cause=cause, defaults={"account_id": account_id, "amount": amount, **fields}
     )
-    if not new and (entry.user_id, entry.amount) != (user_id, amount):
+    if not new and (entry.account_id, entry.amount) != (account_id, amount):
         raise _conflicting_booking(cause)
     return entry, new
 
 
-def _move_balance(*, user: User, delta: Decimal) -> bool:
+def _move_balance(*, account: Account, delta: Decimal) -> bool:
     """Add `delta` to the balance. Return False if the balance would leave its limits.
 
     The conditional UPDATE makes the check atomic, so two concurrent callers cannot spend the same credits.
     """
     return bool(
-        User.objects.filter(pk=user.pk, balance__gte=-delta, balance__lte=MAX_AMOUNT - delta).update(
+        Account.objects.filter(pk=account.pk, balance__gte=-delta, balance__lte=MAX_AMOUNT - delta).update(
             balance=F("balance") + delta
         )
     )
 
 
-def _insufficient(*, user: User, amount: Decimal) -> InsufficientCredits:
-    balance = User.objects.values_list("balance", flat=True).get(pk=user.pk)
+def _insufficient(*, account: Account, amount: Decimal) -> InsufficientCredits:
+    balance = Account.objects.values_list("balance", flat=True).get(pk=account.pk)
     return InsufficientCredits(
         f"This needs {amount:f} credits, but there are only {balance:f}. Top up the account and try again."
     )

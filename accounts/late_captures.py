@@ -13,7 +13,7 @@ from decimal import Decimal
 from django.db import connection, transaction
 from django.utils import timezone
 
-from accounts.credits import LOCK_HOLDS, LOCK_USERS_OF_HOLDS, Capture, capture_many
+from accounts.credits import LOCK_ACCOUNTS_OF_HOLDS, LOCK_HOLDS, Capture, capture_many
 
 ZERO = Decimal(0)
 
@@ -46,7 +46,7 @@ def capture_late(
     hold_ids = sorted({capture.hold_id for capture in wanted.values()})
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(LOCK_HOLDS, [hold_ids])
-        cursor.execute(LOCK_USERS_OF_HOLDS, [hold_ids])
+        cursor.execute(LOCK_ACCOUNTS_OF_HOLDS, [hold_ids])
         cursor.execute(_BOOKED, [list(wanted)])
         booked = {cause for (cause,) in cursor.fetchall()}
         cursor.execute(_HOLDS, [hold_ids])
@@ -97,7 +97,7 @@ _BOOKED = "SELECT cause FROM accounts_creditentry WHERE kind = 'capture' AND cau
 _HOLDS = """
     SELECT held.id, held.user_id, held.amount - held.captured - held.released,
            coalesce(at_first.amount, 0) - held.captured, owner.balance
-      FROM accounts_credithold held JOIN accounts_user owner ON owner.id = held.user_id
+      FROM accounts_credithold held JOIN accounts_account owner ON owner.id = held.user_id
       LEFT JOIN accounts_creditentry at_first ON at_first.kind = 'hold' AND at_first.cause = held.cause
      WHERE held.id = ANY(%s)
 """
@@ -116,7 +116,7 @@ _ENLARGE_HOLDS = """
 """
 
 _CHARGE_USERS = """
-    UPDATE accounts_user paying SET balance = paying.balance - given.amount
+    UPDATE accounts_account paying SET balance = paying.balance - given.amount
       FROM (SELECT held.user_id, sum(given.amount) AS amount
               FROM unnest(%s::bigint[], %s::numeric[]) AS given (hold_id, amount)
               JOIN accounts_credithold held ON held.id = given.hold_id GROUP BY held.user_id) given

@@ -22,22 +22,22 @@ WITH entries AS (
            coalesce(sum(amount) FILTER (WHERE kind = 'release'), 0) AS released
       FROM accounts_creditentry WHERE hold_id IS NOT NULL GROUP BY hold_id
 ), accounts AS (
-    SELECT u.id, u.email, u.balance, coalesce(e.balance, 0) AS entries_balance,
+    SELECT a.id, 'account ' || a.id || ' ' || a.name AS name, a.balance, coalesce(e.balance, 0) AS entries_balance,
            coalesce(h.open, 0) AS open, coalesce(e.held, 0) AS entries_held, coalesce(e.number, 0) AS number
-      FROM accounts_user u LEFT JOIN entries e ON e.user_id = u.id LEFT JOIN holds h ON h.user_id = u.id
+      FROM accounts_account a LEFT JOIN entries e ON e.user_id = a.id LEFT JOIN holds h ON h.user_id = a.id
 ), details AS (
     SELECT h.id, h.cause, h.amount, h.captured, h.released, h.closed_at, h.user_id,
            coalesce(b.held, 0) AS entries_amount, coalesce(b.captured, 0) AS entries_captured,
            coalesce(b.released, 0) AS entries_released
       FROM accounts_credithold h LEFT JOIN booked b ON b.hold_id = h.id
 )
-SELECT NULL AS whose, 'users' AS what, count(*)::numeric AS there, NULL::numeric AS booked FROM accounts
+SELECT NULL AS whose, 'accounts' AS what, count(*)::numeric AS there, NULL::numeric AS booked FROM accounts
 UNION ALL SELECT NULL, 'entries', coalesce(sum(number), 0), NULL FROM accounts
-UNION ALL SELECT email, 'balance', balance, entries_balance FROM accounts WHERE balance <> entries_balance
-UNION ALL SELECT email, 'open holds', open, entries_held FROM accounts WHERE open <> entries_held
-UNION ALL SELECT email, 'balance and open holds', balance + open, entries_balance + entries_held
+UNION ALL SELECT name, 'balance', balance, entries_balance FROM accounts WHERE balance <> entries_balance
+UNION ALL SELECT name, 'open holds', open, entries_held FROM accounts WHERE open <> entries_held
+UNION ALL SELECT name, 'balance and open holds', balance + open, entries_balance + entries_held
             FROM accounts WHERE balance + open <> entries_balance + entries_held
-UNION ALL SELECT email, 'balance below zero:', balance, entries_balance FROM accounts WHERE balance < 0
+UNION ALL SELECT name, 'balance below zero:', balance, entries_balance FROM accounts WHERE balance < 0
 UNION ALL SELECT 'hold ' || cause, 'amount', amount, entries_amount
             FROM details WHERE amount <> entries_amount
 UNION ALL SELECT 'hold ' || cause, 'captured', captured, entries_captured
@@ -62,7 +62,7 @@ UNION ALL SELECT 'hold ' || b.hold_id, 'missing, with', 0, b.held
 class LedgerCheck:
     """The number of checked accounts and entries, and one sentence for each difference."""
 
-    users: int
+    accounts: int
     entries: int
     differences: tuple[str, ...]
 
@@ -75,7 +75,7 @@ def check_ledger() -> LedgerCheck:
     counts = {what: int(there) for whose, what, there, _ in rows if whose is None}
     differences = (row for row in rows if row[0] is not None)
     return LedgerCheck(
-        users=counts["users"],
+        accounts=counts["accounts"],
         entries=counts["entries"],
         differences=tuple(
             f"{whose}: {what} {there:f}, by its entries {booked:f}"

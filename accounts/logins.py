@@ -45,20 +45,20 @@ class TooManyLogins(Throttled):
 
 
 @contextmanager
-def attempt(*, account: User | None, email: str, address: str) -> Iterator[None]:
+def attempt(*, user: User | None, email: str, address: str) -> Iterator[None]:
     """Limit the password check inside the block. An exception that leaves the block counts as a failed login.
 
-    `account` is the account of `email`, or None if there is none. Raises TooManyLogins and `hashing.Busy`.
+    `user` is the person with this e-mail address, or None if there is none. Raises TooManyLogins and `hashing.Busy`.
     """
     network = network_of(address)
     digest = counters.key_of("network", network)
     known = KnownAddress.objects.filter(
-        user_id=0 if account is None else account.pk,
+        user_id=0 if user is None else user.pk,
         network=digest,
         seen_at__gt=timezone.now() - timedelta(days=KNOWN_DAYS),
     ).exists()
     # Counted as a failure before the password is checked, so that concurrent attempts cannot exceed the limits.
-    failures = _count_failure(target=_target_of(account, email), network=network, known=known)
+    failures = _count_failure(target=_target_of(user, email), network=network, known=known)
     try:
         with hashing.slot(known=known):
             yield
@@ -66,8 +66,8 @@ def attempt(*, account: User | None, email: str, address: str) -> Iterator[None]
         counters.give_back(failures)
         raise
     counters.give_back(failures)
-    if account is not None:
-        _remember(account, digest)
+    if user is not None:
+        _remember(user, digest)
 
 
 def prune() -> None:
@@ -118,20 +118,20 @@ def _too_many(wait: float) -> TooManyLogins:
     )
 
 
-def _target_of(account: User | None, email: str) -> str:
+def _target_of(user: User | None, email: str) -> str:
     """Return the text that identifies an account in counters: its id, or the normalized e-mail address if unknown."""
-    if account is not None:
-        return f"account {account.pk}"
+    if user is not None:
+        return f"account {user.pk}"
     text = unicodedata.normalize("NFKC", email).casefold()
     return "unknown " + "".join(c for c in text if not c.isspace() and unicodedata.category(c) != "Cf")
 
 
-def _remember(account: User, digest: str) -> None:
+def _remember(user: User, digest: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             """INSERT INTO accounts_knownaddress AS k (user_id, network, seen_at)
                VALUES (%s, %s, statement_timestamp())
                    ON CONFLICT (user_id, network) DO UPDATE SET seen_at = EXCLUDED.seen_at
                 WHERE k.seen_at < EXCLUDED.seen_at - interval '1 day'""",
-            [account.pk, digest],
+            [user.pk, digest],
         )

@@ -1,19 +1,24 @@
-"""The verbs of accounts: create, find, log in, end logins. For credits see `accounts.credits`."""
+"""The verbs of accounts: create, find, log in, end logins.
+
+For credits see `accounts.credits`, for the people of an account `accounts.members`.
+"""
 
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import update_last_login
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, Value
+from django.db.models.functions import Lower
 from django.utils import timezone
 
 from accounts import credits, logins
-from accounts.models import EndedLogin, User
+from accounts.models import Account, EndedLogin, Member, User
 from iris.errors import Conflict, InvalidInput, NotAuthenticated, NotFound
 
 
@@ -24,7 +29,7 @@ class WrongCredentials(NotAuthenticated):
 
 
 class InactiveAccount(NotAuthenticated):
-    """The password is right, but the operator has deactivated the account."""
+    """The password is right, but the operator has deactivated the person."""
 
     default_code = "user_inactive"
 
@@ -33,17 +38,79 @@ def create_account(
     *,
     email: str,
     password: str | None = None,
-    first_name: str = "",
-    last_name: str = "",
     username: str = "",
-    contact_number: str = "",
-    address: str = "",
+    name: str = "",
     opening_credits: Decimal = Decimal(0),
-) -> User:
-    """Create an account with `opening_credits`. Without a password, nobody can log in to it.
+    **fields: Any,
+) -> Account:
+    """Create a person and an account that the person owns, with `opening_credits`. Return the account.
 
+    Without a password, the person cannot log in. Without a name, the account is called by the e-mail address.
+    `fields` are those of the person, such as `first_name`.
     Raises InvalidInput (invalid e-mail address or amount) and Conflict (the address or the username is taken).
     """
+    check_email(email)
+    try:
+        with transaction.atomic():
+            user = _unclaimed(email)
+            if user is None:
+                user = User.objects.create_user(email, password, username=username, **fields)
+            else:
+                user.username = username or user.username
+                for field, value in fields.items():
+                    setattr(user, field, value)
+                user.set_password(password)
+                user.save()
+            account = open_account(user=user, name=name)
+            if opening_credits:
+                credits.top_up(
+                    account=account,
+                    amount=opening_credits,
+                    cause=f"account:{account.pk}",
+                    note="Opening credits",
+                )
+    except IntegrityError as error:
+        taken = (
+            "username" if username and User.objects.filter(username=username).exists() else "e-mail address"
+        )
+        raise Conflict(f"There is already an account with this {taken}. Choose another one.") from error
+    return account
+
+
+def _unclaimed(email: str) -> User | None:
+    """Lock and return the person with this address who owns no account and cannot have logged in yet, or None.
+
+    Members create such people when they add them. Otherwise, adding an address would prevent its account.
+    """
+    user = (
+        User.objects.select_for_update(of=("self",))
+        .alias(lowered=Lower("email"))
+        .filter(lowered=Lower(Value(email.strip())), last_login=None)
+        .exclude(memberships__is_owner=True)
+        .first()
+    )
+    return None if user is None or user.has_usable_password() else user
+
+
+def open_account(*, user: User, name: str = "") -> Account:
+    """Create an account that this person owns.
+
+    The first one has the id of the person, as in the previous release, and counts as the first that the person joined:
+    others who have added the person before must not have their account chosen at each login.
+    """
+    with transaction.atomic():
+        User.objects.select_for_update(of=("self",)).get(pk=user.pk)  # of two calls, one gets the person's id
+        account = Account(name=name or user.email)
+        if not Account.objects.filter(pk=user.pk).exists():
+            account.pk = user.pk
+        account.save(force_insert=True)
+        joined = user.date_joined if account.pk == user.pk else timezone.now()
+        Member.objects.create(account=account, user=user, is_owner=True, joined_at=joined)
+    return account
+
+
+def check_email(email: str) -> None:
+    """Raise InvalidInput unless this is an e-mail address."""
     try:
         validate_email(email)
     except ValidationError as error:
@@ -51,47 +118,51 @@ def create_account(
             f"{email!r} is not an e-mail address: it must look like name@example.com.",
             errors=[{"field": "email", "message": "Not an e-mail address."}],
         ) from error
-    try:
-        with transaction.atomic():
-            user = User.objects.create_user(
-                email,
-                password,
-                username=username,
-                first_name=first_name,
-                last_name=last_name,
-                contact_number=contact_number,
-                address=address,
-            )
-            if opening_credits:
-                credits.top_up(
-                    user=user, amount=opening_credits, cause=f"account:{user.pk}", note="Opening credits"
-                )
-    except IntegrityError as error:
-        taken = (
-            "username" if username and User.objects.filter(username=username).exists() else "e-mail address"
-        )
-        raise Conflict(f"There is already an account with this {taken}. Choose another one.") from error
-    return user
 
 
-def find_account(*, email: str) -> User:
-    """Return the account with this e-mail address, case-insensitively. Raises NotFound."""
+def find_user(*, email: str) -> User:
+    """Return the person with this e-mail address, case-insensitively. Raises NotFound."""
     try:
         return User.objects.get_by_natural_key(email.strip())
     except User.DoesNotExist as error:
         raise NotFound(f"There is no account with the e-mail address {email}.") from error
 
 
+def find_account(*, email: str) -> Account:
+    """Return the account that this person owns. Raises NotFound, and Conflict if there are several."""
+    user = find_user(email=email)
+    owned = list(Account.objects.filter(members__user=user, members__is_owner=True).order_by("pk")[:20])
+    if not owned:
+        raise NotFound(f"{user.email} does not own an account.")
+    if len(owned) > 1:
+        names = ", ".join(f"{account.pk} ({account})" for account in owned)
+        raise Conflict(f"{user.email} owns several accounts: {names}. Give the number of one of them.")
+    return owned[0]
+
+
+def chosen_account(text: str) -> Account:
+    """Return the account that an operator names by its number or by the e-mail address of its owner.
+
+    Raises NotFound and Conflict.
+    """
+    if not (text.isascii() and text.isdecimal()):
+        return find_account(email=text)
+    account = Account.objects.filter(pk=int(text[:18])).first()
+    if account is None:
+        raise NotFound(f"There is no account with the number {text}.")
+    return account
+
+
 def log_in(*, email: str, password: str, address: str = "127.0.0.1") -> User:
-    """Check the credentials and return their account. `address` is the client's IP address.
+    """Check the credentials and return the person. `address` is the client's IP address.
 
     Raises WrongCredentials, InactiveAccount, and Throttled after too many failures or during too many other logins.
     """
     try:
-        user: User | None = find_account(email=email)
+        user: User | None = find_user(email=email)
     except NotFound:
         user = None
-    with logins.attempt(account=user, email=email, address=address):
+    with logins.attempt(user=user, email=email, address=address):
         if user is None:
             # Hash the password although it is not needed, so that the response time does not reveal whether an account
             # exists.
@@ -113,7 +184,7 @@ def end_login(*, login: str, expires: datetime | None = None) -> None:
 
 
 def end_all_logins(*, user_ids: Iterable[int]) -> None:
-    """End all logins of these accounts. API keys remain valid; `accounts.apikeys.revoke_all` revokes them."""
+    """End all logins of these people. API keys remain valid; `accounts.apikeys.revoke_all` revokes them."""
     User.objects.filter(pk__in=user_ids).update(token_version=F("token_version") + 1)
 
 

@@ -141,10 +141,10 @@ def _bare_sql_rate(iris: LiveIris, count: int) -> float:
         owner, trunk, hold = (
             connection.execute(query).fetchone()[0]  # type: ignore[index]
             for query in (
-                "SELECT id FROM accounts_user WHERE email = 'demo@example.com'",
+                "SELECT id FROM accounts_account WHERE name = 'demo@example.com'",
                 "SELECT id FROM telephony_trunk WHERE alias = 'sandbox'",
                 """INSERT INTO accounts_credithold (user_id, cause, amount, captured, released, created_at)
-                   SELECT id, 'bench', 10000000, 0, 0, now() FROM accounts_user WHERE email = 'demo@example.com'
+                   SELECT id, 'bench', 10000000, 0, 0, now() FROM accounts_account WHERE name = 'demo@example.com'
                    RETURNING id""",
             )
         )

@@ -19,7 +19,7 @@ class CampaignAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     list_filter = ("service",)
     list_select_related = ("owner",)
-    search_fields = ("=id", "name", "owner__email")
+    search_fields = ("=id", "name", "owner__members__user__email")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Campaign]:
         return Campaign.objects.with_status()
@@ -45,7 +45,7 @@ class RunAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     list_filter = ("status", "source")
     list_select_related = ("campaign", "hold")
-    search_fields = ("=id", "=campaign__id", "campaign__owner__email")
+    search_fields = ("=id", "=campaign__id", "campaign__owner__members__user__email")
     # `narrowed_to` shows how many they are. A page with a list of 100,000 ids would not open.
     exclude = ("individual", "statuses")
     readonly_fields = ("narrowed_to",)

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, NamedTuple, TypedDict, Unpack
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import Account
 from campaigns import runs
 from campaigns.guards import refuse_while_live
 from campaigns.messages import parse_message
@@ -50,7 +50,7 @@ class Created(NamedTuple):
 
 def create_campaign(
     *,
-    owner: User,
+    account: Account,
     name: str,
     service: Service,
     description: str = "",
@@ -64,13 +64,13 @@ def create_campaign(
     `number_column` is the heading or letter of the sheet's column with the numbers; with "" iris finds it. A large sheet is
     imported in the background (`imports`). Raises InvalidInput, and creates nothing, if no number is valid.
     """
-    _check(fields, owner=owner)
+    _check(fields, account=account)
     errors: list[dict[str, Any]] = []
     # A sheet is read before the transaction begins.
     reading = nullcontext() if sheet is None else imports.read_sheet(sheet, number_column=number_column)
     with reading as read, transaction.atomic():
         campaign = Campaign.objects.create(
-            owner=owner, name=name, service=service, description=description, **fields
+            owner=account, name=name, service=service, description=description, **fields
         )
         if read is not None:
             errors = imports.add_sheet(campaign, read)
@@ -93,7 +93,7 @@ def update_campaign(
     and changes nothing, if the start time arrives while the new text is being synthesized. A running run continues
     unchanged.
     """
-    _check(fields, owner=campaign.owner, has_callers=campaign.caller_ids)
+    _check(fields, account=campaign.owner, has_callers=campaign.caller_ids)
     with transaction.atomic():
         campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
         if service is not None and service != campaign.service:
@@ -112,7 +112,7 @@ def update_campaign(
     return campaign
 
 
-def _check(fields: CampaignFields, *, owner: User, has_callers: Sequence[int] = ()) -> None:
+def _check(fields: CampaignFields, *, account: Account, has_callers: Sequence[int] = ()) -> None:
     for text in (fields.get("message", ""), fields.get("sms_message", "")):
         parse_message(text)
     if not speech.MIN_SPEED <= fields.get("speed", 1) <= speech.MAX_SPEED:
@@ -122,11 +122,11 @@ def _check(fields: CampaignFields, *, owner: User, has_callers: Sequence[int] = 
         )
     if fields.get("caller_ids"):
         # The campaign's own numbers are not checked: clients send back what they received, even released numbers.
-        _check_callers(set(fields["caller_ids"]) - set(has_callers), owner=owner)
+        _check_callers(set(fields["caller_ids"]) - set(has_callers), account=account)
 
 
-def _check_callers(ids: Collection[int], *, owner: User) -> None:
-    owned = set(PhoneNumber.objects.filter(owner=owner).values_list("pk", flat=True))
+def _check_callers(ids: Collection[int], *, account: Account) -> None:
+    owned = set(PhoneNumber.objects.filter(owner=account).values_list("pk", flat=True))
     missing = sorted(set(ids) - owned)
     # If the account has no numbers, the ids are ignored: existing clients send a fixed id.
     if owned and missing:

@@ -41,6 +41,12 @@ class NotAuthenticated(IrisError):
     default_code = "not_authenticated"
 
 
+class NotAllowed(IrisError):
+    """The sender of the request is known, but may not do this."""
+
+    default_code = "not_allowed"
+
+
 class PaymentRequired(IrisError):
     """The account cannot pay for this."""
 

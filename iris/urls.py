@@ -8,6 +8,7 @@ from iris.health import health
 
 urlpatterns = [
     path("api/accounts/", include("accounts.api.v0.urls")),
+    path("api/system/", include("accounts.api.v0.system_urls")),
     path("api/system/", include("telephony.api.v0.urls")),
     path("api/system/", include("campaigns.api.v0.urls")),
     path("api/system/", include("otp.api.v0.urls")),

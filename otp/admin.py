@@ -13,5 +13,5 @@ class OtpAdmin(ReadOnlyAdmin):
     list_display = ("id", "owner", "number", "to", "channel", "origin", "delivery", "created_at")
     list_filter = ("channel", "origin")
     list_select_related = ("owner", "delivery")
-    search_fields = ("=id", "=to", "owner__email")
+    search_fields = ("=id", "=to", "owner__members__user__email")
     exclude = ("code", "message")

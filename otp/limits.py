@@ -11,7 +11,7 @@ from django.conf import settings
 from phonenumbers import PhoneNumberType
 
 from accounts import counters
-from accounts.models import User
+from accounts.models import Account
 from iris.errors import Conflict, InvalidInput, Throttled
 from telephony.models import OptOut
 from telephony.numbering import ParsedNumber
@@ -50,17 +50,17 @@ def refuse_foreign(number: ParsedNumber) -> None:
         )
 
 
-def refuse_opted_out(*, owner: User, to: str) -> None:
+def refuse_opted_out(*, account: Account, to: str) -> None:
     """Raise OptedOut if the recipient has opted out of messages from this account."""
-    if OptOut.objects.filter(owner=owner, number=to).exists():
+    if OptOut.objects.filter(owner=account, number=to).exists():
         raise OptedOut(
             "The recipient has opted out. Only a password may still be sent: put {otp} into the message where it belongs.",
         )
 
 
-def count(*, owner: User, to: str) -> None:
+def count(*, account: Account, to: str) -> None:
     """Count an OTP to this number. Call it in the transaction that sends the OTP. Raises TooManyToNumber."""
-    refused = counters.consume(counters.rules_of(settings.IRIS_OTP_NUMBER_THROTTLE, "otp", owner.pk, to))
+    refused = counters.consume(counters.rules_of(settings.IRIS_OTP_NUMBER_THROTTLE, "otp", account.pk, to))
     if refused:
         wait = counters.longest_wait(refused)
         raise TooManyToNumber(

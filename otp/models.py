@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar, Self
 
-from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
 
-from accounts.models import CreditHold, User
+from accounts.models import Account, CreditHold
 from telephony.models import Channel, Delivery
 
 
@@ -20,8 +19,8 @@ class Origin(models.TextChoices):
 
 
 class OtpQuerySet(models.QuerySet["Otp"]):
-    def owned_by(self, user: User) -> Self:
-        return self.filter(owner=user)
+    def owned_by(self, account: Account) -> Self:
+        return self.filter(owner=account)
 
 
 class Otp(models.Model):
@@ -31,7 +30,7 @@ class Otp(models.Model):
     """
 
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="otps", db_index=False
+        "accounts.Account", on_delete=models.PROTECT, related_name="otps", db_index=False
     )
     number = models.CharField(max_length=40, help_text="As it was sent to us.")
     to = models.CharField(max_length=32, help_text="E.164.")

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts import credits
-from accounts.models import User
+from accounts.models import Account
 from iris.errors import InvalidInput
 from otp import limits
 from otp.models import Origin, Otp
@@ -35,7 +35,7 @@ USEFUL = timedelta(minutes=5)  # an OTP that has not left by then is not sent
 
 def send_otp(
     *,
-    owner: User,
+    account: Account,
     number: object,
     message: str,
     channel: Channel,
@@ -55,7 +55,7 @@ def send_otp(
     message = read_placeholders(message)
     _check_words(message)
     if not _PLACEHOLDER.search(message):
-        limits.refuse_opted_out(owner=owner, to=parsed.to)
+        limits.refuse_opted_out(account=account, to=parsed.to)
     origin = Origin.GENERATED if code is None else Origin.OWNER
     if code is None:
         code = _generated(length)
@@ -71,9 +71,9 @@ def send_otp(
         voice, audio = "", None
         cost = pricing.sms_credits(segments.segments_of(text))
     with transaction.atomic():
-        limits.count(owner=owner, to=parsed.to)
+        limits.count(account=account, to=parsed.to)
         otp = Otp.objects.create(
-            owner=owner,
+            owner=account,
             number=parsed.number,
             to=parsed.to,
             channel=channel,
@@ -82,9 +82,9 @@ def send_otp(
             message=text,
             voice=voice,
         )
-        otp.hold = credits.hold(user=owner, amount=cost, cause=f"otp:{otp.pk}")
+        otp.hold = credits.hold(account=account, amount=cost, cause=f"otp:{otp.pk}")
         request = DeliveryRequest(
-            owner_id=owner.pk,
+            owner_id=account.pk,
             channel=channel,
             to=parsed.to,
             purpose=Purpose.OTP,
@@ -93,7 +93,7 @@ def send_otp(
             priority=PRIORITY,
             text=text,
             audio_id=None if audio is None else audio.pk,
-            caller=choose_caller(owner_id=owner.pk),
+            caller=choose_caller(owner_id=account.pk),
             hold_id=otp.hold.pk,
             credit_limit=cost,
             useful_until=timezone.now() + USEFUL,

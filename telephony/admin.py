@@ -68,7 +68,7 @@ class PhoneNumberAdmin(admin.ModelAdmin[PhoneNumber]):
 
     list_display = ("number", "rate", "capabilities", "friendly_name", "owner", "bought_at")
     list_select_related = ("owner",)
-    search_fields = ("number", "sid", "owner__email")
+    search_fields = ("number", "sid", "owner__members__user__email")
     raw_id_fields = ("owner",)
     readonly_fields = ("bought_at",)
     ordering = ("number",)
@@ -195,7 +195,7 @@ class OptOutAdmin(admin.ModelAdmin[OptOut]):
     form = OptOutForm
     list_display = ("number", "owner", "source", "created_at")
     list_select_related = ("owner",)
-    search_fields = ("=number", "owner__email")
+    search_fields = ("=number", "owner__members__user__email")
     search_help_text = "The whole number as +977…, or an account's e-mail address"
     raw_id_fields = ("owner",)
     readonly_fields = ("created_at",)

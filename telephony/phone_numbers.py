@@ -8,34 +8,34 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts import credits
-from accounts.models import User
+from accounts.models import Account
 from iris.errors import Conflict, NotFound
 from telephony.caller_id import choose_caller
 from telephony.models import Delivery, PhoneNumber
 from telephony.models.statuses import QUEUED
 
 
-def buy_number(*, user: User, sid: str) -> PhoneNumber:
-    """Assign the number `sid` to the user and charge its rate in credits.
+def buy_number(*, account: Account, sid: str) -> PhoneNumber:
+    """Assign the number `sid` to the account and charge its rate in credits.
 
-    If two users buy at once, the conditional UPDATE makes one of them the owner; the other waits for that transaction
-    and then finds the number taken. The charge is in the same transaction: a user who cannot pay does not get the
-    number, and a user who does not get it does not pay.
+    If two accounts buy at once, the conditional UPDATE makes one of them the owner; the other waits for that transaction
+    and then finds the number taken. The charge is in the same transaction: an account that cannot pay does not get the
+    number, and an account that does not get it does not pay.
 
-    Raises NotFound (unknown number, or another account's), Conflict (already the user's own) and InsufficientCredits.
+    Raises NotFound (unknown number, or another account's), Conflict (already the account's own) and InsufficientCredits.
     """
     with transaction.atomic():
         bought = PhoneNumber.objects.filter(sid=sid, owner__isnull=True).update(
-            owner=user, bought_at=timezone.now()
+            owner=account, bought_at=timezone.now()
         )
         if not bought:
-            if PhoneNumber.objects.filter(sid=sid, owner=user).exists():
+            if PhoneNumber.objects.filter(sid=sid, owner=account).exists():
                 raise Conflict("This phone number is already yours. You do not need to buy it again.")
             raise NotFound("No phone number with this phone_sid is for sale. See the list of phone numbers.")
         number = PhoneNumber.objects.get(sid=sid)
         # A released number can be bought and charged again, so each purchase is a cause of its own.
         credits.charge(
-            user=user,
+            account=account,
             amount=number.rate,
             cause=f"phone_number:{number.pk}:{uuid.uuid4().hex}",
             note=f"Phone number {number.number}",
@@ -43,19 +43,19 @@ def buy_number(*, user: User, sid: str) -> PhoneNumber:
     return number
 
 
-def release_number(*, user: User, sid: str) -> PhoneNumber:
-    """Release the user's number `sid`, so that any account can buy it. Nothing is refunded.
+def release_number(*, account: Account, sid: str) -> PhoneNumber:
+    """Release the account's number `sid`, so that any account can buy it. Nothing is refunded.
 
-    The user's queued deliveries get another caller number. Raises NotFound.
+    The account's queued deliveries get another caller number. Raises NotFound.
     """
     with transaction.atomic():
-        if not PhoneNumber.objects.filter(sid=sid, owner=user).update(owner=None, bought_at=None):
+        if not PhoneNumber.objects.filter(sid=sid, owner=account).update(owner=None, bought_at=None):
             raise NotFound("None of your phone numbers has this phone_sid. See the list of owned numbers.")
         number = PhoneNumber.objects.get(sid=sid)
         # The next owner must not receive callbacks for these deliveries.
-        queued = Delivery.objects.filter(owner=user, status=QUEUED, caller=number.number)
+        queued = Delivery.objects.filter(owner=account, status=QUEUED, caller=number.number)
         locked = queued.select_for_update(no_key=True).order_by("pk").values_list("pk", flat=True)
-        Delivery.objects.filter(pk__in=list(locked)).update(caller=choose_caller(owner_id=user.pk))
+        Delivery.objects.filter(pk__in=list(locked)).update(caller=choose_caller(owner_id=account.pk))
         return number
 
 

@@ -12,9 +12,10 @@ from django.utils import timezone
 from openpyxl import Workbook
 from rest_framework.test import APIClient
 
-from accounts import credits
+from accounts import credits, members
 from accounts.api.authentication import issue_tokens
-from accounts.models import CreditHold, User
+from accounts.models import Account, CreditHold, Member, User
+from accounts.services import create_account
 from campaigns import services
 from campaigns.models import Campaign, Recipient, Run, RunStatus, Service, Source
 from campaigns.recipients import editing
@@ -23,31 +24,55 @@ from telephony.models import Audio, Channel, Delivery, DeliveryStatus, PhoneNumb
 _people = count(1)
 
 
-def make_user(
-    *, email: str | None = None, password: str = "secret-password", credits: Decimal | int = 0, **fields: Any
-) -> User:
-    """Create an account. `credits` are topped up as an operator would."""
+def make_account(
+    *, email: str | None = None, password: str = "secret-password", credits: Decimal | int = 0, **person: Any
+) -> Account:
+    """Create an account and the person who owns it. `credits` are topped up as an operator would."""
     number = next(_people)
-    user = User.objects.create_user(email=email or f"person{number}@example.com", password=password, **fields)
+    account = create_account(email=email or f"person{number}@example.com", password=password, **person)
     if credits:
-        _top_up(user, credits)
+        _top_up(account, credits)
+    return account
+
+
+def make_user(**fields: Any) -> User:
+    """Create a person who owns an account (`account_of`)."""
+    return owner_of(make_account(**fields))
+
+
+def owner_of(account: Account) -> User:
+    """Return the person who owns this account."""
+    return User.objects.get(memberships__account=account, memberships__is_owner=True)
+
+
+def account_of(user: User) -> Account:
+    """Return the account that this person owns."""
+    return Account.objects.get(members__user=user, members__is_owner=True)
+
+
+def make_member(account: Account, preset: str, **person: Any) -> User:
+    """Create a person without an own account, and add the person to this account."""
+    number = next(_people)
+    user = User.objects.create_user(f"person{number}@example.com", "secret-password", **person)
+    is_owner, permissions = members.parse_preset(preset)
+    Member.objects.create(account=account, user=user, is_owner=is_owner, permissions=sorted(permissions))
     return user
 
 
-def _top_up(user: User, amount: Decimal | int) -> None:
-    credits.top_up(user=user, amount=Decimal(amount), cause=f"test:{user.pk}")
-    user.refresh_from_db(fields=["balance"])
+def _top_up(account: Account, amount: Decimal | int) -> None:
+    credits.top_up(account=account, amount=Decimal(amount), cause=f"test:{account.pk}")
+    account.refresh_from_db(fields=["balance"])
 
 
 _numbers = count(9_800_000_001)
 
 
 def make_hold(
-    *, user: User | None = None, amount: int | Decimal = 10, cause: str | None = None
+    *, account: Account | None = None, amount: int | Decimal = 10, cause: str | None = None
 ) -> CreditHold:
-    """Put credits on hold. Without `user`, create an account with exactly these credits."""
-    user = user or make_user(credits=amount)
-    return credits.hold(user=user, amount=Decimal(amount), cause=cause or f"test:{next(_numbers)}")
+    """Put credits on hold. Without `account`, create one with exactly these credits."""
+    account = account or make_account(credits=amount)
+    return credits.hold(account=account, amount=Decimal(amount), cause=cause or f"test:{next(_numbers)}")
 
 
 def make_trunk(alias: str = "sandbox") -> Trunk:
@@ -68,7 +93,7 @@ def make_delivery(**fields: Any) -> Delivery:
         "credit_limit": Decimal(1),
     }
     if "owner" not in fields:
-        defaults["owner"] = make_user()
+        defaults["owner"] = make_account()
     if "trunk" not in fields:
         defaults["trunk"] = make_trunk()
     if fields.get("channel") == Channel.CALL and "audio" not in fields:
@@ -82,14 +107,14 @@ def make_audio(*, seconds: float = 3.0) -> Audio:
 
 def make_campaign(
     *,
-    owner: User | None = None,
+    owner: Account | None = None,
     name: str = "Sample",
     service: Service = Service.SMS,
     numbers: Sequence[object] = (9841000001, 9841000002, 9841000003),
     **fields: Any,
 ) -> Campaign:
     campaign, errors, _ = services.create_campaign(
-        owner=owner or make_user(credits=1000), name=name, service=service, numbers=numbers
+        account=owner or make_account(credits=1000), name=name, service=service, numbers=numbers
     )
     assert not errors
     for field, value in fields.items():
@@ -110,15 +135,16 @@ def make_sheet(*rows: Sequence[object]) -> BytesIO:
     return file
 
 
-def client_of(user: User) -> APIClient:
-    """Return an API client that is logged in to this account."""
+def client_of(one: Account | User) -> APIClient:
+    """Return an API client that is logged in as this person, or as the owner of this account."""
+    user = owner_of(one) if isinstance(one, Account) else one
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {issue_tokens(user).access}")
     return client
 
 
 def make_phone_number(
-    *, number: str = "9800000101", sid: str = "", rate: Decimal | int = 40, owner: User | None = None
+    *, number: str = "9800000101", sid: str = "", rate: Decimal | int = 40, owner: Account | None = None
 ) -> PhoneNumber:
     """Create a phone number. Without `owner` it is for sale."""
     return PhoneNumber.objects.create(
@@ -127,7 +153,7 @@ def make_phone_number(
 
 
 def make_empty_campaign(
-    *, owner: User, name: str = "Sample", service: Service = Service.SMS, **fields: Any
+    *, owner: Account, name: str = "Sample", service: Service = Service.SMS, **fields: Any
 ) -> Campaign:
     """Create a campaign without recipients."""
     return Campaign.objects.create(owner=owner, name=name, service=service, **fields)
@@ -153,7 +179,7 @@ def make_run(
         "message": "Namaste",
         "last_recipient": recipients[-1] if recipients else 0,
         "recipient_count": len(recipients),
-        "hold": make_hold(user=campaign.owner, amount=held),
+        "hold": make_hold(account=campaign.owner, amount=held),
         "call_limit": Decimal(1 if Service(campaign.service).calls else 0),
         "call_seconds": 60.0,
         "sms_limit": Decimal(1 if Service(campaign.service).texts else 0),

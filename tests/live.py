@@ -134,7 +134,9 @@ class LiveIris:
 
     def balance(self) -> Decimal:
         """Return the balance of the demo account."""
-        return Decimal(self.rows("SELECT balance FROM accounts_user WHERE email = 'demo@example.com'")[0][0])
+        return Decimal(
+            self.rows("SELECT balance FROM accounts_account WHERE name = 'demo@example.com'")[0][0]
+        )
 
     def inbox(self, **query: Any) -> list[dict[str, Any]]:
         messages: list[dict[str, Any]] = self.demo.get("/sandbox/messages", params=query).json()

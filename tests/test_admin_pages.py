@@ -34,12 +34,12 @@ from telephony.models import (
 from telephony.phone_numbers import buy_number
 from tests import engine
 from tests.factories import (
+    make_account,
     make_audio,
     make_campaign,
     make_delivery_of,
     make_phone_number,
     make_run,
-    make_user,
 )
 
 READ_ONLY_MODELS: list[type[Model]] = [Campaign, Recipient, Run, Delivery, Audio, SandboxMessage, Otp]
@@ -47,14 +47,14 @@ PAGES: list[type[Model]] = [*READ_ONLY_MODELS, PhoneNumber, Trunk, Voice]
 
 
 def make_one_of_each(number: int) -> None:
-    owner = make_user(credits=100)
+    owner = make_account(credits=100)
     make_phone_number(number=f"98000010{number:02}", owner=owner)
     make_audio()
     campaign = make_campaign(owner=owner, numbers=[9800000001])
     run = make_run(campaign=campaign, held=1, filled_at=timezone.now(), individual=[1, 2], statuses=[103])
     make_delivery_of(run=run, recipient=campaign.recipients.get(), status=DeliveryStatus.QUEUED)
     send_otp(
-        owner=owner, number="9800000034", message="Your OTP is {otp}", channel=Channel.SMS, code="47114711"
+        account=owner, number="9800000034", message="Your OTP is {otp}", channel=Channel.SMS, code="47114711"
     )
 
 
@@ -144,13 +144,13 @@ def test_editing_a_phone_number_does_not_undo_a_concurrent_purchase(
     operator: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     number = make_phone_number(rate=40)
-    buyer = make_user(credits=40)
+    buyer = make_account(credits=40)
     page = admin.site.get_model_admin(PhoneNumber)
     original_get_object = page.get_object
 
     def get_object_then_buy(*args: Any, **options: Any) -> Any:
         opened_number = original_get_object(*args, **options)
-        buy_number(user=buyer, sid=number.sid)
+        buy_number(account=buyer, sid=number.sid)
         return opened_number
 
     monkeypatch.setattr(page, "get_object", get_object_then_buy)

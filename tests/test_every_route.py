@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from django.urls import resolve
 
-from accounts.models import User
+from accounts import apikeys
+from accounts.models import Account, ApiKey, Member
 from campaigns.models import Campaign, SurveyTemplate
 from tests.campaigns.surveys.surveying import make_survey, make_template
-from tests.factories import make_campaign, make_phone_number, make_user
+from tests.factories import make_account, make_campaign, make_phone_number
 from tests.routes import DIALECTS, V0, Dialect, Route, methods_of
 from tests.scale import spread
 from tests.v0 import everything
@@ -31,8 +32,8 @@ EVERY_WRITING_CALL = pytest.mark.parametrize(("dialect", "route", "method"), WRI
 
 
 @pytest.fixture
-def sita(db: None) -> User:
-    return make_user(email="sita@example.com", credits=100)
+def sita(db: None) -> Account:
+    return make_account(email="sita@example.com", credits=100)
 
 
 @EVERY_DIALECT
@@ -88,7 +89,7 @@ def test_request_without_a_valid_token_is_a_401(dialect: Dialect, route: Route, 
 def test_object_of_another_account_is_a_404_and_stays_unchanged(
     dialect: Dialect, route: Route, method: str
 ) -> None:
-    owner = make_user(email="owner@example.com", credits=100)
+    owner = make_account(email="owner@example.com", credits=100)
     campaign = make_campaign(owner=owner, message="Namaste")
     number = make_phone_number(owner=owner)
     recipient = campaign.recipients.latest("pk")
@@ -100,7 +101,9 @@ def test_object_of_another_account_is_a_404_and_stays_unchanged(
         "survey_id": make_survey(owner=owner).survey.pk,
         "template_id": make_template(owner=owner).pk,
     }
-    caller = dialect.caller(make_user(email="stranger@example.com", credits=100))
+    apikeys.generate(account=owner)
+    ids["member_id"], ids["key_id"] = Member.objects.get().pk, ApiKey.objects.get().pk
+    caller = dialect.caller(make_account(email="stranger@example.com", credits=100))
     before = everything()
     full = {"message": "Namaste", "number": 9800000001, "name": "Mine now", "services": "SMS"}
     # The 404 must not depend on the body.
@@ -114,7 +117,7 @@ def test_object_of_another_account_is_a_404_and_stays_unchanged(
 
 @pytest.mark.field
 @EVERY_CALL_WITH_IDS
-def test_malformed_or_unknown_id_is_a_404(dialect: Dialect, route: Route, method: str, sita: User) -> None:
+def test_malformed_or_unknown_id_is_a_404(dialect: Dialect, route: Route, method: str, sita: Account) -> None:
     caller = dialect.caller(sita)
     odd_ids = [
         "0",
@@ -136,7 +139,7 @@ def test_malformed_or_unknown_id_is_a_404(dialect: Dialect, route: Route, method
 
 
 @EVERY_DIALECT
-def test_unsupported_method_is_a_405(dialect: Dialect, sita: User) -> None:
+def test_unsupported_method_is_a_405(dialect: Dialect, sita: Account) -> None:
     caller = dialect.caller(sita)
     for route in dialect.routes:
         for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - set(route.methods):
@@ -153,12 +156,12 @@ def test_unsupported_method_is_a_405(dialect: Dialect, sita: User) -> None:
         ),
     ],
 )
-def test_unknown_path_is_a_404(sita: User, dialect: int, path: str) -> None:
+def test_unknown_path_is_a_404(sita: Account, dialect: int, path: str) -> None:
     DIALECTS[dialect].caller(sita).fails("GET", f"/api/{path}", status=404)
 
 
-def test_phone_number_of_another_account_is_a_404(sita: User) -> None:
-    number = make_phone_number(owner=make_user(email="owner@example.com"))
+def test_phone_number_of_another_account_is_a_404(sita: Account) -> None:
+    number = make_phone_number(owner=make_account(email="owner@example.com"))
     for method in ("POST", "DELETE"):
         V0.caller(sita).fails(method, "/api/system/phone_numbers/", {"phone_sid": number.sid}, status=404)
 
@@ -206,7 +209,7 @@ FIELDS = (
 @pytest.mark.field
 @EVERY_WRITING_CALL
 def test_malformed_body_or_odd_field_value_never_causes_a_500(
-    dialect: Dialect, route: Route, method: str, sita: User
+    dialect: Dialect, route: Route, method: str, sita: Account
 ) -> None:
     """Send bodies that cannot be parsed, and each odd value in all fields at once."""
     caller = dialect.caller(sita)
@@ -226,7 +229,7 @@ def test_malformed_body_or_odd_field_value_never_causes_a_500(
     )
 
 
-def _address(route: Route, owner: User) -> str:
+def _address(route: Route, owner: Account) -> str:
     """Fill in ids of existing objects. Create those that an earlier call deleted."""
     campaign = Campaign.objects.filter(owner=owner, deleted_at=None).first() or make_campaign(owner=owner)
     recipient = campaign.recipients.first() or make_campaign(owner=owner).recipients.first()
@@ -239,4 +242,11 @@ def _address(route: Route, owner: User) -> str:
         phone_id=1,
         survey_id=1,
         template_id=template.pk,
+        member_id=Member.objects.get(account=owner).pk,
+        key_id=(ApiKey.objects.filter(account=owner).first() or _make_key(owner)).pk,
     )
+
+
+def _make_key(account: Account) -> ApiKey:
+    apikeys.generate(account=account)
+    return ApiKey.objects.get(account=account)

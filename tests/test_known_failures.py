@@ -34,12 +34,12 @@ from telephony.models import FINAL, Channel, Delivery, DeliveryStatus, SandboxMe
 from tests import v0
 from tests.engine import run_to_the_end, turn
 from tests.factories import (
+    make_account,
     make_campaign,
     make_delivery,
     make_delivery_of,
     make_phone_number,
     make_run,
-    make_user,
 )
 
 SOURCES = ("accounts", "campaigns", "iris", "otp", "telephony")
@@ -160,7 +160,7 @@ def test_nudge_that_arrives_after_a_stop_sends_nothing() -> None:
 @pytest.mark.django_db
 def test_campaign_without_a_carrier_costs_nothing(settings: Any) -> None:
     """Charging before submission also charges for what a missing carrier never accepted."""
-    owner = make_user(credits=100)
+    owner = make_account(credits=100)
     campaign = make_big_campaign(owner=owner)
     runs.begin(campaign=campaign, message="Namaste")
     hopper.fill_all(budget=0)
@@ -176,7 +176,7 @@ def test_campaign_without_a_carrier_costs_nothing(settings: Any) -> None:
 @pytest.mark.django_db
 def test_delivery_that_is_requeued_repeatedly_is_charged_once(settings: Any) -> None:
     """If each retry is charged, one message costs ten."""
-    owner = make_user(credits=100)
+    owner = make_account(credits=100)
     campaign = make_campaign(owner=owner, numbers=[9841009907])  # the sandbox throttles its first attempts
     runs.begin(campaign=campaign, message="Namaste")
     hopper.fill_all(budget=0)
@@ -253,7 +253,7 @@ def test_schedule_uses_the_utc_offset_of_its_own_day(settings: Any, month: int, 
 @pytest.mark.django_db
 def test_requeued_delivery_keeps_its_text_and_caller_id_after_the_campaign_changes() -> None:
     """A retry that is rendered again loses its caller ID, or uses a newer message."""
-    owner = make_user(credits=100)
+    owner = make_account(credits=100)
     make_phone_number(number="9800000101", owner=owner)
     campaign = make_campaign(owner=owner)
     runs.begin(campaign=campaign, message="Old words")
@@ -332,7 +332,7 @@ def run_concurrently(count: int, work: Callable[[], object]) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_duplicated_and_reordered_tasks_in_parallel_reach_each_recipient_once() -> None:
     """With two beats, redelivered or late tasks, each task does only the work that is left."""
-    owner = make_user(credits=100)
+    owner = make_account(credits=100)
     campaign = make_big_campaign(owner=owner)
     runs.begin(campaign=campaign, message="Namaste", starts_at=timezone.now() + timedelta(hours=1))
     Run.objects.update(starts_at=timezone.now())

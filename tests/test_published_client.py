@@ -38,7 +38,7 @@ from campaigns.models import Campaign as OurCampaign
 from campaigns.models import Recipient
 from telephony.models import SandboxMessage
 from tests import engine
-from tests.factories import make_phone_number, make_user
+from tests.factories import make_account, make_phone_number
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -48,11 +48,11 @@ class Account:
 
     def __init__(self, live_server: LiveServer) -> None:
         self.url = live_server.url
-        self.user = make_user(
+        self.user = make_account(
             email="sita@example.com", first_name="Sita", last_name="Rai", username="sita", credits=1000
         )
         self.number = make_phone_number(number="9800000101", owner=self.user)
-        self.token = apikeys.generate(user=self.user)
+        self.token = apikeys.generate(account=self.user)
         self.client = TingTingClient(live_server.url, self.token)
 
     def make_campaign(self, **fields: object) -> Campaign:

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from accounts.models import User
+from accounts.models import Account, Member
 from campaigns import runs
 from campaigns.models import Campaign, Service
 from iris.api import idempotency
 from telephony.speech import audio
 from tests.campaigns.surveys.surveying import make_survey, make_template
-from tests.factories import client_of, make_campaign, make_phone_number, make_user
+from tests.factories import client_of, make_account, make_campaign, make_member, make_phone_number
 from tests.routes import DIALECTS, Route
 from tests.telephony.speech.sound import tone
 from tests.v0 import everything
@@ -31,17 +31,17 @@ GREETING = tone(hertz=440, seconds=1, amplitude=8000)
 Request = tuple[dict[str, int], Callable[[], dict[str, Any]]]
 
 
-def campaign_of(owner: User, **fields: Any) -> Campaign:
+def campaign_of(owner: Account, **fields: Any) -> Campaign:
     return make_campaign(owner=owner, **{"message": "Namaste", "sms_message": "Namaste", **fields})
 
 
-def begun(owner: User) -> Campaign:
+def begun(owner: Account) -> Campaign:
     campaign = campaign_of(owner)
     runs.begin(campaign=campaign)
     return campaign
 
 
-def paused(owner: User) -> Campaign:
+def paused(owner: Account) -> Campaign:
     campaign = begun(owner)
     runs.pause(campaign=campaign)
     return campaign
@@ -64,19 +64,19 @@ def about_first(campaign: Campaign, body: Callable[[], dict[str, Any]] = dict) -
     return {"contact_id": first, "number_id": first}, body
 
 
-def bought(owner: User) -> Request:
+def bought(owner: Account) -> Request:
     number = make_phone_number()
     return {}, lambda: {"phone_sid": number.sid}
 
 
-def applied(owner: User) -> Request:
+def applied(owner: Account) -> Request:
     survey = make_survey(owner=owner).pk
     return {"template_id": make_template(owner=owner).pk}, lambda: {"campaign_id": survey}
 
 
 # For each address a function that prepares the account, and returns the ids in the address and a function that makes the
 # body. A body is made anew for each call, because sending it reads its files to their end.
-REQUESTS: dict[str, Callable[[User], Request]] = {
+REQUESTS: dict[str, Callable[[Account], Request]] = {
     "/api/system/phone_numbers/": bought,
     "/api/system/test/voice/": lambda owner: ({}, lambda: {"message": "Namaste"}),
     "/api/system/campaigns/": lambda owner: (
@@ -99,6 +99,13 @@ REQUESTS: dict[str, Callable[[User], Request]] = {
         campaign_of(owner), lambda: {"number": 9841000010}
     ),
     "/api/system/send/otp/": lambda owner: ({}, lambda: OTP),
+    "/api/system/members/": lambda owner: ({}, lambda: {"email": "ram@example.com", "preset": "viewer"}),
+    "/api/system/members/<id:member_id>/": lambda owner: (
+        {"member_id": Member.objects.get(user=make_member(owner, "viewer")).pk},
+        lambda: {"preset": "author"},
+    ),
+    "/api/system/keys/": lambda owner: ({}, lambda: {"name": "website", "scopes": ["view"]}),
+    "/api/system/keys/revoke_all/": lambda owner: ({}, dict),
     "/api/v1/auths/generate-api-keys/": lambda owner: ({}, dict),
     "/api/v1/auths/send/otp/": lambda owner: ({}, lambda: OTP),
     "/api/v1/campaign/create/": lambda owner: (
@@ -135,7 +142,7 @@ REQUESTS: dict[str, Callable[[User], Request]] = {
     ),
     "/api/v1/survey-templates/<id:template_id>/apply-to-campaign/": applied,
 }
-NOT_KEPT = {"/api/v1/auths/generate-api-keys/"}  # their answers hold a secret
+NOT_KEPT = {"/api/v1/auths/generate-api-keys/", "/api/system/keys/"}  # their answers hold a secret
 ONLY_PUBLIC = "nobody has logged in yet, so the key belongs to no account"
 EXEMPT: dict[str, str] = {
     "/api/accounts/login/": ONLY_PUBLIC,
@@ -160,8 +167,8 @@ OBEYING = [
 
 
 @pytest.fixture
-def owner(db: None) -> User:
-    return make_user(email="sita@example.com", credits=1000)
+def owner(db: None) -> Account:
+    return make_account(email="sita@example.com", credits=1000)
 
 
 def call(client: Any, method: str, path: str, body: dict[str, Any], key: str) -> Any:
@@ -178,7 +185,7 @@ def test_every_post_has_a_request_or_a_reason_here() -> None:
 
 @pytest.mark.parametrize(("route", "method"), OBEYING)
 def test_request_that_is_repeated_with_its_key_gets_the_first_answer_and_changes_nothing(
-    route: Route, method: str, owner: User
+    route: Route, method: str, owner: Account
 ) -> None:
     client = client_of(owner)
     ids, body = REQUESTS[route.path](owner)
@@ -203,7 +210,7 @@ def test_request_that_is_repeated_with_its_key_gets_the_first_answer_and_changes
 
 
 @pytest.mark.parametrize("path", sorted(EXEMPT))
-def test_exempt_route_ignores_even_a_malformed_key(path: str, owner: User) -> None:
+def test_exempt_route_ignores_even_a_malformed_key(path: str, owner: Account) -> None:
     campaign = make_survey(owner=owner)
     address = path.replace("<id:campaign_id>", str(campaign.pk)).replace(
         "<id:survey_id>", str(campaign.survey.pk)

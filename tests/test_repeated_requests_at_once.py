@@ -20,7 +20,7 @@ from accounts.ledger import check_ledger
 from campaigns.models import Campaign, Recipient, Run
 from iris.models import KeptAnswer
 from otp.models import Otp
-from tests.factories import client_of, make_campaign, make_user
+from tests.factories import client_of, make_account, make_campaign
 from tests.live import LiveIris, live_iris, wait_for
 from tests.scale import at_scale
 
@@ -50,7 +50,7 @@ class TestThreads:
 
     @pytest.mark.parametrize("what", ["create", "begin", "add", "otp"])
     def test_one_of_many_requests_is_carried_out(self, what: str) -> None:
-        owner = make_user(credits=100)
+        owner = make_account(credits=100)
         campaign = make_campaign(owner=owner, message="Namaste")
         requests: dict[str, tuple[str, dict[str, Any]]] = {
             "create": ("/api/system/campaigns/", NEW),
@@ -170,7 +170,7 @@ class TestProcesses:
         path, body = f"/api/system/campaigns/{campaign}/begin/", {"message": "Begun after a kill"}
         before = web_processes(iris)
         with database(iris) as held:
-            held.execute("SELECT FROM accounts_user WHERE email = 'demo@example.com' FOR UPDATE")
+            held.execute("SELECT FROM accounts_account WHERE name = 'demo@example.com' FOR UPDATE")
             with ThreadPoolExecutor(1) as pool:
                 lost = pool.submit(ask, iris, path, body, "killed")
                 wait_for(lambda: sessions_that_wait(iris) > 0, seconds=10)

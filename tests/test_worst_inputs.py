@@ -33,7 +33,7 @@ from telephony.speech.engine import Pcm
 from tests.campaigns.recipients.test_worst_sheets import WORST
 from tests.campaigns.surveys.surveying import make_template
 from tests.costs import Call, Cost, MeasuringProcess
-from tests.factories import make_campaign, make_empty_campaign, make_user
+from tests.factories import make_account, make_campaign, make_empty_campaign
 from tests.scale import at_scale, spread
 
 CPU_SECONDS = 2
@@ -93,18 +93,18 @@ def measuring_process(django_db_setup: None) -> Iterator[MeasuringProcess]:
 
 @pytest.fixture
 def world(measuring_process: MeasuringProcess) -> World:
-    user = make_user(credits=1000)
-    tagged = make_empty_campaign(owner=user, service=Service.SMS)
+    account = make_account(credits=1000)
+    tagged = make_empty_campaign(owner=account, service=Service.SMS)
     Campaign.objects.filter(pk=tagged.pk).update(tags=[f"tags_{n:03}{'x' * 96}" for n in range(256)])
-    campaign = make_campaign(owner=user, message="Namaste")
+    campaign = make_campaign(owner=account, message="Namaste")
     return World(
-        key=apikeys.generate(user=user),
-        token=issue_tokens(user).access,
+        key=apikeys.generate(account=account),
+        token=issue_tokens(account).access,
         campaign=campaign.pk,
         tagged=tagged.pk,
-        survey=make_empty_campaign(owner=user, service=Service.SURVEY).pk,
+        survey=make_empty_campaign(owner=account, service=Service.SURVEY).pk,
         contact=campaign.recipients.latest("pk").pk,
-        template=make_template(owner=user).pk,
+        template=make_template(owner=account).pk,
         recording=Audio.objects.create(name="ab" * 20, seconds=1).name,
         port=measuring_process.public_port,
     )

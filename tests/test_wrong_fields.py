@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from accounts.models import User
+from accounts.models import Account
 from campaigns.models import Campaign, Service
 from iris.errors import InvalidInput
 from telephony.placeholders import read_placeholders
 from tests import v0
 from tests.campaigns.surveys.surveying import make_survey
-from tests.factories import make_campaign, make_user
+from tests.factories import make_account, make_campaign
 from tests.v1 import caller as v1
 
 UNCLOSED = "Hello {name, how are you?"
@@ -22,13 +22,13 @@ LONG = "x" * 20_000
 
 
 @pytest.fixture
-def user(db: None) -> User:
-    return make_user(email="sita@example.com", credits=100)
+def account(db: None) -> Account:
+    return make_account(email="sita@example.com", credits=100)
 
 
 @pytest.fixture
-def campaign(user: User) -> Campaign:
-    return make_campaign(owner=user)
+def campaign(account: Account) -> Campaign:
+    return make_campaign(owner=account)
 
 
 def fill(path: str, campaign: Campaign) -> str:
@@ -66,9 +66,9 @@ def fill(path: str, campaign: Campaign) -> str:
     ],
 )
 def test_v0_names_each_wrong_field(
-    user: User, campaign: Campaign, method: str, path: str, body: dict[str, Any], fields: set[str]
+    account: Account, campaign: Campaign, method: str, path: str, body: dict[str, Any], fields: set[str]
 ) -> None:
-    answer = v0.Caller(user).fails(method, f"/api/{fill(path, campaign)}/", body, status=400)
+    answer = v0.Caller(account).fails(method, f"/api/{fill(path, campaign)}/", body, status=400)
 
     assert {error["field"] for error in answer["errors"]} == fields
     assert len(answer["errors"]) == len(fields)
@@ -95,19 +95,19 @@ def test_v0_names_each_wrong_field(
     ],
 )
 def test_v1_names_each_wrong_field(
-    user: User, campaign: Campaign, method: str, path: str, body: dict[str, Any], fields: set[str]
+    account: Account, campaign: Campaign, method: str, path: str, body: dict[str, Any], fields: set[str]
 ) -> None:
     """An error of the field `message` becomes the sentence of the response, because clients read text under that key."""
-    answer = v1.Caller(user).fails(method, f"{fill(path, campaign)}/", body, status=400)
+    answer = v1.Caller(account).fails(method, f"{fill(path, campaign)}/", body, status=400)
 
     assert set(answer) - {"message", "detail"} == fields
 
 
 @pytest.mark.parametrize(("length", "code", "field"), [(99, None, "otp_length"), (6, "x", "otp")])
-def test_invalid_otp_names_its_field(user: User, length: int, code: str | None, field: str) -> None:
+def test_invalid_otp_names_its_field(account: Account, length: int, code: str | None, field: str) -> None:
     body = {"number": "9841000001", "message": "{otp}", "sms_send_options": "text"}
     invalid = {**body, "otp_length": length, "otp": code}
-    answer = v0.Caller(user).fails("POST", "/api/system/send/otp/", invalid, status=400)
+    answer = v0.Caller(account).fails("POST", "/api/system/send/otp/", invalid, status=400)
     assert [error["field"] for error in answer["errors"]] == [field]
 
 
@@ -130,28 +130,28 @@ NEW = {"name": "Water", "services": "PHONE"}
     ],
 )
 def test_unclosed_tag_is_refused(
-    user: User, campaign: Campaign, method: str, path: str, body: dict[str, Any]
+    account: Account, campaign: Campaign, method: str, path: str, body: dict[str, Any]
 ) -> None:
     dialect = v0 if path.startswith("/") else v1
     before = v0.everything()
-    answer = dialect.Caller(user).fails(method, fill(path, campaign), body, status=400)
+    answer = dialect.Caller(account).fails(method, fill(path, campaign), body, status=400)
     assert SENTENCE in answer["message"]
     assert v0.everything() == {**before, **({} if dialect is v0 else {"accounts_apikey": 1})}
 
 
-def test_unclosed_tag_in_a_survey_step_is_refused(user: User) -> None:
-    survey = make_survey(owner=user)
+def test_unclosed_tag_in_a_survey_step_is_refused(account: Account) -> None:
+    survey = make_survey(owner=account)
     steps = [{"content_type": "say", "text_or_url": UNCLOSED, "response_type": "dtmf"}]
-    caller = v1.Caller(user)
+    caller = v1.Caller(account)
     answer = caller.fails("POST", f"campaign/create/{survey.pk}/survey/", {"steps": steps}, status=400)
     assert SENTENCE in answer["message"]
 
 
 @pytest.mark.parametrize("stored", ["message", "sms_message"])
-def test_campaign_with_a_stored_unclosed_tag_does_not_begin(user: User, stored: str) -> None:
+def test_campaign_with_a_stored_unclosed_tag_does_not_begin(account: Account, stored: str) -> None:
     texts: dict[str, Any] = {"message": "Namaste", stored: UNCLOSED}
-    campaign = make_campaign(owner=user, service=Service.BOTH, **texts)
-    answer = v1.Caller(user).fails("POST", f"run-campaign/{campaign.pk}/", status=400)
+    campaign = make_campaign(owner=account, service=Service.BOTH, **texts)
+    answer = v1.Caller(account).fails("POST", f"run-campaign/{campaign.pk}/", status=400)
     assert SENTENCE in answer["message"]
 
 
@@ -163,5 +163,5 @@ def test_long_word_in_braces_is_read_in_linear_time() -> None:
 
 
 @pytest.mark.parametrize("message", ["a { b", "{", "}", "{} {", "a } b", ":-{", "1 {{ 2"])
-def test_brace_without_a_word_is_text(user: User, campaign: Campaign, message: str) -> None:
-    v0.Caller(user).post(f"/api/system/campaigns/{campaign.pk}/begin/", {"message": f"Namaste {message}"})
+def test_brace_without_a_word_is_text(account: Account, campaign: Campaign, message: str) -> None:
+    v0.Caller(account).post(f"/api/system/campaigns/{campaign.pk}/begin/", {"message": f"Namaste {message}"})

@@ -11,7 +11,8 @@ from django.db import connection
 from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import AccessToken
 
-from accounts.models import User
+from accounts.models import Account
+from tests.factories import owner_of
 
 ENVELOPE = ["status", "success", "message", "errors", "data"]
 
@@ -19,10 +20,10 @@ ENVELOPE = ["status", "success", "message", "errors", "data"]
 class Caller:
     """Call the API as one account. Every response must be JSON; `fails` also checks the shape of an error."""
 
-    def __init__(self, user: User | None) -> None:
+    def __init__(self, account: Account | None) -> None:
         self.client = APIClient(raise_request_exception=False)
-        if user is not None:
-            self.client.credentials(HTTP_AUTHORIZATION=f"Bearer {AccessToken.for_user(user)}")
+        if account is not None:
+            self.client.credentials(HTTP_AUTHORIZATION=f"Bearer {AccessToken.for_user(owner_of(account))}")
 
     def call(
         self,
@@ -89,4 +90,4 @@ def everything() -> dict[str, Any]:
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {counts}")
         counted: dict[str, Any] = dict(zip(tables, cursor.fetchone(), strict=True))
-    return counted | {"balances": dict(User.objects.values_list("pk", "balance"))}
+    return counted | {"balances": dict(Account.objects.values_list("pk", "balance"))}

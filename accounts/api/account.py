@@ -1,14 +1,49 @@
-"""The account of a request."""
+"""For which account a request acts, and what it may do."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import cast
 
 from rest_framework.request import Request
+from rest_framework_simplejwt.tokens import Token
 
-from accounts.models import User
+from accounts import members
+from accounts.models import Account, ApiKey, User
+from accounts.permissions import Permission
 
 
-def account_of(request: Request) -> User:
-    """Return the authenticated account. The base views refuse all other requests."""
-    return cast(User, request.user)
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """The account of a request, and the permissions of the member or the key that sent it.
+
+    `user_id` and `token` are those of a login, `key` is the API key. A request has either.
+    """
+
+    account: Account
+    granted: frozenset[Permission]
+    is_owner: bool = False
+    user_id: int | None = None
+    token: Token | None = None
+    key: ApiKey | None = None
+
+    @property
+    def actor(self) -> members.Actor:
+        """Return who changes members, for `accounts.members`."""
+        return members.Actor(granted=self.granted, is_owner=self.is_owner, user_id=self.user_id)
+
+
+def access_of(request: Request) -> Access:
+    """Return the access of an authenticated request. The base views refuse all other requests."""
+    if isinstance(request.auth, Access):
+        return request.auth
+    # Authenticated in another way, such as REST framework's `force_authenticate`: only the person is known.
+    member = members.membership(user=cast(User, request.user))
+    return Access(
+        account=member.account, granted=member.granted, is_owner=member.is_owner, user_id=member.user_id
+    )
+
+
+def account_of(request: Request) -> Account:
+    """Return the account for which an authenticated request acts."""
+    return access_of(request).account

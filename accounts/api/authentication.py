@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import ClassVar
 
-from django.db.models import Exists
+from django.db.models import Exists, QuerySet
 from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
@@ -15,15 +15,22 @@ from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import RefreshToken, Token
 
-from accounts import apikeys, services
+from accounts import apikeys, members, services
 from accounts.api import cookies
-from accounts.models import EndedLogin, User
-from iris.errors import InvalidInput, NotAuthenticated
+from accounts.api.account import Access
+from accounts.models import Account, EndedLogin, Member, User
+from accounts.permissions import Permission
+from iris.errors import InvalidInput, NotAllowed, NotAuthenticated
 
 # Claims that both tokens of a login carry. Tokens of older versions lack them: they count as version 0, and each is a
 # login of its own.
 VERSION_CLAIM = "version"
 LOGIN_CLAIM = "login"
+# The account for which the login acts, and the membership. A person who left and joined again has another membership, so
+# old tokens do not become valid again. Tokens without these claims act for the account that their person joined first.
+ACCOUNT_CLAIM = "account"
+MEMBER_CLAIM = "member"
+ACCOUNT_HEADER = "X-Account"  # names another account for one request
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +42,7 @@ class Tokens:
 
 
 class BearerToken(JWTAuthentication):
-    """`Authorization: Bearer <access token>`. The scheme is case-insensitive (RFC 9110)."""
+    """`Authorization: Bearer <access token or API key>`. The scheme is case-insensitive (RFC 9110)."""
 
     schemes: ClassVar[frozenset[bytes]] = frozenset({b"bearer"})
 
@@ -51,78 +58,75 @@ class BearerToken(JWTAuthentication):
             raise AuthenticationFailed(code="bad_authorization_header")
         return rest[0]
 
-    def get_user(self, validated_token: Token) -> User:  # type: ignore[override]  # our only user model
-        user = _account_of(validated_token)
-        if user is None:
-            raise AuthenticationFailed(code="user_not_found")
-        if not _is_current(validated_token, _active(user)):
-            raise AuthenticationFailed(code="token_not_valid")
-        return user
+    def authenticate(  # type: ignore[override]  # the second value is the access, and not the token
+        self, request: Request
+    ) -> tuple[User, Access] | None:
+        credential = self.get_raw_token(self.get_header(request))
+        return None if credential is None else self.access_of(request, credential)
+
+    def access_of(self, request: Request, credential: bytes) -> tuple[User, Access]:
+        """Return the person and the access for an access token or an API key."""
+        if credential.count(b".") == 2:  # a JSON web token: API keys contain no dots
+            return _access_of_token(request, self.get_validated_token(credential))
+        return _access_of_key(request, credential.decode("latin-1"))
 
 
-class BearerTokenOrKey(BearerToken):
-    """`Authorization: Bearer <access token or API key>`. Some clients send `Token` instead of `Bearer`."""
+class BearerOrTokenScheme(BearerToken):
+    """Some clients of v1 send `Token` instead of `Bearer`."""
 
     schemes = frozenset({b"bearer", b"token"})
-
-    def authenticate(  # type: ignore[override]  # no token for an API key
-        self, request: Request
-    ) -> tuple[User, Token | None] | None:
-        credential = self.get_raw_token(self.get_header(request))
-        if credential is None:
-            return None
-        if credential.count(b".") == 2:  # a JSON web token: API keys contain no dots
-            validated = self.get_validated_token(credential)
-            return self.get_user(validated), validated
-        user = apikeys.owner_of(credential.decode("latin-1"))
-        if user is None:
-            raise AuthenticationFailed(code="token_not_valid")
-        return _active(user), None
 
 
 class AccessCookie(BaseAuthentication):
     """The access token in the cookie that a login set in the browser."""
 
-    def authenticate(self, request: Request) -> tuple[User, object] | None:
+    def authenticate(self, request: Request) -> tuple[User, Access] | None:
         cookie = request.COOKIES.get(cookies.ACCESS)
         if not cookie:
             return None
         cookies.refuse_other_sites(request._request)
-        tokens = BearerToken()
-        validated = tokens.get_validated_token(cookie.encode("utf-8", "replace"))
-        return tokens.get_user(validated), validated
+        validated = BearerToken().get_validated_token(cookie.encode("utf-8", "replace"))
+        return _access_of_token(request, validated)
 
 
-def issue_tokens(user: User) -> Tokens:
-    """Issue tokens for an account that has just logged in. `SIMPLE_JWT` sets their lifetimes."""
+def issue_tokens(user: User, *, account_id: int | None = None) -> Tokens:
+    """Issue tokens for a person who has just logged in. `SIMPLE_JWT` sets their lifetimes.
+
+    They act for this account, or else for the account that the person joined first. Raises `members.NotAMember`.
+    """
+    member = members.membership(user=user, account_id=account_id)
     refresh = RefreshToken.for_user(user)
     refresh[VERSION_CLAIM] = user.token_version
     refresh[LOGIN_CLAIM] = refresh["jti"]
+    refresh[ACCOUNT_CLAIM] = member.account_id
+    refresh[MEMBER_CLAIM] = member.pk
     return Tokens(refresh=str(refresh), access=str(refresh.access_token))
 
 
 def refresh_access(refresh: str) -> str:
     """Return a new access token for a refresh token, which remains valid. Raises NotAuthenticated."""
     token = _refresh_token(refresh)
-    user = None if token is None else _account_of(token)
+    user = None if token is None else _user_of(token)
     if token is None or user is None:
         raise _cannot_refresh()
     if not user.is_active:
         raise NotAuthenticated(_cannot_refresh().message, code="user_inactive")
     if not _is_current(token, user):
         raise _cannot_refresh()
+    if MEMBER_CLAIM in token.payload and not _memberships(token).filter(user=user).exists():
+        raise _cannot_refresh()
     access = token.access_token
     access[LOGIN_CLAIM] = _login_of(token)  # so that ending the login ends both tokens
     return str(access)
 
 
-def end_login(token: object, *, refresh: str | None = None) -> None:
+def end_login(token: Token | None, *, refresh: str | None = None) -> None:
     """End the login of an access token: all its tokens are refused from now on.
 
     `refresh` is an additional refresh token of the same account, possibly of another login: that login ends too.
     Raises InvalidInput if the request was authenticated by an API key.
     """
-    if not isinstance(token, Token):
+    if token is None:
         raise InvalidInput(
             "An API key cannot be logged out, because it is not a login. To end all logins of the account, send "
             "everywhere=true. To revoke the key, generate a new one."
@@ -133,14 +137,69 @@ def end_login(token: object, *, refresh: str | None = None) -> None:
         services.end_login(login=_login_of(other), expires=datetime.fromtimestamp(other["exp"], UTC))
 
 
-def _active(user: User) -> User:
+def _access_of_token(request: Request, token: Token) -> tuple[User, Access]:
+    """Return the person and the access of a token. Executes one query, as every request calls it."""
+    named = _named_account(request)
+    memberships = _memberships(token) if named is None else Member.objects.filter(account=named)
+    member = (
+        memberships.filter(
+            ~Exists(EndedLogin.objects.filter(login=_login_of(token))), user=_user_id(token) or 0
+        )
+        .select_related("account", "user")
+        .first()
+    )
+    user = _user_of(token) if member is None else member.user
+    if user is None:
+        raise AuthenticationFailed(code="user_not_found")
     if not user.is_active:
         raise AuthenticationFailed(code="user_inactive")
-    return user
+    if not _is_current(token, user):
+        raise AuthenticationFailed(code="token_not_valid")
+    if member is None:
+        if named is None and MEMBER_CLAIM in token.payload:
+            raise AuthenticationFailed(code="token_not_valid")  # the person has left the account
+        raise members.not_a_member(named)
+    _refuse_suspended(member.account)
+    return user, Access(
+        account=member.account, granted=member.granted, user_id=user.pk, is_owner=member.is_owner, token=token
+    )
 
 
-def _account_of(token: Token) -> User | None:
-    """Return the account of a token, or None if its login has ended. Executes one query, as every request calls it."""
+def _access_of_key(request: Request, credential: str) -> tuple[User, Access]:
+    key = apikeys.find(credential)
+    user = None if key is None else apikeys.person_of(key)
+    if key is None or user is None:
+        raise AuthenticationFailed(code="token_not_valid")
+    named = _named_account(request)
+    if named is not None and named != key.account_id:
+        raise NotAllowed(
+            f"This API key belongs to another account. Send no {ACCOUNT_HEADER} header, or a key of that account.",
+            code="not_a_member",
+        )
+    _refuse_suspended(key.account)
+    return user, Access(
+        account=key.account, granted=frozenset(Permission(scope) for scope in key.scopes), key=key
+    )
+
+
+def _refuse_suspended(account: Account) -> None:
+    if account.is_suspended:
+        raise NotAllowed(
+            "This account is suspended. Ask the operator of this server.", code="account_suspended"
+        )
+
+
+def _memberships(token: Token) -> QuerySet[Member]:
+    """Return the membership that the token names, or all of them if it names none."""
+    if MEMBER_CLAIM not in token.payload:
+        return Member.objects.all()
+    return Member.objects.filter(
+        pk=_number(token, MEMBER_CLAIM) or 0, account=_number(token, ACCOUNT_CLAIM) or 0
+    )
+
+
+def _user_of(token: Token) -> User | None:
+    """Return the person of a token, or None if its login has ended."""
     user_id = _user_id(token)
     if user_id is None:
         return None
@@ -148,14 +207,28 @@ def _account_of(token: Token) -> User | None:
 
 
 def _is_current(token: Token, user: User) -> bool:
-    """Return whether the token was issued after the account's tokens were last ended."""
+    """Return whether the token was issued after the person's tokens were last ended."""
     return bool(user.token_version == token.payload.get(VERSION_CLAIM, 0))
 
 
 def _user_id(token: Token) -> int | None:
-    user_id = str(token.payload.get(api_settings.USER_ID_CLAIM, ""))
+    return _number(token, api_settings.USER_ID_CLAIM)
+
+
+def _number(token: Token, claim: str) -> int | None:
     # An id that is not a number comes from another program that signs with the same key.
-    return int(user_id) if re.fullmatch("[0-9]{1,19}", user_id) else None
+    return _as_id(str(token.payload.get(claim, ""))) or None
+
+
+def _named_account(request: Request) -> int | None:
+    """Return the account that the header names, 0 if it does not contain an id, or None without a header."""
+    named = request.headers.get(ACCOUNT_HEADER, "").strip()
+    return _as_id(named) if named else None
+
+
+def _as_id(text: str) -> int:
+    """Return the id in this text, or 0, which no row has."""
+    return int(text) if re.fullmatch("[0-9]{1,18}", text) else 0
 
 
 def _login_of(token: Token) -> str:

@@ -18,6 +18,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from accounts.addresses import network_of
+from accounts.api.account import account_of
 from accounts.counters import parse_rate
 from iris.broker_backoff import Rest
 
@@ -42,7 +43,7 @@ class Throttle(BaseThrottle):
     def client_of(self, request: Request) -> str:
         """Return the client whose requests are counted together: the account, or else the network of the address."""
         return (
-            f"user:{request.user.pk}"
+            f"account:{account_of(request).pk}"
             if request.user.is_authenticated
             else f"address:{network_of(address_of(request))}"
         )

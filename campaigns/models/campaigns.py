@@ -5,12 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import ClassVar, Self
 
-from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 
-from accounts.models import CreditHold, User
+from accounts.models import Account, CreditHold
 from telephony.models import Audio, DeliveryStatus
 
 
@@ -37,8 +36,8 @@ class Source(models.TextChoices):
 
 
 class CampaignQuerySet(models.QuerySet["Campaign"]):
-    def owned_by(self, user: User) -> Self:
-        return self.filter(owner=user, deleted_at__isnull=True)
+    def owned_by(self, account: Account) -> Self:
+        return self.filter(owner=account, deleted_at__isnull=True)
 
     def with_status(self) -> Self:
         """Annotate `run_status`, `pause_reason` and `too_long`.
@@ -60,7 +59,7 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
 class Campaign(models.Model):
     """A message with recipients. It can be run any number of times; each time is a `Run`."""
 
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="campaigns")
+    owner = models.ForeignKey("accounts.Account", on_delete=models.PROTECT, related_name="campaigns")
     name = models.CharField(max_length=200)
     service = models.CharField(max_length=6, choices=Service)
     description = models.TextField(blank=True)
@@ -148,8 +147,8 @@ class Campaign(models.Model):
 
 
 class RecipientQuerySet(models.QuerySet["Recipient"]):
-    def owned_by(self, user: User) -> Self:
-        return self.filter(campaign__owner=user, campaign__deleted_at__isnull=True)
+    def owned_by(self, account: Account) -> Self:
+        return self.filter(campaign__owner=account, campaign__deleted_at__isnull=True)
 
 
 class Recipient(models.Model):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import ClassVar, Self
 
-from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
 
@@ -127,9 +126,7 @@ class SurveyAnswer(models.Model):
 class SurveyTemplate(models.Model):
     """Steps and a voice that can be copied into surveys."""
 
-    owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="survey_templates"
-    )
+    owner = models.ForeignKey("accounts.Account", on_delete=models.CASCADE, related_name="survey_templates")
     name = models.CharField(max_length=200)
     voice = models.CharField(max_length=50)
     speed = models.DecimalField(max_digits=5, decimal_places=4, default=Decimal(1), help_text="0.5 to 2.")

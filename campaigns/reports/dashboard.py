@@ -13,7 +13,7 @@ from django.db.models import Case, Count, Q, Sum, Value, When
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
-from accounts.models import CreditEntry, CreditHold, User
+from accounts.models import Account, CreditEntry, CreditHold
 from campaigns.models import Campaign, Run, RunStatus, Service
 from telephony.models import Channel, Delivery, DeliveryStatus, PhoneNumber, Purpose
 
@@ -69,13 +69,13 @@ class Dashboard:
     top: TopCampaign | None
 
 
-def dashboard(*, user: User, days: int) -> Dashboard:
+def dashboard(*, account: Account, days: int) -> Dashboard:
     """Return the figures of an account for the last `days` days, today included. Always takes seven statements."""
     today = timezone.localdate()
     first = today - timedelta(days=days - 1)
     since = timezone.make_aware(datetime.combine(first, time.min))
-    purchased, used = _credits(user)
-    owned: Any = Campaign.objects.owned_by(user).with_status().order_by()
+    purchased, used = _credits(account)
+    owned: Any = Campaign.objects.owned_by(account).with_status().order_by()
     kinds = list(owned.values_list("run_status", "draft", "service").annotate(n=Count("pk")))
     campaigns: Counter[RunStatus | None] = Counter()
     services: Counter[Service] = Counter()
@@ -84,15 +84,15 @@ def dashboard(*, user: User, days: int) -> Dashboard:
         if not draft:
             campaigns[RunStatus(status) if status else None] += n
     figures = _Figures()
-    figures.read(user, since)
+    figures.read(account, since)
     return Dashboard(
         purchased=purchased,
         used=used,
-        remaining=user.balance,
+        remaining=account.balance,
         campaigns=campaigns,
         drafts=sum(n for _, draft, _, n in kinds if draft),
         services=services,
-        numbers=PhoneNumber.objects.filter(owner=user).count(),
+        numbers=PhoneNumber.objects.filter(owner=account).count(),
         calls=figures.sent[Channel.CALL],
         sms=figures.sent[Channel.SMS],
         seconds=figures.seconds,
@@ -108,20 +108,20 @@ def dashboard(*, user: User, days: int) -> Dashboard:
             )
             for day in (first + timedelta(days=n) for n in range(days))
         ],
-        top=_top(user, since),
+        top=_top(account, since),
     )
 
 
-def _credits(user: User) -> tuple[Decimal, Decimal]:
+def _credits(account: Account) -> tuple[Decimal, Decimal]:
     """Return the credits that an account has ever received, and those spent: charges and captures from holds."""
     kind = CreditEntry.Kind
     bought: dict[str, Decimal] = dict(
-        CreditEntry.objects.filter(user=user, kind__in=[kind.TOPUP.value, kind.CHARGE.value])
+        CreditEntry.objects.filter(account=account, kind__in=[kind.TOPUP.value, kind.CHARGE.value])
         .order_by()
         .values_list("kind")
         .annotate(Sum("amount"))
     )
-    captured = CreditHold.objects.filter(user=user).aggregate(sum=Sum("captured"))["sum"] or Decimal(0)
+    captured = CreditHold.objects.filter(account=account).aggregate(sum=Sum("captured"))["sum"] or Decimal(0)
     return bought.get(kind.TOPUP, Decimal(0)), bought.get(kind.CHARGE, Decimal(0)) + captured
 
 
@@ -136,10 +136,10 @@ class _Figures:
         self.outcomes: Counter[DeliveryStatus] = Counter()
         self.spent: dict[tuple[date, Channel], Decimal] = {}
 
-    def read(self, user: User, since: datetime) -> None:
-        runs = Run.objects.filter(Q(finished_at=None) | Q(finished_at__gte=since), campaign__owner=user)
+    def read(self, account: Account, since: datetime) -> None:
+        runs = Run.objects.filter(Q(finished_at=None) | Q(finished_at__gte=since), campaign__owner=account)
         self._add(Q(purpose=Purpose.CAMPAIGN, batch__in=runs.values("pk"), created_at__gte=since))
-        self._add(Q(purpose=Purpose.OTP, owner=user, created_at__gte=since))
+        self._add(Q(purpose=Purpose.OTP, owner=account, created_at__gte=since))
 
     def _add(self, which: Q) -> None:
         quarter = Case(*[When(playback__lte=end, then=Value(end)) for end in QUARTERS], default=Value(100))
@@ -181,10 +181,10 @@ _TOP = """
 """
 
 
-def _top(user: User, since: datetime) -> TopCampaign | None:
+def _top(account: Account, since: datetime) -> TopCampaign | None:
     completed = DeliveryStatus.COMPLETED.value
     with connection.cursor() as cursor:
-        cursor.execute(_TOP, [completed, since, Purpose.CAMPAIGN.value, since, user.pk, completed])
+        cursor.execute(_TOP, [completed, since, Purpose.CAMPAIGN.value, since, account.pk, completed])
         row = cursor.fetchone()
     if row is None:
         return None

@@ -280,7 +280,7 @@ def _hold_credits(campaign: Campaign, amount: Decimal, *, at_least: Decimal) -> 
                 code="credit_limit_too_low",
             )
     number = campaign.runs.count() + 1
-    return credits.hold(user=campaign.owner, amount=amount, cause=f"campaign:{campaign.pk}:run:{number}")
+    return credits.hold(account=campaign.owner, amount=amount, cause=f"campaign:{campaign.pk}:run:{number}")
 
 
 def _choose_caller(campaign: Campaign) -> str:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from django.db import transaction
 
-from accounts.models import User
+from accounts.models import Account
 from campaigns import services
 from campaigns.models import Campaign, Service, SurveyStep, SurveyTemplate, TemplateStep
 from campaigns.surveys.steps import StepPlan, check_steps, fields_of, plan_of, set_steps
@@ -20,11 +20,13 @@ NO_STEPS = "Template has no steps to apply."
 
 @transaction.atomic
 def create_template(
-    *, owner: User, name: str, voice: str, speed: Decimal = Decimal(1), steps: Sequence[StepPlan]
+    *, account: Account, name: str, voice: str, speed: Decimal = Decimal(1), steps: Sequence[StepPlan]
 ) -> SurveyTemplate:
     """Create a template. Raises InvalidInput for an unknown voice or invalid steps."""
     check_steps(steps)
-    template = SurveyTemplate.objects.create(owner=owner, name=name, voice=speech.resolve(voice), speed=speed)
+    template = SurveyTemplate.objects.create(
+        owner=account, name=name, voice=speech.resolve(voice), speed=speed
+    )
     _fill(template, steps)
     return template
 

@@ -33,6 +33,7 @@ STATUS_OF_KIND: dict[type[errors.IrisError], int] = {
     errors.InvalidInput: 400,
     errors.NotAuthenticated: 401,
     errors.PaymentRequired: 402,
+    errors.NotAllowed: 403,
     errors.NotFound: 404,
     errors.Conflict: 409,
     errors.TooLarge: 413,

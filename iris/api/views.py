@@ -20,7 +20,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView, set_rollback
 
-from accounts.api.authentication import AccessCookie, BearerTokenOrKey
+from accounts.api.authentication import AccessCookie, BearerOrTokenScheme
 from iris.api import idempotency, parsers
 from iris.api.envelope import envelope, failure
 from iris.api.exceptions import NOT_FOUND, STATUS_OF_KIND, Failure, explain
@@ -82,7 +82,7 @@ def answer_in_v0(error: Exception, context: dict[str, Any]) -> Response | None:
 class V1View(ApiView):
     """Base of every view under /api/v1."""
 
-    authentication_classes: tuple[type[BaseAuthentication], ...] = (BearerTokenOrKey, AccessCookie)
+    authentication_classes: tuple[type[BaseAuthentication], ...] = (BearerOrTokenScheme, AccessCookie)
 
     def get_exception_handler(self) -> Callable[[Exception, dict[str, Any]], Response | None]:
         return answer_in_v1

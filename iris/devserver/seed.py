@@ -8,8 +8,8 @@ from decimal import Decimal
 
 from django.db import transaction
 
-from accounts import credits
-from accounts.models import User
+from accounts import credits, services
+from accounts.models import Account
 from telephony.models import PhoneNumber
 
 CREDITS = Decimal(10_000)
@@ -32,12 +32,12 @@ def seed() -> None:
     )
 
 
-def _account(*, email: str, password: str, first_name: str, contact_number: str) -> User:
-    user = User.objects.filter(email=email).first()
-    if user is None:
-        user = User.objects.create_user(
-            email,
-            password,
+def _account(*, email: str, password: str, first_name: str, contact_number: str) -> Account:
+    account = Account.objects.filter(members__is_owner=True, members__user__email=email).first()
+    if account is None:
+        account = services.create_account(
+            email=email,
+            password=password,
             first_name=first_name,
             last_name="Account",
             contact_number=contact_number,
@@ -45,10 +45,11 @@ def _account(*, email: str, password: str, first_name: str, contact_number: str)
             is_verified_email=True,
             is_verified_phone=True,
         )
-    credits.top_up(user=user, amount=CREDITS, cause=f"seed:{email.partition('@')[0]}", note="Sandbox credits")
-    return user
+    cause = f"seed:{email.partition('@')[0]}"
+    credits.top_up(account=account, amount=CREDITS, cause=cause, note="Sandbox credits")
+    return account
 
 
-def _number(number: str, owner: User | None = None) -> PhoneNumber:
+def _number(number: str, owner: Account | None = None) -> PhoneNumber:
     sid = hashlib.sha256(f"iris sandbox {number}".encode()).hexdigest()[:32]
     return PhoneNumber(number=number, sid=sid, rate=RATE, capabilities="Voice, SMS", owner=owner)

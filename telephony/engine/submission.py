@@ -82,7 +82,9 @@ def conclude(
         return [Later(key=submission.key, seconds=1, text=e.batch_text) for submission in batch], True
     except Throttled as e:
         pause_trunk(carrier.alias, reason=str(e), seconds=e.retry_after)
-        return [Later(key=submission.key, seconds=e.retry_after, text=e.batch_text) for submission in batch], True
+        return [
+            Later(key=submission.key, seconds=e.retry_after, text=e.batch_text) for submission in batch
+        ], True
     except (Unreachable, CarrierError) as e:
         pause_trunk(carrier.alias, reason=str(e), seconds=5)
         return [Later(key=submission.key, seconds=5, text=e.batch_text) for submission in batch], True

@@ -5,7 +5,6 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import ClassVar
 
-from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
 
@@ -75,7 +74,7 @@ class Delivery(models.Model):
     """
 
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="deliveries", db_index=False
+        "accounts.Account", on_delete=models.PROTECT, related_name="deliveries", db_index=False
     )
     trunk = models.ForeignKey(Trunk, on_delete=models.PROTECT, related_name="+", db_index=False)
     purpose = models.CharField(max_length=10, choices=Purpose)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from django.conf import settings
 from django.db import models
 
 
@@ -21,7 +20,7 @@ class PhoneNumber(models.Model):
     capabilities = models.CharField(max_length=100, default="Voice, SMS")
     friendly_name = models.CharField(max_length=100, blank=True)
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
+        "accounts.Account",
         null=True,
         blank=True,
         on_delete=models.SET_NULL,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
 
@@ -16,7 +15,7 @@ class InboundMessage(models.Model):
 
     trunk = models.ForeignKey(Trunk, on_delete=models.PROTECT, related_name="+")
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+        "accounts.Account", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
     sender = models.CharField(max_length=32, help_text="E.164 where it is a phone number.")
     to = models.CharField(max_length=32, blank=True)
@@ -42,7 +41,7 @@ class InboundMessage(models.Model):
 class OptOut(models.Model):
     """A number that has opted out of calls and SMS from this account. Dispatch rejects its deliveries, except OTPs."""
 
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="opt_outs")
+    owner = models.ForeignKey("accounts.Account", on_delete=models.CASCADE, related_name="opt_outs")
     number = models.CharField(max_length=32, help_text="E.164.")
     source = models.CharField(max_length=200, blank=True, help_text="What they wrote, or who noted it.")
     created_at = models.DateTimeField(db_default=Now())

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts import counters
 from accounts.counters import Rule
-from accounts.models import User
+from accounts.models import Account
 from iris.errors import InvalidInput, Throttled
 from telephony import speech
 from telephony.models import Audio
@@ -35,7 +35,7 @@ class TrialTooLong(InvalidInput):
     default_code = "too_long"
 
 
-def speak(*, owner: User, text: str, voice: str | None = None, speed: float = 1.0) -> Audio:
+def speak(*, account: Account, text: str, voice: str | None = None, speed: float = 1.0) -> Audio:
     """Return the recording of a text for a voice trial. Speech that already exists does not count against the quota.
 
     Raises TrialTooLong, QuotaUsed, and the errors of `speech.speak`.
@@ -43,7 +43,7 @@ def speak(*, owner: User, text: str, voice: str | None = None, speed: float = 1.
     check_length(text)
     # Reserve the quota before speaking, so that concurrent trials cannot exceed it together.
     expected = math.ceil(len(text) * SECONDS_PER_CHARACTER)
-    if refused := counters.consume([_quota(owner, expected)]):
+    if refused := counters.consume([_quota(account, expected)]):
         wait = counters.longest_wait(refused)
         raise QuotaUsed(
             f"This account has used its daily quota of voice trials. Try again in {wait:.0f} seconds.",
@@ -58,7 +58,7 @@ def speak(*, owner: User, text: str, voice: str | None = None, speed: float = 1.
     finally:
         # Return the unused part of the estimate. The difference is negative if the speech was longer than
         # estimated.
-        counters.give_back([_quota(owner, expected - used)])
+        counters.give_back([_quota(account, expected - used)])
     return audio
 
 
@@ -80,6 +80,6 @@ def beginning_of(text: str) -> str:
     return words.strip() or cut
 
 
-def _quota(owner: User, seconds: int) -> Rule:
-    key = counters.key_of("trials", owner.pk)
+def _quota(account: Account, seconds: int) -> Rule:
+    key = counters.key_of("trials", account.pk)
     return Rule(key, max(settings.IRIS_TRIAL_SECONDS_PER_DAY, seconds), DAY_SECONDS, amount=seconds)

@@ -159,8 +159,9 @@ class TestUserDetails:
     def test_answers_as_documented(
         self, user: User, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
+        client = client_of(user)
         with django_assert_num_queries(1):
-            assert_answers_as_documented(client_of(user), "user_details")
+            assert_answers_as_documented(client, "user_details")
 
     def test_user_details_are_those_of_the_authenticated_account(self, user: User) -> None:
         stranger = client_of(make_user(email="other@example.com"))

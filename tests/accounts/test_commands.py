@@ -10,8 +10,8 @@ from django.core.management import CommandError, call_command
 
 from accounts import apikeys
 from accounts.models import CreditEntry, User
-from accounts.services import log_in
-from tests.factories import client_of, make_user
+from accounts.services import log_in, open_account
+from tests.factories import account_of, client_of, make_account, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -33,7 +33,7 @@ class TestTopup:
         user = make_user(email="sita@example.com")
         for _ in range(2):
             run("topup", "sita@example.com", "5", "--cause", "invoice 7", "--note", "Paid")
-        assert CreditEntry.objects.get(user=user).note == "Paid"
+        assert CreditEntry.objects.get(account__members__user=user).note == "Paid"
 
     def test_topup_says_that_the_cause_was_already_booked(self) -> None:
         make_user(email="sita@example.com")
@@ -61,6 +61,31 @@ class TestTopup:
             run("topup", email, amount)
         assert CreditEntry.objects.count() == 0
 
+    def test_topup_of_one_of_several_accounts_needs_its_number(self) -> None:
+        user = make_user(email="sita@example.com")
+        department = open_account(user=user, name="Department")
+        with pytest.raises(CommandError, match=rf"{department.pk} \(Department\)"):
+            run("topup", "sita@example.com", "5")
+        assert run("topup", str(department.pk), "5").startswith("Department was given 5.00 credits")
+        for unknown in ("1", "9" * 30):
+            with pytest.raises(CommandError, match="no account with the number"):
+                run("topup", unknown, "5")
+
+
+class TestAddmember:
+    def test_addmember_adds_a_person_and_changes_the_preset(self) -> None:
+        account = make_account(email="sita@example.com")
+        said = run("addmember", "sita@example.com", "ram@example.com", "viewer")
+        assert "ram@example.com is now viewer of sita@example.com" in said
+        assert "changepassword ram@example.com" in said
+        assert "is now owner of" in run("addmember", str(account.pk), "RAM@example.com", "owner")
+        assert account.members.filter(is_owner=True).count() == 2
+
+    def test_addmember_keeps_the_last_owner(self) -> None:
+        make_account(email="sita@example.com")
+        with pytest.raises(CommandError, match="only owner"):
+            run("addmember", "sita@example.com", "sita@example.com", "viewer")
+
 
 class TestCreateaccount:
     def test_createaccount_creates_an_account_that_can_log_in(self) -> None:
@@ -70,13 +95,21 @@ class TestCreateaccount:
         )
         assert output == "sita@example.com can now log in, and has 100.00 credits.\n"
         user = log_in(email="sita@example.com", password="secret-password")
-        assert (user.first_name, user.last_name, user.username, user.balance) == (
+        assert (user.first_name, user.last_name, user.username, account_of(user).balance) == (
             "Sita",
             "Sharma",
             "sita",
             Decimal(100),
         )
         assert not user.is_staff
+
+    def test_createaccount_takes_over_a_person_whom_a_member_has_added(self) -> None:
+        run("addmember", str(make_account().pk), "sita@example.com", "viewer")
+        run("createaccount", "Sita@example.com", "--password", "secret-password", "--first-name", "Sita")
+        user = log_in(email="sita@example.com", password="secret-password")
+        assert user.first_name == "Sita"
+        # Their own account comes first, although they joined the other one before.
+        assert [member.is_owner for member in user.memberships.all()] == [True, False]
 
     @pytest.mark.parametrize("password", ["demo-password", "other-password"])
     def test_createaccount_accepts_the_passwords_of_the_sandbox(self, password: str) -> None:
@@ -172,12 +205,12 @@ class TestCreateaccount:
 class TestEndlogins:
     def test_endlogins_revokes_keys_only_with_the_keys_option(self) -> None:
         user = make_user(email="sita@example.com")
-        client, key = client_of(user), apikeys.generate(user=user)
+        client, key = client_of(user), apikeys.generate(account=account_of(user))
         assert run("endlogins", "Sita@example.com") == "All logins of sita@example.com have ended.\n"
         assert client.get("/api/accounts/user_details/").status_code == 401
-        assert apikeys.owner_of(key) == user
+        assert apikeys.find(key) is not None
         assert run("endlogins", "sita@example.com", "--keys").endswith("1 API keys were revoked.\n")
-        assert apikeys.owner_of(key) is None
+        assert apikeys.find(key) is None
 
     def test_endlogins_refuses_an_unknown_account(self) -> None:
         with pytest.raises(CommandError, match="no account"):

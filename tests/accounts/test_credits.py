@@ -10,17 +10,17 @@ from pytest_django import DjangoAssertNumQueries
 from accounts import append_only, credits
 from accounts.credits import Capture, HoldExceeded, InsufficientCredits
 from accounts.ledger import check_ledger
-from accounts.models import CreditEntry, CreditHold, User
+from accounts.models import Account, CreditEntry, CreditHold
 from iris.errors import Conflict, InvalidInput, NotFound
-from tests.factories import make_hold, make_user
+from tests.factories import make_account, make_hold
 
 pytestmark = pytest.mark.django_db
 
 NONE = Decimal(0)
 
 
-def balance_of(user: User) -> Decimal:
-    return User.objects.values_list("balance", flat=True).get(pk=user.pk)
+def balance_of(account: Account) -> Decimal:
+    return Account.objects.values_list("balance", flat=True).get(pk=account.pk)
 
 
 def capture(hold: CreditHold, amount: int | str, cause: str) -> Capture:
@@ -33,118 +33,120 @@ def assert_exact() -> None:
 
 class TestTopUp:
     def test_a_top_up_raises_the_balance_and_records_its_cause(self) -> None:
-        user = make_user()
-        entry = credits.top_up(user=user, amount=Decimal("12.50"), cause="invoice:1", note="Paid in cash")
-        assert balance_of(user) == Decimal("12.50")
+        account = make_account()
+        entry = credits.top_up(
+            account=account, amount=Decimal("12.50"), cause="invoice:1", note="Paid in cash"
+        )
+        assert balance_of(account) == Decimal("12.50")
         assert (entry.kind, entry.balance_delta, entry.held_delta) == ("topup", Decimal("12.50"), NONE)
         assert (entry.cause, entry.note) == ("invoice:1", "Paid in cash")
         assert_exact()
 
     def test_top_ups_without_a_cause_are_booked_each_time(self) -> None:
-        user = make_user()
-        credits.top_up(user=user, amount=Decimal(5))
-        credits.top_up(user=user, amount=Decimal(5))
-        assert balance_of(user) == 10
+        account = make_account()
+        credits.top_up(account=account, amount=Decimal(5))
+        credits.top_up(account=account, amount=Decimal(5))
+        assert balance_of(account) == 10
 
     def test_a_duplicate_top_up_is_booked_once_and_returns_the_first_entry(self) -> None:
-        user = make_user()
-        first = credits.top_up(user=user, amount=Decimal(5), cause="invoice:1")
-        assert credits.top_up(user=user, amount=Decimal("5.00"), cause="invoice:1") == first
-        assert balance_of(user) == 5
+        account = make_account()
+        first = credits.top_up(account=account, amount=Decimal(5), cause="invoice:1")
+        assert credits.top_up(account=account, amount=Decimal("5.00"), cause="invoice:1") == first
+        assert balance_of(account) == 5
 
     def test_a_top_up_with_a_booked_cause_and_another_amount_is_a_conflict(self) -> None:
-        user = make_user()
-        credits.top_up(user=user, amount=Decimal(5), cause="invoice:1")
+        account = make_account()
+        credits.top_up(account=account, amount=Decimal(5), cause="invoice:1")
         with pytest.raises(Conflict, match="invoice:1"):
-            credits.top_up(user=user, amount=Decimal(6), cause="invoice:1")
+            credits.top_up(account=account, amount=Decimal(6), cause="invoice:1")
         with pytest.raises(Conflict):
-            credits.top_up(user=make_user(), amount=Decimal(5), cause="invoice:1")
-        assert balance_of(user) == 5
+            credits.top_up(account=make_account(), amount=Decimal(5), cause="invoice:1")
+        assert balance_of(account) == 5
 
     @pytest.mark.parametrize("amount", ["0", "-1", "0.001", "NaN", "Infinity", "-Infinity", "1e12", "1e40"])
     def test_a_top_up_refuses_an_invalid_amount(self, amount: str) -> None:
         with pytest.raises(InvalidInput):
-            credits.top_up(user=make_user(), amount=Decimal(amount))
+            credits.top_up(account=make_account(), amount=Decimal(amount))
         assert CreditEntry.objects.count() == 0
 
     def test_a_top_up_beyond_the_maximum_balance_is_refused(self) -> None:
-        user = make_user(credits=credits.MAX_AMOUNT)
+        account = make_account(credits=credits.MAX_AMOUNT)
         with pytest.raises(InvalidInput, match=r"999,999,999,999\.99"):
-            credits.top_up(user=user, amount=Decimal("0.01"))
-        assert balance_of(user) == credits.MAX_AMOUNT
+            credits.top_up(account=account, amount=Decimal("0.01"))
+        assert balance_of(account) == credits.MAX_AMOUNT
         assert_exact()
 
 
 class TestCharge:
     def test_a_charge_lowers_the_balance(self) -> None:
-        user = make_user(credits=50)
-        entry = credits.charge(user=user, amount=Decimal(40), cause="number:1")
+        account = make_account(credits=50)
+        entry = credits.charge(account=account, amount=Decimal(40), cause="number:1")
         assert entry is not None
         assert (entry.kind, entry.balance_delta) == ("charge", -40)
-        assert balance_of(user) == 10
+        assert balance_of(account) == 10
         assert_exact()
 
     def test_a_charge_without_enough_credits_changes_nothing_and_names_the_balance(self) -> None:
-        user = make_user(credits=39)
+        account = make_account(credits=39)
         with pytest.raises(InsufficientCredits, match=r"needs 40.* only 39\.00"):
-            credits.charge(user=user, amount=Decimal(40), cause="number:1")
-        assert balance_of(user) == 39
+            credits.charge(account=account, amount=Decimal(40), cause="number:1")
+        assert balance_of(account) == 39
         assert not CreditEntry.objects.filter(kind="charge").exists()
 
     def test_a_failed_charge_succeeds_after_a_top_up(self) -> None:
-        user = make_user(credits=39)
+        account = make_account(credits=39)
         with pytest.raises(InsufficientCredits):
-            credits.charge(user=user, amount=Decimal(40), cause="number:1")
-        credits.top_up(user=user, amount=Decimal(1))
-        assert credits.charge(user=user, amount=Decimal(40), cause="number:1") is not None
-        assert balance_of(user) == 0
+            credits.charge(account=account, amount=Decimal(40), cause="number:1")
+        credits.top_up(account=account, amount=Decimal(1))
+        assert credits.charge(account=account, amount=Decimal(40), cause="number:1") is not None
+        assert balance_of(account) == 0
 
     def test_a_duplicate_charge_is_booked_once_even_with_an_empty_balance(self) -> None:
-        user = make_user(credits=40)
-        first = credits.charge(user=user, amount=Decimal(40), cause="number:1")
-        assert credits.charge(user=user, amount=Decimal(40), cause="number:1") == first
-        assert balance_of(user) == 0
+        account = make_account(credits=40)
+        first = credits.charge(account=account, amount=Decimal(40), cause="number:1")
+        assert credits.charge(account=account, amount=Decimal(40), cause="number:1") == first
+        assert balance_of(account) == 0
 
     def test_a_charge_of_zero_books_nothing(self) -> None:
-        assert credits.charge(user=make_user(), amount=NONE, cause="number:1") is None
+        assert credits.charge(account=make_account(), amount=NONE, cause="number:1") is None
         assert CreditEntry.objects.count() == 0
 
 
 class TestHold:
     def test_a_hold_moves_credits_from_the_balance_to_the_hold(self) -> None:
-        user = make_user(credits=10)
-        held = credits.hold(user=user, amount=Decimal(8), cause="run:1")
-        assert balance_of(user) == 2
+        account = make_account(credits=10)
+        held = credits.hold(account=account, amount=Decimal(8), cause="run:1")
+        assert balance_of(account) == 2
         assert (held.amount, held.captured, held.released, held.remaining) == (8, 0, 0, 8)
         assert held.closed_at is None
         assert_exact()
 
     def test_a_hold_without_enough_credits_changes_nothing_and_names_the_balance(self) -> None:
-        user = make_user(credits=5)
+        account = make_account(credits=5)
         with pytest.raises(InsufficientCredits, match=r"needs 8.* only 5\.00"):
-            credits.hold(user=user, amount=Decimal(8), cause="run:1")
-        assert balance_of(user) == 5
+            credits.hold(account=account, amount=Decimal(8), cause="run:1")
+        assert balance_of(account) == 5
         assert CreditHold.objects.count() == 0
         assert_exact()
 
     def test_a_duplicate_hold_returns_the_first_hold(self) -> None:
-        user = make_user(credits=10)
-        first = credits.hold(user=user, amount=Decimal(8), cause="run:1")
-        assert credits.hold(user=user, amount=Decimal(8), cause="run:1") == first
-        assert balance_of(user) == 2
+        account = make_account(credits=10)
+        first = credits.hold(account=account, amount=Decimal(8), cause="run:1")
+        assert credits.hold(account=account, amount=Decimal(8), cause="run:1") == first
+        assert balance_of(account) == 2
 
     def test_a_hold_with_a_booked_cause_and_another_amount_or_account_is_a_conflict(self) -> None:
-        user = make_user(credits=100)
-        credits.hold(user=user, amount=Decimal(8), cause="run:1")
+        account = make_account(credits=100)
+        credits.hold(account=account, amount=Decimal(8), cause="run:1")
         with pytest.raises(Conflict, match="run:1"):
-            credits.hold(user=user, amount=Decimal(9), cause="run:1")
+            credits.hold(account=account, amount=Decimal(9), cause="run:1")
         with pytest.raises(Conflict):
-            credits.hold(user=make_user(credits=8), amount=Decimal(8), cause="run:1")
+            credits.hold(account=make_account(credits=8), amount=Decimal(8), cause="run:1")
 
     def test_a_hold_of_zero_has_no_entry(self) -> None:
-        user = make_user()
-        held = credits.hold(user=user, amount=NONE, cause="run:free")
-        assert credits.hold(user=user, amount=NONE, cause="run:free") == held
+        account = make_account()
+        held = credits.hold(account=account, amount=NONE, cause="run:free")
+        assert credits.hold(account=account, amount=NONE, cause="run:free") == held
         assert held.remaining == 0
         assert CreditEntry.objects.count() == 0
         assert_exact()
@@ -152,8 +154,8 @@ class TestHold:
 
 class TestCaptureMany:
     def test_captures_lower_their_holds_and_not_the_balance(self) -> None:
-        user = make_user(credits=30)
-        first, second = make_hold(user=user, amount=10), make_hold(user=user, amount=10)
+        account = make_account(credits=30)
+        first, second = make_hold(account=account, amount=10), make_hold(account=account, amount=10)
         booked = credits.capture_many(
             captures=[capture(second, 2, "d:1"), capture(first, 3, "d:2"), capture(second, "0.50", "d:3")]
         )
@@ -161,9 +163,9 @@ class TestCaptureMany:
         second.refresh_from_db()
         assert booked == Decimal("5.50")
         assert (first.captured, second.captured) == (3, Decimal("2.50"))
-        assert balance_of(user) == 10
+        assert balance_of(account) == 10
         entry = CreditEntry.objects.get(cause="d:2")
-        assert (entry.user, entry.hold, entry.kind, entry.amount) == (user, first, "capture", 3)
+        assert (entry.account, entry.hold, entry.kind, entry.amount) == (account, first, "capture", 3)
         assert_exact()
 
     def test_duplicate_captures_book_nothing(self) -> None:
@@ -188,8 +190,8 @@ class TestCaptureMany:
         assert not CreditEntry.objects.filter(kind="capture").exists()
 
     def test_captures_that_exceed_a_hold_book_nothing_at_all(self) -> None:
-        user = make_user(credits=30)
-        small, large = make_hold(user=user, amount=5), make_hold(user=user, amount=10)
+        account = make_account(credits=30)
+        small, large = make_hold(account=account, amount=5), make_hold(account=account, amount=10)
         with pytest.raises(HoldExceeded):
             credits.capture_many(
                 captures=[capture(large, 1, "d:1"), capture(small, 3, "d:2"), capture(small, 3, "d:3")]
@@ -221,8 +223,8 @@ class TestCaptureMany:
     def test_captures_execute_three_statements_for_any_number(
         self, number: int, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
-        user = make_user(credits=2 * number)
-        holds = [make_hold(user=user, amount=number) for _ in range(2)]
+        account = make_account(credits=2 * number)
+        holds = [make_hold(account=account, amount=number) for _ in range(2)]
         captures = [capture(holds[n % 2], 1, f"d:{n}") for n in range(number)]
         with django_assert_num_queries(5):  # with the savepoint and its release
             assert credits.capture_many(captures=captures) == number
@@ -236,19 +238,19 @@ class TestCaptureMany:
 
 class TestRelease:
     def test_release_returns_uncaptured_credits_and_closes_the_hold(self) -> None:
-        user = make_user(credits=10)
-        held = make_hold(user=user, amount=8)
+        account = make_account(credits=10)
+        held = make_hold(account=account, amount=8)
         credits.capture_many(captures=[capture(held, 3, "d:1")])
         assert credits.release(hold_id=held.pk, cause="run:1:end") == 5
         held.refresh_from_db()
         assert (held.captured, held.released, held.remaining) == (3, 5, 0)
         assert held.closed_at is not None
-        assert balance_of(user) == 7
+        assert balance_of(account) == 7
         assert_exact()
 
     def test_release_keeps_the_requested_amount_on_hold(self) -> None:
-        user = make_user(credits=10)
-        held = make_hold(user=user, amount=10)
+        account = make_account(credits=10)
+        held = make_hold(account=account, amount=10)
         credits.capture_many(captures=[capture(held, 3, "d:1")])
         assert credits.release(hold_id=held.pk, keep=Decimal(2), cause="run:1:stop") == 5
         held.refresh_from_db()
@@ -292,7 +294,7 @@ class TestRelease:
 
 class TestLedgerConstraints:
     def test_entries_cannot_be_saved_or_deleted_again(self) -> None:
-        entry = credits.top_up(user=make_user(), amount=Decimal(1))
+        entry = credits.top_up(account=make_account(), amount=Decimal(1))
         entry.note = "Changed my mind"
         with pytest.raises(TypeError, match="append-only"):
             entry.save()
@@ -303,7 +305,7 @@ class TestLedgerConstraints:
         "statement", ["UPDATE accounts_creditentry SET note = 'x'", "DELETE FROM accounts_creditentry"]
     )
     def test_postgresql_refuses_to_change_entries(self, statement: str) -> None:
-        make_user(credits=1)
+        make_account(credits=1)
         with connection.cursor() as cursor:
             cursor.execute(
                 append_only.FORBID_CHANGES
@@ -328,29 +330,29 @@ class TestLedgerConstraints:
     )
     def test_the_database_refuses_deltas_that_do_not_fit_their_kind(self, wrong: dict[str, Any]) -> None:
         with pytest.raises(IntegrityError), transaction.atomic():
-            CreditEntry.objects.create(user=make_user(), cause="x", **{"amount": 1, **wrong})
+            CreditEntry.objects.create(account=make_account(), cause="x", **{"amount": 1, **wrong})
 
     def test_the_database_refuses_negative_balances_and_holds(self) -> None:
-        user = make_user(credits=1)
-        held = make_hold(user=user, amount=1)
+        account = make_account(credits=1)
+        held = make_hold(account=account, amount=1)
         with pytest.raises(IntegrityError), transaction.atomic():
-            User.objects.filter(pk=user.pk).update(balance=-1)
+            Account.objects.filter(pk=account.pk).update(balance=-1)
         for wrong in ({"captured": 2}, {"captured": -1}, {"released": -1}, {"captured": 1, "released": 1}):
             with pytest.raises(IntegrityError), transaction.atomic():
                 CreditHold.objects.filter(pk=held.pk).update(**wrong)
 
     def test_an_account_with_ledger_entries_cannot_be_deleted(self) -> None:
-        user = make_user(credits=1)
+        account = make_account(credits=1)
         with pytest.raises(IntegrityError), transaction.atomic():
-            user.delete()
+            account.delete()
 
 
 class TestReleaseMany:
     def test_release_many_closes_all_holds_and_pays_each_account_once(self) -> None:
-        first, second = make_user(credits=100), make_user(credits=100)
+        first, second = make_account(credits=100), make_account(credits=100)
         holds = [
-            credits.hold(user=user, amount=Decimal(10), cause=f"many:{n}")
-            for n, user in enumerate([first, second, first])
+            credits.hold(account=account, amount=Decimal(10), cause=f"many:{n}")
+            for n, account in enumerate([first, second, first])
         ]
         credits.capture_many(
             captures=[Capture(hold_id=holds[0].pk, amount=Decimal(4), cause="delivery:many")]
@@ -366,7 +368,7 @@ class TestReleaseMany:
     def test_release_many_executes_a_constant_number_of_statements(
         self, django_assert_num_queries: Any
     ) -> None:
-        user = make_user(credits=100)
-        holds = [make_hold(user=user, amount=1) for _ in range(20)]
+        account = make_account(credits=100)
+        holds = [make_hold(account=account, amount=1) for _ in range(20)]
         with django_assert_num_queries(7):
             credits.release_many(causes={hold.pk: f"end:{hold.pk}" for hold in holds})

@@ -19,7 +19,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from accounts import credits
 from accounts.credits import Capture
 from accounts.ledger import check_ledger
-from accounts.models import CreditEntry, CreditHold, User
+from accounts.models import Account, CreditEntry, CreditHold
+from accounts.services import create_account
 from iris.errors import IrisError
 from tests.scale import at_scale
 
@@ -115,7 +116,7 @@ class Ledger(RuleBasedStateMachine):
         super().__init__()
         self.atomic = transaction.atomic()
         self.atomic.__enter__()
-        self.users = [User.objects.create_user(f"person{number}@example.com") for number in range(2)]
+        self.accounts = [create_account(email=f"person{number}@example.com") for number in range(2)]
         self.model = Model()
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
 
@@ -136,14 +137,14 @@ class Ledger(RuleBasedStateMachine):
         self.both(verb, *args)
 
     def _top_up(self, person: int, amount: Decimal, cause: str) -> object:
-        return credits.top_up(user=self.users[person], amount=amount, cause=cause).amount
+        return credits.top_up(account=self.accounts[person], amount=amount, cause=cause).amount
 
     def _charge(self, person: int, amount: Decimal, cause: str) -> object:
-        entry = credits.charge(user=self.users[person], amount=amount, cause=cause)
+        entry = credits.charge(account=self.accounts[person], amount=amount, cause=cause)
         return NONE if entry is None else entry.amount
 
     def _hold(self, person: int, amount: Decimal, cause: str) -> object:
-        return credits.hold(user=self.users[person], amount=amount, cause=cause).amount
+        return credits.hold(account=self.accounts[person], amount=amount, cause=cause).amount
 
     def _capture_many(self, captures: list[tuple[str, Decimal, str]]) -> object:
         return credits.capture_many(
@@ -196,9 +197,10 @@ class Ledger(RuleBasedStateMachine):
     @invariant()
     def no_credits_are_created_or_lost(self) -> None:
         assert check_ledger().differences == ()
-        for person, user in enumerate(self.users):
+        for person, account in enumerate(self.accounts):
             assert (
-                User.objects.values_list("balance", flat=True).get(pk=user.pk) == self.model.balances[person]
+                Account.objects.values_list("balance", flat=True).get(pk=account.pk)
+                == self.model.balances[person]
             )
         holds = {held.cause: held for held in CreditHold.objects.all()}
         assert holds.keys() == self.model.holds.keys()
@@ -210,11 +212,11 @@ class Ledger(RuleBasedStateMachine):
                 expected.released,
             )
             assert (held.closed_at is not None) == expected.closed
-        booked = {(e.kind, e.cause): (self.users.index(e.user), e.amount) for e in self._entries()}
+        booked = {(e.kind, e.cause): (self.accounts.index(e.account), e.amount) for e in self._entries()}
         assert booked == self.model.booked
 
     def _entries(self) -> list[CreditEntry]:
-        return list(CreditEntry.objects.select_related("user"))
+        return list(CreditEntry.objects.select_related("account"))
 
 
 @pytest.mark.field

@@ -15,9 +15,9 @@ from django.db import connection, transaction
 from accounts import credits
 from accounts.credits import Capture, HoldExceeded, InsufficientCredits
 from accounts.ledger import check_ledger
-from accounts.models import CreditEntry, CreditHold, User
+from accounts.models import Account, CreditEntry, CreditHold
 from iris.errors import Conflict, IrisError
-from tests.factories import make_hold, make_user
+from tests.factories import make_account, make_hold
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -40,8 +40,8 @@ def at_once(calls: Sequence[Callable[[], Any]]) -> list[Any]:
         return list(pool.map(run, calls))
 
 
-def balance_of(user: User) -> Decimal:
-    return User.objects.values_list("balance", flat=True).get(pk=user.pk)
+def balance_of(account: Account) -> Decimal:
+    return Account.objects.values_list("balance", flat=True).get(pk=account.pk)
 
 
 def kinds(answers: Sequence[Any]) -> list[str]:
@@ -50,56 +50,56 @@ def kinds(answers: Sequence[Any]) -> list[str]:
 
 def test_one_of_two_concurrent_holds_gets_the_last_credits() -> None:
     for _ in range(5):
-        user = make_user(credits=10)
+        account = make_account(credits=10)
         answers = at_once(
             [
-                partial(credits.hold, user=user, amount=Decimal(7), cause=f"run:{user.pk}:{number}")
+                partial(credits.hold, account=account, amount=Decimal(7), cause=f"run:{account.pk}:{number}")
                 for number in range(2)
             ]
         )
         assert kinds(answers) == ["CreditHold", "InsufficientCredits"]
-        assert balance_of(user) == 3
+        assert balance_of(account) == 3
     assert check_ledger().differences == ()
 
 
 def test_a_hold_and_a_charge_cannot_spend_the_same_credits() -> None:
-    user = make_user(credits=10)
+    account = make_account(credits=10)
     answers = at_once(
         [
-            lambda: credits.hold(user=user, amount=Decimal(7), cause="run:1"),
-            lambda: credits.charge(user=user, amount=Decimal(7), cause="number:1"),
+            lambda: credits.hold(account=account, amount=Decimal(7), cause="run:1"),
+            lambda: credits.charge(account=account, amount=Decimal(7), cause="number:1"),
         ]
     )
     assert sum(isinstance(answer, InsufficientCredits) for answer in answers) == 1
-    assert balance_of(user) == 3
+    assert balance_of(account) == 3
 
 
 def test_four_concurrent_identical_calls_are_booked_once() -> None:
-    user = make_user(credits=10)
-    held = make_hold(user=user, amount=5)
-    top_ups = at_once([lambda: credits.top_up(user=user, amount=Decimal(5), cause="invoice:1")] * 4)
-    holds = at_once([lambda: credits.hold(user=user, amount=Decimal(2), cause="run:1")] * 4)
-    charges = at_once([lambda: credits.charge(user=user, amount=Decimal(1), cause="number:1")] * 4)
+    account = make_account(credits=10)
+    held = make_hold(account=account, amount=5)
+    top_ups = at_once([lambda: credits.top_up(account=account, amount=Decimal(5), cause="invoice:1")] * 4)
+    holds = at_once([lambda: credits.hold(account=account, amount=Decimal(2), cause="run:1")] * 4)
+    charges = at_once([lambda: credits.charge(account=account, amount=Decimal(1), cause="number:1")] * 4)
     taken = [Capture(hold_id=held.pk, amount=Decimal(1), cause=f"delivery:{n}") for n in range(3)]
     captured = at_once([lambda: credits.capture_many(captures=taken)] * 4)
     released = at_once([lambda: credits.release(hold_id=held.pk, cause="run:0:end")] * 4)
     assert len(set(top_ups)) == len(set(holds)) == len(set(charges)) == 1
     assert sorted(captured) == [0, 0, 0, 3]
     assert sorted(released) == [0, 0, 0, 2]
-    assert balance_of(user) == 10 - 5 + 5 - 2 - 1 + 2
+    assert balance_of(account) == 10 - 5 + 5 - 2 - 1 + 2
     assert check_ledger().differences == ()
 
 
 def test_concurrent_holds_with_one_cause_and_two_amounts_book_one_of_them() -> None:
-    user = make_user()
+    account = make_account()
     answers = at_once(
         [
-            lambda: credits.top_up(user=user, amount=Decimal(5), cause="invoice:1"),
-            lambda: credits.top_up(user=user, amount=Decimal(6), cause="invoice:1"),
+            lambda: credits.top_up(account=account, amount=Decimal(5), cause="invoice:1"),
+            lambda: credits.top_up(account=account, amount=Decimal(6), cause="invoice:1"),
         ]
     )
     assert kinds(answers) == ["Conflict", "CreditEntry"]
-    assert balance_of(user) in (5, 6)
+    assert balance_of(account) in (5, 6)
 
 
 def test_concurrent_captures_and_release_of_one_hold_leave_an_exact_ledger() -> None:
@@ -117,8 +117,8 @@ def test_concurrent_captures_and_release_of_one_hold_leave_an_exact_ledger() -> 
 
 
 def test_concurrent_batches_in_different_order_do_not_deadlock() -> None:
-    user = make_user(credits=10_000)
-    holds = [make_hold(user=user, amount=2000) for _ in range(4)]
+    account = make_account(credits=10_000)
+    holds = [make_hold(account=account, amount=2000) for _ in range(4)]
     taken = [Capture(hold_id=holds[n % 4].pk, amount=Decimal(1), cause=f"delivery:{n}") for n in range(2000)]
     shuffled = [Random(seed).sample(taken, len(taken)) for seed in range(4)]
     answers = at_once([partial(credits.capture_many, captures=batch) for batch in shuffled])
@@ -127,18 +127,18 @@ def test_concurrent_batches_in_different_order_do_not_deadlock() -> None:
 
 
 def test_random_concurrent_calls_leave_an_exact_ledger() -> None:
-    users = [make_user(credits=50) for _ in range(2)]
-    holds = [make_hold(user=user, amount=20) for user in users for _ in range(2)]
+    users = [make_account(credits=50) for _ in range(2)]
+    holds = [make_hold(account=account, amount=20) for account in users for _ in range(2)]
 
     def worker(seed: int) -> None:
         random = Random(seed)
         for _ in range(40):
-            user, held, cause = random.choice(users), random.choice(holds), f"x:{random.randrange(40)}"
+            account, held, cause = random.choice(users), random.choice(holds), f"x:{random.randrange(40)}"
             amount = Decimal(random.randrange(1, 300)) / 100
             calls: list[Callable[[], Any]] = [
-                lambda: credits.top_up(user=user, amount=amount, cause=cause),  # noqa: B023 – called in this iteration
-                lambda: credits.charge(user=user, amount=amount, cause=cause),  # noqa: B023
-                lambda: credits.hold(user=user, amount=amount, cause=cause),  # noqa: B023
+                lambda: credits.top_up(account=account, amount=amount, cause=cause),  # noqa: B023 – called in this iteration
+                lambda: credits.charge(account=account, amount=amount, cause=cause),  # noqa: B023
+                lambda: credits.hold(account=account, amount=amount, cause=cause),  # noqa: B023
                 lambda: credits.capture_many(
                     captures=[Capture(hold_id=h.pk, amount=amount, cause=f"{cause}:{h.pk}") for h in holds]  # noqa: B023
                 ),
@@ -153,19 +153,19 @@ def test_random_concurrent_calls_leave_an_exact_ledger() -> None:
 
 
 def test_saving_a_stale_account_object_does_not_undo_a_top_up() -> None:
-    user = make_user(credits=10)
-    old = User.objects.get(pk=user.pk)
-    credits.top_up(user=user, amount=Decimal(5))
-    old.first_name = "Sita"
+    account = make_account(credits=10)
+    old = Account.objects.get(pk=account.pk)
+    credits.top_up(account=account, amount=Decimal(5))
+    old.name = "Sita"
     old.save()
-    assert balance_of(user) == 15
-    assert User.objects.get(pk=user.pk).first_name == "Sita"
+    assert balance_of(account) == 15
+    assert Account.objects.get(pk=account.pk).name == "Sita"
 
 
 def test_a_hold_in_a_rolled_back_transaction_leaves_nothing() -> None:
-    user = make_user(credits=10)
+    account = make_account(credits=10)
     with transaction.atomic():
-        credits.hold(user=user, amount=Decimal(7), cause="run:1")
+        credits.hold(account=account, amount=Decimal(7), cause="run:1")
         transaction.set_rollback(True)
-    assert balance_of(user) == 10
+    assert balance_of(account) == 10
     assert CreditHold.objects.count() == 0

@@ -10,19 +10,19 @@ from pytest_django import DjangoAssertNumQueries
 
 from accounts import append_only, credits
 from accounts.ledger import check_ledger
-from accounts.models import CreditHold, User
-from tests.factories import make_hold, make_user
+from accounts.models import Account, CreditHold
+from tests.factories import make_account, make_hold
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def user() -> User:
+def account() -> Account:
     """Return an account with a top-up of 100, a hold of 10 (3 captured, 7 released) and an open one of 20 (5 captured)."""
-    user = make_user(email="sita@example.com", credits=100)
+    account = make_account(email="sita@example.com", credits=100)
     closed, still_open = (
-        make_hold(user=user, amount=10, cause="run:1"),
-        make_hold(user=user, amount=20, cause="run:2"),
+        make_hold(account=account, amount=10, cause="run:1"),
+        make_hold(account=account, amount=20, cause="run:2"),
     )
     credits.capture_many(
         captures=[
@@ -31,7 +31,7 @@ def user() -> User:
         ]
     )
     credits.release(hold_id=closed.pk, cause="run:1:end")
-    return user
+    return account
 
 
 def corrupt(statement: str) -> None:
@@ -41,22 +41,24 @@ def corrupt(statement: str) -> None:
         cursor.execute(statement)
 
 
-def test_an_untouched_ledger_is_exact(user: User, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_an_untouched_ledger_is_exact(
+    account: Account, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
     with django_assert_num_queries(1):
         checked = check_ledger()
-    assert (checked.users, checked.entries, checked.differences) == (1, 6, ())
+    assert (checked.accounts, checked.entries, checked.differences) == (1, 6, ())
 
 
 def test_a_ledger_without_accounts_is_exact() -> None:
     checked = check_ledger()
-    assert (checked.users, checked.entries, checked.differences) == (0, 0, ())
+    assert (checked.accounts, checked.entries, checked.differences) == (0, 0, ())
 
 
 @pytest.mark.parametrize(
     ("statement", "found"),
     [
         (
-            "UPDATE accounts_user SET balance = balance + 1",
+            "UPDATE accounts_account SET balance = balance + 1",
             "sita@example.com: balance 78.00, by its entries 77.00",
         ),
         (
@@ -83,25 +85,27 @@ def test_a_ledger_without_accounts_is_exact() -> None:
         ("DELETE FROM accounts_credithold WHERE cause = 'run:2'", "missing"),
     ],
 )
-def test_check_ledger_reports_a_difference_with_both_amounts(user: User, statement: str, found: str) -> None:
+def test_check_ledger_reports_a_difference_with_both_amounts(
+    account: Account, statement: str, found: str
+) -> None:
     corrupt(statement)
     assert any(found in difference for difference in check_ledger().differences), check_ledger().differences
 
 
-def test_check_ledger_reports_an_entry_of_another_account(user: User) -> None:
-    other = make_user(email="other@example.com")
+def test_check_ledger_reports_an_entry_of_another_account(account: Account) -> None:
+    other = make_account(email="other@example.com")
     corrupt(f"UPDATE accounts_creditentry SET user_id = {other.pk} WHERE cause = 'delivery:2'")
     assert any("run:2: an entry of another account" in line for line in check_ledger().differences)
 
 
-def test_the_command_prints_the_number_of_checked_accounts_and_entries(user: User) -> None:
+def test_the_command_prints_the_number_of_checked_accounts_and_entries(account: Account) -> None:
     out = StringIO()
     call_command("check_ledger", stdout=out)
-    assert out.getvalue() == "ledger exact: 1 users, 6 entries, difference 0\n"
+    assert out.getvalue() == "ledger exact: 1 accounts, 6 entries, difference 0\n"
 
 
-def test_the_command_lists_differences_and_exits_with_1(user: User) -> None:
-    User.objects.update(balance=0)
+def test_the_command_lists_differences_and_exits_with_1(account: Account) -> None:
+    Account.objects.update(balance=0)
     CreditHold.objects.filter(cause="run:2").update(captured=0)
     out, err = StringIO(), StringIO()
     with pytest.raises(SystemExit, match="1"):

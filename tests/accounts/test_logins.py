@@ -17,7 +17,7 @@ from accounts.hashing import Busy
 from accounts.models import KnownAddress, RateCounter, User
 from accounts.services import log_in
 from iris.webserver import config
-from tests.factories import client_of, make_campaign, make_user
+from tests.factories import account_of, client_of, make_campaign, make_user
 from tests.v0 import assert_refusal
 
 pytestmark = pytest.mark.django_db
@@ -232,7 +232,9 @@ def test_failed_logins_never_throttle_polling_clients(owner: User, settings: Set
     """
     settings.IRIS_LOGIN_ADDRESS_THROTTLE = "2/hour"
     people = [owner, make_user(credits=10), make_user(credits=10)]
-    polls = [(client_of(person), make_campaign(owner=person).pk) for person in people for _ in range(2)]
+    polls = [
+        (client_of(person), make_campaign(owner=account_of(person)).pk) for person in people for _ in range(2)
+    ]
     refresh = attempt("sita@example.com", "127.0.0.1", PASSWORD).json()["data"]["token"]["refresh"]
     assert statuses(*((f"{n}@example.com", "127.0.0.1") for n in range(3)))[-1] == 429
     for _ in range(4):
@@ -250,7 +252,7 @@ def test_refused_logins_compute_no_hash_and_write_nothing(
     settings.IRIS_LOGIN_ADDRESS_THROTTLE = "1/hour"
     attempt("sita@example.com", "192.0.2.1")
     before = list(RateCounter.objects.order_by("key").values())
-    monkeypatch.setattr("accounts.models.check_password", None)
+    monkeypatch.setattr("accounts.models.users.check_password", None)
     monkeypatch.setattr("django.contrib.auth.base_user.make_password", None)
     assert statuses(("sita@example.com", "192.0.2.1"), ("nobody@example.com", "192.0.2.1")) == [429, 429]
     assert list(RateCounter.objects.order_by("key").values()) == before

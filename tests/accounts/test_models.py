@@ -6,16 +6,16 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from accounts.models import User
-from tests.factories import make_user
+from accounts.models import Account, User
+from tests.factories import make_account, make_user
 
 pytestmark = pytest.mark.django_db
 
 
 def test_e_mail_addresses_are_unique_case_insensitively() -> None:
-    make_user(email="Sita@example.com")
+    User.objects.create_user("Sita@example.com")
     with pytest.raises(IntegrityError), transaction.atomic():
-        make_user(email="sITA@example.com")
+        User.objects.create_user("sITA@example.com")
 
 
 @pytest.mark.parametrize("typed", ["Sita@Example.com", "sita@example.com", "SITA@EXAMPLE.COM"])
@@ -62,21 +62,21 @@ def test_an_account_created_without_a_password_cannot_log_in() -> None:
 
 
 def test_saving_never_writes_the_balance() -> None:
-    user = make_user(credits=10)
-    user.balance = Decimal(1000)
-    user.first_name = "Sita"
-    user.save()
-    user.refresh_from_db()
-    assert (user.first_name, user.balance) == ("Sita", 10)
+    account = make_account(credits=10)
+    account.balance = Decimal(1000)
+    account.name = "Sita"
+    account.save()
+    account.refresh_from_db()
+    assert (account.name, account.balance) == ("Sita", 10)
     with pytest.raises(TypeError, match=r"accounts\.credits"):
-        user.save(update_fields=["first_name", "balance"])
-    deferred = User.objects.only("first_name").get(pk=user.pk)
-    deferred.first_name = "Gita"
+        account.save(update_fields=["name", "balance"])
+    deferred = Account.objects.only("name").get(pk=account.pk)
+    deferred.name = "Gita"
     deferred.save()
-    user.refresh_from_db()
-    assert (user.first_name, user.balance) == ("Gita", 10)
+    account.refresh_from_db()
+    assert (account.name, account.balance) == ("Gita", 10)
 
 
 def test_an_account_cannot_be_created_with_a_balance() -> None:
     with pytest.raises(TypeError, match="top_up"):
-        User.objects.create_user("sita@example.com", balance=5)
+        Account.objects.create(balance=5)

@@ -19,7 +19,7 @@ from accounts import apikeys, tasks
 from accounts.api.authentication import Tokens, issue_tokens
 from accounts.models import EndedLogin, User
 from accounts.services import end_login, log_in
-from tests.factories import make_user
+from tests.factories import account_of, make_user
 from tests.v1.caller import assert_refusal
 
 pytestmark = pytest.mark.django_db
@@ -80,7 +80,7 @@ def set_by_queryset_update(user: User) -> None:
 
 def set_by_sql(user: User) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE accounts_user SET password = '!'")
+        cursor.execute("UPDATE accounts_person SET password = '!'")
 
 
 def deactivate_and_activate(user: User) -> None:
@@ -110,7 +110,7 @@ def test_tokens_end_when_the_password_changes_or_the_account_is_deactivated(
     user: User, change: Callable[[User], None]
 ) -> None:
     tokens, other = issue_tokens(user), issue_tokens(make_user())
-    key = apikeys.generate(user=user)
+    key = apikeys.generate(account=account_of(user))
     assert alive(tokens) == (True, True)
 
     change(User.objects.get(pk=user.pk))
@@ -165,9 +165,10 @@ def test_changing_a_password_in_the_admin_pages_ends_tokens(user: User, client: 
 @pytest.mark.parametrize("action", ["end_logins", "revoke_keys"])
 def test_admin_actions_end_logins_and_revoke_keys(user: User, client: Client, action: str) -> None:
     client.force_login(User.objects.create_superuser("operator@example.com", "secret-password"))
-    tokens, key = issue_tokens(user), apikeys.generate(user=user)
+    tokens, key = issue_tokens(user), apikeys.generate(account=account_of(user))
     sent = {"action": action, "_selected_action": [user.pk]}
-    assert client.post(reverse("admin:accounts_user_changelist"), sent).status_code == 302
+    model = "user" if action == "end_logins" else "account"
+    assert client.post(reverse(f"admin:accounts_{model}_changelist"), sent).status_code == 302
     assert alive(tokens) == ((False, False) if action == "end_logins" else (True, True))
     assert bearer(key).get(PROFILE).status_code == (200 if action == "end_logins" else 401)
     page = client.get(reverse("admin:accounts_apikey_changelist"))
@@ -243,7 +244,7 @@ class TestLogout:
         assert browser.get(PROFILE).status_code == 200
 
     def test_an_api_key_cannot_be_logged_out(self, user: User) -> None:
-        key, tokens = apikeys.generate(user=user), issue_tokens(user)
+        key, tokens = apikeys.generate(account=account_of(user)), issue_tokens(user)
         answer = bearer(key).post(LOGOUT_V1)
         assert answer.status_code == 400
         assert_refusal(answer)

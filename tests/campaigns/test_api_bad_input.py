@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from campaigns.models import Campaign
 from telephony.models import DeliveryStatus
-from tests.factories import make_empty_campaign, make_phone_number, make_recipient, make_user
+from tests.factories import make_account, make_empty_campaign, make_phone_number, make_recipient
 from tests.scale import at_scale, spread
 from tests.v0 import Caller, assert_refusal, everything
 
@@ -224,11 +224,11 @@ def _shown(value: Any) -> str:
 @pytest.fixture
 def campaign(db: None) -> Campaign:
     """A campaign with everything that the valid requests refer to."""
-    user = make_user(email="sita@example.com", credits=100)
-    made = make_empty_campaign(owner=user, tags=["tags_name"])
+    account = make_account(email="sita@example.com", credits=100)
+    made = make_empty_campaign(owner=account, tags=["tags_name"])
     make_recipient(campaign=made, id=CHOSEN, status=DeliveryStatus.FAILED)
     make_phone_number(sid="0f3c9a5be17d42c68a90b1c2d3e4f506")
-    make_phone_number(number="9800000102", sid="1f3c9a5be17d42c68a90b1c2d3e4f506", owner=user)
+    make_phone_number(number="9800000102", sid="1f3c9a5be17d42c68a90b1c2d3e4f506", owner=account)
     return made
 
 

@@ -16,17 +16,17 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import override_settings
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import Account
 from campaigns.models import Campaign, Run, RunStatus, Service, Source
 from telephony.models import DeliveryStatus
 from tests import engine
 from tests.factories import (
+    make_account,
     make_campaign,
     make_delivery_of,
     make_empty_campaign,
     make_recipient,
     make_run,
-    make_user,
 )
 from tests.golden import assert_answers_as_documented, golden
 from tests.v0 import Caller
@@ -35,18 +35,18 @@ KATHMANDU = ZoneInfo("Asia/Kathmandu")
 
 
 @pytest.fixture
-def user(db: None) -> User:
-    return make_user(email="sita@example.com", credits=100)
+def account(db: None) -> Account:
+    return make_account(email="sita@example.com", credits=100)
 
 
 @pytest.fixture
-def caller(user: User) -> Caller:
-    return Caller(user)
+def caller(account: Account) -> Caller:
+    return Caller(account)
 
 
 @pytest.fixture
-def campaign(user: User) -> Campaign:
-    campaign = make_empty_campaign(owner=user, name="sample campaign name")
+def campaign(account: Account) -> Campaign:
+    campaign = make_empty_campaign(owner=account, name="sample campaign name")
     for number in (9800000001, 9800000002, 9800000003):
         make_recipient(campaign=campaign, number=number)
     return campaign
@@ -60,9 +60,9 @@ def latest_run(campaign: Campaign) -> Run:
     return campaign.runs.latest("pk")
 
 
-def balance(user: User) -> int:
-    user.refresh_from_db()
-    return int(user.balance)
+def balance(account: Account) -> int:
+    account.refresh_from_db()
+    return int(account.balance)
 
 
 def a_recording(seconds: float = 1.0) -> SimpleUploadedFile:
@@ -84,24 +84,26 @@ def end_with(campaign: Campaign, **statuses: DeliveryStatus) -> dict[str, int]:
 
 
 class TestBegin:
-    def test_a_run_is_for_all_numbers(self, caller: Caller, campaign: Campaign, user: User) -> None:
+    def test_a_run_is_for_all_numbers(self, caller: Caller, campaign: Campaign, account: Account) -> None:
         assert_answers_as_documented(caller.client, "campaign_begin", campaign=campaign.pk)
         run = latest_run(campaign)
         assert (run.status, run.source, run.recipient_count) == (RunStatus.RUNNING, Source.MESSAGE, 3)
         assert run.sms_message == "Namaste, this is a message from your ward"
-        assert balance(user) == 97
+        assert balance(account) == 97
 
     def test_a_form_can_begin_a_campaign(self, caller: Caller, campaign: Campaign) -> None:
         answer = caller.post(begin(campaign), {"message": "Namaste"}, format="multipart")
         assert answer == golden("campaign_begin")
 
-    def test_a_run_is_only_for_individual_ids(self, caller: Caller, campaign: Campaign, user: User) -> None:
+    def test_a_run_is_only_for_individual_ids(
+        self, caller: Caller, campaign: Campaign, account: Account
+    ) -> None:
         first, second, _ = campaign.recipients.order_by("pk").values_list("pk", flat=True)
         assert_answers_as_documented(
             caller.client, "campaign_begin_individual", campaign=campaign.pk, first=first, second=second
         )
         assert latest_run(campaign).individual == [first, second]
-        assert balance(user) == 98
+        assert balance(account) == 98
 
     @pytest.mark.parametrize("form", ["strings", "joined", "json", "repeated", "one"])
     def test_individual_ids_are_read_in_any_form(self, caller: Caller, campaign: Campaign, form: str) -> None:
@@ -121,9 +123,9 @@ class TestBegin:
         assert latest_run(campaign).individual == (chosen[:1] if form == "one" else chosen)
 
     def test_individual_ids_of_another_campaign_are_refused_by_name(
-        self, caller: Caller, campaign: Campaign, user: User
+        self, caller: Caller, campaign: Campaign, account: Account
     ) -> None:
-        others = make_recipient(campaign=make_empty_campaign(owner=user, name="other"))
+        others = make_recipient(campaign=make_empty_campaign(owner=account, name="other"))
         mine = campaign.recipients.first()
         assert mine is not None
         answer = caller.fails(
@@ -134,35 +136,35 @@ class TestBegin:
         )
         assert str(others.pk) in answer["message"]
         assert str(2**62) in answer["message"]
-        assert balance(user) == 100
+        assert balance(account) == 100
 
-    def test_the_message_about_the_hold_names_the_campaign(self, caller: Caller, user: User) -> None:
-        campaign = make_campaign(owner=user, name="Ward 7", numbers=[9800000001])
+    def test_the_message_about_the_hold_names_the_campaign(self, caller: Caller, account: Account) -> None:
+        campaign = make_campaign(owner=account, name="Ward 7", numbers=[9800000001])
         answer = caller.post(begin(campaign), {"message": "Hello"})
         assert answer["data"] == {"hold amount": "1 credit on hold for Ward 7 campaign."}
 
     def test_a_fractional_hold_is_shown_with_decimals(
-        self, caller: Caller, user: User, settings: Any
+        self, caller: Caller, account: Account, settings: Any
     ) -> None:
         from decimal import Decimal
 
         settings.IRIS_SMS_CREDITS = Decimal("0.25")
-        campaign = make_campaign(owner=user, name="Ward 7", numbers=[9800000001])
+        campaign = make_campaign(owner=account, name="Ward 7", numbers=[9800000001])
         answer = caller.post(begin(campaign), {"message": "Hello"})
         assert answer["data"] == {"hold amount": "0.25 credit on hold for Ward 7 campaign."}
 
     def test_a_running_campaign_is_not_begun_again(
-        self, caller: Caller, campaign: Campaign, user: User
+        self, caller: Caller, campaign: Campaign, account: Account
     ) -> None:
         caller.post(begin(campaign), {"message": "Hello"})
         caller.fails("POST", begin(campaign), {"message": "Hello"}, status=409)
-        assert balance(user) == 97
+        assert balance(account) == 97
 
-    def test_too_few_credits_are_refused(self, caller: Caller, campaign: Campaign, user: User) -> None:
-        User.objects.filter(pk=user.pk).update(balance=2)
+    def test_too_few_credits_are_refused(self, caller: Caller, campaign: Campaign, account: Account) -> None:
+        Account.objects.filter(pk=account.pk).update(balance=2)
         assert_answers_as_documented(caller.client, "error_credits", campaign=campaign.pk)
         assert campaign.runs.count() == 0
-        assert balance(user) == 2
+        assert balance(account) == 2
 
     def test_beginning_without_a_message_is_refused(self, caller: Caller, campaign: Campaign) -> None:
         for nothing in ({}, {"message": ""}, {"message": "   "}, {"message": None, "aud_file": ""}):
@@ -172,8 +174,8 @@ class TestBegin:
         answer = caller.fails("POST", begin(campaign), {"message": "Hello {tags_salary}"}, status=400)
         assert "tags_salary" in answer["message"]
 
-    def test_a_message_can_use_tags(self, caller: Caller, user: User) -> None:
-        campaign = make_empty_campaign(owner=user, tags=["tags_name", "tags_age"])
+    def test_a_message_can_use_tags(self, caller: Caller, account: Account) -> None:
+        campaign = make_empty_campaign(owner=account, tags=["tags_name", "tags_age"])
         make_recipient(campaign=campaign, tags={"tags_name": "सीता", "tags_age": 25})
         caller.post(begin(campaign), {"message": "नमस्कार, {tags_name}, हजुर {tags_age} वर्षको हुनुहुन्छ |"})
         assert latest_run(campaign).hold.amount == 1
@@ -181,8 +183,8 @@ class TestBegin:
 
 class TestCalls:
     @pytest.fixture
-    def campaign(self, user: User) -> Campaign:
-        return make_campaign(owner=user, service=Service.CALL, numbers=[9800000001, 9800000002])
+    def campaign(self, account: Account) -> Campaign:
+        return make_campaign(owner=account, service=Service.CALL, numbers=[9800000001, 9800000002])
 
     @pytest.mark.parametrize(
         "voice", [None, "np_rija", "np_prasanna", "np_prashanna", "np_binod", "NP_BINOD"]
@@ -200,14 +202,14 @@ class TestCalls:
 
     @pytest.mark.parametrize("field", ["aud_file", "audio"])
     def test_a_recording_can_be_uploaded(
-        self, caller: Caller, campaign: Campaign, user: User, field: str
+        self, caller: Caller, campaign: Campaign, account: Account, field: str
     ) -> None:
         caller.post(begin(campaign), {field: a_recording()}, format="multipart")
         run = latest_run(campaign)
         assert run.source == Source.AUDIO
         assert run.audio is not None
         assert round(run.audio.seconds) == 1
-        assert balance(user) == 96
+        assert balance(account) == 96
 
     def test_a_recording_under_both_field_names_is_refused(self, caller: Caller, campaign: Campaign) -> None:
         both = {"aud_file": a_recording(), "audio": a_recording()}
@@ -222,8 +224,8 @@ class TestCalls:
             file = SimpleUploadedFile("audio.mp3", content)
             caller.fails("POST", begin(campaign), {"aud_file": file}, format="multipart", status=400)
 
-    def test_a_recording_for_an_sms_campaign_is_refused(self, caller: Caller, user: User) -> None:
-        campaign = make_campaign(owner=user, service=Service.SMS, numbers=[9800000001])
+    def test_a_recording_for_an_sms_campaign_is_refused(self, caller: Caller, account: Account) -> None:
+        campaign = make_campaign(owner=account, service=Service.SMS, numbers=[9800000001])
         caller.fails("POST", begin(campaign), {"aud_file": a_recording()}, format="multipart", status=400)
 
     def test_priority_chooses_between_message_and_recording(self, caller: Caller, campaign: Campaign) -> None:
@@ -243,12 +245,12 @@ class TestCalls:
 
 class TestAgain:
     def test_a_rerun_with_only_a_message_can_be_repeated(
-        self, caller: Caller, campaign: Campaign, user: User
+        self, caller: Caller, campaign: Campaign, account: Account
     ) -> None:
         for number in range(3):
             caller.post(begin(campaign), {"message": f"A wild elephant is near, report {number}"})
             engine.run_to_the_end()
-        assert balance(user) == 91
+        assert balance(account) == 91
         numbers = caller.get(f"/api/system/campaigns/number/{campaign.pk}")["data"]["number-lists"]
         assert {(number["status"], number["credit_consumed"]) for number in numbers} == {("completed", 3)}
 
@@ -313,8 +315,8 @@ class TestAgain:
         caller.fails("POST", begin(campaign), {"message": "Hello", "individual": []}, status=400)
         assert campaign.runs.count() == 0
 
-    def test_a_rerun_accepts_all_arguments_together(self, caller: Caller, user: User) -> None:
-        campaign = make_empty_campaign(owner=user, name="sample campaign name", service=Service.CALL)
+    def test_a_rerun_accepts_all_arguments_together(self, caller: Caller, account: Account) -> None:
+        campaign = make_empty_campaign(owner=account, name="sample campaign name", service=Service.CALL)
         end_with(campaign, a=DeliveryStatus.FAILED, b=DeliveryStatus.COMPLETED, c=DeliveryStatus.HUNGUP)
         for first in ({"message": "नमस्कार"}, {"aud_file": a_recording()}):
             caller.post(begin(campaign), first, format="multipart")
@@ -366,13 +368,13 @@ class TestSchedule:
         assert starts_at == datetime(self.NEXT_YEAR, 5, 9, 17, 7, tzinfo=UTC)
 
     def test_a_scheduled_run_holds_credits_and_the_response_has_its_start_time(
-        self, caller: Caller, campaign: Campaign, user: User
+        self, caller: Caller, campaign: Campaign, account: Account
     ) -> None:
         date = f"{self.NEXT_YEAR}-05-09T17:07"
         answer = caller.post(begin(campaign), {"message": "Hello", "schedule_date": date})
         assert answer["message"] == f"Campaign is scheduled for {date}"
         assert answer["data"] == golden("campaign_begin")["data"]
-        assert balance(user) == 97
+        assert balance(account) == 97
         (details,) = caller.get(f"/api/system/campaigns/{campaign.pk}/details")["data"]["details"]
         assert details["status"] == "Scheduled"
 
@@ -412,25 +414,25 @@ class TestSchedule:
         ],
     )
     def test_an_invalid_or_past_start_time_is_refused(
-        self, caller: Caller, campaign: Campaign, user: User, date: object, said: str
+        self, caller: Caller, campaign: Campaign, account: Account, date: object, said: str
     ) -> None:
         answer = caller.fails(
             "POST", begin(campaign), {"message": "Hello", "schedule_date": date}, status=400
         )
         assert said in answer["message"]
-        assert balance(user) == 100
+        assert balance(account) == 100
 
 
 class TestStop:
-    def test_stop_returns_the_numbers_in_flight(self, caller: Caller, user: User) -> None:
-        campaign = make_empty_campaign(owner=user)
+    def test_stop_returns_the_numbers_in_flight(self, caller: Caller, account: Account) -> None:
+        campaign = make_empty_campaign(owner=account)
         submitted = make_recipient(campaign=campaign, number=9800000001)
         waiting = make_recipient(campaign=campaign, number=9800000002)
         run = make_run(campaign=campaign, held=2, filled_at=timezone.now())
         make_delivery_of(run=run, recipient=submitted, status=DeliveryStatus.SUBMITTED)
         make_delivery_of(run=run, recipient=waiting, status=DeliveryStatus.QUEUED)
         assert_answers_as_documented(caller.client, "campaign_stop", campaign=campaign.pk, first=submitted.pk)
-        assert balance(user) == 99
+        assert balance(account) == 99
         numbers = caller.get(f"/api/system/campaigns/number/{campaign.pk}")["data"]["number-lists"]
         assert {number["id"]: number["status"] for number in numbers} == {
             submitted.pk: "dialing",
@@ -438,14 +440,14 @@ class TestStop:
         }
 
     def test_stop_withdraws_a_scheduled_campaign(
-        self, caller: Caller, campaign: Campaign, user: User
+        self, caller: Caller, campaign: Campaign, account: Account
     ) -> None:
         caller.post(
             begin(campaign), {"message": "Hello", "schedule_date": f"{TestSchedule.NEXT_YEAR}-05-09T17:07"}
         )
         answer = caller.post(f"/api/system/campaigns/{campaign.pk}/stop/")
         assert answer["data"] == {"in_flight": 0, "ids": []}
-        assert balance(user) == 100
+        assert balance(account) == 100
         caller.post(begin(campaign), {"message": "Hello"})
 
     def test_stop_of_a_campaign_that_does_not_run_is_refused(

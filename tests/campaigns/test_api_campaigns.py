@@ -14,9 +14,9 @@ from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 from openpyxl import Workbook
 
-from accounts.models import User
+from accounts.models import Account
 from campaigns.models import Campaign, Recipient, RunStatus, Service
-from tests.factories import make_campaign, make_empty_campaign, make_recipient, make_run, make_user
+from tests.factories import make_account, make_campaign, make_empty_campaign, make_recipient, make_run
 from tests.golden import assert_answers_as_documented
 from tests.v0 import Caller
 
@@ -25,13 +25,13 @@ IPO = "This campaign is to notify users that an IPO has been opened"
 
 
 @pytest.fixture
-def user(db: None) -> User:
-    return make_user(email="sita@example.com", credits=100)
+def account(db: None) -> Account:
+    return make_account(email="sita@example.com", credits=100)
 
 
 @pytest.fixture
-def caller(user: User) -> Caller:
-    return Caller(user)
+def caller(account: Account) -> Caller:
+    return Caller(account)
 
 
 def numbers_of(answer: dict[str, Any]) -> list[str]:
@@ -50,24 +50,24 @@ def xlsx(*rows: tuple[object, ...]) -> bytes:
 
 
 class TestList:
-    def test_campaigns_are_listed_newest_first(self, caller: Caller, user: User) -> None:
-        oldest = make_empty_campaign(owner=user, service=Service.CALL, description="Description")
+    def test_campaigns_are_listed_newest_first(self, caller: Caller, account: Account) -> None:
+        oldest = make_empty_campaign(owner=account, service=Service.CALL, description="Description")
         tags = ["tags_name", "tags_age"]
-        told = make_empty_campaign(owner=user, name="test1", description="test campaign", tags=tags)
+        told = make_empty_campaign(owner=account, name="test1", description="test campaign", tags=tags)
         for number in (9800000001, 9800000002, 9800000003):
             make_recipient(campaign=told, number=number)
         make_run(campaign=told, status=RunStatus.TERMINATED)
         make_run(campaign=told, status=RunStatus.COMPLETED)
         name = "sample individual campaign"
-        newest = make_empty_campaign(owner=user, name=name, service=Service.CALL, description=IPO)
+        newest = make_empty_campaign(owner=account, name=name, service=Service.CALL, description=IPO)
         for number in (9800000001, 9800000002):
             make_recipient(campaign=newest, number=number)
-        make_campaign(owner=make_user(email="other@example.com"))
+        make_campaign(owner=make_account(email="other@example.com"))
         ids = {"first": oldest.pk, "second": told.pk, "third": newest.pk}
         assert_answers_as_documented(caller.client, "campaign_list", **ids)
 
-    def test_the_list_of_campaigns_is_paginated(self, caller: Caller, user: User) -> None:
-        ids = [make_campaign(owner=user, name=f"Campaign {number}").pk for number in range(5)][::-1]
+    def test_the_list_of_campaigns_is_paginated(self, caller: Caller, account: Account) -> None:
+        ids = [make_campaign(owner=account, name=f"Campaign {number}").pk for number in range(5)][::-1]
         answer = caller.get(f"{CAMPAIGNS}?page_size=2&page=2")
         assert [campaign["id"] for campaign in answer["result"]["campaign-lists"]] == ids[2:4]
         links = answer["pagination"].pop("links")
@@ -80,9 +80,9 @@ class TestList:
         }
         assert [caller.get(link)["pagination"]["page_number"] for link in links] == [1, 3]
 
-    def test_a_page_has_a_hundred_campaigns_by_default(self, caller: Caller, user: User) -> None:
+    def test_a_page_has_a_hundred_campaigns_by_default(self, caller: Caller, account: Account) -> None:
         Campaign.objects.bulk_create(
-            Campaign(owner=user, name="One of many", service="sms") for _ in range(101)
+            Campaign(owner=account, name="One of many", service="sms") for _ in range(101)
         )
         answer = caller.get(CAMPAIGNS)
         assert len(answer["result"]["campaign-lists"]) == 100
@@ -107,9 +107,9 @@ class TestList:
     def test_an_invalid_page_is_refused(self, caller: Caller, query: str, status: int) -> None:
         caller.fails("GET", f"{CAMPAIGNS}?{query}", status=status)
 
-    def test_the_list_of_campaigns_can_be_filtered(self, caller: Caller, user: User) -> None:
-        water = make_campaign(owner=user, name="Water notice", service=Service.SMS)
-        vaccine = make_campaign(owner=user, name="Vaccination", service=Service.CALL)
+    def test_the_list_of_campaigns_can_be_filtered(self, caller: Caller, account: Account) -> None:
+        water = make_campaign(owner=account, name="Water notice", service=Service.SMS)
+        vaccine = make_campaign(owner=account, name="Vaccination", service=Service.CALL)
         make_run(campaign=vaccine, status=RunStatus.RUNNING)
 
         def found(**query: str) -> list[int]:
@@ -126,18 +126,20 @@ class TestList:
         caller.fails("GET", f"{CAMPAIGNS}?status=asleep", status=400)
         caller.fails("GET", f"{CAMPAIGNS}?services=FAX", status=400)
 
-    def test_the_number_of_queries_does_not_grow_with_the_campaigns(self, caller: Caller, user: User) -> None:
+    def test_the_number_of_queries_does_not_grow_with_the_campaigns(
+        self, caller: Caller, account: Account
+    ) -> None:
         def queries() -> int:
             with CaptureQueriesContext(connection) as context:
                 caller.get(CAMPAIGNS)
             return len(context)
 
-        make_run(campaign=make_campaign(owner=user, numbers=[9800000001]))
+        make_run(campaign=make_campaign(owner=account, numbers=[9800000001]))
         before = queries()
         for number in range(10):
             make_run(
                 campaign=make_campaign(
-                    owner=user, name=f"Campaign {number}", numbers=[9800000001, 9800000002]
+                    owner=account, name=f"Campaign {number}", numbers=[9800000001, 9800000002]
                 )
             )
         assert queries() == before <= 3
@@ -155,9 +157,9 @@ class TestList:
         ],
     )
     def test_status_is_that_of_the_latest_run(
-        self, caller: Caller, user: User, run_status: RunStatus | None, word: str
+        self, caller: Caller, account: Account, run_status: RunStatus | None, word: str
     ) -> None:
-        campaign = make_campaign(owner=user)
+        campaign = make_campaign(owner=account)
         if run_status is not None:
             make_run(campaign=campaign, status=RunStatus.COMPLETED)
             make_run(campaign=campaign, status=run_status)
@@ -290,8 +292,8 @@ class TestCreate:
 
 class TestUpdate:
     @pytest.fixture
-    def campaign(self, user: User) -> Campaign:
-        return make_empty_campaign(owner=user, name="old name", service=Service.CALL, description="old")
+    def campaign(self, account: Account) -> Campaign:
+        return make_empty_campaign(owner=account, name="old name", service=Service.CALL, description="old")
 
     @pytest.fixture
     def path(self, campaign: Campaign) -> str:
@@ -352,8 +354,8 @@ class TestUpdate:
 
 
 class TestDelete:
-    def test_a_deleted_campaign_is_not_found(self, caller: Caller, user: User) -> None:
-        campaign = make_empty_campaign(owner=user)
+    def test_a_deleted_campaign_is_not_found(self, caller: Caller, account: Account) -> None:
+        campaign = make_empty_campaign(owner=account)
         recipient = make_recipient(campaign=campaign)
         assert_answers_as_documented(caller.client, "campaign_delete", campaign=campaign.pk)
         assert caller.get(CAMPAIGNS)["result"]["campaign-lists"] == []
@@ -363,29 +365,29 @@ class TestDelete:
         caller.fails("POST", f"{CAMPAIGNS}{campaign.pk}/begin", {"message": "Hello"}, status=404)
         caller.fails("DELETE", f"{CAMPAIGNS}{campaign.pk}/delete", status=404)
 
-    def test_deleting_a_running_campaign_stops_it(self, caller: Caller, user: User) -> None:
-        campaign = make_campaign(owner=user, numbers=[9800000001])
+    def test_deleting_a_running_campaign_stops_it(self, caller: Caller, account: Account) -> None:
+        campaign = make_campaign(owner=account, numbers=[9800000001])
         run = make_run(campaign=campaign, held=1)
         caller.delete(f"{CAMPAIGNS}{campaign.pk}/delete")
         run.refresh_from_db()
         assert run.status == RunStatus.TERMINATED
-        user.refresh_from_db()
-        assert user.balance == 100
+        account.refresh_from_db()
+        assert account.balance == 100
 
 
 class TestDetails:
-    def test_the_details_have_the_tags(self, caller: Caller, user: User) -> None:
+    def test_the_details_have_the_tags(self, caller: Caller, account: Account) -> None:
         tags = ["tags_name", "tags_age"]
-        campaign = make_empty_campaign(owner=user, name="campaign name", description="asd", tags=tags)
+        campaign = make_empty_campaign(owner=account, name="campaign name", description="asd", tags=tags)
         for number in (9800000001, 9800000002):
             make_recipient(campaign=campaign, number=number)
         assert_answers_as_documented(caller.client, "campaign_details", campaign=campaign.pk)
 
     @pytest.mark.parametrize(("service", "word"), [(Service.BOTH, "SMS & PHONE"), (Service.SURVEY, "SURVEY")])
     def test_the_details_show_services_that_v0_does_not_document(
-        self, caller: Caller, user: User, service: Service, word: str
+        self, caller: Caller, account: Account, service: Service, word: str
     ) -> None:
-        campaign = make_empty_campaign(owner=user, service=service)
+        campaign = make_empty_campaign(owner=account, service=service)
         (shown,) = caller.get(f"{CAMPAIGNS}{campaign.pk}/details")["data"]["details"]
         (listed,) = caller.get(f"{CAMPAIGNS}?services={quote(word)}")["result"]["campaign-lists"]
         assert shown["services"] == listed["services"] == word
@@ -395,9 +397,9 @@ class TestDetails:
         assert_answers_as_documented(caller.client, "error_not_found", campaign=10**12)
 
     def test_the_details_take_three_queries_for_any_number_of_recipients(
-        self, caller: Caller, user: User
+        self, caller: Caller, account: Account
     ) -> None:
-        campaign = make_campaign(owner=user, numbers=list(range(9800000001, 9800000021)))
+        campaign = make_campaign(owner=account, numbers=list(range(9800000001, 9800000021)))
         make_run(campaign=campaign)
         with CaptureQueriesContext(connection) as context:
             caller.get(f"{CAMPAIGNS}{campaign.pk}/details")

@@ -6,17 +6,17 @@ from datetime import UTC, datetime
 
 import pytest
 
-from accounts.models import User
+from accounts.models import Account
 from campaigns.models import Campaign, Service
 from otp.models import Otp
 from tests import v0
-from tests.factories import make_empty_campaign, make_phone_number, make_user
+from tests.factories import make_account, make_empty_campaign, make_phone_number
 from tests.v1 import caller as v1
 
 
 @pytest.fixture
-def user(db: None) -> User:
-    return make_user(email="sita@example.com", credits=1000)
+def account(db: None) -> Account:
+    return make_account(email="sita@example.com", credits=1000)
 
 
 def changed_on(campaign: Campaign, day: int) -> Campaign:
@@ -25,22 +25,22 @@ def changed_on(campaign: Campaign, day: int) -> Campaign:
     return campaign
 
 
-def in_v0(user: User, query: str) -> set[str]:
-    answer = v0.Caller(user).get(f"/api/system/campaigns?{query}")
+def in_v0(account: Account, query: str) -> set[str]:
+    answer = v0.Caller(account).get(f"/api/system/campaigns?{query}")
     return {campaign["name"] for campaign in answer["result"]["campaign-lists"]}
 
 
-def in_v1(user: User, query: str) -> set[str]:
-    return {campaign["name"] for campaign in v1.Caller(user).get(f"campaign/?{query}")["results"]}
+def in_v1(account: Account, query: str) -> set[str]:
+    return {campaign["name"] for campaign in v1.Caller(account).get(f"campaign/?{query}")["results"]}
 
 
 class TestCampaigns:
     @pytest.fixture(autouse=True)
-    def campaigns(self, user: User) -> None:
-        changed_on(make_empty_campaign(owner=user, name="Water bill", service=Service.SMS), 1)
-        changed_on(make_empty_campaign(owner=user, name="Water cut", service=Service.CALL), 2)
-        changed_on(make_empty_campaign(owner=user, name="Election", service=Service.BOTH), 3)
-        make_empty_campaign(owner=make_user(email="stranger@example.com"), name="Water of others")
+    def campaigns(self, account: Account) -> None:
+        changed_on(make_empty_campaign(owner=account, name="Water bill", service=Service.SMS), 1)
+        changed_on(make_empty_campaign(owner=account, name="Water cut", service=Service.CALL), 2)
+        changed_on(make_empty_campaign(owner=account, name="Election", service=Service.BOTH), 3)
+        make_empty_campaign(owner=make_account(email="stranger@example.com"), name="Water of others")
 
     @pytest.mark.parametrize(
         ("query", "names"),
@@ -61,8 +61,8 @@ class TestCampaigns:
             ("unknown=1", {"Water bill", "Water cut", "Election"}),
         ],
     )
-    def test_both_dialects_find_the_same(self, user: User, query: str, names: set[str]) -> None:
-        assert in_v0(user, query) == in_v1(user, query) == names
+    def test_both_dialects_find_the_same(self, account: Account, query: str, names: set[str]) -> None:
+        assert in_v0(account, query) == in_v1(account, query) == names
 
     @pytest.mark.parametrize(
         ("field", "value"),
@@ -78,32 +78,34 @@ class TestCampaigns:
             ("search", "x" * 201),
         ],
     )
-    def test_invalid_filter_values_are_refused(self, user: User, field: str, value: str) -> None:
-        refusal = v0.Caller(user).fails("GET", f"/api/system/campaigns?{field}={value}", status=400)
+    def test_invalid_filter_values_are_refused(self, account: Account, field: str, value: str) -> None:
+        refusal = v0.Caller(account).fails("GET", f"/api/system/campaigns?{field}={value}", status=400)
         assert [error["field"] for error in refusal["errors"]] == [field]
-        refusal = v1.Caller(user).fails("GET", f"campaign/?{field}={value}", status=400)
+        refusal = v1.Caller(account).fails("GET", f"campaign/?{field}={value}", status=400)
         assert refusal["message"].startswith(f"{field}: ")
         assert len(refusal[field]) == 1
 
-    def test_each_invalid_filter_is_named(self, user: User) -> None:
-        refusal = v0.Caller(user).fails("GET", "/api/system/campaigns?services=FAX&status=Done", status=400)
+    def test_each_invalid_filter_is_named(self, account: Account) -> None:
+        refusal = v0.Caller(account).fails(
+            "GET", "/api/system/campaigns?services=FAX&status=Done", status=400
+        )
         assert {error["field"] for error in refusal["errors"]} == {"services", "status"}
         assert refusal["message"].endswith("(1 more under errors.)")
 
-    def test_links_to_pages_keep_the_filters(self, user: User) -> None:
-        answer = v0.Caller(user).get("/api/system/campaigns?search=water&page_size=1")
+    def test_links_to_pages_keep_the_filters(self, account: Account) -> None:
+        answer = v0.Caller(account).get("/api/system/campaigns?search=water&page_size=1")
         assert answer["pagination"]["total_items"] == 2
         assert "search=water" in answer["pagination"]["links"][0]
-        assert "search=water" in v1.Caller(user).get("campaign/?search=water&limit=1")["next"]
+        assert "search=water" in v1.Caller(account).get("campaign/?search=water&limit=1")["next"]
 
 
-def test_the_list_of_phone_numbers_can_be_filtered(user: User) -> None:
-    mine = make_phone_number(number="9800000101", owner=user)
-    other = make_phone_number(number="9800000102", owner=user)
+def test_the_list_of_phone_numbers_can_be_filtered(account: Account) -> None:
+    mine = make_phone_number(number="9800000101", owner=account)
+    other = make_phone_number(number="9800000102", owner=account)
     other.capabilities, other.friendly_name = "SMS", "Ward office"
     other.save()
     sale = make_phone_number(number="9800000201")
-    of_v0, of_v1 = v0.Caller(user), v1.Caller(user)
+    of_v0, of_v1 = v0.Caller(account), v1.Caller(account)
 
     def owned(query: str) -> list[str]:
         listed = of_v0.get(f"/api/system/owned/phone_numbers?{query}")["data"]["owned_numbers"]
@@ -123,10 +125,10 @@ def test_the_list_of_phone_numbers_can_be_filtered(user: User) -> None:
     of_v1.fails("GET", "phone-number/active/?capability=fax", status=400)
 
 
-def test_the_list_of_otps_can_be_filtered(user: User) -> None:
+def test_the_list_of_otps_can_be_filtered(account: Account) -> None:
     def make(number: str, channel: str, origin: str, day: int) -> int:
         return Otp.objects.create(
-            owner=user,
+            owner=account,
             number=number,
             to=f"+977{number}",
             channel=channel,
@@ -139,7 +141,7 @@ def test_the_list_of_otps_can_be_filtered(user: User) -> None:
     first = make("9841000001", "sms", "owner", 1)
     second = make("9841000001", "call", "generated", 2)
     third = make("9841000002", "sms", "generated", 3)
-    caller = v1.Caller(user)
+    caller = v1.Caller(account)
 
     def found(query: str) -> list[int]:
         return [otp["id"] for otp in caller.get(f"auths/list/send-otps/?{query}")["results"]["data"]]

@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from accounts.models import User
+from accounts.models import Account
 from campaigns.api.words import RECIPIENT_STATUSES
 from campaigns.models import Campaign, Recipient, RunStatus, Service
 from campaigns.reports import recipient_search, states
@@ -19,7 +19,7 @@ from campaigns.reports.recipient_search import Criteria, search
 from telephony import numbering
 from telephony.models import DeliveryStatus
 from tests import v0
-from tests.factories import make_delivery_of, make_empty_campaign, make_recipient, make_run, make_user
+from tests.factories import make_account, make_delivery_of, make_empty_campaign, make_recipient, make_run
 from tests.v1 import caller as v1
 
 S = DeliveryStatus
@@ -27,19 +27,21 @@ ENDED = [None, S.COMPLETED, S.HUNGUP, S.UNANSWERED, S.FAILED, S.TERMINATED]
 
 
 @pytest.fixture
-def user(db: None) -> User:
-    return make_user(email="sita@example.com", credits=1000)
+def account(db: None) -> Account:
+    return make_account(email="sita@example.com", credits=1000)
 
 
 @pytest.fixture
-def campaign(user: User) -> Campaign:
-    return make_empty_campaign(owner=user, tags=["tags_name", "tags_ward", "tags_50%"], service=Service.CALL)
+def campaign(account: Account) -> Campaign:
+    return make_empty_campaign(
+        owner=account, tags=["tags_name", "tags_ward", "tags_50%"], service=Service.CALL
+    )
 
 
 @pytest.fixture
-def find(user: User, campaign: Campaign) -> Callable[[str], list[int]]:
+def find(account: Account, campaign: Campaign) -> Callable[[str], list[int]]:
     """Return a function that returns the ids that a query finds in both dialects, and in v0 also without pages."""
-    of_v0, of_v1 = v0.Caller(user), v1.Caller(user)
+    of_v0, of_v1 = v0.Caller(account), v1.Caller(account)
 
     def find(query: str) -> list[int]:
         whole = of_v0.get(f"/api/system/campaigns/number/{campaign.pk}?{query}")["data"]["number-lists"]
@@ -54,10 +56,10 @@ def find(user: User, campaign: Campaign) -> Callable[[str], list[int]]:
     return find
 
 
-def refused(user: User, campaign: Campaign, query: str) -> str:
+def refused(account: Account, campaign: Campaign, query: str) -> str:
     """Return the message with which both dialects refuse a query."""
-    said = v0.Caller(user).fails("GET", f"/api/system/campaigns/number/{campaign.pk}?{query}", status=400)
-    also = v1.Caller(user).fails("GET", f"campaign-detail/{campaign.pk}/?{query}", status=400)
+    said = v0.Caller(account).fails("GET", f"/api/system/campaigns/number/{campaign.pk}?{query}", status=400)
+    also = v1.Caller(account).fails("GET", f"campaign-detail/{campaign.pk}/?{query}", status=400)
     assert said["message"] == also["message"]
     return str(said["message"])
 
@@ -128,8 +130,8 @@ class TestStatus:
             assert find(query) == both
         assert len(find("status=")) == 18
 
-    def test_an_unknown_status_is_refused(self, user: User, campaign: Campaign) -> None:
-        assert refused(user, campaign, "status=broken").startswith(
+    def test_an_unknown_status_is_refused(self, account: Account, campaign: Campaign) -> None:
+        assert refused(account, campaign, "status=broken").startswith(
             "status: “broken” is not known here: use not"
         )
 
@@ -154,8 +156,8 @@ class TestNumberAndTags:
         assert find("number=1231231234") == [one.pk]
 
     @pytest.mark.parametrize("number", ["abc", "12", "9" * 30])
-    def test_an_invalid_number_is_refused(self, user: User, campaign: Campaign, number: str) -> None:
-        assert refused(user, campaign, f"number={number}").startswith("number: ")
+    def test_an_invalid_number_is_refused(self, account: Account, campaign: Campaign, number: str) -> None:
+        assert refused(account, campaign, f"number={number}").startswith("number: ")
 
     def test_numbers_can_be_filtered_by_tag_values(
         self, campaign: Campaign, find: Callable[[str], list[int]]
@@ -173,15 +175,15 @@ class TestNumberAndTags:
         make_recipient(campaign=campaign, tags={"tags_50%": "50%"})
         assert len(find("tag=50%25:50%25")) == 1
 
-    def test_invalid_tag_filters_are_refused(self, user: User, campaign: Campaign) -> None:
-        assert refused(user, campaign, "tag=age:7") == (
+    def test_invalid_tag_filters_are_refused(self, account: Account, campaign: Campaign) -> None:
+        assert refused(account, campaign, "tag=age:7") == (
             "tag: Unknown tag “tags_age”. This campaign has: tags_name, tags_ward, tags_50%."
         )
-        assert "Write it as tags_ward:5" in refused(user, campaign, "tag=100%25")
-        assert "Write it as tags_ward:5" in refused(user, campaign, "tag=:5")
-        assert "at most 10" in refused(user, campaign, "&".join(f"tag=a{n}:1" for n in range(11)))
-        untagged = make_empty_campaign(owner=user)
-        assert refused(user, untagged, "tag=age:7").endswith("This campaign has none.")
+        assert "Write it as tags_ward:5" in refused(account, campaign, "tag=100%25")
+        assert "Write it as tags_ward:5" in refused(account, campaign, "tag=:5")
+        assert "at most 10" in refused(account, campaign, "&".join(f"tag=a{n}:1" for n in range(11)))
+        untagged = make_empty_campaign(owner=account)
+        assert refused(account, untagged, "tag=age:7").endswith("This campaign has none.")
 
     def test_a_recipient_must_match_all_filters(
         self, campaign: Campaign, find: Callable[[str], list[int]]
@@ -231,9 +233,9 @@ class TestStretches:
 
     @pytest.mark.parametrize("query", ["tag=ward:0", "status=not started", "number=9800000001&tag=ward:0"])
     def test_following_the_links_searches_the_whole_campaign(
-        self, user: User, campaign: Campaign, failed: list[int], query: str
+        self, account: Account, campaign: Campaign, failed: list[int], query: str
     ) -> None:
-        of_v0, of_v1 = v0.Caller(user), v1.Caller(user)
+        of_v0, of_v1 = v0.Caller(account), v1.Caller(account)
         paths = (
             (of_v0.get, f"/api/system/campaigns/number/{campaign.pk}/?page=1&{query}"),
             (of_v1.get, f"/api/v1/campaign-detail/{campaign.pk}/?{query}"),
@@ -246,12 +248,12 @@ class TestStretches:
             assert len(set(positions)) == 5
 
     def test_v0_without_pages_searches_the_whole_campaign(
-        self, user: User, campaign: Campaign, failed: list[int]
+        self, account: Account, campaign: Campaign, failed: list[int]
     ) -> None:
         path = f"/api/system/campaigns/number/{campaign.pk}/?tag=ward:0"
-        found = [one["id"] for one in v0.Caller(user).get(path)["data"]["number-lists"]]
+        found = [one["id"] for one in v0.Caller(account).get(path)["data"]["number-lists"]]
         assert found == failed
-        older = v0.Caller(user).get(f"{path}&before={failed[1]}")["data"]["number-lists"]
+        older = v0.Caller(account).get(f"{path}&before={failed[1]}")["data"]["number-lists"]
         assert [one["id"] for one in older] == failed[2:]
 
     def test_a_search_for_recipients_not_reached_skips_all_others(
@@ -264,19 +266,19 @@ class TestStretches:
         assert stretch.ends_at is None
 
     @pytest.mark.parametrize("before", ["0", "-1", "abc", "1.5", "9" * 20, "१"])
-    def test_an_invalid_before_id_is_refused(self, user: User, campaign: Campaign, before: str) -> None:
-        assert "Ids are whole numbers above 0" in refused(user, campaign, f"before={before}")
+    def test_an_invalid_before_id_is_refused(self, account: Account, campaign: Campaign, before: str) -> None:
+        assert "Ids are whole numbers above 0" in refused(account, campaign, f"before={before}")
 
 
 class TestALargeCampaign:
     """The cost of a search does not grow with the campaign."""
 
     @pytest.fixture
-    def large(self, user: User) -> Campaign:
+    def large(self, account: Account) -> Campaign:
         """A campaign of 30,000 recipients, and a later campaign whose recipients must not be read."""
-        campaign = make_empty_campaign(owner=user, tags=["tags_ward"], number_count=30_000)
+        campaign = make_empty_campaign(owner=account, tags=["tags_ward"], number_count=30_000)
         with connection.cursor() as cursor:
-            for one in (campaign, make_empty_campaign(owner=user)):
+            for one in (campaign, make_empty_campaign(owner=account)):
                 cursor.execute(
                     """INSERT INTO campaigns_recipient (campaign_id, number, "to", tags, status)
                        SELECT %s, n, '+977' || n, jsonb_build_object('tags_ward', i %% 7),
@@ -300,11 +302,11 @@ class TestALargeCampaign:
     )
     @pytest.mark.parametrize("running", [False, True])
     def test_a_search_reads_one_stretch_by_an_index(
-        self, user: User, large: Campaign, query: str, index: str, running: bool
+        self, account: Account, large: Campaign, query: str, index: str, running: bool
     ) -> None:
         if running:
             make_run(campaign=large, cursor=large.recipients.latest("pk").pk, last_recipient=2**40)
-        caller = v1.Caller(user)
+        caller = v1.Caller(account)
         with CaptureQueriesContext(connection) as captured:
             caller.get(f"campaign-detail/{large.pk}/?{query}")
         asked = [it["sql"] for it in captured if 'FROM "campaigns_recipient"' in it["sql"]]

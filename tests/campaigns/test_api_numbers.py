@@ -10,35 +10,35 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import Account
 from campaigns.api.v0 import numbers
 from campaigns.models import Campaign, RunStatus, Service
 from telephony.models import DeliveryStatus
 from tests.factories import (
+    make_account,
     make_campaign,
     make_delivery_of,
     make_empty_campaign,
     make_recipient,
     make_run,
-    make_user,
 )
 from tests.golden import assert_answers_as_documented
 from tests.v0 import Caller
 
 
 @pytest.fixture
-def user(db: None) -> User:
-    return make_user(email="sita@example.com", credits=100)
+def account(db: None) -> Account:
+    return make_account(email="sita@example.com", credits=100)
 
 
 @pytest.fixture
-def caller(user: User) -> Caller:
-    return Caller(user)
+def caller(account: Account) -> Caller:
+    return Caller(account)
 
 
 @pytest.fixture
-def campaign(user: User) -> Campaign:
-    return make_empty_campaign(owner=user, tags=["tags_name", "tags_age"], service=Service.CALL)
+def campaign(account: Account) -> Campaign:
+    return make_empty_campaign(owner=account, tags=["tags_name", "tags_age"], service=Service.CALL)
 
 
 def of(campaign: Campaign) -> str:
@@ -46,10 +46,10 @@ def of(campaign: Campaign) -> str:
 
 
 class TestList:
-    def test_numbers_are_listed_newest_first(self, caller: Caller, user: User) -> None:
+    def test_numbers_are_listed_newest_first(self, caller: Caller, account: Account) -> None:
         tags = ["tags_name", "tags_age"]
         campaign = make_empty_campaign(
-            owner=user, name="Sample campaign name", service=Service.CALL, tags=tags
+            owner=account, name="Sample campaign name", service=Service.CALL, tags=tags
         )
         hungup = {"status": DeliveryStatus.HUNGUP, "seconds": 17.2, "playback": 50, "credits": 2}
         completed = {"status": DeliveryStatus.COMPLETED, "seconds": 33.6, "playback": 100, "credits": 2}
@@ -58,7 +58,7 @@ class TestList:
         second = make_recipient(campaign=campaign, number=980000033)
         told = {"tags_name": "सीता", "tags_age": 25}
         third = make_recipient(campaign=campaign, number=9800000034, tags=told, **completed)
-        make_campaign(owner=user, name="another")
+        make_campaign(owner=account, name="another")
         ids = {"first": first.pk, "second": second.pk, "third": third.pk}
         assert_answers_as_documented(caller.client, "number_list", campaign=campaign.pk, **ids)
 
@@ -190,15 +190,15 @@ class TestList:
 
 
 class TestAdd:
-    def test_a_number_can_be_added_with_tags(self, caller: Caller, user: User) -> None:
+    def test_a_number_can_be_added_with_tags(self, caller: Caller, account: Account) -> None:
         tags = ["tags_name", "tags_age"]
-        campaign = make_empty_campaign(owner=user, name="Sample campaign name", tags=tags)
+        campaign = make_empty_campaign(owner=account, name="Sample campaign name", tags=tags)
         assert_answers_as_documented(caller.client, "number_add", campaign=campaign.pk)
         (details,) = caller.get(f"/api/system/campaigns/{campaign.pk}/details")["data"]["details"]
         assert details["number_count"] == 1
 
-    def test_a_number_can_be_added_by_a_multipart_form(self, caller: Caller, user: User) -> None:
-        campaign = make_empty_campaign(owner=user)
+    def test_a_number_can_be_added_by_a_multipart_form(self, caller: Caller, account: Account) -> None:
+        campaign = make_empty_campaign(owner=account)
         answer = caller.post(of(campaign), {"number": "9800000035"}, format="multipart", status=201)
         shown = answer["data"]["number-lists"]
         assert (shown["number"], shown["status"], shown["available_tags"]) == (9800000035, "not started", {})
@@ -230,13 +230,13 @@ class TestAdd:
 
 
 class TestOne:
-    def test_the_details_of_a_number(self, caller: Caller, user: User) -> None:
-        campaign = make_empty_campaign(owner=user, name="Sample campaign name")
+    def test_the_details_of_a_number(self, caller: Caller, account: Account) -> None:
+        campaign = make_empty_campaign(owner=account, name="Sample campaign name")
         number = make_recipient(campaign=campaign, number=9800000034)
         assert_answers_as_documented(caller.client, "number_details", number=number.pk)
 
-    def test_a_number_can_be_edited(self, caller: Caller, user: User) -> None:
-        campaign = make_empty_campaign(owner=user, name="sample campaign", tags=["tags_name", "tags_age"])
+    def test_a_number_can_be_edited(self, caller: Caller, account: Account) -> None:
+        campaign = make_empty_campaign(owner=account, name="sample campaign", tags=["tags_name", "tags_age"])
         number = make_recipient(campaign=campaign, number=9800000034)
         assert_answers_as_documented(caller.client, "number_edit", number=number.pk)
 
@@ -265,8 +265,8 @@ class TestOne:
         shown = caller.put(f"/api/system/number/{recipient.pk}/", sent)["data"]["details"]
         assert (shown["number"], shown["available_tags"]) == (9800000001, {"tags_name": "", "tags_age": 26.5})
 
-    def test_a_number_can_be_deleted(self, caller: Caller, user: User) -> None:
-        campaign = make_empty_campaign(owner=user, name="campaign bulk")
+    def test_a_number_can_be_deleted(self, caller: Caller, account: Account) -> None:
+        campaign = make_empty_campaign(owner=account, name="campaign bulk")
         number = make_recipient(campaign=campaign, number=9800000034)
         assert_answers_as_documented(caller.client, "number_delete", number=number.pk)
         caller.fails("GET", f"/api/system/number/{number.pk}/", status=404)
@@ -281,20 +281,20 @@ class TestOne:
         recipient.refresh_from_db()
         assert recipient.number == "9800000001"
 
-    def test_the_id_of_a_campaign_is_not_the_id_of_a_number(self, caller: Caller, user: User) -> None:
-        campaign = make_empty_campaign(pk=10**12, owner=user)
+    def test_the_id_of_a_campaign_is_not_the_id_of_a_number(self, caller: Caller, account: Account) -> None:
+        campaign = make_empty_campaign(pk=10**12, owner=account)
         number = make_recipient(campaign=campaign)
         caller.fails("DELETE", f"/api/system/campaigns/number/{campaign.pk}/delete/", status=404)
         caller.fails("GET", f"/api/system/campaigns/number/{number.pk}/", status=404)
 
 
-def test_the_outcome_of_a_run_is_shown(caller: Caller, user: User, settings: Any) -> None:
+def test_the_outcome_of_a_run_is_shown(caller: Caller, account: Account, settings: Any) -> None:
     """The sandbox decides by the last digits. These numbers end completed, busy, unanswered, hung up and refused."""
     from tests import engine
 
     settings.IRIS_SANDBOX_SPEED = 1000
     endings = {9800009901: "unanswered", 9800009902: "unanswered", 9800009903: "hungup", 9800009904: "failed"}
-    campaign = make_campaign(owner=user, service=Service.CALL, numbers=[9800000001, 984381123, *endings])
+    campaign = make_campaign(owner=account, service=Service.CALL, numbers=[9800000001, 984381123, *endings])
     caller.post(f"/api/system/campaigns/{campaign.pk}/begin/", {"message": "नमस्कार, टिङ्टिंगमा हजुरलाई स्वागत छ"})
     engine.run_to_the_end()
     shown = {number["number"]: number for number in caller.get(of(campaign))["data"]["number-lists"]}

@@ -15,14 +15,14 @@ from openpyxl import Workbook
 from pytest_django.live_server_helper import LiveServer
 
 from tests import engine
-from tests.factories import make_user
+from tests.factories import make_account
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
 def http(live_server: LiveServer) -> Iterator[httpx.Client]:
-    make_user(email="sita@example.com", password="secret-password", credits=1000)
+    make_account(email="sita@example.com", password="secret-password", credits=1000)
     with httpx.Client(base_url=f"{live_server.url}/api", follow_redirects=False, timeout=30) as client:
         yield client
 

@@ -19,7 +19,7 @@ from campaigns.runs import hopper, lifecycle
 from telephony.models import Delivery, DeliveryStatus, SandboxMessage
 from tests.campaigns.surveys.surveying import make_survey
 from tests.engine import run_to_the_end
-from tests.factories import make_campaign, make_user
+from tests.factories import make_account, make_campaign
 
 pytestmark = pytest.mark.django_db
 
@@ -84,7 +84,7 @@ def test_a_run_is_stopped_with_its_deleted_campaign_even_if_the_process_dies(
     monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     settings.IRIS_HOPPER_SIZE = 2
-    owner = make_user(credits=10)
+    owner = make_account(credits=10)
     campaign = make_campaign(owner=owner)
     runs.begin(campaign=campaign, message="Hello")
     hopper.fill_all(budget=0)

@@ -9,7 +9,7 @@ import pytest
 
 from campaigns.models import Campaign, Recipient, Run
 from telephony.models import DeliveryStatus
-from tests.factories import make_campaign, make_user
+from tests.factories import make_account, make_campaign
 from tests.v0 import Caller
 
 pytestmark = pytest.mark.django_db
@@ -19,7 +19,7 @@ FORM = "application/x-www-form-urlencoded"
 
 @pytest.fixture
 def campaign() -> Campaign:
-    campaign = make_campaign(owner=make_user(credits=1000))
+    campaign = make_campaign(owner=make_account(credits=1000))
     campaign.message = "old text"
     campaign.save()
     first = campaign.recipients.earliest("pk")

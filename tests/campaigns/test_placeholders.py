@@ -11,7 +11,7 @@ from iris.errors import InvalidInput
 from otp.models import Otp
 from telephony.models import Channel
 from telephony.placeholders import read_placeholders
-from tests.factories import make_user
+from tests.factories import make_account
 from tests.v0 import Caller
 
 
@@ -52,7 +52,7 @@ def test_a_placeholder_behind_a_dollar_is_refused_with_the_right_spelling(messag
 class TestOtp:
     @pytest.fixture
     def caller(self) -> Caller:
-        return Caller(make_user(credits=100))
+        return Caller(make_account(credits=100))
 
     def send(self, caller: Caller, message: str, *, status: int = 200) -> Any:
         fields = {

@@ -11,7 +11,7 @@ from django.db import IntegrityError, connection, transaction
 
 from campaigns.models import Campaign
 from campaigns.recipients import imports
-from tests.factories import make_campaign, make_empty_campaign, make_user
+from tests.factories import make_account, make_campaign, make_empty_campaign
 from tests.live import wait_for
 
 ADD = """INSERT INTO campaigns_recipient (campaign_id, number, "to") VALUES (%s, '9841000001', '')"""
@@ -19,7 +19,7 @@ MISSING = 999
 
 
 def an_empty_one() -> Campaign:
-    return make_empty_campaign(owner=make_user())
+    return make_empty_campaign(owner=make_account())
 
 
 @pytest.mark.django_db

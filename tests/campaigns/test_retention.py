@@ -34,7 +34,7 @@ from telephony.models import (
 )
 from tests import v0
 from tests.engine import run_to_the_end
-from tests.factories import make_campaign, make_delivery_of, make_run, make_trunk, make_user
+from tests.factories import make_account, make_campaign, make_delivery_of, make_run, make_trunk
 from tests.v1.caller import Caller as CallerOfV1
 
 pytestmark = pytest.mark.django_db
@@ -142,8 +142,8 @@ def test_unfinished_deliveries_are_kept_even_if_their_run_has_finished() -> None
 
 
 def test_pruning_keeps_otps_and_removes_their_deliveries() -> None:
-    owner = make_user(credits=10)
-    otp = send_otp(owner=owner, number="9841000001", message="{otp}", channel=Channel.SMS)
+    owner = make_account(credits=10)
+    otp = send_otp(account=owner, number="9841000001", message="{otp}", channel=Channel.SMS)
     prune()
     run_to_the_end()
     prune()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from accounts.models import User
+from accounts.models import Account
 from campaigns import runs
 from campaigns.models import Run, Service
 from campaigns.runs import hopper
@@ -16,15 +16,15 @@ from telephony.engine import dispatch
 from telephony.models import DeliveryStatus
 from tests import v0
 from tests.engine import run_to_the_end
-from tests.factories import make_campaign, make_user
+from tests.factories import make_account, make_campaign
 from tests.v1.caller import Caller as CallerOfV1
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def owner() -> User:
-    return make_user(credits=100)
+def owner() -> Account:
+    return make_account(credits=100)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def owner() -> User:
     ],
 )
 def test_a_campaign_without_a_carrier_for_its_channel_is_refused_without_a_hold(
-    settings: Any, owner: User, service: Service, failover: list[DeliveryStatus], missing: str
+    settings: Any, owner: Account, service: Service, failover: list[DeliveryStatus], missing: str
 ) -> None:
     settings.ROUTES = {**settings.ROUTES, missing: []}
     campaign = make_campaign(owner=owner, service=service, failover_statuses=failover)
@@ -48,12 +48,12 @@ def test_a_campaign_without_a_carrier_for_its_channel_is_refused_without_a_hold(
     assert (owner.balance, Run.objects.count()) == (100, 0)
 
 
-def test_an_unused_channel_needs_no_carrier(settings: Any, owner: User) -> None:
+def test_an_unused_channel_needs_no_carrier(settings: Any, owner: Account) -> None:
     settings.ROUTES = {**settings.ROUTES, "call": []}
     runs.begin(campaign=make_campaign(owner=owner), message="Namaste")
 
 
-def test_v0_explains_the_missing_carrier(settings: Any, owner: User) -> None:
+def test_v0_explains_the_missing_carrier(settings: Any, owner: Account) -> None:
     settings.ROUTES = {**settings.ROUTES, "sms": []}
     campaign = make_campaign(owner=owner)
     answer = v0.Caller(owner).call(
@@ -62,13 +62,13 @@ def test_v0_explains_the_missing_carrier(settings: Any, owner: User) -> None:
     assert answer["message"] == "No carrier is set up for Sms: ask this server's operator."
 
 
-def test_v1_explains_the_missing_carrier(settings: Any, owner: User) -> None:
+def test_v1_explains_the_missing_carrier(settings: Any, owner: Account) -> None:
     settings.ROUTES = {**settings.ROUTES, "sms": []}
     campaign = make_campaign(owner=owner, message="Namaste")
     CallerOfV1(owner).fails("post", f"run-campaign/{campaign.pk}/", status=503)
 
 
-def test_a_call_ends_even_if_its_failover_sms_has_no_route(settings: Any, owner: User) -> None:
+def test_a_call_ends_even_if_its_failover_sms_has_no_route(settings: Any, owner: Account) -> None:
     settings.IRIS_SANDBOX_SPEED = 1000
     campaign = make_campaign(
         owner=owner,
@@ -87,7 +87,7 @@ def test_a_call_ends_even_if_its_failover_sms_has_no_route(settings: Any, owner:
 
 
 def test_a_run_that_cannot_be_filled_is_tried_once_per_time_slice_and_delays_no_other(
-    settings: Any, owner: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    settings: Any, owner: Account, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.IRIS_SANDBOX_SPEED = 1000
     lost = runs.begin(campaign=make_campaign(owner=owner, service=Service.CALL), message="Namaste")

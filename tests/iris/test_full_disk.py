@@ -17,7 +17,7 @@ from django.test import Client
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from accounts.models import User
+from accounts.models import Account
 from campaigns.models import Campaign, Service, SheetImport
 from campaigns.tasks import fill
 from iris import health
@@ -25,7 +25,7 @@ from iris.celery import app
 from telephony.models import Audio
 from telephony.speech import audio, store
 from telephony.speech.engine import Pcm
-from tests.factories import make_campaign, make_user
+from tests.factories import make_account, make_campaign, owner_of
 from tests.iris.test_failing_parts import read_only_server
 from tests.iris.webserving import web_server
 
@@ -83,17 +83,17 @@ def temporary(disk: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def user(transactional_db: None) -> User:
-    return make_user(email="sita@example.com", credits=100)
+def account(transactional_db: None) -> Account:
+    return make_account(email="sita@example.com", credits=100)
 
 
 @pytest.fixture
-def ask(user: User) -> Callable[..., Any]:
+def ask(account: Account) -> Callable[..., Any]:
     """Return a function that sends a request and asserts a prompt 503 with Retry-After, in the request's dialect."""
 
     def ask(method: str, path: str, data: Any, format: str = "json") -> Any:
         client = APIClient(raise_request_exception=False)
-        client.force_authenticate(user)
+        client.force_authenticate(owner_of(account))
         before = time.process_time()
         response = getattr(client, method)(path, data, format=format)
         assert response.status_code == 503, response.content
@@ -134,9 +134,9 @@ def uploads(campaign: Campaign) -> list[tuple[str, str, Any, str]]:
 
 
 def test_uploads_of_recordings_and_speech_on_a_full_disk_are_a_503(
-    media: Path, user: User, ask: Callable[..., Any]
+    media: Path, account: Account, ask: Callable[..., Any]
 ) -> None:
-    campaign = make_campaign(owner=user, service=Service.CALL)
+    campaign = make_campaign(owner=account, service=Service.CALL)
     for method, path, data, format in uploads(campaign):
         ask(method, path, data, format)
 
@@ -147,7 +147,7 @@ def test_uploads_of_recordings_and_speech_on_a_full_disk_are_a_503(
 
 @pytest.mark.parametrize("kind", ["large", "costly"])
 def test_sheets_for_a_worker_on_a_full_disk_are_a_503(
-    media: Path, user: User, ask: Callable[..., Any], settings: Settings, kind: str
+    media: Path, account: Account, ask: Callable[..., Any], settings: Settings, kind: str
 ) -> None:
     settings.IRIS_BACKGROUND_IMPORT_BYTES = 1000 if kind == "large" else 10**9
     rows = 1000 if kind == "large" else 30_000
@@ -164,9 +164,9 @@ def test_sheets_for_a_worker_on_a_full_disk_are_a_503(
 
 
 def test_uploads_that_do_not_fit_into_the_temporary_folder_are_a_503(
-    temporary: Path, user: User, ask: Callable[..., Any]
+    temporary: Path, account: Account, ask: Callable[..., Any]
 ) -> None:
-    campaign = make_campaign(owner=user, service=Service.CALL)
+    campaign = make_campaign(owner=account, service=Service.CALL)
     path = f"/api/v1/campaign/create/{campaign.pk}/message/"
     ask(
         "patch", path, {"audio_file": upload(sound(100))}, "multipart"
@@ -177,13 +177,13 @@ def test_uploads_that_do_not_fit_into_the_temporary_folder_are_a_503(
 
 
 def test_uploads_without_any_usable_temporary_folder_are_a_503(
-    disk: Path, user: User, ask: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    disk: Path, account: Account, ask: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A process that needs its first temporary file: Python tries all temporary folders, and none is usable."""
     fill_up(disk)
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [str(disk)])
-    campaign = make_campaign(owner=user, service=Service.CALL)
+    campaign = make_campaign(owner=account, service=Service.CALL)
 
     ask(
         "patch",
@@ -247,22 +247,22 @@ def test_a_nudge_that_the_broker_cannot_store_is_skipped(
 
 @pytest.mark.django_db(transaction=True)
 def test_uploads_are_a_503_if_the_media_folder_is_a_file(
-    tmp_path: Path, user: User, ask: Callable[..., Any], settings: Settings
+    tmp_path: Path, account: Account, ask: Callable[..., Any], settings: Settings
 ) -> None:
     settings.MEDIA_ROOT = tmp_path / "media"
     settings.MEDIA_ROOT.touch()
-    campaign = make_campaign(owner=user, service=Service.CALL)
+    campaign = make_campaign(owner=account, service=Service.CALL)
     for method, path, data, format in uploads(campaign):
         ask(method, path, data, format)
 
 
 def test_a_stored_sheet_is_deleted_if_its_row_cannot_be_written(
-    tmp_path: Path, user: User, settings: Settings
+    tmp_path: Path, account: Account, settings: Settings
 ) -> None:
     settings.MEDIA_ROOT = tmp_path
     settings.IRIS_BACKGROUND_IMPORT_BYTES = 10
     client = APIClient()
-    client.force_authenticate(user)
+    client.force_authenticate(owner_of(account))
     sheet = "numbers\n" + "".join(f"98{n:08d}\n" for n in range(100))
     sent = {"name": "a", "services": "SMS", "send_to_number_file": upload(sheet.encode(), "a.csv")}
     with read_only_server():

@@ -11,7 +11,7 @@ from django.db import OperationalError, connection
 
 from iris import timeouts
 from iris.api.exceptions import explain
-from tests.factories import make_campaign, make_user
+from tests.factories import make_account, make_campaign
 from tests.iris.processes import run_python
 from tests.v0 import Caller
 
@@ -28,7 +28,7 @@ def short_timeouts(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> I
 
 @pytest.mark.usefixtures("short_timeouts")
 def test_a_request_that_waits_for_a_locked_row_is_a_503() -> None:
-    campaign = make_campaign(owner=make_user(email="sita@example.com"))
+    campaign = make_campaign(owner=make_account(email="sita@example.com"))
     other = connection.copy()
     try:
         other.set_autocommit(False)

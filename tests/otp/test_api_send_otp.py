@@ -10,11 +10,11 @@ from urllib.parse import urlencode
 import pytest
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import Account
 from otp.models import Origin, Otp
 from telephony.models import Audio, Channel, Delivery, DeliveryStatus, Purpose, SandboxMessage
 from tests import engine
-from tests.factories import make_campaign, make_phone_number, make_user
+from tests.factories import make_account, make_campaign, make_phone_number
 from tests.golden import assert_answers_as_documented, golden
 from tests.v0 import Caller
 
@@ -22,13 +22,13 @@ SEND = "/api/system/send/otp/"
 
 
 @pytest.fixture
-def user(db: None) -> User:
-    return make_user(email="sita@example.com", credits=100)
+def account(db: None) -> Account:
+    return make_account(email="sita@example.com", credits=100)
 
 
 @pytest.fixture
-def caller(user: User) -> Caller:
-    return Caller(user)
+def caller(account: Account) -> Caller:
+    return Caller(account)
 
 
 def request_body(**changes: Any) -> dict[str, Any]:
@@ -185,8 +185,8 @@ class TestFields:
 
 
 class TestDelivery:
-    def test_otp_has_the_highest_priority_and_expires(self, caller: Caller, user: User) -> None:
-        make_phone_number(number="9800000199", owner=user)
+    def test_otp_has_the_highest_priority_and_expires(self, caller: Caller, account: Account) -> None:
+        make_phone_number(number="9800000199", owner=account)
         caller.post(SEND, request_body())
         otp, delivery = Otp.objects.get(), Delivery.objects.get()
         assert otp.delivery == delivery
@@ -223,12 +223,12 @@ class TestDelivery:
 
     @pytest.mark.parametrize(("option", "cost"), [("text", 1), ("voice", 2)])
     def test_delivered_otp_is_charged(
-        self, caller: Caller, user: User, settings: Any, option: str, cost: int
+        self, caller: Caller, account: Account, settings: Any, option: str, cost: int
     ) -> None:
         settings.IRIS_SANDBOX_SPEED = 1000
         caller.post(SEND, request_body(sms_send_options=option))
-        user.refresh_from_db()
-        assert user.balance == 100 - cost
+        account.refresh_from_db()
+        assert account.balance == 100 - cost
         engine.run_to_the_end()
         otp = Otp.objects.select_related("hold", "delivery").get()
         assert otp.delivery is not None
@@ -236,53 +236,53 @@ class TestDelivery:
         assert otp.hold is not None
         assert (otp.hold.captured, otp.hold.remaining) == (cost, 0)
         assert otp.hold.closed_at is not None
-        user.refresh_from_db()
-        assert user.balance == 100 - cost
+        account.refresh_from_db()
+        assert account.balance == 100 - cost
 
     @pytest.mark.parametrize(
         ("number", "option"), [("9800009904", "text"), ("9800009901", "voice"), ("9800009902", "voice")]
     )
     def test_undelivered_otp_costs_nothing(
-        self, caller: Caller, user: User, settings: Any, number: str, option: str
+        self, caller: Caller, account: Account, settings: Any, number: str, option: str
     ) -> None:
         settings.IRIS_SANDBOX_SPEED = 1000
         caller.post(SEND, request_body(number=number, sms_send_options=option))
         engine.run_to_the_end()
-        user.refresh_from_db()
-        assert user.balance == 100
+        account.refresh_from_db()
+        assert account.balance == 100
         hold = Otp.objects.select_related("hold").get().hold
         assert hold is not None
         assert hold.closed_at is not None
         assert hold.remaining == 0
 
-    def test_otp_is_not_sent_after_five_minutes(self, caller: Caller, user: User) -> None:
+    def test_otp_is_not_sent_after_five_minutes(self, caller: Caller, account: Account) -> None:
         caller.post(SEND, request_body())
         Delivery.objects.update(useful_until=timezone.now() - timedelta(seconds=1))
         from telephony.engine import lifecycle
 
         lifecycle.lose_unreported()
         assert Delivery.objects.get().status == DeliveryStatus.FAILED
-        user.refresh_from_db()
-        assert user.balance == 100
+        account.refresh_from_db()
+        assert account.balance == 100
         assert not SandboxMessage.objects.exists()
 
     def test_holds_of_several_otps_are_released_in_one_set(
-        self, caller: Caller, user: User, settings: Any
+        self, caller: Caller, account: Account, settings: Any
     ) -> None:
         settings.IRIS_SANDBOX_SPEED = 1000
-        others = make_user(email="other@example.com", credits=10)
+        others = make_account(email="other@example.com", credits=10)
         for client in (caller, Caller(others), caller, Caller(others)):
             client.post(SEND, request_body(number="9800009904"))
             client.post(SEND, request_body())
-        campaign = make_campaign(owner=user, numbers=[9800000001])
+        campaign = make_campaign(owner=account, numbers=[9800000001])
         caller.post(f"/api/system/campaigns/{campaign.pk}/begin/", {"message": "Namaste"})
         engine.run_to_the_end()
-        user.refresh_from_db()
+        account.refresh_from_db()
         others.refresh_from_db()
-        assert (user.balance, others.balance) == (97, 8)
+        assert (account.balance, others.balance) == (97, 8)
 
-    def test_otp_without_enough_credits_is_refused(self, caller: Caller, user: User) -> None:
-        User.objects.filter(pk=user.pk).update(balance=0)
+    def test_otp_without_enough_credits_is_refused(self, caller: Caller, account: Account) -> None:
+        Account.objects.filter(pk=account.pk).update(balance=0)
         caller.fails("POST", SEND, request_body(), status=402)
         assert not Otp.objects.exists()
         assert not Delivery.objects.exists()

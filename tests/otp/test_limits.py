@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from django.db.models import F
 
-from accounts.models import CreditEntry, RateCounter, User
+from accounts.models import Account, CreditEntry, RateCounter
 from otp.models import Otp
 from otp.services import send_otp
 from telephony.models import Channel, Delivery, OptOut
 from tests.accounts.test_credits_races import at_once, kinds
-from tests.factories import make_user
+from tests.factories import make_account
 from tests.v0 import Caller
 from tests.v1.caller import Caller as CallerOfV1
 
@@ -23,27 +23,27 @@ BODY = {"number": "9800000034", "message": "Your OTP is {otp}", "sms_send_option
 
 
 @pytest.fixture
-def user(db: None) -> User:
-    return make_user(email="sita@example.com", credits=100)
+def account(db: None) -> Account:
+    return make_account(email="sita@example.com", credits=100)
 
 
 @pytest.fixture
-def caller(user: User) -> Caller:
-    return Caller(user)
+def caller(account: Account) -> Caller:
+    return Caller(account)
 
 
 class TestToOneNumber:
-    def test_limit_counts_all_notations_of_a_number(self, caller: Caller, user: User) -> None:
+    def test_limit_counts_all_notations_of_a_number(self, caller: Caller, account: Account) -> None:
         for number in ("9800000034", "+9779800000034", "980-000-0034", "009779800000034", "९८०००००0३४"):
             caller.post(SEND, {**BODY, "number": number})
         for changes in ({}, {"sms_send_options": "voice"}, {"message": "no password"}, {"otp": "12345"}):
             answer = caller.fails("POST", SEND, {**BODY, **changes}, status=429)
             assert "to this number" in answer["message"]
         assert Otp.objects.count() == Delivery.objects.count() == 5
-        user.refresh_from_db()
-        assert user.balance == 95
+        account.refresh_from_db()
+        assert account.balance == 95
 
-    def test_retry_after_tells_when_the_limit_ends(self, caller: Caller, user: User) -> None:
+    def test_retry_after_tells_when_the_limit_ends(self, caller: Caller, account: Account) -> None:
         for _ in range(5):
             caller.post(SEND, BODY)
         client = caller.client
@@ -67,19 +67,19 @@ class TestToOneNumber:
         caller.post(SEND, BODY)
         caller.fails("POST", SEND, BODY, status=429)
         caller.post(SEND, {**BODY, "number": "9800000035"})
-        Caller(make_user(credits=5)).post(SEND, BODY)
+        Caller(make_account(credits=5)).post(SEND, BODY)
 
-    def test_refused_otps_are_not_counted(self, caller: Caller, user: User, settings: Any) -> None:
+    def test_refused_otps_are_not_counted(self, caller: Caller, account: Account, settings: Any) -> None:
         settings.IRIS_OTP_NUMBER_THROTTLE = "1/day"
-        User.objects.update(balance=0)
+        Account.objects.update(balance=0)
         caller.fails("POST", SEND, BODY, status=402)
         caller.fails("POST", SEND, {**BODY, "otp": "1"}, status=400)
-        User.objects.update(balance=5)
+        Account.objects.update(balance=5)
         caller.post(SEND, BODY)
 
-    def test_limit_has_its_own_error_code_in_v1(self, user: User, settings: Any) -> None:
+    def test_limit_has_its_own_error_code_in_v1(self, account: Account, settings: Any) -> None:
         settings.IRIS_OTP_NUMBER_THROTTLE = "1/day"
-        caller = CallerOfV1(user)
+        caller = CallerOfV1(account)
         caller.post("auths/send/otp/", BODY)
         caller.fails("POST", "auths/send/otp/", BODY, status=429)
         assert caller.code == "too_many_to_number"
@@ -92,8 +92,8 @@ class TestToOneNumber:
 
 @pytest.mark.django_db(transaction=True)
 def test_concurrent_otps_to_one_number_do_not_exceed_the_limit() -> None:
-    user = make_user(credits=100)
-    send = partial(send_otp, owner=user, number="9800000034", message="{otp}", channel=Channel.SMS)
+    account = make_account(credits=100)
+    send = partial(send_otp, account=account, number="9800000034", message="{otp}", channel=Channel.SMS)
     answers = at_once([send] * 12)
     assert kinds(answers) == ["Otp"] * 5 + ["TooManyToNumber"] * 7
     assert Otp.objects.count() == CreditEntry.objects.filter(kind="hold").count() == 5
@@ -133,8 +133,8 @@ class TestCountries:
 
 class TestOptOuts:
     @pytest.fixture(autouse=True)
-    def _opted_out(self, user: User) -> None:
-        OptOut.objects.create(owner=user, number="+9779800000034", source="STOP")
+    def _opted_out(self, account: Account) -> None:
+        OptOut.objects.create(owner=account, number="+9779800000034", source="STOP")
 
     @pytest.mark.parametrize("message", ["Buy two!", "[otp]", "{}", "{otp", "otp"])
     @pytest.mark.parametrize("option", ["text", "voice"])
@@ -153,9 +153,9 @@ class TestOptOuts:
         assert Otp.objects.count() == 1
 
     def test_opt_out_of_another_account_does_not_apply(self) -> None:
-        Caller(make_user(credits=5)).post(SEND, {**BODY, "message": "Welcome"})
+        Caller(make_account(credits=5)).post(SEND, {**BODY, "message": "Welcome"})
 
-    def test_opt_out_has_its_own_error_code_in_v1(self, user: User) -> None:
-        caller = CallerOfV1(user)
+    def test_opt_out_has_its_own_error_code_in_v1(self, account: Account) -> None:
+        caller = CallerOfV1(account)
         caller.fails("POST", "auths/send/otp/", {**BODY, "message": "x", "company_name": "Shop"}, status=409)
         assert caller.code == "opted_out"

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from accounts.models import User
-from tests.factories import make_user
+from accounts.models import Account
+from tests.factories import make_account
 from tests.golden import assert_answers_as_documented
 from tests.v0 import Caller
 
@@ -15,13 +15,13 @@ VOICE = "/api/system/test/voice/"
 
 
 @pytest.fixture
-def user(db: None) -> User:
-    return make_user(email="sita@example.com")
+def account(db: None) -> Account:
+    return make_account(email="sita@example.com")
 
 
 @pytest.fixture
-def caller(user: User) -> Caller:
-    return Caller(user)
+def caller(account: Account) -> Caller:
+    return Caller(account)
 
 
 def test_trial_returns_the_url_of_a_recording(caller: Caller) -> None:
@@ -63,9 +63,9 @@ def test_trials_of_one_voice_share_a_recording_and_voices_differ(caller: Caller)
     assert address("np_rija") == address("np_rija") != address("np_binod")
 
 
-def test_trial_costs_no_credits(caller: Caller, user: User) -> None:
+def test_trial_costs_no_credits(caller: Caller, account: Account) -> None:
     caller.post(VOICE, {"message": "नमस्कार"})
-    assert not user.credit_entries.exists()
+    assert not account.credit_entries.exists()
 
 
 @pytest.mark.parametrize(

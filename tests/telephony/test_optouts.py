@@ -12,13 +12,13 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import Account
 from telephony import optouts
 from telephony.carriers.base import CarrierEvent, InboundSms
 from telephony.engine import delivery_reports, dispatch
 from telephony.models import Cause, Channel, Delivery, DeliveryStatus, InboundMessage, OptOut, Purpose
 from telephony.optouts import Keyword, keyword_in
-from tests.factories import make_delivery, make_phone_number, make_trunk, make_user
+from tests.factories import make_account, make_delivery, make_phone_number, make_trunk, make_user
 
 SENDER = "+9779841000001"
 
@@ -91,7 +91,7 @@ class TestReceiving:
     @pytest.mark.parametrize("written", ["9801000000", "+9779801000000", "9779801000000"])
     def test_stop_to_an_owned_number_applies_to_its_owner(self, written: str) -> None:
         make_delivery(to=SENDER)
-        number = make_phone_number(number=written, owner=make_user())
+        number = make_phone_number(number=written, owner=make_account())
         delivery_reports.apply_events("sandbox", [inbound_sms("रोक्नुहोस्", to="+9779801000000")])
         assert [entry.owner for entry in OptOut.objects.all()] == [number.owner]
 
@@ -163,7 +163,7 @@ class TestAdmin:
         return client
 
     def test_operator_adds_a_number_to_the_opt_out_list(self, operator: Client) -> None:
-        owner = make_user()
+        owner = make_account()
         page = reverse("admin:telephony_optout_add")
         for number, count in (("984", 0), ("9841000001", 1), ("+977 9841000001", 1)):
             operator.post(page, {"owner": owner.pk, "number": number, "source": "called us"})
@@ -185,7 +185,7 @@ class TestAdmin:
 
 @pytest.mark.django_db
 def test_deleting_an_account_deletes_its_opt_outs() -> None:
-    owner: User = make_user()
+    owner: Account = make_account()
     optouts.update_list({(owner.pk, SENDER): ""})
     owner.delete()
     assert not OptOut.objects.exists()

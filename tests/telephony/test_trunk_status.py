@@ -113,4 +113,3 @@ def test_status_says_whether_the_carrier_has_accepted_anything_since_the_last_er
     assert trunk_status()["line"]["last error"] == "503 Full (5 min ago; it has accepted nothing since)"
     make_delivery(trunk=line, channel=Channel.CALL, status=DeliveryStatus.HUNGUP, submitted_at=after)
     assert trunk_status()["line"]["last error"] == "503 Full (5 min ago; it has accepted 1 since)"
-

@@ -8,9 +8,10 @@ from typing import Any
 from rest_framework.test import APIClient
 
 from accounts import apikeys
-from accounts.models import User
+from accounts.models import Account
 from iris.api.views import ERROR_CODE
 from tests import v0
+from tests.factories import owner_of
 
 
 class Client(APIClient):
@@ -24,11 +25,12 @@ class Client(APIClient):
 
 
 class Caller(v0.Caller):
-    def __init__(self, user: User | None) -> None:
+    def __init__(self, account: Account | None) -> None:
         super().__init__(None)
         self.client: Client = Client(raise_request_exception=False)
-        if user is not None:
-            self.client.credentials(HTTP_AUTHORIZATION=f"Bearer {apikeys.generate(user=user)}")
+        if account is not None:
+            key = apikeys.generate(account=account, created_by=owner_of(account))
+            self.client.credentials(HTTP_AUTHORIZATION=f"Bearer {key}")
 
     @property
     def code(self) -> str | None:

@@ -14,7 +14,7 @@ from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from accounts import apikeys
 from accounts.models import ApiKey, User
-from tests.factories import make_user
+from tests.factories import account_of, make_user
 from tests.v1.caller import assert_refusal, code_of
 
 PROFILE = "/api/v1/auths/user-profile/"
@@ -45,7 +45,7 @@ def ask(authorization: str, client: APIClient | None = None) -> Any:
 class TestTokens:
     @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "Token", "TOKEN"])
     def test_api_keys_and_access_tokens_work_with_both_schemes(self, user: User, scheme: str) -> None:
-        for token in (apikeys.generate(user=user), str(AccessToken.for_user(user))):
+        for token in (apikeys.generate(account=account_of(user)), str(AccessToken.for_user(user))):
             assert ask(f"{scheme} {token}").json()["user"]["email"] == "sita@example.com"
 
     def test_refresh_token_is_refused_as_an_access_token(self, user: User) -> None:
@@ -60,7 +60,7 @@ class TestTokens:
         assert answer.status_code == 401
 
     def test_tokens_of_a_disabled_account_are_refused(self, user: User) -> None:
-        tokens = [apikeys.generate(user=user), str(AccessToken.for_user(user))]
+        tokens = [apikeys.generate(account=account_of(user)), str(AccessToken.for_user(user))]
         User.objects.update(is_active=False)
         for token in tokens:
             assert code_of(ask(f"Bearer {token}")) == "user_inactive"
@@ -72,20 +72,20 @@ class TestTokens:
 
 class TestKeys:
     def test_api_key_is_stored_as_a_hash(self, user: User) -> None:
-        key = apikeys.generate(user=user)
+        key = apikeys.generate(account=account_of(user))
         with connection.cursor() as cursor:
             cursor.execute("SELECT k::text FROM accounts_apikey k")
             assert key not in cursor.fetchone()[0]
 
     def test_new_api_key_revokes_the_previous_one(self, user: User) -> None:
-        first = apikeys.generate(user=user)
+        first = apikeys.generate(account=account_of(user))
         second = APIClient().post("/api/v1/auths/generate-api-keys/", HTTP_AUTHORIZATION=f"Bearer {first}")
         assert ask(f"Bearer {first}").status_code == 401
         assert ask(f"Bearer {second.json()['token']}").status_code == 200
-        assert ApiKey.objects.filter(user=user).count() == 2
+        assert ApiKey.objects.filter(account__members__user=user).count() == 2
 
     def test_api_key_shown_later_is_masked_and_does_not_work(self, user: User) -> None:
-        key = apikeys.generate(user=user)
+        key = apikeys.generate(account=account_of(user))
         shown = (
             APIClient().get("/api/v1/auths/get-api-keys/", HTTP_AUTHORIZATION=f"Bearer {key}").json()["token"]
         )
@@ -93,7 +93,7 @@ class TestKeys:
         assert ask(f"Bearer {shown}").status_code == 401
 
     def test_last_use_of_an_api_key_is_stored_once_a_minute(self, user: User) -> None:
-        key = apikeys.generate(user=user)
+        key = apikeys.generate(account=account_of(user), created_by=user)
         assert ask(f"Bearer {key}").status_code == 200
         first_use = ApiKey.objects.get().last_used_at
         assert first_use is not None
@@ -169,7 +169,7 @@ class TestCookies:
 
     def test_other_sites_may_send_a_token(self, user: User) -> None:
         client = APIClient()
-        client.credentials(HTTP_AUTHORIZATION=f"Bearer {apikeys.generate(user=user)}")
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {apikeys.generate(account=account_of(user))}")
         assert client.post(CREATE, CAMPAIGN, HTTP_ORIGIN="https://shop.example").status_code == 201
 
     def test_invalid_access_cookie_is_a_401(self, browser: APIClient) -> None:

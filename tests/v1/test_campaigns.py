@@ -14,11 +14,11 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import Account
 from campaigns.models import Campaign, RunStatus, Service, Source
 from telephony.models import DeliveryStatus
 from telephony.speech import audio
-from tests.factories import make_campaign, make_empty_campaign, make_phone_number, make_run, make_user
+from tests.factories import make_account, make_campaign, make_empty_campaign, make_phone_number, make_run
 from tests.v1.caller import Caller
 
 
@@ -34,13 +34,13 @@ KATHMANDU = ZoneInfo("Asia/Kathmandu")
 
 
 @pytest.fixture
-def user(db: None) -> User:
-    return make_user(email="sita@example.com", credits=100)
+def account(db: None) -> Account:
+    return make_account(email="sita@example.com", credits=100)
 
 
 @pytest.fixture
-def caller(user: User) -> Caller:
-    return Caller(user)
+def caller(account: Account) -> Caller:
+    return Caller(account)
 
 
 def create(caller: Caller, **fields: Any) -> dict[str, Any]:
@@ -148,9 +148,9 @@ class TestCreate:
             assert create(caller, category=sent)["category"] == "Text"
         assert create(caller, category="Audio")["category"] == "Audio"
 
-    def test_user_phone_must_belong_to_the_account(self, caller: Caller, user: User) -> None:
-        mine = make_phone_number(owner=user)
-        others = make_phone_number(number="9800000102", owner=make_user())
+    def test_user_phone_must_belong_to_the_account(self, caller: Caller, account: Account) -> None:
+        mine = make_phone_number(owner=account)
+        others = make_phone_number(number="9800000102", owner=make_account())
         assert create(caller, user_phone=[mine.pk])["user_phone"] == [mine.pk]
         assert create(caller, user_phone=mine.pk)["user_phone"] == [mine.pk]
         new = {"name": "Water", "services": "PHONE", "user_phone": [others.pk]}
@@ -170,8 +170,8 @@ class TestCreate:
         del new[missing]
         assert list(caller.fails("POST", "campaign/create/", new, status=400))[-1] == missing
 
-    def test_campaign_is_created_from_a_form(self, caller: Caller, user: User) -> None:
-        numbers = [make_phone_number(number=f"980000010{last}", owner=user).pk for last in (1, 2)]
+    def test_campaign_is_created_from_a_form(self, caller: Caller, account: Account) -> None:
+        numbers = [make_phone_number(number=f"980000010{last}", owner=account).pk for last in (1, 2)]
         form = {"name": "Water", "services": "PHONE", "user_phone": numbers, "draft": "True", "voice": "5"}
         made = caller.post("campaign/create/", form, format="multipart", status=201)
         assert (made["user_phone"], made["draft"], made["voice"]) == (numbers, True, 5)
@@ -211,20 +211,20 @@ class TestSchedule:
 class TestUpdate:
     @pytest.mark.parametrize("method", ["PATCH", "PUT", "POST"])
     def test_update_changes_only_the_fields_that_are_sent(
-        self, caller: Caller, user: User, method: str
+        self, caller: Caller, account: Account, method: str
     ) -> None:
-        campaign = make_empty_campaign(owner=user, message="Old", sms_message="Old", description="Old")
+        campaign = make_empty_campaign(owner=account, message="Old", sms_message="Old", description="Old")
         answer = caller.call(method, f"campaign/{campaign.pk}/", {"message": ""}, status=200)
         assert (answer["message"], answer["sms_message"], answer["description"]) == ("", "Old", "Old")
 
-    def test_post_without_a_body_changes_nothing(self, caller: Caller, user: User) -> None:
-        campaign = make_empty_campaign(owner=user)
+    def test_post_without_a_body_changes_nothing(self, caller: Caller, account: Account) -> None:
+        campaign = make_empty_campaign(owner=account)
         assert caller.post(f"campaign/{campaign.pk}/")["name"] == "Sample"
 
-    def test_null_clears_optional_fields(self, caller: Caller, user: User) -> None:
+    def test_null_clears_optional_fields(self, caller: Caller, account: Account) -> None:
         later = timezone.now() + timedelta(days=1)
         campaign = make_empty_campaign(
-            owner=user,
+            owner=account,
             schedule_at=later,
             spending_limit=5,
             failover_statuses=[DeliveryStatus.FAILED],
@@ -241,25 +241,25 @@ class TestUpdate:
         )
         assert (answer["failover_target"], answer["user_phone"]) == ([], [])
 
-    def test_past_schedule_can_be_sent_back_unchanged(self, caller: Caller, user: User) -> None:
+    def test_past_schedule_can_be_sent_back_unchanged(self, caller: Caller, account: Account) -> None:
         past = timezone.now() - timedelta(days=1)
-        campaign = make_empty_campaign(owner=user, schedule_at=past)
+        campaign = make_empty_campaign(owner=account, schedule_at=past)
         shown = caller.get(f"campaign/{campaign.pk}/")
         assert (
             caller.put(f"campaign/{campaign.pk}/", {**shown, "name": "Again"})["schedule"]
             == shown["schedule"]
         )
 
-    def test_whole_campaign_can_be_sent_back_unchanged(self, caller: Caller, user: User) -> None:
+    def test_whole_campaign_can_be_sent_back_unchanged(self, caller: Caller, account: Account) -> None:
         campaign = make_empty_campaign(
-            owner=user, service=Service.BOTH, voice="np_rija_premium", spending_limit=7
+            owner=account, service=Service.BOTH, voice="np_rija_premium", spending_limit=7
         )
         for shown in (caller.get(f"campaign/{campaign.pk}/"), caller.get("campaign/")["results"][0]):
             again = caller.put(f"campaign/{campaign.pk}/", shown)
             assert {**again, "updated_at": "", "voice": ""} == {**shown, "updated_at": "", "voice": ""}
 
-    def test_services_cannot_change_during_a_run(self, caller: Caller, user: User) -> None:
-        campaign = make_campaign(owner=user)
+    def test_services_cannot_change_during_a_run(self, caller: Caller, account: Account) -> None:
+        campaign = make_campaign(owner=account)
         make_run(campaign=campaign)
         caller.fails("PATCH", f"campaign/{campaign.pk}/", {"services": "PHONE"}, status=409)
         assert caller.code == "campaign_live"
@@ -267,9 +267,9 @@ class TestUpdate:
 
 class TestRecording:
     def test_recording_is_uploaded_and_kept_when_the_category_changes(
-        self, caller: Caller, user: User
+        self, caller: Caller, account: Account
     ) -> None:
-        campaign = make_empty_campaign(owner=user, service=Service.CALL, message="Not this")
+        campaign = make_empty_campaign(owner=account, service=Service.CALL, message="Not this")
         upload = SimpleUploadedFile("meeting.wav", wav_of_a_tone(), "audio/wav")
         answer = caller.patch(
             f"campaign/create/{campaign.pk}/message/", {"audio_file": upload}, format="multipart"
@@ -283,8 +283,8 @@ class TestRecording:
         campaign.refresh_from_db()
         assert campaign.source == Source.MESSAGE
 
-    def test_upload_that_is_not_audio_is_refused(self, caller: Caller, user: User) -> None:
-        campaign = make_empty_campaign(owner=user, service=Service.CALL)
+    def test_upload_that_is_not_audio_is_refused(self, caller: Caller, account: Account) -> None:
+        campaign = make_empty_campaign(owner=account, service=Service.CALL)
         upload = SimpleUploadedFile("meeting.mp3", b"not a sound")
         caller.fails(
             "PATCH",
@@ -294,9 +294,11 @@ class TestRecording:
             status=400,
         )
 
-    def test_recording_of_a_campaign_made_in_v0_is_shown_as_audio(self, caller: Caller, user: User) -> None:
+    def test_recording_of_a_campaign_made_in_v0_is_shown_as_audio(
+        self, caller: Caller, account: Account
+    ) -> None:
         sound = audio.store_upload(SimpleUploadedFile("meeting.wav", wav_of_a_tone()))
-        campaign = make_empty_campaign(owner=user, service=Service.CALL, audio=sound)
+        campaign = make_empty_campaign(owner=account, service=Service.CALL, audio=sound)
         assert caller.get(f"campaign/{campaign.pk}/")["category"] == "Audio"
 
 
@@ -304,9 +306,9 @@ class TestList:
     def names(self, caller: Caller, query: str) -> list[str]:
         return [shown["name"] for shown in caller.get(f"campaign/?{query}")["results"]]
 
-    def test_campaigns_are_filtered_by_status(self, caller: Caller, user: User) -> None:
+    def test_campaigns_are_filtered_by_status(self, caller: Caller, account: Account) -> None:
         for status in (None, *RunStatus):
-            campaign = make_campaign(owner=user, name=str(status))
+            campaign = make_campaign(owner=account, name=str(status))
             if status is not None:
                 make_run(campaign=campaign, status=status)
         assert self.names(caller, "status=Not Started") == ["withdrawn", "None"]
@@ -316,15 +318,15 @@ class TestList:
         assert self.names(caller, "status=") == self.names(caller, "")
         assert "Scheduled" in caller.fails("GET", "campaign/?status=Done", status=400)["status"][0]
 
-    def test_drafts_are_listed_separately(self, caller: Caller, user: User) -> None:
-        make_empty_campaign(owner=user, name="Draft", draft=True)
-        make_empty_campaign(owner=user, name="Ready")
+    def test_drafts_are_listed_separately(self, caller: Caller, account: Account) -> None:
+        make_empty_campaign(owner=account, name="Draft", draft=True)
+        make_empty_campaign(owner=account, name="Ready")
         assert self.names(caller, "draft=true") == self.names(caller, "draft=True") == ["Draft"]
         assert self.names(caller, "") == self.names(caller, "draft=False") == ["Ready"]
 
-    def test_campaign_list_has_pages_of_at_most_ten(self, caller: Caller, user: User) -> None:
+    def test_campaign_list_has_pages_of_at_most_ten(self, caller: Caller, account: Account) -> None:
         for number in range(12):
-            make_empty_campaign(owner=user, name=str(number))
+            make_empty_campaign(owner=account, name=str(number))
         first = caller.get("campaign/?limit=100&search=")
         assert (first["count"], first["total_pages"], len(first["results"])) == (12, 2, 10)
         assert first["next"] == "http://testserver/api/v1/campaign/?limit=10&search=&offset=10"
@@ -340,17 +342,17 @@ class TestList:
             caller.fails("GET", f"campaign/?{query}", status=400)
 
     def test_page_links_keep_the_host_when_the_path_begins_with_two_slashes(
-        self, caller: Caller, user: User
+        self, caller: Caller, account: Account
     ) -> None:
         for number in range(11):
-            make_empty_campaign(owner=user, name=str(number))
+            make_empty_campaign(owner=account, name=str(number))
         answer = caller.get("http://testserver//api/v1/campaign/")
         assert answer["next"] == "http://testserver/api/v1/campaign/?limit=10&offset=10"
 
     def test_deleted_campaigns_and_those_of_other_accounts_are_not_listed(
-        self, caller: Caller, user: User
+        self, caller: Caller, account: Account
     ) -> None:
-        make_campaign(owner=make_user())
-        gone = make_campaign(owner=user)
+        make_campaign(owner=make_account())
+        gone = make_campaign(owner=account)
         caller.delete(f"campaign/{gone.pk}/")
         assert caller.get("campaign/")["count"] == 0

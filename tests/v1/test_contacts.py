@@ -10,36 +10,36 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import Account
 from campaigns import guards
 from campaigns.models import Campaign, Recipient, RunStatus, Service, SheetImport
 from campaigns.recipients import background_imports
 from telephony.models import Delivery, DeliveryStatus
 from tests.factories import (
+    make_account,
     make_campaign,
     make_delivery_of,
     make_empty_campaign,
     make_recipient,
     make_run,
     make_sheet,
-    make_user,
 )
 from tests.v1.caller import Caller
 
 
 @pytest.fixture
-def user(db: None) -> User:
-    return make_user(email="sita@example.com", credits=100)
+def account(db: None) -> Account:
+    return make_account(email="sita@example.com", credits=100)
 
 
 @pytest.fixture
-def caller(user: User) -> Caller:
-    return Caller(user)
+def caller(account: Account) -> Caller:
+    return Caller(account)
 
 
 @pytest.fixture
-def campaign(user: User) -> Campaign:
-    return make_empty_campaign(owner=user, service=Service.CALL)
+def campaign(account: Account) -> Campaign:
+    return make_empty_campaign(owner=account, service=Service.CALL)
 
 
 def add(caller: Caller, campaign: Campaign, body: dict[str, Any]) -> dict[str, Any]:
@@ -269,10 +269,10 @@ class TestChanges:
         caller.fails("PATCH", path, {"age": [1]}, status=400)
 
     def test_attributes_address_uses_the_id_of_a_contact_not_of_a_campaign(
-        self, caller: Caller, user: User
+        self, caller: Caller, account: Account
     ) -> None:
-        campaign = make_empty_campaign(owner=user, pk=77)
-        contact = make_recipient(campaign=make_empty_campaign(owner=user), id=77)
+        campaign = make_empty_campaign(owner=account, pk=77)
+        contact = make_recipient(campaign=make_empty_campaign(owner=account), id=77)
         assert caller.get("campaign/77/")["name"] == campaign.name
         assert caller.get("campaign/77/attributes/") == contact.tags == {}
 
@@ -300,8 +300,8 @@ class TestChanges:
         monkeypatch.setattr("campaigns.recipients.editing.refuse_while_live", refuse_then_delete)
         caller.fails("PATCH", f"phone-number/update/{contact.pk}/", {"number": "9841000005"}, status=404)
 
-    def test_contacts_cannot_change_during_a_run(self, caller: Caller, user: User) -> None:
-        campaign = make_campaign(owner=user)
+    def test_contacts_cannot_change_during_a_run(self, caller: Caller, account: Account) -> None:
+        campaign = make_campaign(owner=account)
         make_run(campaign=campaign, status=RunStatus.RUNNING)
         contact = campaign.recipients.latest("pk").pk
         for method, path, body in (

@@ -16,13 +16,13 @@ from campaigns.models import Campaign, Recipient, RunStatus, Service
 from otp.models import Otp
 from telephony.models import Channel, Delivery, DeliveryStatus
 from tests.factories import (
+    make_account,
     make_campaign,
     make_delivery_of,
     make_empty_campaign,
     make_phone_number,
     make_recipient,
     make_run,
-    make_user,
 )
 from tests.golden import assert_answers_as_documented, assert_matches_golden, golden
 from tests.v1.caller import Caller
@@ -34,7 +34,7 @@ class World:
     """Create the account that the documents use."""
 
     def __init__(self) -> None:
-        self.user = make_user(
+        self.account = make_account(
             email="sita@example.com",
             password="secret-password",
             username="sita",
@@ -45,8 +45,8 @@ class World:
             is_verified_phone=True,
             credits=1000,
         )
-        self.dialer = make_phone_number(number="9800000101", owner=self.user)
-        self.caller = Caller(self.user)
+        self.dialer = make_phone_number(number="9800000101", owner=self.account)
+        self.caller = Caller(self.account)
 
     def campaign(self, **fields: Any) -> Campaign:
         defaults = {
@@ -57,7 +57,7 @@ class World:
             "voice": "np_rija",
             "tags": ["tags_name", "tags_age"],
         }
-        return make_empty_campaign(owner=self.user, **{**defaults, **fields})
+        return make_empty_campaign(owner=self.account, **{**defaults, **fields})
 
     def assert_documented(self, name: str, **placeholders: Any) -> None:
         assert_answers_as_documented(self.caller.client, f"v1/{name}", **placeholders)
@@ -89,7 +89,9 @@ class TestAccount:
 
     def test_api_key_requests_answer_as_documented(self, world: World) -> None:
         world.assert_documented("generate_key")
-        world.caller.client.credentials(HTTP_AUTHORIZATION=f"Bearer {apikeys.generate(user=world.user)}")
+        world.caller.client.credentials(
+            HTTP_AUTHORIZATION=f"Bearer {apikeys.generate(account=world.account)}"
+        )
         (key,) = ApiKey.objects.filter(revoked_at=None)
         world.assert_documented("get_key", shown=key.beginning + 56 * "*")
 
@@ -140,7 +142,7 @@ class TestCampaigns:
 
     def test_campaign_create_answers_as_documented(self, world: World) -> None:
         world.assert_documented("campaign_create", dialer=world.dialer.pk)
-        assert Campaign.objects.get().owner == world.user
+        assert Campaign.objects.get().owner == world.account
 
     def test_campaign_read_answers_as_documented(self, world: World) -> None:
         world.assert_documented("campaign", campaign=world.campaign().pk, dialer=world.dialer.pk)
@@ -234,7 +236,7 @@ class TestRuns:
         world.assert_documented("test_speak", campaign=world.campaign().pk)
 
     def test_too_few_credits_answer_as_documented(self, db: None) -> None:
-        poor = make_user(credits=5)
+        poor = make_account(credits=5)
         campaign = make_campaign(owner=poor, service=Service.CALL, message="Namaste")
         assert_answers_as_documented(Caller(poor).client, "v1/error_credits", campaign=campaign.pk)
 
@@ -254,7 +256,7 @@ def test_dashboard_answers_as_documented(world: World) -> None:
     world.campaign(service=Service.SMS)
     world.campaign(draft=True)
     run = make_run(campaign=campaign, status=RunStatus.COMPLETED, held=10)
-    credits.charge(user=world.user, amount=Decimal(40), cause="number:1")
+    credits.charge(account=world.account, amount=Decimal(40), cause="number:1")
     credits.capture_many(
         captures=[credits.Capture(hold_id=run.hold_id, amount=Decimal(3), cause="delivery:1")]
     )

@@ -6,21 +6,21 @@ from typing import Any
 
 import pytest
 
-from accounts.models import User
+from accounts.models import Account
 from otp.models import Otp
 from telephony.models import Delivery
-from tests.factories import make_user
+from tests.factories import make_account
 from tests.v1.caller import Caller
 
 
 @pytest.fixture
-def user(db: None) -> User:
-    return make_user(email="sita@example.com", credits=100)
+def account(db: None) -> Account:
+    return make_account(email="sita@example.com", credits=100)
 
 
 @pytest.fixture
-def caller(user: User) -> Caller:
-    return Caller(user)
+def caller(account: Account) -> Caller:
+    return Caller(account)
 
 
 def send(caller: Caller, **fields: Any) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def test_invalid_otp_request_has_the_error_shape_of_v1(caller: Caller) -> None:
 
 
 def test_otp_without_enough_credits_is_a_402(db: None) -> None:
-    caller = Caller(make_user())
+    caller = Caller(make_account())
     body = {"number": "9841000001", "message": "x", "sms_send_options": "text"}
     caller.fails("POST", "auths/send/otp/", body, status=402)
     assert caller.code == "insufficient_credits"
@@ -82,7 +82,7 @@ def test_otp_requests_over_the_limit_are_a_429(caller: Caller, settings: Any) ->
 
 def test_otp_list_shows_the_accounts_own_otps_newest_first(caller: Caller) -> None:
     codes = [send(caller, number=f"98410000{last:02}")["otp"] for last in range(12)]
-    send(Caller(make_user(credits=5)))
+    send(Caller(make_account(credits=5)))
     answer = caller.get("auths/list/send-otps/")
     assert (answer["count"], answer["total_pages"]) == (12, 2)
     assert [row["otp"] for row in answer["results"]["data"]] == codes[:1:-1]

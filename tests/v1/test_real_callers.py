@@ -10,25 +10,25 @@ import pytest
 from pytest_django.live_server_helper import LiveServer
 
 from accounts import apikeys
-from accounts.models import User
+from accounts.models import Account
 from telephony.models import SandboxMessage
 from tests import engine
-from tests.factories import make_phone_number, make_user
+from tests.factories import make_account, make_phone_number
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def user(live_server: LiveServer, settings: Any) -> User:
+def account(live_server: LiveServer, settings: Any) -> Account:
     settings.IRIS_SANDBOX_SPEED = 1000
-    user = make_user(email="sita@example.com", password="secret-password", credits=1000)
-    make_phone_number(number="9800000101", owner=user)
-    return user
+    account = make_account(email="sita@example.com", password="secret-password", credits=1000)
+    make_phone_number(number="9800000101", owner=account)
+    return account
 
 
 @pytest.fixture
-def http(user: User, live_server: LiveServer) -> Iterator[httpx.Client]:
-    key = apikeys.generate(user=user)
+def http(account: Account, live_server: LiveServer) -> Iterator[httpx.Client]:
+    key = apikeys.generate(account=account)
     with httpx.Client(
         base_url=f"{live_server.url}/api/v1", headers={"Authorization": f"Bearer {key}"}, timeout=30
     ) as client:
@@ -51,7 +51,7 @@ def shown_by_the_tracker(answer: httpx.Response) -> str:
     return "; ".join(fields) or str(body.get("message") or body.get("error") or body.get("detail"))
 
 
-def test_vehicle_tracker_shows_its_user_the_error_sentence(http: httpx.Client, user: User) -> None:
+def test_vehicle_tracker_shows_its_user_the_error_sentence(http: httpx.Client, account: Account) -> None:
     new = {"name": "Renewals", "services": "SMS", "message": "Namaste"}
     campaign = ok(http.post("/campaign/create/", json=new))["id"]
     contact = ok(http.post(f"/campaign/{campaign}/add-contact/", json={"number": "9841000001"}))["id"]
@@ -60,9 +60,9 @@ def test_vehicle_tracker_shows_its_user_the_error_sentence(http: httpx.Client, u
     wrong = http.put(f"/campaign/{campaign}/", json={"schedule": "2020-01-01", "name": ["x"]})
     assert shown_by_the_tracker(wrong) == "Name: This must be text.; Schedule: Cannot schedule past dates."
 
-    User.objects.filter(pk=user.pk).update(balance=0)
+    Account.objects.filter(pk=account.pk).update(balance=0)
     unpaid = http.post(run)
-    User.objects.filter(pk=user.pk).update(balance=1000)
+    Account.objects.filter(pk=account.pk).update(balance=1000)
     ok(http.post(run))
     for status, code, refused in (
         (401, "token_not_valid", http.get("/campaign/", headers={"Authorization": "Bearer x"})),

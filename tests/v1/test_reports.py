@@ -12,17 +12,17 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import Account
 from campaigns.models import Campaign, RunStatus, Service
 from telephony.models import DeliveryStatus, Purpose
 from tests.factories import (
+    make_account,
     make_campaign,
     make_delivery,
     make_delivery_of,
     make_empty_campaign,
     make_recipient,
     make_run,
-    make_user,
 )
 from tests.v1.caller import Caller
 
@@ -38,17 +38,17 @@ CONTACT = {
 
 
 @pytest.fixture
-def user(db: None) -> User:
-    return make_user(email="sita@example.com", credits=100)
+def account(db: None) -> Account:
+    return make_account(email="sita@example.com", credits=100)
 
 
 @pytest.fixture
-def caller(user: User) -> Caller:
-    return Caller(user)
+def caller(account: Account) -> Caller:
+    return Caller(account)
 
 
-def make_called_campaign(user: User, **tags: Any) -> Campaign:
-    campaign = make_empty_campaign(owner=user, service=Service.CALL, tags=list(tags))
+def make_called_campaign(account: Account, **tags: Any) -> Campaign:
+    campaign = make_empty_campaign(owner=account, service=Service.CALL, tags=list(tags))
     result = {"status": DeliveryStatus.COMPLETED, "seconds": 12, "playback": 100, "credits": 2}
     make_recipient(campaign=campaign, number=9841000001, tags=tags, **result)
     return campaign
@@ -66,8 +66,10 @@ def read(caller: Caller, campaign: Campaign, method: str = "get") -> list[dict[s
 
 class TestReport:
     @pytest.mark.parametrize("method", ["get", "post"])
-    def test_csv_report_has_a_row_for_each_contact(self, caller: Caller, user: User, method: str) -> None:
-        campaign = make_called_campaign(user, tags_name="राम, “the” first", tags_age=22)
+    def test_csv_report_has_a_row_for_each_contact(
+        self, caller: Caller, account: Account, method: str
+    ) -> None:
+        campaign = make_called_campaign(account, tags_name="राम, “the” first", tags_age=22)
         make_recipient(campaign=campaign, number="+977-9801000001")
         first, second = read(caller, campaign, method)
         assert first.pop("updated_at") < second["updated_at"]
@@ -75,9 +77,9 @@ class TestReport:
         assert (second["status"], second["carrier"], second["age"]) == ("not started", "Ncell", "")
 
     def test_csv_report_has_the_sms_status_when_the_campaign_sends_sms(
-        self, caller: Caller, user: User
+        self, caller: Caller, account: Account
     ) -> None:
-        campaign = make_empty_campaign(owner=user, service=Service.BOTH)
+        campaign = make_empty_campaign(owner=account, service=Service.BOTH)
         make_recipient(campaign=campaign, status=DeliveryStatus.FAILED, sms_status=DeliveryStatus.COMPLETED)
         (row,) = read(caller, campaign)
         assert (row["status"], row["sms_status"]) == ("failed", "completed")
@@ -94,8 +96,8 @@ class TestReport:
             "-",
         ],
     )
-    def test_csv_report_escapes_formulas(self, caller: Caller, user: User, formula: str) -> None:
-        campaign = make_called_campaign(user, tags_name=formula)
+    def test_csv_report_escapes_formulas(self, caller: Caller, account: Account, formula: str) -> None:
+        campaign = make_called_campaign(account, tags_name=formula)
         assert read(caller, campaign)[0]["name"] == f"'{formula}"
 
     @pytest.mark.parametrize(
@@ -111,13 +113,13 @@ class TestReport:
         ],
     )
     def test_csv_report_escapes_formulas_after_other_cell_separators(
-        self, caller: Caller, user: User, formula: str, escaped: str
+        self, caller: Caller, account: Account, formula: str, escaped: str
     ) -> None:
-        campaign = make_called_campaign(user, tags_name=formula)
+        campaign = make_called_campaign(account, tags_name=formula)
         assert read(caller, campaign)[0]["name"] == escaped
 
-    def test_csv_report_escapes_formulas_in_its_heading(self, caller: Caller, user: User) -> None:
-        campaign = make_called_campaign(user, **{"tags_=1+1": "x"})
+    def test_csv_report_escapes_formulas_in_its_heading(self, caller: Caller, account: Account) -> None:
+        campaign = make_called_campaign(account, **{"tags_=1+1": "x"})
         make_recipient(campaign=campaign, number="(984)-1000001")
         rows = read(caller, campaign)
         assert rows[0]["'=1+1"] == "x"
@@ -125,15 +127,15 @@ class TestReport:
 
     @pytest.mark.parametrize("value", ["+9779841000001", "Ward 4 - east", "a=b", -5, -1.5, 0, ""])
     def test_csv_report_leaves_harmless_values_unchanged(
-        self, caller: Caller, user: User, value: Any
+        self, caller: Caller, account: Account, value: Any
     ) -> None:
-        campaign = make_called_campaign(user, tags_name=value)
+        campaign = make_called_campaign(account, tags_name=value)
         assert read(caller, campaign)[0]["name"] == str(value)
 
     def test_csv_report_is_read_in_batches(
-        self, caller: Caller, user: User, monkeypatch: pytest.MonkeyPatch
+        self, caller: Caller, account: Account, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        campaign = make_campaign(owner=user, numbers=range(9841000001, 9841000026))
+        campaign = make_campaign(owner=account, numbers=range(9841000001, 9841000026))
         make_run(campaign=campaign, status=RunStatus.RUNNING)
         monkeypatch.setattr("campaigns.reports.totals.BATCH", 10)
         with CaptureQueriesContext(connection) as queries:
@@ -141,8 +143,10 @@ class TestReport:
         assert [row["number"] for row in rows] == [str(number) for number in range(9841000001, 9841000026)]
         assert len(queries) == 3 + 4 * 3
 
-    def test_csv_report_of_a_campaign_without_contacts_has_no_rows(self, caller: Caller, user: User) -> None:
-        assert read(caller, make_empty_campaign(owner=user)) == []
+    def test_csv_report_of_a_campaign_without_contacts_has_no_rows(
+        self, caller: Caller, account: Account
+    ) -> None:
+        assert read(caller, make_empty_campaign(owner=account)) == []
 
 
 class TestDashboard:
@@ -150,13 +154,13 @@ class TestDashboard:
     def test_dashboard_refuses_invalid_days(self, caller: Caller, days: str) -> None:
         assert "days" in caller.fails("GET", f"dashboard/?days={days}", status=400)
 
-    def test_dashboard_ignores_deliveries_before_the_period(self, caller: Caller, user: User) -> None:
+    def test_dashboard_ignores_deliveries_before_the_period(self, caller: Caller, account: Account) -> None:
         before = timezone.now() - timedelta(days=8)
-        run = make_run(campaign=make_campaign(owner=user), status=RunStatus.RUNNING)
+        run = make_run(campaign=make_campaign(owner=account), status=RunStatus.RUNNING)
         for created in (before, timezone.now()):
             for fields in ({"purpose": Purpose.OTP}, {"batch": run.pk}):
                 make_delivery(
-                    owner=user,
+                    owner=account,
                     created_at=created,
                     submitted_at=created,
                     status=DeliveryStatus.COMPLETED,
@@ -182,12 +186,12 @@ class TestQueries:
             caller.get(path)
         return len(queries)
 
-    def fill(self, user: User, campaign: Campaign, run: Any) -> None:
+    def fill(self, account: Account, campaign: Campaign, run: Any) -> None:
         for number in range(9841000101, 9841000104):
             contact = make_recipient(campaign=campaign, number=number)
             make_delivery_of(run=run, recipient=contact, status=DeliveryStatus.RINGING)
-            make_run(campaign=make_campaign(owner=user), status=RunStatus.RUNNING)
-            make_run(campaign=make_campaign(owner=user), status=RunStatus.COMPLETED)
+            make_run(campaign=make_campaign(owner=account), status=RunStatus.RUNNING)
+            make_run(campaign=make_campaign(owner=account), status=RunStatus.COMPLETED)
 
     @pytest.mark.parametrize(
         ("path", "max_queries"),
@@ -202,17 +206,19 @@ class TestQueries:
         ],
     )
     def test_number_of_queries_does_not_grow_with_the_rows(
-        self, caller: Caller, user: User, path: str, max_queries: int
+        self, caller: Caller, account: Account, path: str, max_queries: int
     ) -> None:
-        campaign = make_campaign(owner=user, service=Service.CALL, message="Namaste")
+        campaign = make_campaign(owner=account, service=Service.CALL, message="Namaste")
         run = make_run(campaign=campaign, status=RunStatus.RUNNING)
         path = path.format(campaign.pk)
         before = self.count(caller, path)
-        self.fill(user, campaign, run)
+        self.fill(account, campaign, run)
         assert self.count(caller, path) == before <= max_queries
 
-    def test_adding_many_contacts_uses_the_same_number_of_queries(self, caller: Caller, user: User) -> None:
-        campaign = make_campaign(owner=user)
+    def test_adding_many_contacts_uses_the_same_number_of_queries(
+        self, caller: Caller, account: Account
+    ) -> None:
+        campaign = make_campaign(owner=account)
 
         def cost(n: int) -> int:
             contacts = [

@@ -11,27 +11,27 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
 from accounts import ledger
-from accounts.models import User
+from accounts.models import Account
 from campaigns import runs
 from campaigns.models import Campaign, Recipient, Run, RunStatus
 from campaigns.reports import dashboard
 from iris.errors import Conflict
 from telephony.models import SandboxMessage
 from tests import engine
-from tests.factories import make_campaign, make_run, make_user
+from tests.factories import make_account, make_campaign, make_run
 from tests.v1.caller import Caller
 from tests.v1.test_campaigns import wav_of_a_tone
 
 
 @pytest.fixture
-def user(db: None, settings: Any) -> User:
+def account(db: None, settings: Any) -> Account:
     settings.IRIS_SANDBOX_SPEED = 1000
-    return make_user(email="sita@example.com", credits=100)
+    return make_account(email="sita@example.com", credits=100)
 
 
 @pytest.fixture
-def caller(user: User) -> Caller:
-    return Caller(user)
+def caller(account: Account) -> Caller:
+    return Caller(account)
 
 
 def make(caller: Caller, *numbers: int, **fields: Any) -> int:
@@ -96,11 +96,11 @@ class TestServices:
         run(caller, make(caller, 9841009901, failover_target=["not started"]))
         assert [it[0] for it in sent()] == ["call"]
 
-    def test_run_never_exceeds_the_credit_limit(self, caller: Caller, user: User) -> None:
+    def test_run_never_exceeds_the_credit_limit(self, caller: Caller, account: Account) -> None:
         campaign = make(caller, *range(9841000001, 9841000006), services="SMS", credit_limit=3)
         caller.post(f"run-campaign/{campaign}/")
-        user.refresh_from_db()
-        assert user.balance == 97
+        account.refresh_from_db()
+        assert account.balance == 97
         engine.run_to_the_end()
         assert len(sent()) == 3
         assert caller.get(f"campaign-detail/{campaign}/")["total_credits_consumed"] == 3
@@ -110,7 +110,7 @@ class TestServices:
         caller.fails("POST", f"run-campaign/{campaign}/", status=400)
         assert caller.code == "credit_limit_too_low"
 
-    def test_audio_campaign_plays_its_recording(self, caller: Caller, user: User) -> None:
+    def test_audio_campaign_plays_its_recording(self, caller: Caller, account: Account) -> None:
         campaign = make(caller, category="Audio")
         answer = caller.fails("POST", f"run-campaign/{campaign}/", status=400)
         assert answer["audio_file"] == ["This is missing."]
@@ -168,13 +168,13 @@ class TestSchedule:
     def later(self, **delta: Any) -> str:
         return timezone.localtime(timezone.now() + timedelta(**delta)).isoformat()
 
-    def test_scheduled_run_holds_credits_and_waits(self, caller: Caller, user: User) -> None:
+    def test_scheduled_run_holds_credits_and_waits(self, caller: Caller, account: Account) -> None:
         campaign = make(caller, schedule=self.later(hours=2))
         assert caller.get(f"campaign/{campaign}/")["status"] == "Not Started"
         answer = caller.post(f"run-campaign/{campaign}/")["message"]
         assert answer.startswith("Campaign Scheduled successfully for 20")
-        user.refresh_from_db()
-        assert user.balance == 98
+        account.refresh_from_db()
+        assert account.balance == 98
         shown = caller.get(f"campaign/{campaign}/")
         assert (shown["status"], shown["progress_percent"]) == ("Scheduled", 0)
 
@@ -185,25 +185,25 @@ class TestSchedule:
         run(caller, campaign)
         assert len(sent()) == 1
 
-    def test_scheduled_run_follows_changes_of_its_campaign(self, caller: Caller, user: User) -> None:
+    def test_scheduled_run_follows_changes_of_its_campaign(self, caller: Caller, account: Account) -> None:
         campaign = make(caller, services="SMS", schedule=self.later(days=1))
         caller.post(f"run-campaign/{campaign}/")
         caller.patch(f"campaign/{campaign}/", {"message": "New words, " + 80 * "क"})
         newest = Run.objects.latest("pk")
         assert (newest.status, newest.hold.amount) == (RunStatus.SCHEDULED, 2)
         assert newest.sms_message.startswith("New words")
-        user.refresh_from_db()
-        assert user.balance == 98
+        account.refresh_from_db()
+        assert account.balance == 98
         moved = self.later(days=3)
         caller.patch(f"campaign/{campaign}/", {"schedule": moved})
         assert timezone.localtime(Run.objects.latest("pk").starts_at).isoformat() == moved
         caller.patch(f"campaign/{campaign}/", {"schedule": None})
         assert not Run.objects.filter(status=RunStatus.SCHEDULED).exists()
-        user.refresh_from_db()
-        assert user.balance == 100
+        account.refresh_from_db()
+        assert account.balance == 100
 
     def test_change_of_a_scheduled_campaign_that_costs_too_much_is_rolled_back(
-        self, caller: Caller, user: User
+        self, caller: Caller, account: Account
     ) -> None:
         campaign = make(caller, *range(9841000001, 9841000006), services="SMS", schedule=self.later(days=1))
         caller.post(f"run-campaign/{campaign}/")
@@ -218,15 +218,15 @@ class TestSchedule:
 
 
 class TestStopAndTry:
-    def test_stop_terminates_the_run_and_releases_its_hold(self, caller: Caller, user: User) -> None:
+    def test_stop_terminates_the_run_and_releases_its_hold(self, caller: Caller, account: Account) -> None:
         campaign = make(caller)
         caller.post(f"run-campaign/{campaign}/")
         caller.post(f"campaign/emergency-stop/{campaign}/", {"name": "anything"}, format="multipart")
         shown = caller.get(f"campaign/{campaign}/")
         assert (shown["status"], shown["progress_percent"]) == ("Terminated", 100)
         assert caller.get(f"campaign-detail/{campaign}/")["results"][0]["status"] == "terminated"
-        user.refresh_from_db()
-        assert user.balance == 100
+        account.refresh_from_db()
+        assert account.balance == 100
 
     def test_stop_of_a_campaign_that_does_not_run_is_no_error(self, caller: Caller) -> None:
         campaign = make(caller)
@@ -287,7 +287,7 @@ class TestStopAndTry:
         engine.run_to_the_end()
         (after,) = caller.get(f"campaign-detail/{campaign}/")["results"]
         assert after["updated_at"] == before["updated_at"]
-        assert dashboard.dashboard(user=User.objects.get(), days=7).top is None
+        assert dashboard.dashboard(account=Account.objects.get(), days=7).top is None
 
     def test_stopped_demo_call_leaves_the_campaign_unchanged(self, caller: Caller) -> None:
         campaign = make(caller)
@@ -314,7 +314,7 @@ class TestStopAndTry:
 
 
 class TestProgress:
-    def test_progress_rises_during_a_run(self, caller: Caller, user: User, settings: Any) -> None:
+    def test_progress_rises_during_a_run(self, caller: Caller, account: Account, settings: Any) -> None:
         # The carrier never reports on the fourth number. The timeout is so long that this delivery stays unfinished.
         settings.IRIS_REPORT_TIMEOUT_SECONDS = 10**7
         campaign = make(caller, 9841000001, 9841000002, 9841000003, 9841009905, services="SMS")
@@ -326,16 +326,16 @@ class TestProgress:
         assert caller.get("campaign/")["results"][0]["progress_percent"] == 75
 
     def test_progress_is_read_from_the_cursor_while_the_run_is_filling(
-        self, caller: Caller, user: User
+        self, caller: Caller, account: Account
     ) -> None:
-        campaign = make_campaign(owner=user, numbers=range(9841000001, 9841000011))
+        campaign = make_campaign(owner=account, numbers=range(9841000001, 9841000011))
         first = campaign.recipients.earliest("pk").pk
         make_run(campaign=campaign, cursor=first + 3)
         assert caller.get(f"campaign/{campaign.pk}/")["progress_percent"] == 40
 
 
-def test_balance_and_credits_used_add_up(caller: Caller, user: User) -> None:
+def test_balance_and_credits_used_add_up(caller: Caller, account: Account) -> None:
     run(caller, make(caller, 9841000001, 9841009903, services="SMS & PHONE"))
-    user.refresh_from_db()
-    assert user.balance == Decimal(100) - caller.get("dashboard/")["credits_used"]
+    account.refresh_from_db()
+    assert account.balance == Decimal(100) - caller.get("dashboard/")["credits_used"]
     assert ledger.check_ledger().differences == ()

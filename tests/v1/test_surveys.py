@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from accounts.models import User
+from accounts.models import Account
 from campaigns.api.v1 import templates as views
 from campaigns.models import Campaign, RunStatus, Service, SurveyStep, SurveyTemplate
 from telephony.models import Audio, SandboxMessage
@@ -19,7 +19,7 @@ from telephony.speech.audio import encode_wav
 from telephony.speech.engine import Pcm
 from tests.campaigns.surveys.surveying import asks, make_survey, make_template
 from tests.engine import run_to_the_end
-from tests.factories import make_audio, make_campaign, make_user
+from tests.factories import make_account, make_audio, make_campaign
 from tests.v1.caller import Caller
 
 pytestmark = pytest.mark.django_db
@@ -51,14 +51,14 @@ def upload(**how: Any) -> SimpleUploadedFile:
 
 
 @pytest.fixture
-def user(settings: Any) -> User:
+def account(settings: Any) -> Account:
     settings.IRIS_SANDBOX_SPEED = 100_000
-    return make_user(email="sita@example.com", credits=1000)
+    return make_account(email="sita@example.com", credits=1000)
 
 
 @pytest.fixture
-def caller(user: User) -> Caller:
-    return Caller(user)
+def caller(account: Account) -> Caller:
+    return Caller(account)
 
 
 def created(caller: Caller, *steps: dict[str, Any]) -> int:
@@ -149,8 +149,8 @@ class TestSteps:
         assert shown(caller, campaign) == []
         caller.fails("POST", f"campaign/create/{campaign}/survey/", {"steps": [SAY]}, status=400)
 
-    def test_steps_cannot_change_during_a_run(self, caller: Caller, user: User) -> None:
-        campaign = make_survey(owner=user)
+    def test_steps_cannot_change_during_a_run(self, caller: Caller, account: Account) -> None:
+        campaign = make_survey(owner=account)
         caller.post(f"run-survey/{campaign.pk}/")
         caller.fails("POST", f"campaign/create/{campaign.pk}/survey/", {"steps": [SAY]}, status=409)
 
@@ -177,33 +177,33 @@ class TestRun:
         report = caller.get(f"download/survey/{shown(caller, campaign)[0]['survey']}/report/?format=json")
         assert report["results"][0]["answers"] == {"well": "2", "well_2": "0"}
 
-    def test_run_campaign_also_runs_a_survey(self, caller: Caller, user: User) -> None:
-        campaign = make_survey(owner=user)
+    def test_run_campaign_also_runs_a_survey(self, caller: Caller, account: Account) -> None:
+        campaign = make_survey(owner=account)
         assert caller.post(f"run-campaign/{campaign.pk}/") == {"message": "Campaign Began Successfully!!"}
 
-    def test_run_survey_refuses_other_campaigns(self, caller: Caller, user: User) -> None:
-        campaign = make_campaign(owner=user, message="Namaste")
+    def test_run_survey_refuses_other_campaigns(self, caller: Caller, account: Account) -> None:
+        campaign = make_campaign(owner=account, message="Namaste")
         for path in (f"run-survey/{campaign.pk}/", f"test-survey/{campaign.recipients.earliest('pk').pk}/"):
             assert "SURVEY" in caller.fails("POST", path, status=400)["message"]
 
-    def test_survey_without_steps_is_refused(self, caller: Caller, user: User) -> None:
-        campaign = make_campaign(owner=user, service=Service.SURVEY)
+    def test_survey_without_steps_is_refused(self, caller: Caller, account: Account) -> None:
+        campaign = make_campaign(owner=account, service=Service.SURVEY)
         assert "no steps" in caller.fails("POST", f"run-survey/{campaign.pk}/", status=400)["message"]
 
     def test_survey_without_enough_credits_is_a_402(self, caller: Caller) -> None:
-        campaign = make_survey(owner=make_user(credits=1))
+        campaign = make_survey(owner=make_account(credits=1))
         owner = Caller(campaign.owner)
         owner.fails("POST", f"run-survey/{campaign.pk}/", status=402)
 
-    def test_survey_trial_calls_one_contact(self, caller: Caller, user: User) -> None:
-        campaign = make_survey(owner=user)
+    def test_survey_trial_calls_one_contact(self, caller: Caller, account: Account) -> None:
+        campaign = make_survey(owner=account)
         contact = campaign.recipients.earliest("pk")
         caller.post(f"test-survey/{contact.pk}/")
         run_to_the_end()
         assert [message.to for message in SandboxMessage.objects.all()] == [contact.to]
 
-    def test_scheduled_survey_asks_the_new_steps(self, caller: Caller, user: User) -> None:
-        campaign = make_survey(owner=user)
+    def test_scheduled_survey_asks_the_new_steps(self, caller: Caller, account: Account) -> None:
+        campaign = make_survey(owner=account)
         caller.patch(f"campaign/{campaign.pk}/", {"schedule": "2090-01-01T10:00:00+05:45"})
         caller.post(f"run-survey/{campaign.pk}/")
         caller.post(f"campaign/create/{campaign.pk}/survey/", {"steps": [SAY]})
@@ -213,15 +213,15 @@ class TestRun:
 
 
 class TestReport:
-    def test_survey_report_before_the_run_has_empty_answers(self, caller: Caller, user: User) -> None:
-        survey = make_survey(owner=user, numbers=[9841000012]).survey
+    def test_survey_report_before_the_run_has_empty_answers(self, caller: Caller, account: Account) -> None:
+        survey = make_survey(owner=account, numbers=[9841000012]).survey
         report = caller.get(f"download/survey/{survey.pk}/report/?format=json")
         (row,) = report["results"]
         assert (row["status"], row["answers"]) == ("not started", {"field_0": None, "field_1": None})
         assert report["summary"] == {"field_0": {}, "field_1": {}}
 
-    def test_survey_report_escapes_formulas(self, caller: Caller, user: User) -> None:
-        survey = make_survey(owner=user, plans=[asks(0, input_name="=1+1")]).survey
+    def test_survey_report_escapes_formulas(self, caller: Caller, account: Account) -> None:
+        survey = make_survey(owner=account, plans=[asks(0, input_name="=1+1")]).survey
         answer = caller.client.get(
             f"/api/v1/download/survey/{survey.pk}/report/", HTTP_ACCEPT="application/json"
         )
@@ -229,15 +229,15 @@ class TestReport:
 
     @pytest.mark.parametrize("size", [1, 2])
     def test_survey_report_is_complete_for_any_batch_size(
-        self, caller: Caller, user: User, monkeypatch: Any, size: int
+        self, caller: Caller, account: Account, monkeypatch: Any, size: int
     ) -> None:
         monkeypatch.setattr("campaigns.reports.totals.BATCH", size)
-        survey = make_survey(owner=user, numbers=range(9841000001, 9841000006)).survey
+        survey = make_survey(owner=account, numbers=range(9841000001, 9841000006)).survey
         report = caller.get(f"download/survey/{survey.pk}/report/?format=json")
         assert (report["count"], len(report["results"])) == (5, 5)
 
-    def test_survey_report_of_a_deleted_campaign_is_a_404(self, caller: Caller, user: User) -> None:
-        campaign = make_survey(owner=user)
+    def test_survey_report_of_a_deleted_campaign_is_a_404(self, caller: Caller, account: Account) -> None:
+        campaign = make_survey(owner=account)
         caller.delete(f"campaign/{campaign.pk}/")
         caller.fails("GET", f"download/survey/{campaign.survey.pk}/report/", status=404)
 
@@ -293,9 +293,9 @@ class TestTemplates:
 
     @pytest.mark.parametrize("step", ["valid", "templates.update_template"])
     def test_update_of_a_concurrently_deleted_template_is_a_404(
-        self, caller: Caller, user: User, monkeypatch: pytest.MonkeyPatch, step: str
+        self, caller: Caller, account: Account, monkeypatch: pytest.MonkeyPatch, step: str
     ) -> None:
-        template = make_template(owner=user)
+        template = make_template(owner=account)
         original = operator.attrgetter(step)(views)
 
         def call_then_delete(*args: Any, **kwargs: Any) -> Any:
@@ -306,32 +306,34 @@ class TestTemplates:
         monkeypatch.setattr(f"{views.__name__}.{step}", call_then_delete)
         caller.fails("PATCH", f"survey-templates/{template.pk}/", {"name": "Roads"}, status=404)
 
-    def test_template_search_covers_names_and_questions(self, caller: Caller, user: User) -> None:
-        make_template(owner=user, name="Water", plans=[asks(0, "Are you well?")])
-        make_template(owner=user, name="Roads", plans=[asks(0, "Is the road open?")])
-        make_template(owner=make_user(), name="Roads of others")
+    def test_template_search_covers_names_and_questions(self, caller: Caller, account: Account) -> None:
+        make_template(owner=account, name="Water", plans=[asks(0, "Are you well?")])
+        make_template(owner=account, name="Roads", plans=[asks(0, "Is the road open?")])
+        make_template(owner=make_account(), name="Roads of others")
         for text, names in {"": ["Roads", "Water"], "road": ["Roads"], "WELL": ["Water"], "sky": []}.items():
             page = caller.get(f"survey-templates/?search={text}")
             assert [template["name"] for template in page["results"]] == names
 
     def test_template_list_uses_a_bounded_number_of_queries(
-        self, caller: Caller, user: User, django_assert_max_num_queries: Any
+        self, caller: Caller, account: Account, django_assert_max_num_queries: Any
     ) -> None:
         for number in range(12):
-            make_template(owner=user, name=f"Number {number}", plans=[asks(0, "", audio=make_audio())])
+            make_template(owner=account, name=f"Number {number}", plans=[asks(0, "", audio=make_audio())])
         caller.get("survey-templates/")
         with django_assert_max_num_queries(8):
             page = caller.get("survey-templates/?page=2")
         assert (page["count"], len(page["results"]), page["next"]) == (12, 2, None)
 
-    def test_template_can_be_read_and_deleted(self, caller: Caller, user: User) -> None:
-        template = make_template(owner=user)
+    def test_template_can_be_read_and_deleted(self, caller: Caller, account: Account) -> None:
+        template = make_template(owner=account)
         assert caller.get(f"survey-templates/{template.pk}/")["name"] == "Water"
         caller.delete(f"survey-templates/{template.pk}/")
         caller.fails("GET", f"survey-templates/{template.pk}/", status=404)
 
-    def test_applying_a_template_replaces_the_steps_of_a_campaign(self, caller: Caller, user: User) -> None:
-        campaign, template = make_survey(owner=user), make_template(owner=user, plans=[asks(4)])
+    def test_applying_a_template_replaces_the_steps_of_a_campaign(
+        self, caller: Caller, account: Account
+    ) -> None:
+        campaign, template = make_survey(owner=account), make_template(owner=account, plans=[asks(4)])
         caller.post(
             f"survey-templates/{template.pk}/apply-to-campaign/", {"campaign_id": campaign.pk}, status=201
         )
@@ -339,8 +341,8 @@ class TestTemplates:
 
     @pytest.mark.parametrize("sent", ["abc", -1, {}, [1], True, 10**30, "1"])
     def test_template_cannot_be_applied_to_an_unknown_campaign(
-        self, caller: Caller, user: User, sent: Any
+        self, caller: Caller, account: Account, sent: Any
     ) -> None:
-        template = make_template(owner=user)
+        template = make_template(owner=account)
         path = f"survey-templates/{template.pk}/apply-to-campaign/"
         assert caller.call("POST", path, {"campaign_id": sent}, status=404)["error"] == "Campaign not found."

@@ -14,7 +14,7 @@ from campaigns.models import Answer, Campaign, Service, SurveyTemplate
 from campaigns.surveys import steps
 from tests.campaigns.surveys.surveying import asks, make_template
 from tests.engine import run_to_the_end
-from tests.factories import make_campaign, make_empty_campaign, make_recipient, make_user
+from tests.factories import make_account, make_campaign, make_empty_campaign, make_recipient
 from tests.golden import FOLDER, assert_answers_as_documented, load
 from tests.v1.caller import Caller
 
@@ -25,12 +25,12 @@ class World:
     """Create the account, the survey “Water in the ward” and the template that the documents use."""
 
     def __init__(self) -> None:
-        self.user = make_user(email="sita@example.com", credits=1000)
-        self.caller = Caller(self.user)
+        self.account = make_account(email="sita@example.com", credits=1000)
+        self.caller = Caller(self.account)
 
     def empty_survey(self) -> Campaign:
         campaign = make_empty_campaign(
-            owner=self.user,
+            owner=self.account,
             name="Water in the ward",
             service=Service.SURVEY,
             voice="np_rija",
@@ -64,7 +64,7 @@ class World:
             asks(0, "Is there water in your house?", input_name="water"),
             asks(1, "Thank you.", input_name="", kind="info", answer=Answer.NONE),
         ]
-        return make_template(owner=self.user, plans=plans, speed="0.8333")
+        return make_template(owner=self.account, plans=plans, speed="0.8333")
 
     def assert_documented(self, name: str, **placeholders: Any) -> None:
         assert_answers_as_documented(self.caller.client, f"v1/{name}", **placeholders)
@@ -129,7 +129,9 @@ class TestTemplates:
 
     def test_template_list_answers_as_documented(self, world: World) -> None:
         world.template()
-        make_template(owner=world.user, name="Roads", plans=[asks(0, "Is the road open?", input_name="open")])
+        make_template(
+            owner=world.account, name="Roads", plans=[asks(0, "Is the road open?", input_name="open")]
+        )
         world.assert_documented("survey_template_list")
 
     def test_template_update_answers_as_documented(self, world: World) -> None:
@@ -145,7 +147,7 @@ class TestTemplates:
         world.assert_documented("survey_template_apply_missing", template=world.template().pk)
 
     def test_applying_a_template_to_another_campaign_answers_as_documented(self, world: World) -> None:
-        campaign = make_campaign(owner=world.user)
+        campaign = make_campaign(owner=world.account)
         world.assert_documented(
             "survey_template_apply_wrong", template=world.template().pk, campaign=campaign.pk
         )

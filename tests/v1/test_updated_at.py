@@ -10,29 +10,29 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import Account
 from campaigns.api.v1.serializers import moment_json
 from campaigns.models import Campaign, Recipient, Service
 from telephony.models import DeliveryStatus
-from tests.factories import make_delivery_of, make_empty_campaign, make_recipient, make_run, make_user
+from tests.factories import make_account, make_delivery_of, make_empty_campaign, make_recipient, make_run
 from tests.v1.caller import Caller
 from tests.v1.test_contacts import add, upload
 
 
 @pytest.fixture
-def user(db: None) -> User:
-    return make_user(email="sita@example.com", credits=100)
+def account(db: None) -> Account:
+    return make_account(email="sita@example.com", credits=100)
 
 
 @pytest.fixture
-def caller(user: User) -> Caller:
-    return Caller(user)
+def caller(account: Account) -> Caller:
+    return Caller(account)
 
 
 @pytest.fixture
-def campaign(user: User) -> Campaign:
+def campaign(account: Account) -> Campaign:
     month_ago = timezone.now() - timedelta(days=30)
-    return make_empty_campaign(owner=user, service=Service.CALL, created_at=month_ago)
+    return make_empty_campaign(owner=account, service=Service.CALL, created_at=month_ago)
 
 
 def shown(caller: Caller, campaign: Campaign) -> list[str]:

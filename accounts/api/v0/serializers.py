@@ -23,6 +23,13 @@ class LoginSerializer(serializers.Serializer[Any]):
             "null": "Send the password of the account.",
         },
     )
+    account = serializers.IntegerField(
+        required=False,
+        allow_null=True,
+        min_value=1,
+        max_value=2**63 - 1,
+        error_messages={"invalid": "Send the id of an account, or leave it out."},
+    )
 
 
 class RefreshSerializer(serializers.Serializer[Any]):
@@ -47,7 +54,7 @@ class LogoutSerializer(serializers.Serializer[Any]):
 
 
 class UserDataSerializer(serializers.ModelSerializer[User]):
-    """The account in the response of a login."""
+    """The person in the response of a login."""
 
     class Meta:
         model = User

@@ -6,6 +6,8 @@ from rest_framework.response import Response
 
 from accounts import services
 from accounts.api import authentication
+from accounts.api.account import access_of
+from accounts.api.permissions import needs
 from accounts.api.throttles import address_of
 from accounts.api.v0.serializers import (
     LoginSerializer,
@@ -15,6 +17,7 @@ from accounts.api.v0.serializers import (
     UserDetailsSerializer,
 )
 from accounts.models import User
+from accounts.permissions import Permission, check
 from iris.api import idempotency
 from iris.api.envelope import success
 from iris.api.views import V0View
@@ -28,9 +31,11 @@ class LoginView(V0View):
     def post(self, request: Request) -> Response:
         form = LoginSerializer(data=request.data)
         form.is_valid(raise_exception=True)
+        account_id = form.validated_data.pop("account", None)
         user = services.log_in(**form.validated_data, address=address_of(request))
+        tokens = authentication.issue_tokens(user, account_id=account_id)
         return success(
-            {"token": asdict(authentication.issue_tokens(user)), "user_data": UserDataSerializer(user).data},
+            {"token": asdict(tokens), "user_data": UserDataSerializer(user).data},
             message="Successfully logged in",
         )
 
@@ -40,6 +45,7 @@ class LogoutView(V0View):
         idempotency.IGNORED
     )  # after a logout, the token of a retry is refused before its key is examined
 
+    @needs(None)
     def post(self, request: Request) -> Response:
         form = LogoutSerializer(data=request.data)
         form.is_valid(raise_exception=True)
@@ -48,6 +54,7 @@ class LogoutView(V0View):
 
 
 class UserDetailsView(V0View):
+    @needs(None)
     def get(self, request: Request) -> Response:
         return success({"user_details": UserDetailsSerializer(cast(User, request.user)).data})
 
@@ -64,8 +71,11 @@ class RefreshView(V0View):
 
 
 def end_logins(request: Request, *, everywhere: bool = False, refresh: str | None = None) -> None:
-    """End the login that authenticated this request, or all logins of its account."""
+    """End the login that authenticated this request, or all logins of its person."""
+    access = access_of(request)
     if everywhere:
+        if access.key is not None:  # a key that may only send must not end the logins of people
+            check(access.granted, Permission.MANAGE_ACCOUNT, by_key=True)
         services.end_all_logins(user_ids=[cast(User, request.user).pk])
     else:
-        authentication.end_login(request.auth, refresh=refresh)
+        authentication.end_login(access.token, refresh=refresh)

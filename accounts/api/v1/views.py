@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, cast
 
 from rest_framework.request import Request
@@ -10,10 +10,14 @@ from rest_framework.response import Response
 
 from accounts import apikeys, services
 from accounts.api import authentication, cookies
+from accounts.api.account import access_of, account_of
+from accounts.api.permissions import needs
+from accounts.api.retries import CREATED_KEY
 from accounts.api.throttles import address_of
 from accounts.api.v0.serializers import LoginSerializer, LogoutSerializer
 from accounts.api.v0.views import end_logins
 from accounts.models import User
+from accounts.permissions import KEY_SCOPES, Permission
 from iris.api import idempotency
 from iris.api.views import V1View
 from iris.errors import InvalidInput, NotAuthenticated, NotFound
@@ -28,8 +32,9 @@ class Login(V1View):
         cookies.refuse_other_sites(request._request)
         sent = LoginSerializer(data=request.data)
         sent.is_valid(raise_exception=True)
+        account_id = sent.validated_data.pop("account", None)
         user = services.log_in(**sent.validated_data, address=address_of(request))
-        tokens = authentication.issue_tokens(user)
+        tokens = authentication.issue_tokens(user, account_id=account_id)
         # The cookies contain the tokens, as documented. The body contains them too, for clients that keep no cookies.
         answer = Response(
             {
@@ -51,6 +56,7 @@ class Logout(V1View):
         idempotency.IGNORED
     )  # after a logout, the token of a retry is refused before its key is examined
 
+    @needs(None)
     def post(self, request: Request) -> Response:
         sent = LogoutSerializer(data=request.data)
         sent.is_valid(raise_exception=True)
@@ -87,22 +93,27 @@ class Refresh(V1View):
 
 
 class GenerateKey(V1View):
-    retries = idempotency.RetryRule(
-        kept_for=timedelta(0),
-        not_kept="Its answer had an API key, which is never stored. If you did not receive it, generate another one with a"
-        " new Idempotency-Key.",
-    )
+    """Generate the account's key for v1, with the scopes that its sender has."""
 
+    retries = CREATED_KEY
+
+    @needs(Permission.MANAGE_ACCOUNT)
     def post(self, request: Request) -> Response:
-        key = apikeys.generate(user=_account(request))
+        access = access_of(request)
+        key = apikeys.generate(
+            account=access.account,
+            created_by=cast(User, request.user),
+            scopes=[scope for scope in KEY_SCOPES if scope in access.granted],
+        )
         return Response({"token": key, "message": "New API token generated successfully"})
 
 
 class Key(V1View):
     """Show only the beginning of the key. The contract shows the whole key, but the database stores only its hash."""
 
+    @needs(Permission.MANAGE_ACCOUNT)
     def get(self, request: Request) -> Response:
-        key = apikeys.current(user=_account(request))
+        key = apikeys.current(account=account_of(request))
         if key is None:
             raise NotFound("No API token found. Please generate one first.")
         return Response(
@@ -115,8 +126,9 @@ class Key(V1View):
 
 
 class Profile(V1View):
+    @needs(None)
     def get(self, request: Request) -> Response:
-        user = _account(request)
+        user = cast(User, request.user)
         return Response(
             {
                 "id": user.pk,
@@ -132,10 +144,6 @@ class Profile(V1View):
                 "is_verified_contact": user.is_verified_phone,
             }
         )
-
-
-def _account(request: Request) -> User:
-    return cast(User, request.user)
 
 
 def _utc(moment: datetime | None) -> str | None:

@@ -16,4 +16,6 @@ class Command(BaseCommand):
         if checked.differences:
             self.stderr.write(f"ledger wrong: {len(checked.differences)} differences")
             sys.exit(1)
-        self.stdout.write(f"ledger exact: {checked.users} users, {checked.entries} entries, difference 0")
+        self.stdout.write(
+            f"ledger exact: {checked.accounts} accounts, {checked.entries} entries, difference 0"
+        )

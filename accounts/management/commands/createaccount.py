@@ -15,7 +15,7 @@ from iris.errors import IrisError
 
 
 class Command(BaseCommand):
-    help = "Creates an account that can log in to the API."
+    help = "Creates an account and the person who owns it and can log in to the API."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("email")
@@ -31,6 +31,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--password-env", metavar="NAME", help="the environment variable that contains the password"
         )
+        parser.add_argument("--name", default="", help="of the account; default: the e-mail address")
         parser.add_argument("--first-name", default="")
         parser.add_argument("--last-name", default="")
         parser.add_argument("--username", default="", help="default: derived from the e-mail address")
@@ -47,15 +48,20 @@ class Command(BaseCommand):
         password = self._password(options["password"], options["password_file"], options["password_env"])
         try:
             validate_password(password, User(email=email, **fields))
-            user = services.create_account(
-                email=email, password=password, opening_credits=opening_credits, **fields
+            account = services.create_account(
+                email=email,
+                password=password,
+                name=options["name"],
+                opening_credits=opening_credits,
+                **fields,
             )
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error
         except IrisError as error:
             raise CommandError(error.message) from error
-        user.refresh_from_db(fields=["balance"])
-        self.stdout.write(f"{user.email} can now log in, and has {user.balance} credits.")
+        account.refresh_from_db(fields=["balance"])
+        email = services.find_user(email=email).email
+        self.stdout.write(f"{email} can now log in, and has {account.balance} credits.")
 
     def _password(self, given: str | None, path: str | None, name: str | None) -> str:
         if [given, path, name].count(None) < 2:

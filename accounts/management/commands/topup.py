@@ -6,7 +6,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts import credits, services
-from accounts.models import CreditEntry, User
+from accounts.models import Account, CreditEntry
 from iris.errors import IrisError
 
 
@@ -14,7 +14,7 @@ class Command(BaseCommand):
     help = "Adds credits to an account."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("email")
+        parser.add_argument("email", help="the e-mail address of the owner, or the number of the account")
         parser.add_argument("amount", help="credits, with at most two decimals")
         parser.add_argument("--note", default="Top-up by the operator", help="shown in the ledger")
         parser.add_argument(
@@ -26,21 +26,21 @@ class Command(BaseCommand):
         self, *args: Any, email: str, amount: str, note: str, cause: str | None, **options: Any
     ) -> None:
         try:
-            user = services.find_account(email=email)
+            account = services.chosen_account(email)
             with transaction.atomic():
                 # Of two commands with the same cause, the second waits here and then sees the entry of the first.
-                User.objects.select_for_update().get(pk=user.pk)
+                Account.objects.select_for_update(no_key=True).get(pk=account.pk)
                 before = CreditEntry.objects.filter(kind=CreditEntry.Kind.TOPUP, cause=cause or "").first()
-                entry = credits.top_up(user=user, amount=read_amount(amount), note=note, cause=cause)
+                entry = credits.top_up(account=account, amount=read_amount(amount), note=note, cause=cause)
         except IrisError as error:
             raise CommandError(error.message) from error
-        user.refresh_from_db(fields=["balance"])
+        account.refresh_from_db(fields=["balance"])
         if before is None:
-            result = f"{user.email} was given {entry.amount} credits"
+            result = f"{account} was given {entry.amount} credits"
         else:
             day = timezone.localtime(before.created_at)
-            result = f"{cause} was already booked on {day:%Y-%m-%d %H:%M}, so {user.email} received nothing"
-        self.stdout.write(f"{result} and can now spend {user.balance}.")
+            result = f"{cause} was already booked on {day:%Y-%m-%d %H:%M}, so {account} received nothing"
+        self.stdout.write(f"{result} and can now spend {account.balance}.")
 
 
 def read_amount(text: str) -> Decimal:

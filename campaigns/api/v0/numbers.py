@@ -10,6 +10,8 @@ from django.http import StreamingHttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.api.permissions import needs
+from accounts.permissions import Permission
 from campaigns.api.recipient_filters import RecipientFilter
 from campaigns.api.v0.known_fields import refuse_query
 from campaigns.api.v0.lookups import campaign_of, recipient_of
@@ -30,6 +32,7 @@ STREAM_BATCH = 2_000  # recipients in memory while a list of numbers is streamed
 
 
 class NumberViewSet(V0ViewSet):
+    @needs(Permission.VIEW)
     def list(self, request: Request, campaign_id: int) -> Response | StreamingHttpResponse:
         """List the campaign's numbers, filtered if filters are given, and paginated if a page is requested."""
         campaign = campaign_of(request, campaign_id)
@@ -42,6 +45,7 @@ class NumberViewSet(V0ViewSet):
         return _streamed(campaign, batches, messages=message)
 
     @reads(parsers.TAGS)
+    @needs(Permission.PREPARE)
     def create(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
         recipient = editing.add_recipient(campaign=campaign, **valid(NewNumber(data=request.data)))
@@ -53,6 +57,7 @@ class NumberViewSet(V0ViewSet):
             status=201,
         )
 
+    @needs(Permission.VIEW)
     def retrieve(self, request: Request, number_id: int) -> Response:
         recipient = recipient_of(request, number_id)
         return success(
@@ -63,6 +68,7 @@ class NumberViewSet(V0ViewSet):
         )
 
     @reads(parsers.TAGS)
+    @needs(Permission.PREPARE)
     def update(self, request: Request, number_id: int) -> Response:
         recipient = recipient_of(request, number_id)
         refuse_query(request)
@@ -72,6 +78,7 @@ class NumberViewSet(V0ViewSet):
             message="Action details successfully updated.",
         )
 
+    @needs(Permission.PREPARE)
     def destroy(self, request: Request, number_id: int) -> Response:
         recipient = recipient_of(request, number_id)
         editing.delete_recipient(recipient=recipient)

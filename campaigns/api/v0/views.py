@@ -9,6 +9,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.account import account_of
+from accounts.api.permissions import needs
+from accounts.permissions import Permission
 from campaigns import runs, services
 from campaigns.api.v0.filters import CampaignFilter
 from campaigns.api.v0.known_fields import refuse_query
@@ -39,6 +41,7 @@ class CampaignViewSet(V0ViewSet):
     def get_queryset(self) -> QuerySet[Any]:
         return Campaign.objects.owned_by(account_of(self.request)).with_status().order_by("-id")
 
+    @needs(Permission.VIEW)
     def list(self, request: Request) -> Response:
         """List campaigns, without the envelope, as documented."""
         page = paginate(request, self.filter_queryset(self.get_queryset()))
@@ -47,9 +50,10 @@ class CampaignViewSet(V0ViewSet):
         return Response({"pagination": page.pagination, "result": result})
 
     @reads(parsers.LIST_AND_FILES)
+    @needs(Permission.PREPARE)
     def create(self, request: Request) -> Response:
         new = valid(NewCampaign(data=request.data))
-        campaign, skipped, number_heading = services.create_campaign(owner=account_of(request), **new)
+        campaign, skipped, number_heading = services.create_campaign(account=account_of(request), **new)
         shown = campaign_json(campaign, run_status=None, usable_tags=False) | import_json(campaign)
         if "sheet" in new:
             shown["number_column"] = number_heading  # an addition
@@ -62,12 +66,14 @@ class CampaignViewSet(V0ViewSet):
         )
         return Response(answer, status=201)
 
+    @needs(Permission.VIEW)
     def retrieve(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
         shown = campaign_json(campaign, run_status=campaign.run_status) | import_json(campaign)
         return success({"messages": "Details Retrived successfully", "details": details(shown)})  # sic
 
     @reads(parsers.TEXTS)
+    @needs(Permission.PREPARE)
     def update(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
         refuse_query(request)
@@ -79,11 +85,13 @@ class CampaignViewSet(V0ViewSet):
         )
 
     @reads(parsers.TEXTS)
+    @needs(Permission.PREPARE)
     def destroy(self, request: Request, campaign_id: int) -> Response:
         services.delete_campaign(campaign=campaign_of(request, campaign_id))
         return success({"camaign": "Campaign Deleted Succesfully"})  # sic
 
     @reads(parsers.LIST_AND_FILES)
+    @needs(Permission.SEND)
     def begin(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
         refuse_query(request)
@@ -93,6 +101,7 @@ class CampaignViewSet(V0ViewSet):
 
     @reads(parsers.TEXTS)
     @retries(idempotency.HARMLESS)
+    @needs(Permission.PREPARE)
     def stop(self, request: Request, campaign_id: int) -> Response:
         stopped = runs.stop(campaign=campaign_of(request, campaign_id))
         return success(
@@ -102,12 +111,14 @@ class CampaignViewSet(V0ViewSet):
 
     @reads(parsers.TEXTS)
     @retries(idempotency.HARMLESS)
+    @needs(Permission.PREPARE)
     def pause(self, request: Request, campaign_id: int) -> Response:
         runs.pause(campaign=campaign_of(request, campaign_id))
         return success(message="Campaign is paused")
 
     @reads(parsers.TEXTS)
     @retries(idempotency.UNCERTAIN)
+    @needs(Permission.SEND)
     def resume(self, request: Request, campaign_id: int) -> Response:
         runs.resume(campaign=campaign_of(request, campaign_id))
         return success(message="Campaign is running")

@@ -10,6 +10,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.amounts import credits_json
+from accounts.api.permissions import needs
+from accounts.permissions import Permission
 from campaigns import runs
 from campaigns.api.recipient_filters import RecipientFilter
 from campaigns.api.v1.fields import Variables
@@ -42,6 +44,7 @@ PAGE, LARGEST_PAGE = 100, 1_000
 
 
 class ContactViewSet(V1ViewSet):
+    @needs(Permission.VIEW)
     def list(self, request: Request, campaign_id: int) -> Response | StreamingHttpResponse:
         """The sums are of the whole campaign, also where filters choose some of its contacts."""
         campaign = campaign_of(request, campaign_id)
@@ -55,6 +58,7 @@ class ContactViewSet(V1ViewSet):
         return _page(request, campaign, sums)
 
     @reads(parsers.LIST)
+    @needs(Permission.PREPARE)
     def add(self, request: Request, campaign_id: int) -> Response:
         """Add one contact, or a list of contacts."""
         campaign = campaign_of(request, campaign_id)
@@ -76,6 +80,7 @@ class ContactViewSet(V1ViewSet):
         )
 
     @reads(parsers.LIST_AND_FILES)
+    @needs(Permission.PREPARE)
     def add_sheet(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
         imported = editing.import_sheet(campaign=campaign, **valid(Sheet(data=request.data)))
@@ -90,6 +95,7 @@ class ContactViewSet(V1ViewSet):
         return Response(answer)
 
     @reads(parsers.TAGS)
+    @needs(Permission.VIEW)
     def attributes(self, request: Request, contact_id: int) -> Response:
         """Return the attributes of a contact. The URL says "campaign", but the id is that of a contact.
 
@@ -99,6 +105,7 @@ class ContactViewSet(V1ViewSet):
         return Response(attributes_json(contact, campaign=contact.campaign))
 
     @reads(parsers.TAGS)
+    @needs(Permission.PREPARE)
     def update_attributes(self, request: Request, contact_id: int) -> Response:
         contact = contact_of(request, contact_id)
         tags = Variables().run_validation(dict(cast(Any, request.data).items()))
@@ -106,6 +113,7 @@ class ContactViewSet(V1ViewSet):
         return Response(attributes_json(contact, campaign=contact.campaign))
 
     @reads(parsers.TAGS)
+    @needs(Permission.PREPARE)
     def update(self, request: Request, contact_id: int) -> Response:
         contact = contact_of(request, contact_id)
         changes = valid(ContactChanges(data=request.data))
@@ -113,11 +121,13 @@ class ContactViewSet(V1ViewSet):
         return Response(_shown(contact.campaign, [contact])[0])
 
     @reads(parsers.TAGS)
+    @needs(Permission.PREPARE)
     def destroy(self, request: Request, contact_id: int) -> Response:
         editing.delete_recipient(recipient=contact_of(request, contact_id))
         return Response({"message": "Successfully Deleted."})
 
     @reads(parsers.TEXTS)
+    @needs(Permission.SEND)
     def demo_call(self, request: Request, contact_id: int) -> Response:
         contact = contact_of(request, contact_id)
         source = source_to_play(contact.campaign)

@@ -15,6 +15,8 @@ from rest_framework.response import Response
 
 from accounts.api.account import account_of
 from accounts.api.amounts import credits_json
+from accounts.api.permissions import needs
+from accounts.permissions import Permission
 from campaigns.api.v1.serializers import contact_json
 from campaigns.api.v1.words import CAMPAIGN_STATUSES, KINDS, OUTCOMES
 from campaigns.api.words import RECIPIENT_STATUSES
@@ -59,8 +61,9 @@ def report_of(campaign: Campaign) -> StreamingHttpResponse:
 
 
 class DashboardView(V1View):
+    @needs(Permission.VIEW)
     def get(self, request: Request) -> Response:
-        figures = dashboard(user=account_of(request), days=_days(request))
+        figures = dashboard(account=account_of(request), days=_days(request))
         return Response(_dashboard_json(figures))
 
 

@@ -14,6 +14,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.api.permissions import needs
+from accounts.permissions import Permission
 from campaigns import runs
 from campaigns.api.v1 import steps as wire
 from campaigns.api.v1.lookups import campaign_of, contact_of, survey_of
@@ -42,12 +44,14 @@ class NewSteps(serializers.Serializer[Any]):
 
 class SurveyViewSet(V1ViewSet):
     @reads(parsers.LIST_AND_FILES)
+    @needs(Permission.VIEW)
     def steps(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
         return Response({"results": _steps_json(campaign, request)})
 
     @reads(parsers.LIST_AND_FILES)
     @retries(idempotency.HARMLESS)  # decodes recordings between two transactions that lock the campaign
+    @needs(Permission.PREPARE)
     def update_steps(self, request: Request, campaign_id: int) -> Response:
         """Replace the steps if any were sent. Then attach recordings, whose form fields are named by step position from 0.
 
@@ -67,12 +71,14 @@ class SurveyViewSet(V1ViewSet):
         return Response({**shown, "results": _steps_json(campaign, request)})
 
     @reads(parsers.TEXTS)
+    @needs(Permission.SEND)
     def run(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
         _refuse_unless_survey(campaign)
         return run_campaign(campaign)
 
     @reads(parsers.TEXTS)
+    @needs(Permission.SEND)
     def test(self, request: Request, contact_id: int) -> Response:
         contact = contact_of(request, contact_id)
         _refuse_unless_survey(contact.campaign)
@@ -80,6 +86,7 @@ class SurveyViewSet(V1ViewSet):
         return Response({"message": f"A try is on its way to {contact.number}."})
 
     @reads(parsers.TEXTS)
+    @needs(Permission.VIEW)
     def report(self, request: Request, survey_id: int) -> StreamingHttpResponse:
         """Return the responses as CSV, or as JSON with `?format=json`. Streamed, so memory does not grow with contacts."""
         survey = survey_of(request, survey_id)

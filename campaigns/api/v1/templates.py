@@ -12,6 +12,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.account import account_of
+from accounts.api.permissions import needs
+from accounts.permissions import Permission
 from campaigns.api.v1 import steps as wire
 from campaigns.api.v1.fields import LengthFactor
 from campaigns.api.v1.filters import TemplateFilter
@@ -67,6 +69,7 @@ class SurveyTemplateViewSet(V1ViewSet):
     def get_queryset(self) -> QuerySet[SurveyTemplate]:
         return _readable().filter(owner=account_of(self.request)).order_by("-pk")
 
+    @needs(Permission.VIEW)
     def list(self, request: Request) -> Response:
         page = window(request, self.filter_queryset(self.get_queryset()), max_size=LARGEST_PAGE)
         answer = page.around([_template_json(template, request) for template in page.items])
@@ -74,25 +77,30 @@ class SurveyTemplateViewSet(V1ViewSet):
         return Response(answer)
 
     @reads(parsers.LIST_AND_FILES)
+    @needs(Permission.PREPARE)
     def create(self, request: Request) -> Response:
         sent = _with_steps(valid(NewTemplate(data=request.data)), request)
-        template = templates.create_template(owner=account_of(request), **sent)
+        template = templates.create_template(account=account_of(request), **sent)
         return Response(_template_json(_read(template), request), status=201)
 
+    @needs(Permission.VIEW)
     def retrieve(self, request: Request, template_id: int) -> Response:
         return Response(_template_json(_template_of(request, template_id), request))
 
     @reads(parsers.LIST_AND_FILES)
+    @needs(Permission.PREPARE)
     def update(self, request: Request, template_id: int) -> Response:
         template = _template_of(request, template_id)
         sent = _with_steps(valid(TemplateChanges(data=request.data, partial=True)), request)
         template = templates.update_template(template=template, **sent)
         return Response(_template_json(_read(template), request))
 
+    @needs(Permission.PREPARE)
     def destroy(self, request: Request, template_id: int) -> Response:
         _template_of(request, template_id).delete()
         return Response({"message": "Successfully Deleted."})
 
+    @needs(Permission.PREPARE)
     def apply(self, request: Request, template_id: int) -> Response:
         template = _template_of(request, template_id)
         if (sent := cast(Any, request.data).get("campaign_id")) in (None, ""):

@@ -17,7 +17,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.account import account_of
+from accounts.api.permissions import needs
 from accounts.api.throttles import TrialThrottle, UserThrottle
+from accounts.permissions import Permission
 from campaigns import runs, services
 from campaigns.api.v1.filters import LATEST_FIRST, CampaignFilter
 from campaigns.api.v1.lookups import campaign_of
@@ -55,6 +57,7 @@ class CampaignViewSet(V1ViewSet):
         campaigns = Campaign.objects.owned_by(account_of(self.request)).with_status().select_related("audio")
         return campaigns.order_by(LATEST_FIRST, "-pk")
 
+    @needs(Permission.VIEW)
     def list(self, request: Request) -> Response:
         page = window(request, self.filter_queryset(self.get_queryset()))
         statuses = {campaign.pk: campaign.run_status for campaign in page.items}
@@ -73,21 +76,24 @@ class CampaignViewSet(V1ViewSet):
         return Response(page.around(shown))
 
     @reads(parsers.LIST_AND_FILES)
+    @needs(Permission.PREPARE)
     def create(self, request: Request) -> Response:
         new = _with_recording(valid(NewCampaign(data=request.data)))
         asked = new.pop("steps", [])
         steps = plans_of(asked, renumbered=True) if new["service"] is Service.SURVEY else []
         with transaction.atomic():
-            campaign = services.create_campaign(owner=account_of(request), **new).campaign
+            campaign = services.create_campaign(account=account_of(request), **new).campaign
             if steps:
                 set_steps(campaign=campaign, steps=steps)
         return Response(detail_json(campaign, None, request), status=201)
 
+    @needs(Permission.VIEW)
     def retrieve(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
         return Response(detail_json(campaign, campaign.run_status, request))
 
     @reads(parsers.TEXTS_AND_FILE)
+    @needs(Permission.PREPARE)
     def update(self, request: Request, campaign_id: int) -> Response:
         """Change the sent fields. Clients use PATCH, PUT and POST for this.
 
@@ -100,11 +106,13 @@ class CampaignViewSet(V1ViewSet):
         return self.retrieve(request, campaign_id)
 
     @reads(parsers.TEXTS_AND_FILE)
+    @needs(Permission.PREPARE)
     def destroy(self, request: Request, campaign_id: int) -> Response:
         services.delete_campaign(campaign=campaign_of(request, campaign_id))
         return Response({"message": "Successfully Deleted."})
 
     @reads(parsers.TEXTS_AND_FILE)
+    @needs(Permission.PREPARE)
     def message(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
         changes = valid(MessageChanges(campaign, data=request.data, partial=True))
@@ -112,11 +120,13 @@ class CampaignViewSet(V1ViewSet):
         return Response(message_json(campaign))
 
     @reads(parsers.TEXTS)
+    @needs(Permission.SEND)
     def run(self, request: Request, campaign_id: int) -> Response:
         return run_campaign(campaign_of(request, campaign_id))
 
     @reads(parsers.TEXTS)
     @retries(idempotency.HARMLESS)
+    @needs(Permission.PREPARE)
     def stop(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
         try:
@@ -129,6 +139,7 @@ class CampaignViewSet(V1ViewSet):
     @reads(parsers.TEXTS)
     @retries(idempotency.HARMLESS)  # an error must not undo what was counted against the daily quota
     @throttle_classes([UserThrottle, TrialThrottle])
+    @needs(Permission.PREPARE)
     def test_speak(self, request: Request, campaign_id: int) -> Response:
         """Return the URL of the recording as a bare JSON string, as clients expect it."""
         campaign = campaign_of(request, campaign_id)
@@ -139,7 +150,7 @@ class CampaignViewSet(V1ViewSet):
         first = campaign.recipients.order_by("pk").first()
         said = parse_message(text).render({} if first is None else first.tags)
         audio = trials.speak(
-            owner=account_of(request),
+            account=account_of(request),
             text=trials.beginning_of(said),
             voice=asked.get("voice_input") or campaign.voice or None,
             speed=float(campaign.speed),
@@ -147,6 +158,7 @@ class CampaignViewSet(V1ViewSet):
         return Response(audio_url(audio, request._request))
 
     @reads(parsers.TEXTS)
+    @needs(Permission.VIEW)
     def report(self, request: Request, campaign_id: int) -> StreamingHttpResponse:
         return report_of(campaign_of(request, campaign_id))
 

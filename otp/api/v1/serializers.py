@@ -7,7 +7,7 @@ from typing import Any
 from django.utils import timezone
 
 from accounts.api.amounts import credits_json
-from accounts.models import User
+from accounts.models import Account
 from iris.api.fields import Text
 from otp.api.v0.serializers import WORDS
 from otp.api.v0.serializers import NewOtp as NewOtpInV0
@@ -30,10 +30,10 @@ class NewOtp(NewOtpInV0):
         return valid
 
 
-def sent_json(otp: Otp, *, owner: User, company: str) -> dict[str, Any]:
+def sent_json(otp: Otp, *, account: Account, company: str) -> dict[str, Any]:
     """Return an OTP that was just sent. iris has one kind of credits, so both fields show the account's balance."""
     hold = otp.hold
-    balance = credits_json(owner.balance)
+    balance = credits_json(account.balance)
     shown: dict[str, Any] = {
         "number": otp.number,
         "otp_options": WORDS[Origin(otp.origin)],

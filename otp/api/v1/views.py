@@ -10,7 +10,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.account import account_of
+from accounts.api.permissions import needs
 from accounts.api.throttles import OtpThrottle, UserThrottle
+from accounts.permissions import Permission
 from iris.api.envelope import success
 from iris.api.fields import valid
 from iris.api.pagination import window
@@ -29,6 +31,7 @@ class OtpViewSet(V1ViewSet):
     def get_queryset(self) -> QuerySet[Otp]:
         return Otp.objects.owned_by(account_of(self.request)).order_by("-pk")
 
+    @needs(Permission.SEND)
     def list(self, request: Request) -> Response:
         """Return a page of OTPs. The page contains an envelope without a message, as documented."""
         page = window(request, self.filter_queryset(self.get_queryset()))
@@ -37,14 +40,15 @@ class OtpViewSet(V1ViewSet):
 
     @retries(SENT_OTP)
     @throttle_classes([UserThrottle, OtpThrottle])
+    @needs(Permission.SEND)
     def send(self, request: Request) -> Response:
         fields = valid(NewOtp(data=request.data))
         account = account_of(request)
-        otp = services.send_otp(owner=account, **fields)
+        otp = services.send_otp(account=account, **fields)
         account.refresh_from_db(fields=["balance"])
         company = str(cast(Any, request.data).get("company_name") or "").strip()
         called = otp.channel == Channel.CALL
         return success(
-            {"details": sent_json(otp, owner=account, company=company)},
+            {"details": sent_json(otp, account=account, company=company)},
             message="OTP Call Initiated Successfully." if called else "OTP Sent Successfully.",
         )

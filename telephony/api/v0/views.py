@@ -6,7 +6,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.account import account_of
+from accounts.api.permissions import needs
 from accounts.api.throttles import TrialThrottle, UserThrottle
+from accounts.permissions import Permission
 from iris.api import idempotency
 from iris.api.envelope import success
 from iris.api.views import V0View
@@ -24,6 +26,7 @@ class PhoneNumberViewSet(V0ViewSet):
 
     filterset_class = PhoneNumberFilter
 
+    @needs(Permission.VIEW)
     def list(self, request: Request) -> Response:
         free = self.filter_queryset(PhoneNumber.objects.filter(owner=None).order_by("id"))
         return success(
@@ -31,19 +34,22 @@ class PhoneNumberViewSet(V0ViewSet):
             message="Number Lists Retrived Successfully!!",  # sic
         )
 
+    @needs(Permission.VIEW)
     def owned(self, request: Request) -> Response:
         owned = self.filter_queryset(PhoneNumber.objects.filter(owner=account_of(request)).order_by("id"))
         return success({"owned_numbers": [phone_number_json(number) for number in owned]})
 
+    @needs(Permission.MANAGE_CREDITS)
     def buy(self, request: Request) -> Response:
-        number = phone_numbers.buy_number(user=account_of(request), sid=_chosen(request))
+        number = phone_numbers.buy_number(account=account_of(request), sid=_chosen(request))
         return success(
             {"number_details": [phone_number_json(number)]},
             message=f"{number.number} number bought successfully!!",
         )
 
+    @needs(Permission.MANAGE_CREDITS)
     def release(self, request: Request) -> Response:
-        number = phone_numbers.release_number(user=account_of(request), sid=_chosen(request))
+        number = phone_numbers.release_number(account=account_of(request), sid=_chosen(request))
         # The documented response has status 204 and a body, which HTTP forbids, so the HTTP status is 200.
         return success(message=f"{number.number} number released successfully!!", status=204, http_status=200)
 
@@ -52,11 +58,12 @@ class TestVoice(V0View):
     throttle_classes = (UserThrottle, TrialThrottle)
     retries = idempotency.HARMLESS  # an error must not undo what was counted against the daily quota
 
+    @needs(Permission.PREPARE)
     def post(self, request: Request) -> Response:
         sample = VoiceSample(data=request.data)
         sample.is_valid(raise_exception=True)
         voice = speech.resolve(sample.validated_data.get("voice_input"))
-        audio = trials.speak(owner=account_of(request), text=sample.validated_data["message"], voice=voice)
+        audio = trials.speak(account=account_of(request), text=sample.validated_data["message"], voice=voice)
         return success(
             {"audio_url": audio_url(audio, request), "voice_input": voice, "duration": round(audio.seconds)}
         )

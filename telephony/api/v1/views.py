@@ -6,6 +6,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.account import account_of
+from accounts.api.permissions import needs
+from accounts.permissions import Permission
 from iris.api.views import V1View
 from iris.api.viewsets import V1ViewSet
 from iris.errors import NotFound
@@ -20,6 +22,7 @@ class PhoneNumberViewSet(V1ViewSet):
 
     filterset_class = PhoneNumberFilter
 
+    @needs(Permission.VIEW)
     def list(self, request: Request) -> Response:
         owned = self.filter_queryset(PhoneNumber.objects.filter(owner=account_of(request)).order_by("pk"))
         return Response(
@@ -29,6 +32,7 @@ class PhoneNumberViewSet(V1ViewSet):
             ]
         )
 
+    @needs(Permission.MANAGE_CREDITS)
     def release(self, request: Request, phone_id: int) -> Response:
         account = account_of(request)
         number = PhoneNumber.objects.filter(owner=account, pk=phone_id).first()
@@ -36,10 +40,11 @@ class PhoneNumberViewSet(V1ViewSet):
             raise NotFound(
                 "You have no phone number with this id. The list of your phone numbers has their ids."
             )
-        phone_numbers.release_number(user=account, sid=number.sid)
+        phone_numbers.release_number(account=account, sid=number.sid)
         return Response({"message": f"{number.number} is released."})
 
 
 class Voices(V1View):
+    @needs(Permission.VIEW)
     def get(self, request: Request) -> Response:
         return Response([voice_json(voice) for voice in speech.catalogue().values()])

@@ -9,8 +9,9 @@ from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
 from accounts.api import throttles
+from accounts.api.account import Access
 from accounts.counters import parse_rate
-from accounts.models import User
+from accounts.models import Account, User
 from iris.api.views import V0View
 from iris.broker_backoff import Rest
 
@@ -37,10 +38,13 @@ def test_malformed_rates_are_refused(rate: str, settings: Settings) -> None:
     assert [problem.id for problem in run_checks() if "IRIS_OTP_THROTTLE" in problem.msg] == ["accounts.E001"]
 
 
-def ask(user: User, throttle: type[throttles.Throttle] = throttles.OtpThrottle) -> throttles.Throttle | None:
+def ask(
+    account: Account, throttle: type[throttles.Throttle] = throttles.OtpThrottle
+) -> throttles.Throttle | None:
     """Count a request. Return None if it is allowed, else the throttle that refused it."""
     request = Request(APIRequestFactory().get("/"))
-    request.user = user
+    request.user = User(pk=1)
+    request.auth = Access(account=account, granted=frozenset())
     asked = throttle()
     return None if asked.allow_request(request, V0View()) else asked
 
@@ -51,23 +55,23 @@ def test_a_refused_account_passes_again_in_the_next_window(
     settings.IRIS_OTP_THROTTLE = "2/min"
     now = 1_800_000_000.0 + 45
     monkeypatch.setattr("time.time", lambda: now)
-    user = User(pk=1)
-    assert ask(user) is None
-    assert ask(user) is None
-    refused = ask(user)
+    account = Account(pk=1)
+    assert ask(account) is None
+    assert ask(account) is None
+    refused = ask(account)
     assert refused is not None
     assert 0 < refused.wait() <= 60
-    assert ask(User(pk=2)) is None
+    assert ask(Account(pk=2)) is None
     now += refused.wait()
-    assert ask(user) is None
+    assert ask(account) is None
 
 
 def test_each_throttle_scope_has_its_own_counter(settings: Settings) -> None:
     settings.IRIS_OTP_THROTTLE = "1/day"
-    user = User(pk=1)
-    assert ask(user) is None
-    assert ask(user, throttles.UserThrottle) is None
-    assert ask(user) is not None
+    account = Account(pk=1)
+    assert ask(account) is None
+    assert ask(account, throttles.UserThrottle) is None
+    assert ask(account) is not None
 
 
 def test_requests_pass_when_the_cache_fails(
@@ -79,7 +83,7 @@ def test_requests_pass_when_the_cache_fails(
     settings.IRIS_OTP_THROTTLE = "1/day"
     monkeypatch.setattr(cache, "incr", broken)
     monkeypatch.setattr(throttles, "_unavailable_warned", Rest())
-    assert [ask(User(pk=1)) for _ in range(3)] == [None, None, None]
+    assert [ask(Account(pk=1)) for _ in range(3)] == [None, None, None]
     assert caplog.text.count("not throttled") == 1, "once in a few seconds"
     assert "Traceback" not in caplog.text
 
@@ -90,7 +94,7 @@ def test_errors_of_a_cache_that_responds_are_raised(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(cache, "incr", wrong)
     with pytest.raises(TypeError):
-        ask(User(pk=1))
+        ask(Account(pk=1))
 
 
 def test_clients_that_poll_for_hours_are_never_throttled(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +104,7 @@ def test_clients_that_poll_for_hours_are_never_throttled(monkeypatch: pytest.Mon
     """
     now = 1_800_000_000.0
     monkeypatch.setattr("time.time", lambda: now)
-    user = User(pk=1)
+    account = Account(pk=1)
     for _ in range(3 * 360):
-        assert [ask(user, throttles.UserThrottle) for _ in range(2 * 10)] == [None] * 20
+        assert [ask(account, throttles.UserThrottle) for _ in range(2 * 10)] == [None] * 20
         now += 10

@@ -15,13 +15,13 @@ from campaigns.models import Campaign, Run, RunStatus
 from campaigns.recipients import background_imports, editing
 from campaigns.runs import lifecycle
 from tests.engine import run_to_the_end
-from tests.factories import make_campaign, make_sheet, make_user
+from tests.factories import make_account, make_campaign, make_sheet
 
 pytestmark = pytest.mark.django_db
 
 
 def scheduled(*, credits: int = 100, **options: Any) -> Campaign:
-    campaign = make_campaign(owner=make_user(credits=credits), numbers=[9841000001])
+    campaign = make_campaign(owner=make_account(credits=credits), numbers=[9841000001])
     runs.begin(campaign=campaign, message="Namaste", starts_at=timezone.now() + timedelta(hours=1), **options)
     return campaign
 

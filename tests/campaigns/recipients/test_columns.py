@@ -11,7 +11,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from campaigns.models import Campaign, Recipient
 from campaigns.recipients.sheets import open_sheet
 from campaigns.recipients.sheets.columns import NumberColumnUnclear, has_phone_word, is_id
-from tests.factories import make_user
+from tests.factories import make_account
 from tests.v0 import Caller
 
 RAM, SITA, HARI = 9841000001, 9841000002, 9841000003
@@ -178,14 +178,14 @@ class TestApi:
         return {"name": "Ward", "services": "SMS", "send_to_number_file": sheet, **more}
 
     def test_v0_names_the_candidates_and_the_field_that_chooses(self) -> None:
-        caller = Caller(make_user())
+        caller = Caller(make_account())
         answer = caller.post("/api/system/campaigns/", self.fields(), format="multipart", status=400)
         assert "“Father Mobile” (column B)" in answer["message"]
         assert answer["errors"][0]["field"] == "number_column"
         assert not Campaign.objects.exists()
 
     def test_v0_reads_the_chosen_column_and_says_which(self) -> None:
-        caller = Caller(make_user())
+        caller = Caller(make_account())
         fields = self.fields(number_column="Mother Mobile")
         answer = caller.post("/api/system/campaigns/", fields, format="multipart", status=201)
         assert answer["data"]["details"][0]["number_column"] == "Mother Mobile"

@@ -24,7 +24,7 @@ from campaigns.models import Campaign, Recipient, Service, SheetImport
 from campaigns.recipients import background_imports, editing, imports, sheet_reader, sheets
 from iris.errors import Conflict
 from tests.campaigns.recipients.workbooks import xlsx
-from tests.factories import client_of, make_sheet, make_user
+from tests.factories import client_of, make_account, make_sheet
 
 pytestmark = pytest.mark.django_db
 
@@ -42,7 +42,7 @@ def large_sheet() -> BytesIO:
 
 def create_with_sheet(sheet: BytesIO | None = None) -> tuple[Campaign, SheetImport]:
     campaign, errors, _ = services.create_campaign(
-        owner=make_user(credits=10), name="Large", service=Service.SMS, sheet=sheet or large_sheet()
+        account=make_account(credits=10), name="Large", service=Service.SMS, sheet=sheet or large_sheet()
     )
     assert errors == []
     return campaign, campaign.imports.get()
@@ -235,7 +235,7 @@ def test_the_campaign_details_show_the_progress_of_an_import() -> None:
 def uploaded(content: bytes, settings: Any) -> tuple[Campaign, SheetImport | None]:
     settings.IRIS_BACKGROUND_IMPORT_BYTES = 5 * 2**20
     campaign, *_ = services.create_campaign(
-        owner=make_user(credits=10), name="Dense", service=Service.SMS, sheet=BytesIO(content)
+        account=make_account(credits=10), name="Dense", service=Service.SMS, sheet=BytesIO(content)
     )
     return campaign, campaign.imports.first()
 
@@ -287,8 +287,8 @@ def test_a_sheet_is_read_while_no_transaction_is_open(monkeypatch: pytest.Monkey
         return open_sheet(*args, **options)
 
     monkeypatch.setattr(sheets, "open_sheet", noting)
-    owner = make_user(credits=10)
-    campaign, *_ = services.create_campaign(owner=owner, name="x", service=Service.SMS, sheet=large_sheet())
+    owner = make_account(credits=10)
+    campaign, *_ = services.create_campaign(account=owner, name="x", service=Service.SMS, sheet=large_sheet())
     editing.import_sheet(campaign=campaign, file=large_sheet())
     assert seen == [depth, depth]
     assert campaign.recipients.count() == 10
@@ -332,9 +332,9 @@ def test_rows_that_were_skipped_before_an_interruption_are_still_named(
 
 def test_imports_of_several_accounts_alternate_chunk_by_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
     """The second account's sheet is finished before the second sheet of the first account begins."""
-    owner = make_user(credits=10)
+    owner = make_account(credits=10)
     large = [
-        services.create_campaign(owner=owner, name="Large", service=Service.SMS, sheet=long_sheet(40))[0]
+        services.create_campaign(account=owner, name="Large", service=Service.SMS, sheet=long_sheet(40))[0]
         for _ in range(2)
     ]
     small, _ = create_with_sheet()

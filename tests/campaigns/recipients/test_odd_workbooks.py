@@ -22,7 +22,7 @@ from rest_framework.test import APIClient
 from campaigns.models import Recipient
 from tests.campaigns.recipients.odd_workbooks import OddFile, odd_file, phones_of
 from tests.conftest import require_program
-from tests.factories import client_of, make_user
+from tests.factories import client_of, make_account
 from tests.scale import at_scale
 
 pytestmark = pytest.mark.django_db
@@ -82,7 +82,7 @@ class Answer:
 
 
 def _client() -> APIClient:
-    return client_of(make_user())
+    return client_of(make_account())
 
 
 @pytest.mark.field

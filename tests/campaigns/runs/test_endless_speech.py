@@ -19,7 +19,7 @@ from telephony.models import Delivery
 from telephony.speech import speech_processes
 from tests.campaigns.surveys.surveying import asks
 from tests.engine import run_to_the_end
-from tests.factories import client_of, make_campaign, make_sheet, make_user
+from tests.factories import client_of, make_account, make_campaign, make_sheet
 from tests.telephony.speech import wild_speech as wild
 
 pytestmark = pytest.mark.django_db
@@ -41,7 +41,7 @@ def _wild(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def make_named(*names: str, service: Service = Service.CALL) -> Campaign:
     rows = [(9_841_000_001 + n, name) for n, name in enumerate([*names, LONG])]
     campaign, errors, _ = services.create_campaign(
-        owner=make_user(credits=1000),
+        account=make_account(credits=1000),
         name="Names",
         service=service,
         sheet=make_sheet(("number", "name"), *rows),
@@ -130,7 +130,7 @@ def test_slow_speech_is_synthesized_in_smaller_chunks(settings: Any) -> None:
 
 
 def test_beginning_with_endless_speech_is_refused_with_a_sentence() -> None:
-    campaign = make_campaign(service=Service.CALL, owner=make_user(credits=100))
+    campaign = make_campaign(service=Service.CALL, owner=make_account(credits=100))
 
     answer = client_of(campaign.owner).post(
         f"/api/system/campaigns/{campaign.pk}/begin/", {"message": f"नमस्ते {wild.ENDLESS_RULE}"}

@@ -14,7 +14,7 @@ from campaigns.reports import states
 from iris.errors import InvalidInput
 from telephony.models import Delivery, DeliveryStatus, SandboxMessage
 from tests.engine import run_to_the_end
-from tests.factories import make_campaign, make_user
+from tests.factories import make_account, make_campaign
 
 pytestmark = pytest.mark.django_db
 
@@ -102,7 +102,7 @@ def test_no_sms_follows_a_missed_call_after_the_run_was_stopped(settings: Any) -
 
 
 def test_a_spending_limit_bounds_the_hold_and_the_cost() -> None:
-    owner = make_user(credits=100)
+    owner = make_account(credits=100)
     campaign = make_campaign(
         owner=owner, numbers=range(9841000001, 9841000011), spending_limit=Decimal("3.50")
     )

@@ -15,7 +15,7 @@ from campaigns.runs import hopper, rendering
 from telephony.engine import time_slices
 from telephony.engine.enqueue import DeliveryRequest
 from telephony.models import Channel, Delivery, DeliveryStatus
-from tests.factories import make_campaign, make_user
+from tests.factories import make_account, make_campaign
 from tests.live import wait_for
 
 
@@ -121,7 +121,7 @@ def test_the_number_of_processes_that_fill_hoppers_is_limited(monkeypatch: pytes
     ("seconds", "next_chunk"), [(0.1, 100), (1.0, 50), (4.0, 12), (600.0, hopper.MIN_SPEECH_CHUNK)]
 )
 def test_the_speech_chunk_adapts_to_about_a_second(seconds: float, next_chunk: int) -> None:
-    hopper._adapt_speech_chunk(run_id := make_user().pk, spoken=50, seconds=seconds)
+    hopper._adapt_speech_chunk(run_id := make_account().pk, spoken=50, seconds=seconds)
     assert hopper._speech_chunks.pop(run_id) == next_chunk
 
 
@@ -176,7 +176,7 @@ def test_time_slices_too_short_for_all_runs_reach_them_in_rotation(monkeypatch: 
 
 def slow_calls_and_fast_sms(recipients: int = 200) -> Run:
     numbers = [9841000001 + n for n in range(recipients)]
-    return begin(Service.BOTH, owner=make_user(credits=10_000), numbers=numbers)
+    return begin(Service.BOTH, owner=make_account(credits=10_000), numbers=numbers)
 
 
 def sms_leave() -> None:
@@ -227,7 +227,7 @@ def test_refilling_a_run_with_one_trunk_and_channel_examines_only_its_latest_del
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.IRIS_HOPPER_SIZE = 10
-    run = begin(owner=make_user(credits=1000), numbers=[9841000001 + n for n in range(100)])
+    run = begin(owner=make_account(credits=1000), numbers=[9841000001 + n for n in range(100)])
     assert hopper.fill(run.pk) == 10
 
     def never(of: Run) -> int:
@@ -246,7 +246,7 @@ def test_older_deliveries_that_returned_to_the_queue_are_counted(
 ) -> None:
     settings.IRIS_HOPPER_SIZE = 10
     monkeypatch.setattr(hopper, "OLDER_QUEUED_SECONDS", 0)
-    run = begin(owner=make_user(credits=1000), numbers=[9841000001 + n for n in range(100)])
+    run = begin(owner=make_account(credits=1000), numbers=[9841000001 + n for n in range(100)])
     hopper.fill(run.pk)
     first = list(Delivery.objects.values_list("pk", flat=True))
     Delivery.objects.update(status=DeliveryStatus.SUBMITTING)

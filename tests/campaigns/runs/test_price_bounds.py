@@ -21,7 +21,7 @@ from telephony.models import Cause, Delivery, DeliveryStatus, SandboxMessage
 from telephony.pricing import call_credits
 from tests.campaigns.surveys.surveying import asks
 from tests.engine import run_to_the_end
-from tests.factories import make_sheet, make_user
+from tests.factories import make_account, make_sheet
 
 pytestmark = pytest.mark.django_db
 
@@ -36,7 +36,7 @@ def make(values: Mapping[str, Sequence[object]], *, service: Service = Service.C
     """Create a campaign with a recipient for each row of values."""
     rows = [(9_841_000_010 + 10 * n, *row) for n, row in enumerate(zip(*values.values(), strict=True))]
     campaign, errors, _ = services.create_campaign(
-        owner=make_user(credits=100_000),
+        account=make_account(credits=100_000),
         name="Balances",
         service=service,
         sheet=make_sheet(("number", *values), *rows),

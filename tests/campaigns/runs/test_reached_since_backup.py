@@ -16,7 +16,7 @@ from telephony.engine import restore_hold
 from telephony.models import DeliveryStatus, SandboxMessage
 from tests import engine
 from tests.campaigns.runs.test_restore import _restored, after_restore, sent, tick
-from tests.factories import make_campaign, make_user
+from tests.factories import make_account, make_campaign
 
 __all__ = ["_restored"]
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db
 @pytest.mark.usefixtures("_restored")
 @pytest.mark.parametrize("filled", [True, False])
 def test_recipients_reached_since_the_backup_are_skipped(filled: bool, tmp_path: Path) -> None:
-    owner = make_user(credits=100)
+    owner = make_account(credits=100)
     run = runs.begin(campaign=make_campaign(owner=owner), message="Namaste")
     if filled:
         hopper.fill(run.pk)

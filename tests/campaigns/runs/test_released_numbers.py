@@ -14,22 +14,22 @@ from campaigns.runs import hopper, lifecycle
 from telephony.models import Delivery, SandboxMessage
 from telephony.phone_numbers import buy_number, release_number
 from tests.engine import run_to_the_end
-from tests.factories import make_campaign, make_phone_number, make_user
+from tests.factories import make_account, make_campaign, make_phone_number
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize("kept", ["9800000102", ""], ids=["another number is left", "none is left"])
 def test_a_scheduled_run_replaces_a_released_caller_id(kept: str) -> None:
-    owner = make_user(credits=100)
+    owner = make_account(credits=100)
     number = make_phone_number(number="9800000101", owner=owner)
     if kept:
         make_phone_number(number=kept, owner=owner)
     campaign = make_campaign(owner=owner, service=Service.CALL, caller_ids=[number.pk])
     run = runs.begin(campaign=campaign, message="Namaste", starts_at=timezone.now() + timedelta(hours=1))
     assert run.caller == "9800000101"
-    release_number(user=owner, sid=number.sid)
-    buy_number(user=make_user(email="other@example.com", credits=100), sid=number.sid)
+    release_number(account=owner, sid=number.sid)
+    buy_number(account=make_account(email="other@example.com", credits=100), sid=number.sid)
     Run.objects.update(starts_at=timezone.now())
     lifecycle.begin_due()
     run_to_the_end()
@@ -38,14 +38,14 @@ def test_a_scheduled_run_replaces_a_released_caller_id(kept: str) -> None:
 
 def test_queued_deliveries_replace_a_released_caller_id(settings: Any) -> None:
     settings.IRIS_HOPPER_SIZE = 2
-    owner = make_user(credits=100)
+    owner = make_account(credits=100)
     number = make_phone_number(number="9800000101", owner=owner)
     make_phone_number(number="9800000102", owner=owner)
     campaign = make_campaign(owner=owner, service=Service.CALL)
     runs.begin(campaign=campaign, message="Namaste")
     hopper.fill_all(budget=0)
     assert set(Delivery.objects.values_list("caller", flat=True)) == {"9800000101"}
-    release_number(user=owner, sid=number.sid)
+    release_number(account=owner, sid=number.sid)
     run_to_the_end()
     assert list(SandboxMessage.objects.values_list("caller", flat=True)) == ["9800000102"] * 3
 
@@ -53,7 +53,7 @@ def test_queued_deliveries_replace_a_released_caller_id(settings: Any) -> None:
 def test_a_number_released_during_speech_synthesis_is_not_queued_as_caller_id(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    owner = make_user(credits=100)
+    owner = make_account(credits=100)
     number = make_phone_number(number="9800000101", owner=owner)
     campaign = make_campaign(owner=owner, service=Service.CALL)
     run = runs.begin(campaign=campaign, message="Namaste")
@@ -61,7 +61,7 @@ def test_a_number_released_during_speech_synthesis_is_not_queued_as_caller_id(
     def release(point: str) -> None:
         if point == "rendered":
             monkeypatch.undo()
-            release_number(user=owner, sid=number.sid)
+            release_number(account=owner, sid=number.sid)
 
     monkeypatch.setattr(hopper, "failpoint", release)
     assert hopper.fill(run.pk) == 0
@@ -70,10 +70,10 @@ def test_a_number_released_during_speech_synthesis_is_not_queued_as_caller_id(
 
 
 def test_a_client_can_send_back_a_campaign_with_a_released_number() -> None:
-    owner = make_user(credits=100)
+    owner = make_account(credits=100)
     number = make_phone_number(number="9800000101", owner=owner)
     make_phone_number(number="9800000102", owner=owner)
     campaign = make_campaign(owner=owner, service=Service.CALL, caller_ids=[number.pk])
-    release_number(user=owner, sid=number.sid)
+    release_number(account=owner, sid=number.sid)
     changed = services.update_campaign(campaign=campaign, name="New", caller_ids=[number.pk])
     assert (changed.name, changed.caller_ids) == ("New", [number.pk])

@@ -21,7 +21,7 @@ from campaigns.runs import lifecycle
 from iris.errors import Conflict
 from telephony import speech
 from telephony.models import Audio
-from tests.factories import client_of, make_campaign, make_user
+from tests.factories import client_of, make_account, make_campaign
 
 
 def scheduled(**fields: Any) -> Campaign:
@@ -46,7 +46,7 @@ def run_again(campaign: Campaign) -> None:
 def test_the_account_is_not_locked_while_the_new_text_is_synthesized(
     act: Callable[[Campaign], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    campaign = scheduled(owner=make_user(credits=100))
+    campaign = scheduled(owner=make_account(credits=100))
     really = speech.speak
     paid: list[bool] = []
 
@@ -54,7 +54,7 @@ def test_the_account_is_not_locked_while_the_new_text_is_synthesized(
         with connection.cursor() as cursor:
             cursor.execute("SET lock_timeout = '2s'")
         try:
-            credits.hold(user=campaign.owner, amount=Decimal(1), cause="otp:1")
+            credits.hold(account=campaign.owner, amount=Decimal(1), cause="otp:1")
             paid.append(True)
         finally:
             connection.close()
@@ -76,7 +76,7 @@ def test_the_account_is_not_locked_while_the_new_text_is_synthesized(
 
 @pytest.mark.django_db
 def test_a_change_beyond_the_balance_leaves_the_scheduled_run_unchanged() -> None:
-    campaign = scheduled(owner=make_user(credits=6))
+    campaign = scheduled(owner=make_account(credits=6))
     with pytest.raises(InsufficientCredits):
         services.update_campaign(campaign=campaign, message="And so on. " * 200)
     campaign.refresh_from_db()
@@ -88,7 +88,7 @@ def test_a_change_beyond_the_balance_leaves_the_scheduled_run_unchanged() -> Non
 
 @pytest.mark.django_db
 def test_the_hold_of_the_old_run_can_pay_for_the_new_one() -> None:
-    owner = make_user(credits=6)
+    owner = make_account(credits=6)
     change(scheduled(owner=owner))
     owner.refresh_from_db()
     assert owner.balance == 0

@@ -29,7 +29,7 @@ from telephony.models import (
     SandboxMessage,
 )
 from tests import engine
-from tests.factories import make_campaign, make_delivery, make_delivery_of, make_run, make_user
+from tests.factories import make_account, make_campaign, make_delivery, make_delivery_of, make_run
 
 pytestmark = pytest.mark.django_db
 
@@ -194,10 +194,10 @@ def test_a_held_run_resumed_by_its_owner_still_waits_for_the_operator() -> None:
 
 @pytest.mark.usefixtures("_restored")
 def test_an_otp_during_a_restore_hold_is_refused_and_costs_nothing() -> None:
-    owner = make_user(credits=10)
+    owner = make_account(credits=10)
 
     with pytest.raises(Unavailable, match="restored from a backup"):
-        send_otp(owner=owner, number=9841000001, message="{otp}", channel=Channel.SMS)
+        send_otp(account=owner, number=9841000001, message="{otp}", channel=Channel.SMS)
 
     owner.refresh_from_db()
     assert owner.balance == 10

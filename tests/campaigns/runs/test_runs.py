@@ -22,7 +22,7 @@ from iris.errors import Conflict, InvalidInput
 from telephony.engine import dispatch
 from telephony.models import Delivery, DeliveryStatus, SandboxMessage
 from tests.engine import run_to_the_end, turn
-from tests.factories import make_campaign, make_sheet, make_user
+from tests.factories import make_account, make_campaign, make_sheet
 
 pytestmark = pytest.mark.django_db
 
@@ -85,7 +85,7 @@ def test_every_recipient_gets_their_own_text() -> None:
         ["numbers", "name"], [9841000001, "राम "], [9841000001, "सीता"], [9841000003, None], ["x", "Nobody"]
     )
     campaign, errors, _ = services.create_campaign(
-        owner=make_user(credits=100), name="Sheet", service=Service.SMS, sheet=sheet
+        account=make_account(credits=100), name="Sheet", service=Service.SMS, sheet=sheet
     )
     assert [error["row"] for error in errors] == [5]
     assert (campaign.number_count, campaign.tags) == (3, ["tags_name"])
@@ -96,9 +96,9 @@ def test_every_recipient_gets_their_own_text() -> None:
 
 
 def test_the_hold_covers_the_longest_text_and_the_rest_is_released() -> None:
-    owner = make_user(credits=100)
+    owner = make_account(credits=100)
     sheet = make_sheet(["numbers", "name"], [9841000001, "राम"], [9841000002, "ल" * 100])
-    campaign, *_ = services.create_campaign(owner=owner, name="Sheet", service=Service.SMS, sheet=sheet)
+    campaign, *_ = services.create_campaign(account=owner, name="Sheet", service=Service.SMS, sheet=sheet)
     run = runs.begin(campaign=campaign, message=GREETING)
     assert run.hold.amount == Decimal(4)
     run_to_the_end()
@@ -109,7 +109,7 @@ def test_the_hold_covers_the_longest_text_and_the_rest_is_released() -> None:
 
 
 def test_beginning_with_too_few_credits_changes_nothing() -> None:
-    campaign = make_campaign(owner=make_user(credits=2))
+    campaign = make_campaign(owner=make_account(credits=2))
     with pytest.raises(InsufficientCredits):
         runs.begin(campaign=campaign, message="Hello")
     campaign.refresh_from_db()
@@ -236,7 +236,7 @@ def test_numbers_added_during_a_run_wait_for_the_next_run() -> None:
 
 def test_stop_terminates_the_remaining_recipients_and_releases_their_credits(settings: Any) -> None:
     settings.IRIS_HOPPER_SIZE = 2
-    owner = make_user(credits=10)
+    owner = make_account(credits=10)
     campaign = make_campaign(owner=owner, numbers=range(9841000001, 9841000007))
     runs.begin(campaign=campaign, message="Hello")
     hopper.fill_all(budget=0)
@@ -256,7 +256,7 @@ def test_stop_terminates_the_remaining_recipients_and_releases_their_credits(set
 
 
 def test_stopping_a_scheduled_run_releases_its_whole_hold() -> None:
-    owner = make_user(credits=10)
+    owner = make_account(credits=10)
     campaign = make_campaign(owner=owner)
     runs.begin(campaign=campaign, message="Later", starts_at=timezone.now() + timedelta(hours=1))
     assert runs.stop(campaign=campaign).in_flight == []
@@ -283,7 +283,7 @@ def test_a_paused_run_submits_nothing_until_it_is_resumed(settings: Any) -> None
 
 
 def test_deleting_a_running_campaign_stops_it_and_keeps_its_ledger_entries() -> None:
-    owner = make_user(credits=10)
+    owner = make_account(credits=10)
     campaign = make_campaign(owner=owner)
     runs.begin(campaign=campaign, message="Hello")
     services.delete_campaign(campaign=campaign)

@@ -22,7 +22,7 @@ from telephony.models import Audio, Delivery, SandboxMessage
 from telephony.speech import audio
 from telephony.speech.spoken_length import samples_of
 from tests.engine import run_to_the_end
-from tests.factories import make_sheet, make_user
+from tests.factories import make_account, make_sheet
 from tests.scale import at_scale
 from tests.telephony.speech.sound import record_engine_texts
 
@@ -49,7 +49,7 @@ def make_spoken_campaign(*, names: int, recipients: int, amounts: int = 1) -> Ca
     people = [*NAMES, *(f"राम {number}" for number in range(names))][:names]
     rows = [(9_841_000_000 + n, people[n % names], 500 + n % amounts) for n in range(1, recipients + 1)]
     campaign, errors, _ = services.create_campaign(
-        owner=make_user(credits=100 * recipients),
+        account=make_account(credits=100 * recipients),
         name="Balances",
         service=Service.CALL,
         sheet=make_sheet(("number", "name", "amount"), *rows),
@@ -113,7 +113,7 @@ def test_the_hold_covers_amounts_that_are_short_to_write_but_long_to_say(setting
     settings.IRIS_CALL_PULSE_SECONDS = 1
     settings.IRIS_CALL_CREDITS = Decimal(1)
     campaign, *_ = services.create_campaign(
-        owner=make_user(credits=1000),
+        account=make_account(credits=1000),
         name="Balances",
         service=Service.CALL,
         sheet=make_sheet(("number", "amount"), (9_841_000_001, 1_000_000), (9_841_000_002, 987_654)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from accounts.models import User
+from accounts.models import Account
 from campaigns.models import Answer, Campaign, Service, StepKind, SurveyTemplate
 from campaigns.surveys import steps, templates
 from campaigns.surveys.steps import StepPlan
@@ -32,8 +32,10 @@ def make_survey(
 
 
 def make_template(
-    *, owner: User, name: str = "Water", plans: Sequence[StepPlan] = (), **fields: Any
+    *, owner: Account, name: str = "Water", plans: Sequence[StepPlan] = (), **fields: Any
 ) -> SurveyTemplate:
     """Create a survey template, by default with two questions."""
     plans = plans or [asks(0, "Are you well?"), asks(1, "Have you water?")]
-    return templates.create_template(owner=owner, name=name, **{"voice": "np_rija", "steps": plans, **fields})
+    return templates.create_template(
+        account=owner, name=name, **{"voice": "np_rija", "steps": plans, **fields}
+    )

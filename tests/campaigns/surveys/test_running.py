@@ -22,7 +22,7 @@ from telephony.models import Delivery, DeliveryStatus, SandboxMessage
 from telephony.pricing import call_credits
 from tests.campaigns.surveys.surveying import asks, make_survey
 from tests.engine import run_to_the_end
-from tests.factories import make_audio, make_campaign, make_user
+from tests.factories import make_account, make_audio, make_campaign
 from tests.v0 import Caller
 
 pytestmark = pytest.mark.django_db
@@ -55,7 +55,7 @@ def test_a_thousand_contacts_respond_to_five_steps_exactly_as_scripted() -> None
         asks(3, "तपाईंको कुरा भन्नुहोस्।", answer=Answer.SPEECH),
         asks(4, "वडाको काम कस्तो छ?"),
     ]
-    campaign = make_survey(owner=make_user(credits=5000), numbers=numbers, plans=plans)
+    campaign = make_survey(owner=make_account(credits=5000), numbers=numbers, plans=plans)
     run = runs.begin(campaign=campaign)
     run_to_the_end(seconds=60)
     run.refresh_from_db()
@@ -167,7 +167,7 @@ class TestBegin:
         ],
     )
     def test_the_error_names_the_invalid_step(self, plan: steps.StepPlan, sentence: str) -> None:
-        owner = make_user(credits=100)
+        owner = make_account(credits=100)
         campaign = make_survey(owner=owner, plans=[asks(-1), plan])
         with pytest.raises(InvalidInput, match=sentence):
             runs.begin(campaign=campaign)

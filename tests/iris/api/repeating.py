@@ -13,7 +13,7 @@ from django.db.models import F
 from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
-from accounts.models import User
+from accounts.models import Account
 from iris import kept_answers
 from iris.api import idempotency
 from iris.api.views import ApiView
@@ -60,14 +60,14 @@ def session() -> psycopg.Connection[Any]:
 
 
 @contextmanager
-def carried_out_elsewhere(owner: User, key: str) -> Iterator[None]:
+def carried_out_elsewhere(owner: Account, key: str) -> Iterator[None]:
     """Hold the lock of a key as another process does while it carries out the request."""
     with session() as other:
         other.execute("SELECT pg_advisory_lock(%s)", [kept_answers._lock_number(owner.pk, key)])
         yield
 
 
-def died(owner: User, path: str, body: Any, *, key: str = "k-1") -> None:
+def died(owner: Account, path: str, body: Any, *, key: str = "k-1") -> None:
     """Leave behind what a process leaves that is killed while it carries out a request."""
     request = Request(
         APIRequestFactory().post(path, body, format="json"),

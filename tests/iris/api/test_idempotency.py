@@ -14,12 +14,12 @@ from django.http import QueryDict
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
-from accounts.models import User
+from accounts.models import Account
 from campaigns.models import Campaign, Recipient
 from iris.api import idempotency
 from iris.models import KeptAnswer
 from tests import v0
-from tests.factories import client_of, make_campaign, make_sheet, make_user
+from tests.factories import client_of, make_account, make_campaign, make_sheet
 from tests.iris.api.repeating import (
     CREATE,
     CREATE_V1,
@@ -37,17 +37,17 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def owner() -> User:
-    return make_user(email="sita@example.com", credits=100)
+def owner() -> Account:
+    return make_account(email="sita@example.com", credits=100)
 
 
 @pytest.fixture
-def client(owner: User) -> APIClient:
+def client(owner: Account) -> APIClient:
     return client_of(owner)
 
 
 @pytest.fixture
-def campaign(owner: User) -> Campaign:
+def campaign(owner: Account) -> Campaign:
     return make_campaign(owner=owner, message="Namaste")
 
 
@@ -72,7 +72,7 @@ class TestKey:
         assert (first.status_code, first.content) == (201, again.content)
 
     def test_key_of_another_account_is_another_key(self, client: APIClient) -> None:
-        other = client_of(make_user())
+        other = client_of(make_account())
         answers = [post(one, CREATE, NEW).json() for one in (client, other)]
         assert answers[0]["data"]["details"][0]["id"] != answers[1]["data"]["details"][0]["id"]
         assert Campaign.objects.count() == 2

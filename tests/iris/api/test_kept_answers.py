@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts import credits
-from accounts.models import ApiKey, User
+from accounts.models import Account, ApiKey
 from campaigns import runs, services
 from campaigns.models import Campaign, Run, RunStatus, SurveyTemplate
 from iris import kept_answers
@@ -23,7 +23,7 @@ from iris.tasks import prune_answers
 from otp.models import Otp
 from tests import v0
 from tests.campaigns.surveys.surveying import make_template
-from tests.factories import client_of, make_campaign, make_user
+from tests.factories import client_of, make_account, make_campaign
 from tests.iris.api.repeating import (
     CREATE,
     CREATE_V1,
@@ -44,17 +44,17 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def owner() -> User:
-    return make_user(email="sita@example.com", credits=100)
+def owner() -> Account:
+    return make_account(email="sita@example.com", credits=100)
 
 
 @pytest.fixture
-def client(owner: User) -> APIClient:
+def client(owner: Account) -> APIClient:
     return client_of(owner)
 
 
 @pytest.fixture
-def campaign(owner: User) -> Campaign:
+def campaign(owner: Account) -> Campaign:
     return make_campaign(owner=owner, message="Namaste")
 
 
@@ -65,13 +65,13 @@ class TestErrors:
         assert Campaign.objects.count() == 1
 
     def test_request_that_was_too_expensive_succeeds_after_a_top_up(
-        self, client: APIClient, owner: User
+        self, client: APIClient, owner: Account
     ) -> None:
-        poor = make_user()
+        poor = make_account()
         campaign, poor_client = make_campaign(owner=poor, message="Namaste"), client_of(poor)
         begin = f"/api/system/campaigns/{campaign.pk}/begin/"
         refusal(post(poor_client, begin, {}), 402, "insufficient_credits")
-        credits.top_up(user=poor, amount=Decimal(10), cause="invoice:1")
+        credits.top_up(account=poor, amount=Decimal(10), cause="invoice:1")
         first, again = (post(poor_client, begin, {}) for _ in range(2))
         assert (first.status_code, again.content) == (200, first.content)
         assert Run.objects.count() == 1
@@ -86,7 +86,7 @@ class TestErrors:
 
     @pytest.mark.parametrize(("error", "status"), [(OperationalError("x"), 503), (KeyError("x"), 500)])
     def test_error_of_the_server_is_not_kept_and_the_retry_is_carried_out(
-        self, owner: User, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
+        self, owner: Account, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
     ) -> None:
         caller = v0.Caller(owner)
         token = str(AccessToken.for_user(owner))
@@ -120,7 +120,7 @@ class TestErrors:
         assert post(client, CREATE, NEW).status_code == 201
 
     def test_error_that_a_view_returns_frees_the_key(
-        self, client: APIClient, owner: User, campaign: Campaign
+        self, client: APIClient, owner: Account, campaign: Campaign
     ) -> None:
         template = make_template(owner=owner)
         path = f"/api/v1/survey-templates/{template.pk}/apply-to-campaign/"
@@ -141,7 +141,7 @@ class TestErrors:
         for key in ("k-1", ""):
             assert post(APIClient(), CREATE, NEW, key=key).status_code == 401
 
-    def test_every_outcome_releases_the_lock(self, owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_every_outcome_releases_the_lock(self, owner: Account, monkeypatch: pytest.MonkeyPatch) -> None:
         client = client_of(owner)
         client.raise_request_exception = False
         for body in (NEW, NEW, {**NEW, "name": "Other"}, {}):
@@ -155,7 +155,7 @@ class TestErrors:
 class TestUnderWay:
     @pytest.mark.parametrize("path", [CREATE, CREATE_V1])
     def test_retry_is_a_409_with_retry_after_while_the_first_is_carried_out(
-        self, client: APIClient, owner: User, path: str
+        self, client: APIClient, owner: Account, path: str
     ) -> None:
         with carried_out_elsewhere(owner, "k-1"):
             answer = post(client, path, NEW)
@@ -168,7 +168,7 @@ class TestUnderWay:
         assert Campaign.objects.count() == 1
 
     def test_request_whose_process_died_is_carried_out_if_it_is_one_transaction(
-        self, client: APIClient, owner: User
+        self, client: APIClient, owner: Account
     ) -> None:
         died(owner, CREATE, NEW)
         refusal(post(client, CREATE, {}), 422, "idempotency_key_reused")
@@ -177,7 +177,7 @@ class TestUnderWay:
         assert Campaign.objects.count() == 1
 
     def test_outcome_of_a_resume_whose_process_died_is_unknown(
-        self, client: APIClient, owner: User, campaign: Campaign
+        self, client: APIClient, owner: Account, campaign: Campaign
     ) -> None:
         runs.begin(campaign=campaign)
         runs.pause(campaign=campaign)
@@ -189,7 +189,7 @@ class TestUnderWay:
         assert post(client, path, {}, key="k-2").status_code == 200
 
     def test_stop_whose_process_died_is_carried_out(
-        self, client: APIClient, owner: User, campaign: Campaign
+        self, client: APIClient, owner: Account, campaign: Campaign
     ) -> None:
         runs.begin(campaign=campaign)
         path = f"/api/v1/campaign/emergency-stop/{campaign.pk}/"
@@ -198,7 +198,7 @@ class TestUnderWay:
         assert Run.objects.get().status == RunStatus.TERMINATED
 
     @pytest.mark.django_db(transaction=True)
-    def test_lost_connection_releases_the_lock_and_raises_nothing(self, owner: User) -> None:
+    def test_lost_connection_releases_the_lock_and_raises_nothing(self, owner: Account) -> None:
         with kept_answers.locked(owner.pk, "k-1") as ours:
             assert ours
             with connection.cursor() as cursor:
@@ -282,7 +282,7 @@ class TestKeeping:
         for number in range(4):
             assert post(client, CREATE, NEW, key=f"k-{number}").status_code == 201
         assert KeptAnswer.objects.filter(body__isnull=False).count() == 2
-        other = client_of(make_user())
+        other = client_of(make_account())
         post(other, CREATE, NEW)
         assert post(other, CREATE, NEW).status_code == 201
 
@@ -296,4 +296,4 @@ class TestKeeping:
         assert int(answer.headers["Retry-After"]) > 80_000
         assert post(client, CREATE, NEW, key="k-1").status_code == 201
         assert (Campaign.objects.count(), KeptAnswer.objects.count()) == (3, 3)
-        assert post(client_of(make_user()), CREATE, NEW, key="k-3").status_code == 201
+        assert post(client_of(make_account()), CREATE, NEW, key="k-3").status_code == 201

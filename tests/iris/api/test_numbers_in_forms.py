@@ -9,7 +9,7 @@ import pytest
 
 from campaigns.models import Recipient
 from tests import v0
-from tests.factories import make_campaign, make_user
+from tests.factories import make_account, make_campaign
 from tests.v1 import caller as v1
 
 pytestmark = pytest.mark.django_db
@@ -20,11 +20,13 @@ UNUSABLE = ["1e999", "-1e999", "NaN", "Infinity", "-Infinity", "9" * 5000, "[1e9
 @pytest.mark.parametrize("number", UNUSABLE)
 @pytest.mark.parametrize("format", ["multipart", "form"])
 def test_both_dialects_refuse_a_number_out_of_range_in_json(number: str, format: str) -> None:
-    user = make_user()
-    campaign = make_campaign(owner=user)
-    caller_of_v1 = v1.Caller(user)  # a second Caller would generate a key, which revokes the key of this one
+    account = make_account()
+    campaign = make_campaign(owner=account)
+    caller_of_v1 = v1.Caller(
+        account
+    )  # a second Caller would generate a key, which revokes the key of this one
     calls: list[tuple[v0.Caller, str, str, dict[str, Any]]] = [
-        (v0.Caller(user), "POST", f"/api/system/campaigns/number/{campaign.pk}/", {"available_tags": "#"}),
+        (v0.Caller(account), "POST", f"/api/system/campaigns/number/{campaign.pk}/", {"available_tags": "#"}),
         (caller_of_v1, "POST", f"campaign/{campaign.pk}/add-contact/", {"other_variables": "#"}),
         (caller_of_v1, "POST", f"campaign/{campaign.pk}/add-contact/", {"contacts": "#"}),
     ]
@@ -42,7 +44,7 @@ def test_both_dialects_refuse_a_number_out_of_range_in_json(number: str, format:
 
 @pytest.mark.parametrize("limit", ["1e999", "NaN", "Infinity"])
 def test_an_amount_that_is_not_finite_is_refused(limit: str) -> None:
-    caller = v1.Caller(make_user())
+    caller = v1.Caller(make_account())
     for name in ("credit_limit", "length_factor"):
         new = {"name": "Water", "services": "PHONE", name: limit}
         caller.fails("POST", "campaign/create/", new, status=400, format="multipart")

@@ -9,21 +9,21 @@ from django.utils import timezone
 
 from accounts import credits
 from accounts.ledger import check_ledger
-from accounts.models import User
+from accounts.models import Account
 from campaigns.models import Recipient, Run
 from telephony.engine import lifecycle
 from telephony.engine.lifecycle import Report
 from telephony.models import Cause, Delivery, DeliveryStatus, LateReport
-from tests.factories import make_campaign, make_delivery, make_delivery_of, make_hold, make_run, make_user
+from tests.factories import make_account, make_campaign, make_delivery, make_delivery_of, make_hold, make_run
 
 S = DeliveryStatus
 PRICE = Decimal(3)
 
 
-def lost(*, owner: User | None = None, held: int = 3, balance: int = 0, **fields: Any) -> Delivery:
+def lost(*, owner: Account | None = None, held: int = 3, balance: int = 0, **fields: Any) -> Delivery:
     """Create a delivery that was lost. Its hold is still open."""
-    owner = owner or make_user(credits=held + balance)
-    hold = fields.pop("hold", None) or make_hold(user=owner, amount=held)
+    owner = owner or make_account(credits=held + balance)
+    hold = fields.pop("hold", None) or make_hold(account=owner, amount=held)
     delivery = make_delivery(
         owner=owner, hold=hold, credit_limit=PRICE, status=S.SUBMITTED, ref="7", **fields
     )
@@ -50,7 +50,7 @@ def booked(delivery: Delivery) -> tuple[Decimal, Decimal, Decimal]:
 
 def run_with_lost(*, balance: int = 10, numbers: int = 2) -> tuple[Run, list[Delivery]]:
     """Create a filled run whose SMS, one credit each, were all lost."""
-    owner = make_user(credits=balance + numbers)
+    owner = make_account(credits=balance + numbers)
     campaign = make_campaign(owner=owner, numbers=[9841000001 + n for n in range(numbers)])
     run = make_run(campaign=campaign, held=numbers, filled_at=timezone.now())
     deliveries = [

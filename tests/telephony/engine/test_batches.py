@@ -18,7 +18,7 @@ from telephony.engine import dispatch
 from telephony.engine.batches import Batches
 from telephony.engine.lifecycle import Claimed
 from telephony.models import Channel, Delivery, DeliveryStatus, Trunk
-from tests.factories import make_delivery, make_trunk, make_user
+from tests.factories import make_account, make_delivery, make_trunk
 
 pytestmark = pytest.mark.django_db
 
@@ -121,7 +121,7 @@ def test_unexpected_error_makes_the_batch_unknown_and_missing_results_too() -> N
 
 def test_dispatcher_never_has_more_under_way_than_the_carrier_can_take(settings: Any) -> None:
     settings.CARRIERS = {"line": {"BACKEND": f"{__name__}.QueuingCarrier", "CPS": None, "CHANNELS": None}}
-    trunk, owner = make_trunk("line"), make_user()
+    trunk, owner = make_trunk("line"), make_account()
     for _ in range(12):
         make_delivery(trunk=trunk, owner=owner)
     carrier = get_carrier("line")

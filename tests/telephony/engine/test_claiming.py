@@ -12,7 +12,7 @@ from django.utils import timezone
 from telephony.engine import lifecycle
 from telephony.engine.lifecycle.results import KEEP_PLACE_ATTEMPTS
 from telephony.models import Channel, Delivery, DeliveryStatus, Trunk
-from tests.factories import make_delivery, make_trunk, make_user
+from tests.factories import make_account, make_delivery, make_trunk
 
 pytestmark = pytest.mark.django_db
 
@@ -44,7 +44,7 @@ def rows_read() -> int:
 
 
 def test_claim_does_not_read_paused_or_delayed_deliveries() -> None:
-    trunk, owner = make_trunk(), make_user()
+    trunk, owner = make_trunk(), make_account()
     later = timezone.now() + timedelta(hours=1)
     queue_many(3000, trunk=trunk, owner=owner, not_before=later)
     with connection.cursor() as cursor:
@@ -65,7 +65,7 @@ def test_accounts_without_due_deliveries_do_not_reduce_a_claim() -> None:
 
 
 def test_requeued_delivery_without_a_delay_keeps_its_place() -> None:
-    trunk, owner = make_trunk(), make_user()
+    trunk, owner = make_trunk(), make_account()
     first, second, third = (make_delivery(trunk=trunk, owner=owner).pk for _ in range(3))
     assert claim(trunk, limit=2) == [first, second]
     lifecycle.requeue(ids=[first, second], seconds=[0, 60], texts=["", ""])
@@ -73,7 +73,7 @@ def test_requeued_delivery_without_a_delay_keeps_its_place() -> None:
 
 
 def test_repeatedly_requeued_delivery_goes_behind_others() -> None:
-    trunk, owner = make_trunk(), make_user()
+    trunk, owner = make_trunk(), make_account()
     first, second, third = (make_delivery(trunk=trunk, owner=owner).pk for _ in range(3))
     for _ in range(KEEP_PLACE_ATTEMPTS):
         assert claim(trunk, limit=1) == [first]

@@ -28,7 +28,7 @@ from telephony.engine import lifecycle
 from telephony.engine.lifecycle import Changed, Report
 from telephony.engine.signals import deliveries_changed
 from telephony.models import FINAL, Cause, Channel, Delivery, DeliveryStatus, LateReport, Purpose
-from tests.factories import make_delivery, make_hold, make_user
+from tests.factories import make_account, make_delivery, make_hold
 from tests.scale import at_scale
 
 S = DeliveryStatus
@@ -42,8 +42,8 @@ class DeliveryLife(RuleBasedStateMachine):
     def queue(self, channel: Channel) -> None:
         self.transaction = transaction.atomic()
         self.transaction.__enter__()
-        owner = make_user(credits=10)
-        self.hold = make_hold(user=owner, amount=LIMIT)
+        owner = make_account(credits=10)
+        self.hold = make_hold(account=owner, amount=LIMIT)
         self.delivery = make_delivery(owner=owner, hold=self.hold, credit_limit=LIMIT, channel=channel)
         self.end: tuple[int, str, Decimal] | None = None
         self.announced_ends = 0

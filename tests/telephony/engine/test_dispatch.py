@@ -17,7 +17,7 @@ from telephony.carriers.base import Accepted, Carrier, CarrierEvent, Later, Resu
 from telephony.carriers.errors import Misconfigured, OutOfFunds, Throttled, Unreachable
 from telephony.engine import delivery_reports, dispatch, lifecycle, pace_meter, pacing, shutdown
 from telephony.models import Channel, Delivery, DeliveryStatus, Trunk
-from tests.factories import make_delivery, make_user
+from tests.factories import make_account, make_delivery
 
 pytestmark = pytest.mark.django_db(transaction=True)  # a separate thread claims for a paced trunk
 
@@ -418,7 +418,7 @@ def test_after_a_pause_other_deliveries_are_tried_before_the_refused_one(
     carrier: type[ScriptedCarrier], settings: Any, error: Exception
 ) -> None:
     settings.IRIS_CLAIM_SIZE = 1
-    owner = make_user()
+    owner = make_account()
     first, second = (make_delivery(owner=owner) for _ in range(2))
     carrier.answer = staticmethod(raising(error))
     dispatch.run("sandbox", budget=5)
@@ -444,7 +444,7 @@ def test_otp_does_not_use_up_its_owners_place_in_the_round(
     carrier: type[ScriptedCarrier], settings: Any
 ) -> None:
     settings.IRIS_CLAIM_SIZE = 2
-    first, second = make_user(), make_user()
+    first, second = make_account(), make_account()
     for owner in (first, second, first, second):
         make_delivery(owner=owner)
     make_delivery(owner=second, priority=0)

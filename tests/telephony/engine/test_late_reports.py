@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts import credits
 from accounts.ledger import check_ledger
-from accounts.models import User
+from accounts.models import Account
 from campaigns.reports.totals import credits_of
 from campaigns.runs import lifecycle as runs
 from campaigns.runs.stop import stop
@@ -22,13 +22,13 @@ from telephony.engine import delivery_reports, lifecycle, retention
 from telephony.engine.lifecycle import Report
 from telephony.models import Cause, Channel, Delivery, DeliveryStatus, LateReport
 from tests.factories import (
+    make_account,
     make_campaign,
     make_delivery,
     make_delivery_of,
     make_hold,
     make_run,
     make_trunk,
-    make_user,
 )
 from tests.telephony.engine.late import PRICE, booked, close_hold, late, lost, person_of, rerun, run_with_lost
 
@@ -44,14 +44,14 @@ class TestCredits:
         assert (delivery.status, delivery.cause, delivery.credits) == (S.COMPLETED, "", PRICE)
         assert delivery.delivered_at is not None
         assert booked(delivery) == (PRICE, 0, 0)
-        assert User.objects.get(pk=delivery.owner_id).balance == 5
+        assert Account.objects.get(pk=delivery.owner_id).balance == 5
 
     def test_price_is_charged_to_the_balance_when_the_hold_is_closed(self) -> None:
         delivery = lost(balance=5)
         close_hold(delivery)
         late(delivery)
         assert booked(delivery) == (0, PRICE, 0)
-        assert User.objects.get(pk=delivery.owner_id).balance == 5
+        assert Account.objects.get(pk=delivery.owner_id).balance == 5
         hold = delivery.hold
         assert hold is not None
         hold.refresh_from_db()
@@ -60,10 +60,10 @@ class TestCredits:
     def test_price_is_charged_up_to_the_balance_and_the_rest_written_off(self, capsys: Any) -> None:
         delivery = lost()
         close_hold(delivery)
-        credits.charge(user=delivery.owner, amount=Decimal(2), cause="other")
+        credits.charge(account=delivery.owner, amount=Decimal(2), cause="other")
         late(delivery)
         assert booked(delivery) == (0, 1, 2)
-        assert User.objects.get(pk=delivery.owner_id).balance == 0
+        assert Account.objects.get(pk=delivery.owner_id).balance == 0
         delivery.refresh_from_db()
         assert (delivery.status, delivery.credits) == (S.COMPLETED, 1)
         call_command("trunk_status")
@@ -73,8 +73,8 @@ class TestCredits:
         )
 
     def test_credits_that_unfinished_deliveries_need_are_left_in_the_hold(self) -> None:
-        owner = make_user(credits=4)
-        hold = make_hold(user=owner, amount=4)
+        owner = make_account(credits=4)
+        hold = make_hold(account=owner, amount=4)
         delivery = lost(owner=owner, hold=hold, batch=77)
         other = make_delivery(
             owner=owner, hold=hold, batch=77, credit_limit=PRICE, status=S.SUBMITTED, ref="8"
@@ -87,14 +87,14 @@ class TestCredits:
         assert check_ledger().differences == ()
 
     def test_no_more_is_captured_than_was_held_at_first(self) -> None:
-        owner = make_user(credits=50)
-        hold = make_hold(user=owner, amount=5)
+        owner = make_account(credits=50)
+        hold = make_hold(account=owner, amount=5)
         deliveries = [lost(owner=owner, hold=hold) for _ in range(3)]
         close_hold(deliveries[0])
         for delivery in deliveries:
             late(delivery)
         assert [booked(delivery) for delivery in deliveries] == [(0, 3, 0), (0, 2, 1), (0, 0, 3)]
-        assert User.objects.get(pk=owner.pk).balance == 45
+        assert Account.objects.get(pk=owner.pk).balance == 45
 
     def test_many_late_reports_take_as_many_statements_as_one(self) -> None:
         costs = []
@@ -245,7 +245,7 @@ class TestRuns:
         assert booked(two) == (1, 0, 0), "the correction stays"
 
     def test_missed_call_that_is_reported_late_sends_no_sms(self) -> None:
-        owner = make_user(credits=50)
+        owner = make_account(credits=50)
         campaign = make_campaign(owner=owner, numbers=[9841000001])
         campaign.service = "both"
         campaign.save()

@@ -17,7 +17,7 @@ from telephony.engine import lifecycle
 from telephony.engine.lifecycle import Report
 from telephony.models import Cause, Channel, Delivery, DeliveryStatus, Purpose
 from telephony.pricing import call_credits
-from tests.factories import make_delivery, make_hold, make_user
+from tests.factories import make_account, make_delivery, make_hold
 
 pytestmark = pytest.mark.django_db
 
@@ -25,8 +25,8 @@ S = DeliveryStatus
 
 
 def submitted(**fields: object) -> Delivery:
-    owner = make_user(credits=100)
-    hold = make_hold(user=owner, amount=10)
+    owner = make_account(credits=100)
+    hold = make_hold(account=owner, amount=10)
     return make_delivery(owner=owner, hold=hold, credit_limit=Decimal(2), status=S.SUBMITTED, **fields)
 
 
@@ -88,7 +88,7 @@ def test_call_of_any_length_captures_its_price(settings: Any, rate: str, pulse: 
             pulses * pulse + more for more in (-0.001, -0.0005, -0.0004, 0, 0.0004, 0.0005, 0.0006, 0.001)
         ]
     lengths += [round(chance.uniform(0, 1000 * pulse), 4) for _ in range(200)]
-    owner = make_user()
+    owner = make_account()
     calls = [
         make_delivery(
             owner=owner, channel=Channel.CALL, status=S.SUBMITTED, item=item, credit_limit=Decimal(10**7)
@@ -205,7 +205,7 @@ def claim_all(
 
 
 def test_claim_takes_otps_first_and_then_alternates_between_owners() -> None:
-    big, small = make_user(), make_user()
+    big, small = make_account(), make_account()
     bigs = [make_delivery(owner=big).pk for _ in range(5)]
     smalls = [make_delivery(owner=small).pk for _ in range(2)]
     otp = make_delivery(owner=big, priority=0)
@@ -214,7 +214,7 @@ def test_claim_takes_otps_first_and_then_alternates_between_owners() -> None:
 
 
 def test_claim_of_one_delivery_goes_to_the_next_owner_of_the_round() -> None:
-    first, second = make_user(), make_user()
+    first, second = make_account(), make_account()
     deliveries = {owner.pk: [make_delivery(owner=owner) for _ in range(3)] for owner in (first, second)}
     trunk = deliveries[first.pk][0].trunk_id
     assert claim_all(trunk, limit=1, last_owner=first.pk) == [deliveries[second.pk][0].pk]

@@ -26,7 +26,7 @@ from telephony.models import Audio, Delivery, DeliveryStatus, OptOut
 from telephony.speech import audio
 from tests.campaigns.surveys.surveying import make_survey
 from tests.engine import run_to_the_end
-from tests.factories import client_of, make_campaign, make_delivery, make_trunk, make_user
+from tests.factories import client_of, make_account, make_campaign, make_delivery, make_trunk
 from tests.live import wait_for
 from tests.telephony.http.far_end import OPTIONS
 from tests.telephony.http.processes import FarEnd, far_end
@@ -193,7 +193,7 @@ def test_status_names_a_carrier_that_does_not_tell_its_balance(world: World) -> 
 
 
 def test_slow_response_delays_neither_the_others_nor_the_dispatcher(world: World) -> None:
-    owner = make_user()
+    owner = make_account()
     with far_end(world.folder, silence=60) as far:
         world.connect("sparrow", far, read_seconds=8, request_seconds=8)
         world.settings.CARRIERS = {"line": {**world.settings.CARRIERS["line"], "CPS": 100}}
@@ -233,7 +233,7 @@ def test_no_log_at_any_level_shows_secrets_texts_or_whole_numbers(
             ("sparrow", {"callback_secret": SECRET, "callback_addresses": ["127.0.0.1"]}),
         ):
             world.connect(name, far, **options)
-            owner = make_user()
+            owner = make_account()
             for number in numbers:
                 make_delivery(
                     trunk=make_trunk("line"), owner=owner, to=f"+977{number}", text="Confidential words"
@@ -249,7 +249,7 @@ def test_no_log_at_any_level_shows_secrets_texts_or_whole_numbers(
                 [str(pk) for pk in Delivery.objects.values_list("pk", flat=True)[:5]]
             ) if carrier.looks_up else None
             carrier.close()  # type: ignore[attr-defined]
-        client = client_of(make_user())
+        client = client_of(make_account())
         for path in (
             f"/carriers/line/inbox/{SECRET}",
             f"/carriers/other/inbox/{SECRET}",

@@ -13,7 +13,7 @@ import pytest
 from django.db import OperationalError, connection
 from django.test import Client
 
-from accounts.models import User
+from accounts.models import Account
 from telephony.carriers import get_carrier
 from telephony.carriers.base import Accepted
 from telephony.carriers.twilio.callbacks import Addresses, signature
@@ -28,7 +28,7 @@ from telephony.models import (
     Trunk,
     UnmatchedReport,
 )
-from tests.factories import make_delivery, make_hold, make_trunk, make_user
+from tests.factories import make_account, make_delivery, make_hold, make_trunk
 from tests.scale import at_scale
 from tests.telephony.http.far_end import OPTIONS
 from tests.telephony.http.server import TOKEN
@@ -312,13 +312,13 @@ def test_database_that_is_away_gets_503_so_that_the_carrier_repeats(
 # Incoming SMS -----------------------------------------------------------------------------------------------
 
 
-def answered(trunk: str, owner: User) -> None:
+def answered(trunk: str, owner: Account) -> None:
     """Let this account have sent an SMS to the sender of the incoming ones."""
     make_delivery(trunk=make_trunk(trunk), owner=owner, to="+9779841000001", status=DeliveryStatus.COMPLETED)
 
 
 def test_sparrow_sms_is_stored_with_a_short_reply_and_repeats_change_nothing() -> None:
-    owner = make_user()
+    owner = make_account()
     answered("sparrow", owner)
     for _ in range(3):
         response = get_sms()
@@ -332,7 +332,7 @@ def test_sparrow_sms_is_stored_with_a_short_reply_and_repeats_change_nothing() -
 
 
 def test_sparrow_stop_opts_out_and_a_repeated_stop_does_not_undo_a_start() -> None:
-    owner = make_user()
+    owner = make_account()
     answered("sparrow", owner)
     get_sms(text="STOP")
     assert OptOut.objects.get().number == "+9779841000001"
@@ -382,7 +382,7 @@ def test_sparrow_sms_with_unstorable_characters_is_stored() -> None:
 
 
 def test_twilio_sms_with_the_same_id_is_stored_once_and_equal_texts_twice(twilio: Trunk) -> None:
-    answered("twilio", make_user())
+    answered("twilio", make_account())
     for sid in ("SM1", "SM2", "SM1"):
         fields = {"MessageSid": sid, "From": "+9779841000001", "To": "+15005550006", "Body": "1"}
         response = post("/carriers/twilio/sms", fields)
@@ -402,8 +402,8 @@ def test_unusable_options_close_the_door_but_break_nothing(settings: Any) -> Non
 @pytest.mark.field
 def test_many_callbacks_doubled_and_shuffled_end_each_sms_once(twilio: Trunk) -> None:
     count = at_scale(40, 3334)  # with three statuses each, doubled: 20,000 callbacks
-    owner = make_user(credits=count)
-    hold = make_hold(user=owner, amount=count)
+    owner = make_account(credits=count)
+    hold = make_hold(account=owner, amount=count)
     many = [
         make_delivery(trunk=twilio, owner=owner, hold=hold, status=DeliveryStatus.SUBMITTED, ref=f"SM{place}")
         for place in range(count)

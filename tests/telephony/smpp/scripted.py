@@ -238,7 +238,7 @@ class OpenTrunk:
             credits = fields.pop("credit_limit", self.carrier.reports_on(text))
             hold = make_hold(amount=credits)
             delivery = make_delivery(
-                owner=hold.user,
+                owner=hold.account,
                 hold=hold,
                 credit_limit=credits,
                 trunk=make_trunk("smsc"),

@@ -17,7 +17,7 @@ from accounts.ledger import check_ledger
 from accounts.models import CreditHold
 from telephony.engine import delivery_reports, lifecycle, part_reports
 from telephony.models import Delivery, DeliveryStatus, LateReport, MessagePart, Trunk
-from tests.factories import make_delivery, make_hold, make_user
+from tests.factories import make_account, make_delivery, make_hold
 from tests.live import wait_for
 from tests.scale import at_scale
 from tests.telephony.smpp.carriers import sms
@@ -88,7 +88,7 @@ def test_each_long_sms_ends_as_it_really_ended(settings: Any, trunk: Trunk, name
         return [*receipts, response] if habit.before else [response, *receipts]
 
     with world(settings, script, **habit.options) as it:
-        hold = make_hold(user=make_user(credits=COUNT * PARTS), amount=COUNT * PARTS)
+        hold = make_hold(account=make_account(credits=COUNT * PARTS), amount=COUNT * PARTS)
         halves = [range(COUNT // 2), range(COUNT // 2, COUNT)]
         for half in (
             halves
@@ -110,7 +110,7 @@ def send(it: World, trunk: Trunk, hold: CreditHold, indexes: Iterable[int]) -> N
     batch = []
     for index in indexes:
         delivery = make_delivery(
-            owner=hold.user, hold=hold, credit_limit=PARTS, trunk=trunk, status=DeliveryStatus.SUBMITTING,
+            owner=hold.account, hold=hold, credit_limit=PARTS, trunk=trunk, status=DeliveryStatus.SUBMITTING,
             attempts=1, text=LONG, to=f"+9779841{index:06d}", claimed_at=timezone.now(),
         )  # fmt: skip
         batch.append(sms(delivery.pk, to=delivery.to, text=LONG, seconds=SECONDS))

@@ -22,7 +22,7 @@ from telephony.carriers.smpp.protocol import STATUSES, meaning_of, name_of
 from telephony.carriers.smpp.retries import MAX_QUEUE_FULL_ATTEMPTS
 from telephony.engine import dispatch, trunk_worker
 from telephony.models import Cause, Delivery, DeliveryStatus, Trunk
-from tests.factories import make_delivery, make_user
+from tests.factories import make_account, make_delivery
 from tests.live import wait_for
 from tests.telephony.smpp.carriers import carrier, sms
 from tests.telephony.smpp.processes import DEADLINE
@@ -186,7 +186,7 @@ def clear_pause() -> None:
 
 
 def make_queue(trunk: Trunk, count: int) -> list[Delivery]:
-    owner = make_user()
+    owner = make_account()
     return [make_delivery(trunk=trunk, owner=owner, to=f"+97798410000{n:02d}") for n in range(count)]
 
 

@@ -13,7 +13,7 @@ from campaigns.models import Run, Service
 from telephony.speech.engine import Unspeakable
 from telephony.speech.legacy_fonts import is_legacy
 from telephony.speech.normalization import spoken_form
-from tests.factories import make_sheet, make_user
+from tests.factories import make_account, make_sheet
 from tests.v0 import Caller
 
 LEGACY = [
@@ -63,9 +63,9 @@ def test_no_message_of_the_readings_is_taken_for_a_legacy_font() -> None:
 @pytest.mark.django_db
 def test_beginning_and_trials_refuse_text_for_a_legacy_font(settings: Any, tmp_path: Path) -> None:
     settings.MEDIA_ROOT = tmp_path / "media"
-    user = make_user(email="sita@example.com", credits=100)
+    account = make_account(email="sita@example.com", credits=100)
     campaign, *_ = services.create_campaign(
-        owner=user,
+        account=account,
         name="Notice",
         service=Service.CALL,
         sheet=make_sheet(("number", "name"), (9_841_000_001, "राम")),
@@ -76,5 +76,5 @@ def test_beginning_and_trials_refuse_text_for_a_legacy_font(settings: Any, tmp_p
         assert caught.value.code == "legacy_font"
     assert not Run.objects.exists()
 
-    answer = Caller(user).fails("POST", "/api/system/test/voice/", {"message": LEGACY[6]}, status=400)
+    answer = Caller(account).fails("POST", "/api/system/test/voice/", {"message": LEGACY[6]}, status=400)
     assert "legacy font such as Preeti" in answer["message"]

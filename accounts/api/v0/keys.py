@@ -1,0 +1,86 @@
+"""The API keys of an account. TingTing's API has one key; these endpoints are an addition of iris."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django.utils import timezone
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts import apikeys
+from accounts.api.account import access_of, account_of
+from accounts.api.permissions import needs
+from accounts.api.retries import CREATED_KEY
+from accounts.models import ApiKey, User
+from accounts.permissions import KEY_SCOPES, Permission
+from iris.api.envelope import success
+from iris.api.fields import Moment, Text, valid
+from iris.api.lists import Words
+from iris.api.pagination import paginate
+from iris.api.viewsets import V0ViewSet, retries
+
+
+class Expiry(Moment):
+    default_error_messages = {"past": "{value} is in the past. Choose a time to come, or leave it out."}
+
+
+class NewKey(serializers.Serializer[Any]):
+    name = Text(max_length=100, error_messages={"required": "Give the key a name, such as “website”."})
+    scopes = Words({scope.value: scope for scope in KEY_SCOPES})
+    expires_at = Expiry(required=False)
+
+
+class KeyViewSet(V0ViewSet):
+    @needs(Permission.MANAGE_ACCOUNT)
+    def list(self, request: Request) -> Response:
+        """List the keys that were not revoked, with those that have expired."""
+        keys = ApiKey.objects.filter(account=account_of(request), revoked_at=None)
+        page = paginate(request, keys.select_related("created_by").order_by("-pk"))
+        return success({"pagination": page.pagination, "keys": [key_json(key) for key in page.items]})
+
+    @retries(CREATED_KEY)
+    @needs(Permission.MANAGE_ACCOUNT)
+    def create(self, request: Request) -> Response:
+        new = valid(NewKey(data=request.data))
+        scopes = frozenset(new.pop("scopes"))
+        access = access_of(request)
+        access.actor.check_may_grant(is_owner=False, permissions=scopes)
+        row, key = apikeys.create(
+            account=access.account, created_by=cast(User, request.user), scopes=scopes, **new
+        )
+        return success(
+            {"key": {**key_json(row), "token": key}},
+            message="API key created. It is shown only now, so store it safely.",
+            status=201,
+        )
+
+    @needs(Permission.MANAGE_ACCOUNT)
+    def revoke(self, request: Request, key_id: int) -> Response:
+        key = apikeys.revoke(account=account_of(request), key_id=key_id)
+        return success({"key": key_json(key)}, message="API key revoked.")
+
+    @needs(Permission.MANAGE_ACCOUNT)
+    def revoke_all(self, request: Request) -> Response:
+        revoked = apikeys.revoke_all(account_ids=[account_of(request).pk])
+        return success({"revoked": revoked}, message="All API keys of this account were revoked.")
+
+
+def key_json(key: ApiKey) -> dict[str, Any]:
+    return {
+        "id": key.pk,
+        "name": key.name or ("v1" if key.is_of_v1 else ""),
+        "beginning": key.beginning,
+        "scopes": key.scopes,
+        "created_by": None if key.created_by is None else key.created_by.email,
+        **{
+            name: None if moment is None else timezone.localtime(moment).isoformat()
+            for name, moment in (
+                ("created_at", key.created_at),
+                ("expires_at", key.expires_at),
+                ("last_used_at", key.last_used_at),
+                ("revoked_at", key.revoked_at),
+            )
+        },
+    }

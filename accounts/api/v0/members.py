@@ -1,0 +1,116 @@
+"""The members of an account, and the accounts of a person. TingTing's API has neither; this is an addition of iris."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django.utils import timezone
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts import members
+from accounts.api.account import access_of, account_of
+from accounts.api.permissions import needs
+from accounts.models import Member, User
+from accounts.permissions import OWNER, PRESETS, Permission
+from iris.api.envelope import success
+from iris.api.fields import Text, valid
+from iris.api.lists import Words
+from iris.api.pagination import paginate
+from iris.api.viewsets import V0ViewSet
+
+NOTHING_SENT = (
+    f"Send a preset ({', '.join((*PRESETS, OWNER))}) or a list of permissions ({', '.join(Permission)})."
+)
+
+
+class Grant(serializers.Serializer[Any]):
+    """What a member may do: a preset or a list of permissions."""
+
+    preset = Text(required=False)
+    permissions = Words({one.value: one for one in Permission}, required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if ("preset" in attrs) == ("permissions" in attrs):
+            raise serializers.ValidationError({"preset": NOTHING_SENT})
+        if "preset" in attrs:
+            is_owner, granted = members.parse_preset(attrs.pop("preset"))
+        else:
+            is_owner, granted = False, frozenset(attrs["permissions"])
+        return {**attrs, "is_owner": is_owner, "permissions": granted}
+
+
+class NewMember(Grant):
+    email = Text(max_length=254, error_messages={"required": "Send the e-mail address of the person to add."})
+
+
+class MemberViewSet(V0ViewSet):
+    @needs(Permission.MANAGE_ACCOUNT)
+    def list(self, request: Request) -> Response:
+        people = Member.objects.filter(account=account_of(request)).select_related("user")
+        page = paginate(request, people)
+        return success({"pagination": page.pagination, "members": [member_json(one) for one in page.items]})
+
+    @needs(Permission.MANAGE_ACCOUNT)
+    def create(self, request: Request) -> Response:
+        access = access_of(request)
+        member = members.add(account=access.account, by=access.actor, **valid(NewMember(data=request.data)))
+        message = "Member added."
+        if not member.user.has_usable_password():
+            message += " This person has no password yet: the operator of this server sets it."
+        return success({"member": member_json(member)}, message=message, status=201)
+
+    @needs(Permission.MANAGE_ACCOUNT)
+    def update(self, request: Request, member_id: int) -> Response:
+        access = access_of(request)
+        members.find(account=access.account, member_id=member_id)  # a wrong id is a 404, whatever the body
+        member = members.change(
+            account=access.account, member_id=member_id, by=access.actor, **valid(Grant(data=request.data))
+        )
+        return success({"member": member_json(member)}, message="Member changed.")
+
+    @needs(None)  # everybody may leave
+    def destroy(self, request: Request, member_id: int) -> Response:
+        access = access_of(request)
+        members.remove(account=access.account, member_id=member_id, by=access.actor)
+        return success(message="Member removed.")
+
+
+class AccountViewSet(V0ViewSet):
+    @needs(None)
+    def list(self, request: Request) -> Response:
+        """List the accounts of which the person is a member. An API key lists its own account."""
+        access = access_of(request)
+        joined = Member.objects.filter(user=cast(User, request.user)).select_related("account")
+        if access.key is not None:
+            joined = joined.filter(account=access.account)
+        page = paginate(request, joined)
+        return success(
+            {
+                "pagination": page.pagination,
+                "accounts": [
+                    {
+                        "id": member.account_id,
+                        "name": member.account.name,
+                        "preset": member.preset,
+                        "permissions": [one for one in Permission if one in member.granted],
+                        "is_current": member.account_id == access.account.pk,
+                    }
+                    for member in page.items
+                ],
+            }
+        )
+
+
+def member_json(member: Member) -> dict[str, Any]:
+    user = member.user
+    return {
+        "id": member.pk,
+        "email": user.email,
+        "first_name": user.first_name,
+        "last_name": user.last_name,
+        "preset": member.preset,
+        "permissions": [one for one in Permission if one in member.granted],
+        "joined_at": timezone.localtime(member.joined_at).isoformat(),
+    }

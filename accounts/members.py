@@ -1,0 +1,179 @@
+"""Who acts for an account: find, add, change and remove members.
+
+An account always keeps an owner: the last one can neither leave nor lose ownership. All verbs that change members lock
+the account's row first, so of two owners who leave at the same time, one stays.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import IntegrityError, transaction
+
+from accounts import services
+from accounts.models import Account, Member, User
+from accounts.permissions import ALL, OWNER, PRESETS, Permission, check
+from iris.errors import Conflict, InvalidInput, NotAllowed, NotFound
+
+
+class NotAMember(NotAllowed):
+    """The person is not a member of the account, or the account does not exist. The error does not reveal which."""
+
+    default_code = "not_a_member"
+
+
+class LastOwner(Conflict):
+    """The account would have no owner any more."""
+
+    default_code = "last_owner"
+
+
+class Exceeds(NotAllowed):
+    """Nobody can grant or take more than they have."""
+
+    default_code = "exceeds_own_permissions"
+
+
+def membership(*, user: User, account_id: int | None = None) -> Member:
+    """Return the person's membership in this account, or else in the account that the person joined first.
+
+    Raises NotAMember.
+    """
+    memberships = Member.objects.select_related("account", "user").filter(user=user)
+    if account_id is not None:
+        memberships = memberships.filter(account=account_id)
+    member = memberships.first()
+    if member is None:
+        raise not_a_member(account_id)
+    return member
+
+
+def not_a_member(account_id: int | None) -> NotAMember:
+    """Return the error for a person who names an account of others, or who has no account at all."""
+    if account_id is None:
+        return NotAMember("You are not a member of any account. Ask an owner of an account to add you.")
+    return NotAMember(
+        "You are not a member of this account. Name an account of which you are one, or name none."
+    )
+
+
+def find(*, account: Account, member_id: int) -> Member:
+    """Return a member of this account. Raises NotFound."""
+    member = Member.objects.select_related("user").filter(account=account, pk=member_id).first()
+    if member is None:
+        raise NotFound("This account has no such member.")
+    return member
+
+
+def add(
+    *, account: Account, email: str, is_owner: bool = False, permissions: frozenset[Permission], by: "Actor"
+) -> Member:
+    """Add the person with this e-mail address. A person who is new to iris is created without a password.
+
+    Raises InvalidInput, Conflict (already a member) and Exceeds.
+    """
+    email = email.strip()
+    services.check_email(email)
+    by.check_may_grant(is_owner=is_owner, permissions=permissions)
+    try:
+        with _locked(account):
+            user = _find_or_create(email)
+            return Member.objects.create(
+                account=account, user=user, is_owner=is_owner, permissions=_stored(permissions)
+            )
+    except IntegrityError as error:
+        raise Conflict(f"{email} is already a member of this account.") from error
+
+
+def change(
+    *, account: Account, member_id: int, is_owner: bool, permissions: frozenset[Permission], by: "Actor"
+) -> Member:
+    """Set what a member may do. Raises NotFound, LastOwner and Exceeds."""
+    with _locked(account):
+        member = find(account=account, member_id=member_id)
+        by.check_may_change(member)
+        by.check_may_grant(is_owner=is_owner, permissions=permissions)
+        if member.is_owner and not is_owner:
+            _refuse_last_owner(member)
+        member.is_owner, member.permissions = is_owner, _stored(permissions)
+        member.save(update_fields=["is_owner", "permissions"])
+    return member
+
+
+def remove(*, account: Account, member_id: int, by: "Actor") -> None:
+    """Remove a member. The member's tokens for this account are refused from now on; API keys remain.
+
+    Raises NotFound, LastOwner and Exceeds.
+    """
+    with _locked(account):
+        member = find(account=account, member_id=member_id)
+        by.check_may_change(member)
+        if member.is_owner:
+            _refuse_last_owner(member)
+        member.delete()
+
+
+class Actor:
+    """The person or the API key that changes members. Nobody grants or takes more than they have themselves."""
+
+    def __init__(self, *, granted: frozenset[Permission], is_owner: bool, user_id: int | None = None) -> None:
+        self.granted = granted
+        self.is_owner = is_owner
+        self.user_id = user_id
+
+    def check_may_grant(self, *, is_owner: bool, permissions: frozenset[Permission]) -> None:
+        """Raise Exceeds unless the actor has everything that is to be granted."""
+        if is_owner and not self.is_owner:
+            raise Exceeds("Only an owner can make somebody an owner of this account.")
+        if missing := sorted(permissions - self.granted):
+            raise Exceeds(f"You cannot grant what you do not have: {', '.join(missing)}.")
+
+    def check_may_change(self, member: Member) -> None:
+        """Raise Exceeds if the member has more than the actor. Everybody may leave an account."""
+        if member.user_id == self.user_id:
+            return
+        check(self.granted, Permission.MANAGE_ACCOUNT, by_key=self.user_id is None)
+        if member.is_owner and not self.is_owner:
+            raise Exceeds("Only an owner can change or remove an owner of this account.")
+        if missing := sorted(member.granted - self.granted):
+            raise Exceeds(f"You cannot change a member who has what you do not have: {', '.join(missing)}.")
+
+
+def parse_preset(name: str) -> tuple[bool, frozenset[Permission]]:
+    """Return whether this preset is an owner's, and its permissions. Raises InvalidInput."""
+    if name == OWNER:
+        return True, ALL
+    if name not in PRESETS:
+        sentence = f"{name!r} is not a preset. Choose from: {', '.join((*PRESETS, OWNER))}."
+        raise InvalidInput(sentence, errors=[{"field": "preset", "message": sentence}])
+    return False, PRESETS[name]
+
+
+def _find_or_create(email: str) -> User:
+    try:
+        return services.find_user(email=email)
+    except NotFound:
+        try:
+            with transaction.atomic():
+                return User.objects.create_user(email)
+        except IntegrityError:  # another request has just created the same person
+            return services.find_user(email=email)
+
+
+@contextmanager
+def _locked(account: Account) -> Iterator[None]:
+    with transaction.atomic():
+        Account.objects.select_for_update(no_key=True).get(pk=account.pk)
+        yield
+
+
+def _refuse_last_owner(member: Member) -> None:
+    others = Member.objects.filter(account=member.account_id, is_owner=True, user__is_active=True)
+    if not others.exclude(pk=member.pk).exists():
+        raise LastOwner(
+            "This is the only owner of the account. Make another member an owner first; then this one can leave."
+        )
+
+
+def _stored(permissions: frozenset[Permission]) -> list[str]:
+    granted = permissions | {Permission.VIEW}  # without it, no other permission is of use
+    return [one.value for one in Permission if one in granted]

@@ -1,0 +1,22 @@
+"""Accounts, the people who act for them, and the ledger that explains every credit."""
+
+from accounts.models.accounts import MONEY_DIGITS, MONEY_PLACES, Account
+from accounts.models.credits import CreditEntry, CreditHold
+from accounts.models.keys import ApiKey
+from accounts.models.members import Member
+from accounts.models.users import EndedLogin, KnownAddress, RateCounter, User, UserManager
+
+__all__ = [
+    "MONEY_DIGITS",
+    "MONEY_PLACES",
+    "Account",
+    "ApiKey",
+    "CreditEntry",
+    "CreditHold",
+    "EndedLogin",
+    "KnownAddress",
+    "Member",
+    "RateCounter",
+    "User",
+    "UserManager",
+]

@@ -1,0 +1,57 @@
+"""Accounts: who pays and owns, an organization or a department of it."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+MONEY_DIGITS = 14  # up to 999,999,999,999.99 credits
+MONEY_PLACES = 2
+
+
+class Account(models.Model):
+    """Who pays with credits, and owns campaigns, phone numbers and API keys. People act for it as its members.
+
+    `balance` is the amount that can still be spent; only `accounts.credits` writes it. The table also has columns of people,
+    such as `email`: processes of the previous release read and write them, and triggers keep them equal to those of the
+    `User` with the same id (accounts.previous_release). No code of this release reads them.
+    """
+
+    name = models.CharField(max_length=255, blank=True, default="", db_default="")
+    balance = models.DecimalField(
+        max_digits=MONEY_DIGITS,
+        decimal_places=MONEY_PLACES,
+        default=Decimal(0),
+        editable=False,
+        help_text="Credits that can be spent now; those on hold are not among them.",
+    )
+    is_suspended = models.BooleanField(
+        "suspended",
+        default=False,
+        db_default=False,
+        help_text="Nobody can act for a suspended account. What it has begun continues.",
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False, db_column="date_joined")
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(condition=Q(balance__gte=0), name="accounts_account_balance_not_negative"),
+        )
+
+    def __str__(self) -> str:
+        return self.name or f"account {self.pk}"
+
+    def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
+        """Save all fields except the balance, which may have changed since this object was read."""
+        if self._state.adding:
+            if self.balance:
+                raise TypeError("A new account has no credits: add them with accounts.credits.top_up.")
+        elif update_fields is None:
+            kept = {"id", "balance", *self.get_deferred_fields()}
+            update_fields = [field.name for field in self._meta.concrete_fields if field.name not in kept]
+        elif "balance" in (update_fields := set(update_fields)):
+            raise TypeError("Only accounts.credits may change balances.")
+        super().save(*args, update_fields=update_fields, **kwargs)

@@ -1,0 +1,75 @@
+"""What members and API keys may do. Both API dialects and the console check these permissions before they call verbs.
+
+Work that continues by itself, such as a scheduled run, needs no permission any more: the verb that accepted it checked.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from iris.errors import InvalidInput, NotAllowed
+
+
+class Permission(StrEnum):
+    """A permission of a member, and a scope of an API key."""
+
+    VIEW = "view"
+    PREPARE = "prepare"
+    SEND = "send"
+    MANAGE_CREDITS = "manage_credits"
+    MANAGE_ACCOUNT = "manage_account"
+    URGENT = "urgent"
+
+
+MEANINGS = {
+    Permission.VIEW: "read campaigns, recipients, reports, credits and settings",
+    Permission.PREPARE: "create and change campaigns, recipients, messages and templates",
+    Permission.SEND: "begin, pause, resume and stop campaigns, make trial calls, send OTPs",
+    Permission.MANAGE_CREDITS: "buy and release phone numbers, move credits",
+    Permission.MANAGE_ACCOUNT: "manage members, API keys and settings of the account",
+    Permission.URGENT: "reserved for urgent runs",
+}
+
+ALL = frozenset(Permission)
+KEY_SCOPES = tuple(one for one in Permission if one != Permission.URGENT)
+
+# An owner has every permission, whatever is added later. So `owner` is a property of the member and not a set.
+PRESETS: dict[str, frozenset[Permission]] = {
+    "viewer": frozenset({Permission.VIEW}),
+    "author": frozenset({Permission.VIEW, Permission.PREPARE}),
+    "sender": frozenset({Permission.VIEW, Permission.PREPARE, Permission.SEND}),
+    "manager": frozenset(KEY_SCOPES),
+}
+OWNER = "owner"
+
+
+class MissingPermission(NotAllowed):
+    """The member or the key lacks a permission that the request needs."""
+
+    default_code = "missing_permission"
+
+
+def preset_of(granted: frozenset[Permission]) -> str:
+    """Return the name of the preset with exactly these permissions, or "custom"."""
+    return next((name for name, preset in PRESETS.items() if preset == granted), "custom")
+
+
+def check(granted: frozenset[Permission], needed: Permission, *, by_key: bool = False) -> None:
+    """Raise MissingPermission unless `needed` is granted. The sentence names the permission."""
+    if needed in granted:
+        return
+    if by_key:
+        raise MissingPermission(
+            f"This API key does not have the scope “{needed}”, which this request needs. Use a key with this scope."
+        )
+    raise MissingPermission(
+        f"This needs the permission “{needed}” in this account, and you do not have it. Ask an owner of the account."
+    )
+
+
+def parse(names: Iterable[str], *, field: str = "permissions") -> frozenset[Permission]:
+    """Return the permissions with these names. Raises InvalidInput."""
+    try:
+        return frozenset(Permission(name) for name in names)
+    except ValueError as error:
+        sentence = f"{error.args[0].split()[0]} is not a permission. Choose from: {', '.join(Permission)}."
+        raise InvalidInput(sentence, errors=[{"field": field, "message": sentence}]) from error

@@ -1,0 +1,420 @@
+"""Test the migration that separates people from accounts, and the previous release that works beside this one.
+
+Each test has a database as the previous release left it. The statements under "The previous release" are those of its
+code.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from io import StringIO
+from typing import Any
+
+import psycopg
+import pytest
+from django.contrib.auth.hashers import make_password
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from pytest_django import DjangoDbBlocker
+from rest_framework.test import APIClient
+from rest_framework_simplejwt.tokens import AccessToken
+
+from accounts import credits, services
+from accounts.api.authentication import issue_tokens
+from accounts.apikeys import _digest
+from accounts.ledger import check_ledger
+from accounts.models import Account, ApiKey, CreditEntry, KnownAddress, Member, User
+from iris.management.commands import migrate
+from tests.scale import at_scale
+
+FIRST_OF_THIS_RELEASE = ("accounts", "0005_people")
+PASSWORD = "secret-password"
+KEY = "a" * 64
+DELIVERIES = at_scale(20_000, 1_000_000)
+DETAILS = "/api/accounts/user_details/"
+PROFILE = "/api/v1/auths/user-profile/"
+
+
+@contextmanager
+def use(database: str) -> Iterator[None]:
+    """Let Django's connection use another database of the same server."""
+    connection.close()
+    before = connection.settings_dict["NAME"]
+    connection.settings_dict["NAME"] = database
+    try:
+        yield
+    finally:
+        connection.close()
+        connection.settings_dict["NAME"] = before
+
+
+def connect(database: str) -> psycopg.Connection[Any]:
+    """Open a connection as a process of the previous release has one, in autocommit."""
+    parameters = {**connection.get_connection_params(), "dbname": database}
+    for name in ("cursor_factory", "context", "prepare_threshold"):
+        parameters.pop(name, None)
+    return psycopg.connect(**parameters, autocommit=True)
+
+
+@pytest.fixture(scope="module")
+def template(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
+    """Create a database with the tables of the previous release, one account and some deliveries. Return its name."""
+    with django_db_blocker.unblock():
+        name = f"{connection.settings_dict['NAME']}_previous"
+        with connect("postgres") as server:
+            server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+            server.execute(f'CREATE DATABASE "{name}"')
+        with use(name):
+            executor = MigrationExecutor(connection)
+            graph = executor.loader.graph
+            later = set(graph.backwards_plan(FIRST_OF_THIS_RELEASE))
+            state = executor.migrate(
+                [
+                    node
+                    for node in graph.nodes
+                    if node not in later
+                    and all(
+                        child.key in later
+                        for child in graph.node_map[node].children
+                        if child.key[0] == node[0]
+                    )
+                ]
+            )
+            _fill(state.apps)
+        yield name
+        with connect("postgres") as server:
+            server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+def _fill(apps: Any) -> None:
+    """Create what a customer of the previous release has, by its models."""
+    user = apps.get_model("accounts", "User").objects.create(
+        email="Sita@example.com",
+        username="sita",
+        password=make_password(PASSWORD),
+        first_name="Sita",
+        contact_number="9800000001",
+        balance=Decimal(60),
+        token_version=3,
+    )
+    hold = apps.get_model("accounts", "CreditHold").objects.create(user=user, cause="run:1", amount=40)
+    entry = apps.get_model("accounts", "CreditEntry").objects.create
+    entry(user=user, kind="topup", amount=100, balance_delta=100, held_delta=0, cause="bank:1")
+    entry(user=user, kind="hold", amount=40, balance_delta=-40, held_delta=40, cause="run:1", hold=hold)
+    apps.get_model("accounts", "ApiKey").objects.create(user=user, digest=_digest(KEY), beginning=KEY[:8])
+    apps.get_model("accounts", "KnownAddress").objects.create(user=user, network="n")
+    user.groups.add(apps.get_model("auth", "Group").objects.create(name="operators"))
+    trunk = apps.get_model("telephony", "Trunk").objects.create(alias="sandbox")
+    with connection.cursor() as cursor:
+        cursor.execute(f"{INSERT_DELIVERIES} FROM generate_series(1, %s) n", [user.pk, trunk.pk, DELIVERIES])
+
+
+@pytest.fixture(scope="module")
+def migrated(template: str, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
+    """Migrate a copy of the template to this release. Return its name."""
+    with django_db_blocker.unblock(), copy_of(template, "migrated") as name:
+        with use(name):
+            call_command("migrate", verbosity=0)
+        yield name
+
+
+@pytest.fixture
+def previous(template: str, transactional_db: None) -> Iterator[str]:
+    """Use a database of the previous release. Return its name."""
+    with copy_of(template, "copy") as name, use(name):
+        yield name
+
+
+@pytest.fixture
+def old(migrated: str, transactional_db: None) -> Iterator[psycopg.Connection[Any]]:
+    """Use a migrated database, and return the connection of a process of the previous release."""
+    with copy_of(migrated, "copy") as name, use(name), connect(name) as session:
+        yield session
+
+
+@contextmanager
+def copy_of(database: str, suffix: str) -> Iterator[str]:
+    """Copy a database. Yield the name of the copy, which is dropped at the end."""
+    name = f"{database}_{suffix}"
+    with connect("postgres") as server:
+        server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        server.execute(f'CREATE DATABASE "{name}" TEMPLATE "{database}"')
+    try:
+        yield name
+    finally:
+        with connect("postgres") as server:
+            server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+# The previous release ---------------------------------------------------------------------------------------------
+
+INSERT_DELIVERIES = """
+    INSERT INTO telephony_delivery
+           (item, owner_id, trunk_id, purpose, batch, priority, channel, "to", caller, text, credit_limit,
+            status, cause, carrier_text, ref, attempts, stopped, credits)
+    SELECT n, %s, %s, 'otp', n, 0, 'sms', '+9779800000001', '', 'Namaste', 1, 50, '', '', '', 0, false, 0
+"""
+INSERT_USER = """
+    INSERT INTO "accounts_user"
+           ("password", "last_login", "is_superuser", "username", "first_name", "last_name", "is_staff", "is_active",
+            "date_joined", "email", "contact_number", "address", "is_verified_email", "is_verified_phone", "balance",
+            "token_version")
+    VALUES (%s, NULL, false, %s, 'Ram', '', false, true, now(), %s, '', '', false, false, 0, 0) RETURNING "id"
+"""
+BY_EMAIL = 'SELECT "id", "password", "is_active" FROM "accounts_user" WHERE LOWER("email") = LOWER(%s)'
+TOP_UP = """
+    INSERT INTO accounts_creditentry
+           (user_id, hold_id, kind, amount, balance_delta, held_delta, cause, note, created_at)
+    VALUES (%s, NULL, 'topup', %s, %s, 0, %s, '', now())
+"""
+MOVE_BALANCE = """
+    UPDATE "accounts_user" SET "balance" = ("accounts_user"."balance" + %s)
+     WHERE ("accounts_user"."balance" >= %s AND "accounts_user"."id" = %s)
+"""
+PAY_USERS = """
+    UPDATE accounts_user paid SET balance = paid.balance + given.amount
+      FROM unnest(%s::bigint[], %s::numeric[]) AS given (user_id, amount) WHERE paid.id = given.user_id
+"""
+
+
+def bearer(token: object) -> APIClient:
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
+    return client
+
+
+def token_of_previous_release(user: User, version: int) -> str:
+    """Return an access token as the previous release issued it, without an account."""
+    token = AccessToken.for_user(user)
+    token["version"], token["login"] = version, "abc"
+    return str(token)
+
+
+# Tests ------------------------------------------------------------------------------------------------------------
+
+
+def test_users_become_owners_of_accounts_with_the_same_ids(old: psycopg.Connection[Any]) -> None:
+    user, account, member = User.objects.get(), Account.objects.get(), Member.objects.get()
+    assert (user.pk, account.pk) == (member.user_id, member.account_id) == (user.pk, user.pk)
+    assert (user.email, user.first_name, user.contact_number) == ("Sita@example.com", "Sita", "9800000001")
+    assert (account.name, account.balance, account.is_suspended) == ("Sita@example.com", 60, False)
+    assert (member.is_owner, member.joined_at) == (True, user.date_joined)
+    assert account.deliveries.count() == DELIVERIES
+    assert [group.name for group in user.groups.all()] == ["operators"]
+    assert KnownAddress.objects.get().user == user
+    assert check_ledger().differences == ()
+
+
+def test_passwords_tokens_and_keys_of_the_previous_release_still_work(old: psycopg.Connection[Any]) -> None:
+    user = services.log_in(email="sita@example.com", password=PASSWORD)
+    assert user.token_version == 3
+    assert bearer(token_of_previous_release(user, 3)).get(DETAILS).status_code == 200
+    assert bearer(token_of_previous_release(user, 2)).get(DETAILS).status_code == 401
+    assert bearer(KEY).get(PROFILE).json()["id"] == user.pk
+    key = ApiKey.objects.get()
+    assert (key.created_by, key.is_of_v1, key.expires_at) == (user, True, None)
+    assert key.scopes == ["view", "prepare", "send", "manage_credits", "manage_account"]
+
+
+def test_both_releases_move_credits_and_the_ledger_stays_exact(old: psycopg.Connection[Any]) -> None:
+    account = Account.objects.get()
+    with old.transaction():
+        old.execute(TOP_UP, [account.pk, 5, 5, "bank:2"])
+        assert old.execute(MOVE_BALANCE, [5, -5, account.pk]).rowcount == 1
+    credits.charge(account=account, amount=Decimal(15), cause="number:1")
+    assert old.execute(MOVE_BALANCE, [-51, 51, account.pk]).rowcount == 0  # only 50 are left
+    with old.transaction():
+        old.execute(TOP_UP, [account.pk, 7, 7, "bank:3"])
+        old.execute(PAY_USERS, [[account.pk], [7]])
+    held = credits.hold(account=account, amount=Decimal(10), cause="run:2")
+    with old.transaction():
+        old.execute("SELECT id FROM accounts_user WHERE id = %s FOR NO KEY UPDATE", [account.pk])
+    credits.release(hold_id=held.pk, cause="run:2")
+    assert check_ledger().differences == ()
+    assert old.execute("SELECT balance FROM accounts_user").fetchone() == (57,)
+    with pytest.raises(psycopg.errors.CheckViolation):
+        old.execute("UPDATE accounts_user SET balance = -1")
+
+
+def test_an_account_of_the_previous_release_has_a_person_in_this_one(old: psycopg.Connection[Any]) -> None:
+    (pk,) = old.execute(INSERT_USER, [make_password(PASSWORD), "ram", "ram@example.com"]).fetchone()  # type: ignore[misc]
+    user = services.log_in(email="RAM@example.com", password=PASSWORD)
+    member = Member.objects.get(user=user)
+    assert (user.pk, member.account_id, member.is_owner, member.account.name) == (pk, pk, True, user.email)
+    assert bearer(issue_tokens(user).access).get(DETAILS).status_code == 200
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        old.execute(INSERT_USER, ["!", "ram2", "Ram@example.com"])
+    with old.transaction():
+        old.execute('DELETE FROM "accounts_knownaddress" WHERE "user_id" IN (%s)', [pk])
+        old.execute('DELETE FROM "accounts_user" WHERE "id" IN (%s)', [pk])
+    assert not User.objects.filter(pk=pk).exists()
+    assert not Account.objects.filter(pk=pk).exists()
+
+
+def test_an_account_of_this_release_is_a_user_of_the_previous_one(old: psycopg.Connection[Any]) -> None:
+    account = services.create_account(email="ram@example.com", password=PASSWORD, first_name="Ram")
+    user = User.objects.get(email="ram@example.com")
+    assert user.pk == account.pk
+    assert old.execute(BY_EMAIL, ["RAM@example.com"]).fetchone() == (user.pk, user.password, True)
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        old.execute(INSERT_USER, ["!", "ram2", "ram@example.com"])
+
+
+def test_ids_of_later_people_and_accounts_are_never_shared(old: psycopg.Connection[Any]) -> None:
+    sita = User.objects.get()
+    clerk = User.objects.create_user("clerk@example.com")
+    department = services.open_account(user=sita, name="Department")
+    (ram,) = old.execute(INSERT_USER, ["!", "ram", "ram@example.com"]).fetchone()  # type: ignore[misc]
+    assert len({sita.pk, clerk.pk, department.pk, ram}) == 4
+    # The previous release sees the department, and nobody can log in to it there.
+    shown = old.execute("SELECT email, password FROM accounts_user WHERE id = %s", [department.pk]).fetchone()
+    assert shown == (None, None)
+
+
+def test_a_password_set_by_either_release_is_known_to_both(old: psycopg.Connection[Any]) -> None:
+    user = User.objects.get()
+    tokens = issue_tokens(user)
+    old.execute('UPDATE "accounts_user" SET "password" = %s', [make_password("chosen-before")])
+    assert bearer(tokens.access).get(DETAILS).status_code == 401
+    user = services.log_in(email=user.email, password="chosen-before")
+    assert old.execute("SELECT token_version FROM accounts_user").fetchone() == (user.token_version,) == (4,)
+    user.set_password("chosen-now")
+    user.save()
+    user.refresh_from_db()
+    shown = old.execute("SELECT password, token_version FROM accounts_user").fetchone()
+    assert shown == (user.password, user.token_version) == (user.password, 5)
+
+
+def test_a_new_hash_of_the_same_password_ends_no_token_in_either_release(
+    old: psycopg.Connection[Any],
+) -> None:
+    with old.transaction():
+        old.execute("SELECT set_config('iris.same_password', 'yes', true)")
+        old.execute('UPDATE "accounts_user" SET "password" = %s', [make_password(PASSWORD)])
+    user = User.objects.get()
+    user._rehash(PASSWORD)
+    user.refresh_from_db()
+    assert user.token_version == 3
+    shown = old.execute("SELECT password, token_version FROM accounts_user").fetchone()
+    assert shown == (user.password, 3)
+
+
+def test_ended_logins_and_deactivated_people_are_known_to_both_releases(old: psycopg.Connection[Any]) -> None:
+    user = User.objects.get()
+    services.end_all_logins(user_ids=[user.pk])
+    assert old.execute("SELECT token_version FROM accounts_user").fetchone() == (4,)
+    old.execute("UPDATE accounts_user SET token_version = token_version + 1")
+    assert User.objects.get().token_version == 5
+    old.execute("UPDATE accounts_user SET is_active = false, first_name = 'Gita'")
+    user.refresh_from_db()
+    assert (user.is_active, user.first_name, user.token_version) == (False, "Gita", 6)
+    assert bearer(KEY).get(PROFILE).status_code == 401
+    User.objects.update(is_active=True)
+    assert old.execute("SELECT is_active, token_version FROM accounts_user").fetchone() == (True, 6)
+
+
+def test_a_key_generated_by_the_previous_release_works_in_this_one(old: psycopg.Connection[Any]) -> None:
+    user = User.objects.get()
+    old.execute("UPDATE accounts_apikey SET revoked_at = now() WHERE user_id = %s", [user.pk])
+    old.execute(
+        "INSERT INTO accounts_apikey (user_id, digest, beginning, created_at) VALUES (%s, %s, 'bbbbbbbb', now())",
+        [user.pk, _digest("b" * 64)],
+    )
+    assert bearer(KEY).get(PROFILE).status_code == 401
+    assert bearer("b" * 64).get(PROFILE).json()["id"] == user.pk
+
+
+def test_the_address_of_a_deleted_person_can_be_used_again(old: psycopg.Connection[Any]) -> None:
+    services.create_account(email="ram@example.com", password=PASSWORD)
+    User.objects.get(email="ram@example.com").delete()
+    services.create_account(email="ram@example.com", password=PASSWORD)
+    assert old.execute(BY_EMAIL, ["ram@example.com"]).fetchone() is not None
+
+
+class TestLocks:
+    """A migration waits for a table that is in use, and meanwhile nobody waits for the migration."""
+
+    @pytest.fixture(autouse=True)
+    def _short(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(migrate, "LOCK_SECONDS", 0.2)
+        monkeypatch.setattr(migrate, "FIRST_PAUSE_SECONDS", 0.1)
+
+    @pytest.mark.field
+    def test_otps_are_queued_while_migrate_waits_for_a_long_report(self, previous: str) -> None:
+        said, blocked, done = StringIO(), threading.Event(), threading.Event()
+        inserted = 0
+
+        class Said(StringIO):
+            def write(self, text: str) -> int:
+                blocked.set()
+                return said.write(text)
+
+        def insert_otps() -> None:
+            nonlocal inserted
+            with connect(previous) as session:
+                # Without the timeout of the migration, this one would pass.
+                session.execute("SET lock_timeout = '3s'")
+                owner, trunk = session.execute(
+                    "SELECT owner_id, trunk_id FROM telephony_delivery LIMIT 1"
+                ).fetchone()  # type: ignore[misc]
+                while not done.is_set():
+                    inserted += 1
+                    session.execute(
+                        f"{INSERT_DELIVERIES} FROM generate_series(%s::int, %s::int) n",
+                        [owner, trunk, DELIVERIES + inserted, DELIVERIES + inserted],
+                    )
+
+        failures: list[BaseException] = []
+
+        def guarded() -> None:
+            try:
+                insert_otps()
+            except BaseException as error:
+                failures.append(error)
+
+        otps = threading.Thread(target=guarded)
+        with connect(previous) as report:
+            report.execute("BEGIN")
+            report.execute("SELECT count(*) FROM accounts_user")
+            pid = report.info.backend_pid
+
+            def end_report() -> None:
+                blocked.wait(60)
+                before = inserted
+                while inserted < before + 20 and not failures and otps.is_alive():
+                    done.wait(0.01)
+                report.execute("COMMIT")
+
+            ending = threading.Thread(target=end_report)
+            otps.start()
+            ending.start()
+            try:
+                call_command("migrate", verbosity=0, stderr=Said())
+            finally:
+                done.set()
+                otps.join()
+                ending.join()
+        assert failures == []
+        assert f"process {pid} (" in said.getvalue()
+        assert "accounts_user" in said.getvalue()
+        assert Account.objects.get().deliveries.count() == DELIVERIES + inserted
+
+    def test_migrate_gives_up_with_a_sentence_and_changes_nothing(self, previous: str) -> None:
+        with connect(previous) as report:
+            report.execute("BEGIN")
+            report.execute("SELECT count(*) FROM accounts_user")
+            with pytest.raises(
+                CommandError, match=r"A table is in use: process \d+ .*accounts_user.*End these"
+            ):
+                call_command("migrate", verbosity=0, lock_wait=0)
+            report.execute("ROLLBACK")
+        with connect(previous) as session:
+            assert session.execute(
+                "SELECT relkind FROM pg_class WHERE relname = 'accounts_user'"
+            ).fetchone() == ("r",)
+        call_command("migrate", verbosity=0)
+        assert CreditEntry.objects.count() == 2
