@@ -22,8 +22,8 @@ class Meaning(Enum):
     """What a carrier's response is about. The values are printed in the tables of docs/smpp.md and docs/sip.md."""
 
     TAKEN = "taken"
-    TOO_FAST = "later, and more slowly"
-    BUSY = "later"
+    TOO_FAST = "a temporary error: too fast"
+    BUSY = "a temporary error"
     RECIPIENT = "this recipient"
     DOUBTFUL = "this recipient or the trunk"
     TRUNK = "the trunk"
