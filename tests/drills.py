@@ -25,7 +25,7 @@ ROUNDS = 3  # of requests within each drill
 
 @contextmanager
 def read_only(system: System) -> Iterator[None]:
-    """PostgreSQL takes no changes, as after a failover to a standby: for old sessions and for new ones."""
+    """PostgreSQL accepts no changes, as after a failover to a standby: for old sessions and for new ones."""
     system.command("ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
     try:
         yield

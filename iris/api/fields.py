@@ -26,7 +26,7 @@ from iris.storable import is_storable
 
 BIKRAM_SAMBAT = range(2070, 2090)  # current years in the calendar of Nepal
 MAX_MOMENT_CHARACTERS = 100
-MAX_TAGS = 256  # of one number
+MAX_TAGS = 256  # for one phone number
 # The maximum length of a tag's name. Unicode normalization takes quadratic time for many combining marks.
 MAX_TAG_CHARACTERS = 400
 
@@ -40,7 +40,7 @@ class Text(serializers.CharField):
     default_error_messages = {
         "required": "This is missing.",
         "invalid": "This must be text.",
-        "max_length": "This is too long: at most {max_length} characters are taken.",
+        "max_length": "This is too long: it can have at most {max_length} characters.",
     }
 
     def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
@@ -53,7 +53,8 @@ class Text(serializers.CharField):
 
 @contextmanager
 def errors_for_this_field() -> Iterator[None]:
-    """Report an InvalidInput of the block as an error of this field, together with the errors of other fields."""
+    """Turn an InvalidInput that the `with` block raises into a validation error of this field, so that the response lists it
+    with the errors of other fields."""
     try:
         yield
     except InvalidInput as error:
@@ -102,7 +103,7 @@ class Upload(serializers.Field[Any, Any, Any, Any]):
             self.fail("empty")
         if data.size > settings.IRIS_MAX_UPLOAD_BYTES:
             raise TooLarge(
-                f"The uploaded file is too large: at most {settings.IRIS_MAX_UPLOAD_BYTES:,} bytes are taken."
+                f"The uploaded file is too large: at most {settings.IRIS_MAX_UPLOAD_BYTES:,} bytes are allowed."
             )
         return data
 
@@ -114,7 +115,7 @@ class Moment(serializers.Field[datetime, Any, Any, datetime]):
         "unreadable": "{value} is not a date and time: write it as 2023-05-09T17:07, in {zone} time.",
         "bikram_sambat": "{value} looks like a Bikram Sambat date. Convert it to the Gregorian calendar (AD) "
         "first, and write it as 2023-05-09T17:07.",
-        "past": "{value} is in the past. Choose a time to come, or leave it out to begin at once.",
+        "past": "{value} is in the past. Choose a time in the future, or omit this field to begin at once.",
     }
 
     def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
@@ -151,7 +152,7 @@ class Day(serializers.Field[Any, Any, Any, Any]):
     """The beginning of a period: a day (its midnight), or a Unix time in seconds."""
 
     default_error_messages = {
-        "invalid": "This must be a day such as 2026-01-31, or a Unix time: whole seconds since 1970, such as 1767225600."
+        "invalid": "This must be a date such as 2026-01-31, or a Unix time: whole seconds since 1970, such as 1767225600."
     }
 
     def to_internal_value(self, data: Any) -> datetime:
@@ -225,7 +226,7 @@ def valid(serializer: serializers.BaseSerializer[Any]) -> dict[str, Any]:
 
 
 def words_of(meanings: Iterable[Any], table: Mapping[Any, str]) -> dict[str, Any]:
-    """Return `{word: meaning}` for some meanings, from the table `{meaning: word}` of all documented words."""
+    """Return `{word: meaning}` for the given meanings. `table` is `{meaning: word}` of all documented words."""
     return {table[meaning]: meaning for meaning in meanings}
 
 
@@ -243,7 +244,7 @@ def json_or_none(text: str) -> Any:
 
 
 def shown(value: Any) -> str:
-    """Format a value for a sentence: shortened, in quotation marks, without unprintable characters."""
+    """Format a value for an error message: shortened, in quotation marks, without unprintable characters."""
     if isinstance(value, UploadedFile):
         text = "a file"
     else:

@@ -24,13 +24,13 @@ class Many(serializers.Field[Any, Any, Any, Any]):
     """
 
     default_error_messages = {
-        "required": "This is missing: a list is needed.",
-        "nothing": "This list is empty. Leave it out if it is not meant to choose anything.",
+        "required": "This field is missing: it must be a list.",
+        "nothing": "This list is empty. Omit it if you do not want to choose anything.",
         "object": "This must be a list.",
-        "many": "This list is too long: one request may have {most:,} in it. {advice}",
+        "many": "This list is too long: one request can have at most {most:,}. {advice}",
     }
     most = MAX_LISTED
-    advice = "Send the rest in further requests."
+    advice = "Send the other items in further requests."
 
     def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
         if not isinstance(dictionary, QueryDict):

@@ -37,8 +37,8 @@ def paginate(
 
     Executes two queries, or one if `count` is given. A `page_size` above `max_size` is reduced to `max_size`.
 
-    `next_before` is for lists that are searched in stretches: `rows` are the matches of one stretch, and the link to the
-    next stretch has `?before=` with this id. Raises InvalidInput (not a whole number from 1) and NotFound (the page does
+    `next_before` is for lists of which a request searches only a part: `rows` are the matches in this part, and the link to
+    the next part has `?before=` with this id. Raises InvalidInput (not a whole number from 1) and NotFound (the page does
     not exist).
     """
     number = _int_param(request, "page", default=1)
@@ -63,8 +63,8 @@ def paginate(
             "page_number": number,
             "has_next": page.has_next() or next_before is not None,
             "has_previous": page.has_previous(),
-            # Documented as empty if there is one page, and not documented for more: we link to the previous and the
-            # next page.
+            # The documentation says that `links` is empty if there is one page, and is silent about more pages. With more
+            # pages it links to the previous and the next page.
             "links": links,
         },
     )

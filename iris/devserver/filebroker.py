@@ -29,10 +29,12 @@ TRANSPORT_ALIASES[SCHEME] = "iris.devserver.filebroker:Transport"
 
 NEVER = 10**20 - 1
 SWEEP_INTERVAL_MESSAGES = (
-    200  # a process drops expired messages each time it has put this many, in case no worker runs
+    200  # after writing this many messages, a process drops expired ones, because perhaps no worker runs
 )
 MAX_WAIT_SECONDS = 0.2
-ABANDONED_AFTER = 3600  # seconds after which a message aside is assumed to belong to a process that died
+ABANDONED_AFTER = (
+    3600  # seconds after which iris assumes that the process that was writing or reading a message has died
+)
 
 
 class Channel(virtual.Channel):
@@ -143,7 +145,8 @@ class Transport(virtual.Transport):
     def drain_events(  # type: ignore[override]
         self, connection: Any, timeout: float | None = None
     ) -> None:
-        """Wait for a shorter time than requested: a worker asks for 2 s, and only checks between calls if it shall stop."""
+        """Wait for a shorter time than requested. A worker asks for 2 s, and checks only between calls whether it must
+        stop."""
         super().drain_events(connection, timeout=None if timeout is None else min(timeout, MAX_WAIT_SECONDS))
 
     def driver_version(self) -> str:

@@ -18,7 +18,7 @@ class InboundMessage(models.Model):
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
-    sender = models.CharField(max_length=32, help_text="E.164 where it is a phone number.")
+    sender = models.CharField(max_length=32, help_text="In E.164, if the sender is a phone number.")
     to = models.CharField(max_length=32, blank=True)
     text = models.TextField(blank=True)
     received_at = models.DateTimeField()
@@ -34,8 +34,10 @@ class OptOut(models.Model):
     """A number that has opted out of calls and SMS from this account. Dispatch rejects its deliveries, except OTPs."""
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="opt_outs")
-    number = models.CharField(max_length=32, help_text="E.164.")
-    source = models.CharField(max_length=200, blank=True, help_text="What they wrote, or who noted it.")
+    number = models.CharField(max_length=32, help_text="In E.164.")
+    source = models.CharField(
+        max_length=200, blank=True, help_text="Text of the SMS, or the operator who added the number."
+    )
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:

@@ -25,7 +25,7 @@ from iris import errors
 from iris.api import parsers
 from iris.api.envelope import success
 from iris.api.parsers import ignore_charset
-from iris.api.views import V0View, both, parse_id
+from iris.api.views import V0View, parse_id, with_and_without_slash
 from tests.v0 import assert_refusal
 
 
@@ -128,13 +128,13 @@ class PrivateView(V0View):
 
 
 urlpatterns = [
-    *both("api/echo", EchoView.as_view(), "echo"),
-    *both("api/form/", FormView.as_view(), "form"),
-    *both("api/little", LittleView.as_view(), "little"),
-    *both("api/things/<id:pk>", ThingView.as_view(), "thing"),
-    *both("api/texts/<str:text>", TextView.as_view(), "text"),
-    *both("api/raise", RaisingView.as_view(), "raise"),
-    *both("api/private", PrivateView.as_view(), "private"),
+    *with_and_without_slash("api/echo", EchoView.as_view(), "echo"),
+    *with_and_without_slash("api/form/", FormView.as_view(), "form"),
+    *with_and_without_slash("api/little", LittleView.as_view(), "little"),
+    *with_and_without_slash("api/things/<id:pk>", ThingView.as_view(), "thing"),
+    *with_and_without_slash("api/texts/<str:text>", TextView.as_view(), "text"),
+    *with_and_without_slash("api/raise", RaisingView.as_view(), "raise"),
+    *with_and_without_slash("api/private", PrivateView.as_view(), "private"),
 ]
 handler400 = "iris.api.views.handler400"
 handler403 = "iris.api.views.handler403"
@@ -475,7 +475,7 @@ class TestErrors:
             ("denied", 403, "may not"),
             ("drf denied", 403, "may not"),
             ("drf not found", 404, "does not exist"),
-            ("gone", 404, "does not exist, or it is not yours"),
+            ("gone", 404, "does not exist, or belongs to another account"),
             ("drf unauthenticated", 401, "Log in first"),
             ("suspicious", 400, "could not be read"),
             ("data", 400, "cannot be stored"),

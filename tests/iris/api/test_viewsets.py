@@ -15,7 +15,7 @@ from rest_framework.throttling import BaseThrottle
 
 from iris.api import parsers
 from iris.api.envelope import success
-from iris.api.views import both
+from iris.api.views import with_and_without_slash
 from iris.api.viewsets import V0ViewSet, reads
 from tests.v0 import assert_refusal
 
@@ -51,8 +51,10 @@ class ThingViewSet(V0ViewSet):
 
 
 urlpatterns = [
-    *both("api/things", ThingViewSet.as_view({"post": "create", "put": "create_many"}), "things"),
-    *both("api/call", ThingViewSet.as_view({"post": "call", "get": "create"}), "call"),
+    *with_and_without_slash(
+        "api/things", ThingViewSet.as_view({"post": "create", "put": "create_many"}), "things"
+    ),
+    *with_and_without_slash("api/call", ThingViewSet.as_view({"post": "call", "get": "create"}), "call"),
 ]
 pytestmark = pytest.mark.urls(__name__)
 
