@@ -2,7 +2,7 @@
 
 A text in the GSM alphabet has 160 septets, or 153 in each part of a long message. Any other text (all Nepali) is sent
 as UCS-2: 70 and 67 units of 16 bits. A character of the GSM extension table takes two septets, a character beyond the
-basic plane (an emoji) two units. Such a pair is never split, so a part may end one place early.
+basic plane (an emoji) two units. Such a pair is never split, so a part may have one unused place.
 """
 
 import re

@@ -35,7 +35,7 @@ class TagValues(serializers.Field[Any, Any, Any, Any]):
 
     default_error_messages = {
         "unreadable": "{value} is not a tag with a value. Write it as tags_ward:5.",
-        "many": "These are too many tags. One search can have at most {most}.",
+        "many": "This search has too many tags. It can have at most {most}.",
     }
 
     def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
@@ -67,7 +67,8 @@ class RecipientId(serializers.Field[Any, Any, Any, Any]):
 
 
 class RecipientFilter(FilterSet):
-    """The conditions and the start of a search in a campaign's recipients. `qs` are the matches of one stretch."""
+    """The conditions and the start of a search in a campaign's recipients. `qs` are the matches of one stretch, the part
+    that one search examines."""
 
     status = SentFilter(Words(MEANINGS))
     number = SentFilter(Number())
@@ -98,7 +99,7 @@ class RecipientFilter(FilterSet):
         )
 
     def search(self) -> Stretch:
-        """Search the stretch that starts where the request says."""
+        """Search the stretch that begins at the request's `before`."""
         return search(self.campaign, self.criteria, before=self.form.cleaned_data["before"])
 
     def search_all(self) -> Iterator[QuerySet[Recipient]]:

@@ -1,4 +1,4 @@
-"""Check what a run will say before it begins, and compute the upper bound of its cost."""
+"""Check the texts of a run before it begins, and compute the upper bound of its cost."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LONGEST_DIGITS = str.maketrans("0123456789०१२३४५६७८९", "7" *
 
 
 class Quote:
-    """The checked texts of a run, and the most credits that one call and one SMS can cost.
+    """The checked texts of a run, and the maximum cost of one call and of one SMS in credits.
 
     It is computed from the stored tag sizes, without reading recipients. Raises InvalidInput.
     """

@@ -1,7 +1,7 @@
 """Render and price the survey calls of a run, as `rendering` does for other calls.
 
-All steps are joined into one recording, each followed by its time for a response. A call script says which part of
-the recording is which step.
+All steps are joined into one recording, each followed by its time for a response. A call script has the times at which each
+step begins and ends.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from telephony.models import Audio, Channel
 from telephony.pricing import call_credits
 from telephony.speech.concatenation import join, silence
 
-# Seconds after each step, by how it is answered: to press a key, to speak, or as a short pause before the next step.
+# Seconds after each step, by the kind of response: to press keys, to speak, or as a short pause before the next step.
 RESPONSE_SECONDS = {Answer.KEYS: 5.0, Answer.SPEECH: 10.0, Answer.NONE: 0.5}
 
 
@@ -75,14 +75,14 @@ def prepare_calls(run: Run, recipients: Sequence[Addressee]) -> None:
 def max_call_credits(
     campaign: Campaign, *, voice: str, sizes: Mapping[str, TagSize], margin: float
 ) -> Decimal:
-    """Return the most credits that one call can cost.
+    """Return the maximum cost of one call in credits.
 
-    `margin` is a factor on the duration of speech with tags: the value with the most characters may not be the longest to
-    say. Raises InvalidInput if the survey has no steps, if a step has no content, or if all steps take too long.
+    `margin` is a factor on the duration of speech with tags, because the value with the most characters may not be the
+    longest to say. Raises InvalidInput if the survey has no steps, if a step has no content, or if all steps take too long.
     """
     steps = list(SurveyStep.objects.asked_by(campaign))
     if not steps:
-        raise InvalidInput("This survey has no steps. Give it some before you run it.", code="no_steps")
+        raise InvalidInput("This survey has no steps. Add steps before you run it.", code="no_steps")
     shortest = longest = 0.0
     for place, step in enumerate(steps, start=1):
         seconds, with_margin = _seconds(campaign, step, place, voice=voice, sizes=sizes, margin=margin)
@@ -116,8 +116,8 @@ def _seconds(
         return step.audio.seconds + time, step.audio.seconds + time
     if not step.text.strip() or step.kind == StepKind.PLAY:
         plays = step.kind == StepKind.PLAY
-        missing = "recording: upload one" if plays else "text: write what it says"
-        raise InvalidInput(f"Step {place} has no {missing}, or leave the step out.", code="empty_step")
+        missing = "recording: upload one" if plays else "text: write the text that it speaks"
+        raise InvalidInput(f"Step {place} has no {missing}, or omit the step.", code="empty_step")
     message = parse_message(step.text)
     try:
         check_tags(message, campaign.tags)

@@ -31,8 +31,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# The shortest time between two batches of a paced trunk, in seconds. It is the tolerance of 2 % that any second has.
-# Submitting each delivery separately would cost a fast trunk several times the work.
+# The shortest time between two batches of a paced trunk, in seconds: the 2 % by which a second may exceed the pace.
+# If a fast trunk submitted each delivery separately, it would need several times the processor time.
 BATCH_SECONDS = 0.02
 # A delivery that is still not submitted this many seconds after its claim is queued again, so that a stop does not wait
 # for it and an OTP does not queue behind it.
@@ -43,9 +43,9 @@ RESULT_ATTEMPTS = 5
 
 
 def run(alias: str, *, budget: float, may_continue: Callable[[], bool] = lambda: False) -> bool:
-    """Dispatch one trunk until nothing is due or `budget` seconds have passed; return whether more is due.
+    """Dispatch one trunk until nothing is due or `budget` seconds have passed; return whether more deliveries are due.
 
-    After `budget` seconds, `may_continue` decides whether the dispatcher gets the same time again.
+    After `budget` seconds, `may_continue` decides whether the dispatcher gets another `budget` seconds.
     """
     time_budget = TimeBudget(budget=budget, may_continue=may_continue)
     return Dispatcher(trunk_worker.open_carrier(alias)).run(time_budget)
@@ -79,10 +79,11 @@ class Departure:
 
 
 class Dispatcher:
-    """Dispatch one trunk in one process. Claimed deliveries leave within the horizon, or as soon as possible afterwards.
+    """Dispatch one trunk in one process. Claimed deliveries are submitted within the horizon, or as soon as possible
+    afterwards.
 
-    If the trunk has a pace, a separate thread claims deliveries and stores results, so that a slow database does not
-    delay departures.
+    If the trunk has a pace, a separate thread claims deliveries and stores results, so that a slow database does not delay
+    submissions.
     """
 
     def __init__(self, carrier: Carrier) -> None:
@@ -95,7 +96,7 @@ class Dispatcher:
         self.attempts: dict[int, int] = {}  # by id, of claimed deliveries whose results are not stored yet
         self.stored_at = time.monotonic()
         self.submitted_at = 0.0
-        self.next_claim_at = 0.0  # after a claim that found nothing due
+        self.next_claim_at = 0.0  # earliest time for the next claim after a claim that found nothing due
         self.rate: float | None = None  # deliveries per second that the carrier accepted in the last batch
         self.database: DatabaseThread | None = None
         self.claiming: Future[Claim] | None = None
@@ -104,7 +105,7 @@ class Dispatcher:
         self.checked_at = 0.0
 
     def run(self, time_budget: TimeBudget) -> bool:
-        """Dispatch until nothing is due or the time is over; return whether more is due."""
+        """Dispatch until nothing is due or the time is over; return whether more deliveries are due."""
         try:
             if self.last_second is None:
                 return self._run(time_budget)
@@ -112,7 +113,7 @@ class Dispatcher:
             with DatabaseThread(name=f"claims-{self.carrier.alias}") as self.database:
                 return self._run(time_budget)
         finally:
-            # Also after a database error: results are stored, and deliveries that were not submitted are queued again.
+            # Also after a database error: store the results, and queue deliveries again that were not submitted.
             self.database = None
             if self.claiming is not None and self.claiming.exception() is None:
                 self._take_claim()
@@ -165,7 +166,8 @@ class Dispatcher:
             self.checking = self.database.start(partial(stopped_since_claim, ids))
 
     def _drop(self, stopped: set[int]) -> None:
-        """Give back claimed deliveries that were stopped. Their results are stored at once, so they end `terminated`."""
+        """Return claimed deliveries that were stopped to the queue. Their results are stored at once, so they end
+        `terminated`."""
         dropped = [departure for departure in self.departures if departure.delivery.id in stopped]
         if dropped:
             self.departures = deque(
@@ -180,9 +182,10 @@ class Dispatcher:
         return min(self.meter.longest_pause(), MAX_LEAD)
 
     def _should_claim_ahead(self) -> bool:
-        """Return whether a paced trunk should claim more before all departures have left, so that no slot is missed.
+        """Return whether a paced trunk should claim more before all departures are submitted, so that no slot is missed.
 
-        While departures are already late, the trunk does not claim: further deliveries would only be given back.
+        While departures are already late, the trunk does not claim, because it would only return the new deliveries to the
+        queue.
         """
         now = time.monotonic()
         return (
@@ -197,7 +200,7 @@ class Dispatcher:
         """Start a claim of further deliveries, unless the carrier already has as many as it can take."""
         rates = [rate for rate in (self.carrier.pace(), self.rate) if rate]
         max_count = self.carrier.claim_size()
-        if self.rate is None:  # the first batch measures how fast the carrier is
+        if self.rate is None:  # not known yet: the first batch measures it
             max_count = min(max_count or self.carrier.batch_size, self.carrier.batch_size)
         if max_count is not None:
             max_count -= len(self.departures)
@@ -248,7 +251,8 @@ class Dispatcher:
     def _submit_due(self) -> None:
         """Submit due deliveries, or wait until one is due.
 
-        At most one batch of the carrier is submitted, and only as many as the last second has room for.
+        Submits at most one batch of the carrier, and only as many deliveries as the pace allows after those of the past
+        second.
         """
         now = time.monotonic()
         self._give_back(
@@ -322,7 +326,7 @@ class Dispatcher:
     def _hand_over(self) -> None:
         """Store the departures of the last second, so that the next dispatcher counts them, too.
 
-        A process that is killed cannot do this. Then one second may exceed the limit by as many deliveries as were late.
+        A killed process cannot do this. Then one second may exceed the limit, by the number of late deliveries.
         """
         if self.last_second is not None:
             pacing.store_departures(self.carrier.alias, self.last_second.ages(time.monotonic()))

@@ -56,7 +56,8 @@ def submit(carrier: Carrier, departures: Sequence[Due]) -> Submitted:
         submitted = carrier.submit(batch)
     except (Misconfigured, OutOfFunds) as e:
         pause_trunk(carrier.alias, reason=str(e))
-        # With a delay, so that others go first: one of these deliveries may be the reason for the error.
+        # With a delay, so that other deliveries are submitted first: one of these deliveries may be the reason for the
+        # error.
         later = [Later(key=submission.key, seconds=1, text=str(e)) for submission in batch]
         return Submitted([*results, *later], True, begun)
     except Throttled as e:

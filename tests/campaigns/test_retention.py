@@ -68,7 +68,9 @@ def finished_campaign(*, ended_at: Any = LONG_AGO) -> Campaign:
 def test_old_deliveries_are_removed_and_a_dry_run_only_counts_them() -> None:
     finished_campaign()
     messages = SandboxMessage.objects.count()
-    said = f"4 calls and SMS, {messages} messages of the sandbox and 0 that people have sent, from more than 90 days ago."
+    said = (
+        f"4 calls and SMS, {messages} messages of the sandbox and 0 from people, from more than 90 days ago."
+    )
     assert prune("--dry-run") == f"Would remove {said}\n"
     assert Delivery.objects.count() == 4
     assert prune() == f"Removed {said}\n"

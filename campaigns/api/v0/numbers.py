@@ -1,4 +1,4 @@
-"""The numbers of campaigns in the v0 dialect. It also calls them actions."""
+"""The numbers of campaigns in the v0 dialect, which also calls them actions."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class NumberViewSet(V0ViewSet):
         return success(
             {
                 "messages": f"{recipient.number} added to {campaign.name} campaign successfully!!",
-                NUMBER_LISTS: _shown(campaign, [recipient])[0],  # callers expect a single object here
+                NUMBER_LISTS: _shown(campaign, [recipient])[0],  # clients expect a single object here
             },
             status=201,
         )
@@ -82,7 +82,8 @@ class NumberViewSet(V0ViewSet):
 def _page(
     request: Request, campaign: Campaign, filters: RecipientFilter | None, message: str
 ) -> Response | StreamingHttpResponse:
-    """One page of numbers, and the `pagination` that describes it; written batch by batch where its numbers are large."""
+    """Return one page of numbers, and the `pagination` that describes it. The page is streamed in batches if its numbers
+    have long tags."""
     at_once = rows_at_once(campaign)
     left_out = ["tags"] if at_once < MAX_PAGE_SIZE else []
     if filters is None:
@@ -108,7 +109,7 @@ def _shown(campaign: Campaign, listed: list[Recipient]) -> list[dict[str, Any]]:
 def _streamed(
     campaign: Campaign, batches: Iterable[list[Recipient]], *, messages: str, **more: Any
 ) -> StreamingHttpResponse:
-    """The answer with all these numbers, written batch by batch: it may be larger than our memory."""
+    """Return the response with all these numbers, streamed in batches, because it may be larger than the memory."""
     return streamed(
         lambda rows: envelope(
             status=200, success=True, message=None, data={"messages": messages, NUMBER_LISTS: rows, **more}

@@ -43,7 +43,7 @@ PAGE, LARGEST_PAGE = 100, 1_000
 
 class ContactViewSet(V1ViewSet):
     def list(self, request: Request, campaign_id: int) -> Response | StreamingHttpResponse:
-        """The sums are of the whole campaign, also where filters choose some of its contacts."""
+        """Return a page of contacts. The totals are for the whole campaign, even if filters select some of its contacts."""
         campaign = campaign_of(request, campaign_id)
         sums = {
             "total_credits_consumed": credits_json(totals.credits_of(campaign)),
@@ -126,8 +126,8 @@ class ContactViewSet(V1ViewSet):
 
 
 def _page(request: Request, campaign: Campaign, sums: dict[str, Any]) -> Response | StreamingHttpResponse:
-    """Some of the contacts, all or those that filters choose, and the keys that go around them; written batch by batch
-    where the contacts are large.
+    """Return a page of the contacts, filtered if the request has filters, with the keys around the list. The page is
+    streamed in batches if the contacts have long tags.
     """
     at_once = rows_at_once(campaign)
     left_out = ["tags"] if at_once < LARGEST_PAGE else []

@@ -60,7 +60,7 @@ class SurveyViewSet(V1ViewSet):
             steps.set_steps(campaign=campaign, steps=wire.plans_of(sent["steps"], renumbered=True))
         if files := wire.files_of(request, r"([0-9]{1,4})"):
             steps.attach_recordings(campaign=campaign, recordings=files)
-        # The documentation does not show this response. Like others it has the campaign, and also the steps.
+        # The documentation does not show this response. Like similar responses it has the campaign; it also has the steps.
         campaign = campaign_of(request, campaign_id)
         shown = detail_json(campaign, campaign.run_status, request)
         return Response({**shown, "results": _steps_json(campaign, request)})

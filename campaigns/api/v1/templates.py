@@ -47,7 +47,7 @@ class TemplateVoice(ChosenVoice):
 
 
 class TemplateChanges(serializers.Serializer[Any]):
-    """The fields of a template that can be changed. Each can be sent alone."""
+    """The fields of a template that can be changed. A request can contain any of them."""
 
     name = Text(required=False, max_length=200)
     voice = TemplateVoice(required=False)
@@ -57,7 +57,7 @@ class TemplateChanges(serializers.Serializer[Any]):
 
 class NewTemplate(TemplateChanges):
     name = Text(max_length=200)
-    voice = TemplateVoice(error_messages={"required": "This is missing: choose a voice."})
+    voice = TemplateVoice(error_messages={"required": "This field is missing: choose a voice."})
     content = wire.Steps()
 
 
@@ -110,7 +110,8 @@ class SurveyTemplateViewSet(V1ViewSet):
 
 
 def _refusal(sentence: str, *, status: int = 400) -> Response:
-    """Return an error with its sentence under `error`, as documented here, and under the two keys of all other errors."""
+    """Return an error whose message is under `error`, as documented for templates, and under the two keys of all other
+    errors."""
     body = {"error": sentence, "message": sentence, "detail": sentence}
     return Response(body, status=status, headers={ERROR_CODE: "not_found" if status == 404 else "invalid"})
 

@@ -43,7 +43,7 @@ class Archive:
         if unpacked > limit:
             raise SheetTooLarge(
                 f"The file unpacks to {unpacked / 2**20:,.0f} MB; {limit / 2**20:,.0f} MB are allowed. "
-                "Leave out what isn't needed, or send the numbers as several files."
+                "Remove the columns that no message needs, or send the numbers as several files."
             )
 
     def __contains__(self, name: str) -> bool:

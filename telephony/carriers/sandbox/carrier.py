@@ -101,7 +101,7 @@ class SandboxCarrier(Carrier):
         taken = _store(accepted, received_at=received_at)
         for one, fate in accepted:
             if one.key not in taken:
-                results.append(Later(key=one.key, seconds=0, text="Came after its validity had ended"))
+                results.append(Later(key=one.key, seconds=0, text="The submission came after its time limit"))
             elif fate is Fate.ANSWER_LOST:
                 results.append(Unknown(key=one.key, text="The answer was lost"))
             else:
@@ -172,7 +172,7 @@ def _store(accepted: Sequence[tuple[Submission, Fate]], *, received_at: datetime
 
 
 def _event_offsets(one: Submission, fate: Fate) -> tuple[float | None, float | None, float]:
-    """Return the seconds from now until it rings, is answered and ends. None means that this does not happen."""
+    """Return the seconds from now until the call rings, is answered and ends. None means that this does not happen."""
     speed = settings.IRIS_SANDBOX_SPEED
     if one.channel is Channel.SMS:
         return None, None, SMS_DELIVERY_SECONDS / speed

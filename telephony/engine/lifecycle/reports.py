@@ -1,4 +1,4 @@
-"""Apply carriers' reports: raise statuses, which never fall, and capture credits."""
+"""Apply carriers' reports: raise statuses and capture credits. A status never falls."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def _length(report: Report) -> float | None:
 
 
 def _note_digits(reports: Sequence[Report]) -> None:
-    """Store the keys that were pressed so far. They do not raise the status.
+    """Store the keys that were pressed so far. Keys do not raise the status.
 
     This locks the deliveries of all reports, in the order of their ids, before `apply_reports` locks some of them.
     """

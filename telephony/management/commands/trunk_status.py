@@ -74,7 +74,7 @@ class Command(BaseCommand):
             ("state", _state(trunk)),
             ("pace", pace),
             *_pace_note(trunk, count["queued"]),
-            ("channels", f"{count['calls']} busy of {config.get('CHANNELS') or 'any number'}"),
+            ("channels", f"{count['calls']} busy of {config.get('CHANNELS') or 'no limit'}"),
             ("queue", f"{count['queued']} waiting, {count['under_way']} under way"),
             (
                 "last error",
@@ -88,9 +88,11 @@ class Command(BaseCommand):
 
 def _connection(trunk: Trunk) -> str:
     if not isinstance(get_carrier(trunk.alias), SessionCarrier):
-        return "none is kept"
+        return "not needed: this carrier keeps no connection"
     if trunk.session_at is None:
-        return f"never; start its worker: `celery --app iris worker --queues {PREFIX}{trunk.alias}`"
+        return (
+            f"not connected yet; start its worker: `celery --app iris worker --queues {PREFIX}{trunk.alias}`"
+        )
     if timezone.now() - trunk.session_at > MAX_STATUS_AGE or trunk.session == STOPPED:
         return f"no worker since {_ago(trunk.session_at)}; its last status was: {trunk.session}"
     return f"{trunk.session} ({_ago(trunk.session_at)})"
@@ -106,7 +108,8 @@ def _state(trunk: Trunk) -> str:
 
 
 def _pace_note(trunk: Trunk, queued: int) -> list[tuple[str, str]]:
-    """Return the line that says why queued deliveries leave more slowly than the CPS setting; empty if they do not."""
+    """Return the line that says why queued deliveries are submitted more slowly than the CPS setting; empty if they are
+    not."""
     fresh = trunk.pace_noted_at is not None and timezone.now() - trunk.pace_noted_at < PACE_NOTE_AGE
     return [("pace below its setting", trunk.pace_note)] if queued and fresh and trunk.pace_note else []
 

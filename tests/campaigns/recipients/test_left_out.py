@@ -58,7 +58,7 @@ def test_a_lone_quotation_mark_skips_only_its_own_row() -> None:
     found, errors = read('numbers,name\n9841000001,Ram\n9841000002,"Sita\n9841000003,Hari\n9841000004,Gita\n')
     assert found == [("9841000001", "Ram"), ("9841000003", "Hari"), ("9841000004", "Gita")]
     assert [error["row"] for error in errors] == [3]
-    assert 'a " without its partner' in errors[0]["message"]
+    assert 'a " that is never closed' in errors[0]["message"]
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def test_stuck_filler_is_reported_with_the_minutes() -> None:
         assert stalls.stalled() == []
         make_older(5)
         assert stalls.stalled() == [
-            "No progress for 5 minutes: the calls and SMS of campaigns are not being prepared."
+            "No progress for 5 minutes: the calls and SMS of campaigns are not being queued."
         ]
 
 
