@@ -53,8 +53,10 @@ class TagPart:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The tags that the placeholder may stand for, in order of preference. The first tag that the recipient has is
-        used."""
+        """The tags that the placeholder may stand for, in order of preference.
+
+        The first tag that the recipient has is used.
+        """
         return tuple(dict.fromkeys([self.name, to_tag_name(self.name)]))
 
 

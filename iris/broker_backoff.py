@@ -11,8 +11,10 @@ SOCKET_SECONDS = 0.5  # how long a web request waits for Redis
 
 
 class BackoffTimer:
-    """A timer of this process. `is_on` is true for BACKOFF_SECONDS after `begin`. For backoff, or to limit repeated
-    warnings."""
+    """A timer of this process.
+
+    `is_on` is true for BACKOFF_SECONDS after `begin`. For backoff, or to limit repeated warnings.
+    """
 
     def __init__(self) -> None:
         self._until = 0.0

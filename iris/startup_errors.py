@@ -1,5 +1,4 @@
-"""Report a wrong setting, an unusable database or an unwritable folder at startup, in one error message without a
-traceback."""
+"""Report a wrong setting, an unusable database or an unwritable folder at startup, without a traceback."""
 
 import logging
 import os

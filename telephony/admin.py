@@ -64,8 +64,10 @@ class ReadOnlyAdmin(admin.ModelAdmin[Any]):
 
 @admin.register(PhoneNumber)
 class PhoneNumberAdmin(admin.ModelAdmin[PhoneNumber]):
-    """Add numbers that accounts can buy. If an operator sets an owner here, that account pays nothing; buyers through the
-    API pay."""
+    """Add numbers that accounts can buy.
+
+    If an operator sets an owner here, that account pays nothing; buyers through the API pay.
+    """
 
     list_display = ("number", "rate", "capabilities", "friendly_name", "owner", "bought_at")
     list_select_related = ("owner",)

@@ -91,8 +91,10 @@ def _requested_range(header: str, size: int) -> range | None:
 
 
 def _parse_position(digits: str) -> int | None:
-    """Parse a position or length; None for "". Positions that are too long to parse become one number beyond the end of any
-    file."""
+    """Parse a position or length; None for "".
+
+    Positions that are too long to parse become one number beyond the end of any file.
+    """
     if not digits:
         return None
     digits = digits.lstrip("0") or "0"

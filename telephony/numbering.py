@@ -141,8 +141,9 @@ def _parse_any(raw: object, plan: _NumberingPlan) -> ParsedNumber:
 
 
 def _without_exponent(text: str) -> str:
-    """Write out scientific notation: 9.841234567E+09 as 9841234567. Return "" for other input, or if digits are
-    missing.
+    """Write out scientific notation: 9.841234567E+09 as 9841234567.
+
+    Return "" for other input, or if digits are missing.
     """
     found = _FULL_EXPONENT.fullmatch(text)
     if found is None:

@@ -1,5 +1,8 @@
-"""`make chaos`: a campaign of many mixed fates while workers are killed, and Redis and PostgreSQL restarted; then another
-while one part after the other fails in another way (tests/drills.py).
+"""`make chaos`: run campaigns while parts of iris fail.
+
+During the first campaign, workers are killed, and Redis and PostgreSQL are restarted. During the second, one part
+after the other fails in another way (tests/drills.py).
+
 
 The full system in production's shape: web, three workers and beat as processes of their own, Redis and PostgreSQL as
 servers. The sandbox carrier's table is the witness of what was sent.
@@ -239,8 +242,10 @@ def _answers(client: httpx.Client) -> bool:
 
 
 def _storm(system: System, figures: Figures, rng: random.Random, *, seconds: float) -> None:
-    """Kill a random worker every one to three seconds, half the time a pool process of another one, too, and start it
-    again, until the run has ended.
+    """Kill and restart a random worker every one to three seconds until the run has ended.
+
+    Half the time, a pool process of another worker is killed, too.
+
 
     A kill waits until something has happened since the last one: on a slow machine, workers that are killed while they
     start would never do anything.

@@ -90,8 +90,10 @@ def all_of_them(system: System, caller: httpx.Client, *, faults: list[str]) -> d
 
 
 def _drill(system: System, caller: httpx.Client, name: str, faults: list[str]) -> int:
-    """Let one part fail while a run goes on: every request is answered, with what it asks for or with a 503 that says when
-    to come again. Then the run gets on.
+    """Let one part fail during a run.
+
+    Every request is answered: as usual, or with a 503 and `Retry-After`. Afterwards the run continues.
+
     """
     cause, part = DRILLS[name]
     told = 0

@@ -211,7 +211,9 @@ def test_adding_ten_thousand_contacts_to_a_campaign_with_many_tags_has_a_bounded
 
 
 @pytest.mark.parametrize("letters", [10, 900])
-def test_lists_of_numbers_with_many_long_tags(measure: Any, world: World, letters: int) -> None:
+def test_lists_of_numbers_with_many_long_tags_have_a_bounded_cost(
+    measure: Any, world: World, letters: int
+) -> None:
     """With values as they come, and as long as they may be: the whole list may be larger than the limit of memory."""
     campaign = Campaign.objects.get(pk=world.tagged)
     values = dict.fromkeys(campaign.tags, "x" * letters)
@@ -340,7 +342,7 @@ def test_long_queries_headers_and_cookies_have_a_bounded_cost(measure: Any, worl
         "/api/v1/survey-templates/",
     ):
         more = [f"days={'9' * 60_000}"] if "dashboard" in path else []
-        for query in [*spread(queries, turn=len(path), of=2), *more]:
+        for query in [*spread(queries, part=len(path), of=2), *more]:
             measure("GET", f"{path}?{query}")
     names = ["Range", "If-Range", "If-None-Match", "If-Modified-Since", "Idempotency-Key", "Accept", "Cookie"]
     pairs, ranges = "a=b;" * 15_000, "bytes=" + "0-1," * 15_000
@@ -394,7 +396,7 @@ SHEETS = sheet_cases()
 
 
 @pytest.mark.parametrize("third", [0, 1, 2])
-def test_sheets_of_a_megabyte(measure: Any, world: World, third: int) -> None:
+def test_sheets_of_a_megabyte_have_a_bounded_cost(measure: Any, world: World, third: int) -> None:
     for at, (what, made) in enumerate(list(SHEETS.items())[third::3]):
         content = made()
         if len(content) > MEGABYTE:

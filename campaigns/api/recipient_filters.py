@@ -16,7 +16,7 @@ from campaigns.api.words import RECIPIENT_STATUSES
 from campaigns.messages import to_tag_name
 from campaigns.models import Campaign, Recipient
 from campaigns.reports.recipient_search import Criteria, Stretch, search, search_all
-from iris.api.fields import MAX_TAG_CHARACTERS, shown
+from iris.api.fields import MAX_TAG_CHARACTERS, quoted
 from iris.api.filters import FilterSet, SentFilter
 from iris.api.lists import LARGEST_ID, Words
 from telephony import numbering
@@ -52,7 +52,7 @@ class TagValues(serializers.Field[Any, Any, Any, Any]):
         name, colon, value = text.partition(":")
         tag = to_tag_name(name[:MAX_TAG_CHARACTERS])
         if not colon or not tag:
-            self.fail("unreadable", value=shown(text))
+            self.fail("unreadable", value=quoted(text))
         return tag, value.strip()
 
 
@@ -62,13 +62,15 @@ class RecipientId(serializers.Field[Any, Any, Any, Any]):
     def to_internal_value(self, data: str) -> int:
         text = data.strip()
         if not (text.isascii() and text.isdecimal() and len(text) <= 19 and 0 < int(text) <= LARGEST_ID):
-            self.fail("invalid", value=shown(data))
+            self.fail("invalid", value=quoted(data))
         return int(text)
 
 
 class RecipientFilter(FilterSet):
-    """The conditions and the start of a search in a campaign's recipients. `qs` are the matches of one stretch, the part
-    that one search examines."""
+    """The conditions and the start of a search in a campaign's recipients.
+
+    `qs` are the matches of one stretch, the part that one search examines.
+    """
 
     status = SentFilter(Words(MEANINGS))
     number = SentFilter(Number())
@@ -118,4 +120,4 @@ class RecipientFilter(FilterSet):
                 if self.campaign.tags
                 else "This campaign has none."
             )
-            raise serializers.ValidationError({"tag": [f"Unknown tag {shown(unknown[0])}. {has}"]})
+            raise serializers.ValidationError({"tag": [f"Unknown tag {quoted(unknown[0])}. {has}"]})

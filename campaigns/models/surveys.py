@@ -14,8 +14,10 @@ from telephony.models import Audio
 
 
 class StepKind(models.TextChoices):
-    """Whether a step speaks its text or plays its recording. `info` speaks the text, or plays the recording if there is no
-    text."""
+    """Whether a step speaks its text or plays its recording.
+
+    `info` speaks the text, or plays the recording if there is no text.
+    """
 
     SAY = "say"
     PLAY = "play"

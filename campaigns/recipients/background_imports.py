@@ -1,5 +1,6 @@
-"""Import sheets that need more processor time than a web request may use. Imports proceed in chunks, with the accounts in
-turn.
+"""Import sheets that need more processor time than a web request may use.
+
+Imports proceed in chunks, with the accounts in turn.
 
 Each chunk is committed together with the number of its last row, so a killed import resumes there. A lost database
 connection also loses the lock, so two processes may import the same sheet. Then the process that commits a chunk first

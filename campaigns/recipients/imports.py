@@ -211,8 +211,10 @@ def lines_of(rows: Iterable[Row], budget: Budget | None = None) -> Iterator[str]
 
 
 def _json_writer() -> Callable[[Mapping[str, Any]], str]:
-    """Return a function that writes tags as JSON. If a row has the same tags as the previous row, it takes half the
-    encoder's time."""
+    """Return a function that writes tags as JSON.
+
+    If a row has the same tags as the previous row, it takes half the encoder's time.
+    """
     encode: Callable[[Any], str] = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
     names: tuple[str, ...] = ()
     frame = "{}"

@@ -1,5 +1,4 @@
-"""Remove uploaded sheets that were left behind: their process died before their row was committed, or they could not be
-deleted."""
+"""Remove uploaded sheets that were left behind by a process that died, or that could not be deleted."""
 
 from __future__ import annotations
 

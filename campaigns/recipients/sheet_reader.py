@@ -152,8 +152,10 @@ def _opened(name: str) -> Iterator[BinaryIO]:
 
 
 class _Stored(io.RawIOBase):
-    """A stored file whose errors are raised as StorageUnavailable. Readers would treat an OSError of the storage as a
-    damaged sheet."""
+    """A stored file whose errors are raised as StorageUnavailable.
+
+    Readers would treat an OSError of the storage as a damaged sheet.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file

@@ -102,8 +102,10 @@ def reconcile_all() -> None:
 
 
 def finish(run_id: int) -> bool:
-    """Close a run if all of its deliveries have ended, and release the unused credits of its hold. Return whether it was
-    closed."""
+    """Close a run if all of its deliveries have ended, and release the unused credits of its hold.
+
+    Return whether it was closed.
+    """
     with transaction.atomic():
         run = Run.objects.select_for_update(of=("self",)).filter(pk=run_id, status__in=FINAL_STATUSES).first()
         if run is None or run.filled_at is None or has_unfinished_deliveries(run.pk):
@@ -198,8 +200,10 @@ def _update_recipients_of(channel: Channel, ended: list[Changed]) -> None:
 
 
 def terminate_untouched(run_id: int, *, limit: int = 5000) -> bool:
-    """Mark recipients that a stopping run has not reached as `terminated`, at most `limit`. Return whether such recipients
-    remain."""
+    """Mark recipients that a stopping run has not reached as `terminated`, at most `limit`.
+
+    Return whether such recipients remain.
+    """
     with transaction.atomic():
         run = Run.objects.select_for_update(of=("self",)).filter(pk=run_id, status=RunStatus.STOPPING).first()
         if run is None or run.filled_at is not None:

@@ -80,8 +80,9 @@ def _set_aside_all() -> None:
 
 
 def release(run_ids: Collection[int] | None) -> list[int]:
-    """Release the restore hold and resume the held runs with these ids, or all held runs if None. Return the ids of the
-    resumed runs.
+    """Release the restore hold and resume the held runs with these ids, or all held runs if None.
+
+    Return the ids of the resumed runs.
 
     Raises Conflict, and changes nothing, if one of the runs was not paused because of a restore.
     """

@@ -151,8 +151,10 @@ def _responses_of_one(
 
 
 class Tally:
-    """Counts how often each key sequence was the response to each step. The report passes its own rows to it, so that both
-    agree."""
+    """Counts how often each key sequence was the response to each step.
+
+    The report passes its own rows to it, so that both agree.
+    """
 
     def __init__(self, named: Sequence[Column]) -> None:
         self._columns = [column for column in named if column.step.answer == Answer.KEYS]

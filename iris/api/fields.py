@@ -53,8 +53,10 @@ class Text(serializers.CharField):
 
 @contextmanager
 def errors_for_this_field() -> Iterator[None]:
-    """Turn an InvalidInput that the `with` block raises into a validation error of this field, so that the response lists it
-    with the errors of other fields."""
+    """Turn an InvalidInput of the `with` block into a validation error of this field.
+
+    So the response lists it together with the errors of other fields.
+    """
     try:
         yield
     except InvalidInput as error:
@@ -81,7 +83,7 @@ class Word(serializers.Field[Any, Any, str, Any]):
     def to_internal_value(self, data: Any) -> Any:
         word = data.strip().lower() if isinstance(data, str) else None
         if word not in self.words:
-            self.fail("unknown", value=shown(data), words=self.shown)
+            self.fail("unknown", value=quoted(data), words=self.shown)
         return self.words[word]
 
 
@@ -98,7 +100,7 @@ class Upload(serializers.Field[Any, Any, Any, Any]):
 
     def to_internal_value(self, data: Any) -> UploadedFile[Any]:
         if not isinstance(data, UploadedFile):
-            self.fail("name", value=shown(data))
+            self.fail("name", value=quoted(data))
         if not data.size:
             self.fail("empty")
         if data.size > settings.IRIS_MAX_UPLOAD_BYTES:
@@ -124,10 +126,10 @@ class Moment(serializers.Field[datetime, Any, Any, datetime]):
     def to_internal_value(self, data: Any) -> datetime:
         moment = self._read(data)
         if moment.year in BIKRAM_SAMBAT:
-            self.fail("bikram_sambat", value=shown(data))
+            self.fail("bikram_sambat", value=quoted(data))
         # Clients send whole minutes, so "now" is already some seconds in the past when it arrives.
         if moment < timezone.now() - timedelta(minutes=1):
-            self.fail("past", value=shown(data))
+            self.fail("past", value=quoted(data))
         return moment
 
     def _read(self, data: Any) -> datetime:
@@ -145,7 +147,7 @@ class Moment(serializers.Field[datetime, Any, Any, datetime]):
                 moment = moment.replace(tzinfo=zone)
             return moment.astimezone(zone)
         except (ValueError, OverflowError):
-            self.fail("unreadable", value=shown(data), zone=settings.TIME_ZONE)
+            self.fail("unreadable", value=quoted(data), zone=settings.TIME_ZONE)
 
 
 class Day(serializers.Field[Any, Any, Any, Any]):
@@ -212,13 +214,13 @@ class Tags(serializers.Field[dict[str, Any], Any, Any, dict[str, Any]]):
         if value is None:
             return ""
         if isinstance(value, bool) or not isinstance(value, str | int | float):
-            self.fail("value", tag=shown(tag))
+            self.fail("value", tag=quoted(tag))
         if not is_storable(tag) or (isinstance(value, str) and not is_storable(value)):
-            self.fail("unstorable", tag=shown(tag))
+            self.fail("unstorable", tag=quoted(tag))
         return value
 
 
-def valid(serializer: serializers.BaseSerializer[Any]) -> dict[str, Any]:
+def validated(serializer: serializers.BaseSerializer[Any]) -> dict[str, Any]:
     """Return the validated data of the serializer. Raises ValidationError with all errors."""
     serializer.is_valid(raise_exception=True)
     sent: Mapping[str, Any] = serializer.validated_data
@@ -243,7 +245,7 @@ def json_or_none(text: str) -> Any:
         return None
 
 
-def shown(value: Any) -> str:
+def quoted(value: Any) -> str:
     """Format a value for an error message: shortened, in quotation marks, without unprintable characters."""
     if isinstance(value, UploadedFile):
         text = "a file"

@@ -10,7 +10,7 @@ from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from iris.api.fields import json_or_none, sent_value, shown
+from iris.api.fields import json_or_none, quoted, sent_value
 
 LARGEST_ID = 2**63 - 1
 MAX_LISTED = 10_000  # numbers, contacts or ids in one request
@@ -73,7 +73,7 @@ class Ids(Many):
     def _id(self, item: Any) -> int:
         number = int(item) if isinstance(item, str) and re.fullmatch(r"[0-9]{1,19}", item) else item
         if isinstance(number, bool) or not isinstance(number, int) or not 0 < number <= LARGEST_ID:
-            self.fail("no_id", value=shown(item))
+            self.fail("no_id", value=quoted(item))
         return number
 
 
@@ -95,7 +95,7 @@ class Words(Many):
     def _meaning(self, item: Any) -> Any:
         word = item.lower() if isinstance(item, str) else ""
         if word not in self.words:
-            self.fail("unknown", value=shown(item), words=self.shown)
+            self.fail("unknown", value=quoted(item), words=self.shown)
         return self.words[word]
 
 

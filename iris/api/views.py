@@ -117,8 +117,9 @@ def failure_in_v1(failure: Failure) -> dict[str, Any]:
 
 
 def with_and_without_slash(route: str, view: Callable[..., HttpResponseBase], name: str) -> list[URLPattern]:
-    """Return the route without and with a trailing slash. Neither redirects, because a redirect would lose the body of a
-    POST.
+    """Return the route without and with a trailing slash.
+
+    Neither redirects, because a redirect would lose the body of a POST.
 
     `reverse(name)` returns the path with the slash.
     """

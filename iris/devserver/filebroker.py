@@ -145,8 +145,10 @@ class Transport(virtual.Transport):
     def drain_events(  # type: ignore[override]
         self, connection: Any, timeout: float | None = None
     ) -> None:
-        """Wait for a shorter time than requested. A worker asks for 2 s, and checks only between calls whether it must
-        stop."""
+        """Wait for a shorter time than requested.
+
+        A worker asks for 2 s, and checks only between calls whether it must stop.
+        """
         super().drain_events(connection, timeout=None if timeout is None else min(timeout, MAX_WAIT_SECONDS))
 
     def driver_version(self) -> str:

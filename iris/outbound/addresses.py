@@ -35,8 +35,10 @@ _ISATAP = {0x00005EFE, 0x02005EFE}  # the upper 32 bits of an ISATAP interface i
 
 
 class OutboundError(InvalidInput):
-    """The request got no response. The message says why. It is the second part of an error message such as “… cannot be
-    fetched: ”."""
+    """The request got no response.
+
+    The message says why. It is the second part of an error message such as “… cannot be fetched: ”.
+    """
 
     default_code = "not_reached"
 

@@ -29,8 +29,10 @@ class State(enum.Enum):
 
 
 class Connection:
-    """A connection. `sock` is the Outlet for the response, `raw` the socket. `rest` contains the first bytes of the next
-    request."""
+    """A connection.
+
+    `sock` is the Outlet for the response, `raw` the socket. `rest` contains the first bytes of the next request.
+    """
 
     incoming: Incoming
 

@@ -17,8 +17,10 @@ MIN_BYTES_PER_SECOND = 64 * 1024  # rate at which a client must read while a thr
 
 
 class Outlet:
-    """Replace the socket for gunicorn's Response. One thread at a time uses it: first the request's thread, then the
-    loop's."""
+    """Replace the socket for gunicorn's Response.
+
+    One thread at a time uses it: first the request's thread, then the loop's.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock

@@ -232,8 +232,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         self.nr_conns -= 1
 
     def _evict(self) -> None:
-        """Close a connection to make room for a new one: an idle connection, or else the connection that has been slow for
-        longest."""
+        """Close a connection to make room for a new one: an idle one, or else the one that has been slow for longest."""
         found = [conn for conn in self.conns if conn.state is not State.WORKING]
         if found:
             self._close(min(found, key=lambda conn: (conn.state is not State.IDLE, conn.since)))
@@ -331,8 +330,10 @@ class _WholeRequest(Unreader):  # type: ignore[misc]
         return self._incoming.read(max(size_hint or 0, BLOCK))
 
     def has_more(self) -> bool:
-        """Return whether the parser found an earlier end of the request than we did. Then the remaining bytes are not
-        trusted."""
+        """Return whether the parser found an earlier end of the request than we did.
+
+        Then the remaining bytes are not trusted.
+        """
         return bool(self.buf.getvalue()) or bool(self.chunk())
 
 

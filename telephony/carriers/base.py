@@ -191,8 +191,7 @@ class Carrier(ABC):
         raise NotImplementedError
 
     def pace(self) -> float | None:
-        """Return the carrier's own current limit in deliveries per second, in addition to the trunk's CPS; None if it has no
-        limit."""
+        """Return the carrier's own present limit in deliveries per second, besides the trunk's CPS; None if there is none."""
         return None
 
     def claim_size(self) -> int | None:

@@ -182,8 +182,7 @@ def _report(event: CarrierEvent, pk: int) -> Report:
 
 
 def poll(alias: str, *, budget: float) -> bool:
-    """Poll a carrier until nothing is in flight or `budget` seconds have passed; return whether anything is still in
-    flight."""
+    """Poll a carrier until nothing is in flight or `budget` seconds have passed; return whether anything still is."""
     carrier = get_carrier(alias)
     end = time.monotonic() + budget
     while time.monotonic() < end:

@@ -135,8 +135,9 @@ class EventWriter:
                 )
 
     def _hold_lock(self) -> None:
-        """Hold the lock of the worker that serves this trunk. Once this worker holds the lock, end the previous worker's
-        deliveries as lost.
+        """Hold the lock of the worker that serves this trunk.
+
+        Once this worker holds the lock, end the previous worker's deliveries as lost.
 
         PostgreSQL releases the lock when the process or its database connection ends, so each new connection takes it
         again. A worker that is stopping holds it until its last calls are stored.
@@ -176,8 +177,10 @@ class EventWriter:
 
 
 def _database_time(moment: float) -> datetime:
-    """Convert a past monotonic time to the database's clock. The result is never later than the true time: if the database
-    responds slowly, it is earlier."""
+    """Convert a past monotonic time to the database's clock.
+
+    The result is never later than the true time: if the database responds slowly, it is earlier.
+    """
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         now: datetime = cursor.fetchone()[0]

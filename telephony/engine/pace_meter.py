@@ -70,8 +70,7 @@ class PaceMeter:
         return sum(self._longest.values()) + self._late
 
     def note(self, *, carrier_pace: float | None) -> str | None:
-        """Return a new note that says why the trunk is slow, "" if it is no longer slow, or None if the last note is still
-        true.
+        """Return why the trunk is slow, "" if it is no longer slow, or None if the last note is still true.
 
         `carrier_pace` is the carrier's own limit in deliveries per second.
         """

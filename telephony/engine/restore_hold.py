@@ -101,8 +101,10 @@ def is_held() -> bool:
 
 
 def refuse_held() -> None:
-    """Raise Unavailable while deliveries are held. For requests whose result would be useless after the hold, such as
-    OTPs."""
+    """Raise Unavailable while deliveries are held.
+
+    For requests whose result would be useless after the hold, such as OTPs.
+    """
     if is_held():
         raise Unavailable(
             "This server was restored from a backup and sends nothing until its operator allows it. Try again later."

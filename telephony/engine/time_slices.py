@@ -90,8 +90,10 @@ def _excess_tasks() -> int:
 
 
 def dispatchers(alias: str) -> int:
-    """Return how many processes may dispatch a trunk at the same time. It is one if the trunk has a pace, because that
-    process keeps the pace."""
+    """Return how many processes may dispatch a trunk at the same time.
+
+    It is one if the trunk has a pace, because that process keeps the pace.
+    """
     return 1 if settings.CARRIERS[alias].get("CPS") else int(settings.IRIS_DISPATCHERS_PER_TRUNK)
 
 

@@ -47,9 +47,7 @@ class Engine(Protocol):
         ...
 
     def version(self, options: Mapping[str, Any]) -> str:
-        """Return an identifier that changes when the same text would sound different, so that no stale
-        recording is reused.
-        """
+        """Return an identifier that changes when a text would sound different, so that no stale recording is reused."""
         ...
 
     def synthesize(

@@ -1,5 +1,4 @@
-"""Cut a message at its gaps (the places of tag values), so that each part is spoken only once and then joined with other
-parts.
+"""Cut a message at its gaps (the places of tag values), so that each part is spoken once, and join the parts.
 
 Some text is spoken differently next to a value, so it stays in one part with the value: in `रु. {amount}` the word for
 rupees follows the amount. The same holds for `{name}लाई` and `कोड {code}`.

@@ -32,8 +32,9 @@ PROCESSING_VERSION = 2
 
 
 class _Piece(NamedTuple):
-    """A text to be spoken on its own, as people wrote it. `before` and `after` are the seconds of silence around its
-    sound.
+    """A text to be spoken on its own, as people wrote it.
+
+    `before` and `after` are the seconds of silence around its sound.
     """
 
     text: str
@@ -62,8 +63,9 @@ def speak(*, text: str, voice: str | None = None, speed: float = 1.0) -> Audio:
 
 
 def speak_many(texts: Iterable[str], voice: str | None = None, speed: float = 1.0) -> dict[str, Audio]:
-    """Return the recordings of many texts, by text. Unspeakable texts are omitted, so that one such text cannot stop the
-    others.
+    """Return the recordings of many texts, by text.
+
+    Unspeakable texts are omitted, so that one such text cannot stop the others.
 
     Costs three statements per 1,000 texts. Call it outside the transaction that uses the result: speaking takes time,
     and a recording remains useful if that transaction fails. Raises SpeechTimedOut, SpeechFailed, SpeechBusy and
@@ -208,8 +210,10 @@ class _Speaker:
         )
 
     def normalize(self, pieces: Sequence[_Piece], *, strict: bool = False) -> dict[_Piece, _NormalizedPiece]:
-        """Normalize pieces; return the results by piece. Unspeakable pieces are omitted, or raise Unspeakable if
-        `strict`."""
+        """Normalize pieces; return the results by piece.
+
+        Unspeakable pieces are omitted, or raise Unspeakable if `strict`.
+        """
         found: dict[_Piece, _NormalizedPiece] = {}
         refused: Unspeakable | None = None
         items = [(piece.text, piece.before, piece.after, piece.is_part) for piece in pieces]
@@ -225,8 +229,9 @@ class _Speaker:
         return found
 
     def _name(self, piece: _Piece, engine_text: str) -> str:
-        """Return the name of the recording. It depends on everything that affects the sound, but not on the name of the
-        voice.
+        """Return the name of the recording.
+
+        It depends on everything that affects the sound, but not on the name of the voice.
         """
         voice = self.voice
         edges = (piece.before, piece.after) if piece.is_part else ()

@@ -61,7 +61,9 @@ class TestCampaigns:
             ("unknown=1", {"Water bill", "Water cut", "Election"}),
         ],
     )
-    def test_both_dialects_find_the_same(self, user: User, query: str, names: set[str]) -> None:
+    def test_both_dialects_find_the_same_with_the_same_filters(
+        self, user: User, query: str, names: set[str]
+    ) -> None:
         assert in_v0(user, query) == in_v1(user, query) == names
 
     @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def test_a_municipality_sends_a_sheet(http: httpx.Client) -> None:
     assert begun.json()["data"]["hold amount"] == "4 credit on hold for bulk campaign."
 
 
-def test_wildlife_is_near(http: httpx.Client, settings: Any) -> None:
+def test_a_wildlife_warning_client_calls_and_texts_its_recipients(http: httpx.Client, settings: Any) -> None:
     """The client reruns one campaign, which was created by hand, with another message for every animal."""
     settings.IRIS_SANDBOX_SPEED = 1000
     log_in(http, json={"email": "sita@example.com", "password": "secret-password"})

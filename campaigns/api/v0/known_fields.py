@@ -33,8 +33,7 @@ def refuse_query(request: Request) -> None:
 
 
 class KnownFields(serializers.Serializer[Any]):
-    """Accepts names that resemble one of its fields (`statuses`, `Status`, `status[a]`), and refuses a body with only
-    unknown names."""
+    """Accepts names that resemble a field (`statuses`, `Status`, `status[a]`), and refuses a body of unknown names."""
 
     refuses_empty: tuple[
         str, ...
@@ -81,8 +80,7 @@ class KnownFields(serializers.Serializer[Any]):
         return {alike.get(key, key): value for key, value in data.items()}
 
     def _is_read_as_it_is(self, key: str) -> bool:
-        """Return whether a field reads this name without a correction: it is the field's own name, or an item of a list
-        (`status[0]`)."""
+        """Return whether a field reads this name uncorrected: its own name, or an item of a list (`status[0]`)."""
         return key in self.fields or _ITEM.sub("", key) in self.fields
 
     def _refuse_empty(self, data: Mapping[Any, Any]) -> None:

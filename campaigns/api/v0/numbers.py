@@ -20,7 +20,7 @@ from campaigns.reports import states
 from campaigns.tag_sizes import rows_at_once
 from iris.api import parsers
 from iris.api.envelope import envelope, success
-from iris.api.fields import valid
+from iris.api.fields import validated
 from iris.api.pagination import MAX_PAGE_SIZE, paginate
 from iris.api.streaming import loaded, streamed
 from iris.api.viewsets import V0ViewSet, reads
@@ -44,7 +44,7 @@ class NumberViewSet(V0ViewSet):
     @reads(parsers.TAGS)
     def create(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
-        recipient = editing.add_recipient(campaign=campaign, **valid(NewNumber(data=request.data)))
+        recipient = editing.add_recipient(campaign=campaign, **validated(NewNumber(data=request.data)))
         return success(
             {
                 "messages": f"{recipient.number} added to {campaign.name} campaign successfully!!",
@@ -66,7 +66,7 @@ class NumberViewSet(V0ViewSet):
     def update(self, request: Request, number_id: int) -> Response:
         recipient = recipient_of(request, number_id)
         refuse_query(request)
-        recipient = editing.edit_recipient(recipient=recipient, **valid(NumberChanges(data=request.data)))
+        recipient = editing.edit_recipient(recipient=recipient, **validated(NumberChanges(data=request.data)))
         return success(
             {"details": _shown(recipient.campaign, [recipient])[0]},
             message="Action details successfully updated.",
@@ -82,8 +82,10 @@ class NumberViewSet(V0ViewSet):
 def _page(
     request: Request, campaign: Campaign, filters: RecipientFilter | None, message: str
 ) -> Response | StreamingHttpResponse:
-    """Return one page of numbers, and the `pagination` that describes it. The page is streamed in batches if its numbers
-    have long tags."""
+    """Return one page of numbers, and the `pagination` that describes it.
+
+    The page is streamed in batches if its numbers have long tags.
+    """
     at_once = rows_at_once(campaign)
     left_out = ["tags"] if at_once < MAX_PAGE_SIZE else []
     if filters is None:

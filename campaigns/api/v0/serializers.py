@@ -132,8 +132,10 @@ def campaign_json(campaign: Campaign, *, run_status: str | None, usable_tags: bo
 
 
 def import_json(campaign: Campaign) -> dict[str, Any]:
-    """Return the state of the latest background import; empty if there is no import. It is an addition to the
-    documentation."""
+    """Return the state of the latest background import; empty if there is no import.
+
+    It is an addition to the documentation.
+    """
     latest = campaign.imports.order_by("-pk").first()
     if latest is None:
         return {}

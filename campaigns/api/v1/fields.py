@@ -1,5 +1,6 @@
-"""Serializer fields for the values that v1 clients really send. More fields are in `telephony.api.fields` and
-`telephony.api.v1.fields`.
+"""Serializer fields for the values that v1 clients really send.
+
+More fields are in `telephony.api.fields` and `telephony.api.v1.fields`.
 
 Clients send back whole objects that they received, so each field also reads its own output. Null means “none” for optional
 values; for all others it means that the field was not sent.

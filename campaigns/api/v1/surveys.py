@@ -27,7 +27,7 @@ from campaigns.models import Campaign, Service, Survey, SurveyStep
 from campaigns.surveys import responses, steps
 from campaigns.surveys.responses import Column, RecipientResponses, Tally
 from iris.api import parsers
-from iris.api.fields import valid
+from iris.api.fields import validated
 from iris.api.viewsets import V1ViewSet, reads
 from iris.errors import InvalidInput
 
@@ -55,7 +55,7 @@ class SurveyViewSet(V1ViewSet):
         campaign = campaign_of(request, campaign_id)
         if campaign.service != Service.SURVEY:
             raise InvalidInput("Only a SURVEY campaign has steps.", code="no_survey")
-        sent = valid(NewSteps(data=request.data))
+        sent = validated(NewSteps(data=request.data))
         if "steps" in sent:
             steps.set_steps(campaign=campaign, steps=wire.plans_of(sent["steps"], renumbered=True))
         if files := wire.files_of(request, r"([0-9]{1,4})"):

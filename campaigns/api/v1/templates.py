@@ -20,9 +20,9 @@ from campaigns.api.v1.serializers import length_factor_of
 from campaigns.models import Campaign, SurveyTemplate, TemplateStep
 from campaigns.surveys import templates
 from iris.api import parsers
-from iris.api.fields import Text, valid
+from iris.api.fields import Text, validated
 from iris.api.json_text import json_value
-from iris.api.pagination import window
+from iris.api.pagination import paginate_in_v1
 from iris.api.views import ERROR_CODE, parse_id
 from iris.api.viewsets import V1ViewSet, reads
 from iris.errors import InvalidInput, NotFound
@@ -68,14 +68,14 @@ class SurveyTemplateViewSet(V1ViewSet):
         return _readable().filter(owner=account_of(self.request)).order_by("-pk")
 
     def list(self, request: Request) -> Response:
-        page = window(request, self.filter_queryset(self.get_queryset()), max_size=LARGEST_PAGE)
+        page = paginate_in_v1(request, self.filter_queryset(self.get_queryset()), max_size=LARGEST_PAGE)
         answer = page.around([_template_json(template, request) for template in page.items])
         del answer["total_pages"]  # as documented
         return Response(answer)
 
     @reads(parsers.LIST_AND_FILES)
     def create(self, request: Request) -> Response:
-        sent = _with_steps(valid(NewTemplate(data=request.data)), request)
+        sent = _with_steps(validated(NewTemplate(data=request.data)), request)
         template = templates.create_template(owner=account_of(request), **sent)
         return Response(_template_json(_read(template), request), status=201)
 
@@ -85,7 +85,7 @@ class SurveyTemplateViewSet(V1ViewSet):
     @reads(parsers.LIST_AND_FILES)
     def update(self, request: Request, template_id: int) -> Response:
         template = _template_of(request, template_id)
-        sent = _with_steps(valid(TemplateChanges(data=request.data, partial=True)), request)
+        sent = _with_steps(validated(TemplateChanges(data=request.data, partial=True)), request)
         template = templates.update_template(template=template, **sent)
         return Response(_template_json(_read(template), request))
 

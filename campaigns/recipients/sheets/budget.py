@@ -71,8 +71,8 @@ class Budget:
         self._unpacked += size
         if self._unpacked > self.unpacked:
             raise OverBudget(
-                f"The file unpacks to more than {self.unpacked / 2**20:,.0f} MB. Leave out what isn't needed, or send"
-                " the numbers as several files."
+                f"The file unpacks to more than {self.unpacked / 2**20:,.0f} MB. Remove the columns that no message needs,"
+                " or send the numbers as several files."
             )
         self.check_time()
 

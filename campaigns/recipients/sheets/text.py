@@ -105,8 +105,9 @@ class TextGrid:
                 stream.detach()  # otherwise it would close the file, which belongs to the caller
 
     def _leave_out(self, at: int, error: Exception | None) -> None:
-        """Report a row that cannot be read. Only this row is skipped, even if an unclosed quotation mark has pulled the
-        following rows into it.
+        """Report a row that cannot be read.
+
+        Only this row is skipped, even if an unclosed quotation mark has pulled the following rows into it.
 
         Raises NotASheet after too many such rows.
         """
@@ -121,8 +122,7 @@ class TextGrid:
         )
 
     def _contains_other_rows(self, row: list[str]) -> bool:
-        """Return whether an unclosed quotation mark has pulled the following rows into one cell: a later line of the cell
-        has a phone number."""
+        """Return whether an unclosed quotation mark has put rows into a cell: one of its lines has a phone number."""
         return any(
             any(
                 number.to
@@ -141,8 +141,10 @@ NOT_TEXT = f"The file is neither a spreadsheet nor a text file. {ADVICE}"
 
 
 class _Lines:
-    """Iterates over lines, with a limit per row, because an unclosed " makes all lines after it one cell. Lines can be read
-    again."""
+    """Iterates over lines, with a limit per row, because an unclosed " makes all lines after it one cell.
+
+    Lines can be read again.
+    """
 
     def __init__(self, stream: io.TextIOWrapper) -> None:
         self._readline = stream.readline

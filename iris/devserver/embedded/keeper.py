@@ -194,8 +194,10 @@ class Server:
         return True
 
     def _make_private(self, folder: Path) -> None:
-        """Create a folder that only its owner can enter. Refuse an existing folder of another user, who could intercept
-        connections."""
+        """Create a folder that only its owner can enter.
+
+        Refuse an existing folder of another user, who could intercept connections.
+        """
         with contextlib.suppress(FileExistsError):
             folder.mkdir(mode=0o700)
             os.chown(folder, self.user, self.group)
@@ -235,8 +237,7 @@ class Server:
 
 
 def _lock(descriptor: int) -> bool:
-    """Try to lock, with retries for a moment, because `server` briefly takes this lock to check whether a keeper is
-    running."""
+    """Try to lock, repeatedly for a moment, because `server` takes this lock to check whether a keeper is running."""
     for _ in range(5):
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -47,8 +47,10 @@ _joined: dict[Path, int] = {}
 
 
 def folder_of(home: Path) -> Path:
-    """Return the folder of the embedded server in this IRIS_HOME. Symbolic links are resolved, so that every path to the
-    same IRIS_HOME gives the same server."""
+    """Return the folder of the embedded server in this IRIS_HOME.
+
+    Symbolic links are resolved, so that every path to the same IRIS_HOME gives the same server.
+    """
     return home.resolve() / "postgres"
 
 

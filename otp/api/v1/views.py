@@ -12,8 +12,8 @@ from rest_framework.response import Response
 from accounts.api.account import account_of
 from accounts.api.throttles import OtpThrottle, UserThrottle
 from iris.api.envelope import success
-from iris.api.fields import valid
-from iris.api.pagination import window
+from iris.api.fields import validated
+from iris.api.pagination import paginate_in_v1
 from iris.api.viewsets import V1ViewSet
 from otp import services
 from otp.api.v1.filters import OtpFilter
@@ -30,13 +30,13 @@ class OtpViewSet(V1ViewSet):
 
     def list(self, request: Request) -> Response:
         """Return a page of OTPs. The page contains an envelope without a message, as documented."""
-        page = window(request, self.filter_queryset(self.get_queryset()))
+        page = paginate_in_v1(request, self.filter_queryset(self.get_queryset()))
         shown = [otp_json(otp) for otp in page.items]
         return Response(page.around({"status": 200, "success": True, "errors": [], "data": shown}))
 
     @throttle_classes([UserThrottle, OtpThrottle])
     def send(self, request: Request) -> Response:
-        fields = valid(NewOtp(data=request.data))
+        fields = validated(NewOtp(data=request.data))
         account = account_of(request)
         otp = services.send_otp(owner=account, **fields)
         account.refresh_from_db(fields=["balance"])

@@ -108,8 +108,7 @@ def _state(trunk: Trunk) -> str:
 
 
 def _pace_note(trunk: Trunk, queued: int) -> list[tuple[str, str]]:
-    """Return the line that says why queued deliveries are submitted more slowly than the CPS setting; empty if they are
-    not."""
+    """Return the line that says why the trunk is slower than its CPS setting; empty if it is not."""
     fresh = trunk.pace_noted_at is not None and timezone.now() - trunk.pace_noted_at < PACE_NOTE_AGE
     return [("pace below its setting", trunk.pace_note)] if queued and fresh and trunk.pace_note else []
 

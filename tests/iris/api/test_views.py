@@ -275,7 +275,7 @@ class TestBodies:
             "--xyz",
         ],
     )
-    def test_invalid_json_is_a_400_with_a_sentence(self, client: Client, body: str | bytes) -> None:
+    def test_invalid_json_is_a_400_with_an_explanation(self, client: Client, body: str | bytes) -> None:
         refused(send(client, body, JSON), 400)
 
     @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def test_each_action_has_its_own_body_limit(client: Client, settings: Settings) 
     assert send(client, "PUT", "/api/things/", 200_000).status_code == 413
 
 
-def test_an_action_without_a_limit_keeps_the_default_after_one_with_a_limit(
+def test_an_action_without_a_limit_has_the_default_limit_after_a_call_of_an_action_with_a_limit(
     client: Client, settings: Settings
 ) -> None:
     settings.IRIS_MAX_BODY_BYTES = 200_000

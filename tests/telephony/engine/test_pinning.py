@@ -141,7 +141,7 @@ def test_recall_text_is_an_ordinary_report_for_a_carrier_without_recalls(
 class TestWorkersOfThePreviousRelease:
     """They write `telephony_repetition.since`, and may run until the upgrade has finished."""
 
-    def test_repetition_that_they_write_pins_the_delivery(self) -> None:
+    def test_repetition_written_by_an_older_worker_pins_the_delivery(self) -> None:
         delivery, other = make_delivery(status=S.UNKNOWN), make_delivery(status=S.UNKNOWN)
         first, second = timezone.now() - 2 * HOUR, timezone.now() - HOUR
         with connection.cursor() as cursor:
@@ -155,7 +155,7 @@ class TestWorkersOfThePreviousRelease:
         assert Delivery.objects.get(pk=delivery.pk).pinned_since == second
         assert Delivery.objects.get(pk=other.pk).pinned_since is None
 
-    def test_migration_pins_unfinished_deliveries_that_they_have_resent(self) -> None:
+    def test_migration_pins_unfinished_deliveries_that_older_workers_have_resent(self) -> None:
         since = timezone.now() - HOUR
         resent, finished, other = (
             make_delivery(status=status) for status in (S.QUEUED, S.COMPLETED, S.QUEUED)
