@@ -191,7 +191,7 @@ class Carrier(ABC):
         raise NotImplementedError
 
     def pace(self) -> float | None:
-        """Return the carrier's own present limit in deliveries per second, besides the trunk's CPS; None if there is none."""
+        """Return the carrier's own present limit in deliveries per second (besides the trunk's CPS), or None."""
         return None
 
     def claim_size(self) -> int | None:

@@ -90,7 +90,7 @@ def test_a_municipality_tells_members_about_meetings(http: httpx.Client, setting
 
 
 def test_a_municipality_sends_a_sheet(http: httpx.Client) -> None:
-    """The sheet has the name of a temporary file and an invented type, in a body that declares itself as JSON."""
+    """The sheet has the name of a temporary file and an invented type. The Content-Type of the request says JSON."""
     log_in(http, json={"email": "sita@example.com", "password": "secret-password"})
     book, file = Workbook(), io.BytesIO()
     for row in (("numbers", "name", "age"), (9800000001, "सीता ", 25), (9800000001, "राम", "३१")):

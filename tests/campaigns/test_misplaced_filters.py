@@ -1,4 +1,4 @@
-"""A filter that is misspelt, labelled wrongly or in the wrong place never means everyone."""
+"""A filter that is misspelt, in the wrong place or sent with a wrong content type never calls all recipients."""
 
 from __future__ import annotations
 

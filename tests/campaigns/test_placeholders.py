@@ -1,4 +1,4 @@
-"""Braces of messages mean the same in campaigns and OTPs, however other template languages write them."""
+"""Campaigns and OTPs read the braces of messages in the same way, including those of other template languages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Environment variables are parsed, and invalid values are refused with a sentence."""
+"""Environment variables are parsed, and invalid values are refused with an error message."""
 
 from collections.abc import Callable
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""With a read-only database, a full disk or a hanging Redis, requests end with a sentence and leave nothing behind."""
+"""With a read-only database, a full disk or a hanging Redis, requests end with an explanation and store nothing."""
 
 from __future__ import annotations
 

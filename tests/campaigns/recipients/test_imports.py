@@ -243,7 +243,7 @@ def uploaded(content: bytes, settings: Any) -> tuple[Campaign, SheetImport | Non
 def test_a_sheet_of_20_000_rows_is_imported_in_the_request_and_one_of_20_001_later(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Processor time is not what this is about, and a busy machine counts more of it.
+    # Without a limit on processor time: it is not the subject of this test, and depends on the load of the machine.
     budget = sheets.in_request()
     budget.seconds = 60
     monkeypatch.setattr(sheets, "in_request", lambda: budget)

@@ -1,4 +1,4 @@
-"""All parts of a sheet that are not imported are reported to the sender."""
+"""All parts of a sheet that are not imported are reported to the client."""
 
 from __future__ import annotations
 

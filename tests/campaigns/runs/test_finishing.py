@@ -187,7 +187,7 @@ def test_ticks_write_nothing_for_a_running_run() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_missed_call_is_stored_while_its_run_is_being_paused() -> None:
-    """Pausing locks one delivery after the other. A process that has locked one must not wait for others."""
+    """Pausing locks one delivery after the other. A process that has locked a delivery must not wait for other locks."""
     campaign = make_campaign(service=Service.CALL, failover_statuses=[DeliveryStatus.UNANSWERED])
     run = runs.begin(campaign=campaign, message="Hello")
     hopper.fill_all(budget=0)

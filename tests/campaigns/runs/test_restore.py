@@ -1,4 +1,4 @@
-"""After a restored backup everything is held until an operator releases it."""
+"""After a backup is restored, iris sends nothing until an operator allows it."""
 
 from __future__ import annotations
 
