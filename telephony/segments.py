@@ -105,8 +105,8 @@ def upper_bound(size: TextSize) -> int:
     length, single, part = _length_and_limits(size)
     if length <= single:
         return 1 if length else 0
-    # Find the largest number of full parts that leaves something for another one. A full part holds `part` places, or
-    # one less where a pair did not fit. First assume that every part loses a place; then use that at most `pairs` parts
+    # Find the largest number of full parts before the last part, which must not be empty. A full part holds `part` places,
+    # or one less where a pair did not fit. First assume that every part loses a place; then use that at most `pairs` parts
     # do.
     full = (length - 1) // (part - 1)
     if full > size.pairs:

@@ -105,7 +105,7 @@ class RecipientFilter(FilterSet):
         return search(self.campaign, self.criteria, before=self.form.cleaned_data["before"])
 
     def search_all(self) -> Iterator[QuerySet[Recipient]]:
-        """Search the rest of the campaign, and yield the matches stretch by stretch."""
+        """Search from `before` to the end of the campaign, and yield the matches stretch by stretch."""
         return search_all(self.campaign, self.criteria, before=self.form.cleaned_data["before"])
 
     @property

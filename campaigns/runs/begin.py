@@ -54,7 +54,7 @@ def begin(
     if starts_at is not None and starts_at < timezone.now() - timedelta(minutes=1):
         raise InvalidInput(
             f"The schedule date {timezone.localtime(starts_at):%Y-%m-%d %H:%M} is in the past. Choose a later time, or"
-            " leave it out to begin at once."
+            " omit it to begin at once."
         )
     if recording is not None and not Service(campaign.service).calls:
         raise InvalidInput("Only a PHONE campaign can play audio. Send a message for an SMS campaign.")

@@ -3,8 +3,9 @@
 kombu's own filesystem transport does not support several processes that write and read concurrently: it opens a message
 under its final name before it is written, so that a reader may take an empty one; it moves messages through the shared
 temporary folder; it overwrites a list of bindings before it has locked it; and it lists and sorts the whole folder for
-each message. Here a message is written aside and then renamed into its queue. A reader takes it by renaming it away,
-which succeeds in one process only. A queue is listed again only after all listed messages are taken.
+each message. Here a message is first written into another folder and then renamed into its queue. A reader takes it by
+renaming it out of the queue, which succeeds in one process only. A queue is listed again only after all listed messages are
+taken.
 
 A message is lost if the process that took it dies. That is acceptable, because Celery tasks are only nudges
 (docs/architecture.md). There is no broadcast, so `worker_enable_remote_control` must be off.
@@ -33,7 +34,7 @@ SWEEP_INTERVAL_MESSAGES = (
 )
 MAX_WAIT_SECONDS = 0.2
 ABANDONED_AFTER = (
-    3600  # seconds after which iris assumes that the process that was writing or reading a message has died
+    3600  # seconds after which the process that was writing or reading a message has probably died
 )
 
 

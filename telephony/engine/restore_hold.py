@@ -8,8 +8,8 @@ place where its data were written, called *marks* (`RestoreGuard`). A restore ch
 * the oids of the database and of two tables change in a restored dump and in a copy by CREATE DATABASE … TEMPLATE;
 * the transaction that wrote the anchor's row changes when a data-only dump is restored into existing tables.
 
-A copy of the server's files has the same marks as the original. To detect it, every worker remembers in IRIS_HOME how
-far the database was (`RestoreGuard.beats`).
+A copy of the server's files has the same marks as the original. To detect it, every worker stores in IRIS_HOME the last
+value that it saw of a counter of the database (`RestoreGuard.beats`).
 
 Each claim calls `is_held` after it has locked its trunk, so the hold does not depend on a tick that runs first.
 """

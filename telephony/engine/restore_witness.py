@@ -40,7 +40,7 @@ _seen: dict[Place, Seen] = {}
 
 
 def has_seen_more(*, place: Place, adopted_at: datetime, beats: int) -> bool:
-    """Return whether this machine has seen a later state of this database. If not, remember the given state."""
+    """Return whether this machine has seen a later state of this database. If not, store the given state."""
     at = adopted_at.timestamp()
     seen = _seen.get(place) or _read(place)
     if seen is not None and (

@@ -74,7 +74,7 @@ def enforce_single_trunk(sender: Any, **kwargs: Any) -> None:
         )
     if own and len(_queues()) > 1:
         raise SystemExit(
-            f"This worker was told to serve {', '.join(sorted(_queues()))}, but a worker of a trunk serves only the queue "
+            f"This worker should serve {', '.join(sorted(_queues()))}, but a worker of a trunk serves only the queue "
             f"of that trunk. Start one for each: celery --app iris worker --queues {PREFIX}{own[0]}."
         )
     idle = [alias for alias in own if not isinstance(get_carrier(alias), SessionCarrier)]

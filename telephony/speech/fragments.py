@@ -29,7 +29,7 @@ _WORD = re.compile(r"\w")
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """A text that is spoken by itself, with the seconds of silence before and after the audible sound.
+    """A text that is spoken on its own, with the seconds of silence before and after the audible sound.
 
     `is_part` is true if it is a part of a longer message.
     """

@@ -104,7 +104,7 @@ class Listed(serializers.Field[Any, Any, Any, Any]):
     default_error_messages = {
         "not_a_list": 'This must be a list of contacts, such as [{{"number": "9841234567"}}].',
         "empty": "This list is empty: send at least one contact.",
-        "many": "There are {count:,} contacts; one request may add {most:,}. Send the rest in further requests, or upload "
+        "many": "There are {count:,} contacts; one request may add {most:,}. Send the others in further requests, or upload "
         "a sheet.",
     }
 

@@ -91,8 +91,8 @@ class CampaignViewSet(V1ViewSet):
     def update(self, request: Request, campaign_id: int) -> Response:
         """Change the sent fields. Clients use PATCH, PUT and POST for this.
 
-        The published client also sends POST to delete a campaign, but that request cannot be told from an update. Therefore
-        POST never deletes.
+        The published client also sends POST to delete a campaign, but that request looks like an update. Therefore POST
+        never deletes.
         """
         campaign = campaign_of(request, campaign_id)
         changes = validated(CampaignChanges(campaign, data=request.data, partial=True))

@@ -7,7 +7,7 @@ The decision uses the first rows, before anything is imported. The number column
 3. the only column in which at least 80 % of the values are valid numbers,
 4. the first column, if at least half of its values are valid numbers.
 
-Rules 3 and 4 skip columns whose heading names an id (`Consumer No`). If no rule applies, the sender is asked to choose.
+Rules 3 and 4 skip columns whose heading names an id (`Consumer No`). If no rule applies, the client must choose.
 Title lines above the heading are skipped.
 """
 

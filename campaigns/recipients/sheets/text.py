@@ -176,7 +176,7 @@ class _Lines:
         self._characters += len(line)
         if len(line) == _MAX_CHARACTERS_OF_ROW and not line.endswith(("\n", "\r")):
             while (rest := self._readline(_MAX_CHARACTERS_OF_ROW)) and not rest.endswith(("\n", "\r")):
-                pass  # skip the rest of an overlong line
+                pass  # skip the remaining characters of an overlong line
         if len(self._of_row) > _MAX_LINES_OF_ROW or self._characters >= _MAX_CHARACTERS_OF_ROW:
             raise csv.Error("the row does not end")
         return line

@@ -1,7 +1,7 @@
 """Simulate a phone network in a database table. `sandbox.views` shows its inbox.
 
 The table keeps every accepted call and SMS, duplicates included, with the times at which it rings, is answered and ends.
-`poll` turns the due ones into events. The table survives a crash of iris, so the crash tests can count what was sent.
+`poll` turns rows that are due into events. The table survives a crash of iris, so the crash tests can count what was sent.
 The last four digits of a number decide its fate (`Fate`). Real durations are divided by `IRIS_SANDBOX_SPEED`.
 
 The recipient's number also decides the survey responses: the last digit is pressed in the first step, the last but one

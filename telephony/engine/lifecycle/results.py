@@ -111,7 +111,7 @@ def requeue(
     attempts: Sequence[int | None] | None = None,
     pinned: bool = False,
 ) -> None:
-    """Queue deliveries again that the carrier certainly has not accepted. Stopped ones end `terminated` instead.
+    """Queue deliveries again that the carrier certainly has not accepted. Stopped deliveries end `terminated` instead.
 
     `seconds` is the delay of each delivery, `texts` the reason that its `carrier_text` gets. If an attempt number is given,
     it must be the present one, because the same result may arrive twice or late.
@@ -120,7 +120,7 @@ def requeue(
     queue, but only for its first attempts: a delivery that keeps failing must not always be tried first.
 
     With `pinned`, the carrier may have accepted the deliveries but makes resends harmless. They stay on its trunk, and
-    reports count for them from their first submission on.
+    reports since their first submission belong to them.
     """
     attempts = attempts or [None] * len(ids)
     _locked(ids)

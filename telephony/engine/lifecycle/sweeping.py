@@ -55,8 +55,8 @@ def unknown_since_lease(alias: str) -> dict[int, int]:
 
     The caller needs the numbers because a look-up takes time, and its answer is about these attempts only.
 
-    Deliveries that were claimed before a backup was restored are left out. The original database may have submitted them
-    and received their reports, so it proves nothing if the carrier does not know them.
+    Deliveries that were claimed before a backup was restored are left out. The original database may have submitted them and
+    received their reports. So even if the carrier does not know them, they may have been sent.
     """
     with connection.cursor() as cursor:
         cursor.execute(
