@@ -1,4 +1,4 @@
-"""Add, change and delete the recipients of a campaign: single ones, lists and sheets."""
+"""Add, change and delete the recipients of a campaign: single recipients, lists and sheets."""
 
 from __future__ import annotations
 

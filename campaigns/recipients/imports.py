@@ -30,7 +30,7 @@ from telephony.engine.nudge import nudge
 
 SHEETS = "imports"  # the folder of sheets that a worker reads
 ERRORS_SHOWN = 100
-SAMPLE = 3  # rows
+SAMPLE = 3  # number of rows in the sample
 MAX_CHOSEN = 200  # maximum length of the name of a column
 
 NO_VALID_ROW = (

@@ -12,7 +12,7 @@ from campaigns.retention import prune
 
 class Command(BaseCommand):
     help = (
-        "Removes calls and SMS that ended before IRIS_KEEP_DELIVERIES_DAYS, of runs that are over, and old messages "
+        "Removes calls and SMS of runs that ended more than IRIS_KEEP_DELIVERIES_DAYS days ago, and old messages "
         "in the inboxes. The ledger, the campaigns and the outcomes of their recipients are kept."
     )
 

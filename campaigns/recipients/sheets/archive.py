@@ -53,7 +53,7 @@ class Archive:
         return list(self._members)
 
     def chunks(self, name: str) -> Iterator[bytes]:
-        """Yield a member's bytes, never more than it declares. The end verifies the checksum."""
+        """Yield the bytes of a member, at most its declared size. At the end, the checksum is verified."""
         with _readable(), self._zip.open(self._members[name.lower()]) as stream:
             while chunk := stream.read(CHUNK):
                 self._budget.unpack(len(chunk))

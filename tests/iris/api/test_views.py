@@ -507,7 +507,7 @@ class TestErrors:
     def test_a_bug_is_logged_and_is_a_500_without_details(
         self, client: Client, what: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        assert "has been logged" in refused(client.get("/api/raise", {"what": what}), 500)["message"]
+        assert "which it has logged" in refused(client.get("/api/raise", {"what": what}), 500)["message"]
         assert caplog.records[-1].exc_info is not None
 
     def test_options_and_unknown_methods_are_a_405(self, client: Client) -> None:

@@ -1,4 +1,4 @@
-"""Pinned deliveries stay on their trunk, and reports count for them from their first submission on."""
+"""Pinned deliveries stay on their trunk, and all reports since their first submission belong to them."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_pinned_delivery_stays_pinned_when_it_is_queued_again_for_another_reason
     assert (delivery.status, delivery.pinned_since) == (S.QUEUED, pinned_since)
 
 
-def test_after_a_resend_only_reports_since_its_claim_count(trunk: Trunk) -> None:
+def test_after_a_resend_only_reports_that_came_after_its_claim_count(trunk: Trunk) -> None:
     claimed_at = timezone.now() - HOUR
     pinned, other = (
         make_delivery(trunk=trunk, status=S.SUBMITTING, claimed_at=claimed_at, pinned_since=since)
@@ -139,7 +139,7 @@ def test_recall_text_is_an_ordinary_report_for_a_carrier_without_recalls(
 
 
 class TestWorkersOfThePreviousRelease:
-    """They write `telephony_repetition.since`, and may run until the upgrade has finished."""
+    """Workers of the previous release write `telephony_repetition.since`, and may run until the upgrade has finished."""
 
     def test_repetition_written_by_an_older_worker_pins_the_delivery(self) -> None:
         delivery, other = make_delivery(status=S.UNKNOWN), make_delivery(status=S.UNKNOWN)
