@@ -21,7 +21,7 @@ DOUBT_RESET_SECONDS = 3600.0  # after this long without a refusal, MAX_DOUBT_SEC
 class Meaning(Enum):
     """What a carrier's response is about. The values are printed in the tables of docs/smpp.md and docs/sip.md."""
 
-    TAKEN = "taken"
+    TAKEN = "accepted"
     TOO_FAST = "a temporary error: too fast"
     BUSY = "a temporary error"
     RECIPIENT = "this recipient"

@@ -52,7 +52,7 @@ def test_status_of_a_trunk_without_connection_or_limits() -> None:
         "connection": "not needed: this carrier keeps no connection",
         "state": "open",
         "pace": "no limit",
-        "channels": "0 busy of no limit",
+        "channels": "0 busy, no limit",
         "queue": "0 waiting, 0 under way",
         "last error": "none",
     }

@@ -271,5 +271,5 @@ def _moments_of_many(moment: datetime) -> tuple[str, str | None]:
 
 
 def moment_json(moment: datetime | None) -> str | None:
-    """Return a time as ISO 8601 in the server's zone, with 6 or no decimals, because old Python versions read no others."""
+    """Return a time as ISO 8601 in the server's zone, with 6 or no decimals, because old Python versions need that."""
     return None if moment is None else timezone.localtime(moment, timezone.get_default_timezone()).isoformat()

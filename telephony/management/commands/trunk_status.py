@@ -69,12 +69,13 @@ class Command(BaseCommand):
     def _show(self, trunk: Trunk, count: Mapping[str, Any]) -> None:
         config = settings.CARRIERS[trunk.alias]
         pace = f"{config['CPS']:g} a second" if config.get("CPS") else "no limit"
+        limit = f" of {config['CHANNELS']}" if config.get("CHANNELS") else ", no limit"
         lines = [
             ("connection", _connection(trunk)),
             ("state", _state(trunk)),
             ("pace", pace),
             *_pace_note(trunk, count["queued"]),
-            ("channels", f"{count['calls']} busy of {config.get('CHANNELS') or 'no limit'}"),
+            ("channels", f"{count['calls']} busy{limit}"),
             ("queue", f"{count['queued']} waiting, {count['under_way']} under way"),
             (
                 "last error",
