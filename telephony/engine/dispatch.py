@@ -79,8 +79,9 @@ class Departure:
 
 
 class Dispatcher:
-    """Dispatch one trunk in one process. Claimed deliveries are submitted within the horizon, or as soon as possible
-    afterwards.
+    """Dispatch one trunk in one process.
+
+    Claimed deliveries are submitted within the horizon, or as soon as possible afterwards.
 
     If the trunk has a pace, a separate thread claims deliveries and stores results, so that a slow database does not delay
     submissions.
@@ -166,8 +167,10 @@ class Dispatcher:
             self.checking = self.database.start(partial(stopped_since_claim, ids))
 
     def _drop(self, stopped: set[int]) -> None:
-        """Return claimed deliveries that were stopped to the queue. Their results are stored at once, so they end
-        `terminated`."""
+        """Return claimed deliveries that were stopped to the queue.
+
+        Their results are stored at once, so they end `terminated`.
+        """
         dropped = [departure for departure in self.departures if departure.delivery.id in stopped]
         if dropped:
             self.departures = deque(
