@@ -110,7 +110,7 @@ class SurveyTemplateViewSet(V1ViewSet):
 
 
 def _refusal(sentence: str, *, status: int = 400) -> Response:
-    """Return an error whose message is under `error`, as documented for templates, and under the two keys of all other
+    """Return an error with its message under `error`, as documented for templates, and under the two usual other
     errors."""
     body = {"error": sentence, "message": sentence, "detail": sentence}
     return Response(body, status=status, headers={ERROR_CODE: "not_found" if status == 404 else "invalid"})

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('telephony', '0020_time_slices'),
+        ('telephony', '0021_last_departures'),
     ]
 
     operations = [
