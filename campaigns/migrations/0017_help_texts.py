@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('campaigns', '0016_number_column'),
-        ('telephony', '0021_help_texts'),
+        ('telephony', '0020_time_slices'),
     ]
 
     operations = [

@@ -110,8 +110,7 @@ class SurveyTemplateViewSet(V1ViewSet):
 
 
 def _refusal(sentence: str, *, status: int = 400) -> Response:
-    """Return an error with its message under `error`, as documented for templates, and under the two usual other
-    errors."""
+    """Return an error with its message under `error`, as documented for templates, and under the two usual keys."""
     body = {"error": sentence, "message": sentence, "detail": sentence}
     return Response(body, status=status, headers={ERROR_CODE: "not_found" if status == 404 else "invalid"})
 
