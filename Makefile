@@ -19,7 +19,7 @@ help:
 	@echo "make test      run all tests (PYTEST_ARGS='-k name' runs some)"
 	@echo "make field     run the extended tests with large counts, before a release"
 	@echo "make bench     measure the figures of benchmarks/results (BENCH_ARGS='--scale 0.1 runs')"
-	@echo "make chaos     kill and restart everything under a running campaign (CHAOS_ARGS='--times 3')"
+	@echo "make chaos     kill and restart all processes during a campaign (CHAOS_ARGS='--times 3')"
 	@echo "make check     lint, format, spelling, types, import rules, migrations, documents"
 	@echo "make lock      update requirements/*.txt from requirements/*.in"
 	@echo "make clean     remove .venv and caches, but not var/, which contains the data"
@@ -75,9 +75,9 @@ $(VENV)/dev.stamp: requirements/dev.txt $(VENV)/bin/python
 
 $(VENV)/bin/python:
 	@command -v $(PYTHON) >/dev/null || \
-		{ echo "iris needs Python 3.11 or newer, and there is no $(PYTHON). PYTHON=/path/to/python3 names another." >&2; exit 1; }
+		{ echo "iris needs Python 3.11 or newer, but $(PYTHON) was not found. Set PYTHON=/path/to/python3." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "iris needs Python 3.11 or newer; this is $$($(PYTHON) --version). PYTHON=python3.12 make … names another." >&2; exit 1; }
+		{ echo "iris needs Python 3.11 or newer; this is $$($(PYTHON) --version). Choose another one: PYTHON=python3.12 make …" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
 		{ echo "$(PYTHON) cannot create a virtual environment: install the package python3-venv (Debian, Ubuntu)." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)

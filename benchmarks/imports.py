@@ -35,7 +35,10 @@ def measure(scale: float) -> list[Row]:
 
 
 def _in_one_process(iris: LiveIris, sheets: dict[int, Path]) -> list[Row]:
-    """Measure the import as the only work of one process, each time right after openpyxl has read the same file."""
+    """For each sheet, measure openpyxl reading it in one process, and then iris importing it in another.
+
+    Neither process does other work.
+    """
     rows, peaks = [], []
     for count, sheet in sheets.items():
         floor, _ = _in_subprocess("openpyxl", sheet, iris)
@@ -145,7 +148,7 @@ def _write(path: Path, count: int) -> None:
 
 
 def _in_subprocess(what: str, sheet: Path, iris: LiveIris) -> tuple[float, int]:
-    """Return the seconds and peak megabytes of a new process that does only this."""
+    """Run `what` on the sheet in a new process. Return its seconds and its peak memory in MB."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.imports", what, str(sheet)],
         cwd=ROOT,
@@ -173,7 +176,8 @@ def _main() -> None:
 
         account = Account.objects.get(name="demo@example.com")
         begun = time.perf_counter()
-        # Workers import large sheets. Take their lock, so that this process does their part and measures it.
+        # Workers import large sheets. Hold the workers' lock, so that this process, and not a worker, imports the sheet and
+        # is measured.
         with locked(BACKGROUND) as ours, open(path, "rb") as file:
             assert ours
             campaign, *_ = create_campaign(account=account, name="Import", service=Service.SMS, sheet=file)

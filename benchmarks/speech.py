@@ -1,4 +1,4 @@
-"""Measure speech synthesis: seconds of speech per CPU second, and a tagged run with a name for each recipient."""
+"""Measure speech synthesis: seconds of speech per CPU second, and a run whose message contains each recipient's name."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def _cpu_seconds() -> float:
 
 
 def _run(scale: float) -> dict[str, Any]:
-    """Prepare the recordings of all recipients of a run, chunk by chunk as the hopper does, and measure that."""
+    """Measure how long it takes to prepare the recordings of all recipients of a run, in chunks like the hopper."""
     from campaigns.runs.hopper import SPEECH_CHUNK
     from telephony import speech
     from telephony.models import Audio

@@ -32,7 +32,7 @@ def database(iris: LiveIris) -> psycopg.Connection:
 
 
 def make_campaign(iris: LiveIris, recipients: int, *, services: str = "SMS", name: str = "Bench") -> int:
-    """Create a campaign with this many numbers, none of which has a sandbox fate. Inserted by SQL, not by an import."""
+    """Create a campaign with this many numbers by SQL, without an import. The sandbox completes all of their deliveries."""
     created = iris.demo.post(
         "/api/system/campaigns/",
         json={"name": name, "services": services, "individual_number": [9_841_000_000]},

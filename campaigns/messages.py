@@ -1,8 +1,8 @@
 """Messages with tags: `नमस्कार {tags_name}, तपाईं {tags_age} वर्षको हुनुहुन्छ`.
 
 `{tags_name}` stands for the recipient's value of that tag. `{name}` means `{tags_name}`, unless the recipient has a tag
-with exactly the name `name`. A brace without a partner and an empty pair of braces are plain text, but a run
-with an unclosed tag cannot begin (`check_tags`).
+with exactly the name `name`. A single brace and an empty pair of braces are plain text. But a run whose message has an
+unclosed tag cannot begin (`check_tags`).
 """
 
 import difflib
@@ -18,8 +18,8 @@ from telephony.segments import EMPTY_SIZE, TextSize
 from telephony.speech.nfc import to_nfc
 
 PREFIX = "tags_"
-MAX_CHARACTERS = 10_000  # of a message, both before and after rendering
-MAX_VALUE_CHARACTERS = 1_000  # of one tag's value
+MAX_CHARACTERS = 10_000  # maximum length of a message, both before and after rendering
+MAX_VALUE_CHARACTERS = 1_000  # maximum length of a tag's value
 MAX_NAME_CHARACTERS = 100
 
 # The quantifiers are possessive, so each character is read at most twice.
@@ -29,7 +29,9 @@ _NOT_IN_TAG_NAME = re.compile(
     f"[{NOT_STORABLE}{{}}\x01-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
 )
 _MAX_LISTED_TAGS = 20
-_MAX_COMPARED_CHARACTERS = 32  # of two names: the time of difflib can grow with the product of their lengths
+_MAX_COMPARED_CHARACTERS = (
+    32  # for a comparison of two names: the time of difflib can grow with the product of their lengths
+)
 
 
 class UnknownTag(InvalidInput):
@@ -51,7 +53,10 @@ class TagPart:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The tags that the placeholder may stand for. The first of them that the recipient has is used."""
+        """The tags that the placeholder may stand for, in order of preference.
+
+        The first tag that the recipient has is used.
+        """
         return tuple(dict.fromkeys([self.name, to_tag_name(self.name)]))
 
 
@@ -122,7 +127,9 @@ def parse_message(text: str) -> MessageTemplate:
             code="message_too_long",
         )
     if not is_storable(text):
-        raise InvalidInput("The message contains a null byte or half a character. Type it again without it.")
+        raise InvalidInput(
+            "The message contains a null byte or half a character. Type it again without that."
+        )
     text = with_single_braces(text)
     parts: list[TextPart | TagPart] = []
     end = 0

@@ -17,10 +17,10 @@ RUNS_PER_STATEMENT = 100
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """How many rows were removed, or would have been in a dry run."""
+    """The number of rows that were removed, or that a dry run would have removed."""
 
     deliveries: int
-    carrier_records: Mapping[str, int]  # by a readable name of their kind
+    carrier_records: Mapping[str, int]  # numbers of rows by a readable name of their kind
     inbound_messages: int
 
 

@@ -25,7 +25,7 @@ from telephony.models import Audio, DeliveryStatus, PhoneNumber
 
 
 class CampaignFields(TypedDict, total=False):
-    """The fields of `Campaign` that say how its runs begin. Each can be given alone."""
+    """The fields of `Campaign` that say how its runs begin. Callers can pass any of them."""
 
     message: str
     sms_message: str
@@ -121,7 +121,8 @@ def _check(fields: CampaignFields, *, account: Account, has_callers: Sequence[in
             code="invalid_speed",
         )
     if fields.get("caller_ids"):
-        # The campaign's own numbers are not checked: clients send back what they received, even released numbers.
+        # Caller ids that the campaign already has are not checked: clients send back what they received, even numbers that
+        # the account has released.
         _check_callers(set(fields["caller_ids"]) - set(has_callers), account=account)
 
 

@@ -11,7 +11,7 @@ from telephony.engine import stalls, time_slices
 from telephony.engine.locks import locked
 from telephony.engine.nudge import EXPIRES, sent_at
 
-# The time slice that imports and speech made ahead of time share, so that together they occupy only one process.
+# The time slice that imports and the speech of scheduled runs share, so that together they occupy only one process.
 BACKGROUND = stalls.BACKGROUND
 
 

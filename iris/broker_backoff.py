@@ -6,36 +6,39 @@ from typing import Any
 import redis
 from django.core.cache.backends.redis import RedisCache, RedisCacheClient
 
-REST_SECONDS = 3.0
-SOCKET_SECONDS = 0.5  # the timeout of a web request for Redis
+BACKOFF_SECONDS = 3.0
+SOCKET_SECONDS = 0.5  # how long a web request waits for Redis
 
 
-class Rest:
-    """A timer of this process that is on for REST_SECONDS after `begin`: for backoff, or to limit repeated warnings."""
+class BackoffTimer:
+    """A timer of this process.
+
+    `is_on` is true for BACKOFF_SECONDS after `begin`. For backoff, or to limit repeated warnings.
+    """
 
     def __init__(self) -> None:
         self._until = 0.0
 
     def begin(self) -> None:
-        self._until = time.monotonic() + REST_SECONDS
+        self._until = time.monotonic() + BACKOFF_SECONDS
 
     def is_on(self) -> bool:
         return time.monotonic() < self._until
 
 
-broker_rest = Rest()
+redis_backoff = BackoffTimer()
 
 
 class _Client(redis.Redis):
     """A client that raises redis.ConnectionError immediately during the backoff."""
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
-        if broker_rest.is_on():
+        if redis_backoff.is_on():
             raise redis.ConnectionError("Redis did not respond to a recent request.")
         try:
             return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         except (redis.ConnectionError, redis.TimeoutError):
-            broker_rest.begin()
+            redis_backoff.begin()
             raise
 
 
@@ -45,7 +48,7 @@ class _CacheClient(RedisCacheClient):
         self._client = _Client
 
 
-class RestingCache(RedisCache):
+class BackoffCache(RedisCache):
     """Django's Redis cache with the backoff, for the request counts of accounts.api.throttles."""
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:

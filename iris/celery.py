@@ -1,4 +1,4 @@
-"""The Celery application. Its tasks are only nudges: the database is the queue (docs/architecture.md)."""
+"""The Celery application. The database is the queue; Celery only carries nudges (docs/architecture.md)."""
 
 import logging
 import os
@@ -17,7 +17,7 @@ from django.db import close_old_connections
 from kombu.exceptions import OperationalError
 
 import iris.devserver.filebroker  # noqa: F401  (registers iris-files://)
-from iris.broker_backoff import broker_rest
+from iris.broker_backoff import redis_backoff
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "iris.settings")
 
@@ -30,19 +30,19 @@ logger = logging.getLogger(__name__)
 class Nudge(DjangoTask[..., Any]):
     """A task that may be lost: the next tick, one second later, does its work.
 
-    So no request fails while the broker is down. A broker that hangs delays only one request, because the following
-    requests skip it (iris.broker_backoff).
+    So no request fails while the broker is down. If the broker hangs, only one request waits for it: the following requests
+    skip it (iris.broker_backoff).
     """
 
     def apply_async(  # type: ignore[override]
         self, *args: Any, **kwargs: Any
     ) -> AsyncResult[Any] | None:
-        if broker_rest.is_on():
+        if redis_backoff.is_on():
             return None
         try:
             return super().apply_async(*args, **kwargs)
         except (OperationalError, OSError) as error:
-            broker_rest.begin()
+            redis_backoff.begin()
             logger.warning("The broker did not accept %s; the next tick does its work: %s", self.name, error)
             return None
 
@@ -59,7 +59,7 @@ def _keep_django_logging(**kwargs: Any) -> None:
 
 @worker_init.connect
 def _check_worker(**kwargs: Any) -> None:
-    """End a worker behind a pooler that shares sessions, with a sentence: it could not do anything."""
+    """End the worker with an error message if it is behind a pooler that shares sessions, where it could not work."""
     from iris import startup_errors
 
     try:
@@ -70,7 +70,7 @@ def _check_worker(**kwargs: Any) -> None:
 
 @task_prerun.connect
 def _drop_broken_connection(sender: Any = None, **kwargs: Any) -> None:
-    """Close a broken connection between tasks. Usable ones are kept (CELERY_DB_REUSE_MAX), as in web processes."""
+    """Close a broken connection between tasks. Working connections stay open (CELERY_DB_REUSE_MAX), as in web processes."""
     if not sender.request.is_eager:
         close_old_connections()
 
@@ -87,7 +87,7 @@ if Path(sys.argv[0]).name == "celery" or "celery" in Path(sys.argv[0]).parts:
 
 @worker_ready.connect
 def _record_first_heartbeat(**kwargs: Any) -> None:
-    """Record the first heartbeat of a worker (iris.health). Later its tick tasks record the heartbeats."""
+    """Record the first heartbeat of a worker (iris.health). Its tick tasks record all later heartbeats."""
     from django.db import connections
 
     from iris.health import record_heartbeat

@@ -1,4 +1,4 @@
-"""System checks. Django runs them before every command, so that a wrong setting is reported at startup.
+"""System checks. Django runs them before every command, so iris reports a wrong setting at startup.
 
 iris.E001: a carrier cannot be used.
 iris.E002: a carrier's CPS or CHANNELS is not a positive number.
@@ -28,9 +28,7 @@ def carriers_can_be_used(app_configs: object, **kwargs: Any) -> list[CheckMessag
     for alias, config in settings.CARRIERS.items():
         try:
             get_carrier(alias)
-        except (
-            Exception
-        ) as error:  # the backend's own code runs here: report each of its failures to the operator
+        except Exception as error:  # the backend's own code runs here: report any exception to the operator
             problems.append(
                 Error(
                     f"The carrier {alias!r} cannot be used: {error}",
@@ -68,7 +66,7 @@ def routes_lead_to_carriers(app_configs: object, **kwargs: Any) -> list[CheckMes
 def _route_problems(routes: Mapping[str, Any]) -> Iterator[str]:
     for channel in CHANNELS:
         if channel not in routes:
-            yield f"{channel} is missing; [] says that there is no {channel}."
+            yield f"{channel} is missing; write [] if there is no {channel}."
     for channel, choices in routes.items():
         if channel not in CHANNELS:
             yield f"{channel!r} is not a channel; the channels are {' and '.join(CHANNELS)}."

@@ -70,7 +70,7 @@ def _reaching_nobody() -> Iterator[CheckMessage]:
         backends = [settings.CARRIERS[alias]["BACKEND"] for alias in aliases if alias in settings.CARRIERS]
         if backends and all(backend.startswith(SANDBOX) for backend in backends):
             yield Warning(
-                f"Every {channel} goes to the sandbox carrier, which reaches nobody.",
+                f"Every {channel} goes to the sandbox carrier, which reaches no phone.",
                 hint="Name a carrier in the file of IRIS_CARRIERS_FILE, or no route: then such campaigns are refused.",
                 id="iris.W004",
             )
@@ -84,13 +84,13 @@ def _folders() -> Iterator[CheckMessage]:
         if folder == Path(settings.IRIS_HOME) and there != folder:
             yield Warning(
                 f"{name} is {folder}, which does not exist.",
-                hint="Make it, and give it to the user that iris runs as.",
+                hint="Create it, and give it to the user that runs iris.",
                 id="iris.W006",
             )
         elif not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
             yield Warning(
                 f"{name}: the folder {folder} cannot be written.",
-                hint="Give it to the user that iris runs as.",
+                hint="Give it to the user that runs iris.",
                 id="iris.W006",
             )
 

@@ -1,6 +1,6 @@
 """Read environment variables for settings.py, and collect their descriptions for the table in docs/operations.md.
 
-An invalid value raises ImproperlyConfigured with a sentence that names the variable. An empty variable counts as not
+An invalid value raises ImproperlyConfigured with an error message that names the variable. An empty variable counts as not
 set. Only settings.py calls these functions.
 """
 
@@ -41,7 +41,7 @@ def env_str(name: str, default: str, about: str, *, shown: str | None = None) ->
 
 
 def env_secret(name: str, about: str, *, shown: str) -> str | None:
-    """Return the variable's text, else the first line of the file that NAME_FILE names (a Docker secret), else None."""
+    """Return the variable's text, or the first line of the file that NAME_FILE names (a Docker secret), or None."""
     value = _read(name, shown, about)
     if value is not None:
         return value
@@ -127,10 +127,7 @@ def postgresql_url(name: str, url: str) -> dict[str, object]:
             "of a password as %40 for @."
         ) from error
     if parts.scheme not in {"postgresql", "postgres"}:
-        raise ImproperlyConfigured(
-            f"{name} must begin with postgresql://; iris stores everything in PostgreSQL and knows no other "
-            "database."
-        )
+        raise ImproperlyConfigured(f"{name} must begin with postgresql://; iris supports only PostgreSQL.")
     try:
         port = parts.port
     except ValueError as error:
@@ -154,8 +151,8 @@ def postgresql_url(name: str, url: str) -> dict[str, object]:
 def stored_secret(path: Path) -> str:
     """Return the secret in the file. The first call creates it.
 
-    Several processes may start at the same time: each writes a secret to a temporary file and tries to link it to
-    `path`. One of them succeeds, and all of them read its secret.
+    If several processes start at the same time, each writes a secret to a temporary file and tries to link it to `path`. One
+    process succeeds, and all processes read its secret.
     """
     if not path.exists():
         try:
@@ -200,7 +197,7 @@ def carriers_from_file(name: str, path: Path) -> tuple[dict[str, dict[str, Any]]
         )
     carriers, routes = content.get("carriers", {}), content.get("routes", {})
     if not isinstance(carriers, dict) or not carriers:
-        raise ImproperlyConfigured(f"{path} describes no carrier: it needs a table [carriers.<alias>].")
+        raise ImproperlyConfigured(f"{path} has no carrier: it needs a table [carriers.<alias>].")
     if not isinstance(routes, dict):
         raise ImproperlyConfigured(f'{path}: [routes] must be a table, such as call = ["line1"].')
     for alias, entry in carriers.items():
@@ -212,7 +209,7 @@ def carriers_from_file(name: str, path: Path) -> tuple[dict[str, dict[str, Any]]
         if unknown:
             raise ImproperlyConfigured(
                 f"{path}: [carriers.{alias}] may have BACKEND, CPS, CHANNELS and OPTIONS, not "
-                f"{', '.join(sorted(unknown))}. What belongs to the backend goes into OPTIONS."
+                f"{', '.join(sorted(unknown))}. Put the options of the backend into OPTIONS."
             )
         entry.setdefault("OPTIONS", {})
         entry.setdefault("CPS", None)
@@ -228,8 +225,8 @@ def voices_from_file(name: str, path: Path, known: Mapping[str, dict[str, Any]])
         model = "ne_NP-google-medium.onnx"
         speaker = 3
 
-    A voice with a new engine loses its old options; only piper falls back to them. iris.checks validates the values
-    later.
+    If the file gives a voice a new engine, the voice loses its old options. Only piper keeps them, as its fallback.
+    iris.checks validates the values later.
     """
     try:
         content = tomllib.loads(path.read_text())

@@ -1,8 +1,8 @@
-"""Errors for clients and operators: each has a stable code and a sentence that says what to do.
+"""Errors for clients and operators. Each has a stable code, and a message that says what is wrong and what to do.
 
 Domain code raises these errors and knows nothing about HTTP. `iris.api.exceptions` assigns a status to each kind, and
-each dialect renders it. Subclasses of a kind are defined next to the verb that raises them
-(`accounts.credits.InsufficientCredits`). Codes are part of the contract, sentences are not.
+each dialect renders it. Subclasses of a kind are defined next to the function that raises them
+(`accounts.credits.InsufficientCredits`). Codes are part of the API contract, messages are not.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 
 class IrisError(Exception):
-    """A request cannot be fulfilled, for a reason that its sender can understand.
+    """A request cannot be fulfilled, for a reason that the client can understand.
 
     `errors` lists the details: `{"field": …, "message": …}` for wrong values, `{"row": …, "message": …}` for sheets.
     """

@@ -1,4 +1,4 @@
-"""Health endpoints, which need no token and never fail themselves.
+"""Health endpoints. They need no token, and respond even if all parts of iris fail.
 
 `/health` is for operators and `manage.py sandbox`: it reports the state of every part of iris, with a 503 if any part
 fails. `/health/live` is for load balancers and container health checks: it reports whether this process responds. Load
@@ -30,8 +30,8 @@ from iris.models import Heartbeat
 from iris.postgresql import sessions
 from iris.postgresql.base import sqlstate
 
-LIMIT_SECONDS = 2  # for all parts together; a part that takes longer is reported as not answering
-PROBE = 64 * 1024 * b"\0"  # large enough for a full disk to refuse it
+LIMIT_SECONDS = 2  # for all parts together; /health reports a slower part as "does not answer"
+PROBE = 64 * 1024 * b"\0"  # large enough to fail on a full disk
 WORKER_SILENCE = timedelta(seconds=15)
 OK = "ok"
 
@@ -86,7 +86,7 @@ def check_parts() -> dict[str, str]:
 class _Check(threading.Thread):
     """Check one part in its own thread, because library timeouts do not cover all ways to hang (DNS, dead connections).
 
-    While a check hangs, no second check of the same part starts, so that hanging threads do not accumulate.
+    While a check hangs, no second check of the same part starts. So hanging threads do not accumulate.
     """
 
     hanging: dict[str, "_Check"] = {}
@@ -126,13 +126,13 @@ class _Check(threading.Thread):
 def _check_database() -> dict[str, str]:
     try:
         seen = Heartbeat.objects.filter(name="worker", seen_at__gt=Now() - WORKER_SILENCE).exists()
-        record_heartbeat("health")  # a write: a standby or a full disk would still answer reads
+        record_heartbeat("health")  # a write, because reads still work on a standby or a full disk
         if not _sessions_are_dedicated():
             return {"database": "shares its sessions: a pooler must have pool_mode=session"}
     except OperationalError as error:
         logger.warning("The database cannot be used: %s", error)
         if sqlstate(error) in READ_ONLY_STATES:
-            return {"database": "takes no changes", "worker": "unknown: the database takes no changes"}
+            return {"database": "accepts no changes", "worker": "unknown: the database accepts no changes"}
         return {"database": "does not answer", "worker": "unknown: the database does not answer"}
     except (DatabaseError, InterfaceError) as error:
         logger.warning("The database does not answer: %s", error)
@@ -143,7 +143,7 @@ def _check_database() -> dict[str, str]:
 
 
 def _check_hoppers() -> dict[str, str]:
-    """Return the state of the hoppers: workers that are alive may still be stuck or held by a restore."""
+    """Return the state of the hoppers. Even if the workers are alive, hoppers may be stuck, or a restore may hold them."""
     from telephony.engine import restore_hold, stalls
 
     held = restore_hold.describe_hold()

@@ -9,8 +9,9 @@ from typing import Any
 import psycopg
 from django.db.utils import Error
 
-# PostgreSQL quotes names of our schema and values. Everything from the first quote that is not one of our names is removed.
-# Servers with another language (lc_messages) use the quotation marks of that language.
+# In its messages PostgreSQL puts quotation marks around values and around the names of our tables, columns and constraints.
+# Everything from the first quoted text that is not such a name is removed. Servers with another language (lc_messages) use
+# the quotation marks of that language.
 _NAME_OR_VALUE = re.compile(
     r'((?:constraint|relation|column|table|function|schema|database|role|index|type) "[^"]*")|["«»„“].*'
 )
@@ -19,11 +20,11 @@ _NAME_OR_VALUE = re.compile(
 class LineFormatter(logging.Formatter):
     """Format a record as `2026-11-29T14:59:00Z WARNING campaigns.runs: …`, in UTC, as the embedded PostgreSQL does.
 
-    UTC, because the time zone of the process changes within one log: gunicorn and Celery write their first lines before
-    Django sets its time zone.
+    The reason for UTC: the time zone of the process changes during the log. gunicorn and Celery write their first lines
+    before Django sets its time zone.
 
-    Of PostgreSQL's errors, only the first line is written, without quoted values. The other lines contain the statement
-    and its row, with phone numbers, messages and passwords.
+    The formatter writes only the first line of a PostgreSQL error, without quoted values. The other lines contain the
+    statement and its row, with phone numbers, messages and passwords.
     """
 
     converter = staticmethod(time.gmtime)
@@ -42,7 +43,7 @@ class LineFormatter(logging.Formatter):
 
 
 class WithoutTraceback(logging.Filter):
-    """Drop the traceback of errors that clients can cause at any rate: one line is enough."""
+    """Drop the traceback of errors that clients can cause as often as they like: one line is enough."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.exc_info = None
@@ -55,7 +56,7 @@ def brief(message: str) -> str:
 
 
 def _errors_of(record: logging.LogRecord) -> Iterator[BaseException]:
-    """Yield the database errors that a record shows: those in its traceback and those in its arguments."""
+    """Yield the database errors in the traceback and in the arguments of a record."""
     arguments: Any = record.args or ()
     waiting = list(arguments.values() if isinstance(arguments, dict) else arguments)
     if isinstance(record.exc_info, tuple):

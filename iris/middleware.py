@@ -1,4 +1,4 @@
-"""Middleware for all views: default response headers, and a 503 with a sentence if a part of iris fails."""
+"""Middleware for all views: default response headers, and a 503 with an explanation if the database or a disk fails."""
 
 from collections.abc import Callable
 

@@ -7,7 +7,7 @@ from django.db.models.functions import Now
 
 
 class Heartbeat(models.Model):
-    """When a part of iris without a network address, such as a worker, was last alive (iris.health)."""
+    """When a part of iris, such as the workers, was last alive (iris.health). For parts that have no network address."""
 
     name = models.CharField(max_length=100, primary_key=True)
     seen_at = models.DateTimeField()

@@ -46,7 +46,7 @@ IRIS_HOME = Path(
 try:
     IRIS_HOME.mkdir(
         parents=True, exist_ok=True
-    )  # here, because all processes import the settings, and beat has no other place to create it
+    )  # created here because all processes import the settings, and beat runs no other code of iris early enough
 except OSError as error:
     raise ImproperlyConfigured(f"IRIS_HOME must be a folder that iris may write to: {error}") from error
 
@@ -113,7 +113,7 @@ ALLOWED_HOSTS = [
     *env_list(
         "IRIS_ALLOWED_HOSTS",
         "localhost,127.0.0.1,[::1]",
-        "Host names, comma-separated, that requests may use; the host of `IRIS_PUBLIC_URL` is always allowed.",
+        "Host names that requests may use, comma-separated. The host of `IRIS_PUBLIC_URL` is always allowed.",
     ),
     _PUBLIC_HOST,
 ]
@@ -263,7 +263,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_TASK_ROUTES = ("telephony.engine.trunk_queues.route",)
-CELERY_BEAT_SCHEDULER = "iris.beat:Scheduler"
+CELERY_BEAT_SCHEDULER = "iris.beat_scheduler:BeatScheduler"
 CELERY_BEAT_SCHEDULE_FILENAME = str(IRIS_HOME / "beat-schedule")
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     # A tick that no worker accepts in time expires, because the next one does the same work. So no backlog builds up.
@@ -323,7 +323,7 @@ SIMPLE_JWT = {
     "REFRESH_TOKEN_LIFETIME": timedelta(days=IRIS_REFRESH_TOKEN_DAYS),
 }
 
-# The cache contains the counts of the throttles. Without Redis, each web process counts for itself; `manage.py sandbox` has
+# The throttles keep their counts in the cache. Without Redis, each web process counts for itself; `manage.py sandbox` has
 # only one.
 CACHES: dict[str, dict[str, Any]]
 if IRIS_BROKER_URL is None:
@@ -336,7 +336,7 @@ if IRIS_BROKER_URL is None:
 else:
     CACHES = {
         "default": {
-            "BACKEND": "iris.broker_backoff.RestingCache",
+            "BACKEND": "iris.broker_backoff.BackoffCache",
             "LOCATION": IRIS_BROKER_URL,
             "KEY_PREFIX": "iris",
             "OPTIONS": {
@@ -382,7 +382,7 @@ IRIS_OTP_COUNTRIES = [
         shown="`IRIS_PHONE_REGION`",
     )
 ]
-IRIS_TRIAL_THROTTLE = env_str("IRIS_TRIAL_THROTTLE", "120/minute", "Voice trials of one account.")
+IRIS_TRIAL_THROTTLE = env_str("IRIS_TRIAL_THROTTLE", "120/minute", "Voice trials that one account may make.")
 IRIS_TRIAL_CHARACTERS = env_int(
     "IRIS_TRIAL_CHARACTERS", 500, "Maximum length of the text of a voice trial, in characters.", minimum=1
 )
@@ -392,7 +392,9 @@ IRIS_TRIAL_SECONDS_PER_DAY = env_int(
     "Seconds of newly synthesized speech for the voice trials of one account in a day.",
     minimum=1,
 )
-IRIS_API_THROTTLE = env_str("IRIS_API_THROTTLE", "6000/minute", "All other requests of one account.")
+IRIS_API_THROTTLE = env_str(
+    "IRIS_API_THROTTLE", "6000/minute", "All other requests that one account may send."
+)
 
 IRIS_MAX_UPLOAD_BYTES = env_int(
     "IRIS_MAX_UPLOAD_BYTES", 40 * 2**20, "Maximum size of an uploaded file, in bytes.", minimum=1
@@ -429,7 +431,7 @@ AUTH_PASSWORD_VALIDATORS = [
 # Language, time, numbers ------------------------------------------------------------------------------------
 
 LANGUAGE_CODE = "en-us"
-USE_I18N = False  # the API's sentences must not depend on the client's language
+USE_I18N = False  # error messages must not depend on the client's language
 USE_TZ = True
 TIME_ZONE = env_str("IRIS_TIME_ZONE", "Asia/Kathmandu", "Time zone of times without a time zone.")
 try:
@@ -502,7 +504,7 @@ IRIS_SANDBOX_INBOX = env_bool(
 IRIS_BACKGROUND_IMPORT_BYTES = env_int(
     "IRIS_BACKGROUND_IMPORT_BYTES",
     5 * 2**20,
-    "A larger sheet, in bytes, is imported by a worker after the response.",
+    "Size in bytes above which a worker imports a sheet after the response.",
 )
 IRIS_CLAIM_SIZE = env_int(
     "IRIS_CLAIM_SIZE",
@@ -514,7 +516,7 @@ IRIS_CLAIM_SIZE = env_int(
 IRIS_DISPATCHERS_PER_TRUNK = env_int(
     "IRIS_DISPATCHERS_PER_TRUNK",
     1,
-    "Processes that dispatch the deliveries of one trunk without CPS at the same time; a trunk with CPS has one.",
+    "Number of processes that dispatch the deliveries of a trunk without CPS at the same time. A trunk with CPS has one.",
     minimum=1,
 )
 IRIS_TASK_SECONDS = env_int(
@@ -538,12 +540,14 @@ IRIS_REPORT_TIMEOUT_SECONDS = env_int(
 IRIS_KEEP_DELIVERIES_DAYS = env_int(
     "IRIS_KEEP_DELIVERIES_DAYS",
     0,
-    "Days after which `manage.py prune_deliveries` deletes the calls and SMS of ended runs; 0 keeps all.",
+    "Days after which `manage.py prune_deliveries` deletes the calls and SMS of ended runs. With 0 it deletes none.",
     minimum=0,
 )
 # Only for tests that crash a process at a given place (telephony.engine.failpoints).
 IRIS_FAILPOINTS = env_str(
-    "IRIS_FAILPOINTS", "", "Only for tests: a folder whose files name the places where a process crashes."
+    "IRIS_FAILPOINTS",
+    "",
+    "Only for tests: a folder. The names of its files are the places in the code where a process crashes.",
 )
 IRIS_HOPPER_SIZE = env_int(
     "IRIS_HOPPER_SIZE",
@@ -560,8 +564,8 @@ IRIS_MAX_AUDIO_SECONDS = env_int(
 IRIS_WHOLE_SENTENCES = env_int(
     "IRIS_WHOLE_SENTENCES",
     200,
-    "Call campaigns with at most this many numbers use whole sentences, which sound best. In larger ones with tags, "
-    "messages are concatenated from parts, so that each name is synthesized only once.",
+    "In call campaigns with at most this many numbers, each message is synthesized as a whole, which sounds best. In larger "
+    "campaigns with tags, messages are joined from parts, so that each name is synthesized only once.",
 )
 IRIS_SPEECH_TIMEOUT_SECONDS = env_int(
     "IRIS_SPEECH_TIMEOUT_SECONDS",

@@ -1,4 +1,4 @@
-"""Report a wrong setting, an unusable database or an unwritable folder at startup, in one sentence without a traceback."""
+"""Report a wrong setting, an unusable database or an unwritable folder at startup, without a traceback."""
 
 import logging
 import os
@@ -44,7 +44,7 @@ def run_command(argv: list[str]) -> None:
     except OperationalError as error:
         if (
             connection.connection is not None
-        ):  # the database was reached, so this is another error: show its traceback
+        ):  # iris reached the database, so this is another error: show its traceback
             raise
         where = "that IRIS_DATABASE_URL names" if settings.IRIS_DATABASE_URL else "in IRIS_HOME"
         sys.exit(f"The database {where} cannot be reached: {' '.join(str(error).split())}")

@@ -13,5 +13,8 @@ def is_storable(text: str) -> bool:
 
 
 def storable(text: str) -> str:
-    """Return the text without characters that PostgreSQL cannot store. For text whose sender gets no error message."""
+    """Return the text without characters that PostgreSQL cannot store.
+
+    For text that is not refused with an error message, such as an inbound SMS.
+    """
     return _NOT_STORABLE.sub("", text)

@@ -8,7 +8,7 @@ from django.core.files.storage import FileSystemStorage
 
 
 class MediaStorage(FileSystemStorage):
-    """Django's file storage, which deletes a file that it could not write completely."""
+    """Like Django's file storage, but deletes a file that it could not write completely."""
 
     def _save(self, name: str, content: Any) -> str:
         there = self.exists(name)

@@ -1,8 +1,8 @@
-"""Timeouts of web requests, so that no request occupies its thread for ever.
+"""Timeouts of web requests, because no request may occupy its thread for ever.
 
-A web process has few threads. A request that waits for a locked row or an unreachable database ends after these
-timeouts, with a 503 and a sentence. Workers and commands have no such timeouts. Slow clients do not occupy threads at
-all (iris.webserver).
+A web process has few threads. If a request waits for a locked row or an unreachable database, it ends after these timeouts,
+as a 503 with an explanation. Workers and commands have no such timeouts. Slow clients do not occupy threads at all
+(iris.webserver).
 """
 
 from typing import Any
@@ -16,7 +16,8 @@ from iris.celery import app
 
 LOCK_SECONDS = 10
 STATEMENT_SECONDS = 30
-# A lost nudge delays its work by one second, until the next tick. So a request does not wait longer than that.
+# If a nudge is lost, the next tick does its work one second later. So a request does not wait longer than that for the
+# broker.
 BROKER_OPTIONS = {
     "socket_timeout": SOCKET_SECONDS,
     "socket_connect_timeout": SOCKET_SECONDS,

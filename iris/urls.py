@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path, re_path
 
-from iris.api.views import both
+from iris.api.views import with_and_without_slash
 from iris.health import health
 
 urlpatterns = [
@@ -22,7 +22,7 @@ urlpatterns = [
     path("sandbox/", include("telephony.carriers.sandbox.urls")),
     path("carriers/", include("telephony.api.callbacks")),
     path("", include("telephony.media")),
-    *both("health", health, "health"),
+    *with_and_without_slash("health", health, "health"),
     path("admin/", admin.site.urls),
 ]
 

@@ -1,7 +1,7 @@
 """Limit which numbers an OTP may reach, and how often. OTPs are sent at once to any number that the API client names.
 
-Each account has its own limit per number. With a limit over all accounts, one customer could keep another customer's
-passwords from arriving. Abuse with many accounts is not possible, because only the operator opens accounts.
+Each account has its own limit per number. With a limit over all accounts, one customer could block another customer's
+passwords. Abuse with many accounts is not possible, because only the operator opens accounts.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from telephony.models import OptOut
 from telephony.numbering import ParsedNumber
 
 EVERY_COUNTRY = "*"
-# These numbers receive no passwords, but fraudsters earn money with each call or SMS to them.
+# Nobody needs a password on such a number, but fraudsters earn money with each call or SMS to it.
 COSTLY = {PhoneNumberType.PREMIUM_RATE, PhoneNumberType.SHARED_COST}
 
 
@@ -34,7 +34,7 @@ class TooManyToNumber(Throttled):
 
 
 def refuse_foreign(number: ParsedNumber) -> None:
-    """Raise InvalidInput for a number outside `IRIS_OTP_COUNTRIES`, and for a number that charges its callers."""
+    """Raise InvalidInput for a number outside `IRIS_OTP_COUNTRIES`, and for a premium-rate number."""
     parsed = phonenumbers.parse(number.to)
     region = phonenumbers.region_code_for_number(parsed)
     if EVERY_COUNTRY not in settings.IRIS_OTP_COUNTRIES and region not in settings.IRIS_OTP_COUNTRIES:
@@ -45,7 +45,7 @@ def refuse_foreign(number: ParsedNumber) -> None:
         )
     if phonenumbers.number_type(parsed) in COSTLY:
         raise InvalidInput(
-            f"{number.number} is a number that charges its callers. Send the OTP to a person's own number.",
+            f"{number.number} is a premium-rate number. Send the OTP to a person's own number.",
             code="number_not_allowed",
         )
 
@@ -54,7 +54,7 @@ def refuse_opted_out(*, account: Account, to: str) -> None:
     """Raise OptedOut if the recipient has opted out of messages from this account."""
     if OptOut.objects.filter(owner=account, number=to).exists():
         raise OptedOut(
-            "The recipient has opted out. Only a password may still be sent: put {otp} into the message where it belongs.",
+            "The recipient has opted out. Only a password may still be sent: put {otp} into the message in its place.",
         )
 
 

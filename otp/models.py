@@ -32,12 +32,12 @@ class Otp(models.Model):
     owner = models.ForeignKey(
         "accounts.Account", on_delete=models.PROTECT, related_name="otps", db_index=False
     )
-    number = models.CharField(max_length=40, help_text="As it was sent to us.")
-    to = models.CharField(max_length=32, help_text="E.164.")
+    number = models.CharField(max_length=40, help_text="As the client sent it.")
+    to = models.CharField(max_length=32, help_text="In E.164.")
     channel = models.CharField(max_length=4, choices=Channel)
     origin = models.CharField(max_length=9, choices=Origin)
     code = models.CharField(max_length=10)
-    message = models.TextField(help_text="With the password in its place.")
+    message = models.TextField(help_text="The text with the password inserted.")
     voice = models.CharField(max_length=50, blank=True)
     hold = models.ForeignKey(
         CreditHold, null=True, on_delete=models.PROTECT, related_name="+", db_index=False

@@ -29,8 +29,8 @@ _PLACEHOLDER = re.compile(r"\{\s*+otp\s*+\}", re.IGNORECASE)
 _WORD = re.compile(r"\{\s*+(\w[^{}]*+)\}")
 LENGTHS = range(4, 11)
 DEFAULT_LENGTH = 6
-PRIORITY = 0  # ahead of every campaign, because the recipient is waiting at a login form
-USEFUL = timedelta(minutes=5)  # an OTP that has not left by then is not sent
+PRIORITY = 0  # before all campaigns, because the recipient is waiting at a login form
+USEFUL = timedelta(minutes=5)  # an OTP that was not submitted by then is not sent
 
 
 def send_otp(
@@ -116,7 +116,7 @@ def reachable(number: object) -> numbering.ParsedNumber:
 
 
 def _check_words(message: str) -> None:
-    """Raise InvalidInput for a word in braces that is not `otp`: the recipient would get it literally."""
+    """Raise InvalidInput for a word in braces that is not `otp`, because the recipient would get it literally."""
     for found in _WORD.finditer(message):
         if not _PLACEHOLDER.fullmatch(found[0]):
             raise InvalidInput(
@@ -151,7 +151,7 @@ def rendered(message: str, code: str) -> str:
 
 
 def release_ended_holds(sender: Any, changed: Sequence[Changed], **_: Any) -> None:
-    """Release the unused credits of ended OTPs. Receiver of `deliveries_changed`, which tells of each end exactly once."""
+    """Release the unused credits of ended OTPs. Receiver of `deliveries_changed`, which reports each end exactly once."""
     credits.release_many(
         causes={
             delivery.hold_id: f"otp:{delivery.batch}"

@@ -64,7 +64,10 @@ class ReadOnlyAdmin(admin.ModelAdmin[Any]):
 
 @admin.register(PhoneNumber)
 class PhoneNumberAdmin(admin.ModelAdmin[PhoneNumber]):
-    """Add numbers that accounts can buy. A new owner that is set here pays nothing; the API charges buyers."""
+    """Add numbers that accounts can buy.
+
+    If an operator sets an owner here, that account pays nothing; buyers through the API pay.
+    """
 
     list_display = ("number", "rate", "capabilities", "friendly_name", "owner", "bought_at")
     list_select_related = ("owner",)
@@ -87,7 +90,7 @@ class PhoneNumberAdmin(admin.ModelAdmin[PhoneNumber]):
 
 @admin.register(Trunk)
 class TrunkAdmin(admin.ModelAdmin[Trunk]):
-    """Show the state of each trunk. To resume a paused trunk, empty its pause reason."""
+    """Show the state of each trunk. To resume a paused trunk, clear its pause reason."""
 
     list_display = ("alias", "pause_reason", "paused_until", "last_error", "last_error_at", "next_slot_at")
     readonly_fields = ("alias", "next_slot_at", "last_owner_id", "last_error", "last_error_at")
@@ -157,7 +160,7 @@ class VoiceAdmin(admin.ModelAdmin[Voice]):
 
     @admin.display(description="engine")
     def speaks(self, voice: Voice) -> str:
-        """Return the engine, and what it still needs before it can speak."""
+        """Return the engine, and the steps that are missing before it can speak."""
         engine, missing = voices.engine_and_hint(voice)
         return f"{engine}, once this is done: {missing}" if missing else engine
 

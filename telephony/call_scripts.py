@@ -1,4 +1,4 @@
-"""Scripts of survey calls: which seconds of the recording belong to which step, and how the step is answered.
+"""Scripts of survey calls: when each step begins and ends in the recording, and which kind of response it expects.
 
 A carrier that ignores scripts plays the recording and gets no responses. A carrier that detects keys reports each key
 with its time in the recording (`responses_to_keys`). A carrier that records speech stores it and returns the name of
@@ -24,8 +24,9 @@ class AnsweredBy(StrEnum):
 class ScriptStep:
     """One step of a survey call.
 
-    `step` is the caller's id of the step. `seconds` is its duration in the recording, including the time for the
-    answer. `answer` is how it is answered. `listen_seconds` is the time for the answer, at the end of the step.
+    `step` is the id that the requesting app gave the step. `seconds` is its duration in the recording, including the time
+    for the response. `answer` is the kind of response. `listen_seconds` is the time for the response, at the end of the
+    step.
     """
 
     step: int
@@ -86,8 +87,8 @@ def speech_windows(script: Script) -> list[tuple[int, float, float]]:
 def responses_to_keys(script: Script, pressed: Iterable[tuple[float, str]]) -> tuple[SurveyResponse, ...]:
     """Assign pressed keys to the steps they answer. Each item of `pressed` is (seconds of the recording, key).
 
-    Of the steps that take keys, a key answers the one that began last before the key was pressed. So a callee who
-    hesitates may press the key during the next announcement. Keys before the first such step are ignored.
+    Among the steps that expect keys, a key answers the step that began last before the key was pressed. So a hesitant
+    recipient may still press the key during a following announcement. Keys before the first such step are ignored.
     """
     texts: dict[int, str] = {}
     starts = [0.0, *step_ends(script)]
@@ -104,5 +105,5 @@ def responses_to_keys(script: Script, pressed: Iterable[tuple[float, str]]) -> t
 
 def finished_steps(script: Script, seconds: float) -> Sequence[ScriptStep]:
     """Return the steps that are over when the call has lasted that many seconds."""
-    # Tolerates rounding errors, so that a call heard to its end has finished its last step.
+    # Tolerates rounding errors, so that a call that was played to its end has finished its last step.
     return [one for one, end in zip(script, step_ends(script), strict=True) if end <= seconds + 0.001]

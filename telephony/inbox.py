@@ -1,4 +1,4 @@
-"""Inbound SMS: store each with the account whose message it answers, and apply STOP and START."""
+"""Store each inbound SMS with the account whose message it answers, and apply STOP and START."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ def receive(alias: str, messages: Sequence[InboundSms]) -> None:
 
 
 def _find_owners(trunk: Trunk, messages: Sequence[InboundSms]) -> list[int | None]:
-    """Return the account that each message answers.
+    """Return the account that each message answers, or None.
 
-    That is the owner of the number it was sent to, else the account that last sent to its sender.
+    It is the owner of the number to which the message was sent, or else the account that last sent an SMS to its sender.
     """
     written = {form for message in messages for form in _spellings(message.to)}
     owner_of_number = {
@@ -109,7 +109,7 @@ def _spellings(number: str) -> set[str]:
 
 
 def _without_unstorable(message: InboundSms) -> InboundSms:
-    """Truncate the fields to their columns and remove what PostgreSQL cannot store."""
+    """Truncate the fields to the length of their columns, and remove characters that PostgreSQL cannot store."""
     return InboundSms(
         sender=storable(to_e164(message.sender) or message.sender)[:32],
         to=storable(message.to)[:32],

@@ -1,4 +1,4 @@
-"""Recordings over HTTP, for browsers and for carriers that download what they play.
+"""Serve recordings over HTTP, for browsers and for carriers that download recordings.
 
 Requests need no token: only authorized clients receive an address, and addresses cannot be guessed (`speech.store`).
 """
@@ -29,7 +29,7 @@ CARRIER_URL_SECONDS = 86400
 
 _NAME = re.compile(r"[0-9a-f]{32,64}")
 _RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
-# Longer positions exceed every file; Python refuses to parse more than 4,300 digits.
+# A longer position is beyond the end of any file. Python refuses to parse more than 4,300 digits.
 _MAX_POSITION_DIGITS = 19
 
 
@@ -136,7 +136,10 @@ def _requested_range(header: str, size: int) -> range | None:
 
 
 def _parse_position(digits: str) -> int | None:
-    """Parse a position or length; None for "". All positions beyond every file become the same number."""
+    """Parse a position or length; None for "".
+
+    Positions that are too long to parse become one number beyond the end of any file.
+    """
     if not digits:
         return None
     digits = digits.lstrip("0") or "0"

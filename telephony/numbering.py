@@ -1,8 +1,8 @@
 """Parse phone numbers as people type them and spreadsheets store them, and convert them to E.164.
 
-`ParsedNumber.number` is the number as sent, which its owner sees again. `ParsedNumber.to` is the number for the
-carrier. It is empty if no country has such a number. Such a number is accepted, but its delivery fails when its turn
-comes, without reaching a carrier.
+`ParsedNumber.number` is the number as the client sent it, which responses show. `ParsedNumber.to` is the number for the
+carrier. It is empty if no country has such a number. iris accepts such a number, but its delivery fails before it reaches a
+carrier.
 """
 
 import enum
@@ -17,7 +17,8 @@ from django.conf import settings
 
 from iris.errors import InvalidInput
 
-# Longer input is rejected unread: 15 digits with generous spacing are shorter. Also the width of the column.
+# Longer input is rejected without parsing, because 15 digits with generous spacing are shorter. It is also the length of the
+# column.
 MAX_CHARACTERS = 40
 MIN_DIGITS = 7
 
@@ -48,8 +49,8 @@ class _NumberingPlan(NamedTuple):
     region: str
     prefix: str
     example: str
-    # Matches only numbers that are certainly valid; the last matching group is the national number. None: every number
-    # of this country goes through the library.
+    # Matches only numbers that are certainly valid; the last matching group is the national number. If None, the library
+    # parses every number of this country.
     fast_pattern: re.Pattern[str] | None
 
 
@@ -140,8 +141,9 @@ def _parse_any(raw: object, plan: _NumberingPlan) -> ParsedNumber:
 
 
 def _without_exponent(text: str) -> str:
-    """Write out scientific notation: 9.841234567E+09 as 9841234567. Return "" for other input, or if digits are
-    missing.
+    """Write out scientific notation: 9.841234567E+09 as 9841234567.
+
+    Return "" for other input, or if digits are missing.
     """
     found = _FULL_EXPONENT.fullmatch(text)
     if found is None:
@@ -164,8 +166,8 @@ def _validated_e164(dialled: str, region: str) -> str:
 def _is_nepali_mobile(number: phonenumbers.PhoneNumber) -> bool:
     """Return whether the number may be a Nepali mobile.
 
-    Ranges are assigned faster than the library's tables are updated. So 96 to 98 count as mobiles even if the library
-    does not know them, and 99 too, because TingTing's examples use it.
+    Ranges are assigned faster than the library's tables are updated. So numbers from 96 to 98 count as mobiles even if the
+    library does not know them. Numbers that begin with 99 count, too, because TingTing's examples use them.
     """
     return number.country_code == 977 and _NEPALI_MOBILE.fullmatch(str(number.national_number)) is not None
 

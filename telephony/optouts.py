@@ -1,6 +1,6 @@
 """The opt-out list, and the keywords STOP and START in inbound SMS.
 
-STOP or रोक्नुहोस् puts the sender on the opt-out list of the account whose message is answered; START or सुरु removes
+STOP or रोक्नुहोस् puts the sender on the opt-out list of the account whose SMS the message answers; START or सुरु removes
 the sender. Dispatch applies the list to calls and SMS (`engine.lifecycle.claim`), but not to OTPs, which recipients
 request themselves.
 """

@@ -1,7 +1,7 @@
 """Read the braces of messages: `{name}` is a placeholder, in campaigns and OTPs alike.
 
-`{{name}}` and `{{{name}}}` of other template languages mean the same. What may be meant in two ways is refused with the
-right spelling, because recipients would hear or read it literally.
+`{{name}}` and `{{{name}}}` of other template languages mean the same. Ambiguous braces are refused, with an error message
+that shows the right spelling, because recipients would hear or read them literally.
 """
 
 import re

@@ -16,7 +16,7 @@ def sms_credits(segments: int) -> Decimal:
 
 
 def call_credits(seconds: float | Decimal) -> Decimal:
-    """Return the credits for one answered call of that many seconds: each started pulse counts, at least one.
+    """Return the credits for one answered call of that many seconds: the price of every started pulse, at least one.
 
     Fractions of a millisecond do not count: they are rounding errors, not measurements.
     """
@@ -37,5 +37,5 @@ def _pulses(seconds: float | Decimal) -> int:
 
 
 def _rounded(amount: Decimal) -> Decimal:
-    """Round half up. Rounding is monotonic, so a price that was held as an upper bound remains one."""
+    """Round half up. Rounding is monotonic, so the rounded upper bound of a price is still an upper bound."""
     return amount.quantize(CENT, rounding=ROUND_HALF_UP)

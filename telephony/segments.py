@@ -2,7 +2,7 @@
 
 A text in the GSM alphabet has 160 septets, or 153 in each part of a long message. Any other text (all Nepali) is sent
 as UCS-2: 70 and 67 units of 16 bits. A character of the GSM extension table takes two septets, a character beyond the
-basic plane (an emoji) two units. Such a pair is never split, so a part may end one place early.
+basic plane (an emoji) two units. Such a pair is never split, so a part may have one unused place.
 """
 
 import re
@@ -105,8 +105,8 @@ def upper_bound(size: TextSize) -> int:
     length, single, part = _length_and_limits(size)
     if length <= single:
         return 1 if length else 0
-    # Find the largest number of full parts that leaves something for another one. A full part holds `part` places, or
-    # one less where a pair did not fit. First assume that every part loses a place; then use that at most `pairs` parts
+    # Find the largest number of full parts before the last part, which must not be empty. A full part holds `part` places,
+    # or one less where a pair did not fit. First assume that every part loses a place; then use that at most `pairs` parts
     # do.
     full = (length - 1) // (part - 1)
     if full > size.pairs:

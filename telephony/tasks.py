@@ -1,4 +1,4 @@
-"""Celery tasks of the engine. Each may run twice, late or never: the next tick finds the work that remains."""
+"""Celery tasks of the engine. A task may run twice, late or never: the next tick finds the remaining work."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from telephony.engine import (
     time_slices,
     trunk_queues,
     unmatched_reports,
-    workers,  # noqa: F401  (notes that this worker lives)
+    workers,  # noqa: F401  (records that this worker is alive)
 )
 from telephony.engine import dispatch as dispatching
 from telephony.engine.locks import locked
@@ -44,7 +44,8 @@ def _tick() -> None:
     held = restore_hold.update_guard()
     lifecycle.expire_leases({alias: get_carrier(alias).report_timeout() for alias in settings.CARRIERS})
     if not held:
-        # The original of a restored backup may have received the reports, and each lost call may trigger a failover SMS.
+        # After a restore, the original server may have received the reports; and each call that counts as lost may cause a
+        # failover SMS.
         lifecycle.lose_unreported()
     routing.move_from_closed_trunks()
     for alias in settings.CARRIERS:

@@ -7,11 +7,12 @@ from typing import Any
 
 
 def rowset(alias: str, columns: dict[str, tuple[str, Sequence[Any]]]) -> tuple[str, list[Any]]:
-    """Return SQL of a subquery named `alias` with these columns, and its parameters. Columns are `name: (type,
-    values)`.
+    """Return SQL of a subquery named `alias` with these columns, and its parameters.
 
-    A constant column is sent as a single value. Most columns of most sets are constant, and converting values to array
-    text takes a large part of the client time of a statement with 1,000 rows.
+    Columns are `name: (type, values)`.
+
+    A constant column is sent as a single value. In most statements most columns are constant. For 1,000 rows, converting
+    values to array text would take a large part of the client's time.
     """
     selected: list[str] = []
     arrays: list[str] = []

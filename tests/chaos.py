@@ -1,8 +1,11 @@
-"""`make chaos`: a campaign of many mixed fates while workers are killed, and Redis and PostgreSQL restarted; then another
-while one part after the other fails in another way (tests/drills.py).
+"""`make chaos`: run campaigns while parts of iris fail.
 
-The full system in production's shape: web, three workers and beat as processes of their own, Redis and PostgreSQL as
-servers. The sandbox carrier's table is the witness of what was sent.
+During the first campaign, workers are killed, and Redis and PostgreSQL are restarted. During the second, one part
+after the other fails in another way (tests/drills.py).
+
+
+The system is like one in production: web, three workers and beat are processes of their own, with a Redis server and a
+PostgreSQL server. The table of the sandbox carrier shows what was sent.
 """
 
 from __future__ import annotations
@@ -43,7 +46,7 @@ EMAIL, PASSWORD = "chaos@example.com", "chaos-password"
 
 
 class System:
-    """All processes of a production set-up, on this machine and in this folder."""
+    """All processes of an installation like one in production, on this machine and in this folder."""
 
     def __init__(self, home: Path, *, pace: int) -> None:
         self.home = home
@@ -64,7 +67,8 @@ class System:
             "IRIS_SECRET_KEY": "only-for-chaos-" + 40 * "x",
             "IRIS_SANDBOX_SPEED": str(SPEED),
             "IRIS_LEASE_SECONDS": "5",
-            # A worker may be dead while a report is due: time enough that only what is really lost counts as lost.
+            # A worker may be dead when a report is due. The timeout is so long that only deliveries that are really lost
+            # count as lost.
             "IRIS_REPORT_TIMEOUT_SECONDS": str(90 * SPEED),
             "IRIS_API_THROTTLE": "1000000/minute",
         }
@@ -111,19 +115,19 @@ class System:
         )
 
     def kill_pool_process(self, name: str, rng: random.Random) -> None:
-        """SIGKILL to one of a worker's pool processes, as when the kernel is out of memory."""
+        """Kill one of a worker's pool processes (SIGKILL), as the kernel does when it is out of memory."""
         children = psutil.Process(self.processes[name].pid).children()
         if children:
             rng.choice(children).kill()
 
     def kill(self, name: str) -> None:
-        """SIGKILL to a process and all its children, as when a machine loses power."""
+        """Kill a process and all its children (SIGKILL), as if the machine had lost power."""
         process = self.processes.pop(name)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
     def crash_postgres(self) -> None:
-        """End PostgreSQL without a chance to write anything, and start it again."""
+        """Kill PostgreSQL, so that it cannot write anything more, and start it again."""
         pid = int((self.folder / "data" / "postmaster.pid").read_text().split("\n", 1)[0])
         os.kill(pid, signal.SIGQUIT)
         wait_for(lambda: not Path(f"/proc/{pid}").exists(), seconds=30)
@@ -154,13 +158,13 @@ class System:
             return int(row[0])
 
     def command(self, *statements: str) -> None:
-        """As a superuser, each in a transaction of its own."""
+        """Execute statements as a superuser, each in a transaction of its own."""
         with psycopg.connect(self.database, autocommit=True) as connection:
             for statement in statements:
                 connection.execute(statement.encode())
 
     def family(self, name: str) -> list[psutil.Process]:
-        """A process and those that it has started."""
+        """Return a process and its children."""
         process = psutil.Process(self.processes[name].pid)
         return [process, *process.children(recursive=True)]
 
@@ -177,7 +181,7 @@ class System:
 
 
 def numbers(count: int, rng: random.Random) -> list[int]:
-    """Mobile numbers, one in ten of them with a fate."""
+    """Return mobile numbers. For one number in ten, the sandbox simulates a special outcome."""
     fates = [*range(9901, 9909)]
     found = []
     for index in range(count):
@@ -191,7 +195,7 @@ def numbers(count: int, rng: random.Random) -> list[int]:
 
 
 def run(recipients: int, *, seed: int, home: Path, pace: int | None = None) -> Figures:
-    """One campaign under fire, at `pace` calls a second, and what the tables say afterwards."""
+    """Run a campaign at `pace` calls per second while processes are killed. Return the figures of the tables afterwards."""
     rng = random.Random(seed)
     figures = Figures(recipients, pace=pace or max(100, recipients // 40))
     system = System(home, pace=figures.pace)
@@ -213,7 +217,7 @@ def run(recipients: int, *, seed: int, home: Path, pace: int | None = None) -> F
 
 
 def _begin(system: System, to: list[int]) -> httpx.Client:
-    """Begin the campaign; a client that is logged in."""
+    """Begin the campaign. Return a client that is logged in."""
     client = httpx.Client(base_url=system.url, timeout=60)
     wait_for(lambda: _answers(client), seconds=60)
     login = client.post("/api/accounts/login/", json={"email": EMAIL, "password": PASSWORD})
@@ -239,11 +243,13 @@ def _answers(client: httpx.Client) -> bool:
 
 
 def _storm(system: System, figures: Figures, rng: random.Random, *, seconds: float) -> None:
-    """Kill a random worker every one to three seconds, half the time a pool process of another one, too, and start it
-    again, until the run has ended.
+    """Kill and restart a random worker every one to three seconds until the run has ended.
 
-    A kill waits until something has happened since the last one: on a slow machine, workers that are killed while they
-    start would never do anything.
+    Half the time, a pool process of another worker is killed, too.
+
+
+    Each kill waits for progress since the last kill. Otherwise, on a slow machine, workers would be killed while they start,
+    and nothing would ever happen.
     """
     end = time.monotonic() + seconds
     happened = 0

@@ -1,4 +1,4 @@
-"""What a campaign under fire came to: who was reached, twice, not at all, and what the ledger says."""
+"""The figures of a campaign during which processes were killed: deliveries by outcome, and the ledger."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tests.chaos import System
 
-# What each last four digits come to, by the sandbox's table of fates.
+# The expected outcome for each last four digits, by the sandbox's table.
 EXPECTED = {
     "9901": "unanswered",
     "9902": "unanswered",
@@ -21,12 +21,14 @@ EXPECTED = {
 @dataclass
 class Figures:
     recipients: int
-    pace: int  # calls a second of the trunk, so that the storm hits the run and not its end
+    pace: int  # calls per second of the trunk; slow enough that the kills happen during the run
     seconds: float = 0.0
     kills: int = 0
     redis_restarts: int = 0
     postgres_restarts: int = 0
-    drills: dict[str, int] = field(default_factory=dict)  # and the 503s that each brought about
+    drills: dict[str, int] = field(
+        default_factory=dict
+    )  # the drills, with the number of 503s that each caused
     deliveries: int = 0
     fullest_second: int = 0
     unfinished: int = 0

@@ -17,7 +17,7 @@ from iris.devserver.embedded import server
 from telephony.engine import restore_witness
 from telephony.speech import audio, voices
 
-# A machine that is busy generates inputs slowly, which says nothing about the code.
+# A busy machine generates inputs slowly, which is no fault of the code.
 hypothesis.settings.register_profile(
     "iris", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
@@ -87,7 +87,7 @@ def _clear_cache() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _forget_restore_witness() -> Iterator[None]:
-    """Forget how far the database was: the rollback after a test looks like a restored backup."""
+    """Clear the stored state of the database, because the rollback after a test looks like a restored backup."""
     restore_witness.forget()
     yield
     restore_witness.forget()

@@ -1,4 +1,7 @@
-"""Parts of a whole system that fail one after the other, in other ways than by dying; `make chaos` does it to a campaign."""
+"""Let the parts of a system fail one after the other, in other ways than by dying.
+
+`make chaos` uses this during a campaign.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +23,12 @@ ENDED = "SELECT count(*) FROM telephony_delivery WHERE status >= 100"
 LIVE_RUNS = "SELECT count(*) FROM campaigns_run WHERE finished_at IS NULL"
 END_SESSIONS = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                    WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"""
-ROUNDS = 3  # of requests within each drill
+ROUNDS = 3  # rounds of requests within each drill
 
 
 @contextmanager
 def read_only(system: System) -> Iterator[None]:
-    """PostgreSQL takes no changes, as after a failover to a standby: for old sessions and for new ones."""
+    """Make PostgreSQL read-only, as after a failover to a standby, for existing and new sessions."""
     system.command("ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
     try:
         yield
@@ -39,7 +42,7 @@ def read_only(system: System) -> Iterator[None]:
 
 @contextmanager
 def full_disk(system: System) -> Iterator[None]:
-    """No process of iris can write any more of a file than nothing: the kernel says so as for a full disk (EFBIG)."""
+    """Prevent all processes of iris from writing to files: the kernel raises EFBIG, which iris handles like a full disk."""
     _limit_files(system, 0)
     try:
         yield
@@ -48,7 +51,7 @@ def full_disk(system: System) -> Iterator[None]:
 
 
 def _limit_files(system: System, size: int) -> None:
-    """Also of processes that were started meanwhile, which have the limit of their parent."""
+    """Limit the size of files of all processes, including those started since, which have the limit of their parent."""
     for name in system.processes:
         for process in system.family(name) if name != "redis" else ():
             with suppress(ProcessLookupError):
@@ -57,7 +60,7 @@ def _limit_files(system: System, size: int) -> None:
 
 @contextmanager
 def hung_redis(system: System) -> Iterator[None]:
-    """Redis takes connections and answers nobody."""
+    """Let Redis accept connections but answer no request."""
     process = system.processes["redis"]
     process.send_signal(signal.SIGSTOP)
     try:
@@ -68,14 +71,14 @@ def hung_redis(system: System) -> Iterator[None]:
 
 @contextmanager
 def ended_sessions(system: System) -> Iterator[None]:
-    """Every session is ended, as when a server is restarted in a hurry, once and again."""
+    """End all database sessions twice, as a fast restart of the server does."""
     system.command(END_SESSIONS)
     yield
     system.command(END_SESSIONS)
 
 
 Drill = Callable[["System"], AbstractContextManager[None]]
-# What /health says meanwhile, by the name of the part; None where nothing lasts.
+# The drills, and the name of the part that /health reports in the meantime; None if the failure does not last.
 DRILLS: dict[str, tuple[Drill, str | None]] = {
     "read-only": (read_only, "database"),
     "full disk": (full_disk, "media"),
@@ -85,13 +88,15 @@ DRILLS: dict[str, tuple[Drill, str | None]] = {
 
 
 def all_of_them(system: System, caller: httpx.Client, *, faults: list[str]) -> dict[str, int]:
-    """How many requests were told to come again in each drill. What is answered in another way goes into `faults`."""
+    """Return how many requests got a 503 in each drill. Other unexpected responses are appended to `faults`."""
     return {name: _drill(system, caller, name, faults) for name in DRILLS}
 
 
 def _drill(system: System, caller: httpx.Client, name: str, faults: list[str]) -> int:
-    """Let one part fail while a run goes on: every request is answered, with what it asks for or with a 503 that says when
-    to come again. Then the run gets on.
+    """Let one part fail during a run.
+
+    Every request is answered: as usual, or with a 503 and `Retry-After`. Afterwards the run continues.
+
     """
     cause, part = DRILLS[name]
     told = 0
@@ -111,7 +116,7 @@ def _drill(system: System, caller: httpx.Client, name: str, faults: list[str]) -
 
 
 def _requests(caller: httpx.Client) -> Iterator[httpx.Response]:
-    """A reading one, one that changes the database, and one that stores a file."""
+    """Send three requests: one that reads, one that changes the database, and one that stores a file."""
     yield caller.get("/api/system/campaigns/")
     yield caller.post("/api/v1/campaign/create/", json={"name": "x", "services": "PHONE"})
     yield caller.post(

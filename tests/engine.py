@@ -16,7 +16,7 @@ from telephony.models import FINAL, Delivery
 from tests.live import TIMEOUT_FACTOR
 
 
-def turn() -> None:
+def run_all_loops_once() -> None:
     """Run every loop once, in the order of a delivery's life."""
     lifecycle.begin_due()
     hopper.fill_all(budget=0)
@@ -37,7 +37,7 @@ def run_to_the_end(*, seconds: float = 20) -> None:
     """
     end = time.monotonic() + seconds * TIMEOUT_FACTOR
     while time.monotonic() < end:
-        turn()
+        run_all_loops_once()
         if (
             not Run.objects.filter(status__in=LIVE).exists()
             and not Delivery.objects.filter(status__lt=FINAL).exists()

@@ -19,9 +19,9 @@ def at_scale(small: T, large: T) -> T:
     return large if IS_FIELD else small
 
 
-def spread(values: list[T], *, turn: int, of: int = 3) -> list[T]:
+def spread(values: list[T], *, part: int, of: int = 3) -> list[T]:
     """Return all values for `make field`, and one of every `of` values for `make test`.
 
-    Together, `of` consecutive values of `turn` cover all values.
+    Together, `of` consecutive values of `part` cover all values.
     """
-    return at_scale(values[turn % of :: of], values)
+    return at_scale(values[part % of :: of], values)

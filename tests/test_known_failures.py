@@ -32,7 +32,7 @@ from telephony.engine import lifecycle as deliveries
 from telephony.engine.nudge import nudge
 from telephony.models import FINAL, Channel, Delivery, DeliveryStatus, SandboxMessage, Trunk
 from tests import v0
-from tests.engine import run_to_the_end, turn
+from tests.engine import run_all_loops_once, run_to_the_end
 from tests.factories import (
     make_account,
     make_campaign,
@@ -101,7 +101,7 @@ def test_repeated_pause_and_resume_reaches_each_recipient_once(settings: Any) ->
         dispatch.run("sandbox", budget=0.2)
         runs.pause(campaign=campaign)
         before = sent()
-        turn()
+        run_all_loops_once()
         assert sent() == before
         runs.resume(campaign=campaign)
     settings.CARRIERS = {"sandbox": {**settings.CARRIERS["sandbox"], "CPS": None}}
@@ -126,7 +126,7 @@ def test_run_ends_after_its_worker_died_with_all_deliveries_claimed(
     assert len(pacing.claim("sandbox").deliveries) == 3
     for _ in range(2):  # first the lease expires, then the report timeout
         Delivery.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-        turn()
+        run_all_loops_once()
     run.refresh_from_db()
     assert run.status == RunStatus.COMPLETED
     assert set(Delivery.objects.values_list("status", "cause")) == {(DeliveryStatus.FAILED, "lost")}

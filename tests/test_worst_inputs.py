@@ -215,8 +215,10 @@ def test_adding_ten_thousand_contacts_to_a_campaign_with_many_tags_has_a_bounded
 
 
 @pytest.mark.parametrize("letters", [10, 900])
-def test_lists_of_numbers_with_many_long_tags(measure: Any, world: World, letters: int) -> None:
-    """With values as they come, and as long as they may be: the whole list may be larger than the limit of memory."""
+def test_lists_of_numbers_with_many_long_tags_have_a_bounded_cost(
+    measure: Any, world: World, letters: int
+) -> None:
+    """Values of a usual length, and of the maximum length. The whole list may be larger than the memory limit."""
     campaign = Campaign.objects.get(pk=world.tagged)
     values = dict.fromkeys(campaign.tags, "x" * letters)
     count = 2_000 if letters == 10 else 500
@@ -237,7 +239,7 @@ def test_lists_of_numbers_with_many_long_tags(measure: Any, world: World, letter
         f"{contacts}?page=1&page_size=1000": min(count, 1_000) * 100,
         f"/api/v1/download/report/{campaign.pk}/": count * 10,
     }.items():
-        # What an account has stored takes as long to write as it is long: here, memory counts.
+        # The time to send stored data grows with their size, so only memory is limited here.
         answer = measure("GET", path, what=f"{letters} letters", seconds=12)
         assert answer.status == 200
         assert answer.length > least
@@ -344,7 +346,7 @@ def test_long_queries_headers_and_cookies_have_a_bounded_cost(measure: Any, worl
         "/api/v1/survey-templates/",
     ):
         more = [f"days={'9' * 60_000}"] if "dashboard" in path else []
-        for query in [*spread(queries, turn=len(path), of=2), *more]:
+        for query in [*spread(queries, part=len(path), of=2), *more]:
             measure("GET", f"{path}?{query}")
     names = ["Range", "If-Range", "If-None-Match", "If-Modified-Since", "Idempotency-Key", "Accept", "Cookie"]
     pairs, ranges = "a=b;" * 15_000, "bytes=" + "0-1," * 15_000
@@ -375,7 +377,7 @@ def test_refused_recording_addresses_have_a_bounded_cost(measure: Any, world: Wo
 
 
 def sheet_cases() -> dict[str, Callable[[], bytes]]:
-    """The worst sheets there are: of their kinds, tests/campaigns/recipients tells what becomes of each."""
+    """Return the most expensive sheets. tests/campaigns/recipients tests the result of each kind."""
     rows = {
         "numbers": "9841234567\n" * 95_000,
         "numbers of another country": "number\n" + "+442071234567\n" * 74_000,
@@ -398,11 +400,11 @@ SHEETS = sheet_cases()
 
 
 @pytest.mark.parametrize("third", [0, 1, 2])
-def test_sheets_of_a_megabyte(measure: Any, world: World, third: int) -> None:
+def test_sheets_of_a_megabyte_have_a_bounded_cost(measure: Any, world: World, third: int) -> None:
     for at, (what, made) in enumerate(list(SHEETS.items())[third::3]):
         content = made()
         if len(content) > MEGABYTE:
-            continue  # what is larger is only stored
+            continue  # larger files are only stored
         name = '; filename="a.xlsx"'
         if at % 2:
             body = part("bulk_file", content, name) + b"--b--\r\n"

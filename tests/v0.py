@@ -78,7 +78,7 @@ def assert_refusal(answer: Any, status: int) -> None:
     assert answer["data"] == {}
 
 
-def everything() -> dict[str, Any]:
+def row_counts_and_balances() -> dict[str, Any]:
     """Return the row count of each of our tables and every balance, to compare before and after a refused call."""
     models = [
         model

@@ -1,4 +1,7 @@
-"""Settings for a whole system whose speech process fails when a text asks for it (tests/telephony/speech/wild_speech.py)."""
+"""Settings for a complete test system.
+
+Its speech process fails on purpose if the text contains one of certain words (tests/telephony/speech/wild_speech.py).
+"""
 
 from iris.settings import *
 

@@ -20,13 +20,13 @@ from rest_framework.throttling import BaseThrottle
 from accounts.addresses import network_of
 from accounts.api.account import account_of
 from accounts.counters import parse_rate
-from iris.broker_backoff import Rest
+from iris.broker_backoff import BackoffTimer
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView  # imports this module, because the settings name it
 
 logger = logging.getLogger(__name__)
-_unavailable_warned = Rest()  # on while a warning about the missing cache is recent
+_unavailable_warned = BackoffTimer()  # on while a warning about the missing cache is recent
 
 
 def address_of(request: Request | HttpRequest) -> str:

@@ -16,7 +16,7 @@ from campaigns.api.words import RECIPIENT_STATUSES
 from campaigns.messages import to_tag_name
 from campaigns.models import Campaign, Recipient
 from campaigns.reports.recipient_search import Criteria, Stretch, search, search_all
-from iris.api.fields import MAX_TAG_CHARACTERS, shown
+from iris.api.fields import MAX_TAG_CHARACTERS, quoted
 from iris.api.filters import FilterSet, SentFilter
 from iris.api.lists import LARGEST_ID, Words
 from telephony import numbering
@@ -35,7 +35,7 @@ class TagValues(serializers.Field[Any, Any, Any, Any]):
 
     default_error_messages = {
         "unreadable": "{value} is not a tag with a value. Write it as tags_ward:5.",
-        "many": "These are too many tags. One search can have at most {most}.",
+        "many": "This search has too many tags. It can have at most {most}.",
     }
 
     def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
@@ -52,7 +52,7 @@ class TagValues(serializers.Field[Any, Any, Any, Any]):
         name, colon, value = text.partition(":")
         tag = to_tag_name(name[:MAX_TAG_CHARACTERS])
         if not colon or not tag:
-            self.fail("unreadable", value=shown(text))
+            self.fail("unreadable", value=quoted(text))
         return tag, value.strip()
 
 
@@ -62,12 +62,15 @@ class RecipientId(serializers.Field[Any, Any, Any, Any]):
     def to_internal_value(self, data: str) -> int:
         text = data.strip()
         if not (text.isascii() and text.isdecimal() and len(text) <= 19 and 0 < int(text) <= LARGEST_ID):
-            self.fail("invalid", value=shown(data))
+            self.fail("invalid", value=quoted(data))
         return int(text)
 
 
 class RecipientFilter(FilterSet):
-    """The conditions and the start of a search in a campaign's recipients. `qs` are the matches of one stretch."""
+    """The conditions and the start of a search in a campaign's recipients.
+
+    `qs` are the matches of one stretch, the part that one search examines.
+    """
 
     status = SentFilter(Words(MEANINGS))
     number = SentFilter(Number())
@@ -98,11 +101,11 @@ class RecipientFilter(FilterSet):
         )
 
     def search(self) -> Stretch:
-        """Search the stretch that starts where the request says."""
+        """Search the stretch that begins at the request's `before`."""
         return search(self.campaign, self.criteria, before=self.form.cleaned_data["before"])
 
     def search_all(self) -> Iterator[QuerySet[Recipient]]:
-        """Search the rest of the campaign, and yield the matches stretch by stretch."""
+        """Search from `before` to the end of the campaign, and yield the matches stretch by stretch."""
         return search_all(self.campaign, self.criteria, before=self.form.cleaned_data["before"])
 
     @property
@@ -117,4 +120,4 @@ class RecipientFilter(FilterSet):
                 if self.campaign.tags
                 else "This campaign has none."
             )
-            raise serializers.ValidationError({"tag": [f"Unknown tag {shown(unknown[0])}. {has}"]})
+            raise serializers.ValidationError({"tag": [f"Unknown tag {quoted(unknown[0])}. {has}"]})

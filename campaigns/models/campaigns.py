@@ -64,7 +64,7 @@ class Campaign(models.Model):
     service = models.CharField(max_length=6, choices=Service)
     description = models.TextField(blank=True)
     message = models.TextField(
-        blank=True, help_text="What is said, and texted where there is no `sms_message`."
+        blank=True, help_text="Text of the calls, and of the SMS if `sms_message` is empty."
     )
     sms_message = models.TextField(blank=True)
     voice = models.CharField(max_length=50, blank=True)
@@ -74,15 +74,17 @@ class Campaign(models.Model):
         max_length=7,
         choices=Source,
         blank=True,
-        help_text="Which of the two is said; whatever there is if empty.",
+        help_text="Whether calls use the message or the recording. If empty, they use the one that exists.",
     )
     tags = ArrayField(
-        models.CharField(max_length=200), default=list, help_text="Tag names, in the sheet's order."
+        models.CharField(max_length=200),
+        default=list,
+        help_text="Names of the tags, in the order of the sheet.",
     )
     tag_sizes = models.JSONField(
         default=dict,
-        help_text="Upper bound of each tag's values, kept at every import and edit: what a message can cost is "
-        "known without reading the recipients.",
+        help_text="Upper bound of each tag's values, updated by each import and edit. It gives the price without a "
+        "read of the recipients.",
     )
     spoken_sizes = models.JSONField(
         default=dict,
@@ -103,23 +105,23 @@ class Campaign(models.Model):
         models.SmallIntegerField(choices=DeliveryStatus),
         default=list,
         blank=True,
-        help_text="An SMS follows a call that ended so.",
+        help_text="Final call statuses after which iris sends an SMS.",
     )
     spending_limit = models.DecimalField(
         max_digits=10,
         decimal_places=2,
         null=True,
         blank=True,
-        help_text="Credits a run may hold and spend at most.",
+        help_text="Maximum number of credits that a run may hold and spend.",
     )
     caller_ids = ArrayField(
         models.BigIntegerField(),
         default=list,
         blank=True,
-        help_text="Ids of the owner's phone numbers to call from.",
+        help_text="Ids of the phone numbers to call from. They belong to the owner.",
     )
     schedule_at = models.DateTimeField(
-        null=True, blank=True, help_text="When to begin, once it is asked to run."
+        null=True, blank=True, help_text="When the campaign begins after a request to run it."
     )
     draft = models.BooleanField(default=False)
     created_at = models.DateTimeField(db_default=Now())
@@ -162,8 +164,8 @@ class Recipient(models.Model):
     campaign = models.ForeignKey(
         Campaign, on_delete=models.CASCADE, related_name="recipients", db_index=False, db_constraint=False
     )
-    number = models.CharField(max_length=40, help_text="As it was sent to us.")
-    to = models.CharField(max_length=32, blank=True, help_text="E.164; empty when the number cannot exist.")
+    number = models.CharField(max_length=40, help_text="As the client sent it.")
+    to = models.CharField(max_length=32, blank=True, help_text="In E.164. Empty if the number cannot exist.")
     tags = models.JSONField(default=dict, db_default=models.Value({}, models.JSONField()))
     status = models.SmallIntegerField(null=True, blank=True, choices=DeliveryStatus)
     seconds = models.FloatField(null=True, blank=True)
@@ -173,23 +175,24 @@ class Recipient(models.Model):
         decimal_places=2,
         default=Decimal(0),
         db_default=Decimal(0),
-        help_text="Sum of all deliveries.",
+        help_text="Total cost of all deliveries, in credits.",
     )
     sms_status = models.SmallIntegerField(
         null=True,
         blank=True,
         choices=DeliveryStatus,
-        help_text="Of the SMS that came with a call, or after it.",
+        help_text="Status of the SMS that was sent together with a call, or after it.",
     )
     sms_credits = models.DecimalField(
         max_digits=10,
         decimal_places=2,
         default=Decimal(0),
         db_default=Decimal(0),
-        help_text="What of `credits` was for SMS.",
+        help_text="The part of `credits` that SMS cost.",
     )
     updated_at = models.DateTimeField(
-        db_default=Now(), help_text="When it was added or edited; 1970 if that was before this was kept."
+        db_default=Now(),
+        help_text="When the recipient was added or edited. 1970 if that was before iris stored this time.",
     )
 
     objects = RecipientQuerySet.as_manager()
@@ -212,10 +215,10 @@ class RunStatus(models.TextChoices):
     SCHEDULED = "scheduled"
     RUNNING = "running"
     PAUSED = "paused"
-    STOPPING = "stopping", "stopping: waits for what is in flight"
+    STOPPING = "stopping", "stopping: waits for calls and SMS in progress"
     COMPLETED = "completed"
     TERMINATED = "terminated"
-    WITHDRAWN = "withdrawn", "taken back before its time"
+    WITHDRAWN = "withdrawn", "withdrawn before its start time"
 
 
 LIVE = (RunStatus.SCHEDULED, RunStatus.RUNNING, RunStatus.PAUSED, RunStatus.STOPPING)
@@ -242,35 +245,41 @@ class Run(models.Model):
         models.SmallIntegerField(),
         null=True,
         blank=True,
-        help_text="Only recipients with one of these; all if empty.",
+        help_text="Only recipients with one of these statuses. If empty, all.",
     )
     individual = ArrayField(
         models.BigIntegerField(),
         null=True,
         blank=True,
-        help_text="Only the recipients with these ids; all if empty.",
+        help_text="Only recipients with these ids. If empty, all.",
     )
     trial = models.BooleanField(
         default=False,
         db_default=False,
-        help_text="Tried on one recipient: neither the campaign nor the recipient shows that it ran, only what it cost.",
+        help_text="A trial for one recipient. The campaign and the recipient show its cost, but no other result.",
     )
-    cursor = models.BigIntegerField(default=0, help_text="All recipients up to this id have their delivery.")
+    cursor = models.BigIntegerField(
+        default=0, help_text="The run has queued a delivery for all of its recipients up to this id."
+    )
     last_recipient = models.BigIntegerField(
-        help_text="Numbers added after the beginning wait for the next run."
+        help_text="Id of the last recipient of this run. Recipients that were added later belong to the next run."
     )
-    filled_at = models.DateTimeField(null=True, blank=True, help_text="When the last delivery was queued.")
+    filled_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the run had queued its last delivery."
+    )
     prepared_to = models.BigIntegerField(
-        default=0, help_text="What is said to all recipients up to this id was spoken before the run began."
+        default=0, help_text="The messages of all recipients up to this id were spoken before the run began."
     )
-    prepared_at = models.DateTimeField(null=True, blank=True, help_text="When the last of it was spoken.")
+    prepared_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the last of these messages was spoken."
+    )
     recipient_count = models.IntegerField()
     hold = models.ForeignKey(CreditHold, on_delete=models.PROTECT, related_name="+")
     call_limit = models.DecimalField(
-        max_digits=10, decimal_places=2, default=Decimal(0), help_text="The most one call can cost."
+        max_digits=10, decimal_places=2, default=Decimal(0), help_text="Maximum cost of one call, in credits."
     )
     sms_limit = models.DecimalField(
-        max_digits=10, decimal_places=2, default=Decimal(0), help_text="The most one SMS can cost."
+        max_digits=10, decimal_places=2, default=Decimal(0), help_text="Maximum cost of one SMS, in credits."
     )
     call_seconds = models.FloatField(
         null=True,
@@ -287,10 +296,10 @@ class Run(models.Model):
         max_length=300,
         blank=True,
         db_default="",
-        help_text="Why iris itself has paused the run, as a sentence for its owner; empty if its owner has.",
+        help_text="Explains to the owner why iris paused the run. Empty if the owner paused it.",
     )
     failing_since = models.DateTimeField(
-        null=True, blank=True, help_text="Since when each try to queue its next deliveries has failed."
+        null=True, blank=True, help_text="Since when each attempt to queue more deliveries has failed."
     )
     starts_at = models.DateTimeField()
     created_at = models.DateTimeField(db_default=Now())

@@ -20,38 +20,42 @@ class SheetImport(models.Model):
     """A sheet that a worker imports in chunks. Each chunk is committed together with `row`, its last row."""
 
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="imports")
-    file = models.CharField(max_length=200, help_text="Name in the default storage.")
+    file = models.CharField(max_length=200, help_text="Name of the file in the default storage.")
     number_column = models.CharField(
         max_length=200,
         blank=True,
         default="",
         db_default="",
-        help_text="The column that its sender has chosen.",
+        help_text="The column of the numbers, if the client chose it.",
     )
     status = models.CharField(max_length=9, choices=ImportStatus, default=ImportStatus.IMPORTING)
-    row = models.IntegerField(default=0, help_text="All rows of the sheet up to this one are dealt with.")
+    row = models.IntegerField(default=0, help_text="All rows up to this one are imported or skipped.")
     imported = models.IntegerField(default=0)
-    after = models.BigIntegerField(help_text="The campaign's last recipient before this import.")
+    after = models.BigIntegerField(help_text="Id of the campaign's last recipient before this import.")
     errors = models.JSONField(default=list, help_text="The first rows that were skipped.")
     message = models.TextField(
-        blank=True, help_text="Why it failed, or what it waits for, as a sentence for its owner."
+        blank=True, help_text="Explains to the owner why the import failed, or why it waits."
     )
     trouble = models.CharField(
         max_length=500,
         blank=True,
         default="",
         db_default="",
-        help_text="What it waits for, for the operator: machine, path, error.",
+        help_text="Details for the operator about the reason why the import waits: machine, path, error.",
     )
     tries = models.IntegerField(
-        db_default=0, default=0, help_text="Readings since the last chunk that none came of."
+        db_default=0,
+        default=0,
+        help_text="How often a worker has begun to read since the last committed chunk, without committing another.",
     )
     read_at = models.DateTimeField(
-        null=True, blank=True, help_text="When a process last began or went on with it."
+        null=True, blank=True, help_text="When a worker last began or continued this import."
     )
-    retry_at = models.DateTimeField(null=True, blank=True, help_text="No process tries again earlier.")
+    retry_at = models.DateTimeField(
+        null=True, blank=True, help_text="No worker tries again before this time."
+    )
     missing_since = models.DateTimeField(
-        null=True, blank=True, help_text="Since when its file cannot be read."
+        null=True, blank=True, help_text="Since when the file cannot be read."
     )
     created_at = models.DateTimeField(db_default=Now())
     finished_at = models.DateTimeField(null=True, blank=True)

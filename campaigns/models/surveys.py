@@ -13,7 +13,10 @@ from telephony.models import Audio
 
 
 class StepKind(models.TextChoices):
-    """Whether a step speaks its text or plays its recording. `info` speaks the text, or plays the recording without one."""
+    """Whether a step speaks its text or plays its recording.
+
+    `info` speaks the text, or plays the recording if there is no text.
+    """
 
     SAY = "say"
     PLAY = "play"
@@ -23,7 +26,7 @@ class StepKind(models.TextChoices):
 class Answer(models.TextChoices):
     """How recipients respond to a step."""
 
-    KEYS = "keys", "by the keys of the telephone"
+    KEYS = "keys", "by pressing keys"
     SPEECH = "speech"
     NONE = "none"
 
@@ -36,9 +39,7 @@ class Step(models.Model):
     text = models.TextField(blank=True)
     audio = models.ForeignKey(Audio, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     answer = models.CharField(max_length=6, choices=Answer, default=Answer.NONE)
-    input_name = models.CharField(
-        max_length=128, blank=True, help_text="What its answers are called in reports."
-    )
+    input_name = models.CharField(max_length=128, blank=True, help_text="Name of the responses in reports.")
 
     class Meta:
         abstract = True
@@ -69,7 +70,9 @@ class SurveyStep(Step):
     """A step of a survey. It is replaced instead of changed, so that each response keeps the question that was asked."""
 
     survey = models.ForeignKey(Survey, on_delete=models.CASCADE, related_name="steps", db_index=False)
-    replaced_at = models.DateTimeField(null=True, blank=True, help_text="Of the survey no more since then.")
+    replaced_at = models.DateTimeField(
+        null=True, blank=True, help_text="Since when this step no longer belongs to the survey."
+    )
 
     objects = SurveyStepQuerySet.as_manager()
 
@@ -104,7 +107,7 @@ class SurveyAnswer(models.Model):
         on_delete=models.PROTECT,
         related_name="+",
         db_index=False,
-        help_text="What was said. It is kept as long as this answer.",
+        help_text="Recording of the spoken response. It is kept as long as this row.",
     )
     answered_at = models.DateTimeField()
 

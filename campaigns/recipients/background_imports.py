@@ -1,7 +1,9 @@
-"""Import sheets that cost more than a web request may spend, chunk by chunk and fairly between accounts.
+"""Import sheets that need more processor time than a web request may use.
+
+Imports proceed in chunks, with the accounts in turn.
 
 Each chunk is committed together with the number of its last row, so a killed import resumes there. A lost database
-connection also loses the lock, so two processes may import the same sheet. Then the one that commits a chunk first
+connection also loses the lock, so two processes may import the same sheet. Then the process that commits a chunk first
 continues alone. Threads read the sheets outside any transaction (`campaigns.recipients.sheet_reader`).
 """
 
@@ -34,7 +36,7 @@ from telephony.engine.failpoints import failpoint
 log = logging.getLogger(__name__)
 
 TIME_SLICE_SECONDS = (
-    60.0  # how long one task imports; the next task takes the accounts that were served least recently
+    60.0  # how long one task imports; the next task begins with the accounts that were served least recently
 )
 SHORT_TIME_SLICE_SECONDS = 10.0  # while an account waits because other accounts use all readers
 POLL_SECONDS = 1.0  # between two checks for new sheets
@@ -74,7 +76,7 @@ class _Import:
 
 
 def due() -> bool:
-    """Return whether any sheet is due to be read."""
+    """Return whether any sheet waits to be read now."""
     return _due().exists()
 
 
@@ -118,7 +120,7 @@ class _Importer:
         return passed >= limit and all(item.has_progressed for item in self._open)
 
     def _open_more(self) -> None:
-        """Open sheets of accounts that have none open, and note whether an account has to wait for a reader."""
+        """Open a sheet for each account that has no open sheet, and record whether an account has to wait for a reader."""
         if time.monotonic() - self._looked_at < POLL_SECONDS:
             return
         if self._only is not None:

@@ -1,4 +1,4 @@
-"""Add, change and delete the recipients of a campaign: single ones, lists and sheets."""
+"""Add, change and delete the recipients of a campaign: single recipients, lists and sheets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from telephony import numbering
 
 ERRORS_SHOWN = 100
 MAX_TAGS = 256
-TAGS_LISTED = 20  # in a sentence
+TAGS_LISTED = 20  # number of tags that an error message lists
 
 
 def add_recipient(

@@ -1,6 +1,6 @@
 """Add numbers to a campaign from a list or a sheet. A sheet is read before the transaction begins.
 
-A sheet that costs more than a web request may spend (`sheets.in_request`) is stored, and a worker imports it
+If a sheet needs more than a web request may use (`sheets.in_request`), it is stored, and a worker imports it
 (`campaigns.recipients.background_imports`).
 """
 
@@ -28,10 +28,10 @@ from iris.errors import Conflict, InvalidInput
 from telephony import numbering
 from telephony.engine.nudge import nudge
 
-SHEETS = "imports"  # the folder of those that a worker reads
+SHEETS = "imports"  # the folder of sheets that a worker reads
 ERRORS_SHOWN = 100
-SAMPLE = 3  # rows
-MAX_CHOSEN = 200  # characters of the name of a column
+SAMPLE = 3  # number of rows in the sample
+MAX_CHOSEN = 200  # maximum length of the name of a column
 
 NO_VALID_ROW = (
     "The sheet has no row with a valid phone number. Put the numbers into its first column, or into a column with the"
@@ -42,7 +42,7 @@ Row = tuple[str, str, Mapping[str, Any]]
 
 
 def add_numbers(campaign: Campaign, numbers: Iterable[object] | None) -> list[dict[str, Any]]:
-    """Add single numbers. Return the skipped ones by position. Raises InvalidInput if none is valid."""
+    """Add single numbers. Return the skipped numbers by position. Raises InvalidInput if no number is valid."""
     errors: list[dict[str, Any]] = []
     parse = numbering.parser()
 
@@ -65,9 +65,9 @@ def add_numbers(campaign: Campaign, numbers: Iterable[object] | None) -> list[di
 class ReadSheet:
     """A sheet that was read completely, or that was stored for a worker under the name `file`.
 
-    `number_heading` and `number_column` are the heading and the letter of the column with the numbers. They, `columns` and
-    `sample` come from the first rows. They keep their defaults if even the first rows exceeded the budget. `chosen_column`
-    is the column that the sender asked for.
+    `number_heading` and `number_column` are the heading and the letter of the column with the numbers. These two, `columns`
+    and `sample` come from the first rows. They keep their defaults if even the first rows exceeded the budget.
+    `chosen_column` is the column that the client asked for.
     """
 
     number_heading: str = "numbers"
@@ -224,7 +224,10 @@ def lines_of(rows: Iterable[Row], budget: Budget | None = None) -> Iterator[str]
 
 
 def _json_writer() -> Callable[[Mapping[str, Any]], str]:
-    """Return a function that writes tags as JSON. Rows with the same tags as the row before take half the encoder's time."""
+    """Return a function that writes tags as JSON.
+
+    If a row has the same tags as the previous row, it takes half the encoder's time.
+    """
     encode: Callable[[Any], str] = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
     names: tuple[str, ...] = ()
     frame = "{}"

@@ -1,4 +1,4 @@
-"""Sheets that stayed behind: their process died before their row was committed, or the disk refused to remove them."""
+"""Remove uploaded sheets that were left behind by a process that died, or that could not be deleted."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from django.utils import timezone
 from campaigns.models import ImportStatus, SheetImport
 from campaigns.recipients.imports import SHEETS
 
-YOUNG = timedelta(days=1)  # a request that is storing one has not committed its row yet
+YOUNG = timedelta(days=1)  # a younger sheet may belong to a request that has not committed its row yet
 
 
 def remove_leftover_sheets(*, dry_run: bool = False) -> int:
-    """Remove uploaded sheets that no import waits for; how many."""
+    """Remove uploaded sheets that belong to no pending import; return how many."""
     try:
         names = [f"{SHEETS}/{name}" for name in default_storage.listdir(SHEETS)[1]]
     except FileNotFoundError:

@@ -17,7 +17,7 @@ from campaigns.recipients.sheets import Budget, Sheet, SheetRow
 from campaigns.tag_sizes import TagMeasurer
 
 CHUNK = 20_000  # rows of a background import that are committed together
-CHUNK_CHARACTERS = 8 * 2**20  # a chunk of long rows has fewer than CHUNK
+CHUNK_CHARACTERS = 8 * 2**20  # a chunk of long rows has fewer rows than CHUNK
 CHUNK_SECONDS = (
     2.0  # processor time after which a chunk ends even if it has no valid row, so that progress is stored
 )
@@ -42,8 +42,8 @@ class Chunk:
 class SheetReader(threading.Thread):
     """Reads a sheet in a thread. Keeps one chunk ready, and waits until it is taken before it offers the next.
 
-    `changed` is notified whenever a chunk or an error can be taken. With a thread, the next rows are read while the
-    database stores the last ones, and several sheets are read concurrently.
+    `changed` is notified whenever a chunk or an error can be taken. Because of the thread, the next rows are read while the
+    database stores the last rows, and several sheets are read concurrently.
     """
 
     def __init__(self, file: str, *, number_column: str, after: int, changed: threading.Condition) -> None:
@@ -125,7 +125,7 @@ def _chunks(sheet: Sheet, budget: Budget, *, after: int) -> Iterator[Chunk]:
 
 
 class _Rows:
-    """Iterates over the next rows of a sheet. Each iteration also ends after CHUNK_SECONDS; the next one continues."""
+    """Iterates over the next rows of a sheet. Each iteration also ends after CHUNK_SECONDS; the next iteration continues."""
 
     def __init__(self, steps: Iterator[SheetRow | None]) -> None:
         self._steps = steps
@@ -152,7 +152,10 @@ def _opened(name: str) -> Iterator[BinaryIO]:
 
 
 class _Stored(io.RawIOBase):
-    """A stored file that raises StorageUnavailable. Readers would take an OSError of the storage for a damaged sheet."""
+    """A stored file whose errors are raised as StorageUnavailable.
+
+    Readers would treat an OSError of the storage as a damaged sheet.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file

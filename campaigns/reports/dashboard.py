@@ -17,7 +17,7 @@ from accounts.models import Account, CreditEntry, CreditHold
 from campaigns.models import Campaign, Run, RunStatus, Service
 from telephony.models import Channel, Delivery, DeliveryStatus, PhoneNumber, Purpose
 
-# Upper ends, in per cent, of the ranges into which the heard shares of messages are counted.
+# Upper ends, in per cent, of the ranges of `playback` for which calls are counted.
 QUARTERS = (25, 50, 75, 100)
 OUTCOMES = (
     DeliveryStatus.UNANSWERED,
@@ -49,7 +49,7 @@ class TopCampaign:
 
 @dataclass(frozen=True, kw_only=True)
 class Dashboard:
-    """The figures of an account. Credits, campaigns and numbers are current; all others cover the requested days."""
+    """The figures of an account. Credits, campaigns and numbers are current; all other figures cover the requested days."""
 
     purchased: Decimal
     used: Decimal

@@ -1,4 +1,7 @@
-"""Compute the progress of campaigns, and when their recipients last changed. Each function reads whole sets."""
+"""Compute the progress of campaigns, and when their recipients last changed.
+
+Each function handles many rows with a few queries.
+"""
 
 from __future__ import annotations
 

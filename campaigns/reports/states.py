@@ -60,7 +60,8 @@ def has_status(campaign: Campaign, statuses: Set[DeliveryStatus | None], *, ids:
     if run is None:
         return ended
     unfinished = _unfinished(campaign, run).filter(item__gte=ids[0], item__lt=ids[1])
-    # A recipient with a queued delivery is shown as not started (None). “Queued” is never shown, so it matches nobody.
+    # A recipient with a queued delivery is shown as not started (None). “Queued” is never shown, so this status matches
+    # nobody.
     moving = {DeliveryStatus.QUEUED if status is None else status for status in statuses}
     if None not in statuses:
         moving.discard(DeliveryStatus.QUEUED)

@@ -14,7 +14,7 @@ from campaigns.models import Campaign, Recipient
 from campaigns.tag_sizes import rows_at_once
 from telephony.numbering import OPERATOR_PREFIX_LENGTH, Operator, operator_of
 
-BATCH = 2_000  # recipients in memory at most while a report is streamed
+BATCH = 2_000  # maximum number of recipients in memory while a report is streamed
 # The counts by operator are cached for CACHE_SECONDS if a campaign has at least this many numbers.
 CACHE_ABOVE_NUMBERS, CACHE_SECONDS = 5_000, 60
 

@@ -55,7 +55,7 @@ def begin(
     if starts_at is not None and starts_at < timezone.now() - timedelta(minutes=1):
         raise InvalidInput(
             f"The schedule date {timezone.localtime(starts_at):%Y-%m-%d %H:%M} is in the past. Choose a later time, or"
-            " leave it out to begin at once."
+            " omit it to begin at once."
         )
     if recording is not None and not Service(campaign.service).calls:
         raise InvalidInput("Only a PHONE campaign can play audio. Send a message for an SMS campaign.")
@@ -90,7 +90,7 @@ def begin(
             last_recipient=last,
         )
         if replaces_scheduled:
-            # This releases a hold and so locks the account. It comes after the slow speech synthesis in Quote.
+            # This releases a hold and so locks the account. Therefore it comes after the slow speech synthesis in Quote.
             withdraw(campaign=campaign)
             _refuse_live_run(campaign)  # the scheduled run may have started in the meantime
         held = _hold_credits(
@@ -179,13 +179,13 @@ def _choose_source(
     audio: Audio | None,
     source: Source | None,
 ) -> Source:
-    """Decide between message and audio: what was sent with this request, otherwise what is stored.
+    """Decide between message and audio: the one that the request contains, otherwise the stored one.
 
     `source` decides if both exist. Raises InvalidInput if the chosen one is missing.
     """
     service = Service(campaign.service)
     if service is Service.SURVEY:
-        return Source.MESSAGE  # each step decides for itself
+        return Source.MESSAGE  # in a survey, each step has its own source
     has_audio = audio is not None and service.calls
     if source is None and message is None and recording is None:
         source = _stored_source(campaign, has_text=bool(text), has_audio=has_audio)
@@ -267,9 +267,9 @@ def _count_recipients(
 
 
 def _hold_credits(campaign: Campaign, amount: Decimal, *, at_least: Decimal) -> CreditHold:
-    """Hold the run's upper bound of credits, at most the campaign's spending limit.
+    """Hold the upper bound of the run's cost, but at most the campaign's spending limit.
 
-    `at_least` is the most that one recipient can cost. Raises InvalidInput if the spending limit is below it.
+    `at_least` is the maximum cost of one recipient. Raises InvalidInput if the spending limit is below it.
     """
     if campaign.spending_limit is not None:
         amount = min(amount, campaign.spending_limit)

@@ -33,7 +33,8 @@ def send_sms_after_missed_calls(changed: Sequence[Changed], **kwargs: Any) -> No
     ]
     if not ended:
         return
-    # The lock makes a concurrent stop, pause or resume wait: it marks the run first and handles queued deliveries after.
+    # The lock makes a concurrent stop, pause or resume wait. Each of them first changes the run, and then its queued
+    # deliveries.
     runs = (
         Run.objects.select_for_update(of=("self",), no_key=True)
         .filter(

@@ -1,7 +1,8 @@
 """Keep a small stock of queued deliveries for each running run ahead of its trunk: the hopper.
 
 Recipients are taken in the order of their ids. One transaction inserts their deliveries and moves the run's cursor, so
-a crash can neither skip nor repeat a recipient. The update compares the cursor first, so two fillers cannot either.
+a crash can neither skip nor repeat a recipient. The update compares the cursor first, so two processes that fill the same
+run cannot do so either.
 """
 
 from __future__ import annotations
@@ -38,11 +39,12 @@ SPEECH_CHUNK, MIN_SPEECH_CHUNK, MAX_SPEECH_CHUNK = 50, 10, 500
 SPEECH_SECONDS = 1.0
 
 _speech_chunks: dict[int, int] = {}  # by run
-# Counting all queued deliveries becomes slow when many rows have left the queue since the last vacuum. Therefore the count
-# of older ones, beyond the latest hopper size, is cached for this long.
+# Counting all queued deliveries becomes slow when many rows have left the queue since the last vacuum. Therefore the number
+# of queued deliveries that are older than the latest IRIS_HOPPER_SIZE is cached for this long.
 OLDER_QUEUED_SECONDS = 1.0
 _older_queued: dict[int, tuple[float, int]] = {}  # by run: time of the count (monotonic), and the count
-# The run that was filled last. The next time slice continues after it, so that slow speech of one run starves no other.
+# The run that was filled last. The next time slice continues with the run after it, so that slow speech of one run starves
+# no other run.
 _last_run_id = 0
 
 
@@ -50,7 +52,7 @@ def fill_all(*, budget: float, waits_for_room: bool = True) -> bool:
     """Keep the hoppers of all running runs full, until no run has recipients left or `budget` seconds have passed.
 
     Several processes may call this; a lock lets only one at a time fill a run. Without `waits_for_room`, return as soon as
-    every hopper is full or being filled. A run whose filling fails is left to a later call. Returns whether runs remain
+    every hopper is full or being filled. If filling a run fails, a later call tries it again. Returns whether runs remain
     that have recipients left.
     """
     global _last_run_id
@@ -82,7 +84,7 @@ def fill_all(*, budget: float, waits_for_room: bool = True) -> bool:
 def _advance(run_id: int, status: RunStatus, broken: set[int]) -> bool:
     """Fill the run, or terminate its recipients if it is stopping. Return whether anything changed.
 
-    If that fails, add the run to `broken`, so that it does not keep the other runs from being filled.
+    After an error, add the run to `broken`, so that it does not delay the other runs.
     """
     try:
         if status is RunStatus.STOPPING:
@@ -189,7 +191,7 @@ def _end_without_credits(run: Run) -> int:
 
 
 def room_of(run: Run) -> int:
-    """Return for how many more deliveries the run's hopper has room. 0 while it is more than half full."""
+    """Return how many more deliveries fit into the run's hopper; 0 while it is more than half full."""
     latest, same_way = _count_queued_of_latest(run)
     counted_at, older = _older_queued.get(run.pk, (0.0, 0))
     known = time.monotonic() - counted_at < OLDER_QUEUED_SECONDS
@@ -210,9 +212,9 @@ def _is_full(queued: int) -> bool:
 def _count_queued_of_latest(run: Run) -> tuple[int, bool]:
     """Return how many of the run's latest deliveries are queued, and whether all use the same trunk and channel.
 
-    The latest are the last IRIS_HOPPER_SIZE ones. If they use several trunks or channels, older deliveries of a slower one
-    may still be queued while the latest have left by a faster one. Otherwise, older deliveries are queued only if they
-    returned to the queue.
+    The latest deliveries are the last IRIS_HOPPER_SIZE. If they use several trunks or channels, a slow trunk may still have
+    older deliveries in its queue after a fast trunk has submitted the latest. Otherwise, older deliveries are queued only if
+    they returned to the queue.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -233,7 +235,7 @@ def _count_queued(run: Run) -> int:
 
 
 def _count_affordable(run: Run) -> int:
-    """Return for how many more recipients the hold of a run with a spending limit suffices."""
+    """Return how many more recipients the hold of a run with a spending limit can pay for."""
     unfinished = Delivery.objects.filter(purpose=Purpose.CAMPAIGN, batch=run.pk, status__lt=FINAL).aggregate(
         reserved=Sum("credit_limit"), calls=Count("pk", filter=Q(channel=Channel.CALL))
     )

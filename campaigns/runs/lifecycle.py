@@ -40,9 +40,9 @@ def move(run_id: int, *, to: RunStatus, allowed_from: Sequence[RunStatus]) -> bo
 
 
 def set_aside(run_id: int, *, reason: str) -> bool:
-    """Pause a run that cannot or must not continue by itself. Return whether this call paused it.
+    """Pause a run that cannot or must not continue. Return whether this call paused it.
 
-    `reason` is a sentence for the owner, who resumes or stops the run. A scheduled run that was set aside starts when it is
+    `reason` explains this to the owner, who resumes or stops the run. A scheduled run that was set aside starts when it is
     resumed, or at its start time if that is later. Call `reconcile` afterwards, as after every change of status.
     """
     return bool(
@@ -102,7 +102,10 @@ def reconcile_all() -> None:
 
 
 def finish(run_id: int) -> bool:
-    """Close a run if all of its deliveries have ended, and release the rest of its hold. Return whether it was closed."""
+    """Close a run if all of its deliveries have ended, and release the unused credits of its hold.
+
+    Return whether it was closed.
+    """
     with transaction.atomic():
         run = Run.objects.select_for_update(of=("self",)).filter(pk=run_id, status__in=FINAL_STATUSES).first()
         if run is None or run.filled_at is None or has_unfinished_deliveries(run.pk):
@@ -202,7 +205,10 @@ def _update_recipients_of(channel: Channel, ended: list[Changed]) -> None:
 
 
 def terminate_untouched(run_id: int, *, limit: int = 5000) -> bool:
-    """Mark recipients that a stopping run has not reached as `terminated`, at most `limit`. Return whether more are left."""
+    """Mark recipients that a stopping run has not reached as `terminated`, at most `limit`.
+
+    Return whether such recipients remain.
+    """
     with transaction.atomic():
         run = Run.objects.select_for_update(of=("self",)).filter(pk=run_id, status=RunStatus.STOPPING).first()
         if run is None or run.filled_at is not None:

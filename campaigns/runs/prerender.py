@@ -1,7 +1,7 @@
 """Synthesize the speech of scheduled runs before they start.
 
 The chunks follow the order in which the run will take its recipients. Each finished chunk is stored, so a killed worker
-resumes there. Nothing depends on it: the hopper synthesizes speech that is missing when the run starts.
+resumes there. No run depends on this: the hopper synthesizes speech that is missing when the run starts.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from telephony.engine.failpoints import failpoint
 
 log = logging.getLogger(__name__)
 
-# How long before the start. Earlier speech would often be wasted: the message may change, and unused speech is pruned.
+# How long before the start iris begins. Earlier speech would often be wasted: the message may change, and unused speech is
+# pruned.
 AHEAD = timedelta(days=1)
 CHUNK = 500
 
 
 def due() -> QuerySet[Run]:
-    """Return the scheduled runs whose speech must still be synthesized, the next to start first."""
+    """Return the scheduled runs whose speech must still be synthesized, in the order of their start times."""
     return (
         Run.objects.filter(
             status=RunStatus.SCHEDULED,
@@ -73,7 +74,8 @@ def prepare(run: Run) -> None:
         if error.made_count:
             return  # the next call continues
         done = True
-    # All other errors occur again in the hopper, which handles them. Here the run is skipped in favour of other runs.
+    # All other errors will occur again in the hopper, which handles them. Here the run is skipped, so that other runs
+    # continue.
     except IrisError as error:
         log.warning("The speech of run %d cannot be prepared ahead of time: %s", run.pk, error)
         done = True

@@ -1,4 +1,4 @@
-"""Check what a run will say before it begins, and compute the upper bound of its cost."""
+"""Check the texts of a run before it begins, and compute the upper bound of its cost."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from telephony.segments import upper_bound
 
 
 class Quote:
-    """The checked texts of a run, and the most credits that one call and one SMS can cost.
+    """The checked texts of a run, and the maximum cost of one call and of one SMS in credits.
 
     It is computed from the stored tag sizes, without reading recipients. `call_seconds` is the longest call that
     `call_limit` pays for. `is_joined` says whether recordings are joined from fragments (`rendering.is_joined`).

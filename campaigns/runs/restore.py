@@ -80,14 +80,16 @@ def _set_aside_all() -> None:
 
 
 def release(run_ids: Collection[int] | None) -> list[int]:
-    """Release the restore hold and resume these of the held runs, all if None. Return the ids of the resumed runs.
+    """Release the restore hold and resume the held runs with these ids, or all held runs if None.
+
+    Return the ids of the resumed runs.
 
     Raises Conflict, and changes nothing, if one of the runs was not paused because of a restore.
     """
     with _locked():
         hold = restore_hold.hold()
         if hold is not None and run_ids is not None:
-            # The tick may not have paused the runs yet. Those that are not released here must stay held.
+            # The tick may not have paused the runs yet. Runs that are not released here must stay held.
             if hold.since is None:
                 restore_hold.hold_everything(reason=hold.reason)
             if restore_hold.must_pause_runs():
@@ -96,7 +98,7 @@ def release(run_ids: Collection[int] | None) -> list[int]:
         if unknown := sorted(set(run_ids or ()) - set(held)):
             raise Conflict(
                 f"These runs are not held after a restore: {', '.join(map(str, unknown))}."
-                " manage.py after_restore --show has the numbers of those that are.",
+                " manage.py after_restore --show lists the held runs.",
                 code="not_in_that_state",
             )
         resumed = [pk for pk in held if (run_ids is None or pk in run_ids) and lifecycle.resume(pk)]

@@ -1,4 +1,4 @@
-"""Set aside runs that cannot continue by themselves, so that they do not block other runs and their owner learns why."""
+"""Set aside runs that cannot continue: pause them with a reason for their owner, so that they do not block other runs."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from iris.errors import IrisError
 
 log = logging.getLogger(__name__)
 
-# A storage or a trunk that is briefly unavailable recovers within this time. Longer failures do not end by themselves.
+# A storage or a trunk that is briefly unavailable recovers within this time. A longer failure needs somebody to correct it.
 FAILING_FOR = timedelta(minutes=5)
 
 _SPEECH = "Stop this campaign, change its message or that value, and begin it again; or resume it."
-_FAILURE = "So this campaign was paused. Resume it when that has been put right, or stop it."
+_FAILURE = "So this campaign was paused. Resume it after the problem has been solved, or stop it."
 _OUR_FAULT = "This server failed to prepare the calls or SMS of this campaign for several minutes."
 
 
 def set_aside_for_speech(run_id: int, error: IrisError) -> None:
-    """Set aside a run whose speech takes too long. This happens at once, because a retry would take as long."""
+    """Set aside a run whose speech takes too long. It does not wait for retries, because a retry would take as long."""
     _set_aside(run_id, reason=f"{error} {_SPEECH}")
 
 
@@ -38,7 +38,7 @@ def set_aside_if_failing(run_id: int, error: Exception) -> None:
 def _set_aside(run_id: int, *, reason: str) -> None:
     Run.objects.filter(pk=run_id).update(failing_since=None)
     if Run.objects.filter(pk=run_id, trial=True).exists():
-        # A trial is stopped instead: its owner does not expect a paused trial, and it would block the next run.
+        # A trial is stopped instead. The owner does not expect a paused trial, and it would block the next run.
         moved = lifecycle.move(run_id, to=RunStatus.STOPPING, allowed_from=[RunStatus.RUNNING])
     else:
         moved = lifecycle.set_aside(run_id, reason=reason)

@@ -44,7 +44,9 @@ def stop(*, campaign: Campaign) -> Stopped:
 
 
 def request_stop(run: Run) -> bool:
-    """Mark a live run as stopping. Once committed, nothing new is queued for it. Return whether this call marked it.
+    """Mark a live run as stopping.
+
+    After the commit, no process queues further deliveries for it. Return whether this call marked it.
 
     Call `finish_stop` next, in other transactions. If the process dies before that, the next ticks finish the stop.
     """

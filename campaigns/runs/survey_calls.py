@@ -1,7 +1,7 @@
 """Render and price the survey calls of a run, as `rendering` does for other calls.
 
-All steps are joined into one recording, each followed by its time for a response. A call script says which part of
-the recording is which step.
+All steps are joined into one recording, each followed by its time for a response. A call script has the times at which each
+step begins and ends.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from telephony.engine.enqueue import DeliveryRequest
 from telephony.models import Audio, Channel
 from telephony.speech.concatenation import join, silence
 
-# Seconds after each step, by how it is answered: to press a key, to speak, or as a short pause before the next step.
+# Seconds after each step, by the kind of response: to press keys, to speak, or as a short pause before the next step.
 RESPONSE_SECONDS = {Answer.KEYS: 5.0, Answer.SPEECH: 10.0, Answer.NONE: 0.5}
 
 
@@ -101,8 +101,8 @@ def _bounds(
         return Bounds(step.audio.seconds + time, step.audio.seconds + time)
     if not step.text.strip() or step.kind == StepKind.PLAY:
         plays = step.kind == StepKind.PLAY
-        missing = "recording: upload one" if plays else "text: write what it says"
-        raise InvalidInput(f"Step {place} has no {missing}, or leave the step out.", code="empty_step")
+        missing = "recording: upload one" if plays else "text: write the text that it speaks"
+        raise InvalidInput(f"Step {place} has no {missing}, or omit the step.", code="empty_step")
     message = parse_message(step.text)
     try:
         check_tags(message, campaign.tags)

@@ -1,4 +1,4 @@
-"""Store survey responses in sets as they arrive, and read them for reports."""
+"""Store survey responses in batches as they arrive, and read them for reports."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from telephony.unnest import rowset
 def store_responses(answered: Sequence[MatchedResponse], **kwargs: Any) -> None:
     """Store survey responses in one statement. This is a receiver of `answers_given`.
 
-    The longest response to a step is kept: carriers report all keys pressed so far each time, so repeated and late reports
-    change nothing. For speech, `text` is the name of the recording, which is then kept as long as the response.
+    The longest response to a step is kept. Each report of a carrier has all keys pressed so far, so repeated and late
+    reports change nothing. For speech, `text` is the name of the recording, which is then kept as long as the response.
     """
     longest: dict[tuple[int, int, int], MatchedResponse] = {}
     for one in answered:
@@ -82,9 +82,9 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class RecipientResponses:
-    """A recipient's responses in the latest call that got any, by step id.
+    """A recipient's responses by step id, from the latest call that has responses.
 
-    `recordings` has the recordings of spoken responses. `answers` only has their names, which mean nothing to people.
+    `recordings` has the recordings of spoken responses; `answers` has only their names.
     """
 
     state: RecipientState
@@ -151,7 +151,10 @@ def _responses_of_one(
 
 
 class Tally:
-    """Counts how often each key sequence was the response to each step. A report feeds it, so that both agree."""
+    """Counts how often each key sequence was the response to each step.
+
+    The report passes its own rows to it, so that both agree.
+    """
 
     def __init__(self, named: Sequence[Column]) -> None:
         self._columns = [column for column in named if column.step.answer == Answer.KEYS]

@@ -46,6 +46,6 @@ def success(
 def failure(
     *, status: int, message: str, errors: Sequence[Any] = (), headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Return an error response. `message` is one sentence, `errors` contains the details."""
+    """Return an error response. `message` says what is wrong and what to do, `errors` contains the details."""
     body = envelope(status=status, success=False, message=message, errors=errors)
     return Response(body, status=status, headers=dict(headers or {}))

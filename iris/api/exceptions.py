@@ -63,15 +63,15 @@ STORAGE_ERRNOS = {
     errno.EMFILE,
     errno.ENFILE,
 }
-NO_TEMPORARY_FOLDER = "No usable temporary directory"  # Python's message if all of them are full
+NO_TEMPORARY_FOLDER = "No usable temporary directory"  # Python's message if all temporary folders are full
 READ_ONLY_STATES = {READ_ONLY, "53100"}  # 53100: disk_full
-NOT_FOUND = "This does not exist, or it is not yours."
+NOT_FOUND = "This does not exist, or belongs to another account."
 CHALLENGE = 'Bearer realm="api"'
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """An error before it is rendered: the HTTP status, a stable code, one sentence, and the details."""
+    """An error before it is rendered: the HTTP status, a stable code, a message, and the details."""
 
     status: int
     code: str
@@ -89,7 +89,7 @@ def explain(error: Exception) -> Failure | None:
     if isinstance(error, Http404):
         return Failure(status=404, code="not_found", message=NOT_FOUND)
     if isinstance(error, ObjectDoesNotExist):
-        # The view found the object before, so another request has deleted it meanwhile. Logged, in case this is a bug.
+        # The view had found the object, so another request has deleted it since. It is logged, because it may also be a bug.
         logger.warning("An object was deleted during a request that uses it", exc_info=error)
         return Failure(status=404, code="not_found", message=NOT_FOUND)
     if isinstance(error, PermissionDenied):
@@ -165,7 +165,7 @@ def _of_database(error: Exception) -> Failure | None:
     A DataError means that a client sent a value that validation should have refused.
     """
     if isinstance(error, DataError) or (isinstance(error, ValueError) and "NUL" in str(error)):
-        logger.warning("The database refused a value that validation accepted", exc_info=error)
+        logger.warning("The database refused a value that validation had accepted", exc_info=error)
         return Failure(
             status=400,
             code="invalid",
@@ -174,11 +174,11 @@ def _of_database(error: Exception) -> Failure | None:
     if isinstance(error.__cause__, (LockNotAvailable, QueryCanceled)):  # by the timeouts of iris.timeouts
         logger.warning("The database did not answer in time: %s", error)
         return _later(
-            "Something else is being done with the same data, and takes long. Try again in a few seconds."
+            "Another operation is using the same data and has not finished. Try again in a few seconds."
         )
     if isinstance(error, OperationalError) and sqlstate(error) in READ_ONLY_STATES:
-        logger.error("The database takes no changes: %s", error)
-        return _later("The database takes no changes at the moment. Try again in a few seconds.")
+        logger.error("The database accepts no changes: %s", error)
+        return _later("The database accepts no changes at the moment. Try again in a few seconds.")
     if isinstance(error, (OperationalError, InterfaceError)):
         logger.error("The database does not answer", exc_info=error)
         return _later("The database does not answer at the moment. Try again in a few seconds.")
@@ -219,7 +219,7 @@ def _details(detail: Any, path: str = "") -> Iterator[dict[str, Any]]:
 
 def _sentence(details: Sequence[Mapping[str, Any]]) -> str:
     if not details:
-        return "Something in this request is wrong."
+        return "A value in this request is invalid."
     first = details[0]
     sentence = f"{first['field']}: {first['message']}" if first["field"] else str(first["message"])
     return sentence if len(details) == 1 else f"{sentence} ({len(details) - 1} more under errors.)"

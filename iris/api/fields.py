@@ -26,7 +26,7 @@ from iris.storable import is_storable
 
 BIKRAM_SAMBAT = range(2070, 2090)  # current years in the calendar of Nepal
 MAX_MOMENT_CHARACTERS = 100
-MAX_TAGS = 256  # of one number
+MAX_TAGS = 256  # for one phone number
 # The maximum length of a tag's name. Unicode normalization takes quadratic time for many combining marks.
 MAX_TAG_CHARACTERS = 400
 
@@ -40,7 +40,7 @@ class Text(serializers.CharField):
     default_error_messages = {
         "required": "This is missing.",
         "invalid": "This must be text.",
-        "max_length": "This is too long: at most {max_length} characters are taken.",
+        "max_length": "This is too long: it can have at most {max_length} characters.",
     }
 
     def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
@@ -53,7 +53,10 @@ class Text(serializers.CharField):
 
 @contextmanager
 def errors_for_this_field() -> Iterator[None]:
-    """Report an InvalidInput of the block as an error of this field, together with the errors of other fields."""
+    """Turn an InvalidInput of the `with` block into a validation error of this field.
+
+    So the response lists it together with the errors of other fields.
+    """
     try:
         yield
     except InvalidInput as error:
@@ -80,7 +83,7 @@ class Word(serializers.Field[Any, Any, str, Any]):
     def to_internal_value(self, data: Any) -> Any:
         word = data.strip().lower() if isinstance(data, str) else None
         if word not in self.words:
-            self.fail("unknown", value=shown(data), words=self.shown)
+            self.fail("unknown", value=quoted(data), words=self.shown)
         return self.words[word]
 
 
@@ -97,12 +100,12 @@ class Upload(serializers.Field[Any, Any, Any, Any]):
 
     def to_internal_value(self, data: Any) -> UploadedFile[Any]:
         if not isinstance(data, UploadedFile):
-            self.fail("name", value=shown(data))
+            self.fail("name", value=quoted(data))
         if not data.size:
             self.fail("empty")
         if data.size > settings.IRIS_MAX_UPLOAD_BYTES:
             raise TooLarge(
-                f"The uploaded file is too large: at most {settings.IRIS_MAX_UPLOAD_BYTES:,} bytes are taken."
+                f"The uploaded file is too large: at most {settings.IRIS_MAX_UPLOAD_BYTES:,} bytes are allowed."
             )
         return data
 
@@ -114,7 +117,7 @@ class Moment(serializers.Field[datetime, Any, Any, datetime]):
         "unreadable": "{value} is not a date and time: write it as 2023-05-09T17:07, in {zone} time.",
         "bikram_sambat": "{value} looks like a Bikram Sambat date. Convert it to the Gregorian calendar (AD) "
         "first, and write it as 2023-05-09T17:07.",
-        "past": "{value} is in the past. Choose a time to come, or leave it out to begin at once.",
+        "past": "{value} is in the past. Choose a time in the future, or omit this field to begin at once.",
     }
 
     def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
@@ -123,10 +126,10 @@ class Moment(serializers.Field[datetime, Any, Any, datetime]):
     def to_internal_value(self, data: Any) -> datetime:
         moment = self._read(data)
         if moment.year in BIKRAM_SAMBAT:
-            self.fail("bikram_sambat", value=shown(data))
+            self.fail("bikram_sambat", value=quoted(data))
         # Clients send whole minutes, so "now" is already some seconds in the past when it arrives.
         if moment < timezone.now() - timedelta(minutes=1):
-            self.fail("past", value=shown(data))
+            self.fail("past", value=quoted(data))
         return moment
 
     def _read(self, data: Any) -> datetime:
@@ -144,14 +147,14 @@ class Moment(serializers.Field[datetime, Any, Any, datetime]):
                 moment = moment.replace(tzinfo=zone)
             return moment.astimezone(zone)
         except (ValueError, OverflowError):
-            self.fail("unreadable", value=shown(data), zone=settings.TIME_ZONE)
+            self.fail("unreadable", value=quoted(data), zone=settings.TIME_ZONE)
 
 
 class Day(serializers.Field[Any, Any, Any, Any]):
     """The beginning of a period: a day (its midnight), or a Unix time in seconds."""
 
     default_error_messages = {
-        "invalid": "This must be a day such as 2026-01-31, or a Unix time: whole seconds since 1970, such as 1767225600."
+        "invalid": "This must be a date such as 2026-01-31, or a Unix time: whole seconds since 1970, such as 1767225600."
     }
 
     def to_internal_value(self, data: Any) -> datetime:
@@ -211,13 +214,13 @@ class Tags(serializers.Field[dict[str, Any], Any, Any, dict[str, Any]]):
         if value is None:
             return ""
         if isinstance(value, bool) or not isinstance(value, str | int | float):
-            self.fail("value", tag=shown(tag))
+            self.fail("value", tag=quoted(tag))
         if not is_storable(tag) or (isinstance(value, str) and not is_storable(value)):
-            self.fail("unstorable", tag=shown(tag))
+            self.fail("unstorable", tag=quoted(tag))
         return value
 
 
-def valid(serializer: serializers.BaseSerializer[Any]) -> dict[str, Any]:
+def validated(serializer: serializers.BaseSerializer[Any]) -> dict[str, Any]:
     """Return the validated data of the serializer. Raises ValidationError with all errors."""
     serializer.is_valid(raise_exception=True)
     sent: Mapping[str, Any] = serializer.validated_data
@@ -225,7 +228,7 @@ def valid(serializer: serializers.BaseSerializer[Any]) -> dict[str, Any]:
 
 
 def words_of(meanings: Iterable[Any], table: Mapping[Any, str]) -> dict[str, Any]:
-    """Return `{word: meaning}` for some meanings, from the table `{meaning: word}` of all documented words."""
+    """Return `{word: meaning}` for the given meanings. `table` is `{meaning: word}` of all documented words."""
     return {table[meaning]: meaning for meaning in meanings}
 
 
@@ -242,8 +245,8 @@ def json_or_none(text: str) -> Any:
         return None
 
 
-def shown(value: Any) -> str:
-    """Format a value for a sentence: shortened, in quotation marks, without unprintable characters."""
+def quoted(value: Any) -> str:
+    """Format a value for an error message: shortened, in quotation marks, without unprintable characters."""
     if isinstance(value, UploadedFile):
         text = "a file"
     else:

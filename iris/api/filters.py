@@ -1,9 +1,9 @@
-"""Filters of lists: django-filter's `FilterSet`s, whose values are parsed by the fields that also parse bodies.
+"""Filters of lists: django-filter's `FilterSet`s. The serializer fields that parse bodies also parse their values.
 
     class CampaignFilter(FilterSet):
         name = SentFilter(Text(), field_name="name", lookup_expr="icontains")
 
-So a filter accepts the same spellings of a value as a body, and refuses other values with the same sentences. Empty and
+So a filter accepts the same spellings of a value as a body, and refuses other values with the same error messages. Empty and
 unknown filters are ignored.
 """
 
@@ -21,7 +21,7 @@ from rest_framework.request import Request
 
 
 class _Sent(forms.Widget):
-    """Pass the whole query and the field's name to the field, because lists have several spellings of the name."""
+    """Pass the whole query and the field's name to the field, because clients spell the name of a list in several ways."""
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> tuple[Any, str]:
         return data, name
@@ -44,7 +44,7 @@ class SentField(forms.Field):
         try:
             return self.reader.run_validation(sent)
         except serializers.ValidationError as error:
-            # django-filter interpolates parameters into these sentences, so "%" must be escaped.
+            # django-filter interpolates parameters into these error messages, so "%" must be escaped.
             raise forms.ValidationError(
                 [str(sentence).replace("%", "%%") for sentence in error.detail]
             ) from error

@@ -10,7 +10,7 @@ from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from iris.api.fields import json_or_none, sent_value, shown
+from iris.api.fields import json_or_none, quoted, sent_value
 
 LARGEST_ID = 2**63 - 1
 MAX_LISTED = 10_000  # numbers, contacts or ids in one request
@@ -24,13 +24,13 @@ class Many(serializers.Field[Any, Any, Any, Any]):
     """
 
     default_error_messages = {
-        "required": "This is missing: a list is needed.",
-        "nothing": "This list is empty. Leave it out if it is not meant to choose anything.",
+        "required": "This field is missing: it must be a list.",
+        "nothing": "This list is empty. Omit it if you do not want to choose anything.",
         "object": "This must be a list.",
-        "many": "This list is too long: one request may have {most:,} in it. {advice}",
+        "many": "This list is too long: one request can have at most {most:,}. {advice}",
     }
     most = MAX_LISTED
-    advice = "Send the rest in further requests."
+    advice = "Send the other items in further requests."
 
     def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
         if not isinstance(dictionary, QueryDict):
@@ -73,7 +73,7 @@ class Ids(Many):
     def _id(self, item: Any) -> int:
         number = int(item) if isinstance(item, str) and re.fullmatch(r"[0-9]{1,19}", item) else item
         if isinstance(number, bool) or not isinstance(number, int) or not 0 < number <= LARGEST_ID:
-            self.fail("no_id", value=shown(item))
+            self.fail("no_id", value=quoted(item))
         return number
 
 
@@ -95,7 +95,7 @@ class Words(Many):
     def _meaning(self, item: Any) -> Any:
         word = item.lower() if isinstance(item, str) else ""
         if word not in self.words:
-            self.fail("unknown", value=shown(item), words=self.shown)
+            self.fail("unknown", value=quoted(item), words=self.shown)
         return self.words[word]
 
 

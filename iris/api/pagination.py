@@ -1,4 +1,4 @@
-"""Pages of long lists: `paginate` with the keys of the v0 campaign list, `window` with those of v1."""
+"""Pages of long lists: `paginate` with the keys of the v0 campaign list, `paginate_in_v1` with those of v1."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,8 +37,8 @@ def paginate(
 
     Executes two queries, or one if `count` is given. A `page_size` above `max_size` is reduced to `max_size`.
 
-    `next_before` is for lists that are searched in stretches: `rows` are the matches of one stretch, and the link to the
-    next stretch has `?before=` with this id. Raises InvalidInput (not a whole number from 1) and NotFound (the page does
+    `next_before` is for lists of which a request searches only a part: `rows` are the matches in this part, and the link to
+    the next part has `?before=` with this id. Raises InvalidInput (not a whole number from 1) and NotFound (the page does
     not exist).
     """
     number = _int_param(request, "page", default=1)
@@ -63,15 +63,15 @@ def paginate(
             "page_number": number,
             "has_next": page.has_next() or next_before is not None,
             "has_previous": page.has_previous(),
-            # Documented as empty if there is one page, and not documented for more: we link to the previous and the
-            # next page.
+            # The documentation says that `links` is empty if there is one page, and is silent about more pages. With more
+            # pages it links to the previous and the next page.
             "links": links,
         },
     )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Window(Generic[M]):
+class V1Page(Generic[M]):
     """Some rows of a list, and the keys of the object that contains them."""
 
     items: Sequence[M]
@@ -90,7 +90,7 @@ class Window(Generic[M]):
         }
 
 
-def window(
+def paginate_in_v1(
     request: Request,
     rows: QuerySet[M],
     *,
@@ -98,7 +98,7 @@ def window(
     max_size: int = 10,
     count: int | None = None,
     next_before: int | None = None,
-) -> Window[M]:
+) -> V1Page[M]:
     """Return the rows that `?limit=` and `?offset=`, or `?page=` and `?page_size=` request. `rows` must be ordered.
 
     Executes two queries, or one if `count` is given. A size above `max_size` is reduced to `max_size`. `next_before` has
@@ -131,7 +131,7 @@ def window(
     following = link(offset + size) if offset + size < total else None
     if following is None and next_before is not None:
         following = link(0, before=next_before)
-    return Window(
+    return V1Page(
         items=list(rows[offset : offset + size]) if offset < total else [],
         count=total,
         total_pages=pages,

@@ -1,7 +1,7 @@
 """Parse request bodies: JSON, forms and multipart for every method, within limits.
 
-A body that cannot be parsed becomes an error with a sentence. Text with a NUL byte or an unpaired surrogate is refused
-here, for all views, because PostgreSQL cannot store it.
+A body that cannot be parsed becomes an InvalidInput with an explanation. Text with a NUL byte or an unpaired surrogate is
+refused here, for all views, because PostgreSQL cannot store it.
 """
 
 import contextlib
@@ -108,8 +108,8 @@ def check_length(request: Request, reads: BodyLimit) -> None:
 def ignore_charset(application: "WSGIApplication") -> "WSGIApplication":
     """Wrap the WSGI application (iris/wsgi.py) so that Django uses UTF-8 and ignores the charset of the Content-Type.
 
-    Django decodes the query string with that charset when it creates the request. There nothing would catch the error
-    of a codec that is not for text, such as "hex".
+    Django decodes the query string with that charset when it creates the request. There, nothing would catch the error that
+    a codec for other data, such as "hex", raises.
     """
 
     def utf8_application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
@@ -122,9 +122,10 @@ def ignore_charset(application: "WSGIApplication") -> "WSGIApplication":
 
 
 class JSONBody(BaseParser):
-    """A JSON object in UTF-8. An empty body is an empty object.
+    """A JSON object in UTF-8. An empty body counts as an empty object.
 
-    Some clients send multipart as application/json, so a body that begins with a boundary is parsed as multipart.
+    Some clients send multipart with the content type application/json, so a body that begins with a boundary is parsed as
+    multipart.
     """
 
     media_type = "application/json"
@@ -144,7 +145,7 @@ class JSONBody(BaseParser):
 
 
 class FormBody(BaseParser):
-    """A form in the way browsers and `curl -d` send it. A JSON object that is labelled as a form is read as JSON."""
+    """A form as browsers and `curl -d` send it. A JSON object with the content type of a form is read as JSON."""
 
     media_type = FORM
 
@@ -170,7 +171,7 @@ class FormBody(BaseParser):
 
 
 class UnlabelledBody(BaseParser):
-    """A JSON object under any other label, or none, such as `text/plain`."""
+    """A JSON object with any other content type, such as `text/plain`, or without one."""
 
     media_type = "*/*"
 
@@ -185,12 +186,12 @@ class UnlabelledBody(BaseParser):
 
 
 class MultipartBody(MultiPartParser):
-    """A form with files. A part that is labelled as JSON is JSON: `"SMS"` is SMS."""
+    """A form with files. A part whose content type is JSON is read as JSON: `"SMS"` is SMS."""
 
     def parse(
         self, stream: IO[bytes], media_type: str | None = None, parser_context: Any = None
     ) -> "DataAndFiles[Any, Any]":
-        # Always UTF-8: the charset of the header may be a codec that is not for text ("hex"), which would be a 500.
+        # Always UTF-8, because the charset of the header may be a codec for other data ("hex"), which would cause a 500.
         context = {**(parser_context or {}), "encoding": "utf-8"}
         labels = _JsonParts(stream)
         try:
@@ -216,7 +217,7 @@ class MultipartBody(MultiPartParser):
 
 
 class _JsonParts:
-    """A stream of multipart that notes the names of parts labelled as JSON while it is read."""
+    """A multipart stream. While it is read, it records the names of the parts whose content type is JSON."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self.names: set[str] = set()
@@ -251,7 +252,7 @@ def _with_json_parts(data: QueryDict, names: set[str]) -> QueryDict:
 
 
 def _plain_json(text: str) -> str:
-    """The text of a JSON string; every other value as it was written, since fields read JSON in forms."""
+    """Return the text of a JSON string. Return any other value unchanged, because fields parse JSON in forms."""
     if text[:1] == '"':
         value = json_value(text)
         if isinstance(value, str):

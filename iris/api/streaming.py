@@ -18,7 +18,7 @@ M = TypeVar("M", bound=Model)
 def streamed(around: Callable[[Any], Any], batches: Iterable[Sequence[Any]]) -> StreamingHttpResponse:
     """Return `around(list)` as a streamed JSON response, where `list` contains all items of `batches`.
 
-    The first batch is created before the response starts, so that an immediate failure still becomes an error response.
+    The first batch is created before the response starts. So a failure in the first batch still becomes an error response.
     """
     parts = _parts(around, batches)
     begun = b"".join(islice(parts, 2))
@@ -26,7 +26,7 @@ def streamed(around: Callable[[Any], Any], batches: Iterable[Sequence[Any]]) -> 
 
 
 def loaded(page: Sequence[M], rows: QuerySet[M], *, at_once: int) -> Iterator[list[M]]:
-    """Load the rows of a page, of which only the keys are in memory, in batches of `at_once` and in the page's order."""
+    """Load the rows of a page in batches of `at_once`, in the page's order. `page` has only their keys."""
     for start in range(0, len(page), at_once):
         keys = [row.pk for row in page[start : start + at_once]]
         found = rows.in_bulk(keys)

@@ -99,10 +99,10 @@ def answer_in_v1(error: Exception, context: dict[str, Any]) -> Response | None:
 
 
 def failure_in_v1(failure: Failure) -> dict[str, Any]:
-    """Return the v1 body: the sentence under both keys that clients read, and the sentences of each wrong field.
+    """Return the v1 body: the message under `message` and `detail`, and the error messages of each wrong field.
 
-    A field with the name of one of these keys has its sentence there, because clients expect text under them. Clients
-    treat every other key as a wrong field, so the error code is in the header `ERROR_CODE` and not in the body.
+    If a field has one of these two names, its error message is the text under this key, because clients expect text there.
+    Clients treat every other key as a wrong field, so the error code is in the header `ERROR_CODE` and not in the body.
     """
     body: dict[str, Any] = {"message": failure.message, "detail": failure.message}
     for error in failure.errors:
@@ -118,8 +118,10 @@ def failure_in_v1(failure: Failure) -> dict[str, Any]:
     return body
 
 
-def both(route: str, view: Callable[..., HttpResponseBase], name: str) -> list[URLPattern]:
-    """Return the route without and with a trailing slash. Both are served directly: a redirect would lose a POST's body.
+def with_and_without_slash(route: str, view: Callable[..., HttpResponseBase], name: str) -> list[URLPattern]:
+    """Return the route without and with a trailing slash.
+
+    Neither redirects, because a redirect would lose the body of a POST.
 
     `reverse(name)` returns the path with the slash.
     """
@@ -149,8 +151,8 @@ class IdConverter:
 register_converter(IdConverter, "id")
 
 
-# Django calls these handlers (see iris/urls.py) if no view responds. They use the dialect of the path, and HTML for
-# paths outside the API.
+# Django calls these handlers (see iris/urls.py) if no view responds. They use the dialect of the path, and HTML outside the
+# API.
 
 
 def handler400(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -187,7 +189,7 @@ def handler500(request: HttpRequest) -> HttpResponse:
         request,
         500,
         "error",
-        "Something went wrong on this server, and has been logged. Try again, or tell its operator.",
+        "This server failed because of a bug, which it has logged. Try again, or tell the operator of this server.",
     )
 
 
@@ -213,7 +215,7 @@ def answer_outage(request: HttpRequest, error: Exception) -> HttpResponse | None
 def _unknown_host(request: HttpRequest) -> HttpResponse:
     host = ascii(request.META.get("HTTP_HOST", ""))[1:-1][:200]
     sentence = (
-        f"This server is not to be called by the name “{host}”. If it is right, the operator adds it to "
+        f"This server does not accept the host name “{host}”. If the name is right, the operator adds it to "
         "IRIS_ALLOWED_HOSTS, without a port, and starts iris again."
     )
     return answer_at(request, Failure(status=400, code="unknown_host", message=sentence))

@@ -1,6 +1,6 @@
 """The base ViewSets. A ViewSet has one action for each operation; `urls.py` maps the documented paths to the actions:
 
-    *both("campaigns", CampaignViewSet.as_view({"get": "list", "post": "create"}), name="v0-campaigns")
+    *with_and_without_slash("campaigns", CampaignViewSet.as_view({"get": "list", "post": "create"}), name="v0-campaigns")
 
 Decorators state how an action differs from its class: `@reads(…)` sets the maximum length of its body, `@retries(…)`
 how it obeys `Idempotency-Key`, and REST framework's `@throttle_classes([…])` its throttles.
@@ -51,7 +51,7 @@ class ActionsView(ViewSetMixin, ApiView, GenericAPIView[Any]):
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         initialized = super().initialize_request(request, *args, **kwargs)
-        # There is no action if the path does not support the request's method, which is a 405.
+        # There is no action if the path does not support the request's method. Then the response is a 405.
         action = getattr(self, self.action or "", None)
         self.reads = getattr(action, "reads", self.reads)
         self.retries = getattr(action, "retries", self.retries)

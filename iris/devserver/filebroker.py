@@ -3,8 +3,9 @@
 kombu's own filesystem transport does not support several processes that write and read concurrently: it opens a message
 under its final name before it is written, so that a reader may take an empty one; it moves messages through the shared
 temporary folder; it overwrites a list of bindings before it has locked it; and it lists and sorts the whole folder for
-each message. Here a message is written aside and then renamed into its queue. A reader takes it by renaming it away,
-which succeeds in one process only. A queue is listed again only after all listed messages are taken.
+each message. Here a message is first written into another folder and then renamed into its queue. A reader takes it by
+renaming it out of the queue, which succeeds in one process only. A queue is listed again only after all listed messages are
+taken.
 
 A message is lost if the process that took it dies. That is acceptable, because Celery tasks are only nudges
 (docs/architecture.md). There is no broadcast, so `worker_enable_remote_control` must be off.
@@ -29,10 +30,12 @@ TRANSPORT_ALIASES[SCHEME] = "iris.devserver.filebroker:Transport"
 
 NEVER = 10**20 - 1
 SWEEP_INTERVAL_MESSAGES = (
-    200  # a process drops expired messages each time it has put this many, in case no worker runs
+    200  # after writing this many messages, a process drops expired ones, because perhaps no worker runs
 )
 MAX_WAIT_SECONDS = 0.2
-ABANDONED_AFTER = 3600  # seconds after which a message aside is assumed to belong to a process that died
+ABANDONED_AFTER = (
+    3600  # seconds after which the process that was writing or reading a message has probably died
+)
 
 
 class Channel(virtual.Channel):
@@ -143,7 +146,10 @@ class Transport(virtual.Transport):
     def drain_events(  # type: ignore[override]
         self, connection: Any, timeout: float | None = None
     ) -> None:
-        """Wait for a shorter time than requested: a worker asks for 2 s, and only checks between calls if it shall stop."""
+        """Wait for a shorter time than requested.
+
+        A worker asks for 2 s, and checks only between calls whether it must stop.
+        """
         super().drain_events(connection, timeout=None if timeout is None else min(timeout, MAX_WAIT_SECONDS))
 
     def driver_version(self) -> str:

@@ -19,7 +19,7 @@ STOP_SECONDS = 20  # a worker first finishes its tasks, which take IRIS_TASK_SEC
 
 
 class Child:
-    """One running process. `name` is shown to people."""
+    """One running process. `name` is for messages to the user."""
 
     def __init__(self, name: str, command: Sequence[str], *, files: Sequence[int] = ()) -> None:
         self.name = name
@@ -31,7 +31,7 @@ class Child:
             preexec_fn=_end_with_parent,  # safe: this process has no threads
             env={
                 **os.environ,
-                # So that the child finds iris from any working directory, and resolves a relative IRIS_HOME as we do.
+                # So the child can import iris from any working directory, and resolves a relative IRIS_HOME as we do.
                 "PYTHONPATH": os.pathsep.join(
                     filter(None, [str(settings.BASE_DIR), os.environ.get("PYTHONPATH")])
                 ),

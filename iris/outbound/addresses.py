@@ -35,7 +35,10 @@ _ISATAP = {0x00005EFE, 0x02005EFE}  # the upper 32 bits of an ISATAP interface i
 
 
 class OutboundError(InvalidInput):
-    """The request got no response. The message says why, and continues a sentence such as “… cannot be fetched: ”."""
+    """The request got no response.
+
+    The message says why. It is the second part of an error message such as “… cannot be fetched: ”.
+    """
 
     default_code = "not_reached"
 
@@ -74,7 +77,7 @@ def parse_address(address: str) -> Target:
     if scheme not in ("http", "https") or not host or _BROKEN.search(text):
         raise AddressRefused("an address must begin with https:// and name a host")
     if "@" in parts.netloc:
-        raise AddressRefused("an address must not hold a user name or a password")
+        raise AddressRefused("an address must not contain a user name or a password")
     if port is None:
         port = 443 if scheme == "https" else 80
     if port not in PORTS:
@@ -86,7 +89,7 @@ def parse_address(address: str) -> Target:
 
 
 def is_public(ip: str) -> bool:
-    """Return whether this IP address is globally routable and means the same host everywhere."""
+    """Return whether this IP address is globally routable and leads to the same host from everywhere."""
     try:
         address = ipaddress.ip_address(ip)
     except ValueError:

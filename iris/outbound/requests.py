@@ -23,9 +23,7 @@ from iris.outbound.sockets import AnswerTooLarge, Deadline, Limits, NoAnswer, Pl
 CONNECT_SECONDS = 4.0  # for each address of a host
 MAX_HEAD_BYTES = 128 * 1024  # for status lines, headers, and the overhead of a chunked body
 BLOCK = 65536
-MAX_LOOKUPS = (
-    16  # concurrent; a lookup cannot be interrupted, so it still counts after its request has timed out
-)
+MAX_LOOKUPS = 16  # concurrent lookups. A lookup cannot be interrupted, so it still counts after its request has timed out
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -67,8 +65,8 @@ def request(
             try:
                 address = urljoin(address, there)
             except ValueError as error:
-                raise AddressRefused("its address leads to another that cannot be read") from error
-    raise NoAnswer("its address leads on and on")
+                raise AddressRefused("its address redirects to an address that cannot be read") from error
+    raise NoAnswer("its address redirects too often")
 
 
 def _exchange(
@@ -109,9 +107,9 @@ def _body(response: http.client.HTTPResponse, max_bytes: int, cut: bool, host: s
     if len(body) > max_bytes:
         if cut:
             return bytes(body[:max_bytes])
-        raise AnswerTooLarge(f"{host} answers with more than {max_bytes / 2**20:.1f} MB")
+        raise AnswerTooLarge(f"{host} sends more than {max_bytes / 2**20:.1f} MB")
     if response.length:  # http.client does not raise for a body that ends early
-        raise NoAnswer(f"{host} breaks off in the middle of its answer")
+        raise NoAnswer(f"{host} closed the connection in the middle of its response")
     return bytes(body)
 
 
@@ -178,5 +176,5 @@ def _resolved(target: Target, limits: Limits) -> list[tuple[int, Any]]:
     except queue.Empty:
         raise too_slow(target.host) from None
     if isinstance(entries, Exception):
-        raise NoAnswer(f"there is no host {target.host}") from entries
+        raise NoAnswer(f"the host {target.host} does not exist") from entries
     return [(entry[0], entry[4]) for entry in entries]

@@ -9,7 +9,7 @@ from typing import Any
 
 from iris.outbound.addresses import OutboundError
 
-# For one request. A body in chunks of one byte needs far more CPU time than its size suggests.
+# CPU time for one request. A body in chunks of one byte needs far more CPU time than its size suggests.
 CPU_SECONDS = 1.0
 
 
@@ -49,14 +49,14 @@ class Limits:
     def left(self) -> float:
         """Return the remaining seconds. Raises NoAnswer if none are left, or if the CPU time is used up."""
         if time.thread_time() > self._cpu:
-            raise NoAnswer(f"{self._host} sends its answer in a way that costs too much to read")
+            raise NoAnswer(f"{self._host} sends its response in pieces that take too much processor time")
         return self._deadline.left(self._host)
 
     def received(self, count: int) -> None:
         """Subtract received bytes. Raises AnswerTooLarge if too many were received."""
         self._size -= count
         if self._size < 0:
-            raise AnswerTooLarge(f"{self._host} answers with more than is allowed")
+            raise AnswerTooLarge(f"{self._host} sends more than is allowed")
 
 
 class PlainSocket(socket.socket):
@@ -76,7 +76,7 @@ class PlainSocket(socket.socket):
 
 
 class TLSSocket(ssl.SSLSocket):
-    """The same with TLS."""
+    """A TLS socket whose operations all end at the deadline."""
 
     limits: Limits
 

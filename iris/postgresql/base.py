@@ -15,8 +15,8 @@ READ_ONLY = "25006"  # read_only_sql_transaction: the server became a standby, o
 class ErrorWrapper(DatabaseErrorWrapper):
     """Raise OperationalError when a read-only server refuses a statement, so that callers retry it.
 
-    Django would raise InternalError, as for a bug of ours. But this is an outage: the same statement will succeed on the
-    new primary.
+    Django would raise InternalError, as for a bug. But this is an outage: the same statement will succeed on the new
+    primary.
     """
 
     wrapper: DatabaseWrapper
@@ -50,7 +50,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def close_if_unusable_or_obsolete(self) -> None:
         """Also close a connection to a read-only server, because a new connection may reach the new primary.
 
-        Django only closes connections that had errors, and a successful rollback on the read-only server resets that.
+        Django closes only connections that had errors, and forgets the error after a successful rollback, which a read-only
+        server allows.
         """
         if self.is_read_only and self.connection is not None and not self.in_atomic_block:
             self.close()

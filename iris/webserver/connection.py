@@ -22,14 +22,17 @@ LINGER_SECONDS = 2
 
 class State(enum.Enum):
     IDLE = "between two requests"
-    RECEIVING = "in the middle of a request"
+    RECEIVING = "a request is arriving"
     WORKING = "a thread is processing the request"
     SENDING = "the response is being sent"
     LINGERING = "closed by us, not yet by the client"
 
 
 class Connection:
-    """A connection. `sock` is the Outlet for the response, `raw` the socket, `rest` the first bytes of the next request."""
+    """A connection.
+
+    `sock` is the Outlet for the response, `raw` the socket. `rest` contains the first bytes of the next request.
+    """
 
     incoming: Incoming
 
@@ -64,8 +67,8 @@ class Connection:
             return self.since + GRACE_SECONDS + self.incoming.size / MIN_BYTES_PER_SECOND
         if self.state is State.SENDING:
             average = self.since + GRACE_SECONDS + (self.sock.sent - self._sent_before) / MIN_BYTES_PER_SECOND
-            # Bytes in the kernel's buffer have not reached the client yet, so a client that stopped reading is detected
-            # by the time without progress.
+            # Bytes in the kernel's buffer count as sent although the client has not read them. So the time without progress
+            # shows whether the client has stopped reading.
             return min(average, max(self.since, self.sock.progress_at) + GRACE_SECONDS)
         if self.state is State.LINGERING:
             return self.since + LINGER_SECONDS

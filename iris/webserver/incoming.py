@@ -19,8 +19,8 @@ _EXPECT = re.compile(rb"\r\nexpect[ \t]*:[ \t]*100-continue[ \t]*(?=\r\n)", re.I
 class Incoming:
     """The bytes of one request.
 
-    `complete` means that a thread can process it. `overrun` means that it is passed on before its end, because its body
-    exceeds the limit or its length cannot be determined. Then the application or gunicorn's parser refuses it, and the
+    `complete` means that a thread can process it. `overrun` means that the request is passed on before its end, because its
+    body exceeds the limit or its length cannot be determined. Then the application or gunicorn's parser refuses it, and the
     connection is closed.
     """
 
@@ -36,7 +36,7 @@ class Incoming:
         self._chunks: _Chunks | None = None
 
     def feed(self, data: bytes) -> bytes:
-        """Buffer the bytes that belong to this request. Return the rest, which belongs to the next request.
+        """Buffer the bytes that belong to this request. Return the remaining bytes, which belong to the next request.
 
         Raises OSError if the disk of temporary files is full.
         """
@@ -67,7 +67,7 @@ class Incoming:
         self.head += data
         end = self.head.find(_END_OF_HEAD, searched)
         if end < 0:
-            # gunicorn's parser refuses this head, so pass it on for its error.
+            # gunicorn's parser will refuse this head. Pass it on, so that the client gets the parser's error response.
             if len(self.head) > HEAD_BYTES or _BARE_LF.search(self.head, searched):
                 self._store(bytes(self.head))
                 self.complete = self.overrun = True

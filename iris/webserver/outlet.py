@@ -8,14 +8,19 @@ import time
 from typing import IO
 
 MEMORY_BYTES = 256 * 1024
-KEPT_BYTES = 256 * 2**20  # buffered of one response; beyond that, its thread waits for the client
+KEPT_BYTES = (
+    256 * 2**20
+)  # bytes of one response that are buffered; beyond that, its thread waits for the client
 BLOCK = 64 * 1024
 GRACE_SECONDS = 30
-MIN_BYTES_PER_SECOND = 64 * 1024  # that a client must read while a thread waits for it
+MIN_BYTES_PER_SECOND = 64 * 1024  # rate at which a client must read while a thread waits for it
 
 
 class Outlet:
-    """Replace the socket for gunicorn's Response. Used by one thread at a time: the request's, and then the loop's."""
+    """Replace the socket for gunicorn's Response.
+
+    One thread at a time uses it: first the request's thread, then the loop's.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -100,6 +105,6 @@ class Outlet:
             left = began + GRACE_SECONDS + (self.sent - sent) / MIN_BYTES_PER_SECOND - time.monotonic()
             if left <= 0:
                 self._broken = True
-                raise OSError(errno.ETIMEDOUT, "The client takes the answer too slowly.")
+                raise OSError(errno.ETIMEDOUT, "The client reads the response too slowly.")
             if poll.poll(left * 1000):
                 self.flush()

@@ -17,13 +17,13 @@ LATE = Failure(
 FULL = Failure(
     status=503,
     code="unavailable",
-    message="This server is taking in too much at the moment. Try again in a few seconds.",
+    message="This server is receiving too much data at the moment. Try again in a few seconds.",
     headers={"Retry-After": "5"},
 )
 BUG = Failure(
     status=500,
     code="error",
-    message="Something went wrong on this server, and has been logged. Try again, or tell its operator.",
+    message="This server failed because of a bug, which it has logged. Try again, or tell the operator of this server.",
 )
 BAD = Failure(status=400, code="bad_request", message="This request could not be read. Check how it is sent.")
 KINDS: dict[type[Exception], Failure] = {
@@ -35,20 +35,20 @@ KINDS: dict[type[Exception], Failure] = {
     unreadable.LimitRequestHeaders: Failure(
         status=431,
         code="headers_too_large",
-        message="The headers of this request are too many or too long.",
+        message="This request has too many headers, or headers that are too long.",
     ),
     unreadable.UnsupportedTransferCoding: Failure(
         status=501,
         code="unsupported_transfer_coding",
-        message="Send the body as it is, or in chunks: this server knows no other transfer coding.",
+        message="Send the body unencoded or in chunks: this server supports no other transfer coding.",
     ),
     unreadable.ExpectationFailed: Failure(
         status=417,
         code="expectation_failed",
-        message="This server knows no other expectation than 100-continue.",
+        message="This server supports no expectation except 100-continue.",
     ),
     unreadable.ForbiddenProxyRequest: Failure(
-        status=403, code="permission_denied", message="This proxy may not speak for others."
+        status=403, code="permission_denied", message="This proxy is not allowed to forward requests."
     ),
 }
 

@@ -1,8 +1,8 @@
 """gunicorn's threaded worker with one change: a request occupies a thread only from its arrival to its response.
 
-One loop reads, sends and waits for the next request, for all connections. gunicorn's own `gthread` reads in its threads:
-half a request or a slowly sent body occupies a thread for as long as the client wants, and eight of them block a process
-with eight threads.
+One loop reads, sends and waits for the next request, for all connections. gunicorn's own `gthread` reads in its threads.
+There, half a request or a slowly sent body occupies a thread for as long as the client wants, and eight such requests block
+a process with eight threads.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 from iris.webserver.connection import BLOCK, Connection, State
 from iris.webserver.incoming import MEMORY_BYTES, Incoming
 
-# Disk space of one process for incoming bodies, in uploads of the maximum size.
+# Disk space of one process for incoming bodies, as a number of uploads of the maximum size.
 MAX_BUFFERED_UPLOADS = 10
 SWEEP_SECONDS = 0.5
 OPEN_FILES = 8192
@@ -232,7 +232,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         self.nr_conns -= 1
 
     def _evict(self) -> None:
-        """Close a connection to make room for a new one: idle ones first, then the one that has been slow for longest."""
+        """Close a connection to make room for a new one: an idle one, or else the one that has been slow for longest."""
         found = [conn for conn in self.conns if conn.state is not State.WORKING]
         if found:
             self._close(min(found, key=lambda conn: (conn.state is not State.IDLE, conn.since)))
@@ -330,7 +330,10 @@ class _WholeRequest(Unreader):  # type: ignore[misc]
         return self._incoming.read(max(size_hint or 0, BLOCK))
 
     def has_more(self) -> bool:
-        """Return whether the parser found an earlier end of the request than we did. Then the rest is not trusted."""
+        """Return whether the parser found an earlier end of the request than we did.
+
+        Then the remaining bytes are not trusted.
+        """
         return bool(self.buf.getvalue()) or bool(self.chunk())
 
 

@@ -31,9 +31,9 @@ class VoiceName(Text):
 
 
 class AnyNumber(serializers.Field[Any, Any, Any, Any]):
-    """A phone number as it was sent, valid or not. For lists, from which invalid numbers are left out later."""
+    """A phone number as it was sent, valid or not. For lists: invalid numbers are skipped later."""
 
-    default_error_messages = {"required": "This is missing: a phone number is needed."}
+    default_error_messages = {"required": "This field is missing: it must be a phone number."}
 
     def to_internal_value(self, data: Any) -> Any:
         return data
@@ -54,4 +54,4 @@ class Number(AnyNumber):
 class Numbers(Many):
     """A list of phone numbers."""
 
-    advice = "Send the rest in further requests, or upload a sheet."
+    advice = "Send the others in further requests, or upload a sheet."

@@ -19,7 +19,7 @@ from telephony.models import Cause, Channel, DeliveryStatus
 class Submission:
     """One call or SMS that the engine hands to a carrier. The carrier must not send it after `valid_until`.
 
-    A `script` means that the recording asks survey questions. It says which part of the recording is which step
+    A `script` means that the recording asks survey questions. It says when each step begins and ends in the recording
     (`telephony.call_scripts`).
     """
 
@@ -40,8 +40,8 @@ class Submission:
 class Accepted:
     """The carrier accepted the submission under the id `ref`.
 
-    `parts` holds the ids of all parts if the carrier reports on each part separately. The SMS is then completed when all
-    parts are. `completes` means that no report will follow, so the SMS is completed now.
+    `parts` holds the ids of all parts if the carrier reports on each part separately. Then the SMS is completed when all
+    parts are completed. `completes` means that no report will follow, so the SMS is completed now.
     """
 
     key: str
@@ -52,7 +52,7 @@ class Accepted:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rejected:
-    """The carrier refused the submission for good."""
+    """The carrier refused the submission permanently."""
 
     key: str
     cause: Cause
@@ -142,7 +142,7 @@ Done = Callable[[Store], object]
 
 
 class SessionRecord(Protocol):
-    """Queue what a session reports, in order, without blocking. `done` is called when all of it is stored.
+    """Queue the results and events of a session, in order, without blocking. `done` is called when all of it is stored.
 
     The thread that stores calls it, with a `store` for what the session makes of the reports then.
     """
@@ -162,10 +162,11 @@ class Carrier(ABC):
     batch_size: ClassVar[int] = 1
     polls: ClassVar[bool] = False
     looks_up: ClassVar[bool] = False
-    # What look_up calls not taken may have been taken, and the carrier makes its resend harmless, such as by taking the
-    # earlier one back. So it stays on this trunk, and reports on the earlier one count for it.
+    # True if the carrier may have accepted a delivery that look_up reports as not accepted, but can make a resend harmless,
+    # for example by cancelling the earlier SMS. Then the delivery stays on this trunk, and reports about the earlier SMS
+    # belong to it.
     pins_resends: ClassVar[bool] = False
-    # How the text of a report begins that only confirms that the carrier has taken an SMS back for us; "" if none does.
+    # Beginning of the text of reports that only confirm a cancellation by iris; "" if there are no such reports.
     recall_text: ClassVar[str] = ""
     # Whether only the reports show if the carrier reports on each part of a long SMS, or once.
     learns_part_reports: bool = False
@@ -192,14 +193,14 @@ class Carrier(ABC):
         raise NotImplementedError
 
     def look_up(self, keys: Sequence[str]) -> dict[str, bool]:
-        """Return whether the carrier accepted each key. Omit the keys of which it cannot tell.
+        """Return whether the carrier accepted each key. Omit keys for which the carrier does not know.
 
         The engine asks only after the submission's `valid_until`. See `pins_resends` for a carrier that is not sure.
         """
         raise NotImplementedError
 
     def pace(self) -> float | None:
-        """Return the carrier's own current limit in deliveries per second, beside the trunk's CPS; None if it has none."""
+        """Return the carrier's own present limit in deliveries per second (besides the trunk's CPS), or None."""
         return None
 
     def claim_size(self) -> int | None:
@@ -257,7 +258,7 @@ class SessionCarrier(Carrier):
     the first submission and closes it at shutdown.
     """
 
-    # Events are collected for this long before they are recorded: larger batches at the price of a short delay.
+    # Events are collected for this many seconds before they are recorded. This makes batches larger, but delays each event.
     gather_seconds: ClassVar[float] = 0.0
     # True if deliveries in progress end with the process, as calls do. The next worker then finishes them as lost.
     dies_with_worker: ClassVar[bool] = False

@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 from enum import Enum
 
-MAX_REST_SECONDS = 60.0  # the first rest takes 1 s; each further one takes twice as long, up to this
-# A campaign whose numbers are all invalid looks like a broken trunk, but it must end. So refusals of every recipient are
-# blamed on the trunk for at most this long; after that the refusals are believed.
+MAX_REST_SECONDS = 60.0  # the first rest takes 1 s; each further rest takes twice as long, up to this maximum
+# If all numbers of a campaign are invalid, iris sees the same responses as from a broken trunk, but the campaign must end.
+# So iris blames such refusals on the trunk for at most this long. After that it believes them.
 MAX_DOUBT_SECONDS = 12 * 3600.0
 DOUBT_RESET_SECONDS = 3600.0  # after this long without a refusal, MAX_DOUBT_SECONDS starts again
 
@@ -21,9 +21,9 @@ DOUBT_RESET_SECONDS = 3600.0  # after this long without a refusal, MAX_DOUBT_SEC
 class Meaning(Enum):
     """What a carrier's response is about. The values are printed in the tables of docs/smpp.md and docs/sip.md."""
 
-    TAKEN = "taken"
-    TOO_FAST = "later, and more slowly"
-    BUSY = "later"
+    TAKEN = "accepted"
+    TOO_FAST = "a temporary error: too fast"
+    BUSY = "a temporary error"
     RECIPIENT = "this recipient"
     DOUBTFUL = "this recipient or the trunk"
     TRUNK = "the trunk"
@@ -100,10 +100,10 @@ class RefusalsInARow:
 
 
 class Rest:
-    """Backoff after a failure of the trunk; each rest takes twice as long as the one before. Times are monotonic seconds.
+    """Backoff after a failure of the trunk; each rest takes twice as long as the previous rest. Times are monotonic seconds.
 
-    It is true until the trunk is known to work again. After a rest the caller tries the trunk with one call or SMS at a
-    time, so an outage of a night fails a few recipients and not all of them.
+    A `Rest` is true until the trunk is known to work again. After a rest the caller tries the trunk with one call or SMS at
+    a time, so an outage of a night fails only a few recipients.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Find queued deliveries on trunks that submit nothing until the operator acts."""
+"""Find queued deliveries on blocked trunks: trunks that submit nothing until the operator acts."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def blocked_queues() -> list[BlockedQueue]:
 
 
 def _reason(trunk: Trunk) -> str:
-    """Return why a trunk submits nothing until the operator acts; an empty string if it does."""
+    """Return why a trunk submits nothing until the operator acts; an empty string if it submits deliveries."""
     if trunk.alias not in settings.CARRIERS:
         return "it is no longer configured, and no other trunk serves its route"
     if trunk.pause_reason and trunk.paused_until is None:

@@ -1,4 +1,4 @@
-"""Match carriers' reports to deliveries, and apply them in sets."""
+"""Match carriers' reports to deliveries, and apply them in batches."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ POLL_SECONDS = 0.1  # between two polls of a carrier that has nothing new
 def apply_events(alias: str, items: Sequence[CarrierEvent | InboundSms]) -> int:
     """Apply a carrier's events; return how many deliveries changed. See `_apply_events`.
 
-    An event that cannot be stored must not block the others: the carrier may repeat it without end. The set is halved
-    until only that event is left, which is logged and dropped.
+    An event that cannot be stored must not block the others, because the carrier may repeat it without end. The batch is
+    halved until only that event is left, which is logged and dropped.
     """
     try:
         return _apply_events(alias, items)
@@ -112,7 +112,7 @@ def apply_all(carrier: Carrier, items: Sequence[CarrierEvent | InboundSms | Resu
 
 
 def match_again(alias: str) -> None:
-    """Apply stored reports whose ids have become known, or whose deliveries lost their submit responses."""
+    """Apply stored reports whose ids have become known, and reports about deliveries whose submit response was lost."""
     with transaction.atomic():
         if known := unmatched_reports.take(alias):
             apply_events(alias, known)
@@ -120,7 +120,7 @@ def match_again(alias: str) -> None:
 
 
 def poll(alias: str, *, budget: float) -> bool:
-    """Poll a carrier until nothing is in flight or `budget` seconds have passed; return whether something still is."""
+    """Poll a carrier until nothing is in flight or `budget` seconds have passed; return whether anything still is."""
     carrier = get_carrier(alias)
     end = time.monotonic() + budget
     while time.monotonic() < end:
@@ -138,11 +138,11 @@ def in_flight(alias: str) -> bool:
 
 
 def look_up_unknown(alias: str) -> int:
-    """Ask the carrier whether it has accepted unknown deliveries; return for how many it gave an answer.
+    """Ask the carrier whether it has accepted the unknown deliveries; return how many it could answer.
 
-    Deliveries that the carrier does not have are queued again: it has contacted nobody, or a resend is harmless.
-    The carrier is asked only well after the `valid_until` of the submissions, so that no slow process can still submit them.
-    Carriers without look-ups are not asked.
+    Deliveries that the carrier does not have are queued again, because nobody was called or texted, or because a resend is
+    harmless. The carrier is asked only well after the `valid_until` of the submissions, so that no slow process can still
+    submit them. Carriers without look-ups are not asked.
     """
     carrier = get_carrier(alias)
     if not carrier.looks_up:

@@ -30,8 +30,8 @@ from telephony.engine.time_budget import TimeBudget
 
 T = TypeVar("T")
 
-# The shortest time between two batches of a paced trunk, in seconds. It is the tolerance of 2 % that any second has.
-# Submitting each delivery separately would cost a fast trunk several times the work.
+# The shortest time between two batches of a paced trunk, in seconds: the 2 % by which a second may exceed the pace.
+# If a fast trunk submitted each delivery separately, it would need several times the processor time.
 BATCH_SECONDS = 0.02
 # A delivery that is still not submitted this many seconds after its claim is queued again, so that a stop does not wait
 # for it and an OTP does not queue behind it.
@@ -41,9 +41,9 @@ MAX_LEAD = 0.3
 
 
 def run(alias: str, *, budget: float, may_continue: Callable[[], bool] = lambda: False) -> bool:
-    """Dispatch one trunk until nothing is due or `budget` seconds have passed; return whether more is due.
+    """Dispatch one trunk until nothing is due or `budget` seconds have passed; return whether more deliveries are due.
 
-    After `budget` seconds, `may_continue` decides whether the dispatcher gets the same time again.
+    After `budget` seconds, `may_continue` decides whether the dispatcher gets another `budget` seconds.
     """
     time_budget = TimeBudget(budget=budget, may_continue=may_continue)
     return Dispatcher(trunk_worker.open_carrier(alias)).run(time_budget)
@@ -60,10 +60,12 @@ class Departure:
 
 
 class Dispatcher:
-    """Dispatch one trunk in one process. Claimed deliveries leave within the horizon, or as soon as possible afterwards.
+    """Dispatch one trunk in one process.
 
-    If the trunk has a pace, a separate thread claims deliveries and stores results, so that a slow database does not
-    delay departures.
+    Claimed deliveries are submitted within the horizon, or as soon as possible afterwards.
+
+    If the trunk has a pace, a separate thread claims deliveries and stores results, so that a slow database does not delay
+    submissions.
     """
 
     def __init__(self, carrier: Carrier) -> None:
@@ -76,7 +78,7 @@ class Dispatcher:
         self.attempts: dict[int, int] = {}  # by id, of claimed deliveries whose results are not stored yet
         self.stored_at = time.monotonic()
         self.submitted_at = 0.0
-        self.next_claim_at = 0.0  # after a claim that found nothing due
+        self.next_claim_at = 0.0  # earliest time for the next claim after a claim that found nothing due
         self.rate: float | None = None  # deliveries per second that the carrier accepted in the last batch
         # The batches under way, if the carrier can work on several.
         self.batches = Batches(carrier) if isinstance(carrier, ConcurrentCarrier) else None
@@ -87,7 +89,7 @@ class Dispatcher:
         self.checked_at = 0.0
 
     def run(self, time_budget: TimeBudget) -> bool:
-        """Dispatch until nothing is due or the time is over; return whether more is due."""
+        """Dispatch until nothing is due or the time is over; return whether more deliveries are due."""
         try:
             if self.last_second is None:
                 return self._run(time_budget)
@@ -95,7 +97,7 @@ class Dispatcher:
             with DatabaseThread(name=f"claims-{self.carrier.alias}") as self.database:
                 return self._run(time_budget)
         finally:
-            # Also after a database error: results are stored, and deliveries that were not submitted are queued again.
+            # Also after a database error: store the results, and queue deliveries again that were not submitted.
             self.database = None
             if self.claiming is not None and self.claiming.exception() is None:
                 self._take_claim()
@@ -160,7 +162,10 @@ class Dispatcher:
             self.checking = self.database.start(partial(stopped_since_claim, ids))
 
     def _drop(self, stopped: set[int]) -> None:
-        """Give back claimed deliveries that were stopped. Their results are stored at once, so they end `terminated`."""
+        """Return claimed deliveries that were stopped to the queue.
+
+        Their results are stored at once, so they end `terminated`.
+        """
         dropped = [departure for departure in self.departures if departure.delivery.id in stopped]
         if dropped:
             self.departures = deque(
@@ -175,9 +180,10 @@ class Dispatcher:
         return min(self.meter.longest_pause(), MAX_LEAD)
 
     def _should_claim_ahead(self) -> bool:
-        """Return whether a paced trunk should claim more before all departures have left, so that no slot is missed.
+        """Return whether a paced trunk should claim more before all departures are submitted, so that no slot is missed.
 
-        While departures are already late, the trunk does not claim: further deliveries would only be given back.
+        While departures are already late, the trunk does not claim, because it would only return the new deliveries to the
+        queue.
         """
         now = time.monotonic()
         return (
@@ -194,7 +200,7 @@ class Dispatcher:
         max_count = self.carrier.claim_size()
         if self.batches is not None:
             max_count = min(max_count or self.batches.room(), self.batches.room())
-        elif self.rate is None:  # the first batch measures how fast the carrier is
+        elif self.rate is None:  # not known yet: the first batch measures it
             max_count = min(max_count or self.carrier.batch_size, self.carrier.batch_size)
         if max_count is not None:
             max_count -= len(self.departures)
@@ -245,7 +251,8 @@ class Dispatcher:
     def _submit_due(self) -> None:
         """Submit due deliveries, or wait until one is due.
 
-        At most one batch of the carrier is submitted, and only as many as the last second has room for.
+        Submits at most one batch of the carrier, and only as many deliveries as the pace allows after those of the past
+        second.
         """
         now = time.monotonic()
         self._give_back(
@@ -342,7 +349,7 @@ class Dispatcher:
     def _hand_over(self) -> None:
         """Store the departures of the last second, so that the next dispatcher counts them, too.
 
-        A process that is killed cannot do this. Then one second may exceed the limit by as many deliveries as were late.
+        A killed process cannot do this. Then one second may exceed the limit, by the number of late deliveries.
         """
         if self.last_second is not None:
             pacing.store_departures(self.carrier.alias, self.last_second.ages(time.monotonic()))

@@ -19,7 +19,7 @@ from telephony.unnest import rowset
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeliveryRequest:
-    """A request for one call or one SMS. `credit_limit` is its price when the whole message is delivered.
+    """A request for one call or one SMS. `credit_limit` is its price if the whole message is delivered.
 
     With the cause TOO_LONG it is never submitted, and ends as failed with that cause.
     """

@@ -23,7 +23,7 @@ from telephony.models import FINAL, Trunk
 
 log = logging.getLogger(__name__)
 
-SET_SIZE = 1000  # events stored by one transaction
+SET_SIZE = 1000  # maximum number of events that one transaction stores
 RETRY_SECONDS = 1.0
 NUDGE_SECONDS = 0.25
 
@@ -31,7 +31,7 @@ Item = CarrierEvent | InboundSms | Result
 
 
 class EventWriter:
-    """Store the events of a trunk in sets, in a thread with its own database connection."""
+    """Store the events of a trunk in batches, in a thread with its own database connection."""
 
     def __init__(self, alias: str, session: SessionCarrier | None = None) -> None:
         self._alias = alias
@@ -57,7 +57,7 @@ class EventWriter:
         self._queue.put((items, done))
 
     def report_error(self, error: str) -> None:
-        """Show in the trunk's status why the session cannot be opened; an empty string once it is open.
+        """Show in the trunk's status why the session cannot be opened. Pass an empty string when it is open.
 
         The status is written at once, with the time, which shows that the worker is alive.
         """
@@ -74,7 +74,7 @@ class EventWriter:
         while not ended:
             items: list[Item] = []
             callbacks: list[Done] = []
-            until: float | None = None  # when the set is stored, at the latest
+            until: float | None = None  # the latest time at which this batch must be stored
             while len(items) < SET_SIZE:
                 wait = STATUS_SECONDS if until is None else until - time.monotonic()
                 try:
@@ -129,11 +129,15 @@ class EventWriter:
             self._nudged_at = now
             try:
                 wake(self._alias)
-            except (DatabaseError, InterfaceError) as e:  # the next tick wakes it
-                log.warning("%s could not be woken: %s", self._alias, e)
+            except (DatabaseError, InterfaceError) as e:  # the next tick nudges it
+                log.warning(
+                    "The dispatcher of trunk %s could not be notified of a free channel: %s", self._alias, e
+                )
 
     def _hold_lock(self) -> None:
-        """Hold the lock of the worker that serves this trunk. Once it is held, end the previous worker's deliveries as lost.
+        """Hold the lock of the worker that serves this trunk.
+
+        Once this worker holds the lock, end the previous worker's deliveries as lost.
 
         PostgreSQL releases the lock when the process or its database connection ends, so each new connection takes it
         again. A worker that is stopping holds it until its last calls are stored.
@@ -173,7 +177,10 @@ class EventWriter:
 
 
 def _database_time(moment: float) -> datetime:
-    """Convert a past monotonic time to the database's clock. The result is never late: a slow response makes it earlier."""
+    """Convert a past monotonic time to the database's clock.
+
+    The result is never later than the true time: if the database responds slowly, it is earlier.
+    """
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         now: datetime = cursor.fetchone()[0]

@@ -1,4 +1,4 @@
-"""Find out why a trunk is slower than its CPS setting, by measuring what its dispatcher spends time on.
+"""Find out why a trunk is slower than its CPS setting, by measuring how long each activity of its dispatcher takes.
 
 The measurements cover only the last seconds, so they stay in the memory of the process. The note is stored in the
 trunk's row (`pace_note`).
@@ -62,15 +62,15 @@ class PaceMeter:
         self._submitted += count
 
     def nothing_due(self) -> None:
-        """Restart the measurement: the trunk waits for work or rests, so its pace says nothing at present."""
+        """Restart the measurement. The trunk has no work or rests, so its present pace is no evidence of a problem."""
         self._begin()
 
     def longest_pause(self) -> float:
-        """Return the longest break between two submissions to expect, in seconds: the sum of the recent maxima."""
+        """Return the longest expected break between two submissions, in seconds: the sum of the recent maxima."""
         return sum(self._longest.values()) + self._late
 
     def note(self, *, carrier_pace: float | None) -> str | None:
-        """Return a new note: why the trunk is slow, "" if it no longer is; None if the last note still holds.
+        """Return why the trunk is slow, "" if it is no longer slow, or None if the last note is still true.
 
         `carrier_pace` is the carrier's own limit in deliveries per second.
         """

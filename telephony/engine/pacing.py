@@ -1,9 +1,9 @@
-"""Keep the pace of a trunk: deliveries leave 1/CPS apart on average, and no second has more than CPS + max(1, 2 %).
+"""Keep the pace of a trunk: deliveries are submitted 1/CPS apart on average, and no second has more than CPS + max(1, 2 %).
 
 A claim reserves slots 1/CPS apart in the trunk's row, so a process that dies costs the trunk its slots and nothing else.
 One process at a time submits for a trunk that has a pace. If a commit, the carrier or the machine was slow, a delivery
-misses its slot. It then leaves as soon as the last second has room for it (`SlidingSecond`), so the trunk loses accuracy
-but no throughput.
+misses its slot. It is then submitted as soon as the limit on the past second allows it (`SlidingSecond`). So the pace
+becomes less even, but the trunk sends as much.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ HORIZON = 0.2
 # slow claim, must not reduce the pace. A trunk is busy if something left within the last second. The slots of an idle
 # trunk restart at the present time, so that new work does not leave in a burst.
 CATCH_UP = 0.5
-MAX_AHEAD_SECONDS = 10.0  # until the next slot; a slot further away means that a clock was set back
-RING_SECONDS = 120  # a call that has been ringing for longer has ended, whatever its status says
+MAX_AHEAD_SECONDS = 10.0  # maximum time until the next slot; a later slot means that a clock was set back
+RING_SECONDS = 120  # if a call has been ringing for longer, it has ended, although no report said so
 
 
 def max_per_second(cps: float) -> int:
-    """Return how many deliveries may leave within any period of one second."""
+    """Return how many deliveries may be submitted within any period of one second."""
     return int(cps + max(1.0, 0.02 * cps))
 
 
 class SlidingSecond:
-    """Count the departures of the last second. Times are monotonic.
+    """Count the deliveries submitted within the past second. Times are monotonic.
 
-    A carrier receives a delivery shortly after its submission has begun. A departure counts from the latest possible
-    time: the end of the submission, but at most `UNCERTAINTY` seconds after its beginning.
+    A carrier receives a delivery shortly after its submission has begun. A delivery counts from the latest time at which the
+    carrier may have received it: the end of the submission, but at most `UNCERTAINTY` seconds after its beginning.
     """
 
     UNCERTAINTY = 0.01
@@ -54,13 +54,13 @@ class SlidingSecond:
         self._count = 0
 
     def room(self, now: float) -> int:
-        """Return how many deliveries may leave now."""
+        """Return how many deliveries may be submitted now."""
         while self._departures and self._departures[0][0] <= now - 1:
             self._count -= self._departures.popleft()[1]
         return max(0, self._limit - self._count)
 
     def opens_at(self, now: float) -> float:
-        """Return when at least one delivery may leave; `now` or earlier if one may leave at once."""
+        """Return when at least one delivery may be submitted; `now` or earlier if that is possible at once."""
         return now if self.room(now) or not self._departures else self._departures[0][0] + 1
 
     def add(self, count: int, *, begun: float, ended: float) -> None:
@@ -130,7 +130,7 @@ def claim(
         # Checked with the row locked: `hold_everything` waits for these locks, so that no claim misses the hold.
         if restore_hold.is_held():
             return Claim()
-        # Read only now, because the lock may have taken time.
+        # Read the time only now, because the statement may have waited for the lock.
         cursor.execute("SELECT clock_timestamp()")
         now = cursor.fetchone()[0]
         arrival = time.monotonic()
@@ -190,7 +190,7 @@ def claim(
 
 
 def _last_owner_in_round(claimed: Sequence[Claimed]) -> int:
-    """Return the owner after whom the next round begins. OTPs do not count, so they cost their owner no place in it."""
+    """Return the owner after whom the next round begins. OTPs do not count, so their owner keeps its place in the round."""
     lowest = max(delivery.priority for delivery in claimed)
     return next(delivery.owner_id for delivery in reversed(claimed) if delivery.priority == lowest)
 

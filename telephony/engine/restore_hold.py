@@ -1,15 +1,15 @@
 """Hold all deliveries after a restored backup until the operator releases them (`manage.py after_restore`, docs/restore.md).
 
-A backup does not know which recipients were called or texted after it was made. So the database stores marks of the
-place where its data were written (`RestoreGuard`). A restore changes at least one of them:
+A backup does not know which recipients were called or texted after it was made. So the database stores identifiers of the
+place where its data were written, called *marks* (`RestoreGuard`). A restore changes at least one of them:
 
 * the identifier of the PostgreSQL server and the timeline of its write-ahead log change on another server, after a
   recovery to a point in time, and when a standby takes over;
 * the oids of the database and of two tables change in a restored dump and in a copy by CREATE DATABASE … TEMPLATE;
 * the transaction that wrote the anchor's row changes when a data-only dump is restored into existing tables.
 
-A copy of the server's files has the same marks as the original. To detect it, every worker remembers in IRIS_HOME how
-far the database was (`RestoreGuard.beats`).
+A copy of the server's files has the same marks as the original. To detect it, every worker stores in IRIS_HOME the last
+value that it saw of a counter of the database (`RestoreGuard.beats`).
 
 Each claim calls `is_held` after it has locked its trunk, so the hold does not depend on a tick that runs first.
 """
@@ -38,7 +38,8 @@ WARN_SECONDS = 60.0  # between two warnings of one process
 BY_HAND = "An operator has requested it."
 NO_GUARD = "The row of telephony_restoreguard is missing."
 OLDER = "This server has seen a newer state of the database."
-# What the operator is told when a mark has changed. Marks that may be unknown are compared only if both values are known.
+# Messages to the operator when an identifier has changed. Identifiers that may be unknown are compared only if both values
+# are known.
 SOMETIMES_UNKNOWN = {
     "system_identifier": "The data are on a different PostgreSQL server.",
     "timeline": "PostgreSQL was recovered to a point in time, or a standby has taken over.",
@@ -65,7 +66,7 @@ class Hold:
 
 
 def hold() -> Hold | None:
-    """Return the present hold; None if deliveries may leave. Takes one statement, about 0.1 ms."""
+    """Return the present hold; None if deliveries may be submitted. Takes one statement, about 0.1 ms."""
     with connection.cursor() as cursor:
         cursor.execute(_MARKS_QUERY)
         row = cursor.fetchone()
@@ -84,7 +85,7 @@ def hold() -> Hold | None:
 
 
 def _changes(pairs: dict[str, tuple[int | None, int | None]]) -> list[str]:
-    """Return a sentence for each mark that has changed. `pairs` has the stored and the present value of each mark."""
+    """Return a message for each mark that has changed. `pairs` has the stored and the present value of each mark."""
     reasons = []
     for name, (written, now) in pairs.items():
         if name in ALWAYS_KNOWN and written != now:
@@ -100,10 +101,13 @@ def is_held() -> bool:
 
 
 def refuse_held() -> None:
-    """Raise Unavailable while deliveries are held. For requests that would be useless after the hold."""
+    """Raise Unavailable while deliveries are held.
+
+    For requests whose result would be useless after the hold, such as OTPs.
+    """
     if is_held():
         raise Unavailable(
-            "This server was restored from a backup and sends nothing until its operator releases it. Try again later."
+            "This server was restored from a backup and sends nothing until its operator allows it. Try again later."
         )
 
 
@@ -156,7 +160,7 @@ def hold_everything(*, reason: str = BY_HAND) -> bool:
 
 
 def note_runs_paused() -> None:
-    """Store that the runs of the backup have been paused, so that they are not paused again."""
+    """Store the fact that the runs of the backup have been paused, so that they are not paused again."""
     with connection.cursor() as cursor:
         cursor.execute(
             """UPDATE telephony_restoreguard SET set_aside_at = clock_timestamp()
@@ -208,7 +212,7 @@ def adopt_new(using: str = "default", apps: Any = None, **_: Any) -> None:
 
 
 def newest_claim() -> datetime | None:
-    """Return the time of the newest claim in the database; None if there is none. The backup has nothing later."""
+    """Return the time of the newest claim in the database, None if there is no claim. The backup was made about then."""
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT max(claimed_at)

@@ -1,6 +1,6 @@
-"""Remember outside the database, in IRIS_HOME/restore, how far it was when this machine last saw it.
+"""Store in IRIS_HOME/restore the last value of the database's counter of beats that this machine saw.
 
-This detects a database that was set back by a copy of its files, which has all marks of the original.
+If somebody restores a copy of the database's files, all marks are those of the original, but the counter is lower.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ Place = tuple[int | None, int | None]  # the server's identifier and the databas
 class Seen:
     """The guard's `adopted_at` and `beats`. `confirmed_beats` is the value before the last change of `beats`.
 
-    With `synchronous_commit = off`, a crash may lose the latest beat, but not the one before: it is about a second old.
+    With `synchronous_commit = off`, a crash may lose the latest beat, but not the previous beat, which is about a second
+    old.
     """
 
     adopted_at: float
@@ -39,7 +40,7 @@ _seen: dict[Place, Seen] = {}
 
 
 def has_seen_more(*, place: Place, adopted_at: datetime, beats: int) -> bool:
-    """Return whether this machine has seen a later state of this database. If not, remember the given state."""
+    """Return whether this machine has seen a later state of this database. If not, store the given state."""
     at = adopted_at.timestamp()
     seen = _seen.get(place) or _read(place)
     if seen is not None and (
@@ -58,7 +59,7 @@ def has_seen_more(*, place: Place, adopted_at: datetime, beats: int) -> bool:
 
 
 def forget() -> None:
-    """Clear the memory of this process, so that it reads the file again, as a new process does."""
+    """Clear the value in the memory of this process, so that it reads the file again, as a new process does."""
     _seen.clear()
 
 

@@ -1,4 +1,4 @@
-"""Delete calls and SMS that ended long ago. The ledger, opt-outs and recipients' results are stored elsewhere."""
+"""Delete calls and SMS that ended long ago. This does not touch the ledger, opt-outs and the results of recipients."""
 
 from __future__ import annotations
 

@@ -34,7 +34,10 @@ def check_route(channel: Channel) -> None:
 
 
 class Router:
-    """Choose trunks for many numbers with one query. Skips resting trunks unless all trunks of the route are resting."""
+    """Choose trunks for many numbers with one query.
+
+    Skips trunks that rest or are paused, unless all trunks of the route do.
+    """
 
     def __init__(self, channel: Channel) -> None:
         check_route(channel)

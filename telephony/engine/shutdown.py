@@ -7,7 +7,7 @@ from typing import Any
 
 from celery.signals import worker_shutting_down
 
-# Shared with the forked processes of the pool, because the signal reaches only their parent.
+# Shared memory with the forked processes of the pool, because only their parent receives the signal.
 _flag: mmap.mmap | bytearray = mmap.mmap(-1, 1)
 
 

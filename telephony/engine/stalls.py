@@ -1,4 +1,4 @@
-"""Detect stalled work: tasks note their progress, and `stalled` reports work without recent progress.
+"""Detect stalled work: tasks record their progress, and `stalled` reports work without recent progress.
 
 The rows are those of `telephony.engine.time_slices`: a task begins its time slice and notes progress within it.
 """
@@ -15,11 +15,13 @@ from django.db import connection
 FILL, FILL_MORE, BACKGROUND = "fill", "fill:more", "background"
 MAX_SILENCE_SECONDS = {FILL: 120.0, FILL_MORE: 120.0, BACKGROUND: 600.0}
 PROBLEMS = {
-    FILL: "the calls and SMS of campaigns are not being prepared",
+    FILL: "the calls and SMS of campaigns are not being queued",
     FILL_MORE: "the second process that prepares calls and SMS is stuck",
     BACKGROUND: "sheets are not being imported, and speech for scheduled runs is not being prepared",
 }
-OPTIONAL_HELPERS = {FILL_MORE: FILL}  # helper → the work that it helps with, which is also done without it
+OPTIONAL_HELPERS = {
+    FILL_MORE: FILL
+}  # optional second process → the work that it helps with, which continues without it
 WAITING = "waiting:"
 
 NOTE_SECONDS = 1.0  # between two notes of one process
@@ -28,7 +30,7 @@ _noted_at: dict[str, float] = {}
 
 
 def note_progress(name: str) -> None:
-    """Note that this work makes progress. Frequent calls cost one statement per second."""
+    """Record that this work makes progress. Frequent calls cost one statement per second."""
     now = time.monotonic()
     if now - _noted_at.get(name, -NOTE_SECONDS) < NOTE_SECONDS:
         return
@@ -43,7 +45,7 @@ def note_progress(name: str) -> None:
 
 
 def note_waiting(name: str, *, waits: bool) -> None:
-    """Note since when there has been work to do, or that there is none. Each tick calls it."""
+    """Record since when there has been work to do, or that there is no work. Each tick calls this."""
     with connection.cursor() as cursor:
         if waits:
             cursor.execute(
@@ -56,7 +58,7 @@ def note_waiting(name: str, *, waits: bool) -> None:
 
 
 def stalled() -> list[str]:
-    """Return a sentence for each kind of work that waits but has made no recent progress."""
+    """Return a message for each kind of work that waits but has made no recent progress."""
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT name, extract(epoch FROM clock_timestamp() - greatest(began_at, got_on_at))::float8
@@ -75,7 +77,7 @@ def stalled() -> list[str]:
         if waits is None:
             continue
         is_busy = _class_of(name) in held
-        # The shorter of two times: since the last progress, and since work has been waiting.
+        # The time since the last progress, or since work began to wait, whichever is shorter.
         seconds = min(waits, silent.get(name, waits))
         if seconds > limit and (is_busy or name not in OPTIONAL_HELPERS):
             sentences.append(f"No progress for {seconds / 60:.0f} minutes: {PROBLEMS[name]}.")

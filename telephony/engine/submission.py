@@ -78,7 +78,8 @@ def conclude(
         results = submitted()
     except (Misconfigured, OutOfFunds) as e:
         pause_trunk(carrier.alias, reason=str(e))
-        # With a delay, so that others go first: one of these deliveries may be the reason for the error.
+        # With a delay, so that other deliveries are submitted first: one of these deliveries may be the reason for the
+        # error.
         return [Later(key=submission.key, seconds=1, text=e.batch_text) for submission in batch], True
     except Throttled as e:
         pause_trunk(carrier.alias, reason=str(e), seconds=e.retry_after)

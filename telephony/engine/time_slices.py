@@ -1,8 +1,8 @@
 """Limit how long a task may keep its worker process: its time slice.
 
-A worker has few processes, and tasks take them in the order of their nudges. If more tasks have work than there are
-processes, each gets such a short time slice that any other task (a tick, the dispatch of an OTP) waits for about a
-second at most.
+A worker has few processes, and tasks get a process in the order of their nudges. If more tasks have work than there are
+processes, each gets a short time slice. It is so short that any other task (a tick, the dispatch of an OTP) waits for about
+a second at most.
 
 A task that is not done at the end of its time slice nudges itself, and every tick nudges it, too. Nudges sent before the
 last time slice began are dropped; otherwise they would multiply.
@@ -22,7 +22,7 @@ from telephony.carriers import SessionCarrier, get_carrier
 from telephony.engine.locks import locked
 from telephony.models.statuses import END, QUEUED
 
-MAX_WAIT_SECONDS = 1.0  # how long a nudged task should wait for a process at most
+MAX_WAIT_SECONDS = 1.0  # maximum time that a nudged task should wait for a process
 MIN_SECONDS = 0.2
 # The time slice of a trunk with its own worker. It is long, because nothing is submitted between two time slices. It ends
 # at once when the worker is stopped.
@@ -30,11 +30,11 @@ SESSION_SECONDS = 60.0
 # How long a time slice may become while no other task needs the process. A long time slice avoids handovers, which cost a
 # paced trunk some slots.
 MAX_SECONDS = 60.0
-# A nudge is dropped only if the last time slice began less than these seconds ago. Otherwise a sender with a slow clock
+# A nudge is dropped only if the last time slice began less than this many seconds ago. Otherwise a sender with a slow clock
 # could never start the task.
 NUDGE_CHECK_SECONDS = 10.0
 FILLERS = 2  # processes that fill runs: one continues while the other waits for long speech
-# Processes that import sheets or speak for scheduled runs. That work has no time limit.
+# Number of processes that import sheets or speak messages for scheduled runs. That work has no time limit.
 BACKGROUND = 1
 
 
@@ -90,7 +90,10 @@ def _excess_tasks() -> int:
 
 
 def dispatchers(alias: str) -> int:
-    """Return how many processes may dispatch a trunk at the same time: one if it has a pace, which that process keeps."""
+    """Return how many processes may dispatch a trunk at the same time.
+
+    It is one if the trunk has a pace, because that process keeps the pace.
+    """
     return 1 if settings.CARRIERS[alias].get("CPS") else int(settings.IRIS_DISPATCHERS_PER_TRUNK)
 
 

@@ -1,8 +1,8 @@
 """Run session carriers in the worker process of their trunk: `celery -A iris worker -Q trunk.<alias>`.
 
-Their events come from other threads. One writer per trunk stores them in sets, keeps them while the database is
-unavailable, and writes the status of the connection (`Trunk.session`). Such a worker is always one process without
-children (Celery's solo pool), because the carrier expects one connection and its calls must outlive every task.
+Their events come from other threads. One writer per trunk stores them in batches, keeps them while the database is
+unavailable, and writes the status of the connection (`Trunk.session`). Such a worker is always one process without children
+(Celery's solo pool), because the carrier expects one connection and its calls must outlive every task.
 """
 
 from __future__ import annotations
@@ -74,21 +74,21 @@ def enforce_single_trunk(sender: Any, **kwargs: Any) -> None:
         )
     if own and len(_queues()) > 1:
         raise SystemExit(
-            f"This worker was told to serve {', '.join(sorted(_queues()))}, but a worker of a trunk serves only the queue "
+            f"This worker should serve {', '.join(sorted(_queues()))}, but a worker of a trunk serves only the queue "
             f"of that trunk. Start one for each: celery --app iris worker --queues {PREFIX}{own[0]}."
         )
     idle = [alias for alias in own if not isinstance(get_carrier(alias), SessionCarrier)]
     if idle:
         raise SystemExit(
             f"{', '.join(idle)} keeps no connection and has no queue of its own, so this worker would have nothing to do."
-            " Any worker sends what goes over it: celery --app iris worker."
+            " Any worker sends for it: celery --app iris worker."
         )
     if own:
         sender.pool_cls, sender.concurrency = "solo", 1
 
 
 def open_own(**kwargs: Any) -> None:
-    """Open the session of a trunk's worker as soon as the worker runs, because reports may be waiting at the carrier."""
+    """Open the session of a trunk's worker as soon as the worker runs, because the carrier may already have reports."""
     for alias in _own_trunks():
         try:
             open_carrier(alias)

@@ -158,7 +158,7 @@ def match_by_number(carrier: Carrier) -> int:
 
 
 def prune() -> None:
-    """Delete old reports and message parts that nothing can match any more, at most PRUNE_SIZE of each."""
+    """Delete old reports and message parts that can match nothing any more, at most PRUNE_SIZE of each."""
     # Reports on the parts of a message may be days apart, whatever the report timeout is.
     oldest = max(2 * settings.IRIS_REPORT_TIMEOUT_SECONDS, 3 * 86400)
     with connection.cursor() as cursor:

@@ -1,6 +1,6 @@
-"""Which workers live: each writes down, whenever one of its processes takes a task, that it is there.
+"""Find out which workers are alive. Each worker records that it is alive whenever one of its processes begins a task.
 
-Of workers that serve every trunk; the worker of one trunk shows its life in that trunk's row (`Trunk.session_at`).
+This covers workers that serve all trunks. The worker of a single trunk records it in that trunk's row (`Trunk.session_at`).
 The rows are those of `telephony.engine.time_slices`.
 """
 
@@ -20,15 +20,13 @@ from django.db.models.functions import Now
 from telephony.models import TimeSlice
 
 PREFIX = "worker:"
-EVERY = 5.0  # seconds between two notes of one process
-# Beat sends several tasks a second, and each worker gets its share; but a process may be busy with one for a minute.
+EVERY = 5.0  # seconds between two records of one process
+# Beat sends several tasks a second, and each worker gets some of them. But one task may keep a process busy for a minute.
 SILENT = timedelta(seconds=90)
 FORGOTTEN = timedelta(days=1)
 NAME_LENGTH = 60
 
-_name = (
-    ""  # of the row of this worker, known to the processes that it forks; "" where there is nothing to note
-)
+_name = ""  # name of this worker's row, which its forked processes inherit; "" if it records nothing
 _noted_at = float("-inf")
 
 
@@ -39,7 +37,7 @@ class LivingWorker:
 
 
 def remember(sender: Any, **kwargs: Any) -> None:
-    """Receiver of `worker_init`: what this worker is called, and how many processes it will have."""
+    """Receiver of `worker_init`: store the name of this worker, with the number of its processes."""
     global _name
     if current_app.conf.task_default_queue in current_app.amqp.queues.consume_from:
         # Two workers may have the same name, or be in containers with the same process ids.
@@ -47,7 +45,7 @@ def remember(sender: Any, **kwargs: Any) -> None:
 
 
 def note(**kwargs: Any) -> None:
-    """Receiver of `task_prerun`: this worker is there."""
+    """Receiver of `task_prerun`: record that this worker is alive."""
     global _noted_at
     now = time.monotonic()
     if not _name or now - _noted_at < EVERY:
@@ -66,11 +64,11 @@ def note(**kwargs: Any) -> None:
                 [PREFIX, FORGOTTEN.total_seconds()],
             )
     except (DatabaseError, InterfaceError):
-        _noted_at = float("-inf")  # the task will say what is wrong
+        _noted_at = float("-inf")  # the task itself will report the error
 
 
 def living() -> list[LivingWorker]:
-    """The workers that serve every trunk and took a task within the last minute and a half."""
+    """Return the workers that serve all trunks and began a task within the last minute and a half."""
     names = (
         TimeSlice.objects.filter(name__startswith=PREFIX, began_at__gt=Now() - SILENT)
         .order_by("name")

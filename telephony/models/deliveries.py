@@ -1,4 +1,4 @@
-"""Deliveries, and the carriers' reports that cannot be matched to one yet."""
+"""Deliveries, and carriers' reports that cannot be matched to a delivery yet."""
 
 from __future__ import annotations
 
@@ -80,52 +80,58 @@ class Delivery(models.Model):
     purpose = models.CharField(max_length=10, choices=Purpose)
     batch = models.BigIntegerField()
     item = models.BigIntegerField()
-    priority = models.SmallIntegerField(help_text="Lower goes first.")
+    priority = models.SmallIntegerField(help_text="Deliveries with a lower value are sent first.")
     channel = models.CharField(max_length=4, choices=Channel)
-    to = models.CharField(max_length=32, help_text="E.164.")
+    to = models.CharField(max_length=32, help_text="In E.164.")
     caller = models.CharField(max_length=32, blank=True)
     text = models.TextField(blank=True)
     audio = models.ForeignKey(
         Audio, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
     )
     script = models.JSONField(
-        null=True, blank=True, help_text="The steps of a call that asks something (`telephony.call_scripts`)."
+        null=True, blank=True, help_text="The steps of a survey call (`telephony.call_scripts`)."
     )
 
     status = models.SmallIntegerField(choices=DeliveryStatus, default=DeliveryStatus.QUEUED)
     cause = models.CharField(max_length=12, choices=Cause, blank=True)
     carrier_text = models.CharField(max_length=200, blank=True)
-    ref = models.CharField(max_length=100, blank=True, help_text="The carrier's id of it.")
+    ref = models.CharField(max_length=100, blank=True, help_text="The carrier's id of this call or SMS.")
     attempts = models.SmallIntegerField(default=0)
     not_before = models.DateTimeField(
-        db_default=Now(), help_text="Waits until then; without end while paused."
+        db_default=Now(), help_text="Not submitted before this time. Infinite while the run is paused."
     )
-    stopped = models.BooleanField(default=False, help_text="Its owner wants it no more: never queued again.")
+    stopped = models.BooleanField(
+        default=False, help_text="The owner has stopped it, so it is never queued again."
+    )
     pinned_since = models.DateTimeField(
         null=True,
         blank=True,
-        help_text="Set when its carrier sends it again: it stays on its trunk, and reports count for it from then on.",
+        help_text="Set when the carrier resends it. The delivery stays on its trunk; reports since then belong to it.",
     )
-    useful_until = models.DateTimeField(null=True, blank=True, help_text="Not sent any more afterwards.")
+    useful_until = models.DateTimeField(null=True, blank=True, help_text="Not sent after this time.")
     expires_at = models.DateTimeField(
         null=True,
         blank=True,
-        help_text="Submitting: end of the lease. Later: lost if it has not reported by then.",
+        help_text="While submitting: end of the lease. Later: without a report by this time, the delivery is lost.",
     )
 
     hold = models.ForeignKey(
         CreditHold, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
     )
     credit_limit = models.DecimalField(
-        max_digits=10, decimal_places=2, help_text="Never captures more than this."
+        max_digits=10, decimal_places=2, help_text="Maximum number of credits that this delivery may capture."
     )
-    credits = models.DecimalField(max_digits=10, decimal_places=2, default=Decimal(0), help_text="Captured.")
-    seconds = models.FloatField(null=True, blank=True, help_text="How long it was answered.")
+    credits = models.DecimalField(
+        max_digits=10, decimal_places=2, default=Decimal(0), help_text="Credits that were captured."
+    )
+    seconds = models.FloatField(
+        null=True, blank=True, help_text="Seconds from the pickup to the end of the call."
+    )
     playback = models.SmallIntegerField(
-        null=True, blank=True, help_text="Per cent of the message that was heard."
+        null=True, blank=True, help_text="Percentage of the message that was played."
     )
     digits = models.CharField(
-        max_length=64, blank=True, db_default="", help_text="The keys that were pressed in the call."
+        max_length=64, blank=True, db_default="", help_text="Keys that the recipient pressed during the call."
     )
 
     created_at = models.DateTimeField(db_default=Now())
@@ -134,7 +140,7 @@ class Delivery(models.Model):
     answered_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
     delivered_at = models.DateTimeField(
-        null=True, blank=True, help_text="When the handset's receipt came, if any."
+        null=True, blank=True, help_text="When the handset's receipt came, if there was one."
     )
 
     class Meta:
@@ -191,7 +197,7 @@ class MessagePart(models.Model):
 
     delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="parts")
     trunk = models.ForeignKey(Trunk, on_delete=models.PROTECT, related_name="+", db_index=False)
-    ref = models.CharField(max_length=100, help_text="The carrier's id of it.")
+    ref = models.CharField(max_length=100, help_text="The carrier's id of this call or SMS.")
     delivered = models.BooleanField(default=False)
     delivered_at = models.DateTimeField(null=True, blank=True, help_text="When its report came.")
     created_at = models.DateTimeField(db_default=Now())
@@ -210,7 +216,9 @@ class UnmatchedReport(models.Model):
 
     trunk = models.ForeignKey(Trunk, on_delete=models.PROTECT, related_name="+", db_index=False)
     ref = models.CharField(max_length=100, blank=True)
-    number = models.CharField(max_length=32, blank=True, help_text="Whom it is about, in E.164.")
+    number = models.CharField(
+        max_length=32, blank=True, help_text="Phone number that the report is about, in E.164."
+    )
     status = models.SmallIntegerField(choices=DeliveryStatus)
     cause = models.CharField(max_length=12, choices=Cause, blank=True)
     carrier_text = models.CharField(max_length=200, blank=True)

@@ -12,10 +12,12 @@ class PhoneNumber(models.Model):
 
     number = models.CharField(max_length=32, unique=True)
     sid = models.CharField(
-        max_length=32, unique=True, help_text="32 lower-case hex digits; stable for the number."
+        max_length=32, unique=True, help_text="32 lower-case hex digits. They never change for this number."
     )
     rate = models.DecimalField(
-        max_digits=10, decimal_places=2, help_text="Credits charged when it is bought."
+        max_digits=10,
+        decimal_places=2,
+        help_text="Price in credits, charged when an account buys the number.",
     )
     capabilities = models.CharField(max_length=100, default="Voice, SMS")
     friendly_name = models.CharField(max_length=100, blank=True)

@@ -17,7 +17,7 @@ class InboundMessage(models.Model):
     owner = models.ForeignKey(
         "accounts.Account", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
-    sender = models.CharField(max_length=32, help_text="E.164 where it is a phone number.")
+    sender = models.CharField(max_length=32, help_text="In E.164, if the sender is a phone number.")
     to = models.CharField(max_length=32, blank=True)
     text = models.TextField(blank=True)
     received_at = models.DateTimeField()

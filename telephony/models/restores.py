@@ -19,25 +19,31 @@ class RestoreGuard(models.Model):
 
     id = models.SmallIntegerField(primary_key=True, default=1)
     system_identifier = models.BigIntegerField(
-        null=True, blank=True, help_text="Of the PostgreSQL server; empty if it does not say."
+        null=True, blank=True, help_text="Identifier of the PostgreSQL server. Empty if the server hides it."
     )
-    timeline = models.BigIntegerField(null=True, blank=True, help_text="Of its write-ahead log; likewise.")
+    timeline = models.BigIntegerField(
+        null=True,
+        blank=True,
+        help_text="Timeline of the server's write-ahead log. Empty if the server hides it.",
+    )
     database_oid = models.BigIntegerField()
-    guard_oid = models.BigIntegerField(help_text="Of this table.")
-    delivery_oid = models.BigIntegerField(help_text="Of the table of deliveries.")
-    anchor_xmin = models.BigIntegerField(help_text="The transaction that wrote the anchor's row.")
-    adopted_at = models.DateTimeField(help_text="When these marks were taken.")
+    guard_oid = models.BigIntegerField(help_text="Oid of this table.")
+    delivery_oid = models.BigIntegerField(help_text="Oid of the table of deliveries.")
+    anchor_xmin = models.BigIntegerField(help_text="Id of the transaction that wrote the anchor's row.")
+    adopted_at = models.DateTimeField(help_text="When these identifiers were stored.")
     beats = models.BigIntegerField(
         default=0,
-        help_text="Raised by each tick. Workers remember it: it never falls, unless data were lost.",
+        help_text="Counter that each tick increments. Workers store the last value; a lower one means that data were lost.",
     )
-    held_since = models.DateTimeField(null=True, blank=True, help_text="Nothing leaves from then on.")
+    held_since = models.DateTimeField(
+        null=True, blank=True, help_text="Since when iris makes no calls and sends no SMS."
+    )
     reason = models.CharField(max_length=300, blank=True)
-    set_aside_at = models.DateTimeField(null=True, blank=True, help_text="When the runs had been paused.")
+    set_aside_at = models.DateTimeField(null=True, blank=True, help_text="When all runs had been paused.")
     restored_at = models.DateTimeField(
         null=True,
         blank=True,
-        help_text="When the last hold ended. What was claimed before is never queued again.",
+        help_text="When the last hold ended. Deliveries claimed before this time are never queued again.",
     )
 
     class Meta:

@@ -28,9 +28,9 @@ class SandboxMessage(models.Model):
     answer_at = models.DateTimeField(null=True, blank=True)
     end_at = models.DateTimeField(null=True, blank=True)
     report_at = models.DateTimeField(
-        null=True, blank=True, help_text="When the next report is due; empty after the last."
+        null=True, blank=True, help_text="When the next report is due. Empty after the last report."
     )
-    hidden = models.BooleanField(default=False, help_text="Emptied from the inbox.")
+    hidden = models.BooleanField(default=False, help_text="Removed from the inbox.")
 
     class Meta:
         indexes: ClassVar = [

@@ -20,7 +20,7 @@ class Bind(models.Model):
     seen_at = models.DateTimeField()
     tells_numbers = models.BooleanField(
         null=True,
-        help_text="Whether the latest receipts about known SMS named their numbers; empty until one has come.",
+        help_text="Whether the latest receipts that matched an SMS contained its number. Null before the first.",
     )
 
     def __str__(self) -> str:
@@ -46,9 +46,11 @@ class Repetition(models.Model):
 
     delivery = models.OneToOneField("telephony.Delivery", primary_key=True, on_delete=models.CASCADE)
     since = models.DateTimeField(
-        null=True, blank=True, help_text="Only workers of the release before `Delivery.pinned_since` read it."
+        null=True,
+        blank=True,
+        help_text="Read only by workers of an older release, which does not know `Delivery.pinned_since`.",
     )
-    times = models.SmallIntegerField(default=1, help_text="How often it was sent again.")
+    times = models.SmallIntegerField(default=1, help_text="How often the SMS was sent again.")
 
     def __str__(self) -> str:
         return f"SMS {self.delivery_id}, sent again {self.times} times"
@@ -60,14 +62,16 @@ class InboundPart(models.Model):
     trunk = models.ForeignKey("telephony.Trunk", on_delete=models.CASCADE, related_name="+", db_index=False)
     sender = models.CharField(max_length=32)
     to = models.CharField(max_length=32, blank=True)
-    reference = models.IntegerField(help_text="The sender's number of the message.")
+    reference = models.IntegerField(help_text="Reference number of the message, from its user data header.")
     total = models.SmallIntegerField()
-    number = models.SmallIntegerField(help_text="From 1 to the total.")
-    coding = models.SmallIntegerField(help_text="Its data_coding.")
+    number = models.SmallIntegerField(help_text="Position of this part, from 1 to `total`.")
+    coding = models.SmallIntegerField(help_text="data_coding of this part.")
     octets = models.BinaryField()
     received_at = models.DateTimeField()
     created_at = models.DateTimeField(db_default=Now())
-    joined_at = models.DateTimeField(null=True, blank=True, help_text="When its message was shown.")
+    joined_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the complete message was passed on."
+    )
 
     class Meta:
         indexes: ClassVar = [

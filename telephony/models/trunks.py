@@ -13,7 +13,7 @@ class Trunk(models.Model):
 
     alias = models.CharField(max_length=50, unique=True)
     next_slot_at = models.DateTimeField(
-        null=True, blank=True, help_text="When the next call or SMS may leave; earlier slots are taken."
+        null=True, blank=True, help_text="The next free slot: earliest time for the next call or SMS."
     )
     last_departures = models.JSONField(
         null=True,
@@ -21,7 +21,8 @@ class Trunk(models.Model):
         help_text="Times and numbers of the calls or SMS of the last second, stored when another process takes over.",
     )
     last_owner_id = models.BigIntegerField(
-        default=0, help_text="Whose delivery was claimed last; owners take turns."
+        default=0,
+        help_text="Owner of the delivery that was claimed last. Deliveries of the owners are claimed in turn.",
     )
     paused_until = models.DateTimeField(null=True, blank=True)
     pause_reason = models.CharField(max_length=200, blank=True)
@@ -31,11 +32,11 @@ class Trunk(models.Model):
         max_length=200,
         blank=True,
         db_default="",
-        help_text="Why deliveries leave more slowly than the CPS of this trunk allows; empty when they do not.",
+        help_text="Why deliveries are submitted more slowly than the CPS of this trunk. Empty if they are not.",
     )
     pace_noted_at = models.DateTimeField(null=True, blank=True)
     session = models.CharField(
-        max_length=200, blank=True, help_text="What its worker last said of its connection, if it keeps one."
+        max_length=200, blank=True, help_text="Latest status of the connection, if this trunk keeps one."
     )
     session_at = models.DateTimeField(null=True, blank=True)
 
@@ -49,7 +50,7 @@ class TimeSlice(models.Model):
     name = models.CharField(max_length=100, primary_key=True)
     began_at = models.DateTimeField()
     got_on_at = models.DateTimeField(
-        null=True, help_text="When it last said that it gets on (`telephony.engine.stalls`)."
+        null=True, help_text="When the task last recorded progress (`telephony.engine.stalls`)."
     )
 
     class Meta:

@@ -20,10 +20,10 @@ class Voice(models.Model):
         ESPEAK = "espeak"
         PIPER = "piper"
 
-    name = models.CharField(max_length=50, unique=True, help_text="What iris calls it, such as np_rija.")
+    name = models.CharField(max_length=50, unique=True, help_text="Internal name, such as np_rija.")
     api_name = models.CharField(
         max_length=50,
-        help_text="What callers of the API call it; a premium voice may share it with a plain one.",
+        help_text="Name in the API. A premium voice may have the same name as a plain voice.",
     )
     display = models.CharField(max_length=100)
     language = models.CharField(max_length=10, default="ne", help_text="Two letters, such as ne or en.")
@@ -35,8 +35,8 @@ class Voice(models.Model):
         'piper: {"model": "ne_NP-google-medium.onnx", "speaker": 3, "speed": 1.0}.',
     )
     is_premium = models.BooleanField(default=False)
-    enabled = models.BooleanField(default=True, help_text="What is not enabled is offered to nobody.")
-    order = models.SmallIntegerField(default=100, help_text="Lower is listed first.")
+    enabled = models.BooleanField(default=True, help_text="A voice that is not enabled cannot be chosen.")
+    order = models.SmallIntegerField(default=100, help_text="Voices with a lower value are listed first.")
 
     class Meta:
         ordering: ClassVar = ["order", "id"]
@@ -66,14 +66,16 @@ class Audio(models.Model):
     is_trial = models.BooleanField(
         default=False,
         db_default=False,
-        help_text="Spoken for somebody who tried a voice (telephony.speech.trials), and kept for a day only.",
+        help_text="Recording of a voice trial (telephony.speech.trials). It is kept for a day.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
-    used_at = models.DateTimeField(db_default=Now(), help_text="When it was last asked for, to the day.")
+    used_at = models.DateTimeField(
+        db_default=Now(), help_text="When the recording was last requested, to the day."
+    )
     pruned_at = models.DateTimeField(
         null=True,
         blank=True,
-        help_text="Its files were removed (manage.py prune_audio); made again when asked for.",
+        help_text="When manage.py prune_audio removed its files. They are created again on request.",
     )
 
     def __str__(self) -> str:

@@ -22,13 +22,13 @@ _ENGLISH_RUN_ENDS = r"[\s;!?()…\"'“”‘’\[\]]|[:.,](?!\S)"
 _LAST_NEPALI_RUN_END = re.compile(rf"(?s:.*)(?:{_NEPALI_RUN_ENDS})")
 _LAST_ENGLISH_RUN_END = re.compile(rf"(?s:.*)(?:{_ENGLISH_RUN_ENDS})")
 
-# These two match up to the end of the text; a final line break may follow.
+# The next two patterns match up to the end of the text; a final line break may follow.
 _NEPALI_CODE_BEFORE = re.compile(
     rf"(?:{nepali.CODE_WORDS}|{nepali.CALL_WORDS}){nepali.CLAUSE}{{0,30}}$", re.IGNORECASE
 )
 _ENGLISH_UNIT_BEFORE = re.compile(r"(?<![A-Za-z])(?:npr|nrs|rs|no)\.?\Z|[$€£₹]\Z", re.IGNORECASE)
 _ENGLISH_CODE_BEFORE = re.compile(rf"{english.CODE_WORD}{english.CLAUSE}{{0,30}}$", re.IGNORECASE)
-# This one is matched against the text without trailing spaces.
+# This pattern is matched against the text without trailing spaces.
 _NEPALI_UNIT_BEFORE = re.compile(
     rf"(?:{nepali.RUPEE_SIGNS}(?:\s?[.:])?|[$€£]"
     rf"|(?<![{nepali.DEVANAGARI}])(?:[वब]ि\.?\s?सं\.?|मिति|[ईइ]\.?\s?सं\.?|सन्|{'|'.join(nepali.DAY_PARTS)}))\Z",

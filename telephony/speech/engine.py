@@ -39,17 +39,15 @@ class Engine(Protocol):
     """A speech engine. `options` are the engine options of a voice (`telephony.models.Voice`)."""
 
     def check(self, *, language: str, options: Mapping[str, Any]) -> None:
-        """Raise ValueError, with a sentence for the operator, if these options are invalid."""
+        """Raise ValueError, with a message for the operator, if these options are invalid."""
         ...
 
     def install_hint(self, options: Mapping[str, Any]) -> str:
-        """Return a sentence saying what the operator must install before this voice can speak, or ""."""
+        """Return a message that says what the operator must install before this voice can speak, or ""."""
         ...
 
     def version(self, options: Mapping[str, Any]) -> str:
-        """Return an identifier that changes when the same text would sound different, so that no stale
-        recording is reused.
-        """
+        """Return an identifier that changes when a text would sound different, so that no stale recording is reused."""
         ...
 
     def synthesize(

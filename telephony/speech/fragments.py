@@ -1,4 +1,4 @@
-"""Cut a message at its gaps, so that each part is spoken once and joined with others as often as needed.
+"""Cut a message at its gaps (the places of tag values), so that each part is spoken once, and join the parts.
 
 Some text is spoken differently next to a value, so it stays in one part with the value: in `रु. {amount}` the word for
 rupees follows the amount. The same holds for `{name}लाई` and `कोड {code}`.
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from telephony.speech.attachment import attachment_end, attachment_start
 
-# All in seconds.
+# All durations are in seconds.
 EDGE_SILENCE = 0.015  # kept at each edge of a part: two edges make the gap between two words
 # Around a whole recording, so that an opening or closing line cuts off nothing.
 HEAD_SILENCE, TAIL_SILENCE = 0.05, 0.25
@@ -29,7 +29,7 @@ _WORD = re.compile(r"\w")
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """A text that is spoken by itself, with the seconds of silence before and after the audible sound.
+    """A text that is spoken on its own, with the seconds of silence before and after the audible sound.
 
     `is_part` is true if it is a part of a longer message.
     """

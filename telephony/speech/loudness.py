@@ -26,7 +26,7 @@ SILENCE_LEVEL = 130  # of 32,768, about −48 dB: quieter sound at either end is
 MAX_GAIN = 40.0  # decibels; a recording that needs more gain is only noise
 GATE_LUFS = -70.0  # LUFS, the absolute gate of EBU R 128
 MIN_MEASURABLE_SECONDS = 0.4  # one block of EBU R 128
-# The limiter reduces the loudness a little; the gain is corrected until the error is within this.
+# The limiter reduces the loudness a little. The gain is corrected until the difference from the target is at most this.
 TOLERANCE_LU = 0.3
 BLOCK_SAMPLES = 80  # 10 ms at 8 kHz
 
@@ -73,8 +73,8 @@ def apply_voice_gain(
 ) -> Pcm:
     """Amplify speech by the `gain` of its voice, corrected towards the target by at most `reach` decibels.
 
-    Only speech of 1.5 s or more is corrected by its own loudness. A short name gets exactly the gain of its
-    voice: corrected by itself, a name full of vowels would sound shouted.
+    The correction needs speech of 1.5 s or more. A short name gets exactly the gain of its voice, because with a correction
+    a name full of vowels would sound shouted.
     """
     before = measure_lufs(pcm) if pcm.seconds >= 1.5 else None
     if before is None:

@@ -49,7 +49,7 @@ def _date(match: re.Match[str]) -> str:
         bs = year > LAST_AD_YEAR
     era = "विक्रम संवत् " if re.search("[वब]ि", parts["mark"] or "") else ""
     if bs and 1 <= month <= 12 and 1 <= day <= _LAST_BS_DAY and _is_called_a_date(match):
-        # The text calls it a date, so it is read as one even if the calendar has no such day.
+        # The text says that it is a date, so it is read as a date even if the calendar has no such day.
         return f" {era}{_bs_date(year, month, day)}"
     with suppress(ValueError):
         if bs:
@@ -146,7 +146,7 @@ _MARK = rf"(?:(?P<mark>(?<![{DEVANAGARI}])(?:{_BS_ERA}|{_AD_ERA}|सन्)|b\.?
 _CLOCK = r"\d{1,2}(?:[:.][0-5]\d)?"
 
 DATE_RULES: tuple[Rule, ...] = (
-    # Of two dates, the first is until the second.
+    # A range of two dates: from the first to the second.
     rule(
         rf"(?<![\d/.-])(\d{{4}}([/.-])\d{{1,2}}\2\d{{1,2}})\s?{DASH}\s?(?=\d{{4}}\2\d{{1,2}}\2\d{{1,2}}(?!\d))",
         r"\1 देखि ",

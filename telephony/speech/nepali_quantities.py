@@ -72,7 +72,7 @@ _FRACTIONS = {
 _OVER = frozenset({(1, 5), (2, 5), (3, 5), (4, 5), (1, 8), (3, 8), (5, 8), (7, 8), (1, 10), (3, 10)})
 
 
-# Of these, 2/3 means two or three.
+# Before these words, 2/3 means two or three.
 _COUNTED = re.compile("\\s?(?:दिन|जना|हप्ता|महिना|वर्ष|वटा|पटक|ठाउँ|जिल्ला|घर)")
 
 

@@ -1,6 +1,6 @@
-"""What the rules of Nepali normalization have in common: their form, and how they match numbers.
+"""The common parts of the rules of Nepali normalization: their form, and how they match numbers.
 
-The texts are untrusted, so each rule must run in linear time, whatever the text
+The texts are untrusted, so each rule must run in linear time for every text
 (tests/telephony/speech/test_linear_rules.py). A repetition without an upper bound starts only where no other attempt of
 the same rule has already read the same characters (a lookbehind ensures it), and is possessive where it could
 backtrack.

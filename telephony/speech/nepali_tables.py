@@ -7,8 +7,8 @@ from __future__ import annotations
 _LETTER_NAMES = "ए बी सी डी ई एफ जी एच आई जे के एल एम एन ओ पी क्यु आर एस टी यु भी डब्लु एक्स वाई जेड".split()
 LETTERS = dict(zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", _LETTER_NAMES, strict=True))
 
-# Acronyms that are spelled although they could be read as words, even among other words in capitals. All short ones
-# are spelled if they stand alone, and those without a vowel always.
+# Acronyms that are spelled although they could be read as words, even among other words in capitals. Other acronyms need no
+# entry: a short one is spelled if it stands alone, and one without a vowel is always spelled.
 ACRONYMS = frozenset(
     """OTP ATM ID EMI CEO AI USD GPA ISP UAE USA UK UN EU NEA IPO IRD OPD ICU WHO SEE NEB NID HIV ECG KUKL NDRRMA DOTM
     IEMIS UNDP UNFPA UNHCR ICAO IATA ISBN IMEI""".split()
@@ -134,7 +134,7 @@ ABBREVIATIONS = {
     "X-ray": "एक्स रे",
 }
 
-# Units after a number. In those of CASE_SENSITIVE_MEASURES, the other case means something else.
+# Units after a number. For the units in CASE_SENSITIVE_MEASURES, upper and lower case mean different things.
 MEASURES = {
     "km/h": "किलोमिटर प्रति घण्टा",
     "kmph": "किलोमिटर प्रति घण्टा",

@@ -1,4 +1,4 @@
-"""Convert text to Unicode's composed form (NFC) in linear time, whatever the text, and replace compatibility forms."""
+"""Convert any text to Unicode's composed form (NFC) in linear time, and replace compatibility forms."""
 
 import re
 import unicodedata
@@ -10,7 +10,7 @@ _DOUBLE_MARKS = "\u0f73\u0f75\u0f81"
 
 
 def to_nfc(text: str) -> str:
-    """Return the text in NFC. Of more than MAX_MARKS consecutive marks, only the first MAX_MARKS are kept."""
+    """Return the text in NFC. If a letter has more than MAX_MARKS marks, only the first MAX_MARKS are kept."""
     if text.isascii():
         return text
     return unicodedata.normalize("NFC", _limit_marks(text))
@@ -30,8 +30,8 @@ def _limit_marks(text: str) -> str:
 _INVISIBLE = dict.fromkeys(
     [0xAD, 0x200B, 0x200E, 0x200F, 0x2060, 0xFEFF, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 )
-# Kinds of compatibility forms that mean what their plain form means. Others do not: ² and ½ are handled apart, and
-# … has other uses than three full stops.
+# Kinds of compatibility forms with the same meaning as their plain form. Other kinds differ: ² and ½ are handled separately,
+# and … is not only three full stops.
 _SAFE_KINDS = ("<wide>", "<narrow>", "<font>", "<noBreak>")
 _SAFE_CHARACTERS = frozenset("℃℉ﬀﬁﬂﬃﬄﬅﬆ")
 _MAX_PLAIN_CHARACTERS = 5

@@ -1,4 +1,4 @@
-"""Turn text as people write it into text as it is spoken, before an engine sees it."""
+"""Convert text as people write it into text as it is spoken, before it is passed to an engine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _VISARGA_IN_TIME = re.compile(r"(?<=\d)\s?[ः﹕：]\s?(?=\d)")
 
 
 def spoken_form(text: str, *, language: str) -> str:
-    """Return the text that the engines get. Texts with the same spoken form share one recording.
+    """Return the text for the engines. Texts with the same spoken form share one recording.
 
     Raises Unspeakable if the text contains nothing to speak is longer than MAX_CHARACTERS, or is typed for
     a legacy font.
@@ -43,7 +43,7 @@ def spoken_form(text: str, *, language: str) -> str:
     text = _DATE_WITH_BARS.sub(r"\1/\2/\3", text)
     text = _YEARS_WITH_BAR.sub("/", text)
     text = _BAR_IN_AMOUNT.sub("/-", _BAR_BEFORE_PAISA.sub(".", text))
-    # A visarga is typed for the colon that it looks like.
+    # People type a visarga for a colon, because they look alike.
     text = _VISARGA_IN_TIME.sub(":", text)
     # People without a Nepali keyboard type a vertical bar for the danda that ends a sentence.
     text = re.sub(r"(?<!\s)\s*+[|।॥][\s|।॥]*", "। ", text)
@@ -64,9 +64,9 @@ def too_many_characters(count: int) -> Unspeakable:
 
 
 def _is_pronounceable(character: str) -> bool:
-    """Return whether an engine may see this character.
+    """Return whether the character may be passed to an engine.
 
-    Not: control, invisible and private-use characters, emoji and their modifiers.
+    False for control, invisible and private-use characters, emoji and their modifiers.
     """
     if character == "\n" or character in _JOINERS or character in _KEPT_SYMBOLS:
         return True

@@ -96,8 +96,7 @@ class Piper:
             if voice.config.num_speakers > 1
             else None,
             length_scale=voice.config.length_scale / (chosen["speed"] * speed),
-            # Normalization would use the loudest peak of each sentence, so names would be louder than the text around
-            # them.
+            # Normalization would use the loudest peak of each sentence, so names would be louder than the text around them.
             normalize_audio=False,
         )
         rate = voice.config.sample_rate
@@ -144,7 +143,7 @@ def _next_cut(text: str, start: int) -> int:
         if len(sentence[0]) > MAX_SENTENCE_CHARACTERS:
             begin, end = sentence.start(), sentence.start() + MAX_SENTENCE_CHARACTERS
             for sign in (",", ";", " "):
-                # Not in the first half: pieces of a word or two would add audible pauses for nothing.
+                # Not in the first half, because pieces of a word or two would add audible pauses without need.
                 if (found := text.rfind(sign, begin + MAX_SENTENCE_CHARACTERS // 2, end)) > 0:
                     return found + 1
             return end
@@ -194,8 +193,8 @@ def _load_model(model: Path, modified_ns: int) -> Any:
     from piper import PiperVoice
     from piper.config import PiperConfig
 
-    # One thread per model: two would halve the time of a sentence but cost 50 % more CPU, and there is
-    # already one process per processor.
+    # One thread per model. Two threads would halve the time of a sentence, but need 50 % more CPU time, and there is already
+    # one process per processor.
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(

@@ -7,7 +7,7 @@ A recording is needed if
 * a campaign or run refers to it, or
 * it is a fragment of a needed recording.
 
-Speech that is pruned too early only has to be spoken again. An upload that a campaign refers to is never removed.
+If speech is pruned too early, it is spoken again on demand. An upload that a campaign refers to is never removed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MIN_ORPHAN_AGE = timedelta(days=1)
 
 @dataclass(slots=True)
 class PruneResult:
-    """What was removed, or would be removed by a dry run."""
+    """The number of recordings, files and bytes that were removed, or that a dry run would remove."""
 
     recordings: int = 0
     files: int = 0

@@ -1,6 +1,6 @@
 """Recognize romanized Nepali, and put its common words into Devanagari.
 
-Not transliterated: words that are not in the table. They stay in Latin letters.
+Words that are not in the table stay in Latin letters.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _WORDS = dict(
     chaitra=चैत aitabar=आइतबार sombar=सोमबार mangalbar=मङ्गलबार budhabar=बुधबार bihibar=बिहिबार sukrabar=शुक्रबार
     shukrabar=शुक्रबार sanibar=शनिबार shanibar=शनिबार""".split()
 )
-# Words that show that a text is romanized Nepali. The table also holds English words and words that look English.
+# Words of the table that are English or look English. They do not show that a text is romanized Nepali.
 _ENGLISH = frozenset(
     """no number ward school token code phone fees fee bus ambulance bill minute gate din ma ho ka ki le ra pani kar jamma
     rati bata saya tala jana banda no wa ani code""".split()
@@ -43,7 +43,7 @@ _ENGLISH = frozenset(
 _MARKERS = frozenset(_WORDS) - _ENGLISH
 _MIN_MARKERS = 2
 _HINTS = frozenset("ma ho ka ra le din gate pani kar jamma rati bata ko".split())
-_MIN_SHARE = 0.3  # of the Latin words
+_MIN_SHARE = 0.3  # minimum share of the Latin words
 
 _LATIN_WORD = re.compile(r"(?<![\w@./-])[A-Za-z]{2,20}(?![\w@/])")
 

@@ -138,7 +138,7 @@ class SpeechProcess:
         self._close()
 
     def disown(self) -> None:
-        """Leave the process to the parent that we were forked from."""
+        """Leave the speech process to the parent process from which this process was forked."""
         self._process.returncode = 0  # the parent reaps it, not this process
         self._close()
 

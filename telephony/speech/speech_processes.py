@@ -48,7 +48,7 @@ class SpeechTimedOut(InvalidInput):
 
 
 class SpeechBudgetExceeded(Unavailable):
-    """Many texts took so long that the rest must wait for another time slice.
+    """Many texts took so long that the remaining texts must wait for another time slice.
 
     The first `made_count` recordings are stored.
     """

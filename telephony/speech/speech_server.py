@@ -1,7 +1,7 @@
 """Serve the requests of `speech_processes`, inside the speech process (`telephony.speech_worker`) and its limits.
 
-Each item of a request gets one frame as soon as it is done, so the parent knows which item a process died on.
-Heartbeats come in between. The last frame states the processor time, and the reason if the request ended early.
+Each item of a request gets one frame as soon as it is done. So if a process dies, the parent knows which item caused it.
+Heartbeats are sent between the frames. The last frame states the processor time, and the reason if the request ended early.
 """
 
 from __future__ import annotations

@@ -56,8 +56,8 @@ def is_missing_locally(name: str) -> bool:
 def write(name: str, extension: Extension, content: bytes) -> bool:
     """Store a file completely or not at all. Return whether the stored content is the given one.
 
-    If several processes write the same name concurrently, the first one wins and the others get False: two renderings
-    of a text may differ in length.
+    If several processes write the same name concurrently, the file of the first process is stored and the others get False,
+    because two renderings of a text may differ in length.
     """
     path = path_of(name, extension)
     local = _local_path(path)

@@ -33,8 +33,9 @@ PROCESSING_VERSION = 2
 
 
 class _Piece(NamedTuple):
-    """A text to be spoken on its own, as people wrote it. `before` and `after` are the seconds of silence around its
-    sound.
+    """A text to be spoken on its own, as people wrote it.
+
+    `before` and `after` are the seconds of silence around its sound.
     """
 
     text: str
@@ -63,7 +64,9 @@ def speak(*, text: str, voice: str | None = None, speed: float = 1.0) -> Audio:
 
 
 def speak_many(texts: Iterable[str], voice: str | None = None, speed: float = 1.0) -> dict[str, Audio]:
-    """Return the recordings of many texts, by text. Unspeakable texts are omitted, so that one cannot stop the others.
+    """Return the recordings of many texts, by text.
+
+    Unspeakable texts are omitted, so that one such text cannot stop the others.
 
     Costs three statements per 1,000 texts. Call it outside the transaction that uses the result: speaking takes time,
     and a recording remains useful if that transaction fails. Raises SpeechTimedOut, SpeechFailed, SpeechBusy and
@@ -84,10 +87,11 @@ def speak_filled(
     voice: str | None = None,
     speed: float = 1.0,
 ) -> list[Audio | None]:
-    """Return one recording per filling of a message with gaps (None in `parts`); None if it cannot be spoken.
+    """Return one recording for each item of `fillings`; None if it cannot be spoken.
 
-    Each part is spoken once for all fillings that share it. A recording is a list of parts, without a file of
-    its own. Call it outside the transaction that uses the result, like `speak_many`.
+    `parts` is a message in which None is a gap; an item of `fillings` has the tag values for the gaps. Each part is spoken
+    once for all items that share it. A recording is a list of parts, without a file of its own. Call it outside the
+    transaction that uses the result, like `speak_many`.
     """
     speaker = _Speaker(voice, speed)
     spoken = _speak_parts(speaker, parts, fillings)
@@ -151,7 +155,7 @@ def prepare_filled(
     voice: str | None = None,
     speed: float = 1.0,
 ) -> int:
-    """Speak everything that `speak_filled` will need, in advance. Return the number of distinct parts."""
+    """Speak all parts that `speak_filled` will need, in advance. Return the number of distinct parts."""
     return len(_speak_parts(_Speaker(voice, speed), parts, fillings).recordings)
 
 
@@ -194,7 +198,7 @@ def get_or_create_joined(joined: Mapping[str, Audio]) -> dict[str, Audio]:
     for names in _batches(sorted(joined)):
         found = get_and_mark_used(names)
         pruned = [name for name, one in found.items() if one.pruned_at is not None]
-        if pruned:  # pruning removed only its MP3; its fragments have been spoken again by now
+        if pruned:  # Pruning removed only the MP3 of a joined recording. Its fragments have been spoken again before this.
             Audio.objects.filter(name__in=pruned).update(pruned_at=None)
         missing = [name for name in names if name not in found]
         if missing:
@@ -238,7 +242,10 @@ class _Speaker:
         )
 
     def normalize(self, pieces: Sequence[_Piece], *, strict: bool = False) -> dict[_Piece, _NormalizedPiece]:
-        """Normalize pieces; return the results by piece. Unspeakable ones are omitted, or raised if `strict`."""
+        """Normalize pieces; return the results by piece.
+
+        Unspeakable pieces are omitted, or raise Unspeakable if `strict`.
+        """
         found: dict[_Piece, _NormalizedPiece] = {}
         refused: Unspeakable | None = None
         items = [(piece.text, piece.before, piece.after, piece.is_part) for piece in pieces]
@@ -254,8 +261,9 @@ class _Speaker:
         return found
 
     def _name(self, piece: _Piece, engine_text: str) -> str:
-        """Return the name of the recording. It depends on everything that affects the sound, but not on the name of the
-        voice.
+        """Return the name of the recording.
+
+        It depends on everything that affects the sound, but not on the name of the voice.
         """
         voice = self.voice
         edges = (piece.before, piece.after) if piece.is_part else ()
@@ -275,7 +283,7 @@ class _Speaker:
     def recordings(self, wanted: Iterable[_NormalizedPiece], *, strict: bool = False) -> dict[str, Audio]:
         """Return the recordings of normalized pieces by name, speaking those that are missing.
 
-        Unspeakable pieces are omitted, or raised if `strict`. The file is written before the row, so every
+        Unspeakable pieces are omitted, or raise Unspeakable if `strict`. The file is written before the row, so every
         row has its file. If two processes speak the same text at the same time, one of them finds and uses
         the other's file and row. After an error, the recordings made so far are kept.
         """

@@ -1,4 +1,4 @@
-"""Voice trials: a short text is spoken for its author alone. Trials are free, so other limits apply.
+"""Voice trials: clients can listen to a short text, without a call. Trials are free, so other limits apply.
 
 A trial has a maximum length, an account has a daily quota of new speech, and the recording is kept for one day.
 """
@@ -19,7 +19,7 @@ from telephony import speech
 from telephony.models import Audio
 
 DAY_SECONDS = 24 * 60 * 60
-# The estimated upper bound before a text has been spoken: digits take longest.
+# Estimated upper bound of the duration before a text has been spoken. Digits take longest.
 SECONDS_PER_CHARACTER = 0.5
 
 

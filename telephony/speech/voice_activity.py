@@ -1,4 +1,4 @@
-"""Store what callees say in calls, and tell speech from silence and noise."""
+"""Store spoken responses of recipients, and distinguish speech from silence and noise."""
 
 from __future__ import annotations
 

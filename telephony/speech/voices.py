@@ -31,7 +31,7 @@ DEFAULT = "np_rija"
 
 # The keys of an IRIS_VOICES entry that describe the voice. All other keys are options of its engine.
 CATALOGUE_KEYS = frozenset({"id", "display", "language", "api_name", "premium", "engine"})
-FIRST_CUSTOM_ID = 100  # smaller ids are reserved for built-in voices: the API promises them
+FIRST_CUSTOM_ID = 100  # smaller ids are reserved for built-in voices, because the API documents their ids
 
 CACHE_SECONDS = 5.0  # another process sees a change after at most this time
 
@@ -82,7 +82,7 @@ def resolve(name: str | None) -> str:
 
 
 def setting_errors() -> Iterator[str]:
-    """Yield a sentence for each voice of settings.IRIS_VOICES that cannot speak."""
+    """Yield a message for each voice of settings.IRIS_VOICES that cannot speak."""
     if not settings.IRIS_VOICES:
         yield "IRIS_VOICES is empty."
     for name, entry in settings.IRIS_VOICES.items():
@@ -105,7 +105,7 @@ def voice_error(engine: str, language: str, options: Mapping[str, Any]) -> str:
 
 
 def setting_warnings() -> Iterator[str]:
-    """Yield a sentence for each voice of the settings whose engine is not installed: what to install where."""
+    """Yield a message for each voice of the settings whose engine is not installed: what to install and where."""
     for name in settings.IRIS_VOICES:
         engine, options = _engine_in_settings(name)
         if engine in ENGINES and (hint := get_engine(engine).install_hint(options)):
@@ -113,14 +113,14 @@ def setting_warnings() -> Iterator[str]:
 
 
 def database_errors() -> Iterator[str]:
-    """Yield a sentence for each voice with its own engine in the database that cannot speak."""
+    """Yield a message for each voice with its own engine in the database that cannot speak."""
     for row in Voice.objects.exclude(engine=""):
         if error := row_error(row):
             yield f"The voice {row.name}: {error}"
 
 
 def database_warnings() -> Iterator[str]:
-    """Yield a sentence for each voice with its own engine in the database whose engine is not installed."""
+    """Yield a message for each voice with its own engine in the database whose engine is not installed."""
     for row in Voice.objects.exclude(engine=""):
         if not row_error(row) and (hint := engine_and_hint(row)[1]):
             yield _fallback_notice(row.name, hint)
@@ -214,7 +214,7 @@ def clear_cache(**_: Any) -> None:
 
 
 def seed(using: str = "default", apps: Any = None, **_: Any) -> None:
-    """Add the voices of the settings that the catalogue lacks. Signal receiver of `post_migrate`."""
+    """Add the voices of the settings that are not in the catalogue yet. Signal receiver of `post_migrate`."""
     if apps is not None and "voice" not in apps.all_models["telephony"]:
         return  # migrated back to a state without the catalogue
     known = dict(Voice.objects.using(using).values_list("name", "pk"))
@@ -237,7 +237,7 @@ def seed(using: str = "default", apps: Any = None, **_: Any) -> None:
 
 
 def _reserve_small_ids(using: str) -> None:
-    """Advance the id sequence to FIRST_CUSTOM_ID at least, so that custom voices never get a reserved id."""
+    """Advance the id sequence to at least FIRST_CUSTOM_ID, so that custom voices never get a reserved id."""
     with connections[using].cursor() as cursor:
         cursor.execute(
             """SELECT setval(sequence, greatest(%s, (SELECT max(id) + 1 FROM telephony_voice), nextval(sequence)), false)

@@ -124,7 +124,7 @@ class Ledger(RuleBasedStateMachine):
         transaction.set_rollback(True)
         self.atomic.__exit__(None, None, None)
 
-    def both(self, verb: str, *args: Any) -> None:
+    def apply_to_ledger_and_model(self, verb: str, *args: Any) -> None:
         """Make the same call to the ledger and to the model, and compare the results."""
         try:
             answer: object = getattr(self, f"_{verb}")(*args)
@@ -134,7 +134,7 @@ class Ledger(RuleBasedStateMachine):
 
     def first(self, verb: str, *args: Any) -> None:
         self.calls.append((verb, args))
-        self.both(verb, *args)
+        self.apply_to_ledger_and_model(verb, *args)
 
     def _top_up(self, person: int, amount: Decimal, cause: str) -> object:
         return credits.top_up(account=self.accounts[person], amount=amount, cause=cause).amount
@@ -192,7 +192,7 @@ class Ledger(RuleBasedStateMachine):
     @rule(data=st.data())
     def repeat_a_call(self, data: st.DataObject) -> None:
         verb, args = data.draw(st.sampled_from(self.calls))
-        self.both(verb, *args)
+        self.apply_to_ledger_and_model(verb, *args)
 
     @invariant()
     def no_credits_are_created_or_lost(self) -> None:

@@ -14,7 +14,7 @@ from accounts.permissions import KEY_SCOPES, Permission
 from tests import v0
 from tests.accounts.test_members import calling
 from tests.factories import make_account, make_member, owner_of
-from tests.v0 import everything
+from tests.v0 import row_counts_and_balances
 from tests.v1 import caller as v1
 
 KEYS = "/api/system/keys/"
@@ -165,9 +165,9 @@ def test_no_key_works_while_all_owners_are_deactivated(account: Account) -> None
     ],
 )
 def test_wrong_input_is_explained(caller: v0.Caller, sent: dict[str, Any], words: str) -> None:
-    before = everything()
+    before = row_counts_and_balances()
     assert words in caller.fails("POST", KEYS, sent, status=400)["message"]
-    assert everything() == before
+    assert row_counts_and_balances() == before
 
 
 def test_the_number_of_valid_keys_is_limited(

@@ -17,7 +17,7 @@ from accounts.permissions import KEY_SCOPES, Permission
 from iris.errors import InvalidInput
 from tests.accounts.test_credits_races import at_once
 from tests.factories import account_of, client_of, make_account, make_campaign, make_member, owner_of
-from tests.v0 import Caller, everything
+from tests.v0 import Caller, row_counts_and_balances
 
 MEMBERS = "/api/system/members/"
 CAMPAIGNS = "/api/system/campaigns/"
@@ -95,10 +95,10 @@ class TestMembers:
         ],
     )
     def test_wrong_input_is_explained(self, caller: Caller, sent: dict[str, Any], sentence: str) -> None:
-        before = everything()
+        before = row_counts_and_balances()
         answer = caller.fails("POST", MEMBERS, sent, status=400)
         assert re.search(sentence, answer["message"])
-        assert everything() == before
+        assert row_counts_and_balances() == before
 
     def test_nobody_is_added_twice(self, caller: Caller) -> None:
         caller.fails("POST", MEMBERS, {"email": "Sita@example.com", "preset": "viewer"}, status=409)
@@ -168,13 +168,13 @@ class TestOwners:
     @pytest.mark.parametrize("preset", ["owner", "manager"])
     def test_managers_cannot_touch_owners_or_make_them(self, account: Account, preset: str) -> None:
         ram = make_member(account, "manager")
-        manager, before = calling(ram), everything()
+        manager, before = calling(ram), row_counts_and_balances()
         owner = member_of(account, owner_of_first(account))
         manager.fails("DELETE", f"{MEMBERS}{owner.pk}/", status=403)
         manager.fails("PUT", f"{MEMBERS}{owner.pk}/", {"preset": preset}, status=403)
         manager.fails("POST", MEMBERS, {"email": "x@example.com", "preset": "owner"}, status=403)
         manager.fails("PUT", f"{MEMBERS}{member_of(account, ram).pk}/", {"preset": "owner"}, status=403)
-        assert everything() == before
+        assert row_counts_and_balances() == before
 
     def test_nobody_grants_or_takes_what_they_do_not_have(self, account: Account) -> None:
         clerk = make_member(account, "viewer")
@@ -298,10 +298,10 @@ class TestChosenAccount:
 
 
 def test_an_account_is_created_with_its_person_or_not_at_all() -> None:
-    before = everything()
+    before = row_counts_and_balances()
     with pytest.raises(InvalidInput, match="not an amount"):
         services.create_account(email="ram@example.com", opening_credits=MAX_AMOUNT + 1)
-    assert everything() == before
+    assert row_counts_and_balances() == before
 
 
 def owner_of_first(account: Account) -> User:

@@ -68,7 +68,7 @@ def test_the_command_holds_everything_and_shows_the_progress_of_each_run() -> No
     assert after_restore() == shown  # a repetition changes nothing
 
 
-def test_show_does_not_hold_anything() -> None:
+def test_after_restore_show_does_not_begin_a_hold() -> None:
     assert "Nothing is held" in after_restore("--show")
     assert "No run is live." in after_restore("--show")
     assert not restore_hold.is_held()
@@ -79,7 +79,7 @@ def test_resuming_without_a_hold_says_that_nothing_was_held() -> None:
 
 
 @pytest.mark.usefixtures("_restored")
-def test_trunk_status_says_that_nothing_leaves() -> None:
+def test_trunk_status_says_that_a_restore_holds_everything() -> None:
     out = StringIO()
 
     call_command("trunk_status", stdout=out)

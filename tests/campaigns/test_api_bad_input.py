@@ -20,7 +20,7 @@ from campaigns.models import Campaign
 from telephony.models import DeliveryStatus
 from tests.factories import make_account, make_empty_campaign, make_phone_number, make_recipient
 from tests.scale import at_scale, spread
-from tests.v0 import Caller, assert_refusal, everything
+from tests.v0 import Caller, assert_refusal, row_counts_and_balances
 
 CHOSEN = 10**12  # an id that no sequence reaches
 LONG = "x" * 60_000  # within the limit of every endpoint
@@ -253,12 +253,12 @@ def test_the_unmodified_requests_succeed(caller: Caller, campaign: Campaign, met
 def test_an_invalid_field_is_refused_with_its_name(
     caller: Caller, campaign: Campaign, method: str, path: str, field: str, value: Any
 ) -> None:
-    before = everything()
+    before = row_counts_and_balances()
     sent = GOOD[method, path] | {field: value}
     if field == "send_to_number_file":
         del sent["individual_number"]
     caller.fails(method, filled(path, campaign), sent, status=400)
-    assert everything() == before
+    assert row_counts_and_balances() == before
 
 
 ANYTHING: list[Any] = [
@@ -273,9 +273,9 @@ ANYTHING: list[Any] = [
 @pytest.mark.field
 @pytest.mark.parametrize(("method", "path"), GOOD)
 def test_no_value_of_a_field_causes_a_500(caller: Caller, campaign: Campaign, method: str, path: str) -> None:
-    before, target = everything(), filled(path, campaign)
-    for turn, field in enumerate(GOOD[method, path], start=len(path)):
-        for value in spread(ANYTHING, turn=turn):
+    before, target = row_counts_and_balances(), filled(path, campaign)
+    for part, field in enumerate(GOOD[method, path], start=len(path)):
+        for value in spread(ANYTHING, part=part):
             with _undone():
                 _is_no_bug(caller, method, target, {**GOOD[method, path], field: value}, before)
 
@@ -302,13 +302,13 @@ FILES = [b"", b"text", b"PK\x03\x04", b"\xff\xfb\x90\x00" * 50, b"RIFF\x00\x00\x
 @pytest.mark.field
 @pytest.mark.parametrize(("method", "path"), GOOD)
 def test_no_form_causes_a_500(caller: Caller, campaign: Campaign, method: str, path: str) -> None:
-    before, target = everything(), filled(path, campaign)
+    before, target = row_counts_and_balances(), filled(path, campaign)
     good = {key: str(value) for key, value in GOOD[method, path].items()}
-    for turn, field in enumerate(good, start=len(path)):
+    for part, field in enumerate(good, start=len(path)):
         odd = [(f"{field}[]", "a"), (f"{field}[a]", "a"), (f"{field}[a][b]", "a"), (f"{field}[0", "a")]
         files = [(field, SimpleUploadedFile("file", content)) for content in FILES]
         sent = [*[(field, text) for text in IN_FORMS], *odd, *files]
-        for name, value in spread(sent, turn=turn):
+        for name, value in spread(sent, part=part):
             with _undone():
                 _is_no_bug(caller, method, target, good | {name: value}, before, format="multipart")
 
@@ -337,7 +337,7 @@ def test_no_json_body_causes_a_500(
 ) -> None:
     good = GOOD[method, path]
     changes = data.draw(st.dictionaries(st.sampled_from(sorted(good)), json_values, min_size=1, max_size=3))
-    before = everything()
+    before = row_counts_and_balances()
     with _undone():
         _is_no_bug(caller, method, filled(path, campaign), good | changes, before)
 
@@ -357,7 +357,7 @@ def _is_no_bug(
     assert answer["status"] in {200, 201, 204, 400, 404, 409}, (sent, answer)
     if answer["status"] >= 400:
         assert_refusal(answer, answer["status"])
-        assert everything() == before, sent
+        assert row_counts_and_balances() == before, sent
 
 
 RAW = [
@@ -391,7 +391,7 @@ RAW = [
 def test_an_unreadable_body_is_refused(
     caller: Caller, campaign: Campaign, method: str, path: str, body: bytes, content_type: str, status: int
 ) -> None:
-    before = everything()
+    before = row_counts_and_balances()
     answer = caller.call(method, filled(path, campaign), body, content_type=content_type)
     if answer["status"] == 200:  # no field is required there, and this body has no known fields
         assert content_type.startswith(("multipart", "application/json; charset"))
@@ -402,7 +402,7 @@ def test_an_unreadable_body_is_refused(
     else:
         assert_refusal(answer, answer["status"])
         assert answer["status"] == status
-    assert everything() == before
+    assert row_counts_and_balances() == before
 
 
 @pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded"])

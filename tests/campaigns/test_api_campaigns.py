@@ -253,7 +253,10 @@ class TestCreate:
 
     @pytest.mark.parametrize("outer", ["multipart/form-data; boundary=php", "application/json"])
     def test_a_sheet_is_read_as_a_php_client_really_sends_it(self, caller: Caller, outer: str) -> None:
-        """It has no file extension, a placeholder as content type, and a request that declares itself as JSON."""
+        """The uploaded file has no extension and a placeholder as content type.
+
+        In one case the Content-Type of the request says JSON.
+        """
         sheet = xlsx(("numbers", "name"), (9800000001, "सीता"))
         parts = [
             b'--php\r\nContent-Disposition: form-data; name="name"\r\n\r\nbulk\r\n',
@@ -270,7 +273,7 @@ class TestCreate:
         sent = {"name": "bulk", "services": "SMS", "send_to_number_file": file}
         assert numbers_of(caller.post(CAMPAIGNS, sent, format="multipart", status=201)) == ["9800000001"]
 
-    def test_rows_of_a_sheet_without_a_number_are_skipped_and_reported(self, caller: Caller) -> None:
+    def test_rows_without_a_number_are_skipped_and_reported(self, caller: Caller) -> None:
         sheet = xlsx(("numbers", "name"), (9800000001, "सीता"), ("none", "राम"))
         sent = {"name": "bulk", "services": "SMS", "send_to_number_file": SimpleUploadedFile("n", sheet)}
         answer = caller.post(CAMPAIGNS, sent, format="multipart", status=201)

@@ -61,7 +61,9 @@ class TestCampaigns:
             ("unknown=1", {"Water bill", "Water cut", "Election"}),
         ],
     )
-    def test_both_dialects_find_the_same(self, account: Account, query: str, names: set[str]) -> None:
+    def test_both_dialects_find_the_same_campaigns_with_the_same_filters(
+        self, account: Account, query: str, names: set[str]
+    ) -> None:
         assert in_v0(account, query) == in_v1(account, query) == names
 
     @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def test_a_municipality_tells_members_about_meetings(http: httpx.Client, setting
 
 
 def test_a_municipality_sends_a_sheet(http: httpx.Client) -> None:
-    """The sheet has the name of a temporary file and an invented type, in a body that declares itself as JSON."""
+    """The sheet has the name of a temporary file and an invented type. The Content-Type of the request says JSON."""
     log_in(http, json={"email": "sita@example.com", "password": "secret-password"})
     book, file = Workbook(), io.BytesIO()
     for row in (("numbers", "name", "age"), (9800000001, "सीता ", 25), (9800000001, "राम", "३१")):
@@ -115,7 +115,7 @@ def test_a_municipality_sends_a_sheet(http: httpx.Client) -> None:
     assert begun.json()["data"]["hold amount"] == "4 credit on hold for bulk campaign."
 
 
-def test_wildlife_is_near(http: httpx.Client, settings: Any) -> None:
+def test_a_wildlife_warning_client_calls_and_texts_its_recipients(http: httpx.Client, settings: Any) -> None:
     """The client reruns one campaign, which was created by hand, with another message for every animal."""
     settings.IRIS_SANDBOX_SPEED = 1000
     log_in(http, json={"email": "sita@example.com", "password": "secret-password"})

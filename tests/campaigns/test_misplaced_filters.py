@@ -1,4 +1,4 @@
-"""A filter that is misspelt, labelled wrongly or in the wrong place never means everyone."""
+"""A filter that is misspelt, in the wrong place or sent with a wrong content type never calls all recipients."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ def chosen(campaign: Campaign) -> list[int] | None:
 
 
 @pytest.mark.parametrize("content_type", [FORM, "text/plain", "text/json", "application/octet-stream"])
-def test_json_under_another_label_is_json(campaign: Campaign, caller: Caller, content_type: str) -> None:
+def test_json_with_another_content_type_is_read_as_json(
+    campaign: Campaign, caller: Caller, content_type: str
+) -> None:
     body = json.dumps({"message": "new text", "status": ["failed"]})
     caller.post(begin(campaign), body, content_type=content_type)
     run = Run.objects.get()
@@ -83,7 +85,7 @@ def test_ids_of_recipients_under_a_plural_are_read(campaign: Campaign, caller: C
         ("", {"status": ["failed"], "statuses": ["hungup"]}),
     ],
 )
-def test_what_cannot_be_a_filter_here_is_refused(
+def test_unknown_fields_and_fields_in_the_query_string_are_refused(
     campaign: Campaign, caller: Caller, query: str, fields: dict[str, Any]
 ) -> None:
     caller.post(begin(campaign, query), fields, status=400)
@@ -91,13 +93,13 @@ def test_what_cannot_be_a_filter_here_is_refused(
 
 
 @pytest.mark.parametrize("body", ["", "{}"])
-def test_nothing_at_all_still_means_all_numbers(campaign: Campaign, caller: Caller, body: str) -> None:
+def test_begin_without_any_field_is_for_all_numbers(campaign: Campaign, caller: Caller, body: str) -> None:
     caller.post(begin(campaign), body, content_type="application/json")
     assert chosen(campaign) is None
 
 
 @pytest.mark.parametrize("fields", [{"title": "New"}, {"name": ""}, {"services": ""}])
-def test_a_change_that_changes_nothing_known_is_refused(
+def test_a_change_without_any_known_field_is_refused(
     campaign: Campaign, caller: Caller, fields: dict[str, Any]
 ) -> None:
     answer = caller.put(f"/api/system/campaigns/{campaign.pk}/update/", fields, status=400)
@@ -107,7 +109,7 @@ def test_a_change_that_changes_nothing_known_is_refused(
 
 
 @pytest.mark.parametrize("fields", [{"name": None, "description": "x"}, {"description": ""}])
-def test_null_is_as_left_out_and_a_description_can_be_emptied(
+def test_null_counts_as_omitted_and_a_description_can_be_emptied(
     campaign: Campaign, caller: Caller, fields: dict[str, Any]
 ) -> None:
     name = campaign.name
@@ -121,7 +123,9 @@ def test_an_empty_number_in_json_is_refused(campaign: Campaign, caller: Caller) 
     caller.put(f"/api/system/number/{first.pk}/", {"number": ""}, status=400)
 
 
-def test_parts_that_are_labelled_as_json_are_json(campaign: Campaign, caller: Caller) -> None:
+def test_multipart_parts_with_the_content_type_json_are_read_as_json(
+    campaign: Campaign, caller: Caller
+) -> None:
     parts = {"message": '"new \\u0924 text"', "status": '["failed"]'}
     body = "".join(
         f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n'

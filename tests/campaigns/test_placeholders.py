@@ -1,4 +1,4 @@
-"""Braces of messages mean the same in campaigns and OTPs, however other template languages write them."""
+"""Campaigns and OTPs read the braces of messages in the same way, including those of other template languages."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_doubled_braces_are_a_placeholder(message: str) -> None:
         ("Ward #{ward}", "Ward #{ward}"),
     ],
 )
-def test_what_is_no_doubled_placeholder_stays(message: str, rest: str) -> None:
+def test_unbalanced_or_spaced_braces_are_not_changed(message: str, rest: str) -> None:
     assert read_placeholders(message) == rest
 
 

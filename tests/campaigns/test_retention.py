@@ -68,7 +68,9 @@ def finished_campaign(*, ended_at: Any = LONG_AGO) -> Campaign:
 def test_old_deliveries_are_removed_and_a_dry_run_only_counts_them() -> None:
     finished_campaign()
     messages = SandboxMessage.objects.count()
-    said = f"4 calls and SMS, {messages} messages of the sandbox and 0 that people have sent, from more than 90 days ago."
+    said = (
+        f"4 calls and SMS, {messages} messages of the sandbox and 0 from people, from more than 90 days ago."
+    )
     assert prune("--dry-run") == f"Would remove {said}\n"
     assert Delivery.objects.count() == 4
     assert prune() == f"Removed {said}\n"
@@ -79,17 +81,17 @@ def test_pruning_changes_neither_the_ledger_nor_the_shown_numbers() -> None:
     campaign = finished_campaign()
     of_v0, of_v1 = v0.Caller(campaign.owner), CallerOfV1(campaign.owner)
 
-    def shown() -> list[Any]:
+    def shown_figures() -> list[Any]:
         return [
             of_v0.get(f"/api/system/campaigns/number/{campaign.pk}"),
             of_v0.get(f"/api/system/campaigns/{campaign.pk}/details/"),
             without_times(of_v1.get(f"campaign/{campaign.pk}/contacts/")),
         ]
 
-    before, entries = shown(), list(CreditEntry.objects.order_by("pk").values_list())
+    before, entries = shown_figures(), list(CreditEntry.objects.order_by("pk").values_list())
     prune()
     assert not Delivery.objects.exists()
-    assert shown() == before
+    assert shown_figures() == before
     assert list(CreditEntry.objects.order_by("pk").values_list()) == entries
     assert check_ledger().differences == ()
 
@@ -193,7 +195,7 @@ def test_nothing_is_removed_if_the_setting_is_0(settings: Any) -> None:
         prune("--days", "0")
 
 
-def test_sheets_that_no_import_waits_for_are_removed(settings: Any, tmp_path: Path) -> None:
+def test_uploaded_sheets_without_a_pending_import_are_removed(settings: Any, tmp_path: Path) -> None:
     settings.MEDIA_ROOT = tmp_path
     campaign = make_campaign()
     kept = {

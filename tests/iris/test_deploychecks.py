@@ -1,4 +1,4 @@
-"""`manage.py check --deploy` reports unsafe settings and channels that reach nobody."""
+"""`manage.py check --deploy` reports unsafe settings, and channels whose calls or SMS reach no phone."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Environment variables are parsed, and invalid values are refused with a sentence."""
+"""Environment variables are parsed, and invalid values are refused with an error message."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -174,10 +174,10 @@ def test_carriers_are_read_from_a_file(tmp_path: Path) -> None:
     ("content", "sentence"),
     [
         ("[carriers", "cannot be read"),
-        ("", "describes no carrier"),
+        ("", "has no carrier"),
         ("[carriers.line1]\nCPS = 5", "needs BACKEND"),
         ('[carriers.line1]\nBACKEND = "a.B"\n[trunks.line2]', "not trunks"),
-        ("carriers = 1", "describes no carrier"),
+        ("carriers = 1", "has no carrier"),
         ('routes = 1\n[carriers.line1]\nBACKEND = "a.B"', r"\[routes\]"),
     ],
 )

@@ -1,4 +1,4 @@
-"""With a read-only database, a full disk or a hanging Redis, requests end with a sentence and leave nothing behind."""
+"""With a read-only database, a full disk or a hanging Redis, requests end with an explanation and store nothing."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ def test_a_read_only_database_is_a_503_and_its_connection_is_closed() -> None:
             status=503,
         )
 
-        assert answer["message"] == "The database takes no changes at the moment. Try again in a few seconds."
+        assert (
+            answer["message"] == "The database accepts no changes at the moment. Try again in a few seconds."
+        )
 
         with pytest.raises(OperationalError):
             health.record_heartbeat()
@@ -82,7 +84,7 @@ def test_health_reports_a_read_only_database(client: Client) -> None:
         answer = client.get("/health")
 
     assert answer.status_code == 503
-    assert answer.json()["database"] == "takes no changes"
+    assert answer.json()["database"] == "accepts no changes"
 
 
 @pytest.mark.django_db(transaction=True)
@@ -103,7 +105,7 @@ def test_pages_outside_the_api_respond_with_a_503_to_a_read_only_database(
 
     for answer in answers:
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
-        assert answer.content.decode().startswith("The database takes no changes at the moment.")
+        assert answer.content.decode().startswith("The database accepts no changes at the moment.")
     assert "Traceback" not in caplog.text
 
 
@@ -160,7 +162,7 @@ def test_a_full_database_disk_is_a_503() -> None:
     explained = explain(raised.value)
     assert explained is not None
     assert (explained.status, explained.headers) == (503, {"Retry-After": "5"})
-    assert "takes no changes" in explained.message
+    assert "accepts no changes" in explained.message
 
 
 class Endless(ContentFile[bytes]):

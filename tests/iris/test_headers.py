@@ -107,7 +107,7 @@ def _pages(operator: Client) -> Iterator[str]:
 
 def test_admin_pages_comply_with_their_content_security_policy(operator: Client) -> None:
     make_one_of_each(0)
-    engine.turn()
+    engine.run_all_loops_once()
     pages = list(_pages(operator))
     assert {page_of(model) for model in PAGES} <= set(pages)
     found = [check(operator, path) for path in pages]

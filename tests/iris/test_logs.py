@@ -1,4 +1,4 @@
-"""Neither our logs nor PostgreSQL's contain phone numbers, messages or passwords, whatever fails."""
+"""Neither iris's logs nor PostgreSQL's contain phone numbers, messages or passwords, even after errors."""
 
 from __future__ import annotations
 

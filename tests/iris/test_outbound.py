@@ -173,7 +173,7 @@ class TestExchange:
 
     def test_too_many_redirects_are_an_error(self, host: Any) -> None:
         web = host(answering(b"HTTP/1.1 302 X\r\nLocation: /again\r\nContent-Length: 0\r\n\r\n"))
-        with pytest.raises(NoAnswer, match="on and on"):
+        with pytest.raises(NoAnswer, match="redirects too often"):
             get(web, redirects=3)
         assert len(web.asked) == 4
 
@@ -268,7 +268,7 @@ class TestLimits:
         monkeypatch.setattr(sockets, "CPU_SECONDS", 0.1)
         web = host(answering(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n" * 1_000_000))
         before = time.thread_time()
-        with pytest.raises(NoAnswer, match="costs too much"):
+        with pytest.raises(NoAnswer, match="too much processor time"):
             get(web, seconds=60, max_bytes=10_000_000)
         assert time.thread_time() - before < 1
 
@@ -315,12 +315,12 @@ class TestRebinding:
     ) -> None:
         web = host(answering(OK))
 
-        def both(name: str, port: int, **_: Any) -> Any:
+        def public_and_private(name: str, port: int, **_: Any) -> Any:
             return [
                 (socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, port)) for ip in ("127.0.0.1", "10.0.0.1")
             ]
 
-        monkeypatch.setattr(socket, "getaddrinfo", both)
+        monkeypatch.setattr(socket, "getaddrinfo", public_and_private)
         with pytest.raises(AddressRefused, match="public internet"):
             request("GET", f"http://both.example:{web.port}/", deadline=Deadline(5), max_bytes=10)
         assert web.asked == []

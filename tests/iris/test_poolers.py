@@ -1,4 +1,4 @@
-"""iris refuses a real pgbouncer that shares sessions, with a sentence, and accepts one that does not."""
+"""iris refuses a real pgbouncer that shares sessions, and accepts a pgbouncer that does not."""
 
 from __future__ import annotations
 

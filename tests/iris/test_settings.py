@@ -65,7 +65,7 @@ def test_commands_report_an_invalid_setting_in_one_sentence(tmp_path: Path) -> N
     assert refused.stderr == "iris cannot start: IRIS_PORT must be a whole number; it is 'many'.\n"
 
 
-def test_an_unreachable_database_is_reported_in_a_sentence(tmp_path: Path) -> None:
+def test_an_unreachable_database_is_reported_without_a_traceback(tmp_path: Path) -> None:
     url = f"postgresql://iris@127.0.0.1:{free_port()}/iris"
     refused = manage(tmp_path, "migrate", IRIS_DATABASE_URL=url, IRIS_SECRET_KEY="k" * 50)
 

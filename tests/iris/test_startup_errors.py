@@ -1,4 +1,4 @@
-"""All processes report an error at startup in one sentence."""
+"""All processes report an error at startup in one error message, without a traceback."""
 
 from __future__ import annotations
 

@@ -259,7 +259,7 @@ def test_requests_and_responses_have_deadlines(short_deadlines: WebServer) -> No
         )
 
 
-def test_single_bytes_do_not_extend_a_deadline(short_deadlines: WebServer) -> None:
+def test_a_client_that_sends_single_bytes_does_not_extend_its_deadline(short_deadlines: WebServer) -> None:
     with short_deadlines.connect() as sock:
         sock.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n")
         sock.settimeout(0.05)

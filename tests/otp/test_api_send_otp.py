@@ -201,7 +201,7 @@ class TestDelivery:
 
     def test_sms_has_the_password_without_spaces(self, caller: Caller) -> None:
         caller.post(SEND, request_body(otp="12345"))
-        engine.turn()
+        engine.run_all_loops_once()
         assert SandboxMessage.objects.get().text == "Your OTP is 12345"
 
     def test_call_reads_the_password_digit_by_digit(

@@ -121,10 +121,10 @@ class TestCountries:
             "POST", SEND, {**BODY, "number": "+447911123456"}, status=200 if "*" in countries else 400
         )
 
-    def test_number_that_charges_its_callers_is_rejected(self, caller: Caller, settings: Any) -> None:
+    def test_premium_rate_number_is_rejected(self, caller: Caller, settings: Any) -> None:
         settings.IRIS_OTP_COUNTRIES = ["*"]
         answer = caller.fails("POST", SEND, {**BODY, "number": "+449098790000"}, status=400)
-        assert "charges its callers" in answer["message"]
+        assert "premium-rate" in answer["message"]
 
     def test_nepali_numbers_unknown_to_phonenumbers_are_accepted(self, caller: Caller) -> None:
         caller.post(SEND, {**BODY, "number": "9900000001"})

@@ -49,10 +49,10 @@ def trunk_status() -> dict[str, dict[str, str]]:
 
 def test_status_of_a_trunk_without_connection_or_limits() -> None:
     assert trunk_status()["sandbox"] == {
-        "connection": "none is kept",
+        "connection": "not needed: this carrier keeps no connection",
         "state": "open",
         "pace": "no limit",
-        "channels": "0 busy of any number",
+        "channels": "0 busy, no limit",
         "queue": "0 waiting, 0 under way",
         "last error": "none",
     }
@@ -71,7 +71,7 @@ def test_status_counts_busy_channels_and_queued_deliveries() -> None:
 def test_status_without_a_worker_names_its_command() -> None:
     assert (
         trunk_status()["line"]["connection"]
-        == "never; start its worker: `celery --app iris worker --queues trunk.line`"
+        == "not connected yet; start its worker: `celery --app iris worker --queues trunk.line`"
     )
 
 

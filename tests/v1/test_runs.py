@@ -249,7 +249,7 @@ class TestStopAndTry:
         assert (before["status"], before["draft"], before["progress_percent"]) == ("Not Started", True, 0)
 
         caller.post(f"demo-call/{Recipient.objects.get().pk}/")
-        engine.turn()
+        engine.run_all_loops_once()
         assert caller.get(f"campaign/{campaign}/") == before
         engine.run_to_the_end()
 
@@ -321,7 +321,7 @@ class TestProgress:
         caller.post(f"run-campaign/{campaign}/")
         assert caller.get(f"campaign/{campaign}/")["progress_percent"] == 0
         for _ in range(40):
-            engine.turn()
+            engine.run_all_loops_once()
         assert caller.get(f"campaign/{campaign}/")["progress_percent"] == 75
         assert caller.get("campaign/")["results"][0]["progress_percent"] == 75
 

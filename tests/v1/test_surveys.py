@@ -66,7 +66,7 @@ def created(caller: Caller, *steps: dict[str, Any]) -> int:
     return int(caller.post("campaign/create/", body, status=201)["id"])
 
 
-def shown(caller: Caller, campaign: int) -> list[dict[str, Any]]:
+def steps_in_api(caller: Caller, campaign: int) -> list[dict[str, Any]]:
     steps: list[dict[str, Any]] = caller.get(f"campaign/create/{campaign}/survey/")["results"]
     return steps
 
@@ -74,7 +74,7 @@ def shown(caller: Caller, campaign: int) -> list[dict[str, Any]]:
 class TestSteps:
     def test_form_with_only_field_names_keeps_the_steps(self, caller: Caller) -> None:
         campaign = created(caller, SAY)
-        before = shown(caller, campaign)
+        before = steps_in_api(caller, campaign)
         body = (
             b"name=Water&services=SURVEY&voice=id&voice=voice_display_name&steps=id&steps=survey&steps=order"
         )
@@ -94,7 +94,7 @@ class TestSteps:
     def test_steps_can_be_sent_back_unchanged(self, caller: Caller) -> None:
         campaign = created(caller, SAY, PLAY)
         caller.post(f"campaign/create/{campaign}/survey/", {"1": upload()}, format="multipart")
-        before = shown(caller, campaign)
+        before = steps_in_api(caller, campaign)
         for method in (caller.post, caller.put, caller.patch):
             assert method(f"campaign/create/{campaign}/survey/", {"steps": before})["results"] == before
 
@@ -105,7 +105,7 @@ class TestSteps:
 
     def test_steps_with_equal_order_are_numbered_as_sent(self, caller: Caller) -> None:
         campaign = created(caller, SAY, {**SAY, "text_or_url": "Have you water?"})
-        assert [(step["order"], step["text_or_url"]) for step in shown(caller, campaign)] == [
+        assert [(step["order"], step["text_or_url"]) for step in steps_in_api(caller, campaign)] == [
             (0, "Are you well?"),
             (1, "Have you water?"),
         ]
@@ -146,7 +146,7 @@ class TestSteps:
     def test_steps_of_a_campaign_that_is_not_a_survey_are_ignored(self, caller: Caller) -> None:
         body = {"name": "Water", "services": "PHONE", "message": "Namaste", "steps": [SAY]}
         campaign = caller.post("campaign/create/", body, status=201)["id"]
-        assert shown(caller, campaign) == []
+        assert steps_in_api(caller, campaign) == []
         caller.fails("POST", f"campaign/create/{campaign}/survey/", {"steps": [SAY]}, status=400)
 
     def test_steps_cannot_change_during_a_run(self, caller: Caller, account: Account) -> None:
@@ -173,8 +173,10 @@ class TestRun:
         (message,) = SandboxMessage.objects.all()
         parts = Audio.objects.get(name=message.audio_name).parts
         assert len(parts) == 6
-        assert shown(caller, campaign)[1]["audio_file"].split("/")[-1] == f"{parts[2]}.mp3"
-        report = caller.get(f"download/survey/{shown(caller, campaign)[0]['survey']}/report/?format=json")
+        assert steps_in_api(caller, campaign)[1]["audio_file"].split("/")[-1] == f"{parts[2]}.mp3"
+        report = caller.get(
+            f"download/survey/{steps_in_api(caller, campaign)[0]['survey']}/report/?format=json"
+        )
         assert report["results"][0]["answers"] == {"well": "2", "well_2": "0"}
 
     def test_run_campaign_also_runs_a_survey(self, caller: Caller, account: Account) -> None:

@@ -35,7 +35,7 @@ def campaign(account: Account) -> Campaign:
     return make_empty_campaign(owner=account, service=Service.CALL, created_at=month_ago)
 
 
-def shown(caller: Caller, campaign: Campaign) -> list[str]:
+def updated_at_of_contacts(caller: Caller, campaign: Campaign) -> list[str]:
     """Return `updated_at` of each contact in the list, and check that the report shows the same."""
     rows = caller.get(f"campaign-detail/{campaign.pk}/")["results"]
     report = caller.client.get(f"/api/v1/download/report/{campaign.pk}/").getvalue().decode("utf-8-sig")
@@ -50,7 +50,7 @@ def test_updated_at_of_a_new_contact_is_when_it_was_added(caller: Caller, campai
     one = add(caller, campaign, {"number": 9841000001})["updated_at"]
     (many,) = add(caller, campaign, {"contacts": [{"number": 9841000002}]})["contacts"]
     upload(caller, campaign, b"numbers\n9841000003\n")
-    *known, imported = shown(caller, campaign)
+    *known, imported = updated_at_of_contacts(caller, campaign)
     assert known == [one, many["created_at"]]
     assert before <= one <= many["created_at"] <= imported
 
@@ -67,10 +67,10 @@ def test_updated_at_moves_when_a_contact_is_edited(
 ) -> None:
     week_ago = timezone.now() - timedelta(days=7)
     contact = make_recipient(campaign=campaign, updated_at=week_ago)
-    assert shown(caller, campaign) == [moment_json(week_ago)]
+    assert updated_at_of_contacts(caller, campaign) == [moment_json(week_ago)]
     before = moment_json(timezone.now()) or ""
     answer = caller.patch(path.format(contact.pk), change)
-    (edited,) = shown(caller, campaign)
+    (edited,) = updated_at_of_contacts(caller, campaign)
     assert edited >= before
     assert answer.get("updated_at", edited) == edited
 
@@ -80,11 +80,11 @@ def test_updated_at_is_the_later_of_last_edit_and_last_call(caller: Caller, camp
     contact = make_recipient(campaign=campaign, updated_at=added)
     run = make_run(campaign=campaign)
     make_delivery_of(run=run, recipient=contact, status=DeliveryStatus.COMPLETED, claimed_at=called)
-    assert shown(caller, campaign) == [moment_json(called)]
+    assert updated_at_of_contacts(caller, campaign) == [moment_json(called)]
     Recipient.objects.update(updated_at=edited)
-    assert shown(caller, campaign) == [moment_json(edited)]
+    assert updated_at_of_contacts(caller, campaign) == [moment_json(edited)]
 
 
 def test_updated_at_is_never_before_the_campaign_was_created(caller: Caller, campaign: Campaign) -> None:
     make_recipient(campaign=campaign, updated_at=datetime(1970, 1, 1, tzinfo=UTC))
-    assert shown(caller, campaign) == [moment_json(campaign.created_at)]
+    assert updated_at_of_contacts(caller, campaign) == [moment_json(campaign.created_at)]

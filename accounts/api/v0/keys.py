@@ -16,7 +16,7 @@ from accounts.api.retries import CREATED_KEY
 from accounts.models import ApiKey, User
 from accounts.permissions import KEY_SCOPES, Permission
 from iris.api.envelope import success
-from iris.api.fields import Moment, Text, valid
+from iris.api.fields import Moment, Text, validated
 from iris.api.lists import Words
 from iris.api.pagination import paginate
 from iris.api.viewsets import V0ViewSet, retries
@@ -43,7 +43,7 @@ class KeyViewSet(V0ViewSet):
     @retries(CREATED_KEY)
     @needs(Permission.MANAGE_ACCOUNT)
     def create(self, request: Request) -> Response:
-        new = valid(NewKey(data=request.data))
+        new = validated(NewKey(data=request.data))
         scopes = frozenset(new.pop("scopes"))
         access = access_of(request)
         access.actor.check_may_grant(is_owner=False, permissions=scopes)

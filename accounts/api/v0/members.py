@@ -15,7 +15,7 @@ from accounts.api.permissions import needs
 from accounts.models import Member, User
 from accounts.permissions import OWNER, PRESETS, Permission
 from iris.api.envelope import success
-from iris.api.fields import Text, valid
+from iris.api.fields import Text, validated
 from iris.api.lists import Words
 from iris.api.pagination import paginate
 from iris.api.viewsets import V0ViewSet
@@ -55,7 +55,9 @@ class MemberViewSet(V0ViewSet):
     @needs(Permission.MANAGE_ACCOUNT)
     def create(self, request: Request) -> Response:
         access = access_of(request)
-        member = members.add(account=access.account, by=access.actor, **valid(NewMember(data=request.data)))
+        member = members.add(
+            account=access.account, by=access.actor, **validated(NewMember(data=request.data))
+        )
         message = "Member added."
         if not member.user.has_usable_password():
             message += " This person has no password yet: the operator of this server sets it."
@@ -66,7 +68,10 @@ class MemberViewSet(V0ViewSet):
         access = access_of(request)
         members.find(account=access.account, member_id=member_id)  # a wrong id is a 404, whatever the body
         member = members.change(
-            account=access.account, member_id=member_id, by=access.actor, **valid(Grant(data=request.data))
+            account=access.account,
+            member_id=member_id,
+            by=access.actor,
+            **validated(Grant(data=request.data)),
         )
         return success({"member": member_json(member)}, message="Member changed.")
 

@@ -2,18 +2,22 @@
 
 from accounts.api.v0.keys import KeyViewSet
 from accounts.api.v0.members import AccountViewSet, MemberViewSet
-from iris.api.views import both
+from iris.api.views import with_and_without_slash
 
 urlpatterns = [
-    *both("accounts", AccountViewSet.as_view({"get": "list"}), name="v0-accounts"),
-    *both("members", MemberViewSet.as_view({"get": "list", "post": "create"}), name="v0-members"),
-    *both(
+    *with_and_without_slash("accounts", AccountViewSet.as_view({"get": "list"}), name="v0-accounts"),
+    *with_and_without_slash(
+        "members", MemberViewSet.as_view({"get": "list", "post": "create"}), name="v0-members"
+    ),
+    *with_and_without_slash(
         "members/<id:member_id>",
         MemberViewSet.as_view({**dict.fromkeys(("put", "post", "patch"), "update"), "delete": "destroy"}),
         name="v0-member",
     ),
-    *both("keys", KeyViewSet.as_view({"get": "list", "post": "create"}), name="v0-keys"),
+    *with_and_without_slash("keys", KeyViewSet.as_view({"get": "list", "post": "create"}), name="v0-keys"),
     # Not DELETE on the list: a client that forgets an id must not revoke everything.
-    *both("keys/revoke_all", KeyViewSet.as_view({"post": "revoke_all"}), name="v0-keys-revoke-all"),
-    *both("keys/<id:key_id>", KeyViewSet.as_view({"delete": "revoke"}), name="v0-key"),
+    *with_and_without_slash(
+        "keys/revoke_all", KeyViewSet.as_view({"post": "revoke_all"}), name="v0-keys-revoke-all"
+    ),
+    *with_and_without_slash("keys/<id:key_id>", KeyViewSet.as_view({"delete": "revoke"}), name="v0-key"),
 ]

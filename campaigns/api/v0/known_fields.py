@@ -1,7 +1,7 @@
-"""A filter that is misspelt, or in the wrong place, must not mean everyone.
+"""Refuse requests whose fields are all unknown, because a misspelt filter must not call everybody.
 
-In v0, leaving all fields out of a beginning means all numbers, and out of a change that nothing changes. So a request that
-does send something, of which nothing is known here, is refused.
+In v0, a begin request without fields means all numbers, and a change without fields changes nothing. So if a request has
+fields, but iris knows none of them, it is refused.
 """
 
 from __future__ import annotations
@@ -24,24 +24,26 @@ _LISTED = 10
 
 
 def refuse_query(request: Request) -> None:
-    """Raise InvalidInput for fields in the address, where nothing reads them."""
+    """Raise InvalidInput for fields in the query string, which iris does not read here."""
     if names := list(request.query_params):
         raise InvalidInput(
-            f"{_listed(names)} stands in the address, where it is not read. Send it in the body.",
+            f"{_listed(names)} is in the query string, where iris does not read it. Send it in the body.",
             code="unknown_fields",
         )
 
 
 class KnownFields(serializers.Serializer[Any]):
-    """Reads names that resemble a field of its own (`statuses`, `Status`, `status[a]`), and refuses a body without any."""
+    """Accepts names that resemble a field (`statuses`, `Status`, `status[a]`), and refuses a body of unknown names."""
 
-    refuses_empty: tuple[str, ...] = ()  # fields whose empty text in JSON is a mistake, and not left out
+    refuses_empty: tuple[
+        str, ...
+    ] = ()  # fields for which empty text in JSON is an error and does not count as omitted
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping) and data:
             data = self._with_own_names(data)
             if not any(self._is_own(key) for key in data):
-                sentence = f"Nothing that was sent is known here: {_listed(list(data))}. Known are {', '.join(self.fields)}."
+                sentence = f"None of these fields is known here: {_listed(list(data))}. Known are {', '.join(self.fields)}."
                 raise serializers.ValidationError({"non_field_errors": [sentence]})
             if not isinstance(data, QueryDict):
                 self._refuse_empty(data)
@@ -53,7 +55,7 @@ class KnownFields(serializers.Serializer[Any]):
 
     def _with_own_names(self, data: Mapping[Any, Any]) -> Mapping[Any, Any]:
         """Return the data with names that resemble a field written as the field's name."""
-        # An object has its keys in brackets in a form, so nothing that resembles it is read as it.
+        # In a form, the keys of an object are in brackets, so no similar name can stand for an object.
         by_singular = {
             _singular(own): own for own, field in self.fields.items() if not isinstance(field, Tags)
         }
@@ -78,19 +80,19 @@ class KnownFields(serializers.Serializer[Any]):
         return {alike.get(key, key): value for key, value in data.items()}
 
     def _is_read_as_it_is(self, key: str) -> bool:
-        """Return whether a field reads this name by itself: its own, or an item of a list (`status[0]`)."""
+        """Return whether a field reads this name uncorrected: its own name, or an item of a list (`status[0]`)."""
         return key in self.fields or _ITEM.sub("", key) in self.fields
 
     def _refuse_empty(self, data: Mapping[Any, Any]) -> None:
         empty = [name for name in self.refuses_empty if name in self.fields and data.get(name) == ""]
         if empty:
             raise serializers.ValidationError(
-                dict.fromkeys(empty, "This is empty. Leave it out if it is not to be changed.")
+                dict.fromkeys(empty, "This field is empty. Omit it if you do not want to change it.")
             )
 
 
 def _singular(name: str) -> str:
-    """Return a name in small letters and the singular, to compare it with others: Statuses → status."""
+    """Return a name in lower case and in the singular, for comparisons: Statuses → status."""
     name = name.lower()
     if name.endswith("uses"):
         return name[:-2]

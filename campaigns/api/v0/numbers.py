@@ -1,4 +1,4 @@
-"""The numbers of campaigns in the v0 dialect. It also calls them actions."""
+"""The numbers of campaigns in the v0 dialect, which also calls them actions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from campaigns.reports import states
 from campaigns.tag_sizes import rows_at_once
 from iris.api import parsers
 from iris.api.envelope import envelope, success
-from iris.api.fields import valid
+from iris.api.fields import validated
 from iris.api.pagination import MAX_PAGE_SIZE, paginate
 from iris.api.streaming import loaded, streamed
 from iris.api.viewsets import V0ViewSet, reads
@@ -48,11 +48,11 @@ class NumberViewSet(V0ViewSet):
     @needs(Permission.PREPARE)
     def create(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
-        recipient = editing.add_recipient(campaign=campaign, **valid(NewNumber(data=request.data)))
+        recipient = editing.add_recipient(campaign=campaign, **validated(NewNumber(data=request.data)))
         return success(
             {
                 "messages": f"{recipient.number} added to {campaign.name} campaign successfully!!",
-                NUMBER_LISTS: _shown(campaign, [recipient])[0],  # callers expect a single object here
+                NUMBER_LISTS: _shown(campaign, [recipient])[0],  # clients expect a single object here
             },
             status=201,
         )
@@ -72,7 +72,7 @@ class NumberViewSet(V0ViewSet):
     def update(self, request: Request, number_id: int) -> Response:
         recipient = recipient_of(request, number_id)
         refuse_query(request)
-        recipient = editing.edit_recipient(recipient=recipient, **valid(NumberChanges(data=request.data)))
+        recipient = editing.edit_recipient(recipient=recipient, **validated(NumberChanges(data=request.data)))
         return success(
             {"details": _shown(recipient.campaign, [recipient])[0]},
             message="Action details successfully updated.",
@@ -89,7 +89,10 @@ class NumberViewSet(V0ViewSet):
 def _page(
     request: Request, campaign: Campaign, filters: RecipientFilter | None, message: str
 ) -> Response | StreamingHttpResponse:
-    """One page of numbers, and the `pagination` that describes it; written batch by batch where its numbers are large."""
+    """Return one page of numbers, and the `pagination` that describes it.
+
+    The page is streamed in batches if its numbers have long tags.
+    """
     at_once = rows_at_once(campaign)
     left_out = ["tags"] if at_once < MAX_PAGE_SIZE else []
     if filters is None:
@@ -115,7 +118,7 @@ def _shown(campaign: Campaign, listed: list[Recipient]) -> list[dict[str, Any]]:
 def _streamed(
     campaign: Campaign, batches: Iterable[list[Recipient]], *, messages: str, **more: Any
 ) -> StreamingHttpResponse:
-    """The answer with all these numbers, written batch by batch: it may be larger than our memory."""
+    """Return the response with all these numbers, streamed in batches, because it may be larger than the memory."""
     return streamed(
         lambda rows: envelope(
             status=200, success=True, message=None, data={"messages": messages, NUMBER_LISTS: rows, **more}

@@ -47,7 +47,7 @@ SOURCES = {"message": Source.MESSAGE, "audio": Source.AUDIO}
 
 
 class CampaignChanges(KnownFields):
-    """The fields of a campaign that can be changed. Each can be sent alone."""
+    """The fields of a campaign that can be changed. A request can contain any of them."""
 
     refuses_empty = ("name", "services")
 
@@ -75,7 +75,7 @@ class NewCampaign(CampaignChanges):
 
 
 class Beginning(KnownFields):
-    """The arguments of a beginning."""
+    """The fields of a begin request."""
 
     message = Message(required=False, max_length=MAX_CHARACTERS)
     aud_file = Upload(required=False)
@@ -101,7 +101,7 @@ class Beginning(KnownFields):
 
 
 class NumberChanges(KnownFields):
-    """The fields of a number that can be changed. Each can be sent alone."""
+    """The fields of a number that can be changed. A request can contain any of them."""
 
     refuses_empty = ("number",)
 
@@ -116,7 +116,7 @@ class NewNumber(NumberChanges):
 
 
 def campaign_json(campaign: Campaign, *, run_status: str | None, usable_tags: bool = True) -> dict[str, Any]:
-    """Return a campaign in v0's JSON. `status` and `number_count` are not documented, but callers read them."""
+    """Return a campaign in v0's JSON. `status` and `number_count` are not documented, but clients read them."""
     shown: dict[str, Any] = {
         "id": campaign.pk,
         "name": campaign.name,
@@ -132,7 +132,10 @@ def campaign_json(campaign: Campaign, *, run_status: str | None, usable_tags: bo
 
 
 def import_json(campaign: Campaign) -> dict[str, Any]:
-    """Return the state of the latest background import, or nothing without one. The documentation does not have it."""
+    """Return the state of the latest background import; empty if there is no import.
+
+    It is an addition to the documentation.
+    """
     latest = campaign.imports.order_by("-pk").first()
     if latest is None:
         return {}
@@ -141,7 +144,7 @@ def import_json(campaign: Campaign) -> dict[str, Any]:
 
 
 def details(shown: dict[str, Any]) -> list[dict[str, Any]] | dict[str, Any]:
-    """Return a campaign as the value of `details`: a list as documented, or the object that some callers need."""
+    """Return a campaign as the value of `details`: a list as documented, or the object that some clients need."""
     return shown if settings.IRIS_V0_DETAILS_OBJECT else [shown]
 
 
@@ -161,7 +164,7 @@ def number_json(state: RecipientState, *, campaign: Campaign) -> dict[str, Any]:
 
 
 def begin_message(run: Run) -> str:
-    """Return the message of the response to a beginning."""
+    """Return the message of the response to a begin request."""
     if run.status == RunStatus.SCHEDULED:
         starts_at = timezone.localtime(run.starts_at, timezone.get_default_timezone())
         return f"Campaign is scheduled for {starts_at:%Y-%m-%dT%H:%M}"
@@ -169,7 +172,7 @@ def begin_message(run: Run) -> str:
 
 
 def hold_message(run: Run, *, campaign: Campaign) -> str:
-    """Return the message that tells how many credits a run holds."""
+    """Return the message that says how many credits a run holds."""
     held = credits_json(run.hold.amount)
     if run.individual is not None:
         return f"{held} credits on hold for Individual Number campaign."

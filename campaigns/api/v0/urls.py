@@ -1,41 +1,45 @@
 from campaigns.api.v0.numbers import NumberViewSet
 from campaigns.api.v0.views import CampaignViewSet
-from iris.api.views import both
+from iris.api.views import with_and_without_slash
 
 CHANGES = {"put": "update", "post": "update", "patch": "update"}
 
 # `campaigns/number/<id>` comes first, so that `number` is not matched as the id of a campaign.
 urlpatterns = [
-    *both("campaigns", CampaignViewSet.as_view({"get": "list", "post": "create"}), name="v0-campaigns"),
-    *both(
+    *with_and_without_slash(
+        "campaigns", CampaignViewSet.as_view({"get": "list", "post": "create"}), name="v0-campaigns"
+    ),
+    *with_and_without_slash(
         "campaigns/number/<id:campaign_id>",
         NumberViewSet.as_view({"get": "list", "post": "create"}),
         name="v0-campaign-numbers",
     ),
-    *both(
+    *with_and_without_slash(
         "campaigns/number/<id:number_id>/delete",
         NumberViewSet.as_view({"delete": "destroy"}),
         name="v0-number-delete",
     ),
-    *both(
+    *with_and_without_slash(
         "campaigns/<id:campaign_id>/update", CampaignViewSet.as_view({**CHANGES}), name="v0-campaign-update"
     ),
-    *both(
+    *with_and_without_slash(
         "campaigns/<id:campaign_id>/delete",
         CampaignViewSet.as_view({"delete": "destroy"}),
         name="v0-campaign-delete",
     ),
-    *both(
+    *with_and_without_slash(
         "campaigns/<id:campaign_id>/details", CampaignViewSet.as_view({"get": "retrieve"}), name="v0-campaign"
     ),
     *(
         route
         for action in ("begin", "stop", "pause", "resume")
-        for route in both(
+        for route in with_and_without_slash(
             f"campaigns/<id:campaign_id>/{action}",
             CampaignViewSet.as_view({"post": action}),
             name=f"v0-campaign-{action}",
         )
     ),
-    *both("number/<id:number_id>", NumberViewSet.as_view({"get": "retrieve", **CHANGES}), name="v0-number"),
+    *with_and_without_slash(
+        "number/<id:number_id>", NumberViewSet.as_view({"get": "retrieve", **CHANGES}), name="v0-number"
+    ),
 ]

@@ -28,7 +28,7 @@ from campaigns.api.v0.serializers import (
 from campaigns.models import Campaign
 from iris.api import idempotency, parsers
 from iris.api.envelope import envelope, success
-from iris.api.fields import valid
+from iris.api.fields import validated
 from iris.api.pagination import paginate
 from iris.api.viewsets import V0ViewSet, reads, retries
 
@@ -52,7 +52,7 @@ class CampaignViewSet(V0ViewSet):
     @reads(parsers.LIST_AND_FILES)
     @needs(Permission.PREPARE)
     def create(self, request: Request) -> Response:
-        new = valid(NewCampaign(data=request.data))
+        new = validated(NewCampaign(data=request.data))
         campaign, skipped, number_heading = services.create_campaign(account=account_of(request), **new)
         shown = campaign_json(campaign, run_status=None, usable_tags=False) | import_json(campaign)
         if "sheet" in new:
@@ -78,7 +78,9 @@ class CampaignViewSet(V0ViewSet):
         campaign = campaign_of(request, campaign_id)
         refuse_query(request)
         run_status = campaign.run_status
-        campaign = services.update_campaign(campaign=campaign, **valid(CampaignChanges(data=request.data)))
+        campaign = services.update_campaign(
+            campaign=campaign, **validated(CampaignChanges(data=request.data))
+        )
         return success(
             {"details": details(campaign_json(campaign, run_status=run_status, usable_tags=False))},
             message="Campaign details successfully updated.",
@@ -95,7 +97,7 @@ class CampaignViewSet(V0ViewSet):
     def begin(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
         refuse_query(request)
-        run = runs.begin(campaign=campaign, **valid(Beginning(data=request.data)))
+        run = runs.begin(campaign=campaign, **validated(Beginning(data=request.data)))
         held = {"hold amount": hold_message(run, campaign=campaign)}  # sic
         return success(held, message=begin_message(run))
 

@@ -35,8 +35,8 @@ from campaigns.reports import progress, states, totals
 from campaigns.surveys import responses
 from campaigns.tag_sizes import rows_at_once
 from iris.api import parsers
-from iris.api.fields import valid
-from iris.api.pagination import window
+from iris.api.fields import validated
+from iris.api.pagination import paginate_in_v1
 from iris.api.streaming import loaded, streamed
 from iris.api.viewsets import V1ViewSet, reads
 
@@ -46,7 +46,7 @@ PAGE, LARGEST_PAGE = 100, 1_000
 class ContactViewSet(V1ViewSet):
     @needs(Permission.VIEW)
     def list(self, request: Request, campaign_id: int) -> Response | StreamingHttpResponse:
-        """The sums are of the whole campaign, also where filters choose some of its contacts."""
+        """Return a page of contacts. The totals are for the whole campaign, even if filters select some of its contacts."""
         campaign = campaign_of(request, campaign_id)
         sums = {
             "total_credits_consumed": credits_json(totals.credits_of(campaign)),
@@ -65,7 +65,7 @@ class ContactViewSet(V1ViewSet):
         if "contacts" in request.data:
             return _add_many(request, campaign)
         contact = editing.add_recipient(
-            campaign=campaign, new_tags=True, **valid(NewContact(data=request.data))
+            campaign=campaign, new_tags=True, **validated(NewContact(data=request.data))
         )
         attributes = attributes_json(contact, campaign=contact.campaign)
         # The documentation only has the message. The published client also needs the contact.
@@ -83,7 +83,7 @@ class ContactViewSet(V1ViewSet):
     @needs(Permission.PREPARE)
     def add_sheet(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
-        imported = editing.import_sheet(campaign=campaign, **valid(Sheet(data=request.data)))
+        imported = editing.import_sheet(campaign=campaign, **validated(Sheet(data=request.data)))
         number_column, *tags = imported.columns
         answer: dict[str, Any] = {
             "error_list": imported.errors,
@@ -116,7 +116,7 @@ class ContactViewSet(V1ViewSet):
     @needs(Permission.PREPARE)
     def update(self, request: Request, contact_id: int) -> Response:
         contact = contact_of(request, contact_id)
-        changes = valid(ContactChanges(data=request.data))
+        changes = validated(ContactChanges(data=request.data))
         contact = editing.edit_recipient(recipient=contact, new_tags=True, **changes)
         return Response(_shown(contact.campaign, [contact])[0])
 
@@ -136,8 +136,9 @@ class ContactViewSet(V1ViewSet):
 
 
 def _page(request: Request, campaign: Campaign, sums: dict[str, Any]) -> Response | StreamingHttpResponse:
-    """Some of the contacts, all or those that filters choose, and the keys that go around them; written batch by batch
-    where the contacts are large.
+    """Return a page of the contacts, filtered if the request has filters, with the keys around the list.
+
+    The page is streamed in batches if the contacts have long tags.
     """
     at_once = rows_at_once(campaign)
     left_out = ["tags"] if at_once < LARGEST_PAGE else []
@@ -148,12 +149,12 @@ def _page(request: Request, campaign: Campaign, sums: dict[str, Any]) -> Respons
             sums,
             campaign.number_count,
         )
-        page = window(request, newest_first, default_size=PAGE, max_size=LARGEST_PAGE, count=known)
+        page = paginate_in_v1(request, newest_first, default_size=PAGE, max_size=LARGEST_PAGE, count=known)
     else:
         stretch = filters.search()
         found, ends_at = stretch.rows.defer(*left_out), stretch.ends_at
         more = {"before": ends_at, **sums}
-        page = window(request, found, default_size=PAGE, max_size=LARGEST_PAGE, next_before=ends_at)
+        page = paginate_in_v1(request, found, default_size=PAGE, max_size=LARGEST_PAGE, next_before=ends_at)
 
     def shown(contacts: Sequence[Recipient]) -> list[dict[str, Any]]:
         return _with_answers(campaign, _shown(campaign, contacts), contacts, request)
@@ -165,7 +166,7 @@ def _page(request: Request, campaign: Campaign, sums: dict[str, Any]) -> Respons
 
 
 def _add_many(request: Request, campaign: Campaign) -> Response:
-    sent = valid(NewContacts(data=request.data))["contacts"]
+    sent = validated(NewContacts(data=request.data))["contacts"]
     added = editing.add_recipients(
         campaign=campaign, rows=[(contact["number"], contact.get("tags", {})) for contact in sent]
     )

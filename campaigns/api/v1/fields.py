@@ -1,4 +1,6 @@
-"""Fields that read what v1 clients really send. `telephony.api.fields` and `telephony.api.v1.fields` have others.
+"""Serializer fields for the values that v1 clients really send.
+
+More fields are in `telephony.api.fields` and `telephony.api.v1.fields`.
 
 Clients send back whole objects that they received, so each field also reads its own output. Null means “none” for optional
 values; for all others it means that the field was not sent.
@@ -124,7 +126,7 @@ class LengthFactor(Optional):
 
 
 class CreditLimit(_OptionalValue):
-    """Credits. 0 means no limit: the published client sends it so, and a campaign with a limit of 0 could never run."""
+    """Credits. 0 means no limit: the published client sends 0 for that, and a campaign with a limit of 0 could never run."""
 
     default_error_messages = {"invalid": "This must be a number of credits above 0, or null for no limit."}
     largest = Decimal(10) ** 8

@@ -47,7 +47,7 @@ TARGETS = {meaning: word for word, meaning in FAILOVER_TARGETS.items()}
 
 
 class MessageChanges(serializers.Serializer[Any]):
-    """The fields of a campaign's message. Each can be sent alone. Unknown and read-only fields are ignored."""
+    """The fields of a campaign's message. A request can contain any of them. Unknown and read-only fields are ignored."""
 
     voice = ChosenVoice(required=False)
     message = Message(required=False, allow_blank=True, max_length=MAX_CHARACTERS)
@@ -59,7 +59,7 @@ class MessageChanges(serializers.Serializer[Any]):
 
 
 class CampaignChanges(MessageChanges):
-    """The fields of a campaign that can be changed. Each can be sent alone."""
+    """The fields of a campaign that can be changed. A request can contain any of them."""
 
     name = Text(required=False, max_length=200)
     services = Services(OFFERED, required=False, source="service")
@@ -79,7 +79,7 @@ class NewCampaign(CampaignChanges):
 
 
 class ContactChanges(serializers.Serializer[Any]):
-    """The fields of a contact that can be changed. Each can be sent alone."""
+    """The fields of a contact that can be changed. A request can contain any of them."""
 
     number = Number(required=False)
     other_variables = Variables(required=False, source="tags")
@@ -99,12 +99,12 @@ class ListedContact(serializers.Serializer[Any]):
 
 
 class Listed(serializers.Field[Any, Any, Any, Any]):
-    """A list of contacts. It is counted before any contact is examined."""
+    """A list of contacts. Its length is checked before any contact is examined."""
 
     default_error_messages = {
         "not_a_list": 'This must be a list of contacts, such as [{{"number": "9841234567"}}].',
-        "empty": "This list is empty: send one contact at least.",
-        "many": "There are {count:,} contacts; one request may add {most:,}. Send the rest in further requests, or upload "
+        "empty": "This list is empty: send at least one contact.",
+        "many": "There are {count:,} contacts; one request may add {most:,}. Send the others in further requests, or upload "
         "a sheet.",
     }
 
@@ -171,7 +171,7 @@ def campaign_json(
         "description": campaign.description,
         "schedule": moment_json(campaign.schedule_at),
         "audio_file": None if campaign.audio is None else audio_url(campaign.audio, request._request),
-        "bulk_file": None,  # sheets are not kept
+        "bulk_file": None,  # iris does not keep sheets
         "category": CATEGORIES[source_of(campaign)],
         "user_phone": campaign.caller_ids,
         "campaign_action_count": campaign.number_count,
@@ -272,5 +272,5 @@ def _moments_of_many(moment: datetime) -> tuple[str, str | None]:
 
 
 def moment_json(moment: datetime | None) -> str | None:
-    """Return a time as ISO 8601 in the server's zone, with 6 or no decimals, because old Python versions read no others."""
+    """Return a time as ISO 8601 in the server's zone, with 6 or no decimals, because old Python versions need that."""
     return None if moment is None else timezone.localtime(moment, timezone.get_default_timezone()).isoformat()

@@ -91,7 +91,7 @@ class Steps(serializers.Field[Any, Any, Any, Any]):
     of the steps. A list without any object counts as not sent.
     """
 
-    default_error_messages = {"required": "This is missing: a list of steps is needed."}
+    default_error_messages = {"required": "This field is missing: it must be a list of steps."}
 
     def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
         name = self.field_name or ""
@@ -102,7 +102,7 @@ class Steps(serializers.Field[Any, Any, Any, Any]):
         refuse_too_many_steps(len(data))
         validated = []
         for place, one in enumerate(data):
-            # Templates call it `field_name`.
+            # In templates, `input_name` can be called `field_name`.
             fields = StepFields(data=one | {"input_name": one.get("input_name") or one.get("field_name")})
             if not fields.is_valid():
                 raise serializers.ValidationError({str(place): fields.errors})

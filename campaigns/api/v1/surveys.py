@@ -29,7 +29,7 @@ from campaigns.models import Campaign, Service, Survey, SurveyStep
 from campaigns.surveys import responses, steps
 from campaigns.surveys.responses import Column, RecipientResponses, Tally
 from iris.api import idempotency, parsers
-from iris.api.fields import valid
+from iris.api.fields import validated
 from iris.api.viewsets import V1ViewSet, reads, retries
 from iris.errors import InvalidInput
 
@@ -60,12 +60,12 @@ class SurveyViewSet(V1ViewSet):
         campaign = campaign_of(request, campaign_id)
         if campaign.service != Service.SURVEY:
             raise InvalidInput("Only a SURVEY campaign has steps.", code="no_survey")
-        sent = valid(NewSteps(data=request.data))
+        sent = validated(NewSteps(data=request.data))
         if "steps" in sent:
             steps.set_steps(campaign=campaign, steps=wire.plans_of(sent["steps"], renumbered=True))
         if files := wire.files_of(request, r"([0-9]{1,4})"):
             steps.attach_recordings(campaign=campaign, recordings=files)
-        # The documentation does not show this response. Like others it has the campaign, and also the steps.
+        # The documentation does not show this response. Like similar responses it has the campaign; it also has the steps.
         campaign = campaign_of(request, campaign_id)
         shown = detail_json(campaign, campaign.run_status, request)
         return Response({**shown, "results": _steps_json(campaign, request)})

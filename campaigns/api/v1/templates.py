@@ -22,9 +22,9 @@ from campaigns.api.v1.serializers import length_factor_of
 from campaigns.models import Campaign, SurveyTemplate, TemplateStep
 from campaigns.surveys import templates
 from iris.api import parsers
-from iris.api.fields import Text, valid
+from iris.api.fields import Text, validated
 from iris.api.json_text import json_value
-from iris.api.pagination import window
+from iris.api.pagination import paginate_in_v1
 from iris.api.views import ERROR_CODE, parse_id
 from iris.api.viewsets import V1ViewSet, reads
 from iris.errors import InvalidInput, NotFound
@@ -49,7 +49,7 @@ class TemplateVoice(ChosenVoice):
 
 
 class TemplateChanges(serializers.Serializer[Any]):
-    """The fields of a template that can be changed. Each can be sent alone."""
+    """The fields of a template that can be changed. A request can contain any of them."""
 
     name = Text(required=False, max_length=200)
     voice = TemplateVoice(required=False)
@@ -59,7 +59,7 @@ class TemplateChanges(serializers.Serializer[Any]):
 
 class NewTemplate(TemplateChanges):
     name = Text(max_length=200)
-    voice = TemplateVoice(error_messages={"required": "This is missing: choose a voice."})
+    voice = TemplateVoice(error_messages={"required": "This field is missing: choose a voice."})
     content = wire.Steps()
 
 
@@ -71,7 +71,7 @@ class SurveyTemplateViewSet(V1ViewSet):
 
     @needs(Permission.VIEW)
     def list(self, request: Request) -> Response:
-        page = window(request, self.filter_queryset(self.get_queryset()), max_size=LARGEST_PAGE)
+        page = paginate_in_v1(request, self.filter_queryset(self.get_queryset()), max_size=LARGEST_PAGE)
         answer = page.around([_template_json(template, request) for template in page.items])
         del answer["total_pages"]  # as documented
         return Response(answer)
@@ -79,7 +79,7 @@ class SurveyTemplateViewSet(V1ViewSet):
     @reads(parsers.LIST_AND_FILES)
     @needs(Permission.PREPARE)
     def create(self, request: Request) -> Response:
-        sent = _with_steps(valid(NewTemplate(data=request.data)), request)
+        sent = _with_steps(validated(NewTemplate(data=request.data)), request)
         template = templates.create_template(account=account_of(request), **sent)
         return Response(_template_json(_read(template), request), status=201)
 
@@ -91,7 +91,7 @@ class SurveyTemplateViewSet(V1ViewSet):
     @needs(Permission.PREPARE)
     def update(self, request: Request, template_id: int) -> Response:
         template = _template_of(request, template_id)
-        sent = _with_steps(valid(TemplateChanges(data=request.data, partial=True)), request)
+        sent = _with_steps(validated(TemplateChanges(data=request.data, partial=True)), request)
         template = templates.update_template(template=template, **sent)
         return Response(_template_json(_read(template), request))
 
@@ -118,7 +118,7 @@ class SurveyTemplateViewSet(V1ViewSet):
 
 
 def _refusal(sentence: str, *, status: int = 400) -> Response:
-    """Return an error with its sentence under `error`, as documented here, and under the two keys of all other errors."""
+    """Return an error with its message under `error`, as documented for templates, and under the two usual keys."""
     body = {"error": sentence, "message": sentence, "detail": sentence}
     return Response(body, status=status, headers={ERROR_CODE: "not_found" if status == 404 else "invalid"})
 

@@ -39,8 +39,8 @@ from campaigns.models import Campaign, RunStatus, Service, Source
 from campaigns.reports import progress
 from campaigns.surveys.steps import set_steps
 from iris.api import idempotency, parsers
-from iris.api.fields import valid
-from iris.api.pagination import window
+from iris.api.fields import validated
+from iris.api.pagination import paginate_in_v1
 from iris.api.viewsets import V1ViewSet, reads, retries
 from iris.errors import Conflict, InvalidInput
 from telephony import speech
@@ -59,7 +59,7 @@ class CampaignViewSet(V1ViewSet):
 
     @needs(Permission.VIEW)
     def list(self, request: Request) -> Response:
-        page = window(request, self.filter_queryset(self.get_queryset()))
+        page = paginate_in_v1(request, self.filter_queryset(self.get_queryset()))
         statuses = {campaign.pk: campaign.run_status for campaign in page.items}
         done = progress.percent_done(statuses)
         known = {name: voice_json(voice) for name, voice in speech.catalogue().items()}
@@ -78,7 +78,7 @@ class CampaignViewSet(V1ViewSet):
     @reads(parsers.LIST_AND_FILES)
     @needs(Permission.PREPARE)
     def create(self, request: Request) -> Response:
-        new = _with_recording(valid(NewCampaign(data=request.data)))
+        new = _with_recording(validated(NewCampaign(data=request.data)))
         asked = new.pop("steps", [])
         steps = plans_of(asked, renumbered=True) if new["service"] is Service.SURVEY else []
         with transaction.atomic():
@@ -97,11 +97,11 @@ class CampaignViewSet(V1ViewSet):
     def update(self, request: Request, campaign_id: int) -> Response:
         """Change the sent fields. Clients use PATCH, PUT and POST for this.
 
-        The published client also sends POST to delete a campaign, but that request cannot be told from an update. Therefore
-        POST never deletes.
+        The published client also sends POST to delete a campaign, but that request looks like an update. Therefore POST
+        never deletes.
         """
         campaign = campaign_of(request, campaign_id)
-        changes = valid(CampaignChanges(campaign, data=request.data, partial=True))
+        changes = validated(CampaignChanges(campaign, data=request.data, partial=True))
         services.update_campaign(campaign=campaign, **_with_recording(changes))
         return self.retrieve(request, campaign_id)
 
@@ -115,7 +115,7 @@ class CampaignViewSet(V1ViewSet):
     @needs(Permission.PREPARE)
     def message(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
-        changes = valid(MessageChanges(campaign, data=request.data, partial=True))
+        changes = validated(MessageChanges(campaign, data=request.data, partial=True))
         campaign = services.update_campaign(campaign=campaign, **_with_recording(changes))
         return Response(message_json(campaign))
 
@@ -143,7 +143,7 @@ class CampaignViewSet(V1ViewSet):
     def test_speak(self, request: Request, campaign_id: int) -> Response:
         """Return the URL of the recording as a bare JSON string, as clients expect it."""
         campaign = campaign_of(request, campaign_id)
-        asked = valid(VoiceTry(data=request.data))
+        asked = validated(VoiceTry(data=request.data))
         text = asked.get("message") or campaign.message
         if not text:
             raise InvalidInput("There is nothing to say: send a message.", errors=[_missing("message")])

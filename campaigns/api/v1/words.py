@@ -1,4 +1,4 @@
-"""The published words of the v1 dialect and their meanings. `campaigns.api.words` has those of both dialects."""
+"""The published words of the v1 dialect and their meanings. `campaigns.api.words` has the words that v0 and v1 share."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CAMPAIGN_STATUSES: Mapping[str | None, str] = {
     RunStatus.TERMINATED: "Terminated",
 }
 
-# "not started" is accepted and shown again, but has no effect: a call that has not started has not ended either.
+# iris accepts "not started" and returns it in responses, but sends no SMS for it: a call that has not started has not ended.
 FAILOVER_TARGETS = {
     "not started": DeliveryStatus.QUEUED,
     "hungup": DeliveryStatus.HUNGUP,

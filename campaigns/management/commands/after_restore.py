@@ -33,12 +33,12 @@ class Command(BaseCommand):
             nargs="*",
             type=int,
             metavar="RUN",
-            help="let calls and SMS leave again, and resume these runs; without numbers, all held runs",
+            help="allow calls and SMS again, and resume these runs; without numbers, all held runs",
         )
         what.add_argument(
             "--open",
             action="store_true",
-            help="let OTPs and new campaigns leave again, but keep the held runs paused",
+            help="allow OTPs and new campaigns again, but keep the held runs paused",
         )
         what.add_argument(
             "--reached",
@@ -66,7 +66,7 @@ class Command(BaseCommand):
         except Conflict as e:
             raise CommandError(str(e)) from e
         if was_held:
-            self.stdout.write("Calls and SMS leave again.")
+            self.stdout.write("Calls and SMS are sent again.")
         for pk in resumed:
             self.stdout.write(f"Run {pk} continues.")
         if not was_held and not resumed:
@@ -85,7 +85,7 @@ class Command(BaseCommand):
     def _show(self) -> None:
         hold = restore_hold.hold()
         if hold is None:
-            self.stdout.write("Nothing is held: calls and SMS leave.")
+            self.stdout.write("Nothing is held: calls and SMS are sent.")
         else:
             since = f" since {_local(hold.since)}" if hold.since else ""
             self.stdout.write(f"Nothing leaves{since}. {hold.reason}")

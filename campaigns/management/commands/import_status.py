@@ -1,4 +1,4 @@
-"""`manage.py import_status`: show the sheets that are being imported, and why any of them waits."""
+"""`manage.py import_status`: show the sheets that are being imported, and why an import waits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from campaigns.models import ImportStatus, SheetImport
 
 
 class Command(BaseCommand):
-    help = "Shows the progress of each sheet that is being imported, and why any of them waits."
+    help = "Shows the progress of each sheet that is being imported, and why an import waits."
 
     def handle(self, *args: Any, **options: Any) -> None:
         pending = (

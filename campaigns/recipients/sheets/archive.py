@@ -43,7 +43,7 @@ class Archive:
         if unpacked > limit:
             raise SheetTooLarge(
                 f"The file unpacks to {unpacked / 2**20:,.0f} MB; {limit / 2**20:,.0f} MB are allowed. "
-                "Leave out what isn't needed, or send the numbers as several files."
+                "Remove the columns that no message needs, or send the numbers as several files."
             )
 
     def __contains__(self, name: str) -> bool:
@@ -53,7 +53,7 @@ class Archive:
         return list(self._members)
 
     def chunks(self, name: str) -> Iterator[bytes]:
-        """Yield a member's bytes, never more than it declares. The end verifies the checksum."""
+        """Yield the bytes of a member, at most its declared size. At the end, the checksum is verified."""
         with _readable(), self._zip.open(self._members[name.lower()]) as stream:
             while chunk := stream.read(CHUNK):
                 self._budget.unpack(len(chunk))

@@ -13,13 +13,13 @@ from django.conf import settings
 
 from campaigns.recipients.sheets.grid import SheetTooLarge
 
-# The limit of Excel. Sheets with blank rows up to Excel's last row are common, so that many blank rows are allowed.
+# Excel's maximum. Sheets with blank rows up to Excel's last row are common, so this many blank rows are allowed.
 EXCEL_ROWS = 1_048_576
 _PARTS = "Send the numbers as several files, each for a campaign of its own."
 
 
 class OverBudget(SheetTooLarge):
-    """Reading the sheet costs more than this budget allows; a larger budget may be enough."""
+    """Reading the sheet needs more than this budget allows; a larger budget may be enough."""
 
 
 @dataclass
@@ -71,8 +71,8 @@ class Budget:
         self._unpacked += size
         if self._unpacked > self.unpacked:
             raise OverBudget(
-                f"The file unpacks to more than {self.unpacked / 2**20:,.0f} MB. Leave out what isn't needed, or send"
-                " the numbers as several files."
+                f"The file unpacks to more than {self.unpacked / 2**20:,.0f} MB. Remove the columns that no message needs,"
+                " or send the numbers as several files."
             )
         self.check_time()
 
@@ -87,7 +87,7 @@ class Budget:
         self._characters += characters
         if self._characters > self.characters:
             raise OverBudget(
-                f"The rows of the sheet hold more than {self.characters / 2**20:,.0f} MB of text. Leave out the columns"
+                f"The rows of the sheet contain more than {self.characters / 2**20:,.0f} MB of text. Leave out the columns"
                 " that no message needs, or send the numbers as several files."
             )
 
@@ -114,7 +114,7 @@ class Budget:
 
 
 def in_request() -> Budget:
-    """Return the budget of a web request. Sheets that cost more are imported in the background."""
+    """Return the budget of a web request. Sheets that need more are imported in the background."""
     return Budget(
         rows=20_000,
         rows_seen=100_000,

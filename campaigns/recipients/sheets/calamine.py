@@ -17,7 +17,8 @@ from campaigns.recipients.sheets.budget import Budget
 from campaigns.recipients.sheets.grid import Cell, LeftOut, NotASheet, Row, normalize_float
 
 _WORKER = Path(__file__).with_name("calamine_worker.py")
-# Processor time. Calamine parses the whole file before its first row, and is much faster than our reader of .xlsx.
+# Processor time. Calamine parses the whole file before it returns the first row, so this covers the whole file. It is much
+# faster than our reader of .xlsx.
 _MAX_WORKER_SECONDS = 120
 _ADVICE = "Open it in a spreadsheet program, save it as .xlsx, and send that."
 PASSWORD = "The file is protected by a password. Save it without one and send it again."

@@ -55,7 +55,7 @@ def main() -> str:
 
 
 def note_unread(sheet: Any) -> None:
-    """Report a worksheet with rows that is not read."""
+    """Report a worksheet that has rows but is not read."""
     for at, row in enumerate(sheet.iter_rows(), start=1):
         if any(cell(value) is not None for value in row):
             name = sheet.name[:100]
@@ -68,7 +68,7 @@ def note_unread(sheet: Any) -> None:
 
 
 def write(sheet: Any) -> bool:
-    """Write the rows of a worksheet. Return whether it had any."""
+    """Write the rows of a worksheet. Return whether it had any rows."""
     has_rows = False
     batch: list[tuple[int, list[Any]]] = []
     seen = cells_seen = characters = 0

@@ -38,7 +38,7 @@ def read_numbers(cell: Cell) -> list[numbering.ParsedNumber]:
     except numbering.InvalidNumber:
         if not isinstance(cell, str) or len(cell) > _MAX_CHARACTERS:
             raise
-        # Runs of blanks become one, so that no pattern reads them again and again.
+        # Several blanks become one, so that no pattern reads them repeatedly.
         written = _BLANKS.sub(" ", cell.strip())
         parts = [_LABEL.sub("", part.strip()) for part in _BETWEEN.split(written) if part.strip()]
         if not parts or len(parts) > _MAX_IN_CELL or parts == [cell]:

@@ -7,7 +7,7 @@ The decision uses the first rows, before anything is imported. The number column
 3. the only column in which at least 80 % of the values are valid numbers,
 4. the first column, if at least half of its values are valid numbers.
 
-Rules 3 and 4 skip columns whose heading names an id (`Consumer No`). If no rule applies, the sender is asked to choose.
+Rules 3 and 4 skip columns whose heading names an id (`Consumer No`). If no rule applies, the client must choose.
 Title lines above the heading are skipped.
 """
 
@@ -22,11 +22,11 @@ from campaigns.messages import format_tag_value
 from campaigns.recipients.sheets.cells import is_blank, numbers_in
 from campaigns.recipients.sheets.grid import MAX_COLUMNS, Cell, NotASheet, Row
 
-ROWS_READ = 1_000  # rows that are not blank and that the decision uses
-CELLS_READ = 30_000  # fewer rows if they are wide
-ROWS_ABOVE = 10  # the heading is searched in the first rows up to this one
-MIN_SHARE = 0.8  # of valid numbers in a column of numbers (rule 3)
-MIN_SHARE_OF_FIRST = 0.5  # of valid numbers in the first column (rule 4)
+ROWS_READ = 1_000  # number of rows that the decision uses; blank rows do not count
+CELLS_READ = 30_000  # maximum number of cells, so wide sheets use fewer rows
+ROWS_ABOVE = 10  # number of first rows in which the heading is searched
+MIN_SHARE = 0.8  # minimum share of valid numbers in a column of numbers (rule 3)
+MIN_SHARE_OF_FIRST = 0.5  # minimum share of valid numbers in the first column (rule 4)
 _MAX_HEADING_CHARACTERS = 1_000  # longer headings are cut
 _NAMED_IN_ERROR = 10
 
@@ -41,7 +41,8 @@ _PHONE_WORDS = {"phone", "phones", "mobile", "mobiles", "contact", "contacts", "
 _PHONE_WORDS |= {"telephone", "msisdn", "mob", "ph", "cellphone", "viber", "landline"}
 _PHONE_ENDINGS = ("phone", "mobile", "whatsapp")  # smartphone, parentmobile
 _PHONE_STEMS = ("मोबाइल", "मोबाईल", "फोन", "सम्पर्क", "टेलिफोन", "ह्वाट्सएप", "ह्वाट्सएप")
-# The heading of a number that is not dialled. A phone word in the same heading (Customer Mobile) outweighs it.
+# Words in headings of numbers that are not phone numbers. A phone word in the same heading (Customer Mobile) takes
+# precedence.
 _ID_WORDS = {
     *(
         "id",
@@ -122,7 +123,7 @@ class _Column(NamedTuple):
 
 
 class NumberColumnUnclear(NotASheet):
-    """Several columns of a sheet may hold the phone numbers, or none does."""
+    """Several columns of a sheet may contain the phone numbers, or no column does."""
 
     default_code = "number_column_unclear"
 
@@ -130,8 +131,8 @@ class NumberColumnUnclear(NotASheet):
 def find_table(first_rows: Sequence[Row], *, chosen: str = "", check: Callable[[], None]) -> Table:
     """Find the heading and the number column in the first rows that are not blank (at least one).
 
-    `chosen` is the column that the sender has chosen: its heading, or its letter (`C`). `check` raises when the work has
-    become too much (`Budget.check_time`). Raises NumberColumnUnclear, and NotASheet for a single row of several numbers.
+    `chosen` is the column that the client has chosen: its heading, or its letter (`C`). `check` raises after too much work
+    (`Budget.check_time`). Raises NumberColumnUnclear, and NotASheet for a single row of several numbers.
     """
     cells = [row[1] for row in first_rows]
     cells = cells[: max(ROWS_ABOVE + 1, CELLS_READ // max(map(len, cells)))]
@@ -193,7 +194,7 @@ def _words(heading: str) -> set[str]:
 
 
 class _Rows:
-    """The first rows of a sheet. Whether a cell is a phone number is found once, and only if it is needed.
+    """The first rows of a sheet. Each cell is parsed as a phone number at most once, and only if needed.
 
     `check` is called for each row that is examined, because a row of costly cells takes tens of milliseconds.
     """
@@ -271,9 +272,7 @@ def _by_content(rows: _Rows, *, heading: int | None) -> Table:
         return Table(heading, dialled[0])
     if columns and columns[0].share >= MIN_SHARE_OF_FIRST and not is_id(columns[0].heading):
         if len(rows.cells) == 1 and len(dialled) > 1:
-            raise NotASheet(
-                "All the numbers are in one row. Write each into a row of its own, one below the other."
-            )
+            raise NotASheet("All the numbers are in one row. Write each number into a row of its own.")
         return Table(heading, 0)
     candidates = [at for at, column in enumerate(columns) if column.valid]
     if not candidates and len([column for column in columns if column.filled]) <= 1:
@@ -284,9 +283,9 @@ def _by_content(rows: _Rows, *, heading: int | None) -> Table:
 def _unclear(columns: Sequence[_Column], candidates: Sequence[int]) -> NumberColumnUnclear:
     named = [_describe(at, columns[at]) for at in (candidates or range(len(columns)))[:_NAMED_IN_ERROR]]
     said = (
-        "Several columns may hold the phone numbers"
+        "Several columns may contain the phone numbers"
         if len(candidates) > 1
-        else ("It is not certain which column holds the phone numbers")
+        else ("It is not certain which column contains the phone numbers")
     )
     return NumberColumnUnclear(
         f"{said}: {', '.join(named)}. Choose one with the field number_column, by its heading or its letter, or give it"

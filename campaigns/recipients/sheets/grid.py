@@ -20,7 +20,7 @@ MAX_CELL_CHARACTERS = 100_000
 
 
 class NotASheet(InvalidInput):
-    """The file cannot be read as a spreadsheet or list. The message says what it is, or what to send."""
+    """The file cannot be read as a spreadsheet or list. The message says which kind of file it is, or which file to send."""
 
     default_code = "not_a_sheet"
 
@@ -32,7 +32,7 @@ class SheetTooLarge(TooLarge):
 
 
 class LeftOut(NamedTuple):
-    """Part of a file that is not imported, and that must be reported to the sender.
+    """Part of a file that is not imported, and that must be reported to the client.
 
     `row` is the row where it begins, from 1.
     """

@@ -21,10 +21,13 @@ _SAMPLE_ROWS = 20
 _MAX_CHARACTERS_OF_ROW = 1_000_000
 _MAX_LINES_OF_ROW = 1_000
 _MAX_BROKEN_ROWS = 100
-_LINES_CHECKED, _CELLS_CHECKED = 4, 30  # of a cell with several lines
+_LINES_CHECKED, _CELLS_CHECKED = (
+    4,
+    30,
+)  # how many lines of a cell, and how many cells, `_contains_other_rows` checks
 _ROWS_PER_CHECK, _CELLS_PER_CHECK = 200, 10_000  # between two reports to the budget
 _BINARY = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
-# Digits that survive the conversion to int and to a spreadsheet's number: not 007, and at most 15 digits.
+# Digits that do not change when converted to int or to a spreadsheet's number: not 007, and at most 15 digits.
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,14})", re.ASCII)
 _EXCEL_HINT = re.compile(r"sep=([,;\t|])[ \t]*(?:\r\n|\r|\n|$)", re.IGNORECASE)
 _NOT_UTF_8 = 'the text is not in UTF-8. In Excel choose "CSV UTF-8" when you save, or send the .xlsx file.'
@@ -80,7 +83,7 @@ class TextGrid:
                     self._leave_out(at, e)
                     lines.skip_first()
                     continue
-                if lines.count > 1 and self._swallows_rows(row):
+                if lines.count > 1 and self._contains_other_rows(row):
                     self._leave_out(at, None)
                     lines.skip_first()
                     continue
@@ -98,26 +101,28 @@ class TextGrid:
         except UnicodeDecodeError as e:
             raise NotASheet(f"The file cannot be read beyond row {at - 1}: {_NOT_UTF_8}") from e
         finally:
-            with suppress(ValueError):  # the caller has closed it
+            with suppress(ValueError):  # the caller may have closed the file already
                 stream.detach()  # otherwise it would close the file, which belongs to the caller
 
     def _leave_out(self, at: int, error: Exception | None) -> None:
-        """Report a row that cannot be read. Only this row is skipped, even if a lone quotation mark swallowed the next ones.
+        """Report a row that cannot be read.
+
+        Only this row is skipped, even if an unclosed quotation mark has pulled the following rows into it.
 
         Raises NotASheet after too many such rows.
         """
         self._budget.check_time()
         if len(self.left_out) >= _MAX_BROKEN_ROWS:
             raise NotASheet(
-                f'Row {at} cannot be read, like {_MAX_BROKEN_ROWS} above it: it is too long, or has a " without its'
-                " partner."
+                f'Row {at} cannot be read, like {_MAX_BROKEN_ROWS} above it: it is too long, or has a " that is never'
+                " closed."
             ) from error
         self.left_out.append(
-            LeftOut(at, 'The row cannot be read: it is too long, or has a " without its partner.')
+            LeftOut(at, 'The row cannot be read: it is too long, or has a " that is never closed.')
         )
 
-    def _swallows_rows(self, row: list[str]) -> bool:
-        """Return whether a lone quotation mark has made a cell swallow whole rows: a line within it has a phone number."""
+    def _contains_other_rows(self, row: list[str]) -> bool:
+        """Return whether an unclosed quotation mark has put rows into a cell: one of its lines has a phone number."""
         return any(
             any(
                 number.to
@@ -126,7 +131,7 @@ class TextGrid:
             )
             for text in row
             if "\n" in text or "\r" in text
-            # A swallowed row begins on the next line, so the first few lines and cells show it.
+            # A following row begins on a new line of the cell, so the first few lines and cells show it.
             for line in text.splitlines()[1:_LINES_CHECKED]
             if self._delimiter in line
         )
@@ -136,7 +141,10 @@ NOT_TEXT = f"The file is neither a spreadsheet nor a text file. {ADVICE}"
 
 
 class _Lines:
-    """Iterates over lines, with a limit per row, because a lone " swallows all lines after it. Lines can be read again."""
+    """Iterates over lines, with a limit per row, because an unclosed " makes all lines after it one cell.
+
+    Lines can be read again.
+    """
 
     def __init__(self, stream: io.TextIOWrapper) -> None:
         self._readline = stream.readline
@@ -168,7 +176,7 @@ class _Lines:
         self._characters += len(line)
         if len(line) == _MAX_CHARACTERS_OF_ROW and not line.endswith(("\n", "\r")):
             while (rest := self._readline(_MAX_CHARACTERS_OF_ROW)) and not rest.endswith(("\n", "\r")):
-                pass  # skip the rest of an overlong line
+                pass  # skip the remaining characters of an overlong line
         if len(self._of_row) > _MAX_LINES_OF_ROW or self._characters >= _MAX_CHARACTERS_OF_ROW:
             raise csv.Error("the row does not end")
         return line

@@ -3,8 +3,8 @@
 Fast libraries allocate the whole rectangle around the cells, so a file of 2 kB with two cells in opposite corners ends
 the process. Libraries that stream take five times as long. Therefore iris reads rows in two ways:
 
-* A regular expression matches plain rows. Programs write nearly all rows in this plain form. Every character must belong
-  to a match. From the first row that is not plain, the last match is the rest of the text.
+* A regular expression matches plain rows. Programs write nearly all rows in this plain form. Every character must belong to
+  a match. From the first row that is not plain, the last match is the rest of the text.
 * expat parses that rest (comments, CDATA, rich text). It sees a document without the plain rows.
 
 Everything that a hostile file could enlarge has a limit: nesting, the text of a cell, the distance between two rows. The
@@ -157,7 +157,8 @@ class WorkbookGrid:
                     if number == at and row is not None and (joined := _joined(row[1], cells)) is not None:
                         row = at, joined
                         continue
-                    # Row numbers rise in every valid sheet. They must, because an interrupted import resumes by row number.
+                    # Row numbers rise in every valid sheet. The reader requires it, because an interrupted import resumes by
+                    # row number.
                     number = at + 1
                 if row is not None:
                     yield row

@@ -3,8 +3,8 @@
     python keeper.py FOLDER BIN [name=value …]
 
 FOLDER contains all files of the server, BIN contains PostgreSQL's programs, and the rest is its configuration. Exit
-status: 0 if PostgreSQL was stopped because no process uses it any more, or if another keeper is running; 1 with a
-sentence on stderr if PostgreSQL cannot run.
+status: 0 if PostgreSQL was stopped because no process uses it any more, or if another keeper is running; 1 with an error
+message on stderr if PostgreSQL cannot run.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ LOG_LIMIT = 5 * 2**20
 
 
 class CannotRun(Exception):
-    """PostgreSQL cannot run here. The sentence says why and what to do."""
+    """PostgreSQL cannot run here. The message says why and what to do."""
 
 
 def socket_folder(folder: Path) -> Path:
@@ -44,7 +44,7 @@ def run(folder: Path, programs: Path, configuration: list[str]) -> None:
     keeper_lock = os.open(folder / "keeper.lock", os.O_RDWR | os.O_CREAT, 0o600)
     if not _lock(keeper_lock):
         return  # another keeper is running
-    # A single write of fixed width, so that readers see the pid of the previous keeper or of this one, never a mixture.
+    # A single write of fixed width, so that readers see the pid of the previous keeper or of this keeper, never a mixture.
     os.pwrite(keeper_lock, f"{os.getpid():10}".encode(), 0)
 
     server = Server(folder, programs)
@@ -159,7 +159,7 @@ class Server:
     def _owner(self) -> tuple[int, int]:
         """Return the user and group that run PostgreSQL.
 
-        These are ours, unless we are root: then those of the data's owner, else of its folder's owner, else nobody.
+        These are ours, unless we are root. As root: the owner of the data, or else the owner of its folder, or else nobody.
         """
         if os.geteuid() != 0:
             return os.geteuid(), os.getegid()
@@ -194,7 +194,10 @@ class Server:
         return True
 
     def _make_private(self, folder: Path) -> None:
-        """Create a folder that only its owner can enter. Refuse an existing one of another user, who could intercept."""
+        """Create a folder that only its owner can enter.
+
+        Refuse an existing folder of another user, who could intercept connections.
+        """
         with contextlib.suppress(FileExistsError):
             folder.mkdir(mode=0o700)
             os.chown(folder, self.user, self.group)
@@ -234,7 +237,7 @@ class Server:
 
 
 def _lock(descriptor: int) -> bool:
-    """Try for a moment to lock, because `server` briefly takes this lock to check whether a keeper is running."""
+    """Try to lock, repeatedly for a moment, because `server` takes this lock to check whether a keeper is running."""
     for _ in range(5):
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -270,7 +273,7 @@ def _capability_to_pass() -> str:
 
 
 def main() -> int:
-    # Ctrl-C and the end of the terminal are for the users. The keeper ends after the last of them.
+    # Ctrl-C and the end of the terminal are for the processes that use the server. The keeper ends after the last of them.
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
     try:

@@ -39,7 +39,7 @@ CONFIGURATION: Mapping[str, str] = {
 
 
 class CannotStart(Exception):
-    """The embedded PostgreSQL cannot be used. The sentence says why and what to do."""
+    """The embedded PostgreSQL cannot be used. The message says why and what to do."""
 
 
 _joining = threading.Lock()
@@ -47,7 +47,10 @@ _joined: dict[Path, int] = {}
 
 
 def folder_of(home: Path) -> Path:
-    """Return the folder of the server of an IRIS_HOME, resolved, so that all paths to it lead to the same server."""
+    """Return the folder of the embedded server in this IRIS_HOME.
+
+    Symbolic links are resolved, so that every path to the same IRIS_HOME gives the same server.
+    """
     return home.resolve() / "postgres"
 
 
@@ -116,9 +119,11 @@ def _wait_until_ready(folder: Path, sockets: str, configuration: Mapping[str, st
         ready = _answers(sockets)
         if ready and (started is not None or _is_kept(folder)):
             return
-        # Asked once: a keeper that ends between two questions would be taken for one that failed.
+        # Polled once: if a keeper ended between two polls, it would count as one that failed.
         ended = None if started is None else started.poll()
-        if started is None or ended == 0:  # the new keeper found another one, which may have been stopping
+        if (
+            started is None or ended == 0
+        ):  # the new keeper has ended because another keeper was running, which may have stopped since
             started = _start_keeper(folder, configuration)
             if ready:
                 return

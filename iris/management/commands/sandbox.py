@@ -84,7 +84,7 @@ class Command(BaseCommand):
             f"""
   address       {address}
   demo login    {seed.DEMO_EMAIL} / {seed.DEMO_PASSWORD}
-  inbox         {address}/sandbox/  (the calls and SMS that were made)
+  inbox         {address}/sandbox/  (calls and SMS)
 
   try           curl -d email={seed.DEMO_EMAIL} -d password={seed.DEMO_PASSWORD} {address}/api/accounts/login/
 
@@ -118,7 +118,7 @@ def _check_alive(children: list[Child]) -> None:
         if status is not None:
             raise CommandError(
                 f"The {child.name} process ended ({_describe(status)}), so iris stops. "
-                "The lines above may say why."
+                "The lines above may name the reason."
             )
 
 
@@ -140,7 +140,7 @@ def _ask_health() -> tuple[int, str]:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Allow only one sandbox for each IRIS_HOME, because two beats would tick twice as often.
+    """Allow only one sandbox for each IRIS_HOME, because two beats would send all ticks twice.
 
     The kernel releases the lock when the process ends in any way.
     """
@@ -165,8 +165,8 @@ def _listen() -> Iterator[socket.socket]:
             listener.bind((HOST, settings.IRIS_PORT))
         except OSError as error:
             raise CommandError(
-                f"Port {settings.IRIS_PORT} is in use ({error.strerror}). Stop what listens there, or choose "
-                "another one: IRIS_PORT=8001 make sandbox"
+                f"Port {settings.IRIS_PORT} is in use ({error.strerror}). Stop the program that uses it, or choose "
+                "another port: IRIS_PORT=8001 make sandbox"
             ) from error
         listener.listen(128)
         yield listener

@@ -1,4 +1,4 @@
-from iris.api.views import both
+from iris.api.views import with_and_without_slash
 from otp.api.v0 import views
 
-urlpatterns = both("send/otp", views.SendOtp.as_view(), name="v0-send-otp")
+urlpatterns = with_and_without_slash("send/otp", views.SendOtp.as_view(), name="v0-send-otp")

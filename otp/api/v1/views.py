@@ -14,8 +14,8 @@ from accounts.api.permissions import needs
 from accounts.api.throttles import OtpThrottle, UserThrottle
 from accounts.permissions import Permission
 from iris.api.envelope import success
-from iris.api.fields import valid
-from iris.api.pagination import window
+from iris.api.fields import validated
+from iris.api.pagination import paginate_in_v1
 from iris.api.viewsets import V1ViewSet, retries
 from otp import services
 from otp.api.retries import SENT_OTP
@@ -34,7 +34,7 @@ class OtpViewSet(V1ViewSet):
     @needs(Permission.SEND)
     def list(self, request: Request) -> Response:
         """Return a page of OTPs. The page contains an envelope without a message, as documented."""
-        page = window(request, self.filter_queryset(self.get_queryset()))
+        page = paginate_in_v1(request, self.filter_queryset(self.get_queryset()))
         shown = [otp_json(otp) for otp in page.items]
         return Response(page.around({"status": 200, "success": True, "errors": [], "data": shown}))
 
@@ -42,7 +42,7 @@ class OtpViewSet(V1ViewSet):
     @throttle_classes([UserThrottle, OtpThrottle])
     @needs(Permission.SEND)
     def send(self, request: Request) -> Response:
-        fields = valid(NewOtp(data=request.data))
+        fields = validated(NewOtp(data=request.data))
         account = account_of(request)
         otp = services.send_otp(account=account, **fields)
         account.refresh_from_db(fields=["balance"])

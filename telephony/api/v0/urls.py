@@ -1,12 +1,14 @@
-from iris.api.views import both
+from iris.api.views import with_and_without_slash
 from telephony.api.v0.views import PhoneNumberViewSet, TestVoice
 
 urlpatterns = [
-    *both("owned/phone_numbers", PhoneNumberViewSet.as_view({"get": "owned"}), name="v0-owned-phone-numbers"),
-    *both(
+    *with_and_without_slash(
+        "owned/phone_numbers", PhoneNumberViewSet.as_view({"get": "owned"}), name="v0-owned-phone-numbers"
+    ),
+    *with_and_without_slash(
         "phone_numbers",
         PhoneNumberViewSet.as_view({"get": "list", "post": "buy", "delete": "release"}),
         name="v0-phone-numbers",
     ),
-    *both("test/voice", TestVoice.as_view(), name="v0-test-voice"),
+    *with_and_without_slash("test/voice", TestVoice.as_view(), name="v0-test-voice"),
 ]

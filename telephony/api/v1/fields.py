@@ -15,7 +15,7 @@ from telephony.api.v1.voices import voice_with_id
 
 
 class Optional(serializers.Field[Any, Any, Any, Any]):
-    """A field that counts as left out if it is null or an empty string."""
+    """A field that counts as omitted if it is null or an empty string."""
 
     def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
         value = dictionary.get(self.field_name, empty)

@@ -1,7 +1,7 @@
 """Simulate a phone network in a database table. `sandbox.views` shows its inbox.
 
 The table keeps every accepted call and SMS, duplicates included, with the times at which it rings, is answered and ends.
-`poll` turns the due ones into events. The table survives a crash of iris, so the crash tests can count what was sent.
+`poll` turns rows that are due into events. The table survives a crash of iris, so the crash tests can count what was sent.
 The last four digits of a number decide its fate (`Fate`). Real durations are divided by `IRIS_SANDBOX_SPEED`.
 
 The recipient's number also decides the survey responses: the last digit is pressed in the first step, the last but one
@@ -101,7 +101,7 @@ class SandboxCarrier(Carrier):
         taken = _store(accepted, received_at=received_at)
         for one, fate in accepted:
             if one.key not in taken:
-                results.append(Later(key=one.key, seconds=0, text="Came after its validity had ended"))
+                results.append(Later(key=one.key, seconds=0, text="The submission came after its time limit"))
             elif fate is Fate.ANSWER_LOST:
                 results.append(Unknown(key=one.key, text="The answer was lost"))
             else:
@@ -172,7 +172,7 @@ def _store(accepted: Sequence[tuple[Submission, Fate]], *, received_at: datetime
 
 
 def _event_offsets(one: Submission, fate: Fate) -> tuple[float | None, float | None, float]:
-    """Return the seconds from now until it rings, is answered and ends. None means that this does not happen."""
+    """Return the seconds from now until the call rings, is answered and ends. None means that this does not happen."""
     speed = settings.IRIS_SANDBOX_SPEED
     if one.channel is Channel.SMS:
         return None, None, SMS_DELIVERY_SECONDS / speed

@@ -1,4 +1,4 @@
-"""Show the sandbox's inbox: every call and SMS that would have reached a phone. It is a mail catcher for phones."""
+"""Show the sandbox's inbox: every call and SMS that would have reached a phone."""
 
 from __future__ import annotations
 

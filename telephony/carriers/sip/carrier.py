@@ -100,7 +100,7 @@ class SipCarrier(SessionCarrier):
                 unreadable[0],
             )
         now = timezone.now()  # check only now, because reading the recordings may have taken long
-        text = "Came after its validity had ended."
+        text = "The submission came after its time limit."
         # Retry behind other calls, because it may be this call's own recording that is slow to read.
         results += [Later(key=one.key, seconds=1.0, text=text) for one, until in requests if until <= now]
         if valid := [one for one, until in requests if until > now]:

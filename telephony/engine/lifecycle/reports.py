@@ -1,4 +1,4 @@
-"""Apply carriers' reports: raise statuses, which never fall, and capture credits.
+"""Apply carriers' reports: raise statuses and capture credits. A status never falls.
 
 One exception: a report may correct a delivery that ended as lost, which only meant that no report had come. The statement
 compares the cause, so a delivery is corrected once.
@@ -143,7 +143,7 @@ def _length(report: Report) -> float | None:
 
 
 def _note_digits(reports: Sequence[Report]) -> None:
-    """Store the keys that were pressed so far. They do not raise the status.
+    """Store the keys that were pressed so far. Keys do not raise the status.
 
     This locks the deliveries of all reports, in the order of their ids, before `apply_reports` locks some of them.
     """

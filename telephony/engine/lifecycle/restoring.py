@@ -11,7 +11,7 @@ from telephony.models.statuses import END, SUBMITTING
 
 
 def restart_report_timeouts(report_timeouts: Mapping[str, float]) -> int:
-    """Restart the report timeouts of deliveries that carriers may have; return how many deliveries.
+    """Restart the report timeouts of deliveries that may be at a carrier; return how many there are.
 
     `report_timeouts` has seconds by the trunk's alias. Deliveries of other trunks wait IRIS_REPORT_TIMEOUT_SECONDS.
     """

@@ -21,7 +21,7 @@ def apply_results(
 ) -> None:
     """Apply the results of submissions, with one statement per kind of result.
 
-    If a report was applied earlier, an accepted delivery only gets the carrier's `ref`. `attempts` has the number of each
+    If a report was applied earlier, the result `Accepted` only sets the carrier's `ref`. `attempts` has the number of each
     result's submission attempt, by the delivery's id. Results of earlier attempts change nothing: a process that outlived
     its lease must not undo the work of another process. Accepted results always count.
     """
@@ -113,16 +113,16 @@ def requeue(
     attempts: Sequence[int | None] | None = None,
     pinned: bool = False,
 ) -> None:
-    """Queue deliveries again that the carrier certainly has not accepted. Stopped ones end `terminated` instead.
+    """Queue deliveries again that the carrier certainly has not accepted. Stopped deliveries end `terminated` instead.
 
     `seconds` is the delay of each delivery, `texts` the reason that its `carrier_text` gets. If an attempt number is given,
     it must be the present one, because the same result may arrive twice or late.
 
-    A delayed delivery goes behind all deliveries that are due before it. A delivery without a delay keeps its place in
-    the queue, but only for its first attempts: a delivery that keeps coming back must not always be tried first.
+    A delayed delivery goes behind all deliveries that are due before it. A delivery without a delay keeps its place in the
+    queue, but only for its first attempts: a delivery that keeps failing must not always be tried first.
 
     With `pinned`, the carrier may have accepted the deliveries but makes resends harmless. They stay on its trunk, and
-    reports count for them from their first submission on.
+    reports since their first submission belong to them.
     """
     attempts = attempts or [None] * len(ids)
     _locked(ids)

@@ -19,7 +19,10 @@ _PAUSED = f"{_UNSUBMITTED} AND not_before = 'infinity'"
 
 @transaction.atomic
 def terminate(*, purpose: Purpose, batch: int) -> int:
-    """Stop a batch; return how many deliveries ended. Queued ones end `terminated`, the others are never queued again."""
+    """Stop a batch; return how many deliveries ended.
+
+    Queued deliveries end `terminated`. The others are never queued again.
+    """
     if not _lock(purpose, batch, _STOPPABLE):
         return 0
     with connection.cursor() as cursor:
@@ -51,7 +54,10 @@ def resume(*, purpose: Purpose, batch: int) -> None:
 
 
 def pause_deliveries(ids: Sequence[int]) -> None:
-    """Pause deliveries that the present transaction has queued. It waits for no lock, so the caller may hold any locks."""
+    """Pause deliveries that the present transaction has queued.
+
+    The function waits for no lock, so the caller may hold any locks.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE telephony_delivery SET not_before = 'infinity' WHERE id = ANY(%s)", [list(ids)]

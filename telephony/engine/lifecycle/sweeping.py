@@ -12,10 +12,10 @@ from telephony.engine.lifecycle.reports import Report, apply_isolated, apply_rep
 from telephony.models import Cause, Channel, DeliveryStatus
 from telephony.models.statuses import END, QUEUED, SUBMITTED, SUBMITTING, UNKNOWN
 
-# Seconds after the end of a lease before a delivery may count as not submitted. A submission that began just before
-# the end of the lease has ended by then.
+# Seconds after the end of a lease before a delivery may count as not submitted. If a submission began just before the end of
+# the lease, it has ended by then.
 LEASE_GRACE = 3
-# The shortest report timeout after a lease has expired, in seconds: it leaves time for look-ups, and for their retries.
+# The shortest report timeout after a lease has expired, in seconds. It leaves time for look-ups and their retries.
 LOOK_UP_SECONDS = 30
 LEASE_TEXT = (
     "iris does not know whether it was submitted: its worker ended before the carrier's answer was stored."
@@ -24,7 +24,7 @@ SWEEP_SIZE = 5000  # deliveries swept by one statement
 
 
 def expire_leases(report_timeouts: Mapping[str, float] | None = None) -> int:
-    """Make claimed deliveries `unknown` whose lease has expired, since the carrier may have them; return how many.
+    """Make claimed deliveries `unknown` whose lease has expired, because the carrier may have them; return how many.
 
     `report_timeouts` has the seconds that they wait for a report, by the trunk's alias. Deliveries of other trunks wait
     IRIS_REPORT_TIMEOUT_SECONDS. All wait at least LOOK_UP_SECONDS.
@@ -55,12 +55,12 @@ def expire_leases(report_timeouts: Mapping[str, float] | None = None) -> int:
 
 
 def unknown_since_lease(alias: str) -> dict[int, int]:
-    """Return unknown deliveries of a trunk that no process can still be submitting: their numbers of attempts by id.
+    """Return unknown deliveries of a trunk that no process can still submit: their numbers of attempts by id.
 
     The caller needs the numbers because a look-up takes time, and its answer is about these attempts only.
 
-    Deliveries that were claimed before a backup was restored are left out. The original database may have submitted them
-    and received their reports, so it proves nothing if the carrier does not know them.
+    Deliveries that were claimed before a backup was restored are left out. The original database may have submitted them and
+    received their reports. So even if the carrier does not know them, they may have been sent.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -75,7 +75,7 @@ def unknown_since_lease(alias: str) -> dict[int, int]:
 
 
 def resolve_unknown(*, taken: Sequence[int], report_timeout: float) -> None:
-    """Make unknown deliveries `submitted`, since the carrier has them. They wait `report_timeout` seconds for a report."""
+    """Make unknown deliveries `submitted`, because the carrier has them. They wait `report_timeout` seconds for a report."""
     if not taken:
         return
     with connection.cursor() as cursor:
@@ -150,7 +150,8 @@ def reroute(*, trunk_id: int, channel: Channel, trunk_by_prefix: Mapping[str, in
     """Move queued deliveries of a trunk to other trunks, at most SWEEP_SIZE; return how many.
 
     `trunk_by_prefix` has the id of a trunk for each number prefix, including "". Deliveries that another process is
-    claiming are locked, so they are skipped. Pinned ones stay: only this trunk's carrier can recall what it sent before.
+    claiming are locked, so they are skipped. Pinned deliveries stay, because only this trunk's carrier can cancel the
+    earlier SMS.
     """
     with connection.cursor() as cursor:
         cursor.execute(

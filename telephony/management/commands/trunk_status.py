@@ -71,12 +71,13 @@ class Command(BaseCommand):
     def _show(self, trunk: Trunk, count: Mapping[str, Any]) -> None:
         config = settings.CARRIERS[trunk.alias]
         pace = f"{config['CPS']:g} a second" if config.get("CPS") else "no limit"
+        limit = f" of {config['CHANNELS']}" if config.get("CHANNELS") else ", no limit"
         lines = [
             ("connection", _connection(trunk)),
             ("state", _state(trunk)),
             ("pace", pace),
             *_pace_note(trunk, count["queued"]),
-            ("channels", f"{count['calls']} busy of {config.get('CHANNELS') or 'any number'}"),
+            ("channels", f"{count['calls']} busy{limit}"),
             ("queue", f"{count['queued']} waiting, {count['under_way']} under way"),
             *_balance(trunk.alias),
             ("last error", _last_error(trunk)),
@@ -91,9 +92,11 @@ class Command(BaseCommand):
 
 def _connection(trunk: Trunk) -> str:
     if not isinstance(get_carrier(trunk.alias), SessionCarrier):
-        return "none is kept"
+        return "not needed: this carrier keeps no connection"
     if trunk.session_at is None:
-        return f"never; start its worker: `celery --app iris worker --queues {PREFIX}{trunk.alias}`"
+        return (
+            f"not connected yet; start its worker: `celery --app iris worker --queues {PREFIX}{trunk.alias}`"
+        )
     if timezone.now() - trunk.session_at > MAX_STATUS_AGE or trunk.session == STOPPED:
         return f"no worker since {_ago(trunk.session_at)}; its last status was: {trunk.session}"
     return f"{trunk.session} ({_ago(trunk.session_at)})"
@@ -141,7 +144,7 @@ def _late_reports(trunk: Trunk) -> list[tuple[str, str]]:
 
 
 def _pace_note(trunk: Trunk, queued: int) -> list[tuple[str, str]]:
-    """Return the line that says why queued deliveries leave more slowly than the CPS setting; empty if they do not."""
+    """Return the line that says why the trunk is slower than its CPS setting; empty if it is not."""
     fresh = trunk.pace_noted_at is not None and timezone.now() - trunk.pace_noted_at < PACE_NOTE_AGE
     return [("pace below its setting", trunk.pace_note)] if queued and fresh and trunk.pace_note else []
 

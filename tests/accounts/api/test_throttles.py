@@ -13,7 +13,7 @@ from accounts.api.account import Access
 from accounts.counters import parse_rate
 from accounts.models import Account, User
 from iris.api.views import V0View
-from iris.broker_backoff import Rest
+from iris.broker_backoff import BackoffTimer
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_requests_pass_when_the_cache_fails(
 
     settings.IRIS_OTP_THROTTLE = "1/day"
     monkeypatch.setattr(cache, "incr", broken)
-    monkeypatch.setattr(throttles, "_unavailable_warned", Rest())
+    monkeypatch.setattr(throttles, "_unavailable_warned", BackoffTimer())
     assert [ask(Account(pk=1)) for _ in range(3)] == [None, None, None]
     assert caplog.text.count("not throttled") == 1, "once in a few seconds"
     assert "Traceback" not in caplog.text

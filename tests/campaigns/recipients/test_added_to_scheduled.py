@@ -99,7 +99,7 @@ def test_a_large_sheet_beyond_the_balance_is_imported_without_joining_the_schedu
     assert count_completed(campaign) == 1
 
 
-def test_a_scheduled_run_for_chosen_recipients_does_not_include_added_ones() -> None:
+def test_a_scheduled_run_for_chosen_recipients_does_not_include_added_recipients() -> None:
     campaign = make_campaign(numbers=[9841000001, 9841000002])
     only = campaign.recipients.earliest("pk").pk
     runs.begin(

@@ -76,7 +76,7 @@ def test_the_numbers_of_an_id_column_are_never_called(heading: str) -> None:
         opened([[heading, "Name"], [14352001, "Ram"], [61520123, "Sita"]])
 
 
-def test_two_columns_of_phone_numbers_ask_the_sender_to_choose() -> None:
+def test_two_columns_of_phone_numbers_are_refused_until_the_client_chooses_one() -> None:
     rows = [["Name", "Father Mobile", "Mother Mobile"], ["Ram", RAM, SITA], ["Hari", HARI, SITA]]
     with pytest.raises(NumberColumnUnclear) as caught:
         opened(rows)
@@ -86,7 +86,7 @@ def test_two_columns_of_phone_numbers_ask_the_sender_to_choose() -> None:
     assert numbers(rows, number_column="B") == [RAM, HARI]
 
 
-def test_an_unknown_chosen_column_is_refused_with_the_existing_ones() -> None:
+def test_an_unknown_number_column_is_refused_with_the_names_of_the_columns() -> None:
     with pytest.raises(NumberColumnUnclear, match="no column “Telephone”. It has “number” [(]column A[)]"):
         opened([["number", "name"], [RAM, "Ram"]], number_column="Telephone")
 
@@ -184,7 +184,7 @@ class TestApi:
         assert answer["errors"][0]["field"] == "number_column"
         assert not Campaign.objects.exists()
 
-    def test_v0_reads_the_chosen_column_and_says_which(self) -> None:
+    def test_v0_imports_the_chosen_column_and_names_it(self) -> None:
         caller = Caller(make_account())
         fields = self.fields(number_column="Mother Mobile")
         answer = caller.post("/api/system/campaigns/", fields, format="multipart", status=201)

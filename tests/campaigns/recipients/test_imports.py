@@ -168,7 +168,7 @@ def test_rows_are_stored_as_the_sheet_has_them() -> None:
     ]
 
 
-def test_a_row_with_other_tags_than_the_row_before_keeps_its_own() -> None:
+def test_a_row_with_other_tags_than_the_previous_row_keeps_its_own_tags() -> None:
     campaign, _ = create_with_sheet()
     tags: list[dict[str, Any]] = [{"a": 1}, {"a": 2, "b": "x"}, {}, {"b": None}, {"b": True}, {"b": 1.5}]
     imports.copy_rows(campaign, [("9841000000", "+9779841000000", its) for its in tags])
@@ -219,14 +219,14 @@ def test_the_campaign_details_show_the_progress_of_an_import() -> None:
     campaign, pending = create_with_sheet()
     client: APIClient = client_of(campaign.owner)
 
-    def shown() -> Any:
+    def import_details() -> Any:
         answer = client.get(f"/api/system/campaigns/{campaign.pk}/details/")
         return json.loads(answer.content)["data"]["details"][0]["import"]
 
-    assert shown() == {"status": "importing", "imported": 0, "message": None, "errors": []}
+    assert import_details() == {"status": "importing", "imported": 0, "message": None, "errors": []}
     background_imports.resume_import(pending.pk)
-    assert shown()["status"] == "done"
-    assert shown()["imported"] == Recipient.objects.count() == 5
+    assert import_details()["status"] == "done"
+    assert import_details()["imported"] == Recipient.objects.count() == 5
 
 
 # Kinds of large sheets ---------------------------------------------------------------------------------------
@@ -243,7 +243,7 @@ def uploaded(content: bytes, settings: Any) -> tuple[Campaign, SheetImport | Non
 def test_a_sheet_of_20_000_rows_is_imported_in_the_request_and_one_of_20_001_later(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Processor time is not what this is about, and a busy machine counts more of it.
+    # Without a limit on processor time: it is not the subject of this test, and depends on the load of the machine.
     budget = sheets.in_request()
     budget.seconds = 60
     monkeypatch.setattr(sheets, "in_request", lambda: budget)
@@ -267,7 +267,7 @@ def test_a_small_file_with_a_huge_sheet_is_imported_by_a_worker(settings: Any) -
     assert (pending.status, pending.message.split(".")[0]) == ("failed", "The sheet is empty")
 
 
-def test_a_worker_gives_up_at_the_limit_and_names_it(settings: Any) -> None:
+def test_a_background_import_beyond_its_budget_fails_and_names_the_limit(settings: Any) -> None:
     campaign, pending = create_with_sheet(make_sheet(["numbers"], *[[9841000000 + row] for row in range(5)]))
     settings.IRIS_SHEET_MAX_ROWS = 4
     background_imports.resume_import(pending.pk)

@@ -1,4 +1,4 @@
-"""All parts of a sheet that are not imported are reported to the sender."""
+"""All parts of a sheet that are not imported are reported to the client."""
 
 from __future__ import annotations
 
@@ -54,17 +54,17 @@ def test_a_sheet_with_only_hidden_rows_is_refused_with_the_reason() -> None:
         opened(xlsx(xml))
 
 
-def test_a_lone_quotation_mark_skips_only_its_own_row() -> None:
+def test_an_unclosed_quotation_mark_skips_only_its_own_row() -> None:
     found, errors = read('numbers,name\n9841000001,Ram\n9841000002,"Sita\n9841000003,Hari\n9841000004,Gita\n')
     assert found == [("9841000001", "Ram"), ("9841000003", "Hari"), ("9841000004", "Gita")]
     assert [error["row"] for error in errors] == [3]
-    assert 'a " without its partner' in errors[0]["message"]
+    assert 'a " that is never closed' in errors[0]["message"]
 
 
 @pytest.mark.parametrize(
     "closing", ['9841000004,"Gita\n', '9841000004,Gita"\n', '9841000004,"Gita"\n', '"9841000004",Gita\n']
 )
-def test_a_lone_quotation_mark_closed_in_a_later_row_swallows_no_rows(closing: str) -> None:
+def test_rows_between_two_single_quotation_marks_are_imported(closing: str) -> None:
     found, errors = read(
         f'numbers,name\n9841000001,Ram\n9841000002,"Sita\n9841000003,Hari\n{closing}9841000005,Anu\n'
     )
@@ -73,7 +73,7 @@ def test_a_lone_quotation_mark_closed_in_a_later_row_swallows_no_rows(closing: s
     assert not any("\n" in str(name) for _, name in found)
 
 
-def test_two_hundred_rows_after_a_lone_quotation_mark_are_read() -> None:
+def test_two_hundred_rows_after_an_unclosed_quotation_mark_are_read() -> None:
     rows = "".join(f"98410{at:05},Person {at}\n" for at in range(10, 2210))
     found, errors = read('numbers,name\n9841000002,"Sita\n' + rows)
     assert len(found) == 2200
@@ -86,7 +86,7 @@ def test_a_cell_with_several_lines_is_one_cell() -> None:
     assert errors == []
 
 
-def test_many_lone_quotation_marks_are_refused() -> None:
+def test_a_sheet_with_many_unclosed_quotation_marks_is_refused() -> None:
     with pytest.raises(NotASheet, match="like 100 above it"):
         read("numbers,name\n" + '9841000001,"Sita\n' * 500)
 

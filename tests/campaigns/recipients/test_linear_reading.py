@@ -51,7 +51,7 @@ READERS: dict[str, Callable[[str], Any]] = {
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_reading_takes_linear_time(reader: str) -> None:
+def test_reading_a_sheet_takes_linear_time(reader: str) -> None:
     for written in texts():
         assert_linear(READERS[reader], written)
 

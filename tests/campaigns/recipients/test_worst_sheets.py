@@ -276,7 +276,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Pope
 
 
 @pytest.mark.parametrize("kind", WORST)
-def test_a_web_request_spends_little_on_a_sheet_with(
+def test_importing_the_worst_sheet_of_each_kind_takes_little_time_in_a_web_request(
     kind: str, tmp_path: Path, reader: subprocess.Popen[str]
 ) -> None:
     make, outcome = WORST[kind]

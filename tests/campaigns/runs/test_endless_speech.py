@@ -129,7 +129,7 @@ def test_slow_speech_is_synthesized_in_smaller_chunks(settings: Any) -> None:
 # Messages to the owner
 
 
-def test_beginning_with_endless_speech_is_refused_with_a_sentence() -> None:
+def test_beginning_with_endless_speech_is_refused_with_an_explanation() -> None:
     campaign = make_campaign(service=Service.CALL, owner=make_account(credits=100))
 
     answer = client_of(campaign.owner).post(
@@ -144,7 +144,7 @@ def test_beginning_with_endless_speech_is_refused_with_a_sentence() -> None:
 
 
 @pytest.mark.parametrize(("text", "status"), [(wild.ENDLESS_ENGINE, 400), (wild.CRASH, 503)])
-def test_trying_a_voice_with_endless_speech_is_refused_with_a_sentence(text: str, status: int) -> None:
+def test_a_voice_trial_with_endless_speech_is_refused_with_an_explanation(text: str, status: int) -> None:
     campaign = make_campaign(service=Service.CALL)
 
     answer = client_of(campaign.owner).post(f"/api/v1/test-speak/riri/{campaign.pk}/", {"message": text})
@@ -168,7 +168,7 @@ def test_both_dialects_show_the_pause_reason_only_while_the_run_is_set_aside() -
     run = begin("राम")
     client = client_of(run.campaign.owner)
 
-    def shown() -> list[dict[str, Any]]:
+    def campaigns_in_both_dialects() -> list[dict[str, Any]]:
         details = f"/api/system/campaigns/{run.campaign_id}/details/"
         v1 = client.get(f"/api/v1/campaign/{run.campaign_id}/")
         return [
@@ -178,11 +178,11 @@ def test_both_dialects_show_the_pause_reason_only_while_the_run_is_set_aside() -
             client.get("/api/v1/campaign/").json()["results"][0],
         ]
 
-    assert not any("pause_reason" in one for one in shown())
+    assert not any("pause_reason" in one for one in campaigns_in_both_dialects())
     lifecycle.set_aside(run.pk, reason="Its speech takes too long.")
-    assert [one["pause_reason"] for one in shown()] == ["Its speech takes too long."] * 4
+    assert [one["pause_reason"] for one in campaigns_in_both_dialects()] == ["Its speech takes too long."] * 4
     runs.resume(campaign=run.campaign)
-    assert not any("pause_reason" in one for one in shown())
+    assert not any("pause_reason" in one for one in campaigns_in_both_dialects())
 
 
 # Repeated failures

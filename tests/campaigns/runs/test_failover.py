@@ -42,7 +42,7 @@ def assert_credits_released(run: Run) -> None:
     assert check_ledger().differences == ()
 
 
-def test_service_both_sends_a_call_and_an_sms_to_each_recipient() -> None:
+def test_a_campaign_with_calls_and_sms_sends_both_to_each_recipient() -> None:
     campaign = make_campaign(service=Service.BOTH, numbers=[9841000001, 9841009901])
     run = runs.begin(campaign=campaign, message="Spoken", sms_message="Written")
     assert run.hold.amount == Decimal(6)
@@ -116,7 +116,7 @@ def test_a_spending_limit_bounds_the_hold_and_the_cost() -> None:
     assert_credits_released(run)
 
 
-def test_under_a_spending_limit_the_credits_of_a_missed_call_pay_for_the_next_recipient() -> None:
+def test_with_a_spending_limit_the_released_credits_of_a_missed_call_pay_for_the_next_recipient() -> None:
     campaign = make_campaign(
         service=Service.CALL, numbers=[9841009901, 9841009902, 9841000003], spending_limit=Decimal(2)
     )

@@ -1,4 +1,4 @@
-"""The deliveries of a run follow its status, even if a process dies in between, and with concurrent changes."""
+"""The deliveries of a run get its status, even if a process dies after it has changed only the run."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def count_claimable() -> int:
     return len(deliveries.claim(trunk_id=trunk_id, limit=10, call_limit=None, last_owner=0))
 
 
-def claim_one() -> int:
+def first_delivery_id() -> int:
     return Delivery.objects.order_by("pk").values_list("pk", flat=True)[0]
 
 
@@ -69,7 +69,7 @@ def test_the_next_tick_resumes_deliveries_that_returned_to_the_queue_while_the_r
 
 
 @pytest.mark.django_db
-def test_the_next_tick_resumes_nothing_of_another_paused_run_of_the_same_owner() -> None:
+def test_the_next_tick_does_not_resume_deliveries_of_the_owners_paused_run() -> None:
     paused = campaign_with_queued_deliveries()
     running = make_campaign(owner=paused.owner)
     runs.begin(campaign=running, message="Hello")
@@ -84,7 +84,9 @@ def test_the_next_tick_resumes_nothing_of_another_paused_run_of_the_same_owner()
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_resume_during_a_pausing_tick_takes_effect_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resume_during_a_tick_that_pauses_the_run_takes_effect_afterwards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The tick reads that the run is paused. Before it pauses the deliveries, the owner resumes the run."""
     campaign = campaign_with_queued_deliveries()
     run = runs.pause(campaign=campaign)
@@ -112,7 +114,9 @@ def test_a_resume_during_a_pausing_tick_takes_effect_after_it(monkeypatch: pytes
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_stop_during_a_pausing_tick_takes_effect_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stop_during_a_tick_that_pauses_the_run_takes_effect_afterwards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     campaign = campaign_with_queued_deliveries()
     run = runs.pause(campaign=campaign)
     Delivery.objects.update(not_before="2020-01-01T00:00:00Z")
@@ -141,7 +145,7 @@ def test_a_stop_during_a_pausing_tick_takes_effect_after_it(monkeypatch: pytest.
 
 
 def versions() -> list[tuple[Any, ...]]:
-    """Return ctid, xmin and xmax of each delivery, which change with every update and every lock of the row."""
+    """Return id, ctid and xmax of each delivery. ctid changes with every update of the row, xmax with every lock."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT id, ctid::text, xmax::text FROM telephony_delivery ORDER BY id")
         return cursor.fetchall()
@@ -152,7 +156,7 @@ def versions() -> list[tuple[Any, ...]]:
 def test_ticks_write_nothing_for_a_run_that_stays_paused(submitting: bool) -> None:
     campaign = campaign_with_queued_deliveries()
     if submitting:
-        Delivery.objects.filter(pk=claim_one()).update(status=DeliveryStatus.SUBMITTING)
+        Delivery.objects.filter(pk=first_delivery_id()).update(status=DeliveryStatus.SUBMITTING)
     lifecycle.move(
         Run.objects.get(campaign=campaign).pk, to=RunStatus.PAUSED, allowed_from=[RunStatus.RUNNING]
     )
@@ -166,7 +170,7 @@ def test_ticks_write_nothing_for_a_run_that_stays_paused(submitting: bool) -> No
 @pytest.mark.django_db
 def test_ticks_write_nothing_for_a_stopping_run_that_waits_for_reports() -> None:
     campaign = campaign_with_queued_deliveries()
-    Delivery.objects.filter(pk=claim_one()).update(status=DeliveryStatus.UNKNOWN)
+    Delivery.objects.filter(pk=first_delivery_id()).update(status=DeliveryStatus.UNKNOWN)
     runs.stop(campaign=campaign)
     before = versions()
     lifecycle.reconcile_all()
@@ -183,11 +187,11 @@ def test_ticks_write_nothing_for_a_running_run() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_missed_call_is_stored_while_its_run_is_being_paused() -> None:
-    """Pausing locks one delivery after the other. A process that has locked one must not wait for others."""
+    """Pausing locks one delivery after the other. A process that has locked a delivery must not wait for other locks."""
     campaign = make_campaign(service=Service.CALL, failover_statuses=[DeliveryStatus.UNANSWERED])
     run = runs.begin(campaign=campaign, message="Hello")
     hopper.fill_all(budget=0)
-    missed = claim_one()
+    missed = first_delivery_id()
     Delivery.objects.filter(pk=missed).update(status=DeliveryStatus.SUBMITTED)
     lifecycle.move(run.pk, to=RunStatus.PAUSED, allowed_from=[RunStatus.RUNNING])
     locked, done = threading.Event(), threading.Event()

@@ -1,4 +1,4 @@
-"""After a restored backup everything is held until an operator releases it."""
+"""After a backup is restored, iris sends nothing until an operator allows it."""
 
 from __future__ import annotations
 
@@ -103,16 +103,16 @@ def test_ticks_hold_nothing_without_a_restore() -> None:
 
 
 @pytest.mark.usefixtures("_restored")
-def test_deliveries_of_held_runs_stay_paused_after_open() -> None:
+def test_deliveries_of_held_runs_stay_paused_after_after_restore_open() -> None:
     campaign = make_campaign()
     run = make_run(campaign=campaign, held=3)
     for recipient in campaign.recipients.all():
         make_delivery_of(run=run, recipient=recipient, status=DeliveryStatus.QUEUED)
     tick()
 
-    assert "leave again" in after_restore("--open")
+    assert "are sent again" in after_restore("--open")
     make_delivery(to="+9779841999999")
-    engine.turn()
+    engine.run_all_loops_once()
 
     assert list(SandboxMessage.objects.values_list("to", flat=True)) == ["+9779841999999"]
     run.refresh_from_db()
@@ -124,7 +124,7 @@ def test_runs_complete_after_everything_was_resumed() -> None:
     campaign = make_campaign()
     run = runs.begin(campaign=campaign, message="Namaste")
     tick()
-    engine.turn()
+    engine.run_all_loops_once()
     assert sent() == 0
 
     assert f"Run {run.pk} continues." in after_restore("--resume")
@@ -169,7 +169,7 @@ def test_a_run_begun_during_a_restore_hold_waits_without_being_paused() -> None:
     tick()
     run = runs.begin(campaign=make_campaign(), message="Namaste")
     tick()
-    engine.turn()
+    engine.run_all_loops_once()
     run.refresh_from_db()
     assert (run.status, sent()) == (RunStatus.RUNNING, 0)
 
@@ -186,7 +186,7 @@ def test_a_held_run_resumed_by_its_owner_still_waits_for_the_operator() -> None:
 
     runs.resume(campaign=run.campaign)
     tick()
-    engine.turn()
+    engine.run_all_loops_once()
 
     run.refresh_from_db()
     assert (run.status, sent()) == (RunStatus.RUNNING, 0)
@@ -232,7 +232,7 @@ def test_deliveries_that_were_being_submitted_are_never_queued_again_after_a_res
     after_restore("--resume")
     for _ in range(3):
         tick()  # the sandbox answers that it does not know the delivery, because its table was restored, too
-        engine.turn()
+        engine.run_all_loops_once()
 
     one.refresh_from_db()
     assert (one.status, sent()) == (DeliveryStatus.UNKNOWN, 0)
@@ -260,7 +260,7 @@ def test_deliveries_claimed_after_the_restore_are_looked_up_as_usual() -> None:
     assert one.status == DeliveryStatus.QUEUED
 
 
-def test_emptied_tables_hold_everything_until_an_operator_says_so() -> None:
+def test_emptied_tables_hold_everything_until_an_operator_allows_it() -> None:
     run = make_run(campaign=make_campaign())
     RestoreGuard.objects.all().delete()
     make_delivery()
@@ -276,7 +276,7 @@ def test_emptied_tables_hold_everything_until_an_operator_says_so() -> None:
 
 
 @pytest.mark.usefixtures("_restored")
-def test_migrating_does_not_release_what_is_held() -> None:
+def test_migrating_does_not_end_a_restore_hold() -> None:
     restore_hold.adopt_new("default")
 
     assert restore_hold.is_held()
@@ -308,9 +308,9 @@ def test_a_failover_sms_of_a_call_that_ends_during_a_hold_waits_with_its_run(set
     tick()
 
     deliveries.apply_reports([deliveries.Report(id=call.pk, status=DeliveryStatus.UNANSWERED, at=None)])
-    engine.turn()
+    engine.run_all_loops_once()
     after_restore("--open")
-    engine.turn()
+    engine.run_all_loops_once()
 
     assert sent() == 0
     assert Delivery.objects.filter(status__lt=FINAL, channel=Channel.SMS).count() == 1

@@ -21,7 +21,7 @@ from campaigns.runs import hopper, lifecycle
 from iris.errors import Conflict, InvalidInput
 from telephony.engine import dispatch
 from telephony.models import Delivery, DeliveryStatus, SandboxMessage
-from tests.engine import run_to_the_end, turn
+from tests.engine import run_all_loops_once, run_to_the_end
 from tests.factories import make_account, make_campaign, make_sheet
 
 pytestmark = pytest.mark.django_db
@@ -95,7 +95,7 @@ def test_every_recipient_gets_their_own_text() -> None:
     assert list(texts) == ["नमस्कार राम", "नमस्कार सीता", "नमस्कार "]
 
 
-def test_the_hold_covers_the_longest_text_and_the_rest_is_released() -> None:
+def test_the_hold_covers_the_longest_text_and_unused_credits_are_released() -> None:
     owner = make_account(credits=100)
     sheet = make_sheet(["numbers", "name"], [9841000001, "राम"], [9841000002, "ल" * 100])
     campaign, *_ = services.create_campaign(account=owner, name="Sheet", service=Service.SMS, sheet=sheet)
@@ -218,7 +218,7 @@ def test_a_scheduled_run_holds_its_credits_immediately_and_starts_once() -> None
     campaign = make_campaign()
     run = runs.begin(campaign=campaign, message="Later", starts_at=timezone.now() + timedelta(hours=1))
     assert (run.status, run.hold.amount) == (RunStatus.SCHEDULED, 3)
-    turn()
+    run_all_loops_once()
     assert Delivery.objects.count() == 0
     Run.objects.update(starts_at=timezone.now())
     assert (lifecycle.begin_due(), lifecycle.begin_due()) == (1, 0)
@@ -273,7 +273,7 @@ def test_a_paused_run_submits_nothing_until_it_is_resumed(settings: Any) -> None
     hopper.fill_all(budget=0)
     runs.pause(campaign=campaign)
     for _ in range(3):
-        turn()
+        run_all_loops_once()
     assert SandboxMessage.objects.count() == 0
     with pytest.raises(Conflict):
         runs.begin(campaign=campaign, message="Again")
@@ -305,7 +305,7 @@ def test_numbers_cannot_change_during_a_live_run() -> None:
         editing.delete_recipient(recipient=recipient)
 
 
-def test_two_fillers_never_take_the_same_recipients() -> None:
+def test_two_processes_that_fill_one_run_never_queue_the_same_recipient() -> None:
     campaign = make_campaign()
     run = runs.begin(campaign=campaign, message="Hello")
     stale = Run.objects.get(pk=run.pk)

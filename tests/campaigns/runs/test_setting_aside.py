@@ -1,4 +1,4 @@
-"""Runs that iris pauses itself, with a reason for their owner."""
+"""Runs that iris (not their owner) pauses, with a reason for their owner."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class TestFetched:
         ("path", "sentence"),
         [
             ("/nothing", "status 404"),
-            ("/around", "on and on"),
+            ("/around", "redirects too often"),
             ("/inside", "not on the public internet"),
             ("/file", "https://"),
         ],

@@ -25,7 +25,7 @@ from iris import errors
 from iris.api import parsers
 from iris.api.envelope import success
 from iris.api.parsers import ignore_charset
-from iris.api.views import V0View, both, parse_id
+from iris.api.views import V0View, parse_id, with_and_without_slash
 from tests.v0 import assert_refusal
 
 
@@ -128,13 +128,13 @@ class PrivateView(V0View):
 
 
 urlpatterns = [
-    *both("api/echo", EchoView.as_view(), "echo"),
-    *both("api/form/", FormView.as_view(), "form"),
-    *both("api/little", LittleView.as_view(), "little"),
-    *both("api/things/<id:pk>", ThingView.as_view(), "thing"),
-    *both("api/texts/<str:text>", TextView.as_view(), "text"),
-    *both("api/raise", RaisingView.as_view(), "raise"),
-    *both("api/private", PrivateView.as_view(), "private"),
+    *with_and_without_slash("api/echo", EchoView.as_view(), "echo"),
+    *with_and_without_slash("api/form/", FormView.as_view(), "form"),
+    *with_and_without_slash("api/little", LittleView.as_view(), "little"),
+    *with_and_without_slash("api/things/<id:pk>", ThingView.as_view(), "thing"),
+    *with_and_without_slash("api/texts/<str:text>", TextView.as_view(), "text"),
+    *with_and_without_slash("api/raise", RaisingView.as_view(), "raise"),
+    *with_and_without_slash("api/private", PrivateView.as_view(), "private"),
 ]
 handler400 = "iris.api.views.handler400"
 handler403 = "iris.api.views.handler403"
@@ -275,7 +275,7 @@ class TestBodies:
             "--xyz",
         ],
     )
-    def test_invalid_json_is_a_400_with_a_sentence(self, client: Client, body: str | bytes) -> None:
+    def test_invalid_json_is_a_400_with_an_explanation(self, client: Client, body: str | bytes) -> None:
         refused(send(client, body, JSON), 400)
 
     @pytest.mark.parametrize(
@@ -475,7 +475,7 @@ class TestErrors:
             ("denied", 403, "may not"),
             ("drf denied", 403, "may not"),
             ("drf not found", 404, "does not exist"),
-            ("gone", 404, "does not exist, or it is not yours"),
+            ("gone", 404, "does not exist, or belongs to another account"),
             ("drf unauthenticated", 401, "Log in first"),
             ("suspicious", 400, "could not be read"),
             ("data", 400, "cannot be stored"),
@@ -507,7 +507,7 @@ class TestErrors:
     def test_a_bug_is_logged_and_is_a_500_without_details(
         self, client: Client, what: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        assert "has been logged" in refused(client.get("/api/raise", {"what": what}), 500)["message"]
+        assert "which it has logged" in refused(client.get("/api/raise", {"what": what}), 500)["message"]
         assert caplog.records[-1].exc_info is not None
 
     def test_options_and_unknown_methods_are_a_405(self, client: Client) -> None:

@@ -15,7 +15,7 @@ from rest_framework.throttling import BaseThrottle
 
 from iris.api import parsers
 from iris.api.envelope import success
-from iris.api.views import both
+from iris.api.views import with_and_without_slash
 from iris.api.viewsets import V0ViewSet, reads
 from tests.v0 import assert_refusal
 
@@ -51,8 +51,10 @@ class ThingViewSet(V0ViewSet):
 
 
 urlpatterns = [
-    *both("api/things", ThingViewSet.as_view({"post": "create", "put": "create_many"}), "things"),
-    *both("api/call", ThingViewSet.as_view({"post": "call", "get": "create"}), "call"),
+    *with_and_without_slash(
+        "api/things", ThingViewSet.as_view({"post": "create", "put": "create_many"}), "things"
+    ),
+    *with_and_without_slash("api/call", ThingViewSet.as_view({"post": "call", "get": "create"}), "call"),
 ]
 pytestmark = pytest.mark.urls(__name__)
 
@@ -75,7 +77,7 @@ def test_each_action_has_its_own_body_limit(client: Client, settings: Settings) 
     assert send(client, "PUT", "/api/things/", 200_000).status_code == 413
 
 
-def test_an_action_without_a_limit_keeps_the_default_after_one_with_a_limit(
+def test_an_action_without_a_limit_has_the_default_limit_after_a_call_of_an_action_with_a_limit(
     client: Client, settings: Settings
 ) -> None:
     settings.IRIS_MAX_BODY_BYTES = 200_000

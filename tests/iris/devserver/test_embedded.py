@@ -219,7 +219,7 @@ sys.stdin.read()
     wait_for(stops(running), seconds=10)
 
 
-def test_a_new_keeper_takes_over_the_server_of_a_killed_one(tmp_path: Path) -> None:
+def test_a_new_keeper_takes_over_the_server_of_a_killed_keeper(tmp_path: Path) -> None:
     with user(tmp_path):
         running = postmaster(tmp_path)
         os.kill(keeper_of(tmp_path), signal.SIGKILL)
@@ -281,7 +281,7 @@ def test_an_incomplete_cluster_is_created_again(tmp_path: Path) -> None:
         assert query(tmp_path, "SELECT 1") == [(1,)]
 
 
-def test_data_of_another_postgresql_version_are_refused_with_a_sentence(tmp_path: Path) -> None:
+def test_data_of_another_postgresql_version_are_refused_with_an_explanation(tmp_path: Path) -> None:
     with user(tmp_path):
         running = postmaster(tmp_path)
     wait_for(stops(running), seconds=10)
@@ -292,7 +292,7 @@ def test_data_of_another_postgresql_version_are_refused_with_a_sentence(tmp_path
     assert "was made by PostgreSQL 16, and this is 18" in refused.stderr
 
 
-def test_an_unwritable_iris_home_is_refused_with_a_sentence(tmp_path: Path) -> None:
+def test_an_unwritable_iris_home_is_refused_with_an_explanation(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     refused = run_python(JOIN, tmp_path / "file")

@@ -65,7 +65,7 @@ def test_the_demo_account_has_credits_and_numbers(live: LiveIris) -> None:
     assert all(re.fullmatch("[0-9a-f]{32}", number["phone_number_sid"]) for number in owned + for_sale)
 
 
-def test_a_second_sandbox_in_the_same_iris_home_is_refused_with_a_sentence(live: LiveIris) -> None:
+def test_a_second_sandbox_in_the_same_iris_home_is_refused_with_an_explanation(live: LiveIris) -> None:
     refused = manage(live.home, "sandbox", IRIS_PORT="1")
 
     assert refused.returncode == 1
@@ -106,7 +106,7 @@ def test_restarting_the_sandbox_keeps_its_data(live: LiveIris) -> None:
 
 
 @pytest.mark.parametrize(("word", "name"), [("gunicorn", "web"), (" worker ", "worker"), (" beat ", "beat")])
-def test_the_sandbox_stops_with_a_sentence_when_a_child_process_dies(
+def test_the_sandbox_stops_and_names_the_child_process_that_died(
     word: str, name: str, live: LiveIris
 ) -> None:
     os.kill(child(live, word), signal.SIGKILL)
@@ -152,7 +152,7 @@ def test_ctrl_c_stops_the_sandbox(tmp_path: Path) -> None:
     assert b"Traceback" not in output
 
 
-def test_a_port_in_use_is_reported_in_a_sentence(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_without_a_traceback(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

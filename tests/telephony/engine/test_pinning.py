@@ -1,4 +1,4 @@
-"""Pinned deliveries stay on their trunk, and reports count for them from their first submission on."""
+"""Pinned deliveries stay on their trunk, and all reports since their first submission belong to them."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_pinned_delivery_stays_pinned_when_it_is_queued_again_for_another_reason
     assert (delivery.status, delivery.pinned_since) == (S.QUEUED, pinned_since)
 
 
-def test_after_a_resend_only_reports_since_its_claim_count(trunk: Trunk) -> None:
+def test_after_a_resend_only_reports_that_came_after_its_claim_count(trunk: Trunk) -> None:
     claimed_at = timezone.now() - HOUR
     pinned, other = (
         make_delivery(trunk=trunk, status=S.SUBMITTING, claimed_at=claimed_at, pinned_since=since)
@@ -139,9 +139,9 @@ def test_recall_text_is_an_ordinary_report_for_a_carrier_without_recalls(
 
 
 class TestWorkersOfThePreviousRelease:
-    """They write `telephony_repetition.since`, and may run until the upgrade has finished."""
+    """Workers of the previous release write `telephony_repetition.since`, and may run until the upgrade has finished."""
 
-    def test_repetition_that_they_write_pins_the_delivery(self) -> None:
+    def test_repetition_written_by_an_older_worker_pins_the_delivery(self) -> None:
         delivery, other = make_delivery(status=S.UNKNOWN), make_delivery(status=S.UNKNOWN)
         first, second = timezone.now() - 2 * HOUR, timezone.now() - HOUR
         with connection.cursor() as cursor:
@@ -155,7 +155,7 @@ class TestWorkersOfThePreviousRelease:
         assert Delivery.objects.get(pk=delivery.pk).pinned_since == second
         assert Delivery.objects.get(pk=other.pk).pinned_since is None
 
-    def test_migration_pins_unfinished_deliveries_that_they_have_resent(self) -> None:
+    def test_migration_pins_unfinished_deliveries_that_older_workers_have_resent(self) -> None:
         since = timezone.now() - HOUR
         resent, finished, other = (
             make_delivery(status=status) for status in (S.QUEUED, S.COMPLETED, S.QUEUED)

@@ -98,7 +98,7 @@ def test_longest_prefix_chooses_the_new_trunk(settings: Any) -> None:
     assert (trunk_of(nepali), trunk_of(other)) == ("second", "first")
 
 
-def test_deliveries_that_cannot_move_do_not_block_those_that_can(
+def test_deliveries_that_cannot_move_do_not_block_other_deliveries(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from telephony.engine.lifecycle import sweeping

@@ -244,7 +244,9 @@ def test_unreadable_witness_file_is_replaced(
     cluster: Cluster, tmp_path: Path, settings: Settings, text: str
 ) -> None:
     settings.IRIS_HOME = tmp_path
-    assert cluster.hold_reason() != ""  # a restored dump is held, so the witness does not remember it
+    assert (
+        cluster.hold_reason() != ""
+    )  # the restore of the dump was detected, so the witness file has no state of this database
     database = "no_memory_yet"
     cluster.sql("DROP DATABASE IF EXISTS no_memory_yet")
     cluster.make_original(database)

@@ -37,7 +37,7 @@ def make_older(minutes: int) -> None:
 
 @contextmanager
 def busy(name: str) -> Iterator[None]:
-    """Hold the lock of this work in another session."""
+    """Hold the lock of the task `name` in another database session."""
     begun, end = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -57,7 +57,7 @@ def busy(name: str) -> Iterator[None]:
         holder.join()
 
 
-def test_no_work_is_stalled_while_none_waits() -> None:
+def test_a_busy_task_is_not_reported_while_nothing_is_queued() -> None:
     with busy(stalls.FILL), busy(stalls.FILL_MORE), busy(stalls.BACKGROUND):
         make_older(60)
         assert stalls.stalled() == []
@@ -70,7 +70,7 @@ def test_stuck_filler_is_reported_with_the_minutes() -> None:
         assert stalls.stalled() == []
         make_older(5)
         assert stalls.stalled() == [
-            "No progress for 5 minutes: the calls and SMS of campaigns are not being prepared."
+            "No progress for 5 minutes: the calls and SMS of campaigns are not being queued."
         ]
 
 

@@ -75,7 +75,7 @@ def status() -> str:
 
 
 def start_worker(name: str, monkeypatch: pytest.MonkeyPatch, *, processes: int, queue: str = "iris") -> None:
-    """Note what a worker with that many processes notes when one of them takes a task."""
+    """Record a living worker with that many processes, as the worker does when it begins a task."""
     monkeypatch.setattr(current_app.amqp.queues, "_consume_from", {queue: None})
     monkeypatch.setattr(workers, "_name", "")
     monkeypatch.setattr(workers, "_noted_at", float("-inf"))

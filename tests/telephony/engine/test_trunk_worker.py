@@ -161,7 +161,7 @@ def test_worker_of_a_trunks_queue_with_another_queue_exits(
 ) -> None:
     settings.CARRIERS = {"line": {}, "other": {}}
     monkeypatch.setattr(current_app.amqp.queues, "_consume_from", {"trunk.line": None, other: None})
-    with pytest.raises(SystemExit, match=r"told to serve .*, .*, but .* Start one for each"):
+    with pytest.raises(SystemExit, match=r"should serve .*, .*, but .* Start one for each"):
         trunk_worker.enforce_single_trunk(SimpleNamespace(pool_cls="prefork", concurrency=4))
 
 

@@ -1,4 +1,4 @@
-"""Unknown deliveries: the carrier is asked, and none is sent twice or given up too early."""
+"""iris asks the carrier about unknown deliveries. No unknown delivery is sent twice or counts as lost too early."""
 
 from __future__ import annotations
 

@@ -55,8 +55,9 @@ def iris(tmp_path_factory: pytest.TempPathFactory, far_end: FarEnd) -> Iterator[
 
 @pytest.mark.field
 def test_campaign_calls_everybody_and_accounts_for_every_credit(iris: SipIris, far_end: FarEnd) -> None:
-    assert "never; start its worker: `celery --app iris worker --queues trunk.line`" in iris.manage(
-        "trunk_status"
+    assert (
+        "not connected yet; start its worker: `celery --app iris worker --queues trunk.line`"
+        in iris.manage("trunk_status")
     )
     numbers = [9841500000 + place for place in range(PEOPLE)]
     ours = iris.call_from_a_bought_number()

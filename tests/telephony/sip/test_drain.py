@@ -50,7 +50,7 @@ def iris(tmp_path_factory: pytest.TempPathFactory, far_end: FarEnd) -> Iterator[
         yield running
 
 
-def test_stopped_worker_finishes_its_calls_and_the_next_one_makes_the_queued_ones(
+def test_stopped_worker_finishes_its_calls_and_the_next_worker_makes_the_queued_calls(
     iris: SipIris, far_end: FarEnd
 ) -> None:
     before = iris.balance()
@@ -62,7 +62,8 @@ def test_stopped_worker_finishes_its_calls_and_the_next_one_makes_the_queued_one
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(90) == 0
 
-    # The people it had called heard everything, by the far end and by the database. All others are still queued.
+    # Everybody whom the stopped worker had called heard the whole message: the far end and the database both say so. All
+    # others are still queued.
     called = invited(far_end)
     assert 10 <= len(called) < PEOPLE
     assert set(called.values()) == {1}

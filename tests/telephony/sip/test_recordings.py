@@ -76,7 +76,7 @@ def test_call_is_not_made_if_its_recording_was_read_too_late(
         monkeypatch.setattr(store, "open_file", open_file)
         sip_recordings._read_pcm.cache_clear()
         results = {result.key: result for result in line.carrier.submit([late, in_time])}
-        assert results["1"] == Later(key="1", seconds=1.0, text="Came after its validity had ended.")
+        assert results["1"] == Later(key="1", seconds=1.0, text="The submission came after its time limit.")
         assert results["2"] == Pending(key="2")
         assert line.final("2").status == DeliveryStatus.COMPLETED
 

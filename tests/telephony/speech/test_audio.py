@@ -225,7 +225,7 @@ NOT_AUDIO = {
 
 
 @pytest.mark.parametrize("content", NOT_AUDIO.values(), ids=NOT_AUDIO.keys())
-def test_files_that_are_not_audio_are_rejected_with_a_sentence(content: bytes) -> None:
+def test_files_that_are_not_audio_are_rejected_with_an_explanation(content: bytes) -> None:
     with pytest.raises(audio.NotAudio) as caught:
         audio.store_upload(SimpleUploadedFile("audio.mp3", content, content_type="audio/mpeg"))
 

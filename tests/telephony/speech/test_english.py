@@ -59,12 +59,12 @@ def test_different_numbers_have_different_words() -> None:
     ("number", "said"),
     [(1, "first"), (12, "twelfth"), (20, "twentieth"), (21, "twenty first"), (100, "one hundredth")],
 )
-def test_ordinals(number: int, said: str) -> None:
+def test_ordinals_become_words(number: int, said: str) -> None:
     assert ordinal(number) == said
 
 
 @given(st.text(alphabet=st.sampled_from("0123456789,.:/-%+ Rs.codeabAM\n$"), max_size=60))
-def test_no_digit_remains_in_any_text(text: str) -> None:
+def test_normalized_text_contains_no_digit(text: str) -> None:
     try:
         said = spoken_form(text, language="en")
     except Unspeakable:

@@ -31,7 +31,7 @@ def phonemes(text: str) -> str:
     return said.decode()
 
 
-def test_words_end_without_schwa() -> None:
+def test_respelled_words_are_spoken_without_a_final_schwa() -> None:
     kept = {word for word in WORDS if phonemes(respelled(word)).endswith("ə")}
 
     assert {word for word in kept if not word.endswith("न्न")} <= WITH_SCHWA
@@ -49,7 +49,7 @@ def test_words_end_without_schwa() -> None:
         ("असार", "əsˈaːɾ"),
     ],
 )
-def test_phonemes_of_frequent_words(written: str, said: str) -> None:
+def test_frequent_words_have_the_expected_phonemes(written: str, said: str) -> None:
     assert phonemes(respelled(written)) == said
 
 

@@ -1,4 +1,7 @@
-"""Messages with tags: cut into parts, each part spoken once, joined without a file and without clicks."""
+"""Messages with tags are cut into parts.
+
+Each part is spoken once. The parts are joined when the recording is read, without a file and without clicks.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,7 @@ def templates(*parts: str | None) -> list[str]:
     return [part.template for part in cut_at_gaps(parts, language="ne")]
 
 
-def test_message_is_cut_at_its_gaps() -> None:
+def test_message_is_cut_at_its_tags() -> None:
     assert templates("नमस्कार ", None, " जी। भोलि ", None, " आउनुहोस्।") == [
         "नमस्कार ",
         "%s",
@@ -93,7 +96,9 @@ def test_parts_include_the_pauses_of_their_punctuation() -> None:
     assert (last.before, last.after) == (EDGE_SILENCE, TAIL_SILENCE)
 
 
-def test_each_part_is_spoken_once_for_all_fillings_that_share_it(syntheses: list[str], media: Path) -> None:
+def test_each_part_is_spoken_once_for_all_recipients_with_the_same_tag_value(
+    syntheses: list[str], media: Path
+) -> None:
     fillings = [(f"{['राम', 'सीता', 'हरि'][n % 3]}", str(500 + n % 2)) for n in range(60)]
 
     spoken = speech.speak_filled(PARTS, fillings)
@@ -171,7 +176,7 @@ def test_speed_also_stretches_pauses() -> None:
     assert slow.seconds / fast.seconds == pytest.approx(4, rel=0.15)
 
 
-def test_number_of_statements_does_not_grow_with_the_fillings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_number_of_statements_does_not_grow_with_the_recipients(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(voices, "CACHE_SECONDS", 3600)  # otherwise a slow machine would read the voices again
     fillings = [(f"राम {n}", "500") for n in range(150)]
     speech.prepare_filled(PARTS, fillings)

@@ -50,11 +50,11 @@ def test_text_for_a_legacy_font_is_refused_with_its_own_code(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", OTHER)
-def test_other_text_is_not_taken_for_a_legacy_font(text: str) -> None:
+def test_ordinary_text_is_not_recognized_as_a_legacy_font(text: str) -> None:
     assert not is_legacy(text)
 
 
-def test_no_message_of_the_readings_is_taken_for_a_legacy_font() -> None:
+def test_no_message_of_the_readings_is_recognized_as_a_legacy_font() -> None:
     readings = Path(__file__).with_name("readings.jsonl").read_text(encoding="utf-8").splitlines()
 
     assert [text for line in readings if is_legacy(text := json.loads(line)["text"])] == []

@@ -193,7 +193,7 @@ def test_text_beyond_the_length_limit_is_rejected_unread(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("ids", receipts.MessageIdFormat)
-def test_an_id_of_any_length_is_one_of_a_receipt(ids: receipts.MessageIdFormat) -> None:
+def test_receipt_id_of_any_length_is_read_and_truncated(ids: receipts.MessageIdFormat) -> None:
     receipt = receipts.read(
         octets=f"id:{'f' * 9_000} stat:DELIVRD err:000".encode(), esm_class=4, message_id=None, state=None, ids=ids,
         tlv_as_text=False,

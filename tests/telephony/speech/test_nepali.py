@@ -263,7 +263,7 @@ def test_different_numbers_have_different_words() -> None:
 
 
 @given(st.text(alphabet=st.sampled_from("०१२३४५६७८९0123456789,.:/-%+ रुRs.कोडabAM|।\n$"), max_size=60))
-def test_no_digit_remains_in_any_text(text: str) -> None:
+def test_normalized_text_contains_no_digit(text: str) -> None:
     try:
         said = spoken_form(text, language="ne")
     except Unspeakable:

@@ -108,7 +108,7 @@ def test_upload_is_kept_while_a_campaign_or_run_refers_to_it(media: Path) -> Non
         ({"status": DeliveryStatus.COMPLETED, "ended_at": timedelta(days=40)}, False),
     ],
 )
-def test_recording_of_calls_is_kept_with_its_parts_until_the_cutoff_after_the_last_call(
+def test_recording_and_its_parts_are_kept_for_the_configured_days_after_the_last_call(
     media: Path, fields: dict[str, Any], stays: bool
 ) -> None:
     recording = speak_joined()
@@ -172,7 +172,7 @@ def test_pruned_upload_can_be_uploaded_again() -> None:
     assert telephone_audio(store_tone()).seconds == pytest.approx(first.seconds)
 
 
-def test_request_marks_a_recording_as_used_once_a_day(django_assert_num_queries: Any) -> None:
+def test_request_updates_used_at_at_most_once_a_day(django_assert_num_queries: Any) -> None:
     recording = speech.speak(text="नमस्ते")
     with django_assert_num_queries(1):
         speech.speak(text="नमस्ते")

@@ -74,7 +74,7 @@ def verdict(reading: dict[str, str]) -> str:
     return "acceptable" if said in expanded(reading["acceptable"]) else "wrong"
 
 
-def test_readings_are_right(capsys: pytest.CaptureFixture[str]) -> None:
+def test_messages_have_the_expected_readings(capsys: pytest.CaptureFixture[str]) -> None:
     scores: defaultdict[str, Counter[str]] = defaultdict(Counter)
     wrong = []
     for reading in READINGS:
@@ -99,14 +99,14 @@ def test_readings_are_right(capsys: pytest.CaptureFixture[str]) -> None:
     ("one", "other"),
     [("पच्चीस, जना", "पच्चिसजना"), ("छः बजे।", "छ बजे"), ("O P D", "o p d"), ("नम\u00adस्ते", "नमस्ते")],
 )
-def test_spelling_and_punctuation_do_not_count(one: str, other: str) -> None:
+def test_spelling_and_punctuation_do_not_make_a_reading_wrong(one: str, other: str) -> None:
     assert folded(one) == folded(other)
 
 
 @pytest.mark.parametrize(
     ("one", "other"), [("OPD", "O P D"), ("एक दुई", "एक देखि दुई"), ("पाँच", "पचास"), ("A B", "A C")]
 )
-def test_other_words_count(one: str, other: str) -> None:
+def test_a_reading_with_other_words_is_wrong(one: str, other: str) -> None:
     assert folded(one) != folded(other)
 
 

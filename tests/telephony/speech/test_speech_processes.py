@@ -188,7 +188,7 @@ def test_speech_process_survives_the_thread_that_requested_it() -> None:
 
 @pytest.mark.parametrize("text", ["नमस्ते", wild.ENDLESS_ENGINE])
 def test_speech_process_ends_when_its_parent_is_killed(text: str, tmp_path: Path) -> None:
-    """Both while it waits for a request and in the middle of a text."""
+    """The speech process ends in both cases: while it waits for a request, and while it speaks a text."""
     code = (
         "import threading, time, django; django.setup()\n"
         "from telephony.speech import speech_processes as processes\n"

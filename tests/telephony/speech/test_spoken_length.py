@@ -94,7 +94,7 @@ def test_a_very_long_value_takes_no_longer_than_its_bound(piece: str) -> None:
 
 def test_what_stands_for_longer_words_is_bound_by_their_length() -> None:
     pairs = [*ABBREVIATIONS.items(), *((f"7{one}", f"सात {said}") for one, said in MEASURES.items())]
-    for written, said in spread(pairs, turn=1, of=4):
+    for written, said in spread(pairs, part=1, of=4):
         taken = extent(f"{said} " * 4, "राम ", " सीता", voice="np_rija", speed=1.0)
         assert taken <= spoken_seconds(f"{written} " * 4), (written, said)
 

@@ -170,7 +170,7 @@ def test_recordings_work_in_a_storage_without_local_files(settings: Any, synthes
     "text",
     ["", "   ", "\n", "...", "।", "|", "!?", "😀", "\0", "\u200d", "\u200b\ufeff", "- - -", "\ud800", "“”"],
 )
-def test_text_without_words_is_rejected_with_a_sentence(text: str) -> None:
+def test_text_without_words_is_rejected_with_an_explanation(text: str) -> None:
     with pytest.raises(speech.Unspeakable, match="at least one word"):
         speech.speak(text=text)
 

@@ -1,4 +1,4 @@
-"""The schedule of beat."""
+"""Test the periodic tasks of beat."""
 
 from django.conf import settings
 

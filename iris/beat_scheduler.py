@@ -1,4 +1,4 @@
-"""Celery's beat scheduler, which explains in one sentence why it cannot run."""
+"""Celery's beat scheduler, which prints one error message if it cannot run."""
 
 from celery.beat import PersistentScheduler
 from django.core.exceptions import ImproperlyConfigured
@@ -6,7 +6,7 @@ from django.core.exceptions import ImproperlyConfigured
 from iris import startup_errors
 
 
-class Scheduler(PersistentScheduler):
+class BeatScheduler(PersistentScheduler):
     def setup_schedule(self) -> None:
         """Check the database and IRIS_HOME, then open beat's schedule file. Beat calls this before any Celery signal."""
         try:

@@ -1,0 +1,30 @@
+"""The periodic tasks that Celery beat sends to the workers, and how often."""
+
+from datetime import timedelta
+from typing import Any
+
+BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    # A tick that no worker accepts in time expires, because the next tick does the same work. So no backlog builds up.
+    # Expiry uses the worker's clock: if beat's clock is behind, all ticks expire. The heartbeat expires no later than the
+    # ticks, so /health reports this.
+    "campaigns": {
+        "task": "campaigns.tasks.tick",
+        "schedule": timedelta(seconds=1),
+        "options": {"expires": 3},
+    },
+    "telephony": {
+        "task": "telephony.tasks.tick",
+        "schedule": timedelta(seconds=1),
+        "options": {"expires": 3},
+    },
+    "accounts": {
+        "task": "accounts.tasks.prune",
+        "schedule": timedelta(minutes=10),
+        "options": {"expires": 600},
+    },
+    "heartbeat": {
+        "task": "iris.tasks.heartbeat",
+        "schedule": timedelta(seconds=2),
+        "options": {"expires": 3},
+    },
+}
