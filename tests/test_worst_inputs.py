@@ -33,7 +33,7 @@ from telephony.speech.engine import Pcm
 from tests.campaigns.recipients.test_worst_sheets import WORST
 from tests.campaigns.surveys.surveying import make_template
 from tests.costs import Call, Cost, MeasuringProcess
-from tests.factories import make_account, make_campaign, make_empty_campaign
+from tests.factories import make_account, make_campaign, make_empty_campaign, owner_of
 from tests.scale import at_scale, spread
 
 CPU_SECONDS = 2
@@ -99,7 +99,7 @@ def world(measuring_process: MeasuringProcess) -> World:
     campaign = make_campaign(owner=account, message="Namaste")
     return World(
         key=apikeys.generate(account=account),
-        token=issue_tokens(account).access,
+        token=issue_tokens(owner_of(account)).access,
         campaign=campaign.pk,
         tagged=tagged.pk,
         survey=make_empty_campaign(owner=account, service=Service.SURVEY).pk,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
 import pytest
@@ -199,7 +200,9 @@ class TestOwners:
         make_member(account, "owner")
         caller = Caller(None)
         caller.client.credentials(HTTP_AUTHORIZATION=f"Bearer {apikeys.generate(account=account)}")
-        caller.fails("DELETE", f"{MEMBERS}{Member.objects.filter(account=account).first().pk}/", status=403)
+        caller.fails(
+            "DELETE", f"{MEMBERS}{Member.objects.filter(account=account).earliest('pk').pk}/", status=403
+        )
 
 
 @pytest.mark.django_db(transaction=True)
@@ -212,7 +215,7 @@ def test_of_two_owners_who_leave_at_once_one_stays() -> None:
         members.remove(account=account, member_id=member.pk, by=actor)
 
     both = list(Member.objects.filter(account=account))
-    results = at_once([lambda member=member: leave(member) for member in both])
+    results = at_once([partial(leave, member) for member in both])
     assert sorted(type(result).__name__ for result in results) == ["LastOwner", "NoneType"]
     assert Member.objects.filter(account=account, is_owner=True).count() == 1
 

@@ -26,7 +26,7 @@ from iris.storage import MediaStorage
 from telephony.carriers.base import CarrierEvent
 from telephony.engine import event_writer
 from telephony.models import DeliveryStatus
-from tests.factories import make_delivery, make_trunk, make_user
+from tests.factories import make_account, make_delivery, make_trunk
 from tests.iris.processes import run_python
 from tests.v0 import Caller
 
@@ -51,9 +51,9 @@ def read_only_server() -> Iterator[None]:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_read_only_database_is_a_503_and_its_connection_is_closed() -> None:
-    user = make_user(email="sita@example.com")
+    account = make_account(email="sita@example.com")
     with read_only_server():
-        answer = Caller(user).fails(
+        answer = Caller(account).fails(
             "POST",
             "/api/system/campaigns/",
             NOTICE,
@@ -70,7 +70,7 @@ def test_a_read_only_database_is_a_503_and_its_connection_is_closed() -> None:
         assert connection.connection is None, "the next connection may reach a writable server"
 
     assert not Campaign.objects.exists()
-    Caller(user).post(
+    Caller(account).post(
         "/api/system/campaigns/",
         NOTICE,
         status=201,

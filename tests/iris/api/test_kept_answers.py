@@ -23,7 +23,7 @@ from iris.tasks import prune_answers
 from otp.models import Otp
 from tests import v0
 from tests.campaigns.surveys.surveying import make_template
-from tests.factories import client_of, make_account, make_campaign
+from tests.factories import client_of, make_account, make_campaign, owner_of
 from tests.iris.api.repeating import (
     CREATE,
     CREATE_V1,
@@ -89,7 +89,7 @@ class TestErrors:
         self, owner: Account, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
     ) -> None:
         caller = v0.Caller(owner)
-        token = str(AccessToken.for_user(owner))
+        token = str(AccessToken.for_user(owner_of(owner)))
         caller.client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}", HTTP_IDEMPOTENCY_KEY="k-1")
         create = services.create_campaign
 
