@@ -17,6 +17,7 @@ from campaigns.recipients.sheets.grid import COLUMNS_CUT, MAX_COLUMNS, Cell, Lef
 DELIMITERS = ",;\t|"
 ADVICE = "Send an .xlsx file, or a text file (CSV) with one number in each row."
 _SAMPLE_BYTES = 1 << 16
+_MAX_TITLE_ROWS = 5
 _SAMPLE_ROWS = 20
 _MAX_CHARACTERS_OF_ROW = 1_000_000
 _MAX_LINES_OF_ROW = 1_000
@@ -183,7 +184,10 @@ class _Lines:
 
 
 def _delimiter(sample: str, *, complete: bool) -> str:
-    """Return the delimiter with which the most rows have as many cells as the first row."""
+    """Return the delimiter with which the most rows have as many cells as the first row below the title.
+
+    A title is at most `_MAX_TITLE_ROWS` rows of one cell. Below a title, most rows must have the delimiter.
+    """
     best, most = DELIMITERS[0], (0, 0)
     for delimiter in DELIMITERS:
         try:
@@ -195,9 +199,11 @@ def _delimiter(sample: str, *, complete: bool) -> str:
         if not complete and 1 < len(rows) < _SAMPLE_ROWS:
             rows.pop()  # the sample ends within this row
         widths = [len(row) for row in rows if any(cell.strip() for cell in row)]
-        if widths and widths[0] > 1:
-            score = (sum(width == widths[0] for width in widths), widths[0])
-            if score > most:
+        title = next((at for at, width in enumerate(widths) if width > 1), len(widths))
+        if title <= min(_MAX_TITLE_ROWS, len(widths) - 1):
+            width = widths[title]
+            score = (widths.count(width), width)
+            if score > most and (title == 0 or 2 * score[0] > len(widths)):
                 best, most = delimiter, score
     return best
 

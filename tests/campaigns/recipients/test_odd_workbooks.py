@@ -59,7 +59,7 @@ class Answer:
             (details,) = self.body["data"]["details"]
             self.errors = self.body["errors"]
             recipients = Recipient.objects.filter(campaign_id=details["id"])
-            self.numbers = {number[-10:] for number in recipients.values_list("to", flat=True)}
+            self.numbers = {number[-10:] for number in recipients.values_list("to", flat=True) if number}
         self.rows_named = {error["row"] for error in self.errors}
         messages = [str(error["message"]) for error in self.errors]
         self.hidden = sum(

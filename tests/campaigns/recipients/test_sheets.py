@@ -520,6 +520,24 @@ def test_text_is_read_in_every_usual_form(content: str, encoding: str) -> None:
     assert list(sheet) == [SheetRow(2, *RAM, {"tags_name": "राम"})]
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("title", ["Shree Sample School\n", "School\nClass 5, Section A\n", "List\n\n"])
+def test_delimiter_is_found_below_a_title(title: str, delimiter: str) -> None:
+    lines = ["Name", "Phone"], ["Ram", "9841000001"], ["Sita", "9841000002"], ["Hari", "9841000003"]
+    content = title + "".join(delimiter.join(line) + "\n" for line in lines)
+    rows = list(open_sheet(io.BytesIO(content.encode())))
+    assert [(row.number, row.tags) for row in rows] == [
+        ("9841000001", {"tags_Name": "Ram"}),
+        ("9841000002", {"tags_Name": "Sita"}),
+        ("9841000003", {"tags_Name": "Hari"}),
+    ]
+
+
+def test_a_list_with_several_numbers_in_some_lines_stays_one_column() -> None:
+    content = "9841000001\n9841000002\n9841000003; 9851000003\n9841000004\n9841000005\n"
+    assert len(list(open_sheet(io.BytesIO(content.encode())))) == 6
+
+
 def test_a_sep_line_sets_the_delimiter() -> None:
     assert [row.tags for row in opened("sep=;\nnumber;name\n9841234567;a,b,c\n")] == [{"tags_name": "a,b,c"}]
     assert [row.row for row in opened("sep=;\nnumber;name\n9841234567;a,b,c\n")] == [3]
