@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from accounts import apikeys, credits, logins, services
 from accounts.api.throttles import address_of
 from accounts.models import MONEY_DIGITS, MONEY_PLACES, Account, ApiKey, CreditEntry, CreditHold, Member, User
-from iris.errors import NotFound, Throttled
+from iris.errors import InvalidInput, NotFound, Throttled
 
 
 class OperatorLoginForm(AdminAuthenticationForm):
@@ -123,8 +123,11 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean_top_up(self) -> Decimal | None:
         amount: Decimal | None = self.cleaned_data["top_up"]
-        if amount and self.instance.balance + amount > credits.MAX_AMOUNT:
-            raise forms.ValidationError(f"An account cannot have more than {credits.MAX_AMOUNT:,} credits.")
+        if amount:
+            try:
+                credits.check_room(account=self.instance, amount=amount)
+            except InvalidInput as error:
+                raise forms.ValidationError(error.message) from error
         return amount
 
 
@@ -179,7 +182,7 @@ class AccountAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Show rows without letting operators change them. Only the account verbs write these rows."""
+    """Show rows without letting operators change them. Only the functions of `accounts` write these rows."""
 
     list_select_related = ("account",)
     show_full_result_count = False

@@ -38,9 +38,9 @@ def create(
     scopes: frozenset[Permission],
     expires_at: datetime | None = None,
 ) -> tuple[ApiKey, str]:
-    """Create a key and return its row and the key. No other function can return the key.
+    """Create a key and return its row and the key itself. Only its hash is stored, so the key cannot be shown again.
 
-    Raises InvalidInput (no scopes, scopes of people, an expiry in the past) and Conflict (too many keys).
+    Raises InvalidInput (no scope, a scope that keys cannot have, or an expiry in the past) and Conflict (too many keys).
     """
     if not scopes:
         raise _invalid("scopes", f"Give the key at least one scope of: {', '.join(KEY_SCOPES)}.")
@@ -132,7 +132,7 @@ def find(key: str) -> ApiKey | None:
 
 
 def person_of(key: ApiKey) -> User | None:
-    """Return the person for whom the key stands: its creator, or else the first owner of its account."""
+    """Return the person as whom requests with this key act: its creator, or else the first owner of its account."""
     if key.created_by is not None:
         return key.created_by
     owner = Member.objects.filter(account=key.account_id, is_owner=True).select_related("user").first()
@@ -149,5 +149,5 @@ def _digest(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
 
 
-def _invalid(field: str, sentence: str) -> InvalidInput:
-    return InvalidInput(sentence, errors=[{"field": field, "message": sentence}])
+def _invalid(field: str, message: str) -> InvalidInput:
+    return InvalidInput(message, errors=[{"field": field, "message": message}])

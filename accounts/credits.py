@@ -1,10 +1,10 @@
-"""Move credits: with `late_captures`, the only module that writes balances, holds and ledger entries.
+"""Move credits. Only this module and `late_captures` write balances, holds and ledger entries.
 
-Every verb is one transaction that moves credits and appends a ledger entry with its cause. The cause identifies the
-reason of the movement ("run:17", "delivery:903"). Verbs are idempotent per cause: the same verb with the same cause
-books nothing a second time, so a duplicate or late task is harmless.
+Every public function that moves credits is one transaction, and appends a ledger entry with its cause. The cause
+identifies the reason of the movement ("run:17", "delivery:903"). A function that is called again with the same cause
+books nothing, so a duplicate or late task is harmless.
 
-All verbs lock hold rows (by id) before account rows, so no two of them can deadlock.
+All functions lock hold rows (by id) before account rows, so no two of them can deadlock.
 """
 
 import json
@@ -16,7 +16,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, Sum
 from django.utils import timezone
 
 from accounts.models import MONEY_DIGITS, MONEY_PLACES, Account, CreditEntry, CreditHold
@@ -50,8 +50,8 @@ class Capture:
 def top_up(*, account: Account, amount: Decimal, cause: str | None = None, note: str = "") -> CreditEntry:
     """Add `amount` credits to an account and return the entry. Without a cause, every call is a new top-up.
 
-    Raises InvalidInput (the amount is invalid, or the balance would exceed MAX_AMOUNT) and Conflict (the cause was
-    booked before with another amount or account).
+    Raises InvalidInput (the amount is invalid, or the balance and open holds would exceed MAX_AMOUNT) and Conflict (the
+    cause was booked before with another amount or account).
     """
     amount = _money(amount)
     if amount == 0:
@@ -65,9 +65,23 @@ def top_up(*, account: Account, amount: Decimal, cause: str | None = None, note:
             balance_delta=amount,
             note=note,
         )
-        if new and not _move_balance(account=account, delta=amount):
-            raise InvalidInput(f"An account cannot have more than {MAX_AMOUNT:,} credits.")
+        if new:
+            # No hold can be made or released before this transaction ends, because both write the account's row.
+            Account.objects.select_for_update(no_key=True).get(pk=account.pk)
+            check_room(account=account, amount=amount)
+            _move_balance(account=account, delta=amount)
     return entry
+
+
+def check_room(*, account: Account, amount: Decimal) -> None:
+    """Raise InvalidInput if the balance plus open holds, whose credits may return to it, would exceed MAX_AMOUNT."""
+    remaining = F("amount") - F("captured") - F("released")
+    held = CreditHold.objects.filter(account=account, closed_at=None).aggregate(sum=Sum(remaining))["sum"]
+    balance = Account.objects.values_list("balance", flat=True).get(pk=account.pk)
+    if balance + (held or Decimal(0)) + amount > MAX_AMOUNT:
+        raise InvalidInput(
+            f"An account cannot have more than {MAX_AMOUNT:,} credits, including held credits."
+        )
 
 
 def charge(*, account: Account, amount: Decimal, cause: str, note: str = "") -> CreditEntry | None:
@@ -125,7 +139,10 @@ def hold(*, account: Account, amount: Decimal, cause: str) -> CreditHold:
 
 
 def lock_holds(hold_ids: Sequence[int]) -> None:
-    """Lock holds until the end of the transaction. Call it before two verbs that would lock them one after the other."""
+    """Lock holds until the end of the transaction.
+
+    Call it before two calls that each lock some of these holds, so that the locks are still taken in id order.
+    """
     with connection.cursor() as cursor:
         cursor.execute(LOCK_HOLDS, [sorted(set(hold_ids))])
 
@@ -162,7 +179,8 @@ def release(*, hold_id: int, keep: Decimal = Decimal(0), cause: str) -> Decimal:
     """Return the remaining credits of a hold to the account, except `keep`. Return the credits released by this call.
 
     With `keep` 0 the hold is closed. Captured credits are never returned. Repeating a release releases nothing.
-    Raises NotFound, and Conflict if the cause was booked before by a release that kept more.
+    Raises NotFound, and Conflict if this cause has already released credits of a hold and there would be more to release
+    now.
     """
     keep = _money(keep)
     with transaction.atomic():
@@ -183,7 +201,7 @@ def release(*, hold_id: int, keep: Decimal = Decimal(0), cause: str) -> Decimal:
             if not new:
                 raise _conflicting_booking(cause)
             held.released += excess
-            # These credits came from this balance, so the sum cannot exceed MAX_AMOUNT.
+            # The sum cannot exceed MAX_AMOUNT, because top-ups leave room for the credits of open holds.
             Account.objects.filter(pk=held.account_id).update(balance=F("balance") + excess)
         if keep == 0 and held.closed_at is None:
             held.closed_at = timezone.now()

@@ -1,7 +1,7 @@
-"""Book the prices of deliveries that were reported only after their holds had let go of them.
+"""Book the prices of deliveries that were reported only after their holds were released.
 
-It writes balances, holds and ledger entries like `accounts.credits`, by the same rules: holds are locked by id before
-accounts, and each cause is booked once.
+This module writes balances, holds and ledger entries like `accounts.credits`, by the same rules: holds are locked by id
+before accounts, and each cause is booked once.
 """
 
 import json

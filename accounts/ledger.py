@@ -31,31 +31,46 @@ WITH entries AS (
            coalesce(b.released, 0) AS entries_released
       FROM accounts_credithold h LEFT JOIN booked b ON b.hold_id = h.id
 )
-SELECT NULL AS whose, 'accounts' AS what, count(*)::numeric AS there, NULL::numeric AS booked FROM accounts
+SELECT NULL AS whose, 'accounts' AS what, count(*)::numeric AS stored, NULL::numeric AS from_entries FROM accounts
 UNION ALL SELECT NULL, 'entries', coalesce(sum(number), 0), NULL FROM accounts
 UNION ALL SELECT name, 'balance', balance, entries_balance FROM accounts WHERE balance <> entries_balance
 UNION ALL SELECT name, 'open holds', open, entries_held FROM accounts WHERE open <> entries_held
 UNION ALL SELECT name, 'balance and open holds', balance + open, entries_balance + entries_held
             FROM accounts WHERE balance + open <> entries_balance + entries_held
-UNION ALL SELECT name, 'balance below zero:', balance, entries_balance FROM accounts WHERE balance < 0
+UNION ALL SELECT name, 'negative balance', balance, entries_balance FROM accounts WHERE balance < 0
 UNION ALL SELECT 'hold ' || cause, 'amount', amount, entries_amount
             FROM details WHERE amount <> entries_amount
 UNION ALL SELECT 'hold ' || cause, 'captured', captured, entries_captured
             FROM details WHERE captured <> entries_captured
 UNION ALL SELECT 'hold ' || cause, 'released', released, entries_released
             FROM details WHERE released <> entries_released
-UNION ALL SELECT 'hold ' || cause, 'captured and released more than its amount:', captured + released,
+UNION ALL SELECT 'hold ' || cause, 'more than its amount', captured + released,
                  entries_captured + entries_released
             FROM details WHERE captured + released > amount
-UNION ALL SELECT 'hold ' || cause, 'closed with a remainder of', amount - captured - released,
+UNION ALL SELECT 'hold ' || cause, 'closed', amount - captured - released,
                  entries_amount - entries_captured - entries_released
             FROM details WHERE closed_at IS NOT NULL AND amount <> captured + released
-UNION ALL SELECT 'hold ' || h.cause, 'an entry of another account:', 0, e.amount
+UNION ALL SELECT 'hold ' || h.cause, 'entry of another account', 0, e.amount
             FROM accounts_creditentry e JOIN accounts_credithold h ON h.id = e.hold_id
            WHERE h.user_id <> e.user_id
-UNION ALL SELECT 'hold ' || b.hold_id, 'missing, with', 0, b.held
+UNION ALL SELECT 'hold ' || b.hold_id, 'missing', 0, b.held
             FROM booked b WHERE NOT EXISTS (SELECT FROM accounts_credithold h WHERE h.id = b.hold_id)
 """
+
+_SENTENCES = {
+    "balance": "the balance is {stored:f}, but its entries add up to {from_entries:f}",
+    "open holds": "open holds have {stored:f}, but their entries add up to {from_entries:f}",
+    "balance and open holds": "balance and open holds are {stored:f}, but their entries add up to {from_entries:f}",
+    "negative balance": "the balance is {stored:f}, which is below zero; its entries add up to {from_entries:f}",
+    "amount": "the amount is {stored:f}, but its entries add up to {from_entries:f}",
+    "captured": "{stored:f} is captured, but the entries add up to {from_entries:f}",
+    "released": "{stored:f} is released, but the entries add up to {from_entries:f}",
+    "more than its amount": "{stored:f} is captured and released, which is more than its amount; the entries add up to"
+    " {from_entries:f}",
+    "closed": "it is closed, but {stored:f} remains; by the entries {from_entries:f} would remain",
+    "entry of another account": "an entry of another account moves {from_entries:f} of its credits",
+    "missing": "it does not exist, but entries hold {from_entries:f} credits for it",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,13 +87,13 @@ def check_ledger() -> LedgerCheck:
     with connection.cursor() as cursor:
         cursor.execute(_CHECK)
         rows = cursor.fetchall()
-    counts = {what: int(there) for whose, what, there, _ in rows if whose is None}
+    counts = {what: int(number) for whose, what, number, _ in rows if whose is None}
     differences = (row for row in rows if row[0] is not None)
     return LedgerCheck(
         accounts=counts["accounts"],
         entries=counts["entries"],
         differences=tuple(
-            f"{whose}: {what} {there:f}, by its entries {booked:f}"
-            for whose, what, there, booked in differences
+            f"{whose}: {_SENTENCES[what].format(stored=stored, from_entries=from_entries)}"
+            for whose, what, stored, from_entries in differences
         ),
     )

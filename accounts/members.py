@@ -1,6 +1,6 @@
 """Who acts for an account: find, add, change and remove members.
 
-An account always keeps an owner: the last one can neither leave nor lose ownership. All verbs that change members lock
+An account always keeps an owner: the last one can neither leave nor lose ownership. All functions that change members lock
 the account's row first, so of two owners who leave at the same time, one stays.
 """
 
@@ -27,8 +27,8 @@ class LastOwner(Conflict):
     default_code = "last_owner"
 
 
-class Exceeds(NotAllowed):
-    """Nobody can grant or take more than they have."""
+class ExceedsOwnPermissions(NotAllowed):
+    """The actor would grant permissions that they do not have, or change or remove a member who has more."""
 
     default_code = "exceeds_own_permissions"
 
@@ -52,7 +52,7 @@ def not_a_member(account_id: int | None) -> NotAMember:
     if account_id is None:
         return NotAMember("You are not a member of any account. Ask an owner of an account to add you.")
     return NotAMember(
-        "You are not a member of this account. Name an account of which you are one, or name none."
+        "You are not a member of this account. Name an account that you belong to, or omit the account."
     )
 
 
@@ -69,7 +69,7 @@ def add(
 ) -> Member:
     """Add the person with this e-mail address. A person who is new to iris is created without a password.
 
-    Raises InvalidInput, Conflict (already a member) and Exceeds.
+    Raises InvalidInput, Conflict (already a member) and ExceedsOwnPermissions.
     """
     email = email.strip()
     services.check_email(email)
@@ -87,7 +87,7 @@ def add(
 def change(
     *, account: Account, member_id: int, is_owner: bool, permissions: frozenset[Permission], by: "Actor"
 ) -> Member:
-    """Set what a member may do. Raises NotFound, LastOwner and Exceeds."""
+    """Set what a member may do. Raises NotFound, LastOwner, MissingPermission and ExceedsOwnPermissions."""
     with _locked(account):
         member = find(account=account, member_id=member_id)
         by.check_may_change(member)
@@ -102,7 +102,7 @@ def change(
 def remove(*, account: Account, member_id: int, by: "Actor") -> None:
     """Remove a member. The member's tokens for this account are refused from now on; API keys remain.
 
-    Raises NotFound, LastOwner and Exceeds.
+    Raises NotFound, LastOwner, MissingPermission and ExceedsOwnPermissions.
     """
     with _locked(account):
         member = find(account=account, member_id=member_id)
@@ -113,7 +113,7 @@ def remove(*, account: Account, member_id: int, by: "Actor") -> None:
 
 
 class Actor:
-    """The person or the API key that changes members. Nobody grants or takes more than they have themselves."""
+    """The person or the API key that changes members. Nobody grants permissions that they do not have."""
 
     def __init__(self, *, granted: frozenset[Permission], is_owner: bool, user_id: int | None = None) -> None:
         self.granted = granted
@@ -121,21 +121,28 @@ class Actor:
         self.user_id = user_id
 
     def check_may_grant(self, *, is_owner: bool, permissions: frozenset[Permission]) -> None:
-        """Raise Exceeds unless the actor has everything that is to be granted."""
+        """Raise ExceedsOwnPermissions unless the actor has everything that is to be granted."""
         if is_owner and not self.is_owner:
-            raise Exceeds("Only an owner can make somebody an owner of this account.")
+            raise ExceedsOwnPermissions("Only an owner can make somebody an owner of this account.")
         if missing := sorted(permissions - self.granted):
-            raise Exceeds(f"You cannot grant what you do not have: {', '.join(missing)}.")
+            raise ExceedsOwnPermissions(
+                f"You cannot grant permissions that you do not have: {', '.join(missing)}."
+            )
 
     def check_may_change(self, member: Member) -> None:
-        """Raise Exceeds if the member has more than the actor. Everybody may leave an account."""
+        """Raise MissingPermission or ExceedsOwnPermissions unless the actor may change or remove this member.
+
+        Members may always change or remove themselves.
+        """
         if member.user_id == self.user_id:
             return
         check(self.granted, Permission.MANAGE_ACCOUNT, by_key=self.user_id is None)
         if member.is_owner and not self.is_owner:
-            raise Exceeds("Only an owner can change or remove an owner of this account.")
+            raise ExceedsOwnPermissions("Only an owner can change or remove an owner of this account.")
         if missing := sorted(member.granted - self.granted):
-            raise Exceeds(f"You cannot change a member who has what you do not have: {', '.join(missing)}.")
+            raise ExceedsOwnPermissions(
+                f"You cannot change or remove a member who has permissions that you do not have: {', '.join(missing)}."
+            )
 
 
 def parse_preset(name: str) -> tuple[bool, frozenset[Permission]]:
@@ -143,8 +150,8 @@ def parse_preset(name: str) -> tuple[bool, frozenset[Permission]]:
     if name == OWNER:
         return True, ALL
     if name not in PRESETS:
-        sentence = f"{name!r} is not a preset. Choose from: {', '.join((*PRESETS, OWNER))}."
-        raise InvalidInput(sentence, errors=[{"field": "preset", "message": sentence}])
+        message = f"{name!r} is not a preset. Choose from: {', '.join((*PRESETS, OWNER))}."
+        raise InvalidInput(message, errors=[{"field": "preset", "message": message}])
     return False, PRESETS[name]
 
 

@@ -1,6 +1,7 @@
-"""What members and API keys may do. Both API dialects and the console check these permissions before they call verbs.
+"""What members and API keys may do. Both API dialects and the console check these permissions before they call services.
 
-Work that continues by itself, such as a scheduled run, needs no permission any more: the verb that accepted it checked.
+Work that continues by itself, such as a scheduled run, needs no permission any more: the request that started it was
+checked.
 """
 
 from collections.abc import Iterable
@@ -54,7 +55,7 @@ def preset_of(granted: frozenset[Permission]) -> str:
 
 
 def check(granted: frozenset[Permission], needed: Permission, *, by_key: bool = False) -> None:
-    """Raise MissingPermission unless `needed` is granted. The sentence names the permission."""
+    """Raise MissingPermission unless `needed` is granted. The message names the permission."""
     if needed in granted:
         return
     if by_key:
@@ -71,5 +72,5 @@ def parse(names: Iterable[str], *, field: str = "permissions") -> frozenset[Perm
     try:
         return frozenset(Permission(name) for name in names)
     except ValueError as error:
-        sentence = f"{error.args[0].split()[0]} is not a permission. Choose from: {', '.join(Permission)}."
-        raise InvalidInput(sentence, errors=[{"field": field, "message": sentence}]) from error
+        message = f"{error.args[0].split()[0]} is not a permission. Choose from: {', '.join(Permission)}."
+        raise InvalidInput(message, errors=[{"field": field, "message": message}]) from error

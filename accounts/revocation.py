@@ -1,6 +1,6 @@
-"""SQL for a migration: a trigger that ends an account's tokens, and `same_password`, which suppresses it.
+"""SQL for a migration: a trigger that ends all tokens of a person. `same_password` suppresses the trigger.
 
-The trigger acts when any program changes the password or deactivates the account. Code that stores a new hash of the
+The trigger acts when any program changes the password or deactivates the person. Code that stores a new hash of the
 same password does so inside `same_password`.
 """
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from django.db import connection
 
-END_TOKENS = """
+CREATE_TRIGGER = """
 CREATE OR REPLACE FUNCTION accounts_user_end_tokens() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     NEW.token_version := OLD.token_version + 1;
@@ -22,7 +22,7 @@ CREATE OR REPLACE TRIGGER end_tokens BEFORE UPDATE OF password, is_active ON acc
   EXECUTE FUNCTION accounts_user_end_tokens();
 """
 
-KEEP_TOKENS = """
+DROP_TRIGGER = """
 DROP TRIGGER IF EXISTS end_tokens ON accounts_user;
 DROP FUNCTION IF EXISTS accounts_user_end_tokens();
 """

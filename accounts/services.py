@@ -1,4 +1,4 @@
-"""The verbs of accounts: create, find, log in, end logins.
+"""Create accounts, find people, log in, and end logins.
 
 For credits see `accounts.credits`, for the people of an account `accounts.members`.
 """

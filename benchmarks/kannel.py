@@ -64,16 +64,16 @@ concatenation = true
 
 
 def missing() -> str:
-    """Return a sentence that names what is not installed, "" if Kannel is."""
+    """Return which programs of Kannel are not installed, as a sentence; "" if all are."""
     names = [name for name in PROGRAMS if shutil.which(name) is None]
     return f"not measured: {' and '.join(names)} of Kannel are not installed" if names else ""
 
 
 class Kannel:
-    def __init__(self, folder: Path, *, far: SmscProcess, window: int) -> None:
+    def __init__(self, folder: Path, *, smsc: SmscProcess, window: int) -> None:
         self.admin, self.sendsms = free_port(), free_port()
         self._folder = folder
-        self._journal = far.journal
+        self._journal = smsc.journal
         (folder / "spool").mkdir(parents=True)
         self._configuration = folder / "kannel.conf"
         self._configuration.write_text(
@@ -82,7 +82,7 @@ class Kannel:
                 smsbox=free_port(),
                 sendsms=self.sendsms,
                 folder=folder,
-                smsc=far.port,
+                smsc=smsc.port,
                 window=window,
             )
         )
@@ -116,9 +116,10 @@ class Kannel:
         return seconds
 
     def send(self, numbers: Sequence[str]) -> float:
-        """Send the benchmark's message to these numbers, with receipts. Return the seconds until all are acknowledged.
+        """Send the benchmark's message to these numbers and request receipts.
 
-        Kannel books some receipts and drops those that overtake its own record of the SMS; both count.
+        Return the seconds until Kannel has acknowledged a receipt for each. Kannel drops a receipt that arrives before it
+        has recorded the SMS, but acknowledges it like the others, so it counts too.
         """
         acknowledged = AcknowledgedReceipts(self._journal)
         begun = time.perf_counter()
@@ -171,8 +172,8 @@ class AcknowledgedReceipts:
 
 
 @contextmanager
-def running_kannel(folder: Path, *, far: SmscProcess, window: int) -> Iterator[Kannel]:
-    kannel = Kannel(folder, far=far, window=window)
+def running_kannel(folder: Path, *, smsc: SmscProcess, window: int) -> Iterator[Kannel]:
+    kannel = Kannel(folder, smsc=smsc, window=window)
     try:
         kannel.start()
         yield kannel

@@ -29,8 +29,8 @@ from tests.telephony.sip.timeline import answered_calls
 CPS, CHANNELS = 20, 250
 LEAD, MESSAGE, TAIL = 0.3, 10.4, 0.3  # seconds of each call
 RAMP_SECONDS = 14
-AT_ONCE = 200
-MAX_SHARE = 1.0  # of a core, for AT_ONCE calls
+MIN_CONCURRENT_CALLS = 200
+MAX_SHARE = 1.0  # of a core, for MIN_CONCURRENT_CALLS calls
 LATE_SECONDS = 0.04  # two packets, which the jitter buffer of every phone can hold
 MAX_LATE_SHARE = 0.001  # of all packets; more would be audible
 TRUNK = f"""
@@ -53,7 +53,7 @@ sms = []
 
 
 @dataclass(frozen=True, slots=True)
-class Used:
+class CpuUsage:
     """The CPU share of the worker, 1 for a whole core, between `begin` and `end` (Unix times)."""
 
     share: float
@@ -63,38 +63,40 @@ class Used:
 
 def measure(scale: float) -> list[Row]:
     if shutil.which("sipp") is None:
-        return [Row(what=f"SIP: {AT_ONCE} calls at once", measured="sipp is not installed")]
+        return [Row(what=f"SIP: {MIN_CONCURRENT_CALLS} calls at once", measured="sipp is not installed")]
     seconds = max(10, int(60 * scale))
     count = CPS * (seconds + RAMP_SECONDS + 2)
     with tempfile.TemporaryDirectory(prefix="iris-bench-sip-") as folder:
         far_end = FarEnd(Path(folder), "sampled")
         with far_end:
-            used, completed, whole, starved = _call(Path(folder), far_end, count, seconds)
-        fewest, mean, most = _at_once(far_end, used)
+            cpu_usage, completed, played_to_end, interrupted = _call(Path(folder), far_end, count, seconds)
+        fewest, mean, most = _concurrent_calls(far_end, cpu_usage)
         heard = list(far_end.heard().values())
+    share = cpu_usage.share * MIN_CONCURRENT_CALLS / mean
     packets = sum(len(one.sequences) for one in heard)
     lost, late = sum(one.lost_packets for one in heard), sum(one.late_packets(LATE_SECONDS) for one in heard)
     return [
         Row(
             what=f"SIP: {fewest} to {most} calls at once, {mean:.0f} on average, {CPS} new a second, {count} calls",
-            measured=f"{used.share:.0%} of a core, {used.share * AT_ONCE / mean:.0%} for {AT_ONCE} calls, {completed}"
-            f" completed, {whole} heard to the end, {starved} starved;"
+            measured=f"{cpu_usage.share:.0%} of a core, {share:.0%} for {MIN_CONCURRENT_CALLS} calls, {completed} completed,"
+            f" {played_to_end} played to the end, {interrupted} interrupted by silence;"
             f" of {packets} packets {lost} lost, {late} late",
             against="one core",
-            ratio=used.share * AT_ONCE / mean,
-            goal=f"{AT_ONCE} and more at once, < {MAX_SHARE:g} for {AT_ONCE}, all complete, none starved or lost,"
-            f" at most {MAX_LATE_SHARE:.1%} late",
-            reached=used.share * AT_ONCE / mean < MAX_SHARE
-            and fewest >= AT_ONCE
-            and completed == whole == count
-            and starved == lost == 0
+            ratio=share,
+            goal=f"at least {MIN_CONCURRENT_CALLS} calls at once; less than {MAX_SHARE:g} core for {MIN_CONCURRENT_CALLS}"
+            " calls; all calls complete and played to the end, none interrupted; no packet lost, at most"
+            f" {MAX_LATE_SHARE:.1%} late",
+            reached=share < MAX_SHARE
+            and fewest >= MIN_CONCURRENT_CALLS
+            and completed == played_to_end == count
+            and interrupted == lost == 0
             and packets > 0
             and late <= MAX_LATE_SHARE * packets,
         )
     ]
 
 
-def _call(folder: Path, far_end: FarEnd, count: int, seconds: int) -> tuple[Used, int, int, int]:
+def _call(folder: Path, far_end: FarEnd, count: int, seconds: int) -> tuple[CpuUsage, int, int, int]:
     """Make `count` calls. Return the CPU share and the number of completed, fully played and interrupted calls."""
     carriers = folder / "carriers.toml"
     carriers.write_text(TRUNK.replace("HOST", far_end.host))
@@ -112,13 +114,13 @@ def _call(folder: Path, far_end: FarEnd, count: int, seconds: int) -> tuple[Used
         after, took = process.cpu_times(), time.monotonic() - began
         iris.wait_until(campaign, "Completed", seconds=60)
         with database(iris) as connection:
-            completed, whole = connection.execute(
+            completed, played_to_end = connection.execute(
                 """SELECT count(*) FILTER (WHERE status = 100), count(*) FILTER (WHERE playback = 100)
                      FROM telephony_delivery"""
             ).fetchone() or (0, 0)
-        starved = log.read_bytes().count(b"interrupted by silence")
+        interrupted = log.read_bytes().count(b"interrupted by silence")
     share = (after.user + after.system - before.user - before.system) / took
-    return Used(share, moment, moment + took), completed, whole, starved
+    return CpuUsage(share, moment, moment + took), completed, played_to_end, interrupted
 
 
 def _begin(iris: LiveIris, campaign: int) -> None:
@@ -136,12 +138,15 @@ def _begin(iris: LiveIris, campaign: int) -> None:
     assert answer.status_code == 200, answer.text
 
 
-def _at_once(far_end: FarEnd, used: Used) -> tuple[int, float, int]:
-    """Return the minimum, mean and maximum of concurrent calls (from 200 to BYE) during the measurement."""
+def _concurrent_calls(far_end: FarEnd, cpu_usage: CpuUsage) -> tuple[int, float, int]:
+    """Return the minimum, mean and maximum of concurrent calls during the measurement.
+
+    A call lasts from the response 200 OK to BYE.
+    """
     calls = answered_calls(far_end).values()
     begun = sorted(call.answered for call in calls)
     ended = sorted(call.ended for call in calls if call.ended is not None)
-    moments = sorted(at for at in (*begun, *ended) if used.begin <= at <= used.end)
+    moments = sorted(at for at in (*begun, *ended) if cpu_usage.begin <= at <= cpu_usage.end)
     counts = [bisect_right(begun, at) - bisect_right(ended, at) for at in moments]
     lasted = sum(count * (after - at) for count, at, after in zip(counts, moments, moments[1:], strict=False))
     return min(counts), lasted / (moments[-1] - moments[0]), max(counts)

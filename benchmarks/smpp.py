@@ -81,7 +81,7 @@ def _kannel(folder: Path, far: SmscProcess, count: int, rate: float) -> Row:
     if sentence := kannel.missing():
         return Row(what=what, measured=f"{rate:,.0f}/s", against=f"Kannel {sentence}", goal="≥ 1 ×")
     before = _cpu_of(far.process.pid)
-    with kannel.running_kannel(folder, far=far, window=WINDOW) as running:
+    with kannel.running_kannel(folder, smsc=far, window=WINDOW) as running:
         seconds = running.send([f"97798{40_000_000 + n}" for n in range(count)])
         spent = running.cpu() / count * 1000
     share = (_cpu_of(far.process.pid) - before) / seconds

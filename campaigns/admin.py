@@ -46,7 +46,8 @@ class RunAdmin(ReadOnlyAdmin):
     list_filter = ("status", "source")
     list_select_related = ("campaign", "hold")
     search_fields = ("=id", "=campaign__id", "campaign__owner__members__user__email")
-    # `narrowed_to` shows their number. A page with a list of 100,000 ids would not open.
+    # `individual` may contain 100,000 ids, and a page that lists them would not open. `narrowed_to` shows only how many ids
+    # and statuses there are.
     exclude = ("individual", "statuses")
     readonly_fields = ("narrowed_to",)
 

@@ -17,7 +17,7 @@ from accounts.permissions import Permission
 class Access:
     """The account of a request, and the permissions of the member or the key that sent it.
 
-    `user_id` and `token` are those of a login, `key` is the API key. A request has either.
+    A request of a logged-in person has `user_id` and `token`; a request with an API key has only `key`.
     """
 
     account: Account
@@ -29,7 +29,7 @@ class Access:
 
     @property
     def actor(self) -> members.Actor:
-        """Return who changes members, for `accounts.members`."""
+        """Return who acts in this request, for the checks of `accounts.members`."""
         return members.Actor(granted=self.granted, is_owner=self.is_owner, user_id=self.user_id)
 
 

@@ -5,7 +5,7 @@ import django.db.models.functions.datetime
 from django.conf import settings
 from django.db import migrations, models
 
-from accounts.revocation import END_TOKENS, KEEP_TOKENS
+from accounts.revocation import CREATE_TRIGGER, DROP_TRIGGER
 
 
 class Migration(migrations.Migration):
@@ -48,5 +48,5 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(fields=('user', 'network'), name='accounts_knownaddress_once')],
             },
         ),
-        migrations.RunSQL(END_TOKENS, KEEP_TOKENS),
+        migrations.RunSQL(CREATE_TRIGGER, DROP_TRIGGER),
     ]

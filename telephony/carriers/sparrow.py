@@ -62,7 +62,9 @@ class SparrowCarrier(HttpCarrier, ReceivesCallbacks):
             text(200, pattern="[A-Za-z0-9_-]{16,}", example="n3vZ8tQk0yRb5LmX"), Secret.TEXT,
         ),
         "callback_addresses": Option([], "Addresses and networks from which Sparrow sends incoming SMS.", networks),
-        "reply": Option("Thank you.", "Reply to an incoming SMS. Sparrow adds its own to an empty one.", text(MAX_REPLY)),
+        "reply": Option(
+            "Thank you.", "Reply to an incoming SMS. If it is empty, Sparrow adds a text of its own.", text(MAX_REPLY)
+        ),
     }  # fmt: skip
     needed: ClassVar = {
         "token": "must be the token of the account",

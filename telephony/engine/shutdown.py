@@ -1,4 +1,4 @@
-"""Tell all processes of a stopping worker, so that their long time slices end at once."""
+"""Tell all processes of a worker that it is stopping, so that they end their time slices at once."""
 
 from __future__ import annotations
 

@@ -104,11 +104,11 @@ class TestLogin:
         assert answer["message"] == "The e-mail address or the password is wrong. Check both and try again."
         assert response["WWW-Authenticate"].startswith("Bearer")
 
-    def test_an_account_without_a_password_cannot_log_in(self, api: APIClient) -> None:
+    def test_a_person_without_a_password_cannot_log_in(self, api: APIClient) -> None:
         User.objects.create_user("gita@example.com")
         refused(api.post(LOGIN, {"email": "gita@example.com", "password": "x"}), 401)
 
-    def test_login_reveals_an_inactive_account_only_with_the_right_password(
+    def test_login_reveals_a_deactivated_person_only_with_the_right_password(
         self, api: APIClient, user: User
     ) -> None:
         User.objects.update(is_active=False)
@@ -145,12 +145,15 @@ class TestLogin:
         raw = json.dumps({"email": text, "password": text})
         refused(api.post(LOGIN, raw, content_type="application/json"), 400)
 
+    def test_a_login_body_that_cannot_be_parsed_is_a_400(self, api: APIClient) -> None:
+        refused(api.post(LOGIN, "{", content_type="application/json"), 400)
+
     def test_other_methods_are_a_405(self, api: APIClient) -> None:
         response = api.get(LOGIN)
         refused(response, 405)
         assert response["Allow"] == "POST, OPTIONS"
 
-    def test_login_ignores_an_expired_token_in_the_header(self, api: APIClient, user: User) -> None:
+    def test_login_ignores_an_invalid_token_in_the_header(self, api: APIClient, user: User) -> None:
         sent = {"email": user.email, "password": PASSWORD}
         assert api.post(LOGIN, sent, HTTP_AUTHORIZATION="Bearer stale").status_code == 200
 
@@ -163,7 +166,7 @@ class TestUserDetails:
         with django_assert_num_queries(1):
             assert_answers_as_documented(client, "user_details")
 
-    def test_user_details_are_those_of_the_authenticated_account(self, user: User) -> None:
+    def test_user_details_are_those_of_the_authenticated_person(self, user: User) -> None:
         stranger = client_of(make_user(email="other@example.com"))
         assert stranger.get(DETAILS).json()["data"]["user_details"]["email"] == "other@example.com"
 
@@ -214,14 +217,14 @@ class TestUserDetails:
             refused(api.get(DETAILS, HTTP_AUTHORIZATION=f"Bearer {token}"), 401)
 
     @pytest.mark.parametrize("user_id", ["abc", None, 10**30, -1, "\x00", {"a": 1}, 1.5, ""])
-    def test_an_access_token_with_an_invalid_account_id_is_a_401(
+    def test_an_access_token_with_an_invalid_user_id_is_a_401(
         self, api: APIClient, user: User, user_id: Any
     ) -> None:
         content = {**claims(issue_tokens(user).access), "user_id": user_id}
         token = jwt.encode(content, settings.SECRET_KEY, algorithm="HS256")
         refused(api.get(DETAILS, HTTP_AUTHORIZATION=f"Bearer {token}"), 401)
 
-    def test_tokens_of_a_deactivated_or_deleted_account_are_a_401(self, user: User) -> None:
+    def test_tokens_of_a_deactivated_or_deleted_person_are_a_401(self, user: User) -> None:
         client = client_of(user)
         User.objects.update(is_active=False)
         assert "switched off" in refused(client.get(DETAILS), 401)["message"]
@@ -255,9 +258,7 @@ class TestTokenRefresh:
         refused(api.post(REFRESH, {"refresh": refresh}), 401)
 
     @pytest.mark.parametrize("user_id", ["abc", None, 10**30, "\x00", {"a": 1}, ""])
-    def test_refresh_with_an_invalid_account_id_is_a_401(
-        self, api: APIClient, user: User, user_id: Any
-    ) -> None:
+    def test_refresh_with_an_invalid_user_id_is_a_401(self, api: APIClient, user: User, user_id: Any) -> None:
         content = {**claims(issue_tokens(user).refresh), "user_id": user_id}
         token = jwt.encode(content, settings.SECRET_KEY, algorithm="HS256")
         refused(api.post(REFRESH, {"refresh": token}), 401)
@@ -270,7 +271,7 @@ class TestTokenRefresh:
         expired.set_exp(lifetime=-timedelta(seconds=1))
         refused(api.post(REFRESH, {"refresh": str(expired)}), 401)
 
-    def test_refresh_for_a_deactivated_account_is_a_401(self, api: APIClient, user: User) -> None:
+    def test_refresh_for_a_deactivated_person_is_a_401(self, api: APIClient, user: User) -> None:
         refresh = issue_tokens(user).refresh
         User.objects.update(is_active=False)
         refused(api.post(REFRESH, {"refresh": refresh}), 401)
@@ -304,11 +305,8 @@ class TestThrottles:
         statuses = [api.post(LOGIN, sent, HTTP_X_FORWARDED_FOR=f"192.0.2.{n}").status_code for n in range(3)]
         assert statuses == [401, 401, 429]
 
-    def test_each_account_has_its_own_login_limit(self, user: User, settings: Settings) -> None:
+    def test_each_account_has_its_own_request_limit(self, user: User, settings: Settings) -> None:
         settings.IRIS_API_THROTTLE = "2/hour"
         client, other = client_of(user), client_of(make_user())
         assert [client.get(DETAILS).status_code for _ in range(3)] == [200, 200, 429]
         assert other.get(DETAILS).status_code == 200
-
-    def test_a_login_body_that_cannot_be_parsed_is_a_400(self, api: APIClient) -> None:
-        refused(api.post(LOGIN, "{", content_type="application/json"), 400)

@@ -1,4 +1,4 @@
-"""Each verb of the ledger on its own."""
+"""Each function of `accounts.credits` on its own."""
 
 from decimal import Decimal
 from typing import Any
@@ -73,6 +73,17 @@ class TestTopUp:
         account = make_account(credits=credits.MAX_AMOUNT)
         with pytest.raises(InvalidInput, match=r"999,999,999,999\.99"):
             credits.top_up(account=account, amount=Decimal("0.01"))
+        assert balance_of(account) == credits.MAX_AMOUNT
+        assert_exact()
+
+    def test_a_top_up_leaves_room_for_the_credits_of_open_holds(self) -> None:
+        account = make_account(credits=credits.MAX_AMOUNT)
+        hold = make_hold(account=account, amount=10)
+        with pytest.raises(InvalidInput, match="including held credits"):
+            credits.top_up(account=account, amount=Decimal("0.01"))
+        credits.capture_many(captures=[capture(hold, 4, "delivery:1")])
+        credits.top_up(account=account, amount=Decimal(4))
+        credits.release(hold_id=hold.pk, cause="run:1")
         assert balance_of(account) == credits.MAX_AMOUNT
         assert_exact()
 

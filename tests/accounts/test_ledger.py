@@ -59,30 +59,30 @@ def test_a_ledger_without_accounts_is_exact() -> None:
     [
         (
             "UPDATE accounts_account SET balance = balance + 1",
-            "sita@example.com: balance 78.00, by its entries 77.00",
+            "sita@example.com: the balance is 78.00, but its entries add up to 77.00",
         ),
         (
             "UPDATE accounts_credithold SET captured = 6 WHERE cause = 'run:2'",
-            "hold run:2: captured 6.00, by its entries 5.00",
+            "hold run:2: 6.00 is captured, but the entries add up to 5.00",
         ),
         (
             "UPDATE accounts_credithold SET released = 1 WHERE cause = 'run:2'",
-            "hold run:2: released 1.00, by its entries 0",
+            "hold run:2: 1.00 is released, but the entries add up to 0",
         ),
         (
             "UPDATE accounts_credithold SET amount = 30 WHERE cause = 'run:2'",
-            "hold run:2: amount 30.00, by its entries 20.00",
+            "hold run:2: the amount is 30.00, but its entries add up to 20.00",
         ),
-        ("UPDATE accounts_credithold SET closed_at = now()", "hold run:2: closed with a remainder of 15.00"),
+        ("UPDATE accounts_credithold SET closed_at = now()", "hold run:2: it is closed, but 15.00 remains"),
         (
             "DELETE FROM accounts_creditentry WHERE cause = 'delivery:1'",
-            "hold run:1: captured 3.00, by its entries 0",
+            "hold run:1: 3.00 is captured, but the entries add up to 0",
         ),
         (
             "DELETE FROM accounts_creditentry WHERE kind = 'topup'",
-            "sita@example.com: balance 77.00, by its entries -23.00",
+            "sita@example.com: the balance is 77.00, but its entries add up to -23.00",
         ),
-        ("DELETE FROM accounts_credithold WHERE cause = 'run:2'", "missing"),
+        ("DELETE FROM accounts_credithold WHERE cause = 'run:2'", "it does not exist"),
     ],
 )
 def test_check_ledger_reports_a_difference_with_both_amounts(
@@ -110,6 +110,6 @@ def test_the_command_lists_differences_and_exits_with_1(account: Account) -> Non
     out, err = StringIO(), StringIO()
     with pytest.raises(SystemExit, match="1"):
         call_command("check_ledger", stdout=out, stderr=err)
-    assert "sita@example.com: balance 0.00, by its entries 77.00" in err.getvalue()
-    assert "hold run:2: captured 0.00, by its entries 5.00" in err.getvalue()
+    assert "sita@example.com: the balance is 0.00, but its entries add up to 77.00" in err.getvalue()
+    assert "hold run:2: 0.00 is captured, but the entries add up to 5.00" in err.getvalue()
     assert out.getvalue() == ""

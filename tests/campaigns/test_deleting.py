@@ -1,4 +1,4 @@
-"""Deleting numbers and campaigns keeps the counts right and stops live runs, even if the process dies."""
+"""Deleting recipients and campaigns keeps the counts right and stops live runs, even if the process dies."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Died(BaseException):
 
 
 def answered_survey() -> Campaign:
-    """Create a survey with two questions, to which five contacts have responded."""
+    """Create a survey with two questions, which five recipients have answered."""
     campaign = make_survey(numbers=range(9841000011, 9841000016))
     runs.begin(campaign=campaign)
     run_to_the_end()
@@ -49,7 +49,7 @@ def run_migration(name: str, *statements: str) -> None:
             cursor.execute(getattr(migration, statement))
 
 
-def test_deleting_a_contact_with_responses_reduces_the_count_by_one() -> None:
+def test_deleting_a_recipient_with_survey_answers_reduces_number_count_by_one() -> None:
     campaign = answered_survey()
     first = campaign.recipients.order_by("pk")[0]
     editing.delete_recipient(recipient=first)
@@ -57,7 +57,7 @@ def test_deleting_a_contact_with_responses_reduces_the_count_by_one() -> None:
     assert campaign.number_count == campaign.recipients.count() == 4
 
 
-def test_after_a_deletion_the_hold_covers_all_remaining_contacts() -> None:
+def test_after_a_deletion_the_hold_covers_all_remaining_recipients() -> None:
     campaign = answered_survey()
     editing.delete_recipient(recipient=campaign.recipients.order_by("pk")[0])
     run = runs.begin(campaign=campaign)
@@ -70,7 +70,7 @@ def test_after_a_deletion_the_hold_covers_all_remaining_contacts() -> None:
     assert check_ledger().differences == ()
 
 
-def test_the_migration_corrects_the_counts_of_surveys() -> None:
+def test_the_migration_corrects_number_count_of_surveys_only() -> None:
     survey, other = make_survey(), make_campaign()
     Campaign.objects.filter(pk=survey.pk).update(number_count=-3)
     Campaign.objects.filter(pk=other.pk).update(number_count=7)
@@ -80,7 +80,7 @@ def test_the_migration_corrects_the_counts_of_surveys() -> None:
     assert (survey.number_count, other.number_count) == (2, 7)
 
 
-def test_a_run_is_stopped_with_its_deleted_campaign_even_if_the_process_dies(
+def test_deleting_a_campaign_stops_its_run_even_if_the_process_dies(
     monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     settings.IRIS_HOPPER_SIZE = 2

@@ -23,7 +23,9 @@ from iris.api.viewsets import V0ViewSet, retries
 
 
 class Expiry(Moment):
-    default_error_messages = {"past": "{value} is in the past. Choose a time to come, or leave it out."}
+    default_error_messages = {
+        "past": "{value} is in the past. Choose a time in the future, or omit this field."
+    }
 
 
 class NewKey(serializers.Serializer[Any]):
@@ -35,12 +37,12 @@ class NewKey(serializers.Serializer[Any]):
 class KeyViewSet(V0ViewSet):
     @needs(Permission.MANAGE_ACCOUNT)
     def list(self, request: Request) -> Response:
-        """List the keys that were not revoked, with those that have expired."""
+        """List the keys that were not revoked, including expired ones."""
         keys = ApiKey.objects.filter(account=account_of(request), revoked_at=None)
         page = paginate(request, keys.select_related("created_by").order_by("-pk"))
         return success({"pagination": page.pagination, "keys": [key_json(key) for key in page.items]})
 
-    @retries(CREATED_KEY)
+    @retries(CREATED_KEY)  # a repeated request does not get the key again
     @needs(Permission.MANAGE_ACCOUNT)
     def create(self, request: Request) -> Response:
         new = validated(NewKey(data=request.data))

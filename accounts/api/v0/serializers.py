@@ -15,7 +15,8 @@ class LoginSerializer(serializers.Serializer[Any]):
         },
     )
     password = serializers.CharField(
-        max_length=1024,  # hashing a longer password would cost this server more than it costs the client
+        # Limits the work of hashing: a client can send a very long password cheaply, but this server must hash it.
+        max_length=1024,
         trim_whitespace=False,
         error_messages={
             "required": "Send the password of the account.",

@@ -26,7 +26,7 @@ from iris.api.views import V0View
 class LoginView(V0View):
     authentication_classes = ()
     permission_classes = ()
-    throttle_classes = ()  # accounts.logins limits them
+    throttle_classes = ()  # `accounts.logins` limits login attempts instead
 
     def post(self, request: Request) -> Response:
         form = LoginSerializer(data=request.data)
@@ -41,9 +41,9 @@ class LoginView(V0View):
 
 
 class LogoutView(V0View):
-    retries = (
-        idempotency.IGNORED
-    )  # after a logout, the token of a retry is refused before its key is examined
+    # A retry of a logout is refused with 401 because its token has ended, before the header Idempotency-Key is read. So
+    # the header is ignored.
+    retries = idempotency.IGNORED
 
     @needs(None)
     def post(self, request: Request) -> Response:

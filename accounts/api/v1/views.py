@@ -26,7 +26,7 @@ from iris.errors import InvalidInput, NotAuthenticated, NotFound
 class Login(V1View):
     authentication_classes = ()
     permission_classes = ()
-    throttle_classes = ()  # accounts.logins limits them
+    throttle_classes = ()  # `accounts.logins` limits login attempts instead
 
     def post(self, request: Request) -> Response:
         cookies.refuse_other_sites(request._request)
@@ -52,9 +52,9 @@ class Login(V1View):
 class Logout(V1View):
     """End the login and delete its cookies."""
 
-    retries = (
-        idempotency.IGNORED
-    )  # after a logout, the token of a retry is refused before its key is examined
+    # A retry of a logout is refused with 401 because its token has ended, before the header Idempotency-Key is read. So
+    # the header is ignored.
+    retries = idempotency.IGNORED
 
     @needs(None)
     def post(self, request: Request) -> Response:
@@ -81,21 +81,24 @@ class Refresh(V1View):
         if not isinstance(sent, str):
             raise InvalidInput("Invalid token payload.")
         try:
-            access = authentication.refresh_access(sent)
+            access_token = authentication.refresh_access(sent)
         except NotAuthenticated as error:
             inactive = error.code == "user_inactive"
             raise NotAuthenticated(
                 "Account is not activated." if inactive else "Failed To Refresh The Session", code=error.code
             ) from error
-        answer = Response({"message": "Session Refreshed Successfully", "access": access})
-        cookies.keep(answer, name=cookies.ACCESS, token=access)
+        answer = Response({"message": "Session Refreshed Successfully", "access": access_token})
+        cookies.keep(answer, name=cookies.ACCESS, token=access_token)
         return answer
 
 
 class GenerateKey(V1View):
-    """Generate the account's key for v1, with the scopes that its sender has."""
+    """Generate the account's key for v1.
 
-    retries = CREATED_KEY
+    It gets those scopes of keys that the person or key that sent the request has.
+    """
+
+    retries = CREATED_KEY  # a repeated request does not get the key again
 
     @needs(Permission.MANAGE_ACCOUNT)
     def post(self, request: Request) -> Response:

@@ -77,8 +77,8 @@ class Command(BaseCommand):
     def _ask(self) -> str:
         if not sys.stdin.isatty():
             raise CommandError(
-                "The command cannot prompt for a password, because standard input is not a terminal: use "
-                "--password-file - and standard input, --password-file PATH, or --password-env NAME."
+                "The command cannot prompt for a password, because standard input is not a terminal. Use "
+                "--password-file PATH, --password-env NAME, or --password-file - to read it from standard input."
             )
         password = getpass.getpass("Password: ")
         if getpass.getpass("Password (again): ") != password:
@@ -97,5 +97,6 @@ def _first_line_of(path: str) -> str:
         raise CommandError(f"The password cannot be read from {path}: {error}") from error
     password = line.rstrip("\r\n")
     if not password:
-        raise CommandError(f"The first line of {path} is empty: write the password there.")
+        source = "standard input" if path == "-" else path
+        raise CommandError(f"The first line of {source} is empty. It must be the password.")
     return password

@@ -31,7 +31,6 @@ from telephony.carriers.base import (
 )
 from telephony.carriers.errors import Misconfigured, Unreachable
 from telephony.carriers.smpp import diagnosis, options, protocol, reassembly, resends
-from telephony.carriers.smpp.habits import Habits
 from telephony.carriers.smpp.hooks import Hooks, Receiver
 from telephony.carriers.smpp.inbound import InboundReader
 from telephony.carriers.smpp.link import Address, Link
@@ -39,6 +38,7 @@ from telephony.carriers.smpp.message import OutgoingSms
 from telephony.carriers.smpp.outbound import SubmitSmEncoder, Unsendable
 from telephony.carriers.smpp.outcomes import Outcomes
 from telephony.carriers.smpp.pace import Pace
+from telephony.carriers.smpp.part_reporting import CachedPartReporting
 from telephony.carriers.smpp.protocol import Pdu
 from telephony.carriers.smpp.receipts import MessageIdFormat
 from telephony.carriers.smpp.separate_binds import SeparateLinks
@@ -53,7 +53,7 @@ CLOSE_SECONDS = 8.0  # how long closing waits for outstanding responses
 TRIAL_SECONDS = 1.0  # retry delay of the other SMS while one SMS tries a trunk that refused everybody
 WAIT_SECONDS = 30.0  # retry delay of a resend while another SMS to the same number is in progress
 MAX_BIND_NOTE_SECONDS = 5.0  # longest interval between two records of the bind in the database
-RECALL_SECONDS = 600.0  # how long after a cancel_sm a DELETED receipt is taken for its confirmation
+CANCEL_SECONDS = 600.0  # how long after a cancel_sm a DELETED receipt counts as its confirmation
 RECEIPT_SAMPLE_SIZE = 100  # latest receipts whose numbers are compared with those of their deliveries
 RECEIPT_GRACE_SECONDS = 600.0  # how long after its validity period a receipt of an SMS may still come
 _BAD_CREDENTIALS = (0x0E, 0x0F)
@@ -69,7 +69,7 @@ class SmppCarrier(SessionCarrier):
     batch_size: ClassVar = 500
     looks_up: ClassVar = True
     pins_resends: ClassVar = True
-    recall_text: ClassVar = resends.RECALLED
+    recall_text: ClassVar = resends.CANCELLED
     options: ClassVar = {name: option.default for name, option in options.OPTIONS.items()}
 
     def __init__(self, *, alias: str, **chosen: object) -> None:
@@ -88,10 +88,10 @@ class SmppCarrier(SessionCarrier):
         self._average_parts = 1.0  # average number of PDUs per SMS in the latest batch
         self._bind_note_seconds = min(MAX_BIND_NOTE_SECONDS, self.settings["repeat_after_seconds"] / 2)
         self._bind_noted_at = 0.0
-        self._recalled: dict[str, float] = {}  # when a cancel_sm was sent, by recipient number
+        self._cancelled: dict[str, float] = {}  # when a cancel_sm was sent, by recipient number
         self._receipts: deque[tuple[str, str]] = deque(maxlen=RECEIPT_SAMPLE_SIZE)  # (id, number)
         self.learns_part_reports = self.settings["receipts_for_long"] == "auto"
-        self._habits = Habits(alias)
+        self._part_reporting = CachedPartReporting(alias)
         self._link: Link | SeparateLinks | None = None
         self._record: SessionRecord = _nowhere
 
@@ -144,7 +144,7 @@ class SmppCarrier(SessionCarrier):
 
     def reports_once(self) -> bool:
         if self.learns_part_reports:
-            return self._habits.reports_once()
+            return self._part_reporting.reports_once()
         return bool(self.settings["receipts_for_long"] == "one")
 
     def advice(self) -> list[str]:
@@ -188,7 +188,10 @@ class SmppCarrier(SessionCarrier):
         return results + [Pending(key=message.key) for message in messages]
 
     def look_up(self, keys: Sequence[str]) -> dict[str, bool]:
-        """Say which messages are not taken as far as silence shows (`resends`). Without receipts nothing is known."""
+        """Say which messages the SMSC has not accepted, as far as silence shows (`resends`).
+
+        Without receipts nothing is known.
+        """
         if self.settings["repeat"] == "never" or not self.settings["receipts"]:
             return {}
         seconds = float(self.settings["repeat_after_seconds"])
@@ -197,7 +200,7 @@ class SmppCarrier(SessionCarrier):
             pk
             for pk, text, heard in silent
             if heard is None
-            or not (heard.decides(self.reports_on(text)) or heard.shows_taken(self.reports_on(text)))
+            or not (heard.decides(self.reports_on(text)) or heard.shows_accepted(self.reports_on(text)))
         ]
         resends.count(ids)
         return {str(pk): False for pk in ids}
@@ -218,21 +221,21 @@ class SmppCarrier(SessionCarrier):
             )
             self._record([event])
             return Pending(key=one.key)
-        if heard is not None and heard.shows_taken(self.reports_on(one.text)):
-            return Unknown(key=one.key, text=f"The SMSC has it, and says {heard.text} of it.")
+        if heard is not None and heard.shows_accepted(self.reports_on(one.text)):
+            return Unknown(key=one.key, text=f"The SMSC has this SMS. Its receipt says {heard.text}.")
         if resend.waits:
-            text = "Another SMS to this number is under way, and would be taken back with it."
+            text = "Another SMS to this number is under way, and the cancellation before the resend would cancel it, too."
             return Later(key=one.key, seconds=WAIT_SECONDS, text=text, attempt=one.attempt)
-        self._note_recall(one.to)
+        self._note_cancel(one.to)
         return None
 
-    def _note_recall(self, number: str) -> None:
+    def _note_cancel(self, number: str) -> None:
         now = time.monotonic()
-        self._recalled.pop(number, None)
-        self._recalled[number] = now
+        self._cancelled.pop(number, None)
+        self._cancelled[number] = now
         # The oldest are first.
-        while (oldest := next(iter(self._recalled.items())))[1] < now - RECALL_SECONDS:
-            del self._recalled[oldest[0]]
+        while (oldest := next(iter(self._cancelled.items())))[1] < now - CANCEL_SECONDS:
+            del self._cancelled[oldest[0]]
 
     def _ready(self) -> Link | SeparateLinks:
         """Return the bound link, or raise the CarrierError that says why nothing can be submitted now."""
@@ -252,12 +255,12 @@ class SmppCarrier(SessionCarrier):
         results = []
         for message in messages:
             # It may have been sent again since: then a late refusal of the first attempt means nothing.
-            if message.is_reported and message.taken < len(message.pdus):
+            if message.has_result and message.accepted_parts < len(message.pdus):
                 continue
             result = self._outcomes.result(message)
-            if isinstance(result, Unknown) and message.recall and not message.is_withheld:
+            if isinstance(result, Unknown) and message.cancel and not message.is_withheld:
                 result = replace(result, resent=True)
-            message.is_reported = True
+            message.has_result = True
             results.append(result)
         self._record(results)
 
@@ -287,18 +290,18 @@ class SmppCarrier(SessionCarrier):
             if isinstance(item, reassembly.Part):
                 parts.append(item)
                 of_parts.append(pdu)
-            elif item is not None and not self._is_of_a_recall(item):
+            elif item is not None and not self._confirms_cancel(item):
                 items.append(item)
         link = self._link
         assert link is not None
         self._record(items, partial(self._store, link, session, pdus, parts, of_parts))
 
-    def _is_of_a_recall(self, item: CarrierEvent | InboundSms) -> bool:
-        """A receipt that says no more than that we have taken something back, which is sent again."""
+    def _confirms_cancel(self, item: CarrierEvent | InboundSms) -> bool:
+        """Return whether it is a receipt that only confirms the cancellation of an SMS that is sent again."""
         return (
             isinstance(item, CarrierEvent)
             and item.text.startswith(self.recall_text)
-            and time.monotonic() - self._recalled.get(item.number, -RECALL_SECONDS) < RECALL_SECONDS
+            and time.monotonic() - self._cancelled.get(item.number, -CANCEL_SECONDS) < CANCEL_SECONDS
         )
 
     # In the thread that records, when all that came before is stored

@@ -20,12 +20,12 @@ from telephony.numbering import to_e164
 
 try:
     import smpp34
-except ImportError:  # the extra iris[smpp]; the carrier says so
+except ImportError:  # it comes with the extra iris[smpp]; the carrier reports that it is missing
     smpp34 = None  # type: ignore[assignment]
 
 log = logging.getLogger(__name__)
 
-MAX_STRANGE_STATES = 100
+MAX_LOGGED_STATES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class InboundReader:
         self._alias = alias
         self._ids = receipts.MessageIdFormat(settings["message_ids"])
         self._tlv_as_text = settings["tlv_ids_as_text"]
-        self._strange_states: set[str] = set()  # those that were logged
+        self._logged_states: set[str] = set()  # unknown states that were already logged
         self._states = {word.upper(): state for word, state in settings["states"].items()}
 
     def item(self, pdu: Pdu) -> CarrierEvent | InboundSms | Part | None:
@@ -75,13 +75,14 @@ class InboundReader:
         )
         if receipt is None:
             return self._sms(message)
-        if receipt.state not in receipts.FINAL_STATES and receipt.state not in self._strange_states:
+        if receipt.state not in receipts.FINAL_STATES and receipt.state not in self._logged_states:
             log.warning(
-                "%s: a receipt has the state %r, which decides nothing. The option `states` can say what it means.",
+                "%s: a receipt has the unknown state %r, so the result of the SMS remains open. Set its meaning in the"
+                " option `states`.",
                 self._alias,
                 receipt.state,
             )
-            self._strange_states = {*list(self._strange_states)[:MAX_STRANGE_STATES], receipt.state}
+            self._logged_states = {*list(self._logged_states)[:MAX_LOGGED_STATES], receipt.state}
         return _event(receipt, number=message.sender)
 
     def _sms(self, message: _Inbound) -> InboundSms | Part:
@@ -111,10 +112,11 @@ def _event(receipt: receipts.Receipt, *, number: str) -> CarrierEvent:
     if not receipt.ref and not receipt.state:
         raise ValueError("it is a receipt without an id and without a state")
     now = timezone.now()
-    # An intermediate state decides nothing, but it shows that the SMSC accepted the message.
+    # An intermediate state leaves the result open, but it shows that the SMSC accepted the message.
     status, cause = receipt.final_status or (DeliveryStatus.SUBMITTED, Cause.NONE)
     words = receipt.words
-    if status == DeliveryStatus.SUBMITTED:  # it may be the last word for hours
+    if status == DeliveryStatus.SUBMITTED:
+        # No other report may come for hours, so the text shows when this one came.
         words = f"{words} ({timezone.localtime(now):%d %b %H:%M:%S})"
     return CarrierEvent(
         ref=storable(receipt.ref),

@@ -60,7 +60,7 @@ def _boolean(value: Any) -> str:
 
 def _states(value: Any) -> str:
     if not isinstance(value, Mapping) or not all(isinstance(word, str) and word for word in value):
-        return "must be a table of words"
+        return "must be a TOML table whose keys are words of the SMSC"
     if any(state not in FINAL_STATES for state in value.values()):
         return f"must give each word one of the states {', '.join(FINAL_STATES)}"
     return ""
@@ -93,66 +93,80 @@ OPTIONS: dict[str, Option] = {
         _one_of("transceiver", "separate"),
     ),
     "receiver_port": Option(
-        None, "The SMSC's port for the receiver of `separate`. Default: `port`.", _number(1, 65535, optional=True)
+        None, 'With `bind = "separate"`: the SMSC\'s port for the receiver. Default: `port`.',
+        _number(1, 65535, optional=True),
     ),
     "tls": Option(False, "Whether to use TLS and check the SMSC's certificate.", _boolean),
-    "tls_ca": Option("", "File of the authority that signed the SMSC's certificate, instead of the system's.", _file),
+    "tls_ca": Option("", "PEM file of the certificate authorities to trust, instead of those of the system.", _file),
     "system_id": Option("", "User name of the bind. Needed.", _text(15, needed=True)),
     "password": Option("", "Password of the bind.", _text(8)),
     "system_type": Option("", "The SMSC's operator says what to enter; usually empty.", _text(12)),
     "address_range": Option("", "The SMSC's operator says what to enter; usually empty.", _text(40)),
     "service_type": Option("", "The SMSC's operator says what to enter; usually empty.", _text(5)),
     "source": Option("", "Sender of every SMS, a number or a name. Default: the account's number.", _sender),
-    "source_ton": Option(None, "Type of the sender's number. Default: from its form.", _number(0, 6, optional=True)),
-    "source_npi": Option(None, "Plan of the sender's number. Default: from its form.", _number(0, 18, optional=True)),
+    "source_ton": Option(
+        None, "Type (TON) of the sender's number. Default: iris derives it from how the sender is written (digits, +, "
+        "letters).", _number(0, 6, optional=True),
+    ),
+    "source_npi": Option(
+        None, "Plan (NPI) of the sender's number. Default: iris derives it from how the sender is written.",
+        _number(0, 18, optional=True),
+    ),
     "dest_ton": Option(
-        1, "Type of the recipient's number: 1 with country code, 2 without. Numbers abroad are always sent as 1.",
+        1, "Type (TON) of the recipient's number: 1 with country code, 2 without. Numbers abroad are always sent as 1.",
         _number(0, 6),
     ),
-    "dest_npi": Option(1, "Plan of the recipient's number.", _number(0, 18)),
+    "dest_npi": Option(1, "Plan (NPI) of the recipient's number.", _number(0, 18)),
     "window": Option(100, "Maximum number of PDUs without a response.", _number(1, 5000)),
     "parts_per_second": Option(
-        None, "PDUs a second that the SMSC allows, beside the trunk's CPS. A long text takes several PDUs.",
+        None, "PDUs per second that the SMSC allows, in addition to the limit of the trunk's CPS. A long text takes several "
+        "PDUs.",
         _number(1, 10_000, optional=True),
     ),
     "concatenation": Option(
         "udh", "How long texts are sent: in parts (`udh`), or as one PDU (`payload`, the TLV message_payload).",
         _one_of("udh", "payload"),
     ),
-    "receipts": Option(True, "Whether to request delivery receipts. An SMS then completes by its receipt.", _boolean),
+    "receipts": Option(
+        True, "Whether to request delivery receipts. If true, an SMS is completed only when its receipt arrives.", _boolean
+    ),
     "receipts_for_long": Option(
         "auto", "How many receipts the SMSC sends for a long SMS in parts: one for `each` part, `one` for all, or find out "
         "(`auto`).", _one_of("each", "one", "auto"),
     ),
     "states": Option(
-        {}, "What words that only this SMSC has in its receipts mean, such as `{ DND_REJECT = \"REJECTD\" }`.", _states
+        {}, "The meaning of states that only this SMSC writes in its receipts, such as `{ DND_REJECT = \"REJECTD\" }`.",
+        _states,
     ),
     "message_ids": Option(
-        "same", "How ids are written in responses and receipts: `same`, `hex-decimal` or `decimal-hex`.",
+        "same", "How message ids are written: the `same` in responses and receipts, or hexadecimal in responses and decimal "
+        "in receipts (`hex-decimal`), or the reverse (`decimal-hex`).",
         _one_of(*(ids.value for ids in MessageIdFormat)),
     ),
     "tlv_ids_as_text": Option(
-        False, "Whether receipted_message_id is written as in the receipt's text, not as in the response.", _boolean
+        False, "Whether the TLV receipted_message_id has the number format of the receipt's text instead of that of the "
+        "response.", _boolean,
     ),
     "validity_seconds": Option(
         0, "Seconds after which the SMSC gives up on an SMS. 0 leaves it to the SMSC.", _number(0, 30 * 86400)
     ),
     "answer_seconds": Option(20, "Seconds after which an SMS without a response becomes unknown.", _number(1, 600)),
     "repeat": Option(
-        "safe", "When to resend an SMS whose response was lost and about which no receipt comes: only if nobody can get it "
-        "twice (`safe`), `always`, or `never`.", _one_of("safe", "always", "never"),
+        "safe", "When to resend an SMS if its response was lost and no receipt about it comes: only if the recipient cannot "
+        "get it twice (`safe`), `always`, or `never`.", _one_of("safe", "always", "never"),
     ),
     "repeat_after_seconds": Option(
-        120, "Seconds without a receipt, while bound, after which it is resent. Must be longer than receipts take.",
+        120, "Seconds without a receipt, while bound, after which iris resends such an SMS. Must be longer than receipts "
+        "take.",
         _number(1, 86400),
     ),
     "enquire_seconds": Option(30, "Seconds of silence after which an enquire_link is sent.", _number(1, 3600)),
-    "reconnect_seconds": Option(30, "Longest pause in seconds between two attempts to bind.", _number(1, 3600)),
+    "reconnect_seconds": Option(30, "Maximum time in seconds between two attempts to bind.", _number(1, 3600)),
 }  # fmt: skip
 
 
 def check(alias: str, settings: Mapping[str, Any]) -> None:
-    """Check all options. Raises ImproperlyConfigured with a sentence that lists every problem."""
+    """Check all options. Raises ImproperlyConfigured with a message that lists every problem."""
     problems = [
         f"{name} {problem}" for name, option in OPTIONS.items() if (problem := option.problem(settings[name]))
     ]

@@ -21,7 +21,7 @@ from telephony.numbering import to_e164
 
 try:
     import smpp34
-except ImportError:  # the extra iris[smpp]; the carrier says so
+except ImportError:  # it comes with the extra iris[smpp]; the carrier reports that it is missing
     smpp34 = None  # type: ignore[assignment]
 
 INTERNATIONAL, NATIONAL, ALPHANUMERIC = 1, 2, 5  # types of number
@@ -79,12 +79,12 @@ class SubmitSmEncoder:
             attempt=one.attempt,
             pdus=pdus,
             until=time.monotonic() + left,
-            recall=self._recall((source, ton, npi), destination) if repeats else b"",
+            cancel=self._cancel((source, ton, npi), destination) if repeats else b"",
             replacing=replacing,
             always_sends=self._options["repeat"] == "always",
         )
 
-    def _recall(self, source: tuple[str, int, int], destination: tuple[str, int, int]) -> bytes:
+    def _cancel(self, source: tuple[str, int, int], destination: tuple[str, int, int]) -> bytes:
         """Return the cancel_sm of everything the SMSC has for a number, without its sequence number."""
         body = protocol.cancel_body(
             service_type=self._options["service_type"],

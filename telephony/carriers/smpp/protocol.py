@@ -37,12 +37,13 @@ MESSAGE_STATE = 0x0427
 
 OK = 0x00
 INVALID_COMMAND = 0x03
-NOTHING_TO_CANCEL = 0x11
+CANCEL_FAILED = 0x11  # ESME_RCANCELFAIL, by which iris understands that there was nothing to cancel
 QUEUE_FULL = 0x14
-CANNOT_REPLACE = 0x54
+INVALID_REPLACE_FLAG = 0x54
 THROTTLED = 0x58
-# Responses of an SMSC that does not support cancel_sm, or not by addresses: ESME_RINVCMDLEN, ESME_RINVCMDID, ESME_RINVMSGID.
-KNOWS_NO_CANCEL = (0x02, INVALID_COMMAND, 0x0C)
+# Responses of an SMSC that does not support cancel_sm, or supports it only with a message id: ESME_RINVCMDLEN,
+# ESME_RINVCMDID, ESME_RINVMSGID.
+CANCEL_UNSUPPORTED = (0x02, INVALID_COMMAND, 0x0C)
 
 
 class NotSmpp(Exception):
@@ -69,7 +70,7 @@ class PduReader:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[Pdu]:
-        """Add received data. Return the PDUs that are complete now. Raises Garbled if the stream is not SMPP."""
+        """Add received data. Return the PDUs that are complete now. Raises NotSmpp if the stream is not SMPP."""
         buffer = self._buffer
         buffer += data
         found, start = [], 0

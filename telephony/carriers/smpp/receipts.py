@@ -102,7 +102,7 @@ class Receipt:
 
     @property
     def final_status(self) -> tuple[DeliveryStatus, Cause] | None:
-        """Return what the state means. An unknown word decides nothing: it could mean either."""
+        """Return what the state means. The result is not known from an unknown word, which could mean either."""
         return FINAL_STATES.get(self.state)
 
     @property

@@ -1,7 +1,7 @@
 """Which SMS are sent again when their submit responses were lost, and what is known about them.
 
 An SMSC cannot be asked about a message whose id never arrived. But it sends delivery receipts. So a message counts as not
-taken when the trunk has since been bound for a while and no receipt has named its number. That is wrong for a phone
+accepted when the trunk has since been bound for a while and no receipt has named its number. That is wrong for a phone
 that is switched off. So the carrier makes a resend harmless: it first cancels what the SMSC may still have for that
 number (`cancel_sm`), and a message of one part also replaces it (`replace_if_present_flag`). Both find a message by its
 addresses only. So nothing is sent again while another SMS to the same number is under way.
@@ -30,15 +30,15 @@ from telephony.models.statuses import END, QUEUED, UNKNOWN
 
 PAST_BIND_DAYS = 3  # how long earlier binds are kept; more than `repeat_after_seconds` may be
 MAX_RESENDS = 3  # of one SMS: it may be the reason why every connection ends
-RECALLED = "DELETED"  # a receipt's state for a message that was cancelled
+CANCELLED = "DELETED"  # a receipt's state for a message that was cancelled
 # The reports about its number since it was sent. Receipts that only confirm our own cancellation do not count, nor those
 # with the id of another SMS.
-_HEARD = f"""SELECT count(DISTINCT u.ref) AS taken, count(*) FILTER (WHERE u.status >= {END}) AS ended,
+_HEARD = f"""SELECT count(DISTINCT u.ref) AS reported, count(*) FILTER (WHERE u.status >= {END}) AS ended,
                    max(u.created_at) AS last_at, max(u.status) AS status,
                    (array_agg(u.cause ORDER BY u.status DESC, u.id))[1] AS cause,
                    (array_agg(u.carrier_text ORDER BY u.status DESC, u.id))[1] AS text
               FROM telephony_unmatchedreport u
-             WHERE u.trunk_id = d.trunk_id AND u.number = d."to" AND NOT starts_with(u.carrier_text, '{RECALLED}')
+             WHERE u.trunk_id = d.trunk_id AND u.number = d."to" AND NOT starts_with(u.carrier_text, '{CANCELLED}')
                AND u.created_at >= coalesce(d.pinned_since, d.claimed_at)
                AND NOT EXISTS (SELECT FROM telephony_delivery k
                                 WHERE k.trunk_id = u.trunk_id AND k.ref = u.ref AND k.ref <> '' AND k.id <> d.id)"""
@@ -51,11 +51,11 @@ _OTHER = f"""SELECT FROM telephony_delivery o
 class Heard:
     """The reports about the number of an SMS since it was sent.
 
-    `taken` counts the messages or parts that they name, `ended` the reports that are final. `status`, `cause` and `text`
+    `reported` counts the messages or parts that they name, `ended` the reports that are final. `status`, `cause` and `text`
     are those of the worst report.
     """
 
-    taken: int
+    reported: int
     ended: int
     status: DeliveryStatus
     cause: Cause
@@ -65,13 +65,13 @@ class Heard:
         """Whether they end an SMS of `needed` parts: all parts are reported, or one of them has failed."""
         return self.ended >= needed or self.status > DeliveryStatus.COMPLETED
 
-    def shows_taken(self, needed: int) -> bool:
+    def shows_accepted(self, needed: int) -> bool:
         """Whether the SMSC has all `needed` parts."""
-        return self.taken >= needed
+        return self.reported >= needed
 
 
-def _heard(taken: int, ended: int, status: int | None, cause: str, text: str) -> Heard | None:
-    return None if status is None else Heard(taken, ended, DeliveryStatus(status), Cause(cause), text)
+def _heard(reported: int, ended: int, status: int | None, cause: str, text: str) -> Heard | None:
+    return None if status is None else Heard(reported, ended, DeliveryStatus(status), Cause(cause), text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ def silent(alias: str, ids: Sequence[int], *, seconds: float) -> list[tuple[int,
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""SELECT d.id, d.text, heard.taken, heard.ended, heard.status, heard.cause, heard.text
+            f"""SELECT d.id, d.text, heard.reported, heard.ended, heard.status, heard.cause, heard.text
                   FROM telephony_delivery d
                   JOIN telephony_trunk t ON t.id = d.trunk_id AND t.alias = %s
                   JOIN telephony_bind b ON b.trunk_id = t.id AND b.tells_numbers
@@ -186,7 +186,7 @@ def pending(ids: Sequence[int]) -> dict[int, Resend]:
     """Find the resends among these deliveries, with the reports that have come since they were queued again."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""SELECT d.id, EXISTS ({_OTHER}), heard.taken, heard.ended, heard.status, heard.cause, heard.text
+            f"""SELECT d.id, EXISTS ({_OTHER}), heard.reported, heard.ended, heard.status, heard.cause, heard.text
                   FROM telephony_delivery d CROSS JOIN LATERAL ({_HEARD}) heard
                  WHERE d.id = ANY(%s) AND d.pinned_since IS NOT NULL""",
             [list(ids)],

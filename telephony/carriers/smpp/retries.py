@@ -1,4 +1,4 @@
-"""Decide when, and how often, an SMS is retried that the SMSC cannot accept at the moment."""
+"""Decide when and how often to retry an SMS that the SMSC cannot accept at the moment."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ MAX_RETRY_SECONDS = (
 )
 # A full queue may be the SMSC's, or that of one phone which is switched off. The backoff is 0, 5, 10, 20 … s, about 25
 # minutes in total.
-MAX_QUEUE_FULL_ATTEMPTS = 12
+MAX_BACKOFF_ATTEMPTS = 12  # of an SMS after a full queue, or throttles that concern it
 MAX_PAUSE_SECONDS = 300.0
-# If the SMSC accepts more than this many SMS for each one it throttles, the throttle concerns this SMS, not the pace.
+# If, since an SMS was last throttled, the SMSC has accepted more than this many PDUs for each other throttle, the new
+# throttle concerns that SMS and not the pace.
 MIN_ACCEPTED_PER_THROTTLED = 10
 MAX_THROTTLED_SECONDS = 24 * 3600.0  # how long a throttled SMS is retried if the SMSC throttles all
 MAX_COUNTED_SMS = 10_000  # attempts are counted for the latest SMS only
@@ -26,22 +27,24 @@ MAX_COUNTED_SMS = 10_000  # attempts are counted for the latest SMS only
 class RetryCount:
     """The failed attempts at one SMS. `since` is the time of the first (monotonic).
 
-    `accepted` and `throttled` are the trunk's totals at the latest failure. `status` is set once the SMSC's complaints
-    are known to concern only this SMS.
+    `busy_or_full` counts temporary errors and full queues, `throttled` the first throttle and those that concern this SMS.
+    `accepted_before` and `throttled_before` are the trunk's totals at the latest failure. `status` is set once throttles
+    or full queues are known to concern only this SMS.
     """
 
     since: float
-    times: int = 0
-    accepted: int = 0
+    busy_or_full: int = 0
     throttled: int = 0
-    throttled_times: int = 0
+    accepted_before: int = 0
+    throttled_before: int = 0
     status: int | None = None
 
 
 class RetryCounts:
     """Counts the failed attempts at each SMS.
 
-    `Delivery.attempts` cannot be used, because it also counts claims that a rest of the trunk has put off.
+    `Delivery.attempts` cannot be used: it grows each time the engine claims the delivery, even if the trunk was resting and
+    nothing was sent.
     """
 
     def __init__(self) -> None:
@@ -49,66 +52,74 @@ class RetryCounts:
         self._accepted = 0
         self._throttled = 0
 
-    def note_accepted(self, count: int) -> None:
-        """Note that the SMSC accepted `count` PDUs."""
-        self._accepted += count
+    def note_accepted(self, pdus: int) -> None:
+        """Note that the SMSC accepted this number of PDUs."""
+        self._accepted += pdus
 
-    def busy(self, key: str) -> float | None:
+    def count_busy(self, key: str) -> float | None:
         """Count a temporary error. Return the seconds until the next attempt at this SMS, None if there is none.
 
         If the SMSC accepts nothing at all, the attempt does not count against this SMS.
         """
-        trouble = self._of(key)
-        if not trouble.times or self._accepted > trouble.accepted:
-            trouble.times += 1
-        trouble.accepted = self._accepted
-        ends = trouble.times >= MAX_ATTEMPTS or time.monotonic() - trouble.since > MAX_RETRY_SECONDS
+        count = self._of(key)
+        if not count.busy_or_full or self._accepted > count.accepted_before:
+            count.busy_or_full += 1
+        count.accepted_before = self._accepted
+        ends = count.busy_or_full >= MAX_ATTEMPTS or time.monotonic() - count.since > MAX_RETRY_SECONDS
         return None if ends else BUSY_SECONDS
 
-    def full(self, key: str) -> float | None:
+    def count_queue_full(self, key: str) -> float | None:
         """Count a full queue. Return the seconds until the next attempt at this SMS, None if there is none."""
-        trouble = self._of(key)
-        trouble.times += 1
-        trouble.status = protocol.QUEUE_FULL
-        return _backoff(trouble.times)
+        count = self._of(key)
+        count.busy_or_full += 1
+        count.status = protocol.QUEUE_FULL
+        return _backoff(count.busy_or_full)
 
-    def throttled(self, key: str) -> float | None:
+    def count_throttled(self, key: str) -> float | None:
         """Count a throttle. Return the seconds until the next attempt at this SMS, None if there is none.
 
-        If the SMSC repeatedly throttles this SMS while it accepts many others, it means this SMS and not the pace.
+        If the SMSC repeatedly throttles this SMS while it accepts many others, the throttle concerns this SMS and not
+        the pace.
         """
-        trouble = self._of(key)
-        others = self._throttled - trouble.throttled
-        is_first = not trouble.throttled_times
-        is_known = trouble.status == protocol.THROTTLED
-        if is_first or is_known or self._accepted - trouble.accepted > MIN_ACCEPTED_PER_THROTTLED * others:
-            trouble.throttled_times += 1
+        count = self._of(key)
+        others = self._throttled - count.throttled_before
+        is_first = not count.throttled
+        is_known = count.status == protocol.THROTTLED
+        if (
+            is_first
+            or is_known
+            or self._accepted - count.accepted_before > MIN_ACCEPTED_PER_THROTTLED * others
+        ):
+            count.throttled += 1
         self._throttled += 1
-        trouble.accepted, trouble.throttled = self._accepted, self._throttled
-        if trouble.throttled_times > 2:
-            trouble.status = protocol.THROTTLED
-        ends = time.monotonic() - trouble.since > MAX_THROTTLED_SECONDS
-        return None if ends else _backoff(trouble.throttled_times)
+        count.accepted_before, count.throttled_before = self._accepted, self._throttled
+        if count.throttled > 2:
+            count.status = protocol.THROTTLED
+        ends = time.monotonic() - count.since > MAX_THROTTLED_SECONDS
+        return None if ends else _backoff(count.throttled)
 
     def sms_specific_status(self, key: str) -> int | None:
         """Return the status that concerns only this SMS and is no reason to slow down, None if there is none."""
-        trouble = self._by_key.get(key)
-        return trouble.status if trouble else None
+        count = self._by_key.get(key)
+        return count.status if count else None
 
     def forget(self, key: str) -> None:
         """Drop the count of an SMS that was accepted or refused."""
         self._by_key.pop(key, None)
 
     def _of(self, key: str) -> RetryCount:
-        trouble = self._by_key.pop(key, None) or RetryCount(since=time.monotonic())
-        self._by_key[key] = trouble
+        count = self._by_key.pop(key, None) or RetryCount(since=time.monotonic())
+        self._by_key[key] = count
         if len(self._by_key) > MAX_COUNTED_SMS:
             del self._by_key[next(iter(self._by_key))]
-        return trouble
+        return count
 
 
 def _backoff(times: int) -> float | None:
-    """Return the pause after so many attempts, None if there were enough. The first retry is immediate."""
-    if times >= MAX_QUEUE_FULL_ATTEMPTS:
+    """Return the seconds until the next attempt after `times` attempts, or None if no more are made.
+
+    The first retry is immediate.
+    """
+    if times >= MAX_BACKOFF_ATTEMPTS:
         return None
     return 0.0 if times == 1 else min(MAX_PAUSE_SECONDS, BUSY_SECONDS * 2.0 ** (times - 2))

@@ -54,10 +54,9 @@ class Window:
         # By sequence number: the message, its part, and when it was written. The oldest are first.
         self._waiting: dict[int, tuple[OutgoingSms, int, float]] = {}
         self._overdue: dict[int, tuple[OutgoingSms, int, float]] = {}
-        self._recalling: dict[int, tuple[OutgoingSms, float]] = {}
-        self._again: dict[
-            OutgoingSms, float
-        ] = {}  # what is written again, or after its recall, and from when on
+        self._cancelling: dict[int, tuple[OutgoingSms, float]] = {}
+        # What is written again, or after its cancel_sm, and from when on.
+        self._again: dict[OutgoingSms, float] = {}
         self._repeating: asyncio.Task[None] | None = None
         self._room: asyncio.Future[None] | None = None
         self._undecided = 0  # submissions since the SMSC decided one
@@ -78,8 +77,8 @@ class Window:
             if time.monotonic() >= message.until:
                 break
             remaining.pop()
-            if message.recall:
-                self._recall(message, buffer)
+            if message.cancel:
+                self._put_cancel(message, buffer)
                 continue
             for part in range(len(message.pdus)):
                 if part and not await self._may_put(buffer, message.until):
@@ -92,8 +91,8 @@ class Window:
 
     def take(self, pdu: Pdu, settled: list[OutgoingSms], meanings: Counter[Meaning]) -> None:
         """Record a response. Adds its meaning to `meanings`, and its message to `settled` if all parts are decided now."""
-        if pdu.sequence in self._recalling:
-            self._follow(self._recalling.pop(pdu.sequence)[0], pdu.status)
+        if pdu.sequence in self._cancelling:
+            self._follow(self._cancelling.pop(pdu.sequence)[0], pdu.status)
             return
         found = self._waiting.pop(pdu.sequence, None) or self._overdue.pop(pdu.sequence, None)
         if found is None:
@@ -126,9 +125,9 @@ class Window:
             message.statuses[part] = UNANSWERED
         if self._repeating is not None:
             self._repeating.cancel()
-        again = [*self._again, *(message for message, _ in self._recalling.values())]
+        again = [*self._again, *(message for message, _ in self._cancelling.values())]
         self._again.clear()
-        self._recalling.clear()
+        self._cancelling.clear()
         if unwritten := [message for message in again if message.is_unwritten]:
             self.hooks.unwritten(unwritten)
         again = [message for message in again if not message.is_unwritten]
@@ -153,7 +152,7 @@ class Window:
 
     @property
     def outstanding(self) -> int:
-        return len(self._waiting) + len(self._recalling)
+        return len(self._waiting) + len(self._cancelling)
 
     @property
     def is_served(self) -> bool:
@@ -195,18 +194,18 @@ class Window:
         now = time.monotonic()
         return next((message for message, at in self._again.items() if at <= now), None)
 
-    def _recall(self, message: OutgoingSms, buffer: list[bytes]) -> None:
+    def _put_cancel(self, message: OutgoingSms, buffer: list[bytes]) -> None:
         sequence = self._line.next_sequence()
-        self._recalling[sequence] = (message, time.monotonic())
-        buffer.append(protocol.with_sequence(message.recall, sequence))
+        self._cancelling[sequence] = (message, time.monotonic())
+        buffer.append(protocol.with_sequence(message.cancel, sequence))
 
     def _follow(self, message: OutgoingSms, status: int) -> None:
-        """Act on the response to a recall: write the message at the next tick, try again later, or leave it."""
+        """Act on the response to a cancel_sm: write the message at the next tick, try again later, or withhold it."""
         if status > 0 and protocol.meaning_of(status) is Meaning.TOO_FAST:
-            message.recall_status = status
+            message.cancel_status = status
             self.hooks.answered(Counter([Meaning.TOO_FAST]))
             self.hooks.unwritten([message])
-        elif message.may_send_after_recall(status):
+        elif message.may_send_after_cancel(status):
             self._again[message] = time.monotonic()
         else:
             message.statuses = [UNANSWERED for _ in message.pdus]
@@ -214,9 +213,9 @@ class Window:
 
     def _give_up_waiting(self, now: float) -> None:
         settled: list[OutgoingSms] = []
-        for sequence, (message, at) in list(self._recalling.items()):
+        for sequence, (message, at) in list(self._cancelling.items()):
             if now - at >= self.answer_seconds:
-                del self._recalling[sequence]
+                del self._cancelling[sequence]
                 self._undecided += 1
                 self._follow(message, UNANSWERED)
         while self._waiting:

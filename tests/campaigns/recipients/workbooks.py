@@ -121,7 +121,7 @@ def xlsb(table: Sequence[Sequence[str | float]], *, corner: bool = False) -> byt
     workbook = (
         _record(131)
         + _record(143)
-        + _record(156, struct.pack("<II", 0, 1) + _wide("rId1") + _wide("S"))
+        + _record(156, struct.pack("<II", 0, 1) + _xl_wide_string("rId1") + _xl_wide_string("S"))
         + _record(144)
         + _record(132)
     )
@@ -132,7 +132,7 @@ def xlsb(table: Sequence[Sequence[str | float]], *, corner: bool = False) -> byt
         for column, value in enumerate(row):
             where = struct.pack("<II", column, 0)
             if isinstance(value, str):
-                sheet += _record(6, where + _wide(value))
+                sheet += _record(6, where + _xl_wide_string(value))
             else:
                 sheet += _record(5, where + struct.pack("<d", value))
     if corner:
@@ -166,6 +166,6 @@ def _record(kind: int, content: bytes = b"") -> bytes:
     return head + bytes([length]) + content
 
 
-def _wide(text: str) -> bytes:
+def _xl_wide_string(text: str) -> bytes:
     encoded = text.encode("utf-16-le")
     return struct.pack("<I", len(encoded) // 2) + encoded

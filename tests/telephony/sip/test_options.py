@@ -24,7 +24,7 @@ def options(**given: Any) -> SipOptions:
 
 
 @pytest.fixture(autouse=True)
-def _a_trunk_of_thirty(settings: Any) -> None:
+def _trunk_with_30_channels(settings: Any) -> None:
     settings.CARRIERS = {"line": {"BACKEND": BACKEND, "OPTIONS": {"host": "sip.example.com"}, "CHANNELS": 30}}
 
 
@@ -34,7 +34,7 @@ def test_only_host_is_required() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "sentence"),
+    ("given", "words"),
     [
         ({"host": ""}, "host must be the name or address of the trunk"),
         ({"host": "sip:example.com"}, "host must be"),
@@ -65,8 +65,8 @@ def test_only_host_is_required() -> None:
         ({"stack": ["a\nb"]}, "without line breaks"),
     ],
 )
-def test_invalid_option_is_refused_with_a_sentence(given: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(ImproperlyConfigured, match=re.escape(sentence)):
+def test_invalid_option_is_refused_with_an_explanation(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=re.escape(words)):
         options(**given)
 
 
@@ -103,7 +103,7 @@ def test_repr_never_shows_the_password() -> None:
     assert "very-secret" not in repr(secret.account_of("branch"))
 
 
-def test_stack_configuration_allows_many_calls_and_has_our_settings() -> None:
+def test_baresip_configuration_has_no_call_limit_and_contains_the_options() -> None:
     found = options(interface="127.0.0.1", listen="127.0.0.1:5060", stack=["dns_server 127.0.0.1"])
     config = found.config()
     assert config.max_concurrent_calls is None
@@ -115,7 +115,7 @@ def test_stack_configuration_allows_many_calls_and_has_our_settings() -> None:
 def test_certificates_are_checked_with_the_ca_file_of_the_system(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The stack has its own OpenSSL, which would look for the CA file elsewhere."""
+    """baresip has its own OpenSSL, which would look for the CA file elsewhere."""
     for name in ("python", "usual", "own"):
         (tmp_path / name).touch()
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "python"))

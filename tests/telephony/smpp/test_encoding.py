@@ -42,7 +42,7 @@ class TestOptions:
             ({"host": "h", "system_id": "i", "source": "इरिस"}, "source must be a number"),
         ],
     )
-    def test_invalid_option_is_refused_with_a_sentence(self, options: dict[str, Any], words: str) -> None:
+    def test_invalid_option_is_refused_with_an_explanation(self, options: dict[str, Any], words: str) -> None:
         with pytest.raises(ImproperlyConfigured, match=words):
             SmppCarrier(alias="smsc", **options)
 

@@ -150,7 +150,7 @@ def learn(it: World) -> None:
     MessagePart.objects.filter(delivered=True).update(delivered_at=F("delivered_at") - timedelta(hours=2))
     part_reports._looked_at.clear()
     part_reports.learn(it.carrier)
-    it.carrier._habits._read_at = -100
+    it.carrier._part_reporting._read_at = -100
 
 
 def lose() -> None:

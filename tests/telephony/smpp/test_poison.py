@@ -19,7 +19,7 @@ from telephony.carriers.smpp import outcomes as smpp_outcomes
 from telephony.carriers.smpp import pace as smpp_pace
 from telephony.carriers.smpp.message import OutgoingSms
 from telephony.carriers.smpp.protocol import STATUSES, meaning_of, name_of
-from telephony.carriers.smpp.retries import MAX_QUEUE_FULL_ATTEMPTS
+from telephony.carriers.smpp.retries import MAX_BACKOFF_ATTEMPTS
 from telephony.engine import dispatch, trunk_worker
 from telephony.models import Cause, Delivery, DeliveryStatus, Trunk
 from tests.factories import make_account, make_delivery
@@ -59,7 +59,7 @@ def test_one_refused_sms_in_fifty_never_stops_the_others() -> None:
             tries = 1
             while isinstance(answers[poison.key], Later):
                 assert meaning_of(code) in (Meaning.BUSY, Meaning.TRUNK, Meaning.TOO_FAST), name_of(code)
-                assert tries < MAX_QUEUE_FULL_ATTEMPTS, name_of(code)
+                assert tries < MAX_BACKOFF_ATTEMPTS, name_of(code)
                 it.said = []
                 answers = it.send(sms(key + 100 + tries), poison)
                 tries += 1
@@ -82,7 +82,7 @@ def test_status_for_every_sms_rests_the_trunk_and_fails_no_further_sms(code: int
         assert {type(answer) for answer in answers.values()} == {Rejected, Later}
         counted = answers[str(enough)]
         assert isinstance(counted, Later)
-        assert counted.seconds > it.carrier._outcomes.hold, "others go first after the rest"
+        assert counted.seconds > it.carrier._outcomes.seconds_held, "others go first after the rest"
         sentence = f"{enough} recipients in a row were refused. Delivery {enough}: {name_of(code)}"
         with pytest.raises(Throttled, match=re.escape(sentence)):
             it.carrier.submit(sms_batch(1000, 1))
@@ -111,7 +111,7 @@ def test_trunk_is_tried_with_one_sms_after_a_rest(monkeypatch: pytest.MonkeyPatc
     with scripted_smsc(answering(decide)) as (port, _), carrier(port) as it:
         it.send(*sms_batch(1, DOUBTFUL_LIMIT))
         assert it.carrier.claim_size() == 1
-        it.wait(lambda: it.carrier._outcomes.hold == 0)
+        it.wait(lambda: it.carrier._outcomes.seconds_held == 0)
         answers = {answer.key: answer for answer in it.carrier.submit(sms_batch(100, 3))}
         assert [type(answers[key]) for key in ("101", "102")] == [Later, Later]
         asked.wait(DEADLINE)
@@ -125,13 +125,13 @@ def test_trunk_is_tried_with_one_sms_after_a_rest(monkeypatch: pytest.MonkeyPatc
 
 def test_trial_without_a_response_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refusals, "MAX_REST_SECONDS", 0.01)
-    monkeypatch.setattr(smpp_outcomes, "PROBE_GRACE_SECONDS", 0.0)
+    monkeypatch.setattr(smpp_outcomes, "TRIAL_GRACE_SECONDS", 0.0)
     script = answering(
         lambda count, _: 0x0A if count < DOUBTFUL_LIMIT else None if count == DOUBTFUL_LIMIT else 0
     )
     with scripted_smsc(script) as (port, _), carrier(port, answer_seconds=1) as it:
         it.send(*sms_batch(1, DOUBTFUL_LIMIT))
-        it.wait(lambda: it.carrier._outcomes.hold == 0)
+        it.wait(lambda: it.carrier._outcomes.seconds_held == 0)
         it.send(sms(100))
         assert isinstance(it.send(sms(101))["101"], Accepted)
 

@@ -65,7 +65,7 @@ class TestLongSms:
             assert it.outcome(names[0])[1] == "lost"
             look(it.carrier)
             assert {it.outcome(name) for name in names} == {("COMPLETED", "", "DELIVRD", 3)}
-            it.carrier._habits._read_at = -100
+            it.carrier._part_reporting._read_at = -100
             it.send("2099", text=LONG)
             it.wait_ended("2099")
             assert "one receipt counts for all parts" in " ".join(it.carrier.advice())

@@ -30,6 +30,10 @@ S = DeliveryStatus
 LONG = "क" * 150
 OFF = "+9779841009924"
 OFF_AND_UNANSWERED = "+9779841009925"
+NOT_SENT_AGAIN = (
+    "The SMSC may have this SMS from an earlier attempt, so it was not sent again. "
+    "Response to the cancellation: "
+)
 
 
 @pytest.fixture(autouse=True)
@@ -304,7 +308,7 @@ class TestResend:
             resend = claimed_resend(trunk, to=OFF, text=LONG)
             assert it.send(resend)[resend.key] == Unknown(
                 key=resend.key,
-                text="The SMSC may have this SMS and did not cancel it. It answered: ESME_RINVCMDID (0x03).",
+                text=NOT_SENT_AGAIN + "ESME_RINVCMDID (0x03).",
             )
             assert far.entries == []
 
@@ -329,9 +333,7 @@ class TestResend:
     def test_resend_is_not_sent_if_its_cancel_gets_no_response(self, trunk: Trunk, tmp_path: Path) -> None:
         with smsc(tmp_path, takes_back="silence") as far, carrier(far.port, answer_seconds=1) as it:
             resend = claimed_resend(trunk, to=OFF)
-            assert it.send(resend)[resend.key] == Unknown(
-                key=resend.key, text="The SMSC may have this SMS and did not cancel it. It answered: nothing."
-            )
+            assert it.send(resend)[resend.key] == Unknown(key=resend.key, text=NOT_SENT_AGAIN + "none.")
             assert far.entries == []
 
     def test_resend_is_sent_without_cancel_response_with_repeat_always(
@@ -374,7 +376,7 @@ class TestResend:
             return call
 
         monkeypatch.setattr(Pace, "slot", logged_slot)
-        for name in ("_put", "_recall"):
+        for name in ("_put", "_put_cancel"):
             monkeypatch.setattr(Window, name, logged(getattr(Window, name)))
         options = {"window": 2, "parts_per_second": 100}
         with smsc(tmp_path, takes_back="cancel") as far, carrier(far.port, **options) as it:
@@ -402,9 +404,9 @@ class TestResend:
 
     def test_old_cancellations_are_forgotten(self) -> None:
         it = SmppCarrier(alias="smsc", host="127.0.0.1", system_id="iris")
-        it._recalled = dict.fromkeys(["+9779841000001", "+9779841000002"], time.monotonic() - 700)
-        it._note_recall("+9779841000001")
-        assert [*it._recalled] == ["+9779841000001"]
+        it._cancelled = dict.fromkeys(["+9779841000001", "+9779841000002"], time.monotonic() - 700)
+        it._note_cancel("+9779841000001")
+        assert [*it._cancelled] == ["+9779841000001"]
 
     def test_a_resend_whose_response_is_lost_too_is_said_to_have_left(
         self, trunk: Trunk, tmp_path: Path
@@ -419,7 +421,7 @@ class TestResend:
             assert isinstance(result, Unknown)
             assert result.resent
 
-    def test_a_resend_that_could_not_be_recalled_is_not_said_to_have_left(
+    def test_a_resend_that_could_not_be_cancelled_is_not_said_to_have_left(
         self, trunk: Trunk, tmp_path: Path
     ) -> None:
         with smsc(tmp_path, takes_back="replace") as far, carrier(far.port) as it:

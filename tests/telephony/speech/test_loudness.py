@@ -75,14 +75,14 @@ def test_silence_around_speech_is_short_for_every_voice() -> None:
 
 @pytest.mark.parametrize("voice", VOICES)
 @pytest.mark.parametrize("written", ["4 7 1 1", "४ ७ १ १"])
-def test_password_is_spoken_digit_by_digit_with_pauses(voice: str, written: str) -> None:
+def test_otp_is_spoken_digit_by_digit_with_pauses(voice: str, written: str) -> None:
     said = telephone_audio(speech.speak(text=written, voice=voice))
 
     assert count_pauses(said, seconds=0.15) == 3
 
 
 @pytest.mark.parametrize("written", ["तपाईंको कोड 4711 हो", "तपाईंको OTP: ४७११", "4711 तपाईंको कोड हो"])
-def test_password_inside_a_sentence_is_spoken_with_pauses(written: str) -> None:
+def test_otp_inside_a_sentence_is_spoken_with_pauses(written: str) -> None:
     with_it = count_pauses(telephone_audio(speech.speak(text=written)), seconds=0.15)
     without = count_pauses(
         telephone_audio(speech.speak(text=re.sub("4711|४७११", "राम", written))), seconds=0.15

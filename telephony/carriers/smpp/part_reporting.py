@@ -9,8 +9,11 @@ from telephony.models import PartReporting
 CACHE_SECONDS = 5.0
 
 
-class Habits:
-    """What the receipts of one trunk have shown (`telephony.engine.part_reports`)."""
+class CachedPartReporting:
+    """Caches whether the SMSC of a trunk sends one receipt for a whole long SMS.
+
+    `telephony.engine.part_reports` has learned that from its receipts.
+    """
 
     def __init__(self, alias: str) -> None:
         self._alias = alias
