@@ -77,7 +77,7 @@ def generate(*, account: Account, created_by: User | None = None, scopes: Iterab
     return key
 
 
-def revoke(*, account: Account, key_id: int) -> ApiKey:
+def revoke_key(*, account: Account, key_id: int) -> ApiKey:
     """Revoke one key with immediate effect. Raises NotFound. Revoking a revoked key changes nothing."""
     ApiKey.objects.filter(account=account, pk=key_id, revoked_at=None).update(revoked_at=timezone.now())
     key = ApiKey.objects.filter(account=account, pk=key_id).first()

@@ -157,7 +157,7 @@ def test_no_key_works_while_all_owners_are_deactivated(account: Account) -> None
     [
         ({"scopes": ["view"]}, "name"),
         ({"name": "x" * 101, "scopes": ["view"]}, "too long"),
-        ({"name": "x"}, "list is needed"),
+        ({"name": "x"}, "must be a list"),
         ({"name": "x", "scopes": ["urgent"]}, "urgent"),
         ({"name": "x", "scopes": {"view": True}}, "must be a list"),
         ({"name": "x", "scopes": ["view"], "expires_at": "2020-01-01T00:00"}, "in the past"),

@@ -293,7 +293,7 @@ class TestTemplates:
         made = caller.post("survey-templates/", body, status=201)["content"]
         assert [shown["input_name"] for shown in made] == ["ward", SAY["input_name"]]
 
-    @pytest.mark.parametrize("step", ["valid", "templates.update_template"])
+    @pytest.mark.parametrize("step", ["validated", "templates.update_template"])
     def test_update_of_a_concurrently_deleted_template_is_a_404(
         self, caller: Caller, account: Account, monkeypatch: pytest.MonkeyPatch, step: str
     ) -> None:

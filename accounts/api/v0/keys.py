@@ -60,7 +60,7 @@ class KeyViewSet(V0ViewSet):
 
     @needs(Permission.MANAGE_ACCOUNT)
     def revoke(self, request: Request, key_id: int) -> Response:
-        key = apikeys.revoke(account=account_of(request), key_id=key_id)
+        key = apikeys.revoke_key(account=account_of(request), key_id=key_id)
         return success({"key": key_json(key)}, message="API key revoked.")
 
     @needs(Permission.MANAGE_ACCOUNT)
