@@ -18,12 +18,4 @@ class Migration(migrations.Migration):
                 blank=True, db_default="", help_text="The carrier's id of it, if it has one.", max_length=100
             ),
         ),
-        migrations.AddConstraint(
-            model_name="inboundmessage",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("ref", ""), _negated=True),
-                fields=("trunk", "ref"),
-                name="each_inbound_sms_once",
-            ),
-        ),
     ]
