@@ -22,6 +22,11 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": timedelta(minutes=10),
         "options": {"expires": 600},
     },
+    "kept-answers": {
+        "task": "iris.tasks.prune_answers",
+        "schedule": timedelta(minutes=1),
+        "options": {"expires": 60},
+    },
     "heartbeat": {
         "task": "iris.tasks.heartbeat",
         "schedule": timedelta(seconds=2),

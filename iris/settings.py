@@ -15,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from iris.beat_schedule import BEAT_SCHEDULE
 from iris.environment import (
     carriers_from_file,
     env_bool,
@@ -265,36 +266,7 @@ CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_TASK_ROUTES = ("telephony.engine.trunk_queues.route",)
 CELERY_BEAT_SCHEDULER = "iris.beat_scheduler:BeatScheduler"
 CELERY_BEAT_SCHEDULE_FILENAME = str(IRIS_HOME / "beat-schedule")
-CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
-    # A tick that no worker accepts in time expires, because the next one does the same work. So no backlog builds up.
-    # Expiry uses the worker's clock: if beat's clock is behind, all ticks expire. The heartbeat expires no later than the
-    # ticks, so /health reports this.
-    "campaigns": {
-        "task": "campaigns.tasks.tick",
-        "schedule": timedelta(seconds=1),
-        "options": {"expires": 3},
-    },
-    "telephony": {
-        "task": "telephony.tasks.tick",
-        "schedule": timedelta(seconds=1),
-        "options": {"expires": 3},
-    },
-    "accounts": {
-        "task": "accounts.tasks.prune",
-        "schedule": timedelta(minutes=10),
-        "options": {"expires": 600},
-    },
-    "kept-answers": {
-        "task": "iris.tasks.prune_answers",
-        "schedule": timedelta(minutes=1),
-        "options": {"expires": 60},
-    },
-    "heartbeat": {
-        "task": "iris.tasks.heartbeat",
-        "schedule": timedelta(seconds=2),
-        "options": {"expires": 3},
-    },
-}
+CELERY_BEAT_SCHEDULE = BEAT_SCHEDULE
 
 # The API ----------------------------------------------------------------------------------------------------
 

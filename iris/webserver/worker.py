@@ -330,10 +330,7 @@ class _WholeRequest(Unreader):  # type: ignore[misc]
         return self._incoming.read(max(size_hint or 0, BLOCK))
 
     def has_more(self) -> bool:
-        """Return whether the parser found an earlier end of the request than we did.
-
-        Then the remaining bytes are not trusted.
-        """
+        """Return whether the parser found an earlier end of the request than we did: the other bytes are not trusted."""
         return bool(self.buf.getvalue()) or bool(self.chunk())
 
 

@@ -14,7 +14,7 @@ from django.db import connection
 
 from telephony.carriers.base import ConcurrentCarrier, Result, Submission
 from telephony.engine import shutdown
-from telephony.engine.submission import Due, conclude, prepare
+from telephony.engine.submission import Departure, conclude, prepare
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class Batches:
         under_way = sum(len(batch.submissions) for batch in self._batches)
         return max(0, self._carrier.max_in_flight() - under_way)
 
-    def start(self, departures: Sequence[Due]) -> list[Result]:
+    def start(self, departures: Sequence[Departure]) -> list[Result]:
         """Begin to submit deliveries; return the results that are known at once."""
         refused, submissions = prepare(departures)
         if submissions:

@@ -9,8 +9,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
-from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
@@ -21,11 +19,11 @@ from telephony.engine import pacing, trunk_worker
 from telephony.engine.batches import Batches
 from telephony.engine.database_thread import DatabaseThread, done_now
 from telephony.engine.failpoints import failpoint
-from telephony.engine.lifecycle import Claimed, stopped_since_claim
+from telephony.engine.lifecycle import stopped_since_claim
 from telephony.engine.pace_meter import Activity, PaceMeter, meter_of
 from telephony.engine.pacing import CATCH_UP, HORIZON, Claim, SlidingSecond
 from telephony.engine.results_store import store
-from telephony.engine.submission import submit
+from telephony.engine.submission import Departure, submit
 from telephony.engine.time_budget import TimeBudget
 
 T = TypeVar("T")
@@ -45,24 +43,13 @@ def run(alias: str, *, budget: float, may_continue: Callable[[], bool] = lambda:
 
     After `budget` seconds, `may_continue` decides whether the dispatcher gets another `budget` seconds.
     """
-    time_budget = TimeBudget(budget=budget, may_continue=may_continue)
-    return Dispatcher(trunk_worker.open_carrier(alias)).run(time_budget)
-
-
-@dataclass(frozen=True, slots=True)
-class Departure:
-    """A delivery that this process has claimed, and when to submit it. `slot` and `claimed_at` are monotonic times."""
-
-    slot: float
-    delivery: Claimed
-    valid_until: datetime
-    claimed_at: float
+    return Dispatcher(trunk_worker.open_carrier(alias)).run(
+        TimeBudget(budget=budget, may_continue=may_continue)
+    )
 
 
 class Dispatcher:
-    """Dispatch one trunk in one process.
-
-    Claimed deliveries are submitted within the horizon, or as soon as possible afterwards.
+    """Dispatch one trunk in one process: submit claimed deliveries within the horizon, or as soon as possible afterwards.
 
     If the trunk has a pace, a separate thread claims deliveries and stores results, so that a slow database does not delay
     submissions.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from django.db import InterfaceError, OperationalError, connection
 
@@ -23,14 +24,14 @@ LONGER_THAN_HELD = (
 )
 
 
-class Due(Protocol):
-    """A claimed delivery that is due, and the time until which this process may submit it."""
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """A delivery that this process has claimed, and when to submit it. `slot` and `claimed_at` are monotonic times."""
 
-    @property
-    def delivery(self) -> Claimed: ...
-
-    @property
-    def valid_until(self) -> datetime: ...
+    slot: float
+    delivery: Claimed
+    valid_until: datetime
+    claimed_at: float
 
 
 class Submitted(NamedTuple):
@@ -41,7 +42,7 @@ class Submitted(NamedTuple):
     begun: float
 
 
-def submit(carrier: Carrier, departures: Sequence[Due]) -> Submitted:
+def submit(carrier: Carrier, departures: Sequence[Departure]) -> Submitted:
     """Submit deliveries in one batch, and wait for the carrier."""
     refused, batch = prepare(departures)
     begun = time.monotonic()
@@ -51,7 +52,7 @@ def submit(carrier: Carrier, departures: Sequence[Due]) -> Submitted:
     return Submitted([*refused, *results], rests, begun)
 
 
-def prepare(departures: Sequence[Due]) -> tuple[list[Result], list[Submission]]:
+def prepare(departures: Sequence[Departure]) -> tuple[list[Result], list[Submission]]:
     """Return the rejections that need no carrier, and the submissions for the carrier.
 
     Opted-out recipients, invalid numbers, calls without audio and calls that are longer than their hold covers are rejected

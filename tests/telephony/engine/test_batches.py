@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
-from datetime import datetime, timedelta
-from typing import Any, ClassVar, NamedTuple
+from datetime import timedelta
+from typing import Any, ClassVar
 
 import pytest
 from django.utils import timezone
@@ -17,6 +17,7 @@ from telephony.carriers.errors import Misconfigured
 from telephony.engine import dispatch
 from telephony.engine.batches import Batches
 from telephony.engine.lifecycle import Claimed
+from telephony.engine.submission import Departure
 from telephony.models import Channel, Delivery, DeliveryStatus, Trunk
 from tests.factories import make_account, make_delivery, make_trunk
 
@@ -55,18 +56,18 @@ class QueuingCarrier(ConcurrentCarrier):
         )
 
 
-class Departing(NamedTuple):
-    delivery: Claimed
-    valid_until: datetime
-
-
-def departing(key: int, **changes: Any) -> Departing:
+def departing(key: int, **changes: Any) -> Departure:
     fields: dict[str, Any] = {
         "id": key, "channel": "sms", "to": "+9779841000001", "caller": "", "text": "Hi", "audio_name": "",
         "audio_seconds": None, "attempts": 1, "owner_id": 1, "priority": 1, "opted_out": False, "script": None,
         "cause": "",
     }  # fmt: skip
-    return Departing(Claimed(**{**fields, **changes}), timezone.now() + timedelta(seconds=30))
+    return Departure(
+        slot=0.0,
+        delivery=Claimed(**{**fields, **changes}),
+        valid_until=timezone.now() + timedelta(seconds=30),
+        claimed_at=0.0,
+    )
 
 
 def test_room_shrinks_with_the_submissions_under_way() -> None:
