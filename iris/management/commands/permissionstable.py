@@ -1,20 +1,16 @@
 """`manage.py permissionstable`: write docs/permissions.md from the declarations of the views."""
 
 import re
-from argparse import ArgumentParser
 from collections.abc import Iterator
 from typing import Any
 
-from django.conf import settings
-from django.core.management import BaseCommand, CommandError
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from accounts.api.permissions import needed_by
 from accounts.permissions import MEANINGS, OWNER, PRESETS, Permission
+from iris.management.generated_table import TableCommand
 
-BEGIN = "<!-- permissions: written by `manage.py permissionstable` -->"
-END = "<!-- end of permissions -->"
-NOBODY = "nobody: no login needed"
+NOBODY = "none: no login needed"
 ANYBODY = "any"
 
 
@@ -40,7 +36,7 @@ def routes() -> Iterator[tuple[str, str, str]]:
 
 def table() -> str:
     """Return the tables of permissions, presets and routes as Markdown."""
-    lines = ["| permission | allows to |", "|---|---|"]
+    lines = ["| permission | allows its holder to |", "|---|---|"]
     lines += [f"| `{one}` | {MEANINGS[one]} |" for one in Permission]
     lines += ["", "| preset | permissions |", "|---|---|"]
     for name, preset in PRESETS.items():
@@ -65,26 +61,11 @@ def _patterns(patterns: list[Any], prefix: str = "/") -> Iterator[tuple[str, URL
             yield path, pattern
 
 
-class Command(BaseCommand):
+class Command(TableCommand):
     help = "Writes the tables of docs/permissions.md; --check only checks whether they are up to date."
-    requires_system_checks = ()
+    document = "permissions.md"
+    begin = "<!-- permissions: written by `manage.py permissionstable` -->"
+    end = "<!-- end of permissions -->"
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument(
-            "--check", action="store_true", help="change nothing; fail if the tables are out of date"
-        )
-
-    def handle(self, *args: Any, check: bool, **options: Any) -> None:
-        document = settings.BASE_DIR / "docs" / "permissions.md"
-        before = document.read_text()
-        head, begin, rest = before.partition(BEGIN)
-        _, end, tail = rest.partition(END)
-        if not begin or not end:
-            raise CommandError(
-                f"{document} has no place for the tables: it needs the lines {BEGIN} and {END}."
-            )
-        after = f"{head}{BEGIN}\n\n{table()}\n\n{END}{tail}"
-        if check and after != before:
-            raise CommandError(f"{document} is out of date. Run: python manage.py permissionstable")
-        if not check:
-            document.write_text(after)
+    def table(self) -> str:
+        return table()

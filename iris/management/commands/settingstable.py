@@ -3,16 +3,8 @@
 The descriptions come from settings.py.
 """
 
-from argparse import ArgumentParser
-from typing import Any
-
-from django.conf import settings
-from django.core.management import BaseCommand, CommandError
-
 from iris.environment import VARIABLES
-
-BEGIN = "<!-- settings: written by `manage.py settingstable` -->"
-END = "<!-- end of settings -->"
+from iris.management.generated_table import TableCommand
 
 
 def table() -> str:
@@ -24,28 +16,13 @@ def table() -> str:
     return "\n".join(rows)
 
 
-class Command(BaseCommand):
+class Command(TableCommand):
     help = (
         "Writes the table of settings into docs/operations.md; --check only checks whether it is up to date."
     )
-    requires_system_checks = ()
+    document = "operations.md"
+    begin = "<!-- settings: written by `manage.py settingstable` -->"
+    end = "<!-- end of settings -->"
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument(
-            "--check", action="store_true", help="change nothing; fail if the table is out of date"
-        )
-
-    def handle(self, *args: Any, check: bool, **options: Any) -> None:
-        document = settings.BASE_DIR / "docs" / "operations.md"
-        before = document.read_text()
-        head, begin, rest = before.partition(BEGIN)
-        _, end, tail = rest.partition(END)
-        if not begin or not end:
-            raise CommandError(
-                f"{document} has no place for the table: it needs the lines {BEGIN} and {END}."
-            )
-        after = f"{head}{BEGIN}\n\n{table()}\n\n{END}{tail}"
-        if check and after != before:
-            raise CommandError(f"{document} is out of date. Run: python manage.py settingstable")
-        if not check:
-            document.write_text(after)
+    def table(self) -> str:
+        return table()
