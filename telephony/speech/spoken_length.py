@@ -131,7 +131,13 @@ def longest_of(texts: Iterable[str], *, known: float = 0.0) -> float:
     """
     texts = list(texts)
     longest = known
-    for total, text in sorted(zip(_sums(texts), texts, strict=True), reverse=True):
+    sums = list(_sums(texts))
+    # After the first batches of an import, no text exceeds what is known.
+    enough = _STEPS * (known - START_SECONDS)
+    if not sums or max(sums) <= enough:
+        return known
+    exceeding = [(total, text) for total, text in zip(sums, texts, strict=True) if total > enough]
+    for total, text in sorted(exceeding, reverse=True):
         if START_SECONDS + total / _STEPS <= longest:
             break
         longest = max(longest, math.ceil(1000 * spoken_seconds(text)) / 1000)
