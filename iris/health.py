@@ -147,7 +147,7 @@ def _check_hoppers() -> dict[str, str]:
     from telephony.engine import restore_hold, stalls
 
     held = restore_hold.describe_hold()
-    problems = [f"nothing leaves: {held}"] if held else stalls.stalled()
+    problems = [f"nothing is sent: {held}"] if held else stalls.stalled()
     return {"worker": " ".join(problems)} if problems else {}
 
 

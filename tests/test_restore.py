@@ -150,7 +150,7 @@ def test_nothing_is_sent_after_a_restore_until_the_operator_allows_it(iris: Live
     )
     assert refused.status_code == 503, refused.text
     shown = iris.manage("after_restore", "--show")
-    assert "Nothing leaves since" in shown
+    assert "All calls and SMS are held since" in shown
     assert f"run {run_of(iris, halfway)[0]} of campaign {halfway} (halfway): held" in shown
 
     iris.manage("after_restore", "--resume", str(run_of(iris, halfway)[0]))

@@ -58,7 +58,7 @@ def test_the_command_holds_everything_and_shows_the_progress_of_each_run() -> No
 
     shown = after_restore()
 
-    assert f"Nothing leaves since {timezone.localtime():%Y-%m-%d}" in shown
+    assert f"All calls and SMS are held since {timezone.localtime():%Y-%m-%d}" in shown
     assert restore_hold.BY_HAND in shown
     assert "The data end about" in shown
     assert (
@@ -85,7 +85,7 @@ def test_trunk_status_says_that_a_restore_holds_everything() -> None:
     call_command("trunk_status", stdout=out)
 
     assert (
-        "WARNING: nothing leaves: held after a restore: The data are in a different database"
+        "WARNING: nothing is sent: held after a restore: The data are in a different database"
         in out.getvalue()
     )
     assert restore_hold.describe_hold().endswith("manage.py after_restore shows what waits.")

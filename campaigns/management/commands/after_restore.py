@@ -88,7 +88,7 @@ class Command(BaseCommand):
             self.stdout.write("Nothing is held: calls and SMS are sent.")
         else:
             since = f" since {_local(hold.since)}" if hold.since else ""
-            self.stdout.write(f"Nothing leaves{since}. {hold.reason}")
+            self.stdout.write(f"All calls and SMS are held{since}. {hold.reason}")
             if newest := restore_hold.newest_claim():
                 self.stdout.write(f"The data end about {_local(newest)}: what was sent later is not in them.")
         live = restore.live_runs()

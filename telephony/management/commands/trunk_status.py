@@ -22,7 +22,7 @@ from telephony.models.statuses import END, QUEUED
 
 # A working dispatcher updates its note every few seconds, so an older note no longer describes the trunk.
 PACE_NOTE_AGE = timedelta(seconds=30)
-DELIVERIES_EXAMINED = 100_000  # the latest, among which those that were accepted since an error are counted
+DELIVERIES_EXAMINED = 100_000  # the newest, among which `_last_error` counts the accepted ones
 
 
 class Command(BaseCommand):
@@ -44,7 +44,7 @@ class Command(BaseCommand):
         for alias in settings.CARRIERS:
             self._show(rows[alias], counts.get(alias, {"queued": 0, "calls": 0, "under_way": 0}))
         if held := restore_hold.describe_hold():
-            self.stdout.write(f"WARNING: nothing leaves: {held}")
+            self.stdout.write(f"WARNING: nothing is sent: {held}")
         for queue in blocked_queues():
             self.stdout.write(f"WARNING: {queue.queued} deliveries wait on {queue.alias}: {queue.reason}.")
         for sentence in stalls.stalled():
@@ -134,7 +134,7 @@ def _last_error(trunk: Trunk) -> str:
 
 
 def _late_reports(trunk: Trunk) -> list[tuple[str, str]]:
-    """Return the line on lost deliveries that were reported late, and what nobody paid for them; empty without any."""
+    """Return a line that counts late reports on lost deliveries and their written-off credits; empty if there are none."""
     sums = LateReport.objects.filter(trunk=trunk).aggregate(count=Count("pk"), lost=Sum("written_off"))
     if not sums["count"]:
         return []
