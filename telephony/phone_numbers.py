@@ -33,7 +33,7 @@ def buy_number(*, account: Account, sid: str) -> PhoneNumber:
                 raise Conflict("This phone number is already yours. You do not need to buy it again.")
             raise NotFound("No phone number with this phone_sid is for sale. See the list of phone numbers.")
         number = PhoneNumber.objects.get(sid=sid)
-        # A released number can be bought and charged again, so each purchase is a cause of its own.
+        # A released number can be bought and charged again, so the charge of each purchase has its own cause.
         credits.charge(
             account=account,
             amount=number.rate,

@@ -54,8 +54,9 @@ class KnownFields(serializers.Serializer[Any]):
         return isinstance(key, str) and key.partition("[")[0] in self.fields
 
     def _with_own_names(self, data: Mapping[Any, Any]) -> Mapping[Any, Any]:
-        """Return the data with names that resemble a field written as the field's name."""
-        # In a form, the keys of an object are in brackets, so no similar name can stand for an object.
+        """Return the data, with the field's own name in place of each name that resembles it."""
+        # In a form, an object is sent as several names with keys in brackets. So a similar name cannot replace its
+        # name.
         by_singular = {
             _singular(own): own for own, field in self.fields.items() if not isinstance(field, Tags)
         }

@@ -149,7 +149,7 @@ def details(shown: dict[str, Any]) -> list[dict[str, Any]] | dict[str, Any]:
 
 
 def number_json(state: RecipientState, *, campaign: Campaign) -> dict[str, Any]:
-    """Return a recipient in v0's JSON, where it is a “number” or an “action”."""
+    """Return a recipient in v0's JSON. The v0 documentation calls recipients “numbers” or “actions”."""
     recipient = state.recipient
     return {
         "id": recipient.pk,

@@ -1,14 +1,15 @@
 """Which SMS are sent again when their submit responses were lost, and what is known about them.
 
 An SMSC cannot be asked about a message whose id never arrived. But it sends delivery receipts. So a message counts as not
-accepted when the trunk has since been bound for a while and no receipt has named its number. That is wrong for a phone
-that is switched off. So the carrier makes a resend harmless: it first cancels what the SMSC may still have for that
-number (`cancel_sm`), and a message of one part also replaces it (`replace_if_present_flag`). Both find a message by its
-addresses only. So nothing is sent again while another SMS to the same number is under way.
+accepted when the trunk has since been bound for a while and no receipt has named its number. This conclusion is wrong
+if the phone is switched off. So the carrier makes a resend harmless. It first cancels the message that the SMSC may
+still have for that number (`cancel_sm`). A resend of one part also replaces that message (`replace_if_present_flag`).
+Both operations find a message by its addresses only. So nothing is sent again while another SMS to the same number is
+under way.
 
 All of this needs receipts that name the recipient's number. So nothing is sent again before a receipt has come whose id
-and whose number belong to the same delivery. An SMSC may write numbers in a form that iris cannot read; then its receipts
-would never be matched, and would look like silence.
+and whose number belong to the same delivery. An SMSC may write numbers in a form that iris cannot read; then no
+receipt would ever match, as if the SMSC had sent none.
 
 All attempts give the parts of a long SMS the same reference number. So a phone that already has some of the parts
 completes the message with the others, and shows it once.
@@ -31,8 +32,8 @@ from telephony.models.statuses import END, QUEUED, UNKNOWN
 PAST_BIND_DAYS = 3  # how long earlier binds are kept; more than `repeat_after_seconds` may be
 MAX_RESENDS = 3  # of one SMS: it may be the reason why every connection ends
 CANCELLED = "DELETED"  # a receipt's state for a message that was cancelled
-# The reports about its number since it was sent. Receipts that only confirm our own cancellation do not count, nor those
-# with the id of another SMS.
+# The reports about the number of an SMS (`d`) since the SMS was sent. Receipts that only confirm our own cancellation
+# do not count, and neither do receipts with the id of another SMS.
 _HEARD = f"""SELECT count(DISTINCT u.ref) AS reported, count(*) FILTER (WHERE u.status >= {END}) AS ended,
                    max(u.created_at) AS last_at, max(u.status) AS status,
                    (array_agg(u.cause ORDER BY u.status DESC, u.id))[1] AS cause,
@@ -90,12 +91,12 @@ def note_bound(
     receipts: Sequence[tuple[str, str]] = (),
     after_refusal: bool = False,
 ) -> None:
-    """Record that a trunk was bound for `seconds` until `at` (monotonic). All receipts up to then must be stored.
+    """Record that a trunk was bound for `seconds` until `at` (monotonic). The caller has stored all receipts up to then.
 
-    `after_refusal`: iris has refused a receipt before those seconds, so silence before them proves nothing.
+    `after_refusal`: iris refused a receipt before those seconds. So before them, a missing receipt proves nothing.
 
-    `receipts` are the ids and numbers of recent ones. Those whose ids belong to deliveries show whether this SMSC's
-    receipts name the recipient's number. Raises DatabaseError.
+    `receipts` are the ids and numbers of recent receipts. Receipts whose ids belong to deliveries show whether this
+    SMSC's receipts name the recipient's number. Raises DatabaseError.
     """
     with connection.cursor() as cursor:
         _note_past(cursor, alias, before=time.monotonic() - at + seconds, after_refusal=after_refusal)
@@ -121,7 +122,10 @@ def note_bound(
 
 
 def _note_past(cursor: CursorWrapper, alias: str, *, before: float, after_refusal: bool) -> None:
-    """Keep the noted bind if it is over, because the present one began `before` seconds ago."""
+    """Move the stored bind to the past binds if it ended before the present bind, which began `before` seconds ago.
+
+    `after_refusal`: delete the past binds instead.
+    """
     if after_refusal:
         cursor.execute(
             """DELETE FROM telephony_pastbind p USING telephony_trunk t WHERE t.id = p.trunk_id AND t.alias = %s""",
@@ -172,7 +176,7 @@ def silent(alias: str, ids: Sequence[int], *, seconds: float) -> list[tuple[int,
 def count(ids: Sequence[int]) -> None:
     """Count one more resend of each of these unknown deliveries."""
     with connection.cursor() as cursor:
-        # Workers of the release before `Delivery.pinned_since` read `since`.
+        # Workers of the previous release, which does not have `Delivery.pinned_since`, read `since`.
         cursor.execute(
             f"""INSERT INTO telephony_repetition AS known (delivery_id, since, times)
                 SELECT id, coalesce(pinned_since, claimed_at), 1 FROM telephony_delivery

@@ -21,7 +21,7 @@ class SeparateLinks:
     def __init__(
         self, name: str, address: Address, hooks: Hooks, *, receiver_port: int | None = None
     ) -> None:
-        # Receipts come to the receiver, so only the time for which it is bound can show that none came.
+        # Receipts come over the receiver. So if none has come, only the time for which the receiver was bound counts.
         self._transmitter = Link(
             f"{name}-tx",
             address,
@@ -65,7 +65,7 @@ class SeparateLinks:
 
     @property
     def state(self) -> str:
-        """Return the state of the binds in words. If one is not bound, only that one."""
+        """Return the state of both links in words, or only that of a link which is not bound."""
         for role, link in (("receiver", self._receiver), ("transmitter", self._transmitter)):
             if not link.is_bound():
                 return f"{role} {link.state}"

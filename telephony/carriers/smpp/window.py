@@ -20,8 +20,9 @@ from telephony.carriers.smpp.protocol import Pdu
 
 log = logging.getLogger(__name__)
 
-RETRY_SECONDS = 1.0  # after which a part that came too fast is sent once more
-# Submissions in a row without a response, or refused because the SMSC has trouble. After them one at a time is tried.
+RETRY_SECONDS = 1.0  # after which a temporarily refused part is sent again
+# After this many submissions in a row without a response, or refused because the SMSC has trouble, iris submits only one
+# PDU at a time.
 MAX_UNDECIDED = 10
 KEEP_SECONDS = 600.0  # for which a late response is still matched
 
@@ -44,7 +45,7 @@ class Line(Protocol):
 
 
 class Window:
-    """Writes messages while fewer than `size` PDUs are unanswered, and hands on each message that is decided."""
+    """Writes messages while fewer than `size` PDUs are unanswered, and reports messages whose parts all have results."""
 
     def __init__(self, line: Line, *, hooks: Hooks, size: int, answer_seconds: float) -> None:
         self.hooks = hooks
@@ -55,11 +56,11 @@ class Window:
         self._waiting: dict[int, tuple[OutgoingSms, int, float]] = {}
         self._overdue: dict[int, tuple[OutgoingSms, int, float]] = {}
         self._cancelling: dict[int, tuple[OutgoingSms, float]] = {}
-        # What is written again, or after its cancel_sm, and from when on.
+        # Messages with parts to write, again or after the cancel_sm, and the earliest time for that (monotonic).
         self._again: dict[OutgoingSms, float] = {}
         self._repeating: asyncio.Task[None] | None = None
         self._room: asyncio.Future[None] | None = None
-        self._undecided = 0  # submissions since the SMSC decided one
+        self._undecided = 0  # submissions since the last response other than BUSY
 
     # What the session calls
 
@@ -96,7 +97,11 @@ class Window:
             return
         found = self._waiting.pop(pdu.sequence, None) or self._overdue.pop(pdu.sequence, None)
         if found is None:
-            log.warning("A response to nothing: %s, sequence %d", protocol.name_of(pdu.status), pdu.sequence)
+            log.warning(
+                "A response to no waiting request: %s, sequence %d",
+                protocol.name_of(pdu.status),
+                pdu.sequence,
+            )
             return
         message, part, _ = found
         message.statuses[part] = pdu.status
@@ -112,7 +117,7 @@ class Window:
             settled.append(message)
 
     def tick(self, now: float) -> None:
-        """Give up responses that are overdue, and write parts again that are due."""
+        """Stop waiting for overdue responses, and write the parts that are due for a retry."""
         self._give_up_waiting(now)
         if self._again and (self._repeating is None or self._repeating.done()):
             self._repeating = asyncio.ensure_future(self._repeat())
@@ -135,7 +140,7 @@ class Window:
         self.settle(list(dict.fromkeys([*(message for message, _, _ in lost), *again])))
 
     def settle(self, messages: list[OutgoingSms]) -> None:
-        """Hand on decided messages. Where the SMSC has only some parts of one, the others are tried again first."""
+        """Report messages that have a result. If the SMSC has accepted only some parts, first retry the other parts."""
         decided = []
         now = time.monotonic()
         for message in messages:
@@ -156,7 +161,7 @@ class Window:
 
     @property
     def is_served(self) -> bool:
-        """Whether the SMSC decides what is submitted. While it does not, only one PDU at a time goes out."""
+        """Whether the SMSC accepts or refuses submissions. While it does neither, only one PDU at a time is written."""
         return self._undecided < min(MAX_UNDECIDED, self.size)
 
     # Inside

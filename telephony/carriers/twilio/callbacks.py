@@ -225,7 +225,7 @@ def _seconds(written: str) -> float:
 
 
 def _time(written: str) -> datetime:
-    """Return the time of an event, as RFC 2822; the present time if there is none, or one in the future."""
+    """Parse the time of an event (RFC 2822). Return the present time if it is unreadable or in the future."""
     now = timezone.now()
     try:
         moment = parsedate_to_datetime(written)

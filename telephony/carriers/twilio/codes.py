@@ -60,7 +60,7 @@ MESSAGE_CAUSES: Mapping[int, Cause] = {
     30036: Cause.EXPIRED,  # validity period expired
 }
 
-# Statuses of a call. `completed` is decided by its duration.
+# Statuses of a call, except `completed`: there the duration shows whether the whole recording was played.
 CALL_STATUSES: Mapping[str, tuple[DeliveryStatus, Cause]] = {
     "queued": (DeliveryStatus.SUBMITTED, Cause.NONE),
     "initiated": (DeliveryStatus.SUBMITTED, Cause.NONE),
