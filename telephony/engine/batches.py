@@ -63,7 +63,7 @@ class Batches:
         wait([batch.future for batch in self._batches], timeout=seconds, return_when=FIRST_COMPLETED)
 
     def collect(self) -> Finished | None:
-        """Return what became of the batches that are finished now; None if none is."""
+        """Return the results of the batches that have finished; None if no batch has."""
         finished = [batch for batch in self._batches if batch.future.done()]
         if not finished:
             return None

@@ -149,7 +149,7 @@ class Dispatcher:
             self.checking = self.database.start(partial(stopped_since_claim, ids))
 
     def _drop(self, stopped: set[int]) -> None:
-        """Return claimed deliveries that were stopped to the queue.
+        """Queue claimed deliveries again if they were stopped.
 
         Their results are stored at once, so they end `terminated`.
         """
@@ -294,7 +294,7 @@ class Dispatcher:
         self.meter.nothing_due()
 
     def _waits_for_room(self) -> bool:
-        """Return whether the carrier works on as many as it can; if so, wait a moment until one has its response."""
+        """Return whether the carrier can take no more submissions now; if so, wait a moment for a response."""
         if not self.batches or self.batches.room():
             return False
         with self.meter.spends(Activity.SUBMIT):

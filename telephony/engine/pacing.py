@@ -1,4 +1,4 @@
-"""Keep the pace of a trunk: deliveries are submitted 1/CPS apart on average, and no second has more than CPS + max(1, 2 %).
+"""Keep the pace of a trunk: submit deliveries 1/CPS apart on average, and at most `max_per_second` in any one second.
 
 A claim reserves slots 1/CPS apart in the trunk's row, so a process that dies costs the trunk its slots and nothing else.
 One process at a time submits for a trunk that has a pace. If a commit, the carrier or the machine was slow, a delivery

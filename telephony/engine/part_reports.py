@@ -2,9 +2,9 @@
 
 Most carriers report on each part; the SMS is delivered when all parts are. Some report once, on the first or the last
 part. Then an SMS would wait for reports that never come, and end as lost. A carrier that may be of either kind
-(`Carrier.learns_part_reports`) counts as one that reports once only after MIN_SMS long SMS had one report each, on the same
-part, and half the time limit has passed since without a second report on any long SMS of the trunk. One second report
-ends that.
+(`Carrier.learns_part_reports`) counts as one that reports once under two conditions. MIN_SMS long SMS have one report
+each, on the same part. Since then, half of the report timeout has passed without a second report on any long SMS of
+the trunk. As soon as one SMS has two reports, the carrier counts as one that reports on each part again.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def reports_on_whole(carrier: Carrier, events: Sequence[tuple[CarrierEvent, Matc
 
 
 def learn(carrier: Carrier) -> bool:
-    """Find out whether the carrier reports once on a long SMS, and complete the SMS that wait. Return whether it does now.
+    """Find out whether the carrier reports once on a long SMS. If so, complete the SMS that wait, and return True.
 
     Looks at most every MAX_LEARN_INTERVAL seconds, and not while reports on each part have come lately.
     """
@@ -106,7 +106,7 @@ def learn(carrier: Carrier) -> bool:
     if not _shows_once(carrier.alias, wait=wait):
         return False
     trunk = Trunk.objects.get(alias=carrier.alias)
-    # Before that is noted, so that nothing is left out if the process dies.
+    # The waiting SMS are completed before the result is stored, so that none is left out if the process dies.
     while _complete_waiting(trunk) == APPLY_SIZE:
         pass
     PartReporting.objects.update_or_create(trunk=trunk, defaults={"one_since": timezone.now()})

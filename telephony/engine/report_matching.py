@@ -103,7 +103,8 @@ def _choose(
 ) -> _Candidate | None:
     """Return the delivery that the event is most likely about. An unfinished one comes first, then the latest.
 
-    A lost delivery is chosen only if it is the latest: the report may be a repetition for the one that came after it.
+    A lost delivery is chosen only if it is the latest. Otherwise the report may be a repeated report on the later
+    delivery.
     """
     same_number = [candidate for candidate in candidates if candidate.number == event.number]
     if same_number:
@@ -120,7 +121,7 @@ def _leave_out_doubtful(
     matches: list[Match | None],
     chosen: Sequence[_Candidate | None],
 ) -> None:
-    """Remove matches with finished deliveries where the report may have to wait for another one."""
+    """Remove matches with finished deliveries if the report may be about another delivery whose id is not stored yet."""
     ended = {
         place: candidate
         for place, candidate in enumerate(chosen)
@@ -139,7 +140,7 @@ def _leave_out_doubtful(
 
 
 def _unanswered(numbers: set[str], carrier: Carrier) -> set[str]:
-    """Return the numbers to which an SMS is on its way whose submit response, with its id, is not stored."""
+    """Return the numbers that have an SMS in flight whose submit response (with its id) is not stored yet."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT DISTINCT d."to" FROM telephony_delivery d JOIN telephony_trunk t ON t.id = d.trunk_id
@@ -153,7 +154,8 @@ def _unanswered(numbers: set[str], carrier: Carrier) -> set[str]:
 def _uncorrectable(carrier: Carrier, lost: Sequence[int]) -> set[int]:
     """Return the lost deliveries that a report must not correct, at least at present.
 
-    Those are deliveries whose recipient another one is reaching or has reached, and long SMS whose parts were pruned.
+    It must not if a later delivery is reaching or has reached the recipient, or if the parts of a long SMS were
+    pruned.
     """
     with connection.cursor() as cursor:
         cursor.execute(

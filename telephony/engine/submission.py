@@ -19,9 +19,7 @@ from telephony.models import Cause, Channel
 
 log = logging.getLogger(__name__)
 
-LONGER_THAN_HELD = (
-    "The recording is longer than the credits allow that were held for this call. Begin it again."
-)
+LONGER_THAN_HELD = "The recording is longer than the credits held for this call allow. Begin it again."
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,12 +27,13 @@ MATCH_GRACE_SECONDS = 3
 # Only the newest reports are examined, because a carrier may send many reports on messages of other systems.
 MAX_REPORTS_EXAMINED = 5000
 PRUNE_SIZE = 1000
-LATE_DAYS = 3  # how long a report on its number can correct a lost delivery without an id
+LATE_DAYS = 3  # how long a lost delivery without an id can be corrected by a report on its number
 # The stored report `u` has the id of a delivery, so it is about that one, or about an SMS that will get the same id.
 HAS_KNOWN_ID = """u.ref <> '' AND (
     EXISTS (SELECT FROM telephony_delivery k WHERE k.trunk_id = u.trunk_id AND k.ref = u.ref AND k.ref <> '')
     OR EXISTS (SELECT FROM telephony_messagepart p WHERE p.trunk_id = u.trunk_id AND p.ref = u.ref))"""
-# Whether the delivery `d` has no id and may be the one that a report on its number is about. A lost one may for a while.
+# Whether a report on the number of the delivery `d` may be about it: it is unknown, or it ended as lost without an id
+# in the last LATE_DAYS.
 WAITS_FOR_A_NUMBER = f"""(d.status = {UNKNOWN}
     OR ({IS_LOST} AND d.ref = '' AND d.claimed_at > statement_timestamp() - make_interval(days => {LATE_DAYS})
         AND NOT EXISTS ({REACHED_LATER})))"""

@@ -161,7 +161,7 @@ def _note_digits(reports: Sequence[Report]) -> None:
 
 
 def _note_words(reports: Sequence[Report]) -> None:
-    """Store what the carrier said last of deliveries that it has and that have not ended. It does not raise the status.
+    """Store the carrier's latest texts about submitted deliveries that have not ended. They do not raise the status.
 
     This locks the deliveries of all reports, in the order of their ids, before `apply_reports` locks some of them.
     """

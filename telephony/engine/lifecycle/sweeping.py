@@ -124,7 +124,7 @@ _PARTS_TOLD = """(SELECT CASE WHEN count(*) > 1 AND bool_or(p.delivered)
 
 
 def _last_words(text: str, parts_told: str | None) -> str:
-    """Return what is known of a delivery whose time is over: the carrier's last word, and that no other came."""
+    """Return the text of a lost delivery: the carrier's latest text, and that no final report came in time."""
     if parts_told:
         return f"DELIVRD for {parts_told} parts; no report about the others came in time."
     return f"{text.removesuffix('.')}; no final report came in time." if text else "No report came in time."
