@@ -99,7 +99,7 @@ def begin(
             at_least=quote.call_limit + quote.sms_limit,
         )
         if last > campaign.measured_to and campaign.measured:
-            campaign.measured = False  # the release before has added recipients (`measuring`)
+            campaign.measured = False  # the previous release has added recipients (`measuring`)
             campaign.save(update_fields=["measured"])
         if not trial:
             _store_on_campaign(

@@ -73,7 +73,10 @@ class Speaking:
         return seconds, varying
 
     def _whole(self, message: MessageTemplate) -> tuple[float, float]:
-        """Return the same for a message that is spoken as one text. The constant text is spoken without the values."""
+        """Return the same seconds as `_joined`, for a message that is spoken as one text.
+
+        The constant text is spoken without the values.
+        """
         texts = [_filled(message, "")]
         if any(character.isdecimal() for character in texts[0]):
             texts.append(_filled(message, _CODE_WORDS))

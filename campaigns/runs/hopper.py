@@ -1,8 +1,8 @@
 """Keep a small stock of queued deliveries for each running run ahead of its trunk: the hopper.
 
 Recipients are taken in the order of their ids. One transaction inserts their deliveries and moves the run's cursor, so
-a crash can neither skip nor repeat a recipient. The update compares the cursor first, so two processes that fill the same
-run cannot do so either.
+a crash can neither skip nor repeat a recipient. The update compares the cursor first, so two processes that fill the
+same run at the same time cannot skip or repeat one either.
 """
 
 from __future__ import annotations

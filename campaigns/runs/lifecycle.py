@@ -173,7 +173,8 @@ def _update_recipients_of(channel: Channel, ended: list[Changed]) -> None:
     # `status`, `seconds` and `playback` are those of the call. An SMS sent with or after a call has fields of its own.
     shown = "NOT run.trial" if channel is Channel.CALL else "NOT run.trial AND c.service = 'sms'"
     is_sms = "true" if channel is Channel.SMS else "false"
-    # A late report is about an earlier run, perhaps. It changes what a later one shows only if the recipient was reached.
+    # A late report may be about an earlier run. It replaces the result of a later run only if it says that the
+    # recipient was reached, or if that result is a failure.
     tells = f"(NOT e.late OR e.status IN ({COMPLETED}, {HUNGUP}) OR {{shown}} = {FAILED})"
     shown = f"{shown} AND {tells.format(shown='r.status')}"
     texted = f"{is_sms} AND NOT run.trial AND {tells.format(shown='r.sms_status')}"

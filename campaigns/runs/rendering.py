@@ -131,8 +131,9 @@ def delivery_request(
 def _is_too_long(run: Run, audio: Audio | None, cost: Decimal) -> bool:
     """Return whether a recording is longer than the run's hold pays for.
 
-    The bound covers every text (`call_length`), so this happens only if the voice has changed since the run began, or if
-    it has a defect. Prices may change during a run, so seconds are compared; the release before has stored only the price.
+    The bound covers every text (`call_length`), so this happens only if the voice has changed since the run began, or
+    if the bound is wrong. Prices may change during a run, so seconds are compared. Runs of the previous release have
+    only the price.
     """
     if audio is None:
         return False

@@ -19,8 +19,8 @@ from telephony.models import FINAL, Delivery, DeliveryStatus, Purpose
 
 # How many seconds `stop` waits for submissions in progress before it counts them as in flight.
 STOP_WAIT = 5.0
-# How many recipients that were not reached `stop` marks itself. The task that fills runs marks the others: the answer must
-# not wait for them.
+# How many of the recipients that were not reached are marked by `stop` itself. The task that fills runs marks the
+# others, because the response must not wait for that.
 MARKED_AT_ONCE = 1000
 
 
