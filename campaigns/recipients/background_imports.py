@@ -64,7 +64,7 @@ _BUG = (
 
 
 class _Superseded(Exception):
-    """Another process has continued this import in the meantime, or it has ended."""
+    """Another process has continued this import in the meantime, or the import has ended."""
 
 
 @dataclass
@@ -272,7 +272,7 @@ def _include_in_scheduled_run(pending: SheetImport) -> None:
     try:
         include_added_recipients(Campaign.objects.get(pk=pending.campaign_id))
     except IrisError as error:
-        pending.message = f"The run that waits for its time does not reach these numbers. {error}"
+        pending.message = f"The scheduled run does not reach these numbers. {error}"
         pending.save(update_fields=["message"])
 
 

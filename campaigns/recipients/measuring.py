@@ -1,4 +1,4 @@
-"""Measure the tags of recipients that were added without it: those of the release before.
+"""Measure the tags of recipients that the previous release has added without measuring them.
 
 Each chunk is one transaction, and its progress is stored with the campaign. Until a campaign is measured, its price is
 bounded by the number of characters (`tag_sizes.spoken_bounds`), so it can begin at once, with a larger hold.

@@ -4,7 +4,7 @@ Fast libraries allocate the whole rectangle around the cells, so a file of 2 kB 
 the process. Libraries that stream take five times as long. Therefore iris reads rows in two ways:
 
 * A regular expression matches plain rows. Programs write nearly all rows in this plain form. Every character must belong to
-  a match. From the first row that is not plain, the last match is the rest of the text.
+  a match. If a row is not plain, the last match contains this row and all text after it.
 * expat parses that rest (comments, CDATA, rich text). It sees a document without the plain rows.
 
 Everything that a hostile file could enlarge has a limit: nesting, the text of a cell, the distance between two rows. The

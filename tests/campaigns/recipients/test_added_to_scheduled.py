@@ -95,7 +95,7 @@ def test_a_large_sheet_beyond_the_balance_is_imported_without_joining_the_schedu
     background_imports.resume_import(pending.pk)
     pending.refresh_from_db()
     assert (pending.status, pending.imported) == ("done", 2)
-    assert pending.message.startswith("The run that waits for its time does not reach these numbers.")
+    assert pending.message.startswith("The scheduled run does not reach these numbers.")
     assert count_completed(campaign) == 1
 
 
