@@ -84,7 +84,7 @@ class SipCarrier(SessionCarrier):
             try:
                 requests.append((self._request_of(one), one.valid_until))
             except (OperationalError, InterfaceError) as error:  # no call of this batch was made yet
-                raise Unreachable("The database is away.") from error
+                raise Unreachable("The database is unavailable.") from error
             except RecordingGone as error:
                 results.append(Rejected(key=one.key, cause=Cause.REFUSED, text=str(error)))
             except Exception as error:

@@ -10,10 +10,10 @@ from telephony.carriers.refusals import MAX_REFUSALS_IN_A_ROW, Meaning, Refusals
 from telephony.carriers.sip.causes import Outcome
 from telephony.models import Cause
 
-ATTEMPTS = 5  # how often a call is dialled that the trunk has no capacity for
+ATTEMPTS = 5  # how often a call is dialled if the trunk has no capacity for it
 RETRY_SECONDS = 5.0  # before the second attempt; the n-th retry waits n times as long
 YIELD_SECONDS = 1.0  # after a rest, a refused call waits this much longer, so that other calls go first
-MAX_RETRY_AFTER_SECONDS = 3600.0  # a longer Retry-After is tried after this time all the same
+MAX_RETRY_AFTER_SECONDS = 3600.0  # after a longer Retry-After, iris retries after this time anyway
 MAX_COUNTED_CALLS = 10_000  # attempts are counted for the latest calls only
 
 
@@ -28,7 +28,7 @@ class CircuitBreaker:
         self._refusals = RefusalsInARow()
         self._lockout_reason = ""
         self._lockout_reported_at = -math.inf
-        # When the latest call was dialled that reached a phone, or that got a response about its number.
+        # When iris dialled the latest of those calls that reached a phone or got a response about their number.
         self._last_success_at = -math.inf
         self._password_refusals = 0
         # By the key of the call: how often it was dialled, and when it was dialled last.
@@ -51,7 +51,8 @@ class CircuitBreaker:
         """Count an unanswered call for or against the trunk. Return the seconds until it is retried, None for never.
 
         `dialled_at` is monotonic. `trunk_responded` says whether the trunk sent any response beyond "100 Trying".
-        `retry_after` is the trunk's Retry-After in seconds: of the trunk, or of a recipient who cannot be reached.
+        `retry_after` has the seconds of the trunk's Retry-After, which is about the trunk, or about a recipient who
+        cannot be reached.
         """
         reason = f"Delivery {key}: {text}"
         meaning = outcome.meaning
@@ -81,7 +82,7 @@ class CircuitBreaker:
                 return self._next_attempt(key, dialled_at=dialled_at, retry_after=retry_after)
         elif trunk_responded:
             self.note_success(dialled_at=dialled_at)
-        elif dialled_at >= self._last_success_at:  # if a later call got through, only this call met silence
+        elif dialled_at >= self._last_success_at:  # otherwise the silence concerns only this call
             self.trip(reason)
         self.forget(key)
         return None

@@ -42,7 +42,7 @@ class SipMessage:
 
     @classmethod
     def parse(cls, raw: bytes) -> SipMessage:
-        """Read a message as it was sent. What is malformed in it is left out, because the stack judges it, not we."""
+        """Parse a message. Malformed parts are left out: the stack decides what to do about them, not iris."""
         raw = raw.lstrip(b"\r\n")  # over TCP, empty lines before a message keep the connection alive
         end = _END_OF_HEAD.search(raw)
         head, body = (raw[: end.start()], raw[end.end() :]) if end else (raw, b"")

@@ -16,7 +16,8 @@ FRAME_BYTES = 320  # 20 ms, one packet
 # How often the stack's buffer is refilled. It holds two seconds, so this process may be 1.5 s late without a gap.
 FEED_SECONDS = 0.5
 READY_SECONDS = 2.0  # timeout from the beginning until the call accepts audio
-# The same if the far end has answered with its line on hold (RFC 3264, §8.4). A PBX may take the call off hold again.
+# The same timeout if the far end has answered with its line on hold (RFC 3264, §8.4). A PBX may take the call off hold
+# again.
 HELD_SECONDS = 10.0
 STALLED_SECONDS = 30.0  # timeout if the call stops accepting audio later
 
@@ -30,7 +31,8 @@ class Playback:
 
     The stack takes a frame out of its buffer every 20 ms, in a thread of its own that does not wait for Python. If the far
     end renegotiates the audio, the stack may replace its buffer. The recording then goes on with what was not sent yet.
-    Every position in the recording is a whole sample; otherwise each sample would be made of halves of two others.
+    Every position in the recording is a whole sample; otherwise each 16-bit sample would consist of bytes of two
+    different samples.
     """
 
     def __init__(
@@ -99,7 +101,8 @@ class Playback:
         """Measure what was sent. Raises AudioNotActive while the call accepts no audio, NoAudio if it never can."""
         from baresip import AudioNotActive
 
-        # The stack numbers the buffers of a call. It counts on for the received audio, too, whose buffer we do not fill.
+        # The stack numbers the buffers of a call. A new number can also mean a new buffer for received audio, which
+        # iris does not fill.
         buffer = self._audio._bound_epoch
         info: AudioInfo = self._audio.info()
         if not info.tx_ready:

@@ -26,7 +26,7 @@ def raise_file_limit() -> None:
 
 @contextlib.contextmanager
 def merged_timers() -> Iterator[None]:
-    """Let the threads that are started meanwhile, and those that they start, have their timers merged."""
+    """Merge the timers of threads that are started inside the block, and of threads that those threads start."""
     _set_timer_slack(TIMER_SLACK_NANOSECONDS)
     try:
         yield

@@ -22,7 +22,7 @@ _COSTLY = {phonenumbers.PhoneNumberType.PREMIUM_RATE, phonenumbers.PhoneNumberTy
 
 
 def target_of(response: SipMessage, *, options: SipOptions, to: str, came_from: str) -> tuple[str, str]:
-    """Return the URI to call, and "", or "", and why none of the targets is called.
+    """Return (the URI to call, "") or ("", the reason why none of the targets is called).
 
     `to` is the recipient in E.164. `came_from` is the address that sent the response, to which calls go anyway.
     """

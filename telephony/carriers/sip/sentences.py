@@ -1,4 +1,4 @@
-"""Say for the operator how a call went: the trunk's own last word, who said it, and when. Stored as `carrier_text`."""
+"""Describe a call for the operator: the latest response, who sent it, and when. Stored as `carrier_text`."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def of_progress(said: CallSignalling) -> str:
 
 
 def of_timeout(said: CallSignalling, *, seconds: float, rang: bool) -> str:
-    """Return the sentence for a call that we cancel, with the last that the trunk said of it."""
+    """Return the sentence for a call that iris cancels, with the trunk's latest response."""
     last = f" The trunk's last response was {of_progress(said)}." if said.progress is not None else ""
     return (f"Not answered in {seconds:g} s." if rang else f"No phone rang within {seconds:g} s.") + last
 

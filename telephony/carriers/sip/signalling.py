@@ -38,7 +38,7 @@ class CallSignalling:
     goodbye: SipMessage | None = None
     came_from: str = ""
     our_tag: str = ""
-    # The ACKs that were sent: by CSeq and the far end's tag, as sent, with the address.
+    # The ACKs that were sent, by CSeq and the far end's tag: the packet and its destination.
     acks: dict[tuple[str, str], tuple[bytes, Peer]] = field(default_factory=dict)
     byes: dict[str, Bye] = field(default_factory=dict)  # to phones of a fork, by their tag
     last_info: str = ""  # CSeq of the latest INFO, because a far end repeats it if our 200 is lost
@@ -193,7 +193,7 @@ def _request(method: str, answer: SipMessage, *, sequence: int) -> tuple[bytes, 
 
 
 def _new_branch() -> str:
-    """Return the branch of a new transaction. An ACK of a 2xx is one of its own (RFC 3261, §17.1.1.3), each time."""
+    """Return the branch of a new transaction. Each ACK of a 2xx is a transaction of its own (RFC 3261, §17.1.1.3)."""
     return f"z9hG4bK{secrets.token_hex(8)}"
 
 

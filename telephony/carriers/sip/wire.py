@@ -1,8 +1,8 @@
-"""Read the SIP messages of the stack in its own thread, and send messages beside it.
+"""Read the SIP messages of the stack in its own thread, and send messages in addition to those of the stack.
 
-The stack reports little of what a trunk says: no reason of a BYE, no Retry-After, no target of a redirect. And it leaves
-out what `signalling` adds. Its Python binding has no calls for that, but its library exports those of libre, on which it is
-built.
+The stack reports little of what a trunk says: no reason of a BYE, no Retry-After, no target of a redirect. It also
+leaves out the ACKs and BYEs that `signalling` adds. The stack's Python binding has no functions for this. But the
+stack's library exports the functions of libre, the library on which the stack is built.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class _Element(ctypes.Structure):
 
 
 class SipThread(Runtime):  # type: ignore[misc]  # mypy sees no types of the binding
-    """The stack, with functions that run in its thread, where alone libre may be called."""
+    """The stack, with a way to run functions in its thread: libre may be called only there."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -239,7 +239,7 @@ class Wire:
                 )
 
     def _call_in_loop(self, function: Callable[..., object], *arguments: Any) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended; the stack says its last goodbyes
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and the stack sends its last BYEs
             self._loop.call_soon_threadsafe(function, *arguments)
 
     def _peer(self, transport: int, address: int) -> Peer:
