@@ -170,7 +170,7 @@ class SmppCarrier(SessionCarrier):
                 messages.append(message)
             except Unsendable as error:
                 results.append(Rejected(key=one.key, cause=Cause.REFUSED, text=str(error)))
-            except Exception as error:  # whatever it is, nothing of this one was sent, and the others can be
+            except Exception as error:  # whatever the error is, this SMS was not sent; the others can be
                 log.exception("%s: delivery %s cannot be written as SMPP", self.alias, one.key)
                 text = f"SMPP cannot carry it: {error!r}"
                 results.append(Rejected(key=one.key, cause=Cause.REFUSED, text=text))
@@ -188,7 +188,7 @@ class SmppCarrier(SessionCarrier):
         return results + [Pending(key=message.key) for message in messages]
 
     def look_up(self, keys: Sequence[str]) -> dict[str, bool]:
-        """Say which messages the SMSC has not accepted, as far as silence shows (`resends`).
+        """Return which messages the SMSC has not accepted, as far as missing receipts show this (`resends`).
 
         Without receipts nothing is known.
         """
@@ -210,7 +210,7 @@ class SmppCarrier(SessionCarrier):
         try:
             return resends.pending(ids) if ids else {}
         except (OperationalError, InterfaceError) as error:
-            raise Unreachable("The database is away.") from error
+            raise Unreachable("The database is unavailable.") from error
 
     def _not_again(self, one: Submission, resend: resends.Resend) -> Result | None:
         """The result of a resend that must not be sent now; None if it may be sent."""
@@ -328,10 +328,10 @@ class SmppCarrier(SessionCarrier):
                 log.warning("%s: %d parts must come again: %s", self.alias, len(parts), error)
                 stored = [pdu for pdu in pdus if pdu not in of_parts]
                 link.acknowledge(session, of_parts, protocol.QUEUE_FULL)
-            except Exception:  # they would come for ever, and never fare better
+            except Exception:  # the SMSC would send them for ever, with the same error each time
                 log.exception("%s: parts that cannot be stored: %r", self.alias, parts)
         link.acknowledge(session, stored)
 
 
 def _nowhere(items: Sequence[object], done: Done | None = None) -> None:
-    """Where a carrier that is not open reports to."""
+    """Drop reports. This is the `record` of a carrier that is not open."""

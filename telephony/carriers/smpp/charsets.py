@@ -89,7 +89,7 @@ def _from_ucs2(octets: bytes) -> str:
     text = octets.decode("utf-16-be", "replace")
     if len(octets) % 2 == 0 and _is_plausible(text):
         return text
-    if _is_ascii(octets) and len(octets) != 2:  # two octets are one Chinese character just as well
+    if _is_ascii(octets) and len(octets) != 2:  # two octets may also be one Chinese character
         return octets.decode("ascii")
     if (other := _utf_8(octets)) is not None:
         return other
@@ -101,9 +101,10 @@ def _from_ucs2(octets: bytes) -> str:
 
 
 def _wide(octets: bytes) -> str | None:
-    """Return a text in UTF-16 that is marked as one of single octets, None if it does not look like one.
+    """Decode a text in UTF-16 whose data_coding names an alphabet of single octets; None if it does not look like UTF-16.
 
-    Every other octet of it is a NUL (Latin) or 0x09 (Devanagari), of which other texts have almost none.
+    Every second octet of such a text is a NUL (Latin) or 0x09 (Devanagari). Other texts have almost none of these
+    octets.
     """
     if len(octets) % 2 or len(octets) < MIN_WIDE_OCTETS:
         return None

@@ -90,7 +90,7 @@ def _alternatives(settings: Mapping[str, Any]) -> dict[str, Callable[[str], str]
 
 
 def _written(ref: str, *, hexadecimal: bool) -> str:
-    """Return how an id was written that is stored as `ref`, if it was translated from hexadecimal digits."""
+    """Return the id `ref` as the SMSC wrote it. `hexadecimal`: iris has translated it from hexadecimal digits."""
     return format(int(ref), "x") if hexadecimal and ref.isdecimal() else ref
 
 

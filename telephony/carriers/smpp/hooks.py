@@ -28,8 +28,8 @@ class Hooks:
     `received`: inbound `deliver_sm` and `data_sm` PDUs, to be acknowledged once they are stored.
     `held`: whether writing is suspended at present.
     `slot`: takes the next slot of the pace, and returns the seconds until then.
-    `bound`: called periodically with the seconds since the bind, or since iris last refused an inbound PDU, and whether
-    it has.
+    `bound`: called periodically with the seconds since the bind, or since iris last refused an inbound PDU if that is
+    later. The second argument says whether iris has refused one.
     """
 
     answered: Callable[[Counter[Meaning]], None]

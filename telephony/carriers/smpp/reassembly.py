@@ -1,6 +1,6 @@
 """Join the parts of long SMS that people send to us, in whatever order and however often the parts come.
 
-A message of which a part never comes is handed on after a while without it. All parts of a message have the sender's
+If a part never comes, the message is stored without it after a while. All parts of a message have the sender's
 reference number, which is used again after 256 or 65,536 messages. So joined parts are kept only for as long as
 duplicates of them may come.
 """
@@ -19,7 +19,7 @@ from telephony.carriers.smpp import encoding
 from telephony.models import InboundPart, Trunk
 
 INCOMPLETE_AFTER = (
-    600  # seconds without a new part, after which a message is handed on without the missing ones
+    600  # seconds without a new part, after which a message is stored without the missing parts
 )
 DUPLICATE_WITHIN = 86400  # seconds in which an SMSC may send a part again
 MISSING = "[…]"  # in the place of parts that never came
@@ -83,7 +83,7 @@ def keep(alias: str, parts: Sequence[Part], *, store: Store) -> None:
 
 @transaction.atomic
 def hand_on_incomplete(alias: str, *, store: Store) -> int:
-    """Give messages that have waited too long for a part to `store`, and delete old parts; how many messages.
+    """Store messages whose missing parts have not come in time, and delete old parts. Return how many messages.
 
     In one transaction.
     """
@@ -109,7 +109,7 @@ def _locked(alias: str) -> Trunk:
 
 
 def _known(trunk: Trunk, parts: Sequence[Part]) -> dict[tuple[str, str, int, int], list[InboundPart]]:
-    """Find the parts that have come of the same messages, by message, in the order in which they came."""
+    """Find the stored parts of the same messages, grouped by message, in the order of arrival."""
     rows = InboundPart.objects.filter(
         trunk=trunk,
         sender__in={part.sender for part in parts},

@@ -102,7 +102,7 @@ class Receipt:
 
     @property
     def final_status(self) -> tuple[DeliveryStatus, Cause] | None:
-        """Return what the state means. The result is not known from an unknown word, which could mean either."""
+        """Return what the state means. An unknown word leaves the result open: it can mean either."""
         return FINAL_STATES.get(self.state)
 
     @property
@@ -114,7 +114,7 @@ class Receipt:
 
 
 def text_in(octets: bytes) -> str:
-    """Return the text of a receipt, whatever its data_coding says: that is often the one of the SMS it is about."""
+    """Return the text of a receipt. Its data_coding is ignored, because it is often that of the reported SMS."""
     first = ""
     for text in charsets.candidates(octets):
         if _ID.search(text) and _STATE.search(text):

@@ -132,7 +132,7 @@ class Session(asyncio.Protocol):
 
     @property
     def is_served(self) -> bool:
-        """Whether the SMSC decides what is submitted."""
+        """Whether the SMSC accepts or refuses submissions (`Window.is_served`)."""
         return self._window.is_served
 
     # What the window calls

@@ -91,7 +91,7 @@ class Window:
         return remaining
 
     def take(self, pdu: Pdu, settled: list[OutgoingSms], meanings: Counter[Meaning]) -> None:
-        """Record a response. Adds its meaning to `meanings`, and its message to `settled` if all parts are decided now."""
+        """Record a response. Adds its meaning to `meanings`, and its message to `settled` if all parts have results."""
         if pdu.sequence in self._cancelling:
             self._follow(self._cancelling.pop(pdu.sequence)[0], pdu.status)
             return
@@ -123,7 +123,7 @@ class Window:
             self._repeating = asyncio.ensure_future(self._repeat())
 
     def lose(self) -> None:
-        """Hand on every message: the connection has ended."""
+        """Report every message, because the connection has ended."""
         lost = [*self._waiting.values()]
         self._waiting.clear()
         for message, part, _ in lost:
@@ -251,7 +251,7 @@ class Window:
             buffer.clear()
 
     async def _may_put(self, buffer: list[bytes], until: float) -> bool:
-        """Wait for room in the window and for the next slot; whether one more PDU may be put into the buffer."""
+        """Wait for room in the window and for the next slot. Return whether one more PDU may be put into the buffer."""
         if not await self._has_room(buffer, until):
             return False
         wait = self.hooks.slot()
@@ -264,7 +264,7 @@ class Window:
         return True
 
     async def _has_room(self, buffer: list[bytes], until: float) -> bool:
-        """Wait for room in the window; whether one more PDU may be put into the buffer, without another await."""
+        """Wait for room in the window. Return whether one more PDU may be put into the buffer, without another await."""
         while self.outstanding >= (self.size if self.is_served else 1) and self._line.may_write:
             self._flush(buffer)
             left = until - time.monotonic()

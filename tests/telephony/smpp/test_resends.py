@@ -398,7 +398,7 @@ class TestResend:
 
         monkeypatch.setattr(resends, "pending", away)
         with smsc(tmp_path) as far, carrier(far.port) as it:
-            with pytest.raises(Unreachable, match="The database is away"):
+            with pytest.raises(Unreachable, match="The database is unavailable"):
                 it.carrier.submit([sms(1), sms(2, attempt=2)])
             assert far.entries == []
 
