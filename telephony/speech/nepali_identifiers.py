@@ -21,7 +21,7 @@ _REACH = 48  # characters before a number that are searched for the word that sa
 _GROUPED_ID_WORDS = rf"{CODE_WORDS}|{CALL_WORDS}|नं|no\.|खाता|परिचयपत्र|प्रमाणपत्र|id|आईडी|मो\.|फो\."
 _IS_ID = re.compile(rf"(?:{_GROUPED_ID_WORDS}){CLAUSE}{{0,20}}\Z", re.IGNORECASE)
 _IS_CODE = re.compile(rf"(?:{CODE_WORDS}){CLAUSE}{{0,20}}\Z", re.IGNORECASE)
-# Things with small numbers, so two numbers joined by a hyphen are a range.
+# Things that have small numbers. After one of these words, two numbers joined by a hyphen are a range.
 _COUNTED = re.compile(r"(?:वडा|कोठा|सिट|सीट|पृष्ठ|पाना|रोल|ward|room)[^\d।]{0,12}\Z", re.IGNORECASE)
 _COUNT_FOLLOWS = re.compile(rf"\s?(?:{COUNT_NOUNS}|औँ|औं|%)", re.IGNORECASE)
 # After one of these, a number is an amount although a word such as मोबाइल or टोकन precedes it.
@@ -29,7 +29,7 @@ _AMOUNT_WORDS = re.compile(
     r"मूल्य|बिल|किस्ता|मनी|मिति|रकम|शुल्क|जम्मा|युनिट|रिडिङ|महसुल|बाँकी|price|bill|fee", re.IGNORECASE
 )
 _CODE_DIGITS = rf"(?<![\d,.A-Za-z])(\d{{4,12}}){NO_MORE_DIGITS}(?!\.\d|[A-Za-z]|\s*+(?:{COUNT_NOUNS}))"
-# A code that is already in words, so the number before the code word is not the code.
+# No code that is already in words follows. If one follows, the number before the code word is not the code.
 _OTHER_CODE = rf"(?![^।\n‖]{{0,6}}(?:{'|'.join(NUMBERS[:10])}) ‖)"
 _HOTLINE_WORDS = (
     "प्रहरी|दमकल|एम्बुलेन्स|ambulance|हेल्पलाइन|helpline|हटलाइन|hotline|ट[ोे]ल ?फ्री|toll ?free|ट्राफिक|डायल|dial|"

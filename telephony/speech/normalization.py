@@ -26,8 +26,8 @@ _VISARGA_IN_TIME = re.compile(r"(?<=\d)\s?[ः﹕：]\s?(?=\d)")
 def spoken_form(text: str, *, language: str) -> str:
     """Return the text for the engines. Texts with the same spoken form share one recording.
 
-    Raises Unspeakable if the text contains nothing to speak is longer than MAX_CHARACTERS, or is typed for
-    a legacy font.
+    Raises Unspeakable if the text contains nothing to speak, is longer than MAX_CHARACTERS, or is typed for a legacy
+    font.
     """
     if len(text) > MAX_CHARACTERS:
         raise too_many_characters(len(text))

@@ -1,9 +1,9 @@
 """Bound how long a text takes to say, from its characters alone.
 
 A value of a tag is read differently in different places: 1234 is an amount, a year, or a code that is said digit by digit
-with pauses. So each character counts with its longest reading, and the bound holds next to any other text. Bounds add up:
-that of two texts together is at most the sum of theirs. The time is linear, and no rule of normalization runs: an import
-measures millions of values.
+with pauses. So each character counts with its longest reading, and the bound holds next to any other text. Bounds add
+up: the bound of two texts together is at most the sum of their bounds. The time is linear, and no rule of
+normalization runs: an import measures millions of values.
 
 All constants are seconds of espeak at 150 words per minute, the pace of np_rija. For another voice or speed, multiply
 them with its pace (`text_to_speech.pace`). `python -m benchmarks.spoken_length` measures the characters again, and
@@ -31,7 +31,7 @@ SAMPLES = {
     "Hello, the meeting of your office is tomorrow in the morning. Thank you.": 4.97,
     "code 777777": 4.32,
 }
-# Of the pace of a voice. Neural voices do not speak at an even pace.
+# Safety factors on the measured pace of a voice, by engine. Neural voices do not speak at an even pace.
 _MARGINS = {"espeak": 1.02}
 _OTHER_MARGIN = 1.5
 
@@ -176,7 +176,7 @@ def pace_of(seconds: Mapping[str, float], *, engine: str, language: str) -> Pace
 
 
 def _sums(texts: Sequence[str]) -> Iterable[int]:
-    """Return the weights of each text, each character with the most that it can weigh in any of these texts."""
+    """Return the sum of weights of each text. Each character counts with its largest weight in any of these texts."""
     together = "\n".join(texts)
     try:
         encoded: bytes = codecs.charmap_encode(together, "strict", _BYTES)[0]

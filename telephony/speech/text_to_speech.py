@@ -126,7 +126,7 @@ def speak_constants(
 
 
 def pace(voice: str | None = None, speed: float = 1.0) -> Pace:
-    """Return how much more slowly this voice speaks than the one for which `spoken_length` was measured, at most.
+    """Return an upper bound of how much more slowly this voice speaks than the voice that `spoken_length` measured.
 
     It is measured with the texts of `spoken_length.SAMPLES`, whose recordings are stored like all others.
     """
