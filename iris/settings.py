@@ -214,8 +214,8 @@ else:
             **_DATABASE,
         }
     }
-    # PostgreSQL keeps the locks of a client machine that lost power until it detects this: within a minute instead of two
-    # hours.
+    # PostgreSQL keeps the locks of a client machine that lost power until it detects the loss. With these settings it
+    # does so within a minute instead of two hours.
     DATABASES["default"]["OPTIONS"] = {
         "connect_timeout": 10,
         "keepalives_idle": 30,

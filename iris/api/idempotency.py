@@ -87,7 +87,7 @@ def guard(view: APIView, request: Request, rule: RetryRule) -> None:
 def _is_guarded(view: APIView, request: Request) -> bool:
     """Return whether the header counts: for POST, and for PUT and PATCH where they do the same as POST.
 
-    A POST that does the same as GET reads, and a POST without authentication belongs to no account.
+    The header does not count for a POST that only reads, as GET does, and for a POST without an account.
     """
     if not request.user.is_authenticated:
         return False

@@ -1,8 +1,8 @@
 """`manage.py migrate`, which waits for locks without making everybody else wait.
 
 A statement that changes a table waits for all transactions that use it, and every later statement waits behind it. Without
-a limit, one forgotten transaction would stop all OTPs. So a migration gives up a lock after `LOCK_SECONDS`, and the command
-says which sessions were in the way and tries again.
+a limit, one forgotten transaction would stop all OTPs. So a statement of a migration waits for a lock for at most
+`LOCK_SECONDS`. Then the command says which sessions use the table, and tries again later.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Command(migrate.Command):
 
 @contextmanager
 def _lock_timeout(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """Let statements of this block give up a lock after LOCK_SECONDS."""
+    """Let statements of this block wait for a lock for at most LOCK_SECONDS."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('lock_timeout')")
         (before,) = cursor.fetchone()
