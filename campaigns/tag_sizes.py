@@ -1,8 +1,8 @@
 """Measure upper bounds for each tag's values. Stored with the campaign, they price messages without reading recipients.
 
-`Campaign.tag_sizes` bounds the written length, `Campaign.spoken_sizes` the spoken length. They are two fields, because the
-release before reads only the first and would fail on a key that it does not know. `Campaign.measured_to` says which
-recipients the spoken lengths cover: that release also adds recipients without measuring them.
+`Campaign.tag_sizes` bounds the written length, `Campaign.spoken_sizes` the spoken length. They are two fields, because
+the previous release reads only the first and would fail on a key that it does not know. `Campaign.measured_to` says
+which recipients the spoken lengths cover: that release also adds recipients without measuring them.
 """
 
 from __future__ import annotations

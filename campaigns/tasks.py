@@ -79,7 +79,7 @@ def prepare(task: Task[[], None]) -> None:
 
 @shared_task(name="campaigns.tasks.measure", bind=True, expires=EXPIRES)
 def measure(task: Task[[], None]) -> None:
-    """Measure the tags of recipients that the release before has added."""
+    """Measure the tags of recipients that the previous release has added."""
     with time_slices.acquire(BACKGROUND, sent_at=sent_at(task)) as ours:
         more = ours and measuring.measure_all(budget=time_slices.seconds())
     if more and not _import_is_due():

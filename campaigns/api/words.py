@@ -44,6 +44,6 @@ def notice_json(campaign: Campaign) -> dict[str, str]:
         return {}
     calls = "1 call was" if count == 1 else f"{count:,} calls were"
     return {
-        "notice": f"{calls} not made, because the speech turned out longer than the credits allow that were held for a call."
+        "notice": f"{calls} not made, because the speech turned out longer than the credits held for a call allow."
         " Nothing was charged. Begin the campaign again for the failed numbers."
     }
