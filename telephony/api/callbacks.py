@@ -1,7 +1,7 @@
-"""The door for carriers' callbacks: GET or POST /carriers/<alias>/<kind>.
+"""Receive carriers' callbacks: GET or POST /carriers/<alias>/<kind>.
 
-The carrier's adapter verifies a request before anything else of it is read. A response with status 200 means that what it
-reports is stored. Repeated requests change nothing.
+The carrier's adapter verifies a request before any other part of the request is read. A response with status 200 means
+that everything that the request reports is stored. Repeated requests change nothing.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def callback(request: HttpRequest, alias: str, kind: str, secret: str = "") -> H
     received = CallbackRequest(
         kind=kind,
         method=request.method,
-        # The carrier was given addresses below IRIS_PUBLIC_URL, whatever a proxy makes of them.
+        # iris gave the carrier addresses below IRIS_PUBLIC_URL. A proxy may have changed the address of this request.
         url=settings.IRIS_PUBLIC_URL + request.get_full_path(),
         query=request.META.get("QUERY_STRING", ""),
         secret=secret,

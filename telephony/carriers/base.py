@@ -144,7 +144,8 @@ Done = Callable[[Store], object]
 class SessionRecord(Protocol):
     """Queue the results and events of a session, in order, without blocking. `done` is called when all of it is stored.
 
-    The thread that stores calls it, with a `store` for what the session makes of the reports then.
+    The thread that stores calls it with a function `store`, for items that the session derives from the stored ones,
+    such as a long SMS that is joined from its parts.
     """
 
     def __call__(
@@ -168,7 +169,7 @@ class Carrier(ABC):
     pins_resends: ClassVar[bool] = False
     # Beginning of the text of reports that only confirm a cancellation by iris; "" if there are no such reports.
     recall_text: ClassVar[str] = ""
-    # Whether only the reports show if the carrier reports on each part of a long SMS, or once.
+    # Whether iris must find out from the reports if the carrier reports on each part of a long SMS or only once.
     learns_part_reports: bool = False
     options: ClassVar[Mapping[str, Any]] = {}
 

@@ -137,7 +137,7 @@ class SparrowCarrier(HttpCarrier, ReceivesCallbacks):
 
 
 def _recent_ref(alias: str, *words: str) -> str:
-    """Return an id of an incoming SMS, which has none: the same SMS within ten minutes is a repetition."""
+    """Make an id for an incoming SMS, because Sparrow sends none. The same SMS within ten minutes gets the same id."""
     digest = hashlib.sha256("\0".join(words).encode("utf-8", "replace")).hexdigest()[:32]
     now = timezone.now()
     earlier = (

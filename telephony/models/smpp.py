@@ -28,7 +28,10 @@ class Bind(models.Model):
 
 
 class PastBind(models.Model):
-    """An earlier bind of a trunk. Silence is counted over all binds, because some SMSCs reset the connection often."""
+    """An earlier bind of a trunk.
+
+    The time without a receipt is summed over all binds, because some SMSCs reset the connection often.
+    """
 
     trunk = models.ForeignKey("telephony.Trunk", on_delete=models.CASCADE, related_name="+", db_index=False)
     since = models.DateTimeField()

@@ -147,7 +147,7 @@ class AakashCarrier(HttpCarrier):
         return {
             one.key: one.key in found
             for one in asked
-            # Of several alike, nothing tells which one is missing.
+            # If several SMS have the same number and text, nothing tells which one is missing.
             if one.key in found or (is_complete and one.alike not in alike)
         }
 

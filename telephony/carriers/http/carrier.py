@@ -39,7 +39,7 @@ Outcome = Result | CarrierError
 
 RETRY_SECONDS = 5.0  # of a submission that the carrier refused, while it accepted others
 DOUBTFUL_RETRY_SECONDS = 30.0
-# A refusal that may be the trunk's fault is believed after this many attempts.
+# A delivery that is refused for a reason that may be the trunk's fault fails after this many attempts.
 MAX_ATTEMPTS = 5
 UNPREPARED_RETRY_SECONDS = 30.0  # of a submission whose request could not be prepared
 LOOK_UP_SECONDS = 60.0  # until a carrier that could not tell is asked about the same delivery again
@@ -47,7 +47,7 @@ _SEVERITY = (Unreachable, Throttled, OutOfFunds, Misconfigured)
 
 
 class HttpCarrier(ConcurrentCarrier):
-    """A carrier over HTTP. Subclasses declare `table`, their options beside COMMON, and `needed`, those they cannot miss."""
+    """A carrier over HTTP. Subclasses declare `table`, their options beside COMMON, and `needed`, the required ones."""
 
     batch_size: ClassVar[int] = 100
     max_look_ups: ClassVar[int] = 20  # deliveries in one look-up; the engine asks about the others later
@@ -87,7 +87,7 @@ class HttpCarrier(ConcurrentCarrier):
     # The flow ---------------------------------------------------------------------------------------------------
 
     def max_in_flight(self) -> int:
-        """Return how many submissions may be under way: one after a rest, to try the trunk with."""
+        """Return how many submissions may be under way: only one after a rest, to try the trunk."""
         return 1 if self._rest else int(self.settings["connections"])
 
     def start(self, batch: Sequence[Submission]) -> Future[list[Result]]:

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_BODY_BYTES = 256 * 1024  # of one response; the longest documented one is a page of a report
-# Servers close idle connections after five seconds or more. A connection that is closed while a request leaves makes an
-# unknown delivery, so idle connections are closed here first.
+# Servers close idle connections after five seconds or more. If a server closes a connection while iris sends a request
+# over it, the delivery becomes unknown. So iris closes idle connections first.
 KEEPALIVE_SECONDS = 4.0
 MAX_RETRY_AFTER_SECONDS = 3600.0
 _LEAVING = frozenset({"http11.send_request_headers.started", "http2.send_request_headers.started"})
@@ -193,8 +193,8 @@ class HttpClient:
     async def _connection(self) -> AsyncIterator[AsyncClient]:
         """Take a connection, the one that was used last, and give it back.
 
-        Each is a client of its own: the pool of one client examines all of its connections for each request, which costs
-        several times the request with a hundred of them.
+        Each connection is a client of its own. One client with a pool would examine all of its connections for each
+        request: with a hundred connections, that costs several times as much as the request.
         """
         client = await self._idle.get()
         try:
@@ -224,7 +224,7 @@ class HttpClient:
 
 
 async def _read(response: Response) -> tuple[bytes, str]:
-    """Return the body, and what is wrong with it. A body that cannot be read leaves the status of use."""
+    """Return the body, and what is wrong with it. If the body cannot be read, the status is still used."""
     import httpx2
 
     if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):

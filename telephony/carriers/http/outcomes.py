@@ -47,7 +47,7 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The carrier refused one submission. `text` has its own words and the code; `code` tells refusals apart."""
+    """The carrier refused one submission. `text` has the carrier's words and the code; `code` tells refusals apart."""
 
     verdict: Verdict
     text: str = field(repr=False)
@@ -59,8 +59,8 @@ def status_codes(status: int) -> Verdict:
     """Return the verdict on a response whose body says nothing that the adapter understands.
 
     A server that does not process a request answers with one of these statuses (RFC 9110, 15.4 and 15.5): the address or
-    the login is wrong, it does not know the method or the format, or a firewall in front of it dislikes this text. It may
-    have accepted a request that it answers with any other status.
+    the login is wrong, it does not know the method or the format, or a firewall in front of it rejects this text. It
+    may have accepted a request that it answers with any other status.
     """
     if status in (301, 307, 308) or status in (
         401,

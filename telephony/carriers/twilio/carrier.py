@@ -1,7 +1,8 @@
 """Make calls and send SMS over Twilio (docs/http-carriers.md).
 
-A call requests what it plays when it is answered, and reports pressed keys and its end (`twilio.callbacks`). Twilio has no
-key against repetitions: a request without a response is unknown, until a status or the list of sent messages tells.
+A call requests what it plays when it is answered, and reports pressed keys and its end (`twilio.callbacks`). Twilio's
+API has no idempotency key: if a request gets no response, the delivery is unknown until a status or the list of sent
+messages shows its result.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ class TwilioCarrier(HttpCarrier, ReceivesCallbacks):
         return _refusal(body["code"], body.get("message"), response)
 
     def find(self, keys: Sequence[str]) -> dict[str, bool]:
-        """Compare what Twilio has sent to these numbers with our deliveries. What differs in the text proves nothing."""
+        """Look the deliveries up in Twilio's lists of what it sent to their numbers. A different text proves nothing."""
         found: dict[str, bool] = {}
         asked = [int(key) for key in keys]
         alike: dict[tuple[str, str], list[tuple[int, str, datetime]]] = defaultdict(list)
