@@ -43,7 +43,7 @@ MAX_REFUSALS_IN_A_ROW = {
 class RefusalsInARow:
     """Counts the different recipients refused since the trunk last accepted anything. Times are monotonic seconds.
 
-    The count is kept in memory only: it decides nothing but when the trunk rests.
+    The count is kept in memory only, because it only decides when the trunk rests.
     """
 
     def __init__(self) -> None:

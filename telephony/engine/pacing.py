@@ -26,8 +26,8 @@ from telephony.models.statuses import END, QUEUED
 # slot is wasted, and limits how long an OTP waits behind claimed deliveries.
 HORIZON = 0.2
 # How old an unclaimed slot of a busy trunk may be and still be used, in seconds: a handover between two processes, or a
-# slow claim, must not reduce the pace. A trunk is busy if something left within the last second. The slots of an idle
-# trunk restart at the present time, so that new work does not leave in a burst.
+# slow claim, must not reduce the pace. A trunk is busy if a delivery was submitted within the last second. The slots
+# of an idle trunk restart at the present time, so that new deliveries are not submitted in a burst.
 CATCH_UP = 0.5
 MAX_AHEAD_SECONDS = 10.0  # maximum time until the next slot; a later slot means that a clock was set back
 RING_SECONDS = 120  # if a call has been ringing for longer, it has ended, although no report said so

@@ -14,8 +14,9 @@ from telephony.models.trunks import Trunk
 class LateReport(models.Model):
     """A carrier's report that corrected a lost delivery, and what became of its price.
 
-    price = captured + charged + written_off. `captured` came from the open hold and `charged` from the balance; nobody paid
-    `written_off`. There is one row for each corrected delivery. It stays when the delivery is pruned.
+    price = captured + charged + written_off. `captured` came from the open hold and `charged` from the balance. The
+    account does not pay `written_off`. There is one row for each corrected delivery. It stays when the delivery is
+    pruned.
     """
 
     delivery = models.BigIntegerField(primary_key=True, help_text="Its id.")

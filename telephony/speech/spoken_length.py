@@ -145,7 +145,7 @@ def longest_of(texts: Iterable[str], *, known: float = 0.0) -> float:
 
 
 def longest_of_length(characters: int) -> float:
-    """Return the most seconds of any text of at most so many characters, of which nothing else is known."""
+    """Return the most seconds that any text of at most this many characters takes to say."""
     return START_SECONDS + _EXOTIC * characters if characters else 0.0
 
 

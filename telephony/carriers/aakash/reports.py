@@ -18,7 +18,7 @@ NEPAL = ZoneInfo("Asia/Kathmandu")  # the times of a report have no zone
 MATCH_WINDOW = timedelta(minutes=10)  # between the submission and the time in the row of the same SMS
 MAX_OPEN = 5000
 
-# Other words, such as queued, submitted and sent, decide nothing yet.
+# Other words, such as queued, submitted and sent, are not final.
 FINAL_STATUSES: Mapping[str, tuple[DeliveryStatus, Cause]] = {
     "delivered": (DeliveryStatus.COMPLETED, Cause.NONE),
     "failed": (DeliveryStatus.FAILED, Cause.REFUSED),

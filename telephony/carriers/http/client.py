@@ -1,8 +1,8 @@
 """One pooled HTTP client for each carrier, in an event loop of its own thread.
 
-httpx2 is the maintained continuation of httpx. Its trace says whether a request has begun to leave, which decides whether
-the carrier may have received it (`NotSent` or `NoResponse`). The event loop gives every request one deadline for all of it,
-and one thread serves hundreds of requests.
+httpx2 is the maintained continuation of httpx. Its trace says whether any part of a request was sent. If so, the
+carrier may have received it (`NoResponse`), otherwise not (`NotSent`). The event loop gives every request one deadline
+for all of it, and one thread serves hundreds of requests.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ for _name in ("httpx2", "httpcore2"):
 
 
 class NotSent(Exception):
-    """Nothing of the request has left, so the carrier certainly does not have it."""
+    """No part of the request was sent, so the carrier certainly does not have it."""
 
 
 class NoResponse(Exception):
-    """The request has left, at least in part, but no complete response came: the carrier may have it."""
+    """At least a part of the request was sent, but no complete response came: the carrier may have it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -178,7 +178,7 @@ class LiveCall:
         self._redirects += 1
         try:
             return await self._redial(uri), ""
-        except (CommandTimeout, RuntimeDead):  # the INVITE may have left, so the outcome is unknown
+        except (CommandTimeout, RuntimeDead):  # the INVITE may have been sent, so the outcome is unknown
             raise
         except BaresipError as e:
             return None, f"Not followed: {e}."

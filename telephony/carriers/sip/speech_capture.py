@@ -127,5 +127,5 @@ def _slice(heard: bytes, now: float, first: float, last: float) -> bytes:
 
 
 def _byte_count(seconds: float) -> int:
-    """Return the number of bytes of so many seconds of sound, in whole samples."""
+    """Return the number of bytes of this many seconds of sound, in whole samples."""
     return 2 * round(max(0.0, seconds) * BYTES_PER_SECOND / 2)

@@ -61,7 +61,7 @@ class Pace:
                 self.slowed = None
 
     def note_throttled(self, *, now: float) -> None:
-        """Slow down, because the SMSC throttled. Throttles during the hold are ignored: their PDUs left before it."""
+        """Slow down, because the SMSC throttled. Throttles during the hold are ignored: their PDUs were sent before it."""
         self._measure(now)
         if now < self.held_until:
             return

@@ -77,7 +77,7 @@ def _heard(reported: int, ended: int, status: int | None, cause: str, text: str)
 
 @dataclass(frozen=True, slots=True)
 class Resend:
-    """A resend that is about to leave. `waits`: another SMS to the same number must end first."""
+    """A resend that is about to be submitted. `waits`: another SMS to the same number must end first."""
 
     heard: Heard | None
     waits: bool

@@ -37,7 +37,7 @@ CODES: Mapping[int, Code] = {
     32001: Code("Trunk rate exceeded", Verdict.TOO_FAST),
 }
 
-# Statuses of a message. `accepted`, `queued` and so on decide nothing, but show that Twilio has it.
+# Statuses of a message. `accepted`, `queued` and so on are not final, but show that Twilio has the message.
 MESSAGE_STATUSES: Mapping[str, tuple[DeliveryStatus, Cause]] = {
     "accepted": (DeliveryStatus.SUBMITTED, Cause.NONE),
     "scheduled": (DeliveryStatus.SUBMITTED, Cause.NONE),
