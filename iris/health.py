@@ -48,6 +48,14 @@ def record_heartbeat(name: str = "worker") -> None:
     )
 
 
+def forget_heartbeats() -> None:
+    """Delete all heartbeats, so that `/health` reports a worker only after it has recorded a new one.
+
+    Call it before all processes of an installation start.
+    """
+    Heartbeat.objects.all().delete()
+
+
 @require_safe
 def health(request: HttpRequest) -> JsonResponse:
     parts = check_parts()

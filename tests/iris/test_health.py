@@ -61,6 +61,14 @@ def test_a_worker_counts_as_gone_after_15_seconds(seconds: int, status: int, cli
     assert client.get("/health").status_code == status
 
 
+def test_the_worker_of_an_earlier_sandbox_does_not_count(client: Client) -> None:
+    health.record_heartbeat()
+
+    health.forget_heartbeats()
+
+    assert client.get("/health").json()["worker"] != "ok"
+
+
 def test_a_heartbeat_has_one_row_per_part(client: Client) -> None:
     health.record_heartbeat()
     first = Heartbeat.objects.get().seen_at

@@ -18,6 +18,7 @@ from django.conf import settings
 from django.core.management import BaseCommand, CommandError, call_command
 from django.db import connections
 
+from iris import health
 from iris.devserver import seed
 from iris.devserver.embedded import server
 from iris.devserver.processes import Child, stop_all
@@ -50,6 +51,7 @@ class Command(BaseCommand):
         self._say(f"iris is starting in {settings.IRIS_HOME}")
         call_command("migrate", verbosity=0, interactive=False)
         seed.seed()
+        health.forget_heartbeats()  # those of a killed sandbox, whose worker no longer exists
         connections.close_all()
         children: list[Child] = []
         try:
