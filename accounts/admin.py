@@ -123,6 +123,8 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean_top_up(self) -> Decimal | None:
         amount: Decimal | None = self.cleaned_data["top_up"]
+        if amount and self.instance.is_twin:
+            raise forms.ValidationError("This is a test twin. Its members fill up its credits themselves.")
         if amount:
             try:
                 credits.check_room(account=self.instance, amount=amount)
@@ -150,13 +152,14 @@ class AccountAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     form = AccountForm
     inlines = (MemberInline,)
-    list_display = ("id", "name", "balance", "is_suspended", "created_at")
+    list_display = ("id", "name", "balance", "parent", "twin_of", "is_suspended", "created_at")
+    list_select_related = ("parent", "twin_of")
     search_fields = ("=id", "name", "members__user__email")
     ordering = ("name", "id")
     actions = ("revoke_keys",)
-    readonly_fields = ("balance", "created_at")
+    readonly_fields = ("balance", "parent", "twin_of", "created_at")
     fieldsets = (
-        (None, {"fields": ("name", "is_suspended", "created_at")}),
+        (None, {"fields": ("name", "is_suspended", "parent", "twin_of", "created_at")}),
         ("Credits", {"fields": ("balance", "top_up", "top_up_note", "top_up_cause")}),
     )
 
@@ -199,9 +202,22 @@ class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
 
 @admin.register(CreditEntry)
 class CreditEntryAdmin(ReadOnly):
-    list_display = ("created_at", "account", "kind", "amount", "cause", "note")
+    list_display = (
+        "created_at",
+        "account",
+        "kind",
+        "amount",
+        "balance_delta",
+        "counterpart",
+        "cause",
+        "note",
+    )
     list_filter = ("kind",)
     search_fields = ("=cause", "=account__members__user__email")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:
+        entries: QuerySet[Model] = super().get_queryset(request)
+        return entries.select_related("account", "counterpart")
 
 
 @admin.register(CreditHold)

@@ -1,10 +1,10 @@
-"""Move credits. Only this module and `late_captures` write balances, holds and ledger entries.
+"""Move credits. Only this module, `late_captures` and `transfers` write balances, holds and ledger entries.
 
 Every public function that moves credits is one transaction, and appends a ledger entry with its cause. The cause
 identifies the reason of the movement ("run:17", "delivery:903"). A function that is called again with the same cause
 books nothing, so a duplicate or late task is harmless.
 
-All functions lock hold rows (by id) before account rows, so no two of them can deadlock.
+All functions lock hold rows (by id) before account rows (by id), so no two of them can deadlock.
 """
 
 import json
@@ -53,7 +53,7 @@ def top_up(*, account: Account, amount: Decimal, cause: str | None = None, note:
     Raises InvalidInput (the amount is invalid, or the balance and open holds would exceed MAX_AMOUNT) and Conflict (the
     cause was booked before with another amount or account).
     """
-    amount = _money(amount)
+    amount = checked_amount(amount)
     if amount == 0:
         raise InvalidInput("The amount of a top-up must be greater than zero.")
     with transaction.atomic():
@@ -89,7 +89,7 @@ def charge(*, account: Account, amount: Decimal, cause: str, note: str = "") -> 
 
     Raises InsufficientCredits, and Conflict (the cause was booked before with another amount or account).
     """
-    amount = _money(amount)
+    amount = checked_amount(amount)
     if amount == 0:
         return None
     with transaction.atomic():
@@ -111,7 +111,7 @@ def hold(*, account: Account, amount: Decimal, cause: str) -> CreditHold:
 
     Raises InsufficientCredits, and Conflict (the cause was booked before with another amount or account).
     """
-    amount = _money(amount)
+    amount = checked_amount(amount)
     with transaction.atomic():
         # Insert the unique cause before any credit moves: a concurrent call with the same cause waits here and then
         # finds the hold of the first call.
@@ -182,7 +182,7 @@ def release(*, hold_id: int, keep: Decimal = Decimal(0), cause: str) -> Decimal:
     Raises NotFound, and Conflict if this cause has already released credits of a hold and there would be more to release
     now.
     """
-    keep = _money(keep)
+    keep = checked_amount(keep)
     with transaction.atomic():
         held = CreditHold.objects.select_for_update().filter(pk=hold_id).first()
         if held is None:
@@ -281,7 +281,7 @@ _TAKE_FROM_HOLDS = """
 """
 
 
-def _money(amount: Decimal) -> Decimal:
+def checked_amount(amount: Decimal) -> Decimal:
     """Return the amount with two decimals. Raises InvalidInput unless it is from 0 to MAX_AMOUNT, in whole cents."""
     try:
         exact = amount.quantize(CENT)

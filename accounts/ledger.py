@@ -21,6 +21,13 @@ WITH entries AS (
            coalesce(sum(amount) FILTER (WHERE kind = 'capture'), 0) AS captured,
            coalesce(sum(amount) FILTER (WHERE kind = 'release'), 0) AS released
       FROM accounts_creditentry WHERE hold_id IS NOT NULL GROUP BY hold_id
+), transfers AS (
+    -- NULL for the name of an entry that is neither the outgoing nor the incoming one.
+    SELECT substring(cause FROM '^(.*):(?:out|in)$') AS name, count(*) AS number, sum(balance_delta) AS sum,
+           count(DISTINCT user_id) AS accounts, max(amount) AS amount,
+           bool_and(counterpart_id <> user_id) AND count(DISTINCT least(user_id, counterpart_id)) = 1
+               AND count(DISTINCT greatest(user_id, counterpart_id)) = 1 AS mutual
+      FROM accounts_creditentry WHERE kind = 'transfer' GROUP BY 1
 ), accounts AS (
     SELECT a.id, 'account ' || a.id || ' ' || a.name AS name, a.balance, coalesce(e.balance, 0) AS entries_balance,
            coalesce(h.open, 0) AS open, coalesce(e.held, 0) AS entries_held, coalesce(e.number, 0) AS number
@@ -53,6 +60,8 @@ UNION ALL SELECT 'hold ' || cause, 'closed', amount - captured - released,
 UNION ALL SELECT 'hold ' || h.cause, 'entry of another account', 0, e.amount
             FROM accounts_creditentry e JOIN accounts_credithold h ON h.id = e.hold_id
            WHERE h.user_id <> e.user_id
+UNION ALL SELECT 'transfer ' || coalesce(name, 'without a name'), 'one side', amount, sum
+            FROM transfers WHERE name IS NULL OR number <> 2 OR sum <> 0 OR accounts <> 2 OR NOT mutual
 UNION ALL SELECT 'hold ' || b.hold_id, 'missing', 0, b.held
             FROM booked b WHERE NOT EXISTS (SELECT FROM accounts_credithold h WHERE h.id = b.hold_id)
 """
@@ -69,6 +78,8 @@ _SENTENCES = {
     " {from_entries:f}",
     "closed": "it is closed, but {stored:f} remains; by the entries {from_entries:f} would remain",
     "entry of another account": "an entry of another account moves {from_entries:f} of its credits",
+    "one side": "{stored:f} credits must leave one account and reach the other, but its entries add up to"
+    " {from_entries:f}",
     "missing": "it does not exist, but entries hold {from_entries:f} credits for it",
 }
 

@@ -1,16 +1,19 @@
 """Who acts for an account: find, add, change and remove members.
 
-An account always keeps an owner: the last one can neither leave nor lose ownership. All functions that change members lock
+Members of an account also act for its departments and for its test twin, with the same permissions (`standing`). An account
+always keeps an owner: the last one can neither leave nor lose ownership. All functions that change members lock
 the account's row first, so of two owners who leave at the same time, one stays.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from accounts import services
-from accounts.models import Account, Member, User
+from accounts.models import Account, Member, MemberQuerySet, User
 from accounts.permissions import ALL, OWNER, PRESETS, Permission, check
 from iris.errors import Conflict, InvalidInput, NotAllowed, NotFound
 
@@ -33,18 +36,66 @@ class ExceedsOwnPermissions(NotAllowed):
     default_code = "exceeds_own_permissions"
 
 
-def membership(*, user: User, account_id: int | None = None) -> Member:
-    """Return the person's membership in this account, or else in the account that the person joined first.
+class NoMembers(Conflict):
+    """A test twin has no members of its own."""
+
+    default_code = "is_test_twin"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """What a person may do for an account, by all memberships that count there. `member` is the closest of them."""
+
+    account: Account
+    member: Member
+    granted: frozenset[Permission]
+    is_owner: bool
+
+
+def standing(
+    *, memberships: MemberQuerySet, account_id: int | None, member_id: int | None = None
+) -> Standing | None:
+    """Return the standing of a person in an account, or else in the account that the person joined first.
+
+    `memberships` are those of one person. A membership in the account counts, and one in its parent. For a test twin, those
+    of its account count. With `member_id`, this membership must be among them. Executes at most two queries.
+    """
+    memberships = memberships.select_related("account__parent", "user").order_by("joined_at", "pk")
+    if account_id is None:
+        # Twins have no members, so none can be the first account.
+        first = memberships.first()
+        if first is None:
+            return None
+        # A membership in the parent may add permissions.
+        account_id, member_id = first.account_id, None
+        counting = [first] if first.account.parent_id is None else []
+    else:
+        counting = []
+    counting = counting or list(memberships.acting_for(account_id))
+    if not counting or (member_id is not None and member_id not in {member.pk for member in counting}):
+        return None
+    own = next((member for member in counting if member.account_id == account_id), None)
+    if own is not None:
+        account = own.account
+    else:
+        account = Account.objects.select_related("parent", "twin_of__parent").get(pk=account_id)
+    return Standing(
+        account=account,
+        member=own or counting[0],
+        granted=frozenset[Permission]().union(*(member.granted for member in counting)),
+        is_owner=any(member.is_owner for member in counting),
+    )
+
+
+def standing_of(*, user: User, account_id: int | None = None) -> Standing:
+    """Return the person's standing in this account, or else in the account that the person joined first.
 
     Raises NotAMember.
     """
-    memberships = Member.objects.select_related("account", "user").filter(user=user)
-    if account_id is not None:
-        memberships = memberships.filter(account=account_id)
-    member = memberships.first()
-    if member is None:
+    found = standing(memberships=Member.objects.filter(user=user), account_id=account_id)
+    if found is None:
         raise not_a_member(account_id)
-    return member
+    return found
 
 
 def not_a_member(account_id: int | None) -> NotAMember:
@@ -69,8 +120,12 @@ def add(
 ) -> Member:
     """Add the person with this e-mail address. A person who is new to iris is created without a password.
 
-    Raises InvalidInput, Conflict (already a member) and ExceedsOwnPermissions.
+    Raises InvalidInput, Conflict (already a member), NoMembers (a test twin) and ExceedsOwnPermissions.
     """
+    if account.is_twin:
+        raise NoMembers(
+            f"{account} is a test twin, which has no members of its own. The members of its account act for it."
+        )
     email = email.strip()
     services.check_email(email)
     by.check_may_grant(is_owner=is_owner, permissions=permissions)
@@ -174,7 +229,12 @@ def _locked(account: Account) -> Iterator[None]:
 
 
 def _refuse_last_owner(member: Member) -> None:
-    others = Member.objects.filter(account=member.account_id, is_owner=True, user__is_active=True)
+    # The owners of the parent own a department, too.
+    others = Member.objects.filter(
+        Q(account=member.account_id) | Q(account__departments=member.account_id),
+        is_owner=True,
+        user__is_active=True,
+    )
     if not others.exclude(pk=member.pk).exists():
         raise LastOwner(
             "This is the only owner of the account. Make another member an owner first; then this one can leave."

@@ -21,6 +21,13 @@ class Permission(StrEnum):
     URGENT = "urgent"
 
 
+class AccountKind(StrEnum):
+    """Whether an account is for real, or the test twin of another one."""
+
+    LIVE = "live"
+    TEST = "test"
+
+
 MEANINGS = {
     Permission.VIEW: "read campaigns, recipients, reports, credits and settings",
     Permission.PREPARE: "create and change campaigns, recipients, messages and templates",
@@ -49,6 +56,18 @@ class MissingPermission(NotAllowed):
     default_code = "missing_permission"
 
 
+class LiveAccountNeeded(NotAllowed):
+    """A test twin, or a test key, has been used where an account itself is needed."""
+
+    default_code = "live_account_needed"
+
+
+class TwinNeeded(NotAllowed):
+    """An account itself, or its key, has been used where its test twin is needed."""
+
+    default_code = "test_twin_needed"
+
+
 def preset_of(granted: frozenset[Permission]) -> str:
     """Return the name of the preset with exactly these permissions, or "custom"."""
     return next((name for name, preset in PRESETS.items() if preset == granted), "custom")
@@ -65,6 +84,19 @@ def check(granted: frozenset[Permission], needed: Permission, *, by_key: bool = 
     raise MissingPermission(
         f"This needs the permission “{needed}” in this account, and you do not have it. Ask an owner of the account."
     )
+
+
+def check_kind(needed: AccountKind, *, is_twin: bool, by_key: bool = False) -> None:
+    """Raise LiveAccountNeeded or TwinNeeded if the account of a request is of the other kind."""
+    if is_twin and needed is AccountKind.LIVE:
+        what, instead = ("key", "a live API key") if by_key else ("account", "the account itself")
+        raise LiveAccountNeeded(
+            f"This is a test {what}. Test twins have no members, departments or live keys: use {instead} for this request."
+        )
+    if not is_twin and needed is AccountKind.TEST:
+        raise TwinNeeded(
+            "This is for test twins only. Use a test key, or name the test twin in the header X-Account."
+        )
 
 
 def parse(names: Iterable[str], *, field: str = "permissions") -> frozenset[Permission]:

@@ -17,7 +17,7 @@ from django.db.models import F, Value
 from django.db.models.functions import Lower
 from django.utils import timezone
 
-from accounts import credits, logins
+from accounts import credits, departments, logins, transfers
 from accounts.models import Account, EndedLogin, Member, User
 from iris.errors import Conflict, InvalidInput, NotAuthenticated, NotFound
 
@@ -41,13 +41,16 @@ def create_account(
     username: str = "",
     name: str = "",
     opening_credits: Decimal = Decimal(0),
+    parent: Account | None = None,
     **fields: Any,
 ) -> Account:
     """Create a person and an account that the person owns, with `opening_credits`. Return the account.
 
-    Without a password, the person cannot log in. Without a name, the account is called by the e-mail address.
-    `fields` are those of the person, such as `first_name`.
-    Raises InvalidInput (invalid e-mail address or amount) and Conflict (the address or the username is taken).
+    Without a password, the person cannot log in. Without a name, the account is called by the e-mail address. With a
+    `parent`, it is a department of that account, which gives it the opening credits. `fields` are those of the person, such
+    as `first_name`.
+    Raises InvalidInput (invalid e-mail address or amount), Conflict (the address or the username is taken, or the parent
+    cannot have departments) and InsufficientCredits (of the parent).
     """
     check_email(email)
     try:
@@ -61,20 +64,23 @@ def create_account(
                     setattr(user, field, value)
                 user.set_password(password)
                 user.save()
-            account = open_account(user=user, name=name)
+            account = open_account(user=user, name=name, parent=parent)
             if opening_credits:
-                credits.top_up(
-                    account=account,
-                    amount=opening_credits,
-                    cause=f"account:{account.pk}",
-                    note="Opening credits",
-                )
+                _give_opening_credits(account, opening_credits)
     except IntegrityError as error:
         taken = (
             "username" if username and User.objects.filter(username=username).exists() else "e-mail address"
         )
         raise Conflict(f"There is already an account with this {taken}. Choose another one.") from error
     return account
+
+
+def _give_opening_credits(account: Account, amount: Decimal) -> None:
+    cause, note = f"account:{account.pk}", "Opening credits"
+    if account.parent is None:
+        credits.top_up(account=account, amount=amount, cause=cause, note=note)
+    else:
+        transfers.transfer(source=account.parent, target=account, amount=amount, cause=cause, note=note)
 
 
 def _unclaimed(email: str) -> User | None:
@@ -92,15 +98,17 @@ def _unclaimed(email: str) -> User | None:
     return None if user is None or user.has_usable_password() else user
 
 
-def open_account(*, user: User, name: str = "") -> Account:
-    """Create an account that this person owns.
+def open_account(*, user: User, name: str = "", parent: Account | None = None) -> Account:
+    """Create an account that this person owns, or a department. Raises Conflict if the parent cannot have departments.
 
     The first one has the id of the person, as in the previous release, and counts as the first that the person joined:
     others who have added the person before must not have their account chosen at each login.
     """
     with transaction.atomic():
         User.objects.select_for_update(of=("self",)).get(pk=user.pk)  # of two calls, one gets the person's id
-        account = Account(name=name or user.email)
+        if parent is not None:
+            departments.check_parent(parent)
+        account = Account(name=name or user.email, parent=parent)
         if not Account.objects.filter(pk=user.pk).exists():
             account.pk = user.pk
         account.save(force_insert=True)

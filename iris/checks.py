@@ -95,7 +95,9 @@ def _choice_problems(channel: str, choice: object) -> Iterator[str]:
         yield f'{channel} has {choice!r}; it must be an alias or {{ prefix = "+97798", trunks = ["alias"] }}.'
         return
     for alias in trunks:
-        if alias not in settings.CARRIERS:
+        if alias == settings.TWIN_TRUNK:
+            yield f"{channel} names the carrier {alias!r}, which takes only the deliveries of test twins."
+        elif alias not in settings.CARRIERS:
             yield f"{channel} names the carrier {alias!r}, which is not configured."
 
 

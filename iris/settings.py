@@ -453,6 +453,22 @@ IRIS_CARRIERS_FILE = env_str(
 )
 if IRIS_CARRIERS_FILE:
     CARRIERS, ROUTES = carriers_from_file("IRIS_CARRIERS_FILE", Path(IRIS_CARRIERS_FILE))
+# The trunk of test twins, whatever carriers and routes there are. It takes their deliveries and no others. Triggers of the
+# database know its name. Its pace keeps tests from slowing down real calls and SMS.
+TWIN_TRUNK = "test_twins"
+if TWIN_TRUNK in CARRIERS:
+    raise ImproperlyConfigured(
+        f"{IRIS_CARRIERS_FILE}: [carriers.{TWIN_TRUNK}] is the name of the trunk for test deliveries. Choose another name."
+    )
+CARRIERS = {
+    **CARRIERS,
+    TWIN_TRUNK: {
+        "BACKEND": "telephony.carriers.sandbox.SandboxCarrier",
+        "OPTIONS": {},
+        "CPS": 100,
+        "CHANNELS": None,
+    },
+}
 
 IRIS_SANDBOX_SPEED = float(
     env_decimal(

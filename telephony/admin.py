@@ -14,6 +14,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import cached_property
 
+from accounts.models import Account
 from telephony.models import (
     Audio,
     Delivery,
@@ -62,6 +63,19 @@ class ReadOnlyAdmin(admin.ModelAdmin[Any]):
         return False
 
 
+class PhoneNumberForm(forms.ModelForm[PhoneNumber]):
+    def clean_owner(self) -> Account | None:
+        owner: Account | None = self.cleaned_data["owner"]
+        if owner is not None and owner != self.instance.invented_for:
+            if owner.is_twin:
+                raise forms.ValidationError("A test twin cannot have a real number, or one of another twin.")
+            if self.instance.invented_for is not None:
+                raise forms.ValidationError(
+                    "This number was invented for a test twin, so nobody else can have it."
+                )
+        return owner
+
+
 @admin.register(PhoneNumber)
 class PhoneNumberAdmin(admin.ModelAdmin[PhoneNumber]):
     """Add numbers that accounts can buy.
@@ -69,11 +83,12 @@ class PhoneNumberAdmin(admin.ModelAdmin[PhoneNumber]):
     If an operator sets an owner here, that account pays nothing; buyers through the API pay.
     """
 
-    list_display = ("number", "rate", "capabilities", "friendly_name", "owner", "bought_at")
-    list_select_related = ("owner",)
+    form = PhoneNumberForm
+    list_display = ("number", "rate", "capabilities", "friendly_name", "owner", "invented_for", "bought_at")
+    list_select_related = ("owner", "invented_for")
     search_fields = ("number", "sid", "owner__members__user__email")
     raw_id_fields = ("owner",)
-    readonly_fields = ("bought_at",)
+    readonly_fields = ("invented_for", "bought_at")
     ordering = ("number",)
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:

@@ -8,11 +8,14 @@ class TelephonyConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from accounts.signals import twin_opened
+        from telephony import phone_numbers
         from telephony.engine import restore_hold
         from telephony.speech import voices
 
         voice = self.get_model("Voice")
         post_migrate.connect(voices.seed, sender=self, dispatch_uid="telephony.seed_voices")
         post_migrate.connect(restore_hold.adopt_new, sender=self, dispatch_uid="telephony.adopt_database")
+        twin_opened.connect(phone_numbers.invent_numbers, dispatch_uid="telephony.invent_numbers")
         post_save.connect(voices.clear_cache, sender=voice, dispatch_uid="telephony.voice_saved")
         post_delete.connect(voices.clear_cache, sender=voice, dispatch_uid="telephony.voice_deleted")

@@ -1,8 +1,11 @@
-"""Buy and release phone numbers."""
+"""Buy and release phone numbers, and invent those of test twins."""
 
 from __future__ import annotations
 
+import secrets
 import uuid
+from decimal import Decimal
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -13,6 +16,11 @@ from iris.errors import Conflict, NotFound
 from telephony.caller_id import choose_caller
 from telephony.models import Delivery, PhoneNumber
 from telephony.models.statuses import QUEUED
+
+# Numbers that begin like this look like mobile numbers of Nepal, but were assigned to no operator.
+INVENTED_PREFIX = "99"
+INVENTED_OWNED, INVENTED_FOR_SALE = 1, 5
+INVENTED_RATE = Decimal(40)
 
 
 def buy_number(*, account: Account, sid: str) -> PhoneNumber:
@@ -25,8 +33,10 @@ def buy_number(*, account: Account, sid: str) -> PhoneNumber:
     Raises NotFound (unknown number, or another account's), Conflict (already the account's own) and InsufficientCredits.
     """
     with transaction.atomic():
-        bought = PhoneNumber.objects.filter(sid=sid, owner__isnull=True).update(
-            owner=account, bought_at=timezone.now()
+        bought = (
+            PhoneNumber.objects.for_sale_to(account)
+            .filter(sid=sid)
+            .update(owner=account, bought_at=timezone.now())
         )
         if not bought:
             if PhoneNumber.objects.filter(sid=sid, owner=account).exists():
@@ -57,6 +67,30 @@ def release_number(*, account: Account, sid: str) -> PhoneNumber:
         locked = queued.select_for_update(no_key=True).order_by("pk").values_list("pk", flat=True)
         Delivery.objects.filter(pk__in=list(locked)).update(caller=choose_caller(owner_id=account.pk))
         return number
+
+
+def invent_numbers(sender: Any, twin: Account, **_: Any) -> None:
+    """Give a new test twin phone numbers: INVENTED_OWNED that it owns, and INVENTED_FOR_SALE that it can buy.
+
+    Receiver of `twin_opened`.
+    """
+    wanted = INVENTED_OWNED + INVENTED_FOR_SALE
+    while missing := wanted - twin.invented_numbers.count():
+        PhoneNumber.objects.bulk_create(
+            [
+                PhoneNumber(
+                    number=f"{INVENTED_PREFIX}{secrets.randbelow(10**8):08}",
+                    sid=secrets.token_hex(16),
+                    rate=INVENTED_RATE,
+                    friendly_name="Test number",
+                    invented_for=twin,
+                )
+                for _ in range(missing)
+            ],
+            ignore_conflicts=True,  # a number that exists already
+        )
+    owned = twin.invented_numbers.order_by("pk").values_list("pk", flat=True)[:INVENTED_OWNED]
+    PhoneNumber.objects.filter(pk__in=list(owned)).update(owner=twin, bought_at=timezone.now())
 
 
 def lock_if_owned(*, owner_id: int, number: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.urls import resolve
 
-from accounts import apikeys
+from accounts import apikeys, departments
 from accounts.models import Account, ApiKey, Member
 from campaigns.models import Campaign, SurveyTemplate
 from tests.campaigns.surveys.surveying import make_survey, make_template
@@ -100,6 +100,7 @@ def test_object_of_another_account_is_a_404_and_stays_unchanged(
         "phone_id": number.pk,
         "survey_id": make_survey(owner=owner).survey.pk,
         "template_id": make_template(owner=owner).pk,
+        "department_id": departments.create(parent=owner, name="Ward 5").pk,
     }
     apikeys.generate(account=owner)
     ids["member_id"], ids["key_id"] = Member.objects.get().pk, ApiKey.objects.get().pk
@@ -202,7 +203,17 @@ FIELDS = (
         "schedule_date",
         "status",
     ),
-    *("individual", "priority", "available_tags"),
+    *(
+        "individual",
+        "priority",
+        "available_tags",
+        "scopes",
+        "expires_at",
+        "test",
+        "amount",
+        "direction",
+        "note",
+    ),
 )
 
 
@@ -243,6 +254,7 @@ def _address(route: Route, owner: Account) -> str:
         survey_id=1,
         template_id=template.pk,
         member_id=Member.objects.get(account=owner).pk,
+        department_id=(owner.departments.first() or departments.create(parent=owner, name="Ward 5")).pk,
         key_id=(ApiKey.objects.filter(account=owner).first() or _make_key(owner)).pk,
     )
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
+from accounts import credits, departments, twins
 from accounts.models import Account, Member
 from campaigns import runs
 from campaigns.models import Campaign, Service
@@ -74,6 +76,11 @@ def applied(owner: Account) -> Request:
     return {"template_id": make_template(owner=owner).pk}, lambda: {"campaign_id": survey}
 
 
+def filled_up(owner: Account) -> Request:
+    credits.charge(account=twins.open_twin(account=owner), amount=Decimal(7), cause="number:1")
+    return {}, dict
+
+
 # For each address a function that prepares the account, and returns the ids in the address and a function that makes the
 # body. A body is made anew for each call, because sending it reads its files to their end.
 REQUESTS: dict[str, Callable[[Account], Request]] = {
@@ -106,6 +113,12 @@ REQUESTS: dict[str, Callable[[Account], Request]] = {
     ),
     "/api/system/keys/": lambda owner: ({}, lambda: {"name": "website", "scopes": ["view"]}),
     "/api/system/keys/revoke_all/": lambda owner: ({}, dict),
+    "/api/system/twin/": filled_up,
+    "/api/system/departments/": lambda owner: ({}, lambda: {"name": "Ward 5"}),
+    "/api/system/departments/<id:department_id>/transfer/": lambda owner: (
+        {"department_id": departments.create(parent=owner, name="Ward 5").pk},
+        lambda: {"amount": 7, "direction": "to_department"},
+    ),
     "/api/v1/auths/generate-api-keys/": lambda owner: ({}, dict),
     "/api/v1/auths/send/otp/": lambda owner: ({}, lambda: OTP),
     "/api/v1/campaign/create/": lambda owner: (

@@ -38,9 +38,12 @@ def access_of(request: Request) -> Access:
     if isinstance(request.auth, Access):
         return request.auth
     # Authenticated in another way, such as REST framework's `force_authenticate`: only the person is known.
-    member = members.membership(user=cast(User, request.user))
+    standing = members.standing_of(user=cast(User, request.user))
     return Access(
-        account=member.account, granted=member.granted, is_owner=member.is_owner, user_id=member.user_id
+        account=standing.account,
+        granted=standing.granted,
+        is_owner=standing.is_owner,
+        user_id=standing.member.user_id,
     )
 
 

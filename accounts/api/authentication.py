@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import ClassVar
 
-from django.db.models import Exists, QuerySet
+from django.db.models import Exists
 from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
@@ -94,12 +94,12 @@ def issue_tokens(user: User, *, account_id: int | None = None) -> Tokens:
 
     They act for this account, or else for the account that the person joined first. Raises `members.NotAMember`.
     """
-    member = members.membership(user=user, account_id=account_id)
+    standing = members.standing_of(user=user, account_id=account_id)
     refresh = RefreshToken.for_user(user)
     refresh[VERSION_CLAIM] = user.token_version
     refresh[LOGIN_CLAIM] = refresh["jti"]
-    refresh[ACCOUNT_CLAIM] = member.account_id
-    refresh[MEMBER_CLAIM] = member.pk
+    refresh[ACCOUNT_CLAIM] = standing.account.pk
+    refresh[MEMBER_CLAIM] = standing.member.pk
     return Tokens(refresh=str(refresh), access=str(refresh.access_token))
 
 
@@ -113,8 +113,10 @@ def refresh_access(refresh: str) -> str:
         raise NotAuthenticated(_cannot_refresh().message, code="user_inactive")
     if not _is_current(token, user):
         raise _cannot_refresh()
-    if MEMBER_CLAIM in token.payload and not _memberships(token).filter(user=user).exists():
-        raise _cannot_refresh()
+    if MEMBER_CLAIM in token.payload:
+        account_id, member_id = _claimed(token)
+        if not Member.objects.acting_for(account_id or 0).filter(pk=member_id or 0, user=user).exists():
+            raise _cannot_refresh()
     access = token.access_token
     access[LOGIN_CLAIM] = _login_of(token)  # so that ending the login ends both tokens
     return str(access)
@@ -138,30 +140,36 @@ def end_login(token: Token | None, *, refresh: str | None = None) -> None:
 
 
 def _access_of_token(request: Request, token: Token) -> tuple[User, Access]:
-    """Return the person and the access of a token. Executes one query, as every request calls it."""
+    """Return the person and the access of a token. Every request calls it.
+
+    Executes one query for an account of which the person is a member, and two for a department or a test twin.
+    """
     named = _named_account(request)
-    memberships = _memberships(token) if named is None else Member.objects.filter(account=named)
-    member = (
-        memberships.filter(
-            ~Exists(EndedLogin.objects.filter(login=_login_of(token))), user=_user_id(token) or 0
-        )
-        .select_related("account", "user")
-        .first()
+    account_id, member_id = _claimed(token) if named is None else (named, None)
+    has_not_ended = ~Exists(EndedLogin.objects.filter(login=_login_of(token)))
+    standing = members.standing(
+        memberships=Member.objects.filter(has_not_ended, user=_user_id(token) or 0),
+        account_id=account_id,
+        member_id=member_id,
     )
-    user = _user_of(token) if member is None else member.user
+    user = _user_of(token) if standing is None else standing.member.user
     if user is None:
         raise AuthenticationFailed(code="user_not_found")
     if not user.is_active:
         raise AuthenticationFailed(code="user_inactive")
     if not _is_current(token, user):
         raise AuthenticationFailed(code="token_not_valid")
-    if member is None:
+    if standing is None:
         if named is None and MEMBER_CLAIM in token.payload:
             raise AuthenticationFailed(code="token_not_valid")  # the person has left the account
         raise members.not_a_member(named)
-    _refuse_suspended(member.account)
+    _refuse_suspended(standing.account)
     return user, Access(
-        account=member.account, granted=member.granted, user_id=user.pk, is_owner=member.is_owner, token=token
+        account=standing.account,
+        granted=standing.granted,
+        user_id=user.pk,
+        is_owner=standing.is_owner,
+        token=token,
     )
 
 
@@ -183,19 +191,18 @@ def _access_of_key(request: Request, credential: str) -> tuple[User, Access]:
 
 
 def _refuse_suspended(account: Account) -> None:
-    if account.is_suspended:
+    """Raise NotAllowed if the account is suspended, or the one of which it is a department or the test twin."""
+    if any(one.is_suspended for one in account.represented_by):
         raise NotAllowed(
             "This account is suspended. Ask the operator of this server.", code="account_suspended"
         )
 
 
-def _memberships(token: Token) -> QuerySet[Member]:
-    """Return the membership that the token names, or all of them if it names none."""
+def _claimed(token: Token) -> tuple[int | None, int | None]:
+    """Return the account and the membership that a token names, 0 for an id that is invalid, or None if it names none."""
     if MEMBER_CLAIM not in token.payload:
-        return Member.objects.all()
-    return Member.objects.filter(
-        pk=_number(token, MEMBER_CLAIM) or 0, account=_number(token, ACCOUNT_CLAIM) or 0
-    )
+        return None, None
+    return _number(token, ACCOUNT_CLAIM) or 0, _number(token, MEMBER_CLAIM) or 0
 
 
 def _user_of(token: Token) -> User | None:

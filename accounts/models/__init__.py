@@ -3,7 +3,7 @@
 from accounts.models.accounts import MONEY_DIGITS, MONEY_PLACES, Account
 from accounts.models.credits import CreditEntry, CreditHold
 from accounts.models.keys import ApiKey
-from accounts.models.members import Member
+from accounts.models.members import Member, MemberQuerySet
 from accounts.models.users import EndedLogin, KnownAddress, RateCounter, User, UserManager
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "EndedLogin",
     "KnownAddress",
     "Member",
+    "MemberQuerySet",
     "RateCounter",
     "User",
     "UserManager",

@@ -15,6 +15,10 @@ MONEY_PLACES = 2
 class Account(models.Model):
     """Who pays with credits, and owns campaigns, phone numbers and API keys. People act for it as its members.
 
+    An account can have departments: accounts whose `parent` it is. Members of the parent act for its departments, too. Each
+    account can have a test twin, whose `twin_of` it is: the twin's calls and SMS reach no phone. Members of an
+    account act for its twin. Both columns are set when the row is inserted, and a trigger (accounts.kinship) keeps them.
+
     `balance` is the amount that can still be spent; only `accounts.credits` writes it. The table also has columns of people,
     such as `email`: processes of the previous release read and write them, and triggers keep them equal to those of the
     `User` with the same id (accounts.previous_release). No code of this release reads them.
@@ -35,10 +39,43 @@ class Account(models.Model):
         help_text="Nobody can act for a suspended account. What it has begun continues.",
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False, db_column="date_joined")
+    parent = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="departments",
+        db_index=False,
+        help_text="The account of which this one is a department.",
+    )
+    twin_of = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="twins",
+        db_index=False,
+        help_text="The account of which this one is the test twin.",
+    )
 
     class Meta:
+        indexes = (
+            models.Index(
+                fields=("parent", "id"),
+                condition=Q(parent__isnull=False),
+                name="accounts_account_departments",
+            ),
+        )
         constraints = (
             models.CheckConstraint(condition=Q(balance__gte=0), name="accounts_account_balance_not_negative"),
+            models.UniqueConstraint(
+                fields=("twin_of",), condition=Q(twin_of__isnull=False), name="accounts_account_one_twin"
+            ),
+            models.CheckConstraint(
+                condition=Q(parent=None) | Q(twin_of=None), name="accounts_account_twin_is_no_department"
+            ),
         )
 
     def __str__(self) -> str:
@@ -55,3 +92,18 @@ class Account(models.Model):
         elif "balance" in (update_fields := set(update_fields)):
             raise TypeError("Only accounts.credits may change balances.")
         super().save(*args, update_fields=update_fields, **kwargs)
+
+    @property
+    def is_twin(self) -> bool:
+        """Return whether this is the test twin of another account."""
+        return self.twin_of_id is not None
+
+    @property
+    def represented_by(self) -> "tuple[Account, ...]":
+        """Return this account and those whose members act for it, too: its parent, and the account of a twin.
+
+        Reads the database, unless the account was selected with `parent` and `twin_of__parent`.
+        """
+        twin_of = self.twin_of
+        known = (self, self.parent, twin_of, None if twin_of is None else twin_of.parent)
+        return tuple(account for account in known if account is not None)

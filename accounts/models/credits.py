@@ -59,9 +59,11 @@ class CreditEntry(models.Model):
     hold     −amount       +amount    credits were reserved
     capture  0             −amount    a delivery was paid from the hold
     release  +amount       −amount    unused credits of the hold were returned
+    transfer ±amount       0          credits moved between an account and its department
     ======== ============= ========== ============================================
 
-    (kind, cause) is unique, so nothing is booked twice.
+    (kind, cause) is unique, so nothing is booked twice. A transfer has two entries, with ":out" and ":in" at the end of
+    their causes. The `counterpart` of each is the account of the other.
     """
 
     class Kind(models.TextChoices):
@@ -70,6 +72,7 @@ class CreditEntry(models.Model):
         CAPTURE = "capture"
         RELEASE = "release"
         CHARGE = "charge"
+        TRANSFER = "transfer"
 
     account = models.ForeignKey(
         Account, on_delete=models.PROTECT, related_name="credit_entries", db_column="user_id", db_index=False
@@ -94,6 +97,17 @@ class CreditEntry(models.Model):
         max_length=120, db_collation="C"
     )  # never shown sorted, so the byte order of "C" is enough, and it is faster
     note = models.CharField(max_length=255, blank=True)
+    # Only transfers have one, so a foreign key constraint would examine many rows for nothing. Accounts are never deleted.
+    counterpart = models.ForeignKey(
+        Account,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+        help_text="The other account of a transfer.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -109,6 +123,9 @@ class CreditEntry(models.Model):
                 condition=Q(kind__in=("topup", "charge")),
                 name="accounts_creditentry_bought",
             ),
+            models.Index(
+                fields=("account", "id"), condition=Q(kind="transfer"), name="accounts_creditentry_moved"
+            ),
         )
         constraints = (
             models.UniqueConstraint(fields=("kind", "cause"), name="accounts_creditentry_booked_once"),
@@ -121,6 +138,10 @@ class CreditEntry(models.Model):
                     | Q(kind="capture", balance_delta=0, held_delta=-F("amount"), hold__isnull=False)
                     | Q(
                         kind="release", balance_delta=F("amount"), held_delta=-F("amount"), hold__isnull=False
+                    )
+                    | (
+                        Q(kind="transfer", held_delta=0, hold=None, counterpart__isnull=False)
+                        & (Q(balance_delta=F("amount")) | Q(balance_delta=-F("amount")))
                     )
                 ),
                 name="accounts_creditentry_deltas_fit_kind",

@@ -40,7 +40,7 @@ class ApiKey(models.Model):
         help_text="v1's generate-api-keys made it, and revokes it when it makes the next one.",
     )
     digest = models.CharField(max_length=64, unique=True, help_text="SHA-256 of the key.")
-    beginning = models.CharField(max_length=8, help_text="By which its owner knows it again.")
+    beginning = models.CharField(max_length=16, help_text="By which its owner knows it again.")
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True, help_text="To the minute.")

@@ -1,17 +1,43 @@
 """Members: which person may do what in which account."""
 
+from typing import Self
+
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import OuterRef, Q
 from django.utils import timezone
 
 from accounts.models.accounts import Account
 from accounts.permissions import ALL, Permission, preset_of
 
 
+class MemberQuerySet(models.QuerySet["Member"]):
+    def acting_for(self, account_id: int) -> Self:
+        """Return the members who act for an account: its own, those of its parent, and those of a twin's account."""
+        chosen = Account.objects.filter(pk=account_id)
+        return self.filter(
+            Q(account=account_id)
+            | Q(account__in=chosen.values("parent"))
+            | Q(account__in=chosen.values("twin_of"))
+            | Q(account__in=chosen.values("twin_of__parent"))
+        )
+
+    def acting_for_account_of(self, reference: str) -> Self:
+        """Return the same members in a subquery. `reference` is the name of the outer query's field with the account."""
+        return self.filter(
+            Q(account=OuterRef(reference))
+            | Q(account=OuterRef(f"{reference}__parent"))
+            | Q(account=OuterRef(f"{reference}__twin_of"))
+            | Q(account=OuterRef(f"{reference}__twin_of__parent"))
+        )
+
+
 class Member(models.Model):
-    """A person's permissions in an account. An account always has an owner (`accounts.members` keeps one)."""
+    """A person's permissions in an account. An account always has an owner (`accounts.members` keeps one).
+
+    The owners of a department's parent own the department, too, and the owners of an account own its test twin.
+    """
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="members", db_index=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
@@ -23,6 +49,8 @@ class Member(models.Model):
         help_text="Not used for owners, who have every permission.",
     )
     joined_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = MemberQuerySet.as_manager()
 
     class Meta:
         ordering = ("joined_at", "pk")

@@ -113,16 +113,22 @@ def dashboard(*, account: Account, days: int) -> Dashboard:
 
 
 def _credits(account: Account) -> tuple[Decimal, Decimal]:
-    """Return the credits that an account has ever received, and those spent: charges and captures from holds."""
+    """Return the credits that an account has ever received, and those spent: charges and captures from holds.
+
+    Credits that moved to or from a department, or the parent, count as received, with their sign.
+    """
     kind = CreditEntry.Kind
-    bought: dict[str, Decimal] = dict(
-        CreditEntry.objects.filter(account=account, kind__in=[kind.TOPUP.value, kind.CHARGE.value])
+    # Two conditions, because each has its own partial index.
+    direct = Q(kind__in=[kind.TOPUP.value, kind.CHARGE.value]) | Q(kind=kind.TRANSFER.value)
+    moved: dict[str, Decimal] = dict(
+        CreditEntry.objects.filter(direct, account=account)
         .order_by()
         .values_list("kind")
-        .annotate(Sum("amount"))
+        .annotate(Sum("balance_delta"))
     )
     captured = CreditHold.objects.filter(account=account).aggregate(sum=Sum("captured"))["sum"] or Decimal(0)
-    return bought.get(kind.TOPUP, Decimal(0)), bought.get(kind.CHARGE, Decimal(0)) + captured
+    received = moved.get(kind.TOPUP, Decimal(0)) + moved.get(kind.TRANSFER, Decimal(0))
+    return received, captured - moved.get(kind.CHARGE, Decimal(0))
 
 
 class _Figures:

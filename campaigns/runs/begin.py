@@ -133,11 +133,11 @@ def begin(
 
 
 def _check_routes(campaign: Campaign) -> None:
-    service = Service(campaign.service)
+    service, for_twin = Service(campaign.service), campaign.owner.is_twin
     if service.calls:
-        check_route(Channel.CALL)
+        check_route(Channel.CALL, for_twin=for_twin)
     if service.texts or (service.calls and campaign.failover_statuses):
-        check_route(Channel.SMS)
+        check_route(Channel.SMS, for_twin=for_twin)
 
 
 def _store_on_campaign(

@@ -10,8 +10,7 @@ from decimal import Decimal
 from django.db import connection
 
 from telephony.call_scripts import Script, dump
-from telephony.engine import trunk_queues
-from telephony.engine.routing import Router
+from telephony.engine import routing, trunk_queues
 from telephony.models import Cause, Channel, Purpose
 from telephony.models.statuses import QUEUED
 from telephony.unnest import rowset
@@ -49,14 +48,13 @@ def enqueue(*, requests: Sequence[DeliveryRequest]) -> list[int]:
     """
     if not requests:
         return []
-    routers = {channel: Router(channel) for channel in {request.channel for request in requests}}
-    trunks = [routers[request.channel].pick(request.to) for request in requests]
+    trunks = routing.choose_trunks([(request.owner_id, request.channel, request.to) for request in requests])
     rows, parameters = rowset(
         "o",
         {
             "item": ("bigint", [request.item for request in requests]),
             "owner_id": ("bigint", [request.owner_id for request in requests]),
-            "trunk_id": ("bigint", trunks),
+            "trunk_id": ("bigint", [trunk_id for trunk_id, _ in trunks]),
             "purpose": ("text", [request.purpose.value for request in requests]),
             "batch": ("bigint", [request.batch for request in requests]),
             "priority": ("smallint", [request.priority for request in requests]),
@@ -83,7 +81,6 @@ def enqueue(*, requests: Sequence[DeliveryRequest]) -> list[int]:
             parameters,
         )
         ids = [row[0] for row in cursor.fetchall()]
-    alias_of = next(iter(routers.values())).alias_of
-    for trunk in sorted(set(trunks)):
-        trunk_queues.wake(alias_of[trunk])
+    for _, alias in sorted(set(trunks)):
+        trunk_queues.wake(alias)
     return ids

@@ -162,7 +162,11 @@ def claim(
             )
             call_limit = max(0, channels - cursor.fetchone()[0])
         claimed = lifecycle.claim(
-            trunk_id=trunk_id, limit=limit, call_limit=call_limit, last_owner=last_owner
+            trunk_id=trunk_id,
+            limit=limit,
+            call_limit=call_limit,
+            last_owner=last_owner,
+            for_twins=alias == settings.TWIN_TRUNK,
         )
         if not claimed:
             return Claim()

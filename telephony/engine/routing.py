@@ -1,5 +1,8 @@
 """Choose the trunk of a call or SMS: by channel, then by the longest matching prefix of the number.
 
+Deliveries of test twins go through `settings.TWIN_TRUNK`, whatever the routes say, and no other delivery does. Claims check
+this again (`lifecycle.claim`), and so does the database when a delivery is inserted or moved.
+
 Also moves queued deliveries from closed trunks to other trunks of their routes.
 """
 
@@ -12,29 +15,57 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
+from accounts.models import Account
 from iris.errors import Unavailable
 from telephony.engine import lifecycle
 from telephony.models import Channel, Trunk
 
 
 def get_or_create_trunks() -> dict[str, Trunk]:
-    """Return the rows of all configured carriers by alias. Creates missing rows."""
+    """Return the rows of all configured carriers by alias.
+
+    Creates missing rows, except that of test twins, which exists from the first delivery of a twin on.
+    """
     trunks = {trunk.alias: trunk for trunk in Trunk.objects.filter(alias__in=settings.CARRIERS)}
-    missing = [alias for alias in settings.CARRIERS if alias not in trunks]
+    missing = [alias for alias in settings.CARRIERS if alias not in trunks and alias != settings.TWIN_TRUNK]
     if missing:
         Trunk.objects.bulk_create([Trunk(alias=alias) for alias in missing], ignore_conflicts=True)
         trunks = {trunk.alias: trunk for trunk in Trunk.objects.filter(alias__in=settings.CARRIERS)}
     return trunks
 
 
-def check_route(channel: Channel) -> None:
-    """Raise Unavailable if no trunk serves this channel."""
-    if not settings.ROUTES[channel.value]:
+def check_route(channel: Channel, *, for_twin: bool = False) -> None:
+    """Raise Unavailable if no trunk serves this channel. Test twins always have one."""
+    if not for_twin and not settings.ROUTES[channel.value]:
         raise Unavailable(f"No carrier is set up for {channel.label}: ask this server's operator.")
 
 
+def choose_trunks(requests: Sequence[tuple[int, Channel, str]]) -> list[tuple[int, str]]:
+    """Return the id and the alias of the trunk of each request, given as (id of the owner, channel, number).
+
+    Executes the same few queries for any number of requests. Raises Unavailable if no trunk serves a channel.
+    """
+    owners = {owner_id for owner_id, _, _ in requests}
+    twins = set(Account.objects.filter(pk__in=owners, twin_of__isnull=False).values_list("pk", flat=True))
+    channels = {channel for owner_id, channel, _ in requests if owner_id not in twins}
+    routers = {channel: Router(channel) for channel in channels}
+    for_twins = (_twin_trunk().pk, settings.TWIN_TRUNK) if twins else None
+    chosen: list[tuple[int, str]] = []
+    for owner_id, channel, to in requests:
+        if for_twins is not None and owner_id in twins:
+            chosen.append(for_twins)
+        else:
+            trunk_id = routers[channel].pick(to)
+            chosen.append((trunk_id, routers[channel].alias_of[trunk_id]))
+    return chosen
+
+
+def _twin_trunk() -> Trunk:
+    return Trunk.objects.get_or_create(alias=settings.TWIN_TRUNK)[0]
+
+
 class Router:
-    """Choose trunks for many numbers with one query.
+    """Choose trunks for many numbers of ordinary accounts with one query.
 
     Skips trunks that rest or are paused, unless all trunks of the route do.
     """
@@ -81,7 +112,9 @@ def move_from_closed_trunks() -> int:
 
     Moves only queued deliveries that are not waiting for a resend: no carrier can have them.
     """
-    closed = {trunk.pk: trunk for trunk in Trunk.objects.all() if is_closed(trunk)}
+    # The deliveries of test twins wait until the operator opens their trunk again: all others would reach people.
+    trunks = Trunk.objects.exclude(alias=settings.TWIN_TRUNK)
+    closed = {trunk.pk: trunk for trunk in trunks if is_closed(trunk)}
     moved = 0
     for pk, trunk in closed.items():
         if trunk.alias not in settings.CARRIERS:

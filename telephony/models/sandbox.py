@@ -38,6 +38,7 @@ class SandboxMessage(models.Model):
                 fields=["report_at"], condition=models.Q(report_at__isnull=False), name="sandbox_due"
             ),
             models.Index(fields=["to", "-id"], name="sandbox_to"),
+            models.Index(fields=["owner_id", "id"], name="sandbox_owner"),
         ]
 
     def __str__(self) -> str:

@@ -8,6 +8,7 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
+from accounts import departments, twins
 from accounts.ledger import check_ledger
 from accounts.models import Account, CreditEntry, User
 from tests.factories import account_of, make_account, make_hold, make_member, make_user, owner_of
@@ -64,6 +65,26 @@ def test_submitting_the_account_page_twice_tops_up_once(operator: Client) -> Non
         == "Top-up by operator@example.com"
     )
     assert check_ledger().differences == ()
+
+
+def test_pages_of_accounts_show_departments_and_test_twins(operator: Client) -> None:
+    account = make_account(name="City")
+    departments.create(parent=account, name="Ward 5")
+    twin = twins.open_twin(account=account)
+    listed = operator.get(reverse("admin:accounts_account_changelist")).content.decode()
+    assert listed.count("City</a>") + listed.count(">City<") >= 3
+    page = operator.get(reverse("admin:accounts_account_change", args=[twin.pk]))
+    assert "twin of" in page.content.decode().lower()
+    assert {"parent", "twin_of"}.isdisjoint(page.context["adminform"].form.fields)
+
+
+def test_a_test_twin_is_not_topped_up_on_its_page(operator: Client) -> None:
+    twin = twins.open_twin(account=make_account())
+    url = reverse("admin:accounts_account_change", args=[twin.pk])
+    response = operator.post(url, members_form(twin) | form_of(operator.get(url), top_up="12.50"))
+    assert response.status_code == 200
+    assert "Its members fill up its credits themselves" in response.content.decode()
+    assert CreditEntry.objects.filter(account=twin).count() == 1
 
 
 def test_saving_the_account_page_without_an_amount_books_nothing(operator: Client) -> None:

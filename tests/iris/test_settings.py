@@ -58,6 +58,18 @@ def test_an_invalid_setting_stops_the_start_and_names_the_variable(
     assert f"ImproperlyConfigured: {name} must" in refused.stderr
 
 
+def test_no_carrier_has_the_name_of_the_trunk_of_test_twins(tmp_path: Path) -> None:
+    carriers = tmp_path / "carriers.toml"
+    backend = "telephony.carriers.sandbox.SandboxCarrier"
+    carriers.write_text(
+        f'[carriers.test_twins]\nBACKEND = "{backend}"\n[routes]\ncall = []\nsms = ["test_twins"]\n'
+    )
+    refused = start(tmp_path, IRIS_CARRIERS_FILE=str(carriers))
+
+    assert refused.returncode != 0
+    assert "the name of the trunk for test deliveries. Choose another name." in refused.stderr
+
+
 def test_commands_report_an_invalid_setting_in_one_sentence(tmp_path: Path) -> None:
     refused = manage(tmp_path, "check", IRIS_PORT="many")
 

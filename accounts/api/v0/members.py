@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from django.db.models import F, OuterRef, Prefetch, Q, Subquery
 from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import members
-from accounts.api.account import access_of, account_of
+from accounts.api.account import Access, access_of, account_of
 from accounts.api.permissions import needs
-from accounts.models import Member, User
-from accounts.permissions import OWNER, PRESETS, Permission
+from accounts.models import Account, Member, User
+from accounts.permissions import OWNER, PRESETS, AccountKind, Permission, preset_of
 from iris.api.envelope import success
 from iris.api.fields import Text, validated
 from iris.api.lists import Words
@@ -46,13 +47,13 @@ class NewMember(Grant):
 
 
 class MemberViewSet(V0ViewSet):
-    @needs(Permission.MANAGE_ACCOUNT)
+    @needs(Permission.MANAGE_ACCOUNT, only=AccountKind.LIVE)
     def list(self, request: Request) -> Response:
         people = Member.objects.filter(account=account_of(request)).select_related("user")
         page = paginate(request, people)
         return success({"pagination": page.pagination, "members": [member_json(one) for one in page.items]})
 
-    @needs(Permission.MANAGE_ACCOUNT)
+    @needs(Permission.MANAGE_ACCOUNT, only=AccountKind.LIVE)
     def create(self, request: Request) -> Response:
         access = access_of(request)
         member = members.add(
@@ -63,7 +64,7 @@ class MemberViewSet(V0ViewSet):
             message += " This person has no password yet: the operator of this server sets it."
         return success({"member": member_json(member)}, message=message, status=201)
 
-    @needs(Permission.MANAGE_ACCOUNT)
+    @needs(Permission.MANAGE_ACCOUNT, only=AccountKind.LIVE)
     def update(self, request: Request, member_id: int) -> Response:
         access = access_of(request)
         members.find(account=access.account, member_id=member_id)  # a wrong id is a 404, whatever the body
@@ -75,7 +76,7 @@ class MemberViewSet(V0ViewSet):
         )
         return success({"member": member_json(member)}, message="Member changed.")
 
-    @needs(None)  # everybody may leave
+    @needs(None, only=AccountKind.LIVE)  # everybody may leave
     def destroy(self, request: Request, member_id: int) -> Response:
         access = access_of(request)
         members.remove(account=access.account, member_id=member_id, by=access.actor)
@@ -85,27 +86,42 @@ class MemberViewSet(V0ViewSet):
 class AccountViewSet(V0ViewSet):
     @needs(None)
     def list(self, request: Request) -> Response:
-        """List the accounts of which the person is a member. An API key lists its own account."""
+        """List the accounts of which the person is a member, and the account of the request. A key lists only its own."""
         access = access_of(request)
-        joined = Member.objects.filter(user=cast(User, request.user)).select_related("account")
-        if access.key is not None:
-            joined = joined.filter(account=access.account)
-        page = paginate(request, joined)
+        mine = Member.objects.filter(user=cast(User, request.user))
+        wanted = Q(pk=access.account.pk)
+        if access.key is None:
+            wanted |= Q(pk__in=mine.values("account"))
+        accounts = (
+            Account.objects.filter(wanted)
+            .annotate(joined_at=Subquery(mine.filter(account=OuterRef("pk")).values("joined_at")))
+            .order_by(F("joined_at").asc(nulls_last=True), "pk")
+        )
+        page = paginate(request, accounts.prefetch_related(Prefetch("members", mine, to_attr="mine")))
         return success(
             {
                 "pagination": page.pagination,
-                "accounts": [
-                    {
-                        "id": member.account_id,
-                        "name": member.account.name,
-                        "preset": member.preset,
-                        "permissions": [one for one in Permission if one in member.granted],
-                        "is_current": member.account_id == access.account.pk,
-                    }
-                    for member in page.items
-                ],
+                "accounts": [_account_json(account, access) for account in page.items],
             }
         )
+
+
+def _account_json(account: Account, access: Access) -> dict[str, Any]:
+    memberships: list[Member] = account.mine  # type: ignore[attr-defined]  # prefetched
+    if memberships:
+        preset, granted = memberships[0].preset, memberships[0].granted
+    else:  # a department or a test twin, for which the person acts as a member of another account
+        granted = access.granted
+        preset = OWNER if access.is_owner else preset_of(granted)
+    return {
+        "id": account.pk,
+        "name": account.name,
+        "preset": preset,
+        "permissions": [one for one in Permission if one in granted],
+        "is_current": account.pk == access.account.pk,
+        "parent": account.parent_id,
+        "twin_of": account.twin_of_id,
+    }
 
 
 def member_json(member: Member) -> dict[str, Any]:

@@ -2,10 +2,14 @@
 
 from accounts.api.v0.keys import KeyViewSet
 from accounts.api.v0.members import AccountViewSet, MemberViewSet
+from accounts.api.v0.twins import TwinViewSet
 from iris.api.views import with_and_without_slash
 
 urlpatterns = [
     *with_and_without_slash("accounts", AccountViewSet.as_view({"get": "list"}), name="v0-accounts"),
+    *with_and_without_slash(
+        "twin", TwinViewSet.as_view({"get": "retrieve", "post": "fill_up"}), name="v0-twin"
+    ),
     *with_and_without_slash(
         "members", MemberViewSet.as_view({"get": "list", "post": "create"}), name="v0-members"
     ),

@@ -37,7 +37,13 @@ class Command(BaseCommand):
         parser.add_argument("--username", default="", help="default: derived from the e-mail address")
         parser.add_argument("--contact-number", default="")
         parser.add_argument("--address", default="")
-        parser.add_argument("--credits", default="0", help="the opening credits")
+        parser.add_argument(
+            "--parent",
+            help="creates a department of this account: the e-mail address of its owner, or its number",
+        )
+        parser.add_argument(
+            "--credits", default="0", help="the opening credits; those of a department come from its parent"
+        )
 
     def handle(self, *args: Any, email: str, credits: str, **options: Any) -> None:
         fields = {
@@ -53,6 +59,7 @@ class Command(BaseCommand):
                 password=password,
                 name=options["name"],
                 opening_credits=opening_credits,
+                parent=services.chosen_account(options["parent"]) if options["parent"] else None,
                 **fields,
             )
         except ValidationError as error:

@@ -27,6 +27,11 @@ class Command(BaseCommand):
     ) -> None:
         try:
             account = services.chosen_account(email)
+            if account.is_twin:
+                raise CommandError(
+                    f"{account} is a test twin: its credits are for tests only, and its members fill them up themselves with"
+                    f" POST /api/system/twin/. To top up its account, give the number {account.twin_of_id}."
+                )
             with transaction.atomic():
                 # Of two commands with the same cause, the second waits here and then sees the entry of the first.
                 Account.objects.select_for_update(no_key=True).get(pk=account.pk)

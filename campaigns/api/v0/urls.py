@@ -1,3 +1,4 @@
+from campaigns.api.v0.departments import DepartmentViewSet
 from campaigns.api.v0.numbers import NumberViewSet
 from campaigns.api.v0.views import CampaignViewSet
 from iris.api.views import with_and_without_slash
@@ -41,5 +42,16 @@ urlpatterns = [
     ),
     *with_and_without_slash(
         "number/<id:number_id>", NumberViewSet.as_view({"get": "retrieve", **CHANGES}), name="v0-number"
+    ),
+    *with_and_without_slash(
+        "departments", DepartmentViewSet.as_view({"get": "list", "post": "create"}), name="v0-departments"
+    ),
+    *with_and_without_slash(
+        "departments/<id:department_id>", DepartmentViewSet.as_view({"patch": "rename"}), name="v0-department"
+    ),
+    *with_and_without_slash(
+        "departments/<id:department_id>/transfer",
+        DepartmentViewSet.as_view({"post": "transfer"}),
+        name="v0-department-transfer",
     ),
 ]

@@ -6,8 +6,8 @@ from typing import Any
 
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from accounts.api.permissions import needed_by
-from accounts.permissions import MEANINGS, OWNER, PRESETS, Permission
+from accounts.api.permissions import kind_needed_by, needed_by
+from accounts.permissions import MEANINGS, OWNER, PRESETS, AccountKind, Permission
 from iris.management.generated_table import TableCommand
 
 NOBODY = "none: no login needed"
@@ -16,6 +16,12 @@ ANYBODY = "any"
 
 def routes() -> Iterator[tuple[str, str, str]]:
     """Yield the path, the method and the needed permission of every operation of the APIs, in the order of the URLs."""
+    for path, method, needed, _ in operations():
+        yield path, method, needed
+
+
+def operations() -> Iterator[tuple[str, str, str, AccountKind | None]]:
+    """Yield the same, and the kind of account to which an operation is restricted."""
     for path, pattern in _patterns(get_resolver().url_patterns):
         view = getattr(pattern.callback, "cls", None)
         if view is None or not path.startswith("/api/") or not path.endswith("/"):
@@ -26,12 +32,13 @@ def routes() -> Iterator[tuple[str, str, str]]:
         for method, name in sorted(actions.items()):
             if method == "head":
                 continue
+            kind = None
             if not view.permission_classes:
                 needed = NOBODY
             else:
-                permission = needed_by(view, name)
+                permission, kind = needed_by(view, name), kind_needed_by(view, name)
                 needed = ANYBODY if permission is None else permission.value
-            yield path, method.upper(), needed
+            yield path, method.upper(), needed, kind
 
 
 def table() -> str:
@@ -43,11 +50,13 @@ def table() -> str:
         lines.append(f"| {name} | {', '.join(f'`{one}`' for one in Permission if one in preset)} |")
     lines.append(f"| {OWNER} | all, also those that later releases add |")
     lines += ["", "| route | methods | permission |", "|---|---|---|"]
-    grouped: dict[tuple[str, str], list[str]] = {}
-    for path, method, needed in routes():
-        grouped.setdefault((path, needed), []).append(method)
-    for (path, needed), methods in grouped.items():
+    grouped: dict[tuple[str, str, AccountKind | None], list[str]] = {}
+    for path, method, needed, kind in operations():
+        grouped.setdefault((path, needed, kind), []).append(method)
+    for (path, needed, kind), methods in grouped.items():
         shown = needed if needed in (NOBODY, ANYBODY) else f"`{needed}`"
+        if kind is AccountKind.LIVE:
+            shown += ", no test twin"
         lines.append(f"| `{path}` | {', '.join(methods)} | {shown} |")
     return "\n".join(lines)
 

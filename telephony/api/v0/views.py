@@ -28,7 +28,7 @@ class PhoneNumberViewSet(V0ViewSet):
 
     @needs(Permission.VIEW)
     def list(self, request: Request) -> Response:
-        free = self.filter_queryset(PhoneNumber.objects.filter(owner=None).order_by("id"))
+        free = self.filter_queryset(PhoneNumber.objects.for_sale_to(account_of(request)).order_by("id"))
         return success(
             {"number_lists": [phone_number_json(number) for number in free]},
             message="Number Lists Retrived Successfully!!",  # sic

@@ -1,9 +1,5 @@
 from django.urls import path
 
-from telephony.carriers.sandbox.views import inbox, messages
+from telephony.carriers.sandbox.views import inbox
 
-urlpatterns = [
-    path("", inbox, name="sandbox-inbox"),
-    path("messages", messages, name="sandbox-messages"),
-    path("messages/", messages),
-]
+urlpatterns = [path("", inbox, name="sandbox-inbox")]

@@ -25,22 +25,29 @@ MAX_ROWS = 1000
 @csrf_exempt
 @require_http_methods(["GET", "HEAD", "DELETE"])
 def messages(request: HttpRequest) -> HttpResponse:
-    """List the messages, newest first, or empty the inbox (DELETE).
+    """List the messages of all accounts, newest first, or empty the inbox (DELETE).
 
     Query parameters: `to`, `channel` and `since` filter; `limit` is at most 1,000.
     """
     _require_sandbox_inbox()
     if request.method == "DELETE":
-        SandboxMessage.objects.filter(hidden=False).update(hidden=True)
+        hide()
         return HttpResponse(status=204)
     try:
-        rows = _filtered(request)
+        return JsonResponse(listed(request), safe=False, json_dumps_params={"ensure_ascii": False})
     except ValueError as e:
         return JsonResponse({"message": str(e)}, status=400)
+
+
+def listed(request: HttpRequest, *, owner_id: int | None = None) -> list[dict[str, Any]]:
+    """Return the messages that the query parameters select, of one account or of all. Raises ValueError."""
     now = timezone.now()
-    return JsonResponse(
-        [_as_json(row, now, request) for row in rows], safe=False, json_dumps_params={"ensure_ascii": False}
-    )
+    return [_as_json(row, now, request) for row in _filtered(request, owner_id=owner_id)]
+
+
+def hide(*, owner_id: int | None = None) -> None:
+    """Empty the inbox of one account, or of all."""
+    _visible(owner_id).update(hidden=True)
 
 
 @require_safe
@@ -55,8 +62,13 @@ def inbox(request: HttpRequest) -> HttpResponse:
     return render(request, "telephony/inbox.html", {"messages": rows})
 
 
-def _filtered(request: HttpRequest) -> QuerySet[SandboxMessage]:
-    rows = SandboxMessage.objects.filter(hidden=False).order_by("-id")
+def _visible(owner_id: int | None) -> QuerySet[SandboxMessage]:
+    rows = SandboxMessage.objects.filter(hidden=False)
+    return rows if owner_id is None else rows.filter(owner_id=owner_id)
+
+
+def _filtered(request: HttpRequest, *, owner_id: int | None = None) -> QuerySet[SandboxMessage]:
+    rows = _visible(owner_id).order_by("-id")
     if to := storable(request.GET.get("to", "")):
         # A "+" in a query string reads as a space.
         rows = rows.filter(to__endswith=to.strip().lstrip("+"))

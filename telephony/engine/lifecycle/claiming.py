@@ -38,12 +38,15 @@ def stopped_since_claim(ids: Sequence[int]) -> set[int]:
         return {row[0] for row in cursor.fetchall()}
 
 
-def claim(*, trunk_id: int, limit: int, call_limit: int | None, last_owner: int) -> list[Claimed]:
+def claim(
+    *, trunk_id: int, limit: int, call_limit: int | None, last_owner: int, for_twins: bool = False
+) -> list[Claimed]:
     """Mark at most `limit` queued deliveries of a trunk as `submitting`; return them in the order of submission.
 
     Call it with the trunk's row locked. OTPs come first (`priority`). Then the owners alternate: each round takes one
     delivery of each owner, beginning after `last_owner`, whatever the size of their campaigns. `call_limit` limits the
-    calls among them to the free channels; None means no limit.
+    calls among them to the free channels; None means no limit. A trunk `for_twins` submits only the deliveries of test
+    twins, and other trunks never submit them, whatever trunk a delivery was given.
     """
     # The query skips through the index from owner to owner, and due deliveries come first within each owner. So the cost
     # does not grow with the queue, nor with paused or delayed deliveries.
@@ -60,7 +63,9 @@ def claim(*, trunk_id: int, limit: int, call_limit: int | None, last_owner: int)
                    AND (d.priority, d.owner_id) > (owners.priority, owners.owner_id)
                  ORDER BY d.priority, d.owner_id LIMIT 1) next
         ), ready AS MATERIALIZED (
-            SELECT * FROM owners WHERE EXISTS (
+            SELECT * FROM owners WHERE %(for_twins)s = EXISTS (
+                SELECT FROM accounts_account a WHERE a.id = owners.owner_id AND a.twin_of_id IS NOT NULL)
+               AND EXISTS (
                 SELECT FROM telephony_delivery d
                  WHERE d.trunk_id = %(trunk)s AND d.status = {QUEUED} AND d.priority = owners.priority
                    AND d.owner_id = owners.owner_id AND {due})
@@ -115,6 +120,7 @@ def claim(*, trunk_id: int, limit: int, call_limit: int | None, last_owner: int)
                 "limit": limit,
                 "call_limit": call_limit,
                 "last_owner": last_owner,
+                "for_twins": for_twins,
                 "lease": settings.IRIS_LEASE_SECONDS,
             },
         )

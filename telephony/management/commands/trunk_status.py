@@ -42,6 +42,8 @@ class Command(BaseCommand):
             )
         }
         for alias in settings.CARRIERS:
+            if alias not in rows:  # no test twin has sent anything
+                continue
             self._show(rows[alias], counts.get(alias, {"queued": 0, "calls": 0, "under_way": 0}))
         if held := restore_hold.describe_hold():
             self.stdout.write(f"WARNING: nothing is sent: {held}")

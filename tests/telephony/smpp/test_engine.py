@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 
+import httpx
 import pytest
 
 from telephony.segments import segments_of
@@ -209,6 +210,82 @@ def test_recipient_who_replied_stop_gets_no_further_sms(iris: SmppIris, far: Sms
     }
     assert arrivals_since(far, start) == {"9779841500002": 1}
     assert before - iris.balance() == 1
+
+
+def test_nothing_that_a_test_key_starts_reaches_the_smsc(iris: SmppIris, far: SmscProcess) -> None:
+    """The SMSC is the only route, and there is no route for calls: a test key sends SMS and calls, and none arrives."""
+    start, before = len(far.entries), iris.balance()
+    created = iris.demo.post(
+        "/api/system/keys/", json={"name": "ci", "scopes": ["view", "prepare", "send"], "test": True}
+    )
+    assert created.status_code == 201, created.text
+    twin = httpx.Client(
+        base_url=iris.url, headers={"Authorization": f"Bearer {created.json()['data']['key']['token']}"}
+    )
+    otp = {"message": "Your code is {otp}", "sms_send_options": "text"}
+    with twin:
+        campaigns = {}
+        for services, number in (("SMS", 9_841_600_001), ("PHONE", 9_841_600_002)):
+            body = {"name": "Test", "services": services, "individual_number": [number]}
+            made = twin.post("/api/system/campaigns/", json=body)
+            assert made.status_code == 201, made.text
+            campaigns[services] = made.json()["data"]["details"][0]["id"]
+            begun = twin.post(
+                f"/api/system/campaigns/{campaigns[services]}/begin/", json={"message": "Namaste"}
+            )
+            assert begun.status_code == 200, begun.text
+        for option, to in (("text", "9841600003"), ("voice", "9841600004")):
+            sent = twin.post("/api/system/send/otp/", json={**otp, "number": to, "sms_send_options": option})
+            assert sent.status_code == 200, sent.text
+
+        def messages() -> dict[str, str]:
+            return {row["to"]: row["channel"] for row in twin.get("/sandbox/messages").json()}
+
+        wait_for(lambda: len(messages()) == 4, seconds=TIMEOUT_SECONDS)
+        contact = twin.get(f"/api/system/campaigns/number/{campaigns['SMS']}/").json()["data"][
+            "number-lists"
+        ][0]["id"]
+        wait_for(
+            lambda: (
+                twin.get(f"/api/system/campaigns/{campaigns['PHONE']}/details/").json()["data"]["details"][0][
+                    "status"
+                ]
+                == "Completed"
+            ),
+            seconds=TIMEOUT_SECONDS,
+        )
+        wait_for(
+            lambda: (
+                twin.get(f"/api/system/campaigns/{campaigns['SMS']}/details/").json()["data"]["details"][0][
+                    "status"
+                ]
+                == "Completed"
+            ),
+            seconds=TIMEOUT_SECONDS,
+        )
+        demo_call = twin.post(f"/api/v1/demo-call/{contact}/")
+        assert demo_call.status_code == 200, demo_call.text
+        wait_for(lambda: len(twin.get("/sandbox/messages").json()) == 5, seconds=TIMEOUT_SECONDS)
+        assert messages() == {
+            "+9779841600001": "sms",
+            "+9779841600002": "call",
+            "+9779841600003": "sms",
+            "+9779841600004": "call",
+        }
+    # The same with the account's own login arrives at the SMSC, after everything that the twin had sent.
+    campaign = campaign_of(iris, "Live", [9_841_600_005])
+    begin(iris, campaign, message="Namaste")
+    live = iris.demo.post("/api/system/send/otp/", json={**otp, "number": "9841600006"})
+    assert live.status_code == 200, live.text
+    wait_for(lambda: len(arrivals_since(far, start)) == 2, seconds=TIMEOUT_SECONDS)
+    iris.wait_until(campaign, "Completed", seconds=TIMEOUT_SECONDS)
+    assert arrivals_since(far, start) == {"9779841600005": 1, "9779841600006": 1}
+    assert iris.rows(
+        "SELECT DISTINCT t.alias, a.twin_of_id IS NULL FROM telephony_delivery d JOIN telephony_trunk t ON t.id = d.trunk_id"
+        " JOIN accounts_account a ON a.id = d.owner_id ORDER BY 1"
+    ) == [("smsc", True), ("test_twins", False)]
+    wait_for(lambda: before - iris.balance() == 2, seconds=TIMEOUT_SECONDS)
+    assert "difference 0" in iris.manage("check_ledger")
 
 
 def test_throttled_trunk_delivers_everything_and_unbinds_at_the_end(tmp_path: Path) -> None:

@@ -1,0 +1,6 @@
+"""Signals that accounts send. Accounts do not know their receivers."""
+
+from django.dispatch import Signal
+
+# Sent in the transaction that created a test twin, with `twin`: its account.
+twin_opened = Signal()
