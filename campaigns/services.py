@@ -89,7 +89,7 @@ def update_campaign(
 ) -> Campaign:
     """Change the given fields of a campaign. Raises Conflict if the service changes while a run is live.
 
-    A scheduled run is replaced by one with the changed fields, and withdrawn if `schedule_at` is removed. Raises Conflict,
+    A run that has not started is replaced by one with the changed fields (and waits for approval again), and withdrawn if `schedule_at` is removed. Raises Conflict,
     and changes nothing, if the start time arrives while the new text is being synthesized. A running run continues
     unchanged.
     """

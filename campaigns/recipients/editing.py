@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from accounts import audit
 from campaigns.guards import refuse_while_importing, refuse_while_live
 from campaigns.messages import MAX_NAME_CHARACTERS, MAX_VALUE_CHARACTERS, PREFIX, to_tag_name
 from campaigns.models import Campaign, Recipient
@@ -151,6 +152,14 @@ def edit_recipient(
         recipient.save(update_fields=["number", "to", "tags", "updated_at"])
         recipient.campaign = campaign
         _store_tag_sizes(campaign, values)
+        audit.note(
+            account_id=campaign.owner_id,
+            action="recipient_changed",
+            kind="recipient",
+            object_id=recipient.pk,
+            name=campaign.name,
+            campaign_id=campaign.pk,
+        )
     return recipient
 
 
