@@ -1,8 +1,8 @@
 """Who acts: the person, the API key or the operator on whose behalf this process changes something at the moment.
 
 Requests, admin pages and management commands name their actor once, with `acting`. The audit log names it in its entries,
-and a run stores the people who began it. Triggers see the actor in the setting `iris.actor` of the database session. So a
-process that names no actor, such as a worker or a process of the previous release, still leaves entries: those of the server.
+and a run stores the people who began it. Triggers see the actor in the setting `iris.actor` of the database session. A
+process that names no actor, such as a worker or one of the previous release, still leaves entries: those of the server.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The audit log: note what no trigger sees, and say in a sentence what an entry means.
 
-Triggers write the entries of changed rows (`accounts.audit_triggers`, and those of `telephony` and `campaigns`). `note` writes
-the others, such as sign-ins, exports and money.
+Triggers write the entries of changed rows (`accounts.audit_triggers`, and those of `telephony` and `campaigns`). `note`
+writes the others, such as sign-ins, exports and money.
 """
 
 from __future__ import annotations

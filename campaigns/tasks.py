@@ -17,7 +17,10 @@ BACKGROUND = stalls.BACKGROUND
 
 @shared_task(name="campaigns.tasks.tick")
 def tick() -> None:
-    """Begin due runs, end those that were not approved in time, close ended runs, and start the tasks that have work. Called every second."""
+    """Begin due runs, end unapproved runs whose time is over, close ended runs, and start the tasks that have work.
+
+    Called every second.
+    """
     with locked("tick:campaigns") as ours:
         if ours:
             _tick()

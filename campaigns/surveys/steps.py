@@ -35,7 +35,8 @@ class StepPlan:
 def set_steps(*, campaign: Campaign, steps: Sequence[StepPlan]) -> list[SurveyStep]:
     """Replace the steps of a campaign's survey. Steps that do not change keep their id and their responses.
 
-    A run that has not started is replaced by one with the new steps. Raises InvalidInput, and Conflict while a run is in progress.
+    A run that has not started is replaced by one with the new steps. Raises InvalidInput, and Conflict while a run is in
+    progress.
     """
     check_steps(steps)
     if campaign.service != Service.SURVEY:

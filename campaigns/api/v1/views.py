@@ -171,7 +171,7 @@ def run_campaign(campaign: Any) -> Response:
     """Begin or schedule the campaign, and return the response, which says when it starts."""
     source = source_to_play(campaign)
     later = campaign.schedule_at is not None and campaign.schedule_at > timezone.now()
-    # If the campaign is already scheduled or awaits approval, the request replaces that run, perhaps with another start time.
+    # If the campaign is already scheduled or awaits approval, the request replaces that run, perhaps with another time.
     run = runs.begin(
         campaign=campaign,
         source=source,
