@@ -1,7 +1,8 @@
 """SQL for a migration: the triggers that log changes of campaigns, runs and imports (`accounts.audit_triggers`).
 
 Recipients have no trigger: each change of recipients in a set also changes the count in their campaign, once. A run's
-cursor, a campaign's tag sizes and everything else that workers write while they send or import are not among the named columns.
+cursor, a campaign's tag sizes and everything else that workers write while they send or import are not among the named
+columns.
 """
 
 FIELDS = (

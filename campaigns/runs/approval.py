@@ -1,10 +1,11 @@
 """Let large runs wait until a second person approves them.
 
-An account sets above how many recipients its runs need approval. Such a run waits, with its credits on hold, until a person
-who is not one of its authors approves it. It is never changed while it waits or until it starts: every change of the campaign's
-message, recipients or rules replaces it by another run, which waits again (`reschedule`). So the id of a run is the version
-of what an approver saw. `approve` and all changes lock the campaign first, so one of them comes first: either the change
-replaces the run and the approval names a run that is gone, or the run is approved and the change replaces it afterwards.
+An account sets above how many recipients its runs need approval. Such a run waits, with its credits on hold, until a
+person who is not one of its authors approves it. It is never changed while it waits or until it starts: every change of
+the campaign's message, recipients or rules replaces it by another run, which waits again (`reschedule`). So the id of a
+run is the version of what an approver saw. `approve` and all changes lock the campaign first, so one of them comes
+first: either the change replaces the run and the approval names a run that is gone, or the run is approved and the
+change replaces it afterwards.
 """
 
 from __future__ import annotations
