@@ -255,7 +255,7 @@ class AuditEntryAdmin(ReadOnly):
 
     list_display = ("at", "account_id", "sentence", "address", "request")
     list_filter = (ActionFilter,)
-    list_select_related = False
+    list_select_related = False  # type: ignore[assignment]  # entries have no foreign keys
     search_fields = ("=account_id", "=campaign_id", "=actor_email", "=request")
     search_help_text = (
         "The number of an account or a campaign, an actor's e-mail address, or the id of a request"

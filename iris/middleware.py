@@ -6,10 +6,6 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from accounts import actors, audit
-from accounts.actors import Acting, ActorKind
-from accounts.addresses import shown_address
-from accounts.api.throttles import address_of
 from iris.api.views import answer_outage
 
 NO_STORE = "no-store"
@@ -50,28 +46,6 @@ def add_headers(answer: Answerer) -> Answerer:
         return response
 
     return with_headers
-
-
-def act_in_admin(answer: Answerer) -> Answerer:
-    """Middleware: name the operator as the actor of changes in the admin pages. It follows the authentication."""
-
-    def with_actor(request: HttpRequest) -> HttpResponseBase:
-        if request.method != "POST" or not request.path.startswith("/admin/"):
-            return answer(request)
-        address = shown_address(address_of(request))
-        actor = Acting(address=address)
-        if request.user.is_authenticated:
-            actor = Acting(
-                kind=ActorKind.OPERATOR,
-                user_id=request.user.pk,
-                name=audit.name_of(request.user),
-                email=request.user.email,
-                address=address,
-            )
-        with actors.acting(actor):
-            return answer(request)
-
-    return with_actor
 
 
 class AnswerOutages:

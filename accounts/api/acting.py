@@ -1,10 +1,14 @@
-"""Name the actor of a request for the audit log, and for functions that ask who acts."""
+"""Name the actor of a request, of the APIs or of the admin pages, for the audit log and for functions that ask who acts."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 
-from accounts import audit
+from accounts import actors, audit
 from accounts.actors import Acting, ActorKind
 from accounts.addresses import shown_address
 from accounts.api.account import Access
@@ -24,3 +28,27 @@ def actor_of(request: Request) -> Acting:
     return Acting(
         kind=ActorKind.PERSON, user_id=user.pk, name=audit.name_of(user), email=user.email, address=address
     )
+
+
+def act_in_admin(
+    answer: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Middleware: name the operator as the actor of changes in the admin pages. It follows the authentication."""
+
+    def with_actor(request: HttpRequest) -> HttpResponseBase:
+        if request.method != "POST" or not request.path.startswith("/admin/"):
+            return answer(request)
+        address = shown_address(address_of(request))
+        actor = Acting(address=address)
+        if request.user.is_authenticated:
+            actor = Acting(
+                kind=ActorKind.OPERATOR,
+                user_id=request.user.pk,
+                name=audit.name_of(request.user),
+                email=request.user.email,
+                address=address,
+            )
+        with actors.acting(actor):
+            return answer(request)
+
+    return with_actor

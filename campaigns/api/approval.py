@@ -30,17 +30,19 @@ def awaiting_json(run_status: str | None) -> dict[str, Any]:
 
 
 def approval_json(campaign: Campaign, request: HttpRequest) -> dict[str, Any]:
-    """Return the approval of the campaign's latest run, or nothing if that run needed none.
+    """Return the approval of the campaign's latest run, or nothing if that run needed none (see `with_approval`).
 
     While the run waits, this has everything that it would send. `run` is the version that an approval names.
     """
+    if not getattr(campaign, "needs_approval", None):
+        return {}
     run = (
         Run.objects.filter(campaign=campaign, trial=False)
         .order_by("-pk")
         .select_related("hold", "audio", "decided_by")
         .first()
     )
-    if run is None or not run.needs_approval:
+    if run is None or not run.needs_approval:  # another request has just begun another run
         return {}
     people = {user.pk: user for user in User.objects.filter(pk__in=run.authors)}
     shown = {

@@ -35,6 +35,11 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
             pause_reason=models.Subquery(paused.values("pause_reason")[:1]),
         )
 
+    def with_approval(self) -> Self:
+        """Annotate `needs_approval`: whether the latest run, ignoring trials, must be or was approved by a second person."""
+        runs = Run.objects.filter(campaign=models.OuterRef("pk"), trial=False).order_by("-id")
+        return self.annotate(needs_approval=models.Subquery(runs.values("needs_approval")[:1]))
+
 
 class Campaign(models.Model):
     """A message with recipients. It can be run any number of times; each time is a `Run`."""
@@ -289,14 +294,9 @@ class Run(models.Model):
     approved_at = models.DateTimeField(null=True, blank=True)
     # The person who approved or rejected it.
     decided_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
+        settings.AUTH_USER_MODEL, null=True, blank=True, related_name="+", db_index=False, db_constraint=False,
         on_delete=models.DO_NOTHING,  # the decision remains when the person is deleted
-        related_name="+",
-        db_index=False,
-        db_constraint=False,
-    )
+    )  # fmt: skip
     not_started = models.CharField(
         max_length=8, choices=NotStarted, blank=True, db_default="", help_text="Why it was withdrawn."
     )

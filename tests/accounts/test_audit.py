@@ -162,7 +162,8 @@ class TestTriggers:
         user.set_password("another-password")
         user.save()
         accounts = AuditEntry.objects.filter(action="password_changed").values_list("account_id", flat=True)
-        assert sorted(accounts) == sorted([account.pk, other.pk])
+        assert set(accounts) == {account.pk, other.pk}
+        assert len(accounts) == 2
 
     def test_holds_captures_and_releases_are_not_logged(self, account: Account) -> None:
         credits.top_up(account=account, amount=Decimal(20), cause="invoice:1")
@@ -452,7 +453,7 @@ class TestReading:
         client.put(SETTINGS, {"approval_above": 5})
         answer = client.get(PATH, {"format": "csv"})
         assert answer["Content-Type"] == "text/csv; charset=utf-8"
-        text = answer.getvalue().decode("utf-8-sig")  # type: ignore[attr-defined]
+        text = answer.getvalue().decode("utf-8-sig")
         rows = list(csv.DictReader(io.StringIO(text)))
         assert [row["action"] for row in rows[:2]] == ["exported", "settings_changed"]
         assert rows[1]["actor"] == "'=HYPERLINK(1) Rai"
@@ -465,7 +466,7 @@ class TestReading:
         for n in range(7):
             audit.note(account_id=account.pk, action="exported", kind="account", n=n)
         monkeypatch.setattr(api, "BATCH", 3)
-        text = client.get(PATH, {"format": "csv"}).getvalue().decode()  # type: ignore[attr-defined]
+        text = client.get(PATH, {"format": "csv"}).getvalue().decode()
         assert text.count("\n") == 1 + AuditEntry.objects.filter(account_id=account.pk).count()
         monkeypatch.setattr(api, "MAX_EXPORTED", 5)
         answer = client.get(PATH, {"format": "csv"})

@@ -43,7 +43,7 @@ class Object(Text):
         "unknown": "{value} is no object of the audit log. Send one of {kinds}, or one with an id such as campaign:17."
     }
 
-    def to_internal_value(self, data: Any) -> tuple[str, int | None]:
+    def to_internal_value(self, data: Any) -> Any:
         text = super().to_internal_value(data)
         kind, colon, object_id = text.strip().lower().partition(":")
         known = kind in OBJECT_KINDS and (not colon or (object_id.isascii() and object_id.isdecimal()))

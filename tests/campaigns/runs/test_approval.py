@@ -173,7 +173,7 @@ class TestWaiting:
         begun_by(author, campaign)
         client, first = client_of(author), campaign.recipients.earliest("pk")
         answer = client.get(f"/api/system/campaigns/number/{campaign.pk}")
-        listed = json.loads(answer.getvalue())  # type: ignore[attr-defined]
+        listed = json.loads(answer.getvalue())
         assert {one["status"] for one in listed["data"]["number-lists"]} == {"not started"}
         for refused in (
             client.put(f"/api/system/number/{first.pk}/", {"number": 9841000099}),
