@@ -103,6 +103,7 @@ def test_every_action_of_a_day_leaves_its_entry() -> None:
     assert does("PUT", f"/api/system/number/{recipient}/", {"number": 9841000004}) == [
         "Sita Rai changed a recipient of the campaign “Meeting 2”."
     ]
+    assert does("PUT", f"/api/system/number/{recipient}/", {"number": 9841000004}) == []
     assert does("DELETE", f"/api/system/campaigns/number/{recipient}/delete/") == [
         "Sita Rai removed 1 recipient from the campaign “Meeting 2”."
     ]

@@ -142,6 +142,7 @@ def edit_recipient(
         campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=recipient.campaign_id)
         refuse_while_live(campaign)
         recipient = Recipient.objects.select_for_update(of=("self",)).get(pk=recipient.pk)
+        before = recipient.number, recipient.tags
         if parsed is not None:
             recipient.number, recipient.to = parsed.number, parsed.to
         if new_tags:
@@ -152,14 +153,15 @@ def edit_recipient(
         recipient.save(update_fields=["number", "to", "tags", "updated_at"])
         recipient.campaign = campaign
         _store_tag_sizes(campaign, values)
-        audit.note(
-            account_id=campaign.owner_id,
-            action="recipient_changed",
-            kind="recipient",
-            object_id=recipient.pk,
-            name=campaign.name,
-            campaign_id=campaign.pk,
-        )
+        if (recipient.number, recipient.tags) != before:
+            audit.note(
+                account_id=campaign.owner_id,
+                action="recipient_changed",
+                kind="recipient",
+                object_id=recipient.pk,
+                name=campaign.name,
+                campaign_id=campaign.pk,
+            )
     return recipient
 
 
