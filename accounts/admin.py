@@ -10,9 +10,19 @@ from django.contrib.auth.forms import AdminUserCreationForm
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
-from accounts import apikeys, credits, logins, services
+from accounts import apikeys, audit, audit_sentences, credits, logins, services
 from accounts.api.throttles import address_of
-from accounts.models import MONEY_DIGITS, MONEY_PLACES, Account, ApiKey, CreditEntry, CreditHold, Member, User
+from accounts.models import (
+    MONEY_DIGITS,
+    MONEY_PLACES,
+    Account,
+    ApiKey,
+    AuditEntry,
+    CreditEntry,
+    CreditHold,
+    Member,
+    User,
+)
 from iris.errors import InvalidInput, NotFound, Throttled
 
 
@@ -30,9 +40,16 @@ class OperatorLoginForm(AdminAuthenticationForm):
         assert self.request is not None
         try:
             with logins.attempt(user=user, email=email, address=address_of(self.request)):
-                return super().clean()
+                return self._check(user)
         except Throttled as error:
             raise forms.ValidationError(error.message, code="throttled") from error
+
+    def _check(self, user: User | None) -> dict[str, Any]:
+        try:
+            return super().clean()
+        except forms.ValidationError:
+            audit.note_failed_sign_in(user=user)
+            raise
 
 
 admin.site.login_form = OperatorLoginForm
@@ -233,3 +250,33 @@ class ApiKeyAdmin(ReadOnly):
     )  # fmt: skip
     search_fields = ("=beginning", "=account__members__user__email")
     exclude = ("digest",)
+
+
+class ActionFilter(admin.SimpleListFilter):
+    """Filter by the known actions. A filter of the field itself would read the whole table to list them."""
+
+    title = "action"
+    parameter_name = "action"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(action, action.replace("_", " ")) for action in audit_sentences.ACTIONS]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
+        return queryset if self.value() is None else queryset.filter(action=self.value())
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnly):
+    """The audit log of all accounts, and of what operators do here."""
+
+    list_display = ("at", "account_id", "sentence", "address", "request")
+    list_filter = (ActionFilter,)
+    list_select_related = False  # type: ignore[assignment]  # entries have no foreign keys
+    search_fields = ("=account_id", "=campaign_id", "=actor_email", "=request")
+    search_help_text = (
+        "The number of an account or a campaign, an actor's e-mail address, or the id of a request"
+    )
+
+    @admin.display(description="what")
+    def sentence(self, entry: AuditEntry) -> str:
+        return audit_sentences.sentence_of(entry)

@@ -19,6 +19,7 @@ from django.db import connection, transaction
 from django.db.models import F, Sum
 from django.utils import timezone
 
+from accounts import audit
 from accounts.models import MONEY_DIGITS, MONEY_PLACES, Account, CreditEntry, CreditHold
 from iris.errors import Conflict, InvalidInput, NotFound, PaymentRequired
 
@@ -70,6 +71,9 @@ def top_up(*, account: Account, amount: Decimal, cause: str | None = None, note:
             Account.objects.select_for_update(no_key=True).get(pk=account.pk)
             check_room(account=account, amount=amount)
             _move_balance(account=account, delta=amount)
+            audit.note_money(
+                account=account, action="credits_added", amount=amount, cause=entry.cause, reason=note
+            )
     return entry
 
 
@@ -103,6 +107,10 @@ def charge(*, account: Account, amount: Decimal, cause: str, note: str = "") -> 
         )
         if new and not _move_balance(account=account, delta=-amount):
             raise _insufficient(account=account, amount=amount)
+        if new:
+            audit.note_money(
+                account=account, action="credits_charged", amount=amount, cause=cause, reason=note
+            )
     return entry
 
 

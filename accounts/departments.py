@@ -11,7 +11,7 @@ from enum import StrEnum
 from django.db import connection, transaction
 from django.db.models import Q
 
-from accounts import transfers
+from accounts import audit, transfers
 from accounts.models import Account
 from accounts.transfers import NotRelated, Transfer
 from iris.errors import Conflict, InvalidInput, NotFound
@@ -53,7 +53,15 @@ def create(*, parent: Account, name: str) -> Account:
         )
     with transaction.atomic():
         check_parent(parent)
-        return Account.objects.create(name=name, parent=parent)
+        department = Account.objects.create(name=name, parent=parent)
+        audit.note(
+            account_id=parent.pk,
+            action="department_created",
+            kind="account",
+            object_id=department.pk,
+            name=name,
+        )
+    return department
 
 
 def check_parent(parent: Account) -> None:

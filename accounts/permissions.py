@@ -31,9 +31,9 @@ class AccountKind(StrEnum):
 MEANINGS = {
     Permission.VIEW: "read campaigns, recipients, reports, credits and settings",
     Permission.PREPARE: "create and change campaigns, recipients, messages and templates",
-    Permission.SEND: "begin, pause, resume and stop campaigns, make trial calls, send OTPs",
+    Permission.SEND: "begin, approve, pause, resume and stop campaigns, make trial calls, send OTPs",
     Permission.MANAGE_CREDITS: "buy and release phone numbers, move credits",
-    Permission.MANAGE_ACCOUNT: "manage members, API keys and settings of the account",
+    Permission.MANAGE_ACCOUNT: "manage members, API keys and settings of the account, read its audit log",
     Permission.URGENT: "reserved for urgent runs",
 }
 

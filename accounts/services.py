@@ -17,7 +17,7 @@ from django.db.models import F, Value
 from django.db.models.functions import Lower
 from django.utils import timezone
 
-from accounts import credits, departments, logins, transfers
+from accounts import audit, credits, departments, logins, transfers
 from accounts.models import Account, EndedLogin, Member, User
 from iris.errors import Conflict, InvalidInput, NotAuthenticated, NotFound
 
@@ -175,8 +175,10 @@ def log_in(*, email: str, password: str, address: str = "127.0.0.1") -> User:
             # Hash the password although it is not needed, so that the response time does not reveal whether an account
             # exists.
             User().set_password(password)
+            audit.note_failed_sign_in(user=None)
             raise _wrong_credentials()
         if not user.check_password(password):
+            audit.note_failed_sign_in(user=user)
             raise _wrong_credentials()
     if not user.is_active:
         raise InactiveAccount("This account is switched off. Ask the operator of this server.")

@@ -11,7 +11,7 @@ from decimal import Decimal
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
-from accounts import credits
+from accounts import audit, credits
 from accounts.credits import InsufficientCredits
 from accounts.models import Account, CreditEntry
 from iris.errors import Conflict, InvalidInput
@@ -65,6 +65,10 @@ def transfer(
         moved = _book(giver=giver, taker=taker, amount=amount, cause=cause, note=note)
         Account.objects.filter(pk=giver.pk).update(balance=F("balance") - amount)
         Account.objects.filter(pk=taker.pk).update(balance=F("balance") + amount)
+        for action, entry in (("credits_sent", moved.outgoing), ("credits_received", moved.incoming)):
+            audit.note_money(
+                account=entry.account, action=action, amount=amount, cause=entry.cause, reason=entry.note
+            )
     return moved
 
 

@@ -7,10 +7,11 @@ from iris.errors import Conflict
 
 
 def refuse_while_live(campaign: Campaign) -> None:
-    """Raise Conflict if the campaign has a live run: scheduled, running, paused or stopping."""
+    """Raise Conflict if the campaign has a live run: awaiting approval, scheduled, running, paused or stopping."""
     if Run.objects.filter(campaign_id=campaign.pk, status__in=LIVE).exists():
         raise Conflict(
-            "This campaign is running or scheduled. Wait until it has completed, or stop it, before you change this.",
+            "This campaign is running, scheduled or awaits approval. Wait until it has completed, or stop it, before you"
+            " change this.",
             code="campaign_live",
         )
 

@@ -6,7 +6,7 @@ from celery import Task, shared_task
 
 from campaigns.models import Run, RunStatus
 from campaigns.recipients import background_imports, measuring
-from campaigns.runs import hopper, lifecycle, prerender, restore
+from campaigns.runs import approval, hopper, lifecycle, prerender, restore
 from telephony.engine import stalls, time_slices
 from telephony.engine.locks import locked
 from telephony.engine.nudge import EXPIRES, sent_at
@@ -17,7 +17,10 @@ BACKGROUND = stalls.BACKGROUND
 
 @shared_task(name="campaigns.tasks.tick")
 def tick() -> None:
-    """Begin due runs, close ended runs, and start the tasks that have work. Called every second."""
+    """Begin due runs, end unapproved runs whose time is over, close ended runs, and start the tasks that have work.
+
+    Called every second.
+    """
     with locked("tick:campaigns") as ours:
         if ours:
             _tick()
@@ -25,6 +28,7 @@ def tick() -> None:
 
 def _tick() -> None:
     if not restore.hold_runs_if_restored():
+        approval.expire_all()
         lifecycle.begin_due()
     lifecycle.reconcile_all()
     lifecycle.finish_all()

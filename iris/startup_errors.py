@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
+from accounts import actors
 from iris.postgresql import sessions
 
 # Commands that need no database, or that check it themselves.
@@ -39,6 +40,8 @@ def run_command(argv: list[str]) -> None:
             refuse_shared_sessions()
     except ImproperlyConfigured as error:
         sys.exit(startup_sentence(error))
+    # The audit log names the command as the actor. Threads and processes that the command starts do not inherit this.
+    actors.name_for_process(actors.operator(f"manage.py {command}"))
     try:
         execute_from_command_line(argv)
     except OperationalError as error:

@@ -43,6 +43,12 @@ def begun(owner: Account) -> Campaign:
     return campaign
 
 
+def awaiting(owner: Account) -> Campaign:
+    owner.approval_above = 0
+    owner.save(update_fields=["approval_above"])
+    return begun(owner)
+
+
 def paused(owner: Account) -> Campaign:
     campaign = begun(owner)
     runs.pause(campaign=campaign)
@@ -59,6 +65,11 @@ def recording() -> SimpleUploadedFile:
 
 def about(campaign: Campaign, body: Callable[[], dict[str, Any]] = dict) -> Request:
     return {"campaign_id": campaign.pk}, body
+
+
+def about_run(campaign: Campaign) -> Request:
+    run = campaign.runs.get().pk
+    return about(campaign, lambda: {"run": run})
 
 
 def about_first(campaign: Campaign, body: Callable[[], dict[str, Any]] = dict) -> Request:
@@ -99,6 +110,8 @@ REQUESTS: dict[str, Callable[[Account], Request]] = {
     "/api/system/campaigns/<id:campaign_id>/begin/": lambda owner: about(
         campaign_of(owner, service=Service.CALL), lambda: {"aud_file": recording(), "priority": "audio"}
     ),
+    "/api/system/campaigns/<id:campaign_id>/approve/": lambda owner: about_run(awaiting(owner)),
+    "/api/system/campaigns/<id:campaign_id>/reject/": lambda owner: about_run(awaiting(owner)),
     "/api/system/campaigns/<id:campaign_id>/stop/": lambda owner: about(begun(owner)),
     "/api/system/campaigns/<id:campaign_id>/pause/": lambda owner: about(begun(owner)),
     "/api/system/campaigns/<id:campaign_id>/resume/": lambda owner: about(paused(owner)),
@@ -112,6 +125,7 @@ REQUESTS: dict[str, Callable[[Account], Request]] = {
         lambda: {"preset": "author"},
     ),
     "/api/system/keys/": lambda owner: ({}, lambda: {"name": "website", "scopes": ["view"]}),
+    "/api/system/settings/": lambda owner: ({}, lambda: {"approval_above": 100}),
     "/api/system/keys/revoke_all/": lambda owner: ({}, dict),
     "/api/system/twin/": filled_up,
     "/api/system/departments/": lambda owner: ({}, lambda: {"name": "Ward 5"}),

@@ -15,7 +15,7 @@ from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import RefreshToken, Token
 
-from accounts import apikeys, members, services
+from accounts import apikeys, audit, members, services
 from accounts.api import cookies
 from accounts.api.account import Access
 from accounts.models import Account, EndedLogin, Member, User
@@ -101,6 +101,14 @@ def issue_tokens(user: User, *, account_id: int | None = None) -> Tokens:
     refresh[ACCOUNT_CLAIM] = standing.account.pk
     refresh[MEMBER_CLAIM] = standing.member.pk
     return Tokens(refresh=str(refresh), access=str(refresh.access_token))
+
+
+def sign_in(user: User, *, account_id: int | None = None) -> Tokens:
+    """Issue tokens as `issue_tokens` does, and note the sign-in in the audit log of the account."""
+    account = members.standing_of(user=user, account_id=account_id).account
+    tokens = issue_tokens(user, account_id=account.pk)
+    audit.note_sign_in(user=user, account_id=account.pk)
+    return tokens
 
 
 def refresh_access(refresh: str) -> str:

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 MONEY_DIGITS = 14  # up to 999,999,999,999.99 credits
 MONEY_PLACES = 2
+APPROVAL_HOURS, MAX_APPROVAL_HOURS = 72, 720
 
 
 class Account(models.Model):
@@ -37,6 +38,16 @@ class Account(models.Model):
         default=False,
         db_default=False,
         help_text="Nobody can act for a suspended account. What it has begun continues.",
+    )
+    approval_above = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="Runs for more recipients wait until a second person approves them. Empty: no run does.",
+    )
+    approval_hours = models.PositiveSmallIntegerField(
+        default=APPROVAL_HOURS,
+        db_default=APPROVAL_HOURS,
+        help_text="A run that is not approved within this time ends without having started.",
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False, db_column="date_joined")
     parent = models.ForeignKey(

@@ -1,14 +1,7 @@
 """Campaigns, recipients, runs, sheet imports and surveys."""
 
-from campaigns.models.campaigns import (
-    LIVE,
-    Campaign,
-    Recipient,
-    Run,
-    RunStatus,
-    Service,
-    Source,
-)
+from campaigns.models.campaigns import Campaign, Recipient, Run
+from campaigns.models.choices import LIVE, PENDING, NotStarted, RunStatus, Service, Source
 from campaigns.models.imports import ImportStatus, SheetImport
 from campaigns.models.surveys import (
     Answer,
@@ -26,6 +19,8 @@ __all__ = [
     "Campaign",
     "ImportStatus",
     "LIVE",
+    "NotStarted",
+    "PENDING",
     "Recipient",
     "Run",
     "RunStatus",

@@ -5,34 +5,14 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import ClassVar, Self
 
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 
 from accounts.models import Account, CreditHold
+from campaigns.models.choices import LIVE, NotStarted, RunStatus, Service, Source
 from telephony.models import Audio, DeliveryStatus
-
-
-class Service(models.TextChoices):
-    CALL = "call"
-    SMS = "sms"
-    BOTH = "both", "call and SMS"
-    SURVEY = "survey"
-
-    @property
-    def calls(self) -> bool:
-        return self is not Service.SMS
-
-    @property
-    def texts(self) -> bool:
-        return self in (Service.SMS, Service.BOTH)
-
-
-class Source(models.TextChoices):
-    """Whether a call speaks the written message or plays the uploaded recording."""
-
-    MESSAGE = "message"
-    AUDIO = "audio"
 
 
 class CampaignQuerySet(models.QuerySet["Campaign"]):
@@ -54,6 +34,11 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
             too_long=models.Subquery(latest.values("too_long")[:1]),
             pause_reason=models.Subquery(paused.values("pause_reason")[:1]),
         )
+
+    def with_approval(self) -> Self:
+        """Annotate `needs_approval`: whether the latest run, ignoring trials, must be or was approved by a second person."""
+        runs = Run.objects.filter(campaign=models.OuterRef("pk"), trial=False).order_by("-id")
+        return self.annotate(needs_approval=models.Subquery(runs.values("needs_approval")[:1]))
 
 
 class Campaign(models.Model):
@@ -211,25 +196,15 @@ class Recipient(models.Model):
         return self.number
 
 
-class RunStatus(models.TextChoices):
-    SCHEDULED = "scheduled"
-    RUNNING = "running"
-    PAUSED = "paused"
-    STOPPING = "stopping", "stopping: waits for calls and SMS in progress"
-    COMPLETED = "completed"
-    TERMINATED = "terminated"
-    WITHDRAWN = "withdrawn", "withdrawn before its start time"
-
-
-LIVE = (RunStatus.SCHEDULED, RunStatus.RUNNING, RunStatus.PAUSED, RunStatus.STOPPING)
-
-
 class Run(models.Model):
     """One run of a campaign. It freezes message, recipients and start time, and holds the credits.
 
-    scheduled ─► running ⇄ paused ─► completed      scheduled ⇄ paused, only if iris set the run aside
-        ├──────────┴─────────┴─► stopping ─► terminated
-        └─► withdrawn
+    awaiting ─► scheduled ─► running ⇄ paused ─► completed   awaiting or scheduled ⇄ paused, if iris set the run aside
+        ├───────────┼───────────┴─────────┴─► stopping ─► terminated
+        └───────────┴─► withdrawn
+
+    A run that needs approval waits as `awaiting` until it is approved (`campaigns.runs.approval`). It is never changed
+    while it waits: a change replaces it by another run. So what was approved is what is sent.
     """
 
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="runs", db_index=False)
@@ -301,6 +276,33 @@ class Run(models.Model):
     failing_since = models.DateTimeField(
         null=True, blank=True, help_text="Since when each attempt to queue more deliveries has failed."
     )
+    needs_approval = models.BooleanField(
+        default=False, db_default=False, help_text="A second person must approve it before it starts."
+    )
+    authors = ArrayField(
+        models.BigIntegerField(),
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="Ids of the people who began it or changed it while it waited. They cannot approve it.",
+    )
+    approve_until = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="It ends without having started if it is not approved before this time.",
+    )
+    approved_at = models.DateTimeField(null=True, blank=True)
+    # The person who approved or rejected it.
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, related_name="+", db_index=False, db_constraint=False,
+        on_delete=models.DO_NOTHING,  # the decision remains when the person is deleted
+    )  # fmt: skip
+    not_started = models.CharField(
+        max_length=8, choices=NotStarted, blank=True, db_default="", help_text="Why it was withdrawn."
+    )
+    rejection = models.CharField(
+        max_length=300, blank=True, db_default="", help_text="The words of the rejection."
+    )
     starts_at = models.DateTimeField()
     created_at = models.DateTimeField(db_default=Now())
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -308,13 +310,20 @@ class Run(models.Model):
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(
-                fields=["campaign"], condition=models.Q(status__in=LIVE), name="one_live_run_per_campaign"
-            )
+                fields=["campaign"], condition=models.Q(status__in=LIVE), name="one_live_run_of_campaign"
+            ),
+            # Whatever a process does, a run that nobody has approved does not start.
+            models.CheckConstraint(
+                condition=models.Q(needs_approval=False)
+                | models.Q(approved_at__isnull=False)
+                | ~models.Q(status__in=[RunStatus.SCHEDULED, RunStatus.RUNNING]),
+                name="run_starts_after_approval",
+            ),
         ]
         indexes: ClassVar = [
             models.Index(fields=["campaign", "-id"], name="run_latest"),
             models.Index(
-                fields=["status", "starts_at"], condition=models.Q(status__in=LIVE), name="run_live"
+                fields=["status", "starts_at"], condition=models.Q(status__in=LIVE), name="run_live_by_status"
             ),
         ]
 

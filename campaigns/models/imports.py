@@ -28,6 +28,9 @@ class SheetImport(models.Model):
         db_default="",
         help_text="The column of the numbers, if the client chose it.",
     )
+    uploaded_by = models.BigIntegerField(
+        null=True, blank=True, help_text="Id of the person who uploaded it; empty for API keys."
+    )
     status = models.CharField(max_length=9, choices=ImportStatus, default=ImportStatus.IMPORTING)
     row = models.IntegerField(default=0, help_text="All rows up to this one are imported or skipped.")
     imported = models.IntegerField(default=0)

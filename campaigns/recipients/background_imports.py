@@ -270,7 +270,9 @@ def _finish(pending: SheetImport) -> None:
 def _include_in_scheduled_run(pending: SheetImport) -> None:
     """Include the new recipients in a scheduled run. If that fails, keep the run and tell the owner in `message`."""
     try:
-        include_added_recipients(Campaign.objects.get(pk=pending.campaign_id))
+        include_added_recipients(
+            Campaign.objects.get(pk=pending.campaign_id), uploaded_by=pending.uploaded_by
+        )
     except IrisError as error:
         pending.message = f"The scheduled run does not reach these numbers. {error}"
         pending.save(update_fields=["message"])
@@ -329,12 +331,16 @@ def _fail(pending: SheetImport, message: str) -> None:
 def _refuse(pending: SheetImport, message: str) -> None:
     campaign = _locked(pending)
     with connection.cursor() as cursor:
+        # The audit log has the failed import, and not the rows that are removed with it.
+        cursor.execute("SELECT set_config('iris.importing', 'yes', true)")
         # No run can have used these recipients yet, so no rows refer to them. Django's delete() would read all of them.
         cursor.execute(
             "DELETE FROM campaigns_recipient WHERE campaign_id = %s AND id > %s", [campaign.pk, pending.after]
         )
         campaign.number_count -= cursor.rowcount
     campaign.save(update_fields=["number_count"])
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('iris.importing', '', true)")
     pending.status, pending.message, pending.finished_at = ImportStatus.FAILED, message, timezone.now()
     pending.imported = 0
     pending.save(update_fields=["status", "message", "finished_at", "imported", "errors"])

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from accounts import audit
 from campaigns.guards import refuse_while_importing, refuse_while_live
 from campaigns.messages import MAX_NAME_CHARACTERS, MAX_VALUE_CHARACTERS, PREFIX, to_tag_name
 from campaigns.models import Campaign, Recipient
@@ -141,6 +142,7 @@ def edit_recipient(
         campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=recipient.campaign_id)
         refuse_while_live(campaign)
         recipient = Recipient.objects.select_for_update(of=("self",)).get(pk=recipient.pk)
+        before = recipient.number, recipient.tags
         if parsed is not None:
             recipient.number, recipient.to = parsed.number, parsed.to
         if new_tags:
@@ -151,6 +153,15 @@ def edit_recipient(
         recipient.save(update_fields=["number", "to", "tags", "updated_at"])
         recipient.campaign = campaign
         _store_tag_sizes(campaign, values)
+        if (recipient.number, recipient.tags) != before:
+            audit.note(
+                account_id=campaign.owner_id,
+                action="recipient_changed",
+                kind="recipient",
+                object_id=recipient.pk,
+                name=campaign.name,
+                campaign_id=campaign.pk,
+            )
     return recipient
 
 

@@ -20,6 +20,7 @@ from django.core.files.storage import default_storage
 from django.db import connection
 from django.db.models import Max
 
+from accounts import actors
 from campaigns.models import Campaign, ImportStatus, Recipient, SheetImport
 from campaigns.recipients import sheets
 from campaigns.recipients.sheets import Budget, OverBudget, Sheet, SheetRow
@@ -141,6 +142,7 @@ def _add_later(campaign: Campaign, read: ReadSheet) -> None:
         campaign=campaign,
         file=read.file,
         number_column=read.chosen_column,
+        uploaded_by=actors.current().person_id,
         after=last_recipient(campaign),
     )
     nudge("campaigns.tasks.import_sheet")

@@ -15,8 +15,8 @@ from django.utils import timezone
 from accounts import credits
 from accounts.models import CreditHold
 from campaigns.guards import refuse_while_importing
-from campaigns.models import Campaign, Recipient, Run, RunStatus, Service, Source
-from campaigns.runs import lifecycle
+from campaigns.models import PENDING, Campaign, Recipient, Run, RunStatus, Service, Source
+from campaigns.runs import approval, lifecycle
 from campaigns.runs.quote import Quote
 from campaigns.runs.stop import withdraw
 from iris.errors import Conflict, InvalidInput, NotFound
@@ -40,14 +40,19 @@ def begin(
     individual: Collection[int] | None = None,
     source: Source | None = None,
     trial: bool = False,
-    replaces_scheduled: bool = False,
+    replaces_pending: bool = False,
+    changed: Run | None = None,
 ) -> Run:
     """Begin a campaign now or at `starts_at`, and return its run.
 
     The run is for all recipients, for those whose status is in `statuses`, or for those whose ids are in `individual`.
     Arguments that are not given are taken from the campaign. A new `message` is used for calls and for SMS, unless a new
     `sms_message` is given. A `trial` changes neither the campaign nor the status of its recipients. With
-    `replaces_scheduled`, the new run replaces a scheduled one.
+    `replaces_pending`, the new run replaces one that has not started. `changed` is that run if the reason is a change of
+    the campaign: then the new run keeps its authors, and needs approval if it did.
+
+    If the account demands approval of runs with so many recipients, the run waits for it (`approval`). The person who
+    acts becomes an author of the run.
 
     Everything happens in one transaction. `run.hold.amount` is the hold. Raises InvalidInput, Conflict if a run is live,
     InsufficientCredits, and Unavailable if no carrier serves the calls or SMS. Nothing has changed after an error.
@@ -64,7 +69,7 @@ def begin(
         campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
         if campaign.deleted_at is not None:
             raise NotFound("This campaign has been deleted.")
-        _refuse_live_run(campaign, except_scheduled=replaces_scheduled)
+        _refuse_live_run(campaign, except_pending=replaces_pending)
         refuse_while_importing(campaign)
         voice = speech.resolve(voice or campaign.voice or None)
         audio = uploaded or campaign.audio
@@ -89,10 +94,10 @@ def begin(
             is_joined=count > settings.IRIS_WHOLE_SENTENCES,
             last_recipient=last,
         )
-        if replaces_scheduled:
+        if replaces_pending:
             # This releases a hold and so locks the account. Therefore it comes after the slow speech synthesis in Quote.
             withdraw(campaign=campaign)
-            _refuse_live_run(campaign)  # the scheduled run may have started in the meantime
+            _refuse_live_run(campaign)  # the run may have started in the meantime
         held = _hold_credits(
             campaign,
             (quote.call_limit + quote.sms_limit) * count,
@@ -106,9 +111,11 @@ def begin(
                 campaign, message=message, sms_message=sms_message, voice=voice, audio=audio, at=starts_at
             )
         now = timezone.now()
+        starts_later = starts_at is not None and starts_at > now
+        needs_approval = not trial and approval.is_needed(campaign.owner, count, changed=changed)
         run = Run.objects.create(
             campaign=campaign,
-            status=RunStatus.SCHEDULED if starts_at is not None and starts_at > now else RunStatus.RUNNING,
+            status=approval.first_status(needs_approval=needs_approval, starts_later=starts_later),
             source=source,
             message=quote.text,
             sms_message=quote.sms_text,
@@ -127,6 +134,13 @@ def begin(
             sms_limit=quote.sms_limit,
             caller=_choose_caller(campaign),
             starts_at=starts_at or now,
+            needs_approval=needs_approval,
+            authors=approval.authors_of(changed),
+            approve_until=approval.deadline(
+                campaign.owner, now=now, starts_at=starts_at if starts_later else None
+            )
+            if needs_approval
+            else None,
         )
         nudge("campaigns.tasks.fill")
     return run
@@ -216,11 +230,12 @@ def _stored_source(campaign: Campaign, *, has_text: bool, has_audio: bool) -> So
     return Source(campaign.source) if campaign.source and there[Source(campaign.source)] else None
 
 
-def _refuse_live_run(campaign: Campaign, *, except_scheduled: bool = False) -> None:
+def _refuse_live_run(campaign: Campaign, *, except_pending: bool = False) -> None:
     run = lifecycle.live_run(campaign.pk)
-    if run is None or (except_scheduled and run.status == RunStatus.SCHEDULED):
+    if run is None or (except_pending and run.status in PENDING):
         return
     state = {
+        RunStatus.AWAITING: "awaits approval",
         RunStatus.SCHEDULED: f"is scheduled for {timezone.localtime(run.starts_at):%Y-%m-%d %H:%M}",
         RunStatus.RUNNING: "is running",
         RunStatus.PAUSED: "is paused",

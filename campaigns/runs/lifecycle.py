@@ -12,11 +12,11 @@ from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import Case, Q, Value, When
-from django.db.models.functions import Now
+from django.db.models.functions import Greatest, Now
 from django.utils import timezone
 
 from accounts import credits
-from campaigns.models import LIVE, Run, RunStatus
+from campaigns.models import LIVE, PENDING, NotStarted, Run, RunStatus
 from campaigns.runs import rendering
 from telephony.engine import lifecycle as deliveries
 from telephony.engine.failpoints import failpoint
@@ -28,6 +28,7 @@ from telephony.unnest import rowset
 log = logging.getLogger(__name__)
 
 PAUSE_REASON_LENGTH = 300
+MAX_REJECTION_CHARACTERS = 300
 FINAL_STATUSES = {RunStatus.RUNNING: RunStatus.COMPLETED, RunStatus.STOPPING: RunStatus.TERMINATED}
 
 
@@ -43,25 +44,47 @@ def set_aside(run_id: int, *, reason: str) -> bool:
     """Pause a run that cannot or must not continue. Return whether this call paused it.
 
     `reason` explains this to the owner, who resumes or stops the run. A scheduled run that was set aside starts when it is
-    resumed, or at its start time if that is later. Call `reconcile` afterwards, as after every change of status.
+    resumed, or at its start time if that is later. A run that needs approval and has none then waits for it again. Call
+    `reconcile` afterwards, as after every change of status.
     """
     return bool(
-        Run.objects.filter(pk=run_id, status__in=[RunStatus.RUNNING, RunStatus.SCHEDULED]).update(
+        Run.objects.filter(pk=run_id, status__in=[RunStatus.RUNNING, *PENDING]).update(
             status=RunStatus.PAUSED, pause_reason=reason[:PAUSE_REASON_LENGTH], failing_since=None
         )
     )
 
 
 def resume(run_id: int) -> bool:
-    """Make a paused run running, or scheduled if its start time is in the future. Return whether this call did."""
-    waits = Q(starts_at__gt=Now())
+    """Make a paused run running, scheduled if its start time is in the future, or awaiting if it must be approved first.
+
+    Return whether this call did.
+    """
+    unapproved = Q(needs_approval=True, approved_at=None)
     return bool(
         Run.objects.filter(pk=run_id, status=RunStatus.PAUSED).update(
-            status=Case(When(waits, then=Value(RunStatus.SCHEDULED)), default=Value(RunStatus.RUNNING)),
+            status=Case(When(unapproved, then=Value(RunStatus.AWAITING)), default=_started()),
             pause_reason="",
             failing_since=None,
         )
     )
+
+
+def approve(run_id: int, *, by: int) -> bool:
+    """Let a run start that waits for approval, now or at its start time. Return whether this call approved it.
+
+    `by` is the id of the person. A run whose time for approval is over is not approved.
+    """
+    waiting = Run.objects.filter(pk=run_id, status=RunStatus.AWAITING, approve_until__gt=Now())
+    return bool(
+        waiting.update(
+            status=_started(), approved_at=Now(), decided_by=by, starts_at=Greatest("starts_at", Now())
+        )
+    )
+
+
+def _started() -> Case:
+    """Return the status of a run that may start: scheduled until its start time, then running."""
+    return Case(When(starts_at__gt=Now(), then=Value(RunStatus.SCHEDULED)), default=Value(RunStatus.RUNNING))
 
 
 def begin_due() -> int:
@@ -118,11 +141,16 @@ def finish(run_id: int) -> bool:
     return True
 
 
-def withdraw(run: Run) -> None:
-    """Close a scheduled run as withdrawn, and release its hold. The caller must have locked its row."""
-    run.status = RunStatus.WITHDRAWN
+def withdraw(run: Run, *, because: NotStarted, by: int | None = None, words: str = "") -> None:
+    """Close a run that has not started as withdrawn, and release its hold. The caller must have locked its row.
+
+    `by` is the person who rejected it, and `words` say why.
+    """
+    run.status, run.not_started, run.decided_by_id, run.rejection = (
+        RunStatus.WITHDRAWN, because, by, words[:MAX_REJECTION_CHARACTERS]
+    )  # fmt: skip
     run.filled_at = run.finished_at = timezone.now()
-    run.save(update_fields=["status", "filled_at", "finished_at"])
+    run.save(update_fields=["status", "not_started", "decided_by", "rejection", "filled_at", "finished_at"])
     credits.release(hold_id=run.hold_id, cause=f"run:{run.pk}:finished")
 
 

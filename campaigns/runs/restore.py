@@ -12,7 +12,7 @@ from decimal import Decimal
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 
-from campaigns.models import LIVE, Recipient, Run, RunStatus, Service
+from campaigns.models import LIVE, PENDING, Recipient, Run, RunStatus, Service
 from campaigns.runs import lifecycle, rendering
 from iris.errors import Conflict
 from telephony.engine import lifecycle as deliveries
@@ -71,7 +71,7 @@ def hold_everything() -> None:
 
 
 def _set_aside_all() -> None:
-    under_way = Run.objects.filter(status__in=[RunStatus.RUNNING, RunStatus.SCHEDULED]).order_by("pk")
+    under_way = Run.objects.filter(status__in=[RunStatus.RUNNING, *PENDING]).order_by("pk")
     for pk in under_way.values_list("pk", flat=True):
         if lifecycle.set_aside(pk, reason=HELD):
             lifecycle.reconcile(pk)

@@ -11,7 +11,7 @@ from django.db.models import Sum
 from django.db.models.functions import Now
 
 from accounts import credits
-from campaigns.models import LIVE, Campaign, Run, RunStatus
+from campaigns.models import LIVE, PENDING, Campaign, NotStarted, Run, RunStatus
 from campaigns.runs import lifecycle
 from iris.errors import Conflict
 from telephony.engine.nudge import nudge
@@ -76,7 +76,7 @@ _NOT_STOPPED = [status for status in LIVE if status != RunStatus.STOPPING]
 
 
 def withdraw(*, campaign: Campaign) -> Run | None:
-    """Withdraw the campaign's scheduled run, as if it had not been begun. Return it, or None if no run is scheduled.
+    """Withdraw the campaign's run that has not started, as if it had not been begun. Return it, or None if there is none.
 
     Its recipients do not change, and its whole hold is released.
     """
@@ -84,12 +84,10 @@ def withdraw(*, campaign: Campaign) -> Run | None:
         # The campaign is locked first, as in `begin` and in changes of the campaign, so that they cannot deadlock.
         Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
         run = (
-            Run.objects.select_for_update(of=("self",))
-            .filter(campaign=campaign, status=RunStatus.SCHEDULED)
-            .first()
+            Run.objects.select_for_update(of=("self",)).filter(campaign=campaign, status__in=PENDING).first()
         )
         if run is not None:
-            lifecycle.withdraw(run)
+            lifecycle.withdraw(run, because=NotStarted.REPLACED)
     return run
 
 
@@ -122,7 +120,7 @@ def pause(*, campaign: Campaign) -> Run:
 
 
 def resume(*, campaign: Campaign) -> Run:
-    """Resume a paused run. Raises Conflict if it is not paused."""
+    """Resume a paused run, or let it wait for its approval or start time again. Raises Conflict if it is not paused."""
     run = lifecycle.live_run(campaign.pk)
     if run is None or not lifecycle.resume(run.pk):
         raise Conflict("This campaign is not paused, so it cannot be resumed.", code="not_in_that_state")

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from django.db import transaction
 from django.utils import timezone
 
+from accounts import audit
 from campaigns.messages import parse_message
-from campaigns.models import Answer, Campaign, RunStatus, Service, Step, StepKind, Survey, SurveyStep
+from campaigns.models import PENDING, Answer, Campaign, Service, Step, StepKind, Survey, SurveyStep
 from campaigns.runs import lifecycle
 from campaigns.runs.reschedule import reschedule
 from iris.errors import Conflict, InvalidInput
@@ -34,7 +35,8 @@ class StepPlan:
 def set_steps(*, campaign: Campaign, steps: Sequence[StepPlan]) -> list[SurveyStep]:
     """Replace the steps of a campaign's survey. Steps that do not change keep their id and their responses.
 
-    A scheduled run is replaced by one with the new steps. Raises InvalidInput, and Conflict while a run is in progress.
+    A run that has not started is replaced by one with the new steps. Raises InvalidInput, and Conflict while a run is in
+    progress.
     """
     check_steps(steps)
     if campaign.service != Service.SURVEY:
@@ -42,7 +44,7 @@ def set_steps(*, campaign: Campaign, steps: Sequence[StepPlan]) -> list[SurveySt
     with transaction.atomic():
         campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
         run = lifecycle.live_run(campaign.pk)
-        if run is not None and run.status != RunStatus.SCHEDULED:
+        if run is not None and run.status not in PENDING:
             raise Conflict(
                 "This survey is running. Wait until it has completed, or stop it, before you change its steps.",
                 code="campaign_live",
@@ -56,6 +58,15 @@ def set_steps(*, campaign: Campaign, steps: Sequence[StepPlan]) -> list[SurveySt
         SurveyStep.objects.bulk_create(SurveyStep(survey=survey, **fields_of(plan)) for plan in new)
         if gone or new:
             campaign.save(update_fields=["updated_at"])
+            audit.note(
+                account_id=campaign.owner_id,
+                action="survey_changed",
+                kind="campaign",
+                object_id=campaign.pk,
+                name=campaign.name,
+                campaign_id=campaign.pk,
+                steps=len(steps),
+            )
             reschedule(campaign)
         return list(SurveyStep.objects.asked_by(campaign))
 

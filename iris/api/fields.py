@@ -87,6 +87,24 @@ class Word(serializers.Field[Any, Any, str, Any]):
         return self.words[word]
 
 
+class Id(serializers.Field[Any, Any, Any, Any]):
+    """The id of an object: a whole number from 1, or the same as text."""
+
+    default_error_messages = {
+        "required": "This is missing: it must be an id, which is a whole number.",
+        "invalid": "{value} is not an id: it must be a whole number from 1.",
+    }
+
+    def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
+        return sent_value(dictionary, self.field_name)
+
+    def to_internal_value(self, data: Any) -> int:
+        text = data.strip() if isinstance(data, str) else str(data) if type(data) is int else ""
+        if not re.fullmatch("[0-9]{1,18}", text, re.ASCII) or int(text) == 0:
+            self.fail("invalid", value=quoted(data))
+        return int(text)
+
+
 class Upload(serializers.Field[Any, Any, Any, Any]):
     """An uploaded file. Its name and type are not trusted: the code that opens the file determines the format."""
 

@@ -7,6 +7,7 @@ it.
 import re
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from django.core.exceptions import DisallowedHost
@@ -15,11 +16,14 @@ from django.urls import URLPattern, path, register_converter
 from django.views import defaults
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView, set_rollback
 
+from accounts import actors
+from accounts.api.acting import actor_of
 from accounts.api.authentication import AccessCookie, BearerOrTokenScheme
 from iris.api import idempotency, parsers
 from iris.api.envelope import envelope, failure
@@ -50,6 +54,10 @@ class ApiView(APIView):
     reads = parsers.SMALL  # the maximum length of a body; views that accept texts, lists or files override it
     retries = idempotency.ONCE  # how a request with an `Idempotency-Key` is carried out
 
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        with ExitStack() as self._until_answered:
+            return super().dispatch(request, *args, **kwargs)
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         # Django would also decode the query string with the client's charset, which Python may not support.
         request._request.encoding = "utf-8"
@@ -58,6 +66,9 @@ class ApiView(APIView):
         if any("\x00" in value for value in kwargs.values() if isinstance(value, str)):
             raise NotFound(NOT_FOUND)
         super().initial(request, *args, **kwargs)
+        # Triggers log nothing of requests without authentication, so these need not tell the database who acts.
+        writes = request.method not in SAFE_METHODS and request.user.is_authenticated
+        self._until_answered.enter_context(actors.acting(actor_of(request), writes=writes))
         idempotency.guard(self, request, self.retries)
 
 

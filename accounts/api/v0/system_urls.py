@@ -1,7 +1,9 @@
 """The paths of accounts under /api/system/."""
 
+from accounts.api.v0.audit import AuditViewSet
 from accounts.api.v0.keys import KeyViewSet
 from accounts.api.v0.members import AccountViewSet, MemberViewSet
+from accounts.api.v0.settings import SettingsViewSet
 from accounts.api.v0.twins import TwinViewSet
 from iris.api.views import with_and_without_slash
 
@@ -24,4 +26,10 @@ urlpatterns = [
         "keys/revoke_all", KeyViewSet.as_view({"post": "revoke_all"}), name="v0-keys-revoke-all"
     ),
     *with_and_without_slash("keys/<id:key_id>", KeyViewSet.as_view({"delete": "revoke"}), name="v0-key"),
+    *with_and_without_slash(
+        "settings",
+        SettingsViewSet.as_view({"get": "retrieve", **dict.fromkeys(("put", "post", "patch"), "update")}),
+        name="v0-settings",
+    ),
+    *with_and_without_slash("audit", AuditViewSet.as_view({"get": "list"}), name="v0-audit"),
 ]

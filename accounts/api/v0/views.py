@@ -4,7 +4,7 @@ from typing import cast
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts import services
+from accounts import audit, services
 from accounts.api import authentication
 from accounts.api.account import access_of
 from accounts.api.permissions import needs
@@ -33,7 +33,7 @@ class LoginView(V0View):
         form.is_valid(raise_exception=True)
         account_id = form.validated_data.pop("account", None)
         user = services.log_in(**form.validated_data, address=address_of(request))
-        tokens = authentication.issue_tokens(user, account_id=account_id)
+        tokens = authentication.sign_in(user, account_id=account_id)
         return success(
             {"token": asdict(tokens), "user_data": UserDataSerializer(user).data},
             message="Successfully logged in",
@@ -79,3 +79,4 @@ def end_logins(request: Request, *, everywhere: bool = False, refresh: str | Non
         services.end_all_logins(user_ids=[cast(User, request.user).pk])
     else:
         authentication.end_login(access.token, refresh=refresh)
+        audit.note_sign_out(user=cast(User, request.user), account_id=access.account.pk)

@@ -34,7 +34,7 @@ class Login(V1View):
         sent.is_valid(raise_exception=True)
         account_id = sent.validated_data.pop("account", None)
         user = services.log_in(**sent.validated_data, address=address_of(request))
-        tokens = authentication.issue_tokens(user, account_id=account_id)
+        tokens = authentication.sign_in(user, account_id=account_id)
         # The cookies contain the tokens, as documented. The body contains them too, for clients that keep no cookies.
         answer = Response(
             {

@@ -13,7 +13,13 @@ from iris.errors import NotFound
 
 def campaign_of(request: Request, campaign_id: int) -> Any:
     """Return the campaign with this id and its `run_status`. Raises NotFound, also for another account's campaign."""
-    campaign = Campaign.objects.owned_by(account_of(request)).with_status().filter(pk=campaign_id).first()
+    campaign = (
+        Campaign.objects.owned_by(account_of(request))
+        .with_status()
+        .with_approval()
+        .filter(pk=campaign_id)
+        .first()
+    )
     if campaign is None:
         raise NotFound("You have no campaign with this id. The list of campaigns has all that you have.")
     return campaign

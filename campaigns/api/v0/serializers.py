@@ -10,12 +10,13 @@ from django.utils import timezone
 from rest_framework import serializers
 
 from accounts.api.amounts import credits_json
+from campaigns.api.approval import awaiting_json
 from campaigns.api.v0.known_fields import KnownFields
 from campaigns.api.words import RECIPIENT_STATUSES, SERVICES, notice_json, pause_reason_json
 from campaigns.messages import MAX_CHARACTERS
 from campaigns.models import Campaign, Run, RunStatus, Service, Source
 from campaigns.reports.states import RecipientState
-from iris.api.fields import Moment, Tags, Text, Upload, Word, words_of
+from iris.api.fields import Id, Moment, Tags, Text, Upload, Word, words_of
 from iris.api.lists import Ids, Words
 from telephony.api.fields import Message, Number, Numbers, VoiceName
 from telephony.models import DeliveryStatus
@@ -24,6 +25,7 @@ OFFERED = words_of((Service.CALL, Service.SMS), SERVICES)
 
 CAMPAIGN_STATUSES: Mapping[str | None, str] = {
     None: "Not Started",
+    RunStatus.AWAITING: "Scheduled",  # the documented word for a run that has not started; `approval` says why
     RunStatus.SCHEDULED: "Scheduled",
     RunStatus.RUNNING: "Running",
     RunStatus.PAUSED: "Paused",
@@ -100,6 +102,25 @@ class Beginning(KnownFields):
         }
 
 
+class Approval(KnownFields):
+    """A request that approves a run. It names the run, so that nobody approves what they have not seen."""
+
+    run = Id(
+        error_messages={
+            "required": "Send the id of the run that you approve. The campaign's details have it, under approval."
+        }
+    )
+
+
+class Rejection(KnownFields):
+    """A request that rejects a run. Without its id, it rejects the run that waits at the moment."""
+
+    refuses_empty = ("run",)
+
+    run = Id(required=False)
+    reason = Text(required=False, max_length=300)
+
+
 class NumberChanges(KnownFields):
     """The fields of a number that can be changed. A request can contain any of them."""
 
@@ -128,7 +149,7 @@ def campaign_json(campaign: Campaign, *, run_status: str | None, usable_tags: bo
         shown["usable_tags"] = campaign.tags
     shown["status"] = CAMPAIGN_STATUSES[run_status]
     shown["number_count"] = campaign.number_count
-    return shown | pause_reason_json(campaign) | notice_json(campaign)
+    return shown | pause_reason_json(campaign) | notice_json(campaign) | awaiting_json(run_status)
 
 
 def import_json(campaign: Campaign) -> dict[str, Any]:
@@ -165,10 +186,17 @@ def number_json(state: RecipientState, *, campaign: Campaign) -> dict[str, Any]:
 
 def begin_message(run: Run) -> str:
     """Return the message of the response to a begin request."""
+    if run.status == RunStatus.AWAITING:
+        return "Campaign awaits approval by another person"
     if run.status == RunStatus.SCHEDULED:
         starts_at = timezone.localtime(run.starts_at, timezone.get_default_timezone())
         return f"Campaign is scheduled for {starts_at:%Y-%m-%dT%H:%M}"
     return "Campaign is running" if run.individual is None else "Campaign is running!!"
+
+
+def resume_message(run: Run) -> str:
+    """Return the message of the response to a request that resumes or approves a run."""
+    return "Campaign is running" if run.status == RunStatus.RUNNING else begin_message(run)
 
 
 def hold_message(run: Run, *, campaign: Campaign) -> str:

@@ -33,7 +33,7 @@ urlpatterns = [
     ),
     *(
         route
-        for action in ("begin", "stop", "pause", "resume")
+        for action in ("begin", "approve", "reject", "stop", "pause", "resume")
         for route in with_and_without_slash(
             f"campaigns/<id:campaign_id>/{action}",
             CampaignViewSet.as_view({"post": action}),

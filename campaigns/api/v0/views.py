@@ -8,22 +8,27 @@ from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts import actors
 from accounts.api.account import account_of
 from accounts.api.permissions import needs
 from accounts.permissions import Permission
 from campaigns import runs, services
+from campaigns.api.approval import approval_json, begun_json
 from campaigns.api.v0.filters import CampaignFilter
 from campaigns.api.v0.known_fields import refuse_query
 from campaigns.api.v0.lookups import campaign_of
 from campaigns.api.v0.serializers import (
+    Approval,
     Beginning,
     CampaignChanges,
     NewCampaign,
+    Rejection,
     begin_message,
     campaign_json,
     details,
     hold_message,
     import_json,
+    resume_message,
 )
 from campaigns.models import Campaign
 from iris.api import idempotency, parsers
@@ -34,7 +39,7 @@ from iris.api.viewsets import V0ViewSet, reads, retries
 
 
 class CampaignViewSet(V0ViewSet):
-    """Campaigns. The v0 documentation does not have stop, pause and resume."""
+    """Campaigns. The v0 documentation does not have approve, reject, stop, pause and resume."""
 
     filterset_class = CampaignFilter
 
@@ -70,6 +75,7 @@ class CampaignViewSet(V0ViewSet):
     def retrieve(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
         shown = campaign_json(campaign, run_status=campaign.run_status) | import_json(campaign)
+        shown |= approval_json(campaign, request._request)
         return success({"messages": "Details Retrived successfully", "details": details(shown)})  # sic
 
     @reads(parsers.TEXTS)
@@ -99,7 +105,29 @@ class CampaignViewSet(V0ViewSet):
         refuse_query(request)
         run = runs.begin(campaign=campaign, **validated(Beginning(data=request.data)))
         held = {"hold amount": hold_message(run, campaign=campaign)}  # sic
-        return success(held, message=begin_message(run))
+        return success({**held, **begun_json(run)}, message=begin_message(run))
+
+    @reads(parsers.TEXTS)
+    @needs(Permission.SEND)
+    def approve(self, request: Request, campaign_id: int) -> Response:
+        campaign = campaign_of(request, campaign_id)
+        refuse_query(request)
+        run_id = validated(Approval(data=request.data))["run"]
+        run = runs.approve(campaign=campaign, run_id=run_id, by=actors.current())
+        return success({"run": run.pk}, message=resume_message(run))
+
+    @reads(parsers.TEXTS)
+    @needs(Permission.SEND)
+    def reject(self, request: Request, campaign_id: int) -> Response:
+        campaign = campaign_of(request, campaign_id)
+        refuse_query(request)
+        sent = validated(Rejection(data=request.data))
+        run = runs.reject(
+            campaign=campaign, run_id=sent.get("run"), words=sent.get("reason", ""), by=actors.current()
+        )
+        return success(
+            {"run": run.pk}, message="The run is rejected: it does not start, and its credits are released."
+        )
 
     @reads(parsers.TEXTS)
     @retries(idempotency.HARMLESS)
@@ -122,5 +150,5 @@ class CampaignViewSet(V0ViewSet):
     @retries(idempotency.UNCERTAIN)
     @needs(Permission.SEND)
     def resume(self, request: Request, campaign_id: int) -> Response:
-        runs.resume(campaign=campaign_of(request, campaign_id))
-        return success(message="Campaign is running")
+        run = runs.resume(campaign=campaign_of(request, campaign_id))
+        return success(message=resume_message(run))

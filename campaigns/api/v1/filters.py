@@ -7,9 +7,10 @@ from typing import Any
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from campaigns.api import campaign_filters
+from campaigns.api.approval import AWAITING
 from campaigns.api.v1.fields import Flag, Services
 from campaigns.api.v1.words import CAMPAIGN_STATUSES, OFFERED
-from campaigns.models import Campaign, SurveyTemplate, TemplateStep
+from campaigns.models import Campaign, RunStatus, SurveyTemplate, TemplateStep
 from iris.api.fields import Text, Word
 from iris.api.filters import FilterSet, SentFilter
 
@@ -29,7 +30,7 @@ class CampaignFilter(campaign_filters.CampaignFilter):
     """Filters campaigns. A list has either drafts or all other campaigns; by default it has no drafts."""
 
     status = SentFilter(
-        CampaignStatus({word: word for word in CAMPAIGN_STATUSES.values()}), method="with_status"
+        CampaignStatus({word: word for word in (*CAMPAIGN_STATUSES.values(), AWAITING)}), method="with_status"
     )
     services = SentFilter(Services(OFFERED), field_name="service")
     draft = SentFilter(Flag(), field_name="draft")
@@ -47,6 +48,8 @@ class CampaignFilter(campaign_filters.CampaignFilter):
 
     def with_status(self, rows: QuerySet[Campaign], name: str, word: str) -> QuerySet[Campaign]:
         meant = {status for status, its in CAMPAIGN_STATUSES.items() if its == word}
+        if word == AWAITING:  # also among those that are “Scheduled”
+            meant.add(RunStatus.AWAITING)
         return rows.filter(campaign_filters.has_run_status(meant))
 
     def in_order(self, rows: QuerySet[Campaign], name: str, order: str) -> QuerySet[Campaign]:

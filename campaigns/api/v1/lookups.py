@@ -16,6 +16,7 @@ def campaign_of(request: Request, campaign_id: int) -> Any:
     campaign = (
         Campaign.objects.owned_by(account_of(request))
         .with_status()
+        .with_approval()
         .select_related("audio")
         .filter(pk=campaign_id)
         .first()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import re
 from collections.abc import Iterator
 from decimal import Decimal
 from itertools import chain, islice
@@ -13,6 +11,7 @@ from django.http import StreamingHttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts import audit
 from accounts.api.account import account_of
 from accounts.api.amounts import credits_json
 from accounts.api.permissions import needs
@@ -24,6 +23,7 @@ from campaigns.messages import PREFIX
 from campaigns.models import Campaign
 from campaigns.reports import progress, states, totals
 from campaigns.reports.dashboard import QUARTERS, Dashboard, dashboard
+from iris.api.spreadsheets import cell, line_writer
 from iris.api.views import V1View
 from iris.errors import InvalidInput
 from telephony.models import DeliveryStatus
@@ -38,12 +38,6 @@ COLUMNS = (
     "carrier",
     "updated_at",
 )
-# Spreadsheets treat a cell that begins like this as a formula. The pattern also matches after characters that separate
-# cells in the spreadsheets of some countries, where quotes do not protect the cell. Blanks end at the next separator, so no
-# character is examined more than twice.
-_BLANKS = r"[^\S\t\r\n]*+"
-_FORMULA = re.compile(rf"(^|[;\t\r\n|])(?={_BLANKS}[\"']?+{_BLANKS}[=+\-@\t\r\uff1d\uff0b\uff0d\uff20])")
-_PHONE_NUMBER = re.compile(r"\+?[0-9]+")
 
 DAYS, MAX_DAYS = 30, 366
 
@@ -60,6 +54,19 @@ def report_of(campaign: Campaign) -> StreamingHttpResponse:
     )
 
 
+def note_export(campaign: Campaign, *, what: str) -> None:
+    """Note in the audit log that somebody has exported contacts or responses of a campaign."""
+    audit.note(
+        account_id=campaign.owner_id,
+        action="exported",
+        kind="campaign",
+        object_id=campaign.pk,
+        name=campaign.name,
+        campaign_id=campaign.pk,
+        what=what,
+    )
+
+
 class DashboardView(V1View):
     @needs(Permission.VIEW)
     def get(self, request: Request) -> Response:
@@ -67,15 +74,8 @@ class DashboardView(V1View):
         return Response(_dashboard_json(figures))
 
 
-class _Line:
-    """A file for csv.writer that returns each line instead of storing it."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
 def _rows(campaign: Campaign) -> Iterator[str]:
-    write = csv.writer(_Line()).writerow
+    write = line_writer()
     names = [cell(tag.removeprefix(PREFIX)) for tag in campaign.tags]
     texts = ["sms_status"] if campaign.failover_statuses or campaign.service == "both" else []
     yield write([*COLUMNS, *texts, *names])
@@ -89,13 +89,6 @@ def _rows(campaign: Campaign) -> Iterator[str]:
             values = [recipient.tags.get(tag, "") for tag in campaign.tags]
             lines.append(write([*(cell(shown[column]) for column in COLUMNS), *sms, *map(cell, values)]))
         yield "".join(lines)
-
-
-def cell(value: object) -> object:
-    """Return a value that no spreadsheet treats as a formula. A leading apostrophe marks it as text."""
-    if not isinstance(value, str) or _PHONE_NUMBER.fullmatch(value):
-        return value
-    return _FORMULA.sub(r"\1'", value)
 
 
 def _days(request: Request) -> int:

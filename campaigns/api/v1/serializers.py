@@ -14,6 +14,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from accounts.api.amounts import credits_json
+from campaigns.api.approval import awaiting_json
 from campaigns.api.v1.fields import (
     Category,
     CreditLimit,
@@ -184,6 +185,7 @@ def campaign_json(
         "length_factor": length_factor_of(campaign),
         **pause_reason_json(campaign),
         **notice_json(campaign),
+        **awaiting_json(run_status),
     }
 
 

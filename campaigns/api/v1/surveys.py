@@ -19,7 +19,7 @@ from accounts.permissions import Permission
 from campaigns import runs
 from campaigns.api.v1 import steps as wire
 from campaigns.api.v1.lookups import campaign_of, contact_of, survey_of
-from campaigns.api.v1.reports import cell
+from campaigns.api.v1.reports import note_export
 from campaigns.api.v1.responses import answers_json
 from campaigns.api.v1.serializers import attributes_json, contact_json, moment_json
 from campaigns.api.v1.views import detail_json, run_campaign
@@ -30,6 +30,7 @@ from campaigns.surveys import responses, steps
 from campaigns.surveys.responses import Column, RecipientResponses, Tally
 from iris.api import idempotency, parsers
 from iris.api.fields import validated
+from iris.api.spreadsheets import cell
 from iris.api.viewsets import V1ViewSet, reads, retries
 from iris.errors import InvalidInput
 
@@ -90,6 +91,7 @@ class SurveyViewSet(V1ViewSet):
     def report(self, request: Request, survey_id: int) -> StreamingHttpResponse:
         """Return the responses as CSV, or as JSON with `?format=json`. Streamed, so memory does not grow with contacts."""
         survey = survey_of(request, survey_id)
+        note_export(survey.campaign, what="survey")
         as_json = request.query_params.get("format", "").strip().lower() == "json"
         body = _json(survey, request) if as_json else _csv(survey, request)
         # The first rows are fetched before the response starts, so that an early failure still becomes an error response.

@@ -21,9 +21,10 @@ from accounts.api.permissions import needs
 from accounts.api.throttles import TrialThrottle, UserThrottle
 from accounts.permissions import Permission
 from campaigns import runs, services
+from campaigns.api.approval import approval_json, begun_json
 from campaigns.api.v1.filters import LATEST_FIRST, CampaignFilter
 from campaigns.api.v1.lookups import campaign_of
-from campaigns.api.v1.reports import report_of
+from campaigns.api.v1.reports import note_export, report_of
 from campaigns.api.v1.serializers import (
     CampaignChanges,
     MessageChanges,
@@ -90,7 +91,8 @@ class CampaignViewSet(V1ViewSet):
     @needs(Permission.VIEW)
     def retrieve(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
-        return Response(detail_json(campaign, campaign.run_status, request))
+        shown = detail_json(campaign, campaign.run_status, request)
+        return Response(shown | approval_json(campaign, request._request))
 
     @reads(parsers.TEXTS_AND_FILE)
     @needs(Permission.PREPARE)
@@ -160,20 +162,24 @@ class CampaignViewSet(V1ViewSet):
     @reads(parsers.TEXTS)
     @needs(Permission.VIEW)
     def report(self, request: Request, campaign_id: int) -> StreamingHttpResponse:
-        return report_of(campaign_of(request, campaign_id))
+        campaign = campaign_of(request, campaign_id)
+        note_export(campaign, what="contacts")
+        return report_of(campaign)
 
 
 def run_campaign(campaign: Any) -> Response:
     """Begin or schedule the campaign, and return the response, which says when it starts."""
     source = source_to_play(campaign)
     later = campaign.schedule_at is not None and campaign.schedule_at > timezone.now()
-    # If the campaign is already scheduled, the request replaces that run, perhaps with another start time.
+    # If the campaign is already scheduled or awaits approval, the request replaces that run, perhaps with another time.
     run = runs.begin(
         campaign=campaign,
         source=source,
         starts_at=campaign.schedule_at if later else None,
-        replaces_scheduled=True,
+        replaces_pending=True,
     )
+    if run.status == RunStatus.AWAITING:
+        return Response({"message": "Campaign awaits approval by another person.", **begun_json(run)})
     if run.status != RunStatus.SCHEDULED:
         return Response({"message": "Campaign Began Successfully!!"})
     starts_at = timezone.localtime(run.starts_at, timezone.get_default_timezone())

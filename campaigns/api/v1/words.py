@@ -14,6 +14,7 @@ OFFERED = {word: service for service, word in SERVICES.items()}
 # v1 cannot pause a campaign and has no word for it. A paused campaign is shown as running, because it will continue.
 CAMPAIGN_STATUSES: Mapping[str | None, str] = {
     None: "Not Started",
+    RunStatus.AWAITING: "Scheduled",  # it has not started; `approval` says that it must be approved first
     RunStatus.SCHEDULED: "Scheduled",
     RunStatus.RUNNING: "Running",
     RunStatus.PAUSED: "Running",

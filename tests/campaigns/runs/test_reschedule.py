@@ -116,4 +116,4 @@ def test_a_running_campaign_is_not_replaced() -> None:
     campaign = make_campaign()
     runs.begin(campaign=campaign, message="Hello")
     with pytest.raises(Conflict, match="is running"):
-        runs.begin(campaign=campaign, message="Hello", replaces_scheduled=True)
+        runs.begin(campaign=campaign, message="Hello", replaces_pending=True)

@@ -1,0 +1,54 @@
+"""Name the actor of a request, of the APIs or of the admin pages, for the audit log and for functions that ask who acts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from rest_framework.request import Request
+
+from accounts import actors, audit
+from accounts.actors import Acting, ActorKind
+from accounts.addresses import shown_address
+from accounts.api.account import Access
+from accounts.api.throttles import address_of
+
+
+def actor_of(request: Request) -> Acting:
+    """Return the person or the API key that sent an authenticated request, and its address. Executes no query."""
+    address = shown_address(address_of(request))
+    user = request.user
+    if not user.is_authenticated:
+        return Acting(address=address)
+    key = request.auth.key if isinstance(request.auth, Access) else None
+    if key is not None:
+        name = key.name or ("v1" if key.is_of_v1 else key.beginning)
+        return Acting(kind=ActorKind.KEY, key_id=key.pk, name=name, address=address)
+    return Acting(
+        kind=ActorKind.PERSON, user_id=user.pk, name=audit.name_of(user), email=user.email, address=address
+    )
+
+
+def act_in_admin(
+    answer: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Middleware: name the operator as the actor of changes in the admin pages. It follows the authentication."""
+
+    def with_actor(request: HttpRequest) -> HttpResponseBase:
+        if request.method != "POST" or not request.path.startswith("/admin/"):
+            return answer(request)
+        address = shown_address(address_of(request))
+        actor = Acting(address=address)
+        if request.user.is_authenticated:
+            actor = Acting(
+                kind=ActorKind.OPERATOR,
+                user_id=request.user.pk,
+                name=audit.name_of(request.user),
+                email=request.user.email,
+                address=address,
+            )
+        with actors.acting(actor):
+            return answer(request)
+
+    return with_actor

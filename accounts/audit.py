@@ -1,0 +1,127 @@
+"""The audit log: note what no trigger sees, and say in a sentence what an entry means.
+
+Triggers write the entries of changed rows (`accounts.audit_triggers`, and those of `telephony` and `campaigns`). `note`
+writes the others, such as sign-ins, exports and money.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from django.db import connection, transaction
+
+from accounts import actors
+from accounts.actors import Acting, ActorKind
+from accounts.models import Account, AuditEntry, Member, User
+
+MAX_NAME_CHARACTERS = 255
+
+
+def note(
+    *,
+    account_id: int | None,
+    action: str,
+    kind: str = "",
+    object_id: int | None = None,
+    name: str = "",
+    campaign_id: int | None = None,
+    **details: Any,
+) -> None:
+    """Append an entry by the current actor (`accounts.actors`). Call it in the transaction of the action.
+
+    `details` must be small, and must not contain what `AuditEntry` rules out.
+    """
+    _entry(
+        actors.current(),
+        account_id=account_id,
+        action=action,
+        kind=kind,
+        object_id=object_id,
+        object_name=name[:MAX_NAME_CHARACTERS],
+        campaign_id=campaign_id,
+        details={key: value for key, value in details.items() if value is not None},
+    ).save()
+
+
+def note_sign_in(*, user: User, account_id: int | None) -> None:
+    """Append that a person has signed in, to act for this account. None stands for the admin pages."""
+    _entry(_in_person(user), account_id=account_id, action="signed_in", **_about(user)).save()
+
+
+def note_sign_out(*, user: User, account_id: int | None) -> None:
+    """Append that a person has ended a login."""
+    _entry(_in_person(user), account_id=account_id, action="signed_out", **_about(user)).save()
+
+
+def note_admin_sign_in(*, user: User, **kwargs: Any) -> None:
+    """Append a sign-in to the admin pages. A receiver of Django's `user_logged_in`."""
+    note_sign_in(user=user, account_id=None)
+
+
+def note_admin_sign_out(*, user: User | None, **kwargs: Any) -> None:
+    """Append a sign-out from the admin pages. A receiver of Django's `user_logged_out`."""
+    if user is not None:
+        note_sign_out(user=user, account_id=None)
+
+
+def note_failed_sign_in(*, user: User | None) -> None:
+    """Append to the logs of the person's accounts that somebody gave a wrong password.
+
+    Attempts that the limits of `accounts.logins` refuse are not noted. So an attack does not fill the log. If nobody has
+    this e-mail address, the same statements are executed and rolled back, so that the response time does not reveal that.
+    """
+    known = user or User(pk=0)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL synchronous_commit TO off")  # nobody waits for the disk
+        accounts = list(Member.objects.filter(user=known.pk).values_list("account", flat=True))
+        for account_id in accounts if user is not None else [0]:
+            _entry(actors.current(), account_id=account_id, action="sign_in_failed", **_about(known)).save()
+        if user is None:
+            transaction.set_rollback(True)
+
+
+def note_money(*, account: Account, action: str, amount: Decimal, cause: str, reason: str = "") -> None:
+    """Append a movement of credits that people cause. `cause` is that of the ledger entry."""
+    note(
+        account_id=account.pk,
+        action=action,
+        kind="credits",
+        amount=f"{amount:f}",
+        cause=cause,
+        note=reason or None,
+    )
+
+
+def _in_person(user: User) -> Acting:
+    now = actors.current()
+    return Acting(
+        kind=ActorKind.PERSON,
+        user_id=user.pk,
+        name=name_of(user),
+        email=user.email,
+        address=now.address,
+        request=now.request,
+    )
+
+
+def name_of(user: User) -> str:
+    """Return how sentences call a person: the name, or else the e-mail address."""
+    return (user.get_full_name() or user.email)[: actors.MAX_NAME_CHARACTERS]
+
+
+def _about(user: User) -> dict[str, Any]:
+    return {"kind": "person", "object_id": user.pk, "object_name": user.email}
+
+
+def _entry(actor: Acting, **fields: Any) -> AuditEntry:
+    return AuditEntry(
+        actor_kind=actor.kind.value,
+        user_id=actor.user_id,
+        key_id=actor.key_id,
+        actor_name=actor.name,
+        actor_email=actor.email,
+        address=actor.address[: actors.MAX_ADDRESS_CHARACTERS],
+        request=actor.request,
+        **fields,
+    )

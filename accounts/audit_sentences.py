@@ -1,0 +1,204 @@
+"""Say in a plain English sentence what an entry of the audit log means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from accounts.actors import ActorKind
+from accounts.models import AuditEntry
+
+Details = Mapping[str, Any]
+Predicate = str | Callable[[AuditEntry, Details], str]
+
+OBJECT_KINDS = (
+    "account",
+    "campaign",
+    "credits",
+    "key",
+    "member",
+    "number",
+    "person",
+    "recipient",
+    "run",
+    "sheet",
+)
+
+_SETTINGS = {
+    "name": "the name",
+    "approval_above": "the number of recipients above which runs need approval",
+    "approval_hours": "the hours in which a run must be approved",
+}
+_FIELDS = {
+    "sms_message": "SMS message",
+    "audio": "recording",
+    "source": "choice between message and recording",
+    "failover_statuses": "SMS after missed calls",
+    "spending_limit": "credit limit",
+    "caller_ids": "caller numbers",
+    "schedule_at": "start time",
+    "service": "services",
+}
+
+
+def sentence_of(entry: AuditEntry) -> str:
+    """Return the sentence, such as “Sita Rai began the campaign “Meeting” for 1,200 recipients.”"""
+    predicate = PREDICATES.get(entry.action)
+    if predicate is None:  # an action of a later release, after a downgrade
+        said = f"did “{entry.action}”"
+    elif isinstance(predicate, str):
+        said = predicate.format(name=f"“{entry.object_name}”" if entry.object_name else "without a name")
+    else:
+        said = predicate(entry, entry.details)
+    return f"{actor_of(entry)} {said}."
+
+
+def actor_of(entry: AuditEntry) -> str:
+    """Return the subject of the sentence."""
+    match entry.actor_kind:
+        case ActorKind.PERSON:
+            return entry.actor_name or entry.actor_email or "Somebody"
+        case ActorKind.KEY:
+            return f"The API key “{entry.actor_name}”"
+        case ActorKind.OPERATOR:
+            return f"The operator ({entry.actor_name})" if entry.actor_name else "The operator"
+    return "Somebody who has not signed in" if entry.address else "The server"
+
+
+def _many(count: Any, noun: str) -> str:
+    number = int(count or 0)
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _campaign(entry: AuditEntry) -> str:
+    return f"the campaign “{entry.object_name}”"
+
+
+def _begun(entry: AuditEntry, details: Details) -> str:
+    to = f"for {_many(details.get('recipients'), 'recipient')}"
+    if details.get("trial"):
+        return f"made a trial of {_campaign(entry)} {to}"
+    if details.get("awaiting"):
+        return f"asked to begin {_campaign(entry)} {to}, which needs approval"
+    if starts := details.get("starts_at"):
+        return f"scheduled {_campaign(entry)} {to}, to start at {starts}"
+    return f"began {_campaign(entry)} {to}"
+
+
+def _paused(entry: AuditEntry, details: Details) -> str:
+    reason = details.get("reason")
+    return f"paused {_campaign(entry)}" + (f", because: {str(reason).rstrip('.')}" if reason else "")
+
+
+def _rejected(entry: AuditEntry, details: Details) -> str:
+    reason = details.get("reason")
+    return f"rejected the run of {_campaign(entry)}" + (f": {str(reason).rstrip('.')}" if reason else "")
+
+
+def _changed(entry: AuditEntry, details: Details) -> str:
+    fields = [_FIELDS.get(field, str(field)) for field in details.get("fields", ())]
+    return f"changed {_campaign(entry)}: {', '.join(fields)}"
+
+
+def _added(entry: AuditEntry, details: Details) -> str:
+    return f"added {_many(details.get('recipients'), 'recipient')} to {_campaign(entry)}"
+
+
+def _imported(entry: AuditEntry, details: Details) -> str:
+    return (
+        f"added {_many(details.get('recipients'), 'recipient')} from an uploaded sheet to {_campaign(entry)}"
+    )
+
+
+def _removed(entry: AuditEntry, details: Details) -> str:
+    return f"removed {_many(details.get('recipients'), 'recipient')} from {_campaign(entry)}"
+
+
+def _money(said: str) -> Predicate:
+    def predicate(entry: AuditEntry, details: Details) -> str:
+        amount = Decimal(str(details.get("amount", 0)))
+        why = f" ({details['note']})" if details.get("note") else ""
+        return said.format(credits=f"{amount:,f} credit{'' if amount == 1 else 's'}") + why
+
+    return predicate
+
+
+def _member(said: str) -> Predicate:
+    def predicate(entry: AuditEntry, details: Details) -> str:
+        return said.format(name=entry.object_name, permissions=", ".join(details.get("permissions", ())))
+
+    return predicate
+
+
+def _settings(entry: AuditEntry, details: Details) -> str:
+    return "changed settings: " + "; ".join(
+        f"{_SETTINGS.get(name, name)} from {before} to {after}" for name, (before, after) in details.items()
+    )
+
+
+def _bought(entry: AuditEntry, details: Details) -> str:
+    # An operator assigns a number in the admin pages, and the account pays nothing.
+    verb = "assigned" if entry.actor_kind == ActorKind.OPERATOR else "bought"
+    return f"{verb} the phone number {entry.object_name}"
+
+
+def _exported(entry: AuditEntry, details: Details) -> str:
+    what = {"survey": "the survey responses of", "contacts": "the contacts of"}.get(str(details.get("what")))
+    return "exported the audit log" if what is None else f"exported {what} {_campaign(entry)}"
+
+
+def _key(entry: AuditEntry, details: Details) -> str:
+    return f"created the API key “{entry.object_name}” with the scopes {', '.join(details.get('scopes', ()))}"
+
+
+def _sign_in_failed(entry: AuditEntry, details: Details) -> str:
+    return f"failed to sign in as {entry.object_name}"
+
+
+PREDICATES: Mapping[str, Predicate] = {
+    "signed_in": "signed in",
+    "sign_in_failed": _sign_in_failed,
+    "signed_out": "signed out",
+    "logins_ended": "ended all logins of {name}",
+    "password_changed": "changed the password of {name}",
+    "email_changed": "changed the e-mail address of a member to {name}",
+    "person_activated": "activated {name}",
+    "person_deactivated": "deactivated {name}",
+    "account_created": "created the account {name}",
+    "department_created": "created the department {name}",
+    "account_suspended": "suspended the account {name}",
+    "account_restored": "ended the suspension of the account {name}",
+    "settings_changed": _settings,
+    "member_added": _member("added {name} as a member: {permissions}"),
+    "member_changed": _member("changed the permissions of {name} to: {permissions}"),
+    "member_removed": _member("removed the member {name}"),
+    "key_created": _key,
+    "key_revoked": "revoked the API key {name}",
+    "credits_added": _money("added {credits}"),
+    "credits_charged": _money("spent {credits}"),
+    "credits_sent": _money("moved {credits} to another account"),
+    "credits_received": _money("moved {credits} here from another account"),
+    "number_bought": _bought,
+    "number_released": "released the phone number {name}",
+    "campaign_created": "created the campaign {name}",
+    "campaign_changed": _changed,
+    "campaign_deleted": "deleted the campaign {name}",
+    "recipients_added": _added,
+    "recipients_removed": _removed,
+    "recipients_imported": _imported,
+    "recipient_changed": "changed a recipient of the campaign {name}",
+    "sheet_uploaded": "uploaded a sheet of recipients for the campaign {name}",
+    "import_failed": "could not import a sheet into the campaign {name}",
+    "survey_changed": "changed the steps of the survey {name}",
+    "run_begun": _begun,
+    "run_paused": _paused,
+    "run_resumed": "resumed the campaign {name}",
+    "run_stopped": "stopped the campaign {name}",
+    "run_withdrawn": "withdrew the run of the campaign {name} that had not started",
+    "run_approved": "approved the run of the campaign {name}",
+    "run_rejected": _rejected,
+    "run_expired": "ended the run of the campaign {name}, because nobody approved it in time",
+    "exported": _exported,
+}
+ACTIONS = tuple(PREDICATES)

@@ -1,0 +1,142 @@
+"""SQL for migrations: the triggers that write the audit log, and those that keep it append-only.
+
+A trigger on a table writes an entry for each changed row, whichever program changes it. Only tables in which people change
+single rows have one. Deliveries, recipients, holds and captures have none, so sending and importing cost nothing more. Each
+trigger names the columns that matter, because PostgreSQL does not even call it for statements that set others.
+"""
+
+# `campaigns` and `telephony` call this function in triggers of their own.
+CREATE_LOG = """
+CREATE FUNCTION accounts_audit(
+    account bigint, what text, kind text, object bigint, called text, campaign bigint, more jsonb
+) RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+DECLARE
+    -- What accounts.actors has told this session. Processes that tell nothing act as the server.
+    actor jsonb := nullif(current_setting('iris.actor', true), '')::jsonb;
+BEGIN
+    INSERT INTO accounts_auditentry (account_id, action, kind, object_id, object_name, campaign_id, details,
+                                     actor_kind, user_id, key_id, actor_name, actor_email, address, request)
+    VALUES (account, what, kind, object, left(called, 255), campaign, jsonb_strip_nulls(more),
+            coalesce(actor->>'kind', 'server'), (actor->>'user_id')::bigint, (actor->>'key_id')::bigint,
+            coalesce(actor->>'name', ''), coalesce(actor->>'email', ''), coalesce(actor->>'address', ''),
+            coalesce(actor->>'request', ''));
+END $$;
+
+CREATE FUNCTION accounts_auditentry_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'The audit log is append-only: its entries are neither changed nor deleted.'
+        USING ERRCODE = 'restrict_violation';
+END $$;
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON accounts_auditentry
+   FOR EACH ROW EXECUTE FUNCTION accounts_auditentry_append_only();
+CREATE TRIGGER never_emptied BEFORE TRUNCATE ON accounts_auditentry
+   FOR EACH STATEMENT EXECUTE FUNCTION accounts_auditentry_append_only();
+"""
+
+DROP_LOG = """
+DROP TRIGGER never_emptied ON accounts_auditentry;
+DROP TRIGGER append_only ON accounts_auditentry;
+DROP FUNCTION accounts_auditentry_append_only();
+DROP FUNCTION accounts_audit(bigint, text, text, bigint, text, bigint, jsonb);
+"""
+
+WATCH_ACCOUNTS = """
+CREATE FUNCTION accounts_account_audit() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        PERFORM accounts_audit(NEW.id, 'account_created', 'account', NEW.id, NEW.name, NULL, '{}');
+        RETURN NULL;
+    END IF;
+    IF NEW.is_suspended <> OLD.is_suspended THEN
+        PERFORM accounts_audit(NEW.id, CASE WHEN NEW.is_suspended THEN 'account_suspended' ELSE 'account_restored' END,
+                               'account', NEW.id, NEW.name, NULL, '{}');
+    END IF;
+    IF (NEW.name, NEW.approval_above, NEW.approval_hours) IS DISTINCT FROM
+       (OLD.name, OLD.approval_above, OLD.approval_hours) THEN
+        -- `off` stands for null, because entries contain no nulls.
+        PERFORM accounts_audit(NEW.id, 'settings_changed', 'account', NEW.id, NEW.name, NULL,
+            CASE WHEN NEW.name <> OLD.name
+                 THEN jsonb_build_object('name', jsonb_build_array(OLD.name, NEW.name)) ELSE '{}' END ||
+            CASE WHEN NEW.approval_above IS DISTINCT FROM OLD.approval_above
+                 THEN jsonb_build_object('approval_above', jsonb_build_array(
+                     coalesce(OLD.approval_above::text, 'off'), coalesce(NEW.approval_above::text, 'off')))
+                 ELSE '{}' END ||
+            CASE WHEN NEW.approval_hours <> OLD.approval_hours
+                 THEN jsonb_build_object('approval_hours', jsonb_build_array(
+                     OLD.approval_hours::text, NEW.approval_hours::text)) ELSE '{}' END);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER audit_insert AFTER INSERT ON accounts_account
+   FOR EACH ROW EXECUTE FUNCTION accounts_account_audit();
+CREATE TRIGGER audit_update AFTER UPDATE OF name, is_suspended, approval_above, approval_hours ON accounts_account
+   FOR EACH ROW EXECUTE FUNCTION accounts_account_audit();
+
+CREATE FUNCTION accounts_member_audit() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+DECLARE
+    one accounts_member;
+    grants jsonb;
+BEGIN
+    IF TG_OP = 'DELETE' THEN one := OLD; ELSE one := NEW; END IF;
+    grants := CASE WHEN one.is_owner THEN '["owner"]' ELSE to_jsonb(one.permissions) END;
+    IF TG_OP = 'UPDATE' AND (NEW.is_owner, NEW.permissions) IS NOT DISTINCT FROM (OLD.is_owner, OLD.permissions) THEN
+        RETURN NULL;
+    END IF;
+    PERFORM accounts_audit(one.account_id,
+        CASE TG_OP WHEN 'INSERT' THEN 'member_added' WHEN 'UPDATE' THEN 'member_changed' ELSE 'member_removed' END,
+        'member', one.id, (SELECT email FROM accounts_person WHERE id = one.user_id), NULL,
+        jsonb_build_object('permissions', grants, 'user', one.user_id));
+    RETURN NULL;
+END $$;
+CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON accounts_member
+   FOR EACH ROW EXECUTE FUNCTION accounts_member_audit();
+
+CREATE FUNCTION accounts_apikey_audit() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    PERFORM accounts_audit(NEW.user_id, CASE TG_OP WHEN 'INSERT' THEN 'key_created' ELSE 'key_revoked' END,
+        'key', NEW.id, CASE WHEN NEW.name = '' AND NEW.is_of_v1 THEN 'v1' ELSE NEW.name END, NULL,
+        CASE TG_OP WHEN 'INSERT' THEN jsonb_build_object('scopes', to_jsonb(NEW.scopes), 'expires_at', NEW.expires_at)
+                   ELSE '{}' END);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER audit_insert AFTER INSERT ON accounts_apikey
+   FOR EACH ROW EXECUTE FUNCTION accounts_apikey_audit();
+CREATE TRIGGER audit_update AFTER UPDATE OF revoked_at ON accounts_apikey FOR EACH ROW
+  WHEN (OLD.revoked_at IS NULL AND NEW.revoked_at IS NOT NULL) EXECUTE FUNCTION accounts_apikey_audit();
+
+-- A person's password and logins concern all accounts of which the person is a member.
+CREATE FUNCTION accounts_person_audit() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+DECLARE
+    what text;
+BEGIN
+    what := CASE
+        WHEN NEW.password <> OLD.password THEN 'password_changed'
+        WHEN NEW.is_active <> OLD.is_active
+            THEN CASE WHEN NEW.is_active THEN 'person_activated' ELSE 'person_deactivated' END
+        WHEN NEW.email <> OLD.email THEN 'email_changed'
+        ELSE 'logins_ended' END;
+    PERFORM accounts_audit(account_id, what, 'person', NEW.id, NEW.email, NULL, '{}')
+       FROM (SELECT account_id FROM accounts_member WHERE user_id = NEW.id
+              UNION ALL
+             SELECT NULL WHERE NOT EXISTS (SELECT FROM accounts_member WHERE user_id = NEW.id)) AS concerned;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER audit AFTER UPDATE OF password, is_active, email, token_version ON accounts_person FOR EACH ROW
+  WHEN (current_setting('iris.same_password', true) IS DISTINCT FROM 'yes'
+        AND (OLD.password, OLD.is_active, OLD.email, OLD.token_version)
+            IS DISTINCT FROM (NEW.password, NEW.is_active, NEW.email, NEW.token_version))
+  EXECUTE FUNCTION accounts_person_audit();
+"""
+
+UNWATCH_ACCOUNTS = """
+DROP TRIGGER audit ON accounts_person;
+DROP TRIGGER audit_update ON accounts_apikey;
+DROP TRIGGER audit_insert ON accounts_apikey;
+DROP TRIGGER audit ON accounts_member;
+DROP TRIGGER audit_update ON accounts_account;
+DROP TRIGGER audit_insert ON accounts_account;
+DROP FUNCTION accounts_person_audit();
+DROP FUNCTION accounts_apikey_audit();
+DROP FUNCTION accounts_member_audit();
+DROP FUNCTION accounts_account_audit();
+"""

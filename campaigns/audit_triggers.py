@@ -1,0 +1,125 @@
+"""SQL for a migration: the triggers that log changes of campaigns, runs and imports (`accounts.audit_triggers`).
+
+Recipients have no trigger: each change of recipients in a set also changes the count in their campaign, once. A run's
+cursor, a campaign's tag sizes and everything else that workers write while they send or import are not among the named
+columns.
+"""
+
+FIELDS = (
+    "name", "service", "description", "message", "sms_message", "voice", "speed", "audio_id", "source",
+    "failover_statuses", "spending_limit", "caller_ids", "schedule_at", "draft",
+)  # fmt: skip
+_CHANGED = ",\n".join(
+    f"        CASE WHEN NEW.{field} IS DISTINCT FROM OLD.{field} THEN '{field.removesuffix('_id')}' END"
+    for field in FIELDS
+)
+_NEW, _OLD = (", ".join(f"{row}.{field}" for field in FIELDS) for row in ("NEW", "OLD"))
+
+WATCH = f"""
+CREATE FUNCTION campaigns_campaign_audit() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+DECLARE
+    more jsonb := '{{}}';
+    what text := 'campaign_changed';
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        what := 'campaign_created';
+    ELSIF NEW.deleted_at IS NOT NULL AND OLD.deleted_at IS NULL THEN
+        what := 'campaign_deleted';
+    ELSE
+        -- Only the names of the fields, because the log contains no message texts.
+        more := jsonb_build_object('fields', to_jsonb(array_remove(ARRAY[
+{_CHANGED}], NULL)));
+    END IF;
+    PERFORM accounts_audit(NEW.owner_id, what, 'campaign', NEW.id, NEW.name, NEW.id, more);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER audit_insert AFTER INSERT ON campaigns_campaign
+   FOR EACH ROW EXECUTE FUNCTION campaigns_campaign_audit();
+CREATE TRIGGER audit_update AFTER UPDATE OF {", ".join(FIELDS)}, deleted_at ON campaigns_campaign FOR EACH ROW
+  WHEN (({_NEW}) IS DISTINCT FROM ({_OLD})
+        OR (OLD.deleted_at IS NULL AND NEW.deleted_at IS NOT NULL))
+  EXECUTE FUNCTION campaigns_campaign_audit();
+
+-- A background import changes the count in each of its chunks. It is logged once, when it ends.
+CREATE FUNCTION campaigns_recipients_audit() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    IF current_setting('iris.importing', true) = 'yes' OR (NEW.number_count > OLD.number_count AND EXISTS (
+           SELECT FROM campaigns_sheetimport WHERE campaign_id = NEW.id AND status = 'importing')) THEN
+        RETURN NULL;
+    END IF;
+    PERFORM accounts_audit(NEW.owner_id,
+        CASE WHEN NEW.number_count > OLD.number_count THEN 'recipients_added' ELSE 'recipients_removed' END,
+        'campaign', NEW.id, NEW.name, NEW.id,
+        jsonb_build_object('recipients', abs(NEW.number_count - OLD.number_count), 'total', NEW.number_count));
+    RETURN NULL;
+END $$;
+CREATE TRIGGER audit_recipients AFTER UPDATE OF number_count ON campaigns_campaign FOR EACH ROW
+  WHEN (OLD.number_count <> NEW.number_count) EXECUTE FUNCTION campaigns_recipients_audit();
+
+CREATE FUNCTION campaigns_sheetimport_audit() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    PERFORM accounts_audit(owner_id,
+        CASE WHEN TG_OP = 'INSERT' THEN 'sheet_uploaded'
+             WHEN NEW.status = 'done' THEN 'recipients_imported' ELSE 'import_failed' END,
+        'sheet', NEW.id, name, id, CASE WHEN TG_OP = 'UPDATE' AND NEW.status = 'done'
+            THEN jsonb_build_object('recipients', NEW.imported, 'total', number_count) ELSE '{{}}' END)
+       FROM campaigns_campaign WHERE id = NEW.campaign_id;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER audit_insert AFTER INSERT ON campaigns_sheetimport
+   FOR EACH ROW EXECUTE FUNCTION campaigns_sheetimport_audit();
+CREATE TRIGGER audit_update AFTER UPDATE OF status ON campaigns_sheetimport FOR EACH ROW
+  WHEN (OLD.status = 'importing' AND NEW.status <> 'importing') EXECUTE FUNCTION campaigns_sheetimport_audit();
+
+-- What people decide. That a run starts at its time, ends, or finishes its stop, follows from that and is not logged.
+CREATE FUNCTION campaigns_run_audit() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+DECLARE
+    what text;
+    more jsonb := jsonb_build_object('run', NEW.id);
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        what := 'run_begun';
+        more := more || jsonb_build_object('recipients', NEW.recipient_count,
+            'trial', CASE WHEN NEW.trial THEN true END,
+            'awaiting', CASE WHEN NEW.status = 'awaiting' THEN true END,
+            'starts_at', CASE WHEN NEW.starts_at > statement_timestamp() THEN NEW.starts_at END);
+    ELSIF NEW.status = 'stopping' THEN
+        what := 'run_stopped';
+    ELSIF NEW.status = 'paused' THEN
+        what := 'run_paused';
+        more := more || jsonb_build_object('reason', nullif(NEW.pause_reason, ''));
+    ELSIF OLD.status = 'paused' THEN
+        what := 'run_resumed';
+    ELSIF OLD.status = 'awaiting' AND NEW.status IN ('scheduled', 'running') THEN
+        what := 'run_approved';
+        more := more || jsonb_build_object('recipients', NEW.recipient_count);
+    ELSIF NEW.status = 'withdrawn' THEN
+        what := CASE NEW.not_started WHEN 'rejected' THEN 'run_rejected' WHEN 'expired' THEN 'run_expired'
+                ELSE 'run_withdrawn' END;
+        more := more || jsonb_build_object('reason', nullif(NEW.rejection, ''));
+    ELSE
+        RETURN NULL;
+    END IF;
+    PERFORM accounts_audit(owner_id, what, 'run', NEW.id, name, id, more)
+       FROM campaigns_campaign WHERE id = NEW.campaign_id;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER audit_insert AFTER INSERT ON campaigns_run
+   FOR EACH ROW EXECUTE FUNCTION campaigns_run_audit();
+CREATE TRIGGER audit_update AFTER UPDATE OF status ON campaigns_run FOR EACH ROW
+  WHEN (OLD.status IS DISTINCT FROM NEW.status) EXECUTE FUNCTION campaigns_run_audit();
+"""
+
+UNWATCH = """
+DROP TRIGGER audit_update ON campaigns_run;
+DROP TRIGGER audit_insert ON campaigns_run;
+DROP TRIGGER audit_update ON campaigns_sheetimport;
+DROP TRIGGER audit_insert ON campaigns_sheetimport;
+DROP TRIGGER audit_recipients ON campaigns_campaign;
+DROP TRIGGER audit_update ON campaigns_campaign;
+DROP TRIGGER audit_insert ON campaigns_campaign;
+DROP FUNCTION campaigns_run_audit();
+DROP FUNCTION campaigns_sheetimport_audit();
+DROP FUNCTION campaigns_recipients_audit();
+DROP FUNCTION campaigns_campaign_audit();
+"""
