@@ -1,4 +1,5 @@
 from campaigns.api.v0.numbers import NumberViewSet
+from campaigns.api.v0.statement import StatementViewSet
 from campaigns.api.v0.views import CampaignViewSet
 from iris.api.views import with_and_without_slash
 
@@ -41,5 +42,8 @@ urlpatterns = [
     ),
     *with_and_without_slash(
         "number/<id:number_id>", NumberViewSet.as_view({"get": "retrieve", **CHANGES}), name="v0-number"
+    ),
+    *with_and_without_slash(
+        "credits/statement", StatementViewSet.as_view({"get": "retrieve"}), name="v0-statement"
     ),
 ]

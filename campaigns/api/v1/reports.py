@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Iterator
 from decimal import Decimal
 from itertools import chain, islice
@@ -17,6 +16,7 @@ from accounts.api.account import account_of
 from accounts.api.amounts import credits_json
 from accounts.api.permissions import needs
 from accounts.permissions import Permission
+from campaigns.api.spreadsheets import Line, cell
 from campaigns.api.v1.serializers import contact_json
 from campaigns.api.v1.words import CAMPAIGN_STATUSES, KINDS, OUTCOMES
 from campaigns.api.words import RECIPIENT_STATUSES
@@ -38,12 +38,6 @@ COLUMNS = (
     "carrier",
     "updated_at",
 )
-# Spreadsheets treat a cell that begins like this as a formula. The pattern also matches after characters that separate
-# cells in the spreadsheets of some countries, where quotes do not protect the cell. Blanks end at the next separator, so no
-# character is examined more than twice.
-_BLANKS = r"[^\S\t\r\n]*+"
-_FORMULA = re.compile(rf"(^|[;\t\r\n|])(?={_BLANKS}[\"']?+{_BLANKS}[=+\-@\t\r\uff1d\uff0b\uff0d\uff20])")
-_PHONE_NUMBER = re.compile(r"\+?[0-9]+")
 
 DAYS, MAX_DAYS = 30, 366
 
@@ -67,15 +61,8 @@ class DashboardView(V1View):
         return Response(_dashboard_json(figures))
 
 
-class _Line:
-    """A file for csv.writer that returns each line instead of storing it."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
 def _rows(campaign: Campaign) -> Iterator[str]:
-    write = csv.writer(_Line()).writerow
+    write = csv.writer(Line()).writerow
     names = [cell(tag.removeprefix(PREFIX)) for tag in campaign.tags]
     texts = ["sms_status"] if campaign.failover_statuses or campaign.service == "both" else []
     yield write([*COLUMNS, *texts, *names])
@@ -89,13 +76,6 @@ def _rows(campaign: Campaign) -> Iterator[str]:
             values = [recipient.tags.get(tag, "") for tag in campaign.tags]
             lines.append(write([*(cell(shown[column]) for column in COLUMNS), *sms, *map(cell, values)]))
         yield "".join(lines)
-
-
-def cell(value: object) -> object:
-    """Return a value that no spreadsheet treats as a formula. A leading apostrophe marks it as text."""
-    if not isinstance(value, str) or _PHONE_NUMBER.fullmatch(value):
-        return value
-    return _FORMULA.sub(r"\1'", value)
 
 
 def _days(request: Request) -> int:

@@ -17,9 +17,9 @@ from rest_framework.response import Response
 from accounts.api.permissions import needs
 from accounts.permissions import Permission
 from campaigns import runs
+from campaigns.api.spreadsheets import cell
 from campaigns.api.v1 import steps as wire
 from campaigns.api.v1.lookups import campaign_of, contact_of, survey_of
-from campaigns.api.v1.reports import cell
 from campaigns.api.v1.responses import answers_json
 from campaigns.api.v1.serializers import attributes_json, contact_json, moment_json
 from campaigns.api.v1.views import detail_json, run_campaign

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rest_framework.exceptions import ValidationError
 
-from campaigns.api.v1.reports import cell
+from campaigns.api.spreadsheets import cell
 from campaigns.messages import UnknownTag, check_tags, parse_message, to_tag_name
 from campaigns.recipients.sheets import formats, ooxml, text, xlsx
 from campaigns.recipients.sheets.grid import NotASheet, number
