@@ -8,6 +8,7 @@ class AccountsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from accounts.checks import check_rates
+        from accounts.checks import check_mail, check_rates
 
         checks.register(check_rates)
+        checks.register(check_mail, deploy=True)

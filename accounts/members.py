@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from django.db import IntegrityError, transaction
 
-from accounts import services
+from accounts import links, services
 from accounts.models import Account, Member, User
 from accounts.permissions import ALL, OWNER, PRESETS, Permission, check
 from iris.errors import Conflict, InvalidInput, NotAllowed, NotFound
@@ -67,8 +67,9 @@ def find(*, account: Account, member_id: int) -> Member:
 def add(
     *, account: Account, email: str, is_owner: bool = False, permissions: frozenset[Permission], by: "Actor"
 ) -> Member:
-    """Add the person with this e-mail address. A person who is new to iris is created without a password.
+    """Add the person with this e-mail address. A person who is new to iris is created without a password, and invited.
 
+    `invited` of the returned member says whether an e-mail with a link to set a password will be sent.
     Raises InvalidInput, Conflict (already a member) and ExceedsOwnPermissions.
     """
     email = email.strip()
@@ -77,9 +78,11 @@ def add(
     try:
         with _locked(account):
             user = _find_or_create(email)
-            return Member.objects.create(
+            member = Member.objects.create(
                 account=account, user=user, is_owner=is_owner, permissions=_stored(permissions)
             )
+            member.invited = links.invite(user=user, account=account)
+            return member
     except IntegrityError as error:
         raise Conflict(f"{email} is already a member of this account.") from error
 

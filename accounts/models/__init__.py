@@ -3,7 +3,9 @@
 from accounts.models.accounts import MONEY_DIGITS, MONEY_PLACES, Account
 from accounts.models.credits import CreditEntry, CreditHold
 from accounts.models.keys import ApiKey
+from accounts.models.mail import LinkRequest, OutgoingMail
 from accounts.models.members import Member
+from accounts.models.statements import ClosedDay, Statement
 from accounts.models.users import EndedLogin, KnownAddress, RateCounter, User, UserManager
 
 __all__ = [
@@ -11,12 +13,16 @@ __all__ = [
     "MONEY_PLACES",
     "Account",
     "ApiKey",
+    "ClosedDay",
     "CreditEntry",
     "CreditHold",
     "EndedLogin",
     "KnownAddress",
+    "LinkRequest",
     "Member",
+    "OutgoingMail",
     "RateCounter",
+    "Statement",
     "User",
     "UserManager",
 ]

@@ -24,6 +24,8 @@ class Member(models.Model):
     )
     joined_at = models.DateTimeField(default=timezone.now, editable=False)
 
+    invited = False  # set by `accounts.members.add`; not stored
+
     class Meta:
         ordering = ("joined_at", "pk")
         constraints = (
