@@ -189,7 +189,7 @@ def _store(day: date, span: dict[str, Any]) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT e.user_id, count(*), {DIGEST} {_OF_DAY} GROUP BY e.user_id", span)
         digests = {account_id: (count, digest) for account_id, count, digest in cursor.fetchall()}
-        cursor.execute(f"SELECT e.user_id, {_LINE} {_OF_DAY_WITH_JOINS} GROUP BY e.user_id, {_GROUPS}", span)
+        cursor.execute(_LINES_OF_DAY, span)
         for account_id, *values in cursor.fetchall():
             lines[account_id].append(Line(*values))
         counted = {account_id: sum(line.entries for line in of_one) for account_id, of_one in lines.items()}
@@ -227,24 +227,32 @@ def _midnight(day: date) -> datetime:
     return timezone.make_aware(datetime.combine(day, time.min), timezone.get_default_timezone())
 
 
-# The purpose is that of the hold: a run of a campaign, or an OTP. The channel is that of the delivery that was paid.
+# Entries are summed by hold and channel first, because an account has few holds and many entries. `_SUM` and `_BY` do that,
+# for entries `e`. The channel is that of the delivery that was paid.
+_IS_NUMBER = "e.kind = 'charge' AND e.cause LIKE 'phone\\_number:%%'"
+_SUM = f"""
+    e.hold_id, e.kind, {_IS_NUMBER} AS is_number, coalesce(d.channel, '') AS channel, count(*) AS entries,
+    sum(e.amount) AS amount, sum(e.balance_delta) AS balance, sum(e.held_delta) AS held
+"""
+_BY = f"e.hold_id, e.kind, {_IS_NUMBER}, d.channel, sign(e.balance_delta)"
+_JOINS = """
+    LEFT JOIN telephony_delivery d ON d.owner_id = e.user_id AND d.id =
+         CASE WHEN e.hold_id IS NOT NULL AND e.cause LIKE 'delivery:%%' AND length(e.cause) BETWEEN 10 AND 27
+                   AND translate(substr(e.cause, 10), '0123456789', '') = '' THEN substr(e.cause, 10)::bigint END
+"""
+# Then the purpose and the campaign of a sum `s` are those of its hold: a run of a campaign, or an OTP.
 _PURPOSE = """
     CASE WHEN h.cause ~ '^campaign:[0-9]{1,18}:run:' THEN 'campaign'
          WHEN h.cause ~ '^otp:' THEN 'otp'
-         WHEN e.kind = 'charge' AND e.cause ~ '^phone_number:' THEN 'phone_number'
+         WHEN s.is_number THEN 'phone_number'
          ELSE '' END
 """
 _CAMPAIGN = "substring(h.cause FROM '^campaign:([0-9]{1,18}):run:')::bigint"
-_GROUPS = f"e.kind, sign(e.balance_delta), {_PURPOSE}, {_CAMPAIGN}, d.channel"
+_GROUPS = f"s.kind, sign(s.balance), {_PURPOSE}, {_CAMPAIGN}, s.channel"
 _LINE = f"""
-    e.kind, {_PURPOSE}, {_CAMPAIGN}, coalesce(d.channel, ''),
-    count(*), sum(e.amount), sum(e.balance_delta), sum(e.held_delta)
+    s.kind, {_PURPOSE}, {_CAMPAIGN}, s.channel, sum(s.entries)::bigint, sum(s.amount), sum(s.balance), sum(s.held)
 """
-_JOINS = """
-    LEFT JOIN accounts_credithold h ON h.id = e.hold_id
-    LEFT JOIN telephony_delivery d ON d.owner_id = e.user_id AND e.hold_id IS NOT NULL
-          AND d.id = substring(e.cause FROM '^delivery:([0-9]{1,18})$')::bigint
-"""
+_HOLDS = "LEFT JOIN accounts_credithold h ON h.id = s.hold_id"
 _WITHIN = """
     WHERE e.id >= %(first)s AND e.id <= %(limit)s AND e.created_at >= %(from)s AND e.created_at < %(to)s
 """
@@ -256,7 +264,11 @@ _NEXT_ENTRY = """
       FROM accounts_creditentry WHERE id >= %(first)s AND id <= %(limit)s
 """
 _OF_DAY = f"FROM accounts_creditentry e {_WITHIN}"
-_OF_DAY_WITH_JOINS = f"FROM accounts_creditentry e {_JOINS} {_WITHIN}"
+_LINES_OF_DAY = f"""
+    SELECT s.user_id, {_LINE}
+      FROM (SELECT e.user_id, {_SUM} FROM accounts_creditentry e {_JOINS} {_WITHIN} GROUP BY e.user_id, {_BY}) s {_HOLDS}
+     GROUP BY s.user_id, {_GROUPS}
+"""
 
 # `live` are the entries since the last closed day. If the statement ends before them, PostgreSQL does not read them.
 _READ = f"""
@@ -269,13 +281,15 @@ WITH newest AS MATERIALIZED (
     SELECT hash, closing_balance, closing_held FROM accounts_statement
      WHERE account_id = %(account)s AND day < %(first)s ORDER BY day DESC LIMIT 1
 ), live AS (
-    SELECT greatest((e.created_at AT TIME ZONE %(zone)s)::date, (SELECT day + 1 FROM newest)) AS day, {_LINE}
-      FROM accounts_creditentry e {_JOINS}
-     WHERE %(last)s > coalesce((SELECT day FROM newest), '-infinity'::date)
-       AND e.user_id = %(account)s
-       AND e.id >= coalesce((SELECT next_entry FROM newest), 0)
-       AND e.created_at >= coalesce((SELECT ends_at FROM newest), '-infinity'::timestamptz)
-     GROUP BY 1, {_GROUPS}
+    SELECT s.day, {_LINE}
+      FROM (SELECT greatest((e.created_at AT TIME ZONE %(zone)s)::date, (SELECT day + 1 FROM newest)) AS day, {_SUM}
+              FROM accounts_creditentry e {_JOINS}
+             WHERE %(last)s > coalesce((SELECT day FROM newest), '-infinity'::date)
+               AND e.user_id = %(account)s
+               AND e.id >= coalesce((SELECT next_entry FROM newest), 0)
+               AND e.created_at >= coalesce((SELECT ends_at FROM newest), '-infinity'::timestamptz)
+             GROUP BY 1, {_BY}) s {_HOLDS}
+     GROUP BY s.day, {_GROUPS}
 ), lines (day, kind, purpose, campaign, channel, entries, amount, balance, held) AS (
     SELECT * FROM live WHERE day <= %(last)s LIMIT %(most)s
 )
