@@ -48,7 +48,7 @@ check: $(VENV)/dev.stamp
 	IRIS_HOME=$(VENV)/check $(BIN)/python manage.py makemigrations --check --dry-run
 	IRIS_HOME=$(VENV)/check DJANGO_SETTINGS_MODULE=tests.lint_settings $(BIN)/python manage.py lintmigrations
 	IRIS_HOME=$(VENV)/check IRIS_PUBLIC_URL=https://iris.example.com IRIS_HSTS_SECONDS=3600 \
-		IRIS_SANDBOX_INBOX=off IRIS_CARRIERS_FILE=tests/carriers.toml \
+		IRIS_SANDBOX_INBOX=off IRIS_CARRIERS_FILE=tests/carriers.toml IRIS_SMTP_URL=smtp://mail.example.com \
 		$(BIN)/python manage.py check --deploy --fail-level WARNING
 	IRIS_HOME=$(VENV)/check $(BIN)/python manage.py settingstable --check
 	IRIS_HOME=$(VENV)/check $(BIN)/python manage.py permissionstable --check
@@ -56,7 +56,7 @@ check: $(VENV)/dev.stamp
 # --universal creates one file for all systems and for Python 3.11 and newer.
 lock: $(VENV)/dev.stamp
 	$(PIP) install --quiet uv
-	for name in base http piper s3 sip smpp dev; do \
+	for name in base http piper s3 sip smpp dev browser; do \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 			--upgrade requirements/$$name.in -o requirements/$$name.txt; \
 	done

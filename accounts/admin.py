@@ -4,14 +4,12 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
-from accounts import apikeys, audit, audit_sentences, credits, logins, services
-from accounts.api.throttles import address_of
+from accounts import apikeys, audit_sentences, credits, services
 from accounts.models import (
     MONEY_DIGITS,
     MONEY_PLACES,
@@ -23,36 +21,7 @@ from accounts.models import (
     Member,
     User,
 )
-from iris.errors import InvalidInput, NotFound, Throttled
-
-
-class OperatorLoginForm(AdminAuthenticationForm):
-    """The login form of the admin pages. It shares the limits and the counters of the API's login."""
-
-    def clean(self) -> dict[str, Any]:
-        email, password = self.cleaned_data.get("username"), self.cleaned_data.get("password")
-        if not email or not password:
-            return super().clean()
-        try:
-            user: User | None = services.find_user(email=email)
-        except NotFound:
-            user = None
-        assert self.request is not None
-        try:
-            with logins.attempt(user=user, email=email, address=address_of(self.request)):
-                return self._check(user)
-        except Throttled as error:
-            raise forms.ValidationError(error.message, code="throttled") from error
-
-    def _check(self, user: User | None) -> dict[str, Any]:
-        try:
-            return super().clean()
-        except forms.ValidationError:
-            audit.note_failed_sign_in(user=user)
-            raise
-
-
-admin.site.login_form = OperatorLoginForm
+from iris.errors import InvalidInput
 
 
 class UserCreationForm(AdminUserCreationForm):  # type: ignore[type-arg]
@@ -69,7 +38,7 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
     list_display = ("email", "first_name", "last_name", "is_active", "is_staff")
     search_fields = ("email", "username", "first_name", "last_name", "contact_number")
     ordering = ("email",)
-    actions = ("end_logins",)
+    actions = ("end_logins", "remove_second_factor")
     readonly_fields = ("last_login", "date_joined")
     fieldsets = (
         (None, {"fields": ("email", "username", "password")}),
@@ -94,12 +63,19 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
     )
     add_fieldsets = ((None, {"fields": ("email", "username", "usable_password", "password1", "password2")}),)
 
-    @admin.action(description="End all logins to the API", permissions=["change"])
+    @admin.action(description="Remove two-step sign-in", permissions=["change"])
+    def remove_second_factor(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        removed = sum(services.remove_second_factor(user=user) for user in queryset)
+        self.message_user(request, f"{removed} people now sign in with their password alone.")
+
+    @admin.action(description="End all logins and sessions", permissions=["change"])
     def end_logins(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         services.end_all_logins(user_ids=queryset.values_list("pk", flat=True))
         self.message_user(request, f"All logins of {queryset.count()} people have ended.")
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        if "email" in form.changed_data and "is_verified_email" not in form.changed_data:
+            obj.is_verified_email = False
         super().save_model(request, obj, form, change)
         if not change:
             services.open_account(user=obj)

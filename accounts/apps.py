@@ -11,10 +11,11 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts import actors, audit
-        from accounts.checks import check_rates
+        from accounts.checks import check_mail, check_rates
 
         checks.register(check_rates)
+        checks.register(check_mail, deploy=True)
         connection_created.connect(actors.tell_new_connection, dispatch_uid="accounts.tell_new_connection")
-        # Django sends these for the admin pages. The APIs have logins of their own.
-        user_logged_in.connect(audit.note_admin_sign_in, dispatch_uid="accounts.note_admin_sign_in")
-        user_logged_out.connect(audit.note_admin_sign_out, dispatch_uid="accounts.note_admin_sign_out")
+        # Django sends these for sign-ins with a browser. The APIs have logins of their own.
+        user_logged_in.connect(audit.note_browser_sign_in, dispatch_uid="accounts.note_browser_sign_in")
+        user_logged_out.connect(audit.note_browser_sign_out, dispatch_uid="accounts.note_browser_sign_out")

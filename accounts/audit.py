@@ -45,7 +45,7 @@ def note(
 
 
 def note_sign_in(*, user: User, account_id: int | None) -> None:
-    """Append that a person has signed in, to act for this account. None stands for the admin pages."""
+    """Append that a person has signed in, to act for this account. None stands for a person without an account."""
     _entry(_in_person(user), account_id=account_id, action="signed_in", **_about(user)).save()
 
 
@@ -54,15 +54,15 @@ def note_sign_out(*, user: User, account_id: int | None) -> None:
     _entry(_in_person(user), account_id=account_id, action="signed_out", **_about(user)).save()
 
 
-def note_admin_sign_in(*, user: User, **kwargs: Any) -> None:
-    """Append a sign-in to the admin pages. A receiver of Django's `user_logged_in`."""
-    note_sign_in(user=user, account_id=None)
+def note_browser_sign_in(*, user: User, **kwargs: Any) -> None:
+    """Append a sign-in with a browser to the log of the person's first account. A receiver of Django's `user_logged_in`."""
+    note_sign_in(user=user, account_id=_first_account_of(user))
 
 
-def note_admin_sign_out(*, user: User | None, **kwargs: Any) -> None:
-    """Append a sign-out from the admin pages. A receiver of Django's `user_logged_out`."""
+def note_browser_sign_out(*, user: User | None, **kwargs: Any) -> None:
+    """Append a sign-out with a browser. A receiver of Django's `user_logged_out`."""
     if user is not None:
-        note_sign_out(user=user, account_id=None)
+        note_sign_out(user=user, account_id=_first_account_of(user))
 
 
 def note_failed_sign_in(*, user: User | None) -> None:
@@ -108,6 +108,12 @@ def _in_person(user: User) -> Acting:
 def name_of(user: User) -> str:
     """Return how sentences call a person: the name, or else the e-mail address."""
     return (user.get_full_name() or user.email)[: actors.MAX_NAME_CHARACTERS]
+
+
+def _first_account_of(user: User) -> int | None:
+    return (
+        Member.objects.filter(user=user).order_by("joined_at", "pk").values_list("account", flat=True).first()
+    )
 
 
 def _about(user: User) -> dict[str, Any]:

@@ -5,8 +5,10 @@ single rows have one. Deliveries, recipients, holds and captures have none, so s
 trigger names the columns that matter, because PostgreSQL does not even call it for statements that set others.
 """
 
+from accounts.append_only import allow_changes_of, forbid_changes_of
+
 # `campaigns` and `telephony` call this function in triggers of their own.
-CREATE_LOG = """
+CREATE_FUNCTION = """
 CREATE FUNCTION accounts_audit(
     account bigint, what text, kind text, object bigint, called text, campaign bigint, more jsonb
 ) RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
@@ -21,24 +23,18 @@ BEGIN
             coalesce(actor->>'name', ''), coalesce(actor->>'email', ''), coalesce(actor->>'address', ''),
             coalesce(actor->>'request', ''));
 END $$;
-
-CREATE FUNCTION accounts_auditentry_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    RAISE EXCEPTION 'The audit log is append-only: its entries are neither changed nor deleted.'
-        USING ERRCODE = 'restrict_violation';
-END $$;
-CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON accounts_auditentry
-   FOR EACH ROW EXECUTE FUNCTION accounts_auditentry_append_only();
+"""
+NEVER_EMPTIED = """
 CREATE TRIGGER never_emptied BEFORE TRUNCATE ON accounts_auditentry
    FOR EACH STATEMENT EXECUTE FUNCTION accounts_auditentry_append_only();
 """
+KEPT = "The audit log is append-only: its entries are neither changed nor deleted."
+CREATE_LOG = CREATE_FUNCTION + forbid_changes_of("accounts_auditentry", KEPT) + NEVER_EMPTIED
 
 DROP_LOG = """
 DROP TRIGGER never_emptied ON accounts_auditentry;
-DROP TRIGGER append_only ON accounts_auditentry;
-DROP FUNCTION accounts_auditentry_append_only();
 DROP FUNCTION accounts_audit(bigint, text, text, bigint, text, bigint, jsonb);
-"""
+""" + allow_changes_of("accounts_auditentry")
 
 WATCH_ACCOUNTS = """
 CREATE FUNCTION accounts_account_audit() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$

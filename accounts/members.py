@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
-from accounts import services
+from accounts import links, services
 from accounts.models import Account, Member, MemberQuerySet, User
 from accounts.permissions import ALL, OWNER, PRESETS, Permission, check
 from iris.errors import Conflict, InvalidInput, NotAllowed, NotFound
@@ -118,8 +118,9 @@ def find(*, account: Account, member_id: int) -> Member:
 def add(
     *, account: Account, email: str, is_owner: bool = False, permissions: frozenset[Permission], by: "Actor"
 ) -> Member:
-    """Add the person with this e-mail address. A person who is new to iris is created without a password.
+    """Add the person with this e-mail address. A person who is new to iris is created without a password, and invited.
 
+    `invited` of the returned member says whether an e-mail with a link to set a password will be sent.
     Raises InvalidInput, Conflict (already a member), NoMembers (a test twin) and ExceedsOwnPermissions.
     """
     if account.is_twin:
@@ -132,9 +133,11 @@ def add(
     try:
         with _locked(account):
             user = _find_or_create(email)
-            return Member.objects.create(
+            member = Member.objects.create(
                 account=account, user=user, is_owner=is_owner, permissions=_stored(permissions)
             )
+            member.invited = links.invite(user=user, account=account)
+            return member
     except IntegrityError as error:
         raise Conflict(f"{email} is already a member of this account.") from error
 

@@ -4,22 +4,25 @@ For credits see `accounts.credits`, for the people of an account `accounts.membe
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.auth.models import update_last_login
+from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
-from django.db.models import F, Value
+from django.db.models import Exists, F, OuterRef, Value
 from django.db.models.functions import Lower
 from django.utils import timezone
 
 from accounts import audit, credits, departments, logins, transfers
 from accounts.models import Account, EndedLogin, Member, User
-from iris.errors import Conflict, InvalidInput, NotAuthenticated, NotFound
+from iris.errors import Conflict, InvalidInput, NotAllowed, NotAuthenticated, NotFound
 
 
 class WrongCredentials(NotAuthenticated):
@@ -32,6 +35,12 @@ class InactiveAccount(NotAuthenticated):
     """The password is right, but the operator has deactivated the person."""
 
     default_code = "user_inactive"
+
+
+class SecondFactorNeeded(NotAllowed):
+    """The password is right, but this person signs in in two steps."""
+
+    default_code = "second_factor_needed"
 
 
 def create_account(
@@ -162,7 +171,37 @@ def chosen_account(text: str) -> Account:
 
 
 def log_in(*, email: str, password: str, address: str = "127.0.0.1") -> User:
-    """Check the credentials and return the person. `address` is the client's IP address.
+    """Log in to the API: check the credentials and return the person. `address` is the client's IP address.
+
+    The API has no second step, so people with two-step sign-in cannot log in to it: a stolen password would be enough.
+    Raises WrongCredentials, InactiveAccount, SecondFactorNeeded, and Throttled after too many failures or during too many
+    other logins.
+    """
+    user = check_credentials(email=email, password=password, address=address)
+    if has_second_factor(user):
+        raise SecondFactorNeeded(
+            "This person signs in in two steps, and the API has only one. Use an API key."
+        )
+    update_last_login(sender=User, user=user)
+    return user
+
+
+def has_second_factor(user: User) -> bool:
+    """Return whether this person has set up an authenticator app or a key."""
+    steps = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
+    return bool(Authenticator.objects.filter(user=user, type__in=steps).exists())
+
+
+def remove_second_factor(*, user: User) -> bool:
+    """Remove all steps of a person's sign-in but the password, and end all logins. Return whether there were any."""
+    with transaction.atomic():
+        removed, _ = Authenticator.objects.filter(user=user).delete()
+        end_all_logins(user_ids=[user.pk])
+    return bool(removed)
+
+
+def check_credentials(*, email: str, password: str, address: str) -> User:
+    """Return the person with this e-mail address and password. `address` is the client's IP address.
 
     Raises WrongCredentials, InactiveAccount, and Throttled after too many failures or during too many other logins.
     """
@@ -182,7 +221,6 @@ def log_in(*, email: str, password: str, address: str = "127.0.0.1") -> User:
             raise _wrong_credentials()
     if not user.is_active:
         raise InactiveAccount("This account is switched off. Ask the operator of this server.")
-    update_last_login(sender=User, user=user)
     return user
 
 
@@ -201,6 +239,16 @@ def end_all_logins(*, user_ids: Iterable[int]) -> None:
 def prune_ended_logins() -> None:
     """Delete ended logins whose tokens have expired."""
     EndedLogin.objects.filter(ends_at__lte=timezone.now()).delete()
+
+
+def prune_sessions() -> None:
+    """Delete browser sessions that have ended, and what is stored about them."""
+    Session.objects.filter(expire_date__lte=timezone.now()).delete()
+    UserSession.objects.filter(
+        ~Exists(Session.objects.filter(session_key=OuterRef("session_key"))),
+        created_at__lt=timezone.now()
+        - timedelta(minutes=1),  # younger ones may have a session that is not stored yet
+    ).delete()
 
 
 def _wrong_credentials() -> WrongCredentials:

@@ -1,14 +1,24 @@
-"""Delete rows that no limit and no token needs any more. The task is idempotent and may run late."""
+"""Delete rows that no limit and no token needs any more, and send e-mails. The tasks are idempotent and may run late."""
 
 from celery import shared_task
 
-from accounts import counters, logins, services
+from accounts import counters, links, logins, mail, services
 
 
 @shared_task(name="accounts.tasks.prune")
 def prune() -> None:
-    """Delete expired counters, known networks and ended logins. Runs every ten minutes."""
+    """Delete expired counters, known networks, ended logins and sessions. Runs every ten minutes."""
     while counters.prune() == counters.PRUNE_BATCH_SIZE:
         pass
     logins.prune()
     services.prune_ended_logins()
+    services.prune_sessions()
+
+
+@shared_task(name="accounts.tasks.send_mail")
+def send_mail() -> None:
+    """Write the e-mails that people asked for, and send all that are due. Runs every three seconds."""
+    while links.write_requested() == links.BATCH_SIZE:
+        pass
+    while mail.send_due() == mail.BATCH_SIZE:
+        pass

@@ -6,6 +6,7 @@ from celery import Task, shared_task
 
 from campaigns.models import Run, RunStatus
 from campaigns.recipients import background_imports, measuring
+from campaigns.reports import statements
 from campaigns.runs import approval, hopper, lifecycle, prerender, restore
 from telephony.engine import stalls, time_slices
 from telephony.engine.locks import locked
@@ -96,3 +97,10 @@ def import_sheet(_pk: int | None = None) -> None:
     with locked(BACKGROUND) as ours:
         if ours:
             background_imports.import_all()
+
+
+@shared_task(name="campaigns.tasks.close_days")
+def close_days() -> None:
+    """Store the statements of days that have ended. Idempotent; may run late. Called every half hour."""
+    for _ in statements.close_days():
+        pass

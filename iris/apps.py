@@ -1,10 +1,26 @@
 from django.apps import AppConfig
+from django.contrib import admin
+from django.contrib.admin import apps as admin_apps
 
 
 class IrisConfig(AppConfig):
     name = "iris"
     label = "iris"
+    default = True
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
         from . import checks, deploychecks  # noqa: F401
+
+
+class AdminConfig(admin_apps.AdminConfig):
+    """The admin pages, without those of allauth: these show the secrets of authenticator apps."""
+
+    default = False
+    default_site = "accounts.signin.admin_site.OperatorSite"
+
+    def ready(self) -> None:
+        super().ready()
+        for model in list(admin.site._registry):
+            if model.__module__.startswith("allauth."):
+                admin.site.unregister(model)

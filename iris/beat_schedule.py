@@ -22,6 +22,16 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": timedelta(minutes=10),
         "options": {"expires": 600},
     },
+    "mail": {
+        "task": "accounts.tasks.send_mail",
+        "schedule": timedelta(seconds=3),
+        "options": {"expires": 3},
+    },
+    "statements": {
+        "task": "campaigns.tasks.close_days",
+        "schedule": timedelta(minutes=30),
+        "options": {"expires": 1800},
+    },
     "kept-answers": {
         "task": "iris.tasks.prune_answers",
         "schedule": timedelta(minutes=1),

@@ -148,6 +148,35 @@ def postgresql_url(name: str, url: str) -> dict[str, object]:
     }
 
 
+def smtp_url(name: str, url: str) -> dict[str, Any]:
+    """Return the options of Django's SMTP backend for `smtp://user:password@host:587` or `smtps://user:password@host:465`.
+
+    `smtp` uses STARTTLS unless the URL ends in `?tls=off`. `smtps` uses TLS from the beginning.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"{name} cannot be read; write it as smtp://user:password@host:587, and special characters of a password as "
+            "%40 for @."
+        ) from error
+    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
+        raise ImproperlyConfigured(f"{name} must begin with smtp:// or smtps:// and name a host.")
+    options = dict(parse_qsl(parts.query))
+    if set(options) - {"tls"} or options.get("tls", "on") not in {"on", "off"}:
+        raise ImproperlyConfigured(f"{name} may end in ?tls=off; it has no other options.")
+    implicit = parts.scheme == "smtps"
+    return {
+        "host": parts.hostname,
+        "port": port or (465 if implicit else 587),
+        "username": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
+        "use_ssl": implicit,
+        "use_tls": not implicit and options.get("tls", "on") == "on",
+    }
+
+
 def stored_secret(path: Path) -> str:
     """Return the secret in the file. The first call creates it.
 

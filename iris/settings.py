@@ -25,6 +25,7 @@ from iris.environment import (
     env_secret,
     env_str,
     postgresql_url,
+    smtp_url,
     stored_secret,
     voices_from_file,
 )
@@ -129,6 +130,8 @@ _HTTPS = IRIS_PUBLIC_URL.startswith("https://")
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if IRIS_TRUST_PROXY else None
 SESSION_COOKIE_SECURE = _HTTPS
 CSRF_COOKIE_SECURE = _HTTPS
+CSRF_COOKIE_HTTPONLY = True  # pages send the token as a form field
+CSRF_FAILURE_VIEW = "accounts.signin.views.csrf_failure"
 CSRF_TRUSTED_ORIGINS = [IRIS_PUBLIC_URL]
 SECURE_HSTS_SECONDS = env_int(
     "IRIS_HSTS_SECONDS",
@@ -152,7 +155,11 @@ INSTALLED_APPS = [
     "otp",
     "rest_framework",
     "django_filters",
-    "django.contrib.admin",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "iris.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -170,7 +177,9 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "accounts.api.acting.act_in_admin",
+    "accounts.api.acting.act_in_pages",
+    "accounts.signin.middleware.ErrorPages",
+    "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -394,6 +403,82 @@ IRIS_SHEET_MAX_SECONDS = env_int(
 DATA_UPLOAD_MAX_MEMORY_SIZE = IRIS_MAX_BODY_BYTES
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2**20  # larger uploads go to a temporary file, so that they need no memory
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
+
+# Sign-in of people in the browser ---------------------------------------------------------------------------
+
+IRIS_SESSION_HOURS = env_int(
+    "IRIS_SESSION_HOURS",
+    12,
+    "Hours after which a person who has signed in with a browser must sign in again.",
+    minimum=1,
+    maximum=24 * 365,
+)
+IRIS_STAFF_SECOND_FACTOR = env_bool(
+    "IRIS_STAFF_SECOND_FACTOR",
+    False,
+    "Admits only operators who have set up two-step sign-in to the admin pages.",
+)
+_SMTP_URL = env_secret(
+    "IRIS_SMTP_URL",
+    "Mail server, as `smtp://user:password@host:587` (STARTTLS), `smtps://…:465` (TLS) or `smtp://…:25?tls=off`. "
+    "Without it iris sends no e-mails; the sandbox writes them to the log.",
+    shown="none",
+)
+MAIL_SERVER = smtp_url("IRIS_SMTP_URL", _SMTP_URL) if _SMTP_URL else {}
+MAIL_TO_LOG = not MAIL_SERVER and IRIS_DATABASE_URL is None
+DEFAULT_FROM_EMAIL = env_str(
+    "IRIS_MAIL_FROM",
+    f"iris@{_PUBLIC_HOST}",
+    "Sender of e-mails, such as `Campaigns <iris@example.com>`.",
+    shown="`iris@` and the host of `IRIS_PUBLIC_URL`",
+)
+EMAIL_BACKEND = "accounts.mail.QueuedMail"
+PASSWORD_RESET_TIMEOUT = 3 * 86400  # for the links of invitations, too
+
+SESSION_COOKIE_AGE = IRIS_SESSION_HOURS * 3600
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "signin-home"
+# Accounts are created by operators and by invitation, so there is no sign-up. allauth's limits would count in the cache, so
+# `accounts.logins` and `accounts.signin.limits` count in the database instead.
+ACCOUNT_ADAPTER = "accounts.signin.adapters.AccountAdapter"
+# allauth knows no field of e-mail addresses. Otherwise a migration of allauth would write all addresses of people in small
+# letters, and clients see them.
+ACCOUNT_USER_MODEL_EMAIL_FIELD = None
+ACCOUNT_SIGNUP_ENABLED = False
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "accounts.links.PasswordLinkTokens"
+ACCOUNT_RATE_LIMITS = False
+ACCOUNT_REAUTHENTICATION_METHODS = ["password", "mfa"]
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_FORMS = {
+    "login": "accounts.signin.forms.SignInForm",
+    "change_password": "accounts.signin.forms.NewPasswordForm",
+    "reset_password": "accounts.signin.forms.ForgottenPasswordForm",
+    "reset_password_from_key": "accounts.signin.forms.FirstPasswordForm",
+    "reauthenticate": "accounts.signin.forms.PasswordAgainForm",
+}
+MFA_ADAPTER = "accounts.signin.adapters.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # nobody can open an account with the address of somebody else
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_TOTP_TOLERANCE = 1
+MFA_RATE_LIMITS = False
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not _HTTPS
+MFA_FORMS = {
+    "authenticate": "accounts.signin.forms.CodeForm",
+    "reauthenticate": "accounts.signin.forms.CodeAgainForm",
+    "activate_totp": "accounts.signin.forms.ActivateTotpForm",
+    "authenticate_webauthn": "accounts.signin.passkeys.SecondFactorForm",
+    "reauthenticate_webauthn": "accounts.signin.passkeys.AgainForm",
+    "login_webauthn": "accounts.signin.passkeys.SignInForm",
+    "add_webauthn": "accounts.signin.passkeys.AddForm",
+}
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},

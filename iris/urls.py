@@ -19,6 +19,7 @@ urlpatterns = [
             [path("", include(f"{app}.api.v1.urls")) for app in ("accounts", "telephony", "campaigns", "otp")]
         ),
     ),
+    path("accounts/", include("accounts.signin.urls")),
     path("sandbox/", include("telephony.api.sandbox")),
     path("sandbox/", include("telephony.carriers.sandbox.urls")),
     path("carriers/", include("telephony.api.callbacks")),

@@ -1,9 +1,12 @@
 """Fixtures and hooks for all tests: optional programs, clean caches, an API client, the embedded PostgreSQL."""
 
+import importlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import NoReturn
 
 import hypothesis
 import pytest
@@ -65,9 +68,23 @@ def require_program(name: str) -> str:
     If the program is missing, skip the test, or fail it if IRIS_REQUIRE_SERVICES=1.
     """
     path = shutil.which(name)
-    if path is not None:
-        return path
-    sentence = f"{name} is not installed."
+    if path is None:
+        _skip(f"{name} is not installed.")
+    return path
+
+
+def require_module(name: str) -> ModuleType:
+    """Return a module that a test needs and that `make test` does not install.
+
+    If the module is missing, skip the test, or fail it if IRIS_REQUIRE_SERVICES=1.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        _skip(f"{name.partition('.')[0]} is not installed (requirements/browser.txt).")
+
+
+def _skip(sentence: str) -> NoReturn:
     if os.environ.get("IRIS_REQUIRE_SERVICES") == "1":
         pytest.fail(f"{sentence} IRIS_REQUIRE_SERVICES=1 asks for it.", pytrace=False)
     pytest.skip(sentence)

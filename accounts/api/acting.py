@@ -1,4 +1,4 @@
-"""Name the actor of a request, of the APIs or of the admin pages, for the audit log and for functions that ask who acts."""
+"""Name the actor of a request to the APIs or to a page, for the audit log and for functions that ask who acts."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from accounts.actors import Acting, ActorKind
 from accounts.addresses import shown_address
 from accounts.api.account import Access
 from accounts.api.throttles import address_of
+
+PAGES = {"/admin/": ActorKind.OPERATOR, "/accounts/": ActorKind.PERSON}
 
 
 def actor_of(request: Request) -> Acting:
@@ -30,19 +32,23 @@ def actor_of(request: Request) -> Acting:
     )
 
 
-def act_in_admin(
+def act_in_pages(
     answer: Callable[[HttpRequest], HttpResponseBase],
 ) -> Callable[[HttpRequest], HttpResponseBase]:
-    """Middleware: name the operator as the actor of changes in the admin pages. It follows the authentication."""
+    """Middleware: name the actor of changes in pages. It follows the authentication.
+
+    In the admin pages, people act as operators. In the pages of their sign-in, they act in person.
+    """
 
     def with_actor(request: HttpRequest) -> HttpResponseBase:
-        if request.method != "POST" or not request.path.startswith("/admin/"):
+        kind = next((kind for prefix, kind in PAGES.items() if request.path.startswith(prefix)), None)
+        if request.method != "POST" or kind is None:
             return answer(request)
         address = shown_address(address_of(request))
         actor = Acting(address=address)
         if request.user.is_authenticated:
             actor = Acting(
-                kind=ActorKind.OPERATOR,
+                kind=kind,
                 user_id=request.user.pk,
                 name=audit.name_of(request.user),
                 email=request.user.email,

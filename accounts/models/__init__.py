@@ -4,7 +4,9 @@ from accounts.models.accounts import MONEY_DIGITS, MONEY_PLACES, Account
 from accounts.models.audit import AuditEntry
 from accounts.models.credits import CreditEntry, CreditHold
 from accounts.models.keys import ApiKey
+from accounts.models.mail import LinkRequest, OutgoingMail
 from accounts.models.members import Member, MemberQuerySet
+from accounts.models.statements import ClosedDay, Statement
 from accounts.models.users import EndedLogin, KnownAddress, RateCounter, User, UserManager
 
 __all__ = [
@@ -13,13 +15,17 @@ __all__ = [
     "Account",
     "ApiKey",
     "AuditEntry",
+    "ClosedDay",
     "CreditEntry",
     "CreditHold",
     "EndedLogin",
     "KnownAddress",
+    "LinkRequest",
     "Member",
     "MemberQuerySet",
+    "OutgoingMail",
     "RateCounter",
+    "Statement",
     "User",
     "UserManager",
 ]

@@ -51,6 +51,7 @@ class Member(models.Model):
     joined_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = MemberQuerySet.as_manager()
+    invited = False  # set by `accounts.members.add`; not stored
 
     class Meta:
         ordering = ("joined_at", "pk")

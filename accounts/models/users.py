@@ -10,6 +10,7 @@ from django.contrib.auth.models import UserManager as DjangoUserManager
 from django.db import models, transaction
 from django.db.models import Value
 from django.db.models.functions import Lower, Now
+from django.utils.crypto import salted_hmac
 
 from accounts.revocation import same_password
 
@@ -95,7 +96,23 @@ class User(AbstractUser):
         if not self._state.adding and update_fields is None:
             kept = {"id", "token_version", *self.get_deferred_fields()}
             update_fields = [field.name for field in self._meta.concrete_fields if field.name not in kept]
+        new_password = getattr(self, "_password", None) is not None and not self._state.adding
         super().save(*args, update_fields=update_fields, **kwargs)
+        if (
+            new_password
+        ):  # the trigger has changed the version, on which the session depends that changes the password
+            self.refresh_from_db(fields=["token_version"])
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """Return the text that the sessions of this person contain. They end when it changes, like tokens.
+
+        Django's contains the password. So its sessions would survive `services.end_all_logins`, and would end when the same
+        password is hashed again.
+        """
+        version = f"{self.pk} {self.token_version}"
+        return salted_hmac(
+            "accounts.models.users.session", version, secret=secret, algorithm="sha256"
+        ).hexdigest()
 
     def check_password(self, raw_password: str | None) -> bool:
         """Return whether this is the password. A correct password with an outdated hash is hashed again and saved."""

@@ -1,12 +1,10 @@
 """The admin pages: operators top up accounts and view the ledger."""
 
-import re
 from decimal import Decimal
 
 import pytest
 from django.test import Client
 from django.urls import reverse
-from pytest_django import Settings
 
 from accounts import departments, twins
 from accounts.ledger import check_ledger
@@ -156,38 +154,3 @@ def test_the_admin_pages_show_the_ledger_read_only(operator: Client, model: str)
         operator.post(reverse(f"admin:accounts_{model}_delete", args=[pk]), {"post": "yes"}).status_code
         == 403
     )
-
-
-class TestLogin:
-    """The login of the admin pages, which has the limits of the API's login."""
-
-    def log_in(self, client: Client, email: str, password: str) -> str:
-        answer = client.post(reverse("admin:login"), {"username": email, "password": password})
-        return "" if answer.status_code == 302 else answer.content.decode()
-
-    def test_admin_and_api_logins_share_one_limit(self, client: Client, settings: Settings) -> None:
-        settings.IRIS_LOGIN_THROTTLE = "3/day"
-        User.objects.create_superuser("operator@example.com", "secret-password")
-        for _ in range(2):
-            assert "Too many" not in self.log_in(client, "operator@example.com", "guess")
-        login = {"email": " Operator@example.com", "password": "guess"}
-        assert client.post("/api/accounts/login/", login).status_code == 401
-
-        page = self.log_in(client, "operator@example.com", "secret-password")
-
-        assert re.search(r"Too many logins in a short time\. Wait \d+ seconds and try again\.", page)
-        assert "_auth_user_id" not in client.session
-
-    def test_failures_for_one_account_do_not_throttle_another(
-        self, client: Client, settings: Settings
-    ) -> None:
-        settings.IRIS_LOGIN_THROTTLE = "1/day"
-        User.objects.create_superuser("operator@example.com", "secret-password")
-        for _ in range(2):
-            self.log_in(client, "other@example.com", "guess")
-
-        assert self.log_in(client, "operator@example.com", "secret-password") == ""
-
-    def test_admin_login_handles_arbitrary_text_as_the_e_mail_address(self, client: Client) -> None:
-        for typed in ("", "💥", "x" * 5000):
-            assert self.log_in(client, typed, "guess")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from pytest_django import Settings
 
 from accounts import apikeys
 from accounts.models import CreditEntry, User
@@ -73,11 +74,15 @@ class TestTopup:
 
 
 class TestAddmember:
-    def test_addmember_adds_a_person_and_changes_the_preset(self) -> None:
+    def test_addmember_adds_a_person_and_changes_the_preset(self, settings: Settings) -> None:
+        settings.MAIL_TO_LOG = False
         account = make_account(email="sita@example.com")
         said = run("addmember", "sita@example.com", "ram@example.com", "viewer")
         assert "ram@example.com is now viewer of sita@example.com" in said
         assert "changepassword ram@example.com" in said
+        settings.MAIL_TO_LOG = True
+        said = run("addmember", "sita@example.com", "gita@example.com", "viewer")
+        assert "An e-mail with a link to set a password is on its way." in said
         assert "is now owner of" in run("addmember", str(account.pk), "RAM@example.com", "owner")
         assert account.members.filter(is_owner=True).count() == 2
 
@@ -135,11 +140,12 @@ class TestCreateaccount:
         with pytest.raises(CommandError, match="--password-file"):
             run("createaccount", "sita@example.com")
 
+    @pytest.mark.parametrize("words", [["--password-file", "-"], ["--password-stdin"]])
     def test_createaccount_reads_the_password_from_standard_input(
-        self, monkeypatch: pytest.MonkeyPatch
+        self, monkeypatch: pytest.MonkeyPatch, words: list[str]
     ) -> None:
         monkeypatch.setattr("sys.stdin", StringIO("typed by a script \nand another line\n"))
-        run("createaccount", "sita@example.com", "--password-file", "-")
+        run("createaccount", "sita@example.com", *words)
         assert log_in(email="sita@example.com", password="typed by a script ")
 
     def test_createaccount_reads_the_password_from_a_file(self, tmp_path: Path) -> None:

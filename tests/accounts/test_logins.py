@@ -94,14 +94,14 @@ class TestFromOneAddress:
         ]
         assert [answer.status_code for answer in answers] == [401, 401, 429]
 
-    def test_logins_of_both_dialects_and_the_admin_pages_share_one_counter(
+    def test_logins_of_both_dialects_and_the_browser_share_one_counter(
         self, owner: User, settings: Settings
     ) -> None:
         settings.IRIS_LOGIN_ADDRESS_THROTTLE = "2/minute"
         attempt("a@example.com", "127.0.0.1")
         attempt("b@example.com", "127.0.0.1", path="/api/v1/auths/login/")
         page = APIClient().post(
-            "/admin/login/", {"username": "c@example.com", "password": "x"}, format="multipart"
+            "/accounts/login/", {"login": "c@example.com", "password": "x"}, format="multipart"
         )
         assert re.search(r"Too many logins in a short time\. Wait \d+ seconds", page.content.decode())
 

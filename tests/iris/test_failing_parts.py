@@ -97,10 +97,10 @@ def test_pages_outside_the_api_respond_with_a_503_to_a_read_only_database(
     trunk = make_trunk()
     freed = {"pause_reason": "", "paused_until_0": "", "paused_until_1": ""}
     with read_only_server():
-        sent = {"username": "operator@example.com", "password": "secret-password"}
+        sent = {"login": "operator@example.com", "password": "secret-password"}
         answers = [
             operator.post(f"/admin/telephony/trunk/{trunk.pk}/change/", freed),
-            Client(raise_request_exception=False).post("/admin/login/", sent),
+            Client(raise_request_exception=False).post("/accounts/login/", sent),
         ]
 
     for answer in answers:

@@ -60,7 +60,9 @@ class MemberViewSet(V0ViewSet):
             account=access.account, by=access.actor, **validated(NewMember(data=request.data))
         )
         message = "Member added."
-        if not member.user.has_usable_password():
+        if member.invited:
+            message += " This person has no password yet: an e-mail with a link to set one is on its way."
+        elif not member.user.has_usable_password():
             message += " This person has no password yet: the operator of this server sets it."
         return success({"member": member_json(member)}, message=message, status=201)
 

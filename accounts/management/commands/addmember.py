@@ -40,5 +40,7 @@ class Command(BaseCommand):
         except IrisError as error:
             raise CommandError(error.message) from error
         self.stdout.write(f"{member.user.email} is now {member.preset} of {chosen} ({chosen.pk}).")
-        if not member.user.has_usable_password():
+        if member.invited:
+            self.stdout.write("An e-mail with a link to set a password is on its way.")
+        elif not member.user.has_usable_password():
             self.stdout.write(f"Set a password with: manage.py changepassword {member.user.email}")

@@ -29,6 +29,13 @@ class Command(BaseCommand):
             help="a file whose first line is the password; - is standard input",
         )
         parser.add_argument(
+            "--password-stdin",
+            action="store_const",
+            const="-",
+            dest="password_file",
+            help="the same as --password-file -",
+        )
+        parser.add_argument(
             "--password-env", metavar="NAME", help="the environment variable that contains the password"
         )
         parser.add_argument("--name", default="", help="of the account; default: the e-mail address")

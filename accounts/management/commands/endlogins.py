@@ -7,7 +7,7 @@ from iris.errors import NotFound
 
 
 class Command(BaseCommand):
-    help = "Ends all logins of a person: their tokens are refused from now on."
+    help = "Ends all logins of a person: their tokens and browser sessions are refused from now on."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("email")

@@ -1,5 +1,6 @@
 from campaigns.api.v0.departments import DepartmentViewSet
 from campaigns.api.v0.numbers import NumberViewSet
+from campaigns.api.v0.statement import StatementViewSet
 from campaigns.api.v0.views import CampaignViewSet
 from iris.api.views import with_and_without_slash
 
@@ -53,5 +54,8 @@ urlpatterns = [
         "departments/<id:department_id>/transfer",
         DepartmentViewSet.as_view({"post": "transfer"}),
         name="v0-department-transfer",
+    ),
+    *with_and_without_slash(
+        "credits/statement", StatementViewSet.as_view({"get": "retrieve"}), name="v0-statement"
     ),
 ]

@@ -1,0 +1,112 @@
+"""Where allauth asks the project: check passwords, build links, send e-mails, and admit people."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.stagekit import clear_login
+from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.models import Authenticator
+from django import forms
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+
+from accounts import hashing, services
+from accounts.api.throttles import address_of
+from accounts.models import User
+from iris.errors import IrisError, NotAuthenticated, Throttled
+
+BACKEND = "django.contrib.auth.backends.ModelBackend"
+
+
+class AccountAdapter(DefaultAccountAdapter):
+    """Admit people by the rules of the API's login."""
+
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
+        """Return the person with this e-mail address and password, or None. Counts like a login to the API.
+
+        Raises forms.ValidationError beyond the limits, and for people who are switched off.
+        """
+        try:
+            user = services.check_credentials(
+                email=credentials["email"], password=credentials["password"], address=address_of(request)
+            )
+        except services.WrongCredentials:
+            return None
+        except (NotAuthenticated, Throttled) as error:
+            raise forms.ValidationError(error.message, code=error.code) from error
+        user.backend = BACKEND
+        return user
+
+    def reauthenticate(self, user: User, password: str) -> bool:
+        return self.authenticate(self.request, email=user.email, password=password) is not None
+
+    def pre_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse | None:
+        """Refuse people who are switched off, and people without an account who are no operators."""
+        refusal: HttpResponse | None = super().pre_login(request, user, **kwargs)
+        if refusal is None and not user.is_staff and not user.memberships.exists():
+            clear_login(request)
+            refusal = render(request, "account/no_account.html", {"email": user.email}, status=403)
+        return refusal
+
+    def login(self, request: HttpRequest, user: User) -> None:
+        user.backend = BACKEND
+        super().login(request, user)
+        end_session_in_time(request)
+
+    def set_password(self, user: User, password: str) -> None:
+        with hashing.slot(known=True):
+            user.set_password(password)
+        user.save(update_fields=["password"])
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        return address_of(request) or "0.0.0.0"
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        return False
+
+    def is_ajax(self, request: HttpRequest) -> bool:
+        """Answer with pages only. The exception is the script that fetches the challenge for a passkey."""
+        return request.method == "GET" and request.META.get("HTTP_ACCEPT") == "application/json"
+
+    def send_notification_mail(
+        self,
+        template_prefix: str,
+        user: User,
+        context: dict[str, Any] | None = None,
+        email: str | None = None,
+    ) -> None:
+        # allauth has a table of e-mail addresses. People of iris have one address each, in their own row.
+        super().send_notification_mail(template_prefix, user, context, email or user.email)
+
+
+class SecondFactorAdapter(DefaultMFAAdapter):
+    def get_totp_issuer(self) -> str:
+        return f"iris {self._get_site_name()}"
+
+    def _get_user_identifier(self, user: User) -> str:
+        return user.email
+
+    def get_public_key_credential_user_entity(self, user: User) -> dict[str, Any]:
+        entity: dict[str, Any] = super().get_public_key_credential_user_entity(user)
+        return {**entity, "display_name": user.get_full_name() or user.email}
+
+    def generate_authenticator_name(self, user: User, type: Authenticator.Type) -> str:
+        return f"Key {Authenticator.objects.filter(user=user, type=type).count() + 1}"
+
+    def _get_site_name(self) -> str:
+        return settings.IRIS_PUBLIC_URL.partition("://")[2]
+
+
+def end_session_in_time(request: HttpRequest) -> None:
+    """Let the session end IRIS_SESSION_HOURS after the sign-in, however active the person is."""
+    request.session.set_expiry(timezone.now() + timedelta(hours=settings.IRIS_SESSION_HOURS))
+
+
+def form_error(error: IrisError) -> forms.ValidationError:
+    """Return the error for a form that shows the message of this one."""
+    return forms.ValidationError(error.message, code=error.code)
