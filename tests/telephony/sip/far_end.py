@@ -186,6 +186,12 @@ class FarEnd:
         complaints = re.sub(
             r"[^\n]*?Unable to receive UDP message: Inappropriate ioctl for device\n?", "", found
         )
+        # Requests that no scenario expects, such as the NOTIFY after a REFER: SIPp answers them.
+        complaints = re.sub(
+            r"\d{4}-\d\d-\d\d\t[^\t\n]*\t[^\n]*?: Automatic response mode[^\n]*?call: [0-9a-f]*?(?=\d{4}-|\s|$)",
+            "",
+            complaints,
+        )
         return complaints if complaints.replace("The following events occurred:", "").strip() else ""
 
     def heard(self) -> dict[str, ReceivedAudio]:
