@@ -154,7 +154,6 @@ def main(port: int, folder: Path) -> None:
     # A buffer of one length: an adaptive one would stretch what is recorded.
     config.medConfig.jbInit = config.medConfig.jbMinPre = config.medConfig.jbMaxPre = JITTER_BUFFER
     config.medConfig.jbMax = 5 * JITTER_BUFFER
-    config.medConfig.jbDiscardAlgo = 0  # PJMEDIA_JB_DISCARD_NONE, which the binding does not name
     endpoint.libInit(config)
     transport = pj.TransportConfig()
     transport.port, transport.boundAddress = port, "127.0.0.1"
