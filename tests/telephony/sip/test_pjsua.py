@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.live import ROOT, wait_for
 from tests.scale import IS_FIELD
-from tests.telephony.sip.far_end import Ports, correlation
+from tests.telephony.sip.far_end import Ports
 from tests.telephony.sip.line import chirp
 from tests.telephony.sip.processes import sip_iris
 from tests.telephony.sip.test_cases import as_wav
@@ -112,19 +113,25 @@ def test_twenty_phones_of_pjsip_hear_the_message(tmp_path: Path) -> None:
         worker.wait(90)
     ports.close()
     heard = {digits: recording(tmp_path / f"{digits}.wav") for digits in (*IN_ONE_PIECE, *IN_PIECES, "22")}
-    for digits in IN_ONE_PIECE:
-        for begin in range(FIRST_PIECE, len(samples) - PIECE, 3 * STEP):
-            assert hears(heard[digits], samples[begin : begin + PIECE]), (digits, begin)
-    for digits in IN_PIECES:  # each renegotiation costs a fraction of a second of the message
-        pieces = range(FIRST_PIECE, len(samples) - PIECE, STEP)
-        matching = [hears(heard[digits], samples[at : at + PIECE]) for at in pieces]
-        assert matching.count(False) <= 3 * (1 + (digits == "28")), (digits, matching)
-    assert hears(heard["22"], samples[FIRST_PIECE : FIRST_PIECE + PIECE])
-    assert not hears(heard["22"], samples[-PIECE:])
+    for digits in (*IN_ONE_PIECE, *IN_PIECES):
+        found = similarities(heard[digits], samples)
+        # The phone's jitter buffer stretches or cuts a piece here and there. What was not heard has less than 0.1.
+        assert min(found) > 0.5, (digits, found)
+        assert sum(one > 0.95 for one in found) >= 0.7 * len(found), (digits, found)
+    found = similarities(heard["22"], samples)
+    assert found[0] > 0.5 > 0.2 > found[-1], found
 
 
-def hears(heard: array, said: array) -> bool:
-    return correlation(heard, said, frame=8) > 0.9
+def similarities(heard: array, said: array) -> list[float]:
+    """Return for a piece of each half second of `said` its highest correlation with any part of `heard`."""
+    recorded, found = np.array(heard, float), []
+    energy = np.cumsum(np.concatenate(([0.0], recorded**2)))
+    energy = energy[PIECE:] - energy[:-PIECE]
+    for begin in range(FIRST_PIECE, len(said) - PIECE, STEP):
+        piece = np.array(said[begin : begin + PIECE], float)
+        products = np.correlate(recorded, piece, "valid")
+        found.append(round(float((products / np.sqrt(energy * (piece @ piece) + 1)).max()), 2))
+    return found
 
 
 def recording(path: Path) -> array:
