@@ -15,6 +15,7 @@ from iris.errors import InvalidInput
 from iris.storable import NOT_STORABLE, is_storable
 from telephony.placeholders import read_placeholders, with_single_braces
 from telephony.segments import EMPTY_SIZE, TextSize
+from telephony.speech.legacy_fonts import legacy_first, refuse_legacy
 from telephony.speech.nfc import to_nfc
 
 PREFIX = "tags_"
@@ -80,6 +81,11 @@ class MessageTemplate:
     def tags(self) -> tuple[str, ...]:
         """The distinct names between braces, in the order of their first use."""
         return tuple(dict.fromkeys(part.name for part in self.parts if isinstance(part, TagPart)))
+
+    @property
+    def text(self) -> str:
+        """The message as it was written, with its placeholders."""
+        return "".join(part.text if isinstance(part, TextPart) else f"{{{part.name}}}" for part in self.parts)
 
     @property
     def pattern(self) -> tuple[str | None, ...]:
@@ -150,12 +156,15 @@ def render(message: MessageTemplate, tags: Mapping[str, object]) -> str:
 def check_tags(message: MessageTemplate, usable: Collection[str]) -> None:
     """Raise UnknownTag if the message uses a tag that is not in `usable`; the error suggests the most similar tag.
 
-    Raise InvalidInput if a tag is not closed.
+    Raise InvalidInput if a tag is not closed, or if the braces are letters of a legacy font.
     """
     for part in message.parts:
         if isinstance(part, TextPart):
-            read_placeholders(part.text)
+            if "{" in part.text:
+                with legacy_first(message.text):
+                    read_placeholders(part.text)
         elif not any(key in usable for key in part.keys):
+            refuse_legacy(message.text)
             raise UnknownTag(_unknown_tag_message(part.name, list(usable)))
 
 

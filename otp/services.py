@@ -23,6 +23,7 @@ from telephony.engine.enqueue import DeliveryRequest, enqueue
 from telephony.engine.lifecycle import Changed
 from telephony.models import Channel, Purpose
 from telephony.placeholders import read_placeholders
+from telephony.speech.legacy_fonts import legacy_first
 
 # The place of the password in the message: `{otp}`, in any case and with spaces.
 _PLACEHOLDER = re.compile(r"\{\s*+otp\s*+\}", re.IGNORECASE)
@@ -52,8 +53,9 @@ def send_otp(
     """
     parsed = reachable(number)
     restore_hold.refuse_held()
-    message = read_placeholders(message)
-    _check_words(message)
+    with legacy_first(message):
+        message = read_placeholders(message)
+        _check_words(message)
     if not _PLACEHOLDER.search(message):
         limits.refuse_opted_out(account=account, to=parsed.to)
     origin = Origin.GENERATED if code is None else Origin.OWNER

@@ -115,29 +115,93 @@ OTP = {"number": "9841000001", "sms_send_options": "text"}
 NEW = {"name": "Water", "services": "PHONE"}
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "body"),
-    [
-        ("POST", "/api/system/campaigns/{campaign}/begin/", {"message": UNCLOSED}),
-        ("POST", "/api/system/test/voice/", {"message": UNCLOSED}),
-        ("POST", "/api/system/send/otp/", {**OTP, "message": UNCLOSED}),
-        ("POST", "campaign/create/", {**NEW, "message": UNCLOSED}),
-        ("POST", "campaign/create/", {**NEW, "sms_message": UNCLOSED}),
-        ("PATCH", "campaign/{campaign}/", {"message": UNCLOSED}),
-        ("PATCH", "campaign/create/{campaign}/message/", {"sms_message": UNCLOSED}),
-        ("POST", "test-speak/riri/{campaign}/", {"message": UNCLOSED}),
-        ("POST", "auths/send/otp/", {**OTP, "message": UNCLOSED}),
-    ],
-)
+# Each place of a message, in both dialects: method, path, other fields, and the field of the message.
+MESSAGES: list[tuple[str, str, dict[str, Any], str]] = [
+    ("POST", "/api/system/campaigns/{campaign}/begin/", {}, "message"),
+    ("POST", "/api/system/test/voice/", {}, "message"),
+    ("POST", "/api/system/send/otp/", OTP, "message"),
+    ("POST", "campaign/create/", NEW, "message"),
+    ("POST", "campaign/create/", NEW, "sms_message"),
+    ("PATCH", "campaign/{campaign}/", {}, "message"),
+    ("PATCH", "campaign/create/{campaign}/message/", {}, "sms_message"),
+    ("POST", "test-speak/riri/{campaign}/", {}, "message"),
+    ("POST", "auths/send/otp/", OTP, "message"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "field"), MESSAGES)
 def test_unclosed_tag_is_refused(
-    account: Account, campaign: Campaign, method: str, path: str, body: dict[str, Any]
+    account: Account, campaign: Campaign, method: str, path: str, body: dict[str, Any], field: str
 ) -> None:
+    body = {**body, field: UNCLOSED}
     dialect = v0 if path.startswith("/") else v1
     before = v0.row_counts_and_balances()
     answer = dialect.Caller(account).fails(method, fill(path, campaign), body, status=400)
     assert SENTENCE in answer["message"]
     of_key = {"accounts_apikey": 1, "accounts_auditentry": before["accounts_auditentry"] + 1}
     assert v0.row_counts_and_balances() == {**before, **({} if dialect is v0 else of_key)}
+
+
+# Typed for Preeti or Kantipur: "{" draws र् and "}" draws ै, so the braces are letters.
+LEGACY_TEXTS = [
+    "ljBfno sfof{no aGb x'g]5 .",
+    "ljj/0f kmf/fd e/L j8f sfof{nodf a'emfpg'xf]nf .",
+    "sf7df8f}+ dxfgu/kflnsfsf] sfof{no aGb eof] .",
+    '{name} Ho", tkfO{Fsf] jif{sf] s/ afFsL 5 .',
+]
+
+
+@pytest.mark.parametrize("text", LEGACY_TEXTS)
+@pytest.mark.parametrize(("method", "path", "body", "field"), MESSAGES)
+def test_font_is_named_where_its_letters_look_like_an_unclosed_tag(
+    account: Account, campaign: Campaign, method: str, path: str, body: dict[str, Any], field: str, text: str
+) -> None:
+    dialect = v0 if path.startswith("/") else v1
+    answer = dialect.Caller(account).fails(method, fill(path, campaign), {**body, field: text}, status=400)
+    assert "typed for a legacy font such as Preeti or Kantipur" in answer["message"]
+    assert "brace" not in answer["message"]
+
+
+def test_font_is_named_where_its_letters_look_like_a_tag(account: Account, campaign: Campaign) -> None:
+    text = "sfof{no aGb 5 . sf7df8f}+ dxfgu/kflnsf, j8f g+= %"  # from one brace to the other
+    path = fill("/api/system/campaigns/{campaign}/begin/", campaign)
+    for dialect, where, body in (
+        (v0, path, {}),
+        (v0, "/api/system/send/otp/", OTP),
+        (v1, "auths/send/otp/", OTP),
+    ):
+        answer = dialect.Caller(account).fails("POST", where, {**body, "message": text}, status=400)
+        assert "typed for a legacy font" in answer["message"]
+
+
+def test_font_is_named_in_a_survey_step(account: Account) -> None:
+    survey = make_survey(owner=account)
+    steps = [{"content_type": "say", "text_or_url": LEGACY_TEXTS[0], "response_type": "dtmf"}]
+    caller = v1.Caller(account)
+    answer = caller.fails("POST", f"campaign/create/{survey.pk}/survey/", {"steps": steps}, status=400)
+    assert "typed for a legacy font" in answer["message"]
+
+
+@pytest.mark.parametrize("stored", ["message", "sms_message"])
+def test_font_is_named_if_a_stored_message_does_not_begin(account: Account, stored: str) -> None:
+    texts: dict[str, Any] = {"message": "Namaste", stored: LEGACY_TEXTS[0]}
+    campaign = make_campaign(owner=account, service=Service.BOTH, **texts)
+    answer = v1.Caller(account).fails("POST", f"run-campaign/{campaign.pk}/", status=400)
+    assert "typed for a legacy font" in answer["message"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Dear {full name}, your {bil amount} is due",
+        "{Full Name} {Ward No} {Due Date} {no such}",
+        "Free offer for staff of F/O: fill the form, {name, off",
+    ],
+)
+def test_typed_tags_are_not_taken_for_a_legacy_font(account: Account, campaign: Campaign, text: str) -> None:
+    path = fill("/api/system/campaigns/{campaign}/begin/", campaign)
+    answer = v0.Caller(account).fails("POST", path, {"message": text}, status=400)
+    assert "legacy font" not in answer["message"]
 
 
 def test_unclosed_tag_in_a_survey_step_is_refused(account: Account) -> None:

@@ -11,6 +11,7 @@ from iris.api.fields import Text, errors_for_this_field, sent_value
 from iris.api.lists import Many
 from telephony import numbering, speech
 from telephony.placeholders import read_placeholders
+from telephony.speech.legacy_fonts import legacy_first
 
 
 class Message(Text):
@@ -18,7 +19,7 @@ class Message(Text):
 
     def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
-        with errors_for_this_field():
+        with errors_for_this_field(), legacy_first(text):
             return read_placeholders(text)
 
 

@@ -6,6 +6,10 @@ Such fonts draw Devanagari for Latin letters and signs: "g]kfn ;/sf/" looks like
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from iris.errors import InvalidInput
 
 # ruff: noqa: SIM905 - a list of words reads best as a line of words.
 
@@ -20,14 +24,39 @@ _SIGN_IN_WORD = re.compile(r"[A-Za-z][]\[{}|;/\\=+~^\"']|[]\[{}|;/\\>+~^\"'][A-Z
 _ADDRESS = re.compile(r"https?://|www\.|@[\w-]+\.|^[\w-]+(?:\.[\w-]+)+(?:/|$)")
 _SHIFTED_DIGITS = re.compile(r"[!@#$%^&*()÷.,]{5,}")
 _ALTERNATIVES = re.compile(r"[(]?[A-Za-z]+/[A-Za-z]+[.,;:)]?")
+# A placeholder with blanks, such as {full name}, has brackets in two words. In these fonts, { follows a letter.
+_TAG = re.compile(r"(?<![A-Za-z])\{[\w .-]{1,60}\}(?![A-Za-z+])")
 _LATIN = re.compile(r"[A-Za-z]")
 _DEVANAGARI = re.compile(r"[\u0900-\u097f]")
 _MIN_SHARE_OF_WORDS = 0.3  # words with a sign in them
 _MIN_SHARE_OF_F = 0.07  # of the letters; f draws the frequent vowel sign ा, and is 2 % of English
 
 
+LEGACY_FONT = (
+    "The message is typed for a legacy font such as Preeti or Kantipur, so it cannot be spoken, and phones show it as Latin"
+    " letters. Convert it to Unicode."
+)
+
+
+def refuse_legacy(text: str) -> None:
+    """Raise InvalidInput if the text is typed for a legacy Nepali font."""
+    if is_legacy(text):
+        raise InvalidInput(LEGACY_FONT, code="legacy_font")
+
+
+@contextmanager
+def legacy_first(text: str) -> Iterator[None]:
+    """Replace an error about braces or tags by the error of `refuse_legacy`: in these fonts, braces are letters."""
+    try:
+        yield
+    except InvalidInput:
+        refuse_legacy(text)
+        raise
+
+
 def is_legacy(text: str) -> bool:
     """Return whether the text is typed for a legacy Nepali font."""
+    text = _TAG.sub(" ", text)
     letters = _LATIN.findall(text)
     if len(letters) < 4 or len(letters) <= len(_DEVANAGARI.findall(text)):
         return False

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from telephony.speech import english, nepali
 from telephony.speech.engine import Unspeakable
-from telephony.speech.legacy_fonts import is_legacy
+from telephony.speech.legacy_fonts import LEGACY_FONT, is_legacy
 from telephony.speech.nfc import to_nfc, without_compatibility_forms
 
 MAX_CHARACTERS = 5000  # about seven minutes of speech
@@ -32,11 +32,7 @@ def spoken_form(text: str, *, language: str) -> str:
     if len(text) > MAX_CHARACTERS:
         raise too_many_characters(len(text))
     if language == "ne" and is_legacy(text):
-        raise Unspeakable(
-            "The message is typed for a legacy font such as Preeti or Kantipur, so it cannot be spoken. "
-            "Convert it to Unicode.",
-            code="legacy_font",
-        )
+        raise Unspeakable(LEGACY_FONT, code="legacy_font")
     text = to_nfc(without_compatibility_forms(text))
     text = "".join(character if _is_pronounceable(character) else " " for character in text)
     text = _STRAY_JOINER.sub(" ", text)

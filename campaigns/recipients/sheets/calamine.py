@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from campaigns.recipients.sheets.budget import Budget
 from campaigns.recipients.sheets.grid import Cell, LeftOut, NotASheet, Row, normalize_float
+from campaigns.recipients.sheets.worksheets import hidden_rows_message, unread_message
 
 _WORKER = Path(__file__).with_name("calamine_worker.py")
 # Processor time. Calamine parses the whole file before it returns the first row, so this covers the whole file. It is much
@@ -62,7 +63,11 @@ class CalamineGrid:
                         if answer == "end":
                             return
                         if isinstance(answer, dict):
-                            self.left_out.append(LeftOut(answer["row"], answer["message"]))
+                            hidden = answer.get("hidden")
+                            message = (
+                                hidden_rows_message(hidden) if hidden else unread_message(answer["unread"])
+                            )
+                            self.left_out.append(LeftOut(answer["row"], message))
                             continue
                         if answer == "memory":
                             raise budget.out_of_memory()

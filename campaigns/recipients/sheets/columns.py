@@ -13,14 +13,14 @@ Title lines above the heading are skipped.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from campaigns.messages import format_tag_value
 from campaigns.recipients.sheets.cells import is_blank, numbers_in
 from campaigns.recipients.sheets.grid import MAX_COLUMNS, Cell, NotASheet, Row
+from campaigns.recipients.sheets.headings import EXACT_HEADINGS, folded, has_phone_word, is_id
 
 ROWS_READ = 1_000  # number of rows that the decision uses; blank rows do not count
 CELLS_READ = 30_000  # maximum number of cells, so wide sheets use fewer rows
@@ -30,86 +30,17 @@ MIN_SHARE_OF_FIRST = 0.5  # minimum share of valid numbers in the first column (
 _MAX_HEADING_CHARACTERS = 1_000  # longer headings are cut
 _NAMED_IN_ERROR = 10
 
-# In order of preference: a sheet may have somebody's name under "contact" and their number under "phone".
-_EXACT = (
-    *("number", "numbers", "phone number", "phone numbers", "phone no", "phone", "phones"),
-    *("mobile number", "mobile numbers", "mobile no", "mobile", "mobiles"),
-    *("contact number", "contact numbers", "contact no", "contact", "contacts", "telephone", "msisdn"),
-    *("फोन नम्बर", "मोबाइल नम्बर", "सम्पर्क नम्बर", "फोन", "मोबाइल", "नम्बर", "सम्पर्क"),
-)
-_PHONE_WORDS = {"phone", "phones", "mobile", "mobiles", "contact", "contacts", "cell", "whatsapp", "tel"}
-_PHONE_WORDS |= {"telephone", "msisdn", "mob", "ph", "cellphone", "viber", "landline"}
-_PHONE_ENDINGS = ("phone", "mobile", "whatsapp")  # smartphone, parentmobile
-_PHONE_STEMS = ("मोबाइल", "मोबाईल", "फोन", "सम्पर्क", "टेलिफोन", "ह्वाट्सएप", "ह्वाट्सएप")
-# Words in headings of numbers that are not phone numbers. A phone word in the same heading (Customer Mobile) takes
-# precedence.
-_ID_WORDS = {
-    *(
-        "id",
-        "ids",
-        "sn",
-        "sno",
-        "serial",
-        "roll",
-        "code",
-        "reg",
-        "registration",
-        "consumer",
-        "customer",
-        "account",
-    ),
-    *(
-        "acc",
-        "ac",
-        "member",
-        "symbol",
-        "citizenship",
-        "pan",
-        "vat",
-        "meter",
-        "invoice",
-        "bill",
-        "token",
-        "policy",
-    ),
-    *(
-        "student",
-        "employee",
-        "emp",
-        "staff",
-        "ref",
-        "reference",
-        "card",
-        "license",
-        "licence",
-        "nid",
-        "iemis",
-    ),
-}
-_ID_STEMS = (
-    "क्र",
-    "सि.नं",
-    "ग्राहक",
-    "सदस्य",
-    "खाता",
-    "परिचय",
-    "नागरिकता",
-    "दर्ता",
-    "मिटर",
-    "सिम्बोल",
-    "रोल",
-    "कोड",
-    "आईडी",
-)
-_WORD = re.compile(r"[^\W\d_]+(?:[\u0900-\u0963\u0970-\u097f]+)?")
-
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`heading` is the index of the heading among the rows that were read, or None without a heading."""
+    """`heading` is the index of the heading among the rows that were read, or None without a heading.
+
+    `further` are columns that have phone numbers just like the number column, as in two lists side by side.
+    """
 
     heading: int | None
     number_column: int
+    further: tuple[int, ...] = ()
 
 
 class _Column(NamedTuple):
@@ -139,19 +70,46 @@ def find_table(first_rows: Sequence[Row], *, chosen: str = "", check: Callable[[
     rows = _Rows(cells, check)
     if chosen.strip():
         return _chosen_table(rows, chosen.strip())
+    table = _table(rows)
+    return replace(table, further=_columns_like(rows, table))
+
+
+def _table(rows: _Rows) -> Table:
     above = _rows_above_numbers(rows)
     if (exact := _exact_table(rows, above)) is not None:
         return exact
-    for at in range(above):
+    for at in _possible_headings(rows, above):
         columns = _columns(rows, heading=at)
         with_phone_word = [
-            place for place, column in enumerate(columns) if has_phone_word(column.heading) and column.valid
+            place
+            for place, column in enumerate(columns)
+            if column.valid
+            and has_phone_word(column.heading)
+            and not any(rows.numbers(at)[place : place + 1])
         ]
         if len(with_phone_word) == 1:
             return Table(at, with_phone_word[0])
         if with_phone_word:
             return _by_content(rows, heading=at)
-    return _by_content(rows, heading=_unnamed_heading(cells, above))
+    return _by_content(rows, heading=_unnamed_heading(rows.cells, above))
+
+
+def _columns_like(rows: _Rows, table: Table) -> tuple[int, ...]:
+    """Return the columns that have phone numbers and the same heading as the number column; all of them without headings."""
+    if table.heading is not None:
+        headings = [
+            heading_of(rows.cells[table.heading], at).casefold()
+            for at in range(min(max(map(len, rows.cells)), MAX_COLUMNS))
+        ]
+        if headings.count(headings[table.number_column]) == 1:
+            return ()
+    columns = _columns(rows, heading=table.heading)
+    heading = columns[table.number_column].heading.casefold()
+    return tuple(
+        at
+        for at, column in enumerate(columns)
+        if at != table.number_column and column.share >= MIN_SHARE and column.heading.casefold() == heading
+    )
 
 
 def column_name(column: int) -> str:
@@ -165,32 +123,6 @@ def heading_of(cells: Sequence[Cell], column: int) -> str:
     if isinstance(cell, str):
         cell = cell[:_MAX_HEADING_CHARACTERS]
     return "" if cell is None else format_tag_value(cell).strip()
-
-
-def has_phone_word(heading: str) -> bool:
-    """Return whether a heading names a telephone: `Phone No (Father)`, `सम्पर्क नं.`, `parent_mobile`."""
-    words = _words(heading)
-    if words & {"id", "ids"}:
-        return False
-    return bool(words & _PHONE_WORDS) or any(
-        word.endswith(_PHONE_ENDINGS) or word.startswith(_PHONE_STEMS) for word in words
-    )
-
-
-def is_id(heading: str) -> bool:
-    """Return whether a heading names an id, which is never dialled: `Consumer No`, `क्र.सं.`."""
-    if has_phone_word(heading):
-        return False
-    folded = heading.casefold().strip()
-    return (
-        bool(_words(heading) & _ID_WORDS)
-        or folded in ("s.n.", "s.n", "s.no.", "s.no", "no", "no.", "#")
-        or any(stem in folded for stem in _ID_STEMS)
-    )
-
-
-def _words(heading: str) -> set[str]:
-    return {word.casefold() for word in _WORD.findall(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", heading))}
 
 
 class _Rows:
@@ -223,14 +155,9 @@ def _rows_above_numbers(rows: _Rows) -> int:
 def _exact_table(rows: _Rows, above: int) -> Table | None:
     cells = rows.cells
     # The first row with such a heading is the heading, whatever else is in it.
-    for at in range(min(len(cells), ROWS_ABOVE + 1)):
-        if at > above and not _are_titles(cells[:at], heading=cells[at]):
-            return None
-        names = [
-            " ".join(re.sub(r"[_.:\-]+", " ", heading_of(cells[at], column)).casefold().split())
-            for column in range(len(cells[at]))
-        ]
-        places = [names.index(name) for name in _EXACT if name in names]
+    for at in _possible_headings(rows, above):
+        names = [folded(heading_of(cells[at], column)) for column in range(len(cells[at]))]
+        places = [names.index(name) for name in EXACT_HEADINGS if name in names]
         if not places:
             continue
         for place in places:
@@ -239,6 +166,14 @@ def _exact_table(rows: _Rows, above: int) -> Table | None:
         if not any(any(rows.numbers(below)) for below in range(at + 1, len(cells))):
             return Table(at, places[0])  # no number is valid, so the import will report an error for each row
     return None
+
+
+def _possible_headings(rows: _Rows, above: int) -> Iterator[int]:
+    """Yield the first rows. Below a row with a phone number, yield them only if all rows above them are titles."""
+    cells = rows.cells
+    for at in range(min(len(cells), ROWS_ABOVE + 1)):
+        if at <= above or _are_titles(cells[:at], heading=cells[at]):
+            yield at
 
 
 def _are_titles(rows: Sequence[Sequence[Cell]], *, heading: Sequence[Cell]) -> bool:
@@ -301,10 +236,10 @@ def _describe(at: int, column: _Column) -> str:
 
 def _chosen_table(rows: _Rows, chosen: str) -> Table:
     cells = rows.cells
-    folded = " ".join(chosen.casefold().split())
+    wanted = " ".join(chosen.casefold().split())
     for at, row in enumerate(cells[:ROWS_ABOVE]):
         for column in range(len(row)):
-            if " ".join(heading_of(row, column).casefold().split()) == folded:
+            if " ".join(heading_of(row, column).casefold().split()) == wanted:
                 return Table(at, column)
     width = min(max(map(len, cells)), MAX_COLUMNS)
     column = next((at for at in range(width) if column_name(at) == chosen.upper()), -1)

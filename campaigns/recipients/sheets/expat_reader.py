@@ -7,10 +7,15 @@ from campaigns.recipients.sheets.ooxml import make_parser, parse
 TOO_MUCH_TEXT = (
     "The workbook holds too much text. Leave out the columns that no message needs, and send it again."
 )
+# Added to the attributes of a cell. It is no name of an attribute in XML.
+NO_RESULT = "formula without result"
 
 
 class ExpatReader:
-    """Parses rows and strings that are not plain with expat, and collects them in `rows` and `strings`."""
+    """Parses rows and strings that are not plain with expat, and collects them in `rows` and `strings`.
+
+    Cells with a formula but without its result have the attribute NO_RESULT: not every program calculates.
+    """
 
     def __init__(self, budget: Budget) -> None:
         self.rows: list[tuple[dict[str, str], list[tuple[dict[str, str], str]]]] = []
@@ -35,7 +40,10 @@ class ExpatReader:
             self._attributes, self._text, self._length = attributes, [], 0
         elif name == "rPh":
             self._phonetic = True
+        elif name == "f":
+            self._attributes[NO_RESULT] = ""
         elif name == "v":
+            self._attributes.pop(NO_RESULT, None)
             # A program that does not know inline texts may have left an old value beside one.
             self._reading = not (self._text and self._attributes.get("t") == "inlineStr")
         elif name == "t":

@@ -1,5 +1,6 @@
 """Read a sheet of any format as rows of a phone number and its tags."""
 
+import codecs
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from itertools import chain, islice
@@ -11,7 +12,7 @@ from campaigns.recipients.sheets.budget import Budget, in_background
 from campaigns.recipients.sheets.calamine import PASSWORD, CalamineGrid
 from campaigns.recipients.sheets.cells import is_blank, printable, read_numbers
 from campaigns.recipients.sheets.columns import ROWS_READ, column_name, find_table, heading_of
-from campaigns.recipients.sheets.grid import Cell, Grid, NotASheet, Row
+from campaigns.recipients.sheets.grid import MAX_COLUMNS, Cell, Grid, LeftOut, NotASheet, Row
 from campaigns.recipients.sheets.text import ADVICE, TextGrid
 from campaigns.recipients.sheets.xlsx import WorkbookGrid, is_workbook, main_part
 from telephony import numbering
@@ -19,6 +20,7 @@ from telephony import numbering
 ERRORS_KEPT = 100
 _ROWS_PER_CHECK = 250  # between two checks of the processor time
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_MANIFEST = "META-INF/manifest.xml"
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 _NOT_SHEETS = (
     (b"%PDF", "a PDF"),
@@ -33,13 +35,24 @@ _NOT_SHEETS = (
     (b"Rar!", "a packed archive"),
     (b"PK\x05\x06", "an empty archive"),
     (b"{\\rtf", "a text document"),
-    (b"<!", "a web page"),
-    (b"<html", "a web page"),
-    (b"<table", "a web page"),
-    (b"<?xml", "an XML document"),
     (b"{", "JSON"),
     (b"[", "JSON"),
+    (b"begin:vcard", "a list of contacts (vCard)"),
 )
+# Spreadsheet programs open these, too, whatever they are called: `.xls` files of web applications are often web pages.
+_OPENED_BY_PROGRAMS = (
+    (b"<?xml", "an XML document"),
+    (b"<", "a web page"),
+    (b"mime-version:", "a web page"),
+    (b"id;p", "a SYLK file"),
+)
+_OFFICE_DOCUMENTS = (
+    ("word/document.xml", "a Word document"),
+    ("ppt/presentation.xml", "a presentation"),
+    ("index/document.iwa", "an Apple Numbers document"),
+    ("content.xml", "an OpenDocument file"),
+)
+_SAVE_AS_XLSX = "Open it in a spreadsheet program, save it as .xlsx, and send that."
 
 
 class SheetRow(NamedTuple):
@@ -102,6 +115,19 @@ class Sheet:
             self.number_heading = printable(heading_of(heading, table.number_column))[:100] or "numbers"
             self._tags = _tags_by_heading(heading, table.number_column)
         self.columns = list(self._tags)
+        self._heading = [] if table.heading is None else _trimmed(first_rows[table.heading][1])
+        first = first_rows[min(self._rows_above, len(first_rows) - 1)][0]
+        self._further_columns = [
+            LeftOut(first, self._further_column(at)) for at in table.further if at < MAX_COLUMNS
+        ]
+
+    def _further_column(self, at: int) -> str:
+        tag = next((tag for tag, column in self._tags.items() if column == at), "")
+        became = f"became the tag {{{tag}}} of" if tag else "were not imported for"
+        return (
+            f"Column {column_name(at)} has phone numbers too. They {became} the numbers in column {self.number_column}, and"
+            " nobody is called on them. To reach them as well, write them below the others."
+        )
 
     def __iter__(self) -> Iterator[SheetRow]:
         return (row for row in self.steps() if row is not None)
@@ -109,7 +135,10 @@ class Sheet:
     def steps(self, *, after: int = 0) -> Generator[SheetRow | None, None, None]:
         """Yield the rows after row `after`. Yield None regularly, so that the caller regains control among invalid rows."""
         self.errors.clear()
+        self._parts_reported: list[dict[str, Any]] = []
         self.error_count = self.row = self._left_out_seen = 0
+        for row, message in self._further_columns if not after else ():
+            self._report_part(row, message)
         parse, number_column, tag_columns = numbering.parser(), self._number_column, list(self._tags.items())
         since_pause = 0
         budget = self._budget
@@ -147,7 +176,7 @@ class Sheet:
                                 raise _TooLong(tag)
                         tags[tag] = "" if value is None else value
                 except (numbering.InvalidNumber, _TooLong) as e:
-                    if is_blank(cells):
+                    if is_blank(cells) or _trimmed(cells) == self._heading:  # repeated on each page
                         continue
                     self._report(at, str(e))
                     number = ""
@@ -186,7 +215,7 @@ class Sheet:
         """Report the parts of the file that were not read."""
         left_out = self._grid.left_out
         for row, message in left_out[self._left_out_seen :]:
-            self._report(row, message)
+            self._report_part(row, message)
         self._left_out_seen = len(left_out)
 
     def _report(self, row: int, message: str) -> None:
@@ -194,12 +223,31 @@ class Sheet:
         if len(self.errors) < ERRORS_KEPT:
             self.errors.append({"row": row, "message": message})
 
+    def _report_part(self, row: int, message: str) -> None:
+        """Report a part that is left out. It can have many rows, so it takes the place of the last row that was reported."""
+        self.error_count += 1
+        if len(self.errors) == ERRORS_KEPT:
+            of_rows = [at for at, error in enumerate(self.errors) if error not in self._parts_reported]
+            if not of_rows:
+                return
+            del self.errors[of_rows[-1]]
+        self.errors.append({"row": row, "message": message})
+        self._parts_reported.append(self.errors[-1])
+
 
 class _TooLong(Exception):
     def __init__(self, tag: str) -> None:
         super().__init__(
             f"The value of {tag} is longer than {MAX_VALUE_CHARACTERS:,} characters. Shorten it."
         )
+
+
+def _trimmed(cells: Sequence[Cell]) -> list[Cell]:
+    """Return a row without the blank cells at its end."""
+    trimmed = list(cells)
+    while trimmed and is_blank(trimmed[-1:]):
+        trimmed.pop()
+    return trimmed
 
 
 def _joined(read_ahead: list[Row], rows: Generator[Row, None, None]) -> Generator[Row, None, None]:
@@ -218,11 +266,20 @@ def _grid(file: BinaryIO, budget: Budget) -> Grid:
         return CalamineGrid(file, budget)
     if not head:
         raise NotASheet(f"The file is empty. {ADVICE}")
-    beginning = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     for magic, kind in _NOT_SHEETS:
-        if head.startswith(magic) or beginning.startswith(magic):
+        if head.startswith(magic) or _beginning(head).startswith(magic):
             raise NotASheet(f"The file is {kind}, not a spreadsheet. {ADVICE}")
+    for magic, kind in _OPENED_BY_PROGRAMS:
+        if _beginning(head).startswith(magic):
+            raise NotASheet(f"The file is {kind}, not a spreadsheet. {_SAVE_AS_XLSX}")
     return TextGrid(file, budget)
+
+
+def _beginning(head: bytes) -> bytes:
+    """Return how a text begins, without blanks and a mark of its encoding, in small letters."""
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        head = head.decode("utf-16", "ignore").encode("utf-8")
+    return head.removeprefix(codecs.BOM_UTF8).lstrip().lower()
 
 
 def _unpacked(file: BinaryIO, budget: Budget) -> Grid:
@@ -230,14 +287,17 @@ def _unpacked(file: BinaryIO, budget: Budget) -> Grid:
     if "xl/workbook.bin" in archive:
         return CalamineGrid(file, budget)
     if "mimetype" in archive and b"opendocument.spreadsheet" in archive.read("mimetype"):
+        if _MANIFEST in archive and b"encryption-data" in archive.read(_MANIFEST):
+            raise NotASheet(PASSWORD)
         return CalamineGrid(file, budget)
     main = main_part(archive, budget=budget)
     if main.endswith(".bin"):
         return CalamineGrid(file, budget)
     if is_workbook(archive, main):
         return WorkbookGrid(archive, budget, main=main)
-    if "word/document.xml" in archive:
-        raise NotASheet(f"The file is a Word document, not a spreadsheet. {ADVICE}")
+    for part, kind in _OFFICE_DOCUMENTS:
+        if part in archive:
+            raise NotASheet(f"The file is {kind}, not a spreadsheet. {ADVICE}")
     raise NotASheet(
         f"The file is a packed archive, not a spreadsheet. Unpack it, and send the sheet inside. {ADVICE}"
     )

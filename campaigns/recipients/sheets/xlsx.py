@@ -17,7 +17,7 @@ from functools import lru_cache
 
 from campaigns.recipients.sheets.archive import Archive
 from campaigns.recipients.sheets.budget import Budget
-from campaigns.recipients.sheets.expat_reader import ExpatReader
+from campaigns.recipients.sheets.expat_reader import NO_RESULT, ExpatReader
 from campaigns.recipients.sheets.formats import formatted, iso_text, number_formats
 from campaigns.recipients.sheets.grid import (
     COLUMNS_CUT,
@@ -36,13 +36,14 @@ from campaigns.recipients.sheets.ooxml import (
     walk,
 )
 from campaigns.recipients.sheets.shared_strings import SharedStrings, with_controls
+from campaigns.recipients.sheets.worksheets import first_list, hidden_rows_message, is_filled, unread_message
 
 _MAX_SHEETS = 1_000
 _MAX_ATTRIBUTES = 2_000  # characters, of one cell
 # Ten times the cells that programs write into one piece of text. A hostile `<row/>` of six characters makes 256 cells.
 _MAX_CELLS_PER_MATCH = 100_000
 _PLAIN_CELL = (  # its groups: attributes, value, text
-    r'(?:<c r="{letters}[0-9]{{1,7}}+"([^<>/]*+)(?:/>|>(?:<f(?: [^<>]*+)?(?:/>|>[^<]*+</f>))?'
+    r'(?:<c r="{letters}[0-9]{{1,7}}+"([^<>/]*+)(?:/>|>(?:<f(?: [^<>]*+)?(?:/>|>[^<]*+</f>)(?=<v>))?'
     r"(?:<v>([^<]*+)</v>|<is><t(?: [^<>]*+)?>([^<]*+)</t></is>)?</c>))?"
 )
 _CELL_BEGINS = re.compile(r'<c r="([A-Z]{1,3})[0-9]')
@@ -76,8 +77,25 @@ def _width_of(row: str) -> int:
     return max((_COLUMNS.get(letters, -1) for letters in _CELL_BEGINS.findall(row)), default=-1) + 1
 
 
+class _Skipped:
+    """What is skipped in one worksheet: hidden rows, and formulas without a result. `first_…` are row numbers."""
+
+    def __init__(self) -> None:
+        self.hidden_rows = self.first_hidden = self.formulas = self.first_formula = 0
+
+    def left_out(self) -> Iterator[LeftOut]:
+        if self.hidden_rows:
+            yield LeftOut(self.first_hidden, hidden_rows_message(self.hidden_rows))
+        if self.formulas:
+            message = (
+                f"{self.formulas:,} formulas have no result in the file, the first of them here, so their cells count as"
+                " empty. Open the file in a spreadsheet program, save it and send it again."
+            )
+            yield LeftOut(self.first_formula, message)
+
+
 class WorkbookGrid:
-    """The first worksheet of a workbook that is not empty. Visible worksheets come before hidden ones."""
+    """The worksheet of a workbook that has the list (`worksheets.first_list`)."""
 
     def __init__(self, archive: Archive, budget: Budget, *, main: str) -> None:
         self.left_out: list[LeftOut] = []
@@ -106,6 +124,8 @@ class WorkbookGrid:
             part: name for kind, part, name in reversed(in_turn) if kind == "worksheet" and part in archive
         }
         self._sheets = dict(reversed(names.items()))
+        hidden = {related[key][1] for is_hidden, key, _ in sheets if is_hidden and key in related}
+        self._visible = [part for part in self._sheets if part not in hidden]
         by_kind = dict(related.values())
         self._formats = number_formats(archive, by_kind.get("styles", ""), budget=budget)
         self._strings = SharedStrings(archive, by_kind.get("sharedStrings", ""), budget)
@@ -113,38 +133,27 @@ class WorkbookGrid:
 
     def rows(self) -> Generator[Row, None, None]:
         self.left_out.clear()
-        self._hidden_rows, self._first_hidden, self._is_cut = 0, 0, False
-        unread = list(self._sheets)
-        while unread:
-            rows = self._rows_of(unread.pop(0))
-            for first in rows:
-                if _is_filled(first[1]):
-                    yield first
-                    yield from rows
-                    self._note_hidden_rows()
-                    for part in unread:
-                        self._note_unread(part)
-                    self._strings.verify()
-                    return
-            self._note_hidden_rows()
-
-    def _note_hidden_rows(self) -> None:
-        if self._hidden_rows:
-            message = (
-                f"{self._hidden_rows:,} rows are hidden in the sheet, the first of them here, and were not imported. If"
-                " they are meant too, show them (Data, Filter, Clear), save the sheet and send it again."
-            )
-            self.left_out.append(LeftOut(self._first_hidden, message))
-            self._hidden_rows = 0
+        self._is_cut = False
+        self._skipped = {part: _Skipped() for part in self._sheets}
+        chosen, rows = first_list(
+            self._visible,
+            [part for part in self._sheets if part not in self._visible],
+            self._rows_of,
+            check=self._budget.check_time,
+        )
+        yield from rows
+        for part, skipped in self._skipped.items():
+            if part == chosen or not chosen:
+                self.left_out += skipped.left_out()
+        for part in self._sheets if chosen else ():
+            if part != chosen:
+                self._note_unread(part)
+        self._strings.verify()
 
     def _note_unread(self, part: str) -> None:
         for at, cells in self._rows_of(part):
-            if _is_filled(cells):
-                message = (
-                    f"The worksheet “{self._sheets[part]}” has rows too, and was not read: one worksheet is read. Send"
-                    " it as a file of its own."
-                )
-                self.left_out.append(LeftOut(at, message))
+            if is_filled(cells):
+                self.left_out.append(LeftOut(at, unread_message(self._sheets[part])))
                 return
 
     def _rows_of(self, part: str) -> Generator[Row, None, None]:
@@ -187,7 +196,7 @@ class WorkbookGrid:
                     plain = _plain_rows(width)
                 elif rest:
                     expat_lane.feed(rest)
-                    yield [self._row(*row) for row in expat_lane.rows]
+                    yield [self._row(self._skipped[part], *row) for row in expat_lane.rows]
                     expat_lane.rows.clear()
                     rest = ""
 
@@ -216,14 +225,16 @@ class WorkbookGrid:
         return [convert(kind_of(of_cell), text) for of_cell, text in zip(attributes, written, strict=True)]
 
     def _row(
-        self, attributes: dict[str, str], written: list[tuple[dict[str, str], str]]
+        self, skipped: _Skipped, attributes: dict[str, str], written: list[tuple[dict[str, str], str]]
     ) -> tuple[str, list[Cell]]:
         """Convert a row that expat has parsed. Its cells may omit their position."""
         cells: list[Cell] = []
         column = -1
+        formulas = 0
         for of_cell, text in written:
             letters = _LETTERS.match(of_cell.get("r", "").upper())
             column = _column(letters[0]) if letters else column + 1
+            formulas += NO_RESULT in of_cell
             if column < MAX_COLUMNS:
                 _put(cells, column, self._cell(self._kind(of_cell), text))
             elif text and not self._is_cut:
@@ -232,10 +243,13 @@ class WorkbookGrid:
         declared = attributes.get("r", "")
         declared = declared if declared.isdecimal() and len(declared) < 8 else ""
         if attributes.get("hidden") in ("1", "true"):
-            if _is_filled(cells):
-                self._first_hidden = self._first_hidden if self._hidden_rows else int(declared or 1)
-                self._hidden_rows += 1
-            cells = []
+            if is_filled(cells):
+                skipped.first_hidden = skipped.first_hidden or int(declared or 1)
+                skipped.hidden_rows += 1
+            return declared, []
+        if formulas:
+            skipped.first_formula = skipped.first_formula or int(declared or 1)
+            skipped.formulas += formulas
         return declared, cells
 
     def _kind_written(self, attributes: str) -> str:
@@ -286,10 +300,6 @@ def is_workbook(archive: Archive, main: str) -> bool:
 
 def _column(letters: str) -> int:
     return _COLUMNS.get(letters, MAX_COLUMNS)
-
-
-def _is_filled(cells: Sequence[Cell]) -> bool:
-    return any(cell is not None and cell != "" for cell in cells)
 
 
 def _joined(one: Sequence[Cell], other: Sequence[Cell]) -> list[Cell] | None:

@@ -26,6 +26,7 @@ except ImportError:  # it comes with the extra iris[smpp]; the carrier reports t
 log = logging.getLogger(__name__)
 
 MAX_LOGGED_STATES = 100
+MAX_MISSING = 254  # octets of a short_message that its length promises, but that were not sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,18 +131,30 @@ def _event(receipt: receipts.Receipt, *, number: str) -> CarrierEvent:
 
 
 def _deliver_sm(pdu: Pdu) -> _Inbound:
-    message = smpp34.decode(pdu.raw)
+    is_cut = False
+    try:
+        message = smpp34.decode(pdu.raw)
+    except smpp34.SmppError:
+        # Some SMSCs count a NUL in sm_length that they do not send.
+        is_cut = True
+        message = smpp34.decode(protocol.with_length(pdu.raw + bytes(MAX_MISSING)))
     if not isinstance(message, smpp34.DeliverSm):
         raise ValueError("it is not a deliver_sm")
-    tlvs = {tlv.tag: tlv.value for tlv in message.tlvs}
+    octets = _beginning_of(message.short_message, pdu.raw) if is_cut else message.short_message
+    tlvs = {} if is_cut else {tlv.tag: tlv.value for tlv in message.tlvs}
     return _Inbound(
         sender=_normalised(message.source_addr, message.source_addr_ton),
         to=_normalised(message.destination_addr, message.dest_addr_ton),
         esm_class=message.esm_class,
         data_coding=message.data_coding,
-        octets=message.short_message or tlvs.get(protocol.MESSAGE_PAYLOAD, b""),
+        octets=octets or tlvs.get(protocol.MESSAGE_PAYLOAD, b""),
         tlvs=tlvs,
     )
+
+
+def _beginning_of(padded: bytes, raw: bytes) -> bytes:
+    """Return the octets of a padded short_message that are the end of the PDU as it came."""
+    return next(padded[:end] for end in range(len(padded), -1, -1) if raw.endswith(padded[:end]))
 
 
 def _data_sm(pdu: Pdu) -> _Inbound:

@@ -62,6 +62,7 @@ class Link:
         self._session: Session | None = None
         self._current: asyncio.Future[None] | None = None
         self._last: Future[None] | None = None
+        self._last_sequence = 0
         self._bound = threading.Event()
         self._bound_since = timezone.localtime()
         self._state = "connecting"  # later: why the last attempt failed, or why the last bind ended
@@ -167,6 +168,7 @@ class Link:
                     answer_seconds=address.answer_seconds,
                     enquire_seconds=address.enquire_seconds,
                     bind_command=self._bind_command,
+                    sequence_after=self._last_sequence,
                 ),
                 address.host,
                 address.port,
@@ -201,6 +203,7 @@ class Link:
             self._state = session.why_ended
         finally:
             self._bound.clear()
+            self._last_sequence = session.last_sequence
             session.end(self._state)
 
     async def _submit(self, messages: Sequence[OutgoingSms]) -> None:

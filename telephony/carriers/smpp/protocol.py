@@ -104,7 +104,7 @@ class DataSm:
 
 
 def data_sm(raw: bytes) -> DataSm:
-    """Decode a `data_sm`. Raises Malformed."""
+    """Decode a `data_sm`. What follows a malformed TLV is left out. Raises Malformed."""
     try:
         _, _, rest = raw[HEADER.size :].partition(b"\0")  # service_type
         source_ton, source, rest = rest[0], *_c_octet_string(rest[2:])
@@ -112,11 +112,11 @@ def data_sm(raw: bytes) -> DataSm:
         esm_class, _, data_coding = rest[:3]
     except (IndexError, ValueError) as error:
         raise Malformed("it is not a data_sm") from error
-    tlvs, rest = {}, rest[3:]
-    while rest:
-        if len(rest) < 4 or len(rest) < (end := 4 + int.from_bytes(rest[2:4], "big")):
-            raise Malformed("a TLV of the data_sm is cut off")
-        tlvs[int.from_bytes(rest[:2], "big")] = rest[4:end]
+    tlvs: dict[int, bytes] = {}
+    rest = rest[3:]
+    while len(rest) >= 4:
+        end = 4 + int.from_bytes(rest[2:4], "big")
+        tlvs.setdefault(int.from_bytes(rest[:2], "big"), rest[4:end])
         rest = rest[end:]
     return DataSm(source, source_ton, destination, destination_ton, esm_class, data_coding, tlvs)
 
@@ -134,6 +134,11 @@ def pdu(command: int, *, sequence: int, status: int = OK, body: bytes = b"") -> 
 def with_sequence(encoded: bytes, sequence: int) -> bytes:
     """Return the PDU with another sequence number."""
     return encoded[:12] + sequence.to_bytes(4, "big") + encoded[16:]
+
+
+def with_length(encoded: bytes) -> bytes:
+    """Return the PDU with its true length in its header."""
+    return len(encoded).to_bytes(4, "big") + encoded[4:]
 
 
 def bind_body(*, system_id: str, password: str, system_type: str, address_range: str) -> bytes:

@@ -15,11 +15,18 @@ from telephony.models import Cause, DeliveryStatus
 
 MESSAGE_TYPE = 0x3C  # bit mask within esm_class
 RECEIPT, INTERMEDIATE = 0x04, 0x20
-_ID = re.compile(r"\bid:\s*([^\s:]+)", re.IGNORECASE)
-_STATE = re.compile(r"\bstat:\s*([\w-]+)", re.IGNORECASE | re.ASCII)
-_ERROR = re.compile(r"\berr:\s*([^\s:]+)(?=\s|$)", re.IGNORECASE)
+# A value ends before the next name: `id:7,sub:001`. Quotation marks and brackets around it do not belong to it.
+_VALUE = r"\s?[:=]\s*[\"'<]*+([^\s:,;\"'<>]++(?:[,;](?!\w*+[:=])[^\s:,;\"'<>]++)*+)(?!:)"
+_ID, _OTHER_ID = (
+    re.compile(rf"\b{name}{_VALUE}", re.IGNORECASE) for name in ("id", "(?:message|msg)[_ ]?id")
+)
+_STATE, _OTHER_STATE = (
+    re.compile(rf"\b{name}\s?[:=]\s*[\"'<]*+([\w-]++)(?!:)", re.IGNORECASE | re.ASCII)
+    for name in ("stat", "stat(?:us|e)")
+)
+_ERROR = re.compile(rf"\berr(?:or)?{_VALUE}", re.IGNORECASE)
 _HEXADECIMAL = re.compile(r"(?:0x)?([0-9a-f]+)")
-_STARTS_LIKE_A_RECEIPT = re.compile(r"[\s\0\ufeff]*id:", re.IGNORECASE)
+_STARTS_LIKE_A_RECEIPT = re.compile(r"[\s\0\ufeff]*(?:(?:message|msg)[_ ]?)?id\s?[:=]", re.IGNORECASE)
 
 MAX_ID_CHARACTERS = 100  # the standard has 64
 MAX_STATE_CHARACTERS = 40
@@ -40,6 +47,9 @@ STATES = {
 # Other spellings of these states. A word counts as a whole: DELIVERY_FAILED is not DELIVERED.
 _STATE_SYNONYMS = {
     "DELIVERED": "DELIVRD",
+    "DELIVERD": "DELIVRD",
+    "DELIVRED": "DELIVRD",
+    "DLVRD": "DELIVRD",
     "UNDELIVERED": "UNDELIV",
     "UNDELIVERABLE": "UNDELIV",
     "UNDELIVRD": "UNDELIV",
@@ -81,7 +91,7 @@ class MessageIdFormat(Enum):
 
 def _canonical(raw: str, *, hexadecimal: bool) -> str:
     """Normalize an id, so that equal ids are equal strings: lower case, without leading zeros, decimal if `hexadecimal`."""
-    raw = raw.strip()[:MAX_ID_CHARACTERS].casefold()
+    raw = raw.strip(" \t\r\n\0\"'<>")[:MAX_ID_CHARACTERS].casefold()
     if digits := _HEXADECIMAL.fullmatch(raw):
         raw = str(int(digits[1], 16)) if hexadecimal else digits[1]
     return (raw.lstrip("0") or raw[:1])[:MAX_ID_CHARACTERS]
@@ -117,10 +127,18 @@ def text_in(octets: bytes) -> str:
     """Return the text of a receipt. Its data_coding is ignored, because it is often that of the reported SMS."""
     first = ""
     for text in charsets.candidates(octets):
-        if _ID.search(text) and _STATE.search(text):
+        if _id_in(text) and _state_in(text):
             return text
         first = first or text
     return first
+
+
+def _id_in(text: str) -> re.Match[str] | None:
+    return _ID.search(text) or _OTHER_ID.search(text)
+
+
+def _state_in(text: str) -> re.Match[str] | None:
+    return _STATE.search(text) or _OTHER_STATE.search(text)
 
 
 def read(
@@ -142,7 +160,7 @@ def read(
     """
     is_marked = esm_class & MESSAGE_TYPE in (RECEIPT, INTERMEDIATE)
     text = text_in(octets)
-    id_match, state_match = _ID.search(text), _STATE.search(text)
+    id_match, state_match = _id_in(text), _state_in(text)
     if not (is_marked or message_id or (id_match and state_match and _STARTS_LIKE_A_RECEIPT.match(text))):
         return None
     error_match = _ERROR.search(text)

@@ -40,7 +40,12 @@ class Session(asyncio.Protocol):
         answer_seconds: float,
         enquire_seconds: float,
         bind_command: int = protocol.BIND_TRANSCEIVER,
+        sequence_after: int = 0,
     ) -> None:
+        """Prepare a connection whose sequence numbers follow `sequence_after`, the last one of the previous connection.
+
+        An SMSC may send the response to a PDU of the previous connection over this one.
+        """
         self.hooks = hooks
         self._bind_command = bind_command
         self.answer_seconds = answer_seconds
@@ -53,7 +58,7 @@ class Session(asyncio.Protocol):
         self._window = Window(self, hooks=hooks, size=window, answer_seconds=answer_seconds)
         self._transport: asyncio.Transport | None = None
         self._frames = protocol.PduReader()
-        self._sequence = 0
+        self.last_sequence = sequence_after
         self._unstored = 0
         self.refused_at = 0.0  # when iris last told the SMSC to send something again
         self._heard_at = time.monotonic()
@@ -149,8 +154,8 @@ class Session(asyncio.Protocol):
         )
 
     def next_sequence(self) -> int:
-        self._sequence = self._sequence % 0x7FFFFFFF + 1
-        return self._sequence
+        self.last_sequence = self.last_sequence % 0x7FFFFFFF + 1
+        return self.last_sequence
 
     def write(self, data: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing():

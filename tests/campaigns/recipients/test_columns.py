@@ -10,7 +10,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from campaigns.models import Campaign, Recipient
 from campaigns.recipients.sheets import open_sheet
-from campaigns.recipients.sheets.columns import NumberColumnUnclear, has_phone_word, is_id
+from campaigns.recipients.sheets.columns import NumberColumnUnclear
+from campaigns.recipients.sheets.headings import has_phone_word, is_id
 from tests.factories import make_account
 from tests.v0 import Caller
 

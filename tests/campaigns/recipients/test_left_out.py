@@ -176,6 +176,7 @@ def test_numbers_are_read_as_the_sheet_shows_them(cell: str, shown: object) -> N
         ("मो. ९८४१०००००१", ["9841000001"]),
         ("9841000001\n01-5912345", ["9841000001", "01-5912345"]),
         ("9841000001 / 9841000001", ["9841000001"]),
+        ("9,841,000,001", ["9841000001"]),
     ],
 )
 def test_several_numbers_in_one_cell_become_several_recipients(cell: str, numbers: list[str]) -> None:
@@ -184,7 +185,7 @@ def test_several_numbers_in_one_cell_become_several_recipients(cell: str, number
     assert errors == []
 
 
-@pytest.mark.parametrize("cell", ["9,841,000,001", "9841000001 / 98", "9841000001 (Ram)", "1 / 2"])
+@pytest.mark.parametrize("cell", ["9,841,000", "9841000001 / 98", "9841000001 (Ram)", "1 / 2"])
 def test_a_cell_with_an_uncertain_list_of_numbers_is_reported(cell: str) -> None:
     found, errors = read(xlsx(rows_of([HEADING, [cell, "Ram"], [9841000009, "Sita"]])))
     assert [number for number, _ in found] == ["9841000009"]

@@ -9,6 +9,7 @@ from xml.sax.saxutils import escape
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships"
+ODS = "application/vnd.oasis.opendocument.spreadsheet"
 DOCUMENT = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 
 
@@ -98,13 +99,18 @@ def ods(table: Sequence[Sequence[str]], *, repeated: int = 1) -> bytes:
             cells += f"<text:p>{escape(cell)}</text:p></table:table-cell>"
         times = repeated if row is table[-1] else 1
         rows += f'<table:table-row table:number-rows-repeated="{times}">{cells}</table:table-row>'
+    return with_rows_of_ods(rows)
+
+
+def with_rows_of_ods(rows: str) -> bytes:
+    """Return an .ods file with one worksheet of these rows, as XML."""
     office = "urn:oasis:names:tc:opendocument:xmlns:"
-    kind = "application/vnd.oasis.opendocument.spreadsheet"
     return archive(
         {
-            "mimetype": kind,
-            "META-INF/manifest.xml": f'<manifest:manifest xmlns:manifest="{office}manifest:1.0">'
-            f'<manifest:file-entry manifest:full-path="/" manifest:media-type="{kind}"/></manifest:manifest>',
+            "mimetype": ODS,
+            "META-INF/manifest.xml": _manifest(
+                f'<manifest:file-entry manifest:full-path="/" manifest:media-type="{ODS}"/>'
+            ),
             "content.xml": f'<office:document-content xmlns:office="{office}office:1.0" '
             f'xmlns:table="{office}table:1.0" xmlns:text="{office}text:1.0">'
             '<office:body><office:spreadsheet><table:table table:name="S">'
@@ -113,8 +119,26 @@ def ods(table: Sequence[Sequence[str]], *, repeated: int = 1) -> bytes:
     )
 
 
-def xlsb(table: Sequence[Sequence[str | float]], *, corner: bool = False) -> bytes:
-    """Return an .xlsb workbook with the minimum of records ([MS-XLSB]).
+def protected_ods() -> bytes:
+    """Return an .ods file that is encrypted with a password."""
+    entry = (
+        '<manifest:file-entry manifest:full-path="content.xml" manifest:media-type="text/xml" manifest:size="9">'
+        '<manifest:encryption-data manifest:checksum-type="SHA1" manifest:checksum="x"/></manifest:file-entry>'
+    )
+    return archive(
+        {"mimetype": ODS, "META-INF/manifest.xml": _manifest(entry), "content.xml": b"\x8f\x1c\x00secret"}
+    )
+
+
+def _manifest(entries: str) -> str:
+    namespace = "urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"
+    return f'<manifest:manifest xmlns:manifest="{namespace}">{entries}</manifest:manifest>'
+
+
+def xlsb(
+    table: Sequence[Sequence[str | float]], *, corner: bool = False, hidden: Sequence[int] = ()
+) -> bytes:
+    """Return an .xlsb workbook with the minimum of records ([MS-XLSB]). `hidden` are the places of hidden rows, from 0.
 
     With `corner`, it also has a cell in Excel's last row and last column.
     """
@@ -128,7 +152,8 @@ def xlsb(table: Sequence[Sequence[str | float]], *, corner: bool = False) -> byt
     last_row, last_column = len(table) - 1, max(map(len, table)) - 1
     sheet = _record(129) + _record(148, struct.pack("<IIII", 0, last_row, 0, last_column)) + _record(145)
     for at, row in enumerate(table):
-        sheet += _record(0, struct.pack("<IIHHBIII", at, 0, 300, 0, 0, 1, 0, len(row) - 1))
+        flags = 0x1000 if at in hidden else 0  # fDyZero
+        sheet += _record(0, struct.pack("<IIHHBIII", at, 0, 300, flags, 0, 1, 0, len(row) - 1))
         for column, value in enumerate(row):
             where = struct.pack("<II", column, 0)
             if isinstance(value, str):

@@ -12,8 +12,9 @@ _HEAD = """    [last_Via:]
     [last_To:]{tag}
     [last_Call-ID:]
     [last_CSeq:]
-    Contact: <sip:[contact]>
+    Contact: {contact}
 {headers}"""
+CONTACT = "<sip:[contact]>"
 TAG = ";tag=[pid]SIPp[call_number]"
 
 
@@ -54,24 +55,35 @@ def scenario(cases: Mapping[str, Sequence[str]]) -> str:
 def sdp(
     *,
     port: str = "[rtp_port]",
+    address: str = "[local_ip]",
     direction: str = "sendrecv",
     formats: str = "8 101",
     version: int = 1,
     more: str = "",
 ) -> str:
     names = {"0": "PCMU/8000", "8": "PCMA/8000", "9": "G722/8000", "96": "telephone-event/8000"}
-    names["101"] = "telephone-event/8000"
+    names |= {"13": "CN/8000", "101": "telephone-event/8000"}
     maps = "".join(f"    a=rtpmap:{one} {names[one]}\n" for one in formats.split())
     return (
-        f"    v=0\n    o=phone 1 {version} IN IP4 [local_ip]\n    s=-\n    c=IN IP4 [local_ip]\n    t=0 0\n"
+        f"    v=0\n    o=phone 1 {version} IN IP4 [local_ip]\n    s=-\n    c=IN IP4 {address}\n    t=0 0\n"
         f"    m=audio {port} RTP/AVP {formats}\n{maps}{more}    a={direction}\n"
     )
 
 
-def respond(status: str, *, headers: str = "", body: str = "", tag: str = TAG, once: bool = False) -> str:
+def respond(
+    status: str,
+    *,
+    headers: str = "",
+    body: str = "",
+    tag: str = TAG,
+    once: bool = False,
+    contact: str = CONTACT,
+) -> str:
     """Send a response to the latest request. A final one is repeated until the next step, unless `once`."""
     repeats = "" if status[0] == "1" or once else ' retrans="500"'
-    lines = _HEAD.format(tag=tag, headers="".join(f"    {line}\n" for line in headers.splitlines()))
+    lines = _HEAD.format(
+        tag=tag, contact=contact, headers="".join(f"    {line}\n" for line in headers.splitlines())
+    )
     content = "    Content-Length: 0\n"
     if body:
         content = f"    Content-Type: application/sdp\n    Content-Length: [len]\n\n{body}"
@@ -125,7 +137,15 @@ def listen() -> list[str]:
     return [receive("BYE"), respond("200 OK", tag="", once=True)]
 
 
-def request(method: str, *, headers: str = "", body: str = "", content_type: str = "application/sdp") -> str:
+def request(
+    method: str,
+    *,
+    headers: str = "",
+    body: str = "",
+    content_type: str = "application/sdp",
+    status: str = "200",
+) -> str:
+    """Send a request in the call, and expect this status."""
     sequence = next(_sequence)
     lines = "".join(f"    {line}\n" for line in headers.splitlines())
     content = f"    Content-Type: {content_type}\n" if body else ""
@@ -143,7 +163,7 @@ def request(method: str, *, headers: str = "", body: str = "", content_type: str
 
 {body}
   ]]></send>
-  <recv response="200" rtd="true"/>"""
+  <recv response="{status}" rtd="true"/>"""
 
 
 def hang_up(reason: str = "") -> list[str]:
@@ -155,8 +175,9 @@ def info(body: str, content_type: str = "application/dtmf-relay") -> str:
     return request("INFO", body=lines, content_type=content_type)
 
 
-def reinvite(body: str) -> list[str]:
-    invite = request("INVITE", body=body)
+def reinvite(body: str, *, status: str = "200", confirmed: str = "") -> list[str]:
+    """Send an INVITE in the call. `confirmed` is the session description in the ACK, for an INVITE without one."""
+    invite = request("INVITE", body=body, status=status)
     sequence = invite.partition("CSeq: ")[2].partition(" ")[0]
     return [
         invite,
@@ -169,7 +190,9 @@ def reinvite(body: str) -> list[str]:
     Call-ID: [call_id]
     CSeq: {sequence} ACK
     Max-Forwards: 70
-    Content-Length: 0
+{"    Content-Type: application/sdp" if confirmed else "    X-Ack: yes"}
+    Content-Length: [len]
 
+{confirmed}
   ]]></send>""",
     ]

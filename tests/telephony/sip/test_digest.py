@@ -15,6 +15,7 @@ from telephony.models import DeliveryStatus
 from tests.live import wait_for
 from tests.telephony.sip.far_end import FarEnd
 from tests.telephony.sip.line import Line
+from tests.telephony.sip.script import listen, pick_up, receive, respond, scenario
 
 NUMBER = "+9779841000001"
 REGISTERED: dict[str, Any] = {"register": True, "user": "branch", "register_seconds": 5}
@@ -59,6 +60,27 @@ def test_call_answers_a_proxy_challenge_with_the_right_digest(tmp_path: Path) ->
         (sent,) = set(re.findall(with_digest, far_end.messages().replace("\r", "")))
         assert response_of(sent) == digest(sent, user="trunk-user", password="trunk-password")
         assert response_of(sent) != digest(sent, user="trunk-user", password="wrong")
+    assert far_end.errors() == ""
+
+
+def test_goodbye_is_repeated_with_the_password_if_it_is_challenged(tmp_path: Path) -> None:
+    challenge = 'Proxy-Authenticate: Digest realm="sbc", nonce="n1", algorithm=MD5, qop="auth"'
+    steps = [
+        *pick_up(),
+        receive("BYE"),
+        respond("407 Proxy Authentication Required", headers=challenge, tag="", once=True),
+        *listen(),
+    ]
+    with (
+        FarEnd(tmp_path, "challenged", text=scenario({"01": steps})) as far_end,
+        Line(far_end.host, user="trunk-user", password="trunk-password") as line,
+    ):
+        line.call(NUMBER)
+        assert (line.final().status, line.final().playback) == (DeliveryStatus.COMPLETED, 100)
+        with_digest = r"\nBYE sip:(?:.+\n)*Proxy-Authorization: Digest (.+)\n"
+        wait_for(lambda: re.search(with_digest, far_end.messages().replace("\r", "")), seconds=10)
+        (sent,) = set(re.findall(with_digest, far_end.messages().replace("\r", "")))
+        assert parameters_of(sent)["username"] == "trunk-user"
     assert far_end.errors() == ""
 
 

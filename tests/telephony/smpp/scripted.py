@@ -110,6 +110,7 @@ class ScriptedSmsc:
         self.acknowledged: list[tuple[int, int]] = []  # command and status of the responses to what it pushed
         self.connections: list[Connection] = []
         self.cancelled = 0
+        self.before_bind: list[Reply] = []  # what it sends before its response to the next bind
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -165,6 +166,8 @@ class ScriptedSmsc:
                     connection.write(pdu(command | ANSWER, sequence, status=0x11))
                     continue
                 is_bind = command in (RECEIVER, TRANSMITTER, TRANSCEIVER)
+                while is_bind and self.before_bind:
+                    self.before_bind.pop(0)(connection)
                 connection.write(pdu(command | ANSWER, sequence, body=b"far\0" if is_bind else b""))
                 if is_bind:
                     connection.role = command

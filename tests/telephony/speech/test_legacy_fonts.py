@@ -37,6 +37,7 @@ OTHER = [
     "A/C no. 12/34; ref. X/Y",
     "if off, fifty/fifty of it",
     "नमस्ते",
+    "Namaste {full name}, tapaiko {bill amount} baki chha",
     "",
 ]
 
