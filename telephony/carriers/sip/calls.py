@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from django.utils import timezone
 
-from telephony.call_scripts import Script, responses_to_keys
+from telephony.call_scripts import Script, responses_to_keys, speech_windows
 from telephony.carriers.base import Accepted, CarrierEvent, Later, Result
 from telephony.carriers.refusals import Meaning
 from telephony.carriers.sip import redirects, sentences
@@ -83,6 +83,7 @@ class LiveCall:
         self.call_id = ""
         self.outcome: Outcome | None = None  # set if the call was not answered
         self.key = key
+        self.records_speech = bool(speech_windows(script))
         self._to = to
         self._attempt = attempt
         self._pcm = pcm

@@ -18,6 +18,7 @@ from typing import Any
 from baresip import Runtime, _native
 
 from telephony.carriers.sip.messages import SipMessage, event_payload_types
+from telephony.carriers.sip.reception import Reception
 from telephony.carriers.sip.signalling import Peer, Signalling
 
 log = logging.getLogger(__name__)
@@ -91,6 +92,7 @@ class Wire:
         self._loop = asyncio.get_running_loop()
         self._trace = trace
         self._libre = ctypes.CDLL(_native.__file__)
+        self._reception = Reception(self._libre)
         self._sip = 0
         self._received = SipMessage("", (), "")  # the message that the stack is reading
         self._received_from = Peer(0, b"", "")
@@ -119,6 +121,7 @@ class Wire:
         """Set the callbacks, in the stack's thread. Return why that is impossible, if it is."""
         try:
             self._declare()
+            self._reception.declare()
         except AttributeError as e:
             return [f"the SIP stack's library lacks a function: {e}"]
         self._sip = self._libre.uag_sip()
@@ -136,7 +139,17 @@ class Wire:
             self._libre.list_unlink(pointer)
             self._libre.list_insert_after(listeners, first, pointer, pointer)
         self._libre.sip_set_trace_handler(self._sip, self._on_message_pointer)
-        return []
+        error = self._reception.register_player()
+        return [f"the SIP stack takes no player: error {error}"] if error else []
+
+    def ignore_audio(self, call_id: str) -> None:
+        """Receive no audio in a call, only key presses."""
+        self._run_in_stack(self._ignore_audio, call_id)
+
+    def _ignore_audio(self, call_id: str) -> None:
+        call = self._libre.uag_call_find(call_id.encode())
+        if audio := call and self._libre.call_audio(call):
+            self._reception.ignore_audio(self._libre.audio_strm(audio))
 
     def _declare(self) -> None:
         """Declare the types of the functions that are used. Raises AttributeError if one is missing."""
