@@ -105,7 +105,8 @@ def measure(scale: float) -> list[Row]:
     lost, late = sum(one.lost_packets for one in heard), sum(one.late_packets(LATE_SECONDS) for one in heard)
     return [
         Row(
-            what=f"SIP: {fewest} to {most} calls at once, {mean:.0f} on average for {end - begin:.0f} s, {CPS} new a second, {count} calls",
+            what=f"SIP: {fewest} to {most} calls at once, {mean:.0f} on average for {end - begin:.0f} s,"
+            f" {CPS} new a second, {count} calls",
             measured=f"{cpu_share:.0%} of a core, {share:.0%} for {MIN_CONCURRENT_CALLS} calls, {completed} completed,"
             f" {played_to_end} played to the end, {interrupted} interrupted by silence;"
             f" of {packets} packets {lost} lost, {late} late",

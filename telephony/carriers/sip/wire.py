@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from baresip import Runtime, _native
+from baresip import Call, Event, Runtime, _native
 
 from telephony.carriers.sip.messages import SipMessage, event_payload_types
 from telephony.carriers.sip.reception import Reception
@@ -27,6 +27,26 @@ message_log = logging.getLogger("baresip.native.sip")  # where the binding itsel
 MAX_MESSAGE_BYTES = 65_536
 ADDRESS_BYTES = 256  # more than libre's `struct sa` has
 OWN_EVENT_PAYLOAD_TYPE = 101  # of key presses, in our offers
+
+# The events that iris reads. The others, such as RTCP reports, are not worth waking the event loop.
+_EVENTS = frozenset(
+    _native.lib.BP_EV_BASE + event.value
+    for event in (
+        Event.REGISTER_OK,
+        Event.REGISTER_FAIL,
+        Event.CALL_INCOMING,
+        Event.CALL_OUTGOING,
+        Event.CALL_RINGING,
+        Event.CALL_PROGRESS,
+        Event.CALL_ESTABLISHED,
+        Event.CALL_CLOSED,
+        Event.CALL_TRANSFER,
+        Event.CALL_DTMF_START,
+        Event.CALL_REMOTE_SDP,
+        Event.CALL_HOLD,
+        Event.CALL_RESUME,
+    )
+)
 
 _Trace = ctypes.CFUNCTYPE(
     None,
@@ -81,7 +101,13 @@ class SipThread(Runtime):  # type: ignore[misc]  # mypy sees no types of the bin
                 self._functions.popleft()()
             except Exception:
                 log.exception("A function failed in the SIP stack's thread")
-        super()._on_native_event(event, handle, payload)
+        if event < _native.lib.BP_EV_BASE or event in _EVENTS:
+            super()._on_native_event(event, handle, payload)
+
+    def subscribe(self, listener: Callable[..., object]) -> None:
+        """Subscribe to all events. Calls get none: each would read those of all others, and `SipStack` keeps their state."""
+        if not isinstance(getattr(listener, "__self__", None), Call):
+            super().subscribe(listener)
 
 
 class Wire:

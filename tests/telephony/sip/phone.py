@@ -97,7 +97,9 @@ class Phone:
 
 def arrival(notes: list[tuple[int, int, bytes]]) -> float:
     """Return when the kernel received a packet, in seconds."""
-    (seconds, nanoseconds), *_ = (struct.unpack("ll", data) for _, kind, data in notes if kind == SO_TIMESTAMPNS)
+    (seconds, nanoseconds), *_ = (
+        struct.unpack("ll", data) for _, kind, data in notes if kind == SO_TIMESTAMPNS
+    )
     return seconds + nanoseconds / 1e9
 
 
