@@ -3,9 +3,11 @@
 python -m tests.telephony.sip.phone PORT ECHO_PORT FOLDER DIGIT PAYLOAD_TYPE
 
 Calls send their RTP to PORT. This process records it, one file for each caller, and passes it on to SIPp, which echoes it
-(-rtp_echo at ECHO_PORT). It sends the echo back to the caller. The kernel notes when a packet arrives. Unless DIGIT is empty, each phone presses it once after half
-a second (RFC 4733), under the RTP payload type PAYLOAD_TYPE. SIGTERM ends the process and writes
-`<RTP port of the caller>.pcma` and the packet times beside it.
+(-rtp_echo at ECHO_PORT). It sends the echo back to the caller. The kernel notes when each packet arrives, so neither
+SIPp nor this process can be late.
+
+Unless DIGIT is empty, each phone presses it once after half a second (RFC 4733), under the RTP payload type PAYLOAD_TYPE.
+SIGTERM ends the process and writes `<RTP port of the caller>.pcma` and the packet times beside it.
 """
 
 from __future__ import annotations
