@@ -3,6 +3,9 @@
 The trunk worker runs as in production. Each call takes 11 s, so about 215 calls are active at any time. SIPp echoes the
 audio, so that RTP flows in both directions as in real calls, and one phone in ten records it. The result is the CPU time
 of the whole worker: SIP, RTP, dispatch and events.
+
+The measurement lasts from the first BYE to the last pickup, by SIPp's message trace. In that time calls begin and end at
+the same rate.
 """
 
 from __future__ import annotations
@@ -11,11 +14,12 @@ import io
 import math
 import shutil
 import tempfile
+import threading
 import time
 import wave
 from array import array
 from bisect import bisect_right
-from dataclasses import dataclass
+from collections.abc import Collection
 from pathlib import Path
 
 import psutil
@@ -24,11 +28,12 @@ from benchmarks.table import Row
 from benchmarks.worlds import database, make_campaign, running_iris
 from tests.live import LiveIris, wait_for
 from tests.telephony.sip.far_end import FarEnd
-from tests.telephony.sip.timeline import answered_calls
+from tests.telephony.sip.timeline import AnsweredCall, answered_calls
 
 CPS, CHANNELS = 20, 250
 LEAD, MESSAGE, TAIL = 0.3, 10.4, 0.3  # seconds of each call
-RAMP_SECONDS = 14
+RAMP_SECONDS = 16  # until the first calls end, with a reserve
+SAMPLE_SECONDS = 0.1
 MIN_CONCURRENT_CALLS = 200
 MAX_SHARE = 1.0  # of a core, for MIN_CONCURRENT_CALLS calls
 LATE_SECONDS = 0.04  # two packets, which the jitter buffer of every phone can hold
@@ -52,33 +57,57 @@ sms = []
 """
 
 
-@dataclass(frozen=True, slots=True)
-class CpuUsage:
-    """The CPU share of the worker, 1 for a whole core, between `begin` and `end` (Unix times)."""
+class CpuMeter:
+    """Samples the CPU time of a process in a thread: `with CpuMeter(pid) as meter:`. The process must outlive it."""
 
-    share: float
-    begin: float
-    end: float
+    def __init__(self, pid: int) -> None:
+        self._process = psutil.Process(pid)
+        self._samples: list[tuple[float, float]] = []  # Unix time, CPU seconds
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+
+    def __enter__(self) -> CpuMeter:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _sample(self) -> None:
+        while not self._ended.wait(SAMPLE_SECONDS):
+            times = self._process.cpu_times()
+            self._samples.append((time.time(), times.user + times.system))
+
+    def share(self, begin: float, end: float) -> float:
+        """Return the CPU share between two Unix times, 1 for a whole core."""
+        (first, before), *_, (last, after) = [one for one in self._samples if begin <= one[0] <= end]
+        return (after - before) / (last - first)
 
 
 def measure(scale: float) -> list[Row]:
     if shutil.which("sipp") is None:
         return [Row(what=f"SIP: {MIN_CONCURRENT_CALLS} calls at once", measured="sipp is not installed")]
     seconds = max(10, int(60 * scale))
-    count = CPS * (seconds + RAMP_SECONDS + 2)
+    count = CPS * (seconds + RAMP_SECONDS)
     with tempfile.TemporaryDirectory(prefix="iris-bench-sip-") as folder:
         far_end = FarEnd(Path(folder), "sampled")
         with far_end:
-            cpu_usage, completed, played_to_end, interrupted = _call(Path(folder), far_end, count, seconds)
-        fewest, mean, most = _concurrent_calls(far_end, cpu_usage)
+            meter, completed, played_to_end, interrupted = _call(Path(folder), far_end, count)
+        calls = answered_calls(far_end).values()
         heard = list(far_end.heard().values())
-    share = cpu_usage.share * MIN_CONCURRENT_CALLS / mean
+    begin = min(call.ended for call in calls if call.ended is not None)
+    end = max(call.answered for call in calls)
+    fewest, mean, most = _concurrent_calls(calls, begin, end)
+    cpu_share = meter.share(begin, end)
+    share = cpu_share * MIN_CONCURRENT_CALLS / mean
     packets = sum(len(one.sequences) for one in heard)
     lost, late = sum(one.lost_packets for one in heard), sum(one.late_packets(LATE_SECONDS) for one in heard)
     return [
         Row(
-            what=f"SIP: {fewest} to {most} calls at once, {mean:.0f} on average, {CPS} new a second, {count} calls",
-            measured=f"{cpu_usage.share:.0%} of a core, {share:.0%} for {MIN_CONCURRENT_CALLS} calls, {completed} completed,"
+            what=f"SIP: {fewest} to {most} calls at once, {mean:.0f} on average for {end - begin:.0f} s,"
+            f" {CPS} new a second, {count} calls",
+            measured=f"{cpu_share:.0%} of a core, {share:.0%} for {MIN_CONCURRENT_CALLS} calls, {completed} completed,"
             f" {played_to_end} played to the end, {interrupted} interrupted by silence;"
             f" of {packets} packets {lost} lost, {late} late",
             against="one core",
@@ -96,8 +125,8 @@ def measure(scale: float) -> list[Row]:
     ]
 
 
-def _call(folder: Path, far_end: FarEnd, count: int, seconds: int) -> tuple[CpuUsage, int, int, int]:
-    """Make `count` calls. Return the CPU share and the number of completed, fully played and interrupted calls."""
+def _call(folder: Path, far_end: FarEnd, count: int) -> tuple[CpuMeter, int, int, int]:
+    """Make `count` calls. Return the worker's CPU time and the number of completed, fully played and interrupted calls."""
     carriers = folder / "carriers.toml"
     carriers.write_text(TRUNK.replace("HOST", far_end.host))
     with running_iris(IRIS_CARRIERS_FILE=str(carriers)) as iris:
@@ -105,22 +134,16 @@ def _call(folder: Path, far_end: FarEnd, count: int, seconds: int) -> tuple[CpuU
         log = iris.log_of_trunk("line")
         wait_for(lambda: b"is ready for" in log.read_bytes(), seconds=30)
         campaign = make_campaign(iris, count, services="PHONE")
-        _begin(iris, campaign)
-        wait_for(far_end.log, seconds=30)
-        time.sleep(RAMP_SECONDS)
-        process = psutil.Process(worker.pid)
-        before, began, moment = process.cpu_times(), time.monotonic(), time.time()
-        time.sleep(seconds - 2)
-        after, took = process.cpu_times(), time.monotonic() - began
-        iris.wait_until(campaign, "Completed", seconds=60)
+        with CpuMeter(worker.pid) as meter:
+            _begin(iris, campaign)
+            iris.wait_until(campaign, "Completed", seconds=count / CPS + 90)
         with database(iris) as connection:
             completed, played_to_end = connection.execute(
                 """SELECT count(*) FILTER (WHERE status = 100), count(*) FILTER (WHERE playback = 100)
                      FROM telephony_delivery"""
             ).fetchone() or (0, 0)
         interrupted = log.read_bytes().count(b"interrupted by silence")
-    share = (after.user + after.system - before.user - before.system) / took
-    return CpuUsage(share, moment, moment + took), completed, played_to_end, interrupted
+    return meter, completed, played_to_end, interrupted
 
 
 def _begin(iris: LiveIris, campaign: int) -> None:
@@ -138,15 +161,14 @@ def _begin(iris: LiveIris, campaign: int) -> None:
     assert answer.status_code == 200, answer.text
 
 
-def _concurrent_calls(far_end: FarEnd, cpu_usage: CpuUsage) -> tuple[int, float, int]:
-    """Return the minimum, mean and maximum of concurrent calls during the measurement.
+def _concurrent_calls(calls: Collection[AnsweredCall], begin: float, end: float) -> tuple[int, float, int]:
+    """Return the minimum, mean and maximum of concurrent calls between two Unix times.
 
     A call lasts from the response 200 OK to BYE.
     """
-    calls = answered_calls(far_end).values()
     begun = sorted(call.answered for call in calls)
     ended = sorted(call.ended for call in calls if call.ended is not None)
-    moments = sorted(at for at in (*begun, *ended) if cpu_usage.begin <= at <= cpu_usage.end)
+    moments = sorted(at for at in (*begun, *ended) if begin <= at <= end)
     counts = [bisect_right(begun, at) - bisect_right(ended, at) for at in moments]
     lasted = sum(count * (after - at) for count, at, after in zip(counts, moments, moments[1:], strict=False))
     return min(counts), lasted / (moments[-1] - moments[0]), max(counts)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from django.utils import timezone
 
-from telephony.call_scripts import Script, responses_to_keys
+from telephony.call_scripts import Script, responses_to_keys, speech_windows
 from telephony.carriers.base import Accepted, CarrierEvent, Later, Result
 from telephony.carriers.refusals import Meaning
 from telephony.carriers.sip import redirects, sentences
@@ -83,6 +83,7 @@ class LiveCall:
         self.call_id = ""
         self.outcome: Outcome | None = None  # set if the call was not answered
         self.key = key
+        self.records_speech = bool(speech_windows(script))
         self._to = to
         self._attempt = attempt
         self._pcm = pcm
@@ -124,7 +125,7 @@ class LiveCall:
         rang = False
         while True:
             try:
-                event = await asyncio.wait_for(self.events.get(), max(0.001, until - time.monotonic()))
+                event = await self._next_event(until)
             except TimeoutError:
                 text = sentences.of_timeout(
                     self._said, seconds=self._options.ring_seconds if rang else setup_seconds, rang=rang
@@ -160,6 +161,12 @@ class LiveCall:
                     continue
                 self._end_unanswered(event.text or "", refusal=refusal, rang=rang)
                 return None
+
+    async def _next_event(self, until: float) -> StackEvent | None:
+        """Wait for an event. Raises TimeoutError at `until` (monotonic)."""
+        # Unlike `wait_for`, this needs no task of its own for each wait.
+        async with asyncio.timeout(max(0.001, until - time.monotonic())):
+            return await self.events.get()
 
     async def _follow_redirect(self) -> tuple[Call | None, str]:
         """Call the target of a redirect. Return the call, or None and why the redirect is not followed."""
@@ -282,7 +289,7 @@ class LiveCall:
         until = time.monotonic() + seconds
         while True:
             try:
-                event = await asyncio.wait_for(self.events.get(), max(0.001, until - time.monotonic()))
+                event = await self._next_event(until)
             except TimeoutError:
                 return None
             if event is None:

@@ -13,6 +13,7 @@ import phonenumbers
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from telephony.carriers.sip.reception import PLAYER
 from telephony.numbering import to_e164
 
 if TYPE_CHECKING:
@@ -175,8 +176,13 @@ class SipOptions:
             reg_interval=self.register_seconds if registering else 0,
             transport=self.transport,  # type: ignore[arg-type]
             audio_codecs=self.codecs,
-            extra_params=self.account,
+            extra_params=(*self.account, f"audio_player={PLAYER},default"),
         )
+
+    @property
+    def may_ignore_audio(self) -> bool:
+        """Whether calls may go on if the stack receives no audio. `rtp_timeout` would end them."""
+        return not any(line.startswith("rtp_timeout") for line in self.stack)
 
     def config(self) -> Config:
         """Return the configuration of the stack, with limits that suit many concurrent calls."""

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Iterator
 
 # The stack polls each call 250 times a second for audio to send. If the kernel may merge these timers, packets are up to
-# 9 ms late instead of 4, while phones buffer at least 40 ms, and sending takes half of the CPU time.
-TIMER_SLACK_NANOSECONDS = 5_000_000
+# 13 ms late instead of 4, while phones buffer at least 40 ms, and there are half as many polls.
+TIMER_SLACK_NANOSECONDS = 9_000_000
 PR_SET_TIMERSLACK = 29
 MAX_OPEN_FILES = 65_536
 

@@ -270,6 +270,8 @@ class SipStack:
             (event.call_id or "" for event in early if event.event is Event.CALL_OUTGOING), ""
         )
         self._calls[call.handle] = live_call
+        if self._wire is not None and not live_call.records_speech and self._options.may_ignore_audio:
+            self._wire.ignore_audio(live_call.call_id)
         for event in early:
             live_call.events.put_nowait(event)
         return call

@@ -15,9 +15,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from baresip import Runtime, _native
+from baresip import Call, Event, Runtime, _native
 
 from telephony.carriers.sip.messages import SipMessage, event_payload_types
+from telephony.carriers.sip.reception import Reception
 from telephony.carriers.sip.signalling import Peer, Signalling
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,26 @@ message_log = logging.getLogger("baresip.native.sip")  # where the binding itsel
 MAX_MESSAGE_BYTES = 65_536
 ADDRESS_BYTES = 256  # more than libre's `struct sa` has
 OWN_EVENT_PAYLOAD_TYPE = 101  # of key presses, in our offers
+
+# The events that iris reads. The others, such as RTCP reports, are not worth waking the event loop.
+_EVENTS = frozenset(
+    _native.lib.BP_EV_BASE + event.value
+    for event in (
+        Event.REGISTER_OK,
+        Event.REGISTER_FAIL,
+        Event.CALL_INCOMING,
+        Event.CALL_OUTGOING,
+        Event.CALL_RINGING,
+        Event.CALL_PROGRESS,
+        Event.CALL_ESTABLISHED,
+        Event.CALL_CLOSED,
+        Event.CALL_TRANSFER,
+        Event.CALL_DTMF_START,
+        Event.CALL_REMOTE_SDP,
+        Event.CALL_HOLD,
+        Event.CALL_RESUME,
+    )
+)
 
 _Trace = ctypes.CFUNCTYPE(
     None,
@@ -80,7 +101,13 @@ class SipThread(Runtime):  # type: ignore[misc]  # mypy sees no types of the bin
                 self._functions.popleft()()
             except Exception:
                 log.exception("A function failed in the SIP stack's thread")
-        super()._on_native_event(event, handle, payload)
+        if event < _native.lib.BP_EV_BASE or event in _EVENTS:
+            super()._on_native_event(event, handle, payload)
+
+    def subscribe(self, listener: Callable[..., object]) -> None:
+        """Subscribe to all events. Calls get none: each would read those of all others, and `SipStack` keeps their state."""
+        if not isinstance(getattr(listener, "__self__", None), Call):
+            super().subscribe(listener)
 
 
 class Wire:
@@ -91,6 +118,7 @@ class Wire:
         self._loop = asyncio.get_running_loop()
         self._trace = trace
         self._libre = ctypes.CDLL(_native.__file__)
+        self._reception = Reception(self._libre)
         self._sip = 0
         self._received = SipMessage("", (), "")  # the message that the stack is reading
         self._received_from = Peer(0, b"", "")
@@ -119,6 +147,7 @@ class Wire:
         """Set the callbacks, in the stack's thread. Return why that is impossible, if it is."""
         try:
             self._declare()
+            self._reception.declare()
         except AttributeError as e:
             return [f"the SIP stack's library lacks a function: {e}"]
         self._sip = self._libre.uag_sip()
@@ -136,7 +165,17 @@ class Wire:
             self._libre.list_unlink(pointer)
             self._libre.list_insert_after(listeners, first, pointer, pointer)
         self._libre.sip_set_trace_handler(self._sip, self._on_message_pointer)
-        return []
+        error = self._reception.register_player()
+        return [f"the SIP stack takes no player: error {error}"] if error else []
+
+    def ignore_audio(self, call_id: str) -> None:
+        """Receive no audio in a call, only key presses."""
+        self._run_in_stack(self._ignore_audio, call_id)
+
+    def _ignore_audio(self, call_id: str) -> None:
+        call = self._libre.uag_call_find(call_id.encode())
+        if audio := call and self._libre.call_audio(call):
+            self._reception.ignore_audio(self._libre.audio_strm(audio))
 
     def _declare(self) -> None:
         """Declare the types of the functions that are used. Raises AttributeError if one is missing."""

@@ -2,10 +2,12 @@
 
 python -m tests.telephony.sip.phone PORT ECHO_PORT FOLDER DIGIT PAYLOAD_TYPE
 
-Calls send their RTP to PORT. This process passes it on to SIPp, which echoes it (-rtp_echo at ECHO_PORT). It records the
-echo, one file for each caller, and sends it back to the caller. Unless DIGIT is empty, each phone presses it once after half
-a second (RFC 4733), under the RTP payload type PAYLOAD_TYPE. SIGTERM ends the process and writes
-`<RTP port of the caller>.pcma` and the packet times beside it.
+Calls send their RTP to PORT. This process records it, one file for each caller, and passes it on to SIPp, which echoes it
+(-rtp_echo at ECHO_PORT). It sends the echo back to the caller. The kernel notes when each packet arrives, so neither
+SIPp nor this process can be late.
+
+Unless DIGIT is empty, each phone presses it once after half a second (RFC 4733), under the RTP payload type PAYLOAD_TYPE.
+SIGTERM ends the process and writes `<RTP port of the caller>.pcma` and the packet times beside it.
 """
 
 from __future__ import annotations
@@ -16,7 +18,6 @@ import signal
 import socket
 import struct
 import sys
-import time
 from collections import defaultdict
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from tests.telephony.sip.far_end import A_LAW_OF_MU_LAW
 
 PCMU, PCMA = 0, 8
 PRESS_AFTER = 25  # packets
+SO_TIMESTAMPNS = 35
 
 
 class Phone:
@@ -35,6 +37,7 @@ class Phone:
         self.front, self.back = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
         for each in (self.front, self.back):
             each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        self.front.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.front.bind(("127.0.0.1", port))
         self.back.bind(("127.0.0.1", 0))
         self.callers: dict[int, tuple[str, int]] = {}  # by SSRC
@@ -53,21 +56,21 @@ class Phone:
         self.write()
 
     def from_caller(self) -> None:
-        packet, address = self.front.recvfrom(2048)
-        self.callers[struct.unpack("!I", packet[8:12])[0]] = address
+        packet, notes, _, address = self.front.recvmsg(2048, 64)
+        _, kind, sequence, _, ssrc = struct.unpack("!BBHII", packet[:12])
+        self.callers[ssrc] = address
+        if kind & 0x7F in (PCMU, PCMA):
+            known = self.heard[address[1]]
+            payload = packet[12:] if kind & 0x7F == PCMA else packet[12:].translate(A_LAW_OF_MU_LAW)
+            known.append((sequence, arrival(notes), payload))
+            if self.digit and len(known) == PRESS_AFTER:
+                self.press(address, packet)
         self.back.sendto(packet, self.echo)
 
     def from_sipp(self) -> None:
         packet = self.back.recv(2048)
-        _, kind, sequence, _, ssrc = struct.unpack("!BBHII", packet[:12])
-        address = self.callers[ssrc]
-        if kind & 0x7F in (PCMU, PCMA):
-            known = self.heard[address[1]]
-            payload = packet[12:] if kind & 0x7F == PCMA else packet[12:].translate(A_LAW_OF_MU_LAW)
-            known.append((sequence, time.monotonic(), payload))
-            if self.digit and len(known) == PRESS_AFTER:
-                self.press(address, packet)
-        self.front.sendto(packet, address)
+        if address := self.callers.get(struct.unpack("!I", packet[8:12])[0]):
+            self.front.sendto(packet, address)
 
     def press(self, address: tuple[str, int], like: bytes) -> None:
         """Three packets while the key is down, three more with the end bit: the digit is one, whatever gets lost."""
@@ -92,6 +95,14 @@ class Phone:
             (self.folder / f"{port}.pcma").write_bytes(b"".join(payload for _, _, payload in packets))
             times = [(sequence, at) for sequence, at, _ in packets]
             (self.folder / f"{port}.json").write_text(json.dumps(times))
+
+
+def arrival(notes: list[tuple[int, int, bytes]]) -> float:
+    """Return when the kernel received a packet, in seconds."""
+    (seconds, nanoseconds), *_ = (
+        struct.unpack("ll", data) for _, kind, data in notes if kind == SO_TIMESTAMPNS
+    )
+    return seconds + nanoseconds / 1e9
 
 
 if __name__ == "__main__":
