@@ -75,16 +75,16 @@ class LiveIris:
     def stop(self) -> None:
         if hasattr(self, "demo"):
             self.demo.close()
-        for worker in self._trunk_workers:
-            if worker.poll() is None:
-                worker.terminate()
-                worker.wait(60)
+        self.stop_trunk_workers()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(60)
 
     def start_trunk_worker(self, alias: str) -> subprocess.Popen[bytes]:
-        """Start the worker of a trunk with the documented command. `stop` also stops this worker."""
+        """Start the worker of a trunk with the documented command.
+
+        `stop` and `stop_trunk_workers` also stop this worker.
+        """
         with open(self.log_of_trunk(alias), "ab") as log:
             worker = subprocess.Popen(
                 [sys.executable, "-m", "celery", "--app", "iris", "worker", "--queues", f"trunk.{alias}"],
@@ -95,6 +95,17 @@ class LiveIris:
             )
         self._trunk_workers.append(worker)
         return worker
+
+    def stop_trunk_workers(self) -> None:
+        """Stop all workers of trunks. Kill a worker whose calls take longer than a minute to end."""
+        while self._trunk_workers:
+            worker = self._trunk_workers.pop()
+            worker.terminate()
+            try:
+                worker.wait(60)
+            except subprocess.TimeoutExpired:
+                worker.kill()
+                worker.wait()
 
     def log_of_trunk(self, alias: str) -> Path:
         return self.home / f"trunk.{alias}.log"

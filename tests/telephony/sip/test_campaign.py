@@ -20,6 +20,8 @@ from tests.telephony.sip.timeline import max_concurrent, messages
 
 CPS, CHANNELS = 25, 60
 PEOPLE = at_scale(120, 400)  # more than there are channels
+# Takes minutes to say, so calls with it continue until their worker is killed, also while a slow machine starts a process.
+LONG_MESSAGE = "नमस्कार। " * 200
 CLOCK_ERROR_SECONDS = 0.002  # SIPp and the test may read the same clock so far apart
 FATES = {"01": "unanswered", "02": "unanswered", "03": "hungup", "04": "failed"}
 
@@ -53,6 +55,13 @@ def iris(tmp_path_factory: pytest.TempPathFactory, far_end: FarEnd) -> Iterator[
         yield running
 
 
+@pytest.fixture(autouse=True)
+def _stop_workers(iris: SipIris) -> Iterator[None]:
+    """Stop the workers of a failed test, so that they do not make the calls of the next test."""
+    yield
+    iris.stop_trunk_workers()
+
+
 @pytest.mark.field
 def test_campaign_calls_everybody_and_accounts_for_every_credit(iris: SipIris, far_end: FarEnd) -> None:
     assert (
@@ -72,18 +81,13 @@ def test_campaign_calls_everybody_and_accounts_for_every_credit(iris: SipIris, f
         f"/api/system/campaigns/{campaign}/begin/", json={"message": "नमस्कार, भोलि बैठक छ।"}
     )
     assert begun.json()["data"] == {"hold amount": f"{2 * PEOPLE} credit on hold for Meeting campaign."}
-    wait_for(lambda: len(far_end.log()) > CHANNELS, seconds=90)
-    status = iris.manage("trunk_status")
-    assert f"ready for {far_end.host}, without registration" in status
-    assert f"{CPS} a second" in status
-    busy = re.search(rf"channels:\s+(\d+) busy of {CHANNELS}", status)
-    assert busy is not None
-    assert 0 < int(busy[1]) <= CHANNELS, status
-    assert re.search(r"last error:\s+none", status)
     iris.wait_until(campaign, "Completed", seconds=180)
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(60) == 0
-    assert "stopped" in iris.manage("trunk_status")
+    status = iris.manage("trunk_status")
+    assert "stopped" in status
+    # Refused and unanswered calls are outcomes of these calls, not errors of the trunk.
+    assert re.search(r"last error:\s+none", status)
 
     rows = {row["number"]: row for row in iris.numbers(campaign)}
     assert {number: row["status"] for number, row in rows.items()} == {
@@ -111,12 +115,18 @@ def test_campaign_calls_everybody_and_accounts_for_every_credit(iris: SipIris, f
     assert far_end.errors() == ""
 
 
-def test_calls_of_a_killed_worker_are_lost_and_not_repeated(iris: SipIris, far_end: FarEnd) -> None:
+def test_trunk_status_counts_calls_which_are_lost_and_not_repeated_if_the_worker_is_killed(
+    iris: SipIris, far_end: FarEnd
+) -> None:
     numbers = [9841600010, 9841600011, 9841600012]
     before = iris.balance()
     worker = iris.start_trunk_worker("line")
-    campaign = iris.call("Cut", numbers, "नमस्कार। " * 30)
+    campaign = iris.call("Cut", numbers, LONG_MESSAGE)
     wait_for(lambda: all(f"+977{number}" in " ".join(far_end.log()) for number in numbers), seconds=90)
+    status = iris.manage("trunk_status")
+    assert f"ready for {far_end.host}, without registration" in status
+    assert f"{CPS} a second" in status
+    assert re.search(rf"channels:\s+{len(numbers)} busy of {CHANNELS}", status), status
     worker.kill()
     worker.wait()
     iris.start_trunk_worker("line")
