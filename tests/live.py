@@ -187,11 +187,18 @@ def _copy_migrated_database(home: Path) -> None:
         if not os.fstat(lock.fileno()).st_size:
             LiveIris(shared).manage("shell", "--no-imports", "--command", MIGRATE_AND_SEED)
             wait_for(lambda: not (folder / "data" / "postmaster.pid").exists(), seconds=30)
+            switch_off_fsync(folder / "data")
             lock.write("migrated")
     copy = server.folder_of(home)
     copy.mkdir(parents=True)
     # `-a` keeps the owner: when root runs the tests, PostgreSQL runs as another user.
     subprocess.run(["cp", "-a", str(folder / "data"), str(copy / "data")], check=True)
+
+
+def switch_off_fsync(data: Path) -> None:
+    """Let the server of this data folder not wait for the disk. Tests kill processes, but no operating system."""
+    with open(data / "postgresql.conf", "a") as configuration:
+        configuration.write("fsync = off\n")
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import pytest
 
 from iris.devserver.embedded import keeper, server
 from tests.iris.processes import ROOT, environment, run_python
-from tests.live import wait_for
+from tests.live import switch_off_fsync, wait_for
 
 JOIN = """
 import os, sys, time
@@ -36,6 +36,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Create an empty database cluster for all tests that are not about its creation, which takes a second."""
     folder = tmp_path_factory.mktemp("cluster")
     keeper.Server(folder, server.programs()).prepare()
+    switch_off_fsync(folder / "data")
     return folder / "data"
 
 

@@ -19,7 +19,7 @@ from tests.telephony.sip.processes import SipIris, sip_iris
 from tests.telephony.sip.timeline import max_concurrent, messages
 
 CPS, CHANNELS = 25, 60
-PEOPLE = at_scale(120, 400)  # more than there are channels
+PEOPLE = at_scale(80, 400)  # more than there are channels
 # Takes minutes to say, so calls with it continue until their worker is killed, also while a slow machine starts a process.
 LONG_MESSAGE = "नमस्कार। " * 200
 CLOCK_ERROR_SECONDS = 0.002  # SIPp and the test may read the same clock so far apart
