@@ -131,12 +131,13 @@ def pass_after_wait(key: str, *, wait: float, grace: float) -> float | None:
         )
         if cursor.rowcount:
             return None
+        # The clock's time is returned, because this statement may have waited for one that began later.
         cursor.execute(
             """INSERT INTO accounts_ratecounter AS c (key, count, ends_at)
                VALUES (%s, 1, statement_timestamp() + make_interval(secs => %s))
                    ON CONFLICT (key) DO UPDATE SET
                       ends_at = CASE WHEN c.ends_at <= statement_timestamp() THEN EXCLUDED.ends_at ELSE c.ends_at END
-               RETURNING extract(epoch FROM ends_at - statement_timestamp())""",
+               RETURNING extract(epoch FROM ends_at - clock_timestamp())""",
             [key, wait + grace],
         )
         return max(1.0, float(cursor.fetchone()[0]) - grace)

@@ -16,7 +16,8 @@ import httpx
 import psutil
 
 from benchmarks.worlds import MESSAGE
-from tests.live import free_port, wait_for
+from tests.live import wait_for
+from tests.ports import free_port
 from tests.telephony.smpp.processes import SmscProcess
 
 PROGRAMS = ("bearerbox", "smsbox")

@@ -29,7 +29,8 @@ import psycopg
 from iris.devserver.embedded import server
 from tests import drills
 from tests.chaos_figures import Figures, count
-from tests.live import ROOT, free_port, wait_for
+from tests.live import ROOT, wait_for
+from tests.ports import free_port
 
 SPEED = 100
 WORKERS = 3
@@ -194,8 +195,13 @@ def numbers(count: int, rng: random.Random) -> list[int]:
     return found
 
 
-def run(recipients: int, *, seed: int, home: Path, pace: int | None = None) -> Figures:
-    """Run a campaign at `pace` calls per second while processes are killed. Return the figures of the tables afterwards."""
+def run(
+    recipients: int, *, seed: int, home: Path, pace: int | None = None, max_kills: int | None = None
+) -> Figures:
+    """Run a campaign at `pace` calls per second while processes are killed. Return the figures of the tables afterwards.
+
+    With `max_kills`, no worker is killed after that many kills: each restart costs seconds of processor time.
+    """
     rng = random.Random(seed)
     figures = Figures(recipients, pace=pace or max(100, recipients // 40))
     system = System(home, pace=figures.pace)
@@ -205,7 +211,7 @@ def run(recipients: int, *, seed: int, home: Path, pace: int | None = None) -> F
         begun = time.monotonic()
         seconds = max(900.0, recipients / 20)
         _begin(system, numbers(recipients, rng)).close()
-        _storm(system, figures, rng, seconds=seconds)
+        _storm(system, figures, rng, seconds=seconds, max_kills=max_kills)
         with closing(_begin(system, numbers(recipients, rng))) as caller:
             figures.drills = drills.all_of_them(system, caller, faults=figures.faults)
             wait_for(lambda: system.query(drills.LIVE_RUNS) == 0, seconds=seconds)
@@ -242,11 +248,10 @@ def _answers(client: httpx.Client) -> bool:
         return False
 
 
-def _storm(system: System, figures: Figures, rng: random.Random, *, seconds: float) -> None:
-    """Kill and restart a random worker every one to three seconds until the run has ended.
-
-    Half the time, a pool process of another worker is killed, too.
-
+def _storm(
+    system: System, figures: Figures, rng: random.Random, *, seconds: float, max_kills: int | None
+) -> None:
+    """Kill and restart a random worker every one to three seconds until the run has ended. Restart Redis and PostgreSQL.
 
     Each kill waits for progress since the last kill. Otherwise, on a slow machine, workers would be killed while they start,
     and nothing would ever happen.
@@ -267,13 +272,8 @@ def _storm(system: System, figures: Figures, rng: random.Random, *, seconds: flo
         if happened == before and time.monotonic() < end:
             continue
         print(f"{figures.kills} kills, {ended} deliveries ended", file=sys.stderr, flush=True)
-        number = rng.randrange(WORKERS)
-        system.kill(f"worker{number}")
-        figures.kills += 1
-        if rng.random() < 0.5:
-            system.kill_pool_process(f"worker{(number + 1) % WORKERS}", rng)
-            figures.kills += 1
-        system.start_worker(number)
+        if max_kills is None or figures.kills < max_kills:
+            _kill_worker(system, figures, rng)
         if time.monotonic() > next_redis:
             system.kill("redis")
             system.start_redis()
@@ -283,6 +283,17 @@ def _storm(system: System, figures: Figures, rng: random.Random, *, seconds: flo
             system.crash_postgres()
             figures.postgres_restarts += 1
     figures.faults.append(f"The run had not ended after {seconds:.0f} s.")
+
+
+def _kill_worker(system: System, figures: Figures, rng: random.Random) -> None:
+    """Kill and restart a random worker, and half the time kill a pool process of another worker."""
+    number = rng.randrange(WORKERS)
+    system.kill(f"worker{number}")
+    figures.kills += 1
+    if rng.random() < 0.5:
+        system.kill_pool_process(f"worker{(number + 1) % WORKERS}", rng)
+        figures.kills += 1
+    system.start_worker(number)
 
 
 def main() -> int:

@@ -19,6 +19,7 @@ from rest_framework.test import APIClient
 from iris.devserver.embedded import server
 from telephony.engine import restore_witness
 from telephony.speech import audio, voices
+from tests import quick_flush
 
 # A busy machine generates inputs slowly, which is no fault of the code.
 hypothesis.settings.register_profile(
@@ -131,6 +132,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
                  FROM information_schema.columns
                 WHERE table_schema = 'public' AND column_name = 'id' AND is_identity = 'YES'"""
         )
+    quick_flush.install()
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,14 +18,21 @@ import httpx
 import psycopg
 
 from iris.devserver.embedded import keeper, server
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
+MIGRATE_AND_SEED = """
+from django.core.management import call_command
+from iris.devserver import seed
+call_command("migrate", verbosity=0)
+seed.seed()
+"""
 
 
 class LiveIris:
     """Run `manage.py sandbox` with its own IRIS_HOME and port. `demo` is an HTTP client with the demo account's token.
 
-    The database is a copy of one that was migrated once for all tests. A test of the first start sets
+    The database is a copy of one that was migrated and seeded once for all tests. A test of the first start sets
     `copies_database = False`.
     """
 
@@ -72,11 +78,14 @@ class LiveIris:
         token = answer.json()["data"]["token"]["access"]
         self.demo.headers["Authorization"] = f"Bearer {token}"
 
+    def is_running(self) -> bool:
+        return hasattr(self, "process") and self.process.poll() is None
+
     def stop(self) -> None:
         if hasattr(self, "demo"):
             self.demo.close()
         self.stop_trunk_workers()
-        if self.process.poll() is None:
+        if self.is_running():
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(60)
 
@@ -123,6 +132,10 @@ class LiveIris:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def check_ledger(self) -> None:
+        """Check all balances with the documented command. A wrong credit stays wrong, so one check at the end is enough."""
+        assert "difference 0" in self.manage("check_ledger")
+
     def details(self, campaign: int) -> dict[str, Any]:
         answer = self.demo.get(f"/api/system/campaigns/{campaign}/details/")
         assert answer.status_code == 200, answer.text
@@ -130,7 +143,7 @@ class LiveIris:
         return details
 
     def wait_until(self, campaign: int, status: str, *, seconds: float = 60) -> None:
-        wait_for(lambda: self.details(campaign)["status"] == status, seconds=seconds)
+        wait_for(lambda: self.details(campaign)["status"] == status, seconds=seconds, max_pause=0.5)
 
     def numbers(self, campaign: int) -> list[dict[str, Any]]:
         answer = self.demo.get(f"/api/system/campaigns/number/{campaign}")
@@ -142,6 +155,11 @@ class LiveIris:
         sockets = keeper.socket_folder(server.folder_of(self.home))
         with psycopg.connect(f"postgresql://postgres@/iris?host={sockets}") as connection:
             return connection.execute(sql.encode()).fetchall()
+
+    def session_status(self, trunk: str) -> str:
+        """Return the status of the connection that the trunk's worker reported last, or "" before its first report."""
+        rows = self.rows(f"SELECT session FROM telephony_trunk WHERE alias = '{trunk}'")
+        return str(rows[0][0]) if rows else ""
 
     def balance(self) -> Decimal:
         """Return the balance of the demo account."""
@@ -167,13 +185,20 @@ def _copy_migrated_database(home: Path) -> None:
     with open(shared / "migrated.lock", "a+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not os.fstat(lock.fileno()).st_size:
-            LiveIris(shared).manage("migrate", "--verbosity=0")
+            LiveIris(shared).manage("shell", "--no-imports", "--command", MIGRATE_AND_SEED)
             wait_for(lambda: not (folder / "data" / "postmaster.pid").exists(), seconds=30)
+            switch_off_fsync(folder / "data")
             lock.write("migrated")
     copy = server.folder_of(home)
     copy.mkdir(parents=True)
     # `-a` keeps the owner: when root runs the tests, PostgreSQL runs as another user.
     subprocess.run(["cp", "-a", str(folder / "data"), str(copy / "data")], check=True)
+
+
+def switch_off_fsync(data: Path) -> None:
+    """Let the server of this data folder not wait for the disk. Tests kill processes, but no operating system."""
+    with open(data / "postgresql.conf", "a") as configuration:
+        configuration.write("fsync = off\n")
 
 
 @contextmanager
@@ -182,6 +207,7 @@ def live_iris(home: Path, **environment: str) -> Iterator[LiveIris]:
     try:
         iris.start()
         yield iris
+        iris.check_ledger()
     finally:
         iris.stop()
 
@@ -191,17 +217,15 @@ def live_iris(home: Path, **environment: str) -> Iterator[LiveIris]:
 TIMEOUT_FACTOR = 6
 
 
-def wait_for(condition: Callable[[], object], *, seconds: float) -> None:
-    """Wait until the condition holds. `seconds` is enough on an idle machine. Raise AssertionError after the timeout."""
+def wait_for(condition: Callable[[], object], *, seconds: float, max_pause: float = 0.1) -> None:
+    """Wait until the condition holds. `seconds` is enough on an idle machine. Raise AssertionError after the timeout.
+
+    Checks often at first, and later every `max_pause` seconds, because each check costs the system that it observes.
+    """
     end = time.monotonic() + seconds * TIMEOUT_FACTOR
+    pause = 0.01
     while not condition():
         if time.monotonic() > end:
             raise AssertionError(f"The condition did not hold within {seconds * TIMEOUT_FACTOR} s.")
-        time.sleep(0.05)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        time.sleep(pause)
+        pause = min(1.5 * pause, max_pause)

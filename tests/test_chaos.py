@@ -14,7 +14,13 @@ from tests.scale import at_scale
 @pytest.mark.field
 def test_random_kills_and_restarts_neither_lose_nor_duplicate_nor_miscount_deliveries(tmp_path: Path) -> None:
     require_program("redis-server")
-    figures = chaos.run(at_scale(800, 5000), seed=7, home=tmp_path, pace=at_scale(40, 100))
+    figures = chaos.run(
+        at_scale(500, 5000),
+        seed=7,
+        home=tmp_path,
+        pace=at_scale(30, 100),
+        max_kills=at_scale(5, None),
+    )
     assert figures.exact, str(figures)
     assert figures.kills >= 3
     assert figures.postgres_restarts == 1

@@ -51,7 +51,6 @@ def test_each_recipient_of_a_sheet_receives_their_own_sms(iris: LiveIris) -> Non
     assert Counter((message["to"], message["text"]) for message in iris.inbox(channel="sms")) == Counter(
         (f"+977{number}", f"नमस्कार, {name.strip()}, हजुर {age} वर्षको हुनुहुन्छ |") for number, name, age in rows
     )
-    assert "difference 0" in iris.manage("check_ledger")
 
 
 def test_each_sandbox_outcome_has_its_status_and_the_hold_is_captured_or_released(iris: LiveIris) -> None:
@@ -84,7 +83,6 @@ def test_each_sandbox_outcome_has_its_status_and_the_hold_is_captured_or_release
     audio = iris.demo.get(call["audio_url"], headers={"Authorization": ""})
     assert (audio.status_code, audio.headers["content-type"]) == (200, "audio/mpeg")
     assert Counter(message["to"] for message in iris.inbox(channel="call")).most_common(1)[0][1] == 1
-    assert "difference 0" in iris.manage("check_ledger")
 
 
 def test_scheduled_campaign_starts_on_time_after_a_restart(iris: LiveIris) -> None:

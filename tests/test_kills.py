@@ -37,8 +37,6 @@ def iris(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveIris]:
         IRIS_HOPPER_SIZE="30",
     ) as running:
         yield running
-        # A wrong credit stays wrong, so one check after all kills is enough.
-        assert "difference 0" in running.manage("check_ledger")
 
 
 @pytest.mark.field

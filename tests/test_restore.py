@@ -24,7 +24,7 @@ CPS = 20
 call = ["sandbox"]
 sms = ["sandbox"]
 """
-FIRST, COUNT = 9_841_300_000, 120
+FIRST, COUNT = 9_841_300_000, 300  # takes 15 s, also on a machine that needs seconds to make the dump
 
 
 @pytest.fixture
@@ -163,4 +163,4 @@ def test_nothing_is_sent_after_a_restore_until_the_operator_allows_it(iris: Live
     groups = [(FIRST, COUNT), (FIRST + 1000, 3), (FIRST + 2000, 3)]
     everybody = {f"+977{number}" for first, count in groups for number in range(first, first + count)}
     assert sent(iris) == Counter(everybody - uncertain)
-    assert "difference 0" in iris.manage("check_ledger")
+    iris.check_ledger()

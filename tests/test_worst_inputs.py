@@ -399,8 +399,10 @@ def sheet_cases() -> dict[str, Callable[[], bytes]]:
 SHEETS = sheet_cases()
 
 
-@pytest.mark.parametrize("third", [0, 1, 2])
+@pytest.mark.field
+@pytest.mark.parametrize("third", at_scale([0], [0, 1, 2]))
 def test_sheets_of_a_megabyte_have_a_bounded_cost(measure: Any, world: World, third: int) -> None:
+    """Upload sheets: `make test` every third, `make field` all. Module test_worst_sheets always reads all workbooks."""
     for at, (what, made) in enumerate(list(SHEETS.items())[third::3]):
         content = made()
         if len(content) > MEGABYTE:

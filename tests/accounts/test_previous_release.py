@@ -34,7 +34,7 @@ from tests.scale import at_scale
 FIRST_OF_THIS_RELEASE = ("accounts", "0005_people")
 PASSWORD = "secret-password"
 KEY = "a" * 64
-DELIVERIES = at_scale(20_000, 1_000_000)
+DELIVERIES = at_scale(2_000, 1_000_000)
 DETAILS = "/api/accounts/user_details/"
 PROFILE = "/api/v1/auths/user-profile/"
 

@@ -1,7 +1,6 @@
 """Run iris in separate processes, in a clean environment."""
 
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -37,10 +36,3 @@ def run(arguments: list[str], home: Path, **variables: str) -> subprocess.Comple
 
 def manage(home: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return run(["manage.py", *arguments], home, **variables)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

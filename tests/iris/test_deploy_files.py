@@ -17,9 +17,10 @@ import httpx
 import pytest
 from django.core.management import get_commands
 
-from tests.iris.processes import ROOT, free_port, run
+from tests.iris.processes import ROOT, run
 from tests.iris.webserving import WebServer, web_server
 from tests.live import wait_for
+from tests.ports import free_port
 
 UNITS = sorted((ROOT / "deploy" / "systemd").iterdir())
 PYTHON = "/srv/iris/.venv/bin/"

@@ -15,8 +15,9 @@ from pytest_django import Settings
 import iris
 from iris import health
 from iris.models import Heartbeat
-from tests.iris.processes import free_port, run_python
+from tests.iris.processes import run_python
 from tests.live import wait_for
+from tests.ports import free_port
 
 # The checks run in their own threads, which only see committed rows.
 pytestmark = pytest.mark.django_db(transaction=True)

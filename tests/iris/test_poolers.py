@@ -20,8 +20,9 @@ from django.conf import settings
 from django.db import connection
 
 from iris.postgresql.sessions import SENTENCE
-from tests.iris.processes import free_port, run, run_python
+from tests.iris.processes import run, run_python
 from tests.live import wait_for
+from tests.ports import free_port
 
 ASK = "import django; django.setup(); from iris.postgresql import sessions; print(sessions.are_dedicated())"
 

@@ -4,12 +4,12 @@ import re
 import subprocess
 from pathlib import Path
 
-import pytest
 from django.conf import settings
 
 from iris.environment import VARIABLES
 from iris.management.commands import settingstable
-from tests.iris.processes import ROOT, free_port, manage, run_python
+from tests.iris.processes import ROOT, manage, run_python
+from tests.ports import free_port
 
 SHOW = "from iris import settings; print(settings.SECRET_KEY)"
 
@@ -33,29 +33,43 @@ def test_with_a_database_url_a_secret_key_is_required(tmp_path: Path) -> None:
     assert "IRIS_SECRET_KEY is needed" in refused.stderr
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("IRIS_TIME_ZONE", "Asia/Atlantis"),
-        ("IRIS_TIME_ZONE", "../etc/passwd"),
-        ("IRIS_BROKER_URL", "amqp://localhost"),
-        ("IRIS_PUBLIC_URL", "iris.example.com"),
-        ("IRIS_PUBLIC_URL", "https://"),
-        ("IRIS_LOG_LEVEL", "loud"),
-        ("IRIS_SANDBOX_SPEED", "0"),
-        ("IRIS_PORT", "70000"),
-        ("IRIS_DEBUG", "sometimes"),
-        ("IRIS_PHONE_REGION", "XX"),
-        ("IRIS_PUBLIC_URL", "http://[bad"),
-    ],
-)
-def test_an_invalid_setting_stops_the_start_and_names_the_variable(
-    name: str, value: str, tmp_path: Path
-) -> None:
-    refused = start(tmp_path, **{name: value})
+INVALID = [
+    ("IRIS_TIME_ZONE", "Asia/Atlantis"),
+    ("IRIS_TIME_ZONE", "../etc/passwd"),
+    ("IRIS_BROKER_URL", "amqp://localhost"),
+    ("IRIS_PUBLIC_URL", "iris.example.com"),
+    ("IRIS_PUBLIC_URL", "https://"),
+    ("IRIS_LOG_LEVEL", "loud"),
+    ("IRIS_SANDBOX_SPEED", "0"),
+    ("IRIS_PORT", "70000"),
+    ("IRIS_DEBUG", "sometimes"),
+    ("IRIS_PHONE_REGION", "XX"),
+    ("IRIS_PUBLIC_URL", "http://[bad"),
+]
+# Imports the settings once for each invalid variable. A failed import is not kept in sys.modules, so the next one starts
+# again.
+TRY_INVALID = f"""
+import os
+from django.core.exceptions import ImproperlyConfigured
+for name, value in {INVALID}:
+    os.environ[name] = value
+    try:
+        from iris import settings
+    except ImproperlyConfigured as error:
+        print(error)
+    else:
+        raise SystemExit(f"{{name}}={{value}} was accepted")
+    del os.environ[name]
+"""
 
-    assert refused.returncode != 0
-    assert f"ImproperlyConfigured: {name} must" in refused.stderr
+
+def test_each_invalid_setting_stops_the_start_and_is_named(tmp_path: Path) -> None:
+    done = run_python(TRY_INVALID, tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    refusals = done.stdout.splitlines()
+    for (name, value), refusal in zip(INVALID, refusals, strict=True):
+        assert refusal.startswith(f"{name} must"), (value, refusal)
 
 
 def test_no_carrier_has_the_name_of_the_trunk_of_test_twins(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.iris.processes import ROOT, environment, free_port
+from tests.iris.processes import ROOT, environment
 from tests.live import wait_for
+from tests.ports import free_port
 
 # Each path of this application has a different behaviour.
 APPLICATION = """

@@ -16,7 +16,7 @@ import pytest
 
 from iris.devserver.embedded import keeper, server
 from tests.iris.processes import ROOT, environment, run_python
-from tests.live import wait_for
+from tests.live import switch_off_fsync, wait_for
 
 JOIN = """
 import os, sys, time
@@ -29,6 +29,25 @@ WAIT = """
 print("joined", flush=True)
 sys.stdin.read()
 """
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Create an empty database cluster for all tests that are not about its creation, which takes a second."""
+    folder = tmp_path_factory.mktemp("cluster")
+    keeper.Server(folder, server.programs()).prepare()
+    switch_off_fsync(folder / "data")
+    return folder / "data"
+
+
+@pytest.fixture
+def home(cluster: Path, tmp_path: Path) -> Path:
+    """Return an IRIS_HOME with an empty database cluster, in which no server runs."""
+    folder = server.folder_of(tmp_path)
+    folder.mkdir()
+    # `-a` keeps the owner: when root runs the tests, PostgreSQL runs as another user.
+    subprocess.run(["cp", "-a", str(cluster), str(folder / "data")], check=True)
+    return tmp_path
 
 
 @contextmanager
@@ -116,18 +135,18 @@ def test_starting_and_stopping_the_server_prints_nothing(tmp_path: Path) -> None
     assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
 
 
-def test_the_server_stops_after_its_last_user_and_keeps_the_data(tmp_path: Path) -> None:
-    with user(tmp_path):
-        running = postmaster(tmp_path)
-        with user(tmp_path):
-            assert postmaster(tmp_path) == running
-        query(tmp_path, "CREATE TABLE kept AS SELECT 7 AS number")
+def test_the_server_stops_after_its_last_user_and_keeps_the_data(home: Path) -> None:
+    with user(home):
+        running = postmaster(home)
+        with user(home):
+            assert postmaster(home) == running
+        query(home, "CREATE TABLE kept AS SELECT 7 AS number")
         assert is_running(running)
     wait_for(stops(running), seconds=10)
 
-    with user(tmp_path):
-        assert postmaster(tmp_path) != running
-        assert query(tmp_path, "SELECT number FROM kept") == [(7,)]
+    with user(home):
+        assert postmaster(home) != running
+        assert query(home, "SELECT number FROM kept") == [(7,)]
 
 
 def test_concurrent_processes_start_one_server(tmp_path: Path) -> None:
@@ -143,7 +162,7 @@ def test_concurrent_processes_start_one_server(tmp_path: Path) -> None:
     assert len(outputs) == 1
 
 
-def test_joining_while_the_server_stops_always_succeeds(tmp_path: Path) -> None:
+def test_joining_while_the_server_stops_always_succeeds(home: Path) -> None:
     """Processes leave while others join, so that many of them join while the server stops or has just stopped."""
     use = f"""{JOIN}
 import psycopg
@@ -158,7 +177,7 @@ for _ in range(8):
         subprocess.Popen(
             [sys.executable, "-c", use],
             cwd=ROOT,
-            env=environment(tmp_path),
+            env=environment(home),
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -170,77 +189,77 @@ for _ in range(8):
     assert errors == ["", ""]
 
 
-def test_the_server_outlives_the_process_that_started_it_while_others_use_it(tmp_path: Path) -> None:
-    with user(tmp_path) as starter, user(tmp_path):
-        running = postmaster(tmp_path)
+def test_the_server_outlives_the_process_that_started_it_while_others_use_it(home: Path) -> None:
+    with user(home) as starter, user(home):
+        running = postmaster(home)
         starter.kill()
         starter.wait(60)
         time.sleep(0.5)
 
-        assert query(tmp_path, "SELECT 1") == [(1,)]
+        assert query(home, "SELECT 1") == [(1,)]
         assert is_running(running)
     wait_for(stops(running), seconds=10)
 
 
-def test_the_server_stops_when_its_only_user_is_killed(tmp_path: Path) -> None:
-    with user(tmp_path) as killed:
-        running = postmaster(tmp_path)
+def test_the_server_stops_when_its_only_user_is_killed(home: Path) -> None:
+    with user(home) as killed:
+        running = postmaster(home)
         killed.kill()
 
         wait_for(stops(running), seconds=10)
 
 
-def test_the_end_of_a_forked_child_does_not_stop_the_server(tmp_path: Path) -> None:
+def test_the_end_of_a_forked_child_does_not_stop_the_server(home: Path) -> None:
     fork = """
 child = os.fork()
 if not child:
     sys.exit()
 os.waitpid(child, 0)
 """
-    with user(tmp_path, JOIN + fork + WAIT):
+    with user(home, JOIN + fork + WAIT):
         time.sleep(0.5)
 
-        assert query(tmp_path, "SELECT 1") == [(1,)]
+        assert query(home, "SELECT 1") == [(1,)]
 
 
-def test_the_server_runs_as_long_as_a_forked_child(tmp_path: Path) -> None:
+def test_the_server_runs_as_long_as_a_forked_child(home: Path) -> None:
     fork = """
 if os.fork():
     print("joined", flush=True)
     os._exit(0)
 sys.stdin.read()
 """
-    with user(tmp_path, JOIN + fork) as parent:
-        running = postmaster(tmp_path)
+    with user(home, JOIN + fork) as parent:
+        running = postmaster(home)
         parent.wait(60)
         time.sleep(0.5)
 
-        assert query(tmp_path, "SELECT 1") == [(1,)]
+        assert query(home, "SELECT 1") == [(1,)]
     wait_for(stops(running), seconds=10)
 
 
-def test_a_new_keeper_takes_over_the_server_of_a_killed_keeper(tmp_path: Path) -> None:
-    with user(tmp_path):
-        running = postmaster(tmp_path)
-        os.kill(keeper_of(tmp_path), signal.SIGKILL)
-        with user(tmp_path):
-            assert postmaster(tmp_path) == running
-            wait_for(lambda: is_running(keeper_of(tmp_path)), seconds=10)
+def test_a_new_keeper_takes_over_the_server_of_a_killed_keeper(home: Path) -> None:
+    with user(home):
+        running = postmaster(home)
+        os.kill(keeper_of(home), signal.SIGKILL)
+        with user(home):
+            assert postmaster(home) == running
+            wait_for(lambda: is_running(keeper_of(home)), seconds=10)
     wait_for(stops(running), seconds=10)
 
 
 @pytest.mark.parametrize("who", ["postmaster", "keeper and postmaster"])
-def test_the_server_starts_again_after_it_was_killed(who: str, tmp_path: Path) -> None:
-    with user(tmp_path):
-        query(tmp_path, "CREATE TABLE kept AS SELECT 7 AS number")
+def test_the_server_starts_again_after_it_was_killed(who: str, home: Path) -> None:
+    with user(home):
+        query(home, "CREATE TABLE kept AS SELECT 7 AS number")
         if "keeper" in who:
-            os.kill(keeper_of(tmp_path), signal.SIGKILL)
-        os.kill(postmaster(tmp_path), signal.SIGKILL)
-        with user(tmp_path):
-            assert query(tmp_path, "SELECT number FROM kept") == [(7,)]
+            os.kill(keeper_of(home), signal.SIGKILL)
+        os.kill(postmaster(home), signal.SIGKILL)
+        with user(home):
+            assert query(home, "SELECT number FROM kept") == [(7,)]
 
 
-def test_a_process_reconnects_to_a_new_server_after_the_old_one_was_killed(tmp_path: Path) -> None:
+def test_a_process_reconnects_to_a_new_server_after_the_old_one_was_killed(home: Path) -> None:
     lose_it = """
 import os, signal
 import django; django.setup()
@@ -253,23 +272,23 @@ os.kill(int(pid_file.read_text().split()[0]), signal.SIGKILL)
 connection.cursor().execute("SELECT 1")
 print("goes on")
 """
-    done = run_python(lose_it, tmp_path, DJANGO_SETTINGS_MODULE="iris.settings")
+    done = run_python(lose_it, home, DJANGO_SETTINGS_MODULE="iris.settings")
 
     assert done.stdout == "goes on\n", done.stderr
 
 
-def test_a_stale_postmaster_pid_of_another_process_is_ignored(tmp_path: Path) -> None:
+def test_a_stale_postmaster_pid_of_another_process_is_ignored(home: Path) -> None:
     """After a restart of the machine or of a container, the pid in postmaster.pid may belong to any process."""
-    with user(tmp_path):
-        pid_file = server.folder_of(tmp_path) / "data" / "postmaster.pid"
+    with user(home):
+        pid_file = server.folder_of(home) / "data" / "postmaster.pid"
         content = pid_file.read_text()
-        running = postmaster(tmp_path)
+        running = postmaster(home)
     wait_for(stops(running), seconds=10)
     wait_for(lambda: not pid_file.exists(), seconds=10)
     pid_file.write_text(content.replace(str(running), str(os.getpid()), 1))
 
-    with user(tmp_path):
-        assert query(tmp_path, "SELECT 1") == [(1,)]
+    with user(home):
+        assert query(home, "SELECT 1") == [(1,)]
 
 
 def test_an_incomplete_cluster_is_created_again(tmp_path: Path) -> None:
@@ -281,13 +300,13 @@ def test_an_incomplete_cluster_is_created_again(tmp_path: Path) -> None:
         assert query(tmp_path, "SELECT 1") == [(1,)]
 
 
-def test_data_of_another_postgresql_version_are_refused_with_an_explanation(tmp_path: Path) -> None:
-    with user(tmp_path):
-        running = postmaster(tmp_path)
+def test_data_of_another_postgresql_version_are_refused_with_an_explanation(home: Path) -> None:
+    with user(home):
+        running = postmaster(home)
     wait_for(stops(running), seconds=10)
-    (server.folder_of(tmp_path) / "data" / "PG_VERSION").write_text("16\n")
+    (server.folder_of(home) / "data" / "PG_VERSION").write_text("16\n")
 
-    refused = run_python(JOIN, tmp_path)
+    refused = run_python(JOIN, home)
 
     assert "was made by PostgreSQL 16, and this is 18" in refused.stderr
 

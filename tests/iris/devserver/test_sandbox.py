@@ -13,8 +13,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.iris.processes import ROOT, environment, free_port, manage
+from tests.iris.processes import ROOT, manage
 from tests.live import LiveIris, wait_for
+from tests.scale import at_scale
 
 
 def processes_of(home: Path) -> dict[int, str]:
@@ -40,7 +41,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveIris]:
     try:
         yield iris
     finally:
-        if hasattr(iris, "process"):
+        if iris.is_running():
             iris.stop()
         assert processes_of(iris.home) == {}
 
@@ -48,7 +49,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveIris]:
 @pytest.fixture
 def live(sandbox: LiveIris) -> LiveIris:
     """The shared sandbox of this file, restarted if a previous test stopped it."""
-    if not hasattr(sandbox, "process") or sandbox.process.poll() is not None:
+    if not sandbox.is_running():
         sandbox.start()
     return sandbox
 
@@ -79,41 +80,24 @@ def test_other_commands_work_while_the_sandbox_runs(live: LiveIris) -> None:
     assert httpx.get(f"{live.url}/health").status_code == 200
 
 
-def test_a_sandbox_says_when_it_is_ready_and_leaves_nothing_behind(live: LiveIris) -> None:
+def test_a_stopped_sandbox_leaves_nothing_behind_and_a_restarted_one_has_its_data(live: LiveIris) -> None:
     output = live.log.read_text()
-
     assert re.search(r"iris is ready \(([\d.]+) s\)", output)
     assert live.url in output
     assert "demo@example.com / demo-password" in output
     assert httpx.get(f"{live.url}/health").json()["status"] == "ok"
+    sid = live.demo.get("/api/system/phone_numbers").json()["data"]["number_lists"][0]["phone_number_sid"]
+    assert live.demo.post("/api/system/phone_numbers/", json={"phone_sid": sid}).status_code == 200
 
     live.stop()
     assert live.process.returncode == 0
     assert processes_of(live.home) == {}
     assert "Traceback" not in live.log.read_text()
 
-
-def test_restarting_the_sandbox_keeps_its_data(live: LiveIris) -> None:
-    sid = live.demo.get("/api/system/phone_numbers").json()["data"]["number_lists"][0]["phone_number_sid"]
-    assert live.demo.post("/api/system/phone_numbers/", json={"phone_sid": sid}).status_code == 200
-    live.stop()
-
     live.start()
-
     owned = live.demo.get("/api/system/owned/phone_numbers").json()["data"]["owned_numbers"]
     assert sid in [number["phone_number_sid"] for number in owned]
     assert len(owned) == 3
-
-
-@pytest.mark.parametrize(("word", "name"), [("gunicorn", "web"), (" worker ", "worker"), (" beat ", "beat")])
-def test_the_sandbox_stops_and_names_the_child_process_that_died(
-    word: str, name: str, live: LiveIris
-) -> None:
-    os.kill(child(live, word), signal.SIGKILL)
-
-    assert live.process.wait(60) == 1
-    assert f"The {name} process ended (killed by SIGKILL), so iris stops." in live.log.read_text()
-    wait_for(lambda: processes_of(live.home) == {}, seconds=10)
 
 
 def test_killing_the_sandbox_ends_all_its_processes_and_it_can_start_again(live: LiveIris) -> None:
@@ -126,14 +110,31 @@ def test_killing_the_sandbox_ends_all_its_processes_and_it_can_start_again(live:
     assert httpx.get(f"{live.url}/health").status_code == 200
 
 
-def test_ctrl_c_stops_the_sandbox(tmp_path: Path) -> None:
+# Each of these ends a whole sandbox.
+CHILDREN = [(" worker ", "worker"), *at_scale([], [("gunicorn", "web"), (" beat ", "beat")])]
+
+
+@pytest.mark.field
+@pytest.mark.parametrize(("word", "name"), CHILDREN)
+def test_the_sandbox_stops_and_names_the_child_process_that_died(
+    word: str, name: str, live: LiveIris
+) -> None:
+    os.kill(child(live, word), signal.SIGKILL)
+
+    assert live.process.wait(60) == 1
+    assert f"The {name} process ended (killed by SIGKILL), so iris stops." in live.log.read_text()
+    wait_for(lambda: processes_of(live.home) == {}, seconds=10)
+
+
+def test_ctrl_c_stops_the_sandbox(sandbox: LiveIris) -> None:
     """In a terminal, Ctrl-C is sent to all processes of the foreground process group."""
-    port = free_port()
+    if sandbox.is_running():
+        sandbox.stop()
     terminal, inside = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "manage.py", "sandbox"],
         cwd=ROOT,
-        env=environment(tmp_path, IRIS_PORT=str(port)),
+        env=sandbox.environment,
         stdin=inside,
         stdout=inside,
         stderr=inside,
@@ -148,7 +149,7 @@ def test_ctrl_c_stops_the_sandbox(tmp_path: Path) -> None:
 
     assert process.wait(60) == 0
     os.close(terminal)
-    assert processes_of(tmp_path) == {}
+    assert processes_of(sandbox.home) == {}
     assert b"Traceback" not in output
 
 

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 from array import array
-from bisect import bisect
 from dataclasses import dataclass
 from itertools import accumulate
 from math import sqrt
@@ -17,6 +16,7 @@ from operator import mul
 from pathlib import Path
 
 from tests.live import ROOT, wait_for
+from tests.telephony.sip.g711 import LINEAR, a_law_code
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 BLOCKS = range(11_000, 19_000, 10)
@@ -88,7 +88,7 @@ class FarEnd:
         text = text.replace("STATUS", status).replace("    HEADERS\n", lines)
         if says is not None:
             said = self.folder / "said.pcma"
-            said.write_bytes(bytes(map(_code, says)))
+            said.write_bytes(bytes(map(a_law_code, says)))
             text = text.replace("SAID", str(said))
         self._scenario.write_text(text)
         self._scenario_name = scenario
@@ -273,34 +273,3 @@ def _bound(kind: str) -> set[int]:
     """Return the local ports of all sockets of this machine. `kind` is udp or tcp."""
     lines = Path(f"/proc/net/{kind}").read_text().splitlines()[1:]
     return {int(line.split()[1].rpartition(":")[2], 16) for line in lines}
-
-
-def _linear(code: int) -> int:
-    """Decode a byte of G.711 A-law to a 16-bit sample."""
-    code ^= 0x55
-    magnitude, segment = (code & 0x0F) << 4, (code & 0x70) >> 4
-    magnitude += 8 if segment == 0 else 0x108
-    if segment > 1:
-        magnitude <<= segment - 1
-    return magnitude if code & 0x80 else -magnitude
-
-
-def _linear_of_mu_law(code: int) -> int:
-    """Decode a byte of G.711 mu-law to a 16-bit sample."""
-    code ^= 0xFF
-    magnitude = ((((code & 0x0F) << 3) + 0x84) << ((code & 0x70) >> 4)) - 0x84
-    return -magnitude if code & 0x80 else magnitude
-
-
-LINEAR = [_linear(code) for code in range(256)]
-_CODES = sorted((value, code) for code, value in enumerate(LINEAR))
-
-
-def _code(sample: int) -> int:
-    """Return the byte of G.711 A-law that is nearest to a 16-bit sample."""
-    place = bisect(_CODES, (sample, 0))
-    near = _CODES[max(0, place - 1) : place + 1]
-    return min(near, key=lambda one: abs(one[0] - sample))[1]
-
-
-A_LAW_OF_MU_LAW = bytes(_code(_linear_of_mu_law(code)) for code in range(256))

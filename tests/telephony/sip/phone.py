@@ -21,7 +21,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from tests.telephony.sip.far_end import A_LAW_OF_MU_LAW
+from tests.telephony.sip.g711 import A_LAW_OF_MU_LAW
 
 PCMU, PCMA = 0, 8
 PRESS_AFTER = 25  # packets

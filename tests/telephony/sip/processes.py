@@ -54,5 +54,6 @@ def sip_iris(home: Path, trunk: str, **environment: str) -> Iterator[SipIris]:
     try:
         iris.start()
         yield iris
+        iris.check_ledger()
     finally:
         iris.stop()

@@ -19,7 +19,7 @@ from tests.telephony.sip.processes import SipIris, sip_iris
 from tests.telephony.sip.timeline import max_concurrent, messages
 
 CPS, CHANNELS = 25, 60
-PEOPLE = at_scale(120, 400)  # more than there are channels
+PEOPLE = at_scale(80, 400)  # more than there are channels
 # Takes minutes to say, so calls with it continue until their worker is killed, also while a slow machine starts a process.
 LONG_MESSAGE = "नमस्कार। " * 200
 CLOCK_ERROR_SECONDS = 0.002  # SIPp and the test may read the same clock so far apart
@@ -98,7 +98,6 @@ def test_campaign_calls_everybody_and_accounts_for_every_credit(iris: SipIris, f
     assert all(row["playback"] == 100 for row in rows.values() if row["status"] == "completed")
     assert all(0 < row["playback"] < 100 for row in rows.values() if row["status"] == "hungup")
     assert before - iris.balance() == sum(row["credit_consumed"] for row in rows.values())
-    assert "difference 0" in iris.manage("check_ledger")
     assert {_caller(line) for line in far_end.log()} == {f"+977{ours}"}
     assert _called_more_than_once(far_end) == {}
     submitted = noting.submitted(iris.environment)
@@ -134,7 +133,6 @@ def test_trunk_status_counts_calls_which_are_lost_and_not_repeated_if_the_worker
     assert {row["status"] for row in iris.numbers(campaign)} == {"failed"}
     assert before == iris.balance()
     assert _called_more_than_once(far_end) == {}
-    assert "difference 0" in iris.manage("check_ledger")
 
 
 def test_worker_of_an_unknown_trunk_exits_with_a_message(iris: SipIris) -> None:

@@ -68,7 +68,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
     ports = Ports()
     with sip_iris(home, TRUNK.replace("HOST", f"127.0.0.1:{ports.sip}")) as iris:
         worker = iris.start_trunk_worker("line")
-        wait_for(lambda: "ready for" in iris.manage("trunk_status"), seconds=120)
+        wait_for(lambda: iris.session_status("line").startswith("ready for"), seconds=120)
         before = iris.balance()
         for group, cases in (("usual", USUAL_CASES), ("rare", RARE_CASES)):
             text = scenario({digits_of(name): case.steps for name, case in cases.items()})

@@ -12,7 +12,7 @@ from contextlib import suppress
 
 import smpp34
 
-from tests.live import free_port
+from tests.ports import free_port
 
 SUBMIT_SM, CANCEL_SM, ANSWER = 0x04, 0x08, 0x80000000
 ESME_ROK, ESME_RINVCMDID, ESME_RCANCELFAIL = 0x00, 0x03, 0x11

@@ -36,6 +36,8 @@ class SmscProcess:
         self.journal = folder / "smsc.jsonl"
         self.behaviour = behaviour
         self._commands = 0
+        self._entries: list[dict[str, Any]] = []  # those that have been read from the journal
+        self._read = 0  # bytes of the journal
 
     def start(self) -> None:
         self.process = subprocess.Popen(
@@ -94,9 +96,18 @@ class SmscProcess:
         return Counter(entry["to"] for entry in self.journal_entries("shown"))
 
     def journal_entries(self, kind: str) -> list[dict[str, Any]]:
-        # The last line may be half written.
-        lines = self.journal.read_text().split("\n")[:-1] if self.journal.exists() else []
-        return [entry for line in lines if kind in (entry := json.loads(line))]
+        self._read_journal()
+        return [entry for entry in self._entries if kind in entry]
+
+    def _read_journal(self) -> None:
+        """Parse what the SMSC has written since the last call: tests ask often, and journals have thousands of lines."""
+        if not self.journal.exists():
+            return
+        with open(self.journal, "rb") as file:
+            file.seek(self._read)
+            complete, end, _ = file.read().rpartition(b"\n")  # the last line may be half written
+        self._read += len(complete + end)
+        self._entries += [json.loads(line) for line in complete.split(b"\n") if end]
 
     @property
     def entries(self) -> list[dict[str, Any]]:
@@ -189,5 +200,6 @@ def smpp_iris(home: Path, port: int, **options: Any) -> Iterator[SmppIris]:
     try:
         iris.start()
         yield iris
+        iris.check_ledger()
     finally:
         iris.stop()
