@@ -132,7 +132,7 @@ class TestApi:
         assert acting(boss, ward).get(DEPARTMENTS).json()["data"]["departments"] == []
 
     @pytest.mark.parametrize(
-        "body", [{}, {"name": ""}, {"name": " "}, {"name": None}, {"name": "x" * 256}, {"nam": "x"}]
+        "body", [{}, {"name": ""}, {"name": " "}, {"name": None}, {"name": "x" * 256}, {"title": "x"}]
     )
     def test_a_department_needs_a_name(self, city: Account, ward: Account, body: dict[str, Any]) -> None:
         Caller(city).fails("POST", DEPARTMENTS, body, status=400)

@@ -21,8 +21,10 @@ from tests.telephony.sip.g711 import LINEAR, a_law_code
 SCENARIOS = Path(__file__).parent / "scenarios"
 BLOCKS = range(11_000, 19_000, 10)
 EVENT = re.compile(r"(?=\d{4}-\d\d-\d\d\t)")  # each event in SIPp's file of errors begins with its date
-# SIPp's own receive call was interrupted, or it answered a request that no scenario expects, such as the NOTIFY after a REFER.
-HARMLESS = re.compile(r"Unable to receive UDP message: Inappropriate ioctl for device|: Automatic response mode")
+# SIPp itself interrupted a receive call, or answered a request that no scenario expects, such as the NOTIFY after a REFER.
+HARMLESS = re.compile(
+    r"Unable to receive UDP message: Inappropriate ioctl for device|: Automatic response mode"
+)
 VIDEO = 2  # offset of SIPp's video port from its audio port
 
 
