@@ -129,7 +129,7 @@ def nginx(web: WebServer, tmp_path: Path, require_program: Callable[[str], str])
     main = tmp_path / "nginx.conf"
     main.write_text(
         f"daemon off;\nmaster_process off;\npid {tmp_path}/pid;\nerror_log {tmp_path}/error.log;\nevents {{}}\n"
-        f"http {{\naccess_log off;\n{folders}include {tmp_path}/site.conf;\n}}\n"
+        f"http {{\naccess_log {tmp_path}/access.log;\n{folders}include {tmp_path}/site.conf;\n}}\n"
     )
     command = [program, "-e", f"{tmp_path}/error.log", "-c", str(main), "-p", str(tmp_path)]
     tested = subprocess.run([*command, "-t"], capture_output=True, text=True)
@@ -184,6 +184,16 @@ def test_large_uploads_and_error_responses_pass_nginx_unchanged(nginx: httpx.Cli
     refused = nginx.get(f"/api/v1/x?{'a' * 5000}")
     assert refused.status_code == 414
     assert refused.json()["message"].startswith("The address of this request is too long.")
+
+
+def test_nginx_logs_no_address_that_contains_the_secret_of_a_carrier(
+    nginx: httpx.Client, tmp_path: Path
+) -> None:
+    nginx.get("/carriers/sparrow/a-secret/")
+    nginx.get("/x")
+    log = tmp_path / "access.log"
+    wait_for(lambda: "GET /x" in log.read_text(), seconds=10)
+    assert "a-secret" not in log.read_text()
 
 
 def test_nginx_serves_health_to_the_operator_only(nginx: httpx.Client) -> None:
