@@ -131,16 +131,16 @@ def pass_after_wait(key: str, *, wait: float, grace: float) -> float | None:
         )
         if cursor.rowcount:
             return None
-        # The clock's time is returned, because this statement may have waited for one that began later.
         cursor.execute(
             """INSERT INTO accounts_ratecounter AS c (key, count, ends_at)
                VALUES (%s, 1, statement_timestamp() + make_interval(secs => %s))
                    ON CONFLICT (key) DO UPDATE SET
                       ends_at = CASE WHEN c.ends_at <= statement_timestamp() THEN EXCLUDED.ends_at ELSE c.ends_at END
-               RETURNING extract(epoch FROM ends_at - clock_timestamp())""",
+               RETURNING extract(epoch FROM ends_at - statement_timestamp())""",
             [key, wait + grace],
         )
-        return max(1.0, float(cursor.fetchone()[0]) - grace)
+        # This statement may have waited for one that began later, and then what is left is a little more than `wait`.
+        return max(1.0, min(wait, float(cursor.fetchone()[0]) - grace))
 
 
 def prune() -> int:

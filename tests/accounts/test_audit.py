@@ -235,11 +235,9 @@ class TestActors:
     def test_the_admin_pages_act_as_the_operator(self, account: Account) -> None:
         operator = User.objects.create_superuser("op@example.com", "secret-password")
         client = Client(REMOTE_ADDR="192.0.2.7")
-        assert (
-            client.post("/admin/login/", {"username": "op@example.com", "password": "no"}).status_code == 200
-        )
-        sent = {"username": "op@example.com", "password": "secret-password", "next": "/admin/"}
-        assert client.post("/admin/login/", sent).status_code == 302
+        sent = {"login": "op@example.com", "password": "secret-password", "next": "/admin/"}
+        assert client.post("/accounts/login/", {**sent, "password": "no"}).status_code == 200
+        assert client.post("/accounts/login/", sent).status_code == 302
         client.post(
             "/admin/accounts/account/",
             {"action": "revoke_keys", "_selected_action": [account.pk]},

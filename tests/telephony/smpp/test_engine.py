@@ -213,7 +213,9 @@ def test_nothing_that_a_test_key_starts_reaches_the_smsc(iris: SmppIris, far: Sm
     )
     assert created.status_code == 201, created.text
     twin = httpx.Client(
-        base_url=iris.url, headers={"Authorization": f"Bearer {created.json()['data']['key']['token']}"}
+        base_url=iris.url,
+        headers={"Authorization": f"Bearer {created.json()['data']['key']['token']}"},
+        timeout=120,
     )
     otp = {"message": "Your code is {otp}", "sms_send_options": "text"}
     with twin:
