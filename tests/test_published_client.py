@@ -24,9 +24,11 @@ from campaigns.models import Campaign as OurCampaign
 from campaigns.models import Recipient
 from telephony.models import SandboxMessage
 from tests import engine
-from tests.published_client import Account
+from tests.published_client import Account, account
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+__all__ = ["account"]
 
 
 def readme() -> str:
@@ -214,8 +216,14 @@ def test_every_public_method_of_the_client_is_tested() -> None:
         for name, method in vars(kind).items()
         if not name.startswith("_") and inspect.isfunction(getattr(method, "__func__", method))
     }
-    surveys = Path(__file__).parent / "v1" / "test_surveys_published_client.py"
-    programs = [Path(__file__).read_text(), surveys.read_text(), readme()]
+    tests = Path(__file__).parent
+    files = (
+        Path(__file__),
+        tests / "published_client.py",
+        tests / "test_published_client_campaigns.py",
+        tests / "v1" / "test_surveys_published_client.py",
+    )
+    programs = [*(file.read_text() for file in files), readme()]
     called = {
         node.func.attr
         for program in programs

@@ -11,9 +11,11 @@ from tingting import CampaignStatus, Category, Contact, Dialer, FailoverTarget, 
 
 from telephony.models import SandboxMessage
 from tests import engine
-from tests.published_client import Account
+from tests.published_client import Account, account
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+__all__ = ["account"]
 
 
 class TestCampaigns:

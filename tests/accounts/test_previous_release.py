@@ -35,10 +35,10 @@ from tests.accounts.previous_release import (
     PASSWORD,
     PAY_USERS,
     TOP_UP,
-    fill,
     bearer,
     connect,
     copy_of,
+    fill,
     token_of_previous_release,
     use,
 )

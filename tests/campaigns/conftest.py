@@ -21,16 +21,6 @@ def caller(account: Account) -> Caller:
 
 
 @pytest.fixture
-def account(db: None) -> Account:
-    return make_account(email="sita@example.com", credits=100)
-
-
-@pytest.fixture
-def caller(account: Account) -> Caller:
-    return Caller(account)
-
-
-@pytest.fixture
 def campaign(account: Account) -> Campaign:
     campaign = make_empty_campaign(owner=account, name="sample campaign name")
     for number in (9800000001, 9800000002, 9800000003):
