@@ -23,7 +23,7 @@ from tests.telephony.speech.sound import (
     telephone_audio,
     tone,
 )
-from tests.telephony.speech.test_audio import encode_tone
+from tests.telephony.speech.recordings import encode_tone
 
 pytestmark = pytest.mark.django_db
 

@@ -9,7 +9,7 @@ from django.test import Client
 
 from telephony.carriers.twilio.callbacks import Addresses, signature
 from telephony.models import Delivery
-from tests.telephony.http.server import TOKEN
+from tests.telephony.http.faults import TOKEN
 
 NEXT_TOKEN = "the-next-token-of-the-account"
 SECRET = "n3vZ8tQk0yRb5LmX-secret"

@@ -13,7 +13,7 @@ from telephony.engine import delivery_reports
 from telephony.models import DeliveryStatus, Trunk
 from tests.factories import make_delivery
 from tests.telephony.http.door.callbacks import NEXT_TOKEN, PUBLIC, SECRET, address_of, message, post
-from tests.telephony.http.server import TOKEN
+from tests.telephony.http.faults import TOKEN
 
 pytestmark = pytest.mark.django_db
 
