@@ -22,8 +22,8 @@ from accounts.models import Account, EndedLogin, Member, User
 from accounts.permissions import Permission
 from iris.errors import InvalidInput, NotAllowed, NotAuthenticated
 
-# Claims that both tokens of a login carry. Tokens of older versions lack them: they count as version 0, and each is a
-# login of its own.
+# Claims that both tokens of a login carry. Tokens that older releases of iris issued have no such claims. Such a token
+# counts as version 0, and as a separate login.
 VERSION_CLAIM = "version"
 LOGIN_CLAIM = "login"
 # The account for which the login acts, and the membership. A person who left and joined again has another membership, so
