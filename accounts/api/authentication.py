@@ -133,7 +133,7 @@ def refresh_access(refresh: str) -> str:
 def end_login(token: Token | None, *, refresh: str | None = None) -> None:
     """End the login of an access token: all its tokens are refused from now on.
 
-    `refresh` is an additional refresh token of the same account, possibly of another login: that login ends too.
+    `refresh` is an additional refresh token of the same person, possibly of another login: that login ends too.
     Raises InvalidInput if the request was authenticated by an API key.
     """
     if token is None:
