@@ -101,9 +101,6 @@ def old(migrated: str, transactional_db: None) -> Iterator[psycopg.Connection[An
         yield session
 
 
-# Tests ------------------------------------------------------------------------------------------------------------
-
-
 def test_users_become_owners_of_accounts_with_the_same_ids(old: psycopg.Connection[Any]) -> None:
     user, account, member = User.objects.get(), Account.objects.get(), Member.objects.get()
     assert (user.pk, account.pk) == (member.user_id, member.account_id) == (user.pk, user.pk)

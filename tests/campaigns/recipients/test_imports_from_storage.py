@@ -26,9 +26,6 @@ def everything_is_large(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sheet_reader, "CHUNK", 2)
 
 
-# Missing sheets ----------------------------------------------------------------------------------------------
-
-
 def lose(pending: SheetImport) -> Path:
     path = Path(default_storage.path(pending.file))
     return path.rename(path.with_suffix(".elsewhere"))

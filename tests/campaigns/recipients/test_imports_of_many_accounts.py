@@ -23,9 +23,6 @@ def everything_is_large(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sheet_reader, "CHUNK", 2)
 
 
-# Fairness between accounts -----------------------------------------------------------------------------------
-
-
 def test_imports_of_several_accounts_alternate_chunk_by_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
     """The second account's sheet is finished before the second sheet of the first account begins."""
     owner = make_account(credits=10)

@@ -15,8 +15,6 @@ from tests.campaigns.recipients.reading import opened, rejection_message, saved
 from tests.campaigns.recipients.workbooks import archive, rows_of, xlsx
 from tests.scale import at_scale
 
-# Files that are not sheets, and hostile files --------------------------------------------------------------
-
 
 @pytest.mark.parametrize(
     ("content", "sentence"),

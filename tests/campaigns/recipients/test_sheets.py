@@ -9,8 +9,6 @@ from campaigns.recipients.sheets import SheetRow, SheetTooLarge, open_sheet
 from tests.campaigns.recipients import workbooks
 from tests.campaigns.recipients.reading import RAM, opened, rejection_message, saved
 
-# Layout ----------------------------------------------------------------------------------------------------
-
 
 def test_a_sheet_gives_numbers_with_a_tag_for_every_other_column() -> None:
     sheet = opened(

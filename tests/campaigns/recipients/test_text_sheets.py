@@ -7,8 +7,6 @@ import pytest
 from campaigns.recipients.sheets import SheetRow, open_sheet
 from tests.campaigns.recipients.reading import RAM, SITA, opened
 
-# Text ------------------------------------------------------------------------------------------------------
-
 
 @pytest.mark.parametrize(
     "content",

@@ -7,8 +7,6 @@ import pytest
 from tests.campaigns.recipients.reading import opened, saved
 from tests.campaigns.recipients.workbooks import rows_of, xlsx
 
-# Cells -----------------------------------------------------------------------------------------------------
-
 
 def test_cells_of_every_kind_become_plain_values() -> None:
     sheet = opened(

@@ -17,8 +17,6 @@ from tests.campaigns.recipients.workbooks import rows_of, xlsx
 DATA = Path(__file__).with_name("data")
 
 
-# Workbooks -------------------------------------------------------------------------------------------------
-
 TABLE = st.lists(
     st.lists(
         st.none()

@@ -10,8 +10,6 @@ from django.utils import timezone
 
 from telephony.carriers.aakash import reports
 
-# Aakash's reports -------------------------------------------------------------------------------------------
-
 ROW = {
     "id": "pre_5",
     "mobile": "9779841000001",

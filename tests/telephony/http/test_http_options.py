@@ -11,8 +11,6 @@ from django.core.exceptions import ImproperlyConfigured
 from tests.telephony.http.creating import EVERY_CARRIER, SECRETS, create
 from tests.telephony.http.far_end import BACKENDS, OPTIONS
 
-# Options and secrets ----------------------------------------------------------------------------------------
-
 
 @EVERY_CARRIER
 def test_secret_may_come_from_a_file_or_a_variable(

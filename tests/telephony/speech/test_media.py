@@ -25,9 +25,6 @@ def media(settings: Any, tmp_path: Path) -> Path:
     return tmp_path / "media"
 
 
-# Over HTTP
-
-
 @pytest.fixture
 def recording() -> Audio:
     return audio.store_upload(io.BytesIO(audio.encode_wav(Pcm(tone(rate=8000), 8000))))

@@ -16,9 +16,6 @@ from tests.telephony.http.door.callbacks import SECRET, get_sms, message, post
 pytestmark = pytest.mark.django_db
 
 
-# Incoming SMS -----------------------------------------------------------------------------------------------
-
-
 def answered(trunk: str, owner: Account) -> None:
     """Let this account have sent an SMS to the sender of the incoming ones."""
     make_delivery(trunk=make_trunk(trunk), owner=owner, to="+9779841000001", status=DeliveryStatus.COMPLETED)

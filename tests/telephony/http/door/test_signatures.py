@@ -18,9 +18,6 @@ from tests.telephony.http.faults import TOKEN
 pytestmark = pytest.mark.django_db
 
 
-# Who is let in ----------------------------------------------------------------------------------------------
-
-
 def test_every_configured_key_may_have_signed(twilio: Trunk) -> None:
     sms = make_delivery(trunk=twilio, status=DeliveryStatus.SUBMITTED)
     assert post(address_of(sms), message("sent"), key=NEXT_TOKEN).status_code == 200
