@@ -78,7 +78,10 @@ def top_up(*, account: Account, amount: Decimal, cause: str | None = None, note:
 
 
 def check_room(*, account: Account, amount: Decimal) -> None:
-    """Raise InvalidInput if the balance plus open holds, whose credits may return to it, would exceed MAX_AMOUNT."""
+    """Raise InvalidInput if `amount` more credits would make the balance plus the open holds exceed MAX_AMOUNT.
+
+    Open holds count, because their credits may return to the balance.
+    """
     remaining = F("amount") - F("captured") - F("released")
     held = CreditHold.objects.filter(account=account, closed_at=None).aggregate(sum=Sum(remaining))["sum"]
     balance = Account.objects.values_list("balance", flat=True).get(pk=account.pk)

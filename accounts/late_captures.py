@@ -33,12 +33,13 @@ class LateCapture:
 def capture_late(
     *, captures: Sequence[Capture], reserved: Callable[[Sequence[int]], Mapping[int, Decimal]]
 ) -> dict[str, LateCapture]:
-    """Book prices for which nothing may be held any more. Return what was booked, by cause.
+    """Book prices of deliveries whose hold may already be released. Return what was booked, by cause.
 
-    A price comes from what is left in its hold, except the credits that `reserved(hold ids)` returns: other deliveries need
-    them. What is missing is charged to the balance, up to what there is, and goes through the hold, so that a run's
-    captured credits are all that it has cost. No hold ever captures more than was held at first. Causes that were booked
-    before are left out. Takes the same few statements for any number of captures.
+    A price is captured from the remaining credits of its hold, except the credits that `reserved(hold ids)` returns: other
+    deliveries need them. If that does not cover the price, the difference is charged to the balance, as far as the balance
+    has credits. These credits are first added to the hold and then captured from it, so the captured credits of a run are
+    its whole cost. No hold ever captures more than was held at first. Causes that were booked before are left out. Takes
+    the same few statements for any number of captures.
     """
     wanted = {capture.cause: capture for capture in reversed(captures) if capture.amount > 0}
     if not wanted:
@@ -93,7 +94,8 @@ def capture_late(
 
 _BOOKED = "SELECT cause FROM accounts_creditentry WHERE kind = 'capture' AND cause = ANY(%s)"
 
-# What is left of each hold, how much of the amount that was held at first is not captured, and the balance of its account.
+# For each hold: the remaining credits, the originally held amount minus the captured credits, and the balance of the
+# hold's account.
 _HOLDS = """
     SELECT held.id, held.user_id, held.amount - held.captured - held.released,
            coalesce(at_first.amount, 0) - held.captured, owner.balance

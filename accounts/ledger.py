@@ -1,7 +1,7 @@
 """Check that the ledger adds up: balances and holds must equal the sums of their entries.
 
-`accounts.credits` writes balances, holds and entries. This module computes balances and holds again from the entries
-and compares.
+`accounts.credits`, `accounts.late_captures` and `accounts.transfers` write balances, holds and entries. This module computes
+balances and holds again from the entries, and compares.
 """
 
 from dataclasses import dataclass
@@ -77,7 +77,7 @@ _SENTENCES = {
     "more than its amount": "{stored:f} is captured and released, which is more than its amount; the entries add up to"
     " {from_entries:f}",
     "closed": "it is closed, but {stored:f} remains; by the entries {from_entries:f} would remain",
-    "entry of another account": "an entry of another account moves {from_entries:f} of its credits",
+    "entry of another account": "an entry of another account moves {from_entries:f} credits of this hold",
     "one side": "{stored:f} credits must leave one account and reach the other, but its entries add up to"
     " {from_entries:f}",
     "missing": "it does not exist, but entries hold {from_entries:f} credits for it",

@@ -101,7 +101,10 @@ def _count_failure(*, target: str, network: str, known: bool) -> list[Rule]:
 
 
 def _backoff(failed: int, limit: int) -> float:
-    """Return the seconds that a stranger must wait. Each further `limit` failures double them."""
+    """Return the seconds that a stranger must wait.
+
+    The wait doubles each time another `limit` attempts have failed, up to MAX_WAIT_SECONDS.
+    """
     doublings = min(max(0, failed // limit - 1), 10)
     return min(FIRST_WAIT_SECONDS * 2.0**doublings, MAX_WAIT_SECONDS)
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from benchmarks.table import Row
 from benchmarks.worlds import begin, database, make_campaign
 from tests.live import LiveIris, live_iris, wait_for
+from tests.telephony.http.faults import TOKEN
 from tests.telephony.http.processes import FarEnd, far_end
-from tests.telephony.http.server import TOKEN
 
 PACE = 200
 LATENCY_SECONDS = 0.3

@@ -24,7 +24,7 @@ def call_credits(seconds: float | Decimal) -> Decimal:
 
 
 def paid_seconds(seconds: float | Decimal) -> int:
-    """Return the seconds that a call of `seconds` pays for: its started pulses, to their end."""
+    """Return the seconds that are billed for a call of `seconds`: its duration, rounded up to whole pulses, at least one."""
     pulse: int = settings.IRIS_CALL_PULSE_SECONDS
     return _pulses(seconds) * pulse
 

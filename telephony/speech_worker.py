@@ -1,7 +1,7 @@
 """The speech process: `python -m telephony.speech_worker PARENT_PID`, started by `speech.speech_pool`.
 
-All code that an untrusted text can keep busy runs here: rules and engines. The process has limits, so an
-endless rule or a crashing engine stops nothing else. It has no database and ends with its parent.
+All code that an untrusted text can keep busy runs here: the text normalization rules and the speech engines. The process
+has limits, so an endless rule or a crashing engine stops nothing else. It has no database and ends with its parent.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "account
 def main() -> None:
     requests, responses = _take_over_pipes()
     _die_with_parent(int(sys.argv[1]))
-    # Ctrl-C and stop signals also reach the parent, which needs this process until it ends itself.
+    # Ctrl-C and stop signals also reach the parent. The parent needs this process until the parent itself has ended, so
+    # this process ignores the signals.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

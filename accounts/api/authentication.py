@@ -22,8 +22,8 @@ from accounts.models import Account, EndedLogin, Member, User
 from accounts.permissions import Permission
 from iris.errors import InvalidInput, NotAllowed, NotAuthenticated
 
-# Claims that both tokens of a login carry. Tokens of older versions lack them: they count as version 0, and each is a
-# login of its own.
+# Claims that both tokens of a login carry. Tokens that older releases of iris issued have no such claims. Such a token
+# counts as version 0, and as a separate login.
 VERSION_CLAIM = "version"
 LOGIN_CLAIM = "login"
 # The account for which the login acts, and the membership. A person who left and joined again has another membership, so
@@ -133,7 +133,7 @@ def refresh_access(refresh: str) -> str:
 def end_login(token: Token | None, *, refresh: str | None = None) -> None:
     """End the login of an access token: all its tokens are refused from now on.
 
-    `refresh` is an additional refresh token of the same account, possibly of another login: that login ends too.
+    `refresh` is an additional refresh token of the same person, possibly of another login: that login ends too.
     Raises InvalidInput if the request was authenticated by an API key.
     """
     if token is None:

@@ -23,7 +23,9 @@ from accounts.api.account import access_of
 from accounts.permissions import AccountKind, Permission, check, check_kind
 
 if TYPE_CHECKING:
-    from rest_framework.views import APIView  # imports this module, because the settings name it
+    # At run time this import would be circular: rest_framework.views imports this module,
+    # because DEFAULT_PERMISSION_CLASSES names it.
+    from rest_framework.views import APIView
 
 Operation = TypeVar("Operation", bound=Callable[..., Any])
 

@@ -23,7 +23,9 @@ from accounts.counters import parse_rate
 from iris.broker_backoff import BackoffTimer
 
 if TYPE_CHECKING:
-    from rest_framework.views import APIView  # imports this module, because the settings name it
+    # At run time this import would be circular: rest_framework.views imports this module,
+    # because DEFAULT_THROTTLE_CLASSES names it.
+    from rest_framework.views import APIView
 
 logger = logging.getLogger(__name__)
 _unavailable_warned = BackoffTimer()  # on while a warning about the missing cache is recent

@@ -1,4 +1,7 @@
-"""Credits on hold, and the ledger that explains every credit. Only `accounts.credits` writes both."""
+"""Credits on hold, and the ledger that explains every credit.
+
+Only `accounts.credits`, `accounts.late_captures` and `accounts.transfers` write them.
+"""
 
 from decimal import Decimal
 from typing import Any, NoReturn

@@ -69,7 +69,7 @@ class RecipientId(serializers.Field[Any, Any, Any, Any]):
 class RecipientFilter(FilterSet):
     """The conditions and the start of a search in a campaign's recipients.
 
-    `qs` are the matches of one stretch, the part that one search examines.
+    One search examines only a part of the campaign's recipients, a *stretch*. `qs` contains the matches in one stretch.
     """
 
     status = SentFilter(Words(MEANINGS))

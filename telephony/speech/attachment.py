@@ -85,7 +85,10 @@ def _match_start(pattern: re.Pattern[str], text: str) -> int | None:
 
 
 def _last_run_start(last_stop: re.Pattern[str], text: str) -> int | None:
-    """Return the start of the run at the end of `text`, ignoring one final line break; None if there is none."""
+    """Return the start of the run at the end of `text`, or None if `text` does not end with a run.
+
+    One final line break is ignored.
+    """
     end = len(text.removesuffix("\n"))
     stop = last_stop.match(text, 0, end)
     start = stop.end() if stop else 0

@@ -17,6 +17,7 @@ from accounts.credits import Capture, HoldExceeded, InsufficientCredits
 from accounts.ledger import check_ledger
 from accounts.models import Account, CreditEntry, CreditHold
 from iris.errors import Conflict, IrisError
+from tests.accounts.booking import balance_of
 from tests.factories import make_account, make_hold
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -38,10 +39,6 @@ def at_once(calls: Sequence[Callable[[], Any]]) -> list[Any]:
 
     with ThreadPoolExecutor(len(calls)) as pool:
         return list(pool.map(run, calls))
-
-
-def balance_of(account: Account) -> Decimal:
-    return Account.objects.values_list("balance", flat=True).get(pk=account.pk)
 
 
 def kinds(answers: Sequence[Any]) -> list[str]:

@@ -1,14 +1,12 @@
 """Test the migration that separates people from accounts, and the previous release that works beside this one.
 
-Each test has a database as the previous release left it. The statements under "The previous release" are those of its
-code.
+Each test has a database as the previous release left it.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from decimal import Decimal
 from io import StringIO
 from typing import Any
@@ -20,8 +18,6 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from pytest_django import DjangoDbBlocker
-from rest_framework.test import APIClient
-from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts import credits, services
 from accounts.api.authentication import issue_tokens
@@ -29,35 +25,27 @@ from accounts.apikeys import _digest
 from accounts.ledger import check_ledger
 from accounts.models import Account, ApiKey, CreditEntry, KnownAddress, Member, User
 from iris.management.commands import migrate
-from tests.scale import at_scale
+from tests.accounts.previous_release import (
+    BY_EMAIL,
+    DELIVERIES,
+    INSERT_DELIVERIES,
+    INSERT_USER,
+    KEY,
+    MOVE_BALANCE,
+    PASSWORD,
+    PAY_USERS,
+    TOP_UP,
+    bearer,
+    connect,
+    copy_of,
+    fill,
+    token_of_previous_release,
+    use,
+)
 
 FIRST_OF_THIS_RELEASE = ("accounts", "0005_people")
-PASSWORD = "secret-password"
-KEY = "a" * 64
-DELIVERIES = at_scale(2_000, 1_000_000)
 DETAILS = "/api/accounts/user_details/"
 PROFILE = "/api/v1/auths/user-profile/"
-
-
-@contextmanager
-def use(database: str) -> Iterator[None]:
-    """Let Django's connection use another database of the same server."""
-    connection.close()
-    before = connection.settings_dict["NAME"]
-    connection.settings_dict["NAME"] = database
-    try:
-        yield
-    finally:
-        connection.close()
-        connection.settings_dict["NAME"] = before
-
-
-def connect(database: str) -> psycopg.Connection[Any]:
-    """Open a connection as a process of the previous release has one, in autocommit."""
-    parameters = {**connection.get_connection_params(), "dbname": database}
-    for name in ("cursor_factory", "context", "prepare_threshold"):
-        parameters.pop(name, None)
-    return psycopg.connect(**parameters, autocommit=True)
 
 
 @pytest.fixture(scope="module")
@@ -84,33 +72,10 @@ def template(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Itera
                     )
                 ]
             )
-            _fill(state.apps)
+            fill(state.apps)
         yield name
         with connect("postgres") as server:
             server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-
-
-def _fill(apps: Any) -> None:
-    """Create what a customer of the previous release has, by its models."""
-    user = apps.get_model("accounts", "User").objects.create(
-        email="Sita@example.com",
-        username="sita",
-        password=make_password(PASSWORD),
-        first_name="Sita",
-        contact_number="9800000001",
-        balance=Decimal(60),
-        token_version=3,
-    )
-    hold = apps.get_model("accounts", "CreditHold").objects.create(user=user, cause="run:1", amount=40)
-    entry = apps.get_model("accounts", "CreditEntry").objects.create
-    entry(user=user, kind="topup", amount=100, balance_delta=100, held_delta=0, cause="bank:1")
-    entry(user=user, kind="hold", amount=40, balance_delta=-40, held_delta=40, cause="run:1", hold=hold)
-    apps.get_model("accounts", "ApiKey").objects.create(user=user, digest=_digest(KEY), beginning=KEY[:8])
-    apps.get_model("accounts", "KnownAddress").objects.create(user=user, network="n")
-    user.groups.add(apps.get_model("auth", "Group").objects.create(name="operators"))
-    trunk = apps.get_model("telephony", "Trunk").objects.create(alias="sandbox")
-    with connection.cursor() as cursor:
-        cursor.execute(f"{INSERT_DELIVERIES} FROM generate_series(1, %s) n", [user.pk, trunk.pk, DELIVERIES])
 
 
 @pytest.fixture(scope="module")
@@ -134,67 +99,6 @@ def old(migrated: str, transactional_db: None) -> Iterator[psycopg.Connection[An
     """Use a migrated database, and return the connection of a process of the previous release."""
     with copy_of(migrated, "copy") as name, use(name), connect(name) as session:
         yield session
-
-
-@contextmanager
-def copy_of(database: str, suffix: str) -> Iterator[str]:
-    """Copy a database. Yield the name of the copy, which is dropped at the end."""
-    name = f"{database}_{suffix}"
-    with connect("postgres") as server:
-        server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-        server.execute(f'CREATE DATABASE "{name}" TEMPLATE "{database}"')
-    try:
-        yield name
-    finally:
-        with connect("postgres") as server:
-            server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-
-
-# The previous release ---------------------------------------------------------------------------------------------
-
-INSERT_DELIVERIES = """
-    INSERT INTO telephony_delivery
-           (item, owner_id, trunk_id, purpose, batch, priority, channel, "to", caller, text, credit_limit,
-            status, cause, carrier_text, ref, attempts, stopped, credits)
-    SELECT n, %s, %s, 'otp', n, 0, 'sms', '+9779800000001', '', 'Namaste', 1, 50, '', '', '', 0, false, 0
-"""
-INSERT_USER = """
-    INSERT INTO "accounts_user"
-           ("password", "last_login", "is_superuser", "username", "first_name", "last_name", "is_staff", "is_active",
-            "date_joined", "email", "contact_number", "address", "is_verified_email", "is_verified_phone", "balance",
-            "token_version")
-    VALUES (%s, NULL, false, %s, 'Ram', '', false, true, now(), %s, '', '', false, false, 0, 0) RETURNING "id"
-"""
-BY_EMAIL = 'SELECT "id", "password", "is_active" FROM "accounts_user" WHERE LOWER("email") = LOWER(%s)'
-TOP_UP = """
-    INSERT INTO accounts_creditentry
-           (user_id, hold_id, kind, amount, balance_delta, held_delta, cause, note, created_at)
-    VALUES (%s, NULL, 'topup', %s, %s, 0, %s, '', now())
-"""
-MOVE_BALANCE = """
-    UPDATE "accounts_user" SET "balance" = ("accounts_user"."balance" + %s)
-     WHERE ("accounts_user"."balance" >= %s AND "accounts_user"."id" = %s)
-"""
-PAY_USERS = """
-    UPDATE accounts_user paid SET balance = paid.balance + given.amount
-      FROM unnest(%s::bigint[], %s::numeric[]) AS given (user_id, amount) WHERE paid.id = given.user_id
-"""
-
-
-def bearer(token: object) -> APIClient:
-    client = APIClient()
-    client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
-    return client
-
-
-def token_of_previous_release(user: User, version: int) -> str:
-    """Return an access token as the previous release issued it, without an account."""
-    token = AccessToken.for_user(user)
-    token["version"], token["login"] = version, "abc"
-    return str(token)
-
-
-# Tests ------------------------------------------------------------------------------------------------------------
 
 
 def test_users_become_owners_of_accounts_with_the_same_ids(old: psycopg.Connection[Any]) -> None:

@@ -15,7 +15,6 @@ from campaigns.api.v0 import numbers
 from campaigns.models import Campaign, RunStatus, Service
 from telephony.models import DeliveryStatus
 from tests.factories import (
-    make_account,
     make_campaign,
     make_delivery_of,
     make_empty_campaign,
@@ -24,16 +23,6 @@ from tests.factories import (
 )
 from tests.golden import assert_answers_as_documented
 from tests.v0 import Caller
-
-
-@pytest.fixture
-def account(db: None) -> Account:
-    return make_account(email="sita@example.com", credits=100)
-
-
-@pytest.fixture
-def caller(account: Account) -> Caller:
-    return Caller(account)
 
 
 @pytest.fixture

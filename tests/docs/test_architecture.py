@@ -47,6 +47,27 @@ def test_architecture_tree_names_every_package(package: str) -> None:
     assert f"`{package}`" in tree
 
 
+def _rows(heading: str) -> list[list[str]]:
+    """Return the cells of the rows of a section's table, without its head."""
+    section = PAGE.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (.+) \|$", section, re.MULTILINE)
+    return [row.split(" | ") for row in rows[1:]]
+
+
+def test_tree_names_nothing_twice() -> None:
+    named = [path for row in _rows("The tree") for path in re.findall(r"`([^`]+/)`", row[0])]
+    assert len(named) > 15
+    assert len(named) == len(set(named))
+
+
+@pytest.mark.parametrize("row", _rows("Glossary"), ids=lambda row: row[0])
+def test_glossary_names_the_files_of_each_word(row: list[str]) -> None:
+    _, _, where = row
+    paths = [path for path in PATHS if path in where]
+    assert paths, where
+    assert all(name.startswith(FOLDERS) for name in re.findall(r"`([^`]*[/.][^`]*)`", where))
+
+
 def test_each_likely_change_in_the_architecture_names_its_files() -> None:
     section = PAGE.partition("## Which files to change")[2].partition("\n## ")[0]
     changes = re.split(r"^\d+\. ", section, flags=re.MULTILINE)[1:]

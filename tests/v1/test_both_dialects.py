@@ -15,7 +15,7 @@ from telephony.models import SandboxMessage
 from tests import engine, v0
 from tests.factories import make_account, make_campaign, make_phone_number
 from tests.v1.caller import Caller
-from tests.v1.test_campaigns import wav_of_a_tone
+from tests.v1.campaigns import wav_of_a_tone
 from tests.v1.test_runs import make, run, sent
 
 
@@ -23,11 +23,6 @@ from tests.v1.test_runs import make, run, sent
 def account(db: None, settings: Any) -> Account:
     settings.IRIS_SANDBOX_SPEED = 1000
     return make_account(email="sita@example.com", credits=100)
-
-
-@pytest.fixture
-def caller(account: Account) -> Caller:
-    return Caller(account)
 
 
 def test_v0_runs_a_campaign_made_in_v1(caller: Caller, account: Account) -> None:

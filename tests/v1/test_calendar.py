@@ -20,11 +20,6 @@ def account(db: None) -> Account:
     return make_account(email="sita@example.com")
 
 
-@pytest.fixture
-def caller(account: Account) -> Caller:
-    return Caller(account)
-
-
 @pytest.mark.parametrize(
     ("query", "count"),
     [

@@ -1,52 +1,22 @@
-"""Test campaigns in v1: the forms in which clients send fields, and the responses."""
+"""Test campaigns in v1: creating them, the forms in which clients send fields, and schedules."""
 
 from __future__ import annotations
 
-import io
-import struct
-import wave
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
 from accounts.models import Account
-from campaigns.models import Campaign, RunStatus, Service, Source
-from telephony.models import DeliveryStatus
-from telephony.speech import audio
-from tests.factories import make_account, make_campaign, make_empty_campaign, make_phone_number, make_run
+from campaigns.models import Campaign, Service
+from tests.factories import make_account, make_phone_number
 from tests.v1.caller import Caller
-
-
-def wav_of_a_tone() -> bytes:
-    file = io.BytesIO()
-    with wave.open(file, "wb") as sound:
-        sound.setparams((1, 2, 8000, 0, "NONE", ""))
-        sound.writeframes(b"".join(struct.pack("<h", 9000 * (-1) ** (n // 9)) for n in range(8000)))
-    return file.getvalue()
-
+from tests.v1.campaigns import create
 
 KATHMANDU = ZoneInfo("Asia/Kathmandu")
-
-
-@pytest.fixture
-def account(db: None) -> Account:
-    return make_account(email="sita@example.com", credits=100)
-
-
-@pytest.fixture
-def caller(account: Account) -> Caller:
-    return Caller(account)
-
-
-def create(caller: Caller, **fields: Any) -> dict[str, Any]:
-    body = {"name": "Water", "services": "PHONE", **fields}
-    answer: dict[str, Any] = caller.post("campaign/create/", body, status=201)
-    return answer
 
 
 class TestCreate:
@@ -206,153 +176,3 @@ class TestSchedule:
     def test_malformed_schedule_is_refused(self, caller: Caller, sent: Any) -> None:
         new = {"name": "Water", "services": "SMS", "schedule": sent}
         assert "schedule" in caller.fails("POST", "campaign/create/", new, status=400)
-
-
-class TestUpdate:
-    @pytest.mark.parametrize("method", ["PATCH", "PUT", "POST"])
-    def test_update_changes_only_the_fields_that_are_sent(
-        self, caller: Caller, account: Account, method: str
-    ) -> None:
-        campaign = make_empty_campaign(owner=account, message="Old", sms_message="Old", description="Old")
-        answer = caller.call(method, f"campaign/{campaign.pk}/", {"message": ""}, status=200)
-        assert (answer["message"], answer["sms_message"], answer["description"]) == ("", "Old", "Old")
-
-    def test_post_without_a_body_changes_nothing(self, caller: Caller, account: Account) -> None:
-        campaign = make_empty_campaign(owner=account)
-        assert caller.post(f"campaign/{campaign.pk}/")["name"] == "Sample"
-
-    def test_null_clears_optional_fields(self, caller: Caller, account: Account) -> None:
-        later = timezone.now() + timedelta(days=1)
-        campaign = make_empty_campaign(
-            owner=account,
-            schedule_at=later,
-            spending_limit=5,
-            failover_statuses=[DeliveryStatus.FAILED],
-            caller_ids=[1],
-            voice="np_binod",
-        )
-        nulls = {"schedule": None, "credit_limit": None, "voice": None, "name": None, "message": None}
-        answer = caller.patch(f"campaign/{campaign.pk}/", {**nulls, "failover_target": [], "user_phone": []})
-        assert (answer["schedule"], answer["credit_limit"], answer["voice"], answer["name"]) == (
-            None,
-            None,
-            4,
-            "Sample",
-        )
-        assert (answer["failover_target"], answer["user_phone"]) == ([], [])
-
-    def test_past_schedule_can_be_sent_back_unchanged(self, caller: Caller, account: Account) -> None:
-        past = timezone.now() - timedelta(days=1)
-        campaign = make_empty_campaign(owner=account, schedule_at=past)
-        shown = caller.get(f"campaign/{campaign.pk}/")
-        assert (
-            caller.put(f"campaign/{campaign.pk}/", {**shown, "name": "Again"})["schedule"]
-            == shown["schedule"]
-        )
-
-    def test_whole_campaign_can_be_sent_back_unchanged(self, caller: Caller, account: Account) -> None:
-        campaign = make_empty_campaign(
-            owner=account, service=Service.BOTH, voice="np_rija_premium", spending_limit=7
-        )
-        for shown in (caller.get(f"campaign/{campaign.pk}/"), caller.get("campaign/")["results"][0]):
-            again = caller.put(f"campaign/{campaign.pk}/", shown)
-            assert {**again, "updated_at": "", "voice": ""} == {**shown, "updated_at": "", "voice": ""}
-
-    def test_services_cannot_change_during_a_run(self, caller: Caller, account: Account) -> None:
-        campaign = make_campaign(owner=account)
-        make_run(campaign=campaign)
-        caller.fails("PATCH", f"campaign/{campaign.pk}/", {"services": "PHONE"}, status=409)
-        assert caller.code == "campaign_live"
-
-
-class TestRecording:
-    def test_recording_is_uploaded_and_kept_when_the_category_changes(
-        self, caller: Caller, account: Account
-    ) -> None:
-        campaign = make_empty_campaign(owner=account, service=Service.CALL, message="Not this")
-        upload = SimpleUploadedFile("meeting.wav", wav_of_a_tone(), "audio/wav")
-        answer = caller.patch(
-            f"campaign/create/{campaign.pk}/message/", {"audio_file": upload}, format="multipart"
-        )
-        assert answer["category"] == "Audio"
-        shown = caller.get(f"campaign/{campaign.pk}/")
-        assert shown["audio_file"].startswith("http://")
-        # An address that is sent back is not an upload. The campaign keeps both sources, so `category` can change back.
-        again = caller.patch(f"campaign/{campaign.pk}/", {**shown, "category": "Text"})
-        assert (again["category"], again["audio_file"]) == ("Text", shown["audio_file"])
-        campaign.refresh_from_db()
-        assert campaign.source == Source.MESSAGE
-
-    def test_upload_that_is_not_audio_is_refused(self, caller: Caller, account: Account) -> None:
-        campaign = make_empty_campaign(owner=account, service=Service.CALL)
-        upload = SimpleUploadedFile("meeting.mp3", b"not a sound")
-        caller.fails(
-            "PATCH",
-            f"campaign/create/{campaign.pk}/message/",
-            {"audio_file": upload},
-            format="multipart",
-            status=400,
-        )
-
-    def test_recording_of_a_campaign_made_in_v0_is_shown_as_audio(
-        self, caller: Caller, account: Account
-    ) -> None:
-        sound = audio.store_upload(SimpleUploadedFile("meeting.wav", wav_of_a_tone()))
-        campaign = make_empty_campaign(owner=account, service=Service.CALL, audio=sound)
-        assert caller.get(f"campaign/{campaign.pk}/")["category"] == "Audio"
-
-
-class TestList:
-    def names(self, caller: Caller, query: str) -> list[str]:
-        return [shown["name"] for shown in caller.get(f"campaign/?{query}")["results"]]
-
-    def test_campaigns_are_filtered_by_status(self, caller: Caller, account: Account) -> None:
-        for status in (None, *RunStatus):
-            campaign = make_campaign(owner=account, name=str(status))
-            if status is not None:
-                make_run(campaign=campaign, status=status)
-        assert self.names(caller, "status=Not Started") == ["withdrawn", "None"]
-        assert self.names(caller, "status=CampaignStatus.NOT_STARTED") == ["withdrawn", "None"]
-        assert self.names(caller, "status=Running") == ["paused", "running"]
-        assert self.names(caller, "status=Terminated") == ["terminated", "stopping"]
-        assert self.names(caller, "status=") == self.names(caller, "")
-        assert "Scheduled" in caller.fails("GET", "campaign/?status=Done", status=400)["status"][0]
-
-    def test_drafts_are_listed_separately(self, caller: Caller, account: Account) -> None:
-        make_empty_campaign(owner=account, name="Draft", draft=True)
-        make_empty_campaign(owner=account, name="Ready")
-        assert self.names(caller, "draft=true") == self.names(caller, "draft=True") == ["Draft"]
-        assert self.names(caller, "") == self.names(caller, "draft=False") == ["Ready"]
-
-    def test_campaign_list_has_pages_of_at_most_ten(self, caller: Caller, account: Account) -> None:
-        for number in range(12):
-            make_empty_campaign(owner=account, name=str(number))
-        first = caller.get("campaign/?limit=100&search=")
-        assert (first["count"], first["total_pages"], len(first["results"])) == (12, 2, 10)
-        assert first["next"] == "http://testserver/api/v1/campaign/?limit=10&search=&offset=10"
-        second = caller.get(first["next"])
-        assert ([row["name"] for row in second["results"]], second["next"]) == (["1", "0"], None)
-        assert second["previous"] == "http://testserver/api/v1/campaign/?limit=10&search=&offset=0"
-        assert caller.get("campaign/?page=2")["results"] == second["results"]
-        assert caller.get("campaign/?page=2&page_size=5")["previous"].endswith("?page=1&page_size=5")
-        assert caller.get("campaign/?offset=50")["results"] == []
-        for query in ("page=3", "page=99"):
-            caller.fails("GET", f"campaign/?{query}", status=404)
-        for query in ("page=0", "page=x", "limit=0", "limit=-1", "offset=x", "page_size=1.5"):
-            caller.fails("GET", f"campaign/?{query}", status=400)
-
-    def test_page_links_keep_the_host_when_the_path_begins_with_two_slashes(
-        self, caller: Caller, account: Account
-    ) -> None:
-        for number in range(11):
-            make_empty_campaign(owner=account, name=str(number))
-        answer = caller.get("http://testserver//api/v1/campaign/")
-        assert answer["next"] == "http://testserver/api/v1/campaign/?limit=10&offset=10"
-
-    def test_deleted_campaigns_and_those_of_other_accounts_are_not_listed(
-        self, caller: Caller, account: Account
-    ) -> None:
-        make_campaign(owner=make_account())
-        gone = make_campaign(owner=account)
-        caller.delete(f"campaign/{gone.pk}/")
-        assert caller.get("campaign/")["count"] == 0

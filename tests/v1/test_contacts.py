@@ -16,7 +16,6 @@ from campaigns.models import Campaign, Recipient, RunStatus, Service, SheetImpor
 from campaigns.recipients import background_imports
 from telephony.models import Delivery, DeliveryStatus
 from tests.factories import (
-    make_account,
     make_campaign,
     make_delivery_of,
     make_empty_campaign,
@@ -25,16 +24,6 @@ from tests.factories import (
     make_sheet,
 )
 from tests.v1.caller import Caller
-
-
-@pytest.fixture
-def account(db: None) -> Account:
-    return make_account(email="sita@example.com", credits=100)
-
-
-@pytest.fixture
-def caller(account: Account) -> Caller:
-    return Caller(account)
 
 
 @pytest.fixture

@@ -6,21 +6,10 @@ from typing import Any
 
 import pytest
 
-from accounts.models import Account
 from otp.models import Otp
 from telephony.models import Delivery
 from tests.factories import make_account
 from tests.v1.caller import Caller
-
-
-@pytest.fixture
-def account(db: None) -> Account:
-    return make_account(email="sita@example.com", credits=100)
-
-
-@pytest.fixture
-def caller(account: Account) -> Caller:
-    return Caller(account)
 
 
 def send(caller: Caller, **fields: Any) -> dict[str, Any]:

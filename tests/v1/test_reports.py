@@ -16,7 +16,6 @@ from accounts.models import Account
 from campaigns.models import Campaign, RunStatus, Service
 from telephony.models import DeliveryStatus, Purpose
 from tests.factories import (
-    make_account,
     make_campaign,
     make_delivery,
     make_delivery_of,
@@ -35,16 +34,6 @@ CONTACT = {
     "credit_consumed_SMS": "0",
     "carrier": "NTC",
 }
-
-
-@pytest.fixture
-def account(db: None) -> Account:
-    return make_account(email="sita@example.com", credits=100)
-
-
-@pytest.fixture
-def caller(account: Account) -> Caller:
-    return Caller(account)
 
 
 def make_called_campaign(account: Account, **tags: Any) -> Campaign:

@@ -20,18 +20,13 @@ from telephony.models import SandboxMessage
 from tests import engine
 from tests.factories import make_account, make_campaign, make_run
 from tests.v1.caller import Caller
-from tests.v1.test_campaigns import wav_of_a_tone
+from tests.v1.campaigns import wav_of_a_tone
 
 
 @pytest.fixture
 def account(db: None, settings: Any) -> Account:
     settings.IRIS_SANDBOX_SPEED = 1000
     return make_account(email="sita@example.com", credits=100)
-
-
-@pytest.fixture
-def caller(account: Account) -> Caller:
-    return Caller(account)
 
 
 def make(caller: Caller, *numbers: int, **fields: Any) -> int:

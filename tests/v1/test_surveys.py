@@ -56,11 +56,6 @@ def account(settings: Any) -> Account:
     return make_account(email="sita@example.com", credits=1000)
 
 
-@pytest.fixture
-def caller(account: Account) -> Caller:
-    return Caller(account)
-
-
 def created(caller: Caller, *steps: dict[str, Any]) -> int:
     body = {"name": "Water", "services": "SURVEY", "steps": list(steps)}
     return int(caller.post("campaign/create/", body, status=201)["id"])

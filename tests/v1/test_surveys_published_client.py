@@ -10,7 +10,7 @@ from tingting import Contact, Services, SurveyStep
 from tingting.enums import SurveyContentType, SurveyResponseType
 
 from tests import engine
-from tests.test_published_client import Account, account
+from tests.published_client import Account, account
 from tests.v1.test_surveys import tone
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -14,19 +14,9 @@ from accounts.models import Account
 from campaigns.api.v1.serializers import moment_json
 from campaigns.models import Campaign, Recipient, Service
 from telephony.models import DeliveryStatus
-from tests.factories import make_account, make_delivery_of, make_empty_campaign, make_recipient, make_run
+from tests.factories import make_delivery_of, make_empty_campaign, make_recipient, make_run
 from tests.v1.caller import Caller
 from tests.v1.test_contacts import add, upload
-
-
-@pytest.fixture
-def account(db: None) -> Account:
-    return make_account(email="sita@example.com", credits=100)
-
-
-@pytest.fixture
-def caller(account: Account) -> Caller:
-    return Caller(account)
 
 
 @pytest.fixture

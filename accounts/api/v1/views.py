@@ -95,7 +95,7 @@ class Refresh(V1View):
 class GenerateKey(V1View):
     """Generate the account's key for v1.
 
-    It gets those scopes of keys that the person or key that sent the request has.
+    The new key gets every key scope that the person or the key behind the request has.
     """
 
     retries = CREATED_KEY  # a repeated request does not get the key again

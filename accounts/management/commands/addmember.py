@@ -16,7 +16,8 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("account", help="the e-mail address of the owner, or the number of the account")
         parser.add_argument(
-            "email", help="of the person; one who is new to iris is created without a password"
+            "email",
+            help="the e-mail address of the person. A person who is new to iris gets a login without a password",
         )
         parser.add_argument("preset", choices=[*PRESETS, OWNER])
 

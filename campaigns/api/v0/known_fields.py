@@ -55,8 +55,8 @@ class KnownFields(serializers.Serializer[Any]):
 
     def _with_own_names(self, data: Mapping[Any, Any]) -> Mapping[Any, Any]:
         """Return the data, with the field's own name in place of each name that resembles it."""
-        # In a form, an object is sent as several names with keys in brackets. So a similar name cannot replace its
-        # name.
+        # In a form, an object is sent as several fields, each with a key in brackets (`tags[name]`). So a similar name is
+        # not corrected for fields that are objects (Tags).
         by_singular = {
             _singular(own): own for own, field in self.fields.items() if not isinstance(field, Tags)
         }

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import json
-import platform
 import re
-import threading
-from io import BytesIO, StringIO
-from pathlib import Path
+from io import BytesIO
 from typing import Any
 
 import psycopg
 import pytest
 from django.core.files.storage import default_storage
-from django.core.management import call_command
 from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 from rest_framework.test import APIClient
 
 from campaigns import runs, services
 from campaigns.models import Campaign, Recipient, Service, SheetImport
 from campaigns.recipients import background_imports, editing, imports, sheet_reader, sheets
 from iris.errors import Conflict
+from tests.campaigns.recipients.importing import create_with_sheet, large_sheet
 from tests.campaigns.recipients.workbooks import xlsx
 from tests.factories import client_of, make_account, make_sheet
 
@@ -33,19 +29,6 @@ pytestmark = pytest.mark.django_db
 def everything_is_large(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.IRIS_BACKGROUND_IMPORT_BYTES = 0
     monkeypatch.setattr(sheet_reader, "CHUNK", 2)
-
-
-def large_sheet() -> BytesIO:
-    people = [[9841000000 + row, f"Person {row}"] for row in range(5)]
-    return make_sheet(["numbers", "name"], *people[:3], ["wrong", "Nobody"], *people[3:])
-
-
-def create_with_sheet(sheet: BytesIO | None = None) -> tuple[Campaign, SheetImport]:
-    campaign, errors, _ = services.create_campaign(
-        account=make_account(credits=10), name="Large", service=Service.SMS, sheet=sheet or large_sheet()
-    )
-    assert errors == []
-    return campaign, campaign.imports.get()
 
 
 def test_a_large_sheet_is_imported_in_the_background_and_its_file_deleted() -> None:
@@ -325,165 +308,3 @@ def test_rows_that_were_skipped_before_an_interruption_are_still_named(
     background_imports.resume_import(pending.pk)
     pending.refresh_from_db()
     assert [error["row"] for error in pending.errors] == [2, 5]
-
-
-# Fairness between accounts -----------------------------------------------------------------------------------
-
-
-def test_imports_of_several_accounts_alternate_chunk_by_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second account's sheet is finished before the second sheet of the first account begins."""
-    owner = make_account(credits=10)
-    large = [
-        services.create_campaign(account=owner, name="Large", service=Service.SMS, sheet=long_sheet(40))[0]
-        for _ in range(2)
-    ]
-    small, _ = create_with_sheet()
-    order: list[int] = []
-    commit = background_imports._commit
-
-    def noting(pending: SheetImport, chunk: Any, **options: Any) -> None:
-        order.append(pending.campaign_id)
-        commit(pending, chunk, **options)
-
-    monkeypatch.setattr(background_imports, "_commit", noting)
-    background_imports.import_all()
-    assert order.index(small.pk) < 10
-    assert [campaign.recipients.count() for campaign in (*large, small)] == [40, 40, 5]
-    first_of_second = order.index(large[1].pk)
-    assert set(order[first_of_second:]) == {large[1].pk}
-
-
-def long_sheet(rows: int) -> BytesIO:
-    return make_sheet(["numbers"], *[[9841000000 + row] for row in range(rows)])
-
-
-def test_more_accounts_than_readers_all_make_progress(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(background_imports, "MAX_READERS", 2)
-    monkeypatch.setattr(background_imports, "SHORT_TIME_SLICE_SECONDS", 0)
-    campaigns = [create_with_sheet(long_sheet(8))[0] for _ in range(5)]
-    served: list[int] = []
-    for _ in range(40):
-        background_imports.import_all()
-        served.append(sum(campaign.recipients.exists() for campaign in campaigns))
-        if served[-1] == 5:
-            break
-    # Each time slice ends when its two imports have made progress. The next one takes the waiting accounts.
-    assert served[:3] == [2, 4, 5]
-    while background_imports.due():
-        background_imports.import_all()
-    assert [campaign.recipients.count() for campaign in campaigns] == [8] * 5
-
-
-def test_a_hanging_reader_delays_no_other_import_and_finally_fails(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    hung, pending = create_with_sheet()
-    other, _ = create_with_sheet()
-    released = threading.Event()
-    steps = sheets.Sheet.steps
-    hanging = threading.local()
-    run = sheet_reader.SheetReader.run
-
-    def marked(reader: sheet_reader.SheetReader) -> None:
-        hanging.name = reader._file
-        run(reader)
-
-    def hang(sheet: sheets.Sheet, *, after: int = 0) -> Any:
-        if hanging.name == pending.file:
-            released.wait(120)
-        yield from steps(sheet, after=after)
-
-    monkeypatch.setattr(sheet_reader.SheetReader, "run", marked)
-    monkeypatch.setattr(sheets.Sheet, "steps", hang)
-    monkeypatch.setattr(background_imports, "MAX_READER_SILENCE_SECONDS", 0.5)
-    try:
-        background_imports.import_all()
-        assert other.recipients.count() == 5
-        for _ in range(background_imports.MAX_TRIES):
-            background_imports.resume_import(pending.pk)
-    finally:
-        released.set()
-    pending.refresh_from_db()
-    assert (pending.status, hung.recipients.count()) == ("failed", 0)
-    assert pending.message.startswith("Reading the sheet failed several times")
-
-
-# Missing sheets ----------------------------------------------------------------------------------------------
-
-
-def lose(pending: SheetImport) -> Path:
-    path = Path(default_storage.path(pending.file))
-    return path.rename(path.with_suffix(".elsewhere"))
-
-
-def test_an_import_waits_for_a_missing_sheet(caplog: pytest.LogCaptureFixture) -> None:
-    campaign, pending = create_with_sheet()
-    elsewhere = lose(pending)
-    background_imports.import_all()
-    pending.refresh_from_db()
-    assert (pending.status, pending.tries) == ("importing", 0)
-    assert "keeps trying" in pending.message
-    shown = client_of(campaign.owner).get(f"/api/system/campaigns/{campaign.pk}/details/").json()
-    assert shown["data"]["details"][0]["import"]["message"] == pending.message
-    path = default_storage.path(pending.file)
-    assert path in caplog.text
-    assert platform.node() in caplog.text
-    assert path in import_status()
-    assert not background_imports.due()
-
-    elsewhere.rename(path)
-    SheetImport.objects.update(retry_at=timezone.now())
-    background_imports.import_all()
-    pending.refresh_from_db()
-    assert (pending.status, pending.imported, pending.message) == ("done", 5, "")
-    assert import_status() == "No sheet is being imported.\n"
-
-
-def import_status() -> str:
-    out = StringIO()
-    call_command("import_status", stdout=out)
-    return out.getvalue()
-
-
-def test_an_import_fails_after_its_sheet_was_missing_for_an_hour_and_blames_the_server(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    campaign, pending = create_with_sheet()
-    lose(pending)
-    background_imports.import_all()
-    SheetImport.objects.update(retry_at=None, missing_since=timezone.now() - background_imports.MAX_MISSING)
-    background_imports.import_all()
-    pending.refresh_from_db()
-    assert (pending.status, campaign.recipients.count()) == ("failed", 0)
-    assert "a fault of the server and not of the sheet" in pending.message
-    assert default_storage.path(pending.file) in caplog.text
-
-
-def test_a_storage_failure_during_reading_is_not_reported_as_a_damaged_sheet(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    _, pending = create_with_sheet(BytesIO(b"numbers\n" + b"9841000001\n" * 50_000))
-    monkeypatch.setattr(sheet_reader, "CHUNK", 10_000)
-    read = sheet_reader._Stored.readinto
-    seen = [0]
-
-    class Stale:
-        def read(self, size: int) -> bytes:
-            raise OSError(116, "Stale file handle")
-
-    def failing(stored: Any, buffer: Any) -> int:
-        if seen[0] > 300_000:  # bytes, of two chunks and more
-            stored._file = Stale()
-        count = read(stored, buffer)
-        seen[0] += count
-        return count
-
-    with monkeypatch.context() as patched:
-        patched.setattr(sheet_reader._Stored, "readinto", failing)
-        background_imports.import_all()
-    pending.refresh_from_db()
-    assert (pending.status, "Stale" in pending.trouble) == ("importing", True)
-    assert pending.imported == 20_000
-    background_imports.resume_import(pending.pk)
-    pending.refresh_from_db()
-    assert (pending.status, pending.imported) == ("done", 50_000)

@@ -7,28 +7,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from iris.devserver.embedded import keeper, server
+from tests.iris.devserver.joining import JOIN, WAIT, is_running, keeper_of, postmaster, query, stops, user
 from tests.iris.processes import ROOT, environment, run_python
 from tests.live import switch_off_fsync, wait_for
-
-JOIN = """
-import os, sys, time
-from pathlib import Path
-from iris.devserver.embedded import server
-folder = server.folder_of(Path(os.environ["IRIS_HOME"]))
-sockets = server.join(folder, "iris")
-"""
-WAIT = """
-print("joined", flush=True)
-sys.stdin.read()
-"""
 
 
 @pytest.fixture(scope="module")
@@ -48,54 +34,6 @@ def home(cluster: Path, tmp_path: Path) -> Path:
     # `-a` keeps the owner: when root runs the tests, PostgreSQL runs as another user.
     subprocess.run(["cp", "-a", str(cluster), str(folder / "data")], check=True)
     return tmp_path
-
-
-@contextmanager
-def user(home: Path, script: str = JOIN + WAIT) -> Iterator[subprocess.Popen[str]]:
-    """Run a process that has joined the server, until the block ends or the process is killed."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", script],
-        cwd=ROOT,
-        env=environment(home),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        assert process.stdout.readline() == "joined\n"
-        yield process
-    finally:
-        process.stdin.close()
-        process.stdout.close()
-        process.wait(60)
-
-
-def query(home: Path, sql: str) -> list[tuple[object, ...]]:
-    sockets = keeper.socket_folder(server.folder_of(home))
-    with psycopg.connect(host=str(sockets), user="postgres", dbname="iris", autocommit=True) as connection:
-        cursor = connection.execute(sql)
-        return cursor.fetchall() if cursor.description else []
-
-
-def postmaster(home: Path) -> int:
-    return int((server.folder_of(home) / "data" / "postmaster.pid").read_text().split()[0])
-
-
-def keeper_of(home: Path) -> int:
-    return int((server.folder_of(home) / "keeper.lock").read_text())
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def stops(pid: int) -> Callable[[], bool]:
-    return lambda: not is_running(pid)
 
 
 @pytest.mark.parametrize(

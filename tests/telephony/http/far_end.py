@@ -8,8 +8,8 @@ from telephony.carriers.aakash import AakashCarrier
 from telephony.carriers.http import HttpCarrier
 from telephony.carriers.sparrow import SparrowCarrier
 from telephony.carriers.twilio import TwilioCarrier
+from tests.telephony.http.faults import ACCOUNT, TOKEN
 from tests.telephony.http.processes import FarEnd
-from tests.telephony.http.server import ACCOUNT, TOKEN
 
 BACKENDS: dict[str, type[HttpCarrier]] = {
     "twilio": TwilioCarrier,

@@ -29,8 +29,8 @@ from tests.engine import run_to_the_end
 from tests.factories import client_of, make_account, make_campaign, make_delivery, make_trunk
 from tests.live import wait_for
 from tests.telephony.http.far_end import OPTIONS
+from tests.telephony.http.faults import TOKEN
 from tests.telephony.http.processes import FarEnd, far_end
-from tests.telephony.http.server import TOKEN
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -18,8 +18,8 @@ from telephony.carriers.errors import CarrierError, Misconfigured, OutOfFunds, T
 from telephony.carriers.http import HttpCarrier
 from telephony.models import Cause, Channel
 from tests.telephony.http.far_end import OPTIONS, carrier_of
+from tests.telephony.http.faults import FAULTS
 from tests.telephony.http.processes import FarEnd, far_end
-from tests.telephony.http.server import FAULTS
 
 NAMES = list(OPTIONS)
 EVERY_CARRIER = pytest.mark.parametrize("name", NAMES)

@@ -6,75 +6,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from telephony.carriers.errors import Misconfigured, Throttled
-from telephony.carriers.refusals import (
-    DOUBT_RESET_SECONDS,
-    MAX_DOUBT_SECONDS,
-    MAX_REFUSALS_IN_A_ROW,
-    Meaning,
-)
+from telephony.carriers.errors import Misconfigured
+from telephony.carriers.refusals import DOUBT_RESET_SECONDS, MAX_DOUBT_SECONDS, MAX_REFUSALS_IN_A_ROW, Meaning
 from telephony.carriers.sip import circuit_breaker as sip_circuit_breaker
-from telephony.carriers.sip.causes import Q850, SILENT, SIP_RESPONSES, outcome_of
-from telephony.carriers.sip.circuit_breaker import ATTEMPTS, CircuitBreaker
-
-DOUBTFUL_LIMIT = MAX_REFUSALS_IN_A_ROW[Meaning.DOUBTFUL]
-# Every registered response, some unregistered ones, and every Q.850 cause.
-RESPONSES = [
-    *(f"{code} {answer.name}" for code, answer in SIP_RESPONSES.items()),
-    *(f"{code} Of Their Own" for code in (399, 499, 599, 699, 799)),
-    *(f"480 Temporarily Unavailable,Q.850;cause={cause}" for cause in Q850),
-]
-
-
-class SimulatedTrunk:
-    """Feeds responses of a trunk to its circuit breaker, with a clock that the test controls (seconds)."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-        self.breaker = CircuitBreaker()
-        self._calls = 0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def respond(
-        self,
-        text: str,
-        *,
-        key: str = "",
-        dialled_at: float | None = None,
-        retry_after: float | None = None,
-    ) -> float | None:
-        """Respond to a call with `text`. Return the seconds until it is retried. Without a key it is a new call."""
-        self.now += 0.01
-        self._calls += 1
-        outcome = SILENT if not text else outcome_of(text, rang=False, transport="udp", seconds=0.01)
-        key = key or f"call-{self._calls}"
-        return self.breaker.on_unanswered(
-            key=key,
-            to=f"number of {key}",
-            outcome=outcome,
-            text=text,
-            dialled_at=self.now if dialled_at is None else dialled_at,
-            trunk_responded=outcome is not SILENT,
-            retry_after=retry_after,
-        )
-
-    def ring(self) -> None:
-        """Let a new call reach a phone."""
-        self.now += 0.01
-        self._calls += 1
-        self.breaker.note_success(dialled_at=self.now)
-
-    def is_resting(self) -> bool:
-        try:
-            self.breaker.check(waiting=False)
-        except Throttled:
-            return True
-        return False
-
-    def skip_rest(self) -> None:
-        self.now += 61
+from telephony.carriers.sip.causes import outcome_of
+from telephony.carriers.sip.circuit_breaker import ATTEMPTS
+from tests.telephony.sip.simulated_trunk import DOUBTFUL_LIMIT, SimulatedTrunk
 
 
 @pytest.fixture
@@ -267,62 +204,6 @@ def test_refusals_are_doubted_again_after_an_hour_without_any(trunk: SimulatedTr
 def test_silent_trunk_rests(trunk: SimulatedTrunk) -> None:
     assert trunk.respond("") is None
     assert trunk.is_resting()
-
-
-@pytest.mark.parametrize("text", RESPONSES)
-def test_one_refused_call_in_fifty_never_stops_the_trunk(trunk: SimulatedTrunk, text: str) -> None:
-    """This holds for any response to it, however often it is retried."""
-    outcome = outcome_of(text, rang=False, transport="udp", seconds=0.01)
-    for poison in range(20):
-        attempts = 0
-        while True:
-            attempts += 1
-            again = trunk.respond(text, key=f"poison {poison}")
-            if again is None:
-                break
-            assert outcome.again
-            assert trunk.breaker._rest.seconds_left(now=trunk.now) <= 1.0
-            trunk.now += 1.0
-            for _ in range(49):
-                trunk.breaker.check(waiting=False)
-                trunk.ring()
-        assert attempts == (ATTEMPTS if outcome.again else 1)
-        trunk.ring()
-        trunk.breaker.check(waiting=False)
-
-
-@pytest.mark.parametrize("text", RESPONSES)
-def test_any_response_to_all_calls_counts_against_the_trunk(trunk: SimulatedTrunk, text: str) -> None:
-    outcome = outcome_of(text, rang=False, transport="udp", seconds=0.01)
-    ended = 0
-    for _ in range(100):
-        try:
-            trunk.breaker.check(waiting=False)
-        except Misconfigured:
-            assert outcome.meaning is Meaning.TRUNK
-            return
-        except Throttled:
-            trunk.skip_rest()
-            trunk.breaker.check(waiting=False)
-        ended += trunk.respond(text) is None
-    assert outcome.meaning is not Meaning.TRUNK
-    assert trunk.is_resting()
-    if outcome.did_not_ring:
-        assert ended < MAX_REFUSALS_IN_A_ROW[outcome.meaning] <= 30, "all further recipients are retried"
-
-
-@pytest.mark.parametrize("text", ["404 Not Found", "480 Temporarily Unavailable", "408 Request Timeout"])
-def test_recipient_fails_after_five_attempts_while_the_trunk_is_in_doubt(
-    trunk: SimulatedTrunk, text: str
-) -> None:
-    for _ in range(DOUBTFUL_LIMIT):
-        trunk.respond(text)
-    respond = []
-    for _ in range(ATTEMPTS):
-        trunk.skip_rest()
-        respond.append(trunk.respond(text, key="1"))
-    assert None not in respond[:-1]
-    assert respond[-1] is None
 
 
 def test_silence_does_not_count_if_a_later_call_got_through(trunk: SimulatedTrunk) -> None:

@@ -32,7 +32,8 @@ class TestSipCarrier(Reports, KeepsSession):
         options = {"host": f"127.0.0.1:{self.ports.sip}", "transport": "tcp", "interface": "127.0.0.1"}
         carrier = SipCarrier(alias="line", **options, rtp_ports="20000-40000", drain_seconds=0)
         carrier.open(report_log)
-        # It connects in the background and raises Unreachable until then, which costs nothing.
+        # The carrier connects in the background. Until it is connected, `submit` raises Unreachable: nothing is sent, and
+        # the batch is retried later.
         wait_for(lambda: carrier.status().startswith("ready"), seconds=10)
         yield carrier
         carrier.close()

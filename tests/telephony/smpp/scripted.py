@@ -24,6 +24,7 @@ RECEIVER, TRANSMITTER, TRANSCEIVER = 0x01, 0x02, 0x09
 SUBMIT, DELIVER, UNBIND, ENQUIRE, CANCEL, DATA = 0x04, 0x05, 0x06, 0x15, 0x08, 0x103
 ANSWER = 0x80000000
 Reply = Callable[["Connection"], None]
+DELIVERED = ("COMPLETED", "", "DELIVRD", 1)
 
 
 def pdu(command: int, sequence: int, *, status: int = 0, body: bytes = b"") -> bytes:

@@ -1,4 +1,4 @@
-"""Texts that are made to take longer to say than iris expects, alone or next to other texts."""
+"""An ordinary sentence, and texts that are made to take longer to say than iris expects, alone or next to other texts."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ CONTEXTS = (
 )
 
 Make = Callable[[random.Random], str]
+SENTENCE = "नमस्ते राम जी, तपाईंको खातामा रु. २५०० बाँकी छ।"
 
 
 def _letters(alphabet: str, low: int, high: int) -> Make:

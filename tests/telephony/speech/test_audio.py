@@ -1,4 +1,4 @@
-"""Uploaded recordings, and recordings over HTTP."""
+"""Uploaded recordings: their formats, limits and refusals."""
 
 from __future__ import annotations
 
@@ -15,14 +15,12 @@ import av
 import pytest
 from av.audio.frame import AudioFrame
 from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
-from django.test import Client
 
 from iris.errors import InvalidInput, TooLarge
-from telephony import speech
-from telephony.media import audio_url
 from telephony.models import Audio
-from telephony.speech import audio, store
+from telephony.speech import audio
 from telephony.speech.engine import Pcm
+from tests.telephony.speech.recordings import encode_tone, tone
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("telephony.media")]
 
@@ -31,52 +29,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.urls("telephony.media")]
 def media(settings: Any, tmp_path: Path) -> Path:
     settings.MEDIA_ROOT = tmp_path / "media"
     return tmp_path / "media"
-
-
-def tone(*, hertz: float = 440, seconds: float = 2, rate: int = 44100, loud: int = 16000) -> bytes:
-    turn = 2 * math.pi * hertz / rate
-    return array.array("h", (int(loud * math.sin(turn * n)) for n in range(int(seconds * rate)))).tobytes()
-
-
-def encode_tone(
-    path: Path,
-    *,
-    format: str,
-    codec: str,
-    rate: int = 44100,
-    layout: str = "mono",
-    picture: bool = False,
-    seconds: float = 2,
-    options: dict[str, str] | None = None,
-) -> bytes:
-    """Return a file of that format with a tone, made by FFmpeg."""
-    with av.open(str(path), "w", format=format, container_options=options or {}) as container:
-        video: Any = container.add_stream("mpeg4", rate=5) if picture else None
-        stream: Any = container.add_stream(codec, rate=rate, layout=layout) if codec else None
-        if codec == "vorbis":
-            stream.codec_context.options = {"strict": "experimental"}
-        if picture:
-            video.width = video.height = 64
-            video.pix_fmt = "yuv420p"
-            for _ in range(10):
-                container.mux(video.encode(av.VideoFrame(64, 64, "yuv420p")))
-        if codec:
-            samples = tone(seconds=seconds, rate=rate)
-            if layout == "stereo":
-                both = array.array("h", bytes(2 * len(samples)))
-                both[::2] = both[1::2] = array.array("h", samples)
-                samples = both.tobytes()
-            step = 1024 * (4 if layout == "stereo" else 2)
-            for start in range(0, len(samples), step):
-                part = samples[start : start + step]
-                frame = AudioFrame(format="s16", layout=layout, samples=len(part) // (step // 1024))
-                frame.planes[0].update(part)
-                frame.sample_rate = rate
-                container.mux(stream.encode(frame))
-            container.mux(stream.encode(None))
-        if picture:
-            container.mux(video.encode(None))
-    return path.read_bytes()
 
 
 def root_mean_square(samples: bytes) -> float:
@@ -317,164 +269,3 @@ def test_duration_limit_applies_to_all_recordings_of_a_request_together(settings
     with pytest.raises(audio.AudioTooLong, match="together"):
         audio.store_uploads([io.BytesIO(content), io.BytesIO(content)])
     assert not Audio.objects.exists()
-
-
-# Over HTTP
-
-
-@pytest.fixture
-def recording() -> Audio:
-    return audio.store_upload(io.BytesIO(audio.encode_wav(Pcm(tone(rate=8000), 8000))))
-
-
-def body_of(response: Any) -> bytes:
-    return b"".join(response.streaming_content) if response.streaming else response.content
-
-
-@pytest.mark.parametrize(("extension", "content_type"), [("wav", "audio/wav"), ("mp3", "audio/mpeg")])
-def test_recording_is_downloaded_without_a_token_and_cacheable_forever(
-    client: Client, recording: Audio, extension: Any, content_type: str
-) -> None:
-    response = client.get(audio_url(recording, format=extension).removeprefix("http://127.0.0.1:8000"))
-
-    content = body_of(response)
-    assert response.status_code == 200
-    assert response["Content-Type"] == content_type
-    assert "immutable" in response["Cache-Control"]
-    assert response["Accept-Ranges"] == "bytes"
-    assert int(response["Content-Length"]) == len(content)
-    assert audio.decode(io.BytesIO(content)).seconds == pytest.approx(2, abs=0.15)
-
-
-def test_mp3_is_created_on_the_first_request(client: Client, recording: Audio, media: Path) -> None:
-    assert not list(media.rglob("*.mp3"))
-
-    first = body_of(client.get(f"/media/audio/{recording.name}.mp3"))
-    second = body_of(client.get(f"/media/audio/{recording.name}.mp3"))
-
-    assert first == second
-    assert len(list(media.rglob("*.mp3"))) == 1
-    assert len(first) < len(audio.read_wav(recording)) / 2
-
-
-def test_head_returns_the_size_without_the_body(client: Client, recording: Audio) -> None:
-    response = client.head(f"/media/audio/{recording.name}.wav", headers={"Range": "bytes=0-9"})
-
-    assert response.status_code == 200
-    assert response["Content-Length"] == str(44 + 2 * 16000)
-    assert body_of(response) == b""
-
-
-@pytest.mark.parametrize(
-    ("asked", "status", "part", "content_range"),
-    [
-        ("bytes=0-", 206, slice(0, None), "bytes 0-32043/32044"),
-        ("bytes=0-1", 206, slice(0, 2), "bytes 0-1/32044"),
-        ("bytes=100-199", 206, slice(100, 200), "bytes 100-199/32044"),
-        ("bytes=32000-99999", 206, slice(32000, None), "bytes 32000-32043/32044"),
-        ("bytes=-100", 206, slice(-100, None), "bytes 31944-32043/32044"),
-        ("bytes=-99999", 206, slice(0, None), "bytes 0-32043/32044"),
-        ("bytes=32044-", 416, slice(0, 0), "bytes */32044"),
-        ("bytes=-0", 416, slice(0, 0), "bytes */32044"),
-        # Python refuses to parse integers of more than 4,300 digits.
-        pytest.param(f"bytes={'9' * 5000}-", 416, slice(0, 0), "bytes */32044", id="start beyond the end"),
-        pytest.param(
-            f"bytes=0-{'9' * 5000}", 206, slice(0, None), "bytes 0-32043/32044", id="end beyond the end"
-        ),
-        pytest.param(
-            f"bytes=-{'9' * 5000}",
-            206,
-            slice(0, None),
-            "bytes 0-32043/32044",
-            id="suffix longer than the file",
-        ),
-        pytest.param(f"bytes={'0' * 5000}1-2", 206, slice(1, 3), "bytes 1-2/32044", id="leading zeros"),
-        pytest.param(
-            f"bytes={'9' * 5000}-5", 200, slice(0, None), None, id="start after the end of the range"
-        ),
-        ("bytes=5-2", 200, slice(0, None), None),
-        ("bytes=-", 200, slice(0, None), None),
-        ("bytes=0-1,5-6", 200, slice(0, None), None),
-        ("lines=1-2", 200, slice(0, None), None),
-        ("bytes=०-१", 200, slice(0, None), None),
-    ],
-)
-def test_range_request_returns_the_requested_bytes(
-    client: Client, recording: Audio, asked: str, status: int, part: slice, content_range: str | None
-) -> None:
-    response = client.get(f"/media/audio/{recording.name}.wav", headers={"Range": asked})
-
-    content = body_of(response)
-    assert response.status_code == status
-    assert content == audio.read_wav(recording)[part]
-    assert response.get("Content-Range") == content_range
-    assert response["Content-Length"] == str(len(content))
-
-
-def test_if_range_with_another_etag_returns_the_whole_file(client: Client, recording: Audio) -> None:
-    url = f"/media/audio/{recording.name}.wav"
-    etag = client.get(url)["ETag"]
-
-    assert client.get(url, headers={"Range": "bytes=0-9", "If-Range": etag}).status_code == 206
-    assert client.get(url, headers={"Range": "bytes=0-9", "If-Range": '"other"'}).status_code == 200
-
-
-def test_if_none_match_with_the_current_etag_returns_304(client: Client, recording: Audio) -> None:
-    url = f"/media/audio/{recording.name}.wav"
-
-    response = client.get(url, headers={"If-None-Match": client.get(url)["ETag"]})
-
-    assert response.status_code == 304
-    assert body_of(response) == b""
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "0" * 40 + ".wav",
-        "0" * 40 + ".mp3",
-        "../" * 3 + "etc/passwd.wav",
-        "..%2f..%2firis.wav",
-        "%00.wav",
-        "é.wav",
-        "RECORDING.wav",
-        "NAME.exe",
-        "NAME",
-        "NAME.wav/",
-        "NAME.wav.mp3",
-    ],
-)
-def test_paths_that_name_no_recording_return_404(
-    client: Client, recording: Audio, media: Path, path: str
-) -> None:
-    (media / "secret.wav").write_bytes(b"secret")
-
-    path = path.replace("RECORDING", recording.name.upper().replace("0", "A")).replace("NAME", recording.name)
-
-    assert client.get(f"/media/audio/{path}").status_code == 404
-
-
-def test_recording_cannot_be_written_over_http(client: Client, recording: Audio) -> None:
-    assert client.post(f"/media/audio/{recording.name}.wav").status_code == 405
-
-
-def test_audio_url_uses_the_requested_host_or_the_public_url(
-    settings: Any, rf: Any, recording: Audio
-) -> None:
-    settings.IRIS_PUBLIC_URL = "https://calls.example.org"
-    settings.ALLOWED_HOSTS = ["calls.example.org", "intranet"]
-    path = f"/media/audio/{recording.name}.mp3"
-
-    assert audio_url(recording) == f"https://calls.example.org{path}"
-    assert audio_url(recording, rf.get("/", headers={"Host": "intranet"})) == f"http://intranet{path}"
-    assert audio_url(recording, rf.get("/", headers={"Host": "calls.example.org"})) == (
-        f"https://calls.example.org{path}"
-    )
-    assert audio_url(recording, format="wav").endswith(".wav")
-
-
-def test_speech_is_downloaded_like_uploads(client: Client) -> None:
-    spoken = speech.speak(text="नमस्ते")
-
-    assert client.get(f"/media/audio/{spoken.name}.mp3").status_code == 200
-    assert store.exists(spoken.name, "mp3")

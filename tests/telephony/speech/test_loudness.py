@@ -14,6 +14,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from telephony import speech
 from telephony.speech import audio, loudness
 from telephony.speech.engine import Pcm
+from tests.telephony.speech.recordings import encode_tone
 from tests.telephony.speech.sound import (
     RATE,
     amplitude_at,
@@ -23,7 +24,6 @@ from tests.telephony.speech.sound import (
     telephone_audio,
     tone,
 )
-from tests.telephony.speech.test_audio import encode_tone
 
 pytestmark = pytest.mark.django_db
 
