@@ -137,7 +137,10 @@ def test_trunk_status_counts_calls_which_are_lost_and_not_repeated_if_the_worker
 
 def test_worker_of_an_unknown_trunk_exits_with_a_message(iris: SipIris) -> None:
     assert iris.start_trunk_worker("lime").wait(120) == 1
-    assert "No carrier lime is configured. Choose one of: line, test_twins." in iris.log_of_trunk("lime").read_text()
+    assert (
+        "No carrier lime is configured. Choose one of: line, test_twins."
+        in iris.log_of_trunk("lime").read_text()
+    )
 
 
 def _called_more_than_once(far_end: FarEnd) -> dict[str, int]:
