@@ -15,7 +15,8 @@ from accounts.ledger import check_ledger
 from accounts.models import Account, CreditEntry
 from accounts.transfers import Transfer, transfer
 from iris.errors import Conflict
-from tests.accounts.test_credits_races import at_once, balance_of
+from tests.accounts.booking import balance_of
+from tests.accounts.test_credits_races import at_once
 from tests.factories import make_account, make_hold
 
 pytestmark = pytest.mark.django_db(transaction=True)
