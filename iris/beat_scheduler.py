@@ -1,17 +1,29 @@
-"""Celery's beat scheduler, which prints one error message if it cannot run."""
+"""Celery's beat scheduler without a file, which prints one error message if it cannot run."""
 
-from celery.beat import PersistentScheduler
+from datetime import timedelta
+
+from celery.beat import Scheduler
 from django.core.exceptions import ImproperlyConfigured
 
 from iris import startup_errors
 
+LONG_AGO = timedelta(days=1)  # longer than all intervals of `iris.beat_schedule`
 
-class BeatScheduler(PersistentScheduler):
+
+class BeatScheduler(Scheduler):
+    """Send each periodic task at once after the start, and then in its interval.
+
+    Celery's default scheduler stores in a file when it has sent each task, and ends if the disk is full. iris needs no such
+    file: its intervals are short, and all its periodic tasks may run more often.
+    """
+
     def setup_schedule(self) -> None:
-        """Check the database and IRIS_HOME, then open beat's schedule file. Beat calls this before any Celery signal."""
+        """Check the database and IRIS_HOME, then read the schedule. Beat calls this before any Celery signal."""
         try:
             startup_errors.refuse_unwritable_home()
             startup_errors.refuse_shared_sessions()
         except ImproperlyConfigured as error:
             raise SystemExit(startup_errors.startup_sentence(error)) from error
         super().setup_schedule()
+        for entry in self.schedule.values():
+            entry.last_run_at = self.app.now() - LONG_AGO

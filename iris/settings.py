@@ -275,7 +275,6 @@ CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_TASK_ROUTES = ("telephony.engine.trunk_queues.route",)
 CELERY_BEAT_SCHEDULER = "iris.beat_scheduler:BeatScheduler"
-CELERY_BEAT_SCHEDULE_FILENAME = str(IRIS_HOME / "beat-schedule")
 CELERY_BEAT_SCHEDULE = BEAT_SCHEDULE
 
 # The API ----------------------------------------------------------------------------------------------------

@@ -1,6 +1,10 @@
-"""Test the periodic tasks of beat."""
+"""Test beat and its periodic tasks."""
 
+import pytest
 from django.conf import settings
+
+from iris.beat_scheduler import LONG_AGO, BeatScheduler
+from iris.celery import app
 
 
 def test_the_heartbeat_expires_no_later_than_the_ticks() -> None:
@@ -8,3 +12,14 @@ def test_the_heartbeat_expires_no_later_than_the_ticks() -> None:
     expires = {name: entry["options"]["expires"] for name, entry in settings.CELERY_BEAT_SCHEDULE.items()}
 
     assert expires["heartbeat"] <= min(expires.values())
+
+
+@pytest.mark.django_db
+def test_each_task_is_due_when_beat_starts_and_then_in_its_interval() -> None:
+    """Beat stores nothing, so frequent restarts must not postpone the tasks with long intervals for ever."""
+    entries = dict(BeatScheduler(app).schedule)
+
+    assert set(entries) == set(settings.CELERY_BEAT_SCHEDULE)
+    assert all(entry.is_due().is_due for entry in entries.values())
+    assert not any(next(entry).is_due().is_due for entry in entries.values())
+    assert max(entry["schedule"] for entry in settings.CELERY_BEAT_SCHEDULE.values()) < LONG_AGO
