@@ -150,7 +150,8 @@ class TestClosing:
         make_sent_campaign(sita)
         for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago"):
             settings.TIME_ZONE = zone
-            assert_adds_up(sita, first=today() - 10 * DAY, last=today() + DAY)
+            # Between 10 and 11 o'clock UTC the dates of these zones differ by two days.
+            assert_adds_up(sita, first=today() - 10 * DAY, last=today() + 2 * DAY)
             list(close_days(now=timezone.now() + 2 * DAY))
             assert_adds_up(sita, first=today() - 10 * DAY, last=today() + 5 * DAY)
         assert list(statements.verify(sita)) + list(statements.verify_days()) == []
