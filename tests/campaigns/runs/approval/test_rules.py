@@ -102,7 +102,7 @@ class TestKeys:
         campaign = make_campaign(owner=city)
         begun(client_of(hari), campaign)
         changed = key_of(sita).post(f"/api/system/campaigns/number/{campaign.pk}/", {"number": 9841000007})
-        assert changed.status_code == 201, changed.content
+        assert changed.status_code < 300, changed.content
         run = Run.objects.latest("pk")
         assert run.authors == sorted([sita.pk, hari.pk])
         assert [approved_by(client_of(one), run) for one in (sita, hari)] == [403, 403]
