@@ -24,7 +24,7 @@ from accounts.models import Account, CreditEntry, CreditHold
 from accounts.services import create_account
 from campaigns.reports.statements import close_days, statement
 from tests.accounts.test_credits_property import NONE, Ledger, Model, amounts, causes, people
-from tests.campaigns.reports.test_statements import move_bookings_back
+from tests.campaigns.reports.bookings import move_bookings_back
 from tests.scale import at_scale
 
 LONG_AGO = timedelta(days=300)

@@ -12,9 +12,7 @@ from django.db import connection
 from accounts import departments, statements, transfers
 from accounts.models import Account, CreditEntry
 from campaigns.reports.statements import close_days
-from tests.campaigns.reports.test_statements import (
-    DAY,
-    PATH,
+from tests.campaigns.reports.bookings import (
     assert_adds_up,
     make_sent_campaign,
     move_bookings_back,
