@@ -13,6 +13,7 @@ from accounts import departments, statements, transfers
 from accounts.models import Account, CreditEntry
 from campaigns.reports.statements import close_days
 from tests.campaigns.reports.bookings import (
+    DAY,
     assert_adds_up,
     make_sent_campaign,
     move_bookings_back,
@@ -25,6 +26,7 @@ from tests.v0 import Caller
 pytestmark = pytest.mark.django_db
 
 ZERO = Decimal(0)
+PATH = "/api/system/credits/statement/"
 
 
 @pytest.fixture
