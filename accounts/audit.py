@@ -68,7 +68,8 @@ def note_browser_sign_out(*, user: User | None, **kwargs: Any) -> None:
 def note_sessions_ended(*, user: User, sessions: int) -> None:
     """Append to the logs of the person's accounts that browser sessions of this person were ended from another one."""
     with transaction.atomic():
-        for account_id in _accounts_of(user) or [None]:
+        concerned: list[int | None] = [*_accounts_of(user)]
+        for account_id in concerned or [None]:
             note(
                 account_id=account_id,
                 action="sessions_ended",

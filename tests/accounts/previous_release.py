@@ -251,12 +251,11 @@ class Busy:
                     return
             self.reports.append(session.info.backend_pid)
             self.reading.set()
-            heard, sent = len(self.said.getvalue()), self.sent
-            self._wait(lambda heard=heard: len(self.said.getvalue()) > heard)
-            self._wait(lambda sent=sent: self.sent > sent + 20)
+            self._wait_for_more(lambda: len(self.said.getvalue()))
+            self._wait_for_more(lambda: self.sent // 20)
             applied = self._applied(session)
             session.execute("COMMIT")
-            self._wait(lambda applied=applied: self._applied(session) > applied)
+            self._wait_for_more(lambda: self._applied(session), than=applied)
 
     def _begin_report(self, session: psycopg.Connection[Any]) -> bool:
         """Read all tables in one transaction, as pg_dump does. Return False if a migration is changing one."""
@@ -276,6 +275,8 @@ class Busy:
         (applied,) = session.execute("SELECT count(*) FROM django_migrations").fetchone()  # type: ignore[misc]
         return int(applied)
 
-    def _wait(self, condition: Callable[[], bool]) -> None:
-        while not condition() and not self.failures and not self.done.wait(0.01):
+    def _wait_for_more(self, number: Callable[[], int], *, than: int | None = None) -> None:
+        """Wait until a number is higher than it is now, or than `than`."""
+        before = number() if than is None else than
+        while number() <= before and not self.failures and not self.done.wait(0.01):
             pass

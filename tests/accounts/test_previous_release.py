@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
+from io import StringIO
 from typing import Any
 
 import psycopg
 import pytest
 from django.contrib.auth.hashers import make_password
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
@@ -289,6 +290,32 @@ class TestLocks:
         assert twins.open_twin(account=account).balance == twins.TWIN_CREDITS
         assert AuditEntry.objects.filter(account_id=account.pk, action="department_created").exists()
         assert check_ledger().differences == ()
+
+    def test_an_invalid_index_is_dropped_when_its_table_is_free(
+        self, previous: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def lock(*args: Any, **options: Any) -> None:
+            with connection.cursor() as cursor, transaction.atomic():
+                cursor.execute("LOCK TABLE telephony_delivery IN ACCESS EXCLUSIVE MODE")
+
+        class Said(StringIO):
+            def write(self, text: str) -> int:
+                if self.getvalue().count("Trying again") == 1:
+                    report.execute("COMMIT")
+                return super().write(text)
+
+        monkeypatch.setattr(migrate.migrate.Command, "handle", lock)
+        invalid = "SELECT count(*) FROM pg_index WHERE NOT indisvalid"
+        with connect(previous) as report:
+            with pytest.raises(psycopg.errors.UniqueViolation):
+                report.execute("CREATE UNIQUE INDEX CONCURRENTLY left_over ON telephony_delivery (owner_id)")
+            assert report.execute(invalid).fetchone() == (1,)
+            report.execute("BEGIN")
+            report.execute("SELECT count(*) FROM telephony_delivery")
+            said = Said()
+            call_command("migrate", verbosity=0, stderr=said)
+            assert said.getvalue().count("Trying again") == 2
+            assert report.execute(invalid).fetchone() == (0,)
 
     def test_migrate_gives_up_with_a_sentence_and_changes_nothing(self, previous: str) -> None:
         with connect(previous) as report:
