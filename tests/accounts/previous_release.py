@@ -246,6 +246,8 @@ class Busy:
 
     def _report(self, session: psycopg.Connection[Any]) -> None:
         for _ in range(REPORTS):
+            if self.done.is_set():
+                return
             while not self._begin_report(session):
                 if self.done.wait(0.01):
                     return
