@@ -30,14 +30,16 @@ class ActorKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Acting:
-    """An actor, and the request in which it acts. `key_id` is set for API keys, `user_id` for people.
+    """An actor, and the request in which it acts. `user_id` is set for people, `key_id` for API keys.
 
+    `creator_id` is the person who created the key, if known.
     `name` is how sentences call the actor. All of it is stored as it was at that time, because people and keys change.
     """
 
     kind: ActorKind = ActorKind.SERVER
     user_id: int | None = None
     key_id: int | None = None
+    creator_id: int | None = None
     name: str = ""
     email: str = ""
     address: str = ""
@@ -47,6 +49,11 @@ class Acting:
     def person_id(self) -> int | None:
         """Return the id of the person who acts in person, or None for keys, operators and the server."""
         return self.user_id if self.kind is ActorKind.PERSON else None
+
+    @property
+    def author_id(self) -> int | None:
+        """Return the id of the person who is responsible: the one who acts, or who created the key that acts."""
+        return self.creator_id if self.kind is ActorKind.KEY else self.person_id
 
 
 SERVER = Acting(request="")

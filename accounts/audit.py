@@ -65,16 +65,32 @@ def note_browser_sign_out(*, user: User | None, **kwargs: Any) -> None:
         note_sign_out(user=user, account_id=_first_account_of(user))
 
 
-def note_failed_sign_in(*, user: User | None) -> None:
-    """Append to the logs of the person's accounts that somebody gave a wrong password.
+def note_sessions_ended(*, user: User, sessions: int) -> None:
+    """Append to the logs of the person's accounts that browser sessions of this person were ended from another one."""
+    with transaction.atomic():
+        concerned: list[int | None] = [*_accounts_of(user)]
+        for account_id in concerned or [None]:
+            note(
+                account_id=account_id,
+                action="sessions_ended",
+                kind="person",
+                object_id=user.pk,
+                name=user.email,
+                sessions=sessions,
+            )
 
-    Attempts that the limits of `accounts.logins` refuse are not noted. So an attack does not fill the log. If nobody has
-    this e-mail address, the same statements are executed and rolled back, so that the response time does not reveal that.
+
+def note_failed_sign_in(*, user: User | None) -> None:
+    """Append to the logs of the person's accounts that somebody gave a wrong password, code or key.
+
+    Attempts that the limits of `accounts.logins` and `accounts.signin.limits` refuse are not noted. So an attack does not
+    fill the log. If nobody has this e-mail address, the same statements are executed and rolled back, so that the response
+    time does not reveal that.
     """
     known = user or User(pk=0)
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL synchronous_commit TO off")  # nobody waits for the disk
-        accounts = list(Member.objects.filter(user=known.pk).values_list("account", flat=True))
+        accounts = _accounts_of(known)
         for account_id in accounts if user is not None else [0]:
             _entry(actors.current(), account_id=account_id, action="sign_in_failed", **_about(known)).save()
         if user is None:
@@ -114,6 +130,10 @@ def _first_account_of(user: User) -> int | None:
     return (
         Member.objects.filter(user=user).order_by("joined_at", "pk").values_list("account", flat=True).first()
     )
+
+
+def _accounts_of(user: User) -> list[int]:
+    return list(Member.objects.filter(user=user.pk).values_list("account", flat=True))
 
 
 def _about(user: User) -> dict[str, Any]:

@@ -144,12 +144,39 @@ def _bought(entry: AuditEntry, details: Details) -> str:
 
 
 def _exported(entry: AuditEntry, details: Details) -> str:
-    what = {"survey": "the survey responses of", "contacts": "the contacts of"}.get(str(details.get("what")))
-    return "exported the audit log" if what is None else f"exported {what} {_campaign(entry)}"
+    match details.get("what"):
+        case "survey":
+            return f"exported the survey responses of {_campaign(entry)}"
+        case "contacts":
+            return f"exported the contacts of {_campaign(entry)}"
+        case "statement":
+            return f"exported the statement of credits from {details.get('first')} to {details.get('last')}"
+    return "exported the audit log"
 
 
 def _key(entry: AuditEntry, details: Details) -> str:
-    return f"created the API key “{entry.object_name}” with the scopes {', '.join(details.get('scopes', ()))}"
+    kind = "test key" if details.get("test") else "API key"
+    return f"created the {kind} “{entry.object_name}” with the scopes {', '.join(details.get('scopes', ()))}"
+
+
+def _key_revoked(entry: AuditEntry, details: Details) -> str:
+    return f"revoked the {'test key' if details.get('test') else 'API key'} “{entry.object_name}”"
+
+
+def _passkey(said: str) -> Predicate:
+    def predicate(entry: AuditEntry, details: Details) -> str:
+        return said.format(key=f"“{details.get('name', '')}”", name=f"“{entry.object_name}”")
+
+    return predicate
+
+
+def _sessions_ended(entry: AuditEntry, details: Details) -> str:
+    return f"ended {_many(details.get('sessions'), 'other session')} of “{entry.object_name}”"
+
+
+def _filled_up(entry: AuditEntry, details: Details) -> str:
+    amount = Decimal(str(details.get("amount", 0)))
+    return f"filled up the test twin “{entry.object_name}” with {amount:,f} credits"
 
 
 def _sign_in_failed(entry: AuditEntry, details: Details) -> str:
@@ -162,11 +189,21 @@ PREDICATES: Mapping[str, Predicate] = {
     "signed_out": "signed out",
     "logins_ended": "ended all logins of {name}",
     "password_changed": "changed the password of {name}",
+    "password_reset": "set a new password of {name} with a link that was sent by e-mail",
+    "sessions_ended": _sessions_ended,
+    "app_added": "set up an authenticator app for {name}",
+    "app_removed": "removed the authenticator app of {name}",
+    "passkey_added": _passkey("added the passkey {key} of {name}"),
+    "passkey_removed": _passkey("removed the passkey {key} of {name}"),
+    "codes_created": "made new recovery codes for {name}",
+    "email_verified": "verified the e-mail address {name}",
     "email_changed": "changed the e-mail address of a member to {name}",
     "person_activated": "activated {name}",
     "person_deactivated": "deactivated {name}",
     "account_created": "created the account {name}",
     "department_created": "created the department {name}",
+    "twin_created": "created the test twin {name}",
+    "twin_filled_up": _filled_up,
     "account_suspended": "suspended the account {name}",
     "account_restored": "ended the suspension of the account {name}",
     "settings_changed": _settings,
@@ -174,7 +211,7 @@ PREDICATES: Mapping[str, Predicate] = {
     "member_changed": _member("changed the permissions of {name} to: {permissions}"),
     "member_removed": _member("removed the member {name}"),
     "key_created": _key,
-    "key_revoked": "revoked the API key {name}",
+    "key_revoked": _key_revoked,
     "credits_added": _money("added {credits}"),
     "credits_charged": _money("spent {credits}"),
     "credits_sent": _money("moved {credits} to another account"),

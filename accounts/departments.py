@@ -54,14 +54,19 @@ def create(*, parent: Account, name: str) -> Account:
     with transaction.atomic():
         check_parent(parent)
         department = Account.objects.create(name=name, parent=parent)
-        audit.note(
-            account_id=parent.pk,
-            action="department_created",
-            kind="account",
-            object_id=department.pk,
-            name=name,
-        )
+        note_created(department)
     return department
+
+
+def note_created(department: Account) -> None:
+    """Append to the audit log of the parent that it has a new department. A trigger writes the entry of the department."""
+    audit.note(
+        account_id=department.parent_id,
+        action="department_created",
+        kind="account",
+        object_id=department.pk,
+        name=department.name,
+    )
 
 
 def check_parent(parent: Account) -> None:

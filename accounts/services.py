@@ -121,6 +121,8 @@ def open_account(*, user: User, name: str = "", parent: Account | None = None) -
         if not Account.objects.filter(pk=user.pk).exists():
             account.pk = user.pk
         account.save(force_insert=True)
+        if parent is not None:
+            departments.note_created(account)
         joined = user.date_joined if account.pk == user.pk else timezone.now()
         Member.objects.create(account=account, user=user, is_owner=True, joined_at=joined)
     return account

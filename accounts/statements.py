@@ -21,7 +21,7 @@ ZERO = Decimal("0.00")
 # the same text. Neither time zone nor date style of the session has an influence on it.
 DIGEST = """
     encode(sha256(string_agg(sha256(convert_to(ROW(
-        e.id, e.user_id, e.hold_id, e.kind, e.amount, e.balance_delta, e.held_delta, e.cause, e.note,
+        e.id, e.user_id, e.hold_id, e.kind, e.amount, e.balance_delta, e.held_delta, e.counterpart_id, e.cause, e.note,
         extract(epoch FROM e.created_at))::text, 'UTF8')), ''::bytea ORDER BY e.id)), 'hex')
 """
 

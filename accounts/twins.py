@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from django.db import transaction
 
-from accounts import credits
+from accounts import audit, credits
 from accounts.models import Account
 from accounts.signals import twin_opened
 from iris.errors import Conflict
@@ -43,6 +43,7 @@ def open_twin(*, account: Account) -> Account:
             credits.top_up(account=twin, amount=TWIN_CREDITS, cause=f"twin:{twin.pk}", note="Test credits")
             twin_opened.send(sender=Account, twin=twin)
             twin.refresh_from_db(fields=["balance"])
+            _note("twin_created", twin)
     return twin
 
 
@@ -57,4 +58,17 @@ def fill_up(*, account: Account) -> Account:
         if (missing := TWIN_CREDITS - twin.balance) > 0:
             credits.top_up(account=twin, amount=missing, note="Test credits")
             twin.refresh_from_db(fields=["balance"])
+            _note("twin_filled_up", twin, amount=missing)
     return twin
+
+
+def _note(action: str, twin: Account, *, amount: Decimal | None = None) -> None:
+    """Append an entry about a twin to the audit log of its account. The twin's own log has entries of the credits."""
+    audit.note(
+        account_id=twin.twin_of_id,
+        action=action,
+        kind="account",
+        object_id=twin.pk,
+        name=twin.name,
+        amount=None if amount is None else f"{amount:f}",
+    )

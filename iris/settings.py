@@ -461,6 +461,7 @@ ACCOUNT_FORMS = {
     "reset_password_from_key": "accounts.signin.forms.FirstPasswordForm",
     "reauthenticate": "accounts.signin.forms.PasswordAgainForm",
 }
+USERSESSIONS_ADAPTER = "accounts.signin.sessions.SessionsAdapter"
 MFA_ADAPTER = "accounts.signin.adapters.SecondFactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True

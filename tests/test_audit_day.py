@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from campaigns import tasks
 from campaigns.models import Run
 from campaigns.recipients import background_imports
 from tests import engine
+from tests.accounts.signin.pages import Browser, turn_on_totp
 from tests.campaigns.surveys.surveying import make_survey
 from tests.factories import client_of, make_account, make_member, make_phone_number, owner_of
 
@@ -23,10 +25,9 @@ pytestmark = pytest.mark.django_db
 
 
 def sentences(account: Account) -> list[str]:
-    return [
-        one["sentence"]
-        for one in client_of(account).get("/api/system/audit/").json()["data"]["entries"][::-1]
-    ]
+    client = client_of(owner_of(account.parent or account))
+    answer = client.get("/api/system/audit/", HTTP_X_ACCOUNT=str(account.pk)).json()
+    return [one["sentence"] for one in answer["data"]["entries"][::-1]]
 
 
 class Day:
@@ -35,12 +36,20 @@ class Day:
     def __init__(self, account: Account, client: APIClient) -> None:
         self.account, self.client = account, client
 
-    def does(self, method: str, path: str, body: Any = None, **options: Any) -> list[str]:
+    def does(
+        self, method: str, path: str, body: Any = None, *, status: int | None = None, **options: Any
+    ) -> list[str]:
         before = len(sentences(self.account))
         send = getattr(self.client, method.lower())
         answer = send(path, body, **{"format": "json", **options})
-        assert answer.status_code < 300, answer.content
+        assert answer.status_code == status if status else answer.status_code < 300, answer.content
         self.answer = answer.json() if answer["Content-Type"] == "application/json" else answer.getvalue()
+        return sentences(self.account)[before:]
+
+    def uses_pages(self, act: Callable[[], object]) -> list[str]:
+        """Return the sentences that something in the pages of the sign-in has added."""
+        before = len(sentences(self.account))
+        act()
         return sentences(self.account)[before:]
 
 
@@ -81,6 +90,53 @@ def test_every_action_of_a_day_leaves_its_entry() -> None:
     ]
     assert does("PUT", "/api/system/settings/", {"approval_above": 4}) == [
         "Sita Rai changed settings: the number of recipients above which runs need approval from off to 4."
+    ]
+
+    # Departments and the test twin
+    assert does("POST", "/api/system/departments/", {"name": "Ward 5"}) == [
+        "Sita Rai created the department “Ward 5”."
+    ]
+    ward = Account.objects.get(pk=sita.answer["data"]["department"]["id"])
+    transfer = f"/api/system/departments/{ward.pk}/transfer/"
+    assert does("POST", transfer, {"amount": 100, "direction": "to_department", "note": "July"}) == [
+        "Sita Rai moved 100.00 credits to another account (July)."
+    ]
+    assert does("POST", transfer, {"amount": 40, "direction": "from_department"}) == [
+        "Sita Rai moved 40.00 credits here from another account (From Ward 5)."
+    ]
+    maya = make_member(ward, "sender", first_name="Maya")
+    head = Day(ward, client_of(maya))
+    assert head.does("PATCH", f"/api/system/departments/{ward.pk}/", {"name": "x"}, status=403) == []
+    assert does("PATCH", f"/api/system/departments/{ward.pk}/", {"name": "Ward V"}) == []
+    assert sentences(ward)[1:] == [
+        "Sita Rai moved 100.00 credits here from another account (July).",
+        "Sita Rai moved 40.00 credits to another account (To sita@example.com).",
+        f"The server added {maya.email} as a member: prepare, send, view.",
+        "Sita Rai changed settings: the name from Ward 5 to Ward V.",
+    ]
+    assert does("POST", "/api/system/keys/", {"name": "ci", "scopes": ["view", "send"], "test": True}) == [
+        "Sita Rai created the test twin “sita@example.com (test)”.",
+        "Sita Rai created the test key “ci” with the scopes view, send.",
+    ]
+    assert does("POST", "/api/system/twin/") == []  # it is full
+    assert does("POST", "/api/system/keys/revoke_all/") == ["Sita Rai revoked the test key “ci”."]
+
+    # The sign-in in the browser
+    browser = Browser()
+    assert sita.uses_pages(lambda: browser.sign_in("sita@example.com")) == ["Sita Rai signed in."]
+    assert sita.uses_pages(lambda: turn_on_totp(browser)) == [
+        "Sita Rai set up an authenticator app for “sita@example.com”.",
+        "Sita Rai made new recovery codes for “sita@example.com”.",
+    ]
+    other = Browser()
+    other.sign_in("sita@example.com")
+    code = "/accounts/two-step/authenticate/"
+    assert sita.uses_pages(lambda: other.post(code, {"code": "000000"})) == [
+        "Somebody who has not signed in failed to sign in as sita@example.com."
+    ]
+    remove = "/accounts/two-step/app/deactivate/"
+    assert sita.uses_pages(lambda: browser.post(remove)) == [
+        "Sita Rai removed the authenticator app of “sita@example.com”."
     ]
 
     # A campaign and its recipients, one by one and in sets

@@ -26,7 +26,9 @@ def actor_of(request: Request) -> Acting:
     key = request.auth.key if isinstance(request.auth, Access) else None
     if key is not None:
         name = key.name or ("v1" if key.is_of_v1 else key.beginning)
-        return Acting(kind=ActorKind.KEY, key_id=key.pk, name=name, address=address)
+        # Only one person used an account in the previous release, which stored no creators and had only keys of v1.
+        creator_id = user.pk if key.created_by_id is None and key.is_of_v1 else key.created_by_id
+        return Acting(kind=ActorKind.KEY, key_id=key.pk, creator_id=creator_id, name=name, address=address)
     return Acting(
         kind=ActorKind.PERSON, user_id=user.pk, name=audit.name_of(user), email=user.email, address=address
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from allauth.account import forms as account_forms
@@ -12,10 +14,12 @@ from allauth.mfa.totp.forms import ActivateTOTPForm
 from allauth.mfa.totp.internal.auth import validate_totp_code
 from django import forms
 from django.core.validators import MaxLengthValidator
+from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
 
 from accounts import audit, links
 from accounts.api.throttles import address_of
+from accounts.audit_triggers_of_sign_in import BY_LINK
 from accounts.models import User
 from accounts.signin import limits
 from accounts.signin.adapters import end_session_in_time, form_error
@@ -72,8 +76,19 @@ class FirstPasswordForm(_ShortPasswords, account_forms.ResetPasswordKeyForm):
     """Set a password with a link that was mailed to the person. So the address is verified, too."""
 
     def save(self) -> None:
-        super().save()
-        User.objects.filter(pk=self.user.pk).update(is_verified_email=True)
+        with transaction.atomic():
+            with _password_by_link():
+                super().save()
+            User.objects.filter(pk=self.user.pk).update(is_verified_email=True)
+
+
+@contextmanager
+def _password_by_link() -> Iterator[None]:
+    """Let the audit log say of passwords that are set inside the block that a link was used. Use it in a transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config(%s, 'yes', true)", [BY_LINK])
+        yield
+        cursor.execute("SELECT set_config(%s, '', true)", [BY_LINK])
 
 
 class ForgottenPasswordForm(account_forms.ResetPasswordForm):

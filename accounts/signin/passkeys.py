@@ -9,6 +9,11 @@ from allauth.mfa.webauthn.internal import auth
 from django import forms
 from django.core.validators import MaxLengthValidator
 
+from accounts import audit
+from accounts.signin import limits
+from accounts.signin.adapters import form_error
+from iris.errors import Throttled
+
 MAX_CREDENTIAL_CHARACTERS = 16_384
 MAX_NAME_CHARACTERS = 60
 REFUSED = "This key could not be checked. Try again, with a key that you have added to your sign-in."
@@ -51,7 +56,21 @@ class _Authentication(_Checked, webauthn.AuthenticateWebAuthnForm):
             raise forms.ValidationError(REFUSED, code="incorrect_code") from error
 
 
-class SecondFactorForm(_Authentication):
+class _OfKnownPerson(_Authentication):
+    """A key of a person who has entered the password. Refused answers count and are noted like wrong codes."""
+
+    def clean_credential(self) -> Any:
+        try:
+            with limits.code_attempt(self.user):
+                return super().clean_credential()
+        except Throttled as error:
+            raise form_error(error) from error
+        except forms.ValidationError:
+            audit.note_failed_sign_in(user=self.user)
+            raise
+
+
+class SecondFactorForm(_OfKnownPerson):
     """The second step of a sign-in."""
 
 
@@ -59,7 +78,7 @@ class SignInForm(_Authentication, webauthn.LoginWebAuthnForm):
     """Sign in with a passkey alone."""
 
 
-class AgainForm(_Authentication, webauthn.ReauthenticateWebAuthnForm):
+class AgainForm(_OfKnownPerson, webauthn.ReauthenticateWebAuthnForm):
     """Ask for a key before something important."""
 
 

@@ -98,7 +98,7 @@ class Migration(migrations.Migration):
             model_name="sheetimport",
             name="uploaded_by",
             field=models.BigIntegerField(
-                blank=True, help_text="Id of the person who uploaded it; empty for API keys.", null=True
+                blank=True, help_text="Id of the person who uploaded it, or who created the API key that did.", null=True
             ),
         ),
         AddConstraintNotValid(

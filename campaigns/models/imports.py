@@ -29,7 +29,9 @@ class SheetImport(models.Model):
         help_text="The column of the numbers, if the client chose it.",
     )
     uploaded_by = models.BigIntegerField(
-        null=True, blank=True, help_text="Id of the person who uploaded it; empty for API keys."
+        null=True,
+        blank=True,
+        help_text="Id of the person who uploaded it, or who created the API key that did.",
     )
     status = models.CharField(max_length=9, choices=ImportStatus, default=ImportStatus.IMPORTING)
     row = models.IntegerField(default=0, help_text="All rows up to this one are imported or skipped.")

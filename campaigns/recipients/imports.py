@@ -142,7 +142,7 @@ def _add_later(campaign: Campaign, read: ReadSheet) -> None:
         campaign=campaign,
         file=read.file,
         number_column=read.chosen_column,
-        uploaded_by=actors.current().person_id,
+        uploaded_by=actors.current().author_id,
         after=last_recipient(campaign),
     )
     nudge("campaigns.tasks.import_sheet")

@@ -100,7 +100,10 @@ def statement(*, account: Account, first: date, last: date) -> AccountStatement:
             f"This statement would have more than {MAX_LINES:,} lines. Ask for fewer days at a time.",
             code="too_many_lines",
         )
-    lines.sort(key=lambda one: (one.day, one.line.kind, one.line.campaign or 0, one.line[1:4:2]))
+    # A transfer to an account and one from it differ only in the sign of what they add to the balance.
+    lines.sort(
+        key=lambda one: (one.day, one.line.kind, one.line.campaign or 0, one.line[1:4:2], one.line.balance)
+    )
     ids = {one.line.campaign for one in lines if one.line.campaign is not None}
     return AccountStatement(
         first=first,

@@ -1,11 +1,11 @@
 """Let large runs wait until a second person approves them.
 
-An account sets above how many recipients its runs need approval. Such a run waits, with its credits on hold, until a
-person who is not one of its authors approves it. It is never changed while it waits or until it starts: every change of
-the campaign's message, recipients or rules replaces it by another run, which waits again (`reschedule`). So the id of a
-run is the version of what an approver saw. `approve` and all changes lock the campaign first, so one of them comes
-first: either the change replaces the run and the approval names a run that is gone, or the run is approved and the
-change replaces it afterwards.
+An account sets above how many recipients its runs and those of its departments need approval. Such a run waits, with its
+credits on hold, until a person who is not one of its authors approves it. It is never changed while it waits or until it
+starts: every change of the campaign's message, recipients or rules replaces it by another run, which waits again
+(`reschedule`). So the id of a run is the version of what an approver saw. `approve` and all changes lock the campaign
+first, so one of them comes first: either the change replaces the run and the approval names a run that is gone, or the
+run is approved and the change replaces it afterwards.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -41,17 +42,39 @@ class PeopleOnly(NotAllowed):
     default_code = "people_only"
 
 
-def is_needed(account: Account, recipients: int, *, changed: Run | None) -> bool:
-    """Return whether a run needs approval. A run that replaces one which needed it does, whatever the setting is now."""
-    above = account.approval_above
-    return (changed is not None and changed.needs_approval) or (above is not None and recipients > above)
+@dataclass(frozen=True, kw_only=True)
+class ApprovalRule:
+    """Runs for more than `above` recipients must be approved within `hours`. With None, no run must."""
+
+    above: int | None
+    hours: int
+
+
+def rule_of(account: Account) -> ApprovalRule:
+    """Return the rule for runs of an account. For a department it is the stricter one of its own and its parent's."""
+    demanding = [
+        (one.approval_above, one.approval_hours)
+        for one in (account, account.parent)
+        if one is not None and one.approval_above is not None
+    ]
+    above, hours = min(demanding, default=(None, account.approval_hours))
+    return ApprovalRule(above=above, hours=hours)
+
+
+def is_needed(rule: ApprovalRule, recipients: int, *, changed: Run | None) -> bool:
+    """Return whether a run needs approval. A run that replaces one which needed it does, whatever the rule is now."""
+    over = rule.above is not None and recipients > rule.above
+    return over or (changed is not None and changed.needs_approval)
 
 
 def authors_of(changed: Run | None) -> list[int]:
-    """Return the authors of a new run: the person who acts, and the authors of the run that it replaces after a change."""
+    """Return the authors of a new run: the person who acts, and the authors of the run that it replaces after a change.
+
+    If an API key acts, the person who created the key is an author: nobody approves what they begin with their own key.
+    """
     before = set() if changed is None else set(changed.authors)
-    person = actors.current().person_id
-    return sorted(before if person is None else before | {person})
+    author = actors.current().author_id
+    return sorted(before if author is None else before | {author})
 
 
 def first_status(*, needs_approval: bool, starts_later: bool) -> RunStatus:
@@ -61,9 +84,9 @@ def first_status(*, needs_approval: bool, starts_later: bool) -> RunStatus:
     return RunStatus.SCHEDULED if starts_later else RunStatus.RUNNING
 
 
-def deadline(account: Account, *, now: datetime, starts_at: datetime | None) -> datetime:
-    """Return until when a run must be approved: the account's hours, but not after its start time."""
-    until = now + timedelta(hours=account.approval_hours)
+def deadline(rule: ApprovalRule, *, now: datetime, starts_at: datetime | None) -> datetime:
+    """Return until when a run must be approved: the hours of the rule, but not after its start time."""
+    until = now + timedelta(hours=rule.hours)
     return until if starts_at is None else min(until, starts_at)
 
 
@@ -76,8 +99,8 @@ def approve(*, campaign: Campaign, run_id: int, by: Acting) -> Run:
     with _waiting_run(campaign, run_id) as run:
         if person in run.authors:
             raise OwnRun(
-                "You began this run, or changed it since, so you cannot approve it. Another person with the permission"
-                " “send” must."
+                "You began this run or changed it since, in person or with an API key that you created, so you cannot"
+                " approve it. Another person with the permission “send” must."
             )
         if not lifecycle.approve(run.pk, by=person):
             raise Conflict(

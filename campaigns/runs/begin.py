@@ -112,7 +112,8 @@ def begin(
             )
         now = timezone.now()
         starts_later = starts_at is not None and starts_at > now
-        needs_approval = not trial and approval.is_needed(campaign.owner, count, changed=changed)
+        rule = approval.rule_of(campaign.owner)
+        needs_approval = not trial and approval.is_needed(rule, count, changed=changed)
         run = Run.objects.create(
             campaign=campaign,
             status=approval.first_status(needs_approval=needs_approval, starts_later=starts_later),
@@ -136,9 +137,7 @@ def begin(
             starts_at=starts_at or now,
             needs_approval=needs_approval,
             authors=approval.authors_of(changed),
-            approve_until=approval.deadline(
-                campaign.owner, now=now, starts_at=starts_at if starts_later else None
-            )
+            approve_until=approval.deadline(rule, now=now, starts_at=starts_at if starts_later else None)
             if needs_approval
             else None,
         )

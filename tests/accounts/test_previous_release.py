@@ -1,12 +1,13 @@
 """Test the migration that separates people from accounts, and the previous release that works beside this one.
 
-Each test has a database as the previous release left it.
+Each test has a database as the previous release left it. The statements under "The previous release" are those of its
+code.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from decimal import Decimal
 from io import StringIO
 from typing import Any
@@ -15,35 +16,38 @@ import psycopg
 import pytest
 from django.contrib.auth.hashers import make_password
 from django.core.management import CommandError, call_command
-from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
+from django.db import connection, transaction
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
+from django.utils import timezone
 from pytest_django import DjangoDbBlocker
+from rest_framework.test import APIClient
+from rest_framework_simplejwt.tokens import AccessToken
 
-from accounts import credits, services
+from accounts import credits, departments, services, statements, transfers, twins
 from accounts.api.authentication import issue_tokens
 from accounts.apikeys import _digest
 from accounts.ledger import check_ledger
-from accounts.models import Account, ApiKey, CreditEntry, KnownAddress, Member, User
+from accounts.models import Account, ApiKey, AuditEntry, CreditEntry, KnownAddress, Member, Statement, User
+from campaigns.reports.statements import close_days
 from iris.management.commands import migrate
 from tests.accounts.previous_release import (
     BY_EMAIL,
     DELIVERIES,
-    INSERT_DELIVERIES,
     INSERT_USER,
     KEY,
     MOVE_BALANCE,
     PASSWORD,
     PAY_USERS,
     TOP_UP,
-    bearer,
+    Busy,
     connect,
     copy_of,
-    fill,
-    token_of_previous_release,
+    template_of,
     use,
 )
+from tests.scale import at_scale
 
-FIRST_OF_THIS_RELEASE = ("accounts", "0005_people")
 DETAILS = "/api/accounts/user_details/"
 PROFILE = "/api/v1/auths/user-profile/"
 
@@ -51,31 +55,11 @@ PROFILE = "/api/v1/auths/user-profile/"
 @pytest.fixture(scope="module")
 def template(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
     """Create a database with the tables of the previous release, one account and some deliveries. Return its name."""
-    with django_db_blocker.unblock():
-        name = f"{connection.settings_dict['NAME']}_previous"
-        with connect("postgres") as server:
-            server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-            server.execute(f'CREATE DATABASE "{name}"')
-        with use(name):
-            executor = MigrationExecutor(connection)
-            graph = executor.loader.graph
-            later = set(graph.backwards_plan(FIRST_OF_THIS_RELEASE))
-            state = executor.migrate(
-                [
-                    node
-                    for node in graph.nodes
-                    if node not in later
-                    and all(
-                        child.key in later
-                        for child in graph.node_map[node].children
-                        if child.key[0] == node[0]
-                    )
-                ]
-            )
-            fill(state.apps)
+    with (
+        django_db_blocker.unblock(),
+        template_of(f"{connection.settings_dict['NAME']}_previous") as name,
+    ):
         yield name
-        with connect("postgres") as server:
-            server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +83,22 @@ def old(migrated: str, transactional_db: None) -> Iterator[psycopg.Connection[An
     """Use a migrated database, and return the connection of a process of the previous release."""
     with copy_of(migrated, "copy") as name, use(name), connect(name) as session:
         yield session
+
+
+def bearer(token: object) -> APIClient:
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
+    return client
+
+
+def token_of_previous_release(user: User, version: int) -> str:
+    """Return an access token as the previous release issued it, without an account."""
+    token = AccessToken.for_user(user)
+    token["version"], token["login"] = version, "abc"
+    return str(token)
+
+
+# Tests ------------------------------------------------------------------------------------------------------------
 
 
 def test_users_become_owners_of_accounts_with_the_same_ids(old: psycopg.Connection[Any]) -> None:
@@ -244,68 +244,78 @@ class TestLocks:
 
     @pytest.fixture(autouse=True)
     def _short(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(migrate, "LOCK_SECONDS", 0.2)
+        monkeypatch.setattr(migrate, "LOCK_SECONDS", at_scale(0.2, migrate.LOCK_SECONDS))
         monkeypatch.setattr(migrate, "FIRST_PAUSE_SECONDS", 0.1)
+        monkeypatch.setattr(migrate, "MAX_PAUSE_SECONDS", 0.2)
 
     @pytest.mark.field
-    def test_otps_are_queued_while_migrate_waits_for_a_long_report(self, previous: str) -> None:
-        said, blocked, done = StringIO(), threading.Event(), threading.Event()
-        inserted = 0
+    def test_otps_are_sent_while_each_migration_waits_for_a_long_report(self, previous: str) -> None:
+        new = {f"{app}.{name}" for app, name in MigrationLoader(connection).graph.nodes}
+        with connect(previous) as session:
+            new -= {
+                f"{app}.{name}" for app, name in session.execute("SELECT app, name FROM django_migrations")
+            }
+        busy = Busy(previous)
+        busy.run(lambda: call_command("migrate", verbosity=0, stderr=busy.said))
+        assert f"process {busy.reports[0]} (" in busy.said.getvalue()
+        assert "accounts_user" in busy.said.getvalue()
+        applied = {f"{app}.{name}" for app, name in MigrationRecorder(connection).applied_migrations()}
+        assert new <= applied
+        assert {name.partition(".")[0] for name in new} >= {
+            "accounts",
+            "campaigns",
+            "otp",
+            "telephony",
+            "mfa",
+        }
+        print(
+            f"{len(new)} migrations, {len(busy.reports)} reports, {busy.sent} OTPs, longest {busy.longest:.2f} s"
+        )
+
+        account = Account.objects.get()
+        assert account.deliveries.count() == DELIVERIES + busy.sent
+        assert account.balance == 60 + 1_000_000 - busy.sent
+        assert check_ledger().differences == ()
+        assert bearer(token_of_previous_release(User.objects.get(), 3)).get(DETAILS).status_code == 200
+        assert bearer(KEY).get(PROFILE).status_code == 200
+        assert services.log_in(email="sita@example.com", password=PASSWORD).pk == account.pk
+        ward = departments.create(parent=account, name="Ward 5")
+        transfers.transfer(source=account, target=ward, amount=Decimal(10))
+        list(close_days(now=timezone.now() + timedelta(days=2)))
+        for one in (account, ward):
+            assert list(statements.verify(one)) == []
+            assert Statement.objects.filter(account=one).latest("day").closing_balance == (
+                Account.objects.get(pk=one.pk).balance
+            )
+        assert twins.open_twin(account=account).balance == twins.TWIN_CREDITS
+        assert AuditEntry.objects.filter(account_id=account.pk, action="department_created").exists()
+        assert check_ledger().differences == ()
+
+    def test_an_invalid_index_is_dropped_when_its_table_is_free(
+        self, previous: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def lock(*args: Any, **options: Any) -> None:
+            with connection.cursor() as cursor, transaction.atomic():
+                cursor.execute("LOCK TABLE telephony_delivery IN ACCESS EXCLUSIVE MODE")
 
         class Said(StringIO):
             def write(self, text: str) -> int:
-                blocked.set()
-                return said.write(text)
+                if self.getvalue().count("Trying again") == 1:
+                    report.execute("COMMIT")
+                return super().write(text)
 
-        def insert_otps() -> None:
-            nonlocal inserted
-            with connect(previous) as session:
-                # Without the timeout of the migration, this one would pass.
-                session.execute("SET lock_timeout = '3s'")
-                owner, trunk = session.execute(
-                    "SELECT owner_id, trunk_id FROM telephony_delivery LIMIT 1"
-                ).fetchone()  # type: ignore[misc]
-                while not done.is_set():
-                    inserted += 1
-                    session.execute(
-                        f"{INSERT_DELIVERIES} FROM generate_series(%s::int, %s::int) n",
-                        [owner, trunk, DELIVERIES + inserted, DELIVERIES + inserted],
-                    )
-
-        failures: list[BaseException] = []
-
-        def guarded() -> None:
-            try:
-                insert_otps()
-            except BaseException as error:
-                failures.append(error)
-
-        otps = threading.Thread(target=guarded)
+        monkeypatch.setattr(migrate.migrate.Command, "handle", lock)
+        invalid = "SELECT count(*) FROM pg_index WHERE NOT indisvalid"
         with connect(previous) as report:
+            with pytest.raises(psycopg.errors.UniqueViolation):
+                report.execute("CREATE UNIQUE INDEX CONCURRENTLY left_over ON telephony_delivery (owner_id)")
+            assert report.execute(invalid).fetchone() == (1,)
             report.execute("BEGIN")
-            report.execute("SELECT count(*) FROM accounts_user")
-            pid = report.info.backend_pid
-
-            def end_report() -> None:
-                blocked.wait(60)
-                before = inserted
-                while inserted < before + 20 and not failures and otps.is_alive():
-                    done.wait(0.01)
-                report.execute("COMMIT")
-
-            ending = threading.Thread(target=end_report)
-            otps.start()
-            ending.start()
-            try:
-                call_command("migrate", verbosity=0, stderr=Said())
-            finally:
-                done.set()
-                otps.join()
-                ending.join()
-        assert failures == []
-        assert f"process {pid} (" in said.getvalue()
-        assert "accounts_user" in said.getvalue()
-        assert Account.objects.get().deliveries.count() == DELIVERIES + inserted
+            report.execute("SELECT count(*) FROM telephony_delivery")
+            said = Said()
+            call_command("migrate", verbosity=0, stderr=said)
+            assert said.getvalue().count("Trying again") == 2
+            assert report.execute(invalid).fetchone() == (0,)
 
     def test_migrate_gives_up_with_a_sentence_and_changes_nothing(self, previous: str) -> None:
         with connect(previous) as report:
@@ -321,4 +331,4 @@ class TestLocks:
                 "SELECT relkind FROM pg_class WHERE relname = 'accounts_user'"
             ).fetchone() == ("r",)
         call_command("migrate", verbosity=0)
-        assert CreditEntry.objects.count() == 2
+        assert CreditEntry.objects.count() == DELIVERIES + 4

@@ -12,6 +12,7 @@ from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from accounts import audit
 from accounts.api.account import account_of
 from accounts.api.permissions import needs
 from accounts.permissions import Permission
@@ -82,8 +83,18 @@ class StatementViewSet(V0ViewSet):
         sent = validated(Period(data=request.query_params))
         last = sent.get("to") or max(timezone.localdate(), sent.get("from") or date.min)
         first = sent.get("from") or last.replace(day=1)
-        shown = statements.statement(account=account_of(request), first=first, last=last)
+        account = account_of(request)
+        shown = statements.statement(account=account, first=first, last=last)
         if sent.get("format") == "csv":
+            audit.note(
+                account_id=account.pk,
+                action="exported",
+                kind="account",
+                object_id=account.pk,
+                what="statement",
+                first=f"{first}",
+                last=f"{last}",
+            )
             return _csv(shown)
         return success({"statement": _json(shown)})
 

@@ -63,8 +63,11 @@ class Command(migrate.Command):
     def _migrate(self, connection: BaseDatabaseWrapper, *args: Any, **options: Any) -> None:
         deadline = time.monotonic() + options["lock_wait"]
         pause = FIRST_PAUSE_SECONDS
+        again = False
         while True:
             try:
+                if again:
+                    _drop_invalid_indexes(connection)  # this waits for locks, too
                 super().handle(*args, **options)
                 return
             except OperationalError as error:
@@ -81,7 +84,7 @@ class Command(migrate.Command):
                 )
             time.sleep(pause)
             pause = min(2 * pause, MAX_PAUSE_SECONDS)
-            _drop_invalid_indexes(connection)
+            again = True
 
 
 @contextmanager

@@ -64,7 +64,8 @@ class TestAppendOnly:
             )
             watched = {name for (name,) in cursor.fetchall()}
         assert watched == {
-            "accounts_account", "accounts_member", "accounts_apikey", "accounts_person", "telephony_phonenumber",
+            "accounts_account", "accounts_member", "accounts_apikey", "accounts_person", "mfa_authenticator",
+            "telephony_phonenumber",
             "campaigns_campaign", "campaigns_run", "campaigns_sheetimport",
         }  # fmt: skip
 

@@ -15,10 +15,11 @@ import pytest
 from django.db import connection
 from pytest_django.live_server_helper import LiveServer
 
-from accounts.models import User
+from accounts.audit_sentences import sentence_of
+from accounts.models import AuditEntry, User
 from tests.accounts.signin.pages import PASSWORD, totp
 from tests.conftest import require_module, require_program
-from tests.factories import make_user
+from tests.factories import account_of, make_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
 WIDTHS = (360, 1440)
@@ -106,7 +107,7 @@ def add_authenticator(page: Any) -> Any:
 
 
 def test_person_signs_in_with_a_passkey(
-    page: Any, live_server: LiveServer, look: Callable[[str], None], playwright: Any
+    page: Any, live_server: LiveServer, look: Callable[[str], None], playwright: Any, sita: User
 ) -> None:
     add_authenticator(page)
     sign_in(page, live_server)
@@ -135,6 +136,18 @@ def test_person_signs_in_with_a_passkey(
     look("second-step")
     page.get_by_role("button", name="Use a key").click()
     playwright.expect(page.get_by_role("heading", name="Sita")).to_be_visible()
+    logged = AuditEntry.objects.exclude(address="").order_by("pk")
+    assert [entry.action for entry in logged] == [
+        "signed_in",
+        "passkey_added",
+        "codes_created",
+        *("signed_out", "signed_in"),  # with the passkey alone
+        *("signed_out", "signed_in"),  # with the password and the key
+    ]
+    assert {(entry.account_id, entry.actor_email) for entry in logged} == {
+        (account_of(sita).pk, "sita@example.com")
+    }
+    assert sentence_of(logged[1]) == "Sita added the passkey “Telephone” of “sita@example.com”."
 
 
 def test_person_sets_up_an_authenticator_app(
