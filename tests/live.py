@@ -56,8 +56,7 @@ class LiveIris:
     def start(self, *, seconds: float = 90) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
         self.log.unlink(missing_ok=True)
-        if self.copies_database and not server.folder_of(self.home).exists():
-            _copy_migrated_database(self.home)
+        self.copy_database()
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", "sandbox"],
@@ -77,6 +76,11 @@ class LiveIris:
         )
         token = answer.json()["data"]["token"]["access"]
         self.demo.headers["Authorization"] = f"Bearer {token}"
+
+    def copy_database(self) -> None:
+        """Create the database, unless this home has one. `start` does it, so only commands without `start` need it."""
+        if self.copies_database and not server.folder_of(self.home).exists():
+            _copy_migrated_database(self.home)
 
     def is_running(self) -> bool:
         return hasattr(self, "process") and self.process.poll() is None
