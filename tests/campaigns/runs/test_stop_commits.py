@@ -8,21 +8,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection
 
+from accounts import credits
 from accounts.ledger import check_ledger
 from campaigns import runs, services
 from campaigns.models import Campaign, Run, RunStatus
-from campaigns.runs import hopper, lifecycle, stop
+from campaigns.runs import hopper, lifecycle
 from telephony.models import Delivery, DeliveryStatus, SandboxMessage
 from tests.engine import run_to_the_end
 from tests.factories import make_account, make_campaign
 from tests.live import LiveIris
 
+STOP = import_module("campaigns.runs.stop")  # the package exports a function with this name
 DO_NOT_WAIT, WAIT = "off", "on"  # values of synchronous_commit
 
 
@@ -88,7 +91,7 @@ def begun(*, queued: bool = True, submitted: int = 0) -> tuple[Campaign, Run]:
 def test_stop_waits_for_the_disk_once_and_last(
     monkeypatch: pytest.MonkeyPatch, queued: bool, submitted: int, marked_at_once: int, ends: bool
 ) -> None:
-    monkeypatch.setattr(stop, "MARKED_AT_ONCE", marked_at_once)
+    monkeypatch.setattr(STOP, "MARKED_AT_ONCE", marked_at_once)
     campaign, run = begun(queued=queued, submitted=submitted)
     with writing_transactions() as noted:
         stopped = runs.stop(campaign=campaign)
@@ -124,8 +127,8 @@ def test_deleting_a_live_campaign_waits_for_the_disk_twice() -> None:
     ("module", "step"),
     [
         pytest.param(lifecycle, "reconcile", id="after the run was marked"),
-        pytest.param(stop, "_wait_for_submissions", id="after its deliveries were terminated"),
-        pytest.param(stop.credits, "release", id="before the release"),
+        pytest.param(STOP, "_wait_for_submissions", id="after its deliveries were terminated"),
+        pytest.param(credits, "release", id="before the release"),
         pytest.param(lifecycle, "finish", id="in the last transaction"),
     ],
 )
@@ -135,7 +138,7 @@ def test_the_next_ticks_finish_a_stop_whose_process_died(
     def die(*arguments: Any, **options: Any) -> None:
         raise Died
 
-    monkeypatch.setattr(stop, "MARKED_AT_ONCE", marked_at_once)
+    monkeypatch.setattr(STOP, "MARKED_AT_ONCE", marked_at_once)
     settings.IRIS_HOPPER_SIZE = 2  # so two of the three SMS are queued
     campaign, run = begun()
     with monkeypatch.context() as patched:
