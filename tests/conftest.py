@@ -1,5 +1,6 @@
 """Fixtures and hooks for all tests: optional programs, clean caches, an API client, the embedded PostgreSQL."""
 
+import gc
 import importlib
 import os
 import shutil
@@ -21,6 +22,9 @@ from telephony.engine import restore_hold, restore_witness
 from telephony.speech import audio, voices
 from tests import quick_flush
 from tests.live import TEMPLATE, copy_migrated_database
+
+# Collecting the tests creates millions of objects that stay. Looking for garbage among them would take as long again.
+gc.disable()
 
 # A busy machine generates inputs slowly, which is no fault of the code.
 hypothesis.settings.register_profile(
@@ -62,6 +66,11 @@ LONG_FILES = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {name: place for place, name in enumerate(LONG_FILES)}
     items.sort(key=lambda item: places.get(item.path.name, len(places)))
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def require_program(name: str) -> str:
