@@ -1,6 +1,10 @@
+import gc
+
 from django.apps import AppConfig
 from django.contrib import admin
 from django.contrib.admin import apps as admin_apps
+
+from iris import USUAL_GC_THRESHOLDS
 
 
 class IrisConfig(AppConfig):
@@ -11,6 +15,9 @@ class IrisConfig(AppConfig):
 
     def ready(self) -> None:
         from . import checks, deploychecks  # noqa: F401
+
+        gc.freeze()  # what is loaded stays: later collections need not look at it
+        gc.set_threshold(*USUAL_GC_THRESHOLDS)
 
 
 class AdminConfig(admin_apps.AdminConfig):

@@ -1,5 +1,6 @@
 """Fixtures and hooks for all tests: optional programs, clean caches, an API client, the embedded PostgreSQL."""
 
+import gc
 import importlib
 import os
 import shutil
@@ -17,9 +18,13 @@ from pytest_django import DjangoDbBlocker
 from rest_framework.test import APIClient
 
 from iris.devserver.embedded import server
-from telephony.engine import restore_witness
+from telephony.engine import restore_hold, restore_witness
 from telephony.speech import audio, voices
 from tests import quick_flush
+from tests.live import TEMPLATE, copy_migrated_database
+
+# Collecting the tests creates millions of objects that stay. Looking for garbage among them would take as long again.
+gc.disable()
 
 # A busy machine generates inputs slowly, which is no fault of the code.
 hypothesis.settings.register_profile(
@@ -61,6 +66,11 @@ LONG_FILES = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {name: place for place, name in enumerate(LONG_FILES)}
     items.sort(key=lambda item: places.get(item.path.name, len(places)))
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def require_program(name: str) -> str:
@@ -120,12 +130,24 @@ def _clear_voice_caches() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
+    """Let the database of each process of the tests be a copy of one that was migrated once.
+
+    Without the embedded server, each process migrates its own.
+    """
+    if django_settings.IRIS_DATABASE_URL is None:
+        copy_migrated_database(Path(django_settings.IRIS_HOME))
+        connection.settings_dict["TEST"]["TEMPLATE"] = TEMPLATE
+
+
+@pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
     """Let ids begin at 1,000,000, so that generated ids never equal those of a documented example.
 
     Tests that need real transactions empty all tables, so the audit log can be emptied here (and nowhere else).
     """
     with django_db_blocker.unblock(), connection.cursor() as cursor:
+        restore_hold.adopt("default")  # a copy of a database looks like a restored backup
         cursor.execute("ALTER TABLE accounts_auditentry DISABLE TRIGGER never_emptied")
         cursor.execute(
             """SELECT setval(pg_get_serial_sequence(quote_ident(table_name), 'id'), 1000000)

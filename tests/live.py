@@ -21,10 +21,17 @@ from iris.devserver.embedded import keeper, server
 from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
-MIGRATE_AND_SEED = """
+# The database that the databases of tests are copies of: migrated, but without accounts.
+TEMPLATE = "iris_migrated"
+MIGRATE_AND_SEED = f"""
 from django.core.management import call_command
+from django.db import connection
 from iris.devserver import seed
 call_command("migrate", verbosity=0)
+connection.close()
+with connection._nodb_cursor() as cursor:
+    cursor.execute("CREATE DATABASE {TEMPLATE} TEMPLATE iris")
+    cursor.execute("ALTER DATABASE {TEMPLATE} ALLOW_CONNECTIONS false")  # an open session would prevent copies
 seed.seed()
 """
 
@@ -56,8 +63,7 @@ class LiveIris:
     def start(self, *, seconds: float = 90) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
         self.log.unlink(missing_ok=True)
-        if self.copies_database and not server.folder_of(self.home).exists():
-            _copy_migrated_database(self.home)
+        self.copy_database()
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", "sandbox"],
@@ -77,6 +83,11 @@ class LiveIris:
         )
         token = answer.json()["data"]["token"]["access"]
         self.demo.headers["Authorization"] = f"Bearer {token}"
+
+    def copy_database(self) -> None:
+        """Create the database, unless this home has one. `start` does it, so only commands without `start` need it."""
+        if self.copies_database:
+            copy_migrated_database(self.home)
 
     def is_running(self) -> bool:
         return hasattr(self, "process") and self.process.poll() is None
@@ -172,8 +183,8 @@ class LiveIris:
         return messages
 
 
-def _copy_migrated_database(home: Path) -> None:
-    """Copy the migrated database cluster that all tests share. The first caller creates it.
+def copy_migrated_database(home: Path) -> None:
+    """Copy the migrated database cluster that all tests share, unless this home has one. The first caller creates it.
 
     Outside of pytest, do nothing.
     """
@@ -189,10 +200,13 @@ def _copy_migrated_database(home: Path) -> None:
             wait_for(lambda: not (folder / "data" / "postmaster.pid").exists(), seconds=30)
             switch_off_fsync(folder / "data")
             lock.write("migrated")
-    copy = server.folder_of(home)
-    copy.mkdir(parents=True)
-    # `-a` keeps the owner: when root runs the tests, PostgreSQL runs as another user.
-    subprocess.run(["cp", "-a", str(folder / "data"), str(copy / "data")], check=True)
+            lock.flush()
+        copy = server.folder_of(home)
+        if copy.exists():
+            return
+        copy.mkdir(parents=True)
+        # `-a` keeps the owner: when root runs the tests, PostgreSQL runs as another user.
+        subprocess.run(["cp", "-a", str(folder / "data"), str(copy / "data")], check=True)
 
 
 def switch_off_fsync(data: Path) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Sum
 from django.db.models.functions import Now
 
@@ -19,8 +21,8 @@ from telephony.models import FINAL, Delivery, DeliveryStatus, Purpose
 
 # How many seconds `stop` waits for submissions in progress before it counts them as in flight.
 STOP_WAIT = 5.0
-# How many of the recipients that were not reached are marked by `stop` itself. The task that fills runs marks the
-# others, because the response must not wait for that.
+# `stop` itself marks the recipients that were not reached if they are at most this many, so that a small run has ended when
+# the response comes. Otherwise the task that fills runs marks all of them, and the response does not wait for its chunks.
 MARKED_AT_ONCE = 1000
 
 
@@ -40,7 +42,9 @@ def stop(*, campaign: Campaign) -> Stopped:
     run = lifecycle.live_run(campaign.pk)
     if run is None:
         raise Conflict("This campaign is not running, so there is nothing to stop.", code="not_running")
-    return finish_stop(run, first=request_stop(run))
+    with _flushed_later():
+        first = request_stop(run)
+    return finish_stop(run, first=first)
 
 
 def request_stop(run: Run) -> bool:
@@ -59,17 +63,43 @@ def finish_stop(run: Run, *, first: bool) -> Stopped:
     `first` is the result of `request_stop`: only the caller that marked the run releases its unused credits.
     """
     nudge("campaigns.tasks.fill")
-    # Each step is a transaction of its own. Deliveries that end meanwhile lock recipients and the hold in another order.
-    lifecycle.reconcile(run.pk)
-    unfinished = Delivery.objects.filter(purpose=Purpose.CAMPAIGN, batch=run.pk, status__lt=FINAL)
-    if first:
-        keep = unfinished.aggregate(sum=Sum("credit_limit"))["sum"] or Decimal(0)
-        credits.release(hold_id=run.hold_id, keep=keep, cause=f"run:{run.pk}:stopped")
+    # Each step is a transaction of its own: deliveries that end meanwhile lock the hold and recipients before the run, and
+    # submissions can only end after the deliveries were committed as stopped.
+    with _flushed_later():
+        lifecycle.reconcile(run.pk)
     _wait_for_submissions(run.pk)
-    lifecycle.terminate_untouched(run.pk, limit=MARKED_AT_ONCE)
-    lifecycle.finish(run.pk)
+    unfinished = Delivery.objects.filter(purpose=Purpose.CAMPAIGN, batch=run.pk, status__lt=FINAL)
+    run.refresh_from_db()
+    may_have_ended = run.untouched()[: MARKED_AT_ONCE + 1].count() <= MARKED_AT_ONCE
+    with transaction.atomic():
+        # Locks in the order of all other transactions: the run, its hold, the account, recipients. At least the hold is
+        # locked, also by a call that changes nothing. So this commit is flushed to disk, and with it all earlier ones.
+        if may_have_ended:
+            Run.objects.select_for_update(of=("self",)).get(pk=run.pk)
+        credits.lock_holds([run.hold_id])
+        if first:
+            keep = unfinished.aggregate(sum=Sum("credit_limit"))["sum"] or Decimal(0)
+            credits.release(hold_id=run.hold_id, keep=keep, cause=f"run:{run.pk}:stopped")
+        if may_have_ended:
+            lifecycle.terminate_untouched(run.pk, limit=MARKED_AT_ONCE)
+            lifecycle.finish(run.pk)
     run.refresh_from_db()
     return Stopped(run, sorted(set(unfinished.values_list("item", flat=True))))
+
+
+@contextmanager
+def _flushed_later() -> Iterator[None]:
+    """Commit a step of a stop without waiting until it is on disk. The last step of the stop waits for all of them.
+
+    Other processes see the step at once. If the database server dies before the last step, it loses the latest steps or
+    none, as if the process had died, and the stop has not been answered.
+    """
+    if connection.in_atomic_block:  # the setting would also apply to the rest of the caller's transaction
+        yield
+        return
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL synchronous_commit TO off")
+        yield
 
 
 _NOT_STOPPED = [status for status in LIVE if status != RunStatus.STOPPING]

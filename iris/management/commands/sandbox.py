@@ -16,7 +16,9 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError, call_command
-from django.db import connections
+from django.core.management.sql import emit_post_migrate_signal
+from django.db import connection, connections
+from django.db.migrations.executor import MigrationExecutor
 
 from iris import health
 from iris.devserver import seed
@@ -49,7 +51,7 @@ class Command(BaseCommand):
 
     def _serve(self, listener: socket.socket, started_at: float) -> None:
         self._say(f"iris is starting in {settings.IRIS_HOME}")
-        call_command("migrate", verbosity=0, interactive=False)
+        _migrate()
         seed.seed()
         health.forget_heartbeats()  # those of a killed sandbox, whose worker no longer exists
         connections.close_all()
@@ -98,9 +100,24 @@ iris is ready ({seconds:.1f} s). Ctrl-C stops it."""
         self.stdout.flush()
 
 
+def _migrate() -> None:
+    """Migrate the database. If there is nothing to migrate, do the rest of what `migrate` does, without its models.
+
+    `migrate` builds all models of the present and the next state of the database, which takes a second.
+    """
+    executor = MigrationExecutor(connection)
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        call_command("migrate", verbosity=0, interactive=False)
+    else:
+        emit_post_migrate_signal(verbosity=0, interactive=False, db=connection.alias)
+
+
 def _start(listener: socket.socket) -> list[Child]:
-    """Start web, worker and beat. They inherit our standard output and standard error."""
-    celery = [sys.executable, "-m", "celery", "--quiet", "--app", "iris"]
+    """Start web, worker and beat. They inherit our standard output and standard error.
+
+    The worker skips Django's system checks, because this command has just made them.
+    """
+    celery = [sys.executable, "-m", "celery", "--quiet", "--skip-checks", "--app", "iris"]
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     return [
         Child(
