@@ -16,6 +16,7 @@ import psycopg
 import pytest
 from django.contrib.auth.hashers import make_password
 from django.core.management import CommandError, call_command
+from django.core.management.commands.migrate import Command as DjangoMigrate
 from django.db import connection, transaction
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
@@ -304,7 +305,7 @@ class TestLocks:
                     report.execute("COMMIT")
                 return super().write(text)
 
-        monkeypatch.setattr(migrate.migrate.Command, "handle", lock)
+        monkeypatch.setattr(DjangoMigrate, "handle", lock)
         invalid = "SELECT count(*) FROM pg_index WHERE NOT indisvalid"
         with connect(previous) as report:
             with pytest.raises(psycopg.errors.UniqueViolation):
