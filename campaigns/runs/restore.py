@@ -14,6 +14,7 @@ from django.db.models import Count, Q, QuerySet
 
 from campaigns.models import LIVE, PENDING, Recipient, Run, RunStatus, Service
 from campaigns.runs import lifecycle, rendering
+from campaigns.runs.prices import RunPrices
 from iris.errors import Conflict
 from telephony.engine import lifecycle as deliveries
 from telephony.engine import restore_hold
@@ -187,8 +188,9 @@ def _reached_requests(run: Run, recipients: Sequence[int]) -> list[DeliveryReque
     """Return the deliveries of recipients who were already reached. No speech is synthesized, because nothing is played."""
     addressees = rendering.addressees(Recipient.objects.filter(pk__in=recipients).order_by("pk"))
     service = Service(run.campaign.service)
+    prices = RunPrices(run)
     calls = [
-        rendering.delivery_request(run, Channel.CALL, one, "", None, run.call_limit)
+        rendering.delivery_request(run, Channel.CALL, one, "", None, prices.call_bound(one.to))
         for one in addressees
         if service.calls
     ]

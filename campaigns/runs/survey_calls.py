@@ -15,12 +15,13 @@ from campaigns.messages import check_length, check_tags, parse_message
 from campaigns.models import Answer, Campaign, Run, StepKind, SurveyStep
 from campaigns.runs import rendering
 from campaigns.runs.call_length import Bounds, Speaking
+from campaigns.runs.prices import RunPrices
 from campaigns.runs.rendering import Addressee
 from campaigns.tag_sizes import TagSize
 from iris.errors import InvalidInput
 from telephony.call_scripts import AnsweredBy, ScriptStep
 from telephony.engine.enqueue import DeliveryRequest
-from telephony.models import Audio, Channel
+from telephony.models import Audio
 from telephony.speech.concatenation import join, silence
 
 # Seconds after each step, by the kind of response: to press keys, to speak, or as a short pause before the next step.
@@ -45,18 +46,18 @@ def delivery_requests(run: Run, recipients: Sequence[Addressee]) -> list[Deliver
                 row.append(RenderedStep(step, text, audio))
     pauses = {answer: silence(seconds) for answer, seconds in RESPONSE_SECONDS.items()}
     rows = [[part for one in row for part in (one.audio, pauses[Answer(one.step.answer)])] for row in heard]
+    prices = RunPrices(run)
     made = []
     for recipient, row, audio in zip(recipients, heard, join(rows), strict=True):
         if audio is not None and audio.seconds > settings.IRIS_MAX_AUDIO_SECONDS:
             audio = None
         made.append(
-            rendering.delivery_request(
+            rendering.call_request(
                 run,
-                Channel.CALL,
+                prices,
                 recipient,
                 "\n".join(one.text for one in row if one.text),
                 audio,
-                rendering.call_price(audio),
                 script=tuple(_script_step(one, pauses[Answer(one.step.answer)]) for one in row),
             )
         )

@@ -1,4 +1,5 @@
 from iris.api.views import with_and_without_slash
+from telephony.api.v0.tariff import TariffViewSet
 from telephony.api.v0.views import PhoneNumberViewSet, TestVoice
 
 urlpatterns = [
@@ -10,5 +11,6 @@ urlpatterns = [
         PhoneNumberViewSet.as_view({"get": "list", "post": "buy", "delete": "release"}),
         name="v0-phone-numbers",
     ),
+    *with_and_without_slash("tariff", TariffViewSet.as_view({"get": "list"}), name="v0-tariff"),
     *with_and_without_slash("test/voice", TestVoice.as_view(), name="v0-test-voice"),
 ]

@@ -20,7 +20,7 @@ from telephony.engine.lifecycle.announcing import CHANGED, announce
 from telephony.engine.lifecycle.correcting import announce_corrections
 from telephony.models import FINAL, Cause, DeliveryStatus
 from telephony.models.statuses import ANSWERED, COMPLETED, END, FAILED, HUNGUP, QUEUED, SUBMITTED, UNKNOWN
-from telephony.pricing import call_credits
+from telephony.pricing import call_credits_sql
 from telephony.unnest import rowset
 
 log = logging.getLogger(__name__)
@@ -34,6 +34,12 @@ REACHED_LATER = f"""SELECT FROM telephony_delivery o
                        AND o.channel = d.channel AND (o.status BETWEEN {QUEUED + 1} AND {HUNGUP})"""
 IS_LOST = f"d.status = {FAILED} AND d.cause = '{Cause.LOST.value}'"
 _RAISES = f"(d.status < e.status AND d.status < {END})"
+# The price of a call. Its parameters are the rates of the settings, for calls that have none of their own.
+_CALL_CREDITS = call_credits_sql(
+    pulse_credits="coalesce(d.pulse_credits, %s)",
+    seconds="coalesce(e.seconds, 0)",
+    pulse_seconds="coalesce(d.pulse_seconds, %s)",
+)
 _CORRECTS = f"({IS_LOST} AND e.status >= {END} AND e.cause <> '{Cause.LOST.value}')"
 
 
@@ -80,8 +86,6 @@ def apply_reports(reports: Sequence[Report], *, report_timeout: float | None = N
             "cause": ("text", [str(r.cause) for r in chosen]),
             "seconds": ("float8", lengths),
             "playback": ("smallint", [r.playback for r in chosen]),
-            # The price of a call. An SMS has no length.
-            "credits": ("numeric", [None if one is None else call_credits(one) for one in lengths]),
             "text": ("text", [carrier_text(r.text) for r in chosen]),
         },
     )
@@ -114,7 +118,7 @@ def apply_reports(reports: Sequence[Report], *, report_timeout: float | None = N
                        credits = CASE
                            WHEN e.status = {COMPLETED} AND d.channel = 'sms' THEN d.credit_limit
                            WHEN e.status IN ({COMPLETED}, {HUNGUP}) THEN
-                               least(d.credit_limit, coalesce(e.credits, %s))
+                               least(d.credit_limit, {_CALL_CREDITS})
                            ELSE d.credits END
                   FROM e, locked
                  WHERE d.id = locked.id AND e.id = d.id AND ({_RAISES} OR (locked.is_late AND {_CORRECTS}))
@@ -122,7 +126,8 @@ def apply_reports(reports: Sequence[Report], *, report_timeout: float | None = N
             [
                 *parameters,
                 settings.IRIS_REPORT_TIMEOUT_SECONDS if report_timeout is None else report_timeout,
-                call_credits(0),
+                settings.IRIS_CALL_CREDITS,
+                settings.IRIS_CALL_PULSE_SECONDS,
             ],
         )
         changed = cursor.fetchall()
