@@ -35,6 +35,7 @@ class Quote:
         audio: Audio | None,
         is_joined: bool,
         last_recipient: int,
+        announces_recording: bool = False,
     ) -> None:
         self.service = Service(campaign.service)
         self.text = self.sms_text = ""
@@ -49,7 +50,11 @@ class Quote:
             spoken=spoken_bounds(campaign, sizes, last_recipient=last_recipient),
         )
         if self.service is Service.SURVEY:
-            self._price_call(survey_calls.max_seconds(campaign, speaking, sizes=sizes))
+            self._price_call(
+                survey_calls.max_seconds(
+                    campaign, speaking, sizes=sizes, announces_recording=announces_recording
+                )
+            )
         elif self.service.calls and source is Source.AUDIO:
             assert audio is not None
             self._price_call(audio.seconds)
