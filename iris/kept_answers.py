@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,6 +32,7 @@ MAX_BODY_BYTES = 4 * 2**20  # ten thousand added contacts
 SMALL_BODY_BYTES = 4 * 1024  # smaller bodies do not count against MAX_KIB
 MAX_KIB = 256 * 1024  # of the larger bodies of one account in a day
 PRUNE_BATCH_SIZE = 10_000
+BODIES_AT_ONCE = 16  # in memory
 
 _TABLE = KeptAnswer._meta.db_table
 
@@ -176,6 +177,17 @@ def erase() -> int:
             [PRUNE_BATCH_SIZE],
         )
         return int(cursor.rowcount)
+
+
+def erase_where(owner_ids: Sequence[int], contains: Callable[[str], bool]) -> int:
+    """Erase the bodies of these accounts that contain something, such as a person's number. Return their number."""
+    rows = KeptAnswer.objects.filter(owner_id__in=owner_ids, body__isnull=False).order_by("pk")
+    found = [
+        pk
+        for pk, body in rows.values_list("pk", "body").iterator(chunk_size=BODIES_AT_ONCE)
+        if contains(bytes(body or b"").decode("utf-8", "replace"))
+    ]
+    return KeptAnswer.objects.filter(pk__in=found).update(body=None, erase_at=None)
 
 
 def prune() -> int:

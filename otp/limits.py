@@ -15,6 +15,7 @@ from accounts.models import Account
 from iris.errors import Conflict, InvalidInput, Throttled
 from telephony.models import OptOut
 from telephony.numbering import ParsedNumber
+from telephony.pseudonyms import spellings_of
 
 EVERY_COUNTRY = "*"
 # Nobody needs a password on such a number, but fraudsters earn money with each call or SMS to it.
@@ -52,7 +53,7 @@ def refuse_foreign(number: ParsedNumber) -> None:
 
 def refuse_opted_out(*, account: Account, to: str) -> None:
     """Raise OptedOut if the recipient has opted out of messages from this account."""
-    if OptOut.objects.filter(owner=account, number=to).exists():
+    if OptOut.objects.filter(owner=account, number__in=spellings_of(to, owner_id=account.pk)).exists():
         raise OptedOut(
             "The recipient has opted out. Only a password may still be sent: put {otp} into the message in its place.",
         )

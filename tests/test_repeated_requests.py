@@ -126,6 +126,8 @@ REQUESTS: dict[str, Callable[[Account], Request]] = {
     ),
     "/api/system/keys/": lambda owner: ({}, lambda: {"name": "website", "scopes": ["view"]}),
     "/api/system/settings/": lambda owner: ({}, lambda: {"approval_above": 100}),
+    "/api/system/people/export/": lambda owner: ({}, lambda: {"number": 9841000001}),
+    "/api/system/people/erase/": lambda owner: ({}, lambda: {"number": 9841000001}),
     "/api/system/keys/revoke_all/": lambda owner: ({}, dict),
     "/api/system/twin/": filled_up,
     "/api/system/departments/": lambda owner: ({}, lambda: {"name": "Ward 5"}),

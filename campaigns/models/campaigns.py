@@ -222,6 +222,9 @@ class Run(models.Model):
         help_text="Calls that were not made, because their speech was longer than that.",
     )
     caller = models.CharField(max_length=32, blank=True)
+    announces_recording = models.BooleanField(
+        default=False, db_default=False, help_text="Its calls begin with the announcement that answers are recorded."
+    )  # fmt: skip
     pause_reason = models.CharField(
         max_length=300,
         blank=True,

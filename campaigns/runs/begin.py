@@ -16,7 +16,7 @@ from accounts import credits
 from accounts.models import CreditHold
 from campaigns.guards import refuse_while_importing
 from campaigns.models import PENDING, Campaign, Recipient, Run, RunStatus, Service, Source
-from campaigns.runs import approval, lifecycle
+from campaigns.runs import approval, lifecycle, survey_calls
 from campaigns.runs.cost import cost_limits
 from campaigns.runs.quote import Quote
 from campaigns.runs.stop import withdraw
@@ -76,8 +76,11 @@ def begin(
         _refuse_live_run(campaign, except_pending=replaces_pending)
         refuse_while_importing(campaign)
         # Read once: the operator may change them while the speech for the quote is synthesized.
-        prices = current_prices(campaign.owner)
-        voice = speech.resolve(voice or campaign.voice or None)
+        account = campaign.owner
+        prices = current_prices(account)
+        voice = speech.resolve(
+            voice or campaign.voice or account.default_voice or None, language=account.language
+        )
         audio = uploaded or campaign.audio
         text, sms_text = _choose_texts(campaign, message=message, sms_message=sms_message)
         source = _choose_source(
@@ -89,6 +92,7 @@ def begin(
             source=source,
         )
         _check_routes(campaign)
+        announces = account.announce_recording and survey_calls.records(campaign)
         recipients, count, last = _choose_recipients(campaign, statuses=statuses, individual=individual)
         quote = Quote(
             campaign,
@@ -99,6 +103,7 @@ def begin(
             audio=audio,
             is_joined=count > settings.IRIS_WHOLE_SENTENCES,
             last_recipient=last,
+            announces_recording=announces,
         )
         limits = cost_limits(quote, prices, recipients, count=count)
         if replaces_pending:
@@ -142,6 +147,7 @@ def begin(
             call_seconds=None if quote.longest_call is None else paid_seconds(quote.longest_call),
             sms_limit=limits.sms,
             caller=_choose_caller(campaign),
+            announces_recording=announces,
             starts_at=starts_at or now,
             needs_approval=needs_approval,
             authors=approval.authors_of(changed),
@@ -306,11 +312,16 @@ def _hold_credits(campaign: Campaign, amount: Decimal, *, at_least: Decimal) -> 
 
 
 def _choose_caller(campaign: Campaign) -> str:
-    """Return the caller id: the first of the campaign's numbers that its owner still has, otherwise one of the owner's."""
+    """Return the caller id: the first of the campaign's numbers that its owner still has, otherwise one of the owner's.
+
+    Of the owner's numbers, it is the one that the account has chosen for its campaigns, if any.
+    """
     owned = dict(
         PhoneNumber.objects.filter(owner=campaign.owner_id, pk__in=campaign.caller_ids).values_list(
             "pk", "number"
         )
     )
     wanted = [owned[pk] for pk in campaign.caller_ids if pk in owned]
-    return wanted[0] if wanted else choose_caller(owner_id=campaign.owner_id)
+    if wanted:
+        return wanted[0]
+    return choose_caller(owner_id=campaign.owner_id, wanted=campaign.owner.default_caller)

@@ -32,6 +32,7 @@ class Quote:
         audio: Audio | None,
         is_joined: bool,
         last_recipient: int,
+        announces_recording: bool = False,
     ) -> None:
         self.service = Service(campaign.service)
         self.text = self.sms_text = ""
@@ -46,7 +47,9 @@ class Quote:
             spoken=spoken_bounds(campaign, sizes, last_recipient=last_recipient),
         )
         if self.service is Service.SURVEY:
-            self.longest_call = survey_calls.max_seconds(campaign, speaking, sizes=sizes)
+            self.longest_call = survey_calls.max_seconds(
+                campaign, speaking, sizes=sizes, announces_recording=announces_recording
+            )
         elif self.service.calls and source is Source.AUDIO:
             assert audio is not None
             self.longest_call = audio.seconds

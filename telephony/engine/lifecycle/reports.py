@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 from iris.storable import storable
+from telephony.call_scripts import ANNOUNCEMENT
 from telephony.engine.failpoints import failpoint
 from telephony.engine.lifecycle.announcing import CHANGED, announce
 from telephony.engine.lifecycle.correcting import announce_corrections
@@ -26,6 +27,15 @@ from telephony.unnest import rowset
 log = logging.getLogger(__name__)
 
 MAX_CALL_SECONDS = 10**8
+
+# The reported share of the recording that was played, without the announcement at its beginning if the call has one.
+_PLAYBACK = f"""CASE WHEN e.playback IS NULL OR d.script IS NULL OR d.script->0->>'step' <> '{ANNOUNCEMENT}'
+                     THEN e.playback
+                     ELSE (SELECT round(100 * greatest(e.playback * s.whole / 100 - s.announced, 0)
+                                            / nullif(s.whole - s.announced, 0))
+                             FROM (SELECT sum((one->>'seconds')::float8) AS whole,
+                                          (d.script->0->>'seconds')::float8 AS announced
+                                     FROM jsonb_array_elements(d.script) AS one) s)::smallint END"""
 
 # The condition that a later delivery `o` to the same recipient as the lost delivery `d` is under way or has reached them.
 # A late report on `d` does not count then: the recipient would be shown, and paid for, twice.
@@ -101,7 +111,7 @@ def apply_reports(reports: Sequence[Report], *, report_timeout: float | None = N
                 UPDATE telephony_delivery d
                    SET status = e.status, cause = e.cause,
                        carrier_text = CASE WHEN e.text = '' THEN d.carrier_text ELSE e.text END,
-                       seconds = coalesce(e.seconds, d.seconds), playback = coalesce(e.playback, d.playback),
+                       seconds = coalesce(e.seconds, d.seconds), playback = coalesce({_PLAYBACK}, d.playback),
                        submitted_at = coalesce(d.submitted_at, e.at, statement_timestamp()),
                        answered_at = CASE
                            WHEN d.channel <> 'call' OR d.answered_at IS NOT NULL THEN d.answered_at

@@ -1,0 +1,175 @@
+"""Find and erase what telephony stores about a person: calls and SMS, the inbox, opt-outs, the sandbox's messages.
+
+Functions that erase work in batches, and can be repeated at any time. They keep rows, amounts and times, and replace number,
+texts, keys and recordings. Calls and SMS that have not ended are left alone: a carrier's report still has to find them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.db import connection, transaction
+from django.db.models import Q
+
+from telephony.engine import lifecycle
+from telephony.models import FINAL, Delivery, InboundMessage, OptOut, SandboxMessage
+from telephony.models.statuses import END
+from telephony.persons import ERASED, Person
+from telephony.pseudonyms import MARK, pseudonym_of, spellings_of
+from telephony.speech import pruning
+
+BATCH = 1000
+
+
+def stop(person: Person) -> int:
+    """Stop the queued calls and SMS of campaigns to the person, and OTPs until `person.until`; return how many."""
+    return lifecycle.terminate_to(person.number, owner_ids=person.owner_ids, otps_until=person.until)
+
+
+def has_unfinished(person: Person) -> bool:
+    """Return whether calls or SMS to the person are under way."""
+    return bool(_deliveries(person).filter(status__lt=FINAL).exists())
+
+
+def erase(person: Person) -> dict[str, int]:
+    """Erase all that telephony stores about the person; return how many rows of each kind had something to erase.
+
+    The sandbox's messages are left to `erase_sandbox`.
+    """
+    return {
+        "messages": _erase_all_deliveries(person),
+        "inbox": _erase_inbox(person),
+        "opt_outs": _hide_opt_outs(person),
+    }
+
+
+def erase_sandbox(person: Person) -> int:
+    """Erase the messages in the sandbox, once no call or SMS is under way that the sandbox reports on; return how many."""
+    rows = SandboxMessage.objects.filter(to=person.number, owner_id__in=person.owner_ids)
+    return rows.update(to=ERASED, text="", audio_name="", script=None, hidden=True)
+
+
+def erase_deliveries(ids: Sequence[int]) -> int:
+    """Erase number, texts, keys and recordings of those of these deliveries that have ended; return how many."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            f"""WITH locked AS (
+                    SELECT id, audio_id FROM telephony_delivery WHERE id = ANY(%s) AND status >= {END}
+                     ORDER BY id FOR NO KEY UPDATE
+                )
+                UPDATE telephony_delivery d
+                   SET "to" = %s, text = '', carrier_text = '', digits = '', audio_id = NULL
+                  FROM locked WHERE d.id = locked.id
+                RETURNING locked.audio_id""",
+            [list(ids), ERASED],
+        )
+        recordings = [row[0] for row in cursor.fetchall()]
+        _erase_speech({pk for pk in recordings if pk is not None})
+    return len(recordings)
+
+
+def _erase_speech(ids: set[int]) -> None:
+    """Remove the speech that was made for erased deliveries only. Uploads stay: clients use them again."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id FROM telephony_audio WHERE id = ANY(%s) AND voice <> ''", [sorted(ids)])
+        speech = [row[0] for row in cursor.fetchall()]
+    if speech:
+        pruning.erase_unused(speech)
+
+
+def _deliveries(person: Person) -> Any:
+    return Delivery.objects.filter(to=person.number, owner__in=person.owner_ids, created_at__lte=person.until)
+
+
+def _erase_all_deliveries(person: Person) -> int:
+    erased = 0
+    ended = _deliveries(person).filter(status__gte=FINAL).order_by("pk").values_list("pk", flat=True)
+    while ids := list(ended[:BATCH]):
+        erased += erase_deliveries(ids)
+    return erased
+
+
+@transaction.atomic
+def _erase_inbox(person: Person) -> int:
+    """Erase the inbound SMS of the person, and the parts of which they were assembled."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """WITH erased AS (
+                   SELECT id, trunk_id, sender, "to" FROM telephony_inboundmessage
+                    WHERE sender = %s AND owner_id = ANY(%s) ORDER BY id FOR UPDATE
+               ), parts AS (
+                   DELETE FROM telephony_inboundpart p USING erased e
+                    WHERE p.trunk_id = e.trunk_id AND p.sender = e.sender AND p."to" = e."to"
+                      AND p.joined_at IS NOT NULL
+               )
+               UPDATE telephony_inboundmessage m SET sender = %s, text = '' FROM erased WHERE m.id = erased.id""",
+            [person.number, list(person.owner_ids), ERASED],
+        )
+        return int(cursor.rowcount)
+
+
+@transaction.atomic
+def _hide_opt_outs(person: Person) -> int:
+    """Replace the number by its pseudonym in the opt-out lists, so that it stays opted out; return how many."""
+    hidden = 0
+    for row in OptOut.objects.select_for_update().filter(owner__in=person.owner_ids, number=person.number):
+        name = pseudonym_of(person.number, owner_id=row.owner_id)
+        if OptOut.objects.filter(owner_id=row.owner_id, number=name).exists():
+            row.delete()
+        else:
+            row.number, row.source = name, ""
+            row.save(update_fields=["number", "source"])
+        hidden += 1
+    # The admin pages note under its number each opt-out that an operator has added or deleted there.
+    others = OptOut.objects.exclude(owner__in=person.owner_ids).filter(number=person.number)
+    kept = [str(pk) for pk in others.values_list("pk", flat=True)]
+    noted = LogEntry.objects.filter(
+        content_type=ContentType.objects.get_for_model(OptOut), object_repr=person.number
+    )
+    noted.exclude(object_id__in=kept).update(object_repr=ERASED)
+    return hidden
+
+
+def export(person: Person, *, most: int) -> dict[str, list[dict[str, Any]]]:
+    """Return what telephony stores about the person, by kind, at most `most` rows of each; the newest first."""
+    listed = Q()
+    for owner_id in person.owner_ids:
+        listed |= Q(owner=owner_id, number__in=spellings_of(person.number, owner_id=owner_id))
+    return {
+        "messages": list(_exported_deliveries(person, most=most)),
+        "inbox": [
+            {"text": row.text, "to": row.to, "received_at": row.received_at.isoformat()}
+            for row in InboundMessage.objects.filter(
+                sender=person.number, owner__in=person.owner_ids
+            ).order_by("-pk")[:most]
+        ],
+        "opt_outs": [
+            {
+                "source": row.source,
+                "created_at": row.created_at.isoformat(),
+                "erased": row.number.startswith(MARK),
+            }
+            for row in OptOut.objects.filter(listed).order_by("-pk")[:most]
+        ],
+    }
+
+
+def _exported_deliveries(person: Person, *, most: int) -> Iterator[dict[str, Any]]:
+    # OTPs have rows of their own (`otp.people`), which do not show the password.
+    for row in _deliveries(person).filter(purpose="campaign").order_by("-pk")[:most]:
+        yield {
+            "id": row.pk,
+            "channel": row.channel,
+            "status": row.get_status_display(),
+            "text": row.text,
+            "keys": row.digits,
+            "caller": row.caller,
+            "seconds": row.seconds,
+            "playback": row.playback,
+            "credits": f"{row.credits:f}",
+            "created_at": row.created_at.isoformat(),
+            "ended_at": None if row.ended_at is None else row.ended_at.isoformat(),
+        }
