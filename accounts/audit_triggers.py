@@ -36,41 +36,10 @@ DROP TRIGGER never_emptied ON accounts_auditentry;
 DROP FUNCTION accounts_audit(bigint, text, text, bigint, text, bigint, jsonb);
 """ + allow_changes_of("accounts_auditentry")
 
-# `accounts.audit_triggers_of_sign_in` replaces these two functions.
-KEY_FUNCTION = """
-CREATE OR REPLACE FUNCTION accounts_apikey_audit() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
-BEGIN
-    PERFORM accounts_audit(NEW.user_id, CASE TG_OP WHEN 'INSERT' THEN 'key_created' ELSE 'key_revoked' END,
-        'key', NEW.id, CASE WHEN NEW.name = '' AND NEW.is_of_v1 THEN 'v1' ELSE NEW.name END, NULL,
-        CASE TG_OP WHEN 'INSERT' THEN jsonb_build_object('scopes', to_jsonb(NEW.scopes), 'expires_at', NEW.expires_at)
-                   ELSE '{}' END);
-    RETURN NULL;
-END $$;
-"""
-PERSON_FUNCTION = """
--- A person's password and logins concern all accounts of which the person is a member.
-CREATE OR REPLACE FUNCTION accounts_person_audit() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
-DECLARE
-    what text;
-BEGIN
-    what := CASE
-        WHEN NEW.password <> OLD.password THEN 'password_changed'
-        WHEN NEW.is_active <> OLD.is_active
-            THEN CASE WHEN NEW.is_active THEN 'person_activated' ELSE 'person_deactivated' END
-        WHEN NEW.email <> OLD.email THEN 'email_changed'
-        ELSE 'logins_ended' END;
-    PERFORM accounts_audit(account_id, what, 'person', NEW.id, NEW.email, NULL, '{}')
-       FROM (SELECT account_id FROM accounts_member WHERE user_id = NEW.id
-              UNION ALL
-             SELECT NULL WHERE NOT EXISTS (SELECT FROM accounts_member WHERE user_id = NEW.id)) AS concerned;
-    RETURN NULL;
-END $$;
-"""
+# While this setting of the session is "yes", a new password is set by a link that was mailed to the person.
+BY_LINK = "iris.password_by_link"
 
-WATCH_ACCOUNTS = (
-    KEY_FUNCTION
-    + PERSON_FUNCTION
-    + """
+WATCH_ACCOUNTS = """
 CREATE FUNCTION accounts_account_audit() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
@@ -121,27 +90,72 @@ END $$;
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON accounts_member
    FOR EACH ROW EXECUTE FUNCTION accounts_member_audit();
 
+-- The members of an account create the keys of its test twin, so both logs have them.
+CREATE FUNCTION accounts_apikey_audit() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+DECLARE
+    twin_of bigint := (SELECT twin_of_id FROM accounts_account WHERE id = NEW.user_id);
+BEGIN
+    PERFORM accounts_audit(account, CASE TG_OP WHEN 'INSERT' THEN 'key_created' ELSE 'key_revoked' END,
+        'key', NEW.id, CASE WHEN NEW.name = '' AND NEW.is_of_v1 THEN 'v1' ELSE NEW.name END, NULL,
+        CASE TG_OP WHEN 'INSERT' THEN jsonb_build_object('scopes', to_jsonb(NEW.scopes), 'expires_at', NEW.expires_at)
+                   ELSE '{}' END
+        || CASE WHEN twin_of IS NOT NULL THEN '{"test": true}'::jsonb ELSE '{}' END)
+       FROM unnest(array_remove(ARRAY[NEW.user_id, twin_of], NULL)) AS account;
+    RETURN NULL;
+END $$;
 CREATE TRIGGER audit_insert AFTER INSERT ON accounts_apikey
    FOR EACH ROW EXECUTE FUNCTION accounts_apikey_audit();
 CREATE TRIGGER audit_update AFTER UPDATE OF revoked_at ON accounts_apikey FOR EACH ROW
   WHEN (OLD.revoked_at IS NULL AND NEW.revoked_at IS NOT NULL) EXECUTE FUNCTION accounts_apikey_audit();
 
+-- A person's password, logins and second factors concern all accounts of which the person is a member.
+CREATE FUNCTION accounts_audit_person(person bigint, email text, what text, more jsonb) RETURNS void
+   LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    PERFORM accounts_audit(account_id, what, 'person', person, email, NULL, more)
+       FROM (SELECT account_id FROM accounts_member WHERE user_id = person
+              UNION ALL
+             SELECT NULL WHERE NOT EXISTS (SELECT FROM accounts_member WHERE user_id = person)) AS concerned;
+END $$;
+
+CREATE FUNCTION accounts_person_audit() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    PERFORM accounts_audit_person(NEW.id, NEW.email, CASE
+        WHEN NEW.password <> OLD.password
+            THEN CASE current_setting('iris.password_by_link', true)
+                 WHEN 'yes' THEN 'password_reset' ELSE 'password_changed' END
+        WHEN NEW.is_active <> OLD.is_active
+            THEN CASE WHEN NEW.is_active THEN 'person_activated' ELSE 'person_deactivated' END
+        WHEN NEW.email <> OLD.email THEN 'email_changed'
+        ELSE 'logins_ended' END, '{}');
+    RETURN NULL;
+END $$;
 CREATE TRIGGER audit AFTER UPDATE OF password, is_active, email, token_version ON accounts_person FOR EACH ROW
   WHEN (current_setting('iris.same_password', true) IS DISTINCT FROM 'yes'
         AND (OLD.password, OLD.is_active, OLD.email, OLD.token_version)
             IS DISTINCT FROM (NEW.password, NEW.is_active, NEW.email, NEW.token_version))
   EXECUTE FUNCTION accounts_person_audit();
+
+CREATE FUNCTION accounts_person_verified() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    PERFORM accounts_audit_person(NEW.id, NEW.email, 'email_verified', '{}');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER audit_verified AFTER UPDATE OF is_verified_email ON accounts_person FOR EACH ROW
+  WHEN (NEW.is_verified_email AND NOT OLD.is_verified_email) EXECUTE FUNCTION accounts_person_verified();
 """
-)
 
 UNWATCH_ACCOUNTS = """
+DROP TRIGGER audit_verified ON accounts_person;
 DROP TRIGGER audit ON accounts_person;
 DROP TRIGGER audit_update ON accounts_apikey;
 DROP TRIGGER audit_insert ON accounts_apikey;
 DROP TRIGGER audit ON accounts_member;
 DROP TRIGGER audit_update ON accounts_account;
 DROP TRIGGER audit_insert ON accounts_account;
+DROP FUNCTION accounts_person_verified();
 DROP FUNCTION accounts_person_audit();
+DROP FUNCTION accounts_audit_person(bigint, text, text, jsonb);
 DROP FUNCTION accounts_apikey_audit();
 DROP FUNCTION accounts_member_audit();
 DROP FUNCTION accounts_account_audit();

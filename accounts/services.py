@@ -24,6 +24,8 @@ from accounts import audit, credits, departments, logins, transfers
 from accounts.models import Account, EndedLogin, Member, User
 from iris.errors import Conflict, InvalidInput, NotAllowed, NotAuthenticated, NotFound
 
+WRONG_CREDENTIALS = "The e-mail address or the password is wrong. Check both and try again."
+
 
 class WrongCredentials(NotAuthenticated):
     """The e-mail address or the password is wrong. The error does not reveal which."""
@@ -254,4 +256,4 @@ def prune_sessions() -> None:
 
 
 def _wrong_credentials() -> WrongCredentials:
-    return WrongCredentials("The e-mail address or the password is wrong. Check both and try again.")
+    return WrongCredentials(WRONG_CREDENTIALS)

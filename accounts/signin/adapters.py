@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.internal.stagekit import clear_login
@@ -25,6 +25,13 @@ BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 class AccountAdapter(DefaultAccountAdapter):
     """Admit people by the rules of the API's login."""
+
+    error_messages: ClassVar[dict[str, Any]] = {
+        **DefaultAccountAdapter.error_messages,
+        "email_password_mismatch": services.WRONG_CREDENTIALS,
+        "incorrect_password": "The password is wrong. Try again.",
+        "enter_current_password": "This is not your current password. Try again.",
+    }
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
         """Return the person with this e-mail address and password, or None. Counts like a login to the API.

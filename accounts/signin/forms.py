@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,7 +19,7 @@ from django.http import HttpRequest, HttpResponse
 
 from accounts import audit, links
 from accounts.api.throttles import address_of
-from accounts.audit_triggers_of_sign_in import BY_LINK
+from accounts.audit_triggers import BY_LINK
 from accounts.models import User
 from accounts.signin import limits
 from accounts.signin.adapters import end_session_in_time, form_error
@@ -64,6 +64,11 @@ class PasswordAgainForm(_ShortPasswords, account_forms.ReauthenticateForm):
 
 
 class NewPasswordForm(_ShortPasswords, account_forms.ChangePasswordForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["oldpassword"].label = "Current password"
+        _label_new_password(self.fields)
+
     def clean_oldpassword(self) -> str:
         """Check the present password, with the limits of a login."""
         password: str = self.cleaned_data["oldpassword"]
@@ -74,6 +79,10 @@ class NewPasswordForm(_ShortPasswords, account_forms.ChangePasswordForm):
 
 class FirstPasswordForm(_ShortPasswords, account_forms.ResetPasswordKeyForm):
     """Set a password with a link that was mailed to the person. So the address is verified, too."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _label_new_password(self.fields)
 
     def save(self) -> None:
         with transaction.atomic():
@@ -174,6 +183,10 @@ class ActivateTotpForm(ActivateTOTPForm):
         except Throttled as error:
             raise form_error(error) from error
         return code
+
+
+def _label_new_password(fields: Mapping[str, forms.Field]) -> None:
+    fields["password1"].label, fields["password2"].label = "New password", "New password, once more"
 
 
 def prepare_code(field: forms.Field) -> None:

@@ -130,12 +130,20 @@ def _leave_out_doubtful(
     if not ended:
         return
     lost = [candidate.pk for candidate in ended.values() if candidate.is_lost]
+    # An SMSC that uses its ids again may report on an SMS to another number before the submit response is stored.
     waiting = _unanswered(
-        {candidate.number for candidate in ended.values() if not candidate.is_lost}, carrier
+        {candidate.number for candidate in ended.values() if not candidate.is_lost}
+        | {events[place].number for place in ended},
+        carrier,
     )
     uncorrectable = _uncorrectable(carrier, lost) if lost else set()
     for place, candidate in ended.items():
-        if candidate.pk in uncorrectable or (not candidate.is_lost and candidate.number in waiting):
+        number = events[place].number
+        if (
+            candidate.pk in uncorrectable
+            or (number != candidate.number and number in waiting)
+            or (not candidate.is_lost and candidate.number in waiting)
+        ):
             matches[place] = None
 
 

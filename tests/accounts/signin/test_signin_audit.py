@@ -13,6 +13,7 @@ from django.test import Client
 
 from accounts.audit_sentences import sentence_of
 from accounts.models import Account, AuditEntry, Member, User
+from tests.accounts.signin.forged_passkey import FORGED
 from tests.accounts.signin.pages import NEW_PASSWORD, PASSWORD, Browser, link_in, mails, turn_on_totp
 from tests.accounts.signin.test_links import ask, set_password
 from tests.factories import account_of, make_account, make_user
@@ -20,20 +21,6 @@ from tests.factories import account_of, make_account, make_user
 pytestmark = pytest.mark.django_db
 
 ANYBODY = "Somebody who has not signed in"
-FORGED = json.dumps(
-    {
-        "id": "AA",
-        "rawId": "AA",
-        "type": "public-key",
-        "response": {
-            "userHandle": "MQ",
-            "clientDataJSON": "AA",
-            "authenticatorData": "AA",
-            "signature": "AA",
-            "attestationObject": "AA",
-        },
-    }
-)
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ class TestSigningIn:
             for email in ("sita@example.com", "nobody@example.com")
         ]
         assert pages[0] == pages[1]
-        assert "not correct" in pages[0]
+        assert "address or the password is wrong" in pages[0]
 
     def test_address_is_known_after_a_sign_in(self, sita: User) -> None:
         Browser("192.0.2.7").sign_in("sita@example.com")
@@ -185,7 +185,7 @@ class TestSessions:
         assert here.signed_in
         assert not there.signed_in
         assert Client().get("/api/accounts/user_details/", headers=bearer).status_code == 401
-        assert "not correct" in Browser().sign_in("sita@example.com")
+        assert "address or the password is wrong" in Browser().sign_in("sita@example.com")
         Browser().sign_in("sita@example.com", "better-words-7")
 
     @pytest.mark.parametrize("how", ["password", "end_logins", "inactive"])
@@ -226,7 +226,7 @@ class TestSessions:
         browser = Browser()
         browser.sign_in("sita@example.com")
         form = {"oldpassword": "wrong", "password1": "better-words-7", "password2": "better-words-7"}
-        for said in ("type your current password", "type your current password", "Too many logins"):
+        for said in ("not your current password", "not your current password", "Too many logins"):
             assert said in browser.post("/accounts/password/change/", form)
         sita.refresh_from_db()
         assert sita.check_password(PASSWORD)

@@ -18,6 +18,7 @@ from django.test import Client
 
 from accounts import tasks
 from accounts.models import RateCounter, User
+from tests.accounts.signin.forged_passkey import FORGED
 from tests.accounts.signin.pages import PASSWORD, Browser, link_in, mails, totp, turn_on_totp
 from tests.accounts.signin.test_links import ask, set_password
 from tests.factories import account_of, make_member, make_user
@@ -62,7 +63,7 @@ class TestApp:
         session.save()
         page = browser.post("/accounts/two-step/app/activate/", {"code": "000000"})
         assert "Is it you?" in page
-        assert "Incorrect password" in browser.confirm("wrong")
+        assert "The password is wrong" in browser.confirm("wrong")
 
     def test_wrong_code_does_not_turn_it_on(self, browser: Browser) -> None:
         browser.confirm()
@@ -198,20 +199,7 @@ CREDENTIALS: list[Any] = [
     '{"id": "\\u0000"}',
     json.dumps({"id": "AA", "rawId": "AA", "type": "public-key", "response": 5}),
     json.dumps({"id": "AA", "rawId": "AA", "type": "public-key", "response": {"userHandle": "!!"}}),
-    json.dumps(
-        {
-            "id": "AA",
-            "rawId": "AA",
-            "type": "public-key",
-            "response": {
-                "userHandle": "MQ",
-                "clientDataJSON": "AA",
-                "authenticatorData": "AA",
-                "signature": "AA",
-                "attestationObject": "AA",
-            },
-        }
-    ),
+    FORGED,
     json.dumps(
         {
             "id": "AA",
