@@ -18,7 +18,6 @@ COPY accounts accounts
 COPY telephony telephony
 COPY campaigns campaigns
 COPY otp otp
-COPY people people
 
 USER iris
 ENV IRIS_HOME=/var/lib/iris

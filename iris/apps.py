@@ -14,7 +14,12 @@ class IrisConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from accounts.people import registry
+
         from . import checks, deploychecks  # noqa: F401
+        from .kept_answers import KeptAnswersHolder
+
+        registry.register(KeptAnswersHolder())
 
         gc.freeze()  # what is loaded stays: later collections need not look at it
         gc.set_threshold(*USUAL_GC_THRESHOLDS)

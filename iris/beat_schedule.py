@@ -33,12 +33,12 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "options": {"expires": 1800},
     },
     "people": {
-        "task": "people.tasks.tick",
+        "task": "accounts.tasks.look_for_person_requests",
         "schedule": timedelta(seconds=5),
         "options": {"expires": 10},
     },
     "retention": {
-        "task": "people.tasks.retain",
+        "task": "accounts.tasks.erase_expired",
         "schedule": timedelta(minutes=10),
         "options": {"expires": 600},
     },

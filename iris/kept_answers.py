@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +20,8 @@ from django.db import Error, connection
 
 from accounts import counters
 from accounts.counters import Rule
+from accounts.people.persons import Person
+from accounts.people.registry import Holder
 from iris.errors import Throttled
 from iris.models import KeptAnswer
 
@@ -179,17 +181,6 @@ def erase() -> int:
         return int(cursor.rowcount)
 
 
-def erase_where(owner_ids: Sequence[int], contains: Callable[[str], bool]) -> int:
-    """Erase the bodies of these accounts that contain something, such as a person's number. Return their number."""
-    rows = KeptAnswer.objects.filter(owner_id__in=owner_ids, body__isnull=False).order_by("pk")
-    found = [
-        pk
-        for pk, body in rows.values_list("pk", "body").iterator(chunk_size=BODIES_AT_ONCE)
-        if contains(bytes(body or b"").decode("utf-8", "replace"))
-    ]
-    return KeptAnswer.objects.filter(pk__in=found).update(body=None, erase_at=None)
-
-
 def prune() -> int:
     """Delete a batch of rows older than 24 hours. Return their number. Safe to run concurrently."""
     with connection.cursor() as cursor:
@@ -236,3 +227,19 @@ def _fits(owner_id: int, body: bytes) -> bool:
 
 def _key_rule(owner_id: int) -> Rule:
     return Rule(counters.key_of("idempotency keys", owner_id), MAX_KEYS, DAY_SECONDS)
+
+
+class KeptAnswersHolder(Holder):
+    """Answers may contain anything that was sent. Their number is small, and so is the time for which they are kept."""
+
+    name = "kept answers"
+
+    def finish(self, person: Person) -> dict[str, int]:
+        """Erase the bodies in which the person's number is."""
+        rows = KeptAnswer.objects.filter(owner_id__in=person.owner_ids, body__isnull=False).order_by("pk")
+        found = [
+            pk
+            for pk, body in rows.values_list("pk", "body").iterator(chunk_size=BODIES_AT_ONCE)
+            if person.is_in(bytes(body or b"").decode("utf-8", "replace"))
+        ]
+        return {"kept_answers": KeptAnswer.objects.filter(pk__in=found).update(body=None, erase_at=None)}

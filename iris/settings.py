@@ -166,7 +166,6 @@ INSTALLED_APPS = [
     "telephony",
     "campaigns",
     "otp",
-    "people",
     "rest_framework",
     "django_filters",
     "allauth",

@@ -12,7 +12,6 @@ urlpatterns = [
     path("api/system/", include("telephony.api.v0.urls")),
     path("api/system/", include("campaigns.api.v0.urls")),
     path("api/system/", include("otp.api.v0.urls")),
-    path("api/system/", include("people.api.v0.urls")),
     # Some clients join the base URL and the path with an additional slash.
     re_path(
         r"^/?api/v1/",

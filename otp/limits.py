@@ -12,10 +12,10 @@ from phonenumbers import PhoneNumberType
 
 from accounts import counters
 from accounts.models import Account
+from accounts.people.pseudonyms import spellings_of
 from iris.errors import Conflict, InvalidInput, Throttled
 from telephony.models import OptOut
 from telephony.numbering import ParsedNumber
-from telephony.pseudonyms import spellings_of
 
 EVERY_COUNTRY = "*"
 # Nobody needs a password on such a number, but fraudsters earn money with each call or SMS to it.

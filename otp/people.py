@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
 
 from django.db.models import Q, QuerySet
 
+from accounts.people import passes
+from accounts.people.passes import Pass
+from accounts.people.persons import ERASED, Person
+from accounts.people.registry import Expiry, Holder, Rows
 from otp.models import Otp
 from telephony.models import FINAL
-from telephony.persons import ERASED, Person
+from telephony.people import erase_deliveries
 
 BATCH = 1000
 
 
-def erase(person: Person) -> int:
-    """Erase number, password and text of the person's OTPs that have ended; return how many."""
-    sent = Otp.objects.filter(owner__in=person.owner_ids, to=person.number, created_at__lte=person.until)
-    return erase_rows(sent)
+class OtpHolder(Holder):
+    name = "otp"
+
+    def erase(self, person: Person) -> dict[str, int]:
+        """Erase number, password and text of the person's OTPs that have ended."""
+        sent = Otp.objects.filter(owner__in=person.owner_ids, to=person.number, created_at__lte=person.until)
+        return {"otps": erase_rows(sent)}
+
+    def export(self, person: Person, *, most: int) -> dict[str, Rows]:
+        """Return the person's OTPs without their passwords."""
+        rows = Otp.objects.filter(owner__in=person.owner_ids, to=person.number).order_by("-pk")[:most]
+        return {
+            "otps": [
+                {"id": row.pk, "channel": row.channel, "created_at": row.created_at.isoformat()}
+                for row in rows.only("pk", "channel", "created_at")
+            ]
+        }
 
 
 def erase_rows(rows: QuerySet[Otp]) -> int:
@@ -28,10 +45,17 @@ def erase_rows(rows: QuerySet[Otp]) -> int:
     return erased
 
 
-def export(person: Person, *, most: int) -> list[dict[str, Any]]:
-    """Return the person's OTPs without their passwords, the newest first, at most `most`."""
-    rows = Otp.objects.filter(owner__in=person.owner_ids, to=person.number).order_by("-pk")[:most]
-    return [
-        {"id": row.pk, "channel": row.channel, "created_at": row.created_at.isoformat()}
-        for row in rows.only("pk", "channel", "created_at")
-    ]
+def _expire(one: Pass, before: datetime) -> None:
+    sent = Otp.objects.filter(owner=one.account, created_at__lt=before).order_by("pk")
+    while rows := list(sent.filter(pk__gt=one.mark("otps") or 0).select_related("delivery")[: passes.BATCH]):
+        unfinished = [row.pk for row in rows if row.delivery is not None and row.delivery.status < FINAL]
+        rows = [row for row in rows if not unfinished or row.pk < unfinished[0]]
+        if not rows:
+            return
+        erased = erase_rows(Otp.objects.filter(pk__in=[row.pk for row in rows]).exclude(number=ERASED))
+        erase_deliveries([row.delivery_id for row in rows if row.delivery_id])
+        one.reach("otps", rows[-1].pk)
+        one.count("messages", erased)
+
+
+EXPIRIES = (Expiry("keep_messages_days", _expire),)

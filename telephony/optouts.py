@@ -15,8 +15,8 @@ from enum import Enum, auto
 
 from django.db import connection
 
+from accounts.people.pseudonyms import spellings_of
 from telephony.models import OptOut
-from telephony.pseudonyms import spellings_of
 from telephony.speech.nfc import to_nfc
 
 log = logging.getLogger(__name__)

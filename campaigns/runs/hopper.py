@@ -21,13 +21,13 @@ from accounts import credits
 from campaigns.models import Run, RunStatus, Service, Source
 from campaigns.runs import lifecycle, rendering, setting_aside, survey_calls
 from campaigns.runs.prices import RunPrices
+from iris.locks import locked
 from telephony import speech
 from telephony.caller_id import choose_caller
 from telephony.engine import lifecycle as deliveries
 from telephony.engine import stalls
 from telephony.engine.enqueue import enqueue
 from telephony.engine.failpoints import failpoint
-from telephony.engine.locks import locked
 from telephony.models import FINAL, Cause, Channel, Delivery, Purpose
 from telephony.models.statuses import QUEUED
 from telephony.phone_numbers import lock_if_owned

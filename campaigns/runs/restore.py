@@ -16,10 +16,10 @@ from campaigns.models import LIVE, PENDING, Recipient, Run, RunStatus, Service
 from campaigns.runs import lifecycle, rendering
 from campaigns.runs.prices import RunPrices
 from iris.errors import Conflict
+from iris.locks import locked
 from telephony.engine import lifecycle as deliveries
 from telephony.engine import restore_hold
 from telephony.engine.enqueue import DeliveryRequest, enqueue
-from telephony.engine.locks import locked
 from telephony.models import Channel, Delivery, DeliveryStatus, Purpose
 from telephony.models.statuses import END, QUEUED
 

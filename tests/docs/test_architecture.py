@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-FOLDERS = ("accounts", "benchmarks", "campaigns", "docs", "iris", "otp", "people", "telephony", "tests")
+FOLDERS = ("accounts", "benchmarks", "campaigns", "docs", "iris", "otp", "telephony", "tests")
 PATHS = sorted(
     {
         *re.findall(rf"`((?:{'|'.join(FOLDERS)})/[^`\s]*)`", PAGE),
@@ -38,10 +38,7 @@ def _packages(folder: Path) -> set[str]:
     "package",
     sorted(
         {"iris/", "accounts/", "telephony/", "campaigns/", "otp/", "iris/api/"}.union(
-            *(
-                _packages(ROOT / app)
-                for app in ("iris", "accounts", "telephony", "campaigns", "otp", "people")
-            )
+            *(_packages(ROOT / app) for app in ("iris", "accounts", "telephony", "campaigns", "otp"))
         )
     ),
 )

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db import connection
 
+from accounts.people.pseudonyms import sql_of
 from telephony.models import Purpose
 from telephony.models.statuses import QUEUED, SUBMITTING
-from telephony.pseudonyms import sql_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from django.utils import timezone
 
 from accounts import twins
 from accounts.ledger import check_ledger
-from accounts.models import Account, AuditEntry
-from campaigns import people as of_campaigns
+from accounts.models import Account, AuditEntry, PersonRequest
+from accounts.models.people import RequestStage
+from accounts.people import requests
 from campaigns import runs
 from campaigns.models import (
     Answer,
@@ -24,12 +25,11 @@ from campaigns.models import (
     SheetImport,
     SurveyAnswer,
 )
+from campaigns.people import erasing as of_campaigns
 from campaigns.recipients import editing
 from campaigns.runs import lifecycle
 from otp.models import Otp
 from otp.services import send_otp
-from people import requests
-from people.models import PersonRequest, Stage
 from telephony import inbox, optouts
 from telephony.carriers.base import InboundSms
 from telephony.models import (
@@ -38,16 +38,7 @@ from telephony.models import (
     Delivery,
     OptOut,
 )
-from tests.campaigns.surveys.surveying import asks, make_survey
-from tests.engine import run_all_loops_once, run_to_the_end
-from tests.factories import (
-    client_of,
-    make_account,
-    make_campaign,
-    make_delivery,
-    make_empty_campaign,
-)
-from tests.people.erasing import (
+from tests.accounts.people.erasing import (
     NAME,
     NUMBER,
     OTHER,
@@ -59,6 +50,15 @@ from tests.people.erasing import (
     sent_campaign,
     tables_with,
     work,
+)
+from tests.campaigns.surveys.surveying import asks, make_survey
+from tests.engine import run_all_loops_once, run_to_the_end
+from tests.factories import (
+    client_of,
+    make_account,
+    make_campaign,
+    make_delivery,
+    make_empty_campaign,
 )
 from tests.scale import at_scale
 
@@ -195,10 +195,10 @@ class TestEverywhere:
         erase(account)
         assert requests.work(budget=0)  # one step
         one = PersonRequest.objects.get()
-        assert (one.stage, one.found["recipients"]) == (Stage.SCAN, 25)
+        assert (one.stage, one.found["recipients"]) == (RequestStage.SCAN, 25)
         work()
         one.refresh_from_db()
-        assert (one.stage, one.found["recipients"]) == (Stage.DONE, count)
+        assert (one.stage, one.found["recipients"]) == (RequestStage.DONE, count)
         assert tables_with(NUMBER, NAME) == set()
         assert Recipient.objects.filter(number=OTHER, tags__tags_name=OTHER_NAME).count() == count
 

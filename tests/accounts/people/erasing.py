@@ -8,12 +8,13 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
-from accounts.models import Account
+from accounts.models import Account, PersonRequest
+from accounts.models.people import RequestKind, RequestStage
+from accounts.people import requests
 from campaigns import runs
 from campaigns.models import Campaign
 from campaigns.recipients import editing
-from people import requests
-from people.models import Kind, PersonRequest, Stage
+from telephony import people
 from tests.engine import run_to_the_end
 from tests.factories import make_empty_campaign
 
@@ -61,14 +62,14 @@ def work() -> None:
 
 
 def erase(account: Account, number: object = NUMBER) -> PersonRequest:
-    return requests.request(account=account, kind=Kind.ERASE, number=number)
+    return people.ask(account=account, kind=RequestKind.ERASE, number=number)
 
 
 def erased(account: Account, number: object = NUMBER) -> PersonRequest:
     one = erase(account, number)
     work()
     one.refresh_from_db()
-    assert (one.stage, one.number) == (Stage.DONE, ""), one.waits_for
+    assert (one.stage, one.number) == (RequestStage.DONE, ""), one.waits_for
     return one
 
 

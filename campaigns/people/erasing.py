@@ -1,4 +1,4 @@
-"""Find and erase what campaigns store about a person: recipients with tags, survey responses, skipped rows of sheets.
+"""Erase what campaigns store about a person: recipients with tags, survey responses, skipped rows of sheets.
 
 Recipients have no index of numbers. So the campaigns of an account are read in the order of their ids, some at a time;
 a caller that stores the id of the last one can continue at any time. Rows, statuses and costs stay.
@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 
+from accounts.people.persons import DIGIT_PARAMETERS, ERASED, Person, sql_digits
+from accounts.people.registry import ErasedStep
 from campaigns.models import (
     Answer,
     Campaign,
@@ -21,13 +22,11 @@ from campaigns.models import (
     Run,
     RunStatus,
     SheetImport,
-    SurveyAnswer,
 )
 from campaigns.tag_sizes import without_values
+from iris.locks import wait_for
 from telephony import people
-from telephony.engine.locks import wait_for
 from telephony.models import FINAL, Delivery, Purpose
-from telephony.persons import DIGIT_PARAMETERS, ERASED, Person, sql_digits
 from telephony.speech import pruning
 
 # A step reads the recipients of this many campaigns, and not more recipients than that unless they are in one campaign.
@@ -38,19 +37,12 @@ FILL_SECONDS = 3.0  # how long a step waits for a process that fills a run
 _ROWS = f"""campaign_id = ANY(%s) AND ("to" = %s OR {sql_digits("tags::text")} LIKE %s)"""
 
 
-class Step(NamedTuple):
-    """One step through the campaigns: the id of the last one that was read, and how many recipients it had to erase."""
-
-    last: int
-    recipients: int
-
-
-def erase_next(person: Person, *, after: int) -> Step | None:
+def erase_next(person: Person, *, after: int) -> ErasedStep | None:
     """Erase the person in the next campaigns after the id `after`. Return None if there are no more."""
-    campaigns = _next_campaigns(person, after=after)
+    campaigns = next_campaigns(person, after=after)
     if not campaigns:
         return None
-    own, others = _found(person, campaigns)
+    own, others = found_in(person, campaigns)
     for start in range(0, len(own), BATCH):
         _erase_recipients(person, own[start : start + BATCH])
     for start in range(0, len(others), BATCH):
@@ -58,7 +50,7 @@ def erase_next(person: Person, *, after: int) -> Step | None:
     touched = sorted({campaign for _, campaign in (*own, *others)})
     _erase_sizes(touched)
     _erase_errors(person, campaigns)
-    return Step(campaigns[-1], len(own))
+    return ErasedStep(campaigns[-1], {"recipients": len(own)})
 
 
 def importing(person: Person, *, before: datetime) -> bool:
@@ -79,43 +71,6 @@ def wait_for_fillers(person: Person) -> bool:
         filled_at=None,
     )
     return all(wait_for(f"fill:{pk}", seconds=FILL_SECONDS) for pk in filling.values_list("pk", flat=True))
-
-
-def export_next(person: Person, *, after: int, most: int) -> tuple[int, list[dict[str, Any]]] | None:
-    """Return the id of the last of the next campaigns after `after`, and the person's recipients in them, at most `most`.
-
-    Return None if there are no more campaigns.
-    """
-    campaigns = _next_campaigns(person, after=after)
-    if not campaigns:
-        return None
-    own, _ = _found(person, campaigns)
-    rows = Recipient.objects.select_related("campaign").in_bulk([pk for pk, _ in own[:most]])
-    answers: dict[int, list[dict[str, Any]]] = {}
-    given = (
-        SurveyAnswer.objects.filter(recipient__in=list(rows)).select_related("step", "audio").order_by("pk")
-    )
-    for answer in given:
-        answers.setdefault(answer.recipient_id, []).append(
-            {
-                "question": answer.step.text or answer.step.input_name,
-                "answer": None if answer.step.answer == Answer.SPEECH else answer.text,
-                "recording": answer.audio.name if answer.audio else None,
-                "answered_at": answer.answered_at.isoformat(),
-            }
-        )
-    return campaigns[-1], [
-        {
-            "id": row.pk,
-            "campaign": {"id": row.campaign_id, "name": row.campaign.name},
-            "number": row.number,
-            "tags": row.tags,
-            "status": None if row.status is None else row.get_status_display(),
-            "credits": f"{row.credits:f}",
-            "answers": answers.get(row.pk, []),
-        }
-        for row in rows.values()
-    ]
 
 
 def erase_recipients(ids: Sequence[int]) -> int:
@@ -149,7 +104,7 @@ def erase_answers(recipients: Sequence[int]) -> int:
     return len(recordings)
 
 
-def _next_campaigns(person: Person, *, after: int) -> list[int]:
+def next_campaigns(person: Person, *, after: int) -> list[int]:
     """Return the ids of the next campaigns, also of those that their owner has deleted."""
     rows = Campaign.objects.filter(owner__in=person.owner_ids, pk__gt=after).order_by("pk")
     chosen: list[int] = []
@@ -162,7 +117,7 @@ def _next_campaigns(person: Person, *, after: int) -> list[int]:
     return chosen
 
 
-def _found(person: Person, campaigns: Sequence[int]) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+def found_in(person: Person, campaigns: Sequence[int]) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
     """Return ids and campaigns of the person's recipients, and of other recipients whose tags may contain the number."""
     with connection.cursor() as cursor:
         cursor.execute(

@@ -53,7 +53,7 @@ def _pseudonym(number: str, owner_id: int, key: bytes) -> str:
 def _keys() -> Iterator[bytes]:
     """Yield the key of new pseudonyms, and then those of older ones."""
     for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
-        yield hashlib.sha256(b"telephony.pseudonyms:" + str(secret).encode()).digest()
+        yield hashlib.sha256(b"iris.pseudonyms:" + str(secret).encode()).digest()
 
 
 def _pads(key: bytes) -> tuple[bytes, bytes]:

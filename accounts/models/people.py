@@ -1,4 +1,4 @@
-"""Requests to export or to erase what an account stores about a person."""
+"""Requests to export or to erase what an account stores about a person, and what was erased because of its age."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from accounts.models import Account
+from accounts.models.accounts import Account
 
 
-class Kind(models.TextChoices):
+class RequestKind(models.TextChoices):
     EXPORT = "export"
     ERASE = "erase"
 
 
-class Stage(models.TextChoices):
+class RequestStage(models.TextChoices):
     """What a worker does next.
 
     scan ─► settle ─► wait ─► done     An export is done after its scan.
@@ -35,12 +35,16 @@ class PersonRequest(models.Model):
     """
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="+", db_index=False)
-    kind = models.CharField(max_length=6, choices=Kind)
+    kind = models.CharField(max_length=6, choices=RequestKind)
     number = models.CharField(max_length=32, blank=True, help_text="In E.164, while it is needed.")
     digest = models.CharField(max_length=32, help_text="A keyed hash of the number.")
-    stage = models.CharField(max_length=6, choices=Stage, default=Stage.SCAN, db_default=Stage.SCAN)
-    cursor = models.BigIntegerField(
-        default=0, db_default=0, help_text="Id of the last campaign that was read."
+    stage = models.CharField(
+        max_length=6, choices=RequestStage, default=RequestStage.SCAN, db_default=RequestStage.SCAN
+    )
+    marks = models.JSONField(
+        default=dict,
+        db_default=models.Value({}, models.JSONField()),
+        help_text="How far each app has read its rows in this scan; null if it has read all.",
     )
     scans_again = models.BooleanField(
         default=False,
@@ -77,3 +81,21 @@ class PersonRequest(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.pk} of account {self.account_id}: {self.stage}"
+
+
+class Retention(models.Model):
+    """How far the data of an account has been erased, and what was erased on the last day with something to erase.
+
+    `marks` says for each kind of data up to where everything is erased, so that a pass does not read the same rows again.
+    """
+
+    account = models.OneToOneField(
+        Account, primary_key=True, on_delete=models.CASCADE, related_name="retention"
+    )
+    marks = models.JSONField(default=dict, db_default=models.Value({}, models.JSONField()))
+    counts = models.JSONField(default=dict, db_default=models.Value({}, models.JSONField()))
+    erased_at = models.DateTimeField(null=True, blank=True)
+    passed_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"retention of account {self.account_id}"

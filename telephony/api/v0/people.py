@@ -11,13 +11,15 @@ from rest_framework.response import Response
 
 from accounts.api.account import access_of, account_of
 from accounts.api.permissions import needs
+from accounts.models import PersonRequest
+from accounts.models.people import RequestKind, RequestStage
+from accounts.people import requests
 from accounts.permissions import Permission
 from iris.api.envelope import success
 from iris.api.fields import validated
 from iris.api.pagination import paginate
 from iris.api.viewsets import V0ViewSet
-from people import requests
-from people.models import Kind, PersonRequest, Stage
+from telephony import people
 from telephony.api.fields import Number
 from telephony.media import recording_url
 
@@ -31,11 +33,11 @@ class OneNumber(serializers.Serializer[Any]):
 class PeopleViewSet(V0ViewSet):
     @needs(Permission.MANAGE_ACCOUNT)
     def export(self, request: Request) -> Response:
-        return _asked(request, Kind.EXPORT)
+        return _asked(request, RequestKind.EXPORT)
 
     @needs(Permission.MANAGE_ACCOUNT)
     def erase(self, request: Request) -> Response:
-        return _asked(request, Kind.ERASE)
+        return _asked(request, RequestKind.ERASE)
 
     @needs(Permission.MANAGE_ACCOUNT)
     def list(self, request: Request) -> Response:
@@ -49,14 +51,14 @@ class PeopleViewSet(V0ViewSet):
     def retrieve(self, request: Request, request_id: int) -> Response:
         one = requests.request_of(account=account_of(request), pk=request_id)
         shown = request_json(one)
-        if one.kind == Kind.EXPORT:
-            shown["result"] = _with_addresses(one.result, request) if one.stage == Stage.DONE else None
+        if one.kind == RequestKind.EXPORT:
+            shown["result"] = _with_addresses(one.result, request) if one.stage == RequestStage.DONE else None
         return success({"request": shown})
 
 
-def _asked(request: Request, kind: Kind) -> Response:
+def _asked(request: Request, kind: RequestKind) -> Response:
     number = validated(OneNumber(data=request.data))["number"]
-    one = requests.request(account=account_of(request), kind=kind, number=number)
+    one = people.ask(account=account_of(request), kind=kind, number=number)
     return success(
         {"request": request_json(one)}, status=202, message="This is carried out in the background."
     )
@@ -68,7 +70,7 @@ def request_json(one: PersonRequest) -> dict[str, Any]:
     return {
         "id": one.pk,
         "kind": one.kind,
-        "status": "done" if one.stage == Stage.DONE else "running",
+        "status": "done" if one.stage == RequestStage.DONE else "running",
         "waits_for": one.waits_for or None,
         "found": one.found,
         "requested_at": timezone.localtime(one.requested_at).isoformat(),

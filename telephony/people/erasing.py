@@ -1,4 +1,4 @@
-"""Find and erase what telephony stores about a person: calls and SMS, the inbox, opt-outs, the sandbox's messages.
+"""Erase what telephony stores about a person: calls and SMS, the inbox, opt-outs, the sandbox's messages.
 
 Functions that erase work in batches, and can be repeated at any time. They keep rows, amounts and times, and replace number,
 texts, keys and recordings. Calls and SMS that have not ended are left alone: a carrier's report still has to find them.
@@ -6,19 +6,18 @@ texts, keys and recordings. Calls and SMS that have not ended are left alone: a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import QuerySet
 
+from accounts.people.persons import ERASED, Person
+from accounts.people.pseudonyms import pseudonym_of
 from telephony.engine import lifecycle
-from telephony.models import FINAL, Delivery, InboundMessage, OptOut, SandboxMessage
+from telephony.models import FINAL, Delivery, OptOut, SandboxMessage
 from telephony.models.statuses import END
-from telephony.persons import ERASED, Person
-from telephony.pseudonyms import MARK, pseudonym_of, spellings_of
 from telephony.speech import pruning
 
 BATCH = 1000
@@ -31,7 +30,7 @@ def stop(person: Person) -> int:
 
 def has_unfinished(person: Person) -> bool:
     """Return whether calls or SMS to the person are under way."""
-    return bool(_deliveries(person).filter(status__lt=FINAL).exists())
+    return bool(deliveries_to(person).filter(status__lt=FINAL).exists())
 
 
 def erase(person: Person) -> dict[str, int]:
@@ -80,13 +79,14 @@ def _erase_speech(ids: set[int]) -> None:
         pruning.erase_unused(speech)
 
 
-def _deliveries(person: Person) -> Any:
+def deliveries_to(person: Person) -> QuerySet[Delivery]:
+    """Return the calls and SMS to the person until `person.until`."""
     return Delivery.objects.filter(to=person.number, owner__in=person.owner_ids, created_at__lte=person.until)
 
 
 def _erase_all_deliveries(person: Person) -> int:
     erased = 0
-    ended = _deliveries(person).filter(status__gte=FINAL).order_by("pk").values_list("pk", flat=True)
+    ended = deliveries_to(person).filter(status__gte=FINAL).order_by("pk").values_list("pk", flat=True)
     while ids := list(ended[:BATCH]):
         erased += erase_deliveries(ids)
     return erased
@@ -131,45 +131,3 @@ def _hide_opt_outs(person: Person) -> int:
     )
     noted.exclude(object_id__in=kept).update(object_repr=ERASED)
     return hidden
-
-
-def export(person: Person, *, most: int) -> dict[str, list[dict[str, Any]]]:
-    """Return what telephony stores about the person, by kind, at most `most` rows of each; the newest first."""
-    listed = Q()
-    for owner_id in person.owner_ids:
-        listed |= Q(owner=owner_id, number__in=spellings_of(person.number, owner_id=owner_id))
-    return {
-        "messages": list(_exported_deliveries(person, most=most)),
-        "inbox": [
-            {"text": row.text, "to": row.to, "received_at": row.received_at.isoformat()}
-            for row in InboundMessage.objects.filter(
-                sender=person.number, owner__in=person.owner_ids
-            ).order_by("-pk")[:most]
-        ],
-        "opt_outs": [
-            {
-                "source": row.source,
-                "created_at": row.created_at.isoformat(),
-                "erased": row.number.startswith(MARK),
-            }
-            for row in OptOut.objects.filter(listed).order_by("-pk")[:most]
-        ],
-    }
-
-
-def _exported_deliveries(person: Person, *, most: int) -> Iterator[dict[str, Any]]:
-    # OTPs have rows of their own (`otp.people`), which do not show the password.
-    for row in _deliveries(person).filter(purpose="campaign").order_by("-pk")[:most]:
-        yield {
-            "id": row.pk,
-            "channel": row.channel,
-            "status": row.get_status_display(),
-            "text": row.text,
-            "keys": row.digits,
-            "caller": row.caller,
-            "seconds": row.seconds,
-            "playback": row.playback,
-            "credits": f"{row.credits:f}",
-            "created_at": row.created_at.isoformat(),
-            "ended_at": None if row.ended_at is None else row.ended_at.isoformat(),
-        }

@@ -10,19 +10,20 @@ from django.utils import timezone
 
 from accounts.ledger import check_ledger
 from accounts.models import Account, Retention
+from accounts.people import passes, registry, retention
+from accounts.people.registry import Expiry
 from campaigns import runs
 from campaigns.models import Answer, Campaign, Recipient, Run, SurveyAnswer
 from campaigns.recipients import editing
 from otp.models import Otp
 from otp.services import send_otp
-from people import retention
 from telephony import inbox
 from telephony.carriers.base import InboundSms
 from telephony.models import Audio, Channel, Delivery, DeliveryStatus, InboundMessage
+from tests.accounts.people.erasing import tables_with
 from tests.campaigns.surveys.surveying import asks, make_survey
 from tests.engine import run_to_the_end
 from tests.factories import client_of, make_account, make_campaign, make_empty_campaign
-from tests.people.erasing import tables_with
 
 pytestmark = pytest.mark.django_db
 
@@ -171,7 +172,7 @@ class TestPasses:
     def test_pass_stops_after_its_time_and_the_next_one_goes_on(
         self, account: Account, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(retention, "BATCH", 2)
+        monkeypatch.setattr(passes, "BATCH", 2)
         make_campaign(owner=account, numbers=range(9841000001, 9841000008))
         keep(account, recipients=30)
         ended_long_ago(account)
@@ -209,14 +210,13 @@ class TestPasses:
             make_campaign(owner=one, numbers=[NUMBER])
             keep(one, recipients=30)
             ended_long_ago(one)
-        real = retention._erase_unused_lists
+        real = registry.expiries()
 
         def failing(one: Any, before: Any) -> None:
             if one.account == account:
                 raise ValueError("broken")
-            real(one, before)
 
-        monkeypatch.setattr(retention, "_erase_unused_lists", failing)
+        monkeypatch.setattr(registry, "expiries", lambda: [Expiry("keep_recipients_days", failing), *real])
         erase()
         numbers = dict(Recipient.objects.values_list("campaign__owner", "number"))
         assert numbers == {account.pk: NUMBER, other.pk: "erased"}

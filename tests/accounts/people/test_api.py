@@ -10,21 +10,20 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts import apikeys, twins
-from accounts.models import Account, AuditEntry
+from accounts.models import Account, AuditEntry, PersonRequest
+from accounts.models.people import RequestKind, RequestStage
+from accounts.people import requests
 from accounts.permissions import KEY_SCOPES, Permission
+from accounts.tasks import erase_expired, look_for_person_requests, work_on_person_requests
 from campaigns import runs
 from campaigns.models import Answer, SurveyAnswer
 from otp.services import send_otp
-from people import requests
-from people.models import Kind, PersonRequest, Stage
-from people.tasks import retain, tick
-from people.tasks import work as work_task
-from telephony import optouts
+from telephony import optouts, people
 from telephony.models import Channel
+from tests.accounts.people.erasing import tables_with, work
 from tests.campaigns.surveys.surveying import asks, make_survey
 from tests.engine import run_to_the_end
 from tests.factories import client_of, make_account, make_campaign, make_member
-from tests.people.erasing import tables_with, work
 
 pytestmark = pytest.mark.django_db
 
@@ -61,8 +60,8 @@ class TestAsking:
         request = answer.json()["data"]["request"]
         assert (request["kind"], request["status"], request["finished_at"]) == (what, "running", None)
         assert NUMBER not in answer.content.decode()
-        tick()
-        work_task()
+        look_for_person_requests()
+        work_on_person_requests()
         done = shown(client, request["id"])
         assert (done["status"], done["waits_for"]) == ("done", None)
         (listed,) = client.get(f"{PEOPLE}/requests/").json()["data"]["requests"]
@@ -114,7 +113,7 @@ class TestWho:
     @pytest.mark.parametrize("preset", ["viewer", "author", "sender"])
     def test_members_without_manage_account_cannot(self, account: Account, preset: str) -> None:
         client = client_of(make_member(account, preset))
-        pk = requests.request(account=account, kind=Kind.EXPORT, number=NUMBER).pk
+        pk = people.ask(account=account, kind=RequestKind.EXPORT, number=NUMBER).pk
         answers = [
             ask(client, "erase"),
             ask(client, "export"),
@@ -125,7 +124,7 @@ class TestWho:
         assert PersonRequest.objects.count() == 1
 
     def test_strangers_cannot(self, account: Account) -> None:
-        pk = requests.request(account=account, kind=Kind.EXPORT, number=NUMBER).pk
+        pk = people.ask(account=account, kind=RequestKind.EXPORT, number=NUMBER).pk
         assert APIClient().post(f"{PEOPLE}/erase/", {"number": NUMBER}).status_code == 401
         other = client_of(make_account())
         assert other.get(f"{PEOPLE}/requests/{pk}/").status_code == 404
@@ -222,9 +221,9 @@ class TestExport:
         make_campaign(owner=account, numbers=[NUMBER])
         pk = ask(client, "export").json()["data"]["request"]["id"]
         work()
-        retain()
+        erase_expired()
         assert shown(client, pk)["result"]["recipients"]
         PersonRequest.objects.update(finished_at=timezone.now() - requests.KEEP_RESULT - timedelta(minutes=1))
-        retain()
+        erase_expired()
         assert shown(client, pk)["result"] is None
-        assert PersonRequest.objects.get().stage == Stage.DONE
+        assert PersonRequest.objects.get().stage == RequestStage.DONE

@@ -1,7 +1,8 @@
 """Export and erase what an account stores about a person, in the background.
 
 The database is the queue. A worker carries out a request in steps that can be repeated, and stores after each step
-where the next one begins. So a process that dies, or runs twice, does no harm.
+where the next one begins. So a process that dies, or runs twice, does no harm. Each step asks the holders, which the apps
+have registered (`accounts.people.registry`).
 
 An erasure first stops what is queued for the number. Then it erases the recipients of all campaigns, and waits until no
 process can still queue a call from what it has read before. The calls and SMS that are under way are erased when they
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -20,59 +22,43 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts import audit
-from accounts.models import Account
-from campaigns import people as campaigns
-from iris import kept_answers
-from iris.errors import InvalidInput, NotFound
-from otp import people as otps
-from people.models import Kind, PersonRequest, Stage
-from telephony import numbering
-from telephony import people as telephony
-from telephony.engine.nudge import nudge
-from telephony.persons import Person
-from telephony.pseudonyms import pseudonym_of
+from accounts.models import Account, PersonRequest
+from accounts.models.people import RequestKind, RequestStage
+from accounts.people import registry
+from accounts.people.persons import Person
+from accounts.people.pseudonyms import pseudonym_of
+from iris.errors import NotFound
 
 log = logging.getLogger(__name__)
 
 MAX_EXPORTED = 10_000  # rows of each kind in one export
 KEEP_RESULT = timedelta(days=7)
-_IMPORTS, _FILLERS, _MESSAGES = timedelta(seconds=15), timedelta(seconds=1), timedelta(seconds=5)
+_FOR_INCOMING, _FOR_SETTLING, _FOR_ENDS = timedelta(seconds=15), timedelta(seconds=1), timedelta(seconds=5)
 _MAX_BACKOFF_SECONDS = 300
-_WAITS_FOR_IMPORTS = "A sheet is being imported. Its recipients are read when that is done."
-_WAITS_FOR_FILLERS = "A running campaign prepares calls or SMS."
-_WAITS_FOR_MESSAGES = "Calls or SMS to the number are under way. They are erased when they have ended."
 _FAILED = "The server failed to carry this out. It tries again; the operator can find the reason in the log."
 
 
-def request(*, account: Account, kind: Kind, number: object) -> PersonRequest:
-    """Ask for an export or an erasure; return the request. A request for the same number that is still open is returned.
+def request(*, account: Account, kind: RequestKind, number: str) -> PersonRequest:
+    """Ask for an export or an erasure of a number in E.164. Return the request, or the open one for the same number.
 
-    It concerns the account and its test twin, but no departments. Raises InvalidInput for a number that cannot exist.
+    It concerns the account and its test twin, but no departments. `telephony.people.ask` reads other spellings.
     """
-    parsed = numbering.parse(number)
-    if not parsed.to:
-        raise InvalidInput(
-            f"{parsed.number} is not a valid phone number. Check its digits and its country code. Recipients with a number"
-            " that cannot exist are deleted in their campaign.",
-            code="invalid_number",
-        )
-    digest = pseudonym_of(parsed.to, owner_id=account.pk)
+    digest = pseudonym_of(number, owner_id=account.pk)
     known = PersonRequest.objects.filter(account=account, kind=kind, digest=digest, finished_at=None)
     if (running := known.first()) is not None:
         return running
     try:
         with transaction.atomic():
-            made = PersonRequest.objects.create(account=account, kind=kind, number=parsed.to, digest=digest)
+            made = PersonRequest.objects.create(account=account, kind=kind, number=number, digest=digest)
             audit.note(
                 account_id=account.pk,
-                action="person_exported" if kind is Kind.EXPORT else "person_erased",
+                action="person_exported" if kind is RequestKind.EXPORT else "person_erased",
                 kind="account",
                 object_id=account.pk,
                 request_id=made.pk,
             )
     except IntegrityError:  # another request was faster
         return known.get()
-    nudge("people.tasks.work")
     made.refresh_from_db()
     return made
 
@@ -110,7 +96,7 @@ def work(*, budget: float) -> bool:
 def remove_results() -> int:
     """Remove the results of exports that ended long ago; return how many."""
     old = PersonRequest.objects.filter(
-        kind=Kind.EXPORT, result__isnull=False, finished_at__lt=timezone.now() - KEEP_RESULT
+        kind=RequestKind.EXPORT, result__isnull=False, finished_at__lt=timezone.now() - KEEP_RESULT
     )
     return old.update(result=None)
 
@@ -119,11 +105,11 @@ def _advance(one: PersonRequest) -> None:
     person = _person_of(one)
     one.waits_for = ""
     try:
-        if one.kind == Kind.EXPORT:
+        if one.kind == RequestKind.EXPORT:
             _export(one, person)
-        elif one.stage == Stage.SCAN:
+        elif one.stage == RequestStage.SCAN:
             _scan(one, person)
-        elif one.stage == Stage.SETTLE:
+        elif one.stage == RequestStage.SETTLE:
             _settle(one, person)
         else:
             _finish(one, person)
@@ -145,62 +131,86 @@ def _person_of(one: PersonRequest) -> Person:
 
 
 def _scan(one: PersonRequest, person: Person) -> None:
-    if not one.cursor:
-        telephony.stop(person)
-        one.scans_again = campaigns.importing(person, before=one.requested_at)
-    step = campaigns.erase_next(person, after=one.cursor)
-    if step is not None:
-        one.cursor = step.last
-        _count(one, recipients=step.recipients)
-    elif one.scans_again:
-        one.cursor = 0
-        _wait(one, _IMPORTS, _WAITS_FOR_IMPORTS)
-    else:
-        one.stage = Stage.SETTLE
+    if not one.marks:
+        for holder in registry.holders():
+            holder.stop(person)
+        one.scans_again = bool(_incoming(one, person))
+    for holder in _unread(one):
+        step = holder.erase_next(person, after=one.marks.get(holder.name, 0))
+        one.marks[holder.name] = None if step is None else step.mark
+        if step is not None:
+            _count(one, step.counts)
+            return
+    if not one.scans_again:
+        one.stage = RequestStage.SETTLE
+    elif reason := _incoming(one, person):
+        _wait(one, _FOR_INCOMING, reason)
+    else:  # what has arrived meanwhile
+        one.marks, one.scans_again = {}, False
+
+
+def _incoming(one: PersonRequest, person: Person) -> str:
+    return _first(holder.incoming(person, before=one.requested_at) for holder in registry.holders())
 
 
 def _settle(one: PersonRequest, person: Person) -> None:
-    if not campaigns.wait_for_fillers(person):
-        _wait(one, _FILLERS, _WAITS_FOR_FILLERS)
+    if reason := _first(holder.settle(person) for holder in registry.holders()):
+        _wait(one, _FOR_SETTLING, reason)
         return
-    telephony.stop(person)
+    for holder in registry.holders():
+        holder.stop(person)
     PersonRequest.objects.filter(pk=one.pk).update(settled_at=Now())
     one.refresh_from_db(fields=["settled_at"])
-    one.stage = Stage.WAIT
+    one.stage = RequestStage.WAIT
 
 
 def _finish(one: PersonRequest, person: Person) -> None:
-    _count(one, otps=otps.erase(person), **telephony.erase(person))
-    if telephony.has_unfinished(person):
-        _wait(one, _MESSAGES, _WAITS_FOR_MESSAGES)
+    for holder in registry.holders():
+        _count(one, holder.erase(person))
+    if reason := _first(holder.under_way(person) for holder in registry.holders()):
+        _wait(one, _FOR_ENDS, reason)
         return
-    _count(one, sandbox=telephony.erase_sandbox(person))
-    kept_answers.erase_where(person.owner_ids, person.is_in)
+    for holder in registry.holders():
+        _count(one, holder.finish(person))
     for owner_id in person.owner_ids:
         digest = pseudonym_of(person.number, owner_id=owner_id)
-        exports = PersonRequest.objects.filter(account=owner_id, kind=Kind.EXPORT, digest=digest)
-        exports.filter(finished_at=None).update(stage=Stage.DONE, finished_at=Now())
+        exports = PersonRequest.objects.filter(account=owner_id, kind=RequestKind.EXPORT, digest=digest)
+        exports.filter(finished_at=None).update(stage=RequestStage.DONE, finished_at=Now())
         exports.update(result=None, number="")
-    one.stage, one.number, one.finished_at = Stage.DONE, "", timezone.now()
+    _end(one)
 
 
 def _export(one: PersonRequest, person: Person) -> None:
-    result: dict[str, Any] = one.result or {"recipients": []}
-    room = MAX_EXPORTED - len(result["recipients"])
-    step = campaigns.export_next(person, after=one.cursor, most=room)
-    if step is not None:
-        one.cursor, rows = step
-        result["recipients"] += rows
-        _count(one, recipients=len(rows))
+    result: dict[str, list[dict[str, Any]]] = one.result or {}
+    for holder in _unread(one):
+        room = MAX_EXPORTED - sum(len(rows) for rows in result.values())
+        step = holder.export_next(person, after=one.marks.get(holder.name, 0), most=room)
+        one.marks[holder.name] = None if step is None else step.mark
+        if step is not None:
+            for kind, rows in step.rows.items():
+                result.setdefault(kind, []).extend(rows)
+            break
     else:
-        result |= telephony.export(person, most=MAX_EXPORTED)
-        result["otps"] = otps.export(person, most=MAX_EXPORTED)
-        one.found = {kind: len(rows) for kind, rows in result.items()}
-        one.stage, one.number, one.finished_at = Stage.DONE, "", timezone.now()
-    one.result = result
+        for holder in registry.holders():
+            result |= holder.export(person, most=MAX_EXPORTED)
+        _end(one)
+    one.result, one.found = result, {kind: len(rows) for kind, rows in result.items()}
 
 
-def _count(one: PersonRequest, **counts: int) -> None:
+def _unread(one: PersonRequest) -> list[registry.Holder]:
+    """Return the holders that have more rows to read in steps, as far as their marks say."""
+    return [holder for holder in registry.holders() if one.marks.get(holder.name, 0) is not None]
+
+
+def _first(sentences: Iterator[str]) -> str:
+    return next(filter(None, sentences), "")
+
+
+def _end(one: PersonRequest) -> None:
+    one.stage, one.number, one.finished_at = RequestStage.DONE, "", timezone.now()
+
+
+def _count(one: PersonRequest, counts: dict[str, int]) -> None:
     one.found = {**one.found, **{kind: one.found.get(kind, 0) + count for kind, count in counts.items()}}
 
 

@@ -10,19 +10,19 @@ from django.test import override_settings
 from django.utils import timezone
 
 from accounts.ledger import check_ledger
-from accounts.models import Account
-from campaigns import people as of_campaigns
+from accounts.models import Account, PersonRequest
+from accounts.models.people import RequestStage
+from accounts.people import requests
 from campaigns import runs
 from campaigns.models import (
     Recipient,
     RunStatus,
 )
+from campaigns.people import erasing as of_campaigns
 from campaigns.recipients import background_imports, editing
 from campaigns.runs import hopper, rendering
+from iris.locks import locked
 from otp.services import send_otp
-from people import requests
-from people.models import PersonRequest, Stage
-from telephony.engine.locks import locked
 from telephony.models import (
     FINAL,
     Channel,
@@ -30,14 +30,7 @@ from telephony.models import (
     DeliveryStatus,
     SandboxMessage,
 )
-from tests.engine import run_to_the_end
-from tests.factories import (
-    make_account,
-    make_campaign,
-    make_delivery,
-    make_sheet,
-)
-from tests.people.erasing import (
+from tests.accounts.people.erasing import (
     NAME,
     NUMBER,
     OTHER,
@@ -48,6 +41,13 @@ from tests.people.erasing import (
     sent_campaign,
     tables_with,
     work,
+)
+from tests.engine import run_to_the_end
+from tests.factories import (
+    make_account,
+    make_campaign,
+    make_delivery,
+    make_sheet,
 )
 
 pytestmark = pytest.mark.django_db
@@ -99,14 +99,14 @@ class TestRunning:
         one = erase(account)
         work()
         one.refresh_from_db()
-        assert one.stage == Stage.WAIT
+        assert one.stage == RequestStage.WAIT
         assert "under way" in one.waits_for
         assert flying.get().stopped
         assert not Recipient.objects.filter(to=TO).exists()
         flying.update(status=DeliveryStatus.FAILED, ended_at=timezone.now(), expires_at=None)
         work()
         one.refresh_from_db()
-        assert one.stage == Stage.DONE
+        assert one.stage == RequestStage.DONE
         assert tables_with(NUMBER, NAME) == set()
 
     def test_otp_that_is_sent_later_is_not_stopped(self, account: Account) -> None:
@@ -118,7 +118,7 @@ class TestRunning:
         Delivery.objects.filter(pk=flying.pk).update(status=DeliveryStatus.FAILED)
         work()
         one.refresh_from_db()
-        assert one.stage == Stage.DONE
+        assert one.stage == RequestStage.DONE
         queued = Delivery.objects.get(purpose="otp")
         assert (queued.to, queued.status) == (TO, DeliveryStatus.QUEUED)
 
@@ -129,13 +129,13 @@ class TestRunning:
         one = erase(account)
         work()
         one.refresh_from_db()
-        assert one.stage == Stage.SCAN
+        assert one.stage == RequestStage.SCAN
         assert "import" in one.waits_for
         background_imports.import_all()
         assert Recipient.objects.filter(to=TO).exists()
         work()
         one.refresh_from_db()
-        assert one.stage == Stage.DONE
+        assert one.stage == RequestStage.DONE
         assert tables_with(NUMBER, NAME) == set()
 
     def test_request_begins_again_where_a_failed_step_began(
@@ -147,11 +147,11 @@ class TestRunning:
             patch.setattr(of_campaigns, "erase_recipients", lambda ids: 1 / 0)
             work()
         one.refresh_from_db()
-        assert (one.stage, one.failures) == (Stage.SCAN, 1)
+        assert (one.stage, one.failures) == (RequestStage.SCAN, 1)
         assert "tries again" in one.waits_for
         work()
         one.refresh_from_db()
-        assert (one.stage, one.failures) == (Stage.DONE, 0)
+        assert (one.stage, one.failures) == (RequestStage.DONE, 0)
         assert tables_with(NUMBER, NAME) == set()
 
 
@@ -176,7 +176,7 @@ def test_erasure_waits_for_a_process_that_has_read_the_recipient_before(account:
     assert Delivery.objects.filter(to=TO, status=DeliveryStatus.QUEUED).exists()
     work()
     asked[0].refresh_from_db()
-    assert asked[0].stage == Stage.DONE
+    assert asked[0].stage == RequestStage.DONE
     assert not Delivery.objects.filter(status__lt=FINAL, to=TO).exists()
     assert tables_with(NUMBER, NAME) == set()
     run_to_the_end()

@@ -1,0 +1,28 @@
+"""Let requests about people reach what campaigns store about them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from accounts.people.persons import Person
+from accounts.people.registry import ErasedStep, ExportedStep, Holder
+from campaigns.people import erasing, exporting
+
+_IMPORTING = "A sheet is being imported. Its recipients are read when that is done."
+_FILLING = "A running campaign prepares calls or SMS."
+
+
+class CampaignsHolder(Holder):
+    name = "campaigns"
+
+    def incoming(self, person: Person, *, before: datetime) -> str:
+        return _IMPORTING if erasing.importing(person, before=before) else ""
+
+    def erase_next(self, person: Person, *, after: int) -> ErasedStep | None:
+        return erasing.erase_next(person, after=after)
+
+    def settle(self, person: Person) -> str:
+        return "" if erasing.wait_for_fillers(person) else _FILLING
+
+    def export_next(self, person: Person, *, after: int, most: int) -> ExportedStep | None:
+        return exporting.export_next(person, after=after, most=most)
