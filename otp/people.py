@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db.models import Q, QuerySet
 
 from accounts.people import passes
+from accounts.people.mentions import erase_mentions
 from accounts.people.passes import Pass
 from accounts.people.persons import ERASED, Person
 from accounts.people.registry import Expiry, Holder, Rows
@@ -24,6 +25,17 @@ class OtpHolder(Holder):
         """Erase number, password and text of the person's OTPs that have ended."""
         sent = Otp.objects.filter(owner__in=person.owner_ids, to=person.number, created_at__lte=person.until)
         return {"otps": erase_rows(sent)}
+
+    def finish(self, person: Person) -> dict[str, int]:
+        """Erase the number in OTPs to others."""
+        ids = erase_mentions(
+            person,
+            table="otp_otp",
+            columns=("message",),
+            where="owner_id = ANY(%s)",
+            parameters=[list(person.owner_ids)],
+        )
+        return {"mentions": len(ids)}
 
     def export(self, person: Person, *, most: int) -> dict[str, Rows]:
         """Return the person's OTPs without their passwords."""

@@ -127,7 +127,12 @@ def _advance(one: PersonRequest) -> None:
 
 def _person_of(one: PersonRequest) -> Person:
     twins = Account.objects.filter(twin_of=one.account_id).values_list("pk", flat=True)
-    return Person([one.account_id, *twins], one.number, until=one.settled_at or one.requested_at)
+    return Person(
+        [one.account_id, *twins],
+        one.number,
+        since=one.requested_at,
+        until=one.settled_at or one.requested_at,
+    )
 
 
 def _scan(one: PersonRequest, person: Person) -> None:

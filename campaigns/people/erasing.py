@@ -6,13 +6,12 @@ a caller that stores the id of the last one can continue at any time. Rows, stat
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import connection, transaction
 
-from accounts.people.persons import DIGIT_PARAMETERS, ERASED, Person, sql_digits
+from accounts.people.persons import ERASED, Person
 from accounts.people.registry import ErasedStep
 from campaigns.models import (
     Answer,
@@ -23,18 +22,16 @@ from campaigns.models import (
     RunStatus,
     SheetImport,
 )
-from campaigns.tag_sizes import without_values
+from campaigns.people import mentions
 from iris.locks import wait_for
 from telephony import people
-from telephony.models import FINAL, Delivery, Purpose
+from telephony.models import FINAL, Purpose
 from telephony.speech import pruning
 
 # A step reads the recipients of this many campaigns, and not more recipients than that unless they are in one campaign.
 CAMPAIGNS_AT_ONCE, RECIPIENTS_AT_ONCE = 500, 100_000
 BATCH = 500  # recipients in a transaction
 FILL_SECONDS = 3.0  # how long a step waits for a process that fills a run
-
-_ROWS = f"""campaign_id = ANY(%s) AND ("to" = %s OR {sql_digits("tags::text")} LIKE %s)"""
 
 
 def erase_next(person: Person, *, after: int) -> ErasedStep | None:
@@ -45,12 +42,12 @@ def erase_next(person: Person, *, after: int) -> ErasedStep | None:
     own, others = found_in(person, campaigns)
     for start in range(0, len(own), BATCH):
         _erase_recipients(person, own[start : start + BATCH])
-    for start in range(0, len(others), BATCH):
-        _erase_mentions(person, others[start : start + BATCH])
-    touched = sorted({campaign for _, campaign in (*own, *others)})
-    _erase_sizes(touched)
-    _erase_errors(person, campaigns)
-    return ErasedStep(campaigns[-1], {"recipients": len(own)})
+    others = mentions.erase_from_tags(person, others)
+    mentions.erase_sizes({campaign for _, campaign in (*own, *others)})
+    runs = Run.objects.filter(campaign__in=campaigns)
+    counts = {"recipients": len(own), "mentions": len(others) + mentions.erase_from_runs(person, runs)}
+    mentions.erase_from_errors(person, campaigns)
+    return ErasedStep(campaigns[-1], counts)
 
 
 def importing(person: Person, *, before: datetime) -> bool:
@@ -121,8 +118,9 @@ def found_in(person: Person, campaigns: Sequence[int]) -> tuple[list[tuple[int, 
     """Return ids and campaigns of the person's recipients, and of other recipients whose tags may contain the number."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""SELECT id, campaign_id, "to" = %s FROM campaigns_recipient WHERE {_ROWS} ORDER BY id""",
-            [person.number, list(campaigns), person.number, *DIGIT_PARAMETERS, person.like],
+            """SELECT id, campaign_id, "to" = %s FROM campaigns_recipient
+                WHERE campaign_id = ANY(%s) AND ("to" = %s OR tags::text ~ %s) ORDER BY id""",
+            [person.number, list(campaigns), person.number, person.core],
         )
         rows = cursor.fetchall()
     own = [(pk, campaign) for pk, campaign, is_own in rows if is_own]
@@ -145,49 +143,6 @@ def _ended_deliveries(recipients: Sequence[int]) -> list[int]:
             [Purpose.CAMPAIGN.value, list(recipients), int(FINAL)],
         )
         return [row[0] for row in cursor.fetchall()]
-
-
-def _erase_mentions(person: Person, found: Sequence[tuple[int, int]]) -> None:
-    """Erase the number in the tags of other recipients, and in what was said to them."""
-    ids = [pk for pk, _ in found]
-    with transaction.atomic():
-        rows = (
-            Recipient.objects.select_for_update(of=("self",), no_key=True).filter(pk__in=ids).order_by("pk")
-        )
-        for row in rows.only("pk", "tags"):
-            tags = {tag: "" if person.is_in(str(value)) else value for tag, value in row.tags.items()}
-            if tags != row.tags:
-                Recipient.objects.filter(pk=row.pk).update(tags=tags)
-    texts = Delivery.objects.filter(pk__in=_ended_deliveries(ids)).exclude(text="").order_by("pk")
-    for pk, text in texts.values_list("pk", "text"):
-        if person.is_in(text):
-            Delivery.objects.filter(pk=pk).update(text=person.without(text))
-
-
-def _erase_sizes(campaigns: Sequence[int]) -> None:
-    """Remove the values of tags that earlier releases stored with the campaign, and texts that stopped a run."""
-    for pk in campaigns:
-        with transaction.atomic():
-            campaign = Campaign.objects.select_for_update(of=("self",), no_key=True).get(pk=pk)
-            sizes = without_values(campaign.tag_sizes)
-            if sizes != campaign.tag_sizes:
-                Campaign.objects.filter(pk=pk).update(tag_sizes=sizes)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """UPDATE campaigns_run SET pause_reason = regexp_replace(pause_reason, '“[^”]*”', '“…”', 'g')
-                WHERE campaign_id = ANY(%s) AND pause_reason LIKE '%%“%%'""",
-            [list(campaigns)],
-        )
-
-
-def _erase_errors(person: Person, campaigns: Sequence[int]) -> None:
-    """Erase the number in the skipped rows of sheets."""
-    ended = SheetImport.objects.filter(campaign__in=campaigns).exclude(status=ImportStatus.IMPORTING)
-    for pk, errors in ended.exclude(errors=[]).values_list("pk", "errors"):
-        text = json.dumps(errors, ensure_ascii=False)
-        if person.is_in(text):
-            kept = [error | {"message": person.without(str(error.get("message", "")))} for error in errors]
-            SheetImport.objects.filter(pk=pk).update(errors=kept)
 
 
 @transaction.atomic

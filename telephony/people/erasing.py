@@ -13,10 +13,11 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import connection, transaction
 from django.db.models import QuerySet
 
+from accounts.people.mentions import erase_mentions
 from accounts.people.persons import ERASED, Person
 from accounts.people.pseudonyms import pseudonym_of
 from telephony.engine import lifecycle
-from telephony.models import FINAL, Delivery, OptOut, SandboxMessage
+from telephony.models import FINAL, Cause, Delivery, OptOut, Purpose, SandboxMessage
 from telephony.models.statuses import END
 from telephony.speech import pruning
 
@@ -36,7 +37,7 @@ def has_unfinished(person: Person) -> bool:
 def erase(person: Person) -> dict[str, int]:
     """Erase all that telephony stores about the person; return how many rows of each kind had something to erase.
 
-    The sandbox's messages are left to `erase_sandbox`.
+    `finish` erases the rest, and `erase_from_texts` what was said about the person to others.
     """
     return {
         "messages": _erase_all_deliveries(person),
@@ -45,10 +46,85 @@ def erase(person: Person) -> dict[str, int]:
     }
 
 
-def erase_sandbox(person: Person) -> int:
-    """Erase the messages in the sandbox, once no call or SMS is under way that the sandbox reports on; return how many."""
-    rows = SandboxMessage.objects.filter(to=person.number, owner_id__in=person.owner_ids)
-    return rows.update(to=ERASED, text="", audio_name="", script=None, hidden=True)
+def finish(person: Person) -> dict[str, int]:
+    """Erase what reports needed as long as a call or SMS was under way; return the same as `erase`."""
+    with connection.cursor() as cursor:
+        # Reports are stored without an account. Those that may be about deliveries of other accounts stay.
+        cursor.execute(
+            f"""DELETE FROM telephony_unmatchedreport u WHERE u.number = %s AND NOT EXISTS (
+                    SELECT FROM telephony_delivery d WHERE d."to" = u.number AND d.trunk_id = u.trunk_id
+                       AND (d.status < {END} OR d.cause = '{Cause.LOST.value}'))""",
+            [person.number],
+        )
+        reports = cursor.rowcount
+    messages = SandboxMessage.objects.filter(to=person.number, owner_id__in=person.owner_ids)
+    return {"reports": reports, "sandbox": erase_sandbox(messages)}
+
+
+def erase_sandbox(messages: QuerySet[SandboxMessage]) -> int:
+    """Erase these messages of the sandbox, whose deliveries have ended; return how many."""
+    return messages.update(to=ERASED, text="", audio_name="", script=None, hidden=True)
+
+
+def erase_from_texts(person: Person) -> int:
+    """Erase the number in what others have written, and in OTPs to others; return in how many rows it was."""
+    owners = [list(person.owner_ids)]
+    return sum(
+        len(
+            erase_mentions(
+                person, table=f"telephony_{table}", columns=columns, where=where, parameters=owners
+            )
+        )
+        for table, columns, where in (
+            ("inboundmessage", ("text",), "owner_id = ANY(%s)"),
+            ("optout", ("source",), "owner_id = ANY(%s)"),
+            ("sandboxmessage", ("text",), "owner_id = ANY(%s)"),
+            (
+                "delivery",
+                ("text",),
+                f"owner_id = ANY(%s) AND purpose = '{Purpose.OTP.value}' AND status >= {END}",
+            ),
+        )
+    )
+
+
+def erase_from_batches(person: Person, *, batches: Sequence[int]) -> int:
+    """Erase the number in ended calls and SMS of campaigns to others; return how many had it.
+
+    The speech of these calls is removed, too.
+    """
+    ids = erase_mentions(
+        person,
+        table="telephony_delivery",
+        columns=("text", "digits", "carrier_text"),
+        where=f"purpose = '{Purpose.CAMPAIGN.value}' AND batch = ANY(%s) AND status >= {END}",
+        parameters=[list(batches)],
+    )
+    for start in range(0, len(ids), BATCH):
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(
+                """WITH locked AS (
+                       SELECT d.id, d.audio_id FROM telephony_delivery d JOIN telephony_audio a ON a.id = d.audio_id
+                        WHERE d.id = ANY(%s) AND a.voice <> '' ORDER BY d.id FOR NO KEY UPDATE OF d
+                   )
+                   UPDATE telephony_delivery d SET audio_id = NULL FROM locked WHERE d.id = locked.id
+                   RETURNING locked.audio_id""",
+                [ids[start : start + BATCH]],
+            )
+            pruning.erase_unused({row[0] for row in cursor.fetchall()})
+    return len(ids)
+
+
+def is_mentioned_under_way(person: Person, *, batches: Sequence[int]) -> bool:
+    """Return whether calls or SMS to others that contain the number are under way."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""SELECT EXISTS (SELECT FROM telephony_delivery
+                                WHERE purpose = '{Purpose.CAMPAIGN.value}' AND batch = ANY(%s) AND status < {END}
+                                  AND created_at <= %s AND text ~ %s AND text ~ %s)""",
+            [list(batches), person.until, person.core, person.pattern],
+        )
+        return bool(cursor.fetchone()[0])
 
 
 def erase_deliveries(ids: Sequence[int]) -> int:

@@ -24,8 +24,9 @@ ERRORS_SHOWN = 20
 BATCH = 20_000
 SHOWN_CHARACTERS = 30  # of a wrong value
 
+_NO_HEADING = "\n"  # no heading is a line break
 _CHANNELS = {"call": Channel.CALL, "phone": Channel.CALL, "sms": Channel.SMS}
-_SEPARATORS = re.compile(r"[\s().-]+")
+_SEPARATORS = re.compile(r"[\s()-]+")  # no points: 977.0 is a spreadsheet's 977, not 9770
 _AMOUNT = re.compile(r"[0-9]{1,9}(\.[0-9]{1,20})?")
 _SECONDS = re.compile(r"[0-9]{1,9}")
 
@@ -121,7 +122,10 @@ def _wrong_rows(errors: Sequence[tuple[int, str]]) -> InvalidInput:
 
 
 def _records(file: BinaryIO) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the line number and the cells of each row below the headings, by column. Skip empty rows."""
+    """Yield the line number and the cells of each row below the headings, by column. Skip empty rows.
+
+    What is in cells without a heading has the column `_NO_HEADING`.
+    """
     text = TextIOWrapper(file, encoding="utf-8-sig", newline="")
     try:
         first = text.readline(10_000)
@@ -131,7 +135,9 @@ def _records(file: BinaryIO) -> Iterator[tuple[int, dict[str, str]]]:
         lines = csv.reader(text, delimiter=delimiter, strict=True)
         for cells in lines:
             if any(cell.strip() for cell in cells):
-                yield lines.line_num + 1, dict(zip(headings, cells, strict=False))
+                row = dict(zip(headings, cells, strict=False))
+                row[_NO_HEADING] = "".join(cells[len(headings) :])
+                yield lines.line_num + 1, row
     finally:
         text.detach()  # the caller closes the file
 
@@ -151,6 +157,8 @@ def _check_headings(headings: Sequence[str]) -> None:
 def _parsed(cells: dict[str, str]) -> PriceRow:
     """Return the price of a row. Raises InvalidInput, with a sentence without its full stop."""
     prefix, channel, amount, pulse = (cells.get(column, "").strip() for column in COLUMNS)
+    if cells[_NO_HEADING].strip():  # such as 1,50 without quotation marks
+        raise InvalidInput("it has more cells than the first row: write credits with a point, such as 1.5")
     if channel.lower() not in _CHANNELS:
         raise InvalidInput(f"{_shown(channel)} is no channel: write call or sms")
     digits = read_prefix(prefix)
