@@ -35,8 +35,8 @@ class Person:
     """A phone number in E.164, in these accounts: one account, with its test twin if it has one.
 
     `since` is the time of the request. `until` is the time of the latest calls, SMS and OTPs that count. What an account
-    sends later is new. `pattern` finds the number in texts, however it is written. `core` finds the same and more, because it
-    looks at no neighbors, and PostgreSQL reads many texts several times faster with it.
+    sends later is new. `pattern` finds the number in texts, however it is written. `core` finds the same and more, because
+    it looks at no neighbors; PostgreSQL reads many texts faster with it.
     """
 
     owner_ids: Sequence[int]
