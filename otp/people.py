@@ -6,7 +6,6 @@ from datetime import datetime
 
 from django.db.models import Q, QuerySet
 
-from accounts.people import passes
 from accounts.people.mentions import erase_mentions
 from accounts.people.passes import Pass
 from accounts.people.persons import ERASED, Person
@@ -58,16 +57,16 @@ def erase_rows(rows: QuerySet[Otp]) -> int:
 
 
 def _expire(one: Pass, before: datetime) -> None:
-    sent = Otp.objects.filter(owner=one.account, created_at__lt=before).order_by("pk")
-    while rows := list(sent.filter(pk__gt=one.mark("otps") or 0).select_related("delivery")[: passes.BATCH]):
-        unfinished = [row.pk for row in rows if row.delivery is not None and row.delivery.status < FINAL]
-        rows = [row for row in rows if not unfinished or row.pk < unfinished[0]]
-        if not rows:
-            return
+    def is_over(row: Otp) -> bool:
+        return row.created_at < before and (row.delivery is None or row.delivery.status >= FINAL)
+
+    def erase(rows: list[Otp]) -> int:
         erased = erase_rows(Otp.objects.filter(pk__in=[row.pk for row in rows]).exclude(number=ERASED))
         erase_deliveries([row.delivery_id for row in rows if row.delivery_id])
-        one.reach("otps", rows[-1].pk)
-        one.count("messages", erased)
+        return erased
+
+    sent = Otp.objects.filter(owner=one.account).select_related("delivery")
+    one.erase_in_order("otps", sent, is_over=is_over, erase=erase)
 
 
 EXPIRIES = (Expiry("keep_messages_days", _expire),)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Any
+from itertools import takewhile
+from typing import Any, TypeVar
 
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.utils import timezone
 
 from accounts.models import Account, Retention
 
 BATCH = 500
+_Row = TypeVar("_Row", bound=Model)
 
 
 class OutOfTime(Exception):
@@ -46,6 +48,28 @@ class Pass:
         """Note that everything of this kind is erased up to this mark."""
         self._state.marks[kind] = mark
         self._state.save(update_fields=["marks"])
+
+    def erase_in_order(
+        self,
+        kind: str,
+        rows: QuerySet[_Row],
+        *,
+        is_over: Callable[[_Row], bool],
+        erase: Callable[[list[_Row]], int],
+        count: str = "messages",
+    ) -> None:
+        """Erase rows in the order of their ids, in batches, up to the first one that is not over.
+
+        `erase` returns how many of a batch count. The mark of this kind is the id of the last one that was erased.
+        """
+        while batch := list(rows.filter(pk__gt=self.mark(kind) or 0).order_by("pk")[:BATCH]):
+            over = list(takewhile(is_over, batch))
+            if over:
+                erased = erase(over)
+                self.reach(kind, over[-1].pk)
+                self.count(count, erased)
+            if len(over) < len(batch):
+                return
 
     def end(self) -> None:
         self._state.passed_at = timezone.now()

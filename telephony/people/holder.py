@@ -34,28 +34,25 @@ class TelephonyHolder(Holder):
 
 
 def _expire_inbox(one: Pass, before: datetime) -> None:
-    received = InboundMessage.objects.filter(owner=one.account, received_at__lt=before).order_by("pk")
-    while ids := list(
-        received.filter(pk__gt=one.mark("inbox") or 0).values_list("pk", flat=True)[: passes.BATCH]
-    ):
-        rows = InboundMessage.objects.filter(pk__in=ids).exclude(sender=ERASED)
-        erased = rows.update(sender=ERASED, text="")
-        one.reach("inbox", ids[-1])
-        one.count("messages", erased)
+    # Carriers say when an SMS was received, so ids are not in that order, and no mark can be an id.
+    old = InboundMessage.objects.filter(owner=one.account, received_at__lt=before).exclude(sender=ERASED)
+    while ids := list(old.order_by("pk").values_list("pk", flat=True)[: passes.BATCH]):
+        one.count("messages", InboundMessage.objects.filter(pk__in=ids).update(sender=ERASED, text=""))
 
 
 def _expire_sandbox(one: Pass, before: datetime) -> None:
-    old = SandboxMessage.objects.filter(owner_id=one.account.pk, created_at__lt=before).order_by("pk")
-    while rows := list(
-        old.filter(pk__gt=one.mark("sandbox") or 0).values_list("pk", "report_at")[: passes.BATCH]
-    ):
-        due = [pk for pk, report_at in rows if report_at is not None]
-        ids = [pk for pk, _ in rows if not due or pk < due[0]]
-        if not ids:
-            return
-        erased = erasing.erase_sandbox(SandboxMessage.objects.filter(pk__in=ids).exclude(to=ERASED))
-        one.reach("sandbox", ids[-1])
-        one.count("messages", erased)
+    messages = SandboxMessage.objects.filter(owner_id=one.account.pk)
+
+    def erase(rows: list[SandboxMessage]) -> int:
+        erasing.erase_sandbox(messages.filter(pk__in=[row.pk for row in rows]).exclude(to=ERASED))
+        return 0  # these are copies of what is counted already
+
+    one.erase_in_order(
+        "sandbox",
+        messages,
+        is_over=lambda row: row.report_at is None and row.created_at < before,
+        erase=erase,
+    )
 
 
 EXPIRIES = (
