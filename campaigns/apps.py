@@ -7,8 +7,6 @@ class CampaignsConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts.people import registry
-        from campaigns.people.holder import CampaignsHolder
-        from campaigns.people.retention import EXPIRIES
         from campaigns.runs.failover import send_sms_after_missed_calls
         from campaigns.runs.lifecycle import update_recipients
         from campaigns.surveys.responses import store_responses
@@ -18,4 +16,4 @@ class CampaignsConfig(AppConfig):
         # Signals reach their receivers in this order: the call of a recipient is recorded before its SMS is queued.
         deliveries_changed.connect(send_sms_after_missed_calls, dispatch_uid="campaigns.failover")
         answers_given.connect(store_responses, dispatch_uid="campaigns.store_responses")
-        registry.register(CampaignsHolder(), expiries=EXPIRIES)
+        registry.register("campaigns.people.holder")

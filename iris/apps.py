@@ -17,9 +17,8 @@ class IrisConfig(AppConfig):
         from accounts.people import registry
 
         from . import checks, deploychecks  # noqa: F401
-        from .kept_answers import KeptAnswersHolder
 
-        registry.register(KeptAnswersHolder())
+        registry.register("iris.kept_answers")
 
         gc.freeze()  # what is loaded stays: later collections need not look at it
         gc.set_threshold(*USUAL_GC_THRESHOLDS)

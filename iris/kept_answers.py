@@ -243,3 +243,7 @@ class KeptAnswersHolder(Holder):
             if person.is_in(bytes(body or b"").decode("utf-8", "replace"))
         ]
         return {"kept_answers": KeptAnswer.objects.filter(pk__in=found).update(body=None, erase_at=None)}
+
+
+HOLDER = KeptAnswersHolder()
+EXPIRIES = ()  # `prune` deletes the answers of yesterday

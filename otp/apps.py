@@ -9,8 +9,7 @@ class OtpConfig(AppConfig):
     def ready(self) -> None:
         from accounts.people import registry
         from otp import services
-        from otp.people import EXPIRIES, OtpHolder
         from telephony.engine.signals import deliveries_changed
 
         deliveries_changed.connect(services.release_ended_holds, dispatch_uid="otp.release_ended_holds")
-        registry.register(OtpHolder(), expiries=EXPIRIES)
+        registry.register("otp.people")

@@ -69,4 +69,5 @@ def _expire(one: Pass, before: datetime) -> None:
     one.erase_in_order("otps", sent, is_over=is_over, erase=erase)
 
 
+HOLDER = OtpHolder()
 EXPIRIES = (Expiry("keep_messages_days", _expire),)

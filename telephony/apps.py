@@ -13,14 +13,13 @@ class TelephonyConfig(AppConfig):
         from accounts.signals import twin_opened
         from telephony import phone_numbers
         from telephony.engine import restore_hold
-        from telephony.people.holder import EXPIRIES, TelephonyHolder
         from telephony.speech import voices
 
         voice = self.get_model("Voice")
         post_migrate.connect(voices.seed, sender=self, dispatch_uid="telephony.seed_voices")
         post_migrate.connect(restore_hold.adopt_new, sender=self, dispatch_uid="telephony.adopt_database")
         twin_opened.connect(phone_numbers.invent_numbers, dispatch_uid="telephony.invent_numbers")
-        registry.register(TelephonyHolder(), expiries=EXPIRIES)
+        registry.register("telephony.people.holder")
         register_check("default_voice", lambda account, name: voices.resolve(name))
         register_check("default_caller", phone_numbers.owned_number)
         post_save.connect(voices.clear_cache, sender=voice, dispatch_uid="telephony.voice_saved")

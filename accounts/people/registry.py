@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
+from importlib import import_module
 from typing import Any, NamedTuple
 
 from accounts.people.passes import Pass
@@ -81,21 +82,23 @@ class Expiry(NamedTuple):
     erase: Callable[[Pass, datetime], None]
 
 
-_holders: dict[str, Holder] = {}
-_expiries: dict[str, Sequence[Expiry]] = {}
+_modules: list[str] = []
 
 
-def register(holder: Holder, *, expiries: Sequence[Expiry] = ()) -> None:
-    """Let requests and passes of retention reach what an app stores about people."""
-    _holders[holder.name] = holder
-    _expiries[holder.name] = expiries
+def register(module: str) -> None:
+    """Let requests and passes of retention reach what an app stores about people.
+
+    The module has a `HOLDER` and its `EXPIRIES`. It is imported when it is first needed, because many processes need none.
+    """
+    if module not in _modules:
+        _modules.append(module)
 
 
 def holders() -> list[Holder]:
     """Return all holders, in the order in which their apps were loaded."""
-    return list(_holders.values())
+    return [import_module(module).HOLDER for module in _modules]
 
 
 def expiries() -> list[Expiry]:
     """Return all that expires, in the order in which the apps were loaded."""
-    return [one for of_app in _expiries.values() for one in of_app]
+    return [one for module in _modules for one in import_module(module).EXPIRIES]

@@ -7,6 +7,9 @@ from datetime import datetime
 from accounts.people.persons import Person
 from accounts.people.registry import ErasedStep, ExportedStep, Holder
 from campaigns.people import erasing, exporting, mentions
+from campaigns.people.retention import EXPIRIES
+
+__all__ = ["EXPIRIES", "HOLDER"]
 
 _IMPORTING = "A sheet is being imported. Its recipients are read when that is done."
 _MENTIONED = (
@@ -38,3 +41,6 @@ class CampaignsHolder(Holder):
 
     def export_next(self, person: Person, *, after: int, most: int) -> ExportedStep | None:
         return exporting.export_next(person, after=after, most=most)
+
+
+HOLDER = CampaignsHolder()

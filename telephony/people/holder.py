@@ -55,6 +55,7 @@ def _expire_sandbox(one: Pass, before: datetime) -> None:
     )
 
 
+HOLDER = TelephonyHolder()
 EXPIRIES = (
     Expiry("keep_messages_days", _expire_inbox),
     Expiry("keep_messages_days", _expire_sandbox),
