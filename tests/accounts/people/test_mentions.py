@@ -90,7 +90,7 @@ class TestSpellings:
         assert not person.is_in(text)
         assert in_sql(person, text) is None
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=60, deadline=None)
     @given(
         st.lists(
             st.sampled_from(
@@ -177,7 +177,7 @@ class TestOthers:
         make_survey(owner=account, numbers=[OTHER], plans=[asks(0, f"Is {NUMBER} your number?")])
         one = erased(account)
         assert one.found["campaign_texts"] == 2
-        assert (Run.objects.get().message, Delivery.objects.get().text) == ("Call erased.", "Call erased.")
+        assert (Run.objects.get().sms_message, Delivery.objects.get().text) == ("Call erased.", "Call erased.")
         assert Campaign.objects.get(pk=campaign.pk).message == f"Call {NUMBER}."
 
     def test_other_accounts_keep_what_they_have(self, account: Account) -> None:
