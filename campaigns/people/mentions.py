@@ -79,7 +79,7 @@ def latest_runs(person: Person) -> QuerySet[Run]:
 
 
 def is_under_way(person: Person) -> bool:
-    """Return whether calls or SMS to others that contain the number are under way."""
+    """Return whether calls, SMS or OTPs to others that contain the number are under way."""
     return people.is_mentioned_under_way(
         person, batches=list(latest_runs(person).values_list("pk", flat=True))
     )

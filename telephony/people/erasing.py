@@ -116,13 +116,20 @@ def erase_from_batches(person: Person, *, batches: Sequence[int]) -> int:
 
 
 def is_mentioned_under_way(person: Person, *, batches: Sequence[int]) -> bool:
-    """Return whether calls or SMS to others that contain the number are under way."""
+    """Return whether calls or SMS of these batches, or OTPs, to others contain the number and are under way."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT EXISTS (SELECT FROM telephony_delivery
-                                WHERE purpose = '{Purpose.CAMPAIGN.value}' AND batch = ANY(%s) AND status < {END}
-                                  AND created_at <= %s AND text ~ %s AND text ~ %s)""",
-            [list(batches), person.until, person.core, person.pattern],
+                                WHERE status < {END} AND created_at <= %(until)s AND text ~ %(core)s AND text ~ %(pattern)s
+                                  AND (purpose = '{Purpose.CAMPAIGN.value}' AND batch = ANY(%(batches)s)
+                                       OR purpose = '{Purpose.OTP.value}' AND owner_id = ANY(%(owners)s)))""",
+            {
+                "until": person.until,
+                "core": person.core,
+                "pattern": person.pattern,
+                "batches": list(batches),
+                "owners": list(person.owner_ids),
+            },
         )
         return bool(cursor.fetchone()[0])
 

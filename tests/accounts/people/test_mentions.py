@@ -177,7 +177,10 @@ class TestOthers:
         make_survey(owner=account, numbers=[OTHER], plans=[asks(0, f"Is {NUMBER} your number?")])
         one = erased(account)
         assert one.found["campaign_texts"] == 2
-        assert (Run.objects.get().sms_message, Delivery.objects.get().text) == ("Call erased.", "Call erased.")
+        assert (Run.objects.get().sms_message, Delivery.objects.get().text) == (
+            "Call erased.",
+            "Call erased.",
+        )
         assert Campaign.objects.get(pk=campaign.pk).message == f"Call {NUMBER}."
 
     def test_other_accounts_keep_what_they_have(self, account: Account) -> None:

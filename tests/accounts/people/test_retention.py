@@ -115,6 +115,21 @@ class TestMessages:
         erase()
         assert set(Otp.objects.values_list("number", "code")) == {("erased", "")}
 
+    def test_inbox_is_erased_by_the_time_of_receipt_whatever_the_order_of_arrival(
+        self, account: Account
+    ) -> None:
+        sent(account)
+        now = timezone.now()
+        for days in (20, 40):  # the carrier delivers the older SMS last
+            at = now - timedelta(days=days)
+            inbox.receive("sandbox", [InboundSms(sender=TO, to="", text=f"{days}", at=at, ref=f"{days}")])
+        keep(account, messages=30)
+        erase()
+        assert set(InboundMessage.objects.values_list("sender", "text")) == {(TO, "20"), ("erased", "")}
+        keep(account, messages=10)
+        erase()
+        assert set(InboundMessage.objects.values_list("sender", "text")) == {("erased", "")}
+
 
 class TestRecordings:
     def test_recorded_answers_are_removed_and_pressed_keys_stay(self, account: Account) -> None:
