@@ -221,7 +221,7 @@ def test_request_that_is_repeated_with_its_key_gets_the_first_answer_and_changes
     path = route.with_ids(**ids)
 
     first = call(client, method, path, body(), "k-1")
-    assert first.status_code in (200, 201), first.content
+    assert first.status_code in (200, 201, 202), first.content
     assert idempotency.REPLAYED not in first.headers
     before = row_counts_and_balances()
     again = call(client, method, path.rstrip("/"), body(), "k-1")
