@@ -83,7 +83,7 @@ def note_sessions_ended(*, user: User, sessions: int) -> None:
 def note_failed_sign_in(*, user: User | None) -> None:
     """Append to the logs of the person's accounts that somebody gave a wrong password, code or key.
 
-    Attempts that the limits of `accounts.logins` and `accounts.signin.limits` refuse are not noted. So an attack does not
+    Attempts that the limits of `accounts.login_limits` and `accounts.signin.code_limits` refuse are not noted. So an attack does not
     fill the log. If nobody has this e-mail address, the same statements are executed and rolled back, so that the response
     time does not reveal that.
     """

@@ -20,7 +20,7 @@ from django.db.models import Exists, F, OuterRef, Value
 from django.db.models.functions import Lower
 from django.utils import timezone
 
-from accounts import audit, credits, departments, logins, transfers
+from accounts import audit, credits, departments, login_limits, transfers
 from accounts.models import Account, EndedLogin, Member, User
 from iris.errors import Conflict, InvalidInput, NotAllowed, NotAuthenticated, NotFound
 
@@ -213,7 +213,7 @@ def check_credentials(*, email: str, password: str, address: str) -> User:
         user: User | None = find_user(email=email)
     except NotFound:
         user = None
-    with logins.attempt(user=user, email=email, address=address):
+    with login_limits.attempt(user=user, email=email, address=address):
         if user is None:
             # Hash the password although it is not needed, so that the response time does not reveal whether an account
             # exists.

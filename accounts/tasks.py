@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from accounts import counters, links, logins, mail, services
+from accounts import counters, links, login_limits, mail, services
 
 
 @shared_task(name="accounts.tasks.prune")
@@ -10,7 +10,7 @@ def prune() -> None:
     """Delete expired counters, known networks, ended logins and sessions. Runs every ten minutes."""
     while counters.prune() == counters.PRUNE_BATCH_SIZE:
         pass
-    logins.prune()
+    login_limits.prune()
     services.prune_ended_logins()
     services.prune_sessions()
 

@@ -438,7 +438,7 @@ SESSION_COOKIE_AGE = IRIS_SESSION_HOURS * 3600
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "signin-home"
 # Accounts are created by operators and by invitation, so there is no sign-up. allauth's limits would count in the cache, so
-# `accounts.logins` and `accounts.signin.limits` count in the database instead.
+# `accounts.login_limits` and `accounts.signin.code_limits` count in the database instead.
 ACCOUNT_ADAPTER = "accounts.signin.adapters.AccountAdapter"
 # allauth knows no field of e-mail addresses. Otherwise a migration of allauth would write all addresses of people in small
 # letters, and clients see them.

@@ -135,7 +135,7 @@ class EndedLogin(models.Model):
 
 
 class KnownAddress(models.Model):
-    """A network from which a person has logged in, as a keyed hash. `accounts.logins` applies fewer limits to it."""
+    """A network from which a person has logged in, as a keyed hash. `accounts.login_limits` applies fewer limits to it."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="known_addresses", db_index=False)
     network = models.CharField(max_length=32)

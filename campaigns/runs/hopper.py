@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from accounts import credits
 from campaigns.models import Run, RunStatus, Service, Source
-from campaigns.runs import lifecycle, rendering, setting_aside, survey_calls
+from campaigns.runs import delivery_requests, lifecycle, setting_aside, survey_calls
 from telephony import speech
 from telephony.caller_id import choose_caller
 from telephony.engine import lifecycle as deliveries
@@ -121,11 +121,11 @@ def fill(run_id: int) -> int:
         limit = min(limit, _count_affordable(run))
         if limit <= 0:
             return 0 if has_unfinished else _end_without_credits(run)
-    recipients = rendering.addressees(run.untouched()[:limit])
-    content = survey_calls if run.campaign.service == Service.SURVEY else rendering
+    recipients = delivery_requests.addressees(run.untouched()[:limit])
+    content = survey_calls if run.campaign.service == Service.SURVEY else delivery_requests
     begun_at = time.monotonic()
     try:
-        requests = content.delivery_requests(run, recipients)
+        requests = content.requests_for(run, recipients)
     except speech.SpeechBudgetExceeded as error:
         if len(recipients) == 1 and not error.made_count:
             raise
@@ -230,7 +230,7 @@ def _count_queued_of_latest(run: Run) -> tuple[int, bool]:
 
 def _count_queued(run: Run) -> int:
     return deliveries.count_queued(
-        run.pk, purpose=Purpose.CAMPAIGN, owner_id=run.campaign.owner_id, priority=rendering.PRIORITY
+        run.pk, purpose=Purpose.CAMPAIGN, owner_id=run.campaign.owner_id, priority=delivery_requests.PRIORITY
     )
 
 

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from accounts import credits
 from campaigns.models import LIVE, PENDING, NotStarted, Run, RunStatus
-from campaigns.runs import rendering
+from campaigns.runs import delivery_requests
 from telephony.engine import lifecycle as deliveries
 from telephony.engine.failpoints import failpoint
 from telephony.engine.lifecycle import Changed
@@ -120,7 +120,7 @@ def reconcile_all() -> None:
     for pk in held_back.values_list("pk", flat=True):
         reconcile(pk)
     running = Run.objects.filter(status=RunStatus.RUNNING).values_list("pk", "campaign__owner_id")
-    for pk in deliveries.paused_batches(dict(running), purpose=Purpose.CAMPAIGN, priority=rendering.PRIORITY):
+    for pk in deliveries.paused_batches(dict(running), purpose=Purpose.CAMPAIGN, priority=delivery_requests.PRIORITY):
         reconcile(pk)
 
 

@@ -20,7 +20,7 @@ class Quote:
     """The checked texts of a run, and the maximum cost of one call and of one SMS in credits.
 
     It is computed from the stored tag sizes, without reading recipients. `call_seconds` is the longest call that
-    `call_limit` pays for. `is_joined` says whether recordings are joined from fragments (`rendering.is_joined`).
+    `call_limit` pays for. `is_joined` says whether recordings are joined from fragments (`delivery_requests.is_joined`).
     Raises InvalidInput.
     """
 

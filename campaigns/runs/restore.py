@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 
 from campaigns.models import LIVE, PENDING, Recipient, Run, RunStatus, Service
-from campaigns.runs import lifecycle, rendering
+from campaigns.runs import delivery_requests, lifecycle
 from iris.errors import Conflict
 from telephony.engine import lifecycle as deliveries
 from telephony.engine import restore_hold
@@ -185,14 +185,14 @@ def _mark_reached(run: Run, numbers: frozenset[str]) -> int:
 
 def _reached_requests(run: Run, recipients: Sequence[int]) -> list[DeliveryRequest]:
     """Return the deliveries of recipients who were already reached. No speech is synthesized, because nothing is played."""
-    addressees = rendering.addressees(Recipient.objects.filter(pk__in=recipients).order_by("pk"))
+    addressees = delivery_requests.addressees(Recipient.objects.filter(pk__in=recipients).order_by("pk"))
     service = Service(run.campaign.service)
     calls = [
-        rendering.delivery_request(run, Channel.CALL, one, "", None, run.call_limit)
+        delivery_requests.delivery_request(run, Channel.CALL, one, "", None, run.call_limit)
         for one in addressees
         if service.calls
     ]
-    requests = calls + (rendering.sms_requests(run, addressees) if service.texts else [])
+    requests = calls + (delivery_requests.sms_requests(run, addressees) if service.texts else [])
     return [replace(request, credit_limit=Decimal(0)) for request in requests] if run.is_capped else requests
 
 

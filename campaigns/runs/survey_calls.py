@@ -1,4 +1,4 @@
-"""Render and price the survey calls of a run, as `rendering` does for other calls.
+"""Render and price the survey calls of a run, as `delivery_requests` does for other calls.
 
 All steps are joined into one recording, each followed by its time for a response. A call script has the times at which each
 step begins and ends.
@@ -13,9 +13,9 @@ from django.conf import settings
 
 from campaigns.messages import check_length, check_tags, parse_message
 from campaigns.models import Answer, Campaign, Run, StepKind, SurveyStep
-from campaigns.runs import rendering
+from campaigns.runs import delivery_requests
 from campaigns.runs.call_length import Bounds, Speaking
-from campaigns.runs.rendering import Addressee
+from campaigns.runs.delivery_requests import Addressee
 from campaigns.tag_sizes import TagSize
 from iris.errors import InvalidInput
 from telephony.call_scripts import AnsweredBy, ScriptStep
@@ -35,7 +35,7 @@ class RenderedStep(NamedTuple):
     audio: Audio
 
 
-def delivery_requests(run: Run, recipients: Sequence[Addressee]) -> list[DeliveryRequest]:
+def requests_for(run: Run, recipients: Sequence[Addressee]) -> list[DeliveryRequest]:
     """One call for each recipient."""
     steps = SurveyStep.objects.asked_by(run.campaign)
     heard: list[list[RenderedStep]] = [[] for _ in recipients]
@@ -50,13 +50,13 @@ def delivery_requests(run: Run, recipients: Sequence[Addressee]) -> list[Deliver
         if audio is not None and audio.seconds > settings.IRIS_MAX_AUDIO_SECONDS:
             audio = None
         made.append(
-            rendering.delivery_request(
+            delivery_requests.delivery_request(
                 run,
                 Channel.CALL,
                 recipient,
                 "\n".join(one.text for one in row if one.text),
                 audio,
-                rendering.call_price(audio),
+                delivery_requests.call_price(audio),
                 script=tuple(_script_step(one, pauses[Answer(one.step.answer)]) for one in row),
             )
         )
@@ -67,7 +67,7 @@ def prepare_calls(run: Run, recipients: Sequence[Addressee]) -> None:
     """Synthesize the speech for these recipients ahead of time."""
     for step in SurveyStep.objects.asked_by(run.campaign):
         if not step.plays:
-            rendering.prepare(run, parse_message(step.text), recipients)
+            delivery_requests.prepare(run, parse_message(step.text), recipients)
 
 
 def max_seconds(campaign: Campaign, speaking: Speaking, *, sizes: Mapping[str, TagSize]) -> float:
@@ -121,7 +121,7 @@ def _render_step(
         return [("", step.audio)] * len(recipients)
     message = parse_message(step.text)
     texts = [message.render(recipient.tags) for recipient in recipients]
-    return list(zip(texts, rendering.spoken(run, message, recipients, texts), strict=True))
+    return list(zip(texts, delivery_requests.spoken(run, message, recipients, texts), strict=True))
 
 
 def _script_step(one: RenderedStep, pause: Audio) -> ScriptStep:

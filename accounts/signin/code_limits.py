@@ -1,4 +1,4 @@
-"""Limits of the pages that check secrets other than passwords. `accounts.logins` limits passwords."""
+"""Limits of the pages that check secrets other than passwords. `accounts.login_limits` limits passwords."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
