@@ -83,9 +83,9 @@ def note_sessions_ended(*, user: User, sessions: int) -> None:
 def note_failed_sign_in(*, user: User | None) -> None:
     """Append to the logs of the person's accounts that somebody gave a wrong password, code or key.
 
-    Attempts that the limits of `accounts.login_limits` and `accounts.signin.code_limits` refuse are not noted. So an attack does not
-    fill the log. If nobody has this e-mail address, the same statements are executed and rolled back, so that the response
-    time does not reveal that.
+    Attempts that `accounts.login_limits` or `accounts.signin.code_limits` refuses are not noted, so an attack does not fill
+    the log. If nobody has this e-mail address, the same statements are executed and rolled back, so that the response time
+    does not reveal that.
     """
     known = user or User(pk=0)
     with transaction.atomic(), connection.cursor() as cursor:

@@ -17,7 +17,7 @@ from campaigns.guards import refuse_while_live
 from campaigns.messages import parse_message
 from campaigns.models import Campaign, Service, Source
 from campaigns.recipients import imports
-from campaigns.runs import lifecycle
+from campaigns.runs import run_statuses
 from campaigns.runs.reschedule import reschedule
 from iris.errors import InvalidInput
 from telephony import speech
@@ -144,7 +144,7 @@ def delete_campaign(*, campaign: Campaign) -> None:
         campaign.deleted_at = timezone.now()
         campaign.save(update_fields=["deleted_at"])
         # In the same transaction, because nobody can stop the run of a deleted campaign.
-        run = lifecycle.live_run(campaign.pk)
+        run = run_statuses.live_run(campaign.pk)
         first = run is not None and runs.request_stop(run)
     if run is not None:
         runs.finish_stop(run, first=first)

@@ -7,7 +7,7 @@ from celery import Task, shared_task
 from campaigns.models import Run, RunStatus
 from campaigns.recipients import background_imports, measuring
 from campaigns.reports import statements
-from campaigns.runs import approval, hopper, lifecycle, prerender, restore
+from campaigns.runs import approval, hopper, prerender, restore, run_statuses
 from telephony.engine import stalls, time_slices
 from telephony.engine.locks import locked
 from telephony.engine.nudge import EXPIRES, sent_at
@@ -30,9 +30,9 @@ def tick() -> None:
 def _tick() -> None:
     if not restore.hold_runs_if_restored():
         approval.expire_all()
-        lifecycle.begin_due()
-    lifecycle.reconcile_all()
-    lifecycle.finish_all()
+        run_statuses.start_due()
+    run_statuses.reconcile_all()
+    run_statuses.finish_all()
     unfilled = Run.objects.filter(
         status__in=[RunStatus.RUNNING, RunStatus.STOPPING], filled_at__isnull=True
     ).exists()

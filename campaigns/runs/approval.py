@@ -23,7 +23,7 @@ from accounts import actors
 from accounts.actors import Acting
 from accounts.models import Account
 from campaigns.models import Campaign, NotStarted, Run, RunStatus
-from campaigns.runs import lifecycle
+from campaigns.runs import run_statuses
 from iris.errors import Conflict, NotAllowed, NotFound
 from telephony.engine.nudge import nudge
 
@@ -102,7 +102,7 @@ def approve(*, campaign: Campaign, run_id: int, by: Acting) -> Run:
                 "You began this run or changed it since, in person or with an API key that you created, so you cannot"
                 " approve it. Another person with the permission “send” must."
             )
-        if not lifecycle.approve(run.pk, by=person):
+        if not run_statuses.approve(run.pk, by=person):
             raise Conflict(
                 "The time to approve this run is over, so it does not start. Begin the campaign again.",
                 code="approval_expired",
@@ -119,7 +119,7 @@ def reject(*, campaign: Campaign, run_id: int | None, by: Acting, words: str = "
     """
     person = _person(by, verb="reject")
     with _waiting_run(campaign, run_id) as run:
-        lifecycle.withdraw(run, because=NotStarted.REJECTED, by=person, words=words)
+        run_statuses.withdraw(run, because=NotStarted.REJECTED, by=person, words=words)
     return run
 
 
@@ -138,7 +138,7 @@ def expire_all() -> int:
                     continue
                 run = due.select_for_update(of=("self",)).filter(pk=pk).first()
                 if run is not None:
-                    lifecycle.withdraw(run, because=NotStarted.EXPIRED)
+                    run_statuses.withdraw(run, because=NotStarted.EXPIRED)
                     ended += 1
         except Exception:  # the other runs must still end
             log.exception("Run %d, which was not approved in time, cannot be ended", pk)

@@ -16,7 +16,7 @@ from accounts import credits
 from accounts.models import CreditHold
 from campaigns.guards import refuse_while_importing
 from campaigns.models import PENDING, Campaign, Recipient, Run, RunStatus, Service, Source
-from campaigns.runs import approval, lifecycle
+from campaigns.runs import approval, run_statuses
 from campaigns.runs.quote import Quote
 from campaigns.runs.stop import withdraw
 from iris.errors import Conflict, InvalidInput, NotFound
@@ -230,7 +230,7 @@ def _stored_source(campaign: Campaign, *, has_text: bool, has_audio: bool) -> So
 
 
 def _refuse_live_run(campaign: Campaign, *, except_pending: bool = False) -> None:
-    run = lifecycle.live_run(campaign.pk)
+    run = run_statuses.live_run(campaign.pk)
     if run is None or (except_pending and run.status in PENDING):
         return
     state = {

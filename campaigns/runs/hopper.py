@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from accounts import credits
 from campaigns.models import Run, RunStatus, Service, Source
-from campaigns.runs import delivery_requests, lifecycle, setting_aside, survey_calls
+from campaigns.runs import delivery_requests, recipient_statuses, run_statuses, setting_aside, survey_calls
 from telephony import speech
 from telephony.caller_id import choose_caller
 from telephony.engine import lifecycle as deliveries
@@ -88,7 +88,7 @@ def _advance(run_id: int, status: RunStatus, broken: set[int]) -> bool:
     """
     try:
         if status is RunStatus.STOPPING:
-            return lifecycle.terminate_untouched(run_id)
+            return recipient_statuses.terminate_untouched(run_id)
         return fill(run_id) > 0
     except (OperationalError, InterfaceError):
         raise
@@ -117,7 +117,7 @@ def fill(run_id: int) -> int:
     limit = min(room, _speech_chunks.get(run.pk, SPEECH_CHUNK)) if speaks else room
     if run.is_capped:
         # Read before the credits: a delivery that ends between the two reads returns credits, and the run continues.
-        has_unfinished = lifecycle.has_unfinished_deliveries(run.pk)
+        has_unfinished = run_statuses.has_unfinished_deliveries(run.pk)
         limit = min(limit, _count_affordable(run))
         if limit <= 0:
             return 0 if has_unfinished else _end_without_credits(run)

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 
 from campaigns.models import LIVE, PENDING, Recipient, Run, RunStatus, Service
-from campaigns.runs import delivery_requests, lifecycle
+from campaigns.runs import delivery_requests, run_statuses
 from iris.errors import Conflict
 from telephony.engine import lifecycle as deliveries
 from telephony.engine import restore_hold
@@ -73,8 +73,8 @@ def hold_everything() -> None:
 def _set_aside_all() -> None:
     under_way = Run.objects.filter(status__in=[RunStatus.RUNNING, *PENDING]).order_by("pk")
     for pk in under_way.values_list("pk", flat=True):
-        if lifecycle.set_aside(pk, reason=HELD):
-            lifecycle.reconcile(pk)
+        if run_statuses.set_aside(pk, reason=HELD):
+            run_statuses.reconcile(pk)
             log.warning("Run %d is held after a restore", pk)
     restore_hold.note_runs_paused()
 
@@ -101,9 +101,9 @@ def release(run_ids: Collection[int] | None) -> list[int]:
                 " manage.py after_restore --show lists the held runs.",
                 code="not_in_that_state",
             )
-        resumed = [pk for pk in held if (run_ids is None or pk in run_ids) and lifecycle.resume(pk)]
+        resumed = [pk for pk in held if (run_ids is None or pk in run_ids) and run_statuses.resume(pk)]
         for pk in resumed:
-            lifecycle.reconcile(pk)
+            run_statuses.reconcile(pk)
         if hold is not None:
             restore_hold.release()
     return resumed

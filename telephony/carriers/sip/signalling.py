@@ -14,7 +14,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from telephony.carriers.sip.messages import SipMessage, key_in
+from telephony.carriers.sip.messages import SipMessage
+from telephony.carriers.sip.pressed_keys import key_in
 
 # How long a call is remembered after its end. A far end repeats a 200 for 32 s (RFC 3261, 64 times T1).
 KEEP_SECONDS = 70.0

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from campaigns import runs, services
 from campaigns.models import Campaign, Run, RunStatus, Service
-from campaigns.runs import delivery_requests, hopper, lifecycle, prerender
+from campaigns.runs import delivery_requests, hopper, prerender, run_statuses
 from campaigns.surveys import steps
 from iris.errors import Unavailable
 from telephony.models import Delivery
@@ -179,7 +179,7 @@ def test_both_dialects_show_the_pause_reason_only_while_the_run_is_set_aside() -
         ]
 
     assert not any("pause_reason" in one for one in campaigns_in_both_dialects())
-    lifecycle.set_aside(run.pk, reason="Its speech takes too long.")
+    run_statuses.set_aside(run.pk, reason="Its speech takes too long.")
     assert [one["pause_reason"] for one in campaigns_in_both_dialects()] == ["Its speech takes too long."] * 4
     runs.resume(campaign=run.campaign)
     assert not any("pause_reason" in one for one in campaigns_in_both_dialects())
