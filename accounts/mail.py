@@ -1,7 +1,7 @@
-"""Send e-mails. Web requests only store them; a worker hands them to the SMTP server, and repeats what it did not take.
+"""Send e-mails. Web requests only store them.
 
-Without `IRIS_SMTP_URL` there is no server. With the embedded database, e-mails are then written to the log; otherwise none
-are sent.
+A worker hands the e-mails to the SMTP server, and retries those that the server did not accept. Without `IRIS_SMTP_URL`
+there is no server. With the embedded database, e-mails are then written to the log; otherwise none are sent.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Delete rows that no limit and no token needs any more, and send e-mails. The tasks are idempotent and may run late."""
+"""Delete expired counters, logins and sessions, and send e-mails. The tasks are idempotent and may run late."""
 
 from celery import shared_task
 

@@ -89,9 +89,9 @@ def update_campaign(
 ) -> Campaign:
     """Change the given fields of a campaign. Raises Conflict if the service changes while a run is live.
 
-    A run that has not started is replaced by one with the changed fields, which waits for approval again, or withdrawn if
-    `schedule_at` is removed. Raises Conflict, and changes nothing, if the start time arrives while the new text is being
-    synthesized. A running run continues unchanged.
+    A run that has not started is replaced by a run with the changed fields. If it needs approval, the new run waits for
+    approval again. If `schedule_at` is removed, the run is withdrawn instead. A running run continues unchanged. Raises
+    Conflict, and changes nothing, if the start time arrives while the new text is being synthesized.
     """
     _check(fields, account=campaign.owner, has_callers=campaign.caller_ids)
     with transaction.atomic():

@@ -32,7 +32,7 @@ FINAL_STATUSES = {RunStatus.RUNNING: RunStatus.COMPLETED, RunStatus.STOPPING: Ru
 def move(run_id: int, *, to: RunStatus, allowed_from: Sequence[RunStatus]) -> bool:
     """Change the status of a run if it is one of `allowed_from`. Return whether this call changed it.
 
-    Failures before the change do not count against the run afterwards.
+    The change also resets `failing_since`, so the time of earlier failures is forgotten.
     """
     return bool(Run.objects.filter(pk=run_id, status__in=allowed_from).update(status=to, failing_since=None))
 
@@ -41,8 +41,8 @@ def set_aside(run_id: int, *, reason: str) -> bool:
     """Pause a run that cannot or must not continue. Return whether this call paused it.
 
     `reason` explains this to the owner, who resumes or stops the run. A scheduled run that was set aside starts when it is
-    resumed, or at its start time if that is later. A run that needs approval and has none then waits for it again. Call
-    `reconcile` afterwards, as after every change of status.
+    resumed, or at its start time if that is later. If it needs an approval that it does not have, it then waits for approval
+    again. Call `reconcile` afterwards, as after every change of status.
     """
     return bool(
         Run.objects.filter(pk=run_id, status__in=[RunStatus.RUNNING, *PENDING]).update(
@@ -67,7 +67,7 @@ def resume(run_id: int) -> bool:
 
 
 def approve(run_id: int, *, by: int) -> bool:
-    """Let a run start that waits for approval, now or at its start time. Return whether this call approved it.
+    """Approve a waiting run, so that it starts now or at its start time. Return whether this call approved it.
 
     `by` is the id of the person. A run whose time for approval is over is not approved.
     """
@@ -141,9 +141,9 @@ def finish(run_id: int) -> bool:
 
 
 def withdraw(run: Run, *, because: NotStarted, by: int | None = None, words: str = "") -> None:
-    """Close a run that has not started as withdrawn, and release its hold. The caller must have locked its row.
+    """Give a run that has not started the status `withdrawn`, and release its hold. The caller must have locked its row.
 
-    `by` is the person who rejected it, and `words` say why.
+    `by` is the person who rejected the run. `words` are the reason that this person gave.
     """
     run.status, run.not_started, run.decided_by_id, run.rejection = (
         RunStatus.WITHDRAWN, because, by, words[:MAX_REJECTION_CHARACTERS]
