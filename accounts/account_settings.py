@@ -10,7 +10,7 @@ from accounts.models.accounts import MAX_APPROVAL_HOURS
 from iris.errors import InvalidInput, NotAllowed
 
 MAX_RECIPIENTS = 2**31 - 1
-# Settings with which people guard the account against what keys and single persons do. So keys cannot change them.
+# Settings that protect the account from mistakes and misuse by its keys and by single members. So keys cannot change them.
 OF_PEOPLE = frozenset({"approval_above", "approval_hours"})
 
 

@@ -66,7 +66,7 @@ def note_browser_sign_out(*, user: User | None, **kwargs: Any) -> None:
 
 
 def note_sessions_ended(*, user: User, sessions: int) -> None:
-    """Append to the logs of the person's accounts that browser sessions of this person were ended from another one."""
+    """Append to the logs of the person's accounts that the person ended browser sessions from another session."""
     with transaction.atomic():
         concerned: list[int | None] = [*_accounts_of(user)]
         for account_id in concerned or [None]:
@@ -89,7 +89,7 @@ def note_failed_sign_in(*, user: User | None) -> None:
     """
     known = user or User(pk=0)
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL synchronous_commit TO off")  # nobody waits for the disk
+        cursor.execute("SET LOCAL synchronous_commit TO off")  # the response does not wait for the disk
         accounts = _accounts_of(known)
         for account_id in accounts if user is not None else [0]:
             _entry(actors.current(), account_id=account_id, action="sign_in_failed", **_about(known)).save()

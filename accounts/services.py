@@ -97,7 +97,7 @@ def _give_opening_credits(account: Account, amount: Decimal) -> None:
 def _unclaimed(email: str) -> User | None:
     """Lock and return the person with this address who owns no account and cannot have logged in yet, or None.
 
-    Members create such people when they add them. Otherwise, adding an address would prevent its account.
+    Members create such people when they add them. Without this function, nobody could create an account for such an address.
     """
     user = (
         User.objects.select_for_update(of=("self",))
@@ -112,11 +112,12 @@ def _unclaimed(email: str) -> User | None:
 def open_account(*, user: User, name: str = "", parent: Account | None = None) -> Account:
     """Create an account that this person owns, or a department. Raises Conflict if the parent cannot have departments.
 
-    The first one has the id of the person, as in the previous release, and counts as the first that the person joined:
-    others who have added the person before must not have their account chosen at each login.
+    The first account of a person has the id of the person, as in the previous release. It counts as the first account that
+    the person joined, so logins act for it even if members of other accounts have added the person before.
     """
     with transaction.atomic():
-        User.objects.select_for_update(of=("self",)).get(pk=user.pk)  # of two calls, one gets the person's id
+        # Of two simultaneous calls, only one gets the person's id.
+        User.objects.select_for_update(of=("self",)).get(pk=user.pk)
         if parent is not None:
             departments.check_parent(parent)
         account = Account(name=name or user.email, parent=parent)
@@ -251,7 +252,7 @@ def prune_sessions() -> None:
     UserSession.objects.filter(
         ~Exists(Session.objects.filter(session_key=OuterRef("session_key"))),
         created_at__lt=timezone.now()
-        - timedelta(minutes=1),  # younger ones may have a session that is not stored yet
+        - timedelta(minutes=1),  # the session of a younger row may not be stored yet
     ).delete()
 
 

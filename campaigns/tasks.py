@@ -18,7 +18,7 @@ BACKGROUND = stalls.BACKGROUND
 
 @shared_task(name="campaigns.tasks.tick")
 def tick() -> None:
-    """Begin due runs, end unapproved runs whose time is over, close ended runs, and start the tasks that have work.
+    """Start due runs, end unapproved runs whose time is over, close ended runs, and start the tasks that have work.
 
     Called every second.
     """

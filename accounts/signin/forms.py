@@ -93,7 +93,7 @@ class FirstPasswordForm(_ShortPasswords, account_forms.ResetPasswordKeyForm):
 
 @contextmanager
 def _password_by_link() -> Iterator[None]:
-    """Let the audit log say of passwords that are set inside the block that a link was used. Use it in a transaction."""
+    """For the audit log, mark passwords that are set inside the block as set by a link. Use it in a transaction."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT set_config(%s, 'yes', true)", [BY_LINK])
         yield

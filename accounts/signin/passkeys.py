@@ -1,4 +1,4 @@
-"""The forms of passkeys and security keys: allauth's, which refuse what no browser sends instead of failing."""
+"""The forms of passkeys and security keys. Unlike allauth's own, they refuse malformed input instead of failing."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 An account sets above how many recipients its runs and those of its departments need approval. Such a run waits, with its
 credits on hold, until a person who is not one of its authors approves it. It is never changed while it waits or until it
 starts: every change of the campaign's message, recipients or rules replaces it by another run, which waits again
-(`reschedule`). So the id of a run is the version of what an approver saw. `approve` and all changes lock the campaign
+(`reschedule`). So the id of a run identifies what an approver saw. `approve` and all changes lock the campaign
 first, so one of them comes first: either the change replaces the run and the approval names a run that is gone, or the
 run is approved and the change replaces it afterwards.
 """
@@ -44,7 +44,7 @@ class PeopleOnly(NotAllowed):
 
 @dataclass(frozen=True, kw_only=True)
 class ApprovalRule:
-    """Runs for more than `above` recipients must be approved within `hours`. With None, no run must."""
+    """Runs for more than `above` recipients must be approved within `hours`. If `above` is None, no run needs approval."""
 
     above: int | None
     hours: int
@@ -62,7 +62,7 @@ def rule_of(account: Account) -> ApprovalRule:
 
 
 def is_needed(rule: ApprovalRule, recipients: int, *, changed: Run | None) -> bool:
-    """Return whether a run needs approval. A run that replaces one which needed it does, whatever the rule is now."""
+    """Return whether a run needs approval. It does if the run that it replaces needed approval, whatever the rule is now."""
     over = rule.above is not None and recipients > rule.above
     return over or (changed is not None and changed.needs_approval)
 

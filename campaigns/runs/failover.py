@@ -29,7 +29,7 @@ def send_sms_after_missed_calls(changed: Sequence[Changed], **kwargs: Any) -> No
         if delivery.purpose is Purpose.CAMPAIGN
         and delivery.is_final
         and delivery.channel is Channel.CALL
-        and not delivery.is_late  # its end was announced when it was lost
+        and not delivery.is_late  # its end was announced when it counted as lost
     ]
     if not ended:
         return

@@ -36,7 +36,7 @@ class RenderedStep(NamedTuple):
 
 
 def requests_for(run: Run, recipients: Sequence[Addressee]) -> list[DeliveryRequest]:
-    """One call for each recipient."""
+    """Return one call for each recipient."""
     steps = SurveyStep.objects.asked_by(run.campaign)
     heard: list[list[RenderedStep]] = [[] for _ in recipients]
     for step in steps:

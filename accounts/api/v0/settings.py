@@ -27,9 +27,10 @@ OFF = ("off", "none", "null")
 
 
 class Count(serializers.Field[Any, Any, Any, Any]):
-    """A whole number, or the same as text. If it can be `off`, null and the words `OFF` are None.
+    """A whole number, or the same as text. With `can_be_off`, null and the words in `OFF` are read as None.
 
-    Elsewhere null is an omitted field. Here it is a value, because a setting must be switched off somehow.
+    In other fields, null means that the field was omitted. Here it is a value, because clients must be able to switch a
+    setting off.
     """
 
     default_error_messages = {

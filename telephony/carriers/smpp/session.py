@@ -25,9 +25,8 @@ log = logging.getLogger(__name__)
 
 TICK = 0.25  # seconds between two looks at the clock
 ENDING_SECONDS = 2.0  # for responses under way, after the SMSC has asked to unbind
-MAX_UNSTORED = (
-    5000  # inbound PDUs that wait for the database; further ones are refused, so the SMSC keeps them
-)
+# Inbound PDUs that wait for the database; further ones are refused, so the SMSC keeps them.
+MAX_UNSTORED = 5000
 
 
 class Session(asyncio.Protocol):
