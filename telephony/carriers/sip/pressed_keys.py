@@ -20,7 +20,7 @@ _EVENTS = {
     13: "B",
     14: "C",
     15: "D",
-}  # RFC 4733, §3.2; 16 is a hook flash, which is no key
+}  # RFC 4733, §3.2; 16 is a hook flash, not a key
 _FLASH = {"16", "!", "R", "F", "HF", "FLASH", "HOOKFLASH", "HOOK-FLASH"}
 
 
