@@ -40,7 +40,7 @@ class InactiveAccount(NotAuthenticated):
 
 
 class SecondFactorNeeded(NotAllowed):
-    """The password is right, but this person signs in in two steps."""
+    """The password is right, but this person uses two-step sign-in."""
 
     default_code = "second_factor_needed"
 
@@ -185,7 +185,7 @@ def log_in(*, email: str, password: str, address: str = "127.0.0.1") -> User:
     user = check_credentials(email=email, password=password, address=address)
     if has_second_factor(user):
         raise SecondFactorNeeded(
-            "This person signs in in two steps, and the API has only one. Use an API key."
+            "This person uses two-step sign-in, and the login of the API has only one step. Use an API key."
         )
     update_last_login(sender=User, user=user)
     return user
