@@ -52,7 +52,7 @@ class Acting:
 
     @property
     def author_id(self) -> int | None:
-        """Return the id of the person who is responsible: the one who acts, or who created the key that acts."""
+        """Return the id of the responsible person: the person who acts, or the creator of the key that acts."""
         return self.creator_id if self.kind is ActorKind.KEY else self.person_id
 
 

@@ -81,7 +81,7 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
             services.open_account(user=obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Keep owners, whose accounts would have nobody. Deactivate them instead."""
+        """Refuse to delete owners, because their accounts would have no owner. Deactivate them instead."""
         return (
             obj is not None
             and super().has_delete_permission(request, obj)
@@ -127,7 +127,7 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class MemberInline(admin.TabularInline):  # type: ignore[type-arg]
-    """The members of an account, for reading. The API changes them, and keeps an owner."""
+    """The members of an account, read-only. Members are changed through the API, which makes sure that an owner remains."""
 
     model = Member
     fields = ("user", "is_owner", "permissions", "joined_at")

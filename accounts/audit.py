@@ -66,7 +66,7 @@ def note_browser_sign_out(*, user: User | None, **kwargs: Any) -> None:
 
 
 def note_sessions_ended(*, user: User, sessions: int) -> None:
-    """Append to the logs of the person's accounts that browser sessions of this person were ended from another one."""
+    """Append to the logs of the person's accounts that the person ended browser sessions from another session."""
     with transaction.atomic():
         concerned: list[int | None] = [*_accounts_of(user)]
         for account_id in concerned or [None]:
@@ -83,13 +83,13 @@ def note_sessions_ended(*, user: User, sessions: int) -> None:
 def note_failed_sign_in(*, user: User | None) -> None:
     """Append to the logs of the person's accounts that somebody gave a wrong password, code or key.
 
-    Attempts that the limits of `accounts.logins` and `accounts.signin.limits` refuse are not noted. So an attack does not
-    fill the log. If nobody has this e-mail address, the same statements are executed and rolled back, so that the response
-    time does not reveal that.
+    Attempts that `accounts.login_limits` or `accounts.signin.code_limits` refuses are not noted, so an attack does not fill
+    the log. If nobody has this e-mail address, the same statements are executed and rolled back, so that the response time
+    does not reveal that.
     """
     known = user or User(pk=0)
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL synchronous_commit TO off")  # nobody waits for the disk
+        cursor.execute("SET LOCAL synchronous_commit TO off")  # the response does not wait for the disk
         accounts = _accounts_of(known)
         for account_id in accounts if user is not None else [0]:
             _entry(actors.current(), account_id=account_id, action="sign_in_failed", **_about(known)).save()

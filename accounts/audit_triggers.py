@@ -1,8 +1,9 @@
 """SQL for migrations: the triggers that write the audit log, and those that keep it append-only.
 
 A trigger on a table writes an entry for each changed row, whichever program changes it. Only tables in which people change
-single rows have one. Deliveries, recipients, holds and captures have none, so sending and importing cost nothing more. Each
-trigger names the columns that matter, because PostgreSQL does not even call it for statements that set others.
+single rows have such a trigger. The tables of deliveries, recipients, holds and captures have none, so sending and importing
+cost nothing more. Each trigger names the columns that matter. PostgreSQL does not call it for statements that set only other
+columns.
 """
 
 from accounts.append_only import allow_changes_of, forbid_changes_of

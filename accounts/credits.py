@@ -161,7 +161,7 @@ def lock_holds(hold_ids: Sequence[int]) -> None:
 def capture_many(*, captures: Sequence[Capture]) -> Decimal:
     """Take the final prices of deliveries from their holds. Return the credits that this call booked.
 
-    Executes three statements, independent of the number of captures. Skips amounts of zero and causes that were booked
+    Executes three statements for any number of captures. Skips amounts of zero and causes that were booked
     before. Raises HoldExceeded if a hold has too few credits left, and NotFound if a hold does not exist. Then nothing
     is booked.
     """
@@ -223,7 +223,7 @@ def release(*, hold_id: int, keep: Decimal = Decimal(0), cause: str) -> Decimal:
 def release_many(*, causes: Mapping[int, str]) -> Decimal:
     """Close holds, given as `{hold id: cause}`, and return their remaining credits to the accounts.
 
-    Returns the credits released by this call. Executes five statements, independent of the number of holds. Holds
+    Returns the credits released by this call. Executes five statements for any number of holds. Holds
     that are already closed release nothing.
     """
     if not causes:

@@ -77,7 +77,9 @@ def check_parent(parent: Account) -> None:
     if parent.parent_id is not None:
         raise NestedDepartment(f"{parent} is a department. A department cannot have departments.")
     if parent.departments.count() >= MAX_DEPARTMENTS:
-        raise Conflict(f"An account can have {MAX_DEPARTMENTS:,} departments, and this one has as many.")
+        raise Conflict(
+            f"An account can have at most {MAX_DEPARTMENTS:,} departments, and this account already has that many."
+        )
 
 
 def find(*, parent: Account, department_id: int) -> Account:

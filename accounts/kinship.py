@@ -1,7 +1,7 @@
 """SQL for a migration: a trigger that keeps departments and test twins in order, whichever program writes them.
 
-A department has no departments, a twin has neither departments nor a twin, and both stay what they are: a twin that became
-an ordinary account could call people, with credits that nobody paid for.
+A department has no departments. A twin has neither departments nor a twin. Neither ever becomes another kind of account: a
+twin that became an ordinary account could call people with credits that nobody paid for.
 """
 
 KEEP_KINSHIP = """

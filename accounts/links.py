@@ -19,8 +19,9 @@ from accounts.models import Account, LinkRequest, User
 from iris.errors import Throttled
 
 HOUR, DAY = 3600, 86400
-# Requests for links. Those from one network are refused beyond the limit. Those for one address are accepted and ignored, so
-# that nobody's inbox is flooded and nobody learns that somebody else asked, too.
+# Limits of requests for links. Beyond the limit of a network, its requests are refused. Beyond the limit of an e-mail
+# address, requests for it are accepted and ignored: nobody's inbox is flooded, and nobody learns that somebody else asked,
+# too.
 PER_NETWORK = ((20, HOUR), (100, DAY))
 PER_ADDRESS = ((3, HOUR), (10, DAY))
 PER_ACCOUNT = ((100, DAY),)  # invitations of one account
@@ -63,7 +64,7 @@ def request_reset(*, email: str, address: str) -> None:
 
 
 def request_verification(*, user: User) -> bool:
-    """Have a link mailed to a person that verifies the address. Return False beyond the limit of the address."""
+    """Have the person mailed a link that verifies the e-mail address. Return False beyond the limit of the address."""
     return _store(LinkRequest.Kind.VERIFICATION, user.email)
 
 

@@ -1,7 +1,7 @@
-"""Send e-mails. Web requests only store them; a worker hands them to the SMTP server, and repeats what it did not take.
+"""Send e-mails. Web requests only store them.
 
-Without `IRIS_SMTP_URL` there is no server. With the embedded database, e-mails are then written to the log; otherwise none
-are sent.
+A worker hands the e-mails to the SMTP server, and retries those that the server did not accept. Without `IRIS_SMTP_URL`
+there is no server. With the embedded database, e-mails are then written to the log; otherwise none are sent.
 """
 
 import logging
@@ -41,7 +41,7 @@ class QueuedMail(BaseEmailBackend):
 
 
 def is_configured() -> bool:
-    """Return whether e-mails reach anybody: an SMTP server, or the log."""
+    """Return whether e-mails go anywhere: to an SMTP server, or to the log."""
     return bool(settings.MAIL_SERVER) or settings.MAIL_TO_LOG
 
 
@@ -90,7 +90,7 @@ def _claim() -> list[OutgoingMail]:
 
 
 class _Log(BaseEmailBackend):
-    """Write e-mails to the log. Never in production: the links in them are passwords."""
+    """Write e-mails to the log. Never use this in production: with a link from the log, anybody can set a password."""
 
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
         for message in email_messages:
@@ -106,7 +106,7 @@ def _server() -> BaseEmailBackend:
 
 
 def _send(server: BaseEmailBackend, mail: OutgoingMail) -> str | None:
-    """Send one e-mail. Return None if it is done with, or else why it must be repeated."""
+    """Send one e-mail. Return None if it needs no retry, or else the reason for the retry."""
     message = EmailMessage(mail.subject, mail.body, settings.DEFAULT_FROM_EMAIL, [mail.to])
     try:
         server.send_messages([message])

@@ -44,7 +44,10 @@ class NoMembers(Conflict):
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """What a person may do for an account, by all memberships that count there. `member` is the closest of them."""
+    """What a person may do for an account, by all memberships that count there.
+
+    `member` is the membership in the account itself, if there is one.
+    """
 
     account: Account
     member: Member

@@ -23,7 +23,7 @@ class Permission(StrEnum):
 
 
 class AccountKind(StrEnum):
-    """Whether an account is for real, or the test twin of another one."""
+    """Whether an account is an ordinary one, or the test twin of another account."""
 
     LIVE = "live"
     TEST = "test"
@@ -60,13 +60,13 @@ class MissingPermission(NotAllowed):
 
 
 class LiveAccountNeeded(NotAllowed):
-    """A test twin, or a test key, has been used where an account itself is needed."""
+    """A request that needs an ordinary account was sent for a test twin or with a test key."""
 
     default_code = "live_account_needed"
 
 
 class TwinNeeded(NotAllowed):
-    """An account itself, or its key, has been used where its test twin is needed."""
+    """A request that needs a test twin was sent for an ordinary account or with its key."""
 
     default_code = "test_twin_needed"
 

@@ -4,7 +4,7 @@ In the previous release, one row of `accounts_user` was both a person who logs i
 tables refer to that table, and it has the balances. So it becomes the table of accounts, under a new name, and people move
 to a new table with the same ids. No row of a large table is touched, and no credit moves.
 
-Processes of the previous release find a view under the old name. What they write through the view, triggers copy to the
+Processes of the previous release find a view under the old name. Triggers copy what they write through the view to the
 person, and the other way round. Both directions copy only columns that differ, so they end after one step.
 
 The next release drops the view, the triggers, and the columns of people in the table of accounts.

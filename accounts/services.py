@@ -20,7 +20,7 @@ from django.db.models import Exists, F, OuterRef, Value
 from django.db.models.functions import Lower
 from django.utils import timezone
 
-from accounts import audit, credits, departments, logins, transfers
+from accounts import audit, credits, departments, login_limits, transfers
 from accounts.models import Account, EndedLogin, Member, User
 from iris.errors import Conflict, InvalidInput, NotAllowed, NotAuthenticated, NotFound
 
@@ -40,7 +40,7 @@ class InactiveAccount(NotAuthenticated):
 
 
 class SecondFactorNeeded(NotAllowed):
-    """The password is right, but this person signs in in two steps."""
+    """The password is right, but this person uses two-step sign-in."""
 
     default_code = "second_factor_needed"
 
@@ -97,7 +97,7 @@ def _give_opening_credits(account: Account, amount: Decimal) -> None:
 def _unclaimed(email: str) -> User | None:
     """Lock and return the person with this address who owns no account and cannot have logged in yet, or None.
 
-    Members create such people when they add them. Otherwise, adding an address would prevent its account.
+    Members create such people when they add them. Without this function, nobody could create an account for such an address.
     """
     user = (
         User.objects.select_for_update(of=("self",))
@@ -112,11 +112,12 @@ def _unclaimed(email: str) -> User | None:
 def open_account(*, user: User, name: str = "", parent: Account | None = None) -> Account:
     """Create an account that this person owns, or a department. Raises Conflict if the parent cannot have departments.
 
-    The first one has the id of the person, as in the previous release, and counts as the first that the person joined:
-    others who have added the person before must not have their account chosen at each login.
+    The first account of a person has the id of the person, as in the previous release. It counts as the first account that
+    the person joined, so logins act for it even if members of other accounts have added the person before.
     """
     with transaction.atomic():
-        User.objects.select_for_update(of=("self",)).get(pk=user.pk)  # of two calls, one gets the person's id
+        # Of two simultaneous calls, only one gets the person's id.
+        User.objects.select_for_update(of=("self",)).get(pk=user.pk)
         if parent is not None:
             departments.check_parent(parent)
         account = Account(name=name or user.email, parent=parent)
@@ -184,7 +185,7 @@ def log_in(*, email: str, password: str, address: str = "127.0.0.1") -> User:
     user = check_credentials(email=email, password=password, address=address)
     if has_second_factor(user):
         raise SecondFactorNeeded(
-            "This person signs in in two steps, and the API has only one. Use an API key."
+            "This person uses two-step sign-in, and the login of the API has only one step. Use an API key."
         )
     update_last_login(sender=User, user=user)
     return user
@@ -213,7 +214,7 @@ def check_credentials(*, email: str, password: str, address: str) -> User:
         user: User | None = find_user(email=email)
     except NotFound:
         user = None
-    with logins.attempt(user=user, email=email, address=address):
+    with login_limits.attempt(user=user, email=email, address=address):
         if user is None:
             # Hash the password although it is not needed, so that the response time does not reveal whether an account
             # exists.
@@ -251,7 +252,7 @@ def prune_sessions() -> None:
     UserSession.objects.filter(
         ~Exists(Session.objects.filter(session_key=OuterRef("session_key"))),
         created_at__lt=timezone.now()
-        - timedelta(minutes=1),  # younger ones may have a session that is not stored yet
+        - timedelta(minutes=1),  # the session of a younger row may not be stored yet
     ).delete()
 
 

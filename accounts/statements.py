@@ -109,10 +109,10 @@ def _broken_chain(statements: list[Statement]) -> Iterator[str]:
 
 
 def _booked(account: Account, days: list[ClosedDay]) -> dict[date | None, tuple[int, str]]:
-    """Return the number and the digest of the ledger entries of each closed day; None is the time before the first day."""
+    """Return the number and the digest of the ledger entries of each closed day. The key None has those of earlier times."""
     if not days:
         return {}
-    # A bucket's number is that of its day. Entries without a day were inserted with an older date.
+    # Bucket n has the entries of the n-th day. Entries before the first day were inserted with an older date.
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT width_bucket(e.created_at, %s::timestamptz[]) AS bucket, count(*), {DIGEST}

@@ -20,7 +20,7 @@ def prune() -> None:
     """Delete expired counters, known networks, ended logins and sessions. Runs every ten minutes."""
     while counters.prune() == counters.PRUNE_BATCH_SIZE:
         pass
-    logins.prune()
+    login_limits.prune()
     services.prune_ended_logins()
     services.prune_sessions()
 

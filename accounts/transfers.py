@@ -38,9 +38,9 @@ def transfer(
 ) -> Transfer:
     """Move `amount` credits from an account to its department, or back. Without a cause, every call is a new transfer.
 
-    A cause that was booked before books nothing, and returns the first entries. Raises InvalidInput (the amount is invalid,
-    or the target would exceed MAX_AMOUNT), NotRelated (neither account is a department of the other), InsufficientCredits,
-    and Conflict (the cause was booked before with another amount or between other accounts).
+    If the cause was booked before, nothing is booked, and the first entries are returned. Raises InvalidInput (the amount is
+    invalid, or the target would exceed MAX_AMOUNT), NotRelated (neither account is a department of the other),
+    InsufficientCredits, and Conflict (the cause was booked before with another amount or between other accounts).
     """
     amount = credits.checked_amount(amount)
     if amount == 0:

@@ -8,7 +8,7 @@ class CampaignsConfig(AppConfig):
     def ready(self) -> None:
         from accounts.people import registry
         from campaigns.runs.failover import send_sms_after_missed_calls
-        from campaigns.runs.lifecycle import update_recipients
+        from campaigns.runs.recipient_statuses import update_recipients
         from campaigns.surveys.responses import store_responses
         from telephony.engine.signals import answers_given, deliveries_changed
 

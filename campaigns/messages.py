@@ -30,9 +30,8 @@ _NOT_IN_TAG_NAME = re.compile(
     f"[{NOT_STORABLE}{{}}\x01-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
 )
 _MAX_LISTED_TAGS = 20
-_MAX_COMPARED_CHARACTERS = (
-    32  # for a comparison of two names: the time of difflib can grow with the product of their lengths
-)
+# For a comparison of two names: the time of difflib can grow with the product of their lengths.
+_MAX_COMPARED_CHARACTERS = 32
 
 
 class UnknownTag(InvalidInput):

@@ -17,7 +17,7 @@ from campaigns.guards import refuse_while_live
 from campaigns.messages import parse_message
 from campaigns.models import Campaign, Service, Source
 from campaigns.recipients import imports
-from campaigns.runs import lifecycle
+from campaigns.runs import run_statuses
 from campaigns.runs.reschedule import reschedule
 from iris.errors import InvalidInput
 from telephony import speech
@@ -100,9 +100,9 @@ def update_campaign(
 ) -> Campaign:
     """Change the given fields of a campaign. Raises Conflict if the service changes while a run is live.
 
-    A run that has not started is replaced by one with the changed fields, which waits for approval again, or withdrawn if
-    `schedule_at` is removed. Raises Conflict, and changes nothing, if the start time arrives while the new text is being
-    synthesized. A running run continues unchanged.
+    A run that has not started is replaced by a run with the changed fields. If it needs approval, the new run waits for
+    approval again. If `schedule_at` is removed, the run is withdrawn instead. A running run continues unchanged. Raises
+    Conflict, and changes nothing, if the start time arrives while the new text is being synthesized.
     """
     _check(fields, account=campaign.owner, has_callers=campaign.caller_ids)
     with transaction.atomic():
@@ -155,7 +155,7 @@ def delete_campaign(*, campaign: Campaign) -> None:
         campaign.deleted_at = timezone.now()
         campaign.save(update_fields=["deleted_at"])
         # In the same transaction, because nobody can stop the run of a deleted campaign.
-        run = lifecycle.live_run(campaign.pk)
+        run = run_statuses.live_run(campaign.pk)
         first = run is not None and runs.request_stop(run)
     if run is not None:
         runs.finish_stop(run, first=first)

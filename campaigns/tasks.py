@@ -18,7 +18,7 @@ BACKGROUND = stalls.BACKGROUND
 
 @shared_task(name="campaigns.tasks.tick")
 def tick() -> None:
-    """Begin due runs, end unapproved runs whose time is over, close ended runs, and start the tasks that have work.
+    """Start due runs, end unapproved runs whose time is over, close ended runs, and start the tasks that have work.
 
     Called every second.
     """
@@ -30,9 +30,9 @@ def tick() -> None:
 def _tick() -> None:
     if not restore.hold_runs_if_restored():
         approval.expire_all()
-        lifecycle.begin_due()
-    lifecycle.reconcile_all()
-    lifecycle.finish_all()
+        run_statuses.start_due()
+    run_statuses.reconcile_all()
+    run_statuses.finish_all()
     unfilled = Run.objects.filter(
         status__in=[RunStatus.RUNNING, RunStatus.STOPPING], filled_at__isnull=True
     ).exists()

@@ -71,7 +71,8 @@ def _reaching_nobody() -> Iterator[CheckMessage]:
         if backends and all(backend.startswith(SANDBOX) for backend in backends):
             yield Warning(
                 f"Every {channel} goes to the sandbox carrier, which reaches no phone.",
-                hint="Name a carrier in the file of IRIS_CARRIERS_FILE, or no route: then such campaigns are refused.",
+                hint="Name a carrier in the file that IRIS_CARRIERS_FILE names, or remove the route. Then such campaigns are"
+                " refused.",
                 id="iris.W004",
             )
 

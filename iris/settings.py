@@ -450,11 +450,11 @@ PASSWORD_RESET_TIMEOUT = 3 * 86400  # for the links of invitations, too
 SESSION_COOKIE_AGE = IRIS_SESSION_HOURS * 3600
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "signin-home"
-# Accounts are created by operators and by invitation, so there is no sign-up. allauth's limits would count in the cache, so
-# `accounts.logins` and `accounts.signin.limits` count in the database instead.
+# Operators and invitations create accounts, so there is no sign-up. allauth's limits would count in the cache.
+# `accounts.login_limits` and `accounts.signin.code_limits` count in the database instead.
 ACCOUNT_ADAPTER = "accounts.signin.adapters.AccountAdapter"
-# allauth knows no field of e-mail addresses. Otherwise a migration of allauth would write all addresses of people in small
-# letters, and clients see them.
+# Without this, a migration of allauth would change the e-mail addresses of all people to lower case, and clients would see
+# that.
 ACCOUNT_USER_MODEL_EMAIL_FIELD = None
 ACCOUNT_SIGNUP_ENABLED = False
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
@@ -478,7 +478,8 @@ USERSESSIONS_ADAPTER = "accounts.signin.sessions.SessionsAdapter"
 MFA_ADAPTER = "accounts.signin.adapters.SecondFactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
-MFA_ALLOW_UNVERIFIED_EMAIL = True  # nobody can open an account with the address of somebody else
+# Safe, because nobody can open an account with the address of somebody else.
+MFA_ALLOW_UNVERIFIED_EMAIL = True
 MFA_RECOVERY_CODES_SHOW_ONCE = True
 MFA_TOTP_TOLERANCE = 1
 MFA_RATE_LIMITS = False

@@ -68,7 +68,7 @@ def refuse_shared_sessions() -> None:
 
 
 def refuse_unwritable_home() -> None:
-    """Raise ImproperlyConfigured if beat cannot write its schedule. Otherwise it would fail after each restart."""
+    """Raise ImproperlyConfigured if iris cannot write to IRIS_HOME."""
     try:
         with tempfile.TemporaryFile(dir=Path(settings.IRIS_HOME)) as probe:
             probe.write(bytes(65536))

@@ -8,7 +8,7 @@ from functools import partial
 from django.conf import settings
 
 from campaigns.models import LIVE, Run
-from campaigns.runs import hopper, lifecycle
+from campaigns.runs import hopper, run_statuses
 from telephony.carriers import get_carrier
 from telephony.engine import delivery_reports, dispatch
 from telephony.engine import lifecycle as deliveries
@@ -18,7 +18,7 @@ from tests.live import TIMEOUT_FACTOR
 
 def run_all_loops_once() -> None:
     """Run every loop once, in the order of a delivery's life."""
-    lifecycle.begin_due()
+    run_statuses.start_due()
     hopper.fill_all(budget=0)
     for alias in settings.CARRIERS:
         dispatch.run(alias, budget=0.5)
@@ -27,7 +27,7 @@ def run_all_loops_once() -> None:
         delivery_reports.look_up_unknown(alias)
     deliveries.expire_leases()
     deliveries.lose_unreported()
-    lifecycle.finish_all()
+    run_statuses.finish_all()
 
 
 def run_to_the_end(*, seconds: float = 20) -> None:

@@ -15,7 +15,7 @@ from django.utils import timezone
 from accounts.ledger import check_ledger
 from campaigns import runs
 from campaigns.models import Campaign, Run, RunStatus, Service
-from campaigns.runs import hopper, lifecycle
+from campaigns.runs import hopper, run_statuses
 from telephony import tasks as trunk_tasks
 from telephony.engine import dispatch, pacing, routing
 from telephony.engine import lifecycle as deliveries
@@ -50,9 +50,9 @@ def test_run_does_not_finish_while_a_call_is_open_even_if_its_cursor_is_at_the_e
         (third, DeliveryStatus.FAILED),
     ]:
         make_delivery_of(run=run, recipient=recipient, status=delivery_status)
-    assert lifecycle.finish_all() == 0
+    assert run_statuses.finish_all() == 0
     Delivery.objects.update(status=DeliveryStatus.COMPLETED)
-    assert lifecycle.finish_all() == 1
+    assert run_statuses.finish_all() == 1
 
 
 # Duplicates on resume and restart -------------------------------------------------------------------------

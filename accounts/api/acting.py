@@ -37,7 +37,7 @@ def actor_of(request: Request) -> Acting:
 def act_in_pages(
     answer: Callable[[HttpRequest], HttpResponseBase],
 ) -> Callable[[HttpRequest], HttpResponseBase]:
-    """Middleware: name the actor of changes in pages. It follows the authentication.
+    """Middleware: name the actor of changes that people make in pages. It must come after the authentication middleware.
 
     In the admin pages, people act as operators. In the pages of their sign-in, they act in person.
     """

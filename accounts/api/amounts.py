@@ -30,7 +30,7 @@ class Amount(serializers.Field[Decimal, Any, Any, Decimal]):
         if not is_text and (isinstance(data, bool) or not isinstance(data, int | float)):
             self.fail("invalid", value=quoted(data))
         try:
-            # Through text, because a float such as 0.1 has many decimals. A long integer is no amount.
+            # Converted through text, because a float such as 0.1 has many decimals. A very long integer is not an amount.
             amount = Decimal(data.strip() if isinstance(data, str) else repr(data))
         except (InvalidOperation, ValueError):
             self.fail("invalid", value=quoted(data))

@@ -199,7 +199,7 @@ def _access_of_key(request: Request, credential: str) -> tuple[User, Access]:
 
 
 def _refuse_suspended(account: Account) -> None:
-    """Raise NotAllowed if the account is suspended, or the one of which it is a department or the test twin."""
+    """Raise NotAllowed if the account is suspended, or the account to which this department or test twin belongs."""
     if any(one.is_suspended for one in account.represented_by):
         raise NotAllowed(
             "This account is suspended. Ask the operator of this server.", code="account_suspended"

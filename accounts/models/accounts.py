@@ -1,4 +1,4 @@
-"""Accounts: who pays and owns, an organization or a department of it."""
+"""Accounts: organizations and their departments, which own campaigns and numbers and pay for them."""
 
 from collections.abc import Iterable
 from decimal import Decimal

@@ -55,7 +55,7 @@ class UserManager(DjangoUserManager["User"]):
 
 
 class User(AbstractUser):
-    """A person, who logs in by e-mail address. What people may do, they do as members of accounts (`Member`)."""
+    """A person, who logs in by e-mail address. People act for accounts as their members (`Member`)."""
 
     email = models.EmailField("e-mail address", unique=True)
     contact_number = models.CharField(max_length=20, blank=True)
@@ -98,16 +98,15 @@ class User(AbstractUser):
             update_fields = [field.name for field in self._meta.concrete_fields if field.name not in kept]
         new_password = getattr(self, "_password", None) is not None and not self._state.adding
         super().save(*args, update_fields=update_fields, **kwargs)
-        if (
-            new_password
-        ):  # the trigger has changed the version, on which the session depends that changes the password
+        if new_password:
+            # A trigger has raised the version. The session in which the person changes the password needs the new version.
             self.refresh_from_db(fields=["token_version"])
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
-        """Return the text that the sessions of this person contain. They end when it changes, like tokens.
+        """Return a text that each session of this person stores. When the text changes, the sessions end, as tokens do.
 
-        Django's contains the password. So its sessions would survive `services.end_all_logins`, and would end when the same
-        password is hashed again.
+        Django's own text depends on the password's hash. With it, sessions would survive `services.end_all_logins`, and
+        would end when the same password is hashed again.
         """
         version = f"{self.pk} {self.token_version}"
         return salted_hmac(
@@ -135,7 +134,7 @@ class EndedLogin(models.Model):
 
 
 class KnownAddress(models.Model):
-    """A network from which a person has logged in, as a keyed hash. `accounts.logins` applies fewer limits to it."""
+    """A network from which a person has logged in, as a keyed hash. `accounts.login_limits` applies fewer limits to it."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="known_addresses", db_index=False)
     network = models.CharField(max_length=32)

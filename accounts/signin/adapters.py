@@ -1,4 +1,4 @@
-"""Where allauth asks the project: check passwords, build links, send e-mails, and admit people."""
+"""The hooks through which allauth lets the project check passwords, send e-mails and admit people."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class AccountAdapter(DefaultAccountAdapter):
     def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
         """Return the person with this e-mail address and password, or None. Counts like a login to the API.
 
-        Raises forms.ValidationError beyond the limits, and for people who are switched off.
+        Raises forms.ValidationError if a login limit is exceeded, or if the person's login is switched off.
         """
         try:
             user = services.check_credentials(
@@ -53,7 +53,7 @@ class AccountAdapter(DefaultAccountAdapter):
         return self.authenticate(self.request, email=user.email, password=password) is not None
 
     def pre_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse | None:
-        """Refuse people who are switched off, and people without an account who are no operators."""
+        """Refuse people whose login is switched off, and people who have no account and are not operators."""
         refusal: HttpResponse | None = super().pre_login(request, user, **kwargs)
         if refusal is None and not user.is_staff and not user.memberships.exists():
             clear_login(request)
@@ -87,7 +87,7 @@ class AccountAdapter(DefaultAccountAdapter):
         context: dict[str, Any] | None = None,
         email: str | None = None,
     ) -> None:
-        # allauth has a table of e-mail addresses. People of iris have one address each, in their own row.
+        # allauth reads addresses from its own table. In iris, each person has one address, in the row of the user.
         super().send_notification_mail(template_prefix, user, context, email or user.email)
 
 
@@ -115,5 +115,5 @@ def end_session_in_time(request: HttpRequest) -> None:
 
 
 def form_error(error: IrisError) -> forms.ValidationError:
-    """Return the error for a form that shows the message of this one."""
+    """Turn an error of iris into a form error with the same message."""
     return forms.ValidationError(error.message, code=error.code)

@@ -21,7 +21,7 @@ from accounts import audit, links
 from accounts.api.throttles import address_of
 from accounts.audit_triggers import BY_LINK
 from accounts.models import User
-from accounts.signin import limits
+from accounts.signin import code_limits
 from accounts.signin.adapters import end_session_in_time, form_error
 from iris.errors import Throttled
 
@@ -93,7 +93,7 @@ class FirstPasswordForm(_ShortPasswords, account_forms.ResetPasswordKeyForm):
 
 @contextmanager
 def _password_by_link() -> Iterator[None]:
-    """Let the audit log say of passwords that are set inside the block that a link was used. Use it in a transaction."""
+    """For the audit log, mark passwords that are set inside the block as set by a link. Use it in a transaction."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT set_config(%s, 'yes', true)", [BY_LINK])
         yield
@@ -129,7 +129,7 @@ class _LimitedCode(mfa_forms.BaseAuthenticateForm):
         """Accept a code of the authenticator app, or a recovery code. Each code works once."""
         code = "".join(self.cleaned_data["code"].split())
         try:
-            with limits.code_attempt(self.user):
+            with code_limits.code_attempt(self.user):
                 self.authenticator = self._find(code)
         except Throttled as error:
             raise form_error(error) from error
@@ -140,7 +140,7 @@ class _LimitedCode(mfa_forms.BaseAuthenticateForm):
             user=self.user, type__in=(Authenticator.Type.TOTP, Authenticator.Type.RECOVERY_CODES)
         ):
             if authenticator.type == Authenticator.Type.TOTP:
-                right = validate_totp_code(authenticator.data["secret"], code) and limits.is_first_use(
+                right = validate_totp_code(authenticator.data["secret"], code) and code_limits.is_first_use(
                     self.user, code
                 )
             else:
@@ -174,7 +174,7 @@ class ActivateTotpForm(ActivateTOTPForm):
     def clean_code(self) -> str:
         code = "".join(self.cleaned_data["code"].split())
         try:
-            with limits.code_attempt(self.user):
+            with code_limits.code_attempt(self.user):
                 if not validate_totp_code(self.secret, code):
                     raise forms.ValidationError(
                         "The code is wrong. Scan the picture again, and check that the clock of your phone is right.",

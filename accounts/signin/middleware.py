@@ -14,7 +14,7 @@ MAX_BODY_BYTES = 64 * 1024
 
 
 class ErrorPages:
-    """Middleware: refuse large bodies, and answer errors that carry a sentence for the person. Only below `/accounts/`."""
+    """Middleware for the paths below `/accounts/`: refuse large bodies, and show errors of iris as pages."""
 
     def __init__(self, answer: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._answer = answer

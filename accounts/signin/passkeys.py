@@ -1,4 +1,4 @@
-"""The forms of passkeys and security keys: allauth's, which refuse what no browser sends instead of failing."""
+"""The forms of passkeys and security keys. Unlike allauth's own, they refuse malformed input instead of failing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django import forms
 from django.core.validators import MaxLengthValidator
 
 from accounts import audit
-from accounts.signin import limits
+from accounts.signin import code_limits
 from accounts.signin.adapters import form_error
 from iris.errors import Throttled
 
@@ -61,7 +61,7 @@ class _OfKnownPerson(_Authentication):
 
     def clean_credential(self) -> Any:
         try:
-            with limits.code_attempt(self.user):
+            with code_limits.code_attempt(self.user):
                 return super().clean_credential()
         except Throttled as error:
             raise form_error(error) from error

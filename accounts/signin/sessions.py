@@ -1,4 +1,4 @@
-"""The list of a person's browser sessions: note in the audit log which of them were ended from another one."""
+"""The list of a person's browser sessions: note in the audit log if sessions were ended from another session."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from accounts import audit
 
 class SessionsAdapter(DefaultUserSessionsAdapter):
     def end_sessions(self, sessions: Sequence[UserSession]) -> None:
-        """End the sessions of one person. Sessions that have ended by themselves are forgotten without an entry."""
+        """End the sessions of one person. Sessions that have ended by themselves are deleted without an entry."""
         with transaction.atomic():
             alive = [session for session in sessions if session.exists()]
             if alive:

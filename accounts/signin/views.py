@@ -18,7 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts import links, mail
 from accounts.api.throttles import address_of
 from accounts.models import User
-from accounts.signin import limits
+from accounts.signin import code_limits
 
 
 @login_required
@@ -68,7 +68,7 @@ class ForgottenPassword(PasswordResetView):
 
 class PasskeySignIn(LoginWebAuthnView):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        limits.count_passkey_attempt(address_of(request))
+        code_limits.count_passkey_attempt(address_of(request))
         return cast(HttpResponseBase, super().dispatch(request, *args, **kwargs))
 
 

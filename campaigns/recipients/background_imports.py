@@ -2,9 +2,10 @@
 
 Imports proceed in chunks, with the accounts in turn.
 
-Each chunk is committed together with the number of its last row, so a killed import resumes there. A lost database
-connection also loses the lock, so two processes may import the same sheet. Then the process that commits a chunk first
-continues alone. Threads read the sheets outside any transaction (`campaigns.recipients.sheet_reader`).
+Each chunk is committed together with the number of its last row, so a killed import resumes there. One task at a time
+imports, under an advisory lock of its database session. If the connection is lost, so is the lock, and two processes may
+import the same sheet. Then the process that commits a chunk first continues alone. Threads read the sheets outside any
+transaction (`campaigns.recipients.sheet_reader`).
 """
 
 from __future__ import annotations
@@ -35,15 +36,14 @@ from telephony.engine.failpoints import failpoint
 
 log = logging.getLogger(__name__)
 
-TIME_SLICE_SECONDS = (
-    60.0  # how long one task imports; the next task begins with the accounts that were served least recently
-)
+# How long one task imports. The next task begins with the accounts that were served least recently.
+TIME_SLICE_SECONDS = 60.0
 SHORT_TIME_SLICE_SECONDS = 10.0  # while an account waits because other accounts use all readers
 POLL_SECONDS = 1.0  # between two checks for new sheets
 MAX_READERS = 4  # sheets that are read concurrently; each takes up to about 100 MB of memory
-MAX_READER_SILENCE_SECONDS = (
-    300.0  # after this long without a chunk, the reader hangs in code that the budget cannot interrupt
-)
+# After this long without a chunk, iris assumes that the reader hangs in code that the budget of processor time cannot
+# interrupt.
+MAX_READER_SILENCE_SECONDS = 300.0
 MAX_TRIES = 5  # attempts in a row that ended without a chunk, because the process died or the reader hung
 RETRY_AFTER = timedelta(seconds=15)
 MAX_MISSING = timedelta(hours=1)
@@ -125,7 +125,7 @@ class _Importer:
             return
         if self._only is not None:
             if self._has_begun:
-                return  # its file may be missing; a later task tries again
+                return  # this task has tried the import already; if it could not (a missing file), a later task tries again
             self._has_begun = True
         self._looked_at = time.monotonic()
         places = MAX_READERS - len(self._open)
@@ -331,7 +331,7 @@ def _fail(pending: SheetImport, message: str) -> None:
 def _refuse(pending: SheetImport, message: str) -> None:
     campaign = _locked(pending)
     with connection.cursor() as cursor:
-        # The audit log has the failed import, and not the rows that are removed with it.
+        # Tells the audit triggers not to log the removed rows. The failed import is logged.
         cursor.execute("SELECT set_config('iris.importing', 'yes', true)")
         # No run can have used these recipients yet, so no rows refer to them. Django's delete() would read all of them.
         cursor.execute(

@@ -18,9 +18,8 @@ from campaigns.tag_sizes import TagMeasurer
 
 CHUNK = 20_000  # rows of a background import that are committed together
 CHUNK_CHARACTERS = 8 * 2**20  # a chunk of long rows has fewer rows than CHUNK
-CHUNK_SECONDS = (
-    2.0  # processor time after which a chunk ends even if it has no valid row, so that progress is stored
-)
+# Processor time after which a chunk ends even if it has no valid row, so that progress is stored.
+CHUNK_SECONDS = 2.0
 
 
 class StorageUnavailable(Exception):

@@ -26,7 +26,7 @@ class Figures:
 
 
 def figures_of(departments: Sequence[Account]) -> Mapping[int, Figures]:
-    """Return the figures of each department, by id. Executes two statements, independent of their number."""
+    """Return the figures of each department, by id. Executes two SQL statements for any number of departments."""
     ids = [department.pk for department in departments]
     spending = spending_of(ids)
     campaigns: dict[int, Counter[RunStatus | None]] = {pk: Counter() for pk in ids}

@@ -89,7 +89,7 @@ def _has_tag(tag: str, value: str) -> Q:
 
 
 def _number_or_none(text: str) -> float | None:
-    """Return the text as a number, so that 25 also matches the 25.0 of some sheets. None if it is no finite number."""
+    """Return the text as a number, so that 25 also matches the 25.0 of some sheets. None if it is not a finite number."""
     try:
         number = float(text) if len(text) <= MAX_DIGITS else math.nan
     except ValueError:

@@ -26,8 +26,8 @@ from iris.errors import InvalidInput
 
 MAX_DAYS = 366
 MAX_LINES = 100_000
-# An entry is visible only when its transaction has ended. No transaction with entries lasts longer than this; the clocks of
-# the machines may differ, too.
+# How long after its end a day is closed. An entry becomes visible only when its transaction ends, and no transaction with
+# entries lasts longer than this. The time also covers differences between the clocks of the machines.
 SETTLING = timedelta(hours=2)
 PROBE = 10_000  # entries between two probes for the end of a day
 BATCH_SIZE = 500
@@ -43,9 +43,9 @@ class DayLine:
 
 @dataclass(frozen=True, kw_only=True)
 class AccountStatement:
-    """The credits of an account in some days. Opening plus all lines is closing, for the balance and for what is on hold.
+    """The credits of an account in a period. Opening plus all lines is closing, for the balance and for what is on hold.
 
-    `closed_until` is the last closed day of these, and `hash` the hash of its statement or of the last one before.
+    `closed_until` is the last closed day of the period. `hash` is the hash of the latest statement up to that day.
     """
 
     first: date
@@ -259,8 +259,9 @@ _HOLDS = "LEFT JOIN accounts_credithold h ON h.id = s.hold_id"
 _WITHIN = """
     WHERE e.id >= %(first)s AND e.id <= %(limit)s AND e.created_at >= %(from)s AND e.created_at < %(to)s
 """
-# The ids around the end of a day are not in the order of time. An id below the result belongs to this day or an earlier one,
-# even if its transaction has not ended yet: it was assigned later than those of all entries that have settled.
+# The first id of the next day. The ids around the end of a day are not in the order of time, but every id below the result
+# belongs to this day or an earlier one. An entry whose transaction has not ended yet cannot have such an id, because its id
+# was assigned later than the ids of all settled entries.
 _NEXT_ENTRY = """
     SELECT least(min(id) FILTER (WHERE created_at >= %(to)s),
                  coalesce(max(id) FILTER (WHERE created_at < %(to)s) + 1, %(first)s))

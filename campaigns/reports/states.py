@@ -9,7 +9,7 @@ from decimal import Decimal
 from django.db.models import Q, QuerySet
 
 from campaigns.models import Campaign, Recipient, Run, RunStatus, Service
-from campaigns.runs.lifecycle import live_run
+from campaigns.runs.run_statuses import live_run
 from telephony.models import FINAL, Channel, Delivery, DeliveryStatus, Purpose
 
 

@@ -3,7 +3,7 @@
 An account sets above how many recipients its runs and those of its departments need approval. Such a run waits, with its
 credits on hold, until a person who is not one of its authors approves it. It is never changed while it waits or until it
 starts: every change of the campaign's message, recipients or rules replaces it by another run, which waits again
-(`reschedule`). So the id of a run is the version of what an approver saw. `approve` and all changes lock the campaign
+(`reschedule`). So the id of a run identifies what an approver saw. `approve` and all changes lock the campaign
 first, so one of them comes first: either the change replaces the run and the approval names a run that is gone, or the
 run is approved and the change replaces it afterwards.
 """
@@ -23,7 +23,7 @@ from accounts import actors
 from accounts.actors import Acting
 from accounts.models import Account
 from campaigns.models import Campaign, NotStarted, Run, RunStatus
-from campaigns.runs import lifecycle
+from campaigns.runs import run_statuses
 from iris.errors import Conflict, NotAllowed, NotFound
 from telephony.engine.nudge import nudge
 
@@ -44,7 +44,7 @@ class PeopleOnly(NotAllowed):
 
 @dataclass(frozen=True, kw_only=True)
 class ApprovalRule:
-    """Runs for more than `above` recipients must be approved within `hours`. With None, no run must."""
+    """Runs for more than `above` recipients must be approved within `hours`. If `above` is None, no run needs approval."""
 
     above: int | None
     hours: int
@@ -62,7 +62,7 @@ def rule_of(account: Account) -> ApprovalRule:
 
 
 def is_needed(rule: ApprovalRule, recipients: int, *, changed: Run | None) -> bool:
-    """Return whether a run needs approval. A run that replaces one which needed it does, whatever the rule is now."""
+    """Return whether a run needs approval. It does if the run that it replaces needed approval, whatever the rule is now."""
     over = rule.above is not None and recipients > rule.above
     return over or (changed is not None and changed.needs_approval)
 
@@ -102,7 +102,7 @@ def approve(*, campaign: Campaign, run_id: int, by: Acting) -> Run:
                 "You began this run or changed it since, in person or with an API key that you created, so you cannot"
                 " approve it. Another person with the permission “send” must."
             )
-        if not lifecycle.approve(run.pk, by=person):
+        if not run_statuses.approve(run.pk, by=person):
             raise Conflict(
                 "The time to approve this run is over, so it does not start. Begin the campaign again.",
                 code="approval_expired",
@@ -119,7 +119,7 @@ def reject(*, campaign: Campaign, run_id: int | None, by: Acting, words: str = "
     """
     person = _person(by, verb="reject")
     with _waiting_run(campaign, run_id) as run:
-        lifecycle.withdraw(run, because=NotStarted.REJECTED, by=person, words=words)
+        run_statuses.withdraw(run, because=NotStarted.REJECTED, by=person, words=words)
     return run
 
 
@@ -138,7 +138,7 @@ def expire_all() -> int:
                     continue
                 run = due.select_for_update(of=("self",)).filter(pk=pk).first()
                 if run is not None:
-                    lifecycle.withdraw(run, because=NotStarted.EXPIRED)
+                    run_statuses.withdraw(run, because=NotStarted.EXPIRED)
                     ended += 1
         except Exception:  # the other runs must still end
             log.exception("Run %d, which was not approved in time, cannot be ended", pk)

@@ -51,11 +51,11 @@ def begin(
     The run is for all recipients, for those whose status is in `statuses`, or for those whose ids are in `individual`.
     Arguments that are not given are taken from the campaign. A new `message` is used for calls and for SMS, unless a new
     `sms_message` is given. A `trial` changes neither the campaign nor the status of its recipients. With
-    `replaces_pending`, the new run replaces one that has not started. `changed` is that run if the reason is a change of
-    the campaign: then the new run keeps its authors, and needs approval if it did.
+    `replaces_pending`, the new run replaces one that has not started. If the campaign was changed, the caller passes the
+    replaced run as `changed`. The new run then keeps its authors, and needs approval if the replaced run needed it.
 
-    If the account demands approval of runs with so many recipients, the run waits for it (`approval`). The person who
-    acts becomes an author of the run.
+    If the account demands approval of runs of this size, the run waits for approval (`approval`). The person who acts
+    becomes an author of the run.
 
     Everything happens in one transaction. `run.hold.amount` is the hold, by the prices that the run freezes. Raises
     InvalidInput, Conflict if a run is live, InsufficientCredits, and Unavailable if no carrier serves the calls or SMS.
@@ -112,7 +112,8 @@ def begin(
             _refuse_live_run(campaign)  # the run may have started in the meantime
         held = _hold_credits(campaign, limits.run, at_least=limits.recipient)
         if last > campaign.measured_to and campaign.measured:
-            campaign.measured = False  # the previous release has added recipients (`measuring`)
+            # A process of the previous release has added recipients without measuring them (`measuring`).
+            campaign.measured = False
             campaign.save(update_fields=["measured"])
         if not trial:
             _store_on_campaign(
@@ -244,7 +245,7 @@ def _stored_source(campaign: Campaign, *, has_text: bool, has_audio: bool) -> So
 
 
 def _refuse_live_run(campaign: Campaign, *, except_pending: bool = False) -> None:
-    run = lifecycle.live_run(campaign.pk)
+    run = run_statuses.live_run(campaign.pk)
     if run is None or (except_pending and run.status in PENDING):
         return
     state = {

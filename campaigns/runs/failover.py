@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from campaigns.models import Recipient, Run, RunStatus
-from campaigns.runs import rendering
+from campaigns.runs import delivery_requests
 from iris.errors import Unavailable
 from telephony.caller_id import choose_caller
 from telephony.engine import lifecycle as deliveries
@@ -29,7 +29,7 @@ def send_sms_after_missed_calls(changed: Sequence[Changed], **kwargs: Any) -> No
         if delivery.purpose is Purpose.CAMPAIGN
         and delivery.is_final
         and delivery.channel is Channel.CALL
-        and not delivery.is_late  # its end was announced when it was lost
+        and not delivery.is_late  # its end was announced when it counted as lost
     ]
     if not ended:
         return
@@ -46,11 +46,11 @@ def send_sms_after_missed_calls(changed: Sequence[Changed], **kwargs: Any) -> No
     )
     for run in runs:
         missed = [d.item for d in ended if d.batch == run.pk and d.status in run.failover_statuses]
-        recipients = rendering.addressees(Recipient.objects.filter(pk__in=missed))
+        recipients = delivery_requests.addressees(Recipient.objects.filter(pk__in=missed))
         if run.caller:  # the number may have been released since the run began
             run.caller = choose_caller(owner_id=run.campaign.owner_id, wanted=run.caller)
         try:
-            ids = enqueue(requests=rendering.sms_requests(run, recipients))
+            ids = enqueue(requests=delivery_requests.sms_requests(run, recipients))
         except Unavailable as e:  # the end of the calls must still be stored
             log.error("Run %d: no SMS could be queued after its missed calls: %s", run.pk, e)
             continue

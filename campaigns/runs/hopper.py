@@ -90,7 +90,7 @@ def _advance(run_id: int, status: RunStatus, broken: set[int]) -> bool:
     """
     try:
         if status is RunStatus.STOPPING:
-            return lifecycle.terminate_untouched(run_id)
+            return recipient_statuses.terminate_untouched(run_id)
         return fill(run_id) > 0
     except (OperationalError, InterfaceError):
         raise
@@ -130,7 +130,7 @@ def fill(run_id: int) -> int:
     content = survey_calls if run.campaign.service == Service.SURVEY else rendering
     begun_at = time.monotonic()
     try:
-        requests = content.delivery_requests(run, recipients)
+        requests = content.requests_for(run, recipients)
     except speech.SpeechBudgetExceeded as error:
         if len(recipients) == 1 and not error.made_count:
             raise
@@ -235,7 +235,7 @@ def _count_queued_of_latest(run: Run) -> tuple[int, bool]:
 
 def _count_queued(run: Run) -> int:
     return deliveries.count_queued(
-        run.pk, purpose=Purpose.CAMPAIGN, owner_id=run.campaign.owner_id, priority=rendering.PRIORITY
+        run.pk, purpose=Purpose.CAMPAIGN, owner_id=run.campaign.owner_id, priority=delivery_requests.PRIORITY
     )
 
 

@@ -15,7 +15,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from campaigns.models import Run, RunStatus, Service, Source
-from campaigns.runs import rendering, setting_aside, survey_calls
+from campaigns.runs import delivery_requests, setting_aside, survey_calls
 from iris.errors import IrisError
 from telephony import speech
 from telephony.engine import stalls
@@ -60,10 +60,10 @@ def prepare(run: Run) -> None:
 
     A repetition is cheap, because existing recordings are reused.
     """
-    rows = rendering.addressees(run.untouched().filter(pk__gt=run.prepared_to)[:CHUNK])
+    rows = delivery_requests.addressees(run.untouched().filter(pk__gt=run.prepared_to)[:CHUNK])
     done = len(rows) < CHUNK
     try:
-        content = survey_calls if run.campaign.service == Service.SURVEY else rendering
+        content = survey_calls if run.campaign.service == Service.SURVEY else delivery_requests
         content.prepare_calls(run, rows)
     except (OperationalError, InterfaceError):
         raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from campaigns.models import PENDING, Campaign, Run, Source
 from campaigns.runs.begin import begin
-from campaigns.runs.lifecycle import live_run
+from campaigns.runs.run_statuses import live_run
 from campaigns.runs.stop import withdraw
 from telephony.models import DeliveryStatus
 

@@ -74,8 +74,8 @@ def hold_everything() -> None:
 def _set_aside_all() -> None:
     under_way = Run.objects.filter(status__in=[RunStatus.RUNNING, *PENDING]).order_by("pk")
     for pk in under_way.values_list("pk", flat=True):
-        if lifecycle.set_aside(pk, reason=HELD):
-            lifecycle.reconcile(pk)
+        if run_statuses.set_aside(pk, reason=HELD):
+            run_statuses.reconcile(pk)
             log.warning("Run %d is held after a restore", pk)
     restore_hold.note_runs_paused()
 
@@ -102,9 +102,9 @@ def release(run_ids: Collection[int] | None) -> list[int]:
                 " manage.py after_restore --show lists the held runs.",
                 code="not_in_that_state",
             )
-        resumed = [pk for pk in held if (run_ids is None or pk in run_ids) and lifecycle.resume(pk)]
+        resumed = [pk for pk in held if (run_ids is None or pk in run_ids) and run_statuses.resume(pk)]
         for pk in resumed:
-            lifecycle.reconcile(pk)
+            run_statuses.reconcile(pk)
         if hold is not None:
             restore_hold.release()
     return resumed
@@ -186,7 +186,7 @@ def _mark_reached(run: Run, numbers: frozenset[str]) -> int:
 
 def _reached_requests(run: Run, recipients: Sequence[int]) -> list[DeliveryRequest]:
     """Return the deliveries of recipients who were already reached. No speech is synthesized, because nothing is played."""
-    addressees = rendering.addressees(Recipient.objects.filter(pk__in=recipients).order_by("pk"))
+    addressees = delivery_requests.addressees(Recipient.objects.filter(pk__in=recipients).order_by("pk"))
     service = Service(run.campaign.service)
     prices = RunPrices(run)
     calls = [
@@ -194,7 +194,7 @@ def _reached_requests(run: Run, recipients: Sequence[int]) -> list[DeliveryReque
         for one in addressees
         if service.calls
     ]
-    requests = calls + (rendering.sms_requests(run, addressees) if service.texts else [])
+    requests = calls + (delivery_requests.sms_requests(run, addressees) if service.texts else [])
     return [replace(request, credit_limit=Decimal(0)) for request in requests] if run.is_capped else requests
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from django.db.models.functions import Now
 
 from campaigns.models import Run, RunStatus
-from campaigns.runs import lifecycle
+from campaigns.runs import run_statuses
 from iris.errors import IrisError
 
 log = logging.getLogger(__name__)
@@ -39,9 +39,9 @@ def _set_aside(run_id: int, *, reason: str) -> None:
     Run.objects.filter(pk=run_id).update(failing_since=None)
     if Run.objects.filter(pk=run_id, trial=True).exists():
         # A trial is stopped instead. The owner does not expect a paused trial, and it would block the next run.
-        moved = lifecycle.move(run_id, to=RunStatus.STOPPING, allowed_from=[RunStatus.RUNNING])
+        moved = run_statuses.move(run_id, to=RunStatus.STOPPING, allowed_from=[RunStatus.RUNNING])
     else:
-        moved = lifecycle.set_aside(run_id, reason=reason)
+        moved = run_statuses.set_aside(run_id, reason=reason)
     if moved:
         log.warning("Run %d cannot continue and was set aside", run_id)
-        lifecycle.reconcile(run_id)
+        run_statuses.reconcile(run_id)

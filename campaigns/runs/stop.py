@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 
 from accounts import credits
 from campaigns.models import LIVE, PENDING, Campaign, NotStarted, Run, RunStatus
-from campaigns.runs import lifecycle
+from campaigns.runs import recipient_statuses, run_statuses
 from iris.errors import Conflict
 from telephony.engine.nudge import nudge
 from telephony.models import FINAL, Delivery, DeliveryStatus, Purpose
@@ -39,7 +39,7 @@ def stop(*, campaign: Campaign) -> Stopped:
 
     Deliveries that the carrier already has continue and are still paid. Raises Conflict if no run is live.
     """
-    run = lifecycle.live_run(campaign.pk)
+    run = run_statuses.live_run(campaign.pk)
     if run is None:
         raise Conflict("This campaign is not running, so there is nothing to stop.", code="not_running")
     with _flushed_later():
@@ -54,7 +54,7 @@ def request_stop(run: Run) -> bool:
 
     Call `finish_stop` next, in other transactions. If the process dies before that, the next ticks finish the stop.
     """
-    return lifecycle.move(run.pk, to=RunStatus.STOPPING, allowed_from=_NOT_STOPPED)
+    return run_statuses.move(run.pk, to=RunStatus.STOPPING, allowed_from=_NOT_STOPPED)
 
 
 def finish_stop(run: Run, *, first: bool) -> Stopped:
@@ -66,7 +66,7 @@ def finish_stop(run: Run, *, first: bool) -> Stopped:
     # Each step is a transaction of its own: deliveries that end meanwhile lock the hold and recipients before the run, and
     # submissions can only end after the deliveries were committed as stopped.
     with _flushed_later():
-        lifecycle.reconcile(run.pk)
+        run_statuses.reconcile(run.pk)
     _wait_for_submissions(run.pk)
     unfinished = Delivery.objects.filter(purpose=Purpose.CAMPAIGN, batch=run.pk, status__lt=FINAL)
     run.refresh_from_db()
@@ -81,8 +81,8 @@ def finish_stop(run: Run, *, first: bool) -> Stopped:
             keep = unfinished.aggregate(sum=Sum("credit_limit"))["sum"] or Decimal(0)
             credits.release(hold_id=run.hold_id, keep=keep, cause=f"run:{run.pk}:stopped")
         if may_have_ended:
-            lifecycle.terminate_untouched(run.pk, limit=MARKED_AT_ONCE)
-            lifecycle.finish(run.pk)
+            recipient_statuses.terminate_untouched(run.pk, limit=MARKED_AT_ONCE)
+            run_statuses.finish(run.pk)
     run.refresh_from_db()
     return Stopped(run, sorted(set(unfinished.values_list("item", flat=True))))
 
@@ -117,7 +117,7 @@ def withdraw(*, campaign: Campaign) -> Run | None:
             Run.objects.select_for_update(of=("self",)).filter(campaign=campaign, status__in=PENDING).first()
         )
         if run is not None:
-            lifecycle.withdraw(run, because=NotStarted.REPLACED)
+            run_statuses.withdraw(run, because=NotStarted.REPLACED)
     return run
 
 
@@ -136,14 +136,14 @@ def _wait_for_submissions(run_id: int) -> None:
 
 def pause(*, campaign: Campaign) -> Run:
     """Pause the running run: nothing is submitted until `resume`. Raises Conflict if the run is not running."""
-    run = lifecycle.live_run(campaign.pk)
+    run = run_statuses.live_run(campaign.pk)
     if (
         run is None
         or run.trial
-        or not lifecycle.move(run.pk, to=RunStatus.PAUSED, allowed_from=[RunStatus.RUNNING])
+        or not run_statuses.move(run.pk, to=RunStatus.PAUSED, allowed_from=[RunStatus.RUNNING])
     ):
         raise Conflict("This campaign is not running, so it cannot be paused.", code="not_in_that_state")
-    lifecycle.reconcile(run.pk)
+    run_statuses.reconcile(run.pk)
     _wait_for_submissions(run.pk)
     run.refresh_from_db()
     return run
@@ -151,10 +151,10 @@ def pause(*, campaign: Campaign) -> Run:
 
 def resume(*, campaign: Campaign) -> Run:
     """Resume a paused run, or let it wait for its approval or start time again. Raises Conflict if it is not paused."""
-    run = lifecycle.live_run(campaign.pk)
-    if run is None or not lifecycle.resume(run.pk):
+    run = run_statuses.live_run(campaign.pk)
+    if run is None or not run_statuses.resume(run.pk):
         raise Conflict("This campaign is not paused, so it cannot be resumed.", code="not_in_that_state")
-    lifecycle.reconcile(run.pk)
+    run_statuses.reconcile(run.pk)
     nudge("campaigns.tasks.fill")
     run.refresh_from_db()
     return run

@@ -1,4 +1,4 @@
-"""Render and price the survey calls of a run, as `rendering` does for other calls.
+"""Render and price the survey calls of a run, as `delivery_requests` does for other calls.
 
 All steps are joined into one recording, each followed by its time for a response. A call script has the times at which each
 step begins and ends.
@@ -93,7 +93,7 @@ def prepare_calls(run: Run, recipients: Sequence[Addressee]) -> None:
     """Synthesize the speech for these recipients ahead of time."""
     for step in SurveyStep.objects.asked_by(run.campaign):
         if not step.plays:
-            rendering.prepare(run, parse_message(step.text), recipients)
+            delivery_requests.prepare(run, parse_message(step.text), recipients)
 
 
 def max_seconds(
@@ -157,7 +157,7 @@ def _render_step(
         return [("", step.audio)] * len(recipients)
     message = parse_message(step.text)
     texts = [message.render(recipient.tags) for recipient in recipients]
-    return list(zip(texts, rendering.spoken(run, message, recipients, texts), strict=True))
+    return list(zip(texts, delivery_requests.spoken(run, message, recipients, texts), strict=True))
 
 
 def _script_step(one: RenderedStep, pause: Audio) -> ScriptStep:

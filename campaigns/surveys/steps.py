@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts import audit
 from campaigns.messages import parse_message
 from campaigns.models import PENDING, Answer, Campaign, Service, Step, StepKind, Survey, SurveyStep
-from campaigns.runs import lifecycle
+from campaigns.runs import run_statuses
 from campaigns.runs.reschedule import reschedule
 from iris.errors import Conflict, InvalidInput
 from telephony.models import Audio
@@ -43,7 +43,7 @@ def set_steps(*, campaign: Campaign, steps: Sequence[StepPlan]) -> list[SurveySt
         raise InvalidInput("Only a SURVEY campaign has steps.", code="no_survey")
     with transaction.atomic():
         campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
-        run = lifecycle.live_run(campaign.pk)
+        run = run_statuses.live_run(campaign.pk)
         if run is not None and run.status not in PENDING:
             raise Conflict(
                 "This survey is running. Wait until it has completed, or stop it, before you change its steps.",

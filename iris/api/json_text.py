@@ -9,9 +9,8 @@ from iris.errors import InvalidInput
 from iris.storable import is_storable
 
 MAX_VALUES = 600_000  # in one JSON text
-MAX_CONTAINERS = (
-    100_000  # lists and objects in one JSON text: each needs several times the memory of a number
-)
+# Lists and objects in one JSON text: each needs several times the memory of a number.
+MAX_CONTAINERS = 100_000
 MAX_DEPTH = 60
 
 

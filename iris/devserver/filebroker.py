@@ -29,13 +29,11 @@ SCHEME = "iris-files"
 TRANSPORT_ALIASES[SCHEME] = "iris.devserver.filebroker:Transport"
 
 NEVER = 10**20 - 1
-SWEEP_INTERVAL_MESSAGES = (
-    200  # after writing this many messages, a process drops expired ones, because perhaps no worker runs
-)
+# After writing this many messages, a process drops expired ones, because perhaps no worker runs.
+SWEEP_INTERVAL_MESSAGES = 200
 MAX_WAIT_SECONDS = 0.2
-ABANDONED_AFTER = (
-    3600  # seconds after which the process that was writing or reading a message has probably died
-)
+# Seconds after which the process that was writing or reading a message has probably died.
+ABANDONED_AFTER = 3600
 
 
 class Channel(virtual.Channel):

@@ -10,8 +10,8 @@ from celery import Task
 from django.db import transaction
 from django.utils.module_loading import import_string
 
-# Seconds after which a waiting nudge is dropped: each tick sends it again, so a worker that was down for an hour does not
-# start with an hour of old nudges.
+# Seconds after which a waiting nudge is dropped. Nothing is lost, because each tick sends a new one. Without this limit, a
+# worker that was down for an hour would start with an hour of old nudges.
 EXPIRES = 60
 
 

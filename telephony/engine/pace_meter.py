@@ -62,7 +62,7 @@ class PaceMeter:
         self._submitted += count
 
     def nothing_due(self) -> None:
-        """Restart the measurement. The trunk has no work or rests, so its present pace is no evidence of a problem."""
+        """Restart the measurement. The trunk has no work or rests, so its present pace does not show a problem."""
         self._begin()
 
     def longest_pause(self) -> float:

@@ -27,9 +27,8 @@ MAX_CHANNELS = 8
 # Cost limits per second of sound, averaged over the allowed seconds: stereo at 48 kHz, in frames of 10 ms.
 VALUES_PER_SECOND = 2 * 48_000
 PACKETS_PER_SECOND = 100
-MAX_FORMAT_CHANGES = (
-    50  # maximum number of changes of format, rate or channels in a file; each change needs a new resampler
-)
+# Maximum number of changes of format, rate or channels in a file; each change needs a new resampler.
+MAX_FORMAT_CHANGES = 50
 SPARE_SECONDS = 2  # in addition to the allowed seconds, for rounding and for silence that is trimmed later
 
 # FFmpeg detects the format from the content and tries only these. Other formats, such as playlists, make

@@ -29,7 +29,7 @@ _AMOUNT_WORDS = re.compile(
     r"मूल्य|बिल|किस्ता|मनी|मिति|रकम|शुल्क|जम्मा|युनिट|रिडिङ|महसुल|बाँकी|price|bill|fee", re.IGNORECASE
 )
 _CODE_DIGITS = rf"(?<![\d,.A-Za-z])(\d{{4,12}}){NO_MORE_DIGITS}(?!\.\d|[A-Za-z]|\s*+(?:{COUNT_NOUNS}))"
-# No code that is already in words follows. If one follows, the number before the code word is not the code.
+# Matches unless a code that is already in words follows. If one follows, the number before the code word is not the code.
 _OTHER_CODE = rf"(?![^।\n‖]{{0,6}}(?:{'|'.join(NUMBERS[:10])}) ‖)"
 _HOTLINE_WORDS = (
     "प्रहरी|दमकल|एम्बुलेन्स|ambulance|हेल्पलाइन|helpline|हटलाइन|hotline|ट[ोे]ल ?फ्री|toll ?free|ट्राफिक|डायल|dial|"
@@ -150,7 +150,7 @@ def spell_letters(letters: str) -> str:
 
 
 def say_capitals(word: str) -> str:
-    """Return a word in capitals as it is said: spelled, unless it is a word."""
+    """Say a sequence of capitals: letter by letter if it is an abbreviation, otherwise as a word."""
     if spoken := SPOKEN_CAPITALS.get(word):
         return spoken
     if word in WORDS_IN_CAPITALS:

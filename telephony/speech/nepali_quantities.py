@@ -77,7 +77,7 @@ _COUNTED = re.compile("\\s?(?:दिन|जना|हप्ता|महिन�
 
 
 def _fraction(match: re.Match[str]) -> str:
-    """Say 1/2 as a half and 2 1/2 as two and a half. Other numbers with a slash are no fractions."""
+    """Say 1/2 as a half and 2 1/2 as two and a half. Other numbers with a slash are not fractions."""
     fraction = int(match["over"]), int(match["under"])
     said = _FRACTIONS.get(fraction)
     if said is None and fraction in _OVER:

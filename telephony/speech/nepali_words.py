@@ -103,7 +103,7 @@ def ordinal(number: int) -> str:
 
 
 def append_ending(said: str, ending: str) -> str:
-    """Append the suffix that is written to a number without a space: ५०को is पचासको, २५जना is पच्चिस जना."""
+    """Append a suffix that is attached to the digits without a space: ५०को is पचासको, २५जना is पच्चिस जना."""
     if not ending:
         return said
     return said + ending if re.match(CASE_ENDINGS, ending) else f"{said} {ending}"

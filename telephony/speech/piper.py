@@ -143,7 +143,7 @@ def _next_cut(text: str, start: int) -> int:
         if len(sentence[0]) > MAX_SENTENCE_CHARACTERS:
             begin, end = sentence.start(), sentence.start() + MAX_SENTENCE_CHARACTERS
             for sign in (",", ";", " "):
-                # Not in the first half, because pieces of a word or two would add audible pauses without need.
+                # Never cut in the first half: a piece of one or two words would add an audible pause without need.
                 if (found := text.rfind(sign, begin + MAX_SENTENCE_CHARACTERS // 2, end)) > 0:
                     return found + 1
             return end

@@ -43,9 +43,8 @@ _PLAIN, _SPELLED, _ALONE = 0.13, 0.5, 0.8
 # A vowel sign that follows no consonant is called by its name.
 _STRAY_SIGN = 0.7
 _EXOTIC = 3.0  # any character without a weight of its own: espeak may say its name, or its number
-_OTHER_SCRIPT = (
-    1.3  # added for each character that is not ASCII, where the voice speaks another language than Nepali
-)
+# Added for each character that is not ASCII, where the voice speaks another language than Nepali.
+_OTHER_SCRIPT = 1.3
 _WEIGHTS = {
     0.05: "\t\v\f\r ^_",
     0.12: "\u0902इ\u093c\u093e\u093f\u0940\u0941\u0943\u0946\u094a\u094c\u094d\u0951\u0952\u0953\u0954",

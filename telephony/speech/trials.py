@@ -19,7 +19,7 @@ from telephony import speech
 from telephony.models import Audio
 
 DAY_SECONDS = 24 * 60 * 60
-# Estimated upper bound of the duration before a text has been spoken. Digits take longest.
+# Pessimistic estimate of a text's duration, used until the text has been spoken. Digits take longest.
 SECONDS_PER_CHARACTER = 0.5
 
 

@@ -15,7 +15,7 @@ from accounts.ledger import check_ledger
 from campaigns import runs, services
 from campaigns.models import Campaign, Run, RunStatus, SurveyAnswer
 from campaigns.recipients import editing
-from campaigns.runs import hopper, lifecycle
+from campaigns.runs import hopper, run_statuses
 from telephony.models import Delivery, DeliveryStatus, SandboxMessage
 from tests.campaigns.surveys.surveying import make_survey
 from tests.engine import run_to_the_end
@@ -89,7 +89,7 @@ def test_deleting_a_campaign_stops_its_run_even_if_the_process_dies(
     runs.begin(campaign=campaign, message="Hello")
     hopper.fill_all(budget=0)
     delete_and_die(campaign, monkeypatch)
-    lifecycle.reconcile_all()
+    run_statuses.reconcile_all()
     run_to_the_end()
     assert not SandboxMessage.objects.exists()
     owner.refresh_from_db()
@@ -103,7 +103,7 @@ def test_a_scheduled_run_of_a_deleted_campaign_never_starts_even_if_the_process_
     runs.begin(campaign=campaign, message="Hello", starts_at=timezone.now() + timedelta(hours=1))
     delete_and_die(campaign, monkeypatch)
     Run.objects.update(starts_at=timezone.now())
-    assert lifecycle.begin_due() == 0
+    assert run_statuses.start_due() == 0
     run_to_the_end()
     assert not SandboxMessage.objects.exists()
     assert Run.objects.get().status == RunStatus.TERMINATED
@@ -128,7 +128,7 @@ def test_the_migration_stops_runs_of_deleted_campaigns() -> None:
     Campaign.objects.filter(pk=deleted.pk).update(deleted_at=timezone.now())
     run_migration("0009_runs_of_deleted_campaigns", "STOP")
     hopper.fill_all(budget=0)
-    lifecycle.reconcile_all()
-    lifecycle.finish_all()
+    run_statuses.reconcile_all()
+    run_statuses.finish_all()
     assert Run.objects.get(campaign=deleted).status == RunStatus.TERMINATED
     assert Run.objects.get(campaign=kept).status == RunStatus.SCHEDULED

@@ -134,7 +134,7 @@ def test_the_inbox_complies_with_its_policy_and_can_play_and_be_cleared(client: 
     }
     page = client.get("/sandbox/").content.decode()
     assert 'id="empty" data-messages="/sandbox/messages"' in page
-    script = client.get("/static/telephony/inbox.js").getvalue()
+    script = client.get("/static/telephony/sandbox_inbox.js").getvalue()
     assert b'getElementById("empty")' in script
     assert b"dataset.messages" in script
 
@@ -191,4 +191,4 @@ def test_recordings_and_static_files_may_be_cached(client: Client) -> None:
     name = store.keyed_name("kept")
     store.write(name, "wav", b"RIFF")
     assert "immutable" in client.get(f"/media/audio/{name}.wav").headers["Cache-Control"]
-    assert "public" in client.get("/static/telephony/inbox.css").headers["Cache-Control"]
+    assert "public" in client.get("/static/telephony/sandbox_inbox.css").headers["Cache-Control"]

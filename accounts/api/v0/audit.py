@@ -40,7 +40,7 @@ class Object(Text):
     """A kind of object, or one object as `campaign:17`."""
 
     default_error_messages = {
-        "unknown": "{value} is no object of the audit log. Send one of {kinds}, or one with an id such as campaign:17."
+        "unknown": "{value} is not an object of the audit log. Send one of {kinds}, or one with an id such as campaign:17."
     }
 
     def to_internal_value(self, data: Any) -> Any:
@@ -90,7 +90,7 @@ class AuditViewSet(V0ViewSet):
         if wanted == "csv":
             return _csv(request, entries)
         if wanted not in ("", "json"):
-            message = f"{quoted(wanted)} is no format of the audit log. Send csv or json."
+            message = f"{quoted(wanted)} is not a format of the audit log. Send csv or json."
             raise InvalidInput(f"format: {message}", errors=[{"field": "format", "message": message}])
         page = paginate(request, entries)
         return success(

@@ -24,7 +24,7 @@ class TwinViewSet(V0ViewSet):
         twin = twins.find(account=account_of(request))
         return success({"twin": None if twin is None else twin_json(twin)})
 
-    @needs(Permission.SEND)  # whoever may reach people may also test it
+    @needs(Permission.SEND)  # members who may call and text people may also test it
     def fill_up(self, request: Request) -> Response:
         """Create the test twin if it does not exist, and fill up its credits."""
         twin = twins.fill_up(account=account_of(request))

@@ -26,7 +26,7 @@ from iris.api.views import V0View
 class LoginView(V0View):
     authentication_classes = ()
     permission_classes = ()
-    throttle_classes = ()  # `accounts.logins` limits login attempts instead
+    throttle_classes = ()  # `accounts.login_limits` limits login attempts instead
 
     def post(self, request: Request) -> Response:
         form = LoginSerializer(data=request.data)

@@ -26,7 +26,7 @@ from iris.errors import InvalidInput, NotAuthenticated, NotFound
 class Login(V1View):
     authentication_classes = ()
     permission_classes = ()
-    throttle_classes = ()  # `accounts.logins` limits login attempts instead
+    throttle_classes = ()  # `accounts.login_limits` limits login attempts instead
 
     def post(self, request: Request) -> Response:
         cookies.refuse_other_sites(request._request)

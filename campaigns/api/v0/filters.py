@@ -19,6 +19,7 @@ class CampaignFilter(campaign_filters.CampaignFilter):
 
     def with_status(self, rows: QuerySet[Campaign], name: str, words: list[str]) -> QuerySet[Campaign]:
         meant = {status for status, word in CAMPAIGN_STATUSES.items() if word in words}
-        if AWAITING in words:  # also among those that are “Scheduled”
+        # v0 shows a campaign that awaits approval as “Scheduled”. This word selects only those that await approval.
+        if AWAITING in words:
             meant.add(RunStatus.AWAITING)
         return rows.filter(campaign_filters.has_run_status(meant))

@@ -48,7 +48,8 @@ class CampaignFilter(campaign_filters.CampaignFilter):
 
     def with_status(self, rows: QuerySet[Campaign], name: str, word: str) -> QuerySet[Campaign]:
         meant = {status for status, its in CAMPAIGN_STATUSES.items() if its == word}
-        if word == AWAITING:  # also among those that are “Scheduled”
+        # v1 shows a campaign that awaits approval as “Scheduled”. This word selects only those that await approval.
+        if word == AWAITING:
             meant.add(RunStatus.AWAITING)
         return rows.filter(campaign_filters.has_run_status(meant))
 

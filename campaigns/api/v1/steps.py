@@ -31,9 +31,8 @@ KIND_WORDS = {kind: word for word, kind in KINDS.items()}
 ANSWER_WORDS = {answer: word for word, answer in ANSWERS.items()}
 
 LAST_ORDER = 10_000
-MAX_EXAMINED = (
-    2_000  # objects, lists and texts; in a form, the published client sends the names of fields for each step
-)
+# Objects, lists and texts; in a form, the published client sends the names of fields for each step.
+MAX_EXAMINED = 2_000
 
 
 class Place(serializers.IntegerField):

@@ -23,7 +23,8 @@ def any_of(methods: str, action: str) -> dict[str, Any]:
     return dict.fromkeys(methods.split(), action)
 
 
-# An id matches any segment. Campaign ids and contact ids have the same position; the rest of the path distinguishes them.
+# The converter `id` matches any path segment, so fixed words such as `create` come first. Campaign ids and contact ids have
+# the same position. The rest of the path distinguishes them.
 urlpatterns = [
     *with_and_without_slash("campaign", campaigns({"get": "list"}), name="v1-campaigns"),
     *with_and_without_slash("campaign/create", campaigns({"post": "create"}), name="v1-campaign-create"),

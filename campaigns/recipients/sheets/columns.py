@@ -261,7 +261,7 @@ def _unnamed_heading(cells: Sequence[Sequence[Cell]], above: int) -> int | None:
 
 
 def _has_digits(row: Sequence[Cell]) -> bool:
-    """Return whether a cell looks like a phone number, perhaps with a wrong number of digits. Then the row is no heading."""
+    """Return whether a cell looks like a phone number, if of a wrong length. Then the row is not a heading."""
     return any(
         sum(character.isdigit() for character in text) >= 5 and not any(map(str.isalpha, text))
         for text in (heading_of(row, column) for column in range(len(row)))

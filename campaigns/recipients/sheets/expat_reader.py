@@ -7,7 +7,7 @@ from campaigns.recipients.sheets.ooxml import make_parser, parse
 TOO_MUCH_TEXT = (
     "The workbook holds too much text. Leave out the columns that no message needs, and send it again."
 )
-# Added to the attributes of a cell. It is no name of an attribute in XML.
+# Added to the attributes of a cell. XML does not allow it as the name of an attribute.
 NO_RESULT = "formula without result"
 
 

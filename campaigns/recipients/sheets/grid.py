@@ -55,7 +55,7 @@ class Grid(Protocol):
 
 
 def number(text: str) -> Cell:
-    """Parse a number from XML. Return an int if it is whole, None if it is not finite, the text if it is no number."""
+    """Parse a number from XML. Return an int if it is whole, None if it is not finite, the text if it is not a number."""
     if text.isdecimal() and len(text) <= 15:
         return int(text)
     try:

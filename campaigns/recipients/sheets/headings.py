@@ -30,7 +30,7 @@ _WORD = re.compile(r"[^\W\d_]+(?:[\u0900-\u0963\u0970-\u097f]+)?")
 
 
 def folded(heading: str) -> str:
-    """Return a heading without what its writers vary: capitals, blanks, dots, colons, hyphens."""
+    """Return a heading without the details that writers vary: capitals, blanks, dots, colons, hyphens."""
     return " ".join(re.sub(r"[_.:\-]+", " ", heading).casefold().split())
 
 

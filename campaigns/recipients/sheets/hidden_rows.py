@@ -22,7 +22,7 @@ _UNREADABLE = (
 )
 _CHUNK = 1 << 20
 _MAX_TAG = 1 << 16  # bytes; a longer start tag is not examined
-_END_OF_CHAIN = 0xFFFFFFFA  # this and larger numbers are no sectors
+_END_OF_CHAIN = 0xFFFFFFFA  # this number and larger ones are not sectors
 
 
 class HiddenRows:

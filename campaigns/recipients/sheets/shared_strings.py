@@ -21,7 +21,7 @@ _KEPT_CHARACTERS = 10_000
 
 _TEXT = r"<t(?: [^<>]*)?>([^<]*)</t>"
 _PLAIN_STRINGS = re.compile(r"<si>" + _TEXT + r"</si>|(\S.*)", re.DOTALL)
-# Excel writes characters that XML does not allow in this form: _x000B_.
+# Excel writes a character that XML forbids as an escape such as _x000B_.
 _ESCAPED = re.compile(r"_x([0-9a-fA-F]{4})_")
 
 

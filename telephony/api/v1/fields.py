@@ -25,7 +25,9 @@ class Optional(serializers.Field[Any, Any, Any, Any]):
 class ChosenVoice(Optional):
     """A voice: its id, its v1 internal name, or the object that describes it. Returns the voice's own name in iris."""
 
-    default_error_messages = {"invalid": "Choose a voice by its id, such as 1: the list of voices has all."}
+    default_error_messages = {
+        "invalid": "Choose a voice by its id, such as 1. The list of voices has all ids."
+    }
 
     def to_internal_value(self, data: Any) -> str:
         try:

@@ -143,7 +143,7 @@ class HttpCarrier(ConcurrentCarrier):
         errors = [one for one in outcomes if isinstance(one, CarrierError)]
         if errors and len(errors) == len(outcomes):
             raise max(errors, key=_severity)
-        # Some of the batch were accepted, so the errors are no reason to stop the trunk.
+        # Some of the batch were accepted, so the errors do not stop the trunk.
         return [
             _later(one.key, outcome) if isinstance(outcome, CarrierError) else outcome
             for (one, _), outcome in zip(prepared, outcomes, strict=True)

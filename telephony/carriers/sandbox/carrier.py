@@ -98,7 +98,7 @@ class SandboxCarrier(Carrier):
             else:
                 accepted.append((one, fate))
         if any(speech_windows(one.script) for one, _ in accepted):
-            _spoken_response()  # synthesize it now, so that the transaction that reports it need not wait
+            _spoken_response()  # synthesize it now, so that the transaction in `poll` need not wait for it
         taken = _store(accepted, received_at=received_at)
         for one, fate in accepted:
             if one.key not in taken:

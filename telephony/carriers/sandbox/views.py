@@ -58,8 +58,8 @@ def inbox(request: HttpRequest) -> HttpResponse:
     try:
         rows = [_as_json(row, now, request) for row in _filtered(request)[:100]]
     except ValueError as e:
-        return render(request, "telephony/inbox.html", {"messages": [], "fault": str(e)}, status=400)
-    return render(request, "telephony/inbox.html", {"messages": rows})
+        return render(request, "telephony/sandbox_inbox.html", {"messages": [], "fault": str(e)}, status=400)
+    return render(request, "telephony/sandbox_inbox.html", {"messages": rows})
 
 
 def _visible(owner_id: int | None) -> QuerySet[SandboxMessage]:

@@ -22,7 +22,7 @@ def result_of(
     """Return the status, the cause and the text of an answered call that has ended.
 
     `share` is the percentage that was sent, `text` says how the call ended. `is_hung_up`: the far end ended it.
-    `has_response`: a person pressed a key or spoke, so it was no announcement.
+    `has_response`: a person pressed a key or spoke, so what answered was not an announcement.
     """
     if share == 100:
         return DeliveryStatus.COMPLETED, Cause.NONE, text

@@ -18,9 +18,10 @@ MAX_COUNTED_CALLS = 10_000  # attempts are counted for the latest calls only
 
 
 class CircuitBreaker:
-    """True while the trunk is in doubt, because its latest failure was not about the person who was called.
+    """Counts failures of a trunk. `bool(breaker)` is true while iris doubts the trunk.
 
-    The trunk then rests, and afterwards it is tried with one call at a time.
+    iris doubts the trunk if the latest failure concerned the trunk and not the called person. The trunk then rests, and
+    afterwards it is tried with one call at a time.
     """
 
     def __init__(self) -> None:
@@ -28,7 +29,8 @@ class CircuitBreaker:
         self._refusals = RefusalsInARow()
         self._lockout_reason = ""
         self._lockout_reported_at = -math.inf
-        # When iris dialled the latest of those calls that reached a phone or got a response about their number.
+        # When iris dialled the latest successful call. A call is successful if it reached a phone, or if the response
+        # concerned only its number.
         self._last_success_at = -math.inf
         self._password_refusals = 0
         # By the key of the call: how often it was dialled, and when it was dialled last.
@@ -51,8 +53,8 @@ class CircuitBreaker:
         """Count an unanswered call for or against the trunk. Return the seconds until it is retried, None for never.
 
         `dialled_at` is monotonic. `trunk_responded` says whether the trunk sent any response beyond "100 Trying".
-        `retry_after` has the seconds of the trunk's Retry-After, which is about the trunk, or about a recipient who
-        cannot be reached.
+        `retry_after` is the trunk's Retry-After in seconds. It says when the trunk, or a recipient who cannot be reached,
+        can be tried again.
         """
         reason = f"Delivery {key}: {text}"
         meaning = outcome.meaning
@@ -171,7 +173,7 @@ class CircuitBreaker:
     def _next_attempt(self, key: str, *, dialled_at: float, retry_after: float | None = None) -> float | None:
         """Count an attempt. Return the seconds until the next one, at least `retry_after`, None if it was the last.
 
-        `Delivery.attempts` cannot be used, because it also counts claims that a rest of the trunk has put off.
+        `Delivery.attempts` cannot be used: it also counts claims that led to no call because the trunk was resting.
         """
         attempts = self._attempts.get(key, (0, 0.0))[0] + 1
         if attempts >= ATTEMPTS:

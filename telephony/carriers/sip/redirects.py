@@ -31,7 +31,7 @@ def target_of(response: SipMessage, *, options: SipOptions, to: str, came_from: 
     for uri in response.contacts():
         found = _SIP_URI.fullmatch(uri)
         if found is None:
-            refusal = f"{_scheme(uri)} is no SIP address"
+            refusal = f"{_scheme(uri)} is not a SIP address"
         elif _host(found[3]) not in hosts:
             refusal = f"{found[3]} is not a host of this trunk"
         elif not found[2]:

@@ -1,4 +1,4 @@
-"""Keep what the trunk has said in each call, and confirm the 200s of an INVITE that the stack leaves unconfirmed.
+"""Keep the SIP messages of each call, and confirm those 200 responses to an INVITE that the stack does not confirm.
 
 RFC 3261, §13.2.2.4: each repetition of a 200 gets its ACK again, because the first may be lost. The 200 of another phone,
 which a forking proxy rang as well, gets an ACK and a BYE. The stack does neither (libre 4.10: `sipsess_ack_again` sends an
@@ -14,7 +14,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from telephony.carriers.sip.messages import SipMessage, key_in
+from telephony.carriers.sip.messages import SipMessage
+from telephony.carriers.sip.pressed_keys import key_in
 
 # How long a call is remembered after its end. A far end repeats a 200 for 32 s (RFC 3261, 64 times T1).
 KEEP_SECONDS = 70.0

@@ -24,9 +24,8 @@ log = logging.getLogger(__name__)
 READ_SECONDS = 0.2
 ATTEMPTS = 20  # how often storing a response is tried, RETRY_SECONDS apart, if the storage is unavailable
 RETRY_SECONDS = 1.0
-MAX_STORE_WAIT_SECONDS = (
-    20.0  # how long the end of a call waits for its responses; later ones are still reported
-)
+# How long the end of a call waits for its responses; later ones are still reported.
+MAX_STORE_WAIT_SECONDS = 20.0
 
 _storage_threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="speech-capture")
 

@@ -17,7 +17,8 @@ from typing import Any
 
 from baresip import Call, Event, Runtime, _native
 
-from telephony.carriers.sip.messages import SipMessage, event_payload_types
+from telephony.carriers.sip.messages import SipMessage
+from telephony.carriers.sip.pressed_keys import event_payload_types
 from telephony.carriers.sip.reception import Reception
 from telephony.carriers.sip.signalling import Peer, Signalling
 

@@ -118,7 +118,7 @@ def _wide(octets: bytes) -> str | None:
 
 
 def _utf_8(octets: bytes) -> str | None:
-    """Return a text in UTF-8 with at least one character that is not ASCII; None if the octets are no such text."""
+    """Return a text in UTF-8 with at least one character that is not ASCII; None if the octets are anything else."""
     if octets.isascii():
         return None
     try:

@@ -19,7 +19,7 @@ class Pace:
     """The pace of one trunk. Times are monotonic. One thread updates it; others may read it.
 
     `slowed` is the adaptive limit in PDUs a second: None until the SMSC throttles, then it falls fast and rises slowly. The
-    first throttle of a trunk that has sent little only pauses it, because its pace was no reason to throttle.
+    first throttle of a trunk that has sent little only pauses it, because its pace cannot be why the SMSC throttled.
     `ceiling` is the limit agreed with the SMSC's operator.
     """
 

@@ -18,9 +18,8 @@ from telephony.carriers.base import InboundSms, Store
 from telephony.carriers.smpp import encoding
 from telephony.models import InboundPart, Trunk
 
-INCOMPLETE_AFTER = (
-    600  # seconds without a new part, after which a message is stored without the missing parts
-)
+# Seconds without a new part, after which a message is stored without the missing parts.
+INCOMPLETE_AFTER = 600
 DUPLICATE_WITHIN = 86400  # seconds in which an SMSC may send a part again
 MISSING = "[…]"  # in the place of parts that never came
 MAX_PARTS_AT_ONCE = 1000

@@ -9,9 +9,8 @@ from telephony.carriers.smpp import protocol
 
 BUSY_SECONDS = 5.0  # retry delay after a temporary error of the SMSC
 MAX_ATTEMPTS = 5  # after temporary errors, while the SMSC accepts other SMS
-MAX_RETRY_SECONDS = (
-    3600.0  # how long an SMS is retried after temporary errors if the SMSC accepts nothing at all
-)
+# How long an SMS is retried after temporary errors if the SMSC accepts nothing at all.
+MAX_RETRY_SECONDS = 3600.0
 # A full queue may be the SMSC's, or that of one phone which is switched off. The backoff is 0, 5, 10, 20 … s, about 25
 # minutes in total.
 MAX_BACKOFF_ATTEMPTS = 12  # of an SMS after a full queue, or throttles that concern it

@@ -1,6 +1,7 @@
 """One connection to an SMSC, from its bind to its end.
 
-Everything in here runs in the thread of its event loop. `window` has the messages that are submitted over it.
+Everything in here runs in the thread of its event loop. The module `window` keeps the messages that are submitted over this
+connection.
 """
 
 from __future__ import annotations
@@ -24,9 +25,8 @@ log = logging.getLogger(__name__)
 
 TICK = 0.25  # seconds between two looks at the clock
 ENDING_SECONDS = 2.0  # for responses under way, after the SMSC has asked to unbind
-MAX_UNSTORED = (
-    5000  # inbound PDUs that wait for the database; further ones are refused, so the SMSC keeps them
-)
+# Inbound PDUs that wait for the database; further ones are refused, so the SMSC keeps them.
+MAX_UNSTORED = 5000
 
 
 class Session(asyncio.Protocol):
@@ -86,7 +86,7 @@ class Session(asyncio.Protocol):
         return await self._window.submit(messages, until=until)
 
     def acknowledge(self, pdus: Iterable[Pdu], status: int = protocol.OK) -> None:
-        """Tell the SMSC that these are stored, or by another status that it must send them again."""
+        """Tell the SMSC that these PDUs are stored. With a status other than OK, tell it to send them again."""
         answers = [
             protocol.pdu(pdu.command | protocol.RESPONSE, sequence=pdu.sequence, status=status, body=b"\0")
             for pdu in pdus
@@ -97,7 +97,7 @@ class Session(asyncio.Protocol):
         self.write(b"".join(answers))
 
     def tick(self) -> None:
-        """Act on what is due: missing responses, parts to write again, a silent line, the end. Called every TICK."""
+        """Act on what is due: missing responses, parts to write again, a silent line, an unbind. Called every TICK."""
         now = time.monotonic()
         self._window.tick(now)
         if self._their_unbind and (
@@ -137,7 +137,7 @@ class Session(asyncio.Protocol):
 
     @property
     def is_served(self) -> bool:
-        """Whether the SMSC accepts or refuses submissions (`Window.is_served`)."""
+        """Whether the SMSC accepts or refuses submissions at all (`Window.is_served`)."""
         return self._window.is_served
 
     # What the window calls

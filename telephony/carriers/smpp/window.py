@@ -161,7 +161,7 @@ class Window:
 
     @property
     def is_served(self) -> bool:
-        """Whether the SMSC accepts or refuses submissions. While it does neither, only one PDU at a time is written."""
+        """Whether the SMSC accepts or refuses submissions at all. While it does neither, one PDU at a time is written."""
         return self._undecided < min(MAX_UNDECIDED, self.size)
 
     # Inside

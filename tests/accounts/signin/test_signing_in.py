@@ -248,7 +248,7 @@ class TestAdmin:
         browser.sign_in("sita@example.com")
         response = browser.client.get("/admin/", follow=True)
         assert response.status_code == 403
-        assert "is no operator of this server" in response.content.decode()
+        assert "is not an operator of this server" in response.content.decode()
 
     def test_operators_may_be_required_to_sign_in_in_two_steps(self, settings: Settings) -> None:
         settings.IRIS_STAFF_SECOND_FACTOR = True

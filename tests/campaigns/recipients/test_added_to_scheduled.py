@@ -13,7 +13,7 @@ from accounts.ledger import check_ledger
 from campaigns import runs
 from campaigns.models import Campaign, Run, RunStatus
 from campaigns.recipients import background_imports, editing
-from campaigns.runs import lifecycle
+from campaigns.runs import run_statuses
 from tests.engine import run_to_the_end
 from tests.factories import make_account, make_campaign, make_sheet
 
@@ -39,7 +39,7 @@ def status_of(campaign: Campaign) -> str | None:
 def count_completed(campaign: Campaign) -> int:
     """Start the scheduled run, let it end, and return how many recipients have completed."""
     Run.objects.filter(status=RunStatus.SCHEDULED).update(starts_at=timezone.now())
-    lifecycle.begin_due()
+    run_statuses.start_due()
     run_to_the_end()
     assert check_ledger().differences == ()
     return campaign.recipients.filter(status=100).count()

@@ -22,7 +22,7 @@ from accounts.models import Account, CreditEntry, User
 from campaigns import runs, services
 from campaigns.models import Campaign, Run, RunStatus
 from campaigns.recipients import editing
-from campaigns.runs import approval, lifecycle
+from campaigns.runs import approval, run_statuses
 from telephony.models import Delivery
 from tests import engine
 from tests.accounts.test_credits_races import at_once
@@ -82,7 +82,7 @@ def test_a_change_and_an_approval_at_once_never_send_anything_unseen(
             assert not isinstance(changed, Exception)
             assert (latest.status, latest.approved_at) == (RunStatus.AWAITING, None)
     Run.objects.update(starts_at=timezone.now())
-    lifecycle.begin_due()
+    run_statuses.start_due()
     engine.run_all_loops_once()
     assert set(Delivery.objects.values_list("text", flat=True)) <= {"Seen"}
     assert not Delivery.objects.filter(to="+9779841000099").exists()

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from campaigns import runs, services
 from campaigns.models import Campaign, Run, RunStatus, Service
-from campaigns.runs import hopper, lifecycle, prerender, rendering
+from campaigns.runs import delivery_requests, hopper, prerender, run_statuses
 from campaigns.surveys import steps
 from iris.errors import Unavailable
 from telephony.models import Delivery
@@ -179,7 +179,7 @@ def test_both_dialects_show_the_pause_reason_only_while_the_run_is_set_aside() -
         ]
 
     assert not any("pause_reason" in one for one in campaigns_in_both_dialects())
-    lifecycle.set_aside(run.pk, reason="Its speech takes too long.")
+    run_statuses.set_aside(run.pk, reason="Its speech takes too long.")
     assert [one["pause_reason"] for one in campaigns_in_both_dialects()] == ["Its speech takes too long."] * 4
     runs.resume(campaign=run.campaign)
     assert not any("pause_reason" in one for one in campaigns_in_both_dialects())
@@ -199,14 +199,14 @@ def test_a_run_that_fails_for_minutes_is_set_aside_but_not_one_that_fails_once(
     error: Exception, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = runs.begin(campaign=make_campaign(), message="Namaste")
-    really, fails = rendering.delivery_requests, True
+    really, fails = delivery_requests.requests_for, True
 
     def orders(of: Run, recipients: Sequence[Any]) -> Any:
         if fails:
             raise error
         return really(of, recipients)
 
-    monkeypatch.setattr(rendering, "delivery_requests", orders)
+    monkeypatch.setattr(delivery_requests, "requests_for", orders)
 
     for _ in range(3):
         hopper.fill_all(budget=0, waits_for_room=False)
@@ -233,10 +233,10 @@ def test_a_run_that_fails_for_minutes_is_set_aside_but_not_one_that_fails_once(
 def test_failures_before_a_pause_do_not_count_after_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def delivery_requests(of: Run, recipients: Sequence[Any]) -> Any:
+    def requests_for(of: Run, recipients: Sequence[Any]) -> Any:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(rendering, "delivery_requests", delivery_requests)
+    monkeypatch.setattr(delivery_requests, "requests_for", requests_for)
     run = runs.begin(campaign=make_campaign(), message="Namaste")
     hopper.fill_all(budget=0, waits_for_room=False)
     Run.objects.update(failing_since=timezone.now() - timedelta(minutes=4))
@@ -258,14 +258,14 @@ def test_a_scheduled_run_that_cannot_be_prepared_delays_no_other(
 ) -> None:
     first = begin("राम", starts_at=timezone.now() + timedelta(hours=1))
     second = begin("सीता", starts_at=timezone.now() + timedelta(hours=2))
-    really = rendering.prepare_calls
+    really = delivery_requests.prepare_calls
 
     def prepare_calls(run: Run, recipients: Sequence[Any]) -> None:
         if run.pk == first.pk:
             raise ZeroDivisionError
         really(run, recipients)
 
-    monkeypatch.setattr(rendering, "prepare_calls", prepare_calls)
+    monkeypatch.setattr(delivery_requests, "prepare_calls", prepare_calls)
 
     assert prerender.prepare_all(budget=60) is False
 

@@ -10,7 +10,7 @@ from django.db import connection, transaction
 
 from campaigns import runs
 from campaigns.models import Campaign, Run, RunStatus, Service
-from campaigns.runs import hopper, lifecycle
+from campaigns.runs import hopper, run_statuses
 from telephony.engine import lifecycle as deliveries
 from telephony.engine.lifecycle import Report
 from telephony.models import Channel, Delivery, DeliveryStatus, Purpose, SandboxMessage
@@ -45,10 +45,10 @@ def first_delivery_id() -> int:
 def test_the_next_tick_continues_a_run_whose_resuming_process_died() -> None:
     campaign = campaign_with_queued_deliveries()
     run = runs.pause(campaign=campaign)
-    lifecycle.move(
+    run_statuses.move(
         run.pk, to=RunStatus.RUNNING, allowed_from=[RunStatus.PAUSED]
     )  # the process dies here, before it reconciles
-    lifecycle.reconcile_all()
+    run_statuses.reconcile_all()
     run_to_the_end()
     run.refresh_from_db()
     assert (run.status, SandboxMessage.objects.count()) == (RunStatus.COMPLETED, 3)
@@ -59,12 +59,12 @@ def test_the_next_tick_resumes_deliveries_that_returned_to_the_queue_while_the_r
     campaign = campaign_with_queued_deliveries()
     run = runs.pause(campaign=campaign)
     Delivery.objects.update(status=DeliveryStatus.UNKNOWN)
-    lifecycle.move(run.pk, to=RunStatus.RUNNING, allowed_from=[RunStatus.PAUSED])
-    lifecycle.reconcile_all()
+    run_statuses.move(run.pk, to=RunStatus.RUNNING, allowed_from=[RunStatus.PAUSED])
+    run_statuses.reconcile_all()
     ids = list(Delivery.objects.values_list("pk", flat=True))
     deliveries.requeue(ids=ids, seconds=[0.0] * len(ids), texts=[""] * len(ids))
     assert count_claimable() == 0
-    lifecycle.reconcile_all()
+    run_statuses.reconcile_all()
     assert count_claimable() == 3
 
 
@@ -75,7 +75,7 @@ def test_the_next_tick_does_not_resume_deliveries_of_the_owners_paused_run() -> 
     runs.begin(campaign=running, message="Hello")
     hopper.fill_all(budget=0)
     runs.pause(campaign=paused)
-    lifecycle.reconcile_all()
+    run_statuses.reconcile_all()
     claimed = count_claimable()
     assert claimed == 3
     assert set(Delivery.objects.filter(status=DeliveryStatus.SUBMITTING).values_list("batch", flat=True)) == {
@@ -106,7 +106,7 @@ def test_a_resume_during_a_tick_that_pauses_the_run_takes_effect_afterwards(
 
     monkeypatch.setattr(deliveries, "pause", pause)
     try:
-        lifecycle.reconcile_all()
+        run_statuses.reconcile_all()
     finally:
         resuming.join(60)
     assert not resuming.is_alive()
@@ -135,7 +135,7 @@ def test_a_stop_during_a_tick_that_pauses_the_run_takes_effect_afterwards(
 
     monkeypatch.setattr(deliveries, "pause", pause)
     try:
-        lifecycle.reconcile_all()
+        run_statuses.reconcile_all()
     finally:
         stopping.join(60)
     assert not stopping.is_alive()
@@ -157,13 +157,13 @@ def test_ticks_write_nothing_for_a_run_that_stays_paused(submitting: bool) -> No
     campaign = campaign_with_queued_deliveries()
     if submitting:
         Delivery.objects.filter(pk=first_delivery_id()).update(status=DeliveryStatus.SUBMITTING)
-    lifecycle.move(
+    run_statuses.move(
         Run.objects.get(campaign=campaign).pk, to=RunStatus.PAUSED, allowed_from=[RunStatus.RUNNING]
     )
-    lifecycle.reconcile_all()
+    run_statuses.reconcile_all()
     assert count_claimable() == 0
     before = versions()
-    lifecycle.reconcile_all()
+    run_statuses.reconcile_all()
     assert versions() == before
 
 
@@ -173,7 +173,7 @@ def test_ticks_write_nothing_for_a_stopping_run_that_waits_for_reports() -> None
     Delivery.objects.filter(pk=first_delivery_id()).update(status=DeliveryStatus.UNKNOWN)
     runs.stop(campaign=campaign)
     before = versions()
-    lifecycle.reconcile_all()
+    run_statuses.reconcile_all()
     assert versions() == before
 
 
@@ -181,7 +181,7 @@ def test_ticks_write_nothing_for_a_stopping_run_that_waits_for_reports() -> None
 def test_ticks_write_nothing_for_a_running_run() -> None:
     campaign_with_queued_deliveries()
     before = versions()
-    lifecycle.reconcile_all()
+    run_statuses.reconcile_all()
     assert versions() == before
 
 
@@ -193,7 +193,7 @@ def test_a_missed_call_is_stored_while_its_run_is_being_paused() -> None:
     hopper.fill_all(budget=0)
     missed = first_delivery_id()
     Delivery.objects.filter(pk=missed).update(status=DeliveryStatus.SUBMITTED)
-    lifecycle.move(run.pk, to=RunStatus.PAUSED, allowed_from=[RunStatus.RUNNING])
+    run_statuses.move(run.pk, to=RunStatus.PAUSED, allowed_from=[RunStatus.RUNNING])
     locked, done = threading.Event(), threading.Event()
 
     def pause() -> None:

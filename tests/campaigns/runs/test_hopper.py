@@ -11,7 +11,7 @@ from django.db import connection
 
 from campaigns import runs, tasks
 from campaigns.models import Run, Service
-from campaigns.runs import hopper, rendering
+from campaigns.runs import delivery_requests, hopper
 from telephony.engine import time_slices
 from telephony.engine.enqueue import DeliveryRequest
 from telephony.models import Channel, Delivery, DeliveryStatus
@@ -29,7 +29,7 @@ class SlowRun:
 
     def __init__(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         self.begun, self.release = threading.Event(), threading.Event()
-        really = rendering.delivery_requests
+        really = delivery_requests.requests_for
 
         def orders(of: Run, recipients: Sequence[Any]) -> list[DeliveryRequest]:
             if of.pk == run.pk:
@@ -37,7 +37,7 @@ class SlowRun:
                 assert self.release.wait(120)
             return really(of, recipients)
 
-        monkeypatch.setattr(rendering, "delivery_requests", orders)
+        monkeypatch.setattr(delivery_requests, "requests_for", orders)
 
 
 @pytest.fixture

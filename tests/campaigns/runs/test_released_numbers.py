@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from campaigns import runs, services
 from campaigns.models import Run, Service
-from campaigns.runs import hopper, lifecycle
+from campaigns.runs import hopper, run_statuses
 from telephony.models import Delivery, SandboxMessage
 from telephony.phone_numbers import buy_number, release_number
 from tests.engine import run_to_the_end
@@ -31,7 +31,7 @@ def test_a_scheduled_run_replaces_a_released_caller_id(kept: str) -> None:
     release_number(account=owner, sid=number.sid)
     buy_number(account=make_account(email="other@example.com", credits=100), sid=number.sid)
     Run.objects.update(starts_at=timezone.now())
-    lifecycle.begin_due()
+    run_statuses.start_due()
     run_to_the_end()
     assert list(SandboxMessage.objects.values_list("caller", flat=True)) == [kept] * 3
 

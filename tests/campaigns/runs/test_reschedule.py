@@ -17,7 +17,7 @@ from accounts.credits import InsufficientCredits
 from accounts.ledger import check_ledger
 from campaigns import runs, services
 from campaigns.models import Campaign, Run, RunStatus, Service
-from campaigns.runs import lifecycle
+from campaigns.runs import run_statuses
 from iris.errors import Conflict
 from telephony import speech
 from telephony.models import Audio
@@ -103,7 +103,7 @@ def test_a_run_that_starts_while_the_new_text_is_synthesized_is_not_replaced(
 
     def speak(**options: Any) -> Audio:
         Run.objects.update(starts_at=timezone.now())
-        assert lifecycle.begin_due() == 1
+        assert run_statuses.start_due() == 1
         return really(**options)
 
     monkeypatch.setattr(speech, "speak", speak)

@@ -13,7 +13,7 @@ from django.utils import timezone
 from campaigns import runs
 from campaigns import tasks as campaign_tasks
 from campaigns.models import RunStatus
-from campaigns.runs import lifecycle, restore
+from campaigns.runs import restore, run_statuses
 from iris.errors import Unavailable
 from otp.services import send_otp
 from telephony import tasks as telephony_tasks
@@ -284,7 +284,7 @@ def test_migrating_does_not_end_a_restore_hold() -> None:
 
 def test_after_restore_does_not_resume_a_run_set_aside_for_another_reason() -> None:
     run = make_run(campaign=make_campaign())
-    lifecycle.set_aside(run.pk, reason="Its speech took too long.")
+    run_statuses.set_aside(run.pk, reason="Its speech took too long.")
     after_restore()
 
     after_restore("--resume")

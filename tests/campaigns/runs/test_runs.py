@@ -17,7 +17,7 @@ from campaigns import runs, services
 from campaigns.models import Campaign, Recipient, Run, RunStatus, Service, Source
 from campaigns.recipients import editing
 from campaigns.reports import states
-from campaigns.runs import hopper, lifecycle
+from campaigns.runs import hopper, run_statuses
 from iris.errors import Conflict, InvalidInput
 from telephony.engine import dispatch
 from telephony.models import Delivery, DeliveryStatus, SandboxMessage
@@ -221,7 +221,7 @@ def test_a_scheduled_run_holds_its_credits_immediately_and_starts_once() -> None
     run_all_loops_once()
     assert Delivery.objects.count() == 0
     Run.objects.update(starts_at=timezone.now())
-    assert (lifecycle.begin_due(), lifecycle.begin_due()) == (1, 0)
+    assert (run_statuses.start_due(), run_statuses.start_due()) == (1, 0)
     run_to_the_end()
     assert statuses(campaign) == ["COMPLETED"] * 3
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from campaigns import runs
 from campaigns.models import RunStatus
-from campaigns.runs import lifecycle
+from campaigns.runs import run_statuses
 from tests.factories import make_campaign, make_run
 
 pytestmark = pytest.mark.django_db
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 def test_a_running_run_that_is_set_aside_is_paused_and_says_why() -> None:
     run = make_run(campaign=make_campaign())
 
-    assert lifecycle.set_aside(run.pk, reason="Its speech took too long. Change the message.")
+    assert run_statuses.set_aside(run.pk, reason="Its speech took too long. Change the message.")
 
     run.refresh_from_db()
     assert run.status == RunStatus.PAUSED
@@ -28,7 +28,7 @@ def test_a_running_run_that_is_set_aside_is_paused_and_says_why() -> None:
 def test_a_run_that_has_ended_is_not_set_aside() -> None:
     run = make_run(campaign=make_campaign(), status=RunStatus.COMPLETED)
 
-    assert not lifecycle.set_aside(run.pk, reason="Too late.")
+    assert not run_statuses.set_aside(run.pk, reason="Too late.")
 
     run.refresh_from_db()
     assert (run.status, run.pause_reason) == (RunStatus.COMPLETED, "")
@@ -36,7 +36,7 @@ def test_a_run_that_has_ended_is_not_set_aside() -> None:
 
 def test_resuming_a_run_that_was_set_aside_clears_its_reason() -> None:
     run = make_run(campaign=make_campaign())
-    lifecycle.set_aside(run.pk, reason="The database was restored.")
+    run_statuses.set_aside(run.pk, reason="The database was restored.")
 
     resumed = runs.resume(campaign=run.campaign)
 
@@ -49,16 +49,16 @@ def test_a_run_set_aside_and_resumed_before_its_start_is_scheduled_again() -> No
         status=RunStatus.SCHEDULED,
         starts_at=timezone.now() + timedelta(hours=1),
     )
-    lifecycle.set_aside(run.pk, reason="The database was restored.")
+    run_statuses.set_aside(run.pk, reason="The database was restored.")
 
     assert runs.resume(campaign=run.campaign).status == RunStatus.SCHEDULED
 
 
 def test_a_scheduled_run_that_was_set_aside_does_not_start_by_itself() -> None:
     run = make_run(campaign=make_campaign(), status=RunStatus.SCHEDULED)
-    lifecycle.set_aside(run.pk, reason="The database was restored.")
+    run_statuses.set_aside(run.pk, reason="The database was restored.")
 
-    assert lifecycle.begin_due() == 0
+    assert run_statuses.start_due() == 0
 
     run.refresh_from_db()
     assert run.status == RunStatus.PAUSED
@@ -66,7 +66,7 @@ def test_a_scheduled_run_that_was_set_aside_does_not_start_by_itself() -> None:
 
 def test_a_run_that_was_set_aside_can_be_stopped() -> None:
     run = make_run(campaign=make_campaign(), held=3)
-    lifecycle.set_aside(run.pk, reason="Its speech took too long.")
+    run_statuses.set_aside(run.pk, reason="Its speech took too long.")
 
     stopped = runs.stop(campaign=run.campaign)
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from campaigns import runs, services
 from campaigns.models import Campaign, Run, RunStatus, Service
-from campaigns.runs import hopper, lifecycle, prerender
+from campaigns.runs import hopper, prerender, run_statuses
 from telephony import speech
 from telephony.models import Audio, Delivery, SandboxMessage
 from telephony.speech import audio
@@ -188,7 +188,7 @@ def test_the_speech_of_a_scheduled_run_is_synthesized_before_it_starts(
     assert not Delivery.objects.exists()
 
     Run.objects.update(starts_at=timezone.now())
-    lifecycle.begin_due()
+    run_statuses.start_due()
     run_to_the_end()
 
     assert made == PACE + 3 + 3 + 2
@@ -219,7 +219,7 @@ def test_preparing_resumes_where_it_was_interrupted(
 def test_a_run_that_starts_before_it_is_prepared_synthesizes_speech_as_it_runs(syntheses: list[str]) -> None:
     scheduled(make_spoken_campaign(names=3, recipients=6))
     Run.objects.update(starts_at=timezone.now())
-    lifecycle.begin_due()
+    run_statuses.start_due()
 
     assert list(prerender.due()) == []
     run_to_the_end()

@@ -19,7 +19,7 @@ from accounts import credits
 from accounts.ledger import check_ledger
 from campaigns import runs, services
 from campaigns.models import Campaign, Run, RunStatus
-from campaigns.runs import hopper, lifecycle
+from campaigns.runs import hopper, run_statuses
 from telephony.models import Delivery, DeliveryStatus, SandboxMessage
 from tests.engine import run_to_the_end
 from tests.factories import make_account, make_campaign
@@ -126,10 +126,10 @@ def test_deleting_a_live_campaign_waits_for_the_disk_twice() -> None:
 @pytest.mark.parametrize(
     ("module", "step"),
     [
-        pytest.param(lifecycle, "reconcile", id="after the run was marked"),
+        pytest.param(run_statuses, "reconcile", id="after the run was marked"),
         pytest.param(STOP, "_wait_for_submissions", id="after its deliveries were terminated"),
         pytest.param(credits, "release", id="before the release"),
-        pytest.param(lifecycle, "finish", id="in the last transaction"),
+        pytest.param(run_statuses, "finish", id="in the last transaction"),
     ],
 )
 def test_the_next_ticks_finish_a_stop_whose_process_died(
@@ -149,7 +149,7 @@ def test_the_next_ticks_finish_a_stop_whose_process_died(
             pass
         else:
             assert (step, marked_at_once) == ("finish", 0)  # the task that fills runs ends such a run
-    lifecycle.reconcile_all()
+    run_statuses.reconcile_all()
     run_to_the_end()
     run.refresh_from_db()
     campaign.owner.refresh_from_db()

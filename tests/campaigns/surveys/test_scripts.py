@@ -79,9 +79,8 @@ def test_the_response_time_is_the_end_of_a_step() -> None:
 def test_a_script_survives_serialization() -> None:
     script = (*SCRIPT, ScriptStep(6, 12.0, SPEECH, listen_seconds=10.0))
     assert load(dump(script)) == script
-    older = (
-        '[{"step": 3, "seconds": 4.0, "answer": "speech"}]'  # stored by a version without `listen_seconds`
-    )
+    # Stored by a version without `listen_seconds`.
+    older = '[{"step": 3, "seconds": 4.0, "answer": "speech"}]'
     assert load(older) == SCRIPT[2:3]
     assert load(dump(())) == ()
 

@@ -15,7 +15,7 @@ from accounts import credits
 from accounts.ledger import check_ledger
 from accounts.models import Account
 from campaigns.reports.totals import credits_of
-from campaigns.runs import lifecycle as runs
+from campaigns.runs import run_statuses as runs
 from campaigns.runs.stop import stop
 from telephony.carriers.base import CarrierEvent
 from telephony.engine import delivery_reports, lifecycle, retention

@@ -15,7 +15,7 @@ from hypothesis.extra.django import TestCase
 from accounts.ledger import check_ledger
 from campaigns.models import Recipient
 from campaigns.reports.totals import credits_of
-from campaigns.runs import lifecycle as runs
+from campaigns.runs import run_statuses as runs
 from campaigns.runs.stop import stop
 from telephony.engine import lifecycle, retention
 from telephony.engine.lifecycle import Report

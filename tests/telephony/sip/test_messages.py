@@ -1,20 +1,17 @@
-"""Test how SIP messages are read: headers, reasons, and keys in INFO requests."""
+"""Test how SIP messages are read: headers and reasons."""
 
 from __future__ import annotations
 
 import pytest
 
 from telephony.carriers.sip.causes import outcome_of_reasons
-from telephony.carriers.sip.messages import SipMessage, event_payload_types, key_in
+from telephony.carriers.sip.messages import SipMessage
+from telephony.carriers.sip.pressed_keys import key_in
 from telephony.models import Cause
 
 
 def message(*lines: str, body: str = "") -> SipMessage:
     return SipMessage.parse(("\r\n".join(lines) + "\r\n\r\n" + body).encode())
-
-
-def info(body: str, content_type: str = "application/dtmf-relay") -> SipMessage:
-    return message("INFO sip:x SIP/2.0", "CSeq: 2 INFO", f"Content-Type: {content_type}", body=body)
 
 
 def test_headers_are_read_in_short_folded_and_unusual_forms() -> None:
@@ -74,43 +71,3 @@ def test_text_of_a_response_has_all_its_reasons() -> None:
 def test_first_known_q850_cause_counts(reasons: list[str], cause: Cause | None) -> None:
     found = outcome_of_reasons(reasons)
     assert (found.cause if found else None) == cause
-
-
-@pytest.mark.parametrize(
-    ("body", "key"),
-    [
-        *[(f"Signal={code}\r\nDuration=160\r\n", key) for code, key in enumerate([*"0123456789*#ABCD", ""])],
-        ("Signal= 5\r\nDuration= 100", "5"),
-        ("Signal=5", "5"),
-        ("signal:#", "#"),
-        ('SIGNAL = "11"', "#"),
-        ("Duration=160\r\nSignal=*", "*"),
-        ("Signal=05", "5"),
-        ("Signal=d\r\n", "D"),
-        ("Signal=!", ""),
-        ("Signal=hf", ""),
-        ("Signal=17", None),
-        ("Signal=", None),
-        ("Signal=-1", None),
-        ("Signal=٣", None),
-        ("5", "5"),
-        ("  11 \r\n", "#"),
-        ("'c'", "C"),
-        ("", None),
-        ("hello", None),
-        ("1" * 5_000, None),
-    ],
-)
-@pytest.mark.parametrize("content_type", ["application/dtmf-relay", "Application/DTMF ; charset=utf-8"])
-def test_key_is_read_from_both_content_types(body: str, key: str | None, content_type: str) -> None:
-    assert key_in(info(body, content_type)) == key
-
-
-def test_other_info_requests_have_no_key() -> None:
-    assert key_in(info("Signal=5", "application/media_control+xml")) is None
-
-
-def test_payload_types_of_keys_are_found_in_session_descriptions() -> None:
-    bodies = ["v=0\r\na=rtpmap:96 telephone-event/8000\r\na=rtpmap:8 PCMA/8000\r\n", "a=rtpmap:0 PCMU/8000"]
-    assert event_payload_types(bodies) == [96]
-    assert event_payload_types(["a=rtpmap:7 telephone-event/8000"]) == []  # not dynamic

@@ -12,7 +12,7 @@ from accounts.ledger import check_ledger
 from accounts.models import Account, CreditEntry, User
 from campaigns import runs, services, tasks
 from campaigns.models import Campaign, Run, RunStatus
-from campaigns.runs import approval, lifecycle
+from campaigns.runs import approval, run_statuses
 from telephony.models import Delivery
 from tests import engine
 from tests.campaigns.runs.approval.approving import begun_by, demanding, details, key_client, path
@@ -48,9 +48,9 @@ class TestApproving:
         assert run.approve_until == run.starts_at
         answer = self.approve(approver, campaign, run)
         assert answer.json()["message"].startswith("Campaign is scheduled for")
-        assert lifecycle.begin_due() == 0
+        assert run_statuses.start_due() == 0
         Run.objects.update(starts_at=timezone.now())
-        assert lifecycle.begin_due() == 1
+        assert run_statuses.start_due() == 1
 
     def test_the_author_cannot_approve(self, account: Account, author: User) -> None:
         campaign = make_campaign(owner=account)

@@ -1,4 +1,4 @@
-"""The only writer of the status of runs and of the outcome of recipients.
+"""The only writer of the status of runs.
 
 A run's status changes by compare-and-set (`Run` draws the transitions). If two processes attempt the same transition, the
 row count tells which one made it.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import Case, Q, Value, When
@@ -17,13 +16,11 @@ from django.utils import timezone
 
 from accounts import credits
 from campaigns.models import LIVE, PENDING, NotStarted, Run, RunStatus
-from campaigns.runs import rendering
+from campaigns.runs import delivery_requests
 from telephony.engine import lifecycle as deliveries
 from telephony.engine.failpoints import failpoint
-from telephony.engine.lifecycle import Changed
-from telephony.models import Channel, DeliveryStatus, Purpose
-from telephony.models.statuses import COMPLETED, END, FAILED, HUNGUP
-from telephony.unnest import rowset
+from telephony.models import Purpose
+from telephony.models.statuses import END
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +32,7 @@ FINAL_STATUSES = {RunStatus.RUNNING: RunStatus.COMPLETED, RunStatus.STOPPING: Ru
 def move(run_id: int, *, to: RunStatus, allowed_from: Sequence[RunStatus]) -> bool:
     """Change the status of a run if it is one of `allowed_from`. Return whether this call changed it.
 
-    Failures before the change do not count against the run afterwards.
+    The change also resets `failing_since`, so the time of earlier failures is forgotten.
     """
     return bool(Run.objects.filter(pk=run_id, status__in=allowed_from).update(status=to, failing_since=None))
 
@@ -44,8 +41,8 @@ def set_aside(run_id: int, *, reason: str) -> bool:
     """Pause a run that cannot or must not continue. Return whether this call paused it.
 
     `reason` explains this to the owner, who resumes or stops the run. A scheduled run that was set aside starts when it is
-    resumed, or at its start time if that is later. A run that needs approval and has none then waits for it again. Call
-    `reconcile` afterwards, as after every change of status.
+    resumed, or at its start time if that is later. If it needs an approval that it does not have, it then waits for approval
+    again. Call `reconcile` afterwards, as after every change of status.
     """
     return bool(
         Run.objects.filter(pk=run_id, status__in=[RunStatus.RUNNING, *PENDING]).update(
@@ -70,7 +67,7 @@ def resume(run_id: int) -> bool:
 
 
 def approve(run_id: int, *, by: int) -> bool:
-    """Let a run start that waits for approval, now or at its start time. Return whether this call approved it.
+    """Approve a waiting run, so that it starts now or at its start time. Return whether this call approved it.
 
     `by` is the id of the person. A run whose time for approval is over is not approved.
     """
@@ -87,7 +84,7 @@ def _started() -> Case:
     return Case(When(starts_at__gt=Now(), then=Value(RunStatus.SCHEDULED)), default=Value(RunStatus.RUNNING))
 
 
-def begin_due() -> int:
+def start_due() -> int:
     """Start the scheduled runs that are due. Return how many."""
     return Run.objects.filter(status=RunStatus.SCHEDULED, starts_at__lte=timezone.now()).update(
         status=RunStatus.RUNNING
@@ -120,7 +117,9 @@ def reconcile_all() -> None:
     for pk in held_back.values_list("pk", flat=True):
         reconcile(pk)
     running = Run.objects.filter(status=RunStatus.RUNNING).values_list("pk", "campaign__owner_id")
-    for pk in deliveries.paused_batches(dict(running), purpose=Purpose.CAMPAIGN, priority=rendering.PRIORITY):
+    for pk in deliveries.paused_batches(
+        dict(running), purpose=Purpose.CAMPAIGN, priority=delivery_requests.PRIORITY
+    ):
         reconcile(pk)
 
 
@@ -142,9 +141,9 @@ def finish(run_id: int) -> bool:
 
 
 def withdraw(run: Run, *, because: NotStarted, by: int | None = None, words: str = "") -> None:
-    """Close a run that has not started as withdrawn, and release its hold. The caller must have locked its row.
+    """Give a run that has not started the status `withdrawn`, and release its hold. The caller must have locked its row.
 
-    `by` is the person who rejected it, and `words` say why.
+    `by` is the person who rejected the run. `words` are the reason that this person gave.
     """
     run.status, run.not_started, run.decided_by_id, run.rejection = (
         RunStatus.WITHDRAWN, because, by, words[:MAX_REJECTION_CHARACTERS]
@@ -177,83 +176,6 @@ def has_unfinished_deliveries(run_id: int) -> bool:
             [Purpose.CAMPAIGN.value, run_id],
         )
         return cursor.fetchone() is not None
-
-
-def update_recipients(changed: Sequence[Changed], **kwargs: Any) -> None:
-    """Store with each recipient how its latest delivery ended. This is a receiver of `deliveries_changed`."""
-    ended = [delivery for delivery in changed if delivery.purpose is Purpose.CAMPAIGN and delivery.is_final]
-    if not ended:
-        return
-    with connection.cursor() as cursor:
-        # A call and an SMS of one recipient can end at the same moment. Locking in the order of ids avoids deadlocks.
-        cursor.execute(
-            "SELECT FROM campaigns_recipient WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE",
-            [[delivery.item for delivery in ended]],
-        )
-    for channel in Channel:
-        _update_recipients_of(channel, [delivery for delivery in ended if delivery.channel is channel])
-
-
-def _update_recipients_of(channel: Channel, ended: list[Changed]) -> None:
-    if not ended:
-        return
-    ended.sort(key=lambda delivery: delivery.item)
-    # `status`, `seconds` and `playback` are those of the call. An SMS sent with or after a call has fields of its own.
-    shown = "NOT run.trial" if channel is Channel.CALL else "NOT run.trial AND c.service = 'sms'"
-    is_sms = "true" if channel is Channel.SMS else "false"
-    # A late report may be about an earlier run. It replaces the result of a later run only if it says that the
-    # recipient was reached, or if that result is a failure.
-    tells = f"(NOT e.late OR e.status IN ({COMPLETED}, {HUNGUP}) OR {{shown}} = {FAILED})"
-    shown = f"{shown} AND {tells.format(shown='r.status')}"
-    texted = f"{is_sms} AND NOT run.trial AND {tells.format(shown='r.sms_status')}"
-    rows, parameters = rowset(
-        "e",
-        {
-            "id": ("bigint", [delivery.item for delivery in ended]),
-            "batch": ("bigint", [delivery.batch for delivery in ended]),
-            "status": ("smallint", [int(delivery.status) for delivery in ended]),
-            "seconds": ("float8", [delivery.seconds for delivery in ended]),
-            "playback": ("smallint", [delivery.playback for delivery in ended]),
-            "credits": ("numeric", [delivery.credits for delivery in ended]),
-            "late": ("bool", [delivery.is_late for delivery in ended]),
-        },
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""UPDATE campaigns_recipient r
-                   SET status = CASE WHEN {shown} THEN e.status ELSE r.status END,
-                       seconds = CASE WHEN {shown} THEN e.seconds ELSE r.seconds END,
-                       playback = CASE WHEN {shown} THEN e.playback ELSE r.playback END,
-                       sms_status = CASE WHEN {texted} THEN e.status ELSE r.sms_status END,
-                       sms_credits = r.sms_credits + CASE WHEN {is_sms} THEN e.credits ELSE 0 END,
-                       credits = r.credits + e.credits
-                  FROM {rows}, campaigns_campaign c, campaigns_run run
-                 WHERE r.id = e.id AND c.id = r.campaign_id AND run.id = e.batch""",
-            parameters,
-        )
-
-
-def terminate_untouched(run_id: int, *, limit: int = 5000) -> bool:
-    """Mark recipients that a stopping run has not reached as `terminated`, at most `limit`.
-
-    Return whether such recipients remain.
-    """
-    with transaction.atomic():
-        run = Run.objects.select_for_update(of=("self",)).filter(pk=run_id, status=RunStatus.STOPPING).first()
-        if run is None or run.filled_at is not None:
-            return False
-        rows = list(run.untouched().values_list("pk", flat=True)[:limit])
-        if rows and not run.trial:
-            with connection.cursor() as cursor:
-                cursor.execute(
-                    "UPDATE campaigns_recipient SET status = %s WHERE id = ANY(%s)",
-                    [int(DeliveryStatus.TERMINATED), rows],
-                )
-        run.cursor = rows[-1] if rows else run.last_recipient
-        if len(rows) < limit:
-            run.filled_at = timezone.now()
-        run.save(update_fields=["cursor", "filled_at"])
-    return len(rows) == limit
 
 
 def live_run(campaign_id: int) -> Run | None:

@@ -32,7 +32,7 @@ def addressees(recipients: QuerySet[Recipient]) -> list[Addressee]:
     return [Addressee(*row) for row in recipients.values_list("pk", "to", "tags")]
 
 
-def delivery_requests(run: Run, recipients: Sequence[Addressee]) -> list[DeliveryRequest]:
+def requests_for(run: Run, recipients: Sequence[Addressee]) -> list[DeliveryRequest]:
     """Return the deliveries to queue for these recipients: a call, an SMS, or both for each."""
     service = Service(run.campaign.service)
     calls = call_requests(run, recipients) if service.calls else []

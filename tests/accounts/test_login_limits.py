@@ -12,7 +12,7 @@ from django.db.models import F
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from accounts import addresses, counters, hashing, logins, tasks
+from accounts import addresses, counters, hashing, login_limits, tasks
 from accounts.hashing import Busy
 from accounts.models import KnownAddress, RateCounter, User
 from accounts.services import log_in
@@ -114,7 +114,7 @@ class TestFromOneAddress:
     def test_successful_logins_have_a_limit_per_minute(
         self, owner: User, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(logins, "MAX_LOGINS_PER_MINUTE", 3)
+        monkeypatch.setattr(login_limits, "MAX_LOGINS_PER_MINUTE", 3)
         answers = [attempt("sita@example.com", "192.0.2.1", PASSWORD).status_code for _ in range(4)]
         assert answers == [200, 200, 200, 429]
 
@@ -171,7 +171,7 @@ class TestToOneAccount:
         assert statuses(*[("sita@example.com", "203.0.113.3")] * 3) == [401, 429, 429]
 
     def test_the_wait_doubles_with_the_failures_up_to_15_minutes(self) -> None:
-        waits = [logins._backoff(failed, 20) for failed in (20, 39, 40, 60, 80, 100, 120, 10**9)]
+        waits = [login_limits._backoff(failed, 20) for failed in (20, 39, 40, 60, 80, 100, 120, 10**9)]
         assert waits == [30, 30, 60, 120, 240, 480, 900, 900]
 
     def test_failures_after_a_wait_are_counted(self, owner: User, settings: Settings) -> None:
@@ -185,7 +185,7 @@ class TestToOneAccount:
     def test_known_addresses_are_deleted_after_known_days(self, owner: User, settings: Settings) -> None:
         settings.IRIS_LOGIN_ACCOUNT_THROTTLE = "1/hour"
         attempt("sita@example.com", "192.0.2.1", PASSWORD)
-        KnownAddress.objects.update(seen_at=F("seen_at") - timedelta(days=logins.KNOWN_DAYS))
+        KnownAddress.objects.update(seen_at=F("seen_at") - timedelta(days=login_limits.KNOWN_DAYS))
         self.strangers(2)
         assert attempt("sita@example.com", "192.0.2.1", PASSWORD).status_code == 429
         tasks.prune()
