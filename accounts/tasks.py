@@ -6,7 +6,7 @@ The tasks are idempotent. They may run twice, late or never: the next tick finds
 from celery import shared_task
 from django.utils import timezone
 
-from accounts import counters, links, logins, mail, services
+from accounts import counters, links, login_limits, mail, services
 from accounts.models import PersonRequest
 from accounts.people import requests, retention
 from iris.locks import locked

@@ -7,7 +7,7 @@ from celery import Task, shared_task
 from campaigns.models import Run, RunStatus
 from campaigns.recipients import background_imports, measuring
 from campaigns.reports import statements
-from campaigns.runs import approval, hopper, lifecycle, prerender, restore
+from campaigns.runs import approval, hopper, prerender, restore, run_statuses
 from iris.locks import locked
 from telephony.engine import stalls, time_slices
 from telephony.engine.nudge import EXPIRES, sent_at

@@ -16,7 +16,7 @@ from accounts import credits
 from accounts.models import CreditHold
 from campaigns.guards import refuse_while_importing
 from campaigns.models import PENDING, Campaign, Recipient, Run, RunStatus, Service, Source
-from campaigns.runs import approval, lifecycle, survey_calls
+from campaigns.runs import approval, run_statuses, survey_calls
 from campaigns.runs.cost import cost_limits
 from campaigns.runs.quote import Quote
 from campaigns.runs.stop import withdraw

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from accounts import credits
 from campaigns.models import Run, RunStatus, Service, Source
-from campaigns.runs import lifecycle, rendering, setting_aside, survey_calls
+from campaigns.runs import delivery_requests, recipient_statuses, run_statuses, setting_aside, survey_calls
 from campaigns.runs.prices import RunPrices
 from iris.locks import locked
 from telephony import speech
@@ -117,17 +117,17 @@ def fill(run_id: int) -> int:
         run.caller = choose_caller(owner_id=run.campaign.owner_id, wanted=run.caller)
     speaks = Service(run.campaign.service).calls and run.source == Source.MESSAGE
     limit = min(room, _speech_chunks.get(run.pk, SPEECH_CHUNK)) if speaks else room
-    recipients = rendering.addressees(run.untouched()[:limit])
+    recipients = delivery_requests.addressees(run.untouched()[:limit])
     is_last = len(recipients) < limit
     if run.is_capped and recipients:
         # Read before the credits: a delivery that ends between the two reads returns credits, and the run continues.
-        has_unfinished = lifecycle.has_unfinished_deliveries(run.pk)
+        has_unfinished = run_statuses.has_unfinished_deliveries(run.pk)
         affordable = _count_affordable(run, recipients)
         if not affordable:
             return 0 if has_unfinished else _end_without_credits(run)
         is_last = is_last and affordable == len(recipients)
         recipients = recipients[:affordable]
-    content = survey_calls if run.campaign.service == Service.SURVEY else rendering
+    content = survey_calls if run.campaign.service == Service.SURVEY else delivery_requests
     begun_at = time.monotonic()
     try:
         requests = content.requests_for(run, recipients)
@@ -239,7 +239,7 @@ def _count_queued(run: Run) -> int:
     )
 
 
-def _count_affordable(run: Run, recipients: Sequence[rendering.Addressee]) -> int:
+def _count_affordable(run: Run, recipients: Sequence[delivery_requests.Addressee]) -> int:
     """Return how many of the next recipients the hold of a run with a spending limit can pay for."""
     unfinished = Delivery.objects.filter(purpose=Purpose.CAMPAIGN, batch=run.pk, status__lt=FINAL).aggregate(
         reserved=Sum("credit_limit"), calls=Count("pk", filter=Q(channel=Channel.CALL))

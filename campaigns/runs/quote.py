@@ -18,7 +18,7 @@ class Quote:
     """The checked texts of a run, the seconds of its longest call and the segments of its longest SMS.
 
     Both are computed from the stored tag sizes, without reading recipients, and None if the run makes no calls or sends no
-    SMS. `is_joined` says whether recordings are joined from fragments (`rendering.is_joined`). Raises InvalidInput.
+    SMS. `is_joined` says whether recordings are joined from fragments (`delivery_requests.is_joined`). Raises InvalidInput.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 
 from campaigns.models import LIVE, PENDING, Recipient, Run, RunStatus, Service
-from campaigns.runs import lifecycle, rendering
+from campaigns.runs import delivery_requests, run_statuses
 from campaigns.runs.prices import RunPrices
 from iris.errors import Conflict
 from iris.locks import locked
@@ -190,7 +190,7 @@ def _reached_requests(run: Run, recipients: Sequence[int]) -> list[DeliveryReque
     service = Service(run.campaign.service)
     prices = RunPrices(run)
     calls = [
-        rendering.delivery_request(run, Channel.CALL, one, "", None, prices.call_bound(one.to))
+        delivery_requests.delivery_request(run, Channel.CALL, one, "", None, prices.call_bound(one.to))
         for one in addressees
         if service.calls
     ]

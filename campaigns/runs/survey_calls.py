@@ -13,10 +13,10 @@ from django.conf import settings
 
 from campaigns.messages import check_length, check_tags, parse_message
 from campaigns.models import Answer, Campaign, Run, Service, StepKind, SurveyStep
-from campaigns.runs import rendering
+from campaigns.runs import delivery_requests
 from campaigns.runs.call_length import Bounds, Speaking
+from campaigns.runs.delivery_requests import Addressee
 from campaigns.runs.prices import RunPrices
-from campaigns.runs.rendering import Addressee
 from campaigns.tag_sizes import TagSize
 from iris.errors import InvalidInput
 from telephony import speech
@@ -54,7 +54,7 @@ def _announcement(voice: str, speed: float) -> tuple[str, Audio]:
     return text, speech.speak(text=text, voice=voice, speed=speed)
 
 
-def delivery_requests(run: Run, recipients: Sequence[Addressee]) -> list[DeliveryRequest]:
+def requests_for(run: Run, recipients: Sequence[Addressee]) -> list[DeliveryRequest]:
     """One call for each recipient."""
     steps = SurveyStep.objects.asked_by(run.campaign)
     heard: list[list[RenderedStep]] = [[] for _ in recipients]
@@ -77,7 +77,7 @@ def delivery_requests(run: Run, recipients: Sequence[Addressee]) -> list[Deliver
         if audio is not None and audio.seconds > settings.IRIS_MAX_AUDIO_SECONDS:
             audio = None
         made.append(
-            rendering.call_request(
+            delivery_requests.call_request(
                 run,
                 prices,
                 recipient,

@@ -27,7 +27,7 @@ from campaigns.models import (
 )
 from campaigns.people import erasing as of_campaigns
 from campaigns.recipients import editing
-from campaigns.runs import lifecycle
+from campaigns.runs import run_statuses
 from otp.models import Otp
 from otp.services import send_otp
 from telephony import inbox, optouts
@@ -217,7 +217,7 @@ class TestEverywhere:
     def test_reason_of_a_pause_quotes_no_text_in_the_audit_log(self, account: Account) -> None:
         campaign = campaign_with_person(account)
         run = runs.begin(campaign=campaign, message="Namaste {tags_name}")
-        lifecycle.set_aside(run.pk, reason=f"The speech of “Namaste {NAME}” takes too long. Stop it.")
+        run_statuses.set_aside(run.pk, reason=f"The speech of “Namaste {NAME}” takes too long. Stop it.")
         entry = AuditEntry.objects.get(action="run_paused")
         assert entry.details["reason"] == "The speech of “…” takes too long. Stop it."
         erased(account)

@@ -20,7 +20,7 @@ from accounts.ledger import check_ledger
 from campaigns import runs
 from campaigns.models import Campaign, Run, RunStatus, Service, Source
 from campaigns.recipients import editing
-from campaigns.runs import hopper, lifecycle
+from campaigns.runs import hopper, run_statuses
 from iris.errors import InvalidInput
 from otp.services import send_otp
 from telephony import tariffs
@@ -212,7 +212,7 @@ class TestFreezing:
         run = begin([sms("977", "2"), sms("91", "7")], NEPAL, starts_at=timezone.now() + timedelta(hours=1))
         TariffPrice.objects.filter(prefix="977").update(credits=3)
         editing.add_recipient(campaign=run.campaign, number=INDIA)
-        live = lifecycle.live_run(run.campaign_id)
+        live = run_statuses.live_run(run.campaign_id)
         assert live is not None
         assert live.hold.amount == 10
 
