@@ -6,14 +6,15 @@ class CampaignsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from accounts.account_settings import register_check
         from accounts.people import registry
-        from campaigns.runs.failover import send_sms_after_missed_calls
-        from campaigns.runs.recipient_statuses import update_recipients
+        from campaigns.runs.outcomes import conclude
+        from campaigns.runs.rules import read_calling_hours, read_retry
         from campaigns.surveys.responses import store_responses
         from telephony.engine.signals import answers_given, deliveries_changed
 
-        deliveries_changed.connect(update_recipients, dispatch_uid="campaigns.update_recipients")
-        # Signals reach their receivers in this order: the call of a recipient is recorded before its SMS is queued.
-        deliveries_changed.connect(send_sms_after_missed_calls, dispatch_uid="campaigns.failover")
+        register_check("retry", lambda account, sent: read_retry(sent))
+        register_check("calling_hours", lambda account, sent: read_calling_hours(sent))
+        deliveries_changed.connect(conclude, dispatch_uid="campaigns.conclude")
         answers_given.connect(store_responses, dispatch_uid="campaigns.store_responses")
         registry.register("campaigns.people.holder")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from celery import Task, shared_task
 
-from campaigns.models import Run, RunStatus
 from campaigns.recipients import background_imports, measuring
 from campaigns.reports import statements
 from campaigns.runs import approval, hopper, prerender, restore, run_statuses
@@ -33,11 +32,10 @@ def _tick() -> None:
         run_statuses.start_due()
     run_statuses.reconcile_all()
     run_statuses.finish_all()
-    unfilled = Run.objects.filter(
-        status__in=[RunStatus.RUNNING, RunStatus.STOPPING], filled_at__isnull=True
-    ).exists()
-    stalls.note_waiting(stalls.FILL, waits=unfilled)
-    if unfilled:
+    hopper.move_after_hours()
+    to_fill = hopper.unfilled().exists()
+    stalls.note_waiting(stalls.FILL, waits=to_fill)
+    if to_fill:
         fill.delay()
     importing = _import_is_due()
     to_measure = not importing and measuring.due().exists()

@@ -92,6 +92,14 @@ class Account(models.Model):
         blank=True,
         help_text="For new campaigns that name no limit: the most credits that a run may hold and spend.",
     )
+    retry = models.JSONField(
+        null=True, blank=True, help_text="When campaigns without a rule of their own try again. Empty: never."
+    )
+    calling_hours = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="When campaigns without hours of their own call and send SMS. Empty: always.",
+    )
     announce_recording = models.BooleanField(
         default=False,
         db_default=False,

@@ -106,6 +106,12 @@ class Campaign(models.Model):
         blank=True,
         help_text="Ids of the phone numbers to call from. They belong to the owner.",
     )
+    rules = models.JSONField(
+        default=dict,
+        db_default=models.Value({}, models.JSONField()),
+        blank=True,
+        help_text="Rules of reaching people that differ from those of the account (`campaigns.runs.rules`). Null: none.",
+    )
     schedule_at = models.DateTimeField(
         null=True, blank=True, help_text="When the campaign begins after a request to run it."
     )
@@ -225,6 +231,17 @@ class Run(models.Model):
     announces_recording = models.BooleanField(
         default=False, db_default=False, help_text="Its calls begin with the announcement that answers are recorded."
     )  # fmt: skip
+    rules = models.JSONField(
+        default=dict,
+        db_default=models.Value({}, models.JSONField()),
+        blank=True,
+        help_text="The rules of reaching people that hold for it (`campaigns.runs.rules`).",
+    )
+    opens_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="Until this time it queues nothing for further recipients, because of its calling hours.",
+    )
     pause_reason = models.CharField(
         max_length=300,
         blank=True,

@@ -38,6 +38,11 @@ class Recipient(models.Model):
     status = models.SmallIntegerField(null=True, blank=True, choices=DeliveryStatus)
     seconds = models.FloatField(null=True, blank=True)
     playback = models.SmallIntegerField(null=True, blank=True)
+    attempts = models.SmallIntegerField(
+        null=True,
+        blank=True,
+        help_text="How often the latest run tried to reach the recipient. Empty if that run had no retries.",
+    )
     credits = models.DecimalField(
         max_digits=10,
         decimal_places=2,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Unpack
 
 from django.conf import settings
 from django.core.files import File
@@ -19,6 +20,7 @@ from campaigns.models import PENDING, Campaign, Recipient, Run, RunStatus, Servi
 from campaigns.runs import approval, run_statuses, survey_calls
 from campaigns.runs.cost import cost_limits
 from campaigns.runs.quote import Quote
+from campaigns.runs.rules import ContactRules, SentRules, chosen_rules, read_rules
 from campaigns.runs.stop import withdraw
 from iris.errors import Conflict, InvalidInput, NotFound
 from telephony import speech
@@ -45,6 +47,7 @@ def begin(
     trial: bool = False,
     replaces_pending: bool = False,
     changed: Run | None = None,
+    **rules: Unpack[SentRules],
 ) -> Run:
     """Begin a campaign now or at `starts_at`, and return its run.
 
@@ -53,6 +56,8 @@ def begin(
     `sms_message` is given. A `trial` changes neither the campaign nor the status of its recipients. With
     `replaces_pending`, the new run replaces one that has not started. If the campaign was changed, the caller passes the
     replaced run as `changed`. The new run then keeps its authors, and needs approval if the replaced run needed it.
+
+    `rules` are stored with the campaign, too (`rules`). A trial has none: it calls somebody who waits for it.
 
     If the account demands approval of runs of this size, the run waits for approval (`approval`). The person who acts
     becomes an author of the run.
@@ -73,6 +78,7 @@ def begin(
         campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
         if campaign.deleted_at is not None:
             raise NotFound("This campaign has been deleted.")
+        campaign.rules = campaign.rules | read_rules(rules, service=Service(campaign.service))
         _refuse_live_run(campaign, except_pending=replaces_pending)
         refuse_while_importing(campaign)
         # Read once: the operator may change them while the speech for the quote is synthesized.
@@ -105,7 +111,9 @@ def begin(
             last_recipient=last,
             announces_recording=announces,
         )
-        limits = cost_limits(quote, prices, recipients, count=count)
+        frozen = {} if trial else chosen_rules(campaign)
+        paid_tries = ContactRules(frozen).paid_tries
+        limits = cost_limits(quote, prices, recipients, count=count, paid_tries=paid_tries)
         if replaces_pending:
             # This releases a hold and so locks the account. Therefore it comes after the slow speech synthesis in Quote.
             withdraw(campaign=campaign)
@@ -149,6 +157,7 @@ def begin(
             sms_limit=limits.sms,
             caller=_choose_caller(campaign),
             announces_recording=announces,
+            rules=frozen,
             starts_at=starts_at or now,
             needs_approval=needs_approval,
             authors=approval.authors_of(changed),
@@ -186,7 +195,16 @@ def _store_on_campaign(
         campaign.schedule_at = at
     campaign.voice, campaign.audio, campaign.draft = voice, audio, False
     campaign.save(
-        update_fields=["message", "sms_message", "voice", "audio", "draft", "schedule_at", "updated_at"]
+        update_fields=[
+            "message",
+            "sms_message",
+            "voice",
+            "audio",
+            "draft",
+            "schedule_at",
+            "rules",
+            "updated_at",
+        ]
     )
 
 

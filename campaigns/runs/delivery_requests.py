@@ -7,12 +7,15 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from campaigns.messages import MessageTemplate, parse_message
 from campaigns.models import Recipient, Run, Service, Source
 from campaigns.runs.prices import Price, RunPrices
+from campaigns.runs.rules import rules_of
 from telephony import speech
 from telephony.call_scripts import Script
+from telephony.caller_id import choose_caller
 from telephony.engine.enqueue import DeliveryRequest
 from telephony.models import Audio, Channel, Purpose
 from telephony.segments import segments_of
@@ -26,6 +29,11 @@ class Addressee(NamedTuple):
     pk: int
     to: str
     tags: dict[str, Any]
+
+
+def caller_of(run: Run) -> str:
+    """Return the number from which a run calls now. Its own may have been released since it began."""
+    return choose_caller(owner_id=run.campaign.owner_id, wanted=run.caller) if run.caller else ""
 
 
 def addressees(recipients: QuerySet[Recipient]) -> list[Addressee]:
@@ -112,7 +120,10 @@ def delivery_request(
     *,
     script: Script = (),
 ) -> DeliveryRequest:
-    """Return the delivery of a recipient."""
+    """Return the first try to reach a recipient, from now on or from the next calling hours on."""
+    rules = rules_of(run)
+    now = timezone.now()
+    window = rules.window(channel, now)
     return DeliveryRequest(
         owner_id=run.campaign.owner_id,
         channel=channel,
@@ -130,4 +141,7 @@ def delivery_request(
         pulse_seconds=price.pulse_seconds,
         script=script,
         cause=price.cause,
+        not_before=window.opens if window.opens > now else None,
+        not_after=window.closes,
+        tries_reserved=rules.paid_tries - 1 if channel is Channel.CALL else 0,
     )

@@ -14,16 +14,17 @@ from decimal import Decimal
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import Count, F, Q, Sum
+from django.db.models import Count, F, Q, QuerySet, Sum
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts import credits
 from campaigns.models import Run, RunStatus, Service, Source
 from campaigns.runs import delivery_requests, recipient_statuses, run_statuses, setting_aside, survey_calls
 from campaigns.runs.prices import RunPrices
+from campaigns.runs.rules import rules_of
 from iris.locks import locked
 from telephony import speech
-from telephony.caller_id import choose_caller
 from telephony.engine import lifecycle as deliveries
 from telephony.engine import stalls
 from telephony.engine.enqueue import enqueue
@@ -50,6 +51,14 @@ _older_queued: dict[int, tuple[float, int]] = {}  # by run: time of the count (m
 _last_run_id = 0
 
 
+def unfilled() -> QuerySet[Run]:
+    """Return the runs for whose recipients something must be queued, or that must end them. Others wait for their hours."""
+    open_now = Q(opens_at=None) | Q(opens_at__lte=Now())
+    return Run.objects.filter(
+        Q(status=RunStatus.STOPPING) | Q(open_now, status=RunStatus.RUNNING), filled_at__isnull=True
+    )
+
+
 def fill_all(*, budget: float, waits_for_room: bool = True) -> bool:
     """Keep the hoppers of all running runs full, until no run has recipients left or `budget` seconds have passed.
 
@@ -61,16 +70,11 @@ def fill_all(*, budget: float, waits_for_room: bool = True) -> bool:
     end = time.monotonic() + budget
     broken: set[int] = set()
     while True:
-        unfilled = list(
-            Run.objects.filter(status__in=[RunStatus.RUNNING, RunStatus.STOPPING], filled_at__isnull=True)
-            .exclude(pk__in=broken)
-            .order_by("pk")
-            .values_list("pk", "status")
-        )
-        if not unfilled:
+        found = list(unfilled().exclude(pk__in=broken).order_by("pk").values_list("pk", "status"))
+        if not found:
             return False
         moved = False
-        for pk, status in sorted(unfilled, key=lambda run: run[0] <= _last_run_id):
+        for pk, status in sorted(found, key=lambda run: run[0] <= _last_run_id):
             _last_run_id = pk
             stalls.note_progress(stalls.FILL if waits_for_room else stalls.FILL_MORE)
             with locked(f"fill:{pk}") as ours:
@@ -110,11 +114,12 @@ def fill(run_id: int) -> int:
     Raises SpeechTimedOut, and SpeechBudgetExceeded if the speech of a single recipient exceeds the budget of a run.
     """
     run = Run.objects.select_related("campaign", "audio", "hold").get(pk=run_id)
+    if _waits_for_hours(run):
+        return 0
     room = room_of(run)
     if not room:
         return 0
-    if run.caller:  # the number may have been released since the run began
-        run.caller = choose_caller(owner_id=run.campaign.owner_id, wanted=run.caller)
+    run.caller = delivery_requests.caller_of(run)
     speaks = Service(run.campaign.service).calls and run.source == Source.MESSAGE
     limit = min(room, _speech_chunks.get(run.pk, SPEECH_CHUNK)) if speaks else room
     recipients = delivery_requests.addressees(run.untouched()[:limit])
@@ -143,6 +148,9 @@ def fill(run_id: int) -> int:
     too_long = sum(request.cause == Cause.TOO_LONG for request in requests)
     failpoint("rendered")
     with transaction.atomic():
+        if run.is_capped:
+            # Before the run, as in transactions that end deliveries.
+            credits.lock_holds([run.hold_id])
         if run.caller and not lock_if_owned(owner_id=run.campaign.owner_id, number=run.caller):
             return 0
         # Speech was synthesized before this transaction. If another process has filled, stopped or paused the run since,
@@ -157,12 +165,10 @@ def fill(run_id: int) -> int:
         )
         if not moved:
             return 0
-        if run.is_capped:
-            # A late report may have taken credits since they were counted (`accounts.late_captures`).
-            credits.lock_holds([run.hold_id])
-            if _count_affordable(run, recipients) < len(recipients):
-                transaction.set_rollback(True)
-                return 0
+        # A late report may have taken credits since they were counted (`accounts.late_captures`).
+        if run.is_capped and _count_affordable(run, recipients) < len(recipients):
+            transaction.set_rollback(True)
+            return 0
         enqueue(requests=requests)
         failpoint("filling")
     failpoint("filled")
@@ -176,6 +182,40 @@ def fill(run_id: int) -> int:
             run.voice,
         )
     return len(requests)
+
+
+def _waits_for_hours(run: Run) -> bool:
+    """Return whether the run must wait for its calling hours; if so, store when they begin.
+
+    A run that calls and sends SMS waits for the hours of its calls. Its SMS then wait in the queue for theirs.
+    """
+    now = timezone.now()
+    channel = Channel.CALL if Service(run.campaign.service).calls else Channel.SMS
+    opens = rules_of(run).window(channel, now).opens
+    if opens > now:
+        Run.objects.filter(pk=run.pk, status=RunStatus.RUNNING).update(opens_at=opens)
+    return opens > now
+
+
+def move_after_hours() -> None:
+    """Let queued deliveries whose calling hours are over wait for the next ones."""
+    for run_id, channel in deliveries.batches_after_hours(Purpose.CAMPAIGN):
+        try:
+            _move_after_hours(run_id, channel)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:  # the deliveries of other runs must still move
+            log.exception("Run %d: what its calling hours left over cannot wait for the next ones", run_id)
+
+
+def _move_after_hours(run_id: int, channel: Channel) -> None:
+    opens, closes = rules_of(Run.objects.get(pk=run_id)).window(channel, timezone.now())
+    assert closes is not None
+    moved = deliveries.MOVE_SIZE
+    while moved == deliveries.MOVE_SIZE:
+        moved = deliveries.move_to_hours(
+            purpose=Purpose.CAMPAIGN, batch=run_id, channel=channel, opens=opens, closes=closes
+        )
 
 
 def _adapt_speech_chunk(run_id: int, *, spoken: int, seconds: float) -> None:
@@ -215,18 +255,18 @@ def _is_full(queued: int) -> bool:
 
 
 def _count_queued_of_latest(run: Run) -> tuple[int, bool]:
-    """Return how many of the run's latest deliveries are queued, and whether all use the same trunk and channel.
+    """Return how many of the run's latest deliveries are due, and whether all use the same trunk and channel.
 
     The latest deliveries are the last IRIS_HOPPER_SIZE. If they use several trunks or channels, a slow trunk may still have
-    older deliveries in its queue after a fast trunk has submitted the latest. Otherwise, older deliveries are queued only if
-    they returned to the queue.
+    older deliveries in its queue after a fast trunk has submitted the latest. Otherwise, older deliveries are due only if
+    they returned to the queue, or are retries.
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""SELECT count(*) FILTER (WHERE status = {QUEUED}),
+            f"""SELECT count(*) FILTER (WHERE status = {QUEUED} AND {deliveries.DUE}),
                        coalesce(min(trunk_id) = max(trunk_id) AND min(channel) = max(channel), true)
-                  FROM (SELECT status, trunk_id, channel FROM telephony_delivery WHERE purpose = %s AND batch = %s
-                         ORDER BY item DESC LIMIT %s) latest""",
+                  FROM (SELECT status, trunk_id, channel, not_before FROM telephony_delivery
+                         WHERE purpose = %s AND batch = %s ORDER BY item DESC LIMIT %s) latest""",
             [Purpose.CAMPAIGN.value, run.pk, settings.IRIS_HOPPER_SIZE],
         )
         count, same_way = cursor.fetchone()
@@ -234,7 +274,7 @@ def _count_queued_of_latest(run: Run) -> tuple[int, bool]:
 
 
 def _count_queued(run: Run) -> int:
-    return deliveries.count_queued(
+    return deliveries.count_due(
         run.pk, purpose=Purpose.CAMPAIGN, owner_id=run.campaign.owner_id, priority=delivery_requests.PRIORITY
     )
 
@@ -242,7 +282,8 @@ def _count_queued(run: Run) -> int:
 def _count_affordable(run: Run, recipients: Sequence[delivery_requests.Addressee]) -> int:
     """Return how many of the next recipients the hold of a run with a spending limit can pay for."""
     unfinished = Delivery.objects.filter(purpose=Purpose.CAMPAIGN, batch=run.pk, status__lt=FINAL).aggregate(
-        reserved=Sum("credit_limit"), calls=Count("pk", filter=Q(channel=Channel.CALL))
+        reserved=Sum(F("credit_limit") * (1 + F("tries_reserved"))),
+        calls=Count("pk", filter=Q(channel=Channel.CALL)),
     )
     reserved = unfinished["reserved"] or Decimal(0)
     if run.failover_statuses:

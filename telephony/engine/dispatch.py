@@ -214,8 +214,8 @@ class Dispatcher:
             self.next_claim_at = now + HORIZON / 2
             return claim.wait
         self.departures += [
-            Departure(slot, delivery, claim.valid_until, now)
-            for slot, delivery in zip(claim.slots, claim.deliveries, strict=True)
+            Departure(slot, delivery, claim.valid_until, now, closes_at)
+            for slot, delivery, closes_at in zip(claim.slots, claim.deliveries, claim.closing, strict=True)
         ]
         self.attempts |= {delivery.id: delivery.attempts for delivery in claim.deliveries}
         failpoint("claimed")

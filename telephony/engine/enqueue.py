@@ -22,6 +22,9 @@ class DeliveryRequest:
 
     A call costs `pulse_credits` for each started pulse of `pulse_seconds`; if these are None, what the settings say when it
     ends. With the causes TOO_LONG and NO_PRICE it is never submitted, and ends as failed with that cause.
+
+    It is submitted between `not_before` and `not_after`: its calling hours. None means now, and without an end.
+    `tries_reserved` is how many further tries may cost as much again; the hold must cover them, too.
     """
 
     owner_id: int
@@ -41,6 +44,9 @@ class DeliveryRequest:
     useful_until: datetime | None = None
     script: Script = ()
     cause: Cause = Cause.NONE
+    not_before: datetime | None = None
+    not_after: datetime | None = None
+    tries_reserved: int = 0
 
 
 def enqueue(*, requests: Sequence[DeliveryRequest]) -> list[int]:
@@ -73,15 +79,21 @@ def enqueue(*, requests: Sequence[DeliveryRequest]) -> list[int]:
             "useful_until": ("timestamptz", [request.useful_until for request in requests]),
             "script": ("jsonb", [dump(request.script) for request in requests]),
             "cause": ("text", [request.cause.value for request in requests]),
+            "not_after": ("timestamptz", [request.not_after for request in requests]),
+            "tries_reserved": ("smallint", [request.tries_reserved for request in requests]),
+            "begins": ("timestamptz", [request.not_before for request in requests]),
         },
     )
     with connection.cursor() as cursor:
         cursor.execute(
             f"""INSERT INTO telephony_delivery
                     (item, owner_id, trunk_id, purpose, batch, priority, channel, "to", caller, text, audio_id,
-                     hold_id, credit_limit, pulse_credits, pulse_seconds, useful_until, script, cause,
-                     status, carrier_text, ref, attempts, stopped, credits)
-                SELECT o.*, {QUEUED}, '', '', 0, false, 0 FROM {rows}
+                     hold_id, credit_limit, pulse_credits, pulse_seconds, useful_until, script, cause, not_after,
+                     tries_reserved, not_before, status, carrier_text, ref, attempts, stopped, credits)
+                SELECT item, owner_id, trunk_id, purpose, batch, priority, channel, "to", caller, text, audio_id,
+                       hold_id, credit_limit, pulse_credits, pulse_seconds, useful_until, script, cause, not_after,
+                       tries_reserved, coalesce(begins, statement_timestamp()), {QUEUED}, '', '', 0, false, 0
+                  FROM {rows}
                 ON CONFLICT DO NOTHING RETURNING id""",
             parameters,
         )

@@ -9,6 +9,7 @@ becomes less even, but the trunk sends as much.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -87,12 +88,14 @@ class SlidingSecond:
 class Claim:
     """Claimed deliveries and their slots.
 
-    `slots` are monotonic times. `wait` is the number of seconds until the next claim may succeed, None when nothing is due.
+    `slots` are monotonic times, and so are those in `closing`, at which their calling hours end. `wait` is the number of
+    seconds until the next claim may succeed, None when nothing is due.
     """
 
     deliveries: list[Claimed] = field(default_factory=list)
     valid_until: datetime = datetime.max
     slots: list[float] = field(default_factory=list)
+    closing: list[float] = field(default_factory=list)
     wait: float | None = None
 
 
@@ -189,6 +192,10 @@ def claim(
         deliveries=claimed,
         valid_until=now + timedelta(seconds=settings.IRIS_LEASE_SECONDS),
         slots=[first + step * index for index in range(len(claimed))],
+        closing=[
+            math.inf if one.not_after is None else arrival + (one.not_after - now).total_seconds()
+            for one in claimed
+        ],
         wait=0.0,
     )
 

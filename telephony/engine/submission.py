@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,12 +25,16 @@ LONGER_THAN_HELD = "The recording is longer than the credits held for this call 
 
 @dataclass(frozen=True, slots=True)
 class Departure:
-    """A delivery that this process has claimed, and when to submit it. `slot` and `claimed_at` are monotonic times."""
+    """A delivery that this process has claimed, and when to submit it. `slot` and `claimed_at` are monotonic times.
+
+    `closes_at` is the monotonic time at which its calling hours end.
+    """
 
     slot: float
     delivery: Claimed
     valid_until: datetime
     claimed_at: float
+    closes_at: float = math.inf
 
 
 class Submitted(NamedTuple):
@@ -51,16 +56,21 @@ def submit(carrier: Carrier, departures: Sequence[Departure]) -> Submitted:
 
 
 def prepare(departures: Sequence[Departure]) -> tuple[list[Result], list[Submission]]:
-    """Return the rejections that need no carrier, and the submissions for the carrier.
+    """Return the results that need no carrier, and the submissions for the carrier.
 
     Opted-out recipients, invalid numbers, calls without audio and calls that are longer than their hold covers are rejected
-    without asking the carrier.
+    without asking the carrier. Deliveries whose calling hours have just ended return to the queue.
     """
     refused: list[Result] = []
     batch: list[Submission] = []
+    now = time.monotonic()
     for departure in departures:
         if refusal := _refusal(departure.delivery):
             refused.append(refusal)
+        elif departure.closes_at <= now:
+            refused.append(
+                Later(key=str(departure.delivery.id), seconds=0, text="Its calling hours are over")
+            )
         else:
             batch.append(_submission(departure.delivery, valid_until=departure.valid_until))
     return refused, batch

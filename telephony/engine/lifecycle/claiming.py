@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.conf import settings
 from django.db import connection
@@ -30,6 +31,7 @@ class Claimed:
     opted_out: bool
     script: str | None
     cause: str  # why it is not to be submitted (`enqueue.DeliveryRequest`); usually ""
+    not_after: datetime | None = None  # the end of its calling hours
 
 
 def stopped_since_claim(ids: Sequence[int]) -> set[int]:
@@ -51,7 +53,8 @@ def claim(
     """
     # The query skips through the index from owner to owner, and due deliveries come first within each owner. So the cost
     # does not grow with the queue, nor with paused or delayed deliveries.
-    due = """d.not_before <= statement_timestamp()
+    # Deliveries whose calling hours are over are few: the next tick moves them to the next hours (`hours`).
+    due = """d.not_before <= statement_timestamp() AND (d.not_after IS NULL OR d.not_after > statement_timestamp())
                    AND (d.useful_until IS NULL OR d.useful_until > statement_timestamp())"""
     pseudonyms, keys = sql_of("taken.owner_id", 'taken."to"')
     sql = f"""
@@ -102,7 +105,7 @@ def claim(
                    expires_at = statement_timestamp() + make_interval(secs => %(lease)s)
               FROM locked WHERE d.id = locked.id
             RETURNING d.id, d.channel, d."to", d.caller, d.text, d.audio_id, d.attempts, d.owner_id, d.priority,
-                      d.purpose, d.script, d.not_before, d.cause
+                      d.purpose, d.script, d.not_before, d.cause, d.not_after
         ), in_round_order AS (
             -- Numbers the rounds again instead of joining `ranked`, which the planner would rescan for each row.
             SELECT *, row_number() OVER (PARTITION BY priority, owner_id ORDER BY not_before, id) AS round FROM taken
@@ -112,7 +115,7 @@ def claim(
                taken.purpose <> '{Purpose.OTP.value}' AND EXISTS (
                    SELECT FROM telephony_optout o
                     WHERE o.owner_id = taken.owner_id AND o.number IN (taken."to", {pseudonyms})),
-               taken.script::text, taken.cause
+               taken.script::text, taken.cause, taken.not_after
           FROM in_round_order AS taken LEFT JOIN telephony_audio audio ON audio.id = taken.audio_id
          ORDER BY taken.priority, taken.round, taken.owner_id <= %(last_owner)s, taken.owner_id"""
     with connection.cursor() as cursor:
