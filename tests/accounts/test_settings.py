@@ -34,6 +34,8 @@ DEFAULTS = {
     "default_spending_limit": None,
     "approval_above": None,
     "approval_hours": 72,
+    "retry": None,
+    "calling_hours": None,
     "announce_recording": False,
     "keep_messages_days": None,
     "keep_recordings_days": None,

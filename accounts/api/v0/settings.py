@@ -19,7 +19,7 @@ from accounts.account_settings import SETTINGS, change_settings, settings_of
 from accounts.api.account import account_of
 from accounts.api.amounts import credits_json
 from accounts.api.permissions import needs
-from accounts.api.v0.setting_fields import Choice, Count, Credits, Flag, Name
+from accounts.api.v0.setting_fields import Choice, Count, Credits, Flag, Name, Rule
 from accounts.models import Account, Retention
 from accounts.models.accounts import Language
 from accounts.permissions import Permission
@@ -44,6 +44,8 @@ class SettingChanges(serializers.Serializer[Any]):
     default_spending_limit = Credits(off=None)
     approval_above = Count(can_be_off=True)
     approval_hours = Count()
+    retry = Rule()
+    calling_hours = Rule()
     announce_recording = Flag()
     keep_messages_days = Count(can_be_off=True)
     keep_recordings_days = Count(can_be_off=True)

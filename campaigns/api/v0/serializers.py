@@ -12,11 +12,13 @@ from rest_framework import serializers
 from accounts.api.amounts import credits_json
 from campaigns.api.approval import awaiting_json
 from campaigns.api.defaults import with_default_services
+from campaigns.api.rules import Hours, Retry, tries_json
 from campaigns.api.v0.known_fields import KnownFields
 from campaigns.api.words import RECIPIENT_STATUSES, SERVICES, notice_json, pause_reason_json
 from campaigns.messages import MAX_CHARACTERS
 from campaigns.models import Campaign, Run, RunStatus, Service, Source
 from campaigns.reports.states import RecipientState
+from campaigns.runs.rules import RULES
 from iris.api.fields import Id, Moment, Tags, Text, Upload, Word, words_of
 from iris.api.lists import Ids, Words
 from telephony.api.fields import Message, Number, Numbers, VoiceName
@@ -91,6 +93,8 @@ class Beginning(KnownFields):
     status = Words(RERUN_STATUSES, required=False)
     individual = Ids(required=False)
     priority = Word(SOURCES, required=False)
+    retry = Retry()
+    calling_hours = Hours()
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if "aud_file" in attrs and "audio" in attrs:
@@ -103,6 +107,7 @@ class Beginning(KnownFields):
             "statuses": attrs.get("status"),
             "individual": attrs.get("individual"),
             "source": attrs.get("priority"),
+            **{name: attrs[name] for name in RULES if name in attrs},
         }
 
 
@@ -191,6 +196,7 @@ def number_json(state: RecipientState, *, campaign: Campaign) -> dict[str, Any]:
         "duration": None if state.seconds is None else round(state.seconds),
         "playback": state.playback,
         "credit_consumed": credits_json(state.credits),
+        **tries_json(state),
     }
 
 

@@ -14,6 +14,7 @@ from accounts.api.permissions import needs
 from accounts.permissions import Permission
 from campaigns import runs, services
 from campaigns.api.approval import approval_json, begun_json
+from campaigns.api.rules import rules_json
 from campaigns.api.v0.filters import CampaignFilter
 from campaigns.api.v0.known_fields import refuse_query
 from campaigns.api.v0.lookups import campaign_of
@@ -77,7 +78,7 @@ class CampaignViewSet(V0ViewSet):
     def retrieve(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
         shown = campaign_json(campaign, run_status=campaign.run_status) | import_json(campaign)
-        shown |= limit_json(campaign) | approval_json(campaign, request._request)
+        shown |= limit_json(campaign) | rules_json(campaign) | approval_json(campaign, request._request)
         return success({"messages": "Details Retrived successfully", "details": details(shown)})  # sic
 
     @reads(parsers.TEXTS)

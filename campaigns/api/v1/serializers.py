@@ -16,6 +16,7 @@ from rest_framework.request import Request
 from accounts.api.amounts import credits_json
 from campaigns.api.approval import awaiting_json
 from campaigns.api.defaults import with_default_services
+from campaigns.api.rules import Hours, Retry, tries_json
 from campaigns.api.v1.fields import (
     Category,
     CreditLimit,
@@ -70,6 +71,8 @@ class CampaignChanges(MessageChanges):
     user_phone = Dialers(required=False, source="caller_ids")
     credit_limit = CreditLimit(required=False, source="spending_limit")
     failover_target = FailoverTargets(FAILOVER_TARGETS, required=False, source="failover_statuses")
+    retry = Retry(null=None)
+    calling_hours = Hours(null=None)
 
 
 class NewCampaign(CampaignChanges):
@@ -227,6 +230,7 @@ def contact_json(state: RecipientState, *, changed_at: datetime) -> dict[str, An
         "credit_consumed": credits_json(state.credits - recipient.sms_credits),
         "credit_consumed_SMS": credits_json(recipient.sms_credits),
         "carrier": CARRIERS[operator_of(recipient.to)],
+        **tries_json(state),
     }
 
 
