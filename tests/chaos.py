@@ -43,6 +43,8 @@ CPS = {pace}
 call = ["sandbox"]
 sms = ["sandbox"]
 """
+# Each of these numbers is called three times, whoever dies meanwhile.
+RETRY = {"tries": 3, "on": ["busy", "unanswered", "hungup"], "delay_seconds": 3}
 EMAIL, PASSWORD = "chaos@example.com", "chaos-password"
 
 
@@ -236,7 +238,9 @@ def _begin(system: System, to: list[int]) -> httpx.Client:
     )
     assert created.status_code == 201, created.text
     campaign = created.json()["data"]["details"][0]["id"]
-    begun = client.post(f"/api/system/campaigns/{campaign}/begin/", json={"message": "नमस्कार"})
+    begun = client.post(
+        f"/api/system/campaigns/{campaign}/begin/", json={"message": "नमस्कार", "retry": RETRY}
+    )
     assert begun.status_code == 200, begun.text
     return client
 
