@@ -91,6 +91,10 @@ class TestBegin:
         assert "object" in answer["message"] or "JSON text in one field" in answer["message"]
         assert not Run.objects.exists()
 
+    def test_a_similar_name_is_read(self, caller: Caller, calls: Campaign) -> None:
+        caller.post(begin(calls), {"message": "Hello", "Retries": RETRY})
+        assert latest_run(calls).rules == {"retry": STORED_RETRY}
+
     def test_an_outcome_that_no_sms_can_have_is_refused(self, caller: Caller, campaign: Campaign) -> None:
         answer = caller.fails("POST", begin(campaign), {"message": "Hello", "retry": RETRY}, status=400)
         assert "An SMS is never busy" in answer["message"]
