@@ -95,7 +95,7 @@ def read_rules(sent: Mapping[str, Any], *, service: Service) -> dict[str, Any]:
 
     Raises InvalidInput for wrong rules, and for one that can never apply to what this campaign sends.
     """
-    rules = {}
+    rules: dict[str, Any] = {}
     for name, rule in sent.items():
         try:
             rules[name] = None if rule is None else _READ[name](rule)
