@@ -18,6 +18,7 @@ from telephony.engine import lifecycle, part_reports, report_matching, survey_re
 from telephony.engine.lifecycle import Report
 from telephony.engine.part_reports import report_of
 from telephony.engine.report_matching import Match
+from telephony.engine.unmatched_reports import StoredEvent
 from telephony.models import Delivery
 from telephony.models.statuses import END, QUEUED
 
@@ -86,28 +87,38 @@ def apply_results(
     `attempts` has the number of the submission attempt of each result, by the delivery's id.
     """
     lifecycle.apply_results(results, report_timeout=carrier.report_timeout(), attempts=attempts)
+    with transaction.atomic():
+        if early := _early(carrier, results):
+            apply_events(carrier.alias, early)
+
+
+def _early(carrier: Carrier, results: Sequence[Result]) -> list[CarrierEvent]:
+    """Remove and return the stored reports on the ids in these results."""
     refs = [
         ref
         for result in results
         if isinstance(result, Accepted) and result.ref
         for ref in (result.parts or (result.ref,))
     ]
-    if refs:
-        with transaction.atomic():
-            if early := unmatched_reports.take(carrier.alias, refs):
-                apply_events(carrier.alias, early)
+    return unmatched_reports.take(carrier.alias, refs) if refs else []
 
 
 @transaction.atomic
-def apply_all(carrier: Carrier, items: Sequence[CarrierEvent | InboundSms | Result]) -> int:
+def apply_all(carrier: Carrier, items: Sequence[CarrierEvent | InboundSms | Result | StoredEvent]) -> int:
     """Apply a session's results and reports in one transaction; return how many deliveries the reports changed.
 
-    Results of submissions are applied first, because the reports may be about the ids in them.
+    Results of submissions are applied first, because the reports may be about the ids in them. Stored reports that another
+    process has applied are left out.
     """
     results = [item for item in items if isinstance(item, Result)]
-    reports = [item for item in items if not isinstance(item, Result)]
+    reports = [item for item in items if isinstance(item, CarrierEvent | InboundSms)]
+    stored = {item.id: item.event for item in items if isinstance(item, StoredEvent)}
+    if stored:
+        removed = unmatched_reports.remove(list(stored))
+        reports += [event for pk, event in stored.items() if pk in removed]
     if results:
-        apply_results(carrier, results)
+        lifecycle.apply_results(results, report_timeout=carrier.report_timeout())
+        reports += _early(carrier, results)
     return apply_events(carrier.alias, reports) if reports else 0
 
 

@@ -18,7 +18,9 @@ from telephony.carriers import SessionCarrier, get_carrier
 from telephony.carriers.base import CarrierEvent, Done, InboundSms, Result
 from telephony.engine import delivery_reports, lifecycle
 from telephony.engine.locks import lock_for_session
+from telephony.engine.report_spool import Item, ReportSpool
 from telephony.engine.trunk_queues import STATUS_SECONDS, STOPPED, wake
+from telephony.engine.unmatched_reports import StoredEvent
 from telephony.models import FINAL, Trunk
 
 log = logging.getLogger(__name__)
@@ -26,8 +28,6 @@ log = logging.getLogger(__name__)
 SET_SIZE = 1000  # maximum number of events that one transaction stores
 RETRY_SECONDS = 1.0
 NUDGE_SECONDS = 0.25
-
-Item = CarrierEvent | InboundSms | Result
 
 
 class EventWriter:
@@ -46,15 +46,20 @@ class EventWriter:
         self._status_at = 0.0
         self._nudged_at = 0.0
         self._queue: queue.SimpleQueue[tuple[Sequence[Item], Done | None] | None] = queue.SimpleQueue()
+        self._spool = ReportSpool(alias, lambda items, done: self._queue.put((items, done)))
         self._thread = threading.Thread(target=self._run, name=f"events-{alias}", daemon=True)
         self._thread.start()
 
-    def put(self, items: Sequence[Item], done: Done | None = None) -> None:
+    def put(self, items: Sequence[CarrierEvent | InboundSms | Result], done: Done | None = None) -> None:
         """Queue items for storage. Never blocks, so event loops may call it.
 
-        The writer's thread calls `done` once the items are stored.
+        A thread calls `done` once these items, and all earlier items with a callback, are stored. Reports are applied soon
+        after that (`report_spool`).
         """
-        self._queue.put((items, done))
+        if done is None:
+            self._queue.put((items, None))
+        else:
+            self._spool.put(items, done)
 
     def report_error(self, error: str) -> None:
         """Show in the trunk's status why the session cannot be opened. Pass an empty string when it is open.
@@ -65,7 +70,8 @@ class EventWriter:
         self.put([])
 
     def close(self) -> None:
-        """Store everything that was queued, write the last status, and end the thread."""
+        """Store everything that was queued, write the last status, and end the threads."""
+        self._spool.close()
         self._queue.put(None)
         self._thread.join()
 
@@ -85,11 +91,13 @@ class EventWriter:
                     ended = True
                     break
                 items += entry[0]
-                if entry[1] is not None:
-                    callbacks.append(entry[1])
                 if until is None:
                     until = time.monotonic() + self._gather
+                if entry[1] is not None:  # the carrier waits for it
+                    callbacks.append(entry[1])
+                    until = time.monotonic()
             self._store(items)
+            self._spool.note_applied(sum(isinstance(item, StoredEvent) for item in items))
             for done in callbacks:
                 try:
                     done(partial(delivery_reports.apply_events, self._alias))
@@ -120,7 +128,7 @@ class EventWriter:
             else:
                 break
         if any(isinstance(item, CarrierEvent) and item.status >= FINAL for item in items):
-            self._nudge()
+            self._nudge()  # stored reports are about SMS, which occupy no channel
 
     def _nudge(self) -> None:
         """Nudge the dispatcher of a trunk with limited channels, so that a freed channel is used before the next tick."""

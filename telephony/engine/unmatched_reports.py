@@ -2,12 +2,16 @@
 
 A carrier may report before its submit response has been stored. If the submit response was lost with the connection, the
 report is matched to an unknown delivery by its number.
+
+The reports of a session are stored here, too, for the moment between their acknowledgement and their application
+(`report_spool`).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -21,6 +25,7 @@ from telephony.engine.lifecycle.reports import IS_LOST, REACHED_LATER, carrier_t
 from telephony.engine.report_matching import MAY_BE_ABOUT
 from telephony.models import Cause, Channel, DeliveryStatus, Trunk, UnmatchedReport
 from telephony.models.statuses import END, UNKNOWN
+from telephony.unnest import rowset
 
 # Seconds before a report is matched by its number: the submit response with its id may not be stored yet.
 MATCH_GRACE_SECONDS = 3
@@ -37,6 +42,14 @@ HAS_KNOWN_ID = """u.ref <> '' AND (
 WAITS_FOR_A_NUMBER = f"""(d.status = {UNKNOWN}
     OR ({IS_LOST} AND d.ref = '' AND d.claimed_at > statement_timestamp() - make_interval(days => {LATE_DAYS})
         AND NOT EXISTS ({REACHED_LATER})))"""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """A report that is stored under `id` until it is applied."""
+
+    id: int
+    event: CarrierEvent
 
 
 class _StoredReport(NamedTuple):
@@ -67,6 +80,48 @@ def store(alias: str, events: Sequence[CarrierEvent]) -> None:
     UnmatchedReport.objects.bulk_create(reports, ignore_conflicts=True)
 
 
+def spool(alias: str, events: Sequence[CarrierEvent]) -> list[StoredEvent]:
+    """Store reports that will be applied soon; return them. Reports that are stored already are left out.
+
+    Takes one statement for any number of events. All must have a `ref`.
+    """
+    trunk, _ = Trunk.objects.get_or_create(alias=alias)
+    by_key: dict[tuple[str, str, int], CarrierEvent] = {}
+    for event in events:
+        by_key.setdefault((storable(event.ref)[:100], storable(event.number)[:32], int(event.status)), event)
+    rows, parameters = rowset(
+        "e",
+        {
+            "ref": ("text", [ref for ref, _, _ in by_key]),
+            "number": ("text", [number for _, number, _ in by_key]),
+            "status": ("smallint", [status for _, _, status in by_key]),
+            "cause": ("text", [str(event.cause) for event in by_key.values()]),
+            "carrier_text": ("text", [carrier_text(event.text) for event in by_key.values()]),
+            "at": ("timestamptz", [event.at for event in by_key.values()]),
+        },
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""INSERT INTO telephony_unmatchedreport (trunk_id, ref, number, status, cause, carrier_text, at)
+                SELECT %s, e.ref, e.number, e.status, e.cause, e.carrier_text, e.at FROM {rows}
+                ON CONFLICT DO NOTHING RETURNING id, ref, number, status""",
+            [trunk.pk, *parameters],
+        )
+        return [StoredEvent(pk, by_key[ref, number, status]) for pk, ref, number, status in cursor.fetchall()]
+
+
+def remove(ids: Sequence[int]) -> set[int]:
+    """Remove these stored reports, and return those that nobody else has removed or is removing."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """DELETE FROM telephony_unmatchedreport WHERE id = ANY (ARRAY(
+                   SELECT id FROM telephony_unmatchedreport WHERE id = ANY(%s) FOR UPDATE SKIP LOCKED))
+               RETURNING id""",
+            [list(ids)],
+        )
+        return {row[0] for row in cursor.fetchall()}
+
+
 def take(alias: str, refs: Sequence[str] | None = None) -> list[CarrierEvent]:
     """Remove and return the stored reports on these ids; without `refs`, those that a delivery now waits for."""
     with connection.cursor() as cursor:
@@ -82,11 +137,13 @@ def take(alias: str, refs: Sequence[str] | None = None) -> list[CarrierEvent]:
                                     WHERE p.trunk_id = t.id AND p.ref = u.ref AND {MAY_BE_ABOUT}))""",
                 [],
             )
+        # Without waiting: two processes may want the same reports, and both also lock the deliveries.
         cursor.execute(
-            f"""DELETE FROM telephony_unmatchedreport u
-                 USING telephony_trunk t LEFT JOIN telephony_bind b ON b.trunk_id = t.id
-                 WHERE t.id = u.trunk_id AND t.alias = %s AND {chosen}
-                RETURNING u.ref, u.number, u.status, u.cause, u.carrier_text, u.at""",
+            f"""DELETE FROM telephony_unmatchedreport WHERE id = ANY (ARRAY(
+                    SELECT u.id FROM telephony_unmatchedreport u JOIN telephony_trunk t ON t.id = u.trunk_id
+                      LEFT JOIN telephony_bind b ON b.trunk_id = t.id
+                     WHERE t.alias = %s AND {chosen} FOR UPDATE OF u SKIP LOCKED))
+                RETURNING ref, number, status, cause, carrier_text, at""",
             [alias, *parameters],
         )
         return [

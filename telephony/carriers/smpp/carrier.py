@@ -280,13 +280,21 @@ class SmppCarrier(SessionCarrier):
 
     def _received(self, session: Receiver, pdus: Sequence[Pdu]) -> None:
         """Pass on receipts and inbound SMS. They are acknowledged after they are stored."""
+        receipts: list[CarrierEvent] = []
+        of_receipts: list[Pdu] = []
         items: list[CarrierEvent | InboundSms] = []
         parts: list[reassembly.Part] = []
         of_parts: list[Pdu] = []
+        others: list[Pdu] = []
         for pdu in pdus:
             item = self._reader.item(pdu)
             if isinstance(item, CarrierEvent):
                 self._receipts.append((item.ref, item.number))
+                if item.ref and not self._confirms_cancel(item):
+                    receipts.append(item)
+                    of_receipts.append(pdu)
+                    continue
+            others.append(pdu)
             if isinstance(item, reassembly.Part):
                 parts.append(item)
                 of_parts.append(pdu)
@@ -294,7 +302,11 @@ class SmppCarrier(SessionCarrier):
                 items.append(item)
         link = self._link
         assert link is not None
-        self._record(items, partial(self._store, link, session, pdus, parts, of_parts))
+        # Apart from the others, so that the engine can store them at once and apply them later.
+        if receipts:
+            self._record(receipts, partial(self._store, link, session, of_receipts, [], []))
+        if others:
+            self._record(items, partial(self._store, link, session, others, parts, of_parts))
 
     def _confirms_cancel(self, item: CarrierEvent | InboundSms) -> bool:
         """Return whether it is a receipt that only confirms the cancellation of an SMS that is sent again."""
