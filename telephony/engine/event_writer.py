@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 SET_SIZE = 1000  # maximum number of events that one transaction stores
 RETRY_SECONDS = 1.0
 NUDGE_SECONDS = 0.25
+GATHER_STEP = 0.02  # seconds
 
 
 class EventWriter:
@@ -78,24 +79,7 @@ class EventWriter:
     def _run(self) -> None:
         ended = False
         while not ended:
-            items: list[Item] = []
-            callbacks: list[Done] = []
-            until: float | None = None  # the latest time at which this batch must be stored
-            while len(items) < SET_SIZE:
-                wait = STATUS_SECONDS if until is None else until - time.monotonic()
-                try:
-                    entry = self._queue.get(block=wait > 0, timeout=max(wait, 0))
-                except queue.Empty:
-                    break
-                if entry is None:
-                    ended = True
-                    break
-                items += entry[0]
-                if until is None:
-                    until = time.monotonic() + self._gather
-                if entry[1] is not None:  # the carrier waits for it
-                    callbacks.append(entry[1])
-                    until = time.monotonic()
+            items, callbacks, ended = self._gathered()
             self._store(items)
             self._spool.note_applied(sum(isinstance(item, StoredEvent) for item in items))
             for done in callbacks:
@@ -105,6 +89,33 @@ class EventWriter:
                     log.exception("%s failed in the callback after its events were stored", self._alias)
             self._write_status(STOPPED if ended else None)
         connection.close()
+
+    def _gathered(self) -> tuple[list[Item], list[Done], bool]:
+        """Wait for items; return them, their callbacks, and whether no others will come.
+
+        Items without a callback wait `gather_seconds` for others. The thread looks only every GATHER_STEP seconds then,
+        because waking up for each item would slow down the threads that produce them.
+        """
+        items: list[Item] = []
+        callbacks: list[Done] = []
+        until: float | None = None  # the latest time at which this set must be stored
+        while len(items) < SET_SIZE:
+            try:
+                entry = self._queue.get(block=until is None, timeout=STATUS_SECONDS)
+            except queue.Empty:
+                now = time.monotonic()
+                if until is None or callbacks or now >= until:
+                    break
+                time.sleep(min(GATHER_STEP, until - now))
+                continue
+            if entry is None:
+                return items, callbacks, True
+            items += entry[0]
+            if entry[1] is not None:
+                callbacks.append(entry[1])
+            if until is None:
+                until = time.monotonic() + self._gather
+        return items, callbacks, False
 
     def _store(self, items: Sequence[Item]) -> None:
         """Store the items. Retries while the database is unavailable; stores them one by one after any other error.

@@ -67,6 +67,7 @@ class SmppCarrier(SessionCarrier):
 
     channels: ClassVar = frozenset({Channel.SMS})
     batch_size: ClassVar = 500
+    gather_seconds: ClassVar = 0.1
     looks_up: ClassVar = True
     pins_resends: ClassVar = True
     recall_text: ClassVar = resends.CANCELLED

@@ -31,10 +31,14 @@ MAX_MISSING = 254  # octets of a short_message that its length promises, but tha
 
 @dataclass(frozen=True, slots=True)
 class _Inbound:
-    """The fields that a `deliver_sm` and a `data_sm` have in common. `tlvs` are values by tag."""
+    """The fields that a `deliver_sm` and a `data_sm` have in common. `tlvs` are values by tag.
+
+    `destination` is as the SMSC wrote it, with its type: only people's SMS need it as a number.
+    """
 
     sender: str
-    to: str
+    destination: str
+    destination_ton: int
     esm_class: int
     data_coding: int
     octets: bytes
@@ -88,6 +92,7 @@ class InboundReader:
 
     def _sms(self, message: _Inbound) -> InboundSms | Part:
         octets = message.octets
+        to = _normalised(message.destination, message.destination_ton)
         part_header = (
             encoding.part_header(octets)
             if message.esm_class & encoding.HAS_HEADER
@@ -95,10 +100,10 @@ class InboundReader:
         )
         if part_header is None or not 1 <= part_header.number <= part_header.total or part_header.total == 1:
             text = encoding.decode(octets, data_coding=message.data_coding, esm_class=message.esm_class)
-            return InboundSms(sender=message.sender, to=message.to, text=text, at=timezone.now())
+            return InboundSms(sender=message.sender, to=to, text=text, at=timezone.now())
         return Part(
             sender=message.sender,
-            to=message.to,
+            to=to,
             reference=part_header.reference,
             total=part_header.total,
             number=part_header.number,
@@ -144,7 +149,8 @@ def _deliver_sm(pdu: Pdu) -> _Inbound:
     tlvs = {} if is_cut else {tlv.tag: tlv.value for tlv in message.tlvs}
     return _Inbound(
         sender=_normalised(message.source_addr, message.source_addr_ton),
-        to=_normalised(message.destination_addr, message.dest_addr_ton),
+        destination=message.destination_addr,
+        destination_ton=message.dest_addr_ton,
         esm_class=message.esm_class,
         data_coding=message.data_coding,
         octets=octets or tlvs.get(protocol.MESSAGE_PAYLOAD, b""),
@@ -161,7 +167,8 @@ def _data_sm(pdu: Pdu) -> _Inbound:
     message = protocol.data_sm(pdu.raw)
     return _Inbound(
         sender=_normalised(message.source_addr, message.source_addr_ton),
-        to=_normalised(message.destination_addr, message.dest_addr_ton),
+        destination=message.destination_addr,
+        destination_ton=message.dest_addr_ton,
         esm_class=message.esm_class,
         data_coding=message.data_coding,
         octets=message.tlvs.get(protocol.MESSAGE_PAYLOAD, b""),

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from telephony.carriers.base import Submission
-from telephony.carriers.smpp import charsets, encoding, protocol
+from telephony.carriers.smpp import encoding, protocol
 from telephony.carriers.smpp.message import OutgoingSms
 from telephony.carriers.smpp.protocol import MESSAGE_PAYLOAD
 from telephony.models import Channel
@@ -98,7 +98,7 @@ class SubmitSmEncoder:
         if not self._uses_payload:
             return *encoding.parts(one.text, reference=int(one.key)), b""
         octets, coding = encoding.encode(one.text)
-        if len(octets) <= (160 if coding == charsets.GSM else 140):
+        if len(octets) <= encoding.MAX_SINGLE_OCTETS[coding]:
             return [octets], coding, b""
         return [b""], coding, octets
 

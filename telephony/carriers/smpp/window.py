@@ -25,6 +25,9 @@ RETRY_SECONDS = 1.0  # after which a temporarily refused part is sent again
 # PDU at a time.
 MAX_UNDECIDED = 10
 KEEP_SECONDS = 600.0  # for which a late response is still matched
+# Share of a full window that must be answered before more is written: otherwise each response would cause a write of its
+# own, and the SMSC would get its PDUs one by one. The rest of the window keeps the SMSC busy meanwhile.
+REFILL_SHARE = 0.125
 
 RESPONSES = (
     protocol.SUBMIT_SM | protocol.RESPONSE,
@@ -152,12 +155,21 @@ class Window:
             self.hooks.settled(decided)
 
     def wake(self) -> None:
-        if self._room is not None and not self._room.done():
+        """Let the tasks that wait for room look again, if there is enough room or the connection has ended."""
+        if self._room is None or self._room.done():
+            return
+        refill = max(1, int(REFILL_SHARE * self._limit))
+        if self.outstanding <= self._limit - refill or not self._line.may_write:
             self._room.set_result(None)
 
     @property
     def outstanding(self) -> int:
         return len(self._waiting) + len(self._cancelling)
+
+    @property
+    def _limit(self) -> int:
+        """Return how many PDUs may be unanswered at present."""
+        return self.size if self.is_served else 1
 
     @property
     def is_served(self) -> bool:
@@ -265,7 +277,7 @@ class Window:
 
     async def _has_room(self, buffer: list[bytes], until: float) -> bool:
         """Wait for room in the window. Return whether one more PDU may be put into the buffer, without another await."""
-        while self.outstanding >= (self.size if self.is_served else 1) and self._line.may_write:
+        while self.outstanding >= self._limit and self._line.may_write:
             self._flush(buffer)
             left = until - time.monotonic()
             if left <= 0:
