@@ -31,6 +31,9 @@ from telephony.models.statuses import QUEUED
 
 log = logging.getLogger(__name__)
 
+# The worker of a trunk applies the reports that it has stored within a moment. The tick applies what a dead worker has left.
+SPOOL_SECONDS = 2.0
+
 
 @shared_task(name="telephony.tasks.tick")
 def tick() -> None:
@@ -69,7 +72,7 @@ def _serve_trunk(alias: str, *, held: bool) -> None:
         if not held:
             delivery_reports.look_up_unknown(alias)
     if UnmatchedReport.objects.filter(trunk__alias=alias).exists():
-        delivery_reports.match_again(alias)
+        delivery_reports.match_again(alias, min_age=SPOOL_SECONDS)
     part_reports.learn(carrier)
 
 

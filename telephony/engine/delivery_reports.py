@@ -122,10 +122,13 @@ def apply_all(carrier: Carrier, items: Sequence[CarrierEvent | InboundSms | Resu
     return apply_events(carrier.alias, reports) if reports else 0
 
 
-def match_again(alias: str) -> None:
-    """Apply stored reports whose ids have become known, and reports about deliveries whose submit response was lost."""
+def match_again(alias: str, *, min_age: float = 0.0) -> None:
+    """Apply stored reports whose ids have become known, and reports about deliveries whose submit response was lost.
+
+    Leave out reports that were stored less than `min_age` seconds ago.
+    """
     with transaction.atomic():
-        if known := unmatched_reports.take(alias):
+        if known := unmatched_reports.take(alias, min_age=min_age):
             apply_events(alias, known)
     unmatched_reports.match_by_number(get_carrier(alias))
 

@@ -122,20 +122,23 @@ def remove(ids: Sequence[int]) -> set[int]:
         return {row[0] for row in cursor.fetchall()}
 
 
-def take(alias: str, refs: Sequence[str] | None = None) -> list[CarrierEvent]:
-    """Remove and return the stored reports on these ids; without `refs`, those that a delivery now waits for."""
+def take(alias: str, refs: Sequence[str] | None = None, *, min_age: float = 0.0) -> list[CarrierEvent]:
+    """Remove and return the stored reports on these ids; without `refs`, those that a delivery now waits for.
+
+    `min_age` is how many seconds ago they must have been stored.
+    """
     with connection.cursor() as cursor:
         if refs is not None:
             chosen, parameters = "u.ref = ANY(%s)", [list(refs)]
         else:
             chosen, parameters = (
                 f"""u.id IN (SELECT id FROM telephony_unmatchedreport ORDER BY id DESC LIMIT {MAX_REPORTS_EXAMINED})
-                    AND u.ref <> '' AND (
+                    AND u.created_at <= statement_timestamp() - make_interval(secs => %s) AND u.ref <> '' AND (
                         EXISTS (SELECT FROM telephony_delivery d
-                                 WHERE d.trunk_id = t.id AND d.ref = u.ref AND {MAY_BE_ABOUT})
+                                 WHERE d.trunk_id = t.id AND d.ref = u.ref AND d.ref <> '' AND {MAY_BE_ABOUT})
                         OR EXISTS (SELECT FROM telephony_messagepart p JOIN telephony_delivery d ON d.id = p.delivery_id
                                     WHERE p.trunk_id = t.id AND p.ref = u.ref AND {MAY_BE_ABOUT}))""",
-                [],
+                [min_age],
             )
         # Without waiting: two processes may want the same reports, and both also lock the deliveries.
         cursor.execute(
