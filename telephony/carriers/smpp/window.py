@@ -154,11 +154,11 @@ class Window:
         if decided:
             self.hooks.settled(decided)
 
-    def wake(self) -> None:
+    def wake(self, *, any_room: bool = False) -> None:
         """Let the tasks that wait for room look again, if there is enough room or the connection has ended."""
         if self._room is None or self._room.done():
             return
-        refill = max(1, int(REFILL_SHARE * self._limit))
+        refill = 1 if any_room else max(1, int(REFILL_SHARE * self._limit))
         if self.outstanding <= self._limit - refill or not self._line.may_write:
             self._room.set_result(None)
 
@@ -248,7 +248,7 @@ class Window:
             del self._overdue[next(iter(self._overdue))]
         if settled:
             self.settle(settled)
-        self.wake()
+        self.wake(any_room=True)  # an SMSC that responds slowly
 
     def _put(self, message: OutgoingSms, part: int, buffer: list[bytes]) -> None:
         sequence = self._line.next_sequence()

@@ -53,7 +53,7 @@ def message(n: int) -> OutgoingSms:
     )
 
 
-async def writes_after_each_response(size: int, responses: int) -> list[list[int]]:
+async def writes_after_each_response(size: int, responses: int, *, ticks: bool = False) -> list[list[int]]:
     """Fill a window, respond to one PDU after the other, and return what is written after each response."""
     line = Line()
     window = Window(line, hooks=hooks(), size=size, answer_seconds=600)
@@ -71,6 +71,8 @@ async def writes_after_each_response(size: int, responses: int) -> list[list[int
         (pdu,) = protocol.PduReader().feed(response)
         window.take(pdu, [], Counter())
         window.wake()
+        if ticks:
+            window.tick(time.monotonic())
         await settle()
         written.append(list(line.writes))
     line.may_write = False
@@ -92,6 +94,10 @@ def test_a_large_full_window_is_refilled_with_several_pdus_at_once() -> None:
 @pytest.mark.parametrize("size", [1, 10])
 def test_a_small_full_window_is_refilled_after_each_response(size: int) -> None:
     assert asyncio.run(writes_after_each_response(size, 1)) == [[1]]
+
+
+def test_a_full_window_of_a_slow_smsc_is_refilled_at_each_tick() -> None:
+    assert asyncio.run(writes_after_each_response(16, 2, ticks=True)) == [[1], [1]]
 
 
 def test_the_end_of_the_connection_ends_the_wait_for_room() -> None:
