@@ -29,6 +29,9 @@ SET_SIZE = 1000  # maximum number of reports that one statement stores
 # memory.
 MAX_UNAPPLIED = 5000
 RETRY_SECONDS = 1.0
+# The shortest time between two statements, in seconds. An SMSC that allows ten unacknowledged receipts can still send 1,000
+# a second.
+MIN_INTERVAL = 0.01
 
 Item = CarrierEvent | InboundSms | Result | StoredEvent
 
@@ -64,7 +67,8 @@ class ReportSpool:
 
     def put(self, items: Sequence[Item], done: Done | None) -> None:
         """Queue reports for storage. Never blocks. The thread calls `done` once they are stored."""
-        self._queue.put(_Entry(items, done))
+        reports = [item for item in items if isinstance(item, CarrierEvent) and item.ref and not item.key]
+        self._queue.put(_Entry(items, done, reports if len(reports) == len(items) else []))
 
     def note_applied(self, count: int) -> None:
         """Note that `count` of the stored reports no longer wait."""
@@ -79,6 +83,7 @@ class ReportSpool:
 
     def _run(self) -> None:
         ended = False
+        stored_at = -MIN_INTERVAL
         while not ended:
             entries: list[_Entry] = []
             reports: list[CarrierEvent] = []
@@ -86,12 +91,17 @@ class ReportSpool:
                 try:
                     entry = self._queue.get(block=not entries)
                 except queue.Empty:
-                    break
+                    wait = stored_at + MIN_INTERVAL - time.monotonic()
+                    if wait <= 0:
+                        break
+                    time.sleep(wait)
+                    continue
                 if entry is None:
                     ended = True
                     break
                 entries.append(entry)
                 reports += entry.reports
+            stored_at = time.monotonic()
             self._store(entries, reports)
         connection.close()
 
@@ -101,12 +111,12 @@ class ReportSpool:
                 self._changed.wait_for(lambda: self._unapplied < MAX_UNAPPLIED)
         stored: list[StoredEvent] | None = []
         while reports:
-            close_old_connections()
             try:
                 stored = unmatched_reports.spool(self._alias, reports)
             except (OperationalError, InterfaceError):
                 log.exception("%d reports of %s wait for the database", len(reports), self._alias)
                 time.sleep(RETRY_SECONDS)
+                close_old_connections()  # only now: it asks the database whether the connection still works
             except Exception:  # the writer finds out which of them is the reason
                 log.exception(
                     "%d reports of %s cannot be stored before they are applied", len(reports), self._alias

@@ -85,7 +85,6 @@ def spool(alias: str, events: Sequence[CarrierEvent]) -> list[StoredEvent]:
 
     Takes one statement for any number of events. All must have a `ref`.
     """
-    trunk, _ = Trunk.objects.get_or_create(alias=alias)
     by_key: dict[tuple[str, str, int], CarrierEvent] = {}
     for event in events:
         by_key.setdefault((storable(event.ref)[:100], storable(event.number)[:32], int(event.status)), event)
@@ -100,14 +99,17 @@ def spool(alias: str, events: Sequence[CarrierEvent]) -> list[StoredEvent]:
             "at": ("timestamptz", [event.at for event in by_key.values()]),
         },
     )
+    sql = f"""INSERT INTO telephony_unmatchedreport (trunk_id, ref, number, status, cause, carrier_text, at)
+              SELECT t.id, e.ref, e.number, e.status, e.cause, e.carrier_text, e.at FROM telephony_trunk t, {rows}
+               WHERE t.alias = %s
+              ON CONFLICT DO NOTHING RETURNING id, ref, number, status"""
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"""INSERT INTO telephony_unmatchedreport (trunk_id, ref, number, status, cause, carrier_text, at)
-                SELECT %s, e.ref, e.number, e.status, e.cause, e.carrier_text, e.at FROM {rows}
-                ON CONFLICT DO NOTHING RETURNING id, ref, number, status""",
-            [trunk.pk, *parameters],
-        )
-        return [StoredEvent(pk, by_key[ref, number, status]) for pk, ref, number, status in cursor.fetchall()]
+        cursor.execute(sql, [*parameters, alias])
+        stored = cursor.fetchall()
+        if not stored and Trunk.objects.get_or_create(alias=alias)[1]:  # the trunk had no row yet
+            cursor.execute(sql, [*parameters, alias])
+            stored = cursor.fetchall()
+    return [StoredEvent(pk, by_key[ref, number, status]) for pk, ref, number, status in stored]
 
 
 def remove(ids: Sequence[int]) -> set[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from django.utils import timezone
@@ -117,7 +118,7 @@ def _event(receipt: receipts.Receipt, *, number: str) -> CarrierEvent:
     """Return the report in a receipt. Raises ValueError if the receipt says nothing about any SMS."""
     if not receipt.ref and not receipt.state:
         raise ValueError("it is a receipt without an id and without a state")
-    now = timezone.now()
+    now = datetime.now(UTC)
     # An intermediate state leaves the result open, but it shows that the SMSC accepted the message.
     status, cause = receipt.final_status or (DeliveryStatus.SUBMITTED, Cause.NONE)
     words = receipt.words

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import phonenumbers
 from django.conf import settings
-from django.utils import timezone
 
 from telephony.carriers.base import Submission
 from telephony.carriers.smpp import encoding, protocol
@@ -73,7 +72,7 @@ class SubmitSmEncoder:
         except (ValueError, OverflowError, smpp34.SmppError, phonenumbers.NumberParseException) as error:
             raise Unsendable(f"SMPP cannot carry it: {error}") from error
         # The lease ends at `valid_until`. Another attempt may send the rest after that.
-        left = (one.valid_until - timezone.now()).total_seconds()
+        left = (one.valid_until - datetime.now(UTC)).total_seconds()
         return OutgoingSms(
             key=one.key,
             attempt=one.attempt,
