@@ -38,16 +38,11 @@ Item = CarrierEvent | InboundSms | Result | StoredEvent
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
+    """Items and their callback. `reports` are the items if all can be stored before they are applied; otherwise empty."""
+
     items: Sequence[Item]
     done: Done | None
-
-    @property
-    def reports(self) -> list[CarrierEvent]:
-        """Return the items if all of them are reports that can be stored before they are applied; else an empty list."""
-        reports = [
-            item for item in self.items if isinstance(item, CarrierEvent) and item.ref and not item.key
-        ]
-        return reports if len(reports) == len(self.items) else []
+    reports: Sequence[CarrierEvent]
 
 
 class ReportSpool:

@@ -130,6 +130,7 @@ def take(alias: str, refs: Sequence[str] | None = None, *, min_age: float = 0.0)
     `min_age` is how many seconds ago they must have been stored.
     """
     with connection.cursor() as cursor:
+        parameters: list[list[str] | float]
         if refs is not None:
             chosen, parameters = "u.ref = ANY(%s)", [list(refs)]
         else:
