@@ -6,6 +6,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from telephony.carriers.sip.transmission import AHEAD_MILLISECONDS, PACKET_MILLISECONDS, STEP_MILLISECONDS
+
 if TYPE_CHECKING:
     from baresip import CallAudio
     from baresip.audio import AudioInfo
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
 SAMPLES_PER_SECOND = 8000
 BYTES_PER_SECOND = 16_000  # 16 bit, mono
 FRAME_BYTES = 320  # 20 ms, one packet
+STEP_BYTES = STEP_MILLISECONDS * BYTES_PER_SECOND // 1000
+# The most that was taken out of the stack's buffer, but not sent yet.
+MAX_ON_ITS_WAY_BYTES = STEP_BYTES + (AHEAD_MILLISECONDS + PACKET_MILLISECONDS) * BYTES_PER_SECOND // 1000
 # How often the stack's buffer is refilled. It holds two seconds, so this process may be 1.5 s late without a gap.
 FEED_SECONDS = 0.5
 READY_SECONDS = 2.0  # timeout from the beginning until the call accepts audio
@@ -29,8 +34,9 @@ class NoAudio(Exception):
 class Playback:
     """Keeps the stack's buffer filled and measures how much of the recording was sent.
 
-    The stack takes a frame out of its buffer every 20 ms, in a thread of its own that does not wait for Python. If the far
-    end renegotiates the audio, the stack may replace its buffer. The recording then goes on with what was not sent yet.
+    The stack takes STEP_BYTES out of its buffer at a time and sends them a little later (`transmission`), in threads of its
+    own that do not wait for Python. If the far end renegotiates the audio, the stack may replace its buffer. The recording
+    then goes on with what was not sent yet.
     Every position in the recording is a whole sample; otherwise each 16-bit sample would consist of bytes of two
     different samples.
     """
@@ -48,6 +54,7 @@ class Playback:
         self._ready_seconds = ready_seconds
         self._written = 0
         self._sent = 0
+        self._began = 0  # where in the recording the present buffer began
         self._is_new_buffer = True
         self.was_ready = False  # whether the call has ever accepted audio
         self.underruns = 0  # how often the buffer ran empty before the end, which is audible
@@ -71,6 +78,8 @@ class Playback:
             room = info.tx_capacity - info.tx_buffered - FRAME_BYTES
             room -= room % FRAME_BYTES
             if room > 0 and self._written < len(self._pcm):
+                if not info.tx_buffered:  # by this time, the stack has begun to send what is written now
+                    self._measured_at = now + MAX_ON_ITS_WAY_BYTES / BYTES_PER_SECOND
                 self._written += self._audio.write(self._pcm[self._written : self._written + room])
                 self._is_new_buffer = False
         except (AudioRestarted, AudioNotActive):
@@ -80,8 +89,9 @@ class Playback:
             return FRAME_BYTES / BYTES_PER_SECOND
         if self._sent == len(self._pcm):
             with suppress(BaresipError):  # the call may end at this moment
-                if info.tx_ptime_ms == 20:  # with other packets the last one is never full
-                    self.underruns += self._audio.stats().tx_starved_frames
+                # The last step is never full, unless the recording fills it.
+                is_last_short = (self._written - self._began) % STEP_BYTES != 0
+                self.underruns += max(0, self._audio.stats().tx_starved_frames - is_last_short)
             return None
         left = (len(self._pcm) - self._sent) / BYTES_PER_SECOND
         return min(FEED_SECONDS, left + 0.005)
@@ -114,20 +124,21 @@ class Playback:
         if buffer is not None and buffer != self._audio._bound_epoch and not info.tx_buffered:
             self._lose_buffer(now)
         else:
-            self._set_sent(self._written - info.tx_buffered, now)
+            self._estimate(now)
+            taken = self._written - info.tx_buffered
+            self._sent = min(max(self._sent, taken - MAX_ON_ITS_WAY_BYTES), taken)
         return info
 
     def _lose_buffer(self, now: float) -> None:
         """Go back to what was sent, because the stack has dropped the rest. Begin with a whole packet."""
         self._estimate(now)
         self._sent -= self._sent % FRAME_BYTES
-        self._written = self._sent
+        self._written = self._began = self._sent
         self._is_new_buffer = True
 
     def _estimate(self, now: float) -> None:
-        """Estimate by the clock what was sent since the last measurement, in whole samples."""
+        """Add what was sent since the last estimate, by the clock and in whole samples. Never more than was sent."""
         samples = int((now - self._measured_at) * SAMPLES_PER_SECOND)
-        self._set_sent(self._sent + 2 * samples, now)
-
-    def _set_sent(self, sent: int, now: float) -> None:
-        self._sent, self._measured_at = max(0, min(sent, self._written)), now
+        if samples > 0:
+            self._sent = min(self._sent + 2 * samples, self._written)
+            self._measured_at = now

@@ -11,7 +11,8 @@ from baresip import AudioNotActive
 from baresip.audio import AudioInfo
 
 from telephony.carriers.sip import playback as module
-from telephony.carriers.sip.playback import FRAME_BYTES, NoAudio, Playback
+from telephony.carriers.sip.playback import FRAME_BYTES, MAX_ON_ITS_WAY_BYTES, STEP_BYTES, NoAudio, Playback
+from telephony.carriers.sip.transmission import AHEAD_MILLISECONDS, PACKET_MILLISECONDS, STEP_MILLISECONDS
 
 SAMPLES = array("h", range(1, 16_001))  # two seconds, in which each sample says where it is
 
@@ -23,7 +24,11 @@ class Clock:
 
 
 class CallAudio:
-    """The audio of a call, whose buffer the stack empties in real time. `sent` is what has left it."""
+    """The audio of a call. `sent` is what the stack has sent.
+
+    Every STEP_MILLISECONDS the stack takes that much out of its buffer, or silence. It sends that a packet at a time, behind
+    what it has on its way.
+    """
 
     def __init__(self, clock: Clock, *, packet_ms: int = 20, capacity: int = 32_000) -> None:
         self.clock = clock
@@ -32,19 +37,25 @@ class CallAudio:
         self.sent = bytearray()
         self.buffer = bytearray()
         self.is_held = False
-        self.began_at = clock.now
         self._epoch = 1
         self._bound_epoch: int | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        self.on_its_way = bytearray((AHEAD_MILLISECONDS + PACKET_MILLISECONDS) * 16)
+        self.step_at = self.packet_at = self.clock.now
 
     def pass_time(self, seconds: float) -> None:
-        frame = self.packet_ms * 16
         self.clock.now += seconds
-        if self.is_held:
-            self.began_at = self.clock.now
-        while self.began_at + self.packet_ms / 1000 <= self.clock.now:
-            self.began_at += self.packet_ms / 1000
-            self.sent += self.buffer[:frame]
-            del self.buffer[:frame]
+        while not self.is_held and min(self.step_at, self.packet_at) <= self.clock.now:
+            if self.step_at <= self.packet_at:
+                self.on_its_way += self.buffer[:STEP_BYTES].ljust(STEP_BYTES, b"\0")
+                del self.buffer[:STEP_BYTES]
+                self.step_at += STEP_MILLISECONDS / 1000
+            else:
+                self.sent += self.on_its_way[: self.packet_ms * 16]
+                del self.on_its_way[: self.packet_ms * 16]
+                self.packet_at += self.packet_ms / 1000
 
     def hold(self) -> None:
         self.is_held = True
@@ -52,8 +63,9 @@ class CallAudio:
         self._epoch += 1
 
     def resume(self, *, packet_ms: int = 20) -> None:
-        self.is_held, self.packet_ms, self.began_at = False, packet_ms, self.clock.now
+        self.is_held, self.packet_ms = False, packet_ms
         self._epoch += 1
+        self._begin()
 
     def info(self) -> AudioInfo:
         self._bound_epoch = self._epoch
@@ -101,11 +113,12 @@ def test_recording_goes_on_after_a_hold_at_any_moment(
     assert playback._written % FRAME_BYTES == 0
     audio.resume(packet_ms=packet_ms)
     play(audio, playback)
-    audio.pass_time(0.06)
     samples = heard(audio)
     assert playback.share() == 100
     resumed = samples[before]
-    assert abs(resumed - before - 1) <= 2 * FRAME_BYTES // 2  # at most two packets are missing or repeated
+    assert (
+        -MAX_ON_ITS_WAY_BYTES // 2 <= resumed - before - 1 <= 0
+    )  # little is repeated, and nothing is missing
     assert samples[before:] == list(range(resumed, 16_001))  # each sample is whole, and none is missing
     assert playback.underruns == 0
 
@@ -139,7 +152,7 @@ def test_share_counts_nothing_that_a_hold_has_kept_back(monkeypatch: pytest.Monk
     audio.hold()
     play(audio, playback, until=20)
     assert playback.share() == pytest.approx(25, abs=2)
-    assert playback.seconds() == pytest.approx(len(heard(audio)) / 8000, abs=0.03)
+    assert playback.seconds() == pytest.approx(len(heard(audio)) / 8000, abs=0.15)
     with pytest.raises(NoAudio):
         play(audio, playback, until=20)
 
