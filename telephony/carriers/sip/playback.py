@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
-from typing import TYPE_CHECKING
 
-from telephony.carriers.sip.transmission import AHEAD_MILLISECONDS, PACKET_MILLISECONDS, STEP_MILLISECONDS
-
-if TYPE_CHECKING:
-    from baresip import CallAudio
-    from baresip.audio import AudioInfo
+from telephony.carriers.sip.transmission import (
+    AHEAD_SECONDS,
+    PACKET_SECONDS,
+    STEP_SECONDS,
+    Buffer,
+    CallTransmission,
+    NotSending,
+)
 
 SAMPLES_PER_SECOND = 8000
 BYTES_PER_SECOND = 16_000  # 16 bit, mono
 FRAME_BYTES = 320  # 20 ms, one packet
-STEP_BYTES = STEP_MILLISECONDS * BYTES_PER_SECOND // 1000
-# The most that was taken out of the stack's buffer, but not sent yet.
-MAX_ON_ITS_WAY_BYTES = STEP_BYTES + (AHEAD_MILLISECONDS + PACKET_MILLISECONDS) * BYTES_PER_SECOND // 1000
-# How often the stack's buffer is refilled. It holds two seconds, so this process may be 1.5 s late without a gap.
+STEP_BYTES = round(STEP_SECONDS * BYTES_PER_SECOND)
+# The most that was taken out of the call's buffer, but not sent yet.
+MAX_ON_ITS_WAY_SECONDS = STEP_SECONDS + AHEAD_SECONDS + PACKET_SECONDS
+MAX_ON_ITS_WAY_BYTES = round(MAX_ON_ITS_WAY_SECONDS * BYTES_PER_SECOND)
+# How often the buffer is refilled. It holds two seconds, so this process may be 1.5 s late without a gap.
 FEED_SECONDS = 0.5
 READY_SECONDS = 2.0  # timeout from the beginning until the call accepts audio
 # The same timeout if the far end has answered with its line on hold (RFC 3264, §8.4). A PBX may take the call off hold
@@ -32,24 +34,25 @@ class NoAudio(Exception):
 
 
 class Playback:
-    """Keeps the stack's buffer filled and measures how much of the recording was sent.
+    """Keeps the buffer of a call filled and measures how much of the recording was sent.
 
-    The stack takes STEP_BYTES out of its buffer at a time and sends them a little later (`transmission`), in threads of its
-    own that do not wait for Python. If the far end renegotiates the audio, the stack may replace its buffer. The recording
-    then goes on with what was not sent yet.
+    Another thread takes STEP_BYTES out of the buffer at a time, and the stack sends them a little later (`transmission`).
+    If the far end renegotiates the audio, the call gets another buffer. The recording then goes on with what was not sent
+    yet.
     Every position in the recording is a whole sample; otherwise each 16-bit sample would consist of bytes of two
     different samples.
     """
 
     def __init__(
         self,
-        audio: CallAudio,
+        transmission: CallTransmission,
         pcm: bytes,
         *,
         lead_seconds: float,
         ready_seconds: float = READY_SECONDS,
     ) -> None:
-        self._audio = audio
+        self._transmission = transmission
+        self._number = 0  # of the buffer that was filled last
         self._pcm = memoryview(pcm + bytes(-len(pcm) % FRAME_BYTES))  # pad to whole frames
         self._ready_seconds = ready_seconds
         self._written = 0
@@ -66,32 +69,31 @@ class Playback:
 
         Call it at once when the audio was renegotiated: until then the sent share is an estimate.
         """
-        from baresip import AudioNotActive, AudioRestarted, BaresipError
-
         now = time.monotonic()
         try:
-            info = self._probe(now)
+            buffer = self._probe(now)
             if now < self._begin_at:
                 return self._begin_at - now
-            if 0 < self._written < len(self._pcm) and not info.tx_buffered and not self._is_new_buffer:
+            if 0 < self._written < len(self._pcm) and not buffer.filled and not self._is_new_buffer:
                 self.underruns += 1
-            room = info.tx_capacity - info.tx_buffered - FRAME_BYTES
+            room = buffer.capacity - buffer.filled
             room -= room % FRAME_BYTES
             if room > 0 and self._written < len(self._pcm):
-                if not info.tx_buffered:  # by this time, the stack has begun to send what is written now
-                    self._measured_at = now + MAX_ON_ITS_WAY_BYTES / BYTES_PER_SECOND
-                self._written += self._audio.write(self._pcm[self._written : self._written + room])
+                if not buffer.filled:  # by this time, the stack has begun to send what is written now
+                    self._measured_at = now + MAX_ON_ITS_WAY_SECONDS
+                self._written += self._transmission.write(
+                    buffer.number, self._pcm[self._written : self._written + room]
+                )
                 self._is_new_buffer = False
-        except (AudioRestarted, AudioNotActive):
+        except NotSending:
             self._lose_buffer(now)
             if now - self._active_at > (STALLED_SECONDS if self._written else self._ready_seconds):
                 raise NoAudio("The far end accepts no audio from us.") from None
             return FRAME_BYTES / BYTES_PER_SECOND
         if self._sent == len(self._pcm):
-            with suppress(BaresipError):  # the call may end at this moment
-                # The last step is never full, unless the recording fills it.
-                is_last_short = (self._written - self._began) % STEP_BYTES != 0
-                self.underruns += max(0, self._audio.stats().tx_starved_frames - is_last_short)
+            # The last step is never full, unless the recording fills it.
+            is_last_short = (self._written - self._began) % STEP_BYTES != 0
+            self.underruns += max(0, buffer.short_steps - is_last_short)
             return None
         left = (len(self._pcm) - self._sent) / BYTES_PER_SECOND
         return min(FEED_SECONDS, left + 0.005)
@@ -107,27 +109,23 @@ class Playback:
         self.seconds()
         return 100 * self._sent // len(self._pcm) if len(self._pcm) else 100
 
-    def _probe(self, now: float) -> AudioInfo:
-        """Measure what was sent. Raises AudioNotActive while the call accepts no audio, NoAudio if it never can."""
-        from baresip import AudioNotActive
-
-        # The stack numbers the buffers of a call. A new number can also mean a new buffer for received audio, which
-        # iris does not fill.
-        buffer = self._audio._bound_epoch
-        info: AudioInfo = self._audio.info()
-        if not info.tx_ready:
-            raise AudioNotActive
-        if (info.tx_sample_rate, info.tx_channels) != (SAMPLES_PER_SECOND, 1):
-            raise NoAudio(f"The codec of the call has {info.tx_sample_rate} Hz, which iris does not support.")
+    def _probe(self, now: float) -> Buffer:
+        """Measure what was sent. Raises NotSending while the call accepts no audio, NoAudio if it never can."""
+        buffer = self._transmission.buffer()
+        if (buffer.samples_per_second, buffer.channels) != (SAMPLES_PER_SECOND, 1):
+            raise NoAudio(
+                f"The codec of the call has {buffer.samples_per_second} Hz, which iris does not support."
+            )
         self.was_ready = True
         self._active_at = max(self._active_at, now)
-        if buffer is not None and buffer != self._audio._bound_epoch and not info.tx_buffered:
+        if self._number not in (0, buffer.number):
             self._lose_buffer(now)
         else:
             self._estimate(now)
-            taken = self._written - info.tx_buffered
+            taken = self._written - buffer.filled
             self._sent = min(max(self._sent, taken - MAX_ON_ITS_WAY_BYTES), taken)
-        return info
+        self._number = buffer.number
+        return buffer
 
     def _lose_buffer(self, now: float) -> None:
         """Go back to what was sent, because the stack has dropped the rest. Begin with a whole packet."""

@@ -1,31 +1,40 @@
-"""Fill the buffer from which the stack sends audio ahead of time, so that a late thread leaves no gap.
+"""Give the stack the audio that calls send, in one thread for all calls, and ahead of time.
 
-The stack has two threads for each call. One fills a buffer in steps of a packet, the other sends a packet of it every
-20 ms. Left alone, the buffer is nearly always empty. Whenever the first thread is a little late, the second sends nothing
-for 20 ms, and the rest of the call is that much later. So the source of iris fills the buffer in larger steps, and some
-steps ahead. Then the first thread also wakes up less often.
+Of the two threads that the stack has for each call, one sends a packet every 20 ms, out of a small buffer. The other one
+would fill this buffer with a packet every 20 ms, so that it is nearly always empty. Whenever that thread is a little late,
+nothing is sent for 20 ms, and the rest of the call is that much later. So iris has a source of its own instead. It fills the
+buffers of all calls in one thread, in larger steps, and some time ahead.
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
+import heapq
 import logging
+import threading
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
+
+from telephony.carriers.sip.process_limits import TIME_SLICE_NANOSECONDS, set_time_slice
 
 log = logging.getLogger(__name__)
 
 SOURCE = "iris"
 _SOURCE_NAME = SOURCE.encode()  # the library keeps a pointer to it
-_STACK_SOURCE = b"aumem"  # the source of the stack's Python binding
-PACKET_MILLISECONDS = 20
-STEP_MILLISECONDS = 100  # how much audio the filling thread adds at a time
-AHEAD_MILLISECONDS = 60  # the least that is in the buffer before the next step
+CAPACITY_SECONDS = 2
+PACKET_SECONDS = 0.02
+STEP_SECONDS = 0.1  # how much is added to a buffer at a time
+# The least that is in the buffer before the next step. With the next step, it stays far below the size of the buffer: 30
+# packets.
+AHEAD_SECONDS = 0.1
 # The first read empties the buffer down to one packet, so more is added only afterwards. It comes 4 ms after the first
 # write, and up to 9 ms later because timers are merged. The second read comes a packet after the first.
-FIRST_READ_MILLISECONDS = 14
-_TIMER_BYTES = 256  # more than libre's `struct tmr` has
+FIRST_READ_SECONDS = 0.014
+EARLY_SECONDS = 0.01  # steps that are due so soon are done together with those that are due
 
 _Allocate = ctypes.CFUNCTYPE(
     ctypes.c_int,
@@ -37,8 +46,10 @@ _Allocate = ctypes.CFUNCTYPE(
     ctypes.c_void_p,
     ctypes.c_void_p,
 )
-_Read = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
+# Keeps the interpreter's lock, because writing takes less time than waiting for that lock again.
+_Write = ctypes.PYFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
 _Handler = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+_S16LE = 0  # baresip's `enum aufmt`
 
 
 class _Parameters(ctypes.Structure):
@@ -69,30 +80,179 @@ class _Frame(ctypes.Structure):
     ]
 
 
-@dataclass(slots=True)
-class _Source:
-    """The audio source of one call. `write` adds a frame to the call's buffer."""
+class NotSending(Exception):
+    """The call sends no audio, yet or at present: it is not answered, or on hold."""
 
-    parameters: _Parameters
-    write: Any
-    fail: int
-    argument: int
-    is_read: bool = False  # whether the sending thread has begun
-    stack_source: ctypes.c_void_p = field(default_factory=ctypes.c_void_p)
-    timer: Any = field(default_factory=lambda: ctypes.create_string_buffer(_TIMER_BYTES))
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """The state of a call's buffer. After a renegotiation the call has another buffer, with another number."""
+
+    number: int
+    samples_per_second: int
+    channels: int
+    capacity: int  # bytes
+    filled: int  # bytes that were not taken out yet
+    short_steps: int  # how often the buffer ran empty in the middle of a step
+
+
+class _Source:
+    """The source of a call from the beginning of its audio to its end, or to a renegotiation."""
+
+    _numbers = count(1)
+
+    def __init__(self, parameters: _Parameters, write: int, argument: int, libre: ctypes.CDLL) -> None:
+        self.number = next(self._numbers)
+        self.samples_per_second, self.channels = parameters.samples_per_second, parameters.channels
+        self.bytes_per_second = 2 * self.samples_per_second * self.channels
+        self.capacity = CAPACITY_SECONDS * self.bytes_per_second
+        self.filled = bytearray()
+        self.short_steps = 0
+        self.due_at = time.monotonic()
+        self.lock = threading.Lock()
+        self.has_ended = False
+        self._steps = 0
+        self._write, self._argument = _Write(write), argument
+        step = round(STEP_SECONDS * self.bytes_per_second)
+        self._samples = ctypes.create_string_buffer(step)
+        self._frame = _Frame()
+        libre.auframe_init(
+            ctypes.byref(self._frame), _S16LE, self._samples, 0, self.samples_per_second, self.channels
+        )
+
+    def step(self) -> None:
+        """Add audio to the stack's buffer, and set when to do so again."""
+        # What is missing after a long delay was not sent, and the buffer has no room for all of it.
+        self.due_at = max(self.due_at, time.monotonic() - AHEAD_SECONDS)
+        if self._steps == 0:
+            self._add(b"", PACKET_SECONDS)
+            self.due_at += FIRST_READ_SECONDS
+        else:
+            if self._steps == 1:
+                self._add(b"", AHEAD_SECONDS)
+            size = len(self._samples)
+            taken = bytes(self.filled[:size])
+            del self.filled[:size]
+            self.short_steps += 0 < len(taken) < size
+            self._add(taken, STEP_SECONDS)
+            self.due_at += STEP_SECONDS
+        self._steps += 1
+
+    def _add(self, samples: bytes, seconds: float) -> None:
+        size = round(seconds * self.bytes_per_second)
+        ctypes.memmove(self._samples, samples.ljust(size, b"\0"), size)
+        self._frame.count = size // 2
+        self._frame.microseconds = time.monotonic_ns() // 1000
+        self._write(ctypes.byref(self._frame), self._argument)
+
+
+class CallTransmission:
+    """What one call sends, whichever source the call has at present. Any thread may use it."""
+
+    def __init__(self) -> None:
+        self.source: _Source | None = None
+
+    def buffer(self) -> Buffer:
+        """Return the state of the call's buffer. Raises NotSending."""
+        source = self._live_source()
+        return Buffer(
+            number=source.number,
+            samples_per_second=source.samples_per_second,
+            channels=source.channels,
+            capacity=source.capacity,
+            filled=len(source.filled),
+            short_steps=source.short_steps,
+        )
+
+    def write(self, number: int, pcm: bytes | memoryview) -> int:
+        """Add 16-bit samples to the buffer of this number. Return how many bytes were added. Raises NotSending."""
+        source = self._live_source()
+        with source.lock:
+            if source.has_ended or source.number != number:
+                raise NotSending
+            added = pcm[: max(0, source.capacity - len(source.filled))]
+            source.filled += added
+            return len(added)
+
+    def _live_source(self) -> _Source:
+        source = self.source
+        if source is None or source.has_ended:
+            raise NotSending
+        return source
+
+
+@dataclass(order=True, slots=True)
+class _Due:
+    at: float
+    source: _Source = field(compare=False)
+
+
+class _Filler:
+    """Fills the buffers of all calls in a thread of its own, which ends with the process."""
+
+    def __init__(self) -> None:
+        self._due: list[_Due] = []  # a heap
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def add(self, source: _Source) -> None:
+        with self._changed:
+            heapq.heappush(self._due, _Due(source.due_at, source))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="sip-audio", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+
+    def _run(self) -> None:
+        set_time_slice(TIME_SLICE_NANOSECONDS)
+        while True:
+            for source in self._wait():
+                self._fill(source)
+
+    def _wait(self) -> list[_Source]:
+        """Wait until steps are due, and return their sources."""
+        with self._changed:
+            while not self._due or self._due[0].at > time.monotonic():
+                self._changed.wait(self._due[0].at - time.monotonic() if self._due else None)
+            until = time.monotonic() + EARLY_SECONDS
+            sources = []
+            while self._due and self._due[0].at <= until:
+                sources.append(heapq.heappop(self._due).source)
+            return sources
+
+    def _fill(self, source: _Source) -> None:
+        with source.lock:
+            if source.has_ended:
+                return
+            try:
+                source.step()
+            except Exception:
+                log.exception("The audio of a call could not be sent")
+                return
+        with self._changed:
+            heapq.heappush(self._due, _Due(source.due_at, source))
+
+
+_filler = _Filler()
 
 
 class Transmission:
-    """Creates the audio sources of calls. All methods run in the stack's thread."""
+    """Creates the sources of calls. Methods with an underscore run in the stack's thread."""
 
     def __init__(self, libre: ctypes.CDLL) -> None:
         self._libre = libre
+        self._calls: dict[str, CallTransmission] = {}
         self._sources: dict[int, _Source] = {}  # by address
         # The library keeps pointers to these for as long as the stack runs.
         self._registration = ctypes.c_void_p()
         self._allocate_pointer = _Allocate(self._allocate)
         self._destroy_pointer = _Handler(self._destroy)
-        self._on_timer_pointer = _Handler(self._on_timer)
+
+    def of(self, call_id: str) -> CallTransmission:
+        return self._calls.setdefault(call_id, CallTransmission())
+
+    def end(self, call_id: str) -> None:
+        self._calls.pop(call_id, None)
 
     def declare(self) -> None:
         """Declare the types of the functions that are used. Raises AttributeError if one is missing."""
@@ -100,20 +260,16 @@ class Transmission:
         arguments: dict[str, tuple[Any, list[Any]]] = {
             "baresip_ausrcl": (pointer, []),
             "ausrc_register": (number, [pointer, pointer, ctypes.c_char_p, _Allocate]),
-            "ausrc_alloc": (
-                number,
-                [pointer, pointer, ctypes.c_char_p, pointer, ctypes.c_char_p, pointer, pointer, pointer],
-            ),
             "auframe_init": (
                 None,
                 [pointer, number, pointer, ctypes.c_size_t, ctypes.c_uint32, ctypes.c_uint8],
             ),
-            "tmr_jiffies_usec": (ctypes.c_uint64, []),
-            "tmr_init": (None, [pointer]),
-            "tmr_start_dbg": (None, [pointer, ctypes.c_uint64, _Handler, pointer, ctypes.c_char_p, number]),
-            "tmr_cancel": (None, [pointer]),
             "mem_zalloc": (pointer, [ctypes.c_size_t, pointer]),
-            "mem_deref": (pointer, [pointer]),
+            "uag_list": (pointer, []),
+            "ua_calls": (pointer, [pointer]),
+            "list_head": (pointer, [pointer]),
+            "call_audio": (pointer, [pointer]),
+            "call_id": (ctypes.c_char_p, [pointer]),
         }
         for name, (result, types) in arguments.items():
             function = getattr(self._libre, name)
@@ -133,71 +289,44 @@ class Transmission:
     def _allocate(
         self, result: Any, _: int, parameters: int, device: bytes, write: int, fail: int, argument: int
     ) -> int:
-        """Create the source of a call. The stack destroys it when the call ends or its audio is renegotiated."""
-        address = self._libre.mem_zalloc(
-            ctypes.sizeof(ctypes.c_void_p), ctypes.cast(self._destroy_pointer, ctypes.c_void_p)
-        )
-        if not address:
-            return errno.ENOMEM
-        source = _Source(
-            parameters=_Parameters.from_buffer_copy(_Parameters.from_address(parameters)),
-            write=_Read(write),
-            fail=fail,
-            argument=argument,
-        )
-        self._sources[address] = source
-        self._libre.tmr_init(source.timer)
-        self._wait(address, source, 0)  # the stack is still preparing the call
-        result[0] = address
-        return 0
+        """Create the source of a call. The stack destroys it when the call ends, is held, or is renegotiated."""
+        try:
+            given = _Parameters.from_address(parameters)
+            if given.format != _S16LE:
+                return errno.ENOTSUP
+            address = self._libre.mem_zalloc(
+                ctypes.sizeof(ctypes.c_void_p), ctypes.cast(self._destroy_pointer, ctypes.c_void_p)
+            )
+            if not address:
+                return errno.ENOMEM
+            source = self._sources[address] = _Source(given, write, argument, self._libre)
+            if call_id := self._call_id_of(argument):
+                self.of(call_id).source = source
+            _filler.add(source)
+            result[0] = address
+            return 0
+        except Exception:
+            log.exception("A call cannot send audio")
+            return errno.EINVAL
 
-    def _wait(self, address: int, source: _Source, milliseconds: int) -> None:
-        self._libre.tmr_start_dbg(source.timer, milliseconds, self._on_timer_pointer, address, b"iris", 0)
+    def _call_id_of(self, audio: int) -> str:
+        """Return the Call-ID of the call that has this audio (baresip's `struct audio`), or ""."""
+        for agent in self._elements(self._libre.uag_list()):
+            for call in self._elements(self._libre.ua_calls(agent)):
+                if self._libre.call_audio(call) == audio:
+                    return (self._libre.call_id(call) or b"").decode("utf-8", "replace")
+        return ""
 
-    def _on_timer(self, address: int) -> None:
-        """Add the first packet; then, once it was sent, what is to be ahead, and start the thread that goes on."""
-        source = self._sources.get(address)
-        if source is None:
-            return
-        if not source.is_read:
-            source.is_read = True
-            self._add_silence(source, PACKET_MILLISECONDS)
-            self._wait(address, source, FIRST_READ_MILLISECONDS)
-            return
-        self._add_silence(source, AHEAD_MILLISECONDS)
-        source.parameters.milliseconds = STEP_MILLISECONDS
-        error = self._libre.ausrc_alloc(
-            ctypes.byref(source.stack_source),
-            self._libre.baresip_ausrcl(),
-            _STACK_SOURCE,
-            ctypes.byref(source.parameters),
-            None,
-            ctypes.cast(source.write, ctypes.c_void_p),
-            source.fail,
-            source.argument,
-        )
-        if error:  # the call ends as one without sound
-            log.error("The stack cannot send audio: error %d", error)
-
-    def _add_silence(self, source: _Source, milliseconds: int) -> None:
-        parameters = source.parameters
-        count = parameters.samples_per_second * parameters.channels * milliseconds // 1000
-        silence = ctypes.create_string_buffer(2 * count)  # 16-bit samples
-        frame = _Frame()
-        self._libre.auframe_init(
-            ctypes.byref(frame),
-            parameters.format,
-            silence,
-            count,
-            parameters.samples_per_second,
-            parameters.channels,
-        )
-        frame.microseconds = self._libre.tmr_jiffies_usec()
-        source.write(ctypes.byref(frame), source.argument)
+    def _elements(self, elements: int) -> Iterator[int]:
+        """Yield the data of each element of a list (libre's `struct le`: previous, next, list, data)."""
+        place = self._libre.list_head(elements)
+        while place:
+            _, place, _, data = (ctypes.c_size_t * 4).from_address(place)
+            yield data
 
     def _destroy(self, address: int) -> None:
+        """End a source. The stack frees the call's buffer afterwards, so nothing may be added from now on."""
         source = self._sources.pop(address, None)
         if source is not None:
-            self._libre.tmr_cancel(source.timer)
-            if source.stack_source:
-                self._libre.mem_deref(source.stack_source)
+            with source.lock:
+                source.has_ended = True

@@ -121,7 +121,7 @@ class Wire:
         self._trace = trace
         self._libre = ctypes.CDLL(_native.__file__)
         self._reception = Reception(self._libre)
-        self._transmission = Transmission(self._libre)
+        self.transmission = Transmission(self._libre)
         self._sip = 0
         self._received = SipMessage("", (), "")  # the message that the stack is reading
         self._received_from = Peer(0, b"", "")
@@ -151,7 +151,7 @@ class Wire:
         try:
             self._declare()
             self._reception.declare()
-            self._transmission.declare()
+            self.transmission.declare()
         except AttributeError as e:
             return [f"the SIP stack's library lacks a function: {e}"]
         self._sip = self._libre.uag_sip()
@@ -169,9 +169,14 @@ class Wire:
             self._libre.list_unlink(pointer)
             self._libre.list_insert_after(listeners, first, pointer, pointer)
         self._libre.sip_set_trace_handler(self._sip, self._on_message_pointer)
-        if error := self._reception.register_player() or self._transmission.register_source():
+        if error := self._reception.register_player() or self.transmission.register_source():
             return [f"the SIP stack takes no audio device: error {error}"]
         return []
+
+    def end(self, call_id: str) -> None:
+        """Forget a call that has ended."""
+        self.signalling.end(call_id)
+        self.transmission.end(call_id)
 
     def ignore_audio(self, call_id: str) -> None:
         """Receive no audio in a call, only key presses."""
