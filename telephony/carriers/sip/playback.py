@@ -62,7 +62,10 @@ class Playback:
         self.was_ready = False  # whether the call has ever accepted audio
         self.underruns = 0  # how often the buffer ran empty before the end, which is audible
         self._measured_at = time.monotonic()
-        self._begin_at = self._active_at = self._measured_at + lead_seconds
+        self._active_at = self._measured_at + lead_seconds
+        self._begin_at = self._measured_at + max(
+            0.0, lead_seconds - AHEAD_SECONDS
+        )  # silence is on its way already
 
     def feed(self) -> float | None:
         """Refill the buffer. Return the seconds until the next refill, None if all was sent. Raises NoAudio.

@@ -28,12 +28,15 @@ _SOURCE_NAME = SOURCE.encode()  # the library keeps a pointer to it
 CAPACITY_SECONDS = 2
 PACKET_SECONDS = 0.02
 STEP_SECONDS = 0.1  # how much is added to a buffer at a time
-# The least that is in the buffer before the next step. With the next step, it stays far below the size of the buffer: 30
+# The least that is in the buffer before the next step, so that this thread may be that late. The buffer has room for 30
 # packets.
-AHEAD_SECONDS = 0.1
-# The first read empties the buffer down to one packet, so more is added only afterwards. It comes 4 ms after the first
-# write, and up to 9 ms later because timers are merged. The second read comes a packet after the first.
-FIRST_READ_SECONDS = 0.014
+AHEAD_SECONDS = 0.3
+# The stack's first read empties the buffer down to one packet, so more is added only after it. It comes 4 to 13 ms after
+# the first write, and the second read a packet later.
+CHECK_SECONDS = 0.015
+MAX_CHECK_SECONDS = (
+    0.2  # the stack also reads while it cannot send, and then no packet tells of the first read
+)
 EARLY_SECONDS = 0.01  # steps that are due so soon are done together with those that are due
 
 _Allocate = ctypes.CFUNCTYPE(
@@ -108,11 +111,13 @@ class _Source:
         self.capacity = CAPACITY_SECONDS * self.bytes_per_second
         self.filled = bytearray()
         self.short_steps = 0
-        self.due_at = time.monotonic()
+        self.due_at = self._began_at = time.monotonic()
         self.lock = threading.Lock()
         self.has_ended = False
-        self._steps = 0
         self._write, self._argument = _Write(write), argument
+        self._stream, self._packets_of = libre.audio_strm(argument), libre.stream_metric_get_tx_n_packets
+        self._packets: int | None = None  # that were sent before the first write
+        self._is_ahead = False
         step = round(STEP_SECONDS * self.bytes_per_second)
         self._samples = ctypes.create_string_buffer(step)
         self._frame = _Frame()
@@ -122,21 +127,26 @@ class _Source:
 
     def step(self) -> None:
         """Add audio to the stack's buffer, and set when to do so again."""
+        now = time.monotonic()
         # What is missing after a long delay was not sent, and the buffer has no room for all of it.
-        self.due_at = max(self.due_at, time.monotonic() - AHEAD_SECONDS)
-        if self._steps == 0:
+        self.due_at = max(self.due_at, now - AHEAD_SECONDS)
+        if self._packets is None:
+            self._packets = self._packets_of(self._stream)
             self._add(b"", PACKET_SECONDS)
-            self.due_at += FIRST_READ_SECONDS
-        else:
-            if self._steps == 1:
-                self._add(b"", AHEAD_SECONDS)
-            size = len(self._samples)
-            taken = bytes(self.filled[:size])
-            del self.filled[:size]
-            self.short_steps += 0 < len(taken) < size
-            self._add(taken, STEP_SECONDS)
-            self.due_at += STEP_SECONDS
-        self._steps += 1
+        if not self._is_ahead:
+            if self._packets_of(self._stream) == self._packets and now < self._began_at + MAX_CHECK_SECONDS:
+                self.due_at = now + CHECK_SECONDS
+                return
+            self._is_ahead = True
+            self.due_at = now
+            for _ in range(round(AHEAD_SECONDS / STEP_SECONDS)):
+                self._add(b"", STEP_SECONDS)
+        size = len(self._samples)
+        taken = bytes(self.filled[:size])
+        del self.filled[:size]
+        self.short_steps += 0 < len(taken) < size
+        self._add(taken, STEP_SECONDS)
+        self.due_at += STEP_SECONDS
 
     def _add(self, samples: bytes, seconds: float) -> None:
         size = round(seconds * self.bytes_per_second)
@@ -265,6 +275,8 @@ class Transmission:
                 [pointer, number, pointer, ctypes.c_size_t, ctypes.c_uint32, ctypes.c_uint8],
             ),
             "mem_zalloc": (pointer, [ctypes.c_size_t, pointer]),
+            "audio_strm": (pointer, [pointer]),
+            "stream_metric_get_tx_n_packets": (ctypes.c_uint32, [pointer]),
             "uag_list": (pointer, []),
             "ua_calls": (pointer, [pointer]),
             "list_head": (pointer, [pointer]),
