@@ -259,6 +259,7 @@ class LiveCall:
             end = str(e)
         # Use our clock, not the stack's report of the end: a late response to our BYE must not lengthen the call.
         seconds = time.monotonic() - answered_at
+        playback.stop()
         share = playback.share()
         speech_capture.end(playback.seconds())
         if playback.underruns:

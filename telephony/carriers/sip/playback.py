@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 from telephony.carriers.sip.transmission import (
@@ -101,6 +102,11 @@ class Playback:
         left = (len(self._pcm) - self._sent) / BYTES_PER_SECOND
         return min(FEED_SECONDS, left + 0.005)
 
+    def stop(self) -> None:
+        """Count nothing more as sent: the call has ended."""
+        self._estimate(time.monotonic())
+        self._measured_at = math.inf
+
     def seconds(self) -> float:
         """Return how many seconds of the recording have been sent by now."""
         now = time.monotonic()
@@ -139,7 +145,7 @@ class Playback:
 
     def _estimate(self, now: float) -> None:
         """Add what was sent since the last estimate, by the clock and in whole samples. Never more than was sent."""
-        samples = int((now - self._measured_at) * SAMPLES_PER_SECOND)
-        if samples > 0:
+        if now > self._measured_at:
+            samples = int((now - self._measured_at) * SAMPLES_PER_SECOND)
             self._sent = min(self._sent + 2 * samples, self._written)
             self._measured_at = now

@@ -84,7 +84,7 @@ class _Frame(ctypes.Structure):
 
 
 class NotSending(Exception):
-    """The call sends no audio, yet or at present: it is not answered, or on hold."""
+    """The call sends no audio, yet or at present: it has just been answered, or is on hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +116,9 @@ class _Source:
         self.has_ended = False
         self._write, self._argument = _Write(write), argument
         self._stream, self._packets_of = libre.audio_strm(argument), libre.stream_metric_get_tx_n_packets
+        self._packet_seconds = parameters.milliseconds / 1000
         self._packets: int | None = None  # that were sent before the first write
-        self._is_ahead = False
+        self.is_ahead = False  # whether audio may be written
         step = round(STEP_SECONDS * self.bytes_per_second)
         self._samples = ctypes.create_string_buffer(step)
         self._frame = _Frame()
@@ -132,12 +133,12 @@ class _Source:
         self.due_at = max(self.due_at, now - AHEAD_SECONDS)
         if self._packets is None:
             self._packets = self._packets_of(self._stream)
-            self._add(b"", PACKET_SECONDS)
-        if not self._is_ahead:
+            self._add(b"", self._packet_seconds)
+        if not self.is_ahead:
             if self._packets_of(self._stream) == self._packets and now < self._began_at + MAX_CHECK_SECONDS:
                 self.due_at = now + CHECK_SECONDS
                 return
-            self._is_ahead = True
+            self.is_ahead = True
             self.due_at = now
             for _ in range(round(AHEAD_SECONDS / STEP_SECONDS)):
                 self._add(b"", STEP_SECONDS)
@@ -186,7 +187,7 @@ class CallTransmission:
 
     def _live_source(self) -> _Source:
         source = self.source
-        if source is None or source.has_ended:
+        if source is None or source.has_ended or not source.is_ahead:
             raise NotSending
         return source
 

@@ -29,7 +29,7 @@ AHEAD = round(AHEAD_SECONDS * 16_000)
 class Stack:
     """The stack's side: `added` is what its buffer was given, `packets` how many packets it has sent."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, packet_ms: int = 20) -> None:
         self.now = 1000.0
         monkeypatch.setattr(module.time, "monotonic", lambda: self.now)
         self.packets = 5  # of an earlier source of the same call
@@ -41,7 +41,7 @@ class Stack:
             auframe_init=self._init,
         )
         self.source = _Source(
-            _Parameters(samples_per_second=8000, channels=1, milliseconds=20),
+            _Parameters(samples_per_second=8000, channels=1, milliseconds=packet_ms),
             ctypes.cast(self._pointer, ctypes.c_void_p).value or 0,
             7,
             cast(Any, libre),
@@ -76,10 +76,18 @@ def test_one_packet_waits_for_the_first_that_is_sent_and_then_the_buffer_is_fill
     stack.run()
     stack.run()
     assert stack.added == [bytes(320)]
+    with pytest.raises(NotSending):  # the stack would drop it
+        stack.call.buffer()
     stack.packets += 1
     stack.run()
     assert b"".join(stack.added) == bytes(320 + AHEAD + STEP)
     assert stack.now < 1000.05
+
+
+def test_first_packet_has_the_length_that_was_negotiated(monkeypatch: pytest.MonkeyPatch) -> None:
+    stack = Stack(monkeypatch, packet_ms=30)
+    stack.run()
+    assert stack.added == [bytes(480)]
 
 
 def test_call_that_sends_nothing_is_filled_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,6 +114,7 @@ def test_written_audio_follows_in_steps_and_a_short_step_is_counted(monkeypatch:
 
 def test_buffer_takes_no_more_than_its_capacity(monkeypatch: pytest.MonkeyPatch) -> None:
     stack = Stack(monkeypatch)
+    stack.begin()
     buffer = stack.call.buffer()
     assert stack.call.write(buffer.number, bytes(buffer.capacity - 320)) == buffer.capacity - 320
     assert stack.call.write(buffer.number, bytes(640)) == 320
@@ -130,6 +139,8 @@ def test_source_that_has_ended_adds_nothing_and_its_buffer_takes_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     stack = Stack(monkeypatch)
+    stack.begin()
+    stack.added.clear()
     number = stack.call.buffer().number
     stack.source.has_ended = True
     _Filler()._fill(stack.source)
@@ -142,6 +153,7 @@ def test_source_that_has_ended_adds_nothing_and_its_buffer_takes_nothing(
 
 def test_buffer_of_another_number_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     stack = Stack(monkeypatch)
+    stack.begin()
     with pytest.raises(NotSending):
         stack.call.write(stack.call.buffer().number + 1, bytes(320))
     assert stack.call.buffer().filled == 0
