@@ -60,7 +60,7 @@ class Playback:
         self._sent = 0
         self._began = 0  # where in the recording the present buffer began
         self._is_new_buffer = True
-        self.was_ready = False  # whether the call has ever accepted audio
+        self.was_ready = False  # whether the call could ever send audio
         self.underruns = 0  # how often the buffer ran empty before the end, which is audible
         self._measured_at = time.monotonic()
         self._active_at = self._measured_at + lead_seconds
@@ -120,12 +120,12 @@ class Playback:
 
     def _probe(self, now: float) -> Buffer:
         """Measure what was sent. Raises NotSending while the call accepts no audio, NoAudio if it never can."""
+        self.was_ready = self.was_ready or self._transmission.has_begun
         buffer = self._transmission.buffer()
         if (buffer.samples_per_second, buffer.channels) != (SAMPLES_PER_SECOND, 1):
             raise NoAudio(
                 f"The codec of the call has {buffer.samples_per_second} Hz, which iris does not support."
             )
-        self.was_ready = True
         self._active_at = max(self._active_at, now)
         if self._number not in (0, buffer.number):
             self._lose_buffer(now)

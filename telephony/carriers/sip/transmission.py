@@ -163,6 +163,11 @@ class CallTransmission:
     def __init__(self) -> None:
         self.source: _Source | None = None
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether the call could ever send audio."""
+        return self.source is not None
+
     def buffer(self) -> Buffer:
         """Return the state of the call's buffer. Raises NotSending."""
         source = self._live_source()

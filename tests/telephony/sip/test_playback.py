@@ -42,6 +42,7 @@ class Transmission:
         self.filled = bytearray()
         self.is_held = False
         self.number = 1
+        self.has_begun = True
         self._begin()
 
     def _begin(self) -> None:
@@ -151,6 +152,7 @@ def test_share_counts_nothing_that_a_hold_has_kept_back(monkeypatch: pytest.Monk
 def test_call_that_never_accepts_audio_was_never_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     audio = Transmission(Clock(monkeypatch))
     audio.hold()
+    audio.has_begun = False
     playback = Playback(cast(Any, audio), SAMPLES.tobytes(), lead_seconds=0.3)
     begun = time.monotonic()
     with pytest.raises(NoAudio):
