@@ -16,7 +16,8 @@ from collections.abc import Iterator
 TIMER_SLACK_NANOSECONDS = 9_000_000
 PR_SET_TIMERSLACK = 29
 # A thread that asks for short time slices waits less for a processor that others use. It gets no more of it. Linux 6.12
-# and later read this; without it a busy machine sends many packets late.
+# and later read this; without it a busy machine sends many packets late. All threads of the worker need it, because they
+# share the interpreter's lock.
 TIME_SLICE_NANOSECONDS = 100_000
 SCHED_SETATTR = {"x86_64": 314, "aarch64": 274, "riscv64": 274}  # system calls
 SCHED_FLAG_KEEP_POLICY = 8
@@ -33,18 +34,13 @@ def raise_file_limit() -> None:
 
 
 @contextlib.contextmanager
-def audio_threads() -> Iterator[None]:
-    """Merge the timers of threads that are started inside the block, and of threads that those threads start.
-
-    They also get short time slices.
-    """
+def merged_timers() -> Iterator[None]:
+    """Merge the timers of threads that are started inside the block, and of threads that those threads start."""
     _set_timer_slack(TIMER_SLACK_NANOSECONDS)
-    set_time_slice(TIME_SLICE_NANOSECONDS)
     try:
         yield
     finally:
         _set_timer_slack(0)
-        set_time_slice(0)
 
 
 def _set_timer_slack(nanoseconds: int) -> None:
@@ -53,12 +49,14 @@ def _set_timer_slack(nanoseconds: int) -> None:
         ctypes.CDLL(None).prctl(PR_SET_TIMERSLACK, nanoseconds, 0, 0, 0)
 
 
-def set_time_slice(nanoseconds: int) -> None:
-    """Set the time slice of this thread and of those it starts. 0 restores the default. Other kernels ignore it."""
+def shorten_time_slices() -> None:
+    """Give this thread, and all that it starts, short time slices. Kernels that do not know them ignore it."""
     number = SCHED_SETATTR.get(platform.machine()) if sys.platform == "linux" else None
     if number is None:
         return
     nice = os.getpriority(os.PRIO_PROCESS, 0)
     # `struct sched_attr`: size, policy, flags, nice, priority, runtime, deadline, period
-    attributes = struct.pack("=IIQiIQQQ", 48, 0, SCHED_FLAG_KEEP_POLICY, nice, 0, nanoseconds, 0, 0)
+    attributes = struct.pack(
+        "=IIQiIQQQ", 48, 0, SCHED_FLAG_KEEP_POLICY, nice, 0, TIME_SLICE_NANOSECONDS, 0, 0
+    )
     ctypes.CDLL(None).syscall(number, 0, attributes, 0)

@@ -23,7 +23,7 @@ from telephony.carriers.sip.agents import Agents
 from telephony.carriers.sip.calls import LiveCall
 from telephony.carriers.sip.circuit_breaker import CircuitBreaker
 from telephony.carriers.sip.options import SipOptions
-from telephony.carriers.sip.process_limits import audio_threads, raise_file_limit
+from telephony.carriers.sip.process_limits import merged_timers, raise_file_limit, shorten_time_slices
 from telephony.carriers.sip.registration import stay_registered
 from telephony.carriers.sip.signalling import CallSignalling
 from telephony.carriers.sip.transmission import CallTransmission
@@ -77,6 +77,7 @@ class SipStack:
         self._ready = False
         self._stop = asyncio.Event()
         self._loop = asyncio.new_event_loop()
+        shorten_time_slices()
         self._thread = threading.Thread(target=self._run_thread, name=f"sip-{alias}", daemon=True)
         self._thread.start()
 
@@ -145,7 +146,7 @@ class SipStack:
         while not self._stop.is_set():
             runtime = SipThread()
             try:
-                with audio_threads():  # the stack's thread, and those of its calls
+                with merged_timers():  # of the stack's thread and those of its calls
                     await runtime.start(self._options.config())
                 runtime.subscribe(self._on_event)
                 runtime.on_dead = self._end_worker

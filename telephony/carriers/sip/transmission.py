@@ -19,8 +19,6 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from telephony.carriers.sip.process_limits import TIME_SLICE_NANOSECONDS, set_time_slice
-
 log = logging.getLogger(__name__)
 
 SOURCE = "iris"
@@ -220,7 +218,6 @@ class _Filler:
             self._changed.notify()
 
     def _run(self) -> None:
-        set_time_slice(TIME_SLICE_NANOSECONDS)
         while True:
             for source in self._wait():
                 self._fill(source)

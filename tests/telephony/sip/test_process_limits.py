@@ -6,7 +6,9 @@ import ctypes
 import platform
 import struct
 import sys
-import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import pytest
 
@@ -14,38 +16,49 @@ from telephony.carriers.sip.process_limits import (
     SCHED_SETATTR,
     TIME_SLICE_NANOSECONDS,
     TIMER_SLACK_NANOSECONDS,
-    audio_threads,
+    merged_timers,
+    shorten_time_slices,
 )
 
+T = TypeVar("T")
 PR_GET_TIMERSLACK = 30
 BYTES = 56  # of `struct sched_attr`
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other kernels have neither")
 
 
-def timer_slack_and_time_slice() -> tuple[int, int]:
-    """Return both for a new thread, in nanoseconds. The slice is 0 if the kernel does not know it."""
-    found: list[tuple[int, int]] = []
+def timer_slack() -> int:
+    """Return that of this thread, in nanoseconds."""
+    return ctypes.CDLL(None).prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0)
 
-    def read() -> None:
-        libc = ctypes.CDLL(None)
-        attributes = ctypes.create_string_buffer(BYTES)
-        libc.syscall(SCHED_SETATTR[platform.machine()] + 1, 0, attributes, BYTES, 0)
-        *_, runtime, _, _ = struct.unpack_from("=IIQiIQQQ", attributes.raw)
-        found.append((libc.prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0), runtime))
 
-    thread = threading.Thread(target=read)
-    thread.start()
-    thread.join()
-    return found[0]
+def time_slice() -> int:
+    """Return that of this thread, in nanoseconds; 0 if the kernel does not know it."""
+    attributes = ctypes.create_string_buffer(BYTES)
+    ctypes.CDLL(None).syscall(SCHED_SETATTR[platform.machine()] + 1, 0, attributes, BYTES, 0)
+    runtime: int = struct.unpack_from("=IIQiIQQQ", attributes.raw)[5]
+    return runtime
+
+
+def in_new_thread(read: Callable[[], T]) -> T:
+    """Return the result from a thread, so that nothing that it sets outlives the test."""
+    with ThreadPoolExecutor(max_workers=1) as threads:
+        return threads.submit(read).result()
+
+
+def test_threads_that_are_started_inside_have_merged_timers_and_later_ones_do_not() -> None:
+    before = in_new_thread(timer_slack)
+    with merged_timers():
+        assert in_new_thread(timer_slack) == TIMER_SLACK_NANOSECONDS
+    assert in_new_thread(timer_slack) == before
 
 
 @pytest.mark.skipif(platform.machine() not in SCHED_SETATTR, reason="its system calls are not known")
-def test_threads_that_are_started_inside_inherit_both_and_later_ones_do_not() -> None:
-    before = timer_slack_and_time_slice()
-    with audio_threads():
-        slack, time_slice = timer_slack_and_time_slice()
-    assert slack == TIMER_SLACK_NANOSECONDS
-    if before[1]:  # Linux 6.12 and later
-        assert time_slice == TIME_SLICE_NANOSECONDS
-    assert timer_slack_and_time_slice() == before
+def test_threads_inherit_short_time_slices() -> None:
+    def read_in_next_thread() -> int:
+        shorten_time_slices()
+        return in_new_thread(time_slice)
+
+    if not in_new_thread(time_slice):
+        pytest.skip("this kernel has no time slices of threads")
+    assert in_new_thread(read_in_next_thread) == TIME_SLICE_NANOSECONDS

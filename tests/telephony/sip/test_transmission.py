@@ -31,7 +31,7 @@ class Stack:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, packet_ms: int = 20) -> None:
         self.now = 1000.0
-        monkeypatch.setattr(module.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr("telephony.carriers.sip.transmission.time.monotonic", lambda: self.now)
         self.packets = 5  # of an earlier source of the same call
         self.added: list[bytes] = []
         self._pointer = _Write(self._add)
