@@ -20,6 +20,7 @@ FRAME_BYTES = 320  # 20 ms, one packet
 STEP_BYTES = round(STEP_SECONDS * BYTES_PER_SECOND)
 # The most that was taken out of the call's buffer, but not sent yet.
 MAX_ON_ITS_WAY_SECONDS = STEP_SECONDS + AHEAD_SECONDS + PACKET_SECONDS
+MEAN_ON_ITS_WAY_SECONDS = MAX_ON_ITS_WAY_SECONDS - STEP_SECONDS / 2
 MAX_ON_ITS_WAY_BYTES = round(MAX_ON_ITS_WAY_SECONDS * BYTES_PER_SECOND)
 # How often the buffer is refilled. It holds two seconds, so this process may be 1.5 s late without a gap.
 FEED_SECONDS = 0.5
