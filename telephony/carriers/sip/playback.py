@@ -18,10 +18,8 @@ SAMPLES_PER_SECOND = 8000
 BYTES_PER_SECOND = 16_000  # 16 bit, mono
 FRAME_BYTES = 320  # 20 ms, one packet
 STEP_BYTES = round(STEP_SECONDS * BYTES_PER_SECOND)
-# The most that was taken out of the call's buffer, but not sent yet.
-MAX_ON_ITS_WAY_SECONDS = STEP_SECONDS + AHEAD_SECONDS + PACKET_SECONDS
-MEAN_ON_ITS_WAY_SECONDS = MAX_ON_ITS_WAY_SECONDS - STEP_SECONDS / 2
-MAX_ON_ITS_WAY_BYTES = round(MAX_ON_ITS_WAY_SECONDS * BYTES_PER_SECOND)
+# How long what is written needs on average until it is sent.
+MEAN_ON_ITS_WAY_SECONDS = AHEAD_SECONDS + PACKET_SECONDS + STEP_SECONDS / 2
 # How often the buffer is refilled. It holds two seconds, so this process may be 1.5 s late without a gap.
 FEED_SECONDS = 0.5
 READY_SECONDS = 2.0  # timeout from the beginning until the call accepts audio
@@ -84,8 +82,8 @@ class Playback:
             room = buffer.capacity - buffer.filled
             room -= room % FRAME_BYTES
             if room > 0 and self._written < len(self._pcm):
-                if not buffer.filled:  # by this time, the stack has begun to send what is written now
-                    self._measured_at = now + MAX_ON_ITS_WAY_SECONDS
+                if not buffer.filled:  # then the stack begins to send what is written now
+                    self._measured_at = now + buffer.seconds_ahead
                 self._written += self._transmission.write(
                     buffer.number, self._pcm[self._written : self._written + room]
                 )
@@ -133,7 +131,8 @@ class Playback:
         else:
             self._estimate(now)
             taken = self._written - buffer.filled
-            self._sent = min(max(self._sent, taken - MAX_ON_ITS_WAY_BYTES), taken)
+            on_its_way = FRAME_BYTES + 2 * round(buffer.seconds_ahead * SAMPLES_PER_SECOND)
+            self._sent = min(max(self._sent, taken - on_its_way), taken)
         self._number = buffer.number
         return buffer
 

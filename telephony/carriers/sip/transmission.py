@@ -94,6 +94,7 @@ class Buffer:
     channels: int
     capacity: int  # bytes
     filled: int  # bytes that were not taken out yet
+    seconds_ahead: float  # of audio that was taken out before, but not sent yet, and until more is taken out
     short_steps: int  # how often the buffer ran empty in the middle of a step
 
 
@@ -175,6 +176,7 @@ class CallTransmission:
             channels=source.channels,
             capacity=source.capacity,
             filled=len(source.filled),
+            seconds_ahead=AHEAD_SECONDS + max(0.0, source.due_at - time.monotonic()),
             short_steps=source.short_steps,
         )
 
