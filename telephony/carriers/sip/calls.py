@@ -22,6 +22,7 @@ from telephony.carriers.sip.options import SipOptions
 from telephony.carriers.sip.playback import HELD_SECONDS, READY_SECONDS, NoAudio, Playback
 from telephony.carriers.sip.signalling import CallSignalling
 from telephony.carriers.sip.speech_capture import SpeechCapture
+from telephony.carriers.sip.transmission import CallTransmission
 from telephony.models import Cause, DeliveryStatus
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class LiveCall:
         on_unanswered: UnansweredHandler,
         script: Script = (),
         signalling: Callable[[str], CallSignalling] = lambda call_id: CallSignalling(),
+        transmission: Callable[[str], CallTransmission] = lambda call_id: CallTransmission(),
         redial: Callable[[str], Awaitable[Call]] | None = None,
     ) -> None:
         self.events: asyncio.Queue[StackEvent | None] = asyncio.Queue()
@@ -92,6 +94,7 @@ class LiveCall:
         self._on_unanswered = on_unanswered
         self._script = script
         self._signalling = signalling
+        self._transmission = transmission
         self._redial = redial
         self._redirects = 0
         self._stack_text = ""  # what the stack said of the end
@@ -232,7 +235,7 @@ class LiveCall:
 
     async def _play(self, call: Call, answered_at: float) -> None:
         playback = Playback(
-            call.audio,
+            self._transmission(self.call_id),
             self._pcm,
             lead_seconds=self._options.lead_seconds,
             ready_seconds=HELD_SECONDS if sentences.is_held(self._said.final) else READY_SECONDS,
@@ -256,6 +259,7 @@ class LiveCall:
             end = str(e)
         # Use our clock, not the stack's report of the end: a late response to our BYE must not lengthen the call.
         seconds = time.monotonic() - answered_at
+        playback.stop()
         share = playback.share()
         speech_capture.end(playback.seconds())
         if playback.underruns:

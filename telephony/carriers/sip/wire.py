@@ -21,6 +21,7 @@ from telephony.carriers.sip.messages import SipMessage
 from telephony.carriers.sip.pressed_keys import event_payload_types
 from telephony.carriers.sip.reception import Reception
 from telephony.carriers.sip.signalling import Peer, Signalling
+from telephony.carriers.sip.transmission import Transmission
 
 log = logging.getLogger(__name__)
 message_log = logging.getLogger("baresip.native.sip")  # where the binding itself would log SIP messages
@@ -120,6 +121,7 @@ class Wire:
         self._trace = trace
         self._libre = ctypes.CDLL(_native.__file__)
         self._reception = Reception(self._libre)
+        self.transmission = Transmission(self._libre)
         self._sip = 0
         self._received = SipMessage("", (), "")  # the message that the stack is reading
         self._received_from = Peer(0, b"", "")
@@ -149,6 +151,7 @@ class Wire:
         try:
             self._declare()
             self._reception.declare()
+            self.transmission.declare()
         except AttributeError as e:
             return [f"the SIP stack's library lacks a function: {e}"]
         self._sip = self._libre.uag_sip()
@@ -166,8 +169,14 @@ class Wire:
             self._libre.list_unlink(pointer)
             self._libre.list_insert_after(listeners, first, pointer, pointer)
         self._libre.sip_set_trace_handler(self._sip, self._on_message_pointer)
-        error = self._reception.register_player()
-        return [f"the SIP stack takes no player: error {error}"] if error else []
+        if error := self._reception.register_player() or self.transmission.register_source():
+            return [f"the SIP stack takes no audio device: error {error}"]
+        return []
+
+    def end(self, call_id: str) -> None:
+        """Forget a call that has ended."""
+        self.signalling.end(call_id)
+        self.transmission.end(call_id)
 
     def ignore_audio(self, call_id: str) -> None:
         """Receive no audio in a call, only key presses."""
