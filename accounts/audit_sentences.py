@@ -29,6 +29,16 @@ _SETTINGS = {
     "name": "the name",
     "approval_above": "the number of recipients above which runs need approval",
     "approval_hours": "the hours in which a run must be approved",
+    "time_zone": "the time zone",
+    "language": "the language",
+    "default_voice": "the voice of new campaigns",
+    "default_caller": "the caller number of new campaigns",
+    "default_services": "the services of new campaigns",
+    "default_spending_limit": "the credit limit of new campaigns",
+    "announce_recording": "the announcement that answers are recorded",
+    "keep_messages_days": "the days for which calls and SMS are kept",
+    "keep_recordings_days": "the days for which recorded answers are kept",
+    "keep_recipients_days": "the days for which recipients are kept",
 }
 _FIELDS = {
     "sms_message": "SMS message",
@@ -237,5 +247,7 @@ PREDICATES: Mapping[str, Predicate] = {
     "run_rejected": _rejected,
     "run_expired": "ended the run of the campaign {name}, because nobody approved it in time",
     "exported": _exported,
+    "person_exported": "asked for an export of a person's data",
+    "person_erased": "asked to erase a person's data",
 }
 ACTIONS = tuple(PREDICATES)

@@ -6,6 +6,7 @@ class CampaignsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from accounts.people import registry
         from campaigns.runs.failover import send_sms_after_missed_calls
         from campaigns.runs.recipient_statuses import update_recipients
         from campaigns.surveys.responses import store_responses
@@ -15,3 +16,4 @@ class CampaignsConfig(AppConfig):
         # Signals reach their receivers in this order: the call of a recipient is recorded before its SMS is queued.
         deliveries_changed.connect(send_sms_after_missed_calls, dispatch_uid="campaigns.failover")
         answers_given.connect(store_responses, dispatch_uid="campaigns.store_responses")
+        registry.register("campaigns.people.holder")

@@ -17,6 +17,7 @@ from telephony.segments import EMPTY_SIZE, TextSize
 from telephony.speech.spoken_length import longest_of, longest_of_length
 
 BATCH = 1000  # rows that are measured together
+MASK = "x"
 FIELDS = ("tag_sizes", "spoken_sizes")  # of a campaign
 # Tags in memory while recipients are shown. As Python objects, and as JSON, they take several times that.
 BYTES_AT_ONCE = 4 * 2**20
@@ -62,9 +63,16 @@ class TagMeasurer:
         campaign.spoken_sizes = {tag: known.spoken for tag, known in self._known.items()}
 
     def as_json(self) -> dict[str, Any]:
-        """Return the value of `Campaign.tag_sizes`."""
+        """Return the value of `Campaign.tag_sizes`.
+
+        Only the length of the longest value counts. So a text of this length is stored and not the value, which may be
+        a name.
+        """
         self._measure()
-        return {tag: {**asdict(known.size), "longest": known.longest} for tag, known in self._known.items()}
+        return {
+            tag: {**asdict(known.size), "longest": MASK * len(known.longest)}
+            for tag, known in self._known.items()
+        }
 
     def _measure(self) -> None:
         for tag in {tag for tags in {tuple(tags) for tags in self._batch} for tag in tags}:
@@ -79,6 +87,11 @@ class TagMeasurer:
                 longest_of(texts, known=known.spoken),
             )
         self._batch.clear()
+
+
+def without_values(tag_sizes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return stored tag sizes without the values that earlier releases stored in them."""
+    return {tag: {**stored, "longest": MASK * len(stored["longest"])} for tag, stored in tag_sizes.items()}
 
 
 def rows_at_once(campaign: Campaign) -> int:

@@ -14,7 +14,11 @@ class IrisConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from accounts.people import registry
+
         from . import checks, deploychecks  # noqa: F401
+
+        registry.register("iris.kept_answers")
 
         gc.freeze()  # what is loaded stays: later collections need not look at it
         gc.set_threshold(*USUAL_GC_THRESHOLDS)

@@ -20,6 +20,8 @@ from django.db import Error, connection
 
 from accounts import counters
 from accounts.counters import Rule
+from accounts.people.persons import Person
+from accounts.people.registry import Holder
 from iris.errors import Throttled
 from iris.models import KeptAnswer
 
@@ -32,6 +34,7 @@ MAX_BODY_BYTES = 4 * 2**20  # ten thousand added contacts
 SMALL_BODY_BYTES = 4 * 1024  # smaller bodies do not count against MAX_KIB
 MAX_KIB = 256 * 1024  # of the larger bodies of one account in a day
 PRUNE_BATCH_SIZE = 10_000
+BODIES_AT_ONCE = 16  # in memory
 
 _TABLE = KeptAnswer._meta.db_table
 
@@ -224,3 +227,23 @@ def _fits(owner_id: int, body: bytes) -> bool:
 
 def _key_rule(owner_id: int) -> Rule:
     return Rule(counters.key_of("idempotency keys", owner_id), MAX_KEYS, DAY_SECONDS)
+
+
+class KeptAnswersHolder(Holder):
+    """Answers may contain anything that was sent. Their number is small, and so is the time for which they are kept."""
+
+    name = "kept answers"
+
+    def finish(self, person: Person) -> dict[str, int]:
+        """Erase the bodies in which the person's number is."""
+        rows = KeptAnswer.objects.filter(owner_id__in=person.owner_ids, body__isnull=False).order_by("pk")
+        found = [
+            pk
+            for pk, body in rows.values_list("pk", "body").iterator(chunk_size=BODIES_AT_ONCE)
+            if person.is_in(bytes(body or b"").decode("utf-8", "replace"))
+        ]
+        return {"kept_answers": KeptAnswer.objects.filter(pk__in=found).update(body=None, erase_at=None)}
+
+
+HOLDER = KeptAnswersHolder()
+EXPIRIES = ()  # `prune` deletes the answers of yesterday

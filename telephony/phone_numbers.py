@@ -12,10 +12,11 @@ from django.utils import timezone
 
 from accounts import credits
 from accounts.models import Account
-from iris.errors import Conflict, NotFound
+from iris.errors import Conflict, InvalidInput, NotFound
 from telephony.caller_id import choose_caller
 from telephony.models import Delivery, PhoneNumber
 from telephony.models.statuses import QUEUED
+from telephony.numbering import to_e164
 
 # Numbers that begin like this look like mobile numbers of Nepal, but were assigned to no operator.
 INVENTED_PREFIX = "99"
@@ -91,6 +92,15 @@ def invent_numbers(sender: Any, twin: Account, **_: Any) -> None:
         )
     owned = twin.invented_numbers.order_by("pk").values_list("pk", flat=True)[:INVENTED_OWNED]
     PhoneNumber.objects.filter(pk__in=list(owned)).update(owner=twin, bought_at=timezone.now())
+
+
+def owned_number(account: Account, number: str) -> str:
+    """Return the account's phone number as it is stored, however it is written here. Raises InvalidInput."""
+    asked = to_e164(number) or number
+    for owned in PhoneNumber.objects.filter(owner=account).values_list("number", flat=True):
+        if (to_e164(owned) or owned) == asked:
+            return owned
+    raise InvalidInput("This is none of your phone numbers. The list of owned phone numbers has them.")
 
 
 def lock_if_owned(*, owner_id: int, number: str) -> bool:

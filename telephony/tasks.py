@@ -10,6 +10,7 @@ from celery import Task, shared_task
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
+from iris.locks import locked
 from telephony.carriers import get_carrier
 from telephony.engine import (
     backlog,
@@ -24,7 +25,6 @@ from telephony.engine import (
     workers,  # noqa: F401  (records that this worker is alive)
 )
 from telephony.engine import dispatch as dispatching
-from telephony.engine.locks import locked
 from telephony.engine.nudge import EXPIRES, sent_at
 from telephony.models import Delivery, UnmatchedReport
 from telephony.models.statuses import QUEUED

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from decimal import Decimal
 
 from django.conf import settings
@@ -19,13 +20,14 @@ from django.utils import timezone
 from accounts import credits
 from campaigns.models import Run, RunStatus, Service, Source
 from campaigns.runs import delivery_requests, recipient_statuses, run_statuses, setting_aside, survey_calls
+from campaigns.runs.prices import RunPrices
+from iris.locks import locked
 from telephony import speech
 from telephony.caller_id import choose_caller
 from telephony.engine import lifecycle as deliveries
 from telephony.engine import stalls
 from telephony.engine.enqueue import enqueue
 from telephony.engine.failpoints import failpoint
-from telephony.engine.locks import locked
 from telephony.models import FINAL, Cause, Channel, Delivery, Purpose
 from telephony.models.statuses import QUEUED
 from telephony.phone_numbers import lock_if_owned
@@ -121,13 +123,16 @@ def fill(run_id: int) -> int:
         run.caller = choose_caller(owner_id=run.campaign.owner_id, wanted=run.caller)
     speaks = Service(run.campaign.service).calls and run.source == Source.MESSAGE
     limit = min(room, _speech_chunks.get(run.pk, SPEECH_CHUNK)) if speaks else room
-    if run.is_capped:
+    recipients = delivery_requests.addressees(run.untouched()[:limit])
+    is_last = len(recipients) < limit
+    if run.is_capped and recipients:
         # Read before the credits: a delivery that ends between the two reads returns credits, and the run continues.
         has_unfinished = run_statuses.has_unfinished_deliveries(run.pk)
-        limit = min(limit, _count_affordable(run))
-        if limit <= 0:
+        affordable = _count_affordable(run, recipients)
+        if not affordable:
             return 0 if has_unfinished else _end_without_credits(run)
-    recipients = delivery_requests.addressees(run.untouched()[:limit])
+        is_last = is_last and affordable == len(recipients)
+        recipients = recipients[:affordable]
     content = survey_calls if run.campaign.service == Service.SURVEY else delivery_requests
     begun_at = time.monotonic()
     try:
@@ -152,7 +157,7 @@ def fill(run_id: int) -> int:
             pk=run.pk, status=RunStatus.RUNNING, cursor=run.cursor, filled_at=None
         ).update(
             cursor=recipients[-1].pk if recipients else run.last_recipient,
-            filled_at=timezone.now() if len(recipients) < limit else None,
+            filled_at=timezone.now() if is_last else None,
             failing_since=None,
             too_long=F("too_long") + too_long,
         )
@@ -161,7 +166,7 @@ def fill(run_id: int) -> int:
         if run.is_capped:
             # A late report may have taken credits since they were counted (`accounts.late_captures`).
             credits.lock_holds([run.hold_id])
-            if _count_affordable(run) < len(recipients):
+            if _count_affordable(run, recipients) < len(recipients):
                 transaction.set_rollback(True)
                 return 0
         enqueue(requests=requests)
@@ -173,7 +178,7 @@ def fill(run_id: int) -> int:
             " The voice %s speaks more slowly than iris assumes (telephony/speech/spoken_length.py)",
             run.pk,
             too_long,
-            run.call_seconds or 0.0,
+            run.longest_call or run.call_seconds or 0.0,
             run.voice,
         )
     return len(requests)
@@ -243,8 +248,8 @@ def _count_queued(run: Run) -> int:
     )
 
 
-def _count_affordable(run: Run) -> int:
-    """Return how many more recipients the hold of a run with a spending limit can pay for."""
+def _count_affordable(run: Run, recipients: Sequence[delivery_requests.Addressee]) -> int:
+    """Return how many of the next recipients the hold of a run with a spending limit can pay for."""
     unfinished = Delivery.objects.filter(purpose=Purpose.CAMPAIGN, batch=run.pk, status__lt=FINAL).aggregate(
         reserved=Sum("credit_limit"), calls=Count("pk", filter=Q(channel=Channel.CALL))
     )
@@ -254,4 +259,4 @@ def _count_affordable(run: Run) -> int:
     # The hold is read after the deliveries: credits captured in between are subtracted twice, which is safe. In the
     # other order they would not be subtracted at all.
     run.hold.refresh_from_db()
-    return int((run.hold.remaining - reserved) // (run.call_limit + run.sms_limit))
+    return RunPrices(run).affordable([one.to for one in recipients], run.hold.remaining - reserved)

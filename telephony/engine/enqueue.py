@@ -20,7 +20,8 @@ from telephony.unnest import rowset
 class DeliveryRequest:
     """A request for one call or one SMS. `credit_limit` is its price if the whole message is delivered.
 
-    With the cause TOO_LONG it is never submitted, and ends as failed with that cause.
+    A call costs `pulse_credits` for each started pulse of `pulse_seconds`; if these are None, what the settings say when it
+    ends. With the causes TOO_LONG and NO_PRICE it is never submitted, and ends as failed with that cause.
     """
 
     owner_id: int
@@ -35,6 +36,8 @@ class DeliveryRequest:
     caller: str = ""
     hold_id: int | None = None
     credit_limit: Decimal = Decimal(0)
+    pulse_credits: Decimal | None = None
+    pulse_seconds: int | None = None
     useful_until: datetime | None = None
     script: Script = ()
     cause: Cause = Cause.NONE
@@ -65,6 +68,8 @@ def enqueue(*, requests: Sequence[DeliveryRequest]) -> list[int]:
             "audio_id": ("bigint", [request.audio_id for request in requests]),
             "hold_id": ("bigint", [request.hold_id for request in requests]),
             "credit_limit": ("numeric", [request.credit_limit for request in requests]),
+            "pulse_credits": ("numeric", [request.pulse_credits for request in requests]),
+            "pulse_seconds": ("integer", [request.pulse_seconds for request in requests]),
             "useful_until": ("timestamptz", [request.useful_until for request in requests]),
             "script": ("jsonb", [dump(request.script) for request in requests]),
             "cause": ("text", [request.cause.value for request in requests]),
@@ -74,7 +79,7 @@ def enqueue(*, requests: Sequence[DeliveryRequest]) -> list[int]:
         cursor.execute(
             f"""INSERT INTO telephony_delivery
                     (item, owner_id, trunk_id, purpose, batch, priority, channel, "to", caller, text, audio_id,
-                     hold_id, credit_limit, useful_until, script, cause,
+                     hold_id, credit_limit, pulse_credits, pulse_seconds, useful_until, script, cause,
                      status, carrier_text, ref, attempts, stopped, credits)
                 SELECT o.*, {QUEUED}, '', '', 0, false, 0 FROM {rows}
                 ON CONFLICT DO NOTHING RETURNING id""",

@@ -14,10 +14,10 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connection
 from django.db.models.functions import Now
 
+from iris.locks import lock_for_session
 from telephony.carriers import SessionCarrier, get_carrier
 from telephony.carriers.base import CarrierEvent, Done, InboundSms, Result
 from telephony.engine import delivery_reports, lifecycle
-from telephony.engine.locks import lock_for_session
 from telephony.engine.report_spool import Item, ReportSpool
 from telephony.engine.trunk_queues import STATUS_SECONDS, STOPPED, wake
 from telephony.engine.unmatched_reports import StoredEvent

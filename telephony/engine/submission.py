@@ -116,6 +116,8 @@ def _refusal(delivery: Claimed) -> Rejected | None:
         return Rejected(key=str(delivery.id), cause=Cause.OPTED_OUT, text="The recipient has opted out.")
     if not delivery.to:
         return Rejected(key=str(delivery.id), cause=Cause.INVALID, text="The phone number is invalid.")
+    if delivery.cause == Cause.NO_PRICE:
+        return Rejected(key=str(delivery.id), cause=Cause.NO_PRICE, text="This destination has no price.")
     if delivery.channel == Channel.CALL and not delivery.audio_name:
         return Rejected(
             key=str(delivery.id), cause=Cause.REFUSED, text="The message has no text that can be spoken."

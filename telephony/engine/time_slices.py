@@ -18,8 +18,8 @@ from datetime import datetime
 from django.conf import settings
 from django.db import connection
 
+from iris.locks import locked
 from telephony.carriers import SessionCarrier, get_carrier
-from telephony.engine.locks import locked
 from telephony.models.statuses import END, QUEUED
 
 MAX_WAIT_SECONDS = 1.0  # maximum time that a nudged task should wait for a process

@@ -16,6 +16,7 @@ from telephony.models.reporting import LateReport, PartReporting
 from telephony.models.restores import RestoreAnchor, RestoreGuard
 from telephony.models.sandbox import SandboxMessage
 from telephony.models.smpp import Bind, InboundPart, PastBind, Repetition
+from telephony.models.tariffs import PriceList, Tariff, TariffOfAccount, TariffPrice
 from telephony.models.trunks import TimeSlice, Trunk
 from telephony.models.voices import Audio, Voice
 
@@ -35,11 +36,15 @@ __all__ = [
     "PartReporting",
     "PastBind",
     "PhoneNumber",
+    "PriceList",
     "Purpose",
     "Repetition",
     "RestoreAnchor",
     "RestoreGuard",
     "SandboxMessage",
+    "Tariff",
+    "TariffOfAccount",
+    "TariffPrice",
     "TimeSlice",
     "Trunk",
     "UnmatchedReport",

@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from accounts.models import CreditHold
 from telephony.models.trunks import Trunk
 from telephony.models.voices import Audio
+from telephony.pricing import RATE_DIGITS, RATE_PLACES
 
 
 class Channel(models.TextChoices):
@@ -58,6 +59,7 @@ class Cause(models.TextChoices):
     LOST = "lost", "never reported"
     EXPIRED = "expired", "too late to be of use"
     TOO_LONG = "too_long", "longer than the credits that are held for it"
+    NO_PRICE = "no_price", "its destination has no price"
     STOPPED = "stopped", "stopped by its owner"
 
 
@@ -120,6 +122,16 @@ class Delivery(models.Model):
     )
     credit_limit = models.DecimalField(
         max_digits=10, decimal_places=2, help_text="Maximum number of credits that this delivery may capture."
+    )
+    pulse_credits = models.DecimalField(
+        max_digits=RATE_DIGITS,
+        decimal_places=RATE_PLACES,
+        null=True,
+        blank=True,
+        help_text="Price of a pulse of this call, in credits. Empty: what the settings say when the call ends.",
+    )
+    pulse_seconds = models.IntegerField(
+        null=True, blank=True, help_text="Length of a pulse of this call, in seconds."
     )
     credits = models.DecimalField(
         max_digits=10, decimal_places=2, default=Decimal(0), help_text="Credits that were captured."

@@ -64,12 +64,16 @@ def catalogue() -> dict[str, ResolvedVoice]:
     return {row.name: _resolve_row(row) for row in _rows() if row.enabled}
 
 
-def resolve(name: str | None) -> str:
-    """Return the stored name of a voice, or the default voice if `name` is empty. Raises UnknownVoice."""
+def resolve(name: str | None, *, language: str = "") -> str:
+    """Return the stored name of a voice, or the default voice if `name` is empty. Raises UnknownVoice.
+
+    The default voice speaks `language`, if any voice does and the default of all languages does not.
+    """
     asked = str(name or "").strip().lower()
     voices = catalogue()
     if not asked and voices:
-        return DEFAULT if DEFAULT in voices else next(iter(voices))
+        speakers = [voice.name for voice in voices.values() if voice.language == language] or list(voices)
+        return DEFAULT if DEFAULT in speakers else speakers[0]
     if asked in voices:
         return asked
     premium = asked.endswith("(premium)")

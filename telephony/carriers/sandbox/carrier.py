@@ -22,6 +22,7 @@ from django.utils import timezone
 
 from telephony import speech
 from telephony.call_scripts import (
+    ANNOUNCEMENT,
     AnsweredBy,
     Script,
     SurveyResponse,
@@ -258,7 +259,8 @@ def _survey_responses(
     digits = [digit for digit in reversed(to) if digit.isdecimal()]
     given = []
     pressed = ""
-    for place, one in enumerate(finished_steps(script, seconds)):
+    asked = [one for one in finished_steps(script, seconds) if one.step != ANNOUNCEMENT]
+    for place, one in enumerate(asked):
         if one.answer is AnsweredBy.SPEECH:
             given.append(SurveyResponse(one.step, spoken_response()))
         elif one.answer is AnsweredBy.KEYS:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db import connection
 
+from accounts.people.pseudonyms import sql_of
 from telephony.models import Purpose
 from telephony.models.statuses import QUEUED, SUBMITTING
 
@@ -52,6 +53,7 @@ def claim(
     # does not grow with the queue, nor with paused or delayed deliveries.
     due = """d.not_before <= statement_timestamp()
                    AND (d.useful_until IS NULL OR d.useful_until > statement_timestamp())"""
+    pseudonyms, keys = sql_of("taken.owner_id", 'taken."to"')
     sql = f"""
         WITH RECURSIVE owners AS (
             (SELECT priority, owner_id FROM telephony_delivery
@@ -108,7 +110,8 @@ def claim(
         SELECT taken.id, taken.channel, taken."to", taken.caller, taken.text,
                coalesce(audio.name, ''), audio.seconds, taken.attempts, taken.owner_id, taken.priority,
                taken.purpose <> '{Purpose.OTP.value}' AND EXISTS (
-                   SELECT FROM telephony_optout o WHERE o.owner_id = taken.owner_id AND o.number = taken."to"),
+                   SELECT FROM telephony_optout o
+                    WHERE o.owner_id = taken.owner_id AND o.number IN (taken."to", {pseudonyms})),
                taken.script::text, taken.cause
           FROM in_round_order AS taken LEFT JOIN telephony_audio audio ON audio.id = taken.audio_id
          ORDER BY taken.priority, taken.round, taken.owner_id <= %(last_owner)s, taken.owner_id"""
@@ -122,6 +125,7 @@ def claim(
                 "last_owner": last_owner,
                 "for_twins": for_twins,
                 "lease": settings.IRIS_LEASE_SECONDS,
+                **keys,
             },
         )
         return [Claimed(*row) for row in cursor.fetchall()]

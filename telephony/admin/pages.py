@@ -1,4 +1,4 @@
-"""Admin pages of telephony. Operators edit numbers, trunks, voices and opt-outs; other pages are read-only."""
+"""Admin pages. Operators edit numbers, trunks, voices and opt-outs; other pages are read-only."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.core.paginator import Paginator
 from django.db.models import BooleanField, Model, QuerySet
 from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.functional import cached_property
 
 from accounts.models import Account
+from telephony.admin.lists import CappedPaginator, ReadOnlyAdmin
 from telephony.models import (
     Audio,
     Delivery,
@@ -29,38 +28,6 @@ from telephony.models import (
 )
 from telephony.numbering import to_e164
 from telephony.speech import voices
-
-MAX_COUNTED = 10_000
-
-
-class CappedPaginator(Paginator[Any]):
-    """Count at most MAX_COUNTED rows, so that a list of millions opens as fast as a list of ten."""
-
-    @cached_property
-    def count(self) -> int:
-        rows = self.object_list
-        if isinstance(rows, QuerySet):
-            return rows.order_by().values("pk")[:MAX_COUNTED].count()
-        return len(rows)
-
-
-class ReadOnlyAdmin(admin.ModelAdmin[Any]):
-    """Show rows that only iris writes. Lists never load or count a whole table."""
-
-    paginator = CappedPaginator
-    show_full_result_count = False
-    list_per_page = 50
-    ordering = ("-pk",)
-    actions = None
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
 
 class PhoneNumberForm(forms.ModelForm[PhoneNumber]):
