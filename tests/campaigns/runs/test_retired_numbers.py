@@ -27,7 +27,8 @@ def test_campaign_of_a_retired_number_does_not_begin() -> None:
     states.retire([old.pk])
     before = row_counts_and_balances()
     answer = Caller(owner).fails("POST", f"/api/system/campaigns/{campaign.pk}/begin/", {}, status=409)
-    assert OLD in answer["message"] and "Choose another one" in answer["message"]
+    assert OLD in answer["message"]
+    assert "Choose another one" in answer["message"]
     assert row_counts_and_balances() == before
     campaign.caller_ids = [old.pk, new.pk]
     campaign.save()

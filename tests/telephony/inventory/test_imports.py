@@ -46,7 +46,8 @@ def test_numbers_are_added_with_all_columns() -> None:
         ("015970123", 0, "Voice, SMS", "", [], False),
     ]
     sids = set(PhoneNumber.objects.values_list("sid", flat=True))
-    assert len(sids) == 3 and all(len(sid) == 32 for sid in sids)
+    assert len(sids) == 3
+    assert all(len(sid) == 32 for sid in sids)
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,10 @@ def test_twilio_sends_an_approved_sender_instead_of_its_messaging_service() -> N
     form: dict[str, Any] = {}
     for sender in ("ACME", ""):
         request = carrier.request_of(submission(sender=sender))
-        assert isinstance(request, ApiRequest) and isinstance(request.form, dict)
+        assert isinstance(request, ApiRequest)
+        assert isinstance(request.form, dict)
         form[sender] = request.form
-    assert form["ACME"]["From"] == "ACME" and "MessagingServiceSid" not in form["ACME"]
-    assert "From" not in form[""] and form[""]["MessagingServiceSid"]
+    assert form["ACME"]["From"] == "ACME"
+    assert "MessagingServiceSid" not in form["ACME"]
+    assert "From" not in form[""]
+    assert form[""]["MessagingServiceSid"]
