@@ -69,6 +69,7 @@ class SmppCarrier(SessionCarrier):
     batch_size: ClassVar = 500
     gather_seconds: ClassVar = 0.1
     looks_up: ClassVar = True
+    takes_senders: ClassVar = True
     pins_resends: ClassVar = True
     recall_text: ClassVar = resends.CANCELLED
     options: ClassVar = {name: option.default for name, option in options.OPTIONS.items()}
