@@ -48,7 +48,7 @@ def send_otp(
 
     The password replaces every `{otp}` in the message, in any case. A message without `{otp}` is sent unchanged, but not to
     recipients who have opted out. The maximum cost is held; when the delivery ends, the unused credits are released. Raises
-    InvalidInput (number, code, length, voice, no price, or another word in braces), OptedOut, TooManyToNumber,
+    InvalidInput (number, code, length, voice, no price, or another word in braces), OptedOut, TooManyToNumber, NoSender,
     InsufficientCredits and Unavailable (held after a restore).
     """
     parsed = reachable(number)
@@ -103,7 +103,7 @@ def send_otp(
             pulse_seconds=rates.pulse_seconds if channel == Channel.CALL else None,
             useful_until=timezone.now() + USEFUL,
         )
-        (otp.delivery_id,) = enqueue(requests=[request])
+        (otp.delivery_id,) = enqueue(requests=[request], needs_senders=True)
         otp.save(update_fields=["hold", "delivery"])
     return otp
 

@@ -255,6 +255,7 @@ class Operator(enum.Enum):
 
     NTC = "Nepal Telecom"
     NCELL = "Ncell"
+    SMART = "Smart Telecom"
     OTHER = "another one, or none of Nepal"
 
 
@@ -263,6 +264,7 @@ OPERATOR_PREFIX_LENGTH = len("+977984")  # the characters of an E.164 number tha
 _MOBILE_PREFIXES = {
     Operator.NTC: ("974", "975", "976", "984", "985", "986"),
     Operator.NCELL: ("970", "980", "981", "982"),
+    Operator.SMART: ("961", "962", "988"),
 }
 _OPERATOR_BY_PREFIX = {
     f"+977{digits}": operator for operator, all_digits in _MOBILE_PREFIXES.items() for digits in all_digits

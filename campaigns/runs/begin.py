@@ -19,6 +19,7 @@ from campaigns.models import PENDING, Campaign, Recipient, Run, RunStatus, Servi
 from campaigns.runs import approval, run_statuses, survey_calls
 from campaigns.runs.cost import cost_limits
 from campaigns.runs.quote import Quote
+from campaigns.runs.sender_check import refuse_without_sender
 from campaigns.runs.stop import withdraw
 from iris.errors import Conflict, InvalidInput, NotFound
 from telephony import speech
@@ -58,7 +59,8 @@ def begin(
     becomes an author of the run.
 
     Everything happens in one transaction. `run.hold.amount` is the hold, by the prices that the run freezes. Raises
-    InvalidInput, Conflict if a run is live, InsufficientCredits, and Unavailable if no carrier serves the calls or SMS.
+    InvalidInput, Conflict if a run is live or the campaign's number was withdrawn, NoSender, InsufficientCredits, and
+    Unavailable if no carrier serves the calls or SMS.
     Nothing has changed after an error.
     """
     if starts_at is not None and starts_at < timezone.now() - timedelta(minutes=1):
@@ -106,6 +108,8 @@ def begin(
             announces_recording=announces,
         )
         limits = cost_limits(quote, prices, recipients, count=count)
+        if quote.most_segments is not None:
+            refuse_without_sender(account, recipients)
         if replaces_pending:
             # This releases a hold and so locks the account. Therefore it comes after the slow speech synthesis in Quote.
             withdraw(campaign=campaign)
@@ -315,14 +319,16 @@ def _hold_credits(campaign: Campaign, amount: Decimal, *, at_least: Decimal) -> 
 def _choose_caller(campaign: Campaign) -> str:
     """Return the caller id: the first of the campaign's numbers that its owner still has, otherwise one of the owner's.
 
-    Of the owner's numbers, it is the one that the account has chosen for its campaigns, if any.
+    Of the owner's numbers, it is the one that the account has chosen for its campaigns, if any. Raises Conflict if the
+    operator has withdrawn the campaign's numbers.
     """
-    owned = dict(
-        PhoneNumber.objects.filter(owner=campaign.owner_id, pk__in=campaign.caller_ids).values_list(
-            "pk", "number"
+    chosen = {number.pk: number for number in PhoneNumber.objects.filter(pk__in=campaign.caller_ids)}
+    wanted = [chosen[pk] for pk in campaign.caller_ids if pk in chosen]
+    if owned := [one.number for one in wanted if one.owner_id == campaign.owner_id]:
+        return owned[0]
+    if retired := [one.number for one in wanted if one.retired_at is not None]:
+        raise Conflict(
+            f"The operator has withdrawn the phone number {retired[0]} of this campaign. Choose another one for it.",
+            code="number_retired",
         )
-    )
-    wanted = [owned[pk] for pk in campaign.caller_ids if pk in owned]
-    if wanted:
-        return wanted[0]
     return choose_caller(owner_id=campaign.owner_id, wanted=campaign.owner.default_caller)

@@ -31,6 +31,7 @@ from telephony.engine.failpoints import failpoint
 from telephony.models import FINAL, Cause, Channel, Delivery, Purpose
 from telephony.models.statuses import QUEUED
 from telephony.phone_numbers import lock_if_owned
+from telephony.senders.choosing import NoSender
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +98,9 @@ def _advance(run_id: int, status: RunStatus, broken: set[int]) -> bool:
     except (speech.SpeechTimedOut, speech.SpeechBudgetExceeded) as error:
         setting_aside.set_aside_for_speech(run_id, error)
         return True
+    except NoSender as error:
+        setting_aside.set_aside_without_sender(run_id, error)
+        return True
     except Exception as error:
         log.exception("Run %d cannot be filled", run_id)
         broken.add(run_id)
@@ -107,7 +111,8 @@ def _advance(run_id: int, status: RunStatus, broken: set[int]) -> bool:
 def fill(run_id: int) -> int:
     """Queue deliveries for a run's next recipients, as many as its hopper has room for. Return how many.
 
-    Raises SpeechTimedOut, and SpeechBudgetExceeded if the speech of a single recipient exceeds the budget of a run.
+    Raises SpeechTimedOut, SpeechBudgetExceeded if the speech of a single recipient exceeds the budget of a run, and NoSender
+    if the approval of the SMS's sender has ended since the run began.
     """
     run = Run.objects.select_related("campaign", "audio", "hold").get(pk=run_id)
     room = room_of(run)
@@ -163,7 +168,7 @@ def fill(run_id: int) -> int:
             if _count_affordable(run, recipients) < len(recipients):
                 transaction.set_rollback(True)
                 return 0
-        enqueue(requests=requests)
+        enqueue(requests=requests, needs_senders=True)
         failpoint("filling")
     failpoint("filled")
     if too_long:

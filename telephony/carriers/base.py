@@ -20,13 +20,15 @@ class Submission:
     """One call or SMS that the engine hands to a carrier. The carrier must not send it after `valid_until`.
 
     A `script` means that the recording asks survey questions. It says when each step begins and ends in the recording
-    (`telephony.call_scripts`).
+    (`telephony.call_scripts`). `sender` is the approved sender of an SMS (`telephony.senders`): a name, a number in E.164 or
+    a short code. It is empty if the trunk decides; otherwise it goes before the trunk's own sender and before `caller`.
     """
 
     key: str
     channel: Channel
     to: str = field(repr=False)
     caller: str
+    sender: str = ""
     text: str = field(repr=False)
     audio_name: str
     audio_seconds: float | None
@@ -163,6 +165,8 @@ class Carrier(ABC):
     batch_size: ClassVar[int] = 1
     polls: ClassVar[bool] = False
     looks_up: ClassVar[bool] = False
+    # Whether each SMS can have a sender of its own (`Submission.sender`).
+    takes_senders: ClassVar[bool] = False
     # True if the carrier may have accepted a delivery that look_up reports as not accepted, but can make a resend harmless,
     # for example by cancelling the earlier SMS. Then the delivery stays on this trunk, and reports about the earlier SMS
     # belong to it.

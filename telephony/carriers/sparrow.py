@@ -52,6 +52,7 @@ REPEAT_WINDOW = timedelta(minutes=10)  # in which Sparrow may repeat an incoming
 
 class SparrowCarrier(HttpCarrier, ReceivesCallbacks):
     channels: ClassVar = frozenset({Channel.SMS})
+    takes_senders: ClassVar = True
     callback_kinds: ClassVar = {"inbox": ("GET", "POST")}
     table: ClassVar = {
         "token": Option("", "Token of the account.", text(200), Secret.TEXT),
@@ -89,7 +90,7 @@ class SparrowCarrier(HttpCarrier, ReceivesCallbacks):
             return Rejected(key=one.key, cause=Cause.REFUSED, text="The SMS has no text.")
         form = {
             "token": self.settings["token"],
-            "from": self.settings["sender"],
+            "from": one.sender or self.settings["sender"],
             "to": number,
             "text": one.text,
         }

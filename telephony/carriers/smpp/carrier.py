@@ -68,6 +68,7 @@ class SmppCarrier(SessionCarrier):
     channels: ClassVar = frozenset({Channel.SMS})
     batch_size: ClassVar = 500
     looks_up: ClassVar = True
+    takes_senders: ClassVar = True
     pins_resends: ClassVar = True
     recall_text: ClassVar = resends.CANCELLED
     options: ClassVar = {name: option.default for name, option in options.OPTIONS.items()}

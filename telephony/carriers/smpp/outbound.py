@@ -24,7 +24,7 @@ try:
 except ImportError:  # it comes with the extra iris[smpp]; the carrier reports that it is missing
     smpp34 = None  # type: ignore[assignment]
 
-INTERNATIONAL, NATIONAL, ALPHANUMERIC = 1, 2, 5  # types of number
+INTERNATIONAL, NATIONAL, NETWORK_SPECIFIC, ALPHANUMERIC = 1, 2, 3, 5  # types of number
 
 
 class Unsendable(Exception):
@@ -51,7 +51,7 @@ class SubmitSmEncoder:
         if not one.text:
             raise Unsendable("The message has no text.")
         bodies, coding, payload = self._bodies(one)
-        source, ton, npi = self._source(one.caller)
+        source, ton, npi = self._source(one.sender, one.caller)
         try:
             destination = self._destination(one.to)
             encode = partial(
@@ -102,11 +102,13 @@ class SubmitSmEncoder:
             return [octets], coding, b""
         return [b""], coding, octets
 
-    def _source(self, caller: str) -> tuple[str, int, int]:
-        """Return the sender's address, its type (TON) and its plan (NPI)."""
-        source: str = self._options["source"] or to_e164(caller) or caller
+    def _source(self, sender: str, caller: str) -> tuple[str, int, int]:
+        """Return the sender's address, its type (TON) and its plan (NPI). An approved sender goes before the trunk's own."""
+        source: str = sender or self._options["source"] or to_e164(caller) or caller
         digits = source.removeprefix("+")
-        if digits.isdigit():
+        if sender and digits == sender and digits.isdigit():
+            ton, npi = NETWORK_SPECIFIC, 0
+        elif digits.isdigit():
             ton, npi = INTERNATIONAL if source.startswith("+") else 0, 1
         else:
             ton, npi = ALPHANUMERIC if source else 0, 0

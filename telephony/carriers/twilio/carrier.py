@@ -30,6 +30,7 @@ PAGE_SIZE = 50
 class TwilioCarrier(HttpCarrier, ReceivesCallbacks):
     channels: ClassVar = frozenset(Channel)
     looks_up: ClassVar = True
+    takes_senders: ClassVar = True
     callback_kinds: ClassVar = dict.fromkeys(("status", "sms", "voice", "keys"), ("GET", "POST"))
     table: ClassVar = {
         "account_sid": Option(
@@ -60,9 +61,9 @@ class TwilioCarrier(HttpCarrier, ReceivesCallbacks):
         self._login = (self.settings["account_sid"], self.settings["auth_token"])
 
     def request_of(self, one: Submission) -> ApiRequest | Rejected:
-        sender = self.settings["sender"] or one.caller
+        sender = one.sender or self.settings["sender"] or one.caller
         form: dict[str, Any] = {"To": one.to}
-        if one.channel is Channel.SMS and self.settings["messaging_service_sid"]:
+        if one.channel is Channel.SMS and self.settings["messaging_service_sid"] and not one.sender:
             form["MessagingServiceSid"] = self.settings["messaging_service_sid"]
         elif not sender:
             return Rejected(

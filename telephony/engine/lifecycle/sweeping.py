@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from telephony.engine.lifecycle.reports import Report, apply_isolated, apply_reports
 from telephony.models import Cause, Channel, DeliveryStatus
 from telephony.models.statuses import END, QUEUED, SUBMITTED, SUBMITTING, UNKNOWN
+from telephony.senders.queued import choose_again
 
 # Seconds after the end of a lease before a delivery may count as not submitted. If a submission began just before the end of
 # the lease, it has ended by then.
@@ -146,12 +147,13 @@ def lose_orphans(alias: str, *, claimed_before: datetime) -> int:
     )
 
 
+@transaction.atomic
 def reroute(*, trunk_id: int, channel: Channel, trunk_by_prefix: Mapping[str, int]) -> int:
     """Move queued deliveries of a trunk to other trunks, at most SWEEP_SIZE; return how many.
 
     `trunk_by_prefix` has the id of a trunk for each number prefix, including "". Deliveries that another process is
     claiming are locked, so they are skipped. Pinned deliveries stay, because only this trunk's carrier can cancel the
-    earlier SMS.
+    earlier SMS. SMS get a sender that is approved for their new trunk.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -165,10 +167,14 @@ def reroute(*, trunk_id: int, channel: Channel, trunk_by_prefix: Mapping[str, in
                        AND d.pinned_since IS NULL
                      ORDER BY d.id LIMIT {SWEEP_SIZE} FOR NO KEY UPDATE OF d SKIP LOCKED
                 )
-                UPDATE telephony_delivery d SET trunk_id = moved.trunk_id FROM moved WHERE d.id = moved.id""",
+                UPDATE telephony_delivery d SET trunk_id = moved.trunk_id FROM moved WHERE d.id = moved.id
+                RETURNING d.id""",
             [list(trunk_by_prefix), list(trunk_by_prefix.values()), trunk_id, channel.value],
         )
-        return int(cursor.rowcount)
+        ids = [row[0] for row in cursor.fetchall()]
+    if channel is Channel.SMS:
+        choose_again(ids)
+    return len(ids)
 
 
 @transaction.atomic

@@ -17,8 +17,10 @@ from telephony.engine import restore_hold, stalls, time_slices, workers
 from telephony.engine.backlog import blocked_queues
 from telephony.engine.routing import get_or_create_trunks
 from telephony.engine.trunk_queues import MAX_STATUS_AGE, PREFIX, STOPPED
-from telephony.models import Cause, Channel, Delivery, DeliveryStatus, LateReport, Trunk
+from telephony.inventory import consistency
+from telephony.models import Cause, Channel, Delivery, DeliveryStatus, LateReport, Sender, SenderStatus, Trunk
 from telephony.models.statuses import END, QUEUED
+from telephony.senders.choosing import needs_sender
 
 # A working dispatcher updates its note every few seconds, so an older note no longer describes the trunk.
 PACE_NOTE_AGE = timedelta(seconds=30)
@@ -49,6 +51,8 @@ class Command(BaseCommand):
             self.stdout.write(f"WARNING: nothing is sent: {held}")
         for queue in blocked_queues():
             self.stdout.write(f"WARNING: {queue.queued} deliveries wait on {queue.alias}: {queue.reason}.")
+        for sentence in consistency.sentences():
+            self.stdout.write(f"WARNING: {sentence}")
         for sentence in stalls.stalled():
             self.stdout.write(f"WARNING: {sentence}")
         self._show_workers()
@@ -78,6 +82,7 @@ class Command(BaseCommand):
             ("connection", _connection(trunk)),
             ("state", _state(trunk)),
             ("pace", pace),
+            *_senders(trunk.alias),
             *_pace_note(trunk, count["queued"]),
             ("channels", f"{count['calls']} busy{limit}"),
             ("queue", f"{count['queued']} waiting, {count['under_way']} under way"),
@@ -102,6 +107,15 @@ def _connection(trunk: Trunk) -> str:
     if timezone.now() - trunk.session_at > MAX_STATUS_AGE or trunk.session == STOPPED:
         return f"no worker since {_ago(trunk.session_at)}; its last status was: {trunk.session}"
     return f"{trunk.session} ({_ago(trunk.session_at)})"
+
+
+def _senders(alias: str) -> list[tuple[str, str]]:
+    """Return the line about the senders of a trunk that needs approved ones; empty for other trunks."""
+    if not needs_sender(alias):
+        return []
+    count = Sender.objects.filter(status=SenderStatus.APPROVED, trunk__in=["", alias]).count()
+    waiting = Sender.objects.filter(status=SenderStatus.REQUESTED, trunk__in=["", alias]).count()
+    return [("senders", f"approved ones only: {count} approved, {waiting} requested")]
 
 
 def _balance(alias: str) -> list[tuple[str, str]]:
