@@ -52,7 +52,7 @@ def parse_address(raw: object) -> str:
 def _name(text: str) -> str:
     if not _NAME.fullmatch(text):
         raise InvalidSender(
-            f"“{text[:MAX_SHOWN]}” has characters that some phones cannot show. Use Latin letters, digits, spaces and . _ & -."
+            f"“{text[:MAX_SHOWN]}” has characters some phones cannot show. Use Latin letters, digits, spaces and . _ & -."
         )
     if len(text) > MAX_NAME:
         raise InvalidSender(
