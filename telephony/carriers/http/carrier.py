@@ -216,8 +216,9 @@ class HttpCarrier(ConcurrentCarrier):
         log.info("%s refused delivery %s: %s", self.alias, one.key, text)
         cause, meaning = FAILURES[refusal.verdict]
         now = time.monotonic()
+        refused = one.sender if refusal.about_sender and one.sender else one.to
         in_a_row = self._refusals.count(
-            recipient=one.to, meaning=meaning, code=refusal.code, sent_at=sent_at, now=now
+            recipient=refused, meaning=meaning, code=refusal.code, sent_at=sent_at, now=now
         )
         if in_a_row and meaning is Meaning.TRUNK:
             return Misconfigured(f"Several recipients in a row were refused: {text} (delivery {one.key})")

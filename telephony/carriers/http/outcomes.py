@@ -47,12 +47,16 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The carrier refused one submission. `text` has the carrier's words and the code; `code` tells refusals apart."""
+    """The carrier refused one submission. `text` has the carrier's words and the code; `code` tells refusals apart.
+
+    If it is `about_sender`, all refusals of one approved sender count as one: a wrong sender must not stop the trunk.
+    """
 
     verdict: Verdict
     text: str = field(repr=False)
     code: str = ""
     retry_after: float | None = None
+    about_sender: bool = False
 
 
 def status_codes(status: int) -> Verdict:

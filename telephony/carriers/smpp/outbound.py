@@ -77,6 +77,7 @@ class SubmitSmEncoder:
         return OutgoingSms(
             key=one.key,
             attempt=one.attempt,
+            sender=one.sender,
             pdus=pdus,
             until=time.monotonic() + left,
             cancel=self._cancel((source, ton, npi), destination) if repeats else b"",

@@ -164,8 +164,10 @@ class Outcomes:
         in_a_row = self._busy_refusals if meaning is Meaning.BUSY else self._refusals
         if in_a_row is self._refusals:
             self._busy_refusals.end(sent_at=math.inf)
+        # All refusals of one approved sender count as one: a wrong sender must not stop the trunk.
+        about_sender = message.sender and code == protocol.INVALID_SOURCE
         counts_against_trunk = in_a_row.count(
-            recipient=message.to,
+            recipient=message.sender if about_sender else message.to,
             meaning=meaning,
             code=code,
             sent_at=message.written_at,

@@ -20,7 +20,7 @@ from telephony.carriers.errors import CarrierError
 from telephony.carriers.http import ApiRequest, ApiResponse, Code, HttpCarrier, Refusal, Verdict
 from telephony.carriers.http.options import Option, Secret, text, texts, web_address, whole_number
 from telephony.carriers.twilio import callbacks
-from telephony.carriers.twilio.codes import CODES, MESSAGE_STATUSES
+from telephony.carriers.twilio.codes import CODES, MESSAGE_STATUSES, SENDER_CODES
 from telephony.models import Cause, Channel, Delivery, DeliveryStatus
 
 CLOCK_DIFFERENCE = timedelta(minutes=2)  # between Twilio's clock and ours, at most
@@ -161,7 +161,10 @@ class TwilioCarrier(HttpCarrier, ReceivesCallbacks):
 def _refusal(code: object, message: object, response: ApiResponse) -> Refusal:
     number = int(code) if isinstance(code, (int, str)) and str(code).isdigit() else 0
     known = CODES.get(number, Code("unknown code", Verdict.DOUBTFUL))
-    return Refusal(known.verdict, f"{number} {message or known.name}", str(number), response.retry_after())
+    text = f"{number} {message or known.name}"
+    return Refusal(
+        known.verdict, text, str(number), response.retry_after(), about_sender=number in SENDER_CODES
+    )
 
 
 def _created(row: dict[str, Any]) -> datetime | None:
