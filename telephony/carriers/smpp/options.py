@@ -103,7 +103,9 @@ OPTIONS: dict[str, Option] = {
     "system_type": Option("", "The SMSC's operator says what to enter; usually empty.", _text(12)),
     "address_range": Option("", "The SMSC's operator says what to enter; usually empty.", _text(40)),
     "service_type": Option("", "The SMSC's operator says what to enter; usually empty.", _text(5)),
-    "source": Option("", "Sender of every SMS without an approved sender, a number or a name. Default: the account's number.", _sender),
+    "source": Option(
+        "", "Sender of every SMS without an approved sender, a number or a name. Default: the account's number.", _sender,
+    ),
     "source_ton": Option(
         None, "Type (TON) of the sender's number. Default: iris derives it from how the sender is written (digits, +, "
         "letters).", _number(0, 6, optional=True),

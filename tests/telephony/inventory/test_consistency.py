@@ -1,4 +1,4 @@
-"""Operators learn which numbers and senders no trunk can show, and deliveries come only from numbers their trunk can show."""
+"""Operators learn which numbers and senders no trunk can show, and deliveries come from numbers their trunk can show."""
 
 from __future__ import annotations
 
