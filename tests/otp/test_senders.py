@@ -35,10 +35,11 @@ def test_otp_has_the_sender_of_its_operator(account: Account) -> None:
 
 def test_otp_without_a_sender_is_refused_and_nothing_is_held_or_counted(account: Account) -> None:
     make_sender("31001", owner=account, operator="ntc")
+    of_v1 = CallerOfV1(account).client
     before = row_counts_and_balances()
     answer = Caller(account).fails("POST", "/api/system/send/otp/", BODY, status=409)
     assert "no approved sender for SMS to Ncell numbers" in answer["message"]
-    response = CallerOfV1(account).client.post("/api/v1/auths/send/otp/", BODY, format="json")
+    response = of_v1.post("/api/v1/auths/send/otp/", BODY, format="json")
     assert response.status_code == 409
     assert row_counts_and_balances() == before
 

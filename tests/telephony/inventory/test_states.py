@@ -80,7 +80,7 @@ def test_retired_number_is_taken_back_and_nothing_queued_comes_from_it(account: 
     with pytest.raises(NotFound):
         phone_numbers.buy_number(account=account, sid=old.sid)
     entry = AuditEntry.objects.filter(account_id=account.pk, action__startswith="number_").latest("pk")
-    assert sentence_of(entry) == "The server withdrew the phone number 9841000001."
+    assert sentence_of(entry) == "The server withdrew the phone number “9841000001”."
     assert states.offer([old.pk]) == 1
     assert for_sale(account) == [old.number]
 
