@@ -50,7 +50,7 @@ class Migration(migrations.Migration):
     atomic = False
     dependencies: ClassVar = [
         ("telephony", "0032_prices_of_calls"),
-        ("accounts", "0016_listen_and_retention"),
+        ("accounts", "0009_audit_and_approval_settings"),
     ]
 
     operations: ClassVar = [

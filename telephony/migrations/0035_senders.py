@@ -35,7 +35,7 @@ class Migration(migrations.Migration):
 
     dependencies: ClassVar = [
         ("telephony", "0034_number_inventory_checked"),
-        ("accounts", "0016_listen_and_retention"),
+        ("accounts", "0009_audit_and_approval_settings"),
     ]
 
     operations: ClassVar = [
