@@ -7,9 +7,11 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Right
 
 from telephony.models import Channel, PhoneNumber, Sender, SenderStatus
-from telephony.models.numbers import routed_trunks
+from telephony.models.numbers import ENDING, routed_trunks
+from telephony.numbering import to_e164
 from telephony.senders.choosing import needs_sender, takes_senders
 
 SHOWN = 5  # numbers or senders that a sentence names
@@ -62,17 +64,26 @@ def _senders() -> Iterator[str]:
     approved = Sender.objects.filter(status=SenderStatus.APPROVED)
     unknown = approved.exclude(trunk__in=["", *settings.CARRIERS])
     if count := unknown.count():
-        yield (
-            f"{_counted(count, 'approved sender')} are for trunks that are not configured:"
-            f" {_named(unknown, 'address')}."
-        )
+        yield f"Approved senders for trunks that are not configured ({count:,}): {_named(unknown, 'address')}."
     deaf = [alias for alias in settings.CARRIERS if not takes_senders(alias)]
     useless = approved.filter(trunk__in=deaf)
     if count := useless.count():
         yield (
-            f"{_counted(count, 'approved sender')} are for trunks whose carriers take no senders:"
+            f"Approved senders for trunks whose carriers take no senders ({count:,}):"
             f" {_named(useless, 'address')}."
         )
+    numbers = dict(approved.filter(address__startswith="+").values_list("address", "owner"))
+    endings = {address[-ENDING:] for address in numbers}
+    inventory = PhoneNumber.objects.annotate(ending=Right("number", ENDING)).filter(ending__in=endings)
+    strange = sorted(
+        {
+            address
+            for number, owner in inventory.values_list("number", "owner")
+            if (address := to_e164(number)) in numbers and owner != numbers[address]
+        }
+    )
+    if strange:
+        yield f"Approved senders that are numbers of others ({len(strange):,}): {_listed(strange)}."
     for alias in settings.CARRIERS:
         if needs_sender(alias) and not approved.filter(trunk__in=["", alias]).exists():
             yield f"The trunk {alias} needs an approved sender for each SMS, and no sender is approved for it."

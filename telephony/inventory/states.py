@@ -13,13 +13,12 @@ from iris.errors import Conflict, InvalidInput, NotFound
 from telephony.caller_id import choose_caller
 from telephony.inventory.signals import numbers_retired
 from telephony.models import Delivery, PhoneNumber
-from telephony.models.numbers import NumberState
+from telephony.models.numbers import ENDING, NumberState
 from telephony.models.statuses import QUEUED
 from telephony.numbering import to_e164
 from telephony.senders.decisions import end_approvals_of_number
 
 MAX_AT_ONCE = 10_000
-ENDING = 7  # digits that all spellings of a number end with
 SHOWN = 10  # numbers that an error names
 RETIRED = "The operator has withdrawn the number."
 

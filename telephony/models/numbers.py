@@ -13,6 +13,7 @@ from django.db.models import Q
 from accounts.models import Account
 from telephony.models.deliveries import Channel
 
+ENDING = 7  # digits that all spellings of a number end with
 # Words in `capabilities`, which is free text. A number whose text has none of them can do everything.
 _WORDS = {Channel.CALL: ("voice", "call"), Channel.SMS: ("sms",)}
 

@@ -35,9 +35,15 @@ class NoSender(Conflict):
 
 
 class _Approved(NamedTuple):
-    """An approved sender. `distance` is 0 if it is the account's own, and larger if it is from above."""
+    """An approved sender. Its values are in the order of preference: the smallest one is the best.
+
+    `distance` is 0 if it is the account's own, and larger if it is from above.
+    """
 
     distance: int
+    is_for_all_trunks: bool
+    is_for_all_operators: bool
+    id: int
     trunk: str
     operator: str
     address: str
@@ -69,16 +75,18 @@ class SenderChoice:
                 f"""SELECT a.id,
                            CASE s.owner_id WHEN a.id THEN 0 WHEN a.parent_id THEN 1 WHEN live.id THEN 1
                                            WHEN live.parent_id THEN 2 ELSE 3 END AS distance,
-                           s.trunk, s.operator, s.address
+                           s.trunk = '', s.operator = '', s.id, s.trunk, s.operator, s.address
                       FROM accounts_account a LEFT JOIN accounts_account live ON live.id = a.twin_of_id
                       JOIN telephony_sender s ON s.status = %s
                        AND (s.owner_id IS NULL OR s.owner_id IN (a.id, a.parent_id, live.id, live.parent_id))
                      WHERE a.id = ANY (%s)
-                     ORDER BY distance, s.trunk = '', s.operator = '', s.id {"FOR SHARE OF s" if locked else ""}""",
+                     ORDER BY s.id {"FOR SHARE OF s" if locked else ""}""",
                 [SenderStatus.APPROVED.value, list(self._approved)],
             )
             for owner, *fields in cursor.fetchall():
                 self._approved[owner].append(_Approved(*fields))
+        for approved in self._approved.values():
+            approved.sort()
 
     def pick(self, owner_id: int, alias: str, to: str) -> str | None:
         """Return the sender of an SMS; "" if the trunk decides; None if the trunk needs one and the account has none.
@@ -93,7 +101,7 @@ class SenderChoice:
     def _pick(self, owner_id: int, alias: str, operator: str) -> str | None:
         if not takes_senders(alias):
             return ""
-        for one in self._approved[owner_id]:  # the most specific ones of the nearest account come first
+        for one in self._approved[owner_id]:
             if one.trunk in ("", alias) and one.operator in ("", operator):
                 return one.address
         return None if needs_sender(alias) else ""

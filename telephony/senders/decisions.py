@@ -11,6 +11,7 @@ from django.utils import timezone
 from accounts.models import Account
 from iris.errors import Conflict, InvalidInput, NotFound
 from telephony.models import PhoneNumber, Sender, SenderOperator, SenderStatus
+from telephony.models.numbers import ENDING
 from telephony.numbering import to_e164
 from telephony.senders.addresses import SenderKind, kind_of, parse_address
 from telephony.senders.queued import choose_again, lock_queued_from
@@ -79,8 +80,8 @@ def _refuse_numbers_of_others(account: Account, address: str) -> None:
     """Raise InvalidInput for a phone number of this server that is not the account's own."""
     if kind_of(address) is not SenderKind.NUMBER:
         return
-    last = address[-7:]  # numbers are stored as the operator wrote them
-    for number, owner in PhoneNumber.objects.filter(number__endswith=last).values_list("number", "owner"):
+    alike = PhoneNumber.objects.filter(number__endswith=address[-ENDING:])  # as the operator has written them
+    for number, owner in alike.values_list("number", "owner"):
         if to_e164(number) == address and owner != account.pk:
             raise InvalidInput(
                 f"{number} is not your phone number. Buy it first, or request another sender.",

@@ -212,16 +212,18 @@ def test_without_configured_senders_everything_is_as_before(account: Account, se
     assert set(Delivery.objects.values_list("sender", "cause")) == {("", "")}
 
 
-def test_begin_reads_recipients_only_if_a_trunk_needs_senders(account: Account, settings: Any) -> None:
-    make_sender("ACME", owner=account)
+def test_begin_reads_recipients_only_if_some_may_have_no_sender(account: Account, settings: Any) -> None:
+    for operator in ("ntc", "ncell"):
+        make_sender("ACME", owner=account, operator=operator)
     grouped = []
-    for needs in (True, False):
+    for needs, operator in ((True, "smart"), (False, "smart"), (True, "")):
+        make_sender(f"ACME{len(grouped)}", owner=account, operator=operator)
         use_trunks(settings, trunk=needs)
         campaign = campaign_to(account, NTC, NCELL)
         with CaptureQueriesContext(connection) as queries:
             runs.begin(campaign=campaign)
         grouped.append(sum("GROUP BY" in query["sql"] for query in queries))
-    assert grouped == [1, 0]
+    assert grouped == [1, 0, 0]
 
 
 def test_queueing_takes_as_many_queries_for_many_recipients_as_for_few(account: Account) -> None:

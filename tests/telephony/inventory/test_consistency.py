@@ -98,8 +98,11 @@ def test_sentences_name_what_does_not_fit(settings: Any) -> None:
     call_command("trunk_status", stdout=output)
     assert all(f"WARNING: {sentence}" in output.getvalue() for sentence in said)
     assert "senders:     approved ones only: 1 approved, 0 requested" in output.getvalue()
+    number("9841000005", owner=make_account())
+    make_sender("+9779841000005", owner=account)
+    assert consistency.sentences()[-1] == "Approved senders that are numbers of others (1): +9779841000005."
     states.retire(list(PhoneNumber.objects.values_list("pk", flat=True)))
-    assert len(consistency.sentences()) == 2
+    assert len(consistency.sentences()) == 3
 
 
 @pytest.mark.parametrize(
