@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 from zlib import crc32
 
 from django.conf import settings
@@ -116,7 +116,7 @@ def _update(columns: frozenset[str]) -> str:
     return f"UPDATE telephony_phonenumber AS old SET {', '.join(changes)} FROM {_NEW} WHERE old.id = new.id::bigint"
 
 
-def _columns(rows: Sequence[NumberRow], ids: list[str]) -> list[object]:
+def _columns(rows: Sequence[NumberRow], ids: list[str]) -> list[Any]:
     return [
         ids,
         [row.number for row in rows],

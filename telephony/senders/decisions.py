@@ -64,10 +64,14 @@ def request_senders(
         raise TooManySenders(
             f"An account can have {MAX_SENDERS} senders and requests. Delete those that you do not use."
         )
-    decided = {"status": SenderStatus.REQUESTED, "decided_at": None}
-    if account.is_twin:
-        decided = {"status": SenderStatus.APPROVED, "decided_at": timezone.now()}
-    asked = {**decided, "note": note, "reason": "", "requested_at": timezone.now()}
+    now = timezone.now()
+    asked = {
+        "status": SenderStatus.APPROVED if account.is_twin else SenderStatus.REQUESTED,
+        "decided_at": now if account.is_twin else None,
+        "requested_at": now,
+        "note": note,
+        "reason": "",
+    }
     return [
         Sender.objects.update_or_create(
             owner=account, address=address, trunk="", operator=operator, defaults=asked
