@@ -106,7 +106,9 @@ class SenderAdmin(admin.ModelAdmin[Sender]):
     @admin.display(description="also of", empty_value="")
     def used_by_others(self, sender: Sender) -> str:
         """Name other accounts with the same sender: one of them may pretend to be another one."""
-        others = Account.objects.filter(senders__address__iexact=sender.address).exclude(pk=sender.owner_id)
+        others = Account.objects.filter(senders__address__iexact=sender.address)
+        if sender.owner_id is not None:
+            others = others.exclude(pk=sender.owner_id)
         return ", ".join(str(one) for one in others.order_by("pk").distinct()[:3])
 
     @admin.action(description="Approve the chosen senders", permissions=["change"])
