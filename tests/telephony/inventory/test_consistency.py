@@ -36,13 +36,10 @@ def queue(account: Account, channel: Channel, caller: str, *, batch: int = 1) ->
 def test_delivery_comes_from_a_number_that_its_trunk_and_its_channel_can_show(settings: Any) -> None:
     use_trunks(settings, line=False)
     account = make_account()
-    for text, fields in {
-        "9841000001": {"trunks": ["elsewhere"]},
-        "9841000002": {"trunks": ["line"], "capabilities": "SMS"},
-        "9841000003": {"capabilities": "voice"},
-        "9841000004": {"capabilities": "whatever the operator wrote"},
-    }.items():
-        number(text, owner=account, **fields)
+    number("9841000001", owner=account, trunks=["elsewhere"])
+    number("9841000002", owner=account, trunks=["line"], capabilities="SMS")
+    number("9841000003", owner=account, capabilities="voice")
+    number("9841000004", owner=account, capabilities="whatever the operator wrote")
     shown = {
         (caller, channel): queue(account, channel, caller, batch=int(caller[-2:]))
         for caller in ("9841000001", "9841000002", "9841000003", "9841000004")
