@@ -243,7 +243,6 @@ def carriers_from_file(name: str, path: Path) -> tuple[dict[str, dict[str, Any]]
         entry.setdefault("OPTIONS", {})
         entry.setdefault("CPS", None)
         entry.setdefault("CHANNELS", None)
-        entry.setdefault("NEEDS_SENDER", False)
     return carriers, routes
 
 

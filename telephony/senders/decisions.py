@@ -42,7 +42,7 @@ def request_senders(
 ) -> list[Sender]:
     """Ask for the approval of a sender for some operators. Return a row for each operator.
 
-    A refused sender is requested again. The sender of a test twin is approved at once, because it reaches only the sandbox.
+    A refused sender is requested again. The sender of a test twin is approved at once, because its SMS reach nobody.
     Raises InvalidSender, InvalidInput (a number of somebody else), Conflict (requested or approved already), and
     TooManySenders.
     """

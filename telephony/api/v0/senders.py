@@ -62,7 +62,7 @@ class SenderViewSet(V0ViewSet):
         )
         return success(
             {"senders": [_sender_json(one, account) for one in requested]},
-            message="Sender approved: it is for the sandbox only."
+            message="Sender approved: the SMS of a test twin reach nobody."
             if account.is_twin
             else "Sender requested. SMS come from it as soon as the operator has approved it.",
             status=201,
