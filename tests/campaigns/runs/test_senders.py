@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts.models import Account
 from campaigns import runs
 from campaigns.models import Campaign, Run, RunStatus, Service
-from campaigns.runs import hopper, lifecycle
+from campaigns.runs import hopper, run_statuses
 from telephony.models import Cause, Channel, Delivery, DeliveryStatus, SandboxMessage, Sender
 from telephony.senders import decisions
 from telephony.senders.choosing import NoSender
@@ -236,7 +236,7 @@ def test_queueing_takes_as_many_queries_for_many_recipients_as_for_few(account: 
         with CaptureQueriesContext(connection) as queries:
             assert hopper.fill(run.pk) == size
         counts.append(len(queries))
-        lifecycle.move(run.pk, to=RunStatus.STOPPING, allowed_from=[RunStatus.RUNNING])
+        run_statuses.move(run.pk, to=RunStatus.STOPPING, allowed_from=[RunStatus.RUNNING])
     assert counts[0] == counts[1]
     assert set(Sender.objects.values_list("address", flat=True)) >= set(
         Delivery.objects.values_list("sender", flat=True)
