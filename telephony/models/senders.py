@@ -18,7 +18,10 @@ class SenderStatus(models.TextChoices):
 
 
 class SenderOperator(models.TextChoices):
-    """The network for which a sender is approved. It is derived from the prefix of a recipient's number."""
+    """The mobile operator for which a sender is approved.
+
+    The prefix of a recipient's number decides the recipient's operator.
+    """
 
     EVERY = "", "every operator"
     NTC = "ntc", "Nepal Telecom"

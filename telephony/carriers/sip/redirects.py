@@ -1,7 +1,8 @@
 """Decide which target of a redirect (3xx) is called.
 
-Whoever can send a redirect could make iris call expensive numbers, or send calls with our password anywhere (toll fraud).
-So iris follows redirects only to hosts of the trunk, and to the same number or one that costs the same.
+Without a check, whoever can send a redirect could make iris call expensive numbers (toll fraud), or make it send the trunk's
+password to any host. So iris follows redirects only to hosts of the trunk, and to the same number or one that costs the
+same.
 """
 
 from __future__ import annotations
