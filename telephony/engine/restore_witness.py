@@ -19,7 +19,7 @@ from django.conf import settings
 log = logging.getLogger(__name__)
 
 FOLDER = "restore"
-WRITE_SECONDS = 5.0  # between two writes of the file by one process
+WRITE_SECONDS = 5.0  # seconds between two writes of the file by one process
 Place = tuple[int | None, int | None]  # the server's identifier and the database's oid
 
 
