@@ -25,7 +25,8 @@ _COSTLY = {phonenumbers.PhoneNumberType.PREMIUM_RATE, phonenumbers.PhoneNumberTy
 def target_of(response: SipMessage, *, options: SipOptions, to: str, came_from: str) -> tuple[str, str]:
     """Return (the URI to call, "") or ("", the reason why none of the targets is called).
 
-    `to` is the recipient in E.164. `came_from` is the address that sent the response, to which calls go anyway.
+    `to` is the recipient in E.164. `came_from` is the address that sent the response. Redirects to it are allowed, because
+    the call already went there.
     """
     hosts = {_host(host) for host in (options.host, options.proxy, came_from, *options.redirect_hosts)}
     refusal = "it names no target"
