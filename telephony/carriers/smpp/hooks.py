@@ -13,7 +13,7 @@ from telephony.carriers.smpp.protocol import OK, Pdu
 
 
 class Receiver(Protocol):
-    """The session over which something came, and over which it is acknowledged."""
+    """The session over which PDUs arrive, and over which they are acknowledged."""
 
     def acknowledge(self, pdus: Iterable[Pdu], status: int = OK) -> None: ...
 
@@ -22,14 +22,12 @@ class Receiver(Protocol):
 class Hooks:
     """Callbacks, all called from the thread of the link. None of them may block.
 
-    `answered`: counts the submit responses by their meaning.
-    `settled`: messages without outstanding parts. It is called again for a message whose response comes late.
-    `unwritten`: messages of which certainly nothing was written.
-    `received`: inbound `deliver_sm` and `data_sm` PDUs, to be acknowledged once they are stored.
-    `held`: whether writing is suspended at present.
-    `slot`: takes the next slot of the pace, and returns the seconds until then.
-    `bound`: called periodically with the seconds since the bind, or since iris last refused an inbound PDU if that is
-    later. The second argument says whether iris has refused one.
+    `answered`: counts the submit responses by their meaning. `settled`: messages without outstanding parts. It is called
+    again for a message whose response comes late. `unwritten`: messages of which certainly nothing was written. `received`:
+    inbound `deliver_sm` and `data_sm` PDUs, to be acknowledged once they are stored. `held`: whether writing is suspended at
+    present. `slot`: takes the next slot of the pace, and returns the seconds until that slot. `bound`: called periodically
+    with the seconds since the bind, or since iris last refused an inbound PDU if that is later. The second argument says
+    whether iris has refused one.
     """
 
     answered: Callable[[Counter[Meaning]], None]

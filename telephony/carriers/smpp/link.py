@@ -154,7 +154,7 @@ class Link:
                     if lasted > STABLE_SECONDS
                     else min(pause * 2, self.address.reconnect_seconds)
                 )
-        async with self._submitting:  # wait until unwritten messages were handed back
+        async with self._submitting:  # wait until unwritten messages have been returned
             pass
 
     async def _one_session(self) -> None:
