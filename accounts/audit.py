@@ -1,4 +1,4 @@
-"""The audit log: note what no trigger sees, and say in a sentence what an entry means.
+"""The audit log: append entries about actions that no trigger sees.
 
 Triggers write the entries of changed rows (`accounts.audit_triggers`, and those of `telephony` and `campaigns`). `note`
 writes the others, such as sign-ins, exports and money.
@@ -30,7 +30,7 @@ def note(
 ) -> None:
     """Append an entry by the current actor (`accounts.actors`). Call it in the transaction of the action.
 
-    `details` must be small, and must not contain what `AuditEntry` rules out.
+    `details` must be small, and must not contain the secrets that `AuditEntry` lists.
     """
     _entry(
         actors.current(),
@@ -122,7 +122,7 @@ def _in_person(user: User) -> Acting:
 
 
 def name_of(user: User) -> str:
-    """Return how sentences call a person: the name, or else the e-mail address."""
+    """Return the name of a person in sentences, or else the e-mail address."""
     return (user.get_full_name() or user.email)[: actors.MAX_NAME_CHARACTERS]
 
 
