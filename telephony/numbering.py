@@ -31,7 +31,7 @@ _FULL_EXPONENT = re.compile(r"([1-9])\.([0-9]+)[eE]\+?([0-9]{1,2})")
 
 
 class InvalidNumber(InvalidInput):
-    """The input cannot be a phone number; the message says why."""
+    """The input cannot be a phone number. The message gives the reason."""
 
     default_code = "invalid_number"
 

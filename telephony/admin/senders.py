@@ -106,7 +106,7 @@ class SenderAdmin(admin.ModelAdmin[Sender]):
 
     @admin.display(description="also of", empty_value="")
     def used_by_others(self, sender: Sender) -> str:
-        """Name other accounts with the same sender: one of them may pretend to be another one."""
+        """Name other accounts with the same sender, because an account may pretend to be another one."""
         others = Account.objects.filter(senders__address__iexact=sender.address)
         if sender.owner_id is not None:
             others = others.exclude(pk=sender.owner_id)

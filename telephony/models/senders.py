@@ -30,7 +30,7 @@ class SenderOperator(models.TextChoices):
 
 
 class Sender(models.Model):
-    """A sender of an account's SMS to one operator, or to all of them, through one trunk or all of them.
+    """A sender of an account's SMS, for one operator or all operators, and for one trunk or all trunks.
 
     Only approved senders are used. `telephony.senders.choosing` picks one for each SMS.
     """

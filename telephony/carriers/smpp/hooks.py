@@ -22,12 +22,14 @@ class Receiver(Protocol):
 class Hooks:
     """Callbacks, all called from the thread of the link. None of them may block.
 
-    `answered`: counts the submit responses by their meaning. `settled`: messages without outstanding parts. It is called
-    again for a message whose response comes late. `unwritten`: messages of which certainly nothing was written. `received`:
-    inbound `deliver_sm` and `data_sm` PDUs, to be acknowledged once they are stored. `held`: whether writing is suspended at
-    present. `slot`: takes the next slot of the pace, and returns the seconds until that slot. `bound`: called periodically
-    with the seconds since the bind, or since iris last refused an inbound PDU if that is later. The second argument says
-    whether iris has refused one.
+    `answered`: counts the submit responses by their meaning.
+    `settled`: messages without outstanding parts. It is called again for a message whose response comes late.
+    `unwritten`: messages of which certainly nothing was written.
+    `received`: inbound `deliver_sm` and `data_sm` PDUs, to be acknowledged once they are stored.
+    `held`: whether writing is suspended at present.
+    `slot`: takes the next slot of the pace, and returns the seconds until that slot.
+    `bound`: called periodically with the seconds since the bind, or since iris last refused an inbound PDU if that is
+    later. The second argument says whether iris has refused one.
     """
 
     answered: Callable[[Counter[Meaning]], None]
