@@ -172,9 +172,8 @@ class SmppCarrier(SessionCarrier):
                 messages.append(message)
             except Unsendable as error:
                 results.append(Rejected(key=one.key, cause=Cause.REFUSED, text=str(error)))
-            except (
-                Exception
-            ) as error:  # whatever the error is, this SMS was not sent, and the others can still be sent
+            # Whatever the error is, this SMS was not sent, and the others can still be sent.
+            except Exception as error:
                 log.exception("%s: delivery %s cannot be written as SMPP", self.alias, one.key)
                 text = f"SMPP cannot carry it: {error!r}"
                 results.append(Rejected(key=one.key, cause=Cause.REFUSED, text=text))

@@ -160,7 +160,7 @@ def _deliver_sm(pdu: Pdu) -> _Inbound:
 
 
 def _beginning_of(padded: bytes, raw: bytes) -> bytes:
-    """Return the octets of a padded short_message that were really at the end of the PDU."""
+    """Return the longest beginning of a padded short_message with which the received PDU ends."""
     return next(padded[:end] for end in range(len(padded), -1, -1) if raw.endswith(padded[:end]))
 
 

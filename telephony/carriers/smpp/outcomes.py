@@ -180,9 +180,8 @@ class Outcomes:
         if meaning is Meaning.TRUNK:
             if not counts_against_trunk:
                 return self._retries.count_busy(key)
-            if (
-                message.written_at > self._misconfiguration_reported_at
-            ):  # otherwise the refusal was reported already
+            # A message that was written earlier reports a refusal that was reported already.
+            if message.written_at > self._misconfiguration_reported_at:
                 self._misconfiguration = f"The SMSC refuses the configured login. {reason}"
                 self._rest.begin(self._misconfiguration, now=now)
             return max(BUSY_SECONDS, self._rest.seconds_left(now=now) + YIELD_SECONDS)

@@ -64,9 +64,8 @@ class Session(asyncio.Protocol):
         self._heard_at = time.monotonic()
         self._enquired_at = 0.0
         self._closing = False
-        self._their_unbind: tuple[int, float] | None = (
-            None  # the sequence number and the time of the SMSC's unbind
-        )
+        # The sequence number and the time of the SMSC's unbind.
+        self._their_unbind: tuple[int, float] | None = None
 
     # What the link calls
 
