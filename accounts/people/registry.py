@@ -2,7 +2,7 @@
 
 The apps call `register` when they are loaded, so this package imports none of them.
 
-An app's rows are read in steps. A mark tells where the next step begins, such as an id.
+An app's rows are read in steps. A mark, such as an id, tells where the next step begins.
 """
 
 from __future__ import annotations
