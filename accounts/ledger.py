@@ -1,7 +1,7 @@
 """Check that the ledger adds up: balances and holds must equal the sums of their entries.
 
 `accounts.credits`, `accounts.late_captures` and `accounts.transfers` write balances, holds and entries. This module computes
-balances and holds again from the entries, and compares.
+balances and holds again from the entries, and compares the results.
 """
 
 from dataclasses import dataclass

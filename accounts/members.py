@@ -1,4 +1,4 @@
-"""Who acts for an account: find, add, change and remove members.
+"""Find, add, change and remove the members of an account: the people who act for it.
 
 Members of an account also act for its departments and for its test twin, with the same permissions (`standing`). An account
 always keeps an owner: the last one can neither leave nor lose ownership. All functions that change members lock
@@ -44,7 +44,7 @@ class NoMembers(Conflict):
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """What a person may do for an account, by all memberships that count there.
+    """What a person may do for an account, by all memberships that apply to the account.
 
     `member` is the membership in the account itself, if there is one.
     """
@@ -60,8 +60,8 @@ def standing(
 ) -> Standing | None:
     """Return the standing of a person in an account, or else in the account that the person joined first.
 
-    `memberships` are those of one person. A membership in the account counts, and one in its parent. For a test twin, those
-    of its account count. With `member_id`, this membership must be among them. Executes at most two queries.
+    `memberships` are those of one person. Memberships in the account and in its parent apply. For a test twin, the
+    memberships in its account apply. With `member_id`, this membership must be among them. Executes at most two queries.
     """
     memberships = memberships.select_related("account__parent", "user").order_by("joined_at", "pk")
     if account_id is None:
@@ -102,7 +102,7 @@ def standing_of(*, user: User, account_id: int | None = None) -> Standing:
 
 
 def not_a_member(account_id: int | None) -> NotAMember:
-    """Return the error for a person who names an account of others, or who has no account at all."""
+    """Return the error for a person who is no member of the requested account, or of any account."""
     if account_id is None:
         return NotAMember("You are not a member of any account. Ask an owner of an account to add you.")
     return NotAMember(
@@ -121,7 +121,7 @@ def find(*, account: Account, member_id: int) -> Member:
 def add(
     *, account: Account, email: str, is_owner: bool = False, permissions: frozenset[Permission], by: "Actor"
 ) -> Member:
-    """Add the person with this e-mail address. A person who is new to iris is created without a password, and invited.
+    """Add the person with this e-mail address. A new person is created without a password and gets an invitation.
 
     `invited` of the returned member says whether an e-mail with a link to set a password will be sent.
     Raises InvalidInput, Conflict (already a member), NoMembers (a test twin) and ExceedsOwnPermissions.
@@ -235,7 +235,7 @@ def _locked(account: Account) -> Iterator[None]:
 
 
 def _refuse_last_owner(member: Member) -> None:
-    # The owners of the parent own a department, too.
+    # The owners of an account also own its departments.
     others = Member.objects.filter(
         Q(account=member.account_id) | Q(account__departments=member.account_id),
         is_owner=True,
@@ -248,5 +248,5 @@ def _refuse_last_owner(member: Member) -> None:
 
 
 def _stored(permissions: frozenset[Permission]) -> list[str]:
-    granted = permissions | {Permission.VIEW}  # without it, no other permission is of use
+    granted = permissions | {Permission.VIEW}  # no other permission is useful without this one
     return [one.value for one in Permission if one in granted]

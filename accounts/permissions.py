@@ -1,7 +1,6 @@
-"""What members and API keys may do. Both API dialects and the console check these permissions before they call services.
+"""The permissions of members and API keys. Both API dialects and the console check them before they call services.
 
-Work that continues by itself, such as a scheduled run, needs no permission any more: the request that started it was
-checked.
+Work that continues without requests, such as a scheduled run, is not checked again: the request that started it was checked.
 """
 
 from collections.abc import Iterable

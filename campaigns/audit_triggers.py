@@ -124,7 +124,7 @@ DROP FUNCTION campaigns_recipients_audit();
 DROP FUNCTION campaigns_campaign_audit();
 """
 
-# Replaces the function above, which copied what a reason quotes.
+# Replaces the function above, which also copied the texts that a reason quotes.
 QUOTE_NOTHING = """
 -- What people decide. That a run starts at its time, ends, or finishes its stop, follows from that and is not logged.
 CREATE OR REPLACE FUNCTION campaigns_run_audit() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$

@@ -25,7 +25,7 @@ from telephony.models import Channel, Purpose
 from telephony.placeholders import read_placeholders
 from telephony.speech.legacy_fonts import legacy_first
 
-# The place of the password in the message: `{otp}`, in any case and with spaces.
+# The placeholder of the password in the message: `{otp}`, in upper or lower case, with or without spaces.
 _PLACEHOLDER = re.compile(r"\{\s*+otp\s*+\}", re.IGNORECASE)
 _WORD = re.compile(r"\{\s*+(\w[^{}]*+)\}")
 LENGTHS = range(4, 11)
@@ -121,7 +121,7 @@ def reachable(number: object) -> numbering.ParsedNumber:
 
 
 def _rates_of(account: Account, channel: Channel, to: str) -> pricing.Rates:
-    """Return what the number costs now. Raises InvalidInput if it has no price."""
+    """Return the present rates of the number. Raises InvalidInput if the number has no price."""
     rates = tariffs.rates_now(account, to)
     if (rates.call if channel == Channel.CALL else rates.sms) is None:
         kind = "calls to" if channel == Channel.CALL else "SMS to"

@@ -21,8 +21,8 @@ def choose_caller(*, owner_id: int, wanted: str = "") -> str:
 def showable_callers(deliveries: Sequence[tuple[int, Channel, str, str]]) -> list[str]:
     """Return the caller number of each delivery, given as (id of the owner, channel, chosen number, alias of the trunk).
 
-    It is the chosen number if the trunk can show it, else the owner's first number that it can show, else "". Executes one
-    query, and a second one if a chosen number cannot be shown.
+    This is the chosen number if the trunk can show it, else the owner's first number that the trunk can show, else "".
+    Executes one query, and a second one if a chosen number cannot be shown.
     """
     owners = {owner for owner, _, number, _ in deliveries if number}
     limited = {
@@ -36,7 +36,7 @@ def showable_callers(deliveries: Sequence[tuple[int, Channel, str, str]]) -> lis
     if not wrong:
         return [number for _, _, number, _ in deliveries]
     instead: dict[tuple[int, Channel, str, str], str] = {}
-    # Another transaction may be releasing a number that it has locked, so another one must do.
+    # Skip locked numbers, because the transaction that holds the lock may be releasing the number.
     rows = PhoneNumber.objects.filter(owner__in={owner for owner, *_ in wrong}).order_by("pk")
     with transaction.atomic():
         owned = list(rows.select_for_update(no_key=True, skip_locked=True))

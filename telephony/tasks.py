@@ -31,7 +31,8 @@ from telephony.models.statuses import QUEUED
 
 log = logging.getLogger(__name__)
 
-# The worker of a trunk applies the reports that it has stored within a moment. The tick applies what a dead worker has left.
+# The worker of a trunk stores reports and applies them within a moment. The tick applies the reports that a dead worker has
+# left.
 SPOOL_SECONDS = 2.0
 
 
@@ -47,7 +48,7 @@ def _tick() -> None:
     held = restore_hold.update_guard()
     lifecycle.expire_leases({alias: get_carrier(alias).report_timeout() for alias in settings.CARRIERS})
     if not held:
-        # After a restore, the original server may have received the reports; and each call that counts as lost may cause a
+        # After a restore, the original server may have received the reports. And each call that ends as lost may cause a
         # failover SMS.
         lifecycle.lose_unreported()
     routing.move_from_closed_trunks()

@@ -1,6 +1,7 @@
-"""A person, known to an account by a phone number, and how texts spell that number.
+"""A person, whom an account knows by a phone number, and the spellings of that number in texts.
 
-Python and PostgreSQL search with the same regular expression, so it contains only what both read alike.
+Python and PostgreSQL search with the same regular expression, so the expression contains only syntax that both interpret
+alike.
 """
 
 from __future__ import annotations
@@ -32,11 +33,11 @@ def _spelled(digits: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A phone number in E.164, in these accounts: one account, with its test twin if it has one.
+    """A phone number in E.164, as the accounts `owner_ids` know it: one account, and its test twin if it has one.
 
-    `since` is the time of the request. `until` is the time of the latest calls, SMS and OTPs that count. What an account
-    sends later is new. `pattern` finds the number in texts, however it is written. `core` finds the same and more, because
-    it looks at no neighbors; PostgreSQL reads many texts faster with it.
+    `since` is the time of the request. Only calls, SMS and OTPs that were created up to `until` belong to the request.
+    `pattern` matches the number in texts, however it is written. `core` also matches the digits within longer numbers.
+    PostgreSQL searches many texts faster if it tries `core` first.
     """
 
     owner_ids: Sequence[int]

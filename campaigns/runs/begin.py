@@ -77,7 +77,8 @@ def begin(
             raise NotFound("This campaign has been deleted.")
         _refuse_live_run(campaign, except_pending=replaces_pending)
         refuse_while_importing(campaign)
-        # Read once: the operator may change them while the speech for the quote is synthesized.
+        # Read the account and its prices once, because the operator may change them while the speech for the quote is
+        # synthesized.
         account = campaign.owner
         prices = current_prices(account)
         voice = speech.resolve(
@@ -148,7 +149,7 @@ def begin(
             most_segments=quote.most_segments,
             cost_limit=limits.run,
             call_limit=limits.call,
-            # Processes of the previous release, which know no frozen prices, compare with this.
+            # Processes of the previous release know no frozen prices, and compare the length of calls with this value.
             call_seconds=None if quote.longest_call is None else paid_seconds(quote.longest_call),
             sms_limit=limits.sms,
             caller=_choose_caller(campaign),

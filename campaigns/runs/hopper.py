@@ -35,7 +35,7 @@ from telephony.senders.choosing import NoSender
 
 log = logging.getLogger(__name__)
 
-POLL_SECONDS = 0.05  # between two searches for hoppers with room
+POLL_SECONDS = 0.05  # seconds between two searches for hoppers with room
 # Speech is synthesized for a chunk of recipients at a time, so that the first calls do not wait for the last recipient. The
 # first chunk of a run has SPEECH_CHUNK recipients. Later chunks take about SPEECH_SECONDS, so that other runs wait little.
 SPEECH_CHUNK, MIN_SPEECH_CHUNK, MAX_SPEECH_CHUNK = 50, 10, 500

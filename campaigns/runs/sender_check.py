@@ -13,7 +13,7 @@ from telephony.models import Channel
 from telephony.numbering import OPERATOR_PREFIX_LENGTH
 from telephony.senders.choosing import SenderChoice, needs_sender, no_sender
 
-OF_NO_OPERATOR = ""  # the first characters of numbers that only senders for all operators fit
+OF_NO_OPERATOR = ""  # a prefix for which `SenderChoice.pick` finds only senders for all operators
 
 
 def refuse_without_sender(account: Account, recipients: QuerySet[Recipient]) -> None:

@@ -28,7 +28,7 @@ _OUR_FAULT = "This server failed to prepare the calls or SMS of this campaign fo
 
 
 def set_aside_for_speech(run_id: int, error: IrisError) -> None:
-    """Set aside a run whose speech takes too long. It does not wait for retries, because a retry would take as long."""
+    """Set aside a run whose speech takes too long. The run is not retried first, because a retry would take as long."""
     _set_aside(run_id, reason=f"{error} {_SPEECH}")
 
 

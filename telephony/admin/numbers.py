@@ -94,7 +94,7 @@ class StateFilter(admin.SimpleListFilter):
 
 @admin.register(PhoneNumber)
 class PhoneNumberAdmin(admin.ModelAdmin[PhoneNumber]):
-    """Add numbers that accounts can buy, assign and reserve them, and withdraw those that no trunk shows any more.
+    """Add numbers that accounts can buy, assign or reserve them, and retire numbers that no trunk can show any more.
 
     If an operator sets an owner here, that account pays nothing; buyers through the API pay.
     """
@@ -178,7 +178,7 @@ class PhoneNumberAdmin(admin.ModelAdmin[PhoneNumber]):
         act: Callable[[list[int]], int],
         done: str,
     ) -> None:
-        """Change the state of the chosen numbers, and say what has happened."""
+        """Change the state of the chosen numbers, and show a message with the result."""
         ids = list(queryset.order_by("pk").values_list("pk", flat=True)[: states.MAX_AT_ONCE + 1])
         try:
             if len(ids) > states.MAX_AT_ONCE:

@@ -43,7 +43,7 @@ class SenderForm(forms.ModelForm[Sender]):
         able = [alias for alias in settings.CARRIERS if alias != settings.TWIN_TRUNK and takes_senders(alias)]
         if trunk and trunk not in able:
             raise forms.ValidationError(
-                f"No such trunk takes senders. These do: {', '.join(able) or 'none'}."
+                f"This trunk does not exist or takes no senders. These trunks take senders: {', '.join(able) or 'none'}."
             )
         return trunk
 
@@ -52,7 +52,8 @@ class SenderForm(forms.ModelForm[Sender]):
 class SenderAdmin(admin.ModelAdmin[Sender]):
     """Decide the requests of accounts. A sender that is added here is approved at once.
 
-    A sender does not change: remove it, and add another one. Its queued SMS get another sender then.
+    A sender cannot be edited: remove it, and add another one. Queued SMS of a removed sender get another approved sender, if
+    their account has one.
     """
 
     form = SenderForm
@@ -105,7 +106,7 @@ class SenderAdmin(admin.ModelAdmin[Sender]):
 
     @admin.display(description="also of", empty_value="")
     def used_by_others(self, sender: Sender) -> str:
-        """Name other accounts with the same sender: one of them may pretend to be another one."""
+        """Name other accounts with the same sender, because an account may pretend to be another one."""
         others = Account.objects.filter(senders__address__iexact=sender.address)
         if sender.owner_id is not None:
             others = others.exclude(pk=sender.owner_id)

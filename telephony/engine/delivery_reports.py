@@ -152,7 +152,7 @@ def in_flight(alias: str) -> bool:
 
 
 def look_up_unknown(alias: str) -> int:
-    """Ask the carrier whether it has accepted the unknown deliveries; return how many it could answer.
+    """Ask the carrier whether it has accepted the unknown deliveries; return for how many it knew.
 
     Deliveries that the carrier does not have are queued again, because nobody was called or texted, or because a resend is
     harmless. The carrier is asked only well after the `valid_until` of the submissions, so that no slow process can still
@@ -169,8 +169,8 @@ def look_up_unknown(alias: str) -> int:
         taken=[pk for pk in attempts if taken.get(str(pk))], report_timeout=carrier.report_timeout()
     )
     absent = [pk for pk in attempts if taken.get(str(pk)) is False]
-    # During the look-up, a slow process may have requeued a delivery and another may have claimed it. The answer says
-    # nothing about that newer attempt.
+    # During the look-up, a slow process may have requeued a delivery, and another process may have claimed it. The result of
+    # the look-up says nothing about that newer attempt.
     lifecycle.requeue(
         ids=absent,
         seconds=[0.0] * len(absent),

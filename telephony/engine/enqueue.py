@@ -22,9 +22,9 @@ from telephony.unnest import rowset
 class DeliveryRequest:
     """A request for one call or one SMS. `credit_limit` is its price if the whole message is delivered.
 
-    A call costs `pulse_credits` for each started pulse of `pulse_seconds`; if these are None, what the settings say when it
-    ends. With the causes TOO_LONG and NO_PRICE it is never submitted, and ends as failed with that cause. `enqueue` chooses
-    the sender of an SMS.
+    A call costs `pulse_credits` for each started pulse of `pulse_seconds`. If these are None, the settings at the end of the
+    call apply. A request with the cause TOO_LONG or NO_PRICE is never submitted, and its delivery fails with that cause.
+    `enqueue` chooses the sender of an SMS.
     """
 
     owner_id: int

@@ -93,8 +93,8 @@ class EventWriter:
     def _gathered(self) -> tuple[list[Item], list[Done], bool]:
         """Wait for items; return them, their callbacks, and whether no others will come.
 
-        Items without a callback wait `gather_seconds` for others. The thread looks only every GATHER_STEP seconds then,
-        because waking up for each item would slow down the threads that produce them.
+        Items without a callback wait `gather_seconds` for others. Meanwhile the thread checks the queue only every
+        GATHER_STEP seconds, because waking up for each item would slow down the threads that produce the items.
         """
         items: list[Item] = []
         callbacks: list[Done] = []
@@ -120,7 +120,7 @@ class EventWriter:
     def _store(self, items: Sequence[Item]) -> None:
         """Store the items. Retries while the database is unavailable; stores them one by one after any other error.
 
-        An item that cannot be stored by itself is logged and dropped.
+        If a single item cannot be stored, it is logged and dropped.
         """
         while items:
             close_old_connections()
@@ -139,7 +139,7 @@ class EventWriter:
             else:
                 break
         if any(isinstance(item, CarrierEvent) and item.status >= FINAL for item in items):
-            self._nudge()  # stored reports are about SMS, which occupy no channel
+            self._nudge()  # stored reports concern SMS, which occupy no channel
 
     def _nudge(self) -> None:
         """Nudge the dispatcher of a trunk with limited channels, so that a freed channel is used before the next tick."""

@@ -48,7 +48,7 @@ class _Entry:
 class ReportSpool:
     """Stores the reports of one trunk, in a thread with its own database connection.
 
-    `forward` gets the stored reports, and all other items with their callbacks, in the order in which they came.
+    `forward` gets the stored reports, and all other items with their callbacks, in the order of arrival.
     """
 
     def __init__(self, alias: str, forward: Callable[[Sequence[Item], Done | None], None]) -> None:
@@ -111,8 +111,8 @@ class ReportSpool:
             except (OperationalError, InterfaceError):
                 log.exception("%d reports of %s wait for the database", len(reports), self._alias)
                 time.sleep(RETRY_SECONDS)
-                close_old_connections()  # only now: it asks the database whether the connection still works
-            except Exception:  # the writer finds out which of them is the reason
+                close_old_connections()  # only after an error, because the check is a query
+            except Exception:  # the writer finds out which item caused the error
                 log.exception(
                     "%d reports of %s cannot be stored before they are applied", len(reports), self._alias
                 )

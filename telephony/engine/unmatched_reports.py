@@ -1,7 +1,7 @@
 """Store reports on unknown ids, and match them to deliveries later.
 
 A carrier may report before its submit response has been stored. If the submit response was lost with the connection, the
-report is matched to an unknown delivery by its number.
+status of the delivery is unknown. The report is then matched to the delivery by the recipient's number.
 
 The reports of a session are stored here, too, for the moment between their acknowledgement and their application
 (`report_spool`).
@@ -33,12 +33,13 @@ MATCH_GRACE_SECONDS = 3
 MAX_REPORTS_EXAMINED = 5000
 PRUNE_SIZE = 1000
 LATE_DAYS = 3  # how long a lost delivery without an id can be corrected by a report on its number
-# The stored report `u` has the id of a delivery, so it is about that one, or about an SMS that will get the same id.
+# Whether a delivery has the id of the stored report `u`. Such a report is not matched by its number. It is about that
+# delivery, or about a newer SMS whose submit response, with the same id, is not stored yet.
 HAS_KNOWN_ID = """u.ref <> '' AND (
     EXISTS (SELECT FROM telephony_delivery k WHERE k.trunk_id = u.trunk_id AND k.ref = u.ref AND k.ref <> '')
     OR EXISTS (SELECT FROM telephony_messagepart p WHERE p.trunk_id = u.trunk_id AND p.ref = u.ref))"""
-# Whether a report on the number of the delivery `d` may be about it: it is unknown, or it ended as lost without an id
-# in the last LATE_DAYS.
+# Whether a report can be matched to the delivery `d` by its number. Either the status of `d` is unknown, or `d` ended as
+# lost, has no id, was claimed in the last LATE_DAYS, and no later delivery has reached the recipient or is under way.
 WAITS_FOR_A_NUMBER = f"""(d.status = {UNKNOWN}
     OR ({IS_LOST} AND d.ref = '' AND d.claimed_at > statement_timestamp() - make_interval(days => {LATE_DAYS})
         AND NOT EXISTS ({REACHED_LATER})))"""
@@ -143,7 +144,7 @@ def take(alias: str, refs: Sequence[str] | None = None, *, min_age: float = 0.0)
                                     WHERE p.trunk_id = t.id AND p.ref = u.ref AND {MAY_BE_ABOUT}))""",
                 [min_age],
             )
-        # Without waiting: two processes may want the same reports, and both also lock the deliveries.
+        # SKIP LOCKED avoids a deadlock: two processes may want the same reports, and both also lock the deliveries.
         cursor.execute(
             f"""DELETE FROM telephony_unmatchedreport WHERE id = ANY (ARRAY(
                     SELECT u.id FROM telephony_unmatchedreport u JOIN telephony_trunk t ON t.id = u.trunk_id

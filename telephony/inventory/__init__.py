@@ -1,1 +1,1 @@
-"""The inventory of phone numbers: who has which number, which are for sale, and which trunks can show them."""
+"""The inventory of phone numbers: the account and the state of each number, and the trunks that can show it."""

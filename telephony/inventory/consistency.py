@@ -14,7 +14,7 @@ from telephony.models.numbers import ENDING, routed_trunks
 from telephony.numbering import to_e164
 from telephony.senders.choosing import needs_sender, takes_senders
 
-SHOWN = 5  # numbers or senders that a sentence names
+SHOWN = 5  # maximum number of numbers or senders in a sentence
 
 
 def sentences() -> list[str]:
@@ -53,7 +53,7 @@ def _numbers() -> Iterator[str]:
 
 
 def _serves(alias: str, channel: Channel) -> bool:
-    """Return whether a route of the channel names the trunk."""
+    """Return whether a route of the channel contains the trunk."""
     return any(
         alias == route if isinstance(route, str) else alias in route["trunks"]
         for route in settings.ROUTES[channel.value]

@@ -34,7 +34,7 @@ _LOCK = crc32(b"telephony.inventory") - 2**31
 
 
 class NumberRow(NamedTuple):
-    """A row of the file. `to` is the number in E.164, `number` is how the inventory will show it."""
+    """A row of the file. `to` is the number in E.164. `number` is the spelling that the inventory shows."""
 
     to: str
     number: str
@@ -61,15 +61,16 @@ class _Sheet:
 def import_numbers(*, file: BinaryIO, updates: bool = False) -> ImportedNumbers:
     """Add the numbers in a CSV file to the inventory. Return the counts.
 
-    The first row has the headings NEEDED, and those of OPTIONAL that are used. With `updates`, numbers that exist already
+    The first row has all headings in NEEDED, and any of the headings in OPTIONAL. With `updates`, numbers that exist already
     get the values of the columns in the file; otherwise they are errors. The state of sold and of retired numbers never
     changes here. Raises InvalidInput, with the first wrong rows, if any row is wrong; then nothing has changed.
     """
     sheet = _read(file)
     with transaction.atomic(), connection.cursor() as cursor:
-        # Two imports come one after the other: the same number can be written in several ways.
+        # Only one import runs at a time, because the same number can be written in several ways.
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-        # Web requests limit the time of each statement. The size of the file limits these.
+        # Web requests limit the time of each statement. These statements need no limit, because the size of the file is
+        # limited.
         cursor.execute("SET LOCAL statement_timeout = 0")
         known = {
             to_e164(number) or number: (pk, invented is not None)
@@ -102,7 +103,7 @@ _INSERT = f"""
 
 
 def _update(columns: frozenset[str]) -> str:
-    """Return the SQL that gives numbers, found by their ids, the values of these columns of the file."""
+    """Return the SQL that updates numbers, found by their ids, with the values of these columns of the file."""
     changes = ["rate = new.rate"]
     changes += [f"{name} = new.{name}" for name in ("capabilities", "trunks") if name in columns]
     if "name" in columns:
@@ -195,7 +196,7 @@ def _parsed(cells: dict[str, str], trunks: frozenset[str]) -> NumberRow:
 
 
 def _number(text: str) -> tuple[str, str]:
-    """Return a number in E.164, and as the inventory shows it: as it was written, without spaces and the like."""
+    """Return a number in E.164, and the spelling that the inventory shows: as it was written, without separators."""
     try:
         parsed = parse(text)
     except InvalidNumber as error:

@@ -1,6 +1,6 @@
-"""Signals that the inventory sends. It does not know their receivers."""
+"""Signals that the inventory sends. The inventory does not know their receivers."""
 
 from django.dispatch import Signal
 
-# Sent in the transaction that took numbers from their accounts, with `taken`: a list of (id of the account, number).
+# Sent in the transaction that takes numbers away from accounts. `taken` is a list of (id of the account, number).
 numbers_retired = Signal()

@@ -19,12 +19,12 @@ from telephony.numbering import to_e164
 from telephony.senders.decisions import end_approvals_of_number
 
 MAX_AT_ONCE = 10_000
-SHOWN = 10  # numbers that an error names
+SHOWN = 10  # maximum number of phone numbers in an error message
 RETIRED = "The operator has withdrawn the number."
 
 
 def find_numbers(texts: Iterable[str]) -> list[int]:
-    """Return the ids of the numbers that an operator has written, in any spelling. Raises NotFound."""
+    """Return the ids of these numbers, which an operator may write in any spelling. Raises NotFound."""
     wanted = {to_e164(text) or text.strip(): text for text in texts}
     endings = {written[-ENDING:] for written in wanted}
     if len(wanted) > MAX_AT_ONCE:
@@ -42,7 +42,7 @@ def find_numbers(texts: Iterable[str]) -> list[int]:
 
 @transaction.atomic
 def assign(ids: Collection[int], *, account: Account) -> int:
-    """Give numbers to an account, which pays nothing; return how many. Raises Conflict for sold and for retired numbers."""
+    """Give numbers to an account without charge; return how many. Raises Conflict for sold and for retired numbers."""
     rows = _locked(ids)
     _refuse(rows, NumberState.RETIRED, "retired. Offer them again first")
     others = [row for row in rows if row.owner_id not in (None, account.pk)]
@@ -57,7 +57,7 @@ def assign(ids: Collection[int], *, account: Account) -> int:
 
 @transaction.atomic
 def reserve(ids: Collection[int], *, account: Account | None = None) -> int:
-    """Take numbers from the market, or keep them for one account that can buy them; return how many.
+    """Withdraw numbers from sale, or reserve them for one account that can buy them; return how many.
 
     Raises Conflict for sold and for retired numbers.
     """
@@ -73,7 +73,7 @@ def reserve(ids: Collection[int], *, account: Account | None = None) -> int:
 
 @transaction.atomic
 def offer(ids: Collection[int]) -> int:
-    """Put reserved and retired numbers on the market again; return how many. Raises Conflict for sold numbers."""
+    """Offer reserved and retired numbers for sale again; return how many. Raises Conflict for sold numbers."""
     rows = _locked(ids)
     _refuse(rows, NumberState.SOLD, "sold")
     return PhoneNumber.objects.filter(pk__in=[row.pk for row in rows]).update(
@@ -85,8 +85,8 @@ def offer(ids: Collection[int]) -> int:
 def retire(ids: Collection[int]) -> int:
     """Withdraw numbers that this server can no longer show; return how many. Nothing is refunded.
 
-    Their accounts lose them: queued calls and SMS get another caller number, and runs that use them are paused
-    (`numbers_retired`), so that their owners decide how to go on. Their approval as senders ends.
+    Their accounts lose the numbers. Queued calls and SMS get another caller number. Runs that use a retired number are
+    paused (`numbers_retired`), so that their owners decide how to continue. The approval of the numbers as senders ends.
     """
     rows = [row for row in _locked(ids) if row.state is not NumberState.RETIRED]
     PhoneNumber.objects.filter(pk__in=[row.pk for row in rows]).update(
@@ -101,9 +101,9 @@ def retire(ids: Collection[int]) -> int:
 
 
 def forget_number(*, account_id: int, number: str, reason: str) -> None:
-    """Let nothing that an account has queued come from a number that it no longer has. Call it in a transaction.
+    """Remove a number that an account no longer has from its queued calls and SMS. Call this in a transaction.
 
-    The next owner must not receive callbacks for these deliveries.
+    Otherwise people would call back the next owner of the number.
     """
     queued = Delivery.objects.filter(owner=account_id, status=QUEUED, caller=number)
     locked = queued.select_for_update(no_key=True).order_by("pk").values_list("pk", flat=True)

@@ -205,7 +205,7 @@ class Delivery(models.Model):
             models.Index(
                 fields=["owner", "created_at"], condition=models.Q(purpose="otp"), name="delivery_of_otps"
             ),
-            # Shows prune_audio which recordings are still needed. SMS have no entry in it.
+            # With this index, prune_audio finds the recordings that are still needed. SMS are not in the index.
             models.Index(fields=["audio"], condition=models.Q(audio__isnull=False), name="delivery_of_audio"),
         ]
 

@@ -33,7 +33,7 @@ def _mentions(channel: Channel) -> Q:
 
 
 def routed_trunks() -> list[str]:
-    """Return the aliases of all trunks that some route names."""
+    """Return the aliases of all trunks that are in a route."""
     return sorted(
         {
             alias
@@ -48,7 +48,7 @@ class PhoneNumberQuerySet(models.QuerySet["PhoneNumber"]):
     def for_sale_to(self, account: Account) -> Self:
         """Return the numbers that an account can buy. A test twin can buy only those that were invented for it.
 
-        A number that no trunk of the routes can show is not for sale, and a reserved one only for its account.
+        A number that no trunk of the routes can show is not for sale. A reserved number is for sale only to its account.
         """
         return self.filter(
             Q(is_reserved=False) | Q(reserved_for=account),
@@ -59,7 +59,7 @@ class PhoneNumberQuerySet(models.QuerySet["PhoneNumber"]):
         )
 
     def limited(self) -> Self:
-        """Return the numbers that not every call and SMS can show."""
+        """Return the numbers that only some calls or SMS can show."""
         return self.exclude(Q(trunks=[]), _mentions(Channel.CALL), _mentions(Channel.SMS))
 
     def in_state(self, state: NumberState) -> Self:

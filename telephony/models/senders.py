@@ -18,7 +18,10 @@ class SenderStatus(models.TextChoices):
 
 
 class SenderOperator(models.TextChoices):
-    """The network for which a sender is approved. It is derived from the prefix of a recipient's number."""
+    """The mobile operator for which a sender is approved.
+
+    The prefix of a recipient's number decides the recipient's operator.
+    """
 
     EVERY = "", "every operator"
     NTC = "ntc", "Nepal Telecom"
@@ -27,7 +30,7 @@ class SenderOperator(models.TextChoices):
 
 
 class Sender(models.Model):
-    """A sender of an account's SMS to one operator, or to all of them, through one trunk or all of them.
+    """A sender of an account's SMS, for one operator or all operators, and for one trunk or all trunks.
 
     Only approved senders are used. `telephony.senders.choosing` picks one for each SMS.
     """

@@ -1,1 +1,1 @@
-"""Senders of SMS: their spelling, their approval, and which of them an SMS gets."""
+"""Senders of SMS: their spelling, their approval, and the choice of a sender for each SMS."""

@@ -8,16 +8,16 @@ import re
 from iris.errors import InvalidInput
 from telephony import numbering
 
-MAX_NAME = 11  # GSM: an alphanumeric address has 11 characters of 7 bits
+MAX_NAME = 11  # GSM limits an alphanumeric address to 11 characters of 7 bits
 SHORT_CODE_DIGITS = range(3, 7)
-MAX_SHOWN = 40  # characters of a wrong sender
+MAX_SHOWN = 40  # maximum number of characters of an invalid sender in an error message
 
-# In the GSM alphabet and in ASCII, so that no carrier has to convert them.
+# Only characters that are in the GSM alphabet and in ASCII, so that no carrier has to convert them.
 _NAME = re.compile(r"[A-Za-z0-9 ._&-]+")
 
 
 class InvalidSender(InvalidInput):
-    """No phone can show this sender; the message says why."""
+    """No phone can show this sender. The message gives the reason."""
 
     default_code = "invalid_sender"
 
@@ -36,7 +36,7 @@ def kind_of(address: str) -> SenderKind:
 
 
 def parse_address(raw: object) -> str:
-    """Return a sender as it is stored: a name, a number in E.164, or the digits of a short code. Raises InvalidSender."""
+    """Parse a sender; return a name, a number in E.164, or the digits of a short code. Raises InvalidSender."""
     text = " ".join(str(raw).split()) if isinstance(raw, str | int) and not isinstance(raw, bool) else ""
     if not text:
         raise InvalidSender(

@@ -1,7 +1,7 @@
-"""Pick the sender of each SMS among the approved ones, by the account, the trunk and the recipient's operator.
+"""Pick an approved sender for each SMS, by the account, the trunk and the recipient's operator.
 
-A trunk with `NEEDS_SENDER` in the carriers file sends no SMS without an approved sender. On other trunks, an SMS without one
-comes from the trunk's own sender, or from the account's number.
+A trunk with `NEEDS_SENDER` in the carriers file sends no SMS without an approved sender. On other trunks, an SMS without an
+approved sender has the trunk's own sender or the account's number.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class NoSender(Conflict):
 class _Approved(NamedTuple):
     """An approved sender. Its values are in the order of preference: the smallest one is the best.
 
-    `distance` is 0 if it is the account's own, and larger if it is from above.
+    `distance` is 0 for the account's own sender, and larger for a sender of the account above or of all accounts.
     """
 
     distance: int
@@ -60,14 +60,14 @@ def takes_senders(alias: str) -> bool:
 
 
 class SenderChoice:
-    """The approved senders of some accounts. Reads them with one query, and picks without any.
+    """The approved senders of some accounts. One query reads them; `pick` needs no query.
 
-    An account also uses the senders of the account above it and those of all accounts, but prefers its own. A test twin uses
-    those of its account.
+    An account also uses the senders of the account above it and the senders for all accounts, but prefers its own. A test
+    twin uses the senders of its account.
     """
 
     def __init__(self, owner_ids: Collection[int], *, locked: bool = False) -> None:
-        """Read the approved senders. With `locked`, their approval does not end before the current transaction does."""
+        """Read the approved senders. With `locked`, no approval can end before the current transaction ends."""
         self._approved: dict[int, list[_Approved]] = {owner: [] for owner in owner_ids}
         self._picked: dict[tuple[int, str, str], str | None] = {}
         with connection.cursor() as cursor:
@@ -108,7 +108,7 @@ class SenderChoice:
 
 
 def no_sender(numbers: Iterable[str], *, counts: Iterable[int] | None = None) -> NoSender:
-    """Return the error for numbers whose SMS have no approved sender. `counts` says how many each of them stands for."""
+    """Return the error for numbers whose SMS have no approved sender. `counts` has the number of SMS for each of them."""
     missing: Counter[Operator] = Counter()
     for number, count in (
         zip(numbers, counts, strict=True) if counts is not None else ((n, 1) for n in numbers)

@@ -16,17 +16,17 @@ from telephony.numbering import to_e164
 from telephony.senders.addresses import SenderKind, kind_of, parse_address
 from telephony.senders.queued import choose_again, lock_queued_from
 
-MAX_SENDERS = 100  # of one account, so that requests cannot fill the table
+MAX_SENDERS = 100  # per account, so that requests cannot fill the table
 
 
 class TooManySenders(Conflict):
-    """The account has as many senders and requests as it can have."""
+    """The account has the maximum number of senders and requests."""
 
     default_code = "too_many_senders"
 
 
 def senders_of(account: Account) -> list[Sender]:
-    """Return the account's own senders and requests, and then the approved senders that it uses from above."""
+    """Return the account's own senders and requests, then the approved senders of the account above and of all accounts."""
     above = [account.parent_id]
     if account.twin_of is not None:
         above += [account.twin_of_id, account.twin_of.parent_id]
@@ -40,7 +40,7 @@ def senders_of(account: Account) -> list[Sender]:
 def request_senders(
     *, account: Account, address: str, operators: Collection[SenderOperator], note: str = ""
 ) -> list[Sender]:
-    """Ask for the approval of a sender for some operators. Return a row for each operator.
+    """Request the approval of a sender for some operators. Return a row for each operator.
 
     A refused sender is requested again. The sender of a test twin is approved at once, because its SMS reach nobody.
     Raises InvalidSender, InvalidInput (a number of somebody else), Conflict (requested or approved already), and
@@ -49,7 +49,7 @@ def request_senders(
     address = parse_address(address)
     _refuse_numbers_of_others(account, address)
     wanted = sorted(set(operators))
-    # Two requests of an account come one after the other, so that each is counted.
+    # The lock makes simultaneous requests of an account wait for each other, so that all of them are counted.
     Account.objects.select_for_update(no_key=True).get(pk=account.pk)
     own = {(one.address, one.operator): one for one in Sender.objects.filter(owner=account, trunk="")}
     found = [own[address, operator] for operator in wanted if (address, operator) in own]
@@ -84,7 +84,7 @@ def _refuse_numbers_of_others(account: Account, address: str) -> None:
     """Raise InvalidInput for a phone number of this server that is not the account's own."""
     if kind_of(address) is not SenderKind.NUMBER:
         return
-    alike = PhoneNumber.objects.filter(number__endswith=address[-ENDING:])  # as the operator has written them
+    alike = PhoneNumber.objects.filter(number__endswith=address[-ENDING:])  # in the spelling of the operator
     for number, owner in alike.values_list("number", "owner"):
         if to_e164(number) == address and owner != account.pk:
             raise InvalidInput(
@@ -139,14 +139,17 @@ def _decide(ids: Collection[int], *, status: SenderStatus, reason: str) -> list[
 
 
 def end_approvals_of_number(*, account_id: int, number: str, reason: str) -> None:
-    """Refuse an account's sender that is a phone number which the account no longer has. Call it in a transaction."""
+    """Refuse an account's sender if it is a phone number that the account no longer has. Call this in a transaction."""
     if address := to_e164(number):
         own = Sender.objects.filter(owner=account_id, address=address)
         _decide(list(own.values_list("pk", flat=True)), status=SenderStatus.REFUSED, reason=reason)
 
 
 def _choose_again_after(changed: Collection[Sender]) -> None:
-    """Choose the senders of queued SMS again if their approval has ended. `changed` have their earlier status."""
+    """Choose the senders of queued SMS again after approvals have ended.
+
+    `changed` are the senders with their status before the change.
+    """
     ended = {one.address for one in changed if one.status == SenderStatus.APPROVED}
     if ended:
         choose_again(lock_queued_from(ended))

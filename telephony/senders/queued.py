@@ -14,9 +14,9 @@ from telephony.unnest import rowset
 
 
 def lock_queued_from(addresses: Collection[str]) -> list[int]:
-    """Lock the queued SMS with these senders, in the order of their ids, and return the ids.
+    """Lock the queued SMS with these senders in the order of the SMS' ids, and return the ids.
 
-    SMS that wait for a resend keep their sender: without it, the SMSC would not find the earlier SMS.
+    SMS that wait for a resend are left out. They keep their sender, because the SMSC finds the earlier SMS by the sender.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -31,8 +31,8 @@ def lock_queued_from(addresses: Collection[str]) -> list[int]:
 def choose_again(ids: Collection[int]) -> int:
     """Give queued SMS the senders that are approved now; return how many have changed.
 
-    An SMS whose trunk needs a sender, but which has none now, will fail with the cause NO_SENDER. The caller has locked the
-    deliveries.
+    The caller has locked the deliveries. If a trunk needs an approved sender and there is none now, its SMS will fail with
+    the cause NO_SENDER.
     """
     if not ids:
         return 0

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from telephony.speech.attachment import attachment_end, attachment_start
 
 # All durations are in seconds.
-EDGE_SILENCE = 0.015  # kept at each edge of a part: two edges make the gap between two words
+EDGE_SILENCE = 0.015  # silence at each edge of a part; two edges make the gap between two words
 # Around a whole recording, so that an opening or closing line cuts off nothing.
 HEAD_SILENCE, TAIL_SILENCE = 0.05, 0.25
 CLAUSE_PAUSE, SENTENCE_PAUSE = 0.15, 0.35  # the pause of a comma, and of a full stop, between two parts

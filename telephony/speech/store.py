@@ -54,7 +54,7 @@ def is_missing_locally(name: str) -> bool:
 
 
 def write(name: str, extension: Extension, content: bytes) -> bool:
-    """Store a file completely or not at all. Return whether the stored content is the given one.
+    """Store a file completely or not at all. Return whether the stored content is the given content.
 
     If several processes write the same name concurrently, the file of the first process is stored and the others get False,
     because two renderings of a text may differ in length.
@@ -65,7 +65,8 @@ def write(name: str, extension: Extension, content: bytes) -> bool:
         if default_storage.exists(path):
             return False
         saved = default_storage.save(path, ContentFile(content))
-        if saved != path:  # another process was faster, and the storage chose a different name for ours
+        # If another process has stored this name first, the storage has chosen a different name for our file.
+        if saved != path:
             default_storage.delete(saved)
         return saved == path
     temporary = default_storage.path(

@@ -10,17 +10,17 @@ from typing import BinaryIO
 from iris.errors import InvalidInput
 
 ERRORS_SHOWN = 20
-SHOWN_CHARACTERS = 30  # of a wrong value
-NO_HEADING = "\n"  # no heading is a line break
+SHOWN_CHARACTERS = 30  # maximum number of characters of a wrong value in an error message
+NO_HEADING = "\n"  # no heading can be a line break
 
 
 def records(
     file: BinaryIO, *, needed: Sequence[str], optional: Sequence[str] = ()
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the line number and the cells of each row below the headings, by column. Skip empty rows.
+    """Yield the line number of each row below the headings, and its cells by heading. Skip empty rows.
 
-    The headings can be in any order, separated by commas, semicolons or tabs. What is in cells without a heading has the
-    column NO_HEADING. Raises InvalidInput.
+    The headings can be in any order, separated by commas, semicolons or tabs. Cells without a heading get the heading
+    NO_HEADING. Raises InvalidInput.
     """
     text = TextIOWrapper(file, encoding="utf-8-sig", newline="")
     try:
@@ -45,7 +45,7 @@ def records(
 
 
 def wrong_rows(errors: Sequence[tuple[int, str]], *, so: str) -> InvalidInput:
-    """Return the error for wrong rows, given as (line, sentence without its full stop). `so` says what has not happened."""
+    """Return the error for wrong rows, given as (line, sentence without its full stop). `so` says what was not done."""
     shown = errors[:ERRORS_SHOWN]
     sentences = " ".join(f"Row {line}: {text}." for line, text in shown)
     more = f" And {len(errors) - len(shown):,} more." if len(errors) > len(shown) else ""
@@ -56,7 +56,7 @@ def wrong_rows(errors: Sequence[tuple[int, str]], *, so: str) -> InvalidInput:
 
 
 def quoted(text: str) -> str:
-    """Return the value of a cell as errors show it."""
+    """Return the value of a cell as error messages quote it."""
     if not text:
         return "an empty cell"
     cut = text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"

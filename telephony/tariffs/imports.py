@@ -21,7 +21,7 @@ MAX_BYTES = 64 * 1024 * 1024
 BATCH = 20_000
 
 _CHANNELS = {"call": Channel.CALL, "phone": Channel.CALL, "sms": Channel.SMS}
-_SEPARATORS = re.compile(r"[\s()-]+")  # no points: 977.0 is a spreadsheet's 977, not 9770
+_SEPARATORS = re.compile(r"[\s()-]+")  # No dots: a spreadsheet may write 977 as 977.0, which is not 9770
 _AMOUNT = re.compile(r"[0-9]{1,9}(\.[0-9]{1,20})?")
 _SECONDS = re.compile(r"[0-9]{1,9}")
 
@@ -35,14 +35,14 @@ class PriceRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportedPrices:
-    """`rows` of the file, and the number of prices that the tariff has now."""
+    """The number of rows in the file, and of prices that the tariff has now."""
 
     rows: int
     prices: int
 
 
 def import_prices(*, tariff: Tariff, file: BinaryIO, replaces: bool = False) -> ImportedPrices:
-    """Add the prices in a CSV file to a tariff, and change those that it already has. Return the counts.
+    """Add the prices in a CSV file to a tariff; replace prices that the tariff already has. Return the counts.
 
     The first row has the headings `prefix`, `channel`, `credits` and `pulse_seconds`, in any order, separated by commas,
     semicolons or tabs. With `replaces`, the tariff loses all prices that are not in the file. Runs that have begun keep
@@ -50,10 +50,11 @@ def import_prices(*, tariff: Tariff, file: BinaryIO, replaces: bool = False) -> 
     """
     rows = read_prices(file)
     with transaction.atomic():
-        # Two imports into the same tariff come one after the other, so that its prices are those of one file.
+        # Only one import into a tariff runs at a time, so that its prices come from one file.
         Tariff.objects.select_for_update(no_key=True).get(pk=tariff.pk)
         with connection.cursor() as cursor:
-            # Web requests limit the time of each statement. The size of the file limits these.
+            # Web requests limit the time of each statement. These statements need no limit, because the size of the file is
+            # limited.
             cursor.execute("SET LOCAL statement_timeout = 0")
             if replaces:
                 cursor.execute("DELETE FROM telephony_tariffprice WHERE tariff_id = %s", [tariff.pk])

@@ -76,7 +76,10 @@ class SenderViewSet(V0ViewSet):
 
 
 def _sender_json(sender: Sender, account: Account) -> dict[str, Any]:
-    """Return a sender. `own` is false for those of the account above and of all accounts, which it cannot remove."""
+    """Return a sender.
+
+    `own` is false for a sender of the account above or of all accounts, which this account cannot remove.
+    """
     decided = sender.decided_at
     return {
         "id": sender.pk,

@@ -58,7 +58,7 @@ class UnansweredHandler(Protocol):
 
 
 class LiveCall:
-    """Follows a call that has just been dialled. The stack's events arrive in `events`; None means: hang up now.
+    """Follows a call that has just been dialled. The stack's events arrive in `events`; None is the request to hang up.
 
     Only a 200 counts as answered; early media does not. The message is sent only after the 200.
     """
@@ -81,7 +81,7 @@ class LiveCall:
         self.events: asyncio.Queue[StackEvent | None] = asyncio.Queue()
         self.dialled_at = time.monotonic()
         self.trunk_responded = False  # whether the trunk sent any response beyond "100 Trying"
-        self.handle = 0  # by which the stack knows the call
+        self.handle = 0  # identifies the call in the stack
         self.call_id = ""
         self.outcome: Outcome | None = None  # set if the call was not answered
         self.key = key
@@ -97,10 +97,10 @@ class LiveCall:
         self._transmission = transmission
         self._redial = redial
         self._redirects = 0
-        self._stack_text = ""  # what the stack said of the end
+        self._stack_text = ""  # the stack's text about the end of the call
         self._playback: Playback | None = None
         self._speech_capture: SpeechCapture | None = None
-        self._pressed: list[tuple[float, str]] = []  # second of the recording, and key
+        self._pressed: list[tuple[float, str]] = []  # (second of the recording, key)
         self._accepted = False
 
     async def follow(self, call: Call) -> None:
@@ -113,13 +113,14 @@ class LiveCall:
 
     @property
     def _said(self) -> CallSignalling:
-        """What the trunk has said in this call."""
+        """Return the SIP messages that the trunk has sent in this call."""
         return self._signalling(self.call_id)
 
     async def _wait_for_answer(self, call: Call) -> tuple[Call, float] | None:
-        """Wait for the pickup. Return the answered call and its time (monotonic).
+        """Wait for the pickup. Return the answered call and the time of the pickup (monotonic).
 
-        If there is none, report the outcome and return None. A redirect goes on with another call.
+        If the call ends without a pickup, report the outcome and return None. After a redirect, wait for the call to the new
+        target.
         """
         from baresip import Event
 
@@ -194,7 +195,7 @@ class LiveCall:
             return None, f"Not followed: {e}."
 
     def _end_unanswered(self, stack_text: str, *, refusal: str, rang: bool) -> None:
-        """Report a call that has ended without a pickup. `stack_text` is what the stack says of its end."""
+        """Report a call that has ended without a pickup. `stack_text` is the stack's text about the end."""
         said = self._said.final
         if (
             said is not None and said.status < 300
@@ -286,7 +287,7 @@ class LiveCall:
     async def _wait(self, seconds: float) -> str | None:
         """Process events for `seconds`, or until the audio is renegotiated.
 
-        Return None if the call goes on. Otherwise it has ended: return FAR_END, or why we end it.
+        Return None if the call continues. Return FAR_END if the far end has ended it, or the reason why iris must end it.
         """
         from baresip import Event
 

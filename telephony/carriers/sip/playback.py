@@ -18,7 +18,7 @@ SAMPLES_PER_SECOND = 8000
 BYTES_PER_SECOND = 16_000  # 16 bit, mono
 FRAME_BYTES = 320  # 20 ms, one packet
 STEP_BYTES = round(STEP_SECONDS * BYTES_PER_SECOND)
-# How long what is written needs on average until it is sent.
+# The average time from writing audio to the buffer until the stack sends it.
 MEAN_ON_ITS_WAY_SECONDS = AHEAD_SECONDS + PACKET_SECONDS + STEP_SECONDS / 2
 # How often the buffer is refilled. It holds two seconds, so this process may be 1.5 s late without a gap.
 FEED_SECONDS = 0.5
@@ -36,10 +36,9 @@ class NoAudio(Exception):
 class Playback:
     """Keeps the buffer of a call filled and measures how much of the recording was sent.
 
-    Another thread takes STEP_BYTES out of the buffer at a time, and the stack sends them a little later (`transmission`).
-    If the far end renegotiates the audio, the call gets another buffer. The recording then goes on with what was not sent
-    yet.
-    Every position in the recording is a whole sample; otherwise each 16-bit sample would consist of bytes of two
+    Another thread takes STEP_BYTES out of the buffer at a time, and the stack sends them a little later (`transmission`). If
+    the far end renegotiates the audio, the call gets another buffer. The playback then continues with the audio that was not
+    sent yet. Every position in the recording is a whole sample; otherwise each 16-bit sample would consist of bytes of two
     different samples.
     """
 
@@ -57,7 +56,7 @@ class Playback:
         self._ready_seconds = ready_seconds
         self._written = 0
         self._sent = 0
-        self._began = 0  # where in the recording the present buffer began
+        self._began = 0  # position in the recording at which the present buffer began
         self._is_new_buffer = True
         self.was_ready = False  # whether the call could ever send audio
         self.underruns = 0  # how often the buffer ran empty before the end, which is audible
@@ -65,7 +64,7 @@ class Playback:
         self._active_at = self._measured_at + lead_seconds
         self._begin_at = self._measured_at + max(
             0.0, lead_seconds - AHEAD_SECONDS
-        )  # silence is on its way already
+        )  # the silence after the recording is already being sent
 
     def feed(self) -> float | None:
         """Refill the buffer. Return the seconds until the next refill, None if all was sent. Raises NoAudio.
@@ -82,7 +81,7 @@ class Playback:
             room = buffer.capacity - buffer.filled
             room -= room % FRAME_BYTES
             if room > 0 and self._written < len(self._pcm):
-                if not buffer.filled:  # then the stack begins to send what is written now
+                if not buffer.filled:  # when the stack begins to send the audio that is written now
                     self._measured_at = now + buffer.seconds_ahead
                 self._written += self._transmission.write(
                     buffer.number, self._pcm[self._written : self._written + room]
@@ -102,7 +101,7 @@ class Playback:
         return min(FEED_SECONDS, left + 0.005)
 
     def stop(self) -> None:
-        """Count nothing more as sent: the call has ended."""
+        """Stop counting sent audio, because the call has ended."""
         self._estimate(time.monotonic())
         self._measured_at = math.inf
 
@@ -137,7 +136,7 @@ class Playback:
         return buffer
 
     def _lose_buffer(self, now: float) -> None:
-        """Go back to what was sent, because the stack has dropped the rest. Begin with a whole packet."""
+        """Go back to the end of the sent audio, because the stack has dropped the rest. Begin with a whole packet."""
         self._estimate(now)
         self._sent -= self._sent % FRAME_BYTES
         self._written = self._began = self._sent

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 # 13 ms late instead of 4, while phones buffer at least 40 ms, and there are half as many polls.
 TIMER_SLACK_NANOSECONDS = 9_000_000
 PR_SET_TIMERSLACK = 29
-# A thread that asks for short time slices waits less for a processor that others use. It gets no more of it. Linux 6.12
-# and later read this; without it a busy machine sends many packets late. All threads of the worker need it, because they
-# share the interpreter's lock.
+# A thread with short time slices waits less for a busy processor, but gets no more processor time. Linux 6.12 and later
+# support this. Without short time slices, a busy machine sends many packets late. All threads of the worker need it, because
+# they share the interpreter's lock.
 TIME_SLICE_NANOSECONDS = 100_000
 SCHED_SETATTR = {"x86_64": 314, "aarch64": 274, "riscv64": 274}  # system calls
 SCHED_FLAG_KEEP_POLICY = 8

@@ -1,4 +1,4 @@
-"""Receive no more than a call needs, because receiving costs the stack as much as sending.
+"""Receive only the packets that a call needs, because receiving costs the stack as much as sending.
 
 The stack plays the received audio with a thread for each call, although nobody listens. And most calls need only key
 presses, not audio: iris records spoken survey responses and nothing else.
@@ -74,7 +74,8 @@ class Reception:
     def register_player(self) -> int:
         """Offer the stack the player PLAYER, which has no thread. Return an error number, 0 for none.
 
-        Received audio stays in the stack's buffer, which drops the oldest. `CallAudio.read` gets it before that.
+        Received audio stays in the stack's buffer, which drops the oldest audio when it is full. `CallAudio.read` reads the
+        audio before that.
         """
         return int(
             self._libre.auplay_register(

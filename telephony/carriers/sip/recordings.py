@@ -25,7 +25,8 @@ class Recordings:
     def pcm_of(self, name: str) -> bytes:
         """Return the samples of a recording: 8 kHz, 16-bit, mono.
 
-        Raises RecordingGone. Errors of the storage and the database pass through: the recording may be readable later.
+        Raises RecordingGone. Errors of the storage and of the database are not caught, because the recording may be readable
+        later.
         """
         try:
             pcm = _read_pcm(name)

@@ -98,7 +98,7 @@ class SipStack:
         return len(self._tasks)
 
     def close(self) -> None:
-        """Stop dialling, give calls `drain_seconds` to end, hang up the rest, unregister, and end the thread."""
+        """Stop dialling, wait `drain_seconds` for calls to end, hang up the others, unregister, and end the thread."""
         self._draining = True
         self._ready = False
         self.status = "closing"

@@ -1,9 +1,9 @@
-"""Give the stack the audio that calls send, in one thread for all calls, and ahead of time.
+"""Give the stack the audio of all calls in one thread, some time before it is sent.
 
-Of the two threads that the stack has for each call, one sends a packet every 20 ms, out of a small buffer. The other one
-would fill this buffer with a packet every 20 ms, so that it is nearly always empty. Whenever that thread is a little late,
-nothing is sent for 20 ms, and the rest of the call is that much later. So iris has a source of its own instead. It fills the
-buffers of all calls in one thread, in larger steps, and some time ahead.
+Of the two threads that the stack has for each call, one sends a packet every 20 ms, out of a small buffer. The other thread
+would fill this buffer with one packet every 20 ms, so that the buffer is nearly always empty. Whenever that thread is a
+little late, nothing is sent for 20 ms, and the rest of the call is delayed by 20 ms. So iris uses an audio source of its own
+instead. This source fills the buffers of all calls in one thread, in larger steps, and some time ahead.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ AHEAD_SECONDS = 0.3
 # the first write, and the second read a packet later.
 CHECK_SECONDS = 0.015
 MAX_CHECK_SECONDS = (
-    0.2  # the stack also reads while it cannot send, and then no packet tells of the first read
+    0.2  # the stack also reads while it cannot send; then no packet shows that the first read has happened
 )
-EARLY_SECONDS = 0.01  # steps that are due so soon are done together with those that are due
+EARLY_SECONDS = 0.01  # steps that are due within this time are done together with the steps that are due now
 
 _Allocate = ctypes.CFUNCTYPE(
     ctypes.c_int,
@@ -128,7 +128,7 @@ class _Source:
     def step(self) -> None:
         """Add audio to the stack's buffer, and set when to do so again."""
         now = time.monotonic()
-        # What is missing after a long delay was not sent, and the buffer has no room for all of it.
+        # Audio that is missing after a long delay was not sent, and the buffer has no room for all of it.
         self.due_at = max(self.due_at, now - AHEAD_SECONDS)
         if self._packets is None:
             self._packets = self._packets_of(self._stream)
@@ -157,7 +157,7 @@ class _Source:
 
 
 class CallTransmission:
-    """What one call sends, whichever source the call has at present. Any thread may use it."""
+    """The audio that one call sends, whichever source the call has at present. Any thread may use this object."""
 
     def __init__(self) -> None:
         self.source: _Source | None = None

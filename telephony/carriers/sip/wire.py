@@ -1,8 +1,8 @@
 """Read the SIP messages of the stack in its own thread, and send messages in addition to those of the stack.
 
-The stack reports little of what a trunk says: no reason of a BYE, no Retry-After, no target of a redirect. It also
-leaves out the ACKs and BYEs that `signalling` adds. The stack's Python binding has no functions for this. But the
-stack's library exports the functions of libre, the library on which the stack is built.
+The stack reports only a part of a trunk's messages: no reason of a BYE, no Retry-After, no target of a redirect. It also
+leaves out the ACKs and BYEs that `signalling` adds. The stack's Python binding has no functions for this. But the stack's
+library exports the functions of libre, the library on which the stack is built.
 """
 
 from __future__ import annotations
@@ -107,7 +107,10 @@ class SipThread(Runtime):  # type: ignore[misc]  # mypy sees no types of the bin
             super()._on_native_event(event, handle, payload)
 
     def subscribe(self, listener: Callable[..., object]) -> None:
-        """Subscribe to all events. Calls get none: each would read those of all others, and `SipStack` keeps their state."""
+        """Subscribe to all events.
+
+        Calls do not subscribe, because each would read the events of all calls. `SipStack` keeps the state of all calls.
+        """
         if not isinstance(getattr(listener, "__self__", None), Call):
             super().subscribe(listener)
 
@@ -140,7 +143,10 @@ class Wire:
         )
 
     async def attach(self) -> None:
-        """Begin to read messages. Raises RuntimeError if the stack is built differently from what is expected here."""
+        """Begin to read messages.
+
+        Raises RuntimeError if the stack's structures differ from those that this module expects.
+        """
         failure: list[str] = []
         await self._runtime.run(lambda: failure.extend(self._attach()))
         if failure:

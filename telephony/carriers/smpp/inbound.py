@@ -21,20 +21,20 @@ from telephony.numbering import to_e164
 
 try:
     import smpp34
-except ImportError:  # it comes with the extra iris[smpp]; the carrier reports that it is missing
+except ImportError:  # smpp34 is in the extra iris[smpp]; the carrier reports if it is missing
     smpp34 = None  # type: ignore[assignment]
 
 log = logging.getLogger(__name__)
 
 MAX_LOGGED_STATES = 100
-MAX_MISSING = 254  # octets of a short_message that its length promises, but that were not sent
+MAX_MISSING = 254  # octets that sm_length counts, but that were not sent
 
 
 @dataclass(frozen=True, slots=True)
 class _Inbound:
     """The fields that a `deliver_sm` and a `data_sm` have in common. `tlvs` are values by tag.
 
-    `destination` is as the SMSC wrote it, with its type: only people's SMS need it as a number.
+    `destination` is the address as the SMSC wrote it, with its type. Only SMS from people need it as a phone number.
     """
 
     sender: str
@@ -115,7 +115,7 @@ class InboundReader:
 
 
 def _event(receipt: receipts.Receipt, *, number: str) -> CarrierEvent:
-    """Return the report in a receipt. Raises ValueError if the receipt says nothing about any SMS."""
+    """Return the report in a receipt. Raises ValueError if the receipt has neither an id nor a state."""
     if not receipt.ref and not receipt.state:
         raise ValueError("it is a receipt without an id and without a state")
     now = datetime.now(UTC)
@@ -123,7 +123,7 @@ def _event(receipt: receipts.Receipt, *, number: str) -> CarrierEvent:
     status, cause = receipt.final_status or (DeliveryStatus.SUBMITTED, Cause.NONE)
     words = receipt.words
     if status == DeliveryStatus.SUBMITTED:
-        # No other report may come for hours, so the text shows when this one came.
+        # The next report may come only after hours, so the text shows when this one came.
         words = f"{words} ({timezone.localtime(now):%d %b %H:%M:%S})"
     return CarrierEvent(
         ref=storable(receipt.ref),
@@ -160,7 +160,7 @@ def _deliver_sm(pdu: Pdu) -> _Inbound:
 
 
 def _beginning_of(padded: bytes, raw: bytes) -> bytes:
-    """Return the octets of a padded short_message that are the end of the PDU as it came."""
+    """Return the longest beginning of a padded short_message with which the received PDU ends."""
     return next(padded[:end] for end in range(len(padded), -1, -1) if raw.endswith(padded[:end]))
 
 

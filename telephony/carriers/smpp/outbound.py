@@ -20,14 +20,14 @@ from telephony.numbering import to_e164
 
 try:
     import smpp34
-except ImportError:  # it comes with the extra iris[smpp]; the carrier reports that it is missing
+except ImportError:  # smpp34 is in the extra iris[smpp]; the carrier reports if it is missing
     smpp34 = None  # type: ignore[assignment]
 
 INTERNATIONAL, NATIONAL, NETWORK_SPECIFIC, ALPHANUMERIC = 1, 2, 3, 5  # types of number
 
 
 class Unsendable(Exception):
-    """The submission cannot be sent as an SMS at all. The message says why."""
+    """The submission cannot be sent as an SMS at all. The message gives the reason."""
 
 
 class SubmitSmEncoder:
@@ -103,7 +103,10 @@ class SubmitSmEncoder:
         return [b""], coding, octets
 
     def _source(self, sender: str, caller: str) -> tuple[str, int, int]:
-        """Return the sender's address, its type (TON) and its plan (NPI). An approved sender goes before the trunk's own."""
+        """Return the sender's address, its type (TON) and its plan (NPI).
+
+        An approved sender takes precedence over the trunk's own.
+        """
         source: str = sender or self._options["source"] or to_e164(caller) or caller
         digits = source.removeprefix("+")
         if sender and digits == sender and digits.isdigit():
@@ -122,7 +125,7 @@ class SubmitSmEncoder:
     def _destination(self, to: str) -> tuple[str, int, int]:
         """Return the recipient's address, its type (TON) and its plan (NPI).
 
-        A number abroad keeps its country code: without it, it would be somebody else's number here.
+        A foreign number keeps its country code. Without the code, it would be somebody else's number in this country.
         """
         ton, npi = self._options["dest_ton"], self._options["dest_npi"]
         if ton == NATIONAL:

@@ -88,7 +88,7 @@ class PduReader:
 
 
 class Malformed(ValueError):
-    """A PDU does not have the fields of its command."""
+    """The body of a PDU does not have the fields that its command requires."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class DataSm:
 
 
 def data_sm(raw: bytes) -> DataSm:
-    """Decode a `data_sm`. What follows a malformed TLV is left out. Raises Malformed."""
+    """Decode a `data_sm`. The TLVs after a malformed TLV are left out. Raises Malformed."""
     try:
         _, _, rest = raw[HEADER.size :].partition(b"\0")  # service_type
         source_ton, source, rest = rest[0], *_c_octet_string(rest[2:])

@@ -1,4 +1,4 @@
-"""The submissions of one connection: what is written, within which window, at which pace, and what was answered.
+"""The submissions of one connection: write them within the window and at the pace, and match the responses.
 
 Everything in here runs in the thread of the connection's event loop.
 """
@@ -37,7 +37,7 @@ RESPONSES = (
 
 
 class Line(Protocol):
-    """The connection, as far as submissions need it."""
+    """The interface of the connection that submissions need."""
 
     @property
     def may_write(self) -> bool: ...
@@ -139,7 +139,7 @@ class Window:
         if unwritten := [message for message in again if message.is_unwritten]:
             self.hooks.unwritten(unwritten)
         again = [message for message in again if not message.is_unwritten]
-        # Each once, in the order in which they were written.
+        # Each message once, in the order in which the messages were written.
         self.settle(list(dict.fromkeys([*(message for message, _, _ in lost), *again])))
 
     def settle(self, messages: list[OutgoingSms]) -> None:
@@ -155,7 +155,7 @@ class Window:
             self.hooks.settled(decided)
 
     def wake(self, *, any_room: bool = False) -> None:
-        """Let the tasks that wait for room look again, if there is enough room or the connection has ended."""
+        """Wake the tasks that wait for room, if there is enough room or the connection has ended."""
         if self._room is None or self._room.done():
             return
         refill = 1 if any_room else max(1, int(REFILL_SHARE * self._limit))
@@ -173,7 +173,10 @@ class Window:
 
     @property
     def is_served(self) -> bool:
-        """Whether the SMSC accepts or refuses submissions at all. While it does neither, one PDU at a time is written."""
+        """Return whether the SMSC accepts or refuses submissions at all.
+
+        While it does neither, one PDU at a time is written.
+        """
         return self._undecided < min(MAX_UNDECIDED, self.size)
 
     # Inside
@@ -248,7 +251,7 @@ class Window:
             del self._overdue[next(iter(self._overdue))]
         if settled:
             self.settle(settled)
-        self.wake(any_room=True)  # an SMSC that responds slowly
+        self.wake(any_room=True)  # any room is enough, because the SMSC responds slowly
 
     def _put(self, message: OutgoingSms, part: int, buffer: list[bytes]) -> None:
         sequence = self._line.next_sequence()
@@ -272,7 +275,7 @@ class Window:
             if time.monotonic() + wait > until:
                 return False
             await asyncio.sleep(wait)
-            return await self._has_room(buffer, until)  # another task may have taken it meanwhile
+            return await self._has_room(buffer, until)  # another task may have taken the room meanwhile
         return True
 
     async def _has_room(self, buffer: list[bytes], until: float) -> bool:

@@ -102,7 +102,7 @@ class TwilioCarrier(HttpCarrier, ReceivesCallbacks):
                 return _refusal(body.get("error_code"), body.get("error_message") or status, response)
             return Accepted(key=one.key, ref=sid[:100])
         if response.status >= 500 or body.get("code") is None:
-            return None  # without an error code of Twilio's, the status of HTTP decides
+            return None  # without one of Twilio's error codes, the HTTP status decides
         return _refusal(body["code"], body.get("message"), response)
 
     def find(self, keys: Sequence[str]) -> dict[str, bool]:
@@ -135,7 +135,7 @@ class TwilioCarrier(HttpCarrier, ReceivesCallbacks):
         if response.status != 200 or not isinstance(rows, list):
             raise CarrierError(f"The list of {self.alias} cannot be read (HTTP {response.status}).")
         since = min(at for _, _, at in deliveries) - CLOCK_DIFFERENCE
-        # Newest first. A row whose time cannot be read counts as new.
+        # The list begins with the newest row. A row with an unreadable time counts as new.
         recent = [row for row in rows if isinstance(row, dict) and (_created(row) or since) >= since]
         refs = [str(row.get("sid")) for row in recent]
         known = set(

@@ -37,7 +37,7 @@ CODES: Mapping[int, Code] = {
     32001: Code("Trunk rate exceeded", Verdict.TOO_FAST),
 }
 
-# Those that are about the number or name from which an SMS comes.
+# Codes about the sender of an SMS.
 SENDER_CODES = frozenset({21212, 21606, 21612})
 
 # Statuses of a message. `accepted`, `queued` and so on are not final, but show that Twilio has the message.

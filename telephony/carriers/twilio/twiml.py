@@ -1,4 +1,4 @@
-"""What a call plays: TwiML that plays parts of the recording and gathers keys.
+"""Write the TwiML of a call, which plays parts of the recording and gathers keys.
 
 Twilio stops the playback when a key is pressed, sends the keys, and asks how to continue. The playback then continues where
 it was, so that a stray key cuts nothing off. All state of a call is in the addresses that Twilio requests, which its
@@ -63,7 +63,7 @@ class Position:
 
 
 def parts_of(script: Script, seconds: float) -> list[tuple[float, float]]:
-    """Return the start and the end of each part of the recording: its steps, or the whole."""
+    """Return the start and the end of each part of the recording: the steps of a script, or the whole recording."""
     if not script:
         return [(0.0, seconds)]
     ends = step_ends(script)

@@ -29,7 +29,7 @@ class Claimed:
     priority: int
     opted_out: bool
     script: str | None
-    cause: str  # why it is not to be submitted (`enqueue.DeliveryRequest`); usually ""
+    cause: str  # why it must not be submitted (`enqueue.DeliveryRequest`); usually ""
     sender: str = ""  # the approved sender of an SMS, if it has one
 
 

@@ -25,7 +25,7 @@ SWEEP_SIZE = 5000  # deliveries swept by one statement
 
 
 def expire_leases(report_timeouts: Mapping[str, float] | None = None) -> int:
-    """Make claimed deliveries `unknown` whose lease has expired, because the carrier may have them; return how many.
+    """Set claimed deliveries with an expired lease to `unknown`, because the carrier may have them; return how many.
 
     `report_timeouts` has the seconds that they wait for a report, by the trunk's alias. Deliveries of other trunks wait
     IRIS_REPORT_TIMEOUT_SECONDS. All wait at least LOOK_UP_SECONDS.
@@ -58,7 +58,7 @@ def expire_leases(report_timeouts: Mapping[str, float] | None = None) -> int:
 def unknown_since_lease(alias: str) -> dict[int, int]:
     """Return unknown deliveries of a trunk that no process can still submit: their numbers of attempts by id.
 
-    The caller needs the numbers because a look-up takes time, and its answer is about these attempts only.
+    The caller needs the numbers of attempts because a look-up takes time, and its result applies only to these attempts.
 
     Deliveries that were claimed before a backup was restored are left out. The original database may have submitted them and
     received their reports. So even if the carrier does not know them, they may have been sent.
@@ -76,7 +76,10 @@ def unknown_since_lease(alias: str) -> dict[int, int]:
 
 
 def resolve_unknown(*, taken: Sequence[int], report_timeout: float) -> None:
-    """Make unknown deliveries `submitted`, because the carrier has them. They wait `report_timeout` seconds for a report."""
+    """Set unknown deliveries to `submitted`, because the carrier has them.
+
+    They wait `report_timeout` seconds for a report.
+    """
     if not taken:
         return
     with connection.cursor() as cursor:

@@ -119,7 +119,7 @@ def _senders(alias: str) -> list[tuple[str, str]]:
 
 
 def _balance(alias: str) -> list[tuple[str, str]]:
-    """Return the line with the credit that is left with the carrier; empty if it cannot be asked."""
+    """Return the line with the remaining credit at the carrier; empty if the carrier cannot be asked."""
     try:
         balance = get_carrier(alias).balance()
     except CarrierError as error:
@@ -137,7 +137,7 @@ def _state(trunk: Trunk) -> str:
 
 
 def _last_error(trunk: Trunk) -> str:
-    """Return the last error, when it was, and whether the carrier has accepted anything since."""
+    """Return the last error, its time, and whether the carrier has accepted anything since then."""
     if not trunk.last_error or trunk.last_error_at is None:
         return "none"
     newest = Delivery.objects.order_by("-pk").values_list("pk", flat=True).first() or 0

@@ -65,8 +65,8 @@ def test_sender_that_the_operator_adds_is_approved(operator: Client) -> None:
     ("changes", "words"),
     [
         ({"address": "नेपाल"}, "Use Latin letters"),
-        ({"trunk": "gone"}, "No such trunk takes senders"),
-        ({"trunk": "test_twins"}, "No such trunk takes senders"),
+        ({"trunk": "gone"}, "This trunk does not exist or takes no senders"),
+        ({"trunk": "test_twins"}, "This trunk does not exist or takes no senders"),
         ({"operator": "airtel"}, "not one of the available choices"),
         ({}, "exists already"),
     ],
