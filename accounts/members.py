@@ -46,7 +46,7 @@ class NoMembers(Conflict):
 class Standing:
     """What a person may do for an account, by all memberships that apply to the account.
 
-    `member` is the membership in the account itself, if there is one.
+    `member` is the membership in the account itself or, if there is none, the earliest other one that applies.
     """
 
     account: Account
@@ -58,10 +58,11 @@ class Standing:
 def standing(
     *, memberships: MemberQuerySet, account_id: int | None, member_id: int | None = None
 ) -> Standing | None:
-    """Return the standing of a person in an account, or else in the account that the person joined first.
+    """Return the standing of a person in the account `account_id`. Return None if the person is no member.
 
-    `memberships` are those of one person. Memberships in the account and in its parent apply. For a test twin, the
-    memberships in its account apply. With `member_id`, this membership must be among them. Executes at most two queries.
+    If `account_id` is None, return the standing in the account that the person joined first. `memberships` are those of one
+    person. Memberships in the account and in its parent apply. For a test twin, memberships in the account that it tests
+    for, and in that account's parent, apply. If `member_id` is given, it must be one of these. Executes at most two queries.
     """
     memberships = memberships.select_related("account__parent", "user").order_by("joined_at", "pk")
     if account_id is None:
@@ -91,9 +92,9 @@ def standing(
 
 
 def standing_of(*, user: User, account_id: int | None = None) -> Standing:
-    """Return the person's standing in this account, or else in the account that the person joined first.
+    """Return the person's standing in this account.
 
-    Raises NotAMember.
+    If `account_id` is None, return the standing in the account that the person joined first. Raises NotAMember.
     """
     found = standing(memberships=Member.objects.filter(user=user), account_id=account_id)
     if found is None:
@@ -128,7 +129,8 @@ def add(
     """
     if account.is_twin:
         raise NoMembers(
-            f"{account} is a test twin, which has no members of its own. The members of its account act for it."
+            f"{account} is a test twin, which has no members of its own. The members of the account that it tests for act"
+            " for it."
         )
     email = email.strip()
     services.check_email(email)

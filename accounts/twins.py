@@ -1,7 +1,7 @@
 """Test twins: every account can have a twin for tests, whose calls and SMS reach no phone.
 
 A twin is created on demand, with its first key or by `POST /api/system/twin/`. It has credits, phone numbers and opt-outs of
-its own, but no members. The members of its account act for it.
+its own, but no members. The members of the account that it tests for act for it.
 """
 
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Erase a person's number where the texts of rows about other people mention it."""
+"""Erase a person's number from texts in rows about other people."""
 
 from __future__ import annotations
 

@@ -33,10 +33,13 @@ def _spelled(digits: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A phone number in E.164, as the accounts `owner_ids` know it: one account, and its test twin if it has one.
+    """A phone number in E.164, and the accounts whose data about it are meant.
+
+    `owner_ids` are one account and its test twin, if it has one.
 
     `since` is the time of the request. Only calls, SMS and OTPs that were created up to `until` belong to the request.
-    `pattern` matches the number in texts, however it is written. `core` also matches the digits within longer numbers.
+    `pattern` matches the number in texts, however it is written. `core` matches only the national digits, also within
+    longer numbers.
     PostgreSQL searches many texts faster if it tries `core` first.
     """
 

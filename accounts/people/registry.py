@@ -45,7 +45,10 @@ class Holder:
         """Stop what is queued for the person."""
 
     def incoming(self, person: Person, *, before: datetime) -> str:
-        """Return a sentence if data that was sent before this time is not yet stored where `erase_next` looks."""
+        """Return a sentence while data that the account uploaded before this time is still being imported.
+
+        `erase_next` does not find such data yet.
+        """
         return ""
 
     def erase_next(self, person: Person, *, after: int) -> ErasedStep | None:
@@ -57,7 +60,10 @@ class Holder:
         return ""
 
     def erase(self, person: Person) -> dict[str, int]:
-        """Erase rows that need no steps and belong to nothing under way. Return how many of each kind were erased."""
+        """Erase rows that need no steps, and that no call or SMS under way needs.
+
+        Return how many of each kind were erased.
+        """
         return {}
 
     def under_way(self, person: Person) -> str:
@@ -78,9 +84,9 @@ class Holder:
 
 
 class Expiry(NamedTuple):
-    """Data that an account keeps for some days: the field of `Account` with the days, and a function that erases older data.
+    """How data of one kind expires: the field of `Account` with the number of days, and a function that erases older data.
 
-    `erase` gets the pass, and the time before which all such data are erased.
+    `erase` gets the pass (`accounts.people.passes`) and a time. It erases all such data that are older than this time.
     """
 
     days_field: str
