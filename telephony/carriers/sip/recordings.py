@@ -9,7 +9,7 @@ from telephony.models import Audio
 from telephony.speech import audio
 
 # A recording that is in the database but not in the storage may come back, for example when a folder is mounted again.
-# After this time it counts as gone, because the campaign that plays it must end.
+# After this time it counts as gone, because a campaign must not wait for it for ever.
 MAX_MISSING_SECONDS = 3600.0
 MAX_MISSING_NAMES = 10_000  # only the latest missing recordings are remembered
 
