@@ -50,7 +50,7 @@ def import_prices(*, tariff: Tariff, file: BinaryIO, replaces: bool = False) -> 
     """
     rows = read_prices(file)
     with transaction.atomic():
-        # Only one import into a tariff runs at a time, so that its prices come from one file.
+        # Only one import into a tariff runs at a time, so that two files are not mixed.
         Tariff.objects.select_for_update(no_key=True).get(pk=tariff.pk)
         with connection.cursor() as cursor:
             # Web requests limit the time of each statement. These statements need no limit, because the size of the file is
@@ -101,7 +101,7 @@ def read_prices(file: BinaryIO) -> list[PriceRow]:
 def _parsed(cells: dict[str, str]) -> PriceRow:
     """Return the price of a row. Raises InvalidInput, with a sentence without its full stop."""
     prefix, channel, amount, pulse = (cells.get(column, "").strip() for column in COLUMNS)
-    if cells[csv_files.NO_HEADING].strip():  # such as 1,50 without quotation marks
+    if cells[csv_files.NO_HEADING].strip():  # for example, 1,50 without quotation marks is two cells
         raise InvalidInput("it has more cells than the first row: write credits with a point, such as 1.5")
     if channel.lower() not in _CHANNELS:
         raise InvalidInput(f"{csv_files.quoted(channel)} is no channel: write call or sms")

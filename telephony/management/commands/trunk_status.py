@@ -1,4 +1,4 @@
-"""`manage.py trunk_status`: show the state of each configured trunk. It needs the database, and carriers for balances."""
+"""`manage.py trunk_status`: show the state of each configured trunk. It asks carriers for their balances."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from telephony.senders.choosing import needs_sender
 
 # A working dispatcher updates its note every few seconds, so an older note no longer describes the trunk.
 PACE_NOTE_AGE = timedelta(seconds=30)
-DELIVERIES_EXAMINED = 100_000  # the newest, among which `_last_error` counts the accepted ones
+DELIVERIES_EXAMINED = 100_000  # `_last_error` counts the accepted deliveries among this many newest ones
 
 
 class Command(BaseCommand):
@@ -44,7 +44,7 @@ class Command(BaseCommand):
             )
         }
         for alias in settings.CARRIERS:
-            if alias not in rows:  # no test twin has sent anything
+            if alias not in rows:  # the trunk of test twins has no row before the first test delivery
                 continue
             self._show(rows[alias], counts.get(alias, {"queued": 0, "calls": 0, "under_way": 0}))
         if held := restore_hold.describe_hold():
@@ -71,7 +71,7 @@ class Command(BaseCommand):
         if needed > processes:
             self.stdout.write(
                 f"When all trunks are busy, they need {needed} processes; there are {processes}, so trunks get short time"
-                " slices (IRIS_WORKER_CONCURRENCY, or one more worker)."
+                " slices. Increase IRIS_WORKER_CONCURRENCY, or start one more worker."
             )
 
     def _show(self, trunk: Trunk, count: Mapping[str, Any]) -> None:
