@@ -21,7 +21,7 @@ class Submission:
 
     A `script` means that the recording asks survey questions. It says when each step begins and ends in the recording
     (`telephony.call_scripts`). `sender` is the approved sender of an SMS (`telephony.senders`): a name, a number in E.164 or
-    a short code. It is empty if the trunk decides; otherwise it goes before the trunk's own sender and before `caller`.
+    a short code. It is empty if the trunk decides; otherwise it takes precedence over the trunk's own sender and `caller`.
     """
 
     key: str

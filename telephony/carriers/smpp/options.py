@@ -146,8 +146,8 @@ OPTIONS: dict[str, Option] = {
         _one_of(*(ids.value for ids in MessageIdFormat)),
     ),
     "tlv_ids_as_text": Option(
-        False, "Whether the TLV receipted_message_id has the number format of the receipt's text instead of that of the "
-        "response.", _boolean,
+        False, "Whether the TLV receipted_message_id is written like the id in the receipt's text. If false, it is written "
+        "like the id in the response.", _boolean,
     ),
     "validity_seconds": Option(
         0, "Seconds after which the SMSC gives up on an SMS. 0 leaves it to the SMSC.", _number(0, 30 * 86400)
