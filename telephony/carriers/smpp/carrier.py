@@ -179,8 +179,8 @@ class SmppCarrier(SessionCarrier):
                 results.append(Rejected(key=one.key, cause=Cause.REFUSED, text=text))
         if messages and self._outcomes.is_on_trial:
             text = "The trunk is tried with one SMS first."
-            for one in messages[1:]:
-                results.append(Later(key=one.key, seconds=TRIAL_SECONDS, text=text, attempt=one.attempt))
+            for late in messages[1:]:
+                results.append(Later(key=late.key, seconds=TRIAL_SECONDS, text=text, attempt=late.attempt))
             del messages[1:]
             self._outcomes.begin_trial()
         if messages:
