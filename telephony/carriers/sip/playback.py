@@ -62,9 +62,8 @@ class Playback:
         self.underruns = 0  # how often the buffer ran empty before the end, which is audible
         self._measured_at = time.monotonic()
         self._active_at = self._measured_at + lead_seconds
-        self._begin_at = self._measured_at + max(
-            0.0, lead_seconds - AHEAD_SECONDS
-        )  # the silence after the recording is already being sent
+        # Audio that is written now follows silence of AHEAD_SECONDS, which the stack already has.
+        self._begin_at = self._measured_at + max(0.0, lead_seconds - AHEAD_SECONDS)
 
     def feed(self) -> float | None:
         """Refill the buffer. Return the seconds until the next refill, None if all was sent. Raises NoAudio.

@@ -32,9 +32,8 @@ AHEAD_SECONDS = 0.3
 # The stack's first read empties the buffer down to one packet, so more is added only after it. It comes 4 to 13 ms after
 # the first write, and the second read a packet later.
 CHECK_SECONDS = 0.015
-MAX_CHECK_SECONDS = (
-    0.2  # the stack also reads while it cannot send; then no packet shows that the first read has happened
-)
+# The stack also reads while it cannot send. Then no packet shows that the first read has happened.
+MAX_CHECK_SECONDS = 0.2
 EARLY_SECONDS = 0.01  # steps that are due within this time are done together with the steps that are due now
 
 _Allocate = ctypes.CFUNCTYPE(
