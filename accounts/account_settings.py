@@ -18,9 +18,9 @@ MAX_RECIPIENTS = 2**31 - 1
 MAX_DAYS = 3650
 KEPT_DAYS = ("keep_messages_days", "keep_recordings_days", "keep_recipients_days")
 MAX_SPENDING_LIMIT = Decimal(10) ** 8
-# Settings with which people guard the account against what keys and single persons do. So keys cannot change them.
+# Settings with which people protect the account from its keys and its members. So API keys cannot change these settings.
 OF_PEOPLE = frozenset({"approval_above", "approval_hours"})
-# Names of the time zone database that stand for the configuration of a machine.
+# Names in the time zone database that stand for a machine's own setting.
 _NO_ZONES = frozenset({"Factory", "localtime"})
 
 
@@ -56,15 +56,16 @@ class PeopleOnly(NotAllowed):
 
 
 def register_check(name: str, check: Check) -> None:
-    """Let an app check a setting whose values only it knows, such as voices.
+    """Register a check of a setting whose values only another app knows, such as voices.
 
-    `check` receives the account and the value, unless that is "" or None. It returns what is stored, or raises InvalidInput.
+    `check` receives the account and the value, unless that is "" or None. It returns the value to store, or raises
+    InvalidInput.
     """
     _checks[name] = check
 
 
 def change_settings(*, account: Account, by: Acting, **changes: Unpack[Settings]) -> Account:
-    """Change the given settings, and return the account as it is then. Runs that were begun before are not affected.
+    """Change the given settings, and return the changed account. Runs that have already begun are not affected.
 
     Raises InvalidInput, and PeopleOnly if an API key sends one of `OF_PEOPLE`.
     """

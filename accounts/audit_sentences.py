@@ -22,6 +22,7 @@ OBJECT_KINDS = (
     "person",
     "recipient",
     "run",
+    "sender",
     "sheet",
 )
 
@@ -40,6 +41,7 @@ _SETTINGS = {
     "keep_recordings_days": "the days for which recorded answers are kept",
     "keep_recipients_days": "the days for which recipients are kept",
 }
+_OPERATORS = {"ntc": "Nepal Telecom", "ncell": "Ncell", "smart": "Smart Telecom"}
 _FIELDS = {
     "sms_message": "SMS message",
     "audio": "recording",
@@ -153,6 +155,18 @@ def _bought(entry: AuditEntry, details: Details) -> str:
     return f"{verb} the phone number {entry.object_name}"
 
 
+def _sender(said: str) -> Predicate:
+    def predicate(entry: AuditEntry, details: Details) -> str:
+        reason = f", because: {str(details['reason']).rstrip('.')}" if details.get("reason") else ""
+        name = f"“{entry.object_name}”"
+        return (
+            said.format(name=name, operator=_OPERATORS.get(details.get("operator", ""), "every operator"))
+            + reason
+        )
+
+    return predicate
+
+
 def _exported(entry: AuditEntry, details: Details) -> str:
     match details.get("what"):
         case "survey":
@@ -228,6 +242,11 @@ PREDICATES: Mapping[str, Predicate] = {
     "credits_received": _money("moved {credits} here from another account"),
     "number_bought": _bought,
     "number_released": "released the phone number {name}",
+    "number_retired": "withdrew the phone number {name}",
+    "sender_requested": _sender("requested the sender {name} for SMS to {operator}"),
+    "sender_approved": _sender("approved the sender {name} for SMS to {operator}"),
+    "sender_refused": _sender("refused the sender {name} for SMS to {operator}"),
+    "sender_removed": _sender("removed the sender {name} for SMS to {operator}"),
     "campaign_created": "created the campaign {name}",
     "campaign_changed": _changed,
     "campaign_deleted": "deleted the campaign {name}",

@@ -1,4 +1,4 @@
-"""Delete rows that no limit and no token needs any more, send e-mails, export and erase people's data.
+"""Celery tasks: delete outdated rows of limits and logins, send e-mails, export and erase people's data.
 
 The tasks are idempotent. They may run twice, late or never: the next tick finds the remaining work.
 """
@@ -11,7 +11,7 @@ from accounts.models import PersonRequest
 from accounts.people import requests, retention
 from iris.locks import locked
 
-SECONDS = 2.0  # how long a task about people's data keeps its process
+SECONDS = 2.0  # how long a task about people's data may occupy its process
 EXPIRES = 60  # seconds after which a waiting task is dropped
 
 
@@ -27,7 +27,7 @@ def prune() -> None:
 
 @shared_task(name="accounts.tasks.send_mail")
 def send_mail() -> None:
-    """Write the e-mails that people asked for, and send all that are due. Runs every three seconds."""
+    """Write the e-mails with links that people requested, and send all e-mails that are due. Runs every three seconds."""
     while links.write_requested() == links.BATCH_SIZE:
         pass
     while mail.send_due() == mail.BATCH_SIZE:
@@ -52,7 +52,7 @@ def work_on_person_requests() -> None:
 
 @shared_task(name="accounts.tasks.erase_expired")
 def erase_expired() -> None:
-    """Erase what accounts no longer keep. Runs every ten minutes."""
+    """Erase data that accounts no longer keep. Runs every ten minutes."""
     with locked("retention") as ours:
         if ours:
             requests.remove_results()

@@ -10,11 +10,14 @@ class CampaignsConfig(AppConfig):
         from accounts.people import registry
         from campaigns.runs.outcomes import conclude
         from campaigns.runs.rules import read_calling_hours, read_retry
+        from campaigns.runs.setting_aside import set_aside_for_numbers
         from campaigns.surveys.responses import store_responses
         from telephony.engine.signals import answers_given, deliveries_changed
+        from telephony.inventory.signals import numbers_retired
 
         register_check("retry", lambda account, sent: read_retry(sent))
         register_check("calling_hours", lambda account, sent: read_calling_hours(sent))
         deliveries_changed.connect(conclude, dispatch_uid="campaigns.conclude")
+        numbers_retired.connect(set_aside_for_numbers, dispatch_uid="campaigns.retired_numbers")
         answers_given.connect(store_responses, dispatch_uid="campaigns.store_responses")
         registry.register("campaigns.people.holder")

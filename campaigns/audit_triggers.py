@@ -13,6 +13,45 @@ FIELDS = (
 FIRST_FIELDS = FIELDS[:14]
 
 
+def _watch_runs(reason: str) -> str:
+    """Return the SQL of the function that logs changes of runs. `reason` is the SQL of the reason why a run is paused."""
+    return f"""
+-- What people decide. That a run starts at its time, ends, or finishes its stop, follows from that and is not logged.
+CREATE OR REPLACE FUNCTION campaigns_run_audit() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+DECLARE
+    what text;
+    more jsonb := jsonb_build_object('run', NEW.id);
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        what := 'run_begun';
+        more := more || jsonb_build_object('recipients', NEW.recipient_count,
+            'trial', CASE WHEN NEW.trial THEN true END,
+            'awaiting', CASE WHEN NEW.status = 'awaiting' THEN true END,
+            'starts_at', CASE WHEN NEW.starts_at > statement_timestamp() THEN NEW.starts_at END);
+    ELSIF NEW.status = 'stopping' THEN
+        what := 'run_stopped';
+    ELSIF NEW.status = 'paused' THEN
+        what := 'run_paused';
+        more := more || jsonb_build_object('reason', nullif({reason}, ''));
+    ELSIF OLD.status = 'paused' THEN
+        what := 'run_resumed';
+    ELSIF OLD.status = 'awaiting' AND NEW.status IN ('scheduled', 'running') THEN
+        what := 'run_approved';
+        more := more || jsonb_build_object('recipients', NEW.recipient_count);
+    ELSIF NEW.status = 'withdrawn' THEN
+        what := CASE NEW.not_started WHEN 'rejected' THEN 'run_rejected' WHEN 'expired' THEN 'run_expired'
+                ELSE 'run_withdrawn' END;
+        more := more || jsonb_build_object('reason', nullif(NEW.rejection, ''));
+    ELSE
+        RETURN NULL;
+    END IF;
+    PERFORM accounts_audit(owner_id, what, 'run', NEW.id, name, id, more)
+       FROM campaigns_campaign WHERE id = NEW.campaign_id;
+    RETURN NULL;
+END $$;
+"""
+
+
 def watch_campaigns(fields: tuple[str, ...]) -> str:
     """Return the SQL that logs changes of these fields of campaigns."""
     changed = ",\n".join(
@@ -53,6 +92,7 @@ WATCH = (
     + """
 CREATE TRIGGER audit_insert AFTER INSERT ON campaigns_campaign
    FOR EACH ROW EXECUTE FUNCTION campaigns_campaign_audit();
+
 -- A background import changes the count in each of its chunks. It is logged once, when it ends.
 CREATE FUNCTION campaigns_recipients_audit() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
@@ -84,39 +124,9 @@ CREATE TRIGGER audit_insert AFTER INSERT ON campaigns_sheetimport
 CREATE TRIGGER audit_update AFTER UPDATE OF status ON campaigns_sheetimport FOR EACH ROW
   WHEN (OLD.status = 'importing' AND NEW.status <> 'importing') EXECUTE FUNCTION campaigns_sheetimport_audit();
 
--- What people decide. That a run starts at its time, ends, or finishes its stop, follows from that and is not logged.
-CREATE FUNCTION campaigns_run_audit() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
-DECLARE
-    what text;
-    more jsonb := jsonb_build_object('run', NEW.id);
-BEGIN
-    IF TG_OP = 'INSERT' THEN
-        what := 'run_begun';
-        more := more || jsonb_build_object('recipients', NEW.recipient_count,
-            'trial', CASE WHEN NEW.trial THEN true END,
-            'awaiting', CASE WHEN NEW.status = 'awaiting' THEN true END,
-            'starts_at', CASE WHEN NEW.starts_at > statement_timestamp() THEN NEW.starts_at END);
-    ELSIF NEW.status = 'stopping' THEN
-        what := 'run_stopped';
-    ELSIF NEW.status = 'paused' THEN
-        what := 'run_paused';
-        more := more || jsonb_build_object('reason', nullif(NEW.pause_reason, ''));
-    ELSIF OLD.status = 'paused' THEN
-        what := 'run_resumed';
-    ELSIF OLD.status = 'awaiting' AND NEW.status IN ('scheduled', 'running') THEN
-        what := 'run_approved';
-        more := more || jsonb_build_object('recipients', NEW.recipient_count);
-    ELSIF NEW.status = 'withdrawn' THEN
-        what := CASE NEW.not_started WHEN 'rejected' THEN 'run_rejected' WHEN 'expired' THEN 'run_expired'
-                ELSE 'run_withdrawn' END;
-        more := more || jsonb_build_object('reason', nullif(NEW.rejection, ''));
-    ELSE
-        RETURN NULL;
-    END IF;
-    PERFORM accounts_audit(owner_id, what, 'run', NEW.id, name, id, more)
-       FROM campaigns_campaign WHERE id = NEW.campaign_id;
-    RETURN NULL;
-END $$;
+"""
+    + _watch_runs("NEW.pause_reason")
+    + """
 CREATE TRIGGER audit_insert AFTER INSERT ON campaigns_run
    FOR EACH ROW EXECUTE FUNCTION campaigns_run_audit();
 CREATE TRIGGER audit_update AFTER UPDATE OF status ON campaigns_run FOR EACH ROW
@@ -138,76 +148,6 @@ DROP FUNCTION campaigns_recipients_audit();
 DROP FUNCTION campaigns_campaign_audit();
 """
 
-# Replaces the function above, which copied what a reason quotes.
-QUOTE_NOTHING = """
--- What people decide. That a run starts at its time, ends, or finishes its stop, follows from that and is not logged.
-CREATE OR REPLACE FUNCTION campaigns_run_audit() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
-DECLARE
-    what text;
-    more jsonb := jsonb_build_object('run', NEW.id);
-BEGIN
-    IF TG_OP = 'INSERT' THEN
-        what := 'run_begun';
-        more := more || jsonb_build_object('recipients', NEW.recipient_count,
-            'trial', CASE WHEN NEW.trial THEN true END,
-            'awaiting', CASE WHEN NEW.status = 'awaiting' THEN true END,
-            'starts_at', CASE WHEN NEW.starts_at > statement_timestamp() THEN NEW.starts_at END);
-    ELSIF NEW.status = 'stopping' THEN
-        what := 'run_stopped';
-    ELSIF NEW.status = 'paused' THEN
-        what := 'run_paused';
-        more := more || jsonb_build_object('reason',
-            -- A reason may quote a text that could not be spoken. The log contains no message texts.
-            nullif(regexp_replace(NEW.pause_reason, '“[^”]*”', '“…”', 'g'), ''));
-    ELSIF OLD.status = 'paused' THEN
-        what := 'run_resumed';
-    ELSIF OLD.status = 'awaiting' AND NEW.status IN ('scheduled', 'running') THEN
-        what := 'run_approved';
-        more := more || jsonb_build_object('recipients', NEW.recipient_count);
-    ELSIF NEW.status = 'withdrawn' THEN
-        what := CASE NEW.not_started WHEN 'rejected' THEN 'run_rejected' WHEN 'expired' THEN 'run_expired'
-                ELSE 'run_withdrawn' END;
-        more := more || jsonb_build_object('reason', nullif(NEW.rejection, ''));
-    ELSE
-        RETURN NULL;
-    END IF;
-    PERFORM accounts_audit(owner_id, what, 'run', NEW.id, name, id, more)
-       FROM campaigns_campaign WHERE id = NEW.campaign_id;
-    RETURN NULL;
-END $$;
-"""
-QUOTE = """
--- What people decide. That a run starts at its time, ends, or finishes its stop, follows from that and is not logged.
-CREATE OR REPLACE FUNCTION campaigns_run_audit() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
-DECLARE
-    what text;
-    more jsonb := jsonb_build_object('run', NEW.id);
-BEGIN
-    IF TG_OP = 'INSERT' THEN
-        what := 'run_begun';
-        more := more || jsonb_build_object('recipients', NEW.recipient_count,
-            'trial', CASE WHEN NEW.trial THEN true END,
-            'awaiting', CASE WHEN NEW.status = 'awaiting' THEN true END,
-            'starts_at', CASE WHEN NEW.starts_at > statement_timestamp() THEN NEW.starts_at END);
-    ELSIF NEW.status = 'stopping' THEN
-        what := 'run_stopped';
-    ELSIF NEW.status = 'paused' THEN
-        what := 'run_paused';
-        more := more || jsonb_build_object('reason', nullif(NEW.pause_reason, ''));
-    ELSIF OLD.status = 'paused' THEN
-        what := 'run_resumed';
-    ELSIF OLD.status = 'awaiting' AND NEW.status IN ('scheduled', 'running') THEN
-        what := 'run_approved';
-        more := more || jsonb_build_object('recipients', NEW.recipient_count);
-    ELSIF NEW.status = 'withdrawn' THEN
-        what := CASE NEW.not_started WHEN 'rejected' THEN 'run_rejected' WHEN 'expired' THEN 'run_expired'
-                ELSE 'run_withdrawn' END;
-        more := more || jsonb_build_object('reason', nullif(NEW.rejection, ''));
-    ELSE
-        RETURN NULL;
-    END IF;
-    PERFORM accounts_audit(owner_id, what, 'run', NEW.id, name, id, more)
-       FROM campaigns_campaign WHERE id = NEW.campaign_id;
-    RETURN NULL;
-END $$;
-"""
+# The log contains no message texts, but a reason may quote a text that could not be spoken.
+QUOTE_NOTHING = _watch_runs("regexp_replace(NEW.pause_reason, '“[^”]*”', '“…”', 'g')")
+QUOTE = _watch_runs("NEW.pause_reason")

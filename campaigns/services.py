@@ -64,9 +64,9 @@ def create_campaign(
 ) -> Created:
     """Create a campaign: empty, from single numbers, or from a sheet.
 
-    The account's defaults stand for a voice, a caller and a spending limit that are not given. A limit of None is given.
-    `number_column` is the heading or letter of the sheet's column with the numbers; with "" iris finds it. A large sheet is
-    imported in the background (`imports`). Raises InvalidInput, and creates nothing, if no number is valid.
+    If the voice, the caller or the spending limit is omitted, the account's default is used. A limit of None is not an
+    omitted limit. `number_column` is the heading or letter of the sheet's column with the numbers; with "" iris finds it. A
+    large sheet is imported in the background (`imports`). Raises InvalidInput, and creates nothing, if no number is valid.
     """
     _add_defaults(fields, account=account)
     _check(fields, account=account)
@@ -165,7 +165,7 @@ def delete_campaign(*, campaign: Campaign) -> None:
         campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
         campaign.deleted_at = timezone.now()
         campaign.save(update_fields=["deleted_at"])
-        # In the same transaction, because nobody can stop the run of a deleted campaign.
+        # Stop the run in the same transaction, because nobody can stop the run of a deleted campaign.
         run = run_statuses.live_run(campaign.pk)
         first = run is not None and runs.request_stop(run)
     if run is not None:

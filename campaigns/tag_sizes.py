@@ -65,8 +65,8 @@ class TagMeasurer:
     def as_json(self) -> dict[str, Any]:
         """Return the value of `Campaign.tag_sizes`.
 
-        Only the length of the longest value counts. So a text of this length is stored and not the value, which may be
-        a name.
+        Only the length of the longest value matters. So a placeholder text of this length is stored instead of the value,
+        which may be a name.
         """
         self._measure()
         return {
@@ -95,7 +95,10 @@ def without_values(tag_sizes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def rows_at_once(campaign: Campaign) -> int:
-    """Return how many recipients may be in memory while they are shown, by the longest values of their tags; at least 1."""
+    """Return how many recipients may be in memory while they are shown; at least 1.
+
+    The number depends on the longest values of their tags.
+    """
     known = tag_sizes_of(campaign)
     letters = sum(len(tag) + (known[tag].size.units if tag in known else 0) for tag in campaign.tags)
     return max(1, BYTES_AT_ONCE // (200 + 100 * len(campaign.tags) + 3 * letters))
@@ -113,7 +116,7 @@ def tag_sizes_of(campaign: Campaign) -> dict[str, TagSize]:
 def spoken_bounds(
     campaign: Campaign, sizes: Mapping[str, TagSize], *, last_recipient: int
 ) -> dict[str, float]:
-    """Return the most seconds that a value of each tag takes to say, at the reference pace.
+    """Return the maximum seconds that speaking a value of each tag takes, at the reference pace.
 
     `last_recipient` is the id of the campaign's last recipient. Until a worker has measured all recipients (`measuring`),
     the bound follows from the number of characters; it is several times as long.

@@ -20,7 +20,7 @@ class IrisConfig(AppConfig):
 
         registry.register("iris.kept_answers")
 
-        gc.freeze()  # what is loaded stays: later collections need not look at it
+        gc.freeze()  # loaded modules stay in memory, so later collections need not examine them
         gc.set_threshold(*USUAL_GC_THRESHOLDS)
 
 

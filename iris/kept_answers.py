@@ -1,4 +1,4 @@
-"""Keep the answers to requests that have an idempotency key, so that a retry gets the answer and does nothing again.
+"""Store the responses to requests with an idempotency key, so that a retry gets the stored response and changes nothing.
 
 A row claims the key before the work begins, and is committed. The answer is stored after the work, and wherever the
 work is one transaction, in that transaction (`iris.api.idempotency`). While a process carries the request out, its
@@ -47,7 +47,10 @@ class TooManyKeys(Throttled):
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """An earlier request with the same key. `body` is None while it is not done, and if its answer is not kept."""
+    """An earlier request with the same key.
+
+    `body` is None while the request is in progress, and if its response is not stored.
+    """
 
     fingerprint: str
     done: bool
@@ -170,7 +173,7 @@ def forget(claimed: Claim, *, owner_id: int) -> None:
 
 
 def erase() -> int:
-    """Erase a batch of bodies whose time is over. Return their number. Safe to run concurrently."""
+    """Erase a batch of bodies that have been kept long enough. Return their number. Safe to run concurrently."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""UPDATE {_TABLE} SET body = NULL, erase_at = NULL WHERE id IN (
@@ -194,7 +197,7 @@ def prune() -> int:
 
 
 def key_hash(key: str) -> str:
-    """Return what is stored of a key: 128 bits of its hash, so that rows have the same size for all keys."""
+    """Return the first 128 bits of a key's hash. Only these are stored, so that rows have the same size for all keys."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
@@ -230,12 +233,15 @@ def _key_rule(owner_id: int) -> Rule:
 
 
 class KeptAnswersHolder(Holder):
-    """Answers may contain anything that was sent. Their number is small, and so is the time for which they are kept."""
+    """The holder of stored responses, which may contain any data of a request.
+
+    There are few of them, and they are kept briefly.
+    """
 
     name = "kept answers"
 
     def finish(self, person: Person) -> dict[str, int]:
-        """Erase the bodies in which the person's number is."""
+        """Erase the bodies that contain the person's number."""
         rows = KeptAnswer.objects.filter(owner_id__in=person.owner_ids, body__isnull=False).order_by("pk")
         found = [
             pk

@@ -35,7 +35,7 @@ def locked(name: str, *, count: int = 1) -> Iterator[bool]:
 
 
 def wait_for(name: str, *, seconds: float) -> bool:
-    """Wait until no process that holds the lock of this name now holds it any more; return False after `seconds`.
+    """Wait until all processes that now hold the lock of this name have released it; return False after `seconds`.
 
     Call it outside transactions.
     """

@@ -18,7 +18,7 @@ from telephony.models import OptOut
 from telephony.numbering import ParsedNumber
 
 EVERY_COUNTRY = "*"
-# Nobody needs a password on such a number, but fraudsters earn money with each call or SMS to it.
+# Types of numbers on which nobody needs a password, but with which fraudsters earn money for each call or SMS.
 COSTLY = {PhoneNumberType.PREMIUM_RATE, PhoneNumberType.SHARED_COST}
 
 

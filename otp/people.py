@@ -21,7 +21,7 @@ class OtpHolder(Holder):
     name = "otp"
 
     def erase(self, person: Person) -> dict[str, int]:
-        """Erase number, password and text of the person's OTPs that have ended."""
+        """Erase the numbers, passwords and texts of the person's ended OTPs."""
         sent = Otp.objects.filter(owner__in=person.owner_ids, to=person.number, created_at__lte=person.until)
         return {"otps": erase_rows(sent)}
 
@@ -48,7 +48,7 @@ class OtpHolder(Holder):
 
 
 def erase_rows(rows: QuerySet[Otp]) -> int:
-    """Erase those of these OTPs that have ended, in batches; return how many."""
+    """Erase the ended OTPs among these rows, in batches; return how many were erased."""
     ended = rows.filter(Q(delivery=None) | Q(delivery__status__gte=FINAL)).order_by("pk")
     erased = 0
     while ids := list(ended.values_list("pk", flat=True)[:BATCH]):

@@ -25,7 +25,7 @@ from telephony.models import Channel, Purpose
 from telephony.placeholders import read_placeholders
 from telephony.speech.legacy_fonts import legacy_first
 
-# The place of the password in the message: `{otp}`, in any case and with spaces.
+# The placeholder of the password in the message: `{otp}`, in upper or lower case, with or without spaces.
 _PLACEHOLDER = re.compile(r"\{\s*+otp\s*+\}", re.IGNORECASE)
 _WORD = re.compile(r"\{\s*+(\w[^{}]*+)\}")
 LENGTHS = range(4, 11)
@@ -48,7 +48,7 @@ def send_otp(
 
     The password replaces every `{otp}` in the message, in any case. A message without `{otp}` is sent unchanged, but not to
     recipients who have opted out. The maximum cost is held; when the delivery ends, the unused credits are released. Raises
-    InvalidInput (number, code, length, voice, no price, or another word in braces), OptedOut, TooManyToNumber,
+    InvalidInput (number, code, length, voice, no price, or another word in braces), OptedOut, TooManyToNumber, NoSender,
     InsufficientCredits and Unavailable (held after a restore).
     """
     parsed = reachable(number)
@@ -103,7 +103,7 @@ def send_otp(
             pulse_seconds=rates.pulse_seconds if channel == Channel.CALL else None,
             useful_until=timezone.now() + USEFUL,
         )
-        (otp.delivery_id,) = enqueue(requests=[request])
+        (otp.delivery_id,) = enqueue(requests=[request], needs_senders=True)
         otp.save(update_fields=["hold", "delivery"])
     return otp
 
@@ -121,7 +121,7 @@ def reachable(number: object) -> numbering.ParsedNumber:
 
 
 def _rates_of(account: Account, channel: Channel, to: str) -> pricing.Rates:
-    """Return what the number costs now. Raises InvalidInput if it has no price."""
+    """Return the present rates of the number. Raises InvalidInput if the number has no price."""
     rates = tariffs.rates_now(account, to)
     if (rates.call if channel == Channel.CALL else rates.sms) is None:
         kind = "calls to" if channel == Channel.CALL else "SMS to"

@@ -54,7 +54,7 @@ _STOP_WORDS = {
     "नपठाउनु",
 }
 _START_WORDS = {"start", "unstop", "subscribe", "सुरु", "सुरू", "शुरु", "शुरू"}
-# These end a subscription only if nothing else is said ("cancel my order" is ordinary text).
+# These words opt out only if the SMS contains nothing else ("cancel my order" is ordinary text).
 _STOP_WORDS_ALONE = {"cancel", "end", "quit", "revoke"}
 _TWO_WORDS = {("opt", "out"): "optout"}
 _POLITE_WORDS = {"please", "pls", "plz", "kindly", "कृपया"}  # before a keyword

@@ -29,7 +29,7 @@ def rates_of_settings() -> Rates:
 
 
 def sms_credits(segments: int, rates: Rates | None = None) -> Decimal:
-    """Return the credits for one SMS of that many segments. Without rates, those of the settings count.
+    """Return the credits for one SMS of that many segments. Without rates, the rates of the settings apply.
 
     Raises ValueError if the destination has no price for SMS.
     """
@@ -44,8 +44,8 @@ def sms_credits(segments: int, rates: Rates | None = None) -> Decimal:
 def call_credits(seconds: float | Decimal, rates: Rates | None = None) -> Decimal:
     """Return the credits for one answered call of that many seconds: the price of every started pulse, at least one.
 
-    Fractions of a millisecond do not count: they are rounding errors, not measurements. Without rates, those of the settings
-    count. Raises ValueError if the destination has no price for calls.
+    Fractions of a millisecond do not count: they are rounding errors, not measurements. Without rates, the rates of the
+    settings apply. Raises ValueError if the destination has no price for calls.
     """
     rates = rates or rates_of_settings()
     if rates.call is None:

@@ -29,7 +29,7 @@ class RequestStage(models.TextChoices):
 
 
 class PersonRequest(models.Model):
-    """A request about one phone number. A worker carries it out in steps, and stores with each where the next one begins.
+    """A request about one phone number. A worker carries it out in steps, and stores where the next step begins.
 
     The number of an erasure is removed when it is done. `digest` is a keyed hash of account and number.
     """
@@ -84,9 +84,9 @@ class PersonRequest(models.Model):
 
 
 class Retention(models.Model):
-    """How far the data of an account has been erased, and what was erased on the last day with something to erase.
+    """How far the data of an account has been erased, and how much was erased on the last day with erased data.
 
-    `marks` says for each kind of data up to where everything is erased, so that a pass does not read the same rows again.
+    `marks` has the position of the last erased row for each kind of data, so that a pass does not read the same rows again.
     """
 
     account = models.OneToOneField(

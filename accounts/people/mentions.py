@@ -1,4 +1,4 @@
-"""Erase a person's number where it is in the texts of rows that belong to others."""
+"""Erase a person's number from texts in rows about other people."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ BATCH = 1000
 def erase_mentions(
     person: Person, *, table: str, columns: Sequence[str], where: str, parameters: Sequence[Any]
 ) -> list[int]:
-    """Replace the number in these text columns of a table by `ERASED`; return the ids of the rows that had it.
+    """Replace the number with `ERASED` in these text columns of a table; return the ids of the rows that contained it.
 
-    `where` is the SQL of a condition on the rows, with its parameters. All rows for which it is true are read.
+    `where` is an SQL condition, and `parameters` are its parameters. All rows that fulfil the condition are read.
     """
     contained = " OR ".join(f"({column} ~ %s AND {column} ~ %s)" for column in columns)
     with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""Passes over the data of accounts that erase what these no longer keep."""
+"""Passes over the data of an account. A pass erases data that the account no longer keeps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _Row = TypeVar("_Row", bound=Model)
 
 
 class OutOfTime(Exception):
-    """The pass has used its time. The next one goes on."""
+    """The pass has used its time. The next pass continues."""
 
 
 class Pass:
@@ -33,7 +33,10 @@ class Pass:
         return self._state.marks.get(kind)
 
     def count(self, kind: str, number: int) -> None:
-        """Count what was erased. The counts are those of the last day on which something was."""
+        """Add to the counts of erased rows. They cover the last day on which rows were erased.
+
+        Raises OutOfTime when the pass has used its time.
+        """
         if number:
             now, before = timezone.now(), self._state.erased_at
             if before is None or timezone.localdate(before) != timezone.localdate(now):
@@ -45,7 +48,10 @@ class Pass:
             raise OutOfTime
 
     def reach(self, kind: str, mark: Any) -> None:
-        """Note that everything of this kind is erased up to this mark."""
+        """Store how far this kind of data is erased.
+
+        A mark is the position of the last erased row: its id, or a time in ISO format.
+        """
         self._state.marks[kind] = mark
         self._state.save(update_fields=["marks"])
 
@@ -58,9 +64,9 @@ class Pass:
         erase: Callable[[list[_Row]], int],
         count: str = "messages",
     ) -> None:
-        """Erase rows in the order of their ids, in batches, up to the first one that is not over.
+        """Erase rows in the order of their ids, in batches, up to the first row for which `is_over` is false.
 
-        `erase` returns how many of a batch count. The mark of this kind is the id of the last one that was erased.
+        `erase` returns how many rows of a batch are counted. The mark of this kind is the id of the last erased row.
         """
         while batch := list(rows.filter(pk__gt=self.mark(kind) or 0).order_by("pk")[:BATCH]):
             over = list(takewhile(is_over, batch))
@@ -76,7 +82,7 @@ class Pass:
         self._state.save(update_fields=["passed_at"])
 
     def since(self, kind: str) -> datetime:
-        """Return the mark of a kind as a time."""
+        """Return the mark of a kind as a time: 1970 if there is no mark yet."""
         return datetime.fromisoformat(self.mark(kind) or "1970-01-01T00:00:00+00:00")
 
 

@@ -1,6 +1,7 @@
-"""A person, known to an account by a phone number, and how texts spell that number.
+"""A person, whom an account knows by a phone number, and the spellings of that number in texts.
 
-Python and PostgreSQL search with the same regular expression, so it contains only what both read alike.
+Python and PostgreSQL search with the same regular expression, so the expression contains only syntax that both interpret
+alike.
 """
 
 from __future__ import annotations
@@ -32,11 +33,14 @@ def _spelled(digits: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A phone number in E.164, in these accounts: one account, with its test twin if it has one.
+    """A phone number in E.164, and the accounts whose data about it are meant.
 
-    `since` is the time of the request. `until` is the time of the latest calls, SMS and OTPs that count. What an account
-    sends later is new. `pattern` finds the number in texts, however it is written. `core` finds the same and more, because
-    it looks at no neighbors; PostgreSQL reads many texts faster with it.
+    `owner_ids` are one account and its test twin, if it has one.
+
+    `since` is the time of the request. Only calls, SMS and OTPs that were created up to `until` belong to the request.
+    `pattern` matches the number in texts, however it is written. `core` matches only the national digits, also within
+    longer numbers.
+    PostgreSQL searches many texts faster if it tries `core` first.
     """
 
     owner_ids: Sequence[int]

@@ -1,4 +1,4 @@
-"""Keyed hashes that stand for phone numbers whose owners had them erased, so that their opt-outs stay in force.
+"""Pseudonyms: keyed hashes that replace erased phone numbers in opt-out lists, so that the opt-outs stay in force.
 
 A pseudonym is an HMAC of account and number. Without the key, which is not in the database, nobody can find out the
 number by hashing all numbers. The same number has another pseudonym in each account. PostgreSQL computes the same HMAC
@@ -14,9 +14,9 @@ from typing import Any
 
 from django.conf import settings
 
-MARK = "#"  # no phone number begins like this
-_DIGITS = 31  # hexadecimal; with the mark it fits into the column of a number
-_BLOCK = 64  # bytes of a block of SHA-256
+MARK = "#"  # no phone number begins with this character
+_DIGITS = 31  # hexadecimal digits; with MARK, a pseudonym fits into the column of a number
+_BLOCK = 64  # block size of SHA-256 in bytes
 
 
 def pseudonym_of(number: str, *, owner_id: int) -> str:
@@ -25,7 +25,7 @@ def pseudonym_of(number: str, *, owner_id: int) -> str:
 
 
 def spellings_of(number: str, *, owner_id: int) -> list[str]:
-    """Return all texts that can stand for a number in the opt-out list: itself, and its pseudonyms under all keys."""
+    """Return all spellings of a number in opt-out lists: the number itself, and its pseudonyms under all keys."""
     return [number, *(_pseudonym(number, owner_id, key) for key in _keys())]
 
 

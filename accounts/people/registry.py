@@ -1,4 +1,9 @@
-"""What each app stores about people. The apps register it when they are loaded, so this package imports none of them."""
+"""Register what each app stores about people.
+
+The apps call `register` when they are loaded, so this package imports none of them.
+
+An app's rows are read in steps. A mark, such as an id, tells where the next step begins.
+"""
 
 from __future__ import annotations
 
@@ -14,68 +19,74 @@ Rows = list[dict[str, Any]]
 
 
 class ErasedStep(NamedTuple):
-    """A step of an erasure: the mark at which the next one begins, and how many rows of each kind it had to erase."""
+    """The result of one step of an erasure: the next step's mark, and how many rows of each kind were erased."""
 
     mark: int
     counts: dict[str, int]
 
 
 class ExportedStep(NamedTuple):
-    """A step of an export: the mark at which the next one begins, and the rows of each kind that it found."""
+    """The result of one step of an export: the next step's mark, and the rows of each kind that this step found."""
 
     mark: int
     rows: dict[str, Rows]
 
 
 class Holder:
-    """What an app stores about a person. Apps override the functions that concern them.
+    """Erases and exports what one app stores about a person. Apps override the methods that they need.
 
-    All functions may be called again after a crash, so what they have done already must do no harm. Sentences tell the
-    members of the account what an erasure waits for; "" means that it need not wait.
+    A crash may repeat any call, so all methods must be idempotent. Methods that return a `str` tell the members of the
+    account what the erasure waits for; "" means that it need not wait.
     """
 
-    name: str  # of the holder; part of stored marks
+    name: str  # the key of the holder's mark in `PersonRequest.marks`
 
     def stop(self, person: Person) -> None:
         """Stop what is queued for the person."""
 
     def incoming(self, person: Person, *, before: datetime) -> str:
-        """Return a sentence if data that was sent before this time has not arrived where `erase_next` looks."""
+        """Return a sentence while data that the account uploaded before this time is still being imported.
+
+        `erase_next` does not find such data yet.
+        """
         return ""
 
     def erase_next(self, person: Person, *, after: int) -> ErasedStep | None:
-        """Erase the person in the next rows after a mark, which is 0 at first. Return None if there are no more."""
+        """Erase the person in the next rows after a mark, which is 0 at first. Return None if no rows are left."""
         return None
 
     def settle(self, person: Person) -> str:
-        """Return a sentence as long as a process may act on what it read before `erase_next` erased it."""
+        """Return a sentence as long as a process may still use data about the person that it read before `erase_next`."""
         return ""
 
     def erase(self, person: Person) -> dict[str, int]:
-        """Erase what needs no steps and is not under way; return how many rows of each kind had something to erase."""
+        """Erase rows that need no steps, and that no call or SMS under way needs.
+
+        Return how many of each kind were erased.
+        """
         return {}
 
     def under_way(self, person: Person) -> str:
-        """Return a sentence as long as something is under way that can be erased only when it has ended."""
+        """Return a sentence as long as calls or SMS are under way that can be erased only after they have ended."""
         return ""
 
     def finish(self, person: Person) -> dict[str, int]:
-        """Erase what was still needed while something was under way; return the same as `erase`."""
+        """Erase rows that were needed while something was under way. Return how many of each kind were erased."""
         return {}
 
     def export_next(self, person: Person, *, after: int, most: int) -> ExportedStep | None:
-        """Return at most `most` rows of the person after a mark, which is 0 at first; None if there are no more."""
+        """Return at most `most` rows of the person after a mark, which is 0 at first; None if no rows are left."""
         return None
 
     def export(self, person: Person, *, most: int) -> dict[str, Rows]:
-        """Return what needs no steps: at most `most` rows of each kind, the newest first."""
+        """Return the rows that need no steps: at most `most` of each kind, the newest first."""
         return {}
 
 
 class Expiry(NamedTuple):
-    """What an account keeps for a number of days: the field of `Account` with that number, and what erases the rest.
+    """How data of one kind expires: the field of `Account` with the number of days, and a function that erases older data.
 
-    `erase` gets the pass, and the time before which everything is erased.
+    `erase` gets the pass (`accounts.people.passes`) and a time. It erases all such data that are older than this time.
     """
 
     days_field: str
@@ -86,9 +97,9 @@ _modules: list[str] = []
 
 
 def register(module: str) -> None:
-    """Let requests and passes of retention reach what an app stores about people.
+    """Register a module of an app, so that requests about people and passes of retention find what the app stores.
 
-    The module has a `HOLDER` and its `EXPIRIES`. It is imported when it is first needed, because many processes need none.
+    The module has a `HOLDER` and `EXPIRIES`. It is imported when it is first needed, because many processes never need it.
     """
     if module not in _modules:
         _modules.append(module)
@@ -100,5 +111,5 @@ def holders() -> list[Holder]:
 
 
 def expiries() -> list[Expiry]:
-    """Return all that expires, in the order in which the apps were loaded."""
+    """Return the expiries of all apps, in the order in which the apps were loaded."""
     return [one for module in _modules for one in import_module(module).EXPIRIES]

@@ -1,12 +1,12 @@
 """Export and erase what an account stores about a person, in the background.
 
-The database is the queue. A worker carries out a request in steps that can be repeated, and stores after each step
-where the next one begins. So a process that dies, or runs twice, does no harm. Each step asks the holders, which the apps
-have registered (`accounts.people.registry`).
+The database is the queue. A worker carries out a request in steps that can be repeated, and stores after each step where the
+next one begins. So a process that dies, or runs twice, does no harm. Each step calls the holders that the apps have
+registered (`accounts.people.registry`).
 
 An erasure first stops what is queued for the number. Then it erases the recipients of all campaigns, and waits until no
-process can still queue a call from what it has read before. The calls and SMS that are under way are erased when they
-have ended, because their reports still have to find them: until then the request stays open.
+process can still queue a call or SMS to a recipient that it read before the erasure. Calls and SMS under way are erased
+after they have ended, because their reports still have to find them. Until then the request stays open.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ _FAILED = "The server failed to carry this out. It tries again; the operator can
 
 
 def request(*, account: Account, kind: RequestKind, number: str) -> PersonRequest:
-    """Ask for an export or an erasure of a number in E.164. Return the request, or the open one for the same number.
+    """Request an export or an erasure of a number in E.164. Return the open request for the same number if there is one.
 
-    It concerns the account and its test twin, but no departments. `telephony.people.ask` reads other spellings.
+    The request covers the account and its test twin, but no departments. `telephony.people.ask` accepts other spellings.
     """
     digest = pseudonym_of(number, owner_id=account.pk)
     known = PersonRequest.objects.filter(account=account, kind=kind, digest=digest, finished_at=None)
@@ -57,7 +57,7 @@ def request(*, account: Account, kind: RequestKind, number: str) -> PersonReques
                 object_id=account.pk,
                 request_id=made.pk,
             )
-    except IntegrityError:  # another request was faster
+    except IntegrityError:  # another process has just stored the same request
         return known.get()
     made.refresh_from_db()
     return made
@@ -67,7 +67,7 @@ def request_of(*, account: Account, pk: int) -> PersonRequest:
     """Return a request of the account. Raises NotFound."""
     found = PersonRequest.objects.filter(account=account, pk=pk).first()
     if found is None:
-        raise NotFound("There is no such request. See the list of requests about people.")
+        raise NotFound("This request does not exist. See the list of requests about people.")
     return found
 
 
@@ -150,7 +150,7 @@ def _scan(one: PersonRequest, person: Person) -> None:
         one.stage = RequestStage.SETTLE
     elif reason := _incoming(one, person):
         _wait(one, _FOR_INCOMING, reason)
-    else:  # what has arrived meanwhile
+    else:  # read everything again, because data have arrived during the first scan
         one.marks, one.scans_again = {}, False
 
 
@@ -203,7 +203,7 @@ def _export(one: PersonRequest, person: Person) -> None:
 
 
 def _unread(one: PersonRequest) -> list[registry.Holder]:
-    """Return the holders that have more rows to read in steps, as far as their marks say."""
+    """Return the holders whose steps are not finished. The mark of a finished holder is None."""
     return [holder for holder in registry.holders() if one.marks.get(holder.name, 0) is not None]
 
 

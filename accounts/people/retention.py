@@ -1,7 +1,7 @@
 """Erase what accounts no longer keep: messages, recorded answers, recipients.
 
-Each account chooses for how many days it keeps each of them (`accounts.account_settings`). Passes work in batches and
-stop after some seconds; `Retention.marks` says where the next pass begins. Rows, statuses and costs stay.
+Each account sets for how many days it keeps each kind of data (`accounts.account_settings`). Passes work in batches and stop
+after some seconds; `Retention.marks` says where the next pass begins. Rows, statuses and costs stay.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 def erase_expired(*, budget: float) -> bool:
-    """Erase expired data for at most about `budget` seconds, of the accounts in turn. Return whether some may remain.
+    """Erase expired data of the accounts in turn, for about `budget` seconds. Return whether expired data may remain.
 
     Only one process at a time may call it.
     """

@@ -1,4 +1,4 @@
-"""The account's defaults for campaigns, where a request leaves a field out."""
+"""Use the account's defaults for campaigns if a request omits a field."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from campaigns.models import Service
 
 
 def with_default_services(fields: dict[str, Any], *, account: Account | None) -> dict[str, Any]:
-    """Let the account's default services stand for those that a request does not send, if it has chosen some."""
+    """Use the account's default services, if it has chosen any, for a request that sends no services."""
     if account is not None and account.default_services:
         fields["services"].required = False
         fields["services"].default = Service(account.default_services)

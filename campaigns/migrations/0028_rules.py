@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
     try is the last one.
     """
 
-    dependencies: ClassVar = [("campaigns", "0027_audit_quotes_nothing"), ("telephony", "0035_one_delivery_per_try")]
+    dependencies: ClassVar = [("campaigns", "0027_audit_quotes_nothing"), ("telephony", "0039_one_delivery_per_try")]
     operations: ClassVar = [
         migrations.AddField(
             model_name="campaign",

@@ -43,7 +43,7 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
 
 
 class Campaign(models.Model):
-    """A message with recipients. It can be run any number of times; each time is a `Run`."""
+    """A message with recipients. A campaign can be run any number of times. Each time creates a `Run`."""
 
     owner = models.ForeignKey("accounts.Account", on_delete=models.PROTECT, related_name="campaigns")
     name = models.CharField(max_length=200)
@@ -205,7 +205,7 @@ class Run(models.Model):
         blank=True,
         help_text="The longest call that `call_limit` pays for; empty if the release before has begun the run.",
     )
-    # The next four are empty if the previous release has begun the run: then the settings of the time count.
+    # The next four fields are empty if the previous release has begun the run. Then the current settings apply.
     prices = models.ForeignKey(
         PriceList, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
     )
@@ -307,7 +307,7 @@ class Run(models.Model):
 
     @property
     def is_capped(self) -> bool:
-        """Whether the hold is smaller than the upper bound of the run's cost, because of a spending limit."""
+        """Return whether the hold is smaller than the upper bound of the run's cost, because of a spending limit."""
         most = self.cost_limit
         if most is None:
             most = (self.call_limit + self.sms_limit) * self.recipient_count

@@ -1,7 +1,7 @@
 """Erase what campaigns store about a person: recipients with tags, survey responses, skipped rows of sheets.
 
-Recipients have no index of numbers. So the campaigns of an account are read in the order of their ids, some at a time;
-a caller that stores the id of the last one can continue at any time. Rows, statuses and costs stay.
+Recipients have no index of numbers. So a step reads some campaigns of the account, in the order of their ids. A caller that
+stores the id of the last campaign can continue later. Rows, statuses and costs stay.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from telephony import people
 from telephony.models import FINAL, Purpose
 from telephony.speech import pruning
 
-# A step reads the recipients of this many campaigns, and not more recipients than that unless they are in one campaign.
+# Maximum numbers of campaigns and of recipients in one step. A single campaign may have more recipients.
 CAMPAIGNS_AT_ONCE, RECIPIENTS_AT_ONCE = 500, 100_000
 BATCH = 500  # recipients in a transaction
-FILL_SECONDS = 3.0  # how long a step waits for a process that fills a run
+FILL_SECONDS = 3.0  # how long a step waits for a process that queues the calls and SMS of a run
 
 
 def erase_next(person: Person, *, after: int) -> ErasedStep | None:
@@ -58,9 +58,11 @@ def importing(person: Person, *, before: datetime) -> bool:
 
 
 def wait_for_fillers(person: Person) -> bool:
-    """Wait until no process queues calls or SMS from recipients that it has read before; return False if that takes longer.
+    """Wait until no process can still queue calls or SMS to recipients as they were before the erasure.
 
-    Call it outside transactions, when the recipients have been erased.
+    Returns False if a process needs more than FILL_SECONDS.
+
+    Call this outside transactions, after the recipients have been erased.
     """
     filling = Run.objects.filter(
         campaign__owner__in=person.owner_ids,
@@ -71,9 +73,9 @@ def wait_for_fillers(person: Person) -> bool:
 
 
 def erase_recipients(ids: Sequence[int]) -> int:
-    """Erase numbers, tags and responses of these recipients, and what was sent to them; return how many.
+    """Erase the numbers, tags and responses of these recipients, and the messages to them; return how many recipients.
 
-    The recipients come last, because a process that continues after a crash finds the rest by them.
+    The recipients are erased last: after a crash, the next process finds the other rows through them.
     """
     people.erase_deliveries(_ended_deliveries(ids))
     erase_answers(ids)
@@ -90,7 +92,7 @@ def erase_recipients(ids: Sequence[int]) -> int:
 
 @transaction.atomic
 def erase_answers(recipients: Sequence[int]) -> int:
-    """Delete the survey responses of these recipients, with their recordings; return how many."""
+    """Delete the survey responses of these recipients and their recordings; return how many responses."""
     with connection.cursor() as cursor:
         cursor.execute(
             "DELETE FROM campaigns_surveyanswer WHERE recipient_id = ANY(%s) RETURNING audio_id",
@@ -102,7 +104,7 @@ def erase_answers(recipients: Sequence[int]) -> int:
 
 
 def next_campaigns(person: Person, *, after: int) -> list[int]:
-    """Return the ids of the next campaigns, also of those that their owner has deleted."""
+    """Return the ids of the next campaigns, including campaigns that their owner has deleted."""
     rows = Campaign.objects.filter(owner__in=person.owner_ids, pk__gt=after).order_by("pk")
     chosen: list[int] = []
     recipients = 0
@@ -115,7 +117,7 @@ def next_campaigns(person: Person, *, after: int) -> list[int]:
 
 
 def found_in(person: Person, campaigns: Sequence[int]) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    """Return ids and campaigns of the person's recipients, and of other recipients whose tags may contain the number."""
+    """Return the person's recipients, and other recipients whose tags may contain the number, as (id, campaign) each."""
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT id, campaign_id, "to" = %s FROM campaigns_recipient
@@ -134,7 +136,7 @@ def _erase_recipients(person: Person, found: Sequence[tuple[int, int]]) -> None:
 
 
 def _ended_deliveries(recipients: Sequence[int]) -> list[int]:
-    """Return the ended deliveries to these recipients in all runs, also to numbers that they had before."""
+    """Return the ended deliveries to these recipients in all runs, including deliveries to their earlier numbers."""
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT d.id FROM campaigns_recipient r JOIN campaigns_run run ON run.campaign_id = r.campaign_id
@@ -147,7 +149,7 @@ def _ended_deliveries(recipients: Sequence[int]) -> list[int]:
 
 @transaction.atomic
 def erase_recordings(recipients: Sequence[int], *, run_id: int) -> int:
-    """Remove the recorded responses of these recipients in a run; return how many. Their rows stay."""
+    """Remove the recordings of these recipients' responses in a run; return how many. The rows of the responses stay."""
     with connection.cursor() as cursor:
         cursor.execute(
             """WITH spoken AS (

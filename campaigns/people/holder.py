@@ -1,4 +1,4 @@
-"""Let requests about people reach what campaigns store about them."""
+"""The holder of campaigns: lets requests about people export and erase what campaigns store about them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Erase a person's number from what campaigns store about others: tags, texts, responses, skipped rows of sheets."""
+"""Erase a person's number from what campaigns store about other people: tags, texts, responses, skipped rows of sheets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from campaigns.tag_sizes import without_values
 from telephony import people
 
 BATCH = 500
-# Texts that the account has written for all recipients, with the owner of each.
+# Each text that an account has written for all recipients, with its owner.
 _WRITTEN = """
     SELECT owner_id, id, 'campaign' AS kind, concat_ws(' ', name, description, message, sms_message, tags::text) AS text
       FROM campaigns_campaign WHERE deleted_at IS NULL
@@ -29,7 +29,10 @@ _WRITTEN = """
 
 
 def erase_from_tags(person: Person, recipients: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Remove tag values with the number from these recipients, given by id and campaign; return those that had one."""
+    """Empty the tag values that contain the number; return the changed recipients.
+
+    Recipients are given and returned as (id, campaign).
+    """
     had = []
     for start in range(0, len(recipients), BATCH):
         chosen = dict(recipients[start : start + BATCH])
@@ -51,7 +54,10 @@ def erase_from_tags(person: Person, recipients: Sequence[tuple[int, int]]) -> li
 
 
 def erase_from_runs(person: Person, runs: QuerySet[Run]) -> int:
-    """Erase the number in ended calls and SMS of these runs, in responses, and in the messages of ended runs; count rows."""
+    """Erase the number in ended calls and SMS of these runs, in responses, and in the messages of ended runs.
+
+    Returns how many calls, SMS and responses contained the number.
+    """
     ids = list(runs.values_list("pk", flat=True))
     if not ids:
         return 0
@@ -73,20 +79,20 @@ def erase_from_runs(person: Person, runs: QuerySet[Run]) -> int:
 
 
 def latest_runs(person: Person) -> QuerySet[Run]:
-    """Return the runs that had not ended when the erasure was asked for. Their messages may contain the number."""
+    """Return the runs that had not ended when the erasure was requested. Their messages may contain the number."""
     ended_later = Q(finished_at=None) | Q(finished_at__gte=person.since)
     return Run.objects.filter(ended_later, campaign__owner__in=person.owner_ids)
 
 
 def is_under_way(person: Person) -> bool:
-    """Return whether calls, SMS or OTPs to others that contain the number are under way."""
+    """Return whether a call, an SMS or an OTP to somebody else is under way and contains the number."""
     return people.is_mentioned_under_way(
         person, batches=list(latest_runs(person).values_list("pk", flat=True))
     )
 
 
 def count_written(person: Person) -> int:
-    """Return how many campaigns and templates have the number in texts that the account has written for all recipients."""
+    """Return how many campaigns and templates contain the number in a text that is for all recipients."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT count(DISTINCT (kind, id)) FROM ({_WRITTEN}) w
@@ -97,7 +103,10 @@ def count_written(person: Person) -> int:
 
 
 def erase_sizes(campaigns: Collection[int]) -> None:
-    """Remove the values of tags that earlier releases stored with the campaign, and texts that stopped a run."""
+    """Remove tag values from what campaigns store about themselves.
+
+    Earlier releases stored tag values in `tag_sizes`. The `pause_reason` of a run may quote a value.
+    """
     for pk in sorted(campaigns):
         with transaction.atomic():
             campaign = Campaign.objects.select_for_update(of=("self",), no_key=True).get(pk=pk)

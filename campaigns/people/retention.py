@@ -17,7 +17,10 @@ from telephony.people import erase_deliveries
 
 
 def _runs(one: Pass, kind: str, before: datetime) -> Iterator[Run]:
-    """Yield the account's runs that ended before this time, and after the mark of this kind. Each of them moves the mark."""
+    """Yield the account's runs that ended between the mark of this kind and this time.
+
+    When the caller has erased a run and asks for the next one, the mark moves to the end of the erased run.
+    """
     ended = Run.objects.filter(campaign__owner=one.account, finished_at__lt=before).select_related("campaign")
     ended = ended.order_by("finished_at", "pk")
     for run in ended.filter(finished_at__gte=one.since(kind)).iterator(chunk_size=100):
@@ -48,7 +51,7 @@ def _erase_recipients(one: Pass, before: datetime) -> None:
 
 
 def _erase_unused_lists(one: Pass, before: datetime) -> None:
-    """Erase the recipients of campaigns that were never begun, and not changed since this time."""
+    """Erase the recipients of campaigns that never ran and were last changed before this time."""
     unused = Campaign.objects.filter(owner=one.account, updated_at__lt=before).exclude(
         Exists(Run.objects.filter(campaign=OuterRef("pk")))
     )

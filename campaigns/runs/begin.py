@@ -19,8 +19,10 @@ from campaigns.guards import refuse_while_importing
 from campaigns.models import PENDING, Campaign, Recipient, Run, RunStatus, Service, Source
 from campaigns.runs import approval, run_statuses, survey_calls
 from campaigns.runs.cost import cost_limits
+from campaigns.runs.message_choice import choose_source, choose_texts
 from campaigns.runs.quote import Quote
 from campaigns.runs.rules import ContactRules, SentRules, chosen_rules, read_rules
+from campaigns.runs.sender_check import refuse_without_sender
 from campaigns.runs.stop import withdraw
 from iris.errors import Conflict, InvalidInput, NotFound
 from telephony import speech
@@ -63,8 +65,8 @@ def begin(
     becomes an author of the run.
 
     Everything happens in one transaction. `run.hold.amount` is the hold, by the prices that the run freezes. Raises
-    InvalidInput, Conflict if a run is live, InsufficientCredits, and Unavailable if no carrier serves the calls or SMS.
-    Nothing has changed after an error.
+    InvalidInput, Conflict if a run is live or the campaign's number was withdrawn, NoSender, InsufficientCredits, and
+    Unavailable if no carrier serves the calls or SMS. Nothing has changed after an error.
     """
     if starts_at is not None and starts_at < timezone.now() - timedelta(minutes=1):
         raise InvalidInput(
@@ -81,15 +83,16 @@ def begin(
         campaign.rules = campaign.rules | read_rules(rules, service=Service(campaign.service))
         _refuse_live_run(campaign, except_pending=replaces_pending)
         refuse_while_importing(campaign)
-        # Read once: the operator may change them while the speech for the quote is synthesized.
+        # Read the account and its prices once, because the operator may change them while the speech for the quote is
+        # synthesized.
         account = campaign.owner
         prices = current_prices(account)
         voice = speech.resolve(
             voice or campaign.voice or account.default_voice or None, language=account.language
         )
         audio = uploaded or campaign.audio
-        text, sms_text = _choose_texts(campaign, message=message, sms_message=sms_message)
-        source = _choose_source(
+        text, sms_text = choose_texts(campaign, message=message, sms_message=sms_message)
+        source = choose_source(
             campaign,
             message=message,
             recording=recording,
@@ -114,6 +117,8 @@ def begin(
         frozen = {} if trial else chosen_rules(campaign)
         paid_tries = ContactRules(frozen).paid_tries
         limits = cost_limits(quote, prices, recipients, count=count, paid_tries=paid_tries)
+        if quote.most_segments is not None:
+            refuse_without_sender(account, recipients)
         if replaces_pending:
             # This releases a hold and so locks the account. Therefore it comes after the slow speech synthesis in Quote.
             withdraw(campaign=campaign)
@@ -152,7 +157,7 @@ def begin(
             most_segments=quote.most_segments,
             cost_limit=limits.run,
             call_limit=limits.call,
-            # Processes of the previous release, which know no frozen prices, compare with this.
+            # Processes of the previous release know no frozen prices, and compare the length of calls with this value.
             call_seconds=None if quote.longest_call is None else paid_seconds(quote.longest_call),
             sms_limit=limits.sms,
             caller=_choose_caller(campaign),
@@ -206,60 +211,6 @@ def _store_on_campaign(
             "updated_at",
         ]
     )
-
-
-def _choose_texts(campaign: Campaign, *, message: str | None, sms_message: str | None) -> tuple[str, str]:
-    """Return the text of calls and the text of SMS: the new message if given, otherwise the stored ones."""
-    text = message if message is not None else campaign.message
-    if sms_message is None and message is None:
-        sms_message = campaign.sms_message
-    return text, sms_message or text
-
-
-def _choose_source(
-    campaign: Campaign,
-    *,
-    message: str | None,
-    recording: File[bytes] | None,
-    text: str,
-    audio: Audio | None,
-    source: Source | None,
-) -> Source:
-    """Decide between message and audio: the one that the request contains, otherwise the stored one.
-
-    `source` decides if both exist. Raises InvalidInput if the chosen one is missing.
-    """
-    service = Service(campaign.service)
-    if service is Service.SURVEY:
-        return Source.MESSAGE  # in a survey, each step has its own source
-    has_audio = audio is not None and service.calls
-    if source is None and message is None and recording is None:
-        source = _stored_source(campaign, has_text=bool(text), has_audio=has_audio)
-    if source is Source.AUDIO and not has_audio:
-        raise InvalidInput(
-            "The priority is audio, but there is none. Send it as aud_file, or use priority message."
-        )
-    if source is Source.MESSAGE and not text:
-        raise InvalidInput(
-            "The priority is message, but there is none. Send a message, or use priority audio."
-        )
-    if source is not None:
-        return source
-    if (message is None) != (recording is None):
-        return Source.MESSAGE if message is not None else Source.AUDIO
-    if text and has_audio:
-        raise InvalidInput(
-            'This campaign has a message and an audio. Set priority to "message" or "audio" to say which one to use.'
-        )
-    if not text and not has_audio:
-        raise InvalidInput("A campaign cannot begin without something to say: send a message or an aud_file.")
-    return Source.AUDIO if has_audio else Source.MESSAGE
-
-
-def _stored_source(campaign: Campaign, *, has_text: bool, has_audio: bool) -> Source | None:
-    """Return the campaign's stored choice, or None if it has none or the chosen one is missing."""
-    there = {Source.MESSAGE: has_text, Source.AUDIO: has_audio}
-    return Source(campaign.source) if campaign.source and there[Source(campaign.source)] else None
 
 
 def _refuse_live_run(campaign: Campaign, *, except_pending: bool = False) -> None:
@@ -333,14 +284,16 @@ def _hold_credits(campaign: Campaign, amount: Decimal, *, at_least: Decimal) -> 
 def _choose_caller(campaign: Campaign) -> str:
     """Return the caller id: the first of the campaign's numbers that its owner still has, otherwise one of the owner's.
 
-    Of the owner's numbers, it is the one that the account has chosen for its campaigns, if any.
+    Of the owner's numbers, it is the one that the account has chosen for its campaigns, if any. Raises Conflict if the
+    operator has withdrawn the campaign's numbers.
     """
-    owned = dict(
-        PhoneNumber.objects.filter(owner=campaign.owner_id, pk__in=campaign.caller_ids).values_list(
-            "pk", "number"
+    chosen = {number.pk: number for number in PhoneNumber.objects.filter(pk__in=campaign.caller_ids)}
+    wanted = [chosen[pk] for pk in campaign.caller_ids if pk in chosen]
+    if owned := [one.number for one in wanted if one.owner_id == campaign.owner_id]:
+        return owned[0]
+    if retired := [one.number for one in wanted if one.retired_at is not None]:
+        raise Conflict(
+            f"The operator has withdrawn the phone number {retired[0]} of this campaign. Choose another one for it.",
+            code="number_retired",
         )
-    )
-    wanted = [owned[pk] for pk in campaign.caller_ids if pk in owned]
-    if wanted:
-        return wanted[0]
     return choose_caller(owner_id=campaign.owner_id, wanted=campaign.owner.default_caller)

@@ -1,4 +1,4 @@
-"""Compute the most that a run can cost before it begins, from the destinations of its recipients."""
+"""Before a run begins, compute the maximum that it can cost, from the destinations of its recipients."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PREFIXES_NAMED = 5
 
 
 class CostLimits(NamedTuple):
-    """The most credits that one call, one SMS, one recipient, and the whole run can cost."""
+    """The maximum credits that one call, one SMS, one recipient, and the whole run can cost."""
 
     call: Decimal
     sms: Decimal

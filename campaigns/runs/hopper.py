@@ -32,10 +32,11 @@ from telephony.engine.failpoints import failpoint
 from telephony.models import FINAL, Cause, Channel, Delivery, Purpose
 from telephony.models.statuses import QUEUED
 from telephony.phone_numbers import lock_if_owned
+from telephony.senders.choosing import NoSender
 
 log = logging.getLogger(__name__)
 
-POLL_SECONDS = 0.05  # between two checks of full hoppers
+POLL_SECONDS = 0.05  # seconds between two searches for hoppers with room
 # Speech is synthesized for a chunk of recipients at a time, so that the first calls do not wait for the last recipient. The
 # first chunk of a run has SPEECH_CHUNK recipients. Later chunks take about SPEECH_SECONDS, so that other runs wait little.
 SPEECH_CHUNK, MIN_SPEECH_CHUNK, MAX_SPEECH_CHUNK = 50, 10, 500
@@ -46,6 +47,10 @@ _speech_chunks: dict[int, int] = {}  # by run
 # of queued deliveries that are older than the latest IRIS_HOPPER_SIZE is cached for this long.
 OLDER_QUEUED_SECONDS = 1.0
 _older_queued: dict[int, tuple[float, int]] = {}  # by run: time of the count (monotonic), and the count
+# When a full hopper is looked at again (monotonic). Each look reads as many rows as a hopper holds, and no trunk takes more
+# than MAX_RATE deliveries a second from it.
+MAX_RATE, MAX_LOOK_SECONDS = 10_000, 0.25
+_next_looks: dict[int, float] = {}  # by run
 # The run that was filled last. The next time slice continues with the run after it, so that slow speech of one run starves
 # no other run.
 _last_run_id = 0
@@ -75,6 +80,8 @@ def fill_all(*, budget: float, waits_for_room: bool = True) -> bool:
             return False
         moved = False
         for pk, status in sorted(found, key=lambda run: run[0] <= _last_run_id):
+            if status == RunStatus.RUNNING and time.monotonic() < _next_looks.get(pk, 0.0):
+                continue
             _last_run_id = pk
             stalls.note_progress(stalls.FILL if waits_for_room else stalls.FILL_MORE)
             with locked(f"fill:{pk}") as ours:
@@ -101,6 +108,9 @@ def _advance(run_id: int, status: RunStatus, broken: set[int]) -> bool:
     except (speech.SpeechTimedOut, speech.SpeechBudgetExceeded) as error:
         setting_aside.set_aside_for_speech(run_id, error)
         return True
+    except NoSender as error:
+        setting_aside.set_aside_without_sender(run_id, error)
+        return True
     except Exception as error:
         log.exception("Run %d cannot be filled", run_id)
         broken.add(run_id)
@@ -111,7 +121,8 @@ def _advance(run_id: int, status: RunStatus, broken: set[int]) -> bool:
 def fill(run_id: int) -> int:
     """Queue deliveries for a run's next recipients, as many as its hopper has room for. Return how many.
 
-    Raises SpeechTimedOut, and SpeechBudgetExceeded if the speech of a single recipient exceeds the budget of a run.
+    Raises SpeechTimedOut, SpeechBudgetExceeded if the speech of a single recipient exceeds the budget of a run, and NoSender
+    if the approval of the SMS's sender has ended since the run began.
     """
     run = Run.objects.select_related("campaign", "audio", "hold").get(pk=run_id)
     if _waits_for_hours(run):
@@ -169,7 +180,7 @@ def fill(run_id: int) -> int:
         if run.is_capped and _count_affordable(run, recipients) < len(recipients):
             transaction.set_rollback(True)
             return 0
-        enqueue(requests=requests)
+        enqueue(requests=requests, needs_senders=True)
         failpoint("filling")
     failpoint("filled")
     if too_long:
@@ -240,7 +251,10 @@ def room_of(run: Run) -> int:
     latest, same_way = _count_queued_of_latest(run)
     counted_at, older = _older_queued.get(run.pk, (0.0, 0))
     known = time.monotonic() - counted_at < OLDER_QUEUED_SECONDS
-    if _is_full(latest + older if known else latest):
+    if _is_full(queued := latest + older if known else latest):
+        if len(_next_looks) > 1000:  # most belong to runs that ended long ago
+            _next_looks.clear()
+        _next_looks[run.pk] = time.monotonic() + min(queued / MAX_RATE, MAX_LOOK_SECONDS)
         return 0
     if not known or not same_way:
         older = max(0, _count_queued(run) - latest)

@@ -1,4 +1,4 @@
-"""What the deliveries of a run cost, by the prices that the run has frozen, and at most what its hold covers."""
+"""The prices of a run's deliveries, by the prices that the run has frozen, and at most the credits that its hold covers."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ NOTHING = Decimal(0)
 
 
 class Price(NamedTuple):
-    """The most that a delivery may capture, and for a call the rates of its destination.
+    """The maximum credits that a delivery may capture, and for a call the rates of its destination.
 
-    `cause` says why it is not made.
+    `cause` gives the reason if the delivery is not made.
     """
 
     limit: Decimal
@@ -33,7 +33,7 @@ _Value = TypeVar("_Value")
 
 
 class RunPrices:
-    """The prices of a run's deliveries. A run of the previous release has frozen none: then the settings count."""
+    """The prices of a run's deliveries. A run of the previous release has no frozen prices. Then the settings apply."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -63,7 +63,7 @@ class RunPrices:
         return _NO_PRICE if rates.call is None else self._of_call(rates, self._bounds_at(place)[0])
 
     def affordable(self, numbers: Sequence[str], credits: Decimal) -> int:
-        """Return how many of these recipients, from the first on, the credits pay for in any case."""
+        """Return for how many of these recipients, counted from the first, the credits suffice in any case."""
         for count, to in enumerate(numbers):
             call, sms = self._bounds_at(self._prices.place_of(to))
             credits -= call * self._paid_tries + sms
@@ -94,7 +94,7 @@ class RunPrices:
         return Price(limit, rates.call, rates.pulse_seconds)
 
     def _bounds_at(self, place: int) -> tuple[Decimal, Decimal]:
-        """Return the most that a call and an SMS to destinations at this place can cost."""
+        """Return the maximum cost of a call and of an SMS to destinations at this place."""
         return _remembered(self._bounds, place, lambda: self._bound(place))
 
     def _bound(self, place: int) -> tuple[Decimal, Decimal]:
@@ -118,7 +118,7 @@ class RunPrices:
 
 
 def bounds(rates: Rates, *, seconds: float | None, segments: int | None) -> tuple[Decimal, Decimal]:
-    """Return the most that a call of `seconds` and an SMS of `segments` cost. None: there are no calls, or no SMS.
+    """Return the maximum cost of a call of `seconds` and an SMS of `segments`. None stands for no calls or no SMS.
 
     A channel without a price costs nothing, because such deliveries are not made.
     """

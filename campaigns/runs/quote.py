@@ -1,4 +1,4 @@
-"""Check the texts of a run before it begins, and compute the most that its calls and SMS can take."""
+"""Check the texts of a run before it begins, and compute the maximum length of its calls and SMS."""
 
 from __future__ import annotations
 

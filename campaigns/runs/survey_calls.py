@@ -103,7 +103,7 @@ def max_seconds(
     sizes: Mapping[str, TagSize],
     announces_recording: bool = False,
 ) -> float:
-    """Return the most seconds that one call can take, with the announcement that answers are recorded.
+    """Return the maximum length of one call in seconds, including the announcement that answers are recorded.
 
     Raises InvalidInput if the survey has no steps, if a step has no content, or if the steps are too long without any tag.
     """

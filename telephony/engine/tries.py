@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from django.db import connection
 
+from telephony.caller_id import showable_callers
 from telephony.models import Cause, Channel, DeliveryStatus
 from telephony.models.statuses import FAILED, HUNGUP, QUEUED
+from telephony.senders.queued import choose_again
 from telephony.unnest import rowset
 
 UNANSWERED = int(DeliveryStatus.UNANSWERED)
@@ -22,6 +25,7 @@ NEVER_RETRIED = frozenset(
         Cause.EXPIRED,
         Cause.TOO_LONG,
         Cause.NO_PRICE,
+        Cause.NO_SENDER,
         Cause.STOPPED,
     }
 )
@@ -44,9 +48,9 @@ class NextTry:
 def enqueue_next_tries(tries: Sequence[NextTry]) -> set[int]:
     """Queue the next try of ended deliveries in one statement; return the ids of the deliveries that are tried again.
 
-    The next try is a copy of the delivery, so it says the same, to the same number, at the same price. Deliveries that
-    were stopped are not tried again, nor those with a cause in NEVER_RETRIED, nor calls without anything to play. Call it
-    in the transaction that ended the deliveries: it has locked them.
+    The next try is a copy of the delivery, so it says the same, to the same number, at the same price. Its caller and its
+    sender are chosen again. Deliveries that were stopped are not tried again, nor those with a cause in NEVER_RETRIED, nor
+    calls without anything to play. Call it in the transaction that ended the deliveries, because that has locked them.
     """
     if not tries:
         return set()
@@ -72,16 +76,50 @@ def enqueue_next_tries(tries: Sequence[NextTry]) -> set[int]:
                     INSERT INTO telephony_delivery
                            (item, owner_id, trunk_id, purpose, batch, try_number, tries_reserved, priority, channel, "to",
                             caller, text, audio_id, hold_id, credit_limit, pulse_credits, pulse_seconds, useful_until,
-                            script, not_before, due_at, not_after, status, cause, carrier_text, ref, attempts, stopped,
-                            credits)
+                            script, not_before, due_at, not_after, sender, status, cause, carrier_text, ref, attempts,
+                            stopped, credits)
                     SELECT item, owner_id, trunk_id, purpose, batch, try_number + 1, greatest(tries_reserved - 1, 0),
                            priority, channel, "to", next_caller, text, audio_id, hold_id, credit_limit, pulse_credits,
                            pulse_seconds, useful_until, script, CASE WHEN paused THEN 'infinity' ELSE begins END,
-                           CASE WHEN paused THEN begins END, ends, {QUEUED}, '', '', '', 0, false, 0
+                           CASE WHEN paused THEN begins END, ends, sender, {QUEUED}, '', '', '', 0, false, 0
                       FROM ended ORDER BY id
                     ON CONFLICT DO NOTHING
+                    RETURNING id, owner_id, channel, caller, trunk_id
                 )
-                SELECT id FROM ended""",
+                SELECT ended.id, NULL, NULL, '', '' FROM ended UNION ALL
+                SELECT queued.id, owner_id, channel, caller, alias
+                  FROM queued JOIN telephony_trunk t ON t.id = trunk_id""",
             [*parameters, [cause.value for cause in NEVER_RETRIED]],
         )
-        return {row[0] for row in cursor.fetchall()}
+        rows_of_both = cursor.fetchall()
+    _choose_origins([_Queued(*row) for row in rows_of_both if row[1] is not None])
+    return {row[0] for row in rows_of_both if row[1] is None}
+
+
+class _Queued(NamedTuple):
+    """A next try that was just queued, with the alias of its trunk."""
+
+    id: int
+    owner_id: int
+    channel: str
+    caller: str
+    alias: str
+
+
+def _choose_origins(queued: Sequence[_Queued]) -> None:
+    """Give next tries a caller that their trunk can show, and a sender that is approved now."""
+    wanted = [(one.owner_id, Channel(one.channel), one.caller, one.alias) for one in queued]
+    changed = {
+        one.id: caller
+        for one, caller in zip(queued, showable_callers(wanted), strict=True)
+        if caller != one.caller
+    }
+    if changed:
+        rows, parameters = rowset(
+            "e", {"id": ("bigint", list(changed)), "caller": ("text", list(changed.values()))}
+        )
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"UPDATE telephony_delivery d SET caller = e.caller FROM {rows} WHERE d.id = e.id", parameters
+            )
+    choose_again([one.id for one in queued if one.channel == Channel.SMS], locked=True)

@@ -15,6 +15,7 @@ from telephony.models.replies import InboundMessage, OptOut
 from telephony.models.reporting import LateReport, PartReporting
 from telephony.models.restores import RestoreAnchor, RestoreGuard
 from telephony.models.sandbox import SandboxMessage
+from telephony.models.senders import Sender, SenderOperator, SenderStatus
 from telephony.models.smpp import Bind, InboundPart, PastBind, Repetition
 from telephony.models.tariffs import PriceList, Tariff, TariffOfAccount, TariffPrice
 from telephony.models.trunks import TimeSlice, Trunk
@@ -42,6 +43,9 @@ __all__ = [
     "RestoreAnchor",
     "RestoreGuard",
     "SandboxMessage",
+    "Sender",
+    "SenderOperator",
+    "SenderStatus",
     "Tariff",
     "TariffOfAccount",
     "TariffPrice",

@@ -14,14 +14,14 @@ from django.db.models.functions import Now
 from telephony.models.deliveries import Channel
 from telephony.pricing import RATE_DIGITS, RATE_PLACES
 
-MAX_PREFIX_DIGITS = 15  # of a whole number in E.164
+MAX_PREFIX_DIGITS = 15  # maximum number of digits in E.164
 # A call of the longest recording in pulses of a second still costs less than a delivery may capture.
 MAX_RATE = Decimal(10_000)
 MAX_PULSE_SECONDS = 3600
 
 
 class Tariff(models.Model):
-    """The prices of some accounts. An account without a tariff has that of its parent, otherwise the default tariff."""
+    """The prices of some accounts. An account without a tariff has its parent's tariff, otherwise the default tariff."""
 
     name = models.CharField(max_length=100, unique=True)
     is_default = models.BooleanField(
@@ -32,7 +32,7 @@ class Tariff(models.Model):
         default=False,
         help_text="Refuse calls and SMS to destinations without a price here. Otherwise they cost what the settings say.",
     )
-    # Raised by triggers with each change of the prices, whichever program writes them.
+    # Triggers increment this with each change of the prices, whichever program writes them.
     revision = models.BigIntegerField(default=0, db_default=0, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -51,7 +51,10 @@ class Tariff(models.Model):
 
 
 class TariffPrice(models.Model):
-    """The price of one channel for the numbers that begin with a prefix. Of several prices, the longest prefix counts."""
+    """The price of one channel for the numbers that begin with a prefix.
+
+    If several prefixes match, the longest one applies.
+    """
 
     tariff = models.ForeignKey(Tariff, on_delete=models.CASCADE, related_name="prices", db_index=False)
     channel = models.CharField(max_length=4, choices=Channel)

@@ -1,4 +1,4 @@
-"""Ask for the export or the erasure of a phone number, in any spelling."""
+"""Request the export or the erasure of a phone number, in any spelling."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from telephony import numbering
 
 
 def ask(*, account: Account, kind: RequestKind, number: object) -> PersonRequest:
-    """Ask for an export or an erasure, and return the request. Raises InvalidInput for a number that cannot exist."""
+    """Request an export or an erasure, and return the request. Raises InvalidInput for a number that cannot exist."""
     parsed = numbering.parse(number)
     if not parsed.to:
         raise InvalidInput(

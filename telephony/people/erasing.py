@@ -1,7 +1,8 @@
 """Erase what telephony stores about a person: calls and SMS, the inbox, opt-outs, the sandbox's messages.
 
-Functions that erase work in batches, and can be repeated at any time. They keep rows, amounts and times, and replace number,
-texts, keys and recordings. Calls and SMS that have not ended are left alone: a carrier's report still has to find them.
+Functions that erase work in batches, and can be repeated at any time. They keep the rows, amounts and times, and remove the
+phone number, the texts, the pressed keys and the recordings. They skip calls and SMS that have not ended, because a
+carrier's report still has to find them.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ BATCH = 1000
 
 
 def stop(person: Person) -> int:
-    """Stop the queued calls and SMS of campaigns to the person, and OTPs until `person.until`; return how many."""
+    """Stop the campaigns' queued calls and SMS to the person, and queued OTPs that were created up to `person.until`.
+
+    Returns how many deliveries ended.
+    """
     return lifecycle.terminate_to(person.number, owner_ids=person.owner_ids, otps_until=person.until)
 
 
@@ -35,9 +39,9 @@ def has_unfinished(person: Person) -> bool:
 
 
 def erase(person: Person) -> dict[str, int]:
-    """Erase all that telephony stores about the person; return how many rows of each kind had something to erase.
+    """Erase the ended calls and SMS, the inbox and the opt-outs of the person; return how many rows of each kind changed.
 
-    `finish` erases the rest, and `erase_from_texts` what was said about the person to others.
+    `finish` erases the reports and the sandbox's messages. `erase_from_texts` erases the person's number in texts to others.
     """
     return {
         "messages": _erase_all_deliveries(person),
@@ -47,9 +51,12 @@ def erase(person: Person) -> dict[str, int]:
 
 
 def finish(person: Person) -> dict[str, int]:
-    """Erase what reports needed as long as a call or SMS was under way; return the same as `erase`."""
+    """Erase unmatched reports on the person and the sandbox's messages to the person; return how many rows of each kind.
+
+    They are needed as long as a call or SMS to the person is under way. So call this after all of them have ended.
+    """
     with connection.cursor() as cursor:
-        # Reports are stored without an account. Those that may be about deliveries of other accounts stay.
+        # Reports are stored without an account. Reports that may be about a delivery of another account stay.
         cursor.execute(
             f"""DELETE FROM telephony_unmatchedreport u WHERE u.number = %s AND NOT EXISTS (
                     SELECT FROM telephony_delivery d WHERE d."to" = u.number AND d.trunk_id = u.trunk_id
@@ -62,12 +69,15 @@ def finish(person: Person) -> dict[str, int]:
 
 
 def erase_sandbox(messages: QuerySet[SandboxMessage]) -> int:
-    """Erase these messages of the sandbox, whose deliveries have ended; return how many."""
+    """Erase these messages of the sandbox; return how many. Their deliveries have ended."""
     return messages.update(to=ERASED, text="", audio_name="", script=None, hidden=True)
 
 
 def erase_from_texts(person: Person) -> int:
-    """Erase the number in what others have written, and in OTPs to others; return in how many rows it was."""
+    """Erase mentions of the person's number; return how many rows contained it.
+
+    The number may be mentioned in inbound SMS, in the sources of opt-outs, in sandbox messages, and in ended OTPs to others.
+    """
     owners = [list(person.owner_ids)]
     return sum(
         len(
@@ -89,7 +99,7 @@ def erase_from_texts(person: Person) -> int:
 
 
 def erase_from_batches(person: Person, *, batches: Sequence[int]) -> int:
-    """Erase the number in ended calls and SMS of campaigns to others; return how many had it.
+    """Erase the person's number in ended calls and SMS of these batches to other people; return how many contained it.
 
     The speech of these calls is removed, too.
     """
@@ -116,7 +126,11 @@ def erase_from_batches(person: Person, *, batches: Sequence[int]) -> int:
 
 
 def is_mentioned_under_way(person: Person, *, batches: Sequence[int]) -> bool:
-    """Return whether calls or SMS of these batches, or OTPs, to others contain the number and are under way."""
+    """Return whether a call, an SMS or an OTP that has not ended mentions the person's number.
+
+    Checks deliveries that were created up to `person.until`: the calls and SMS of these batches, and all OTPs of the
+    accounts.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT EXISTS (SELECT FROM telephony_delivery
@@ -135,7 +149,7 @@ def is_mentioned_under_way(person: Person, *, batches: Sequence[int]) -> bool:
 
 
 def erase_deliveries(ids: Sequence[int]) -> int:
-    """Erase number, texts, keys and recordings of those of these deliveries that have ended; return how many."""
+    """Erase the numbers, texts, pressed keys and recordings of ended deliveries among these; return how many were erased."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             f"""WITH locked AS (
@@ -154,7 +168,7 @@ def erase_deliveries(ids: Sequence[int]) -> int:
 
 
 def _erase_speech(ids: set[int]) -> None:
-    """Remove the speech that was made for erased deliveries only. Uploads stay: clients use them again."""
+    """Remove synthesized speech that only erased deliveries used. Uploads stay, because clients use them again."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT id FROM telephony_audio WHERE id = ANY(%s) AND voice <> ''", [sorted(ids)])
         speech = [row[0] for row in cursor.fetchall()]
@@ -163,7 +177,7 @@ def _erase_speech(ids: set[int]) -> None:
 
 
 def deliveries_to(person: Person) -> QuerySet[Delivery]:
-    """Return the calls and SMS to the person until `person.until`."""
+    """Return the calls and SMS to the person that were created up to `person.until`."""
     return Delivery.objects.filter(to=person.number, owner__in=person.owner_ids, created_at__lte=person.until)
 
 
@@ -177,7 +191,7 @@ def _erase_all_deliveries(person: Person) -> int:
 
 @transaction.atomic
 def _erase_inbox(person: Person) -> int:
-    """Erase the inbound SMS of the person, and the parts of which they were assembled."""
+    """Erase the inbound SMS of the person, and the parts from which these SMS were assembled."""
     with connection.cursor() as cursor:
         cursor.execute(
             """WITH erased AS (
@@ -196,7 +210,7 @@ def _erase_inbox(person: Person) -> int:
 
 @transaction.atomic
 def _hide_opt_outs(person: Person) -> int:
-    """Replace the number by its pseudonym in the opt-out lists, so that it stays opted out; return how many."""
+    """Replace the number with its pseudonym in opt-out lists, so that it stays opted out; return how many rows had it."""
     hidden = 0
     for row in OptOut.objects.select_for_update().filter(owner__in=person.owner_ids, number=person.number):
         name = pseudonym_of(person.number, owner_id=row.owner_id)
@@ -206,7 +220,7 @@ def _hide_opt_outs(person: Person) -> int:
             row.number, row.source = name, ""
             row.save(update_fields=["number", "source"])
         hidden += 1
-    # The admin pages note under its number each opt-out that an operator has added or deleted there.
+    # When an operator adds or deletes an opt-out in the admin pages, Django's log stores its number in `object_repr`.
     others = OptOut.objects.exclude(owner__in=person.owner_ids).filter(number=person.number)
     kept = [str(pk) for pk in others.values_list("pk", flat=True)]
     noted = LogEntry.objects.filter(

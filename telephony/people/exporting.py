@@ -14,7 +14,7 @@ from telephony.people.erasing import deliveries_to
 
 
 def export(person: Person, *, most: int) -> dict[str, list[dict[str, Any]]]:
-    """Return what telephony stores about the person, by kind, at most `most` rows of each; the newest first."""
+    """Return what telephony stores about the person, by kind: at most `most` rows of each kind, the newest first."""
     listed = Q()
     for owner_id in person.owner_ids:
         listed |= Q(owner=owner_id, number__in=spellings_of(person.number, owner_id=owner_id))
@@ -38,7 +38,7 @@ def export(person: Person, *, most: int) -> dict[str, list[dict[str, Any]]]:
 
 
 def _exported_deliveries(person: Person, *, most: int) -> Iterator[dict[str, Any]]:
-    # OTPs have rows of their own (`otp.people`), which do not show the password.
+    # `otp.people` exports the OTPs, without the password.
     for row in deliveries_to(person).filter(purpose=Purpose.CAMPAIGN).order_by("-pk")[:most]:
         yield {
             "id": row.pk,

@@ -1,4 +1,4 @@
-"""Let requests about people, and passes of retention, reach what telephony stores about them."""
+"""The holder of telephony: lets requests about people, and passes of retention, reach what telephony stores about them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class TelephonyHolder(Holder):
 
 
 def _expire_inbox(one: Pass, before: datetime) -> None:
-    # Carriers say when an SMS was received, so ids are not in that order, and no mark can be an id.
+    # Carriers say when an SMS was received, so the ids are not in the order of `received_at`, and an id cannot be the mark.
     old = InboundMessage.objects.filter(owner=one.account, received_at__lt=before).exclude(sender=ERASED)
     while ids := list(old.order_by("pk").values_list("pk", flat=True)[: passes.BATCH]):
         one.count("messages", InboundMessage.objects.filter(pk__in=ids).update(sender=ERASED, text=""))
@@ -45,7 +45,7 @@ def _expire_sandbox(one: Pass, before: datetime) -> None:
 
     def erase(rows: list[SandboxMessage]) -> int:
         erasing.erase_sandbox(messages.filter(pk__in=[row.pk for row in rows]).exclude(to=ERASED))
-        return 0  # these are copies of what is counted already
+        return 0  # sandbox messages are copies of deliveries, which are counted already
 
     one.erase_in_order(
         "sandbox",

@@ -43,7 +43,7 @@ class PruneResult:
 
 
 class Cutoffs(NamedTuple):
-    """A recording last used before its cutoff is unused. Voice trials have an earlier expiry, so a cutoff of their own."""
+    """A recording last used before its cutoff is unused. Voice trials expire earlier, so they have their own cutoff."""
 
     recordings: datetime
     trials: datetime
@@ -71,10 +71,10 @@ def prune(*, dry_run: bool = False, days: int | None = None) -> PruneResult:
 
 @transaction.atomic
 def erase_unused(ids: Iterable[int]) -> int:
-    """Remove those of these recordings that nothing refers to any more, at once; return how many.
+    """Remove the recordings among these that nothing refers to any more, without waiting for `prune`; return how many.
 
-    The fragments of a joined recording are left to `prune`, because other recordings may contain them. A file is
-    removed before its row: if the process dies in between, the next call finds the row and goes on.
+    The fragments of a joined recording are left to `prune`, because other recordings may contain them. A file is removed
+    before its row: if the process dies in between, the next call finds the row and continues.
     """
     relations = " OR ".join(_relations(except_for=()))
     with connection.cursor() as cursor:

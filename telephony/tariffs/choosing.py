@@ -1,4 +1,4 @@
-"""Choose the tariff of an account, and look up in it what one number costs."""
+"""Choose the tariff of an account, and look up the rates of a number in the tariff."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def tariff_of(account: Account) -> Tariff | None:
 
 
 def rates_of_others(tariff: Tariff | None) -> Rates:
-    """Return the rates of destinations that have no price in the tariff."""
+    """Return the rates of destinations without a price in the tariff."""
     settings = rates_of_settings()
     if tariff is not None and tariff.refuses_unpriced:
         return Rates(None, None, settings.pulse_seconds)
@@ -37,7 +37,7 @@ def rates_of_others(tariff: Tariff | None) -> Rates:
 
 
 def rates_now(account: Account, to: str) -> Rates:
-    """Return what a number in E.164 costs at this moment, without freezing it. Needs three queries.
+    """Return the present rates of a number in E.164, without freezing them. Needs three queries.
 
     `price_lists` looks up the same rates for many numbers.
     """
@@ -48,7 +48,7 @@ def rates_now(account: Account, to: str) -> Rates:
     digits = to.removeprefix("+")
     prefixes = [digits[:length] for length in range(1, min(len(digits), MAX_PREFIX_DIGITS) + 1)]
     prices = TariffPrice.objects.filter(tariff=tariff, prefix__in=prefixes)
-    for price in sorted(prices, key=lambda price: len(price.prefix)):  # the longest prefix is the last
+    for price in sorted(prices, key=lambda price: len(price.prefix)):  # the longest prefix comes last
         if price.channel == Channel.SMS:
             rates = rates._replace(sms=price.credits)
         else:

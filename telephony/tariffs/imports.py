@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from io import TextIOWrapper
 from typing import BinaryIO, NamedTuple
 
 from django.db import connection, transaction
@@ -16,17 +13,15 @@ from iris.errors import InvalidInput
 from telephony.models import Channel, Tariff, TariffPrice
 from telephony.models.tariffs import MAX_PREFIX_DIGITS, MAX_PULSE_SECONDS, MAX_RATE
 from telephony.pricing import RATE_PLACES
+from telephony.tariffs import csv_files
 
 COLUMNS = ("prefix", "channel", "credits", "pulse_seconds")
 MAX_ROWS = 1_000_000
 MAX_BYTES = 64 * 1024 * 1024
-ERRORS_SHOWN = 20
 BATCH = 20_000
-SHOWN_CHARACTERS = 30  # of a wrong value
 
-_NO_HEADING = "\n"  # no heading is a line break
 _CHANNELS = {"call": Channel.CALL, "phone": Channel.CALL, "sms": Channel.SMS}
-_SEPARATORS = re.compile(r"[\s()-]+")  # no points: 977.0 is a spreadsheet's 977, not 9770
+_SEPARATORS = re.compile(r"[\s()-]+")  # No dots: a spreadsheet may write 977 as 977.0, which is not 9770
 _AMOUNT = re.compile(r"[0-9]{1,9}(\.[0-9]{1,20})?")
 _SECONDS = re.compile(r"[0-9]{1,9}")
 
@@ -40,14 +35,14 @@ class PriceRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportedPrices:
-    """`rows` of the file, and the number of prices that the tariff has now."""
+    """The number of rows in the file, and of prices that the tariff has now."""
 
     rows: int
     prices: int
 
 
 def import_prices(*, tariff: Tariff, file: BinaryIO, replaces: bool = False) -> ImportedPrices:
-    """Add the prices in a CSV file to a tariff, and change those that it already has. Return the counts.
+    """Add the prices in a CSV file to a tariff; replace prices that the tariff already has. Return the counts.
 
     The first row has the headings `prefix`, `channel`, `credits` and `pulse_seconds`, in any order, separated by commas,
     semicolons or tabs. With `replaces`, the tariff loses all prices that are not in the file. Runs that have begun keep
@@ -55,10 +50,11 @@ def import_prices(*, tariff: Tariff, file: BinaryIO, replaces: bool = False) -> 
     """
     rows = read_prices(file)
     with transaction.atomic():
-        # Two imports into the same tariff come one after the other, so that its prices are those of one file.
+        # Only one import into a tariff runs at a time, so that two files are not mixed.
         Tariff.objects.select_for_update(no_key=True).get(pk=tariff.pk)
         with connection.cursor() as cursor:
-            # Web requests limit the time of each statement. The size of the file limits these.
+            # Web requests limit the time of each statement. These statements need no limit, because the size of the file is
+            # limited.
             cursor.execute("SET LOCAL statement_timeout = 0")
             if replaces:
                 cursor.execute("DELETE FROM telephony_tariffprice WHERE tariff_id = %s", [tariff.pk])
@@ -79,88 +75,36 @@ _UPSERT = """
 
 
 def read_prices(file: BinaryIO) -> list[PriceRow]:
-    """Return the rows of a CSV file. Raises InvalidInput, with the first ERRORS_SHOWN wrong rows."""
+    """Return the rows of a CSV file. Raises InvalidInput, with the first wrong rows."""
     found: dict[tuple[str, str], int] = {}
     rows: list[PriceRow] = []
     errors: list[tuple[int, str]] = []
-    try:
-        for line, cells in _records(file):
-            try:
-                row = _parsed(cells)
-                first = found.setdefault((row.channel, row.prefix), line)
-                if first != line:
-                    raise InvalidInput(
-                        f"the price of +{row.prefix} is also in row {first}: remove one of them"
-                    )
-            except InvalidInput as error:
-                errors.append((line, error.message))
-            else:
-                rows.append(row)
-            if len(rows) + len(errors) > MAX_ROWS:
-                raise InvalidInput(f"The file has more than {MAX_ROWS:,} prices. Split it.")
-    except UnicodeDecodeError as error:
-        raise InvalidInput("The file is not text in UTF-8. Save it as CSV UTF-8.") from error
-    except csv.Error as error:
-        raise InvalidInput(
-            f"The file cannot be read as CSV: {error}. Save the sheet as CSV again."
-        ) from error
+    for line, cells in csv_files.records(file, needed=COLUMNS):
+        try:
+            row = _parsed(cells)
+            first = found.setdefault((row.channel, row.prefix), line)
+            if first != line:
+                raise InvalidInput(f"the price of +{row.prefix} is also in row {first}: remove one of them")
+        except InvalidInput as error:
+            errors.append((line, error.message))
+        else:
+            rows.append(row)
+        if len(rows) + len(errors) > MAX_ROWS:
+            raise InvalidInput(f"The file has more than {MAX_ROWS:,} prices. Split it.")
     if errors:
-        raise _wrong_rows(errors)
+        raise csv_files.wrong_rows(errors, so="no price was imported")
     if not rows:
         raise InvalidInput("The file has no prices below its headings.")
     return rows
 
 
-def _wrong_rows(errors: Sequence[tuple[int, str]]) -> InvalidInput:
-    shown = errors[:ERRORS_SHOWN]
-    sentences = " ".join(f"Row {line}: {text}." for line, text in shown)
-    more = f" And {len(errors) - len(shown):,} more." if len(errors) > len(shown) else ""
-    return InvalidInput(
-        f"{len(errors):,} rows are wrong, so no price was imported. {sentences}{more}",
-        errors=[{"row": line, "message": text} for line, text in shown],
-    )
-
-
-def _records(file: BinaryIO) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the line number and the cells of each row below the headings, by column. Skip empty rows.
-
-    What is in cells without a heading has the column `_NO_HEADING`.
-    """
-    text = TextIOWrapper(file, encoding="utf-8-sig", newline="")
-    try:
-        first = text.readline(10_000)
-        reader = csv.reader([first], delimiter=(delimiter := _delimiter_of(first)), strict=True)
-        headings = [cell.strip().lower() for cell in next(reader, [])]
-        _check_headings(headings)
-        lines = csv.reader(text, delimiter=delimiter, strict=True)
-        for cells in lines:
-            if any(cell.strip() for cell in cells):
-                row = dict(zip(headings, cells, strict=False))
-                row[_NO_HEADING] = "".join(cells[len(headings) :])
-                yield lines.line_num + 1, row
-    finally:
-        text.detach()  # the caller closes the file
-
-
-def _delimiter_of(line: str) -> str:
-    return max(",;\t", key=line.count)
-
-
-def _check_headings(headings: Sequence[str]) -> None:
-    missing = [column for column in COLUMNS if column not in headings]
-    doubled = [column for column in COLUMNS if headings.count(column) > 1]
-    if missing or doubled:
-        problem = f"has no column {missing[0]}" if missing else f"has two columns {doubled[0]}"
-        raise InvalidInput(f"The first row {problem}. It must have the headings {', '.join(COLUMNS)}.")
-
-
 def _parsed(cells: dict[str, str]) -> PriceRow:
     """Return the price of a row. Raises InvalidInput, with a sentence without its full stop."""
     prefix, channel, amount, pulse = (cells.get(column, "").strip() for column in COLUMNS)
-    if cells[_NO_HEADING].strip():  # such as 1,50 without quotation marks
+    if cells[csv_files.NO_HEADING].strip():  # for example, 1,50 without quotation marks is two cells
         raise InvalidInput("it has more cells than the first row: write credits with a point, such as 1.5")
     if channel.lower() not in _CHANNELS:
-        raise InvalidInput(f"{_shown(channel)} is no channel: write call or sms")
+        raise InvalidInput(f"{csv_files.quoted(channel)} is no channel: write call or sms")
     digits = read_prefix(prefix)
     credits = _read_credits(amount)
     if _CHANNELS[channel.lower()] is Channel.SMS:
@@ -169,7 +113,7 @@ def _parsed(cells: dict[str, str]) -> PriceRow:
         return PriceRow(Channel.SMS.value, digits, credits, None)
     if not (_SECONDS.fullmatch(pulse) and 1 <= int(pulse) <= MAX_PULSE_SECONDS):
         raise InvalidInput(
-            f"pulse_seconds is {_shown(pulse)}: a call needs the length of a pulse, from 1 to {MAX_PULSE_SECONDS}"
+            f"pulse_seconds is {csv_files.quoted(pulse)}: a call needs the length of a pulse, from 1 to {MAX_PULSE_SECONDS}"
         )
     return PriceRow(Channel.CALL.value, digits, credits, int(pulse))
 
@@ -180,7 +124,8 @@ def read_prefix(text: str) -> str:
     if digits.isascii() and digits.isdecimal() and digits[0] != "0" and len(digits) <= MAX_PREFIX_DIGITS:
         return digits
     raise InvalidInput(
-        f"{_shown(text)} is no prefix: write at most {MAX_PREFIX_DIGITS} digits that begin with a country code, such as 977"
+        f"{csv_files.quoted(text)} is no prefix: write at most {MAX_PREFIX_DIGITS} digits that begin with a country code,"
+        " such as 977"
     )
 
 
@@ -190,16 +135,11 @@ def _read_credits(text: str) -> Decimal:
     except InvalidOperation:
         credits = None
     if credits is None:
-        raise InvalidInput(f"{_shown(text)} is no number of credits: write it as 2 or 0.75")
+        raise InvalidInput(f"{csv_files.quoted(text)} is no number of credits: write it as 2 or 0.75")
     if credits > MAX_RATE:
-        raise InvalidInput(f"{_shown(text)} credits are too many: at most {MAX_RATE:,} are possible")
+        raise InvalidInput(
+            f"{csv_files.quoted(text)} credits are too many: at most {MAX_RATE:,} are possible"
+        )
     if credits != round(credits, RATE_PLACES):
-        raise InvalidInput(f"{_shown(text)} has more than {RATE_PLACES} digits after the point")
+        raise InvalidInput(f"{csv_files.quoted(text)} has more than {RATE_PLACES} digits after the point")
     return credits
-
-
-def _shown(text: str) -> str:
-    if not text:
-        return "an empty cell"
-    cut = text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
-    return f"“{cut}”"

@@ -1,6 +1,6 @@
 """Freeze the prices of an account as a list, and look up what a number costs.
 
-Looking up needs no query: a process reads each list once, because lists never change.
+A look-up needs no query: lists never change, so a process reads each list only once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ CACHED_LISTS = 16  # per process; a list of 100,000 prefixes takes 3 MB
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prices:
-    """The prices of an account at one time. `pk` is that of the list; None for the settings of the moment.
+    """The prices of an account at one time.
+
+    `pk` is the id of the frozen list. It is None for the prices that the settings have now.
 
     `invalid` are the rates of numbers that cannot exist. Nothing is charged for them, because they fail.
     """
@@ -37,11 +39,14 @@ class Prices:
     invalid: Rates
 
     def of(self, to: str) -> Rates:
-        """Return the rates of a number in E.164, or of "" for a number that cannot exist."""
+        """Return the rates of a number in E.164. "" stands for a number that cannot exist."""
         return self.at(self.place_of(to))
 
     def place_of(self, to: str) -> int:
-        """Return the place of a number's rates. `range_sql` has the same search in SQL."""
+        """Return the place of a number's rates: their index in `rates`, or INVALID.
+
+        `range_sql` does the same search in SQL.
+        """
         return self.places[bisect_right(self.starts, ranges.position(to))] if to else INVALID
 
     def place_in(self, found: int) -> int:
@@ -58,7 +63,7 @@ class Prices:
 
     @property
     def is_uniform(self) -> bool:
-        """Whether all destinations have the same rates."""
+        """Return whether all destinations have the same rates."""
         return len(self.rates) == 1
 
 
@@ -68,8 +73,8 @@ INVALID = -1  # the place of numbers that cannot exist
 def range_sql(to: str) -> str:
     """Return the SQL of a number's range in a list, the index of `places`. It has one parameter, the id of the list.
 
-    The subquery reads the list once for the whole statement. Appending an empty array unpacks the stored value, which
-    PostgreSQL would otherwise decompress again for each number.
+    The subquery reads the list once for the whole statement. Appending an empty array decompresses the stored array.
+    Otherwise PostgreSQL would decompress it again for each number.
     """
     starts = "(SELECT starts || '{}'::bigint[] FROM telephony_pricelist WHERE id = %s)"
     return f"CASE WHEN {to} = '' THEN {INVALID} ELSE width_bucket({ranges.position_sql(to)}, {starts}) END"
@@ -82,7 +87,7 @@ def prices_of_settings() -> Prices:
 
 
 def current_prices(account: Account) -> Prices:
-    """Freeze the prices that an account has now and return them. Needs three queries unless the tariff has changed."""
+    """Freeze the present prices of an account and return them. Needs three queries unless the tariff has changed."""
     tariff = tariff_of(account)
     found = (
         PriceList.objects.filter(key=_key_of(tariff))

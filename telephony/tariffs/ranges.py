@@ -1,4 +1,4 @@
-"""Divide all phone numbers into ranges of the same rates, so that binary search finds the longest prefix.
+"""Divide all phone numbers into ranges with the same rates, so that binary search finds the longest prefix.
 
 A number becomes an integer: its digits, filled up with zeros to 15, and its length as the last four bits. All numbers with a
 prefix are then one range of integers, and ranges of longer prefixes lie within those of shorter ones. Python searches with
@@ -41,7 +41,8 @@ def position_sql(to: str) -> str:
 def divide(prices: Mapping[str, Rates], *, others: Rates) -> Ranges:
     """Return the ranges for prices by prefix. `others` are the rates of all other numbers, at place 0.
 
-    A prefix that has a price for one channel only has the other one's price from the next shorter prefix, or from `others`.
+    If a prefix has a price for only one channel, the price of the other channel is that of the next shorter prefix, or of
+    `others`.
     """
     rates: dict[Rates, int] = {others: 0}
     starts: list[int] = []

@@ -76,7 +76,7 @@ class Credits(Setting, Amount):
 
 
 class Count(Setting):
-    """A whole number, or the same as text. If it can be switched off, it is then None."""
+    """A whole number, or its digits as text. A setting that is switched off is None."""
 
     default_error_messages = {
         "invalid": "{value} is not a whole number.",

@@ -70,7 +70,7 @@ class SettingsViewSet(V0ViewSet):
 
 
 def settings_json(account: Account) -> dict[str, Any]:
-    """Return all settings in the words of the API. Those that are switched off are null."""
+    """Return all settings in the words of the API. Settings that are switched off are null."""
     shown = {name: None if value == "" else value for name, value in settings_of(account).items()}
     limit = account.default_spending_limit
     shown["default_services"] = _WORDS.get(account.default_services)
@@ -80,7 +80,7 @@ def settings_json(account: Account) -> dict[str, Any]:
 
 
 def _erased_json(account: Account) -> dict[str, Any] | None:
-    """Return what was erased on the last day on which something was, because the account no longer keeps it."""
+    """Return the counts of data that passes of retention erased, on the last day on which they erased any."""
     last = Retention.objects.filter(account=account, erased_at__isnull=False).first()
     if last is None or last.erased_at is None:
         return None

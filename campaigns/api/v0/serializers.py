@@ -112,7 +112,7 @@ class Beginning(KnownFields):
 
 
 class Approval(KnownFields):
-    """A request that approves a run. It names the run, so that nobody approves what they have not seen."""
+    """A request that approves a run. It names the run, so that nobody approves a run that they have not seen."""
 
     run = Id(
         error_messages={

@@ -1,7 +1,7 @@
 """Survey responses in the v1 dialect: pressed keys, and the URLs of spoken responses.
 
-A URL plays the recording without a login. So only requests that may listen receive it; others learn that there is a
-recording.
+A URL plays the recording without a login. So only requests that may listen receive the URL. Other requests learn only that
+there is a recording.
 """
 
 from __future__ import annotations

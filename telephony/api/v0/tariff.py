@@ -1,4 +1,4 @@
-"""What calls and SMS cost an account. TingTing's API has none; this is an addition of iris."""
+"""The prices of an account's calls and SMS. TingTing's API has no prices; this is an addition of iris."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class TariffFilter(FilterSet):
 
 
 class TariffViewSet(V0ViewSet):
-    """The prices that the account's next run and its next OTP have."""
+    """The prices that will apply to the account's next run and its next OTP."""
 
     filterset_class = TariffFilter
 
@@ -74,7 +74,7 @@ class TariffViewSet(V0ViewSet):
 
 
 def _number_json(request: Request, number: str) -> dict[str, Any]:
-    """Return what one number costs. Raises InvalidInput for a number that cannot exist."""
+    """Return the price of calls and SMS to one number. Raises InvalidInput for a number that cannot exist."""
     parsed = numbering.parse(number)
     if not parsed.to:
         raise InvalidInput(
@@ -86,7 +86,7 @@ def _number_json(request: Request, number: str) -> dict[str, Any]:
 
 
 def _rates_json(rates: Rates) -> dict[str, Any]:
-    """Return the credits for an SMS segment and for a pulse of a call. Null: refused."""
+    """Return the credits for an SMS segment and for a pulse of a call. Null means that such deliveries are refused."""
     return {
         "sms_credits": None if rates.sms is None else credits_json(rates.sms),
         "call_credits": None if rates.call is None else credits_json(rates.call),

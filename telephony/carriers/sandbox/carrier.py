@@ -84,6 +84,7 @@ class SandboxCarrier(Carrier):
     batch_size: ClassVar = 1000
     polls: ClassVar = True
     looks_up: ClassVar = True
+    takes_senders: ClassVar = True
 
     def submit(self, batch: Sequence[Submission]) -> list[Result]:
         received_at = timezone.now()
@@ -141,7 +142,7 @@ def _store(accepted: Sequence[tuple[Submission, Fate]], *, received_at: datetime
             "key": ("text", [one.key for one, _ in accepted]),
             "channel": ("text", [one.channel.value for one, _ in accepted]),
             "to": ("text", [one.to for one, _ in accepted]),
-            "caller": ("text", [one.caller for one, _ in accepted]),
+            "caller": ("text", [one.sender or one.caller for one, _ in accepted]),
             "text": ("text", [one.text for one, _ in accepted]),
             "audio_name": ("text", [one.audio_name for one, _ in accepted]),
             "audio_seconds": ("float8", [one.audio_seconds for one, _ in accepted]),

@@ -30,7 +30,8 @@ class Claimed:
     priority: int
     opted_out: bool
     script: str | None
-    cause: str  # why it is not to be submitted (`enqueue.DeliveryRequest`); usually ""
+    cause: str  # why it must not be submitted (`enqueue.DeliveryRequest`); usually ""
+    sender: str = ""  # the approved sender of an SMS, if it has one
     not_after: datetime | None = None  # the end of its calling hours
 
 
@@ -105,7 +106,7 @@ def claim(
                    expires_at = statement_timestamp() + make_interval(secs => %(lease)s)
               FROM locked WHERE d.id = locked.id
             RETURNING d.id, d.channel, d."to", d.caller, d.text, d.audio_id, d.attempts, d.owner_id, d.priority,
-                      d.purpose, d.script, d.not_before, d.cause, d.not_after
+                      d.purpose, d.script, d.not_before, d.cause, d.sender, d.not_after
         ), in_round_order AS (
             -- Numbers the rounds again instead of joining `ranked`, which the planner would rescan for each row.
             SELECT *, row_number() OVER (PARTITION BY priority, owner_id ORDER BY not_before, id) AS round FROM taken
@@ -115,7 +116,7 @@ def claim(
                taken.purpose <> '{Purpose.OTP.value}' AND EXISTS (
                    SELECT FROM telephony_optout o
                     WHERE o.owner_id = taken.owner_id AND o.number IN (taken."to", {pseudonyms})),
-               taken.script::text, taken.cause, taken.not_after
+               taken.script::text, taken.cause, taken.sender, taken.not_after
           FROM in_round_order AS taken LEFT JOIN telephony_audio audio ON audio.id = taken.audio_id
          ORDER BY taken.priority, taken.round, taken.owner_id <= %(last_owner)s, taken.owner_id"""
     with connection.cursor() as cursor:

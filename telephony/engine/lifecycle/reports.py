@@ -44,7 +44,7 @@ REACHED_LATER = f"""SELECT FROM telephony_delivery o
                        AND o.channel = d.channel AND (o.status BETWEEN {QUEUED + 1} AND {HUNGUP})"""
 IS_LOST = f"d.status = {FAILED} AND d.cause = '{Cause.LOST.value}'"
 _RAISES = f"(d.status < e.status AND d.status < {END})"
-# The price of a call. Its parameters are the rates of the settings, for calls that have none of their own.
+# The price of a call. The parameters are the rates of the settings, for calls without rates of their own.
 _CALL_CREDITS = call_credits_sql(
     pulse_credits="coalesce(d.pulse_credits, %s)",
     seconds="coalesce(e.seconds, 0)",
@@ -71,8 +71,8 @@ class Report:
 def apply_reports(reports: Sequence[Report], *, report_timeout: float | None = None) -> int:
     """Raise deliveries to the reported statuses, capture their credits and announce them; return how many changed.
 
-    If a delivery has several reports, the highest status counts; among final statuses, the first report. A delivery's
-    first report gives the carrier `report_timeout` seconds for the others; by default IRIS_REPORT_TIMEOUT_SECONDS.
+    If a delivery has several reports, the highest status counts; among final statuses, the first report. After a delivery's
+    first report, the carrier has `report_timeout` seconds for the other reports; by default IRIS_REPORT_TIMEOUT_SECONDS.
     """
     highest: dict[int, Report] = {}
     for report in reports:
@@ -198,7 +198,7 @@ def _note_words(reports: Sequence[Report]) -> None:
 
 
 def apply_isolated(reports: Sequence[Report]) -> int:
-    """Apply reports; if that fails, apply each half by itself, so that one bad report keeps no other back.
+    """Apply reports. If that fails, apply each half by itself, so that one bad report does not block the others.
 
     The bad one is logged and left out. Return how many deliveries changed. Raises OperationalError and InterfaceError.
     """
@@ -215,5 +215,5 @@ def apply_isolated(reports: Sequence[Report]) -> int:
 
 
 def carrier_text(text: str) -> str:
-    """Return a carrier's text as `Delivery.carrier_text` stores it: without unstorable characters, at most 200."""
+    """Return a carrier's text as `Delivery.carrier_text` stores it: at most 200 characters, without unstorable ones."""
     return storable(text)[:200]

@@ -50,9 +50,9 @@ def terminate(*, purpose: Purpose, batch: int) -> int:
 
 @transaction.atomic
 def terminate_to(number: str, *, owner_ids: Sequence[int], otps_until: datetime) -> int:
-    """Stop what these accounts have queued for a number in E.164, as `terminate` does; return how many deliveries ended.
+    """Stop the deliveries of these accounts to a number in E.164, as `terminate` does; return how many ended.
 
-    OTPs that were sent after `otps_until` are not stopped.
+    OTPs that were created after `otps_until` are not stopped.
     """
     with connection.cursor() as cursor:
         cursor.execute(

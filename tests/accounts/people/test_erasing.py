@@ -65,16 +65,6 @@ from tests.scale import at_scale
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True)
-def _fast(settings: Any) -> None:
-    settings.IRIS_SANDBOX_SPEED = 100_000
-
-
-@pytest.fixture
-def account() -> Account:
-    return make_account(credits=10_000)
-
-
 def spoken_survey(account: Account) -> Campaign:
     plans = [asks(0, "Are you well?"), asks(1, "What do you need?", answer=Answer.SPEECH)]
     survey = make_survey(owner=account, numbers=[NUMBER, OTHER], plans=plans)

@@ -44,23 +44,12 @@ from tests.accounts.people.erasing import (
 )
 from tests.engine import run_to_the_end
 from tests.factories import (
-    make_account,
     make_campaign,
     make_delivery,
     make_sheet,
 )
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _fast(settings: Any) -> None:
-    settings.IRIS_SANDBOX_SPEED = 100_000
-
-
-@pytest.fixture
-def account() -> Account:
-    return make_account(credits=10_000)
 
 
 class TestRunning:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.db import connection
@@ -30,16 +29,6 @@ from tests.engine import run_to_the_end
 from tests.factories import make_account, make_campaign, make_delivery, make_empty_campaign
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _fast(settings: Any) -> None:
-    settings.IRIS_SANDBOX_SPEED = 100_000
-
-
-@pytest.fixture
-def account() -> Account:
-    return make_account(credits=10_000)
 
 
 def in_sql(person: Person, text: str) -> str | None:

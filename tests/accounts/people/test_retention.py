@@ -31,16 +31,6 @@ NUMBER, TO, NAME = "9841000012", "+9779841000012", "Kamalavati"
 SETTINGS = "/api/system/settings/"
 
 
-@pytest.fixture(autouse=True)
-def _fast(settings: Any) -> None:
-    settings.IRIS_SANDBOX_SPEED = 100_000
-
-
-@pytest.fixture
-def account() -> Account:
-    return make_account(credits=10_000)
-
-
 def keep(account: Account, **days: int | None) -> None:
     Account.objects.filter(pk=account.pk).update(**{f"keep_{kind}_days": n for kind, n in days.items()})
 

@@ -14,7 +14,7 @@ from django.core.management import CommandError, call_command
 from iris.errors import InvalidInput
 from telephony import tariffs
 from telephony.models import PriceList, Tariff, TariffPrice
-from telephony.tariffs import imports, price_lists
+from telephony.tariffs import csv_files, price_lists
 from telephony.tariffs.imports import import_prices
 from tests.factories import make_account
 from tests.telephony.tariffs.making import call, csv_file, make_tariff, sms
@@ -124,7 +124,7 @@ def test_of_many_wrong_rows_the_first_are_named_and_all_counted() -> None:
     error = refusal(HEADINGS, *["x,sms,1,"] * 500)
     assert error.message.startswith("500 rows are wrong, so no price was imported. Row 2: ")
     assert error.message.endswith("And 480 more.")
-    assert len(error.errors or []) == imports.ERRORS_SHOWN
+    assert len(error.errors or []) == csv_files.ERRORS_SHOWN
 
 
 @pytest.mark.parametrize(

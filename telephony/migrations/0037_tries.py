@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
     pause a delivery as this release does, with an infinite `not_before`, so none of them dials what this release paused.
     """
 
-    dependencies: ClassVar = [("telephony", "0032_prices_of_calls")]
+    dependencies: ClassVar = [("telephony", "0036_senders_of_deliveries")]
 
     operations: ClassVar = [
         migrations.AddField(

@@ -14,13 +14,13 @@ ALTER TABLE telephony_delivery DROP CONSTRAINT one_delivery_per_try,
 
 
 class Migration(migrations.Migration):
-    """Let a recipient have several tries in a run, each once. The index of 0034 becomes the unique constraint in a moment.
+    """Let a recipient have several tries in a run, each once. The index of 0038 becomes the unique constraint in a moment.
 
     Processes of the previous release insert first tries only, with ON CONFLICT DO NOTHING and no target. So the new
     constraint keeps them from inserting a delivery twice, as the old one did.
     """
 
-    dependencies: ClassVar = [("telephony", "0034_indexes_of_tries")]
+    dependencies: ClassVar = [("telephony", "0038_indexes_of_tries")]
 
     operations: ClassVar = [
         migrations.SeparateDatabaseAndState(

@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
     """Build the indexes of tries and calling hours beside running processes, so the migration is not atomic."""
 
     atomic = False
-    dependencies: ClassVar = [("telephony", "0033_tries")]
+    dependencies: ClassVar = [("telephony", "0037_tries")]
 
     operations: ClassVar = [
         migrations.SeparateDatabaseAndState(
