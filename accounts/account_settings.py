@@ -37,6 +37,8 @@ class Settings(TypedDict, total=False):
     approval_hours: int
     retry: dict[str, Any] | None
     calling_hours: dict[str, Any] | None
+    opt_out_words: dict[str, Any] | None
+    opt_out_key: bool
     announce_recording: bool
     keep_messages_days: int | None
     keep_recordings_days: int | None

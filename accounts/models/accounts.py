@@ -100,6 +100,16 @@ class Account(models.Model):
         blank=True,
         help_text="When campaigns without hours of their own call and send SMS. Empty: always.",
     )
+    opt_out_words = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="Words of its own with which recipients opt out or in again, by language. Empty: only the usual ones.",
+    )
+    opt_out_key = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Recipients of calls opt out by pressing 9. A hint at the end of each call says so.",
+    )
     announce_recording = models.BooleanField(
         default=False,
         db_default=False,

@@ -228,6 +228,11 @@ class Run(models.Model):
         help_text="Calls that were not made, because their speech was longer than that.",
     )
     caller = models.CharField(max_length=32, blank=True)
+    offers_opt_out = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Each call ends with the hint that a key opts the recipient out.",
+    )
     announces_recording = models.BooleanField(
         default=False, db_default=False, help_text="Its calls begin with the announcement that answers are recorded."
     )  # fmt: skip

@@ -113,6 +113,7 @@ def begin(
             is_joined=count > settings.IRIS_WHOLE_SENTENCES,
             last_recipient=last,
             announces_recording=announces,
+            offers_opt_out=account.opt_out_key,
         )
         frozen = {} if trial else chosen_rules(campaign)
         paid_tries = ContactRules(frozen).paid_tries
@@ -162,6 +163,7 @@ def begin(
             sms_limit=limits.sms,
             caller=_choose_caller(campaign),
             announces_recording=announces,
+            offers_opt_out=account.opt_out_key and quote.service.calls,
             rules=frozen,
             starts_at=starts_at or now,
             needs_approval=needs_approval,

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from campaigns.messages import MessageTemplate, parse_message
 from campaigns.models import Recipient, Run, Service, Source
+from campaigns.runs.opt_out_hint import with_hint
 from campaigns.runs.prices import Price, RunPrices
 from campaigns.runs.rules import rules_of
 from telephony import speech
@@ -51,14 +52,19 @@ def call_requests(run: Run, recipients: Sequence[Addressee]) -> list[DeliveryReq
     prices = RunPrices(run)
     if run.source == Source.AUDIO:
         assert run.audio is not None
-        return [call_request(run, prices, recipient, "", run.audio) for recipient in recipients]
-    message = parse_message(run.message)
-    texts = [message.render(recipient.tags) for recipient in recipients]
+        texts = [""] * len(recipients)
+        recordings: Sequence[Audio | None] = [run.audio] * len(recipients)
+    else:
+        message = parse_message(run.message)
+        texts = [message.render(recipient.tags) for recipient in recipients]
+        recordings = spoken(run, message, recipients, texts)
+    calls: list[tuple[Audio | None, Script]] = [(audio, ()) for audio in recordings]
+    if run.offers_opt_out:
+        hint, calls = with_hint(run, recordings)
+        texts = [f"{text}\n{hint.text}".strip() for text in texts]
     return [
-        call_request(run, prices, recipient, text, audio)
-        for recipient, text, audio in zip(
-            recipients, texts, spoken(run, message, recipients, texts), strict=True
-        )
+        call_request(run, prices, recipient, text, audio, script=script)
+        for recipient, text, (audio, script) in zip(recipients, texts, calls, strict=True)
     ]
 
 

@@ -20,6 +20,7 @@ from campaigns.runs.rules import rules_of
 from telephony.engine.lifecycle import Changed
 from telephony.engine.tries import NextTry, enqueue_next_tries
 from telephony.models import Channel, Purpose
+from telephony.optouts import opted_out
 
 
 def conclude(changed: Sequence[Changed], **kwargs: Any) -> None:
@@ -33,6 +34,9 @@ def conclude(changed: Sequence[Changed], **kwargs: Any) -> None:
     # A late report corrects an end that was announced before, as lost.
     followed = [one for one in ended if not one.is_late and (one.channel is Channel.CALL or outcome_of(one))]
     runs = _lock_runs({one.batch for one in followed})
+    # A recipient who has opted out during the call is not tried again, so this end is the outcome.
+    unwilling = opted_out([one.id for one in followed if one.batch in runs])
+    followed = [one for one in followed if one.id not in unwilling]
     retried = _try_again(followed, runs)
     # The call of a recipient is stored before its SMS is queued.
     recipient_statuses.update_recipients(ended, retried=retried)

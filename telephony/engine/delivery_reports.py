@@ -21,6 +21,7 @@ from telephony.engine.report_matching import Match
 from telephony.engine.unmatched_reports import StoredEvent
 from telephony.models import Delivery
 from telephony.models.statuses import END, QUEUED
+from telephony.optouts import pressed
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +76,7 @@ def _apply_events(alias: str, items: Sequence[CarrierEvent | InboundSms]) -> int
     if of_parts:
         reports += part_reports.reports_on_whole(carrier, of_parts)
     changed = lifecycle.apply_reports(reports, report_timeout=carrier.report_timeout())
+    pressed.apply(responses)
     survey_responses.announce(responses)
     return changed
 

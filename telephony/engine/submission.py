@@ -20,6 +20,10 @@ from telephony.models import Cause, Channel
 
 log = logging.getLogger(__name__)
 
+_UNWANTED = {
+    Cause.OPTED_OUT: "The recipient has opted out.",
+    Cause.BLOCKED: "The operator of this server has blocked this number.",
+}
 LONGER_THAN_HELD = "The recording is longer than the credits held for this call allow. Begin it again."
 
 
@@ -58,8 +62,8 @@ def submit(carrier: Carrier, departures: Sequence[Departure]) -> Submitted:
 def prepare(departures: Sequence[Departure]) -> tuple[list[Result], list[Submission]]:
     """Return the results that need no carrier, and the submissions for the carrier.
 
-    Opted-out recipients, invalid numbers, calls without audio and calls that are longer than their hold covers are rejected
-    without asking the carrier. Deliveries whose calling hours have just ended return to the queue.
+    Opted-out and blocked recipients, invalid numbers, calls without audio and calls that are longer than their hold covers
+    are rejected without asking the carrier. Deliveries whose calling hours have just ended return to the queue.
     """
     refused: list[Result] = []
     batch: list[Submission] = []
@@ -122,9 +126,22 @@ def _submission(delivery: Claimed, *, valid_until: datetime) -> Submission:
     )
 
 
+def withdrawal(delivery_id: int, cause: Cause) -> Later | Rejected:
+    """Return the result of a claimed delivery that must no longer be submitted (`lifecycle.withdrawn_since_claim`)."""
+    if cause is Cause.STOPPED:
+        return Later(key=str(delivery_id), seconds=0, text="It was stopped")
+    return _unwanted(delivery_id, cause)
+
+
+def _unwanted(delivery_id: int, cause: Cause) -> Rejected:
+    return Rejected(key=str(delivery_id), cause=cause, text=_UNWANTED[cause])
+
+
 def _refusal(delivery: Claimed) -> Rejected | None:
     if delivery.opted_out:
-        return Rejected(key=str(delivery.id), cause=Cause.OPTED_OUT, text="The recipient has opted out.")
+        return _unwanted(delivery.id, Cause.OPTED_OUT)
+    if delivery.cause == Cause.BLOCKED:
+        return _unwanted(delivery.id, Cause.BLOCKED)
     if not delivery.to:
         return Rejected(key=str(delivery.id), cause=Cause.INVALID, text="The phone number is invalid.")
     if delivery.cause == Cause.NO_PRICE:

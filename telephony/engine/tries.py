@@ -21,6 +21,7 @@ NEVER_RETRIED = frozenset(
     {
         Cause.INVALID,
         Cause.OPTED_OUT,
+        Cause.BLOCKED,
         Cause.LOST,
         Cause.EXPIRED,
         Cause.TOO_LONG,

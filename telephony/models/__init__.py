@@ -11,7 +11,7 @@ from telephony.models.deliveries import (
     UnmatchedReport,
 )
 from telephony.models.numbers import PhoneNumber
-from telephony.models.replies import InboundMessage, OptOut
+from telephony.models.replies import BlockedNumber, InboundMessage, OptOut, OptOutWay
 from telephony.models.reporting import LateReport, PartReporting
 from telephony.models.restores import RestoreAnchor, RestoreGuard
 from telephony.models.sandbox import SandboxMessage
@@ -22,6 +22,7 @@ from telephony.models.trunks import TimeSlice, Trunk
 from telephony.models.voices import Audio, Voice
 
 __all__ = [
+    "BlockedNumber",
     "Audio",
     "Bind",
     "Cause",
@@ -34,6 +35,7 @@ __all__ = [
     "LateReport",
     "MessagePart",
     "OptOut",
+    "OptOutWay",
     "PartReporting",
     "PastBind",
     "PhoneNumber",

@@ -57,6 +57,7 @@ class Cause(models.TextChoices):
     INVALID = "invalid", "invalid number"
     REFUSED = "refused", "refused by the carrier"
     OPTED_OUT = "opted_out"
+    BLOCKED = "blocked", "blocked by the operator"
     LOST = "lost", "never reported"
     EXPIRED = "expired", "too late to be of use"
     TOO_LONG = "too_long", "longer than the credits that are held for it"

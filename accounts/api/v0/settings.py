@@ -46,6 +46,8 @@ class SettingChanges(serializers.Serializer[Any]):
     approval_hours = Count()
     retry = Rule()
     calling_hours = Rule()
+    opt_out_words = Rule()
+    opt_out_key = Flag()
     announce_recording = Flag()
     keep_messages_days = Count(can_be_off=True)
     keep_recordings_days = Count(can_be_off=True)

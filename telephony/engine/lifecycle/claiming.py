@@ -9,9 +9,9 @@ from datetime import datetime
 from django.conf import settings
 from django.db import connection
 
-from accounts.people.pseudonyms import sql_of
-from telephony.models import Purpose
+from telephony.models import Cause
 from telephony.models.statuses import QUEUED, SUBMITTING
+from telephony.optouts.conditions import blocked, opted_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,23 @@ class Claimed:
     not_after: datetime | None = None  # the end of its calling hours
 
 
-def stopped_since_claim(ids: Sequence[int]) -> set[int]:
-    """Return which of these claimed deliveries were stopped after their claim."""
+def withdrawn_since_claim(ids: Sequence[int]) -> dict[int, Cause]:
+    """Return which of these claimed deliveries must no longer be submitted, and why.
+
+    They were stopped after their claim (STOPPED), or their recipients have opted out or were blocked.
+    """
+    # Opt-outs of erased numbers are older than the claim, so the claim has seen them.
+    condition, parameters = opted_out("d", erased=False)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT id FROM telephony_delivery WHERE id = ANY(%s) AND stopped", [list(ids)])
-        return {row[0] for row in cursor.fetchall()}
+        cursor.execute(
+            f"""SELECT id, cause FROM (
+                    SELECT d.id, CASE WHEN d.stopped THEN '{Cause.STOPPED}' WHEN {blocked("d")} THEN '{Cause.BLOCKED}'
+                                      WHEN {condition} THEN '{Cause.OPTED_OUT}' END AS cause
+                      FROM telephony_delivery d WHERE d.id = ANY(%(ids)s)) found
+                 WHERE cause IS NOT NULL""",
+            {"ids": list(ids), **parameters},
+        )
+        return {pk: Cause(cause) for pk, cause in cursor.fetchall()}
 
 
 def claim(
@@ -57,7 +69,7 @@ def claim(
     # Deliveries whose calling hours are over are few: the next tick moves them to the next hours (`hours`).
     due = """d.not_before <= statement_timestamp() AND (d.not_after IS NULL OR d.not_after > statement_timestamp())
                    AND (d.useful_until IS NULL OR d.useful_until > statement_timestamp())"""
-    pseudonyms, keys = sql_of("taken.owner_id", 'taken."to"')
+    has_opted_out, keys = opted_out("taken")
     sql = f"""
         WITH RECURSIVE owners AS (
             (SELECT priority, owner_id FROM telephony_delivery
@@ -113,10 +125,8 @@ def claim(
         )
         SELECT taken.id, taken.channel, taken."to", taken.caller, taken.text,
                coalesce(audio.name, ''), audio.seconds, taken.attempts, taken.owner_id, taken.priority,
-               taken.purpose <> '{Purpose.OTP.value}' AND EXISTS (
-                   SELECT FROM telephony_optout o
-                    WHERE o.owner_id = taken.owner_id AND o.number IN (taken."to", {pseudonyms})),
-               taken.script::text, taken.cause, taken.sender, taken.not_after
+               {has_opted_out}, taken.script::text,
+               CASE WHEN {blocked("taken")} THEN '{Cause.BLOCKED.value}' ELSE taken.cause END, taken.sender, taken.not_after
           FROM in_round_order AS taken LEFT JOIN telephony_audio audio ON audio.id = taken.audio_id
          ORDER BY taken.priority, taken.round, taken.owner_id <= %(last_owner)s, taken.owner_id"""
     with connection.cursor() as cursor:
