@@ -19,13 +19,13 @@ from telephony.engine import pacing, trunk_worker
 from telephony.engine.batches import Batches
 from telephony.engine.database_thread import DatabaseThread, done_now
 from telephony.engine.failpoints import failpoint
-from telephony.engine.lifecycle import withdrawn_since_claim
 from telephony.engine.pace_meter import Activity, PaceMeter, meter_of
 from telephony.engine.pacing import CATCH_UP, HORIZON, Claim, SlidingSecond
 from telephony.engine.results_store import store
 from telephony.engine.submission import Departure, submit, withdrawal
 from telephony.engine.time_budget import TimeBudget
 from telephony.models import Cause
+from telephony.optouts.claimed import withdrawn_since_claim
 
 T = TypeVar("T")
 

@@ -127,7 +127,7 @@ def _submission(delivery: Claimed, *, valid_until: datetime) -> Submission:
 
 
 def withdrawal(delivery_id: int, cause: Cause) -> Later | Rejected:
-    """Return the result of a claimed delivery that must no longer be submitted (`lifecycle.withdrawn_since_claim`)."""
+    """Return the result of a claimed delivery that must no longer be submitted (`telephony.optouts.claimed`)."""
     if cause is Cause.STOPPED:
         return Later(key=str(delivery_id), seconds=0, text="It was stopped")
     return _unwanted(delivery_id, cause)

@@ -7,7 +7,7 @@ several deliveries locks them in the order of their ids.
 """
 
 from telephony.engine.lifecycle.announcing import Changed
-from telephony.engine.lifecycle.claiming import Claimed, claim, withdrawn_since_claim
+from telephony.engine.lifecycle.claiming import Claimed, claim
 from telephony.engine.lifecycle.hours import MOVE_SIZE, batches_after_hours, move_to_hours
 from telephony.engine.lifecycle.queued import DUE, count_due, paused_batches
 from telephony.engine.lifecycle.reports import Report, apply_isolated, apply_reports
@@ -54,5 +54,4 @@ __all__ = [
     "terminate",
     "terminate_to",
     "unknown_since_lease",
-    "withdrawn_since_claim",
 ]
