@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -14,7 +14,7 @@ from accounts.models import Account
 from accounts.people.pseudonyms import spellings_of
 from iris.errors import InvalidInput, NotFound
 from telephony.models import Channel, OptOut, OptOutWay
-from telephony.numbering import InvalidNumber, parser
+from telephony.numbering import InvalidNumber, parser, to_e164
 from telephony.optouts.lists import NewOptOut, add, remove
 from telephony.tariffs import csv_files
 
@@ -43,11 +43,11 @@ def list_numbers(
     *, account: Account, numbers: Sequence[object], channel: Channel | None = None, reason: str = ""
 ) -> Listed:
     """Add numbers to the account's opt-out list. Raises InvalidInput for an impossible number; nothing changes then."""
-    to_e164 = _reader()
+    read = _reader()
     found = []
     for number in numbers:
         try:
-            found.append(to_e164(number))
+            found.append(read(number))
         except InvalidInput as error:
             raise InvalidInput(f"{error.message} No number was added.", code=error.code) from error
     return _list(account, [(number, channel, reason) for number in found], way=_way_of_actor())
@@ -59,7 +59,7 @@ def import_numbers(*, account: Account, file: BinaryIO, name: str = "") -> Liste
 
     Raises InvalidInput with the first wrong rows; nothing changes then.
     """
-    to_e164 = _reader()
+    read = _reader()
     rows: list[tuple[str, Channel | None, str]] = []
     errors: list[tuple[int, str]] = []
     for line, cells in csv_files.records(file, needed=COLUMNS, optional=OPTIONAL_COLUMNS):
@@ -67,7 +67,7 @@ def import_numbers(*, account: Account, file: BinaryIO, name: str = "") -> Liste
         try:
             if word not in CHANNELS:
                 raise InvalidInput(f"{csv_files.quoted(word)} is not a channel: write call, sms or all")
-            rows.append((to_e164(cells.get("number", "")), CHANNELS[word], cells.get("reason", "").strip()))
+            rows.append((read(cells.get("number", "")), CHANNELS[word], cells.get("reason", "").strip()))
         except InvalidInput as error:
             errors.append((line, error.message.rstrip(".")))
         if len(rows) + len(errors) > MAX_ROWS:
@@ -81,21 +81,25 @@ def import_numbers(*, account: Account, file: BinaryIO, name: str = "") -> Liste
 
 @transaction.atomic
 def unlist(*, account: Account, number: object) -> str:
-    """Remove a number from the account's opt-out list; return it in E.164. Raises InvalidInput and NotFound."""
-    to = _reader()(number)
-    if not remove([(account.pk, to)]):
-        raise NotFound(f"{to} is not on the opt-out list of this account.")
+    """Remove a number from the account's opt-out list; return it in E.164. Raises NotFound."""
+    to = to_e164(number)
+    if not to or not remove([(account.pk, to)]):
+        raise _not_listed(number)
     audit.note(account_id=account.pk, action="opt_out_removed", kind="opt_out", name=_masked(to))
     return to
 
 
 def find(*, account: Account, number: object) -> OptOut:
-    """Return the opt-out of a number, also of an erased one. Raises InvalidInput and NotFound."""
-    to = _reader()(number)
+    """Return the opt-out of a number, also of an erased one. Raises NotFound."""
+    to = to_e164(number)
     found = OptOut.objects.filter(owner=account, number__in=spellings_of(to, owner_id=account.pk)).first()
     if found is None:
-        raise NotFound(f"{to} is not on the opt-out list of this account.")
+        raise _not_listed(number)
     return found
+
+
+def _not_listed(number: object) -> NotFound:
+    return NotFound(f"{str(number)[:40]} is not on the opt-out list of this account.")
 
 
 def _list(
@@ -119,7 +123,7 @@ def _list(
     return Listed(numbers=len(numbers), added=added)
 
 
-def _reader() -> Any:
+def _reader() -> Callable[[object], str]:
     """Return a function that returns a number in E.164. It raises InvalidInput if the number cannot exist."""
     parse = parser()
 

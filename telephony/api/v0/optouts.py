@@ -19,14 +19,14 @@ from accounts.api.account import account_of
 from accounts.api.permissions import needs
 from accounts.people.pseudonyms import MARK, spellings_of
 from accounts.permissions import Permission
-from iris.api import idempotency, parsers
+from iris.api import parsers
 from iris.api.envelope import success
 from iris.api.fields import Day, EndOfDay, Text, Upload, Word, quoted, validated
 from iris.api.filters import FilterSet, SentFilter
 from iris.api.lists import Words
 from iris.api.pagination import paginate
 from iris.api.spreadsheets import cell, line_writer
-from iris.api.viewsets import V0ViewSet, reads, retries
+from iris.api.viewsets import V0ViewSet, reads
 from iris.errors import InvalidInput
 from telephony.api.fields import Numbers
 from telephony.models import OptOut, OptOutWay
@@ -81,7 +81,6 @@ class OptOutViewSet(V0ViewSet):
         return success({"pagination": page.pagination, "optouts": [optout_json(one) for one in page.items]})
 
     @reads(parsers.LIST_AND_FILES)
-    @retries(idempotency.HARMLESS)
     @needs(Permission.PREPARE)
     def create(self, request: Request) -> Response:
         """Add numbers, or all numbers of a CSV file. Numbers that are on the list stay there with their evidence."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
@@ -204,6 +205,47 @@ def test_recipient_who_replied_stop_gets_no_further_sms(iris: SmppIris, far: Sms
     }
     assert arrivals_since(far, start) == {"9779841500002": 1}
     assert before - iris.balance() == 1
+
+
+def test_no_queued_sms_reaches_a_recipient_later_than_a_second_after_stop(
+    iris: SmppIris, far: SmscProcess
+) -> None:
+    """The SMSC is slow, so at each moment SMS wait in the queue, with the dispatcher, and for the window."""
+    first, count, stoppers = 9_841_550_000, 500, 12
+    campaign = campaign_of(iris, "Within a second", range(first, first + count))
+    start, before = len(far.entries), iris.balance()
+    far.tell(answer_delay=1.0)
+    begin(iris, campaign, message="Namaste")
+    wait_for_accepted(far, start + WINDOW)
+    acknowledged: dict[str, float] = {}
+    lateness = 0.0
+    for step in range(stoppers):
+        # The next SMS in line, and SMS that are still queued.
+        reached = {entry["to"] for entry in far.entries[start:]}
+        waiting = [f"977{number}" for number in range(first, first + count)]
+        sender = [number for number in waiting if number not in reached | set(acknowledged)][step * 15]
+        replies = len(far.journal_entries("inbound"))
+        far.send(sender, "STOP".encode("utf-16-be"))
+        while len(far.journal_entries("inbound")) == replies:
+            begun = time.monotonic()
+            time.sleep(0.02)
+            lateness = max(lateness, time.monotonic() - begun - 0.02)  # of a busy machine
+        acknowledged[sender] = far.journal_entries("inbound")[-1]["at"]
+    far.tell(answer_delay=0.0)
+    iris.wait_until(campaign, "Completed", seconds=TIMEOUT_SECONDS)
+    sent = {entry["to"]: entry["at"] for entry in far.entries[start:]}
+    late = {
+        number: sent[number] - at
+        for number, at in acknowledged.items()
+        if number in sent and sent[number] > at + 1.0 + 5 * lateness
+    }
+    assert late == {}
+    refused = iris.rows("SELECT count(*) FROM telephony_delivery WHERE cause = 'opted_out' AND credits = 0")
+    assert refused[0][0] >= stoppers / 2, "the SMS that were queued must have been refused"
+    statuses = Counter(number["status"] for number in iris.numbers(campaign))
+    assert statuses["completed"] == len(sent)
+    assert statuses["completed"] + statuses["failed"] == count
+    assert before - iris.balance() == len(sent)
 
 
 def send_everything_as(twin: httpx.Client, otp: dict[str, str]) -> None:
