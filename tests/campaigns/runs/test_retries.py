@@ -12,9 +12,20 @@ import pytest
 from campaigns import runs
 from campaigns.models import Recipient, Run, RunStatus, Service
 from campaigns.reports import progress, states
-from campaigns.runs import hopper, run_statuses
+from campaigns.runs import run_statuses
 from telephony.models import Cause, Channel, Delivery, DeliveryStatus
-from tests.campaigns.runs.trying import RETRY, assert_settled, begun, claim, end, shown, step, tick, tries
+from tests.campaigns.runs.trying import (
+    RETRY,
+    assert_settled,
+    begun,
+    claim,
+    end,
+    forget_counts,
+    shown,
+    step,
+    tick,
+    tries,
+)
 from tests.clock import Clock, stopped_clock
 from tests.factories import make_account, make_phone_number
 
@@ -165,11 +176,11 @@ class TestTries:
 
     def test_waiting_retries_leave_room_for_new_recipients(self, clock: Clock, settings: Any) -> None:
         settings.IRIS_HOPPER_SIZE = 10
-        hopper._older_queued.clear()
+        forget_counts()
         begun(numbers=range(9841000001, 9841000041), retry=RETRY)
         seen = 0
         for _ in range(20):
-            hopper._older_queued.clear()  # counted afresh, as a second later
+            forget_counts()  # counted afresh, as a second later
             seen += len(step("unanswered"))
         assert seen == 40
         assert Delivery.objects.filter(status=S.QUEUED, try_number=2).count() == 40

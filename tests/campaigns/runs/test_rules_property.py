@@ -1,4 +1,4 @@
-"""Retries and calling hours hold for any order of outcomes, stops, pauses and times; and for three days of a campaign."""
+"""Rules hold for any order of outcomes, opt-outs, stops, pauses and times; and for three days of a campaign."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from hypothesis.stateful import (
 from accounts.ledger import check_ledger
 from campaigns import runs
 from campaigns.models import Recipient, RunStatus
-from campaigns.runs import hopper
 from telephony.engine.lifecycle import Claimed
 from telephony.models import FINAL, Channel, Delivery, DeliveryStatus
-from tests.campaigns.runs.trying import ENDS, begun, claim, end, step, tick
+from tests.campaigns.runs.trying import ENDS, begun, claim, end, forget_counts, step, tick
 from tests.clock import stopped_clock
+from tests.factories import opt_out
 from tests.scale import at_scale
 
 S = DeliveryStatus
@@ -66,7 +66,7 @@ HOURS = st.none() | st.lists(
 
 
 class RunUnderRules(RuleBasedStateMachine):
-    """One run with rules, a carrier that ends calls in any way, an owner who pauses and stops, and time that passes."""
+    """One run with rules, a carrier that ends calls in any way, an owner who pauses and stops, recipients who opt out."""
 
     @initialize(
         numbers=st.integers(1, 4),
@@ -109,7 +109,8 @@ class RunUnderRules(RuleBasedStateMachine):
         self.outcomes: dict[int, int] = {}
         self.cost = Decimal(0)
         self.is_paused = self.is_stopped = False
-        hopper._older_queued.clear()
+        self.opted_out: set[str] = set()
+        forget_counts()
 
     def teardown(self) -> None:
         if not hasattr(self, "stack"):
@@ -128,6 +129,7 @@ class RunUnderRules(RuleBasedStateMachine):
         for one in claim(limit=limit):
             assert not self.is_paused
             assert not self.is_stopped
+            assert one.to not in self.opted_out
             self.under_way.append(one)
             if one.channel == Channel.CALL:
                 self.check_try(Delivery.objects.get(pk=one.id))
@@ -161,7 +163,13 @@ class RunUnderRules(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([1, 59, 60, 600, 3600, 3 * 3600, 24 * 3600]))
     def wait(self, seconds: int) -> None:
         self.clock.advance(seconds=seconds)
-        hopper._older_queued.clear()
+        forget_counts()
+
+    @rule(place=st.integers(0, 3))
+    def opt_out(self, place: int) -> None:
+        numbers = sorted(self.campaign.recipients.values_list("to", flat=True))
+        self.opted_out.add(number := numbers[place % len(numbers)])
+        opt_out(self.campaign.owner_id, number)
 
     @rule()
     def pause_or_resume(self) -> None:
@@ -235,7 +243,7 @@ class RunUnderRules(RuleBasedStateMachine):
             due.append(self.run.opens_at)
         later = [moment for moment in due if moment > self.clock.now]
         self.clock.set(min(later) if later else self.clock.now + timedelta(seconds=1))
-        hopper._older_queued.clear()
+        forget_counts()
 
 
 @pytest.mark.django_db
@@ -273,7 +281,7 @@ def test_three_days_of_a_campaign(settings: Any) -> None:
         )
         days = set()
         while clock.now < datetime(2026, 12, 2, tzinfo=UTC):
-            hopper._older_queued.clear()
+            forget_counts()
             tick()
             claimed = claim(limit=at_scale(50, 1_500))
             local = clock.now.astimezone(zone)

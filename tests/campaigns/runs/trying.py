@@ -16,6 +16,7 @@ from telephony.carriers.base import Accepted
 from telephony.engine import lifecycle as deliveries
 from telephony.engine import pacing
 from telephony.engine.lifecycle import Claimed, Report
+from telephony.engine.submission import withdrawal
 from telephony.models import Cause, Delivery, DeliveryStatus
 from tests.factories import make_account, make_audio, make_campaign
 
@@ -67,14 +68,19 @@ def tick() -> None:
 
 
 def claim(*, limit: int | None = None) -> list[Claimed]:
-    """Claim what is due on the trunk, as a dispatcher does, and accept it."""
+    """Claim what is due on the trunk, as a dispatcher does, and accept it. Return it without what iris itself refuses."""
     claimed: list[Claimed] = []
     while batch := pacing.claim(TRUNK, max_count=limit).deliveries:
         deliveries.apply_results(
-            [Accepted(key=str(one.id), ref=f"r{one.id}") for one in batch],
+            [
+                withdrawal(one.id, Cause.OPTED_OUT)
+                if one.opted_out
+                else Accepted(key=str(one.id), ref=f"r{one.id}")
+                for one in batch
+            ],
             report_timeout=settings.IRIS_REPORT_TIMEOUT_SECONDS,
         )
-        claimed += batch
+        claimed += [one for one in batch if not one.opted_out]
         if limit is not None:
             break
     return claimed
@@ -85,6 +91,12 @@ def end(claimed: Iterable[Claimed], how: str | Callable[[Claimed], str]) -> None
     deliveries.apply_reports(
         [Report(id=one.id, at=None, **ENDS[how if isinstance(how, str) else how(one)]) for one in claimed]
     )
+
+
+def forget_counts() -> None:
+    """Let the hopper count again what is queued: it remembers counts for moments of real time."""
+    hopper._older_queued.clear()
+    hopper._next_looks.clear()
 
 
 def step(how: str | Callable[[Claimed], str]) -> list[Claimed]:
