@@ -183,6 +183,17 @@ def _sign_in_failed(entry: AuditEntry, details: Details) -> str:
     return f"failed to sign in as {entry.object_name}"
 
 
+def _trunk_paused(entry: AuditEntry, details: Details) -> str:
+    reason = str(details.get("reason", "")).rstrip(".")
+    return f"paused the trunk “{entry.object_name}”" + (f", because: {reason}" if reason else "")
+
+
+def _trunk_pace(entry: AuditEntry, details: Details) -> str:
+    pace = details.get("pace")
+    to = "that of the carriers file" if pace == "default" else f"{pace} a second"
+    return f"set the pace of the trunk “{entry.object_name}” to {to}"
+
+
 PREDICATES: Mapping[str, Predicate] = {
     "signed_in": "signed in",
     "sign_in_failed": _sign_in_failed,
@@ -218,6 +229,9 @@ PREDICATES: Mapping[str, Predicate] = {
     "credits_received": _money("moved {credits} here from another account"),
     "number_bought": _bought,
     "number_released": "released the phone number {name}",
+    "trunk_paused": _trunk_paused,
+    "trunk_resumed": "resumed the trunk {name}",
+    "trunk_pace_set": _trunk_pace,
     "campaign_created": "created the campaign {name}",
     "campaign_changed": _changed,
     "campaign_deleted": "deleted the campaign {name}",

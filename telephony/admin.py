@@ -15,6 +15,8 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 
 from accounts.models import Account
+from telephony.engine import circuit_breaker
+from telephony.engine.pace_setting import MAX_CPS
 from telephony.models import (
     Audio,
     Delivery,
@@ -103,16 +105,40 @@ class PhoneNumberAdmin(admin.ModelAdmin[PhoneNumber]):
         obj.save(update_fields=written if change else None)
 
 
+class TrunkForm(forms.ModelForm[Trunk]):
+    def clean_cps(self) -> float | None:
+        cps: float | None = self.cleaned_data["cps"]
+        if cps is not None and not 0 < cps <= MAX_CPS:
+            raise forms.ValidationError(
+                f"The pace must be more than 0 and at most {MAX_CPS}. To stop the trunk, write a pause reason."
+            )
+        return cps
+
+
 @admin.register(Trunk)
 class TrunkAdmin(admin.ModelAdmin[Trunk]):
-    """Show the state of each trunk. To resume a paused trunk, clear its pause reason."""
+    """Show the state of each trunk. Clear its pause reason to resume a trunk, write one to pause it, or set its pace."""
 
-    list_display = ("alias", "pause_reason", "paused_until", "last_error", "last_error_at", "next_slot_at")
-    readonly_fields = ("alias", "next_slot_at", "last_owner_id", "last_error", "last_error_at")
+    form = TrunkForm
+    list_display = (
+        "alias", "pause_cause", "pause_reason", "paused_until", "probe_at", "cps", "last_error",
+        "last_error_at",
+    )  # fmt: skip
+    fields = (
+        "alias", "pause_reason", "cps", "pause_cause", "paused_at", "paused_until", "probe_at", "last_error",
+        "last_error_at", "pace_note", "session", "session_at", "reported_at",
+    )  # fmt: skip
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Trunk | None = None) -> tuple[str, ...]:
+        return tuple(name for name in self.fields if name not in ("pause_reason", "cps"))
 
     def save_model(self, request: HttpRequest, obj: Trunk, form: Any, change: bool) -> None:
-        # Saves only changed fields, because claims move the trunk's slots meanwhile.
-        obj.save(update_fields=form.changed_data)
+        if "pause_reason" in form.changed_data and obj.pause_reason:
+            circuit_breaker.pause(obj.alias, reason=obj.pause_reason)
+        elif "pause_reason" in form.changed_data:
+            circuit_breaker.resume(obj.alias)
+        if "cps" in form.changed_data:
+            circuit_breaker.set_pace(obj.alias, obj.cps)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -13,11 +13,14 @@ from django.db import InterfaceError, OperationalError
 from telephony.carriers import get_carrier
 from telephony.engine import (
     backlog,
+    canaries,
     delivery_reports,
     lifecycle,
+    outcomes,
     part_reports,
     restore_hold,
     routing,
+    silence,
     time_slices,
     trunk_queues,
     unmatched_reports,
@@ -47,6 +50,8 @@ def _tick() -> None:
         # After a restore, the original server may have received the reports; and each call that counts as lost may cause a
         # failover SMS.
         lifecycle.lose_unreported()
+        silence.watch()
+    canaries.tend()
     routing.move_from_closed_trunks()
     for alias in settings.CARRIERS:
         try:
@@ -94,3 +99,11 @@ def poll(task: Task[[str], None], alias: str) -> None:
         more = acquired and delivery_reports.poll(alias, budget=time_slices.seconds(alias))
     if more:
         poll.delay(alias)
+
+
+@shared_task(name="telephony.tasks.count_outcomes")
+def count_outcomes() -> None:
+    """Count what became of deliveries, for `manage.py carrier_truth` and the metrics. Called every half minute."""
+    with locked("outcomes") as acquired:
+        if acquired:
+            outcomes.count_due()

@@ -14,11 +14,19 @@ from telephony import inbox
 from telephony.call_scripts import SurveyResponse
 from telephony.carriers import get_carrier
 from telephony.carriers.base import Accepted, Carrier, CarrierEvent, InboundSms, Result
-from telephony.engine import lifecycle, part_reports, report_matching, survey_responses, unmatched_reports
+from telephony.engine import (
+    circuit_breaker,
+    lifecycle,
+    part_reports,
+    report_matching,
+    silence,
+    survey_responses,
+    unmatched_reports,
+)
 from telephony.engine.lifecycle import Report
 from telephony.engine.part_reports import report_of
 from telephony.engine.report_matching import Match
-from telephony.models import Delivery
+from telephony.models import FINAL, Delivery
 from telephony.models.statuses import END, QUEUED
 
 log = logging.getLogger(__name__)
@@ -75,6 +83,8 @@ def _apply_events(alias: str, items: Sequence[CarrierEvent | InboundSms]) -> int
         reports += part_reports.reports_on_whole(carrier, of_parts)
     changed = lifecycle.apply_reports(reports, report_timeout=carrier.report_timeout())
     survey_responses.announce(responses)
+    if changed and any(report.status >= FINAL for report in reports):
+        silence.note_report(alias)
     return changed
 
 
@@ -86,6 +96,7 @@ def apply_results(
     `attempts` has the number of the submission attempt of each result, by the delivery's id.
     """
     lifecycle.apply_results(results, report_timeout=carrier.report_timeout(), attempts=attempts)
+    circuit_breaker.note_results(carrier.alias, results)
     refs = [
         ref
         for result in results

@@ -12,8 +12,6 @@ from concurrent.futures import Future, wait
 from functools import partial
 from typing import TypeVar
 
-from django.conf import settings
-
 from telephony.carriers.base import Carrier, ConcurrentCarrier, Later, Result
 from telephony.engine import pacing, trunk_worker
 from telephony.engine.batches import Batches
@@ -21,6 +19,7 @@ from telephony.engine.database_thread import DatabaseThread, done_now
 from telephony.engine.failpoints import failpoint
 from telephony.engine.lifecycle import stopped_since_claim
 from telephony.engine.pace_meter import Activity, PaceMeter, meter_of
+from telephony.engine.pace_setting import pace_of
 from telephony.engine.pacing import CATCH_UP, HORIZON, Claim, SlidingSecond
 from telephony.engine.results_store import store
 from telephony.engine.submission import Departure, submit
@@ -57,7 +56,8 @@ class Dispatcher:
 
     def __init__(self, carrier: Carrier) -> None:
         self.carrier = carrier
-        cps = settings.CARRIERS[carrier.alias].get("CPS")
+        self.cps = cps = pace_of(carrier.alias)
+        self.pace_has_changed = False
         self.last_second: SlidingSecond | None = SlidingSecond(cps) if cps else None
         self.meter: PaceMeter = meter_of(carrier.alias, cps)
         self.departures: deque[Departure] = deque()
@@ -98,7 +98,7 @@ class Dispatcher:
         while True:
             self._collect_finished_jobs()
             if self.departures:
-                if self._should_claim_ahead() and not time_budget.is_over():
+                if self._should_claim_ahead() and not self._ends(time_budget):
                     self._start_claim()
                 self._start_check()
                 self._submit_due()
@@ -110,7 +110,7 @@ class Dispatcher:
                 wait([self.storing])
             elif self.results:
                 self._start_storing()
-            elif time_budget.is_over():
+            elif self._ends(time_budget):
                 return True
             elif self._waits_for_room():
                 continue
@@ -123,6 +123,10 @@ class Dispatcher:
                     return False
                 else:
                     time.sleep(min(pause, HORIZON))
+
+    def _ends(self, time_budget: TimeBudget) -> bool:
+        """Return whether this dispatcher should end: its time is over, or the next one must keep another pace."""
+        return self.pace_has_changed or time_budget.is_over()
 
     def _collect_finished_jobs(self) -> None:
         """Take the results of finished batches and database jobs; raise the errors of the database."""
@@ -213,6 +217,7 @@ class Dispatcher:
         if not claim.deliveries:
             self.next_claim_at = now + HORIZON / 2
             return claim.wait
+        self.pace_has_changed = claim.pace != self.cps
         self.departures += [
             Departure(slot, delivery, claim.valid_until, now)
             for slot, delivery in zip(claim.slots, claim.deliveries, strict=True)

@@ -9,6 +9,7 @@ Also moves queued deliveries from closed trunks to other trunks of their routes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +20,10 @@ from accounts.models import Account
 from iris.errors import Unavailable
 from telephony.engine import lifecycle
 from telephony.models import Channel, Trunk
+
+
+# How long after the time of its canary a paused trunk gets a new delivery as the canary.
+CANARY_PATIENCE = timedelta(minutes=2)
 
 
 def get_or_create_trunks() -> dict[str, Trunk]:
@@ -55,7 +60,7 @@ def choose_trunks(requests: Sequence[tuple[int, Channel, str]]) -> list[tuple[in
         if for_twins is not None and owner_id in twins:
             chosen.append(for_twins)
         else:
-            trunk_id = routers[channel].pick(to)
+            trunk_id = routers[channel].pick_canary(to) or routers[channel].pick(to)
             chosen.append((trunk_id, routers[channel].alias_of[trunk_id]))
     return chosen
 
@@ -72,12 +77,13 @@ class Router:
 
     def __init__(self, channel: Channel) -> None:
         check_route(channel)
+        self._channel = channel
         rows = get_or_create_trunks()
         now = timezone.now()
         resting = {
             alias
             for alias, trunk in rows.items()
-            if trunk.pause_reason and (trunk.paused_until is None or trunk.paused_until > now)
+            if trunk.is_paused or (trunk.pause_reason and trunk.paused_until and trunk.paused_until > now)
         }
         table: dict[str, int] = {}
         for prefix, aliases in _preferences(settings.ROUTES[channel.value]).items():
@@ -85,9 +91,26 @@ class Router:
             table[prefix] = rows[(available or aliases)[0]].pk
         self._table = table
         self.alias_of = {trunk.pk: alias for alias, trunk in rows.items()}
+        # A canary is usually borrowed from the queue of another trunk (`canaries`), but that may be empty all the time.
+        self._overdue = {
+            alias: trunk.pk
+            for alias, trunk in rows.items()
+            if trunk.is_paused
+            and trunk.canary is None
+            and trunk.probe_at
+            and trunk.probe_at < now - CANARY_PATIENCE
+        }
         self._default = table.get("", next(iter(table.values())))
         self._lengths = sorted({len(prefix) for prefix in table}, reverse=True)
         self.pick = lru_cache(maxsize=100_000)(self._pick)
+
+    def pick_canary(self, to: str) -> int | None:
+        """Return the paused trunk of this number's route that has been waiting for a canary for long. Returns each once."""
+        if self._overdue:
+            for alias in preferences_of(to, self._channel):
+                if alias in self._overdue:
+                    return self._overdue.pop(alias)
+        return None
 
     def _pick(self, to: str) -> int:
         for length in self._lengths:
@@ -103,8 +126,8 @@ class Router:
 
 
 def is_closed(trunk: Trunk) -> bool:
-    """Return whether a trunk submits nothing until the operator acts: it is not configured, or it is paused without end."""
-    return trunk.alias not in settings.CARRIERS or bool(trunk.pause_reason and trunk.paused_until is None)
+    """Return whether a trunk submits nothing, except canaries: it is not configured, or it is paused."""
+    return trunk.alias not in settings.CARRIERS or trunk.is_paused
 
 
 def move_from_closed_trunks() -> int:
@@ -128,8 +151,25 @@ def move_from_closed_trunks() -> int:
                 for prefix, other in Router(channel).trunk_by_prefix.items()
             }
             if set(trunk_by_prefix.values()) != {pk}:
-                moved += lifecycle.reroute(trunk_id=pk, channel=channel, trunk_by_prefix=trunk_by_prefix)
+                moved += lifecycle.reroute(
+                    trunk_id=pk, channel=channel, trunk_by_prefix=trunk_by_prefix, canary=trunk.canary
+                )
     return moved
+
+
+def preferences_of(to: str, channel: Channel) -> list[str]:
+    """Return the trunks of this number's route in order of preference."""
+    table = _preferences(settings.ROUTES[channel.value])
+    for length in sorted({len(prefix) for prefix in table}, reverse=True):
+        if to[:length] in table:
+            return table[to[:length]]
+    return next(iter(table.values()), [])
+
+
+def trunks_beside(alias: str, channel: Channel) -> set[str]:
+    """Return the other trunks of all routes that have this trunk."""
+    routes = _preferences(settings.ROUTES[channel.value]).values()
+    return {other for aliases in routes if alias in aliases for other in aliases} - {alias}
 
 
 def _preferences(routes: Sequence[str | Mapping[str, Any]]) -> dict[str, list[str]]:

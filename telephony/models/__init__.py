@@ -11,12 +11,13 @@ from telephony.models.deliveries import (
     UnmatchedReport,
 )
 from telephony.models.numbers import PhoneNumber
+from telephony.models.outcomes import OutcomeChunk, OutcomeCount
 from telephony.models.replies import InboundMessage, OptOut
 from telephony.models.reporting import LateReport, PartReporting
 from telephony.models.restores import RestoreAnchor, RestoreGuard
 from telephony.models.sandbox import SandboxMessage
 from telephony.models.smpp import Bind, InboundPart, PastBind, Repetition
-from telephony.models.trunks import TimeSlice, Trunk
+from telephony.models.trunks import PauseCause, TimeSlice, Trunk
 from telephony.models.voices import Audio, Voice
 
 __all__ = [
@@ -32,8 +33,11 @@ __all__ = [
     "LateReport",
     "MessagePart",
     "OptOut",
+    "OutcomeChunk",
+    "OutcomeCount",
     "PartReporting",
     "PastBind",
+    "PauseCause",
     "PhoneNumber",
     "Purpose",
     "Repetition",

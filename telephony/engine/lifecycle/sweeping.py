@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from telephony.engine.lifecycle.reports import Report, apply_isolated, apply_reports
-from telephony.models import Cause, Channel, DeliveryStatus
+from telephony.models import Cause, Channel, Delivery, DeliveryStatus
 from telephony.models.statuses import END, QUEUED, SUBMITTED, SUBMITTING, UNKNOWN
 
 # Seconds after the end of a lease before a delivery may count as not submitted. If a submission began just before the end of
@@ -146,12 +146,14 @@ def lose_orphans(alias: str, *, claimed_before: datetime) -> int:
     )
 
 
-def reroute(*, trunk_id: int, channel: Channel, trunk_by_prefix: Mapping[str, int]) -> int:
+def reroute(
+    *, trunk_id: int, channel: Channel, trunk_by_prefix: Mapping[str, int], canary: int | None = None
+) -> int:
     """Move queued deliveries of a trunk to other trunks, at most SWEEP_SIZE; return how many.
 
     `trunk_by_prefix` has the id of a trunk for each number prefix, including "". Deliveries that another process is
     claiming are locked, so they are skipped. Pinned deliveries stay, because only this trunk's carrier can cancel the
-    earlier SMS.
+    earlier SMS. `canary` stays, too: the trunk is tried with it.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -162,13 +164,18 @@ def reroute(*, trunk_id: int, channel: Channel, trunk_by_prefix: Mapping[str, in
                         SELECT trunk_id FROM trunks WHERE starts_with(d."to", prefix)
                          ORDER BY length(prefix) DESC LIMIT 1) chosen
                      WHERE d.trunk_id = %s AND d.status = {QUEUED} AND d.channel = %s AND chosen.trunk_id <> d.trunk_id
-                       AND d.pinned_since IS NULL
+                       AND d.pinned_since IS NULL AND d.id IS DISTINCT FROM %s
                      ORDER BY d.id LIMIT {SWEEP_SIZE} FOR NO KEY UPDATE OF d SKIP LOCKED
                 )
                 UPDATE telephony_delivery d SET trunk_id = moved.trunk_id FROM moved WHERE d.id = moved.id""",
-            [list(trunk_by_prefix), list(trunk_by_prefix.values()), trunk_id, channel.value],
+            [list(trunk_by_prefix), list(trunk_by_prefix.values()), trunk_id, channel.value, canary],
         )
         return int(cursor.rowcount)
+
+
+def move(delivery_id: int, *, trunk_id: int) -> None:
+    """Move a queued delivery to another trunk. Call it with the delivery's row locked."""
+    Delivery.objects.filter(pk=delivery_id, status=QUEUED).update(trunk=trunk_id)
 
 
 @transaction.atomic

@@ -72,12 +72,11 @@ class Command(BaseCommand):
 
     def _show(self, trunk: Trunk, count: Mapping[str, Any]) -> None:
         config = settings.CARRIERS[trunk.alias]
-        pace = f"{config['CPS']:g} a second" if config.get("CPS") else "no limit"
         limit = f" of {config['CHANNELS']}" if config.get("CHANNELS") else ", no limit"
         lines = [
             ("connection", _connection(trunk)),
             ("state", _state(trunk)),
-            ("pace", pace),
+            ("pace", _pace(trunk)),
             *_pace_note(trunk, count["queued"]),
             ("channels", f"{count['calls']} busy{limit}"),
             ("queue", f"{count['queued']} waiting, {count['under_way']} under way"),
@@ -117,9 +116,20 @@ def _state(trunk: Trunk) -> str:
     if not trunk.pause_reason:
         return "open"
     if trunk.paused_until is None:
-        return f"paused until an operator clears it: {trunk.pause_reason}"
+        if trunk.probe_at is None:
+            return f"paused until an operator resumes it: {trunk.pause_reason}"
+        left = max(0.0, (trunk.probe_at - timezone.now()).total_seconds())
+        return f"paused, tried with one call or SMS in {left:.0f} s: {trunk.pause_reason}"
     left = (trunk.paused_until - timezone.now()).total_seconds()
     return f"resting for {left:.0f} s: {trunk.pause_reason}" if left > 0 else "open"
+
+
+def _pace(trunk: Trunk) -> str:
+    in_file = settings.CARRIERS[trunk.alias].get("CPS")
+    from_file = f"{in_file:g} a second" if in_file else "no limit"
+    if trunk.cps is None:
+        return from_file
+    return f"{trunk.cps:g} a second, set at run time (in the carriers file: {from_file})"
 
 
 def _last_error(trunk: Trunk) -> str:
