@@ -762,6 +762,20 @@ if IRIS_S3_BUCKET:
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
     }
 
+# Metrics ----------------------------------------------------------------------------------------------------
+
+IRIS_METRICS_TOKEN = (
+    env_secret(
+        "IRIS_METRICS_TOKEN",
+        "Token with which other machines may read `/metrics`, at least 16 characters: `Authorization: Bearer …`. "
+        "Without it only this machine may, and not through a proxy.",
+        shown="none",
+    )
+    or ""
+)
+if IRIS_METRICS_TOKEN and len(IRIS_METRICS_TOKEN) < 16:
+    raise ImproperlyConfigured("IRIS_METRICS_TOKEN must have at least 16 characters.")
+
 # Logging: to stderr, where Docker and systemd expect it -----------------------------------------------------
 
 IRIS_LOG_LEVEL = env_str("IRIS_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR.").upper()

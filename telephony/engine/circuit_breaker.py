@@ -235,8 +235,8 @@ def _begin_pause(trunk: Trunk, *, reason: str, cause: PauseCause, now: datetime)
         _mail(
             f"The trunk {trunk.alias} is paused: {cause.label}",
             f"{trunk.pause_reason}\n\nIts queued calls and SMS use the next trunk of their route, if there is one. iris "
-            "tries it again with one call or SMS now and then, and resumes it when that succeeds.\n\n`manage.py trunk_status` "
-            f"shows its state; `manage.py trunk resume {trunk.alias}` resumes it at once.",
+            "tries it again with one call or SMS now and then, and resumes it when that succeeds.\n\n`manage.py "
+            f"trunk_status` shows its state; `manage.py trunk resume {trunk.alias}` resumes it at once.",
         )
 
 

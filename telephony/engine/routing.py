@@ -21,7 +21,6 @@ from iris.errors import Unavailable
 from telephony.engine import lifecycle
 from telephony.models import Channel, Trunk
 
-
 # How long after the time of its canary a paused trunk gets a new delivery as the canary.
 CANARY_PATIENCE = timedelta(minutes=2)
 
