@@ -1,4 +1,4 @@
-"""The results of `manage.py check_ledger`, for the metrics: the check reads the whole ledger, which takes too long for these."""
+"""The result of the last `manage.py check_ledger`, for the metrics. The check itself takes too long for them."""
 
 from django.db import models
 from django.db.models.functions import Now

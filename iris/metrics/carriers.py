@@ -14,15 +14,15 @@ from prometheus_client.core import (
     Metric,
 )
 
+from telephony.engine import carrier_truth
+from telephony.engine.outcomes import BOUNDS
+
 LABELS = ("trunk", "channel", "operator")
 OUTCOMES = ("delivered", "failed", "silent", "unconfirmed", "refused")
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def carrier_metrics() -> Iterator[Metric]:
-    from telephony.engine import carrier_truth
-    from telephony.engine.outcomes import BOUNDS
-
     ended = CounterMetricFamily(
         "iris_carrier_deliveries", "Deliveries by their outcome.", labels=[*LABELS, "outcome"]
     )

@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 import iris
 from iris.metrics.carriers import carrier_metrics
 from iris.metrics.trunks import trunk_metrics
+from telephony.engine import restore_hold, stalls, workers
 
 STATEMENT_SECONDS = 8  # Prometheus gives up after ten
 LIVE_RUNS = ("awaiting", "scheduled", "running", "paused", "stopping")
@@ -39,8 +40,6 @@ def registry() -> CollectorRegistry:
 
 def _installation() -> Iterator[Metric]:
     """Yield the version, and whether beat, the broker and the workers work."""
-    from telephony.engine import restore_hold, stalls, workers
-
     yield InfoMetricFamily("iris", "The release that answers.", value={"version": iris.__version__})
     with connection.cursor() as cursor:
         cursor.execute(

@@ -10,6 +10,12 @@ from django.db import connection
 from django.utils import timezone
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from telephony.carriers import SessionCarrier, get_carrier
+from telephony.engine.pace_setting import effective
+from telephony.engine.trunk_queues import is_served
+from telephony.models import DeliveryStatus, PauseCause, Trunk
+from telephony.models.statuses import END, QUEUED
+
 PACE_NOTE_AGE = timedelta(seconds=30)  # an older note is not about the present
 STATES = ("working", "resting", "paused")
 
@@ -20,11 +26,6 @@ def trunk_metrics() -> Iterator[Metric]:
 
 
 def _rows() -> Iterator[Metric]:
-    from telephony.carriers import SessionCarrier, get_carrier
-    from telephony.engine.pace_setting import effective
-    from telephony.engine.trunk_queues import is_served
-    from telephony.models import PauseCause, Trunk
-
     state = GaugeMetricFamily(
         "iris_trunk_state", "1 for the present state of a trunk.", labels=["trunk", "state"]
     )
@@ -66,9 +67,6 @@ def _rows() -> Iterator[Metric]:
 
 
 def _deliveries() -> Iterator[Metric]:
-    from telephony.models import DeliveryStatus
-    from telephony.models.statuses import END, QUEUED
-
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT t.alias, d.channel, d.purpose, d.status, count(*),
