@@ -169,6 +169,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "iris.middleware.name_request",
     "iris.middleware.add_headers",  # outermost, so that error responses of other middleware get the headers too
     "iris.middleware.AnswerOutages",
     "django.middleware.security.SecurityMiddleware",
@@ -783,12 +784,19 @@ if IRIS_LOG_LEVEL not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
     raise ImproperlyConfigured(
         f"IRIS_LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR; it is {IRIS_LOG_LEVEL!r}."
     )
+IRIS_LOG_FORMAT = env_str(
+    "IRIS_LOG_FORMAT",
+    "line",
+    "`line` for people, or `json`: one object a line, for programs that collect logs.",
+).lower()
+if IRIS_LOG_FORMAT not in {"line", "json"}:
+    raise ImproperlyConfigured(f"IRIS_LOG_FORMAT must be line or json; it is {IRIS_LOG_FORMAT!r}.")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {"without_traceback": {"()": "iris.logs.WithoutTraceback"}},
-    "formatters": {"line": {"()": "iris.logs.LineFormatter"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {"line": {"()": "iris.logs.LineFormatter"}, "json": {"()": "iris.logs.JsonFormatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": IRIS_LOG_FORMAT}},
     "root": {"handlers": ["stderr"], "level": IRIS_LOG_LEVEL},
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Count, F, Q, Sum
 from django.utils import timezone
+from structlog.contextvars import bound_contextvars
 
 from accounts import credits
 from campaigns.models import Run, RunStatus, Service, Source
@@ -71,7 +72,7 @@ def fill_all(*, budget: float, waits_for_room: bool = True) -> bool:
         for pk, status in sorted(unfilled, key=lambda run: run[0] <= _last_run_id):
             _last_run_id = pk
             stalls.note_progress(stalls.FILL if waits_for_room else stalls.FILL_MORE)
-            with locked(f"fill:{pk}") as ours:
+            with bound_contextvars(run=pk), locked(f"fill:{pk}") as ours:
                 moved |= ours and _advance(pk, RunStatus(status), broken)
             if time.monotonic() >= end:
                 return True

@@ -124,7 +124,7 @@ def resume(alias: str, *, reason: str = "") -> bool:
         )  # fmt: skip
         if was_told:
             _mail(f"The trunk {alias} works again", reason or "An operator has resumed it.")
-    log.warning("The trunk %s works again. %s", alias, reason)
+    log.warning("The trunk %s works again. %s", alias, reason, extra={"trunk": alias})
     return True
 
 
@@ -230,7 +230,8 @@ def _begin_pause(trunk: Trunk, *, reason: str, cause: PauseCause, now: datetime)
         account_id=None, action="trunk_paused", kind="trunk", object_id=trunk.pk, name=trunk.alias,
         reason=trunk.pause_reason,
     )  # fmt: skip
-    log.error("The trunk %s is paused (%s): %s", trunk.alias, cause.label, trunk.pause_reason)
+    about = {"trunk": trunk.alias}
+    log.error("The trunk %s is paused (%s): %s", trunk.alias, cause.label, trunk.pause_reason, extra=about)
     if tells:
         _mail(
             f"The trunk {trunk.alias} is paused: {cause.label}",

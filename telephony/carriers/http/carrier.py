@@ -132,7 +132,12 @@ class HttpCarrier(ConcurrentCarrier):
             return self.request_of(one)
         except Exception as error:
             # Whatever the error is, nothing was sent, and it must not hold up the others.
-            log.exception("%s: the request of delivery %s cannot be prepared", self.alias, one.key)
+            log.exception(
+                "%s: the request of delivery %s cannot be prepared",
+                self.alias,
+                one.key,
+                extra={"trunk": self.alias, "delivery": one.key},
+            )
             text = f"The request cannot be prepared ({type(error).__name__})."
             return Later(key=one.key, seconds=UNPREPARED_RETRY_SECONDS, text=text)
 
@@ -170,6 +175,7 @@ class HttpCarrier(ConcurrentCarrier):
             response.status,
             time.monotonic() - sent_at,
             type(outcome).__name__,
+            extra={"trunk": self.alias, "delivery": one.key},
         )
         if isinstance(outcome, Refusal):
             return self._refused(one, outcome, sent_at=sent_at)
@@ -213,7 +219,13 @@ class HttpCarrier(ConcurrentCarrier):
                 return Throttled(text, retry_after=refusal.retry_after or 1.0)
             case Verdict.BUSY:
                 return Later(key=one.key, seconds=refusal.retry_after or RETRY_SECONDS, text=text)
-        log.info("%s refused delivery %s: %s", self.alias, one.key, text)
+        log.info(
+            "%s refused delivery %s: %s",
+            self.alias,
+            one.key,
+            text,
+            extra={"trunk": self.alias, "delivery": one.key},
+        )
         cause, meaning = FAILURES[refusal.verdict]
         now = time.monotonic()
         in_a_row = self._refusals.count(

@@ -171,7 +171,8 @@ class SmppCarrier(SessionCarrier):
             except Unsendable as error:
                 results.append(Rejected(key=one.key, cause=Cause.REFUSED, text=str(error)))
             except Exception as error:  # whatever the error is, this SMS was not sent; the others can be
-                log.exception("%s: delivery %s cannot be written as SMPP", self.alias, one.key)
+                about = {"trunk": self.alias, "delivery": one.key}
+                log.exception("%s: delivery %s cannot be written as SMPP", self.alias, one.key, extra=about)
                 text = f"SMPP cannot carry it: {error!r}"
                 results.append(Rejected(key=one.key, cause=Cause.REFUSED, text=text))
         if messages and self._outcomes.is_on_trial:
