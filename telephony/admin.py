@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import secrets
+from datetime import timedelta
 from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import BooleanField, Model, QuerySet
 from django.db.models.expressions import RawSQL
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.functional import cached_property
 
 from accounts.models import Account
-from telephony.engine import circuit_breaker
+from telephony.engine import carrier_truth, circuit_breaker
 from telephony.engine.pace_setting import MAX_CPS
 from telephony.models import (
     Audio,
@@ -33,6 +37,7 @@ from telephony.numbering import to_e164
 from telephony.speech import voices
 
 MAX_COUNTED = 10_000
+TRUTH_DAYS = (7, 1, 30, 90)
 
 
 class CappedPaginator(Paginator[Any]):
@@ -131,6 +136,28 @@ class TrunkAdmin(admin.ModelAdmin[Trunk]):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Trunk | None = None) -> tuple[str, ...]:
         return tuple(name for name in self.fields if name not in ("pause_reason", "cps"))
+
+    def get_urls(self) -> list[URLPattern]:
+        page = path("truth/", self.admin_site.admin_view(self.show_truth), name="telephony_trunk_truth")
+        return [page, *super().get_urls()]
+
+    def show_truth(self, request: HttpRequest) -> HttpResponse:
+        """Show what share of the accepted deliveries each carrier delivered, and how fast."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        chosen = request.GET.get("days", "")
+        days = int(chosen) if chosen in map(str, TRUTH_DAYS) else TRUTH_DAYS[0]
+        figures = carrier_truth.figures(since=timezone.now() - timedelta(days=days))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Reliability of the carriers",
+            "choices": TRUTH_DAYS,
+            "days": days,
+            "columns": [name.replace("_", " ") for name in carrier_truth.COLUMNS],
+            "rows": [carrier_truth.cells(one) for one in figures],
+            "unusual": carrier_truth.unusual(),
+        }
+        return TemplateResponse(request, "admin/telephony/trunk/truth.html", context)
 
     def save_model(self, request: HttpRequest, obj: Trunk, form: Any, change: bool) -> None:
         if "pause_reason" in form.changed_data and obj.pause_reason:

@@ -151,3 +151,34 @@ def unusual(now: datetime | None = None) -> list[Unusual]:
                 )
             )  # fmt: skip
     return found
+
+
+COLUMNS = (
+    "trunk", "channel", "operator", "accepted", "delivered", "failed", "silent", "overdue", "unconfirmed",
+    "refused", "delivered_share", "silent_share", "median_seconds", "p95_seconds",
+)  # fmt: skip
+
+
+def cells(one: Truth) -> list[str]:
+    """Return the figures as texts, one for each of COLUMNS."""
+    counts = [
+        one.accepted, one.delivered, one.failed, one.silent, one.overdue, one.unconfirmed, one.refused,
+    ]  # fmt: skip
+    return [
+        one.trunk,
+        one.channel,
+        one.operator,
+        *map(str, counts),
+        _percent(one.delivered_share),
+        _percent(one.silent_share),
+        _seconds(one.latency(0.5)),
+        _seconds(one.latency(0.95)),
+    ]
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.1%}"
+
+
+def _seconds(seconds: float | None) -> str:
+    return "–" if seconds is None else f"{seconds:.0f}" if seconds >= 10 else f"{seconds:.1f}"
