@@ -14,6 +14,7 @@ from telephony.carriers import get_carrier
 from telephony.engine import (
     backlog,
     canaries,
+    carrier_truth,
     delivery_reports,
     lifecycle,
     outcomes,
@@ -107,3 +108,4 @@ def count_outcomes() -> None:
     with locked("outcomes") as acquired:
         if acquired:
             outcomes.count_due()
+            carrier_truth.warn()

@@ -5,7 +5,9 @@ The figures are sums of `OutcomeCount`. Shares of deliveries that are still unde
 
 from __future__ import annotations
 
+import logging
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +22,10 @@ RECENT, USUAL = timedelta(days=1), timedelta(days=14)
 MIN_RECENT, MIN_USUAL = 50, 200  # fewer ended deliveries say nothing
 SIGMAS = 4.0  # how far from the usual share a share of this many deliveries is, by chance, less than once in 10,000 times
 MIN_DEVIATION = 0.02
+WARN_SECONDS = 3600.0  # between two warnings of one process
+
+log = logging.getLogger(__name__)
+_warned_at = -WARN_SECONDS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -151,6 +157,16 @@ def unusual(now: datetime | None = None) -> list[Unusual]:
                 )
             )  # fmt: skip
     return found
+
+
+def warn() -> None:
+    """Log where the silent share is outside of its usual band, at most once an hour."""
+    global _warned_at
+    if time.monotonic() - _warned_at < WARN_SECONDS:
+        return
+    _warned_at = time.monotonic()
+    for one in unusual():
+        log.warning("%s", one, extra={"trunk": one.trunk})
 
 
 COLUMNS = (
