@@ -217,12 +217,16 @@ class Dispatcher:
         if not claim.deliveries:
             self.next_claim_at = now + HORIZON / 2
             return claim.wait
-        self.pace_has_changed = claim.pace != self.cps
-        self.departures += [
+        departures = [
             Departure(slot, delivery, claim.valid_until, now)
             for slot, delivery in zip(claim.slots, claim.deliveries, strict=True)
         ]
         self.attempts |= {delivery.id: delivery.attempts for delivery in claim.deliveries}
+        if claim.pace != self.cps:
+            self.pace_has_changed = True
+            self._give_back(departures, text="The pace has changed")
+        else:
+            self.departures += departures
         failpoint("claimed")
         return 0.0
 

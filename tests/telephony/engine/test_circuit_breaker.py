@@ -10,7 +10,6 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import AuditEntry, OutgoingMail
-from iris.errors import InvalidInput, NotFound
 from telephony import tasks
 from telephony.carriers import get_carrier
 from telephony.carriers.errors import Misconfigured, OutOfFunds, Throttled, Unreachable
@@ -310,42 +309,3 @@ class TestCanaries:
         assert not circuit_breaker.resume("first")
         dispatch.run("first", budget=1)
         assert len(first.seen) == 1
-
-
-class TestPace:
-    def test_pace_set_at_run_time_replaces_that_of_the_file(self, first: type[ScriptedCarrier]) -> None:
-        owner = make_account()
-        for _ in range(5):
-            make_delivery(trunk=trunk(), owner=owner)
-        circuit_breaker.set_pace("first", 2)
-        assert dispatch.Dispatcher(get_carrier("first")).cps == 2
-        circuit_breaker.set_pace("first", None)
-        assert dispatch.Dispatcher(get_carrier("first")).cps is None
-
-    def test_dispatcher_ends_when_the_pace_changes_so_that_the_next_one_keeps_it(
-        self, first: type[ScriptedCarrier]
-    ) -> None:
-        owner = make_account()
-        for _ in range(6):
-            make_delivery(trunk=trunk(), owner=owner)
-
-        def change_pace(batch: Any) -> Any:
-            circuit_breaker.set_pace("first", 50)
-            return accept(batch)
-
-        first.answer = staticmethod(change_pace)
-        assert dispatch.run("first", budget=60) is True
-        assert Delivery.objects.filter(status=DeliveryStatus.QUEUED).exists()
-
-    @pytest.mark.parametrize("pace", [0, -1, 10_001, float("nan"), float("inf")])
-    def test_impossible_pace_is_refused_and_changes_nothing(
-        self, first: type[ScriptedCarrier], pace: float
-    ) -> None:
-        with pytest.raises(InvalidInput):
-            circuit_breaker.set_pace("first", pace)
-        assert trunk().cps is None
-
-    def test_unknown_trunk_is_not_found(self, first: type[ScriptedCarrier]) -> None:
-        for change in (circuit_breaker.pause, circuit_breaker.resume):
-            with pytest.raises(NotFound, match="Choose one of: first, second"):
-                change("third")
