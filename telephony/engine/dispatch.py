@@ -56,10 +56,9 @@ class Dispatcher:
 
     def __init__(self, carrier: Carrier) -> None:
         self.carrier = carrier
-        self.cps = cps = pace_of(carrier.alias)
-        self.pace_has_changed = False
-        self.last_second: SlidingSecond | None = SlidingSecond(cps) if cps else None
-        self.meter: PaceMeter = meter_of(carrier.alias, cps)
+        self.cps, self.pace_has_changed = pace_of(carrier.alias), False
+        self.last_second: SlidingSecond | None = SlidingSecond(self.cps) if self.cps else None
+        self.meter: PaceMeter = meter_of(carrier.alias, self.cps)
         self.departures: deque[Departure] = deque()
         self.results: list[Result] = []
         self.attempts: dict[int, int] = {}  # by id, of claimed deliveries whose results are not stored yet
