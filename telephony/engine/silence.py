@@ -1,4 +1,4 @@
-"""Pause a trunk that accepts SMS but has stopped reporting on them.
+"""Pause a trunk that accepts SMS but has stopped reporting on them, and one whose worker is gone.
 
 How long reports take is known from the past (`telephony.engine.carrier_truth`). A carrier that sends no reports, or
 of which too little is known, is never paused for silence.
@@ -13,10 +13,10 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from telephony.carriers import get_carrier
-from telephony.engine import carrier_truth, circuit_breaker
-from telephony.models import Channel, PauseCause, Trunk
-from telephony.models.statuses import ANSWERED, SUBMITTED
+from telephony.carriers import SessionCarrier, get_carrier
+from telephony.engine import carrier_truth, circuit_breaker, routing
+from telephony.models import Channel, Delivery, PauseCause, Trunk
+from telephony.models.statuses import ANSWERED, QUEUED, SUBMITTED
 
 KNOWN_PERIOD = timedelta(days=14)
 MIN_KNOWN = 200  # reports, before it is known how long they take
@@ -25,6 +25,7 @@ MIN_REPORTED_SHARE = 0.5
 FACTOR = 5.0
 MIN_SECONDS = 300.0
 MIN_WAITING = 30  # SMS that should have been reported by now, to different recipients
+MAX_WORKER_ABSENCE = timedelta(minutes=5)  # longer than the restart for an upgrade
 NOTE_SECONDS = 5.0
 WATCH_SECONDS = 15.0
 
@@ -48,12 +49,20 @@ def note_report(alias: str) -> None:
 
 
 def watch() -> None:
-    """Pause the trunks that are silent. Each tick calls this; it looks every quarter of a minute."""
+    """Pause the trunks that are silent or have no worker. Each tick calls this; it looks every quarter of a minute."""
     global _watched_at
     if time.monotonic() - _watched_at < WATCH_SECONDS:
         return
     _watched_at = time.monotonic()
     for trunk in Trunk.objects.filter(alias__in=settings.CARRIERS, pause_reason=""):
+        if _has_lost_its_worker(trunk):
+            minutes = MAX_WORKER_ABSENCE.total_seconds() / 60
+            circuit_breaker.fail(
+                trunk.alias,
+                reason=f"It has had no worker for {minutes:.0f} minutes.",
+                cause=PauseCause.ERRORS,
+            )
+            continue
         limit = _limit(trunk.alias)
         if limit is None:
             continue
@@ -64,6 +73,17 @@ def watch() -> None:
                 reason=f"It has reported on none of {waiting} SMS for {limit / 60:.0f} minutes.",
                 cause=PauseCause.SILENCE,
             )
+
+
+def _has_lost_its_worker(trunk: Trunk) -> bool:
+    """Return whether a trunk with a connection has had no worker for long, while deliveries wait that another could submit."""
+    return (
+        isinstance(get_carrier(trunk.alias), SessionCarrier)
+        and trunk.session_at is not None
+        and trunk.session_at < timezone.now() - MAX_WORKER_ABSENCE
+        and any(routing.trunks_beside(trunk.alias, channel) for channel in Channel)
+        and Delivery.objects.filter(trunk=trunk, status=QUEUED).exists()
+    )
 
 
 def _limit(alias: str) -> float | None:

@@ -106,3 +106,22 @@ def test_slow_carrier_gets_more_time(trunk: Trunk, settings: Any) -> None:
     limit = silence.usual_limit("slow")
     assert limit is not None
     assert limit > 3 * 3600
+
+
+def test_trunk_without_a_worker_is_paused_only_if_another_can_take_its_queue(settings: Any) -> None:
+    options = {"host": "127.0.0.1", "system_id": "iris", "password": "secret"}
+    line = {
+        "BACKEND": "telephony.carriers.smpp.SmppCarrier",
+        "OPTIONS": options,
+        "CPS": None,
+        "CHANNELS": None,
+    }
+    settings.CARRIERS = {**settings.CARRIERS, "line": line}
+    settings.ROUTES = {"call": [], "sms": ["line"]}
+    make_delivery(trunk=make_trunk("line"))
+    Trunk.objects.update(session="stopped", session_at=timezone.now() - timedelta(minutes=6))
+    assert cause() == ""
+    settings.ROUTES = {"call": [], "sms": ["line", "sandbox"]}
+    silence._watched_at = float("-inf")
+    assert cause() == PauseCause.ERRORS
+    assert Trunk.objects.get().pause_reason == "It has had no worker for 5 minutes."
