@@ -76,7 +76,7 @@ def watch() -> None:
 
 
 def _has_lost_its_worker(trunk: Trunk) -> bool:
-    """Return whether a trunk with a connection has had no worker for long, while deliveries wait that another could submit."""
+    """Return whether a trunk with a connection has long had no worker, while deliveries wait that another could submit."""
     return (
         isinstance(get_carrier(trunk.alias), SessionCarrier)
         and trunk.session_at is not None
