@@ -42,7 +42,7 @@ def samples(text: str | None = None) -> dict[tuple[str, tuple[str, ...]], float]
 
 def make_everything() -> None:
     """Create at least one row for each figure."""
-    make_run(campaign=make_campaign(), status="running")
+    make_run(campaign=make_campaign())
     call_command("check_ledger", verbosity=0)
     delivered(4)
     for status in (DeliveryStatus.QUEUED, DeliveryStatus.SUBMITTED):
@@ -105,7 +105,7 @@ class TestFigures:
         assert shown["iris_trunk_claimed_total", ("sandbox",)] == 41
 
     def test_difference_in_the_ledger_shows_after_the_check(self) -> None:
-        account = make_account(balance=5)
+        account = make_account(credits=5)
         call_command("check_ledger")
         assert samples()["iris_ledger_differences", ()] == 0
         type(account).objects.update(balance=6)

@@ -125,6 +125,8 @@ def test_request_log_and_response_have_the_same_id_and_no_path(log: io.StringIO)
 @pytest.mark.django_db
 def test_audit_entries_have_the_id_of_the_request() -> None:
     client: Any = client_of(make_account())
-    response = client.post("/api/system/campaigns/", {"name": "Meeting", "services": "sms"})
+    response = client.post(
+        "/api/system/campaigns/", {"name": "Meeting", "services": "sms", "individual_number": [9841000001]}
+    )
     assert response.status_code == 201, response.content
     assert AuditEntry.objects.filter(request=response.headers["X-Request-Id"]).exists()

