@@ -2,7 +2,7 @@
 
 A trunk that *rests* is tried again after some seconds; its deliveries wait. A trunk that is *paused* gets no deliveries, and
 those that no carrier can have move to the next trunk of their route. iris pauses a trunk when its configuration is wrong,
-its account is empty, it accepted nothing during several rests in a row, or it reports nothing any more
+its account is empty, it accepted nothing during several rests in a row, it does not respond, or it reports nothing any more
 (`telephony.engine.silence`). Now and then a paused trunk is tried with one delivery, the canary
 (`telephony.engine.canaries`). A trunk that an operator has paused stays paused until the operator resumes it.
 """
@@ -21,7 +21,7 @@ from django.utils import timezone
 from accounts import audit, mail
 from accounts.models import User
 from iris.errors import InvalidInput, NotFound
-from telephony.carriers.base import Accepted, Result
+from telephony.carriers.base import Accepted, Carrier, Result, SessionCarrier, Unknown
 from telephony.engine.pace_setting import MAX_CPS
 from telephony.models import PauseCause, Trunk
 
@@ -39,8 +39,11 @@ PROBE_SECONDS: dict[PauseCause, tuple[float, float]] = {
     PauseCause.FUNDS: (300, 3600),
     PauseCause.SILENCE: (600, 3600),
 }
+# Submissions in a row without a response after which a trunk is paused. Each of them may be lost.
+MAX_UNANSWERED_IN_A_ROW = 10
 MIN_BETWEEN_MAILS = timedelta(minutes=15)
 
+_unanswered: dict[str, int] = {}  # such submissions of this process, by trunk
 _working: set[str] = (
     set()
 )  # trunks that have accepted something since this process last noted it in their rows
@@ -64,10 +67,27 @@ def probe_seconds(cause: PauseCause, count: int) -> float:
     return min(first * 2.0 ** min(count, 20), longest)
 
 
-def note_results(alias: str, results: Sequence[Result]) -> None:
-    """Remember that the trunk works, if it has accepted anything. The next claim stores it."""
-    if alias not in _working and any(isinstance(result, Accepted) for result in results):
-        _working.add(alias)
+def note_results(carrier: Carrier, results: Sequence[Result]) -> None:
+    """Remember that the trunk works, if it has accepted anything; the next claim stores it. Pause it if it does not respond.
+
+    A carrier that keeps a connection notices itself that nobody responds, and loses many responses at once when the
+    connection breaks, so it is not paused for that.
+    """
+    alias, text = carrier.alias, ""
+    for result in results:
+        if isinstance(result, Accepted):
+            _working.add(alias)
+            _unanswered.pop(alias, None)
+        elif isinstance(result, Unknown) and not isinstance(carrier, SessionCarrier):
+            _unanswered[alias] = _unanswered.get(alias, 0) + 1
+            text = result.text
+    if _unanswered.get(alias, 0) >= MAX_UNANSWERED_IN_A_ROW:
+        count = _unanswered.pop(alias)
+        fail(
+            alias,
+            reason=f"It is unknown whether it has accepted the last {count} calls or SMS: {text}",
+            cause=PauseCause.ERRORS,
+        )
 
 
 def take_working(alias: str) -> bool:

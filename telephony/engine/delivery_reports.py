@@ -96,7 +96,7 @@ def apply_results(
     `attempts` has the number of the submission attempt of each result, by the delivery's id.
     """
     lifecycle.apply_results(results, report_timeout=carrier.report_timeout(), attempts=attempts)
-    circuit_breaker.note_results(carrier.alias, results)
+    circuit_breaker.note_results(carrier, results)
     refs = [
         ref
         for result in results

@@ -31,6 +31,7 @@ SANDBOX = {"BACKEND": "telephony.carriers.sandbox.SandboxCarrier", "CPS": None, 
 @pytest.fixture(autouse=True)
 def _forget(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(circuit_breaker, "_working", set())
+    monkeypatch.setattr(circuit_breaker, "_unanswered", {})
     monkeypatch.setattr(silence, "_watched_at", float("-inf"))
     monkeypatch.setattr(silence, "_noted_at", {})
 
@@ -119,6 +120,23 @@ class TestRests:
 
 
 class TestPauses:
+    def test_trunk_that_does_not_respond_ten_times_in_a_row_is_paused(
+        self, first: type[ScriptedCarrier]
+    ) -> None:
+        owner = make_account()
+        for answer, count in ((raising(TimeoutError()), 9), (accept, 3), (raising(TimeoutError()), 9)):
+            for _ in range(count):
+                make_delivery(trunk=trunk(), owner=owner)
+            first.answer = staticmethod(answer)
+            dispatch.run("first", budget=5)
+            assert not trunk().is_paused
+        make_delivery(trunk=trunk(), owner=owner)
+        dispatch.run("first", budget=5)
+        assert trunk().pause_cause == PauseCause.ERRORS
+        assert trunk().pause_reason.startswith("It is unknown whether it has accepted the last 10")
+        tasks.tick()
+        assert Delivery.objects.filter(status=DeliveryStatus.UNKNOWN, trunk=trunk()).count() == 19
+
     @pytest.mark.parametrize(
         ("error", "cause"),
         [(Misconfigured("wrong password"), "misconfigured"), (OutOfFunds("no credit"), "funds")],
