@@ -44,9 +44,7 @@ MAX_UNANSWERED_IN_A_ROW = 10
 MIN_BETWEEN_MAILS = timedelta(minutes=15)
 
 _unanswered: dict[str, int] = {}  # such submissions of this process, by trunk
-_working: set[str] = (
-    set()
-)  # trunks that have accepted something since this process last noted it in their rows
+_working: set[str] = set()  # trunks that have accepted something; the next claim of this process notes it
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +71,24 @@ def note_results(carrier: Carrier, results: Sequence[Result]) -> None:
     A carrier that keeps a connection notices itself that nobody responds, and loses many responses at once when the
     connection breaks, so it is not paused for that.
     """
-    alias, text = carrier.alias, ""
-    for result in results:
-        if isinstance(result, Accepted):
-            _working.add(alias)
-            _unanswered.pop(alias, None)
-        elif isinstance(result, Unknown) and not isinstance(carrier, SessionCarrier):
-            _unanswered[alias] = _unanswered.get(alias, 0) + 1
-            text = result.text
-    if _unanswered.get(alias, 0) >= MAX_UNANSWERED_IN_A_ROW:
-        count = _unanswered.pop(alias)
-        fail(
-            alias,
-            reason=f"It is unknown whether it has accepted the last {count} calls or SMS: {text}",
-            cause=PauseCause.ERRORS,
-        )
+    alias = carrier.alias
+    if any(isinstance(result, Accepted) for result in results):
+        _working.add(alias)
+        _unanswered.pop(alias, None)
+        return
+    unanswered = [result for result in results if isinstance(result, Unknown)]
+    if not unanswered or isinstance(carrier, SessionCarrier):
+        return
+    count = _unanswered.get(alias, 0) + len(unanswered)
+    if count < MAX_UNANSWERED_IN_A_ROW:
+        _unanswered[alias] = count
+        return
+    _unanswered.pop(alias, None)
+    fail(
+        alias,
+        reason=f"It is unknown whether it has accepted the last {count} calls or SMS: {unanswered[-1].text}",
+        cause=PauseCause.ERRORS,
+    )
 
 
 def take_working(alias: str) -> bool:
