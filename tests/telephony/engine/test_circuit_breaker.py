@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -37,7 +36,7 @@ def _forget(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def first(settings: Any) -> Iterator[type[ScriptedCarrier]]:
+def first(settings: Any) -> type[ScriptedCarrier]:
     """A route of two trunks. The test chooses the results of the first; the second is the sandbox."""
     settings.CARRIERS = {"first": SCRIPTED, "second": SANDBOX}
     settings.ROUTES = {"call": ["second"], "sms": ["first", "second"]}
