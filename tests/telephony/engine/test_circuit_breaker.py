@@ -54,7 +54,7 @@ def trunk(alias: str = "first") -> Trunk:
 
 def fail_with(carrier: type[ScriptedCarrier], error: Exception) -> None:
     carrier.answer = staticmethod(raising(error))
-    dispatch.run("first", budget=5)
+    dispatch.run("first", budget=0.2)
 
 
 def pass_time(seconds: float, alias: str = "first") -> None:
@@ -99,7 +99,7 @@ class TestRests:
     def test_short_burst_of_failures_does_not_pause_the_trunk(self, first: type[ScriptedCarrier]) -> None:
         make_delivery(trunk=trunk())
         for _ in range(8):
-            fail_with(first, Throttled("too fast", retry_after=0.001))
+            fail_with(first, Throttled("too fast", retry_after=0.05))
             pass_time(1)
             Trunk.objects.filter(alias="first").update(failing_since=timezone.now() - timedelta(seconds=5))
         assert not trunk().is_paused

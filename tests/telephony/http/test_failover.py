@@ -80,10 +80,8 @@ def test_rest_of_a_campaign_goes_by_the_second_trunk_and_nobody_gets_two(
             tasks.tick()
             run_all_loops_once()
             if not killed_at and len(first.received()) >= count // 4:
-                if death == "ends":
-                    first.kill()
-                else:  # the kernel still accepts connections
-                    first.process.send_signal(signal.SIGSTOP)
+                # After SIGSTOP, the kernel still accepts connections.
+                first.process.send_signal(signal.SIGKILL if death == "ends" else signal.SIGSTOP)
                 killed_at = time.monotonic()
             elif killed_at:
                 # A trunk that cannot be reached rests for five seconds. Nothing waits for that here.
