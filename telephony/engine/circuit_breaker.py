@@ -65,8 +65,10 @@ def probe_seconds(cause: PauseCause, count: int) -> float:
     return min(first * 2.0 ** min(count, 20), longest)
 
 
-def note_results(carrier: Carrier, results: Sequence[Result]) -> None:
+def note_results(carrier: Carrier, results: Sequence[Result]) -> bool:
     """Remember that the trunk works, if it has accepted anything; the next claim stores it. Pause it if it does not respond.
+
+    Return whether it is paused now.
 
     A carrier that keeps a connection notices itself that nobody responds, and loses many responses at once when the
     connection breaks, so it is not paused for that.
@@ -75,20 +77,21 @@ def note_results(carrier: Carrier, results: Sequence[Result]) -> None:
     if any(isinstance(result, Accepted) for result in results):
         _working.add(alias)
         _unanswered.pop(alias, None)
-        return
+        return False
     unanswered = [result for result in results if isinstance(result, Unknown)]
     if not unanswered or isinstance(carrier, SessionCarrier):
-        return
+        return False
     count = _unanswered.get(alias, 0) + len(unanswered)
     if count < MAX_UNANSWERED_IN_A_ROW:
         _unanswered[alias] = count
-        return
+        return False
     _unanswered.pop(alias, None)
     fail(
         alias,
         reason=f"It is unknown whether it has accepted the last {count} calls or SMS: {unanswered[-1].text}",
         cause=PauseCause.ERRORS,
     )
+    return True
 
 
 def take_working(alias: str) -> bool:

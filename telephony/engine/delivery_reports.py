@@ -96,7 +96,6 @@ def apply_results(
     `attempts` has the number of the submission attempt of each result, by the delivery's id.
     """
     lifecycle.apply_results(results, report_timeout=carrier.report_timeout(), attempts=attempts)
-    circuit_breaker.note_results(carrier, results)
     refs = [
         ref
         for result in results
@@ -119,6 +118,7 @@ def apply_all(carrier: Carrier, items: Sequence[CarrierEvent | InboundSms | Resu
     reports = [item for item in items if not isinstance(item, Result)]
     if results:
         apply_results(carrier, results)
+        circuit_breaker.note_results(carrier, results)
     return apply_events(carrier.alias, reports) if reports else 0
 
 

@@ -90,9 +90,10 @@ def conclude(
         return [Later(key=submission.key, seconds=5, text=e.batch_text) for submission in batch], True
     except Exception as e:
         log.exception("Carrier %s failed in submit; %d deliveries are now unknown", carrier.alias, len(batch))
-        return [Unknown(key=submission.key, text=repr(e)) for submission in batch], False
+        results = [Unknown(key=submission.key, text=repr(e)) for submission in batch]
     missing = {submission.key for submission in batch} - {result.key for result in results}
-    return results + [Unknown(key=key, text="The carrier returned no result.") for key in missing], False
+    results = results + [Unknown(key=key, text="The carrier returned no result.") for key in missing]
+    return results, circuit_breaker.note_results(carrier, results)
 
 
 def _submission(delivery: Claimed, *, valid_until: datetime) -> Submission:
