@@ -13,6 +13,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client
+from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from accounts.models import CreditEntry
@@ -104,6 +105,13 @@ class TestFigures:
         assert shown["iris_trunk_paused", ("operator", "sandbox")] == 0
         assert shown["iris_trunk_pace_setting", ("sandbox",)] == 7
         assert shown["iris_trunk_claimed_total", ("sandbox",)] == 41
+
+    def test_openmetrics_is_answered_to_those_who_ask_for_it(self) -> None:
+        make_everything()
+        response = Client().get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
+        assert response.headers["Content-Type"].startswith("application/openmetrics-text")
+        families = openmetrics.text_string_to_metric_families(response.content.decode())
+        assert {family.name for family in families} >= {"iris_trunk_claimed", "iris_carrier_report_seconds"}
 
     def test_difference_in_the_ledger_shows_after_the_check(self) -> None:
         account = make_account(credits=5)
