@@ -127,12 +127,12 @@ def test_no_log_line_at_any_level_has_a_number_a_text_or_a_secret(iris: LiveIris
     numbers = [9841500001, 9841509901, 9841509904, 9841509908]
     created = iris.demo.post(
         "/api/system/campaigns/",
-        json={"name": "Private", "services": "PHONE & SMS", "individual_number": numbers},
+        json={"name": "Private", "services": "PHONE", "individual_number": numbers},
     )
     campaign = created.json()["data"]["details"][0]["id"]
     begun = iris.demo.post(
         f"/api/system/campaigns/{campaign}/begin/",
-        json={"message": "Confidential words", "sms_message": "Confidential words"},
+        json={"message": "Confidential words"},
     )
     assert begun.status_code == 200, begun.text
     otp = iris.demo.post(
