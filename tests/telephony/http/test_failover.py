@@ -21,7 +21,7 @@ from telephony.carriers import get_carrier
 from telephony.engine import circuit_breaker
 from telephony.models import FINAL, Delivery, DeliveryStatus, PauseCause, Trunk
 from tests.engine import run_all_loops_once
-from tests.factories import make_campaign
+from tests.factories import make_account, make_campaign
 from tests.live import TIMEOUT_FACTOR
 from tests.scale import at_scale
 from tests.telephony.http.far_end import OPTIONS
@@ -72,7 +72,9 @@ def test_rest_of_a_campaign_goes_by_the_second_trunk_and_nobody_gets_two(
         }
         settings.ROUTES = {"call": [], "sms": ["first", "second"]}
         settings.IRIS_HOPPER_SIZE = count // 2
-        campaign = make_campaign(numbers=[number_of(place) for place in range(count)])
+        campaign = make_campaign(
+            owner=make_account(credits=count), numbers=[number_of(place) for place in range(count)]
+        )
         begin(campaign=campaign, message="Namaste")
         killed_at, seen = 0.0, set()
         end = time.monotonic() + 120 * TIMEOUT_FACTOR
