@@ -110,7 +110,7 @@ class TestFigures:
         make_everything()
         response = Client().get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
         assert response.headers["Content-Type"].startswith("application/openmetrics-text")
-        families = openmetrics.text_string_to_metric_families(response.content.decode())
+        families = openmetrics.text_string_to_metric_families(response.content.decode())  # type: ignore[no-untyped-call]
         assert {family.name for family in families} >= {"iris_trunk_claimed", "iris_carrier_report_seconds"}
 
     def test_difference_in_the_ledger_shows_after_the_check(self) -> None:
