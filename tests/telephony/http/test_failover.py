@@ -55,7 +55,7 @@ def number_of(place: int) -> int:
 def test_rest_of_a_campaign_goes_by_the_second_trunk_and_nobody_gets_two(
     api: APIClient, settings: Any, tmp_path: Path, death: str
 ) -> None:
-    count = at_scale(300, 5000)
+    count = at_scale(160, 5000)
     folders = [tmp_path / name for name in ("first", "second")]
     for folder in folders:
         folder.mkdir()
