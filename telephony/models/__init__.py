@@ -16,7 +16,9 @@ from telephony.models.replies import InboundMessage, OptOut
 from telephony.models.reporting import LateReport, PartReporting
 from telephony.models.restores import RestoreAnchor, RestoreGuard
 from telephony.models.sandbox import SandboxMessage
+from telephony.models.senders import Sender, SenderOperator, SenderStatus
 from telephony.models.smpp import Bind, InboundPart, PastBind, Repetition
+from telephony.models.tariffs import PriceList, Tariff, TariffOfAccount, TariffPrice
 from telephony.models.trunks import PauseCause, TimeSlice, Trunk
 from telephony.models.voices import Audio, Voice
 
@@ -39,11 +41,18 @@ __all__ = [
     "PastBind",
     "PauseCause",
     "PhoneNumber",
+    "PriceList",
     "Purpose",
     "Repetition",
     "RestoreAnchor",
     "RestoreGuard",
     "SandboxMessage",
+    "Sender",
+    "SenderOperator",
+    "SenderStatus",
+    "Tariff",
+    "TariffOfAccount",
+    "TariffPrice",
     "TimeSlice",
     "Trunk",
     "UnmatchedReport",

@@ -9,9 +9,9 @@ from typing import Any
 from django.core.management import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from iris.locks import locked
 from telephony.engine import carrier_truth, outcomes
 from telephony.engine.carrier_truth import COLUMNS, cells
-from telephony.engine.locks import locked
 
 
 class Command(BaseCommand):

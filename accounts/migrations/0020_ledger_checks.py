@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """Only a new table."""
 
-    dependencies: ClassVar = [("accounts", "0013_audit_of_sign_in")]
+    dependencies: ClassVar = [("accounts", "0016_data_of_people")]
     operations: ClassVar = [
         migrations.CreateModel(
             name="LedgerCheckResult",

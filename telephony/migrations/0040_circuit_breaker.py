@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """Only new tables, and new columns with database defaults, so processes of the previous release keep working."""
 
-    dependencies: ClassVar = [("telephony", "0030_audit_of_numbers")]
+    dependencies: ClassVar = [("telephony", "0036_senders_of_deliveries")]
     operations: ClassVar = [
         migrations.AddField(
             model_name="trunk",

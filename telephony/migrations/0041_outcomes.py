@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """Only new tables."""
 
-    dependencies: ClassVar = [("telephony", "0031_circuit_breaker")]
+    dependencies: ClassVar = [("telephony", "0040_circuit_breaker")]
     operations: ClassVar = [
         migrations.CreateModel(
             name="OutcomeChunk",
