@@ -16,6 +16,7 @@ from django.utils import timezone
 from telephony.engine import circuit_breaker, lifecycle, routing, trunk_queues
 from telephony.models import FINAL, Channel, Delivery, DeliveryStatus, PauseCause, Trunk
 from telephony.models.statuses import QUEUED
+from telephony.senders.choosing import SenderChoice
 
 CANDIDATES = 100  # queued deliveries that are examined, in search of one whose route has the paused trunk
 MAX_WAIT = timedelta(minutes=1)  # until a borrowed delivery that nobody claims is given back
@@ -98,10 +99,16 @@ def _borrow(trunk: Trunk) -> None:
                 pinned_since=None, not_before__lte=timezone.now(),
             )
             .order_by("-priority", "attempts", "not_before", "pk")  # OTPs last
-            .only("to")
-        )  # fmt: skip
-        for delivery in candidates[:CANDIDATES]:
-            if trunk.alias in routing.preferences_of(delivery.to, channel):
+            .only("to", "owner_id")
+        )[:CANDIDATES]  # fmt: skip
+        senders = SenderChoice({delivery.owner_id for delivery in candidates})
+        for delivery in candidates:
+            if trunk.alias not in routing.preferences_of(delivery.to, channel):
+                continue
+            if (
+                channel is Channel.CALL
+                or senders.pick(delivery.owner_id, trunk.alias, delivery.to) is not None
+            ):
                 lifecycle.move(delivery.pk, trunk_id=trunk.pk)
                 Trunk.objects.filter(pk=trunk.pk).update(canary=delivery.pk)
                 trunk_queues.wake(trunk.alias)

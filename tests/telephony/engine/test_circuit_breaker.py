@@ -307,8 +307,8 @@ class TestCanaries:
     def test_new_delivery_is_the_canary_if_no_queue_has_one(self, first: type[ScriptedCarrier]) -> None:
         pass_time(301 + 130)
         router = routing.Router(Channel.SMS)
-        assert router.pick_canary("+9779841000001") == trunk().pk
-        assert router.pick_canary("+9779841000001") is None
+        assert router.pick_canary(0, "+9779841000001", None) == trunk().pk
+        assert router.pick_canary(0, "+9779841000001", None) is None
 
     def test_canary_that_nobody_claims_moves_back(self, first: type[ScriptedCarrier]) -> None:
         delivery = make_delivery(trunk=trunk("second"))
