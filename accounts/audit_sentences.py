@@ -207,6 +207,10 @@ def _sign_in_failed(entry: AuditEntry, details: Details) -> str:
     return f"failed to sign in as {entry.object_name}"
 
 
+def _seed_numbers(entry: AuditEntry, details: Details) -> str:
+    return f"changed the seed numbers: {_many(details.get('after'), 'number')}"
+
+
 def _trunk_paused(entry: AuditEntry, details: Details) -> str:
     reason = str(details.get("reason", "")).rstrip(".")
     return f"paused the trunk “{entry.object_name}”" + (f", because: {reason}" if reason else "")
@@ -242,6 +246,7 @@ PREDICATES: Mapping[str, Predicate] = {
     "account_suspended": "suspended the account {name}",
     "account_restored": "ended the suspension of the account {name}",
     "settings_changed": _settings,
+    "seed_numbers_changed": _seed_numbers,
     "member_added": _member("added {name} as a member: {permissions}"),
     "member_changed": _member("changed the permissions of {name} to: {permissions}"),
     "member_removed": _member("removed the member {name}"),

@@ -13,10 +13,12 @@ class CampaignsConfig(AppConfig):
         from campaigns.surveys.responses import store_responses
         from telephony.engine.signals import answers_given, deliveries_changed
         from telephony.inventory.signals import numbers_retired
+        from telephony.seeds.numbers import release_ended_holds
 
         deliveries_changed.connect(update_recipients, dispatch_uid="campaigns.update_recipients")
         # Signals reach their receivers in this order: the call of a recipient is recorded before its SMS is queued.
         deliveries_changed.connect(send_sms_after_missed_calls, dispatch_uid="campaigns.failover")
         numbers_retired.connect(set_aside_for_numbers, dispatch_uid="campaigns.retired_numbers")
         answers_given.connect(store_responses, dispatch_uid="campaigns.store_responses")
+        deliveries_changed.connect(release_ended_holds, dispatch_uid="campaigns.seeds")
         registry.register("campaigns.people.holder")

@@ -644,6 +644,12 @@ IRIS_HOPPER_SIZE = env_int(
     "Deliveries that each running campaign keeps queued ahead of its trunk.",
     minimum=1,
 )
+IRIS_SEEDS_ABOVE = env_int(
+    "IRIS_SEEDS_ABOVE",
+    1000,
+    "SMS campaigns with more recipients than this also go to the account's seed numbers.",
+    minimum=0,
+)
 
 # Voices -----------------------------------------------------------------------------------------------------
 

@@ -111,13 +111,14 @@ def delivery_request(
     price: Price,
     *,
     script: Script = (),
+    purpose: Purpose = Purpose.CAMPAIGN,
 ) -> DeliveryRequest:
     """Return the delivery of a recipient."""
     return DeliveryRequest(
         owner_id=run.campaign.owner_id,
         channel=channel,
         to=recipient.to,
-        purpose=Purpose.CAMPAIGN,
+        purpose=purpose,
         batch=run.pk,
         item=recipient.pk,
         priority=PRIORITY,

@@ -20,7 +20,14 @@ from structlog.contextvars import bound_contextvars
 
 from accounts import credits
 from campaigns.models import Run, RunStatus, Service, Source
-from campaigns.runs import delivery_requests, recipient_statuses, run_statuses, setting_aside, survey_calls
+from campaigns.runs import (
+    delivery_requests,
+    recipient_statuses,
+    run_statuses,
+    seeds,
+    setting_aside,
+    survey_calls,
+)
 from campaigns.runs.prices import RunPrices
 from iris.locks import locked
 from telephony import speech
@@ -178,6 +185,7 @@ def fill(run_id: int) -> int:
         enqueue(requests=requests, needs_senders=True)
         failpoint("filling")
     failpoint("filled")
+    seeds.send_due(run, cursor=recipients[-1].pk if recipients and not is_last else run.last_recipient)
     if too_long:
         log.warning(
             "Run %d: %d calls are not made, because their speech is longer than the %.0f s that are held for each."

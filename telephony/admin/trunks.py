@@ -17,6 +17,7 @@ from django.utils import timezone
 from telephony.engine import carrier_truth, circuit_breaker
 from telephony.engine.pace_setting import MAX_CPS
 from telephony.models import Trunk
+from telephony.seeds import results
 
 TRUTH_DAYS = (7, 1, 30, 90)
 
@@ -58,7 +59,8 @@ class TrunkAdmin(admin.ModelAdmin[Trunk]):
             raise PermissionDenied
         chosen = request.GET.get("days", "")
         days = int(chosen) if chosen in map(str, TRUTH_DAYS) else TRUTH_DAYS[0]
-        figures = carrier_truth.figures(since=timezone.now() - timedelta(days=days))
+        since = timezone.now() - timedelta(days=days)
+        figures = carrier_truth.figures(since=since)
         context = {
             **self.admin_site.each_context(request),
             "title": "Reliability of the carriers",
@@ -67,6 +69,7 @@ class TrunkAdmin(admin.ModelAdmin[Trunk]):
             "columns": [name.replace("_", " ") for name in carrier_truth.COLUMNS],
             "rows": [carrier_truth.cells(one) for one in figures],
             "unusual": carrier_truth.unusual(),
+            "seeds": results.figures(since=since),
         }
         return TemplateResponse(request, "admin/telephony/trunk/truth.html", context)
 

@@ -16,6 +16,7 @@ from telephony.models.replies import InboundMessage, OptOut
 from telephony.models.reporting import LateReport, PartReporting
 from telephony.models.restores import RestoreAnchor, RestoreGuard
 from telephony.models.sandbox import SandboxMessage
+from telephony.models.seeds import SeedNumber, SeedSms
 from telephony.models.senders import Sender, SenderOperator, SenderStatus
 from telephony.models.smpp import Bind, InboundPart, PastBind, Repetition
 from telephony.models.tariffs import PriceList, Tariff, TariffOfAccount, TariffPrice
@@ -47,6 +48,8 @@ __all__ = [
     "RestoreAnchor",
     "RestoreGuard",
     "SandboxMessage",
+    "SeedNumber",
+    "SeedSms",
     "Sender",
     "SenderOperator",
     "SenderStatus",

@@ -12,6 +12,7 @@ from django.utils import timezone
 from iris.locks import locked
 from telephony.engine import carrier_truth, outcomes
 from telephony.engine.carrier_truth import COLUMNS, cells
+from telephony.seeds import results
 
 
 class Command(BaseCommand):
@@ -41,6 +42,9 @@ class Command(BaseCommand):
             self._write_table(rows)
         else:
             self.stdout.write("No deliveries were submitted in this time.")
+        if not options["csv"]:
+            for seeds in results.figures(since=since, trunk=options["trunk"]):
+                self.stdout.write(f"{seeds}.")
         unusual = [one for one in carrier_truth.unusual() if options["trunk"] in ("", one.trunk)]
         for one in unusual:
             self.stderr.write(f"WARNING: {one}")

@@ -20,10 +20,12 @@ from telephony.engine.trunk_queues import MAX_STATUS_AGE, PREFIX, STOPPED
 from telephony.inventory import consistency
 from telephony.models import Cause, Channel, Delivery, DeliveryStatus, LateReport, Sender, SenderStatus, Trunk
 from telephony.models.statuses import END, QUEUED
+from telephony.seeds import results
 from telephony.senders.choosing import needs_sender
 
 # A working dispatcher updates its note every few seconds, so an older note no longer describes the trunk.
 PACE_NOTE_AGE = timedelta(seconds=30)
+SEED_DAYS = 7
 DELIVERIES_EXAMINED = 100_000  # `_last_error` counts the accepted deliveries among this many newest ones
 
 
@@ -86,6 +88,7 @@ class Command(BaseCommand):
             ("channels", f"{count['calls']} busy{limit}"),
             ("queue", f"{count['queued']} waiting, {count['under_way']} under way"),
             *_balance(trunk.alias),
+            *_seeds(trunk.alias),
             ("last error", _last_error(trunk)),
             *_late_reports(trunk),
         ]
@@ -115,6 +118,19 @@ def _senders(alias: str) -> list[tuple[str, str]]:
     count = Sender.objects.filter(status=SenderStatus.APPROVED, trunk__in=["", alias]).count()
     waiting = Sender.objects.filter(status=SenderStatus.REQUESTED, trunk__in=["", alias]).count()
     return [("senders", f"approved ones only: {count} approved, {waiting} requested")]
+
+
+def _seeds(alias: str) -> list[tuple[str, str]]:
+    """Return the line about the SMS of the last week to seed numbers; empty if there were none."""
+    found = results.figures(since=timezone.now() - timedelta(days=SEED_DAYS), trunk=alias)
+    return [
+        (
+            "seeds",
+            f"in {SEED_DAYS} days, {one.accepted} SMS to seed numbers accepted, {one.reported} reported as delivered,"
+            f" {one.arrived} seen to arrive, {one.missing} missing",
+        )
+        for one in found
+    ]
 
 
 def _balance(alias: str) -> list[tuple[str, str]]:
