@@ -219,6 +219,21 @@ def _opted_out(entry: AuditEntry, details: Details) -> str:
     return f"added {numbers} to the opt-out list"
 
 
+def _seed_numbers(entry: AuditEntry, details: Details) -> str:
+    return f"changed the seed numbers: {_many(details.get('after'), 'number')}"
+
+
+def _trunk_paused(entry: AuditEntry, details: Details) -> str:
+    reason = str(details.get("reason", "")).rstrip(".")
+    return f"paused the trunk “{entry.object_name}”" + (f", because: {reason}" if reason else "")
+
+
+def _trunk_pace(entry: AuditEntry, details: Details) -> str:
+    pace = details.get("pace")
+    to = "that of the carriers file" if pace == "default" else f"{pace} a second"
+    return f"set the pace of the trunk “{entry.object_name}” to {to}"
+
+
 PREDICATES: Mapping[str, Predicate] = {
     "signed_in": "signed in",
     "sign_in_failed": _sign_in_failed,
@@ -243,6 +258,7 @@ PREDICATES: Mapping[str, Predicate] = {
     "account_suspended": "suspended the account {name}",
     "account_restored": "ended the suspension of the account {name}",
     "settings_changed": _settings,
+    "seed_numbers_changed": _seed_numbers,
     "member_added": _member("added {name} as a member: {permissions}"),
     "member_changed": _member("changed the permissions of {name} to: {permissions}"),
     "member_removed": _member("removed the member {name}"),
@@ -259,6 +275,9 @@ PREDICATES: Mapping[str, Predicate] = {
     "sender_approved": _sender("approved the sender {name} for SMS to {operator}"),
     "sender_refused": _sender("refused the sender {name} for SMS to {operator}"),
     "sender_removed": _sender("removed the sender {name} for SMS to {operator}"),
+    "trunk_paused": _trunk_paused,
+    "trunk_resumed": "resumed the trunk {name}",
+    "trunk_pace_set": _trunk_pace,
     "campaign_created": "created the campaign {name}",
     "campaign_changed": _changed,
     "campaign_deleted": "deleted the campaign {name}",

@@ -14,10 +14,12 @@ class CampaignsConfig(AppConfig):
         from campaigns.surveys.responses import store_responses
         from telephony.engine.signals import answers_given, deliveries_changed
         from telephony.inventory.signals import numbers_retired
+        from telephony.seeds.numbers import release_ended_holds
 
         register_check("retry", lambda account, sent: read_retry(sent))
         register_check("calling_hours", lambda account, sent: read_calling_hours(sent))
         deliveries_changed.connect(conclude, dispatch_uid="campaigns.conclude")
         numbers_retired.connect(set_aside_for_numbers, dispatch_uid="campaigns.retired_numbers")
         answers_given.connect(store_responses, dispatch_uid="campaigns.store_responses")
+        deliveries_changed.connect(release_ended_holds, dispatch_uid="campaigns.seeds")
         registry.register("campaigns.people.holder")

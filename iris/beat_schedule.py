@@ -32,6 +32,11 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": timedelta(minutes=30),
         "options": {"expires": 1800},
     },
+    "outcomes": {
+        "task": "telephony.tasks.count_outcomes",
+        "schedule": timedelta(seconds=30),
+        "options": {"expires": 30},
+    },
     "people": {
         "task": "accounts.tasks.look_for_person_requests",
         "schedule": timedelta(seconds=5),

@@ -17,10 +17,18 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Count, F, Q, QuerySet, Sum
 from django.db.models.functions import Now
 from django.utils import timezone
+from structlog.contextvars import bound_contextvars
 
 from accounts import credits
 from campaigns.models import Run, RunStatus, Service, Source
-from campaigns.runs import delivery_requests, recipient_statuses, run_statuses, setting_aside, survey_calls
+from campaigns.runs import (
+    delivery_requests,
+    recipient_statuses,
+    run_statuses,
+    seeds,
+    setting_aside,
+    survey_calls,
+)
 from campaigns.runs.prices import RunPrices
 from campaigns.runs.rules import rules_of
 from iris.locks import locked
@@ -84,7 +92,7 @@ def fill_all(*, budget: float, waits_for_room: bool = True) -> bool:
                 continue
             _last_run_id = pk
             stalls.note_progress(stalls.FILL if waits_for_room else stalls.FILL_MORE)
-            with locked(f"fill:{pk}") as ours:
+            with bound_contextvars(run=pk), locked(f"fill:{pk}") as ours:
                 moved |= ours and _advance(pk, RunStatus(status), broken)
             if time.monotonic() >= end:
                 return True
@@ -183,6 +191,7 @@ def fill(run_id: int) -> int:
         enqueue(requests=requests, needs_senders=True)
         failpoint("filling")
     failpoint("filled")
+    seeds.send_due(run, cursor=recipients[-1].pk if recipients and not is_last else run.last_recipient)
     if too_long:
         log.warning(
             "Run %d: %d calls are not made, because their speech is longer than the %.0f s that are held for each."

@@ -267,6 +267,7 @@ class LiveCall:
             log.warning(
                 "The audio of delivery %s was interrupted by silence: this machine is too slow",
                 self.key,
+                extra={"delivery": self.key},
             )
         await _hang_up(call)
         await speech_capture.wait_until_stored()

@@ -174,7 +174,8 @@ class SmppCarrier(SessionCarrier):
                 results.append(Rejected(key=one.key, cause=Cause.REFUSED, text=str(error)))
             # Whatever the error is, this SMS was not sent, and the others can still be sent.
             except Exception as error:
-                log.exception("%s: delivery %s cannot be written as SMPP", self.alias, one.key)
+                about = {"trunk": self.alias, "delivery": one.key}
+                log.exception("%s: delivery %s cannot be written as SMPP", *about.values(), extra=about)
                 text = f"SMPP cannot carry it: {error!r}"
                 results.append(Rejected(key=one.key, cause=Cause.REFUSED, text=text))
         if messages and self._outcomes.is_on_trial:
