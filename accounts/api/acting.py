@@ -14,7 +14,7 @@ from accounts.addresses import shown_address
 from accounts.api.account import Access
 from accounts.api.throttles import address_of
 
-PAGES = {"/admin/": ActorKind.OPERATOR, "/accounts/": ActorKind.PERSON}
+PAGES = {"/admin/": ActorKind.OPERATOR, "/accounts/": ActorKind.PERSON, "/console/": ActorKind.PERSON}
 
 
 def actor_of(request: Request) -> Acting:
@@ -39,7 +39,7 @@ def act_in_pages(
 ) -> Callable[[HttpRequest], HttpResponseBase]:
     """Middleware: name the actor of changes that people make in pages. It must come after the authentication middleware.
 
-    In the admin pages, people act as operators. In the pages of their sign-in, they act in person.
+    In the admin pages, people act as operators. In the console and the pages of their sign-in, they act in person.
     """
 
     def with_actor(request: HttpRequest) -> HttpResponseBase:
