@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from django.utils.functional import Promise
-from django.utils.translation import get_language
-from django.utils.translation import gettext as translated
+from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 
 from iris.errors import IrisError, Throttled
@@ -23,7 +22,7 @@ def sentence_of(error: IrisError) -> str:
         return error.message
     if isinstance(error, Throttled):
         wait = 60 if error.wait is None else round(error.wait)
-        return translated("Too many attempts in a short time. Wait %(wait)s seconds and try again.") % {
+        return gettext("Too many attempts in a short time. Wait %(wait)s seconds and try again.") % {
             "wait": wait
         }
     known = SENTENCES.get(error.code)

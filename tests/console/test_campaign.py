@@ -14,20 +14,10 @@ from campaigns.models import Campaign, RunStatus, Service
 from campaigns.runs.rehearsal import rehearse
 from iris.health import record_heartbeat
 from telephony.models import Trunk
-from tests.console.world import World, client_for, make_world
+from tests.console.world import World, client_for
 from tests.factories import make_campaign, make_member, make_run
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def world() -> World:
-    return make_world()
-
-
-@pytest.fixture
-def client(world: World) -> Client:
-    return client_for(world.owner)
 
 
 def page_of(client: Client, world: World, campaign: Campaign) -> str:

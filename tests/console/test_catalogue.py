@@ -17,7 +17,6 @@ CALLS = {
     "_": 1,
     "gettext": 1,
     "gettext_lazy": 1,
-    "translated": 1,
     "pgettext_lazy": 2,
     "ngettext": 1,
 }

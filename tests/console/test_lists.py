@@ -14,20 +14,10 @@ from campaigns.reports.figures import figures_of
 from campaigns.reports.states import states_of
 from campaigns.runs.lifecycle import live_run
 from telephony.models import DeliveryStatus, PhoneNumber
-from tests.console.world import World, client_for, make_world
+from tests.console.world import World, client_for
 from tests.factories import account_of, make_member, make_user
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def world() -> World:
-    return make_world()
-
-
-@pytest.fixture
-def client(world: World) -> Client:
-    return client_for(world.owner)
 
 
 def get(client: Client, address: str, **query: object) -> str:
@@ -92,9 +82,10 @@ def test_people_of_other_campaigns_and_accounts_do_not_exist(world: World, clien
 
 
 def test_the_statement_is_shown_and_exported(world: World, client: Client) -> None:
+    client.post(world.address("step-review"))
     page = get(client, world.address("credits"))
     assert "Put on hold" in page
-    assert "Running 0" in page
+    assert f">{world.draft.name}</a>" in page
     response = client.get(world.address("statement-csv"))
     rows = b"".join(response.streaming_content).decode().splitlines()  # type: ignore[attr-defined]
     assert rows[0].startswith("\ufeffDay,What,Campaign")

@@ -10,20 +10,10 @@ from django.test import Client
 from django.utils import timezone
 
 from campaigns.models import Answer, Campaign, RunStatus, Service, SurveyStep
-from tests.console.world import World, client_for, make_world
+from tests.console.world import World
 from tests.factories import make_sheet
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def world() -> World:
-    return make_world()
-
-
-@pytest.fixture
-def client(world: World) -> Client:
-    return client_for(world.owner)
 
 
 def begin(client: Client, world: World, service: str = "call") -> Campaign:
