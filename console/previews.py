@@ -46,7 +46,7 @@ def preview_of(
     written = (campaign.sms_message if sms_message is None else sms_message) or text
     rows = Recipient.objects.filter(campaign=campaign).order_by("pk")
     chosen = rows.filter(pk__gte=recipient_id or 0).first() or rows.first()
-    tags = {} if chosen is None else chosen.tags
+    tags = None if chosen is None else chosen.tags
     service = Service(campaign.service)
     spoken = _rendered(text, tags) if service.calls else ""
     shown = _rendered(written, tags) if service.texts or campaign.failover_statuses else ""
@@ -94,7 +94,10 @@ def problem_of(campaign: Campaign, text: str) -> str:
     return ""
 
 
-def _rendered(text: str, tags: dict[str, object]) -> str:
+def _rendered(text: str, tags: dict[str, object] | None) -> str:
+    """Return what a recipient with these tags gets. Without a recipient, the tags are shown as they were written."""
+    if tags is None:
+        return text
     try:
         return parse_message(text).render(tags)
     except InvalidInput:

@@ -77,9 +77,9 @@ def moment(value: datetime | None) -> SafeString | str:
 def icon(name: str) -> SafeString:
     """Show one of the pictures of `console.icons`."""
     picture = (
-        '<svg class="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false"><path d="{}"/></svg>'
+        '<svg class="icon {}" viewBox="0 0 24 24" aria-hidden="true" focusable="false"><path d="{}"/></svg>'
     )
-    return format_html(picture, PATHS[name])
+    return format_html(picture, name, PATHS[name])
 
 
 @register.simple_tag(takes_context=True)

@@ -48,7 +48,10 @@ def live(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
     campaign = campaign_of(request.visit, campaign_id)
     state = state_of(request.visit, campaign)
     context = {"campaign": campaign, "state": state, "explanations": explanations.of(state)}
-    return updates.part(request, "console/campaign_live.html", context)
+    response = updates.part(request, "console/campaign_live.html", context)
+    if request.htmx and not state.polls:
+        response.headers["HX-Refresh"] = "true"  # it has just ended, and the rest of the page says so, too
+    return response
 
 
 @page(Permission.PREPARE, methods=POST)

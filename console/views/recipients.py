@@ -28,6 +28,7 @@ MAX_STRETCHES = 10  # one page examines at most so many times 10,000 recipients
 # What the filter offers, and the states that each choice means.
 FILTERS: dict[str, frozenset[DeliveryStatus | None]] = {
     **{status.name.lower(): frozenset({status}) for status in vocabulary.OUTCOMES},
+    "not_reached": frozenset(vocabulary.OUTCOMES) - {DeliveryStatus.COMPLETED},
     "under_way": frozenset(vocabulary.UNDER_WAY),
     "left": frozenset({None, DeliveryStatus.QUEUED}),
 }

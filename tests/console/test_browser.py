@@ -107,7 +107,7 @@ def test_a_person_sends_the_first_campaign(
     playwright.expect(page.locator("main")).to_contain_text("2 people are in the list")
     playwright.expect(page.locator("main")).to_contain_text("Rows that were left out")
     look("journey-3-people")
-    page.get_by_role("button", name="Save and continue", exact=True).click()
+    page.get_by_role("button", name="Continue", exact=True).click()
     page.get_by_role("button", name="Save and continue", exact=True).click()
     playwright.expect(page.locator("main")).to_contain_text("Namaste सीता, no water tomorrow.")
     look("journey-4-review")

@@ -60,6 +60,7 @@ def test_every_figure_is_the_number_of_its_rows(world: World, client: Client) ->
             ("left", figures.left),
             ("under_way", figures.under_way),
             ("completed", figures.reached),
+            ("not_reached", figures.not_reached),
             ("failed", figures.of(DeliveryStatus.FAILED)),
         ):
             assert get(client, address, outcome=outcome).count('<th scope="row">') == count

@@ -39,6 +39,10 @@ document.addEventListener("input", (event) => { if (event.target.closest("form[d
 document.addEventListener("submit", () => { changed = false; });
 window.addEventListener("beforeunload", (event) => { if (changed) event.preventDefault(); });
 
+// On a telephone the navigation is a strip: show the open page in it.
+const open = document.querySelector(".nav [aria-current]");
+if (open) open.closest("ul").parentElement.scrollLeft = open.offsetLeft - 16;
+
 // Menus close when somebody clicks elsewhere or presses Escape.
 const close = (except) => {
   for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(except)) menu.open = false;
@@ -46,6 +50,6 @@ const close = (except) => {
 document.addEventListener("click", (event) => close(event.target));
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
-  const open = document.querySelector("details.menu[open]");
-  if (open) { open.open = false; open.querySelector("summary").focus(); }
+  const menu = document.querySelector("details.menu[open]");
+  if (menu) { menu.open = false; menu.querySelector("summary").focus(); }
 });
