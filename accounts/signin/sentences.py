@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.utils.functional import Promise
 from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 
 from iris.errors import IrisError, Throttled
-from iris.languages import ENGLISH
 
 # By the code of the error.
 SENTENCES: dict[str, Promise] = {
@@ -18,7 +18,7 @@ SENTENCES: dict[str, Promise] = {
 
 def sentence_of(error: IrisError) -> str:
     """Return what to tell a person about an error."""
-    if get_language() == ENGLISH:
+    if get_language() == settings.LANGUAGE_CODE:
         return error.message
     if isinstance(error, Throttled):
         wait = 60 if error.wait is None else round(error.wait)
