@@ -19,6 +19,8 @@ CALLS = {
     "gettext_lazy": 1,
     "pgettext_lazy": 2,
     "ngettext": 1,
+    "ngettext_lazy": 1,
+    "gettext_noop": 1,
 }
 TAG = re.compile(r"""\{%\s*translate\s+(?:"([^"]*)"|'([^']*)')""")
 BLOCK = re.compile(r"\{%\s*blocktranslate\b.*?%\}(.*?)\{%\s*endblocktranslate\s*%\}", re.DOTALL)
