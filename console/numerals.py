@@ -34,7 +34,7 @@ def grouped(number: int | Decimal, *, places: int | None = None) -> str:
 
 def _in_lakhs(digits: str) -> str:
     head, tail = digits[:-3], digits[-3:]
-    groups = []
+    groups: list[str] = []
     while head:
         groups.insert(0, head[-2:])
         head = head[:-2]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.core.cache import cache
@@ -86,7 +87,7 @@ def figures_of(campaign: Campaign, run: Run | None) -> Figures:
     return Figures(counts=counts or {})
 
 
-def _arguments(campaign: Campaign, run: Run | None) -> dict[str, object]:
+def _arguments(campaign: Campaign, run: Run | None) -> dict[str, Any]:
     calls = Service(campaign.service).calls
     untouched = run is not None and run.filled_at is None
     return {

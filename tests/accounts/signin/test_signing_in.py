@@ -114,7 +114,7 @@ class TestSigningIn:
         response = Client().post(
             "/accounts/login/", {"login": "sita@example.com", "password": PASSWORD, "next": target}
         )
-        assert response.headers["Location"] == "/accounts/"
+        assert response.headers["Location"] == "/"
 
     def test_form_without_its_token_is_refused_with_a_sentence(self, sita: User) -> None:
         client = Client(enforce_csrf_checks=True)
