@@ -183,6 +183,7 @@ MIDDLEWARE = [
     "accounts.api.acting.act_in_pages",
     "accounts.signin.middleware.ErrorPages",
     "django_htmx.middleware.HtmxMiddleware",
+    "console.middleware.limit_bodies",
     "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

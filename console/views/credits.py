@@ -90,7 +90,9 @@ def _period(request: ConsoleRequest) -> tuple[date, date]:
     """Return the first and the last day that the address names; by default the last 30 days."""
     today = timezone.localdate()
     last = _day(request.GET.get("last", "")) or today
-    first = _day(request.GET.get("first", "")) or last - timedelta(days=29)
+    first = _day(request.GET.get("first", "")) or max(last, date.min + timedelta(days=29)) - timedelta(
+        days=29
+    )
     return first, last
 
 

@@ -98,7 +98,14 @@ def test_the_statement_is_shown_and_exported(world: World, client: Client) -> No
 
 
 @pytest.mark.parametrize(
-    "query", [{"first": "x"}, {"first": "2050-01-01", "last": "2020-01-01"}, {"first": "0001-01-01"}]
+    "query",
+    [
+        {"first": "x"},
+        {"first": "2050-01-01", "last": "2020-01-01"},
+        {"first": "0001-01-01"},
+        {"last": "0001-01-01"},
+        {"last": "9999-12-31"},
+    ],
 )
 def test_a_strange_period_is_answered(world: World, client: Client, query: dict[str, str]) -> None:
     get(client, world.address("credits"), **query)

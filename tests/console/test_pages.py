@@ -100,6 +100,18 @@ def test_a_form_needs_its_token(world: World) -> None:
     assert world.running.runs.get().status == "running"
 
 
+def test_what_is_larger_than_any_page_sends_is_refused(world: World) -> None:
+    address = world.address("step-people")
+    for client, length in (
+        (Client(), 100_000),
+        (client_for(world.owner), 10**9),
+        (client_for(world.owner), 10**30),
+    ):
+        response = client.post(address, {"numbers": "9841000001"}, CONTENT_LENGTH=str(length))
+        assert response.status_code == 413
+    assert world.draft.recipients.count() == 2
+
+
 def test_the_start_page_leads_to_the_account_seen_last(world: World) -> None:
     user = world.owner
     second = make_account(name="School")
