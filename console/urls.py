@@ -13,6 +13,7 @@ from console.views import (
     otps,
     people,
     recipients,
+    reports,
     steps,
 )
 
@@ -36,6 +37,7 @@ of_campaign = [
     path("people/clear/", people.clear, name="people-clear"),
     path("when/", steps.when, name="step-when"),
     path("review/", steps.review, name="step-review"),
+    path("people.csv", reports.people_csv, name="people-csv"),
     path("recipients/", recipients.search, name="recipients"),
     path("recipients/<int:recipient_id>/", recipients.show, name="recipient"),
 ]

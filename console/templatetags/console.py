@@ -103,6 +103,12 @@ def percent(value: float) -> str:
 
 
 @register.filter
+def share(count: int, total: int) -> float:
+    """Return the share of a count in per cent."""
+    return 100 * count / total if total else 0.0
+
+
+@register.filter
 def unlocalized(value: float) -> str:
     """Write a number for a machine, with a point."""
     return f"{value:.2f}"

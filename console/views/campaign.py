@@ -12,6 +12,7 @@ from accounts.permissions import Permission
 from campaigns import runs, services
 from campaigns.models import Campaign
 from campaigns.runs.rehearsal import rehearse
+from campaigns.surveys.figures import responses_to
 from console import explanations
 from console import live as updates
 from console.access import page
@@ -38,6 +39,7 @@ def show(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
         "explanations": explanations.of(state),
         "service": SERVICES[campaign.service],
         "runs": runs_of(campaign),
+        "questions": responses_to(campaign),
     }
     return render_page(request, "console/campaign.html", context)
 

@@ -16,6 +16,7 @@ from campaigns.reports import overview, statements
 from campaigns.reports.statements import AccountStatement
 from console import vocabulary
 from console.access import page
+from console.downloads import csv_file
 from console.errors import sentence_of
 from console.render import render_page
 from console.visits import ConsoleRequest
@@ -78,12 +79,7 @@ def statement_csv(request: ConsoleRequest) -> StreamingHttpResponse:
         first=f"{first}",
         last=f"{last}",
     )
-    name = f"statement-{first}-{last}.csv"
-    return StreamingHttpResponse(
-        _rows(statement),
-        content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
-    )
+    return csv_file(_rows(statement), name=f"statement-{first}-{last}.csv")
 
 
 def _period(request: ConsoleRequest) -> tuple[date, date]:
@@ -105,7 +101,6 @@ def _day(text: str) -> date | None:
 
 def _rows(statement: AccountStatement) -> Iterator[str]:
     write = line_writer()
-    yield "\ufeff"  # without the byte order mark, Excel assumes another encoding
     yield write([_("Day"), _("What"), _("Campaign"), _("Channel"), _("Amount"), _("Balance"), _("On hold")])
     for one in statement.lines:
         line = one.line

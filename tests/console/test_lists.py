@@ -97,6 +97,16 @@ def test_the_statement_is_shown_and_exported(world: World, client: Client) -> No
     assert entry.user_id == world.owner.pk
 
 
+def test_the_results_are_exported_in_the_language_of_the_person(world: World) -> None:
+    for language, words in (("en", ("Reached", "Hung up")), ("ne", ("भेटिए", "बीचमै राखियो"))):
+        response = client_for(world.owner, language=language).get(world.address("people-csv"))
+        rows = b"".join(response.streaming_content).decode().splitlines()  # type: ignore[attr-defined]
+        assert len(rows) == 6
+        assert all(word in "".join(rows) for word in words)
+        assert "सीता 2" in rows[3]
+    assert AuditEntry.objects.filter(account=world.account, action="exported").count() == 2
+
+
 @pytest.mark.parametrize(
     "query",
     [
