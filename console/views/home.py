@@ -25,9 +25,9 @@ from telephony import inbox
 @login_required
 def start(request: HttpRequest) -> HttpResponse:
     """Go to the account that the person saw last, or else to the one that the person joined first."""
-    accounts = members.accounts_of(user=cast(User, request.user))
+    accounts = [one for one in members.accounts_of(user=cast(User, request.user)) if not one.is_suspended]
     if not accounts:
-        return redirect("signin-home")
+        return redirect("signin-home")  # it says why
     seen = request.session.get(SEEN_ACCOUNT)
     chosen = next((account for account in accounts if account.pk == seen), accounts[0])
     return redirect("console:home", chosen.pk)

@@ -24,7 +24,7 @@ from telephony.models import DeliveryStatus
 
 PAGE_SIZE = 50
 SHOWN_TAGS = 4
-MAX_STRETCHES = 10  # one page examines at most so many times 10,000 recipients
+MAX_STRETCHES = 5  # one page examines at most so many times 10,000 recipients
 # What the filter offers, and the states that each choice means.
 FILTERS: dict[str, frozenset[DeliveryStatus | None]] = {
     **{status.name.lower(): frozenset({status}) for status in vocabulary.OUTCOMES},
