@@ -40,7 +40,7 @@ def page(
         @wraps(view)
         def enter(request: HttpRequest, account_id: int, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if not request.user.is_authenticated:
-                return _to_sign_in(request)
+                return _to_sign_in(request, can_return="GET" in methods)
             if request.method not in methods:
                 return HttpResponseNotAllowed(methods)
             visiting = cast(ConsoleRequest, request)
@@ -62,9 +62,8 @@ def page(
     return decorate
 
 
-def _to_sign_in(request: HttpRequest) -> HttpResponse:
+def _to_sign_in(request: HttpRequest, *, can_return: bool) -> HttpResponse:
     # A live part of a page cannot show the sign-in page in its place.
     if getattr(request, "htmx", False):
         return HttpResponseClientRefresh()
-    target = request.get_full_path() if request.method in ("GET", "HEAD") else "/"
-    return redirect_to_login(target)
+    return redirect_to_login(request.get_full_path() if can_return else "/")

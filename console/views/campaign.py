@@ -77,7 +77,9 @@ def stop(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
     """Ask once more, with what will happen, and stop the live run."""
     campaign = campaign_of(request.visit, campaign_id)
     state = state_of(request.visit, campaign)
-    if request.method != "POST" and state.may["stop"]:
+    if request.method != "POST":
+        if not state.may["stop"]:
+            return redirect("console:campaign", request.visit.account.pk, campaign.pk)
         return render_page(request, "console/campaign_stop.html", {"campaign": campaign, "state": state})
     stopped = runs.stop(campaign=campaign)
     under_way = len(stopped.in_flight)

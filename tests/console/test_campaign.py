@@ -60,6 +60,16 @@ def test_stop_asks_first_and_says_what_happens(world: World, client: Client) -> 
     assert world.running.runs.get().status == RunStatus.STOPPING
 
 
+def test_reading_a_page_stops_nothing(world: World, client: Client) -> None:
+    viewer = client_for(make_member(world.account, "viewer"))
+    for someone, campaign, status in ((client, world.ended, 302), (viewer, world.running, 403)):
+        assert someone.get(world.address("campaign-stop", campaign_id=campaign.pk)).status_code == status
+    press(client, world, "campaign-stop", world.running)
+    before = world.running.runs.get().finished_at
+    assert client.get(world.address("campaign-stop")).status_code == 302
+    assert world.running.runs.get().finished_at == before
+
+
 def test_try_again_is_for_the_chosen_outcomes_with_its_cost(world: World, client: Client) -> None:
     assert "Try again: 4 people were not reached" in page_of(client, world, world.ended)
     before = Account.objects.get(pk=world.account.pk).balance
