@@ -25,6 +25,7 @@ from console.visits import ConsoleRequest
 from iris.errors import IrisError
 
 SHOWN_PEOPLE, SHOWN_TAGS = 5, 6
+SKIPPED = "console_skipped_rows"  # in the session: the rows that the last upload has left out
 MAX_WRITTEN = 1_000_000  # characters of numbers that are written by hand
 EXAMPLE = (
     "\ufeffnumber,name,ward,amount\r\n"
@@ -42,13 +43,15 @@ def people(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
         if not (request.FILES.get("sheet") or request.POST.get("numbers", "").strip()):
             return go_on(request, campaign, "step-people")
         try:
-            errors = _add(request, campaign)
+            skipped = _add(request, campaign)
         except IrisError as error:
             problem, errors = sentence_of(error), error.errors
         else:
-            if not errors:
-                return redirect("console:step-people", request.visit.account.pk, campaign.pk)
-        campaign.refresh_from_db()
+            # Shown by the next page, which can be loaded again without adding everybody a second time.
+            request.session[SKIPPED] = {"campaign": campaign.pk, "rows": skipped}
+            return redirect("console:step-people", request.visit.account.pk, campaign.pk)
+    elif request.session.get(SKIPPED, {}).get("campaign") == campaign.pk:
+        errors = request.session.pop(SKIPPED)["rows"]
     first = list(Recipient.objects.filter(campaign=campaign).order_by("pk")[:SHOWN_PEOPLE])
     tags = campaign.tags[:SHOWN_TAGS]
     waits = of_imports(campaign)
