@@ -30,7 +30,10 @@ SENTENCES: dict[str, Promise] = {
         "The account has too few credits for this. Ask for a top-up, or choose fewer people."
     ),
     "invalid_number": _("This is not a phone number. Write 7 to 15 digits, such as 9841234567."),
-    "last_owner": _("This is the only owner of the account."),
+    "exceeds_own_permissions": _(
+        "You cannot give permissions that you do not have, nor change people who have more."
+    ),
+    "last_owner": _("This is the only owner of the account. Make another person an owner first."),
     "live_account_needed": _("This is a test account, which does not have this page."),
     "message_too_long": _("The message is too long. Shorten it."),
     "missing_permission": _(

@@ -20,7 +20,10 @@ PAGES: tuple[tuple[str, Promise, str, Permission], ...] = (
     ("otps", pgettext_lazy("navigation", "OTPs"), "otps", Permission.SEND),
     ("numbers", _("Numbers"), "numbers", Permission.VIEW),
     ("credits", _("Credits"), "credits", Permission.VIEW),
+    ("team", pgettext_lazy("navigation", "Team"), "team", Permission.MANAGE_ACCOUNT),
+    ("keys", pgettext_lazy("navigation", "Keys"), "keys", Permission.MANAGE_ACCOUNT),
 )
+LIVE_ONLY = {"team"}  # test twins have no such page
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +41,7 @@ def entries(visit: Visit, path: str) -> list[Entry]:
     home = reverse("console:home", args=[visit.account.pk])
     found = []
     for name, title, icon, needed in PAGES:
-        if visit.may(needed):
+        if visit.may(needed) and not (name in LIVE_ONLY and visit.account.is_twin):
             address = reverse(f"console:{name}", args=[visit.account.pk])
             is_current = path == address if address == home else path.startswith(address)
             found.append(Entry(address=address, title=title, icon=icon, is_current=is_current))

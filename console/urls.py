@@ -8,6 +8,7 @@ from console.views import (
     credits,
     home,
     inbox,
+    keys,
     messages,
     numbers,
     otps,
@@ -15,6 +16,7 @@ from console.views import (
     recipients,
     reports,
     steps,
+    team,
 )
 
 app_name = "console"
@@ -54,6 +56,11 @@ of_account = [
     path("numbers/", numbers.numbers, name="numbers"),
     path("numbers/buy/", numbers.buy, name="number-buy"),
     path("numbers/release/", numbers.release, name="number-release"),
+    path("team/", team.team, name="team"),
+    path("team/<int:member_id>/change/", team.change, name="team-change"),
+    path("team/<int:member_id>/remove/", team.remove, name="team-remove"),
+    path("keys/", keys.keys, name="keys"),
+    path("keys/<int:key_id>/revoke/", keys.revoke, name="key-revoke"),
     path("credits/", credits.credits, name="credits"),
     path("credits/statement.csv", credits.statement_csv, name="statement-csv"),
 ]

@@ -25,6 +25,11 @@ class Visit:
         return permission in self.granted
 
     @property
+    def actor(self) -> members.Actor:
+        """Return who acts, for the checks of `accounts.members`."""
+        return members.Actor(granted=self.granted, is_owner=self.is_owner, user_id=self.user.pk)
+
+    @property
     def may_prepare(self) -> bool:
         return self.may(Permission.PREPARE)
 

@@ -17,7 +17,7 @@ MAX_SHOWN = 10
 
 @dataclass(frozen=True, kw_only=True)
 class QuestionFigures:
-    """How often each key was the response to a question, the most frequent first; `others` counts those left out.
+    """How often each key was the response to a question, in the order of the keys. `others` counts rarer ones.
 
     `spoken` counts recorded responses.
     """
@@ -53,7 +53,7 @@ def responses_to(campaign: Campaign) -> list[QuestionFigures]:
     for column in asked:
         given = counts.get(column.step.pk, Counter())
         speaks = column.step.answer == Answer.SPEECH
-        shown = [] if speaks else given.most_common(MAX_SHOWN)
+        shown = [] if speaks else sorted(given.most_common(MAX_SHOWN))
         found.append(
             QuestionFigures(
                 name=column.name,

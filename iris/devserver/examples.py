@@ -78,7 +78,9 @@ def _survey(account: Account) -> None:
             for place, (text, answer, name) in enumerate(steps, start=1)
         ],
     )
-    _add(campaign, [f"98510000{second}{first}" for first in (1, 2) for second in (1, 2, 3)])
+    # The first step takes the last digit, which answers nothing, the next steps those before it.
+    answers = [(1 if place % 4 else 2, (1, 1, 2, 1, 3, 2)[place % 6]) for place in range(24)]
+    _add(campaign, [f"98510{place:02}{second}{first}0" for place, (first, second) in enumerate(answers)])
     runs.begin(campaign=campaign)
 
 

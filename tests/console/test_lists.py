@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 
+from accounts import apikeys, twins
 from accounts.models import Account, AuditEntry
 from campaigns.models import Recipient
 from campaigns.reports.figures import figures_of
@@ -185,3 +187,61 @@ def test_a_new_account_is_shown_the_first_step() -> None:
     user = make_user()
     page = client_for(user).get(f"/console/{account_of(user).pk}/").content.decode()
     assert "Make your first campaign" in page
+
+
+def test_people_are_added_changed_and_removed(world: World, client: Client) -> None:
+    page = client.post(world.address("team"), {"email": "ram@example.com", "preset": "author"}, follow=True)
+    assert "ram@example.com" in page.content.decode()
+    ram = world.account.members.get(user__email="ram@example.com")
+    assert ram.preset == "author"
+    page = client.post(
+        world.address("team"), {"email": "ram@example.com", "preset": "owner"}
+    ).content.decode()
+    assert "already a member" in page
+    client.post(world.address("team-change", member_id=ram.pk), {"preset": "viewer"})
+    ram.refresh_from_db()
+    assert ram.preset == "viewer"
+    for preset in ("", "king"):
+        response = client.post(world.address("team-change", member_id=ram.pk), {"preset": preset})
+        assert response.status_code == 400
+    assert "Remove ram@example.com?" in get(client, world.address("team-remove", member_id=ram.pk))
+    client.post(world.address("team-remove", member_id=ram.pk))
+    assert not world.account.members.filter(pk=ram.pk).exists()
+    assert client.post(world.address("team-remove")).status_code == 409  # the last owner
+
+
+def test_nobody_gives_more_than_they_have(world: World) -> None:
+    manager = client_for(make_member(world.account, "manager"))
+    page = manager.post(world.address("team"), {"email": "x@example.com", "preset": "owner"}).content.decode()
+    assert "Only an owner" in page
+    assert manager.post(world.address("team-change"), {"preset": "viewer"}).status_code == 403
+    assert manager.get(world.address("team-remove")).status_code == 403
+    viewer = make_member(world.account, "viewer")
+    own = viewer.memberships.get()
+    assert client_for(viewer).post(world.address("team-remove", member_id=own.pk)).status_code == 302
+    assert not viewer.memberships.exists()
+
+
+def test_a_key_is_shown_once_and_revoked(world: World, client: Client) -> None:
+    form = {"name": "Website", "scopes": ["view", "send"], "test": ""}
+    page = client.post(world.address("keys"), form).content.decode()
+    key = world.account.api_keys.get(name="Website")
+    assert key.scopes == ["view", "send"]
+    assert "It is never shown again." in page
+    shown = re.search(r"<pre tabindex=.0.>([^<]+)</pre>", page)
+    assert shown is not None
+    assert apikeys.find(shown[1]) == key
+    assert shown[1] not in get(client, world.address("keys"))
+    client.post(world.address("key-revoke", key_id=key.pk))
+    assert apikeys.find(shown[1]) is None
+    for wrong in (
+        {"scopes": []},
+        {"scopes": ["urgent"]},
+        {"name": ""},
+        {"expires": "2020-01-01"},
+        {"expires": "x"},
+    ):
+        assert 'role="alert"' in client.post(world.address("keys"), {**form, **wrong}).content.decode()
+    page = client.post(world.address("keys"), {**form, "test": "on"}).content.decode()
+    assert ">test_" in page
+    assert twins.find(account=world.account) is not None

@@ -9,9 +9,10 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
 
-from campaigns.models import Answer, Campaign, RunStatus, Service, SurveyStep
+from campaigns.models import Answer, Campaign, RunStatus, Service, SurveyAnswer, SurveyStep
+from tests.campaigns.surveys.surveying import make_survey
 from tests.console.world import World
-from tests.factories import make_sheet
+from tests.factories import make_run, make_sheet
 
 pytestmark = pytest.mark.django_db
 
@@ -206,6 +207,18 @@ def test_a_survey_has_questions(world: World, client: Client) -> None:
     assert [step.text for step in SurveyStep.objects.asked_by(campaign)] == ["धन्यवाद"]
     form |= {"question-1-text": ""}
     assert "at least one question" in save(client, world, "step-message", campaign, **form)
+
+
+def test_the_answers_of_a_survey_are_counted(world: World, client: Client) -> None:
+    shown = make_survey(owner=world.account)
+    step = shown.survey.steps.exclude(answer=Answer.NONE).earliest("order")
+    for place, recipient in enumerate(shown.survey.campaign.recipients.order_by("pk")):
+        run = make_run(campaign=shown.survey.campaign, status=RunStatus.COMPLETED)
+        SurveyAnswer.objects.create(
+            recipient=recipient, run=run, step=step, text=str(1 + place % 2), answered_at=timezone.now()
+        )
+    page = client.get(world.address("campaign", campaign_id=shown.survey.campaign_id)).content.decode()
+    assert "Key 1" in page
 
 
 def test_a_live_campaign_cannot_be_changed(world: World, client: Client) -> None:

@@ -189,7 +189,7 @@ class Text(HTMLParser):
 # Words in Latin letters that are right in Nepali: names, and what the world of the tests is called.
 ALLOWED = re.compile(
     r"iris|English|API|KEY|CSV|Excel|LibreOffice|WAV|MP3|Rija|Prashanna|Binod|Shreegya|premium|\{\w+\}"
-    r"|Ward office|Draft|Another draft|Running|Scheduled|Ended|name|ward|STOP|Account|person\d*@example.com|\bC\b"
+    r"|Program|v1|Ward office|Draft|Another draft|Running|Scheduled|Ended|name|ward|STOP|Account|person\d*@example.com|\bC\b"
 )
 
 

@@ -11,7 +11,9 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
+from accounts import apikeys
 from accounts.models import Account, User
+from accounts.permissions import Permission
 from campaigns.models import Campaign, Recipient, Run, RunStatus, Service
 from campaigns.recipients import editing
 from otp.models import Origin, Otp
@@ -60,6 +62,8 @@ class World:
         """Return the ids that the address of this page needs."""
         ids = {"account_id": self.account.pk, "campaign_id": self.campaign_for(name).pk}
         ids["recipient_id"] = self.recipient.pk
+        ids["member_id"] = self.account.members.earliest("pk").pk
+        ids["key_id"] = self.account.api_keys.earliest("pk").pk
         return {key: ids[key] for key in ADDRESSES[name]}
 
     def campaign_for(self, name: str) -> Campaign:
@@ -110,6 +114,13 @@ def make_world(*, size: int = 1, account: Account | None = None) -> World:
         _campaign(account, f"Another draft {number}", service=Service.CALL, draft=True)
         _receive(account, recipient, number)
         _send_otp(account, number)
+    for number in range(size):
+        apikeys.create(
+            account=account,
+            created_by=owner_of(account),
+            name=f"Program {number}",
+            scopes=frozenset({Permission.VIEW}),
+        )
     owned = make_phone_number(number=f"98{account.pk % 10**8:08}", owner=account)
     for number in range(size):
         make_phone_number(number=f"97{(account.pk + number) % 10**8:08}")
