@@ -67,7 +67,7 @@ class World:
         return {key: ids[key] for key in ADDRESSES[name]}
 
     def campaign_for(self, name: str) -> Campaign:
-        if name.startswith(("step-", "message-", "people-")):
+        if name.startswith(("step-", "message-", "people-clear")):
             return self.draft
         return self.running if name in ("campaign-stop", "campaign-live") else self.ended
 
