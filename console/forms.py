@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time
+import datetime as dt
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -154,11 +155,11 @@ class WhenForm(forms.Form):
                 self.add_error("day", _("Choose the day."))
             if cleaned.get("time") is None and "time" not in self.errors:
                 self.add_error("time", _("Choose the time."))
-            if not self.errors:
+            if day is not None and not self.errors:
                 cleaned["schedule_at"] = self._moment(day, cleaned["time"])
         return cleaned
 
-    def _moment(self, day: date, at: time) -> datetime | None:
+    def _moment(self, day: date, at: dt.time) -> datetime | None:
         moment = timezone.make_aware(datetime.combine(day, at))
         if moment <= timezone.now():
             self.add_error("day", _("This time is in the past. Choose a later one."))

@@ -78,7 +78,7 @@ class SurveyForm:
 
     def save(self) -> None:
         """Store the questions. Raises InvalidInput if there is none, and the errors of `set_steps`."""
-        plans = []
+        plans: list[StepPlan] = []
         for place, cleaned in enumerate(self.questions.cleaned_data):
             before = plan_of(self.steps[place]) if place < len(self.steps) else None
             text = cleaned.get("text", "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db.models import Q
 from django.http import HttpResponse
 
@@ -28,7 +30,7 @@ GROUPS: dict[str, Q] = {
 def campaigns(request: ConsoleRequest) -> HttpResponse:
     """List the campaigns, newest first. `q` searches their names, `show` names one of GROUPS, `before` begins a page."""
     words, group, before = (request.GET.get(name, "").strip() for name in ("q", "show", "before"))
-    rows = Campaign.objects.owned_by(request.visit.account).with_status().order_by("-pk")
+    rows: Any = Campaign.objects.owned_by(request.visit.account).with_status().order_by("-pk")
     if words:
         rows = rows.filter(name__icontains=words[:100].replace("\x00", ""))
     if group in GROUPS:

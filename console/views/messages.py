@@ -114,7 +114,9 @@ def _stored(campaign: Campaign) -> dict[str, Any]:
 
 def _fields(cleaned: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of the campaign that the form changes."""
-    fields = {name: cleaned[name] for name in ("message", "sms_message", "voice", "speed") if name in cleaned}
+    fields: dict[str, Any] = {
+        name: cleaned[name] for name in ("message", "sms_message", "voice", "speed") if name in cleaned
+    }
     if cleaned.get("source"):
         fields["source"] = Source(cleaned["source"])
     if cleaned.get("recording"):

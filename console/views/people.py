@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from django.contrib import messages
 from django.http import HttpResponse
@@ -96,7 +96,9 @@ def _add(request: ConsoleRequest, campaign: Campaign) -> list[dict[str, Any]]:
     sheet = request.FILES.get("sheet")
     if sheet is not None:
         column = request.POST.get("number_column", "").replace("\x00", "").strip()
-        imported = editing.import_sheet(campaign=campaign, file=sheet.file, number_column=column)
+        imported = editing.import_sheet(
+            campaign=campaign, file=cast(BinaryIO, sheet.file), number_column=column
+        )
         added, errors = imported.rows, imported.errors
         if imported.in_background:
             messages.info(request, _("The sheet is large, so the server imports it in the background."))

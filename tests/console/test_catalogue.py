@@ -47,8 +47,7 @@ def in_code() -> Iterator[str]:
                 place = CALLS.get(node.func.id)
                 texts = [one.value for one in node.args if isinstance(one, ast.Constant)]
                 if place is not None and len(texts) >= place and isinstance(texts[place - 1], str):
-                    context = f"{texts[0]}\x04" if place == 2 else ""
-                    yield f"{context}{texts[place - 1]}"
+                    yield "\x04".join(str(text) for text in texts[:place])
 
 
 def read_text_file() -> dict[str | tuple[str, int], str]:

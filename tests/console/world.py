@@ -28,9 +28,9 @@ from telephony.models import (
 )
 from tests.factories import (
     make_account,
-    make_campaign,
     make_delivery,
     make_delivery_of,
+    make_empty_campaign,
     make_hold,
     make_phone_number,
     make_run,
@@ -136,7 +136,7 @@ def client_for(user: User, *, language: str = "en") -> Client:
 
 
 def _campaign(account: Account, name: str, *, service: Service, people: int = 2, **fields: Any) -> Campaign:
-    campaign = make_campaign(owner=account, name=name, service=service, numbers=None, **fields)
+    campaign = make_empty_campaign(owner=account, name=name, service=service, **fields)
     rows = [
         (f"98410{number:05}", {"tags_name": f"सीता {number}", "tags_ward": 5}) for number in range(people)
     ]
