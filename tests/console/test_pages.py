@@ -156,7 +156,8 @@ def test_a_page_takes_the_same_queries_for_many_rows() -> None:
                 assert client.get(f"{world.address(name)}?with=%2B9779841000000").status_code in (200, 302), (
                     name
                 )
-            counts[name] = len(context)
+            # Each process reads the catalogue of voices every now and then.
+            counts[name] = sum("telephony_voice" not in query["sql"] for query in context)
         return counts
 
     one, many = queries(make_world(size=1)), queries(make_world(size=3))
@@ -179,7 +180,7 @@ class Text(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
-        skips = given.get("lang") == "en" or tag in ("script", "style", "pre", "title", "textarea")
+        skips = given.get("lang") == "en" or tag in ("script", "style", "pre", "code", "title", "textarea")
         if (skips or self._skipping) and tag not in self.VOID:
             self._skipping.append(tag)
         if not self._skipping:
