@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-FOLDERS = ("accounts", "benchmarks", "campaigns", "docs", "iris", "otp", "telephony", "tests")
+FOLDERS = ("accounts", "benchmarks", "campaigns", "console", "docs", "iris", "otp", "telephony", "tests")
 PATHS = sorted(
     {
         *re.findall(rf"`((?:{'|'.join(FOLDERS)})/[^`\s]*)`", PAGE),
