@@ -71,7 +71,7 @@ class Pace:
 
 
 def figures_of(campaign: Campaign, run: Run | None) -> Figures:
-    """Count a campaign's recipients by state. `run` is its live run (`lifecycle.live_run`), or None. Takes one query."""
+    """Count a campaign's recipients by state. `run` is its live run (`run_statuses.live_run`), or None. Takes one query."""
 
     def count() -> dict[DeliveryStatus | None, int]:
         with connection.cursor() as cursor:

@@ -23,6 +23,7 @@ from console.render import render_page
 from console.visits import ConsoleRequest
 from console.vocabulary import OUTCOMES, RECIPIENT, SERVICES
 from iris.errors import IrisError, NotFound
+from iris.storable import storable
 from telephony.models import DeliveryStatus
 
 POST = ("POST",)
@@ -138,7 +139,7 @@ def approve(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
 @page(Permission.SEND, methods=POST)
 def reject(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
     campaign = campaign_of(request.visit, campaign_id)
-    words = request.POST.get("words", "").replace("\x00", "")[:300]
+    words = storable(request.POST.get("words", ""))[:300]
     runs.reject(campaign=campaign, run_id=_run_id(request), by=actors.current(), words=words)
     messages.success(
         request, _("You rejected the campaign. It does not start, and its credits are free again.")

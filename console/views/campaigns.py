@@ -15,6 +15,7 @@ from console.access import page
 from console.render import render_page
 from console.visits import ConsoleRequest
 from console.vocabulary import Stage
+from iris.storable import storable
 
 PAGE_SIZE = 25
 # The filter of the list: what people look for, and the statuses of the latest run that it means.
@@ -32,7 +33,7 @@ def campaigns(request: ConsoleRequest) -> HttpResponse:
     words, group, before = (request.GET.get(name, "").strip() for name in ("q", "show", "before"))
     rows: Any = Campaign.objects.owned_by(request.visit.account).with_status().order_by("-pk")
     if words:
-        rows = rows.filter(name__icontains=words[:100].replace("\x00", ""))
+        rows = rows.filter(name__icontains=storable(words[:100]))
     if group in GROUPS:
         rows = rows.filter(GROUPS[group])
     if before.isascii() and before.isdecimal() and len(before) < 19:

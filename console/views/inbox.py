@@ -10,6 +10,7 @@ from console import vocabulary
 from console.access import page
 from console.render import render_page
 from console.visits import ConsoleRequest
+from iris.storable import storable
 from telephony import inbox as inbound
 
 PAGE_SIZE = 50
@@ -33,7 +34,7 @@ def inbox(request: ConsoleRequest) -> HttpResponse:
 @page(Permission.VIEW)
 def conversation(request: ConsoleRequest) -> HttpResponse:
     """Show what the account sent to a number and what came back, oldest first."""
-    number = request.GET.get("with", "").replace("\x00", "")[:32].strip()
+    number = storable(request.GET.get("with", ""))[:32].strip()
     if not number:
         return redirect("console:inbox", request.visit.account.pk)
     if number[:1] != "+" and number.isdecimal() and "+" in request.META.get("QUERY_STRING", ""):

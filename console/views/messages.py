@@ -22,6 +22,7 @@ from console.surveys import SurveyForm
 from console.views.steps import BOTH, editable, go_on, step_context
 from console.visits import ConsoleRequest
 from iris.errors import IrisError, Throttled
+from iris.storable import storable
 from telephony import speech
 from telephony.speech import audio as recordings
 from telephony.speech import trials
@@ -56,8 +57,8 @@ def message(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
 def check(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
     """Answer what the text that is being typed would be: segments, problems, and what one person reads."""
     campaign = editable(request, campaign_id)
-    text = request.POST.get("message", "").replace("\x00", "")
-    sms = request.POST.get("sms_message", "").replace("\x00", "")
+    text = storable(request.POST.get("message", ""))
+    sms = storable(request.POST.get("sms_message", ""))
     chosen = request.POST.get("recipient", "")
     recipient_id = int(chosen) if chosen.isascii() and chosen.isdecimal() and len(chosen) < 19 else None
     context = _checked(campaign, text, sms, recipient_id=recipient_id)
@@ -68,7 +69,7 @@ def check(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
 def listen(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
     """Speak the beginning of the text as the shown person would hear it, and answer a player."""
     campaign = editable(request, campaign_id)
-    spoken = preview_of(campaign, message=request.POST.get("message", "").replace("\x00", "")).spoken
+    spoken = preview_of(campaign, message=storable(request.POST.get("message", ""))).spoken
     context: dict[str, Any] = {}
     try:
         if not TrialThrottle().allow(f"account:{request.visit.account.pk}"):

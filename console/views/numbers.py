@@ -12,6 +12,7 @@ from accounts.permissions import Permission
 from console.access import page
 from console.render import render_page
 from console.visits import ConsoleRequest
+from iris.storable import storable
 from telephony import phone_numbers
 from telephony.models import PhoneNumber
 
@@ -52,4 +53,4 @@ def release(request: ConsoleRequest) -> HttpResponse:
 
 
 def _sid(request: ConsoleRequest) -> str:
-    return request.POST.get("sid", "").replace("\x00", "")[:32]
+    return storable(request.POST.get("sid", ""))[:32]

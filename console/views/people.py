@@ -23,6 +23,7 @@ from console.render import render_page
 from console.views.steps import BOTH, editable, go_on, step_context
 from console.visits import ConsoleRequest
 from iris.errors import IrisError
+from iris.storable import storable
 
 SHOWN_PEOPLE, SHOWN_TAGS = 5, 6
 SKIPPED = "console_skipped_rows"  # in the session: the rows that the last upload has left out
@@ -95,7 +96,7 @@ def _add(request: ConsoleRequest, campaign: Campaign) -> list[dict[str, Any]]:
     """Add what was uploaded or written. Return the rows that were skipped. Raises IrisError if nothing was added."""
     sheet = request.FILES.get("sheet")
     if sheet is not None:
-        column = request.POST.get("number_column", "").replace("\x00", "").strip()
+        column = storable(request.POST.get("number_column", "")).strip()
         imported = editing.import_sheet(
             campaign=campaign, file=cast(BinaryIO, sheet.file), number_column=column
         )
@@ -104,7 +105,7 @@ def _add(request: ConsoleRequest, campaign: Campaign) -> list[dict[str, Any]]:
             messages.info(request, _("The sheet is large, so the server imports it in the background."))
             return errors
     else:
-        written = request.POST.get("numbers", "")[:MAX_WRITTEN].replace("\x00", "")
+        written = storable(request.POST.get("numbers", "")[:MAX_WRITTEN])
         rows = [(line.strip(), dict[str, Any]()) for line in written.replace(",", "\n").splitlines()]
         result = editing.add_recipients(campaign=campaign, rows=[row for row in rows if row[0]])
         added, errors = len(result.recipients), result.errors

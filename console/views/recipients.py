@@ -19,6 +19,7 @@ from console.errors import sentence_of
 from console.render import render_page
 from console.visits import ConsoleRequest
 from iris.errors import InvalidInput, NotFound
+from iris.storable import storable
 from telephony import inbox, numbering
 from telephony.models import DeliveryStatus
 
@@ -41,7 +42,7 @@ def search(request: ConsoleRequest, campaign_id: int) -> HttpResponse:
     words, by, outcome, before = (
         request.GET.get(name, "").strip() for name in ("q", "by", "outcome", "before")
     )
-    words = words[:200].replace("\x00", "")
+    words = storable(words[:200])
     problem = ""
     rows: list[Recipient] = []
     next_before: int | None = None

@@ -6,7 +6,6 @@ import re
 from datetime import timedelta
 
 import pytest
-from campaigns.runs.lifecycle import live_run
 from django.test import Client
 from django.utils import timezone
 
@@ -15,6 +14,7 @@ from accounts.models import Account, AuditEntry
 from campaigns.models import Recipient
 from campaigns.reports.figures import figures_of
 from campaigns.reports.states import states_of
+from campaigns.runs.run_statuses import live_run
 from telephony.models import DeliveryStatus, PhoneNumber
 from tests.console.world import World, client_for
 from tests.factories import account_of, make_member, make_user
