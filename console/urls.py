@@ -1,6 +1,6 @@
 """The pages of the console. Each is below the account that it shows; `/` leads to the one that the person saw last."""
 
-from django.urls import include, path
+from django.urls import URLPattern, URLResolver, include, path
 
 from console.views import (
     campaign,
@@ -21,7 +21,7 @@ from console.views import (
 
 app_name = "console"
 
-of_campaign = [
+of_campaign: list[URLPattern | URLResolver] = [
     path("", campaign.show, name="campaign"),
     path("live/", campaign.live, name="campaign-live"),
     path("pause/", campaign.pause, name="campaign-pause"),
@@ -44,7 +44,7 @@ of_campaign = [
     path("recipients/<int:recipient_id>/", recipients.show, name="recipient"),
 ]
 
-of_account = [
+of_account: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
     path("campaigns/", campaigns.campaigns, name="campaigns"),
     path("campaigns/new/", steps.new, name="new-campaign"),

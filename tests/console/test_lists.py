@@ -22,7 +22,7 @@ from tests.factories import account_of, make_member, make_user
 pytestmark = pytest.mark.django_db
 
 
-def get(client: Client, address: str, **query: object) -> str:
+def get(client: Client, address: str, **query: str) -> str:
     response = client.get(address, query)
     assert response.status_code == 200
     return response.content.decode()
@@ -190,8 +190,8 @@ def test_a_new_account_is_shown_the_first_step() -> None:
 
 
 def test_people_are_added_changed_and_removed(world: World, client: Client) -> None:
-    page = client.post(world.address("team"), {"email": "ram@example.com", "preset": "author"}, follow=True)
-    assert "ram@example.com" in page.content.decode()
+    added = client.post(world.address("team"), {"email": "ram@example.com", "preset": "author"}, follow=True)
+    assert "ram@example.com" in added.content.decode()
     ram = world.account.members.get(user__email="ram@example.com")
     assert ram.preset == "author"
     page = client.post(

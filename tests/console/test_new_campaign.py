@@ -33,7 +33,7 @@ def test_a_campaign_is_made_step_by_step(world: World, client: Client) -> None:
     said = {"message": "नमस्कार {name}", "voice": "np_binod", "speed": "0.8"}
     assert "/people/" in save(client, world, "step-message", campaign, **said)
     sheet = make_sheet(["number", "name"], [9841000001, "सीता"], [9841000002, "राम"])
-    sheet.name = "people.xlsx"  # type: ignore[attr-defined]
+    sheet.name = "people.xlsx"
     assert "/people/" in save(client, world, "step-people", campaign, sheet=sheet)
     assert "/when/" in save(client, world, "step-people", campaign)
     assert "/review/" in save(
@@ -163,7 +163,7 @@ def test_a_neighbour_is_previewed(world: World, client: Client) -> None:
     assert "The person before" in page
     assert "The next person" not in page
     for strange in ("abc", "9" * 30, "-1", ""):
-        fields["recipient"] = strange  # type: ignore[assignment]
+        fields["recipient"] = strange
         assert client.post(world.address("message-check"), fields).status_code == 200
 
 
