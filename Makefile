@@ -20,7 +20,7 @@ help:
 	@echo "make field     run the extended tests with large counts, before a release"
 	@echo "make bench     measure the figures of benchmarks/results (BENCH_ARGS='--scale 0.1 runs')"
 	@echo "make chaos     kill and restart all processes during a campaign (CHAOS_ARGS='--times 3')"
-	@echo "make check     lint, format, spelling, types, import rules, migrations, documents"
+	@echo "make check     lint, format, spelling, types, import rules, migrations, documents, licences"
 	@echo "make lock      update requirements/*.txt from requirements/*.in"
 	@echo "make clean     remove .venv and caches, but not var/, which contains the data"
 
@@ -52,6 +52,7 @@ check: $(VENV)/dev.stamp
 		$(BIN)/python manage.py check --deploy --fail-level WARNING
 	IRIS_HOME=$(VENV)/check $(BIN)/python manage.py settingstable --check
 	IRIS_HOME=$(VENV)/check $(BIN)/python manage.py permissionstable --check
+	IRIS_HOME=$(VENV)/check $(BIN)/python manage.py licences --check
 
 # --universal creates one file for all systems and for Python 3.11 and newer.
 lock: $(VENV)/dev.stamp

@@ -88,20 +88,20 @@ def acting(actor: Acting, *, writes: bool = True) -> Iterator[None]:
 
 
 def name_for_process(actor: Acting) -> None:
-    """Let `actor` act for the rest of this process. Connections that are opened later know it, too."""
+    """Let `actor` act for the rest of this process, also in database connections that are opened later."""
     _current.set(actor)
     if connection.connection is not None:
         _tell_database(actor)
 
 
 def tell_new_connection(**kwargs: Any) -> None:
-    """Name the actor to a connection that was opened while it acts. A receiver of `connection_created`."""
+    """Set the actor for a database connection that was opened while the actor acts. A receiver of `connection_created`."""
     if _current.get() is not SERVER and kwargs["connection"].alias == connection.alias:
         _tell_database(_current.get())
 
 
 def _tell_database(actor: Acting) -> None:
-    """Set `iris.actor` of the session. A connection that cannot be told is closed, so that no later request inherits it."""
+    """Set `iris.actor` of the session. If that fails, close the connection, so that no later request inherits the actor."""
     if connection.connection is None and actor is SERVER:
         return  # a new connection has no actor
     if connection.in_atomic_block and connection.needs_rollback:

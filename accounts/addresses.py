@@ -1,4 +1,4 @@
-"""Map a client's IP address to the network under which the client is counted."""
+"""Map a client's IP address to its network. Limits count the requests of a network together."""
 
 import ipaddress
 

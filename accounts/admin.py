@@ -90,7 +90,7 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
 
 
 class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
-    """The form of an account, with a top-up: the only way to change a balance in the admin pages."""
+    """The form of an account. Its field for a top-up is the only way to change a balance in the admin pages."""
 
     top_up = forms.DecimalField(
         required=False,

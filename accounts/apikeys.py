@@ -20,7 +20,7 @@ MAX_KEYS = 100  # valid keys of one account
 
 
 class KeyExpired(NotAuthenticated):
-    """The key is no longer valid, because its time is over."""
+    """The key has expired."""
 
     default_code = "key_expired"
 
@@ -50,7 +50,7 @@ def create(
     if expires_at is not None and expires_at <= timezone.now():
         raise _invalid("expires_at", "The key would already have expired. Choose a later time, or none.")
     with transaction.atomic():
-        # Of two simultaneous calls, the second one counts the key of the first.
+        # The lock makes a simultaneous second call wait, so that it counts the key of the first call.
         Account.objects.select_for_update(no_key=True).get(pk=account.pk)
         if valid(account=account).count() >= MAX_KEYS:
             raise Conflict(f"An account can have {MAX_KEYS} valid keys. Revoke one that is no longer used.")
@@ -67,7 +67,7 @@ def create(
 def generate(*, account: Account, created_by: User | None = None, scopes: Iterable[str] = KEY_SCOPES) -> str:
     """Create the account's key for v1, revoke the previous one that this function made, and return the new one."""
     with transaction.atomic():
-        # Of two simultaneous calls, the later one wins.
+        # The lock makes a simultaneous second call wait. Its key then replaces the key of the first call.
         Account.objects.select_for_update(no_key=True).get(pk=account.pk)
         ApiKey.objects.filter(account=account, revoked_at=None, is_of_v1=True).update(
             revoked_at=timezone.now()
@@ -145,7 +145,7 @@ def find(key: str) -> ApiKey | None:
 
 
 def person_of(key: ApiKey) -> User | None:
-    """Return the person as whom requests with this key act: its creator, or else the first owner of its account."""
+    """Return the person for whom requests with this key act: the key's creator, or else the first owner of its account."""
     if key.created_by is not None:
         return key.created_by
     owners = Member.objects.acting_for(key.account_id).filter(is_owner=True)

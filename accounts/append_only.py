@@ -1,8 +1,8 @@
-"""SQL for migrations: triggers with which PostgreSQL refuses changes of a table, whichever program makes them."""
+"""SQL for migrations: triggers with which PostgreSQL refuses changes of a table's rows, whichever program makes them."""
 
 
 def forbid_changes_of(table: str, message: str) -> str:
-    """Return the SQL that makes a table append-only. `message` is the error of every other change."""
+    """Return the SQL that makes a table append-only. `message` is the error of every UPDATE and DELETE."""
     return f"""
 CREATE OR REPLACE FUNCTION {table}_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

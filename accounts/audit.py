@@ -1,4 +1,4 @@
-"""The audit log: note what no trigger sees, and say in a sentence what an entry means.
+"""The audit log: append entries about actions that no trigger sees.
 
 Triggers write the entries of changed rows (`accounts.audit_triggers`, and those of `telephony` and `campaigns`). `note`
 writes the others, such as sign-ins, exports and money.
@@ -30,7 +30,7 @@ def note(
 ) -> None:
     """Append an entry by the current actor (`accounts.actors`). Call it in the transaction of the action.
 
-    `details` must be small, and must not contain what `AuditEntry` rules out.
+    `details` must be small, and must not contain the secrets that `AuditEntry` lists.
     """
     _entry(
         actors.current(),
@@ -45,12 +45,12 @@ def note(
 
 
 def note_sign_in(*, user: User, account_id: int | None) -> None:
-    """Append that a person has signed in, to act for this account. None stands for a person without an account."""
+    """Append an entry: a person has signed in for this account. None stands for a person without an account."""
     _entry(_in_person(user), account_id=account_id, action="signed_in", **_about(user)).save()
 
 
 def note_sign_out(*, user: User, account_id: int | None) -> None:
-    """Append that a person has ended a login."""
+    """Append an entry: a person has signed out."""
     _entry(_in_person(user), account_id=account_id, action="signed_out", **_about(user)).save()
 
 
@@ -66,7 +66,7 @@ def note_browser_sign_out(*, user: User | None, **kwargs: Any) -> None:
 
 
 def note_sessions_ended(*, user: User, sessions: int) -> None:
-    """Append to the logs of the person's accounts that the person ended browser sessions from another session."""
+    """Append to the logs of the person's accounts: the person has ended browser sessions from another session."""
     with transaction.atomic():
         concerned: list[int | None] = [*_accounts_of(user)]
         for account_id in concerned or [None]:
@@ -81,7 +81,7 @@ def note_sessions_ended(*, user: User, sessions: int) -> None:
 
 
 def note_failed_sign_in(*, user: User | None) -> None:
-    """Append to the logs of the person's accounts that somebody gave a wrong password, code or key.
+    """Append to the logs of the person's accounts: somebody gave a wrong password, code or key.
 
     Attempts that `accounts.login_limits` or `accounts.signin.code_limits` refuses are not noted, so an attack does not fill
     the log. If nobody has this e-mail address, the same statements are executed and rolled back, so that the response time
@@ -98,7 +98,7 @@ def note_failed_sign_in(*, user: User | None) -> None:
 
 
 def note_money(*, account: Account, action: str, amount: Decimal, cause: str, reason: str = "") -> None:
-    """Append a movement of credits that people cause. `cause` is that of the ledger entry."""
+    """Append an entry: a person has moved credits. `cause` is the `cause` of the ledger entry."""
     note(
         account_id=account.pk,
         action=action,
@@ -122,7 +122,7 @@ def _in_person(user: User) -> Acting:
 
 
 def name_of(user: User) -> str:
-    """Return how sentences call a person: the name, or else the e-mail address."""
+    """Return the name of a person in sentences, or else the e-mail address."""
     return (user.get_full_name() or user.email)[: actors.MAX_NAME_CHARACTERS]
 
 

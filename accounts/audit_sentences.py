@@ -22,6 +22,7 @@ OBJECT_KINDS = (
     "person",
     "recipient",
     "run",
+    "sender",
     "sheet",
 )
 
@@ -29,7 +30,18 @@ _SETTINGS = {
     "name": "the name",
     "approval_above": "the number of recipients above which runs need approval",
     "approval_hours": "the hours in which a run must be approved",
+    "time_zone": "the time zone",
+    "language": "the language",
+    "default_voice": "the voice of new campaigns",
+    "default_caller": "the caller number of new campaigns",
+    "default_services": "the services of new campaigns",
+    "default_spending_limit": "the credit limit of new campaigns",
+    "announce_recording": "the announcement that answers are recorded",
+    "keep_messages_days": "the days for which calls and SMS are kept",
+    "keep_recordings_days": "the days for which recorded answers are kept",
+    "keep_recipients_days": "the days for which recipients are kept",
 }
+_OPERATORS = {"ntc": "Nepal Telecom", "ncell": "Ncell", "smart": "Smart Telecom"}
 _FIELDS = {
     "sms_message": "SMS message",
     "audio": "recording",
@@ -143,6 +155,18 @@ def _bought(entry: AuditEntry, details: Details) -> str:
     return f"{verb} the phone number {entry.object_name}"
 
 
+def _sender(said: str) -> Predicate:
+    def predicate(entry: AuditEntry, details: Details) -> str:
+        reason = f", because: {str(details['reason']).rstrip('.')}" if details.get("reason") else ""
+        name = f"“{entry.object_name}”"
+        return (
+            said.format(name=name, operator=_OPERATORS.get(details.get("operator", ""), "every operator"))
+            + reason
+        )
+
+    return predicate
+
+
 def _exported(entry: AuditEntry, details: Details) -> str:
     match details.get("what"):
         case "survey":
@@ -218,6 +242,11 @@ PREDICATES: Mapping[str, Predicate] = {
     "credits_received": _money("moved {credits} here from another account"),
     "number_bought": _bought,
     "number_released": "released the phone number {name}",
+    "number_retired": "withdrew the phone number {name}",
+    "sender_requested": _sender("requested the sender {name} for SMS to {operator}"),
+    "sender_approved": _sender("approved the sender {name} for SMS to {operator}"),
+    "sender_refused": _sender("refused the sender {name} for SMS to {operator}"),
+    "sender_removed": _sender("removed the sender {name} for SMS to {operator}"),
     "campaign_created": "created the campaign {name}",
     "campaign_changed": _changed,
     "campaign_deleted": "deleted the campaign {name}",
@@ -237,5 +266,7 @@ PREDICATES: Mapping[str, Predicate] = {
     "run_rejected": _rejected,
     "run_expired": "ended the run of the campaign {name}, because nobody approved it in time",
     "exported": _exported,
+    "person_exported": "asked for an export of a person's data",
+    "person_erased": "asked to erase a person's data",
 }
 ACTIONS = tuple(PREDICATES)

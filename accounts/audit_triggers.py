@@ -161,3 +161,49 @@ DROP FUNCTION accounts_apikey_audit();
 DROP FUNCTION accounts_member_audit();
 DROP FUNCTION accounts_account_audit();
 """
+
+# Replaces the trigger on updates above, which knows only the settings of its time.
+SETTINGS = (
+    "approval_above", "approval_hours", "time_zone", "language", "default_voice", "default_caller", "default_services",
+    "default_spending_limit", "announce_recording", "keep_messages_days", "keep_recordings_days", "keep_recipients_days",
+)  # fmt: skip
+
+
+def watch_settings(names: tuple[str, ...]) -> str:
+    """Return the SQL that logs changes of an account's name and of these settings."""
+    return f"""
+CREATE OR REPLACE FUNCTION accounts_account_audit() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+DECLARE
+    before jsonb;
+    since jsonb;
+    changed jsonb;
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        PERFORM accounts_audit(NEW.id, 'account_created', 'account', NEW.id, NEW.name, NULL, '{{}}');
+        RETURN NULL;
+    END IF;
+    IF NEW.is_suspended <> OLD.is_suspended THEN
+        PERFORM accounts_audit(NEW.id, CASE WHEN NEW.is_suspended THEN 'account_suspended' ELSE 'account_restored' END,
+                               'account', NEW.id, NEW.name, NULL, '{{}}');
+    END IF;
+    before := to_jsonb(OLD);
+    since := to_jsonb(NEW);
+    -- `off` stands for a setting without a value, because entries contain no nulls.
+    SELECT jsonb_object_agg(one, CASE WHEN one = 'name' THEN jsonb_build_array(before->>one, since->>one)
+               ELSE jsonb_build_array(coalesce(nullif(before->>one, ''), 'off'),
+                                      coalesce(nullif(since->>one, ''), 'off')) END)
+      INTO changed
+      FROM unnest(ARRAY['name', {", ".join(f"'{name}'" for name in names)}]) AS one
+     WHERE before->>one IS DISTINCT FROM since->>one;
+    IF changed IS NOT NULL THEN
+        PERFORM accounts_audit(NEW.id, 'settings_changed', 'account', NEW.id, NEW.name, NULL, changed);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER audit_update AFTER UPDATE OF name, is_suspended, {", ".join(names)} ON accounts_account
+   FOR EACH ROW EXECUTE FUNCTION accounts_account_audit();
+"""
+
+
+WATCH_SETTINGS = watch_settings(SETTINGS)
+UNWATCH_SETTINGS = watch_settings(SETTINGS[:2])

@@ -1,9 +1,10 @@
-"""SQL for a migration: the trigger that logs a person's second factors, in the table of allauth.
+"""SQL for a migration: a trigger on allauth's table that logs when a person's second factor is added or removed.
 
-It also logs what the operator removes with `removesecondfactor` or in the admin pages.
+So the audit log also has the factors that the operator removes with `removesecondfactor` or in the admin pages.
 """
 
-# Recovery codes are made with the first factor, are replaced as a whole, and end with the last factor.
+# Of recovery codes, only the creation is logged: they are created with the first factor, replaced as a whole, and removed
+# with the last factor.
 WATCH_FACTORS = """
 CREATE FUNCTION accounts_factor_audit() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE

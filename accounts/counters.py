@@ -139,7 +139,8 @@ def pass_after_wait(key: str, *, wait: float, grace: float) -> float | None:
                RETURNING extract(epoch FROM ends_at - statement_timestamp())""",
             [key, wait + grace],
         )
-        # This statement may have waited for one that began later, and then what is left is a little more than `wait`.
+        # This statement may have waited for the row lock of a statement that began later. Then `ends_at` was computed by
+        # that statement, and the remaining seconds are a little more than `wait`.
         return max(1.0, min(wait, float(cursor.fetchone()[0]) - grace))
 
 

@@ -190,8 +190,7 @@ def release(*, hold_id: int, keep: Decimal = Decimal(0), cause: str) -> Decimal:
     """Return the remaining credits of a hold to the account, except `keep`. Return the credits released by this call.
 
     With `keep` 0 the hold is closed. Captured credits are never returned. Repeating a release releases nothing.
-    Raises NotFound, and Conflict if this cause has already released credits of a hold and there would be more to release
-    now.
+    Raises NotFound. Raises Conflict if this cause has released credits before, and the hold has more than `keep` left.
     """
     keep = checked_amount(keep)
     with transaction.atomic():

@@ -14,7 +14,7 @@ from django.conf import settings
 from iris.errors import Throttled
 
 MAX_WAITING = 3  # logins that may wait for a slot in one process
-MAX_WAITING_STRANGERS = 2  # of these, logins from addresses that have never logged in to the account
+MAX_WAITING_STRANGERS = 2  # waiting logins from addresses that have never logged in to the account
 MAX_WAIT_SECONDS = 4.0
 RETRY_SECONDS = 3
 

@@ -1,7 +1,7 @@
 """Book the prices of deliveries that were reported only after their holds were released.
 
-This module writes balances, holds and ledger entries like `accounts.credits`, by the same rules: holds are locked by id
-before accounts, and each cause is booked once.
+This module writes balances, holds and ledger entries like `accounts.credits`, by the same rules: holds are locked in the
+order of their ids and before accounts, and each cause is booked once.
 """
 
 import json
@@ -38,8 +38,8 @@ def capture_late(
     A price is captured from the remaining credits of its hold, except the credits that `reserved(hold ids)` returns: other
     deliveries need them. If that does not cover the price, the difference is charged to the balance, as far as the balance
     has credits. These credits are first added to the hold and then captured from it, so the captured credits of a run are
-    its whole cost. No hold ever captures more than was held at first. Causes that were booked before are left out. Takes
-    the same few statements for any number of captures.
+    its whole cost. Even so, a hold never captures more than the amount that it held at first. Causes that were booked before
+    are left out. Takes the same few statements for any number of captures.
     """
     wanted = {capture.cause: capture for capture in reversed(captures) if capture.amount > 0}
     if not wanted:

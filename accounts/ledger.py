@@ -1,7 +1,7 @@
 """Check that the ledger adds up: balances and holds must equal the sums of their entries.
 
 `accounts.credits`, `accounts.late_captures` and `accounts.transfers` write balances, holds and entries. This module computes
-balances and holds again from the entries, and compares.
+balances and holds again from the entries, and compares the results.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ WITH entries AS (
            coalesce(sum(amount) FILTER (WHERE kind = 'release'), 0) AS released
       FROM accounts_creditentry WHERE hold_id IS NOT NULL GROUP BY hold_id
 ), transfers AS (
-    -- NULL for the name of an entry that is neither the outgoing nor the incoming one.
+    -- The name is NULL if the cause of an entry ends in neither :out nor :in.
     SELECT substring(cause FROM '^(.*):(?:out|in)$') AS name, count(*) AS number, sum(balance_delta) AS sum,
            count(DISTINCT user_id) AS accounts, max(amount) AS amount,
            bool_and(counterpart_id <> user_id) AND count(DISTINCT least(user_id, counterpart_id)) = 1
@@ -76,7 +76,7 @@ _SENTENCES = {
     "released": "{stored:f} is released, but the entries add up to {from_entries:f}",
     "more than its amount": "{stored:f} is captured and released, which is more than its amount; the entries add up to"
     " {from_entries:f}",
-    "closed": "it is closed, but {stored:f} remains; by the entries {from_entries:f} would remain",
+    "closed": "it is closed, but {stored:f} remains; according to the entries, {from_entries:f} would remain",
     "entry of another account": "an entry of another account moves {from_entries:f} credits of this hold",
     "one side": "{stored:f} credits must leave one account and reach the other, but its entries add up to"
     " {from_entries:f}",

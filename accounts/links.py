@@ -1,7 +1,7 @@
 """Links that are mailed to people: to set a password, and to verify an e-mail address.
 
 A web request only stores which link was asked for (`LinkRequest`). A worker looks up the person and writes the e-mail. So
-the request does the same work for addresses that belong to nobody.
+the web request takes the same time whether or not the address belongs to somebody.
 """
 
 from django.conf import settings
@@ -20,8 +20,8 @@ from iris.errors import Throttled
 
 HOUR, DAY = 3600, 86400
 # Limits of requests for links. Beyond the limit of a network, its requests are refused. Beyond the limit of an e-mail
-# address, requests for it are accepted and ignored: nobody's inbox is flooded, and nobody learns that somebody else asked,
-# too.
+# address, requests for it are accepted but ignored. So nobody's inbox is flooded, and a client cannot find out whether
+# others have requested links for the address.
 PER_NETWORK = ((20, HOUR), (100, DAY))
 PER_ADDRESS = ((3, HOUR), (10, DAY))
 PER_ACCOUNT = ((100, DAY),)  # invitations of one account
@@ -50,7 +50,7 @@ class TooManyLinks(Throttled):
 
 
 def request_reset(*, email: str, address: str) -> None:
-    """Have a link for a new password mailed to this e-mail address, if it belongs to a person.
+    """Request that a link for a new password is mailed to this e-mail address, if the address belongs to a person.
 
     `address` is the client's IP address. Raises TooManyLinks.
     """
@@ -64,12 +64,15 @@ def request_reset(*, email: str, address: str) -> None:
 
 
 def request_verification(*, user: User) -> bool:
-    """Have the person mailed a link that verifies the e-mail address. Return False beyond the limit of the address."""
+    """Request an e-mail to the person with a link that verifies the e-mail address.
+
+    Returns False beyond the limit of the address.
+    """
     return _store(LinkRequest.Kind.VERIFICATION, user.email)
 
 
 def invite(*, user: User, account: Account) -> bool:
-    """Have a person without a password invited to an account. Return whether an e-mail will be sent."""
+    """Request an e-mail that invites a person without a password to an account. Return whether it will be sent."""
     if not mail.is_configured() or user.has_usable_password() or not user.is_active:
         return False
     if counters.consume(_rules("invitations of account", account.pk, PER_ACCOUNT)):
@@ -107,7 +110,11 @@ def verification_link(user: User) -> str:
 
 
 def person_to_verify(key: str) -> User | None:
-    """Return the person whose present e-mail address this key of a link verifies, or None if it is invalid or too old."""
+    """Return the person to whom the key of a verification link belongs.
+
+    Returns None if the key is invalid or too old, if the person is deactivated, or if the person's e-mail address has
+    changed since.
+    """
     try:
         pk, email = signing.loads(key, salt=SALT, max_age=VERIFICATION_DAYS * DAY)
     except signing.BadSignature:

@@ -76,7 +76,7 @@ def prune() -> None:
 
 
 def _count_failure(*, target: str, network: str, known: bool) -> list[Rule]:
-    """Count a failure. Return the rules to give back if the login succeeds. Raises TooManyLogins."""
+    """Count a failure. Return the rules to pass to `counters.give_back` if the login succeeds. Raises TooManyLogins."""
     every = Rule(counters.key_of("logins", target, network), MAX_LOGINS_PER_MINUTE, 60)
     failures = counters.rules_of(settings.IRIS_LOGIN_THROTTLE, "failures", target, network)
     if known:
@@ -101,7 +101,7 @@ def _count_failure(*, target: str, network: str, known: bool) -> list[Rule]:
 
 
 def _backoff(failed: int, limit: int) -> float:
-    """Return the seconds that a stranger must wait.
+    """Return the seconds that an unknown network must wait.
 
     The wait doubles each time another `limit` attempts have failed, up to MAX_WAIT_SECONDS.
     """

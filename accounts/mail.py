@@ -41,7 +41,7 @@ class QueuedMail(BaseEmailBackend):
 
 
 def is_configured() -> bool:
-    """Return whether e-mails go anywhere: to an SMTP server, or to the log."""
+    """Return whether e-mails are delivered to an SMTP server or written to the log."""
     return bool(settings.MAIL_SERVER) or settings.MAIL_TO_LOG
 
 

@@ -1,4 +1,4 @@
-"""Who acts for an account: find, add, change and remove members.
+"""Find, add, change and remove the members of an account: the people who act for it.
 
 Members of an account also act for its departments and for its test twin, with the same permissions (`standing`). An account
 always keeps an owner: the last one can neither leave nor lose ownership. All functions that change members lock
@@ -50,9 +50,9 @@ class NoMembers(Conflict):
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """What a person may do for an account, by all memberships that count there.
+    """What a person may do for an account, by all memberships that apply to the account.
 
-    `member` is the membership in the account itself, if there is one.
+    `member` is the membership in the account itself or, if there is none, the earliest other one that applies.
     """
 
     account: Account
@@ -64,10 +64,11 @@ class Standing:
 def standing(
     *, memberships: MemberQuerySet, account_id: int | None, member_id: int | None = None
 ) -> Standing | None:
-    """Return the standing of a person in an account, or else in the account that the person joined first.
+    """Return the standing of a person in the account `account_id`. Return None if the person is no member.
 
-    `memberships` are those of one person. A membership in the account counts, and one in its parent. For a test twin, those
-    of its account count. With `member_id`, this membership must be among them. Executes at most two queries.
+    If `account_id` is None, return the standing in the account that the person joined first. `memberships` are those of one
+    person. Memberships in the account and in its parent apply. For a test twin, memberships in the account that it tests
+    for, and in that account's parent, apply. If `member_id` is given, it must be one of these. Executes at most two queries.
     """
     memberships = memberships.select_related("account__parent", "user").order_by("joined_at", "pk")
     if account_id is None:
@@ -97,9 +98,9 @@ def standing(
 
 
 def standing_of(*, user: User, account_id: int | None = None) -> Standing:
-    """Return the person's standing in this account, or else in the account that the person joined first.
+    """Return the person's standing in this account.
 
-    Raises NotAMember.
+    If `account_id` is None, return the standing in the account that the person joined first. Raises NotAMember.
     """
     found = standing(memberships=Member.objects.filter(user=user), account_id=account_id)
     if found is None:
@@ -140,7 +141,7 @@ def accounts_of(*, user: User) -> list[Account]:
 
 
 def not_a_member(account_id: int | None) -> NotAMember:
-    """Return the error for a person who names an account of others, or who has no account at all."""
+    """Return the error for a person who is no member of the requested account, or of any account."""
     if account_id is None:
         return NotAMember("You are not a member of any account. Ask an owner of an account to add you.")
     return NotAMember(
@@ -159,14 +160,15 @@ def find(*, account: Account, member_id: int) -> Member:
 def add(
     *, account: Account, email: str, is_owner: bool = False, permissions: frozenset[Permission], by: "Actor"
 ) -> Member:
-    """Add the person with this e-mail address. A person who is new to iris is created without a password, and invited.
+    """Add the person with this e-mail address. A new person is created without a password and gets an invitation.
 
     `invited` of the returned member says whether an e-mail with a link to set a password will be sent.
     Raises InvalidInput, Conflict (already a member), NoMembers (a test twin) and ExceedsOwnPermissions.
     """
     if account.is_twin:
         raise NoMembers(
-            f"{account} is a test twin, which has no members of its own. The members of its account act for it."
+            f"{account} is a test twin, which has no members of its own. The members of the account that it tests for act"
+            " for it."
         )
     email = email.strip()
     services.check_email(email)
@@ -273,7 +275,7 @@ def _locked(account: Account) -> Iterator[None]:
 
 
 def _refuse_last_owner(member: Member) -> None:
-    # The owners of the parent own a department, too.
+    # The owners of an account also own its departments.
     others = Member.objects.filter(
         Q(account=member.account_id) | Q(account__departments=member.account_id),
         is_owner=True,
@@ -286,5 +288,5 @@ def _refuse_last_owner(member: Member) -> None:
 
 
 def _stored(permissions: frozenset[Permission]) -> list[str]:
-    granted = permissions | {Permission.VIEW}  # without it, no other permission is of use
+    granted = permissions | {Permission.VIEW}  # no other permission is useful without this one
     return [one.value for one in Permission if one in granted]

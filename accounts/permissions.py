@@ -1,7 +1,6 @@
-"""What members and API keys may do. Both API dialects and the console check these permissions before they call services.
+"""The permissions of members and API keys. Both API dialects and the console check them before they call services.
 
-Work that continues by itself, such as a scheduled run, needs no permission any more: the request that started it was
-checked.
+Work that continues without requests, such as a scheduled run, is not checked again: the request that started it was checked.
 """
 
 from collections.abc import Iterable
@@ -18,6 +17,7 @@ class Permission(StrEnum):
     SEND = "send"
     MANAGE_CREDITS = "manage_credits"
     MANAGE_ACCOUNT = "manage_account"
+    LISTEN = "listen"
     URGENT = "urgent"
 
 
@@ -33,7 +33,9 @@ MEANINGS = {
     Permission.PREPARE: "create and change campaigns, recipients, messages and templates",
     Permission.SEND: "begin, approve, pause, resume and stop campaigns, make trial calls, send OTPs",
     Permission.MANAGE_CREDITS: "buy and release phone numbers, move credits",
-    Permission.MANAGE_ACCOUNT: "manage members, API keys and settings of the account, read its audit log",
+    Permission.MANAGE_ACCOUNT: "manage members, API keys, senders and settings of the account, read its audit log, export"
+    " and erase people's data",
+    Permission.LISTEN: "listen to recorded answers",
     Permission.URGENT: "reserved for urgent runs",
 }
 

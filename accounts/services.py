@@ -116,7 +116,7 @@ def open_account(*, user: User, name: str = "", parent: Account | None = None) -
     the person joined, so logins act for it even if members of other accounts have added the person before.
     """
     with transaction.atomic():
-        # Of two simultaneous calls, only one gets the person's id.
+        # The lock makes a simultaneous second call wait, so that only one account gets the person's id.
         User.objects.select_for_update(of=("self",)).get(pk=user.pk)
         if parent is not None:
             departments.check_parent(parent)
@@ -163,7 +163,7 @@ def find_account(*, email: str) -> Account:
 
 
 def chosen_account(text: str) -> Account:
-    """Return the account that an operator names by its number or by the e-mail address of its owner.
+    """Return the account with this number, or the account whose owner has this e-mail address.
 
     Raises NotFound and Conflict.
     """
@@ -198,7 +198,7 @@ def has_second_factor(user: User) -> bool:
 
 
 def remove_second_factor(*, user: User) -> bool:
-    """Remove all steps of a person's sign-in but the password, and end all logins. Return whether there were any."""
+    """Remove a person's second factors, and end all logins. Return whether the person had a second factor."""
     with transaction.atomic():
         removed, _ = Authenticator.objects.filter(user=user).delete()
         end_all_logins(user_ids=[user.pk])
@@ -247,7 +247,7 @@ def prune_ended_logins() -> None:
 
 
 def prune_sessions() -> None:
-    """Delete browser sessions that have ended, and what is stored about them."""
+    """Delete browser sessions that have ended, and the rows about them."""
     Session.objects.filter(expire_date__lte=timezone.now()).delete()
     UserSession.objects.filter(
         ~Exists(Session.objects.filter(session_key=OuterRef("session_key"))),

@@ -18,7 +18,7 @@ from accounts.models import Account, ClosedDay, Statement
 ZERO = Decimal("0.00")
 
 # SHA-256 of entries `e` in the order of their ids. The text of a row quotes its columns, so two different entries never have
-# the same text. Neither time zone nor date style of the session has an influence on it.
+# the same text. The digest does not depend on the time zone or the date style of the session.
 DIGEST = """
     encode(sha256(string_agg(sha256(convert_to(ROW(
         e.id, e.user_id, e.hold_id, e.kind, e.amount, e.balance_delta, e.held_delta, e.counterpart_id, e.cause, e.note,
@@ -109,7 +109,10 @@ def _broken_chain(statements: list[Statement]) -> Iterator[str]:
 
 
 def _booked(account: Account, days: list[ClosedDay]) -> dict[date | None, tuple[int, str]]:
-    """Return the number and the digest of the ledger entries of each closed day. The key None has those of earlier times."""
+    """Return the number and the digest of the ledger entries of each closed day.
+
+    The key None stands for entries before the first closed day.
+    """
     if not days:
         return {}
     # Bucket n has the entries of the n-th day. Entries before the first day were inserted with an older date.

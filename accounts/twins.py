@@ -1,7 +1,7 @@
 """Test twins: every account can have a twin for tests, whose calls and SMS reach no phone.
 
 A twin is created on demand, with its first key or by `POST /api/system/twin/`. It has credits, phone numbers and opt-outs of
-its own, and no members: those of its account act for it.
+its own, but no members. The members of the account that it tests for act for it.
 """
 
 from decimal import Decimal
@@ -13,9 +13,9 @@ from accounts.models import Account
 from accounts.signals import twin_opened
 from iris.errors import Conflict
 
-TWIN_CREDITS = Decimal(10_000)  # after each filling up
+TWIN_CREDITS = Decimal(10_000)  # the twin's credits after it is filled up
 SUFFIX = " (test)"
-MAX_NAME_CHARACTERS = 248  # of the account's name; together they fill the column
+MAX_NAME_CHARACTERS = 248  # characters of the account's name; the twin's whole name then fits the column
 
 
 class NoTwinOfTwin(Conflict):
@@ -34,7 +34,7 @@ def open_twin(*, account: Account) -> Account:
     if account.is_twin:
         raise NoTwinOfTwin(f"{account} is a test twin itself. It has no other one.")
     with transaction.atomic():
-        # Of two simultaneous calls, the second one finds the twin of the first.
+        # The lock makes a simultaneous second call wait, so that it finds the twin of the first call.
         Account.objects.select_for_update(no_key=True).get(pk=account.pk)
         twin = find(account=account)
         if twin is None:

@@ -172,7 +172,7 @@ def _main() -> None:
         from campaigns.recipients import background_imports
         from campaigns.services import create_campaign
         from campaigns.tasks import BACKGROUND
-        from telephony.engine.locks import locked
+        from iris.locks import locked
 
         account = Account.objects.get(name="demo@example.com")
         begun = time.perf_counter()

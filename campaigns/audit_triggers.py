@@ -15,6 +15,46 @@ _CHANGED = ",\n".join(
 )
 _NEW, _OLD = (", ".join(f"{row}.{field}" for field in FIELDS) for row in ("NEW", "OLD"))
 
+
+def _watch_runs(reason: str) -> str:
+    """Return the SQL of the function that logs changes of runs. `reason` is the SQL of the reason why a run is paused."""
+    return f"""
+-- What people decide. That a run starts at its time, ends, or finishes its stop, follows from that and is not logged.
+CREATE OR REPLACE FUNCTION campaigns_run_audit() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+DECLARE
+    what text;
+    more jsonb := jsonb_build_object('run', NEW.id);
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        what := 'run_begun';
+        more := more || jsonb_build_object('recipients', NEW.recipient_count,
+            'trial', CASE WHEN NEW.trial THEN true END,
+            'awaiting', CASE WHEN NEW.status = 'awaiting' THEN true END,
+            'starts_at', CASE WHEN NEW.starts_at > statement_timestamp() THEN NEW.starts_at END);
+    ELSIF NEW.status = 'stopping' THEN
+        what := 'run_stopped';
+    ELSIF NEW.status = 'paused' THEN
+        what := 'run_paused';
+        more := more || jsonb_build_object('reason', nullif({reason}, ''));
+    ELSIF OLD.status = 'paused' THEN
+        what := 'run_resumed';
+    ELSIF OLD.status = 'awaiting' AND NEW.status IN ('scheduled', 'running') THEN
+        what := 'run_approved';
+        more := more || jsonb_build_object('recipients', NEW.recipient_count);
+    ELSIF NEW.status = 'withdrawn' THEN
+        what := CASE NEW.not_started WHEN 'rejected' THEN 'run_rejected' WHEN 'expired' THEN 'run_expired'
+                ELSE 'run_withdrawn' END;
+        more := more || jsonb_build_object('reason', nullif(NEW.rejection, ''));
+    ELSE
+        RETURN NULL;
+    END IF;
+    PERFORM accounts_audit(owner_id, what, 'run', NEW.id, name, id, more)
+       FROM campaigns_campaign WHERE id = NEW.campaign_id;
+    RETURN NULL;
+END $$;
+"""
+
+
 WATCH = f"""
 CREATE FUNCTION campaigns_campaign_audit() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
@@ -71,39 +111,7 @@ CREATE TRIGGER audit_insert AFTER INSERT ON campaigns_sheetimport
 CREATE TRIGGER audit_update AFTER UPDATE OF status ON campaigns_sheetimport FOR EACH ROW
   WHEN (OLD.status = 'importing' AND NEW.status <> 'importing') EXECUTE FUNCTION campaigns_sheetimport_audit();
 
--- What people decide. That a run starts at its time, ends, or finishes its stop, follows from that and is not logged.
-CREATE FUNCTION campaigns_run_audit() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
-DECLARE
-    what text;
-    more jsonb := jsonb_build_object('run', NEW.id);
-BEGIN
-    IF TG_OP = 'INSERT' THEN
-        what := 'run_begun';
-        more := more || jsonb_build_object('recipients', NEW.recipient_count,
-            'trial', CASE WHEN NEW.trial THEN true END,
-            'awaiting', CASE WHEN NEW.status = 'awaiting' THEN true END,
-            'starts_at', CASE WHEN NEW.starts_at > statement_timestamp() THEN NEW.starts_at END);
-    ELSIF NEW.status = 'stopping' THEN
-        what := 'run_stopped';
-    ELSIF NEW.status = 'paused' THEN
-        what := 'run_paused';
-        more := more || jsonb_build_object('reason', nullif(NEW.pause_reason, ''));
-    ELSIF OLD.status = 'paused' THEN
-        what := 'run_resumed';
-    ELSIF OLD.status = 'awaiting' AND NEW.status IN ('scheduled', 'running') THEN
-        what := 'run_approved';
-        more := more || jsonb_build_object('recipients', NEW.recipient_count);
-    ELSIF NEW.status = 'withdrawn' THEN
-        what := CASE NEW.not_started WHEN 'rejected' THEN 'run_rejected' WHEN 'expired' THEN 'run_expired'
-                ELSE 'run_withdrawn' END;
-        more := more || jsonb_build_object('reason', nullif(NEW.rejection, ''));
-    ELSE
-        RETURN NULL;
-    END IF;
-    PERFORM accounts_audit(owner_id, what, 'run', NEW.id, name, id, more)
-       FROM campaigns_campaign WHERE id = NEW.campaign_id;
-    RETURN NULL;
-END $$;
+{_watch_runs("NEW.pause_reason")}
 CREATE TRIGGER audit_insert AFTER INSERT ON campaigns_run
    FOR EACH ROW EXECUTE FUNCTION campaigns_run_audit();
 CREATE TRIGGER audit_update AFTER UPDATE OF status ON campaigns_run FOR EACH ROW
@@ -123,3 +131,7 @@ DROP FUNCTION campaigns_sheetimport_audit();
 DROP FUNCTION campaigns_recipients_audit();
 DROP FUNCTION campaigns_campaign_audit();
 """
+
+# The log contains no message texts, but a reason may quote a text that could not be spoken.
+QUOTE_NOTHING = _watch_runs("regexp_replace(NEW.pause_reason, '“[^”]*”', '“…”', 'g')")
+QUOTE = _watch_runs("NEW.pause_reason")

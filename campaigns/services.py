@@ -61,9 +61,11 @@ def create_campaign(
 ) -> Created:
     """Create a campaign: empty, from single numbers, or from a sheet.
 
-    `number_column` is the heading or letter of the sheet's column with the numbers; with "" iris finds it. A large sheet is
-    imported in the background (`imports`). Raises InvalidInput, and creates nothing, if no number is valid.
+    If the voice, the caller or the spending limit is omitted, the account's default is used. A limit of None is not an
+    omitted limit. `number_column` is the heading or letter of the sheet's column with the numbers; with "" iris finds it. A
+    large sheet is imported in the background (`imports`). Raises InvalidInput, and creates nothing, if no number is valid.
     """
+    _add_defaults(fields, account=account)
     _check(fields, account=account)
     errors: list[dict[str, Any]] = []
     # A sheet is read before the transaction begins.
@@ -77,6 +79,15 @@ def create_campaign(
         elif numbers is not None:
             errors = imports.add_numbers(campaign, numbers)
     return Created(campaign, errors, "" if read is None else read.number_heading)
+
+
+def _add_defaults(fields: CampaignFields, *, account: Account) -> None:
+    if not fields.get("voice"):
+        fields["voice"] = account.default_voice
+    fields.setdefault("spending_limit", account.default_spending_limit)
+    if account.default_caller and "caller_ids" not in fields:
+        owned = PhoneNumber.objects.filter(owner=account, number=account.default_caller)
+        fields["caller_ids"] = list(owned.values_list("pk", flat=True))
 
 
 def update_campaign(
@@ -143,7 +154,7 @@ def delete_campaign(*, campaign: Campaign) -> None:
         campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
         campaign.deleted_at = timezone.now()
         campaign.save(update_fields=["deleted_at"])
-        # In the same transaction, because nobody can stop the run of a deleted campaign.
+        # Stop the run in the same transaction, because nobody can stop the run of a deleted campaign.
         run = run_statuses.live_run(campaign.pk)
         first = run is not None and runs.request_stop(run)
     if run is not None:

@@ -17,6 +17,7 @@ from telephony.segments import EMPTY_SIZE, TextSize
 from telephony.speech.spoken_length import longest_of, longest_of_length
 
 BATCH = 1000  # rows that are measured together
+MASK = "x"
 FIELDS = ("tag_sizes", "spoken_sizes")  # of a campaign
 # Tags in memory while recipients are shown. As Python objects, and as JSON, they take several times that.
 BYTES_AT_ONCE = 4 * 2**20
@@ -62,9 +63,16 @@ class TagMeasurer:
         campaign.spoken_sizes = {tag: known.spoken for tag, known in self._known.items()}
 
     def as_json(self) -> dict[str, Any]:
-        """Return the value of `Campaign.tag_sizes`."""
+        """Return the value of `Campaign.tag_sizes`.
+
+        Only the length of the longest value matters. So a placeholder text of this length is stored instead of the value,
+        which may be a name.
+        """
         self._measure()
-        return {tag: {**asdict(known.size), "longest": known.longest} for tag, known in self._known.items()}
+        return {
+            tag: {**asdict(known.size), "longest": MASK * len(known.longest)}
+            for tag, known in self._known.items()
+        }
 
     def _measure(self) -> None:
         for tag in {tag for tags in {tuple(tags) for tags in self._batch} for tag in tags}:
@@ -81,8 +89,16 @@ class TagMeasurer:
         self._batch.clear()
 
 
+def without_values(tag_sizes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return stored tag sizes without the values that earlier releases stored in them."""
+    return {tag: {**stored, "longest": MASK * len(stored["longest"])} for tag, stored in tag_sizes.items()}
+
+
 def rows_at_once(campaign: Campaign) -> int:
-    """Return how many recipients may be in memory while they are shown, by the longest values of their tags; at least 1."""
+    """Return how many recipients may be in memory while they are shown; at least 1.
+
+    The number depends on the longest values of their tags.
+    """
     known = tag_sizes_of(campaign)
     letters = sum(len(tag) + (known[tag].size.units if tag in known else 0) for tag in campaign.tags)
     return max(1, BYTES_AT_ONCE // (200 + 100 * len(campaign.tags) + 3 * letters))
@@ -100,7 +116,7 @@ def tag_sizes_of(campaign: Campaign) -> dict[str, TagSize]:
 def spoken_bounds(
     campaign: Campaign, sizes: Mapping[str, TagSize], *, last_recipient: int
 ) -> dict[str, float]:
-    """Return the most seconds that a value of each tag takes to say, at the reference pace.
+    """Return the maximum seconds that speaking a value of each tag takes, at the reference pace.
 
     `last_recipient` is the id of the campaign's last recipient. Until a worker has measured all recipients (`measuring`),
     the bound follows from the number of characters; it is several times as long.

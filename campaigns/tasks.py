@@ -8,8 +8,8 @@ from campaigns.models import Run, RunStatus
 from campaigns.recipients import background_imports, measuring
 from campaigns.reports import statements
 from campaigns.runs import approval, hopper, prerender, restore, run_statuses
+from iris.locks import locked
 from telephony.engine import stalls, time_slices
-from telephony.engine.locks import locked
 from telephony.engine.nudge import EXPIRES, sent_at
 
 # The time slice that imports and the speech of scheduled runs share, so that together they occupy only one process.

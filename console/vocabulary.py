@@ -142,6 +142,12 @@ CAUSES: dict[str, Promise] = {
     Cause.LOST: _("The carrier never reported what became of it. It is not sent again by itself."),
     Cause.EXPIRED: _("It could not be sent in time, so it was not sent at all. Nothing was charged."),
     Cause.TOO_LONG: _("Its speech is longer than the credits on hold allow, so it was not sent."),
+    Cause.NO_PRICE: _(
+        "Your tariff has no price for this destination, so it was not sent. Ask the operator of this server."
+    ),
+    Cause.NO_SENDER: _(
+        "No sender name is approved for this number's operator, so it was not sent. Ask for one under Numbers."
+    ),
     Cause.STOPPED: _("The campaign was stopped before it was sent."),
 }
 

@@ -14,9 +14,13 @@ class IrisConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from accounts.people import registry
+
         from . import checks, deploychecks  # noqa: F401
 
-        gc.freeze()  # what is loaded stays: later collections need not look at it
+        registry.register("iris.kept_answers")
+
+        gc.freeze()  # loaded modules stay in memory, so later collections need not examine them
         gc.set_threshold(*USUAL_GC_THRESHOLDS)
 
 

@@ -32,6 +32,16 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": timedelta(minutes=30),
         "options": {"expires": 1800},
     },
+    "people": {
+        "task": "accounts.tasks.look_for_person_requests",
+        "schedule": timedelta(seconds=5),
+        "options": {"expires": 10},
+    },
+    "retention": {
+        "task": "accounts.tasks.erase_expired",
+        "schedule": timedelta(minutes=10),
+        "options": {"expires": 600},
+    },
     "kept-answers": {
         "task": "iris.tasks.prune_answers",
         "schedule": timedelta(minutes=1),

@@ -4,11 +4,13 @@ iris.E001: a carrier cannot be used.
 iris.E002: a carrier's CPS or CHANNELS is not a positive number.
 iris.E003: the routes cannot be used.
 iris.E004: a voice cannot be used.
+iris.E005: a trunk needs approved senders, but its carrier takes none.
 iris.W001: the secret key is weak.
 iris.W002: the engine of a voice is not installed, so another engine speaks for it.
+iris.W003: a phone number or a sender does not fit the trunks.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -38,6 +40,32 @@ def carriers_can_be_used(app_configs: object, **kwargs: Any) -> list[CheckMessag
             )
         problems += _pace_problems(alias, config)
     return problems
+
+
+@register()
+def trunks_that_need_senders_take_them(app_configs: object, **kwargs: Any) -> list[CheckMessage]:
+    from telephony.senders.choosing import takes_senders
+
+    problems: list[CheckMessage] = []
+    for alias, config in settings.CARRIERS.items():
+        needs = config.get("NEEDS_SENDER", False)
+        if not isinstance(needs, bool):
+            problem, hint = f"has NEEDS_SENDER = {needs!r}.", "Write true or false, without quotes."
+        elif needs and alias == settings.TWIN_TRUNK:
+            problem, hint = "needs senders, but it is the trunk of test twins.", "Remove NEEDS_SENDER."
+        elif needs and not _is_usable(takes_senders, alias):
+            problem, hint = "needs senders, but its carrier takes none.", "Remove NEEDS_SENDER."
+        else:
+            continue
+        problems.append(Error(f"The carrier {alias!r} {problem}", hint=hint, id="iris.E005"))
+    return problems
+
+
+def _is_usable(takes_senders: Callable[[str], bool], alias: str) -> bool:
+    try:
+        return takes_senders(alias)
+    except Exception:  # `carriers_can_be_used` reports it
+        return True
 
 
 def _pace_problems(alias: str, config: Mapping[str, Any]) -> Iterator[CheckMessage]:
@@ -136,6 +164,20 @@ def voices_of_the_catalogue_speak(
         *(Error(fault, hint=hint, id="iris.E004") for fault in voices.database_errors()),
         *(Warning(sentence, hint=hint, id="iris.W002") for sentence in voices.database_warnings()),
     ]
+
+
+@register(Tags.database)
+def inventory_fits_the_trunks(
+    app_configs: object, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Compare phone numbers and senders with the trunks. Only `manage.py check --database default` runs this check."""
+    from telephony.inventory import consistency
+    from telephony.models import Sender
+
+    if not databases or Sender._meta.db_table not in connection.introspection.table_names():
+        return []  # `migrate` runs the checks before the tables have all columns
+    hint = "Correct it in the admin pages, or in the file that IRIS_CARRIERS_FILE names."
+    return [Warning(sentence, hint=hint, id="iris.W003") for sentence in consistency.sentences()]
 
 
 @register(Tags.security)

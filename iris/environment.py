@@ -234,10 +234,10 @@ def carriers_from_file(name: str, path: Path) -> tuple[dict[str, dict[str, Any]]
             raise ImproperlyConfigured(
                 f'{path}: [carriers.{alias}] needs BACKEND = "dotted.path.of.its.class".'
             )
-        unknown = set(entry) - {"BACKEND", "OPTIONS", "CPS", "CHANNELS"}
+        unknown = set(entry) - {"BACKEND", "OPTIONS", "CPS", "CHANNELS", "NEEDS_SENDER"}
         if unknown:
             raise ImproperlyConfigured(
-                f"{path}: [carriers.{alias}] may have BACKEND, CPS, CHANNELS and OPTIONS, not "
+                f"{path}: [carriers.{alias}] may have BACKEND, CPS, CHANNELS, NEEDS_SENDER and OPTIONS, not "
                 f"{', '.join(sorted(unknown))}. Put the options of the backend into OPTIONS."
             )
         entry.setdefault("OPTIONS", {})

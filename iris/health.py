@@ -139,7 +139,7 @@ class _Check(threading.Thread):
 def _check_database() -> dict[str, str]:
     try:
         seen = worker_is_alive()
-        record_heartbeat("health")  # a write, because reads still work on a standby or a full disk
+        record_heartbeat("health")  # check a write, because reads still work on a standby or a full disk
         if not _sessions_are_dedicated():
             return {"database": "shares its sessions: a pooler must have pool_mode=session"}
     except OperationalError as error:

@@ -1,4 +1,4 @@
-"""Keep the answers to requests that have an idempotency key, so that a retry gets the answer and does nothing again.
+"""Store the responses to requests with an idempotency key, so that a retry gets the stored response and changes nothing.
 
 A row claims the key before the work begins, and is committed. The answer is stored after the work, and wherever the
 work is one transaction, in that transaction (`iris.api.idempotency`). While a process carries the request out, its
@@ -20,6 +20,8 @@ from django.db import Error, connection
 
 from accounts import counters
 from accounts.counters import Rule
+from accounts.people.persons import Person
+from accounts.people.registry import Holder
 from iris.errors import Throttled
 from iris.models import KeptAnswer
 
@@ -32,6 +34,7 @@ MAX_BODY_BYTES = 4 * 2**20  # ten thousand added contacts
 SMALL_BODY_BYTES = 4 * 1024  # smaller bodies do not count against MAX_KIB
 MAX_KIB = 256 * 1024  # of the larger bodies of one account in a day
 PRUNE_BATCH_SIZE = 10_000
+BODIES_AT_ONCE = 16  # in memory
 
 _TABLE = KeptAnswer._meta.db_table
 
@@ -44,7 +47,10 @@ class TooManyKeys(Throttled):
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """An earlier request with the same key. `body` is None while it is not done, and if its answer is not kept."""
+    """An earlier request with the same key.
+
+    `body` is None while the request is in progress, and if its response is not stored.
+    """
 
     fingerprint: str
     done: bool
@@ -167,7 +173,7 @@ def forget(claimed: Claim, *, owner_id: int) -> None:
 
 
 def erase() -> int:
-    """Erase a batch of bodies whose time is over. Return their number. Safe to run concurrently."""
+    """Erase a batch of bodies that have been kept long enough. Return their number. Safe to run concurrently."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""UPDATE {_TABLE} SET body = NULL, erase_at = NULL WHERE id IN (
@@ -191,7 +197,7 @@ def prune() -> int:
 
 
 def key_hash(key: str) -> str:
-    """Return what is stored of a key: 128 bits of its hash, so that rows have the same size for all keys."""
+    """Return the first 128 bits of a key's hash. Only these are stored, so that rows have the same size for all keys."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
@@ -224,3 +230,26 @@ def _fits(owner_id: int, body: bytes) -> bool:
 
 def _key_rule(owner_id: int) -> Rule:
     return Rule(counters.key_of("idempotency keys", owner_id), MAX_KEYS, DAY_SECONDS)
+
+
+class KeptAnswersHolder(Holder):
+    """The holder of stored responses, which may contain any data of a request.
+
+    There are few of them, and they are kept briefly.
+    """
+
+    name = "kept answers"
+
+    def finish(self, person: Person) -> dict[str, int]:
+        """Erase the bodies that contain the person's number."""
+        rows = KeptAnswer.objects.filter(owner_id__in=person.owner_ids, body__isnull=False).order_by("pk")
+        found = [
+            pk
+            for pk, body in rows.values_list("pk", "body").iterator(chunk_size=BODIES_AT_ONCE)
+            if person.is_in(bytes(body or b"").decode("utf-8", "replace"))
+        ]
+        return {"kept_answers": KeptAnswer.objects.filter(pk__in=found).update(body=None, erase_at=None)}
+
+
+HOLDER = KeptAnswersHolder()
+EXPIRIES = ()  # `prune` deletes the answers of yesterday

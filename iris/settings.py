@@ -93,6 +93,19 @@ if not SECRET_KEY:
         "python -c 'import secrets; print(secrets.token_urlsafe(50))'"
     )
 
+SECRET_KEY_FALLBACKS = [
+    key.strip()
+    for key in (
+        env_secret(
+            "IRIS_SECRET_KEY_FALLBACKS",
+            "Earlier values of `IRIS_SECRET_KEY`, separated by commas. The opt-outs of erased numbers need them.",
+            shown="none",
+        )
+        or ""
+    ).split(",")
+    if key.strip()
+]
+
 IRIS_PUBLIC_URL = env_str(
     "IRIS_PUBLIC_URL",
     f"http://127.0.0.1:{IRIS_PORT}",

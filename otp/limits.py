@@ -12,12 +12,13 @@ from phonenumbers import PhoneNumberType
 
 from accounts import counters
 from accounts.models import Account
+from accounts.people.pseudonyms import spellings_of
 from iris.errors import Conflict, InvalidInput, Throttled
 from telephony.models import OptOut
 from telephony.numbering import ParsedNumber
 
 EVERY_COUNTRY = "*"
-# Nobody needs a password on such a number, but fraudsters earn money with each call or SMS to it.
+# Types of numbers on which nobody needs a password, but with which fraudsters earn money for each call or SMS.
 COSTLY = {PhoneNumberType.PREMIUM_RATE, PhoneNumberType.SHARED_COST}
 
 
@@ -52,7 +53,7 @@ def refuse_foreign(number: ParsedNumber) -> None:
 
 def refuse_opted_out(*, account: Account, to: str) -> None:
     """Raise OptedOut if the recipient has opted out of messages from this account."""
-    if OptOut.objects.filter(owner=account, number=to).exists():
+    if OptOut.objects.filter(owner=account, number__in=spellings_of(to, owner_id=account.pk)).exists():
         raise OptedOut(
             "The recipient has opted out. Only a password may still be sent: put {otp} into the message in its place.",
         )

@@ -24,7 +24,7 @@ class OtpQuerySet(models.QuerySet["Otp"]):
 
 
 class Otp(models.Model):
-    """One password that was sent once, to one number. Its delivery has the status, its hold the cost.
+    """One password that was sent once, to one number. The status is in its delivery, and the cost is in its hold.
 
     The password is stored in clear text, because its owner verifies it and may ask iris which password was sent.
     """

@@ -16,7 +16,7 @@ from accounts.models import Account
 from iris.errors import InvalidInput
 from otp import limits
 from otp.models import Origin, Otp
-from telephony import numbering, pricing, segments, speech
+from telephony import numbering, pricing, segments, speech, tariffs
 from telephony.caller_id import choose_caller
 from telephony.engine import restore_hold
 from telephony.engine.enqueue import DeliveryRequest, enqueue
@@ -25,7 +25,7 @@ from telephony.models import Channel, Purpose
 from telephony.placeholders import read_placeholders
 from telephony.speech.legacy_fonts import legacy_first
 
-# The place of the password in the message: `{otp}`, in any case and with spaces.
+# The placeholder of the password in the message: `{otp}`, in upper or lower case, with or without spaces.
 _PLACEHOLDER = re.compile(r"\{\s*+otp\s*+\}", re.IGNORECASE)
 _WORD = re.compile(r"\{\s*+(\w[^{}]*+)\}")
 LENGTHS = range(4, 11)
@@ -48,8 +48,8 @@ def send_otp(
 
     The password replaces every `{otp}` in the message, in any case. A message without `{otp}` is sent unchanged, but not to
     recipients who have opted out. The maximum cost is held; when the delivery ends, the unused credits are released. Raises
-    InvalidInput (number, code, length, voice, or another word in braces), OptedOut, TooManyToNumber, InsufficientCredits
-    and Unavailable (held after a restore).
+    InvalidInput (number, code, length, voice, no price, or another word in braces), OptedOut, TooManyToNumber, NoSender,
+    InsufficientCredits and Unavailable (held after a restore).
     """
     parsed = reachable(number)
     restore_hold.refuse_held()
@@ -63,15 +63,16 @@ def send_otp(
         code = _generated(length)
     else:
         check_code(code)
+    rates = _rates_of(account, channel, parsed.to)
     text = rendered(message, code)
     if channel == Channel.CALL:
         voice = speech.resolve(voice)
         audio = speech.speak(text=rendered(message, spaced(code)), voice=voice)
-        cost = pricing.call_credits(audio.seconds)
+        cost = pricing.call_credits(audio.seconds, rates)
     else:
         # The password has no spaces in an SMS, so that phones can fill it in and people can copy it.
         voice, audio = "", None
-        cost = pricing.sms_credits(segments.segments_of(text))
+        cost = pricing.sms_credits(segments.segments_of(text), rates)
     with transaction.atomic():
         limits.count(account=account, to=parsed.to)
         otp = Otp.objects.create(
@@ -98,9 +99,11 @@ def send_otp(
             caller=choose_caller(owner_id=account.pk),
             hold_id=otp.hold.pk,
             credit_limit=cost,
+            pulse_credits=rates.call if channel == Channel.CALL else None,
+            pulse_seconds=rates.pulse_seconds if channel == Channel.CALL else None,
             useful_until=timezone.now() + USEFUL,
         )
-        (otp.delivery_id,) = enqueue(requests=[request])
+        (otp.delivery_id,) = enqueue(requests=[request], needs_senders=True)
         otp.save(update_fields=["hold", "delivery"])
     return otp
 
@@ -115,6 +118,17 @@ def reachable(number: object) -> numbering.ParsedNumber:
         )
     limits.refuse_foreign(parsed)
     return parsed
+
+
+def _rates_of(account: Account, channel: Channel, to: str) -> pricing.Rates:
+    """Return the present rates of the number. Raises InvalidInput if the number has no price."""
+    rates = tariffs.rates_now(account, to)
+    if (rates.call if channel == Channel.CALL else rates.sms) is None:
+        kind = "calls to" if channel == Channel.CALL else "SMS to"
+        raise InvalidInput(
+            f"This account has no price for {kind} {to}. Ask the operator for one.", code="no_price"
+        )
+    return rates
 
 
 def _check_words(message: str) -> None:

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+# The step of an announcement before the first step of a survey. It does not count as heard message (`playback`).
+ANNOUNCEMENT = 0
+
 
 class AnsweredBy(StrEnum):
     KEYS = "keys"

@@ -97,7 +97,7 @@ def _find_owners(trunk: Trunk, messages: Sequence[InboundSms]) -> list[int | Non
     written = {form for message in messages for form in _spellings(message.to)}
     owner_of_number = {
         to_e164(number) or number: owner
-        # A real SMS is never for the invented number of a test twin.
+        # The invented numbers of test twins receive no real SMS.
         for number, owner in PhoneNumber.objects.filter(
             number__in=written, owner__isnull=False, invented_for=None
         ).values_list("number", "owner")

@@ -35,7 +35,14 @@ _MAX_POSITION_DIGITS = 19
 
 def audio_url(audio: Audio, request: HttpRequest | None = None, format: Literal["mp3", "wav"] = "mp3") -> str:
     """Return the absolute URL of a recording: on the requested host, or else below settings.IRIS_PUBLIC_URL."""
-    path = reverse("audio", args=[audio.name, format])
+    return recording_url(audio.name, request, format)
+
+
+def recording_url(
+    name: str, request: HttpRequest | None = None, format: Literal["mp3", "wav"] = "mp3"
+) -> str:
+    """Return the same as `audio_url` for the name of a recording."""
+    path = reverse("audio", args=[name, format])
     public: str = settings.IRIS_PUBLIC_URL
     # If the hosts match, prefer IRIS_PUBLIC_URL: the operator knows whether a proxy adds HTTPS.
     if request is None or request.get_host() == urlsplit(public).netloc:

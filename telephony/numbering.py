@@ -17,8 +17,8 @@ from django.conf import settings
 
 from iris.errors import InvalidInput
 
-# Longer input is rejected without parsing, because 15 digits with generous spacing are shorter. It is also the length of the
-# column.
+# Longer input is rejected without parsing, because 15 digits with generous spacing are shorter. The column
+# `Recipient.number` has the same length.
 MAX_CHARACTERS = 40
 MIN_DIGITS = 7
 
@@ -31,7 +31,7 @@ _FULL_EXPONENT = re.compile(r"([1-9])\.([0-9]+)[eE]\+?([0-9]{1,2})")
 
 
 class InvalidNumber(InvalidInput):
-    """The input cannot be a phone number; the message says why."""
+    """The input cannot be a phone number. The message gives the reason."""
 
     default_code = "invalid_number"
 
@@ -215,8 +215,8 @@ def _quote(text: str) -> str:
 def _numbering_plan(region: str) -> _NumberingPlan:
     """Return the numbering plan of a country, from the metadata of `phonenumbers`.
 
-    `fast_pattern` covers mobile and fixed numbers that are dialled as [0]number. It is None for countries with other
-    rules.
+    `fast_pattern` covers mobile and fixed numbers with or without the national prefix (such as 0) or the country code. It is
+    None for countries whose national prefix follows other rules.
     """
     code = phonenumbers.country_code_for_region(region)
     sample = phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.MOBILE)
@@ -237,7 +237,7 @@ def _numbering_plan(region: str) -> _NumberingPlan:
         if kind is None or not kind.national_number_pattern:
             continue
         starts = [rf"\+{code}"]
-        # A number that starts with the bare country code is ambiguous if national numbers may be that long.
+        # Digits that begin with the country code, without a +, are ambiguous if a national number may have as many digits.
         if lengths.isdisjoint(len(str(code)) + length for length in kind.possible_length):
             starts.append(str(code))
         if country.national_prefix:
@@ -255,6 +255,7 @@ class Operator(enum.Enum):
 
     NTC = "Nepal Telecom"
     NCELL = "Ncell"
+    SMART = "Smart Telecom"
     OTHER = "another one, or none of Nepal"
 
 
@@ -263,6 +264,7 @@ OPERATOR_PREFIX_LENGTH = len("+977984")  # the characters of an E.164 number tha
 _MOBILE_PREFIXES = {
     Operator.NTC: ("974", "975", "976", "984", "985", "986"),
     Operator.NCELL: ("970", "980", "981", "982"),
+    Operator.SMART: ("961", "962", "988"),
 }
 _OPERATOR_BY_PREFIX = {
     f"+977{digits}": operator for operator, all_digits in _MOBILE_PREFIXES.items() for digits in all_digits

@@ -15,6 +15,7 @@ from enum import Enum, auto
 
 from django.db import connection
 
+from accounts.people.pseudonyms import spellings_of
 from telephony.models import OptOut
 from telephony.speech.nfc import to_nfc
 
@@ -53,7 +54,7 @@ _STOP_WORDS = {
     "नपठाउनु",
 }
 _START_WORDS = {"start", "unstop", "subscribe", "सुरु", "सुरू", "शुरु", "शुरू"}
-# These end a subscription only if nothing else is said ("cancel my order" is ordinary text).
+# These words opt out only if the SMS contains nothing else ("cancel my order" is ordinary text).
 _STOP_WORDS_ALONE = {"cancel", "end", "quit", "revoke"}
 _TWO_WORDS = {("opt", "out"): "optout"}
 _POLITE_WORDS = {"please", "pls", "plz", "kindly", "कृपया"}  # before a keyword
@@ -100,9 +101,11 @@ def update_list(added: dict[tuple[int, str], str], *, removed: Sequence[tuple[in
         ignore_conflicts=True,
     )
     if removed:
+        # A number that was erased is on the list by its pseudonym.
+        listed = [(owner, text) for owner, number in removed for text in spellings_of(number, owner_id=owner)]
         with connection.cursor() as cursor:
             cursor.execute(
                 """DELETE FROM telephony_optout o USING unnest(%s::bigint[], %s::text[]) AS e(owner_id, number)
                     WHERE o.owner_id = e.owner_id AND o.number = e.number""",
-                [[owner for owner, _ in removed], [number for _, number in removed]],
+                [[owner for owner, _ in listed], [number for _, number in listed]],
             )

@@ -12,10 +12,10 @@ from django.utils import timezone
 
 from accounts import credits
 from accounts.models import Account
-from iris.errors import Conflict, NotFound
-from telephony.caller_id import choose_caller
-from telephony.models import Delivery, PhoneNumber
-from telephony.models.statuses import QUEUED
+from iris.errors import Conflict, InvalidInput, NotFound
+from telephony.inventory.states import forget_number
+from telephony.models import PhoneNumber
+from telephony.numbering import to_e164
 
 # Numbers that begin like this look like mobile numbers of Nepal, but were assigned to no operator.
 INVENTED_PREFIX = "99"
@@ -36,7 +36,7 @@ def buy_number(*, account: Account, sid: str) -> PhoneNumber:
         bought = (
             PhoneNumber.objects.for_sale_to(account)
             .filter(sid=sid)
-            .update(owner=account, bought_at=timezone.now())
+            .update(owner=account, bought_at=timezone.now(), is_reserved=False, reserved_for=None)
         )
         if not bought:
             if PhoneNumber.objects.filter(sid=sid, owner=account).exists():
@@ -56,16 +56,13 @@ def buy_number(*, account: Account, sid: str) -> PhoneNumber:
 def release_number(*, account: Account, sid: str) -> PhoneNumber:
     """Release the account's number `sid`, so that any account can buy it. Nothing is refunded.
 
-    The account's queued deliveries get another caller number. Raises NotFound.
+    The account's queued deliveries get another caller number, and its approval as a sender ends. Raises NotFound.
     """
     with transaction.atomic():
         if not PhoneNumber.objects.filter(sid=sid, owner=account).update(owner=None, bought_at=None):
             raise NotFound("None of your phone numbers has this phone_sid. See the list of owned numbers.")
         number = PhoneNumber.objects.get(sid=sid)
-        # The next owner must not receive callbacks for these deliveries.
-        queued = Delivery.objects.filter(owner=account, status=QUEUED, caller=number.number)
-        locked = queued.select_for_update(no_key=True).order_by("pk").values_list("pk", flat=True)
-        Delivery.objects.filter(pk__in=list(locked)).update(caller=choose_caller(owner_id=account.pk))
+        forget_number(account_id=account.pk, number=number.number, reason="The number was released.")
         return number
 
 
@@ -91,6 +88,15 @@ def invent_numbers(sender: Any, twin: Account, **_: Any) -> None:
         )
     owned = twin.invented_numbers.order_by("pk").values_list("pk", flat=True)[:INVENTED_OWNED]
     PhoneNumber.objects.filter(pk__in=list(owned)).update(owner=twin, bought_at=timezone.now())
+
+
+def owned_number(account: Account, number: str) -> str:
+    """Return the account's phone number as it is stored, however it is written here. Raises InvalidInput."""
+    asked = to_e164(number) or number
+    for owned in PhoneNumber.objects.filter(owner=account).values_list("number", flat=True):
+        if (to_e164(owned) or owned) == asked:
+            return owned
+    raise InvalidInput("This is none of your phone numbers. The list of owned phone numbers has them.")
 
 
 def lock_if_owned(*, owner_id: int, number: str) -> bool:

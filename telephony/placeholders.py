@@ -23,7 +23,7 @@ def read_placeholders(text: str) -> str:
     """Return the text with each placeholder in single braces.
 
     Raises InvalidInput for a placeholder that is not closed (`Hello {name`), and for `${name}`, which may be a placeholder
-    or an amount of dollars. A single brace is text.
+    or an amount of dollars. A brace that belongs to no placeholder is ordinary text.
     """
     text = with_single_braces(text)
     if found := _DOLLAR.search(text):

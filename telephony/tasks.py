@@ -10,6 +10,7 @@ from celery import Task, shared_task
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
+from iris.locks import locked
 from telephony.carriers import get_carrier
 from telephony.engine import (
     backlog,
@@ -24,12 +25,15 @@ from telephony.engine import (
     workers,  # noqa: F401  (records that this worker is alive)
 )
 from telephony.engine import dispatch as dispatching
-from telephony.engine.locks import locked
 from telephony.engine.nudge import EXPIRES, sent_at
 from telephony.models import Delivery, UnmatchedReport
 from telephony.models.statuses import QUEUED
 
 log = logging.getLogger(__name__)
+
+# The worker of a trunk stores reports and applies them within a moment. The tick applies the reports that a dead worker has
+# left.
+SPOOL_SECONDS = 2.0
 
 
 @shared_task(name="telephony.tasks.tick")
@@ -44,7 +48,7 @@ def _tick() -> None:
     held = restore_hold.update_guard()
     lifecycle.expire_leases({alias: get_carrier(alias).report_timeout() for alias in settings.CARRIERS})
     if not held:
-        # After a restore, the original server may have received the reports; and each call that counts as lost may cause a
+        # After a restore, the original server may have received the reports. And each call that ends as lost may cause a
         # failover SMS.
         lifecycle.lose_unreported()
     routing.move_from_closed_trunks()
@@ -69,7 +73,7 @@ def _serve_trunk(alias: str, *, held: bool) -> None:
         if not held:
             delivery_reports.look_up_unknown(alias)
     if UnmatchedReport.objects.filter(trunk__alias=alias).exists():
-        delivery_reports.match_again(alias)
+        delivery_reports.match_again(alias, min_age=SPOOL_SECONDS)
     part_reports.learn(carrier)
 
 

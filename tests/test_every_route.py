@@ -9,12 +9,15 @@ import pytest
 from django.urls import resolve
 
 from accounts import apikeys, departments
-from accounts.models import Account, ApiKey, Member
+from accounts.models import Account, ApiKey, Member, PersonRequest
+from accounts.models.people import RequestKind
 from campaigns.models import Campaign, SurveyTemplate
+from telephony import people
 from tests.campaigns.surveys.surveying import make_survey, make_template
 from tests.factories import make_account, make_campaign, make_phone_number
 from tests.routes import DIALECTS, V0, Dialect, Route, methods_of
 from tests.scale import spread
+from tests.telephony.senders.making import make_sender
 from tests.v0 import row_counts_and_balances
 
 EVERY_DIALECT = pytest.mark.parametrize("dialect", [pytest.param(it, id=it.name) for it in DIALECTS])
@@ -101,6 +104,8 @@ def test_object_of_another_account_is_a_404_and_stays_unchanged(
         "survey_id": make_survey(owner=owner).survey.pk,
         "template_id": make_template(owner=owner).pk,
         "department_id": departments.create(parent=owner, name="Ward 5").pk,
+        "request_id": _ask(owner).pk,
+        "sender_id": make_sender("ACME", owner=owner).pk,
     }
     apikeys.generate(account=owner)
     ids["member_id"], ids["key_id"] = Member.objects.get().pk, ApiKey.objects.get().pk
@@ -256,9 +261,15 @@ def _address(route: Route, owner: Account) -> str:
         member_id=Member.objects.get(account=owner).pk,
         department_id=(owner.departments.first() or departments.create(parent=owner, name="Ward 5")).pk,
         key_id=(ApiKey.objects.filter(account=owner).first() or _make_key(owner)).pk,
+        request_id=_ask(owner).pk,
+        sender_id=(owner.senders.first() or make_sender("ACME", owner=owner)).pk,
     )
 
 
 def _make_key(account: Account) -> ApiKey:
     apikeys.generate(account=account)
     return ApiKey.objects.get(account=account)
+
+
+def _ask(account: Account) -> PersonRequest:
+    return people.ask(account=account, kind=RequestKind.EXPORT, number="9841000001")

@@ -1,4 +1,4 @@
-"""For which account a request acts, and what it may do."""
+"""Find out for which account a request acts, and which permissions it has."""
 
 from __future__ import annotations
 

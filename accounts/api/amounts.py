@@ -14,7 +14,7 @@ MAX_CHARACTERS = 40  # of an amount that is sent as text
 
 
 class Amount(serializers.Field[Decimal, Any, Any, Decimal]):
-    """An amount of credits to move: a number, or text such as "12.50", from 0.01 and with at most two decimals."""
+    """An amount of credits to move: a number, or text such as "12.50". At least 0.01, with at most two decimals."""
 
     default_error_messages = {
         "required": "This is missing: it must be a number of credits, such as 500 or 12.50.",
@@ -30,7 +30,8 @@ class Amount(serializers.Field[Decimal, Any, Any, Decimal]):
         if not is_text and (isinstance(data, bool) or not isinstance(data, int | float)):
             self.fail("invalid", value=quoted(data))
         try:
-            # Converted through text, because a float such as 0.1 has many decimals. A very long integer is not an amount.
+            # Converted through text, because a float such as 0.1 has many decimals. `repr` raises ValueError for an integer
+            # of thousands of digits.
             amount = Decimal(data.strip() if isinstance(data, str) else repr(data))
         except (InvalidOperation, ValueError):
             self.fail("invalid", value=quoted(data))

@@ -26,11 +26,12 @@ from iris.errors import InvalidInput, NotAllowed, NotAuthenticated
 # counts as version 0, and as a separate login.
 VERSION_CLAIM = "version"
 LOGIN_CLAIM = "login"
-# The account for which the login acts, and the membership. A person who left and joined again has another membership, so
-# old tokens do not become valid again. Tokens without these claims act for the account that their person joined first.
+# Claims with the account for which the login acts, and with the membership. A person who left and joined again has another
+# membership, so old tokens do not become valid again. Tokens without these claims act for the account that their person
+# joined first.
 ACCOUNT_CLAIM = "account"
 MEMBER_CLAIM = "member"
-ACCOUNT_HEADER = "X-Account"  # names another account for one request
+ACCOUNT_HEADER = "X-Account"  # header that selects another account for one request
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +93,7 @@ class AccessCookie(BaseAuthentication):
 def issue_tokens(user: User, *, account_id: int | None = None) -> Tokens:
     """Issue tokens for a person who has just logged in. `SIMPLE_JWT` sets their lifetimes.
 
-    They act for this account, or else for the account that the person joined first. Raises `members.NotAMember`.
+    The tokens are for this account, or else for the account that the person joined first. Raises `members.NotAMember`.
     """
     standing = members.standing_of(user=user, account_id=account_id)
     refresh = RefreshToken.for_user(user)
@@ -228,7 +229,7 @@ def _number(token: Token, claim: str) -> int | None:
 
 
 def _named_account(request: Request) -> int | None:
-    """Return the account that the header names, 0 if it does not contain an id, or None without a header."""
+    """Return the account in the header, 0 if the header does not contain an id, or None without a header."""
     named = request.headers.get(ACCOUNT_HEADER, "").strip()
     return _as_id(named) if named else None
 

@@ -1,4 +1,4 @@
-"""What a retry of a request for an API key gets, in both dialects."""
+"""The response to a repeated request for a new API key, in both dialects."""
 
 from datetime import timedelta
 

@@ -6,6 +6,7 @@ from accounts.models.credits import CreditEntry, CreditHold
 from accounts.models.keys import ApiKey
 from accounts.models.mail import LinkRequest, OutgoingMail
 from accounts.models.members import Member, MemberQuerySet
+from accounts.models.people import PersonRequest, Retention
 from accounts.models.statements import ClosedDay, Statement
 from accounts.models.users import EndedLogin, KnownAddress, RateCounter, User, UserManager
 
@@ -24,7 +25,9 @@ __all__ = [
     "Member",
     "MemberQuerySet",
     "OutgoingMail",
+    "PersonRequest",
     "RateCounter",
+    "Retention",
     "Statement",
     "User",
     "UserManager",

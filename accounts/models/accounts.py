@@ -13,6 +13,11 @@ MONEY_PLACES = 2
 APPROVAL_HOURS, MAX_APPROVAL_HOURS = 72, 720
 
 
+class Language(models.TextChoices):
+    NEPALI = "ne"
+    ENGLISH = "en"
+
+
 class Account(models.Model):
     """Who pays with credits, and owns campaigns, phone numbers and API keys. People act for it as its members.
 
@@ -48,6 +53,64 @@ class Account(models.Model):
         default=APPROVAL_HOURS,
         db_default=APPROVAL_HOURS,
         help_text="A run that is not approved within this time ends without having started.",
+    )
+    time_zone = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="IANA name of the zone in which the API reads and writes times. Empty: the zone of the server.",
+    )
+    language = models.CharField(
+        max_length=2,
+        choices=Language,
+        default=Language.NEPALI,
+        db_default=Language.NEPALI,
+        help_text="The language of the voice that speaks if no voice is chosen.",
+    )
+    default_voice = models.CharField(
+        max_length=50, blank=True, default="", db_default="", help_text="For campaigns that name no voice."
+    )
+    default_caller = models.CharField(
+        max_length=32,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The phone number of the account from which campaigns call that name none.",
+    )
+    default_services = models.CharField(
+        max_length=6,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="For new campaigns that name no services: call, sms or both.",
+    )
+    default_spending_limit = models.DecimalField(
+        max_digits=10,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        help_text="For new campaigns that name no limit: the most credits that a run may hold and spend.",
+    )
+    announce_recording = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Calls that record spoken answers say so at their beginning.",
+    )
+    keep_messages_days = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        help_text="Calls, SMS, OTPs and the inbox are erased this many days after they ended. Empty: kept.",
+    )
+    keep_recordings_days = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        help_text="Recorded answers are erased this many days after the call. Empty: kept.",
+    )
+    keep_recipients_days = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        help_text="Numbers and tags of recipients are erased this many days after their campaign ended. Empty: kept.",
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False, db_column="date_joined")
     parent = models.ForeignKey(

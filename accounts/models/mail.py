@@ -9,7 +9,7 @@ from accounts.models.accounts import Account
 class LinkRequest(models.Model):
     """A request to mail a link to an address. It is stored whether or not the address belongs to a person.
 
-    So a web request takes the same time for both, and does not reveal which addresses have an account.
+    So a web request takes the same time in both cases, and does not reveal which addresses have an account.
     """
 
     class Kind(models.TextChoices):

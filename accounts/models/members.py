@@ -14,7 +14,10 @@ from accounts.permissions import ALL, Permission, preset_of
 
 class MemberQuerySet(models.QuerySet["Member"]):
     def acting_for(self, account_id: int) -> Self:
-        """Return the members who act for an account: its own, those of its parent, and those of a twin's account."""
+        """Return the members who act for an account: its own members and those of its parent.
+
+        For a test twin, these are the members of the account that it tests for, and of that account's parent.
+        """
         chosen = Account.objects.filter(pk=account_id)
         return self.filter(
             Q(account=account_id)
@@ -24,7 +27,7 @@ class MemberQuerySet(models.QuerySet["Member"]):
         )
 
     def acting_for_account_of(self, reference: str) -> Self:
-        """Return the same members in a subquery. `reference` is the name of the outer query's field with the account."""
+        """Like `acting_for`, for a subquery. `reference` names the field of the outer query that refers to the account."""
         return self.filter(
             Q(account=OuterRef(reference))
             | Q(account=OuterRef(f"{reference}__parent"))

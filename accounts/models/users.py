@@ -85,7 +85,8 @@ class User(AbstractUser):
     class Meta(AbstractUser.Meta):
         abstract = False
         swappable = "AUTH_USER_MODEL"
-        db_table = "accounts_person"  # in this release, `accounts_user` is a view for the previous one
+        # Not `accounts_user`: that is a view, which processes of the previous release use (`accounts.previous_release`).
+        db_table = "accounts_person"
         constraints = (models.UniqueConstraint(Lower("email"), name="accounts_user_email_once"),)
 
     def __str__(self) -> str:

@@ -81,7 +81,7 @@ class AccountAdapter(DefaultAccountAdapter):
         return False
 
     def is_ajax(self, request: HttpRequest) -> bool:
-        """Answer with pages only. The exception is the script that fetches the challenge for a passkey."""
+        """Return whether to answer with JSON: only the script that fetches the challenge for a passkey gets JSON."""
         return request.method == "GET" and request.META.get("HTTP_ACCEPT") == "application/json"
 
     def send_notification_mail(

@@ -36,7 +36,7 @@ def code_attempt(user: User) -> Iterator[None]:
 
 
 def is_first_use(user: User, code: str) -> bool:
-    """Record that this code was used. Return False if it was used before, because somebody else may have read it."""
+    """Record that this code was used. Return False if it was used before: somebody else may have read it."""
     return not counters.consume([Rule(counters.key_of("used code", user.pk, code), 1, USED_CODE_SECONDS)])
 
 

@@ -56,7 +56,7 @@ class SignInForm(_ShortPasswords, account_forms.LoginForm):
     def login(self, request: HttpRequest, redirect_url: str | None = None) -> HttpResponse:
         response: HttpResponse = super().login(request, redirect_url=redirect_url)
         if request.user.is_authenticated:
-            end_session_in_time(request)  # again, because allauth has just set another time
+            end_session_in_time(request)  # set again, because allauth has just set another time
         return response
 
 

@@ -1,4 +1,4 @@
-"""Errors of the sign-in pages, as pages."""
+"""Show errors of the sign-in pages as pages."""
 
 import math
 from collections.abc import Callable

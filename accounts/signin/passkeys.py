@@ -35,7 +35,7 @@ class Credential(forms.JSONField):
         return decoded
 
     def bound_data(self, data: Any, initial: Any) -> Any:
-        return None  # a refused answer is of no use in the page that is shown again
+        return None  # the page is shown again without the refused answer, which cannot be used twice
 
     def prepare_value(self, value: Any) -> Any:
         return ""
@@ -58,7 +58,7 @@ class _Authentication(_Checked, webauthn.AuthenticateWebAuthnForm):
 
 
 class _OfKnownPerson(_Authentication):
-    """A key of a person who has entered the password. Refused answers count and are noted like wrong codes."""
+    """A key of a person who has entered the password. Refused answers are counted and logged like wrong codes."""
 
     def clean_credential(self) -> Any:
         try:
@@ -98,7 +98,7 @@ class AddForm(_Checked, webauthn.AddWebAuthnForm):
         try:
             cleaned: dict[str, Any] = super().clean() or {}
             if credential := cleaned.get("credential"):
-                # What is stored must be readable later: an unreadable key would lock the person out.
+                # Check that the stored key can be read later, because an unreadable key would lock the person out.
                 read = auth.parse_registration_response(credential)
                 if read.response.attestation_object.auth_data.credential_data is None:
                     raise forms.ValidationError(REFUSED, code="incorrect_code")

@@ -1,4 +1,4 @@
-"""The pages below /accounts/. allauth refers to its own by these names; those that iris does not offer are left out."""
+"""The pages below /accounts/. allauth refers to its pages by these names. Pages that iris does not offer are left out."""
 
 from allauth.account import views as account
 from allauth.mfa.base import views as mfa

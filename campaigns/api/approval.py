@@ -1,4 +1,4 @@
-"""How both dialects show that a run awaits approval, and what became of it. The documentation has no approvals."""
+"""Show in both dialects that a run awaits approval, and the decision. TingTing's documentation has no approvals."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _NOT_STARTED = {NotStarted.REJECTED: "rejected", NotStarted.EXPIRED: "expired"}
 
 
 def awaiting_json(run_status: str | None) -> dict[str, Any]:
-    """Return what a list shows of a campaign whose run awaits approval, or nothing for other campaigns."""
+    """Return the keys that a list adds for a campaign whose run awaits approval; no keys for other campaigns."""
     return {"approval": {"state": AWAITING}} if run_status == RunStatus.AWAITING else {}
 
 
 def approval_json(campaign: Campaign, request: HttpRequest) -> dict[str, Any]:
     """Return the approval of the campaign's latest run, or nothing if that run needed none (see `with_approval`).
 
-    While the run waits, this has everything that it would send. `run` is the version that an approval names.
+    While the run waits, the result describes everything that the run would send. An approval must name the id `run`.
     """
     if not getattr(campaign, "needs_approval", None):
         return {}
@@ -71,7 +71,7 @@ def state_of(run: Run) -> str:
 
 
 def begun_json(run: Run) -> dict[str, Any]:
-    """Return what the answer to a begin request says about the approval, or nothing if the run needs none."""
+    """Return the keys about the approval for the response to a begin request; no keys if the run needs no approval."""
     if run.status != RunStatus.AWAITING:
         return {}
     return {"approval": {"state": AWAITING, "run": run.pk, "approve_until": _moment(run.approve_until)}}

@@ -32,7 +32,7 @@ RECIPIENT_STATUSES: Mapping[int | None, str] = {
 
 
 def pause_reason_json(campaign: Campaign) -> dict[str, str]:
-    """Return why iris paused this campaign (see `with_status`), or nothing if it did not. Not in the documentation."""
+    """Return why iris paused this campaign (see `with_status`); no key if iris did not. Not documented by TingTing."""
     reason: str | None = getattr(campaign, "pause_reason", None)
     return {"pause_reason": reason} if reason else {}
 

@@ -1,8 +1,9 @@
 """Campaigns, recipients, runs, sheet imports and surveys."""
 
-from campaigns.models.campaigns import Campaign, Recipient, Run
+from campaigns.models.campaigns import Campaign, Run
 from campaigns.models.choices import LIVE, PENDING, NotStarted, RunStatus, Service, Source
 from campaigns.models.imports import ImportStatus, SheetImport
+from campaigns.models.recipients import Recipient
 from campaigns.models.surveys import (
     Answer,
     Step,

@@ -1,4 +1,4 @@
-"""Campaigns, their recipients, and their runs."""
+"""Campaigns and their runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from django.db.models.functions import Now
 
 from accounts.models import Account, CreditHold
 from campaigns.models.choices import LIVE, NotStarted, RunStatus, Service, Source
-from telephony.models import Audio, DeliveryStatus
+from campaigns.models.recipients import Recipient, RecipientQuerySet
+from telephony.models import Audio, DeliveryStatus, PriceList
 
 
 class CampaignQuerySet(models.QuerySet["Campaign"]):
@@ -42,7 +43,7 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
 
 
 class Campaign(models.Model):
-    """A message with recipients. It can be run any number of times; each time is a `Run`."""
+    """A message with recipients. A campaign can be run any number of times. Each time creates a `Run`."""
 
     owner = models.ForeignKey("accounts.Account", on_delete=models.PROTECT, related_name="campaigns")
     name = models.CharField(max_length=200)
@@ -133,69 +134,6 @@ class Campaign(models.Model):
         return self.name
 
 
-class RecipientQuerySet(models.QuerySet["Recipient"]):
-    def owned_by(self, account: Account) -> Self:
-        return self.filter(campaign__owner=account, campaign__deleted_at__isnull=True)
-
-
-class Recipient(models.Model):
-    """One phone number of a campaign, with its tags and the outcome of its latest delivery.
-
-    `status` is the final status of that delivery, or None if no delivery has ended. While a delivery is in progress, its
-    status is read from the delivery (`states.states_of`), so that a call costs one update here instead of five.
-    """
-
-    # Triggers check the campaign once per statement (migration 0005). A foreign key constraint would check every row.
-    campaign = models.ForeignKey(
-        Campaign, on_delete=models.CASCADE, related_name="recipients", db_index=False, db_constraint=False
-    )
-    number = models.CharField(max_length=40, help_text="As the client sent it.")
-    to = models.CharField(max_length=32, blank=True, help_text="In E.164. Empty if the number cannot exist.")
-    tags = models.JSONField(default=dict, db_default=models.Value({}, models.JSONField()))
-    status = models.SmallIntegerField(null=True, blank=True, choices=DeliveryStatus)
-    seconds = models.FloatField(null=True, blank=True)
-    playback = models.SmallIntegerField(null=True, blank=True)
-    credits = models.DecimalField(
-        max_digits=10,
-        decimal_places=2,
-        default=Decimal(0),
-        db_default=Decimal(0),
-        help_text="Total cost of all deliveries, in credits.",
-    )
-    sms_status = models.SmallIntegerField(
-        null=True,
-        blank=True,
-        choices=DeliveryStatus,
-        help_text="Status of the SMS that was sent together with a call, or after it.",
-    )
-    sms_credits = models.DecimalField(
-        max_digits=10,
-        decimal_places=2,
-        default=Decimal(0),
-        db_default=Decimal(0),
-        help_text="The part of `credits` that SMS cost.",
-    )
-    updated_at = models.DateTimeField(
-        db_default=Now(),
-        help_text="When the recipient was added or edited. 1970 if that was before iris stored this time.",
-    )
-
-    objects = RecipientQuerySet.as_manager()
-
-    class Meta:
-        indexes: ClassVar = [
-            models.Index(fields=["campaign", "id"], name="recipient_of_campaign"),
-            models.Index(
-                fields=["campaign", "id"],
-                condition=models.Q(status__gt=DeliveryStatus.COMPLETED),
-                name="recipient_not_reached",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return self.number
-
-
 class Run(models.Model):
     """One run of a campaign. It freezes message, recipients and start time, and holds the credits.
 
@@ -261,12 +199,32 @@ class Run(models.Model):
         blank=True,
         help_text="The longest call that `call_limit` pays for; empty if the release before has begun the run.",
     )
+    # The next four fields are empty if the previous release has begun the run. Then the current settings apply.
+    prices = models.ForeignKey(
+        PriceList, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    longest_call = models.FloatField(
+        null=True, blank=True, help_text="Seconds of the longest call that the hold covers."
+    )
+    most_segments = models.IntegerField(
+        null=True, blank=True, help_text="Segments of the longest SMS that the hold covers."
+    )
+    cost_limit = models.DecimalField(
+        max_digits=20,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        help_text="Maximum cost of the run, in credits. The hold is smaller if a spending limit is.",
+    )
     too_long = models.IntegerField(
         default=0,
         db_default=0,
         help_text="Calls that were not made, because their speech was longer than that.",
     )
     caller = models.CharField(max_length=32, blank=True)
+    announces_recording = models.BooleanField(
+        default=False, db_default=False, help_text="Its calls begin with the announcement that answers are recorded."
+    )  # fmt: skip
     pause_reason = models.CharField(
         max_length=300,
         blank=True,
@@ -332,8 +290,11 @@ class Run(models.Model):
 
     @property
     def is_capped(self) -> bool:
-        """Whether the hold is smaller than the upper bound of the run's cost, because of a spending limit."""
-        return self.hold.amount < (self.call_limit + self.sms_limit) * self.recipient_count
+        """Return whether the hold is smaller than the upper bound of the run's cost, because of a spending limit."""
+        most = self.cost_limit
+        if most is None:
+            most = (self.call_limit + self.sms_limit) * self.recipient_count
+        return self.hold.amount < most
 
     def untouched(self) -> RecipientQuerySet:
         """Return the recipients for whom this run has not queued a delivery yet, in the order of the run."""

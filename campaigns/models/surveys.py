@@ -8,7 +8,8 @@ from typing import ClassVar, Self
 from django.db import models
 from django.db.models.functions import Now
 
-from campaigns.models.campaigns import Campaign, Recipient, Run
+from campaigns.models.campaigns import Campaign, Run
+from campaigns.models.recipients import Recipient
 from telephony.models import Audio
 
 

@@ -1,6 +1,6 @@
 """Import sheets that need more processor time than a web request may use.
 
-Imports proceed in chunks, with the accounts in turn.
+Imports proceed in chunks. The accounts take turns.
 
 Each chunk is committed together with the number of its last row, so a killed import resumes there. One task at a time
 imports, under an advisory lock of its database session. If the connection is lost, so is the lock, and two processes may
@@ -64,7 +64,7 @@ _BUG = (
 
 
 class _Superseded(Exception):
-    """Another process has continued this import in the meantime, or the import has ended."""
+    """Another process has continued this import, or the import has ended."""
 
 
 @dataclass

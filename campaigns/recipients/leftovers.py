@@ -1,4 +1,4 @@
-"""Remove uploaded sheets that were left behind by a process that died, or that could not be deleted."""
+"""Remove uploaded sheets that a dead process has left behind, or whose deletion has failed."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def measure_all(*, budget: float) -> bool:
 
 @transaction.atomic
 def measure_chunk(campaign_id: int) -> None:
-    """Measure the campaign's next recipients, and store the progress. A recipient that is measured twice changes nothing."""
+    """Measure the campaign's next recipients, and store the progress. Measuring a recipient twice changes nothing."""
     campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign_id)
     limit = min(CHUNK, rows_at_once(campaign))
     rows = list(
@@ -52,7 +52,7 @@ def measure_chunk(campaign_id: int) -> None:
     sizes.store_in(campaign)
     if rows:
         campaign.measured_to = rows[-1][0]
-    # All processes that add recipients lock the campaign first, so none has been added since.
+    # All processes that add recipients lock the campaign first, so no recipient has been added since.
     campaign.measured = len(rows) < limit
     failpoint("measured")
     campaign.save(update_fields=["measured_to", "measured", *FIELDS])

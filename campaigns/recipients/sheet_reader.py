@@ -39,7 +39,7 @@ class Chunk:
 
 
 class SheetReader(threading.Thread):
-    """Reads a sheet in a thread. Keeps one chunk ready, and waits until it is taken before it offers the next.
+    """Reads a sheet in a thread. Keeps one chunk ready, and waits until this chunk is taken before it offers the next one.
 
     `changed` is notified whenever a chunk or an error can be taken. Because of the thread, the next rows are read while the
     database stores the last rows, and several sheets are read concurrently.
@@ -67,7 +67,7 @@ class SheetReader(threading.Thread):
     def take(self) -> Chunk:
         """Return the chunk that is ready, or raise the error that ended the reading.
 
-        That is NotASheet, SheetTooLarge, StorageUnavailable or an unexpected exception.
+        The error is NotASheet, SheetTooLarge, StorageUnavailable or an unexpected exception.
         """
         with self._changed:
             ready, self._ready = self._ready, None

@@ -43,7 +43,9 @@ class DayLine:
 
 @dataclass(frozen=True, kw_only=True)
 class AccountStatement:
-    """The credits of an account in a period. Opening plus all lines is closing, for the balance and for what is on hold.
+    """The credits of an account in a period.
+
+    For the balance and for the credits on hold, opening plus all lines gives closing.
 
     `closed_until` is the last closed day of the period. `hash` is the hash of the latest statement up to that day.
     """
@@ -100,7 +102,7 @@ def statement(*, account: Account, first: date, last: date) -> AccountStatement:
             f"This statement would have more than {MAX_LINES:,} lines. Ask for fewer days at a time.",
             code="too_many_lines",
         )
-    # A transfer to an account and one from it differ only in the sign of what they add to the balance.
+    # Transfers to an account and transfers from it differ only in the sign of the amount that they add to the balance.
     lines.sort(
         key=lambda one: (one.day, one.line.kind, one.line.campaign or 0, one.line[1:4:2], one.line.balance)
     )
@@ -149,7 +151,7 @@ def _close_next(settled: datetime) -> date | None:
             oldest = CreditEntry.objects.order_by("pk").first()
             if oldest is None:
                 return None
-            # Entries that were booked at the same moment may have their ids in another order.
+            # The ids of entries that were booked at the same moment may be in another order.
             day = timezone.localdate(oldest.created_at - SETTLING)
             starts_at, first_entry = _midnight(day), 0
         else:

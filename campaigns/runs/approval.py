@@ -51,7 +51,7 @@ class ApprovalRule:
 
 
 def rule_of(account: Account) -> ApprovalRule:
-    """Return the rule for runs of an account. For a department it is the stricter one of its own and its parent's."""
+    """Return the rule for runs of an account. A department has the stricter of its own rule and its parent's rule."""
     demanding = [
         (one.approval_above, one.approval_hours)
         for one in (account, account.parent)
@@ -62,7 +62,7 @@ def rule_of(account: Account) -> ApprovalRule:
 
 
 def is_needed(rule: ApprovalRule, recipients: int, *, changed: Run | None) -> bool:
-    """Return whether a run needs approval. It does if the run that it replaces needed approval, whatever the rule is now."""
+    """Return whether a run needs approval. It always does if it replaces a run that needed approval."""
     over = rule.above is not None and recipients > rule.above
     return over or (changed is not None and changed.needs_approval)
 
@@ -70,7 +70,8 @@ def is_needed(rule: ApprovalRule, recipients: int, *, changed: Run | None) -> bo
 def authors_of(changed: Run | None) -> list[int]:
     """Return the authors of a new run: the person who acts, and the authors of the run that it replaces after a change.
 
-    If an API key acts, the person who created the key is an author: nobody approves what they begin with their own key.
+    If an API key acts, the person who created the key is an author: nobody may approve a run that was begun with their own
+    key.
     """
     before = set() if changed is None else set(changed.authors)
     author = actors.current().author_id
@@ -85,7 +86,7 @@ def first_status(*, needs_approval: bool, starts_later: bool) -> RunStatus:
 
 
 def deadline(rule: ApprovalRule, *, now: datetime, starts_at: datetime | None) -> datetime:
-    """Return until when a run must be approved: the hours of the rule, but not after its start time."""
+    """Return the deadline for the approval of a run: the rule's hours from now, but not after the run's start time."""
     until = now + timedelta(hours=rule.hours)
     return until if starts_at is None else min(until, starts_at)
 
@@ -93,7 +94,7 @@ def deadline(rule: ApprovalRule, *, now: datetime, starts_at: datetime | None) -
 def approve(*, campaign: Campaign, run_id: int, by: Acting) -> Run:
     """Approve the campaign's run that waits for approval, and let it start. `run_id` is the run that the person saw.
 
-    Raises PeopleOnly and OwnRun, and Conflict if no run waits, if it is another run than this, or if its time is over.
+    Raises PeopleOnly and OwnRun, and Conflict if no run waits, if another run waits, or if the deadline has passed.
     """
     person = _person(by, verb="approve")
     with _waiting_run(campaign, run_id) as run:
@@ -115,7 +116,7 @@ def approve(*, campaign: Campaign, run_id: int, by: Acting) -> Run:
 def reject(*, campaign: Campaign, run_id: int | None, by: Acting, words: str = "") -> Run:
     """End the campaign's run that waits for approval, and release its credits. Authors may reject their own runs.
 
-    Raises PeopleOnly, and Conflict if no run waits or if it is another run than `run_id`.
+    Raises PeopleOnly, and Conflict if no run waits or if another run than `run_id` waits.
     """
     person = _person(by, verb="reject")
     with _waiting_run(campaign, run_id) as run:

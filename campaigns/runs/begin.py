@@ -9,15 +9,17 @@ from decimal import Decimal
 from django.conf import settings
 from django.core.files import File
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 from django.utils import timezone
 
 from accounts import credits
 from accounts.models import CreditHold
 from campaigns.guards import refuse_while_importing
 from campaigns.models import PENDING, Campaign, Recipient, Run, RunStatus, Service, Source
-from campaigns.runs import approval, run_statuses
+from campaigns.runs import approval, run_statuses, survey_calls
+from campaigns.runs.cost import cost_limits
 from campaigns.runs.quote import Quote
+from campaigns.runs.sender_check import refuse_without_sender
 from campaigns.runs.stop import withdraw
 from iris.errors import Conflict, InvalidInput, NotFound
 from telephony import speech
@@ -25,7 +27,9 @@ from telephony.caller_id import choose_caller
 from telephony.engine.nudge import nudge
 from telephony.engine.routing import check_route
 from telephony.models import Audio, Channel, DeliveryStatus, PhoneNumber
+from telephony.pricing import paid_seconds
 from telephony.speech import audio as recordings
+from telephony.tariffs import current_prices
 
 
 def begin(
@@ -54,8 +58,10 @@ def begin(
     If the account demands approval of runs of this size, the run waits for approval (`approval`). The person who acts
     becomes an author of the run.
 
-    Everything happens in one transaction. `run.hold.amount` is the hold. Raises InvalidInput, Conflict if a run is live,
-    InsufficientCredits, and Unavailable if no carrier serves the calls or SMS. Nothing has changed after an error.
+    Everything happens in one transaction. `run.hold.amount` is the hold, by the prices that the run freezes. Raises
+    InvalidInput, Conflict if a run is live or the campaign's number was withdrawn, NoSender, InsufficientCredits, and
+    Unavailable if no carrier serves the calls or SMS.
+    Nothing has changed after an error.
     """
     if starts_at is not None and starts_at < timezone.now() - timedelta(minutes=1):
         raise InvalidInput(
@@ -71,7 +77,13 @@ def begin(
             raise NotFound("This campaign has been deleted.")
         _refuse_live_run(campaign, except_pending=replaces_pending)
         refuse_while_importing(campaign)
-        voice = speech.resolve(voice or campaign.voice or None)
+        # Read the account and its prices once, because the operator may change them while the speech for the quote is
+        # synthesized.
+        account = campaign.owner
+        prices = current_prices(account)
+        voice = speech.resolve(
+            voice or campaign.voice or account.default_voice or None, language=account.language
+        )
         audio = uploaded or campaign.audio
         text, sms_text = _choose_texts(campaign, message=message, sms_message=sms_message)
         source = _choose_source(
@@ -83,7 +95,8 @@ def begin(
             source=source,
         )
         _check_routes(campaign)
-        count, last = _count_recipients(campaign, statuses=statuses, individual=individual)
+        announces = account.announce_recording and survey_calls.records(campaign)
+        recipients, count, last = _choose_recipients(campaign, statuses=statuses, individual=individual)
         quote = Quote(
             campaign,
             source=source,
@@ -93,16 +106,16 @@ def begin(
             audio=audio,
             is_joined=count > settings.IRIS_WHOLE_SENTENCES,
             last_recipient=last,
+            announces_recording=announces,
         )
+        limits = cost_limits(quote, prices, recipients, count=count)
+        if quote.most_segments is not None:
+            refuse_without_sender(account, recipients)
         if replaces_pending:
             # This releases a hold and so locks the account. Therefore it comes after the slow speech synthesis in Quote.
             withdraw(campaign=campaign)
             _refuse_live_run(campaign)  # the run may have started in the meantime
-        held = _hold_credits(
-            campaign,
-            (quote.call_limit + quote.sms_limit) * count,
-            at_least=quote.call_limit + quote.sms_limit,
-        )
+        held = _hold_credits(campaign, limits.run, at_least=limits.recipient)
         if last > campaign.measured_to and campaign.measured:
             # A process of the previous release has added recipients without measuring them (`measuring`).
             campaign.measured = False
@@ -131,10 +144,16 @@ def begin(
             last_recipient=last,
             recipient_count=count,
             hold=held,
-            call_limit=quote.call_limit,
-            call_seconds=quote.call_seconds if quote.service.calls else None,
-            sms_limit=quote.sms_limit,
+            prices_id=prices.pk,
+            longest_call=quote.longest_call,
+            most_segments=quote.most_segments,
+            cost_limit=limits.run,
+            call_limit=limits.call,
+            # Processes of the previous release know no frozen prices, and compare the length of calls with this value.
+            call_seconds=None if quote.longest_call is None else paid_seconds(quote.longest_call),
+            sms_limit=limits.sms,
             caller=_choose_caller(campaign),
+            announces_recording=announces,
             starts_at=starts_at or now,
             needs_approval=needs_approval,
             authors=approval.authors_of(changed),
@@ -248,10 +267,10 @@ def _refuse_live_run(campaign: Campaign, *, except_pending: bool = False) -> Non
     )
 
 
-def _count_recipients(
+def _choose_recipients(
     campaign: Campaign, *, statuses: Collection[DeliveryStatus] | None, individual: Collection[int] | None
-) -> tuple[int, int]:
-    """Return the number of recipients of the run, and the id of the campaign's last recipient.
+) -> tuple[QuerySet[Recipient], int, int]:
+    """Return the recipients of the run, their number, and the id of the campaign's last recipient.
 
     Raises InvalidInput if the run would have no recipients, or for ids that are not in the campaign.
     """
@@ -278,13 +297,13 @@ def _count_recipients(
         raise InvalidInput(
             "No number of this campaign has one of these statuses, so there is nobody to call or text."
         )
-    return count, last
+    return rows, count, last
 
 
 def _hold_credits(campaign: Campaign, amount: Decimal, *, at_least: Decimal) -> CreditHold:
     """Hold the upper bound of the run's cost, but at most the campaign's spending limit.
 
-    `at_least` is the maximum cost of one recipient. Raises InvalidInput if the spending limit is below it.
+    `at_least` is the maximum cost of the most expensive recipient. Raises InvalidInput if the spending limit is below it.
     """
     if campaign.spending_limit is not None:
         amount = min(amount, campaign.spending_limit)
@@ -299,11 +318,18 @@ def _hold_credits(campaign: Campaign, amount: Decimal, *, at_least: Decimal) -> 
 
 
 def _choose_caller(campaign: Campaign) -> str:
-    """Return the caller id: the first of the campaign's numbers that its owner still has, otherwise one of the owner's."""
-    owned = dict(
-        PhoneNumber.objects.filter(owner=campaign.owner_id, pk__in=campaign.caller_ids).values_list(
-            "pk", "number"
+    """Return the caller id: the first of the campaign's numbers that its owner still has, otherwise one of the owner's.
+
+    Of the owner's numbers, it is the one that the account has chosen for its campaigns, if any. Raises Conflict if the
+    operator has withdrawn the campaign's numbers.
+    """
+    chosen = {number.pk: number for number in PhoneNumber.objects.filter(pk__in=campaign.caller_ids)}
+    wanted = [chosen[pk] for pk in campaign.caller_ids if pk in chosen]
+    if owned := [one.number for one in wanted if one.owner_id == campaign.owner_id]:
+        return owned[0]
+    if retired := [one.number for one in wanted if one.retired_at is not None]:
+        raise Conflict(
+            f"The operator has withdrawn the phone number {retired[0]} of this campaign. Choose another one for it.",
+            code="number_retired",
         )
-    )
-    wanted = [owned[pk] for pk in campaign.caller_ids if pk in owned]
-    return wanted[0] if wanted else choose_caller(owner_id=campaign.owner_id)
+    return choose_caller(owner_id=campaign.owner_id, wanted=campaign.owner.default_caller)

@@ -1,4 +1,4 @@
-"""Bound how long a call with tags can take, without reading the recipients.
+"""Compute an upper bound for the length of a call with tags, without reading the recipients.
 
 The constant text is spoken and measured. Each tag adds the bound of its values (`tag_sizes`), which holds for every
 reading of a value next to any other text (`telephony.speech.spoken_length`).
@@ -41,7 +41,7 @@ class Speaking:
     spoken: Mapping[str, float]
 
     def bounds(self, message: MessageTemplate) -> Bounds:
-        """Return how long the message takes. It is exact without tags.
+        """Return the bounds for the length of the message. They are exact without tags.
 
         Raises Unspeakable if the constant text cannot be spoken or a text may become too long, and the other errors of
         `speech.speak`.
@@ -106,7 +106,10 @@ def _filled(message: MessageTemplate, value: str) -> str:
 
 
 def _touches_latin(message: MessageTemplate, position: int) -> bool:
-    """Return whether a placeholder touches a Latin letter: then the whole word may be spelled, although the value is not."""
+    """Return whether a placeholder is next to a Latin letter.
+
+    Then the whole word may be spelled, although the value alone is not.
+    """
     before, after = message.parts[:position][-1:], message.parts[position + 1 :][:1]
     touching = [part.text[-1] for part in before if isinstance(part, TextPart)]
     touching += [part.text[0] for part in after if isinstance(part, TextPart)]

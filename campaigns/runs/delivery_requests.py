@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -11,11 +10,11 @@ from django.db.models import QuerySet
 
 from campaigns.messages import MessageTemplate, parse_message
 from campaigns.models import Recipient, Run, Service, Source
+from campaigns.runs.prices import Price, RunPrices
 from telephony import speech
 from telephony.call_scripts import Script
 from telephony.engine.enqueue import DeliveryRequest
-from telephony.models import Audio, Cause, Channel, Purpose
-from telephony.pricing import call_credits, paid_seconds, sms_credits
+from telephony.models import Audio, Channel, Purpose
 from telephony.segments import segments_of
 
 PRIORITY = 10  # OTPs have 0
@@ -41,22 +40,25 @@ def requests_for(run: Run, recipients: Sequence[Addressee]) -> list[DeliveryRequ
 
 
 def call_requests(run: Run, recipients: Sequence[Addressee]) -> list[DeliveryRequest]:
+    prices = RunPrices(run)
     if run.source == Source.AUDIO:
         assert run.audio is not None
-        recorded = ("", run.audio, call_credits(run.audio.seconds))
-        return [delivery_request(run, Channel.CALL, recipient, *recorded) for recipient in recipients]
+        return [call_request(run, prices, recipient, "", run.audio) for recipient in recipients]
     message = parse_message(run.message)
     texts = [message.render(recipient.tags) for recipient in recipients]
-    made = []
-    for recipient, text, audio in zip(
-        recipients, texts, spoken(run, message, recipients, texts), strict=True
-    ):
-        made.append(delivery_request(run, Channel.CALL, recipient, text, audio, call_price(audio)))
-    return made
+    return [
+        call_request(run, prices, recipient, text, audio)
+        for recipient, text, audio in zip(
+            recipients, texts, spoken(run, message, recipients, texts), strict=True
+        )
+    ]
 
 
-def call_price(audio: Audio | None) -> Decimal:
-    return call_credits(audio.seconds) if audio else Decimal(0)
+def call_request(
+    run: Run, prices: RunPrices, recipient: Addressee, text: str, audio: Audio | None, *, script: Script = ()
+) -> DeliveryRequest:
+    price = prices.of_call(recipient.to, audio.seconds if audio else None)
+    return delivery_request(run, Channel.CALL, recipient, text, audio, price, script=script)
 
 
 def prepare_calls(run: Run, recipients: Sequence[Addressee]) -> None:
@@ -92,9 +94,10 @@ def spoken(
 def sms_requests(run: Run, recipients: Sequence[Addressee]) -> list[DeliveryRequest]:
     message = parse_message(run.sms_message)
     texts = [message.render(recipient.tags) for recipient in recipients]
-    costs = {text: sms_credits(segments_of(text)) for text in set(texts)}
+    sizes = {text: segments_of(text) for text in set(texts)}
+    prices = RunPrices(run)
     return [
-        delivery_request(run, Channel.SMS, recipient, text, None, costs[text])
+        delivery_request(run, Channel.SMS, recipient, text, None, prices.of_sms(recipient.to, sizes[text]))
         for recipient, text in zip(recipients, texts, strict=True)
     ]
 
@@ -105,11 +108,11 @@ def delivery_request(
     recipient: Addressee,
     text: str,
     audio: Audio | None,
-    cost: Decimal,
+    price: Price,
     *,
     script: Script = (),
 ) -> DeliveryRequest:
-    """Return the delivery of a recipient. A call that lasts longer than its hold pays for will not be made."""
+    """Return the delivery of a recipient."""
     return DeliveryRequest(
         owner_id=run.campaign.owner_id,
         channel=channel,
@@ -122,21 +125,9 @@ def delivery_request(
         audio_id=audio.pk if audio else None,
         caller=run.caller,
         hold_id=run.hold_id,
-        credit_limit=min(cost, run.call_limit if channel is Channel.CALL else run.sms_limit),
+        credit_limit=price.limit,
+        pulse_credits=price.pulse_credits,
+        pulse_seconds=price.pulse_seconds,
         script=script,
-        cause=Cause.TOO_LONG if _is_too_long(run, audio, cost) else Cause.NONE,
-    )
-
-
-def _is_too_long(run: Run, audio: Audio | None, cost: Decimal) -> bool:
-    """Return whether a recording is longer than the run's hold pays for.
-
-    The bound covers every text (`call_length`), so this happens only if the voice has changed since the run began, or
-    if the bound is wrong. Prices may change during a run, so seconds are compared. Runs of the previous release have
-    only the price.
-    """
-    if audio is None:
-        return False
-    return (
-        cost > run.call_limit if run.call_seconds is None else paid_seconds(audio.seconds) > run.call_seconds
+        cause=price.cause,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from decimal import Decimal
 
 from django.conf import settings
@@ -19,20 +20,22 @@ from django.utils import timezone
 from accounts import credits
 from campaigns.models import Run, RunStatus, Service, Source
 from campaigns.runs import delivery_requests, recipient_statuses, run_statuses, setting_aside, survey_calls
+from campaigns.runs.prices import RunPrices
+from iris.locks import locked
 from telephony import speech
 from telephony.caller_id import choose_caller
 from telephony.engine import lifecycle as deliveries
 from telephony.engine import stalls
 from telephony.engine.enqueue import enqueue
 from telephony.engine.failpoints import failpoint
-from telephony.engine.locks import locked
 from telephony.models import FINAL, Cause, Channel, Delivery, Purpose
 from telephony.models.statuses import QUEUED
 from telephony.phone_numbers import lock_if_owned
+from telephony.senders.choosing import NoSender
 
 log = logging.getLogger(__name__)
 
-POLL_SECONDS = 0.05  # between two checks of full hoppers
+POLL_SECONDS = 0.05  # seconds between two searches for hoppers with room
 # Speech is synthesized for a chunk of recipients at a time, so that the first calls do not wait for the last recipient. The
 # first chunk of a run has SPEECH_CHUNK recipients. Later chunks take about SPEECH_SECONDS, so that other runs wait little.
 SPEECH_CHUNK, MIN_SPEECH_CHUNK, MAX_SPEECH_CHUNK = 50, 10, 500
@@ -43,6 +46,10 @@ _speech_chunks: dict[int, int] = {}  # by run
 # of queued deliveries that are older than the latest IRIS_HOPPER_SIZE is cached for this long.
 OLDER_QUEUED_SECONDS = 1.0
 _older_queued: dict[int, tuple[float, int]] = {}  # by run: time of the count (monotonic), and the count
+# When a full hopper is looked at again (monotonic). Each look reads as many rows as a hopper holds, and no trunk takes more
+# than MAX_RATE deliveries a second from it.
+MAX_RATE, MAX_LOOK_SECONDS = 10_000, 0.25
+_next_looks: dict[int, float] = {}  # by run
 # The run that was filled last. The next time slice continues with the run after it, so that slow speech of one run starves
 # no other run.
 _last_run_id = 0
@@ -69,6 +76,8 @@ def fill_all(*, budget: float, waits_for_room: bool = True) -> bool:
             return False
         moved = False
         for pk, status in sorted(unfilled, key=lambda run: run[0] <= _last_run_id):
+            if status == RunStatus.RUNNING and time.monotonic() < _next_looks.get(pk, 0.0):
+                continue
             _last_run_id = pk
             stalls.note_progress(stalls.FILL if waits_for_room else stalls.FILL_MORE)
             with locked(f"fill:{pk}") as ours:
@@ -95,6 +104,9 @@ def _advance(run_id: int, status: RunStatus, broken: set[int]) -> bool:
     except (speech.SpeechTimedOut, speech.SpeechBudgetExceeded) as error:
         setting_aside.set_aside_for_speech(run_id, error)
         return True
+    except NoSender as error:
+        setting_aside.set_aside_without_sender(run_id, error)
+        return True
     except Exception as error:
         log.exception("Run %d cannot be filled", run_id)
         broken.add(run_id)
@@ -105,7 +117,8 @@ def _advance(run_id: int, status: RunStatus, broken: set[int]) -> bool:
 def fill(run_id: int) -> int:
     """Queue deliveries for a run's next recipients, as many as its hopper has room for. Return how many.
 
-    Raises SpeechTimedOut, and SpeechBudgetExceeded if the speech of a single recipient exceeds the budget of a run.
+    Raises SpeechTimedOut, SpeechBudgetExceeded if the speech of a single recipient exceeds the budget of a run, and NoSender
+    if the approval of the SMS's sender has ended since the run began.
     """
     run = Run.objects.select_related("campaign", "audio", "hold").get(pk=run_id)
     room = room_of(run)
@@ -115,13 +128,16 @@ def fill(run_id: int) -> int:
         run.caller = choose_caller(owner_id=run.campaign.owner_id, wanted=run.caller)
     speaks = Service(run.campaign.service).calls and run.source == Source.MESSAGE
     limit = min(room, _speech_chunks.get(run.pk, SPEECH_CHUNK)) if speaks else room
-    if run.is_capped:
+    recipients = delivery_requests.addressees(run.untouched()[:limit])
+    is_last = len(recipients) < limit
+    if run.is_capped and recipients:
         # Read before the credits: a delivery that ends between the two reads returns credits, and the run continues.
         has_unfinished = run_statuses.has_unfinished_deliveries(run.pk)
-        limit = min(limit, _count_affordable(run))
-        if limit <= 0:
+        affordable = _count_affordable(run, recipients)
+        if not affordable:
             return 0 if has_unfinished else _end_without_credits(run)
-    recipients = delivery_requests.addressees(run.untouched()[:limit])
+        is_last = is_last and affordable == len(recipients)
+        recipients = recipients[:affordable]
     content = survey_calls if run.campaign.service == Service.SURVEY else delivery_requests
     begun_at = time.monotonic()
     try:
@@ -146,7 +162,7 @@ def fill(run_id: int) -> int:
             pk=run.pk, status=RunStatus.RUNNING, cursor=run.cursor, filled_at=None
         ).update(
             cursor=recipients[-1].pk if recipients else run.last_recipient,
-            filled_at=timezone.now() if len(recipients) < limit else None,
+            filled_at=timezone.now() if is_last else None,
             failing_since=None,
             too_long=F("too_long") + too_long,
         )
@@ -155,10 +171,10 @@ def fill(run_id: int) -> int:
         if run.is_capped:
             # A late report may have taken credits since they were counted (`accounts.late_captures`).
             credits.lock_holds([run.hold_id])
-            if _count_affordable(run) < len(recipients):
+            if _count_affordable(run, recipients) < len(recipients):
                 transaction.set_rollback(True)
                 return 0
-        enqueue(requests=requests)
+        enqueue(requests=requests, needs_senders=True)
         failpoint("filling")
     failpoint("filled")
     if too_long:
@@ -167,7 +183,7 @@ def fill(run_id: int) -> int:
             " The voice %s speaks more slowly than iris assumes (telephony/speech/spoken_length.py)",
             run.pk,
             too_long,
-            run.call_seconds or 0.0,
+            run.longest_call or run.call_seconds or 0.0,
             run.voice,
         )
     return len(requests)
@@ -195,7 +211,10 @@ def room_of(run: Run) -> int:
     latest, same_way = _count_queued_of_latest(run)
     counted_at, older = _older_queued.get(run.pk, (0.0, 0))
     known = time.monotonic() - counted_at < OLDER_QUEUED_SECONDS
-    if _is_full(latest + older if known else latest):
+    if _is_full(queued := latest + older if known else latest):
+        if len(_next_looks) > 1000:  # most belong to runs that ended long ago
+            _next_looks.clear()
+        _next_looks[run.pk] = time.monotonic() + min(queued / MAX_RATE, MAX_LOOK_SECONDS)
         return 0
     if not known or not same_way:
         older = max(0, _count_queued(run) - latest)
@@ -234,8 +253,8 @@ def _count_queued(run: Run) -> int:
     )
 
 
-def _count_affordable(run: Run) -> int:
-    """Return how many more recipients the hold of a run with a spending limit can pay for."""
+def _count_affordable(run: Run, recipients: Sequence[delivery_requests.Addressee]) -> int:
+    """Return how many of the next recipients the hold of a run with a spending limit can pay for."""
     unfinished = Delivery.objects.filter(purpose=Purpose.CAMPAIGN, batch=run.pk, status__lt=FINAL).aggregate(
         reserved=Sum("credit_limit"), calls=Count("pk", filter=Q(channel=Channel.CALL))
     )
@@ -245,4 +264,4 @@ def _count_affordable(run: Run) -> int:
     # The hold is read after the deliveries: credits captured in between are subtracted twice, which is safe. In the
     # other order they would not be subtracted at all.
     run.hold.refresh_from_db()
-    return int((run.hold.remaining - reserved) // (run.call_limit + run.sms_limit))
+    return RunPrices(run).affordable([one.to for one in recipients], run.hold.remaining - reserved)

@@ -14,11 +14,12 @@ from django.db.models import Count, Q, QuerySet
 
 from campaigns.models import LIVE, PENDING, Recipient, Run, RunStatus, Service
 from campaigns.runs import delivery_requests, run_statuses
+from campaigns.runs.prices import RunPrices
 from iris.errors import Conflict
+from iris.locks import locked
 from telephony.engine import lifecycle as deliveries
 from telephony.engine import restore_hold
 from telephony.engine.enqueue import DeliveryRequest, enqueue
-from telephony.engine.locks import locked
 from telephony.models import Channel, Delivery, DeliveryStatus, Purpose
 from telephony.models.statuses import END, QUEUED
 
@@ -187,8 +188,9 @@ def _reached_requests(run: Run, recipients: Sequence[int]) -> list[DeliveryReque
     """Return the deliveries of recipients who were already reached. No speech is synthesized, because nothing is played."""
     addressees = delivery_requests.addressees(Recipient.objects.filter(pk__in=recipients).order_by("pk"))
     service = Service(run.campaign.service)
+    prices = RunPrices(run)
     calls = [
-        delivery_requests.delivery_request(run, Channel.CALL, one, "", None, run.call_limit)
+        delivery_requests.delivery_request(run, Channel.CALL, one, "", None, prices.call_bound(one.to))
         for one in addressees
         if service.calls
     ]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
+from django.db import transaction
 from django.db.models.functions import Now
 
-from campaigns.models import Run, RunStatus
+from campaigns.models import PENDING, Run, RunStatus
 from campaigns.runs import run_statuses
 from iris.errors import IrisError
 
@@ -17,13 +21,36 @@ log = logging.getLogger(__name__)
 FAILING_FOR = timedelta(minutes=5)
 
 _SPEECH = "Stop this campaign, change its message or that value, and begin it again; or resume it."
+_SENDER = "Then resume this campaign, or stop it."
+_NUMBER = "Resume this campaign to call from another one, or stop it."
 _FAILURE = "So this campaign was paused. Resume it after the problem has been solved, or stop it."
 _OUR_FAULT = "This server failed to prepare the calls or SMS of this campaign for several minutes."
 
 
 def set_aside_for_speech(run_id: int, error: IrisError) -> None:
-    """Set aside a run whose speech takes too long. It does not wait for retries, because a retry would take as long."""
+    """Set aside a run whose speech takes too long. The run is not retried first, because a retry would take as long."""
     _set_aside(run_id, reason=f"{error} {_SPEECH}")
+
+
+def set_aside_without_sender(run_id: int, error: IrisError) -> None:
+    """Set aside a run whose SMS have no approved sender any more."""
+    _set_aside(run_id, reason=f"{error} {_SENDER}")
+
+
+def set_aside_for_numbers(taken: Sequence[tuple[int, str]], **kwargs: Any) -> None:
+    """Set aside the runs whose caller numbers the operator has withdrawn. A receiver of `numbers_retired`.
+
+    A resumed run calls from another number of its owner. Trials continue with one at once.
+    """
+    for account_id, number in taken:
+        runs = Run.objects.filter(
+            status__in=[RunStatus.RUNNING, *PENDING], campaign__owner=account_id, caller=number, trial=False
+        )
+        for run_id in list(runs.order_by("pk").values_list("pk", flat=True)):
+            if run_statuses.set_aside(
+                run_id, reason=f"The operator has withdrawn the phone number {number}. {_NUMBER}"
+            ):
+                transaction.on_commit(partial(run_statuses.reconcile, run_id))
 
 
 def set_aside_if_failing(run_id: int, error: Exception) -> None:

@@ -92,7 +92,7 @@ def _flushed_later() -> Iterator[None]:
     """Commit a step of a stop without waiting until it is on disk. The last step of the stop waits for all of them.
 
     Other processes see the step at once. If the database server dies before the last step, it loses the latest steps or
-    none, as if the process had died, and the stop has not been answered.
+    none, as if the process had died. By then, no response to the stop has been sent.
     """
     if connection.in_atomic_block:  # the setting would also apply to the rest of the caller's transaction
         yield

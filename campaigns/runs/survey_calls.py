@@ -12,19 +12,23 @@ from typing import NamedTuple
 from django.conf import settings
 
 from campaigns.messages import check_length, check_tags, parse_message
-from campaigns.models import Answer, Campaign, Run, StepKind, SurveyStep
+from campaigns.models import Answer, Campaign, Run, Service, StepKind, SurveyStep
 from campaigns.runs import delivery_requests
 from campaigns.runs.call_length import Bounds, Speaking
 from campaigns.runs.delivery_requests import Addressee
+from campaigns.runs.prices import RunPrices
 from campaigns.tag_sizes import TagSize
 from iris.errors import InvalidInput
-from telephony.call_scripts import AnsweredBy, ScriptStep
+from telephony import speech
+from telephony.call_scripts import ANNOUNCEMENT, AnsweredBy, ScriptStep
 from telephony.engine.enqueue import DeliveryRequest
-from telephony.models import Audio, Channel
+from telephony.models import Audio
 from telephony.speech.concatenation import join, silence
 
 # Seconds after each step, by the kind of response: to press keys, to speak, or as a short pause before the next step.
 RESPONSE_SECONDS = {Answer.KEYS: 5.0, Answer.SPEECH: 10.0, Answer.NONE: 0.5}
+# Spoken at the beginning of a call that records answers, by the language of its voice.
+ANNOUNCEMENTS = {"ne": "तपाईंका जवाफहरू रेकर्ड गरिनेछन्।", "en": "Your answers will be recorded."}
 
 
 class RenderedStep(NamedTuple):
@@ -35,8 +39,23 @@ class RenderedStep(NamedTuple):
     audio: Audio
 
 
+def records(campaign: Campaign) -> bool:
+    """Return whether the calls of a campaign record what recipients say."""
+    return (
+        campaign.service == Service.SURVEY
+        and SurveyStep.objects.asked_by(campaign).filter(answer=Answer.SPEECH).exists()
+    )
+
+
+def _announcement(voice: str, speed: float) -> tuple[str, Audio]:
+    """Return the announcement that answers are recorded: its text in the language of the voice, and its recording."""
+    known = speech.catalogue().get(voice)
+    text = ANNOUNCEMENTS.get(known.language if known else "", ANNOUNCEMENTS["ne"])
+    return text, speech.speak(text=text, voice=voice, speed=speed)
+
+
 def requests_for(run: Run, recipients: Sequence[Addressee]) -> list[DeliveryRequest]:
-    """Return one call for each recipient."""
+    """One call for each recipient."""
     steps = SurveyStep.objects.asked_by(run.campaign)
     heard: list[list[RenderedStep]] = [[] for _ in recipients]
     for step in steps:
@@ -45,19 +64,26 @@ def requests_for(run: Run, recipients: Sequence[Addressee]) -> list[DeliveryRequ
                 row.append(RenderedStep(step, text, audio))
     pauses = {answer: silence(seconds) for answer, seconds in RESPONSE_SECONDS.items()}
     rows = [[part for one in row for part in (one.audio, pauses[Answer(one.step.answer)])] for row in heard]
+    prices = RunPrices(run)
+    announced: tuple[ScriptStep, ...] = ()
+    said: list[str] = []
+    if run.announces_recording:
+        text, audio = _announcement(run.voice, float(run.speed))
+        before, said = [audio, pauses[Answer.NONE]], [text]
+        rows = [[*before, *row] for row in rows]
+        announced = (ScriptStep(ANNOUNCEMENT, sum(part.seconds for part in before), AnsweredBy.NOTHING),)
     made = []
     for recipient, row, audio in zip(recipients, heard, join(rows), strict=True):
         if audio is not None and audio.seconds > settings.IRIS_MAX_AUDIO_SECONDS:
             audio = None
         made.append(
-            delivery_requests.delivery_request(
+            delivery_requests.call_request(
                 run,
-                Channel.CALL,
+                prices,
                 recipient,
-                "\n".join(one.text for one in row if one.text),
+                "\n".join([*said, *(one.text for one in row if one.text)]),
                 audio,
-                delivery_requests.call_price(audio),
-                script=tuple(_script_step(one, pauses[Answer(one.step.answer)]) for one in row),
+                script=announced + tuple(_script_step(one, pauses[Answer(one.step.answer)]) for one in row),
             )
         )
     return made
@@ -70,8 +96,14 @@ def prepare_calls(run: Run, recipients: Sequence[Addressee]) -> None:
             delivery_requests.prepare(run, parse_message(step.text), recipients)
 
 
-def max_seconds(campaign: Campaign, speaking: Speaking, *, sizes: Mapping[str, TagSize]) -> float:
-    """Return the most seconds that one call can take.
+def max_seconds(
+    campaign: Campaign,
+    speaking: Speaking,
+    *,
+    sizes: Mapping[str, TagSize],
+    announces_recording: bool = False,
+) -> float:
+    """Return the maximum length of one call in seconds, including the announcement that answers are recorded.
 
     Raises InvalidInput if the survey has no steps, if a step has no content, or if the steps are too long without any tag.
     """
@@ -81,6 +113,10 @@ def max_seconds(campaign: Campaign, speaking: Speaking, *, sizes: Mapping[str, T
     bounds = [
         _bounds(campaign, step, place, speaking, sizes=sizes) for place, step in enumerate(steps, start=1)
     ]
+    if announces_recording:
+        _, audio = _announcement(speaking.voice, speaking.speed)
+        seconds = audio.seconds + RESPONSE_SECONDS[Answer.NONE]
+        bounds.append(Bounds(seconds, seconds))
     least = sum(one.least for one in bounds)
     if least > settings.IRIS_MAX_AUDIO_SECONDS:
         raise InvalidInput(

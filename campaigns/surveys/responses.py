@@ -153,7 +153,7 @@ def _responses_of_one(
 class Tally:
     """Counts how often each key sequence was the response to each step.
 
-    The report passes its own rows to it, so that both agree.
+    The report passes its own rows to the tally, so that report and tally agree.
     """
 
     def __init__(self, named: Sequence[Column]) -> None:

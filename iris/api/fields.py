@@ -129,7 +129,7 @@ class Upload(serializers.Field[Any, Any, Any, Any]):
 
 
 class Moment(serializers.Field[datetime, Any, Any, datetime]):
-    """A future date and time. Without a time zone, it is in the time zone of the server."""
+    """A future date and time. Without a time zone, it is in that of the account."""
 
     default_error_messages = {
         "unreadable": "{value} is not a date and time: write it as 2023-05-09T17:07, in {zone} time.",
@@ -151,7 +151,7 @@ class Moment(serializers.Field[datetime, Any, Any, datetime]):
         return moment
 
     def _read(self, data: Any) -> datetime:
-        zone = timezone.get_default_timezone()
+        zone = timezone.get_current_timezone()
         try:
             # A date without a time would mean midnight, when nobody wants to be called.
             if (
@@ -165,7 +165,7 @@ class Moment(serializers.Field[datetime, Any, Any, datetime]):
                 moment = moment.replace(tzinfo=zone)
             return moment.astimezone(zone)
         except (ValueError, OverflowError):
-            self.fail("unreadable", value=quoted(data), zone=settings.TIME_ZONE)
+            self.fail("unreadable", value=quoted(data), zone=timezone.get_current_timezone_name())
 
 
 class Day(serializers.Field[Any, Any, Any, Any]):
@@ -179,7 +179,7 @@ class Day(serializers.Field[Any, Any, Any, Any]):
         text = str(data).strip()
         try:
             if re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
-                return timezone.make_aware(datetime.fromisoformat(text), timezone.get_default_timezone())
+                return timezone.make_aware(datetime.fromisoformat(text))
             return datetime.fromtimestamp(int(text), UTC)
         except (ValueError, OverflowError, OSError):
             self.fail("invalid")

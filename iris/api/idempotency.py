@@ -1,4 +1,4 @@
-"""Obey the header `Idempotency-Key`: a request that is sent again gets the answer of the first, and nothing happens twice.
+"""Obey the header `Idempotency-Key`: a repeated request gets the response to the first request, and nothing happens twice.
 
 The base view calls `guard` after authentication, permissions and throttles. Requests without the header cost nothing.
 A view or an action that differs from `ONCE` says so with `retries` (see `iris.api.viewsets`).
@@ -52,10 +52,10 @@ class RetryRule:
     """How a view obeys the header.
 
     `obeys`: False if the view ignores it.
-    `one_transaction`: the work and its answer are committed together, so a request whose process died did nothing.
+    `one_transaction`: the work and its response are committed together, so a request whose process died has changed nothing.
     `repeatable`: a request whose process died may be carried out again.
-    `kept_for`: how long its answer is kept. With zero it is never stored.
-    `not_kept`: the sentence for a retry whose answer is not kept: why, and what to do.
+    `kept_for`: how long its response is stored. With zero it is never stored.
+    `not_kept`: the sentence for a retry whose response is not stored: why, and what to do.
     """
 
     obeys: bool = True
@@ -85,7 +85,7 @@ def guard(view: APIView, request: Request, rule: RetryRule) -> None:
 
 
 def _is_guarded(view: APIView, request: Request) -> bool:
-    """Return whether the header counts: for POST, and for PUT and PATCH where they do the same as POST.
+    """Return whether the header applies: to POST, and to PUT and PATCH where they do the same as POST.
 
     The header does not count for a POST that only reads, as GET does, and for a POST without an account.
     """

@@ -6,13 +6,15 @@ it.
 
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from typing import Any
+from datetime import tzinfo
+from typing import Any, cast
 
 from django.core.exceptions import DisallowedHost
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.urls import URLPattern, path, register_converter
+from django.utils import timezone
 from django.views import defaults
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.negotiation import DefaultContentNegotiation
@@ -23,6 +25,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView, set_rollback
 
 from accounts import actors
+from accounts.account_settings import zone_of
+from accounts.api.account import Access
 from accounts.api.acting import actor_of
 from accounts.api.authentication import AccessCookie, BearerOrTokenScheme
 from iris.api import idempotency, parsers
@@ -56,7 +60,11 @@ class ApiView(APIView):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         with ExitStack() as self._until_answered:
-            return super().dispatch(request, *args, **kwargs)
+            response = super().dispatch(request, *args, **kwargs)
+            if isinstance(response, StreamingHttpResponse):
+                parts = iter(cast(Iterable[bytes], response.streaming_content))
+                response.streaming_content = _in_zone(parts, timezone.get_current_timezone())
+            return response
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         # Django would also decode the query string with the client's charset, which Python may not support.
@@ -69,7 +77,20 @@ class ApiView(APIView):
         # Triggers log nothing of requests without authentication, so these need not tell the database who acts.
         writes = request.method not in SAFE_METHODS and request.user.is_authenticated
         self._until_answered.enter_context(actors.acting(actor_of(request), writes=writes))
+        if isinstance(request.auth, Access):
+            self._until_answered.enter_context(timezone.override(zone_of(request.auth.account)))
         idempotency.guard(self, request, self.retries)
+
+
+def _in_zone(parts: Iterator[bytes], zone: tzinfo) -> Iterator[bytes]:
+    """Yield the parts of a response, which are made after the view has returned, in the time zone of the account."""
+    while True:
+        with timezone.override(zone):
+            try:
+                part = next(parts)
+            except StopIteration:
+                return
+        yield part
 
 
 class V0View(ApiView):

@@ -1,8 +1,7 @@
 """Detect a connection pooler that shares sessions among clients.
 
-iris holds session locks (telephony.engine.locks) for the lifetime of a process. A pooler in transaction mode leaves
-these locks on a session that the next client gets. Then no process of iris can take them again, so iris would silently
-stop sending after some seconds.
+iris holds session locks (iris.locks) for the lifetime of a process. A pooler in transaction mode leaves
+these locks on a session that the next client gets. After some seconds, iris would silently stop sending.
 """
 
 from django.conf import settings

@@ -20,13 +20,15 @@ class Submission:
     """One call or SMS that the engine hands to a carrier. The carrier must not send it after `valid_until`.
 
     A `script` means that the recording asks survey questions. It says when each step begins and ends in the recording
-    (`telephony.call_scripts`).
+    (`telephony.call_scripts`). `sender` is the approved sender of an SMS (`telephony.senders`): a name, a number in E.164 or
+    a short code. It is empty if the trunk decides; otherwise it takes precedence over the trunk's own sender and `caller`.
     """
 
     key: str
     channel: Channel
     to: str = field(repr=False)
     caller: str
+    sender: str = ""
     text: str = field(repr=False)
     audio_name: str
     audio_seconds: float | None
@@ -76,7 +78,7 @@ class Later:
 class Unknown:
     """The carrier may have accepted the submission, so the engine never resends it blindly.
 
-    `resent`: a resend of a pinned delivery was sent. Reports that arrived before this attempt are about earlier ones.
+    `resent` means that a pinned delivery was sent again. Reports that arrived before this attempt concern earlier attempts.
     """
 
     key: str
@@ -125,7 +127,7 @@ class CarrierEvent:
 class InboundSms:
     """An SMS that a person sent to us. Phone numbers are in E.164; short codes and names are as the carrier writes them.
 
-    `ref` is the carrier's id of it. An SMS whose `ref` is stored already changes nothing.
+    `ref` is the carrier's id of the SMS. If an SMS with this `ref` is already stored, nothing changes.
     """
 
     ref: str = ""
@@ -163,6 +165,8 @@ class Carrier(ABC):
     batch_size: ClassVar[int] = 1
     polls: ClassVar[bool] = False
     looks_up: ClassVar[bool] = False
+    # Whether each SMS can have a sender of its own (`Submission.sender`).
+    takes_senders: ClassVar[bool] = False
     # True if the carrier may have accepted a delivery that look_up reports as not accepted, but can make a resend harmless,
     # for example by cancelling the earlier SMS. Then the delivery stays on this trunk, and reports about the earlier SMS
     # belong to it.
@@ -194,7 +198,7 @@ class Carrier(ABC):
         raise NotImplementedError
 
     def look_up(self, keys: Sequence[str]) -> dict[str, bool]:
-        """Return whether the carrier accepted each key. Omit keys for which the carrier does not know.
+        """Return for each key whether the carrier accepted the delivery. Omit keys for which the carrier cannot tell.
 
         The engine asks only after the submission's `valid_until`. See `pins_resends` for a carrier that is not sure.
         """
@@ -230,9 +234,9 @@ class Carrier(ABC):
         return float(settings.IRIS_REPORT_TIMEOUT_SECONDS)
 
     def balance(self) -> str:
-        """Ask the carrier how much credit is left there, for `manage.py trunk_status`; "" if it cannot be asked.
+        """Return the remaining credit at the carrier, for `manage.py trunk_status`; "" if the carrier cannot be asked.
 
-        Raises a `CarrierError` if the carrier does not say.
+        Raises a `CarrierError` if the carrier does not answer.
         """
         return ""
 

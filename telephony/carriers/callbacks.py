@@ -48,7 +48,7 @@ class CallbackRequest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallbackReply:
-    """What a request reports, and how to respond once that is stored."""
+    """The reports in a request, and the response after they are stored."""
 
     items: Sequence[CarrierEvent | InboundSms] = ()
     body: str = field(default="", repr=False)
@@ -62,7 +62,7 @@ class ReceivesCallbacks(ABC):
 
     @abstractmethod
     def is_genuine(self, callback: CallbackRequest) -> bool:
-        """Return whether the carrier has sent this request. Nothing else of the request is read before."""
+        """Return whether the carrier has sent this request. This is checked before anything else in the request is read."""
 
     @abstractmethod
     def receive(self, callback: CallbackRequest) -> CallbackReply:
@@ -79,7 +79,7 @@ def parsed_form(encoded: str | bytes) -> list[tuple[str, str]]:
 
 
 def same(one: str, other: str) -> bool:
-    """Return whether two secrets are equal, in a time that says nothing about where they differ."""
+    """Return whether two secrets are equal. The time of the comparison does not reveal where they differ."""
     return hmac.compare_digest(one.encode(), other.encode())
 
 

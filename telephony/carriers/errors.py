@@ -6,7 +6,7 @@ from __future__ import annotations
 class CarrierError(Exception):
     """The whole batch failed, and the carrier certainly accepted none of it.
 
-    `batch_text` is stored with each delivery of the batch instead of the message, if the message is about another one.
+    `batch_text` is stored with each delivery of the batch. It replaces `message` if the message concerns only one of them.
     """
 
     def __init__(self, message: str = "", *, batch_text: str = "") -> None:

@@ -11,7 +11,7 @@ from telephony.models import SandboxMessage
 
 
 def old(before: datetime) -> dict[str, QuerySet[Any]]:
-    """Return the rows from before that time that no carrier needs any more, by a name that is shown to the operator."""
+    """Return rows that are older than this time and that no carrier needs any more, by their name for the operator."""
     return {
         "messages of the sandbox": SandboxMessage.objects.filter(created_at__lt=before, report_at=None),
     }

@@ -19,7 +19,10 @@ DOUBT_RESET_SECONDS = 3600.0  # after this long without a refusal, MAX_DOUBT_SEC
 
 
 class Meaning(Enum):
-    """What a carrier's response is about. The values are printed in the tables of docs/smpp.md and docs/sip.md."""
+    """The subject of a carrier's response, such as a recipient or the trunk.
+
+    The values are printed in the tables of docs/smpp.md and docs/sip.md.
+    """
 
     TAKEN = "accepted"
     TOO_FAST = "a temporary error: too fast"

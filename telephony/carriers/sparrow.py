@@ -29,6 +29,7 @@ from telephony.carriers.http.nepal import nepali_mobile
 from telephony.carriers.http.options import Option, Secret, networks, text, web_address
 from telephony.models import Cause, Channel, InboundMessage
 
+INVALID_SENDER = 1008
 # "Response codes" in the vendor's documentation of its API v2. The body counts, not the status of HTTP: errors have been
 # seen with 200, too.
 CODES: Mapping[int, Code] = {
@@ -40,7 +41,7 @@ CODES: Mapping[int, Code] = {
     1005: Code("Account has been expired", Verdict.MISCONFIGURED),
     1006: Code("Account has been expired", Verdict.MISCONFIGURED),
     1007: Code("Invalid receiver", Verdict.INVALID),
-    1008: Code("Invalid sender", Verdict.MISCONFIGURED),
+    INVALID_SENDER: Code("Invalid sender", Verdict.MISCONFIGURED),
     1010: Code("Text cannot be empty", Verdict.REFUSED),
     1011: Code("No valid receiver", Verdict.INVALID),
     1012: Code("No credits available", Verdict.OUT_OF_FUNDS),
@@ -52,6 +53,7 @@ REPEAT_WINDOW = timedelta(minutes=10)  # in which Sparrow may repeat an incoming
 
 class SparrowCarrier(HttpCarrier, ReceivesCallbacks):
     channels: ClassVar = frozenset({Channel.SMS})
+    takes_senders: ClassVar = True
     callback_kinds: ClassVar = {"inbox": ("GET", "POST")}
     table: ClassVar = {
         "token": Option("", "Token of the account.", text(200), Secret.TEXT),
@@ -89,7 +91,7 @@ class SparrowCarrier(HttpCarrier, ReceivesCallbacks):
             return Rejected(key=one.key, cause=Cause.REFUSED, text="The SMS has no text.")
         form = {
             "token": self.settings["token"],
-            "from": self.settings["sender"],
+            "from": one.sender or self.settings["sender"],
             "to": number,
             "text": one.text,
         }
@@ -106,7 +108,10 @@ class SparrowCarrier(HttpCarrier, ReceivesCallbacks):
         if code is None:
             return None
         known = CODES.get(code, Code("unknown code", Verdict.DOUBTFUL))
-        return Refusal(known.verdict, f"{code} {body.get('response') or known.name}", str(code))
+        text = f"{code} {body.get('response') or known.name}"
+        if code == INVALID_SENDER and one.sender:  # not the trunk's own, so it is a matter of one account
+            return Refusal(Verdict.DOUBTFUL, text, str(code), about_sender=True)
+        return Refusal(known.verdict, text, str(code))
 
     def balance(self) -> str:
         (response,) = self.ask(

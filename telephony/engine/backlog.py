@@ -15,7 +15,7 @@ from telephony.models.statuses import QUEUED
 
 log = logging.getLogger(__name__)
 
-WARN_SECONDS = 60.0  # between two warnings of one process
+WARN_SECONDS = 60.0  # seconds between two warnings of one process
 
 _warned_at = -WARN_SECONDS
 

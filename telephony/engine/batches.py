@@ -79,8 +79,8 @@ class Batches:
     def finish(self, store: Store) -> list[Result]:
         """Return the results of the batches that finish soon, and let a thread store those of the others.
 
-        A slow response must not occupy the dispatcher's process. If that process ends first, the leases of these deliveries
-        expire, as after any other death of a process. A worker that is stopping waits for all batches.
+        A slow response must not occupy the dispatcher's process. If the process ends before the response, the leases of the
+        deliveries expire, as when any process dies. A worker that is stopping waits for all batches.
         """
         until = time.monotonic() + LAST_SECONDS
         results: list[Result] = []

@@ -35,9 +35,10 @@ _guard = threading.Lock()
 
 
 def store(alias: str, items: Sequence[Item]) -> None:
-    """Store events and SMS of a trunk; return when they are committed. Raises the error of the database.
+    """Store events and SMS of a trunk; return when they are committed. Raises errors of the database.
 
-    While one thread stores, others wait in line. The next one stores everything that came meanwhile, in order of arrival.
+    While one thread stores, other threads wait. The next thread stores everything that arrived meanwhile, in order of
+    arrival.
     """
     entry = _Entry(items)
     with _guard:

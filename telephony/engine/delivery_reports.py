@@ -18,6 +18,7 @@ from telephony.engine import lifecycle, part_reports, report_matching, survey_re
 from telephony.engine.lifecycle import Report
 from telephony.engine.part_reports import report_of
 from telephony.engine.report_matching import Match
+from telephony.engine.unmatched_reports import StoredEvent
 from telephony.models import Delivery
 from telephony.models.statuses import END, QUEUED
 
@@ -86,35 +87,48 @@ def apply_results(
     `attempts` has the number of the submission attempt of each result, by the delivery's id.
     """
     lifecycle.apply_results(results, report_timeout=carrier.report_timeout(), attempts=attempts)
+    with transaction.atomic():
+        if early := _early(carrier, results):
+            apply_events(carrier.alias, early)
+
+
+def _early(carrier: Carrier, results: Sequence[Result]) -> list[CarrierEvent]:
+    """Remove and return the stored reports on the ids in these results."""
     refs = [
         ref
         for result in results
         if isinstance(result, Accepted) and result.ref
         for ref in (result.parts or (result.ref,))
     ]
-    if refs:
-        with transaction.atomic():
-            if early := unmatched_reports.take(carrier.alias, refs):
-                apply_events(carrier.alias, early)
+    return unmatched_reports.take(carrier.alias, refs) if refs else []
 
 
 @transaction.atomic
-def apply_all(carrier: Carrier, items: Sequence[CarrierEvent | InboundSms | Result]) -> int:
+def apply_all(carrier: Carrier, items: Sequence[CarrierEvent | InboundSms | Result | StoredEvent]) -> int:
     """Apply a session's results and reports in one transaction; return how many deliveries the reports changed.
 
-    Results of submissions are applied first, because the reports may be about the ids in them.
+    Results of submissions are applied first, because the reports may be about the ids in them. Stored reports that another
+    process has applied are left out.
     """
     results = [item for item in items if isinstance(item, Result)]
-    reports = [item for item in items if not isinstance(item, Result)]
+    reports = [item for item in items if isinstance(item, CarrierEvent | InboundSms)]
+    stored = {item.id: item.event for item in items if isinstance(item, StoredEvent)}
+    if stored:
+        removed = unmatched_reports.remove(list(stored))
+        reports += [event for pk, event in stored.items() if pk in removed]
     if results:
-        apply_results(carrier, results)
+        lifecycle.apply_results(results, report_timeout=carrier.report_timeout())
+        reports += _early(carrier, results)
     return apply_events(carrier.alias, reports) if reports else 0
 
 
-def match_again(alias: str) -> None:
-    """Apply stored reports whose ids have become known, and reports about deliveries whose submit response was lost."""
+def match_again(alias: str, *, min_age: float = 0.0) -> None:
+    """Apply stored reports whose ids have become known, and reports about deliveries whose submit response was lost.
+
+    Leave out reports that were stored less than `min_age` seconds ago.
+    """
     with transaction.atomic():
-        if known := unmatched_reports.take(alias):
+        if known := unmatched_reports.take(alias, min_age=min_age):
             apply_events(alias, known)
     unmatched_reports.match_by_number(get_carrier(alias))
 
@@ -138,7 +152,7 @@ def in_flight(alias: str) -> bool:
 
 
 def look_up_unknown(alias: str) -> int:
-    """Ask the carrier whether it has accepted the unknown deliveries; return how many it could answer.
+    """Ask the carrier whether it has accepted the unknown deliveries; return for how many it knew.
 
     Deliveries that the carrier does not have are queued again, because nobody was called or texted, or because a resend is
     harmless. The carrier is asked only well after the `valid_until` of the submissions, so that no slow process can still
@@ -155,8 +169,8 @@ def look_up_unknown(alias: str) -> int:
         taken=[pk for pk in attempts if taken.get(str(pk))], report_timeout=carrier.report_timeout()
     )
     absent = [pk for pk in attempts if taken.get(str(pk)) is False]
-    # During the look-up, a slow process may have requeued a delivery and another may have claimed it. The answer says
-    # nothing about that newer attempt.
+    # During the look-up, a slow process may have requeued a delivery, and another process may have claimed it. The result of
+    # the look-up says nothing about that newer attempt.
     lifecycle.requeue(
         ids=absent,
         seconds=[0.0] * len(absent),

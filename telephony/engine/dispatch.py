@@ -65,7 +65,7 @@ class Dispatcher:
         self.attempts: dict[int, int] = {}  # by id, of claimed deliveries whose results are not stored yet
         self.stored_at = time.monotonic()
         self.submitted_at = 0.0
-        self.next_claim_at = 0.0  # earliest time for the next claim after a claim that found nothing due
+        self.next_claim_at = 0.0  # earliest time of the next claim, after a claim that found nothing due
         self.rate: float | None = None  # deliveries per second that the carrier accepted in the last batch
         # The batches under way, if the carrier can work on several.
         self.batches = Batches(carrier) if isinstance(carrier, ConcurrentCarrier) else None

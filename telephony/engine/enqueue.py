@@ -9,10 +9,12 @@ from decimal import Decimal
 
 from django.db import connection
 
+from telephony import caller_id
 from telephony.call_scripts import Script, dump
 from telephony.engine import routing, trunk_queues
 from telephony.models import Cause, Channel, Purpose
 from telephony.models.statuses import QUEUED
+from telephony.senders.choosing import SenderChoice, no_sender
 from telephony.unnest import rowset
 
 
@@ -20,7 +22,9 @@ from telephony.unnest import rowset
 class DeliveryRequest:
     """A request for one call or one SMS. `credit_limit` is its price if the whole message is delivered.
 
-    With the cause TOO_LONG it is never submitted, and ends as failed with that cause.
+    A call costs `pulse_credits` for each started pulse of `pulse_seconds`. If these are None, the settings at the end of the
+    call apply. A request with the cause TOO_LONG or NO_PRICE is never submitted, and its delivery fails with that cause.
+    `enqueue` chooses the sender of an SMS.
     """
 
     owner_id: int
@@ -35,20 +39,32 @@ class DeliveryRequest:
     caller: str = ""
     hold_id: int | None = None
     credit_limit: Decimal = Decimal(0)
+    pulse_credits: Decimal | None = None
+    pulse_seconds: int | None = None
     useful_until: datetime | None = None
     script: Script = ()
     cause: Cause = Cause.NONE
 
 
-def enqueue(*, requests: Sequence[DeliveryRequest]) -> list[int]:
+def enqueue(*, requests: Sequence[DeliveryRequest], needs_senders: bool = False) -> list[int]:
     """Insert queued deliveries in one statement; return their ids.
 
-    A delivery that exists already does not change, and its id is not returned. Raises Unavailable if no trunk serves a
-    channel.
+    A delivery that exists already does not change, and its id is not returned. An SMS whose trunk needs an approved sender,
+    but whose owner has none, will fail with the cause NO_SENDER. With `needs_senders`, nothing is queued then, and NoSender
+    is raised. Raises Unavailable if no trunk serves a channel.
     """
     if not requests:
         return []
     trunks = routing.choose_trunks([(request.owner_id, request.channel, request.to) for request in requests])
+    callers = caller_id.showable_callers(
+        [
+            (one.owner_id, one.channel, one.caller, alias)
+            for one, (_, alias) in zip(requests, trunks, strict=True)
+        ]
+    )
+    senders = _choose_senders(requests, [alias for _, alias in trunks])
+    if needs_senders and None in senders:
+        raise no_sender([one.to for one, sender in zip(requests, senders, strict=True) if sender is None])
     rows, parameters = rowset(
         "o",
         {
@@ -60,21 +76,30 @@ def enqueue(*, requests: Sequence[DeliveryRequest]) -> list[int]:
             "priority": ("smallint", [request.priority for request in requests]),
             "channel": ("text", [request.channel.value for request in requests]),
             "to": ("text", [request.to for request in requests]),
-            "caller": ("text", [request.caller for request in requests]),
+            "caller": ("text", callers),
+            "sender": ("text", [sender or "" for sender in senders]),
             "text": ("text", [request.text for request in requests]),
             "audio_id": ("bigint", [request.audio_id for request in requests]),
             "hold_id": ("bigint", [request.hold_id for request in requests]),
             "credit_limit": ("numeric", [request.credit_limit for request in requests]),
+            "pulse_credits": ("numeric", [request.pulse_credits for request in requests]),
+            "pulse_seconds": ("integer", [request.pulse_seconds for request in requests]),
             "useful_until": ("timestamptz", [request.useful_until for request in requests]),
             "script": ("jsonb", [dump(request.script) for request in requests]),
-            "cause": ("text", [request.cause.value for request in requests]),
+            "cause": (
+                "text",
+                [
+                    (Cause.NO_SENDER if sender is None and not one.cause else one.cause).value
+                    for one, sender in zip(requests, senders, strict=True)
+                ],
+            ),
         },
     )
     with connection.cursor() as cursor:
         cursor.execute(
             f"""INSERT INTO telephony_delivery
-                    (item, owner_id, trunk_id, purpose, batch, priority, channel, "to", caller, text, audio_id,
-                     hold_id, credit_limit, useful_until, script, cause,
+                    (item, owner_id, trunk_id, purpose, batch, priority, channel, "to", caller, sender, text,
+                     audio_id, hold_id, credit_limit, pulse_credits, pulse_seconds, useful_until, script, cause,
                      status, carrier_text, ref, attempts, stopped, credits)
                 SELECT o.*, {QUEUED}, '', '', 0, false, 0 FROM {rows}
                 ON CONFLICT DO NOTHING RETURNING id""",
@@ -84,3 +109,15 @@ def enqueue(*, requests: Sequence[DeliveryRequest]) -> list[int]:
     for _, alias in sorted(set(trunks)):
         trunk_queues.wake(alias)
     return ids
+
+
+def _choose_senders(requests: Sequence[DeliveryRequest], aliases: Sequence[str]) -> list[str | None]:
+    """Return the sender of each SMS, with at most one query. Calls, and numbers that cannot exist, have none."""
+    owners = {request.owner_id for request in requests if request.channel is Channel.SMS and request.to}
+    if not owners:
+        return [""] * len(requests)
+    choice = SenderChoice(owners, locked=True)
+    return [
+        choice.pick(one.owner_id, alias, one.to) if one.channel is Channel.SMS and one.to else ""
+        for one, alias in zip(requests, aliases, strict=True)
+    ]

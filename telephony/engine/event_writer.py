@@ -14,11 +14,13 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connection
 from django.db.models.functions import Now
 
+from iris.locks import lock_for_session
 from telephony.carriers import SessionCarrier, get_carrier
 from telephony.carriers.base import CarrierEvent, Done, InboundSms, Result
 from telephony.engine import delivery_reports, lifecycle
-from telephony.engine.locks import lock_for_session
+from telephony.engine.report_spool import Item, ReportSpool
 from telephony.engine.trunk_queues import STATUS_SECONDS, STOPPED, wake
+from telephony.engine.unmatched_reports import StoredEvent
 from telephony.models import FINAL, Trunk
 
 log = logging.getLogger(__name__)
@@ -26,8 +28,7 @@ log = logging.getLogger(__name__)
 SET_SIZE = 1000  # maximum number of events that one transaction stores
 RETRY_SECONDS = 1.0
 NUDGE_SECONDS = 0.25
-
-Item = CarrierEvent | InboundSms | Result
+GATHER_STEP = 0.02  # seconds
 
 
 class EventWriter:
@@ -46,15 +47,20 @@ class EventWriter:
         self._status_at = 0.0
         self._nudged_at = 0.0
         self._queue: queue.SimpleQueue[tuple[Sequence[Item], Done | None] | None] = queue.SimpleQueue()
+        self._spool = ReportSpool(alias, lambda items, done: self._queue.put((items, done)))
         self._thread = threading.Thread(target=self._run, name=f"events-{alias}", daemon=True)
         self._thread.start()
 
-    def put(self, items: Sequence[Item], done: Done | None = None) -> None:
+    def put(self, items: Sequence[CarrierEvent | InboundSms | Result], done: Done | None = None) -> None:
         """Queue items for storage. Never blocks, so event loops may call it.
 
-        The writer's thread calls `done` once the items are stored.
+        A thread calls `done` once these items, and all earlier items with a callback, are stored. Reports are applied soon
+        after that (`report_spool`).
         """
-        self._queue.put((items, done))
+        if done is None:
+            self._queue.put((items, None))
+        else:
+            self._spool.put(items, done)
 
     def report_error(self, error: str) -> None:
         """Show in the trunk's status why the session cannot be opened. Pass an empty string when it is open.
@@ -65,31 +71,17 @@ class EventWriter:
         self.put([])
 
     def close(self) -> None:
-        """Store everything that was queued, write the last status, and end the thread."""
+        """Store everything that was queued, write the last status, and end the threads."""
+        self._spool.close()
         self._queue.put(None)
         self._thread.join()
 
     def _run(self) -> None:
         ended = False
         while not ended:
-            items: list[Item] = []
-            callbacks: list[Done] = []
-            until: float | None = None  # the latest time at which this batch must be stored
-            while len(items) < SET_SIZE:
-                wait = STATUS_SECONDS if until is None else until - time.monotonic()
-                try:
-                    entry = self._queue.get(block=wait > 0, timeout=max(wait, 0))
-                except queue.Empty:
-                    break
-                if entry is None:
-                    ended = True
-                    break
-                items += entry[0]
-                if entry[1] is not None:
-                    callbacks.append(entry[1])
-                if until is None:
-                    until = time.monotonic() + self._gather
+            items, callbacks, ended = self._gathered()
             self._store(items)
+            self._spool.note_applied(sum(isinstance(item, StoredEvent) for item in items))
             for done in callbacks:
                 try:
                     done(partial(delivery_reports.apply_events, self._alias))
@@ -98,10 +90,37 @@ class EventWriter:
             self._write_status(STOPPED if ended else None)
         connection.close()
 
+    def _gathered(self) -> tuple[list[Item], list[Done], bool]:
+        """Wait for items; return them, their callbacks, and whether no others will come.
+
+        Items without a callback wait `gather_seconds` for others. Meanwhile the thread checks the queue only every
+        GATHER_STEP seconds, because waking up for each item would slow down the threads that produce the items.
+        """
+        items: list[Item] = []
+        callbacks: list[Done] = []
+        until: float | None = None  # the latest time at which this set must be stored
+        while len(items) < SET_SIZE:
+            try:
+                entry = self._queue.get(block=until is None, timeout=STATUS_SECONDS)
+            except queue.Empty:
+                now = time.monotonic()
+                if until is None or callbacks or now >= until:
+                    break
+                time.sleep(min(GATHER_STEP, until - now))
+                continue
+            if entry is None:
+                return items, callbacks, True
+            items += entry[0]
+            if entry[1] is not None:
+                callbacks.append(entry[1])
+            if until is None:
+                until = time.monotonic() + self._gather
+        return items, callbacks, False
+
     def _store(self, items: Sequence[Item]) -> None:
         """Store the items. Retries while the database is unavailable; stores them one by one after any other error.
 
-        An item that cannot be stored by itself is logged and dropped.
+        If a single item cannot be stored, it is logged and dropped.
         """
         while items:
             close_old_connections()
@@ -120,7 +139,7 @@ class EventWriter:
             else:
                 break
         if any(isinstance(item, CarrierEvent) and item.status >= FINAL for item in items):
-            self._nudge()
+            self._nudge()  # stored reports concern SMS, which occupy no channel
 
     def _nudge(self) -> None:
         """Nudge the dispatcher of a trunk with limited channels, so that a freed channel is used before the next tick."""

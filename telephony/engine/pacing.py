@@ -157,7 +157,7 @@ def claim(
                 f"""SELECT count(*) FROM telephony_delivery
                      WHERE trunk_id = %s AND channel = 'call' AND status > {QUEUED} AND status < {END}
                        AND claimed_at > statement_timestamp() - make_interval(secs => %s)""",
-                # An older call has ended, even if the carrier has never reported its end.
+                # A call that was claimed earlier has ended, even if the carrier has never reported its end.
                 [trunk_id, settings.IRIS_MAX_AUDIO_SECONDS + RING_SECONDS],
             )
             call_limit = max(0, channels - cursor.fetchone()[0])
@@ -219,7 +219,7 @@ def store_departures(alias: str, ages: Sequence[tuple[float, int]]) -> None:
 def stored_departures(alias: str) -> list[tuple[float, int]]:
     """Return the departures that the last process stored, as (monotonic time, count) in order of time.
 
-    The time that the queries take makes departures appear later than they were, never earlier.
+    Because the queries take some time, departures may appear later than they were, but never earlier.
     """
     with connection.cursor() as cursor:
         cursor.execute(

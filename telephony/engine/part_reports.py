@@ -1,4 +1,4 @@
-"""Combine the reports on the parts of a long SMS into one on the whole, and learn how many reports a carrier sends.
+"""Combine the reports on the parts of a long SMS into one report, and learn how many reports a carrier sends.
 
 Most carriers report on each part; the SMS is delivered when all parts are. Some report once, on the first or the last
 part. Then an SMS would wait for reports that never come, and end as lost. A carrier that may be of either kind
@@ -28,7 +28,7 @@ from telephony.models.statuses import END
 log = logging.getLogger(__name__)
 
 MIN_SMS = 10
-MAX_LEARN_INTERVAL = 60.0  # seconds between two looks at the reports of a trunk
+MAX_LEARN_INTERVAL = 60.0  # seconds between two checks of a trunk's reports
 EACH_DAYS = 30  # how long two reports on one SMS show that the carrier reports on each part
 NOTE_SECONDS = 3600  # how often that is noted
 APPLY_SIZE = 1000
@@ -63,7 +63,8 @@ def reports_on_whole(carrier: Carrier, events: Sequence[tuple[CarrierEvent, Matc
     # Keeps the order of the events, so that a message gets the time of its last part.
     last = {match.pk: event for event, match in delivered}
     with connection.cursor() as cursor:
-        # Two transactions may apply reports on parts of the same message. The lock makes the last one see the others.
+        # Two transactions may apply reports on parts of the same message. The lock makes the last transaction see the parts
+        # of the others.
         cursor.execute(
             "SELECT FROM telephony_delivery WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE", [list(last)]
         )

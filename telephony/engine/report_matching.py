@@ -1,4 +1,4 @@
-"""Find the delivery that a report is about by the carrier's id of it.
+"""Find the delivery of a report by the carrier's id.
 
 An id alone does not identify a delivery: an SMSC that was restarted may use its ids again. So the number in the report
 counts, too, if the carrier's reports name numbers.
@@ -25,7 +25,10 @@ MAY_BE_ABOUT = f"""(u.number = '' OR d."to" = u.number OR NOT starts_with(u.numb
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The delivery of a report, and the id by which it was found. `is_part`: the id is that of one part of it."""
+    """The delivery of a report, and the id by which it was found.
+
+    `is_part` means that the id belongs to one part of a long SMS.
+    """
 
     pk: int
     ref: str
@@ -44,7 +47,8 @@ class _Candidate:
 def match(carrier: Carrier, events: Sequence[CarrierEvent]) -> list[Match | None]:
     """Return the delivery of each event, None if there is none yet. Takes the same few queries for any number of events.
 
-    None also means: the delivery has ended, but the report may be about another one whose submit response is not stored.
+    None is also returned if the delivery has ended, but the report may be about another one whose submit response is not
+    stored yet.
     """
     refs = {ref for event in events if not event.key for ref in (event.ref, event.written_ref) if ref}
     known, tells_numbers = _candidates(carrier.alias, refs) if refs else ({}, False)
@@ -162,8 +166,8 @@ def _unanswered(numbers: set[str], carrier: Carrier) -> set[str]:
 def _uncorrectable(carrier: Carrier, lost: Sequence[int]) -> set[int]:
     """Return the lost deliveries that a report must not correct, at least at present.
 
-    It must not if a later delivery is reaching or has reached the recipient, or if the parts of a long SMS were
-    pruned.
+    A report must not correct a delivery if a later delivery is reaching or has reached the recipient, or if the parts of a
+    long SMS were pruned.
     """
     with connection.cursor() as cursor:
         cursor.execute(

@@ -9,7 +9,7 @@ place where its data were written, called *marks* (`RestoreGuard`). A restore ch
 * the transaction that wrote the anchor's row changes when a data-only dump is restored into existing tables.
 
 A copy of the server's files has the same marks as the original. To detect it, every worker stores in IRIS_HOME the last
-value that it saw of a counter of the database (`RestoreGuard.beats`).
+value that it saw of the counter `RestoreGuard.beats`.
 
 Each claim calls `is_held` after it has locked its trunk, so the hold does not depend on a tick that runs first.
 """
@@ -34,7 +34,7 @@ from telephony.models import RestoreAnchor, RestoreGuard, Trunk
 
 log = logging.getLogger(__name__)
 
-WARN_SECONDS = 60.0  # between two warnings of one process
+WARN_SECONDS = 60.0  # seconds between two warnings of one process
 BY_HAND = "An operator has requested it."
 NO_GUARD = "The row of telephony_restoreguard is missing."
 OLDER = "This server has seen a newer state of the database."
@@ -103,7 +103,7 @@ def is_held() -> bool:
 def refuse_held() -> None:
     """Raise Unavailable while deliveries are held.
 
-    For requests whose result would be useless after the hold, such as OTPs.
+    This is for requests whose result would be useless after the hold, such as OTPs.
     """
     if is_held():
         raise Unavailable(
@@ -121,7 +121,10 @@ def describe_hold() -> str:
 
 
 def update_guard() -> bool:
-    """Store a new hold, or count a beat if there is none; return whether deliveries are held. Each tick calls it first."""
+    """Store a new hold, or increment `beats` if there is none; return whether deliveries are held.
+
+    Each tick calls this function first.
+    """
     current = hold()
     if current is None:
         RestoreGuard.objects.filter(held_since=None).update(beats=F("beats") + 1)

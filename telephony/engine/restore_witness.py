@@ -1,6 +1,7 @@
-"""Store in IRIS_HOME/restore the last value of the database's counter of beats that this machine saw.
+"""Store in IRIS_HOME/restore the last value of `RestoreGuard.beats` that this machine has seen.
 
-If somebody restores a copy of the database's files, all marks are those of the original, but the counter is lower.
+Each tick increments this counter in the database. If somebody restores a copy of the database's files, the marks that
+`restore_hold` compares are the same as before. Only the lower counter shows that the copy is older.
 """
 
 from __future__ import annotations
@@ -18,16 +19,18 @@ from django.conf import settings
 log = logging.getLogger(__name__)
 
 FOLDER = "restore"
-WRITE_SECONDS = 5.0  # between two writes of the file by one process
+WRITE_SECONDS = 5.0  # seconds between two writes of the file by one process
 Place = tuple[int | None, int | None]  # the server's identifier and the database's oid
 
 
 @dataclass(slots=True)
 class Seen:
-    """The guard's `adopted_at` and `beats`. `confirmed_beats` is the value before the last change of `beats`.
+    """The last seen `adopted_at` and `beats` of the `RestoreGuard`.
 
-    With `synchronous_commit = off`, a crash may lose the latest beat, but not the previous beat, which is about a second
-    old.
+    `confirmed_beats` is the value before the last change of `beats`.
+
+    Only `confirmed_beats` is compared and stored. With `synchronous_commit = off`, a crash of PostgreSQL may lose the latest
+    value of `beats`, but not the previous value, which is about a second older.
     """
 
     adopted_at: float
@@ -89,5 +92,7 @@ def _write(place: Place, seen: Seen) -> None:
         temporary.replace(path)
     except OSError as e:
         log.warning(
-            "%s cannot be written, so a restored copy of the database's files may be missed: %s", path, e
+            "%s cannot be written, so iris may not notice a restored older copy of the database's files: %s",
+            path,
+            e,
         )

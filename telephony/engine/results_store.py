@@ -1,4 +1,4 @@
-"""Store what a carrier responded to submissions, also if the database is away for some seconds."""
+"""Store a carrier's responses to submissions, even if the database is unavailable for some seconds."""
 
 from __future__ import annotations
 

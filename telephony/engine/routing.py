@@ -24,7 +24,7 @@ from telephony.models import Channel, Trunk
 def get_or_create_trunks() -> dict[str, Trunk]:
     """Return the rows of all configured carriers by alias.
 
-    Creates missing rows, except that of test twins, which exists from the first delivery of a twin on.
+    Creates missing rows, except the row of the test twins' trunk, which is created with the first delivery of a twin.
     """
     trunks = {trunk.alias: trunk for trunk in Trunk.objects.filter(alias__in=settings.CARRIERS)}
     missing = [alias for alias in settings.CARRIERS if alias not in trunks and alias != settings.TWIN_TRUNK]

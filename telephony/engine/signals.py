@@ -3,9 +3,9 @@
 from django.dispatch import Signal
 
 # Sent in the transaction that changed deliveries, with `changed`: a list of `lifecycle.Changed`. Receivers write their own
-# rows in sets. A receiver may get any intermediate change of a delivery, and gets its end exactly once.
+# rows in sets. A receiver may get any number of intermediate changes of a delivery, but gets its end exactly once.
 deliveries_changed = Signal()
 
 # Sent in the transaction that applies the reports, with `answered`: a list of `survey_responses.MatchedResponse`. The same
-# response may come again, and longer, because each report on a call has all keys that were pressed so far.
+# response may come again with more keys, because each report on a call contains all keys that were pressed so far.
 answers_given = Signal()

@@ -85,5 +85,5 @@ def stalled() -> list[str]:
 
 
 def _class_of(name: str) -> int:
-    """Return the first key of a lock (`telephony.engine.locks`) as pg_locks shows it: unsigned."""
+    """Return the first key of a lock (`iris.locks`) as pg_locks shows it: unsigned."""
     return (crc32(name.encode()) - 2**31) % 2**32

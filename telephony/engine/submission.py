@@ -101,6 +101,7 @@ def _submission(delivery: Claimed, *, valid_until: datetime) -> Submission:
         channel=Channel(delivery.channel),
         to=delivery.to,
         caller=delivery.caller,
+        sender=delivery.sender,
         text=delivery.text,
         audio_name=delivery.audio_name,
         audio_seconds=delivery.audio_seconds,
@@ -116,6 +117,14 @@ def _refusal(delivery: Claimed) -> Rejected | None:
         return Rejected(key=str(delivery.id), cause=Cause.OPTED_OUT, text="The recipient has opted out.")
     if not delivery.to:
         return Rejected(key=str(delivery.id), cause=Cause.INVALID, text="The phone number is invalid.")
+    if delivery.cause == Cause.NO_PRICE:
+        return Rejected(key=str(delivery.id), cause=Cause.NO_PRICE, text="This destination has no price.")
+    if delivery.cause == Cause.NO_SENDER:
+        return Rejected(
+            key=str(delivery.id),
+            cause=Cause.NO_SENDER,
+            text="The account has no approved sender for this number.",
+        )
     if delivery.channel == Channel.CALL and not delivery.audio_name:
         return Rejected(
             key=str(delivery.id), cause=Cause.REFUSED, text="The message has no text that can be spoken."

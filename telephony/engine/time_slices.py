@@ -18,8 +18,8 @@ from datetime import datetime
 from django.conf import settings
 from django.db import connection
 
+from iris.locks import locked
 from telephony.carriers import SessionCarrier, get_carrier
-from telephony.engine.locks import locked
 from telephony.models.statuses import END, QUEUED
 
 MAX_WAIT_SECONDS = 1.0  # maximum time that a nudged task should wait for a process
@@ -30,8 +30,8 @@ SESSION_SECONDS = 60.0
 # How long a time slice may become while no other task needs the process. A long time slice avoids handovers, which cost a
 # paced trunk some slots.
 MAX_SECONDS = 60.0
-# A nudge is dropped only if the last time slice began less than this many seconds ago. Otherwise a sender with a slow clock
-# could never start the task.
+# A nudge is dropped only if the last time slice began less than this many seconds ago. Otherwise a process with a slow clock
+# could never start the task with its nudges.
 NUDGE_CHECK_SECONDS = 10.0
 FILLERS = 2  # processes that fill runs: one continues while the other waits for long speech
 # Number of processes that import sheets or speak messages for scheduled runs. That work has no time limit.
@@ -64,7 +64,8 @@ def _begin(name: str, sent_at: datetime | None) -> bool:
 def seconds(alias: str = "") -> float:
     """Return the length of a time slice that begins now, in seconds.
 
-    It is settings.IRIS_TASK_SECONDS, less if other tasks wait, and SESSION_SECONDS for a trunk with its own worker.
+    It is SESSION_SECONDS for a trunk with its own worker. For all others it is settings.IRIS_TASK_SECONDS, or shorter if
+    other tasks wait.
     """
     if alias and isinstance(get_carrier(alias), SessionCarrier):
         return SESSION_SECONDS
@@ -85,7 +86,7 @@ def _processes() -> int:
 
 
 def _excess_tasks() -> int:
-    """Return how many busy tasks have no process, if one process is kept for other tasks."""
+    """Return how many more busy tasks than processes there are. One process is kept for other tasks."""
     return 1 + _busy_tasks() - _processes()
 
 
@@ -116,7 +117,7 @@ def _busy_tasks() -> int:
 
 
 def _aliases() -> list[str]:
-    """Return the trunks that all workers serve. A trunk with a session has its own worker."""
+    """Return the trunks without a worker of their own. Each trunk with a session has its own worker."""
     return [alias for alias in settings.CARRIERS if not isinstance(get_carrier(alias), SessionCarrier)]
 
 

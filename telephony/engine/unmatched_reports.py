@@ -1,13 +1,17 @@
 """Store reports on unknown ids, and match them to deliveries later.
 
 A carrier may report before its submit response has been stored. If the submit response was lost with the connection, the
-report is matched to an unknown delivery by its number.
+status of the delivery is unknown. The report is then matched to the delivery by the recipient's number.
+
+The reports of a session are stored here, too, for the moment between their acknowledgement and their application
+(`report_spool`).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -21,6 +25,7 @@ from telephony.engine.lifecycle.reports import IS_LOST, REACHED_LATER, carrier_t
 from telephony.engine.report_matching import MAY_BE_ABOUT
 from telephony.models import Cause, Channel, DeliveryStatus, Trunk, UnmatchedReport
 from telephony.models.statuses import END, UNKNOWN
+from telephony.unnest import rowset
 
 # Seconds before a report is matched by its number: the submit response with its id may not be stored yet.
 MATCH_GRACE_SECONDS = 3
@@ -28,15 +33,24 @@ MATCH_GRACE_SECONDS = 3
 MAX_REPORTS_EXAMINED = 5000
 PRUNE_SIZE = 1000
 LATE_DAYS = 3  # how long a lost delivery without an id can be corrected by a report on its number
-# The stored report `u` has the id of a delivery, so it is about that one, or about an SMS that will get the same id.
+# Whether a delivery has the id of the stored report `u`. Such a report is not matched by its number. It is about that
+# delivery, or about a newer SMS whose submit response, with the same id, is not stored yet.
 HAS_KNOWN_ID = """u.ref <> '' AND (
     EXISTS (SELECT FROM telephony_delivery k WHERE k.trunk_id = u.trunk_id AND k.ref = u.ref AND k.ref <> '')
     OR EXISTS (SELECT FROM telephony_messagepart p WHERE p.trunk_id = u.trunk_id AND p.ref = u.ref))"""
-# Whether a report on the number of the delivery `d` may be about it: it is unknown, or it ended as lost without an id
-# in the last LATE_DAYS.
+# Whether a report can be matched to the delivery `d` by its number. Either the status of `d` is unknown, or `d` ended as
+# lost, has no id, was claimed in the last LATE_DAYS, and no later delivery has reached the recipient or is under way.
 WAITS_FOR_A_NUMBER = f"""(d.status = {UNKNOWN}
     OR ({IS_LOST} AND d.ref = '' AND d.claimed_at > statement_timestamp() - make_interval(days => {LATE_DAYS})
         AND NOT EXISTS ({REACHED_LATER})))"""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """A report that is stored under `id` until it is applied."""
+
+    id: int
+    event: CarrierEvent
 
 
 class _StoredReport(NamedTuple):
@@ -67,26 +81,76 @@ def store(alias: str, events: Sequence[CarrierEvent]) -> None:
     UnmatchedReport.objects.bulk_create(reports, ignore_conflicts=True)
 
 
-def take(alias: str, refs: Sequence[str] | None = None) -> list[CarrierEvent]:
-    """Remove and return the stored reports on these ids; without `refs`, those that a delivery now waits for."""
+def spool(alias: str, events: Sequence[CarrierEvent]) -> list[StoredEvent]:
+    """Store reports that will be applied soon; return them. Reports that are stored already are left out.
+
+    Takes one statement for any number of events. All must have a `ref`.
+    """
+    by_key: dict[tuple[str, str, int], CarrierEvent] = {}
+    for event in events:
+        by_key.setdefault((storable(event.ref)[:100], storable(event.number)[:32], int(event.status)), event)
+    rows, parameters = rowset(
+        "e",
+        {
+            "ref": ("text", [ref for ref, _, _ in by_key]),
+            "number": ("text", [number for _, number, _ in by_key]),
+            "status": ("smallint", [status for _, _, status in by_key]),
+            "cause": ("text", [str(event.cause) for event in by_key.values()]),
+            "carrier_text": ("text", [carrier_text(event.text) for event in by_key.values()]),
+            "at": ("timestamptz", [event.at for event in by_key.values()]),
+        },
+    )
+    sql = f"""INSERT INTO telephony_unmatchedreport (trunk_id, ref, number, status, cause, carrier_text, at)
+              SELECT t.id, e.ref, e.number, e.status, e.cause, e.carrier_text, e.at FROM telephony_trunk t, {rows}
+               WHERE t.alias = %s
+              ON CONFLICT DO NOTHING RETURNING id, ref, number, status"""
     with connection.cursor() as cursor:
+        cursor.execute(sql, [*parameters, alias])
+        stored = cursor.fetchall()
+        if not stored and Trunk.objects.get_or_create(alias=alias)[1]:  # the trunk had no row yet
+            cursor.execute(sql, [*parameters, alias])
+            stored = cursor.fetchall()
+    return [StoredEvent(pk, by_key[ref, number, status]) for pk, ref, number, status in stored]
+
+
+def remove(ids: Sequence[int]) -> set[int]:
+    """Remove these stored reports, and return those that nobody else has removed or is removing."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """DELETE FROM telephony_unmatchedreport WHERE id = ANY (ARRAY(
+                   SELECT id FROM telephony_unmatchedreport WHERE id = ANY(%s) FOR UPDATE SKIP LOCKED))
+               RETURNING id""",
+            [list(ids)],
+        )
+        return {row[0] for row in cursor.fetchall()}
+
+
+def take(alias: str, refs: Sequence[str] | None = None, *, min_age: float = 0.0) -> list[CarrierEvent]:
+    """Remove and return the stored reports on these ids; without `refs`, those that a delivery now waits for.
+
+    `min_age` is how many seconds ago they must have been stored.
+    """
+    with connection.cursor() as cursor:
+        parameters: list[list[str] | float]
         if refs is not None:
             chosen, parameters = "u.ref = ANY(%s)", [list(refs)]
         else:
             chosen, parameters = (
                 f"""u.id IN (SELECT id FROM telephony_unmatchedreport ORDER BY id DESC LIMIT {MAX_REPORTS_EXAMINED})
-                    AND u.ref <> '' AND (
+                    AND u.created_at <= statement_timestamp() - make_interval(secs => %s) AND u.ref <> '' AND (
                         EXISTS (SELECT FROM telephony_delivery d
-                                 WHERE d.trunk_id = t.id AND d.ref = u.ref AND {MAY_BE_ABOUT})
+                                 WHERE d.trunk_id = t.id AND d.ref = u.ref AND d.ref <> '' AND {MAY_BE_ABOUT})
                         OR EXISTS (SELECT FROM telephony_messagepart p JOIN telephony_delivery d ON d.id = p.delivery_id
                                     WHERE p.trunk_id = t.id AND p.ref = u.ref AND {MAY_BE_ABOUT}))""",
-                [],
+                [min_age],
             )
+        # SKIP LOCKED avoids a deadlock: two processes may want the same reports, and both also lock the deliveries.
         cursor.execute(
-            f"""DELETE FROM telephony_unmatchedreport u
-                 USING telephony_trunk t LEFT JOIN telephony_bind b ON b.trunk_id = t.id
-                 WHERE t.id = u.trunk_id AND t.alias = %s AND {chosen}
-                RETURNING u.ref, u.number, u.status, u.cause, u.carrier_text, u.at""",
+            f"""DELETE FROM telephony_unmatchedreport WHERE id = ANY (ARRAY(
+                    SELECT u.id FROM telephony_unmatchedreport u JOIN telephony_trunk t ON t.id = u.trunk_id
+                      LEFT JOIN telephony_bind b ON b.trunk_id = t.id
+                     WHERE t.alias = %s AND {chosen} FOR UPDATE OF u SKIP LOCKED))
+                RETURNING ref, number, status, cause, carrier_text, at""",
             [alias, *parameters],
         )
         return [

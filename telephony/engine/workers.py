@@ -64,7 +64,7 @@ def note(**kwargs: Any) -> None:
                 [PREFIX, FORGOTTEN.total_seconds()],
             )
     except (DatabaseError, InterfaceError):
-        _noted_at = float("-inf")  # the task itself will report the error
+        _noted_at = float("-inf")  # ignored here, because the task itself will report the error
 
 
 def living() -> list[LivingWorker]:

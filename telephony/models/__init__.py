@@ -15,7 +15,9 @@ from telephony.models.replies import InboundMessage, OptOut
 from telephony.models.reporting import LateReport, PartReporting
 from telephony.models.restores import RestoreAnchor, RestoreGuard
 from telephony.models.sandbox import SandboxMessage
+from telephony.models.senders import Sender, SenderOperator, SenderStatus
 from telephony.models.smpp import Bind, InboundPart, PastBind, Repetition
+from telephony.models.tariffs import PriceList, Tariff, TariffOfAccount, TariffPrice
 from telephony.models.trunks import TimeSlice, Trunk
 from telephony.models.voices import Audio, Voice
 
@@ -35,11 +37,18 @@ __all__ = [
     "PartReporting",
     "PastBind",
     "PhoneNumber",
+    "PriceList",
     "Purpose",
     "Repetition",
     "RestoreAnchor",
     "RestoreGuard",
     "SandboxMessage",
+    "Sender",
+    "SenderOperator",
+    "SenderStatus",
+    "Tariff",
+    "TariffOfAccount",
+    "TariffPrice",
     "TimeSlice",
     "Trunk",
     "UnmatchedReport",

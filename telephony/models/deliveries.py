@@ -9,8 +9,10 @@ from django.db import models
 from django.db.models.functions import Now
 
 from accounts.models import CreditHold
+from telephony.models.senders import MAX_ADDRESS
 from telephony.models.trunks import Trunk
 from telephony.models.voices import Audio
+from telephony.pricing import RATE_DIGITS, RATE_PLACES
 
 
 class Channel(models.TextChoices):
@@ -58,6 +60,8 @@ class Cause(models.TextChoices):
     LOST = "lost", "never reported"
     EXPIRED = "expired", "too late to be of use"
     TOO_LONG = "too_long", "longer than the credits that are held for it"
+    NO_PRICE = "no_price", "its destination has no price"
+    NO_SENDER = "no_sender", "no sender is approved for its destination"
     STOPPED = "stopped", "stopped by its owner"
 
 
@@ -84,6 +88,13 @@ class Delivery(models.Model):
     channel = models.CharField(max_length=4, choices=Channel)
     to = models.CharField(max_length=32, help_text="In E.164.")
     caller = models.CharField(max_length=32, blank=True)
+    sender = models.CharField(
+        max_length=MAX_ADDRESS,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The approved sender of this SMS. Empty: the trunk's own sender, or the caller.",
+    )
     text = models.TextField(blank=True)
     audio = models.ForeignKey(
         Audio, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
@@ -120,6 +131,16 @@ class Delivery(models.Model):
     )
     credit_limit = models.DecimalField(
         max_digits=10, decimal_places=2, help_text="Maximum number of credits that this delivery may capture."
+    )
+    pulse_credits = models.DecimalField(
+        max_digits=RATE_DIGITS,
+        decimal_places=RATE_PLACES,
+        null=True,
+        blank=True,
+        help_text="Price of a pulse of this call, in credits. Empty: what the settings say when the call ends.",
+    )
+    pulse_seconds = models.IntegerField(
+        null=True, blank=True, help_text="Length of a pulse of this call, in seconds."
     )
     credits = models.DecimalField(
         max_digits=10, decimal_places=2, default=Decimal(0), help_text="Credits that were captured."
@@ -184,7 +205,7 @@ class Delivery(models.Model):
             models.Index(
                 fields=["owner", "created_at"], condition=models.Q(purpose="otp"), name="delivery_of_otps"
             ),
-            # Shows prune_audio which recordings are still needed. SMS have no entry in it.
+            # With this index, prune_audio finds the recordings that are still needed. SMS are not in the index.
             models.Index(fields=["audio"], condition=models.Q(audio__isnull=False), name="delivery_of_audio"),
         ]
 

@@ -1,4 +1,4 @@
-"""What is known about carriers' reports: those that came late, and how a carrier reports on long SMS."""
+"""Rows about carriers' reports: late reports on lost deliveries, and how a carrier reports on long SMS."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from telephony.models.trunks import Trunk
 
 
 class LateReport(models.Model):
-    """A carrier's report that corrected a lost delivery, and what became of its price.
+    """A carrier's report that corrected a lost delivery, and how its price was booked.
 
     price = captured + charged + written_off. `captured` came from the open hold and `charged` from the balance. The
     account does not pay `written_off`. There is one row for each corrected delivery. It stays when the delivery is
@@ -51,7 +51,7 @@ class LateReport(models.Model):
 
 
 class PartReporting(models.Model):
-    """What the reports of a trunk show about long SMS in parts (`telephony.engine.part_reports`)."""
+    """How the carrier of a trunk reports on long SMS in parts (`telephony.engine.part_reports`)."""
 
     trunk = models.OneToOneField(Trunk, primary_key=True, on_delete=models.CASCADE)
     each_at = models.DateTimeField(

@@ -16,7 +16,7 @@ from telephony.speech.nepali_quantities import MEASURE
 # Generous maximum, in characters, from the start of a code word (कोड, OTP …) to the value.
 _MAX_CODE_PHRASE = 80
 
-# Letters and signs that touch the value belong to it. These characters end such a run.
+# Letters and signs next to a value, without a space, belong to the value. These characters end such a run of letters.
 _NEPALI_RUN_ENDS = r"[\s;।|!?()…\"'“”‘’\[\]]|[:,](?!\S)"
 _ENGLISH_RUN_ENDS = r"[\s;!?()…\"'“”‘’\[\]]|[:.,](?!\S)"
 _LAST_NEPALI_RUN_END = re.compile(rf"(?s:.*)(?:{_NEPALI_RUN_ENDS})")

@@ -1,4 +1,4 @@
-"""Cut a message at its gaps (the places of tag values), so that each part is spoken once, and join the parts.
+"""Cut a message at its gaps (the places of tag values), so that each part is spoken once.
 
 Some text is spoken differently next to a value, so it stays in one part with the value: in `रु. {amount}` the word for
 rupees follows the amount. The same holds for `{name}लाई` and `कोड {code}`.
@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from telephony.speech.attachment import attachment_end, attachment_start
 
 # All durations are in seconds.
-EDGE_SILENCE = 0.015  # kept at each edge of a part: two edges make the gap between two words
-# Around a whole recording, so that an opening or closing line cuts off nothing.
+EDGE_SILENCE = 0.015  # silence at each edge of a part; two edges make the gap between two words
+# Silence before and after a whole recording, so that no word is cut off while the phone connection opens or closes.
 HEAD_SILENCE, TAIL_SILENCE = 0.05, 0.25
 CLAUSE_PAUSE, SENTENCE_PAUSE = 0.15, 0.35  # the pause of a comma, and of a full stop, between two parts
 

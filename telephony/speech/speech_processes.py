@@ -1,7 +1,8 @@
 """Ask speech processes (`telephony.speech_worker`) to normalize and synthesize texts; translate their failures.
 
-A text may use settings.IRIS_SPEECH_TIMEOUT_SECONDS of processor time without a heartbeat; the speech process enforces
-that itself. This side enforces a much longer wall-clock timeout, so that a busy machine does not abort legitimate work.
+A text may use settings.IRIS_SPEECH_TIMEOUT_SECONDS of processor time between two signs of progress (heartbeats); the
+speech process enforces that itself. This side enforces a much longer wall-clock timeout, so that a busy machine does not
+abort legitimate work.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ __all__ = [
 ]
 
 WALL_SECONDS_PER_CPU_SECOND = 12  # wall-clock seconds allowed per processor second
-BUDGET_TIMEOUTS = 2  # budget of a request with many texts, in timeouts of a single text
+# After this many times IRIS_SPEECH_TIMEOUT_SECONDS of processor time, a request begins no further text.
+BUDGET_TIMEOUTS = 2
 MAX_QUOTED_CHARACTERS = 60  # characters of a text that an error message quotes
 # The settings that engines and rules read.
 FORWARDED_SETTINGS = ("IRIS_HOME", "IRIS_LOUDNESS", "IRIS_MAX_AUDIO_SECONDS")

@@ -79,7 +79,7 @@ def _serve_request(request: dict[str, Any], responses: BinaryIO) -> None:
     except Unavailable as error:
         end["error"], end["code"] = error.message, error.code
     except (BrokenPipeError, MemoryError):
-        raise  # this process must end: the state of a library after a MemoryError is unknown
+        raise  # this process must end, because the state of a library after a MemoryError is unknown
     except Exception:
         log.exception("A speech engine failed")
         end["error"] = ""

@@ -1,4 +1,4 @@
-"""Bound how long a text takes to say, from its characters alone.
+"""Compute an upper bound for the seconds that speaking a text takes, from its characters alone.
 
 A value of a tag is read differently in different places: 1234 is an amount, a year, or a code that is said digit by digit
 with pauses. So each character counts with its longest reading, and the bound holds next to any other text. Bounds add
@@ -106,7 +106,7 @@ _RUN = re.compile(r"([.…।|,;!?_\s])\1{2,}")  # the third sign of a run is ne
 
 
 def spoken_seconds(text: str) -> float:
-    """Return the most seconds that a text takes to say, at the reference pace."""
+    """Return the maximum seconds that speaking a text takes, at the reference pace."""
     text = _RUN.sub(r"\1\1", text)
     try:
         known: bytes = codecs.charmap_encode(text, "strict", _BYTES)[0]
@@ -131,7 +131,7 @@ def longest_of(texts: Iterable[str], *, known: float = 0.0) -> float:
     texts = list(texts)
     longest = known
     sums = list(_sums(texts))
-    # After the first batches of an import, no text exceeds what is known.
+    # After the first batches of an import, usually no text is longer than the known maximum.
     enough = _STEPS * (known - START_SECONDS)
     if not sums or max(sums) <= enough:
         return known
@@ -144,7 +144,7 @@ def longest_of(texts: Iterable[str], *, known: float = 0.0) -> float:
 
 
 def longest_of_length(characters: int) -> float:
-    """Return the most seconds that any text of at most this many characters takes to say."""
+    """Return the maximum seconds that speaking any text of at most this many characters takes."""
     return START_SECONDS + _EXOTIC * characters if characters else 0.0
 
 
@@ -158,7 +158,7 @@ class Pace(NamedTuple):
     other_script: float
 
     def seconds(self, reference: float, *, characters: int) -> float:
-        """Return the most seconds of a text, given its seconds at the reference pace and its characters outside ASCII."""
+        """Return the maximum seconds of a text, given its seconds at the reference pace and its characters outside ASCII."""
         return self.factor * reference + self.other_script * characters
 
 

@@ -1,7 +1,7 @@
 """Store recordings as `audio/<2 hex>/<name>.<wav|mp3>` in Django's default storage.
 
-A name is a keyed hash of the content or its description. So the same recording is stored once, a file never
-changes, and nobody can guess the address of someone else's recording.
+A name is a keyed hash of the recording's content, or of what it was made from. So the same recording is stored
+once, a file never changes, and nobody can guess the address of someone else's recording.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ def is_missing_locally(name: str) -> bool:
 
 
 def write(name: str, extension: Extension, content: bytes) -> bool:
-    """Store a file completely or not at all. Return whether the stored content is the given one.
+    """Store a file completely or not at all. Return whether the stored content is the given content.
 
-    If several processes write the same name concurrently, the file of the first process is stored and the others get False,
-    because two renderings of a text may differ in length.
+    If several processes write the same name concurrently, the file of the first process stays, and the others get False.
+    They must then measure the stored file, because two renderings of a text may differ in length.
     """
     path = path_of(name, extension)
     local = _local_path(path)
@@ -65,7 +65,8 @@ def write(name: str, extension: Extension, content: bytes) -> bool:
         if default_storage.exists(path):
             return False
         saved = default_storage.save(path, ContentFile(content))
-        if saved != path:  # another process was faster, and the storage chose a different name for ours
+        # If another process has stored this name first, the storage has chosen a different name for our file.
+        if saved != path:
             default_storage.delete(saved)
         return saved == path
     temporary = default_storage.path(

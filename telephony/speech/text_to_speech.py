@@ -138,7 +138,10 @@ def pace(voice: str | None = None, speed: float = 1.0) -> Pace:
 
 
 def joined(recordings: Sequence[Audio]) -> Audio:
-    """Return an unsaved recording that plays these one after the other. It has a voice if all of them have the same."""
+    """Return an unsaved recording that plays these recordings one after the other.
+
+    It has a voice if all of them have the same voice.
+    """
     names = [name for one in recordings for name in (one.parts or [one.name])]
     voices = {one.voice for one in recordings}
     return Audio(

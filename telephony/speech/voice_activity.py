@@ -41,7 +41,7 @@ def store_spoken_response(samples: bytes) -> Audio | None:
 
 
 def contains_speech(pcm: Pcm) -> bool:
-    """Return whether the sound contains more than silence or a steady noise."""
+    """Return whether the sound contains anything other than silence or steady noise."""
     samples = array("h", pcm.samples)
     levels = [
         _level(samples[start : start + FRAME_SAMPLES])

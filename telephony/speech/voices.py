@@ -64,12 +64,16 @@ def catalogue() -> dict[str, ResolvedVoice]:
     return {row.name: _resolve_row(row) for row in _rows() if row.enabled}
 
 
-def resolve(name: str | None) -> str:
-    """Return the stored name of a voice, or the default voice if `name` is empty. Raises UnknownVoice."""
+def resolve(name: str | None, *, language: str = "") -> str:
+    """Return the stored name of a voice, or the default voice if `name` is empty. Raises UnknownVoice.
+
+    The default voice is the default of all languages, unless it does not speak `language` and another voice does.
+    """
     asked = str(name or "").strip().lower()
     voices = catalogue()
     if not asked and voices:
-        return DEFAULT if DEFAULT in voices else next(iter(voices))
+        speakers = [voice.name for voice in voices.values() if voice.language == language] or list(voices)
+        return DEFAULT if DEFAULT in speakers else speakers[0]
     if asked in voices:
         return asked
     premium = asked.endswith("(premium)")
@@ -152,7 +156,7 @@ def resolve_stored(name: str | None) -> str:
 
 
 def with_fallback(name: str) -> ResolvedVoice:
-    """Return the voice with the engine that speaks now: espeak while its own engine is not installed."""
+    """Return the voice with the engine that speaks now: espeak, as long as the voice's own engine is not installed."""
     voice = next(_resolve_row(row) for row in _rows() if row.name == name)
     engine = get_engine(voice.engine)
     if voice.engine == FALLBACK or not (hint := engine.install_hint(voice.options)):

@@ -57,6 +57,9 @@ def test_reading_needs_no_more_than_view() -> None:
         "/api/system/audit/",
         "/api/system/keys/",
         "/api/system/members/",
+        "/api/system/people/requests/",
+        "/api/system/people/requests/<id:request_id>/",
+        "/api/system/senders/",
         "/api/v1/auths/get-api-keys/",
         "/api/v1/auths/list/send-otps/",  # it shows the passwords
     }

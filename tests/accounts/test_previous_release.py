@@ -122,7 +122,7 @@ def test_passwords_tokens_and_keys_of_the_previous_release_still_work(old: psyco
     assert bearer(KEY).get(PROFILE).json()["id"] == user.pk
     key = ApiKey.objects.get()
     assert (key.created_by, key.is_of_v1, key.expires_at) == (user, True, None)
-    assert key.scopes == ["view", "prepare", "send", "manage_credits", "manage_account"]
+    assert key.scopes == ["view", "prepare", "send", "manage_credits", "manage_account", "listen"]
 
 
 def test_both_releases_move_credits_and_the_ledger_stays_exact(old: psycopg.Connection[Any]) -> None:

@@ -69,7 +69,8 @@ class MemberViewSet(V0ViewSet):
     @needs(Permission.MANAGE_ACCOUNT, only=AccountKind.LIVE)
     def update(self, request: Request, member_id: int) -> Response:
         access = access_of(request)
-        members.find(account=access.account, member_id=member_id)  # a wrong id is a 404, whatever the body
+        # first, so that a wrong id is a 404 even if the body is invalid
+        members.find(account=access.account, member_id=member_id)
         member = members.change(
             account=access.account,
             member_id=member_id,
@@ -78,7 +79,7 @@ class MemberViewSet(V0ViewSet):
         )
         return success({"member": member_json(member)}, message="Member changed.")
 
-    @needs(None, only=AccountKind.LIVE)  # everybody may leave
+    @needs(None, only=AccountKind.LIVE)  # members may always remove themselves
     def destroy(self, request: Request, member_id: int) -> Response:
         access = access_of(request)
         members.remove(account=access.account, member_id=member_id, by=access.actor)

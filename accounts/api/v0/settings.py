@@ -1,6 +1,7 @@
 """The settings of an account. TingTing's API has none; this is an addition of iris.
 
-A new setting needs its field in `Account`, a line in `accounts.account_settings` and one in `SettingChanges`.
+A new setting needs its field in `Account`, a line in `accounts.account_settings` and one in `SettingChanges`, and the
+trigger of the audit log must know it (`accounts.audit_triggers`).
 """
 
 from __future__ import annotations
@@ -8,61 +9,45 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils import timezone
 from rest_framework import serializers
-from rest_framework.fields import empty
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import actors
 from accounts.account_settings import SETTINGS, change_settings, settings_of
 from accounts.api.account import account_of
+from accounts.api.amounts import credits_json
 from accounts.api.permissions import needs
+from accounts.api.v0.setting_fields import Choice, Count, Credits, Flag, Name
+from accounts.models import Account, Retention
+from accounts.models.accounts import Language
 from accounts.permissions import Permission
 from iris.api.envelope import success
-from iris.api.fields import quoted, validated
+from iris.api.fields import validated
 from iris.api.viewsets import V0ViewSet
 from iris.errors import InvalidInput
 
-OFF = ("off", "none", "null")
-
-
-class Count(serializers.Field[Any, Any, Any, Any]):
-    """A whole number, or the same as text. With `can_be_off`, null and the words in `OFF` are read as None.
-
-    In other fields, null means that the field was omitted. Here it is a value, because clients must be able to switch a
-    setting off.
-    """
-
-    default_error_messages = {
-        "invalid": "{value} is not a whole number.",
-        "off": "{value} is not a whole number. Send null or “off” to switch this off.",
-    }
-
-    def __init__(self, *, can_be_off: bool = False, **options: Any) -> None:
-        super().__init__(required=False, **options)
-        self._can_be_off = can_be_off
-
-    def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
-        value = dictionary.get(self.field_name, empty)
-        if value is None and self._can_be_off:
-            return OFF[0]
-        return empty if value is None or value == "" else value
-
-    def to_internal_value(self, data: Any) -> int | None:
-        text = data.strip().lower() if isinstance(data, str) else str(data) if type(data) is int else ""
-        if self._can_be_off and text in OFF:
-            return None
-        digits = text.removeprefix("-")
-        if not (digits.isascii() and digits.isdecimal() and len(text) <= 18):
-            self.fail("off" if self._can_be_off else "invalid", value=quoted(data))
-        return int(text)
+# The published words for services, and how `Account.default_services` stores them.
+SERVICES = {"PHONE": "call", "SMS": "sms", "SMS & PHONE": "both"}
+_WORDS = {stored: word for word, stored in SERVICES.items()}
 
 
 class SettingChanges(serializers.Serializer[Any]):
     """The settings to change. A request can contain any of them."""
 
+    time_zone = Name()
+    language = Choice({one.value: one.value for one in Language}, off=Language.NEPALI.value)
+    default_voice = Name()
+    default_caller = Name()
+    default_services = Choice(SERVICES)
+    default_spending_limit = Credits(off=None)
     approval_above = Count(can_be_off=True)
     approval_hours = Count()
+    announce_recording = Flag()
+    keep_messages_days = Count(can_be_off=True)
+    keep_recordings_days = Count(can_be_off=True)
+    keep_recipients_days = Count(can_be_off=True)
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping) and not set(data) & set(self.fields):
@@ -73,10 +58,28 @@ class SettingChanges(serializers.Serializer[Any]):
 class SettingsViewSet(V0ViewSet):
     @needs(Permission.VIEW)
     def retrieve(self, request: Request) -> Response:
-        return success({"settings": settings_of(account_of(request))})
+        return success({"settings": settings_json(account_of(request))})
 
     @needs(Permission.MANAGE_ACCOUNT)
     def update(self, request: Request) -> Response:
         changes = validated(SettingChanges(data=request.data))
         account = change_settings(account=account_of(request), by=actors.current(), **changes)
-        return success({"settings": settings_of(account)}, message="Settings changed.")
+        return success({"settings": settings_json(account)}, message="Settings changed.")
+
+
+def settings_json(account: Account) -> dict[str, Any]:
+    """Return all settings in the words of the API. Settings that are switched off are null."""
+    shown = {name: None if value == "" else value for name, value in settings_of(account).items()}
+    limit = account.default_spending_limit
+    shown["default_services"] = _WORDS.get(account.default_services)
+    shown["default_spending_limit"] = None if limit is None else credits_json(limit)
+    shown["erased"] = _erased_json(account)
+    return shown
+
+
+def _erased_json(account: Account) -> dict[str, Any] | None:
+    """Return the counts of data that passes of retention erased, on the last day on which they erased any."""
+    last = Retention.objects.filter(account=account, erased_at__isnull=False).first()
+    if last is None or last.erased_at is None:
+        return None
+    return {"at": timezone.localtime(last.erased_at).isoformat(), **last.counts}

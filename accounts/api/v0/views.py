@@ -66,7 +66,7 @@ class RefreshView(V0View):
     def post(self, request: Request) -> Response:
         form = RefreshSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        # The contract documents this response without the envelope.
+        # TingTing documents this response without the envelope.
         return Response({"access": authentication.refresh_access(form.validated_data["refresh"])})
 
 

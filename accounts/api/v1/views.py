@@ -112,7 +112,10 @@ class GenerateKey(V1View):
 
 
 class Key(V1View):
-    """Show only the beginning of the key. The contract shows the whole key, but the database stores only its hash."""
+    """Show only the beginning of the key.
+
+    The documented response shows the whole key, but the database stores only its beginning and its hash.
+    """
 
     @needs(Permission.MANAGE_ACCOUNT)
     def get(self, request: Request) -> Response:
@@ -150,7 +153,7 @@ class Profile(V1View):
 
 
 def _utc(moment: datetime | None) -> str | None:
-    """Format a time in UTC with a Z. The contract documents this for keys, unlike for all other times of v1."""
+    """Format a time in UTC with a Z. TingTing documents this format for API keys, but not for the other times of v1."""
     if moment is None:
         return None
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

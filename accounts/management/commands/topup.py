@@ -33,7 +33,7 @@ class Command(BaseCommand):
                     f" POST /api/system/twin/. To top up its account, give the number {account.twin_of_id}."
                 )
             with transaction.atomic():
-                # Of two commands with the same cause, the second waits here and then sees the entry of the first.
+                # The lock makes a second command with the same cause wait here, so that it then sees the entry of the first.
                 Account.objects.select_for_update(no_key=True).get(pk=account.pk)
                 before = CreditEntry.objects.filter(kind=CreditEntry.Kind.TOPUP, cause=cause or "").first()
                 entry = credits.top_up(account=account, amount=read_amount(amount), note=note, cause=cause)

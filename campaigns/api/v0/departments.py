@@ -29,7 +29,7 @@ class DepartmentName(serializers.Serializer[Any]):
 
 
 class NewTransfer(serializers.Serializer[Any]):
-    """Credits to move, and which way: the amount itself is never negative."""
+    """Credits to move, and the direction. The amount is never negative."""
 
     amount = Amount()
     direction = Word({one.value: one for one in Direction})
@@ -39,7 +39,7 @@ class NewTransfer(serializers.Serializer[Any]):
 class DepartmentViewSet(V0ViewSet):
     @needs(Permission.VIEW, only=AccountKind.LIVE)
     def list(self, request: Request) -> Response:
-        """List the departments with their figures, and the sums over all departments, also those on other pages."""
+        """List the departments with their figures, and the sums over all departments, also over those on other pages."""
         account = account_of(request)
         rows = Account.objects.filter(parent=account).order_by("pk")
         figures = figures_of(list(rows))
@@ -65,7 +65,7 @@ class DepartmentViewSet(V0ViewSet):
         account = account_of(request)
         departments.find(
             parent=account, department_id=department_id
-        )  # a wrong id is a 404, whatever the body
+        )  # first, so that a wrong id is a 404 even if the body is invalid
         sent = validated(DepartmentName(data=request.data))
         department = departments.rename(parent=account, department_id=department_id, name=sent["name"])
         return _shown(department, "Department renamed.")

@@ -11,6 +11,7 @@ from rest_framework import serializers
 
 from accounts.api.amounts import credits_json
 from campaigns.api.approval import awaiting_json
+from campaigns.api.defaults import with_default_services
 from campaigns.api.v0.known_fields import KnownFields
 from campaigns.api.words import RECIPIENT_STATUSES, SERVICES, notice_json, pause_reason_json
 from campaigns.messages import MAX_CHARACTERS
@@ -67,6 +68,9 @@ class NewCampaign(CampaignChanges):
     send_to_number_file = Upload(required=False, source="sheet")
     number_column = Text(required=False, max_length=200)
 
+    def get_fields(self) -> dict[str, Any]:
+        return with_default_services(super().get_fields(), account=self.context.get("account"))
+
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if ("numbers" in attrs) == ("sheet" in attrs):
             raise serializers.ValidationError(
@@ -103,7 +107,7 @@ class Beginning(KnownFields):
 
 
 class Approval(KnownFields):
-    """A request that approves a run. It names the run, so that nobody approves what they have not seen."""
+    """A request that approves a run. It names the run, so that nobody approves a run that they have not seen."""
 
     run = Id(
         error_messages={
@@ -164,6 +168,12 @@ def import_json(campaign: Campaign) -> dict[str, Any]:
     return {"import": {**shown, "errors": latest.errors}}
 
 
+def limit_json(campaign: Campaign) -> dict[str, Any]:
+    """Return the most credits that a run may spend; empty without a limit. It is an addition to the documentation."""
+    limit = campaign.spending_limit
+    return {} if limit is None else {"credit_limit": credits_json(limit)}
+
+
 def details(shown: dict[str, Any]) -> list[dict[str, Any]] | dict[str, Any]:
     """Return a campaign as the value of `details`: a list as documented, or the object that some clients need."""
     return shown if settings.IRIS_V0_DETAILS_OBJECT else [shown]
@@ -189,7 +199,7 @@ def begin_message(run: Run) -> str:
     if run.status == RunStatus.AWAITING:
         return "Campaign awaits approval by another person"
     if run.status == RunStatus.SCHEDULED:
-        starts_at = timezone.localtime(run.starts_at, timezone.get_default_timezone())
+        starts_at = timezone.localtime(run.starts_at)
         return f"Campaign is scheduled for {starts_at:%Y-%m-%dT%H:%M}"
     return "Campaign is running" if run.individual is None else "Campaign is running!!"
 

@@ -130,7 +130,7 @@ def _values(shown: AccountStatement, one: DayLine) -> tuple[Any, ...]:
 
 
 def _csv(shown: AccountStatement) -> StreamingHttpResponse:
-    """Return the statement as CSV. The columns `balance` and `held` of all rows but the last add up to those of the last."""
+    """Return the statement as CSV. In the columns `balance` and `held`, the last row is the sum of all other rows."""
     return StreamingHttpResponse(
         _rows(shown),
         content_type="text/csv; charset=utf-8",

@@ -28,6 +28,7 @@ from campaigns.api.v0.serializers import (
     details,
     hold_message,
     import_json,
+    limit_json,
     resume_message,
 )
 from campaigns.models import Campaign
@@ -57,8 +58,9 @@ class CampaignViewSet(V0ViewSet):
     @reads(parsers.LIST_AND_FILES)
     @needs(Permission.PREPARE)
     def create(self, request: Request) -> Response:
-        new = validated(NewCampaign(data=request.data))
-        campaign, skipped, number_heading = services.create_campaign(account=account_of(request), **new)
+        account = account_of(request)
+        new = validated(NewCampaign(data=request.data, context={"account": account}))
+        campaign, skipped, number_heading = services.create_campaign(account=account, **new)
         shown = campaign_json(campaign, run_status=None, usable_tags=False) | import_json(campaign)
         if "sheet" in new:
             shown["number_column"] = number_heading  # an addition
@@ -75,7 +77,7 @@ class CampaignViewSet(V0ViewSet):
     def retrieve(self, request: Request, campaign_id: int) -> Response:
         campaign = campaign_of(request, campaign_id)
         shown = campaign_json(campaign, run_status=campaign.run_status) | import_json(campaign)
-        shown |= approval_json(campaign, request._request)
+        shown |= limit_json(campaign) | approval_json(campaign, request._request)
         return success({"messages": "Details Retrived successfully", "details": details(shown)})  # sic
 
     @reads(parsers.TEXTS)

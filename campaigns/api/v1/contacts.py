@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from django.http import StreamingHttpResponse
@@ -39,6 +40,7 @@ from iris.api.fields import validated
 from iris.api.pagination import paginate_in_v1
 from iris.api.streaming import loaded, streamed
 from iris.api.viewsets import V1ViewSet, reads
+from telephony.numbering import Operator
 
 PAGE, LARGEST_PAGE = 100, 1_000
 
@@ -50,10 +52,7 @@ class ContactViewSet(V1ViewSet):
         campaign = campaign_of(request, campaign_id)
         sums = {
             "total_credits_consumed": credits_json(totals.credits_of(campaign)),
-            "carrier_summary": {
-                CARRIERS[operator]: n
-                for operator, n in sorted(totals.operators_of(campaign).items(), key=_by_name)
-            },
+            "carrier_summary": _by_carrier(totals.operators_of(campaign)),
         }
         return _page(request, campaign, sums)
 
@@ -218,5 +217,9 @@ def _with_answers(
     ]
 
 
-def _by_name(entry: tuple[Any, int]) -> str:
-    return CARRIERS[entry[0]]
+def _by_carrier(counts: Mapping[Operator, int]) -> dict[str, int]:
+    """Return the counts by v1's words, in the order of these words."""
+    by_word: Counter[str] = Counter()
+    for operator, n in counts.items():
+        by_word[CARRIERS[operator]] += n
+    return dict(sorted(by_word.items()))

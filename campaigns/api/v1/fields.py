@@ -96,12 +96,12 @@ class Schedule(_OptionalValue, Moment):
         the client changes another field.
         """
         moment = self._read(data)
-        nepali = timezone.localtime(stored, timezone.get_default_timezone())
+        local = timezone.localtime(stored)
         try:
             in_utc = moment.astimezone(UTC)
         except OverflowError:  # in the first hours of the year 1
             return False
-        same_clock = in_utc.replace(tzinfo=None) - nepali.replace(tzinfo=None)
+        same_clock = in_utc.replace(tzinfo=None) - local.replace(tzinfo=None)
         return abs((moment - stored).total_seconds()) < 0.001 or (
             str(data).strip().upper().endswith("Z") and abs(same_clock.total_seconds()) < 0.001
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, tzinfo
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -15,6 +15,7 @@ from rest_framework.request import Request
 
 from accounts.api.amounts import credits_json
 from campaigns.api.approval import awaiting_json
+from campaigns.api.defaults import with_default_services
 from campaigns.api.v1.fields import (
     Category,
     CreditLimit,
@@ -77,6 +78,9 @@ class NewCampaign(CampaignChanges):
     name = Text(max_length=200)
     services = Services(OFFERED, source="service")
     steps = Steps(required=False)
+
+    def get_fields(self) -> dict[str, Any]:
+        return with_default_services(super().get_fields(), account=self.context.get("account"))
 
 
 class ContactChanges(serializers.Serializer[Any]):
@@ -241,7 +245,7 @@ def _added_contact_json(recipient: Recipient, *, order: Mapping[str, int]) -> di
 
     It has only the attributes that were sent with the contact, because a campaign can have many tags.
     """
-    updated_at, created_at = _moments_of_many(recipient.updated_at)
+    updated_at, created_at = _moments_of_many(recipient.updated_at, timezone.get_current_timezone())
     return {
         "id": recipient.pk,
         "updated_at": updated_at,
@@ -264,15 +268,15 @@ def _added_contact_json(recipient: Recipient, *, order: Mapping[str, int]) -> di
 
 
 @lru_cache(maxsize=16)
-def _moments_of_many(moment: datetime) -> tuple[str, str | None]:
+def _moments_of_many(moment: datetime, zone: tzinfo) -> tuple[str, str | None]:
     """Return a time as documented for added contacts (not ISO 8601), and as everywhere else.
 
     The cache helps because all contacts of a request were added at the same time.
     """
-    local = timezone.localtime(moment, timezone.get_default_timezone())
+    local = timezone.localtime(moment, zone)
     return dateformat.format(local, "N j, Y, h:i A"), moment_json(moment)
 
 
 def moment_json(moment: datetime | None) -> str | None:
-    """Return a time as ISO 8601 in the server's zone, with 6 or no decimals, because old Python versions need that."""
-    return None if moment is None else timezone.localtime(moment, timezone.get_default_timezone()).isoformat()
+    """Return a time as ISO 8601 in the account's zone, with 6 or no decimals, because old Python versions need that."""
+    return None if moment is None else timezone.localtime(moment).isoformat()

@@ -79,11 +79,12 @@ class CampaignViewSet(V1ViewSet):
     @reads(parsers.LIST_AND_FILES)
     @needs(Permission.PREPARE)
     def create(self, request: Request) -> Response:
-        new = _with_recording(validated(NewCampaign(data=request.data)))
+        account = account_of(request)
+        new = _with_recording(validated(NewCampaign(data=request.data, context={"account": account})))
         asked = new.pop("steps", [])
         steps = plans_of(asked, renumbered=True) if new["service"] is Service.SURVEY else []
         with transaction.atomic():
-            campaign = services.create_campaign(account=account_of(request), **new).campaign
+            campaign = services.create_campaign(account=account, **new).campaign
             if steps:
                 set_steps(campaign=campaign, steps=steps)
         return Response(detail_json(campaign, None, request), status=201)
@@ -182,7 +183,7 @@ def run_campaign(campaign: Any) -> Response:
         return Response({"message": "Campaign awaits approval by another person.", **begun_json(run)})
     if run.status != RunStatus.SCHEDULED:
         return Response({"message": "Campaign Began Successfully!!"})
-    starts_at = timezone.localtime(run.starts_at, timezone.get_default_timezone())
+    starts_at = timezone.localtime(run.starts_at)
     return Response({"message": f"Campaign Scheduled successfully for {_in_nepal(starts_at)}"})
 
 

@@ -33,7 +33,8 @@ FAILOVER_TARGETS = {
 }
 
 CATEGORIES = {Source.MESSAGE: "Text", Source.AUDIO: "Audio"}
-CARRIERS = {Operator.NTC: "NTC", Operator.NCELL: "Ncell", Operator.OTHER: "other"}
+# v1 has no word for Smart Telecom.
+CARRIERS = {Operator.NTC: "NTC", Operator.NCELL: "Ncell", Operator.SMART: "other", Operator.OTHER: "other"}
 OUTCOMES = {
     DeliveryStatus.UNANSWERED: "Unanswered",
     DeliveryStatus.HUNGUP: "HungUp",

@@ -1,4 +1,4 @@
-"""Know the words in headings: of phone numbers, and of ids that must not be dialled."""
+"""The words in headings of phone numbers, and in headings of ids that must not be dialled."""
 
 from __future__ import annotations
 

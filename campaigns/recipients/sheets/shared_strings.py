@@ -15,7 +15,7 @@ _MAX_STRINGS = 10_000_000
 _MAX_STRINGS_BYTES = 256 * 2**20
 _DECODED_CHARACTERS = 2_000_000  # of strings that are kept decoded
 # Each shared string is cut to this length. Longer ones are useless: values of more than 1,000 characters are rejected, and
-# an escaped character takes seven.
+# 1,000 escaped characters take 7,000.
 _KEPT_CHARACTERS = 10_000
 
 

@@ -39,7 +39,8 @@ _NOT_SHEETS = (
     (b"[", "JSON"),
     (b"begin:vcard", "a list of contacts (vCard)"),
 )
-# Spreadsheet programs open these, too, whatever they are called: `.xls` files of web applications are often web pages.
+# Spreadsheet programs also open these formats, whatever the file's name: `.xls` files of web applications are often web
+# pages.
 _OPENED_BY_PROGRAMS = (
     (b"<?xml", "an XML document"),
     (b"<", "a web page"),
@@ -99,7 +100,7 @@ class Sheet:
             raise NotASheet(f"The sheet is empty. {ADVICE}")
         table = find_table(first_rows, chosen=number_column, check=budget.check_time)
         self._rows_above = 0 if table.heading is None else table.heading + 1
-        # The first iteration continues here, so that a single iteration reads the file only once.
+        # The first iteration continues from this position, so that a single iteration reads the file only once.
         self._opened: tuple[list[Row], Generator[Row, None, None]] | None = (
             first_rows[self._rows_above :],
             rows,

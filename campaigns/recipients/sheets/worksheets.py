@@ -1,4 +1,4 @@
-"""Choose the worksheet that is read, and say what is not read. Modules for all formats use this."""
+"""Choose the worksheet that is read, and report the parts that are not read. The modules of all formats use this."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from campaigns.recipients.sheets.cells import numbers_in
 from campaigns.recipients.sheets.grid import Cell, Row
 from campaigns.recipients.sheets.headings import names_numbers
 
-ROWS_EXAMINED = 100  # of each worksheet, until one has a list; blank rows do not count
+ROWS_EXAMINED = 100  # rows of each worksheet that are searched for a list; blank rows do not count
 COLUMNS_EXAMINED = 30
 MAX_HEADING_CHARACTERS = 100
 # A cover sheet can have a telephone number too: that of the office that sent the list.

@@ -78,7 +78,7 @@ def _width_of(row: str) -> int:
 
 
 class _Skipped:
-    """What is skipped in one worksheet: hidden rows, and formulas without a result. `first_…` are row numbers."""
+    """Counts of skipped items in one worksheet: hidden rows, and formulas without a result. `first_…` are row numbers."""
 
     def __init__(self) -> None:
         self.hidden_rows = self.first_hidden = self.formulas = self.first_formula = 0

@@ -52,7 +52,7 @@ def sent_json(otp: Otp, *, account: Account, company: str) -> dict[str, Any]:
 
 def otp_json(otp: Otp) -> dict[str, Any]:
     """Return an OTP as the list shows it. The number has a different key here."""
-    created = timezone.localtime(otp.created_at, timezone.get_default_timezone())
+    created = timezone.localtime(otp.created_at)
     return {
         "id": otp.pk,
         "phone_number": otp.number,

@@ -1,4 +1,7 @@
 from iris.api.views import with_and_without_slash
+from telephony.api.v0.people import PeopleViewSet
+from telephony.api.v0.senders import SenderViewSet
+from telephony.api.v0.tariff import TariffViewSet
 from telephony.api.v0.views import PhoneNumberViewSet, TestVoice
 
 urlpatterns = [
@@ -10,5 +13,24 @@ urlpatterns = [
         PhoneNumberViewSet.as_view({"get": "list", "post": "buy", "delete": "release"}),
         name="v0-phone-numbers",
     ),
+    *with_and_without_slash(
+        "people/export", PeopleViewSet.as_view({"post": "export"}), name="v0-people-export"
+    ),
+    *with_and_without_slash("people/erase", PeopleViewSet.as_view({"post": "erase"}), name="v0-people-erase"),
+    *with_and_without_slash(
+        "people/requests", PeopleViewSet.as_view({"get": "list"}), name="v0-people-requests"
+    ),
+    *with_and_without_slash(
+        "people/requests/<id:request_id>",
+        PeopleViewSet.as_view({"get": "retrieve"}),
+        name="v0-people-request",
+    ),
+    *with_and_without_slash(
+        "senders", SenderViewSet.as_view({"get": "list", "post": "create"}), name="v0-senders"
+    ),
+    *with_and_without_slash(
+        "senders/<id:sender_id>", SenderViewSet.as_view({"delete": "destroy"}), name="v0-sender"
+    ),
+    *with_and_without_slash("tariff", TariffViewSet.as_view({"get": "list"}), name="v0-tariff"),
     *with_and_without_slash("test/voice", TestVoice.as_view(), name="v0-test-voice"),
 ]

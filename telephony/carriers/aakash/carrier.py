@@ -93,7 +93,7 @@ class AakashCarrier(HttpCarrier):
         if body.get("error") is True:
             return _refusal(str(body.get("message")))
         if body.get("error") is not False:
-            # A framework's own refusal has a message alone, such as {"message": "Unauthenticated."}.
+            # A refusal by the API's web framework has only a message, such as {"message": "Unauthenticated."}.
             known = _refusal(str(body.get("message", ""))) if response.status >= 400 else None
             return None if known is None or known.verdict is Verdict.UNKNOWN else known
         data = body.get("data")
@@ -181,7 +181,7 @@ class AakashCarrier(HttpCarrier):
 
 
 def _refusal(message: str) -> Refusal:
-    """Return what an error text means. Unknown texts are ambiguous: the API says nothing about what it did."""
+    """Return the meaning of an error text. After an unknown text, it is unclear whether the API has accepted the SMS."""
     words = message[:500].casefold()
     for pattern, verdict in MESSAGES:
         if re.search(pattern, words):

@@ -70,7 +70,7 @@ def page_of(body: Mapping[str, Any]) -> Page | None:
 
 
 def assign(rows: Iterable[Row], sent: Sequence[Sent]) -> Iterator[tuple[Row, Sent]]:
-    """Yield each row with the SMS it is about: by its id, or else by number, text and time. No SMS gets two rows."""
+    """Yield each row with its SMS, found by the id, or else by number, text and time. No SMS gets two rows."""
     by_ref = {bare(one.ref): one for one in sent if one.ref}
     by_words: dict[tuple[str, str], list[Sent]] = defaultdict(list)
     for each in sorted(sent, key=lambda one: one.at):

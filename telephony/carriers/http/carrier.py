@@ -82,7 +82,7 @@ class HttpCarrier(ConcurrentCarrier):
 
     @abstractmethod
     def outcome(self, one: Submission, response: ApiResponse) -> Result | Refusal | None:
-        """Return what the response says; None if its body says nothing known, so that its status decides."""
+        """Return the result in the response; None if the adapter does not know the body, so that the HTTP status decides."""
 
     # The flow ---------------------------------------------------------------------------------------------------
 
@@ -116,7 +116,7 @@ class HttpCarrier(ConcurrentCarrier):
             return {}
 
     def find(self, keys: Sequence[str]) -> dict[str, bool]:
-        """Return what `look_up` returns. An adapter that `looks_up` implements it; it may raise a `CarrierError`."""
+        """Return the result of `look_up`. Adapters with `looks_up` implement this. It may raise a `CarrierError`."""
         raise NotImplementedError
 
     def close(self) -> None:
@@ -131,7 +131,7 @@ class HttpCarrier(ConcurrentCarrier):
         try:
             return self.request_of(one)
         except Exception as error:
-            # Whatever the error is, nothing was sent, and it must not hold up the others.
+            # Whatever the error is, this request was not sent, and the other requests must still be sent.
             log.exception("%s: the request of delivery %s cannot be prepared", self.alias, one.key)
             text = f"The request cannot be prepared ({type(error).__name__})."
             return Later(key=one.key, seconds=UNPREPARED_RETRY_SECONDS, text=text)
@@ -216,8 +216,9 @@ class HttpCarrier(ConcurrentCarrier):
         log.info("%s refused delivery %s: %s", self.alias, one.key, text)
         cause, meaning = FAILURES[refusal.verdict]
         now = time.monotonic()
+        refused = one.sender if refusal.about_sender and one.sender else one.to
         in_a_row = self._refusals.count(
-            recipient=one.to, meaning=meaning, code=refusal.code, sent_at=sent_at, now=now
+            recipient=refused, meaning=meaning, code=refusal.code, sent_at=sent_at, now=now
         )
         if in_a_row and meaning is Meaning.TRUNK:
             return Misconfigured(f"Several recipients in a row were refused: {text} (delivery {one.key})")

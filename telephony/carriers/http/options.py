@@ -126,20 +126,26 @@ def _certificates(value: Any) -> str:
 
 
 COMMON: dict[str, Option] = {
-    "connections": Option(100, "Most requests at the same time, in each process that sends.", whole_number(1, 500)),
+    "connections": Option(100, "Maximum number of simultaneous requests in each process that sends.", whole_number(1, 500)),
     "connect_seconds": Option(5, "Seconds until a connection must be open, TLS included.", number(0.1, 60)),
     "read_seconds": Option(15, "Longest silence of the carrier within a response, in seconds.", number(0.1, 120)),
     "request_seconds": Option(
         20, "Seconds for a whole request. A call or SMS without a response by then becomes unknown.", number(0.1, 120)
     ),
     "tls_ca": Option(
-        "", "File of the authority that signed the carrier's certificate, instead of the usual ones.", _certificates
+        "",
+        "Certificate of the authority that signed the carrier's certificate. Empty: this server's usual ones.",
+        _certificates,
     ),
 }  # fmt: skip
 
 
 def defaults_of(table: Mapping[str, Option]) -> dict[str, Any]:
-    """Return the default of every option that the carriers file may have, with the places of secrets."""
+    """Return the default of every option that the carriers file may have.
+
+    A secret can also be read from a file or from an environment variable, so each secret also has the options NAME_file and
+    NAME_env.
+    """
     places = {
         f"{name}_{place}": ""
         for name, option in table.items()

@@ -1,4 +1,4 @@
-"""What a carrier's error code means. Each adapter has a table from its codes to these verdicts."""
+"""The meanings of carriers' error codes. Each adapter has a table from its codes to these verdicts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from telephony.models import Cause
 
 
 class Verdict(Enum):
-    """What a refusal is about, and what becomes of the delivery. The values are printed in docs/http-carriers.md."""
+    """The subject of a refusal, such as the trunk or the recipient, and the consequence for the delivery.
+
+    The values are printed in docs/http-carriers.md.
+    """
 
     INVALID = "failed: invalid number"
     REFUSED = "failed: refused"
@@ -39,7 +42,7 @@ FAILURES: Mapping[Verdict, tuple[Cause, Meaning]] = {
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """One line of an adapter's table: what the carrier's documentation calls the code, and the verdict."""
+    """One line of an adapter's table: the name of the code in the carrier's documentation, and the verdict."""
 
     name: str
     verdict: Verdict
@@ -47,16 +50,20 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The carrier refused one submission. `text` has the carrier's words and the code; `code` tells refusals apart."""
+    """The carrier refused one submission. `text` has the carrier's words and the code; `code` tells refusals apart.
+
+    If it is `about_sender`, all refusals of one approved sender count as one: a wrong sender must not stop the trunk.
+    """
 
     verdict: Verdict
     text: str = field(repr=False)
     code: str = ""
     retry_after: float | None = None
+    about_sender: bool = False
 
 
 def status_codes(status: int) -> Verdict:
-    """Return the verdict on a response whose body says nothing that the adapter understands.
+    """Return the verdict for a response whose body the adapter does not understand.
 
     A server that does not process a request answers with one of these statuses (RFC 9110, 15.4 and 15.5): the address or
     the login is wrong, it does not know the method or the format, or a firewall in front of it rejects this text. It

@@ -22,6 +22,7 @@ from django.utils import timezone
 
 from telephony import speech
 from telephony.call_scripts import (
+    ANNOUNCEMENT,
     AnsweredBy,
     Script,
     SurveyResponse,
@@ -83,6 +84,7 @@ class SandboxCarrier(Carrier):
     batch_size: ClassVar = 1000
     polls: ClassVar = True
     looks_up: ClassVar = True
+    takes_senders: ClassVar = True
 
     def submit(self, batch: Sequence[Submission]) -> list[Result]:
         received_at = timezone.now()
@@ -140,7 +142,7 @@ def _store(accepted: Sequence[tuple[Submission, Fate]], *, received_at: datetime
             "key": ("text", [one.key for one, _ in accepted]),
             "channel": ("text", [one.channel.value for one, _ in accepted]),
             "to": ("text", [one.to for one, _ in accepted]),
-            "caller": ("text", [one.caller for one, _ in accepted]),
+            "caller": ("text", [one.sender or one.caller for one, _ in accepted]),
             "text": ("text", [one.text for one, _ in accepted]),
             "audio_name": ("text", [one.audio_name for one, _ in accepted]),
             "audio_seconds": ("float8", [one.audio_seconds for one, _ in accepted]),
@@ -258,7 +260,8 @@ def _survey_responses(
     digits = [digit for digit in reversed(to) if digit.isdecimal()]
     given = []
     pressed = ""
-    for place, one in enumerate(finished_steps(script, seconds)):
+    asked = [one for one in finished_steps(script, seconds) if one.step != ANNOUNCEMENT]
+    for place, one in enumerate(asked):
         if one.answer is AnsweredBy.SPEECH:
             given.append(SurveyResponse(one.step, spoken_response()))
         elif one.answer is AnsweredBy.KEYS:

@@ -1,4 +1,4 @@
-"""Create the agents of the stack: one for each caller number, because the stack takes the From address from its agent."""
+"""Create the agents of the stack: one for each caller number, because a call's From address is that of its agent."""
 
 from __future__ import annotations
 

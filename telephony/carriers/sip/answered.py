@@ -19,10 +19,10 @@ def result_of(
     is_hung_up: bool,
     has_response: bool,
 ) -> tuple[DeliveryStatus, Cause, str]:
-    """Return the status, the cause and the text of an answered call that has ended.
+    """Return the status, the cause and the `carrier_text` of an answered call that has ended.
 
-    `share` is the percentage that was sent, `text` says how the call ended. `is_hung_up`: the far end ended it.
-    `has_response`: a person pressed a key or spoke, so what answered was not an announcement.
+    `share` is the percentage of the recording that was sent. `text` says how the call ended. `is_hung_up` means that the far
+    end ended the call. `has_response` means that a person pressed a key or spoke, so no announcement has answered the call.
     """
     if share == 100:
         return DeliveryStatus.COMPLETED, Cause.NONE, text

@@ -22,6 +22,7 @@ from telephony.carriers.sip.options import SipOptions
 from telephony.carriers.sip.playback import HELD_SECONDS, READY_SECONDS, NoAudio, Playback
 from telephony.carriers.sip.signalling import CallSignalling
 from telephony.carriers.sip.speech_capture import SpeechCapture
+from telephony.carriers.sip.transmission import CallTransmission
 from telephony.models import Cause, DeliveryStatus
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class UnansweredHandler(Protocol):
 
 
 class LiveCall:
-    """Follows a call that has just been dialled. The stack's events arrive in `events`; None means: hang up now.
+    """Follows a call that has just been dialled. The stack's events arrive in `events`; None is the request to hang up.
 
     Only a 200 counts as answered; early media does not. The message is sent only after the 200.
     """
@@ -74,12 +75,13 @@ class LiveCall:
         on_unanswered: UnansweredHandler,
         script: Script = (),
         signalling: Callable[[str], CallSignalling] = lambda call_id: CallSignalling(),
+        transmission: Callable[[str], CallTransmission] = lambda call_id: CallTransmission(),
         redial: Callable[[str], Awaitable[Call]] | None = None,
     ) -> None:
         self.events: asyncio.Queue[StackEvent | None] = asyncio.Queue()
         self.dialled_at = time.monotonic()
         self.trunk_responded = False  # whether the trunk sent any response beyond "100 Trying"
-        self.handle = 0  # by which the stack knows the call
+        self.handle = 0  # identifies the call in the stack
         self.call_id = ""
         self.outcome: Outcome | None = None  # set if the call was not answered
         self.key = key
@@ -92,12 +94,13 @@ class LiveCall:
         self._on_unanswered = on_unanswered
         self._script = script
         self._signalling = signalling
+        self._transmission = transmission
         self._redial = redial
         self._redirects = 0
-        self._stack_text = ""  # what the stack said of the end
+        self._stack_text = ""  # the stack's text about the end of the call
         self._playback: Playback | None = None
         self._speech_capture: SpeechCapture | None = None
-        self._pressed: list[tuple[float, str]] = []  # second of the recording, and key
+        self._pressed: list[tuple[float, str]] = []  # (second of the recording, key)
         self._accepted = False
 
     async def follow(self, call: Call) -> None:
@@ -110,13 +113,14 @@ class LiveCall:
 
     @property
     def _said(self) -> CallSignalling:
-        """What the trunk has said in this call."""
+        """Return the SIP messages that the trunk has sent in this call."""
         return self._signalling(self.call_id)
 
     async def _wait_for_answer(self, call: Call) -> tuple[Call, float] | None:
-        """Wait for the pickup. Return the answered call and its time (monotonic).
+        """Wait for the pickup. Return the answered call and the time of the pickup (monotonic).
 
-        If there is none, report the outcome and return None. A redirect goes on with another call.
+        If the call ends without a pickup, report the outcome and return None. After a redirect, wait for the call to the new
+        target.
         """
         from baresip import Event
 
@@ -191,7 +195,7 @@ class LiveCall:
             return None, f"Not followed: {e}."
 
     def _end_unanswered(self, stack_text: str, *, refusal: str, rang: bool) -> None:
-        """Report a call that has ended without a pickup. `stack_text` is what the stack says of its end."""
+        """Report a call that has ended without a pickup. `stack_text` is the stack's text about the end."""
         said = self._said.final
         if (
             said is not None and said.status < 300
@@ -232,7 +236,7 @@ class LiveCall:
 
     async def _play(self, call: Call, answered_at: float) -> None:
         playback = Playback(
-            call.audio,
+            self._transmission(self.call_id),
             self._pcm,
             lead_seconds=self._options.lead_seconds,
             ready_seconds=HELD_SECONDS if sentences.is_held(self._said.final) else READY_SECONDS,
@@ -256,6 +260,7 @@ class LiveCall:
             end = str(e)
         # Use our clock, not the stack's report of the end: a late response to our BYE must not lengthen the call.
         seconds = time.monotonic() - answered_at
+        playback.stop()
         share = playback.share()
         speech_capture.end(playback.seconds())
         if playback.underruns:
@@ -282,7 +287,7 @@ class LiveCall:
     async def _wait(self, seconds: float) -> str | None:
         """Process events for `seconds`, or until the audio is renegotiated.
 
-        Return None if the call goes on. Otherwise it has ended: return FAR_END, or why we end it.
+        Return None if the call continues. Return FAR_END if the far end has ended it, or the reason why iris must end it.
         """
         from baresip import Event
 

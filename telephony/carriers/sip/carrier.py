@@ -42,7 +42,7 @@ from telephony.models import Cause, Channel
 
 log = logging.getLogger(__name__)
 
-UNREADABLE_RETRY_SECONDS = 30.0  # retry delay of a call whose recording could not be read
+UNREADABLE_RETRY_SECONDS = 30.0  # retry delay of a call if its recording could not be read
 REPORT_GRACE_SECONDS = 60.0  # time beyond the longest possible call, after which no report can come
 
 
@@ -88,7 +88,7 @@ class SipCarrier(SessionCarrier):
             except RecordingGone as error:
                 results.append(Rejected(key=one.key, cause=Cause.REFUSED, text=str(error)))
             except Exception as error:
-                # Whatever the error is, this call was not made, and it must not hold up the others.
+                # Whatever the error is, this call was not made, and the other calls must still be made.
                 text = "The recording cannot be read at present."
                 results.append(Later(key=one.key, seconds=UNREADABLE_RETRY_SECONDS, text=text))
                 unreadable.append(error)
@@ -99,7 +99,7 @@ class SipCarrier(SessionCarrier):
                 len(unreadable),
                 unreadable[0],
             )
-        now = timezone.now()  # check only now, because reading the recordings may have taken long
+        now = timezone.now()  # checked again, because reading the recordings may have taken long
         text = "The submission came after its time limit."
         # Retry behind other calls, because it may be this call's own recording that is slow to read.
         results += [Later(key=one.key, seconds=1.0, text=text) for one, until in requests if until <= now]

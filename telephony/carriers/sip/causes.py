@@ -18,8 +18,8 @@ UNANSWERED, FAILED = DeliveryStatus.UNANSWERED, DeliveryStatus.FAILED
 class Outcome:
     """The result of a call that was not answered.
 
-    `meaning` says whom the response is about, if no phone has rung. `did_not_ring` means that certainly no phone rang, so
-    the call may be retried.
+    `meaning` says what the response concerns, such as the trunk or the recipient, if no phone has rung. `did_not_ring` means
+    that certainly no phone rang, so the call may be retried.
     """
 
     status: DeliveryStatus
@@ -29,7 +29,7 @@ class Outcome:
 
     @property
     def again(self) -> bool:
-        """Whether the trunk did not accept the call, so that it is retried."""
+        """Return whether the call is retried, because the trunk did not accept it."""
         return self.meaning in (Meaning.BUSY, Meaning.TRUNK)
 
 
@@ -130,8 +130,8 @@ SIP_RESPONSES = {
     ),  # a proxy rejected the call before the phone rang
 }
 OUTCOMES_BY_CLASS = {3: REFUSED_BY_TRUNK, 4: REFUSED_BY_TRUNK, 5: FAILED_IN_TRUNK}
-# Not every gateway reports ringing. If a refusal comes later than this, the phone may have rung unreported. If it comes
-# sooner, no phone has rung long enough for anybody to pick up.
+# Not every gateway reports ringing. If a refusal comes later than this, the phone may have rung without a report. If the
+# refusal comes sooner, no phone has rung long enough for anybody to pick up.
 UNHEARD_RING_SECONDS = 10.0
 
 # ITU-T Q.850, table 1: the cause from the telephone network behind the trunk, sent in a Reason header (RFC 3326). It is
@@ -166,9 +166,9 @@ UNSENT_ERRNOS = {
     errno.EADDRNOTAVAIL,
     errno.EDESTADDRREQ,
 }
-# The stack reports the same errors if the first INVITE was sent and a later one could not be. Over UDP it retransmits
-# after 0.5 s (RFC 3261, T1); it tries the trunk's next address after 32 s of silence (timer B). So the error proves that
-# nothing was sent only if it comes sooner than that.
+# The stack reports the same errors if the first INVITE was sent and a later one could not be. Over UDP it retransmits after
+# 0.5 s (RFC 3261, T1); it tries the trunk's next address after 32 s of silence (timer B). So only an error that comes sooner
+# proves that nothing was sent.
 MAX_UNSENT_SECONDS = {"udp": 0.4, "tcp": 30.0, "tls": 30.0}
 MAX_LOOKUP_SECONDS = 30.0
 

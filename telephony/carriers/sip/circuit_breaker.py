@@ -33,7 +33,7 @@ class CircuitBreaker:
         # concerned only its number.
         self._last_success_at = -math.inf
         self._password_refusals = 0
-        # By the key of the call: how often it was dialled, and when it was dialled last.
+        # For each call, by its key: how often it was dialled, and when it was last dialled.
         self._attempts: dict[str, tuple[int, float]] = {}
 
     def __bool__(self) -> bool:
@@ -84,7 +84,7 @@ class CircuitBreaker:
                 return self._next_attempt(key, dialled_at=dialled_at, retry_after=retry_after)
         elif trunk_responded:
             self.note_success(dialled_at=dialled_at)
-        elif dialled_at >= self._last_success_at:  # otherwise the silence concerns only this call
+        elif dialled_at >= self._last_success_at:  # otherwise the missing response concerns only this call
             self.trip(reason)
         self.forget(key)
         return None
@@ -118,7 +118,8 @@ class CircuitBreaker:
         `waiting` says that the trunk has not responded yet to a call in progress.
         """
         if self._lockout_reason:
-            # Raise it once. It pauses the trunk, and after the operator has cleared the pause the trunk is tried again.
+            # Raise Misconfigured only once. It pauses the trunk. After the operator has ended the pause, the trunk must be
+            # tried again.
             reason, self._lockout_reason, self._lockout_reported_at = (
                 self._lockout_reason,
                 "",
@@ -141,7 +142,7 @@ class CircuitBreaker:
     def _is_lockout(self, *, to: str, outcome: Outcome, dialled_at: float) -> bool:
         """Return whether the trunk rejects our password for all calls, and not only on the route to one number.
 
-        If no call has got any further since the worker started, three rejections are enough, even of one number.
+        If every call since the worker's start was rejected, three rejections are enough, even of one number.
         """
         self._password_refusals += 1
         in_row = self._counts_against_trunk(to=to, outcome=outcome, text="", dialled_at=dialled_at)
@@ -190,7 +191,7 @@ class CircuitBreaker:
             del self._attempts[next(iter(self._attempts))]
 
     def _delay_after_rest(self, seconds: float) -> float:
-        """Return a delay that ends after the current rest, so that calls put off by the rest go first."""
+        """Return a delay that ends after the current rest, so that calls that waited for the end of the rest go first."""
         return max(seconds, self._rest.seconds_left(now=time.monotonic()) + YIELD_SECONDS)
 
     def _counts_against_trunk(self, *, to: str, outcome: Outcome, text: str, dialled_at: float) -> bool:

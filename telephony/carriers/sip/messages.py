@@ -42,8 +42,8 @@ class SipMessage:
 
     @classmethod
     def parse(cls, raw: bytes) -> SipMessage:
-        """Parse a message. Malformed parts are left out: the stack decides what to do about them, not iris."""
-        raw = raw.lstrip(b"\r\n")  # over TCP, empty lines before a message keep the connection alive
+        """Parse a message. Malformed parts are left out, because the stack handles them, not iris."""
+        raw = raw.lstrip(b"\r\n")  # over TCP, empty lines before a message are keep-alives
         end = _END_OF_HEAD.search(raw)
         head, body = (raw[: end.start()], raw[end.end() :]) if end else (raw, b"")
         first, *lines = _LINE_END.split(_FOLD.sub(" ", head.decode("utf-8", "replace")))
@@ -119,7 +119,7 @@ class SipMessage:
         return [uri for _, uri in sorted(found, key=lambda one: -one[0])]
 
     def text(self) -> str:
-        """Return a response as the operator reads it: its status line, then its reasons (RFC 3326)."""
+        """Return a response in the form for the operator: its status line, then its reasons (RFC 3326)."""
         return ",".join([f"{self.status} {self.reason_phrase}".strip(), *self.values("reason")])
 
 
@@ -129,7 +129,7 @@ def reasons_in(text: str) -> Iterator[str]:
 
 
 def parameters_of(value: str) -> tuple[str, dict[str, str]]:
-    """Return what stands before the parameters of a header value, and the parameters, with lower-case names."""
+    """Split a header value into the part before the parameters, and the parameters with lower-case names."""
     first, *rest = _PARAMETER.findall(value) or [""]
     pairs = (one.partition("=") for one in rest)
     return first.strip(), {name.strip().lower(): found.strip().strip('"').strip() for name, _, found in pairs}

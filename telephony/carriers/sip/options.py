@@ -14,6 +14,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from telephony.carriers.sip.reception import PLAYER
+from telephony.carriers.sip.transmission import SOURCE
 from telephony.numbering import to_e164
 
 if TYPE_CHECKING:
@@ -176,7 +177,11 @@ class SipOptions:
             reg_interval=self.register_seconds if registering else 0,
             transport=self.transport,  # type: ignore[arg-type]
             audio_codecs=self.codecs,
-            extra_params=(*self.account, f"audio_player={PLAYER},default"),
+            extra_params=(
+                *self.account,
+                f"audio_player={PLAYER},default",
+                f"audio_source={SOURCE},default",
+            ),
         )
 
     @property

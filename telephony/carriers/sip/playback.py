@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import time
-from contextlib import suppress
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from baresip import CallAudio
-    from baresip.audio import AudioInfo
+from telephony.carriers.sip.transmission import (
+    AHEAD_SECONDS,
+    PACKET_SECONDS,
+    STEP_SECONDS,
+    Buffer,
+    CallTransmission,
+    NotSending,
+)
 
 SAMPLES_PER_SECOND = 8000
 BYTES_PER_SECOND = 16_000  # 16 bit, mono
 FRAME_BYTES = 320  # 20 ms, one packet
-# How often the stack's buffer is refilled. It holds two seconds, so this process may be 1.5 s late without a gap.
+STEP_BYTES = round(STEP_SECONDS * BYTES_PER_SECOND)
+# The average time from writing audio to the buffer until the stack sends it.
+MEAN_ON_ITS_WAY_SECONDS = AHEAD_SECONDS + PACKET_SECONDS + STEP_SECONDS / 2
+# How often the buffer is refilled. It holds two seconds, so this process may be 1.5 s late without a gap.
 FEED_SECONDS = 0.5
 READY_SECONDS = 2.0  # timeout from the beginning until the call accepts audio
 # The same timeout if the far end has answered with its line on hold (RFC 3264, §8.4). A PBX may take the call off hold
@@ -27,64 +34,75 @@ class NoAudio(Exception):
 
 
 class Playback:
-    """Keeps the stack's buffer filled and measures how much of the recording was sent.
+    """Keeps the buffer of a call filled and measures how much of the recording was sent.
 
-    The stack takes a frame out of its buffer every 20 ms, in a thread of its own that does not wait for Python. If the far
-    end renegotiates the audio, the stack may replace its buffer. The recording then goes on with what was not sent yet.
-    Every position in the recording is a whole sample; otherwise each 16-bit sample would consist of bytes of two
+    Another thread takes STEP_BYTES out of the buffer at a time, and the stack sends them a little later (`transmission`). If
+    the far end renegotiates the audio, the call gets another buffer. The playback then continues with the audio that was not
+    sent yet. Every position in the recording is a whole sample; otherwise each 16-bit sample would consist of bytes of two
     different samples.
     """
 
     def __init__(
         self,
-        audio: CallAudio,
+        transmission: CallTransmission,
         pcm: bytes,
         *,
         lead_seconds: float,
         ready_seconds: float = READY_SECONDS,
     ) -> None:
-        self._audio = audio
+        self._transmission = transmission
+        self._number = 0  # of the buffer that was filled last
         self._pcm = memoryview(pcm + bytes(-len(pcm) % FRAME_BYTES))  # pad to whole frames
         self._ready_seconds = ready_seconds
         self._written = 0
         self._sent = 0
+        self._began = 0  # position in the recording at which the present buffer began
         self._is_new_buffer = True
-        self.was_ready = False  # whether the call has ever accepted audio
+        self.was_ready = False  # whether the call could ever send audio
         self.underruns = 0  # how often the buffer ran empty before the end, which is audible
         self._measured_at = time.monotonic()
-        self._begin_at = self._active_at = self._measured_at + lead_seconds
+        self._active_at = self._measured_at + lead_seconds
+        # Audio that is written now follows silence of AHEAD_SECONDS, which the stack already has.
+        self._begin_at = self._measured_at + max(0.0, lead_seconds - AHEAD_SECONDS)
 
     def feed(self) -> float | None:
         """Refill the buffer. Return the seconds until the next refill, None if all was sent. Raises NoAudio.
 
         Call it at once when the audio was renegotiated: until then the sent share is an estimate.
         """
-        from baresip import AudioNotActive, AudioRestarted, BaresipError
-
         now = time.monotonic()
         try:
-            info = self._probe(now)
+            buffer = self._probe(now)
             if now < self._begin_at:
                 return self._begin_at - now
-            if 0 < self._written < len(self._pcm) and not info.tx_buffered and not self._is_new_buffer:
+            if 0 < self._written < len(self._pcm) and not buffer.filled and not self._is_new_buffer:
                 self.underruns += 1
-            room = info.tx_capacity - info.tx_buffered - FRAME_BYTES
+            room = buffer.capacity - buffer.filled
             room -= room % FRAME_BYTES
             if room > 0 and self._written < len(self._pcm):
-                self._written += self._audio.write(self._pcm[self._written : self._written + room])
+                if not buffer.filled:  # when the stack begins to send the audio that is written now
+                    self._measured_at = now + buffer.seconds_ahead
+                self._written += self._transmission.write(
+                    buffer.number, self._pcm[self._written : self._written + room]
+                )
                 self._is_new_buffer = False
-        except (AudioRestarted, AudioNotActive):
+        except NotSending:
             self._lose_buffer(now)
             if now - self._active_at > (STALLED_SECONDS if self._written else self._ready_seconds):
                 raise NoAudio("The far end accepts no audio from us.") from None
             return FRAME_BYTES / BYTES_PER_SECOND
         if self._sent == len(self._pcm):
-            with suppress(BaresipError):  # the call may end at this moment
-                if info.tx_ptime_ms == 20:  # with other packets the last one is never full
-                    self.underruns += self._audio.stats().tx_starved_frames
+            # The last step is never full, unless the recording fills it.
+            is_last_short = (self._written - self._began) % STEP_BYTES != 0
+            self.underruns += max(0, buffer.short_steps - is_last_short)
             return None
         left = (len(self._pcm) - self._sent) / BYTES_PER_SECOND
         return min(FEED_SECONDS, left + 0.005)
+
+    def stop(self) -> None:
+        """Stop counting sent audio, because the call has ended."""
+        self._estimate(time.monotonic())
+        self._measured_at = math.inf
 
     def seconds(self) -> float:
         """Return how many seconds of the recording have been sent by now."""
@@ -97,37 +115,35 @@ class Playback:
         self.seconds()
         return 100 * self._sent // len(self._pcm) if len(self._pcm) else 100
 
-    def _probe(self, now: float) -> AudioInfo:
-        """Measure what was sent. Raises AudioNotActive while the call accepts no audio, NoAudio if it never can."""
-        from baresip import AudioNotActive
-
-        # The stack numbers the buffers of a call. A new number can also mean a new buffer for received audio, which
-        # iris does not fill.
-        buffer = self._audio._bound_epoch
-        info: AudioInfo = self._audio.info()
-        if not info.tx_ready:
-            raise AudioNotActive
-        if (info.tx_sample_rate, info.tx_channels) != (SAMPLES_PER_SECOND, 1):
-            raise NoAudio(f"The codec of the call has {info.tx_sample_rate} Hz, which iris does not support.")
-        self.was_ready = True
+    def _probe(self, now: float) -> Buffer:
+        """Measure what was sent. Raises NotSending while the call accepts no audio, NoAudio if it never can."""
+        self.was_ready = self.was_ready or self._transmission.has_begun
+        buffer = self._transmission.buffer()
+        if (buffer.samples_per_second, buffer.channels) != (SAMPLES_PER_SECOND, 1):
+            raise NoAudio(
+                f"The codec of the call has {buffer.samples_per_second} Hz, which iris does not support."
+            )
         self._active_at = max(self._active_at, now)
-        if buffer is not None and buffer != self._audio._bound_epoch and not info.tx_buffered:
+        if self._number not in (0, buffer.number):
             self._lose_buffer(now)
         else:
-            self._set_sent(self._written - info.tx_buffered, now)
-        return info
+            self._estimate(now)
+            taken = self._written - buffer.filled
+            on_its_way = FRAME_BYTES + 2 * round(buffer.seconds_ahead * SAMPLES_PER_SECOND)
+            self._sent = min(max(self._sent, taken - on_its_way), taken)
+        self._number = buffer.number
+        return buffer
 
     def _lose_buffer(self, now: float) -> None:
-        """Go back to what was sent, because the stack has dropped the rest. Begin with a whole packet."""
+        """Go back to the end of the sent audio, because the stack has dropped the rest. Begin with a whole packet."""
         self._estimate(now)
         self._sent -= self._sent % FRAME_BYTES
-        self._written = self._sent
+        self._written = self._began = self._sent
         self._is_new_buffer = True
 
     def _estimate(self, now: float) -> None:
-        """Estimate by the clock what was sent since the last measurement, in whole samples."""
-        samples = int((now - self._measured_at) * SAMPLES_PER_SECOND)
-        self._set_sent(self._sent + 2 * samples, now)
-
-    def _set_sent(self, sent: int, now: float) -> None:
-        self._sent, self._measured_at = max(0, min(sent, self._written)), now
+        """Add what was sent since the last estimate, by the clock and in whole samples. Never more than was sent."""
+        if now > self._measured_at:
+            samples = int((now - self._measured_at) * SAMPLES_PER_SECOND)
+            self._sent = min(self._sent + 2 * samples, self._written)
+            self._measured_at = now

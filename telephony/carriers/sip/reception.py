@@ -1,4 +1,4 @@
-"""Receive no more than a call needs, because receiving costs the stack as much as sending.
+"""Receive only the packets that a call needs, because receiving costs the stack as much as sending.
 
 The stack plays the received audio with a thread for each call, although nobody listens. And most calls need only key
 presses, not audio: iris records spoken survey responses and nothing else.
@@ -19,7 +19,7 @@ PLAYER = "iris"
 _PLAYER_NAME = PLAYER.encode()  # the library keeps a pointer to it
 _PCMU, _PCMA, _COMFORT_NOISE = 0, 8, 13  # payload types (RFC 3551)
 _SO_ATTACH_FILTER = 26
-_UDP_HEADER = 8  # bytes; the kernel applies a filter of a UDP socket from the header on
+_UDP_HEADER = 8  # bytes; the kernel gives the filter of a UDP socket the packet with this header
 
 _LOAD_BYTE, _AND, _JUMP_IF_EQUAL, _RETURN = 0x30, 0x54, 0x15, 0x06  # instructions of a classic BPF program
 # Drops RTP packets (version 2) with audio. Everything else passes: key presses, RTCP, STUN.
@@ -74,7 +74,8 @@ class Reception:
     def register_player(self) -> int:
         """Offer the stack the player PLAYER, which has no thread. Return an error number, 0 for none.
 
-        Received audio stays in the stack's buffer, which drops the oldest. `CallAudio.read` gets it before that.
+        Received audio stays in the stack's buffer, which drops the oldest audio when it is full. `CallAudio.read` must read
+        the audio before it is dropped.
         """
         return int(
             self._libre.auplay_register(

@@ -9,7 +9,7 @@ from telephony.models import Audio
 from telephony.speech import audio
 
 # A recording that is in the database but not in the storage may come back, for example when a folder is mounted again.
-# After this time it counts as gone, because the campaign that plays it must end.
+# After this time it counts as gone, because a campaign must not wait for it for ever.
 MAX_MISSING_SECONDS = 3600.0
 MAX_MISSING_NAMES = 10_000  # only the latest missing recordings are remembered
 
@@ -25,7 +25,8 @@ class Recordings:
     def pcm_of(self, name: str) -> bytes:
         """Return the samples of a recording: 8 kHz, 16-bit, mono.
 
-        Raises RecordingGone. Errors of the storage and the database pass through: the recording may be readable later.
+        Raises RecordingGone. Errors of the storage and of the database are not caught, because the recording may be readable
+        later.
         """
         try:
             pcm = _read_pcm(name)

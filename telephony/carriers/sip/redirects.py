@@ -1,7 +1,8 @@
 """Decide which target of a redirect (3xx) is called.
 
-Whoever can send a redirect could make iris call expensive numbers, or send calls with our password anywhere (toll fraud).
-So iris follows redirects only to hosts of the trunk, and to the same number or one that costs the same.
+Without a check, whoever can send a redirect could make iris call expensive numbers (toll fraud), or make it send the trunk's
+password to any host. So iris follows redirects only to hosts of the trunk, and to the same number or one that costs the
+same.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ _COSTLY = {phonenumbers.PhoneNumberType.PREMIUM_RATE, phonenumbers.PhoneNumberTy
 def target_of(response: SipMessage, *, options: SipOptions, to: str, came_from: str) -> tuple[str, str]:
     """Return (the URI to call, "") or ("", the reason why none of the targets is called).
 
-    `to` is the recipient in E.164. `came_from` is the address that sent the response, to which calls go anyway.
+    `to` is the recipient in E.164. `came_from` is the address that sent the response. Redirects to it are allowed, because
+    the call already went there.
     """
     hosts = {_host(host) for host in (options.host, options.proxy, came_from, *options.redirect_hosts)}
     refusal = "it names no target"

@@ -31,7 +31,10 @@ _ERRORS = {
 
 
 def of_response(text: str) -> str:
-    """Return a final response as it came, with the standard name if it has none, or a sentence for the stack's error."""
+    """Return the text of a final response, or a sentence for the stack's error.
+
+    A response without a name gets the standard name.
+    """
     number = errno_in(text)
     if number is not None:
         return _ERRORS.get(number, f"The SIP stack ended the call: {os.strerror(number)}.")
@@ -62,7 +65,7 @@ def of_end(said: CallSignalling, *, stack_text: str, seconds: float) -> str:
 
 
 def of_silent_call(said: CallSignalling, text: str) -> str:
-    """Return the sentence for a call that was answered without any possibility to send sound."""
+    """Return the sentence for an answered call to which no sound could be sent."""
     return f"Answered, but no sound could be sent: {_why_silent(said.final)}. {text}".strip()
 
 

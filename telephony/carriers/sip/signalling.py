@@ -1,4 +1,4 @@
-"""Keep the SIP messages of each call, and confirm those 200 responses to an INVITE that the stack does not confirm.
+"""Store the SIP messages of each call, and acknowledge the 200 responses to an INVITE that the stack does not acknowledge.
 
 RFC 3261, §13.2.2.4: each repetition of a 200 gets its ACK again, because the first may be lost. The 200 of another phone,
 which a forking proxy rang as well, gets an ACK and a BYE. The stack does neither (libre 4.10: `sipsess_ack_again` sends an
@@ -28,7 +28,7 @@ _BRANCH = re.compile(rb"z9hG4bK[^;,\s]*")
 
 @dataclass(slots=True)
 class CallSignalling:
-    """What the far end has said in one call.
+    """The SIP messages that the far end has sent in one call.
 
     `final` is the final response to the latest INVITE, `progress` its latest provisional response, `goodbye` the far end's
     BYE. `came_from` is the address that the latest response came from.
@@ -83,7 +83,7 @@ class Signalling:
         self._ended.append((time.monotonic(), call_id))
 
     def of(self, call_id: str) -> CallSignalling:
-        """Return what was said in a call; empty if nothing was."""
+        """Return the messages of a call; an empty `CallSignalling` if there are none."""
         return self._calls.get(call_id) or CallSignalling()
 
     def on_sent(self, raw: bytes, message: SipMessage, peer: Peer) -> None:
@@ -161,7 +161,7 @@ class Signalling:
         return self._calls.get(message.call_id)
 
     def _add(self, message: SipMessage) -> CallSignalling:
-        """Begin a call, and forget those that ended long ago."""
+        """Begin a call, and forget calls that ended long ago."""
         now = time.monotonic()
         while self._ended and now - self._ended[0][0] > KEEP_SECONDS:
             self._calls.pop(self._ended.popleft()[1], None)
@@ -175,7 +175,8 @@ def _is_within(request: SipMessage, call: CallSignalling) -> bool:
     """Return whether a request is from the phone that has answered, and not from another one of a fork."""
     answer = call.final if call.final is not None and 200 <= call.final.status < 300 else None
     return request.to_tag == call.our_tag and (
-        answer is None or answer.to_tag in ("", request.from_tag)  # old far ends answer without a tag
+        answer is None
+        or answer.to_tag in ("", request.from_tag)  # far ends of the old standard answer without a tag
     )
 
 

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 READ_SECONDS = 0.2
 ATTEMPTS = 20  # how often storing a response is tried, RETRY_SECONDS apart, if the storage is unavailable
 RETRY_SECONDS = 1.0
-# How long the end of a call waits for its responses; later ones are still reported.
+# How long the report of a call's end waits for its responses. Responses that are stored later are still reported.
 MAX_STORE_WAIT_SECONDS = 20.0
 
 _storage_threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="speech-capture")
@@ -42,7 +42,7 @@ class SpeechCapture:
         self._key = key
         self._on_stored = on_stored
         self._steps = speech_windows(script)
-        self._recorded = bytearray()  # the sound of the first of these steps so far
+        self._recorded = bytearray()  # the sound so far of the first of the remaining steps
         self._stores: set[asyncio.Task[None]] = set()
 
     def pause(self, now: float) -> float | None:
@@ -64,7 +64,7 @@ class SpeechCapture:
             self._store_in_background(step)
 
     def end(self, now: float) -> None:
-        """Finish at `now`. A response that the hangup cut off counts as given."""
+        """Finish at `now`. A response that was cut off by the hangup counts as a response."""
         self.read_until(now)
         if self._recorded:
             self._store_in_background(self._steps[0][0])

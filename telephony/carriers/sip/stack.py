@@ -23,9 +23,10 @@ from telephony.carriers.sip.agents import Agents
 from telephony.carriers.sip.calls import LiveCall
 from telephony.carriers.sip.circuit_breaker import CircuitBreaker
 from telephony.carriers.sip.options import SipOptions
-from telephony.carriers.sip.process_limits import merged_timers, raise_file_limit
+from telephony.carriers.sip.process_limits import merged_timers, raise_file_limit, shorten_time_slices
 from telephony.carriers.sip.registration import stay_registered
 from telephony.carriers.sip.signalling import CallSignalling
+from telephony.carriers.sip.transmission import CallTransmission
 
 if TYPE_CHECKING:
     from baresip import Call, Runtime, StackEvent, UserAgent
@@ -76,6 +77,7 @@ class SipStack:
         self._ready = False
         self._stop = asyncio.Event()
         self._loop = asyncio.new_event_loop()
+        shorten_time_slices()
         self._thread = threading.Thread(target=self._run_thread, name=f"sip-{alias}", daemon=True)
         self._thread.start()
 
@@ -96,7 +98,7 @@ class SipStack:
         return len(self._tasks)
 
     def close(self) -> None:
-        """Stop dialling, give calls `drain_seconds` to end, hang up the rest, unregister, and end the thread."""
+        """Stop dialling, wait `drain_seconds` for calls to end, hang up the others, unregister, and end the thread."""
         self._draining = True
         self._ready = False
         self.status = "closing"
@@ -238,6 +240,7 @@ class SipStack:
             on_unanswered=self._breaker.on_unanswered,
             script=one.script,
             signalling=self._signalling_of,
+            transmission=self._transmission_of,
             redial=lambda uri: self._place(live_call, agent, uri, headers),
         )
         try:
@@ -264,7 +267,7 @@ class SipStack:
         early = self._early_events.pop(call.handle, [])
         if live_call.call_id and self._wire is not None:  # this call was redirected
             self._calls.pop(live_call.handle, None)
-            self._wire.signalling.end(live_call.call_id)
+            self._wire.end(live_call.call_id)
         live_call.handle = call.handle
         live_call.call_id = next(
             (event.call_id or "" for event in early if event.event is Event.CALL_OUTGOING), ""
@@ -278,6 +281,9 @@ class SipStack:
 
     def _signalling_of(self, call_id: str) -> CallSignalling:
         return self._wire.signalling.of(call_id) if self._wire is not None else CallSignalling()
+
+    def _transmission_of(self, call_id: str) -> CallTransmission:
+        return self._wire.transmission.of(call_id) if self._wire is not None else CallTransmission()
 
     def _on_key(self, call_id: str, key: str) -> None:
         """Pass on a key from an INFO request, as if the stack had reported it."""
@@ -308,7 +314,7 @@ class SipStack:
     def _on_call_finished(self, live_call: LiveCall, done: asyncio.Task[None]) -> None:
         self._calls.pop(live_call.handle, None)
         if self._wire is not None:
-            self._wire.signalling.end(live_call.call_id)
+            self._wire.end(live_call.call_id)
         self._tasks.discard(done)
         if not done.cancelled() and (error := done.exception()):
             log.error("%s: a call was lost: %r", self._alias, error, exc_info=error)

@@ -1,8 +1,8 @@
 """Read the SIP messages of the stack in its own thread, and send messages in addition to those of the stack.
 
-The stack reports little of what a trunk says: no reason of a BYE, no Retry-After, no target of a redirect. It also
-leaves out the ACKs and BYEs that `signalling` adds. The stack's Python binding has no functions for this. But the
-stack's library exports the functions of libre, the library on which the stack is built.
+The stack reports only a part of a trunk's messages: no reason of a BYE, no Retry-After, no target of a redirect. It also
+leaves out the ACKs and BYEs that `signalling` adds. The stack's Python binding has no functions for this. But the stack's
+library exports the functions of libre, the library on which the stack is built.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from telephony.carriers.sip.messages import SipMessage
 from telephony.carriers.sip.pressed_keys import event_payload_types
 from telephony.carriers.sip.reception import Reception
 from telephony.carriers.sip.signalling import Peer, Signalling
+from telephony.carriers.sip.transmission import Transmission
 
 log = logging.getLogger(__name__)
 message_log = logging.getLogger("baresip.native.sip")  # where the binding itself would log SIP messages
@@ -106,7 +107,10 @@ class SipThread(Runtime):  # type: ignore[misc]  # mypy sees no types of the bin
             super()._on_native_event(event, handle, payload)
 
     def subscribe(self, listener: Callable[..., object]) -> None:
-        """Subscribe to all events. Calls get none: each would read those of all others, and `SipStack` keeps their state."""
+        """Subscribe to all events.
+
+        Calls do not subscribe, because each would read the events of all calls. `SipStack` keeps the state of all calls.
+        """
         if not isinstance(getattr(listener, "__self__", None), Call):
             super().subscribe(listener)
 
@@ -120,6 +124,7 @@ class Wire:
         self._trace = trace
         self._libre = ctypes.CDLL(_native.__file__)
         self._reception = Reception(self._libre)
+        self.transmission = Transmission(self._libre)
         self._sip = 0
         self._received = SipMessage("", (), "")  # the message that the stack is reading
         self._received_from = Peer(0, b"", "")
@@ -138,7 +143,10 @@ class Wire:
         )
 
     async def attach(self) -> None:
-        """Begin to read messages. Raises RuntimeError if the stack is built differently from what is expected here."""
+        """Begin to read messages.
+
+        Raises RuntimeError if the stack's structures differ from those that this module expects.
+        """
         failure: list[str] = []
         await self._runtime.run(lambda: failure.extend(self._attach()))
         if failure:
@@ -149,6 +157,7 @@ class Wire:
         try:
             self._declare()
             self._reception.declare()
+            self.transmission.declare()
         except AttributeError as e:
             return [f"the SIP stack's library lacks a function: {e}"]
         self._sip = self._libre.uag_sip()
@@ -166,8 +175,14 @@ class Wire:
             self._libre.list_unlink(pointer)
             self._libre.list_insert_after(listeners, first, pointer, pointer)
         self._libre.sip_set_trace_handler(self._sip, self._on_message_pointer)
-        error = self._reception.register_player()
-        return [f"the SIP stack takes no player: error {error}"] if error else []
+        if error := self._reception.register_player() or self.transmission.register_source():
+            return [f"the SIP stack takes no audio device: error {error}"]
+        return []
+
+    def end(self, call_id: str) -> None:
+        """Forget a call that has ended."""
+        self.signalling.end(call_id)
+        self.transmission.end(call_id)
 
     def ignore_audio(self, call_id: str) -> None:
         """Receive no audio in a call, only key presses."""

@@ -48,7 +48,7 @@ from telephony.segments import segments_of
 log = logging.getLogger(__name__)
 
 MIN_CLAIM_SIZE = 10
-BIND_SECONDS = 5.0  # how long a submission waits for a bind
+BIND_SECONDS = 5.0  # seconds that a submission waits for a bind
 CLOSE_SECONDS = 8.0  # how long closing waits for outstanding responses
 TRIAL_SECONDS = 1.0  # retry delay of the other SMS while one SMS tries a trunk that refused everybody
 WAIT_SECONDS = 30.0  # retry delay of a resend while another SMS to the same number is in progress
@@ -67,7 +67,9 @@ class SmppCarrier(SessionCarrier):
 
     channels: ClassVar = frozenset({Channel.SMS})
     batch_size: ClassVar = 500
+    gather_seconds: ClassVar = 0.1
     looks_up: ClassVar = True
+    takes_senders: ClassVar = True
     pins_resends: ClassVar = True
     recall_text: ClassVar = resends.CANCELLED
     options: ClassVar = {name: option.default for name, option in options.OPTIONS.items()}
@@ -125,7 +127,7 @@ class SmppCarrier(SessionCarrier):
         slowed = self._pace.slowed
         if slowed is None:
             return self._link.state
-        # Round the figure, because each change of the status is written to the database.
+        # Round the pace, because each change of the status is written to the database.
         return f"{self._link.state}; slowed to about {round(slowed, 1 - len(str(int(slowed))))} parts a second by the SMSC"
 
     def pace(self) -> float | None:
@@ -170,16 +172,15 @@ class SmppCarrier(SessionCarrier):
                 messages.append(message)
             except Unsendable as error:
                 results.append(Rejected(key=one.key, cause=Cause.REFUSED, text=str(error)))
-            except Exception as error:  # whatever the error is, this SMS was not sent; the others can be
+            # Whatever the error is, this SMS was not sent, and the others can still be sent.
+            except Exception as error:
                 log.exception("%s: delivery %s cannot be written as SMPP", self.alias, one.key)
                 text = f"SMPP cannot carry it: {error!r}"
                 results.append(Rejected(key=one.key, cause=Cause.REFUSED, text=text))
         if messages and self._outcomes.is_on_trial:
             text = "The trunk is tried with one SMS first."
-            results += [
-                Later(key=one.key, seconds=TRIAL_SECONDS, text=text, attempt=one.attempt)
-                for one in messages[1:]
-            ]
+            for late in messages[1:]:
+                results.append(Later(key=late.key, seconds=TRIAL_SECONDS, text=text, attempt=late.attempt))
             del messages[1:]
             self._outcomes.begin_trial()
         if messages:
@@ -188,9 +189,9 @@ class SmppCarrier(SessionCarrier):
         return results + [Pending(key=message.key) for message in messages]
 
     def look_up(self, keys: Sequence[str]) -> dict[str, bool]:
-        """Return which messages the SMSC has not accepted, as far as missing receipts show this (`resends`).
+        """Return the messages that the SMSC has not accepted, as far as missing receipts show this (`resends`).
 
-        Without receipts nothing is known.
+        The result is empty if the trunk requests no receipts.
         """
         if self.settings["repeat"] == "never" or not self.settings["receipts"]:
             return {}
@@ -213,7 +214,7 @@ class SmppCarrier(SessionCarrier):
             raise Unreachable("The database is unavailable.") from error
 
     def _not_again(self, one: Submission, resend: resends.Resend) -> Result | None:
-        """The result of a resend that must not be sent now; None if it may be sent."""
+        """Return the result of a resend that must not be sent now, or None if it may be sent."""
         heard = resend.heard
         if heard is not None and heard.decides(self.reports_on(one.text)):
             event = CarrierEvent(
@@ -254,7 +255,7 @@ class SmppCarrier(SessionCarrier):
     def _settled(self, messages: Sequence[OutgoingSms]) -> None:
         results = []
         for message in messages:
-            # It may have been sent again since: then a late refusal of the first attempt means nothing.
+            # The SMS may have been sent again since. Then a late refusal of the first attempt is ignored.
             if message.has_result and message.accepted_parts < len(message.pdus):
                 continue
             result = self._outcomes.result(message)
@@ -268,7 +269,7 @@ class SmppCarrier(SessionCarrier):
         self._record([self._outcomes.unwritten(message) for message in messages])
 
     def _bound(self, seconds: float, after_refusal: bool) -> None:
-        """Record how long the trunk has been bound, after all receipts that came until now are stored."""
+        """Record how long the trunk has been bound, as soon as all receipts that have arrived so far are stored."""
         now = time.monotonic()
         if seconds >= self._bind_note_seconds and now - self._bind_noted_at >= self._bind_note_seconds:
             self._bind_noted_at = now
@@ -280,13 +281,21 @@ class SmppCarrier(SessionCarrier):
 
     def _received(self, session: Receiver, pdus: Sequence[Pdu]) -> None:
         """Pass on receipts and inbound SMS. They are acknowledged after they are stored."""
+        receipts: list[CarrierEvent] = []
+        of_receipts: list[Pdu] = []
         items: list[CarrierEvent | InboundSms] = []
         parts: list[reassembly.Part] = []
         of_parts: list[Pdu] = []
+        others: list[Pdu] = []
         for pdu in pdus:
             item = self._reader.item(pdu)
             if isinstance(item, CarrierEvent):
                 self._receipts.append((item.ref, item.number))
+                if item.ref and not self._confirms_cancel(item):
+                    receipts.append(item)
+                    of_receipts.append(pdu)
+                    continue
+            others.append(pdu)
             if isinstance(item, reassembly.Part):
                 parts.append(item)
                 of_parts.append(pdu)
@@ -294,17 +303,21 @@ class SmppCarrier(SessionCarrier):
                 items.append(item)
         link = self._link
         assert link is not None
-        self._record(items, partial(self._store, link, session, pdus, parts, of_parts))
+        # Separately from the other items, so that the engine can store receipts at once and apply them later.
+        if receipts:
+            self._record(receipts, partial(self._store, link, session, of_receipts, [], []))
+        if others:
+            self._record(items, partial(self._store, link, session, others, parts, of_parts))
 
     def _confirms_cancel(self, item: CarrierEvent | InboundSms) -> bool:
-        """Return whether it is a receipt that only confirms the cancellation of an SMS that is sent again."""
+        """Return whether the item is a receipt that only confirms the cancellation of an SMS before its resend."""
         return (
             isinstance(item, CarrierEvent)
             and item.text.startswith(self.recall_text)
             and time.monotonic() - self._cancelled.get(item.number, -CANCEL_SECONDS) < CANCEL_SECONDS
         )
 
-    # In the thread that records, when all that came before is stored
+    # In the event writer's thread, after all earlier items are stored
 
     def _note(self, note: Callable[..., None], receipts: Sequence[tuple[str, str]], store: Store) -> None:
         note(receipts=receipts)
@@ -319,7 +332,7 @@ class SmppCarrier(SessionCarrier):
         of_parts: Sequence[Pdu],
         store: Store,
     ) -> None:
-        """Acknowledge what is stored; parts of long messages are stored only now."""
+        """Acknowledge stored items. Parts of long messages are stored only now."""
         stored = pdus
         if parts:
             try:
@@ -328,7 +341,7 @@ class SmppCarrier(SessionCarrier):
                 log.warning("%s: %d parts must come again: %s", self.alias, len(parts), error)
                 stored = [pdu for pdu in pdus if pdu not in of_parts]
                 link.acknowledge(session, of_parts, protocol.QUEUE_FULL)
-            except Exception:  # the SMSC would send them for ever, with the same error each time
+            except Exception:  # otherwise the SMSC would send them for ever, with the same error each time
                 log.exception("%s: parts that cannot be stored: %r", self.alias, parts)
         link.acknowledge(session, stored)
 

@@ -30,13 +30,13 @@ _CHARACTERS = {octets[0]: character for character, octets in OCTETS.items() if l
 _CHARACTERS_EXTENDED = {octet: character for character, octet in _EXTENDED.items()}
 
 MAX_PACKED_OCTETS = 140
-MIN_WIDE_OCTETS = 4  # a shorter text proves nothing about the width of its characters
+MIN_WIDE_OCTETS = 4  # shorter texts do not prove how many octets a character has
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
 )
-# Above this are scripts without an alphabet, such as Chinese. Any two octets look like one of their characters.
+# Characters above this belong to scripts without an alphabet, such as Chinese. Any two octets look like such a character.
 _LAST_ALPHABET = 0x0E80
 
 
@@ -57,7 +57,7 @@ def text_of(octets: bytes, *, data_coding: int) -> str:
 
 
 def candidates(octets: bytes) -> Iterator[str]:
-    """Return everything that the octets of a delivery receipt could mean, the most likely first. Receipts are ASCII."""
+    """Return all possible texts of a delivery receipt, the most likely first. Receipts are ASCII."""
     # "_" and "$" are part of some SMSCs' ids. In the GSM alphabet they are control characters.
     yield octets.decode("latin-1").translate({0x11: "_", 0x02: "$"})
     for codec in ("utf-16-be", "utf-16-le"):
@@ -81,7 +81,7 @@ def unpacked(octets: bytes) -> str:
     octets = octets[:MAX_PACKED_OCTETS]
     bits = int.from_bytes(octets, "little")
     septets = bytes(bits >> shift & 0x7F for shift in range(0, 8 * len(octets) - 6, 7))
-    # Seven bits that are left over are zeros, or a carriage return that says so.
+    # Seven bits that are left over are padding: zeros, or a carriage return.
     return from_gsm(septets[:-1] if len(octets) % 7 == 0 and septets[-1:] in (b"\0", b"\r") else septets)
 
 
@@ -118,7 +118,7 @@ def _wide(octets: bytes) -> str | None:
 
 
 def _utf_8(octets: bytes) -> str | None:
-    """Return a text in UTF-8 with at least one character that is not ASCII; None if the octets are anything else."""
+    """Decode UTF-8 with at least one character that is not ASCII; None if the octets have another encoding."""
     if octets.isascii():
         return None
     try:
@@ -129,7 +129,7 @@ def _utf_8(octets: bytes) -> str | None:
 
 
 def _packed(octets: bytes) -> str | None:
-    """Return a text of packed septets; None if the octets can be anything else."""
+    """Decode a text of packed septets; None if the octets may have another encoding."""
     if len(octets) > MAX_PACKED_OCTETS or octets.isascii():
         return None
     if not any(octet < 0x20 and octet not in b"\n\r" for octet in octets):

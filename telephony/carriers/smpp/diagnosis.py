@@ -10,7 +10,7 @@ from django.db import connection
 from telephony.carriers.smpp.receipts import MessageIdFormat
 from telephony.models import PartReporting
 
-# Younger receipts may still be matched: their submit responses are not stored yet.
+# Younger receipts may still be matched, because their submit responses may not be stored yet.
 MIN_AGE_SECONDS = 30
 MAX_AGE_HOURS = 24
 SAMPLE_SIZE = 200
@@ -18,14 +18,14 @@ MIN_SHARE = 0.5  # of the sample that an option must match before it is recommen
 
 
 def advice(alias: str, settings: Mapping[str, Any]) -> list[str]:
-    """Return a sentence for each thing that the receipts of this trunk show. Each takes a few queries."""
+    """Return a sentence for each problem that the receipts of this trunk show. Each check takes a few queries."""
     return [
         sentence for sentence in (_about_ids(alias, settings), _about_long_sms(alias, settings)) if sentence
     ]
 
 
 def _about_ids(alias: str, settings: Mapping[str, Any]) -> str:
-    """Say how many receipts match no SMS, and with which option they would."""
+    """Return a sentence on how many receipts match no SMS, and which option would make them match."""
     unmatched = _unmatched(alias)
     if not unmatched:
         return ""
@@ -64,7 +64,7 @@ def _unmatched(alias: str) -> list[tuple[str, str]]:
 
 
 def _alternatives(settings: Mapping[str, Any]) -> dict[str, Callable[[str], str]]:
-    """Return for each other setting how the id of a receipt translates into the id that its delivery would have."""
+    """Return, for each other setting, a function that translates the id of a receipt to the id of its delivery."""
     now = MessageIdFormat(settings["message_ids"])
     found: dict[str, Callable[[str], str]] = {}
 
@@ -113,7 +113,7 @@ def _count_matching(alias: str, wanted: Sequence[tuple[str, str]]) -> int:
 
 
 def _about_long_sms(alias: str, settings: Mapping[str, Any]) -> str:
-    """Say that this SMSC sends one receipt for a long SMS, or seems to."""
+    """Return a sentence if this SMSC sends, or seems to send, only one receipt for a long SMS."""
     if settings["receipts_for_long"] == "one" or settings["concatenation"] == "payload":
         return ""
     learned = settings["receipts_for_long"] == "auto"

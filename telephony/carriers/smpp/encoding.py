@@ -7,15 +7,19 @@ octet; the SMSC packs them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from telephony.carriers.smpp import charsets
 from telephony.carriers.smpp.charsets import GSM, UCS2
-from telephony.segments import TextSize, split
+from telephony.segments import GSM_SINGLE, UCS2_SINGLE, TextSize, split
 
 HAS_HEADER = 0x40  # esm_class: the message begins with a user data header
 _CONCATENATED, _CONCATENATED_WIDE = 0x00, 0x08
+# The length of an SMS in one part, by its data_coding. The GSM alphabet has one septet in each octet here.
+MAX_SINGLE_OCTETS = {GSM: GSM_SINGLE, UCS2: 2 * UCS2_SINGLE}
 
 
+@lru_cache(maxsize=64)  # most SMS of a campaign without tags have the same text
 def encode(text: str) -> tuple[bytes, int]:
     """Return the octets of a text and their data_coding."""
     if TextSize.of(text).gsm:
@@ -29,11 +33,10 @@ def parts(text: str, *, reference: int) -> tuple[list[bytes], int]:
     If there are several parts, each begins with a user data header. All parts of one message carry `reference`, which
     should differ between consecutive messages to the same phone.
     """
-    pieces = split(text)
-    if len(pieces) <= 1:
-        octets, coding = encode(text)
+    octets, coding = encode(text)
+    if len(octets) <= MAX_SINGLE_OCTETS[coding]:
         return [octets], coding
-    coding = encode(text)[1]
+    pieces = split(text)
     encoded = [
         encode(piece)[0] if coding == GSM else piece.encode("utf-16-be", "replace") for piece in pieces
     ]

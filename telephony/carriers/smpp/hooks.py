@@ -13,7 +13,7 @@ from telephony.carriers.smpp.protocol import OK, Pdu
 
 
 class Receiver(Protocol):
-    """The session over which something came, and over which it is acknowledged."""
+    """The session over which PDUs arrive, and over which they are acknowledged."""
 
     def acknowledge(self, pdus: Iterable[Pdu], status: int = OK) -> None: ...
 
@@ -27,7 +27,7 @@ class Hooks:
     `unwritten`: messages of which certainly nothing was written.
     `received`: inbound `deliver_sm` and `data_sm` PDUs, to be acknowledged once they are stored.
     `held`: whether writing is suspended at present.
-    `slot`: takes the next slot of the pace, and returns the seconds until then.
+    `slot`: takes the next slot of the pace, and returns the seconds until that slot.
     `bound`: called periodically with the seconds since the bind, or since iris last refused an inbound PDU if that is
     later. The second argument says whether iris has refused one.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from django.utils import timezone
@@ -20,21 +21,25 @@ from telephony.numbering import to_e164
 
 try:
     import smpp34
-except ImportError:  # it comes with the extra iris[smpp]; the carrier reports that it is missing
+except ImportError:  # smpp34 is in the extra iris[smpp]; the carrier reports if it is missing
     smpp34 = None  # type: ignore[assignment]
 
 log = logging.getLogger(__name__)
 
 MAX_LOGGED_STATES = 100
-MAX_MISSING = 254  # octets of a short_message that its length promises, but that were not sent
+MAX_MISSING = 254  # octets that sm_length counts, but that were not sent
 
 
 @dataclass(frozen=True, slots=True)
 class _Inbound:
-    """The fields that a `deliver_sm` and a `data_sm` have in common. `tlvs` are values by tag."""
+    """The fields that a `deliver_sm` and a `data_sm` have in common. `tlvs` are values by tag.
+
+    `destination` is the address as the SMSC wrote it, with its type. Only SMS from people need it as a phone number.
+    """
 
     sender: str
-    to: str
+    destination: str
+    destination_ton: int
     esm_class: int
     data_coding: int
     octets: bytes
@@ -88,6 +93,7 @@ class InboundReader:
 
     def _sms(self, message: _Inbound) -> InboundSms | Part:
         octets = message.octets
+        to = _normalised(message.destination, message.destination_ton)
         part_header = (
             encoding.part_header(octets)
             if message.esm_class & encoding.HAS_HEADER
@@ -95,10 +101,10 @@ class InboundReader:
         )
         if part_header is None or not 1 <= part_header.number <= part_header.total or part_header.total == 1:
             text = encoding.decode(octets, data_coding=message.data_coding, esm_class=message.esm_class)
-            return InboundSms(sender=message.sender, to=message.to, text=text, at=timezone.now())
+            return InboundSms(sender=message.sender, to=to, text=text, at=timezone.now())
         return Part(
             sender=message.sender,
-            to=message.to,
+            to=to,
             reference=part_header.reference,
             total=part_header.total,
             number=part_header.number,
@@ -109,15 +115,15 @@ class InboundReader:
 
 
 def _event(receipt: receipts.Receipt, *, number: str) -> CarrierEvent:
-    """Return the report in a receipt. Raises ValueError if the receipt says nothing about any SMS."""
+    """Return the report in a receipt. Raises ValueError if the receipt has neither an id nor a state."""
     if not receipt.ref and not receipt.state:
         raise ValueError("it is a receipt without an id and without a state")
-    now = timezone.now()
+    now = datetime.now(UTC)
     # An intermediate state leaves the result open, but it shows that the SMSC accepted the message.
     status, cause = receipt.final_status or (DeliveryStatus.SUBMITTED, Cause.NONE)
     words = receipt.words
     if status == DeliveryStatus.SUBMITTED:
-        # No other report may come for hours, so the text shows when this one came.
+        # The next report may come only after hours, so the text shows when this one came.
         words = f"{words} ({timezone.localtime(now):%d %b %H:%M:%S})"
     return CarrierEvent(
         ref=storable(receipt.ref),
@@ -144,7 +150,8 @@ def _deliver_sm(pdu: Pdu) -> _Inbound:
     tlvs = {} if is_cut else {tlv.tag: tlv.value for tlv in message.tlvs}
     return _Inbound(
         sender=_normalised(message.source_addr, message.source_addr_ton),
-        to=_normalised(message.destination_addr, message.dest_addr_ton),
+        destination=message.destination_addr,
+        destination_ton=message.dest_addr_ton,
         esm_class=message.esm_class,
         data_coding=message.data_coding,
         octets=octets or tlvs.get(protocol.MESSAGE_PAYLOAD, b""),
@@ -153,7 +160,7 @@ def _deliver_sm(pdu: Pdu) -> _Inbound:
 
 
 def _beginning_of(padded: bytes, raw: bytes) -> bytes:
-    """Return the octets of a padded short_message that are the end of the PDU as it came."""
+    """Return the longest beginning of a padded short_message with which the received PDU ends."""
     return next(padded[:end] for end in range(len(padded), -1, -1) if raw.endswith(padded[:end]))
 
 
@@ -161,7 +168,8 @@ def _data_sm(pdu: Pdu) -> _Inbound:
     message = protocol.data_sm(pdu.raw)
     return _Inbound(
         sender=_normalised(message.source_addr, message.source_addr_ton),
-        to=_normalised(message.destination_addr, message.dest_addr_ton),
+        destination=message.destination_addr,
+        destination_ton=message.dest_addr_ton,
         esm_class=message.esm_class,
         data_coding=message.data_coding,
         octets=message.tlvs.get(protocol.MESSAGE_PAYLOAD, b""),

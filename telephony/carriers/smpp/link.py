@@ -80,7 +80,7 @@ class Link:
         self._thread.join(seconds + CONNECT_SECONDS)
 
     def is_bound(self, *, within: float = 0) -> bool:
-        """Return whether the link is bound now, or gets bound `within` seconds."""
+        """Return whether the link is bound now, or becomes bound in the next `within` seconds."""
         return self._bound.wait(within)
 
     def submit(self, messages: Sequence[OutgoingSms]) -> None:
@@ -141,7 +141,7 @@ class Link:
                 self._state = reason_of(error)
             except Exception as error:  # whatever the error is, the next attempt may succeed
                 log.exception("The bind to %s has failed", self.address)
-                self._state = f"it failed by {error!r}"
+                self._state = f"an unexpected error: {error!r}"
             if self._stopping.is_set():
                 break
             log.warning("%s; next attempt in %.1f s", self.state, pause)
@@ -154,7 +154,7 @@ class Link:
                     if lasted > STABLE_SECONDS
                     else min(pause * 2, self.address.reconnect_seconds)
                 )
-        async with self._submitting:  # wait until unwritten messages were handed back
+        async with self._submitting:  # wait until unwritten messages have been returned
             pass
 
     async def _one_session(self) -> None:

@@ -22,8 +22,9 @@ class OutgoingSms:
     `replacing` is sent: the same PDU with the replace_if_present_flag. After any other response, or none, the message is
     not sent (`is_withheld`), unless it `always_sends`.
 
-    `to` is the recipient's number. `sms_specific_status` is the status (throttled or queue full) that concerns only this
-    SMS: the SMSC accepts others, or the queue of this phone is full. Such a status does not slow down the trunk.
+    `to` is the recipient's number, `sender` the approved sender, if any. `sms_specific_status` is the status (throttled or
+    queue full) that concerns only this SMS: the SMSC accepts others, or the queue of this phone is full. Such a status does
+    not slow down the trunk.
 
     `has_result`: its result was already recorded. After that, only a late acceptance of all parts counts.
     """
@@ -38,6 +39,7 @@ class OutgoingSms:
     cancel_status: int | None = None
     is_withheld: bool = False
     to: str = ""
+    sender: str = ""
     sms_specific_status: int | None = None
     written_at: float = 0.0  # monotonic
     statuses: list[int | None] = field(default_factory=list)

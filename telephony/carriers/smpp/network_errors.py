@@ -23,16 +23,14 @@ def reason_of(error: Exception) -> str:
     if isinstance(error, ConnectionResetError | BrokenPipeError | ConnectionAbortedError):
         return "the SMSC reset the connection"
     if isinstance(error, TimeoutError) or getattr(error, "errno", None) == errno.ETIMEDOUT:
-        # Our own timeouts have a sentence; the system's has an errno.
-        return (
-            "the SMSC's host did not respond" if getattr(error, "errno", None) else str(error)
-        )  # "" is possible
+        # A timeout of the operating system has an errno. Timeouts of asyncio and of iris have a message, which may be "".
+        return "the SMSC's host did not respond" if getattr(error, "errno", None) else str(error)
     # If a name has several addresses, asyncio puts the errors of all of them into one sentence.
     if isinstance(error, OSError) and not error.errno and (first := _ERRNO.search(str(error))):
         return reason_of(OSError(int(first[1]), ""))
     if isinstance(error, OSError) and error.errno:
         return f"the network reports: {os.strerror(error.errno)}"
-    return str(error) or f"of an error that iris does not know ({type(error).__name__})"
+    return str(error) or f"an error that iris does not know ({type(error).__name__})"
 
 
 def _tls_problem(error: ssl.SSLError) -> str:

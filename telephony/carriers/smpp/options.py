@@ -103,7 +103,9 @@ OPTIONS: dict[str, Option] = {
     "system_type": Option("", "The SMSC's operator says what to enter; usually empty.", _text(12)),
     "address_range": Option("", "The SMSC's operator says what to enter; usually empty.", _text(40)),
     "service_type": Option("", "The SMSC's operator says what to enter; usually empty.", _text(5)),
-    "source": Option("", "Sender of every SMS, a number or a name. Default: the account's number.", _sender),
+    "source": Option(
+        "", "Sender of every SMS without an approved sender, a number or a name. Default: the account's number.", _sender,
+    ),
     "source_ton": Option(
         None, "Type (TON) of the sender's number. Default: iris derives it from how the sender is written (digits, +, "
         "letters).", _number(0, 6, optional=True),
@@ -144,8 +146,8 @@ OPTIONS: dict[str, Option] = {
         _one_of(*(ids.value for ids in MessageIdFormat)),
     ),
     "tlv_ids_as_text": Option(
-        False, "Whether the TLV receipted_message_id has the number format of the receipt's text instead of that of the "
-        "response.", _boolean,
+        False, "Whether the TLV receipted_message_id is written like the id in the receipt's text. If false, it is written "
+        "like the id in the response.", _boolean,
     ),
     "validity_seconds": Option(
         0, "Seconds after which the SMSC gives up on an SMS. 0 leaves it to the SMSC.", _number(0, 30 * 86400)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import phonenumbers
 from django.conf import settings
-from django.utils import timezone
 
 from telephony.carriers.base import Submission
-from telephony.carriers.smpp import charsets, encoding, protocol
+from telephony.carriers.smpp import encoding, protocol
 from telephony.carriers.smpp.message import OutgoingSms
 from telephony.carriers.smpp.protocol import MESSAGE_PAYLOAD
 from telephony.models import Channel
@@ -21,14 +20,14 @@ from telephony.numbering import to_e164
 
 try:
     import smpp34
-except ImportError:  # it comes with the extra iris[smpp]; the carrier reports that it is missing
+except ImportError:  # smpp34 is in the extra iris[smpp]; the carrier reports if it is missing
     smpp34 = None  # type: ignore[assignment]
 
-INTERNATIONAL, NATIONAL, ALPHANUMERIC = 1, 2, 5  # types of number
+INTERNATIONAL, NATIONAL, NETWORK_SPECIFIC, ALPHANUMERIC = 1, 2, 3, 5  # types of number
 
 
 class Unsendable(Exception):
-    """The submission cannot be sent as an SMS at all. The message says why."""
+    """The submission cannot be sent as an SMS at all. The message gives the reason."""
 
 
 class SubmitSmEncoder:
@@ -51,7 +50,7 @@ class SubmitSmEncoder:
         if not one.text:
             raise Unsendable("The message has no text.")
         bodies, coding, payload = self._bodies(one)
-        source, ton, npi = self._source(one.caller)
+        source, ton, npi = self._source(one.sender, one.caller)
         try:
             destination = self._destination(one.to)
             encode = partial(
@@ -73,10 +72,11 @@ class SubmitSmEncoder:
         except (ValueError, OverflowError, smpp34.SmppError, phonenumbers.NumberParseException) as error:
             raise Unsendable(f"SMPP cannot carry it: {error}") from error
         # The lease ends at `valid_until`. Another attempt may send the rest after that.
-        left = (one.valid_until - timezone.now()).total_seconds()
+        left = (one.valid_until - datetime.now(UTC)).total_seconds()
         return OutgoingSms(
             key=one.key,
             attempt=one.attempt,
+            sender=one.sender,
             pdus=pdus,
             until=time.monotonic() + left,
             cancel=self._cancel((source, ton, npi), destination) if repeats else b"",
@@ -98,15 +98,20 @@ class SubmitSmEncoder:
         if not self._uses_payload:
             return *encoding.parts(one.text, reference=int(one.key)), b""
         octets, coding = encoding.encode(one.text)
-        if len(octets) <= (160 if coding == charsets.GSM else 140):
+        if len(octets) <= encoding.MAX_SINGLE_OCTETS[coding]:
             return [octets], coding, b""
         return [b""], coding, octets
 
-    def _source(self, caller: str) -> tuple[str, int, int]:
-        """Return the sender's address, its type (TON) and its plan (NPI)."""
-        source: str = self._options["source"] or to_e164(caller) or caller
+    def _source(self, sender: str, caller: str) -> tuple[str, int, int]:
+        """Return the sender's address, its type (TON) and its plan (NPI).
+
+        An approved sender takes precedence over the trunk's own.
+        """
+        source: str = sender or self._options["source"] or to_e164(caller) or caller
         digits = source.removeprefix("+")
-        if digits.isdigit():
+        if sender and digits == sender and digits.isdigit():
+            ton, npi = NETWORK_SPECIFIC, 0
+        elif digits.isdigit():
             ton, npi = INTERNATIONAL if source.startswith("+") else 0, 1
         else:
             ton, npi = ALPHANUMERIC if source else 0, 0
@@ -120,7 +125,7 @@ class SubmitSmEncoder:
     def _destination(self, to: str) -> tuple[str, int, int]:
         """Return the recipient's address, its type (TON) and its plan (NPI).
 
-        A number abroad keeps its country code: without it, it would be somebody else's number here.
+        A foreign number keeps its country code. Without the code, it would be somebody else's number in this country.
         """
         ton, npi = self._options["dest_ton"], self._options["dest_npi"]
         if ton == NATIONAL:

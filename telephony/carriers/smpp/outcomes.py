@@ -44,7 +44,7 @@ class Outcomes:
         self._refusals = RefusalsInARow()
         self._busy_refusals = RefusalsInARow()
         self._rest = Rest()
-        self._misconfiguration = ""  # what the operator has to correct
+        self._misconfiguration = ""  # the reason that the operator has to correct
         self._misconfiguration_reported_at = -math.inf
         self._hold_reason = ""  # why sending is suspended
         self._trial_began_at = -math.inf
@@ -72,11 +72,11 @@ class Outcomes:
             raise Throttled(self._rest.reason, retry_after=1.0)
 
     def begin_trial(self) -> None:
-        """Note that the SMS of the trial is on its way."""
+        """Note that the SMS of the trial is being sent."""
         self._trial_began_at = time.monotonic()
 
     def prepare(self, message: OutgoingSms, *, to: str) -> None:
-        """Add to a message, before it is sent, what is known about its recipient and its earlier attempts."""
+        """Before a message is sent, add to it what iris knows about its recipient and its earlier attempts."""
         message.to = to
         message.sms_specific_status = self._retries.sms_specific_status(message.key)
 
@@ -164,8 +164,10 @@ class Outcomes:
         in_a_row = self._busy_refusals if meaning is Meaning.BUSY else self._refusals
         if in_a_row is self._refusals:
             self._busy_refusals.end(sent_at=math.inf)
+        # All refusals of one approved sender count as one: a wrong sender must not stop the trunk.
+        about_sender = message.sender and code == protocol.INVALID_SOURCE
         counts_against_trunk = in_a_row.count(
-            recipient=message.to,
+            recipient=message.sender if about_sender else message.to,
             meaning=meaning,
             code=code,
             sent_at=message.written_at,
@@ -178,7 +180,8 @@ class Outcomes:
         if meaning is Meaning.TRUNK:
             if not counts_against_trunk:
                 return self._retries.count_busy(key)
-            if message.written_at > self._misconfiguration_reported_at:  # otherwise it was reported already
+            # A message that was written earlier reports a refusal that was reported already.
+            if message.written_at > self._misconfiguration_reported_at:
                 self._misconfiguration = f"The SMSC refuses the configured login. {reason}"
                 self._rest.begin(self._misconfiguration, now=now)
             return max(BUSY_SECONDS, self._rest.seconds_left(now=now) + YIELD_SECONDS)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 SLOWDOWN = 0.85  # factor on the measured pace when the SMSC throttles
-GROWTH, FAST_GROWTH = 1.05, 1.2  # factors for each second afterwards
-FAST_GROWTH_AFTER_SECONDS = 10.0  # without a throttle, until FAST_GROWTH applies
-MAX_GROWTH_SECONDS = 60.0  # cap of one growth step, which prevents an overflow; any limit is lifted sooner
+GROWTH, FAST_GROWTH = 1.05, 1.2  # factors for each second after the slowdown
+FAST_GROWTH_AFTER_SECONDS = 10.0  # FAST_GROWTH applies if the SMSC has not throttled for this long
+# The longest time that one growth step counts, which prevents an overflow. FAST_GROWTH for this long lifts even the lowest
+# limit.
+MAX_GROWTH_SECONDS = 60.0
 HOLD_SECONDS = 0.5  # how long nothing is sent after a throttle
 MAX_LIMIT = 10_000  # PDUs a second above which the limit is lifted
-CATCH_UP_SECONDS = 0.02  # missed slots that may be made up for, because batches are claimed with short gaps
+# How far back missed slots may be made up for, because there are short gaps between claimed batches.
+CATCH_UP_SECONDS = 0.02
 MEASURE_SECONDS = 1.0  # window over which the pace is measured
 # A pace measured on fewer PDUs says how little there was to send, not what the SMSC allows.
 MIN_MEASURED = 30
@@ -19,7 +22,7 @@ class Pace:
     """The pace of one trunk. Times are monotonic. One thread updates it; others may read it.
 
     `slowed` is the adaptive limit in PDUs a second: None until the SMSC throttles, then it falls fast and rises slowly. The
-    first throttle of a trunk that has sent little only pauses it, because its pace cannot be why the SMSC throttled.
+    first throttle only pauses a trunk that has sent little, because such a trunk was not too fast.
     `ceiling` is the limit agreed with the SMSC's operator.
     """
 
@@ -81,7 +84,8 @@ class Pace:
     def _measure(self, now: float) -> None:
         elapsed = now - self._since
         if elapsed >= MEASURE_SECONDS:
-            # A longer window contains a pause of ours, so it does not show what the SMSC accepts.
+            # A window of twice the length contains a time in which iris sent nothing, so it does not show what the SMSC
+            # accepts.
             is_busy = elapsed < 2 * MEASURE_SECONDS
             self._rate = self._accepted / elapsed if is_busy else 0.0
             self._rate_count = self._accepted if is_busy else 0

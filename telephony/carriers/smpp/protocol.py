@@ -38,6 +38,7 @@ MESSAGE_STATE = 0x0427
 OK = 0x00
 INVALID_COMMAND = 0x03
 CANCEL_FAILED = 0x11  # ESME_RCANCELFAIL, by which iris understands that there was nothing to cancel
+INVALID_SOURCE = 0x0A
 QUEUE_FULL = 0x14
 INVALID_REPLACE_FLAG = 0x54
 THROTTLED = 0x58
@@ -87,7 +88,7 @@ class PduReader:
 
 
 class Malformed(ValueError):
-    """A PDU does not have the fields of its command."""
+    """The body of a PDU does not have the fields that its command requires."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class DataSm:
 
 
 def data_sm(raw: bytes) -> DataSm:
-    """Decode a `data_sm`. What follows a malformed TLV is left out. Raises Malformed."""
+    """Decode a `data_sm`. The TLVs after a malformed TLV are left out. Raises Malformed."""
     try:
         _, _, rest = raw[HEADER.size :].partition(b"\0")  # service_type
         source_ton, source, rest = rest[0], *_c_octet_string(rest[2:])

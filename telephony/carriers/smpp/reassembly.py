@@ -1,8 +1,8 @@
 """Join the parts of long SMS that people send to us, in whatever order and however often the parts come.
 
-If a part never comes, the message is stored without it after a while. All parts of a message have the sender's
-reference number, which is used again after 256 or 65,536 messages. So joined parts are kept only for as long as
-duplicates of them may come.
+If a part does not come in time, the message is stored without that part. All parts of a message have the sender's reference
+number, which is used again after 256 or 65,536 messages. So joined parts are kept only for as long as duplicates of them may
+come.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from telephony.models import InboundPart, Trunk
 # Seconds without a new part, after which a message is stored without the missing parts.
 INCOMPLETE_AFTER = 600
 DUPLICATE_WITHIN = 86400  # seconds in which an SMSC may send a part again
-MISSING = "[…]"  # in the place of parts that never came
+MISSING = "[…]"  # stands for parts that never came
 MAX_PARTS_AT_ONCE = 1000
 
 
@@ -40,7 +40,7 @@ class Part:
 
     @property
     def message(self) -> tuple[str, str, int, int]:
-        """Return what all parts of one message have in common."""
+        """Return the values that all parts of one message have in common."""
         return self.sender, self.to, self.reference, self.total
 
 
@@ -82,7 +82,7 @@ def keep(alias: str, parts: Sequence[Part], *, store: Store) -> None:
 
 @transaction.atomic
 def hand_on_incomplete(alias: str, *, store: Store) -> int:
-    """Store messages whose missing parts have not come in time, and delete old parts. Return how many messages.
+    """Store messages whose missing parts have not come in time, and delete old parts. Return the number of messages.
 
     In one transaction.
     """

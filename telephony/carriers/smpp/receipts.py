@@ -112,12 +112,12 @@ class Receipt:
 
     @property
     def final_status(self) -> tuple[DeliveryStatus, Cause] | None:
-        """Return what the state means. An unknown word leaves the result open: it can mean either."""
+        """Return the status and the cause for the state, or None for an unknown word, which may mean success or failure."""
         return FINAL_STATES.get(self.state)
 
     @property
     def words(self) -> str:
-        """Return the state and the error code, as a person may read them."""
+        """Return the state and the error code in a readable form."""
         state = self.state or "a receipt without a state"
         shows_error = self.error and self.state != "DELIVRD" and FINAL_STATES.get(self.state, True)
         return f"{state}, error {self.error}" if shows_error else state

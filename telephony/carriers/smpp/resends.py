@@ -1,4 +1,4 @@
-"""Which SMS are sent again when their submit responses were lost, and what is known about them.
+"""Decide which SMS are sent again if their submit responses were lost, and find the reports about them.
 
 An SMSC cannot be asked about a message whose id never arrived. But it sends delivery receipts. So a message counts as not
 accepted when the trunk has since been bound for a while and no receipt has named its number. This conclusion is wrong
@@ -30,7 +30,7 @@ from telephony.models import Cause, DeliveryStatus
 from telephony.models.statuses import END, QUEUED, UNKNOWN
 
 PAST_BIND_DAYS = 3  # how long earlier binds are kept; more than `repeat_after_seconds` may be
-MAX_RESENDS = 3  # of one SMS: it may be the reason why every connection ends
+MAX_RESENDS = 3  # of one SMS: the SMS itself may be the reason why every connection ends
 CANCELLED = "DELETED"  # a receipt's state for a message that was cancelled
 # The reports about the number of an SMS (`d`) since the SMS was sent. Receipts that only confirm our own cancellation
 # do not count, and neither do receipts with the id of another SMS.
@@ -63,11 +63,11 @@ class Heard:
     text: str
 
     def decides(self, needed: int) -> bool:
-        """Whether they end an SMS of `needed` parts: all parts are reported, or one of them has failed."""
+        """Return whether the reports end an SMS of `needed` parts: all parts are reported, or one part has failed."""
         return self.ended >= needed or self.status > DeliveryStatus.COMPLETED
 
     def shows_accepted(self, needed: int) -> bool:
-        """Whether the SMSC has all `needed` parts."""
+        """Return whether the SMSC has all `needed` parts."""
         return self.reported >= needed
 
 
@@ -93,7 +93,8 @@ def note_bound(
 ) -> None:
     """Record that a trunk was bound for `seconds` until `at` (monotonic). The caller has stored all receipts up to then.
 
-    `after_refusal`: iris refused a receipt before those seconds. So before them, a missing receipt proves nothing.
+    `after_refusal` means that iris refused a receipt before those seconds. So for the time before, a missing receipt proves
+    nothing.
 
     `receipts` are the ids and numbers of recent receipts. Receipts whose ids belong to deliveries show whether this
     SMSC's receipts name the recipient's number. Raises DatabaseError.
@@ -150,8 +151,9 @@ def silent(alias: str, ids: Sequence[int], *, seconds: float) -> list[tuple[int,
 
     The time of all binds counts, because some SMSCs reset the connection often.
 
-    Returns the id, the text and the earlier reports of each. Empty where receipts do not name the recipient. Some parts of
-    a long SMS may have been reported: the phone has those, and cannot show them alone.
+    Returns the id, the text and the earlier reports of each delivery. The result is empty if receipts do not name the
+    recipient. Some parts of a long SMS may have been reported. The phone has these parts, but cannot show them without the
+    others.
     """
     with connection.cursor() as cursor:
         cursor.execute(

@@ -11,8 +11,8 @@ BUSY_SECONDS = 5.0  # retry delay after a temporary error of the SMSC
 MAX_ATTEMPTS = 5  # after temporary errors, while the SMSC accepts other SMS
 # How long an SMS is retried after temporary errors if the SMSC accepts nothing at all.
 MAX_RETRY_SECONDS = 3600.0
-# A full queue may be the SMSC's, or that of one phone which is switched off. The backoff is 0, 5, 10, 20 … s, about 25
-# minutes in total.
+# The full queue may be the queue of the whole SMSC, or of a single phone that is switched off. The backoff is 0, 5, 10, 20 …
+# s, about 25 minutes in total.
 MAX_BACKOFF_ATTEMPTS = 12  # of an SMS after a full queue, or throttles that concern it
 MAX_PAUSE_SECONDS = 300.0
 # If, since an SMS was last throttled, the SMSC has accepted more than this many PDUs for each other throttle, the new

@@ -21,7 +21,8 @@ class SeparateLinks:
     def __init__(
         self, name: str, address: Address, hooks: Hooks, *, receiver_port: int | None = None
     ) -> None:
-        # Receipts come over the receiver. So if none has come, only the time for which the receiver was bound counts.
+        # Receipts come over the receiver. So a missing receipt proves something only for the time for which the receiver was
+        # bound.
         self._transmitter = Link(
             f"{name}-tx",
             address,
@@ -65,7 +66,7 @@ class SeparateLinks:
 
     @property
     def state(self) -> str:
-        """Return the state of both links in words, or only that of a link which is not bound."""
+        """Return the state of both links in words, or only of the link that is not bound."""
         for role, link in (("receiver", self._receiver), ("transmitter", self._transmitter)):
             if not link.is_bound():
                 return f"{role} {link.state}"

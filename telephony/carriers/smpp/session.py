@@ -64,7 +64,8 @@ class Session(asyncio.Protocol):
         self._heard_at = time.monotonic()
         self._enquired_at = 0.0
         self._closing = False
-        self._their_unbind: tuple[int, float] | None = None  # its sequence number, and when it came
+        # The sequence number and the time of the SMSC's unbind.
+        self._their_unbind: tuple[int, float] | None = None
 
     # What the link calls
 
@@ -97,7 +98,7 @@ class Session(asyncio.Protocol):
         self.write(b"".join(answers))
 
     def tick(self) -> None:
-        """Act on what is due: missing responses, parts to write again, a silent line, an unbind. Called every TICK."""
+        """Handle missing responses, parts to write again, a silent connection, and an unbind. Called every TICK."""
         now = time.monotonic()
         self._window.tick(now)
         if self._their_unbind and (
@@ -137,7 +138,7 @@ class Session(asyncio.Protocol):
 
     @property
     def is_served(self) -> bool:
-        """Whether the SMSC accepts or refuses submissions at all (`Window.is_served`)."""
+        """Return whether the SMSC accepts or refuses submissions at all (`Window.is_served`)."""
         return self._window.is_served
 
     # What the window calls
@@ -179,7 +180,7 @@ class Session(asyncio.Protocol):
             self.end(f"the SMSC sends no SMPP: {error}", now=True)
         if meanings:
             self.hooks.answered(meanings)
-        # Responses first: a receipt that comes right behind one must find its message.
+        # Handle responses first: a receipt may come right after the response that has its message id.
         self._window.settle(settled)
         if received:
             self._receive(received)

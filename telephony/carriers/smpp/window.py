@@ -1,4 +1,4 @@
-"""The submissions of one connection: what is written, within which window, at which pace, and what was answered.
+"""The submissions of one connection: write them within the window and at the pace, and match the responses.
 
 Everything in here runs in the thread of the connection's event loop.
 """
@@ -25,6 +25,9 @@ RETRY_SECONDS = 1.0  # after which a temporarily refused part is sent again
 # PDU at a time.
 MAX_UNDECIDED = 10
 KEEP_SECONDS = 600.0  # for which a late response is still matched
+# Share of a full window that must be answered before more is written: otherwise each response would cause a write of its
+# own, and the SMSC would get its PDUs one by one. The rest of the window keeps the SMSC busy meanwhile.
+REFILL_SHARE = 0.125
 
 RESPONSES = (
     protocol.SUBMIT_SM | protocol.RESPONSE,
@@ -34,7 +37,7 @@ RESPONSES = (
 
 
 class Line(Protocol):
-    """The connection, as far as submissions need it."""
+    """The interface of the connection that submissions need."""
 
     @property
     def may_write(self) -> bool: ...
@@ -136,7 +139,7 @@ class Window:
         if unwritten := [message for message in again if message.is_unwritten]:
             self.hooks.unwritten(unwritten)
         again = [message for message in again if not message.is_unwritten]
-        # Each once, in the order in which they were written.
+        # Each message once, in the order in which the messages were written.
         self.settle(list(dict.fromkeys([*(message for message, _, _ in lost), *again])))
 
     def settle(self, messages: list[OutgoingSms]) -> None:
@@ -151,8 +154,12 @@ class Window:
         if decided:
             self.hooks.settled(decided)
 
-    def wake(self) -> None:
-        if self._room is not None and not self._room.done():
+    def wake(self, *, any_room: bool = False) -> None:
+        """Wake the tasks that wait for room, if there is enough room or the connection has ended."""
+        if self._room is None or self._room.done():
+            return
+        refill = 1 if any_room else max(1, int(REFILL_SHARE * self._limit))
+        if self.outstanding <= self._limit - refill or not self._line.may_write:
             self._room.set_result(None)
 
     @property
@@ -160,8 +167,16 @@ class Window:
         return len(self._waiting) + len(self._cancelling)
 
     @property
+    def _limit(self) -> int:
+        """Return how many PDUs may be unanswered at present."""
+        return self.size if self.is_served else 1
+
+    @property
     def is_served(self) -> bool:
-        """Whether the SMSC accepts or refuses submissions at all. While it does neither, one PDU at a time is written."""
+        """Return whether the SMSC accepts or refuses submissions at all.
+
+        While it does neither, one PDU at a time is written.
+        """
         return self._undecided < min(MAX_UNDECIDED, self.size)
 
     # Inside
@@ -236,7 +251,7 @@ class Window:
             del self._overdue[next(iter(self._overdue))]
         if settled:
             self.settle(settled)
-        self.wake()
+        self.wake(any_room=True)  # any room is enough, because the SMSC responds slowly
 
     def _put(self, message: OutgoingSms, part: int, buffer: list[bytes]) -> None:
         sequence = self._line.next_sequence()
@@ -260,12 +275,12 @@ class Window:
             if time.monotonic() + wait > until:
                 return False
             await asyncio.sleep(wait)
-            return await self._has_room(buffer, until)  # another task may have taken it meanwhile
+            return await self._has_room(buffer, until)  # another task may have taken the room meanwhile
         return True
 
     async def _has_room(self, buffer: list[bytes], until: float) -> bool:
         """Wait for room in the window. Return whether one more PDU may be put into the buffer, without another await."""
-        while self.outstanding >= (self.size if self.is_served else 1) and self._line.may_write:
+        while self.outstanding >= self._limit and self._line.may_write:
             self._flush(buffer)
             left = until - time.monotonic()
             if left <= 0:

@@ -1,4 +1,4 @@
-"""Verify and translate Twilio's requests: statuses, incoming SMS, and what a call shall play."""
+"""Verify and translate Twilio's requests: statuses, incoming SMS, and questions about what a call must play next."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from telephony.carriers.errors import CarrierError
 from telephony.carriers.http import ApiRequest, ApiResponse, Code, HttpCarrier, Refusal, Verdict
 from telephony.carriers.http.options import Option, Secret, text, texts, web_address, whole_number
 from telephony.carriers.twilio import callbacks
-from telephony.carriers.twilio.codes import CODES, MESSAGE_STATUSES
+from telephony.carriers.twilio.codes import CODES, MESSAGE_STATUSES, SENDER_CODES
 from telephony.models import Cause, Channel, Delivery, DeliveryStatus
 
 CLOCK_DIFFERENCE = timedelta(minutes=2)  # between Twilio's clock and ours, at most
@@ -30,6 +30,7 @@ PAGE_SIZE = 50
 class TwilioCarrier(HttpCarrier, ReceivesCallbacks):
     channels: ClassVar = frozenset(Channel)
     looks_up: ClassVar = True
+    takes_senders: ClassVar = True
     callback_kinds: ClassVar = dict.fromkeys(("status", "sms", "voice", "keys"), ("GET", "POST"))
     table: ClassVar = {
         "account_sid": Option(
@@ -60,9 +61,9 @@ class TwilioCarrier(HttpCarrier, ReceivesCallbacks):
         self._login = (self.settings["account_sid"], self.settings["auth_token"])
 
     def request_of(self, one: Submission) -> ApiRequest | Rejected:
-        sender = self.settings["sender"] or one.caller
+        sender = one.sender or self.settings["sender"] or one.caller
         form: dict[str, Any] = {"To": one.to}
-        if one.channel is Channel.SMS and self.settings["messaging_service_sid"]:
+        if one.channel is Channel.SMS and self.settings["messaging_service_sid"] and not one.sender:
             form["MessagingServiceSid"] = self.settings["messaging_service_sid"]
         elif not sender:
             return Rejected(
@@ -101,7 +102,7 @@ class TwilioCarrier(HttpCarrier, ReceivesCallbacks):
                 return _refusal(body.get("error_code"), body.get("error_message") or status, response)
             return Accepted(key=one.key, ref=sid[:100])
         if response.status >= 500 or body.get("code") is None:
-            return None  # without an error code of Twilio's, the status of HTTP decides
+            return None  # without one of Twilio's error codes, the HTTP status decides
         return _refusal(body["code"], body.get("message"), response)
 
     def find(self, keys: Sequence[str]) -> dict[str, bool]:
@@ -134,7 +135,7 @@ class TwilioCarrier(HttpCarrier, ReceivesCallbacks):
         if response.status != 200 or not isinstance(rows, list):
             raise CarrierError(f"The list of {self.alias} cannot be read (HTTP {response.status}).")
         since = min(at for _, _, at in deliveries) - CLOCK_DIFFERENCE
-        # Newest first. A row whose time cannot be read counts as new.
+        # The list begins with the newest row. A row with an unreadable time counts as new.
         recent = [row for row in rows if isinstance(row, dict) and (_created(row) or since) >= since]
         refs = [str(row.get("sid")) for row in recent]
         known = set(
@@ -160,7 +161,10 @@ class TwilioCarrier(HttpCarrier, ReceivesCallbacks):
 def _refusal(code: object, message: object, response: ApiResponse) -> Refusal:
     number = int(code) if isinstance(code, (int, str)) and str(code).isdigit() else 0
     known = CODES.get(number, Code("unknown code", Verdict.DOUBTFUL))
-    return Refusal(known.verdict, f"{number} {message or known.name}", str(number), response.retry_after())
+    text = f"{number} {message or known.name}"
+    return Refusal(
+        known.verdict, text, str(number), response.retry_after(), about_sender=number in SENDER_CODES
+    )
 
 
 def _created(row: dict[str, Any]) -> datetime | None:

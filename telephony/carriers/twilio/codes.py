@@ -37,6 +37,9 @@ CODES: Mapping[int, Code] = {
     32001: Code("Trunk rate exceeded", Verdict.TOO_FAST),
 }
 
+# Codes about the sender of an SMS.
+SENDER_CODES = frozenset({21212, 21606, 21612})
+
 # Statuses of a message. `accepted`, `queued` and so on are not final, but show that Twilio has the message.
 MESSAGE_STATUSES: Mapping[str, tuple[DeliveryStatus, Cause]] = {
     "accepted": (DeliveryStatus.SUBMITTED, Cause.NONE),

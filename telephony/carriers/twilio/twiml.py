@@ -1,4 +1,4 @@
-"""What a call plays: TwiML that plays parts of the recording and gathers keys.
+"""Write the TwiML of a call, which plays parts of the recording and gathers keys.
 
 Twilio stops the playback when a key is pressed, sends the keys, and asks how to continue. The playback then continues where
 it was, so that a stray key cuts nothing off. All state of a call is in the addresses that Twilio requests, which its
@@ -28,10 +28,10 @@ _ENCODED, _DECODED = str.maketrans("*#", "sh"), str.maketrans("sh", "*#")
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a call is: in which part of the recording a gather began to play, and which keys were pressed before.
+    """How far a call is: the part of the recording that a <Gather> plays, and the keys that were pressed before.
 
-    `part` is the index of the part, `from_ms` the position in the recording at which the response began, `at_ms` when it
-    began, as Unix time, and `pressed` the keys with the indexes of their parts.
+    `part` is the index of the part. `from_ms` is the position in the recording from which this TwiML plays, and `at_ms` the
+    Unix time at which the TwiML was written, both in milliseconds. `pressed` are the keys, with the indexes of their parts.
     """
 
     part: int
@@ -56,14 +56,14 @@ class Position:
         return cls(part, from_ms, at_ms, pressed)
 
     def press(self, keys: str) -> tuple[tuple[int, str], ...]:
-        """Return all pressed keys, with these."""
+        """Return all pressed keys, including these new ones."""
         room = MAX_KEYS - sum(len(earlier) for _, earlier in self.pressed)
         known = "".join(key for key in keys if key in "0123456789*#")[: max(0, room)]
         return (*self.pressed, (self.part, known)) if known else self.pressed
 
 
 def parts_of(script: Script, seconds: float) -> list[tuple[float, float]]:
-    """Return the start and the end of each part of the recording: its steps, or the whole."""
+    """Return the start and the end of each part of the recording: the steps of a script, or the whole recording."""
     if not script:
         return [(0.0, seconds)]
     ends = step_ends(script)
@@ -90,7 +90,8 @@ def play(
         if end - first < MIN_PART_SECONDS:
             continue
         verb = f"<Play>{escape(audio(first, end))}</Play>"
-        # From the first question on: a recipient who hesitates presses the key during the next announcement.
+        # Every part from the first question on gathers keys, because a recipient who hesitates may press the key only during
+        # the next announcement.
         if not script or place >= asks_from:
             action = keys(Position(place, int(begin * 1000), now_ms, pressed))
             verb = (
@@ -102,9 +103,10 @@ def play(
 
 
 def resumes_at(position: Position, parts: Sequence[tuple[float, float]]) -> float:
-    """Return the second of the recording at which a playback was interrupted, from the time that has passed.
+    """Return the position in the recording, in seconds, at which a key interrupted the playback.
 
-    It is within the part in which the key was pressed. The delay of the network makes it a little late.
+    It is computed from the time that has passed, and is within the part in which the key was pressed. The delay of the
+    network makes it a little late.
     """
     played = time.time() - position.at_ms / 1000 - GATHER_SECONDS
     start, end = parts[min(position.part, len(parts) - 1)]

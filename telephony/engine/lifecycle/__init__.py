@@ -12,7 +12,7 @@ from telephony.engine.lifecycle.queued import count_queued, paused_batches
 from telephony.engine.lifecycle.reports import Report, apply_isolated, apply_reports
 from telephony.engine.lifecycle.restoring import restart_report_timeouts
 from telephony.engine.lifecycle.results import apply_results, requeue
-from telephony.engine.lifecycle.stopping import pause, pause_deliveries, resume, terminate
+from telephony.engine.lifecycle.stopping import pause, pause_deliveries, resume, terminate, terminate_to
 from telephony.engine.lifecycle.sweeping import (
     LEASE_GRACE,
     expire_leases,
@@ -48,5 +48,6 @@ __all__ = [
     "resume",
     "stopped_since_claim",
     "terminate",
+    "terminate_to",
     "unknown_since_lease",
 ]

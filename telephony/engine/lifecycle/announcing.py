@@ -16,7 +16,7 @@ from telephony.models import FINAL, Channel, DeliveryStatus, Purpose
 class Changed:
     """The new state of a delivery. `credits` is the amount that it captures.
 
-    `is_late`: it had ended as lost, and a report has corrected that. Its end has been announced before.
+    `is_late` means that the delivery had ended as lost, and a late report has corrected it. Its end was already announced.
     """
 
     id: int
@@ -64,7 +64,10 @@ def capture(rows: Sequence[tuple[Any, ...]]) -> list[Changed]:
 
 
 def tell(changed: Sequence[Changed]) -> None:
-    """Send `deliveries_changed`. All changes of a transaction go together: receivers lock their rows in one order."""
+    """Send `deliveries_changed`.
+
+    Call it once for all changes of a transaction, so that receivers lock their rows in one order.
+    """
     deliveries_changed.send(sender=Changed, changed=changed)
 
 

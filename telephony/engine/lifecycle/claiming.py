@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db import connection
 
+from accounts.people.pseudonyms import sql_of
 from telephony.models import Purpose
 from telephony.models.statuses import QUEUED, SUBMITTING
 
@@ -28,7 +29,8 @@ class Claimed:
     priority: int
     opted_out: bool
     script: str | None
-    cause: str  # why it is not to be submitted (`enqueue.DeliveryRequest`); usually ""
+    cause: str  # why it must not be submitted (`enqueue.DeliveryRequest`); usually ""
+    sender: str = ""  # the approved sender of an SMS, if it has one
 
 
 def stopped_since_claim(ids: Sequence[int]) -> set[int]:
@@ -52,6 +54,7 @@ def claim(
     # does not grow with the queue, nor with paused or delayed deliveries.
     due = """d.not_before <= statement_timestamp()
                    AND (d.useful_until IS NULL OR d.useful_until > statement_timestamp())"""
+    pseudonyms, keys = sql_of("taken.owner_id", 'taken."to"')
     sql = f"""
         WITH RECURSIVE owners AS (
             (SELECT priority, owner_id FROM telephony_delivery
@@ -100,7 +103,7 @@ def claim(
                    expires_at = statement_timestamp() + make_interval(secs => %(lease)s)
               FROM locked WHERE d.id = locked.id
             RETURNING d.id, d.channel, d."to", d.caller, d.text, d.audio_id, d.attempts, d.owner_id, d.priority,
-                      d.purpose, d.script, d.not_before, d.cause
+                      d.purpose, d.script, d.not_before, d.cause, d.sender
         ), in_round_order AS (
             -- Numbers the rounds again instead of joining `ranked`, which the planner would rescan for each row.
             SELECT *, row_number() OVER (PARTITION BY priority, owner_id ORDER BY not_before, id) AS round FROM taken
@@ -108,8 +111,9 @@ def claim(
         SELECT taken.id, taken.channel, taken."to", taken.caller, taken.text,
                coalesce(audio.name, ''), audio.seconds, taken.attempts, taken.owner_id, taken.priority,
                taken.purpose <> '{Purpose.OTP.value}' AND EXISTS (
-                   SELECT FROM telephony_optout o WHERE o.owner_id = taken.owner_id AND o.number = taken."to"),
-               taken.script::text, taken.cause
+                   SELECT FROM telephony_optout o
+                    WHERE o.owner_id = taken.owner_id AND o.number IN (taken."to", {pseudonyms})),
+               taken.script::text, taken.cause, taken.sender
           FROM in_round_order AS taken LEFT JOIN telephony_audio audio ON audio.id = taken.audio_id
          ORDER BY taken.priority, taken.round, taken.owner_id <= %(last_owner)s, taken.owner_id"""
     with connection.cursor() as cursor:
@@ -122,6 +126,7 @@ def claim(
                 "last_owner": last_owner,
                 "for_twins": for_twins,
                 "lease": settings.IRIS_LEASE_SECONDS,
+                **keys,
             },
         )
         return [Claimed(*row) for row in cursor.fetchall()]

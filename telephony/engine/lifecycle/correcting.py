@@ -1,7 +1,7 @@
 """Book the corrections of lost deliveries, in the transaction that made them.
 
-A delivery that never reported ends as lost, costs nothing, and its hold may be released. When its report comes after all,
-the recipient was reached, so the price is booked as far as there are credits. The rest is written off: the owner must not
+A delivery that never reported ends as lost, costs nothing, and its hold may be released. If its report comes late, the
+recipient was reached, so the price is booked as far as the owner has credits. The rest is written off: the owner must not
 owe anything, and the operator can see the sum (`LateReport`).
 """
 
@@ -22,7 +22,7 @@ from telephony.models.statuses import END
 
 
 def announce_corrections(rows: Sequence[tuple[Any, ...]], *, others: Sequence[tuple[Any, ...]]) -> None:
-    """Capture what can be captured for these corrected deliveries, and announce them.
+    """Capture the prices of these corrected deliveries as far as possible, and announce the changes.
 
     `rows` have the columns CHANGED; their credits are the whole price. `others` are the deliveries that the same statement
     changed. They are captured first, because the credits that they need are no longer reserved. The holds of all are locked
@@ -33,7 +33,10 @@ def announce_corrections(rows: Sequence[tuple[Any, ...]], *, others: Sequence[tu
 
 
 def _book(corrected: Sequence[Changed]) -> list[Changed]:
-    """Capture what can be captured for corrected deliveries. Return their states with the credits that were booked."""
+    """Capture the prices of corrected deliveries as far as possible.
+
+    Returns their states with the credits that were booked.
+    """
     booked = capture_late(
         captures=[
             Capture(hold_id=one.hold_id, amount=one.credits, cause=_cause(one))
@@ -67,7 +70,7 @@ def _reserved(corrected: Sequence[Changed]) -> dict[int, Decimal]:
 
 
 def _note(corrected: Sequence[Changed], paid: Sequence[LateCapture]) -> None:
-    """Store the corrections, and with each delivery what was really booked for it."""
+    """Store the corrections, and store with each delivery the credits that were actually booked."""
     with connection.cursor() as cursor:
         cursor.execute(
             """UPDATE telephony_delivery d SET credits = e.booked

@@ -9,8 +9,8 @@ from django.db import connection
 from telephony.models import Purpose
 from telephony.models.statuses import QUEUED
 
-# Materialized, so that PostgreSQL uses the index of due deliveries, which claims keep small. With a condition on the batch,
-# it would read all deliveries that the batch ever had, or all dead index entries of that batch.
+# MATERIALIZED makes PostgreSQL use the index of due deliveries, which stays small because claims remove entries. With a
+# condition on the batch, PostgreSQL would read all deliveries of the batch, or all its dead index entries.
 _QUEUED = f"""WITH queued AS MATERIALIZED (
     SELECT purpose, batch, not_before FROM telephony_delivery
      WHERE trunk_id = ANY (ARRAY(SELECT id FROM telephony_trunk)) AND priority = %s AND owner_id = ANY (%s)

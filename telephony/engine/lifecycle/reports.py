@@ -15,17 +15,27 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 from iris.storable import storable
+from telephony.call_scripts import ANNOUNCEMENT
 from telephony.engine.failpoints import failpoint
 from telephony.engine.lifecycle.announcing import CHANGED, announce
 from telephony.engine.lifecycle.correcting import announce_corrections
 from telephony.models import FINAL, Cause, DeliveryStatus
 from telephony.models.statuses import ANSWERED, COMPLETED, END, FAILED, HUNGUP, QUEUED, SUBMITTED, UNKNOWN
-from telephony.pricing import call_credits
+from telephony.pricing import call_credits_sql
 from telephony.unnest import rowset
 
 log = logging.getLogger(__name__)
 
 MAX_CALL_SECONDS = 10**8
+
+# The reported share of the recording that was played, without the announcement at its beginning if the call has one.
+_PLAYBACK = f"""CASE WHEN e.playback IS NULL OR d.script IS NULL OR d.script->0->>'step' <> '{ANNOUNCEMENT}'
+                     THEN e.playback
+                     ELSE (SELECT round(100 * greatest(e.playback * s.whole / 100 - s.announced, 0)
+                                            / nullif(s.whole - s.announced, 0))
+                             FROM (SELECT sum((one->>'seconds')::float8) AS whole,
+                                          (d.script->0->>'seconds')::float8 AS announced
+                                     FROM jsonb_array_elements(d.script) AS one) s)::smallint END"""
 
 # The condition that a later delivery `o` to the same recipient as the lost delivery `d` is under way or has reached them.
 # A late report on `d` does not count then: the recipient would be shown, and paid for, twice.
@@ -34,6 +44,12 @@ REACHED_LATER = f"""SELECT FROM telephony_delivery o
                        AND o.channel = d.channel AND (o.status BETWEEN {QUEUED + 1} AND {HUNGUP})"""
 IS_LOST = f"d.status = {FAILED} AND d.cause = '{Cause.LOST.value}'"
 _RAISES = f"(d.status < e.status AND d.status < {END})"
+# The price of a call. The parameters are the rates of the settings, for calls without rates of their own.
+_CALL_CREDITS = call_credits_sql(
+    pulse_credits="coalesce(d.pulse_credits, %s)",
+    seconds="coalesce(e.seconds, 0)",
+    pulse_seconds="coalesce(d.pulse_seconds, %s)",
+)
 _CORRECTS = f"({IS_LOST} AND e.status >= {END} AND e.cause <> '{Cause.LOST.value}')"
 
 
@@ -55,8 +71,8 @@ class Report:
 def apply_reports(reports: Sequence[Report], *, report_timeout: float | None = None) -> int:
     """Raise deliveries to the reported statuses, capture their credits and announce them; return how many changed.
 
-    If a delivery has several reports, the highest status counts; among final statuses, the first report. A delivery's
-    first report gives the carrier `report_timeout` seconds for the others; by default IRIS_REPORT_TIMEOUT_SECONDS.
+    If a delivery has several reports, the highest status counts; among final statuses, the first report. After a delivery's
+    first report, the carrier has `report_timeout` seconds for the other reports; by default IRIS_REPORT_TIMEOUT_SECONDS.
     """
     highest: dict[int, Report] = {}
     for report in reports:
@@ -80,8 +96,6 @@ def apply_reports(reports: Sequence[Report], *, report_timeout: float | None = N
             "cause": ("text", [str(r.cause) for r in chosen]),
             "seconds": ("float8", lengths),
             "playback": ("smallint", [r.playback for r in chosen]),
-            # The price of a call. An SMS has no length.
-            "credits": ("numeric", [None if one is None else call_credits(one) for one in lengths]),
             "text": ("text", [carrier_text(r.text) for r in chosen]),
         },
     )
@@ -97,7 +111,7 @@ def apply_reports(reports: Sequence[Report], *, report_timeout: float | None = N
                 UPDATE telephony_delivery d
                    SET status = e.status, cause = e.cause,
                        carrier_text = CASE WHEN e.text = '' THEN d.carrier_text ELSE e.text END,
-                       seconds = coalesce(e.seconds, d.seconds), playback = coalesce(e.playback, d.playback),
+                       seconds = coalesce(e.seconds, d.seconds), playback = coalesce({_PLAYBACK}, d.playback),
                        submitted_at = coalesce(d.submitted_at, e.at, statement_timestamp()),
                        answered_at = CASE
                            WHEN d.channel <> 'call' OR d.answered_at IS NOT NULL THEN d.answered_at
@@ -114,7 +128,7 @@ def apply_reports(reports: Sequence[Report], *, report_timeout: float | None = N
                        credits = CASE
                            WHEN e.status = {COMPLETED} AND d.channel = 'sms' THEN d.credit_limit
                            WHEN e.status IN ({COMPLETED}, {HUNGUP}) THEN
-                               least(d.credit_limit, coalesce(e.credits, %s))
+                               least(d.credit_limit, {_CALL_CREDITS})
                            ELSE d.credits END
                   FROM e, locked
                  WHERE d.id = locked.id AND e.id = d.id AND ({_RAISES} OR (locked.is_late AND {_CORRECTS}))
@@ -122,7 +136,8 @@ def apply_reports(reports: Sequence[Report], *, report_timeout: float | None = N
             [
                 *parameters,
                 settings.IRIS_REPORT_TIMEOUT_SECONDS if report_timeout is None else report_timeout,
-                call_credits(0),
+                settings.IRIS_CALL_CREDITS,
+                settings.IRIS_CALL_PULSE_SECONDS,
             ],
         )
         changed = cursor.fetchall()
@@ -183,7 +198,7 @@ def _note_words(reports: Sequence[Report]) -> None:
 
 
 def apply_isolated(reports: Sequence[Report]) -> int:
-    """Apply reports; if that fails, apply each half by itself, so that one bad report keeps no other back.
+    """Apply reports. If that fails, apply each half by itself, so that one bad report does not block the others.
 
     The bad one is logged and left out. Return how many deliveries changed. Raises OperationalError and InterfaceError.
     """
@@ -200,5 +215,5 @@ def apply_isolated(reports: Sequence[Report]) -> int:
 
 
 def carrier_text(text: str) -> str:
-    """Return a carrier's text as `Delivery.carrier_text` stores it: without unstorable characters, at most 200."""
+    """Return a carrier's text as `Delivery.carrier_text` stores it: at most 200 characters, without unstorable ones."""
     return storable(text)[:200]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from django.db import connection, transaction
 
@@ -37,6 +38,38 @@ def terminate(*, purpose: Purpose, batch: int) -> int:
                  WHERE d.purpose = %s AND d.batch = %s AND d.status = {QUEUED}
                 RETURNING {CHANGED}""",
             [Cause.STOPPED.value, purpose.value, batch],
+        )
+        rows = cursor.fetchall()
+    announce(rows)
+    return len(rows)
+
+
+@transaction.atomic
+def terminate_to(number: str, *, owner_ids: Sequence[int], otps_until: datetime) -> int:
+    """Stop the deliveries of these accounts to a number in E.164, as `terminate` does; return how many ended.
+
+    OTPs that were created after `otps_until` are not stopped.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""SELECT id FROM telephony_delivery WHERE "to" = %s AND owner_id = ANY(%s) AND {_STOPPABLE}
+                   AND (purpose <> %s OR created_at <= %s) ORDER BY id FOR NO KEY UPDATE""",
+            [number, list(owner_ids), Purpose.OTP.value, otps_until],
+        )
+        ids = [row[0] for row in cursor.fetchall()]
+        if not ids:
+            return 0
+        cursor.execute(
+            f"""UPDATE telephony_delivery SET stopped = true
+                 WHERE id = ANY(%s) AND status IN ({SUBMITTING}, {UNKNOWN}) AND NOT stopped""",
+            [ids],
+        )
+        cursor.execute(
+            f"""UPDATE telephony_delivery d
+                   SET status = {TERMINATED}, cause = %s, ended_at = statement_timestamp(), expires_at = NULL
+                 WHERE d.id = ANY(%s) AND d.status = {QUEUED}
+                RETURNING {CHANGED}""",
+            [Cause.STOPPED.value, ids],
         )
         rows = cursor.fetchall()
     announce(rows)

@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from telephony.engine.lifecycle.reports import Report, apply_isolated, apply_reports
 from telephony.models import Cause, Channel, DeliveryStatus
 from telephony.models.statuses import END, QUEUED, SUBMITTED, SUBMITTING, UNKNOWN
+from telephony.senders.queued import choose_again
 
 # Seconds after the end of a lease before a delivery may count as not submitted. If a submission began just before the end of
 # the lease, it has ended by then.
@@ -24,7 +25,7 @@ SWEEP_SIZE = 5000  # deliveries swept by one statement
 
 
 def expire_leases(report_timeouts: Mapping[str, float] | None = None) -> int:
-    """Make claimed deliveries `unknown` whose lease has expired, because the carrier may have them; return how many.
+    """Set claimed deliveries with an expired lease to `unknown`, because the carrier may have them; return how many.
 
     `report_timeouts` has the seconds that they wait for a report, by the trunk's alias. Deliveries of other trunks wait
     IRIS_REPORT_TIMEOUT_SECONDS. All wait at least LOOK_UP_SECONDS.
@@ -57,7 +58,7 @@ def expire_leases(report_timeouts: Mapping[str, float] | None = None) -> int:
 def unknown_since_lease(alias: str) -> dict[int, int]:
     """Return unknown deliveries of a trunk that no process can still submit: their numbers of attempts by id.
 
-    The caller needs the numbers because a look-up takes time, and its answer is about these attempts only.
+    The caller needs the numbers of attempts because a look-up takes time, and its result applies only to these attempts.
 
     Deliveries that were claimed before a backup was restored are left out. The original database may have submitted them and
     received their reports. So even if the carrier does not know them, they may have been sent.
@@ -75,7 +76,10 @@ def unknown_since_lease(alias: str) -> dict[int, int]:
 
 
 def resolve_unknown(*, taken: Sequence[int], report_timeout: float) -> None:
-    """Make unknown deliveries `submitted`, because the carrier has them. They wait `report_timeout` seconds for a report."""
+    """Set unknown deliveries to `submitted`, because the carrier has them.
+
+    They wait `report_timeout` seconds for a report.
+    """
     if not taken:
         return
     with connection.cursor() as cursor:
@@ -146,12 +150,13 @@ def lose_orphans(alias: str, *, claimed_before: datetime) -> int:
     )
 
 
+@transaction.atomic
 def reroute(*, trunk_id: int, channel: Channel, trunk_by_prefix: Mapping[str, int]) -> int:
     """Move queued deliveries of a trunk to other trunks, at most SWEEP_SIZE; return how many.
 
     `trunk_by_prefix` has the id of a trunk for each number prefix, including "". Deliveries that another process is
     claiming are locked, so they are skipped. Pinned deliveries stay, because only this trunk's carrier can cancel the
-    earlier SMS.
+    earlier SMS. SMS get a sender that is approved for their new trunk.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -165,10 +170,14 @@ def reroute(*, trunk_id: int, channel: Channel, trunk_by_prefix: Mapping[str, in
                        AND d.pinned_since IS NULL
                      ORDER BY d.id LIMIT {SWEEP_SIZE} FOR NO KEY UPDATE OF d SKIP LOCKED
                 )
-                UPDATE telephony_delivery d SET trunk_id = moved.trunk_id FROM moved WHERE d.id = moved.id""",
+                UPDATE telephony_delivery d SET trunk_id = moved.trunk_id FROM moved WHERE d.id = moved.id
+                RETURNING d.id""",
             [list(trunk_by_prefix), list(trunk_by_prefix.values()), trunk_id, channel.value],
         )
-        return int(cursor.rowcount)
+        ids = [row[0] for row in cursor.fetchall()]
+    if channel is Channel.SMS:
+        choose_again(ids)
+    return len(ids)
 
 
 @transaction.atomic

@@ -1,4 +1,4 @@
-"""`manage.py trunk_status`: show the state of each configured trunk. It needs the database, and carriers for balances."""
+"""`manage.py trunk_status`: show the state of each configured trunk. It asks carriers for their balances."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ from telephony.engine import restore_hold, stalls, time_slices, workers
 from telephony.engine.backlog import blocked_queues
 from telephony.engine.routing import get_or_create_trunks
 from telephony.engine.trunk_queues import MAX_STATUS_AGE, PREFIX, STOPPED
-from telephony.models import Cause, Channel, Delivery, DeliveryStatus, LateReport, Trunk
+from telephony.inventory import consistency
+from telephony.models import Cause, Channel, Delivery, DeliveryStatus, LateReport, Sender, SenderStatus, Trunk
 from telephony.models.statuses import END, QUEUED
+from telephony.senders.choosing import needs_sender
 
 # A working dispatcher updates its note every few seconds, so an older note no longer describes the trunk.
 PACE_NOTE_AGE = timedelta(seconds=30)
-DELIVERIES_EXAMINED = 100_000  # the newest, among which `_last_error` counts the accepted ones
+DELIVERIES_EXAMINED = 100_000  # `_last_error` counts the accepted deliveries among this many newest ones
 
 
 class Command(BaseCommand):
@@ -42,13 +44,15 @@ class Command(BaseCommand):
             )
         }
         for alias in settings.CARRIERS:
-            if alias not in rows:  # no test twin has sent anything
+            if alias not in rows:  # the trunk of test twins has no row before the first test delivery
                 continue
             self._show(rows[alias], counts.get(alias, {"queued": 0, "calls": 0, "under_way": 0}))
         if held := restore_hold.describe_hold():
             self.stdout.write(f"WARNING: nothing is sent: {held}")
         for queue in blocked_queues():
             self.stdout.write(f"WARNING: {queue.queued} deliveries wait on {queue.alias}: {queue.reason}.")
+        for sentence in consistency.sentences():
+            self.stdout.write(f"WARNING: {sentence}")
         for sentence in stalls.stalled():
             self.stdout.write(f"WARNING: {sentence}")
         self._show_workers()
@@ -67,7 +71,7 @@ class Command(BaseCommand):
         if needed > processes:
             self.stdout.write(
                 f"When all trunks are busy, they need {needed} processes; there are {processes}, so trunks get short time"
-                " slices (IRIS_WORKER_CONCURRENCY, or one more worker)."
+                " slices. Increase IRIS_WORKER_CONCURRENCY, or start one more worker."
             )
 
     def _show(self, trunk: Trunk, count: Mapping[str, Any]) -> None:
@@ -78,6 +82,7 @@ class Command(BaseCommand):
             ("connection", _connection(trunk)),
             ("state", _state(trunk)),
             ("pace", pace),
+            *_senders(trunk.alias),
             *_pace_note(trunk, count["queued"]),
             ("channels", f"{count['calls']} busy{limit}"),
             ("queue", f"{count['queued']} waiting, {count['under_way']} under way"),
@@ -104,8 +109,17 @@ def _connection(trunk: Trunk) -> str:
     return f"{trunk.session} ({_ago(trunk.session_at)})"
 
 
+def _senders(alias: str) -> list[tuple[str, str]]:
+    """Return the line about the senders of a trunk that needs approved ones; empty for other trunks."""
+    if not needs_sender(alias):
+        return []
+    count = Sender.objects.filter(status=SenderStatus.APPROVED, trunk__in=["", alias]).count()
+    waiting = Sender.objects.filter(status=SenderStatus.REQUESTED, trunk__in=["", alias]).count()
+    return [("senders", f"approved ones only: {count} approved, {waiting} requested")]
+
+
 def _balance(alias: str) -> list[tuple[str, str]]:
-    """Return the line with the credit that is left with the carrier; empty if it cannot be asked."""
+    """Return the line with the remaining credit at the carrier; empty if the carrier cannot be asked."""
     try:
         balance = get_carrier(alias).balance()
     except CarrierError as error:
@@ -123,7 +137,7 @@ def _state(trunk: Trunk) -> str:
 
 
 def _last_error(trunk: Trunk) -> str:
-    """Return the last error, when it was, and whether the carrier has accepted anything since."""
+    """Return the last error, its time, and whether the carrier has accepted anything since then."""
     if not trunk.last_error or trunk.last_error_at is None:
         return "none"
     newest = Delivery.objects.order_by("-pk").values_list("pk", flat=True).first() or 0

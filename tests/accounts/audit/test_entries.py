@@ -65,7 +65,7 @@ class TestAppendOnly:
             watched = {name for (name,) in cursor.fetchall()}
         assert watched == {
             "accounts_account", "accounts_member", "accounts_apikey", "accounts_person", "mfa_authenticator",
-            "telephony_phonenumber",
+            "telephony_phonenumber", "telephony_sender",
             "campaigns_campaign", "campaigns_run", "campaigns_sheetimport",
         }  # fmt: skip
 

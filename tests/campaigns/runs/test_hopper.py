@@ -131,7 +131,7 @@ def test_imports_and_speech_of_scheduled_runs_share_one_process(
 ) -> None:
     from campaigns.recipients import background_imports
     from campaigns.runs import prerender
-    from telephony.engine.locks import locked
+    from iris.locks import locked
 
     def never(*args: Any, **options: Any) -> bool:
         raise AssertionError("a second process was taken")

@@ -136,10 +136,10 @@ def test_a_call_that_is_longer_than_its_hold_is_not_dialled(
     campaign = make({"name": ["राम", "सीता " * 40]}, service=service)
     if service is Service.SURVEY:
         steps.set_steps(campaign=campaign, steps=[asks(0, "नमस्ते {name}", answer=Answer.NONE)])
+    settings.IRIS_CALL_PULSE_SECONDS = 10
     run = runs.begin(campaign=campaign, message=None if service is Service.SURVEY else "नमस्ते {name}")
     # As if the voice had become slower after the run began.
-    Run.objects.filter(pk=run.pk).update(call_limit=Decimal(2), call_seconds=10)
-    settings.IRIS_CALL_PULSE_SECONDS = 10
+    Run.objects.filter(pk=run.pk).update(longest_call=10)
 
     with caplog.at_level(logging.WARNING, logger="campaigns.runs.hopper"):
         run_to_the_end()
@@ -158,9 +158,26 @@ def test_a_call_that_is_longer_than_its_hold_is_not_dialled(
     assert "1 call was not made" in notice_json(shown)["notice"]
 
 
+def of_previous_release(run: Run, **fields: Any) -> None:
+    """Make a run as a release without frozen prices leaves it."""
+    unknown = dict.fromkeys(("prices", "longest_call", "most_segments", "cost_limit"))
+    Run.objects.filter(pk=run.pk).update(**unknown, **fields)
+
+
+def test_prices_that_change_in_a_run_of_the_release_before_make_no_call_too_long(settings: Any) -> None:
+    run = runs.begin(campaign=make({"name": ["राम"]}), message="नमस्ते {name}")
+    of_previous_release(run)
+    settings.IRIS_CALL_CREDITS = Decimal(5)
+
+    run_to_the_end()
+
+    (made,) = Delivery.objects.filter(batch=run.pk)
+    assert (made.status, made.credits) == (DeliveryStatus.COMPLETED, 2)
+
+
 def test_a_run_of_the_release_before_makes_no_call_that_costs_more_than_is_held() -> None:
     run = runs.begin(campaign=make({"name": ["राम", "सीता " * 200]}), message="नमस्ते {name}")
-    Run.objects.filter(pk=run.pk).update(call_limit=Decimal(2), call_seconds=None)
+    of_previous_release(run, call_limit=Decimal(2), call_seconds=None)
 
     run_to_the_end()
 

@@ -80,11 +80,11 @@ def test_each_key_is_a_response_to_the_step_that_was_playing(
     monkeypatch.setattr(calls, "RESPONSE_SECONDS", {Answer.KEYS: 0.5, Answer.NONE: 0.1, Answer.SPEECH: 0.5})
     short = plays(0.5)
     plans = [
-        asks(0, audio=short, **PLAYS),  # to 1.0 s
+        asks(0, audio=short, **PLAYS),  # to 1.0 s, and up to half a second later, because silence comes first
         asks(1, audio=short, answer=Answer.NONE, **PLAYS),  # to 1.6 s
         asks(2, audio=plays(1.5), **PLAYS),
     ]
-    # Presses 4 after 0.3 s, 7 after 0.5 s, and # after 1.8 s.
+    # Presses 4 after 0.3 s, 7 after 0.5 s, and # after 2.7 s.
     with line_to(FarEnd(tmp_path, "survey", digit="7"), settings):
         delivery = call_everybody(plans)
     assert (delivery.status, delivery.playback) == (DeliveryStatus.COMPLETED, 100)

@@ -151,7 +151,7 @@ USUAL_CASES: dict[str, Case] = {
         "cut_off",
     ),
     "short announcement": Case(
-        [*pick_up(), pause(500), *hang_up(Q16)],
+        [*pick_up(), pause(900), *hang_up(Q16)],
         "unanswered",
         "fewer than min_heard_seconds.",
         "no_answer",

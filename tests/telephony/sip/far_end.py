@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
@@ -9,6 +10,8 @@ import socket
 import subprocess
 import sys
 from array import array
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from math import sqrt
@@ -50,7 +53,34 @@ class ReceivedAudio:
         ):
             place += (sequence - before) % 65536
             offsets.append(at - 0.02 * place)
-        return sum(offset - min(offsets) > seconds for offset in offsets)
+        fastest = min(offsets)
+        return sum(offset - fastest > seconds for offset in offsets)
+
+
+@dataclass(slots=True)
+class _Packet:
+    ssrc: int
+    sequence: int
+    at: float
+    payload: bytes
+
+
+def _received(packets: Sequence[_Packet]) -> ReceivedAudio:
+    return ReceivedAudio(
+        samples=array("h", map(LINEAR.__getitem__, b"".join(packet.payload for packet in packets))),
+        sequences=[packet.sequence for packet in packets],
+        times=[packet.at for packet in packets],
+    )
+
+
+def _by_call(packets: Sequence[_Packet], calls: int) -> list[list[_Packet]]:
+    """Divide the packets from one RTP port among the calls that used it one after the other: each has its own SSRC."""
+    if calls == 1:
+        return [list(packets)]
+    streams: dict[int, list[_Packet]] = defaultdict(list)
+    for packet in packets:
+        streams[packet.ssrc].append(packet)
+    return list(streams.values())
 
 
 class FarEnd:
@@ -202,19 +232,29 @@ class FarEnd:
         return ended is not None and (self.folder / "messages").read_text().count(ended[1]) > 1
 
     def heard(self) -> dict[str, ReceivedAudio]:
-        """Return the audio that each number heard. Call it after the far end has ended."""
-        found = {}
+        """Return the audio that each number heard. Call it after the far end has ended.
+
+        If several calls used one RTP port, the scenario must log only calls that the phone records.
+        """
+        numbers: dict[str, list[str]] = defaultdict(list)  # by RTP port
         for line in self.log():
             number, port = (*line.split(), "", "")[:2]
-            recording = self.folder / f"{port}.pcma"
-            if recording.exists():
-                packets = json.loads((self.folder / f"{port}.json").read_text())
-                found[number] = ReceivedAudio(
-                    samples=array("h", map(LINEAR.__getitem__, recording.read_bytes())),
-                    sequences=[sequence for sequence, _ in packets],
-                    times=[at for _, at in packets],
-                )
+            numbers[port].append(number)
+        found = {}
+        for port, called in numbers.items():
+            packets = self._packets(port)
+            for number, heard in zip(called, _by_call(packets, len(called)), strict=False):
+                if heard:
+                    found[number] = _received(heard)
         return found
+
+    def _packets(self, port: str) -> list[_Packet]:
+        recording = self.folder / f"{port}.pcma"
+        if not recording.exists():
+            return []
+        payload = io.BytesIO(recording.read_bytes())
+        notes = json.loads((self.folder / f"{port}.json").read_text())
+        return [_Packet(ssrc, sequence, at, payload.read(size)) for ssrc, sequence, at, size in notes]
 
 
 def _missing() -> str:

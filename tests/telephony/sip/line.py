@@ -19,7 +19,7 @@ from telephony.speech import audio, store
 from telephony.speech.engine import Pcm
 from tests.live import wait_for
 
-LEAD = TAIL = 0.2
+LEAD, TAIL = 0.5, 0.2
 
 
 class Line:

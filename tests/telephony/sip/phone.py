@@ -7,7 +7,8 @@ Calls send their RTP to PORT. This process records it, one file for each caller,
 SIPp nor this process can be late.
 
 Unless DIGIT is empty, each phone presses it once after half a second (RFC 4733), under the RTP payload type PAYLOAD_TYPE.
-SIGTERM ends the process and writes `<RTP port of the caller>.pcma` and the packet times beside it.
+SIGTERM ends the process and writes `<RTP port of the caller>.pcma`, and beside it for each packet the SSRC, the sequence
+number, the time and the number of bytes.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class Phone:
         self.front.bind(("127.0.0.1", port))
         self.back.bind(("127.0.0.1", 0))
         self.callers: dict[int, tuple[str, int]] = {}  # by SSRC
-        self.heard: dict[int, list[tuple[int, float, bytes]]] = defaultdict(list)
+        # By RTP port of the caller. A later call may use the same port, but with another SSRC.
+        self.heard: dict[int, list[tuple[int, int, float, bytes]]] = defaultdict(list)
         self.ended = False
 
     def run(self) -> None:
@@ -62,7 +64,7 @@ class Phone:
         if kind & 0x7F in (PCMU, PCMA):
             known = self.heard[address[1]]
             payload = packet[12:] if kind & 0x7F == PCMA else packet[12:].translate(A_LAW_OF_MU_LAW)
-            known.append((sequence, arrival(notes), payload))
+            known.append((ssrc, sequence, arrival(notes), payload))
             if self.digit and len(known) == PRESS_AFTER:
                 self.press(address, packet)
         self.back.sendto(packet, self.echo)
@@ -92,9 +94,9 @@ class Phone:
 
     def write(self) -> None:
         for port, packets in self.heard.items():
-            (self.folder / f"{port}.pcma").write_bytes(b"".join(payload for _, _, payload in packets))
-            times = [(sequence, at) for sequence, at, _ in packets]
-            (self.folder / f"{port}.json").write_text(json.dumps(times))
+            (self.folder / f"{port}.pcma").write_bytes(b"".join(payload for _, _, _, payload in packets))
+            notes = [(ssrc, sequence, at, len(payload)) for ssrc, sequence, at, payload in packets]
+            (self.folder / f"{port}.json").write_text(json.dumps(notes))
 
 
 def arrival(notes: list[tuple[int, int, bytes]]) -> float:

@@ -206,7 +206,7 @@ def test_close_lets_calls_finish(tmp_path: Path) -> None:
 
 
 def test_close_hangs_up_calls_that_exceed_drain_seconds(tmp_path: Path) -> None:
-    with FarEnd(tmp_path, "answer") as far_end, Line(far_end.host, drain_seconds=0.5) as line:
+    with FarEnd(tmp_path, "answer") as far_end, Line(far_end.host, drain_seconds=1.5) as line:
         line.call(NUMBER, said=chirp(20.0)[0])
         wait_for(lambda: S.ANSWERED in line.statuses(), seconds=3)
         line.carrier.close()

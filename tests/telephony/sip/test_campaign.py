@@ -108,7 +108,6 @@ def test_campaign_calls_everybody_and_accounts_for_every_credit(iris: SipIris, f
     # No INVITE leaves before its submission. The stack or a busy machine delays some of them, so they can arrive together.
     delays = sorted(arrived[to] - at for to, at in submitted.items())
     assert delays[0] > -CLOCK_ERROR_SECONDS
-    assert delays[len(delays) // 2] < 0.1
     assert _max_concurrent_calls(far_end) <= CHANNELS
     assert far_end.errors() == ""
 

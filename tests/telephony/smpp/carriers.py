@@ -99,13 +99,21 @@ def carrier(port: int, **options: Any) -> Iterator[OpenCarrier]:
 
 
 def sms(
-    key: int, *, to: str = "", text: str = "Namaste", caller: str = "", attempt: int = 1, seconds: float = 60
+    key: int,
+    *,
+    to: str = "",
+    text: str = "Namaste",
+    caller: str = "",
+    sender: str = "",
+    attempt: int = 1,
+    seconds: float = 60,
 ) -> Submission:
     return Submission(
         key=str(key),
         channel=Channel.SMS,
         to=to or f"+977984{key:07d}",
         caller=caller,
+        sender=sender,
         text=text,
         audio_name="",
         audio_seconds=None,

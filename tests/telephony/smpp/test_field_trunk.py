@@ -59,9 +59,10 @@ class TestAdvice:
         with world(settings, script, **options) as it:
             it.send("1001", "1002", "1003")
             it.wait_acknowledged(3)
-            UnmatchedReport.objects.update(created_at=F("created_at") - timedelta(minutes=2))
-            assert UnmatchedReport.objects.count() == 3
-            call_command("trunk_status")
+        # The trunk is closed, so its reports have been applied: they match nothing, and wait for a delivery.
+        UnmatchedReport.objects.update(created_at=F("created_at") - timedelta(minutes=2))
+        assert UnmatchedReport.objects.count() == 3
+        call_command("trunk_status")
         shown = capsys.readouterr().out
         assert "WARNING: 3 receipts of the last 24 hours match no SMS" in shown
         assert advice in shown

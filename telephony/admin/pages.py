@@ -1,26 +1,21 @@
-"""Admin pages of telephony. Operators edit numbers, trunks, voices and opt-outs; other pages are read-only."""
+"""Admin pages. Operators edit trunks, voices and opt-outs; other pages are read-only."""
 
 from __future__ import annotations
 
-import secrets
 from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.core.paginator import Paginator
 from django.db.models import BooleanField, Model, QuerySet
 from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
-from django.utils import timezone
-from django.utils.functional import cached_property
 
-from accounts.models import Account
+from telephony.admin.lists import CappedPaginator, ReadOnlyAdmin
 from telephony.models import (
     Audio,
     Delivery,
     InboundMessage,
     OptOut,
-    PhoneNumber,
     Purpose,
     SandboxMessage,
     Trunk,
@@ -29,78 +24,6 @@ from telephony.models import (
 )
 from telephony.numbering import to_e164
 from telephony.speech import voices
-
-MAX_COUNTED = 10_000
-
-
-class CappedPaginator(Paginator[Any]):
-    """Count at most MAX_COUNTED rows, so that a list of millions opens as fast as a list of ten."""
-
-    @cached_property
-    def count(self) -> int:
-        rows = self.object_list
-        if isinstance(rows, QuerySet):
-            return rows.order_by().values("pk")[:MAX_COUNTED].count()
-        return len(rows)
-
-
-class ReadOnlyAdmin(admin.ModelAdmin[Any]):
-    """Show rows that only iris writes. Lists never load or count a whole table."""
-
-    paginator = CappedPaginator
-    show_full_result_count = False
-    list_per_page = 50
-    ordering = ("-pk",)
-    actions = None
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-
-class PhoneNumberForm(forms.ModelForm[PhoneNumber]):
-    def clean_owner(self) -> Account | None:
-        owner: Account | None = self.cleaned_data["owner"]
-        if owner is not None and owner != self.instance.invented_for:
-            if owner.is_twin:
-                raise forms.ValidationError("A test twin cannot have a real number, or one of another twin.")
-            if self.instance.invented_for is not None:
-                raise forms.ValidationError(
-                    "This number was invented for a test twin, so nobody else can have it."
-                )
-        return owner
-
-
-@admin.register(PhoneNumber)
-class PhoneNumberAdmin(admin.ModelAdmin[PhoneNumber]):
-    """Add numbers that accounts can buy.
-
-    If an operator sets an owner here, that account pays nothing; buyers through the API pay.
-    """
-
-    form = PhoneNumberForm
-    list_display = ("number", "rate", "capabilities", "friendly_name", "owner", "invented_for", "bought_at")
-    list_select_related = ("owner", "invented_for")
-    search_fields = ("number", "sid", "owner__members__user__email")
-    raw_id_fields = ("owner",)
-    readonly_fields = ("invented_for", "bought_at")
-    ordering = ("number",)
-
-    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        return {"sid": secrets.token_hex(16), **super().get_changeform_initial_data(request)}
-
-    def save_model(self, request: HttpRequest, obj: PhoneNumber, form: Any, change: bool) -> None:
-        written = list(form.changed_data)
-        if "owner" in written:
-            obj.bought_at = timezone.now() if obj.owner_id else None
-            written.append("bought_at")
-        # Saves only changed fields, because an account may have bought the number meanwhile.
-        obj.save(update_fields=written if change else None)
 
 
 @admin.register(Trunk)
@@ -124,7 +47,7 @@ class TrunkAdmin(admin.ModelAdmin[Trunk]):
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
     list_display = (
-        "id", "owner", "trunk", "purpose", "batch", "channel", "to", "status", "cause", "seconds",
+        "id", "owner", "trunk", "purpose", "batch", "channel", "to", "sender", "status", "cause", "seconds",
         "playback", "credits",
     )  # fmt: skip
     list_filter = ("channel", "purpose", "status", "cause")

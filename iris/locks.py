@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from zlib import crc32
 
-from django.db import connection
+from django.db import OperationalError, connection, transaction
+from psycopg.errors import LockNotAvailable
 
 
 @contextmanager
@@ -31,6 +32,22 @@ def locked(name: str, *, count: int = 1) -> Iterator[bool]:
         if connection.connection is not None and not connection.connection.closed:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [base - 2**31, number])
+
+
+def wait_for(name: str, *, seconds: float) -> bool:
+    """Wait until all processes that now hold the lock of this name have released it; return False after `seconds`.
+
+    Call it outside transactions.
+    """
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{round(seconds * 1000)}ms"])
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, 0)", [crc32(name.encode()) - 2**31])
+    except OperationalError as error:
+        if isinstance(error.__cause__, LockNotAvailable):
+            return False
+        raise
+    return True
 
 
 def lock_for_session(name: str) -> bool:

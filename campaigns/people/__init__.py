@@ -1,0 +1,1 @@
+"""What campaigns store about people: recipients with tags, survey responses, skipped rows of sheets."""

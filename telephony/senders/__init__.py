@@ -1,0 +1,1 @@
+"""Senders of SMS: their spelling, their approval, and the choice of a sender for each SMS."""
