@@ -1,7 +1,7 @@
 """Who opens a page, for which account, and with which permissions. The account is part of the address of each page.
 
 So two tabs can show two accounts, and a form is always for the account that its page showed. `page` is the only place
-that checks permissions of pages.
+that checks permissions of pages. Pages show and read times in the time zone of the account.
 
     @page(Permission.SEND, methods=["POST"])
     def pause(request: ConsoleRequest, campaign_id: int) -> HttpResponse: ...
@@ -16,8 +16,10 @@ from typing import Any, cast
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
+from django.utils import timezone
 from django_htmx.http import HttpResponseClientRefresh
 
+from accounts.account_settings import zone_of
 from accounts.permissions import AccountKind, Permission, check, check_kind
 from console.errors import error_page
 from console.visits import ConsoleRequest, visit_of
@@ -51,7 +53,8 @@ def page(
                 check(visiting.visit.granted, needed)
                 if request.session.get(SEEN_ACCOUNT) != account_id:
                     request.session[SEEN_ACCOUNT] = account_id
-                return view(visiting, *args, **kwargs)
+                with timezone.override(zone_of(visiting.visit.account)):
+                    return view(visiting, *args, **kwargs)
             except IrisError as error:
                 return error_page(visiting, error)
 

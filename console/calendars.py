@@ -49,7 +49,7 @@ def bikram_sambat(day: date) -> str:
 
 
 def clock(moment: datetime) -> str:
-    """Return the time of day in the server's time zone, such as 14:05."""
+    """Return the time of day in the current time zone, such as 14:05."""
     return in_digits(f"{timezone.localtime(moment):%H:%M}")
 
 

@@ -146,7 +146,7 @@ CAUSES: dict[str, Promise] = {
         "Your tariff has no price for this destination, so it was not sent. Ask the operator of this server."
     ),
     Cause.NO_SENDER: _(
-        "No sender name is approved for this number's operator, so it was not sent. Ask for one under Numbers."
+        "This account has no approved sender name for the operator of this number, so it was not sent. Nothing was charged."
     ),
     Cause.STOPPED: _("The campaign was stopped before it was sent."),
 }
