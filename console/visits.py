@@ -38,6 +38,10 @@ class Visit:
         return self.may(Permission.SEND)
 
     @property
+    def may_listen(self) -> bool:
+        return self.may(Permission.LISTEN)
+
+    @property
     def may_manage_credits(self) -> bool:
         return self.may(Permission.MANAGE_CREDITS)
 

@@ -10,12 +10,13 @@ import pytest
 from django.utils import timezone, translation
 
 from accounts.models import CreditEntry
-from accounts.permissions import PRESETS
+from accounts.permissions import PRESETS, Permission
 from accounts.signin.views import PRESETS as PRESET_NAMES
 from campaigns.models import RunStatus, Service
 from campaigns.reports.hindrances import Hindrance, Kind
 from console import calendars, explanations, numerals, vocabulary
 from console.words_of_credits import KINDS
+from console.words_of_people import PERMISSIONS
 from telephony.models import FINAL, Cause, Channel, DeliveryStatus
 from telephony.numbering import Operator
 
@@ -36,6 +37,7 @@ def test_every_status_has_a_word_and_a_sentence() -> None:
     assert set(vocabulary.OUTCOMES) == {status for status in DeliveryStatus if status >= FINAL}
     assert {*vocabulary.OUTCOMES, *vocabulary.UNDER_WAY, DeliveryStatus.QUEUED} == set(DeliveryStatus)
     assert set(KINDS) == set(CreditEntry.Kind)
+    assert set(PERMISSIONS) == set(Permission)
     assert set(PRESET_NAMES) == {*PRESETS, "owner", "custom"}
 
 
