@@ -8,7 +8,7 @@ from decimal import Decimal
 from django.db.models import Q
 
 from accounts.permissions import Permission
-from campaigns.models import LIVE, Campaign, Run, RunStatus
+from campaigns.models import LIVE, PENDING, Campaign, Run, RunStatus
 from campaigns.reports.figures import Figures, Pace, figures_of, pace_of
 from campaigns.reports.hindrances import Hindrance, hindrances_of
 from campaigns.reports.totals import credits_of
@@ -96,6 +96,14 @@ def runs_of(campaign: Campaign) -> list[Run]:
         Q(status=RunStatus.WITHDRAWN) & Q(not_started__in=("", "replaced"))
     )
     return list(shown.select_related("hold", "audio").order_by("-pk")[:MAX_RUNS])
+
+
+def finished_runs(campaign: Campaign) -> list[Run]:
+    """Return the latest runs of a campaign that contacted people, newest first."""
+    contacted = Run.objects.filter(campaign=campaign, trial=False).exclude(
+        status__in=[RunStatus.WITHDRAWN, *PENDING]
+    )
+    return list(contacted.order_by("-pk")[:MAX_RUNS])
 
 
 def outcomes_of(figures: Figures) -> list[Outcome]:

@@ -39,7 +39,8 @@ of_campaign: list[URLPattern | URLResolver] = [
     path("people/clear/", people.clear, name="people-clear"),
     path("when/", steps.when, name="step-when"),
     path("review/", steps.review, name="step-review"),
-    path("people.csv", reports.people_csv, name="people-csv"),
+    path("reports/", reports.reports, name="reports"),
+    path("reports/<int:report_id>/", reports.download, name="report"),
     path("recipients/", recipients.search, name="recipients"),
     path("recipients/<int:recipient_id>/", recipients.show, name="recipient"),
 ]

@@ -166,6 +166,7 @@ CHANNELS: dict[str, Promise] = {
 OPERATORS: dict[Operator, Promise] = {
     Operator.NTC: _("Nepal Telecom"),
     Operator.NCELL: _("Ncell"),
+    Operator.SMART: _("Smart Telecom"),
     Operator.OTHER: _("another operator"),
 }
 

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from campaigns.messages import PREFIX
 from campaigns.models import Run
@@ -71,6 +72,21 @@ def moment(value: datetime | None) -> SafeString | str:
         calendars.clock(value),
         second,
     )
+
+
+@register.filter
+def moment_text(value: datetime) -> str:
+    """Write a moment where there can be no markup, such as in an option of a list."""
+    days = calendars.first_and_second(timezone.localtime(value).date())
+    return f"{days[0]}, {calendars.clock(value)}"
+
+
+@register.filter
+def file_size(size: int) -> str:
+    """Show the size of a file, such as 12 MB. It is never shown as 0."""
+    if size < 1_000_000:
+        return _("%(number)s kB") % {"number": numerals.grouped(max(1, round(size / 1000)))}
+    return _("%(number)s MB") % {"number": numerals.grouped(Decimal(size) / 1_000_000, places=1)}
 
 
 @register.simple_tag

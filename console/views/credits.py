@@ -21,8 +21,8 @@ from console.errors import sentence_of
 from console.render import render_page
 from console.visits import ConsoleRequest
 from console.words_of_credits import KINDS, PURPOSES
-from iris.api.spreadsheets import cell, line_writer
 from iris.errors import InvalidInput
+from iris.spreadsheets import cell, line_writer
 
 SHOWN_LINES = 500
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts import apikeys, twins
 from accounts.models import Account, AuditEntry
-from campaigns.models import Recipient
+from campaigns.models import Recipient, ReportFile, ReportStatus
 from campaigns.reports.figures import figures_of
 from campaigns.reports.states import states_of
 from campaigns.runs.run_statuses import live_run
@@ -99,14 +99,40 @@ def test_the_statement_is_shown_and_exported(world: World, client: Client) -> No
     assert entry.user_id == world.owner.pk
 
 
-def test_the_results_are_exported_in_the_language_of_the_person(world: World) -> None:
+def test_reports_are_in_the_language_of_the_person(world: World) -> None:
     for language, words in (("en", ("Reached", "Hung up")), ("ne", ("भेटिए", "बीचमै राखियो"))):
-        response = client_for(world.owner, language=language).get(world.address("people-csv"))
+        client = client_for(world.owner, language=language)
+        assert client.post(world.address("reports"), {"format": "csv"}).status_code == 302
+        report = world.ended.report_files.latest("pk")
+        page = get(client, world.address("reports"))
+        assert world.address("report", report_id=report.pk) in page
+        response = client.get(world.address("report", report_id=report.pk))
         rows = b"".join(response.streaming_content).decode().splitlines()  # type: ignore[attr-defined]
         assert len(rows) == 6
         assert all(word in "".join(rows) for word in words)
         assert "सीता 2" in rows[3]
     assert AuditEntry.objects.filter(account_id=world.account.pk, action="exported").count() == 2
+
+
+def test_a_report_that_is_being_prepared_shows_how_far_it_is(world: World, client: Client) -> None:
+    report = world.ended.report_files.latest("pk")
+    ReportFile.objects.filter(pk=report.pk).update(status=ReportStatus.PREPARING, read=3, finished_at=None)
+    page = get(client, world.address("reports"))
+    assert 'value="60"' in page
+    assert "every 2s" in page
+    assert client.get(world.address("report", report_id=report.pk)).status_code == 404
+    ReportFile.objects.filter(pk=report.pk).update(status=ReportStatus.FAILED, finished_at=timezone.now())
+    page = get(client, world.address("reports"))
+    assert "could not be prepared" in page
+    assert "every 2s" not in page
+
+
+@pytest.mark.parametrize(
+    "sent", [{"run": "x"}, {"run": "9" * 30}, {"run": "1"}, {"format": "exe", "run": "0"}]
+)
+def test_a_report_on_a_strange_run_is_refused(world: World, client: Client, sent: dict[str, str]) -> None:
+    assert client.post(world.address("reports"), sent).status_code == 404
+    assert world.ended.report_files.count() == 1
 
 
 @pytest.mark.parametrize(

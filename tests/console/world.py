@@ -14,8 +14,10 @@ from django.utils import timezone
 from accounts import apikeys
 from accounts.models import Account, User
 from accounts.permissions import Permission
-from campaigns.models import Campaign, Recipient, Run, RunStatus, Service
+from campaigns.models import Campaign, Recipient, ReportFormat, Run, RunStatus, Service
 from campaigns.recipients import editing
+from campaigns.report_files import files
+from console.words_of_reports import labels
 from otp.models import Origin, Otp
 from telephony.models import (
     Cause,
@@ -63,6 +65,7 @@ class World:
         ids = {"account_id": self.account.pk, "campaign_id": self.campaign_for(name).pk}
         ids["recipient_id"] = self.recipient.pk
         ids["member_id"] = self.account.members.earliest("pk").pk
+        ids["report_id"] = self.ended.report_files.earliest("pk").pk
         ids["key_id"] = self.account.api_keys.earliest("pk").pk
         return {key: ids[key] for key in ADDRESSES[name]}
 
@@ -124,6 +127,7 @@ def make_world(*, size: int = 1, account: Account | None = None) -> World:
     owned = make_phone_number(number=f"98{account.pk % 10**8:08}", owner=account)
     for number in range(size):
         make_phone_number(number=f"97{(account.pk + number) % 10**8:08}")
+    files.request_soon(campaign=ended, run=None, format=ReportFormat.XLSX, labels=labels(), seconds=10)
     OptOut.objects.create(owner=account, number=recipient.to, source="STOP")
     return World(account, owner_of(account), draft, running, ended, owned, recipient)
 
