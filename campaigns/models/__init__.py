@@ -4,6 +4,7 @@ from campaigns.models.campaigns import Campaign, Run
 from campaigns.models.choices import LIVE, PENDING, NotStarted, RunStatus, Service, Source
 from campaigns.models.imports import ImportStatus, SheetImport
 from campaigns.models.recipients import Recipient
+from campaigns.models.report_files import ReportFile, ReportFormat, ReportStatus
 from campaigns.models.surveys import (
     Answer,
     Step,
@@ -23,6 +24,9 @@ __all__ = [
     "NotStarted",
     "PENDING",
     "Recipient",
+    "ReportFile",
+    "ReportFormat",
+    "ReportStatus",
     "Run",
     "RunStatus",
     "Service",

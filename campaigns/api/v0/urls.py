@@ -1,5 +1,6 @@
 from campaigns.api.v0.departments import DepartmentViewSet
 from campaigns.api.v0.numbers import NumberViewSet
+from campaigns.api.v0.report_files import ReportViewSet
 from campaigns.api.v0.statement import StatementViewSet
 from campaigns.api.v0.views import CampaignViewSet
 from iris.api.views import with_and_without_slash
@@ -31,6 +32,9 @@ urlpatterns = [
     ),
     *with_and_without_slash(
         "campaigns/<id:campaign_id>/details", CampaignViewSet.as_view({"get": "retrieve"}), name="v0-campaign"
+    ),
+    *with_and_without_slash(
+        "campaigns/<id:campaign_id>/report", ReportViewSet.as_view({"get": "retrieve"}), name="v0-report"
     ),
     *(
         route

@@ -14,8 +14,8 @@ from campaigns.recipients.sheets import formats, ooxml, text, xlsx
 from campaigns.recipients.sheets.grid import NotASheet, number
 from iris.api import parsers
 from iris.api.fields import Moment
-from iris.api.spreadsheets import cell
 from iris.errors import InvalidInput
+from iris.spreadsheets import cell
 from tests.linear import LENGTH, assert_linear, repeated, texts
 
 
