@@ -5,8 +5,8 @@ from django.urls import include, path, re_path
 
 from iris.api.views import with_and_without_slash
 from iris.health import health
-from iris.metrics import metrics
 from iris.languages import choose_language
+from iris.metrics import metrics
 
 urlpatterns = [
     path("api/accounts/", include("accounts.api.v0.urls")),
