@@ -83,8 +83,8 @@ def _apply_events(alias: str, items: Sequence[CarrierEvent | InboundSms]) -> int
         unmatched_reports.store(alias, unmatched)
     if of_parts:
         reports += part_reports.reports_on_whole(carrier, of_parts)
+    pressed.apply(responses)  # before the reports, because a recipient who opts out is not tried again
     changed = lifecycle.apply_reports(reports, report_timeout=carrier.report_timeout())
-    pressed.apply(responses)
     survey_responses.announce(responses)
     if changed and any(report.status >= FINAL for report in reports):
         silence.note_report(alias)

@@ -24,8 +24,9 @@ def withdrawn_since_claim(ids: Sequence[int]) -> dict[int, Cause]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT id, cause FROM (
-                    SELECT d.id, CASE WHEN d.stopped THEN '{Cause.STOPPED}' WHEN {blocked("d")} THEN '{Cause.BLOCKED}'
-                                      WHEN {condition} THEN '{Cause.OPTED_OUT}' END AS cause
+                    SELECT d.id, CASE WHEN d.stopped THEN '{Cause.STOPPED.value}'
+                                      WHEN {blocked("d")} THEN '{Cause.BLOCKED.value}'
+                                      WHEN {condition} THEN '{Cause.OPTED_OUT.value}' END AS cause
                       FROM telephony_delivery d WHERE d.id = ANY(%(ids)s)) found
                  WHERE cause IS NOT NULL""",
             {"ids": list(ids), **parameters},

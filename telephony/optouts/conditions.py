@@ -14,7 +14,8 @@ def opted_out(delivery: str, *, erased: bool = True) -> tuple[str, dict[str, Any
     OTPs are exempt, because recipients request them. The list has the pseudonyms of erased numbers. Without `erased`, these
     are not compared: then the condition is cheaper, and sees only opt-outs of numbers that have not been erased.
     """
-    numbers, parameters = f'{delivery}."to"', {}
+    numbers = f'{delivery}."to"'
+    parameters: dict[str, Any] = {}
     if erased:
         pseudonyms, parameters = sql_of(f"{delivery}.owner_id", f'{delivery}."to"')
         numbers = f"{numbers}, {pseudonyms}"
