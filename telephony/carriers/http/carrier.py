@@ -60,9 +60,9 @@ class HttpCarrier(ConcurrentCarrier):
 
     def __init__(self, *, alias: str, **options: Any) -> None:
         super().__init__(alias=alias, **options)
-        if find_spec("httpx2") is None:
+        if find_spec("httpcore2") is None:
             raise ImproperlyConfigured(
-                f"Carrier {alias!r} needs the package httpx2: pip install --require-hashes -r requirements/http.txt"
+                f"Carrier {alias!r} needs the package httpcore2: pip install --require-hashes -r requirements/http.txt"
             )
         table = {**self.table, **COMMON}
         self.settings = checked(alias, table, self.settings, needed=self.needed)
