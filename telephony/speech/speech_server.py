@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, BinaryIO
 
+import av.filter  # noqa: F401  (loads FFmpeg before the limits of a request apply)
 from django.conf import settings
 
 from iris.errors import Unavailable
