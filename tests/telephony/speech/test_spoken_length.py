@@ -16,7 +16,6 @@ from django.conf import settings as django_settings
 from telephony.pricing import call_credits
 from telephony.speech import normalization, synthesis
 from telephony.speech.engine import Unspeakable, no_heartbeat
-from telephony.speech.fragments import HEAD_SILENCE, TAIL_SILENCE
 from telephony.speech.nepali_tables import ABBREVIATIONS, MEASURES
 from telephony.speech.spoken_length import (
     JOIN_SECONDS,
@@ -27,6 +26,7 @@ from telephony.speech.spoken_length import (
     samples_of,
     spoken_seconds,
 )
+from telephony.speech.spoken_parts import HEAD_SILENCE, TAIL_SILENCE
 from tests import linear
 from tests.scale import at_scale, spread
 from tests.telephony.speech.spoken_texts import CLASSES, CONTEXTS, texts
