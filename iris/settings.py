@@ -12,8 +12,6 @@ from zoneinfo import ZoneInfo
 import django_stubs_ext
 import phonenumbers
 from django.core.exceptions import ImproperlyConfigured
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from iris.beat_schedule import BEAT_SCHEDULE
 from iris.environment import (
@@ -334,9 +332,12 @@ if IRIS_BROKER_URL is None:
         }
     }
 else:
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
     CACHES = {
         "default": {
-            "BACKEND": "iris.broker_backoff.BackoffCache",
+            "BACKEND": "iris.redis_cache.BackoffCache",
             "LOCATION": IRIS_BROKER_URL,
             "KEY_PREFIX": "iris",
             "OPTIONS": {
