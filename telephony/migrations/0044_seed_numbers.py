@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
     """Only new tables, and a new word for the purpose of deliveries."""
 
     dependencies: ClassVar = [
-        ('accounts', '0021_ledger_checks'),
+        ('accounts', '0025_ledger_checks'),
         ('telephony', '0043_outcomes'),
     ]
 

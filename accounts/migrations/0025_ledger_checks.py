@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """Only a new table."""
 
-    dependencies: ClassVar = [("accounts", "0020_audit_of_opt_out_settings")]
+    dependencies: ClassVar = [("accounts", "0022_audit_of_limits")]
     operations: ClassVar = [
         migrations.CreateModel(
             name="LedgerCheckResult",
