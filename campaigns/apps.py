@@ -24,4 +24,5 @@ class CampaignsConfig(AppConfig):
         numbers_retired.connect(set_aside_for_numbers, dispatch_uid="campaigns.retired_numbers")
         answers_given.connect(store_responses, dispatch_uid="campaigns.store_responses")
         deliveries_changed.connect(release_ended_holds, dispatch_uid="campaigns.seeds")
+        registry.register("campaigns.people.lists")
         registry.register("campaigns.people.holder")

@@ -1,8 +1,9 @@
-"""Campaigns, recipients, runs, sheet imports and surveys."""
+"""Campaigns, recipients, contact lists, runs, sheet imports, surveys and templates."""
 
 from campaigns.models.campaigns import WAITS, WAITS_FOR_GO_AHEAD, Campaign, Run
 from campaigns.models.choices import LIVE, PENDING, LeftOut, NotStarted, RunStatus, Service, Source
 from campaigns.models.imports import ImportStatus, SheetImport
+from campaigns.models.lists import Audience, Contact, ContactList, ListUse
 from campaigns.models.recipients import Recipient
 from campaigns.models.report_files import ReportFile, ReportFormat, ReportStatus
 from campaigns.models.surveys import (
@@ -15,13 +16,18 @@ from campaigns.models.surveys import (
     SurveyTemplate,
     TemplateStep,
 )
+from campaigns.models.text_templates import TextTemplate, TextVersion
 
 __all__ = [
     "Answer",
+    "Audience",
     "Campaign",
+    "Contact",
+    "ContactList",
     "ImportStatus",
     "LIVE",
     "LeftOut",
+    "ListUse",
     "NotStarted",
     "PENDING",
     "Recipient",
@@ -40,6 +46,8 @@ __all__ = [
     "SurveyStep",
     "SurveyTemplate",
     "TemplateStep",
+    "TextTemplate",
+    "TextVersion",
     "WAITS",
     "WAITS_FOR_GO_AHEAD",
 ]

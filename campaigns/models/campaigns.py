@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from accounts.models import Account, CreditHold
 from campaigns.models.choices import LIVE, NotStarted, RunStatus, Service, Source
 from campaigns.models.recipients import Recipient, RecipientQuerySet
+from campaigns.models.text_templates import TextVersion
 from telephony.models import Audio, DeliveryStatus, PriceList
 
 # A run that waits before its next wave: it has contacted all recipients of its wave, and has others left.
@@ -60,6 +61,15 @@ class Campaign(models.Model):
         blank=True, help_text="Text of the calls, and of the SMS if `sms_message` is empty."
     )
     sms_message = models.TextField(blank=True)
+    text_version = models.ForeignKey(
+        TextVersion,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="campaigns",
+        db_index=False,
+        help_text="The version of a text template from which the campaign got its words.",
+    )
     voice = models.CharField(max_length=50, blank=True)
     speed = models.DecimalField(max_digits=5, decimal_places=4, default=Decimal(1), help_text="0.5 to 2.")
     audio = models.ForeignKey(Audio, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
