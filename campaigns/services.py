@@ -71,7 +71,8 @@ def create_campaign(
 
     If the voice, the caller or the spending limit is omitted, the account's default is used. A limit of None is not an
     omitted limit. `number_column` is the heading or letter of the sheet's column with the numbers; with "" iris finds it. A
-    large sheet is imported in the background (`imports`). Raises InvalidInput, and creates nothing, if no number is valid; and the errors of `lists.add_list`.
+    large sheet is imported in the background (`imports`). Raises InvalidInput if no number is valid, and the
+    errors of `lists.add_list`; then it creates nothing.
     """
     _add_defaults(fields, account=account)
     _check(fields, account=account)

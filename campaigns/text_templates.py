@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from accounts import actors, audit
@@ -45,6 +47,14 @@ def find_version(template: TextTemplate, number: int | None = None) -> TextVersi
     if found is None:
         raise NotFound(f"This template has the versions 1 to {template.latest}. Choose one of them.")
     return found
+
+
+def latest_versions(templates: Sequence[TextTemplate]) -> dict[int, TextVersion]:
+    """Return the latest version of each template by the id of the template. Takes one query."""
+    latest = TextVersion.objects.filter(
+        template__in=[one.pk for one in templates], number=F("template__latest")
+    )
+    return {one.template_id: one for one in latest}
 
 
 def update_template(*, template: TextTemplate, name: str | None = None, **words: str) -> TextTemplate:

@@ -28,15 +28,8 @@ from django.utils import timezone
 
 from campaigns import duplicates
 from campaigns.models import Audience, Campaign, ImportStatus, SheetImport
-from campaigns.recipients import lists, sheets
-from campaigns.recipients.imports import (
-    ERRORS_SHOWN,
-    NO_VALID_ROW,
-    add_tags,
-    copy_lines,
-    lock_audience,
-    rows_of,
-)
+from campaigns.recipients import imports, lists, sheets
+from campaigns.recipients.imports import ERRORS_SHOWN, NO_VALID_ROW
 from campaigns.recipients.sheet_reader import Chunk, SheetReader, StorageUnavailable
 from campaigns.runs.reschedule import include_added_recipients
 from iris.errors import InvalidInput, IrisError
@@ -260,8 +253,8 @@ def _commit(pending: SheetImport, chunk: Chunk, *, errors_before: list[dict[str,
     }
     with transaction.atomic():
         audience = _locked(pending)
-        fields["imported"] = pending.imported + copy_lines(audience, chunk.lines)
-        add_tags(audience, chunk.columns, chunk.sizes)
+        fields["imported"] = pending.imported + imports.copy_lines(audience, chunk.lines)
+        imports.add_tags(audience, chunk.columns, chunk.sizes)
         SheetImport.objects.filter(pk=pending.pk).update(**fields)
     for field, value in fields.items():
         setattr(pending, field, value)
@@ -291,7 +284,7 @@ def _include_in_scheduled_run(pending: SheetImport, campaign: Campaign) -> None:
 
 def _locked(pending: SheetImport) -> Audience:
     """Lock and return the campaign or list. Raises _Superseded if the import is not where this process left it."""
-    audience = lock_audience(pending)
+    audience = imports.lock_audience(pending)
     as_left = SheetImport.objects.filter(
         pk=pending.pk, status=ImportStatus.IMPORTING, imported=pending.imported, row=pending.row
     )
@@ -345,7 +338,7 @@ def _refuse(pending: SheetImport, message: str) -> None:
         # Tells the audit triggers not to log the removed rows. The failed import is logged.
         cursor.execute("SELECT set_config('iris.importing', 'yes', true)")
     # No run can have used these rows yet, so nothing refers to them. Django's delete() would read all of them.
-    added = rows_of(audience).filter(pk__gt=pending.after)
+    added = imports.rows_of(audience).filter(pk__gt=pending.after)
     audience.number_count -= added._raw_delete(added.db)
     audience.save(update_fields=["number_count"])
     with connection.cursor() as cursor:

@@ -133,7 +133,8 @@ def read_sheet(file: BinaryIO, *, number_column: str = "") -> Iterator[ReadSheet
 def add_sheet(audience: Audience, read: ReadSheet) -> list[dict[str, Any]]:
     """Add the rows of a sheet, or let a worker import them. Return the skipped rows.
 
-    Call it in the transaction that created or locked the campaign or list. Raises Conflict while another sheet is being imported.
+    Call it in the transaction that created or locked the campaign or list. Raises Conflict while another sheet is being
+    imported.
     """
     if read.file:
         _add_later(audience, read)

@@ -24,7 +24,6 @@ from campaigns.recipients import editing, imports
 from campaigns.runs.reschedule import include_added_recipients
 from campaigns.tag_sizes import FIELDS, TagMeasurer, note_measured, tag_sizes_of
 from iris.errors import InvalidInput, NotFound
-from telephony import numbering
 
 Rows = Sequence[tuple[object, Mapping[str, Any]]]
 
@@ -179,12 +178,6 @@ def add_list(*, campaign: Campaign, contact_list: ContactList) -> int:
             duplicates.mark_added(campaign, added=copied)
             include_added_recipients(campaign)
     return copied
-
-
-def find_contacts(contact_list: ContactList, number: object) -> list[int]:
-    """Return the ids of the contacts with this number. Raises InvalidInput if it is not a phone number."""
-    same = Contact.objects.filter(contact_list=contact_list, to=numbering.parse(number).to)
-    return list(same.order_by("-pk").values_list("pk", flat=True))
 
 
 def note_failed(contact_list: ContactList) -> None:
