@@ -141,6 +141,7 @@ def test_every_page_fits_its_window_in_both_languages(
                 "statement-csv",
                 "report",
                 "campaign-live",
+                "list-export",
                 "number-release",
                 "conversation",
             ):
