@@ -32,7 +32,7 @@ def test_each_change_of_the_words_is_a_version_and_old_ones_stay(sita: Account) 
     ]
     assert text_templates.find_version(changed, 1).message == "Namaste {name}"
     assert list(
-        AuditEntry.objects.filter(object_kind="template").order_by("pk").values_list("action", flat=True)
+        AuditEntry.objects.filter(kind="template").order_by("pk").values_list("action", flat=True)
     ) == [
         "template_created",
         "template_changed",
