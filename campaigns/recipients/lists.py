@@ -166,7 +166,9 @@ def add_list(*, campaign: Campaign, contact_list: ContactList) -> int:
         refuse_while_importing(campaign)
         refuse_while_importing(contact_list)
         if not contact_list.number_count:
-            raise InvalidInput("This list has no contacts. Add some to it, or choose another list.")
+            raise InvalidInput(
+                "This list has no contacts. Add some to it, or choose another list.", code="empty_list"
+            )
         use = ListUse.objects.filter(campaign=campaign, contact_list=contact_list).first() or ListUse(
             campaign=campaign, contact_list=contact_list, last_contact=0, recipients=0
         )
@@ -194,7 +196,7 @@ def _copy(campaign: Campaign, contact_list: ContactList, use: ListUse) -> int:
     """Copy the contacts after `use.last_contact` into the campaign, with the sizes of their tags. Return how many."""
     tags = list(dict.fromkeys([*campaign.tags, *contact_list.tags]))
     if len(tags) > editing.MAX_TAGS:
-        raise InvalidInput(editing.too_many_tags(campaign))
+        raise InvalidInput(editing.too_many_tags(campaign), code="too_many_tags")
     before = imports.last_row(campaign)
     last = imports.last_row(contact_list)
     with connection.cursor() as cursor:
