@@ -39,7 +39,7 @@ class OpenCarrier:
         self._writer = threading.Thread(target=self._write, daemon=True)
         self._writer.start()
         # These submissions are no deliveries of the database, so nobody can withdraw them.
-        with mock.patch.object(resends, "withdrawn", lambda keys: set()):
+        with mock.patch.object(resends, "withdrawn", return_value=set()):
             self.carrier.open(self._record)
 
     def _record(self, items: Sequence[CarrierEvent | InboundSms | Result], done: Done | None = None) -> None:

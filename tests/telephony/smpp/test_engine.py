@@ -241,9 +241,10 @@ def test_no_queued_sms_reaches_a_recipient_later_than_a_second_after_stop(
     late = {to: sent[to] - at for to, at in acknowledged.items() if to in sent}
     # `lateness` is how much longer than asked a process sleeps on this machine.
     assert {to: seconds for to, seconds in late.items() if seconds > 1.0 + 5 * lateness} == {}
+    listed = ", ".join(f"'+{to}'" for to in acknowledged)
     ((refused,),) = iris.rows(
-        "SELECT count(*) FROM telephony_delivery WHERE cause = 'opted_out' AND credits = 0"
-        f' AND "to" IN ({", ".join(f"'+{to}'" for to in acknowledged)})'
+        f"""SELECT count(*) FROM telephony_delivery
+             WHERE cause = 'opted_out' AND credits = 0 AND "to" IN ({listed})"""
     )
     assert refused == len(set(acknowledged) - set(sent)) > 0
     statuses = Counter(number["status"] for number in iris.numbers(campaign))
