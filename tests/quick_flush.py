@@ -12,6 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.color import Style
 from django.core.management.commands import flush
+from django.core.management.sql import emit_post_migrate_signal
 from django.db import connection
 
 from telephony.engine import restore_hold
@@ -31,7 +32,6 @@ def install() -> None:
     if settings.IRIS_DATABASE_URL is not None:
         return
     truncate = connection.ops.sql_flush
-    emit = flush.emit_post_migrate_signal
     keeps_rows = False
 
     def sql_flush(style: Style, tables: Sequence[str], **options: Any) -> list[str]:
@@ -50,9 +50,9 @@ def install() -> None:
             *(f"DELETE FROM {quoted[table]}" for table in tables if sizes[table] and table not in KEPT),
         ]
 
-    def emit_post_migrate_signal(verbosity: int, interactive: bool, db: str, **options: Any) -> None:
+    def emit_signal(verbosity: int, interactive: bool, db: str, **options: Any) -> None:
         if not keeps_rows:
-            emit(verbosity, interactive, db, **options)
+            emit_post_migrate_signal(verbosity, interactive, db, **options)
             return
         # iris's own receivers, which fill emptied tables (telephony.apps)
         voices.seed(using=db)
@@ -60,7 +60,7 @@ def install() -> None:
 
     # mypy refuses assignments to methods and functions.
     setattr(connection.ops, "sql_flush", sql_flush)  # noqa: B010
-    setattr(flush, "emit_post_migrate_signal", emit_post_migrate_signal)  # noqa: B010
+    setattr(flush, "emit_post_migrate_signal", emit_signal)  # noqa: B010
 
 
 def _sizes() -> dict[str, int]:
