@@ -46,6 +46,7 @@ LONG_FILES = (
     "test_engine.py",
     "test_embedded.py",
     "test_engine_processes.py",
+    "test_previous_release.py",
     "test_restore.py",
     "test_drain.py",
     "test_campaign.py",
@@ -60,6 +61,12 @@ LONG_FILES = (
     "test_api_bad_input.py",
     "test_every_route.py",
     "test_worst_sheets.py",
+    "test_permissions.py",
+    "test_dispatch_pace.py",
+    "test_runs.py",
+    "test_poolers.py",
+    "test_surveys.py",
+    "test_repeated_requests_at_once.py",
 )
 
 
