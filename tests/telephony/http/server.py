@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
-from tests.telephony.http.contracts import Aakash, Sparrow
+from tests.telephony.http.contracts import Aakash, Himal, Sparrow
 from tests.telephony.http.twilio import Twilio
 
 
@@ -79,6 +79,8 @@ class Handler(BaseHTTPRequestHandler):
             Twilio(self).answer(parts.path, form, query)
         elif parts.path.startswith("/v2/"):
             Sparrow(self).answer(parts.path, form, query)
+        elif parts.path.startswith("/himal/"):
+            Himal(self).answer(parts.path, form, query)
         else:
             Aakash(self).answer(parts.path, form, query)
 
