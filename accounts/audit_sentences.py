@@ -19,6 +19,7 @@ OBJECT_KINDS = (
     "key",
     "member",
     "number",
+    "opt_out",
     "person",
     "recipient",
     "run",
@@ -36,6 +37,10 @@ _SETTINGS = {
     "default_caller": "the caller number of new campaigns",
     "default_services": "the services of new campaigns",
     "default_spending_limit": "the credit limit of new campaigns",
+    "retry": "the retries",
+    "calling_hours": "the calling hours",
+    "opt_out_words": "the words with which recipients opt out",
+    "opt_out_key": "the offer to opt out by a key",
     "announce_recording": "the announcement that answers are recorded",
     "keep_messages_days": "the days for which calls and SMS are kept",
     "keep_recordings_days": "the days for which recorded answers are kept",
@@ -175,6 +180,8 @@ def _exported(entry: AuditEntry, details: Details) -> str:
             return f"exported the contacts of {_campaign(entry)}"
         case "statement":
             return f"exported the statement of credits from {details.get('first')} to {details.get('last')}"
+        case "opt-outs":
+            return "exported the opt-out list"
     return "exported the audit log"
 
 
@@ -205,6 +212,11 @@ def _filled_up(entry: AuditEntry, details: Details) -> str:
 
 def _sign_in_failed(entry: AuditEntry, details: Details) -> str:
     return f"failed to sign in as {entry.object_name}"
+
+
+def _opted_out(entry: AuditEntry, details: Details) -> str:
+    numbers = entry.object_name or _many(details.get("numbers"), "number")
+    return f"added {numbers} to the opt-out list"
 
 
 def _seed_numbers(entry: AuditEntry, details: Details) -> str:
@@ -279,6 +291,7 @@ PREDICATES: Mapping[str, Predicate] = {
     "run_begun": _begun,
     "run_paused": _paused,
     "run_resumed": "resumed the campaign {name}",
+    "wave_begun": "let the next wave of the campaign {name} begin",
     "run_stopped": "stopped the campaign {name}",
     "run_withdrawn": "withdrew the run of the campaign {name} that had not started",
     "run_approved": "approved the run of the campaign {name}",
@@ -287,5 +300,7 @@ PREDICATES: Mapping[str, Predicate] = {
     "exported": _exported,
     "person_exported": "asked for an export of a person's data",
     "person_erased": "asked to erase a person's data",
+    "opt_outs_added": _opted_out,
+    "opt_out_removed": lambda entry, details: f"removed {entry.object_name} from the opt-out list",
 }
 ACTIONS = tuple(PREDICATES)

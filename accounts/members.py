@@ -24,6 +24,12 @@ class NotAMember(NotAllowed):
     default_code = "not_a_member"
 
 
+class AccountSuspended(NotAllowed):
+    """The account is suspended, or the one of which it is a department or the test twin."""
+
+    default_code = "account_suspended"
+
+
 class LastOwner(Conflict):
     """The account would have no owner any more."""
 
@@ -100,6 +106,38 @@ def standing_of(*, user: User, account_id: int | None = None) -> Standing:
     if found is None:
         raise not_a_member(account_id)
     return found
+
+
+def refuse_suspended(account: Account) -> None:
+    """Raise AccountSuspended if nobody can act for this account at the moment."""
+    if any(one.is_suspended for one in account.represented_by):
+        raise AccountSuspended("This account is suspended. Ask the operator of this server.")
+
+
+def accounts_of(*, user: User) -> list[Account]:
+    """Return all accounts for which a person can act: their own, each followed by its departments and test twins.
+
+    Takes two queries, however many there are.
+    """
+    own = [member.account for member in Member.objects.filter(user=user).select_related("account")]
+    ids = [account.pk for account in own]
+    below = Account.objects.filter(Q(parent__in=ids) | Q(twin_of__in=ids) | Q(twin_of__parent__in=ids))
+    children: dict[int, list[Account]] = {}
+    for account in below.order_by("pk"):
+        above = account.parent_id or account.twin_of_id
+        if above is not None:
+            children.setdefault(above, []).append(account)
+    listed: dict[int, Account] = {}
+
+    def add(account: Account) -> None:
+        if account.pk not in listed:
+            listed[account.pk] = account
+            for child in children.get(account.pk, ()):
+                add(child)
+
+    for account in own:
+        add(account)
+    return list(listed.values())
 
 
 def not_a_member(account_id: int | None) -> NotAMember:

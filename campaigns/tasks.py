@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from celery import Task, shared_task
 
-from campaigns.models import Run, RunStatus
 from campaigns.recipients import background_imports, measuring
+from campaigns.report_files import files
 from campaigns.reports import statements
-from campaigns.runs import approval, hopper, prerender, restore, run_statuses
+from campaigns.runs import approval, hopper, prerender, restore, run_statuses, waves
 from iris.locks import locked
 from telephony.engine import stalls, time_slices
 from telephony.engine.nudge import EXPIRES, sent_at
@@ -33,11 +33,11 @@ def _tick() -> None:
         run_statuses.start_due()
     run_statuses.reconcile_all()
     run_statuses.finish_all()
-    unfilled = Run.objects.filter(
-        status__in=[RunStatus.RUNNING, RunStatus.STOPPING], filled_at__isnull=True
-    ).exists()
-    stalls.note_waiting(stalls.FILL, waits=unfilled)
-    if unfilled:
+    hopper.move_after_hours()
+    waves.judge_all()
+    to_fill = hopper.unfilled().exists()
+    stalls.note_waiting(stalls.FILL, waits=to_fill)
+    if to_fill:
         fill.delay()
     importing = _import_is_due()
     to_measure = not importing and measuring.due().exists()
@@ -97,6 +97,30 @@ def import_sheet(_pk: int | None = None) -> None:
     with locked(BACKGROUND) as ours:
         if ours:
             background_imports.import_all()
+
+
+@shared_task(name="campaigns.tasks.look_for_reports")
+def look_for_reports() -> None:
+    """Send `prepare_reports` if somebody waits for a report. Runs every two seconds."""
+    if files.due():
+        prepare_reports.delay()
+
+
+@shared_task(name="campaigns.tasks.prepare_reports", bind=True, expires=EXPIRES)
+def prepare_reports(task: Task[[], None]) -> None:
+    """Prepare the files that people asked for."""
+    with time_slices.acquire("reports", sent_at=sent_at(task)) as ours:
+        more = ours and files.work(budget=time_slices.seconds())
+    if more:
+        prepare_reports.delay()
+
+
+@shared_task(name="campaigns.tasks.remove_reports")
+def remove_reports() -> None:
+    """Delete the files that have expired. Runs every ten minutes."""
+    with locked("reports:expired") as ours:
+        if ours:
+            files.remove_expired()
 
 
 @shared_task(name="campaigns.tasks.close_days")

@@ -12,8 +12,6 @@ from zoneinfo import ZoneInfo
 import django_stubs_ext
 import phonenumbers
 from django.core.exceptions import ImproperlyConfigured
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from iris.beat_schedule import BEAT_SCHEDULE
 from iris.environment import (
@@ -166,6 +164,8 @@ INSTALLED_APPS = [
     "telephony",
     "campaigns",
     "otp",
+    "console",
+    "django_htmx",
     "rest_framework",
     "django_filters",
     "allauth",
@@ -188,11 +188,14 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "iris.languages.speak_language",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "accounts.api.acting.act_in_pages",
     "accounts.signin.middleware.ErrorPages",
+    "django_htmx.middleware.HtmxMiddleware",
+    "console.middleware.limit_bodies",
     "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -329,9 +332,12 @@ if IRIS_BROKER_URL is None:
         }
     }
 else:
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
     CACHES = {
         "default": {
-            "BACKEND": "iris.broker_backoff.BackoffCache",
+            "BACKEND": "iris.redis_cache.BackoffCache",
             "LOCATION": IRIS_BROKER_URL,
             "KEY_PREFIX": "iris",
             "OPTIONS": {
@@ -450,7 +456,7 @@ PASSWORD_RESET_TIMEOUT = 3 * 86400  # for the links of invitations, too
 
 SESSION_COOKIE_AGE = IRIS_SESSION_HOURS * 3600
 LOGIN_URL = "account_login"
-LOGIN_REDIRECT_URL = "signin-home"
+LOGIN_REDIRECT_URL = "console:start"
 # Operators and invitations create accounts, so there is no sign-up. allauth's limits would count in the cache.
 # `accounts.login_limits` and `accounts.signin.code_limits` count in the database instead.
 ACCOUNT_ADAPTER = "accounts.signin.adapters.AccountAdapter"
@@ -503,8 +509,10 @@ AUTH_PASSWORD_VALIDATORS = [
 
 # Language, time, numbers ------------------------------------------------------------------------------------
 
-LANGUAGE_CODE = "en-us"
-USE_I18N = False  # error messages must not depend on the client's language
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("ne", "नेपाली")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+USE_I18N = True  # only for pages: `iris.languages` keeps everything else in English
 USE_TZ = True
 TIME_ZONE = env_str("IRIS_TIME_ZONE", "Asia/Kathmandu", "Time zone of times without a time zone.")
 try:

@@ -1,9 +1,10 @@
 """Campaigns, recipients, runs, sheet imports and surveys."""
 
-from campaigns.models.campaigns import Campaign, Run
-from campaigns.models.choices import LIVE, PENDING, NotStarted, RunStatus, Service, Source
+from campaigns.models.campaigns import WAITS, WAITS_FOR_GO_AHEAD, Campaign, Run
+from campaigns.models.choices import LIVE, PENDING, LeftOut, NotStarted, RunStatus, Service, Source
 from campaigns.models.imports import ImportStatus, SheetImport
 from campaigns.models.recipients import Recipient
+from campaigns.models.report_files import ReportFile, ReportFormat, ReportStatus
 from campaigns.models.surveys import (
     Answer,
     Step,
@@ -20,9 +21,13 @@ __all__ = [
     "Campaign",
     "ImportStatus",
     "LIVE",
+    "LeftOut",
     "NotStarted",
     "PENDING",
     "Recipient",
+    "ReportFile",
+    "ReportFormat",
+    "ReportStatus",
     "Run",
     "RunStatus",
     "Service",
@@ -35,4 +40,6 @@ __all__ = [
     "SurveyStep",
     "SurveyTemplate",
     "TemplateStep",
+    "WAITS",
+    "WAITS_FOR_GO_AHEAD",
 ]

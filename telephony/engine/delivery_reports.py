@@ -29,6 +29,7 @@ from telephony.engine.report_matching import Match
 from telephony.engine.unmatched_reports import StoredEvent
 from telephony.models import FINAL, Delivery
 from telephony.models.statuses import END, QUEUED
+from telephony.optouts import pressed
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +83,7 @@ def _apply_events(alias: str, items: Sequence[CarrierEvent | InboundSms]) -> int
         unmatched_reports.store(alias, unmatched)
     if of_parts:
         reports += part_reports.reports_on_whole(carrier, of_parts)
+    pressed.apply(responses)  # before the reports, because a recipient who opts out is not tried again
     changed = lifecycle.apply_reports(reports, report_timeout=carrier.report_timeout())
     survey_responses.announce(responses)
     if changed and any(report.status >= FINAL for report in reports):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from functools import partial
 from typing import TypeVar
@@ -17,13 +17,14 @@ from telephony.engine import pacing, trunk_worker
 from telephony.engine.batches import Batches
 from telephony.engine.database_thread import DatabaseThread, done_now
 from telephony.engine.failpoints import failpoint
-from telephony.engine.lifecycle import stopped_since_claim
 from telephony.engine.pace_meter import Activity, PaceMeter, meter_of
 from telephony.engine.pace_setting import pace_of
 from telephony.engine.pacing import CATCH_UP, HORIZON, Claim, SlidingSecond
 from telephony.engine.results_store import store
-from telephony.engine.submission import Departure, submit
+from telephony.engine.submission import Departure, submit, withdrawal
 from telephony.engine.time_budget import TimeBudget
+from telephony.models import Cause
+from telephony.optouts.claimed import withdrawn_since_claim
 
 T = TypeVar("T")
 
@@ -71,7 +72,7 @@ class Dispatcher:
         self.database: DatabaseThread | None = None
         self.claiming: Future[Claim] | None = None
         self.storing: Future[None] | None = None
-        self.checking: Future[set[int]] | None = None
+        self.checking: Future[dict[int, Cause]] | None = None
         self.checked_at = 0.0
 
     def run(self, time_budget: TimeBudget) -> bool:
@@ -139,29 +140,36 @@ class Dispatcher:
             storing.result()
         if self.claiming is not None and self.claiming.done():
             self._take_claim()
+        self._collect_check()
+
+    def _start_check(self) -> None:
+        """Start checking whether claimed deliveries must still be submitted, so that stops and opt-outs take effect sooner.
+
+        Deliveries that a claim has just returned need no check.
+        """
+        now = time.monotonic()
+        if self.checking is None and now - self.checked_at > HORIZON / 2:
+            self.checked_at = now
+            ids = [one.delivery.id for one in self.departures if one.claimed_at < now - HORIZON / 2]
+            if ids:
+                check = partial(withdrawn_since_claim, ids)
+                self.checking = done_now(check) if self.database is None else self.database.start(check)
+                self._collect_check()
+
+    def _collect_check(self) -> None:
         if self.checking is not None and self.checking.done():
             checking, self.checking = self.checking, None
             self._drop(checking.result())
 
-    def _start_check(self) -> None:
-        """Start checking whether claimed deliveries of a paced trunk were stopped, so that a stop takes effect sooner."""
-        now = time.monotonic()
-        if self.database is not None and self.checking is None and now - self.checked_at > HORIZON / 2:
-            self.checked_at = now
-            ids = [departure.delivery.id for departure in self.departures]
-            self.checking = self.database.start(partial(stopped_since_claim, ids))
+    def _drop(self, withdrawn: Mapping[int, Cause]) -> None:
+        """Remove claimed deliveries that must no longer be submitted, and store their results at once.
 
-    def _drop(self, stopped: set[int]) -> None:
-        """Queue claimed deliveries again if they were stopped.
-
-        Their results are stored at once, so they end `terminated`.
+        Stopped deliveries return to the queue, so they end `terminated`.
         """
-        dropped = [departure for departure in self.departures if departure.delivery.id in stopped]
+        dropped = [one for one in self.departures if one.delivery.id in withdrawn]
         if dropped:
-            self.departures = deque(
-                departure for departure in self.departures if departure.delivery.id not in stopped
-            )
-            self._give_back(dropped, text="It was stopped")
+            self.departures = deque(one for one in self.departures if one.delivery.id not in withdrawn)
+            self.results += [withdrawal(one.delivery.id, withdrawn[one.delivery.id]) for one in dropped]
             self._start_storing()
 
     @property
@@ -217,8 +225,8 @@ class Dispatcher:
             self.next_claim_at = now + HORIZON / 2
             return claim.wait
         departures = [
-            Departure(slot, delivery, claim.valid_until, now)
-            for slot, delivery in zip(claim.slots, claim.deliveries, strict=True)
+            Departure(slot, delivery, claim.valid_until, now, closes_at)
+            for slot, delivery, closes_at in zip(claim.slots, claim.deliveries, claim.closing, strict=True)
         ]
         self.attempts |= {delivery.id: delivery.attempts for delivery in claim.deliveries}
         if claim.pace != self.cps:

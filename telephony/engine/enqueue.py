@@ -25,6 +25,9 @@ class DeliveryRequest:
     A call costs `pulse_credits` for each started pulse of `pulse_seconds`. If these are None, the settings at the end of the
     call apply. A request with the cause TOO_LONG or NO_PRICE is never submitted, and its delivery fails with that cause.
     `enqueue` chooses the sender of an SMS.
+
+    It is submitted between `not_before` and `not_after`: its calling hours. None means now, and without an end.
+    `tries_reserved` is how many further tries may cost as much again. The hold must cover them, too.
     """
 
     owner_id: int
@@ -44,6 +47,9 @@ class DeliveryRequest:
     useful_until: datetime | None = None
     script: Script = ()
     cause: Cause = Cause.NONE
+    not_before: datetime | None = None
+    not_after: datetime | None = None
+    tries_reserved: int = 0
 
 
 def enqueue(*, requests: Sequence[DeliveryRequest], needs_senders: bool = False) -> list[int]:
@@ -101,6 +107,9 @@ def enqueue(*, requests: Sequence[DeliveryRequest], needs_senders: bool = False)
                     for one, sender in zip(requests, senders, strict=True)
                 ],
             ),
+            "not_after": ("timestamptz", [request.not_after for request in requests]),
+            "tries_reserved": ("smallint", [request.tries_reserved for request in requests]),
+            "begins": ("timestamptz", [request.not_before for request in requests]),
         },
     )
     with connection.cursor() as cursor:
@@ -108,8 +117,11 @@ def enqueue(*, requests: Sequence[DeliveryRequest], needs_senders: bool = False)
             f"""INSERT INTO telephony_delivery
                     (item, owner_id, trunk_id, purpose, batch, priority, channel, "to", caller, sender, text,
                      audio_id, hold_id, credit_limit, pulse_credits, pulse_seconds, useful_until, script, cause,
-                     status, carrier_text, ref, attempts, stopped, credits)
-                SELECT o.*, {QUEUED}, '', '', 0, false, 0 FROM {rows}
+                     not_after, tries_reserved, not_before, status, carrier_text, ref, attempts, stopped, credits)
+                SELECT item, owner_id, trunk_id, purpose, batch, priority, channel, "to", caller, sender, text,
+                       audio_id, hold_id, credit_limit, pulse_credits, pulse_seconds, useful_until, script, cause,
+                       not_after, tries_reserved, coalesce(begins, statement_timestamp()), {QUEUED}, '', '', 0, false, 0
+                  FROM {rows}
                 ON CONFLICT DO NOTHING RETURNING id""",
             parameters,
         )

@@ -9,6 +9,7 @@ becomes less even, but the trunk sends as much.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -89,13 +90,15 @@ class SlidingSecond:
 class Claim:
     """Claimed deliveries and their slots.
 
-    `slots` are monotonic times. `wait` is the number of seconds until the next claim may succeed, None when nothing is due.
-    `pace` is that of the trunk in deliveries per second, None if it has no limit.
+    `slots` are monotonic times, and so are those in `closing`, at which their calling hours end. `wait` is the number of
+    seconds until the next claim may succeed, None when nothing is due. `pace` is that of the trunk in deliveries per
+    second, None if it has no limit.
     """
 
     deliveries: list[Claimed] = field(default_factory=list)
     valid_until: datetime = datetime.max
     slots: list[float] = field(default_factory=list)
+    closing: list[float] = field(default_factory=list)
     wait: float | None = None
     pace: float | None = None
 
@@ -208,6 +211,10 @@ def claim(
         deliveries=claimed,
         valid_until=now + timedelta(seconds=settings.IRIS_LEASE_SECONDS),
         slots=[first + step * index for index in range(len(claimed))],
+        closing=[
+            math.inf if one.not_after is None else arrival + (one.not_after - now).total_seconds()
+            for one in claimed
+        ],
         wait=0.0,
         pace=pace,
     )

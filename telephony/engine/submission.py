@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,17 +19,25 @@ from telephony.models import Cause, Channel, PauseCause
 
 log = logging.getLogger(__name__)
 
+_UNWANTED = {
+    Cause.OPTED_OUT: "The recipient has opted out.",
+    Cause.BLOCKED: "The operator of this server has blocked this number.",
+}
 LONGER_THAN_HELD = "The recording is longer than the credits held for this call allow. Begin it again."
 
 
 @dataclass(frozen=True, slots=True)
 class Departure:
-    """A delivery that this process has claimed, and when to submit it. `slot` and `claimed_at` are monotonic times."""
+    """A delivery that this process has claimed, and when to submit it. `slot` and `claimed_at` are monotonic times.
+
+    `closes_at` is the monotonic time at which its calling hours end.
+    """
 
     slot: float
     delivery: Claimed
     valid_until: datetime
     claimed_at: float
+    closes_at: float = math.inf
 
 
 class Submitted(NamedTuple):
@@ -50,16 +59,21 @@ def submit(carrier: Carrier, departures: Sequence[Departure]) -> Submitted:
 
 
 def prepare(departures: Sequence[Departure]) -> tuple[list[Result], list[Submission]]:
-    """Return the rejections that need no carrier, and the submissions for the carrier.
+    """Return the results that need no carrier, and the submissions for the carrier.
 
-    Opted-out recipients, invalid numbers, calls without audio and calls that are longer than their hold covers are rejected
-    without asking the carrier.
+    Opted-out and blocked recipients, invalid numbers, calls without audio and calls that are longer than their hold covers
+    are rejected without asking the carrier. Deliveries whose calling hours have just ended return to the queue.
     """
     refused: list[Result] = []
     batch: list[Submission] = []
+    now = time.monotonic()
     for departure in departures:
         if refusal := _refusal(departure.delivery):
             refused.append(refusal)
+        elif departure.closes_at <= now:
+            refused.append(
+                Later(key=str(departure.delivery.id), seconds=0, text="Its calling hours are over")
+            )
         else:
             batch.append(_submission(departure.delivery, valid_until=departure.valid_until))
     return refused, batch
@@ -113,9 +127,22 @@ def _submission(delivery: Claimed, *, valid_until: datetime) -> Submission:
     )
 
 
+def withdrawal(delivery_id: int, cause: Cause) -> Later | Rejected:
+    """Return the result of a claimed delivery that must no longer be submitted (`telephony.optouts.claimed`)."""
+    if cause is Cause.STOPPED:
+        return Later(key=str(delivery_id), seconds=0, text="It was stopped")
+    return _unwanted(delivery_id, cause)
+
+
+def _unwanted(delivery_id: int, cause: Cause) -> Rejected:
+    return Rejected(key=str(delivery_id), cause=cause, text=_UNWANTED[cause])
+
+
 def _refusal(delivery: Claimed) -> Rejected | None:
     if delivery.opted_out:
-        return Rejected(key=str(delivery.id), cause=Cause.OPTED_OUT, text="The recipient has opted out.")
+        return _unwanted(delivery.id, Cause.OPTED_OUT)
+    if delivery.cause == Cause.BLOCKED:
+        return _unwanted(delivery.id, Cause.BLOCKED)
     if not delivery.to:
         return Rejected(key=str(delivery.id), cause=Cause.INVALID, text="The phone number is invalid.")
     if delivery.cause == Cause.NO_PRICE:

@@ -12,7 +12,7 @@ from telephony.models.deliveries import (
 )
 from telephony.models.numbers import PhoneNumber
 from telephony.models.outcomes import OutcomeChunk, OutcomeCount
-from telephony.models.replies import InboundMessage, OptOut
+from telephony.models.replies import BlockedNumber, InboundMessage, OptOut, OptOutWay
 from telephony.models.reporting import LateReport, PartReporting
 from telephony.models.restores import RestoreAnchor, RestoreGuard
 from telephony.models.sandbox import SandboxMessage
@@ -24,6 +24,7 @@ from telephony.models.trunks import PauseCause, TimeSlice, Trunk
 from telephony.models.voices import Audio, Voice
 
 __all__ = [
+    "BlockedNumber",
     "Audio",
     "Bind",
     "Cause",
@@ -36,6 +37,7 @@ __all__ = [
     "LateReport",
     "MessagePart",
     "OptOut",
+    "OptOutWay",
     "OutcomeChunk",
     "OutcomeCount",
     "PartReporting",

@@ -223,8 +223,8 @@ def _hide_opt_outs(person: Person) -> int:
         if OptOut.objects.filter(owner_id=row.owner_id, number=name).exists():
             row.delete()
         else:
-            row.number, row.source = name, ""
-            row.save(update_fields=["number", "source"])
+            row.number, row.source, row.evidence = name, "", {}
+            row.save(update_fields=["number", "source", "evidence"])
         hidden += 1
     # When an operator adds or deletes an opt-out in the admin pages, Django's log stores its number in `object_repr`.
     others = OptOut.objects.exclude(owner__in=person.owner_ids).filter(number=person.number)

@@ -28,7 +28,10 @@ def export(person: Person, *, most: int) -> dict[str, list[dict[str, Any]]]:
         ],
         "opt_outs": [
             {
+                "channel": row.channel or "all",
+                "way": row.way or None,
                 "source": row.source,
+                "evidence": row.evidence,
                 "created_at": row.created_at.isoformat(),
                 "erased": row.number.startswith(MARK),
             }

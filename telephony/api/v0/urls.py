@@ -1,4 +1,5 @@
 from iris.api.views import with_and_without_slash
+from telephony.api.v0.optouts import OptOutViewSet
 from telephony.api.v0.people import PeopleViewSet
 from telephony.api.v0.seeds import SeedViewSet
 from telephony.api.v0.senders import SenderViewSet
@@ -13,6 +14,12 @@ urlpatterns = [
         "phone_numbers",
         PhoneNumberViewSet.as_view({"get": "list", "post": "buy", "delete": "release"}),
         name="v0-phone-numbers",
+    ),
+    *with_and_without_slash(
+        "optouts", OptOutViewSet.as_view({"get": "list", "post": "create"}), name="v0-optouts"
+    ),
+    *with_and_without_slash(
+        "optouts/<str:number>", OptOutViewSet.as_view({"delete": "destroy"}), name="v0-optout"
     ),
     *with_and_without_slash(
         "people/export", PeopleViewSet.as_view({"post": "export"}), name="v0-people-export"

@@ -1,0 +1,101 @@
+"""What is going on in an account: running campaigns, those that start next, and those that did not reach everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+
+from django.core.cache import cache
+from django.db.models import Count, QuerySet, Sum
+from django.utils import timezone
+
+from accounts.models import Account, CreditHold
+from campaigns.models import PENDING, Campaign, Recipient, Run, RunStatus
+from campaigns.reports.progress import percent_done
+from telephony.models import DeliveryStatus
+
+UNDER_WAY = (RunStatus.RUNNING, RunStatus.PAUSED, RunStatus.STOPPING)
+MAX_SHOWN = 10
+FAILURE_DAYS = 7
+FAILURES_CACHE_SECONDS = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveRun:
+    """A run that has not ended, and its progress in per cent."""
+
+    run: Run
+    percent: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shortfall:
+    """A campaign that ended lately, and how many of its recipients were not reached."""
+
+    campaign: Campaign
+    run: Run
+    count: int
+
+
+def live_runs(account: Account) -> list[LiveRun]:
+    """Return the account's runs that have begun and not ended, newest first, at most MAX_SHOWN. Takes three queries."""
+    runs = list(_runs(account).filter(status__in=UNDER_WAY).order_by("-pk")[:MAX_SHOWN])
+    percents = percent_done({run.campaign_id: run.status for run in runs})
+    return [LiveRun(run=run, percent=percents[run.campaign_id]) for run in runs]
+
+
+def next_runs(account: Account) -> list[Run]:
+    """Return the account's runs that wait for their time or for approval, the next first. Takes one query."""
+    return list(_runs(account).filter(status__in=PENDING).order_by("starts_at", "pk")[:MAX_SHOWN])
+
+
+def shortfalls(account: Account) -> list[Shortfall]:
+    """Return the campaigns that ended within FAILURE_DAYS without reaching everybody. Takes two queries.
+
+    The counts are kept for a minute, because counting many failures takes a while.
+    """
+    since = timezone.now() - timedelta(days=FAILURE_DAYS)
+    ended = _runs(account).filter(
+        finished_at__gte=since, status__in=(RunStatus.COMPLETED, RunStatus.TERMINATED)
+    )
+    latest: dict[int, Run] = {}
+    for run in ended.order_by("-pk")[: 5 * MAX_SHOWN]:
+        latest.setdefault(run.campaign_id, run)
+    counts = _not_reached(list(latest.values()))
+    return [
+        Shortfall(campaign=run.campaign, run=run, count=counts[pk])
+        for pk, run in latest.items()
+        if counts.get(pk)
+    ][:MAX_SHOWN]
+
+
+def on_hold(account: Account) -> Decimal:
+    """Return the credits of an account that are on hold. Takes one query."""
+    held = CreditHold.objects.filter(account=account).aggregate(
+        amount=Sum("amount"), captured=Sum("captured"), released=Sum("released")
+    )
+    zero = Decimal(0)
+    return (held["amount"] or zero) - (held["captured"] or zero) - (held["released"] or zero)
+
+
+def _runs(account: Account) -> QuerySet[Run]:
+    rows = Run.objects.filter(campaign__owner=account, campaign__deleted_at=None, trial=False)
+    return rows.select_related("campaign")
+
+
+def _not_reached(runs: Sequence[Run]) -> dict[int, int]:
+    """Return how many recipients of each campaign were not reached, by its id. Uses their partial index."""
+
+    def count() -> dict[int, int]:
+        rows = Recipient.objects.filter(
+            campaign__in=[run.campaign_id for run in runs], status__gt=DeliveryStatus.COMPLETED
+        )
+        return dict(rows.order_by().values_list("campaign").annotate(Count("pk")))
+
+    if not runs:
+        return {}
+    key = f"not_reached:{runs[0].campaign.owner_id}:{runs[0].pk}:{len(runs)}"
+    counted: dict[int, int] = cache.get_or_set(key, count, FAILURES_CACHE_SECONDS) or {}
+    return counted

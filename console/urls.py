@@ -1,0 +1,73 @@
+"""The pages of the console. Each is below the account that it shows; `/` leads to the one that the person saw last."""
+
+from django.urls import URLPattern, URLResolver, include, path
+
+from console.views import (
+    campaign,
+    campaigns,
+    credits,
+    home,
+    inbox,
+    keys,
+    messages,
+    numbers,
+    otps,
+    people,
+    recipients,
+    reports,
+    steps,
+    team,
+)
+
+app_name = "console"
+
+of_campaign: list[URLPattern | URLResolver] = [
+    path("", campaign.show, name="campaign"),
+    path("live/", campaign.live, name="campaign-live"),
+    path("pause/", campaign.pause, name="campaign-pause"),
+    path("resume/", campaign.resume, name="campaign-resume"),
+    path("stop/", campaign.stop, name="campaign-stop"),
+    path("again/", campaign.again, name="campaign-again"),
+    path("approve/", campaign.approve, name="campaign-approve"),
+    path("reject/", campaign.reject, name="campaign-reject"),
+    path("delete/", campaign.delete, name="campaign-delete"),
+    path("what/", steps.what, name="step-what"),
+    path("message/", messages.message, name="step-message"),
+    path("message/check/", messages.check, name="message-check"),
+    path("message/listen/", messages.listen, name="message-listen"),
+    path("people/", people.people, name="step-people"),
+    path("people/clear/", people.clear, name="people-clear"),
+    path("when/", steps.when, name="step-when"),
+    path("review/", steps.review, name="step-review"),
+    path("reports/", reports.reports, name="reports"),
+    path("reports/<int:report_id>/", reports.download, name="report"),
+    path("recipients/", recipients.search, name="recipients"),
+    path("recipients/<int:recipient_id>/", recipients.show, name="recipient"),
+]
+
+of_account: list[URLPattern | URLResolver] = [
+    path("", home.home, name="home"),
+    path("campaigns/", campaigns.campaigns, name="campaigns"),
+    path("campaigns/new/", steps.new, name="new-campaign"),
+    path("campaigns/example/", people.example, name="example-sheet"),
+    path("campaigns/<int:campaign_id>/", include(of_campaign)),
+    path("inbox/", inbox.inbox, name="inbox"),
+    path("inbox/conversation/", inbox.conversation, name="conversation"),
+    path("otps/", otps.otps, name="otps"),
+    path("numbers/", numbers.numbers, name="numbers"),
+    path("numbers/buy/", numbers.buy, name="number-buy"),
+    path("numbers/release/", numbers.release, name="number-release"),
+    path("team/", team.team, name="team"),
+    path("team/<int:member_id>/change/", team.change, name="team-change"),
+    path("team/<int:member_id>/remove/", team.remove, name="team-remove"),
+    path("keys/", keys.keys, name="keys"),
+    path("keys/<int:key_id>/revoke/", keys.revoke, name="key-revoke"),
+    path("credits/", credits.credits, name="credits"),
+    path("credits/statement.csv", credits.statement_csv, name="statement-csv"),
+]
+
+urlpatterns = [
+    path("", home.start, name="start"),
+    path("console/", home.start, name="console"),
+    path("console/<int:account_id>/", include(of_account)),
+]
