@@ -4,7 +4,8 @@ python -m tests.telephony.http.server PORT FOLDER [BEHAVIOUR]
 
 FOLDER/journal.jsonl has a line for each accepted call and SMS (`taken`), each request (`asked`), and each step of a call.
 The last four digits of a number decide what goes wrong (`faults.FAULTS`). BEHAVIOUR is a JSON object: `latency` in seconds,
-`closes` if each connection ends after one response, `auth_token` that signs callbacks, `digits` that callees press, by number, and `hangs_up_after` seconds, by number.
+`closes` if each connection ends after one response, `auth_token` that signs callbacks, `digits` that callees press, by
+number, and `hangs_up_after` seconds, by number.
 """
 
 from __future__ import annotations
