@@ -90,7 +90,7 @@ def test_each_seed_sms_is_paid_once_by_a_hold_of_its_own(account: Account, setti
     run_to_the_end()
     holds = CreditHold.objects.filter(cause__startswith="seed:").order_by("cause")
     assert [(one.cause, one.amount, one.captured, one.remaining) for one in holds] == [
-        (f"seed:{run.pk}:{place}", Decimal(1), Decimal(1), Decimal(0)) for place in range(3)
+        (f"seed:{seeds.item_of(run.pk, place)}", Decimal(1), Decimal(1), Decimal(0)) for place in range(3)
     ]
     captured = CreditEntry.objects.filter(kind=CreditEntry.Kind.CAPTURE, hold__in=holds)
     assert captured.count() == 3
@@ -106,6 +106,16 @@ def test_repeated_and_concurrent_fills_send_nothing_twice(account: Account) -> N
         seeds_of_runs.send_due(run, cursor=run.last_recipient)
     assert [one.to for one in seed_deliveries()] == SEEDS
     assert SeedSms.objects.count() == 3
+
+
+def test_numbers_that_change_places_during_a_run_get_nothing_twice(account: Account, settings: Any) -> None:
+    settings.IRIS_HOPPER_SIZE = 4
+    run = runs.begin(campaign=campaign_of(account), message="Namaste")
+    seeds_of_runs.send_due(run, cursor=run.campaign.recipients.order_by("pk")[3].pk)
+    assert [one.to for one in seed_deliveries()] == SEEDS[:2]
+    seeds.set_numbers(account=account, numbers=[SEEDS[2], SEEDS[0], SEEDS[1]])
+    seeds_of_runs.send_due(run, cursor=run.last_recipient)
+    assert [one.to for one in seed_deliveries()] == SEEDS[:2]
 
 
 def test_missed_seeds_follow_with_the_next_fill(account: Account, settings: Any) -> None:
