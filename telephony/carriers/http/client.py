@@ -81,6 +81,8 @@ class ApiResponse:
     def retry_after(self) -> float | None:
         """Return the seconds of the Retry-After header; None if it has none that can be read (RFC 9110, 10.2.3)."""
         value = self.headers.get("retry-after", "").strip()
+        if not value:
+            return None
         if value.isascii() and value.isdigit() and len(value) < 10:
             seconds = float(value)
         else:
