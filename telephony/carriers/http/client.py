@@ -151,10 +151,10 @@ class HttpClient:
         """
         import httpcore2
 
-        method, target, headers, body = self._encoded(request)
         used: Connection | None = None
         limit = self._request_seconds if seconds is None else min(seconds, self._request_seconds)
         try:
+            method, target, headers, body = self._encoded(request)
             async with asyncio.timeout(limit), self._connection() as used:
                 await used.open()
                 response = await used.request(method, target, headers, body)
