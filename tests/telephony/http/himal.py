@@ -63,8 +63,8 @@ class HimalCarrier(HttpCarrier, ReceivesCallbacks):
         if response.status == 202 and isinstance(ref := body.get("id"), str) and ref:
             return Accepted(key=one.key, ref=ref)
         code = body.get("error")
-        if not isinstance(code, str) or not code:
-            return None  # not the documented body, so the HTTP status decides
+        if not isinstance(code, str) or response.status < 400:
+            return None  # not a documented response, so the HTTP status decides
         known = CODES.get(code, Code("unknown code", Verdict.DOUBTFUL))
         return Refusal(known.verdict, f"{code} {known.name}", code)
 
