@@ -50,6 +50,7 @@ LONG_FILES = (
     "test_restore.py",
     "test_drain.py",
     "test_campaign.py",
+    "test_failover_live.py",
     "test_end_to_end.py",
     "test_registration.py",
     "test_endless_speech_live.py",
