@@ -18,6 +18,7 @@ PAGES: tuple[tuple[str, Promise, str, Permission], ...] = (
     ("home", _("Home"), "home", Permission.VIEW),
     ("campaigns", _("Campaigns"), "campaigns", Permission.VIEW),
     ("inbox", _("Inbox"), "inbox", Permission.VIEW),
+    ("opt-outs", pgettext_lazy("navigation", "Opt-outs"), "stop", Permission.VIEW),
     ("otps", pgettext_lazy("navigation", "OTPs"), "otps", Permission.SEND),
     ("numbers", _("Numbers"), "numbers", Permission.VIEW),
     ("credits", _("Credits"), "credits", Permission.VIEW),
