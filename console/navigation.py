@@ -28,7 +28,7 @@ PAGES: tuple[tuple[str, Promise, str, Permission], ...] = (
     ("audit", pgettext_lazy("navigation", "Audit log"), "audit", Permission.MANAGE_ACCOUNT),
 )
 OPERATOR_PAGES: tuple[tuple[str, Promise, str, str], ...] = (
-    ("operator", pgettext_lazy("navigation", "State of the server"), "server", "telephony.view_trunk"),
+    ("operator", pgettext_lazy("navigation", "Server"), "server", "telephony.view_trunk"),
     ("operator-accounts", pgettext_lazy("navigation", "Accounts"), "team", "accounts.view_account"),
     ("operator-senders", pgettext_lazy("navigation", "Senders"), "sms", "telephony.change_sender"),
 )

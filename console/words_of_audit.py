@@ -201,6 +201,8 @@ def _amount(details: Mapping[str, Any]) -> Decimal:
 
 def _permissions(details: Mapping[str, Any]) -> list[str]:
     given = details.get("permissions") or details.get("scopes") or ()
+    if "owner" in given:
+        return [_("do everything, as an owner")]
     known = set(Permission)
     return [str(PERMISSIONS[Permission(one)]) if one in known else str(one) for one in given]
 

@@ -109,7 +109,7 @@ def _older(entries: QuerySet[AuditEntry], than: AuditEntry | None) -> QuerySet[A
 
 def _rows(found: QuerySet[AuditEntry]) -> Iterator[str]:
     write = line_writer()
-    yield write([_("Time"), _("Who"), _("E-mail address"), _("What happened"), _("Details"), _("From")])
+    yield write([_("Time"), _("Who"), _("E-mail address"), _("What happened"), _("Details"), _("Address")])
     rest: Any = found
     for _round in range(0, MAX_EXPORTED, BATCH):
         batch = list(rest[:BATCH])
